@@ -1,0 +1,1 @@
+"""From files to tf.data: manifest, sources, store, sampling, augmentation, data set."""

@@ -1,0 +1,1 @@
+"""Where labelled videos come from: each source returns a Manifest."""

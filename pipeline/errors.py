@@ -1,0 +1,31 @@
+"""What a user can put right: each error says what was expected, what came and the next step."""
+
+
+class PipelineError(Exception):
+    """A mistake in the input, the configuration or the data; scripts print it as one line."""
+
+
+class ConfigError(PipelineError):
+    """A configuration key or value that is not allowed."""
+
+
+class DataError(PipelineError):
+    """A folder, manifest or prepared data set that cannot be used as it is."""
+
+
+class VideoDecodeError(PipelineError):
+    """A video file from which no frame can be had.
+
+    Args:
+        path: The file.
+        reason: What went wrong and, where possible, what to do.
+    """
+
+    def __init__(self, path: object, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path = str(path)
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type, tuple[str, str]]:
+        """Both arguments travel, so that the error survives the way back from a worker process."""
+        return type(self), (self.path, self.reason)
