@@ -1,21 +1,14 @@
-"""Every choice of a run, as one tree of frozen dataclasses; TOML in and out.
+"""Every choice of a run, as one tree of frozen dataclasses.
 
-A configuration starts from the defaults below, takes what a preset (`pipeline/presets`) or a TOML
-file says, then dotted overrides such as `model.units = 128`. A run stores the whole tree.
+`pipeline.config_file` reads and writes the tree as TOML.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import tomllib
-from pathlib import Path
-from typing import Any, Literal
-
-import tomli_w
+from typing import Literal
 
 from pipeline.errors import ConfigError
-
-PRESETS = Path(__file__).parent / "presets"
 
 
 def _check(condition: bool, message: str, received: object) -> None:
@@ -273,31 +266,3 @@ class PrepareConfig:
         for name, low in {"size": 8, "shard_videos": 1, "seed": 0, "workers": 0}.items():
             value = getattr(self, name)
             _check(value >= low, f"--{name.replace('_', '-')} must be at least {low}", value)
-
-
-def preset_names() -> list[str]:
-    """Names that `--config` takes besides the path of a TOML file."""
-    return sorted(path.stem for path in PRESETS.glob("*.toml"))
-
-
-def read_toml(source: str | Path) -> dict[str, Any]:
-    """Reads a preset by name, or a TOML file by path.
-
-    Raises:
-        ConfigError: There is no such preset or file, or it is not TOML.
-    """
-    path = PRESETS / f"{source}.toml" if str(source) in preset_names() else Path(source)
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError:
-        known = ", ".join(preset_names())
-        raise ConfigError(
-            f"config {str(source)!r} is neither a preset ({known}) nor a TOML file that can be read"
-        ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not a TOML file: {error}") from None
-
-
-def save_config(config: RunConfig, path: Path) -> None:
-    """Writes the whole configuration as TOML."""
-    path.write_text(tomli_w.dumps(dataclasses.asdict(config)), encoding="utf-8")

@@ -1,0 +1,1 @@
+"""The network: layers, backbones, temporal layers, and the recognizer they make up."""

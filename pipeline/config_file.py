@@ -1,0 +1,110 @@
+"""Run configurations as TOML: presets, files, overrides.
+
+A configuration starts from the defaults of `pipeline.config`, takes what a preset
+(`pipeline/presets`) or a TOML file says, then overrides. A run stores the whole tree.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import tomllib
+from argparse import ArgumentError
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+from jsonargparse import ArgumentParser
+
+from pipeline.config import RunConfig
+from pipeline.errors import ConfigError
+
+PRESETS = Path(__file__).parent / "presets"
+
+
+def preset_names() -> list[str]:
+    """Names that `--config` takes besides the path of a TOML file."""
+    return sorted(path.stem for path in PRESETS.glob("*.toml"))
+
+
+def read_flat(source: str | Path) -> dict[str, Any]:
+    """Reads a preset by name, or a TOML file by path: values by dotted key.
+
+    Raises:
+        ConfigError: There is no such preset or file, or it is not TOML.
+    """
+    path = PRESETS / f"{source}.toml" if str(source) in preset_names() else Path(source)
+    try:
+        return flatten(tomllib.loads(path.read_text(encoding="utf-8")))
+    except OSError:
+        known = ", ".join(preset_names())
+        raise ConfigError(
+            f"config {str(source)!r} is neither a preset ({known}) nor a TOML file that can be read"
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not a TOML file: {error}") from None
+
+
+def load_config(source: str | Path, overrides: Mapping[str, Any] | None = None) -> RunConfig:
+    """Makes the configuration of a run.
+
+    Args:
+        source: A preset or a TOML file.
+        overrides: Values by dotted key, which win.
+
+    Raises:
+        ConfigError: The file cannot be read, or a key or value is not allowed.
+
+    Example:
+        >>> load_config("demo", {"model.units": 32}).model.units
+        32
+    """
+    values = read_flat(source) | dict(overrides or {})
+    check_known(values, flatten(dataclasses.asdict(RunConfig())), str(source))
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(RunConfig, nested_key=None)
+    try:
+        namespace = parser.parse_object(values)
+    except ArgumentError as error:
+        raise ConfigError(f"{source}: {one_line(error)}") from None
+    return RunConfig(**vars(parser.instantiate(namespace)))
+
+
+def save_config(config: RunConfig, path: Path) -> None:
+    """Writes the whole configuration as TOML."""
+    path.write_text(tomli_w.dumps(dataclasses.asdict(config)), encoding="utf-8")
+
+
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested tables as one dictionary by dotted key.
+
+    Example:
+        >>> flatten({"seed": 1, "model": {"units": 8}})
+        {'seed': 1, 'model.units': 8}
+    """
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def check_known(names: Iterable[str], known: Iterable[str], where: str) -> None:
+    """Refuses the first name that is not known.
+
+    Raises:
+        ConfigError: It gives the nearest known name.
+    """
+    known = list(known)
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)[0]
+            raise ConfigError(f"{where}: unknown {name}. Did you mean {near}?")
+
+
+def one_line(error: Exception | str) -> str:
+    """What a parser says over several lines, as one."""
+    return " ".join(str(error).split())

@@ -1,0 +1,204 @@
+"""The layers that Keras lacks, or has with a flaw that matters for clips."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+_register = keras.saving.register_keras_serializable(package="clipline")
+
+
+@_register
+class TimeDistributed(keras.layers.TimeDistributed):
+    """Applies a layer or model to every real frame of a batch of clips, all in one call.
+
+    Time is folded into the batch. Keras's own layer calls the wrapped layer once per time step:
+    several times slower, and it updates moving statistics T times a step. Frames whose mask is
+    false are not computed: they cost nothing, stay out of batch statistics, and their outputs
+    are 0.
+
+    Args:
+        layer: Any layer or model on frames, (N, ...) -> (N, ...).
+        skip_padding: Whether padding is left out of the computation, for which the number of
+            frames that are computed varies. With False it is computed and then set to 0, which
+            keeps all shapes static, as converters need; at inference the outputs are the same.
+
+    Call arguments:
+        inputs: (B, T, ...).
+        mask: bool (B, T), true for real frames; None where all are.
+
+    Returns:
+        (B, T, ...).
+
+    Example:
+        >>> layer = TimeDistributed(keras.layers.Conv2D(8, 3))
+        >>> layer(ops.zeros((2, 5, 32, 32, 3))).shape
+        TensorShape([2, 5, 30, 30, 8])
+    """
+
+    def __init__(
+        self, layer: keras.layers.Layer, *, skip_padding: bool = True, **kwargs: Any
+    ) -> None:
+        super().__init__(layer, **kwargs)
+        self.skip_padding = skip_padding
+
+    def call(
+        self, inputs: tf.Tensor, training: bool | None = None, mask: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        """See the class."""
+        frames = ops.reshape(inputs, (-1, *inputs.shape[2:]))
+        if mask is None:
+            outputs = self._run(frames, training)
+        elif self.skip_padding:
+            real = tf.where(ops.reshape(mask, (-1,)))
+            computed = self._run(tf.gather_nd(frames, real), training)
+            num_frames = tf.shape(frames, tf.int64)[:1]
+            shape = tf.concat([num_frames, tf.shape(computed, tf.int64)[1:]], axis=0)
+            outputs = tf.scatter_nd(real, computed, shape)
+        else:
+            outputs = self._run(frames, training)
+            keep = ops.reshape(mask, (-1, *[1] * (len(outputs.shape) - 1)))
+            outputs = ops.where(keep, outputs, ops.zeros_like(outputs))
+        time = inputs.shape[1] or ops.shape(inputs)[1]
+        return ops.reshape(outputs, (-1, time, *self._feature_shape(inputs)))
+
+    def _run(self, frames: tf.Tensor, training: bool | None) -> tf.Tensor:
+        if self.layer._call_has_training_arg:
+            return self.layer(frames, training=training)
+        return self.layer(frames)
+
+    def _feature_shape(self, inputs: tf.Tensor) -> tuple[int, ...]:
+        return tuple(self.compute_output_shape(tuple(inputs.shape))[2:])
+
+    def get_config(self) -> dict[str, Any]:
+        """Arguments to build the layer again."""
+        return {**super().get_config(), "skip_padding": self.skip_padding}
+
+
+@_register
+class BatchNormalization(keras.layers.BatchNormalization):
+    """Batch normalisation whose moving statistics are right from the first step on.
+
+    Keras starts them at mean 0 and variance 1 and lets that start decay by `momentum` a step:
+    after the few hundred steps of a small data set it still weighs in, layer after layer, and a
+    model that fits its batches predicts one single class at inference. Here they start at 0 and
+    are divided by the weight that the data has in them, 1 - momentum ** steps.
+
+    Source: the bias correction of Adam (Kingma and Ba, 2015, section 3), applied to the moving
+    averages of Ioffe and Szegedy (2015).
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{**kwargs, "moving_variance_initializer": "zeros"})
+
+    def build(self, input_shape: tuple[int, ...]) -> None:
+        """Adds the count of training steps to the weights."""
+        super().build(input_shape)
+        self.steps = self.add_weight(
+            name="steps", shape=(), initializer="zeros", trainable=False, dtype="float32"
+        )
+
+    def call(
+        self, inputs: tf.Tensor, training: bool | None = None, mask: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        """Normalises by the batch in training, by the corrected moving statistics otherwise."""
+        if training and self.trainable:
+            self.steps.assign_add(1)
+            return super().call(inputs, training=training, mask=mask)
+        weight = 1 - ops.power(self.momentum, ops.maximum(self.steps, 1))
+        outputs = ops.batch_normalization(
+            ops.cast(inputs, "float32"),
+            mean=self.moving_mean / weight,
+            variance=ops.where(self.steps > 0, self.moving_variance / weight, 1),
+            axis=self.axis,
+            offset=self.beta if self.center else None,
+            scale=self.gamma if self.scale else None,
+            epsilon=self.epsilon,
+        )
+        return ops.cast(outputs, self.compute_dtype)
+
+
+@_register
+class InputStage(keras.layers.Layer):
+    """Turns uint8 frames into what the CNN sees.
+
+    Args:
+        kind: `rgb`, scaled to [-1, 1]; `difference`, each frame less the one before it, scaled to
+            [-gain, gain], 0 for the first frame; or `both`, as 6 channels.
+        gain: Factor on the differences of frames in [0, 1].
+
+    Call arguments:
+        frames: uint8 (B, T, H, W, 3).
+
+    Returns:
+        float (B, T, H, W, 3), or (B, T, H, W, 6) for `both`.
+    """
+
+    def __init__(
+        self, kind: Literal["rgb", "difference", "both"], *, gain: float = 3.0, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.kind, self.gain = kind, gain
+
+    def call(self, frames: tf.Tensor) -> tf.Tensor:
+        """See the class."""
+        scaled = ops.cast(frames, self.compute_dtype) / 255
+        rgb = scaled * 2 - 1
+        if self.kind == "rgb":
+            return rgb
+        steps = (scaled[:, 1:] - scaled[:, :-1]) * self.gain
+        difference = ops.concatenate([ops.zeros_like(scaled[:, :1]), steps], axis=1)
+        if self.kind == "difference":
+            return difference
+        return ops.concatenate([rgb, difference], axis=-1)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """(B, T, H, W, 3) -> (B, T, H, W, 3 or 6)."""
+        return (*input_shape[:-1], 6 if self.kind == "both" else 3)
+
+    def get_config(self) -> dict[str, Any]:
+        """Arguments to build the layer again."""
+        return {**super().get_config(), "kind": self.kind, "gain": self.gain}
+
+
+@_register
+class TemporalPooling(keras.layers.Layer):
+    """The mean or the maximum of a sequence over its real frames.
+
+    Call arguments:
+        sequence: float (B, T, F).
+        mask: bool (B, T), true for real frames, at least one in each row.
+
+    Returns:
+        float (B, F).
+    """
+
+    def __init__(self, kind: Literal["mean", "max"], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.kind = kind
+        self.supports_masking = True
+
+    def compute_mask(self, *_: object) -> None:
+        """Time is gone, and the mask with it."""
+
+    def call(self, sequence: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+        """See the class."""
+        real = ops.expand_dims(mask, -1)
+        if self.kind == "max":
+            lowest = float(tf.as_dtype(sequence.dtype).min)
+            return ops.max(ops.where(real, sequence, lowest), axis=1)
+        total = ops.sum(ops.where(real, sequence, ops.zeros_like(sequence)), axis=1)
+        return total / ops.sum(ops.cast(real, sequence.dtype), axis=1)
+
+    def compute_output_shape(
+        self, sequence_shape: tuple[int | None, ...], *_: object
+    ) -> tuple[int | None, ...]:
+        """(B, T, F) -> (B, F)."""
+        return (sequence_shape[0], sequence_shape[-1])
+
+    def get_config(self) -> dict[str, Any]:
+        """Arguments to build the layer again."""
+        return {**super().get_config(), "kind": self.kind}

@@ -1,0 +1,50 @@
+"""The whole network: configuration and number of classes -> keras.Model."""
+
+from __future__ import annotations
+
+import keras
+from keras import layers
+
+from pipeline.config import RunConfig
+from pipeline.models import backbones, temporal
+from pipeline.models.layers import InputStage, TimeDistributed
+
+
+def build_recognizer(
+    config: RunConfig, num_classes: int, *, for_export: bool = False
+) -> keras.Model:
+    """Builds the model of a run, not compiled, with new weights.
+
+    Args:
+        config: The run; `frames.size` and `clip.num_frames` fix the shape of its input.
+        num_classes: Number of logits.
+        for_export: Whether all shapes are static and the LSTM is unrolled, as converters need.
+            The weights and what they compute at inference are the same.
+
+    Returns:
+        A model from `{"frames": uint8 (B, T, H, W, 3), "mask": bool (B, T)}` to float32 logits
+        (B, num_classes).
+
+    Example:
+        >>> from pipeline.config import FramesConfig
+        >>> model = build_recognizer(RunConfig(frames=FramesConfig(size=32)), num_classes=5)
+        >>> model.output_shape
+        (None, 5)
+    """
+    size, length = config.frames.size, config.clip.num_frames
+    frames = layers.Input((length, size, size, 3), dtype="uint8", name="frames")
+    mask = layers.Input((length,), dtype="bool", name="mask")
+
+    pixels = InputStage(config.model.input, gain=config.model.difference_gain)(frames)
+    backbone = backbones.cnn(config.model, tuple(pixels.shape[2:]))
+    features = TimeDistributed(backbone, skip_padding=not for_export)(pixels, mask=mask)
+    features = layers.Dropout(config.model.dropout)(features)
+    summary = temporal.lstm(features, mask, config.model, unroll=for_export)
+    summary = layers.Dropout(config.model.dropout)(summary)
+    head = layers.Dense(
+        num_classes,
+        kernel_regularizer=backbones.penalty(config.model),
+        dtype="float32",
+        name="head",
+    )
+    return keras.Model({"frames": frames, "mask": mask}, head(summary), name="recognizer")

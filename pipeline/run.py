@@ -1,0 +1,95 @@
+"""The folder of one training run, which describes itself."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+from pipeline.config import RunConfig
+from pipeline.config_file import load_config
+from pipeline.errors import DataError
+
+RUNS = Path("runs")
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """Names of the files of a run; classifying and evaluating need nothing else.
+
+    Attributes:
+        folder: The run's folder.
+    """
+
+    folder: Path
+
+    @property
+    def config_file(self) -> Path:
+        """The whole configuration, TOML."""
+        return self.folder / "config.toml"
+
+    @property
+    def model_file(self) -> Path:
+        """The Keras model with the best weights."""
+        return self.folder / "model.keras"
+
+    @property
+    def litert_file(self) -> Path:
+        """The same model for LiteRT."""
+        return self.folder / "model.tflite"
+
+    @property
+    def class_names_file(self) -> Path:
+        """Class names in the order of the logits, JSON."""
+        return self.folder / "class_names.json"
+
+    @property
+    def history_file(self) -> Path:
+        """Losses and accuracies by epoch, CSV."""
+        return self.folder / "history.csv"
+
+    @property
+    def metrics_file(self) -> Path:
+        """What evaluation found, by split, JSON."""
+        return self.folder / "metrics.json"
+
+    @property
+    def environment_file(self) -> Path:
+        """Versions, machine and command, JSON."""
+        return self.folder / "environment.json"
+
+    @property
+    def report(self) -> Path:
+        """Folder of plots and tables."""
+        return self.folder / "report"
+
+    def config(self) -> RunConfig:
+        """The configuration that the run used.
+
+        Raises:
+            DataError: The folder is not that of a trained run.
+        """
+        if not self.model_file.is_file():
+            raise DataError(
+                f"{self.folder}: no trained model here. Train one: python scripts/train.py"
+            )
+        return load_config(self.config_file)
+
+    def class_names(self) -> list[str]:
+        """Class names in the order of the logits."""
+        names: list[str] = json.loads(self.class_names_file.read_text(encoding="utf-8"))
+        return names
+
+
+def latest_run(runs: Path = RUNS) -> Run:
+    """The run whose model is the newest.
+
+    Raises:
+        DataError: There is none.
+    """
+    models = sorted(runs.glob("*/model.tflite"), key=lambda path: path.stat().st_mtime)
+    if not models:
+        raise DataError(
+            f"no trained run in {runs}/. Train one (python scripts/train.py) or name one (--run)"
+        )
+    return Run(models[-1].parent)

@@ -1,0 +1,81 @@
+"""What happens at the end of an epoch."""
+
+from __future__ import annotations
+
+import csv
+import time
+from pathlib import Path
+from typing import Any
+
+import keras
+
+
+class KeepBest(keras.callbacks.Callback):
+    """Saves the model whenever validation loss falls; without validation, after every epoch.
+
+    The file is replaced as a whole, so that it holds a complete model at any moment.
+
+    Attributes:
+        epoch: Epoch of the saved model, from 1; 0 while there is none.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+        self._lowest = float("inf")
+        self.epoch = 0
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Saves the model if it is the best so far."""
+        loss = (logs or {}).get("val_loss")
+        if loss is not None and loss >= self._lowest:
+            return
+        self._lowest = self._lowest if loss is None else loss
+        self.epoch = epoch + 1
+        # Keras takes the format from the ending of the name.
+        temporary = self._path.with_name(f".partial-{self._path.name}")
+        self.model.save(temporary)
+        temporary.replace(self._path)
+
+
+class EpochLog(keras.callbacks.Callback):
+    """One line an epoch, on the terminal and in a CSV file.
+
+    Args:
+        path: The CSV file: epoch, seconds, learning_rate and every loss and metric.
+        epochs: Number of epochs planned.
+        best: Marks the epochs whose model was kept.
+    """
+
+    def __init__(self, path: Path, epochs: int, best: KeepBest) -> None:
+        super().__init__()
+        self._path, self._epochs, self._best = path, epochs, best
+        self._started = 0.0
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
+        """Starts the clock."""
+        self._started = time.perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Writes the line."""
+        row: dict[str, Any] = {
+            "epoch": epoch + 1,
+            "seconds": round(time.perf_counter() - self._started, 3),
+            "learning_rate": float(self.model.optimizer.learning_rate),
+            **(logs or {}),
+        }
+        with self._path.open("w" if epoch == 0 else "a", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, row)
+            if epoch == 0:
+                writer.writeheader()
+            writer.writerow(row)
+        print(self._line(row), flush=True)
+
+    def _line(self, row: dict[str, Any]) -> str:
+        text = f"epoch {row['epoch']:3d}/{self._epochs}"
+        for title, prefix in (("train", ""), ("validation", "val_")):
+            if f"{prefix}loss" in row:
+                loss, accuracy = row[f"{prefix}loss"], row[f"{prefix}accuracy"]
+                text += f"   {title} loss {loss:.3f} accuracy {accuracy:.3f}"
+        kept = " *" if self._best.epoch == row["epoch"] and "val_loss" in row else ""
+        return f"{text}   {row['seconds']:.1f} s{kept}"

@@ -1,0 +1,129 @@
+"""Training: a configuration becomes a run folder with a model."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+
+import keras
+
+from pipeline.config import RunConfig
+from pipeline.config_file import save_config
+from pipeline.data.dataset import evaluation_batches, training_batches
+from pipeline.data.store import Store, open_store
+from pipeline.errors import ConfigError, DataError
+from pipeline.models.recognizer import build_recognizer
+from pipeline.run import Run
+from pipeline.training.callbacks import EpochLog, KeepBest
+from pipeline.training.curves import plot_history
+from pipeline.training.environment import describe_environment
+
+
+def train(config: RunConfig, folder: Path, *, overwrite: bool = False) -> Run:
+    """Trains a model on the prepared data set of a configuration.
+
+    The best model by validation loss is kept; without validation videos, the last one. Ctrl-C
+    ends the training early and keeps the best model so far.
+
+    Args:
+        config: The run. `frames` is filled in from the data set.
+        folder: Where the run goes.
+        overwrite: Whether a run that is there already is replaced.
+
+    Returns:
+        The run, with its configuration, class names, history, curves and model.
+
+    Raises:
+        ConfigError: No data set is named, or the folder holds a run already.
+        DataError: The data set cannot be used, or nothing was trained before Ctrl-C.
+    """
+    if not config.data:
+        raise ConfigError("which data set? Name its folder: --data data/NAME")
+    store = open_store(Path(config.data))
+    config = dataclasses.replace(config, frames=store.frames)
+    run = _start(config, store, folder, overwrite=overwrite)
+    keras.utils.set_random_seed(config.seed)
+    model = build_recognizer(config, len(store.class_names))
+    compile_model(model, config, steps_per_epoch(config, store))
+    best = _fit(model, config, store, run)
+    if not best.epoch:
+        raise DataError(f"{folder}: interrupted before the first epoch ended; nothing was kept")
+    plot_history(run.history_file, run.report / "curves.png")
+    return run
+
+
+def steps_per_epoch(config: RunConfig, store: Store) -> int:
+    """Steps in which about every training video is seen once."""
+    return max(1, round(store.num_videos["train"] / config.train.batch_size))
+
+
+def compile_model(model: keras.Model, config: RunConfig, steps: int) -> None:
+    """Sets loss, metric and optimiser: AdamW, the learning rate rising, then falling to 0.
+
+    Args:
+        model: The recogniser.
+        config: The run.
+        steps: Steps in an epoch.
+
+    Source: AdamW and the cosine schedule, Loshchilov and Hutter (2019 and 2017).
+    """
+    total = steps * config.train.epochs
+    warmup = round(total * config.train.warmup)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        0.0 if warmup else config.train.learning_rate,
+        decay_steps=max(1, total - warmup),
+        warmup_target=config.train.learning_rate if warmup else None,
+        warmup_steps=warmup,
+    )
+    optimizer = keras.optimizers.AdamW(schedule, weight_decay=config.train.weight_decay)
+    # What is no weight of a layer (biases, scales of normalisation) must not shrink.
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    model.compile(
+        optimizer,
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+        # The number of real frames varies from batch to batch; XLA would compile for each.
+        jit_compile=False,
+    )
+
+
+def _start(config: RunConfig, store: Store, folder: Path, *, overwrite: bool) -> Run:
+    """Makes the folder and writes what is known before training."""
+    run = Run(folder)
+    if folder.exists() and any(folder.iterdir()):
+        if not overwrite:
+            raise ConfigError(f"{folder} exists. Name another (--run) or replace it (--overwrite)")
+        if not run.config_file.is_file():
+            raise ConfigError(f"{folder} is not the folder of a run and will not be replaced")
+        shutil.rmtree(folder)
+    run.report.mkdir(parents=True)
+    save_config(config, run.config_file)
+    _write_json(run.class_names_file, list(store.class_names))
+    _write_json(run.environment_file, describe_environment())
+    return run
+
+
+def _fit(model: keras.Model, config: RunConfig, store: Store, run: Run) -> KeepBest:
+    validation = evaluation_batches(store, config, "val") if store.num_videos["val"] else None
+    best = KeepBest(run.model_file)
+    callbacks = [best, EpochLog(run.history_file, config.train.epochs, best)]
+    if validation is not None and config.train.patience:
+        callbacks.append(keras.callbacks.EarlyStopping("val_loss", patience=config.train.patience))
+    try:
+        model.fit(
+            training_batches(store, config),
+            epochs=config.train.epochs,
+            steps_per_epoch=steps_per_epoch(config, store),
+            validation_data=validation,
+            callbacks=callbacks,
+            verbose=0,
+        )
+    except KeyboardInterrupt:
+        print(f"interrupted; the model of epoch {best.epoch} is kept", flush=True)
+    return best
+
+
+def _write_json(path: Path, value: object) -> None:
+    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
