@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
-from typing import Literal
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal, get_args
+
+from pipeline.errors import DataError
 
 Split = Literal["train", "val", "test"]
-SPLITS: tuple[Split, ...] = ("train", "val", "test")
+SPLITS: tuple[Split, ...] = get_args(Split)
+
+_COLUMNS = ("path", "label", "group", "split")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -40,3 +48,108 @@ class Manifest:
     def class_names(self) -> tuple[str, ...]:
         """Class names in sorted order; the index of a name is its label number."""
         return tuple(sorted({row.label for row in self.rows}))
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Names of the groups, in sorted order."""
+        return tuple(sorted({row.group for row in self.rows}))
+
+    def check(self) -> None:
+        """Makes sure that no group and no video lies in two splits.
+
+        Raises:
+            DataError: One does; the message names it and its splits.
+
+        Example:
+            >>> rows = (
+            ...     Row(path="/videos/a.mp4", label="wave", group="ann", split="train"),
+            ...     Row(path="/videos/b.mp4", label="jump", group="ann", split="test"),
+            ... )
+            >>> Manifest(rows=rows).check()
+            Traceback (most recent call last):
+            pipeline.errors.DataError: expected each group in one split, got 'ann' in train and \
+test. Put all videos of a group into the same split.
+        """
+        self._check_one_split("group", lambda row: row.group)
+        self._check_one_split("video", lambda row: row.path)
+
+    def _check_one_split(self, what: str, key: Callable[[Row], str]) -> None:
+        splits: dict[str, set[str]] = {}
+        for row in self.rows:
+            splits.setdefault(key(row), set()).add(row.split or "no split")
+        leaks = [
+            f"{name!r} in {' and '.join(sorted(found, reverse=True))}"
+            for name, found in sorted(splits.items())
+            if len(found) > 1
+        ]
+        if leaks:
+            raise DataError(
+                f"expected each {what} in one split, got {', '.join(leaks)}. "
+                "Put all videos of a group into the same split."
+            )
+
+
+def write_csv(manifest: Manifest, path: str | os.PathLike[str]) -> None:
+    """Writes a manifest as CSV: UTF-8, one line a video, columns path, label, group and split.
+
+    The path of a video below the folder of the CSV file is written relative to that folder, with
+    forward slashes, so that both can move together; any other path stays absolute.
+    """
+    folder = Path(path).absolute().parent
+    with Path(path).open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(_COLUMNS)
+        for row in manifest.rows:
+            writer.writerow((relative_path(row.path, folder), row.label, row.group, row.split))
+
+
+def read_csv(path: str | os.PathLike[str]) -> Manifest:
+    """Reads a manifest from CSV.
+
+    Relative paths start at the folder of the CSV file. A missing column `split` stands for videos
+    that are not split yet; columns besides the four are left alone.
+
+    Raises:
+        DataError: There is no such file, a column is missing, or a line is not as expected.
+    """
+    path = Path(path).absolute()
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            missing = set(_COLUMNS[:3]) - set(reader.fieldnames or ())
+            if missing:
+                raise DataError(
+                    f"{path}: expected the columns path, label and group, "
+                    f"got {', '.join(reader.fieldnames or ()) or 'an empty file'}."
+                )
+            rows = tuple(_row(path, reader.line_num, cells) for cells in reader)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}.") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: expected CSV in UTF-8: {error}.") from None
+    return Manifest(rows=rows)
+
+
+def relative_path(path: str, folder: str | os.PathLike[str]) -> str:
+    """Returns a path relative to a folder it lies below, with forward slashes; others as they are.
+
+    Args:
+        path: Absolute path.
+        folder: Absolute path.
+    """
+    try:
+        return Path(path).relative_to(folder).as_posix()
+    except ValueError:
+        return path
+
+
+def _row(path: Path, line: int, cells: dict[str, str | None]) -> Row:
+    video, label, group, split = (cells.get(column) or "" for column in _COLUMNS)
+    if not (video and label and group):
+        raise DataError(f"{path}, line {line}: expected path, label and group, got an empty one.")
+    if split not in (*SPLITS, ""):
+        raise DataError(
+            f"{path}, line {line}: expected a split of {', '.join(SPLITS)} or none, got {split!r}."
+        )
+    absolute = str(path.parent / video)
+    return Row(path=absolute, label=label, group=group, split=split)  # type: ignore[arg-type]

@@ -1,0 +1,152 @@
+"""Videos in class folders: one folder a class, below it videos, nested or not."""
+
+from __future__ import annotations
+
+import os
+import re
+import warnings
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from pipeline.data.manifest import Manifest, Row
+from pipeline.errors import ConfigError, DataError
+
+VIDEO_SUFFIXES = frozenset(
+    """.3gp .asf .avi .divx .f4v .flv .gif .m2ts .m2v .m4v .mjpeg .mkv .mov .mp4 .mpeg .mpg .mts
+    .mxf .ogv .ts .vob .webm .wmv""".split()  # noqa: SIM905
+)
+_SPLIT_FOLDERS = frozenset(("train", "training", "val", "valid", "validation", "dev", "test"))
+_LAYOUT = "Expected one folder a class with its videos below it, such as walk/001.mp4, run/001.mp4"
+
+
+class LeftOutWarning(UserWarning):
+    """Files that are no videos by their name, or lie in no class folder."""
+
+
+def scan_folder(path: str | os.PathLike[str], *, group_regex: str = "") -> Manifest:
+    """Lists the videos of a folder that has one sub-folder a class.
+
+    The name of the sub-folder is the class name; videos may be nested below it. Hidden files and
+    folders, whose names start with `.` or `@`, are passed over.
+
+    The group of a video is, with `group_regex`, what the regex finds. Without it, it is the folder
+    that the video lies in, written from the class folder on, so that `walk/ann/1.mp4` and
+    `run/ann/1.mp4` belong to one group, `ann`; a video directly in its class folder is a group of
+    its own, such as `walk/001`.
+
+    Args:
+        path: The folder.
+        group_regex: Searched in the path of each video, from `path` on, with forward slashes; the
+            group is the first capture group or else the whole match. Empty: no regex.
+
+    Returns:
+        The videos, sorted by path, not split yet.
+
+    Raises:
+        DataError: The folder is not there or has not this layout, a class is empty, there is only
+            one class, or the regex does not find a group in some path.
+        ConfigError: The regex is invalid.
+    """
+    root = Path(path).absolute()
+    if not root.is_dir():
+        problem = "is not a folder" if root.exists() else "does not exist"
+        raise DataError(f"{path} {problem}. {_LAYOUT}.")
+    pattern = _compile(group_regex)
+    videos: list[PurePosixPath] = []
+    others: list[PurePosixPath] = []
+    for file in _files(root):
+        is_video = len(file.parts) > 1 and file.suffix.lower() in VIDEO_SUFFIXES
+        (videos if is_video else others).append(file)
+    _check_layout(path, root, videos, others)
+    if others:
+        warnings.warn(_left_out(path, others), LeftOutWarning, stacklevel=2)
+    rows = (
+        Row(path=str(root / video), label=video.parts[0], group=_group(video, pattern))
+        for video in sorted(videos, key=str)
+    )
+    return Manifest(rows=tuple(rows))
+
+
+def _visible(name: str) -> bool:
+    return not name.startswith((".", "@")) and name != "__MACOSX"
+
+
+def _files(root: Path) -> Iterator[PurePosixPath]:
+    """Yields the visible files below a folder, relative to it; follows links to folders."""
+
+    def fail(error: OSError) -> None:
+        raise DataError(f"{error.filename}: cannot be read: {error.strerror}.") from None
+
+    for name, folders, files in os.walk(root, onerror=fail, followlinks=True):
+        folder = Path(name)
+        folders[:] = filter(_visible, folders)
+        for inner in folders:
+            target = folder / inner
+            if target.is_symlink() and folder.resolve().is_relative_to(target.resolve()):
+                raise DataError(f"{target}: a link to a folder that it lies in; remove it.")
+        for file in filter(_visible, files):
+            yield _posix(folder / file, root)
+
+
+def _posix(file: Path, root: Path) -> PurePosixPath:
+    relative = file.relative_to(root).as_posix()
+    try:
+        relative.encode()
+    except UnicodeEncodeError:  # OpenCV cannot take such a path.
+        raise DataError(f"{str(file)!r}: expected a name in UTF-8; rename the file.") from None
+    return PurePosixPath(relative)
+
+
+def _check_layout(
+    path: str | os.PathLike[str],
+    root: Path,
+    videos: list[PurePosixPath],
+    others: list[PurePosixPath],
+) -> None:
+    classes = {folder.name for folder in root.iterdir() if folder.is_dir()}
+    classes = {name for name in classes if _visible(name)}
+    if not classes:
+        loose = sum(file.suffix.lower() in VIDEO_SUFFIXES for file in others)
+        found = f"{loose} videos directly in it" if loose else "nothing to read"
+        raise DataError(f"{path} has no class folders, but {found}. {_LAYOUT}.")
+    if classes <= _SPLIT_FOLDERS:
+        found = ", ".join(sorted(classes))
+        raise DataError(f"{path} has folders of splits ({found}), not of classes. {_LAYOUT}.")
+    empty = sorted(classes - {video.parts[0] for video in videos})
+    if empty:
+        names = ", ".join(map(repr, empty))
+        raise DataError(
+            f"{path}: expected videos in each class folder, got none in {names}. "
+            "Add videos there or remove the folder."
+        )
+    if len(classes) < 2:
+        raise DataError(f"{path}: expected two classes or more, got only {min(classes)!r}.")
+
+
+def _left_out(path: str | os.PathLike[str], others: list[PurePosixPath]) -> str:
+    shown = ", ".join(sorted(map(str, others))[:3])
+    more = ", ..." if len(others) > 3 else ""
+    return f"{path}: left out {len(others)} files that are no videos in a class: {shown}{more}"
+
+
+def _compile(group_regex: str) -> re.Pattern[str] | None:
+    try:
+        return re.compile(group_regex) if group_regex else None
+    except re.error as error:
+        raise ConfigError(
+            f"--group-regex: expected a regular expression, got {group_regex!r}: {error}."
+        ) from None
+
+
+def _group(video: PurePosixPath, pattern: re.Pattern[str] | None) -> str:
+    if pattern is None:
+        nested = len(video.parts) > 2
+        return str(PurePosixPath(*video.parts[1:-1])) if nested else str(video.with_suffix(""))
+    match = pattern.search(str(video))
+    group = match and match[min(1, pattern.groups)]
+    if not group:
+        raise DataError(
+            f"--group-regex: expected {pattern.pattern!r} to find a group in every path, "
+            f"but it finds none in {str(video)!r}."
+        )
+    return group
