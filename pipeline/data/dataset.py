@@ -17,7 +17,7 @@ from pipeline.data.store import Store
 SHUFFLE_VIDEOS = 1024
 
 
-def training_batches(store: Store, config: RunConfig, *, first_epoch: int = 0) -> tf.data.Dataset:
+def training_batches(store: Store, config: RunConfig) -> tf.data.Dataset:
     """Endless batches of randomly cut and augmented training clips.
 
     Every epoch shows each training video once, in a new order; batches run on across the border
@@ -27,28 +27,23 @@ def training_batches(store: Store, config: RunConfig, *, first_epoch: int = 0) -
     Args:
         store: The prepared data set.
         config: The run; its seed, clip, augment and train.batch_size count here.
-        first_epoch: Epoch to start from.
 
     Returns:
         Batches `{"frames": uint8 (B, T, H, W, 3), "mask": bool (B, T)}, label int64 (B,)`.
     """
-    videos = _videos(store, "train")
     num_videos = store.num_videos["train"]
-
-    def one_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
-        shuffled = videos.shuffle(min(num_videos, SHUFFLE_VIDEOS), seed=config.seed + epoch)
-        return shuffled.map(lambda index, video: (epoch, index, video))
-
     clips = (
-        tf.data.Dataset.range(first_epoch, np.iinfo(np.int64).max)
-        .flat_map(one_epoch)
-        .map(_RandomClip(config, store.frames.size), num_parallel_calls=tf.data.AUTOTUNE)
+        _videos(store, "train")
+        .shuffle(min(num_videos, SHUFFLE_VIDEOS), seed=config.seed, reshuffle_each_iteration=True)
+        .repeat()
+        .enumerate()
+        .map(_RandomClip(config, store), num_parallel_calls=tf.data.AUTOTUNE)
     )
     batches = clips.batch(min(config.train.batch_size, num_videos), drop_remainder=True)
     return batches.prefetch(tf.data.AUTOTUNE)
 
 
-def evaluation_batches(
+def evaluation_clips(
     store: Store,
     config: RunConfig,
     split: Split,
@@ -66,39 +61,46 @@ def evaluation_batches(
         order: Order of the frames within the clip.
 
     Returns:
-        Batches as those of `training_batches`; the last one holds what is left.
+        Batches `(inputs, label, source)`, inputs and label as those of `training_batches`, source
+        `{"video": string (B,), "group": string (B,)}`; the last batch holds what is left.
     """
     clips = _videos(store, split).map(
-        _FixedClip(config, store.frames.size, view, order), num_parallel_calls=tf.data.AUTOTUNE
+        _FixedClip(config, store, view, order), num_parallel_calls=tf.data.AUTOTUNE
     )
     return clips.batch(config.train.batch_size).prefetch(tf.data.AUTOTUNE)
 
 
+def evaluation_batches(store: Store, config: RunConfig, split: Split) -> tf.data.Dataset:
+    """What `evaluation_clips` gives, as the pairs `(inputs, label)` that Keras takes."""
+    return evaluation_clips(store, config, split).map(lambda inputs, label, _: (inputs, label))
+
+
 def _videos(store: Store, split: Split) -> tf.data.Dataset:
-    """Pairs of (index within the split, {"frames": JPEG strings (N,), "label": int64})."""
-    decoders = tfds.decode.PartialDecoding(
-        {"frames": True, "label": True}, decoders={"frames": tfds.decode.SkipDecoding()}
-    )
+    """Pairs of (index within the split, video with its frames as JPEG strings (N,))."""
+    wanted = {"frames": True, "label": True, "video": True, "group": True}
+    decoders = tfds.decode.PartialDecoding(wanted, decoders={"frames": tfds.decode.SkipDecoding()})
     videos = store.builder.as_dataset(split=split, decoders=decoders, shuffle_files=False)
     return videos.enumerate()
 
 
 class _RandomClip:
-    """(epoch, index, video) -> augmented clip."""
+    """(position in the endless stream, (index, video)) -> augmented clip."""
 
-    def __init__(self, config: RunConfig, size: int) -> None:
-        self._config, self._size = config, size
+    def __init__(self, config: RunConfig, store: Store) -> None:
+        self._config, self._size = config, store.frames.size
+        self._num_videos = store.num_videos["train"]
 
-    def __call__(self, epoch: tf.Tensor, index: tf.Tensor, video: dict[str, tf.Tensor]) -> Any:
-        def choose(num_frames: int, epoch: int, index: int) -> tuple[Any, ...]:
-            config = self._config
+    def __call__(self, position: tf.Tensor, indexed_video: tuple[tf.Tensor, Any]) -> Any:
+        def choose(num_frames: int, position: int, index: int) -> tuple[Any, ...]:
+            config, epoch = self._config, position // self._num_videos
             rng = np.random.default_rng((config.seed, epoch, index))
             indices, mask = sampling.sample_clip(int(num_frames), config.clip, rng=rng)
             return indices, mask, *augment.draw(config.augment, self._size, rng)
 
+        index, video = indexed_video
         indices, mask, *drawn = tf.numpy_function(
             choose,
-            (tf.size(video["frames"]), epoch, index),
+            (tf.size(video["frames"]), position, index),
             (tf.int64, tf.bool, tf.float32, tf.float32, tf.float32),
         )
         inputs, label = _clip(video, indices, mask, self._config.clip.num_frames, self._size)
@@ -107,10 +109,11 @@ class _RandomClip:
 
 
 class _FixedClip:
-    """(index, video) -> the clip that evaluation cuts of it."""
+    """(index, video) -> the clip that evaluation cuts of it, and where it comes from."""
 
-    def __init__(self, config: RunConfig, size: int, view: int, order: Order) -> None:
-        self._config, self._size, self._view, self._order = config, size, view, order
+    def __init__(self, config: RunConfig, store: Store, view: int, order: Order) -> None:
+        self._config, self._size = config, store.frames.size
+        self._view, self._order = view, order
 
     def __call__(self, index: tf.Tensor, video: dict[str, tf.Tensor]) -> Any:
         def choose(num_frames: int, index: int) -> tuple[Any, ...]:
@@ -122,7 +125,8 @@ class _FixedClip:
         indices, mask = tf.numpy_function(
             choose, (tf.size(video["frames"]), index), (tf.int64, tf.bool)
         )
-        return _clip(video, indices, mask, self._config.clip.num_frames, self._size)
+        inputs, label = _clip(video, indices, mask, self._config.clip.num_frames, self._size)
+        return inputs, label, {"video": video["video"], "group": video["group"]}
 
 
 def _clip(

@@ -1,0 +1,1 @@
+"""Using a trained run: export, and classifying video files."""

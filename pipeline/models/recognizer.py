@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import keras
 from keras import layers
 
@@ -48,3 +50,8 @@ def build_recognizer(
         name="head",
     )
     return keras.Model({"frames": frames, "mask": mask}, head(summary), name="recognizer")
+
+
+def load_recognizer(path: Path) -> keras.Model:
+    """Loads a model that a run saved; importing this module has registered its layers."""
+    return keras.saving.load_model(path, compile=False)

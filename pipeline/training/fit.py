@@ -118,6 +118,7 @@ def _fit(model: keras.Model, config: RunConfig, store: Store, run: Run) -> KeepB
             steps_per_epoch=steps_per_epoch(config, store),
             validation_data=validation,
             callbacks=callbacks,
+            shuffle=False,  # the data set shuffles by itself
             verbose=0,
         )
     except KeyboardInterrupt:

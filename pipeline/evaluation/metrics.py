@@ -1,0 +1,120 @@
+"""Numbers about predictions: NumPy in, plain Python out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+Logits = npt.NDArray[np.floating[Any]]
+Labels = npt.NDArray[np.integer[Any]]
+Pairs = Sequence[tuple[str, str]]
+
+
+def top_k_accuracy(logits: Logits, labels: Labels, k: int) -> float:
+    """Share of rows whose label is among the k largest logits; k is at most the classes.
+
+    Args:
+        logits: float (N, C).
+        labels: int (N,), from 0 to C - 1.
+        k: At least 1; more than C counts as C.
+
+    Example:
+        >>> logits = np.array([[0.1, 0.7, 0.2], [0.5, 0.3, 0.2]])
+        >>> top_k_accuracy(logits, np.array([2, 0]), 1), top_k_accuracy(logits, np.array([2, 0]), 2)
+        (0.5, 1.0)
+    """
+    best = np.argsort(-logits, axis=1, kind="stable")[:, :k]
+    return float(np.mean(np.any(best == labels[:, None], axis=1)))
+
+
+def chance(labels: Labels) -> float:
+    """Accuracy of always answering with the most frequent class."""
+    return float(np.bincount(labels).max() / len(labels))
+
+
+def group_interval(
+    correct: npt.NDArray[np.bool_], groups: Sequence[str], *, draws: int = 2000, seed: int = 0
+) -> list[float] | None:
+    """95 % interval of accuracy by bootstrap over groups, since videos of a group are alike.
+
+    Args:
+        correct: bool (N,), which videos were answered rightly.
+        groups: Group of each video.
+        draws: Number of resampled sets.
+        seed: Of the resampling.
+
+    Returns:
+        Lower and upper end, or None with fewer than 2 groups.
+
+    Source: the cluster bootstrap, Davison and Hinkley (1997), section 3.8.
+    """
+    _, group = np.unique(groups, return_inverse=True)
+    num_groups = group.max() + 1
+    if num_groups < 2:
+        return None
+    right = np.bincount(group, weights=correct)
+    total = np.bincount(group)
+    drawn = np.random.default_rng(seed).integers(num_groups, size=(draws, num_groups))
+    accuracies = right[drawn].sum(axis=1) / total[drawn].sum(axis=1)
+    return [float(end) for end in np.quantile(accuracies, [0.025, 0.975])]
+
+
+def per_class(
+    predicted: Labels, labels: Labels, class_names: Sequence[str]
+) -> dict[str, dict[str, float]]:
+    """Precision, recall, F1 and number of videos of each class; 0 where undefined."""
+    columns = precision_recall_fscore_support(
+        labels, predicted, labels=np.arange(len(class_names)), zero_division=0
+    )
+    keys = ("precision", "recall", "f1", "num_videos")
+    return {
+        name: dict(zip(keys, [*map(float, row[:3]), int(row[3])], strict=True))
+        for name, row in zip(class_names, zip(*columns, strict=True), strict=True)
+    }
+
+
+def confusion(predicted: Labels, labels: Labels, num_classes: int) -> npt.NDArray[np.int64]:
+    """Counts int64 (C, C): row is the true class, column the answer."""
+    counts: npt.NDArray[np.int64] = confusion_matrix(
+        labels, predicted, labels=np.arange(num_classes)
+    )
+    return counts
+
+
+def order_pairs(
+    logits: dict[str, Logits], labels: Labels, class_names: Sequence[str], pairs: Pairs
+) -> dict[str, Any]:
+    """What becomes of actions that only the order of frames tells apart.
+
+    Args:
+        logits: float (N, C) for the orders `in_order`, `shuffled` and `reversed` of the frames.
+        labels: int (N,).
+        class_names: C names.
+        pairs: Pairs of class names.
+
+    Returns:
+        num_videos: Videos of those classes.
+        reversed_to_partner: Share of them for which reversing the frames turns the answer from a
+            class of a pair into its partner.
+        two_way: For each order, the accuracy of the choice between the two of a pair.
+    """
+    partner = np.full(len(class_names), -1)
+    for first, second in pairs:
+        a, b = class_names.index(first), class_names.index(second)
+        partner[a], partner[b] = b, a
+    rows = np.flatnonzero(partner[labels] >= 0)
+    true, other = labels[rows], partner[labels[rows]]
+    answers = logits["in_order"][rows].argmax(axis=1)
+    turned = logits["reversed"][rows].argmax(axis=1)
+    return {
+        "num_videos": len(rows),
+        "reversed_to_partner": float(np.mean(turned == partner[answers])),
+        "two_way": {
+            order: float(np.mean(values[rows, true] > values[rows, other]))
+            for order, values in logits.items()
+        },
+    }

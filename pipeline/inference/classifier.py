@@ -1,0 +1,108 @@
+"""Classifying video files with a trained run, without TensorFlow."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.data.frames import encode_video
+from pipeline.data.sampling import sample_clip
+from pipeline.errors import DataError
+from pipeline.inference.litert import LiteRTModel
+from pipeline.run import Run
+from pipeline.video import decode_jpeg
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """What a video shows, most probable class first.
+
+    Attributes:
+        path: The video file.
+        label: The most probable class.
+        probability: Its probability, 0 to 1.
+        top: Pairs of class name and probability, in falling order.
+        num_frames: Frames that the file holds.
+        fps: Its frames per second.
+        duration_seconds: Its length.
+    """
+
+    path: str
+    label: str
+    probability: float
+    top: tuple[tuple[str, float], ...]
+    num_frames: int | None
+    fps: float
+    duration_seconds: float
+
+    def as_json(self) -> dict[str, Any]:
+        """The same as JSON types."""
+        top = [{"label": label, "probability": value} for label, value in self.top]
+        return {**dataclasses.asdict(self), "top": top}
+
+
+class Classifier:
+    """A trained run, ready to classify.
+
+    Args:
+        run: The run; only its own folder is read.
+
+    Raises:
+        DataError: The run was not trained or not exported.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self.config = run.config()
+        self.class_names = run.class_names()
+        if not run.litert_file.is_file():
+            raise DataError(
+                f"{run.litert_file} is missing: training ended before the export. Train again"
+            )
+        self._model = LiteRTModel(run.litert_file)
+
+    def predict(self, path: str | Path, *, top: int = 5) -> Prediction:
+        """Classifies one video file.
+
+        The frames take the way of the prepared data set, JPEG included, and the clip is cut by the
+        same code, so that the answer is the one that evaluation gives.
+
+        Args:
+            path: The video file.
+            top: Number of classes to report; more than there are counts as all.
+
+        Raises:
+            VideoDecodeError: No frame can be had from the file.
+        """
+        jpegs, info = encode_video(Path(path), self.config.frames)
+        probabilities = _softmax(self._logits(jpegs))
+        best = np.argsort(-probabilities, kind="stable")[:top]
+        ranked = tuple((self.class_names[i], float(probabilities[i])) for i in best)
+        return Prediction(
+            path=str(path),
+            label=ranked[0][0],
+            probability=ranked[0][1],
+            top=ranked,
+            num_frames=info.num_frames,
+            fps=info.fps,
+            duration_seconds=info.duration_seconds,
+        )
+
+    def _logits(self, jpegs: list[bytes]) -> npt.NDArray[np.float32]:
+        """Mean logits (C,) over the views of a video."""
+        views = []
+        for view in range(self.config.clip.views):
+            indices, mask = sample_clip(len(jpegs), self.config.clip, view=view)
+            frames = np.stack([decode_jpeg(jpegs[index]) for index in indices])
+            views.append(self._model.logits(frames, mask))
+        mean: npt.NDArray[np.float32] = np.mean(views, axis=0)
+        return mean
+
+
+def _softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    powers = np.exp(logits - logits.max())
+    shares: npt.NDArray[np.float32] = powers / powers.sum()
+    return shares

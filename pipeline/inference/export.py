@@ -1,0 +1,88 @@
+"""A trained run for LiteRT, which classifies without TensorFlow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from pipeline.config import RunConfig
+from pipeline.data.dataset import evaluation_batches
+from pipeline.data.manifest import SPLITS
+from pipeline.data.store import open_store
+from pipeline.errors import PipelineError
+from pipeline.inference.litert import LiteRTModel
+from pipeline.models.recognizer import build_recognizer, load_recognizer
+from pipeline.run import Run
+
+TOLERANCE = 1e-3
+
+
+def export_litert(run: Run, *, num_clips: int = 16) -> float:
+    """Writes `model.tflite` beside `model.keras` and compares the two on real clips.
+
+    Args:
+        run: A trained run whose data set is still there.
+        num_clips: Clips to compare, of the validation split where there is one.
+
+    Returns:
+        The largest difference of a logit.
+
+    Raises:
+        PipelineError: A logit differs by more than 1e-3, or an answer does.
+        DataError: The run or its data set cannot be used.
+    """
+    config = run.config()
+    model = load_recognizer(run.model_file)
+    temporary = run.litert_file.with_name(f".partial-{run.litert_file.name}")
+    temporary.write_bytes(convert(model, config))
+    difference = _compare(model, LiteRTModel(temporary), config, num_clips)
+    temporary.replace(run.litert_file)
+    return difference
+
+
+def convert(model: keras.Model, config: RunConfig) -> bytes:
+    """The LiteRT flatbuffer of a recogniser, for one clip at a time.
+
+    Its signature takes `frames` uint8 (1, T, H, W, 3) and `mask` bool (1, T) and returns `logits`
+    float32 (1, C). It holds built-in operations only.
+    """
+    size, length = config.frames.size, config.clip.num_frames
+    twin = build_recognizer(config, model.output_shape[-1], for_export=True)
+    twin.set_weights(model.get_weights())
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec((1, length, size, size, 3), tf.uint8, "frames"),
+            tf.TensorSpec((1, length), tf.bool, "mask"),
+        ]
+    )
+    def serve(frames: tf.Tensor, mask: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"logits": twin({"frames": frames, "mask": mask}, training=False)}
+
+    concrete = serve.get_concrete_function()
+    flatbuffer: bytes = tf.lite.TFLiteConverter.from_concrete_functions([concrete], twin).convert()
+    return flatbuffer
+
+
+def _compare(model: keras.Model, exported: LiteRTModel, config: RunConfig, num_clips: int) -> float:
+    store = open_store(Path(config.data))
+    split = next(name for name in ("val", *SPLITS) if store.num_videos[name])
+    clips = evaluation_batches(store, config, split).unbatch().take(num_clips).batch(num_clips)
+    inputs, _ = next(iter(clips))
+    wanted = model.predict_on_batch(inputs)
+    got = np.stack(
+        [
+            exported.logits(frames.numpy(), mask.numpy())
+            for frames, mask in zip(inputs["frames"], inputs["mask"], strict=True)
+        ]
+    )
+    difference = float(np.abs(wanted - got).max())
+    if difference > TOLERANCE or (wanted.argmax(axis=1) != got.argmax(axis=1)).any():
+        raise PipelineError(
+            f"the exported model differs from the trained one by {difference:.2g} in a logit, "
+            f"more than {TOLERANCE:g}; it was not kept"
+        )
+    return difference

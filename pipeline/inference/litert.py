@@ -1,0 +1,31 @@
+"""Running an exported model: ai-edge-litert and NumPy, no TensorFlow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from ai_edge_litert.interpreter import Interpreter
+
+
+class LiteRTModel:
+    """A model file of a run.
+
+    Args:
+        path: The `model.tflite`.
+        num_threads: Threads for one clip.
+    """
+
+    def __init__(self, path: Path, *, num_threads: int = 1) -> None:
+        self._run = Interpreter(str(path), num_threads=num_threads).get_signature_runner()
+
+    def logits(self, frames: npt.NDArray[np.uint8], mask: npt.NDArray[np.bool_]) -> Any:
+        """The logits float32 (C,) of one clip.
+
+        Args:
+            frames: uint8 (T, H, W, 3), RGB.
+            mask: bool (T,), true for real frames.
+        """
+        return self._run(frames=frames[None], mask=mask[None])["logits"][0]

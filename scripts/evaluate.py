@@ -1,0 +1,28 @@
+"""Evaluates a run on videos of groups that training never saw."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from pipeline.cli import Parser, run_script
+from pipeline.run import Run, latest_run
+
+
+def main(arguments: Sequence[str]) -> None:
+    parser = Parser(__doc__)
+    parser.add_argument(
+        "run", nargs="?", default="", help="Folder of the run; default: the latest."
+    )
+    parser.add_argument("--split", type=Literal["train", "val", "test"], default="test")
+    options = parser.parse(arguments)
+    run = Run(Path(options.run)) if options.run else latest_run()
+
+    from pipeline.evaluation.evaluate import evaluate
+    from pipeline.evaluation.report import format_metrics
+
+    print(format_metrics(evaluate(run, options.split), options.split))
+    print(f"written: {run.metrics_file} and {run.report}/")
+
+
+if __name__ == "__main__":
+    run_script(main)

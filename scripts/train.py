@@ -1,0 +1,34 @@
+"""Trains a model on a prepared data set; every key below can be overridden.
+
+Your own data: python scripts/train.py --config small --data data/NAME --run runs/NAME
+"""
+
+import datetime
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.cli import Parser, run_config, run_script
+from pipeline.run import RUNS
+
+
+def main(arguments: Sequence[str]) -> None:
+    parser = Parser(__doc__)
+    parser.add_argument("--run", default="", help="Folder of the run; the default is a new one.")
+    parser.add_argument("--overwrite", action="store_true", help="Replace a run that is there.")
+    parser.add_run_config(arguments, default="demo")
+    options = parser.parse(arguments)
+    config = run_config(parser, options)
+    now = datetime.datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
+    folder = Path(options.run or RUNS / f"{Path(config.data).name}-{now}")
+
+    from pipeline.inference.export import export_litert
+    from pipeline.training.fit import train
+
+    run = train(config, folder, overwrite=options.overwrite)
+    difference = export_litert(run)
+    print(f"exported {run.litert_file}; its logits differ from Keras by at most {difference:.1e}")
+    print(f"next: python scripts/evaluate.py {folder}")
+
+
+if __name__ == "__main__":
+    run_script(main)
