@@ -1,0 +1,211 @@
+"""The prepared data set on disk: a folder that TensorFlow Datasets reads, and people, too.
+
+```
+clipline-train.tfrecord-00000-of-00003   one record a video, its frames as JPEG
+dataset_info.json  features.json  label.labels.txt   what TensorFlow Datasets needs
+manifest.csv        the videos that are in it: path, label, group, split
+quarantine.csv      the videos that could not be read, with the reason
+prepare.json        how it was made; written last, so without it the folder is not finished
+shards/             a report on each shard, from which an interrupted preparation goes on
+```
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import functools
+import json
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import tensorflow_datasets as tfds
+
+from pipeline.config import FramesConfig
+from pipeline.data.atomic import atomic_write
+from pipeline.data.manifest import SPLITS, Manifest, Row, read_csv, relative_path, write_csv
+from pipeline.data.record import record_features
+from pipeline.data.shards import FORMAT, NAME, REPORTS, ShardReport, ShardTask, SourceVideo
+from pipeline.errors import DataError
+
+_STATE = "prepare.json"
+_AGAIN = "Run the same python scripts/prepare.py command again."
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Store:
+    """A prepared data set.
+
+    Attributes:
+        path: Its folder.
+        frames: Rate, size and quality of its frames.
+        class_names: The index of a name is its label number.
+        num_videos: Videos of each split; a split without any is left out.
+        manifest: The videos that are in it.
+        num_quarantined: Videos that could not be read.
+        damaged: Videos with clearly fewer frames than they declare, and both numbers.
+        fingerprint: Of the videos and settings that it was made from.
+    """
+
+    path: Path
+    frames: FramesConfig
+    class_names: tuple[str, ...]
+    num_videos: Mapping[str, int]
+    manifest: Manifest
+    num_quarantined: int
+    damaged: tuple[str, ...]
+    fingerprint: str
+
+    @functools.cached_property
+    def builder(self) -> Any:
+        """The `tfds.core.DatasetBuilder`; its features are those of `record_features`.
+
+        Reading a split takes `store.builder.as_dataset(split="train")`; this imports TensorFlow.
+        """
+        return tfds.builder_from_directory(self.path)
+
+
+def open_store(out: str | os.PathLike[str]) -> Store:
+    """Opens a prepared data set.
+
+    Raises:
+        DataError: The folder is none, is not finished, or is not whole any more.
+    """
+    path = Path(out)
+    try:
+        state = json.loads((path / _STATE).read_bytes())
+    except OSError:
+        if (path / REPORTS).is_dir():
+            raise DataError(f"{out}: its preparation was not finished. {_AGAIN}") from None
+        raise DataError(
+            f"{out}: not a prepared data set. Make one with: python scripts/prepare.py --out {out}"
+        ) from None
+    if state["format"] != FORMAT:
+        raise DataError(f"{out}: prepared by another version of this program. {_AGAIN}")
+    for name, num_bytes in state["shards"].items():
+        shard = path / name
+        if not shard.is_file() or shard.stat().st_size != num_bytes:
+            raise DataError(f"{shard}: missing or cut off. {_AGAIN}")
+    manifest = read_csv(path / "manifest.csv")
+    videos = Counter(row.split for row in manifest.rows)
+    return Store(
+        path=path,
+        frames=FramesConfig(**state["frames"]),
+        class_names=manifest.class_names,
+        num_videos={split: videos[split] for split in SPLITS if videos[split]},
+        manifest=manifest,
+        num_quarantined=state["num_quarantined"],
+        damaged=tuple(state["damaged"]),
+        fingerprint=state["fingerprint"],
+    )
+
+
+def clear_store(out: Path, tasks: Sequence[ShardTask]) -> None:
+    """Makes a folder ready for shards: it is not finished from now on, what is stale is gone."""
+    (out / REPORTS).mkdir(parents=True, exist_ok=True)
+    (out / _STATE).unlink(missing_ok=True)
+    wanted = {Path(task.path) for task in tasks} | {task.report_path for task in tasks}
+    for path in (*out.glob(f"{NAME}-*.tfrecord-*"), *(out / REPORTS).iterdir()):
+        if path not in wanted:
+            path.unlink()
+
+
+def finish_store(
+    out: Path,
+    tasks: Sequence[ShardTask],
+    reports: Sequence[ShardReport],
+    *,
+    settings: Mapping[str, Any],
+    fingerprint: str,
+) -> Store:
+    """Writes all that belongs to the shards, and opens the store.
+
+    Args:
+        out: The folder, with all shards in it.
+        tasks: The shards.
+        reports: The report on each.
+        settings: How the data set was made, to be read by people.
+        fingerprint: Of the videos and settings that the data set was made from.
+
+    Raises:
+        DataError: A class has no readable video for training.
+    """
+    videos = [
+        (source, video)
+        for task, report in zip(tasks, reports, strict=True)
+        for source, video in zip(task.sources, report.videos, strict=True)
+    ]
+    videos.sort(key=lambda pair: pair[0].name)
+    stored = [source.row for source, video in videos if not video.reason]
+    left_out = [(source, video.reason) for source, video in videos if video.reason]
+    _write_quarantine(out, left_out)
+    _check_classes(out, tasks[0].class_names, stored)
+    write_csv(Manifest(rows=tuple(stored)), out / "manifest.csv")
+    _write_metadata(out, tasks, reports)
+    state = {
+        "format": FORMAT,
+        "frames": dataclasses.asdict(tasks[0].frames),
+        "settings": settings,
+        "num_quarantined": len(left_out),
+        "damaged": [
+            f"{video.name} ({video.decoded_frames} of {video.declared_frames} frames)"
+            for _, video in videos
+            if video.damaged
+        ],
+        "shards": {path.name: path.stat().st_size for path in sorted(out.glob(f"{NAME}-*"))},
+        "fingerprint": fingerprint,
+    }
+    with atomic_write(out / _STATE) as file:
+        file.write(json.dumps(state, indent=1, ensure_ascii=False).encode())
+    return open_store(out)
+
+
+def _write_quarantine(out: Path, left_out: Sequence[tuple[SourceVideo, str]]) -> None:
+    with (out / "quarantine.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("path", "label", "split", "reason"))
+        for source, reason in left_out:
+            row = source.row
+            writer.writerow((relative_path(row.path, out.absolute()), row.label, row.split, reason))
+
+
+def _check_classes(out: Path, class_names: Sequence[str], stored: Sequence[Row]) -> None:
+    missing = sorted(set(class_names) - {row.label for row in stored if row.split == "train"})
+    if missing:
+        raise DataError(
+            "expected a readable training video of each class, got none of "
+            f"{', '.join(map(repr, missing))}; {out / 'quarantine.csv'} says why."
+        )
+
+
+def _write_metadata(out: Path, tasks: Sequence[ShardTask], reports: Sequence[ShardReport]) -> None:
+    """Writes what TensorFlow Datasets needs; files of splits without any video are removed."""
+    template = tfds.core.ShardedFileTemplate(
+        data_dir=out, dataset_name=NAME, filetype_suffix="tfrecord"
+    )
+    split_infos = []
+    for split in SPLITS:
+        shards = [pair for pair in zip(tasks, reports, strict=True) if pair[0].split == split]
+        if sum(report.num_records for _, report in shards):
+            info = tfds.core.SplitInfo(
+                name=split,
+                shard_lengths=[report.num_records for _, report in shards],
+                num_bytes=sum(report.record_bytes for _, report in shards),
+                filename_template=template.replace(split=split),
+            )
+            split_infos.append(info)
+        else:
+            for task, _ in shards:
+                Path(task.path).unlink(missing_ok=True)
+    frames, class_names = tasks[0].frames, tasks[0].class_names
+    tfds.folder_dataset.write_metadata(
+        data_dir=out,
+        features=record_features(class_names, frames.size),
+        split_infos=split_infos,
+        version="1.0.0",
+        check_data=False,
+        description=f"Videos at {frames.fps:g} frames per second.",
+    )
