@@ -37,9 +37,12 @@ def build_recognizer(
     frames = layers.Input((length, size, size, 3), dtype="uint8", name="frames")
     mask = layers.Input((length,), dtype="bool", name="mask")
 
-    pixels = InputStage(config.model.input, gain=config.model.difference_gain)(frames)
+    pixels = InputStage(config.model.input, gain=config.model.difference_gain, name="input_stage")(
+        frames
+    )
     backbone = backbones.cnn(config.model, tuple(pixels.shape[2:]))
-    features = TimeDistributed(backbone, skip_padding=not for_export)(pixels, mask=mask)
+    per_frame = TimeDistributed(backbone, skip_padding=not for_export, name="frame_features")
+    features = per_frame(pixels, mask=mask)
     features = layers.Dropout(config.model.dropout)(features)
     summary = temporal.lstm(features, mask, config.model, unroll=for_export)
     summary = layers.Dropout(config.model.dropout)(summary)

@@ -1,0 +1,122 @@
+import numpy as np
+import pytest
+
+from pipeline.config import ClipConfig
+from pipeline.data.sampling import reorder, sample_clip
+
+
+@pytest.mark.parametrize(
+    ("num_frames", "expected"),
+    [
+        # The middle of each of four segments.
+        (4, [0, 1, 2, 3]),
+        (8, [1, 3, 5, 7]),
+        (12, [1, 4, 7, 10]),
+        (9, [1, 3, 5, 7]),
+        (400, [50, 150, 250, 350]),
+    ],
+)
+def test_uniform_takes_the_middle_of_each_segment(num_frames, expected):
+    indices, mask = sample_clip(num_frames, ClipConfig(num_frames=4))
+    assert indices.tolist() == expected
+    assert mask.all()
+
+
+def test_uniform_views_lie_evenly_within_the_segments():
+    config = ClipConfig(num_frames=2, views=3)
+    views = [sample_clip(12, config, view=view)[0].tolist() for view in range(3)]
+    assert views == [[1, 7], [3, 9], [5, 11]]
+
+
+@pytest.mark.parametrize(
+    ("num_frames", "stride", "expected"),
+    [
+        (7, 2, [0, 2, 4, 6]),  # fits exactly
+        (11, 2, [2, 4, 6, 8]),  # in the middle
+        (5, 1, [0, 1, 2, 3]),
+        (20, 5, [2, 7, 12, 17]),
+    ],
+)
+def test_dense_frames_are_stride_apart(num_frames, stride, expected):
+    config = ClipConfig(num_frames=4, sampling="dense", stride=stride)
+    indices, mask = sample_clip(num_frames, config)
+    assert indices.tolist() == expected
+    assert mask.all()
+
+
+def test_dense_views_spread_over_the_video():
+    config = ClipConfig(num_frames=2, sampling="dense", stride=1, views=3)
+    starts = [sample_clip(20, config, view=view)[0][0] for view in range(3)]
+    assert starts == [3, 9, 15]
+
+
+@pytest.mark.parametrize(
+    ("short", "sampling", "num_frames", "expected", "real"),
+    [
+        ("mask", "uniform", 3, [0, 1, 2, 2, 2], 3),
+        ("hold", "uniform", 3, [0, 1, 2, 2, 2], 5),
+        ("loop", "uniform", 3, [0, 1, 2, 0, 1], 5),
+        ("mask", "uniform", 1, [0, 0, 0, 0, 0], 1),
+        ("mask", "dense", 4, [0, 2, 2, 2, 2], 2),
+        ("hold", "dense", 4, [0, 2, 2, 2, 2], 5),
+        ("loop", "dense", 4, [0, 2, 0, 2, 0], 5),
+    ],
+)
+def test_short_videos(short, sampling, num_frames, expected, real):
+    config = ClipConfig(num_frames=5, sampling=sampling, stride=2, short=short)
+    indices, mask = sample_clip(num_frames, config)
+    assert indices.tolist() == expected
+    assert mask.tolist() == [True] * real + [False] * (5 - real)
+
+
+@pytest.mark.parametrize("sampling", ["uniform", "dense"])
+@pytest.mark.parametrize("num_frames", [1, 2, 7, 16, 17, 61])
+def test_random_clips_stay_inside_the_video(sampling, num_frames):
+    config = ClipConfig(num_frames=7, sampling=sampling, stride=3)
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        indices, mask = sample_clip(num_frames, config, rng=rng)
+        assert mask[0]
+        assert indices.min() >= 0
+        assert indices.max() < num_frames
+        assert (np.diff(indices) >= 0).all()
+
+
+def test_random_uniform_takes_one_frame_of_each_segment_and_reaches_all():
+    rng = np.random.default_rng(0)
+    draws = [sample_clip(12, ClipConfig(num_frames=4), rng=rng)[0] for _ in range(300)]
+    assert (np.array(draws) // 3 == np.arange(4)).all()
+    assert set(np.concatenate(draws)) == set(range(12))
+
+
+def test_random_dense_reaches_first_and_last_frame():
+    config = ClipConfig(num_frames=2, sampling="dense", stride=1)
+    rng = np.random.default_rng(0)
+    draws = np.array([sample_clip(5, config, rng=rng)[0] for _ in range(300)])
+    assert draws.min() == 0
+    assert draws.max() == 4
+
+
+def test_rounding_never_passes_the_end():
+    class AlmostOne:
+        def random(self, size):
+            return np.full(size, np.nextafter(1.0, 0.0))
+
+    for num_frames in range(1, 500):
+        indices, _ = sample_clip(num_frames, ClipConfig(num_frames=3), rng=AlmostOne())
+        assert indices[-1] < num_frames
+
+
+def test_a_video_without_frames_is_refused():
+    with pytest.raises(ValueError, match="at least 1. Received: 0"):
+        sample_clip(0, ClipConfig())
+
+
+def test_reorder_keeps_the_padding_at_the_end():
+    indices, mask = np.array([3, 5, 8, 8, 8]), np.array([True, True, True, False, False])
+    rng = np.random.default_rng(1)
+    assert reorder(indices, mask, "in_order", rng)[0].tolist() == [3, 5, 8, 8, 8]
+    assert reorder(indices, mask, "reversed", rng)[0].tolist() == [8, 5, 3, 8, 8]
+    orders = {tuple(reorder(indices, mask, "shuffled", rng)[0]) for _ in range(100)}
+    assert len(orders) == 6
+    assert all(order[3:] == (8, 8) for order in orders)

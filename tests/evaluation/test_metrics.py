@@ -1,0 +1,82 @@
+import numpy as np
+import pytest
+
+from pipeline.evaluation import metrics
+
+LOGITS = np.array(
+    [
+        [3.0, 2.0, 1.0],
+        [1.0, 3.0, 2.0],
+        [1.0, 2.0, 3.0],
+        [2.0, 3.0, 1.0],
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("labels", "k", "expected"),
+    [
+        ([0, 1, 2, 1], 1, 1.0),
+        ([1, 1, 2, 1], 1, 0.75),
+        ([1, 0, 1, 0], 2, 0.75),
+        ([2, 0, 0, 2], 3, 1.0),
+    ],
+)
+def test_top_k(labels, k, expected):
+    assert metrics.top_k_accuracy(LOGITS, np.array(labels), k) == expected
+
+
+def test_top_5_of_two_classes_counts_both():
+    assert metrics.top_k_accuracy(LOGITS[:, :2], np.array([0, 0, 0, 0]), 5) == 1.0
+
+
+def test_equal_logits_count_once():
+    assert metrics.top_k_accuracy(np.zeros((2, 4)), np.array([0, 3]), 1) == 0.5
+
+
+def test_chance_is_the_most_frequent_class():
+    assert metrics.chance(np.array([0, 1, 1, 1, 2])) == 0.6
+
+
+def test_confusion_rows_are_the_true_classes():
+    counts = metrics.confusion(np.array([1, 1, 2]), np.array([0, 1, 1]), 4)
+    assert counts.tolist() == [[0, 1, 0, 0], [0, 1, 1, 0], [0, 0, 0, 0], [0, 0, 0, 0]]
+
+
+def test_per_class_by_hand():
+    table = metrics.per_class(np.array([0, 0, 1, 1]), np.array([0, 1, 1, 1]), ["a", "b", "c"])
+    assert table["a"] == {
+        "precision": 0.5,
+        "recall": 1.0,
+        "f1": pytest.approx(2 / 3),
+        "num_videos": 1,
+    }
+    assert table["b"]["recall"] == pytest.approx(2 / 3)
+    assert table["c"] == {"precision": 0, "recall": 0, "f1": 0, "num_videos": 0}
+
+
+def test_interval_treats_a_group_as_one_observation():
+    correct = np.array([True] * 50 + [False] * 50)
+    by_video = metrics.group_interval(correct, [str(i) for i in range(100)])
+    by_group = metrics.group_interval(correct, ["a"] * 50 + ["b"] * 50)
+    assert by_group == [0.0, 1.0]
+    assert 0.35 < by_video[0] < 0.45
+    assert 0.55 < by_video[1] < 0.65
+    assert metrics.group_interval(correct, ["a"] * 100) is None
+
+
+def test_order_pairs():
+    names = ["down", "other", "up"]
+    in_order = np.array([[9, 0, 1], [1, 0, 9], [0, 9, 0], [9, 0, 1.0]])
+    backwards = np.array([[1, 0, 9], [1, 9, 2], [9, 0, 0], [2, 0, 1.0]])
+    labels = np.array([0, 2, 1, 2])
+    result = metrics.order_pairs(
+        {"in_order": in_order, "reversed": backwards}, labels, names, [("down", "up")]
+    )
+    assert result["num_videos"] == 3
+    # Answers in order: down, up, down. Their partners: up, down, up. Reversed: up, other, down.
+    assert result["reversed_to_partner"] == pytest.approx(1 / 3)
+    assert result["two_way"] == {
+        "in_order": pytest.approx(2 / 3),
+        "reversed": pytest.approx(1 / 3),
+    }

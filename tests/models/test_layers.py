@@ -1,0 +1,182 @@
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from pipeline.models.layers import BatchNormalization, InputStage, TemporalPooling, TimeDistributed
+
+B, T = 3, 5
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def mask():
+    """Clips of 5, 2 and 1 real frames."""
+    return np.arange(T) < np.array([[5], [2], [1]])
+
+
+def small_cnn():
+    return keras.Sequential(
+        [
+            layers.Input((8, 8, 3)),
+            layers.Conv2D(4, 3, padding="same"),
+            layers.BatchNormalization(),
+            layers.ReLU(),
+            layers.MaxPooling2D(),
+            layers.Flatten(),
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [
+        small_cnn,
+        lambda: layers.Conv2D(4, 3),
+        lambda: layers.MaxPooling2D(),
+        lambda: layers.Dense(7),
+        lambda: layers.BatchNormalization(),
+    ],
+    ids=["model", "Conv2D", "MaxPooling2D", "Dense", "BatchNormalization"],
+)
+def test_time_distributed_equals_that_of_keras_at_inference(inner, rng):
+    x = rng.normal(size=(B, T, 8, 8, 3)).astype(np.float32)
+    layer = inner()
+    ours, theirs = TimeDistributed(layer), layers.TimeDistributed(layer)
+    np.testing.assert_allclose(ours(x), theirs(x), atol=1e-6)
+    assert ours.compute_output_shape(x.shape) == tuple(theirs(x).shape)
+
+
+@pytest.mark.parametrize("skip_padding", [True, False])
+def test_padded_frames_give_zeros_and_real_ones_the_same_as_alone(skip_padding, rng, mask):
+    x = rng.normal(size=(B, T, 8, 8, 3)).astype(np.float32)
+    layer = TimeDistributed(small_cnn(), skip_padding=skip_padding)
+    outputs = keras.ops.convert_to_numpy(layer(x, mask=mask))
+    alone = keras.ops.convert_to_numpy(layer.layer(x[mask]))
+    np.testing.assert_allclose(outputs[mask], alone, atol=1e-6)
+    assert (outputs[~mask] == 0).all()
+
+
+def test_padding_is_not_computed(mask):
+    seen = []
+
+    class Spy(layers.Layer):
+        def call(self, x):
+            seen.append(x.shape[0])
+            return x
+
+        def compute_output_shape(self, shape):
+            return shape
+
+    layer = TimeDistributed(Spy())
+    layer(np.zeros((B, T, 4), np.float32), mask=mask)
+    assert seen[-1] == mask.sum() == 8
+
+
+def test_what_padding_holds_reaches_neither_outputs_nor_statistics(rng, mask):
+    x = rng.normal(size=(B, T, 4)).astype(np.float32)
+    spoilt = np.where(mask[..., None], x, 1e6).astype(np.float32)
+    layer = TimeDistributed(BatchNormalization())
+    clean = keras.ops.convert_to_numpy(layer(x, mask=mask, training=True))
+    mean = keras.ops.convert_to_numpy(layer.layer.moving_mean)
+    layer.layer.moving_mean.assign(np.zeros(4))
+    np.testing.assert_array_equal(layer(spoilt, mask=mask, training=True), clean)
+    # A second step with the same batch, from 0 again, must give the same average.
+    np.testing.assert_allclose(layer.layer.moving_mean, mean, atol=1e-6)
+
+
+def test_one_update_of_the_moving_statistics_a_step(rng):
+    x = rng.normal(loc=2.0, size=(8, T, 4)).astype(np.float32)
+    layer = TimeDistributed(layers.BatchNormalization(momentum=0.9))
+    layer(x, training=True)
+    np.testing.assert_allclose(layer.layer.moving_mean, 0.1 * x.mean(axis=(0, 1)), atol=1e-5)
+
+
+def test_training_reaches_the_wrapped_layer(rng):
+    x = np.ones((2, T, 100), np.float32)
+    layer = TimeDistributed(layers.Dropout(0.5))
+    assert (keras.ops.convert_to_numpy(layer(x, training=True)) == 0).any()
+    assert (keras.ops.convert_to_numpy(layer(x, training=False)) == 1).all()
+
+
+def test_gradients_flow_to_real_frames_only(rng, mask):
+    import tensorflow as tf
+
+    x = tf.constant(rng.normal(size=(B, T, 6)).astype(np.float32))
+    layer = TimeDistributed(layers.Dense(3))
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        total = tf.reduce_sum(layer(x, mask=mask))
+    gradient = tape.gradient(total, x).numpy()
+    assert (gradient[mask] != 0).all()
+    assert (gradient[~mask] == 0).all()
+
+
+def test_batch_normalisation_equals_keras_in_training(rng):
+    x = rng.normal(3, 2, size=(16, 4)).astype(np.float32)
+    ours, theirs = BatchNormalization(), layers.BatchNormalization()
+    np.testing.assert_allclose(ours(x, training=True), theirs(x, training=True), atol=1e-6)
+
+
+def test_batch_normalisation_is_right_after_one_step(rng):
+    x = rng.normal(3, 2, size=(64, 4)).astype(np.float32)
+    layer = BatchNormalization(momentum=0.99)
+    trained = layer(x, training=True)
+    np.testing.assert_allclose(layer(x, training=False), trained, atol=1e-3)
+
+
+def test_batch_normalisation_averages_its_batches_without_a_trace_of_the_start(rng):
+    batches = rng.normal(3, 2, size=(10, 64, 4)).astype(np.float32)
+    layer = BatchNormalization(momentum=0.9, epsilon=0.0)
+    for batch in batches:
+        layer(batch, training=True)
+    weights = 0.9 ** np.arange(9, -1, -1)
+    weights /= weights.sum()
+    mean = np.tensordot(weights, batches.mean(axis=1), 1)
+    variance = np.tensordot(weights, batches.var(axis=1), 1)
+    expected = (batches[0] - mean) / np.sqrt(variance)
+    np.testing.assert_allclose(layer(batches[0], training=False), expected, atol=1e-4)
+
+
+def test_untrained_batch_normalisation_changes_nothing(rng):
+    x = rng.normal(size=(8, 4)).astype(np.float32)
+    np.testing.assert_allclose(BatchNormalization(epsilon=0.0)(x), x, atol=1e-6)
+
+
+def test_frozen_batch_normalisation_keeps_its_statistics(rng):
+    layer = BatchNormalization()
+    layer(rng.normal(size=(8, 4)).astype(np.float32), training=True)
+    layer.trainable = False
+    before = [keras.ops.convert_to_numpy(weight) for weight in layer.weights]
+    layer(rng.normal(5, 1, size=(8, 4)).astype(np.float32), training=True)
+    for old, new in zip(before, layer.weights, strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_input_stage_scales_and_differences():
+    frames = np.zeros((1, 3, 1, 1, 3), np.uint8)
+    frames[0, :, 0, 0, 0] = [0, 255, 204]
+    red = lambda kind: keras.ops.convert_to_numpy(InputStage(kind, gain=2.0)(frames))[0, :, 0, 0]  # noqa: E731
+    np.testing.assert_allclose(red("rgb")[:, 0], [-1, 1, 0.6], atol=1e-6)
+    np.testing.assert_allclose(red("difference")[:, 0], [0, 2, -0.4], atol=1e-6)
+    np.testing.assert_allclose(red("both")[:, [0, 3]], [[-1, 0], [1, 2], [0.6, -0.4]], atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["rgb", "difference", "both"])
+def test_input_stage_names_its_shape(kind):
+    stage = InputStage(kind)
+    shape = (2, 4, 8, 8, 3)
+    assert stage.compute_output_shape(shape) == tuple(stage(np.zeros(shape, np.uint8)).shape)
+
+
+def test_temporal_pooling_ignores_padding():
+    sequence = np.array([[[1.0], [3.0], [100.0]], [[-5.0], [-1.0], [-3.0]]], np.float32)
+    mask = np.array([[True, True, False], [True, True, True]])
+    mean = TemporalPooling("mean")(sequence, mask=mask)
+    top = TemporalPooling("max")(sequence, mask=mask)
+    np.testing.assert_allclose(mean, [[2.0], [-3.0]])
+    np.testing.assert_allclose(top, [[3.0], [-1.0]])

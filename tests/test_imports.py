@@ -1,0 +1,84 @@
+"""The layers of the package: imports go one way, and what must stay light does."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import pipeline
+
+ROOT = Path(pipeline.__file__).parent
+LAYERS = ["video", "data", "models", "training", "evaluation", "inference"]
+CV2_FOR_DRAWING = "data/sources/demo/"
+WITHOUT_TENSORFLOW = [
+    "pipeline",
+    "pipeline.cli",
+    "pipeline.config",
+    "pipeline.config_file",
+    "pipeline.run",
+    "pipeline.video",
+    "pipeline.data.augment",
+    "pipeline.data.frames",
+    "pipeline.data.manifest",
+    "pipeline.data.prepare",
+    "pipeline.data.sampling",
+    "pipeline.data.sources.demo",
+    "pipeline.data.sources.folder",
+    "pipeline.data.split",
+    "pipeline.data.store",
+    "pipeline.evaluation.metrics",
+    "pipeline.inference.classifier",
+]
+
+
+def modules():
+    return sorted(ROOT.rglob("*.py"))
+
+
+def imported(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def layer(parts):
+    return LAYERS.index(parts[0]) if parts and parts[0] in LAYERS else None
+
+
+def test_imports_go_one_way():
+    seen = 0
+    for path in modules():
+        here = layer(path.relative_to(ROOT).parts)
+        for name in imported(path):
+            there = layer(name.split(".")[1:]) if name.startswith("pipeline.") else None
+            if there is None:
+                continue
+            seen += 1
+            assert here is not None, f"{path} lies under all layers but imports {name}"
+            assert there <= here, f"{path} imports {name}, which comes after it"
+    assert seen > 20
+
+
+def test_cv2_decodes_and_encodes_in_video_alone():
+    for path in modules():
+        relative = path.relative_to(ROOT).as_posix()
+        if relative.startswith(("video/", CV2_FOR_DRAWING)):
+            continue
+        assert "cv2" not in set(imported(path)), relative
+
+
+@pytest.mark.parametrize("module", WITHOUT_TENSORFLOW)
+def test_no_tensorflow_is_imported_by(module):
+    code = f"import {module}, sys; sys.exit('tensorflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_nothing_is_asserted_in_the_package():
+    for path in modules():
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        assert not any(isinstance(node, ast.Assert) for node in ast.walk(tree)), path
