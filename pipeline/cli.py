@@ -79,8 +79,6 @@ def run_config(parser: Parser, namespace: Any) -> RunConfig:
 
 def run_script(main: Main) -> NoReturn:
     """Runs a script and leaves with its exit code; a user's mistake gives one line and code 2."""
-    # TensorFlow reports every missing accelerator library; its errors still come through.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         code = main(sys.argv[1:]) or 0
     except PipelineError as error:
@@ -92,5 +90,24 @@ def run_script(main: Main) -> NoReturn:
     sys.exit(code)
 
 
-def _comma_separated(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
+def import_tensorflow() -> None:
+    """Imports TensorFlow without the notes that it prints about its build and missing GPUs.
+
+    They go past every setting of its log level, straight to the process's standard error.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with open(os.devnull, "w") as nowhere:  # noqa: PTH123
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        import tensorflow  # noqa: F401
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def _comma_separated(text: str | tuple[str, ...]) -> tuple[str, ...]:
+    # The parser passes the default through here as well.
+    parts = text.split(",") if isinstance(text, str) else text
+    return tuple(part.strip() for part in parts if part.strip())

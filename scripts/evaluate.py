@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from pipeline.cli import Parser, run_script
+from pipeline.cli import Parser, import_tensorflow, run_script
 from pipeline.run import Run, latest_run
 
 
@@ -17,6 +17,7 @@ def main(arguments: Sequence[str]) -> None:
     options = parser.parse(arguments)
     run = Run(Path(options.run)) if options.run else latest_run()
 
+    import_tensorflow()
     from pipeline.evaluation.evaluate import evaluate
     from pipeline.evaluation.report import format_metrics
 

@@ -7,7 +7,7 @@ import datetime
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.cli import Parser, run_config, run_script
+from pipeline.cli import Parser, import_tensorflow, run_config, run_script
 from pipeline.run import RUNS
 
 
@@ -21,6 +21,7 @@ def main(arguments: Sequence[str]) -> None:
     now = datetime.datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
     folder = Path(options.run or RUNS / f"{Path(config.data).name}-{now}")
 
+    import_tensorflow()
     from pipeline.inference.export import export_litert
     from pipeline.training.fit import train
 

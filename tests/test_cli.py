@@ -1,0 +1,108 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.cli import Parser, run_config
+from pipeline.config import PrepareConfig
+from pipeline.errors import ConfigError
+
+SCRIPTS = Path(__file__).parents[1] / "scripts"
+
+
+def run(script, *arguments, cwd=None):
+    command = [sys.executable, SCRIPTS / f"{script}.py", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
+
+
+def parse_run(*arguments):
+    parser = Parser("test")
+    parser.add_run_config(arguments, default="demo")
+    return run_config(parser, parser.parse(arguments))
+
+
+def test_a_preset_then_overrides():
+    config = parse_run("--config", "small", "--data", "data/x", "--model.filters", "[4, 8]")
+    assert (config.data, config.model.filters) == ("data/x", (4, 8))
+    assert parse_run().data == "data/demo"
+    assert parse_run("--config=small").data == ""
+
+
+def test_options_of_a_flat_dataclass_with_dashes_and_lists():
+    parser = Parser("test")
+    parser.add_fields(PrepareConfig)
+    arguments = [
+        "--source",
+        "folder",
+        "--path",
+        "my videos",
+        "--test-groups",
+        "a, b",
+        "--fps",
+        "10",
+    ]
+    config = PrepareConfig(**vars(parser.parse(arguments)))
+    assert config.path == "my videos"
+    assert config.test_groups == ("a", "b")
+    assert config.fps == 10.0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--model.unit", "3"], r"unknown --model.unit. Did you mean --model.units\?"),
+        (["--modle.units=3"], r"unknown --modle.units. Did you mean --model.units\?"),
+        (["--model.units", "few"], "model.units.*few"),
+        (["--config", "nothing"], "neither a preset"),
+        (["--model.units", "0"], "model.units must be at least 1. Received: 0"),
+    ],
+)
+def test_mistakes_on_the_command_line(arguments, message):
+    with pytest.raises(ConfigError, match=message) as caught:
+        parse_run(*arguments)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("script", ["prepare", "train", "evaluate", "classify"])
+def test_help_is_quick_and_needs_no_tensorflow(script):
+    code = f"""
+import runpy, sys
+sys.argv = ["{script}.py", "--help"]
+try:
+    runpy.run_path({str(SCRIPTS / script)!r} + ".py", run_name="__main__")
+except SystemExit as end:
+    assert end.code == 0, end.code
+assert "tensorflow" not in sys.modules
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    assert "usage" in result.stdout
+
+
+def test_the_help_gives_units():
+    text = " ".join(run("prepare", "--help").stdout.split())
+    assert "Frames per second of video time" in text
+    assert "in pixels" in text
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "message"),
+    [
+        ("prepare", ["--source", "folder"], "needs --path"),
+        ("prepare", ["--pth", "x"], "Did you mean --path?"),
+        ("train", ["--config", "nothing"], "neither a preset"),
+        ("evaluate", ["runs/none"], "runs/none: no trained model here"),
+        ("evaluate", [], "no trained run in runs/"),
+        ("classify", ["a.mp4"], "no trained run in runs/"),
+        ("classify", ["a.mp4", "--run", "runs/none"], "no trained model here"),
+    ],
+)
+def test_a_mistake_ends_in_one_line_and_code_2(script, arguments, message, tmp_path):
+    result = run(script, *arguments, cwd=tmp_path)
+    assert result.returncode == 2
+    assert message in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert not result.stdout

@@ -1,0 +1,104 @@
+import dataclasses
+
+import pytest
+
+from pipeline.config import (
+    AugmentConfig,
+    ClipConfig,
+    ModelConfig,
+    PrepareConfig,
+    RunConfig,
+    TrainConfig,
+)
+from pipeline.config_file import PRESETS, load_config, preset_names, save_config
+from pipeline.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "message"),
+    [
+        (ClipConfig, {"num_frames": 0}, "clip.num_frames must be at least 1. Received: 0"),
+        (ClipConfig, {"stride": 0}, "clip.stride must be at least 1"),
+        (ClipConfig, {"views": 0}, "clip.views must be at least 1"),
+        (AugmentConfig, {"flip": 1.5}, "augment.flip must be from 0 to 1. Received: 1.5"),
+        (AugmentConfig, {"crop": 0.95}, "augment.crop must be from 0 to 0.9"),
+        (AugmentConfig, {"contrast": -1}, "augment.contrast must be from 0 to 4"),
+        (ModelConfig, {"filters": ()}, "model.filters must be positive numbers"),
+        (ModelConfig, {"filters": (8, 0)}, "model.filters must be positive numbers"),
+        (ModelConfig, {"dropout": 1.0}, "model.dropout must be from 0 to below 1"),
+        (ModelConfig, {"units": 0}, "model.units must be at least 1"),
+        (ModelConfig, {"grid": 0}, "model.grid must be at least 1"),
+        (ModelConfig, {"l2": -0.1}, "model.l2 must be at least 0"),
+        (ModelConfig, {"difference_gain": 0}, "model.difference_gain must be above 0"),
+        (TrainConfig, {"epochs": 0}, "train.epochs must be at least 1"),
+        (TrainConfig, {"learning_rate": 0}, "train.learning_rate must be above 0"),
+        (TrainConfig, {"warmup": 1}, "train.warmup must be from 0 to below 1"),
+        (RunConfig, {"seed": -1}, "seed must be at least 0"),
+        (PrepareConfig, {"source": "folder"}, "--source folder needs --path"),
+        (PrepareConfig, {"fps": 0}, "--fps must be above 0"),
+        (PrepareConfig, {"size": 4}, "--size must be at least 8"),
+        (PrepareConfig, {"jpeg_quality": 101}, "--jpeg-quality must be 1 to 100"),
+        (PrepareConfig, {"val_fraction": 1.0}, "--val-fraction must be from 0 to below 1"),
+        (PrepareConfig, {"workers": -1}, "--workers must be at least 0"),
+    ],
+)
+def test_values_out_of_range_are_refused(kind, values, message):
+    with pytest.raises(ConfigError, match=message):
+        kind(**values)
+
+
+def test_the_tree_is_frozen():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        RunConfig().model.units = 3
+
+
+def test_a_saved_config_is_read_back_whole(tmp_path):
+    config = RunConfig(
+        data="data/ünï côde",
+        model=ModelConfig(filters=(3, 5), input="rgb", l1=1e-7),
+        evaluate=load_config("demo").evaluate,
+    )
+    save_config(config, tmp_path / "config.toml")
+    assert load_config(tmp_path / "config.toml") == config
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_presets_load_and_open_with_what_they_are_for(name):
+    assert isinstance(load_config(name), RunConfig)
+    assert (PRESETS / f"{name}.toml").read_text().startswith("# For: ")
+
+
+def test_there_are_the_presets_that_the_readme_names():
+    assert {"demo", "small"} <= set(preset_names())
+
+
+def test_overrides_win_over_the_file_and_the_file_over_defaults(tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text("[model]\nunits = 5\ngrid = 2\n")
+    config = load_config(file, {"model.units": 7})
+    assert (config.model.units, config.model.grid) == (7, 2)
+    assert config.model.dropout == ModelConfig().dropout
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[model]\nunit = 5\n", r"unknown model.unit. Did you mean model.units\?"),
+        ("[modle]\nunits = 5\n", r"unknown modle.units. Did you mean model.units\?"),
+        ('[model]\nunits = "many"\n', "model.units.*many"),
+        ('[model]\ninput = "RGB"\n', "model.input.*difference"),
+        ("[model]\nunits = 0\n", "model.units must be at least 1"),
+        ("model = [", "not a TOML file"),
+    ],
+)
+def test_mistakes_in_a_file(tmp_path, text, message):
+    file = tmp_path / "mine.toml"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=message) as caught:
+        load_config(file)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_preset_that_is_not_there_names_those_that_are():
+    with pytest.raises(ConfigError, match="'smal' is neither a preset .*demo, small.* nor a TOML"):
+        load_config("smal")
