@@ -1,21 +1,16 @@
 """Video files in and out. OpenCV decodes and encodes here and nowhere else."""
 
+from pipeline.video.info import DamagedVideoWarning, VideoInfo
 from pipeline.video.jpeg import decode_jpeg, encode_jpeg
-from pipeline.video.reader import (
-    DamagedVideoWarning,
-    VideoInfo,
-    VideoReader,
-    iter_frames,
-    probe,
-    read_frames,
-)
+from pipeline.video.reader import VideoReader, iter_frames, probe, read_frames
 from pipeline.video.resize import resize
-from pipeline.video.writer import write_video
+from pipeline.video.writer import VideoWriteError, write_video
 
 __all__ = [
     "DamagedVideoWarning",
     "VideoInfo",
     "VideoReader",
+    "VideoWriteError",
     "decode_jpeg",
     "encode_jpeg",
     "iter_frames",

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import cv2
 import numpy as np
 
 from pipeline.errors import DataError
 
+# Colour at full resolution (4:4:4): the usual half of it is coarse for frames of 100 pixels or so.
+_SAMPLING: Final = (cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444)
+
 
 def encode_jpeg(frame: np.ndarray, *, quality: int) -> bytes:
-    """Encodes a frame as JPEG with chroma at full resolution (4:4:4).
+    """Encodes a frame as JPEG.
 
     Args:
         frame: uint8 (H, W, 3), RGB.
@@ -17,30 +22,31 @@ def encode_jpeg(frame: np.ndarray, *, quality: int) -> bytes:
 
     Returns:
         The bytes of a JPEG file.
+
+    Example:
+        >>> frame = np.full((48, 64, 3), (200, 100, 50), np.uint8)
+        >>> decode_jpeg(encode_jpeg(frame, quality=90))[0, 0].tolist()
+        [200, 100, 50]
     """
-    parameters = [
-        cv2.IMWRITE_JPEG_QUALITY,
-        quality,
-        cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
-        cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
-    ]
+    parameters = (cv2.IMWRITE_JPEG_QUALITY, quality, *_SAMPLING)
     _, data = cv2.imencode(".jpg", cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), parameters)
     return data.tobytes()
 
 
 def decode_jpeg(data: bytes) -> np.ndarray:
-    """Decodes JPEG bytes.
+    """Decodes a JPEG file.
 
     Args:
-        data: The bytes of a JPEG file.
+        data: The bytes of the file.
 
     Returns:
-        uint8 (H, W, 3), RGB.
+        uint8 (H, W, 3), RGB: the pixels that `tf.io.decode_jpeg` gives with
+        `dct_method="INTEGER_ACCURATE"`.
 
     Raises:
         DataError: The bytes are not a JPEG image.
     """
-    frame = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    frame = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB) if data else None
     if frame is None:
-        raise DataError(f"expected a JPEG image, got {len(data)} bytes that are none.")
-    return cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+        raise DataError(f"expected the bytes of a JPEG image, got {data[:16]!r}...")
+    return frame

@@ -1,193 +1,246 @@
-"""Reading frames from video files: RGB, rotated as the file asks, in constant memory."""
+"""Reading frames from video files: RGB, upright, chosen by time or by index, in constant memory.
+
+Frames are reached by decoding all those before them: seeking in OpenCV is not exact to the frame.
+A file is decoded by one thread, which costs the least work in all; to use more cores, read several
+files in several processes.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import math
+import operator
 import os
 import warnings
-from collections.abc import Iterator, Sequence
-from types import TracebackType
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, Self
 
 import cv2
 import numpy as np
 
-from pipeline.errors import DataError, VideoDecodeError
+from pipeline.errors import ConfigError, DataError, VideoDecodeError
+from pipeline.video.info import DamagedVideoWarning, VideoInfo
+from pipeline.video.opening import codec_name, open_capture
 from pipeline.video.resize import resize
-from pipeline.video.timing import Clock, ticks_before
+from pipeline.video.timing import increasing, on_display
 
-Path = str | os.PathLike[str]
+PathLike = str | os.PathLike[str]
+Size = tuple[int, int]
 
-
-class DamagedVideoWarning(UserWarning):
-    """A video of which clearly fewer frames decode than its container declares."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class VideoInfo:
-    """What is known of a video file.
-
-    Attributes:
-        path: The file.
-        width: Pixels, after rotation.
-        height: Pixels, after rotation.
-        fps: Frames per second, on average.
-        declared_frames: What the container claims; often a few too many. None: it claims nothing.
-        num_frames: What decodes; None until counted.
-        duration_seconds: From the first frame to the end of the last.
-        codec: FourCC, such as "h264".
-    """
-
-    path: str
-    width: int
-    height: int
-    fps: float
-    declared_frames: int | None
-    num_frames: int | None
-    duration_seconds: float
-    codec: str
+# Clockwise, in degrees, as the container asks for.
+_TURNS: Final = {
+    90: cv2.ROTATE_90_CLOCKWISE,
+    180: cv2.ROTATE_180,
+    270: cv2.ROTATE_90_COUNTERCLOCKWISE,
+}
+# What FFmpeg assumes where a container states no frame rate.
+_DEFAULT_FPS: Final = 25.0
 
 
 class VideoReader:
-    """One open video file.
+    """One open video file, to be read once, from its first frame on; a context manager.
 
     Args:
         path: The file.
+
+    Attributes:
+        info: What is known of the file. Once its frames were read to the end, `num_frames` and
+            `duration_seconds` are those that decode.
 
     Raises:
         VideoDecodeError: No frame can be had from the file.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: PathLike) -> None:
         self._path = os.fspath(path)
-        self._capture = cv2.VideoCapture(self._path, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
-        if not self._capture.isOpened() or not self._capture.grab():
-            raise VideoDecodeError(self._path, "no frame can be decoded from it.")
-        get = self._capture.get
-        fps = get(cv2.CAP_PROP_FPS)
-        declared = int(get(cv2.CAP_PROP_FRAME_COUNT))
-        self.info = VideoInfo(
-            path=self._path,
-            width=int(get(cv2.CAP_PROP_FRAME_WIDTH)),
-            height=int(get(cv2.CAP_PROP_FRAME_HEIGHT)),
-            fps=fps,
-            declared_frames=declared if declared > 0 else None,
-            num_frames=None,
-            duration_seconds=declared / fps,
-            codec=int(get(cv2.CAP_PROP_FOURCC)).to_bytes(4, "little").decode("latin-1"),
-        )
+        self._capture = open_capture(self._path)
+        self._started = False
+        # OpenCV is told not to turn frames itself: turning them after the resize is cheaper.
+        turns_itself = not self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)
+        degrees = int(self._capture.get(cv2.CAP_PROP_ORIENTATION_META))
+        self._turn = None if turns_itself else _TURNS.get(degrees)
+        self.info = self._declared_info()
 
-    def __enter__(self) -> VideoReader:
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._capture.release()
 
-    def _grabs(self) -> Iterator[float]:
-        """Yields the time of each frame, in seconds from the first; the frame can be retrieved."""
-        clock = Clock(1 / self.info.fps)
-        count, time = 0, 0.0
-        grabbed = True
-        while grabbed:
-            count += 1
-            time = clock.seconds(self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
-            yield time
-            grabbed = self._capture.grab()
-        self.info = dataclasses.replace(
-            self.info, num_frames=count, duration_seconds=time + 1 / self.info.fps
-        )
-        declared = self.info.declared_frames
-        if declared and count < 0.9 * declared - 8:
-            warnings.warn(
-                f"{self._path}: {count} of {declared} declared frames decode.",
-                DamagedVideoWarning,
-                stacklevel=3,
-            )
-
-    def _retrieve(self, size: tuple[int, int] | None) -> np.ndarray:
-        _, frame = self._capture.retrieve()
-        if size is not None:
-            frame = resize(frame, size)
-        return cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
-
-    def frames(
-        self, *, fps: float | None = None, size: tuple[int, int] | None = None
-    ) -> Iterator[np.ndarray]:
-        """Yields frames, uint8 (H, W, 3), RGB, in order of time; can be called once.
+    def frames(self, *, fps: float | None = None, size: Size | None = None) -> Iterator[np.ndarray]:
+        """Yields the frames in order of time.
 
         Args:
-            fps: Frames per second; None yields every decoded frame once.
-            size: (height, width) in pixels; None leaves frames as they are.
+            fps: Frames per second: at each tick of 1/fps from the first frame on, the frame that is
+                on display by the timestamps of the file. None: every decoded frame once.
+            size: (height, width) in pixels; None leaves the frames as they are.
+
+        Yields:
+            uint8 (H, W, 3), RGB; each a new array.
+
+        Raises:
+            ConfigError: `fps` is not above 0.
+            VideoDecodeError: A frame cannot be converted to RGB.
         """
+        if fps is not None and not 0 < fps < math.inf:
+            raise ConfigError(f"fps: expected a number above 0, got {fps}.")
+        timed = ((time, self._retrieve()) for time in self._times())
+        frames: Iterable[np.ndarray]
         if fps is None:
-            for _ in self._grabs():
-                yield self._retrieve(size)
-            return
-        shown, frame = 0, None
-        for time in self._grabs():
-            wanted = ticks_before(time, fps)
-            for _ in range(shown, wanted):
-                yield frame
-            shown = max(shown, wanted)
-            frame = self._retrieve(size)
-        for _ in range(shown, ticks_before(self.info.duration_seconds, fps)):
-            yield frame
+            frames = (frame for _, frame in timed)
+        else:
+            frames = on_display(timed, fps=fps, frame_seconds=1 / self.info.fps)
+        for frame in frames:
+            yield self._finished(frame, size)
+
+    def read(self, indices: Sequence[int] | np.ndarray, *, size: Size | None = None) -> np.ndarray:
+        """Returns the frames at some indices; see `read_frames`."""
+        rows = defaultdict(list)  # index of a frame -> where it goes in the result
+        for row, index in enumerate(indices):
+            rows[operator.index(index)].append(row)
+        if min(rows, default=0) < 0:
+            raise DataError(f"{self._path}: expected indices of at least 0, got {min(rows)}.")
+        height, width = size or (self.info.height, self.info.width)
+        result = np.empty((len(indices), height, width, 3), np.uint8)
+        for index, _ in zip(range(max(rows, default=-1) + 1), self._times(), strict=False):
+            if index in rows:
+                result[rows.pop(index)] = self._finished(self._retrieve(), size)
+        if rows:
+            raise DataError(
+                f"{self._path}: expected indices below {self.info.num_frames}, which is how many "
+                f"frames decode, got {max(rows)}."
+            )
+        return result
+
+    def count(self) -> int:
+        """Decodes the file to its end and returns the number of frames."""
+        return sum(1 for _ in self._times())
+
+    def _times(self) -> Iterator[float]:
+        """Steps from frame to frame; yields the time of each while it can be retrieved."""
+        if self._started:
+            raise RuntimeError(f"{self._path}: a VideoReader is read once; open another one.")
+        self._started = True
+        frame_seconds = 1 / self.info.fps
+        count, time = 0, 0.0
+        for time in increasing(self._timestamps(), frame_seconds=frame_seconds):
+            count += 1
+            yield time
+        self.info = dataclasses.replace(
+            self.info, num_frames=count, duration_seconds=time + frame_seconds
+        )
+        self._warn_if_damaged()
+
+    def _timestamps(self) -> Iterator[float]:
+        """Yields what the container says, in seconds; the first frame is grabbed already."""
+        grabbed = True
+        while grabbed:
+            yield self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+            grabbed = self._capture.grab()
+        if not self._capture.isOpened():
+            raise RuntimeError(f"{self._path}: the VideoReader was closed before its last frame.")
+
+    def _retrieve(self) -> np.ndarray:
+        """Returns the grabbed frame as it is stored, uint8 (H, W, 3), BGR."""
+        retrieved, frame = self._capture.retrieve()
+        if not retrieved:
+            raise VideoDecodeError(self._path, "a frame of it cannot be converted to RGB.")
+        return frame
+
+    def _finished(self, frame: np.ndarray, size: Size | None) -> np.ndarray:
+        """Resizes first: the other steps are then cheap."""
+        if size is not None:
+            frame = resize(frame, self._turned(size))
+        if self._turn is not None:
+            frame = cv2.rotate(frame, self._turn)
+        return cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+
+    def _turned(self, size: Size) -> Size:
+        """Swaps height and width if frames are stored on their side."""
+        return size if self._turn in (None, cv2.ROTATE_180) else size[::-1]
+
+    def _declared_info(self) -> VideoInfo:
+        get = self._capture.get
+        size = int(get(cv2.CAP_PROP_FRAME_HEIGHT)), int(get(cv2.CAP_PROP_FRAME_WIDTH))
+        height, width = self._turned(size)
+        fps = get(cv2.CAP_PROP_FPS)
+        if not 0 < fps < math.inf:
+            fps = _DEFAULT_FPS
+        declared = max(0, int(get(cv2.CAP_PROP_FRAME_COUNT)))
+        return VideoInfo(
+            path=self._path,
+            width=width,
+            height=height,
+            fps=fps,
+            declared_frames=declared or None,
+            num_frames=None,
+            duration_seconds=declared / fps,
+            codec=codec_name(self._capture),
+        )
+
+    def _warn_if_damaged(self) -> None:
+        info = self.info
+        # If frames decode after a failure, the failure was not the end of the file.
+        if info.is_cut_off or any(self._capture.grab() for _ in range(info.missing_frames)):
+            warnings.warn(
+                f"{self._path}: decoded {info.num_frames} of {info.declared_frames} declared "
+                "frames: the file is damaged there, or cut off. What comes after is not used.",
+                DamagedVideoWarning,
+                stacklevel=2,
+            )
 
 
-def probe(path: Path, *, count_frames: bool = False) -> VideoInfo:
+def probe(path: PathLike, *, count_frames: bool = False) -> VideoInfo:
     """Returns what is known of a video file.
 
     Args:
         path: The file.
-        count_frames: Decode the whole file, so that `num_frames` is known.
+        count_frames: Decode the file to its end, so that `num_frames` is known and
+            `duration_seconds` is exact.
 
     Raises:
         VideoDecodeError: No frame can be had from the file.
     """
     with VideoReader(path) as reader:
         if count_frames:
-            for _ in reader._grabs():
-                pass
+            reader.count()
         return reader.info
 
 
 def read_frames(
-    path: Path, indices: Sequence[int] | np.ndarray, *, size: tuple[int, int] | None = None
+    path: PathLike, indices: Sequence[int] | np.ndarray, *, size: Size | None = None
 ) -> np.ndarray:
-    """Returns chosen frames, uint8 (len(indices), H, W, 3), RGB.
+    """Returns the frames at some indices.
 
     Args:
         path: The file.
         indices: Indices of decoded frames, in any order; repeats are allowed.
-        size: (height, width) in pixels; None leaves frames as they are.
+        size: (height, width) in pixels; None leaves the frames as they are.
+
+    Returns:
+        uint8 (len(indices), H, W, 3), RGB.
 
     Raises:
         VideoDecodeError: No frame can be had from the file.
         DataError: An index is negative or past the last frame.
     """
-    wanted = {int(index) for index in indices}
-    if min(wanted) < 0:
-        raise DataError(f"{path}: expected frame indices of at least 0, got {min(wanted)}.")
-    found = {}
     with VideoReader(path) as reader:
-        for index, _ in enumerate(reader._grabs()):
-            if index in wanted:
-                found[index] = reader._retrieve(size)
-                if index == max(wanted):
-                    break
-    if max(wanted) not in found:
-        raise DataError(f"{path}: frame {max(wanted)} does not exist.")
-    return np.stack([found[int(index)] for index in indices])
+        return reader.read(indices, size=size)
 
 
 def iter_frames(
-    path: Path, *, fps: float | None = None, size: tuple[int, int] | None = None
+    path: PathLike, *, fps: float | None = None, size: Size | None = None
 ) -> Iterator[np.ndarray]:
-    """Yields the frames of a file; see `VideoReader.frames`.
+    """Yields the frames of a file in order of time; see `VideoReader.frames`.
+
+    Args:
+        path: The file.
+        fps: Frames per second, by timestamps; None yields every decoded frame once.
+        size: (height, width) in pixels; None leaves the frames as they are.
+
+    Yields:
+        uint8 (H, W, 3), RGB; each a new array.
 
     Raises:
         VideoDecodeError: No frame can be had from the file.

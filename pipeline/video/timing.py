@@ -1,41 +1,77 @@
-"""Which decoded frame is on display at which time: index arithmetic, no pixels."""
+"""Which frame is on display at which time. Pure arithmetic on timestamps, in seconds."""
 
 from __future__ import annotations
 
 import math
-from typing import Final
+from collections.abc import Iterable, Iterator
+from typing import Final, TypeVar
 
-# Containers round timestamps: a millisecond in Matroska and WebM, less elsewhere.
+T = TypeVar("T")
+
+# Matroska and WebM round timestamps to a millisecond: the time between two of them can be one off.
 TOLERANCE_SECONDS: Final = 0.001
 
 
-class Clock:
-    """Turns the timestamps a container reports into strictly increasing seconds from the first frame.
+def increasing(timestamps: Iterable[float], *, frame_seconds: float) -> Iterator[float]:
+    """Turns the timestamps that a container reports into times that start at 0 and increase.
 
-    A timestamp that is missing or does not increase (decoders report 0 for the frames they flush at
-    the end) is replaced by the previous one plus one frame duration.
+    A timestamp that does not increase, or is missing (reported as 0, as for frames that the decoder
+    still holds at the end of a file), is replaced: one frame duration after the frame before.
 
     Args:
-        frame_seconds: Duration of one frame, the reciprocal of the frame rate.
+        timestamps: One a frame, in the order of display, in seconds.
+        frame_seconds: Duration of one frame, in seconds.
+
+    Yields:
+        One time a frame, in seconds from the first frame.
+
+    Example:
+        >>> list(increasing([2.0, 2.5, 4.0, 0.0], frame_seconds=0.5))
+        [0.0, 0.5, 2.0, 2.5]
     """
-
-    def __init__(self, frame_seconds: float) -> None:
-        self._frame_seconds = frame_seconds
-        self._first: float | None = None
-        self._previous = 0.0
-
-    def seconds(self, timestamp: float) -> float:
-        """Returns the time of the next frame, given the timestamp its container reports."""
-        if self._first is None:
-            self._first = timestamp
-            return 0.0
-        time = timestamp - self._first
-        if not time > self._previous:
-            time = self._previous + self._frame_seconds
-        self._previous = time
-        return time
+    first: float | None = None
+    time = 0.0
+    for timestamp in timestamps:
+        if first is None:
+            first = timestamp
+        elif timestamp - first > time:
+            time = timestamp - first
+        else:
+            time += frame_seconds
+        yield time
 
 
-def ticks_before(time: float, fps: float) -> int:
-    """Returns how many of the ticks 0, 1/fps, 2/fps, ... come before `time` (seconds)."""
+def on_display(
+    frames: Iterable[tuple[float, T]], *, fps: float, frame_seconds: float
+) -> Iterator[T]:
+    """Samples frames at the ticks 0, 1/fps, 2/fps, ...: at each, the frame that is on display.
+
+    A frame is on display from its own time until that of the next one, the last frame for one frame
+    duration. So frames repeat where they come slower than `fps`, and are left out where they come
+    faster. At most two frames are held at a time.
+
+    Args:
+        frames: Pairs of a time, in seconds, and a frame; times start at 0 and increase.
+        fps: Ticks per second.
+        frame_seconds: Duration of the last frame, in seconds.
+
+    Yields:
+        One frame a tick.
+
+    Example:
+        >>> frames = [(0.0, "a"), (0.5, "b"), (1.0, "c"), (3.0, "d")]
+        >>> "".join(on_display(frames, fps=1, frame_seconds=0.5))
+        'accd'
+    """
+    ticks, end = 0, 0.0
+    shown: list[T] = []
+    for time, frame in frames:
+        repeats = _ticks_before(time, fps) - ticks
+        yield from shown * repeats
+        ticks += max(0, repeats)
+        shown, end = [frame], time + frame_seconds
+    yield from shown * (_ticks_before(end, fps) - ticks)
+
+
+def _ticks_before(time: float, fps: float) -> int:
     return max(0, math.ceil((time - TOLERANCE_SECONDS) * fps))

@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Final
 
 import cv2
 import numpy as np
 
-from pipeline.errors import DataError
+from pipeline.errors import PipelineError, VideoDecodeError
+from pipeline.video.opening import is_utf8
+from pipeline.video.quiet import quiet
+from pipeline.video.reader import probe
 
-_CODECS = {".mp4": "mp4v", ".mov": "mp4v", ".avi": "MJPG", ".mkv": "mp4v", ".webm": "VP80"}
+# FourCC of the codec for each suffix.
+_CODECS: Final = {
+    ".avi": "MJPG",
+    ".m4v": "mp4v",
+    ".mkv": "mp4v",
+    ".mov": "mp4v",
+    ".mp4": "mp4v",
+    ".webm": "VP80",
+}
+
+
+class VideoWriteError(PipelineError):
+    """Frames that cannot be written to a video file."""
 
 
 def write_video(
@@ -21,30 +38,105 @@ def write_video(
     fps: float,
     codec: str | None = None,
 ) -> None:
-    """Writes frames to a video file.
+    """Writes frames to a video file, which appears under its name only when it is whole.
 
     Args:
-        path: The file; its suffix chooses the container and, without `codec`, the codec.
-        frames: uint8 (H, W, 3), RGB, all of one size.
+        path: The file. Its suffix names the container: .avi, .m4v, .mkv, .mov, .mp4 or .webm.
+        frames: uint8 (H, W, 3), RGB, of one size; height and width are even. Frames are taken one
+            at a time.
         fps: Frames per second.
-        codec: FourCC, four characters; "FFV1" in `.avi` is lossless.
+        codec: FourCC; None chooses by the suffix. "FFV1" in .avi is lossless.
 
     Raises:
-        DataError: There are no frames, or the file cannot be written.
+        VideoWriteError: There are no frames, or one is not as it should be, or the container cannot
+            hold the codec, or the file cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> from pipeline.video import read_frames
+        >>> red = np.full((32, 48, 3), (255, 0, 0), np.uint8)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_video(f"{folder}/red.avi", [red] * 5, fps=10, codec="FFV1")
+        ...     read_frames(f"{folder}/red.avi", [4])[0, 0, 0].tolist()
+        [255, 0, 0]
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
-    fourcc = cv2.VideoWriter.fourcc(*(codec or _CODECS[path.suffix.lower()]))
-    writer = None
+    if path.suffix.lower() not in _CODECS:
+        raise VideoWriteError(
+            f"{path}: expected a suffix among {', '.join(_CODECS)}, got {path.suffix!r}."
+        )
+    if not is_utf8(str(path)):
+        raise VideoWriteError(f"{path!a}: expected a name of valid UTF-8, which OpenCV needs.")
+    if not path.parent.is_dir():
+        raise VideoWriteError(f"{path}: the folder {path.parent} does not exist; create it first.")
+    # The suffix stays last: it tells FFmpeg the container.
+    partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
     try:
-        for frame in frames:
-            if writer is None:
-                size = (frame.shape[1], frame.shape[0])
-                writer = cv2.VideoWriter(str(temporary), cv2.CAP_FFMPEG, fourcc, fps, size)
-            writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
-        if writer is None:
-            raise DataError(f"{path}: expected at least one frame, got none.")
-        writer.release()
-        temporary.replace(path)
+        count = _encode(partial, path, frames, fps, codec or _CODECS[path.suffix.lower()])
+        _check_whole(partial, path, count)
+        partial.replace(path)
     finally:
-        temporary.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
+
+
+def _encode(partial: Path, path: Path, frames: Iterable[np.ndarray], fps: float, codec: str) -> int:
+    """Writes the frames to `partial` and returns their number."""
+    iterator = iter(frames)
+    first = next(iterator, None)
+    if first is None:
+        raise VideoWriteError(f"{path}: expected at least one frame, got none.")
+    _check_frame(path, first, first.shape)
+    writer = _open(partial, path, first.shape, fps, codec)
+    count = 0
+    try:
+        for frame in itertools.chain([first], iterator):
+            _check_frame(path, frame, first.shape)
+            writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+            count += 1
+    finally:
+        writer.release()
+    return count
+
+
+def _check_frame(path: Path, frame: np.ndarray, shape: tuple[int, ...]) -> None:
+    # OpenCV would cut off the last row or column of an odd size without a word.
+    right = frame.dtype == np.uint8 and frame.ndim == 3 and frame.shape[2] == 3
+    if not right or frame.shape != shape or frame.shape[0] % 2 or frame.shape[1] % 2:
+        raise VideoWriteError(
+            f"{path}: expected frames of uint8 (H, W, 3) with H and W even, all of one size, "
+            f"got {frame.dtype} {frame.shape}, the first one being {shape}."
+        )
+
+
+def _open(
+    partial: Path, path: Path, shape: tuple[int, ...], fps: float, codec: str
+) -> cv2.VideoWriter:
+    if len(codec) == 4 and fps > 0:
+        with quiet():
+            writer = cv2.VideoWriter(
+                str(partial.absolute()),
+                cv2.CAP_FFMPEG,
+                cv2.VideoWriter.fourcc(*codec),
+                fps,
+                (shape[1], shape[0]),
+            )
+        if writer.isOpened():
+            return writer
+    if not os.access(path.parent, os.W_OK):
+        raise VideoWriteError(f"{path}: the folder {path.parent} is not writable.")
+    raise VideoWriteError(
+        f"{path}: cannot write {codec!r} at {fps} frames per second into {path.suffix} files: "
+        f"use {_CODECS[path.suffix.lower()]!r}."
+    )
+
+
+def _check_whole(partial: Path, path: Path, count: int) -> None:
+    """OpenCV does not report failed writes, so the file is asked how many frames it has."""
+    try:
+        written = probe(partial).declared_frames
+    except VideoDecodeError:
+        written = 0
+    if written != count:
+        raise VideoWriteError(
+            f"{path}: {written} of {count} frames could be written; is the disk full?"
+        )

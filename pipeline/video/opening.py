@@ -1,0 +1,90 @@
+"""Opening a video file at its first frame, or saying why it has none, to help its owner."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+
+from pipeline.errors import VideoDecodeError
+from pipeline.video.quiet import quiet
+
+
+def open_capture(path: str) -> cv2.VideoCapture:
+    """Opens a video file; its first frame is grabbed.
+
+    Raises:
+        VideoDecodeError: No frame can be had from the file.
+    """
+    codec = ""
+    if is_utf8(path):
+        # Absolute, lest FFmpeg take "take:1.mp4" for the address of a protocol.
+        absolute = str(Path(path).absolute())
+        with quiet():
+            capture = cv2.VideoCapture(absolute, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
+            if capture.isOpened():
+                if capture.grab():
+                    return capture
+                codec = codec_name(capture)
+    raise VideoDecodeError(path, _why_unreadable(path, codec))
+
+
+def codec_name(capture: cv2.VideoCapture) -> str:
+    """Returns the FourCC of the video stream, such as "h264"."""
+    tag = int(capture.get(cv2.CAP_PROP_FOURCC)).to_bytes(4, "little").decode("latin-1").strip()
+    return tag if tag.isprintable() else "unknown"
+
+
+def is_utf8(path: str) -> bool:
+    """Whether OpenCV can take the path: any other crashes the process."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _why_unreadable(path: str, codec: str) -> str:
+    """The reason, and the way out where there is one; `codec` is empty if FFmpeg found no video."""
+    if not is_utf8(path):
+        return "its name is not valid UTF-8, which OpenCV needs; rename the file."
+    try:
+        with Path(path).open("rb") as file:
+            head = file.read(64)
+    except OSError as error:
+        return f"it cannot be opened: {error.strerror}."
+    if not head:
+        return "it is empty (0 bytes); copy or download it again."
+    if codec:
+        return (
+            f"no frame of its {codec} video decodes: OpenCV lacks the codec here, or the file is "
+            "damaged; try to convert it: ffmpeg -i INPUT -c:v libx264 OUTPUT.mp4"
+        )
+    if head.startswith(b"version https://git-lfs"):
+        return "it is a Git LFS pointer, not the video itself; fetch that with: git lfs pull"
+    if head.isascii() and all(c.isprintable() or c.isspace() for c in head.decode("ascii")):
+        return f"it is text, not a video; it starts with {head[:20].decode('ascii')!r}."
+    if head[4:8] == b"ftyp" and not _has_index(path):
+        return (
+            "it is cut off: its index (the moov box, which is written last) is missing; "
+            "copy or download it again."
+        )
+    return "no video stream was found in it: it holds sound only, is no video, or is damaged."
+
+
+def _has_index(path: str) -> bool:
+    """Whether an MP4 or QuickTime file has a whole moov box at its top level."""
+    end = Path(path).stat().st_size
+    start = 0
+    with Path(path).open("rb") as file:
+        while start + 8 <= end:
+            file.seek(start)
+            size, kind = int.from_bytes(file.read(4)), file.read(4)
+            if size == 1:  # the size follows in 8 bytes
+                size = int.from_bytes(file.read(8))
+            elif size == 0:  # the box goes on until the end of the file
+                size = end - start
+            if kind == b"moov":
+                return start + size <= end
+            start += max(size, 8)
+    return False
