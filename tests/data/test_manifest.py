@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.data.manifest import Manifest, Row, read_csv, relative_path, write_csv
+from pipeline.errors import DataError
+
+
+def row(path: Path | str, split: str = "train", group: str = "ann", label: str = "wave") -> Row:
+    return Row(path=str(path), label=label, group=group, split=split)  # type: ignore[arg-type]
+
+
+def test_class_names_and_groups_are_sorted_and_unique() -> None:
+    manifest = Manifest(
+        rows=(row("/b", group="z", label="run"), row("/a"), row("/c", group="z", label="run"))
+    )
+
+    assert manifest.class_names == ("run", "wave")
+    assert manifest.groups == ("ann", "z")
+
+
+def test_csv_is_readable_and_keeps_paths_below_it_relative(tmp_path: Path) -> None:
+    elsewhere = tmp_path.parent / "elsewhere.avi"
+    manifest = Manifest(
+        rows=(
+            row(tmp_path / "wave hand" / "Zoë, 1.mp4", "train", "zoë"),
+            row(elsewhere, "test", 'the "other"', "日本"),
+            row(tmp_path / "c.avi", ""),
+        )
+    )
+
+    write_csv(manifest, tmp_path / "manifest.csv")
+
+    assert (tmp_path / "manifest.csv").read_bytes().decode() == (
+        "path,label,group,split\n"
+        '"wave hand/Zoë, 1.mp4",wave,zoë,train\n'
+        f'{elsewhere},日本,"the ""other""",test\n'
+        "c.avi,wave,ann,\n"
+    )
+    assert read_csv(tmp_path / "manifest.csv") == manifest
+
+
+def test_csv_and_videos_can_move_together(tmp_path: Path) -> None:
+    (tmp_path / "old").mkdir()
+    write_csv(Manifest(rows=(row(tmp_path / "old/a.avi"),)), tmp_path / "old/manifest.csv")
+
+    (tmp_path / "old").rename(tmp_path / "new")
+
+    assert read_csv(tmp_path / "new/manifest.csv").rows == (row(tmp_path / "new/a.avi"),)
+
+
+def test_relative_csv_path_gives_absolute_video_paths(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_csv(Manifest(rows=(row(tmp_path / "a.avi"),)), "manifest.csv")
+
+    assert "\na.avi," in Path("manifest.csv").read_text()
+    assert read_csv("manifest.csv").rows == (row(tmp_path / "a.avi"),)
+
+
+def test_csv_of_others_may_lack_splits_have_more_columns_and_a_mark(tmp_path: Path) -> None:
+    file = tmp_path / "table.csv"
+    file.write_text("\ufefflabel,frames,group,path\r\nwave,12,ann,a.avi\r\n", encoding="utf-8")
+
+    assert read_csv(file).rows == (row(tmp_path / "a.avi", ""),)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            b"path,label\na.avi,wave\n",
+            "expected the columns path, label and group, got path, label",
+        ),
+        (b"", "got an empty file"),
+        (b"path,label,group\na.avi,,ann\n", "line 2: expected path, label and group"),
+        (b"path,label,group\na.avi,wave\n", "line 2: expected path, label and group"),
+        (
+            b"path,label,group,split\na,wave,ann,train\nb,wave,ann,dev\n",
+            "line 3: expected a split of train, val, test or none, got 'dev'",
+        ),
+        ("path,label,group\nä,wave,ann\n".encode("latin-1"), "expected CSV in UTF-8"),
+    ],
+)
+def test_csv_that_is_not_as_expected(tmp_path: Path, content: bytes, message: str) -> None:
+    file = tmp_path / "manifest.csv"
+    file.write_bytes(content)
+
+    with pytest.raises(DataError, match=message):
+        read_csv(file)
+
+
+def test_csv_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"none\.csv: cannot be read: No such file"):
+        read_csv(tmp_path / "none.csv")
+
+
+def test_check_names_the_groups_that_cross_splits() -> None:
+    manifest = Manifest(
+        rows=(
+            row("/1", "train", "ann"),
+            row("/2", "train", "bob"),
+            row("/3", "val", "bob"),
+            row("/4", "test", "cid"),
+            row("/5", "", "cid"),
+        )
+    )
+
+    with pytest.raises(DataError, match="group in one split, got 'bob' in val and train, 'cid' in"):
+        manifest.check()
+
+
+def test_check_names_a_video_that_is_in_two_groups_and_splits() -> None:
+    manifest = Manifest(rows=(row("/1", "train", "ann"), row("/1", "test", "bob")))
+
+    with pytest.raises(DataError, match="each video in one split, got '/1' in train and test"):
+        manifest.check()
+
+
+def test_check_accepts_groups_that_keep_to_their_split() -> None:
+    Manifest(rows=(row("/1"), row("/2"), row("/3", "test", "bob"))).check()
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/videos/a b/c.avi", "a b/c.avi"),
+        ("/other/c.avi", "/other/c.avi"),
+        ("/videos2/c", "/videos2/c"),
+    ],
+)
+def test_relative_path(path: str, expected: str) -> None:
+    assert relative_path(path, "/videos") == expected

@@ -1,0 +1,401 @@
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.config import PrepareConfig
+from pipeline.data.prepare import PrepareReport, prepare
+from pipeline.errors import ConfigError
+from pipeline.video import write_video
+
+VIDEOS = os.environ.get("PIPELINE_VIDEOS")
+SCRIPT = """
+import json, sys
+from pipeline.config import PrepareConfig
+from pipeline.data.prepare import prepare
+from pipeline.errors import PipelineError
+
+if __name__ == "__main__":
+    config = json.loads(sys.argv[1])
+    config["test_groups"] = tuple(config["test_groups"])
+    try:
+        report = prepare(PrepareConfig(**config))
+    except PipelineError as error:
+        sys.exit(str(error))
+    print(report, "TensorFlow" if "tensorflow" in sys.modules else "")
+"""
+posix = pytest.mark.skipif(os.name != "posix", reason="named pipes and signals of POSIX")
+
+
+def render(path: Path, seed: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(seed)
+    frames = rng.integers(256, size=(8, 3, 4, 3), dtype=np.uint8)
+    codec = ("MJPG", "FFV1")[seed % 2]
+    write_video(path, frames.repeat(8, axis=1).repeat(8, axis=2), fps=10, codec=codec)
+
+
+def render_all(root: Path) -> Path:
+    """Two classes acted by six people; what `cid` does in `run` is no video."""
+    for index, person in enumerate(("ann", "bob", "cid", "dan", "eve", "fay")):
+        for number, label in enumerate(("run", "wälk fast")):
+            render(root / label / f"{person} 1.avi", 2 * index + number)
+    (root / "run" / "cid 1.avi").write_text("no video")
+    return root
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return render_all(tmp_path / "videos")
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> PrepareReport:
+    """Prepared once with two workers; not to be changed."""
+    return prepare(configure(render_all(tmp_path_factory.mktemp("prepared") / "videos")))
+
+
+def configuration(prepared: PrepareReport) -> PrepareConfig:
+    return configure(prepared.store.path.parent / "videos")
+
+
+@pytest.fixture
+def copied(prepared: PrepareReport, tmp_path: Path) -> PrepareConfig:
+    """The configuration of a copy of the prepared data set, with the same videos."""
+    shutil.copytree(prepared.store.path, tmp_path / "out")
+    return dataclasses.replace(configuration(prepared), out=str(tmp_path / "out"))
+
+
+def configure(root: Path, out: str = "out", **changes: object) -> PrepareConfig:
+    config = PrepareConfig(
+        source="folder",
+        path=str(root),
+        out=str(root.parent / out),
+        group_regex=r"(\w+) \d",
+        test_groups=("eve",),
+        val_fraction=0.2,
+        fps=5,
+        size=16,
+        shard_videos=2,
+        workers=2,
+    )
+    return dataclasses.replace(config, **changes)  # type: ignore[arg-type]
+
+
+def tree(out: Path | str) -> dict[str, bytes]:
+    files = (path for path in Path(out).rglob("*") if path.is_file())
+    return {path.relative_to(out).as_posix(): path.read_bytes() for path in files}
+
+
+def writes(out: Path | str) -> dict[str, tuple[int, int]]:
+    """Changes for each shard that is written again."""
+    return {
+        path.name: (path.stat().st_ino, path.stat().st_mtime_ns)
+        for path in Path(out).glob("clipline-*")
+    }
+
+
+def test_prepares_class_folders(prepared: PrepareReport) -> None:
+    store = prepared.store
+
+    assert str(prepared).splitlines() == [
+        f"{store.path} is ready: 11 videos, 2 classes, 6 groups",
+        "  train  7 videos, 2 classes, 4 groups",
+        "  val    2 videos, 2 classes, 1 groups",
+        "  test   2 videos, 2 classes, 1 groups",
+        f"1 videos quarantined, listed in {store.path}/quarantine.csv",
+    ]
+    assert {row.group for row in store.manifest.rows if row.split == "test"} == {"eve"}
+    assert (store.frames.fps, store.frames.size, store.frames.jpeg_quality) == (5, 16, 95)
+    with (store.path / "quarantine.csv").open(encoding="utf-8", newline="") as file:
+        (left_out,) = csv.DictReader(file)
+    assert left_out["path"] == str(store.path.parent / "videos" / "run" / "cid 1.avi")
+    assert left_out["reason"]
+    assert sorted(path for path in tree(store.path) if "shards/" not in path) == [
+        "clipline-test.tfrecord-00000-of-00001",
+        "clipline-train.tfrecord-00000-of-00004",
+        "clipline-train.tfrecord-00001-of-00004",
+        "clipline-train.tfrecord-00002-of-00004",
+        "clipline-train.tfrecord-00003-of-00004",
+        "clipline-val.tfrecord-00000-of-00001",
+        "dataset_info.json",
+        "features.json",
+        "label.labels.txt",
+        "manifest.csv",
+        "prepare.json",
+        "quarantine.csv",
+    ]
+
+
+def test_split_that_lacks_a_class_says_so(root: Path) -> None:
+    report = prepare(configure(root, test_groups=("cid",), val_fraction=0))
+
+    assert "  test   1 videos, 1 classes (none of run), 1 groups" in str(report).splitlines()
+
+
+def test_second_run_does_nothing(prepared: PrepareReport) -> None:
+    config = configuration(prepared)
+    before, files = writes(config.out), tree(config.out)
+
+    report = prepare(dataclasses.replace(config, workers=1))
+
+    assert report.up_to_date
+    assert str(report).startswith(f"{config.out} is up to date: 11 videos")
+    assert (writes(config.out), tree(config.out)) == (before, files)
+
+
+def test_bytes_do_not_depend_on_the_number_of_workers(
+    prepared: PrepareReport, tmp_path: Path
+) -> None:
+    config = configuration(prepared)
+    config = dataclasses.replace(config, out=str(tmp_path / "out"), workers=1)
+
+    prepare(config)
+
+    assert tree(config.out) == tree(prepared.store.path)
+
+
+def test_changed_video_redoes_its_shard_only(root: Path) -> None:
+    config = configure(root)
+    prepare(config)
+    before = writes(config.out)
+    render(root / "run" / "bob 1.avi", 99)
+
+    report = prepare(config)
+
+    assert not report.up_to_date
+    after = writes(config.out)
+    assert before.keys() == after.keys()
+    assert sum(before[name] != after[name] for name in before) == 1
+
+
+def test_changed_settings_redo_what_differs(copied: PrepareConfig, tmp_path: Path) -> None:
+    changed = dataclasses.replace(copied, size=24, shard_videos=3, seed=1)
+    fresh = dataclasses.replace(changed, out=str(tmp_path / "fresh"))
+
+    assert not prepare(changed).up_to_date
+    prepare(fresh)
+
+    assert tree(changed.out) == tree(fresh.out)
+
+
+def test_lost_shard_is_written_again(copied: PrepareConfig, prepared: PrepareReport) -> None:
+    for path in Path(copied.out).glob("clipline-test*"):
+        path.write_bytes(b"")
+
+    assert not prepare(copied).up_to_date
+    assert tree(copied.out) == tree(prepared.store.path)
+
+
+@pytest.mark.parametrize("out", ["videos", "videos/out"])
+def test_out_within_the_videos(root: Path, out: str) -> None:
+    with pytest.raises(ConfigError, match="--out: expected a folder outside of --path"):
+        prepare(configure(root, out))
+
+
+# Runs of their own process: killed, stopped, without space, without a terminal.
+
+
+@pytest.fixture
+def start(root: Path) -> Iterator[Callable[[PrepareConfig], subprocess.Popen[str]]]:
+    script = root.parent / "script.py"
+    script.write_text(SCRIPT)
+    started = []
+
+    def start(config: PrepareConfig) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, str(script), json.dumps(dataclasses.asdict(config))],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def block(root: Path) -> tuple[Path, bytes]:
+    """Puts a pipe that nobody writes to in place of the last test video: its reader hangs."""
+    video = root / "wälk fast" / "eve 1.avi"
+    content = video.read_bytes()
+    video.unlink()
+    os.mkfifo(video)
+    return video, content
+
+
+def only_the_test_shard_is_missing(config: PrepareConfig) -> bool:
+    return len(list(Path(config.out).glob("shards/*.json"))) == 5
+
+
+def alive(processes: list[int]) -> list[int]:
+    def is_alive(process: int) -> bool:
+        try:
+            return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        except OSError:
+            return False
+
+    return [process for process in processes if is_alive(process)]
+
+
+def workers_of(parent: int) -> list[int]:
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    return [
+        int(child)
+        for child in children
+        if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()
+    ]
+
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+
+
+@linux
+def test_killed_run_goes_on_to_the_same_store(root: Path, start: Callable) -> None:
+    config = configure(root)
+    video, content = block(root)
+    process = start(config)
+    wait_until(lambda: only_the_test_shard_is_missing(config))
+    workers = workers_of(process.pid)
+    assert workers
+
+    process.kill()
+    process.communicate()
+    wait_until(lambda: not alive(workers))
+    assert [path.name for path in Path(config.out).glob("*.tmp")] == [
+        "clipline-test.tfrecord-00000-of-00001.tmp"
+    ]
+    assert not (Path(config.out) / "prepare.json").exists()
+    before = writes(config.out)
+    video.unlink()
+    video.write_bytes(content)
+
+    prepare(config)
+
+    after = writes(config.out)
+    assert {name: after[name] for name in before if "train" in name} == {
+        name: before[name] for name in before if "train" in name
+    }
+    undisturbed = configure(root, "undisturbed")
+    prepare(undisturbed)
+    assert tree(config.out) == tree(undisturbed.out)
+
+
+@linux
+def test_ctrl_c_ends_the_workers_and_keeps_finished_shards(root: Path, start: Callable) -> None:
+    config = configure(root)
+    block(root)
+    process = start(config)
+    wait_until(lambda: only_the_test_shard_is_missing(config))
+    workers = workers_of(process.pid)
+
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=20)
+
+    assert not alive(workers)
+    assert errors.rstrip().endswith("KeyboardInterrupt")
+    assert errors.count("Traceback") == 1
+    assert only_the_test_shard_is_missing(config)
+
+
+@linux
+def test_worker_that_dies(root: Path, start: Callable) -> None:
+    config = configure(root)
+    block(root)
+    process = start(config)
+    wait_until(lambda: only_the_test_shard_is_missing(config))
+    workers = workers_of(process.pid)
+
+    for worker in workers:
+        os.kill(worker, signal.SIGKILL)
+    output, errors = process.communicate(timeout=20)
+
+    assert (process.returncode, output) == (1, "")
+    assert errors.startswith("a worker process died, ")
+    assert "while reading wälk fast/eve 1.avi. Run the same command again" in errors
+    assert errors.count("\n") == 1
+    assert only_the_test_shard_is_missing(config)
+
+
+@posix
+def test_disk_that_is_full(root: Path, start: Callable) -> None:
+    import resource
+
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        process = start(configure(root))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    output, errors = process.communicate(timeout=60)
+
+    assert (process.returncode, output) == (1, "")
+    assert "File too large. Make sure that it can be written and that there is free" in errors
+    assert errors.count("\n") == 1
+
+
+def test_folder_that_cannot_be_written(root: Path, start: Callable) -> None:
+    (root.parent / "out").write_text("a file")
+
+    _, errors = start(configure(root)).communicate(timeout=60)
+
+    assert "out/shards: Not a directory. Make sure that it can be written" in errors
+    assert errors.count("\n") == 1
+
+
+def test_without_a_terminal_there_is_only_the_summary(root: Path, start: Callable) -> None:
+    process = start(configure(root))
+
+    output, errors = process.communicate(timeout=60)
+
+    assert (process.returncode, errors) == (0, "")
+    assert len(output.splitlines()) == 5
+    assert "TensorFlow" not in output
+
+
+def test_workers_import_no_tensorflow() -> None:
+    code = "import sys, pipeline.data.workers; sys.exit('tensorflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.skipif(not VIDEOS, reason="PIPELINE_VIDEOS is not set")
+def test_real_videos(tmp_path: Path) -> None:
+    report = prepare(
+        PrepareConfig(
+            source="folder",
+            path=f"{VIDEOS}/ut_interaction",
+            out=str(tmp_path / "out"),
+            group_regex=r"seq\d+",
+            test_groups=("seq01", "seq06", "seq11", "seq16"),
+            fps=3,
+            size=16,
+        )
+    )
+
+    assert str(report).splitlines()[0].endswith(": 120 videos, 6 classes, 20 groups")
+    assert report.store.num_videos == {"train": 79, "val": 18, "test": 23}
+    assert report.store.num_quarantined == 0

@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterable
+
+import pytest
+
+from pipeline.data.manifest import SPLITS, Manifest, Row
+from pipeline.data.split import split_by_group
+from pipeline.errors import ConfigError, DataError
+
+
+def manifest(videos: Iterable[tuple[str, str]]) -> Manifest:
+    """One row for each (label, group)."""
+    rows = (
+        Row(path=f"/{label}/{index}.avi", label=label, group=group)
+        for index, (label, group) in enumerate(videos)
+    )
+    return Manifest(rows=tuple(rows))
+
+
+def people(classes: str, count: int) -> Manifest:
+    """Each person acts each class once."""
+    return manifest((label, f"p{person:02d}") for person in range(count) for label in classes)
+
+
+def files(classes: str, count: int) -> Manifest:
+    """Each video is a group of its own."""
+    return manifest((label, f"{label}/{index}") for label in classes for index in range(count))
+
+
+def split(videos: Manifest, val: float = 0.15, test: float = 0.15, seed: int = 0) -> Manifest:
+    return split_by_group(videos, val_fraction=val, test_fraction=test, seed=seed)
+
+
+def videos_of_each_class(videos: Manifest) -> dict[str, list[int]]:
+    """For each split, the number of videos of each class."""
+    count = Counter((row.split, row.label) for row in videos.rows)
+    return {name: [count[name, label] for label in videos.class_names] for name in SPLITS}
+
+
+@pytest.mark.parametrize(
+    ("videos", "val", "test", "expected"),
+    [
+        (people("abc", 20), 0.15, 0.15, {"train": [14] * 3, "val": [3] * 3, "test": [3] * 3}),
+        (files("abc", 20), 0.15, 0.15, {"train": [14] * 3, "val": [3] * 3, "test": [3] * 3}),
+        (files("ab", 10), 0.2, 0.3, {"train": [5] * 2, "val": [2] * 2, "test": [3] * 2}),
+        (people("ab", 3), 0.15, 0.15, {"train": [1] * 2, "val": [1] * 2, "test": [1] * 2}),
+        (people("ab", 2), 0.0, 0.15, {"train": [1] * 2, "val": [0] * 2, "test": [1] * 2}),
+        (people("ab", 5), 0.2, 0.0, {"train": [4] * 2, "val": [1] * 2, "test": [0] * 2}),
+        (people("ab", 5), 0.0, 0.0, {"train": [5] * 2, "val": [0] * 2, "test": [0] * 2}),
+    ],
+)
+def test_share_of_each_class(
+    videos: Manifest, val: float, test: float, expected: dict[str, list[int]]
+) -> None:
+    assert videos_of_each_class(split(videos, val, test)) == expected
+
+
+def test_unequal_groups_come_close_to_the_fractions() -> None:
+    sizes = [9, 1, 2, 7, 3, 3, 5, 1, 8, 2, 4, 5]
+    videos = manifest(
+        (label, f"g{group}") for group, size in enumerate(sizes) for label in "ab" * size
+    )
+
+    for seed in range(5):
+        count = videos_of_each_class(split(videos, 0.2, 0.2, seed))
+        assert all(abs(held_out - 10) <= 2 for held_out in (*count["val"], *count["test"]))
+
+
+def test_no_group_crosses_splits_and_every_class_is_trained_and_tested() -> None:
+    rng = random.Random(1)
+    videos = manifest((rng.choice("abcd"), f"g{rng.randrange(12)}") for _ in range(150))
+
+    for seed in range(10):
+        result = split(videos, 0.2, 0.2, seed)
+        result.check()
+        count = videos_of_each_class(result)
+        assert min(count["train"]) > 0
+        assert min(count["test"]) > 0
+        assert [row.path for row in result.rows] == [row.path for row in videos.rows]
+
+
+def test_class_of_a_single_group_stays_in_training() -> None:
+    videos = [(label, f"g{group}") for group in range(10) for label in "ab"]
+    for rare in range(10):
+        result = split(manifest([*videos, ("rare", f"g{rare}")]), 0.3, 0.3)
+        count = videos_of_each_class(result)
+        assert [count[name][2] for name in SPLITS] == [1, 0, 0]
+        assert min(count["test"][:2]) > 0
+
+
+def test_depends_on_the_seed_and_not_on_the_order_of_rows() -> None:
+    videos = people("abc", 20)
+    shuffled = list(videos.rows)
+    random.Random(3).shuffle(shuffled)
+
+    def held_out(rows: Manifest, seed: int) -> dict[str, str]:
+        return {row.path: row.split for row in split(rows, seed=seed).rows}
+
+    assert held_out(videos, 0) == held_out(Manifest(rows=tuple(shuffled)), 0)
+    assert len({tuple(held_out(videos, seed).values()) for seed in range(5)}) == 5
+
+
+def test_test_groups_are_the_test_split_whatever_the_fraction() -> None:
+    result = split_by_group(
+        people("ab", 10),
+        val_fraction=0.2,
+        test_fraction=0.9,
+        test_groups=("p01", "p07"),
+        seed=0,
+    )
+
+    assert {row.group for row in result.rows if row.split == "test"} == {"p01", "p07"}
+    assert videos_of_each_class(result)["val"] == [2, 2]
+
+
+def test_earlier_splits_are_dropped() -> None:
+    first = split(people("ab", 10), 0.2, 0.2)
+
+    assert videos_of_each_class(split(first, 0.0, 0.0))["train"] == [10, 10]
+
+
+def test_test_group_that_does_not_exist() -> None:
+    with pytest.raises(ConfigError, match=r"got 'p3'; did you mean 'p03'\? There are 10 groups"):
+        split_by_group(
+            people("ab", 10), val_fraction=0, test_fraction=0, test_groups=["p01", "p3"], seed=0
+        )
+
+
+def test_fractions_that_leave_nothing_for_training() -> None:
+    with pytest.raises(ConfigError, match=r"to leave videos for training, got 0\.5 and 0\.5"):
+        split(people("ab", 10), 0.5, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("videos", "message"),
+    [
+        (people("ab", 2), r"hold some out for val, got 2 \(p00, p01\).*--val-fraction 0"),
+        (people("ab", 1), r"hold some out for test, got 1 \(p00\).*--test-fraction 0"),
+        (manifest([("a", "x"), ("b", "y")]), r"hold some out for test, got 2 \(x, y\)"),
+    ],
+)
+def test_fewer_groups_than_splits(videos: Manifest, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        split(videos)
+
+
+def test_class_whose_videos_are_all_in_test_groups() -> None:
+    videos = manifest([("a", "x"), ("b", "x"), ("c", "x"), ("a", "y"), ("a", "z")])
+
+    with pytest.raises(DataError, match="all videos of 'b', 'c' are held out"):
+        split_by_group(videos, val_fraction=0.2, test_fraction=0, test_groups=("x",), seed=0)

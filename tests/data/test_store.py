@@ -1,0 +1,309 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.config import FramesConfig
+from pipeline.data.frames import encode_video
+from pipeline.data.manifest import Row
+from pipeline.data.shards import (
+    ShardTask,
+    SourceVideo,
+    finished_report,
+    plan_shards,
+    write_shard,
+)
+from pipeline.data.store import Store, clear_store, finish_store, open_store
+from pipeline.errors import DataError, VideoDecodeError
+from pipeline.video import VideoReader, decode_jpeg, encode_jpeg, write_video
+
+FRAMES = FramesConfig(fps=5, size=16, jpeg_quality=90)
+
+
+def render(path: Path, *, num_frames: int = 12, fps: float = 10, seed: int = 0) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(seed)
+    blocks = rng.integers(256, size=(num_frames, 3, 4, 3), dtype=np.uint8)
+    write_video(path, blocks.repeat(8, axis=1).repeat(8, axis=2), fps=fps, codec="FFV1")
+    return path
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Seven videos of 6 stored frames each, and two that cannot be read."""
+    root = tmp_path_factory.mktemp("videos")
+    for index, label in enumerate(("run", "wälk fast") * 3):
+        render(root / label / f"{index} ü.avi", seed=index)
+    render(root / "run" / "6.avi", seed=6)
+    for name in ("run/no.avi", "wälk fast/none.avi"):
+        (root / name).write_text("no video")
+    return root
+
+
+def source(root: Path, name: str, split: str) -> SourceVideo:
+    row = Row(path=str(root / name), label=name.split("/")[0], group=f"g {name}", split=split)
+    return SourceVideo(row=row, name=name, num_bytes=1, modified_ns=2)
+
+
+def sources(root: Path, splits: dict[str, str]) -> list[SourceVideo]:
+    return [source(root, name, split) for name, split in splits.items()]
+
+
+TRAIN = {
+    "run/0 ü.avi": "train",
+    "wälk fast/1 ü.avi": "train",
+    "run/2 ü.avi": "train",
+    "wälk fast/3 ü.avi": "train",
+    "run/4 ü.avi": "train",
+}
+SPLITS = {**TRAIN, "wälk fast/5 ü.avi": "test", "run/6.avi": "test"}
+
+
+def plan(root: Path, out: Path, splits: dict[str, str], shard_videos: int = 2) -> list[ShardTask]:
+    return plan_shards(sources(root, splits), out, frames=FRAMES, shard_videos=shard_videos, seed=0)
+
+
+def write(root: Path, out: Path, splits: dict[str, str], shard_videos: int = 2) -> Store:
+    tasks = plan(root, out, splits, shard_videos)
+    clear_store(out, tasks)
+    reports = [write_shard(task) for task in tasks]
+    return finish_store(out, tasks, reports, settings={"seed": 0}, fingerprint="f")
+
+
+def test_encode_video_gives_the_frames_of_the_reader_as_jpeg(videos: Path) -> None:
+    path = videos / "run" / "0 ü.avi"
+    with VideoReader(path) as reader:
+        expected = [encode_jpeg(f, quality=90) for f in reader.frames(fps=5, size=(16, 16))]
+
+    images, info = encode_video(path, FRAMES)
+
+    assert images == expected
+    assert len(images) == 6
+    assert info.num_frames == 12
+    assert decode_jpeg(images[0]).shape == (16, 16, 3)
+
+
+def test_encode_video_repeats_frames_of_a_slow_video(tmp_path: Path) -> None:
+    path = render(tmp_path / "slow.avi", num_frames=3, fps=2)
+    with VideoReader(path) as reader:
+        expected = [encode_jpeg(f, quality=90) for f in reader.frames(fps=6, size=(16, 16))]
+
+    images, _ = encode_video(path, FramesConfig(fps=6, size=16, jpeg_quality=90))
+
+    assert images == expected
+    assert [images.index(image) for image in images] == [0, 0, 0, 3, 3, 3, 6, 6, 6]
+
+
+def test_encode_video_that_cannot_be_read(videos: Path) -> None:
+    with pytest.raises(VideoDecodeError, match=r"no\.avi"):
+        encode_video(videos / "run" / "no.avi", FRAMES)
+
+
+def test_plan_deals_videos_of_each_split_out_evenly(tmp_path: Path) -> None:
+    splits = {f"{'ab'[i % 2]}/{i:02d}": "train" for i in range(10)}
+    splits |= {f"a/{i:02d}": "val" for i in range(10, 13)}
+
+    tasks = plan(tmp_path, tmp_path, splits, shard_videos=4)
+
+    assert [(task.name, len(task.sources)) for task in tasks] == [
+        ("clipline-train.tfrecord-00000-of-00003", 3),
+        ("clipline-train.tfrecord-00001-of-00003", 3),
+        ("clipline-train.tfrecord-00002-of-00003", 4),
+        ("clipline-val.tfrecord-00000-of-00001", 3),
+    ]
+    names = [s.name for task in tasks[:3] for s in task.sources]
+    assert sorted(names) == sorted(name for name in splits if splits[name] == "train")
+    assert all({s.row.label for s in task.sources} == {"a", "b"} for task in tasks[:3])
+    assert [s.name for s in tasks[3].sources] == ["a/10", "a/11", "a/12"]
+    reverse = dict(reversed(splits.items()))
+    assert plan(tmp_path, tmp_path, reverse, shard_videos=4) == tasks
+
+
+def test_fingerprint_depends_on_all_that_a_shard_holds(tmp_path: Path) -> None:
+    def mark(frames: FramesConfig = FRAMES, out: str = "x", **changes: object) -> str:
+        values = {"name": "a", "num_bytes": 1, "modified_ns": 2, "label": "run", "group": "g"}
+        values |= changes
+        row = Row(path=str(tmp_path), label=values.pop("label"), group=values.pop("group"))
+        task = ShardTask(
+            path=out,
+            split="train",
+            sources=(SourceVideo(row=row, **values),),
+            class_names=("run", "walk"),
+            frames=frames,
+        )
+        return task.fingerprint
+
+    changed = [
+        mark(name="b"),
+        mark(num_bytes=2),
+        mark(modified_ns=3),
+        mark(label="walk"),
+        mark(group="h"),
+        mark(FramesConfig(fps=6, size=16, jpeg_quality=90)),
+        mark(FramesConfig(fps=5, size=17, jpeg_quality=90)),
+        mark(FramesConfig(fps=5, size=16, jpeg_quality=91)),
+    ]
+    assert len({mark(), *changed}) == 9
+    assert mark() == mark(out="elsewhere")
+
+
+def test_shard_that_is_there_is_not_written_again(videos: Path, tmp_path: Path) -> None:
+    (task,) = plan(videos, tmp_path, TRAIN, shard_videos=9)
+    clear_store(tmp_path, [task])
+    shard = Path(task.path)
+
+    report = write_shard(task)
+
+    assert report == finished_report(task)
+    assert report.num_records == 5
+    assert report.num_bytes == shard.stat().st_size == report.record_bytes + 5 * 16
+    read: list[str] = []
+    first = shard.stat().st_ino
+    assert write_shard(task, on_video=read.append) == report
+    assert (read, shard.stat().st_ino) == ([], first)
+
+    content = shard.read_bytes()
+    shard.write_bytes(content[:-1])
+    assert write_shard(task, on_video=read.append) == report
+    assert read == [source.name for source in task.sources]
+    assert shard.read_bytes() == content
+
+
+def test_report_tells_what_became_of_each_video(videos: Path, tmp_path: Path) -> None:
+    splits = {"run/0 ü.avi": "test", "run/no.avi": "test", "run/gone.avi": "test"}
+    (task,) = plan(videos, tmp_path, splits, shard_videos=9)
+    clear_store(tmp_path, [task])
+
+    report = write_shard(task)
+
+    assert [(v.name, v.decoded_frames, v.stored_frames, not v.reason) for v in report.videos] == [
+        ("run/0 ü.avi", 12, 6, True),
+        ("run/gone.avi", 0, 0, False),
+        ("run/no.avi", 0, 0, False),
+    ]
+    assert report.videos[0].declared_frames == 12
+    assert report.num_records == 1
+
+
+def test_damaged_video_is_kept_and_named(tmp_path: Path) -> None:
+    for name in ("a/1.avi", "b/1.avi"):
+        render(tmp_path / name, num_frames=60)
+    content = (tmp_path / "a/1.avi").read_bytes()
+    (tmp_path / "a/1.avi").write_bytes(content[: len(content) // 2])
+
+    store = write(tmp_path, tmp_path / "out", {"a/1.avi": "train", "b/1.avi": "train"})
+
+    (damaged,) = store.damaged
+    assert damaged.startswith("a/1.avi (")
+    assert damaged.endswith(" of 60 frames)")
+    assert store.num_videos == {"train": 2}
+
+
+def test_open_store(videos: Path, tmp_path: Path) -> None:
+    written = write(videos, tmp_path / "out", {**SPLITS, "run/no.avi": "val"})
+
+    store = open_store(tmp_path / "out")
+
+    assert store == written
+    assert store.frames == FRAMES
+    assert store.class_names == ("run", "wälk fast")
+    assert store.num_videos == {"train": 5, "test": 2}
+    assert store.num_quarantined == 1
+    assert {row.path for row in store.manifest.rows} == {str(videos / name) for name in SPLITS}
+    lines = (tmp_path / "out/quarantine.csv").read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "path,label,split,reason"
+    assert lines[1].startswith(f"{videos / 'run/no.avi'},run,val,")
+    assert len(lines[1].rsplit(",", 1)[1]) > 5
+
+
+def test_tensorflow_datasets_reads_the_store(videos: Path, tmp_path: Path) -> None:
+    # The second training shard and the whole of val have no video that can be read.
+    out = tmp_path / "out"
+    unreadable = {"run/no.avi": "val", "wälk fast/none.avi": "train"}
+    store = write(videos, out, {**SPLITS, **unreadable}, shard_videos=1)
+    reports = [json.loads(path.read_text()) for path in (out / "shards").glob("*train*")]
+    assert sorted(report["num_records"] for report in reports) == [0, 1, 1, 1, 1, 1]
+
+    found = {}
+    for split in store.num_videos:
+        for video in store.builder.as_dataset(split=split).as_numpy_iterator():
+            name = video["video"].decode()
+            found[name] = split
+            assert store.class_names[video["label"]] == name.split("/")[0]
+            assert video["group"].decode() == f"g {name}"
+            assert (video["num_frames"], video["fps"]) == (12, 10)
+            assert video["duration_seconds"] == pytest.approx(1.2)
+            with VideoReader(videos / name) as reader:
+                frames = np.stack(list(reader.frames(fps=5, size=(16, 16))))
+            assert video["frames"].shape == frames.shape == (6, 16, 16, 3)
+            assert np.abs(video["frames"].astype(int) - frames).mean() < 8
+    assert found == SPLITS
+    assert list(store.builder.info.splits) == ["train", "test"]
+    assert store.builder.info.features["label"].names == list(store.class_names)
+
+
+def test_stale_files_are_cleared(videos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    write(videos, out, SPLITS, shard_videos=1)
+    (out / "clipline-train.tfrecord-00001-of-00003.tmp").touch()
+    (out / "shards" / "clipline-train.tfrecord-00001-of-00003.json.tmp").touch()
+    (out / "notes.txt").touch()
+
+    write(videos, out, SPLITS, shard_videos=9)
+
+    shards = ["clipline-test.tfrecord-00000-of-00001", "clipline-train.tfrecord-00000-of-00001"]
+    assert sorted(path.name for path in out.glob("clipline*")) == shards
+    assert sorted(path.stem for path in out.glob("shards/*")) == shards
+    assert (out / "notes.txt").exists()
+
+
+def test_class_without_a_readable_training_video(videos: Path, tmp_path: Path) -> None:
+    splits = {**TRAIN, "wälk fast/1 ü.avi": "test", "wälk fast/3 ü.avi": "test"}
+    splits["wälk fast/none.avi"] = "train"
+
+    with pytest.raises(DataError, match=r"got none of 'wälk fast'; .*quarantine\.csv says why"):
+        write(videos, tmp_path / "out", splits)
+    assert "none.avi" in (tmp_path / "out/quarantine.csv").read_text(encoding="utf-8")
+    with pytest.raises(DataError, match="was not finished"):
+        open_store(tmp_path / "out")
+
+
+def test_folder_that_is_no_store(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="not a prepared data set. Make one with: python scripts/"):
+        open_store(tmp_path)
+
+
+def test_store_that_is_not_whole(videos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    write(videos, out, SPLITS)
+    state = out / "prepare.json"
+    shard = out / "clipline-test.tfrecord-00000-of-00001"
+
+    content = shard.read_bytes()
+    shard.write_bytes(content[:-1])
+    with pytest.raises(DataError, match=r"00001: missing or cut off\. Run the same python scripts"):
+        open_store(out)
+    shard.write_bytes(content)
+    assert open_store(out).num_videos["test"] == 2
+
+    state.write_text(json.dumps({**json.loads(state.read_text()), "format": 0}))
+    with pytest.raises(DataError, match="prepared by another version"):
+        open_store(out)
+
+    state.unlink()
+    with pytest.raises(DataError, match=r"not finished\. Run the same python scripts/prepare"):
+        open_store(out)
+
+
+def test_store_can_move(videos: Path, tmp_path: Path) -> None:
+    shutil.copytree(videos, tmp_path / "a" / "videos")
+    write(tmp_path / "a" / "videos", tmp_path / "a", SPLITS)
+
+    (tmp_path / "a").rename(tmp_path / "b")
+
+    rows = open_store(tmp_path / "b").manifest.rows
+    assert all(Path(row.path).is_file() for row in rows)
