@@ -91,6 +91,14 @@ def test_class_of_a_single_group_stays_in_training() -> None:
         assert min(count["test"][:2]) > 0
 
 
+def test_rare_class_is_in_every_split_where_it_has_groups_for_all() -> None:
+    common, rare = files("a", 20), files("b", 3)
+
+    count = videos_of_each_class(split(Manifest(rows=common.rows + rare.rows)))
+
+    assert count == {"train": [14, 1], "val": [3, 1], "test": [3, 1]}
+
+
 def test_depends_on_the_seed_and_not_on_the_order_of_rows() -> None:
     videos = people("abc", 20)
     shuffled = list(videos.rows)

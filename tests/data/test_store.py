@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -96,6 +97,7 @@ def test_encode_video_repeats_frames_of_a_slow_video(tmp_path: Path) -> None:
 
     assert images == expected
     assert [images.index(image) for image in images] == [0, 0, 0, 3, 3, 3, 6, 6, 6]
+    assert images[0] is images[2], "encoded once"
 
 
 def test_encode_video_that_cannot_be_read(videos: Path) -> None:
@@ -173,6 +175,31 @@ def test_shard_that_is_there_is_not_written_again(videos: Path, tmp_path: Path) 
     assert shard.read_bytes() == content
 
 
+def test_report_is_there_only_beside_its_shard(videos: Path, tmp_path: Path) -> None:
+    (task,) = plan(videos, tmp_path, TRAIN, shard_videos=9)
+    clear_store(tmp_path, [task])
+    write_shard(task)
+    there = []
+
+    changed = dataclasses.replace(task, frames=FramesConfig(fps=4, size=16, jpeg_quality=90))
+    write_shard(changed, on_video=lambda _: there.append(task.report_path.exists()))
+
+    assert there == [False] * 5
+    assert finished_report(changed)
+    assert not finished_report(task)
+
+
+def test_shards_of_a_split_without_readable_videos_count_as_written(
+    videos: Path, tmp_path: Path
+) -> None:
+    splits = {**SPLITS, "run/no.avi": "val"}
+
+    write(videos, tmp_path, splits)
+
+    assert all(finished_report(task) for task in plan(videos, tmp_path, splits))
+    assert not list(tmp_path.glob("clipline-val*"))
+
+
 def test_report_tells_what_became_of_each_video(videos: Path, tmp_path: Path) -> None:
     splits = {"run/0 ü.avi": "test", "run/no.avi": "test", "run/gone.avi": "test"}
     (task,) = plan(videos, tmp_path, splits, shard_videos=9)
@@ -213,7 +240,7 @@ def test_open_store(videos: Path, tmp_path: Path) -> None:
     assert store.class_names == ("run", "wälk fast")
     assert store.num_videos == {"train": 5, "test": 2}
     assert store.num_quarantined == 1
-    assert {row.path for row in store.manifest.rows} == {str(videos / name) for name in SPLITS}
+    assert [row.path for row in store.manifest.rows] == [str(videos / n) for n in sorted(SPLITS)]
     lines = (tmp_path / "out/quarantine.csv").read_text(encoding="utf-8").splitlines()
     assert lines[0] == "path,label,split,reason"
     assert lines[1].startswith(f"{videos / 'run/no.avi'},run,val,")
@@ -253,6 +280,9 @@ def test_stale_files_are_cleared(videos: Path, tmp_path: Path) -> None:
     (out / "shards" / "clipline-train.tfrecord-00001-of-00003.json.tmp").touch()
     (out / "notes.txt").touch()
 
+    clear_store(out, plan(videos, out, SPLITS, shard_videos=9))
+    with pytest.raises(DataError, match="not finished"):
+        open_store(out)
     write(videos, out, SPLITS, shard_videos=9)
 
     shards = ["clipline-test.tfrecord-00000-of-00001", "clipline-train.tfrecord-00000-of-00001"]
