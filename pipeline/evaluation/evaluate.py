@@ -119,7 +119,7 @@ def _check(store: Store, config: RunConfig, class_names: list[str], split: Split
             f"{config.data} was prepared anew with other frames than the run was trained on: "
             f"{store.frames} instead of {config.frames}. Train again"
         )
-    if not store.num_videos[split]:
+    if split not in store.num_videos:
         raise DataError(f"{config.data} has no {split} videos. Prepare it with a {split} split")
     for name in {name for pair in config.evaluate.order_pairs for name in pair}:
         if name not in class_names:

@@ -69,7 +69,7 @@ def convert(model: keras.Model, config: RunConfig) -> bytes:
 
 def _compare(model: keras.Model, exported: LiteRTModel, config: RunConfig, num_clips: int) -> float:
     store = open_store(Path(config.data))
-    split = next(name for name in ("val", *SPLITS) if store.num_videos[name])
+    split = next(name for name in ("val", *SPLITS) if name in store.num_videos)
     clips = evaluation_batches(store, config, split).unbatch().take(num_clips).batch(num_clips)
     inputs, _ = next(iter(clips))
     wanted = model.predict_on_batch(inputs)

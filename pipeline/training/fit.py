@@ -106,7 +106,7 @@ def _start(config: RunConfig, store: Store, folder: Path, *, overwrite: bool) ->
 
 
 def _fit(model: keras.Model, config: RunConfig, store: Store, run: Run) -> KeepBest:
-    validation = evaluation_batches(store, config, "val") if store.num_videos["val"] else None
+    validation = evaluation_batches(store, config, "val") if "val" in store.num_videos else None
     best = KeepBest(run.model_file)
     callbacks = [best, EpochLog(run.history_file, config.train.epochs, best)]
     if validation is not None and config.train.patience:

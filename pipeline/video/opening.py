@@ -69,7 +69,7 @@ def _why_unreadable(path: str, codec: str) -> str:
             "it is cut off: its index (the moov box, which is written last) is missing; "
             "copy or download it again."
         )
-    return "no video stream was found in it: it holds sound only, is no video, or is damaged."
+    return "no video that OpenCV can decode is in it: it is sound only, no video, or damaged."
 
 
 def _has_index(path: str) -> bool:

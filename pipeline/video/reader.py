@@ -77,7 +77,7 @@ class VideoReader:
             size: (height, width) in pixels; None leaves the frames as they are.
 
         Yields:
-            uint8 (H, W, 3), RGB; each a new array.
+            uint8 (H, W, 3), RGB; the same array again where a frame repeats.
 
         Raises:
             ConfigError: `fps` is not above 0.
@@ -91,8 +91,11 @@ class VideoReader:
             frames = (frame for _, frame in timed)
         else:
             frames = on_display(timed, fps=fps, frame_seconds=1 / self.info.fps)
+        stored: np.ndarray | None = None
         for frame in frames:
-            yield self._finished(frame, size)
+            if frame is not stored:
+                stored, finished = frame, self._finished(frame, size)
+            yield finished
 
     def read(self, indices: Sequence[int] | np.ndarray, *, size: Size | None = None) -> np.ndarray:
         """Returns the frames at some indices; see `read_frames`."""
@@ -240,7 +243,7 @@ def iter_frames(
         size: (height, width) in pixels; None leaves the frames as they are.
 
     Yields:
-        uint8 (H, W, 3), RGB; each a new array.
+        uint8 (H, W, 3), RGB; the same array again where a frame repeats.
 
     Raises:
         VideoDecodeError: No frame can be had from the file.

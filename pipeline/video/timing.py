@@ -63,15 +63,12 @@ def on_display(
         >>> "".join(on_display(frames, fps=1, frame_seconds=0.5))
         'accd'
     """
+    tolerance = min(TOLERANCE_SECONDS, frame_seconds / 2)
     ticks, end = 0, 0.0
     shown: list[T] = []
     for time, frame in frames:
-        repeats = _ticks_before(time, fps) - ticks
+        repeats = max(0, math.ceil((time - tolerance) * fps) - ticks)
         yield from shown * repeats
-        ticks += max(0, repeats)
+        ticks += repeats
         shown, end = [frame], time + frame_seconds
-    yield from shown * (_ticks_before(end, fps) - ticks)
-
-
-def _ticks_before(time: float, fps: float) -> int:
-    return max(0, math.ceil((time - TOLERANCE_SECONDS) * fps))
+    yield from shown * (math.ceil((end - tolerance) * fps) - ticks)

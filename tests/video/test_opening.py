@@ -1,0 +1,118 @@
+"""Files without a frame: each with a reason that helps, and nothing printed."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from pipeline.errors import VideoDecodeError
+from pipeline.video import probe, write_video
+
+
+def whole(path: Path) -> Path:
+    noise = np.random.default_rng(0).integers(256, size=(10, 48, 64, 3), dtype=np.uint8)
+    write_video(path, noise, fps=25)
+    return path
+
+
+def reason(path: Path | str) -> str:
+    with pytest.raises(VideoDecodeError) as caught:
+        probe(path)
+    assert caught.value.path == str(path)
+    return caught.value.reason
+
+
+def test_missing_file(tmp_path):
+    assert reason(tmp_path / "no.mp4") == "it cannot be opened: No such file or directory."
+
+
+def test_folder(tmp_path):
+    assert reason(tmp_path).startswith("it cannot be opened")
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"", "empty (0 bytes)"),
+        (
+            b"<!DOCTYPE html>\n<html>",
+            r"it is text, not a video; it starts with '<!DOCTYPE html>\n<ht",
+        ),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:3", "git lfs pull"),
+        (b"ID3\x03\x00\x00\x00\x00\x00\x00" + bytes(500), "no video that OpenCV can decode"),
+        (bytes(range(256)) * 20, "no video that OpenCV can decode"),
+    ],
+)
+def test_content_that_is_no_video(tmp_path, content, expected):
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(content)
+    assert expected in reason(path)
+
+
+def test_mp4_without_its_end(tmp_path):
+    path = whole(tmp_path / "clip.mp4")
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+    assert "cut off: its index (the moov box" in reason(path)
+    path.write_bytes(data[:-400])  # in the middle of the box
+    assert "cut off: its index (the moov box" in reason(path)
+
+
+def test_mp4_whose_index_is_there_is_not_said_to_be_cut_off(tmp_path):
+    path = whole(tmp_path / "clip.mp4")
+    path.write_bytes(path.read_bytes().replace(b"vide", b"soun"))
+    assert "no video that OpenCV can decode" in reason(path)
+
+
+def test_video_of_which_nothing_decodes(tmp_path):
+    path = whole(tmp_path / "clip.mp4")
+    data = path.read_bytes()
+    start, end = data.index(b"mdat") + 4, data.index(b"moov") - 4
+    path.write_bytes(data[:start] + bytes(end - start) + data[end:])
+    assert "no frame of its FMP4 video decodes" in reason(path)
+
+
+def test_a_name_that_would_crash_opencv():
+    assert "not valid UTF-8" in reason("na\udcefve.avi")
+
+
+def test_opencv_keeps_the_log_level_of_the_user(tmp_path):
+    level = cv2.utils.logging.getLogLevel()
+    reason(tmp_path / "no.mp4")
+    assert cv2.utils.logging.getLogLevel() == level
+
+
+SCRIPT = """
+import sys, warnings
+from pipeline.errors import VideoDecodeError
+from pipeline.video import probe
+warnings.simplefilter("ignore")
+for path in sys.argv[1:]:
+    try:
+        probe(path, count_frames=True)
+    except VideoDecodeError:
+        pass
+"""
+
+
+def printed(monkeypatch, *paths: Path, **environment: str) -> str:
+    for name in ("OPENCV_FFMPEG_LOGLEVEL", "OPENCV_LOG_LEVEL"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    command = [sys.executable, "-c", SCRIPT, *map(str, paths)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return done.stdout + done.stderr
+
+
+def test_nothing_is_printed_unless_the_user_wants_it(tmp_path, monkeypatch):
+    damaged = whole(tmp_path / "damaged.mkv")
+    damaged.write_bytes(damaged.read_bytes()[:6_000])
+    cut_off = whole(tmp_path / "cut.mp4")
+    cut_off.write_bytes(cut_off.read_bytes()[:6_000])
+    assert printed(monkeypatch, damaged, cut_off) == ""
+    assert "moov" in printed(monkeypatch, cut_off, OPENCV_FFMPEG_LOGLEVEL="16")
+    assert "can't be used to capture" in printed(monkeypatch, cut_off, OPENCV_LOG_LEVEL="WARNING")

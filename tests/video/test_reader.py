@@ -1,0 +1,255 @@
+import warnings
+import weakref
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from pipeline.errors import ConfigError, DataError
+from pipeline.video import (
+    DamagedVideoWarning,
+    VideoReader,
+    iter_frames,
+    probe,
+    read_frames,
+    write_video,
+)
+
+
+def coded_frame(index: int) -> np.ndarray:
+    """A frame of one colour, different for every index below 256."""
+    return np.full((48, 64, 3), (index, 255 - index, index * 7 % 256), np.uint8)
+
+
+def coded_frames(indices) -> np.ndarray:
+    return np.stack([coded_frame(index) for index in indices])
+
+
+def coded_video(path: Path, num_frames: int, *, fps: float = 25) -> Path:
+    """A lossless video of coded frames."""
+    write_video(path, (coded_frame(i) for i in range(num_frames)), fps=fps, codec="FFV1")
+    return path
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    return coded_video(tmp_path / "coded.avi", 40)
+
+
+def test_probe_says_what_the_container_declares(video):
+    info = probe(video)
+    assert (info.path, info.codec) == (str(video), "ffv1")
+    assert (info.width, info.height, info.fps) == (64, 48, 25.0)
+    assert (info.declared_frames, info.num_frames) == (40, None)
+    assert info.duration_seconds == pytest.approx(1.6)
+
+
+def test_probe_counts_frames(tmp_path, video):
+    declare_frames(video, 45)
+    assert probe(video).duration_seconds == pytest.approx(1.8)
+    info = probe(video, count_frames=True)
+    assert (info.declared_frames, info.num_frames) == (45, 40)
+    assert info.duration_seconds == pytest.approx(1.6)
+
+
+def test_every_frame_once(video):
+    frames = list(iter_frames(video))
+    assert frames[0].dtype == np.uint8
+    assert np.array_equal(np.stack(frames), coded_frames(range(40)))
+
+
+@pytest.mark.parametrize("name", ["coded.avi", "coded.mkv", "coded.mp4", "Wärme – 2 clips.AVI"])
+def test_containers_and_names(tmp_path, name):
+    video = coded_video(tmp_path / name, 30)
+    assert probe(video, count_frames=True).num_frames == 30
+    assert np.array_equal(read_frames(video, [17, 29]), coded_frames([17, 29]))
+
+
+def test_a_name_that_looks_like_the_address_of_a_protocol(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    coded_video(tmp_path / "plain.avi", 3).rename("take:1.avi")
+    assert probe("take:1.avi", count_frames=True).num_frames == 3
+
+
+@pytest.mark.parametrize(
+    "indices",
+    [[0], [39], [0, 1, 2], [39, 0, 17], [5, 5, 5], [30, 2, 30, 39, 2], range(40), np.array([7, 3])],
+)
+def test_read_frames(video, indices):
+    assert np.array_equal(read_frames(video, indices), coded_frames(indices))
+
+
+def test_read_no_frames(video):
+    assert read_frames(video, []).shape == (0, 48, 64, 3)
+    assert read_frames(video, [], size=(10, 20)).shape == (0, 10, 20, 3)
+
+
+def test_read_frames_refuses_indices_outside(video):
+    with pytest.raises(DataError, match=r"coded\.avi: expected indices of at least 0, got -1"):
+        read_frames(video, [3, -1])
+    with pytest.raises(DataError, match=r"coded\.avi: expected indices below 40, .*, got 41"):
+        read_frames(video, [3, 40, 41])
+    with pytest.raises(TypeError):
+        read_frames(video, [1.5])
+
+
+def test_size_is_height_and_width(video):
+    assert read_frames(video, [3, 4], size=(20, 30)).shape == (2, 20, 30, 3)
+    frames = list(iter_frames(video, size=(20, 30)))
+    assert len(frames) == 40
+    assert frames[7].shape == (20, 30, 3)
+    assert (frames[7] == coded_frame(7)[0, 0]).all()
+
+
+@pytest.mark.parametrize(
+    ("fps", "expected"),
+    [
+        (25, range(40)),
+        (5, range(0, 40, 5)),
+        (10, [0, 2, 5, 7, 10, 12, 15, 17, 20, 22, 25, 27, 30, 32, 35, 37]),
+        (50, [index // 2 for index in range(80)]),
+        (1, [0, 25]),
+    ],
+)
+def test_frames_by_time(video, fps, expected):
+    assert [frame[0, 0, 0] for frame in iter_frames(video, fps=fps)] == list(expected)
+
+
+@pytest.mark.parametrize(
+    ("fps", "expected"),
+    [
+        (10, [0, 1, 2, 2, 2, 2, 3, 4, 4, 4, 4, 4, 5, 5, 5]),
+        (5, [0, 2, 2, 3, 4, 4, 5, 5]),
+        (None, [0, 1, 2, 3, 4, 5]),
+    ],
+)
+def test_variable_frame_rate(tmp_path, fps, expected):
+    animation = cv2.Animation()
+    animation.frames = [np.full((48, 64, 3), 36 * index, np.uint8) for index in range(6)]
+    animation.durations = [100, 100, 400, 100, 500, 100]  # milliseconds
+    path = str(tmp_path / "variable.gif")
+    assert cv2.imwriteanimation(path, animation)
+    assert [frame[0, 0, 0] // 36 for frame in iter_frames(path, fps=fps)] == expected
+
+
+def test_a_repeated_frame_is_the_same_array(video):
+    frames = list(iter_frames(video, fps=50))
+    assert frames[0] is frames[1]
+    assert frames[1] is not frames[2]
+
+
+def test_fps_must_be_above_zero(video):
+    for fps in (0, -1, float("nan"), float("inf")):
+        with pytest.raises(ConfigError, match="fps: expected a number above 0"):
+            next(iter_frames(video, fps=fps))
+
+
+@pytest.mark.parametrize("fps", [None, 10, 60])
+def test_memory_is_constant(video, fps):
+    alive: set[int] = set()
+    most = 0
+    for frame in iter_frames(video, fps=fps):
+        if id(frame) not in alive:
+            alive.add(id(frame))
+            weakref.finalize(frame, alive.discard, id(frame))
+        most = max(most, len(alive))
+    assert 1 <= most <= 3
+
+
+def test_info_after_the_last_frame(video):
+    with VideoReader(video) as reader:
+        frames = reader.frames(size=(8, 8))
+        next(frames)
+        assert reader.info.num_frames is None
+        assert sum(1 for _ in frames) == 39
+        assert reader.info.num_frames == 40
+
+
+def test_a_reader_is_read_once_and_while_open(video):
+    with VideoReader(video) as reader:
+        next(reader.frames())
+        with pytest.raises(RuntimeError, match="read once"):
+            next(reader.frames())
+    with VideoReader(video) as reader:
+        frames = reader.frames()
+        next(frames)
+    with pytest.raises(RuntimeError, match="closed before its last frame"):
+        list(frames)
+
+
+# A 2 x 2 block of the display matrix for turning clockwise, and the corner where top left goes.
+TURNS = {
+    0: ((1, 0, 0, 1), (0, 0)),
+    90: ((0, 1, -1, 0), (0, -1)),
+    180: ((-1, 0, 0, -1), (-1, -1)),
+    270: ((0, -1, 1, 0), (-1, 0)),
+}
+
+
+@pytest.mark.parametrize("degrees", TURNS)
+def test_rotation_is_applied_once(tmp_path, degrees):
+    path = tmp_path / "turned.mp4"
+    frame = np.zeros((48, 64, 3), np.uint8)
+    frame[:16, :16] = 255  # top left is white
+    write_video(path, [frame] * 3, fps=25, codec="FFV1")
+    (a, b, c, d), corner = TURNS[degrees]
+    data = bytearray(path.read_bytes())
+    matrix = data.index(b"tkhd") + 4 + 40  # after the fields of version 0
+    for place, value in {0: a, 4: b, 12: c, 16: d}.items():
+        data[matrix + place : matrix + place + 4] = (value << 16).to_bytes(4, signed=True)
+    path.write_bytes(data)
+
+    stored_on_its_side = degrees in (90, 270)
+    width, height = (48, 64) if stored_on_its_side else (64, 48)
+    info = probe(path)
+    assert (info.width, info.height) == (width, height)
+    full = read_frames(path, [1])[0]
+    assert full.shape == (height, width, 3)
+    small = read_frames(path, [1], size=(height // 2, width // 2))[0]
+    assert small.shape == (height // 2, width // 2, 3)
+    for turned in (full, small):
+        corners = {(y, x): turned[y, x, 0] for y in (0, -1) for x in (0, -1)}
+        assert [place for place, value in corners.items() if value == 255] == [corner]
+
+
+def declare_frames(avi: Path, number: int) -> None:
+    """Makes the header of an AVI file claim a number of frames."""
+    data = bytearray(avi.read_bytes())
+    length = data.index(b"strh") + 8 + 32
+    data[length : length + 4] = number.to_bytes(4, "little")
+    avi.write_bytes(data)
+
+
+def test_a_few_frames_too_many_declared_are_no_damage(video):
+    declare_frames(video, 48)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(list(iter_frames(video))) == 40
+
+
+def test_far_too_many_declared(video):
+    declare_frames(video, 300)
+    with pytest.warns(DamagedVideoWarning, match=r"coded\.avi: decoded 40 of 300 declared frames"):
+        assert len(list(iter_frames(video))) == 40
+
+
+def test_a_file_cut_off_gives_its_frames_and_a_warning(video):
+    video.write_bytes(video.read_bytes()[: video.stat().st_size // 2])
+    with pytest.warns(DamagedVideoWarning, match=r"decoded \d+ of 40 declared frames"):
+        frames = list(iter_frames(video))
+    assert 3 < len(frames) < 37
+    assert np.array_equal(np.stack(frames), coded_frames(range(len(frames))))
+
+
+def test_damage_near_the_end_is_not_taken_for_the_end(tmp_path):
+    path = tmp_path / "damaged.mp4"
+    noise = np.random.default_rng(0).integers(256, size=(60, 48, 64, 3), dtype=np.uint8)
+    write_video(path, noise, fps=25)
+    start = b"\x00\x00\x01\xb6"  # of a frame of MPEG-4
+    parts = path.read_bytes().split(start)
+    assert len(parts) == 1 + 60
+    spoilt = bytes(len(start) + len(parts[56]))
+    path.write_bytes(start.join(parts[:56]) + spoilt + start + start.join(parts[57:]))
+    with pytest.warns(DamagedVideoWarning, match="decoded 55 of 60 declared frames"):
+        probe(path, count_frames=True)

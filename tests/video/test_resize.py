@@ -1,0 +1,111 @@
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from pipeline.video import iter_frames, resize
+
+VIDEOS = os.environ.get("PIPELINE_VIDEOS")
+
+
+def area(frame, size):
+    return cv2.resize(frame, size[::-1], interpolation=cv2.INTER_AREA)
+
+
+def psnr(a, b):
+    return 10 * np.log10(255**2 / np.square(a.astype(float) - b).mean())
+
+
+def scene(height, width):
+    """Detail at every scale, as in photographs."""
+    rng = np.random.default_rng(0)
+    image = np.zeros((height, width, 3))
+    cells = 2
+    while cells < max(height, width):
+        noise = rng.normal(size=(cells, cells, 3))
+        image += cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC) / cells**0.4
+        cells *= 2
+    return np.clip(128 + 60 * image / image.std(), 0, 255).astype(np.uint8)
+
+
+SHRINKING = [
+    ((240, 320), (112, 112)),
+    ((121, 161), (112, 112)),
+    ((256, 454), (112, 112)),
+    ((480, 640), (112, 112)),
+    ((720, 1280), (112, 112)),
+    ((1080, 1920), (112, 112)),
+    ((1920, 1080), (224, 224)),
+    ((720, 1280), (64, 64)),
+    ((100, 1920), (64, 64)),
+    ((333, 501), (37, 41)),
+]
+
+
+@pytest.mark.parametrize(("height_width", "size"), SHRINKING)
+def test_shrinking_is_close_to_the_area_average(height_width, size):
+    frame = scene(*height_width)
+    result = resize(frame, size)
+    assert result.shape == (*size, 3)
+    assert result.dtype == np.uint8
+    # Linear interpolation alone gives as little as 26.
+    assert psnr(result, area(frame, size)) > 33
+
+
+@pytest.mark.parametrize(("height_width", "size"), SHRINKING)
+def test_shrinking_does_not_shift(height_width, size):
+    height, width = height_width
+    ramp = np.add.outer(np.linspace(0, 120, height), np.linspace(0, 120, width))
+    frame = np.repeat(ramp[..., None], 3, axis=2).round().astype(np.uint8)
+    assert np.abs(resize(frame, size).astype(int) - area(frame, size)).max() <= 2
+
+
+@pytest.mark.parametrize("factor", [2, 4])
+def test_shrinking_by_a_power_of_two_is_the_area_average(factor):
+    frame = scene(48 * factor, 64 * factor)
+    difference = resize(frame, (48, 64)).astype(int) - area(frame, (48, 64))
+    assert np.abs(difference).max() <= 1  # rounded once for each halving
+
+
+def test_growing_is_linear():
+    frame = scene(48, 64)
+    expected = cv2.resize(frame, (200, 100), interpolation=cv2.INTER_LINEAR)
+    assert np.array_equal(resize(frame, (100, 200)), expected)
+
+
+def test_one_side_grows_while_the_other_shrinks():
+    stripes = np.zeros((20, 400, 3), np.uint8)
+    stripes[:, ::2] = 200  # finer than the result can show: their mean is left
+    result = resize(stripes, (40, 50))
+    assert result.shape == (40, 50, 3)
+    assert np.abs(result.astype(int) - 100).max() <= 1
+
+
+def test_the_size_it_has():
+    frame = scene(48, 64)
+    assert np.array_equal(resize(frame, (48, 64)), frame)
+
+
+@pytest.mark.skipif(not VIDEOS, reason="PIPELINE_VIDEOS is not set")
+@pytest.mark.parametrize(
+    "name",
+    [
+        "odd/askanything_jesse_dance.mp4",
+        "odd/boroo_video3.avi",
+        "odd/golfdb_test_video.mp4",
+        "odd/k400_abseiling.mp4",
+        "odd/mmaction2_demo_skeleton.mp4",
+        "odd/mmaction2_test.avi",
+        "odd/thetis_p15_serkick_s2.mp4",
+        "odd/ucf101_v_Basketball_g01_c01.avi",
+        "ut_interaction/hug/set1_seq01_002.avi",
+    ],
+)
+def test_real_frames_are_close_to_the_area_average(name):
+    frames = [frame for frame, _ in zip(iter_frames(Path(VIDEOS, name)), range(25), strict=False)]
+    for frame in frames[::8]:
+        result, expected = resize(frame, (112, 112)), area(frame, (112, 112))
+        assert psnr(result, expected) > 36
+        assert np.abs(result.astype(int) - expected).mean() < 2

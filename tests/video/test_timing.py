@@ -1,0 +1,62 @@
+import pytest
+
+from pipeline.video.timing import increasing, on_display
+
+MILLISECOND = [0.0, 0.033, 0.067, 0.1, 0.133, 0.167]  # 30 frames per second, as Matroska rounds
+
+
+@pytest.mark.parametrize(
+    ("timestamps", "expected"),
+    [
+        ([0.0, 0.5, 1.0], [0.0, 0.5, 1.0]),
+        ([7.0, 7.5, 8.0], [0.0, 0.5, 1.0]),  # from the first frame on
+        ([-0.5, 0.0, 0.5], [0.0, 0.5, 1.0]),
+        ([0.0, 0.1, 1.0, 1.2], [0.0, 0.1, 1.0, 1.2]),  # variable frame rate
+        ([0.0, 0.0, 0.0, 0.0], [0.0, 0.5, 1.0, 1.5]),  # none at all: index / fps
+        ([1.0, 1.5, 2.0, 0.0, 0.0], [0.0, 0.5, 1.0, 1.5, 2.0]),  # none for the last frames
+        ([0.0, 1.0, 0.5, 2.0], [0.0, 1.0, 1.5, 2.0]),  # one goes back
+        ([0.0, 1.0, 1.0, 3.0], [0.0, 1.0, 1.5, 3.0]),  # one stands still
+        ([], []),
+    ],
+)
+def test_increasing(timestamps, expected):
+    assert list(increasing(timestamps, frame_seconds=0.5)) == expected
+
+
+@pytest.mark.parametrize(
+    ("times", "fps", "frame_seconds", "expected"),
+    [
+        # The rate of the file: every frame once.
+        ([0.0, 0.1, 0.2, 0.3], 10, 0.1, [0, 1, 2, 3]),
+        (MILLISECOND, 30, 1 / 30, [0, 1, 2, 3, 4, 5]),
+        # Slower: frames are left out.
+        ([0.0, 0.1, 0.2, 0.3], 5, 0.1, [0, 2]),
+        (MILLISECOND, 15, 1 / 30, [0, 2, 4]),
+        (MILLISECOND, 10, 1 / 30, [0, 3]),
+        ([0.0, 0.1, 0.2, 0.3], 4, 0.1, [0, 2]),  # ticks 0, 0.25; at 0.25 frame 2 is on display
+        # Faster: frames repeat, the last one for its duration.
+        ([0.0, 0.1, 0.2], 20, 0.1, [0, 0, 1, 1, 2, 2]),
+        ([0.0, 0.1], 25, 0.1, [0, 0, 0, 1, 1]),  # ticks 0, 0.04, 0.08, 0.12, 0.16
+        # Variable frame rate: what is on display stays until the next frame comes.
+        ([0.0, 0.1, 0.7, 0.8], 10, 0.1, [0, 1, 1, 1, 1, 1, 1, 2, 3]),
+        ([0.0, 0.01, 0.02, 0.5], 4, 0.1, [0, 2, 3]),
+        # One frame, however short: one tick.
+        ([0.0], 10, 0.1, [0]),
+        ([0.0], 10, 0.35, [0, 0, 0, 0]),
+        ([0.0], 10, 0.0001, [0]),
+        ([], 10, 0.1, []),
+    ],
+)
+def test_on_display(times, fps, frame_seconds, expected):
+    frames = zip(times, range(len(times)), strict=True)
+    assert list(on_display(frames, fps=fps, frame_seconds=frame_seconds)) == expected
+
+
+@pytest.mark.parametrize("fps", [1, 7, 12.5, 23.976, 24, 29.97, 60])
+def test_a_tick_is_never_more_than_rounding_away_from_its_frame(fps):
+    times = [index / 29.97 for index in range(300)]
+    frames = on_display(((time, time) for time in times), fps=fps, frame_seconds=1 / 29.97)
+    lag = [tick / fps - time for tick, time in enumerate(frames)]
+    assert len(lag) == pytest.approx(300 / 29.97 * fps, abs=1)
+    assert min(lag) > -0.0011
+    assert max(lag) < 1 / 29.97

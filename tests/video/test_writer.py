@@ -1,0 +1,142 @@
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.video import VideoWriteError, iter_frames, probe, write_video
+
+FRAMES = [
+    np.full((48, 64, 3), (20 * index, 100, 255 - 20 * index), np.uint8) for index in range(10)
+]
+
+
+def left(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "error"),
+    [
+        ("clip.avi", None, 3),
+        ("clip.mp4", None, 5),
+        ("clip.m4v", None, 5),
+        ("clip.mov", None, 5),
+        ("clip.mkv", None, 5),
+        ("clip.webm", None, 5),
+        ("clip.AVI", "XVID", 5),
+        ("clip.avi", "FFV1", 0),
+        ("clip.mkv", "FFV1", 0),
+        ("mit Ümlaut – 1.avi", "FFV1", 0),
+    ],
+)
+def test_frames_come_back(tmp_path, name, codec, error):
+    path = tmp_path / name
+    write_video(path, iter(FRAMES), fps=12.5, codec=codec)
+    info = probe(path)
+    assert (info.width, info.height, info.fps) == (64, 48, 12.5)
+    assert info.declared_frames == 10
+    difference = np.stack(list(iter_frames(path))).astype(int) - np.stack(FRAMES)
+    assert np.abs(difference).max() <= error
+    assert left(tmp_path) == [name]
+
+
+def test_a_file_is_replaced(tmp_path):
+    path = tmp_path / "clip.avi"
+    write_video(path, FRAMES, fps=25)
+    write_video(path, FRAMES[:3], fps=25)
+    assert probe(path).declared_frames == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "frames", "options", "message"),
+    [
+        ("clip.avi", [], {}, "expected at least one frame, got none"),
+        ("clip.gif", FRAMES, {}, r"expected a suffix among .avi, .* got '.gif'"),
+        ("no/clip.avi", FRAMES, {}, "the folder .*no does not exist"),
+        ("cl\udcefp.avi", FRAMES, {}, "expected a name of valid UTF-8"),
+        ("clip.avi", [FRAMES[0], FRAMES[0][:24]], {}, r"all of one size, got uint8 \(24, 64, 3\)"),
+        ("clip.avi", [FRAMES[0][:, :63]], {}, r"H and W even, .* got uint8 \(48, 63, 3\)"),
+        ("clip.avi", [FRAMES[0][:47]], {}, r"H and W even, .* got uint8 \(47, 64, 3\)"),
+        ("clip.avi", [FRAMES[0][..., 0]], {}, r"uint8 \(H, W, 3\)"),
+        ("clip.avi", [FRAMES[0] / 255], {}, r"expected frames of uint8 .* got float64"),
+        (
+            "clip.avi",
+            FRAMES,
+            {"codec": "avc1"},
+            r"cannot write 'avc1' .* into .avi files: use 'MJPG'",
+        ),
+        ("clip.webm", FRAMES, {"codec": "FFV1"}, r"cannot write 'FFV1' .* use 'VP80'"),
+        ("clip.avi", FRAMES, {"codec": "MPEG4"}, "cannot write 'MPEG4'"),
+        ("clip.avi", FRAMES, {"fps": 0}, "at 0 frames per second"),
+    ],
+)
+def test_mistakes(tmp_path, name, frames, options, message):
+    with pytest.raises(VideoWriteError, match=message):
+        write_video(tmp_path / name, frames, **{"fps": 25, **options})
+    assert left(tmp_path) == []
+
+
+def test_an_error_while_frames_are_made_leaves_what_was_there(tmp_path):
+    path = tmp_path / "clip.avi"
+    write_video(path, FRAMES, fps=25)
+
+    def frames():
+        yield FRAMES[0]
+        raise OSError("camera unplugged")
+
+    with pytest.raises(OSError, match="unplugged"):
+        write_video(path, frames(), fps=25)
+    assert probe(path).declared_frames == 10
+    assert left(tmp_path) == ["clip.avi"]
+
+
+def run(script: str, path: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", script, str(path)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_a_killed_process_leaves_what_was_there(tmp_path):
+    path = tmp_path / "clip.avi"
+    write_video(path, FRAMES, fps=25)
+    script = """
+import sys, time
+import numpy as np
+from pipeline.video import write_video
+
+def frames():
+    for _ in range(50):
+        yield np.zeros((48, 64, 3), np.uint8)
+    print("written", flush=True)
+    time.sleep(60)
+
+write_video(sys.argv[1], frames(), fps=25)
+"""
+    with run(script, path) as process:
+        assert process.stdout.readline() == "written\n"
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
+    assert probe(path).declared_frames == 10
+    assert [name for name in left(tmp_path) if not name.startswith(".")] == ["clip.avi"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="limits of POSIX")
+@pytest.mark.parametrize("name", ["clip.avi", "clip.mp4"])
+def test_a_full_disk_is_noticed(tmp_path, name):
+    script = """
+import resource, signal, sys
+import numpy as np
+from pipeline.video import write_video
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # writes fail, as on a full disk
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+noise = np.random.default_rng(0).integers(256, size=(100, 48, 64, 3), dtype=np.uint8)
+write_video(sys.argv[1], noise, fps=25)
+"""
+    with run(script, tmp_path / name) as process:
+        _, errors = process.communicate(timeout=60)
+    assert "of 100 frames could be written; is the disk full?" in errors
+    assert left(tmp_path) == []
