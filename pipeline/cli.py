@@ -16,6 +16,7 @@ from jsonargparse import ArgumentParser
 from pipeline.config import RunConfig
 from pipeline.config_file import check_known, one_line, preset_names, read_flat
 from pipeline.errors import ConfigError, PipelineError
+from pipeline.native_log import silent_native_log
 
 Main = Callable[[Sequence[str]], int | None]
 
@@ -91,20 +92,10 @@ def run_script(main: Main) -> NoReturn:
 
 
 def import_tensorflow() -> None:
-    """Imports TensorFlow without the notes that it prints about its build and missing GPUs.
-
-    They go past every setting of its log level, straight to the process's standard error.
-    """
+    """Imports TensorFlow without the notes that it prints about its build and missing GPUs."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with open(os.devnull, "w") as nowhere:  # noqa: PTH123
-        os.dup2(nowhere.fileno(), 2)
-    try:
+    with silent_native_log():
         import tensorflow  # noqa: F401
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
 
 
 def _comma_separated(text: str | tuple[str, ...]) -> tuple[str, ...]:

@@ -89,11 +89,11 @@ def child_seconds(command: Sequence[str]) -> tuple[float, str]:
     import resource  # not on Windows
 
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    result = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return (
         after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
-        output,
+        result.stdout,
     )
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_datasets as tfds
 
 from pipeline.config import RunConfig
 from pipeline.data import augment, sampling
@@ -76,11 +75,25 @@ def evaluation_batches(store: Store, config: RunConfig, split: Split) -> tf.data
 
 
 def _videos(store: Store, split: Split) -> tf.data.Dataset:
-    """Pairs of (index within the split, video with its frames as JPEG strings (N,))."""
-    wanted = {"frames": True, "label": True, "video": True, "group": True}
-    decoders = tfds.decode.PartialDecoding(wanted, decoders={"frames": tfds.decode.SkipDecoding()})
-    videos = store.builder.as_dataset(split=split, decoders=decoders, shuffle_files=False)
-    return videos.enumerate()
+    """Pairs of (index within the split, video with its frames as JPEG strings (N,)).
+
+    The records are parsed here: TensorFlow Datasets would map over the frames one by one, even to
+    leave them as they are, which costs more than reading them.
+    """
+    files = [str(path) for path in store.builder.info.splits[split].filepaths]
+    videos = tf.data.TFRecordDataset(files).map(_parse).enumerate()
+    return videos.apply(tf.data.experimental.assert_cardinality(store.num_videos[split]))
+
+
+def _parse(record: tf.Tensor) -> dict[str, tf.Tensor]:
+    features = {
+        "frames": tf.io.RaggedFeature(tf.string),
+        "label": tf.io.FixedLenFeature((), tf.int64),
+        "video": tf.io.FixedLenFeature((), tf.string),
+        "group": tf.io.FixedLenFeature((), tf.string),
+    }
+    parsed: dict[str, tf.Tensor] = tf.io.parse_single_example(record, features)
+    return parsed
 
 
 class _RandomClip:

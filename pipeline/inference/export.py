@@ -6,7 +6,6 @@ from pathlib import Path
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from pipeline.config import RunConfig
 from pipeline.data.dataset import evaluation_batches
@@ -15,6 +14,7 @@ from pipeline.data.store import open_store
 from pipeline.errors import PipelineError
 from pipeline.inference.litert import LiteRTModel
 from pipeline.models.recognizer import build_recognizer, load_recognizer
+from pipeline.native_log import silent_native_log
 from pipeline.run import Run
 
 TOLERANCE = 1e-3
@@ -37,34 +37,27 @@ def export_litert(run: Run, *, num_clips: int = 16) -> float:
     config = run.config()
     model = load_recognizer(run.model_file)
     temporary = run.litert_file.with_name(f".partial-{run.litert_file.name}")
-    temporary.write_bytes(convert(model, config))
+    _convert(model, config, temporary)
     difference = _compare(model, LiteRTModel(temporary), config, num_clips)
     temporary.replace(run.litert_file)
     return difference
 
 
-def convert(model: keras.Model, config: RunConfig) -> bytes:
-    """The LiteRT flatbuffer of a recogniser, for one clip at a time.
+def _convert(model: keras.Model, config: RunConfig, path: Path) -> None:
+    """Writes the LiteRT file of a recogniser, for one clip at a time, of built-in operations only.
 
-    Its signature takes `frames` uint8 (1, T, H, W, 3) and `mask` bool (1, T) and returns `logits`
-    float32 (1, C). It holds built-in operations only.
+    Its signature takes `frames` uint8 (1, T, H, W, 3) and `mask` bool (1, T) and has one output,
+    the logits float32 (1, C).
     """
     size, length = config.frames.size, config.clip.num_frames
     twin = build_recognizer(config, model.output_shape[-1], for_export=True)
     twin.set_weights(model.get_weights())
-
-    @tf.function(
-        input_signature=[
-            tf.TensorSpec((1, length, size, size, 3), tf.uint8, "frames"),
-            tf.TensorSpec((1, length), tf.bool, "mask"),
-        ]
-    )
-    def serve(frames: tf.Tensor, mask: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"logits": twin({"frames": frames, "mask": mask}, training=False)}
-
-    concrete = serve.get_concrete_function()
-    flatbuffer: bytes = tf.lite.TFLiteConverter.from_concrete_functions([concrete], twin).convert()
-    return flatbuffer
+    signature = {
+        "frames": keras.InputSpec(dtype="uint8", shape=(1, length, size, size, 3), name="frames"),
+        "mask": keras.InputSpec(dtype="bool", shape=(1, length), name="mask"),
+    }
+    with silent_native_log():
+        twin.export(path, format="litert", input_signature=[signature], verbose=False)
 
 
 def _compare(model: keras.Model, exported: LiteRTModel, config: RunConfig, num_clips: int) -> float:

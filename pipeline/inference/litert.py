@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from ai_edge_litert.interpreter import Interpreter
 
+from pipeline.native_log import silent_native_log
+
 
 class LiteRTModel:
     """A model file of a run.
@@ -19,7 +21,10 @@ class LiteRTModel:
     """
 
     def __init__(self, path: Path, *, num_threads: int = 1) -> None:
-        self._run = Interpreter(str(path), num_threads=num_threads).get_signature_runner()
+        with silent_native_log():
+            interpreter = Interpreter(str(path), num_threads=num_threads)
+            interpreter.allocate_tensors()
+            self._run = interpreter.get_signature_runner()
 
     def logits(self, frames: npt.NDArray[np.uint8], mask: npt.NDArray[np.bool_]) -> Any:
         """The logits float32 (C,) of one clip.
@@ -28,4 +33,5 @@ class LiteRTModel:
             frames: uint8 (T, H, W, 3), RGB.
             mask: bool (T,), true for real frames.
         """
-        return self._run(frames=frames[None], mask=mask[None])["logits"][0]
+        (logits,) = self._run(frames=frames[None], mask=mask[None]).values()
+        return logits[0]
