@@ -6,9 +6,10 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from multiprocessing.queues import SimpleQueue
 
@@ -74,7 +75,8 @@ class _Pool:
             workers, self._context, _start_worker, (self._leash, self._messages)
         )
         try:
-            pending = {executor.submit(_write_shard, task) for task in tasks}
+            with _ctrl_c_blocked():
+                pending = {executor.submit(_write_shard, task) for task in tasks}
             while pending:
                 done, pending = wait(pending, timeout=0.1, return_when=FIRST_COMPLETED)
                 self._receive()
@@ -112,10 +114,23 @@ class _Pool:
         return name, report
 
 
+@contextmanager
+def _ctrl_c_blocked() -> Iterator[None]:
+    """Ctrl-C is for this process: workers started meanwhile never get it, nor print a traceback."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # workers inherit it
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
 def _start_worker(leash: Connection, messages: SimpleQueue[_Message]) -> None:
     global _messages
     _messages = messages
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # where it could not be blocked
     threading.Thread(target=_end_with, args=(leash,), daemon=True).start()
 
 
