@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
@@ -12,6 +13,8 @@ import cv2
 import numpy as np
 
 from pipeline.errors import PipelineError, VideoDecodeError
+from pipeline.native_log import silent_native_log
+from pipeline.video.info import DamagedVideoWarning
 from pipeline.video.opening import is_utf8
 from pipeline.video.quiet import quiet
 from pipeline.video.reader import probe
@@ -112,7 +115,7 @@ def _open(
     partial: Path, path: Path, shape: tuple[int, ...], fps: float, codec: str
 ) -> cv2.VideoWriter:
     if len(codec) == 4 and fps > 0:
-        with quiet():
+        with quiet(), silent_native_log():  # FFmpeg's tags are noted there
             writer = cv2.VideoWriter(
                 str(partial.absolute()),
                 cv2.CAP_FFMPEG,
@@ -131,9 +134,11 @@ def _open(
 
 
 def _check_whole(partial: Path, path: Path, count: int) -> None:
-    """OpenCV does not report failed writes, so the file is asked how many frames it has."""
+    """OpenCV does not report failed writes, and the header may claim all frames: they are counted."""
     try:
-        written = probe(partial).declared_frames
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DamagedVideoWarning)
+            written = probe(partial, count_frames=True).num_frames
     except VideoDecodeError:
         written = 0
     if written != count:

@@ -33,7 +33,7 @@ def left(folder: Path) -> list[str]:
         ("mit Ümlaut – 1.avi", "FFV1", 0),
     ],
 )
-def test_frames_come_back(tmp_path, name, codec, error):
+def test_frames_come_back(tmp_path, capfd, name, codec, error):
     path = tmp_path / name
     write_video(path, iter(FRAMES), fps=12.5, codec=codec)
     info = probe(path)
@@ -42,6 +42,7 @@ def test_frames_come_back(tmp_path, name, codec, error):
     difference = np.stack(list(iter_frames(path))).astype(int) - np.stack(FRAMES)
     assert np.abs(difference).max() <= error
     assert left(tmp_path) == [name]
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_file_is_replaced(tmp_path):
@@ -124,7 +125,7 @@ write_video(sys.argv[1], frames(), fps=25)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="limits of POSIX")
-@pytest.mark.parametrize("name", ["clip.avi", "clip.mp4"])
+@pytest.mark.parametrize("name", ["clip.avi", "clip.mkv", "clip.mp4", "clip.webm"])
 def test_a_full_disk_is_noticed(tmp_path, name):
     script = """
 import resource, signal, sys
@@ -132,7 +133,7 @@ import numpy as np
 from pipeline.video import write_video
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # writes fail, as on a full disk
-resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
 noise = np.random.default_rng(0).integers(256, size=(100, 48, 64, 3), dtype=np.uint8)
 write_video(sys.argv[1], noise, fps=25)
 """
