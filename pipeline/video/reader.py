@@ -1,8 +1,8 @@
 """Reading frames from video files: RGB, upright, chosen by time or by index, in constant memory.
 
 Frames are reached by decoding all those before them: seeking in OpenCV is not exact to the frame.
-A file is decoded by one thread, which costs the least work in all; to use more cores, read several
-files in several processes.
+A file is decoded by one thread, which costs the least work in all, and OpenCV as a whole is set to
+one; to use more cores, read several files in several processes.
 """
 
 from __future__ import annotations
@@ -27,6 +27,9 @@ from pipeline.video.timing import increasing, on_display
 
 PathLike = str | os.PathLike[str]
 Size = tuple[int, int]
+
+# Else resizing wakes threads for less work than waking them takes.
+cv2.setNumThreads(1)
 
 # Clockwise, in degrees, as the container asks for.
 _TURNS: Final = {
@@ -56,6 +59,7 @@ class VideoReader:
         self._path = os.fspath(path)
         self._capture = open_capture(self._path)
         self._started = False
+        self._stored: np.ndarray | None = None
         # OpenCV is told not to turn frames itself: turning them after the resize is cheaper.
         turns_itself = not self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)
         degrees = int(self._capture.get(cv2.CAP_PROP_ORIENTATION_META))
@@ -85,17 +89,14 @@ class VideoReader:
         """
         if fps is not None and not 0 < fps < math.inf:
             raise ConfigError(f"fps: expected a number above 0, got {fps}.")
-        timed = ((time, self._retrieve()) for time in self._times())
-        frames: Iterable[np.ndarray]
+        shown: Iterable[tuple[np.ndarray, int]]
         if fps is None:
-            frames = (frame for _, frame in timed)
+            shown = ((self._retrieve(), 1) for _ in self._times())
         else:
-            frames = on_display(timed, fps=fps, frame_seconds=1 / self.info.fps)
-        stored: np.ndarray | None = None
-        for frame in frames:
-            if frame is not stored:
-                stored, finished = frame, self._finished(frame, size)
-            yield finished
+            seconds = 1 / self.info.fps
+            shown = on_display(self._times(), self._retrieve, fps=fps, frame_seconds=seconds)
+        for stored, ticks in shown:
+            yield from [self._finished(stored, size)] * ticks
 
     def read(self, indices: Sequence[int] | np.ndarray, *, size: Size | None = None) -> np.ndarray:
         """Returns the frames at some indices; see `read_frames`."""
@@ -145,14 +146,15 @@ class VideoReader:
             raise RuntimeError(f"{self._path}: the VideoReader was closed before its last frame.")
 
     def _retrieve(self) -> np.ndarray:
-        """Returns the grabbed frame as it is stored, uint8 (H, W, 3), BGR."""
-        retrieved, frame = self._capture.retrieve()
+        """Returns the grabbed frame as it is stored, uint8 (H, W, 3), BGR, until the next one."""
+        # Into the same memory each time: new memory costs more than resizing.
+        retrieved, self._stored = self._capture.retrieve(self._stored)
         if not retrieved:
             raise VideoDecodeError(self._path, "a frame of it cannot be converted to RGB.")
-        return frame
+        return self._stored
 
     def _finished(self, frame: np.ndarray, size: Size | None) -> np.ndarray:
-        """Resizes first: the other steps are then cheap."""
+        """Returns a new array. Resizes first: the other steps are then cheap."""
         if size is not None:
             frame = resize(frame, self._turned(size))
         if self._turn is not None:

@@ -35,8 +35,8 @@ def resize(frame: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     rows = height * _power_of_two(frame.shape[0] / height)
     columns = width * _power_of_two(frame.shape[1] / width)
     frame = _linear(frame, rows, columns)
-    if (rows, columns) != (height, width):
-        frame = cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA)
+    while frame.shape[:2] != (height, width):
+        frame = _linear(frame, max(height, frame.shape[0] // 2), max(width, frame.shape[1] // 2))
     return frame
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, TypeVar
 
 T = TypeVar("T")
@@ -42,33 +42,38 @@ def increasing(timestamps: Iterable[float], *, frame_seconds: float) -> Iterator
 
 
 def on_display(
-    frames: Iterable[tuple[float, T]], *, fps: float, frame_seconds: float
-) -> Iterator[T]:
+    times: Iterable[float], retrieve: Callable[[], T], *, fps: float, frame_seconds: float
+) -> Iterator[tuple[T, int]]:
     """Samples frames at the ticks 0, 1/fps, 2/fps, ...: at each, the frame that is on display.
 
     A frame is on display from its own time until that of the next one, the last frame for one frame
     duration. So frames repeat where they come slower than `fps`, and are left out where they come
-    faster. At most two frames are held at a time.
+    faster.
 
     Args:
-        frames: Pairs of a time, in seconds, and a frame; times start at 0 and increase.
+        times: Of the frames, in seconds; they start at 0 and increase.
+        retrieve: Returns the frame of the latest time. It is called once for each time, after the
+            frame before was yielded: no two frames are needed at once.
         fps: Ticks per second.
         frame_seconds: Duration of the last frame, in seconds.
 
     Yields:
-        One frame a tick.
+        A frame and the number of ticks that it is on display, at least 1.
 
     Example:
-        >>> frames = [(0.0, "a"), (0.5, "b"), (1.0, "c"), (3.0, "d")]
-        >>> "".join(on_display(frames, fps=1, frame_seconds=0.5))
-        'accd'
+        >>> frames = iter("abcd")
+        >>> list(on_display([0.0, 0.5, 1.0, 3.0], frames.__next__, fps=1, frame_seconds=0.5))
+        [('a', 1), ('c', 2), ('d', 1)]
     """
     tolerance = min(TOLERANCE_SECONDS, frame_seconds / 2)
-    ticks, end = 0, 0.0
+    past, end = 0, 0.0
     shown: list[T] = []
-    for time, frame in frames:
-        repeats = max(0, math.ceil((time - tolerance) * fps) - ticks)
-        yield from shown * repeats
-        ticks += repeats
-        shown, end = [frame], time + frame_seconds
-    yield from shown * (math.ceil((end - tolerance) * fps) - ticks)
+    for time in times:
+        ticks = math.ceil((time - tolerance) * fps) - past
+        if ticks > 0:
+            yield shown.pop(), ticks
+            past += ticks
+        shown, end = [retrieve()], time + frame_seconds
+    ticks = math.ceil((end - tolerance) * fps) - past
+    if ticks > 0:
+        yield shown.pop(), ticks

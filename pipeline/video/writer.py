@@ -134,7 +134,7 @@ def _open(
 
 
 def _check_whole(partial: Path, path: Path, count: int) -> None:
-    """OpenCV does not report failed writes, and the header may claim all frames: they are counted."""
+    """Counts the frames: OpenCV reports no failed write, and the header may claim what is lost."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DamagedVideoWarning)
