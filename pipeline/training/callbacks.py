@@ -28,14 +28,17 @@ class KeepBest(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Saves the model if it is the best so far."""
         loss = (logs or {}).get("val_loss")
-        if loss is not None and loss >= self._lowest:
+        if loss is not None and not loss < self._lowest:  # It may be NaN.
             return
-        self._lowest = self._lowest if loss is None else loss
-        self.epoch = epoch + 1
         # Keras takes the format from the ending of the name.
         temporary = self._path.with_name(f".partial-{self._path.name}")
-        self.model.save(temporary)
-        temporary.replace(self._path)
+        try:
+            self.model.save(temporary)
+            temporary.replace(self._path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        self._lowest = self._lowest if loss is None else loss
+        self.epoch = epoch + 1
 
 
 class EpochLog(keras.callbacks.Callback):

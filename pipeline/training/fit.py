@@ -13,7 +13,7 @@ from pipeline.config import RunConfig
 from pipeline.config_file import save_config
 from pipeline.data.dataset import evaluation_batches, training_batches
 from pipeline.data.store import Store, open_store
-from pipeline.errors import ConfigError, DataError
+from pipeline.errors import ConfigError, PipelineError
 from pipeline.models.recognizer import build_recognizer
 from pipeline.run import Run
 from pipeline.training.callbacks import EpochLog, KeepBest
@@ -25,7 +25,8 @@ def train(config: RunConfig, folder: Path, *, overwrite: bool = False) -> Run:
     """Trains a model on the prepared data set of a configuration.
 
     The best model by validation loss is kept; without validation videos, the last one. Ctrl-C
-    ends the training early and keeps the best model so far.
+    ends the training early and keeps the best model so far; before the end of the first epoch,
+    when there is none, it ends the call.
 
     Args:
         config: The run. `frames` is filled in from the data set.
@@ -37,7 +38,8 @@ def train(config: RunConfig, folder: Path, *, overwrite: bool = False) -> Run:
 
     Raises:
         ConfigError: No data set is named, or the folder holds a run already.
-        DataError: The data set cannot be used, or nothing was trained before Ctrl-C.
+        DataError: The data set cannot be used.
+        PipelineError: The training diverged from the first epoch on.
     """
     if not config.data:
         raise ConfigError("which data set? Name its folder: --data data/NAME")
@@ -49,7 +51,10 @@ def train(config: RunConfig, folder: Path, *, overwrite: bool = False) -> Run:
     compile_model(model, config, steps_per_epoch(config, store))
     best = _fit(model, config, store, run)
     if not best.epoch:
-        raise DataError(f"{folder}: interrupted before the first epoch ended; nothing was kept")
+        raise PipelineError(
+            f"{folder}: no model to keep, the validation loss never was a number. "
+            f"Lower train.learning_rate, which is {config.train.learning_rate:g}"
+        )
     plot_history(run.history_file, run.report / "curves.png")
     return run
 
@@ -92,6 +97,8 @@ def compile_model(model: keras.Model, config: RunConfig, steps: int) -> None:
 def _start(config: RunConfig, store: Store, folder: Path, *, overwrite: bool) -> Run:
     """Makes the folder and writes what is known before training."""
     run = Run(folder)
+    if folder.is_file():
+        raise ConfigError(f"{folder} is a file. Name a folder for the run (--run)")
     if folder.exists() and any(folder.iterdir()):
         if not overwrite:
             raise ConfigError(f"{folder} exists. Name another (--run) or replace it (--overwrite)")
@@ -122,6 +129,8 @@ def _fit(model: keras.Model, config: RunConfig, store: Store, run: Run) -> KeepB
             verbose=0,
         )
     except KeyboardInterrupt:
+        if not best.epoch:
+            raise
         print(f"interrupted; the model of epoch {best.epoch} is kept", flush=True)
     return best
 
