@@ -69,10 +69,12 @@ class Run:
         Raises:
             DataError: The folder is not that of a trained run.
         """
-        if not self.model_file.is_file():
-            raise DataError(
-                f"{self.folder}: no trained model here. Train one: python scripts/train.py"
-            )
+        for file in (self.model_file, self.config_file, self.class_names_file):
+            if not file.is_file():
+                raise DataError(
+                    f"{self.folder}: no trained model here, {file.name} is missing. "
+                    "Train one: python scripts/train.py"
+                )
         return load_config(self.config_file)
 
     def class_names(self) -> list[str]:

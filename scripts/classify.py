@@ -5,6 +5,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from jsonargparse.typing import PositiveInt
+
 from pipeline.cli import Parser, run_script
 from pipeline.errors import VideoDecodeError
 from pipeline.inference.classifier import Classifier, Prediction
@@ -15,7 +17,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = Parser(__doc__)
     parser.add_argument("videos", nargs="+", metavar="VIDEO", help="Video files.")
     parser.add_argument("--run", default="", help="Folder of the run; default: the latest.")
-    parser.add_argument("--top", type=int, default=5, help="Number of classes to report.")
+    parser.add_argument("--top", type=PositiveInt, default=5, help="Number of classes to report.")
     parser.add_argument("--json", action="store_true", help="Print one JSON object a line.")
     options = parser.parse(arguments)
     classifier = Classifier(Run(Path(options.run)) if options.run else latest_run())

@@ -37,9 +37,12 @@ def export_litert(run: Run, *, num_clips: int = 16) -> float:
     config = run.config()
     model = load_recognizer(run.model_file)
     temporary = run.litert_file.with_name(f".partial-{run.litert_file.name}")
-    _convert(model, config, temporary)
-    difference = _compare(model, LiteRTModel(temporary), config, num_clips)
-    temporary.replace(run.litert_file)
+    try:
+        _convert(model, config, temporary)
+        difference = _compare(model, LiteRTModel(temporary), config, num_clips)
+        temporary.replace(run.litert_file)
+    finally:
+        temporary.unlink(missing_ok=True)
     return difference
 
 
