@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+from pipeline.data.sampling import Order
 
 Logits = npt.NDArray[np.floating[Any]]
 Labels = npt.NDArray[np.integer[Any]]
@@ -86,7 +88,7 @@ def confusion(predicted: Labels, labels: Labels, num_classes: int) -> npt.NDArra
 
 
 def order_pairs(
-    logits: dict[str, Logits], labels: Labels, class_names: Sequence[str], pairs: Pairs
+    logits: Mapping[Order, Logits], labels: Labels, class_names: Sequence[str], pairs: Pairs
 ) -> dict[str, Any]:
     """What becomes of actions that only the order of frames tells apart.
 
