@@ -1,0 +1,184 @@
+"""Classifying files gives the answers of evaluation, from the shell, without TensorFlow."""
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import DataError, VideoDecodeError
+from pipeline.evaluation.evaluate import evaluate
+from pipeline.inference.classifier import Classifier
+from pipeline.run import Run
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "classify.py"
+
+
+@pytest.fixture(scope="module")
+def predictions(hasty_run, tmp_path_factory):
+    """What evaluation says of the test videos."""
+    run = Run(shutil.copytree(hasty_run.folder, tmp_path_factory.mktemp("evaluated") / "run"))
+    evaluate(run)
+    with (run.report / "test_predictions.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def video(blob_videos):
+    return blob_videos / "left" / "g00 0.avi"
+
+
+def copy_of(run, folder):
+    return Run(shutil.copytree(run.folder, folder))
+
+
+def test_every_video_gets_the_answer_of_evaluation(hasty_run, blob_videos, predictions):
+    classifier = Classifier(hasty_run)
+    assert len(predictions) == 16
+    for line in predictions:
+        answer = classifier.predict(blob_videos / line["video"])
+        assert answer.label == line["predicted"]
+        assert answer.probability == pytest.approx(float(line["probability"]), abs=1e-3)
+
+
+def test_a_prediction_ranks_the_classes_and_describes_the_file(hasty_run, video):
+    answer = Classifier(hasty_run).predict(video)
+    assert answer.path == str(video)
+    assert (answer.num_frames, answer.fps) == (12, 10)
+    assert answer.duration_seconds == pytest.approx(1.2)
+    assert answer.top[0] == (answer.label, answer.probability)
+    assert {label for label, _ in answer.top} == {"left", "right"}
+    first, second = (probability for _, probability in answer.top)
+    assert first > second
+    assert first + second == pytest.approx(1)
+
+
+def test_a_run_needs_no_data_set_and_no_keras_model_file(hasty_run, video, tmp_path):
+    """The model file only says that the folder is one of a run; its content is not read."""
+    run = copy_of(hasty_run, tmp_path / "run")
+    run.model_file.write_bytes(b"")
+    text = run.config_file.read_text().replace(run.config().data, "gone")
+    run.config_file.write_text(text)
+    assert Classifier(run).predict(video) == Classifier(hasty_run).predict(video)
+
+
+def test_a_run_that_was_not_exported(hasty_run, tmp_path):
+    run = copy_of(hasty_run, tmp_path / "run")
+    run.litert_file.unlink()
+    with pytest.raises(DataError, match="model.tflite is missing: training ended before"):
+        Classifier(run)
+
+
+def test_a_file_without_a_frame(hasty_run, tmp_path):
+    (tmp_path / "no.avi").write_text("no video")
+    with pytest.raises(VideoDecodeError, match=r"no\.avi"):
+        Classifier(hasty_run).predict(tmp_path / "no.avi")
+
+
+# The script.
+
+
+def classify(*arguments, cwd=None):
+    command = [sys.executable, SCRIPT, *arguments]
+    return subprocess.run(
+        command, capture_output=True, text=True, cwd=cwd, check=False, timeout=120
+    )
+
+
+def test_json_has_one_object_a_line(hasty_run, video, predictions):
+    result = classify(video, video, "--json", "--run", hasty_run.folder)
+    assert (result.returncode, result.stderr) == (0, "")
+    first, second = map(json.loads, result.stdout.splitlines())
+    assert first == second
+    keys = ["path", "label", "probability", "top", "num_frames", "fps", "duration_seconds"]
+    assert list(first) == keys
+    assert first["path"] == str(video)
+    assert [list(entry) for entry in first["top"]] == [["label", "probability"]] * 2
+    (expected,) = (line for line in predictions if line["video"] == "left/g00 0.avi")
+    assert first["label"] == expected["predicted"]
+    assert first["probability"] == pytest.approx(float(expected["probability"]), abs=1e-3)
+
+
+def test_text_has_one_line_a_video(hasty_run, video):
+    result = classify(video, "--run", hasty_run.folder)
+    answer = Classifier(hasty_run).predict(video)
+    (_, _), (other, other_probability) = answer.top
+    assert result.stdout == (
+        f"{video}: {answer.label} {answer.probability:.2f}   ({other} {other_probability:.2f})\n"
+    )
+
+
+@pytest.mark.parametrize(("top", "shown"), [("1", 1), ("2", 2), ("9", 2)])
+def test_top_limits_the_classes(hasty_run, video, top, shown):
+    result = classify(video, "--json", "--top", top, "--run", hasty_run.folder)
+    assert len(json.loads(result.stdout)["top"]) == shown
+
+
+@pytest.mark.parametrize("as_json", [True, False], ids=["json", "text"])
+def test_a_bad_file_among_good_ones(hasty_run, video, tmp_path, as_json):
+    bad, missing = tmp_path / "bad.mp4", tmp_path / "missing.mp4"
+    bad.write_text("no video")
+    options = ["--json"] if as_json else []
+    result = classify(video, bad, missing, tmp_path, video, *options, "--run", hasty_run.folder)
+
+    assert result.returncode == 1
+    failed = [bad, missing, tmp_path]
+    if as_json:
+        assert not result.stderr
+        first, *errors, last = map(json.loads, result.stdout.splitlines())
+        assert first == last
+        assert first["label"]
+        assert [entry["path"] for entry in errors] == list(map(str, failed))
+        assert all(list(entry) == ["path", "error"] and entry["error"] for entry in errors)
+    else:
+        first, last = result.stdout.splitlines()
+        assert first == last
+        for line, path in zip(result.stderr.splitlines(), failed, strict=True):
+            assert line.startswith(f"{path}: ")
+
+
+def test_the_latest_run_is_taken(hasty_run, video, tmp_path):
+    for name, modified in (("b", 2_000), ("a", 1_000)):
+        run = copy_of(hasty_run, tmp_path / "runs" / name)
+        run.class_names_file.write_text(json.dumps([f"{name} left", f"{name} right"]))
+        os.utime(run.litert_file, (modified, modified))
+    result = classify(video, "--json", cwd=tmp_path)
+    assert json.loads(result.stdout)["label"].startswith("b ")
+
+
+def mistake(*arguments, cwd=None):
+    result = classify(*arguments, cwd=cwd)
+    assert (result.returncode, result.stdout) == (2, "")
+    (line,) = result.stderr.splitlines()
+    return line
+
+
+def test_mistakes_end_in_one_line(hasty_run, video, tmp_path):
+    run = copy_of(hasty_run, tmp_path / "run")
+    run.litert_file.unlink()
+    assert "training ended before the export" in mistake(video, "--run", run.folder)
+    assert "no trained model here" in mistake(video, "--run", tmp_path)
+    assert "no trained run in runs/" in mistake(video, cwd=tmp_path)
+    assert "top" in mistake(video, "--top", "0", "--run", hasty_run.folder)
+
+
+def test_neither_tensorflow_nor_keras_is_imported(hasty_run, video):
+    code = f"""
+import runpy, sys
+sys.argv = ["classify.py", {str(video)!r}, "--run", {str(hasty_run.folder)!r}]
+try:
+    runpy.run_path({str(SCRIPT)!r}, run_name="__main__")
+except SystemExit as end:
+    assert end.code == 0, end.code
+print(*sorted({{"tensorflow", "keras"}} & sys.modules.keys()))
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
+    )
+    answer, imported = result.stdout.splitlines()
+    assert answer.startswith(str(video))
+    assert not imported

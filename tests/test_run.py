@@ -1,0 +1,61 @@
+import os
+import shutil
+
+import pytest
+
+from pipeline.config import RunConfig
+from pipeline.config_file import save_config
+from pipeline.errors import DataError
+from pipeline.run import Run, latest_run
+
+
+def make_run(folder, modified):
+    """The files of an exported run; only their presence counts."""
+    folder.mkdir(parents=True)
+    run = Run(folder)
+    save_config(RunConfig(seed=7), run.config_file)
+    run.class_names_file.write_text('["wälk", "run"]', encoding="utf-8")
+    run.model_file.touch()
+    run.litert_file.touch()
+    os.utime(run.litert_file, (modified, modified))
+    return run
+
+
+def test_a_run_knows_its_configuration_and_class_names(tmp_path):
+    run = make_run(tmp_path / "run", 1)
+    assert run.config() == RunConfig(seed=7)
+    assert run.class_names() == ["wälk", "run"], "in the order of the logits"
+
+
+def test_a_run_can_be_moved(tmp_path):
+    run = make_run(tmp_path / "run", 1)
+    moved = Run(shutil.move(run.folder, tmp_path / "elsewhere"))
+    assert moved.config().seed == 7
+
+
+@pytest.mark.parametrize("name", ["model.keras", "config.toml", "class_names.json"])
+def test_a_folder_that_lacks_a_file_is_no_run(tmp_path, name):
+    run = make_run(tmp_path / "run", 1)
+    (run.folder / name).unlink()
+    with pytest.raises(DataError, match=f"run: no trained model here, {name} is missing. Train"):
+        run.config()
+
+
+def test_a_folder_that_is_not_there_is_no_run(tmp_path):
+    with pytest.raises(DataError, match="none: no trained model here"):
+        Run(tmp_path / "none").config()
+
+
+def test_the_latest_run_is_the_one_exported_last(tmp_path):
+    for name, modified in (("b", 2_000), ("c", 3_000), ("a", 1_000)):
+        make_run(tmp_path / name, modified)
+    assert latest_run(tmp_path) == Run(tmp_path / "c")
+    Run(tmp_path / "c").litert_file.unlink()
+    assert latest_run(tmp_path) == Run(tmp_path / "b")
+
+
+@pytest.mark.parametrize("runs", ["empty", "none"])
+def test_no_run_at_all(tmp_path, runs):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match=rf"no trained run in .*{runs}/. Train one"):
+        latest_run(tmp_path / runs)

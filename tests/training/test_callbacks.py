@@ -1,0 +1,95 @@
+"""What is kept and written at the end of an epoch, with a real model of one weight."""
+
+import csv
+import math
+
+import keras
+import numpy as np
+import pytest
+
+from pipeline.models.recognizer import load_recognizer
+from pipeline.training.callbacks import EpochLog, KeepBest
+
+
+@pytest.fixture
+def model():
+    model = keras.Sequential([keras.layers.Input((1,)), keras.layers.Dense(1, use_bias=False)])
+    model.compile(keras.optimizers.SGD(0.5))
+    return model
+
+
+@pytest.fixture
+def best(model, tmp_path):
+    best = KeepBest(tmp_path / "model.keras")
+    best.set_model(model)
+    return best
+
+
+def end_epochs(best, model, losses):
+    """Ends an epoch with each validation loss, the weight being the number of the epoch."""
+    for epoch, loss in enumerate(losses):
+        model.set_weights([np.full((1, 1), epoch + 1.0)])
+        best.on_epoch_end(epoch, {"loss": 1.0} if loss is None else {"loss": 1.0, "val_loss": loss})
+
+
+@pytest.mark.parametrize(
+    ("losses", "kept"),
+    [
+        ([3.0, 2.0, 1.0], 3),
+        ([3.0, 1.0, 2.0], 2),
+        ([1.0, 1.0], 1),
+        ([2.0, math.nan, 3.0], 1),
+        ([math.nan, 2.0, 3.0], 2),
+        ([None, None, None], 3),
+    ],
+)
+def test_the_model_of_the_lowest_validation_loss_is_kept(best, model, tmp_path, losses, kept):
+    end_epochs(best, model, losses)
+    assert best.epoch == kept
+    assert load_recognizer(tmp_path / "model.keras").get_weights()[0] == kept
+    assert [path.name for path in tmp_path.iterdir()] == ["model.keras"]
+
+
+def test_a_model_that_cannot_be_saved_is_not_taken_for_kept(best, model, tmp_path):
+    (tmp_path / "model.keras").mkdir()
+    with pytest.raises(IsADirectoryError):
+        end_epochs(best, model, [1.0])
+    assert best.epoch == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["model.keras"]
+
+
+def test_each_epoch_is_a_line_on_the_terminal_and_in_the_file(best, model, tmp_path, capsys):
+    log = EpochLog(tmp_path / "history.csv", 20, best)
+    log.set_model(model)
+    for epoch, loss in enumerate([0.75, 0.875]):
+        logs = {"loss": 0.5, "accuracy": 0.25, "val_loss": loss, "val_accuracy": 1.0}
+        log.on_epoch_begin(epoch)
+        best.on_epoch_end(epoch, logs)
+        log.on_epoch_end(epoch, logs)
+
+    with (tmp_path / "history.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["epoch"]) for row in rows] == [1, 2]
+    assert [float(row["val_loss"]) for row in rows] == [0.75, 0.875]
+    assert {(row["loss"], row["accuracy"], row["learning_rate"]) for row in rows} == {
+        ("0.5", "0.25", "0.5")
+    }
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith(
+        "epoch   1/20   train loss 0.500 accuracy 0.250   validation loss 0.750"
+    )
+    assert first.endswith(" s *"), "the epoch that is kept is marked"
+    assert second.startswith("epoch   2/20")
+    assert second.endswith(" s")
+
+
+def test_without_validation_no_epoch_is_marked(best, model, tmp_path, capsys):
+    log = EpochLog(tmp_path / "history.csv", 1, best)
+    log.set_model(model)
+    logs = {"loss": 0.5, "accuracy": 0.25}
+    log.on_epoch_begin(0)
+    best.on_epoch_end(0, logs)
+    log.on_epoch_end(0, logs)
+    line = capsys.readouterr().out
+    assert "validation" not in line
+    assert "*" not in line

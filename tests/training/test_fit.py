@@ -1,0 +1,229 @@
+"""Training for real: what lies in the folder of a run, what is kept, what is learned."""
+
+import csv
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras
+import matplotlib.image
+import numpy as np
+import pytest
+
+from pipeline.data.dataset import evaluation_batches
+from pipeline.errors import ConfigError, DataError, PipelineError
+from pipeline.evaluation.evaluate import predict
+from pipeline.models.recognizer import load_recognizer
+from pipeline.run import Run
+from pipeline.training.fit import compile_model, steps_per_epoch, train
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "train.py"
+
+
+def configured(config, **changes):
+    return dataclasses.replace(config, train=dataclasses.replace(config.train, **changes))
+
+
+def history(run):
+    with run.history_file.open(newline="") as file:
+        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+
+
+def validation_loss(run, store):
+    config, model = run.config(), load_recognizer(run.model_file)
+    compile_model(model, config, steps_per_epoch(config, store))
+    return model.evaluate(evaluation_batches(store, config, "val"), verbose=0)[0]
+
+
+# What a run leaves behind.
+
+
+def test_the_folder_of_a_run_describes_itself(blob_run, blob_config, blob_store):
+    assert {path.name for path in blob_run.folder.iterdir()} == {
+        "class_names.json",
+        "config.toml",
+        "environment.json",
+        "history.csv",
+        "model.keras",
+        "model.tflite",
+        "report",
+    }
+    assert blob_run.config() == dataclasses.replace(blob_config, frames=blob_store.frames)
+    assert blob_run.class_names() == ["left", "right"]
+    environment = json.loads(blob_run.environment_file.read_text())
+    assert environment["command"] == sys.argv
+    assert environment["packages"]["keras"] == keras.__version__
+    rows = history(blob_run)
+    assert [row["epoch"] for row in rows] == list(range(1, blob_config.train.epochs + 1))
+    names = ["epoch", "seconds", "learning_rate", "accuracy", "loss", "val_accuracy", "val_loss"]
+    assert list(rows[0]) == names
+    assert matplotlib.image.imread(blob_run.report / "curves.png").ndim == 3
+
+
+def test_the_learning_rate_rises_and_falls(blob_run, blob_config):
+    rates = [row["learning_rate"] for row in history(blob_run)]
+    peak = rates.index(max(rates))
+    assert rates[peak] <= blob_config.train.learning_rate
+    assert rates[0] > rates[-1] == pytest.approx(0, abs=1e-7)
+    assert rates[peak:] == sorted(rates[peak:], reverse=True)
+
+
+def test_training_stops_early_and_the_best_epoch_is_on_disk(blob_config, blob_store, tmp_path):
+    config = configured(blob_config, epochs=100, learning_rate=0.1, patience=2)
+
+    run = train(config, tmp_path / "run")
+
+    losses = [row["val_loss"] for row in history(run)]
+    best = losses.index(min(losses))
+    assert len(losses) == best + 1 + config.train.patience < config.train.epochs
+    assert validation_loss(run, blob_store) == pytest.approx(min(losses), rel=1e-4)
+    assert validation_loss(run, blob_store) != pytest.approx(losses[-1], rel=1e-2)
+
+
+def test_without_validation_all_epochs_run_and_an_old_run_is_replaced(
+    blob_config, store_without_validation, tmp_path
+):
+    config = dataclasses.replace(blob_config, data=str(store_without_validation.path))
+    folder = tmp_path / "run"
+    folder.mkdir()
+    for name in ("config.toml", "metrics.json"):
+        (folder / name).write_text("old")
+
+    run = train(configured(config, epochs=3, patience=1), folder, overwrite=True)
+
+    rows = history(run)
+    assert len(rows) == 3
+    assert not any(name.startswith("val_") for name in rows[0])
+    assert load_recognizer(run.model_file).output_shape == (None, 2)
+    assert run.config().data == config.data
+    assert not run.metrics_file.exists()
+
+
+def test_the_seed_decides_the_training(hasty_run, tmp_path):
+    again = train(hasty_run.config(), tmp_path / "run")
+    assert history(again)[0]["loss"] == pytest.approx(history(hasty_run)[0]["loss"], rel=1e-4)
+
+
+# Mistakes.
+
+
+def test_a_folder_with_anything_in_it_is_refused(blob_config, tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(ConfigError, match=r"exists. Name another \(--run\) or replace it"):
+        train(blob_config, tmp_path)
+    with pytest.raises(ConfigError, match="is not the folder of a run and will not be replaced"):
+        train(blob_config, tmp_path, overwrite=True)
+    with pytest.raises(ConfigError, match=r"is a file. Name a folder"):
+        train(blob_config, tmp_path / "notes.txt")
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_a_data_set_must_be_named_and_there(blob_config, tmp_path):
+    with pytest.raises(ConfigError, match="--data data/NAME"):
+        train(dataclasses.replace(blob_config, data=""), tmp_path / "run")
+    with pytest.raises(DataError, match="not a prepared data set"):
+        train(dataclasses.replace(blob_config, data=str(tmp_path / "none")), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_training_that_diverges_says_so(blob_config, tmp_path):
+    config = configured(blob_config, epochs=1, learning_rate=1e30, warmup=0)
+    with pytest.raises(PipelineError, match=r"Lower train.learning_rate, which is 1e\+30"):
+        train(config, tmp_path / "run")
+
+
+# Learning.
+
+
+def accuracy(run, store, order):
+    model, config = load_recognizer(run.model_file), run.config()
+    predictions = predict(model, store, config, "test", order=order)
+    return np.mean(predictions.video_logits.argmax(axis=1) == predictions.labels)
+
+
+def test_the_order_of_frames_is_learned_and_lost_when_time_runs_backwards(blob_run, blob_store):
+    assert accuracy(blob_run, blob_store, "in_order") >= 0.9
+    assert accuracy(blob_run, blob_store, "reversed") <= 0.1
+    assert 0.2 <= accuracy(blob_run, blob_store, "shuffled") <= 0.8
+
+
+def test_after_one_epoch_inference_agrees_with_training(hasty_run, blob_store):
+    """Moving statistics that still remember where they started would predict one class."""
+    model = load_recognizer(hasty_run.model_file)
+    config = configured(hasty_run.config(), batch_size=blob_store.num_videos["train"])
+    ((inputs, labels),) = evaluation_batches(blob_store, config, "train")
+
+    def right(training):
+        return np.mean(np.argmax(model(inputs, training=training), axis=1) == labels)
+
+    inference = right(training=False)  # first: training moves the statistics
+    training = right(training=True)
+    assert training >= 0.8
+    assert inference == pytest.approx(training, abs=0.1)
+
+
+# Ctrl-C, in a process of its own.
+
+
+@pytest.fixture
+def start(blob_store, tmp_path):
+    processes = []
+
+    def start(*arguments):
+        command = [sys.executable, SCRIPT, "--config", "small", "--data", blob_store.path]
+        command += ["--run", tmp_path / "run", "--train.epochs", "1000", *arguments]
+        command += ["--clip.num_frames", "8", "--model.filters", "[4]", "--model.units", "4"]
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        processes.append(process)
+        return process
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+posix = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+
+
+@posix
+def test_ctrl_c_keeps_the_best_model_and_exports_it(start, tmp_path):
+    process = start("--train.patience", "0")
+    assert process.stdout.readline().startswith("epoch   1/1000")
+
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=120)
+
+    assert (process.returncode, errors) == (0, "")
+    interrupted, exported, following = output.splitlines()[-3:]
+    run = Run(tmp_path / "run")
+    losses = [row["val_loss"] for row in history(run)]
+    best = losses.index(min(losses)) + 1
+    assert interrupted == f"interrupted; the model of epoch {best} is kept"
+    assert exported.startswith(f"exported {run.litert_file}")
+    assert following == f"next: python scripts/evaluate.py {run.folder}"
+    assert run.model_file.is_file()
+    assert run.litert_file.is_file()
+    assert not list(run.folder.glob(".partial*"))
+
+
+@posix
+def test_ctrl_c_before_the_end_of_the_first_epoch(start, tmp_path):
+    process = start("--train.batch_size", "1")
+    run = Run(tmp_path / "run")
+    while not run.environment_file.is_file():
+        assert process.poll() is None
+        time.sleep(0.05)
+
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=120)
+
+    assert (process.returncode, output, errors) == (130, "", "interrupted\n")
+    assert not run.model_file.exists()
