@@ -1,0 +1,116 @@
+"""How many frames a second of CPU time decodes: the reader, OpenCV's plain loop and ffmpeg."""
+
+import math
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+import cv2
+
+from pipeline.errors import PipelineError
+from pipeline.video import iter_frames, probe
+
+# Decodes a file; returns the number of frames and the seconds of CPU time.
+Decode = Callable[[str], tuple[int, float]]
+
+EXPLANATION = """\
+Frames per second of CPU time (user and system), one decoding thread; the best of {repeats} runs.
+
+  reader   pipeline.video.iter_frames: decoded, resized to {size} x {size}, RGB
+  OpenCV   the plain loop on VideoCapture.read(): decoded, BGR
+  ffmpeg   ffmpeg -threads 1 -i PATH -f null - : decoded, not converted to RGB
+  whole    the file once: starts of processes, opening and decoding
+  steady   decoding alone: the file many times in a row less the file once
+  ratio    reader / ffmpeg
+"""
+
+
+def compare_readers(paths: Sequence[str], *, size: int, repeats: int) -> None:
+    """Prints a table with a row for each video."""
+    infos = [probe(path, count_frames=True) for path in paths]
+    print(EXPLANATION.format(size=size, repeats=repeats))
+    width = max(len(_name(path)) for path in paths)
+    group = "{:>8} {:>8} {:>8} {:>6}".format
+    columns = group("reader", "OpenCV", "ffmpeg", "ratio")
+    print(f"{'':{width}} {' whole ':-^33}    {' steady ':-^33}")
+    print(f"{'':{width}} {columns}    {columns}")
+    programs: list[Decode] = [partial(read, size=size), read_plainly]
+    if shutil.which("ffmpeg"):
+        programs.append(run_ffmpeg)
+    for path, info in zip(paths, infos, strict=True):
+        print(f"{_name(path):{width}} ", end="", flush=True)
+        print(group(*_cells(whole_rates(path, programs, repeats))), end="    ", flush=True)
+        print(group(*_cells(steady_rates(path, programs, repeats))))
+        print(f"  {info.codec} {info.width}x{info.height}, {info.num_frames} frames", flush=True)
+
+
+def _name(path: str) -> str:
+    return Path(path).name
+
+
+def _cells(rates: Sequence[float]) -> list[str]:
+    cells = [f"{rate:,.0f}" for rate in rates]
+    ratio = f"{rates[0] / rates[2]:.2f}" if len(rates) > 2 else ""
+    return [*cells, *["-"] * (3 - len(cells)), ratio]
+
+
+def whole_rates(path: str, programs: Sequence[Decode], repeats: int) -> list[float]:
+    """Frames per CPU second of each program, its start included."""
+    return [frames / seconds for frames, seconds in best(path, programs, repeats)]
+
+
+def steady_rates(path: str, programs: Sequence[Decode], repeats: int) -> list[float]:
+    """Frames per CPU second of each program, once it runs; none without ffmpeg to copy the file."""
+    if run_ffmpeg not in programs:
+        return []
+    with tempfile.TemporaryDirectory() as folder:
+        once, row = (f"{folder}/{name}{Path(path).suffix}" for name in ("once", "row"))
+        _, seconds = read(path, size=112)
+        for copy, loops in ((once, 0), (row, math.ceil(0.5 / seconds))):
+            ffmpeg("-stream_loop", str(loops), "-i", path, "-map", "0:v:0", "-c", "copy", copy)
+        pairs = zip(best(row, programs, repeats), best(once, programs, repeats), strict=True)
+        return [(many - few) / (long - short) for (many, long), (few, short) in pairs]
+
+
+def best(path: str, programs: Sequence[Decode], repeats: int) -> list[tuple[int, float]]:
+    """The fastest run of each program; they take turns, so that all meet the same conditions."""
+    turns = [[program(path) for program in programs] for _ in range(repeats)]
+    return [min(runs, key=lambda run: run[1]) for runs in zip(*turns, strict=True)]
+
+
+def read(path: str, *, size: int) -> tuple[int, float]:
+    start = time.process_time()
+    count = sum(1 for _ in iter_frames(path, size=(size, size)))
+    return count, time.process_time() - start
+
+
+def read_plainly(path: str) -> tuple[int, float]:
+    start = time.process_time()
+    capture = cv2.VideoCapture(path, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
+    count = 0
+    while capture.read()[0]:
+        count += 1
+    return count, time.process_time() - start
+
+
+def run_ffmpeg(path: str) -> tuple[int, float]:
+    import resource  # not on Windows
+
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    log = ffmpeg("-threads", "1", "-i", path, "-f", "null", "-")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return int(re.findall(r"frame=\s*(\d+)", log)[-1]), seconds
+
+
+def ffmpeg(*arguments: str) -> str:
+    command = ["ffmpeg", "-nostdin", *arguments]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603
+    if done.returncode:
+        raise PipelineError(f"{' '.join(command)} failed: {done.stderr.splitlines()[-1]}")
+    return done.stderr

@@ -1,0 +1,49 @@
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.video import write_video
+
+SCRIPT = Path(__file__).parents[1] / "scripts" / "benchmark.py"
+
+
+def benchmark(*arguments: str) -> str:
+    command = [sys.executable, SCRIPT, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def decode(folder: Path) -> list[str]:
+    """The row of a video in the table."""
+    noise = np.random.default_rng(0).integers(256, size=(60, 96, 128, 3), dtype=np.uint8)
+    write_video(folder / "noise.avi", noise, fps=25)
+    output = benchmark("decode", str(folder / "noise.avi"), "--repeats", "1")
+    assert "MJPG 128x96, 60 frames" in output
+    return re.search(r"^noise\.avi (.*)$", output, re.MULTILINE)[1].replace(",", "").split()
+
+
+def test_decode_compares_with_ffmpeg_where_it_is_installed(tmp_path):
+    row = decode(tmp_path)
+    if shutil.which("ffmpeg"):
+        for reader, _, ffmpeg, ratio in (row[:4], row[4:]):
+            assert float(ratio) == pytest.approx(int(reader) / int(ffmpeg), abs=0.01)
+
+
+def test_decode_without_ffmpeg(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    reader, opencv, *others = decode(tmp_path)
+    assert min(int(reader), int(opencv)) > 0
+    assert others == ["-"] * 4
+
+
+def test_both_networks_of_the_step_compute_the_same():
+    output = benchmark(
+        "step", "--batch-size", "2", "--frames", "2", "--size", "16", "--repeats", "1"
+    )
+    differences = re.findall(r"^clipline.* (\S+e-?\S+)$", output, re.MULTILINE)
+    assert len(differences) == 2
+    assert max(map(float, differences)) < 1e-5
