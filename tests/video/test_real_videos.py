@@ -1,0 +1,74 @@
+"""Files of many codecs and containers, some broken: what decodes is what is known of them."""
+
+import csv
+import os
+import warnings
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import VideoDecodeError
+from pipeline.video import DamagedVideoWarning, probe
+
+VIDEOS = os.environ.get("PIPELINE_VIDEOS")
+pytestmark = pytest.mark.skipif(not VIDEOS, reason="PIPELINE_VIDEOS is not set")
+
+REASONS = {
+    "odd/torchcodec_audio_only.mp3": "sound only",
+    "odd/torchcodec_av1_video.mkv": "no frame of its AV01 video decodes",
+    "odd/derived/audio_only.mp4": "sound only",
+    "odd/derived/lfs_pointer_text.mp4": "Git LFS pointer",
+    "odd/derived/truncated_nomoov.mp4": "cut off: its index",
+    "odd/derived/zero_bytes.avi": "empty (0 bytes)",
+}
+DAMAGED = {"odd/decord_corrupted.mp4", "odd/derived/truncated_half.avi"}
+
+
+def listed(name: str) -> list[dict[str, str]]:
+    if not VIDEOS:
+        return []
+    with Path(VIDEOS, name).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def rows(*, expect: str) -> list:
+    return [
+        pytest.param(row, id=row["path"]) for row in listed("odd.csv") if row["expect"] == expect
+    ]
+
+
+def test_all_odd_files_are_tested():
+    assert len(rows(expect="ok")) + len(rows(expect="error")) == 58
+    assert {row.id for row in rows(expect="error")} == set(REASONS)
+
+
+@pytest.mark.parametrize("row", rows(expect="ok"))
+def test_odd_files_that_decode(row):
+    path = Path(VIDEOS, row["path"])
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        info = probe(path, count_frames=True)
+    assert info.num_frames == int(row["frames"])
+    assert info.declared_frames == int(row["declared"])
+    assert (info.width, info.height) == (int(row["width"]), int(row["height"]))
+    assert info.fps == pytest.approx(float(row["fps"]), abs=0.01)
+    expected = f"{path}: decoded {row['frames']} of {row['declared']} declared frames"
+    assert [str(warning.message).startswith(expected) for warning in caught] == [True] * (
+        row["path"] in DAMAGED
+    )
+    assert all(warning.category is DamagedVideoWarning for warning in caught)
+
+
+@pytest.mark.parametrize("row", rows(expect="error"))
+def test_odd_files_without_a_frame(row):
+    with pytest.raises(VideoDecodeError) as caught:
+        probe(Path(VIDEOS, row["path"]))
+    assert REASONS[row["path"]] in caught.value.reason
+
+
+def test_ordinary_files_that_declare_a_few_frames_too_many():
+    videos = listed("ut_interaction.csv")
+    assert len(videos) == 120
+    infos = [probe(Path(VIDEOS, row["path"]), count_frames=True) for row in videos]
+    assert [info.num_frames for info in infos] == [int(row["frames"]) for row in videos]
+    assert sum(info.declared_frames > info.num_frames for info in infos) == 119
