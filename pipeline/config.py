@@ -109,7 +109,7 @@ class ModelConfig:
         l2: L2 penalty on the same weights, at least 0.
     """
 
-    input: Literal["rgb", "difference", "both"] = "both"
+    input: Literal["rgb", "difference", "both"] = "difference"
     difference_gain: float = 3.0
     filters: tuple[int, ...] = (16, 32, 64, 96)
     normalisation: Literal["before", "after", "off"] = "before"

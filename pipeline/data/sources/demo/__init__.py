@@ -36,7 +36,7 @@ __all__ = ["ACTIONS", "MAX_FRAMES", "MIN_FRAMES", "ORDER_PAIRS", "render_demo"]
 
 _SETTINGS_NAME: Final = "demo.json"
 # Of the figures, this share is for validation, and as many for testing.
-_HELD_OUT: Final = 1 / 6
+_HELD_OUT: Final = 1 / 8
 
 
 def render_demo(
@@ -44,7 +44,7 @@ def render_demo(
     *,
     seed: int = 0,
     workers: int | None = None,
-    num_figures: int = 48,
+    num_figures: int = 96,
     videos_per_action: int = 1,
 ) -> Manifest:
     """Renders the demo videos that are not there yet, as `directory/<action>/<figure>_<k>.*`.
@@ -58,8 +58,8 @@ def render_demo(
         seed: 0 or more.
         workers: Processes; None or 0 is one per processor core. They are spawned: a script that
             calls this needs `if __name__ == "__main__":`.
-        num_figures: How many people act, 3 or more. The first two thirds are for training; none
-            is in two splits.
+        num_figures: How many people act, 3 or more. The first three quarters are for training;
+            none is in two splits.
         videos_per_action: How many videos of each action by each figure.
 
     Returns:

@@ -95,7 +95,7 @@ def draw_camera(
     num_frames = len(path)
     elevation = np.radians(rng.uniform(7, 15))
     # A tall figure looks tall, but not as much as it is.
-    scale = rng.uniform(0.6, 0.73) * (height / 1.7) ** 0.4 * size[1] / height
+    scale = rng.uniform(0.7, 0.79) * (height / 1.7) ** 0.4 * size[1] / height
     width_m, height_m = size[0] / scale, size[1] / scale
     # It follows a walking figure at least so far that this one stays within half of the frame.
     travel = float(np.ptp(path[:, 0]))

@@ -1,0 +1,47 @@
+# make demo: the whole way on rendered videos, from files to a classified video.
+# make test: everything that a change must pass.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test format clean
+
+help:
+	@echo "make demo     render videos, prepare, train, evaluate and classify one"
+	@echo "make test     lint, types, tests and doctests"
+	@echo "make format   format the code"
+	@echo "make clean    remove .venv, data/demo and runs/demo"
+
+.venv/.installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed: make PYTHON=python3.12 ..."; exit 2; }
+	@$(PYTHON) -m venv .venv || \
+		{ echo "No virtual environment could be made: apt install python3-venv"; exit 2; }
+	$(BIN)/pip install --quiet --editable .
+	@touch $@
+
+.venv/.installed-test: .venv/.installed
+	$(BIN)/pip install --quiet --editable '.[test]'
+	@touch $@
+
+install: .venv/.installed
+
+demo: install
+	$(BIN)/python scripts/prepare.py
+	$(BIN)/python scripts/train.py --run runs/demo --overwrite
+	$(BIN)/python scripts/evaluate.py runs/demo
+	$(BIN)/python scripts/classify.py --run runs/demo data/demo/videos/stand_up/figure95_0.*
+
+test: .venv/.installed-test
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/pytest --quiet --cov --cov-report=term:skip-covered
+
+format: .venv/.installed-test
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+clean:
+	rm -rf .venv data/demo runs/demo
