@@ -9,11 +9,20 @@ from typing import Any
 
 from pipeline.config import FramesConfig, PrepareConfig
 from pipeline.data.manifest import SPLITS, Manifest, Row, relative_path
-from pipeline.data.shards import SourceVideo, fingerprint, identity, plan_shards
+from pipeline.data.shards import (
+    ShardReport,
+    ShardTask,
+    SourceVideo,
+    fingerprint,
+    finished_report,
+    identity,
+    plan_shards,
+    write_shard,
+)
 from pipeline.data.sources.folder import scan_folder
 from pipeline.data.split import split_by_group
 from pipeline.data.store import Store, clear_store, finish_store, open_store
-from pipeline.data.workers import write_shards
+from pipeline.data.workers import run_in_workers
 from pipeline.errors import ConfigError, DataError, PipelineError
 
 
@@ -96,7 +105,7 @@ def _prepare(config: PrepareConfig, out: Path) -> PrepareReport:
         seed=config.seed,
     )
     clear_store(out, tasks)
-    reports = write_shards(tasks, workers=config.workers)
+    reports = _write_shards(tasks, workers=config.workers)
     store = finish_store(out, tasks, reports, settings=settings, fingerprint=mark)
     return PrepareReport(store=store, up_to_date=False)
 
@@ -129,6 +138,18 @@ def _look_at(row: Row, root: Path, *, timed: bool) -> SourceVideo:
         num_bytes=num_bytes,
         modified_ns=modified_ns if timed else 0,
     )
+
+
+def _write_shards(tasks: Sequence[ShardTask], *, workers: int) -> list[ShardReport]:
+    """Writes the shards that are not there yet; returns the report on each."""
+    reports = {task.name: finished_report(task) for task in tasks}
+    todo = [task for task in tasks if not reports[task.name]]
+    num_videos, num_todo = (sum(len(task.sources) for task in some) for some in (tasks, todo))
+    written = run_in_workers(
+        write_shard, todo, workers=workers, num_videos=num_videos, done=num_videos - num_todo
+    )
+    reports |= {task.name: report for task, report in zip(todo, written, strict=True)}
+    return [report for report in reports.values() if report]
 
 
 def _settings(config: PrepareConfig) -> dict[str, Any]:

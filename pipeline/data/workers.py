@@ -1,4 +1,4 @@
-"""Writing shards in parallel worker processes that never outlive this one."""
+"""Work on videos in parallel worker processes that never outlive this one."""
 
 from __future__ import annotations
 
@@ -6,46 +6,53 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from multiprocessing.queues import SimpleQueue
+from typing import Any, TypeVar
 
 from tqdm import tqdm
 
-from pipeline.data.shards import ShardReport, ShardTask, finished_report, write_shard
 from pipeline.errors import PipelineError
 
-_Message = tuple[str, str]  # names of a shard and of the video that is read for it
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+OnVideo = Callable[[str], None]
+Work = Callable[[Task, OnVideo], Result]
+_Message = tuple[int, str]  # index of a task, and name of the video that it is at
 
 _messages: SimpleQueue[_Message]  # in a worker: the way back to the process that started it
 
 
-def write_shards(tasks: Sequence[ShardTask], *, workers: int) -> list[ShardReport]:
-    """Writes all shards that are not there yet, with a progress bar that counts videos.
+def run_in_workers(
+    work: Work[Task, Result], tasks: Sequence[Task], *, workers: int, num_videos: int, done: int = 0
+) -> list[Result]:
+    """Works on tasks in processes, with a progress bar that counts videos.
 
     Args:
-        tasks: The shards.
-        workers: Processes; 0 is one per processor core.
+        work: A function of a module, which is called with a task and with what is to be called
+            with the name of each video before it is worked on.
+        tasks: What to work on, in about this order.
+        workers: Processes; 0 is one per processor core. They are spawned: a script that calls
+            this needs `if __name__ == "__main__":`.
+        num_videos: What the bar counts up to.
+        done: Where it starts.
 
     Returns:
-        The report on each shard, in the order of tasks.
+        What `work` returned for each task.
 
     Raises:
         PipelineError: A worker process died.
-        OSError: A shard cannot be written.
+        Exception: What `work` raised; the other tasks are stopped.
     """
-    reports = {task.name: report for task in tasks if (report := finished_report(task))}
-    todo = [task for task in tasks if task.name not in reports]
-    num_videos = sum(len(task.sources) for task in tasks)
-    num_todo = sum(len(task.sources) for task in todo)
     # Without a terminal there is no bar, so that log files stay readable.
-    with tqdm(total=num_videos, initial=num_videos - num_todo, unit="video", disable=None) as bar:
-        if todo:
-            reports |= _Pool(bar).run(todo, min(workers or _num_cores(), len(todo)))
-    return [reports[task.name] for task in tasks]
+    with tqdm(total=num_videos, initial=done, unit="video", disable=None) as bar:
+        if not tasks:
+            return []
+        return _Pool(bar).run(work, tasks, min(workers or _num_cores(), len(tasks)))
 
 
 def _num_cores() -> int:
@@ -65,24 +72,21 @@ class _Pool:
         self._context = multiprocessing.get_context("spawn")
         self._leash, self._hold = self._context.Pipe(duplex=False)
         self._messages: SimpleQueue[_Message] = self._context.SimpleQueue()
-        self._reading: dict[str, str] = {}
+        self._videos: dict[int, str] = {}  # that are worked on, by the index of their task
         self._bar = bar
 
-    def run(self, tasks: Sequence[ShardTask], workers: int) -> dict[str, ShardReport]:
-        """Writes the shards; returns the report on each, by its name."""
-        reports = {}
+    def run(self, work: Work[Task, Result], tasks: Sequence[Task], workers: int) -> list[Result]:
+        """Works on the tasks; returns what comes of each."""
         executor = ProcessPoolExecutor(
             workers, self._context, _start_worker, (self._leash, self._messages)
         )
         try:
             with _ctrl_c_blocked():
-                pending = {executor.submit(_write_shard, task) for task in tasks}
-            while pending:
-                done, pending = wait(pending, timeout=0.1, return_when=FIRST_COMPLETED)
-                self._receive()
-                for future in done:
-                    name, report = self._result(future)
-                    reports[name] = report
+                indices = {
+                    executor.submit(_run, work, index, task): index
+                    for index, task in enumerate(tasks)
+                }
+            results = self._collect(indices)
         except BaseException:
             self._hold.close()
             raise
@@ -90,28 +94,37 @@ class _Pool:
             executor.shutdown(cancel_futures=True)
             for end in (self._leash, self._hold, self._messages):
                 end.close()
-        return reports
+        return [results[index] for index in range(len(tasks))]
+
+    def _collect(self, indices: dict[Future[Result], int]) -> dict[int, Result]:
+        results = {}
+        pending = set(indices)
+        while pending:
+            done, pending = wait(pending, timeout=0.1, return_when=FIRST_COMPLETED)
+            self._receive()
+            for future in done:
+                results[indices[future]] = self._result(future)
+                self._videos.pop(indices[future], None)
+                self._bar.update()
+        return results
 
     def _receive(self) -> None:
         while not self._messages.empty():
-            shard, video = self._messages.get()
-            if shard in self._reading:
+            index, video = self._messages.get()
+            if index in self._videos:
                 self._bar.update()
-            self._reading[shard] = video
+            self._videos[index] = video
 
-    def _result(self, future: Future[tuple[str, ShardReport]]) -> tuple[str, ShardReport]:
+    def _result(self, future: Future[Result]) -> Result:
         try:
-            name, report = future.result()
+            return future.result()
         except BrokenProcessPool:
-            videos = ", ".join(sorted(self._reading.values())) or "its first video"
+            videos = ", ".join(sorted(self._videos.values())) or "its first video"
             raise PipelineError(
-                "a worker process died, for lack of memory or because a decoder crashed, while "
-                f"reading {videos}. Run the same command again, with fewer --workers or without "
-                "that video; finished shards are kept."
+                "a worker process died, for lack of memory or because a decoder crashed, at work "
+                f"on {videos}. Run the same command again, with fewer --workers or without that "
+                "video; what is finished is kept."
             ) from None
-        del self._reading[name]
-        self._bar.update()
-        return name, report
 
 
 @contextmanager
@@ -141,5 +154,5 @@ def _end_with(leash: Connection) -> None:
         os._exit(1)
 
 
-def _write_shard(task: ShardTask) -> tuple[str, ShardReport]:
-    return task.name, write_shard(task, on_video=lambda video: _messages.put((task.name, video)))
+def _run(work: Work[Any, Result], index: int, task: Any) -> Result:
+    return work(task, lambda video: _messages.put((index, video)))

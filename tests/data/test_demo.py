@@ -203,16 +203,16 @@ def test_splits_share_no_figure_and_have_every_action(rendered):
     assert len(manifest.groups) == 3
 
 
-def test_two_thirds_of_the_figures_are_for_training(monkeypatch, tmp_path):
-    monkeypatch.setattr("pipeline.data.sources.demo._render", lambda missing, _: missing)
+def test_three_quarters_of_the_figures_are_for_training(monkeypatch, tmp_path):
+    monkeypatch.setattr("pipeline.data.sources.demo.run_in_workers", lambda *_, **__: [])
     rows = render_demo(tmp_path).rows
     figures = {split: {row.group for row in rows if row.split == split} for split in SPLITS}
     assert {split: len(groups) for split, groups in figures.items()} == {
-        "train": 32,
-        "val": 8,
-        "test": 8,
+        "train": 72,
+        "val": 12,
+        "test": 12,
     }
-    assert len(rows) == 48 * len(ACTIONS)
+    assert len(rows) == 96 * len(ACTIONS)
 
 
 def test_a_killed_run_leaves_no_process_and_is_completed_to_the_same_bytes(rendered, tmp_path):

@@ -344,7 +344,7 @@ def test_worker_that_dies(root: Path, start: Callable) -> None:
 
     assert (process.returncode, output) == (2, "")
     assert errors.startswith("prepare.py: a worker process died, ")
-    assert "while reading wälk fast/eve 1.avi. Run the same command again" in errors
+    assert "at work on wälk fast/eve 1.avi. Run the same command again" in errors
     assert errors.count("\n") == 1
     assert only_the_test_shard_is_missing(config)
 

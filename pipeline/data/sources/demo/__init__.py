@@ -8,29 +8,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
-import os
-import signal
-import threading
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import cv2
-from tqdm import tqdm
 
 from pipeline.data.atomic import atomic_write
 from pipeline.data.manifest import Manifest, Row
 from pipeline.data.sources.demo.actions import ACTIONS, ORDER_PAIRS
 from pipeline.data.sources.demo.takes import MAX_FRAMES, MIN_FRAMES, Take
-from pipeline.errors import ConfigError, PipelineError
+from pipeline.data.workers import run_in_workers
+from pipeline.errors import ConfigError
 from pipeline.video import write_video
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
     from pipeline.data.manifest import Split
+    from pipeline.data.workers import OnVideo
 
 __all__ = ["ACTIONS", "MAX_FRAMES", "MIN_FRAMES", "ORDER_PAIRS", "render_demo"]
 
@@ -43,7 +36,7 @@ def render_demo(
     directory: Path,
     *,
     seed: int = 0,
-    workers: int | None = None,
+    workers: int = 0,
     num_figures: int = 96,
     videos_per_action: int = 1,
 ) -> Manifest:
@@ -56,8 +49,8 @@ def render_demo(
         directory: Where to put them; made if need be. Videos of another seed, or of another
             version of this package, are replaced.
         seed: 0 or more.
-        workers: Processes; None or 0 is one per processor core. They are spawned: a script that
-            calls this needs `if __name__ == "__main__":`.
+        workers: Processes; 0 is one per processor core. They are spawned: a script that calls
+            this needs `if __name__ == "__main__":`.
         num_figures: How many people act, 3 or more. The first three quarters are for training;
             none is in two splits.
         videos_per_action: How many videos of each action by each figure.
@@ -71,7 +64,7 @@ def render_demo(
         PipelineError: A worker process died.
     """
     _check("seed", seed, 0)
-    _check("workers", workers or 0, 0)
+    _check("workers", workers, 0)
     _check("num_figures", num_figures, 3)
     _check("videos_per_action", videos_per_action, 1)
     directory = Path(directory).absolute()
@@ -85,11 +78,13 @@ def render_demo(
     rows = tuple(_row(directory, take, num_figures) for take in takes)
     videos = [(take, Path(row.path)) for take, row in zip(takes, rows, strict=True)]
     missing = [(take, path) for take, path in videos if not path.exists()]
-    with tqdm(
-        total=len(videos), initial=len(videos) - len(missing), unit="video", disable=None
-    ) as bar:
-        for _ in _render(missing, min(workers or _num_cores(), len(missing))):
-            bar.update()
+    run_in_workers(
+        _render,
+        missing,
+        workers=workers,
+        num_videos=len(videos),
+        done=len(videos) - len(missing),
+    )
     return Manifest(rows=rows)
 
 
@@ -130,48 +125,8 @@ def _match_settings(directory: Path, seed: int) -> None:
             stream.write(fingerprint)
 
 
-def _render(missing: Sequence[tuple[Take, Path]], workers: int) -> Iterator[None]:
-    """Writes videos in any order, and yields after each."""
-    if workers <= 1:
-        for take, path in missing:
-            _render_one(take, path)
-            yield
-        return
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
-    try:
-        for done in as_completed([pool.submit(_render_one, *video) for video in missing]):
-            done.result()
-            yield
-    except BrokenProcessPool:
-        raise PipelineError(
-            "a worker process died while rendering demo videos, perhaps for lack of memory. Run "
-            "the same command again, with fewer workers; finished videos are kept."
-        ) from None
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _num_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def _start_worker() -> None:
-    cv2.setNumThreads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """A worker whose parent was killed would wait for work for ever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-def _render_one(take: Take, path: Path) -> None:
+def _render(video: tuple[Take, Path], on_video: OnVideo) -> None:
+    take, path = video
+    on_video(f"{path.parent.name}/{path.name}")
     form = take.format()
     write_video(path, take.frames(), fps=form.fps, codec=form.codec)
