@@ -77,7 +77,7 @@ def _has_index(path: str) -> bool:
     end = Path(path).stat().st_size
     start = 0
     with Path(path).open("rb") as file:
-        while start + 8 <= end:
+        while start < end:
             file.seek(start)
             size, kind = int.from_bytes(file.read(4)), file.read(4)
             if size == 1:  # the size follows in 8 bytes

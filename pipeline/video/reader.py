@@ -61,9 +61,8 @@ class VideoReader:
         self._started = False
         self._stored: np.ndarray | None = None
         # OpenCV is told not to turn frames itself: turning them after the resize is cheaper.
-        turns_itself = not self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)
-        degrees = int(self._capture.get(cv2.CAP_PROP_ORIENTATION_META))
-        self._turn = None if turns_itself else _TURNS.get(degrees)
+        self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)
+        self._turn = _TURNS.get(int(self._capture.get(cv2.CAP_PROP_ORIENTATION_META)))
         self.info = self._declared_info()
 
     def __enter__(self) -> Self:
@@ -138,7 +137,7 @@ class VideoReader:
 
     def _timestamps(self) -> Iterator[float]:
         """Yields what the container says, in seconds; the first frame is grabbed already."""
-        grabbed = True
+        grabbed = self._capture.isOpened()
         while grabbed:
             yield self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
             grabbed = self._capture.grab()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import warnings
 from collections.abc import Iterable
@@ -16,7 +17,6 @@ from pipeline.errors import PipelineError, VideoDecodeError
 from pipeline.native_log import silent_native_log
 from pipeline.video.info import DamagedVideoWarning
 from pipeline.video.opening import is_utf8
-from pipeline.video.quiet import quiet
 from pipeline.video.reader import probe
 
 # FourCC of the codec for each suffix.
@@ -75,6 +75,10 @@ def write_video(
     # The suffix stays last: it tells FFmpeg the container.
     partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
     try:
+        partial.touch()
+    except OSError as error:
+        raise VideoWriteError(f"{path}: it cannot be written: {error.strerror}.") from None
+    try:
         count = _encode(partial, path, frames, fps, codec or _CODECS[path.suffix.lower()])
         _check_whole(partial, path, count)
         partial.replace(path)
@@ -114,8 +118,8 @@ def _check_frame(path: Path, frame: np.ndarray, shape: tuple[int, ...]) -> None:
 def _open(
     partial: Path, path: Path, shape: tuple[int, ...], fps: float, codec: str
 ) -> cv2.VideoWriter:
-    if len(codec) == 4 and fps > 0:
-        with quiet(), silent_native_log():  # FFmpeg's tags are noted there
+    if len(codec) == 4 and 0 < fps < math.inf:
+        with silent_native_log():  # what FFmpeg thinks of the codec
             writer = cv2.VideoWriter(
                 str(partial.absolute()),
                 cv2.CAP_FFMPEG,
@@ -125,8 +129,6 @@ def _open(
             )
         if writer.isOpened():
             return writer
-    if not os.access(path.parent, os.W_OK):
-        raise VideoWriteError(f"{path}: the folder {path.parent} is not writable.")
     raise VideoWriteError(
         f"{path}: cannot write {codec!r} at {fps} frames per second into {path.suffix} files: "
         f"use {_CODECS[path.suffix.lower()]!r}."

@@ -46,3 +46,8 @@ def test_a_number_computed_from_a_duration_is_compared_with_time():
     # Half of the frames of a nominal 30 per second are there, but they cover the whole duration.
     assert not info(300, 150, seconds=10.0, fps=30.0).is_cut_off
     assert info(300, 150, seconds=5.0, fps=30.0).is_cut_off
+
+
+def test_missing_frames():
+    assert info(60, 52).missing_frames == 8
+    assert info(60, 61).missing_frames == 0

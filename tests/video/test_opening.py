@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -61,6 +62,25 @@ def test_mp4_without_its_end(tmp_path):
     assert "cut off: its index (the moov box" in reason(path)
 
 
+def box(kind: bytes, content: bytes = b"") -> bytes:
+    return (8 + len(content)).to_bytes(4) + kind + content
+
+
+@pytest.mark.parametrize(
+    ("rest", "has_index"),
+    [
+        (box(b"moov"), True),
+        (b"\0\0\0\1mdat" + (24).to_bytes(8) + bytes(8) + box(b"moov"), True),  # a 64-bit size
+        (b"\0\0\0\0mdat" + box(b"moov"), False),  # up to the end of the file
+        (b"\0\0\0\1mdat" + bytes(8), False),  # a size that is too small
+    ],
+)
+def test_index_among_boxes(tmp_path, rest, has_index):
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(box(b"ftyp", b"isom\0\0\2\0") + rest)
+    assert ("its index" not in reason(path)) is has_index
+
+
 def test_mp4_whose_index_is_there_is_not_said_to_be_cut_off(tmp_path):
     path = whole(tmp_path / "clip.mp4")
     path.write_bytes(path.read_bytes().replace(b"vide", b"soun"))
@@ -80,9 +100,14 @@ def test_a_name_that_would_crash_opencv():
 
 
 def test_opencv_keeps_the_log_level_of_the_user(tmp_path):
-    level = cv2.utils.logging.getLogLevel()
-    reason(tmp_path / "no.mp4")
-    assert cv2.utils.logging.getLogLevel() == level
+    logging = cv2.utils.logging
+    before = logging.setLogLevel(logging.LOG_LEVEL_ERROR)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(reason, [tmp_path / "no.mp4"] * 200))
+        assert logging.getLogLevel() == logging.LOG_LEVEL_ERROR
+    finally:
+        logging.setLogLevel(before)
 
 
 SCRIPT = """

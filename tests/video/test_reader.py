@@ -15,6 +15,7 @@ from pipeline.video import (
     read_frames,
     write_video,
 )
+from pipeline.video.opening import open_capture
 
 
 def coded_frame(index: int) -> np.ndarray:
@@ -68,7 +69,7 @@ def test_containers_and_names(tmp_path, name):
 
 def test_a_name_that_looks_like_the_address_of_a_protocol(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    coded_video(tmp_path / "plain.avi", 3).rename("take:1.avi")
+    coded_video(Path("take:1.avi"), 3)
     assert probe("take:1.avi", count_frames=True).num_frames == 3
 
 
@@ -131,6 +132,7 @@ def test_variable_frame_rate(tmp_path, fps, expected):
     path = str(tmp_path / "variable.gif")
     assert cv2.imwriteanimation(path, animation)
     assert [frame[0, 0, 0] // 36 for frame in iter_frames(path, fps=fps)] == expected
+    assert probe(path).codec == "gif"
 
 
 def test_a_repeated_frame_is_the_same_array(video):
@@ -176,6 +178,34 @@ def test_a_reader_is_read_once_and_while_open(video):
         next(frames)
     with pytest.raises(RuntimeError, match="closed before its last frame"):
         list(frames)
+    with pytest.raises(RuntimeError, match="closed before its last frame"):
+        reader_that_was_closed(video).read([0])
+
+
+def reader_that_was_closed(video):
+    with VideoReader(video) as reader:
+        return reader
+
+
+def test_one_thread(video):
+    assert cv2.getNumThreads() == 1
+    assert open_capture(str(video)).get(cv2.CAP_PROP_N_THREADS) == 1
+
+
+def test_a_container_that_declares_no_number_of_frames(tmp_path):
+    path = coded_video(tmp_path / "live.mkv", 40)
+    data = bytearray(path.read_bytes())
+    duration = data.index(b"\x44\x89\x88") + 3
+    data[duration : duration + 8] = bytes(8)
+    path.write_bytes(data)
+    info = probe(path)
+    assert (info.declared_frames, info.duration_seconds) == (None, 0)
+    assert probe(path, count_frames=True).num_frames == 40
+
+
+def test_names_of_codecs(tmp_path):
+    write_video(tmp_path / "raw.avi", [coded_frame(0)], fps=25, codec="\0\0\0\0")
+    assert probe(tmp_path / "raw.avi").codec == "unknown"
 
 
 # A 2 x 2 block of the display matrix for turning clockwise, and the corner where top left goes.

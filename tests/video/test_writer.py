@@ -63,6 +63,8 @@ def test_a_file_is_replaced(tmp_path):
         ("clip.avi", [FRAMES[0][:, :63]], {}, r"H and W even, .* got uint8 \(48, 63, 3\)"),
         ("clip.avi", [FRAMES[0][:47]], {}, r"H and W even, .* got uint8 \(47, 64, 3\)"),
         ("clip.avi", [FRAMES[0][..., 0]], {}, r"uint8 \(H, W, 3\)"),
+        ("clip.avi", [np.repeat(FRAMES[0], 2, axis=2)], {}, r"got uint8 \(48, 64, 6\)"),
+        ("clip.avi", [np.zeros(48, np.uint8)], {}, r"got uint8 \(48,\)"),
         ("clip.avi", [FRAMES[0] / 255], {}, r"expected frames of uint8 .* got float64"),
         (
             "clip.avi",
@@ -73,6 +75,9 @@ def test_a_file_is_replaced(tmp_path):
         ("clip.webm", FRAMES, {"codec": "FFV1"}, r"cannot write 'FFV1' .* use 'VP80'"),
         ("clip.avi", FRAMES, {"codec": "MPEG4"}, "cannot write 'MPEG4'"),
         ("clip.avi", FRAMES, {"fps": 0}, "at 0 frames per second"),
+        ("clip.avi", FRAMES, {"fps": float("nan")}, "at nan frames per second"),
+        ("clip.avi", FRAMES, {"fps": float("inf")}, "at inf frames per second"),
+        ("x" * 300 + ".avi", FRAMES, {}, "it cannot be written: File name too long"),
     ],
 )
 def test_mistakes(tmp_path, name, frames, options, message):
@@ -140,4 +145,5 @@ write_video(sys.argv[1], noise, fps=25)
     with run(script, tmp_path / name) as process:
         _, errors = process.communicate(timeout=60)
     assert "of 100 frames could be written; is the disk full?" in errors
+    assert "Warning" not in errors
     assert left(tmp_path) == []
