@@ -47,11 +47,11 @@ def test_a_folder_that_is_not_there_is_no_run(tmp_path):
 
 
 def test_the_latest_run_is_the_one_exported_last(tmp_path):
-    for name, modified in (("b", 2_000), ("c", 3_000), ("a", 1_000)):
+    for name, modified in (("b", 3_000), ("c", 1_000), ("a", 2_000)):
         make_run(tmp_path / name, modified)
-    assert latest_run(tmp_path) == Run(tmp_path / "c")
-    Run(tmp_path / "c").litert_file.unlink()
     assert latest_run(tmp_path) == Run(tmp_path / "b")
+    Run(tmp_path / "b").litert_file.unlink()
+    assert latest_run(tmp_path) == Run(tmp_path / "a")
 
 
 @pytest.mark.parametrize("runs", ["empty", "none"])

@@ -20,6 +20,7 @@ from pipeline.errors import ConfigError, DataError, PipelineError
 from pipeline.evaluation.evaluate import predict
 from pipeline.models.recognizer import load_recognizer
 from pipeline.run import Run
+from pipeline.training.callbacks import KeepBest
 from pipeline.training.fit import compile_model, steps_per_epoch, train
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "train.py"
@@ -212,6 +213,17 @@ def test_ctrl_c_keeps_the_best_model_and_exports_it(start, tmp_path):
     assert run.model_file.is_file()
     assert run.litert_file.is_file()
     assert not list(run.folder.glob(".partial*"))
+
+
+def test_ctrl_c_within_the_first_epoch_ends_the_call(blob_config, tmp_path, monkeypatch, capsys):
+    def press(callback, step, logs=None):
+        if step == 1:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(KeepBest, "on_train_batch_begin", press)
+    with pytest.raises(KeyboardInterrupt):
+        train(blob_config, tmp_path / "run")
+    assert not capsys.readouterr().out
 
 
 @posix
