@@ -16,6 +16,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--split", type=Literal["train", "val", "test"], default="test")
     options = parser.parse(arguments)
     run = Run(Path(options.run)) if options.run else latest_run()
+    run.config()  # says at once if there is no run
 
     import_tensorflow()
     from pipeline.evaluation.evaluate import evaluate

@@ -154,7 +154,7 @@ def _write_shards(tasks: Sequence[ShardTask], *, workers: int) -> list[ShardRepo
 
 def _settings(config: PrepareConfig) -> dict[str, Any]:
     """The settings that the data set depends on."""
-    settings = dataclasses.asdict(config)
+    settings = {**dataclasses.asdict(config), "fps": float(config.fps)}  # 15 and 15.0 are the same
     for name in ("out", "workers"):
         del settings[name]
     return settings

@@ -34,7 +34,7 @@ def sample_clip(
         view: Which of the `config.views` fixed clips to take; has no effect with `rng`.
 
     Returns:
-        Frame indices int64 (T,), each from 0 to num_frames - 1, in increasing order but where a
+        Frame indices int64 (T,), each from 0 to num_frames - 1, never decreasing but where a
         short video loops; and the mask bool (T,), true for real frames and false for the padding
         that follows them. Padding repeats the last real index.
 

@@ -148,8 +148,8 @@ def _order_test(
     result: dict[str, Any] = {
         order: metrics.top_k_accuracy(values, labels, 1) for order, values in logits.items()
     }
-    if config.evaluate.order_pairs:
-        pairs = config.evaluate.order_pairs
+    pairs = config.evaluate.order_pairs
+    if {class_names[label] for label in labels} & {name for pair in pairs for name in pair}:
         result["pairs"] = metrics.order_pairs(logits, labels, class_names, pairs)
     return result
 

@@ -31,7 +31,8 @@ def train(config: RunConfig, folder: Path, *, overwrite: bool = False) -> Run:
     Args:
         config: The run. `frames` is filled in from the data set.
         folder: Where the run goes.
-        overwrite: Whether a run that is there already is replaced.
+        overwrite: Whether a trained run that is there already is replaced; one that was
+            interrupted before it had a model always is.
 
     Returns:
         The run, with its configuration, class names, history, curves and model.
@@ -100,10 +101,10 @@ def _start(config: RunConfig, store: Store, folder: Path, *, overwrite: bool) ->
     if folder.is_file():
         raise ConfigError(f"{folder} is a file. Name a folder for the run (--run)")
     if folder.exists() and any(folder.iterdir()):
-        if not overwrite:
-            raise ConfigError(f"{folder} exists. Name another (--run) or replace it (--overwrite)")
         if not run.config_file.is_file():
-            raise ConfigError(f"{folder} is not the folder of a run and will not be replaced")
+            raise ConfigError(f"{folder} is not the folder of a run. Name another (--run)")
+        if run.model_file.is_file() and not overwrite:
+            raise ConfigError(f"{folder} exists. Name another (--run) or replace it (--overwrite)")
         shutil.rmtree(folder)
     run.report.mkdir(parents=True)
     save_config(config, run.config_file)

@@ -92,7 +92,7 @@ def test_without_validation_all_epochs_run_and_an_old_run_is_replaced(
     config = dataclasses.replace(blob_config, data=str(store_without_validation.path))
     folder = tmp_path / "run"
     folder.mkdir()
-    for name in ("config.toml", "metrics.json"):
+    for name in ("config.toml", "metrics.json", "model.keras"):
         (folder / name).write_text("old")
 
     run = train(configured(config, epochs=3, patience=1), folder, overwrite=True)
@@ -113,15 +113,20 @@ def test_the_seed_decides_the_training(hasty_run, tmp_path):
 # Mistakes.
 
 
-def test_a_folder_with_anything_in_it_is_refused(blob_config, tmp_path):
+def test_a_folder_that_is_no_run_is_refused(blob_config, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(ConfigError, match=r"exists. Name another \(--run\) or replace it"):
-        train(blob_config, tmp_path)
-    with pytest.raises(ConfigError, match="is not the folder of a run and will not be replaced"):
+    with pytest.raises(ConfigError, match="is not the folder of a run"):
         train(blob_config, tmp_path, overwrite=True)
     with pytest.raises(ConfigError, match=r"is a file. Name a folder"):
         train(blob_config, tmp_path / "notes.txt")
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_a_trained_run_is_replaced_only_when_told(hasty_run):
+    before = hasty_run.model_file.read_bytes()
+    with pytest.raises(ConfigError, match=r"exists. Name another \(--run\) or replace it"):
+        train(hasty_run.config(), hasty_run.folder)
+    assert hasty_run.model_file.read_bytes() == before
 
 
 def test_a_data_set_must_be_named_and_there(blob_config, tmp_path):
@@ -134,8 +139,11 @@ def test_a_data_set_must_be_named_and_there(blob_config, tmp_path):
 
 def test_a_training_that_diverges_says_so(blob_config, tmp_path):
     config = configured(blob_config, epochs=1, learning_rate=1e30, warmup=0)
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "config.toml").write_text("of a run that was interrupted before it had a model")
     with pytest.raises(PipelineError, match=r"Lower train.learning_rate, which is 1e\+30"):
-        train(config, tmp_path / "run")
+        train(config, folder)
 
 
 # Learning.
