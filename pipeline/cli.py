@@ -82,12 +82,16 @@ def run_script(main: Main) -> NoReturn:
     """Runs a script and leaves with its exit code; a user's mistake gives one line and code 2."""
     try:
         code = main(sys.argv[1:]) or 0
+        sys.stdout.flush()
     except PipelineError as error:
         print(f"{Path(sys.argv[0]).name}: {error}", file=sys.stderr)
         code = 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         code = 130
+    except BrokenPipeError:  # such as that of `... | head -1`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 141
     sys.exit(code)
 
 

@@ -49,7 +49,7 @@ class ClipConfig:
     sampling: Literal["uniform", "dense"] = "uniform"
     stride: int = 2
     short: Literal["mask", "loop", "hold"] = "mask"
-    views: int = 1
+    views: int = 3
 
     def __post_init__(self) -> None:
         for name in ("num_frames", "stride", "views"):

@@ -88,6 +88,19 @@ def test_the_help_gives_units():
     assert "in pixels" in text
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such pipes")
+def test_a_reader_that_stops_reading_is_no_mistake():
+    process = subprocess.Popen(
+        [sys.executable, SCRIPTS / "prepare.py", "--help"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    process.wait()
+
+
 @pytest.mark.parametrize(
     ("script", "arguments", "message"),
     [

@@ -101,14 +101,14 @@ def draw_camera(
     travel = float(np.ptp(path[:, 0]))
     follow = max(rng.uniform(0, 1), 1 - 0.5 * width_m / max(travel, 1e-9))
     middle = path[:, 0].mean()
-    drift_x, drift_y = 0.05 * height * _wander(num_frames, rng)
+    drift_x, drift_y = 0.03 * height * _wander(num_frames, rng)
     x = middle + follow * (path[:, 0] - middle) + rng.uniform(-0.08, 0.08) * width_m + drift_x
     # The feet are near the lower edge; what comes nearer moves down.
     feet = path[:, 2] * np.sin(elevation)
     y = feet + (rng.uniform(0.07, 0.12) - 0.5) * height_m + 0.5 * drift_y
-    shake = rng.normal(0, rng.uniform(0, 0.004) * height, (num_frames, 2))
-    zoom = 1 + rng.uniform(-0.06, 0.06) * np.linspace(-1, 1, num_frames)
-    roll = np.radians(rng.normal(0, 1.2) + 0.5 * _wander(num_frames, rng)[0])
+    shake = rng.normal(0, rng.uniform(0, 0.003) * height, (num_frames, 2))
+    zoom = 1 + rng.uniform(-0.045, 0.045) * np.linspace(-1, 1, num_frames)
+    roll = np.radians(rng.normal(0, 1.2) + 0.3 * _wander(num_frames, rng)[0])
     return Camera(
         elevation=elevation,
         centre=np.stack([x, y], axis=1) + shake,

@@ -24,7 +24,7 @@ def paint_foreground(
     Returns:
         What is seen, and where it covers the figure (255 or 0); None where nothing is.
     """
-    if rng.uniform() > 0.2:
+    if rng.uniform() > 0.15:
         return None
     painting, cover = Painting(bounds, scale), Painting(bounds, scale)
     half = (painting.right - painting.left) / 2
