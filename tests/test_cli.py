@@ -90,10 +90,9 @@ def test_the_help_gives_units():
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such pipes")
 def test_a_reader_that_stops_reading_is_no_mistake():
+    code = "from pipeline.cli import run_script; run_script(lambda _: print('line\\n' * 100_000))"
     process = subprocess.Popen(
-        [sys.executable, SCRIPTS / "prepare.py", "--help"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     process.stdout.close()
     assert process.stderr.read() == b""

@@ -47,7 +47,7 @@ def evaluation_clips(
     config: RunConfig,
     split: Split,
     *,
-    view: int = 0,
+    view: int | None = None,
     order: Order = "in_order",
 ) -> tf.data.Dataset:
     """Each video of a split once, in a fixed order, as the clip that is always cut of it.
@@ -56,7 +56,7 @@ def evaluation_clips(
         store: The prepared data set.
         config: The run; its seed, clip and train.batch_size count here.
         split: Which videos.
-        view: Which of the `clip.views` clips of each video.
+        view: Which of the `clip.views` clips of each video; None: the middle one.
         order: Order of the frames within the clip.
 
     Returns:
@@ -124,7 +124,7 @@ class _RandomClip:
 class _FixedClip:
     """(index, video) -> the clip that evaluation cuts of it, and where it comes from."""
 
-    def __init__(self, config: RunConfig, store: Store, view: int, order: Order) -> None:
+    def __init__(self, config: RunConfig, store: Store, view: int | None, order: Order) -> None:
         self._config, self._size = config, store.frames.size
         self._view, self._order = view, order
 

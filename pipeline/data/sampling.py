@@ -23,7 +23,7 @@ def sample_clip(
     config: ClipConfig,
     *,
     rng: np.random.Generator | None = None,
-    view: int = 0,
+    view: int | None = None,
 ) -> tuple[Indices, Mask]:
     """Chooses the frames of one clip.
 
@@ -31,7 +31,8 @@ def sample_clip(
         num_frames: Frames that the video has, at least 1.
         config: Length of the clip (T), sampling and what to do with short videos.
         rng: For training: draws the clip at random. Without it the choice is fixed.
-        view: Which of the `config.views` fixed clips to take; has no effect with `rng`.
+        view: Which of the `config.views` fixed clips to take; None: the middle one. It has no
+            effect with `rng`.
 
     Returns:
         Frame indices int64 (T,), each from 0 to num_frames - 1, never decreasing but where a
@@ -51,6 +52,7 @@ def sample_clip(
     """
     if num_frames < 1:
         raise ValueError(f"num_frames must be at least 1. Received: {num_frames}")
+    view = config.views // 2 if view is None else view
     if config.sampling == "uniform":
         chosen = _uniform(num_frames, config, rng, view)
     else:

@@ -120,3 +120,11 @@ def test_reorder_keeps_the_padding_at_the_end():
     orders = {tuple(reorder(indices, mask, "shuffled", rng)[0]) for _ in range(100)}
     assert len(orders) == 6
     assert all(order[3:] == (8, 8) for order in orders)
+
+
+@pytest.mark.parametrize("sampling", ["uniform", "dense"])
+def test_without_a_view_the_clip_is_the_middle_one(sampling):
+    config = ClipConfig(num_frames=4, sampling=sampling, views=3)
+    clip, _ = sample_clip(100, config)
+    middle, _ = sample_clip(100, config, view=1)
+    assert clip.tolist() == middle.tolist()
