@@ -228,7 +228,9 @@ class PrepareConfig:
             class, the file itself.
         test_groups: Groups that make up the test split, comma-separated; without it a share of
             `test_fraction` is drawn.
-        val_fraction: Share of the videos for validation, from 0 to below 1.
+        val_fraction: Share of the videos for validation, from 0 to below 1. Validation stops
+            training early, keeps the best epoch and lets you compare settings; it takes videos
+            away from training, which counts where there are few.
         test_fraction: Share of the videos for the test, from 0 to below 1.
         fps: Frames per second of video time that are stored, above 0.
         size: Height and width of the stored frames in pixels, at least 8.
@@ -243,7 +245,7 @@ class PrepareConfig:
     out: str = "data/demo"
     group_regex: str = ""
     test_groups: tuple[str, ...] = ()
-    val_fraction: float = 0.15
+    val_fraction: float = 0.0
     test_fraction: float = 0.15
     fps: float = 15.0
     size: int = 64

@@ -114,7 +114,11 @@ def _start(config: RunConfig, store: Store, folder: Path, *, overwrite: bool) ->
 
 
 def _fit(model: keras.Model, config: RunConfig, store: Store, run: Run) -> KeepBest:
-    validation = evaluation_batches(store, config, "val") if "val" in store.num_videos else None
+    validation = None
+    if "val" in store.num_videos:
+        validation = evaluation_batches(store, config, "val")
+    else:
+        print("no validation videos: all epochs are run, and the model of the last one is kept")
     best = KeepBest(run.model_file)
     callbacks = [best, EpochLog(run.history_file, config.train.epochs, best)]
     if validation is not None and config.train.patience:
