@@ -54,7 +54,7 @@ class Look:
         trousers = tone(
             hue + rng.uniform(0.25, 0.75), rng.uniform(0.1, 0.6), 0.38 if bright else 0.75
         )
-        shoes = tone(rng.uniform(), rng.uniform(0, 0.7), rng.choice([0.25, 0.5, 0.95]))
+        shoes = tone(rng.uniform(), rng.uniform(0, 0.7), float(rng.choice([0.25, 0.5, 0.95])))
         colours = {
             SKIN: _SKINS[rng.integers(len(_SKINS))],
             HAIR: _HAIRS[rng.integers(len(_HAIRS))],
