@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn, get_type_hints
 
 import docstring_parser
-from jsonargparse import ArgumentParser
+from jsonargparse import ArgumentParser, DefaultHelpFormatter
 
 from pipeline.config import RunConfig
 from pipeline.config_file import check_known, one_line, preset_names, read_flat
@@ -21,11 +21,27 @@ from pipeline.native_log import silent_native_log
 Main = Callable[[Sequence[str]], int | None]
 
 
+class _HelpFormatter(DefaultHelpFormatter):
+    """Gives each option's default; its type is clear from the text."""
+
+    def _get_help_string(self, action: argparse.Action) -> str:
+        text = action.help or ""
+        nothing = action.default is None or action.default is False
+        if nothing or action.default in ("", (), argparse.SUPPRESS):
+            return text
+        return f"{text} (default: %(default)s)"
+
+
 class Parser(ArgumentParser):
     """A parser whose errors are `ConfigError` and name the nearest known option."""
 
     def __init__(self, description: str) -> None:
-        super().__init__(description=description, exit_on_error=False, allow_abbrev=False)
+        super().__init__(
+            description=description,
+            formatter_class=_HelpFormatter,
+            exit_on_error=False,
+            allow_abbrev=False,
+        )
 
     def parse(self, arguments: Sequence[str]) -> Any:
         """Parses the arguments of a command line.

@@ -86,6 +86,8 @@ def test_the_help_gives_units():
     text = " ".join(run("prepare", "--help").stdout.split())
     assert "Frames per second of video time" in text
     assert "in pixels" in text
+    assert "comma-separated; without it a share of `test_fraction` is drawn. --val" in text
+    assert "0 is one per processor core. (default: 0)" in text
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such pipes")
