@@ -146,7 +146,12 @@ def _write_shards(tasks: Sequence[ShardTask], *, workers: int) -> list[ShardRepo
     todo = [task for task in tasks if not reports[task.name]]
     num_videos, num_todo = (sum(len(task.sources) for task in some) for some in (tasks, todo))
     written = run_in_workers(
-        write_shard, todo, workers=workers, num_videos=num_videos, done=num_videos - num_todo
+        write_shard,
+        todo,
+        doing="preparing",
+        workers=workers,
+        num_videos=num_videos,
+        done=num_videos - num_todo,
     )
     reports |= {task.name: report for task, report in zip(todo, written, strict=True)}
     return [report for report in reports.values() if report]

@@ -28,7 +28,13 @@ _messages: SimpleQueue[_Message]  # in a worker: the way back to the process tha
 
 
 def run_in_workers(
-    work: Work[Task, Result], tasks: Sequence[Task], *, workers: int, num_videos: int, done: int = 0
+    work: Work[Task, Result],
+    tasks: Sequence[Task],
+    *,
+    doing: str,
+    workers: int,
+    num_videos: int,
+    done: int = 0,
 ) -> list[Result]:
     """Works on tasks in processes, with a progress bar that counts videos.
 
@@ -36,6 +42,7 @@ def run_in_workers(
         work: A function of a module, which is called with a task and with what is to be called
             with the name of each video before it is worked on.
         tasks: What to work on, in about this order.
+        doing: What the bar says is being done.
         workers: Processes; 0 is one per processor core. They are spawned: a script that calls
             this needs `if __name__ == "__main__":`.
         num_videos: What the bar counts up to.
@@ -49,7 +56,9 @@ def run_in_workers(
         Exception: What `work` raised; the other tasks are stopped.
     """
     # Without a terminal there is no bar, so that log files stay readable.
-    with tqdm(total=num_videos, initial=done, unit="video", disable=None) as bar:
+    with tqdm(
+        desc=doing, total=num_videos, initial=done, unit="video", leave=False, disable=None
+    ) as bar:
         if not tasks:
             return []
         return _Pool(bar).run(work, tasks, min(workers or _num_cores(), len(tasks)))

@@ -81,6 +81,7 @@ def render_demo(
     run_in_workers(
         _render,
         missing,
+        doing="rendering",
         workers=workers,
         num_videos=len(videos),
         done=len(videos) - len(missing),
