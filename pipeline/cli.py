@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, get_type_hints
@@ -14,7 +15,7 @@ import docstring_parser
 from jsonargparse import ArgumentParser, DefaultHelpFormatter
 
 from pipeline.config import RunConfig
-from pipeline.config_file import check_known, one_line, preset_names, read_flat
+from pipeline.config_file import check_known, flatten, load_config, one_line, preset_names
 from pipeline.errors import ConfigError, PipelineError
 from pipeline.native_log import silent_native_log
 
@@ -81,10 +82,7 @@ class Parser(ArgumentParser):
         presets = ", ".join(preset_names())
         self.add_argument("--config", default=default, help=f"A preset ({presets}) or TOML file.")
         self.add_class_arguments(RunConfig, nested_key=None)
-        values = read_flat(config)
-        known = [name.removeprefix("--") for name in self._option_string_actions]
-        check_known(values, known, config)
-        self.set_defaults(values)
+        self.set_defaults(flatten(dataclasses.asdict(load_config(config))))
 
 
 def run_config(parser: Parser, namespace: Any) -> RunConfig:
@@ -96,6 +94,7 @@ def run_config(parser: Parser, namespace: Any) -> RunConfig:
 
 def run_script(main: Main) -> NoReturn:
     """Runs a script and leaves with its exit code; a user's mistake gives one line and code 2."""
+    warnings.formatwarning = lambda message, *_, **__: f"{message}\n"
     try:
         code = main(sys.argv[1:]) or 0
         sys.stdout.flush()

@@ -260,6 +260,16 @@ class PrepareConfig:
             f"--source {self.source} needs --path, the folder of the videos",
             self.path,
         )
+        _check(
+            self.source != "demo" or not (self.path or self.group_regex or self.test_groups),
+            "--path, --group-regex and --test-groups are for your own videos: add --source folder",
+            self.path or self.group_regex or self.test_groups,
+        )
+        _check(
+            self.source == "demo" or self.out not in ("", "data/demo"),
+            f"--source {self.source} needs --out, the folder of the data set, such as data/NAME",
+            self.out,
+        )
         for name in ("val_fraction", "test_fraction"):
             value = getattr(self, name)
             _check(0 <= value < 1, f"--{name.replace('_', '-')} must be from 0 to below 1", value)

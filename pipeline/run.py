@@ -89,7 +89,7 @@ def latest_run(runs: Path = RUNS) -> Run:
     Raises:
         DataError: There is none.
     """
-    models = sorted(runs.glob("*/model.tflite"), key=lambda path: path.stat().st_mtime)
+    models = sorted(runs.glob("[!.]*/model.tflite"), key=lambda path: path.stat().st_mtime)
     if not models:
         raise DataError(
             f"no trained run in {runs}/. Train one (python scripts/train.py) or name one (--run)"

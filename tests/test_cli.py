@@ -37,6 +37,8 @@ def test_options_of_a_flat_dataclass_with_dashes_and_lists():
         "folder",
         "--path",
         "my videos",
+        "--out",
+        "data/mine",
         "--test-groups",
         "a, b",
         "--fps",
@@ -103,10 +105,28 @@ def test_a_reader_that_stops_reading_is_no_mistake():
 
 
 @pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[clip]\nsampling = 'dens'", "clip.sampling"),
+        ("[model]\nunits = 'few'", "model.units"),
+        ("model = 3", "unknown model"),
+        ("overwrite = true", "unknown overwrite"),
+        ("data = 'x", "not a TOML file"),
+    ],
+)
+def test_a_wrong_config_file_is_refused(text, message, tmp_path):
+    (tmp_path / "mine.toml").write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        parse_run("--config", str(tmp_path / "mine.toml"))
+
+
+@pytest.mark.parametrize(
     ("script", "arguments", "message"),
     [
         ("prepare", ["--source", "folder"], "needs --path"),
         ("prepare", ["--pth", "x"], "Did you mean --path?"),
+        ("prepare", ["--path", "x"], "add --source folder"),
+        ("prepare", ["--source", "folder", "--path", "x"], "needs --out"),
         ("train", ["--config", "nothing"], "neither a preset"),
         ("evaluate", ["runs/none"], "runs/none: no trained model here"),
         ("evaluate", [], "no trained run in runs/"),

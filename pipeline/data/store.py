@@ -83,6 +83,8 @@ def open_store(out: str | os.PathLike[str]) -> Store:
         raise DataError(
             f"{out}: not a prepared data set. Make one with: python scripts/prepare.py --out {out}"
         ) from None
+    except ValueError:
+        raise DataError(f"{path / _STATE}: damaged. {_AGAIN}") from None
     if state["format"] != FORMAT:
         raise DataError(f"{out}: prepared by another version of this program. {_AGAIN}")
     for name, num_bytes in state["shards"].items():

@@ -65,10 +65,11 @@ def evaluate(run: Run, split: Split = "test") -> dict[str, Any]:
     """
     config, class_names = run.config(), run.class_names()
     store = open_store(Path(config.data))
-    _check(store, config, class_names, split)
+    _check(run, store, config, class_names, split)
     model = load_recognizer(run.model_file)
     predictions = {order: predict(model, store, config, split, order=order) for order in ORDERS}
     result = summarise(predictions["in_order"], class_names)
+    run.report.mkdir(exist_ok=True)
     result["order"] = _order_test(predictions, class_names, config)
     _write_metrics(run, split, result)
     _write_predictions(run, split, predictions["in_order"], class_names)
@@ -111,7 +112,7 @@ def _top(logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> dict
     return {f"top{k}": metrics.top_k_accuracy(logits, labels, k) for k in (1, 5)}
 
 
-def _check(store: Store, config: RunConfig, class_names: list[str], split: Split) -> None:
+def _check(run: Run, store: Store, config: RunConfig, class_names: list[str], split: Split) -> None:
     if list(store.class_names) != class_names:
         raise DataError(f"{config.data} has other classes than the run was trained on")
     if store.frames != config.frames:
@@ -121,6 +122,12 @@ def _check(store: Store, config: RunConfig, class_names: list[str], split: Split
         )
     if split not in store.num_videos:
         raise DataError(f"{config.data} has no {split} videos. Prepare it with a {split} split")
+    environment = json.loads(run.environment_file.read_text(encoding="utf-8"))
+    if environment["data_fingerprint"] != store.fingerprint:
+        raise DataError(
+            f"{config.data} was prepared anew since the run was trained: its {split} videos may "
+            "have been in training. Train again"
+        )
     for name in {name for pair in config.evaluate.order_pairs for name in pair}:
         if name not in class_names:
             known = ", ".join(class_names)

@@ -76,7 +76,7 @@ def _compare(model: keras.Model, exported: LiteRTModel, config: RunConfig, num_c
         ]
     )
     difference = float(np.abs(wanted - got).max())
-    if difference > TOLERANCE or (wanted.argmax(axis=1) != got.argmax(axis=1)).any():
+    if not difference <= TOLERANCE or (wanted.argmax(axis=1) != got.argmax(axis=1)).any():
         raise PipelineError(
             f"the exported model differs from the trained one by {difference:.2g} in a logit, "
             f"more than {TOLERANCE:g}; it was not kept"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,8 @@ class KeepBest(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Saves the model if it is the best so far."""
         loss = (logs or {}).get("val_loss")
-        if loss is not None and not loss < self._lowest:  # It may be NaN.
+        diverged = not math.isfinite((logs or {})["loss"])
+        if diverged or (loss is not None and not loss < self._lowest):  # It may be NaN.
             return
         # Keras takes the format from the ending of the name.
         temporary = self._path.with_name(f".partial-{self._path.name}")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import keras
@@ -46,16 +48,19 @@ def train(config: RunConfig, folder: Path, *, overwrite: bool = False) -> Run:
         raise ConfigError("which data set? Name its folder: --data data/NAME")
     store = open_store(Path(config.data))
     config = dataclasses.replace(config, frames=store.frames)
-    run = _start(config, store, folder, overwrite=overwrite)
+    run = Run(folder)
+    _check_folder(run, overwrite=overwrite)
     keras.utils.set_random_seed(config.seed)
     model = build_recognizer(config, len(store.class_names))
     compile_model(model, config, steps_per_epoch(config, store))
-    best = _fit(model, config, store, run)
-    if not best.epoch:
-        raise PipelineError(
-            f"{folder}: no model to keep, the validation loss never was a number. "
-            f"Lower train.learning_rate, which is {config.train.learning_rate:g}"
-        )
+    with _old_run_kept(run):
+        _start(config, store, run)
+        best = _fit(model, config, store, run)
+        if not best.epoch:
+            raise PipelineError(
+                f"{folder}: no model to keep, the loss never was a number. "
+                f"Lower train.learning_rate, which is {config.train.learning_rate:g}"
+            )
     plot_history(run.history_file, run.report / "curves.png")
     return run
 
@@ -95,22 +100,45 @@ def compile_model(model: keras.Model, config: RunConfig, steps: int) -> None:
     )
 
 
-def _start(config: RunConfig, store: Store, folder: Path, *, overwrite: bool) -> Run:
-    """Makes the folder and writes what is known before training."""
-    run = Run(folder)
-    if folder.is_file():
+def _check_folder(run: Run, *, overwrite: bool) -> None:
+    folder = run.folder
+    if folder.exists() and not folder.is_dir():
         raise ConfigError(f"{folder} is a file. Name a folder for the run (--run)")
-    if folder.exists() and any(folder.iterdir()):
-        if not run.config_file.is_file():
-            raise ConfigError(f"{folder} is not the folder of a run. Name another (--run)")
-        if run.model_file.is_file() and not overwrite:
-            raise ConfigError(f"{folder} exists. Name another (--run) or replace it (--overwrite)")
-        shutil.rmtree(folder)
+    if not folder.exists() or not any(folder.iterdir()):
+        return
+    begun = (run.config_file, run.class_names_file, run.environment_file)
+    if not all(file.is_file() for file in begun):
+        raise ConfigError(f"{folder} is not the folder of a run. Name another (--run)")
+    if run.model_file.is_file() and not overwrite:
+        raise ConfigError(f"{folder} exists. Name another (--run) or replace it (--overwrite)")
+
+
+@contextmanager
+def _old_run_kept(run: Run) -> Iterator[None]:
+    """Sets aside what is in the folder, until there is a new model in it; else brings it back."""
+    old = run.folder.with_name(f".old-{run.folder.name}")
+    if old.exists() and not run.model_file.is_file():  # A run was killed before it had a model.
+        shutil.rmtree(run.folder, ignore_errors=True)
+        old.rename(run.folder)
+    shutil.rmtree(old, ignore_errors=True)
+    if run.folder.exists():
+        run.folder.rename(old)
+    try:
+        yield
+    finally:
+        if old.exists() and not run.model_file.is_file():
+            shutil.rmtree(run.folder, ignore_errors=True)
+            old.rename(run.folder)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _start(config: RunConfig, store: Store, run: Run) -> None:
+    """Makes the folder and writes what is known before training."""
     run.report.mkdir(parents=True)
     save_config(config, run.config_file)
     _write_json(run.class_names_file, list(store.class_names))
-    _write_json(run.environment_file, describe_environment())
-    return run
+    environment = {**describe_environment(), "data_fingerprint": store.fingerprint}
+    _write_json(run.environment_file, environment)
 
 
 def _fit(model: keras.Model, config: RunConfig, store: Store, run: Run) -> KeepBest:

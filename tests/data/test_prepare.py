@@ -411,5 +411,5 @@ def test_real_videos(tmp_path: Path) -> None:
     )
 
     assert str(report).splitlines()[0].endswith(": 120 videos, 6 classes, 20 groups")
-    assert report.store.num_videos == {"train": 79, "val": 18, "test": 23}
+    assert report.store.num_videos == {"train": 97, "test": 23}
     assert report.store.num_quarantined == 0

@@ -50,6 +50,12 @@ def test_the_model_of_the_lowest_validation_loss_is_kept(best, model, tmp_path, 
     assert [path.name for path in tmp_path.iterdir()] == ["model.keras"]
 
 
+def test_a_model_that_diverged_is_not_kept(best, model, tmp_path):
+    best.on_epoch_end(0, {"loss": math.nan})
+    assert best.epoch == 0
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_model_that_cannot_be_saved_is_not_taken_for_kept(best, model, tmp_path):
     (tmp_path / "model.keras").mkdir()
     with pytest.raises(IsADirectoryError):

@@ -92,7 +92,7 @@ def test_without_validation_all_epochs_run_and_an_old_run_is_replaced(
     config = dataclasses.replace(blob_config, data=str(store_without_validation.path))
     folder = tmp_path / "run"
     folder.mkdir()
-    for name in ("config.toml", "metrics.json", "model.keras"):
+    for name in ("config.toml", "class_names.json", "environment.json", "model.keras"):
         (folder / name).write_text("old")
 
     run = train(configured(config, epochs=3, patience=1), folder, overwrite=True)
@@ -102,7 +102,8 @@ def test_without_validation_all_epochs_run_and_an_old_run_is_replaced(
     assert not any(name.startswith("val_") for name in rows[0])
     assert load_recognizer(run.model_file).output_shape == (None, 2)
     assert run.config().data == config.data
-    assert not run.metrics_file.exists()
+    assert not [path for path in tmp_path.iterdir() if path != folder]
+    assert run.config_file.read_text() != "old"
 
 
 def test_the_seed_decides_the_training(hasty_run, tmp_path):
@@ -114,12 +115,13 @@ def test_the_seed_decides_the_training(hasty_run, tmp_path):
 
 
 def test_a_folder_that_is_no_run_is_refused(blob_config, tmp_path):
-    (tmp_path / "notes.txt").write_text("mine")
+    for name in ("config.toml", "notes.txt"):
+        (tmp_path / name).write_text("mine")
     with pytest.raises(ConfigError, match="is not the folder of a run"):
         train(blob_config, tmp_path, overwrite=True)
     with pytest.raises(ConfigError, match=r"is a file. Name a folder"):
         train(blob_config, tmp_path / "notes.txt")
-    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.toml", "notes.txt"]
 
 
 def test_a_trained_run_is_replaced_only_when_told(hasty_run):
@@ -141,9 +143,12 @@ def test_a_training_that_diverges_says_so(blob_config, tmp_path):
     config = configured(blob_config, epochs=1, learning_rate=1e30, warmup=0)
     folder = tmp_path / "run"
     folder.mkdir()
-    (folder / "config.toml").write_text("of a run that was interrupted before it had a model")
+    for name in ("config.toml", "class_names.json", "environment.json", "model.keras"):
+        (folder / name).write_text("old")
     with pytest.raises(PipelineError, match=r"Lower train.learning_rate, which is 1e\+30"):
-        train(config, folder)
+        train(config, folder, overwrite=True)
+    assert (folder / "model.keras").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
 # Learning.
