@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import io
 import os
 import sys
 import warnings
@@ -94,6 +95,9 @@ def run_config(parser: Parser, namespace: Any) -> RunConfig:
 
 def run_script(main: Main) -> NoReturn:
     """Runs a script and leaves with its exit code; a user's mistake gives one line and code 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names of files and classes may be any
     warnings.formatwarning = lambda message, *_, **__: f"{message}\n"
     try:
         code = main(sys.argv[1:]) or 0

@@ -232,7 +232,7 @@ class PrepareConfig:
             training early, keeps the best epoch and lets you compare settings; it takes videos
             away from training, which counts where there are few.
         test_fraction: Share of the videos for the test, from 0 to below 1.
-        fps: Frames per second of video time that are stored, above 0.
+        fps: Frames per second of video time that are stored, above 0, at most 1000.
         size: Height and width of the stored frames in pixels, at least 8.
         jpeg_quality: Of the stored frames, 1 to 100.
         shard_videos: Videos in one file of the store, at least 1.
@@ -273,7 +273,7 @@ class PrepareConfig:
         for name in ("val_fraction", "test_fraction"):
             value = getattr(self, name)
             _check(0 <= value < 1, f"--{name.replace('_', '-')} must be from 0 to below 1", value)
-        _check(self.fps > 0, "--fps must be above 0", self.fps)
+        _check(0 < self.fps <= 1000, "--fps must be above 0, at most 1000", self.fps)
         _check(1 <= self.jpeg_quality <= 100, "--jpeg-quality must be 1 to 100", self.jpeg_quality)
         for name, low in {"size": 8, "shard_videos": 1, "seed": 0, "workers": 0}.items():
             value = getattr(self, name)

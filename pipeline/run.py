@@ -78,8 +78,15 @@ class Run:
         return load_config(self.config_file)
 
     def class_names(self) -> list[str]:
-        """Class names in the order of the logits."""
-        names: list[str] = json.loads(self.class_names_file.read_text(encoding="utf-8"))
+        """Class names in the order of the logits.
+
+        Raises:
+            DataError: The file is damaged.
+        """
+        try:
+            names: list[str] = json.loads(self.class_names_file.read_text(encoding="utf-8"))
+        except ValueError:
+            raise DataError(f"{self.class_names_file}: damaged. Train again") from None
         return names
 
 

@@ -13,7 +13,12 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument(
         "run", nargs="?", default="", help="Folder of the run; default: the latest."
     )
-    parser.add_argument("--split", type=Literal["train", "val", "test"], default="test")
+    parser.add_argument(
+        "--split",
+        type=Literal["train", "val", "test"],
+        default="test",
+        help="Which videos; only those of `test` took no part in training or choosing.",
+    )
     options = parser.parse(arguments)
     run = Run(Path(options.run)) if options.run else latest_run()
     run.config()  # says at once if there is no run

@@ -59,3 +59,10 @@ def test_no_run_at_all(tmp_path, runs):
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match=rf"no trained run in .*{runs}/. Train one"):
         latest_run(tmp_path / runs)
+
+
+def test_a_damaged_file_of_names(tmp_path):
+    run = Run(tmp_path)
+    run.class_names_file.write_text('["walk", "ru')
+    with pytest.raises(DataError, match="class_names.json: damaged"):
+        run.class_names()

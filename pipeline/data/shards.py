@@ -21,7 +21,7 @@ from pipeline.data.record import MAX_BYTES, encode_record, write_record
 from pipeline.errors import VideoDecodeError
 from pipeline.video import DamagedVideoWarning
 
-FORMAT = 1
+FORMAT = 2
 """Version of what is written; raise it when the same videos would give other bytes."""
 
 NAME = "clipline"

@@ -32,6 +32,7 @@ from pipeline.data.shards import FORMAT, NAME, REPORTS, ShardReport, ShardTask, 
 from pipeline.errors import DataError
 
 _STATE = "prepare.json"
+_METADATA = ("dataset_info.json", "features.json", "label.labels.txt")
 _AGAIN = "Run the same python scripts/prepare.py command again."
 
 
@@ -81,16 +82,17 @@ def open_store(out: str | os.PathLike[str]) -> Store:
         if (path / REPORTS).is_dir():
             raise DataError(f"{out}: its preparation was not finished. {_AGAIN}") from None
         raise DataError(
-            f"{out}: not a prepared data set. Make one with: python scripts/prepare.py --out {out}"
+            f"{out}: not a prepared data set. Make one with: python scripts/prepare.py "
+            f"--source folder --path VIDEOS --out {out}; the demo: python scripts/prepare.py"
         ) from None
     except ValueError:
         raise DataError(f"{path / _STATE}: damaged. {_AGAIN}") from None
     if state["format"] != FORMAT:
         raise DataError(f"{out}: prepared by another version of this program. {_AGAIN}")
-    for name, num_bytes in state["shards"].items():
-        shard = path / name
-        if not shard.is_file() or shard.stat().st_size != num_bytes:
-            raise DataError(f"{shard}: missing or cut off. {_AGAIN}")
+    for name, num_bytes in state["files"].items():
+        file = path / name
+        if not file.is_file() or file.stat().st_size != num_bytes:
+            raise DataError(f"{file}: missing or cut off. {_AGAIN}")
     manifest = read_csv(path / "manifest.csv")
     videos = Counter(row.split for row in manifest.rows)
     return Store(
@@ -157,7 +159,10 @@ def finish_store(
             for _, video in videos
             if video.damaged
         ],
-        "shards": {path.name: path.stat().st_size for path in sorted(out.glob(f"{NAME}-*"))},
+        "files": {
+            path.name: path.stat().st_size
+            for path in (*sorted(out.glob(f"{NAME}-*")), *(out / name for name in _METADATA))
+        },
         "fingerprint": fingerprint,
     }
     with atomic_write(out / _STATE) as file:

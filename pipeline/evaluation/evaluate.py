@@ -121,7 +121,7 @@ def _check(run: Run, store: Store, config: RunConfig, class_names: list[str], sp
             f"{store.frames} instead of {config.frames}. Train again"
         )
     if split not in store.num_videos:
-        raise DataError(f"{config.data} has no {split} videos. Prepare it with a {split} split")
+        raise DataError(f"{config.data} has no {split} videos. Prepare it with --{split}-fraction")
     environment = json.loads(run.environment_file.read_text(encoding="utf-8"))
     if environment["data_fingerprint"] != store.fingerprint:
         raise DataError(

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from ai_edge_litert.interpreter import Interpreter
 
+from pipeline.errors import DataError
 from pipeline.native_log import silent_native_log
 
 
@@ -18,13 +19,19 @@ class LiteRTModel:
     Args:
         path: The `model.tflite`.
         num_threads: Threads for one clip.
+
+    Raises:
+        DataError: The file is not a model.
     """
 
     def __init__(self, path: Path, *, num_threads: int = 1) -> None:
-        with silent_native_log():
-            interpreter = Interpreter(str(path), num_threads=num_threads)
-            interpreter.allocate_tensors()
-            self._run = interpreter.get_signature_runner()
+        try:
+            with silent_native_log():
+                interpreter = Interpreter(str(path), num_threads=num_threads)
+                interpreter.allocate_tensors()
+                self._run = interpreter.get_signature_runner()
+        except (ValueError, RuntimeError):
+            raise DataError(f"{path}: not a LiteRT model, or damaged. Train again") from None
 
     def logits(self, frames: npt.NDArray[np.uint8], mask: npt.NDArray[np.bool_]) -> Any:
         """The logits float32 (C,) of one clip.

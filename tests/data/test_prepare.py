@@ -177,8 +177,11 @@ def test_changed_settings_redo_what_differs(copied: PrepareConfig, tmp_path: Pat
     assert tree(changed.out) == tree(fresh.out)
 
 
-def test_lost_shard_is_written_again(copied: PrepareConfig, prepared: PrepareReport) -> None:
-    for path in Path(copied.out).glob("clipline-test*"):
+@pytest.mark.parametrize("lost", ["clipline-test*", "features.json", "prepare.json"])
+def test_what_was_lost_is_written_again(
+    copied: PrepareConfig, prepared: PrepareReport, lost: str
+) -> None:
+    for path in Path(copied.out).glob(lost):
         path.write_bytes(b"")
 
     assert not prepare(copied).up_to_date

@@ -196,7 +196,7 @@ def test_a_data_set_prepared_with_other_videos(hasty_run, store_without_validati
 
 def test_a_split_without_videos(hasty_run, store_without_validation, tmp_path):
     run = copy_of(hasty_run, tmp_path / "run", data=str(store_without_validation.path))
-    with pytest.raises(DataError, match="has no val videos. Prepare it with a val split"):
+    with pytest.raises(DataError, match="has no val videos. Prepare it with --val-fraction"):
         evaluate(run, "val")
 
 

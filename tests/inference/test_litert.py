@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from pipeline.data.dataset import evaluation_batches
+from pipeline.errors import DataError
 from pipeline.inference.litert import LiteRTModel
 from pipeline.models.recognizer import load_recognizer
 
@@ -36,3 +37,9 @@ def test_what_lies_in_the_padding_does_not_count(hasty_run, clips):
     spoilt = np.where(mask[:, None, None, None], frames, 255).astype(np.uint8)
     logits = LiteRTModel(hasty_run.litert_file, num_threads=2).logits(spoilt, mask)
     np.testing.assert_allclose(logits, expected, atol=1e-4)
+
+
+def test_a_damaged_model_file(tmp_path):
+    (tmp_path / "model.tflite").write_bytes(b"TFL3 cut off")
+    with pytest.raises(DataError, match="model.tflite: not a LiteRT model, or damaged"):
+        LiteRTModel(tmp_path / "model.tflite")
