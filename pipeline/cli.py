@@ -111,6 +111,9 @@ def run_script(main: Main) -> NoReturn:
     except BrokenPipeError:  # such as that of `... | head -1`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 141
+    except OSError as error:  # a full disk, a folder that is not writable
+        print(f"{Path(sys.argv[0]).name}: {error}", file=sys.stderr)
+        code = 2
     sys.exit(code)
 
 

@@ -104,6 +104,14 @@ def test_a_reader_that_stops_reading_is_no_mistake():
     process.wait()
 
 
+def test_an_error_of_the_file_system_ends_in_one_line_and_code_2():
+    code = "from pipeline.cli import run_script; run_script(lambda _: open('/none/x', 'w'))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 2
+    assert len(result.stderr.splitlines()) == 1
+    assert "No such file or directory: '/none/x'" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

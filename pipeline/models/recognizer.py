@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from zipfile import BadZipFile
 
 import keras
 from keras import layers
 
 from pipeline.config import RunConfig
+from pipeline.errors import DataError
 from pipeline.models import backbones, temporal
 from pipeline.models.layers import InputStage, TimeDistributed
 
@@ -56,5 +58,12 @@ def build_recognizer(
 
 
 def load_recognizer(path: Path) -> keras.Model:
-    """Loads a model that a run saved; importing this module has registered its layers."""
-    return keras.saving.load_model(path, compile=False)
+    """Loads a model that a run saved; importing this module has registered its layers.
+
+    Raises:
+        DataError: The file is missing or damaged.
+    """
+    try:
+        return keras.saving.load_model(path, compile=False)
+    except (ValueError, OSError, BadZipFile):
+        raise DataError(f"{path}: not a model of a run, or damaged. Train again") from None

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.config import ClipConfig, FramesConfig, ModelConfig, RunConfig
+from pipeline.errors import DataError
 from pipeline.models.recognizer import build_recognizer, load_recognizer
 
 CONFIG = RunConfig(
@@ -137,3 +138,12 @@ def test_penalties_count_convolutions_lstm_and_head():
 def test_frames_smaller_than_the_blocks_can_halve_are_no_error():
     config = dataclasses.replace(configured(filters=(2, 2, 2, 2, 2)), frames=FramesConfig(size=8))
     assert build_recognizer(config, CLASSES).output_shape == (None, CLASSES)
+
+
+def test_a_damaged_model_file(tmp_path):
+    build_recognizer(RunConfig(frames=FramesConfig(size=16)), 2).save(tmp_path / "whole.keras")
+    data = (tmp_path / "whole.keras").read_bytes()
+    (tmp_path / "cut.keras").write_bytes(data[: len(data) // 2])
+    for name in ("cut.keras", "none.keras"):
+        with pytest.raises(DataError, match=f"{name}: not a model of a run, or damaged"):
+            load_recognizer(tmp_path / name)
