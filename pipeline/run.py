@@ -15,7 +15,7 @@ RUNS = Path("runs")
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """Names of the files of a run; classifying and evaluating need nothing else.
+    """Names of the files of a run; classifying needs nothing else.
 
     Attributes:
         folder: The run's folder.

@@ -123,7 +123,7 @@ def _check(run: Run, store: Store, config: RunConfig, class_names: list[str], sp
     if split not in store.num_videos:
         raise DataError(f"{config.data} has no {split} videos. Prepare it with --{split}-fraction")
     environment = json.loads(run.environment_file.read_text(encoding="utf-8"))
-    if environment["data_fingerprint"] != store.fingerprint:
+    if environment.get("data_fingerprint") != store.fingerprint:
         raise DataError(
             f"{config.data} was prepared anew since the run was trained: its {split} videos may "
             "have been in training. Train again"
@@ -162,7 +162,9 @@ def _order_test(
 
 
 def _write_metrics(run: Run, split: Split, result: dict[str, Any]) -> None:
-    known = json.loads(run.metrics_file.read_text()) if run.metrics_file.is_file() else {}
+    known = {}
+    if run.metrics_file.is_file():
+        known = json.loads(run.metrics_file.read_text(encoding="utf-8"))
     text = json.dumps({**known, split: result}, indent=2, ensure_ascii=False)
     run.metrics_file.write_text(text + "\n", encoding="utf-8")
 
