@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import io
+import itertools
 import os
 import sys
 import warnings
@@ -16,9 +17,14 @@ import docstring_parser
 from jsonargparse import ArgumentParser, DefaultHelpFormatter
 
 from pipeline.config import RunConfig
-from pipeline.config_file import check_known, flatten, load_config, one_line, preset_names
+from pipeline.config_file import check_known, flatten, load_config, preset_names, reworded
 from pipeline.errors import ConfigError, PipelineError
 from pipeline.native_log import silent_native_log
+from pipeline.run import Run, latest_run
+from pipeline.text import one_line
+
+_NEVER_SET = "frames"
+"""The part of a run that is read from its data set."""
 
 Main = Callable[[Sequence[str]], int | None]
 
@@ -51,12 +57,15 @@ class Parser(ArgumentParser):
         Raises:
             ConfigError: An option is unknown or a value is not of its type.
         """
-        names = [word.split("=")[0] for word in arguments if word.startswith("--")]
-        check_known(names, self._option_string_actions, "command line")
+        words = itertools.takewhile(lambda word: word != "--", arguments)
+        names = [word.split("=")[0] for word in words if word.startswith("--")]
+        options = self._option_string_actions.items()
+        known = [name for name, action in options if action.help != argparse.SUPPRESS]
+        check_known(names, known, "command line")
         try:
             return self.parse_args(list(arguments))
         except argparse.ArgumentError as error:
-            raise ConfigError(one_line(error)) from None
+            raise ConfigError(reworded(error)) from None
 
     def add_fields(self, dataclass: type[Any]) -> None:
         """Adds an option for each field of a flat dataclass; its docstring is the help."""
@@ -65,12 +74,23 @@ class Parser(ArgumentParser):
         described = {item.arg_name: item.description for item in documentation.params}
         for field in dataclasses.fields(dataclass):
             kind = hints[field.name]
+            option = f"--{field.name.replace('_', '-')}"
+            help_text = one_line(described[field.name] or "")
+            if kind is bool:
+                self.add_argument(option, action="store_true", help=help_text)
+                continue
             self.add_argument(
-                f"--{field.name.replace('_', '-')}",
+                option,
                 type=_comma_separated if kind == tuple[str, ...] else kind,
                 default=field.default,
-                help=one_line(described[field.name] or ""),
+                help=help_text,
             )
+
+    def add_run(self) -> None:
+        """Adds the folder of a run, by its place or as `--run`, for `named_run`."""
+        help_text = "Folder of the run; default: the latest."
+        self.add_argument("folder", nargs="?", metavar="RUN", default="", help=help_text)
+        self.add_argument("--run", default="", help="The same.")
 
     def add_run_config(self, arguments: Sequence[str], default: str) -> None:
         """Adds `--config` and every key of a run; the values of the named config are defaults."""
@@ -82,15 +102,42 @@ class Parser(ArgumentParser):
             raise ConfigError(one_line(error)) from None
         presets = ", ".join(preset_names())
         self.add_argument("--config", default=default, help=f"A preset ({presets}) or TOML file.")
-        self.add_class_arguments(RunConfig, nested_key=None)
-        self.set_defaults(flatten(dataclasses.asdict(load_config(config))))
+        self.add_class_arguments(RunConfig, nested_key=None, skip={_NEVER_SET})
+        for name in _sections():  # An option that would take a file for a part of the run.
+            self._option_string_actions[f"--{name}"].help = argparse.SUPPRESS
+        values = flatten(dataclasses.asdict(load_config(config)))
+        self.set_defaults(
+            {key: value for key, value in values.items() if not key.startswith(f"{_NEVER_SET}.")}
+        )
+
+
+def named_run(options: Any) -> Run:
+    """The run that the options of `Parser.add_run` name.
+
+    Raises:
+        ConfigError: They name two.
+        DataError: They name none, and there is none.
+    """
+    if options.folder and options.run:
+        raise ConfigError(f"expected one run, got {options.folder} and {options.run}")
+    folder = options.folder or options.run
+    return Run(Path(folder)) if folder else latest_run()
 
 
 def run_config(parser: Parser, namespace: Any) -> RunConfig:
     """The run that was parsed."""
-    fields = [field.name for field in dataclasses.fields(RunConfig)]
+    fields = [field.name for field in dataclasses.fields(RunConfig) if field.name != _NEVER_SET]
     values = parser.instantiate(namespace)
     return RunConfig(**{name: values[name] for name in fields})
+
+
+def _sections() -> list[str]:
+    fields = dataclasses.fields(RunConfig)
+    return [
+        field.name
+        for field in fields
+        if dataclasses.is_dataclass(field.default) and field.name != _NEVER_SET
+    ]
 
 
 def run_script(main: Main) -> NoReturn:
@@ -111,6 +158,9 @@ def run_script(main: Main) -> NoReturn:
     except BrokenPipeError:  # such as that of `... | head -1`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 141
+    except MemoryError:
+        print(f"{Path(sys.argv[0]).name}: out of memory", file=sys.stderr)
+        code = 2
     except OSError as error:  # a full disk, a folder that is not writable
         print(f"{Path(sys.argv[0]).name}: {error}", file=sys.stderr)
         code = 2

@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Literal
 
 from pipeline.errors import ConfigError
+from pipeline.text import listed
 
 
 def _check(condition: bool, message: str, received: object) -> None:
@@ -29,6 +31,10 @@ class FramesConfig:
     fps: float = 0.0
     size: int = 0
     jpeg_quality: int = 0
+
+    def __str__(self) -> str:
+        """Rate, size and quality in words."""
+        return f"{self.fps:g} per second, {self.size} pixels, JPEG quality {self.jpeg_quality}"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -184,6 +190,19 @@ class EvaluateConfig:
 
     order_pairs: tuple[tuple[str, str], ...] = ()
 
+    def check_classes(self, class_names: Sequence[str]) -> None:
+        """Makes sure that the pairs are pairs of classes that there are.
+
+        Raises:
+            ConfigError: One is not.
+        """
+        for name in (name for pair in self.order_pairs for name in pair):
+            _check(
+                name in class_names,
+                f"evaluate.order_pairs must name classes ({listed(class_names, most=20)})",
+                name,
+            )
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RunConfig:
@@ -211,6 +230,11 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         _check(self.seed >= 0, "seed must be at least 0", self.seed)
+        _check(
+            self.clip.num_frames > 1 or self.model.input == "rgb",
+            "clip.num_frames must be at least 2 for differences of frames; or --model.input rgb",
+            self.clip.num_frames,
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -238,6 +262,7 @@ class PrepareConfig:
         shard_videos: Videos in one file of the store, at least 1.
         seed: Of the split and of the demo videos; 0 or above.
         workers: Processes that decode; 0 is one per processor core.
+        overwrite: Replace a data set of other videos.
     """
 
     source: Literal["demo", "folder"] = "demo"
@@ -253,6 +278,7 @@ class PrepareConfig:
     shard_videos: int = 32
     seed: int = 0
     workers: int = 0
+    overwrite: bool = False
 
     def __post_init__(self) -> None:
         _check(
@@ -260,13 +286,16 @@ class PrepareConfig:
             f"--source {self.source} needs --path, the folder of the videos",
             self.path,
         )
+        if self.source == "demo":
+            for name in ("path", "group_regex", "test_groups", "val_fraction", "test_fraction"):
+                value = getattr(self, name)
+                _check(
+                    value == getattr(PrepareConfig, name),
+                    f"--{name.replace('_', '-')} is for your own videos: add --source folder",
+                    value,
+                )
         _check(
-            self.source != "demo" or not (self.path or self.group_regex or self.test_groups),
-            "--path, --group-regex and --test-groups are for your own videos: add --source folder",
-            self.path or self.group_regex or self.test_groups,
-        )
-        _check(
-            self.source == "demo" or self.out not in ("", "data/demo"),
+            self.out != "" and (self.source == "demo" or self.out != "data/demo"),
             f"--source {self.source} needs --out, the folder of the data set, such as data/NAME",
             self.out,
         )

@@ -7,7 +7,7 @@ A configuration starts from the defaults of `pipeline.config`, takes what a pres
 from __future__ import annotations
 
 import dataclasses
-import difflib
+import re
 import tomllib
 from argparse import ArgumentError
 from collections.abc import Iterable, Mapping
@@ -19,6 +19,7 @@ from jsonargparse import ArgumentParser
 
 from pipeline.config import RunConfig
 from pipeline.errors import ConfigError
+from pipeline.text import nearest, one_line
 
 PRESETS = Path(__file__).parent / "presets"
 
@@ -34,13 +35,14 @@ def read_flat(source: str | Path) -> dict[str, Any]:
     Raises:
         ConfigError: There is no such preset or file, or it is not TOML.
     """
-    path = PRESETS / f"{source}.toml" if str(source) in preset_names() else Path(source)
+    presets = preset_names()
+    path = PRESETS / f"{source}.toml" if str(source) in presets else Path(source)
     try:
         return flatten(tomllib.loads(path.read_text(encoding="utf-8")))
     except OSError:
-        known = ", ".join(preset_names())
         raise ConfigError(
-            f"config {str(source)!r} is neither a preset ({known}) nor a TOML file that can be read"
+            f"config {str(source)!r} is neither a preset ({', '.join(presets)}) nor a TOML file "
+            f"that can be read. Did you mean {nearest(str(source), presets)}?"
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not a TOML file: {error}") from None
@@ -67,7 +69,7 @@ def load_config(source: str | Path, overrides: Mapping[str, Any] | None = None) 
     try:
         namespace = parser.parse_object(values)
     except ArgumentError as error:
-        raise ConfigError(f"{source}: {one_line(error)}") from None
+        raise ConfigError(f"{source}: {reworded(error)}") from None
     return RunConfig(**vars(parser.instantiate(namespace)))
 
 
@@ -101,10 +103,29 @@ def check_known(names: Iterable[str], known: Iterable[str], where: str) -> None:
     known = list(known)
     for name in names:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)[0]
-            raise ConfigError(f"{where}: unknown {name}. Did you mean {near}?")
+            raise ConfigError(f"{where}: unknown {name}. Did you mean {nearest(name, known)}?")
 
 
-def one_line(error: Exception | str) -> str:
-    """What a parser says over several lines, as one."""
-    return " ".join(str(error).split())
+_KINDS = {
+    "<class 'int'>": "a whole number",
+    "<class 'float'>": "a number",
+    "<class 'bool'>": "true or false",
+    "<class 'tuple'>": "a list in brackets, such as [16, 32]",
+}
+
+
+def reworded(error: Exception) -> str:
+    r"""What the parser says of a wrong value, in words that need no Python.
+
+    Example:
+        >>> reworded(ValueError("Parser key \"seed\": Expected a <class 'int'>. Got value: x"))
+        "seed: expected a whole number. Received: 'x'"
+    """
+    text = one_line(error)
+    wrong = re.fullmatch(r'Parser key "(\S+)": Expected a (.+?)\. Got value: (.*)', text)
+    if not wrong:
+        return text
+    key, kind, value = wrong.groups()
+    choices = re.fullmatch(r"typing\.Literal\[(.*)\]", kind)
+    expected = f"one of {choices[1]}" if choices else _KINDS.get(kind, kind)
+    return f"{key}: expected {expected}. Received: {value!r}"

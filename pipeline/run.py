@@ -69,13 +69,25 @@ class Run:
         Raises:
             DataError: The folder is not that of a trained run.
         """
-        for file in (self.model_file, self.config_file, self.class_names_file):
-            if not file.is_file():
-                raise DataError(
-                    f"{self.folder}: no trained model here, {file.name} is missing. "
-                    "Train one: python scripts/train.py"
-                )
-        return load_config(self.config_file)
+        self.expect(self.config_file)
+        self.expect(self.class_names_file)
+        config = load_config(self.config_file)
+        if not (config.data and config.frames.size and config.frames.fps):
+            raise DataError(f"{self.config_file}: damaged, or not written by a run. Train again")
+        return config
+
+    def expect(self, file: Path, make: str = "Train one: python scripts/train.py") -> None:
+        """Makes sure that a file of the run is there.
+
+        Args:
+            file: The file.
+            make: What makes it.
+
+        Raises:
+            DataError: It is not; the message says `make`.
+        """
+        if not file.is_file():
+            raise DataError(f"{self.folder}: no trained model here, {file.name} is missing. {make}")
 
     def class_names(self) -> list[str]:
         """Class names in the order of the logits.

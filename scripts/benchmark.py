@@ -2,12 +2,21 @@
 
 import argparse
 from collections.abc import Sequence
+from typing import NoReturn
 
 from pipeline.cli import import_tensorflow, run_script
+from pipeline.errors import ConfigError
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:  # noqa: D102
+        raise ConfigError(message)
 
 
 def main(arguments: Sequence[str]) -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     command = commands.add_parser("decode", help="The video reader against OpenCV and ffmpeg.")
@@ -18,7 +27,7 @@ def main(arguments: Sequence[str]) -> None:
 
     command = commands.add_parser("step", help="A training step against Keras' TimeDistributed.")
     command.add_argument("--batch-size", type=int, default=8, help="Clips in a step.")
-    command.add_argument("--frames", type=int, default=16, help="Frames in a clip, at least 2.")
+    command.add_argument("--frames", type=int, default=16, help="Frames in a clip, at least 4.")
     command.add_argument("--size", type=int, default=64, help="Height and width of a frame.")
     command.add_argument("--repeats", type=int, default=10, help="Steps; the median counts.")
     command.set_defaults(run=step)
@@ -37,6 +46,8 @@ def step(batch_size: int, frames: int, size: int, repeats: int) -> None:
     import_tensorflow()
     from benchmarks.step import compare_steps
 
+    if frames < 4:
+        raise ConfigError(f"--frames must be at least 4, half of them padding. Received: {frames}")
     compare_steps(batch_size=batch_size, num_frames=frames, size=size, repeats=repeats)
 
 

@@ -5,10 +5,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from jsonargparse.typing import PositiveInt
-
 from pipeline.cli import Parser, run_script
-from pipeline.errors import VideoDecodeError
+from pipeline.errors import ConfigError, VideoDecodeError
 from pipeline.inference.classifier import Classifier, Prediction
 from pipeline.run import Run, latest_run
 
@@ -17,9 +15,11 @@ def main(arguments: Sequence[str]) -> int:
     parser = Parser(__doc__)
     parser.add_argument("videos", nargs="+", metavar="VIDEO", help="Video files.")
     parser.add_argument("--run", default="", help="Folder of the run; default: the latest.")
-    parser.add_argument("--top", type=PositiveInt, default=5, help="Number of classes to report.")
+    parser.add_argument("--top", type=int, default=5, help="Number of classes to report.")
     parser.add_argument("--json", action="store_true", help="Print one JSON object a line.")
     options = parser.parse(arguments)
+    if options.top < 1:
+        raise ConfigError(f"--top must be at least 1. Received: {options.top}")
     classifier = Classifier(Run(Path(options.run)) if options.run else latest_run())
     failed = 0
     for path in options.videos:

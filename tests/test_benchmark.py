@@ -42,7 +42,7 @@ def test_decode_without_ffmpeg(tmp_path, monkeypatch):
 
 def test_both_networks_of_the_step_compute_the_same():
     output = benchmark(
-        "step", "--batch-size", "2", "--frames", "2", "--size", "16", "--repeats", "1"
+        "step", "--batch-size", "2", "--frames", "4", "--size", "16", "--repeats", "1"
     )
     differences = re.findall(r"^clipline.* (\S+e-?\S+)$", output, re.MULTILINE)
     assert len(differences) == 2

@@ -5,6 +5,7 @@ import pytest
 from pipeline.config import (
     AugmentConfig,
     ClipConfig,
+    EvaluateConfig,
     ModelConfig,
     PrepareConfig,
     RunConfig,
@@ -12,6 +13,8 @@ from pipeline.config import (
 )
 from pipeline.config_file import PRESETS, load_config, preset_names, save_config
 from pipeline.errors import ConfigError
+
+FOLDER = {"source": "folder", "path": "videos", "out": "data/mine"}
 
 
 @pytest.mark.parametrize(
@@ -38,13 +41,33 @@ from pipeline.errors import ConfigError
         (PrepareConfig, {"fps": 0}, "--fps must be above 0"),
         (PrepareConfig, {"size": 4}, "--size must be at least 8"),
         (PrepareConfig, {"jpeg_quality": 101}, "--jpeg-quality must be 1 to 100"),
-        (PrepareConfig, {"val_fraction": 1.0}, "--val-fraction must be from 0 to below 1"),
+        (
+            PrepareConfig,
+            {**FOLDER, "val_fraction": 1.0},
+            "--val-fraction must be from 0 to",
+        ),
         (PrepareConfig, {"workers": -1}, "--workers must be at least 0"),
+        (PrepareConfig, {"val_fraction": 0.2}, "--val-fraction is for your own videos"),
+        (PrepareConfig, {"test_fraction": 0.2}, "--test-fraction is for your own videos"),
+        (PrepareConfig, {"out": ""}, "needs --out"),
+        (RunConfig, {"clip": ClipConfig(num_frames=1)}, "clip.num_frames must be at least 2"),
     ],
 )
 def test_values_out_of_range_are_refused(kind, values, message):
     with pytest.raises(ConfigError, match=message):
         kind(**values)
+
+
+def test_one_frame_is_enough_where_no_difference_is_taken():
+    config = RunConfig(clip=ClipConfig(num_frames=1), model=ModelConfig(input="rgb"))
+    assert config.clip.num_frames == 1
+
+
+def test_order_pairs_must_name_classes():
+    pairs = EvaluateConfig(order_pairs=(("sit", "stand"),))
+    pairs.check_classes(["sit", "stand", "walk"])
+    with pytest.raises(ConfigError, match=r"must name classes \(sit, walk\). Received: 'stand'"):
+        pairs.check_classes(["sit", "walk"])
 
 
 def test_the_tree_is_frozen():
@@ -100,5 +123,5 @@ def test_mistakes_in_a_file(tmp_path, text, message):
 
 
 def test_a_preset_that_is_not_there_names_those_that_are():
-    with pytest.raises(ConfigError, match="'smal' is neither a preset .*demo, small.* nor a TOML"):
+    with pytest.raises(ConfigError, match="'smal' is neither a preset .*demo, small.* mean small?"):
         load_config("smal")

@@ -3,17 +3,19 @@ import shutil
 
 import pytest
 
-from pipeline.config import RunConfig
+from pipeline.config import FramesConfig, RunConfig
 from pipeline.config_file import save_config
 from pipeline.errors import DataError
 from pipeline.run import Run, latest_run
+
+CONFIG = RunConfig(seed=7, data="data/x", frames=FramesConfig(fps=10, size=32, jpeg_quality=95))
 
 
 def make_run(folder, modified):
     """The files of an exported run; only their presence counts."""
     folder.mkdir(parents=True)
     run = Run(folder)
-    save_config(RunConfig(seed=7), run.config_file)
+    save_config(CONFIG, run.config_file)
     run.class_names_file.write_text('["wälk", "run"]', encoding="utf-8")
     run.model_file.touch()
     run.litert_file.touch()
@@ -23,7 +25,7 @@ def make_run(folder, modified):
 
 def test_a_run_knows_its_configuration_and_class_names(tmp_path):
     run = make_run(tmp_path / "run", 1)
-    assert run.config() == RunConfig(seed=7)
+    assert run.config() == CONFIG
     assert run.class_names() == ["wälk", "run"], "in the order of the logits"
 
 
@@ -33,7 +35,7 @@ def test_a_run_can_be_moved(tmp_path):
     assert moved.config().seed == 7
 
 
-@pytest.mark.parametrize("name", ["model.keras", "config.toml", "class_names.json"])
+@pytest.mark.parametrize("name", ["config.toml", "class_names.json"])
 def test_a_folder_that_lacks_a_file_is_no_run(tmp_path, name):
     run = make_run(tmp_path / "run", 1)
     (run.folder / name).unlink()
@@ -59,6 +61,13 @@ def test_no_run_at_all(tmp_path, runs):
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match=rf"no trained run in .*{runs}/. Train one"):
         latest_run(tmp_path / runs)
+
+
+def test_an_empty_configuration_is_none_of_a_run(tmp_path):
+    run = make_run(tmp_path / "run", 1)
+    run.config_file.write_text("")
+    with pytest.raises(DataError, match="config.toml: damaged, or not written by a run"):
+        run.config()
 
 
 def test_a_damaged_file_of_names(tmp_path):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,8 +13,11 @@ import tensorflow as tf
 from pipeline.config import RunConfig
 from pipeline.data import augment, sampling
 from pipeline.data.manifest import Split
+from pipeline.data.record import is_whole
 from pipeline.data.sampling import Order
 from pipeline.data.store import Store
+from pipeline.errors import DataError
+from pipeline.text import listed
 
 SHUFFLE_VIDEOS = 1024
 
@@ -72,6 +78,28 @@ def evaluation_clips(
 def evaluation_batches(store: Store, config: RunConfig, split: Split) -> tf.data.Dataset:
     """What `evaluation_clips` gives, as the pairs `(inputs, label)` that Keras takes."""
     return evaluation_clips(store, config, split).map(lambda inputs, label, _: (inputs, label))
+
+
+@contextmanager
+def damage_named(store: Store) -> Iterator[None]:
+    """Within it, a shard whose bytes changed since it was written is an error that names it.
+
+    Raises:
+        DataError: There is one, and it was read.
+    """
+    try:
+        yield
+    except tf.errors.DataLossError:
+        damaged = [str(path) for path in _shards(store) if not is_whole(path)]
+        raise DataError(
+            f"{listed(damaged)}: damaged. Delete this, and run the same python scripts/prepare.py "
+            "command again: it redoes what is missing."
+        ) from None
+
+
+def _shards(store: Store) -> list[Path]:
+    splits = store.builder.info.splits.values()
+    return [Path(path) for split in splits for path in split.filepaths]
 
 
 def _videos(store: Store, split: Split) -> tf.data.Dataset:

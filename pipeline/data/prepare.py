@@ -21,9 +21,17 @@ from pipeline.data.shards import (
 )
 from pipeline.data.sources.folder import scan_folder
 from pipeline.data.split import split_by_group
-from pipeline.data.store import Store, clear_store, finish_store, open_store
+from pipeline.data.store import (
+    PARTIAL,
+    Store,
+    check_folder,
+    clear_partial,
+    finish_store,
+    open_store,
+)
 from pipeline.data.workers import run_in_workers
 from pipeline.errors import ConfigError, DataError, PipelineError
+from pipeline.text import counted, listed
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -50,16 +58,18 @@ class PrepareReport:
             shown = "; ".join(store.damaged[:3]) + ("; ..." if len(store.damaged) > 3 else "")
             lines.append(f"{len(store.damaged)} damaged, kept with what decodes: {shown}")
         quarantine = store.path / "quarantine.csv"
-        lines.append(f"{store.num_quarantined} videos quarantined, listed in {quarantine}")
+        left_out = counted(store.num_quarantined, "video")
+        lines.append(f"{left_out} quarantined, listed in {quarantine}")
         return "\n".join(lines)
 
 
 def _counts(rows: Sequence[Row], class_names: Sequence[str]) -> str:
     found = {row.label for row in rows}
     missing = [name for name in class_names if name not in found]
-    without = f" (none of {', '.join(missing)})" if missing else ""
-    groups = {row.group for row in rows}
-    return f"{len(rows)} videos, {len(found)} classes{without}, {len(groups)} groups"
+    without = f" (none of {listed(missing)})" if missing else ""
+    classes = f"{len(found)} class{'' if len(found) == 1 else 'es'}{without}"
+    groups = counted(len({row.group for row in rows}), "group")
+    return f"{counted(len(rows), 'video')}, {classes}, {groups}"
 
 
 def prepare(config: PrepareConfig) -> PrepareReport:
@@ -87,43 +97,47 @@ def prepare(config: PrepareConfig) -> PrepareReport:
 
 
 def _prepare(config: PrepareConfig, out: Path) -> PrepareReport:
-    manifest, root = _list_videos(config, out)
+    root = out / "videos" if config.source == "demo" else Path(config.path)
+    root = root.absolute()
+    origin = {"source": config.source, "path": relative_path(str(root), out.absolute())}
+    _check_outside(config, root)
+    check_folder(out, origin, overwrite=config.overwrite)
+    manifest = _list_videos(config, root)
     # Rendering the demo videos once more gives the same videos at another time.
     videos = [_look_at(row, root, timed=config.source != "demo") for row in manifest.rows]
-    settings = _settings(config)
-    root_name = relative_path(str(root), out.absolute())
-    mark = fingerprint(settings, root_name, list(map(identity, videos)))
+    settings = _settings(config) | origin
+    mark = fingerprint(settings, list(map(identity, videos)))
     store = _find_store(out, mark)
     if store:
         return PrepareReport(store=store, up_to_date=True)
     rows = _split(manifest, config).rows
     tasks = plan_shards(
         [dataclasses.replace(video, row=row) for video, row in zip(videos, rows, strict=True)],
-        out,
+        out / PARTIAL,
         frames=FramesConfig(fps=config.fps, size=config.size, jpeg_quality=config.jpeg_quality),
         shard_videos=config.shard_videos,
         seed=config.seed,
     )
-    clear_store(out, tasks)
-    reports = _write_shards(tasks, workers=config.workers)
+    clear_partial(out, tasks)
+    reports = _write_shards(tasks, out, workers=config.workers)
     store = finish_store(out, tasks, reports, settings=settings, fingerprint=mark)
     return PrepareReport(store=store, up_to_date=False)
 
 
-def _list_videos(config: PrepareConfig, out: Path) -> tuple[Manifest, Path]:
-    """Returns the videos, and the folder of all videos."""
+def _list_videos(config: PrepareConfig, root: Path) -> Manifest:
     if config.source == "demo":
         from pipeline.data.sources.demo import render_demo
 
-        root = out / "videos"
-        return render_demo(root, seed=config.seed, workers=config.workers), root.absolute()
-    root = Path(config.path).absolute()
-    if out.resolve().is_relative_to(root.resolve()):
+        return render_demo(root, seed=config.seed, workers=config.workers)
+    return scan_folder(config.path, group_regex=config.group_regex)
+
+
+def _check_outside(config: PrepareConfig, root: Path) -> None:
+    if config.source != "demo" and Path(config.out).resolve().is_relative_to(root.resolve()):
         raise ConfigError(
             f"--out: expected a folder outside of --path {config.path}, got {config.out}, which "
             "would be taken for a class."
         )
-    return scan_folder(config.path, group_regex=config.group_regex), root
 
 
 def _look_at(row: Row, root: Path, *, timed: bool) -> SourceVideo:
@@ -140,9 +154,9 @@ def _look_at(row: Row, root: Path, *, timed: bool) -> SourceVideo:
     )
 
 
-def _write_shards(tasks: Sequence[ShardTask], *, workers: int) -> list[ShardReport]:
+def _write_shards(tasks: Sequence[ShardTask], out: Path, *, workers: int) -> list[ShardReport]:
     """Writes the shards that are not there yet; returns the report on each."""
-    reports = {task.name: finished_report(task) for task in tasks}
+    reports = {task.name: finished_report(task) or finished_report(task, out) for task in tasks}
     todo = [task for task in tasks if not reports[task.name]]
     num_videos, num_todo = (sum(len(task.sources) for task in some) for some in (tasks, todo))
     written = run_in_workers(
@@ -160,7 +174,7 @@ def _write_shards(tasks: Sequence[ShardTask], *, workers: int) -> list[ShardRepo
 def _settings(config: PrepareConfig) -> dict[str, Any]:
     """The settings that the data set depends on."""
     settings = {**dataclasses.asdict(config), "fps": float(config.fps)}  # 15 and 15.0 are the same
-    for name in ("out", "workers"):
+    for name in ("out", "workers", "overwrite"):
         del settings[name]
     return settings
 

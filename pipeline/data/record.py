@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from pathlib import Path
 from typing import BinaryIO
 
 import google_crc32c
@@ -79,6 +80,19 @@ def write_record(file: BinaryIO, record: bytes) -> None:
     file.write(length + _masked_crc(length))
     file.write(record)
     file.write(_masked_crc(record))
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a file is records, one after another, all of which fit their checksums."""
+    with path.open("rb") as file:
+        while head := file.read(12):
+            if len(head) < 12 or head[8:] != _masked_crc(head[:8]):
+                return False
+            (num_bytes,) = struct.unpack("<Q", head[:8])
+            record = file.read(num_bytes)
+            if len(record) < num_bytes or file.read(4) != _masked_crc(record):
+                return False
+    return True
 
 
 def _masked_crc(data: bytes) -> bytes:

@@ -53,28 +53,30 @@ class ShardTask:
     """Everything that writing one shard needs.
 
     Attributes:
-        path: The file to write.
+        folder: Where the file is written; the report on it goes into its sub-folder `shards`.
+        name: Name of the file.
         split: Where its videos belong.
         sources: The videos, in the order of their records.
         class_names: All class names of the data set; the index of a name is its label number.
         frames: Rate, size and quality of the frames.
     """
 
-    path: str
+    folder: str
+    name: str
     split: Split
     sources: tuple[SourceVideo, ...]
     class_names: tuple[str, ...]
     frames: FramesConfig
 
     @property
-    def name(self) -> str:
-        """Name of the file to write."""
-        return Path(self.path).name
+    def path(self) -> Path:
+        """The file to write."""
+        return Path(self.folder) / self.name
 
     @property
     def report_path(self) -> Path:
-        """Where the report on the shard lies."""
-        return Path(self.path).parent / REPORTS / f"{self.name}.json"
+        """The report on the shard, to write after it."""
+        return report_path(self.path)
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -135,9 +137,14 @@ def fingerprint(*parts: object) -> str:
     return hashlib.sha256(json.dumps([FORMAT, *parts]).encode()).hexdigest()
 
 
+def report_path(shard: Path) -> Path:
+    """Where the report on a shard lies."""
+    return shard.parent / REPORTS / f"{shard.name}.json"
+
+
 def plan_shards(
     sources: Sequence[SourceVideo],
-    out: Path,
+    folder: Path,
     *,
     frames: FramesConfig,
     shard_videos: int,
@@ -149,7 +156,7 @@ def plan_shards(
 
     Args:
         sources: The videos, in any order, with splits.
-        out: Folder of the shards.
+        folder: Where they are written.
         frames: Rate, size and quality of the frames.
         shard_videos: Videos in a shard, at most.
         seed: Of the shuffle.
@@ -164,7 +171,8 @@ def plan_shards(
         for index in range(num_shards):
             first, end = (len(videos) * i // num_shards for i in (index, index + 1))
             task = ShardTask(
-                path=str(out / f"{NAME}-{split}.tfrecord-{index:05d}-of-{num_shards:05d}"),
+                folder=str(folder),
+                name=f"{NAME}-{split}.tfrecord-{index:05d}-of-{num_shards:05d}",
                 split=split,
                 sources=tuple(videos[first:end]),
                 class_names=class_names,
@@ -174,12 +182,18 @@ def plan_shards(
     return tasks
 
 
-def finished_report(task: ShardTask) -> ShardReport | None:
-    """Returns the report on a shard that is complete; None if it is still to be written."""
+def finished_report(task: ShardTask, folder: Path | None = None) -> ShardReport | None:
+    """Returns the report on a shard that is complete; None if it is still to be written.
+
+    Args:
+        task: The shard.
+        folder: Where to look; None: where the task writes it.
+    """
+    shard = (folder or Path(task.folder)) / task.name
     try:
-        content: dict[str, Any] = json.loads(task.report_path.read_bytes())
+        content: dict[str, Any] = json.loads(report_path(shard).read_bytes())
         # The file of a shard without videos is removed where its whole split has none.
-        num_bytes = Path(task.path).stat().st_size if content["num_bytes"] else 0
+        num_bytes = shard.stat().st_size if content["num_bytes"] else 0
     except (OSError, ValueError):
         return None
     if content["fingerprint"] != task.fingerprint or content["num_bytes"] != num_bytes:
@@ -204,7 +218,7 @@ def write_shard(task: ShardTask, on_video: Callable[[str], None] | None = None) 
     task.report_path.unlink(missing_ok=True)  # It may tell of an older shard of this name.
     videos = []
     record_bytes = 0
-    with atomic_write(Path(task.path)) as file:
+    with atomic_write(task.path) as file:
         for source in task.sources:
             if on_video:
                 on_video(source.name)
@@ -229,8 +243,8 @@ def write_shard(task: ShardTask, on_video: Callable[[str], None] | None = None) 
 def _read(source: SourceVideo, task: ShardTask) -> tuple[bytes, VideoReport]:
     """Returns the record of a video, empty where it cannot be read, and what became of it."""
     try:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", DamagedVideoWarning)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DamagedVideoWarning)  # It is in the report.
             images, info = encode_video(source.row.path, task.frames)
     except VideoDecodeError as error:
         return b"", VideoReport(name=source.name, reason=error.reason)
@@ -249,5 +263,5 @@ def _read(source: SourceVideo, task: ShardTask) -> tuple[bytes, VideoReport]:
         declared_frames=info.declared_frames,
         decoded_frames=info.num_frames,
         stored_frames=len(images),
-        damaged=any(issubclass(warning.category, DamagedVideoWarning) for warning in caught),
+        damaged=info.damaged,
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import itertools
 import warnings
 from collections.abc import Iterator, Sequence
@@ -12,6 +11,7 @@ import numpy as np
 
 from pipeline.data.manifest import Manifest, Row, Split
 from pipeline.errors import ConfigError, DataError
+from pipeline.text import counted, listed, nearest
 
 _MAX_FOLDS = 20
 _CLOSE_ENOUGH = 0.01  # to a wanted share of the videos; more folds come closer but mix less well
@@ -68,10 +68,10 @@ def split_by_group(
 def _check_test_groups(test_groups: Sequence[str], manifest: Manifest) -> None:
     for name in test_groups:
         if name not in manifest.groups:
-            near = difflib.get_close_matches(name, manifest.groups, n=1, cutoff=0)
             raise ConfigError(
                 f"--test-groups: expected names of groups, got {name!r}; "
-                f"did you mean {near[0]!r}? There are {len(manifest.groups)} groups."
+                f"did you mean {nearest(name, manifest.groups)!r}? There are "
+                f"{counted(len(manifest.groups), 'group')}: {listed(manifest.groups, most=20)}."
             )
 
 
@@ -79,7 +79,7 @@ def _expect_some(groups: set[str], split: Split, manifest: Manifest) -> set[str]
     if not groups:
         raise DataError(
             f"expected enough groups to hold some out for {split}, got {len(manifest.groups)} "
-            f"({', '.join(manifest.groups[:5])}{', ...' if len(manifest.groups) > 5 else ''}), and "
+            f"({listed(manifest.groups)}), and "
             "each class must keep one for training. Add videos of other groups, choose smaller "
             f"groups with --group-regex, or do without this split: --{split}-fraction 0."
         )

@@ -6,8 +6,12 @@ dataset_info.json  features.json  label.labels.txt   what TensorFlow Datasets ne
 manifest.csv        the videos that are in it: path, label, group, split
 quarantine.csv      the videos that could not be read, with the reason
 prepare.json        how it was made; written last, so without it the folder is not finished
-shards/             a report on each shard, from which an interrupted preparation goes on
+shards/             a report on each shard, which says what need not be written again
+partial/            all of this again while it is being prepared; gone when that is finished
 ```
+
+A preparation writes into `partial` and moves what it wrote as its last step: until then, what was
+prepared before stays as it is, and from there an interrupted preparation goes on.
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ import dataclasses
 import functools
 import json
 import os
+import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,8 +33,19 @@ from pipeline.config import FramesConfig
 from pipeline.data.atomic import atomic_write
 from pipeline.data.manifest import SPLITS, Manifest, Row, read_csv, relative_path, write_csv
 from pipeline.data.record import record_features
-from pipeline.data.shards import FORMAT, NAME, REPORTS, ShardReport, ShardTask, SourceVideo
-from pipeline.errors import DataError
+from pipeline.data.shards import (
+    FORMAT,
+    NAME,
+    REPORTS,
+    ShardReport,
+    ShardTask,
+    SourceVideo,
+    report_path,
+)
+from pipeline.errors import ConfigError, DataError
+
+PARTIAL = "partial"
+"""Folder within a store for what is being prepared."""
 
 _STATE = "prepare.json"
 _METADATA = ("dataset_info.json", "features.json", "label.labels.txt")
@@ -79,7 +95,7 @@ def open_store(out: str | os.PathLike[str]) -> Store:
     try:
         state = json.loads((path / _STATE).read_bytes())
     except OSError:
-        if (path / REPORTS).is_dir():
+        if any((path / name).is_dir() for name in (PARTIAL, REPORTS)):
             raise DataError(f"{out}: its preparation was not finished. {_AGAIN}") from None
         raise DataError(
             f"{out}: not a prepared data set. Make one with: python scripts/prepare.py "
@@ -107,12 +123,49 @@ def open_store(out: str | os.PathLike[str]) -> Store:
     )
 
 
-def clear_store(out: Path, tasks: Sequence[ShardTask]) -> None:
-    """Makes a folder ready for shards: it is not finished from now on, what is stale is gone."""
-    (out / REPORTS).mkdir(parents=True, exist_ok=True)
-    (out / _STATE).unlink(missing_ok=True)
-    wanted = {Path(task.path) for task in tasks} | {task.report_path for task in tasks}
-    for path in (*out.glob(f"{NAME}-*.tfrecord-*"), *(out / REPORTS).iterdir()):
+def check_folder(out: Path, origin: Mapping[str, str], *, overwrite: bool) -> None:
+    """Makes sure that preparing into a folder destroys nothing that belongs to something else.
+
+    Args:
+        out: The folder of the data set.
+        origin: The settings that say which videos it is made of.
+        overwrite: Whether a data set of other videos may be replaced.
+
+    Raises:
+        ConfigError: It holds something else than a data set, or a data set of other videos.
+    """
+    if not out.is_dir() or not any(out.iterdir()):
+        return
+    try:
+        settings = json.loads((out / _STATE).read_bytes())["settings"]
+    except (OSError, ValueError, LookupError):
+        if not any(
+            (out / name).exists() for name in (_STATE, PARTIAL, REPORTS, "videos/demo.json")
+        ):
+            raise ConfigError(
+                f"--out: {out} holds something else than a data set. Name a new folder, such as "
+                "data/NAME"
+            ) from None
+        return
+    if not overwrite and origin != {name: settings.get(name) for name in origin}:
+        old = " ".join(filter(None, (settings.get(name) for name in origin)))
+        raise ConfigError(
+            f"--out: {out} holds a data set of other videos ({old}). Name another folder, or "
+            "replace it: --overwrite"
+        )
+
+
+def clear_partial(out: Path, tasks: Sequence[ShardTask]) -> None:
+    """Makes the folder for what is being prepared; of an interrupted preparation, what fits stays.
+
+    Args:
+        out: The folder of the data set.
+        tasks: The shards to write.
+    """
+    partial = out / PARTIAL
+    (partial / REPORTS).mkdir(parents=True, exist_ok=True)
+    wanted = {task.path for task in tasks} | {task.report_path for task in tasks}
+    for path in (*partial.glob(f"{NAME}-*"), *(partial / REPORTS).iterdir()):
         if path not in wanted:
             path.unlink()
 
@@ -125,10 +178,10 @@ def finish_store(
     settings: Mapping[str, Any],
     fingerprint: str,
 ) -> Store:
-    """Writes all that belongs to the shards, and opens the store.
+    """Writes all that belongs to the shards, puts it in place, and opens the store.
 
     Args:
-        out: The folder, with all shards in it.
+        out: The folder of the data set; each shard is there already, or in `partial`.
         tasks: The shards.
         reports: The report on each.
         settings: How the data set was made, to be read by people.
@@ -145,8 +198,10 @@ def finish_store(
     videos.sort(key=lambda pair: pair[0].name)
     stored = [source.row for source, video in videos if not video.reason]
     left_out = [(source, video.reason) for source, video in videos if video.reason]
-    _write_quarantine(out, left_out)
-    _check_classes(out, tasks[0].class_names, stored)
+    quarantine = out / PARTIAL / "quarantine.csv"
+    _write_quarantine(quarantine, left_out, out.absolute())
+    _check_classes(quarantine, tasks[0].class_names, stored)
+    _put_in_place(out, tasks)
     write_csv(Manifest(rows=tuple(stored)), out / "manifest.csv")
     _write_metadata(out, tasks, reports)
     state = {
@@ -167,24 +222,42 @@ def finish_store(
     }
     with atomic_write(out / _STATE) as file:
         file.write(json.dumps(state, indent=1, ensure_ascii=False).encode())
+    shutil.rmtree(out / PARTIAL)
     return open_store(out)
 
 
-def _write_quarantine(out: Path, left_out: Sequence[tuple[SourceVideo, str]]) -> None:
-    with (out / "quarantine.csv").open("w", encoding="utf-8", newline="") as file:
+def _put_in_place(out: Path, tasks: Sequence[ShardTask]) -> None:
+    """Moves what was written; until the end of it, the data set is not finished.
+
+    What is there from before and not of these shards goes.
+    """
+    (out / _STATE).unlink(missing_ok=True)
+    (out / REPORTS).mkdir(exist_ok=True)
+    partial = out / PARTIAL
+    for path in (*partial.glob("*.*"), *(partial / REPORTS).iterdir()):
+        path.replace(out / path.relative_to(partial))
+    names = {task.name for task in tasks}
+    for shard in (*out.glob(f"{NAME}-*"), *(out / path.stem for path in (out / REPORTS).iterdir())):
+        if shard.name not in names:
+            shard.unlink(missing_ok=True)
+            report_path(shard).unlink(missing_ok=True)
+
+
+def _write_quarantine(path: Path, left_out: Sequence[tuple[SourceVideo, str]], out: Path) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("path", "label", "split", "reason"))
         for source, reason in left_out:
             row = source.row
-            writer.writerow((relative_path(row.path, out.absolute()), row.label, row.split, reason))
+            writer.writerow((relative_path(row.path, out), row.label, row.split, reason))
 
 
-def _check_classes(out: Path, class_names: Sequence[str], stored: Sequence[Row]) -> None:
+def _check_classes(quarantine: Path, class_names: Sequence[str], stored: Sequence[Row]) -> None:
     missing = sorted(set(class_names) - {row.label for row in stored if row.split == "train"})
     if missing:
         raise DataError(
             "expected a readable training video of each class, got none of "
-            f"{', '.join(map(repr, missing))}; {out / 'quarantine.csv'} says why."
+            f"{', '.join(map(repr, missing))}; {quarantine} says why."
         )
 
 
@@ -206,7 +279,7 @@ def _write_metadata(out: Path, tasks: Sequence[ShardTask], reports: Sequence[Sha
             split_infos.append(info)
         else:
             for task, _ in shards:
-                Path(task.path).unlink(missing_ok=True)
+                (out / task.name).unlink(missing_ok=True)
     frames, class_names = tasks[0].frames, tasks[0].class_names
     tfds.folder_dataset.write_metadata(
         data_dir=out,

@@ -13,11 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.config import RunConfig
-from pipeline.data.dataset import evaluation_clips
+from pipeline.data.dataset import damage_named, evaluation_clips
 from pipeline.data.manifest import Split
 from pipeline.data.sampling import Order
 from pipeline.data.store import Store, open_store
-from pipeline.errors import ConfigError, DataError
+from pipeline.errors import DataError
 from pipeline.evaluation import metrics
 from pipeline.evaluation.report import plot_confusion
 from pipeline.models.recognizer import load_recognizer
@@ -49,12 +49,13 @@ class Predictions:
         return mean
 
 
-def evaluate(run: Run, split: Split = "test") -> dict[str, Any]:
+def evaluate(run: Run, split: Split = "test", *, data: Path | None = None) -> dict[str, Any]:
     """Evaluates a run on a split of its data set and writes metrics and report.
 
     Args:
         run: A trained run.
         split: Which videos.
+        data: Where the data set is, if it was moved since the run was trained.
 
     Returns:
         What `metrics.json` then holds for the split.
@@ -64,10 +65,11 @@ def evaluate(run: Run, split: Split = "test") -> dict[str, Any]:
         ConfigError: `evaluate.order_pairs` names a class that there is not.
     """
     config, class_names = run.config(), run.class_names()
-    store = open_store(Path(config.data))
+    store = open_store(data or Path(config.data))
     _check(run, store, config, class_names, split)
     model = load_recognizer(run.model_file)
-    predictions = {order: predict(model, store, config, split, order=order) for order in ORDERS}
+    with damage_named(store):
+        predictions = {order: predict(model, store, config, split, order=order) for order in ORDERS}
     result = summarise(predictions["in_order"], class_names)
     run.report.mkdir(exist_ok=True)
     result["order"] = _order_test(predictions, class_names, config)
@@ -114,24 +116,21 @@ def _top(logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> dict
 
 def _check(run: Run, store: Store, config: RunConfig, class_names: list[str], split: Split) -> None:
     if list(store.class_names) != class_names:
-        raise DataError(f"{config.data} has other classes than the run was trained on")
+        raise DataError(f"{store.path} has other classes than the run was trained on")
     if store.frames != config.frames:
         raise DataError(
-            f"{config.data} was prepared anew with other frames than the run was trained on: "
+            f"{store.path} was prepared anew with other frames than the run was trained on: "
             f"{store.frames} instead of {config.frames}. Train again"
         )
     if split not in store.num_videos:
-        raise DataError(f"{config.data} has no {split} videos. Prepare it with --{split}-fraction")
+        raise DataError(f"{store.path} has no {split} videos. Prepare it with --{split}-fraction")
     environment = json.loads(run.environment_file.read_text(encoding="utf-8"))
     if environment.get("data_fingerprint") != store.fingerprint:
         raise DataError(
-            f"{config.data} was prepared anew since the run was trained: its {split} videos may "
+            f"{store.path} was prepared anew since the run was trained: its {split} videos may "
             "have been in training. Train again"
         )
-    for name in {name for pair in config.evaluate.order_pairs for name in pair}:
-        if name not in class_names:
-            known = ", ".join(class_names)
-            raise ConfigError(f"evaluate.order_pairs: no class is named {name!r}. Known: {known}")
+    config.evaluate.check_classes(class_names)
 
 
 def _predict_view(

@@ -50,13 +50,13 @@ def group_interval(
         seed: Of the resampling.
 
     Returns:
-        Lower and upper end, or None with fewer than 2 groups.
+        Lower and upper end, or None with fewer than 3 groups.
 
     Source: the cluster bootstrap, Davison and Hinkley (1997), section 3.8.
     """
     _, group = np.unique(groups, return_inverse=True)
     num_groups = group.max() + 1
-    if num_groups < 2:
+    if num_groups < 3:
         return None
     right = np.bincount(group, weights=correct)
     total = np.bincount(group)
@@ -67,15 +67,20 @@ def group_interval(
 
 def per_class(
     predicted: Labels, labels: Labels, class_names: Sequence[str]
-) -> dict[str, dict[str, float]]:
-    """Precision, recall, F1 and number of videos of each class; 0 where undefined."""
+) -> dict[str, dict[str, float | None]]:
+    """Precision, recall, F1 and number of videos of each class.
+
+    None stands for what is undefined: precision where nothing was answered with the class, recall
+    where there is no video of it, F1 where both is so.
+    """
     columns = precision_recall_fscore_support(
-        labels, predicted, labels=np.arange(len(class_names)), zero_division=0
+        labels, predicted, labels=np.arange(len(class_names)), zero_division=np.nan
     )
+    shares = [[None if np.isnan(x) else float(x) for x in column] for column in columns[:3]]
     keys = ("precision", "recall", "f1", "num_videos")
     return {
-        name: dict(zip(keys, [*map(float, row[:3]), int(row[3])], strict=True))
-        for name, row in zip(class_names, zip(*columns, strict=True), strict=True)
+        name: dict(zip(keys, row, strict=True))
+        for name, *row in zip(class_names, *shares, map(int, columns[3]), strict=True)
     }
 
 

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from matplotlib import font_manager, rc_context
 from matplotlib.figure import Figure
+
+from pipeline.text import counted
+
+_CAUTION = {
+    "train": ["these videos were trained on: the figures say nothing about new ones"],
+    "val": ["these videos chose the epoch that was kept: on new ones expect a little less"],
+}
+# matplotlib's own font lacks the scripts of East Asia; the first of these that is installed helps.
+_MORE_FONTS = (
+    *("Noto Sans CJK SC", "Noto Sans CJK JP", "Source Han Sans SC", "WenQuanYi Zen Hei"),
+    *("PingFang SC", "Hiragino Sans", "Microsoft YaHei", "Yu Gothic", "Malgun Gothic"),
+)
 
 
 def plot_confusion(counts: npt.NDArray[np.int64], class_names: Sequence[str], path: Path) -> None:
@@ -19,14 +34,30 @@ def plot_confusion(counts: npt.NDArray[np.int64], class_names: Sequence[str], pa
         class_names: C names.
         path: The PNG file to write.
     """
+    with _any_script():
+        _confusion_figure(counts, class_names).savefig(path, dpi=120)
+
+
+@contextmanager
+def _any_script() -> Iterator[None]:
+    """Within it, text is drawn with a font for its script; without one, as boxes, but quietly."""
+    installed = set(font_manager.get_font_names())
+    families = ["DejaVu Sans", *(name for name in _MORE_FONTS if name in installed)]
+    with rc_context({"font.family": families}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        yield
+
+
+def _confusion_figure(counts: npt.NDArray[np.int64], class_names: Sequence[str]) -> Figure:
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = 2.2 + 0.42 * len(class_names)
     figure = Figure(figsize=(side + 0.6, side), layout="constrained")
     axes = figure.subplots()
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     ticks = range(len(class_names))
-    axes.set_xticks(ticks, class_names, rotation=45, ha="right", rotation_mode="anchor")
-    axes.set_yticks(ticks, class_names)
+    plain = {"parse_math": False}  # A name may hold dollar signs.
+    axes.set_xticks(ticks, class_names, rotation=45, ha="right", rotation_mode="anchor", **plain)
+    axes.set_yticks(ticks, class_names, **plain)
     axes.set_xlabel("answer")
     axes.set_ylabel("true class")
     if len(class_names) <= 30:
@@ -34,15 +65,17 @@ def plot_confusion(counts: npt.NDArray[np.int64], class_names: Sequence[str], pa
             colour = "white" if shares[row, column] > 0.5 else "black"
             axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=colour)
     figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.8)
-    figure.savefig(path, dpi=120)
+    return figure
 
 
 def format_metrics(result: dict[str, Any], split: str) -> str:
     """What `evaluate` returns, as text for a terminal."""
     views = result["num_views"]
-    clips = f"{views} clips a video" if views > 1 else "1 clip a video"
+    clips = f"{counted(views, 'clip')} a video"
+    videos, groups = counted(result["num_videos"], "video"), counted(result["num_groups"], "group")
     lines = [
-        f"{split}: {result['num_videos']} videos of {result['num_groups']} groups, {clips}",
+        f"{split}: {videos} of {groups}, {clips}",
+        *_CAUTION.get(split, []),
         f"video  {_accuracy(result['video'])}   chance {result['chance']:.3f}",
         f"clip   {_accuracy(result['clip'])}",
         "",
@@ -61,11 +94,14 @@ def _accuracy(values: dict[str, Any]) -> str:
     return f"{text}   top-5 {values['top5']:.3f}"
 
 
-def _class_table(per_class: dict[str, dict[str, float]]) -> list[str]:
+def _class_table(per_class: dict[str, dict[str, Any]]) -> list[str]:
     width = max(len("class"), *map(len, per_class))
     lines = [f"{'class':{width}}  videos  precision  recall     F1"]
     for name, row in per_class.items():
-        numbers = f"{row['precision']:9.3f}  {row['recall']:6.3f}  {row['f1']:5.3f}"
+        numbers = "  ".join(
+            f"{'–' if row[key] is None else format(row[key], '.3f'):>{width_of}}"
+            for key, width_of in (("precision", 9), ("recall", 6), ("f1", 5))
+        )
         lines.append(f"{name:{width}}  {row['num_videos']:6d}  {numbers}")
     return lines
 

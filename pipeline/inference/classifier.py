@@ -29,6 +29,7 @@ class Prediction:
         num_frames: Frames that the file holds.
         fps: Its frames per second.
         duration_seconds: Its length.
+        damaged: Whether clearly fewer frames decode than it declares.
     """
 
     path: str
@@ -38,6 +39,7 @@ class Prediction:
     num_frames: int | None
     fps: float
     duration_seconds: float
+    damaged: bool
 
     def as_json(self) -> dict[str, Any]:
         """The same as JSON types."""
@@ -58,11 +60,13 @@ class Classifier:
     def __init__(self, run: Run) -> None:
         self.config = run.config()
         self.class_names = run.class_names()
-        if not run.litert_file.is_file():
-            raise DataError(
-                f"{run.litert_file} is missing: training ended before the export. Train again"
-            )
+        run.expect(run.litert_file, make=f"Export it: python scripts/export.py {run.folder}")
         self._model = LiteRTModel(run.litert_file)
+        if self._model.num_classes != len(self.class_names):
+            raise DataError(
+                f"{run.class_names_file}: expected {self._model.num_classes} names, as many as "
+                f"the model tells apart, got {len(self.class_names)}. Train again"
+            )
 
     def predict(self, path: str | Path, *, top: int = 5) -> Prediction:
         """Classifies one video file.
@@ -77,7 +81,7 @@ class Classifier:
         Raises:
             VideoDecodeError: No frame can be had from the file.
         """
-        jpegs, info = encode_video(Path(path), self.config.frames)
+        jpegs, info = encode_video(path, self.config.frames)
         probabilities = _softmax(self._logits(jpegs))
         best = np.argsort(-probabilities, kind="stable")[:top]
         ranked = tuple((self.class_names[i], float(probabilities[i])) for i in best)
@@ -89,6 +93,7 @@ class Classifier:
             num_frames=info.num_frames,
             fps=info.fps,
             duration_seconds=info.duration_seconds,
+            damaged=info.damaged,
         )
 
     def _logits(self, jpegs: list[bytes]) -> npt.NDArray[np.float32]:

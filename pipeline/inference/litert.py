@@ -33,6 +33,12 @@ class LiteRTModel:
         except (ValueError, RuntimeError):
             raise DataError(f"{path}: not a LiteRT model, or damaged. Train again") from None
 
+    @property
+    def num_classes(self) -> int:
+        """Classes that the model tells apart (C)."""
+        (output,) = self._run.get_output_details().values()
+        return int(output["shape"][-1])
+
     def logits(self, frames: npt.NDArray[np.uint8], mask: npt.NDArray[np.bool_]) -> Any:
         """The logits float32 (C,) of one clip.
 

@@ -66,4 +66,5 @@ def load_recognizer(path: Path) -> keras.Model:
     try:
         return keras.saving.load_model(path, compile=False)
     except (ValueError, OSError, BadZipFile):
-        raise DataError(f"{path}: not a model of a run, or damaged. Train again") from None
+        problem = "not a model of a run, or damaged" if path.exists() else "missing"
+        raise DataError(f"{path}: {problem}. Train again: python scripts/train.py") from None

@@ -10,10 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import keras
+import tensorflow as tf
 
 from pipeline.config import RunConfig
 from pipeline.config_file import save_config
-from pipeline.data.dataset import evaluation_batches, training_batches
+from pipeline.data.dataset import damage_named, evaluation_batches, training_batches
 from pipeline.data.store import Store, open_store
 from pipeline.errors import ConfigError, PipelineError
 from pipeline.models.recognizer import build_recognizer
@@ -42,18 +43,19 @@ def train(config: RunConfig, folder: Path, *, overwrite: bool = False) -> Run:
     Raises:
         ConfigError: No data set is named, or the folder holds a run already.
         DataError: The data set cannot be used.
-        PipelineError: The training diverged from the first epoch on.
+        PipelineError: The training diverged from the first epoch on, or memory is too small.
     """
     if not config.data:
         raise ConfigError("which data set? Name its folder: --data data/NAME")
     store = open_store(Path(config.data))
+    config.evaluate.check_classes(store.class_names)
     config = dataclasses.replace(config, frames=store.frames)
     run = Run(folder)
     _check_folder(run, overwrite=overwrite)
     keras.utils.set_random_seed(config.seed)
-    model = build_recognizer(config, len(store.class_names))
-    compile_model(model, config, steps_per_epoch(config, store))
-    with _old_run_kept(run):
+    with _old_run_kept(run), damage_named(store), _enough_memory():
+        model = build_recognizer(config, len(store.class_names))
+        compile_model(model, config, steps_per_epoch(config, store))
         _start(config, store, run)
         best = _fit(model, config, store, run)
         if not best.epoch:
@@ -61,7 +63,8 @@ def train(config: RunConfig, folder: Path, *, overwrite: bool = False) -> Run:
                 f"{folder}: no model to keep, the loss never was a number. "
                 f"Lower train.learning_rate, which is {config.train.learning_rate:g}"
             )
-    plot_history(run.history_file, run.report / "curves.png")
+    if run.history_file.is_file():  # Ctrl-C may come before the first line of it.
+        plot_history(run.history_file, run.report / "curves.png")
     return run
 
 
@@ -130,6 +133,16 @@ def _old_run_kept(run: Run) -> Iterator[None]:
             shutil.rmtree(run.folder, ignore_errors=True)
             old.rename(run.folder)
         shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def _enough_memory() -> Iterator[None]:
+    try:
+        yield
+    except tf.errors.ResourceExhaustedError:
+        raise PipelineError(
+            "out of memory: lower train.batch_size, clip.num_frames, model.filters or model.units"
+        ) from None
 
 
 def _start(config: RunConfig, store: Store, run: Run) -> None:

@@ -23,6 +23,8 @@ class VideoInfo:
         duration_seconds: From the first frame to the end of the last: as declared until the frames
             are counted (0 if the container claims nothing), then as decoded.
         codec: FourCC, such as "h264".
+        damaged: Whether, as far as the frames were read, clearly fewer decode than are declared, or
+            frames follow after one that does not decode.
     """
 
     path: str
@@ -33,6 +35,7 @@ class VideoInfo:
     num_frames: int | None
     duration_seconds: float
     codec: str
+    damaged: bool = False
 
     @property
     def missing_frames(self) -> int:

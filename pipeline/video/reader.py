@@ -187,6 +187,7 @@ class VideoReader:
         info = self.info
         # If frames decode after a failure, the failure was not the end of the file.
         if info.is_cut_off or any(self._capture.grab() for _ in range(info.missing_frames)):
+            self.info = dataclasses.replace(info, damaged=True)
             warnings.warn(
                 f"{self._path}: decoded {info.num_frames} of {info.declared_frames} declared "
                 "frames: the file is damaged there, or cut off. What comes after is not used.",

@@ -17,7 +17,7 @@ import pytest
 
 from pipeline.config import PrepareConfig
 from pipeline.data.prepare import PrepareReport, prepare
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, DataError
 from pipeline.video import write_video
 
 VIDEOS = os.environ.get("PIPELINE_VIDEOS")
@@ -89,7 +89,7 @@ def writes(out: Path | str) -> dict[str, tuple[int, int]]:
     """Changes for each shard that is written again."""
     return {
         path.name: (path.stat().st_ino, path.stat().st_mtime_ns)
-        for path in Path(out).glob("clipline-*")
+        for path in Path(out).glob("**/clipline-*[0-9]")
     }
 
 
@@ -99,9 +99,9 @@ def test_prepares_class_folders(prepared: PrepareReport) -> None:
     assert str(prepared).splitlines() == [
         f"{store.path} is ready: 11 videos, 2 classes, 6 groups",
         "  train  7 videos, 2 classes, 4 groups",
-        "  val    2 videos, 2 classes, 1 groups",
-        "  test   2 videos, 2 classes, 1 groups",
-        f"1 videos quarantined, listed in {store.path}/quarantine.csv",
+        "  val    2 videos, 2 classes, 1 group",
+        "  test   2 videos, 2 classes, 1 group",
+        f"1 video quarantined, listed in {store.path}/quarantine.csv",
     ]
     assert {row.group for row in store.manifest.rows if row.split == "test"} == {"eve"}
     assert (store.frames.fps, store.frames.size, store.frames.jpeg_quality) == (5, 16, 95)
@@ -128,7 +128,7 @@ def test_prepares_class_folders(prepared: PrepareReport) -> None:
 def test_split_that_lacks_a_class_says_so(root: Path) -> None:
     report = prepare(configure(root, test_groups=("cid",), val_fraction=0))
 
-    assert "  test   1 videos, 1 classes (none of run), 1 groups" in str(report).splitlines()
+    assert "  test   1 video, 1 class (none of run), 1 group" in str(report).splitlines()
 
 
 def test_second_run_does_nothing(prepared: PrepareReport) -> None:
@@ -188,6 +188,32 @@ def test_what_was_lost_is_written_again(
     assert tree(copied.out) == tree(prepared.store.path)
 
 
+def test_a_preparation_that_fails_leaves_what_was_prepared(copied: PrepareConfig) -> None:
+    before = tree(copied.out)
+    videos = Path(copied.out).parent / "spoiled"
+    shutil.copytree(copied.path, videos)
+    for video in (videos / "run").iterdir():
+        video.write_text("no video")
+    spoiled = dataclasses.replace(copied, path=str(videos))
+
+    with pytest.raises(ConfigError, match="holds a data set of other videos"):
+        prepare(spoiled)
+    assert tree(copied.out) == before
+    with pytest.raises(DataError, match="readable training video of each class, got none of 'run'"):
+        prepare(dataclasses.replace(spoiled, overwrite=True))
+
+    after = tree(copied.out)
+    assert {name: after[name] for name in before} == before
+    assert prepare(copied).up_to_date
+
+
+def test_rendering_the_demo_destroys_nothing(copied: PrepareConfig) -> None:
+    before = tree(copied.out)
+    with pytest.raises(ConfigError, match="--overwrite"):
+        prepare(PrepareConfig(out=copied.out))
+    assert tree(copied.out) == before
+
+
 @pytest.mark.parametrize("out", ["videos", "videos/out"])
 def test_out_within_the_videos(root: Path, out: str) -> None:
     with pytest.raises(ConfigError, match="--out: expected a folder outside of --path"):
@@ -200,7 +226,7 @@ def test_out_within_the_videos(root: Path, out: str) -> None:
 def options(config: PrepareConfig) -> Iterator[str]:
     """The command line of a configuration."""
     for name, value in dataclasses.asdict(config).items():
-        if value not in ("", ()):
+        if value not in ("", (), False):
             text = ",".join(value) if isinstance(value, tuple) else value
             yield f"--{name.replace('_', '-')}={text}"
 
@@ -244,7 +270,7 @@ def block(root: Path) -> tuple[Path, bytes]:
 
 
 def only_the_test_shard_is_missing(config: PrepareConfig) -> bool:
-    return len(list(Path(config.out).glob("shards/*.json"))) == 5
+    return len(list(Path(config.out).glob("partial/shards/*.json"))) == 5
 
 
 def alive(processes: list[int]) -> list[int]:
@@ -281,7 +307,7 @@ def test_killed_run_goes_on_to_the_same_store(root: Path, start: Callable) -> No
     process.kill()
     process.communicate()
     wait_until(lambda: not alive(workers))
-    assert [path.name for path in Path(config.out).glob("*.tmp")] == [
+    assert [path.name for path in Path(config.out).glob("partial/*.tmp")] == [
         "clipline-test.tfrecord-00000-of-00001.tmp"
     ]
     assert not (Path(config.out) / "prepare.json").exists()
@@ -374,7 +400,7 @@ def test_folder_that_cannot_be_written(root: Path, start: Callable) -> None:
 
     _, errors = start(configure(root)).communicate(timeout=60)
 
-    assert "out/shards: Not a directory. Make sure that it can be written" in errors
+    assert "out/partial/shards: Not a directory. Make sure that it can be written" in errors
     assert errors.count("\n") == 1
 
 

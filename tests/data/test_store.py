@@ -18,8 +18,15 @@ from pipeline.data.shards import (
     plan_shards,
     write_shard,
 )
-from pipeline.data.store import Store, clear_store, finish_store, open_store
-from pipeline.errors import DataError, VideoDecodeError
+from pipeline.data.store import (
+    PARTIAL,
+    Store,
+    check_folder,
+    clear_partial,
+    finish_store,
+    open_store,
+)
+from pipeline.errors import ConfigError, DataError, VideoDecodeError
 from pipeline.video import VideoReader, decode_jpeg, encode_jpeg, write_video
 
 FRAMES = FramesConfig(fps=5, size=16, jpeg_quality=90)
@@ -65,14 +72,17 @@ SPLITS = {**TRAIN, "wälk fast/5 ü.avi": "test", "run/6.avi": "test"}
 
 
 def plan(root: Path, out: Path, splits: dict[str, str], shard_videos: int = 2) -> list[ShardTask]:
-    return plan_shards(sources(root, splits), out, frames=FRAMES, shard_videos=shard_videos, seed=0)
+    return plan_shards(
+        sources(root, splits), out / PARTIAL, frames=FRAMES, shard_videos=shard_videos, seed=0
+    )
 
 
 def write(root: Path, out: Path, splits: dict[str, str], shard_videos: int = 2) -> Store:
     tasks = plan(root, out, splits, shard_videos)
-    clear_store(out, tasks)
-    reports = [write_shard(task) for task in tasks]
-    return finish_store(out, tasks, reports, settings={"seed": 0}, fingerprint="f")
+    clear_partial(out, tasks)
+    reports = [finished_report(task, out) or write_shard(task) for task in tasks]
+    settings = {"source": "folder", "path": str(root)}
+    return finish_store(out, tasks, reports, settings=settings, fingerprint="f")
 
 
 def test_encode_video_gives_the_frames_of_the_reader_as_jpeg(videos: Path) -> None:
@@ -131,7 +141,8 @@ def test_fingerprint_depends_on_all_that_a_shard_holds(tmp_path: Path) -> None:
         values |= changes
         row = Row(path=str(tmp_path), label=values.pop("label"), group=values.pop("group"))
         task = ShardTask(
-            path=out,
+            folder=out,
+            name="x",
             split="train",
             sources=(SourceVideo(row=row, **values),),
             class_names=("run", "walk"),
@@ -155,8 +166,8 @@ def test_fingerprint_depends_on_all_that_a_shard_holds(tmp_path: Path) -> None:
 
 def test_shard_that_is_there_is_not_written_again(videos: Path, tmp_path: Path) -> None:
     (task,) = plan(videos, tmp_path, TRAIN, shard_videos=9)
-    clear_store(tmp_path, [task])
-    shard = Path(task.path)
+    clear_partial(tmp_path, [task])
+    shard = task.path
 
     report = write_shard(task)
 
@@ -177,7 +188,7 @@ def test_shard_that_is_there_is_not_written_again(videos: Path, tmp_path: Path) 
 
 def test_report_is_there_only_beside_its_shard(videos: Path, tmp_path: Path) -> None:
     (task,) = plan(videos, tmp_path, TRAIN, shard_videos=9)
-    clear_store(tmp_path, [task])
+    clear_partial(tmp_path, [task])
     write_shard(task)
     there = []
 
@@ -196,14 +207,14 @@ def test_shards_of_a_split_without_readable_videos_count_as_written(
 
     write(videos, tmp_path, splits)
 
-    assert all(finished_report(task) for task in plan(videos, tmp_path, splits))
+    assert all(finished_report(task, tmp_path) for task in plan(videos, tmp_path, splits))
     assert not list(tmp_path.glob("clipline-val*"))
 
 
 def test_report_tells_what_became_of_each_video(videos: Path, tmp_path: Path) -> None:
     splits = {"run/0 ü.avi": "test", "run/no.avi": "test", "run/gone.avi": "test"}
     (task,) = plan(videos, tmp_path, splits, shard_videos=9)
-    clear_store(tmp_path, [task])
+    clear_partial(tmp_path, [task])
 
     report = write_shard(task)
 
@@ -276,19 +287,49 @@ def test_tensorflow_datasets_reads_the_store(videos: Path, tmp_path: Path) -> No
 def test_stale_files_are_cleared(videos: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     write(videos, out, SPLITS, shard_videos=1)
-    (out / "clipline-train.tfrecord-00001-of-00003.tmp").touch()
-    (out / "shards" / "clipline-train.tfrecord-00001-of-00003.json.tmp").touch()
+    (out / "partial" / "shards").mkdir(parents=True)
+    (out / "partial" / "clipline-train.tfrecord-00001-of-00003.tmp").touch()
+    (out / "partial" / "shards" / "clipline-train.tfrecord-00001-of-00003.json.tmp").touch()
     (out / "notes.txt").touch()
 
-    clear_store(out, plan(videos, out, SPLITS, shard_videos=9))
-    with pytest.raises(DataError, match="not finished"):
-        open_store(out)
     write(videos, out, SPLITS, shard_videos=9)
 
     shards = ["clipline-test.tfrecord-00000-of-00001", "clipline-train.tfrecord-00000-of-00001"]
     assert sorted(path.name for path in out.glob("clipline*")) == shards
     assert sorted(path.stem for path in out.glob("shards/*")) == shards
     assert (out / "notes.txt").exists()
+    assert not (out / "partial").exists()
+
+
+def test_what_was_prepared_stays_until_the_new_is_whole(videos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    before = write(videos, out, SPLITS)
+
+    tasks = plan(videos, out, TRAIN, shard_videos=1)
+    clear_partial(out, tasks)
+    for task in tasks[:2]:
+        write_shard(task)
+
+    assert open_store(out) == before
+    assert write(videos, out, TRAIN, shard_videos=1).num_videos == {"train": 5}
+    assert len(list(out.glob("clipline*"))) == len(list(out.glob("shards/*"))) == 5
+
+
+def test_a_folder_that_holds_something_else_is_refused(videos: Path, tmp_path: Path) -> None:
+    origin = {"source": "folder", "path": str(videos)}
+    check_folder(tmp_path / "new", origin, overwrite=False)
+    check_folder(tmp_path, origin, overwrite=False)
+    (tmp_path / "notes.txt").touch()
+    for overwrite in (False, True):
+        with pytest.raises(ConfigError, match="holds something else than a data set. Name a new"):
+            check_folder(tmp_path, origin, overwrite=overwrite)
+
+    write(videos, tmp_path / "out", SPLITS)
+    check_folder(tmp_path / "out", origin, overwrite=False)
+    other = {**origin, "path": "/other"}
+    with pytest.raises(ConfigError, match=rf"of other videos \(folder {videos}\).* --overwrite"):
+        check_folder(tmp_path / "out", other, overwrite=False)
+    check_folder(tmp_path / "out", other, overwrite=True)
 
 
 def test_class_without_a_readable_training_video(videos: Path, tmp_path: Path) -> None:
@@ -297,7 +338,8 @@ def test_class_without_a_readable_training_video(videos: Path, tmp_path: Path) -
 
     with pytest.raises(DataError, match=r"got none of 'wälk fast'; .*quarantine\.csv says why"):
         write(videos, tmp_path / "out", splits)
-    assert "none.avi" in (tmp_path / "out/quarantine.csv").read_text(encoding="utf-8")
+    quarantine = tmp_path / "out/partial/quarantine.csv"
+    assert "none.avi" in quarantine.read_text(encoding="utf-8")
     with pytest.raises(DataError, match="was not finished"):
         open_store(tmp_path / "out")
 

@@ -174,10 +174,29 @@ def test_a_run_and_its_data_must_be_there(hasty_run, tmp_path):
         evaluate(run)
 
 
+def test_a_data_set_that_was_moved(evaluated, hasty_run, blob_store, tmp_path):
+    run = copy_of(hasty_run, tmp_path / "run", data="gone")
+    moved = shutil.copytree(blob_store.path, tmp_path / "moved")
+    assert evaluate(run, data=moved)["video"] == evaluated[1]["test"]["video"]
+
+
+def test_a_shard_whose_bytes_changed_is_named(hasty_run, blob_store, tmp_path):
+    moved = shutil.copytree(blob_store.path, tmp_path / "moved")
+    (shard,) = moved.glob("clipline-test*")
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 1
+    shard.write_bytes(content)
+    run = copy_of(hasty_run, tmp_path / "run")
+    with pytest.raises(DataError, match=rf"^{shard}: damaged. Delete this, and run the same"):
+        evaluate(run, data=moved)
+    with pytest.raises(DataError, match=rf"^{shard}: damaged"):
+        evaluate(run, data=moved)
+
+
 def test_a_data_set_prepared_with_other_frames(hasty_run, tmp_path):
     frames = FramesConfig(fps=10, size=48, jpeg_quality=95)
     run = copy_of(hasty_run, tmp_path / "run", frames=frames)
-    with pytest.raises(DataError, match=r"with other frames .*size=32.* instead of .*size=48"):
+    with pytest.raises(DataError, match=r"other frames .* 32 pixels.* instead of .* 48 pixels"):
         evaluate(run)
 
 
@@ -203,6 +222,6 @@ def test_a_split_without_videos(hasty_run, store_without_validation, tmp_path):
 def test_an_order_pair_of_a_class_that_there_is_not(hasty_run, tmp_path):
     pairs = EvaluateConfig(order_pairs=(("left", "rihgt"),))
     run = copy_of(hasty_run, tmp_path / "run", evaluate=pairs)
-    with pytest.raises(ConfigError, match=r"no class is named 'rihgt'. Known: left, right"):
+    with pytest.raises(ConfigError, match=r"must name classes \(left, right\). Received: 'rihgt'"):
         evaluate(run)
     assert not run.metrics_file.exists()

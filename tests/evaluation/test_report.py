@@ -7,7 +7,7 @@ from pipeline.evaluation.report import format_metrics, plot_confusion
 
 @pytest.mark.parametrize("num_classes", [2, 31])
 def test_a_confusion_matrix_of_any_size_is_drawn(tmp_path, num_classes):
-    names = [f"class {number} with ä name" for number in range(num_classes)]
+    names = [f"class {number} with ä $name$ 走る" for number in range(num_classes)]
     counts = 3 * np.eye(num_classes, dtype=np.int64)
     counts[-1] = 0  # a class without videos
     pixels = {}
@@ -26,6 +26,7 @@ RESULT = {
     "per_class": {
         "jump": {"precision": 0.4, "recall": 0.3, "f1": 0.35, "num_videos": 3},
         "sit_down_slowly": {"precision": 1.0, "recall": 0.2, "f1": 0.33, "num_videos": 1},
+        "wave": {"precision": 0.0, "recall": None, "f1": 0.0, "num_videos": 0},
     },
     "num_videos": 4,
     "num_groups": 2,
@@ -38,12 +39,14 @@ RESULT = {
 def test_the_text_says_what_each_number_is():
     assert format_metrics(RESULT, "val").splitlines() == [
         "val: 4 videos of 2 groups, 3 clips a video",
+        "these videos chose the epoch that was kept: on new ones expect a little less",
         f"video  top-1 0.750 ({INTERVAL})   top-5 1.000   chance 0.550",
         "clip   top-1 0.625   top-5 0.875",
         "",
         "class            videos  precision  recall     F1",
         "jump                  3      0.400   0.300  0.350",
         "sit_down_slowly       1      1.000   0.200  0.330",
+        "wave                  0      0.000       –  0.000",
         "",
         "top-1 with the frames in order 0.750   shuffled 0.500   reversed 0.250",
     ]

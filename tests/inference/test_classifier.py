@@ -8,12 +8,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pipeline.errors import DataError, VideoDecodeError
 from pipeline.evaluation.evaluate import evaluate
 from pipeline.inference.classifier import Classifier
 from pipeline.run import Run
+from pipeline.video import DamagedVideoWarning, write_video
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "classify.py"
 
@@ -58,9 +60,8 @@ def test_a_prediction_ranks_the_classes_and_describes_the_file(hasty_run, video)
 
 
 def test_a_run_needs_no_data_set_and_no_keras_model_file(hasty_run, video, tmp_path):
-    """The model file only says that the folder is one of a run; its content is not read."""
     run = copy_of(hasty_run, tmp_path / "run")
-    run.model_file.write_bytes(b"")
+    run.model_file.unlink()
     text = run.config_file.read_text().replace(run.config().data, "gone")
     run.config_file.write_text(text)
     assert Classifier(run).predict(video) == Classifier(hasty_run).predict(video)
@@ -69,8 +70,26 @@ def test_a_run_needs_no_data_set_and_no_keras_model_file(hasty_run, video, tmp_p
 def test_a_run_that_was_not_exported(hasty_run, tmp_path):
     run = copy_of(hasty_run, tmp_path / "run")
     run.litert_file.unlink()
-    with pytest.raises(DataError, match="model.tflite is missing: training ended before"):
+    with pytest.raises(DataError, match="model.tflite is missing. Export it: python scripts"):
         Classifier(run)
+
+
+def test_too_few_class_names(hasty_run, tmp_path):
+    run = copy_of(hasty_run, tmp_path / "run")
+    run.class_names_file.write_text('["left"]')
+    with pytest.raises(DataError, match="class_names.json: expected 2 names, .* got 1"):
+        Classifier(run)
+
+
+def test_a_damaged_file_says_so(hasty_run, video, tmp_path):
+    cut = tmp_path / "cut.avi"
+    noise = np.random.default_rng(0).integers(256, size=(60, 32, 32, 3), dtype=np.uint8)
+    write_video(cut, noise, fps=10)
+    cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
+    classifier = Classifier(hasty_run)
+    with pytest.warns(DamagedVideoWarning):
+        assert classifier.predict(cut).as_json()["damaged"]
+    assert not classifier.predict(video).damaged
 
 
 def test_a_file_without_a_frame(hasty_run, tmp_path):
@@ -94,8 +113,10 @@ def test_json_has_one_object_a_line(hasty_run, video, predictions):
     assert (result.returncode, result.stderr) == (0, "")
     first, second = map(json.loads, result.stdout.splitlines())
     assert first == second
-    keys = ["path", "label", "probability", "top", "num_frames", "fps", "duration_seconds"]
-    assert list(first) == keys
+    assert list(first) == [
+        *("path", "label", "probability", "top"),
+        *("num_frames", "fps", "duration_seconds", "damaged"),
+    ]
     assert first["path"] == str(video)
     assert [list(entry) for entry in first["top"]] == [["label", "probability"]] * 2
     (expected,) = (line for line in predictions if line["video"] == "left/g00 0.avi")
@@ -160,7 +181,7 @@ def mistake(*arguments, cwd=None):
 def test_mistakes_end_in_one_line(hasty_run, video, tmp_path):
     run = copy_of(hasty_run, tmp_path / "run")
     run.litert_file.unlink()
-    assert "training ended before the export" in mistake(video, "--run", run.folder)
+    assert "Export it: python scripts/export.py" in mistake(video, "--run", run.folder)
     assert "no trained model here" in mistake(video, "--run", tmp_path)
     assert "no trained run in runs/" in mistake(video, cwd=tmp_path)
     assert "top" in mistake(video, "--top", "0", "--run", hasty_run.folder)

@@ -15,6 +15,7 @@ import matplotlib.image
 import numpy as np
 import pytest
 
+from pipeline.config import EvaluateConfig
 from pipeline.data.dataset import evaluation_batches
 from pipeline.errors import ConfigError, DataError, PipelineError
 from pipeline.evaluation.evaluate import predict
@@ -136,6 +137,24 @@ def test_a_data_set_must_be_named_and_there(blob_config, tmp_path):
         train(dataclasses.replace(blob_config, data=""), tmp_path / "run")
     with pytest.raises(DataError, match="not a prepared data set"):
         train(dataclasses.replace(blob_config, data=str(tmp_path / "none")), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_order_pairs_are_checked_before_training(blob_config, tmp_path):
+    config = dataclasses.replace(
+        blob_config, evaluate=EvaluateConfig(order_pairs=(("left", "up"),))
+    )
+    with pytest.raises(ConfigError, match="evaluate.order_pairs must name classes"):
+        train(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_model_that_no_memory_holds(blob_config, tmp_path):
+    config = dataclasses.replace(
+        blob_config, model=dataclasses.replace(blob_config.model, units=99_999_999)
+    )
+    with pytest.raises(PipelineError, match=r"out of memory: lower train.batch_size"):
+        train(config, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
