@@ -1,10 +1,12 @@
-"""Which videos there are: one row a video, and the splits they belong to."""
+"""Which videos there are: one row a video, or a part of one, and the splits they belong to."""
 
 from __future__ import annotations
 
 import csv
 import dataclasses
+import math
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, get_args
@@ -15,23 +17,33 @@ Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
 
 _COLUMNS = ("path", "label", "group", "split")
+_TRIM = ("start_seconds", "end_seconds")
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
-    """One labelled video.
+    """One labelled video: a file, or what lies between two times of it.
 
     Attributes:
         path: The video file, absolute.
         label: Class name.
         group: What must not cross splits: the person, or the source video the clip was cut from.
         split: `train`, `val` or `test`; empty while the videos are not split yet.
+        start_seconds: Where the video starts within the file, in seconds from its first frame.
+        end_seconds: Where it ends, after `start_seconds`; infinite: at the end of the file.
     """
 
     path: str
     label: str
     group: str
     split: Split | Literal[""] = ""
+    start_seconds: float = 0.0
+    end_seconds: float = math.inf
+
+    @property
+    def is_trim(self) -> bool:
+        """Whether the video is a part of its file."""
+        return self.start_seconds > 0 or self.end_seconds < math.inf
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -71,7 +83,7 @@ class Manifest:
 test. Put all videos of a group into the same split.
         """
         self._check_one_split("group", lambda row: row.group)
-        self._check_one_split("video", lambda row: row.path)
+        self._check_one_split("video file", lambda row: row.path)
 
     def _check_one_split(self, what: str, key: Callable[[Row], str]) -> None:
         splits: dict[str, set[str]] = {}
@@ -92,22 +104,28 @@ test. Put all videos of a group into the same split.
 def write_csv(manifest: Manifest, path: str | os.PathLike[str]) -> None:
     """Writes a manifest as CSV: UTF-8, one line a video, columns path, label, group and split.
 
-    The path of a video below the folder of the CSV file is written relative to that folder, with
-    forward slashes, so that both can move together; any other path stays absolute.
+    Where a video is a part of a file, the columns start_seconds and end_seconds follow. The path
+    of a video below the folder of the CSV file is written relative to that folder, with forward
+    slashes, so that both can move together; any other path stays absolute.
     """
     folder = Path(path).absolute().parent
     with Path(path).open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(_COLUMNS)
+        trims = any(row.is_trim for row in manifest.rows)
+        writer.writerow(_COLUMNS + _TRIM if trims else _COLUMNS)
         for row in manifest.rows:
-            writer.writerow((relative_path(row.path, folder), row.label, row.group, row.split))
+            cells = (relative_path(row.path, folder), row.label, row.group, row.split)
+            end = "" if row.end_seconds == math.inf else row.end_seconds
+            writer.writerow((*cells, row.start_seconds, end) if trims else cells)
 
 
 def read_csv(path: str | os.PathLike[str]) -> Manifest:
     """Reads a manifest from CSV.
 
-    Relative paths start at the folder of the CSV file. A missing column `split` stands for videos
-    that are not split yet; columns besides the four are left alone.
+    The columns are path and label and, if need be, group, split, start_seconds and end_seconds;
+    others are left alone. Relative paths start at the folder of the CSV file. Without a group, the
+    file is its own: all parts of it stay in one split. Without splits, the videos are not split
+    yet.
 
     Raises:
         DataError: There is no such file, a column is missing, or a line is not as expected.
@@ -116,10 +134,9 @@ def read_csv(path: str | os.PathLike[str]) -> Manifest:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
-            missing = set(_COLUMNS[:3]) - set(reader.fieldnames or ())
-            if missing:
+            if not {"path", "label"} <= set(reader.fieldnames or ()):
                 raise DataError(
-                    f"{path}: expected the columns path, label and group, "
+                    f"{path}: expected the columns path and label, "
                     f"got {', '.join(reader.fieldnames or ()) or 'an empty file'}."
                 )
             rows = tuple(_row(path, reader.line_num, cells) for cells in reader)
@@ -145,11 +162,27 @@ def relative_path(path: str, folder: str | os.PathLike[str]) -> str:
 
 def _row(path: Path, line: int, cells: dict[str, str | None]) -> Row:
     video, label, group, split = (cells.get(column) or "" for column in _COLUMNS)
-    if not (video and label and group):
-        raise DataError(f"{path}, line {line}: expected path, label and group, got an empty one.")
+    if not (video and label):
+        raise DataError(f"{path}, line {line}: expected path and label, got an empty one.")
     if split not in (*SPLITS, ""):
         raise DataError(
             f"{path}, line {line}: expected a split of {', '.join(SPLITS)} or none, got {split!r}."
         )
-    absolute = str(path.parent / video)
-    return Row(path=absolute, label=label, group=group, split=split)  # type: ignore[arg-type]
+    start, end = (cells.get(column) or "" for column in _TRIM)
+    try:
+        trim = float(start or 0), float(end or math.inf)
+    except ValueError:
+        trim = math.nan, math.nan
+    if not 0 <= trim[0] < trim[1] or trim[0] == math.inf:
+        raise DataError(
+            f"{path}, line {line}: expected start_seconds of 0 or more and end_seconds after it, "
+            f"got {start!r} and {end!r}."
+        )
+    return Row(
+        path=str(path.parent / video),
+        label=sys.intern(label),  # It and the group are the same in many rows.
+        group=sys.intern(group or video),
+        split=split,  # type: ignore[arg-type]
+        start_seconds=trim[0],
+        end_seconds=trim[1],
+    )

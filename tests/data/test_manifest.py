@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -68,16 +69,32 @@ def test_csv_of_others_may_lack_splits_have_more_columns_and_a_mark(tmp_path: Pa
     assert read_csv(file).rows == (row(tmp_path / "a.avi", ""),)
 
 
+def test_csv_with_parts_of_files(tmp_path: Path) -> None:
+    file = tmp_path / "table.csv"
+    file.write_text(
+        "path,label,start_seconds,end_seconds\na.avi,wave,,2.5\na.avi,run,2.5,4\nb.avi,run,1,\n"
+    )
+    manifest = read_csv(file)
+
+    times = [(row.start_seconds, row.end_seconds) for row in manifest.rows]
+    assert times == [(0, 2.5), (2.5, 4), (1, math.inf)]
+    assert [row.group for row in manifest.rows] == ["a.avi", "a.avi", "b.avi"]
+    assert all(row.is_trim for row in manifest.rows)
+    write_csv(manifest, tmp_path / "again.csv")
+    assert read_csv(tmp_path / "again.csv") == manifest
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (
-            b"path,label\na.avi,wave\n",
-            "expected the columns path, label and group, got path, label",
-        ),
+        (b"path,group\na.avi,wave\n", "expected the columns path and label, got path, group"),
         (b"", "got an empty file"),
-        (b"path,label,group\na.avi,,ann\n", "line 2: expected path, label and group"),
-        (b"path,label,group\na.avi,wave\n", "line 2: expected path, label and group"),
+        (b"path,label,group\na.avi,,ann\n", "line 2: expected path and label"),
+        (b'path,label\n"",wave\n', "line 2: expected path and label"),
+        (b"path,label,start_seconds\na,b,-1\n", "line 2: expected start_seconds of 0 or more"),
+        (b"path,label,start_seconds,end_seconds\na,b,2,2\n", "got '2' and '2'"),
+        (b"path,label,end_seconds\na,b,soon\n", "end_seconds after it, got '' and 'soon'"),
+        (b"path,label,end_seconds\na,b,nan\n", "end_seconds after it, got '' and 'nan'"),
         (
             b"path,label,group,split\na,wave,ann,train\nb,wave,ann,dev\n",
             "line 3: expected a split of train, val, test or none, got 'dev'",
@@ -116,7 +133,7 @@ def test_check_names_the_groups_that_cross_splits() -> None:
 def test_check_names_a_video_that_is_in_two_groups_and_splits() -> None:
     manifest = Manifest(rows=(row("/1", "train", "ann"), row("/1", "test", "bob")))
 
-    with pytest.raises(DataError, match="each video in one split, got '/1' in train and test"):
+    with pytest.raises(DataError, match="each video file in one split, got '/1' in train and test"):
         manifest.check()
 
 
