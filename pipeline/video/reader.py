@@ -23,7 +23,7 @@ from pipeline.errors import ConfigError, DataError, VideoDecodeError
 from pipeline.video.info import DamagedVideoWarning, VideoInfo
 from pipeline.video.opening import codec_name, open_capture
 from pipeline.video.resize import resize
-from pipeline.video.timing import increasing, on_display
+from pipeline.video.timing import TOLERANCE_SECONDS, increasing, on_display
 
 PathLike = str | os.PathLike[str]
 Size = tuple[int, int]
@@ -42,7 +42,7 @@ _DEFAULT_FPS: Final = 25.0
 
 
 class VideoReader:
-    """One open video file, to be read once, from its first frame on; a context manager.
+    """One open video file, to be read once, from front to back; a context manager.
 
     Args:
         path: The file.
@@ -50,6 +50,7 @@ class VideoReader:
     Attributes:
         info: What is known of the file. Once its frames were read to the end, `num_frames` and
             `duration_seconds` are those that decode.
+        num_read: Frames that the part read last holds.
 
     Raises:
         VideoDecodeError: No frame can be had from the file.
@@ -57,13 +58,15 @@ class VideoReader:
 
     def __init__(self, path: PathLike) -> None:
         self._path = os.fspath(path)
-        self._capture = open_capture(self._path)
-        self._started = False
+        self._capture = self._open()
         self._stored: np.ndarray | None = None
-        # OpenCV is told not to turn frames itself: turning them after the resize is cheaper.
-        self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)
         self._turn = _TURNS.get(int(self._capture.get(cv2.CAP_PROP_ORIENTATION_META)))
         self.info = self._declared_info()
+        self.num_read = 0
+        self._index = -1  # of the grabbed frame
+        self._clock = self._all_times()
+        self._time = next(self._clock, None)  # of the grabbed frame; None after the last one
+        self._read_until = 0.0
 
     def __enter__(self) -> Self:
         return self
@@ -71,13 +74,23 @@ class VideoReader:
     def __exit__(self, *_: object) -> None:
         self._capture.release()
 
-    def frames(self, *, fps: float | None = None, size: Size | None = None) -> Iterator[np.ndarray]:
-        """Yields the frames in order of time.
+    def frames(
+        self,
+        *,
+        fps: float | None = None,
+        size: Size | None = None,
+        start_seconds: float = 0.0,
+        end_seconds: float = math.inf,
+    ) -> Iterator[np.ndarray]:
+        """Yields the frames in order of time: all of them, or those of one part after another.
 
         Args:
             fps: Frames per second: at each tick of 1/fps from the first frame on, the frame that is
                 on display by the timestamps of the file. None: every decoded frame once.
             size: (height, width) in pixels; None leaves the frames as they are.
+            start_seconds: Only frames from this time on, in seconds from the first of the file; not
+                before the end of the part that was read last.
+            end_seconds: Only frames before this time.
 
         Yields:
             uint8 (H, W, 3), RGB; the same array again where a frame repeats.
@@ -90,10 +103,15 @@ class VideoReader:
             raise ConfigError(f"fps: expected a number above 0, got {fps}.")
         shown: Iterable[tuple[np.ndarray, int]]
         if fps is None:
-            shown = ((self._retrieve(), 1) for _ in self._times())
+            shown = ((self._retrieve(), 1) for _ in self._times(start_seconds, end_seconds))
         else:
-            seconds = 1 / self.info.fps
-            shown = on_display(self._times(), self._retrieve, fps=fps, frame_seconds=seconds)
+            shown = on_display(
+                self._times(start_seconds, end_seconds),
+                self._retrieve,
+                self._retrieve_previous,
+                fps=fps,
+                frame_seconds=1 / self.info.fps,
+            )
         for stored, ticks in shown:
             yield from [self._finished(stored, size)] * ticks
 
@@ -120,27 +138,46 @@ class VideoReader:
         """Decodes the file to its end and returns the number of frames."""
         return sum(1 for _ in self._times())
 
-    def _times(self) -> Iterator[float]:
+    def _open(self) -> cv2.VideoCapture:
+        capture = open_capture(self._path)
+        # OpenCV is told not to turn frames itself: turning them after the resize is cheaper.
+        capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)
+        return capture
+
+    def _times(self, start: float = 0.0, end: float = math.inf) -> Iterator[float]:
         """Steps from frame to frame; yields the time of each while it can be retrieved."""
-        if self._started:
+        if start < self._read_until:
             raise RuntimeError(f"{self._path}: a VideoReader is read once; open another one.")
-        self._started = True
+        self._read_until = end
+        self.num_read = 0
+        self._check_open()
+        # Times that were rounded must not move a frame into the part before it.
+        while self._time is not None and self._time + TOLERANCE_SECONDS < end:
+            if self._time + TOLERANCE_SECONDS >= start:
+                self.num_read += 1
+                yield self._time
+            self._time = next(self._clock, None)
+
+    def _all_times(self) -> Iterator[float]:
         frame_seconds = 1 / self.info.fps
-        count, time = 0, 0.0
+        time = 0.0
         for time in increasing(self._timestamps(), frame_seconds=frame_seconds):
-            count += 1
+            self._index += 1
             yield time
         self.info = dataclasses.replace(
-            self.info, num_frames=count, duration_seconds=time + frame_seconds
+            self.info, num_frames=self._index + 1, duration_seconds=time + frame_seconds
         )
         self._warn_if_damaged()
 
     def _timestamps(self) -> Iterator[float]:
         """Yields what the container says, in seconds; the first frame is grabbed already."""
-        grabbed = self._capture.isOpened()
+        grabbed = True
         while grabbed:
             yield self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
             grabbed = self._capture.grab()
+        self._check_open()
+
+    def _check_open(self) -> None:
         if not self._capture.isOpened():
             raise RuntimeError(f"{self._path}: the VideoReader was closed before its last frame.")
 
@@ -151,6 +188,15 @@ class VideoReader:
         if not retrieved:
             raise VideoDecodeError(self._path, "a frame of it cannot be converted to RGB.")
         return self._stored
+
+    def _retrieve_previous(self) -> np.ndarray:
+        """Returns the frame before the grabbed one, which takes decoding up to it once more."""
+        capture = self._open()
+        if not all(capture.grab() for _ in range(self._index - 1)):
+            raise VideoDecodeError(self._path, "it changed while it was read; try again.")
+        _, frame = capture.retrieve()
+        capture.release()
+        return frame
 
     def _finished(self, frame: np.ndarray, size: Size | None) -> np.ndarray:
         """Returns a new array. Resizes first: the other steps are then cheap."""

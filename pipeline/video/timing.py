@@ -42,7 +42,12 @@ def increasing(timestamps: Iterable[float], *, frame_seconds: float) -> Iterator
 
 
 def on_display(
-    times: Iterable[float], retrieve: Callable[[], T], *, fps: float, frame_seconds: float
+    times: Iterable[float],
+    retrieve: Callable[[], T],
+    retrieve_previous: Callable[[], T],
+    *,
+    fps: float,
+    frame_seconds: float,
 ) -> Iterator[tuple[T, int]]:
     """Samples frames at the ticks 0, 1/fps, 2/fps, ...: at each, the frame that is on display.
 
@@ -51,29 +56,43 @@ def on_display(
     faster.
 
     Args:
-        times: Of the frames, in seconds; they start at 0 and increase.
-        retrieve: Returns the frame of the latest time. It is called once for each time, after the
-            frame before was yielded: no two frames are needed at once.
-        fps: Ticks per second.
-        frame_seconds: Duration of the last frame, in seconds.
+        times: Of the frames, in seconds; they increase.
+        retrieve: Returns the frame of the latest time. It is called at most once for each time, if
+            a tick is due before the next frame is; after the frame before was yielded: no two
+            frames are needed at once.
+        retrieve_previous: Returns the frame before that. It is called where the next frame comes
+            later than it was due. Then `retrieve` is called for each time, until there are twice
+            as many: where this takes all frames so far, it takes twice those of the file in all.
+        fps: Ticks per second, from the first time on.
+        frame_seconds: How long a frame lasts, in seconds: the last one, and what is expected of
+            the others.
 
     Yields:
         A frame and the number of ticks that it is on display, at least 1.
 
     Example:
-        >>> frames = iter("abcd")
-        >>> list(on_display([0.0, 0.5, 1.0, 3.0], frames.__next__, fps=1, frame_seconds=0.5))
-        [('a', 1), ('c', 2), ('d', 1)]
+        >>> seen = []  # the frame of a time is here the number of times so far
+        >>> times = map(lambda time: seen.append(time) or time, [5.0, 5.5, 6.0, 8.0])
+        >>> now, before = lambda: len(seen), lambda: len(seen) - 1
+        >>> list(on_display(times, now, before, fps=1, frame_seconds=0.5))
+        [(1, 1), (3, 2), (4, 1)]
     """
     tolerance = min(TOLERANCE_SECONDS, frame_seconds / 2)
-    past, end = 0, 0.0
+    past, due, careful_until = 0, 0.0, 0
+    first: float | None = None
     shown: list[T] = []
-    for time in times:
-        ticks = math.ceil((time - tolerance) * fps) - past
+    for index, time in enumerate(times):
+        first = time if first is None else first
+        ticks = math.ceil((time - first - tolerance) * fps) - past
         if ticks > 0:
+            if not shown:
+                careful_until = 2 * index
+                shown = [retrieve_previous()]
             yield shown.pop(), ticks
             past += ticks
-        shown, end = [retrieve()], time + frame_seconds
-    ticks = math.ceil((end - tolerance) * fps) - past
+        due = time - first + frame_seconds - tolerance
+        wanted = math.ceil(due * fps) > past or index < careful_until
+        shown = [retrieve()] if wanted else []
+    ticks = math.ceil(due * fps) - past
     if ticks > 0:
         yield shown.pop(), ticks

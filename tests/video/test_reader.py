@@ -1,3 +1,4 @@
+import math
 import warnings
 import weakref
 from pathlib import Path
@@ -166,6 +167,38 @@ def test_info_after_the_last_frame(video):
         assert reader.info.num_frames is None
         assert sum(1 for _ in frames) == 39
         assert reader.info.num_frames == 40
+
+
+def test_parts_of_a_file_are_read_one_after_another(video):
+    whole = read_frames(video, range(40))
+    with VideoReader(video) as reader:
+        rate = reader.info.fps
+        first = list(reader.frames(start_seconds=3 / rate, end_seconds=7 / rate))
+        assert reader.num_read == 4
+        second = list(reader.frames(start_seconds=7 / rate, end_seconds=9 / rate))
+        assert reader.info.num_frames is None
+        with pytest.raises(RuntimeError, match="read once"):
+            next(reader.frames(start_seconds=8 / rate))
+        rest = list(reader.frames(start_seconds=30 / rate, fps=rate / 2))
+        assert reader.num_read == 10
+        assert reader.info.num_frames == 40
+        assert not list(reader.frames(start_seconds=math.inf))
+    np.testing.assert_array_equal(first, whole[3:7])
+    np.testing.assert_array_equal(second, whole[7:9])
+    np.testing.assert_array_equal(rest, whole[30:40:2])
+
+
+def test_a_part_ends_where_the_next_one_starts(video):
+    """Whatever the rounding of times, each frame is in one of two neighbouring parts."""
+    whole = read_frames(video, range(40))
+    with VideoReader(video) as reader:
+        parts = [
+            list(reader.frames(start_seconds=index / reader.info.fps, end_seconds=end))
+            for index in range(40)
+            for end in ((index + 1) / reader.info.fps,)
+        ]
+    assert [len(part) for part in parts] == [1] * 40
+    np.testing.assert_array_equal(np.concatenate(parts), whole)
 
 
 def test_a_reader_is_read_once_and_while_open(video):

@@ -23,6 +23,35 @@ def test_increasing(timestamps, expected):
     assert list(increasing(timestamps, frame_seconds=0.5)) == expected
 
 
+class Player:
+    """Steps through frames, which are their own numbers, and remembers what was retrieved."""
+
+    def __init__(self, times):
+        self.times = times
+        self.index = -1
+        self.retrieved, self.again = [], []
+
+    def steps(self):
+        for time in self.times:
+            self.index += 1
+            yield time
+
+    def retrieve(self):
+        self.retrieved.append(self.index)
+        return self.index
+
+    def retrieve_previous(self):
+        self.again.append(self.index - 1)
+        return self.index - 1
+
+    def shown(self, **options):
+        return on_display(self.steps(), self.retrieve, self.retrieve_previous, **options)
+
+
+def display(times, **options):
+    return Player(times).shown(**options)
+
+
 @pytest.mark.parametrize(
     ("times", "fps", "frame_seconds", "expected"),
     [
@@ -49,17 +78,36 @@ def test_increasing(timestamps, expected):
     ],
 )
 def test_on_display(times, fps, frame_seconds, expected):
-    frames = iter(range(len(times)))
-    shown = list(on_display(times, frames.__next__, fps=fps, frame_seconds=frame_seconds))
+    shown = list(display(times, fps=fps, frame_seconds=frame_seconds))
     assert all(ticks > 0 for _, ticks in shown)
     assert [frame for frame, ticks in shown for _ in range(ticks)] == expected
+
+
+def test_only_frames_that_a_tick_is_due_for_are_retrieved():
+    player = Player([index / 30 for index in range(60)])
+    shown = [frame for frame, _ in player.shown(fps=10, frame_seconds=1 / 30)]
+    assert shown == player.retrieved == list(range(0, 60, 3))
+    assert not player.again
+
+
+def test_a_frame_that_stays_longer_than_expected_is_retrieved_after_all():
+    # Frame 1 is to last until 0.2, so that no tick needs it; it lasts until 0.6.
+    player = Player([0.0, 0.1, 0.6, 0.7, 0.8])
+    shown = list(player.shown(fps=2, frame_seconds=0.1))
+    assert shown == [(0, 1), (1, 1)]
+    assert player.again == [1]
+    assert player.retrieved == [0, 2, 3], "all, until there are twice as many"
+
+
+def test_ticks_start_at_the_first_time():
+    assert list(display([7.3, 7.4, 7.5], fps=5, frame_seconds=0.1)) == [(0, 1), (2, 1)]
 
 
 @pytest.mark.parametrize("fps", [1, 7, 12.5, 23.976, 24, 29.97, 60])
 def test_a_tick_is_never_more_than_rounding_away_from_its_frame(fps):
     times = [index / 29.97 for index in range(300)]
-    shown = on_display(times, iter(times).__next__, fps=fps, frame_seconds=1 / 29.97)
-    frames = [time for time, ticks in shown for _ in range(ticks)]
+    shown = display(times, fps=fps, frame_seconds=1 / 29.97)
+    frames = [times[index] for index, ticks in shown for _ in range(ticks)]
     lag = [tick / fps - time for tick, time in enumerate(frames)]
     assert len(lag) == pytest.approx(300 / 29.97 * fps, abs=1)
     assert min(lag) > -0.0011
