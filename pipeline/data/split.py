@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
-import warnings
-from collections.abc import Iterator, Sequence
-
-import numpy as np
+from collections.abc import Callable, Sequence
+from typing import Literal
 
 from pipeline.data.manifest import Manifest, Row, Split
+from pipeline.data.stratify import cut_folds, draw_groups
 from pipeline.errors import ConfigError, DataError
 from pipeline.text import counted, listed, nearest
-
-_MAX_FOLDS = 20
-_CLOSE_ENOUGH = 0.01  # to a wanted share of the videos; more folds come closer but mix less well
 
 
 def split_by_group(
@@ -34,7 +29,8 @@ def split_by_group(
     Args:
         manifest: The videos; splits they have are dropped.
         val_fraction: Share of all videos for validation, from 0 (no such split) to below 1.
-        test_fraction: Share of all videos for the test; does not count with `test_groups`.
+        test_fraction: Share of all videos for the test, from 0 to below 1; does not count with
+            `test_groups`.
         test_groups: The groups of the test split; without them they are drawn.
         seed: Of the draw; 0 or above.
 
@@ -52,27 +48,97 @@ def split_by_group(
             "expected --val-fraction and --test-fraction to leave videos for training, "
             f"got {val_fraction} and {test_fraction}."
         )
-    splits: dict[str, Split] = dict.fromkeys(test_groups, "test")
+    held_out = set(test_groups)
     if test_fraction and not test_groups:
-        drawn = _draw_groups(rows, test_fraction * len(rows), seed)
-        splits |= dict.fromkeys(_expect_some(drawn, "test", manifest), "test")
-    rest = [row for row in rows if row.group not in splits]
-    _check_training_classes(rest, manifest)
-    if val_fraction:
-        drawn = _draw_groups(rest, val_fraction * len(rows), seed)
-        splits |= dict.fromkeys(_expect_some(drawn, "val", manifest), "val")
-    split_rows = (dataclasses.replace(row, split=splits.get(row.group, "train")) for row in rows)
-    return Manifest(rows=tuple(split_rows))
+        drawn = draw_groups(rows, test_fraction * len(rows), seed)
+        held_out = _expect_some(drawn, "test", manifest)
+    split = _hold_out(manifest, held_out)
+    return draw_validation(split, val_fraction=val_fraction, seed=seed)
+
+
+def split_by_fold(
+    manifest: Manifest, *, folds: int | Literal["groups"], fold: int, val_fraction: float, seed: int
+) -> Manifest:
+    """Cuts the groups into folds and holds one of them out as the test split.
+
+    Over all folds, each video is in the test exactly once. The folds have about the same share of
+    each class.
+
+    Args:
+        manifest: The videos; splits they have are dropped.
+        folds: Number of folds, at least 2; `groups`: one a group (leave one group out), in the
+            order of their names.
+        fold: Number of the fold that is held out, from 1.
+        val_fraction: Share of all videos for validation, drawn from the other folds.
+        seed: Of the draw of the folds; 0 or above.
+
+    Returns:
+        The same rows in the same order, with splits.
+
+    Raises:
+        ConfigError: There is no such fold.
+        DataError: There are fewer groups than folds, or a class would have no video for training.
+    """
+    num_groups = len(manifest.groups)
+    num_folds = num_groups if folds == "groups" else folds
+    if num_folds > num_groups:
+        raise DataError(
+            f"--folds: expected at most as many folds as groups, of which there are {num_groups}, "
+            f"got {num_folds}."
+        )
+    if not 1 <= fold <= num_folds:
+        raise ConfigError(f"--fold: expected a number from 1 to {num_folds}, got {fold}.")
+    if folds == "groups":
+        held_out = {manifest.groups[fold - 1]}
+    else:
+        held_out = cut_folds(manifest.rows, num_folds, seed)[fold - 1]
+    split = _hold_out(manifest, held_out)
+    return draw_validation(split, val_fraction=val_fraction, seed=seed)
+
+
+def draw_validation(manifest: Manifest, *, val_fraction: float, seed: int) -> Manifest:
+    """Takes groups out of training for validation.
+
+    Args:
+        manifest: The videos, with splits.
+        val_fraction: Share of all videos for validation; 0 changes nothing.
+        seed: Of the draw; 0 or above.
+
+    Raises:
+        DataError: There are too few groups.
+    """
+    if not val_fraction:
+        return manifest
+    rest = [row for row in manifest.rows if row.split == "train"]
+    drawn = draw_groups(rest, val_fraction * len(manifest.rows), seed)
+    _expect_some(drawn, "val", manifest)
+    return _assign(manifest, lambda row: "val" if row.group in drawn else row.split)
+
+
+def _hold_out(manifest: Manifest, test_groups: set[str]) -> Manifest:
+    rest = {row.label for row in manifest.rows if row.group not in test_groups}
+    missing = sorted(set(manifest.class_names) - rest)
+    if missing:
+        raise DataError(
+            "expected videos of each class for training, but all videos of "
+            f"{listed(map(repr, missing))} are held out. Hold out fewer groups."
+        )
+    return _assign(manifest, lambda row: "test" if row.group in test_groups else "train")
+
+
+def _assign(manifest: Manifest, split: Callable[[Row], Split | Literal[""]]) -> Manifest:
+    rows = (dataclasses.replace(row, split=split(row)) for row in manifest.rows)
+    return Manifest(rows=tuple(rows))
 
 
 def _check_test_groups(test_groups: Sequence[str], manifest: Manifest) -> None:
-    for name in test_groups:
-        if name not in manifest.groups:
-            raise ConfigError(
-                f"--test-groups: expected names of groups, got {name!r}; "
-                f"did you mean {nearest(name, manifest.groups)!r}? There are "
-                f"{counted(len(manifest.groups), 'group')}: {listed(manifest.groups, most=20)}."
-            )
+    groups = manifest.groups if test_groups else ()
+    for name in sorted(set(test_groups) - set(groups)):
+        raise ConfigError(
+            f"--test-groups: expected names of groups, got {name!r}; "
+            f"did you mean {nearest(name, groups)!r}? There are "
+            f"{counted(len(groups), 'group')}: {listed(groups, most=20)}."
+        )
 
 
 def _expect_some(groups: set[str], split: Split, manifest: Manifest) -> set[str]:
@@ -84,101 +150,3 @@ def _expect_some(groups: set[str], split: Split, manifest: Manifest) -> set[str]
             f"groups with --group-regex, or do without this split: --{split}-fraction 0."
         )
     return groups
-
-
-def _check_training_classes(rest: Sequence[Row], manifest: Manifest) -> None:
-    missing = sorted(set(manifest.class_names) - {row.label for row in rest})
-    if missing:
-        raise DataError(
-            "expected videos of each class for training, but all videos of "
-            f"{', '.join(map(repr, missing))} are held out. Hold out fewer groups."
-        )
-
-
-def _draw_groups(rows: Sequence[Row], num_videos: float, seed: int) -> set[str]:
-    """Draws whole groups with about `num_videos` videos in the classes' proportions.
-
-    Every class of `rows` keeps a group that is not drawn; where that leaves none to draw, the
-    result is empty.
-    """
-    counts = _count(rows)
-    share = num_videos / max(1, len(rows))
-    wanted = counts.videos.sum(axis=0) * share
-    best: tuple[int, float] | None = None
-    drawn: np.ndarray = np.zeros(len(counts.groups), bool)
-    for candidate in _candidates(counts, share, seed):
-        _give_back(candidate, counts.videos)
-        held_out = counts.videos[candidate].sum(axis=0)
-        score = (int((held_out == 0).sum()), float(np.abs(held_out - wanted).sum()))
-        if candidate.any() and (best is None or score < best):
-            best, drawn = score, candidate
-    return {counts.groups[index] for index in np.flatnonzero(drawn)}
-
-
-@dataclasses.dataclass(frozen=True)
-class _Counts:
-    """Groups by name, and their videos of each class: int (groups, classes)."""
-
-    groups: tuple[str, ...]
-    videos: np.ndarray
-
-
-def _count(rows: Sequence[Row]) -> _Counts:
-    manifest = Manifest(rows=tuple(rows))
-    group_index = {name: index for index, name in enumerate(manifest.groups)}
-    class_index = {name: index for index, name in enumerate(manifest.class_names)}
-    videos = np.zeros((len(group_index), len(class_index)), int)
-    for row in rows:
-        videos[group_index[row.group], class_index[row.label]] += 1
-    return _Counts(manifest.groups, videos)
-
-
-def _candidates(counts: _Counts, share: float, seed: int) -> Iterator[np.ndarray]:
-    """Yields choices of groups, bool (groups,): neighbouring folds of stratified group k-folds."""
-    from sklearn.model_selection import StratifiedGroupKFold  # takes more than a second
-
-    num_groups = len(counts.groups)
-    group_of, class_of = (
-        axis.repeat(counts.videos[counts.videos > 0]) for axis in np.nonzero(counts.videos)
-    )
-    largest_class = int(counts.videos.sum(axis=0).max(initial=0))
-    num_folds, num_taken = _folds(share, min(num_groups, largest_class))
-    if not num_folds:
-        return
-    # The folds are made greedily: the more groups, the longer it takes and the less luck counts.
-    attempts = max(1, min(20, 1000 // num_groups))
-    for state in np.random.default_rng(seed).integers(2**31, size=attempts):
-        folds = StratifiedGroupKFold(num_folds, shuffle=True, random_state=int(state))
-        with warnings.catch_warnings():
-            # A class with fewer videos than folds is in some folds only, which the score weighs.
-            warnings.simplefilter("ignore")
-            parts = [group_of[index] for _, index in folds.split(class_of, class_of, group_of)]
-        for first in range(num_folds):
-            taken = itertools.islice(itertools.cycle(parts), first, first + num_taken)
-            candidate = np.zeros(num_groups, bool)
-            candidate[np.concatenate(list(taken))] = True
-            yield candidate
-
-
-def _folds(share: float, most: int) -> tuple[int, int]:
-    """Returns in how many folds to cut, at most `most`, and how many of them to take; or zeros.
-
-    Example:
-        >>> [_folds(0.15, 20), _folds(0.3, 20), _folds(0.15, 4), _folds(0.15, 1)]
-        [(7, 1), (10, 3), (4, 1), (0, 0)]
-    """
-    choices = [
-        (max(0, abs(taken / folds - share) - _CLOSE_ENOUGH), folds, taken)
-        for folds in range(2, min(most, _MAX_FOLDS) + 1)
-        for taken in (min(max(1, round(share * folds)), folds - 1),)
-    ]
-    _, folds, taken = min(choices, default=(0, 0, 0))
-    return folds, taken
-
-
-def _give_back(candidate: np.ndarray, videos: np.ndarray) -> None:
-    """Takes groups out of a choice until every class has a group that is not chosen."""
-    for label in range(videos.shape[1]):
-        groups = np.flatnonzero(videos[:, label])
-        if candidate[groups].all():
-            candidate[groups[videos[groups].sum(axis=1).argmin()]] = False

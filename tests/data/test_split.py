@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import random
 from collections import Counter
 from collections.abc import Iterable
@@ -7,7 +8,7 @@ from collections.abc import Iterable
 import pytest
 
 from pipeline.data.manifest import SPLITS, Manifest, Row
-from pipeline.data.split import split_by_group
+from pipeline.data.split import draw_validation, split_by_fold, split_by_group
 from pipeline.errors import ConfigError, DataError
 
 
@@ -160,3 +161,74 @@ def test_class_whose_videos_are_all_in_test_groups() -> None:
 
     with pytest.raises(DataError, match="all videos of 'b', 'c' are held out"):
         split_by_group(videos, val_fraction=0.2, test_fraction=0, test_groups=("x",), seed=0)
+
+
+def by_fold(videos: Manifest, folds: int | str, fold: int, val: float = 0.0) -> Manifest:
+    return split_by_fold(videos, folds=folds, fold=fold, val_fraction=val, seed=0)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("count", "folds"), [(20, 4), (20, "groups"), (2500, 5)])
+def test_over_all_folds_each_video_is_in_the_test_once(count: int, folds: int | str) -> None:
+    videos = people("abc", count)
+    tested: Counter[str] = Counter()
+    for fold in range(1, 1 + (count if folds == "groups" else int(folds))):
+        result = by_fold(videos, folds, fold)
+        result.check()
+        sizes = videos_of_each_class(result)
+        assert len(set(sizes["test"])) == 1, "classes keep their shares"
+        tested.update(row.path for row in result.rows if row.split == "test")
+    assert tested == Counter(row.path for row in videos.rows)
+
+
+def test_leaving_one_group_out_goes_by_name() -> None:
+    result = by_fold(people("ab", 5), "groups", 2)
+    assert {row.group for row in result.rows if row.split == "test"} == {"p01"}
+
+
+def test_validation_of_a_fold_comes_out_of_training() -> None:
+    test = {row.path for row in by_fold(people("ab", 10), 5, 3).rows if row.split == "test"}
+    result = by_fold(people("ab", 10), 5, 3, val=0.2)
+    result.check()
+    assert {row.path for row in result.rows if row.split == "test"} == test
+    assert videos_of_each_class(result) == {"train": [6, 6], "val": [2, 2], "test": [2, 2]}
+
+
+@pytest.mark.parametrize(
+    ("folds", "fold", "error", "message"),
+    [
+        (6, 1, DataError, "as groups, of which there are 5, got 6"),
+        (5, 6, ConfigError, "--fold: expected a number from 1 to 5, got 6"),
+        ("groups", 6, ConfigError, "from 1 to 5, got 6"),
+        (5, 0, ConfigError, "from 1 to 5, got 0"),
+    ],
+)
+def test_folds_that_there_are_not(
+    folds: int | str, fold: int, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        by_fold(people("ab", 5), folds, fold)
+
+
+def test_official_splits_can_spare_groups_for_validation() -> None:
+    rows = [
+        dataclasses.replace(row, split="test" if row.group in ("p00", "p01") else "train")
+        for row in people("ab", 12).rows
+    ]
+    result = draw_validation(Manifest(rows=tuple(rows)), val_fraction=0.25, seed=0)
+    result.check()
+    assert videos_of_each_class(result) == {"train": [7, 7], "val": [3, 3], "test": [2, 2]}
+    assert {row.group for row in result.rows if row.split == "test"} == {"p00", "p01"}
+
+
+def test_thousands_of_groups_keep_the_shares_of_unequal_classes() -> None:
+    rng = random.Random(0)
+    videos = manifest(
+        (rng.choice("aaaaab"), f"g{group}") for group in range(4000) for _ in range(1 + group % 3)
+    )
+    result = split(videos, 0.1, 0.2)
+    result.check()
+    count = videos_of_each_class(result)
+    total = [sum(count[name][label] for name in SPLITS) for label in (0, 1)]
+    for label in (0, 1):
+        assert count["test"][label] / total[label] == pytest.approx(0.2, abs=0.02)
+        assert count["val"][label] / total[label] == pytest.approx(0.1, abs=0.02)
