@@ -20,7 +20,7 @@ _LAYOUT = "Expected one folder a class with its videos below it, such as walk/00
 
 
 class LeftOutWarning(UserWarning):
-    """Files that are no videos by their name, or lie in no class folder."""
+    """Files that are not taken: they are no videos by their name, or have no class."""
 
 
 def scan_folder(path: str | os.PathLike[str], *, group_regex: str = "") -> Manifest:
@@ -54,7 +54,7 @@ def scan_folder(path: str | os.PathLike[str], *, group_regex: str = "") -> Manif
     pattern = _compile(group_regex)
     videos: list[PurePosixPath] = []
     others: list[PurePosixPath] = []
-    for file in _files(root):
+    for file in visible_files(root):
         is_video = len(file.parts) > 1 and file.suffix.lower() in VIDEO_SUFFIXES
         (videos if is_video else others).append(file)
     _check_layout(path, root, videos, others)
@@ -67,12 +67,14 @@ def scan_folder(path: str | os.PathLike[str], *, group_regex: str = "") -> Manif
     return Manifest(rows=tuple(rows))
 
 
-def _visible(name: str) -> bool:
-    return not name.startswith((".", "@")) and name != "__MACOSX"
+def visible_files(root: Path) -> Iterator[PurePosixPath]:
+    """Yields the files below a folder, relative to it; follows links to folders.
 
+    Hidden files and folders, whose names start with `.` or `@`, are passed over.
 
-def _files(root: Path) -> Iterator[PurePosixPath]:
-    """Yields the visible files below a folder, relative to it; follows links to folders."""
+    Raises:
+        DataError: A folder cannot be read, is linked into itself, or a name is not UTF-8.
+    """
 
     def fail(error: OSError) -> None:
         raise DataError(f"{error.filename}: cannot be read: {error.strerror}.") from None
@@ -86,6 +88,10 @@ def _files(root: Path) -> Iterator[PurePosixPath]:
                 raise DataError(f"{target}: a link to a folder that it lies in; remove it.")
         for file in filter(_visible, files):
             yield _posix(folder / file, root)
+
+
+def _visible(name: str) -> bool:
+    return not name.startswith((".", "@")) and name != "__MACOSX"
 
 
 def _posix(file: Path, root: Path) -> PurePosixPath:
