@@ -135,4 +135,4 @@ def read_table(path: Path, *columns: str) -> Iterator[tuple[str, dict[str, str]]
         for cells in reader:
             yield f"{path}, line {reader.line_num}", cells
     except csv.Error as error:
-        raise DataError(f"{path}, line {reader.line_num}: expected CSV: {error}.") from None
+        raise DataError(f"{path}, line {reader.line_num + 1}: expected CSV: {error}.") from None

@@ -117,7 +117,7 @@ def _read_names(classes: str, folder: Path) -> dict[int, str]:
     if len(files) > 1:
         raise DataError(
             f"{folder}: expected one file of class names, got {listed(f.name for f in files)}. "
-            "Say which with --classes."
+            "Say which with --annotations."
         )
     if not files:
         return {}
