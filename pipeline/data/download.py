@@ -23,8 +23,8 @@ def download_ucf101(folder: str | os.PathLike[str]) -> None:
         folder: Where to; made if it is not there.
 
     Raises:
-        DataError: A server cannot be reached or sends something else, or the folder cannot be
-            written.
+        DataError: A server cannot be reached or sends something else, an archive is damaged, or
+            the folder cannot be written.
     """
     from tensorflow_datasets.video import ucf101
 
@@ -65,6 +65,10 @@ def _unpack(archive: Path, folder: Path, name: str) -> None:
             file.extractall(partial)
         (partial / name).rename(folder / name)
         shutil.rmtree(partial)
+    except zipfile.BadZipFile as error:
+        raise DataError(
+            f"{archive}: cannot be unpacked: {error}. Remove it and run the same command again."
+        ) from None
     except OSError as error:
         raise _not_written(folder, error) from None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import http.server
 import io
+import shutil
 import subprocess
 import sys
 import threading
@@ -136,17 +137,40 @@ def test_goes_on_with_what_is_missing(server: Server, tmp_path: Path) -> None:
     assert len(scan_ucf101(tmp_path).rows) == 3
 
 
-def test_unpacks_anew_what_is_whole(server: Server, tmp_path: Path) -> None:
+def test_unpacks_anew_what_was_interrupted(server: Server, tmp_path: Path) -> None:
     download_ucf101(tmp_path)
     server.asked.clear()
-    (tmp_path / "UCF101").rename(tmp_path / ".UCF101.partial")  # as if it had been interrupted
-    (tmp_path / ".UCF101.partial/v_Archery_g01_c01.avi").write_text("cut o")
+    (tmp_path / ".UCF101.partial").mkdir()
+    (tmp_path / "UCF101").rename(tmp_path / ".UCF101.partial/UCF101")
+    (tmp_path / ".UCF101.partial/UCF101/v_Archery_g99_c01.avi").touch()
 
     download_ucf101(tmp_path)
 
     assert server.asked == []
-    assert [path.stat().st_size for path in (tmp_path / "UCF101").iterdir()] == [0, 0, 0]
+    assert len(list((tmp_path / "UCF101").iterdir())) == 3
     assert not (tmp_path / ".UCF101.partial").exists()
+
+
+def test_archive_that_is_damaged(server: Server, tmp_path: Path) -> None:
+    download_ucf101(tmp_path)
+    shutil.rmtree(tmp_path / "ucfTrainTestlist")
+    archive = next((tmp_path / "archives").glob("*lists*.zip"))
+    archive.write_bytes(archive.read_bytes().replace(b"v_HandStand", b"v_Handstand"))
+
+    with pytest.raises(
+        DataError, match=r"lists.*zip: cannot be unpacked: Bad CRC.*\. Remove it and"
+    ):
+        download_ucf101(tmp_path)
+    assert not (tmp_path / "ucfTrainTestlist").exists()
+
+
+def test_address_without_a_known_checksum(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checksums, "get_all_url_infos", dict)
+
+    with pytest.raises(ValueError, match="Missing checksums"):
+        download_ucf101(tmp_path)
 
 
 def test_archive_that_is_not_the_one(server: Server, tmp_path: Path) -> None:

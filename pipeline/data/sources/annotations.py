@@ -31,8 +31,8 @@ def split_of(name: str) -> Split | None:
     """The split that a name speaks of.
 
     Example:
-        >>> split_of("hmdb51_val_split_1.txt"), split_of("trainlist01.txt"), split_of("a.txt")
-        ('val', 'train', None)
+        >>> [split_of(name) for name in ("hmdb51_val_split_1.txt", "TrainList01", "contest.csv")]
+        ['val', 'train', None]
     """
     match = _SPLIT.search(name.lower())
     return match[1] if match else None  # type: ignore[return-value]

@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -46,10 +47,13 @@ def test_lists_that_are_missing(touch):
         scan_jester(touch(*VIDEOS))
 
 
-def test_labels_that_are_missing(touch, lists, tmp_path):
+def test_labels_that_are_missing(touch, write, lists, tmp_path):
     (tmp_path / "jester-v1-labels.csv").unlink()
 
     assert len(scan_jester(touch(*VIDEOS)).rows) == 3
+    write("jester-v1-train.csv", "1;")
+    with pytest.raises(DataError, match="train.csv, line 1: expected a video and a label"):
+        scan_jester(tmp_path)
 
 
 @pytest.mark.parametrize("line", ["5;Waving", "5,Drumming Fingers", ";Drumming Fingers", "5;"])
@@ -74,6 +78,12 @@ def test_folders_of_frames(touch, lists, tmp_path, monkeypatch, given):
         scan_jester(given)
 
 
+def test_videos_beside_folders_of_frames(touch, lists):
+    root = touch("20bn-jester-v1/1/00001.jpg", "videos/1.avi")
+
+    assert scan_jester(root).rows[2].path == str(root / "videos/1.avi")
+
+
 @pytest.mark.skipif(not shutil.which("ffmpeg"), reason="there is no ffmpeg")
 def test_what_the_error_says_turns_frames_into_videos(touch, lists, tmp_path, monkeypatch):
     root = touch(*(f"20bn-jester-v1/{name}/00001.jpg" for name in (1, 20, 3)))
@@ -92,3 +102,5 @@ def test_what_the_error_says_turns_frames_into_videos(touch, lists, tmp_path, mo
     rows = scan_jester("videos").rows
     assert [row.path for row in rows] == [str(root / f"videos/{n}.avi") for n in (1, 20, 3)]
     assert len(list(iter_frames(rows[0].path))) == 3
+    jpeg = (root / "20bn-jester-v1/1/00001.jpg").read_bytes()
+    assert jpeg in Path(rows[0].path).read_bytes()

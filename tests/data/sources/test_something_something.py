@@ -65,10 +65,13 @@ def test_lists_that_are_missing(touch):
         scan_something_something(touch(*VIDEOS))
 
 
-def test_labels_that_are_missing(touch, lists, tmp_path):
+def test_labels_that_are_missing(touch, write, lists, tmp_path):
     (tmp_path / f"{lists}labels.json").unlink()
 
     assert len(scan_something_something(touch(*VIDEOS[:3])).class_names) == 2
+    write(f"{lists}train.json", '[{"id": "2", "template": ""}]')
+    with pytest.raises(DataError, match="train.json, entry 1: expected an id and a template"):
+        scan_something_something(tmp_path)
 
 
 @pytest.mark.parametrize(
