@@ -1,30 +1,33 @@
-"""Work on videos in parallel worker processes that never outlive this one."""
+"""Work on videos in parallel worker processes, of which any may crash or hang.
+
+Other than with `concurrent.futures`, a worker that dies takes no other with it, and it is known
+which video it was at.
+"""
 
 from __future__ import annotations
 
-import multiprocessing
+import math
 import os
-import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from multiprocessing.connection import Connection
-from multiprocessing.queues import SimpleQueue
-from typing import Any, TypeVar
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from multiprocessing.connection import wait
+from typing import Any, Generic, TypeVar
 
 from tqdm import tqdm
 
+from pipeline.data.worker_process import WorkerProcess
 from pipeline.errors import PipelineError
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 OnVideo = Callable[[str], None]
 Work = Callable[[Task, OnVideo], Result]
-_Message = tuple[int, str]  # index of a task, and name of the video that it is at
+OnLoss = Callable[[Task, str, str], Task]
 
-_messages: SimpleQueue[_Message]  # in a worker: the way back to the process that started it
+_TICK_SECONDS = 0.1
+_MOST_FALSE_STARTS = 3
 
 
 def run_in_workers(
@@ -35,33 +38,39 @@ def run_in_workers(
     workers: int,
     num_videos: int,
     done: int = 0,
+    seconds_per_video: float = math.inf,
+    on_loss: OnLoss[Task] | None = None,
 ) -> list[Result]:
     """Works on tasks in processes, with a progress bar that counts videos.
 
     Args:
         work: A function of a module, which is called with a task and with what is to be called
-            with the name of each video before it is worked on.
+            with the name of each video before it is worked on. The names within a task differ.
         tasks: What to work on, in about this order.
         doing: What the bar says is being done.
         workers: Processes; 0 is one per processor core. They are spawned: a script that calls
             this needs `if __name__ == "__main__":`.
         num_videos: What the bar counts up to.
         done: Where it starts.
+        seconds_per_video: A worker that is at one video for longer is killed.
+        on_loss: Called when a worker died or was killed, with the task, the name of the video that
+            it was at, and the reason; returns the task to work on instead, which must not come to
+            that video again. None: the loss of a worker stops everything.
 
     Returns:
-        What `work` returned for each task.
+        What `work` returned for each task, in the order of the tasks.
 
     Raises:
-        PipelineError: A worker process died.
+        PipelineError: A worker process was lost and there is no `on_loss`, or three in a row were
+            before they began on a video of a task; or what `work` raised cannot be pickled.
         Exception: What `work` raised; the other tasks are stopped.
     """
     # Without a terminal there is no bar, so that log files stay readable.
     with tqdm(
         desc=doing, total=num_videos, initial=done, unit="video", leave=False, disable=None
     ) as bar:
-        if not tasks:
-            return []
-        return _Pool(bar).run(work, tasks, min(workers or _num_cores(), len(tasks)))
+        pool = _Pool(work, tasks, seconds_per_video=seconds_per_video, on_loss=on_loss, bar=bar)
+        return pool.run(min(workers or _num_cores(), len(tasks)))
 
 
 def _num_cores() -> int:
@@ -70,98 +79,115 @@ def _num_cores() -> int:
     return os.cpu_count() or 1
 
 
-class _Pool:
-    """One run of worker processes.
+@dataclass(kw_only=True)
+class _Job(Generic[Task]):
+    """A task on its way through one worker or, where workers are lost, several."""
 
-    All workers hold the reading end of a pipe whose writing end is here alone. It closes when this
-    process stops the work or dies, by whatever means, and then they end at once.
-    """
+    index: int
+    task: Task
+    video: str | None = None  # that is worked on
+    seconds: float = 0.0  # that it has taken so far
+    counted: set[str] = field(default_factory=set)  # videos that the bar shows as done
+    false_starts: int = 0  # workers in a row that were lost before they began on a video
 
-    def __init__(self, bar: tqdm[None]) -> None:
-        self._context = multiprocessing.get_context("spawn")
-        self._leash, self._hold = self._context.Pipe(duplex=False)
-        self._messages: SimpleQueue[_Message] = self._context.SimpleQueue()
-        self._videos: dict[int, str] = {}  # that are worked on, by the index of their task
+
+class _Pool(Generic[Task, Result]):
+    """One run of worker processes."""
+
+    def __init__(
+        self,
+        work: Work[Task, Result],
+        tasks: Sequence[Task],
+        *,
+        seconds_per_video: float,
+        on_loss: OnLoss[Task] | None,
+        bar: tqdm[None],
+    ) -> None:
+        self._work = work
+        self._waiting = deque(_Job(index=index, task=task) for index, task in enumerate(tasks))
+        self._seconds_per_video = seconds_per_video
+        self._on_loss = on_loss
         self._bar = bar
+        self._jobs: dict[WorkerProcess, _Job[Task]] = {}
+        self._results: dict[int, Result] = {}
 
-    def run(self, work: Work[Task, Result], tasks: Sequence[Task], workers: int) -> list[Result]:
+    def run(self, num_workers: int) -> list[Result]:
         """Works on the tasks; returns what comes of each."""
-        executor = ProcessPoolExecutor(
-            workers, self._context, _start_worker, (self._leash, self._messages)
-        )
         try:
-            with _ctrl_c_blocked():
-                indices = {
-                    executor.submit(_run, work, index, task): index
-                    for index, task in enumerate(tasks)
-                }
-            results = self._collect(indices)
-        except BaseException:
-            self._hold.close()
-            raise
+            for _ in range(num_workers):
+                self._jobs[WorkerProcess()] = self._waiting.popleft()
+            last = time.monotonic()
+            while self._jobs:
+                ready = wait([worker.connection for worker in self._jobs], _TICK_SECONDS)
+                now = time.monotonic()
+                # While this process is stopped (Ctrl-Z), so are the workers: that does not count.
+                self._look_after(ready, seconds=min(now - last, 2 * _TICK_SECONDS))
+                last = now
         finally:
-            executor.shutdown(cancel_futures=True)
-            for end in (self._leash, self._hold, self._messages):
-                end.close()
-        return [results[index] for index in range(len(tasks))]
+            for worker in self._jobs:
+                worker.kill()
+            for worker in self._jobs:
+                worker.close()
+        return [self._results[index] for index in sorted(self._results)]
 
-    def _collect(self, indices: dict[Future[Result], int]) -> dict[int, Result]:
-        results = {}
-        pending = set(indices)
-        while pending:
-            done, pending = wait(pending, timeout=0.1, return_when=FIRST_COMPLETED)
-            self._receive()
-            for future in done:
-                results[indices[future]] = self._result(future)
-                self._videos.pop(indices[future], None)
-                self._bar.update()
-        return results
+    def _look_after(self, ready: Sequence[object], *, seconds: float) -> None:
+        for worker, job in tuple(self._jobs.items()):
+            job.seconds += seconds
+            if worker.connection in ready:
+                self._receive(worker, job)
+            elif job.video is not None and job.seconds > self._seconds_per_video:
+                self._replace(worker, f"it took longer than {self._seconds_per_video:g} seconds")
 
-    def _receive(self) -> None:
-        while not self._messages.empty():
-            index, video = self._messages.get()
-            if index in self._videos:
-                self._bar.update()
-            self._videos[index] = video
+    def _receive(self, worker: WorkerProcess, job: _Job[Task]) -> None:
+        kind, content = worker.receive()
+        if kind == "ready":
+            worker.give(self._work, job.task)
+        elif kind == "video":
+            self._count(job)
+            job.video, job.seconds = content, 0.0
+        elif kind == "result":
+            self._count(job)
+            self._results[job.index] = content
+            self._go_on(worker)
+        elif kind == "error":
+            raise content
+        else:
+            self._replace(worker, content)
 
-    def _result(self, future: Future[Result]) -> Result:
-        try:
-            return future.result()
-        except BrokenProcessPool:
-            videos = ", ".join(sorted(self._videos.values())) or "its first video"
-            raise PipelineError(
-                "a worker process died, for lack of memory or because a decoder crashed, at work "
-                f"on {videos}. Run the same command again, with fewer --workers or without that "
-                "video; what is finished is kept."
-            ) from None
+    def _go_on(self, worker: WorkerProcess) -> None:
+        if self._waiting:
+            self._jobs[worker] = self._waiting.popleft()
+            worker.give(self._work, self._jobs[worker].task)
+        else:
+            del self._jobs[worker]
+            worker.close()
 
+    def _replace(self, worker: WorkerProcess, reason: str) -> None:
+        job = self._jobs.pop(worker)
+        worker.close()
+        if job.video is None:
+            job.false_starts += 1
+        if self._on_loss is None or job.false_starts >= _MOST_FALSE_STARTS:
+            raise _lost(job, reason)
+        if job.video is not None:
+            self._count(job)
+            job.task = self._on_loss(job.task, job.video, reason)
+            job.video, job.false_starts = None, 0
+        self._jobs[WorkerProcess()] = job
 
-@contextmanager
-def _ctrl_c_blocked() -> Iterator[None]:
-    """Ctrl-C is for this process: workers started meanwhile never get it, nor print a traceback."""
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # workers inherit it
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-
-
-def _start_worker(leash: Connection, messages: SimpleQueue[_Message]) -> None:
-    global _messages
-    _messages = messages
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # where it could not be blocked
-    threading.Thread(target=_end_with, args=(leash,), daemon=True).start()
-
-
-def _end_with(leash: Connection) -> None:
-    try:
-        leash.recv()
-    except (EOFError, OSError):
-        os._exit(1)
+    def _count(self, job: _Job[Task]) -> None:
+        """Counts the video that is over, unless a worker that was lost had done it already."""
+        if job.video is not None and job.video not in job.counted:
+            job.counted.add(job.video)
+            self._bar.update()
 
 
-def _run(work: Work[Any, Result], index: int, task: Any) -> Result:
-    return work(task, lambda video: _messages.put((index, video)))
+def _lost(job: _Job[Any], reason: str) -> PipelineError:
+    if job.video is None:
+        where, without = "before it began on a video", ""
+    else:
+        where, without = f"at work on {job.video}", " or without that video"
+    return PipelineError(
+        f"a worker process was lost {where}: {reason}. Run the same command again, with fewer "
+        f"--workers{without}; what is finished is kept."
+    )
