@@ -13,7 +13,12 @@ from pipeline.errors import ConfigError
 from pipeline.text import listed
 
 
-def _check(condition: bool, message: str, received: object) -> None:
+def expect(condition: bool, message: str, received: object) -> None:
+    """Makes sure of what a value must be.
+
+    Raises:
+        ConfigError: It is not; with the message and the value.
+    """
     if not condition:
         raise ConfigError(f"{message}. Received: {received!r}")
 
@@ -60,7 +65,7 @@ class ClipConfig:
     def __post_init__(self) -> None:
         for name in ("num_frames", "stride", "views"):
             value = getattr(self, name)
-            _check(value >= 1, f"clip.{name} must be at least 1", value)
+            expect(value >= 1, f"clip.{name} must be at least 1", value)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -89,7 +94,7 @@ class AugmentConfig:
         limits = {"flip": 1, "crop": 0.9, "scale": 1, "rotation_degrees": 180}
         for name, limit in {**limits, "brightness": 1, "contrast": 4}.items():
             value = getattr(self, name)
-            _check(0 <= value <= limit, f"augment.{name} must be from 0 to {limit}", value)
+            expect(0 <= value <= limit, f"augment.{name} must be from 0 to {limit}", value)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -130,22 +135,22 @@ class ModelConfig:
     l2: float = 0.0
 
     def __post_init__(self) -> None:
-        _check(
+        expect(
             self.difference_gain > 0, "model.difference_gain must be above 0", self.difference_gain
         )
         good_filters = bool(self.filters) and min(self.filters) >= 1
-        _check(
+        expect(
             good_filters, "model.filters must be positive numbers, such as [16, 32]", self.filters
         )
         for name in ("momentum", "spatial_dropout", "dropout"):
             value = getattr(self, name)
-            _check(0 <= value < 1, f"model.{name} must be from 0 to below 1", value)
+            expect(0 <= value < 1, f"model.{name} must be from 0 to below 1", value)
         for name in ("grid", "units"):
             value = getattr(self, name)
-            _check(value >= 1, f"model.{name} must be at least 1", value)
+            expect(value >= 1, f"model.{name} must be at least 1", value)
         for name in ("l1", "l2"):
             value = getattr(self, name)
-            _check(value >= 0, f"model.{name} must be at least 0", value)
+            expect(value >= 0, f"model.{name} must be at least 0", value)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -173,9 +178,9 @@ class TrainConfig:
     def __post_init__(self) -> None:
         for name, low in {"epochs": 1, "batch_size": 1, "weight_decay": 0, "patience": 0}.items():
             value = getattr(self, name)
-            _check(value >= low, f"train.{name} must be at least {low}", value)
-        _check(self.learning_rate > 0, "train.learning_rate must be above 0", self.learning_rate)
-        _check(0 <= self.warmup < 1, "train.warmup must be from 0 to below 1", self.warmup)
+            expect(value >= low, f"train.{name} must be at least {low}", value)
+        expect(self.learning_rate > 0, "train.learning_rate must be above 0", self.learning_rate)
+        expect(0 <= self.warmup < 1, "train.warmup must be from 0 to below 1", self.warmup)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -197,7 +202,7 @@ class EvaluateConfig:
             ConfigError: One is not.
         """
         for name in (name for pair in self.order_pairs for name in pair):
-            _check(
+            expect(
                 name in class_names,
                 f"evaluate.order_pairs must name classes ({listed(class_names, most=20)})",
                 name,
@@ -209,7 +214,8 @@ class RunConfig:
     """One training run, whole.
 
     Attributes:
-        data: Folder of the prepared data set, such as `data/demo`.
+        data: Folder of the prepared data set, such as `data/demo`; or, for a quick try, a table
+            of videos (CSV, as for `prepare.py --source csv`), which are taken from their files.
         seed: Of everything random in the run; 0 or above.
         frames: The frames that the data set holds; filled in from it.
         clip: How clips are made.
@@ -229,81 +235,9 @@ class RunConfig:
     evaluate: EvaluateConfig = EvaluateConfig()
 
     def __post_init__(self) -> None:
-        _check(self.seed >= 0, "seed must be at least 0", self.seed)
-        _check(
+        expect(self.seed >= 0, "seed must be at least 0", self.seed)
+        expect(
             self.clip.num_frames > 1 or self.model.input == "rgb",
             "clip.num_frames must be at least 2 for differences of frames; or --model.input rgb",
             self.clip.num_frames,
         )
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class PrepareConfig:
-    """How videos become a prepared data set.
-
-    Attributes:
-        source: `demo` renders the demo videos; `folder` takes a folder with one sub-folder of
-            videos a class.
-        path: Folder of the videos; for `demo` it is not needed.
-        out: Folder of the prepared data set.
-        group_regex: What of a video's path names its group (the person, the source video);
-            videos of one group never cross splits. The first capture group, or else the whole
-            match. Without it the folder a video lies in is its group, or, directly below the
-            class, the file itself.
-        test_groups: Groups that make up the test split, comma-separated; without it a share of
-            `test_fraction` is drawn.
-        val_fraction: Share of the videos for validation, from 0 to below 1. Validation stops
-            training early, keeps the best epoch and lets you compare settings; it takes videos
-            away from training, which counts where there are few.
-        test_fraction: Share of the videos for the test, from 0 to below 1.
-        fps: Frames per second of video time that are stored, above 0, at most 1000.
-        size: Height and width of the stored frames in pixels, at least 8.
-        jpeg_quality: Of the stored frames, 1 to 100.
-        shard_videos: Videos in one file of the store, at least 1.
-        seed: Of the split and of the demo videos; 0 or above.
-        workers: Processes that decode; 0 is one per processor core.
-        overwrite: Replace a data set of other videos.
-    """
-
-    source: Literal["demo", "folder"] = "demo"
-    path: str = ""
-    out: str = "data/demo"
-    group_regex: str = ""
-    test_groups: tuple[str, ...] = ()
-    val_fraction: float = 0.0
-    test_fraction: float = 0.15
-    fps: float = 15.0
-    size: int = 64
-    jpeg_quality: int = 95
-    shard_videos: int = 32
-    seed: int = 0
-    workers: int = 0
-    overwrite: bool = False
-
-    def __post_init__(self) -> None:
-        _check(
-            self.source == "demo" or bool(self.path),
-            f"--source {self.source} needs --path, the folder of the videos",
-            self.path,
-        )
-        if self.source == "demo":
-            for name in ("path", "group_regex", "test_groups", "val_fraction", "test_fraction"):
-                value = getattr(self, name)
-                _check(
-                    value == getattr(PrepareConfig, name),
-                    f"--{name.replace('_', '-')} is for your own videos: add --source folder",
-                    value,
-                )
-        _check(
-            self.out != "" and (self.source == "demo" or self.out != "data/demo"),
-            f"--source {self.source} needs --out, the folder of the data set, such as data/NAME",
-            self.out,
-        )
-        for name in ("val_fraction", "test_fraction"):
-            value = getattr(self, name)
-            _check(0 <= value < 1, f"--{name.replace('_', '-')} must be from 0 to below 1", value)
-        _check(0 < self.fps <= 1000, "--fps must be above 0, at most 1000", self.fps)
-        _check(1 <= self.jpeg_quality <= 100, "--jpeg-quality must be 1 to 100", self.jpeg_quality)
-        for name, low in {"size": 8, "shard_videos": 1, "seed": 0, "workers": 0}.items():
-            value = getattr(self, name)
-            _check(value >= low, f"--{name.replace('_', '-')} must be at least {low}", value)

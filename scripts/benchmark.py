@@ -32,6 +32,17 @@ def main(arguments: Sequence[str]) -> None:
     command.add_argument("--repeats", type=int, default=10, help="Steps; the median counts.")
     command.set_defaults(run=step)
 
+    command = commands.add_parser("prepare", help="From files to shards, against ffmpeg.")
+    command.add_argument("paths", nargs="+", metavar="PATH", help="Video files.")
+    command.add_argument("--repeats", type=int, default=3, help="Runs of each; the best counts.")
+    command.set_defaults(run=prepare)
+
+    command = commands.add_parser("manifest", help="A table of many videos, read and split.")
+    command.add_argument("--rows", type=int, default=1_000_000, help="Videos in it.")
+    command.add_argument("--groups", type=int, default=100_000, help="Groups of them.")
+    command.add_argument("--classes", type=int, default=400, help="Classes of them.")
+    command.set_defaults(run=manifest)
+
     options = vars(parser.parse_args(arguments))
     options.pop("run")(**options)
 
@@ -49,6 +60,18 @@ def step(batch_size: int, frames: int, size: int, repeats: int) -> None:
     if frames < 4:
         raise ConfigError(f"--frames must be at least 4, half of them padding. Received: {frames}")
     compare_steps(batch_size=batch_size, num_frames=frames, size=size, repeats=repeats)
+
+
+def prepare(paths: Sequence[str], repeats: int) -> None:
+    from benchmarks.prepare import measure_preparation
+
+    measure_preparation(paths, repeats=repeats)
+
+
+def manifest(rows: int, groups: int, classes: int) -> None:
+    from benchmarks.manifest import measure_manifest
+
+    measure_manifest(rows, groups=groups, classes=classes)
 
 
 if __name__ == "__main__":

@@ -6,17 +6,22 @@ Your own: python scripts/prepare.py --source folder --path VIDEOS --out data/NAM
 from collections.abc import Sequence
 
 from pipeline.cli import Parser, run_script
-from pipeline.config import PrepareConfig
+from pipeline.prepare_config import PrepareConfig
 
 
-def main(arguments: Sequence[str]) -> None:
+def main(arguments: Sequence[str]) -> int:
     parser = Parser(__doc__)
     parser.add_fields(PrepareConfig)
     config = PrepareConfig(**vars(parser.parse(arguments)))
 
-    from pipeline.data.prepare import prepare
+    from pipeline.data.prepare import check_videos, prepare
 
-    print(prepare(config))
+    if not config.check:
+        print(prepare(config))
+        return 0
+    report = check_videos(config)
+    print(report)
+    return 1 if report.obstacle or report.report["leaks"] else 0
 
 
 if __name__ == "__main__":

@@ -14,12 +14,12 @@ from pipeline.config import (
     AugmentConfig,
     ClipConfig,
     ModelConfig,
-    PrepareConfig,
     RunConfig,
     TrainConfig,
 )
 from pipeline.data.prepare import prepare
 from pipeline.data.store import Store
+from pipeline.prepare_config import PrepareConfig
 from pipeline.run import Run
 from pipeline.video import write_video
 

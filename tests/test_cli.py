@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.cli import Parser, run_config
-from pipeline.config import PrepareConfig
 from pipeline.errors import ConfigError
+from pipeline.prepare_config import PrepareConfig
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 
@@ -92,7 +92,7 @@ def test_the_help_gives_units():
     text = " ".join(run("prepare", "--help").stdout.split())
     assert "Frames per second of video time" in text
     assert "in pixels" in text
-    assert "comma-separated; without it a share of `test_fraction` is drawn. --val" in text
+    assert "or else a share of `test_fraction` is drawn. --val" in text
     assert "0 is one per processor core. (default: 0)" in text
 
 

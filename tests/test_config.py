@@ -7,12 +7,12 @@ from pipeline.config import (
     ClipConfig,
     EvaluateConfig,
     ModelConfig,
-    PrepareConfig,
     RunConfig,
     TrainConfig,
 )
 from pipeline.config_file import PRESETS, load_config, preset_names, save_config
 from pipeline.errors import ConfigError
+from pipeline.prepare_config import PrepareConfig
 
 FOLDER = {"source": "folder", "path": "videos", "out": "data/mine"}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,19 +11,40 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from pipeline.config import RunConfig
+from pipeline.config import FramesConfig, RunConfig
 from pipeline.data import augment, sampling
 from pipeline.data.manifest import Split
 from pipeline.data.record import is_whole
 from pipeline.data.sampling import Order
-from pipeline.data.store import Store
+from pipeline.data.store import Store, open_store
+from pipeline.data.video_files import VideoFiles, encode_part, open_videos
 from pipeline.errors import DataError
 from pipeline.text import listed
 
 SHUFFLE_VIDEOS = 1024
+IN_MEMORY_VIDEOS = 2000
+"""Videos that are kept in memory, as JPEG, when they come straight from their files."""
 
 
-def training_batches(store: Store, config: RunConfig) -> tf.data.Dataset:
+Data = Store | VideoFiles
+
+
+def open_data(path: Path, frames: FramesConfig | None = None) -> Data:
+    """Opens the videos to train or to evaluate on.
+
+    Args:
+        path: Folder of a prepared data set, or a table of videos (CSV) to take from their files.
+        frames: For a table: rate, size and quality of the frames, else the defaults of `prepare`.
+
+    Raises:
+        DataError: There is neither at this path, or what is there cannot be used.
+    """
+    if path.is_dir() or path.suffix.lower() != ".csv":
+        return open_store(path)
+    return open_videos(path, frames or FramesConfig())
+
+
+def training_batches(store: Data, config: RunConfig) -> tf.data.Dataset:
     """Endless batches of randomly cut and augmented training clips.
 
     Every epoch shows each training video once, in a new order; batches run on across the border
@@ -30,7 +52,7 @@ def training_batches(store: Store, config: RunConfig) -> tf.data.Dataset:
     seed, the epoch and the video alone.
 
     Args:
-        store: The prepared data set.
+        store: The videos.
         config: The run; its seed, clip, augment and train.batch_size count here.
 
     Returns:
@@ -48,8 +70,24 @@ def training_batches(store: Store, config: RunConfig) -> tf.data.Dataset:
     return batches.prefetch(tf.data.AUTOTUNE)
 
 
+def augmented_clips(store: Data, config: RunConfig, *, epoch: int) -> tf.data.Dataset:
+    """Each training video once, in a fixed order, as training sees it in one epoch.
+
+    Args:
+        store: The videos.
+        config: The run; its seed, clip and augment count here.
+        epoch: Number of the epoch, from 0.
+
+    Returns:
+        Pairs `({"frames": uint8 (T, H, W, 3), "mask": bool (T,)}, label int64 ())`.
+    """
+    clip = _RandomClip(config, store)
+    position = tf.constant(epoch * store.num_videos["train"], tf.int64)
+    return _videos(store, "train").map(lambda index, video: clip(position, (index, video)))
+
+
 def evaluation_clips(
-    store: Store,
+    store: Data,
     config: RunConfig,
     split: Split,
     *,
@@ -59,7 +97,7 @@ def evaluation_clips(
     """Each video of a split once, in a fixed order, as the clip that is always cut of it.
 
     Args:
-        store: The prepared data set.
+        store: The videos.
         config: The run; its seed, clip and train.batch_size count here.
         split: Which videos.
         view: Which of the `clip.views` clips of each video; None: the middle one.
@@ -75,21 +113,28 @@ def evaluation_clips(
     return clips.batch(config.train.batch_size).prefetch(tf.data.AUTOTUNE)
 
 
-def evaluation_batches(store: Store, config: RunConfig, split: Split) -> tf.data.Dataset:
+def evaluation_batches(store: Data, config: RunConfig, split: Split) -> tf.data.Dataset:
     """What `evaluation_clips` gives, as the pairs `(inputs, label)` that Keras takes."""
     return evaluation_clips(store, config, split).map(lambda inputs, label, _: (inputs, label))
 
 
 @contextmanager
-def damage_named(store: Store) -> Iterator[None]:
-    """Within it, a shard whose bytes changed since it was written is an error that names it.
+def damage_named(store: Data) -> Iterator[None]:
+    """Within it, a shard or a video that was damaged since it was opened is an error that names it.
 
     Raises:
         DataError: There is one, and it was read.
     """
     try:
         yield
+    except tf.errors.UnknownError as error:  # so TensorFlow calls what Python raised within it
+        reason = re.search(r"VideoDecodeError: (.*)", str(error))
+        if not reason:
+            raise
+        raise DataError(reason[1]) from None
     except tf.errors.DataLossError:
+        if not isinstance(store, Store):
+            raise
         damaged = [str(path) for path in _shards(store) if not is_whole(path)]
         raise DataError(
             f"{listed(damaged)}: damaged. Delete this, and run the same python scripts/prepare.py "
@@ -102,15 +147,43 @@ def _shards(store: Store) -> list[Path]:
     return [Path(path) for split in splits for path in split.filepaths]
 
 
-def _videos(store: Store, split: Split) -> tf.data.Dataset:
-    """Pairs of (index within the split, video with its frames as JPEG strings (N,)).
+def _videos(store: Data, split: Split) -> tf.data.Dataset:
+    """Pairs of (index within the split, video with its frames as JPEG strings (N,))."""
+    videos = _records(store, split) if isinstance(store, Store) else _files(store, split)
+    counted = videos.apply(tf.data.experimental.assert_cardinality(store.num_videos[split]))
+    return counted.enumerate()
+
+
+def _records(store: Store, split: Split) -> tf.data.Dataset:
+    """The videos of a prepared data set.
 
     The records are parsed here: TensorFlow Datasets would map over the frames one by one, even to
     leave them as they are, which costs more than reading them.
     """
     files = [str(path) for path in store.builder.info.splits[split].filepaths]
-    videos = tf.data.TFRecordDataset(files).map(_parse).enumerate()
-    return videos.apply(tf.data.experimental.assert_cardinality(store.num_videos[split]))
+    return tf.data.TFRecordDataset(files).map(_parse)
+
+
+def _files(videos: VideoFiles, split: Split) -> tf.data.Dataset:
+    """Videos decoded from their files; where they are few, once for all epochs."""
+    sources = videos.of_split(split)
+
+    def decode(index: int) -> Any:
+        return np.array(encode_part(sources[index], videos.frames), object)
+
+    def read(video: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        frames = tf.numpy_function(decode, (video.pop("index"),), tf.string)
+        return {"frames": tf.ensure_shape(frames, (None,)), **video}
+
+    columns = {
+        "index": np.arange(len(sources)),
+        "label": [videos.class_names.index(source.row.label) for source in sources],
+        "video": [source.name for source in sources],
+        "group": [source.row.group for source in sources],
+    }
+    rows = tf.data.Dataset.from_tensor_slices(columns)
+    decoded = rows.map(read, num_parallel_calls=tf.data.AUTOTUNE)
+    return decoded.cache() if len(sources) <= IN_MEMORY_VIDEOS else decoded
 
 
 def _parse(record: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -127,7 +200,7 @@ def _parse(record: tf.Tensor) -> dict[str, tf.Tensor]:
 class _RandomClip:
     """(position in the endless stream, (index, video)) -> augmented clip."""
 
-    def __init__(self, config: RunConfig, store: Store) -> None:
+    def __init__(self, config: RunConfig, store: Data) -> None:
         self._config, self._size = config, store.frames.size
         self._num_videos = store.num_videos["train"]
 
@@ -152,7 +225,7 @@ class _RandomClip:
 class _FixedClip:
     """(index, video) -> the clip that evaluation cuts of it, and where it comes from."""
 
-    def __init__(self, config: RunConfig, store: Store, view: int | None, order: Order) -> None:
+    def __init__(self, config: RunConfig, store: Data, view: int | None, order: Order) -> None:
         self._config, self._size = config, store.frames.size
         self._view, self._order = view, order
 

@@ -3,73 +3,48 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pipeline.config import FramesConfig, PrepareConfig
-from pipeline.data.manifest import SPLITS, Manifest, Row, relative_path
+from pipeline.data import leaks
+from pipeline.data.data_report import describe
+from pipeline.data.manifest import Manifest, Row, Split, relative_path
+from pipeline.data.prepare_report import CheckReport, PrepareReport, write_findings
+from pipeline.data.run_shards import check_shards, write_shards
 from pipeline.data.shards import (
     ShardReport,
     ShardTask,
     SourceVideo,
     fingerprint,
-    finished_report,
     identity,
     plan_shards,
-    write_shard,
 )
-from pipeline.data.sources.folder import scan_folder
-from pipeline.data.split import split_by_group
+from pipeline.data.sources import folder_of_videos, read_manifest
+from pipeline.data.split import choose_split
 from pipeline.data.store import (
     PARTIAL,
     Store,
+    changes_since,
     check_folder,
     clear_partial,
     finish_store,
     open_store,
 )
-from pipeline.data.workers import run_in_workers
 from pipeline.errors import ConfigError, DataError, PipelineError
+from pipeline.prepare_config import PrepareConfig
 from pipeline.text import counted, listed
 
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class PrepareReport:
-    """What a preparation came to; as text, a summary to print.
-
-    Attributes:
-        store: The prepared data set.
-        up_to_date: Whether it was there already, so that nothing was done.
-    """
-
-    store: Store
-    up_to_date: bool
-
-    def __str__(self) -> str:
-        store = self.store
-        state = "is up to date" if self.up_to_date else "is ready"
-        lines = [f"{store.path} {state}: {_counts(store.manifest.rows, store.class_names)}"]
-        for split in SPLITS:
-            rows = [row for row in store.manifest.rows if row.split == split]
-            if rows:
-                lines.append(f"  {split:<5}  {_counts(rows, store.class_names)}")
-        if store.damaged:
-            shown = "; ".join(store.damaged[:3]) + ("; ..." if len(store.damaged) > 3 else "")
-            lines.append(f"{len(store.damaged)} damaged, kept with what decodes: {shown}")
-        quarantine = store.path / "quarantine.csv"
-        left_out = counted(store.num_quarantined, "video")
-        lines.append(f"{left_out} quarantined, listed in {quarantine}")
-        return "\n".join(lines)
-
-
-def _counts(rows: Sequence[Row], class_names: Sequence[str]) -> str:
-    found = {row.label for row in rows}
-    missing = [name for name in class_names if name not in found]
-    without = f" (none of {listed(missing)})" if missing else ""
-    classes = f"{len(found)} class{'' if len(found) == 1 else 'es'}{without}"
-    groups = counted(len({row.group for row in rows}), "group")
-    return f"{counted(len(rows), 'video')}, {classes}, {groups}"
+_NOT_IN_THE_STORE = (
+    *("out", "workers", "overwrite", "check", "download"),
+    *("runner", "beam_options", "max_bad_fraction"),
+)
+_SPLIT_SETTINGS = (
+    *("source", "path", "annotations", "group_regex", "test_groups"),
+    *("val_fraction", "test_fraction", "folds", "fold", "seed"),
+)
 
 
 def prepare(config: PrepareConfig) -> PrepareReport:
@@ -77,124 +52,202 @@ def prepare(config: PrepareConfig) -> PrepareReport:
 
     The shards are written by worker processes. What is there already and would come out the same
     is kept, so that an interrupted preparation goes on where it was, and a second one does nothing.
+    Until all is written and found good, what was prepared before stays as it is.
 
     Args:
         config: The videos, where the data set goes, and how it is made.
 
     Raises:
         ConfigError: A setting does not fit the videos.
-        DataError: The videos cannot be used as they are.
-        PipelineError: A worker process died, or the folder cannot be written.
+        DataError: The videos cannot be used as they are: their layout, leaks, too many bad ones.
+        PipelineError: Worker processes cannot be started, or the folder cannot be written.
     """
-    try:
+    with _disk_errors_named(config.out):
         return _prepare(config, Path(config.out))
+
+
+def check_videos(config: PrepareConfig) -> CheckReport:
+    """Reads all videos as `prepare` does and reports on them, but prepares nothing.
+
+    The folder `out` gets a sub-folder `check` with the report.
+
+    Args:
+        config: As for `prepare`; `out` need not be named. The videos of a folder may lie directly
+            in it, without labels.
+
+    Raises:
+        ConfigError: A setting does not fit the videos.
+        DataError: The videos are not laid out as expected, or cannot be split.
+        PipelineError: Worker processes cannot be started, or the folder cannot be written.
+    """
+    with _disk_errors_named(config.out):
+        return _check(config, Path(config.out))
+
+
+def _prepare(config: PrepareConfig, out: Path) -> PrepareReport:
+    root = folder_of_videos(config)
+    settings = _settings(config, root, out)
+    _check_outside(config, root)
+    check_folder(
+        out, {name: settings[name] for name in ("source", "path")}, overwrite=config.overwrite
+    )
+    manifest = read_manifest(config)
+    videos = _look_at(manifest, config, root)
+    mark = fingerprint(settings, map(identity, videos))
+    old = _find_store(out)
+    if old and old.fingerprint == mark:
+        return PrepareReport(store=old, up_to_date=True)
+    rows = choose_split(manifest, config, _known_splits(old, settings)).rows
+    _refuse(leaks.crossing(rows), config, "")
+    tasks = _plan(videos, rows, config, out)
+    clear_partial(out, tasks)
+    reports = write_shards(tasks, config, out)
+    return _finish(tasks, reports, config, out, settings=settings, mark=mark)
+
+
+def _finish(
+    tasks: Sequence[ShardTask],
+    reports: Sequence[ShardReport],
+    config: PrepareConfig,
+    out: Path,
+    *,
+    settings: dict[str, Any],
+    mark: str,
+) -> PrepareReport:
+    videos = _videos(tasks, reports)
+    found = [*leaks.crossing(source.row for source, _ in videos), *_duplicates(videos)]
+    report = describe(videos, found, changes_since(out, (source for source, _ in videos)))
+    partial = out / PARTIAL
+    write_findings(partial, videos, report, root=out)
+    _refuse(found, config, f"; {partial / 'data_report.md'} names all")
+    too_many = _too_many_bad(report, config)
+    if too_many:
+        raise DataError(f"{too_many}; {partial / 'quarantine.csv'} says why")
+    store = finish_store(out, tasks, reports, settings=settings, leaks=found, fingerprint=mark)
+    return PrepareReport(store=store, up_to_date=False)
+
+
+def _check(config: PrepareConfig, out: Path) -> CheckReport:
+    root = folder_of_videos(config)
+    manifest = read_manifest(config)
+    videos = _look_at(manifest, config, root)
+    labelled = all(row.label for row in manifest.rows)
+    rows = choose_split(manifest, config).rows if labelled else manifest.rows
+    tasks = _plan(videos, rows, config, out)
+    reports = check_shards(tasks, config)
+    pairs = _videos(tasks, reports)
+    found = [*leaks.crossing(rows), *_duplicates(pairs)] if labelled else []
+    report = describe(pairs, found, {})
+    folder = out / "check"
+    folder.mkdir(parents=True, exist_ok=True)
+    write_findings(folder, pairs, report, root=folder)
+    return CheckReport(report=report, folder=folder, obstacle=_too_many_bad(report, config))
+
+
+@contextmanager
+def _disk_errors_named(out: str) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise PipelineError(
-            f"{error.filename or config.out}: {error.strerror or error}. Make sure that it can be "
+            f"{error.filename or out}: {error.strerror or error}. Make sure that it can be "
             "written and that there is free space, then run the same command again; finished "
             "shards are kept."
         ) from None
 
 
-def _prepare(config: PrepareConfig, out: Path) -> PrepareReport:
-    root = out / "videos" if config.source == "demo" else Path(config.path)
-    root = root.absolute()
-    origin = {"source": config.source, "path": relative_path(str(root), out.absolute())}
-    _check_outside(config, root)
-    check_folder(out, origin, overwrite=config.overwrite)
-    manifest = _list_videos(config, root)
-    # Rendering the demo videos once more gives the same videos at another time.
-    videos = [_look_at(row, root, timed=config.source != "demo") for row in manifest.rows]
-    settings = _settings(config) | origin
-    mark = fingerprint(settings, list(map(identity, videos)))
-    store = _find_store(out, mark)
-    if store:
-        return PrepareReport(store=store, up_to_date=True)
-    rows = _split(manifest, config).rows
-    tasks = plan_shards(
-        [dataclasses.replace(video, row=row) for video, row in zip(videos, rows, strict=True)],
-        out / PARTIAL,
-        frames=FramesConfig(fps=config.fps, size=config.size, jpeg_quality=config.jpeg_quality),
-        shard_videos=config.shard_videos,
-        seed=config.seed,
-    )
-    clear_partial(out, tasks)
-    reports = _write_shards(tasks, out, workers=config.workers)
-    store = finish_store(out, tasks, reports, settings=settings, fingerprint=mark)
-    return PrepareReport(store=store, up_to_date=False)
-
-
-def _list_videos(config: PrepareConfig, root: Path) -> Manifest:
-    if config.source == "demo":
-        from pipeline.data.sources.demo import render_demo
-
-        return render_demo(root, seed=config.seed, workers=config.workers)
-    return scan_folder(config.path, group_regex=config.group_regex)
+def _settings(config: PrepareConfig, root: Path, out: Path) -> dict[str, Any]:
+    """The settings that the data set depends on; paths within `out` are relative to it."""
+    settings = {**dataclasses.asdict(config), "fps": float(config.fps)}  # 15 and 15.0 are the same
+    for name in _NOT_IN_THE_STORE:
+        del settings[name]
+    path = root if config.source == "demo" else Path(config.path).absolute()
+    settings["path"] = relative_path(str(path), out.absolute())
+    as_read: dict[str, Any] = json.loads(json.dumps(settings))  # tuples become lists
+    return as_read
 
 
 def _check_outside(config: PrepareConfig, root: Path) -> None:
     if config.source != "demo" and Path(config.out).resolve().is_relative_to(root.resolve()):
         raise ConfigError(
-            f"--out: expected a folder outside of --path {config.path}, got {config.out}, which "
-            "would be taken for a class."
+            f"--out: expected a folder outside of {root}, where the videos are, "
+            f"got {config.out}. Name another, such as data/NAME"
         )
 
 
-def _look_at(row: Row, root: Path, *, timed: bool) -> SourceVideo:
+def _look_at(manifest: Manifest, config: PrepareConfig, root: Path) -> list[SourceVideo]:
+    # Rendering the demo videos once more gives the same videos at another time.
+    timed = config.source != "demo"
+    return [_source(row, root, timed=timed) for row in manifest.rows]
+
+
+def _source(row: Row, root: Path, *, timed: bool) -> SourceVideo:
     try:
         status = Path(row.path).stat()
         num_bytes, modified_ns = status.st_size, status.st_mtime_ns
-    except OSError:  # It will be quarantined.
+    except OSError:  # It will be left out.
         num_bytes, modified_ns = -1, 0
     return SourceVideo(
         row=row,
-        name=relative_path(row.path, root),
+        file=relative_path(row.path, root),
         num_bytes=num_bytes,
         modified_ns=modified_ns if timed else 0,
     )
 
 
-def _write_shards(tasks: Sequence[ShardTask], out: Path, *, workers: int) -> list[ShardReport]:
-    """Writes the shards that are not there yet; returns the report on each."""
-    reports = {task.name: finished_report(task) or finished_report(task, out) for task in tasks}
-    todo = [task for task in tasks if not reports[task.name]]
-    num_videos, num_todo = (sum(len(task.sources) for task in some) for some in (tasks, todo))
-    written = run_in_workers(
-        write_shard,
-        todo,
-        doing="preparing",
-        workers=workers,
-        num_videos=num_videos,
-        done=num_videos - num_todo,
-    )
-    reports |= {task.name: report for task, report in zip(todo, written, strict=True)}
-    return [report for report in reports.values() if report]
-
-
-def _settings(config: PrepareConfig) -> dict[str, Any]:
-    """The settings that the data set depends on."""
-    settings = {**dataclasses.asdict(config), "fps": float(config.fps)}  # 15 and 15.0 are the same
-    for name in ("out", "workers", "overwrite"):
-        del settings[name]
-    return settings
-
-
-def _find_store(out: Path, mark: str) -> Store | None:
+def _find_store(out: Path) -> Store | None:
     try:
-        store = open_store(out)
+        return open_store(out)
     except DataError:
         return None
-    return store if store.fingerprint == mark else None
 
 
-def _split(manifest: Manifest, config: PrepareConfig) -> Manifest:
-    if not all(row.split for row in manifest.rows):
-        manifest = split_by_group(
-            manifest,
-            val_fraction=config.val_fraction,
-            test_fraction=config.test_fraction,
-            test_groups=config.test_groups,
-            seed=config.seed,
+def _known_splits(old: Store | None, settings: dict[str, Any]) -> dict[str, Split]:
+    """The splits of groups that a data set of the same videos, split in the same way, has."""
+    if not old or any(old.settings.get(name) != settings[name] for name in _SPLIT_SETTINGS):
+        return {}
+    return {row.group: row.split for row in old.manifest.rows if row.split}
+
+
+def _plan(
+    videos: Sequence[SourceVideo], rows: Sequence[Row], config: PrepareConfig, out: Path
+) -> list[ShardTask]:
+    return plan_shards(
+        [dataclasses.replace(video, row=row) for video, row in zip(videos, rows, strict=True)],
+        (out / PARTIAL).absolute(),  # Other machines may write them.
+        frames=config.frames,
+        shard_videos=config.shard_videos,
+        seed=config.seed,
+        min_frames=config.min_frames,
+    )
+
+
+def _videos(tasks: Sequence[ShardTask], reports: Sequence[ShardReport]) -> list[leaks.Video]:
+    videos = [
+        pair
+        for task, report in zip(tasks, reports, strict=True)
+        for pair in zip(task.sources, report.videos, strict=True)
+    ]
+    return sorted(videos, key=lambda pair: pair[0].name)
+
+
+def _duplicates(videos: Sequence[leaks.Video]) -> list[str]:
+    return leaks.duplicates([video for video in videos if not video[1].problem])
+
+
+def _refuse(found: Sequence[str], config: PrepareConfig, where: str) -> None:
+    if found and not config.allow_leaks:
+        raise DataError(
+            f"{counted(len(found), 'leak')}: {listed(found, most=3).replace(', ...', '; ...')}"
+            f"{where}. Mend the splits or remove the copies, or go on all the same: --allow-leaks"
         )
-    manifest.check()
-    return manifest
+
+
+def _too_many_bad(report: dict[str, Any], config: PrepareConfig) -> str:
+    bad, total = len(report["left_out"]), len(report["left_out"]) + report["total"]["videos"]
+    if bad <= config.max_bad_fraction * total:
+        return ""
+    return (
+        f"{bad} of {counted(total, 'video')} would be left out, more than --max-bad-fraction "
+        f"{config.max_bad_fraction:g}"
+    )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -11,8 +12,7 @@ import google_crc32c
 import numpy as np
 import tensorflow_datasets as tfds
 
-# Importing TensorFlow, for the same two messages, takes seconds in each worker process.
-from tensorflow_datasets.proto.tf_example_generated_pb2 import Example
+# Importing TensorFlow, for the same messages, takes seconds in each worker process.
 from tensorflow_datasets.proto.tf_feature_generated_pb2 import (
     BytesList,
     Feature,
@@ -21,7 +21,7 @@ from tensorflow_datasets.proto.tf_feature_generated_pb2 import (
     Int64List,
 )
 
-from pipeline.video import VideoInfo
+from pipeline.data.frames import FrameSpool
 
 MAX_BYTES = 2**31 - 2**20
 """Frames of one record in bytes, at most: a protobuf message ends at 2 GiB."""
@@ -48,38 +48,86 @@ def record_features(class_names: Sequence[str], size: int) -> tfds.features.Feat
     )
 
 
-def encode_record(
-    *, images: Sequence[bytes], label: int, video: str, group: str, info: VideoInfo
-) -> bytes:
-    """Returns a record; the same arguments always give the same bytes.
+def write_record(
+    file: BinaryIO,
+    images: FrameSpool,
+    *,
+    label: int,
+    video: str,
+    group: str,
+    num_frames: int,
+    fps: float,
+    duration_seconds: float,
+) -> int:
+    """Appends a record to a TFRecord file; the same arguments always give the same bytes.
 
     Args:
+        file: The file. A record in it is its length, the length's checksum, the record, and the
+            record's checksum.
         images: The frames, each as the bytes of a JPEG file.
         label: Label number.
         video: Path from the folder of all videos on.
         group: The group of the video.
-        info: What is known of the video file.
+        num_frames: Frames of the video file.
+        fps: Frames per second of the video file.
+        duration_seconds: Of the video, in seconds.
+
+    Returns:
+        Bytes of the record.
     """
-    features = {
-        "frames": Feature(bytes_list=BytesList(value=images)),
+    others = {
         "label": Feature(int64_list=Int64List(value=[label])),
         "video": Feature(bytes_list=BytesList(value=[video.encode()])),
         "group": Feature(bytes_list=BytesList(value=[group.encode()])),
-        "num_frames": Feature(int64_list=Int64List(value=[info.num_frames])),
-        "fps": Feature(float_list=FloatList(value=[info.fps])),
-        "duration_seconds": Feature(float_list=FloatList(value=[info.duration_seconds])),
+        "num_frames": Feature(int64_list=Int64List(value=[num_frames])),
+        "fps": Feature(float_list=FloatList(value=[fps])),
+        "duration_seconds": Feature(float_list=FloatList(value=[duration_seconds])),
     }
-    example = Example(features=Features(feature=features))
-    serialized: bytes = example.SerializeToString(deterministic=True)
-    return serialized
+    start, num_bytes = _start(Features(feature=others), images)
+    length = struct.pack("<Q", num_bytes)
+    file.write(length + _masked(google_crc32c.value(length)))
+    checksum = 0
+    for part in itertools.chain([start], _encoded(images)):
+        file.write(part)
+        checksum = google_crc32c.extend(checksum, part)
+    file.write(_masked(checksum))
+    return num_bytes
 
 
-def write_record(file: BinaryIO, record: bytes) -> None:
-    """Appends a record: its length, the length's checksum, the record, the record's checksum."""
-    length = struct.pack("<Q", len(record))
-    file.write(length + _masked_crc(length))
-    file.write(record)
-    file.write(_masked_crc(record))
+# The message with the frames in it is put together by hand, since that of a long video, held in
+# memory as a whole, takes a multiple of its size. Source: the encoding of protocol buffers.
+
+
+def _start(others: Features, images: FrameSpool) -> tuple[bytes, int]:
+    """Returns the message up to its first frame, and the bytes of the whole."""
+    num_bytes = images.num_bytes + sum(1 + len(_varint(length)) for length in images.lengths)
+    start = b""
+    key = _field(1, len(b"frames")) + b"frames"
+    rest = others.SerializeToString(deterministic=True)
+    # From the inside out: bytes_list of a feature, value of an entry, the entry, the features.
+    for number, before in ((1, b""), (2, key), (1, rest), (1, b"")):
+        start = before + _field(number, num_bytes + len(start)) + start
+    return start, num_bytes + len(start)
+
+
+def _encoded(images: FrameSpool) -> Iterator[bytes]:
+    for image in images:
+        yield _field(1, len(image))
+        yield image
+
+
+def _field(number: int, num_bytes: int) -> bytes:
+    """What goes before a field that holds text or a message: its number and its length."""
+    return bytes([number << 3 | 2]) + _varint(num_bytes)
+
+
+def _varint(number: int) -> bytes:
+    """Seven bits a byte, the lowest first; the eighth says that more follow."""
+    parts = []
+    while number > 127:
+        parts.append(number & 127 | 128)
+        number >>= 7
+    return bytes([*parts, number])
 
 
 def is_whole(path: Path) -> bool:
@@ -96,7 +144,10 @@ def is_whole(path: Path) -> bool:
 
 
 def _masked_crc(data: bytes) -> bytes:
-    """The CRC-32C, turned and shifted so that a checksum of checksums stays a good one."""
-    crc = google_crc32c.value(data)
+    return _masked(google_crc32c.value(data))
+
+
+def _masked(crc: int) -> bytes:
+    """A CRC-32C, turned and shifted so that a checksum of checksums stays a good one."""
     masked = ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
     return struct.pack("<I", masked)

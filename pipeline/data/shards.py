@@ -7,21 +7,14 @@ import functools
 import hashlib
 import json
 import math
-import random
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pipeline.config import FramesConfig
-from pipeline.data.atomic import atomic_write
-from pipeline.data.frames import encode_video
 from pipeline.data.manifest import SPLITS, Row, Split
-from pipeline.data.record import MAX_BYTES, encode_record, write_record
-from pipeline.errors import VideoDecodeError
-from pipeline.video import DamagedVideoWarning
 
-FORMAT = 2
+FORMAT = 3
 """Version of what is written; raise it when the same videos would give other bytes."""
 
 NAME = "clipline"
@@ -30,22 +23,32 @@ NAME = "clipline"
 REPORTS = "shards"
 """Folder beside the shards that holds a report on each."""
 
+Problem = Literal["", "missing", "unreadable", "too short", "too large", "lost"]
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class SourceVideo:
     """A video that goes into a shard.
 
     Attributes:
         row: Its row in the manifest.
-        name: Its path from the folder of all videos on, with forward slashes.
+        file: Path of its file, from the folder of all videos on, with forward slashes.
         num_bytes: Size of the file; -1: it could not be looked at.
         modified_ns: When the file was written, in nanoseconds; 0 where that does not count.
     """
 
     row: Row
-    name: str
+    file: str
     num_bytes: int
     modified_ns: int
+
+    @property
+    def name(self) -> str:
+        """The file and, if the video is a part of it, the part, as in a media fragment URI."""
+        if not self.row.is_trim:
+            return self.file
+        end = "" if self.row.end_seconds == math.inf else f",{self.row.end_seconds:.10g}"
+        return f"{self.file}#t={self.row.start_seconds:.10g}{end}"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -56,17 +59,22 @@ class ShardTask:
         folder: Where the file is written; the report on it goes into its sub-folder `shards`.
         name: Name of the file.
         split: Where its videos belong.
-        sources: The videos, in the order of their records.
+        sources: The videos, in the order of their records; those of one file lie together, in the
+            order of time.
         class_names: All class names of the data set; the index of a name is its label number.
         frames: Rate, size and quality of the frames.
+        min_frames: Stored frames of a video, at least.
+        lost: Videos that cost a worker process its life, which are not read again, and the reason.
     """
 
     folder: str
     name: str
-    split: Split
+    split: Split | Literal[""]
     sources: tuple[SourceVideo, ...]
     class_names: tuple[str, ...]
     frames: FramesConfig
+    min_frames: int = 1
+    lost: tuple[tuple[str, str], ...] = ()
 
     @property
     def path(self) -> Path:
@@ -81,30 +89,47 @@ class ShardTask:
     @functools.cached_property
     def fingerprint(self) -> str:
         """Changes with everything that the bytes of the shard depend on."""
-        return fingerprint(
-            dataclasses.asdict(self.frames), self.class_names, list(map(identity, self.sources))
-        )
+        settings = dataclasses.asdict(self.frames), self.min_frames, self.class_names
+        return fingerprint(*settings, map(identity, self.sources))
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class VideoReport:
     """What became of one video.
 
     Attributes:
         name: As in `SourceVideo`.
-        declared_frames: What the container claims to hold; None: it claims nothing.
-        decoded_frames: What decodes.
-        stored_frames: What is stored, at the rate of the data set; 0: the video is left out.
+        num_bytes: As in `SourceVideo`.
+        modified_ns: As in `SourceVideo`.
+        problem: Why it is left out, in a word; empty: it is not.
+        reason: The same in full.
+        declared_frames: What the container claims that its file holds; None: it claims nothing.
+        decoded_frames: What decodes of the video.
+        stored_frames: What is stored, at the rate of the data set.
         damaged: Whether clearly fewer frames decode than are declared.
-        reason: Why the video is left out; empty: it is not.
+        width: Pixels, after rotation.
+        height: Pixels, after rotation.
+        fps: Frames per second of the file.
+        duration_seconds: Of the video.
+        codec: FourCC of the file.
+        hash: What tells it from other videos by its looks; None: it looks like nothing.
     """
 
     name: str
+    num_bytes: int = -1
+    modified_ns: int = 0
+    problem: Problem = ""
+    reason: str = ""
     declared_frames: int | None = None
-    decoded_frames: int | None = 0
+    decoded_frames: int = 0
     stored_frames: int = 0
     damaged: bool = False
-    reason: str = ""
+    width: int = 0
+    height: int = 0
+    fps: float = 0.0
+    duration_seconds: float = 0.0
+    codec: str = ""
+    hash: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -133,8 +158,13 @@ def identity(source: SourceVideo) -> tuple[object, ...]:
 
 
 def fingerprint(*parts: object) -> str:
-    """Returns a checksum of anything that JSON can hold."""
-    return hashlib.sha256(json.dumps([FORMAT, *parts]).encode()).hexdigest()
+    """Returns a checksum of anything that JSON can hold, and of iterables of it."""
+    checksum = hashlib.sha256(str(FORMAT).encode())
+    for part in parts:
+        # One by one: there may be a million.
+        for item in part if isinstance(part, Iterable) and not isinstance(part, dict) else [part]:
+            checksum.update(json.dumps(item).encode() + b"\n")
+    return checksum.hexdigest()
 
 
 def report_path(shard: Path) -> Path:
@@ -149,37 +179,52 @@ def plan_shards(
     frames: FramesConfig,
     shard_videos: int,
     seed: int,
+    min_frames: int = 1,
 ) -> list[ShardTask]:
-    """Deals the videos out to shards of about equal length; splits without videos get none.
+    """Deals the videos of each split, and those of none, out to shards.
 
-    Training videos are shuffled, so that each shard mixes the classes.
+    A hash of the seed and the path of its file decides on the shard of a video and on its place
+    there. So shards mix the classes, and when videos are added or removed, the others stay where
+    they are: the number of shards is a power of two, which seldom changes.
 
     Args:
-        sources: The videos, in any order, with splits.
+        sources: The videos, in any order.
         folder: Where they are written.
         frames: Rate, size and quality of the frames.
-        shard_videos: Videos in a shard, at most.
-        seed: Of the shuffle.
+        shard_videos: Videos in a shard, at most, in the mean.
+        seed: Of the hash.
+        min_frames: Stored frames of a video, at least.
     """
     class_names = tuple(sorted({source.row.label for source in sources}))
     tasks = []
-    for split in SPLITS:
-        videos = sorted((s for s in sources if s.row.split == split), key=lambda s: s.name)
-        if split == "train":
-            random.Random(seed).shuffle(videos)
-        num_shards = math.ceil(len(videos) / shard_videos)
-        for index in range(num_shards):
-            first, end = (len(videos) * i // num_shards for i in (index, index + 1))
-            task = ShardTask(
+    splits: tuple[Split | Literal[""], ...] = (*SPLITS, "")
+    for split in splits:
+        shards = _deal([s for s in sources if s.row.split == split], shard_videos, seed)
+        tasks += [
+            ShardTask(
                 folder=str(folder),
-                name=f"{NAME}-{split}.tfrecord-{index:05d}-of-{num_shards:05d}",
+                name=f"{NAME}-{split}.tfrecord-{index:05d}-of-{len(shards):05d}",
                 split=split,
-                sources=tuple(videos[first:end]),
+                sources=tuple(videos),
                 class_names=class_names,
                 frames=frames,
+                min_frames=min_frames,
             )
-            tasks.append(task)
+            for index, videos in enumerate(shards)
+        ]
     return tasks
+
+
+def _deal(videos: list[SourceVideo], shard_videos: int, seed: int) -> list[list[SourceVideo]]:
+    if not videos:
+        return []
+    shards: list[list[SourceVideo]] = [
+        [] for _ in range(1 << (math.ceil(len(videos) / shard_videos) - 1).bit_length())
+    ]
+    hashes = {v.file: hashlib.sha256(f"{seed} {v.file}".encode()).digest() for v in videos}
+    for video in sorted(videos, key=lambda v: (hashes[v.file], v.row.start_seconds, v.name)):
+        shards[int.from_bytes(hashes[video.file][-8:]) % len(shards)].append(video)
+    return shards
 
 
 def finished_report(task: ShardTask, folder: Path | None = None) -> ShardReport | None:
@@ -191,77 +236,17 @@ def finished_report(task: ShardTask, folder: Path | None = None) -> ShardReport 
     """
     shard = (folder or Path(task.folder)) / task.name
     try:
-        content: dict[str, Any] = json.loads(report_path(shard).read_bytes())
+        report = read_report(report_path(shard))
         # The file of a shard without videos is removed where its whole split has none.
-        num_bytes = shard.stat().st_size if content["num_bytes"] else 0
-    except (OSError, ValueError):
+        num_bytes = shard.stat().st_size if report.num_bytes else 0
+    except (OSError, ValueError, TypeError, LookupError):
         return None
-    if content["fingerprint"] != task.fingerprint or content["num_bytes"] != num_bytes:
-        return None
+    is_it = (report.fingerprint, report.num_bytes) == (task.fingerprint, num_bytes)
+    return report if is_it else None
+
+
+def read_report(path: Path) -> ShardReport:
+    """Reads the report on a shard."""
+    content: dict[str, Any] = json.loads(path.read_bytes())
     videos = tuple(VideoReport(**video) for video in content.pop("videos"))
     return ShardReport(**content, videos=videos)
-
-
-def write_shard(task: ShardTask, on_video: Callable[[str], None] | None = None) -> ShardReport:
-    """Writes a shard and its report, unless they are there already.
-
-    Args:
-        task: What to write where; the folder and its sub-folder `shards` exist.
-        on_video: Called with the name of each video before it is read.
-
-    Raises:
-        OSError: The shard cannot be written.
-    """
-    finished = finished_report(task)
-    if finished:
-        return finished
-    task.report_path.unlink(missing_ok=True)  # It may tell of an older shard of this name.
-    videos = []
-    record_bytes = 0
-    with atomic_write(task.path) as file:
-        for source in task.sources:
-            if on_video:
-                on_video(source.name)
-            record, video = _read(source, task)
-            videos.append(video)
-            if record:
-                write_record(file, record)
-                record_bytes += len(record)
-        num_bytes = file.tell()
-    report = ShardReport(
-        fingerprint=task.fingerprint,
-        num_records=sum(not video.reason for video in videos),
-        num_bytes=num_bytes,
-        record_bytes=record_bytes,
-        videos=tuple(videos),
-    )
-    with atomic_write(task.report_path) as file:
-        file.write(json.dumps(dataclasses.asdict(report), indent=1).encode())
-    return report
-
-
-def _read(source: SourceVideo, task: ShardTask) -> tuple[bytes, VideoReport]:
-    """Returns the record of a video, empty where it cannot be read, and what became of it."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DamagedVideoWarning)  # It is in the report.
-            images, info = encode_video(source.row.path, task.frames)
-    except VideoDecodeError as error:
-        return b"", VideoReport(name=source.name, reason=error.reason)
-    if sum(map(len, images)) > MAX_BYTES:
-        reason = "its frames take more than 2 GiB: cut the video, or lower --fps or --size."
-        return b"", VideoReport(name=source.name, reason=reason)
-    record = encode_record(
-        images=images,
-        label=task.class_names.index(source.row.label),
-        video=source.name,
-        group=source.row.group,
-        info=info,
-    )
-    return record, VideoReport(
-        name=source.name,
-        declared_frames=info.declared_frames,
-        decoded_frames=info.num_frames,
-        stored_frames=len(images),
-        damaged=info.damaged,
-    )

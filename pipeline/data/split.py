@@ -3,13 +3,74 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 from pipeline.data.manifest import Manifest, Row, Split
 from pipeline.data.stratify import cut_folds, draw_groups
 from pipeline.errors import ConfigError, DataError
+from pipeline.prepare_config import PrepareConfig
 from pipeline.text import counted, listed, nearest
+
+
+def choose_split(
+    manifest: Manifest, config: PrepareConfig, known: Mapping[str, Split] | None = None
+) -> Manifest:
+    """Splits the videos as the configuration says.
+
+    Folds come first, then test groups, then the splits that the source gave, and then a draw.
+
+    Args:
+        manifest: The videos, all of them with the split that the source gives or none.
+        config: Fractions, test groups, folds and seed.
+        known: Splits of groups that keep them in a draw, so that what was trained on never comes
+            into the test when videos are added; new groups are drawn among them.
+
+    Raises:
+        ConfigError: A setting does not fit the videos.
+        DataError: The videos cannot be split so.
+    """
+    known = known or {}
+    given = {bool(row.split) for row in manifest.rows}
+    if config.folds:
+        return split_by_fold(
+            manifest,
+            folds=config.folds,
+            fold=config.fold or 1,
+            val_fraction=config.val_fraction,
+            seed=config.seed,
+        )
+    if given == {True} and not config.test_groups:
+        has_validation = any(row.split == "val" for row in manifest.rows)
+        share = 0 if has_validation else config.val_fraction
+        return draw_validation(manifest, val_fraction=share, seed=config.seed)
+    if given == {True, False}:
+        raise DataError("expected a split for each video or for none; some have one, some have not")
+    new = tuple(row for row in manifest.rows if row.group not in known)
+    if len(new) == len(manifest.rows) or config.test_groups:
+        return _draw(manifest, config)
+    drawn = {row.group: row.split for row in _draw_new(Manifest(rows=new), config).rows}
+    splits = {**known, **drawn}
+    rows = (dataclasses.replace(row, split=splits[row.group]) for row in manifest.rows)
+    return Manifest(rows=tuple(rows))
+
+
+def _draw(manifest: Manifest, config: PrepareConfig) -> Manifest:
+    return split_by_group(
+        manifest,
+        val_fraction=config.val_fraction,
+        test_fraction=config.test_fraction,
+        test_groups=config.test_groups,
+        seed=config.seed,
+    )
+
+
+def _draw_new(manifest: Manifest, config: PrepareConfig) -> Manifest:
+    try:
+        return _draw(manifest, config)
+    except DataError:  # They are too few to hold some out.
+        rows = (dataclasses.replace(row, split="train") for row in manifest.rows)
+        return Manifest(rows=tuple(rows))
 
 
 def split_by_group(

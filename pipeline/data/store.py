@@ -4,7 +4,8 @@
 clipline-train.tfrecord-00000-of-00003   one record a video, its frames as JPEG
 dataset_info.json  features.json  label.labels.txt   what TensorFlow Datasets needs
 manifest.csv        the videos that are in it: path, label, group, split
-quarantine.csv      the videos that could not be read, with the reason
+quarantine.csv      the videos that something is wrong with, with the reason
+data_report.json    what is in it and what is wrong with it; as a page: data_report.md
 prepare.json        how it was made; written last, so without it the folder is not finished
 shards/             a report on each shard, which says what need not be written again
 partial/            all of this again while it is being prepared; gone when that is finished
@@ -16,14 +17,13 @@ prepared before stays as it is, and from there an interrupted preparation goes o
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import functools
 import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ import tensorflow_datasets as tfds
 
 from pipeline.config import FramesConfig
 from pipeline.data.atomic import atomic_write
-from pipeline.data.manifest import SPLITS, Manifest, Row, read_csv, relative_path, write_csv
+from pipeline.data.manifest import SPLITS, Manifest, Row, read_csv, write_csv
 from pipeline.data.record import record_features
 from pipeline.data.shards import (
     FORMAT,
@@ -40,6 +40,7 @@ from pipeline.data.shards import (
     ShardReport,
     ShardTask,
     SourceVideo,
+    read_report,
     report_path,
 )
 from pipeline.errors import ConfigError, DataError
@@ -48,7 +49,7 @@ PARTIAL = "partial"
 """Folder within a store for what is being prepared."""
 
 _STATE = "prepare.json"
-_METADATA = ("dataset_info.json", "features.json", "label.labels.txt")
+_BESIDES = ("dataset_info.json", "features.json", "label.labels.txt", "data_report.json")
 _AGAIN = "Run the same python scripts/prepare.py command again."
 
 
@@ -62,8 +63,8 @@ class Store:
         class_names: The index of a name is its label number.
         num_videos: Videos of each split; a split without any is left out.
         manifest: The videos that are in it.
-        num_quarantined: Videos that could not be read.
-        damaged: Videos with clearly fewer frames than they declare, and both numbers.
+        settings: How it was made.
+        leaks: What of its test is also in its training, in sentences.
         fingerprint: Of the videos and settings that it was made from.
     """
 
@@ -72,9 +73,15 @@ class Store:
     class_names: tuple[str, ...]
     num_videos: Mapping[str, int]
     manifest: Manifest
-    num_quarantined: int
-    damaged: tuple[str, ...]
+    settings: Mapping[str, Any]
+    leaks: tuple[str, ...]
     fingerprint: str
+
+    @functools.cached_property
+    def report(self) -> dict[str, Any]:
+        """What is in it and what is wrong with it, see `pipeline.data.data_report`."""
+        report: dict[str, Any] = json.loads((self.path / "data_report.json").read_bytes())
+        return report
 
     @functools.cached_property
     def builder(self) -> Any:
@@ -117,8 +124,8 @@ def open_store(out: str | os.PathLike[str]) -> Store:
         class_names=manifest.class_names,
         num_videos={split: videos[split] for split in SPLITS if videos[split]},
         manifest=manifest,
-        num_quarantined=state["num_quarantined"],
-        damaged=tuple(state["damaged"]),
+        settings=state["settings"],
+        leaks=tuple(state["leaks"]),
         fingerprint=state["fingerprint"],
     )
 
@@ -170,53 +177,71 @@ def clear_partial(out: Path, tasks: Sequence[ShardTask]) -> None:
             path.unlink()
 
 
+def changes_since(out: Path, sources: Iterable[SourceVideo]) -> dict[str, list[str]]:
+    """Names of the videos that were added, changed or removed since the last preparation.
+
+    Args:
+        out: The folder of the data set; where there is none yet, nothing changed.
+        sources: The videos as they are now.
+    """
+    before = {
+        video.name: (video.num_bytes, video.modified_ns)
+        for path in (out / REPORTS).glob("*.json")
+        for video in read_report(path).videos
+    }
+    now = {source.name: (source.num_bytes, source.modified_ns) for source in sources}
+    if not before:
+        return {"added": [], "changed": [], "removed": []}
+    return {
+        "added": sorted(now.keys() - before.keys()),
+        "changed": sorted(name for name in now.keys() & before.keys() if now[name] != before[name]),
+        "removed": sorted(before.keys() - now.keys()),
+    }
+
+
 def finish_store(
     out: Path,
     tasks: Sequence[ShardTask],
     reports: Sequence[ShardReport],
     *,
     settings: Mapping[str, Any],
+    leaks: Sequence[str],
     fingerprint: str,
 ) -> Store:
-    """Writes all that belongs to the shards, puts it in place, and opens the store.
+    """Puts what was prepared in place, writes all that belongs to it, and opens the store.
 
     Args:
-        out: The folder of the data set; each shard is there already, or in `partial`.
+        out: The folder of the data set; each shard is there already, or in `partial`, where the
+            quarantine and the data report are as well.
         tasks: The shards.
         reports: The report on each.
-        settings: How the data set was made, to be read by people.
+        settings: How the data set was made.
+        leaks: What of its test is also in its training, in sentences.
         fingerprint: Of the videos and settings that the data set was made from.
 
     Raises:
         DataError: A class has no readable video for training.
     """
-    videos = [
-        (source, video)
+    stored = [
+        source
         for task, report in zip(tasks, reports, strict=True)
         for source, video in zip(task.sources, report.videos, strict=True)
+        if not video.problem
     ]
-    videos.sort(key=lambda pair: pair[0].name)
-    stored = [source.row for source, video in videos if not video.reason]
-    left_out = [(source, video.reason) for source, video in videos if video.reason]
-    quarantine = out / PARTIAL / "quarantine.csv"
-    _write_quarantine(quarantine, left_out, out.absolute())
-    _check_classes(quarantine, tasks[0].class_names, stored)
+    stored.sort(key=lambda source: source.name)
+    rows = tuple(source.row for source in stored)
+    _check_classes(out / PARTIAL / "quarantine.csv", tasks[0].class_names, rows)
     _put_in_place(out, tasks)
-    write_csv(Manifest(rows=tuple(stored)), out / "manifest.csv")
+    write_csv(Manifest(rows=rows), out / "manifest.csv")
     _write_metadata(out, tasks, reports)
     state = {
         "format": FORMAT,
         "frames": dataclasses.asdict(tasks[0].frames),
         "settings": settings,
-        "num_quarantined": len(left_out),
-        "damaged": [
-            f"{video.name} ({video.decoded_frames} of {video.declared_frames} frames)"
-            for _, video in videos
-            if video.damaged
-        ],
+        "leaks": list(leaks),
         "files": {
             path.name: path.stat().st_size
-            for path in (*sorted(out.glob(f"{NAME}-*")), *(out / name for name in _METADATA))
+            for path in (*sorted(out.glob(f"{NAME}-*")), *(out / name for name in _BESIDES))
         },
         "fingerprint": fingerprint,
     }
@@ -241,15 +266,6 @@ def _put_in_place(out: Path, tasks: Sequence[ShardTask]) -> None:
         if shard.name not in names:
             shard.unlink(missing_ok=True)
             report_path(shard).unlink(missing_ok=True)
-
-
-def _write_quarantine(path: Path, left_out: Sequence[tuple[SourceVideo, str]], out: Path) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("path", "label", "split", "reason"))
-        for source, reason in left_out:
-            row = source.row
-            writer.writerow((relative_path(row.path, out), row.label, row.split, reason))
 
 
 def _check_classes(quarantine: Path, class_names: Sequence[str], stored: Sequence[Row]) -> None:

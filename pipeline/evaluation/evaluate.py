@@ -13,10 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.config import RunConfig
-from pipeline.data.dataset import damage_named, evaluation_clips
+from pipeline.data.dataset import Data, damage_named, evaluation_clips, open_data
 from pipeline.data.manifest import Split
 from pipeline.data.sampling import Order
-from pipeline.data.store import Store, open_store
 from pipeline.errors import DataError
 from pipeline.evaluation import metrics
 from pipeline.evaluation.report import plot_confusion
@@ -65,13 +64,15 @@ def evaluate(run: Run, split: Split = "test", *, data: Path | None = None) -> di
         ConfigError: `evaluate.order_pairs` names a class that there is not.
     """
     config, class_names = run.config(), run.class_names()
-    store = open_store(data or Path(config.data))
+    store = open_data(data or Path(config.data), config.frames)
     _check(run, store, config, class_names, split)
     model = load_recognizer(run.model_file)
     with damage_named(store):
         predictions = {order: predict(model, store, config, split, order=order) for order in ORDERS}
     result = summarise(predictions["in_order"], class_names)
     run.report.mkdir(exist_ok=True)
+    if store.leaks:
+        result["leaks"] = list(store.leaks)
     result["order"] = _order_test(predictions, class_names, config)
     _write_metrics(run, split, result)
     _write_predictions(run, split, predictions["in_order"], class_names)
@@ -82,7 +83,7 @@ def evaluate(run: Run, split: Split = "test", *, data: Path | None = None) -> di
 
 
 def predict(
-    model: keras.Model, store: Store, config: RunConfig, split: Split, *, order: Order = "in_order"
+    model: keras.Model, store: Data, config: RunConfig, split: Split, *, order: Order = "in_order"
 ) -> Predictions:
     """Runs the model on every view of every video of a split; labels come from the same pass."""
     views = [
@@ -114,7 +115,7 @@ def _top(logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> dict
     return {f"top{k}": metrics.top_k_accuracy(logits, labels, k) for k in (1, 5)}
 
 
-def _check(run: Run, store: Store, config: RunConfig, class_names: list[str], split: Split) -> None:
+def _check(run: Run, store: Data, config: RunConfig, class_names: list[str], split: Split) -> None:
     if list(store.class_names) != class_names:
         raise DataError(f"{store.path} has other classes than the run was trained on")
     if store.frames != config.frames:
@@ -134,7 +135,7 @@ def _check(run: Run, store: Store, config: RunConfig, class_names: list[str], sp
 
 
 def _predict_view(
-    model: keras.Model, store: Store, config: RunConfig, split: Split, view: int, order: Order
+    model: keras.Model, store: Data, config: RunConfig, split: Split, view: int, order: Order
 ) -> Predictions:
     logits, labels, videos, groups = [], [], [], []
     for inputs, label, source in evaluation_clips(store, config, split, view=view, order=order):

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib import font_manager, rc_context
 from matplotlib.figure import Figure
 
+from pipeline.figures import any_script
 from pipeline.text import counted
 
 _CAUTION = {
     "train": ["these videos were trained on: the figures say nothing about new ones"],
     "val": ["these videos chose the epoch that was kept: on new ones expect a little less"],
 }
-# matplotlib's own font lacks the scripts of East Asia; the first of these that is installed helps.
-_MORE_FONTS = (
-    *("Noto Sans CJK SC", "Noto Sans CJK JP", "Source Han Sans SC", "WenQuanYi Zen Hei"),
-    *("PingFang SC", "Hiragino Sans", "Microsoft YaHei", "Yu Gothic", "Malgun Gothic"),
-)
 
 
 def plot_confusion(counts: npt.NDArray[np.int64], class_names: Sequence[str], path: Path) -> None:
@@ -34,18 +27,8 @@ def plot_confusion(counts: npt.NDArray[np.int64], class_names: Sequence[str], pa
         class_names: C names.
         path: The PNG file to write.
     """
-    with _any_script():
+    with any_script():
         _confusion_figure(counts, class_names).savefig(path, dpi=120)
-
-
-@contextmanager
-def _any_script() -> Iterator[None]:
-    """Within it, text is drawn with a font for its script; without one, as boxes, but quietly."""
-    installed = set(font_manager.get_font_names())
-    families = ["DejaVu Sans", *(name for name in _MORE_FONTS if name in installed)]
-    with rc_context({"font.family": families}), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        yield
 
 
 def _confusion_figure(counts: npt.NDArray[np.int64], class_names: Sequence[str]) -> Figure:
@@ -76,6 +59,7 @@ def format_metrics(result: dict[str, Any], split: str) -> str:
     lines = [
         f"{split}: {videos} of {groups}, {clips}",
         *_CAUTION.get(split, []),
+        *_leak_lines(result.get("leaks", [])),
         f"video  {_accuracy(result['video'])}   chance {result['chance']:.3f}",
         f"clip   {_accuracy(result['clip'])}",
         "",
@@ -84,6 +68,13 @@ def format_metrics(result: dict[str, Any], split: str) -> str:
         *_order_lines(result["order"]),
     ]
     return "\n".join(lines)
+
+
+def _leak_lines(leaks: Sequence[str]) -> list[str]:
+    if not leaks:
+        return []
+    count = counted(len(leaks), "leak")
+    return [f"these figures are not to be believed: {count} between splits, such as: {leaks[0]}"]
 
 
 def _accuracy(values: dict[str, Any]) -> str:

@@ -8,9 +8,8 @@ import keras
 import numpy as np
 
 from pipeline.config import RunConfig
-from pipeline.data.dataset import evaluation_batches
+from pipeline.data.dataset import evaluation_batches, open_data
 from pipeline.data.manifest import SPLITS
-from pipeline.data.store import open_store
 from pipeline.errors import PipelineError
 from pipeline.inference.litert import LiteRTModel
 from pipeline.models.recognizer import build_recognizer, load_recognizer
@@ -64,7 +63,7 @@ def _convert(model: keras.Model, config: RunConfig, path: Path) -> None:
 
 
 def _compare(model: keras.Model, exported: LiteRTModel, config: RunConfig, num_clips: int) -> float:
-    store = open_store(Path(config.data))
+    store = open_data(Path(config.data), config.frames)
     split = next(name for name in ("val", *SPLITS) if name in store.num_videos)
     clips = evaluation_batches(store, config, split).unbatch().take(num_clips).batch(num_clips)
     inputs, _ = next(iter(clips))

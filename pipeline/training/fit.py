@@ -14,8 +14,13 @@ import tensorflow as tf
 
 from pipeline.config import RunConfig
 from pipeline.config_file import save_config
-from pipeline.data.dataset import damage_named, evaluation_batches, training_batches
-from pipeline.data.store import Store, open_store
+from pipeline.data.dataset import (
+    Data,
+    damage_named,
+    evaluation_batches,
+    open_data,
+    training_batches,
+)
 from pipeline.errors import ConfigError, PipelineError
 from pipeline.models.recognizer import build_recognizer
 from pipeline.run import Run
@@ -47,7 +52,7 @@ def train(config: RunConfig, folder: Path, *, overwrite: bool = False) -> Run:
     """
     if not config.data:
         raise ConfigError("which data set? Name its folder: --data data/NAME")
-    store = open_store(Path(config.data))
+    store = open_data(Path(config.data), config.frames)
     config.evaluate.check_classes(store.class_names)
     config = dataclasses.replace(config, frames=store.frames)
     run = Run(folder)
@@ -68,7 +73,7 @@ def train(config: RunConfig, folder: Path, *, overwrite: bool = False) -> Run:
     return run
 
 
-def steps_per_epoch(config: RunConfig, store: Store) -> int:
+def steps_per_epoch(config: RunConfig, store: Data) -> int:
     """Steps in which about every training video is seen once."""
     return max(1, round(store.num_videos["train"] / config.train.batch_size))
 
@@ -145,7 +150,7 @@ def _enough_memory() -> Iterator[None]:
         ) from None
 
 
-def _start(config: RunConfig, store: Store, run: Run) -> None:
+def _start(config: RunConfig, store: Data, run: Run) -> None:
     """Makes the folder and writes what is known before training."""
     run.report.mkdir(parents=True)
     save_config(config, run.config_file)
@@ -154,7 +159,7 @@ def _start(config: RunConfig, store: Store, run: Run) -> None:
     _write_json(run.environment_file, environment)
 
 
-def _fit(model: keras.Model, config: RunConfig, store: Store, run: Run) -> KeepBest:
+def _fit(model: keras.Model, config: RunConfig, store: Data, run: Run) -> KeepBest:
     validation = None
     if "val" in store.num_videos:
         validation = evaluation_batches(store, config, "val")

@@ -51,6 +51,7 @@ class VideoReader:
         info: What is known of the file. Once its frames were read to the end, `num_frames` and
             `duration_seconds` are those that decode.
         num_read: Frames that the part read last holds.
+        read_until: Where it ends, in seconds.
 
     Raises:
         VideoDecodeError: No frame can be had from the file.
@@ -66,12 +67,16 @@ class VideoReader:
         self._index = -1  # of the grabbed frame
         self._clock = self._all_times()
         self._time = next(self._clock, None)  # of the grabbed frame; None after the last one
-        self._read_until = 0.0
+        self.read_until = 0.0
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the file."""
         self._capture.release()
 
     def frames(
@@ -146,9 +151,9 @@ class VideoReader:
 
     def _times(self, start: float = 0.0, end: float = math.inf) -> Iterator[float]:
         """Steps from frame to frame; yields the time of each while it can be retrieved."""
-        if start < self._read_until:
+        if start < self.read_until:
             raise RuntimeError(f"{self._path}: a VideoReader is read once; open another one.")
-        self._read_until = end
+        self.read_until = end
         self.num_read = 0
         self._check_open()
         # Times that were rounded must not move a frame into the part before it.

@@ -9,13 +9,14 @@ import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from pipeline.config import AugmentConfig, ClipConfig, PrepareConfig, RunConfig, TrainConfig
+from pipeline.config import AugmentConfig, ClipConfig, RunConfig, TrainConfig
 from pipeline.data import dataset
 from pipeline.data.dataset import evaluation_batches, evaluation_clips, training_batches
 from pipeline.data.prepare import prepare
 from pipeline.data.record import write_record
 from pipeline.data.sampling import sample_clip
 from pipeline.data.store import open_store
+from pipeline.prepare_config import PrepareConfig
 from pipeline.video import decode_jpeg, write_video
 
 # Stored frames of each video by its number, which is also its group; a clip has 6.

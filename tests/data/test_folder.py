@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.data.sources.folder import LeftOutWarning, scan_folder
-from pipeline.errors import ConfigError, DataError
+from pipeline.errors import DataError
 
 VIDEOS = os.environ.get("PIPELINE_VIDEOS")
 
@@ -20,8 +20,8 @@ def make(root: Path, *names: str) -> Path:
     return root
 
 
-def table(root: Path, group_regex: str = "") -> list[tuple[str, str, str]]:
-    rows = scan_folder(root, group_regex=group_regex).rows
+def table(root: Path) -> list[tuple[str, str, str]]:
+    rows = scan_folder(root).rows
     return [(Path(r.path).relative_to(root).as_posix(), r.label, r.group) for r in rows]
 
 
@@ -88,34 +88,16 @@ def test_warns_of_files_that_it_leaves_out(tmp_path: Path) -> None:
         scan_folder(tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("regex", "groups"),
-    [
-        (r"seq\d+", ["seq01", "seq02"]),
-        (r"seq(\d+)", ["01", "02"]),
-        (r"(?:set)(\d)_(seq)", ["1", "2"]),
-        (r"^\w+", ["run", "walk"]),
-    ],
-)
-def test_group_regex(tmp_path: Path, regex: str, groups: list[str]) -> None:
-    make(tmp_path, "run/set1_seq01.avi", "walk/set2_seq02.avi")
+def test_without_labels_where_only_a_check_is_wanted(tmp_path: Path) -> None:
+    make(tmp_path, "b.MP4", "a.avi", "notes.txt")
 
-    assert [group for *_, group in table(tmp_path, regex)] == groups
+    rows = scan_folder(tmp_path, labelled=False).rows
 
-
-@pytest.mark.parametrize("regex", [r"seq\d+", r"seq(\d)*$|b", r"x*"])
-def test_group_regex_that_finds_no_group_in_a_path(tmp_path: Path, regex: str) -> None:
-    make(tmp_path, "run/seq1.avi", "walk/b.avi")
-
-    with pytest.raises(DataError, match=r"finds none in '(run/seq1|walk/b)\.avi'"):
-        scan_folder(tmp_path, group_regex=regex)
-
-
-def test_group_regex_that_is_invalid(tmp_path: Path) -> None:
-    make(tmp_path, "run/a.avi", "walk/b.avi")
-
-    with pytest.raises(ConfigError, match=r"expected a regular expression, got 'seq\('"):
-        scan_folder(tmp_path, group_regex="seq(")
+    assert [(Path(row.path).name, row.label, row.group) for row in rows] == [
+        ("a.avi", "", "a.avi"),
+        ("b.MP4", "", "b.MP4"),
+        ("notes.txt", "", "notes.txt"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -157,7 +139,7 @@ def test_name_that_is_not_utf8(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not VIDEOS, reason="PIPELINE_VIDEOS is not set")
 def test_real_videos() -> None:
-    manifest = scan_folder(Path(VIDEOS or "") / "ut_interaction", group_regex=r"seq\d+")
+    manifest = scan_folder(Path(VIDEOS or "") / "ut_interaction")
 
     assert len(manifest.rows) == 120
     assert manifest.class_names == ("hug", "kick", "point", "punch", "push", "shake_hands")

@@ -3,7 +3,9 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
+import math
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -15,9 +17,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.config import PrepareConfig
-from pipeline.data.prepare import PrepareReport, prepare
+from pipeline.data.prepare import check_videos, prepare
+from pipeline.data.prepare_report import PrepareReport
 from pipeline.errors import ConfigError, DataError
+from pipeline.prepare_config import PrepareConfig
 from pipeline.video import write_video
 
 VIDEOS = os.environ.get("PIPELINE_VIDEOS")
@@ -75,6 +78,7 @@ def configure(root: Path, out: str = "out", **changes: object) -> PrepareConfig:
         fps=5.0,
         size=16,
         shard_videos=2,
+        max_bad_fraction=0.1,
         workers=2,
     )
     return dataclasses.replace(config, **changes)  # type: ignore[arg-type]
@@ -101,14 +105,16 @@ def test_prepares_class_folders(prepared: PrepareReport) -> None:
         "  train  7 videos, 2 classes, 4 groups",
         "  val    2 videos, 2 classes, 1 group",
         "  test   2 videos, 2 classes, 1 group",
-        f"1 video quarantined, listed in {store.path}/quarantine.csv",
+        "a random split would put 2 of 2 test videos beside training videos of the same group",
+        f"1 video left out, listed in {store.path}/quarantine.csv",
     ]
     assert {row.group for row in store.manifest.rows if row.split == "test"} == {"eve"}
     assert (store.frames.fps, store.frames.size, store.frames.jpeg_quality) == (5, 16, 95)
     with (store.path / "quarantine.csv").open(encoding="utf-8", newline="") as file:
         (left_out,) = csv.DictReader(file)
     assert left_out["path"] == str(store.path.parent / "videos" / "run" / "cid 1.avi")
-    assert left_out["reason"]
+    assert (left_out["status"], left_out["problem"]) == ("left out", "unreadable")
+    assert "it is text, not a video" in left_out["reason"]
     assert sorted(path for path in tree(store.path) if "shards/" not in path) == [
         "clipline-test.tfrecord-00000-of-00001",
         "clipline-train.tfrecord-00000-of-00004",
@@ -116,6 +122,8 @@ def test_prepares_class_folders(prepared: PrepareReport) -> None:
         "clipline-train.tfrecord-00002-of-00004",
         "clipline-train.tfrecord-00003-of-00004",
         "clipline-val.tfrecord-00000-of-00001",
+        "data_report.json",
+        "data_report.md",
         "dataset_info.json",
         "features.json",
         "label.labels.txt",
@@ -200,7 +208,7 @@ def test_a_preparation_that_fails_leaves_what_was_prepared(copied: PrepareConfig
         prepare(spoiled)
     assert tree(copied.out) == before
     with pytest.raises(DataError, match="readable training video of each class, got none of 'run'"):
-        prepare(dataclasses.replace(spoiled, overwrite=True))
+        prepare(dataclasses.replace(spoiled, overwrite=True, max_bad_fraction=1))
 
     after = tree(copied.out)
     assert {name: after[name] for name in before} == before
@@ -214,9 +222,179 @@ def test_rendering_the_demo_destroys_nothing(copied: PrepareConfig) -> None:
     assert tree(copied.out) == before
 
 
+def test_too_many_bad_videos_stop_the_preparation(root: Path) -> None:
+    config = configure(root, max_bad_fraction=0.08)
+    message = r"1 of 12 videos would be left out, more than --max-bad-fraction 0.08; .*quarantine"
+
+    with pytest.raises(DataError, match=message):
+        prepare(config)
+
+    assert "cid 1.avi" in (Path(config.out) / "partial/quarantine.csv").read_text(encoding="utf-8")
+    assert (
+        len(prepare(dataclasses.replace(config, max_bad_fraction=0.09)).store.manifest.rows) == 11
+    )
+
+
+def test_videos_added_changed_and_removed_redo_their_shards_only(root: Path) -> None:
+    config = configure(root)
+    first = prepare(config).store
+    before = writes(config.out)
+    (root / "run" / "dan 1.avi").unlink()
+    render(root / "run" / "bob 1.avi", 99)
+    render(root / "wälk fast" / "gus 1.avi", 97)
+
+    report = prepare(config)
+
+    assert report.store.report["changes"] == {
+        "added": ["wälk fast/gus 1.avi"],
+        "changed": ["run/bob 1.avi"],
+        "removed": ["run/dan 1.avi"],
+    }
+    assert "since the last time: 1 added, 1 changed, 1 removed" in str(report)
+    quarantine = (Path(config.out) / "quarantine.csv").read_text(encoding="utf-8")
+    assert re.search(r"bob 1.avi,run,\w+,kept,changed,the file changed since", quarantine)
+    after = writes(config.out)
+    assert before.keys() == after.keys()
+    assert 1 <= sum(before[name] != after[name] for name in before) <= 4
+    splits = {row.group: row.split for row in report.store.manifest.rows}
+    assert splits == {**{row.group: row.split for row in first.manifest.rows}, "gus": "train"}
+
+
+def test_groups_that_are_added_leave_the_others_in_their_splits(root: Path) -> None:
+    """Else a test video of today could have been trained on yesterday."""
+    config = configure(root, test_groups=(), test_fraction=0.3, val_fraction=0)
+    first = prepare(config).store
+    for number in range(7):
+        for label in ("run", "wälk fast"):
+            render(root / label / f"new{number} 1.avi", number)
+
+    second = prepare(config).store
+
+    before, after = (
+        {row.group: row.split for row in store.manifest.rows} for store in (first, second)
+    )
+    assert {group: after[group] for group in before} == before
+    added = [after[group] for group in after if group not in before]
+    assert (len(added), added.count("test")) == (7, 2)
+
+
+def copied_into(root: Path, source: str, target: str) -> None:
+    shutil.copyfile(root / source, root / target)
+
+
+def test_a_copy_in_another_split_is_refused(root: Path) -> None:
+    config = configure(root)
+    copied_into(root, "run/ann 1.avi", "run/eve 2.avi")
+    message = (
+        r"1 leak: run/ann 1.avi \(train run\), run/eve 2.avi \(test run\) have the same content; "
+        r".*data_report.md names all. Mend the splits or remove the copies"
+    )
+
+    with pytest.raises(DataError, match=message):
+        prepare(config)
+
+    assert not (Path(config.out) / "prepare.json").exists()
+    assert "have the same content" in (Path(config.out) / "partial/data_report.md").read_text()
+    report = prepare(dataclasses.replace(config, allow_leaks=True))
+    assert len(report.store.leaks) == 1
+    assert "1 leak between splits or labels\n  run/ann 1.avi (train run), run/eve" in str(report)
+
+
+def test_a_copy_with_another_label_is_refused(root: Path) -> None:
+    copied_into(root, "run/ann 1.avi", "wälk fast/ann 2.avi")
+    with pytest.raises(DataError, match=r"\(train run\), wälk fast/ann 2.avi \(train wälk fast\)"):
+        prepare(configure(root))
+
+
+def test_a_copy_beside_its_original_is_no_leak(root: Path) -> None:
+    copied_into(root, "run/ann 1.avi", "run/ann 2.avi")
+    assert len(prepare(configure(root)).store.manifest.rows) == 12
+
+
+def test_groups_that_cross_official_splits_are_refused(root: Path) -> None:
+    table = root / "table.csv"
+    table.write_text(
+        "path,label,group,split\n"
+        "run/ann 1.avi,run,a,train\nwälk fast/ann 1.avi,walk,a,train\n"
+        "run/bob 1.avi,run,a,test\nwälk fast/bob 1.avi,walk,b,test\n",
+        encoding="utf-8",
+    )
+    config = PrepareConfig(source="csv", path=str(table), out=str(root.parent / "out"), size=16)
+    with pytest.raises(DataError, match="1 leak: group 'a' is in train and test. Mend the splits"):
+        prepare(config)
+    assert not Path(config.out).exists()
+    store = prepare(dataclasses.replace(config, allow_leaks=True)).store
+    assert store.leaks == ("group 'a' is in train and test",)
+
+
+def test_a_table_with_parts_of_files(root: Path) -> None:
+    table = root / "table.csv"
+    table.write_text(
+        "path,label,split,start_seconds,end_seconds\n"
+        "run/ann 1.avi,run,train,0,0.4\nrun/ann 1.avi,walk,train,0.4,\n"
+        "run/bob 1.avi,run,test,0.2,0.7\n"
+    )
+    config = PrepareConfig(source="csv", path=str(table), out=str(root.parent / "out"), fps=10)
+
+    store = prepare(config).store
+
+    assert store.num_videos == {"train": 2, "test": 1}
+    rows = [(Path(r.path).name, r.start_seconds, r.end_seconds) for r in store.manifest.rows]
+    assert rows == [
+        ("ann 1.avi", 0, 0.4),
+        ("ann 1.avi", 0.4, math.inf),
+        ("bob 1.avi", 0.2, 0.7),
+    ]
+    assert {row.group for row in store.manifest.rows} == {"run/ann 1.avi", "run/bob 1.avi"}
+    assert prepare(config).up_to_date
+
+
+def test_each_fold_is_another_test_split(root: Path) -> None:
+    tested = []
+    for fold in (1, 2, 3):
+        config = configure(root, f"fold{fold}", test_groups=(), folds=3, fold=fold, val_fraction=0)
+        rows = prepare(config).store.manifest.rows
+        tested += [row.path for row in rows if row.split == "test"]
+    assert len(tested) == len(set(tested)) == 11
+
+
+def test_a_check_reports_and_prepares_nothing(root: Path) -> None:
+    copied_into(root, "run/ann 1.avi", "run/eve 2.avi")
+    config = configure(root, check=True, max_bad_fraction=0.01)
+
+    report = check_videos(config)
+
+    text = str(report)
+    assert text.splitlines()[:2] == [
+        "12 readable videos, 1 that would be left out",
+        "  run/cid 1.avi: it is text, not a video; it starts with 'no video'.",
+    ]
+    assert "1 of 13 videos would be left out, more than --max-bad-fraction 0.01" in text
+    assert "have the same content" in text
+    assert sorted(path.name for path in Path(config.out).rglob("*")) == [
+        "check",
+        "data_report.json",
+        "data_report.md",
+        "quarantine.csv",
+    ]
+
+
+def test_a_check_needs_no_labels(root: Path) -> None:
+    config = configure(root / "run", "checked", check=True, group_regex="", test_groups=())
+
+    report = check_videos(config)
+
+    assert report.report["total"]["videos"] == 5
+    assert not report.report["splits"]
+    assert not report.report["leaks"]
+    assert (report.folder / "data_report.md").is_file()
+
+
 @pytest.mark.parametrize("out", ["videos", "videos/out"])
 def test_out_within_the_videos(root: Path, out: str) -> None:
-    with pytest.raises(ConfigError, match="--out: expected a folder outside of --path"):
+    with pytest.raises(
+        ConfigError, match="--out: expected a folder outside of .*, where the videos are"
+    ):
         prepare(configure(root, out))
 
 
@@ -359,33 +537,64 @@ def test_ctrl_c_while_a_worker_starts(root: Path, start: Callable) -> None:
     assert not alive(workers)
 
 
+def lost_videos(config: PrepareConfig) -> list[tuple[str, str]]:
+    with (Path(config.out) / "quarantine.csv").open(encoding="utf-8", newline="") as file:
+        lines = list(csv.DictReader(file))
+    return [(Path(x["path"]).name, x["reason"]) for x in lines if x["problem"] == "lost"]
+
+
 @linux
-def test_worker_that_dies(root: Path, start: Callable) -> None:
-    config = configure(root)
-    block(root)
+def test_a_decoder_that_crashes_costs_its_video_only(root: Path, start: Callable) -> None:
+    config = configure(root, max_bad_fraction=0.2)
+    video, content = block(root)
     process = start(config)
     wait_until(lambda: only_the_test_shard_is_missing(config))
-    workers = workers_of(process.pid)
 
-    for worker in workers:
-        os.kill(worker, signal.SIGKILL)
-    output, errors = process.communicate(timeout=20)
+    (worker,) = (w for w in workers_of(process.pid) if reads_a_pipe(w))
+    os.kill(worker, signal.SIGSEGV)
+    output, errors = process.communicate(timeout=60)
 
-    assert (process.returncode, output) == (2, "")
-    assert errors.startswith("prepare.py: a worker process died, ")
-    assert "at work on wälk fast/eve 1.avi. Run the same command again" in errors
-    assert errors.count("\n") == 1
-    assert only_the_test_shard_is_missing(config)
+    assert (process.returncode, errors) == (0, "")
+    assert "10 videos, 2 classes, 6 groups" in output
+    assert output.splitlines()[-1].startswith("2 videos left out")
+    assert lost_videos(config) == [("eve 1.avi", "its decoder crashed (SIGSEGV).")]
+    video.unlink()
+    video.write_bytes(content)
+    assert len(prepare(config).store.manifest.rows) == 11
+
+
+def reads_a_pipe(worker: int) -> bool:
+    """Whether it waits for somebody to write into the pipe that it opens."""
+    return (
+        "fifo" in Path(f"/proc/{worker}/wchan").read_text()
+        or "wait_for_partner" in Path(f"/proc/{worker}/wchan").read_text()
+    )
 
 
 @posix
-def test_disk_that_is_full(root: Path, start: Callable) -> None:
+def test_a_decoder_that_hangs_costs_its_video_only(root: Path) -> None:
+    config = configure(root, max_bad_fraction=0.2, seconds_per_video=5)
+    block(root)
+
+    report = prepare(config)
+
+    assert len(report.store.manifest.rows) == 10
+    ((name, reason),) = lost_videos(config)
+    assert (name, reason) == ("eve 1.avi", "it took longer than 5 seconds.")
+
+
+@posix
+def test_disk_that_is_full(prepared: PrepareReport, root: Path, start: Callable) -> None:
+    """As far as one file is concerned: the largest shard does not fit."""
     import resource
 
+    sizes = {path.name: path.stat().st_size for path in prepared.store.path.glob("clipline-*")}
+    largest = max(sizes, key=lambda name: sizes[name])
+    config = configure(root, workers=1)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (sizes[largest] - 1, limits[1]))
     try:
-        process = start(configure(root))
+        process = start(config)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     output, errors = process.communicate(timeout=60)
@@ -393,6 +602,16 @@ def test_disk_that_is_full(root: Path, start: Callable) -> None:
     assert (process.returncode, output) == (2, "")
     assert "File too large. Make sure that it can be written and that there is free" in errors
     assert errors.count("\n") == 1
+    finished = writes(config.out)
+    order = [
+        name for split in ("train", "val", "test") for name in sorted(sizes) if f"-{split}." in name
+    ]
+    assert sorted(finished) == sorted(order[: order.index(largest)])
+    assert finished
+    prepare(config)
+    after = writes(config.out)
+    assert {name: after[name] for name in finished} == finished
+    assert tree(config.out) == tree(prepare(configure(root, "undisturbed")).store.path)
 
 
 def test_folder_that_cannot_be_written(root: Path, start: Callable) -> None:
@@ -410,13 +629,13 @@ def test_without_a_terminal_there_is_only_the_summary(root: Path, start: Callabl
     output, errors = process.communicate(timeout=60)
 
     assert (process.returncode, errors) == (0, "")
-    assert len(output.splitlines()) == 5
+    assert len(output.splitlines()) == 6
 
 
 def test_preparing_needs_no_tensorflow(root: Path) -> None:
     code = """
 import json, sys
-from pipeline.config import PrepareConfig
+from pipeline.prepare_config import PrepareConfig
 from pipeline.data.prepare import prepare
 prepare(PrepareConfig(**json.loads(sys.argv[1])))
 sys.exit("tensorflow" in sys.modules)
@@ -441,4 +660,4 @@ def test_real_videos(tmp_path: Path) -> None:
 
     assert str(report).splitlines()[0].endswith(": 120 videos, 6 classes, 20 groups")
     assert report.store.num_videos == {"train": 97, "test": 23}
-    assert report.store.num_quarantined == 0
+    assert not report.store.report["left_out"]

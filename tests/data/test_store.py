@@ -1,22 +1,25 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
+import math
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from pipeline.config import FramesConfig
 from pipeline.data.frames import encode_video
 from pipeline.data.manifest import Row
+from pipeline.data.shard_writer import check_shard, write_shard
 from pipeline.data.shards import (
     ShardTask,
     SourceVideo,
     finished_report,
     plan_shards,
-    write_shard,
 )
 from pipeline.data.store import (
     PARTIAL,
@@ -29,6 +32,7 @@ from pipeline.data.store import (
 from pipeline.errors import ConfigError, DataError, VideoDecodeError
 from pipeline.video import VideoReader, decode_jpeg, encode_jpeg, write_video
 
+JPEGS = {"frames": tf.io.RaggedFeature(tf.string)}
 FRAMES = FramesConfig(fps=5, size=16, jpeg_quality=90)
 
 
@@ -54,7 +58,7 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def source(root: Path, name: str, split: str) -> SourceVideo:
     row = Row(path=str(root / name), label=name.split("/")[0], group=f"g {name}", split=split)
-    return SourceVideo(row=row, name=name, num_bytes=1, modified_ns=2)
+    return SourceVideo(row=row, file=name, num_bytes=1, modified_ns=2)
 
 
 def sources(root: Path, splits: dict[str, str]) -> list[SourceVideo]:
@@ -82,7 +86,8 @@ def write(root: Path, out: Path, splits: dict[str, str], shard_videos: int = 2) 
     clear_partial(out, tasks)
     reports = [finished_report(task, out) or write_shard(task) for task in tasks]
     settings = {"source": "folder", "path": str(root)}
-    return finish_store(out, tasks, reports, settings=settings, fingerprint="f")
+    (out / PARTIAL / "data_report.json").write_text("{}")
+    return finish_store(out, tasks, reports, settings=settings, leaks=["x"], fingerprint="f")
 
 
 def test_encode_video_gives_the_frames_of_the_reader_as_jpeg(videos: Path) -> None:
@@ -115,29 +120,68 @@ def test_encode_video_that_cannot_be_read(videos: Path) -> None:
         encode_video(videos / "run" / "no.avi", FRAMES)
 
 
-def test_plan_deals_videos_of_each_split_out_evenly(tmp_path: Path) -> None:
-    splits = {f"{'ab'[i % 2]}/{i:02d}": "train" for i in range(10)}
-    splits |= {f"a/{i:02d}": "val" for i in range(10, 13)}
+def test_plan_deals_the_videos_of_each_split_out(tmp_path: Path) -> None:
+    splits = {f"{'ab'[i % 2]}/{i:03d}": "train" for i in range(100)}
+    splits |= {f"a/{i}": "val" for i in range(100, 103)}
 
-    tasks = plan(tmp_path, tmp_path, splits, shard_videos=4)
+    tasks = plan(tmp_path, tmp_path, splits, shard_videos=16)
 
-    assert [(task.name, len(task.sources)) for task in tasks] == [
-        ("clipline-train.tfrecord-00000-of-00003", 3),
-        ("clipline-train.tfrecord-00001-of-00003", 3),
-        ("clipline-train.tfrecord-00002-of-00003", 4),
-        ("clipline-val.tfrecord-00000-of-00001", 3),
+    train, val = tasks[:-1], tasks[-1]
+    assert [task.name for task in train] == [
+        f"clipline-train.tfrecord-{index:05d}-of-00008" for index in range(8)
     ]
-    names = [s.name for task in tasks[:3] for s in task.sources]
-    assert sorted(names) == sorted(name for name in splits if splits[name] == "train")
-    assert all({s.row.label for s in task.sources} == {"a", "b"} for task in tasks[:3])
-    assert [s.name for s in tasks[3].sources] == ["a/10", "a/11", "a/12"]
+    assert (val.name, len(val.sources)) == ("clipline-val.tfrecord-00000-of-00001", 3)
+    names = [s.name for task in train for s in task.sources]
+    assert sorted(names) == [name for name in sorted(splits) if splits[name] == "train"]
+    assert names != sorted(names)
+    assert all(6 <= len(task.sources) <= 20 for task in train)
+    assert all({s.row.label for s in task.sources} == {"a", "b"} for task in train)
     reverse = dict(reversed(splits.items()))
-    assert plan(tmp_path, tmp_path, reverse, shard_videos=4) == tasks
+    assert plan(tmp_path, tmp_path, reverse, shard_videos=16) == tasks
+
+
+def test_a_video_more_or_less_leaves_the_others_where_they_are(tmp_path: Path) -> None:
+    splits = {f"{'ab'[i % 2]}/{i:03d}": "train" for i in range(100)}
+    before = plan(tmp_path, tmp_path, splits, shard_videos=16)
+
+    after = plan(tmp_path, tmp_path, {**splits, "a/new": "train"}, shard_videos=16)
+
+    changed = [
+        (old, new) for old, new in zip(before, after, strict=True) if old.sources != new.sources
+    ]
+    ((old, new),) = changed
+    assert [source for source in new.sources if source.name != "a/new"] == list(old.sources)
+
+
+def test_the_parts_of_a_file_lie_together_in_the_order_of_time(tmp_path: Path) -> None:
+    parts = [
+        dataclasses.replace(
+            source(tmp_path, f"a/{index % 20}.avi", "train"),
+            row=Row(
+                path=str(tmp_path / f"a/{index % 20}.avi"),
+                label="a",
+                group="g",
+                split="train",
+                start_seconds=index // 20 + 0.5,
+                end_seconds=index // 20 + 1.5,
+            ),
+        )
+        for index in range(100)
+    ]
+    tasks = plan_shards(parts, tmp_path, frames=FRAMES, shard_videos=20, seed=0)
+
+    assert sum(len(task.sources) for task in tasks) == 100
+    for task in tasks:
+        files = [file for file, _ in itertools.groupby(task.sources, key=lambda s: s.file)]
+        assert len(files) == len(set(files))
+        names = [s.name for s in task.sources if s.file == files[0]]
+        times = ("0.5,1.5", "1.5,2.5", "2.5,3.5", "3.5,4.5", "4.5,5.5")
+        assert names == [f"{files[0]}#t={time}" for time in times]
 
 
 def test_fingerprint_depends_on_all_that_a_shard_holds(tmp_path: Path) -> None:
     def mark(frames: FramesConfig = FRAMES, out: str = "x", **changes: object) -> str:
-        values = {"name": "a", "num_bytes": 1, "modified_ns": 2, "label": "run", "group": "g"}
+        values = {"file": "a", "num_bytes": 1, "modified_ns": 2, "label": "run", "group": "g"}
         values |= changes
         row = Row(path=str(tmp_path), label=values.pop("label"), group=values.pop("group"))
         task = ShardTask(
@@ -151,7 +195,7 @@ def test_fingerprint_depends_on_all_that_a_shard_holds(tmp_path: Path) -> None:
         return task.fingerprint
 
     changed = [
-        mark(name="b"),
+        mark(file="b"),
         mark(num_bytes=2),
         mark(modified_ns=3),
         mark(label="walk"),
@@ -218,27 +262,105 @@ def test_report_tells_what_became_of_each_video(videos: Path, tmp_path: Path) ->
 
     report = write_shard(task)
 
-    assert [(v.name, v.decoded_frames, v.stored_frames, not v.reason) for v in report.videos] == [
-        ("run/0 ü.avi", 12, 6, True),
-        ("run/gone.avi", 0, 0, False),
-        ("run/no.avi", 0, 0, False),
-    ]
-    assert report.videos[0].declared_frames == 12
+    videos = {video.name: video for video in report.videos}
+    found = {n: (v.decoded_frames, v.stored_frames, v.problem) for n, v in videos.items()}
+    assert found == {
+        "run/0 ü.avi": (12, 6, ""),
+        "run/gone.avi": (0, 0, "missing"),
+        "run/no.avi": (0, 0, "unreadable"),
+    }
+    assert "it is text, not a video" in videos["run/no.avi"].reason
+    whole = videos["run/0 ü.avi"]
+    assert (whole.declared_frames, whole.width, whole.height, whole.fps) == (12, 32, 24, 10)
+    assert (whole.duration_seconds, whole.codec) == (pytest.approx(1.2), "ffv1")
     assert report.num_records == 1
 
 
-def test_damaged_video_is_kept_and_named(tmp_path: Path) -> None:
-    for name in ("a/1.avi", "b/1.avi"):
-        render(tmp_path / name, num_frames=60)
+def test_damaged_video_is_kept_and_marked(tmp_path: Path) -> None:
+    render(tmp_path / "a/1.avi", num_frames=60)
     content = (tmp_path / "a/1.avi").read_bytes()
     (tmp_path / "a/1.avi").write_bytes(content[: len(content) // 2])
+    (task,) = plan(tmp_path, tmp_path / "out", {"a/1.avi": "train"})
+    clear_partial(tmp_path / "out", [task])
 
-    store = write(tmp_path, tmp_path / "out", {"a/1.avi": "train", "b/1.avi": "train"})
+    (video,) = write_shard(task).videos
 
-    (damaged,) = store.damaged
-    assert damaged.startswith("a/1.avi (")
-    assert damaged.endswith(" of 60 frames)")
-    assert store.num_videos == {"train": 2}
+    assert video.damaged
+    assert not video.problem
+    assert video.declared_frames == 60
+    assert 20 <= video.decoded_frames <= 40
+
+
+def test_parts_of_a_file_are_stored_one_by_one(tmp_path: Path) -> None:
+    """Overlapping parts as well; each holds the frames of its time only."""
+    path = render(tmp_path / "a.avi", num_frames=40)
+
+    def part(label: str, start: float, end: float) -> SourceVideo:
+        times = {"start_seconds": start, "end_seconds": end}
+        row = Row(path=str(path), label=label, group="g", split="train", **times)
+        return SourceVideo(row=row, file="a.avi", num_bytes=1, modified_ns=2)
+
+    parts = [part("a", 0, 1), part("b", 1, 3), part("a", 2, 4), part("b", 3.5, math.inf)]
+    parts.append(part("a", 5, 9))
+    tasks = plan_shards(parts, tmp_path / "out/partial", frames=FRAMES, shard_videos=9, seed=0)
+    clear_partial(tmp_path / "out", tasks)
+
+    reports = [write_shard(task) for task in tasks]
+
+    (report,) = (report for report in reports if report.videos)
+    found = {v.name: (v.decoded_frames, v.stored_frames, v.duration_seconds) for v in report.videos}
+    assert found == {
+        "a.avi#t=0,1": (10, 5, 1.0),
+        "a.avi#t=1,3": (20, 10, 2.0),
+        "a.avi#t=2,4": (20, 10, 2.0),
+        "a.avi#t=3.5": (5, 3, 0.5),
+        "a.avi#t=5,9": (0, 0, 0.0),
+    }
+    assert report.videos[-1].problem == "too short"
+    assert report.videos[-1].reason == "the file has no frame there: it ends at 4.00 seconds."
+    stored = [
+        [frame.numpy() for frame in tf.io.parse_single_example(record, JPEGS)["frames"]]
+        for record in tf.data.TFRecordDataset(str(tasks[reports.index(report)].path))
+    ]
+    whole, _ = encode_video(path, FRAMES)
+    assert stored[0] == whole[:5]
+    assert stored[1] == whole[5:15]
+    assert stored[2] == whole[10:20]
+
+
+def test_a_video_that_cost_a_worker_its_life_is_not_read_again(
+    videos: Path, tmp_path: Path
+) -> None:
+    (task,) = plan(videos, tmp_path, TRAIN, shard_videos=9)
+    clear_partial(tmp_path, [task])
+    task = dataclasses.replace(task, lost=(("run/2 ü.avi", "its decoder crashed"),))
+
+    report = write_shard(task)
+
+    (lost,) = (video for video in report.videos if video.problem)
+    assert (lost.name, lost.problem, lost.reason) == ("run/2 ü.avi", "lost", "its decoder crashed")
+    assert report.num_records == 4
+
+
+def test_a_video_with_too_few_frames(videos: Path, tmp_path: Path) -> None:
+    (task,) = plan(videos, tmp_path, {"run/0 ü.avi": "train"}, shard_videos=9)
+    clear_partial(tmp_path, [task])
+
+    (video,) = write_shard(dataclasses.replace(task, min_frames=7)).videos
+
+    assert video.problem == "too short"
+    assert video.reason == "its 12 frames give fewer than 7 at 5 per second."
+    assert not write_shard(dataclasses.replace(task, min_frames=6)).videos[0].problem
+
+
+def test_checking_reads_as_writing_does_and_leaves_nothing(videos: Path, tmp_path: Path) -> None:
+    (task,) = plan(videos, tmp_path / "a", {**TRAIN, "run/no.avi": "train"}, shard_videos=9)
+
+    checked = check_shard(task)
+
+    assert not (tmp_path / "a").exists()
+    clear_partial(tmp_path / "a", [task])
+    assert write_shard(task).videos == checked.videos
 
 
 def test_open_store(videos: Path, tmp_path: Path) -> None:
@@ -250,21 +372,18 @@ def test_open_store(videos: Path, tmp_path: Path) -> None:
     assert store.frames == FRAMES
     assert store.class_names == ("run", "wälk fast")
     assert store.num_videos == {"train": 5, "test": 2}
-    assert store.num_quarantined == 1
+    assert store.settings["path"] == str(videos)
+    assert store.leaks == ("x",)
     assert [row.path for row in store.manifest.rows] == [str(videos / n) for n in sorted(SPLITS)]
-    lines = (tmp_path / "out/quarantine.csv").read_text(encoding="utf-8").splitlines()
-    assert lines[0] == "path,label,split,reason"
-    assert lines[1].startswith(f"{videos / 'run/no.avi'},run,val,")
-    assert len(lines[1].rsplit(",", 1)[1]) > 5
 
 
 def test_tensorflow_datasets_reads_the_store(videos: Path, tmp_path: Path) -> None:
-    # The second training shard and the whole of val have no video that can be read.
+    # Some training shards and the whole of val have no video that can be read.
     out = tmp_path / "out"
     unreadable = {"run/no.avi": "val", "wälk fast/none.avi": "train"}
     store = write(videos, out, {**SPLITS, **unreadable}, shard_videos=1)
     reports = [json.loads(path.read_text()) for path in (out / "shards").glob("*train*")]
-    assert sorted(report["num_records"] for report in reports) == [0, 1, 1, 1, 1, 1]
+    assert sorted(report["num_records"] for report in reports) == [0, 0, 0, 1, 1, 1, 1, 1]
 
     found = {}
     for split in store.num_videos:
@@ -312,7 +431,7 @@ def test_what_was_prepared_stays_until_the_new_is_whole(videos: Path, tmp_path: 
 
     assert open_store(out) == before
     assert write(videos, out, TRAIN, shard_videos=1).num_videos == {"train": 5}
-    assert len(list(out.glob("clipline*"))) == len(list(out.glob("shards/*"))) == 5
+    assert len(list(out.glob("clipline*"))) == len(list(out.glob("shards/*"))) == 8
 
 
 def test_a_folder_that_holds_something_else_is_refused(videos: Path, tmp_path: Path) -> None:
@@ -338,8 +457,6 @@ def test_class_without_a_readable_training_video(videos: Path, tmp_path: Path) -
 
     with pytest.raises(DataError, match=r"got none of 'wälk fast'; .*quarantine\.csv says why"):
         write(videos, tmp_path / "out", splits)
-    quarantine = tmp_path / "out/partial/quarantine.csv"
-    assert "none.avi" in quarantine.read_text(encoding="utf-8")
     with pytest.raises(DataError, match="was not finished"):
         open_store(tmp_path / "out")
 

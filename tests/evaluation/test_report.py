@@ -52,6 +52,13 @@ def test_the_text_says_what_each_number_is():
     ]
 
 
+def test_leaks_come_before_the_figures():
+    leaks = ["group 'ann' is in train and test", "group 'bob' is in train and test"]
+    lines = format_metrics(RESULT | {"leaks": leaks}, "test").splitlines()
+    assert lines[1].startswith("these figures are not to be believed: 2 leaks between splits")
+    assert lines[1].endswith(leaks[0])
+
+
 def test_order_pairs_one_clip_a_video_and_no_interval():
     pairs = {
         "num_videos": 2,

@@ -1,1 +1,78 @@
-"""Where labelled videos come from: each source returns a Manifest."""
+"""Where videos and their labels come from: each source returns a manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from pipeline.data.download import download_ucf101
+from pipeline.data.groups import regroup
+from pipeline.data.manifest import Manifest, read_csv
+from pipeline.data.sources.folder import scan_folder
+from pipeline.data.sources.hmdb51 import scan_hmdb51
+from pipeline.data.sources.jester import scan_jester
+from pipeline.data.sources.kinetics import scan_kinetics
+from pipeline.data.sources.kth import scan_kth
+from pipeline.data.sources.something_something import scan_something_something
+from pipeline.data.sources.ucf101 import scan_ucf101
+from pipeline.data.sources.ut_interaction import scan_ut_interaction
+from pipeline.data.sources.video_list import scan_list
+from pipeline.errors import ConfigError
+from pipeline.prepare_config import PrepareConfig, Source
+
+
+def folder_of_videos(config: PrepareConfig) -> Path:
+    """The folder, absolute, from which on the videos are named.
+
+    Args:
+        config: Source and path; the demo videos lie in `out`.
+    """
+    if config.source == "demo":
+        return (Path(config.out) / "videos").absolute()
+    path = Path(config.path).absolute()
+    return path.parent if config.source in ("csv", "list") and not path.is_dir() else path
+
+
+def read_manifest(config: PrepareConfig) -> Manifest:
+    """Lists the videos of a source; for the demo, renders those that are not there yet.
+
+    Args:
+        config: Source, path, annotations, fold and groups.
+
+    Raises:
+        ConfigError: A setting does not fit the source.
+        DataError: The source is not laid out as expected.
+    """
+    if config.group_regex and config.source not in ("folder", "csv", "list"):
+        raise ConfigError(f"--group-regex: the groups of {config.source} are known; leave it out.")
+    manifest = _read(config)
+    if config.group_regex:
+        manifest = regroup(manifest, config.group_regex, folder_of_videos(config))
+    return manifest
+
+
+def _read(config: PrepareConfig) -> Manifest:
+    path, lists = config.path, config.annotations
+    fold = 0 if config.folds else config.fold  # else it is the number of one of the folds
+    if config.download:
+        download_ucf101(path)
+    scans: dict[Source, Callable[[], Manifest]] = {
+        "demo": lambda: _render(config),
+        "folder": lambda: scan_folder(path, labelled=not config.check),
+        "csv": lambda: read_csv(path),
+        "list": lambda: scan_list(path, classes=lists),
+        "ucf101": lambda: scan_ucf101(path, annotations=lists, fold=fold or 1),
+        "hmdb51": lambda: scan_hmdb51(path, annotations=lists, fold=fold or 1),
+        "kinetics": lambda: scan_kinetics(path, annotations=lists),
+        "something_something": lambda: scan_something_something(path, annotations=lists),
+        "jester": lambda: scan_jester(path, annotations=lists),
+        "kth": lambda: scan_kth(path, annotations=lists),
+        "ut_interaction": lambda: scan_ut_interaction(path, fold=fold),
+    }
+    return scans[config.source]()
+
+
+def _render(config: PrepareConfig) -> Manifest:
+    from pipeline.data.sources.demo import render_demo  # loads what draws
+
+    return render_demo(folder_of_videos(config), seed=config.seed, workers=config.workers)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from pipeline.data.manifest import Manifest, Row
-from pipeline.errors import ConfigError, DataError
+from pipeline.errors import DataError
 
 VIDEO_SUFFIXES = frozenset(
     """.3gp .asf .avi .divx .f4v .flv .gif .m2ts .m2v .m4v .mjpeg .mkv .mov .mp4 .mpeg .mpg .mts
@@ -23,47 +22,52 @@ class LeftOutWarning(UserWarning):
     """Files that are not taken: they are no videos by their name, or have no class."""
 
 
-def scan_folder(path: str | os.PathLike[str], *, group_regex: str = "") -> Manifest:
+def scan_folder(path: str | os.PathLike[str], *, labelled: bool = True) -> Manifest:
     """Lists the videos of a folder that has one sub-folder a class.
 
     The name of the sub-folder is the class name; videos may be nested below it. Hidden files and
     folders, whose names start with `.` or `@`, are passed over.
 
-    The group of a video is, with `group_regex`, what the regex finds. Without it, it is the folder
-    that the video lies in, written from the class folder on, so that `walk/ann/1.mp4` and
-    `run/ann/1.mp4` belong to one group, `ann`; a video directly in its class folder is a group of
-    its own, such as `walk/001`.
+    The group of a video is the folder that it lies in, written from the class folder on, so that
+    `walk/ann/1.mp4` and `run/ann/1.mp4` belong to one group, `ann`; a video directly in its class
+    folder is a group of its own, such as `walk/001`.
 
     Args:
         path: The folder.
-        group_regex: Searched in the path of each video, from `path` on, with forward slashes; the
-            group is the first capture group or else the whole match. Empty: no regex.
+        labelled: Whether there must be class folders; else videos may also lie directly in the
+            folder, and then all files in it are listed, without labels.
 
     Returns:
         The videos, sorted by path, not split yet.
 
     Raises:
-        DataError: The folder is not there or has not this layout, a class is empty, there is only
-            one class, or the regex does not find a group in some path.
-        ConfigError: The regex is invalid.
+        DataError: The folder is not there or has not this layout, a class is empty, or there is
+            only one class.
     """
     root = Path(path).absolute()
     if not root.is_dir():
         problem = "is not a folder" if root.exists() else "does not exist"
         raise DataError(f"{path} {problem}. {_LAYOUT}.")
-    pattern = _compile(group_regex)
     videos: list[PurePosixPath] = []
     others: list[PurePosixPath] = []
     for file in visible_files(root):
         is_video = len(file.parts) > 1 and file.suffix.lower() in VIDEO_SUFFIXES
         (videos if is_video else others).append(file)
-    _check_layout(path, root, videos, others)
+    loose = [file for file in others if file.suffix.lower() in VIDEO_SUFFIXES]
+    if not labelled and loose:
+        return _unlabelled(root, others + videos)
+    _check_layout(path, root, videos, len(loose))
     if others:
         warnings.warn(_left_out(path, others), LeftOutWarning, stacklevel=2)
     rows = (
-        Row(path=str(root / video), label=video.parts[0], group=_group(video, pattern))
+        Row(path=str(root / video), label=video.parts[0], group=_group(video))
         for video in sorted(videos, key=str)
     )
+    return Manifest(rows=tuple(rows))
+
+
+def _unlabelled(root: Path, videos: list[PurePosixPath]) -> Manifest:
+    rows = (Row(path=str(root / v), label="", group=str(v)) for v in sorted(videos, key=str))
     return Manifest(rows=tuple(rows))
 
 
@@ -107,13 +111,12 @@ def _check_layout(
     path: str | os.PathLike[str],
     root: Path,
     videos: list[PurePosixPath],
-    others: list[PurePosixPath],
+    num_loose: int,
 ) -> None:
     classes = {folder.name for folder in root.iterdir() if folder.is_dir()}
     classes = {name for name in classes if _visible(name)}
     if not classes:
-        loose = sum(file.suffix.lower() in VIDEO_SUFFIXES for file in others)
-        found = f"{loose} videos directly in it" if loose else "nothing to read"
+        found = f"{num_loose} videos directly in it" if num_loose else "nothing to read"
         raise DataError(f"{path} has no class folders, but {found}. {_LAYOUT}.")
     if classes <= _SPLIT_FOLDERS:
         found = ", ".join(sorted(classes))
@@ -135,24 +138,6 @@ def _left_out(path: str | os.PathLike[str], others: list[PurePosixPath]) -> str:
     return f"{path}: left out {len(others)} files that are no videos in a class: {shown}{more}"
 
 
-def _compile(group_regex: str) -> re.Pattern[str] | None:
-    try:
-        return re.compile(group_regex) if group_regex else None
-    except re.error as error:
-        raise ConfigError(
-            f"--group-regex: expected a regular expression, got {group_regex!r}: {error}."
-        ) from None
-
-
-def _group(video: PurePosixPath, pattern: re.Pattern[str] | None) -> str:
-    if pattern is None:
-        nested = len(video.parts) > 2
-        return str(PurePosixPath(*video.parts[1:-1])) if nested else str(video.with_suffix(""))
-    match = pattern.search(str(video))
-    group = match and match[min(1, pattern.groups)]
-    if not group:
-        raise DataError(
-            f"--group-regex: expected {pattern.pattern!r} to find a group in every path, "
-            f"but it finds none in {str(video)!r}."
-        )
-    return group
+def _group(video: PurePosixPath) -> str:
+    nested = len(video.parts) > 2
+    return str(PurePosixPath(*video.parts[1:-1])) if nested else str(video.with_suffix(""))

@@ -1,0 +1,178 @@
+"""Writing one shard: videos are decoded, made small and stored, and nothing is lost unnoticed."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from pipeline.data.atomic import atomic_write
+from pipeline.data.frames import FrameSpool, stored_frames
+from pipeline.data.record import MAX_BYTES, write_record
+from pipeline.data.shards import (
+    Problem,
+    ShardReport,
+    ShardTask,
+    SourceVideo,
+    VideoReport,
+    finished_report,
+)
+from pipeline.errors import VideoDecodeError
+from pipeline.video import DamagedVideoWarning, VideoReader
+
+OnVideo = Callable[[str], None]
+
+
+def write_shard(task: ShardTask, on_video: OnVideo | None = None) -> ShardReport:
+    """Writes a shard and its report, unless they are there already.
+
+    Args:
+        task: What to write where; the folder and its sub-folder `shards` exist.
+        on_video: Called with the name of each video before it is read.
+
+    Raises:
+        OSError: The shard cannot be written.
+    """
+    finished = finished_report(task)
+    if finished:
+        return finished
+    task.report_path.unlink(missing_ok=True)  # It may tell of an older shard of this name.
+    with atomic_write(task.path) as file:
+        report = _report(task, _read_videos(task, file, on_video), file)
+    with atomic_write(task.report_path) as file:
+        file.write(json.dumps(dataclasses.asdict(report), indent=1).encode())
+    return report
+
+
+def check_shard(task: ShardTask, on_video: OnVideo | None = None) -> ShardReport:
+    """Reads the videos of a shard as `write_shard` does, and writes nothing."""
+    return _report(task, _read_videos(task, None, on_video), None)
+
+
+def _report(
+    task: ShardTask, videos: Iterable[tuple[VideoReport, int]], file: BinaryIO | None
+) -> ShardReport:
+    reports, num_bytes = zip(*videos, strict=True) if task.sources else ((), ())
+    return ShardReport(
+        fingerprint=task.fingerprint,
+        num_records=sum(not report.problem for report in reports),
+        num_bytes=file.tell() if file else 0,
+        record_bytes=sum(num_bytes),
+        videos=tuple(reports),
+    )
+
+
+def _read_videos(
+    task: ShardTask, file: BinaryIO | None, on_video: OnVideo | None
+) -> Iterator[tuple[VideoReport, int]]:
+    """Reads and stores all videos; yields the report on each, and the bytes of its record."""
+    lost = dict(task.lost)
+    for _, sources in itertools.groupby(task.sources, key=lambda source: source.file):
+        with _OpenFile() as opened:
+            for source in sources:
+                if on_video:
+                    on_video(source.name)
+                if source.name in lost:
+                    yield _left_out(source, "lost", lost[source.name]), 0
+                    continue
+                try:
+                    yield _read(source, opened.reader(source), task, file)
+                except VideoDecodeError as error:
+                    missing = not Path(source.row.path).exists()
+                    problem: Problem = "missing" if missing else "unreadable"
+                    yield _left_out(source, problem, error.reason), 0
+
+
+class _OpenFile:
+    """The file that is being read: its parts are read in one pass, unless they overlap."""
+
+    def __init__(self) -> None:
+        self._reader: VideoReader | None = None
+
+    def __enter__(self) -> _OpenFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._reader:
+            self._reader.close()
+
+    def reader(self, source: SourceVideo) -> VideoReader:
+        if self._reader and self._reader.read_until <= source.row.start_seconds:
+            return self._reader
+        self.__exit__()
+        self._reader = None
+        self._reader = VideoReader(source.row.path)
+        return self._reader
+
+
+def _left_out(source: SourceVideo, problem: Problem, reason: str) -> VideoReport:
+    return VideoReport(
+        name=source.name,
+        num_bytes=source.num_bytes,
+        modified_ns=source.modified_ns,
+        problem=problem,
+        reason=reason,
+    )
+
+
+def _read(
+    source: SourceVideo, reader: VideoReader, task: ShardTask, file: BinaryIO | None
+) -> tuple[VideoReport, int]:
+    row = source.row
+    with FrameSpool() as images, warnings.catch_warnings():
+        warnings.simplefilter("ignore", DamagedVideoWarning)  # It is in the report.
+        for image in stored_frames(
+            reader, task.frames, start_seconds=row.start_seconds, end_seconds=row.end_seconds
+        ):
+            images.append(image)
+            if images.num_bytes > MAX_BYTES:
+                reason = "its frames take more than 2 GiB: cut the video, or lower --fps or --size."
+                return _left_out(source, "too large", reason), 0
+        if len(images.lengths) < task.min_frames:
+            return _left_out(source, "too short", _too_short(source, reader, task)), 0
+        report = _describe(source, reader, images)
+        if not file:
+            return report, 0
+        num_bytes = write_record(
+            file,
+            images,
+            label=task.class_names.index(row.label),
+            video=source.name,
+            group=row.group,
+            num_frames=report.decoded_frames,
+            fps=report.fps,
+            duration_seconds=report.duration_seconds,
+        )
+    return report, num_bytes
+
+
+def _too_short(source: SourceVideo, reader: VideoReader, task: ShardTask) -> str:
+    if source.row.is_trim and not reader.num_read:
+        seconds = reader.info.duration_seconds
+        return f"the file has no frame there: it ends at {seconds:.2f} seconds."
+    return (
+        f"its {reader.num_read} frames give fewer than {task.min_frames} at "
+        f"{task.frames.fps:g} per second."
+    )
+
+
+def _describe(source: SourceVideo, reader: VideoReader, images: FrameSpool) -> VideoReport:
+    info, is_trim = reader.info, source.row.is_trim
+    return VideoReport(
+        name=source.name,
+        num_bytes=source.num_bytes,
+        modified_ns=source.modified_ns,
+        declared_frames=None if is_trim else info.declared_frames,
+        decoded_frames=reader.num_read,
+        stored_frames=len(images.lengths),
+        damaged=info.damaged,
+        width=info.width,
+        height=info.height,
+        fps=info.fps,
+        duration_seconds=reader.num_read / info.fps if is_trim else info.duration_seconds,
+        codec=info.codec,
+    )

@@ -1,0 +1,141 @@
+"""Videos straight from their files, without a prepared data set: for quick tries."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import warnings
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+from pipeline.config import FramesConfig
+from pipeline.data.frames import stored_frames
+from pipeline.data.leaks import crossing
+from pipeline.data.manifest import SPLITS, Manifest, Row, Split, read_csv, relative_path
+from pipeline.data.shards import SourceVideo, fingerprint, identity, plan_shards
+from pipeline.data.split import choose_split
+from pipeline.errors import DataError, VideoDecodeError
+from pipeline.prepare_config import PrepareConfig
+from pipeline.text import counted, listed
+from pipeline.video import VideoReader, probe
+
+
+class UnreadableWarning(UserWarning):
+    """Videos of a table that are left out, since no frame of them can be had."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class VideoFiles:
+    """The videos of a table; what `Store` says of prepared ones.
+
+    Attributes:
+        path: The table.
+        frames: Rate, size and quality of the frames that are made of them.
+        class_names: The index of a name is its label number.
+        sources: The videos, in the order that they have in a prepared data set.
+        leaks: None: a table with leaks is refused.
+        fingerprint: Of the videos and their splits.
+    """
+
+    path: Path
+    frames: FramesConfig
+    class_names: tuple[str, ...]
+    sources: tuple[SourceVideo, ...]
+    leaks: tuple[str, ...] = ()
+    fingerprint: str
+
+    @property
+    def num_videos(self) -> Mapping[str, int]:
+        """Videos of each split; a split without any is left out."""
+        counts = Counter(source.row.split for source in self.sources)
+        return {split: counts[split] for split in SPLITS if counts[split]}
+
+    def of_split(self, split: Split) -> list[SourceVideo]:
+        """The videos of a split."""
+        return [source for source in self.sources if source.row.split == split]
+
+
+def open_videos(path: Path, frames: FramesConfig) -> VideoFiles:
+    """Opens a table of videos, see `pipeline.data.manifest.read_csv`.
+
+    Without splits in it, the test videos are those that `prepare` would draw by default.
+
+    Args:
+        path: The CSV file.
+        frames: Rate, size and quality of the frames; where it is empty, the defaults of `prepare`.
+
+    Raises:
+        DataError: The table is not as expected, a group or a file crosses its splits, or a class
+            has no video for training that can be read.
+    """
+    config = PrepareConfig(source="csv", path=str(path), out="-")
+    manifest = _readable(read_csv(path), path)
+    rows = choose_split(manifest, config).rows
+    found = crossing(rows)
+    if found:
+        raise DataError(f"{path}: {listed(found, most=3)}. Put all of it into one split")
+    frames = frames if frames.size else config.frames
+    sources = [_source(row, path.absolute().parent) for row in rows]
+    tasks = plan_shards(
+        sources, Path(), frames=frames, shard_videos=config.shard_videos, seed=config.seed
+    )
+    ordered = tuple(source for task in tasks for source in task.sources)
+    return VideoFiles(
+        path=path,
+        frames=frames,
+        class_names=manifest.class_names,
+        sources=ordered,
+        fingerprint=fingerprint(map(identity, ordered)),
+    )
+
+
+def encode_part(source: SourceVideo, frames: FramesConfig) -> list[bytes]:
+    """Decodes one video to the frames that a prepared data set would hold, as JPEG.
+
+    Raises:
+        VideoDecodeError: No frame can be had from the file.
+    """
+    row = source.row
+    with VideoReader(row.path) as reader:
+        images = list(
+            stored_frames(
+                reader, frames, start_seconds=row.start_seconds, end_seconds=row.end_seconds
+            )
+        )
+    if not images:
+        end = "its end" if row.end_seconds == math.inf else f"{row.end_seconds:g} s"
+        raise VideoDecodeError(row.path, f"it has no frame from {row.start_seconds:g} s to {end}.")
+    return images
+
+
+def _readable(manifest: Manifest, path: Path) -> Manifest:
+    """Leaves out files of which not even the first frame can be had."""
+    reasons = {}
+    for file in dict.fromkeys(row.path for row in manifest.rows):
+        try:
+            probe(file)
+        except VideoDecodeError as error:
+            reasons[file] = str(error)
+    if reasons:
+        count = counted(len(reasons), "file")
+        message = f"{path}: left out {count}: {listed(reasons.values(), most=3)}"
+        warnings.warn(message, UnreadableWarning, stacklevel=3)
+    rows = tuple(row for row in manifest.rows if row.path not in reasons)
+    missing = sorted(set(manifest.class_names) - {row.label for row in rows})
+    if missing or not rows:
+        raise DataError(
+            f"{path}: expected a readable video of each class, got none of "
+            f"{listed(map(repr, missing)) or 'any'}"
+        )
+    return Manifest(rows=rows)
+
+
+def _source(row: Row, folder: Path) -> SourceVideo:
+    status = Path(row.path).stat()
+    return SourceVideo(
+        row=row,
+        file=relative_path(row.path, folder),
+        num_bytes=status.st_size,
+        modified_ns=status.st_mtime_ns,
+    )

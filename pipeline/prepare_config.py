@@ -1,0 +1,192 @@
+"""Every choice of how videos become a prepared data set."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal
+
+from pipeline.config import FramesConfig, expect
+
+Source = Literal[
+    "demo",
+    "folder",
+    "csv",
+    "list",
+    "ucf101",
+    "hmdb51",
+    "kinetics",
+    "something_something",
+    "jester",
+    "kth",
+    "ut_interaction",
+]
+
+_OWN_VIDEOS = (
+    "path",
+    "annotations",
+    "group_regex",
+    "test_groups",
+    "val_fraction",
+    "test_fraction",
+    "folds",
+    "fold",
+    "check",
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PrepareConfig:
+    """How videos become a prepared data set.
+
+    Attributes:
+        source: `demo` renders the demo videos; `folder` takes a folder with one sub-folder of
+            videos a class; `csv` a table with the columns path, label and, if need be, group,
+            split, start_seconds and end_seconds; `list` text files of paths and labels; the others
+            are public data sets, see data/README.md.
+        path: Folder of the videos; for `csv` and `list`, the file; for `demo` it is not needed.
+        annotations: Lists that come with a public data set, or the class names of a `list`;
+            without it they are looked for beside the videos.
+        download: Fetch the data set into `path` first, where it has a lasting address (ucf101).
+        out: Folder of the prepared data set.
+        group_regex: What of a video's path names its group (the person, the source video);
+            videos of one group never cross splits. The first capture group, or else the whole
+            match. Without it the folder a video lies in is its group, or, directly below the
+            class, the file itself.
+        test_groups: Groups that make up the test split, comma-separated; without it the split that
+            the source gives is taken, or else a share of `test_fraction` is drawn.
+        val_fraction: Share of the videos for validation, from 0 to below 1. Validation stops
+            training early, keeps the best epoch and lets you compare settings; it takes videos
+            away from training, which counts where there are few.
+        test_fraction: Share of the videos for the test, from 0 to below 1.
+        folds: For cross-validation: cut the groups into this many folds, of which `fold` is the
+            test split; `groups`: leave one group out. 0: no folds.
+        fold: Number of the fold that is the test split, or of the official split, from 1; 0: the
+            first, or all videos of a data set that can go without.
+        fps: Frames per second of video time that are stored, above 0, at most 1000.
+        size: Height and width of the stored frames in pixels, at least 8.
+        jpeg_quality: Of the stored frames, 1 to 100.
+        min_frames: Stored frames of a video, at least; a shorter video is left out. 1 or more.
+        shard_videos: Videos in one file of the store, about, at least 1.
+        seed: Of the split and of the demo videos; 0 or above.
+        check: Read all videos and report on them, but prepare nothing.
+        allow_leaks: Go on where videos of the test are also in training; metrics will say so.
+        max_bad_fraction: Share of videos that may be left out, 0 to 1; with more, nothing is
+            changed.
+        seconds_per_video: Time after which the decoding of a video is given up, above 0.
+        runner: `local` processes, or Apache `beam` for a cluster (pip install 'clipline[beam]').
+        beam_options: What Beam's runner needs, such as "--runner=FlinkRunner".
+        workers: Processes that decode; 0 is one per processor core.
+        overwrite: Replace a data set of other videos.
+    """
+
+    source: Source = "demo"
+    path: str = ""
+    annotations: str = ""
+    download: bool = False
+    out: str = "data/demo"
+    group_regex: str = ""
+    test_groups: tuple[str, ...] = ()
+    val_fraction: float = 0.0
+    test_fraction: float = 0.15
+    folds: int | Literal["groups"] = 0
+    fold: int = 0
+    fps: float = 15.0
+    size: int = 64
+    jpeg_quality: int = 95
+    min_frames: int = 1
+    shard_videos: int = 32
+    seed: int = 0
+    check: bool = False
+    allow_leaks: bool = False
+    max_bad_fraction: float = 0.05
+    seconds_per_video: float = 600.0
+    runner: Literal["local", "beam"] = "local"
+    beam_options: str = ""
+    workers: int = 0
+    overwrite: bool = False
+
+    @property
+    def frames(self) -> FramesConfig:
+        """Rate, size and quality of the stored frames."""
+        return FramesConfig(fps=self.fps, size=self.size, jpeg_quality=self.jpeg_quality)
+
+    def __post_init__(self) -> None:
+        self._check_source()
+        self._check_split()
+        expect(0 < self.fps <= 1000, "--fps must be above 0, at most 1000", self.fps)
+        expect(1 <= self.jpeg_quality <= 100, "--jpeg-quality must be 1 to 100", self.jpeg_quality)
+        least = {"size": 8, "min_frames": 1, "shard_videos": 1, "seed": 0, "workers": 0}
+        for name, low in least.items():
+            value = getattr(self, name)
+            expect(value >= low, f"{_option(name)} must be at least {low}", value)
+        expect(
+            0 <= self.max_bad_fraction <= 1,
+            "--max-bad-fraction must be from 0 to 1",
+            self.max_bad_fraction,
+        )
+        expect(
+            self.seconds_per_video > 0,
+            "--seconds-per-video must be above 0",
+            self.seconds_per_video,
+        )
+        expect(
+            self.runner == "beam" or not self.beam_options,
+            "--beam-options are for --runner beam",
+            self.beam_options,
+        )
+
+    def _check_source(self) -> None:
+        if self.source == "demo":
+            for name in _OWN_VIDEOS:
+                value = getattr(self, name)
+                expect(
+                    value == getattr(PrepareConfig, name),
+                    f"{_option(name)} is for your own videos: add --source folder",
+                    value,
+                )
+        expect(
+            self.source == "demo" or bool(self.path),
+            f"--source {self.source} needs --path, {_what(self.source)}",
+            self.path,
+        )
+        expect(
+            self.out != "" and (self.source == "demo" or self.check or self.out != "data/demo"),
+            f"--source {self.source} needs --out, the folder of the data set, such as data/NAME",
+            self.out,
+        )
+        expect(
+            not self.download or self.source == "ucf101",
+            "--download is for --source ucf101; data/README.md says how to get the others",
+            self.source,
+        )
+
+    def _check_split(self) -> None:
+        for name in ("val_fraction", "test_fraction"):
+            value = getattr(self, name)
+            expect(0 <= value < 1, f"{_option(name)} must be from 0 to below 1", value)
+        expect(self.fold >= 0, "--fold must be at least 0", self.fold)
+        if self.folds:
+            expect(
+                self.folds == "groups" or self.folds >= 2,
+                "--folds must be at least 2, or groups",
+                self.folds,
+            )
+            expect(
+                self.folds == "groups" or self.fold <= self.folds,
+                f"--fold must be at most --folds, which is {self.folds}",
+                self.fold,
+            )
+            expect(
+                not self.test_groups,
+                "--folds chooses the test groups itself: leave --test-groups out",
+                self.test_groups,
+            )
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _what(source: str) -> str:
+    files = {"csv": "the table", "list": "the text file, or the folder of several"}
+    return files.get(source, "the folder of the videos")

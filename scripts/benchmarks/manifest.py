@@ -1,0 +1,55 @@
+"""How long a table of many videos takes to be read, split and checked, and how much memory."""
+
+import csv
+import random
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from pipeline.data.leaks import crossing, random_split
+from pipeline.data.manifest import read_csv
+from pipeline.data.split import choose_split
+from pipeline.prepare_config import PrepareConfig
+from pipeline.text import counted
+
+Result = TypeVar("Result")
+
+
+def measure_manifest(num_rows: int, *, groups: int, classes: int) -> None:
+    """Prints the seconds of each step, and the peak of memory at the end."""
+    videos = f"{num_rows:,} videos, {counted(groups, 'group')}, {classes:,} classes"
+    print(f"{videos}, of which no file is opened\n")
+    with tempfile.TemporaryDirectory() as folder:
+        table = Path(folder) / "videos.csv"
+        write_table(table, num_rows, groups, classes)
+        config = PrepareConfig(source="csv", path=str(table), out="-", val_fraction=0.1)
+        started = time.perf_counter()
+        manifest = _timed("read", lambda: read_csv(table))
+        split = _timed("split by group", lambda: choose_split(manifest, config))
+        _timed("check for leaks", lambda: crossing(split.rows))
+        _timed("compare with a random split", lambda: random_split(split.rows))
+        unit = 1e9 if sys.platform == "darwin" else 1e6
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+        print(f"{'all':30} {time.perf_counter() - started:6.1f} s   peak memory {memory:.2f} GB")
+
+
+def write_table(path: Path, num_rows: int, groups: int, classes: int) -> None:
+    rng = random.Random(0)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("path", "label", "group"))
+        for row in range(num_rows):
+            group, label = rng.randrange(groups), rng.randrange(classes)
+            name = f"class {label:04d}/video_{group:07d}_{row:07d}.mp4"
+            writer.writerow((name, f"class {label:04d}", f"person {group:07d}"))
+
+
+def _timed(step: str, work: Callable[[], Result]) -> Result:
+    started = time.perf_counter()
+    result = work()
+    print(f"{step:30} {time.perf_counter() - started:6.1f} s", flush=True)
+    return result

@@ -1,0 +1,118 @@
+"""How fast videos are prepared, by one worker and by two, and in how much memory."""
+
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.decode import run_ffmpeg
+from pipeline.data.manifest import Row
+from pipeline.data.run_shards import write_locally
+from pipeline.data.shard_writer import write_shard
+from pipeline.data.shards import REPORTS, ShardTask, SourceVideo
+from pipeline.prepare_config import PrepareConfig
+
+EXPLANATION = """\
+Frames of the files per second, from file to shard: decoded, resized to {size} x {size} at
+{fps:g} frames per second of video, JPEG, written. The best of {repeats} runs.
+
+  prepare  pipeline.data.shard_writer.write_shard, per CPU second
+  ffmpeg   ffmpeg -threads 1 -i PATH -f null - : decoded only, per CPU second
+  ratio    prepare / ffmpeg
+  memory   peak of a process that prepares this file alone
+"""
+
+
+def measure_preparation(paths: Sequence[str], *, repeats: int) -> None:
+    """Prints a row for each video, then one worker against two over all of them."""
+    config = PrepareConfig(source="folder", path="-", out="-")
+    print(EXPLANATION.format(size=config.size, fps=config.fps, repeats=repeats))
+    width = max(len(Path(path).name) for path in paths)
+    print(f"{'':{width}} {'frames':>8} {'prepare':>8} {'ffmpeg':>8} {'ratio':>6} {'memory':>9}")
+    for path in paths:
+        _print_row(path, width, config, repeats)
+    one, two = (_workers_rate(paths, workers, config, repeats) for workers in (1, 2))
+    print(f"\none worker   {one:8,.0f} frames per second, its start not counted")
+    print(f"two workers  {two:8,.0f}   {two / one:.2f} times")
+
+
+def _print_row(path: str, width: int, config: PrepareConfig, repeats: int) -> None:
+    prepared, decoded = [], []
+    for _ in range(repeats):  # They take turns, so that both meet the same conditions.
+        prepared.append(_prepare(path, config))
+        if shutil.which("ffmpeg"):
+            decoded.append(run_ffmpeg(path))
+    frames, seconds = min(prepared, key=lambda run: run[1])
+    cells = [f"{frames:8,}", f"{frames / seconds:8,.0f}", f"{'-':>8}", f"{'':6}"]
+    if decoded:
+        rate = decoded[0][0] / min(run[1] for run in decoded)
+        cells[2:] = [f"{rate:8,.0f}", f"{frames / seconds / rate:6.2f}"]
+    print(f"{Path(path).name:{width}} {' '.join(cells)} {_peak_memory(path):6.1f} MB", flush=True)
+
+
+def _task(paths: Sequence[str], folder: str, config: PrepareConfig, name: str = "x") -> ShardTask:
+    sources = [
+        SourceVideo(
+            row=Row(path=str(Path(path).absolute()), label="a", group="g", split="train"),
+            file=f"{number} {Path(path).name}",
+            num_bytes=0,
+            modified_ns=0,
+        )
+        for number, path in enumerate(paths)
+    ]
+    return ShardTask(
+        folder=folder,
+        name=name,
+        split="train",
+        sources=tuple(sources),
+        class_names=("a",),
+        frames=config.frames,
+    )
+
+
+def _prepare(path: str, config: PrepareConfig) -> tuple[int, float]:
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / REPORTS).mkdir()
+        start = time.process_time()
+        report = write_shard(_task([path], folder, config))
+        return report.videos[0].decoded_frames, time.process_time() - start
+
+
+def _workers_rate(paths: Sequence[str], workers: int, config: PrepareConfig, repeats: int) -> float:
+    """Frames per second of all files, several shards of each, by some workers."""
+    config = PrepareConfig(source="folder", path="-", out="-", workers=workers)
+    times = []
+    for rounds in (1, 3):  # The difference is free of what starting the workers takes.
+        runs = []
+        for _ in range(repeats):
+            with tempfile.TemporaryDirectory() as folder:
+                (Path(folder) / REPORTS).mkdir()
+                tasks = [_task(paths, folder, config, str(n)) for n in range(4 * rounds)]
+                start = time.perf_counter()
+                reports = write_locally(tasks, config)
+                runs.append(time.perf_counter() - start)
+        times.append(min(runs))
+    frames = sum(video.decoded_frames for report in reports for video in report.videos)
+    return frames * 2 / 3 / (times[1] - times[0])
+
+
+def _peak_memory(path: str) -> float:
+    """Megabytes of a process of its own."""
+    code = (
+        "import resource, sys; from benchmarks.prepare import _prepare; "
+        "from pipeline.prepare_config import PrepareConfig; "
+        "_prepare(sys.argv[1], PrepareConfig(source='folder', path='-', out='-')); "
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    scripts = str(Path(__file__).parents[1])
+    command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {scripts!r}); {code}", path]
+    sizes = [
+        int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)  # noqa: S603
+        for _ in range(3)
+    ]
+    unit = 1e6 if sys.platform == "darwin" else 1e3
+    return statistics.median(sizes) / unit

@@ -1,0 +1,37 @@
+"""Draws what training and evaluation see of a data set: a contact sheet for each class.
+
+Your own data: python scripts/preview.py data/NAME
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.cli import Parser, import_tensorflow, run_config, run_script
+from pipeline.errors import ConfigError
+from pipeline.text import counted
+
+
+def main(arguments: Sequence[str]) -> None:
+    parser = Parser(__doc__)
+    parser.add_argument("path", nargs="?", metavar="DATA", default="", help="As --data.")
+    parser.add_argument("--out", default="", help="Folder of the sheets; default: DATA/preview.")
+    parser.add_argument("--videos", type=int, default=3, help="Videos of each class, at most.")
+    parser.add_run_config(arguments, default="demo")
+    options = parser.parse(arguments)
+    if options.videos < 1:
+        raise ConfigError(f"--videos must be at least 1. Received: {options.videos}")
+    config = run_config(parser, options)
+    path = Path(options.path or config.data)
+
+    import_tensorflow()
+    from pipeline.data.dataset import open_data
+    from pipeline.data.preview import write_contact_sheets
+
+    folder = Path(options.out) if options.out else path.with_suffix("") / "preview"
+    data = open_data(path, config.frames)
+    files = write_contact_sheets(data, config, folder, num_videos=options.videos)
+    print(f"{counted(len(files), 'contact sheet')} in {folder}/")
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import pytest
+
+from pipeline.data.groups import regroup
+from pipeline.data.manifest import Manifest, Row
+from pipeline.errors import ConfigError, DataError
+
+
+def manifest(*paths: str) -> Manifest:
+    return Manifest(rows=tuple(Row(path=path, label="walk", group="old") for path in paths))
+
+
+@pytest.mark.parametrize(
+    ("regex", "groups"),
+    [
+        (r"seq\d+", ["seq01", "seq02"]),
+        (r"seq(\d+)", ["01", "02"]),
+        (r"(?:set)(\d)_(seq)", ["1", "2"]),
+        (r"^\w+", ["run", "walk"]),
+    ],
+)
+def test_the_regex_finds_the_group_from_the_root_on(regex: str, groups: list[str]) -> None:
+    videos = manifest("/seq99/run/set1_seq01.avi", "/seq99/walk/set2_seq02.avi")
+
+    rows = regroup(videos, regex, "/seq99").rows
+
+    assert [row.group for row in rows] == groups
+    assert [row.path for row in rows] == [row.path for row in videos.rows]
+
+
+@pytest.mark.parametrize("regex", [r"seq\d+", r"seq(\d)*$|b", r"x*"])
+def test_a_regex_that_finds_no_group_in_a_path(regex: str) -> None:
+    with pytest.raises(DataError, match=r"finds none in '(run/seq1|walk/b)\.avi'"):
+        regroup(manifest("/v/run/seq1.avi", "/v/walk/b.avi"), regex, "/v")
+
+
+def test_a_regex_that_is_invalid() -> None:
+    with pytest.raises(ConfigError, match=r"expected a regular expression, got 'seq\('"):
+        regroup(manifest("/v/a.avi"), "seq(", "/v")

@@ -1,0 +1,50 @@
+import dataclasses
+
+import matplotlib.image
+import numpy as np
+
+from pipeline.config import AugmentConfig
+from pipeline.data.preview import write_contact_sheets
+
+
+def sheet(store, config, folder, **options):
+    return [
+        matplotlib.image.imread(path)
+        for path in write_contact_sheets(store, config, folder, **options)
+    ]
+
+
+def test_a_sheet_for_each_class(blob_store, blob_config, tmp_path):
+    files = write_contact_sheets(blob_store, blob_config, tmp_path / "sheets", num_videos=2)
+    assert [path.name for path in files] == ["000_left.png", "001_right.png"]
+    left, right = (matplotlib.image.imread(path) for path in files)
+    assert left.shape == right.shape
+    assert not np.array_equal(left, right)
+
+
+def test_more_videos_and_more_clips_make_it_longer(blob_store, blob_config, tmp_path):
+    heights = [
+        sheet(blob_store, blob_config, tmp_path, num_videos=videos, num_augmented=clips)[0].shape[0]
+        for videos, clips in ((1, 0), (1, 2), (3, 2))
+    ]
+    assert heights == sorted(set(heights))
+
+
+def test_augmentation_shows_below_the_plain_clip(blob_store, blob_config, tmp_path):
+    mild = dataclasses.replace(
+        blob_config, augment=AugmentConfig(**dict.fromkeys(AugmentConfig.__annotations__, 0.0))
+    )
+    strong = dataclasses.replace(mild, augment=AugmentConfig(flip=0, brightness=1.0))
+    (a, _), (b, _) = (
+        sheet(blob_store, config, tmp_path, num_videos=1, num_augmented=2)
+        for config in (mild, strong)
+    )
+    third = len(a) // 3
+    assert np.array_equal(a[:third], b[:third])
+    assert not np.array_equal(a[third:], b[third:])
+
+
+def test_an_odd_class_name_is_no_path(blob_store, blob_config, tmp_path):
+    store = dataclasses.replace(blob_store, class_names=("a/../b $x$ 走る", "c"))
+    files = write_contact_sheets(store, blob_config, tmp_path, num_videos=1)
+    assert [path.name for path in files] == ["000_a_b_x_走る.png", "001_c.png"]
