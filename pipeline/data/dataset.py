@@ -14,8 +14,8 @@ import tensorflow as tf
 from pipeline.config import FramesConfig, RunConfig
 from pipeline.data import augment, sampling
 from pipeline.data.manifest import Split
-from pipeline.data.record import is_whole
 from pipeline.data.sampling import Order
+from pipeline.data.shards.record import is_whole
 from pipeline.data.store import Store, open_store
 from pipeline.data.video_files import VideoFiles, encode_part, open_videos
 from pipeline.errors import DataError

@@ -9,12 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pipeline.data import leaks
-from pipeline.data.data_report import describe
+from pipeline.data.checks import leaks
+from pipeline.data.checks.report import describe
 from pipeline.data.manifest import Manifest, Row, Split, relative_path
-from pipeline.data.prepare_report import CheckReport, PrepareReport, write_findings
-from pipeline.data.run_shards import check_shards, write_shards
-from pipeline.data.shards import (
+from pipeline.data.shards.runner import check_shards, write_shards
+from pipeline.data.shards.tasks import (
     ShardReport,
     ShardTask,
     SourceVideo,
@@ -33,6 +32,7 @@ from pipeline.data.store import (
     finish_store,
     open_store,
 )
+from pipeline.data.summary import CheckReport, PrepareReport, write_findings
 from pipeline.errors import ConfigError, DataError, PipelineError
 from pipeline.prepare_config import PrepareConfig
 from pipeline.text import counted, listed

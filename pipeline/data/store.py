@@ -32,8 +32,8 @@ import tensorflow_datasets as tfds
 from pipeline.config import FramesConfig
 from pipeline.data.atomic import atomic_write
 from pipeline.data.manifest import SPLITS, Manifest, Row, read_csv, write_csv
-from pipeline.data.record import record_features
-from pipeline.data.shards import (
+from pipeline.data.shards.record import record_features
+from pipeline.data.shards.tasks import (
     FORMAT,
     NAME,
     REPORTS,
@@ -79,7 +79,7 @@ class Store:
 
     @functools.cached_property
     def report(self) -> dict[str, Any]:
-        """What is in it and what is wrong with it, see `pipeline.data.data_report`."""
+        """What is in it and what is wrong with it, see `pipeline.data.checks.report`."""
         report: dict[str, Any] = json.loads((self.path / "data_report.json").read_bytes())
         return report
 

@@ -13,8 +13,8 @@ from pipeline.config import AugmentConfig, ClipConfig, RunConfig, TrainConfig
 from pipeline.data import dataset
 from pipeline.data.dataset import evaluation_batches, evaluation_clips, training_batches
 from pipeline.data.prepare import prepare
-from pipeline.data.record import write_record
 from pipeline.data.sampling import sample_clip
+from pipeline.data.shards.record import write_record
 from pipeline.data.store import open_store
 from pipeline.prepare_config import PrepareConfig
 from pipeline.video import decode_jpeg, write_video

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from pipeline.data.prepare import check_videos, prepare
-from pipeline.data.prepare_report import PrepareReport
+from pipeline.data.summary import PrepareReport
 from pipeline.errors import ConfigError, DataError
 from pipeline.prepare_config import PrepareConfig
 from pipeline.video import write_video

@@ -14,13 +14,13 @@ import tensorflow as tf
 from pipeline.config import FramesConfig
 from pipeline.data.frames import encode_video
 from pipeline.data.manifest import Row
-from pipeline.data.shard_writer import check_shard, write_shard
-from pipeline.data.shards import (
+from pipeline.data.shards.tasks import (
     ShardTask,
     SourceVideo,
     finished_report,
     plan_shards,
 )
+from pipeline.data.shards.writer import check_shard, write_shard
 from pipeline.data.store import (
     PARTIAL,
     Store,

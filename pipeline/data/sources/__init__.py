@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from pipeline.data.download import download_ucf101
 from pipeline.data.groups import regroup
 from pipeline.data.manifest import Manifest, read_csv
+from pipeline.data.sources.download import download_ucf101
 from pipeline.data.sources.folder import scan_folder
 from pipeline.data.sources.hmdb51 import scan_hmdb51
 from pipeline.data.sources.jester import scan_jester

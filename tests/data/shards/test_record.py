@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from pipeline.data.frames import FrameSpool
-from pipeline.data.record import is_whole, write_record
+from pipeline.data.shards.record import is_whole, write_record
 
 OTHERS = {"label": 3, "video": "wälk/a.avi", "group": "ann", "num_frames": 90}
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.data.leaks import Video, describe_random_split, random_split
+from pipeline.data.checks.leaks import Video, describe_random_split, random_split
 from pipeline.data.manifest import SPLITS
 from pipeline.text import counted
 
@@ -21,7 +21,7 @@ def describe(
 
     Args:
         videos: All videos, with splits; those of a mere check may have none.
-        leaks: What `pipeline.data.leaks` found.
+        leaks: What `pipeline.data.checks.leaks` found.
         changes: Names of the videos that were added, changed and removed since the last time.
 
     Returns:

@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.video import write_video
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "prepare.py"
+SCRIPT = Path(__file__).parents[3] / "scripts" / "prepare.py"
 
 
 @pytest.fixture(scope="module")

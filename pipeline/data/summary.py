@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.data.data_report import as_markdown
-from pipeline.data.leaks import Video, describe_random_split
+from pipeline.data.checks.leaks import Video, describe_random_split
+from pipeline.data.checks.report import as_markdown
 from pipeline.data.manifest import SPLITS, Row, relative_path
-from pipeline.data.shards import VideoReport
+from pipeline.data.shards.tasks import VideoReport
 from pipeline.data.store import Store
 from pipeline.text import counted, listed
 
@@ -84,7 +84,7 @@ def write_findings(
     Args:
         folder: Where to.
         videos: All videos.
-        report: What `pipeline.data.data_report.describe` says of them.
+        report: What `pipeline.data.checks.report.describe` says of them.
         root: Videos below this folder are named from it on.
     """
     changed = set(report["changes"].get("changed", ()))

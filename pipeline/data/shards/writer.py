@@ -12,8 +12,8 @@ from typing import BinaryIO
 
 from pipeline.data.atomic import atomic_write
 from pipeline.data.frames import FrameSpool, stored_frames
-from pipeline.data.record import MAX_BYTES, write_record
-from pipeline.data.shards import (
+from pipeline.data.shards.record import MAX_BYTES, write_record
+from pipeline.data.shards.tasks import (
     Problem,
     ShardReport,
     ShardTask,

@@ -8,8 +8,8 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.data.run_shards import write_locally
-from pipeline.data.shards import ShardReport, ShardTask, read_report
+from pipeline.data.shards.runner import write_locally
+from pipeline.data.shards.tasks import ShardReport, ShardTask, read_report
 from pipeline.errors import ConfigError, PipelineError
 from pipeline.prepare_config import PrepareConfig
 from pipeline.text import one_line

@@ -18,7 +18,7 @@ from tensorflow_datasets.core.download import checksums, downloader
 from tensorflow_datasets.core.utils import Size
 from tensorflow_datasets.video import ucf101
 
-from pipeline.data.download import download_ucf101
+from pipeline.data.sources.download import download_ucf101
 from pipeline.data.sources.ucf101 import scan_ucf101
 from pipeline.errors import DataError
 
@@ -223,5 +223,7 @@ def test_unpacking_where_nothing_can_be_written(server: Server, tmp_path: Path) 
 
 
 def test_tensorflow_is_not_imported(server: Server, tmp_path: Path) -> None:
-    code = "import pipeline.data.download, sys; sys.exit('tensorflow_datasets' in sys.modules)"
+    code = (
+        "import pipeline.data.sources.download, sys; sys.exit('tensorflow_datasets' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

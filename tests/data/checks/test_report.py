@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.data.data_report import as_markdown, describe
-from pipeline.data.leaks import Video
+from pipeline.data.checks.leaks import Video
+from pipeline.data.checks.report import as_markdown, describe
 from pipeline.data.manifest import Row
-from pipeline.data.shards import SourceVideo, VideoReport
+from pipeline.data.shards.tasks import SourceVideo, VideoReport
 
 NOTHING: dict[str, list[str]] = {"added": [], "changed": [], "removed": []}
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from pipeline.data.duplicates import near_duplicates, same_content
+from pipeline.data.checks.duplicates import near_duplicates, same_content
 from pipeline.data.manifest import SPLITS, Row
-from pipeline.data.shards import SourceVideo, VideoReport
+from pipeline.data.shards.tasks import SourceVideo, VideoReport
 from pipeline.text import counted, listed
 
 Video = tuple[SourceVideo, VideoReport]

@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from pipeline.data.shard_writer import check_shard, write_shard
-from pipeline.data.shards import ShardReport, ShardTask, finished_report
+from pipeline.data.shards.tasks import ShardReport, ShardTask, finished_report
+from pipeline.data.shards.writer import check_shard, write_shard
 from pipeline.data.workers import run_in_workers
 from pipeline.prepare_config import PrepareConfig
 
@@ -30,7 +30,7 @@ def write_shards(tasks: Sequence[ShardTask], config: PrepareConfig, out: Path) -
     there = [_whole_report(task) or _whole_report(task, out) for task in tasks]
     todo = [task for task, report in zip(tasks, there, strict=True) if not report]
     if config.runner == "beam":
-        from pipeline.data.beam import write_with_beam
+        from pipeline.data.shards.beam import write_with_beam
 
         written = iter(write_with_beam(todo, config))
     else:
