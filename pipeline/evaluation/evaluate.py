@@ -172,15 +172,16 @@ def _write_metrics(run: Run, split: Split, result: dict[str, Any]) -> None:
 def _write_predictions(
     run: Run, split: Split, predictions: Predictions, class_names: list[str]
 ) -> None:
-    """One line a video: what it is, what the model says and how sure it is."""
+    """One line a video, by name: what it is, what the model says and how sure it is."""
     probabilities = keras.ops.convert_to_numpy(keras.ops.softmax(predictions.video_logits))
     path = run.report / f"{split}_predictions.csv"
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["video", "group", "label", "predicted", "probability"])
-        for video, group, label, row in zip(
+        rows = zip(
             predictions.videos, predictions.groups, predictions.labels, probabilities, strict=True
-        ):
+        )
+        for video, group, label, row in sorted(rows, key=lambda row: row[0]):
             answer = row.argmax()
             names = class_names[label], class_names[answer]
             writer.writerow([video, group, *names, f"{row[answer]:.4f}"])

@@ -11,16 +11,16 @@ from pathlib import Path
 
 from benchmarks.decode import run_ffmpeg
 from pipeline.data.manifest import Row
-from pipeline.data.run_shards import write_locally
-from pipeline.data.shard_writer import write_shard
-from pipeline.data.shards import REPORTS, ShardTask, SourceVideo
+from pipeline.data.shards.runner import write_locally
+from pipeline.data.shards.tasks import REPORTS, ShardTask, SourceVideo
+from pipeline.data.shards.writer import write_shard
 from pipeline.prepare_config import PrepareConfig
 
 EXPLANATION = """\
 Frames of the files per second, from file to shard: decoded, resized to {size} x {size} at
 {fps:g} frames per second of video, JPEG, written. The best of {repeats} runs.
 
-  prepare  pipeline.data.shard_writer.write_shard, per CPU second
+  prepare  pipeline.data.shards.writer.write_shard, per CPU second
   ffmpeg   ffmpeg -threads 1 -i PATH -f null - : decoded only, per CPU second
   ratio    prepare / ffmpeg
   memory   peak of a process that prepares this file alone
