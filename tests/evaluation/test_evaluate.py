@@ -90,9 +90,11 @@ def test_metrics_are_those_of_the_predictions(evaluated, split):
 def test_the_probability_is_that_of_the_answer(evaluated, hasty_run, blob_store):
     run, _ = evaluated
     model, config = load_recognizer(run.model_file), run.config()
-    logits = predict(model, blob_store, config, "test").video_logits.astype(float)
+    predictions = predict(model, blob_store, config, "test")
+    logits = predictions.video_logits.astype(float)[np.argsort(predictions.videos)]
     shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     lines = read(run, "test")
+    assert [line["video"] for line in lines] == sorted(predictions.videos)
     answers = [run.class_names().index(line["predicted"]) for line in lines]
     assert answers == shares.argmax(axis=1).tolist()
     probabilities = [float(line["probability"]) for line in lines]
