@@ -26,7 +26,8 @@ from pipeline.video import write_video
 
 def blob(rng: np.random.Generator, num_frames: int) -> np.ndarray:
     x, y, speed = rng.integers(32), rng.integers(24), rng.integers(2, 4)
-    frames = np.full((num_frames, 32, 32, 3), rng.integers(60), np.uint8)
+    background = rng.integers(60, size=(4, 4, 3), dtype=np.uint8).repeat(8, 0).repeat(8, 1)
+    frames = np.stack([background] * num_frames)
     colour = rng.integers(100, 256, 3)
     for index, frame in enumerate(frames):
         frame[y : y + 8, (x + speed * index + np.arange(8)) % 32] = colour

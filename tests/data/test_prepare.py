@@ -266,7 +266,7 @@ def test_groups_that_are_added_leave_the_others_in_their_splits(root: Path) -> N
     first = prepare(config).store
     for number in range(7):
         for label in ("run", "wälk fast"):
-            render(root / label / f"new{number} 1.avi", number)
+            render(root / label / f"new{number} 1.avi", 100 + 2 * number + (label == "run"))
 
     second = prepare(config).store
 

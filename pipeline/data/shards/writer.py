@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pipeline.data.atomic import atomic_write
+from pipeline.data.checks.duplicates import hash_positions, video_hash
 from pipeline.data.frames import FrameSpool, stored_frames
 from pipeline.data.shards.record import MAX_BYTES, write_record
 from pipeline.data.shards.tasks import (
@@ -22,7 +23,7 @@ from pipeline.data.shards.tasks import (
     finished_report,
 )
 from pipeline.errors import VideoDecodeError
-from pipeline.video import DamagedVideoWarning, VideoReader
+from pipeline.video import DamagedVideoWarning, VideoReader, decode_jpeg
 
 OnVideo = Callable[[str], None]
 
@@ -162,6 +163,7 @@ def _too_short(source: SourceVideo, reader: VideoReader, task: ShardTask) -> str
 
 def _describe(source: SourceVideo, reader: VideoReader, images: FrameSpool) -> VideoReport:
     info, is_trim = reader.info, source.row.is_trim
+    positions = hash_positions(len(images.lengths))
     return VideoReport(
         name=source.name,
         num_bytes=source.num_bytes,
@@ -175,4 +177,5 @@ def _describe(source: SourceVideo, reader: VideoReader, images: FrameSpool) -> V
         fps=info.fps,
         duration_seconds=reader.num_read / info.fps if is_trim else info.duration_seconds,
         codec=info.codec,
+        hash=video_hash([decode_jpeg(images.read(position)) for position in positions]),
     )
