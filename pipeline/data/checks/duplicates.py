@@ -31,7 +31,7 @@ _MOST_BITS: Final = _NUM_BITS // 4
 # place of the noise; more of it would drown small movements.
 _STILL_SHARE: Final = 0.05
 
-# In grey levels. Real and rendered scenes have 3 to 50, noise on one colour has about 1.
+# In grey levels. Real and rendered scenes have 3 to 60, noise on one colour has about 1.
 _LEAST_DETAIL: Final = 1.5
 
 # Few rows by many columns take the least time: what is between them stays in the cache.
