@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import io
 import itertools
+import json
 import os
 import sys
 import warnings
@@ -23,6 +24,7 @@ from pipeline.native_log import silent_native_log
 from pipeline.run import Run, latest_run
 from pipeline.text import one_line
 
+_DEMO_DATA = "data/demo"
 _NEVER_SET = "frames"
 """The part of a run that is read from its data set."""
 
@@ -37,6 +39,8 @@ class _HelpFormatter(DefaultHelpFormatter):
         nothing = action.default is None or action.default is False
         if nothing or action.default in ("", (), argparse.SUPPRESS):
             return text
+        if isinstance(action.default, tuple | list):
+            return f"{text} (default: {json.dumps(action.default)})"
         return f"{text} (default: %(default)s)"
 
 
@@ -92,16 +96,24 @@ class Parser(ArgumentParser):
         self.add_argument("folder", nargs="?", metavar="RUN", default="", help=help_text)
         self.add_argument("--run", default="", help="The same.")
 
-    def add_run_config(self, arguments: Sequence[str], default: str) -> None:
-        """Adds `--config` and every key of a run; the values of the named config are defaults."""
+    def add_run_config(self, arguments: Sequence[str]) -> None:
+        """Adds `--config` and every key of a run; the values of the named config are defaults.
+
+        Without `--config` it is `demo`, or, where other data is named, `small`.
+        """
         chooser = argparse.ArgumentParser(add_help=False, exit_on_error=False, allow_abbrev=False)
-        chooser.add_argument("--config", default=default)
+        chooser.add_argument("--config")
+        chooser.add_argument("--data", default=_DEMO_DATA)
         try:
-            config = chooser.parse_known_args(list(arguments))[0].config
+            chosen = chooser.parse_known_args(list(arguments))[0]
         except argparse.ArgumentError as error:
             raise ConfigError(one_line(error)) from None
-        presets = ", ".join(preset_names())
-        self.add_argument("--config", default=default, help=f"A preset ({presets}) or TOML file.")
+        config = chosen.config or ("demo" if Path(chosen.data) == Path(_DEMO_DATA) else "small")
+        self.add_argument(
+            "--config",
+            help=f"A preset ({', '.join(preset_names())}) or TOML file; default: demo, or small "
+            "where other data is named.",
+        )
         self.add_class_arguments(RunConfig, nested_key=None, skip={_NEVER_SET})
         for name in _sections():  # An option that would take a file for a part of the run.
             self._option_string_actions[f"--{name}"].help = argparse.SUPPRESS

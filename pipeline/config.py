@@ -37,6 +37,11 @@ class FramesConfig:
     size: int = 0
     jpeg_quality: int = 0
 
+    def __post_init__(self) -> None:
+        for name, limit in {"fps": 1000, "size": 4096, "jpeg_quality": 100}.items():
+            value = getattr(self, name)
+            expect(0 <= value <= limit, f"frames.{name} must be from 0 to {limit}", value)
+
     def __str__(self) -> str:
         """Rate, size and quality in words."""
         return f"{self.fps:g} per second, {self.size} pixels, JPEG quality {self.jpeg_quality}"
@@ -235,7 +240,7 @@ class RunConfig:
     evaluate: EvaluateConfig = EvaluateConfig()
 
     def __post_init__(self) -> None:
-        expect(self.seed >= 0, "seed must be at least 0", self.seed)
+        expect(0 <= self.seed < 2**32, "seed must be from 0 to 4294967295", self.seed)
         expect(
             self.clip.num_frames > 1 or self.model.input == "rgb",
             "clip.num_frames must be at least 2 for differences of frames; or --model.input rgb",

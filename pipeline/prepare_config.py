@@ -115,7 +115,9 @@ class PrepareConfig:
         self._check_split()
         expect(0 < self.fps <= 1000, "--fps must be above 0, at most 1000", self.fps)
         expect(1 <= self.jpeg_quality <= 100, "--jpeg-quality must be 1 to 100", self.jpeg_quality)
+        expect(self.size <= 4096, "--size must be at most 4096", self.size)
         least = {"size": 8, "min_frames": 1, "shard_videos": 1, "seed": 0, "workers": 0}
+        expect(self.seed < 2**32, "--seed must be at most 4294967295", self.seed)
         for name, low in least.items():
             value = getattr(self, name)
             expect(value >= low, f"{_option(name)} must be at least {low}", value)

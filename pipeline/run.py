@@ -5,12 +5,15 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any, TypeVar
 
 from pipeline.config import RunConfig
 from pipeline.config_file import load_config
 from pipeline.errors import DataError
 
 RUNS = Path("runs")
+
+T = TypeVar("T", list[Any], dict[str, Any])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,11 +98,39 @@ class Run:
         Raises:
             DataError: The file is damaged.
         """
-        try:
-            names: list[str] = json.loads(self.class_names_file.read_text(encoding="utf-8"))
-        except ValueError:
-            raise DataError(f"{self.class_names_file}: damaged. Train again") from None
+        names = _read_json(self.class_names_file, list, "Train again")
+        if not all(isinstance(name, str) for name in names):
+            raise DataError(f"{self.class_names_file}: damaged. Train again")
         return names
+
+    def environment(self) -> dict[str, Any]:
+        """Versions, machine, command and data of the training.
+
+        Raises:
+            DataError: The file is missing or damaged.
+        """
+        self.expect(self.environment_file)
+        return _read_json(self.environment_file, dict, "Train again")
+
+    def metrics(self) -> dict[str, Any]:
+        """What evaluation found, by split; empty if there was none yet.
+
+        Raises:
+            DataError: The file is damaged.
+        """
+        if not self.metrics_file.exists():
+            return {}
+        return _read_json(self.metrics_file, dict, "Delete it and evaluate again")
+
+
+def _read_json(file: Path, kind: type[T], next_step: str) -> T:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError:
+        content = None
+    if not isinstance(content, kind):
+        raise DataError(f"{file}: damaged. {next_step}")
+    return content
 
 
 def latest_run(runs: Path = RUNS) -> Run:

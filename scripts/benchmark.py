@@ -15,32 +15,38 @@ class Parser(argparse.ArgumentParser):
         raise ConfigError(message)
 
 
+def positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number above 0, got {text!r}")
+    return int(text)
+
+
 def main(arguments: Sequence[str]) -> None:
     parser = Parser(description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     command = commands.add_parser("decode", help="The video reader against OpenCV and ffmpeg.")
     command.add_argument("paths", nargs="+", metavar="PATH", help="Video files.")
-    command.add_argument("--size", type=int, default=112, help="Frames become SIZE x SIZE.")
-    command.add_argument("--repeats", type=int, default=5, help="Runs of each; the best counts.")
+    command.add_argument("--size", type=positive, default=112, help="Frames become SIZE x SIZE.")
+    command.add_argument("--repeats", type=positive, default=5, help="Runs; the best counts.")
     command.set_defaults(run=decode)
 
     command = commands.add_parser("step", help="A training step against Keras' TimeDistributed.")
-    command.add_argument("--batch-size", type=int, default=8, help="Clips in a step.")
-    command.add_argument("--frames", type=int, default=16, help="Frames in a clip, at least 4.")
-    command.add_argument("--size", type=int, default=64, help="Height and width of a frame.")
-    command.add_argument("--repeats", type=int, default=10, help="Steps; the median counts.")
+    command.add_argument("--batch-size", type=positive, default=8, help="Clips in a step.")
+    command.add_argument("--frames", type=positive, default=16, help="Of a clip, at least 4.")
+    command.add_argument("--size", type=positive, default=64, help="Height and width of a frame.")
+    command.add_argument("--repeats", type=positive, default=10, help="Steps; the median counts.")
     command.set_defaults(run=step)
 
     command = commands.add_parser("prepare", help="From files to shards, against ffmpeg.")
     command.add_argument("paths", nargs="+", metavar="PATH", help="Video files.")
-    command.add_argument("--repeats", type=int, default=3, help="Runs of each; the best counts.")
+    command.add_argument("--repeats", type=positive, default=3, help="Runs; the best counts.")
     command.set_defaults(run=prepare)
 
     command = commands.add_parser("manifest", help="A table of many videos, read and split.")
-    command.add_argument("--rows", type=int, default=1_000_000, help="Videos in it.")
-    command.add_argument("--groups", type=int, default=100_000, help="Groups of them.")
-    command.add_argument("--classes", type=int, default=400, help="Classes of them.")
+    command.add_argument("--rows", type=positive, default=1_000_000, help="Videos in it.")
+    command.add_argument("--groups", type=positive, default=100_000, help="Groups of them.")
+    command.add_argument("--classes", type=positive, default=400, help="Classes of them.")
     command.set_defaults(run=manifest)
 
     options = vars(parser.parse_args(arguments))

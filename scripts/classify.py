@@ -39,7 +39,8 @@ def show(prediction: Prediction, *, as_json: bool) -> None:
         print(json.dumps(prediction.as_json(), ensure_ascii=False), flush=True)
         return
     others = ", ".join(f"{label} {value:.2f}" for label, value in prediction.top[1:])
-    print(f"{prediction.path}: {prediction.label} {prediction.probability:.2f}   ({others})")
+    answer = f"{prediction.path}: {prediction.label} {prediction.probability:.2f}"
+    print(f"{answer}   ({others})" if others else answer)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("path", nargs="?", metavar="DATA", default="", help="As --data.")
     parser.add_argument("--out", default="", help="Folder of the sheets; default: DATA/preview.")
     parser.add_argument("--videos", type=int, default=3, help="Videos of each class, at most.")
-    parser.add_run_config(arguments, default="demo")
+    parser.add_run_config(arguments)
     options = parser.parse(arguments)
     if options.videos < 1:
         raise ConfigError(f"--videos must be at least 1. Received: {options.videos}")

@@ -4,6 +4,7 @@ Your own data: python scripts/train.py --config small --data data/NAME --run run
 """
 
 import datetime
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,7 +16,7 @@ def main(arguments: Sequence[str]) -> None:
     parser = Parser(__doc__)
     parser.add_argument("--run", default="", help="Folder of the run; the default is a new one.")
     parser.add_argument("--overwrite", action="store_true", help="Replace a run that is there.")
-    parser.add_run_config(arguments, default="demo")
+    parser.add_run_config(arguments)
     options = parser.parse(arguments)
     config = run_config(parser, options)
     now = datetime.datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
@@ -28,7 +29,7 @@ def main(arguments: Sequence[str]) -> None:
     run = train(config, folder, overwrite=options.overwrite)
     difference = export_litert(run)
     print(f"exported {run.litert_file}; its logits differ from Keras by at most {difference:.1e}")
-    print(f"next: python scripts/evaluate.py {folder}")
+    print(f"next: python scripts/evaluate.py {shlex.quote(str(folder))}")
 
 
 if __name__ == "__main__":

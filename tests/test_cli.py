@@ -18,7 +18,7 @@ def run(script, *arguments, cwd=None):
 
 def parse_run(*arguments):
     parser = Parser("test")
-    parser.add_run_config(arguments, default="demo")
+    parser.add_run_config(arguments)
     return run_config(parser, parser.parse(arguments))
 
 
@@ -27,6 +27,11 @@ def test_a_preset_then_overrides():
     assert (config.data, config.model.filters) == ("data/x", (4, 8))
     assert parse_run().data == "data/demo"
     assert parse_run("--config=small").data == ""
+
+
+def test_without_a_config_other_data_takes_the_small_one():
+    assert parse_run("--data", "data/mine").evaluate.order_pairs == ()
+    assert parse_run("--data=data/demo").evaluate.order_pairs
 
 
 def test_options_of_a_flat_dataclass_with_dashes_and_lists():

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from pipeline.data.checks import leaks
 from pipeline.data.checks.report import describe
@@ -91,7 +95,15 @@ def _prepare(config: PrepareConfig, out: Path) -> PrepareReport:
     check_folder(
         out, {name: settings[name] for name in ("source", "path")}, overwrite=config.overwrite
     )
+    with _alone(out):
+        return _prepare_alone(config, out, root, settings)
+
+
+def _prepare_alone(
+    config: PrepareConfig, out: Path, root: Path, settings: dict[str, Any]
+) -> PrepareReport:
     manifest = read_manifest(config)
+    _check_labels(manifest)
     videos = _look_at(manifest, config, root)
     mark = fingerprint(settings, map(identity, videos))
     old = _find_store(out)
@@ -129,6 +141,8 @@ def _finish(
 
 def _check(config: PrepareConfig, out: Path) -> CheckReport:
     root = folder_of_videos(config)
+    if config.out == PrepareConfig.out:  # It was not named.
+        out = Path("data") / (root.name or "videos")
     manifest = read_manifest(config)
     videos = _look_at(manifest, config, root)
     labelled = all(row.label for row in manifest.rows)
@@ -156,12 +170,34 @@ def _disk_errors_named(out: str) -> Iterator[None]:
         ) from None
 
 
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Keeps others on this machine from preparing the same data set meanwhile."""
+    name = hashlib.sha256(str(out.resolve()).encode()).hexdigest()[:16]
+    try:
+        with FileLock(Path(tempfile.gettempdir()) / f"clipline-{name}.lock", timeout=0):
+            yield
+    except Timeout:
+        raise ConfigError(
+            f"--out: {out} is being prepared by another process. Wait until it has ended"
+        ) from None
+
+
+def _check_labels(manifest: Manifest) -> None:
+    for name in manifest.class_names:
+        if name != name.strip() or not name.isprintable():
+            raise DataError(
+                f"expected class names without line breaks, and without spaces around them, "
+                f"got {name!r}. Rename the class"
+            )
+
+
 def _settings(config: PrepareConfig, root: Path, out: Path) -> dict[str, Any]:
     """The settings that the data set depends on; paths within `out` are relative to it."""
     settings = {**dataclasses.asdict(config), "fps": float(config.fps)}  # 15 and 15.0 are the same
     for name in _NOT_IN_THE_STORE:
         del settings[name]
-    path = root if config.source == "demo" else Path(config.path).absolute()
+    path = root if config.source == "demo" else Path(config.path).resolve()
     settings["path"] = relative_path(str(path), out.absolute())
     as_read: dict[str, Any] = json.loads(json.dumps(settings))  # tuples become lists
     return as_read

@@ -8,17 +8,18 @@ quarantine.csv      the videos that something is wrong with, with the reason
 data_report.json    what is in it and what is wrong with it; as a page: data_report.md
 prepare.json        how it was made; written last, so without it the folder is not finished
 shards/             a report on each shard, which says what need not be written again
-partial/            all of this again while it is being prepared; gone when that is finished
+clipline-partial/   all of this again while it is being prepared; gone when that is finished
 ```
 
-A preparation writes into `partial` and moves what it wrote as its last step: until then, what was
-prepared before stays as it is, and from there an interrupted preparation goes on.
+A preparation writes into `clipline-partial` and moves what it wrote as its last step: until then,
+what was prepared before stays as it is, and from there an interrupted preparation goes on.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
+import hashlib
 import json
 import os
 import shutil
@@ -29,8 +30,8 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
+from pipeline.atomic import atomic_write
 from pipeline.config import FramesConfig
-from pipeline.data.atomic import atomic_write
 from pipeline.data.manifest import SPLITS, Manifest, Row, read_csv, write_csv
 from pipeline.data.shards.record import record_features
 from pipeline.data.shards.tasks import (
@@ -40,16 +41,24 @@ from pipeline.data.shards.tasks import (
     ShardReport,
     ShardTask,
     SourceVideo,
+    VideoReport,
+    finished_report,
     read_report,
     report_path,
 )
 from pipeline.errors import ConfigError, DataError
 
-PARTIAL = "partial"
+PARTIAL = "clipline-partial"
 """Folder within a store for what is being prepared."""
 
+FINDINGS = ("quarantine.csv", "data_report.json", "data_report.md")
+"""What says what is in the data set, and what is wrong with it."""
+
 _STATE = "prepare.json"
-_BESIDES = ("dataset_info.json", "features.json", "label.labels.txt", "data_report.json")
+_BESIDES = (
+    *("dataset_info.json", "features.json", "label.labels.txt"),
+    *("manifest.csv", "data_report.json"),
+)
 _AGAIN = "Run the same python scripts/prepare.py command again."
 
 
@@ -99,23 +108,16 @@ def open_store(out: str | os.PathLike[str]) -> Store:
         DataError: The folder is none, is not finished, or is not whole any more.
     """
     path = Path(out)
-    try:
-        state = json.loads((path / _STATE).read_bytes())
-    except OSError:
-        if any((path / name).is_dir() for name in (PARTIAL, REPORTS)):
-            raise DataError(f"{out}: its preparation was not finished. {_AGAIN}") from None
-        raise DataError(
-            f"{out}: not a prepared data set. Make one with: python scripts/prepare.py "
-            f"--source folder --path VIDEOS --out {out}; the demo: python scripts/prepare.py"
-        ) from None
-    except ValueError:
-        raise DataError(f"{path / _STATE}: damaged. {_AGAIN}") from None
+    state = _read_state(path)
     if state["format"] != FORMAT:
         raise DataError(f"{out}: prepared by another version of this program. {_AGAIN}")
-    for name, num_bytes in state["files"].items():
+    for name, num_bytes in state["shards"].items():
         file = path / name
         if not file.is_file() or file.stat().st_size != num_bytes:
             raise DataError(f"{file}: missing or cut off. {_AGAIN}")
+    for name, checksum in state["checksums"].items():
+        if _checksum(path / name) != checksum:
+            raise DataError(f"{path / name}: missing, or changed since it was written. {_AGAIN}")
     manifest = read_csv(path / "manifest.csv")
     videos = Counter(row.split for row in manifest.rows)
     return Store(
@@ -130,6 +132,36 @@ def open_store(out: str | os.PathLike[str]) -> Store:
     )
 
 
+def _read_state(path: Path) -> dict[str, Any]:
+    try:
+        state = json.loads((path / _STATE).read_bytes())
+    except OSError:
+        if _is_begun(path):
+            raise DataError(f"{path}: its preparation was not finished. {_AGAIN}") from None
+        raise DataError(
+            f"{path}: not a prepared data set. Make one with: python scripts/prepare.py "
+            f"--source folder --path VIDEOS --out {path}; the demo: python scripts/prepare.py"
+        ) from None
+    except ValueError:
+        state = None
+    if not isinstance(state, dict) or not isinstance(state.get("settings"), dict):
+        raise DataError(f"{path / _STATE}: damaged. {_AGAIN}")
+    return {"format": 0, **state}
+
+
+def _is_begun(path: Path) -> bool:
+    """Whether a data set, if not a whole one, is in a folder."""
+    signs = (_STATE, PARTIAL, "videos/demo.json", "check/data_report.json")
+    return any((path / name).exists() for name in signs) or bool(_reports(path))
+
+
+def _checksum(file: Path) -> str:
+    try:
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError:
+        return ""
+
+
 def check_folder(out: Path, origin: Mapping[str, str], *, overwrite: bool) -> None:
     """Makes sure that preparing into a folder destroys nothing that belongs to something else.
 
@@ -141,21 +173,21 @@ def check_folder(out: Path, origin: Mapping[str, str], *, overwrite: bool) -> No
     Raises:
         ConfigError: It holds something else than a data set, or a data set of other videos.
     """
-    if not out.is_dir() or not any(out.iterdir()):
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"--out: {out} is a file. Name a folder, such as data/NAME")
+    if not out.exists() or all(path.name.startswith(".") for path in out.iterdir()):
         return
+    if not _is_begun(out):
+        raise ConfigError(
+            f"--out: {out} holds something else than a data set. Name a new folder, such as "
+            "data/NAME"
+        )
     try:
-        settings = json.loads((out / _STATE).read_bytes())["settings"]
-    except (OSError, ValueError, LookupError):
-        if not any(
-            (out / name).exists() for name in (_STATE, PARTIAL, REPORTS, "videos/demo.json")
-        ):
-            raise ConfigError(
-                f"--out: {out} holds something else than a data set. Name a new folder, such as "
-                "data/NAME"
-            ) from None
+        settings = _read_state(out)["settings"]
+    except DataError:  # It is not whole, and about to be mended.
         return
     if not overwrite and origin != {name: settings.get(name) for name in origin}:
-        old = " ".join(filter(None, (settings.get(name) for name in origin)))
+        old = " ".join(str(settings.get(name)) for name in origin)
         raise ConfigError(
             f"--out: {out} holds a data set of other videos ({old}). Name another folder, or "
             "replace it: --overwrite"
@@ -171,9 +203,9 @@ def clear_partial(out: Path, tasks: Sequence[ShardTask]) -> None:
     """
     partial = out / PARTIAL
     (partial / REPORTS).mkdir(parents=True, exist_ok=True)
-    wanted = {task.path for task in tasks} | {task.report_path for task in tasks}
-    for path in (*partial.glob(f"{NAME}-*"), *(partial / REPORTS).iterdir()):
-        if path not in wanted:
+    finished = {task.name for task in tasks if finished_report(task)}
+    for path in (*_shards(partial), *_reports(partial)):
+        if path.name.removesuffix(".json") not in finished:
             path.unlink()
 
 
@@ -186,8 +218,8 @@ def changes_since(out: Path, sources: Iterable[SourceVideo]) -> dict[str, list[s
     """
     before = {
         video.name: (video.num_bytes, video.modified_ns)
-        for path in (out / REPORTS).glob("*.json")
-        for video in read_report(path).videos
+        for path in _reports(out)
+        for video in _videos_of(path)
     }
     now = {source.name: (source.num_bytes, source.modified_ns) for source in sources}
     if not before:
@@ -197,6 +229,13 @@ def changes_since(out: Path, sources: Iterable[SourceVideo]) -> dict[str, list[s
         "changed": sorted(name for name in now.keys() & before.keys() if now[name] != before[name]),
         "removed": sorted(before.keys() - now.keys()),
     }
+
+
+def _videos_of(report: Path) -> Sequence[VideoReport]:
+    try:
+        return read_report(report).videos
+    except (OSError, ValueError):
+        return ()
 
 
 def finish_store(
@@ -239,10 +278,8 @@ def finish_store(
         "frames": dataclasses.asdict(tasks[0].frames),
         "settings": settings,
         "leaks": list(leaks),
-        "files": {
-            path.name: path.stat().st_size
-            for path in (*sorted(out.glob(f"{NAME}-*")), *(out / name for name in _BESIDES))
-        },
+        "shards": {path.name: path.stat().st_size for path in _shards(out)},
+        "checksums": {name: _checksum(out / name) for name in _BESIDES},
         "fingerprint": fingerprint,
     }
     with atomic_write(out / _STATE) as file:
@@ -254,18 +291,33 @@ def finish_store(
 def _put_in_place(out: Path, tasks: Sequence[ShardTask]) -> None:
     """Moves what was written; until the end of it, the data set is not finished.
 
-    What is there from before and not of these shards goes.
+    Shards that are there from before and not of these tasks go.
     """
     (out / _STATE).unlink(missing_ok=True)
     (out / REPORTS).mkdir(exist_ok=True)
     partial = out / PARTIAL
-    for path in (*partial.glob("*.*"), *(partial / REPORTS).iterdir()):
-        path.replace(out / path.relative_to(partial))
+    for task in tasks:
+        if finished_report(task, partial):
+            for path in (partial / task.name, report_path(partial / task.name)):
+                if path.exists():  # The shard of a split without any video is none.
+                    path.replace(out / path.relative_to(partial))
+    for name in FINDINGS:
+        (partial / name).replace(out / name)
     names = {task.name for task in tasks}
-    for shard in (*out.glob(f"{NAME}-*"), *(out / path.stem for path in (out / REPORTS).iterdir())):
+    for shard in (*_shards(out), *(out / path.stem for path in _reports(out))):
         if shard.name not in names:
             shard.unlink(missing_ok=True)
             report_path(shard).unlink(missing_ok=True)
+
+
+def _shards(folder: Path) -> list[Path]:
+    """Shards, whole or not, by their names."""
+    return sorted(folder.glob(f"{NAME}-*.tfrecord-*"))
+
+
+def _reports(folder: Path) -> list[Path]:
+    """Reports on shards, whole or not, by their names."""
+    return sorted((folder / REPORTS).glob(f"{NAME}-*.tfrecord-*.json*"))
 
 
 def _check_classes(quarantine: Path, class_names: Sequence[str], stored: Sequence[Row]) -> None:

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.atomic import atomic_write
 from pipeline.config import RunConfig
 from pipeline.data.dataset import Data, damage_named, evaluation_clips, open_data
 from pipeline.data.manifest import Split
@@ -64,9 +65,13 @@ def evaluate(run: Run, split: Split = "test", *, data: Path | None = None) -> di
         ConfigError: `evaluate.order_pairs` names a class that there is not.
     """
     config, class_names = run.config(), run.class_names()
-    store = open_data(data or Path(config.data), config.frames)
-    _check(run, store, config, class_names, split)
-    model = load_recognizer(run.model_file)
+    store = open_run_data(run, data)
+    check_data(run, store)
+    if split not in store.num_videos:
+        raise DataError(f"{store.path} has no {split} videos. Prepare it with --{split}-fraction")
+    config.evaluate.check_classes(class_names)
+    run.metrics()  # says at once if it is damaged
+    model = load_recognizer(run.model_file, config, len(class_names))
     with damage_named(store):
         predictions = {order: predict(model, store, config, split, order=order) for order in ORDERS}
     result = summarise(predictions["in_order"], class_names)
@@ -115,23 +120,45 @@ def _top(logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> dict
     return {f"top{k}": metrics.top_k_accuracy(logits, labels, k) for k in (1, 5)}
 
 
-def _check(run: Run, store: Data, config: RunConfig, class_names: list[str], split: Split) -> None:
-    if list(store.class_names) != class_names:
-        raise DataError(f"{store.path} has other classes than the run was trained on")
-    if store.frames != config.frames:
+def open_run_data(run: Run, data: Path | None = None) -> Data:
+    """Opens the videos that a run was trained with.
+
+    Args:
+        run: The run.
+        data: Where they are, if they were moved since.
+
+    Raises:
+        DataError: They are not there.
+    """
+    config = run.config()
+    path = data or Path(config.data)
+    if not path.exists():
         raise DataError(
-            f"{store.path} was prepared anew with other frames than the run was trained on: "
-            f"{store.frames} instead of {config.frames}. Train again"
+            f"{path}: the data set that the run was trained on is not there. Say where it is "
+            "now: --data"
         )
-    if split not in store.num_videos:
-        raise DataError(f"{store.path} has no {split} videos. Prepare it with --{split}-fraction")
-    environment = json.loads(run.environment_file.read_text(encoding="utf-8"))
-    if environment.get("data_fingerprint") != store.fingerprint:
+    return open_data(path, config.frames)
+
+
+def check_data(run: Run, data: Data) -> None:
+    """Makes sure that videos are those that a run was trained with.
+
+    Raises:
+        DataError: They are not.
+    """
+    config = run.config()
+    if list(data.class_names) != run.class_names():
+        raise DataError(f"{data.path} has other classes than the run was trained on. Train again")
+    if data.frames != config.frames:
         raise DataError(
-            f"{store.path} was prepared anew since the run was trained: its {split} videos may "
+            f"{data.path} was prepared anew with other frames than the run was trained on: "
+            f"{data.frames} instead of {config.frames}. Train again"
+        )
+    if run.environment().get("data_fingerprint") != data.fingerprint:
+        raise DataError(
+            f"{data.path} was prepared anew since the run was trained: its test videos may "
             "have been in training. Train again"
         )
-    config.evaluate.check_classes(class_names)
 
 
 def _predict_view(
@@ -162,11 +189,9 @@ def _order_test(
 
 
 def _write_metrics(run: Run, split: Split, result: dict[str, Any]) -> None:
-    known = {}
-    if run.metrics_file.is_file():
-        known = json.loads(run.metrics_file.read_text(encoding="utf-8"))
-    text = json.dumps({**known, split: result}, indent=2, ensure_ascii=False)
-    run.metrics_file.write_text(text + "\n", encoding="utf-8")
+    text = json.dumps({**run.metrics(), split: result}, indent=2, ensure_ascii=False)
+    with atomic_write(run.metrics_file) as file:
+        file.write(f"{text}\n".encode())
 
 
 def _write_predictions(

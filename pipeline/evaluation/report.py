@@ -38,6 +38,7 @@ def _confusion_figure(counts: npt.NDArray[np.int64], class_names: Sequence[str])
     axes = figure.subplots()
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     ticks = range(len(class_names))
+    class_names = [name if len(name) <= 40 else f"{name[:39]}…" for name in class_names]
     plain = {"parse_math": False}  # A name may hold dollar signs.
     axes.set_xticks(ticks, class_names, rotation=45, ha="right", rotation_mode="anchor", **plain)
     axes.set_yticks(ticks, class_names, **plain)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -60,8 +61,16 @@ class Classifier:
     def __init__(self, run: Run) -> None:
         self.config = run.config()
         self.class_names = run.class_names()
-        run.expect(run.litert_file, make=f"Export it: python scripts/export.py {run.folder}")
+        run.expect(
+            run.litert_file,
+            make=f"Export it: python scripts/export.py {shlex.quote(str(run.folder))}",
+        )
         self._model = LiteRTModel(run.litert_file)
+        size, length = self.config.frames.size, self.config.clip.num_frames
+        if self._model.clip_shape != (length, size, size, 3):
+            raise DataError(
+                f"{run.litert_file}: does not fit the config.toml beside it. Train again"
+            )
         if self._model.num_classes != len(self.class_names):
             raise DataError(
                 f"{run.class_names_file}: expected {self._model.num_classes} names, as many as "

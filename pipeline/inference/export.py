@@ -8,9 +8,10 @@ import keras
 import numpy as np
 
 from pipeline.config import RunConfig
-from pipeline.data.dataset import evaluation_batches, open_data
+from pipeline.data.dataset import Data, evaluation_batches
 from pipeline.data.manifest import SPLITS
-from pipeline.errors import PipelineError
+from pipeline.errors import DataError, PipelineError
+from pipeline.evaluation.evaluate import check_data, open_run_data
 from pipeline.inference.litert import LiteRTModel
 from pipeline.models.recognizer import build_recognizer, load_recognizer
 from pipeline.native_log import silent_native_log
@@ -19,11 +20,12 @@ from pipeline.run import Run
 TOLERANCE = 1e-3
 
 
-def export_litert(run: Run, *, num_clips: int = 16) -> float:
+def export_litert(run: Run, *, data: Path | None = None, num_clips: int = 16) -> float:
     """Writes `model.tflite` beside `model.keras` and compares the two on real clips.
 
     Args:
         run: A trained run whose data set is still there.
+        data: Where the data set is, if it was moved since the run was trained.
         num_clips: Clips to compare, of the validation split where there is one.
 
     Returns:
@@ -34,11 +36,13 @@ def export_litert(run: Run, *, num_clips: int = 16) -> float:
         DataError: The run or its data set cannot be used.
     """
     config = run.config()
-    model = load_recognizer(run.model_file)
+    store = open_run_data(run, data)
+    check_data(run, store)
+    model = load_recognizer(run.model_file, config, len(store.class_names))
     temporary = run.litert_file.with_name(f".partial-{run.litert_file.name}")
     try:
         _convert(model, config, temporary)
-        difference = _compare(model, LiteRTModel(temporary), config, num_clips)
+        difference = _compare(model, LiteRTModel(temporary), config, store, num_clips)
         temporary.replace(run.litert_file)
     finally:
         temporary.unlink(missing_ok=True)
@@ -53,7 +57,10 @@ def _convert(model: keras.Model, config: RunConfig, path: Path) -> None:
     """
     size, length = config.frames.size, config.clip.num_frames
     twin = build_recognizer(config, model.output_shape[-1], for_export=True)
-    twin.set_weights(model.get_weights())
+    try:
+        twin.set_weights(model.get_weights())
+    except ValueError:
+        raise DataError("the model does not fit the config.toml beside it. Train again") from None
     signature = {
         "frames": keras.InputSpec(dtype="uint8", shape=(1, length, size, size, 3), name="frames"),
         "mask": keras.InputSpec(dtype="bool", shape=(1, length), name="mask"),
@@ -62,8 +69,9 @@ def _convert(model: keras.Model, config: RunConfig, path: Path) -> None:
         twin.export(path, format="litert", input_signature=[signature], verbose=False)
 
 
-def _compare(model: keras.Model, exported: LiteRTModel, config: RunConfig, num_clips: int) -> float:
-    store = open_data(Path(config.data), config.frames)
+def _compare(
+    model: keras.Model, exported: LiteRTModel, config: RunConfig, store: Data, num_clips: int
+) -> float:
     split = next(name for name in ("val", *SPLITS) if name in store.num_videos)
     clips = evaluation_batches(store, config, split).unbatch().take(num_clips).batch(num_clips)
     inputs, _ = next(iter(clips))

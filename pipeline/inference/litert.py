@@ -31,7 +31,14 @@ class LiteRTModel:
                 interpreter.allocate_tensors()
                 self._run = interpreter.get_signature_runner()
         except (ValueError, RuntimeError):
-            raise DataError(f"{path}: not a LiteRT model, or damaged. Train again") from None
+            raise DataError(
+                f"{path}: not a LiteRT model, or damaged. Export it again: python scripts/export.py"
+            ) from None
+
+    @property
+    def clip_shape(self) -> tuple[int, ...]:
+        """Shape (T, H, W, 3) of the clips that it takes."""
+        return tuple(map(int, self._run.get_input_details()["frames"]["shape"][1:]))
 
     @property
     def num_classes(self) -> int:

@@ -57,14 +57,27 @@ def build_recognizer(
     return keras.Model({"frames": frames, "mask": mask}, head(summary), name="recognizer")
 
 
-def load_recognizer(path: Path) -> keras.Model:
+def load_recognizer(
+    path: Path, config: RunConfig | None = None, num_classes: int | None = None
+) -> keras.Model:
     """Loads a model that a run saved; importing this module has registered its layers.
 
+    Args:
+        path: The file.
+        config: The configuration that its input must fit.
+        num_classes: The number of logits that it must have.
+
     Raises:
-        DataError: The file is missing or damaged.
+        DataError: The file is missing or damaged, or is another model.
     """
     try:
-        return keras.saving.load_model(path, compile=False)
+        model = keras.saving.load_model(path, compile=False)
     except (ValueError, OSError, BadZipFile):
         problem = "not a model of a run, or damaged" if path.exists() else "missing"
         raise DataError(f"{path}: {problem}. Train again: python scripts/train.py") from None
+    if config:
+        size, length = config.frames.size, config.clip.num_frames
+        shapes = tuple(model.input["frames"].shape), model.output_shape[-1]
+        if shapes != ((None, length, size, size, 3), num_classes):
+            raise DataError(f"{path}: does not fit the config.toml beside it. Train again")
+    return model

@@ -37,6 +37,7 @@ def _draw(axes: Axes, rows: list[dict[str, float]], name: str) -> None:
         best = min(rows, key=lambda row: row["val_loss"])
         axes.axvline(best["epoch"], color="0.7", linestyle=":", label="kept")
     axes.set_xlabel("epoch")
+    axes.set_xlim(0.5, len(rows) + 0.5)
     axes.set_ylabel(name)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.spines[["top", "right"]].set_visible(False)

@@ -52,10 +52,14 @@ def train(config: RunConfig, folder: Path, *, overwrite: bool = False) -> Run:
     """
     if not config.data:
         raise ConfigError("which data set? Name its folder: --data data/NAME")
+    if folder.resolve() in (Path.cwd(), *Path.cwd().parents):
+        raise ConfigError(f"--run: expected a folder of its own, got {folder}. Name another")
+    folder = folder.resolve() if folder.is_symlink() else folder
     store = open_data(Path(config.data), config.frames)
     config.evaluate.check_classes(store.class_names)
     config = dataclasses.replace(config, frames=store.frames)
     run = Run(folder)
+    _bring_back(run)
     _check_folder(run, overwrite=overwrite)
     keras.utils.set_random_seed(config.seed)
     with _old_run_kept(run), damage_named(store), _enough_memory():
@@ -124,20 +128,24 @@ def _check_folder(run: Run, *, overwrite: bool) -> None:
 @contextmanager
 def _old_run_kept(run: Run) -> Iterator[None]:
     """Sets aside what is in the folder, until there is a new model in it; else brings it back."""
-    old = run.folder.with_name(f".old-{run.folder.name}")
-    if old.exists() and not run.model_file.is_file():  # A run was killed before it had a model.
-        shutil.rmtree(run.folder, ignore_errors=True)
-        old.rename(run.folder)
-    shutil.rmtree(old, ignore_errors=True)
     if run.folder.exists():
-        run.folder.rename(old)
+        run.folder.rename(_old(run))
     try:
         yield
     finally:
-        if old.exists() and not run.model_file.is_file():
-            shutil.rmtree(run.folder, ignore_errors=True)
-            old.rename(run.folder)
-        shutil.rmtree(old, ignore_errors=True)
+        _bring_back(run)
+
+
+def _old(run: Run) -> Path:
+    return run.folder.with_name(f".old-{run.folder.name}")
+
+
+def _bring_back(run: Run) -> None:
+    """Puts a run that was set aside in its place again, if what was to replace it has no model."""
+    if _old(run).exists() and not run.model_file.is_file():
+        shutil.rmtree(run.folder, ignore_errors=True)
+        _old(run).rename(run.folder)
+    shutil.rmtree(_old(run), ignore_errors=True)
 
 
 @contextmanager

@@ -25,6 +25,7 @@ from pipeline.video import write_video
 
 VIDEOS = os.environ.get("PIPELINE_VIDEOS")
 SCRIPT = Path(__file__).parents[2] / "scripts" / "prepare.py"
+linux = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 posix = pytest.mark.skipif(os.name != "posix", reason="named pipes and signals of POSIX")
 
 
@@ -185,12 +186,18 @@ def test_changed_settings_redo_what_differs(copied: PrepareConfig, tmp_path: Pat
     assert tree(changed.out) == tree(fresh.out)
 
 
-@pytest.mark.parametrize("lost", ["clipline-test*", "features.json", "prepare.json"])
+@pytest.mark.parametrize("content", [b"", b"{}", b"[]"])
+@pytest.mark.parametrize(
+    "lost",
+    ["clipline-test*", "features.json", "prepare.json", "manifest.csv", "shards/*train*2-of*"],
+)
 def test_what_was_lost_is_written_again(
-    copied: PrepareConfig, prepared: PrepareReport, lost: str
+    copied: PrepareConfig, prepared: PrepareReport, lost: str, content: bytes
 ) -> None:
     for path in Path(copied.out).glob(lost):
-        path.write_bytes(b"")
+        path.write_bytes(content)
+        if "shards" in lost:
+            (Path(copied.out) / "prepare.json").unlink(missing_ok=True)
 
     assert not prepare(copied).up_to_date
     assert tree(copied.out) == tree(prepared.store.path)
@@ -222,6 +229,60 @@ def test_rendering_the_demo_destroys_nothing(copied: PrepareConfig) -> None:
     assert tree(copied.out) == before
 
 
+def kill_before_it_is_put_in_place(config: PrepareConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    def die(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pipeline.data.prepare.finish_store", die)
+        with pytest.raises(KeyboardInterrupt):
+            prepare(config)
+
+
+def test_what_another_preparation_left_behind_is_never_put_in_place(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Shards of one name but of another split would bring test videos into training."""
+    config = configure(root)
+    prepare(config)
+    other = dataclasses.replace(config, seed=5, test_groups=("ann",))
+    kill_before_it_is_put_in_place(other, monkeypatch)
+    os.utime(root / "run" / "eve 1.avi")
+
+    prepare(config)
+
+    fresh = configure(root, "fresh")
+    prepare(fresh)
+    mine, wanted = tree(config.out), tree(fresh.out)
+    shards = [name for name in wanted if "clipline-" in name]
+    assert {name: mine.get(name) for name in shards} == {name: wanted[name] for name in shards}
+    assert len(shards) == len([name for name in mine if "clipline-" in name])
+
+
+@linux
+def test_two_preparations_at_once(root: Path, start: Callable) -> None:
+    config = configure(root)
+    video, content = block(root)
+    process = start(config)
+    wait_until(lambda: only_the_test_shard_is_missing(config))
+
+    with pytest.raises(ConfigError, match="out is being prepared by another process. Wait until"):
+        prepare(config)
+
+    process.kill()
+    process.communicate()
+    video.unlink()
+    video.write_bytes(content)
+    assert len(prepare(config).store.manifest.rows) == 11
+
+
+@pytest.mark.parametrize("name", ["run\nfast", " run", "run\t"])
+def test_class_names_that_break_lists(root: Path, name: str) -> None:
+    (root / "run").rename(root / name)
+    with pytest.raises(DataError, match="without line breaks, and without spaces around them, got"):
+        prepare(configure(root))
+
+
 def test_too_many_bad_videos_stop_the_preparation(root: Path) -> None:
     config = configure(root, max_bad_fraction=0.08)
     message = r"1 of 12 videos would be left out, more than --max-bad-fraction 0.08; .*quarantine"
@@ -229,7 +290,9 @@ def test_too_many_bad_videos_stop_the_preparation(root: Path) -> None:
     with pytest.raises(DataError, match=message):
         prepare(config)
 
-    assert "cid 1.avi" in (Path(config.out) / "partial/quarantine.csv").read_text(encoding="utf-8")
+    assert "cid 1.avi" in (Path(config.out) / "clipline-partial/quarantine.csv").read_text(
+        encoding="utf-8"
+    )
     assert (
         len(prepare(dataclasses.replace(config, max_bad_fraction=0.09)).store.manifest.rows) == 11
     )
@@ -294,7 +357,10 @@ def test_a_copy_in_another_split_is_refused(root: Path) -> None:
         prepare(config)
 
     assert not (Path(config.out) / "prepare.json").exists()
-    assert "have the same content" in (Path(config.out) / "partial/data_report.md").read_text()
+    assert (
+        "have the same content"
+        in (Path(config.out) / "clipline-partial/data_report.md").read_text()
+    )
     report = prepare(dataclasses.replace(config, allow_leaks=True))
     assert len(report.store.leaks) == 1
     assert "1 leak between splits or labels\n  run/ann 1.avi (train run), run/eve" in str(report)
@@ -448,7 +514,7 @@ def block(root: Path) -> tuple[Path, bytes]:
 
 
 def only_the_test_shard_is_missing(config: PrepareConfig) -> bool:
-    return len(list(Path(config.out).glob("partial/shards/*.json"))) == 5
+    return len(list(Path(config.out).glob("clipline-partial/shards/*.json"))) == 5
 
 
 def alive(processes: list[int]) -> list[int]:
@@ -470,9 +536,6 @@ def workers_of(parent: int) -> list[int]:
     ]
 
 
-linux = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
-
-
 @linux
 def test_killed_run_goes_on_to_the_same_store(root: Path, start: Callable) -> None:
     config = configure(root)
@@ -485,7 +548,7 @@ def test_killed_run_goes_on_to_the_same_store(root: Path, start: Callable) -> No
     process.kill()
     process.communicate()
     wait_until(lambda: not alive(workers))
-    assert [path.name for path in Path(config.out).glob("partial/*.tmp")] == [
+    assert [path.name for path in Path(config.out).glob("clipline-partial/*.tmp")] == [
         "clipline-test.tfrecord-00000-of-00001.tmp"
     ]
     assert not (Path(config.out) / "prepare.json").exists()
@@ -545,14 +608,16 @@ def lost_videos(config: PrepareConfig) -> list[tuple[str, str]]:
 
 @linux
 def test_a_decoder_that_crashes_costs_its_video_only(root: Path, start: Callable) -> None:
-    config = configure(root, max_bad_fraction=0.2)
+    config = configure(root, max_bad_fraction=0.2, workers=1)
     video, content = block(root)
     process = start(config)
-    wait_until(lambda: only_the_test_shard_is_missing(config))
+    writer: list[int] = []
+    wait_until(lambda: is_read(video, writer))
 
-    (worker,) = (w for w in workers_of(process.pid) if reads_a_pipe(w))
+    (worker,) = workers_of(process.pid)
     os.kill(worker, signal.SIGSEGV)
     output, errors = process.communicate(timeout=60)
+    os.close(writer[0])
 
     assert (process.returncode, errors) == (0, "")
     assert "10 videos, 2 classes, 6 groups" in output
@@ -563,12 +628,13 @@ def test_a_decoder_that_crashes_costs_its_video_only(root: Path, start: Callable
     assert len(prepare(config).store.manifest.rows) == 11
 
 
-def reads_a_pipe(worker: int) -> bool:
-    """Whether it waits for somebody to write into the pipe that it opens."""
-    return (
-        "fifo" in Path(f"/proc/{worker}/wchan").read_text()
-        or "wait_for_partner" in Path(f"/proc/{worker}/wchan").read_text()
-    )
+def is_read(pipe: Path, writer: list[int]) -> bool:
+    """Whether somebody has opened a pipe to read it; he then waits for what never comes."""
+    try:
+        writer.append(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
+    except OSError:  # nobody has
+        return False
+    return True
 
 
 @posix
@@ -619,7 +685,7 @@ def test_folder_that_cannot_be_written(root: Path, start: Callable) -> None:
 
     _, errors = start(configure(root)).communicate(timeout=60)
 
-    assert "out/partial/shards: Not a directory. Make sure that it can be written" in errors
+    assert "out is a file. Name a folder" in errors
     assert errors.count("\n") == 1
 
 

@@ -22,6 +22,7 @@ from pipeline.data.shards.tasks import (
 )
 from pipeline.data.shards.writer import check_shard, write_shard
 from pipeline.data.store import (
+    FINDINGS,
     PARTIAL,
     Store,
     check_folder,
@@ -86,7 +87,8 @@ def write(root: Path, out: Path, splits: dict[str, str], shard_videos: int = 2) 
     clear_partial(out, tasks)
     reports = [finished_report(task, out) or write_shard(task) for task in tasks]
     settings = {"source": "folder", "path": str(root)}
-    (out / PARTIAL / "data_report.json").write_text("{}")
+    for name in FINDINGS:
+        (out / PARTIAL / name).write_text("{}")
     return finish_store(out, tasks, reports, settings=settings, leaks=["x"], fingerprint="f")
 
 
@@ -302,7 +304,7 @@ def test_parts_of_a_file_are_stored_one_by_one(tmp_path: Path) -> None:
 
     parts = [part("a", 0, 1), part("b", 1, 3), part("a", 2, 4), part("b", 3.5, math.inf)]
     parts.append(part("a", 5, 9))
-    tasks = plan_shards(parts, tmp_path / "out/partial", frames=FRAMES, shard_videos=9, seed=0)
+    tasks = plan_shards(parts, tmp_path / "out" / PARTIAL, frames=FRAMES, shard_videos=9, seed=0)
     clear_partial(tmp_path / "out", tasks)
 
     reports = [write_shard(task) for task in tasks]
@@ -406,9 +408,11 @@ def test_tensorflow_datasets_reads_the_store(videos: Path, tmp_path: Path) -> No
 def test_stale_files_are_cleared(videos: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     write(videos, out, SPLITS, shard_videos=1)
-    (out / "partial" / "shards").mkdir(parents=True)
-    (out / "partial" / "clipline-train.tfrecord-00001-of-00003.tmp").touch()
-    (out / "partial" / "shards" / "clipline-train.tfrecord-00001-of-00003.json.tmp").touch()
+    (out / "clipline-partial" / "shards").mkdir(parents=True)
+    (out / "clipline-partial" / "clipline-train.tfrecord-00001-of-00003.tmp").touch()
+    (
+        out / "clipline-partial" / "shards" / "clipline-train.tfrecord-00001-of-00003.json.tmp"
+    ).touch()
     (out / "notes.txt").touch()
 
     write(videos, out, SPLITS, shard_videos=9)
@@ -417,7 +421,7 @@ def test_stale_files_are_cleared(videos: Path, tmp_path: Path) -> None:
     assert sorted(path.name for path in out.glob("clipline*")) == shards
     assert sorted(path.stem for path in out.glob("shards/*")) == shards
     assert (out / "notes.txt").exists()
-    assert not (out / "partial").exists()
+    assert not (out / PARTIAL).exists()
 
 
 def test_what_was_prepared_stays_until_the_new_is_whole(videos: Path, tmp_path: Path) -> None:
@@ -439,9 +443,14 @@ def test_a_folder_that_holds_something_else_is_refused(videos: Path, tmp_path: P
     check_folder(tmp_path / "new", origin, overwrite=False)
     check_folder(tmp_path, origin, overwrite=False)
     (tmp_path / "notes.txt").touch()
+    for folder in ("shards", "partial"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "train-0001.json").touch()
     for overwrite in (False, True):
         with pytest.raises(ConfigError, match="holds something else than a data set. Name a new"):
             check_folder(tmp_path, origin, overwrite=overwrite)
+    with pytest.raises(ConfigError, match=r"notes.txt is a file. Name a folder"):
+        check_folder(tmp_path / "notes.txt", origin, overwrite=True)
 
     write(videos, tmp_path / "out", SPLITS)
     check_folder(tmp_path / "out", origin, overwrite=False)
@@ -479,7 +488,18 @@ def test_store_that_is_not_whole(videos: Path, tmp_path: Path) -> None:
     shard.write_bytes(content)
     assert open_store(out).num_videos["test"] == 2
 
-    state.write_text(json.dumps({**json.loads(state.read_text()), "format": 0}))
+    for name in ("manifest.csv", "features.json", "label.labels.txt", "dataset_info.json"):
+        content = (out / name).read_bytes()
+        (out / name).write_bytes(content[:-2] + b"xx")
+        with pytest.raises(DataError, match=f"{name}: missing, or changed since it was written"):
+            open_store(out)
+        (out / name).write_bytes(content)
+    whole = state.read_text()
+    for damaged in ("", "{}", "[]", '{"settings": null}', whole[:-5]):
+        state.write_text(damaged)
+        with pytest.raises(DataError, match=r"prepare.json: damaged. Run the same python scripts"):
+            open_store(out)
+    state.write_text(json.dumps({**json.loads(whole), "format": 0}))
     with pytest.raises(DataError, match="prepared by another version"):
         open_store(out)
 

@@ -14,7 +14,7 @@ from pipeline.config_file import save_config
 from pipeline.data.dataset import evaluation_clips
 from pipeline.errors import ConfigError, DataError
 from pipeline.evaluation.evaluate import Predictions, evaluate, predict, summarise
-from pipeline.models.recognizer import load_recognizer
+from pipeline.models.recognizer import build_recognizer, load_recognizer
 from pipeline.run import Run
 
 
@@ -172,7 +172,7 @@ def test_a_run_and_its_data_must_be_there(hasty_run, tmp_path):
     with pytest.raises(DataError, match="none: no trained model here"):
         evaluate(Run(tmp_path / "none"))
     run = copy_of(hasty_run, tmp_path / "run", data=str(tmp_path / "gone"))
-    with pytest.raises(DataError, match="gone: not a prepared data set"):
+    with pytest.raises(DataError, match="gone: the data set .* Say where it is now: --data"):
         evaluate(run)
 
 
@@ -180,6 +180,29 @@ def test_a_data_set_that_was_moved(evaluated, hasty_run, blob_store, tmp_path):
     run = copy_of(hasty_run, tmp_path / "run", data="gone")
     moved = shutil.copytree(blob_store.path, tmp_path / "moved")
     assert evaluate(run, data=moved)["video"] == evaluated[1]["test"]["video"]
+
+
+@pytest.mark.parametrize("content", ["", '{"test"', "[]", "no JSON"])
+def test_damaged_files_of_a_run(hasty_run, tmp_path, content):
+    run = copy_of(hasty_run, tmp_path / "run")
+    run.metrics_file.write_text(content)
+    with pytest.raises(DataError, match="metrics.json: damaged. Delete it and evaluate again"):
+        evaluate(run)
+    assert run.metrics_file.read_text() == content
+    run.environment_file.write_text(content)
+    with pytest.raises(DataError, match="environment.json: damaged. Train again"):
+        evaluate(run)
+    run.environment_file.unlink()
+    with pytest.raises(DataError, match="environment.json is missing"):
+        evaluate(run)
+
+
+def test_the_model_of_another_run(hasty_run, tmp_path):
+    run = copy_of(hasty_run, tmp_path / "run")
+    config = run.config()
+    build_recognizer(config, 5).save(run.model_file)
+    with pytest.raises(DataError, match="model.keras: does not fit the config.toml beside it"):
+        evaluate(run)
 
 
 def test_a_shard_whose_bytes_changed_is_named(hasty_run, blob_store, tmp_path):
@@ -217,6 +240,9 @@ def test_a_data_set_prepared_with_other_videos(hasty_run, store_without_validati
 
 def test_a_split_without_videos(hasty_run, store_without_validation, tmp_path):
     run = copy_of(hasty_run, tmp_path / "run", data=str(store_without_validation.path))
+    run.environment_file.write_text(
+        json.dumps({"data_fingerprint": store_without_validation.fingerprint})
+    )
     with pytest.raises(DataError, match="has no val videos. Prepare it with --val-fraction"):
         evaluate(run, "val")
 

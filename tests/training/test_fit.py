@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -138,6 +139,31 @@ def test_a_data_set_must_be_named_and_there(blob_config, tmp_path):
     with pytest.raises(DataError, match="not a prepared data set"):
         train(dataclasses.replace(blob_config, data=str(tmp_path / "none")), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_the_current_folder_is_none_for_a_run(blob_config, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder in (Path(), tmp_path, Path("..")):
+        with pytest.raises(ConfigError, match="--run: expected a folder of its own"):
+            train(blob_config, folder)
+
+
+def test_a_run_that_was_set_aside_when_all_was_killed_comes_back(hasty_run, tmp_path):
+    shutil.copytree(hasty_run.folder, tmp_path / ".old-run")
+    Run(tmp_path / "run").report.mkdir(parents=True)
+    with pytest.raises(ConfigError, match=r"exists. Name another \(--run\) or replace it"):
+        train(hasty_run.config(), tmp_path / "run")
+    before = hasty_run.model_file.read_bytes()
+    assert Run(tmp_path / "run").model_file.read_bytes() == before
+
+
+def test_a_link_to_a_run_stays_one(blob_config, tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    train(configured(blob_config, epochs=1), tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    assert Run(tmp_path / "real").model_file.is_file()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "real"]
 
 
 def test_order_pairs_are_checked_before_training(blob_config, tmp_path):

@@ -239,14 +239,22 @@ def finished_report(task: ShardTask, folder: Path | None = None) -> ShardReport 
         report = read_report(report_path(shard))
         # The file of a shard without videos is removed where its whole split has none.
         num_bytes = shard.stat().st_size if report.num_bytes else 0
-    except (OSError, ValueError, TypeError, LookupError):
+    except (OSError, ValueError):
         return None
     is_it = (report.fingerprint, report.num_bytes) == (task.fingerprint, num_bytes)
     return report if is_it else None
 
 
 def read_report(path: Path) -> ShardReport:
-    """Reads the report on a shard."""
-    content: dict[str, Any] = json.loads(path.read_bytes())
-    videos = tuple(VideoReport(**video) for video in content.pop("videos"))
-    return ShardReport(**content, videos=videos)
+    """Reads the report on a shard.
+
+    Raises:
+        OSError: It is not there.
+        ValueError: It is damaged.
+    """
+    content: Any = json.loads(path.read_bytes())
+    try:
+        videos = tuple(VideoReport(**video) for video in content.pop("videos"))
+        return ShardReport(**content, videos=videos)
+    except (TypeError, LookupError, AttributeError):
+        raise ValueError(f"{path}: not a report on a shard") from None

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from pipeline.data.atomic import atomic_write
+from pipeline.atomic import atomic_write
 from pipeline.data.checks.duplicates import hash_positions, video_hash
 from pipeline.data.frames import FrameSpool, stored_frames
 from pipeline.data.shards.record import MAX_BYTES, write_record

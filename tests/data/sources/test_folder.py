@@ -143,4 +143,4 @@ def test_real_videos() -> None:
 
     assert len(manifest.rows) == 120
     assert manifest.class_names == ("hug", "kick", "point", "punch", "push", "shake_hands")
-    assert manifest.groups == tuple(f"seq{number:02d}" for number in range(1, 21))
+    assert len(manifest.groups) == 120

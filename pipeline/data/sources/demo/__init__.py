@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import cv2
 
-from pipeline.data.atomic import atomic_write
+from pipeline.atomic import atomic_write
 from pipeline.data.manifest import Manifest, Row
 from pipeline.data.sources.demo.actions import ACTIONS, ORDER_PAIRS
 from pipeline.data.sources.demo.takes import MAX_FRAMES, MIN_FRAMES, Take
