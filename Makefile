@@ -37,7 +37,7 @@ test: .venv/.installed-test
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/pytest --quiet --cov --cov-report=term:skip-covered
+	$(BIN)/pytest --quiet --numprocesses 2 --dist loadfile --cov --cov-report=term:skip-covered
 
 format: .venv/.installed-test
 	$(BIN)/ruff check --fix

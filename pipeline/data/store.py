@@ -41,7 +41,6 @@ from pipeline.data.shards.tasks import (
     ShardReport,
     ShardTask,
     SourceVideo,
-    VideoReport,
     finished_report,
     read_report,
     report_path,
@@ -216,26 +215,23 @@ def changes_since(out: Path, sources: Iterable[SourceVideo]) -> dict[str, list[s
         out: The folder of the data set; where there is none yet, nothing changed.
         sources: The videos as they are now.
     """
-    before = {
-        video.name: (video.num_bytes, video.modified_ns)
-        for path in _reports(out)
-        for video in _videos_of(path)
-    }
+    nothing: dict[str, list[str]] = {"added": [], "changed": [], "removed": []}
+    try:
+        before = {
+            video.name: (video.num_bytes, video.modified_ns)
+            for path in _reports(out)
+            for video in read_report(path).videos
+        }
+    except ValueError:  # A damaged report says nothing of its videos.
+        return nothing
     now = {source.name: (source.num_bytes, source.modified_ns) for source in sources}
     if not before:
-        return {"added": [], "changed": [], "removed": []}
+        return nothing
     return {
         "added": sorted(now.keys() - before.keys()),
         "changed": sorted(name for name in now.keys() & before.keys() if now[name] != before[name]),
         "removed": sorted(before.keys() - now.keys()),
     }
-
-
-def _videos_of(report: Path) -> Sequence[VideoReport]:
-    try:
-        return read_report(report).videos
-    except (OSError, ValueError):
-        return ()
 
 
 def finish_store(

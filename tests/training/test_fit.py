@@ -15,6 +15,7 @@ import keras
 import matplotlib.image
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from pipeline.config import EvaluateConfig
 from pipeline.data.dataset import evaluation_batches
@@ -22,6 +23,7 @@ from pipeline.errors import ConfigError, DataError, PipelineError
 from pipeline.evaluation.evaluate import predict
 from pipeline.models.recognizer import load_recognizer
 from pipeline.run import Run
+from pipeline.training import fit
 from pipeline.training.callbacks import KeepBest
 from pipeline.training.fit import compile_model, steps_per_epoch, train
 
@@ -175,12 +177,13 @@ def test_order_pairs_are_checked_before_training(blob_config, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_a_model_that_no_memory_holds(blob_config, tmp_path):
-    config = dataclasses.replace(
-        blob_config, model=dataclasses.replace(blob_config.model, units=99_999_999)
-    )
+def test_a_model_that_no_memory_holds(blob_config, tmp_path, monkeypatch):
+    def build(*_):
+        return tf.zeros((2**20, 2**20, 2**10))
+
+    monkeypatch.setattr(fit, "build_recognizer", build)
     with pytest.raises(PipelineError, match=r"out of memory: lower train.batch_size"):
-        train(config, tmp_path / "run")
+        train(blob_config, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
