@@ -27,15 +27,8 @@ from pipeline.data.shards.tasks import (
 )
 from pipeline.data.sources import folder_of_videos, read_manifest
 from pipeline.data.split import choose_split
-from pipeline.data.store import (
-    PARTIAL,
-    Store,
-    changes_since,
-    check_folder,
-    clear_partial,
-    finish_store,
-    open_store,
-)
+from pipeline.data.store import PARTIAL, Store, open_store
+from pipeline.data.store_writer import changes_since, check_folder, clear_partial, finish_store
 from pipeline.data.summary import CheckReport, PrepareReport, write_findings
 from pipeline.errors import ConfigError, DataError, PipelineError
 from pipeline.prepare_config import PrepareConfig

@@ -21,15 +21,8 @@ from pipeline.data.shards.tasks import (
     plan_shards,
 )
 from pipeline.data.shards.writer import check_shard, write_shard
-from pipeline.data.store import (
-    FINDINGS,
-    PARTIAL,
-    Store,
-    check_folder,
-    clear_partial,
-    finish_store,
-    open_store,
-)
+from pipeline.data.store import FINDINGS, PARTIAL, Store, open_store
+from pipeline.data.store_writer import check_folder, clear_partial, finish_store
 from pipeline.errors import ConfigError, DataError, VideoDecodeError
 from pipeline.video import VideoReader, decode_jpeg, encode_jpeg, write_video
 
