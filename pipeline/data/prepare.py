@@ -197,7 +197,8 @@ def _settings(config: PrepareConfig, root: Path, out: Path) -> dict[str, Any]:
 
 
 def _check_outside(config: PrepareConfig, root: Path) -> None:
-    if config.source != "demo" and Path(config.out).resolve().is_relative_to(root.resolve()):
+    listed_by_hand = config.source in ("demo", "csv", "list")  # What lies beside is no video.
+    if not listed_by_hand and Path(config.out).resolve().is_relative_to(root.resolve()):
         raise ConfigError(
             f"--out: expected a folder outside of {root}, where the videos are, "
             f"got {config.out}. Name another, such as data/NAME"

@@ -415,6 +415,14 @@ def test_a_table_with_parts_of_files(root: Path) -> None:
     assert prepare(config).up_to_date
 
 
+def test_a_data_set_may_lie_beside_the_table_it_is_made_of(root: Path) -> None:
+    table = root / "table.csv"
+    table.write_text("path,label,split\nrun/ann 1.avi,a,train\nrun/bob 1.avi,b,train\n")
+    config = PrepareConfig(source="csv", path=str(table), out=str(root / "data" / "mine"))
+    assert prepare(config).store.num_videos == {"train": 2}
+    assert prepare(config).up_to_date
+
+
 def test_each_fold_is_another_test_split(root: Path) -> None:
     tested = []
     for fold in (1, 2, 3):
