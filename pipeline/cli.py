@@ -18,7 +18,7 @@ import docstring_parser
 from jsonargparse import ArgumentParser, DefaultHelpFormatter
 
 from pipeline.config import RunConfig
-from pipeline.config_file import check_known, flatten, load_config, preset_names, reworded
+from pipeline.config.file import check_known, flatten, load_config, preset_names, reworded
 from pipeline.errors import ConfigError, PipelineError
 from pipeline.native_log import silent_native_log
 from pipeline.run import Run, latest_run

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pipeline.config import RunConfig
-from pipeline.config_file import load_config
+from pipeline.config.file import load_config
 from pipeline.errors import DataError
 
 RUNS = Path("runs")

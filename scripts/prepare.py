@@ -6,7 +6,7 @@ Your own: python scripts/prepare.py --source folder --path VIDEOS --out data/NAM
 from collections.abc import Sequence
 
 from pipeline.cli import Parser, run_script
-from pipeline.prepare_config import PrepareConfig
+from pipeline.config.prepare import PrepareConfig
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -12,14 +12,16 @@ import pytest
 
 from pipeline.config import (
     AugmentConfig,
+    BackboneConfig,
     ClipConfig,
     ModelConfig,
     RunConfig,
+    TemporalConfig,
     TrainConfig,
 )
+from pipeline.config.prepare import PrepareConfig
 from pipeline.data.prepare import prepare
 from pipeline.data.store import Store
-from pipeline.prepare_config import PrepareConfig
 from pipeline.run import Run
 from pipeline.video import write_video
 
@@ -84,7 +86,9 @@ def blob_config(blob_store: Store) -> RunConfig:
         seed=2,
         clip=ClipConfig(num_frames=8, views=2),
         augment=AugmentConfig(flip=0),
-        model=ModelConfig(filters=(8, 16), units=16, dropout=0),
+        model=ModelConfig(dropout=0),
+        backbone=BackboneConfig(filters=(8, 16)),
+        temporal=TemporalConfig(units=16, dropout=0),
         train=TrainConfig(epochs=12, batch_size=8, learning_rate=5e-3),
     )
 
@@ -110,7 +114,7 @@ def hasty_run(blob_config: RunConfig, tmp_path_factory: pytest.TempPathFactory) 
     config = dataclasses.replace(
         blob_config,
         seed=1,
-        model=dataclasses.replace(blob_config.model, filters=(8, 16, 32)),
+        backbone=BackboneConfig(filters=(8, 16, 32)),
         train=TrainConfig(epochs=1, batch_size=4, learning_rate=1e-2),
     )
     return train_and_export(config, tmp_path_factory.mktemp("runs") / "hasty")

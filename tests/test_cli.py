@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.cli import Parser, run_config
+from pipeline.config.prepare import PrepareConfig
 from pipeline.errors import ConfigError
-from pipeline.prepare_config import PrepareConfig
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 
@@ -23,8 +23,8 @@ def parse_run(*arguments):
 
 
 def test_a_preset_then_overrides():
-    config = parse_run("--config", "small", "--data", "data/x", "--model.filters", "[4, 8]")
-    assert (config.data, config.model.filters) == ("data/x", (4, 8))
+    config = parse_run("--config", "small", "--data", "data/x", "--backbone.filters", "[4, 8]")
+    assert (config.data, config.backbone.filters) == ("data/x", (4, 8))
     assert parse_run().data == "data/demo"
     assert parse_run("--config=small").data == ""
 
@@ -58,15 +58,18 @@ def test_options_of_a_flat_dataclass_with_dashes_and_lists():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--model.unit", "3"], r"unknown --model.unit. Did you mean --model.units\?"),
-        (["--modle.units=3"], r"unknown --modle.units. Did you mean --model.units\?"),
-        (["--model.units", "few"], "model.units: expected a whole number. Received: 'few'"),
-        (["--model.filters", "16"], r"model.filters: expected a list in brackets, such as \[16"),
-        (["--model.input", "grey"], "model.input: expected one of 'rgb', 'difference', 'both'. R"),
+        (["--temporal.unit", "3"], r"unknown --temporal.unit. Did you mean --temporal.units\?"),
+        (["--temporl.units=3"], r"unknown --temporl.units. Did you mean --temporal.units\?"),
+        (["--temporal.units", "few"], "temporal.units: expected a whole number. Received: 'few'"),
+        (
+            ["--backbone.filters", "16"],
+            r"backbone.filters: expected a list in brackets, such as",
+        ),
+        (["--model.input", "grey"], "model.input: expected one of 'rgb', 'difference', 'both', "),
         (["--model", "small"], "unknown --model. Did you mean --model"),
         (["--frames.fps", "3"], "unknown --frames.fps"),
         (["--config", "nothing"], "neither a preset"),
-        (["--model.units", "0"], "model.units must be at least 1. Received: 0"),
+        (["--temporal.units", "0"], "temporal.units must be at least 1. Received: 0"),
     ],
 )
 def test_mistakes_on_the_command_line(arguments, message):
@@ -125,7 +128,7 @@ def test_an_error_of_the_file_system_ends_in_one_line_and_code_2():
     ("text", "message"),
     [
         ("[clip]\nsampling = 'dens'", "clip.sampling"),
-        ("[model]\nunits = 'few'", "model.units"),
+        ("[temporal]\nunits = 'few'", "temporal.units"),
         ("model = 3", "unknown model"),
         ("overwrite = true", "unknown overwrite"),
         ("data = 'x", "not a TOML file"),

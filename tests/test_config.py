@@ -4,16 +4,20 @@ import pytest
 
 from pipeline.config import (
     AugmentConfig,
+    BackboneConfig,
+    Change,
     ClipConfig,
     EvaluateConfig,
     FramesConfig,
     ModelConfig,
     RunConfig,
+    SplitConfig,
+    TemporalConfig,
     TrainConfig,
 )
-from pipeline.config_file import PRESETS, load_config, preset_names, save_config
+from pipeline.config.file import PRESETS, load_config, preset_names, save_config
+from pipeline.config.prepare import PrepareConfig
 from pipeline.errors import ConfigError
-from pipeline.prepare_config import PrepareConfig
 
 FOLDER = {"source": "folder", "path": "videos", "out": "data/mine"}
 
@@ -25,13 +29,29 @@ FOLDER = {"source": "folder", "path": "videos", "out": "data/mine"}
         (ClipConfig, {"stride": 0}, "clip.stride must be at least 1"),
         (ClipConfig, {"views": 0}, "clip.views must be at least 1"),
         (AugmentConfig, {"flip": 1.5}, "augment.flip must be from 0 to 1. Received: 1.5"),
-        (AugmentConfig, {"crop": 0.95}, "augment.crop must be from 0 to 0.9"),
-        (AugmentConfig, {"contrast": -1}, "augment.contrast must be from 0 to 4"),
-        (ModelConfig, {"filters": ()}, "model.filters must be positive numbers"),
-        (ModelConfig, {"filters": (8, 0)}, "model.filters must be positive numbers"),
+        (
+            AugmentConfig,
+            {"crop": Change(strength=0.95)},
+            "augment.crop.strength must be from 0 to 0.9",
+        ),
+        (
+            AugmentConfig,
+            {"contrast": Change(strength=-1)},
+            "augment.contrast.strength must be from 0 to 4",
+        ),
+        (AugmentConfig, {"hue": Change(probability=2)}, "augment.hue.probability must be from 0"),
+        (BackboneConfig, {"trainable": 0}, "backbone.trainable must be all, none, or at least 1"),
+        (BackboneConfig, {"learning_rate_factor": 0}, "learning_rate_factor must be above 0"),
+        (TemporalConfig, {"layers": 0}, "temporal.layers must be from 1"),
+        (SplitConfig, {"folds": 1}, "split.folds must be 0 or at least 2, or groups. Received: 1"),
+        (SplitConfig, {"val_folds": 3, "val_fold": 4}, "split.val_fold must be from 1 to 3"),
+        (TrainConfig, {"averaging": 1}, "train.averaging must be from 0 to below 1"),
+        (RunConfig, {"train": TrainConfig(cache_features=True)}, "takes a frozen backbone"),
+        (BackboneConfig, {"filters": ()}, "backbone.filters must be positive numbers"),
+        (BackboneConfig, {"filters": (8, 0)}, "backbone.filters must be positive numbers"),
         (ModelConfig, {"dropout": 1.0}, "model.dropout must be from 0 to below 1"),
-        (ModelConfig, {"units": 0}, "model.units must be at least 1"),
-        (ModelConfig, {"grid": 0}, "model.grid must be at least 1"),
+        (TemporalConfig, {"units": 0}, "temporal.units must be at least 1"),
+        (BackboneConfig, {"grid": 0}, "backbone.grid must be at least 1"),
         (ModelConfig, {"l2": -0.1}, "model.l2 must be at least 0"),
         (ModelConfig, {"difference_gain": 0}, "model.difference_gain must be above 0"),
         (TrainConfig, {"epochs": 0}, "train.epochs must be at least 1"),
@@ -68,7 +88,7 @@ def test_one_frame_is_enough_where_no_difference_is_taken():
 
 
 def test_order_pairs_must_name_classes():
-    pairs = EvaluateConfig(order_pairs=(("sit", "stand"),))
+    pairs = RunConfig(evaluate=EvaluateConfig(order_pairs=(("sit", "stand"),)))
     pairs.check_classes(["sit", "stand", "walk"])
     with pytest.raises(ConfigError, match=r"must name classes \(sit, walk\). Received: 'stand'"):
         pairs.check_classes(["sit", "walk"])
@@ -76,13 +96,14 @@ def test_order_pairs_must_name_classes():
 
 def test_the_tree_is_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
-        RunConfig().model.units = 3
+        RunConfig().temporal.units = 3
 
 
 def test_a_saved_config_is_read_back_whole(tmp_path):
     config = RunConfig(
         data="data/ünï côde",
-        model=ModelConfig(filters=(3, 5), input="rgb", l1=1e-7),
+        model=ModelConfig(input="rgb", l1=1e-7),
+        backbone=BackboneConfig(filters=(3, 5), trainable=2),
         evaluate=load_config("demo").evaluate,
     )
     save_config(config, tmp_path / "config.toml")
@@ -101,20 +122,20 @@ def test_there_are_the_presets_that_the_readme_names():
 
 def test_overrides_win_over_the_file_and_the_file_over_defaults(tmp_path):
     file = tmp_path / "mine.toml"
-    file.write_text("[model]\nunits = 5\ngrid = 2\n")
-    config = load_config(file, {"model.units": 7})
-    assert (config.model.units, config.model.grid) == (7, 2)
-    assert config.model.dropout == ModelConfig().dropout
+    file.write_text("[temporal]\nunits = 5\nlayers = 2\n")
+    config = load_config(file, {"temporal.units": 7})
+    assert (config.temporal.units, config.temporal.layers) == (7, 2)
+    assert config.temporal.dropout == TemporalConfig().dropout
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[model]\nunit = 5\n", r"unknown model.unit. Did you mean model.units\?"),
-        ("[modle]\nunits = 5\n", r"unknown modle.units. Did you mean model.units\?"),
-        ('[model]\nunits = "many"\n', "model.units.*many"),
+        ("[temporal]\nunit = 5\n", r"unknown temporal.unit. Did you mean temporal.units\?"),
+        ("[temporl]\nunits = 5\n", r"unknown temporl.units. Did you mean temporal.units\?"),
+        ('[temporal]\nunits = "many"\n', "temporal.units.*many"),
         ('[model]\ninput = "RGB"\n', "model.input.*difference"),
-        ("[model]\nunits = 0\n", "model.units must be at least 1"),
+        ("[temporal]\nunits = 0\n", "temporal.units must be at least 1"),
         ("model = [", "not a TOML file"),
     ],
 )

@@ -4,7 +4,7 @@ import shutil
 import pytest
 
 from pipeline.config import FramesConfig, RunConfig
-from pipeline.config_file import save_config
+from pipeline.config.file import save_config
 from pipeline.errors import DataError
 from pipeline.run import Run, latest_run
 

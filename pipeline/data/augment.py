@@ -33,15 +33,15 @@ def draw(config: AugmentConfig, size: int, rng: np.random.Generator) -> Augmenta
     # The numbers are drawn in a fixed order and always, so that switching one change off leaves
     # the others as they were.
     flip, crop, zoom, turn, brightness, contrast = rng.random(6)
-    window = 1 - crop * config.crop
+    window = 1 - crop * config.crop.strength
     shift = rng.uniform(-0.5, 0.5, 2) * (1 - window) * size
-    zoom_factor = (1 + config.scale) ** (2 * zoom - 1)
-    angle = np.radians((2 * turn - 1) * config.rotation_degrees)
+    zoom_factor = (1 + config.scale.strength) ** (2 * zoom - 1)
+    angle = np.radians((2 * turn - 1) * config.rotation.strength)
     mirror = -1.0 if flip < config.flip else 1.0
     return Augmentation(
         _affine(window / zoom_factor, angle, mirror, shift, size),
-        np.float32((2 * brightness - 1) * config.brightness),
-        np.float32((1 + config.contrast) ** (2 * contrast - 1)),
+        np.float32((2 * brightness - 1) * config.brightness.strength),
+        np.float32((1 + config.contrast.strength) ** (2 * contrast - 1)),
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from pipeline.config.prepare import PrepareConfig
 from pipeline.data.checks import leaks
 from pipeline.data.checks.report import describe
 from pipeline.data.manifest import Manifest, Row, Split, relative_path
@@ -31,7 +32,6 @@ from pipeline.data.store import PARTIAL, Store, open_store
 from pipeline.data.store_writer import changes_since, check_folder, clear_partial, finish_store
 from pipeline.data.summary import CheckReport, PrepareReport, write_findings
 from pipeline.errors import ConfigError, DataError, PipelineError
-from pipeline.prepare_config import PrepareConfig
 from pipeline.text import counted, listed
 
 _NOT_IN_THE_STORE = (

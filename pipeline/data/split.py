@@ -6,10 +6,10 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
+from pipeline.config.prepare import PrepareConfig
 from pipeline.data.manifest import Manifest, Row, Split
 from pipeline.data.stratify import cut_folds, draw_groups
 from pipeline.errors import ConfigError, DataError
-from pipeline.prepare_config import PrepareConfig
 from pipeline.text import counted, listed, nearest
 
 

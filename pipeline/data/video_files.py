@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pipeline.config import FramesConfig
+from pipeline.config.prepare import PrepareConfig
 from pipeline.data.checks.leaks import crossing
 from pipeline.data.frames import stored_frames
 from pipeline.data.manifest import SPLITS, Manifest, Row, Split, read_csv, relative_path
 from pipeline.data.shards.tasks import SourceVideo, fingerprint, identity, plan_shards
 from pipeline.data.split import choose_split
 from pipeline.errors import DataError, VideoDecodeError
-from pipeline.prepare_config import PrepareConfig
 from pipeline.text import counted, listed
 from pipeline.video import VideoReader, probe
 

@@ -69,7 +69,7 @@ def evaluate(run: Run, split: Split = "test", *, data: Path | None = None) -> di
     check_data(run, store)
     if split not in store.num_videos:
         raise DataError(f"{store.path} has no {split} videos. Prepare it with --{split}-fraction")
-    config.evaluate.check_classes(class_names)
+    config.check_classes(class_names)
     run.metrics()  # says at once if it is damaged
     model = load_recognizer(run.model_file, config, len(class_names))
     with damage_named(store):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import keras
 import tensorflow as tf
 from keras import ops
+
+from pipeline.config.model import Stream
 
 _register = keras.saving.register_keras_serializable(package="clipline")
 
@@ -44,6 +46,9 @@ class TimeDistributed(keras.layers.TimeDistributed):
     ) -> None:
         super().__init__(layer, **kwargs)
         self.skip_padding = skip_padding
+
+    def compute_mask(self, *_: object) -> None:
+        """No mask goes on by itself: what needs it is given it."""
 
     def call(
         self, inputs: tf.Tensor, training: bool | None = None, mask: tf.Tensor | None = None
@@ -127,24 +132,25 @@ class InputStage(keras.layers.Layer):
 
     Args:
         kind: `rgb`, scaled to [-1, 1]; `difference`, each frame less the one before it, scaled to
-            [-gain, gain], 0 for the first frame; or `both`, as 6 channels.
+            [-gain, gain], 0 for the first frame; `both`, as 6 channels; or `flow`, where 128 means
+            no motion, scaled to [-1, 1].
         gain: Factor on the differences of frames in [0, 1].
 
     Call arguments:
-        frames: uint8 (B, T, H, W, 3).
+        frames: uint8 (B, T, H, W, 3), of optical flow for `flow`.
 
     Returns:
         float (B, T, H, W, 3), or (B, T, H, W, 6) for `both`.
     """
 
-    def __init__(
-        self, kind: Literal["rgb", "difference", "both"], *, gain: float = 3.0, **kwargs: Any
-    ) -> None:
+    def __init__(self, kind: Stream, *, gain: float = 3.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.kind, self.gain = kind, gain
 
     def call(self, frames: tf.Tensor) -> tf.Tensor:
         """See the class."""
+        if self.kind == "flow":
+            return ops.maximum((ops.cast(frames, self.compute_dtype) - 128) / 127, -1)
         scaled = ops.cast(frames, self.compute_dtype) / 255
         rgb = scaled * 2 - 1
         if self.kind == "rgb":
@@ -162,43 +168,3 @@ class InputStage(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """Arguments to build the layer again."""
         return {**super().get_config(), "kind": self.kind, "gain": self.gain}
-
-
-@_register
-class TemporalPooling(keras.layers.Layer):
-    """The mean or the maximum of a sequence over its real frames.
-
-    Call arguments:
-        sequence: float (B, T, F).
-        mask: bool (B, T), true for real frames, at least one in each row.
-
-    Returns:
-        float (B, F).
-    """
-
-    def __init__(self, kind: Literal["mean", "max"], **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.kind = kind
-        self.supports_masking = True
-
-    def compute_mask(self, *_: object) -> None:
-        """Time is gone, and the mask with it."""
-
-    def call(self, sequence: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-        """See the class."""
-        real = ops.expand_dims(mask, -1)
-        if self.kind == "max":
-            lowest = float(tf.as_dtype(sequence.dtype).min)
-            return ops.max(ops.where(real, sequence, lowest), axis=1)
-        total = ops.sum(ops.where(real, sequence, ops.zeros_like(sequence)), axis=1)
-        return total / ops.sum(ops.cast(real, sequence.dtype), axis=1)
-
-    def compute_output_shape(
-        self, sequence_shape: tuple[int | None, ...], *_: object
-    ) -> tuple[int | None, ...]:
-        """(B, T, F) -> (B, F)."""
-        return (sequence_shape[0], sequence_shape[-1])
-
-    def get_config(self) -> dict[str, Any]:
-        """Arguments to build the layer again."""
-        return {**super().get_config(), "kind": self.kind}

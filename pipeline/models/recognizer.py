@@ -9,9 +9,12 @@ import keras
 from keras import layers
 
 from pipeline.config import RunConfig
+from pipeline.config.model import Stream, image_of
 from pipeline.errors import DataError
-from pipeline.models import backbones, temporal
-from pipeline.models.layers import InputStage, TimeDistributed
+from pipeline.models.backbones import build_backbone
+from pipeline.models.layers import BatchNormalization, InputStage, TimeDistributed
+from pipeline.models.penalty import penalty
+from pipeline.models.temporal import summarise
 
 
 def build_recognizer(
@@ -19,15 +22,19 @@ def build_recognizer(
 ) -> keras.Model:
     """Builds the model of a run, not compiled, with new weights.
 
+    Each stream is a backbone, `STREAM_features`, and a temporal part with its head,
+    `STREAM_temporal`; the logits of two streams are averaged.
+
     Args:
         config: The run; `frames.size` and `clip.num_frames` fix the shape of its input.
         num_classes: Number of logits.
-        for_export: Whether all shapes are static and the LSTM is unrolled, as converters need.
-            The weights and what they compute at inference are the same.
+        for_export: Whether all shapes are static and recurrent layers are unrolled, as converters
+            need. The weights and what they compute at inference are the same.
 
     Returns:
         A model from `{"frames": uint8 (B, T, H, W, 3), "mask": bool (B, T)}` to float32 logits
-        (B, num_classes).
+        (B, num_classes); `"flow": uint8 (B, T, H, W, 3)` comes beside the frames or in place of
+        them where the input of the model says so.
 
     Example:
         >>> from pipeline.config import FramesConfig
@@ -35,26 +42,52 @@ def build_recognizer(
         >>> model.output_shape
         (None, 5)
     """
-    size, length = config.frames.size, config.clip.num_frames
-    frames = layers.Input((length, size, size, 3), dtype="uint8", name="frames")
-    mask = layers.Input((length,), dtype="bool", name="mask")
+    inputs = _inputs(config)
+    logits = []
+    for stream in config.model.streams:
+        features = _frame_features(inputs, stream, config, skip_padding=not for_export)
+        temporal = _temporal(config, stream, features.shape[-1], num_classes, for_export=for_export)
+        logits.append(temporal({"features": features, "mask": inputs["mask"]}))
+    fused = logits[0] if len(logits) == 1 else layers.Average(dtype="float32")(logits)
+    return keras.Model(inputs, fused, name="recognizer")
 
-    pixels = InputStage(config.model.input, gain=config.model.difference_gain, name="input_stage")(
-        frames
-    )
-    backbone = backbones.cnn(config.model, tuple(pixels.shape[2:]))
-    per_frame = TimeDistributed(backbone, skip_padding=not for_export, name="frame_features")
-    features = per_frame(pixels, mask=mask)
-    features = layers.Dropout(config.model.dropout)(features)
-    summary = temporal.lstm(features, mask, config.model, unroll=for_export)
+
+def _inputs(config: RunConfig) -> dict[str, keras.KerasTensor]:
+    size, length = config.frames.size, config.clip.num_frames
+    shape = (length, size, size, 3)
+    inputs = {name: layers.Input(shape, dtype="uint8", name=name) for name in config.model.images}
+    return {**inputs, "mask": layers.Input((length,), dtype="bool", name="mask")}
+
+
+def _frame_features(
+    inputs: dict[str, keras.KerasTensor], stream: Stream, config: RunConfig, *, skip_padding: bool
+) -> keras.KerasTensor:
+    stage = InputStage(stream, gain=config.model.difference_gain, name=f"{stream}_input")
+    pixels = stage(inputs[image_of(stream)])
+    backbone = build_backbone(config, stream, tuple(pixels.shape[2:]))
+    per_frame = TimeDistributed(backbone, skip_padding=skip_padding, name=f"{stream}_features")
+    return per_frame(pixels, mask=inputs["mask"])
+
+
+def _temporal(
+    config: RunConfig, stream: Stream, num_features: int, num_classes: int, *, for_export: bool
+) -> keras.Model:
+    """A model from `{"features": float (B, T, F), "mask": bool (B, T)}` to logits."""
+    length = config.clip.num_frames
+    inputs = {
+        "features": layers.Input((length, num_features), name="features"),
+        "mask": layers.Input((length,), dtype="bool", name="mask"),
+    }
+    features, mask = inputs["features"], inputs["mask"]
+    if config.backbone.normalise_features:
+        features = BatchNormalization(momentum=config.backbone.momentum)(features, mask=mask)
+    features = layers.Dropout(config.temporal.dropout)(features)
+    summary = summarise(features, mask, config, unroll=for_export)
     summary = layers.Dropout(config.model.dropout)(summary)
     head = layers.Dense(
-        num_classes,
-        kernel_regularizer=backbones.penalty(config.model),
-        dtype="float32",
-        name="head",
+        num_classes, kernel_regularizer=penalty(config.model), dtype="float32", name="head"
     )
-    return keras.Model({"frames": frames, "mask": mask}, head(summary), name="recognizer")
+    return keras.Model(inputs, head(summary), name=f"{stream}_temporal")
 
 
 def load_recognizer(
@@ -76,8 +109,8 @@ def load_recognizer(
         problem = "not a model of a run, or damaged" if path.exists() else "missing"
         raise DataError(f"{path}: {problem}. Train again: python scripts/train.py") from None
     if config:
-        size, length = config.frames.size, config.clip.num_frames
-        shapes = tuple(model.input["frames"].shape), model.output_shape[-1]
-        if shapes != ((None, length, size, size, 3), num_classes):
+        wanted = {name: tuple(image.shape) for name, image in _inputs(config).items()}
+        found = {name: tuple(image.shape) for name, image in model.input.items()}
+        if (found, model.output_shape[-1]) != (wanted, num_classes):
             raise DataError(f"{path}: does not fit the config.toml beside it. Train again")
     return model

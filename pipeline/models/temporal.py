@@ -1,37 +1,93 @@
-"""Layers that turn the feature vectors of a clip's frames, in their order, into one vector."""
+"""The part that turns the feature vectors of a clip's frames, in their order, into one vector."""
 
 from __future__ import annotations
 
 import keras
 from keras import layers
 
-from pipeline.config import ModelConfig
-from pipeline.models.backbones import penalty
-from pipeline.models.layers import TemporalPooling
+from pipeline.config import RunConfig
+from pipeline.models.penalty import penalty
+from pipeline.models.sequence import (
+    AttentionPooling,
+    ReverseFrames,
+    TemporalPooling,
+    ZeroPadding,
+)
 
 
-def lstm(
-    features: keras.KerasTensor, mask: keras.KerasTensor, config: ModelConfig, *, unroll: bool
+def summarise(
+    features: keras.KerasTensor, mask: keras.KerasTensor, config: RunConfig, *, unroll: bool
 ) -> keras.KerasTensor:
-    """An LSTM over the real frames and the pooling of its outputs.
+    """Reads the real frames of clips in their order.
 
     Args:
         features: float (B, T, F).
         mask: bool (B, T), true for real frames, right-padded. It is passed on explicitly.
-        config: Units, pooling and penalties.
-        unroll: Whether the graph holds one copy of the cell per frame, as converters need.
+        config: The run: kind, units, layers, pooling and dropouts of its temporal part, and the
+            penalties on its weights.
+        unroll: Whether the graph holds one copy of a recurrent cell per frame, as converters need.
 
     Returns:
-        float (B, units).
+        float (B, units), twice as many for `bilstm`; (B, F) for `mean`.
     """
-    outputs = layers.LSTM(
-        config.units,
-        return_sequences=config.pooling != "last",
-        unroll=unroll,
-        kernel_regularizer=penalty(config),
-        recurrent_regularizer=penalty(config),
-        name="lstm",
-    )(features, mask=mask)
-    if config.pooling == "last":
+    temporal = config.temporal
+    if temporal.kind == "mean":
+        return TemporalPooling("mean", name="temporal_pooling")(features, mask=mask)
+    outputs = features
+    if temporal.kind == "conv1d_lstm":
+        outputs = _convolution(ZeroPadding()(outputs, mask=mask), config)
+    for number in range(temporal.layers):
+        is_last = number == temporal.layers - 1
+        sequences = not (is_last and temporal.pooling == "last")
+        outputs = _read(outputs, mask, config, return_sequences=sequences, unroll=unroll)
+    if temporal.pooling == "last":
         return outputs
-    return TemporalPooling(config.pooling, name="temporal_pooling")(outputs, mask=mask)
+    if temporal.pooling == "attention":
+        return AttentionPooling(temporal.units, name="temporal_pooling")(outputs, mask=mask)
+    return TemporalPooling(temporal.pooling, name="temporal_pooling")(outputs, mask=mask)
+
+
+def _convolution(features: keras.KerasTensor, config: RunConfig) -> keras.KerasTensor:
+    """Conv1D over time; what it sees beyond the last real frame must be 0, as beyond the first."""
+    return layers.Conv1D(
+        config.temporal.units,
+        3,
+        padding="same",
+        activation="relu",
+        kernel_regularizer=penalty(config.model),
+        name="conv1d",
+    )(features)
+
+
+def _read(
+    features: keras.KerasTensor,
+    mask: keras.KerasTensor,
+    config: RunConfig,
+    *,
+    return_sequences: bool,
+    unroll: bool,
+) -> keras.KerasTensor:
+    """One recurrent layer; for `bilstm` one each way, side by side."""
+    options = {"return_sequences": return_sequences, "unroll": unroll}
+    forwards = _recurrent(config, **options)(features, mask=mask)
+    if config.temporal.kind != "bilstm":
+        return forwards
+    # Keras' Bidirectional sets the wrong frames to 0 where it is unrolled and masked, and reads
+    # the padding first, which the fast LSTM of GPUs cannot.
+    backwards = _recurrent(config, **options)(ReverseFrames()(features, mask=mask), mask=mask)
+    if return_sequences:
+        backwards = ReverseFrames()(backwards, mask=mask)
+    return layers.Concatenate()([forwards, backwards])
+
+
+def _recurrent(config: RunConfig, **options: bool) -> layers.Layer:
+    temporal = config.temporal
+    kind = layers.GRU if temporal.kind == "gru" else layers.LSTM
+    return kind(
+        temporal.units,
+        dropout=temporal.input_dropout,
+        recurrent_dropout=temporal.recurrent_dropout,
+        kernel_regularizer=penalty(config.model),
+        recurrent_regularizer=penalty(config.model),
+        **options,
+    )

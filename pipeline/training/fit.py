@@ -13,7 +13,7 @@ import keras
 import tensorflow as tf
 
 from pipeline.config import RunConfig
-from pipeline.config_file import save_config
+from pipeline.config.file import save_config
 from pipeline.data.dataset import (
     Data,
     damage_named,
@@ -56,7 +56,7 @@ def train(config: RunConfig, folder: Path, *, overwrite: bool = False) -> Run:
         raise ConfigError(f"--run: expected a folder of its own, got {folder}. Name another")
     folder = folder.resolve() if folder.is_symlink() else folder
     store = open_data(Path(config.data), config.frames)
-    config.evaluate.check_classes(store.class_names)
+    config.check_classes(store.class_names)
     config = dataclasses.replace(config, frames=store.frames)
     run = Run(folder)
     _bring_back(run)
@@ -154,7 +154,7 @@ def _enough_memory() -> Iterator[None]:
         yield
     except tf.errors.ResourceExhaustedError:
         raise PipelineError(
-            "out of memory: lower train.batch_size, clip.num_frames, model.filters or model.units"
+            "out of memory: lower train.batch_size, clip.num_frames or temporal.units"
         ) from None
 
 

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from pipeline.config.prepare import PrepareConfig
 from pipeline.data.checks.leaks import crossing, random_split
 from pipeline.data.manifest import read_csv
 from pipeline.data.split import choose_split
-from pipeline.prepare_config import PrepareConfig
 from pipeline.text import counted
 
 Result = TypeVar("Result")

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.decode import run_ffmpeg
+from pipeline.config.prepare import PrepareConfig
 from pipeline.data.manifest import Row
 from pipeline.data.shards.runner import write_locally
 from pipeline.data.shards.tasks import REPORTS, ShardTask, SourceVideo
 from pipeline.data.shards.writer import write_shard
-from pipeline.prepare_config import PrepareConfig
 
 EXPLANATION = """\
 Frames of the files per second, from file to shard: decoded, resized to {size} x {size} at
@@ -104,7 +104,7 @@ def _peak_memory(path: str) -> float:
     """Megabytes of a process of its own."""
     code = (
         "import resource, sys; from benchmarks.prepare import _prepare; "
-        "from pipeline.prepare_config import PrepareConfig; "
+        "from pipeline.config.prepare import PrepareConfig; "
         "_prepare(sys.argv[1], PrepareConfig(source='folder', path='-', out='-')); "
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
     )

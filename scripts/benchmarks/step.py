@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from pipeline.config import ClipConfig, FramesConfig, ModelConfig, RunConfig
+from pipeline.config import BackboneConfig, ClipConfig, FramesConfig, RunConfig
 from pipeline.models.layers import BatchNormalization, InputStage
 from pipeline.models.recognizer import build_recognizer
 from pipeline.training.fit import compile_model
@@ -23,10 +23,11 @@ WARM_UP = 3
 def compare_steps(*, batch_size: int, num_frames: int, size: int, repeats: int) -> None:
     """Prints times and outputs of both networks side by side."""
     config = RunConfig(frames=FramesConfig(size=size), clip=ClipConfig(num_frames=num_frames))
-    filters = ", ".join(map(str, config.model.filters))
+    filters = ", ".join(map(str, config.backbone.filters))
     print(
         f"A training step on {batch_size} clips of {num_frames} frames of {size} x {size}.\n"
-        f"Conv2D blocks of {filters} filters, LSTM of {config.model.units} units; {_software()}.\n"
+        f"Conv2D blocks of {filters} filters, LSTM of {config.temporal.units} units; "
+        f"{_software()}.\n"
         "\n"
         "  clipline  pipeline.models.layers.TimeDistributed around the whole CNN\n"
         "  keras     keras.layers.TimeDistributed around each layer of it, as in tutorials\n"
@@ -75,16 +76,16 @@ def build_as_in_tutorials(config: RunConfig) -> keras.Model:
     frames = layers.Input((length, size, size, 3), dtype="uint8", name="frames")
     mask = layers.Input((length,), dtype="bool", name="mask")
     x = InputStage(config.model.input, gain=config.model.difference_gain)(frames)
-    for layer in _frame_layers(config.model):
+    for layer in _frame_layers(config.backbone):
         x = layers.TimeDistributed(layer)(x)
-    x = layers.Dropout(config.model.dropout)(x)
-    x = layers.LSTM(config.model.units, return_sequences=True)(x, mask=mask)
+    x = layers.Dropout(config.temporal.dropout)(x)
+    x = layers.LSTM(config.temporal.units, return_sequences=True)(x, mask=mask)
     x = layers.GlobalAveragePooling1D()(x, mask=mask)
     x = layers.Dropout(config.model.dropout)(x)
     return keras.Model({"frames": frames, "mask": mask}, layers.Dense(NUM_CLASSES)(x))
 
 
-def _frame_layers(config: ModelConfig) -> Iterator[layers.Layer]:
+def _frame_layers(config: BackboneConfig) -> Iterator[layers.Layer]:
     for filters in config.filters:
         yield layers.Conv2D(filters, 3, padding="same", use_bias=False)
         yield layers.BatchNormalization(momentum=config.momentum)
@@ -96,12 +97,7 @@ def _frame_layers(config: ModelConfig) -> Iterator[layers.Layer]:
 
 def copy_weights(ours: keras.Model, theirs: keras.Model) -> None:
     """Gives their layers the weights of ours, the moving statistics as ours come into use."""
-    wrapped = [layer.layer for layer in theirs.layers if isinstance(layer, layers.TimeDistributed)]
-    cnn = ours.get_layer("frame_features").layer
-    pairs = [*zip(cnn.layers, wrapped, strict=True)]
-    for kind in (layers.LSTM, layers.Dense):
-        pairs += zip(_of_kind(ours, kind), _of_kind(theirs, kind), strict=True)
-    for source, target in pairs:
+    for source, target in zip(_leaves(ours), _leaves(theirs), strict=True):
         weights = source.get_weights()
         if isinstance(source, BatchNormalization):
             gamma, beta, mean, variance, steps = weights
@@ -110,8 +106,15 @@ def copy_weights(ours: keras.Model, theirs: keras.Model) -> None:
         target.set_weights(weights)
 
 
-def _of_kind(model: keras.Model, kind: type[layers.Layer]) -> list[layers.Layer]:
-    return [layer for layer in model.layers if isinstance(layer, kind)]
+def _leaves(layer: layers.Layer) -> Iterator[layers.Layer]:
+    """The layers that have weights of their own, in order."""
+    if isinstance(layer, layers.TimeDistributed):
+        yield from _leaves(layer.layer)
+    elif isinstance(layer, keras.Model):
+        for part in layer.layers:
+            yield from _leaves(part)
+    elif layer.weights:
+        yield layer
 
 
 def clips(batch_size: int, num_frames: int, size: int) -> dict[str, np.ndarray]:

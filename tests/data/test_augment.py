@@ -1,16 +1,19 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
-from pipeline.config import AugmentConfig
+from pipeline.config import NO_AUGMENT, AugmentConfig, Change
 from pipeline.data.augment import apply, draw
 
-OFF = AugmentConfig(flip=0, crop=0, scale=0, rotation_degrees=0, brightness=0, contrast=0)
 SIZE = 24
 
 
 def only(**kwargs):
-    values = {name: getattr(OFF, name) for name in OFF.__dataclass_fields__}
-    return AugmentConfig(**{**values, **kwargs})
+    changes = {
+        name: value if name == "flip" else Change(strength=value) for name, value in kwargs.items()
+    }
+    return dataclasses.replace(NO_AUGMENT, **changes)
 
 
 @pytest.fixture
@@ -27,7 +30,7 @@ def changed(clip, config, seed=0):
 
 
 def test_all_off_changes_nothing(clip):
-    np.testing.assert_array_equal(changed(clip, OFF), clip)
+    np.testing.assert_array_equal(changed(clip, NO_AUGMENT), clip)
 
 
 def test_flip_mirrors_left_and_right(clip):
@@ -39,7 +42,7 @@ def test_flip_mirrors_left_and_right(clip):
     [
         only(crop=0.5),
         only(scale=0.5),
-        only(rotation_degrees=90),
+        only(rotation=90),
         only(brightness=0.5),
         only(contrast=2),
         AugmentConfig(),
@@ -63,7 +66,7 @@ def test_crop_shows_a_part_of_the_picture_at_full_size(clip):
 
 
 def test_rotation_turns_about_the_centre(clip):
-    turned = changed(clip, only(rotation_degrees=180), seed=3)[0].astype(int)
+    turned = changed(clip, only(rotation=180), seed=3)[0].astype(int)
     centre = slice(SIZE // 2 - 1, SIZE // 2 + 1)
     before = clip[0, centre, centre].astype(int).mean(axis=(0, 1))
     np.testing.assert_allclose(turned[centre, centre].mean(axis=(0, 1)), before, atol=2)

@@ -9,20 +9,19 @@ import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from pipeline.config import AugmentConfig, ClipConfig, RunConfig, TrainConfig
+from pipeline.config import NO_AUGMENT, AugmentConfig, Change, ClipConfig, RunConfig, TrainConfig
+from pipeline.config.prepare import PrepareConfig
 from pipeline.data import dataset
 from pipeline.data.dataset import evaluation_batches, evaluation_clips, training_batches
 from pipeline.data.prepare import prepare
 from pipeline.data.sampling import sample_clip
 from pipeline.data.store import open_store
-from pipeline.prepare_config import PrepareConfig
 from pipeline.video import decode_jpeg, write_video
 
 # Stored frames of each video by its number, which is also its group; a clip has 6.
 LENGTHS = {0: 3, 1: 9, 2: 14, 3: 20, 4: 1, 5: 6, 6: 24, 7: 11, 8: 17, 9: 13}
 TEST_LENGTHS = {10: 4, 11: 15, 12: 6, 13: 1, 14: 22}
 BLACK = 20
-NO_AUGMENT = AugmentConfig(flip=0, crop=0, scale=0, rotation_degrees=0, brightness=0, contrast=0)
 CONFIG = RunConfig(
     clip=ClipConfig(num_frames=6, views=2),
     augment=NO_AUGMENT,
@@ -174,7 +173,7 @@ def test_a_clip_depends_on_seed_epoch_and_video_alone(store, monkeypatch):
 
 
 def test_a_clip_is_changed_as_a_whole_and_otherwise_than_the_next(store):
-    bright = configured(augment=dataclasses.replace(NO_AUGMENT, brightness=0.1))
+    bright = configured(augment=dataclasses.replace(NO_AUGMENT, brightness=Change(strength=0.1)))
     blue = np.array(
         [inputs["frames"][..., 2] for *_, inputs, _ in training_clips(store, bright, 1)]
     )

@@ -17,10 +17,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.config.prepare import PrepareConfig
 from pipeline.data.prepare import check_videos, prepare
 from pipeline.data.summary import PrepareReport
 from pipeline.errors import ConfigError, DataError
-from pipeline.prepare_config import PrepareConfig
 from pipeline.video import write_video
 
 VIDEOS = os.environ.get("PIPELINE_VIDEOS")
@@ -709,7 +709,7 @@ def test_without_a_terminal_there_is_only_the_summary(root: Path, start: Callabl
 def test_preparing_needs_no_tensorflow(root: Path) -> None:
     code = """
 import json, sys
-from pipeline.prepare_config import PrepareConfig
+from pipeline.config.prepare import PrepareConfig
 from pipeline.data.prepare import prepare
 prepare(PrepareConfig(**json.loads(sys.argv[1])))
 sys.exit("tensorflow" in sys.modules)

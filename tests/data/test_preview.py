@@ -3,7 +3,7 @@ import dataclasses
 import matplotlib.image
 import numpy as np
 
-from pipeline.config import AugmentConfig
+from pipeline.config import NO_AUGMENT, Change
 from pipeline.data.preview import write_contact_sheets
 
 
@@ -31,10 +31,9 @@ def test_more_videos_and_more_clips_make_it_longer(blob_store, blob_config, tmp_
 
 
 def test_augmentation_shows_below_the_plain_clip(blob_store, blob_config, tmp_path):
-    mild = dataclasses.replace(
-        blob_config, augment=AugmentConfig(**dict.fromkeys(AugmentConfig.__annotations__, 0.0))
-    )
-    strong = dataclasses.replace(mild, augment=AugmentConfig(flip=0, brightness=1.0))
+    mild = dataclasses.replace(blob_config, augment=NO_AUGMENT)
+    brighter = dataclasses.replace(NO_AUGMENT, brightness=Change(strength=1.0))
+    strong = dataclasses.replace(mild, augment=brighter)
     (a, _), (b, _) = (
         sheet(blob_store, config, tmp_path, num_videos=1, num_augmented=2)
         for config in (mild, strong)

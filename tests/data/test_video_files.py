@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from pipeline.config import AugmentConfig, ClipConfig, RunConfig, TrainConfig
+from pipeline.config.prepare import PrepareConfig
 from pipeline.data.dataset import (
     damage_named,
     evaluation_clips,
@@ -17,7 +18,6 @@ from pipeline.data.dataset import (
 from pipeline.data.prepare import prepare
 from pipeline.data.video_files import UnreadableWarning, VideoFiles
 from pipeline.errors import DataError
-from pipeline.prepare_config import PrepareConfig
 from pipeline.video import write_video
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pipeline.config import EvaluateConfig, FramesConfig
-from pipeline.config_file import save_config
+from pipeline.config.file import save_config
 from pipeline.data.dataset import evaluation_clips
 from pipeline.errors import ConfigError, DataError
 from pipeline.evaluation.evaluate import Predictions, evaluate, predict, summarise

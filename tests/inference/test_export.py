@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from pipeline.config_file import save_config
+from pipeline.config.file import save_config
 from pipeline.errors import DataError, PipelineError
 from pipeline.inference import export
 from pipeline.inference.classifier import Classifier

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from pipeline.models.layers import BatchNormalization, InputStage, TemporalPooling, TimeDistributed
+from pipeline.models.layers import BatchNormalization, InputStage, TimeDistributed
 
 B, T = 3, 5
 
@@ -171,12 +171,3 @@ def test_input_stage_names_its_shape(kind):
     stage = InputStage(kind)
     shape = (2, 4, 8, 8, 3)
     assert stage.compute_output_shape(shape) == tuple(stage(np.zeros(shape, np.uint8)).shape)
-
-
-def test_temporal_pooling_ignores_padding():
-    sequence = np.array([[[1.0], [3.0], [100.0]], [[-5.0], [-1.0], [-3.0]]], np.float32)
-    mask = np.array([[True, True, False], [True, True, True]])
-    mean = TemporalPooling("mean")(sequence, mask=mask)
-    top = TemporalPooling("max")(sequence, mask=mask)
-    np.testing.assert_allclose(mean, [[2.0], [-3.0]])
-    np.testing.assert_allclose(top, [[3.0], [-1.0]])

@@ -5,20 +5,25 @@ import keras
 import numpy as np
 import pytest
 
-from pipeline.config import ClipConfig, FramesConfig, ModelConfig, RunConfig
+from pipeline.config import BackboneConfig, ClipConfig, FramesConfig, RunConfig, TemporalConfig
 from pipeline.errors import DataError
 from pipeline.models.recognizer import build_recognizer, load_recognizer
 
 CONFIG = RunConfig(
     frames=FramesConfig(size=16),
     clip=ClipConfig(num_frames=6),
-    model=ModelConfig(filters=(4, 8), units=8),
+    backbone=BackboneConfig(filters=(4, 8)),
+    temporal=TemporalConfig(units=8),
 )
 CLASSES = 3
 
 
-def configured(**kwargs):
-    return dataclasses.replace(CONFIG, model=dataclasses.replace(CONFIG.model, **kwargs))
+def configured(**sections):
+    changed = {
+        name: dataclasses.replace(getattr(CONFIG, name), **values)
+        for name, values in sections.items()
+    }
+    return dataclasses.replace(CONFIG, **changed)
 
 
 def batch(lengths=(6, 3, 1), seed=0):
@@ -44,14 +49,26 @@ def logits(model, inputs):
 
 VARIANTS = {
     "default": CONFIG,
-    "rgb": configured(input="rgb"),
-    "difference": configured(input="difference"),
-    "normalisation after": configured(normalisation="after"),
-    "no normalisation": configured(normalisation="off", normalise_features=False),
-    "last": configured(pooling="last"),
-    "max": configured(pooling="max"),
-    "global average": configured(grid=1),
-    "regularised": configured(spatial_dropout=0.2, l1=1e-4, l2=1e-4),
+    "rgb": configured(model={"input": "rgb"}),
+    "difference": configured(model={"input": "difference"}),
+    "normalisation after": configured(backbone={"normalisation": "after"}),
+    "no normalisation": configured(backbone={"normalisation": "off", "normalise_features": False}),
+    "last": configured(temporal={"pooling": "last"}),
+    "max": configured(temporal={"pooling": "max"}),
+    "attention": configured(temporal={"pooling": "attention"}),
+    "bilstm": configured(temporal={"kind": "bilstm"}),
+    "bilstm, last": configured(temporal={"kind": "bilstm", "pooling": "last"}),
+    "gru": configured(temporal={"kind": "gru"}),
+    "conv1d_lstm": configured(temporal={"kind": "conv1d_lstm"}),
+    "mean of features": configured(temporal={"kind": "mean"}),
+    "two layers": configured(temporal={"layers": 2}),
+    "all dropouts": configured(
+        temporal={"dropout": 0.5, "input_dropout": 0.5, "recurrent_dropout": 0.5}
+    ),
+    "two streams": configured(model={"input": "rgb+difference"}),
+    "both": configured(model={"input": "both"}),
+    "global average": configured(backbone={"grid": 1}),
+    "regularised": configured(backbone={"spatial_dropout": 0.2}, model={"l1": 1e-4, "l2": 1e-4}),
 }
 
 
@@ -106,21 +123,25 @@ def test_a_black_frame_is_a_frame():
 
 def layer_names(config):
     model = build_recognizer(config, CLASSES)
-    return [type(layer).__name__ for layer in model.get_layer("frame_features").layer.layers]
+    cnn = model.get_layer("difference_features").layer.get_layer("cnn")
+    return [type(layer).__name__ for layer in cnn.layers]
 
 
 def test_normalisation_stands_where_the_config_says():
     block = slice(0, 4)
     conv, norm, relu, pool = "Conv2D", "BatchNormalization", "ReLU", "MaxPooling2D"
     assert layer_names(CONFIG)[block] == [conv, norm, relu, pool]
-    assert layer_names(configured(normalisation="after"))[block] == [conv, relu, norm, pool]
-    assert layer_names(configured(normalisation="off"))[:3] == [conv, relu, pool]
+    after, off = (configured(backbone={"normalisation": where}) for where in ("after", "off"))
+    assert layer_names(after)[block] == [conv, relu, norm, pool]
+    assert layer_names(off)[:3] == [conv, relu, pool]
 
 
 def test_the_features_keep_a_coarse_grid():
     def features(grid, size):
-        config = dataclasses.replace(configured(grid=grid), frames=FramesConfig(size=size))
-        return build_recognizer(config, CLASSES).get_layer("frame_features").output.shape[-1]
+        config = dataclasses.replace(
+            configured(backbone={"grid": grid}), frames=FramesConfig(size=size)
+        )
+        return build_recognizer(config, CLASSES).get_layer("difference_features").output.shape[-1]
 
     # Two blocks leave a quarter of the side: 4 of 16 and 11 of 44 cells; 8 filters a cell.
     assert features(grid=4, size=16) == 4 * 4 * 8
@@ -130,13 +151,14 @@ def test_the_features_keep_a_coarse_grid():
 
 
 def test_penalties_count_convolutions_lstm_and_head():
-    model = build_recognizer(configured(l2=1e-3), CLASSES)
+    model = build_recognizer(configured(model={"l2": 1e-3}), CLASSES)
     assert len(model.losses) == 2 + 2 + 1
     assert not build_recognizer(CONFIG, CLASSES).losses
 
 
 def test_frames_smaller_than_the_blocks_can_halve_are_no_error():
-    config = dataclasses.replace(configured(filters=(2, 2, 2, 2, 2)), frames=FramesConfig(size=8))
+    blocks = configured(backbone={"filters": (2, 2, 2, 2, 2)})
+    config = dataclasses.replace(blocks, frames=FramesConfig(size=8))
     assert build_recognizer(config, CLASSES).output_shape == (None, CLASSES)
 
 

@@ -8,10 +8,10 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
+from pipeline.config.prepare import PrepareConfig
 from pipeline.data.shards.runner import write_locally
 from pipeline.data.shards.tasks import ShardReport, ShardTask, read_report
 from pipeline.errors import ConfigError, PipelineError
-from pipeline.prepare_config import PrepareConfig
 from pipeline.text import one_line
 
 

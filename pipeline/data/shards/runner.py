@@ -6,10 +6,10 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from pipeline.config.prepare import PrepareConfig
 from pipeline.data.shards.tasks import ShardReport, ShardTask, finished_report
 from pipeline.data.shards.writer import check_shard, write_shard
 from pipeline.data.workers import run_in_workers
-from pipeline.prepare_config import PrepareConfig
 
 
 def write_shards(tasks: Sequence[ShardTask], config: PrepareConfig, out: Path) -> list[ShardReport]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from pipeline.config.prepare import PrepareConfig, Source
 from pipeline.data.groups import regroup
 from pipeline.data.manifest import Manifest, read_csv
 from pipeline.data.sources.download import download_ucf101
@@ -18,7 +19,6 @@ from pipeline.data.sources.ucf101 import scan_ucf101
 from pipeline.data.sources.ut_interaction import scan_ut_interaction
 from pipeline.data.sources.video_list import scan_list
 from pipeline.errors import ConfigError
-from pipeline.prepare_config import PrepareConfig, Source
 
 
 def folder_of_videos(config: PrepareConfig) -> Path:

@@ -1,7 +1,7 @@
 """Run configurations as TOML: presets, files, overrides.
 
 A configuration starts from the defaults of `pipeline.config`, takes what a preset
-(`pipeline/presets`) or a TOML file says, then overrides. A run stores the whole tree.
+(`pipeline/config/presets`) or a TOML file says, then overrides. A run stores the whole tree.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def load_config(source: str | Path, overrides: Mapping[str, Any] | None = None) 
         ConfigError: The file cannot be read, or a key or value is not allowed.
 
     Example:
-        >>> load_config("demo", {"model.units": 32}).model.units
+        >>> load_config("demo", {"temporal.units": 32}).temporal.units
         32
     """
     values = read_flat(source) | dict(overrides or {})
@@ -82,8 +82,8 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested tables as one dictionary by dotted key.
 
     Example:
-        >>> flatten({"seed": 1, "model": {"units": 8}})
-        {'seed': 1, 'model.units': 8}
+        >>> flatten({"seed": 1, "temporal": {"units": 8}})
+        {'seed': 1, 'temporal.units': 8}
     """
     flat: dict[str, Any] = {}
     for key, value in tree.items():

@@ -1,0 +1,112 @@
+"""The random changes of the training clips of a run."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from pipeline.config.checks import expect_range
+
+_LARGEST = {
+    "crop": 0.9,
+    "scale": 1,
+    "translate": 1,
+    "rotation": 180,
+    "brightness": 1,
+    "contrast": 4,
+    "saturation": 4,
+    "hue": 0.5,
+    "noise": 1,
+    "erase": 0.9,
+    "speed": 0.9,
+    "drop_frames": 0.9,
+    "mixup": 10,
+    "cutmix": 10,
+}
+"""Largest strength of each change."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Change:
+    """A random change of a clip; 0 as the one or the other switches it off.
+
+    Attributes:
+        probability: With which a clip is changed, 0 to 1.
+        strength: How much at most; see the change.
+    """
+
+    probability: float = 1.0
+    strength: float = 0.0
+
+
+OFF = Change()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AugmentConfig:
+    """Random changes of training clips, drawn once per clip, never frame by frame.
+
+    Attributes:
+        flip: Probability of mirroring left and right, 0 to 1. Where a class means a direction,
+            say so in flip_labels, or leave it off.
+        flip_labels: Pairs of classes that become each other in the mirror, such as
+            [["left", "right"]].
+        crop: A random window, resized; the strength is the largest share of each side that it
+            leaves out, 0 to 0.9.
+        scale: A zoom about the centre by a factor from 1 / (1 + strength) to 1 + strength, 0 to 1.
+        translate: A shift, by at most this share of the side each way, 0 to 1.
+        rotation: A turn by at most so many degrees either way, 0 to 180.
+        brightness: A change by at most this share of the full range either way, 0 to 1.
+        contrast: Contrast about the clip's mean by a factor from 1 / (1 + strength) to
+            1 + strength, 0 to 4.
+        saturation: Distance of the colours from grey by a factor in the same way, 0 to 4.
+        hue: A turn of the colours by at most this share of the full circle either way, 0 to 0.5.
+        greyscale: Probability of taking the colours away, 0 to 1.
+        noise: Gaussian noise, with a standard deviation of up to this share of the full range,
+            0 to 1.
+        erase: A grey rectangle in place of a part of each frame, of up to this share of each side,
+            0 to 0.9.
+        speed: The clip is cut of a part of the video, of which up to this share is left out: what
+            is shown goes by faster or slower, and begins or ends elsewhere. 0 to 0.9.
+        drop_frames: Up to this share of the clip's frames is left out, and the clip is shorter,
+            0 to 0.9.
+        reverse: Probability of showing the clip backwards, 0 to 1; only for classes in
+            reverse_labels.
+        reverse_labels: Pairs of classes that become each other backwards, such as
+            [["sit_down", "stand_up"]]; a class that stays the same is a pair with itself.
+        mixup: Clips are blended with others, and so are their labels; the shares are drawn from
+            Beta(strength, strength), 0 to 10.
+        cutmix: A window of other clips in place of a part of each frame, and the labels by share;
+            the area is drawn from Beta(strength, strength), 0 to 10.
+    """
+
+    flip: float = 0.5
+    flip_labels: tuple[tuple[str, str], ...] = ()
+    crop: Change = Change(strength=0.15)
+    scale: Change = Change(strength=0.1)
+    translate: Change = OFF
+    rotation: Change = Change(strength=5.0)
+    brightness: Change = Change(strength=0.15)
+    contrast: Change = Change(strength=0.25)
+    saturation: Change = OFF
+    hue: Change = OFF
+    greyscale: float = 0.0
+    noise: Change = OFF
+    erase: Change = OFF
+    speed: Change = OFF
+    drop_frames: Change = OFF
+    reverse: float = 0.0
+    reverse_labels: tuple[tuple[str, str], ...] = ()
+    mixup: Change = OFF
+    cutmix: Change = OFF
+
+    def __post_init__(self) -> None:
+        for name in ("flip", "greyscale", "reverse"):
+            expect_range(getattr(self, name), f"augment.{name}", 0, 1)
+        for name, largest in _LARGEST.items():
+            change = getattr(self, name)
+            expect_range(change.probability, f"augment.{name}.probability", 0, 1)
+            expect_range(change.strength, f"augment.{name}.strength", 0, largest)
+
+
+NO_AUGMENT = AugmentConfig(flip=0, crop=OFF, scale=OFF, rotation=OFF, brightness=OFF, contrast=OFF)
+"""Every change switched off."""

@@ -1,0 +1,42 @@
+"""What a value of the configuration must be, and what is said where it is not."""
+
+from __future__ import annotations
+
+from pipeline.errors import ConfigError
+
+
+def expect(condition: bool, message: str, received: object) -> None:
+    """Makes sure of what a value must be.
+
+    Raises:
+        ConfigError: It is not; with the message and the value.
+    """
+    if not condition:
+        raise ConfigError(f"{message}. Received: {received!r}")
+
+
+def expect_range(value: float, name: str, low: float, high: float) -> None:
+    """Makes sure that a number is not below `low` and not above `high`.
+
+    Raises:
+        ConfigError: It is.
+    """
+    expect(low <= value <= high, f"{name} must be from {low} to {high}", value)
+
+
+def expect_share(value: float, name: str) -> None:
+    """Makes sure that a number is at least 0 and below 1.
+
+    Raises:
+        ConfigError: It is not.
+    """
+    expect(0 <= value < 1, f"{name} must be from 0 to below 1", value)
+
+
+def expect_at_least(value: float, name: str, low: float) -> None:
+    """Makes sure that a number is not below `low`.
+
+    Raises:
+        ConfigError: It is.
+    """
+    expect(value >= low, f"{name} must be at least {low}", value)

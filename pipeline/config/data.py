@@ -1,0 +1,100 @@
+"""The videos of a run: their frames, their splits, and the clips that are made of them."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal
+
+from pipeline.config.checks import expect, expect_at_least, expect_range
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FramesConfig:
+    """The frames of the prepared data set that a run was trained on; read from it, never set.
+
+    Attributes:
+        fps: Frames per second of video time; 0 until a data set is opened.
+        size: Height and width of a frame in pixels; 0 until a data set is opened.
+        jpeg_quality: Quality of the stored JPEG frames, 1 to 100; 0 until a data set is opened.
+    """
+
+    fps: float = 0.0
+    size: int = 0
+    jpeg_quality: int = 0
+
+    def __post_init__(self) -> None:
+        for name, limit in {"fps": 1000, "size": 4096, "jpeg_quality": 100}.items():
+            expect_range(getattr(self, name), f"frames.{name}", 0, limit)
+
+    def __str__(self) -> str:
+        """Rate, size and quality in words."""
+        return f"{self.fps:g} per second, {self.size} pixels, JPEG quality {self.jpeg_quality}"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SplitConfig:
+    """Which videos train, validate and test, where it is not as the data set was prepared.
+
+    Attributes:
+        folds: Cut the groups of all videos into so many folds and hold one of them out as the
+            test; `groups`: a fold is a group (leave one group out); 0: as prepared.
+        fold: Number of the fold that is the test, from 1.
+        val_folds: Cut the groups that are not in the test into so many folds and take one of them
+            for validation; 0: all of them are for training.
+        val_fold: Number of the fold that is for validation, from 1.
+        seed: Of the cut into folds; it does not depend on the seed of the run.
+    """
+
+    folds: int | Literal["groups"] = 0
+    fold: int = 1
+    val_folds: int = 0
+    val_fold: int = 1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        cut = "split.{} must be 0 or at least 2"
+        expect(
+            self.folds == "groups" or self.folds == 0 or self.folds >= 2,
+            f"{cut.format('folds')}, or groups",
+            self.folds,
+        )
+        expect(self.val_folds == 0 or self.val_folds >= 2, cut.format("val_folds"), self.val_folds)
+        for name in ("fold", "val_fold"):
+            expect_at_least(getattr(self, name), f"split.{name}", 1)
+        if self.val_folds:
+            expect(
+                self.val_fold <= self.val_folds,
+                f"split.val_fold must be from 1 to {self.val_folds}",
+                self.val_fold,
+            )
+        expect_range(self.seed, "split.seed", 0, 2**32 - 1)
+
+    @property
+    def as_prepared(self) -> bool:
+        """Whether the videos keep the splits that they were prepared with."""
+        return not self.folds and not self.val_folds
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ClipConfig:
+    """How a clip is made of a video's frames.
+
+    Attributes:
+        num_frames: Frames in a clip (T), at least 1.
+        sampling: `uniform` takes one frame from each of T equal segments of the video; `dense`
+            takes T frames that are `stride` apart.
+        stride: Distance of neighbouring frames of a dense clip, in stored frames, at least 1.
+        short: What a video with too few frames gets: `mask` pads and marks the padding, `loop`
+            starts again from the first frame, `hold` repeats the last frame.
+        views: Clips of one video whose logits are averaged at test time, at least 1.
+    """
+
+    num_frames: int = 16
+    sampling: Literal["uniform", "dense"] = "uniform"
+    stride: int = 2
+    short: Literal["mask", "loop", "hold"] = "mask"
+    views: int = 3
+
+    def __post_init__(self) -> None:
+        for name in ("num_frames", "stride", "views"):
+            expect_at_least(getattr(self, name), f"clip.{name}", 1)

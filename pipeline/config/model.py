@@ -1,0 +1,140 @@
+"""The network of a run: input stage, backbone, temporal part, head."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal, cast
+
+from pipeline.config.checks import expect, expect_at_least, expect_range, expect_share
+
+Input = Literal["rgb", "difference", "both", "flow", "rgb+difference", "rgb+flow"]
+Stream = Literal["rgb", "difference", "both", "flow"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """The network as a whole.
+
+    Attributes:
+        input: What the backbone sees: `rgb` frames; the `difference` of each frame to the one
+            before it; `both`, stacked as channels; the optical `flow`, for which the data set is
+            prepared with --flow; or two streams, each with a backbone and a temporal part of its
+            own, whose logits are averaged: `rgb+difference`, `rgb+flow`.
+        difference_gain: Factor on the differences, above 0, so that they fill the input range.
+        dropout: Share of values dropped before the head, from 0 to below 1.
+        l1: L1 penalty on the weights of Conv2D, Conv1D, LSTM, GRU and Dense, at least 0.
+        l2: L2 penalty on the same weights, at least 0.
+    """
+
+    input: Input = "difference"
+    difference_gain: float = 3.0
+    dropout: float = 0.3
+    l1: float = 0.0
+    l2: float = 0.0
+
+    def __post_init__(self) -> None:
+        gain = self.difference_gain
+        expect(gain > 0, "model.difference_gain must be above 0", gain)
+        expect_share(self.dropout, "model.dropout")
+        for name in ("l1", "l2"):
+            expect_at_least(getattr(self, name), f"model.{name}", 0)
+
+    @property
+    def streams(self) -> tuple[Stream, ...]:
+        """What each backbone sees; one stream, or two that are fused late."""
+        return tuple(cast(Stream, name) for name in self.input.split("+"))
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """What a clip must hold for the streams: frames, optical flow, or both."""
+        needed = {image_of(stream) for stream in self.streams}
+        return tuple(sorted(needed, reverse=True))  # the frames first
+
+
+def image_of(stream: Stream) -> Literal["frames", "flow"]:
+    """What a clip must hold for a stream."""
+    return "flow" if stream == "flow" else "frames"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BackboneConfig:
+    """The network that turns one frame into one feature vector.
+
+    Attributes:
+        name: `cnn`, blocks of Conv2D, normalisation, activation and MaxPooling2D;
+            `efficientnet_lite0`; a model of `keras.applications`, such as `MobileNetV2`; or a
+            `.keras` file that maps a frame, 0 to 255, to features.
+        weights: Of a model that is not `cnn`: `imagenet`, a weights file, or `none`.
+        trainable: `all`, `none`, or the number of last blocks that are trained; a block ends
+            where the resolution falls. What is not trained keeps its batch normalisation, too.
+        learning_rate_factor: The learning rate of the backbone, as a share of the other one, above
+            0 to 1.
+        filters: Filters of each block of `cnn`.
+        normalisation: In `cnn`, batch normalisation `before` or `after` the activation, or `off`.
+        momentum: Of the moving statistics of batch normalisation, from 0 to below 1.
+        spatial_dropout: Share of feature maps of `cnn` dropped after each block, from 0 to below 1.
+        grid: The features keep a grid of at most this many cells a side; 1 is global average
+            pooling, which forgets where something moved.
+        normalise_features: Whether to batch-normalise the frame features before the temporal part.
+    """
+
+    name: str = "cnn"
+    weights: str = "imagenet"
+    trainable: int | Literal["all", "none"] = "all"
+    learning_rate_factor: float = 1.0
+    filters: tuple[int, ...] = (16, 32, 64, 96)
+    normalisation: Literal["before", "after", "off"] = "before"
+    momentum: float = 0.9
+    spatial_dropout: float = 0.0
+    grid: int = 4
+    normalise_features: bool = True
+
+    def __post_init__(self) -> None:
+        expect(bool(self.name), "backbone.name must name a network, such as cnn", self.name)
+        expect(
+            isinstance(self.trainable, str) or self.trainable >= 1,
+            "backbone.trainable must be all, none, or at least 1",
+            self.trainable,
+        )
+        factor = self.learning_rate_factor
+        expect(0 < factor <= 1, "backbone.learning_rate_factor must be above 0, at most 1", factor)
+        good_filters = bool(self.filters) and min(self.filters) >= 1
+        example = "positive numbers, such as [16, 32]"
+        expect(good_filters, f"backbone.filters must be {example}", self.filters)
+        for name in ("momentum", "spatial_dropout"):
+            expect_share(getattr(self, name), f"backbone.{name}")
+        expect_at_least(self.grid, "backbone.grid", 1)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TemporalConfig:
+    """The part that reads the features of a clip's frames in their order.
+
+    Attributes:
+        kind: `lstm`; `bilstm`, which reads both ways; `gru`; `conv1d_lstm`, a convolution over
+            time before the LSTM; or `mean`, which knows no order: the baseline to beat.
+        units: Of each recurrent layer in each direction, and filters of the convolution, at
+            least 1.
+        layers: Recurrent layers, one above the other, at least 1.
+        pooling: What of the outputs is used: the `last` one, their `mean`, their `max`, or their
+            mean weighted by `attention`, over the real frames.
+        dropout: Share of the features dropped before the temporal part, from 0 to below 1.
+        input_dropout: Share of the inputs of each recurrent layer dropped, the same ones in each
+            frame of a clip, from 0 to below 1.
+        recurrent_dropout: Share of the state dropped, from 0 to below 1; with it, a GPU cannot
+            use its fast LSTM.
+    """
+
+    kind: Literal["lstm", "bilstm", "gru", "conv1d_lstm", "mean"] = "lstm"
+    units: int = 96
+    layers: int = 1
+    pooling: Literal["last", "mean", "max", "attention"] = "mean"
+    dropout: float = 0.3
+    input_dropout: float = 0.0
+    recurrent_dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        expect_range(self.layers, "temporal.layers", 1, 8)
+        expect_at_least(self.units, "temporal.units", 1)
+        for name in ("dropout", "input_dropout", "recurrent_dropout"):
+            expect_share(getattr(self, name), f"temporal.{name}")

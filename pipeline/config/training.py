@@ -1,0 +1,94 @@
+"""How the network of a run is trained and evaluated."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Literal
+
+from pipeline.config.checks import expect, expect_at_least, expect_share
+from pipeline.text import listed
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """How the network is trained.
+
+    Attributes:
+        epochs: Passes over the training videos, at least 1.
+        batch_size: Clips in a step, at least 1; over all devices, if there are several.
+        accumulate: Steps whose gradients are averaged before the weights change, at least 1; for
+            large batches in little memory.
+        learning_rate: Peak learning rate of AdamW, above 0.
+        weight_decay: Of AdamW, at least 0.
+        warmup: Share of all steps in which the learning rate rises to its peak; it then falls to
+            0 along a cosine. From 0 to below 1.
+        clip_norm: Largest norm of all gradients together, at least 0; 0: any.
+        averaging: Momentum of the moving average of the weights, which is then what is evaluated
+            and kept, from 0 (no averaging) to below 1.
+        label_smoothing: Share of the target that goes to all classes alike, from 0 to below 1.
+        class_weights: Whether the videos of rare classes count more, so that each class counts
+            the same.
+        balanced: Whether the videos of rare classes are shown more often, so that each class
+            is seen as often as the largest one.
+        patience: Epochs without a better validation loss after which training stops; 0 never
+            stops early. Without validation videos all epochs are run.
+        precision: `float32`, or half the bits where it does not hurt: `mixed_float16`,
+            `mixed_bfloat16`. Faster on GPUs, slower on most CPUs.
+        cache_features: Whether the features of a frozen backbone are computed once and stored in
+            the data set, and only the temporal part is trained. Of augmentation, flip and what
+            concerns time remain.
+        tensorboard: Whether to write logs for TensorBoard into the folder `tensorboard` of the
+            run.
+    """
+
+    epochs: int = 60
+    batch_size: int = 16
+    accumulate: int = 1
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-2
+    warmup: float = 0.1
+    clip_norm: float = 0.0
+    averaging: float = 0.0
+    label_smoothing: float = 0.0
+    class_weights: bool = False
+    balanced: bool = False
+    patience: int = 20
+    precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
+    cache_features: bool = False
+    tensorboard: bool = False
+
+    def __post_init__(self) -> None:
+        lowest = {"epochs": 1, "batch_size": 1, "accumulate": 1, "weight_decay": 0, "patience": 0}
+        for name, low in {**lowest, "clip_norm": 0}.items():
+            expect_at_least(getattr(self, name), f"train.{name}", low)
+        expect(self.learning_rate > 0, "train.learning_rate must be above 0", self.learning_rate)
+        for name in ("warmup", "averaging", "label_smoothing"):
+            expect_share(getattr(self, name), f"train.{name}")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EvaluateConfig:
+    """What evaluation looks at besides accuracy.
+
+    Attributes:
+        order_pairs: Pairs of class names that only the order of frames tells apart, such as
+            [["sit_down", "stand_up"]]; the order test then counts how often reversing the frames
+            turns the one into the other.
+    """
+
+    order_pairs: tuple[tuple[str, str], ...] = ()
+
+
+def check_pairs(pairs: Sequence[tuple[str, str]], name: str, class_names: Sequence[str]) -> None:
+    """Makes sure that pairs of class names are of classes that there are.
+
+    Raises:
+        ConfigError: One is not.
+    """
+    for class_name in (class_name for pair in pairs for class_name in pair):
+        expect(
+            class_name in class_names,
+            f"{name} must name classes ({listed(class_names, most=20)})",
+            class_name,
+        )

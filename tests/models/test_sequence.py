@@ -1,0 +1,36 @@
+import numpy as np
+
+from pipeline.models.sequence import AttentionPooling, ReverseFrames, TemporalPooling, ZeroPadding
+
+SEQUENCE = np.array([[[1.0], [3.0], [100.0]], [[-5.0], [-1.0], [-3.0]]], np.float32)
+MASK = np.array([[True, True, False], [True, True, True]])
+
+
+def test_temporal_pooling_ignores_padding():
+    sequence = np.array([[[1.0], [3.0], [100.0]], [[-5.0], [-1.0], [-3.0]]], np.float32)
+    mask = np.array([[True, True, False], [True, True, True]])
+    mean = TemporalPooling("mean")(sequence, mask=mask)
+    top = TemporalPooling("max")(sequence, mask=mask)
+    np.testing.assert_allclose(mean, [[2.0], [-3.0]])
+    np.testing.assert_allclose(top, [[3.0], [-1.0]])
+
+
+def test_attention_ignores_padding_and_weighs_frames():
+    layer = AttentionPooling(4)
+    pooled = layer(SEQUENCE, mask=MASK).numpy()
+    spoilt = np.where(MASK[..., None], SEQUENCE, 7.0).astype(np.float32)
+    np.testing.assert_array_equal(layer(spoilt, mask=MASK).numpy(), pooled)
+    assert 1 < pooled[0, 0] < 3
+    layer.score.kernel.assign(np.zeros((4, 1)))  # all frames alike: the mean
+    np.testing.assert_allclose(layer(SEQUENCE, mask=MASK).numpy(), [[2.0], [-3.0]])
+
+
+def test_zero_padding_leaves_real_frames():
+    np.testing.assert_array_equal(
+        ZeroPadding()(SEQUENCE, mask=MASK).numpy(), np.where(MASK[..., None], SEQUENCE, 0)
+    )
+
+
+def test_reversing_leaves_the_padding_at_the_end():
+    turned = ReverseFrames()(SEQUENCE, mask=MASK).numpy()
+    assert turned[..., 0].tolist() == [[3, 1, 100], [-3, -1, -5]]
