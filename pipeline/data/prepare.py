@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -100,7 +101,8 @@ def _prepare_alone(
     videos = _look_at(manifest, config, root)
     mark = fingerprint(settings, map(identity, videos))
     old = _find_store(out)
-    if old and old.fingerprint == mark:
+    if old and old.fingerprint == mark and not _has_lost(old):
+        shutil.rmtree(out / PARTIAL, ignore_errors=True)  # of a preparation that was refused
         return PrepareReport(store=old, up_to_date=True)
     rows = choose_split(manifest, config, _known_splits(old, settings)).rows
     _refuse(leaks.crossing(rows), config, "")
@@ -230,6 +232,11 @@ def _find_store(out: Path) -> Store | None:
         return open_store(out)
     except DataError:
         return None
+
+
+def _has_lost(store: Store) -> bool:
+    """Whether a worker process was lost at a video of it, which is worth another try."""
+    return any(video["problem"] == "lost" for video in store.report["left_out"])
 
 
 def _known_splits(old: Store | None, settings: dict[str, Any]) -> dict[str, Split]:

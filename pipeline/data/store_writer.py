@@ -14,6 +14,7 @@ import tensorflow_datasets as tfds
 from pipeline.atomic import atomic_write
 from pipeline.data.manifest import SPLITS, Manifest, Row, write_csv
 from pipeline.data.shards.record import record_features
+from pipeline.data.shards.runner import whole_report
 from pipeline.data.shards.tasks import (
     FORMAT,
     NAME,
@@ -82,7 +83,7 @@ def clear_partial(out: Path, tasks: Sequence[ShardTask]) -> None:
     """
     partial = out / PARTIAL
     (partial / REPORTS).mkdir(parents=True, exist_ok=True)
-    finished = {task.name for task in tasks if finished_report(task)}
+    finished = {task.name for task in tasks if whole_report(task)}
     for path in (*shard_files(partial), *report_files(partial)):
         if path.name.removesuffix(".json") not in finished:
             path.unlink()

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -220,6 +221,7 @@ def test_a_preparation_that_fails_leaves_what_was_prepared(copied: PrepareConfig
     after = tree(copied.out)
     assert {name: after[name] for name in before} == before
     assert prepare(copied).up_to_date
+    assert tree(copied.out) == before
 
 
 def test_rendering_the_demo_destroys_nothing(copied: PrepareConfig) -> None:
@@ -655,6 +657,23 @@ def test_a_decoder_that_hangs_costs_its_video_only(root: Path) -> None:
     assert len(report.store.manifest.rows) == 10
     ((name, reason),) = lost_videos(config)
     assert (name, reason) == ("eve 1.avi", "it took longer than 5 seconds.")
+
+
+@posix
+@pytest.mark.parametrize("most", [0.1, 0.2])
+def test_a_video_that_cost_a_worker_is_tried_again(root: Path, most: float) -> None:
+    """Whether or not the preparation came to an end, and though nothing else changed."""
+    config = configure(root, max_bad_fraction=most, seconds_per_video=1)
+    block(root)
+    with nullcontext() if most == 0.2 else pytest.raises(DataError, match="2 of 12 videos would"):
+        prepare(config)
+    before = writes(config.out)
+
+    prepare(dataclasses.replace(config, max_bad_fraction=0.2, seconds_per_video=2))
+
+    assert lost_videos(config) == [("eve 1.avi", "it took longer than 2 seconds.")]
+    kept = [inode for name, inode in writes(config.out).items() if "-test" not in name]
+    assert kept == [inode for name, inode in before.items() if "-test" not in name]
 
 
 @posix

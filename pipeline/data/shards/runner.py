@@ -27,7 +27,7 @@ def write_shards(tasks: Sequence[ShardTask], config: PrepareConfig, out: Path) -
         PipelineError: The worker processes cannot be started.
         OSError: A shard cannot be written.
     """
-    there = [_whole_report(task) or _whole_report(task, out) for task in tasks]
+    there = [whole_report(task) or whole_report(task, out) for task in tasks]
     todo = [task for task, report in zip(tasks, there, strict=True) if not report]
     if config.runner == "beam":
         from pipeline.data.shards.beam import write_with_beam
@@ -75,8 +75,13 @@ def check_shards(tasks: Sequence[ShardTask], config: PrepareConfig) -> list[Shar
     return _run_locally(check_shard, tasks, config, doing="checking")
 
 
-def _whole_report(task: ShardTask, folder: Path | None = None) -> ShardReport | None:
-    """The report on a finished shard, but not on one with a video that is worth another try."""
+def whole_report(task: ShardTask, folder: Path | None = None) -> ShardReport | None:
+    """Returns the report on a finished shard; None if a video of it is worth another try.
+
+    Args:
+        task: The shard.
+        folder: Where to look; None: where the task writes it.
+    """
     report = finished_report(task, folder)
     return report if report and not any(v.problem == "lost" for v in report.videos) else None
 
