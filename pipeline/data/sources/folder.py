@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from pipeline.data.manifest import Manifest, Row
 from pipeline.errors import DataError
+from pipeline.text import counted, listed
 
 VIDEO_SUFFIXES = frozenset(
     """.3gp .asf .avi .divx .f4v .flv .gif .m2ts .m2v .m4v .mjpeg .mkv .mov .mp4 .mpeg .mpg .mts
@@ -34,8 +35,8 @@ def scan_folder(path: str | os.PathLike[str], *, labelled: bool = True) -> Manif
 
     Args:
         path: The folder.
-        labelled: Whether there must be class folders; else videos may also lie directly in the
-            folder, and then all files in it are listed, without labels.
+        labelled: Whether there must be class folders; else the videos may also lie directly in the
+            folder, if there are none in folders, and are then listed without labels.
 
     Returns:
         The videos, sorted by path, not split yet.
@@ -54,11 +55,11 @@ def scan_folder(path: str | os.PathLike[str], *, labelled: bool = True) -> Manif
         is_video = len(file.parts) > 1 and file.suffix.lower() in VIDEO_SUFFIXES
         (videos if is_video else others).append(file)
     loose = [file for file in others if file.suffix.lower() in VIDEO_SUFFIXES]
-    if not labelled and loose:
-        return _unlabelled(root, others + videos)
+    if not labelled and loose and not videos:
+        _warn_of(path, sorted(set(others) - set(loose)), "not named as a video")
+        return _unlabelled(root, loose)
     _check_layout(path, root, videos, len(loose))
-    if others:
-        warnings.warn(_left_out(path, others), LeftOutWarning, stacklevel=2)
+    _warn_of(path, sorted(others), "outside of a class folder or not named as a video")
     rows = (
         Row(path=str(root / video), label=video.parts[0], group=_group(video))
         for video in sorted(videos, key=str)
@@ -116,11 +117,18 @@ def _check_layout(
     classes = {folder.name for folder in root.iterdir() if folder.is_dir()}
     classes = {name for name in classes if _visible(name)}
     if not classes:
-        found = f"{num_loose} videos directly in it" if num_loose else "nothing to read"
-        raise DataError(f"{path} has no class folders, but {found}. {_LAYOUT}.")
+        found = (
+            f"no class folders, but {counted(num_loose, 'video')} directly in it"
+            if num_loose
+            else "neither class folders nor videos"
+        )
+        raise DataError(f"{path} has {found}. {_LAYOUT}.")
     if classes <= _SPLIT_FOLDERS:
         found = ", ".join(sorted(classes))
-        raise DataError(f"{path} has folders of splits ({found}), not of classes. {_LAYOUT}.")
+        raise DataError(
+            f"{path} has folders of splits ({found}), not of classes. To keep these splits, list "
+            "the videos in a table with the columns path, label and split: --source csv."
+        )
     empty = sorted(classes - {video.parts[0] for video in videos})
     if empty:
         names = ", ".join(map(repr, empty))
@@ -132,10 +140,12 @@ def _check_layout(
         raise DataError(f"{path}: expected two classes or more, got only {min(classes)!r}.")
 
 
-def _left_out(path: str | os.PathLike[str], others: list[PurePosixPath]) -> str:
-    shown = ", ".join(sorted(map(str, others))[:3])
-    more = ", ..." if len(others) > 3 else ""
-    return f"{path}: left out {len(others)} files that are no videos in a class: {shown}{more}"
+def _warn_of(path: str | os.PathLike[str], files: list[PurePosixPath], why: str) -> None:
+    if files:
+        message = (
+            f"{path}: left out {counted(len(files), 'file')}, {why}: {listed(map(str, files))}"
+        )
+        warnings.warn(message, LeftOutWarning, stacklevel=3)
 
 
 def _group(video: PurePosixPath) -> str:

@@ -82,7 +82,8 @@ def test_warns_of_files_that_it_leaves_out(tmp_path: Path) -> None:
     make(tmp_path, "walk/a.avi", "run/a.avi", "walk/a.txt", "README.md", "loose.avi", "run/x/y.csv")
 
     message = (
-        "left out 4 files that are no videos in a class: README.md, loose.avi, run/x/y.csv, ..."
+        "left out 4 files, outside of a class folder or not named as a video: README.md, "
+        "loose.avi, run/x/y.csv, walk/a.txt"
     )
     with pytest.warns(LeftOutWarning, match=re.escape(message)):
         scan_folder(tmp_path)
@@ -91,13 +92,22 @@ def test_warns_of_files_that_it_leaves_out(tmp_path: Path) -> None:
 def test_without_labels_where_only_a_check_is_wanted(tmp_path: Path) -> None:
     make(tmp_path, "b.MP4", "a.avi", "notes.txt")
 
-    rows = scan_folder(tmp_path, labelled=False).rows
+    with pytest.warns(LeftOutWarning, match="left out 1 file, not named as a video: notes.txt"):
+        rows = scan_folder(tmp_path, labelled=False).rows
 
     assert [(Path(row.path).name, row.label, row.group) for row in rows] == [
         ("a.avi", "", "a.avi"),
         ("b.MP4", "", "b.MP4"),
-        ("notes.txt", "", "notes.txt"),
     ]
+
+
+def test_a_video_beside_class_folders_does_not_cost_a_check_the_labels(tmp_path: Path) -> None:
+    make(tmp_path, "loose.avi", "walk/a.avi", "run/a.avi")
+    with pytest.warns(LeftOutWarning, match=r"left out 1 file, .*: loose.avi"):
+        assert scan_folder(tmp_path, labelled=False).class_names == ("run", "walk")
+    (tmp_path / "sit").mkdir()
+    with pytest.raises(DataError, match="got none in 'sit'"):
+        scan_folder(tmp_path, labelled=False)
 
 
 @pytest.mark.parametrize(
@@ -107,10 +117,10 @@ def test_without_labels_where_only_a_check_is_wanted(tmp_path: Path) -> None:
             ["a.avi", "b.MP4"],
             "no class folders, but 2 videos directly in it. Expected one folder a",
         ),
-        ([".hidden/a.avi"], "no class folders, but nothing to read"),
+        ([".hidden/a.avi"], "has neither class folders nor videos. Expected one"),
         (["run/a.avi", "walk/a.txt", "sit/.a.avi"], "got none in 'sit', 'walk'"),
         (["run/a.avi"], "expected two classes or more, got only 'run'"),
-        (["train/run/a.avi", "test/run/b.avi"], r"folders of splits \(test, train\), not of"),
+        (["train/run/a.avi", "test/run/b.avi"], r"splits \(test, train\).*: --source csv"),
     ],
 )
 def test_layout_that_is_not_as_expected(tmp_path: Path, names: list[str], message: str) -> None:
