@@ -122,8 +122,9 @@ def _finish(
     mark: str,
 ) -> PrepareReport:
     videos = _videos(tasks, reports)
-    found = [*leaks.crossing(source.row for source, _ in videos), *_duplicates(videos)]
-    report = describe(videos, found, changes_since(out, (source for source, _ in videos)))
+    duplicates, copies = _duplicates(videos)
+    found = [*leaks.crossing(source.row for source, _ in videos), *duplicates]
+    report = describe(videos, found, changes_since(out, (source for source, _ in videos)), copies)
     partial = out / PARTIAL
     write_findings(partial, videos, report, root=out)
     _refuse(found, config, f"; {partial / 'data_report.md'} names all")
@@ -145,8 +146,9 @@ def _check(config: PrepareConfig, out: Path) -> CheckReport:
     tasks = _plan(videos, rows, config, out)
     reports = check_shards(tasks, config)
     pairs = _videos(tasks, reports)
-    found = [*leaks.crossing(rows), *_duplicates(pairs)] if labelled else []
-    report = describe(pairs, found, {})
+    duplicates, copies = _duplicates(pairs)
+    found = [*leaks.crossing(rows), *duplicates]
+    report = describe(pairs, found, {}, copies)
     folder = out / "check"
     folder.mkdir(parents=True, exist_ok=True)
     write_findings(folder, pairs, report, root=folder)
@@ -268,7 +270,7 @@ def _videos(tasks: Sequence[ShardTask], reports: Sequence[ShardReport]) -> list[
     return sorted(videos, key=lambda pair: pair[0].name)
 
 
-def _duplicates(videos: Sequence[leaks.Video]) -> list[str]:
+def _duplicates(videos: Sequence[leaks.Video]) -> tuple[list[str], list[str]]:
     return leaks.duplicates([video for video in videos if not video[1].problem])
 
 

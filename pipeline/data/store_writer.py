@@ -93,10 +93,9 @@ def changes_since(out: Path, sources: Iterable[SourceVideo]) -> dict[str, list[s
     """Names of the videos that were added, changed or removed since the last preparation.
 
     Args:
-        out: The folder of the data set; where there is none yet, nothing changed.
+        out: The folder of the data set; where there is none yet, the result is empty.
         sources: The videos as they are now.
     """
-    nothing: dict[str, list[str]] = {"added": [], "changed": [], "removed": []}
     try:
         before = {
             video.name: (video.num_bytes, video.modified_ns)
@@ -104,10 +103,10 @@ def changes_since(out: Path, sources: Iterable[SourceVideo]) -> dict[str, list[s
             for video in read_report(path).videos
         }
     except ValueError:  # A damaged report says nothing of its videos.
-        return nothing
+        return {}
     now = {source.name: (source.num_bytes, source.modified_ns) for source in sources}
     if not before:
-        return nothing
+        return {}
     return {
         "added": sorted(now.keys() - before.keys()),
         "changed": sorted(name for name in now.keys() & before.keys() if now[name] != before[name]),

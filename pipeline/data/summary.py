@@ -39,7 +39,7 @@ class PrepareReport:
             rows = [row for row in store.manifest.rows if row.split == split]
             if rows:
                 lines.append(f"  {split:<5}  {_counts(rows, store.class_names)}")
-        lines += _changes(store.report["changes"])
+        lines += [] if self.up_to_date else _changes(store.report["changes"])
         lines += _damaged(store.report)
         lines += _findings(store.report)
         left_out = counted(len(store.report["left_out"]), "video")
@@ -144,11 +144,14 @@ def _both_counts(video: dict[str, Any]) -> str:
 
 
 def _findings(report: dict[str, Any]) -> list[str]:
-    """Leaks, and what a random split would have leaked."""
+    """Leaks, copies, and what a random split would have leaked."""
     lines = []
     if report["leaks"]:
         lines.append(f"{counted(len(report['leaks']), 'leak')} between splits or labels")
         lines += _some([f"  {leak}" for leak in report["leaks"]])
+    if report.get("copies"):  # An older report has none.
+        copies = counted(len(report["copies"]), "video")
+        lines.append(f"{copies} more than once in a split and class, listed in data_report.md")
     if "random_split" in report:
         lines.append(describe_random_split(report["random_split"]))
     return lines

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pipeline.config import FramesConfig
 from pipeline.config.prepare import PrepareConfig
-from pipeline.data.checks.leaks import crossing
+from pipeline.data.checks.leaks import copied, crossing
 from pipeline.data.frames import stored_frames
 from pipeline.data.manifest import SPLITS, Manifest, Row, Split, read_csv, relative_path
 from pipeline.data.shards.tasks import SourceVideo, fingerprint, identity, plan_shards
@@ -66,17 +66,20 @@ def open_videos(path: Path, frames: FramesConfig) -> VideoFiles:
         frames: Rate, size and quality of the frames; where it is empty, the defaults of `prepare`.
 
     Raises:
-        DataError: The table is not as expected, a group or a file crosses its splits, or a class
-            has no video for training that can be read.
+        DataError: The table is not as expected, a group or a file crosses its splits, a file has
+            two labels or is a copy of one with another split or label, or a class has no video for
+            training that can be read.
     """
     config = PrepareConfig(source="csv", path=str(path), out="-")
     manifest = _readable(read_csv(path), path)
     rows = choose_split(manifest, config).rows
-    found = crossing(rows)
-    if found:
-        raise DataError(f"{path}: {listed(found, most=3)}. Put all of it into one split")
-    frames = frames if frames.size else config.frames
     sources = [_source(row, path.absolute().parent) for row in rows]
+    found = [*crossing(rows), *copied(sources)]
+    if found:
+        raise DataError(
+            f"{path}: {listed(found, most=3)}. Mend the splits and labels, or remove the copies"
+        )
+    frames = frames if frames.size else config.frames
     tasks = plan_shards(
         sources, Path(), frames=frames, shard_videos=config.shard_videos, seed=config.seed
     )

@@ -316,6 +316,7 @@ def test_videos_added_changed_and_removed_redo_their_shards_only(root: Path) -> 
         "removed": ["run/dan 1.avi"],
     }
     assert "since the last time: 1 added, 1 changed, 1 removed" in str(report)
+    assert "since the last time" not in str(prepare(config))
     quarantine = (Path(config.out) / "quarantine.csv").read_text(encoding="utf-8")
     assert re.search(r"bob 1.avi,run,\w+,kept,changed,the file changed since", quarantine)
     after = writes(config.out)
@@ -376,7 +377,11 @@ def test_a_copy_with_another_label_is_refused(root: Path) -> None:
 
 def test_a_copy_beside_its_original_is_no_leak(root: Path) -> None:
     copied_into(root, "run/ann 1.avi", "run/ann 2.avi")
-    assert len(prepare(configure(root)).store.manifest.rows) == 12
+    report = prepare(configure(root))
+    assert len(report.store.manifest.rows) == 12
+    assert "1 video more than once in a split and class, listed in data_report.md" in str(report)
+    page = (report.store.path / "data_report.md").read_text(encoding="utf-8")
+    assert "- run/ann 1.avi (train run), run/ann 2.avi (train run) are the same, or nearly" in page
 
 
 def test_groups_that_cross_official_splits_are_refused(root: Path) -> None:

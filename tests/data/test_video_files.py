@@ -1,6 +1,7 @@
 """Training straight from files gives the clips of a prepared data set."""
 
 import dataclasses
+import shutil
 import warnings
 from pathlib import Path
 
@@ -87,10 +88,12 @@ def test_batches_of_training_are_those_of_the_store(both, config) -> None:
 
 def test_without_splits_they_are_those_of_a_preparation(table, tmp_path) -> None:
     lines = [line.split(",") for line in table.read_text().splitlines()]
-    rows = "\n".join(f"{table.parent / cells[0]},{cells[1]},{cells[2]}" for cells in lines[1::2])
+    rows = [
+        ",".join((str(table.parent / path), label, group, start, end))
+        for path, label, group, _, start, end in lines[1:]
+    ]
     other = tmp_path / "videos.csv"
-    # Each person acts each class, as a file of their own.
-    other.write_text("path,label,group\n" + rows + "\n" + rows.replace("left", "right") + "\n")
+    other.write_text("\n".join(("path,label,group,start_seconds,end_seconds", *rows, "")))
     splits = {source.row.group: source.row.split for source in open_data(other).sources}
     assert sorted(splits.values()) == ["test", "train", "train", "train", "train", "train"]
 
@@ -125,6 +128,14 @@ def test_a_leak_is_refused(table, tmp_path) -> None:
     leaking = table.with_name("leaking.csv")
     leaking.write_text(table.read_text().replace("0.avi,left,p0,train", "0.avi,left,p0,test"))
     with pytest.raises(DataError, match="group 'p0' is in train and test.*'.*0.avi' is in train"):
+        open_data(leaking)
+
+
+def test_a_copy_in_another_split_is_refused(table, tmp_path) -> None:
+    shutil.copyfile(table.with_name("0.avi"), tmp_path / "copy.avi")
+    leaking = table.with_name("copies.csv")
+    leaking.write_text(f"{table.read_text()}{tmp_path}/copy.avi,left,new,test,,\n")
+    with pytest.raises(DataError, match=r"copy.avi \(test left\).* have the same content. Mend"):
         open_data(leaking)
 
 

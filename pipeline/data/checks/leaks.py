@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
@@ -13,9 +14,11 @@ from pipeline.text import counted, listed
 
 Video = tuple[SourceVideo, VideoReport]
 
+_SAME = "have the same content"
+
 
 def crossing(rows: Iterable[Row]) -> list[str]:
-    """Says which groups, and which video files, lie in more than one split.
+    """Says which groups or video files lie in two splits, and which parts of files have two labels.
 
     Args:
         rows: Videos with splits.
@@ -32,6 +35,7 @@ def crossing(rows: Iterable[Row]) -> list[str]:
     return [
         *_crossing("group", rows, lambda row: row.group),
         *_crossing("video file", rows, lambda row: row.path),
+        *_ambiguous(rows),
     ]
 
 
@@ -47,44 +51,94 @@ def _crossing(what: str, rows: Sequence[Row], key: Callable[[Row], str]) -> list
     ]
 
 
-def duplicates(videos: Sequence[Video]) -> list[str]:
-    """Says which videos are the same, or nearly, in different splits or with different labels.
+def _ambiguous(rows: Sequence[Row]) -> list[str]:
+    parts: defaultdict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        parts[row.path].append(row)
+    return [
+        f"video file {path!r} is labelled {' and '.join(map(repr, labels))} at the same time"
+        for path in sorted(parts)
+        if (labels := _labels_at_once(parts[path]))
+    ]
 
-    Args:
-        videos: Those that are not left out.
+
+def _labels_at_once(parts: Sequence[Row]) -> list[str]:
+    """The labels of parts of one file that overlap and do not have the same label."""
+    found: set[str] = set()
+    ends: dict[str, float] = {}  # of each label so far
+    for row in sorted(parts, key=lambda row: row.start_seconds):
+        others = {label for label, end in ends.items() if end > row.start_seconds} - {row.label}
+        found |= {*others, row.label} if others else set()
+        ends[row.label] = max(row.end_seconds, ends.get(row.label, 0.0))
+    return sorted(found)
+
+
+def copied(sources: Sequence[SourceVideo]) -> list[str]:
+    """Says which files have the same bytes, in different splits or with different labels.
 
     Raises:
         OSError: A file whose content is to be compared cannot be read.
     """
-    same = [
-        [videos[index] for index in group]
-        for group in same_content(
-            [source.row.path for source, _ in videos], [source.num_bytes for source, _ in videos]
-        )
-    ]
-    known = {frozenset((a[0].name, b[0].name)) for group in same for a in group for b in group}
+    return [_sentence(group, _SAME) for group in _same_files(sources) if _is_leak(group)]
+
+
+def duplicates(videos: Sequence[Video]) -> tuple[list[str], list[str]]:
+    """Says which videos are the same, or nearly.
+
+    Args:
+        videos: Those that are not left out.
+
+    Returns:
+        The leaks: those that are in different splits or have different labels; and the others.
+
+    Raises:
+        OSError: A file whose content is to be compared cannot be read.
+    """
+    sources = [source for source, _ in videos]
+    same = _same_files(sources)
+    known = {frozenset((a.name, b.name)) for group in same for a in group for b in group}
     near = [
-        [videos[first], videos[second]]
+        [sources[first], sources[second]]
         for first, second in near_duplicates([report.hash for _, report in videos])
     ]
     near = [
-        pair
-        for pair in near
-        if pair[0][0].file != pair[1][0].file
-        and frozenset(source.name for source, _ in pair) not in known
+        [a, b] for a, b in near if a.file != b.file and frozenset((a.name, b.name)) not in known
     ]
-    return [
-        *(_sentence("have the same content", group) for group in same if _is_leak(group)),
-        *(_sentence("look the same", pair) for pair in near if _is_leak(pair)),
+    leaks = [
+        *(_sentence(group, _SAME) for group in same if _is_leak(group)),
+        *(_sentence(pair, "look the same") for pair in near if _is_leak(pair)),
     ]
+    harmless = [group for group in (*same, *near) if not _is_leak(group)]
+    return leaks, [_sentence(group, "are the same, or nearly") for group in _joined(harmless)]
 
 
-def _is_leak(videos: Sequence[Video]) -> bool:
-    return len({(source.row.split, source.row.label) for source, _ in videos}) > 1
+def _same_files(sources: Sequence[SourceVideo]) -> list[list[SourceVideo]]:
+    paths, sizes = [source.row.path for source in sources], [source.num_bytes for source in sources]
+    return [[sources[index] for index in group] for group in same_content(paths, sizes)]
 
 
-def _sentence(what: str, videos: Sequence[Video]) -> str:
-    names = [f"{source.name} ({source.row.split} {source.row.label})" for source, _ in videos]
+def _joined(groups: Iterable[list[SourceVideo]]) -> list[list[SourceVideo]]:
+    """Makes one of groups that share a video, so that many copies of one are not all pairs."""
+    joined: dict[str, list[SourceVideo]] = {}  # by the name of each video
+    for group in groups:
+        parts = [joined.get(source.name, [source]) for source in group]
+        parts = list({id(part): part for part in parts}.values())
+        if len(parts) > 1:
+            whole = [source for part in parts for source in part]
+            joined |= {source.name: whole for source in whole}
+    return list({id(group): group for group in joined.values()}.values())
+
+
+def _is_leak(sources: Sequence[SourceVideo]) -> bool:
+    return len({(source.row.split, source.row.label) for source in sources}) > 1
+
+
+def _sentence(sources: Sequence[SourceVideo], what: str) -> str:
+    places = [f" ({source.row.split} {source.row.label})" for source in sources]
+    names = [
+        source.name + (place if source.row.label else "")
+        for source, place in zip(sources, places, strict=True)
+    ]
     return f"{listed(names, most=10)} {what}"
 
 

@@ -15,14 +15,19 @@ _MOST_ITEMS = 20  # of a list on the page
 
 
 def describe(
-    videos: Sequence[Video], leaks: Sequence[str], changes: dict[str, list[str]]
+    videos: Sequence[Video],
+    leaks: Sequence[str],
+    changes: dict[str, list[str]],
+    copies: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Describes a data set.
 
     Args:
         videos: All videos, with splits; those of a mere check may have none.
         leaks: What `pipeline.data.checks.leaks` found.
-        changes: Names of the videos that were added, changed and removed since the last time.
+        changes: Names of the videos that were added, changed and removed since the last time;
+            empty: there is no last time.
+        copies: Videos that are there more than once, but within one split and class.
 
     Returns:
         What `data_report.json` holds.
@@ -56,6 +61,7 @@ def describe(
         ],
         "changes": changes,
         "leaks": list(leaks),
+        "copies": list(copies),
     }
     if any(row.split == "test" for row in rows):
         described["random_split"] = random_split(rows)
@@ -119,6 +125,7 @@ def as_markdown(report: dict[str, Any]) -> str:
             *_spreads(report),
             *_section("Leaks", report["leaks"], "None between splits or labels."),
             *_random(report),
+            *_section("Copies", report["copies"], "None within a split and class."),
             *_section("Left out", [f"`{v['video']}`: {v['reason']}" for v in report["left_out"]]),
             *_section("Fewer frames than declared", _fewer(report)),
             *_changes(report["changes"]),
@@ -203,6 +210,8 @@ def _fewer(report: dict[str, Any]) -> list[str]:
 
 
 def _changes(changes: dict[str, list[str]]) -> list[str]:
+    if not changes:
+        return []
     lines = [
         f"{kind}: {', '.join(f'`{name}`' for name in names)}"
         for kind, names in changes.items()

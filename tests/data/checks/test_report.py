@@ -29,7 +29,7 @@ VIDEOS = [
     video("run/4", "test", "cid", problem="unreadable", reason="it is empty"),
     video("run/5", "test", "ann"),
 ]
-REPORT = describe(VIDEOS, ["a leak"], {**NOTHING, "added": ["run/5"]})
+REPORT = describe(VIDEOS, ["a leak"], {**NOTHING, "added": ["run/5"]}, ["a copy"])
 
 
 def test_counts_are_of_what_is_kept() -> None:
@@ -101,11 +101,13 @@ def test_the_page() -> None:
     assert "| **all** | 4 | 2 | 13.0 s | 2 | 2 | 4.0 s |" in lines
     assert "| length in seconds | 2 | 2 | 7 |" in lines
     assert "- a leak" in lines
+    assert "- a copy" in lines
     assert "- `run/4`: it is empty" in lines
     damaged, other = (line for line in lines if " of 20 frames" in line)
     assert damaged == "- `wa|k/1`: 5 of 20 frames, damaged"
     assert other == "- `run/3`: 18 of 20 frames"
     assert "- added: `run/5`" in lines
+    assert "## Since the last time" not in as_markdown(describe(VIDEOS, [], {}))
 
 
 def test_long_lists_are_cut_on_the_page() -> None:
