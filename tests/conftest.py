@@ -52,7 +52,7 @@ def blob_videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def prepare_blobs(videos: Path, out: str, val_fraction: float) -> Store:
+def prepare_blobs(videos: Path, out: str, val_fraction: float, *, flow: bool = False) -> Store:
     config = PrepareConfig(
         source="folder",
         path=str(videos),
@@ -62,6 +62,7 @@ def prepare_blobs(videos: Path, out: str, val_fraction: float) -> Store:
         val_fraction=val_fraction,
         fps=10,
         size=32,
+        flow=flow,
         shard_videos=20,
         workers=1,
     )
@@ -77,6 +78,12 @@ def blob_store(blob_videos: Path) -> Store:
 @pytest.fixture(scope="session")
 def store_without_validation(blob_videos: Path) -> Store:
     return prepare_blobs(blob_videos, "without validation", val_fraction=0)
+
+
+@pytest.fixture(scope="session")
+def flow_store(blob_videos: Path) -> Store:
+    """The videos of `blob_store` with their optical flow."""
+    return prepare_blobs(blob_videos, "flow", val_fraction=0.2, flow=True)
 
 
 @pytest.fixture(scope="session")

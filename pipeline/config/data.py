@@ -16,11 +16,13 @@ class FramesConfig:
         fps: Frames per second of video time; 0 until a data set is opened.
         size: Height and width of a frame in pixels; 0 until a data set is opened.
         jpeg_quality: Quality of the stored JPEG frames, 1 to 100; 0 until a data set is opened.
+        flow: Whether the optical flow from frame to frame is stored beside them.
     """
 
     fps: float = 0.0
     size: int = 0
     jpeg_quality: int = 0
+    flow: bool = False
 
     def __post_init__(self) -> None:
         for name, limit in {"fps": 1000, "size": 4096, "jpeg_quality": 100}.items():
@@ -28,7 +30,8 @@ class FramesConfig:
 
     def __str__(self) -> str:
         """Rate, size and quality in words."""
-        return f"{self.fps:g} per second, {self.size} pixels, JPEG quality {self.jpeg_quality}"
+        text = f"{self.fps:g} per second, {self.size} pixels, JPEG quality {self.jpeg_quality}"
+        return f"{text}, with optical flow" if self.flow else text
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,8 @@ import tensorflow as tf
 
 from pipeline.config import FramesConfig, RunConfig
 from pipeline.data import augment, sampling
+from pipeline.data.frames import image_names
+from pipeline.data.images import decode_images
 from pipeline.data.manifest import Split
 from pipeline.data.sampling import Order
 from pipeline.data.shards.record import is_whole
@@ -56,11 +60,12 @@ def training_batches(store: Data, config: RunConfig) -> tf.data.Dataset:
         config: The run; its seed, clip, augment and train.batch_size count here.
 
     Returns:
-        Batches `{"frames": uint8 (B, T, H, W, 3), "mask": bool (B, T)}, label int64 (B,)`.
+        Batches `{"frames": uint8 (B, T, H, W, 3), "mask": bool (B, T)}, label int64 (B,)`; `flow`,
+        of the same shape, comes beside the frames or in place of them where the model takes it.
     """
     num_videos = store.num_videos["train"]
     clips = (
-        _videos(store, "train")
+        _videos(store, "train", config)
         .shuffle(min(num_videos, SHUFFLE_VIDEOS), seed=config.seed, reshuffle_each_iteration=True)
         .repeat()
         .enumerate()
@@ -83,7 +88,7 @@ def augmented_clips(store: Data, config: RunConfig, *, epoch: int) -> tf.data.Da
     """
     clip = _RandomClip(config, store)
     position = tf.constant(epoch * store.num_videos["train"], tf.int64)
-    return _videos(store, "train").map(lambda index, video: clip(position, (index, video)))
+    return _videos(store, "train", config).map(lambda index, video: clip(position, (index, video)))
 
 
 def evaluation_clips(
@@ -107,7 +112,7 @@ def evaluation_clips(
         Batches `(inputs, label, source)`, inputs and label as those of `training_batches`, source
         `{"video": string (B,), "group": string (B,)}`; the last batch holds what is left.
     """
-    clips = _videos(store, split).map(
+    clips = _videos(store, split, config).map(
         _FixedClip(config, store, view, order), num_parallel_calls=tf.data.AUTOTUNE
     )
     return clips.batch(config.train.batch_size).prefetch(tf.data.AUTOTUNE)
@@ -147,33 +152,40 @@ def _shards(store: Store) -> list[Path]:
     return [Path(path) for split in splits for path in split.filepaths]
 
 
-def _videos(store: Data, split: Split) -> tf.data.Dataset:
-    """Pairs of (index within the split, video with its frames as JPEG strings (N,))."""
-    videos = _records(store, split) if isinstance(store, Store) else _files(store, split)
+def _videos(store: Data, split: Split, config: RunConfig) -> tf.data.Dataset:
+    """Pairs of (index within the split, video with its images as JPEG strings (N,))."""
+    frames = dataclasses.replace(store.frames, flow="flow" in config.model.images)
+    if isinstance(store, Store):
+        videos = _records(store, split, frames)
+    else:
+        videos = _files(store, split, frames)
     counted = videos.apply(tf.data.experimental.assert_cardinality(store.num_videos[split]))
     return counted.enumerate()
 
 
-def _records(store: Store, split: Split) -> tf.data.Dataset:
+def _records(store: Store, split: Split, frames: FramesConfig) -> tf.data.Dataset:
     """The videos of a prepared data set.
 
     The records are parsed here: TensorFlow Datasets would map over the frames one by one, even to
     leave them as they are, which costs more than reading them.
     """
     files = [str(path) for path in store.builder.info.splits[split].filepaths]
-    return tf.data.TFRecordDataset(files).map(_parse)
+    parse = functools.partial(_parse, names=image_names(frames))
+    return tf.data.TFRecordDataset(files).map(parse)
 
 
-def _files(videos: VideoFiles, split: Split) -> tf.data.Dataset:
+def _files(videos: VideoFiles, split: Split, frames: FramesConfig) -> tf.data.Dataset:
     """Videos decoded from their files; where they are few, once for all epochs."""
-    sources = videos.of_split(split)
+    sources, names = videos.of_split(split), image_names(frames)
 
     def decode(index: int) -> Any:
-        return np.array(encode_part(sources[index], videos.frames), object)
+        images = encode_part(sources[index], frames)
+        return [np.array(images[name], object) for name in names]
 
     def read(video: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        frames = tf.numpy_function(decode, (video.pop("index"),), tf.string)
-        return {"frames": tf.ensure_shape(frames, (None,)), **video}
+        images = tf.numpy_function(decode, (video.pop("index"),), [tf.string] * len(names))
+        shaped = [tf.ensure_shape(image, (None,)) for image in images]
+        return {**dict(zip(names, shaped, strict=True)), **video}
 
     columns = {
         "index": np.arange(len(sources)),
@@ -186,9 +198,9 @@ def _files(videos: VideoFiles, split: Split) -> tf.data.Dataset:
     return decoded.cache() if len(sources) <= IN_MEMORY_VIDEOS else decoded
 
 
-def _parse(record: tf.Tensor) -> dict[str, tf.Tensor]:
+def _parse(record: tf.Tensor, names: Sequence[str]) -> dict[str, tf.Tensor]:
     features = {
-        "frames": tf.io.RaggedFeature(tf.string),
+        **{name: tf.io.RaggedFeature(tf.string) for name in names},
         "label": tf.io.FixedLenFeature((), tf.int64),
         "video": tf.io.FixedLenFeature((), tf.string),
         "group": tf.io.FixedLenFeature((), tf.string),
@@ -217,8 +229,9 @@ class _RandomClip:
             (tf.size(video["frames"]), position, index),
             (tf.int64, tf.bool, tf.float32, tf.float32, tf.float32),
         )
-        inputs, label = _clip(video, indices, mask, self._config.clip.num_frames, self._size)
-        inputs["frames"] = augment.apply(inputs["frames"], augment.Augmentation(*drawn))
+        inputs, label = _clip(video, indices, mask, self._config, self._size)
+        if "frames" in inputs:
+            inputs["frames"] = augment.apply(inputs["frames"], augment.Augmentation(*drawn))
         return inputs, label
 
 
@@ -239,21 +252,15 @@ class _FixedClip:
         indices, mask = tf.numpy_function(
             choose, (tf.size(video["frames"]), index), (tf.int64, tf.bool)
         )
-        inputs, label = _clip(video, indices, mask, self._config.clip.num_frames, self._size)
+        inputs, label = _clip(video, indices, mask, self._config, self._size)
         return inputs, label, {"video": video["video"], "group": video["group"]}
 
 
 def _clip(
-    video: dict[str, tf.Tensor], indices: tf.Tensor, mask: tf.Tensor, num_frames: int, size: int
+    video: dict[str, tf.Tensor], indices: tf.Tensor, mask: tf.Tensor, config: RunConfig, size: int
 ) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
-    """Decodes the chosen frames; one unrolled decode each is faster than `tf.map_fn`."""
-    jpegs = tf.gather(video["frames"], tf.ensure_shape(indices, (num_frames,)))
-    frames = [
-        tf.io.decode_jpeg(jpegs[i], channels=3, dct_method="INTEGER_ACCURATE")
-        for i in range(num_frames)
-    ]
-    inputs = {
-        "frames": tf.ensure_shape(tf.stack(frames), (num_frames, size, size, 3)),
-        "mask": tf.ensure_shape(mask, (num_frames,)),
-    }
-    return inputs, video["label"]
+    """Decodes what the model takes of the chosen frames."""
+    length = (config.clip.num_frames,)
+    indices = tf.ensure_shape(indices, length)
+    images = {name: decode_images(name, video[name], indices, size) for name in config.model.images}
+    return {**images, "mask": tf.ensure_shape(mask, length)}, video["label"]

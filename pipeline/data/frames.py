@@ -6,15 +6,20 @@ import math
 import os
 import tempfile
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Self
 
 from pipeline.config import FramesConfig
-from pipeline.video import VideoInfo, VideoReader, encode_jpeg
+from pipeline.video import VideoInfo, VideoReader, encode_flow, encode_jpeg, flow_image
 
 _IN_MEMORY = 2**20
 """Bytes of one video that are held before they go to a temporary file."""
+
+
+def image_names(frames: FramesConfig) -> tuple[str, ...]:
+    """What is stored of each moment of a video: `frames` and, if asked for, `flow`."""
+    return ("frames", "flow") if frames.flow else ("frames",)
 
 
 def stored_frames(
@@ -23,18 +28,22 @@ def stored_frames(
     *,
     start_seconds: float = 0.0,
     end_seconds: float = math.inf,
-) -> Iterator[bytes]:
-    """Yields the frames of an open video at a fixed rate and size, as JPEG.
+) -> Iterator[dict[str, bytes]]:
+    """Yields what is stored of an open video, at a fixed rate and size, as JPEG.
+
+    Flow leads from the frame before to each frame, and is that of the frames as they were before
+    JPEG, which would add motion of its own.
 
     Args:
         reader: The open file.
-        frames: Rate, size and quality of the frames.
+        frames: Rate, size and quality of the frames, and whether their flow is needed.
         start_seconds: Where the video starts within its file.
         end_seconds: Where it ends.
 
     Yields:
-        The bytes of a JPEG file of (size, size) pixels; the same object again where the file has
-        fewer frames per second.
+        For each of `image_names` the bytes of a JPEG file: `frames` of (size, size) pixels, the
+        same object again where the file has fewer frames per second; `flow` as of `encode_flow`,
+        without motion for the first frame and for one that repeats.
 
     Raises:
         VideoDecodeError: A frame cannot be converted to RGB.
@@ -47,33 +56,47 @@ def stored_frames(
         end_seconds=end_seconds,
     ):
         if frame is not last:
-            last, image = frame, encode_jpeg(frame, quality=frames.jpeg_quality)
-        yield image
+            image = encode_jpeg(frame, quality=frames.jpeg_quality)
+        images = {"frames": image}
+        if frames.flow:
+            flow = flow_image(frame if last is None else last, frame)
+            images["flow"] = encode_flow(flow, quality=frames.jpeg_quality)
+        last = frame
+        yield images
 
 
 def encode_video(
     path: str | os.PathLike[str], frames: FramesConfig
-) -> tuple[list[bytes], VideoInfo]:
-    """Reads a whole video file at a fixed rate and size, as JPEG.
+) -> tuple[dict[str, list[bytes]], VideoInfo]:
+    """Reads what is stored of a whole video file, see `stored_frames`.
 
     Args:
         path: The video file.
-        frames: Rate, size and quality of the frames.
+        frames: Rate, size and quality of the frames, and whether their flow is needed.
 
     Returns:
-        The frames, each as the bytes of a JPEG file of (size, size) pixels, and what is known of
-        the file, with the number of frames that it decodes to.
+        The images by their names, and what is known of the file, with the number of frames that
+        it decodes to.
 
     Raises:
         VideoDecodeError: No frame can be had from the file.
     """
     with VideoReader(path) as reader:
-        images = list(stored_frames(reader, frames))
+        images = by_name(stored_frames(reader, frames), frames)
     return images, reader.info
 
 
+def by_name(moments: Iterable[dict[str, bytes]], frames: FramesConfig) -> dict[str, list[bytes]]:
+    """What `stored_frames` yields as a list for each of `image_names`, all of the same length."""
+    images: dict[str, list[bytes]] = {name: [] for name in image_names(frames)}
+    for moment in moments:
+        for name, image in moment.items():
+            images[name].append(image)
+    return images
+
+
 class FrameSpool:
-    """The stored frames of one video, of any length in constant memory; a context manager.
+    """The stored frames, or flow, of one video of any length in constant memory; a context manager.
 
     Attributes:
         num_bytes: Bytes of all of them together.

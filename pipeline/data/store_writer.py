@@ -217,7 +217,7 @@ def _write_metadata(out: Path, tasks: Sequence[ShardTask], reports: Sequence[Sha
     frames, class_names = tasks[0].frames, tasks[0].class_names
     tfds.folder_dataset.write_metadata(
         data_dir=out,
-        features=record_features(class_names, frames.size),
+        features=record_features(class_names, frames),
         split_infos=split_infos,
         version="1.0.0",
         check_data=False,

@@ -12,7 +12,7 @@ from pathlib import Path
 from pipeline.config import FramesConfig
 from pipeline.config.prepare import PrepareConfig
 from pipeline.data.checks.leaks import copied, crossing
-from pipeline.data.frames import stored_frames
+from pipeline.data.frames import by_name, stored_frames
 from pipeline.data.manifest import SPLITS, Manifest, Row, Split, read_csv, relative_path
 from pipeline.data.shards.tasks import SourceVideo, fingerprint, identity, plan_shards
 from pipeline.data.split import choose_split
@@ -93,20 +93,19 @@ def open_videos(path: Path, frames: FramesConfig) -> VideoFiles:
     )
 
 
-def encode_part(source: SourceVideo, frames: FramesConfig) -> list[bytes]:
-    """Decodes one video to the frames that a prepared data set would hold, as JPEG.
+def encode_part(source: SourceVideo, frames: FramesConfig) -> dict[str, list[bytes]]:
+    """Decodes one video to what a prepared data set would hold of it: its images, as JPEG.
 
     Raises:
         VideoDecodeError: No frame can be had from the file.
     """
     row = source.row
     with VideoReader(row.path) as reader:
-        images = list(
-            stored_frames(
-                reader, frames, start_seconds=row.start_seconds, end_seconds=row.end_seconds
-            )
+        moments = stored_frames(
+            reader, frames, start_seconds=row.start_seconds, end_seconds=row.end_seconds
         )
-    if not images:
+        images = by_name(moments, frames)
+    if not images["frames"]:
         end = "its end" if row.end_seconds == math.inf else f"{row.end_seconds:g} s"
         raise VideoDecodeError(row.path, f"it has no frame from {row.start_seconds:g} s to {end}.")
     return images

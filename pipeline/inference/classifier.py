@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ from pipeline.data.sampling import sample_clip
 from pipeline.errors import DataError
 from pipeline.inference.litert import LiteRTModel
 from pipeline.run import Run
-from pipeline.video import decode_jpeg
+from pipeline.video import decode_flow, decode_jpeg
+
+_DECODE = {"frames": decode_jpeg, "flow": decode_flow}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -61,13 +64,16 @@ class Classifier:
     def __init__(self, run: Run) -> None:
         self.config = run.config()
         self.class_names = run.class_names()
+        flow = "flow" in self.config.model.images
+        self._frames = dataclasses.replace(self.config.frames, flow=flow)
         run.expect(
             run.litert_file,
             make=f"Export it: python scripts/export.py {shlex.quote(str(run.folder))}",
         )
         self._model = LiteRTModel(run.litert_file)
         size, length = self.config.frames.size, self.config.clip.num_frames
-        if self._model.clip_shape != (length, size, size, 3):
+        shapes = dict.fromkeys(self.config.model.images, (length, size, size, 3))
+        if self._model.input_shapes != {**shapes, "mask": (length,)}:
             raise DataError(
                 f"{run.litert_file}: does not fit the config.toml beside it. Train again"
             )
@@ -80,8 +86,9 @@ class Classifier:
     def predict(self, path: str | Path, *, top: int = 5) -> Prediction:
         """Classifies one video file.
 
-        The frames take the way of the prepared data set, JPEG included, and the clip is cut by the
-        same code, so that the answer is the one that evaluation gives.
+        The frames, and their flow where the model takes it, go the way of the prepared data set,
+        JPEG included, and the clip is cut by the same code, so that the answer is the one that
+        evaluation gives.
 
         Args:
             path: The video file.
@@ -90,8 +97,8 @@ class Classifier:
         Raises:
             VideoDecodeError: No frame can be had from the file.
         """
-        jpegs, info = encode_video(path, self.config.frames)
-        probabilities = _softmax(self._logits(jpegs))
+        images, info = encode_video(path, self._frames)
+        probabilities = _softmax(self._logits(images))
         best = np.argsort(-probabilities, kind="stable")[:top]
         ranked = tuple((self.class_names[i], float(probabilities[i])) for i in best)
         return Prediction(
@@ -105,13 +112,16 @@ class Classifier:
             damaged=info.damaged,
         )
 
-    def _logits(self, jpegs: list[bytes]) -> npt.NDArray[np.float32]:
+    def _logits(self, images: Mapping[str, list[bytes]]) -> npt.NDArray[np.float32]:
         """Mean logits (C,) over the views of a video."""
         views = []
         for view in range(self.config.clip.views):
-            indices, mask = sample_clip(len(jpegs), self.config.clip, view=view)
-            frames = np.stack([decode_jpeg(jpegs[index]) for index in indices])
-            views.append(self._model.logits(frames, mask))
+            indices, mask = sample_clip(len(images["frames"]), self.config.clip, view=view)
+            clip = {
+                name: np.stack([_DECODE[name](images[name][index]) for index in indices])
+                for name in self.config.model.images
+            }
+            views.append(self._model.logits({**clip, "mask": mask}))
         mean: npt.NDArray[np.float32] = np.mean(views, axis=0)
         return mean
 

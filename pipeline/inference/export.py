@@ -52,8 +52,8 @@ def export_litert(run: Run, *, data: Path | None = None, num_clips: int = 16) ->
 def _convert(model: keras.Model, config: RunConfig, path: Path) -> None:
     """Writes the LiteRT file of a recogniser, for one clip at a time, of built-in operations only.
 
-    Its signature takes `frames` uint8 (1, T, H, W, 3) and `mask` bool (1, T) and has one output,
-    the logits float32 (1, C).
+    Its signature takes the images of the model, `frames`, `flow` or both, uint8 (1, T, H, W, 3),
+    and `mask` bool (1, T) and has one output, the logits float32 (1, C).
     """
     size, length = config.frames.size, config.clip.num_frames
     twin = build_recognizer(config, model.output_shape[-1], for_export=True)
@@ -61,9 +61,10 @@ def _convert(model: keras.Model, config: RunConfig, path: Path) -> None:
         twin.set_weights(model.get_weights())
     except ValueError:
         raise DataError("the model does not fit the config.toml beside it. Train again") from None
+    shape = (1, length, size, size, 3)
     signature = {
-        "frames": keras.InputSpec(dtype="uint8", shape=(1, length, size, size, 3), name="frames"),
-        "mask": keras.InputSpec(dtype="bool", shape=(1, length), name="mask"),
+        **{name: keras.InputSpec("uint8", shape, name=name) for name in config.model.images},
+        "mask": keras.InputSpec("bool", (1, length), name="mask"),
     }
     with silent_native_log():
         twin.export(path, format="litert", input_signature=[signature], verbose=False)
@@ -76,10 +77,11 @@ def _compare(
     clips = evaluation_batches(store, config, split).unbatch().take(num_clips).batch(num_clips)
     inputs, _ = next(iter(clips))
     wanted = model.predict_on_batch(inputs)
+    arrays = {name: tensor.numpy() for name, tensor in inputs.items()}
     got = np.stack(
         [
-            exported.logits(frames.numpy(), mask.numpy())
-            for frames, mask in zip(inputs["frames"], inputs["mask"], strict=True)
+            exported.logits({name: array[index] for name, array in arrays.items()})
+            for index in range(len(wanted))
         ]
     )
     difference = float(np.abs(wanted - got).max())

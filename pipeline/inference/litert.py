@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 from ai_edge_litert.interpreter import Interpreter
 
@@ -36,9 +36,10 @@ class LiteRTModel:
             ) from None
 
     @property
-    def clip_shape(self) -> tuple[int, ...]:
-        """Shape (T, H, W, 3) of the clips that it takes."""
-        return tuple(map(int, self._run.get_input_details()["frames"]["shape"][1:]))
+    def input_shapes(self) -> dict[str, tuple[int, ...]]:
+        """What it takes of a clip: `frames` and `flow` of shape (T, H, W, 3), `mask` of (T,)."""
+        details = self._run.get_input_details()
+        return {name: tuple(map(int, each["shape"][1:])) for name, each in details.items()}
 
     @property
     def num_classes(self) -> int:
@@ -46,12 +47,12 @@ class LiteRTModel:
         (output,) = self._run.get_output_details().values()
         return int(output["shape"][-1])
 
-    def logits(self, frames: npt.NDArray[np.uint8], mask: npt.NDArray[np.bool_]) -> Any:
+    def logits(self, inputs: Mapping[str, npt.NDArray[Any]]) -> Any:
         """The logits float32 (C,) of one clip.
 
         Args:
-            frames: uint8 (T, H, W, 3), RGB.
-            mask: bool (T,), true for real frames.
+            inputs: What `input_shapes` names: `frames` uint8 (T, H, W, 3), RGB, `flow` of the
+                same type and shape, or both; and `mask` bool (T,), true for real frames.
         """
-        (logits,) = self._run(frames=frames[None], mask=mask[None]).values()
+        (logits,) = self._run(**{name: each[None] for name, each in inputs.items()}).values()
         return logits[0]

@@ -1,5 +1,6 @@
 """Video files in and out. OpenCV decodes and encodes here and nowhere else."""
 
+from pipeline.video.flow import decode_flow, encode_flow, flow_image
 from pipeline.video.info import DamagedVideoWarning, VideoInfo
 from pipeline.video.jpeg import decode_jpeg, encode_jpeg
 from pipeline.video.reader import VideoReader, iter_frames, probe, read_frames
@@ -11,8 +12,11 @@ __all__ = [
     "VideoInfo",
     "VideoReader",
     "VideoWriteError",
+    "decode_flow",
     "decode_jpeg",
+    "encode_flow",
     "encode_jpeg",
+    "flow_image",
     "iter_frames",
     "probe",
     "read_frames",

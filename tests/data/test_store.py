@@ -92,10 +92,10 @@ def test_encode_video_gives_the_frames_of_the_reader_as_jpeg(videos: Path) -> No
 
     images, info = encode_video(path, FRAMES)
 
-    assert images == expected
-    assert len(images) == 6
+    assert images == {"frames": expected}
+    assert len(expected) == 6
     assert info.num_frames == 12
-    assert decode_jpeg(images[0]).shape == (16, 16, 3)
+    assert decode_jpeg(expected[0]).shape == (16, 16, 3)
 
 
 def test_encode_video_repeats_frames_of_a_slow_video(tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_encode_video_repeats_frames_of_a_slow_video(tmp_path: Path) -> None:
     with VideoReader(path) as reader:
         expected = [encode_jpeg(f, quality=90) for f in reader.frames(fps=6, size=(16, 16))]
 
-    images, _ = encode_video(path, FramesConfig(fps=6, size=16, jpeg_quality=90))
+    images = encode_video(path, FramesConfig(fps=6, size=16, jpeg_quality=90))[0]["frames"]
 
     assert images == expected
     assert [images.index(image) for image in images] == [0, 0, 0, 3, 3, 3, 6, 6, 6]
@@ -198,8 +198,9 @@ def test_fingerprint_depends_on_all_that_a_shard_holds(tmp_path: Path) -> None:
         mark(FramesConfig(fps=6, size=16, jpeg_quality=90)),
         mark(FramesConfig(fps=5, size=17, jpeg_quality=90)),
         mark(FramesConfig(fps=5, size=16, jpeg_quality=91)),
+        mark(FramesConfig(fps=5, size=16, jpeg_quality=90, flow=True)),
     ]
-    assert len({mark(), *changed}) == 9
+    assert len({mark(), *changed}) == 10
     assert mark() == mark(out="elsewhere")
 
 
@@ -317,7 +318,7 @@ def test_parts_of_a_file_are_stored_one_by_one(tmp_path: Path) -> None:
         [frame.numpy() for frame in tf.io.parse_single_example(record, JPEGS)["frames"]]
         for record in tf.data.TFRecordDataset(str(tasks[reports.index(report)].path))
     ]
-    whole, _ = encode_video(path, FRAMES)
+    whole = encode_video(path, FRAMES)[0]["frames"]
     assert stored[0] == whole[:5]
     assert stored[1] == whole[5:15]
     assert stored[2] == whole[10:20]

@@ -1,6 +1,7 @@
 """Classifying files gives the answers of evaluation, from the shell, without TensorFlow."""
 
 import csv
+import dataclasses
 import json
 import os
 import shutil
@@ -11,22 +12,29 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.config import ModelConfig
+from pipeline.config.file import save_config
 from pipeline.errors import DataError, VideoDecodeError
 from pipeline.evaluation.evaluate import evaluate
 from pipeline.inference.classifier import Classifier
+from pipeline.inference.export import export_litert
 from pipeline.run import Run
+from pipeline.training.fit import train
 from pipeline.video import DamagedVideoWarning, write_video
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "classify.py"
 
 
-@pytest.fixture(scope="module")
-def predictions(hasty_run, tmp_path_factory):
+def evaluated(run):
     """What evaluation says of the test videos."""
-    run = Run(shutil.copytree(hasty_run.folder, tmp_path_factory.mktemp("evaluated") / "run"))
     evaluate(run)
     with (run.report / "test_predictions.csv").open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def predictions(hasty_run, tmp_path_factory):
+    return evaluated(copy_of(hasty_run, tmp_path_factory.mktemp("evaluated") / "run"))
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +53,36 @@ def test_every_video_gets_the_answer_of_evaluation(hasty_run, blob_videos, predi
         answer = classifier.predict(blob_videos / line["video"])
         assert answer.label == line["predicted"]
         assert answer.probability == pytest.approx(float(line["probability"]), abs=1e-3)
+
+
+@pytest.fixture(scope="module", params=["flow", "rgb+flow"])
+def flow_run(request, flow_store, hasty_run, tmp_path_factory):
+    config = dataclasses.replace(
+        hasty_run.config(),
+        data=str(flow_store.path),
+        model=ModelConfig(input=request.param, dropout=0),
+    )
+    run = train(config, tmp_path_factory.mktemp("flow") / "run")
+    export_litert(run)
+    return run
+
+
+def test_optical_flow_is_computed_as_it_was_stored(flow_run, blob_videos):
+    lines = evaluated(flow_run)
+    classifier = Classifier(flow_run)
+    for line in lines:
+        answer = classifier.predict(blob_videos / line["video"])
+        assert answer.label == line["predicted"]
+        assert answer.probability == pytest.approx(float(line["probability"]), abs=1e-3)
+    assert len({line["probability"] for line in lines}) > 8
+
+
+def test_optical_flow_is_computed_where_the_data_set_was_a_table(flow_run, video, tmp_path):
+    run = copy_of(flow_run, tmp_path / "run")
+    config = flow_run.config()
+    frames = dataclasses.replace(config.frames, flow=False)
+    save_config(dataclasses.replace(config, frames=frames), run.config_file)
+    assert Classifier(run).predict(video) == Classifier(flow_run).predict(video)
 
 
 def test_a_prediction_ranks_the_classes_and_describes_the_file(hasty_run, video):

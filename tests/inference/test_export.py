@@ -55,7 +55,7 @@ def test_a_configuration_that_does_not_fit_the_model(run):
         export_litert(run)
     with pytest.raises(DataError, match="model.tflite: does not fit the config.toml"):
         Classifier(run)
-    other = dataclasses.replace(config, model=dataclasses.replace(config.model, units=9))
+    other = dataclasses.replace(config, temporal=dataclasses.replace(config.temporal, units=9))
     save_config(other, run.config_file)
     with pytest.raises(DataError, match="the model does not fit the config.toml"):
         export_litert(run)

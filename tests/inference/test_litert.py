@@ -9,11 +9,11 @@ from pipeline.models.recognizer import load_recognizer
 
 @pytest.fixture(scope="module")
 def clips(hasty_run, blob_store):
-    """Frames and masks of all test videos, and what Keras says of them."""
+    """Clips of all test videos, and what Keras says of them."""
     model, config = load_recognizer(hasty_run.model_file), hasty_run.config()
     batches = [inputs for inputs, _ in evaluation_batches(blob_store, config, "test")]
     return [
-        (frames, mask, logits)
+        ({"frames": frames, "mask": mask}, logits)
         for inputs in batches
         for frames, mask, logits in zip(
             inputs["frames"].numpy(), inputs["mask"].numpy(), model(inputs).numpy(), strict=True
@@ -24,18 +24,20 @@ def clips(hasty_run, blob_store):
 @pytest.mark.parametrize("padded", [False, True], ids=["full", "padded"])
 def test_logits_are_those_of_keras(hasty_run, clips, padded):
     exported = LiteRTModel(hasty_run.litert_file)
-    chosen = [clip for clip in clips if clip[1].all() != padded]
+    chosen = [(inputs, expected) for inputs, expected in clips if inputs["mask"].all() != padded]
     assert chosen
-    for frames, mask, expected in chosen:
-        logits = exported.logits(frames, mask)
+    for inputs, expected in chosen:
+        logits = exported.logits(inputs)
         assert logits.dtype == np.float32
         np.testing.assert_allclose(logits, expected, atol=1e-4)
 
 
 def test_what_lies_in_the_padding_does_not_count(hasty_run, clips):
-    frames, mask, expected = next(clip for clip in clips if not clip[1].all())
-    spoilt = np.where(mask[:, None, None, None], frames, 255).astype(np.uint8)
-    logits = LiteRTModel(hasty_run.litert_file, num_threads=2).logits(spoilt, mask)
+    inputs, expected = next(clip for clip in clips if not clip[0]["mask"].all())
+    mask = inputs["mask"]
+    spoilt = np.where(mask[:, None, None, None], inputs["frames"], 255).astype(np.uint8)
+    model = LiteRTModel(hasty_run.litert_file, num_threads=2)
+    logits = model.logits({"frames": spoilt, "mask": mask})
     np.testing.assert_allclose(logits, expected, atol=1e-4)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,23 +21,29 @@ from tensorflow_datasets.proto.tf_feature_generated_pb2 import (
     Int64List,
 )
 
-from pipeline.data.frames import FrameSpool
+from pipeline.config import FramesConfig
+from pipeline.data.frames import FrameSpool, image_names
 
 MAX_BYTES = 2**31 - 2**20
-"""Frames of one record in bytes, at most: a protobuf message ends at 2 GiB."""
+"""Images of one record in bytes, at most: a protobuf message ends at 2 GiB."""
 
 
-def record_features(class_names: Sequence[str], size: int) -> tfds.features.FeaturesDict:
+def record_features(class_names: Sequence[str], frames: FramesConfig) -> tfds.features.FeaturesDict:
     """Returns what a record holds, for TensorFlow Datasets.
 
     Args:
         class_names: The index of a name is its label number.
-        size: Height and width of a frame in pixels.
+        frames: Size of a frame, and whether their flow is there.
     """
-    image = tfds.features.Image(shape=(size, size, 3), encoding_format="jpeg")
+    size = frames.size
+    shapes = {"frames": (size, size, 3), "flow": (3 * size, size, 1)}
+    images = {
+        name: tfds.features.Image(shape=shapes[name], encoding_format="jpeg")
+        for name in image_names(frames)
+    }
     return tfds.features.FeaturesDict(
         {
-            "frames": tfds.features.Sequence(image),
+            **{name: tfds.features.Sequence(image) for name, image in images.items()},
             "label": tfds.features.ClassLabel(names=class_names),
             "video": tfds.features.Text(doc="Path from the folder of all videos on."),
             "group": tfds.features.Text(doc="What never crosses splits."),
@@ -50,7 +56,7 @@ def record_features(class_names: Sequence[str], size: int) -> tfds.features.Feat
 
 def write_record(
     file: BinaryIO,
-    images: FrameSpool,
+    images: Mapping[str, FrameSpool],
     *,
     label: int,
     video: str,
@@ -64,7 +70,7 @@ def write_record(
     Args:
         file: The file. A record in it is its length, the length's checksum, the record, and the
             record's checksum.
-        images: The frames, each as the bytes of a JPEG file.
+        images: The images by their names, each as the bytes of a JPEG file.
         label: Label number.
         video: Path from the folder of all videos on.
         group: The group of the video.
@@ -87,33 +93,45 @@ def write_record(
     length = struct.pack("<Q", num_bytes)
     file.write(length + _masked(google_crc32c.value(length)))
     checksum = 0
-    for part in itertools.chain([start], _encoded(images)):
+    for part in itertools.chain([start], *map(_entry, images, images.values())):
         file.write(part)
         checksum = google_crc32c.extend(checksum, part)
     file.write(_masked(checksum))
     return num_bytes
 
 
-# The message with the frames in it is put together by hand, since that of a long video, held in
+# The message with the images in it is put together by hand, since that of a long video, held in
 # memory as a whole, takes a multiple of its size. Source: the encoding of protocol buffers.
 
 
-def _start(others: Features, images: FrameSpool) -> tuple[bytes, int]:
-    """Returns the message up to its first frame, and the bytes of the whole."""
-    num_bytes = images.num_bytes + sum(1 + len(_varint(length)) for length in images.lengths)
-    start = b""
-    key = _field(1, len(b"frames")) + b"frames"
+def _start(others: Features, images: Mapping[str, FrameSpool]) -> tuple[bytes, int]:
+    """Returns the message up to its first image, and the bytes of the whole."""
     rest = others.SerializeToString(deterministic=True)
-    # From the inside out: bytes_list of a feature, value of an entry, the entry, the features.
-    for number, before in ((1, b""), (2, key), (1, rest), (1, b"")):
-        start = before + _field(number, num_bytes + len(start)) + start
-    return start, num_bytes + len(start)
+    entries = sum(len(_key(*item)) + _num_bytes(item[1]) for item in images.items())
+    start = _field(1, len(rest) + entries) + rest
+    return start, len(start) + entries
 
 
-def _encoded(images: FrameSpool) -> Iterator[bytes]:
+def _entry(name: str, images: FrameSpool) -> Iterator[bytes]:
+    """Images as an entry of the features."""
+    yield _key(name, images)
     for image in images:
         yield _field(1, len(image))
         yield image
+
+
+def _key(name: str, images: FrameSpool) -> bytes:
+    """An entry up to its first image."""
+    num_bytes, key, start = _num_bytes(images), name.encode(), b""
+    # From the inside out: bytes_list of a feature, value of an entry, the entry.
+    for number, before in ((1, b""), (2, _field(1, len(key)) + key), (1, b"")):
+        start = before + _field(number, num_bytes + len(start)) + start
+    return start
+
+
+def _num_bytes(images: FrameSpool) -> int:
+    """Bytes of the images with what goes before each."""
+    return images.num_bytes + sum(len(_field(1, length)) for length in images.lengths)
 
 
 def _field(number: int, num_bytes: int) -> bytes:

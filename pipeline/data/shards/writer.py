@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import json
@@ -12,7 +13,7 @@ from typing import BinaryIO
 
 from pipeline.atomic import atomic_write
 from pipeline.data.checks.duplicates import hash_positions, video_hash
-from pipeline.data.frames import FrameSpool, stored_frames
+from pipeline.data.frames import FrameSpool, image_names, stored_frames
 from pipeline.data.shards.record import MAX_BYTES, write_record
 from pipeline.data.shards.tasks import (
     Problem,
@@ -124,18 +125,20 @@ def _read(
     source: SourceVideo, reader: VideoReader, task: ShardTask, file: BinaryIO | None
 ) -> tuple[VideoReport, int]:
     row = source.row
-    with FrameSpool() as images, warnings.catch_warnings():
+    with contextlib.ExitStack() as stack, warnings.catch_warnings():
         warnings.simplefilter("ignore", DamagedVideoWarning)  # It is in the report.
-        for image in stored_frames(
+        images = {name: stack.enter_context(FrameSpool()) for name in image_names(task.frames)}
+        for moment in stored_frames(
             reader, task.frames, start_seconds=row.start_seconds, end_seconds=row.end_seconds
         ):
-            images.append(image)
-            if images.num_bytes > MAX_BYTES:
+            for name, image in moment.items():
+                images[name].append(image)
+            if sum(spool.num_bytes for spool in images.values()) > MAX_BYTES:
                 reason = "its frames take more than 2 GiB: cut the video, or lower --fps or --size."
                 return _left_out(source, "too large", reason), 0
-        if len(images.lengths) < task.min_frames:
+        if len(images["frames"].lengths) < task.min_frames:
             return _left_out(source, "too short", _too_short(source, reader, task)), 0
-        report = _describe(source, reader, images)
+        report = _describe(source, reader, images["frames"])
         if not file:
             return report, 0
         num_bytes = write_record(

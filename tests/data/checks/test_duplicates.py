@@ -29,7 +29,8 @@ MOST = 256
 
 def hash_file(path: Path) -> str | None:
     images, _ = encode_video(path, FRAMES)
-    return video_hash([decode_jpeg(images[index]) for index in hash_positions(len(images))])
+    frames = images["frames"]
+    return video_hash([decode_jpeg(frames[index]) for index in hash_positions(len(frames))])
 
 
 def hash_frames(frames: np.ndarray) -> str | None:

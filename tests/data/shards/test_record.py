@@ -17,7 +17,9 @@ def write(path: Path, images: list[bytes], times: int = 1) -> int:
         for image in images:
             spool.append(image)
         for _ in range(times):
-            num_bytes = write_record(file, spool, **OTHERS, fps=30.0, duration_seconds=3.0)
+            num_bytes = write_record(
+                file, {"frames": spool}, **OTHERS, fps=30.0, duration_seconds=3.0
+            )
     return num_bytes
 
 
@@ -51,6 +53,24 @@ def test_tensorflow_reads_what_was_written(tmp_path: Path, lengths: tuple[int, .
     parsed = tf.io.parse_single_example(records[0], {"frames": tf.io.RaggedFeature(tf.string)})
     assert parsed["frames"].numpy().tolist() == images
     assert len(example.SerializeToString()) == num_bytes, "as short as it can be"
+
+
+def test_flow_lies_beside_the_frames(tmp_path: Path) -> None:
+    images = {"frames": noise(300, 5, 20_000), "flow": noise(7, 128, 0)}
+    with (tmp_path / "x").open("wb") as file, FrameSpool() as frames, FrameSpool() as flow:
+        spools = {"frames": frames, "flow": flow}
+        for name, spool in spools.items():
+            for image in images[name]:
+                spool.append(image)
+        num_bytes = write_record(file, spools, **OTHERS, fps=30.0, duration_seconds=3.0)
+
+    (record,) = tf.data.TFRecordDataset(str(tmp_path / "x")).as_numpy_iterator()
+
+    example = tf.train.Example.FromString(record)
+    features = example.features.feature
+    assert set(features) == {*OTHERS, "frames", "flow", "fps", "duration_seconds"}
+    assert {name: list(features[name].bytes_list.value) for name in images} == images
+    assert len(example.SerializeToString()) == len(record) == num_bytes
 
 
 def test_the_same_frames_give_the_same_bytes(tmp_path: Path) -> None:
