@@ -4,20 +4,33 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import difflib
 import math
 import os
 import sys
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
 from pipeline.errors import DataError
+from pipeline.text import counted, listed
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
 
 _COLUMNS = ("path", "label", "group", "split")
 _TRIM = ("start_seconds", "end_seconds")
+_SPLIT_NAMES: dict[str, Split | Literal[""]] = {
+    "": "",
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation"), "val"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+
+
+class TableWarning(UserWarning):
+    """Something in a table of videos that is perhaps not meant so."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,6 +78,35 @@ class Manifest:
     def groups(self) -> tuple[str, ...]:
         """Names of the groups, in sorted order."""
         return tuple(sorted({row.group for row in self.rows}))
+
+    def check_classes(self) -> None:
+        """Makes sure that there is something to tell apart, and that lists can hold its names.
+
+        Raises:
+            DataError: There are fewer than two classes, or a name has spaces around it or a line
+                break in it.
+        """
+        for name in self.class_names:
+            if name != name.strip() or not name.isprintable():
+                raise DataError(
+                    f"expected class names without line breaks, and without spaces around them, "
+                    f"got {name!r}. Rename the class"
+                )
+        if len(self.class_names) < 2:
+            raise DataError(f"expected two classes or more, got only {listed(self.class_names)!r}")
+
+    def without_repeats(self) -> Manifest:
+        """Returns the rows without those that are the same as another; a warning names them."""
+        rows: dict[Row, None] = {}
+        repeats = []
+        for row in self.rows:
+            if row in rows:
+                repeats.append(row.path)
+            rows[row] = None
+        if repeats:
+            message = f"left out {counted(len(repeats), 'row')}, the same as one before: "
+            warnings.warn(message + listed(repeats, most=3), TableWarning, stacklevel=3)
+        return Manifest(rows=tuple(rows))
 
     def check(self) -> None:
         """Makes sure that no group and no video lies in two splits.
@@ -123,27 +165,26 @@ def read_csv(path: str | os.PathLike[str]) -> Manifest:
     """Reads a manifest from CSV.
 
     The columns are path and label and, if need be, group, split, start_seconds and end_seconds;
-    others are left alone. Relative paths start at the folder of the CSV file. Without a group, the
-    file is its own: all parts of it stay in one split. Without splits, the videos are not split
-    yet.
+    others are left alone, with a warning where one was perhaps mistyped. Relative paths start at
+    the folder of the CSV file. Without a group, the file is its own: all parts of it stay in one
+    split. Without splits, the videos are not split yet.
 
     Raises:
-        DataError: There is no such file, a column is missing, or a line is not as expected.
+        DataError: There is no such file, a column is missing or there twice, a line is not as
+            expected, or there is none.
     """
     path = Path(path).absolute()
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            if not {"path", "label"} <= set(reader.fieldnames or ()):
-                raise DataError(
-                    f"{path}: expected the columns path and label, "
-                    f"got {', '.join(reader.fieldnames or ()) or 'an empty file'}."
-                )
-            rows = tuple(_row(path, reader.line_num, cells) for cells in reader)
+            reader = csv.reader(file)
+            columns = _columns(path, next(reader, []))
+            rows = tuple(_row(path, reader.line_num, columns, cells) for cells in reader if cells)
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}.") from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: expected CSV in UTF-8: {error}.") from None
+    if not rows:
+        raise DataError(f"{path}: expected a line for each video, got only the names of columns.")
     return Manifest(rows=rows)
 
 
@@ -160,29 +201,56 @@ def relative_path(path: str, folder: str | os.PathLike[str]) -> str:
         return path
 
 
-def _row(path: Path, line: int, cells: dict[str, str | None]) -> Row:
-    video, label, group, split = (cells.get(column) or "" for column in _COLUMNS)
-    if not (video and label):
-        raise DataError(f"{path}, line {line}: expected path and label, got an empty one.")
-    if split not in (*SPLITS, ""):
+def _columns(path: Path, header: Sequence[str]) -> list[str]:
+    columns = [name.strip().lower() for name in header]
+    if not {"path", "label"} <= set(columns):
+        got = ", ".join(header) or "an empty file"
+        separator = next((s for s in ";\t|" if s in "".join(header)), None)
+        hint = f"; it separates them by {separator!r}: save it with commas" if separator else ""
+        raise DataError(f"{path}: expected the columns path and label, got {got}{hint}.")
+    known = (*_COLUMNS, *_TRIM)
+    for name in known:
+        if columns.count(name) > 1:
+            raise DataError(f"{path}: expected each column once, got {name!r} repeatedly.")
+    unused = set(known) - set(columns)
+    for name in set(columns) - set(known):
+        for meant in difflib.get_close_matches(name, unused, n=1, cutoff=0.75):
+            message = f"{path}: the column {name!r} is left alone. Did you mean {meant!r}?"
+            warnings.warn(message, TableWarning, stacklevel=3)
+    return columns
+
+
+def _row(path: Path, line: int, columns: Sequence[str], values: Sequence[str]) -> Row:
+    place = f"{path}, line {line}"
+    if len(values) > len(columns):
         raise DataError(
-            f"{path}, line {line}: expected a split of {', '.join(SPLITS)} or none, got {split!r}."
+            f"{place}: expected at most {len(columns)} cells, got {len(values)}. A cell that holds "
+            "a comma needs double quotes around it."
         )
-    start, end = (cells.get(column) or "" for column in _TRIM)
+    cells = dict(zip(columns, values, strict=False))
+    video, label, group = (cells.get(column, "") for column in ("path", "label", "group"))
+    if not (video and label):
+        raise DataError(f"{place}: expected path and label, got an empty one.")
+    if "\0" in video:
+        raise DataError(f"{place}: expected a path, got {video!r}.")
+    split = cells.get("split", "")
+    if split.strip().lower() not in _SPLIT_NAMES:
+        raise DataError(f"{place}: expected a split of {', '.join(SPLITS)} or none, got {split!r}.")
+    start, end = (cells.get(column, "") for column in _TRIM)
     try:
         trim = float(start or 0), float(end or math.inf)
     except ValueError:
         trim = math.nan, math.nan
     if not 0 <= trim[0] < trim[1] or trim[0] == math.inf:
         raise DataError(
-            f"{path}, line {line}: expected start_seconds of 0 or more and end_seconds after it, "
+            f"{place}: expected start_seconds of 0 or more and end_seconds after it, "
             f"got {start!r} and {end!r}."
         )
     return Row(
         path=str(path.parent / video),
         label=sys.intern(label),  # It and the group are the same in many rows.
         group=sys.intern(group or video),
-        split=split,  # type: ignore[arg-type]
+        split=_SPLIT_NAMES[split.strip().lower()],
         start_seconds=trim[0],
         end_seconds=trim[1],
     )

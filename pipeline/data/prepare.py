@@ -97,7 +97,7 @@ def _prepare_alone(
     config: PrepareConfig, out: Path, root: Path, settings: dict[str, Any]
 ) -> PrepareReport:
     manifest = read_manifest(config)
-    _check_labels(manifest)
+    manifest.check_classes()
     videos = _look_at(manifest, config, root)
     mark = fingerprint(settings, map(identity, videos))
     old = _find_store(out)
@@ -140,8 +140,10 @@ def _check(config: PrepareConfig, out: Path) -> CheckReport:
     if config.out == PrepareConfig.out:  # It was not named.
         out = Path("data") / (root.name or "videos")
     manifest = read_manifest(config)
-    videos = _look_at(manifest, config, root)
     labelled = all(row.label for row in manifest.rows)
+    if labelled:
+        manifest.check_classes()
+    videos = _look_at(manifest, config, root)
     rows = choose_split(manifest, config).rows if labelled else manifest.rows
     tasks = _plan(videos, rows, config, out)
     reports = check_shards(tasks, config)
@@ -178,15 +180,6 @@ def _alone(out: Path) -> Iterator[None]:
         raise ConfigError(
             f"--out: {out} is being prepared by another process. Wait until it has ended"
         ) from None
-
-
-def _check_labels(manifest: Manifest) -> None:
-    for name in manifest.class_names:
-        if name != name.strip() or not name.isprintable():
-            raise DataError(
-                f"expected class names without line breaks, and without spaces around them, "
-                f"got {name!r}. Rename the class"
-            )
 
 
 def _settings(config: PrepareConfig, root: Path, out: Path) -> dict[str, Any]:

@@ -41,6 +41,7 @@ def choose_split(
             seed=config.seed,
         )
     if given == {True} and not config.test_groups:
+        _check_trained(manifest)
         has_validation = any(row.split == "val" for row in manifest.rows)
         share = 0 if has_validation else config.val_fraction
         return draw_validation(manifest, val_fraction=share, seed=config.seed)
@@ -185,6 +186,16 @@ def _hold_out(manifest: Manifest, test_groups: set[str]) -> Manifest:
             f"{listed(map(repr, missing))} are held out. Hold out fewer groups."
         )
     return _assign(manifest, lambda row: "test" if row.group in test_groups else "train")
+
+
+def _check_trained(manifest: Manifest) -> None:
+    trained = {row.label for row in manifest.rows if row.split == "train"}
+    missing = sorted(set(manifest.class_names) - trained)
+    if missing:
+        raise DataError(
+            "expected videos of each class for training, but no video of "
+            f"{listed(map(repr, missing))} has the split train. Put some of theirs into it."
+        )
 
 
 def _assign(manifest: Manifest, split: Callable[[Row], Split | Literal[""]]) -> Manifest:

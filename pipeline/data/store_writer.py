@@ -93,8 +93,11 @@ def changes_since(out: Path, sources: Iterable[SourceVideo]) -> dict[str, list[s
     """Names of the videos that were added, changed or removed since the last preparation.
 
     Args:
-        out: The folder of the data set; where there is none yet, the result is empty.
+        out: The folder of the data set.
         sources: The videos as they are now.
+
+    Returns:
+        Names by what became of them; empty if there are none, or no data set yet.
     """
     try:
         before = {
@@ -107,11 +110,12 @@ def changes_since(out: Path, sources: Iterable[SourceVideo]) -> dict[str, list[s
     now = {source.name: (source.num_bytes, source.modified_ns) for source in sources}
     if not before:
         return {}
-    return {
+    changes = {
         "added": sorted(now.keys() - before.keys()),
         "changed": sorted(name for name in now.keys() & before.keys() if now[name] != before[name]),
         "removed": sorted(before.keys() - now.keys()),
     }
+    return changes if any(changes.values()) else {}
 
 
 def finish_store(

@@ -144,8 +144,10 @@ def _both_counts(video: dict[str, Any]) -> str:
 
 
 def _findings(report: dict[str, Any]) -> list[str]:
-    """Leaks, copies, and what a random split would have leaked."""
+    """No test, leaks, copies, and what a random split would have leaked."""
     lines = []
+    if report["splits"] and "test" not in report["splits"]:
+        lines.append("no test videos: see --test-fraction, --test-groups, --folds and --fold")
     if report["leaks"]:
         lines.append(f"{counted(len(report['leaks']), 'leak')} between splits or labels")
         lines += _some([f"  {leak}" for leak in report["leaks"]])

@@ -71,7 +71,8 @@ def open_videos(path: Path, frames: FramesConfig) -> VideoFiles:
             training that can be read.
     """
     config = PrepareConfig(source="csv", path=str(path), out="-")
-    manifest = _readable(read_csv(path), path)
+    manifest = _readable(read_csv(path).without_repeats(), path)
+    manifest.check_classes()
     rows = choose_split(manifest, config).rows
     sources = [_source(row, path.absolute().parent) for row in rows]
     found = [*crossing(rows), *copied(sources)]

@@ -5,7 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.data.manifest import Manifest, Row, read_csv, relative_path, write_csv
+from pipeline.data.manifest import (
+    Manifest,
+    Row,
+    TableWarning,
+    read_csv,
+    relative_path,
+    write_csv,
+)
 from pipeline.errors import DataError
 
 
@@ -100,6 +107,11 @@ def test_csv_with_parts_of_files(tmp_path: Path) -> None:
             "line 3: expected a split of train, val, test or none, got 'dev'",
         ),
         ("path,label,group\nä,wave,ann\n".encode("latin-1"), "expected CSV in UTF-8"),
+        (b"path,label\n", "expected a line for each video, got only the names of columns"),
+        (b"path;label\na;b\n", "got path;label; it separates them by ';': save it with commas"),
+        (b"path,label,label\na,b,c\n", "expected each column once, got 'label' repeatedly"),
+        (b"path,label\na,b, c\n", "line 2: expected at most 2 cells, got 3. A cell that holds"),
+        (b"path,label\na\0,b\n", r"line 2: expected a path, got 'a\\x00'"),
     ],
 )
 def test_csv_that_is_not_as_expected(tmp_path: Path, content: bytes, message: str) -> None:
@@ -108,6 +120,37 @@ def test_csv_that_is_not_as_expected(tmp_path: Path, content: bytes, message: st
 
     with pytest.raises(DataError, match=message):
         read_csv(file)
+
+
+def test_csv_written_by_hand(tmp_path: Path) -> None:
+    file = tmp_path / "table.csv"
+    splits = ("Train", "training", "VAL", "validation ", " Test", "testing", "")
+    lines = [f"{index},wave,{split}" for index, split in enumerate(splits)]
+    file.write_text("\n".join(("Path, label , split", *lines, "")))
+
+    found = [row.split for row in read_csv(file).rows]
+
+    assert found == ["train", "train", "val", "val", "test", "test", ""]
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"), [("groups", "group"), ("Spilt", "split"), ("end_second", "end_seconds")]
+)
+def test_a_column_that_was_perhaps_mistyped(tmp_path: Path, name: str, meant: str) -> None:
+    file = tmp_path / "table.csv"
+    file.write_text(f"path,label,{name},label_id\na,b,,\n")
+    with pytest.warns(TableWarning, match=f"left alone. Did you mean '{meant}'") as warned:
+        read_csv(file)
+    assert len(warned) == 1
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [(["run"], "two classes or more, got only 'run'"), (["run", " walk"], "spaces around them")],
+)
+def test_classes_that_cannot_be_learned(labels: list[str], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        Manifest(rows=tuple(row("/a", label=label) for label in labels)).check_classes()
 
 
 def test_csv_that_is_not_there(tmp_path: Path) -> None:

@@ -426,7 +426,9 @@ def test_a_data_set_may_lie_beside_the_table_it_is_made_of(root: Path) -> None:
     table = root / "table.csv"
     table.write_text("path,label,split\nrun/ann 1.avi,a,train\nrun/bob 1.avi,b,train\n")
     config = PrepareConfig(source="csv", path=str(table), out=str(root / "data" / "mine"))
-    assert prepare(config).store.num_videos == {"train": 2}
+    report = prepare(config)
+    assert report.store.num_videos == {"train": 2}
+    assert "no test videos: see --test-fraction" in str(report)
     assert prepare(config).up_to_date
 
 
@@ -458,6 +460,15 @@ def test_a_check_reports_and_prepares_nothing(root: Path) -> None:
         "data_report.md",
         "quarantine.csv",
     ]
+
+
+@pytest.mark.parametrize("make", [prepare, check_videos])
+def test_a_single_class_is_refused(root: Path, make: Callable) -> None:
+    table = root / "table.csv"
+    table.write_text("path,label\nrun/ann 1.avi,run\nrun/bob 1.avi,run\n")
+    config = PrepareConfig(source="csv", path=str(table), out=str(root.parent / "out"))
+    with pytest.raises(DataError, match="expected two classes or more, got only 'run'"):
+        make(config)
 
 
 def test_a_check_needs_no_labels(root: Path) -> None:

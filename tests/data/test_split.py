@@ -7,8 +7,9 @@ from collections.abc import Iterable
 
 import pytest
 
+from pipeline.config.prepare import PrepareConfig
 from pipeline.data.manifest import SPLITS, Manifest, Row
-from pipeline.data.split import draw_validation, split_by_fold, split_by_group
+from pipeline.data.split import choose_split, draw_validation, split_by_fold, split_by_group
 from pipeline.errors import ConfigError, DataError
 
 
@@ -232,3 +233,11 @@ def test_thousands_of_groups_keep_the_shares_of_unequal_classes() -> None:
     for label in (0, 1):
         assert count["test"][label] / total[label] == pytest.approx(0.2, abs=0.02)
         assert count["val"][label] / total[label] == pytest.approx(0.1, abs=0.02)
+
+
+def test_a_class_without_a_video_in_the_given_training() -> None:
+    videos = split(people("ab", 5))
+    moved = [dataclasses.replace(r, split="test") if r.label == "b" else r for r in videos.rows]
+    config = PrepareConfig(source="csv", path="-", out="-")
+    with pytest.raises(DataError, match="but no video of 'b' has the split train"):
+        choose_split(Manifest(rows=tuple(moved)), config)

@@ -124,6 +124,13 @@ def test_a_class_without_a_readable_video(tmp_path) -> None:
             open_data(tmp_path / "videos.csv")
 
 
+def test_one_class_only(table) -> None:
+    single = table.with_name("single.csv")
+    single.write_text(table.read_text().replace(",left,", ",right,"))
+    with pytest.raises(DataError, match="expected two classes or more, got only 'right'"):
+        open_data(single)
+
+
 def test_a_leak_is_refused(table, tmp_path) -> None:
     leaking = table.with_name("leaking.csv")
     leaking.write_text(table.read_text().replace("0.avi,left,p0,train", "0.avi,left,p0,test"))

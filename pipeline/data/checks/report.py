@@ -25,8 +25,7 @@ def describe(
     Args:
         videos: All videos, with splits; those of a mere check may have none.
         leaks: What `pipeline.data.checks.leaks` found.
-        changes: Names of the videos that were added, changed and removed since the last time;
-            empty: there is no last time.
+        changes: Names of the videos that were added, changed and removed since the last time.
         copies: Videos that are there more than once, but within one split and class.
 
     Returns:
@@ -210,11 +209,9 @@ def _fewer(report: dict[str, Any]) -> list[str]:
 
 
 def _changes(changes: dict[str, list[str]]) -> list[str]:
-    if not changes:
-        return []
     lines = [
         f"{kind}: {', '.join(f'`{name}`' for name in names)}"
         for kind, names in changes.items()
         if names
     ]
-    return _section("Since the last time", lines, "No video was added, changed or removed.")
+    return _section("Since the last time", lines) if lines else []

@@ -20,6 +20,20 @@ from pipeline.data.sources.ut_interaction import scan_ut_interaction
 from pipeline.data.sources.video_list import scan_list
 from pipeline.errors import ConfigError
 
+_FOR_SOURCES: dict[str, tuple[Source, ...]] = {
+    "--group-regex": ("folder", "csv", "list"),
+    "--annotations": (
+        "list",
+        "ucf101",
+        "hmdb51",
+        "kinetics",
+        "something_something",
+        "jester",
+        "kth",
+    ),
+    "--fold": ("ucf101", "hmdb51", "ut_interaction"),
+}
+
 
 def folder_of_videos(config: PrepareConfig) -> Path:
     """The folder, absolute, from which on the videos are named.
@@ -43,12 +57,22 @@ def read_manifest(config: PrepareConfig) -> Manifest:
         ConfigError: A setting does not fit the source.
         DataError: The source is not laid out as expected.
     """
-    if config.group_regex and config.source not in ("folder", "csv", "list"):
-        raise ConfigError(f"--group-regex: the groups of {config.source} are known; leave it out.")
-    manifest = _read(config)
+    _check_options(config)
+    manifest = _read(config).without_repeats()
     if config.group_regex:
         manifest = regroup(manifest, config.group_regex, folder_of_videos(config))
     return manifest
+
+
+def _check_options(config: PrepareConfig) -> None:
+    given = {
+        "--group-regex": bool(config.group_regex),
+        "--annotations": bool(config.annotations),
+        "--fold": bool(config.fold and not config.folds),  # else it is one of the folds
+    }
+    for option, sources in _FOR_SOURCES.items():
+        if given[option] and config.source not in sources:
+            raise ConfigError(f"{option} is for --source {', '.join(sources)}; leave it out")
 
 
 def _read(config: PrepareConfig) -> Manifest:

@@ -97,14 +97,17 @@ def read_text(path: Path) -> str:
     """Reads a whole file of UTF-8.
 
     Raises:
-        DataError: It cannot be read.
+        DataError: It cannot be read or is no text.
     """
     try:
-        return path.read_text(encoding="utf-8-sig")
+        text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: expected text in UTF-8: {error}.") from None
+    if "\0" in text:
+        raise DataError(f"{path}: expected text, got NUL characters.")
+    return text
 
 
 def read_lines(path: Path) -> Iterator[tuple[str, str]]:

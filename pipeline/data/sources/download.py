@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
+import socket
 import zipfile
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pipeline.errors import DataError
 from pipeline.text import one_line
@@ -41,6 +44,9 @@ def _download(address: str, folder: Path) -> Path:
     from tensorflow_datasets.core.download import DownloadError, DownloadManager
     from tensorflow_datasets.core.download.download_manager import NonMatchingChecksumError
 
+    if not requests.utils.get_environ_proxies(address):  # else the proxy knows the name
+        _resolve(address, folder)
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # It would warn of each attempt.
     archives = folder / "archives"
     try:
         for unfinished in archives.glob("*.tmp.*"):
@@ -54,6 +60,15 @@ def _download(address: str, folder: Path) -> Path:
         raise _not_downloaded(address, folder, "what came has a wrong checksum") from None
     except OSError as error:
         raise _not_written(folder, error) from None
+
+
+def _resolve(address: str, folder: Path) -> None:
+    """Fails at once where the server is not known, which else takes minutes of attempts."""
+    host = urlsplit(address).hostname or ""
+    try:
+        socket.getaddrinfo(host, None)
+    except OSError as error:
+        raise _not_downloaded(address, folder, f"{host}: {error.strerror or error}") from None
 
 
 def _unpack(archive: Path, folder: Path, name: str) -> None:

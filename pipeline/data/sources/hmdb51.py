@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from pipeline.data.manifest import Manifest, Row, Split
 from pipeline.data.sources.annotations import check_fold, find_lists, read_lines
@@ -48,8 +48,10 @@ def scan_hmdb51(path: str | os.PathLike[str], *, annotations: str = "", fold: in
     ending = f"_test_split{fold}.txt"
     folders = (_FOLDER, f"test_train_splits/{_FOLDER}", "test_train_splits")
     first, *_ = find_lists(path, annotations, f"*{ending}", folders=folders, download=_DOWNLOAD)
+    lists = sorted(first.parent.glob(f"*{ending}"))
+    _check_complete(videos, lists, ending)
     rows, unused = [], []
-    for file in sorted(first.parent.glob(f"*{ending}")):
+    for file in lists:
         label = file.name.removesuffix(ending)
         for place, line in read_lines(file):
             name, _, use = line.rpartition(" ")
@@ -61,6 +63,18 @@ def scan_hmdb51(path: str | os.PathLike[str], *, annotations: str = "", fold: in
             else:
                 unused.append(video)
     return videos.manifest(keep_official_splits(rows), unused=unused)
+
+
+def _check_complete(videos: VideoIndex, lists: list[Path], ending: str) -> None:
+    """Makes sure that no class is left out as a whole, for want of its list."""
+    labels = {file.name.removesuffix(ending) for file in lists}
+    for video in videos.files:
+        folder = video.parent.name
+        if folder not in labels and f"_{folder}_" in video.name:
+            raise DataError(
+                f"expected {lists[0].parent / folder}{ending}, since there are videos such as "
+                f"{video}, found none. {_DOWNLOAD}"
+            )
 
 
 def _group(label: str, name: str) -> str:

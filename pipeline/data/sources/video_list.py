@@ -5,15 +5,16 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
+import warnings
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from pipeline.data.manifest import Manifest, Row, Split
 from pipeline.data.sources.annotations import read_lines, split_of
-from pipeline.data.sources.folder import VIDEO_SUFFIXES
+from pipeline.data.sources.folder import VIDEO_SUFFIXES, LeftOutWarning
 from pipeline.errors import DataError
-from pipeline.text import listed
+from pipeline.text import counted, listed
 
 _LINE = re.compile(r"(.*[^\s,])[\s,]+([^\s,]+)")
 _NUMBERED = re.compile(r"(\d+)\s+(.+)")
@@ -76,6 +77,7 @@ def _find_lists(path: Path) -> dict[Path, Split | Literal[""]]:
     if path.is_file():
         return {path: ""}
     by_split: dict[Split, Path] = {}
+    others = []
     for file in sorted((*path.glob("*.txt"), *path.glob("*.csv"))):
         split = split_of(file.name)
         if split and split in by_split:
@@ -85,12 +87,17 @@ def _find_lists(path: Path) -> dict[Path, Split | Literal[""]]:
             )
         if split:
             by_split[split] = file
+        elif not any(file.match(name) for name in _CLASSES):
+            others.append(file.name)
     if not by_split:
         problem = "has none" if path.is_dir() else "does not exist"
         raise DataError(
             f"{path} {problem}: expected a list, or a folder of lists such as train.txt and "
             "test.txt, with a video and the number of its class a line."
         )
+    if others:
+        message = f"{path}: left out {counted(len(others), 'file')} without a split in the name: "
+        warnings.warn(message + listed(others), LeftOutWarning, stacklevel=3)
     return {file: split for split, file in by_split.items()}
 
 

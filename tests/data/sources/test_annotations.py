@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.data.sources.annotations import find_lists, look_for_lists, read_table
+from pipeline.data.sources.annotations import find_lists, look_for_lists, read_lines, read_table
 from pipeline.errors import DataError
 
 
@@ -50,3 +50,8 @@ def test_table_with_a_byte_order_mark_and_short_lines(write):
         (f"{file}, line 2", {"label": "a, b", "id": "1"}),
         (f"{file}, line 3", {"label": "c", "id": ""}),
     ]
+
+
+def test_what_is_no_text(write):
+    with pytest.raises(DataError, match="a.txt: expected text, got NUL characters"):
+        list(read_lines(write("a.txt", "a\0.avi 1")))

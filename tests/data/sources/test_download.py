@@ -196,14 +196,21 @@ def test_server_that_does_not_have_it(server: Server, tmp_path: Path) -> None:
         download_ucf101(tmp_path)
 
 
-def test_no_network(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_network(
+    server: Server,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     address = "http://127.0.0.1:1/lists.zip"  # Nothing answers there.
     monkeypatch.setattr(ucf101, "SPLITS_URL", address)
     known = checksums.UrlInfo(size=Size(1), checksum="0" * 64, filename="lists.zip")
     monkeypatch.setattr(checksums, "get_all_url_infos", lambda: {address: known})
+    monkeypatch.setattr(downloader, "MAX_RETRIES", 1)
 
     with pytest.raises(DataError, match=r"lists.zip: cannot be downloaded: .*refused.* Run the"):
         download_ucf101(tmp_path)
+    assert not caplog.records
 
 
 def test_folder_that_cannot_be_written(server: Server, tmp_path: Path) -> None:
@@ -227,3 +234,12 @@ def test_tensorflow_is_not_imported(server: Server, tmp_path: Path) -> None:
         "import pipeline.data.sources.download, sys; sys.exit('tensorflow_datasets' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_name_that_does_not_resolve(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It is known before any attempt: nothing is made for it."""
+    monkeypatch.setattr(ucf101, "SPLITS_URL", "https://clipline.invalid/lists.zip")
+    monkeypatch.setenv("no_proxy", "*")
+    with pytest.raises(DataError, match=r"cannot be downloaded: clipline.invalid: .*by hand from"):
+        download_ucf101(tmp_path)
+    assert not list(tmp_path.iterdir())

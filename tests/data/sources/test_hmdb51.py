@@ -102,9 +102,9 @@ def test_source_video_in_both_splits_of_a_class(touch, write, lists):
 
 
 def test_missing_and_unlisted_videos(touch, lists):
-    root = touch(*VIDEOS[1:], "hmdb51_org/wave/x_wave_f_cm_np1_ba_med_0.avi")
+    root = touch(*VIDEOS[1:], "hmdb51_org/others/x_wave_f_cm_np1_ba_med_0.avi")
 
-    with pytest.warns(LeftOutWarning, match="left out 1 video .*: hmdb51_org/wave/x_wave"):
+    with pytest.warns(LeftOutWarning, match="left out 1 video .*: hmdb51_org/others/x_wave"):
         rows = scan_hmdb51(root).rows
 
     assert [row.path for row in rows if "April" in row.path] == [str(root / "brush_hair" / APRIL)]
@@ -131,4 +131,12 @@ def test_line_that_is_not_as_expected(touch, lists, write, line):
 
     message = f"{file}, line 2: expected a video and 0, 1 or 2, got {line!r}."
     with pytest.raises(DataError, match=re.escape(message)):
+        scan_hmdb51(touch(*VIDEOS))
+
+
+def test_a_class_without_its_list(touch, lists, tmp_path):
+    (tmp_path / f"{lists}/climb_stairs_test_split1.txt").unlink()
+
+    message = rf"expected .*/{lists}/climb_stairs_test_split1.txt, since .* Download test_train"
+    with pytest.raises(DataError, match=message):
         scan_hmdb51(touch(*VIDEOS))
