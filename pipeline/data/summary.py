@@ -93,7 +93,7 @@ def write_findings(
         writer.writerow(("path", "label", "split", "status", "problem", "reason"))
         for source, video in videos:
             row = source.row
-            for status, problem, reason in _problems(video, changed):
+            for status, problem, reason in _problems(row, video, changed):
                 path = relative_path(row.path, root.absolute())
                 writer.writerow((path, row.label, row.split, status, problem, reason))
     text = json.dumps(report, indent=1, ensure_ascii=False)
@@ -101,13 +101,17 @@ def write_findings(
     (folder / "data_report.md").write_text(as_markdown(report), encoding="utf-8")
 
 
-def _problems(video: VideoReport, changed: set[str]) -> list[tuple[str, str, str]]:
+def _problems(row: Row, video: VideoReport, changed: set[str]) -> list[tuple[str, str, str]]:
     """What is wrong with a video: what became of it, the problem and the reason."""
     found: list[tuple[str, str, str]] = []
     if video.problem:
         found.append(("left out", video.problem, video.reason))
-    if video.damaged:
-        reason = f"decoded {video.decoded_frames} of {video.declared_frames} declared frames"
+    if video.damaged and row.is_trim and video.declared_frames:
+        reason = f"decoded {video.decoded_frames} of {video.declared_frames} frames: the file ends"
+        found.append(("kept", "shorter than asked", reason))
+    elif video.damaged:
+        declared = video.declared_frames or "an unknown number of"
+        reason = f"decoded {video.decoded_frames} of {declared} declared frames"
         found.append(("kept", "damaged", reason))
     if video.name in changed:
         found.append(("kept", "changed", "the file changed since the last preparation"))
@@ -133,9 +137,11 @@ def _damaged(report: dict[str, Any]) -> list[str]:
     damaged = [_both_counts(video) for video in fewer if video["damaged"]]
     lines = []
     if len(fewer) > len(damaged):
-        lines.append(f"{counted(len(fewer) - len(damaged), 'video')} declare a few frames too many")
+        count = counted(len(fewer) - len(damaged), "video")
+        lines.append(f"{count} with a few frames fewer than declared")
     if damaged:
-        lines.append(f"{len(damaged)} damaged, kept with what decodes: {listed(damaged, most=3)}")
+        names = listed(damaged, most=3)
+        lines.append(f"{len(damaged)} damaged or shorter than asked, kept with what is: {names}")
     return lines
 
 

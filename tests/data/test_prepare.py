@@ -422,6 +422,33 @@ def test_a_table_with_parts_of_files(root: Path) -> None:
     assert prepare(config).up_to_date
 
 
+def test_a_part_that_ends_after_its_file_is_kept_and_listed(root: Path) -> None:
+    table = root / "table.csv"  # The files are 0.8 seconds long.
+    table.write_text(
+        "path,label,start_seconds,end_seconds\n"
+        "run/ann 1.avi,run,0.4,1\nrun/bob 1.avi,walk,0.4,0.9\nrun/eve 1.avi,run,0.4,\n"
+    )
+    config = PrepareConfig(source="csv", path=str(table), out=str(root.parent / "out"), fps=10)
+
+    report = prepare(dataclasses.replace(config, test_fraction=0))
+
+    named = "1 damaged or shorter than asked, kept with what is: run/ann 1.avi#t=0.4,1 (4 of 6"
+    assert named in str(report)
+    lines = (report.store.path / "quarantine.csv").read_text(encoding="utf-8").splitlines()
+    assert [line.partition("train,")[2] for line in lines[1:]] == [
+        "kept,shorter than asked,decoded 4 of 6 frames: the file ends"
+    ]
+
+
+@posix
+def test_a_path_with_backslashes(root: Path) -> None:
+    table = root / "table.csv"
+    table.write_text("path,label\nrun\\ann 1.avi,a\nrun/bob 1.avi,a\nrun/dan 1.avi,b\n")
+    config = PrepareConfig(source="csv", path=str(table), out="-", check=True)
+    (left_out,) = check_videos(dataclasses.replace(config, out=str(root / "c"))).report["left_out"]
+    assert "No such file or directory. Write its path with forward slashes." in left_out["reason"]
+
+
 def test_a_data_set_may_lie_beside_the_table_it_is_made_of(root: Path) -> None:
     table = root / "table.csv"
     table.write_text("path,label,split\nrun/ann 1.avi,a,train\nrun/bob 1.avi,b,train\n")

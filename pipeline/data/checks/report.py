@@ -180,6 +180,7 @@ def _spreads(report: dict[str, Any]) -> list[str]:
     if report["imbalance"]:
         most, fewest, ratio = report["imbalance"].values()
         text = f"`{most}` has {ratio:g} times as many training videos as `{fewest}`"
+        text = text if ratio > 1 else "none, all classes have as many training videos"
         lines += [f"Imbalance: {text}.", ""]
     return lines
 
@@ -203,7 +204,7 @@ def _fewer(report: dict[str, Any]) -> list[str]:
     videos = sorted(report["fewer_frames_than_declared"], key=lambda video: not video["damaged"])
     return [
         f"`{video['video']}`: {video['decoded']} of {video['declared']} frames"
-        + (", damaged" if video["damaged"] else "")
+        + (", damaged or shorter than asked" if video["damaged"] else "")
         for video in videos
     ]
 

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import itertools
 import json
+import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import BinaryIO
 from pipeline.atomic import atomic_write
 from pipeline.data.checks.duplicates import hash_positions, video_hash
 from pipeline.data.frames import FrameSpool, image_names, stored_frames
+from pipeline.data.manifest import Row
 from pipeline.data.shards.record import MAX_BYTES, write_record
 from pipeline.data.shards.tasks import (
     Problem,
@@ -24,7 +26,7 @@ from pipeline.data.shards.tasks import (
     finished_report,
 )
 from pipeline.errors import VideoDecodeError
-from pipeline.video import DamagedVideoWarning, VideoReader, decode_jpeg
+from pipeline.video import DamagedVideoWarning, VideoInfo, VideoReader, decode_jpeg
 
 OnVideo = Callable[[str], None]
 
@@ -86,7 +88,8 @@ def _read_videos(
                 except VideoDecodeError as error:
                     missing = not Path(source.row.path).exists()
                     problem: Problem = "missing" if missing else "unreadable"
-                    yield _left_out(source, problem, error.reason), 0
+                    hint = " Write its path with forward slashes." if "\\" in source.file else ""
+                    yield _left_out(source, problem, error.reason + missing * hint), 0
 
 
 class _OpenFile:
@@ -167,14 +170,15 @@ def _too_short(source: SourceVideo, reader: VideoReader, task: ShardTask) -> str
 def _describe(source: SourceVideo, reader: VideoReader, images: FrameSpool) -> VideoReport:
     info, is_trim = reader.info, source.row.is_trim
     positions = hash_positions(len(images.lengths))
+    declared = _asked_frames(source.row, info) if is_trim else info.declared_frames
     return VideoReport(
         name=source.name,
         num_bytes=source.num_bytes,
         modified_ns=source.modified_ns,
-        declared_frames=None if is_trim else info.declared_frames,
+        declared_frames=declared,
         decoded_frames=reader.num_read,
         stored_frames=len(images.lengths),
-        damaged=info.damaged,
+        damaged=info.damaged or (is_trim and declared is not None),
         width=info.width,
         height=info.height,
         fps=info.fps,
@@ -182,3 +186,12 @@ def _describe(source: SourceVideo, reader: VideoReader, images: FrameSpool) -> V
         codec=info.codec,
         hash=video_hash([decode_jpeg(images.read(position)) for position in positions]),
     )
+
+
+def _asked_frames(row: Row, info: VideoInfo) -> int | None:
+    """Frames of a part that ends after its file does; None: it does not, for all that was read."""
+    is_read_to_its_end = info.num_frames is not None
+    beyond = row.end_seconds - info.duration_seconds
+    if not is_read_to_its_end or not 1.5 / info.fps < beyond < math.inf:
+        return None
+    return round((row.end_seconds - row.start_seconds) * info.fps)

@@ -104,10 +104,16 @@ def test_the_page() -> None:
     assert "- a copy" in lines
     assert "- `run/4`: it is empty" in lines
     damaged, other = (line for line in lines if " of 20 frames" in line)
-    assert damaged == "- `wa|k/1`: 5 of 20 frames, damaged"
+    assert damaged == "- `wa|k/1`: 5 of 20 frames, damaged or shorter than asked"
     assert other == "- `run/3`: 18 of 20 frames"
     assert "- added: `run/5`" in lines
     assert "## Since the last time" not in as_markdown(describe(VIDEOS, [], {}))
+
+
+def test_imbalance() -> None:
+    assert "Imbalance: `run` has 3 times as many training videos as `wa|k`." in as_markdown(REPORT)
+    alike = as_markdown(describe([video("run/1"), video("walk/1")], [], NOTHING))
+    assert "Imbalance: none, all classes have as many training videos." in alike
 
 
 def test_long_lists_are_cut_on_the_page() -> None:
