@@ -10,7 +10,7 @@ import json
 import os
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, get_type_hints
 
@@ -47,8 +47,9 @@ class _HelpFormatter(DefaultHelpFormatter):
 class Parser(ArgumentParser):
     """A parser whose errors are `ConfigError` and name the nearest known option."""
 
-    def __init__(self, description: str) -> None:
+    def __init__(self, description: str, *, prog: str | None = None) -> None:
         super().__init__(
+            prog=prog,
             description=description,
             formatter_class=_HelpFormatter,
             exit_on_error=False,
@@ -115,7 +116,9 @@ class Parser(ArgumentParser):
             "where other data is named.",
         )
         self.add_class_arguments(RunConfig, nested_key=None, skip={_NEVER_SET})
-        for name in _sections():  # An option that would take a file for a part of the run.
+        self.usage = "%(prog)s [OPTIONS]"  # All of them by name fill a page.
+        # Options that would take a file for a part of the run.
+        for name in _sections(RunConfig()):
             self._option_string_actions[f"--{name}"].help = argparse.SUPPRESS
         values = flatten(dataclasses.asdict(load_config(config)))
         self.set_defaults(
@@ -143,13 +146,20 @@ def run_config(parser: Parser, namespace: Any) -> RunConfig:
     return RunConfig(**{name: values[name] for name in fields})
 
 
-def _sections() -> list[str]:
-    fields = dataclasses.fields(RunConfig)
-    return [
-        field.name
-        for field in fields
-        if dataclasses.is_dataclass(field.default) and field.name != _NEVER_SET
-    ]
+def in_folds(config: RunConfig) -> RunConfig:
+    """The same run as one of 5 folds, if it does not say of how many."""
+    if config.split.folds:
+        return config
+    return dataclasses.replace(config, split=dataclasses.replace(config.split, folds=5))
+
+
+def _sections(config: Any, prefix: str = "") -> Iterator[str]:
+    """Dotted names of the parts of a configuration that have parts themselves."""
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if dataclasses.is_dataclass(value) and field.name != _NEVER_SET:
+            yield f"{prefix}{field.name}"
+            yield from _sections(value, f"{prefix}{field.name}.")
 
 
 def run_script(main: Main) -> NoReturn:

@@ -52,6 +52,11 @@ class Run:
         return self.folder / "history.csv"
 
     @property
+    def checkpoint_file(self) -> Path:
+        """What an unfinished training goes on from; gone when it is finished."""
+        return self.folder / "checkpoint.npz"
+
+    @property
     def metrics_file(self) -> Path:
         """What evaluation found, by split, JSON."""
         return self.folder / "metrics.json"

@@ -28,7 +28,7 @@ def main(arguments: Sequence[str]) -> None:
     from pipeline.data.preview import write_contact_sheets
 
     folder = Path(options.out) if options.out else path.with_suffix("") / "preview"
-    data = open_data(path, config.frames)
+    data = open_data(path, config.frames, config.split)
     files = write_contact_sheets(data, config, folder, num_videos=options.videos)
     print(f"{counted(len(files), 'contact sheet')} in {folder}/")
 

@@ -16,6 +16,9 @@ def main(arguments: Sequence[str]) -> None:
     parser = Parser(__doc__)
     parser.add_argument("--run", default="", help="Folder of the run; the default is a new one.")
     parser.add_argument("--overwrite", action="store_true", help="Replace a run that is there.")
+    parser.add_argument(
+        "--preflight", action="store_true", help="See first that one batch can be learned by heart."
+    )
     parser.add_run_config(arguments)
     options = parser.parse(arguments)
     config = run_config(parser, options)
@@ -26,7 +29,7 @@ def main(arguments: Sequence[str]) -> None:
     from pipeline.inference.export import export_litert
     from pipeline.training.fit import train
 
-    run = train(config, folder, overwrite=options.overwrite)
+    run = train(config, folder, overwrite=options.overwrite, preflight=options.preflight)
     difference = export_litert(run)
     print(f"exported {run.litert_file}; its logits differ from Keras by at most {difference:.1e}")
     print(f"next: python scripts/evaluate.py {shlex.quote(str(folder))}")

@@ -62,12 +62,44 @@ def load_config(source: str | Path, overrides: Mapping[str, Any] | None = None) 
         >>> load_config("demo", {"temporal.units": 32}).temporal.units
         32
     """
-    values = read_flat(source) | dict(overrides or {})
-    check_known(values, flatten(dataclasses.asdict(RunConfig())), str(source))
+    return _from_flat(read_flat(source) | dict(overrides or {}), str(source))
+
+
+def with_values(config: RunConfig, values: Mapping[str, Any], source: str) -> RunConfig:
+    """A configuration with other values.
+
+    Args:
+        config: The configuration.
+        values: By dotted key.
+        source: Where they come from, for messages.
+
+    Raises:
+        ConfigError: A key or value is not allowed.
+
+    Example:
+        >>> with_values(RunConfig(), {"temporal.units": 8}, "here").temporal.units
+        8
+    """
+    return _from_flat(flatten(dataclasses.asdict(config)) | dict(values), source)
+
+
+def differing(one: RunConfig, other: RunConfig) -> list[str]:
+    """Dotted keys of the values in which two configurations differ.
+
+    Example:
+        >>> differing(RunConfig(seed=1), RunConfig(data="data/x"))
+        ['data', 'seed']
+    """
+    first, second = (flatten(dataclasses.asdict(config)) for config in (one, other))
+    return [key for key in first if first[key] != second[key]]
+
+
+def _from_flat(values: Mapping[str, Any], source: str) -> RunConfig:
+    check_known(values, flatten(dataclasses.asdict(RunConfig())), source)
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(RunConfig, nested_key=None)
     try:
-        namespace = parser.parse_object(values)
+        namespace = parser.parse_object(dict(values))
     except ArgumentError as error:
         raise ConfigError(f"{source}: {reworded(error)}") from None
     return RunConfig(**vars(parser.instantiate(namespace)))
@@ -109,6 +141,7 @@ def check_known(names: Iterable[str], known: Iterable[str], where: str) -> None:
 _KINDS = {
     "<class 'int'>": "a whole number",
     "<class 'float'>": "a number",
+    "above 0": "a whole number above 0",
     "<class 'bool'>": "true or false",
     "<class 'tuple'>": "a list in brackets, such as [16, 32]",
 }
@@ -122,6 +155,8 @@ def reworded(error: Exception) -> str:
         "seed: expected a whole number. Received: 'x'"
     """
     text = one_line(error)
+    above_0 = r": Not of type PositiveInt: (?:invalid literal[^']*)?'?([^ ']*).*"
+    text = re.sub(above_0, r": Expected a above 0. Got value: \1", text)
     wrong = re.fullmatch(r'Parser key "(\S+)": Expected a (.+?)\. Got value: (.*)', text)
     if not wrong:
         return text

@@ -9,6 +9,7 @@ import math
 import os
 import sys
 import warnings
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal, get_args
@@ -78,6 +79,12 @@ class Manifest:
     def groups(self) -> tuple[str, ...]:
         """Names of the groups, in sorted order."""
         return tuple(sorted({row.group for row in self.rows}))
+
+    @property
+    def num_videos(self) -> dict[str, int]:
+        """Videos of each split; a split without any is left out."""
+        counts = Counter(row.split for row in self.rows)
+        return {split: counts[split] for split in SPLITS if counts[split]}
 
     def check_classes(self) -> None:
         """Makes sure that there is something to tell apart, and that lists can hold its names.

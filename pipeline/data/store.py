@@ -22,7 +22,6 @@ import functools
 import hashlib
 import json
 import os
-from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -30,11 +29,12 @@ from typing import Any
 import tensorflow_datasets as tfds
 
 from pipeline.config import FramesConfig
-from pipeline.data.manifest import SPLITS, Manifest, read_csv
+from pipeline.data.manifest import Manifest, Row, Split, read_csv
 from pipeline.data.shards.tasks import (
     FORMAT,
     NAME,
     REPORTS,
+    fingerprint,
 )
 from pipeline.errors import DataError
 
@@ -65,6 +65,8 @@ class Store:
         settings: How it was made.
         leaks: What of its test is also in its training, in sentences.
         fingerprint: Of the videos and settings that it was made from.
+        is_resplit: Whether the splits are others than those that it was prepared with, by which
+            its shards are named.
     """
 
     path: Path
@@ -75,6 +77,22 @@ class Store:
     settings: Mapping[str, Any]
     leaks: tuple[str, ...]
     fingerprint: str
+    is_resplit: bool = False
+
+    def groups(self, split: Split) -> set[str]:
+        """The groups whose videos are in a split."""
+        return {row.group for row in self.manifest.rows if row.split == split}
+
+    def with_rows(self, rows: tuple[Row, ...]) -> Store:
+        """The same videos with other splits, whole groups of them, in the same order."""
+        manifest = Manifest(rows=rows)
+        return dataclasses.replace(
+            self,
+            manifest=manifest,
+            num_videos=manifest.num_videos,
+            fingerprint=fingerprint(self.fingerprint, (row.split for row in rows)),
+            is_resplit=True,
+        )
 
     @functools.cached_property
     def report(self) -> dict[str, Any]:
@@ -109,12 +127,11 @@ def open_store(out: str | os.PathLike[str]) -> Store:
         if checksum(path / name) != wanted:
             raise DataError(f"{path / name}: missing, or changed since it was written. {_AGAIN}")
     manifest = read_csv(path / "manifest.csv")
-    videos = Counter(row.split for row in manifest.rows)
     return Store(
         path=path,
         frames=FramesConfig(**state["frames"]),
         class_names=manifest.class_names,
-        num_videos={split: videos[split] for split in SPLITS if videos[split]},
+        num_videos=manifest.num_videos,
         manifest=manifest,
         settings=state["settings"],
         leaks=tuple(state["leaks"]),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import math
 import warnings
-from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from pipeline.config import FramesConfig
 from pipeline.config.prepare import PrepareConfig
 from pipeline.data.checks.leaks import copied, crossing
 from pipeline.data.frames import by_name, stored_frames
-from pipeline.data.manifest import SPLITS, Manifest, Row, Split, read_csv, relative_path
+from pipeline.data.manifest import Manifest, Row, Split, read_csv, relative_path
 from pipeline.data.shards.tasks import SourceVideo, fingerprint, identity, plan_shards
 from pipeline.data.split import choose_split
 from pipeline.errors import DataError, VideoDecodeError
@@ -48,8 +47,21 @@ class VideoFiles:
     @property
     def num_videos(self) -> Mapping[str, int]:
         """Videos of each split; a split without any is left out."""
-        counts = Counter(source.row.split for source in self.sources)
-        return {split: counts[split] for split in SPLITS if counts[split]}
+        return self.manifest.num_videos
+
+    @property
+    def manifest(self) -> Manifest:
+        """The videos as rows."""
+        return Manifest(rows=tuple(source.row for source in self.sources))
+
+    def with_rows(self, rows: tuple[Row, ...]) -> VideoFiles:
+        """The same videos with other splits, whole groups of them, in the same order."""
+        sources = tuple(
+            dataclasses.replace(source, row=row)
+            for source, row in zip(self.sources, rows, strict=True)
+        )
+        mark = fingerprint(self.fingerprint, (row.split for row in rows))
+        return dataclasses.replace(self, sources=sources, fingerprint=mark)
 
     def of_split(self, split: Split) -> list[SourceVideo]:
         """The videos of a split."""

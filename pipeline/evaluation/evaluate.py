@@ -137,7 +137,7 @@ def open_run_data(run: Run, data: Path | None = None) -> Data:
             f"{path}: the data set that the run was trained on is not there. Say where it is "
             "now: --data"
         )
-    return open_data(path, config.frames)
+    return open_data(path, config.frames, config.split)
 
 
 def check_data(run: Run, data: Data) -> None:

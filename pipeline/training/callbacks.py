@@ -1,4 +1,4 @@
-"""What happens at the end of an epoch."""
+"""What happens at the end of an epoch: the best model is kept, and a line is written."""
 
 from __future__ import annotations
 
@@ -10,37 +10,67 @@ from typing import Any
 
 import keras
 
+from pipeline.training.averaging import WeightAverage
+
+Logs = dict[str, float]
+
 
 class KeepBest(keras.callbacks.Callback):
     """Saves the model whenever validation loss falls; without validation, after every epoch.
 
     The file is replaced as a whole, so that it holds a complete model at any moment.
 
+    Args:
+        path: The file.
+        recognizer: What is saved: the whole network, where a part of it is trained.
+        average: The average of the weights to save in place of the last ones.
+        patience: Epochs without a better validation loss after which training stops; 0: none.
+
     Attributes:
         epoch: Epoch of the saved model, from 1; 0 while there is none.
+        lowest: Its validation loss; infinite without validation.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(
+        self,
+        path: Path,
+        recognizer: keras.Model,
+        *,
+        average: WeightAverage | None = None,
+        patience: int = 0,
+    ) -> None:
         super().__init__()
-        self._path = path
-        self._lowest = float("inf")
+        self._path, self._recognizer = path, recognizer
+        self._average, self._patience = average, patience
+        self.lowest = math.inf
         self.epoch = 0
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Saves the model if it is the best so far."""
-        loss = (logs or {}).get("val_loss")
-        diverged = not math.isfinite((logs or {})["loss"])
-        if diverged or (loss is not None and not loss < self._lowest):  # It may be NaN.
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Saves the model if it is the best so far; stops where there is no hope of a better."""
+        logs = logs or {}
+        loss = logs.get("val_loss")
+        if not math.isfinite(logs["loss"]):
+            self.model.stop_training = True
             return
+        if loss is None or loss < self.lowest:  # It may be NaN, which is not less.
+            self._save()
+            self.lowest = math.inf if loss is None else loss
+            self.epoch = epoch + 1
+        elif self._patience and epoch + 1 - self.epoch >= self._patience:
+            self.model.stop_training = True
+
+    def _save(self) -> None:
         # Keras takes the format from the ending of the name.
         temporary = self._path.with_name(f".partial-{self._path.name}")
         try:
-            self.model.save(temporary)
+            if self._average:
+                with self._average.applied():
+                    self._recognizer.save(temporary)
+            else:
+                self._recognizer.save(temporary)
             temporary.replace(self._path)
         finally:
             temporary.unlink(missing_ok=True)
-        self._lowest = self._lowest if loss is None else loss
-        self.epoch = epoch + 1
 
 
 class EpochLog(keras.callbacks.Callback):
@@ -57,11 +87,11 @@ class EpochLog(keras.callbacks.Callback):
         self._path, self._epochs, self._best = path, epochs, best
         self._started = 0.0
 
-    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:  # noqa: ARG002
         """Starts the clock."""
         self._started = time.perf_counter()
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Writes the line."""
         row: dict[str, Any] = {
             "epoch": epoch + 1,
@@ -84,3 +114,10 @@ class EpochLog(keras.callbacks.Callback):
                 text += f"   {title} loss {loss:.3f} accuracy {accuracy:.3f}"
         kept = " *" if self._best.epoch == row["epoch"] and "val_loss" in row else ""
         return f"{text}   {row['seconds']:.1f} s{kept}"
+
+
+def cut_history(path: Path, epochs: int) -> None:
+    """Leaves the first epochs of what `EpochLog` wrote; a training goes on after them."""
+    with path.open(newline="", encoding="utf-8") as file:
+        lines = list(file)
+    path.write_text("".join(lines[: epochs + 1]), encoding="utf-8", newline="")

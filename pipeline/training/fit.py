@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
-import shutil
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from pipeline.config import RunConfig
 from pipeline.config.file import save_config
+from pipeline.data.augment.mixing import training_targets
 from pipeline.data.dataset import (
     Data,
     damage_named,
@@ -21,177 +24,216 @@ from pipeline.data.dataset import (
     open_data,
     training_batches,
 )
+from pipeline.data.images import check_images
 from pipeline.errors import ConfigError, PipelineError
 from pipeline.models.recognizer import build_recognizer
 from pipeline.run import Run
-from pipeline.training.callbacks import EpochLog, KeepBest
+from pipeline.training.alarms import Alarms, warn_of_few_groups
+from pipeline.training.averaging import WeightAverage
+from pipeline.training.callbacks import EpochLog, KeepBest, cut_history
+from pipeline.training.checkpoint import Checkpoint, Progress, restore
 from pipeline.training.curves import plot_history
 from pipeline.training.environment import describe_environment
+from pipeline.training.optimizer import compile_model
+from pipeline.training.preflight import overfit_one_batch
+from pipeline.training.run_folder import (
+    bring_back,
+    check_free,
+    is_unfinished,
+    old_run_kept,
+    own_folder,
+)
 
 
-def train(config: RunConfig, folder: Path, *, overwrite: bool = False) -> Run:
+def train(
+    config: RunConfig, folder: Path, *, overwrite: bool = False, preflight: bool = False
+) -> Run:
     """Trains a model on the prepared data set of a configuration.
 
     The best model by validation loss is kept; without validation videos, the last one. Ctrl-C
     ends the training early and keeps the best model so far; before the end of the first epoch,
-    when there is none, it ends the call.
+    when there is none, it ends the call. A training that was stopped in whatever way goes on
+    after its last whole epoch when it is called again, and ends as if it had not been stopped.
 
     Args:
         config: The run. `frames` is filled in from the data set.
         folder: Where the run goes.
-        overwrite: Whether a trained run that is there already is replaced; one that was
-            interrupted before it had a model always is.
+        overwrite: Whether a run that is there already is replaced; one that was interrupted
+            before it had a model always is.
+        preflight: Whether to see first that the network can learn one batch by heart.
 
     Returns:
         The run, with its configuration, class names, history, curves and model.
 
     Raises:
-        ConfigError: No data set is named, or the folder holds a run already.
+        ConfigError: No data set is named, or the folder holds another run already.
         DataError: The data set cannot be used.
-        PipelineError: The training diverged from the first epoch on, or memory is too small.
+        PipelineError: The training diverged from the first epoch on, memory is too small, or the
+            preflight failed.
     """
     if not config.data:
         raise ConfigError("which data set? Name its folder: --data data/NAME")
-    if folder.resolve() in (Path.cwd(), *Path.cwd().parents):
-        raise ConfigError(f"--run: expected a folder of its own, got {folder}. Name another")
-    folder = folder.resolve() if folder.is_symlink() else folder
-    store = open_data(Path(config.data), config.frames)
-    config.check_classes(store.class_names)
-    config = dataclasses.replace(config, frames=store.frames)
-    run = Run(folder)
-    _bring_back(run)
-    _check_folder(run, overwrite=overwrite)
-    keras.utils.set_random_seed(config.seed)
-    with _old_run_kept(run), damage_named(store), _enough_memory():
-        model = build_recognizer(config, len(store.class_names))
-        compile_model(model, config, steps_per_epoch(config, store))
-        _start(config, store, run)
-        best = _fit(model, config, store, run)
-        if not best.epoch:
-            raise PipelineError(
-                f"{folder}: no model to keep, the loss never was a number. "
-                f"Lower train.learning_rate, which is {config.train.learning_rate:g}"
+    run = Run(own_folder(folder))
+    data = open_data(Path(config.data), config.frames, config.split)
+    check_images(data, config.model.images)
+    config.check_classes(data.class_names)
+    config = dataclasses.replace(config, frames=data.frames)
+    bring_back(run)
+    goes_on = not overwrite and is_unfinished(run, config, data.fingerprint)
+    if not goes_on:
+        check_free(run, overwrite=overwrite)
+    warn_of_few_groups(data.manifest.rows)
+    with damage_named(data), _enough_memory(config), _precision(config.train.precision):
+        if preflight and not goes_on:
+            print(
+                f"preflight: one batch learned by heart in {overfit_one_batch(config, data)} steps"
             )
+        with contextlib.nullcontext() if goes_on else old_run_kept(run):
+            _train(config, data, run, goes_on=goes_on)
     if run.history_file.is_file():  # Ctrl-C may come before the first line of it.
         plot_history(run.history_file, run.report / "curves.png")
     return run
 
 
-def steps_per_epoch(config: RunConfig, store: Data) -> int:
-    """Steps in which about every training video is seen once."""
-    return max(1, round(store.num_videos["train"] / config.train.batch_size))
-
-
-def compile_model(model: keras.Model, config: RunConfig, steps: int) -> None:
-    """Sets loss, metric and optimiser: AdamW, the learning rate rising, then falling to 0.
-
-    Args:
-        model: The recogniser.
-        config: The run.
-        steps: Steps in an epoch.
-
-    Source: AdamW and the cosine schedule, Loshchilov and Hutter (2019 and 2017).
-    """
-    total = steps * config.train.epochs
-    warmup = round(total * config.train.warmup)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        0.0 if warmup else config.train.learning_rate,
-        decay_steps=max(1, total - warmup),
-        warmup_target=config.train.learning_rate if warmup else None,
-        warmup_steps=warmup,
-    )
-    optimizer = keras.optimizers.AdamW(schedule, weight_decay=config.train.weight_decay)
-    # What is no weight of a layer (biases, scales of normalisation) must not shrink.
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    model.compile(
-        optimizer,
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy"],
-        # The number of real frames varies from batch to batch; XLA would compile for each.
-        jit_compile=False,
-    )
-
-
-def _check_folder(run: Run, *, overwrite: bool) -> None:
-    folder = run.folder
-    if folder.exists() and not folder.is_dir():
-        raise ConfigError(f"{folder} is a file. Name a folder for the run (--run)")
-    if not folder.exists() or not any(folder.iterdir()):
-        return
-    begun = (run.config_file, run.class_names_file, run.environment_file)
-    if not all(file.is_file() for file in begun):
-        raise ConfigError(f"{folder} is not the folder of a run. Name another (--run)")
-    if run.model_file.is_file() and not overwrite:
-        raise ConfigError(f"{folder} exists. Name another (--run) or replace it (--overwrite)")
-
-
-@contextmanager
-def _old_run_kept(run: Run) -> Iterator[None]:
-    """Sets aside what is in the folder, until there is a new model in it; else brings it back."""
-    if run.folder.exists():
-        run.folder.rename(_old(run))
-    try:
-        yield
-    finally:
-        _bring_back(run)
-
-
-def _old(run: Run) -> Path:
-    return run.folder.with_name(f".old-{run.folder.name}")
-
-
-def _bring_back(run: Run) -> None:
-    """Puts a run that was set aside in its place again, if what was to replace it has no model."""
-    if _old(run).exists() and not run.model_file.is_file():
-        shutil.rmtree(run.folder, ignore_errors=True)
-        _old(run).rename(run.folder)
-    shutil.rmtree(_old(run), ignore_errors=True)
-
-
-@contextmanager
-def _enough_memory() -> Iterator[None]:
-    try:
-        yield
-    except tf.errors.ResourceExhaustedError:
-        raise PipelineError(
-            "out of memory: lower train.batch_size, clip.num_frames or temporal.units"
-        ) from None
-
-
-def _start(config: RunConfig, store: Data, run: Run) -> None:
-    """Makes the folder and writes what is known before training."""
-    run.report.mkdir(parents=True)
-    save_config(config, run.config_file)
-    _write_json(run.class_names_file, list(store.class_names))
-    environment = {**describe_environment(), "data_fingerprint": store.fingerprint}
-    _write_json(run.environment_file, environment)
-
-
-def _fit(model: keras.Model, config: RunConfig, store: Data, run: Run) -> KeepBest:
-    validation = None
-    if "val" in store.num_videos:
-        validation = evaluation_batches(store, config, "val")
+def _train(config: RunConfig, data: Data, run: Run, *, goes_on: bool) -> None:
+    keras.utils.set_random_seed(config.seed)
+    with training_strategy().scope():
+        model = build_recognizer(config, len(data.class_names))
+        compile_model(model, config, steps_per_epoch(config, data))
+    average = WeightAverage(model, config.train.averaging) if config.train.averaging else None
+    best = KeepBest(run.model_file, model, average=average, patience=config.train.patience)
+    progress = Progress(model, best, Alarms(config.train, _chance(data)), average)
+    epochs_done, has_stopped = 0, False
+    if goes_on:
+        epochs_done, has_stopped = restore(run.checkpoint_file, progress)
+        cut_history(run.history_file, epochs_done)
+        print(f"{run.folder}: goes on after epoch {epochs_done}")
     else:
+        _start(config, data, run)
+    if not has_stopped:
+        _fit(progress, config, data, run, epochs_done)
+    if not best.epoch:
+        raise PipelineError(
+            f"{run.folder}: no model to keep, the loss never was a number. "
+            f"Lower train.learning_rate, which is {config.train.learning_rate:g}"
+        )
+
+
+def _fit(progress: Progress, config: RunConfig, data: Data, run: Run, epochs_done: int) -> None:
+    num_classes, best = len(data.class_names), progress.best
+    validation = None
+    if "val" in data.num_videos:
+        validation = evaluation_batches(data, config, "val").map(
+            lambda inputs, label: (inputs, tf.one_hot(label, num_classes))
+        )
+    elif not epochs_done:
         print("no validation videos: all epochs are run, and the model of the last one is kept")
-    best = KeepBest(run.model_file)
-    callbacks = [best, EpochLog(run.history_file, config.train.epochs, best)]
-    if validation is not None and config.train.patience:
-        callbacks.append(keras.callbacks.EarlyStopping("val_loss", patience=config.train.patience))
+    steps = steps_per_epoch(config, data)
+    first_step = epochs_done * steps
+    batches = training_batches(data, config, first_step=first_step)
+    batches = training_targets(batches, config, num_classes, first_step=first_step)
     try:
-        model.fit(
-            training_batches(store, config),
+        progress.model.fit(
+            _weighted(batches, config, data),
             epochs=config.train.epochs,
-            steps_per_epoch=steps_per_epoch(config, store),
+            initial_epoch=epochs_done,
+            steps_per_epoch=steps,
             validation_data=validation,
-            callbacks=callbacks,
+            callbacks=_callbacks(progress, config, run),
             shuffle=False,  # the data set shuffles by itself
             verbose=0,
         )
     except KeyboardInterrupt:
         if not best.epoch:
             raise
-        print(f"interrupted; the model of epoch {best.epoch} is kept", flush=True)
-    return best
+        print(
+            f"interrupted; the model of epoch {best.epoch} is kept. The same command with --run "
+            f"{run.folder} goes on",
+            flush=True,
+        )
+    else:
+        run.checkpoint_file.unlink(missing_ok=True)
+
+
+def _callbacks(progress: Progress, config: RunConfig, run: Run) -> list[keras.callbacks.Callback]:
+    """In the order in which they are called: the checkpoint holds what the others found."""
+    log = EpochLog(run.history_file, config.train.epochs, progress.best)
+    callbacks = [progress.best, log, progress.alarms]
+    if progress.average:
+        callbacks.insert(0, progress.average)
+    if config.train.tensorboard:
+        folder = str(run.folder / "tensorboard")
+        callbacks.append(keras.callbacks.TensorBoard(folder, write_graph=False))
+    return [*callbacks, Checkpoint(run.checkpoint_file, progress)]
+
+
+def _weighted(batches: tf.data.Dataset, config: RunConfig, data: Data) -> tf.data.Dataset:
+    """Gives each clip the weight of its class, if the classes are to count the same."""
+    if not config.train.class_weights:
+        return batches
+    counts = np.array(_class_counts(data, "train"), np.float32)
+    weights = counts.sum() / (len(counts) * counts)
+    return batches.map(
+        lambda inputs, targets: (inputs, targets, tf.linalg.matvec(targets, weights))
+    )
+
+
+def _chance(data: Data) -> float:
+    counts = _class_counts(data, "val" if "val" in data.num_videos else "train")
+    return max(counts) / sum(counts)
+
+
+def _class_counts(data: Data, split: str) -> list[int]:
+    counts = Counter(row.label for row in data.manifest.rows if row.split == split)
+    return [counts[name] for name in data.class_names]
+
+
+def steps_per_epoch(config: RunConfig, data: Data) -> int:
+    """Steps in which about every training video is seen once."""
+    return max(1, round(data.num_videos["train"] / config.train.batch_size))
+
+
+def training_strategy() -> tf.distribute.Strategy:
+    """All GPUs at once where there are several."""
+    gpus = tf.config.list_logical_devices("GPU")
+    if len(gpus) < 2:
+        return tf.distribute.get_strategy()
+    return tf.distribute.MirroredStrategy([gpu.name for gpu in gpus])
+
+
+@contextmanager
+def _precision(policy: str) -> Iterator[None]:
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+@contextmanager
+def _enough_memory(config: RunConfig) -> Iterator[None]:
+    try:
+        yield
+    except tf.errors.ResourceExhaustedError:
+        batch_size, accumulate = config.train.batch_size, config.train.accumulate
+        smaller = (
+            f"try --train.batch_size {batch_size // 2} --train.accumulate {accumulate * 2}"
+            if batch_size > 1
+            else "lower clip.num_frames, or the size of the frames or of the network"
+        )
+        raise PipelineError(
+            f"out of memory with train.batch_size {batch_size}: {smaller}"
+        ) from None
+
+
+def _start(config: RunConfig, data: Data, run: Run) -> None:
+    """Makes the folder and writes what is known before training."""
+    run.report.mkdir(parents=True)
+    save_config(config, run.config_file)
+    _write_json(run.class_names_file, list(data.class_names))
+    environment = {**describe_environment(), "data_fingerprint": data.fingerprint}
+    _write_json(run.environment_file, environment)
 
 
 def _write_json(path: Path, value: object) -> None:

@@ -6,10 +6,13 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from jsonargparse.typing import PositiveInt
+
+from pipeline.cli import Parser
 from pipeline.config.prepare import PrepareConfig
 from pipeline.data.checks.leaks import crossing, random_split
 from pipeline.data.manifest import read_csv
@@ -17,6 +20,16 @@ from pipeline.data.split import choose_split
 from pipeline.text import counted
 
 Result = TypeVar("Result")
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Parses the command line and measures."""
+    parser = Parser("A table of many videos, read and split.", prog="benchmark.py manifest")
+    parser.add_argument("--rows", type=PositiveInt, default=1_000_000, help="Videos in it.")
+    parser.add_argument("--groups", type=PositiveInt, default=100_000, help="Groups of them.")
+    parser.add_argument("--classes", type=PositiveInt, default=400, help="Classes of them.")
+    options = parser.parse(arguments)
+    measure_manifest(options.rows, groups=options.groups, classes=options.classes)
 
 
 def measure_manifest(num_rows: int, *, groups: int, classes: int) -> None:

@@ -9,7 +9,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from jsonargparse.typing import PositiveInt
+
 from benchmarks.decode import run_ffmpeg
+from pipeline.cli import Parser
 from pipeline.config.prepare import PrepareConfig
 from pipeline.data.manifest import Row
 from pipeline.data.shards.runner import write_locally
@@ -25,6 +28,14 @@ Frames of the files per second, from file to shard: decoded, resized to {size} x
   ratio    prepare / ffmpeg
   memory   peak of a process that prepares this file alone
 """
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Parses the command line and measures."""
+    parser = Parser("From files to shards, against ffmpeg.", prog="benchmark.py prepare")
+    parser.add_argument("paths", nargs="+", metavar="VIDEO", help="Video files.")
+    parser.add_argument("--repeats", type=PositiveInt, default=3, help="Runs; the best counts.")
+    measure_preparation(**vars(parser.parse(arguments)))
 
 
 def measure_preparation(paths: Sequence[str], *, repeats: int) -> None:

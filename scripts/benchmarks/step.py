@@ -9,15 +9,34 @@ from collections.abc import Iterator, Sequence
 import keras
 import numpy as np
 import tensorflow as tf
+from jsonargparse.typing import PositiveInt
 from keras import layers
 
-from pipeline.config import BackboneConfig, ClipConfig, FramesConfig, RunConfig
+from pipeline.cli import Parser
+from pipeline.config import BackboneConfig, ClipConfig, FramesConfig, RunConfig, expect
 from pipeline.models.layers import BatchNormalization, InputStage
 from pipeline.models.recognizer import build_recognizer
-from pipeline.training.fit import compile_model
+from pipeline.training.optimizer import compile_model
 
 NUM_CLASSES = 10
 WARM_UP = 3
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Parses the command line and compares."""
+    parser = Parser("A training step against Keras' TimeDistributed.", prog="benchmark.py step")
+    parser.add_argument("--batch-size", type=PositiveInt, default=8, help="Clips in a step.")
+    parser.add_argument("--frames", type=PositiveInt, default=16, help="Of a clip, at least 4.")
+    parser.add_argument("--size", type=PositiveInt, default=64, help="Height and width, pixels.")
+    parser.add_argument("--repeats", type=PositiveInt, default=10, help="Steps; the median counts.")
+    options = parser.parse(arguments)
+    expect(options.frames >= 4, "--frames must be at least 4, half of them padding", options.frames)
+    compare_steps(
+        batch_size=options.batch_size,
+        num_frames=options.frames,
+        size=options.size,
+        repeats=options.repeats,
+    )
 
 
 def compare_steps(*, batch_size: int, num_frames: int, size: int, repeats: int) -> None:
@@ -132,7 +151,7 @@ def median_times(
 
 
 def milliseconds(model: keras.Model, batch: dict[str, np.ndarray]) -> float:
-    labels = np.arange(len(batch["mask"])) % NUM_CLASSES
+    labels = np.eye(NUM_CLASSES)[np.arange(len(batch["mask"])) % NUM_CLASSES]
     start = time.perf_counter()
     model.train_on_batch(batch, labels)
     return (time.perf_counter() - start) * 1000

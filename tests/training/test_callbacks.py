@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pipeline.models.recognizer import load_recognizer
-from pipeline.training.callbacks import EpochLog, KeepBest
+from pipeline.training.callbacks import EpochLog, KeepBest, cut_history
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def model():
 
 @pytest.fixture
 def best(model, tmp_path):
-    best = KeepBest(tmp_path / "model.keras")
+    best = KeepBest(tmp_path / "model.keras", model)
     best.set_model(model)
     return best
 
@@ -53,6 +53,7 @@ def test_the_model_of_the_lowest_validation_loss_is_kept(best, model, tmp_path, 
 def test_a_model_that_diverged_is_not_kept(best, model, tmp_path):
     best.on_epoch_end(0, {"loss": math.nan})
     assert best.epoch == 0
+    assert model.stop_training
     assert not list(tmp_path.iterdir())
 
 
@@ -99,3 +100,21 @@ def test_without_validation_no_epoch_is_marked(best, model, tmp_path, capsys):
     line = capsys.readouterr().out
     assert "validation" not in line
     assert "*" not in line
+
+
+def test_training_stops_when_patience_is_at_its_end(model, tmp_path):
+    best = KeepBest(tmp_path / "model.keras", model, patience=2)
+    best.set_model(model)
+    model.stop_training = False
+    end_epochs(best, model, [3.0, 2.0, 2.5])
+    assert not model.stop_training
+    best.on_epoch_end(3, {"loss": 1.0, "val_loss": 2.25})
+    assert model.stop_training
+    assert best.epoch == 2
+
+
+def test_a_history_is_cut_to_whole_epochs(tmp_path):
+    path = tmp_path / "history.csv"
+    path.write_bytes(b"epoch,loss\r\n1,3.0\r\n2,2.0\r\n3,1.0\r\n")
+    cut_history(path, 2)
+    assert path.read_bytes() == b"epoch,loss\r\n1,3.0\r\n2,2.0\r\n"

@@ -1,0 +1,167 @@
+"""What each stage is worth: cross-validation with it and without it."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.config import NO_AUGMENT, RunConfig
+from pipeline.config.file import check_known, differing, flatten, with_values
+from pipeline.data.dataset import open_data
+from pipeline.evaluation import metrics
+from pipeline.experiments.crossval import Answers, cross_validate, read_answers
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """A stage of the pipeline, as it is switched on and off.
+
+    Attributes:
+        name: In words.
+        off: Values by dotted key that switch it off.
+        on: Values that switch it on, where a configuration has it off.
+    """
+
+    name: str
+    off: Mapping[str, Any]
+    on: Mapping[str, Any]
+
+    @property
+    def slug(self) -> str:
+        """The name as that of a folder."""
+        return self.name.replace(" ", "-").lower()
+
+
+def stages(config: RunConfig) -> list[Stage]:
+    """The stages that matter to a configuration."""
+    no_dropout = {
+        "model.dropout": 0.0,
+        "temporal.dropout": 0.0,
+        "temporal.input_dropout": 0.0,
+        "temporal.recurrent_dropout": 0.0,
+        "backbone.spatial_dropout": 0.0,
+    }
+    half = {
+        "backbone.filters": tuple(max(1, number // 2) for number in config.backbone.filters),
+        "temporal.units": max(1, config.temporal.units // 2),
+    }
+    whole = {"backbone.filters": config.backbone.filters, "temporal.units": config.temporal.units}
+    plain = {"backbone.normalisation": "off", "backbone.normalise_features": False}
+    usual = {"backbone.normalisation": "before", "backbone.normalise_features": True}
+    return [
+        Stage("augmentation", _augment(NO_AUGMENT), _augment(RunConfig().augment)),
+        Stage("dropout", no_dropout, {"model.dropout": 0.3, "temporal.dropout": 0.3}),
+        Stage("batch normalisation", plain, usual),
+        Stage(
+            "L1 and L2", {"model.l1": 0.0, "model.l2": 0.0}, {"model.l1": 1e-6, "model.l2": 1e-4}
+        ),
+        Stage("weight decay", {"train.weight_decay": 0.0}, {"train.weight_decay": 1e-2}),
+        Stage("early stopping", {"split.val_folds": 0}, {"split.val_folds": 6}),
+        Stage("smaller model", whole, half),
+        Stage("label smoothing", {"train.label_smoothing": 0.0}, {"train.label_smoothing": 0.1}),
+        Stage("weight averaging", {"train.averaging": 0.0}, {"train.averaging": 0.99}),
+        Stage("frame differences", {"model.input": "rgb"}, {"model.input": "difference"}),
+        Stage("order of frames", {"temporal.kind": "mean"}, {"temporal.kind": "lstm"}),
+    ]
+
+
+def _augment(config: Any) -> dict[str, Any]:
+    return flatten({"augment": dataclasses.asdict(config)})
+
+
+def ablate(
+    config: RunConfig, folder: Path, chosen: Sequence[str] = (), *, overwrite: bool = False
+) -> list[dict[str, Any]]:
+    """Cross-validates a configuration, and again with each stage the other way round.
+
+    Args:
+        config: The run of each fold; `split.folds` says how many there are.
+        folder: Where they go, a cross-validation each; what was finished before is kept.
+        chosen: Names of the stages; empty: all.
+        overwrite: Whether cross-validations with other settings that are there are replaced.
+
+    Returns:
+        A row for each stage, which `ablation.csv` holds as well: `stage`, accuracy `with` it and
+        `without` it, their `difference`, its 95 % interval (`low`, `high`; bootstrap over groups,
+        video by video), and the seconds of each. The first row is the configuration itself.
+
+    Raises:
+        ConfigError: As `cross_validate`, or a stage is not known.
+        DataError: The data set cannot be used.
+    """
+    check_known(chosen, [stage.name for stage in stages(config)], "--stages")
+    base, base_answers = _measure(config, folder / "base", overwrite=overwrite)
+    rows = [{"stage": "as configured", "with": base["top1"], "seconds_with": base["seconds"]}]
+    for stage in stages(config):
+        if chosen and stage.name not in chosen:
+            continue
+        without = with_values(config, stage.off, stage.name)
+        is_on = bool(differing(config, without))
+        other = without if is_on else with_values(config, stage.on, stage.name)
+        print(f"{stage.name}: {'off' if is_on else 'on'}", flush=True)
+        result, answers = _measure(other, folder / stage.slug, overwrite=overwrite)
+        pairs = (base, base_answers), (result, answers)
+        rows.append(_row(stage, *(pairs if is_on else reversed(pairs))))
+        _write(rows, folder / "ablation.csv")
+    return rows
+
+
+def _measure(config: RunConfig, folder: Path, *, overwrite: bool) -> tuple[dict[str, Any], Answers]:
+    result = cross_validate(config, folder, overwrite=overwrite)
+    data = open_data(Path(config.data), config.frames)
+    return result, read_answers(folder, data.class_names)
+
+
+def _row(
+    stage: Stage, have: tuple[dict[str, Any], Answers], lack: tuple[dict[str, Any], Answers]
+) -> dict[str, Any]:
+    difference, groups = _difference(have[1], lack[1])
+    low, high = metrics.group_interval(difference, groups) or (None, None)
+    return {
+        "stage": stage.name,
+        "with": have[0]["top1"],
+        "without": lack[0]["top1"],
+        "difference": float(difference.mean()),
+        "low": low,
+        "high": high,
+        "seconds_with": have[0]["seconds"],
+        "seconds_without": lack[0]["seconds"],
+    }
+
+
+def _difference(have: Answers, lack: Answers) -> tuple[np.ndarray, list[str]]:
+    """By video, 1: right only with the stage, -1: only without it, float (N,); and its groups."""
+    without = dict(zip(lack.videos, lack.correct, strict=True))
+    before = np.array([without[video] for video in have.videos], float)
+    return have.correct - before, have.groups
+
+
+def _write(rows: Sequence[dict[str, Any]], path: Path) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, rows[-1])
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def format_table(rows: Sequence[dict[str, Any]]) -> str:
+    """The rows that `ablate` returns, as a table of Markdown."""
+    lines = [
+        "| stage | with it | without it | difference (95 % interval) | seconds with, without |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for row in rows:
+        if "without" not in row:
+            lines.append(f"| {row['stage']} | {row['with']:.3f} | | | {row['seconds_with']:.0f} |")
+            continue
+        interval = f" ({row['low']:+.3f} to {row['high']:+.3f})" if row["low"] is not None else ""
+        lines.append(
+            f"| {row['stage']} | {row['with']:.3f} | {row['without']:.3f} | "
+            f"{row['difference']:+.3f}{interval} | "
+            f"{row['seconds_with']:.0f}, {row['seconds_without']:.0f} |"
+        )
+    return "\n".join(lines)

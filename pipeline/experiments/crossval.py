@@ -1,0 +1,207 @@
+"""Cross-validation: each video is tested once, by a model that never saw its group."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.atomic import atomic_write
+from pipeline.config import RunConfig, expect
+from pipeline.config.file import differing, load_config, save_config
+from pipeline.data.dataset import Data, open_data
+from pipeline.data.resplit import count_folds
+from pipeline.errors import ConfigError, PipelineError
+from pipeline.evaluation import metrics
+from pipeline.evaluation.evaluate import evaluate
+from pipeline.evaluation.report import plot_confusion
+from pipeline.run import Run
+from pipeline.text import counted, listed
+from pipeline.training.fit import train
+
+_DONE = "fold.json"
+
+Choose = Callable[[RunConfig, Path], RunConfig]
+
+
+@dataclasses.dataclass(frozen=True)
+class Answers:
+    """What the models of all folds say of the videos that they did not see.
+
+    Attributes:
+        videos: Path of each video.
+        groups: Group of each.
+        labels: int64 (N,).
+        answers: int64 (N,), the most probable class of each.
+    """
+
+    videos: list[str]
+    groups: list[str]
+    labels: npt.NDArray[np.int64]
+    answers: npt.NDArray[np.int64]
+
+    @property
+    def correct(self) -> npt.NDArray[np.bool_]:
+        """Which videos were answered rightly, bool (N,)."""
+        correct: npt.NDArray[np.bool_] = self.answers == self.labels
+        return correct
+
+
+def cross_validate(
+    config: RunConfig, folder: Path, *, overwrite: bool = False, choose: Choose | None = None
+) -> dict[str, Any]:
+    """Trains and tests a model for each fold of a data set.
+
+    What was finished before is not done again: not a fold, and not an epoch of one.
+
+    Args:
+        config: The run of each fold; `split.folds` says how many there are.
+        folder: Where they go: `fold-01` and so on, each a run of its own, and what all of them
+            say together: `crossval.json`, `confusion.png`.
+        overwrite: Whether a cross-validation with other settings that is there is replaced.
+        choose: Chooses the settings of a fold by its training videos alone, in a folder.
+
+    Returns:
+        What `crossval.json` then holds: for each fold its accuracy and seconds; their mean and
+        standard deviation; the accuracy over all videos with its 95 % interval over groups.
+
+    Raises:
+        ConfigError: There are no folds, or the folder holds something else.
+        DataError: The data set cannot be used.
+    """
+    expect(bool(config.split.folds), "split.folds must be at least 2, or groups", 0)
+    data = open_data(Path(config.data), config.frames, config.split)
+    config = dataclasses.replace(config, frames=data.frames)
+    _start(config, folder, overwrite=overwrite)
+    num_folds = count_folds(data.manifest, config.split)
+    folds = []
+    for fold in range(1, num_folds + 1):
+        split = dataclasses.replace(config.split, fold=fold)
+        run = Run(folder / f"fold-{fold:02d}")
+        result = _fold(dataclasses.replace(config, split=split), run, choose)
+        folds.append({"fold": fold, **result})
+        print(f"fold {fold}/{num_folds}: top-1 {result['top1']:.3f}", flush=True)
+    answers = read_answers(folder, data.class_names)
+    result = summarise(folds, answers, data)
+    counts = metrics.confusion(answers.answers, answers.labels, len(data.class_names))
+    plot_confusion(counts, data.class_names, folder / "confusion.png")
+    _write_json(folder / "crossval.json", result)
+    return result
+
+
+def _start(config: RunConfig, folder: Path, *, overwrite: bool) -> None:
+    """Makes the folder; the settings in it say whether what it holds is of the same run."""
+    file = folder / "crossval.toml"
+    if folder.exists() and any(folder.iterdir()):
+        if not file.is_file():
+            raise ConfigError(f"{folder} is not the folder of a cross-validation. Name another")
+        changed = differing(load_config(file), config)
+        if changed and not overwrite:
+            raise ConfigError(
+                f"{folder} holds a cross-validation with another {listed(changed)}. Name another "
+                "folder (--out) or replace it (--overwrite)"
+            )
+        if overwrite:
+            for done in folder.glob(f"fold-*/{_DONE}"):
+                done.unlink()
+    folder.mkdir(parents=True, exist_ok=True)
+    save_config(config, file)
+
+
+def _fold(config: RunConfig, run: Run, choose: Choose | None) -> dict[str, Any]:
+    """Trains and tests one fold, unless that was done; gives accuracy and seconds."""
+    done = run.folder / _DONE
+    if done.is_file():
+        result: dict[str, Any] = json.loads(done.read_bytes())
+        return result
+    started = time.perf_counter()
+    if choose:
+        config = choose(config, run.folder.with_name(f"{run.folder.name}-search"))
+    train(config, run.folder, overwrite=_is_other(run, config))
+    test = evaluate(run)
+    result = {
+        "top1": test["video"]["top1"],
+        "num_videos": test["num_videos"],
+        "seconds": round(time.perf_counter() - started, 1),
+    }
+    _write_json(done, result)
+    return result
+
+
+def _is_other(run: Run, config: RunConfig) -> bool:
+    """Whether what is in the folder is not the beginning of this run."""
+    if not run.config_file.is_file() or not run.checkpoint_file.is_file():
+        return True
+    try:
+        return bool(differing(run.config(), config))
+    except PipelineError:
+        return True
+
+
+def read_answers(folder: Path, class_names: Sequence[str]) -> Answers:
+    """Reads what the models of all folds said of their test videos."""
+    rows = []
+    for path in sorted(folder.glob("fold-*/report/test_predictions.csv")):
+        with path.open(newline="", encoding="utf-8") as file:
+            rows += list(csv.DictReader(file))
+    index = {name: number for number, name in enumerate(class_names)}
+    return Answers(
+        videos=[row["video"] for row in rows],
+        groups=[row["group"] for row in rows],
+        labels=np.array([index[row["label"]] for row in rows], np.int64),
+        answers=np.array([index[row["predicted"]] for row in rows], np.int64),
+    )
+
+
+def summarise(folds: Sequence[dict[str, Any]], answers: Answers, data: Data) -> dict[str, Any]:
+    """Accuracy by fold and over all videos, and what is said of each class."""
+    accuracies = [fold["top1"] for fold in folds]
+    result = {
+        "top1": float(answers.correct.mean()),
+        "top1_interval95": metrics.group_interval(answers.correct, answers.groups),
+        "fold_mean": float(np.mean(accuracies)),
+        "fold_standard_deviation": float(np.std(accuracies, ddof=1)),
+        "chance": metrics.chance(answers.labels),
+        "num_videos": len(answers.videos),
+        "num_groups": len(set(answers.groups)),
+        "seconds": round(sum(fold["seconds"] for fold in folds), 1),
+        "per_class": metrics.per_class(answers.answers, answers.labels, data.class_names),
+        "folds": list(folds),
+    }
+    return {**result, "leaks": list(data.leaks)} if data.leaks else result
+
+
+def _write_json(path: Path, value: object) -> None:
+    with atomic_write(path) as file:
+        file.write(json.dumps(value, indent=2, ensure_ascii=False).encode())
+
+
+def format_crossval(result: dict[str, Any]) -> str:
+    """What `cross_validate` returns, as text for a terminal."""
+    lines = []
+    if result.get("leaks"):
+        lines.append(f"these figures are not to be believed: {result['leaks'][0]}")
+    videos, groups = counted(result["num_videos"], "video"), counted(result["num_groups"], "group")
+    interval = ""
+    if result["top1_interval95"]:
+        low, high = result["top1_interval95"]
+        interval = f" (95 % interval over groups {low:.3f} to {high:.3f})"
+    recalls = [f"{name} {row['recall']:.2f}" for name, row in result["per_class"].items()]
+    deviation = f"standard deviation {result['fold_standard_deviation']:.3f}"
+    return "\n".join(
+        [
+            *lines,
+            f"{videos} of {groups}, each tested once; chance {result['chance']:.3f}",
+            f"video  top-1 {result['top1']:.3f}{interval}",
+            f"folds  mean {result['fold_mean']:.3f}, {deviation}",
+            f"recall {', '.join(recalls)}",
+            f"{result['seconds']:.0f} s in all",
+        ]
+    )

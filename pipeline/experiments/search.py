@@ -1,0 +1,209 @@
+"""The search of settings, by cross-validation within the training videos of a fold.
+
+It is nested, so that the accuracy that is reported is not the one that was searched.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import shutil
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.config import RunConfig, expect
+from pipeline.config.file import check_known, flatten, with_values
+from pipeline.errors import ConfigError
+from pipeline.run import Run
+from pipeline.training.fit import train
+
+if TYPE_CHECKING:
+    import optuna
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Search:
+    """Chooses the settings of a run by its training videos alone.
+
+    Attributes:
+        ranges: By dotted key of the configuration: a list of choices; or the lower and upper end,
+            `{low = 1e-4, high = 1e-2, log = true}`, of a number; whole if both ends are.
+        trials: Settings that are tried.
+        inner_folds: Folds that the training videos are cut into; the score of a trial is the mean
+            accuracy on each of them, of a model trained on the others.
+        seed: Of the draw of settings; 0 or above.
+
+    Source: nested cross-validation, Varma and Simon (2006); the sampler is Optuna's TPE, Bergstra
+    et al. (2011).
+    """
+
+    ranges: Mapping[str, Any]
+    trials: int = 20
+    inner_folds: int = 3
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        expect(self.trials >= 1, "--trials must be at least 1", self.trials)
+        expect(self.inner_folds >= 2, "--inner-folds must be at least 2", self.inner_folds)
+
+    def __call__(self, config: RunConfig, folder: Path) -> RunConfig:
+        """Searches; what was tried before, in the same folder, is not tried again.
+
+        Args:
+            config: The run whose settings are chosen. Its test videos are not looked at.
+            folder: Where the study is stored (`study.db`, for Optuna) and plotted.
+
+        Returns:
+            The configuration with the settings of the best trial.
+
+        Raises:
+            ConfigError: A setting does not fit the others, or Optuna is not installed.
+        """
+        optuna = import_optuna()
+        folder.mkdir(parents=True, exist_ok=True)
+        study = optuna.create_study(
+            storage=f"sqlite:///{folder}/study.db",
+            study_name=folder.name,
+            direction="maximize",
+            sampler=optuna.samplers.TPESampler(seed=self.seed),
+            pruner=optuna.pruners.MedianPruner(n_startup_trials=5),
+            load_if_exists=True,
+        )
+        done = [trial for trial in study.trials if trial.state.is_finished()]
+        study.optimize(
+            lambda trial: self._score(trial, config, folder / "trial"),
+            n_trials=max(0, self.trials - len(done)),
+        )
+        _plot(study, folder / "trials.png")
+        best = ", ".join(f"{key} {value}" for key, value in study.best_params.items())
+        print(f"best of {len(study.trials)} trials, inner top-1 {study.best_value:.3f}: {best}")
+        return self._with(config, study.best_params)
+
+    def _score(self, trial: optuna.Trial, config: RunConfig, folder: Path) -> float:
+        """Mean accuracy over the inner folds; given up as soon as it is clearly below others."""
+        optuna = import_optuna()
+        chosen = {key: _suggest(trial, key, choices) for key, choices in self.ranges.items()}
+        config = self._with(config, chosen)
+        accuracies: list[float] = []
+        for fold in range(1, self.inner_folds + 1):
+            split = dataclasses.replace(config.split, val_folds=self.inner_folds, val_fold=fold)
+            run = train(dataclasses.replace(config, split=split), folder, overwrite=True)
+            accuracies.append(_validation_accuracy(run))
+            shutil.rmtree(folder)
+            mean = sum(accuracies) / len(accuracies)
+            trial.report(mean, fold)
+            if trial.should_prune() and fold < self.inner_folds:
+                raise optuna.TrialPruned
+        return mean
+
+    def _with(self, config: RunConfig, values: Mapping[str, Any]) -> RunConfig:
+        chosen = {
+            key: self.ranges[key][value] if isinstance(self.ranges[key], list) else value
+            for key, value in values.items()
+        }
+        return with_values(config, chosen, "--search")
+
+
+def read_ranges(path: Path) -> dict[str, Any]:
+    """Reads what may be chosen from, by dotted key, from a TOML file.
+
+    Raises:
+        ConfigError: It cannot be read, or names a setting that there is not, or no range.
+    """
+    try:
+        tree = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"--search: {path} cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not a TOML file: {error}") from None
+    known = flatten(dataclasses.asdict(RunConfig()))
+    ranges = _ranges(tree, "")
+    check_known(ranges, known, str(path))
+    expect(bool(ranges), f"{path} must give a range of at least one setting", tree)
+    for key, choices in ranges.items():
+        expect(
+            _is_range(choices),
+            f"{path}: {key} must be a list of choices, or {{low = ..., high = ..., log = true}}",
+            choices,
+        )
+    return ranges
+
+
+def _ranges(tree: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """By dotted key; the table of a range is no part of the configuration."""
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, Mapping) and not {"low", "high"} & {*value}:
+            flat |= _ranges(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def _is_range(choices: Any) -> bool:
+    if isinstance(choices, list):
+        return bool(choices)
+    if not isinstance(choices, dict) or not {"low", "high"} <= {*choices} <= {"low", "high", "log"}:
+        return False
+    low, high = choices["low"], choices["high"]
+    return isinstance(low, int | float) and isinstance(high, int | float) and low < high
+
+
+def _suggest(trial: optuna.Trial, key: str, choices: Any) -> Any:
+    if isinstance(choices, list):  # A choice may be a list itself, which the storage cannot hold.
+        return trial.suggest_categorical(key, range(len(choices)))
+    low, high, log = choices["low"], choices["high"], bool(choices.get("log"))
+    if isinstance(low, int) and isinstance(high, int):
+        return trial.suggest_int(key, low, high, log=log)
+    return trial.suggest_float(key, low, high, log=log)
+
+
+def _validation_accuracy(run: Run) -> float:
+    """That of the epoch whose model was kept."""
+    with run.history_file.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    best = min(rows, key=lambda row: float(row["val_loss"]))
+    return float(best["val_accuracy"])
+
+
+def _plot(study: optuna.Study, path: Path) -> None:
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    finished = {trial.number + 1: trial.value for trial in study.trials if trial.value is not None}
+    pruned = [trial for trial in study.trials if trial.value is None and trial.intermediate_values]
+    figure = Figure(figsize=(7, 3.6), layout="constrained")
+    axes = figure.subplots()
+    numbers, values = [*finished], [*finished.values()]
+    axes.plot(numbers, values, "o", label="all inner folds")
+    best = [max(values[: count + 1]) for count in range(len(values))]
+    axes.step(numbers, best, where="post", color="0.6", label="best so far")
+    if pruned:
+        last = [[*trial.intermediate_values.values()][-1] for trial in pruned]
+        axes.plot([trial.number + 1 for trial in pruned], last, "x", color="0.5", label="given up")
+    axes.set_xlabel("trial")
+    axes.set_ylabel("top-1 on the inner folds")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(alpha=0.25)
+    axes.legend(frameon=False)
+    figure.savefig(path, dpi=120)
+
+
+def import_optuna() -> Any:
+    """Imports Optuna, which tells of its trials only where something is wrong.
+
+    Raises:
+        ConfigError: It is not installed.
+    """
+    try:
+        import optuna
+    except ImportError:
+        raise ConfigError(
+            "--search needs Optuna: pip install 'clipline[search]', in a clone: pip install -e "
+            "'.[search]'"
+        ) from None
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return optuna

@@ -1,0 +1,157 @@
+"""Honest alarms: what is likely wrong with a training, as soon as it can be seen."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from pipeline.config import TrainConfig
+from pipeline.data.manifest import Row
+from pipeline.text import listed, one_line
+
+_FEW_GROUPS = 3
+_IN_A_ROW = 3  # epochs in which something must be seen before it is said
+_SETTLED = 5  # epochs before which nothing is expected of a training
+_ONE_CLASS = 0.95  # share of the answers
+_PERFECT, _POOR = 0.99, 0.8  # accuracies
+
+_TEXTS = {
+    "one class": """
+        {share:.2f} of the validation videos are given one and the same class. Likely the learning
+        rate is too high or too low, the classes are too uneven (--train.balanced true), or the
+        clips do not show the action: look at scripts/preview.py""",
+    "chance": """
+        validation is at chance ({validated:.2f}) while training is at {trained:.2f}. Likely labels
+        or splits are wrong, or what is learned is people and places: look at data_report.md""",
+    "nothing": """
+        neither training ({trained:.2f}) nor validation ({validated:.2f}) is better than always
+        guessing the largest class. Likely the learning rate is too low or too high, or labels are
+        wrong: try --preflight""",
+    "overfitting": """
+        training is at {trained:.2f} and validation at {validated:.2f}: the training videos are
+        learned by heart. More augmentation, more dropout or a smaller network may help, more
+        videos will""",
+}
+
+
+class TrainingWarning(UserWarning):
+    """Something about a training is likely wrong."""
+
+
+class TopClassShare(keras.metrics.Metric):
+    """The share of clips that are given the class that is given most often, 0 to 1.
+
+    Args:
+        num_classes: Number of logits.
+        name: Name of the metric.
+    """
+
+    def __init__(self, num_classes: int, name: str = "top_class_share") -> None:
+        super().__init__(name=name)
+        self.num_classes = num_classes
+        self.counts = self.add_variable((num_classes,), "zeros", name="counts")
+
+    def update_state(
+        self, y_true: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor | None = None
+    ) -> None:
+        """Counts the answers, (B, C) logits."""
+        del y_true, sample_weight
+        answers = keras.ops.argmax(y_pred, axis=-1)
+        counts = keras.ops.sum(keras.ops.one_hot(answers, self.num_classes), axis=0)
+        self.counts.assign_add(keras.ops.cast(counts, self.counts.dtype))
+
+    def result(self) -> tf.Tensor:
+        """The share so far."""
+        total = keras.ops.maximum(keras.ops.sum(self.counts), 1)
+        return keras.ops.max(self.counts) / total
+
+    def get_config(self) -> dict[str, Any]:
+        """Arguments to build the metric again."""
+        return {"num_classes": self.num_classes, "name": self.name}
+
+
+def warn_of_few_groups(rows: Sequence[Row]) -> None:
+    """Warns of classes whose training videos come from fewer than 3 groups."""
+    groups = Counter(
+        label for label, _ in {(row.label, row.group) for row in rows if row.split == "train"}
+    )
+    few = sorted(label for label, count in groups.items() if count < _FEW_GROUPS)
+    if few:
+        _warn(
+            f"the training videos of {listed(map(repr, few))} come from fewer than {_FEW_GROUPS} "
+            "groups: what is learned of them may be the people or places rather than the action. "
+            "Add videos of others"
+        )
+
+
+class Alarms(keras.callbacks.Callback):
+    """Warns once of each of the usual ways in which a training goes wrong, with likely causes.
+
+    Args:
+        config: The training.
+        chance: Share of the largest class in validation, which always guessing it gets right.
+    """
+
+    def __init__(self, config: TrainConfig, chance: float) -> None:
+        super().__init__()
+        self._config, self._chance = config, chance
+        self._seen: dict[str, int] = {}
+
+    def state(self) -> dict[str, int]:
+        """How often in a row each was seen; -1: it was warned of."""
+        return dict(self._seen)
+
+    def set_state(self, state: dict[str, int]) -> None:
+        """Goes on from what `state` gave."""
+        self._seen = dict(state)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Looks at the figures of the epoch."""
+        logs = logs or {}
+        if not math.isfinite(logs["loss"]):
+            rate = self._config.learning_rate
+            _warn(
+                f"epoch {epoch + 1}: the loss is not a number any more; training stops. The "
+                f"learning rate is likely too high: --train.learning_rate {rate / 10:g}"
+            )
+            return
+        if "val_accuracy" not in logs or epoch + 1 < _SETTLED:
+            return
+        figures = {
+            "trained": logs["accuracy"],
+            "validated": logs["val_accuracy"],
+            "share": logs.get("val_top_class_share", 0.0),
+        }
+        for name, is_seen in self._signs(**figures).items():
+            self._note(name, is_seen, f"epoch {epoch + 1}: {_TEXTS[name].format(**figures)}")
+
+    def _signs(self, *, trained: float, validated: float, share: float) -> dict[str, bool]:
+        one_class = share > max(_ONE_CLASS, self._chance)
+        at_chance = validated <= self._chance and not one_class
+        learned = trained > self._chance + 0.3
+        return {
+            "one class": one_class,
+            "chance": at_chance and learned,
+            "nothing": at_chance and not learned,
+            "overfitting": trained > _PERFECT and validated < _POOR,
+        }
+
+    def _note(self, name: str, is_seen: bool, text: str) -> None:
+        count = self._seen.get(name, 0)
+        if count < 0:
+            return
+        count = count + 1 if is_seen else 0
+        if count == _IN_A_ROW:
+            _warn(text)
+            count = -1
+        self._seen[name] = count
+
+
+def _warn(text: str) -> None:
+    warnings.warn(one_line(text), TrainingWarning, stacklevel=3)

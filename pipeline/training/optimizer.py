@@ -1,0 +1,98 @@
+"""How the weights of a recogniser change: the optimiser and its learning rates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from pipeline.config import RunConfig
+from pipeline.models.layers import TimeDistributed
+from pipeline.training.alarms import TopClassShare
+
+_NO_WEIGHTS = ("bias", "gamma", "beta")
+
+
+@keras.saving.register_keras_serializable(package="clipline")
+class AdamW(keras.optimizers.Adam):
+    """Adam with decoupled weight decay, and another learning rate for some of the variables.
+
+    What is no weight of a layer (biases, scales of normalisation) does not decay.
+
+    Args:
+        decay: Share by which weights shrink in a step, times the learning rate.
+        factors: Factor on the learning rate, for steps and decay, of a variable by its path.
+        **kwargs: As for `keras.optimizers.Adam`.
+
+    Source: Loshchilov and Hutter (2019).
+    """
+
+    def __init__(
+        self, *, decay: float = 0.0, factors: Mapping[str, float] | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.decay, self.factors = decay, dict(factors or {})
+
+    def build(self, variables: list[keras.Variable]) -> None:
+        """Makes the moments, and knows the variables from then on."""
+        super().build(variables)
+        self._factors = [self.factors.get(variable.path, 1.0) for variable in variables]
+        self._decays = [0 if variable.name in _NO_WEIGHTS else self.decay for variable in variables]
+
+    def update_step(
+        self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor
+    ) -> None:
+        """Changes one variable."""
+        index = self._get_variable_index(variable)
+        rate = keras.ops.cast(learning_rate, variable.dtype) * self._factors[index]
+        if self._decays[index]:
+            self.assign_sub(variable, variable * rate * self._decays[index])
+        super().update_step(gradient, variable, rate)
+
+    def get_config(self) -> dict[str, Any]:
+        """Arguments to build the optimiser again."""
+        return {**super().get_config(), "decay": self.decay, "factors": self.factors}
+
+
+def compile_model(model: keras.Model, config: RunConfig, steps: int) -> None:
+    """Sets loss, metric and optimiser: AdamW, the learning rate rising, then falling to 0.
+
+    Args:
+        model: The recogniser, or its temporal part.
+        config: The run.
+        steps: Steps in an epoch.
+
+    Source: the cosine schedule, Loshchilov and Hutter (2017).
+    """
+    train = config.train
+    total = steps * train.epochs
+    warmup = round(total * train.warmup)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        0.0 if warmup else train.learning_rate,
+        decay_steps=max(1, total - warmup),
+        warmup_target=train.learning_rate if warmup else None,
+        warmup_steps=warmup,
+    )
+    optimizer = AdamW(
+        learning_rate=schedule,
+        decay=train.weight_decay,
+        global_clipnorm=train.clip_norm or None,
+        gradient_accumulation_steps=train.accumulate if train.accumulate > 1 else None,
+        factors=_factors(model, config.backbone.learning_rate_factor),
+    )
+    model.compile(
+        optimizer,
+        keras.losses.CategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy", TopClassShare(model.output_shape[-1])],
+        # The number of real frames varies from batch to batch; XLA would compile for each.
+        jit_compile=False,
+    )
+
+
+def _factors(model: keras.Model, factor: float) -> dict[str, float]:
+    """The factor on the learning rate of each variable of a backbone."""
+    backbones = [layer for layer in model.layers if isinstance(layer, TimeDistributed)]
+    variables = [each for backbone in backbones for each in backbone.trainable_variables]
+    return {each.path: factor for each in variables} if factor < 1 else {}

@@ -1,0 +1,95 @@
+"""The folder of a run while it is trained: what may be replaced, and what is brought back."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pipeline.config import RunConfig
+from pipeline.config.file import differing
+from pipeline.errors import ConfigError
+from pipeline.run import Run
+from pipeline.text import listed
+
+
+def own_folder(folder: Path) -> Path:
+    """The folder itself where it is a link to one.
+
+    Raises:
+        ConfigError: It is the current folder or one above it.
+    """
+    if folder.resolve() in (Path.cwd(), *Path.cwd().parents):
+        raise ConfigError(f"--run: expected a folder of its own, got {folder}. Name another")
+    return folder.resolve() if folder.is_symlink() else folder
+
+
+def check_free(run: Run, *, overwrite: bool) -> None:
+    """Makes sure that a new run may go into a folder.
+
+    Args:
+        run: The run to be.
+        overwrite: Whether a trained run that is there already may be replaced; one that was
+            interrupted before it had a model always may.
+
+    Raises:
+        ConfigError: It may not.
+    """
+    folder = run.folder
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"{folder} is a file. Name a folder for the run (--run)")
+    if not folder.exists() or not any(folder.iterdir()):
+        return
+    begun = (run.config_file, run.class_names_file, run.environment_file)
+    if not all(file.is_file() for file in begun):
+        raise ConfigError(f"{folder} is not the folder of a run. Name another (--run)")
+    if run.model_file.is_file() and not overwrite:
+        raise ConfigError(f"{folder} exists. Name another (--run) or replace it (--overwrite)")
+
+
+def is_unfinished(run: Run, config: RunConfig, data_fingerprint: str) -> bool:
+    """Whether a folder holds a training that was stopped and can go on.
+
+    Args:
+        run: The run.
+        config: What is to be trained, with the frames of its data set.
+        data_fingerprint: That of the data set.
+
+    Raises:
+        ConfigError: It holds one that was stopped, with other settings or data.
+    """
+    if not run.checkpoint_file.is_file() or not run.config_file.is_file():
+        return False
+    changed = [key for key in differing(run.config(), config) if key != "data"]
+    if run.environment().get("data_fingerprint") != data_fingerprint:
+        changed.append("data")
+    if changed:
+        raise ConfigError(
+            f"{run.folder} holds an unfinished training with another {listed(changed)}. Name "
+            "another folder (--run) or replace it (--overwrite)"
+        )
+    return True
+
+
+@contextmanager
+def old_run_kept(run: Run) -> Iterator[None]:
+    """Sets aside what is in the folder, until there is a new model in it; else brings it back."""
+    if run.folder.exists():
+        run.folder.rename(_aside(run))
+    try:
+        yield
+    finally:
+        bring_back(run)
+
+
+def bring_back(run: Run) -> None:
+    """Puts a run that was set aside in its place again, if what was to replace it has no model."""
+    if _aside(run).exists() and not run.model_file.is_file():
+        shutil.rmtree(run.folder, ignore_errors=True)
+        _aside(run).rename(run.folder)
+    shutil.rmtree(_aside(run), ignore_errors=True)
+
+
+def _aside(run: Run) -> Path:
+    return run.folder.with_name(f".old-{run.folder.name}")

@@ -1,0 +1,66 @@
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+
+from pipeline.config import RunConfig
+from pipeline.training.optimizer import AdamW, compile_model
+
+
+def stepped(factors, **options):
+    variables = [keras.Variable([1.0, 2.0], name=name) for name in ("fast", "slow", "bias")]
+    optimizer = AdamW(factors=factors, learning_rate=0.1, **options)
+    optimizer.build(variables)
+    for _ in range(3):
+        optimizer.apply([np.array([0.5, -1.0], np.float32)] * 3, variables)
+    return [variable.numpy() - [1.0, 2.0] for variable in variables]
+
+
+def test_without_factors_it_is_the_optimizer_of_keras():
+    variable = keras.Variable([1.0, 2.0])
+    optimizer = keras.optimizers.AdamW(0.1, weight_decay=0.3)
+    optimizer.build([variable])
+    for _ in range(3):
+        optimizer.apply([np.array([0.5, -1.0], np.float32)], [variable])
+    moved = variable.numpy() - [1.0, 2.0]
+    *decayed, bias = stepped({}, decay=0.3)
+    for ours in decayed:
+        np.testing.assert_allclose(ours, moved, rtol=1e-6)
+    assert np.abs(bias - moved).max() > 0.05
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.01])
+def test_a_factor_scales_the_steps_and_the_decay_of_its_variable(decay):
+    fast, slow, _ = stepped({"slow": 0.1}, decay=decay)
+    np.testing.assert_allclose(slow, fast / 10, rtol=0.01)
+
+
+def model(**train):
+    inputs = keras.layers.Input((3,))
+    model = keras.Model(inputs, keras.layers.Dense(2)(inputs))
+    config = RunConfig()
+    config = dataclasses.replace(config, train=dataclasses.replace(config.train, **train))
+    compile_model(model, config, steps=10)
+    return model
+
+
+def test_gradients_are_clipped_by_their_common_norm():
+    assert model(clip_norm=1.5).optimizer.global_clipnorm == 1.5
+    assert model().optimizer.global_clipnorm is None
+
+
+def test_accumulated_steps_equal_a_large_batch():
+    rng = np.random.default_rng(0)
+    inputs, targets = rng.normal(size=(8, 3)).astype(np.float32), np.eye(2)[rng.integers(2, size=8)]
+    options = {"learning_rate": 0.1, "warmup": 0, "epochs": 1000}
+    large, small = model(**options), model(**options, accumulate=4)
+    small.set_weights(large.get_weights())
+    before = large.get_weights()[0]
+    large.train_on_batch(inputs, targets)
+    for start in range(0, 6, 2):
+        small.train_on_batch(inputs[start : start + 2], targets[start : start + 2])
+    np.testing.assert_array_equal(small.get_weights()[0], before)
+    small.train_on_batch(inputs[6:], targets[6:])
+    assert np.abs(large.get_weights()[0] - before).max() > 0.05
+    np.testing.assert_allclose(small.get_weights()[0], large.get_weights()[0], rtol=1e-4)

@@ -1,0 +1,135 @@
+"""A training that is killed and started again ends as one that was not."""
+
+import csv
+import dataclasses
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.config import TrainConfig
+from pipeline.config.file import save_config
+from pipeline.errors import ConfigError, DataError
+from pipeline.models.recognizer import load_recognizer
+from pipeline.run import Run
+from pipeline.training.fit import train
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "train.py"
+COLUMNS = ("epoch", "learning_rate", "loss", "accuracy", "val_loss", "val_accuracy")
+
+
+@pytest.fixture(scope="module")
+def config(blob_config):
+    """With all that has a state: dropout, moments, averages, mixing, an order of videos."""
+    augment = dataclasses.replace(
+        blob_config.augment, mixup=dataclasses.replace(blob_config.augment.mixup, strength=0.2)
+    )
+    return dataclasses.replace(
+        blob_config,
+        augment=augment,
+        model=dataclasses.replace(blob_config.model, dropout=0.3),
+        temporal=dataclasses.replace(
+            blob_config.temporal, dropout=0.2, input_dropout=0.1, recurrent_dropout=0.1
+        ),
+        train=TrainConfig(
+            epochs=6, batch_size=10, learning_rate=5e-3, averaging=0.9, accumulate=2, patience=4
+        ),
+    )
+
+
+@pytest.fixture(scope="module")
+def undisturbed(config, tmp_path_factory):
+    return train(config, tmp_path_factory.mktemp("runs") / "undisturbed")
+
+
+def history(run):
+    with run.history_file.open(newline="") as file:
+        return [[float(row[name]) for name in COLUMNS] for row in csv.DictReader(file)]
+
+
+def check_same(run, undisturbed):
+    np.testing.assert_allclose(history(run), history(undisturbed), atol=1e-6)
+    weights, wanted = (
+        load_recognizer(each.model_file).get_weights() for each in (run, undisturbed)
+    )
+    for weight, other in zip(weights, wanted, strict=True):
+        np.testing.assert_allclose(weight, other, atol=1e-6)
+
+
+def kill_after(config, folder, line, delay=0.0):
+    """Starts the training in a process of its own and kills it once it printed a line."""
+    save_config(config, folder.with_suffix(".toml"))
+    command = [sys.executable, SCRIPT, "--config", folder.with_suffix(".toml"), "--run", folder]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        for output in process.stdout:
+            if output.startswith(line):
+                break
+        time.sleep(delay)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+@pytest.mark.parametrize(("line", "delay"), [("epoch   2/6", 0.0), ("epoch   3/6", 0.15)])
+def test_killed_and_started_again_equals_undisturbed(
+    config, undisturbed, tmp_path, capsys, line, delay
+):
+    kill_after(config, tmp_path / "run", line, delay)
+    assert Run(tmp_path / "run").checkpoint_file.is_file()
+
+    run = train(config, tmp_path / "run")
+
+    assert f"{run.folder}: goes on after epoch" in capsys.readouterr().out
+    check_same(run, undisturbed)
+    assert not run.checkpoint_file.exists()
+
+
+def interrupted(config, folder, monkeypatch, epoch):
+    """A run that Ctrl-C ended after an epoch."""
+    from pipeline.training.alarms import Alarms
+
+    def press(self, number, logs=None):
+        if number + 1 == epoch + 1:
+            signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Alarms, "on_epoch_end", press)
+        return train(config, folder)
+
+
+def test_ctrl_c_can_be_gone_on_from(config, undisturbed, tmp_path, monkeypatch, capsys):
+    run = interrupted(config, tmp_path / "run", monkeypatch, epoch=4)
+    assert f"The same command with --run {run.folder} goes on" in capsys.readouterr().out
+    check_same(train(config, run.folder), undisturbed)
+
+
+def test_another_training_does_not_go_on_from_it(config, tmp_path, monkeypatch):
+    run = interrupted(config, tmp_path / "run", monkeypatch, epoch=2)
+    other = dataclasses.replace(config, seed=7)
+    with pytest.raises(ConfigError, match=r"holds an unfinished training with another seed\."):
+        train(other, run.folder)
+    resplit = dataclasses.replace(config, split=dataclasses.replace(config.split, val_folds=3))
+    with pytest.raises(ConfigError, match="with another split.val_folds, data"):
+        train(resplit, run.folder)
+    assert run.checkpoint_file.is_file()
+    train(dataclasses.replace(other, train=TrainConfig(epochs=1)), run.folder, overwrite=True)
+    assert not run.checkpoint_file.exists()
+
+
+def test_a_damaged_checkpoint_says_what_to_do(config, tmp_path, monkeypatch):
+    run = interrupted(config, tmp_path / "run", monkeypatch, epoch=2)
+    data = run.checkpoint_file.read_bytes()
+    run.checkpoint_file.write_bytes(data[: len(data) // 2])
+    with pytest.raises(DataError, match=r"checkpoint.npz: damaged.* Train anew: --overwrite"):
+        train(config, run.folder)
+
+
+def test_a_finished_run_is_not_gone_on_from(undisturbed, config):
+    with pytest.raises(ConfigError, match="exists. Name another"):
+        train(config, undisturbed.folder)
