@@ -14,7 +14,11 @@ from pipeline.text import counted
 def main(arguments: Sequence[str]) -> None:
     parser = Parser(__doc__)
     parser.add_argument("path", nargs="?", metavar="DATA", default="", help="As --data.")
-    parser.add_argument("--out", default="", help="Folder of the sheets; default: DATA/preview.")
+    parser.add_argument(
+        "--out",
+        default="",
+        help="Folder of the sheets; default: DATA/preview, or of a table preview-NAME here.",
+    )
     parser.add_argument("--videos", type=int, default=3, help="Videos of each class, at most.")
     parser.add_run_config(arguments)
     options = parser.parse(arguments)
@@ -27,7 +31,9 @@ def main(arguments: Sequence[str]) -> None:
     from pipeline.data.dataset import open_data
     from pipeline.data.preview import write_contact_sheets
 
-    folder = Path(options.out) if options.out else path.with_suffix("") / "preview"
+    # Beside a table there are videos, and a folder among them would be taken for a class.
+    default = path / "preview" if path.is_dir() else Path(f"preview-{path.stem}")
+    folder = Path(options.out) if options.out else default
     data = open_data(path, config.frames, config.split)
     files = write_contact_sheets(data, config, folder, num_videos=options.videos)
     print(f"{counted(len(files), 'contact sheet')} in {folder}/")

@@ -32,7 +32,7 @@ def regroup(manifest: Manifest, group_regex: str, root: str | os.PathLike[str]) 
         pattern = re.compile(group_regex)
     except re.error as error:
         raise ConfigError(
-            f"--group-regex: expected a regular expression, got {group_regex!r}: {error}."
+            f"--group-regex: expected a regular expression, got {group_regex}: {error}."
         ) from None
     rows = (
         dataclasses.replace(row, group=_find(pattern, relative_path(row.path, root)))
@@ -46,7 +46,7 @@ def _find(pattern: re.Pattern[str], path: str) -> str:
     group = match and match[min(1, pattern.groups)]
     if not group:
         raise DataError(
-            f"--group-regex: expected {pattern.pattern!r} to find a group in every path, "
+            f"--group-regex: expected {pattern.pattern} to find a group in every path, "
             f"but it finds none in {path!r}."
         )
     return group

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from pipeline.config import RunConfig
 from pipeline.data.dataset import Data, augmented_clips, damage_named, evaluation_clips
+from pipeline.errors import ConfigError
 from pipeline.figures import any_script
 
 _GAP = 3  # pixels between frames
@@ -50,7 +51,14 @@ def write_contact_sheets(
 
     Raises:
         DataError: A video or a shard is damaged.
+        ConfigError: The folder cannot be made.
     """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"--out: {folder} cannot be made: {error.strerror}. Name another folder"
+        ) from None
     chosen: dict[int, list[_Strips]] = {label: [] for label in range(len(data.class_names))}
     with damage_named(data):
         for video in _videos(data, config, num_augmented):
@@ -58,7 +66,6 @@ def write_contact_sheets(
                 chosen[video.label].append(video)
             if all(len(videos) == num_videos for videos in chosen.values()):
                 break
-    folder.mkdir(parents=True, exist_ok=True)
     files = []
     for label, videos in chosen.items():
         name = data.class_names[label]

@@ -1,10 +1,16 @@
 import dataclasses
+import runpy
+from pathlib import Path
 
 import matplotlib.image
 import numpy as np
+import pytest
 
 from pipeline.config import NO_AUGMENT, Change
 from pipeline.data.preview import write_contact_sheets
+from pipeline.errors import ConfigError
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "preview.py"
 
 
 def sheet(store, config, folder, **options):
@@ -47,3 +53,27 @@ def test_an_odd_class_name_is_no_path(blob_store, blob_config, tmp_path):
     store = dataclasses.replace(blob_store, class_names=("a/../b $x$ 走る", "c"))
     files = write_contact_sheets(store, blob_config, tmp_path, num_videos=1)
     assert [path.name for path in files] == ["000_a_b_x_走る.png", "001_c.png"]
+
+
+def test_a_folder_that_cannot_be_made(blob_store, blob_config, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match=r"--out: .*file/sheets cannot be made: Not a directory"):
+        write_contact_sheets(blob_store, blob_config, tmp_path / "file" / "sheets")
+
+
+def test_sheets_of_a_table_do_not_go_among_its_videos(blob_videos, tmp_path, monkeypatch, capsys):
+    table = tmp_path / "videos" / "mine.csv"
+    table.parent.mkdir()
+    lines = (
+        f"{blob_videos}/{label}/g{n:02d} 0.avi,{label}"
+        for n in range(3)
+        for label in ("left", "right")
+    )
+    table.write_text("\n".join(("path,label", *lines)))
+    monkeypatch.chdir(tmp_path)
+
+    runpy.run_path(str(SCRIPT))["main"]([str(table), "--videos", "1"])
+
+    assert capsys.readouterr().out == "2 contact sheets in preview-mine/\n"
+    assert len(list((tmp_path / "preview-mine").iterdir())) == 2
+    assert list(table.parent.iterdir()) == [table]
