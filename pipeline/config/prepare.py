@@ -63,7 +63,7 @@ class PrepareConfig:
         fold: Number of the fold that is the test split, or of the official split, from 1; 0: the
             first, or all videos of a data set that can go without.
         fps: Frames per second of video time that are stored, above 0, at most 1000.
-        size: Height and width of the stored frames in pixels, at least 8.
+        size: Height and width of the stored frames in pixels, 8 to 4096.
         jpeg_quality: Of the stored frames, 1 to 100.
         flow: Store the optical flow from frame to frame as well, for `model.input` flow and
             rgb+flow. It takes about half as much space again, and 2 ms a frame at 64 pixels, 5 ms
@@ -71,7 +71,8 @@ class PrepareConfig:
         min_frames: Stored frames of a video, at least; a shorter video is left out. 1 or more.
         shard_videos: Videos in one file of the store, about, at least 1.
         seed: Of the split and of the demo videos; 0 or above.
-        check: Read all videos and report on them, but prepare nothing.
+        check: Read all videos and report on them, but prepare nothing. Exit code 1: preparing them
+            would stop, for leaks or too many bad videos.
         allow_leaks: Go on where videos of the test are also in training; metrics will say so.
         max_bad_fraction: Share of videos that may be left out, 0 to 1; with more, nothing is
             changed.
