@@ -9,7 +9,15 @@ from keras import layers
 
 from pipeline.config import RunConfig
 from pipeline.config.model import Stream
+from pipeline.errors import ConfigError
+from pipeline.models.backbones.applications import APPLICATIONS, application
 from pipeline.models.backbones.cnn import cnn
+from pipeline.models.backbones.efficientnet_lite0 import efficientnet_lite0
+from pipeline.models.backbones.freezing import freeze, layers_of
+from pipeline.models.backbones.keras_file import keras_file
+from pipeline.models.backbones.pixels import ToPixels
+from pipeline.models.penalty import penalty
+from pipeline.text import nearest
 
 
 def build_backbone(
@@ -24,12 +32,54 @@ def build_backbone(
 
     Returns:
         A model from float (N, H, W, C) to features (N, F).
+
+    Raises:
+        ConfigError: There is no such backbone, it does not take such frames, has fewer blocks
+            than are to be trained, or its weights cannot be had.
+        DataError: A file of a network or of weights cannot be used.
     """
     inputs = layers.Input(input_shape)
-    features = cnn(config, input_shape)(inputs)
+    if config.backbone.name == "cnn":
+        network, pixels = cnn(config, input_shape), inputs
+    else:
+        network, pixels = _pretrained(config, input_shape), ToPixels()(inputs)
+    freeze(network, config.backbone.trainable)
+    features = network(pixels)
     if len(features.shape) == 4:
         features = _on_grid(features, config.backbone.grid)
     return keras.Model(inputs, features, name=f"{stream}_backbone")
+
+
+def _pretrained(config: RunConfig, input_shape: tuple[int, int, int]) -> keras.Model:
+    """A network on pixels, (N, H, W, 3) from 0 to 255, that may have learned before."""
+    name = config.backbone.name
+    if input_shape[-1] != 3:
+        raise ConfigError(
+            f"backbone.name {name} takes frames of 3 channels, and --model.input both gives "
+            f"{input_shape[-1]}. Give each a backbone of its own: --model.input rgb+difference"
+        )
+    if name == "efficientnet_lite0":
+        network = efficientnet_lite0(config.backbone, input_shape)
+    elif name.endswith(".keras"):
+        network = keras_file(config.backbone, input_shape)
+    elif name in APPLICATIONS:
+        network = application(config.backbone, input_shape)
+    else:
+        known = ["cnn", "efficientnet_lite0", *APPLICATIONS]
+        raise ConfigError(
+            f"backbone.name {name} is neither cnn, efficientnet_lite0, a model of "
+            f"keras.applications nor a .keras file. Did you mean {nearest(name, known)}?"
+        )
+    _apply_training_settings(network, config)
+    return network
+
+
+def _apply_training_settings(network: keras.Model, config: RunConfig) -> None:
+    for layer in layers_of(network):
+        if isinstance(layer, layers.BatchNormalization):
+            layer.momentum = config.backbone.momentum
+        if isinstance(layer, layers.Conv2D):
+            layer.kernel_regularizer = layer.kernel.regularizer = penalty(config.model)
 
 
 def _on_grid(features: keras.KerasTensor, grid: int) -> keras.KerasTensor:

@@ -1,0 +1,67 @@
+import urllib.request
+
+import keras
+import numpy as np
+import pytest
+
+from pipeline.config import BackboneConfig
+from pipeline.errors import ConfigError, DataError
+from pipeline.models.backbones.applications import APPLICATIONS, application
+
+SHAPE = (32, 32, 3)
+
+
+def test_all_applications_are_known_and_have_a_preprocessing():
+    assert len(APPLICATIONS) >= 38
+    for name in APPLICATIONS:
+        family = getattr(keras.applications, name).__module__.rpartition(".")[2]
+        assert hasattr(getattr(keras.applications, family), "preprocess_input"), name
+
+
+# One family for each kind of preprocessing: [-1, 1], BGR less the mean, within the network.
+@pytest.mark.parametrize("name", ["MobileNetV2", "ResNet50", "MobileNetV3Small"])
+def test_features_are_those_of_the_application_after_its_preprocessing(name, tmp_path):
+    plain = getattr(keras.applications, name)(include_top=False, weights=None, input_shape=SHAPE)
+    path = tmp_path / "my.weights.h5"
+    plain.save_weights(path)
+    network = application(BackboneConfig(name=name, weights=str(path)), SHAPE)
+    pixels = np.random.default_rng(0).uniform(0, 255, (2, *SHAPE)).astype(np.float32)
+    family = getattr(keras.applications, plain_family(name))
+    wanted = plain(family.preprocess_input(pixels.copy()))
+    np.testing.assert_allclose(network(pixels), wanted, rtol=1e-4, atol=1e-5)
+
+
+def plain_family(name):
+    return {
+        "MobileNetV2": "mobilenet_v2",
+        "ResNet50": "resnet50",
+        "MobileNetV3Small": "mobilenet_v3",
+    }[name]
+
+
+@pytest.mark.filterwarnings(
+    "default::UserWarning"
+)  # Keras only warns, and goes on with new weights
+def test_weights_of_another_network_are_refused(tmp_path):
+    path = tmp_path / "other.weights.h5"
+    keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)]).save_weights(path)
+    with pytest.raises(DataError, match="other.weights.h5: not weights of mobilenetv2"):
+        application(BackboneConfig(name="MobileNetV2", weights=str(path)), SHAPE)
+
+
+def test_a_weights_file_that_is_missing_is_named():
+    with pytest.raises(ConfigError, match="imagenet, none, or a weights file.* no file imagnet"):
+        application(BackboneConfig(name="MobileNetV2", weights="imagnet"), SHAPE)
+
+
+def test_frames_that_are_too_small_ask_for_a_larger_size():
+    with pytest.raises(ConfigError, match=r"24 x 24 pixels: .*at least 32x32.* larger --size"):
+        application(BackboneConfig(name="MobileNetV2", weights="none"), (24, 24, 3))
+
+
+def test_without_a_network_the_file_to_download_is_named(monkeypatch, tmp_path):
+    nowhere = urllib.request.ProxyHandler({"https": "http://127.0.0.1:9"})
+    monkeypatch.setattr(urllib.request, "_opener", urllib.request.build_opener(nowhere))
+    monkeypatch.setattr("keras.src.backend.config._KERAS_DIR", str(tmp_path))
+    with pytest.raises(ConfigError, match=r"imagenet: .*https://\S+\.h5.* by hand.*weights none"):
+        application(BackboneConfig(name="MobileNetV2"), SHAPE)

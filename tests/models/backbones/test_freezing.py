@@ -1,0 +1,89 @@
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from pipeline.errors import ConfigError
+from pipeline.models.backbones.freezing import freeze
+from pipeline.models.layers import BatchNormalization
+
+
+def block(norm=layers.BatchNormalization, name=None):
+    """Halves the resolution, padding by itself as MobileNetV2 does."""
+    steps = [layers.ZeroPadding2D(1), layers.Conv2D(4, 3, strides=2), norm(), layers.ReLU()]
+    return keras.Sequential(steps, name=name)
+
+
+def network(*steps, size=16):
+    inputs = keras.Input((size, size, 3))
+    x = inputs
+    for step in steps:
+        x = step(x)
+    return keras.Model(inputs, x, name="network")
+
+
+def trained(model):
+    return {variable.path for variable in model.trainable_variables}
+
+
+def squeeze(x):
+    weight = layers.Conv2D(4, 1, name="squeeze")(layers.GlobalAveragePooling2D(keepdims=True)(x))
+    return layers.Multiply()([x, weight])
+
+
+def test_the_last_blocks_are_those_at_the_last_resolutions():
+    model = network(
+        block(name="8"),
+        block(name="4"),
+        squeeze,
+        block(name="2"),
+        layers.ZeroPadding2D(1),
+        layers.Conv2D(4, 3, name="padded"),
+    )
+    freeze(model, 1)
+    assert {name.split("/")[0] for name in trained(model)} == {"2", "padded"}
+    freeze(model, 2)
+    assert {name.split("/")[0] for name in trained(model)} == {"4", "squeeze", "2", "padded"}
+    freeze(model, 3)
+    assert len(trained(model)) == len(trained(freed(model)))
+
+
+def freed(model):
+    freeze(model, "all")
+    return model
+
+
+def test_a_resolution_with_nothing_to_train_is_no_block():
+    model = network(layers.Conv2D(4, 3, name="conv"), layers.MaxPooling2D(), layers.Flatten())
+    freeze(model, 1)
+    assert trained(model) == {"conv/kernel", "conv/bias"}
+
+
+def test_more_blocks_than_there_are_is_an_error_that_counts_them():
+    with pytest.raises(ConfigError, match=r"at most 2: network has 2 blocks .* Received: 3"):
+        freeze(network(block(), block()), 3)
+
+
+def test_all_frees_what_a_file_had_frozen():
+    model = network(block())
+    model.trainable = False
+    freeze(model, "all")
+    assert len(trained(model)) == 4
+
+
+@pytest.mark.parametrize("norm", [layers.BatchNormalization, BatchNormalization])
+@pytest.mark.parametrize(("trainable", "moving"), [("none", []), (1, ["last"])])
+def test_frozen_batch_normalisation_stays_as_it_is_in_training(norm, trainable, moving):
+    backbone = network(block(norm, "first"), block(norm, "last"))
+    freeze(backbone, trainable)
+    model = keras.Sequential([backbone, layers.GlobalAveragePooling2D(), layers.Dense(1)])
+    model.compile("sgd", "mse")
+    before = {variable.path: variable.numpy() for variable in backbone.variables}
+    images = np.random.default_rng(0).normal(2, 3, (4, 16, 16, 3))
+    model.train_on_batch(images, np.ones((4, 1)))
+    changed = {
+        variable.path.split("/")[0]
+        for variable in backbone.variables
+        if not np.array_equal(before[variable.path], variable.numpy())
+    }
+    assert changed == set(moving)

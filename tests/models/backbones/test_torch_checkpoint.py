@@ -1,0 +1,186 @@
+"""Checkpoints are written here byte by byte, as `torch.save` wrote them before its zip format."""
+
+import io
+import os
+import pickle
+import sys
+import types
+import zipfile
+from collections import OrderedDict
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from pipeline.errors import DataError
+from pipeline.models.backbones.torch_checkpoint import MAGIC_NUMBER, VERSION, read_checkpoint
+
+NUMBERS = np.arange(12, dtype="<f4")
+
+
+class Storage(NamedTuple):
+    kind: str = "FloatStorage"
+    key: str = "7"
+    length: int = 12
+
+
+STORAGE = Storage()
+
+
+class Tensor:
+    def __init__(self, offset=0, size=(3, 4), stride=(4, 1), storage=STORAGE):
+        self.arguments = (storage, offset, size, stride, False, OrderedDict())
+
+    def __reduce__(self):
+        return sys.modules["torch._utils"]._rebuild_tensor_v2, self.arguments
+
+
+class Pickler(pickle.Pickler):
+    def persistent_id(self, obj):
+        if isinstance(obj, Storage):
+            kind = getattr(sys.modules["torch"], obj.kind)
+            return ("storage", kind, obj.key, "cpu", obj.length, None)
+        return None
+
+
+@pytest.fixture(autouse=True)
+def torch_names(monkeypatch):
+    """The names that a pickle may ask for, so that one can be written."""
+    torch, utils = types.ModuleType("torch"), types.ModuleType("torch._utils")
+    for kind in ("FloatStorage", "LongStorage", "QInt8Storage"):
+        setattr(torch, kind, type(kind, (), {"__module__": "torch"}))
+    utils._rebuild_tensor_v2 = types.FunctionType((lambda: None).__code__, {})
+    utils._rebuild_tensor_v2.__module__ = "torch._utils"
+    utils._rebuild_tensor_v2.__qualname__ = "_rebuild_tensor_v2"
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    monkeypatch.setitem(sys.modules, "torch._utils", utils)
+
+
+def write(path, state, storages=((7, NUMBERS),), *, magic=MAGIC_NUMBER, little_endian=True):
+    file = io.BytesIO()
+    keys = [str(key) for key, _ in storages]
+    header = (magic, VERSION, {"little_endian": little_endian})
+    for part in (*header, state, keys):
+        Pickler(file, protocol=2).dump(part)
+    for _, numbers in storages:
+        file.write(len(numbers).to_bytes(8, "little") + numbers.tobytes())
+    path.write_bytes(file.getvalue())
+    return path
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "model.pth"
+
+
+def test_tensors_are_read_with_offset_strides_and_dtype(path):
+    state = OrderedDict(
+        whole=Tensor(),
+        transposed=Tensor(offset=1, size=(2, 3), stride=(1, 4)),
+        count=Tensor(size=(), stride=(), storage=Storage("LongStorage", "8", 1)),
+    )
+    state._metadata = OrderedDict(version=1)  # as PyTorch has it
+    write(path, state, [(8, np.array([5])), (7, NUMBERS)])
+    tensors = read_checkpoint(path)
+    assert list(tensors) == ["whole", "transposed", "count"]
+    np.testing.assert_array_equal(tensors["whole"], NUMBERS.reshape(3, 4))
+    np.testing.assert_array_equal(tensors["transposed"], [[1, 5, 9], [2, 6, 10]])
+    assert tensors["count"] == 5
+    assert tensors["count"].dtype == np.int64
+
+
+class Malicious:
+    def __init__(self, marker):
+        self.marker = marker
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.marker),)
+
+
+def test_a_pickle_that_asks_for_anything_else_is_refused_and_not_run(path, tmp_path):
+    write(path, {"a": Tensor(), "b": Malicious(tmp_path / "harm")})
+    with pytest.raises(DataError, match=r"model.pth: it asks for posix.mkdir. Expected a state"):
+        read_checkpoint(path)
+    assert not (tmp_path / "harm").exists()
+
+
+@pytest.mark.parametrize("part", ["magic", "keys"])
+def test_no_part_of_the_file_may_ask_for_anything_else(path, tmp_path, part):
+    harm = Malicious(tmp_path / "harm")
+    if part == "magic":
+        write(path, {}, [], magic=harm)
+    else:
+        whole = write(path, {}, []).read_bytes()
+        path.write_bytes(whole.removesuffix(pickle.dumps([], 2)) + pickle.dumps(harm, 2))
+    with pytest.raises(DataError, match="asks for posix.mkdir"):
+        read_checkpoint(path)
+    assert not (tmp_path / "harm").exists()
+
+
+BAD_TENSORS = {
+    "beyond the end": Tensor(offset=1),
+    "strides beyond the end": Tensor(stride=(5, 1)),
+    "more numbers than there are": Tensor(size=(10**12,), stride=(0,)),
+    "negative offset": Tensor(offset=-1),
+    "negative size": Tensor(size=(-3, -4)),
+    "no number": Tensor(size=("3", 4)),
+    "sizes and strides differ": Tensor(size=(3,)),
+    "no storage": Tensor(storage=("7", "<f4", 12)),
+    "more in a storage than follows": Tensor(storage=Storage(length=13)),
+    "of another type than another": Tensor(storage=Storage(kind="LongStorage")),
+}
+
+
+@pytest.mark.parametrize("tensor", BAD_TENSORS.values(), ids=BAD_TENSORS)
+def test_a_tensor_that_does_not_fit_its_storage_is_refused(path, tensor):
+    write(path, {"bad": tensor, "good": Tensor()})
+    with pytest.raises(DataError, match="model.pth: not a PyTorch checkpoint, or damaged"):
+        read_checkpoint(path)
+
+
+def test_an_unknown_storage_is_refused(path):
+    write(path, {"a": Tensor(storage=Storage(kind="QInt8Storage"))})
+    with pytest.raises(DataError, match="asks for torch.QInt8Storage"):
+        read_checkpoint(path)
+
+
+def test_a_file_cut_off_anywhere_is_refused(path):
+    whole = write(path, {"a": Tensor()}).read_bytes()
+    for length in range(0, len(whole), 7):
+        path.write_bytes(whole[:length])
+        with pytest.raises(DataError, match="model.pth: not a PyTorch checkpoint, or damaged"):
+            read_checkpoint(path)
+
+
+def test_what_follows_the_end_is_refused(path):
+    path.write_bytes(write(path, {"a": Tensor()}).read_bytes() + b"x")
+    with pytest.raises(DataError, match="something follows"):
+        read_checkpoint(path)
+
+
+@pytest.mark.parametrize("header", [{"magic": 1}, {"little_endian": False}])
+def test_another_header_is_refused(path, header):
+    write(path, {"a": Tensor()}, **header)
+    with pytest.raises(DataError, match="does not begin as one"):
+        read_checkpoint(path)
+
+
+@pytest.mark.parametrize("state", [Tensor(), {"epoch": 3, "a": Tensor()}, {3: Tensor()}])
+def test_anything_but_a_state_is_refused(path, state):
+    write(path, state)
+    with pytest.raises(DataError, match="expected the state of a model"):
+        read_checkpoint(path)
+
+
+@pytest.mark.parametrize("storages", [[], [(7, NUMBERS), (9, NUMBERS)]])
+def test_storages_that_no_tensor_names_are_refused(path, storages):
+    write(path, {"a": Tensor()}, storages)
+    with pytest.raises(DataError, match="its storages are not those"):
+        read_checkpoint(path)
+
+
+def test_the_zip_format_is_told_apart(path):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("model/data.pkl", b"")
+    with pytest.raises(DataError, match="_use_new_zipfile_serialization=False"):
+        read_checkpoint(path)
