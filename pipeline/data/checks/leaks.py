@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
@@ -52,13 +51,16 @@ def _crossing(what: str, rows: Sequence[Row], key: Callable[[Row], str]) -> list
 
 
 def _ambiguous(rows: Sequence[Row]) -> list[str]:
-    parts: defaultdict[str, list[Row]] = defaultdict(list)
+    first: dict[str, str] = {}
+    several = {row.path for row in rows if first.setdefault(row.path, row.label) != row.label}
+    parts: dict[str, list[Row]] = {path: [] for path in sorted(several)}
     for row in rows:
-        parts[row.path].append(row)
+        if row.path in several:
+            parts[row.path].append(row)
     return [
         f"video file {path!r} is labelled {' and '.join(map(repr, labels))} at the same time"
-        for path in sorted(parts)
-        if (labels := _labels_at_once(parts[path]))
+        for path, rows in parts.items()
+        if (labels := _labels_at_once(rows))
     ]
 
 
