@@ -52,7 +52,6 @@ def _estimator() -> cv2.DISOpticalFlow:
     estimator.setFinestScale(0)  # the image as it is; the preset stops at half of it
     estimator.setPatchSize(4)
     estimator.setPatchStride(2)
-    estimator.setGradientDescentIterations(16)
     return estimator
 
 

@@ -14,6 +14,7 @@ import tensorflow as tf
 from pipeline.config import FramesConfig
 from pipeline.data.frames import encode_video
 from pipeline.data.manifest import Row
+from pipeline.data.shards import writer
 from pipeline.data.shards.tasks import (
     ShardTask,
     SourceVideo,
@@ -336,6 +337,23 @@ def test_a_video_that_cost_a_worker_its_life_is_not_read_again(
     (lost,) = (video for video in report.videos if video.problem)
     assert (lost.name, lost.problem, lost.reason) == ("run/2 ü.avi", "lost", "its decoder crashed")
     assert report.num_records == 4
+
+
+def test_a_video_whose_frames_and_flow_together_do_not_fit_a_record(
+    videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames = dataclasses.replace(FRAMES, flow=True)
+    (task,) = plan(videos, tmp_path, {"run/0 ü.avi": "train"}, shard_videos=9)
+    images, _ = encode_video(videos / "run" / "0 ü.avi", frames)
+    limit = sum(len(image) for name in images for image in images[name])
+
+    monkeypatch.setattr(writer, "MAX_BYTES", limit)
+    assert not check_shard(dataclasses.replace(task, frames=frames)).videos[0].problem
+    monkeypatch.setattr(writer, "MAX_BYTES", limit - 1)
+    (video,) = check_shard(dataclasses.replace(task, frames=frames)).videos
+
+    assert video.problem == "too large"
+    assert "its frames take more than 2 GiB" in video.reason
 
 
 def test_a_video_with_too_few_frames(videos: Path, tmp_path: Path) -> None:
