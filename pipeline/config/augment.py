@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from pipeline.config.checks import expect_range
+from pipeline.config.checks import expect, expect_range
 
 _LARGEST = {
     "crop": 0.9,
@@ -37,6 +37,11 @@ class Change:
     probability: float = 1.0
     strength: float = 0.0
 
+    @property
+    def on(self) -> bool:
+        """Whether it ever changes a clip."""
+        return self.probability > 0 and self.strength > 0
+
 
 OFF = Change()
 
@@ -49,9 +54,9 @@ class AugmentConfig:
         flip: Probability of mirroring left and right, 0 to 1. Where a class means a direction,
             say so in flip_labels, or leave it off.
         flip_labels: Pairs of classes that become each other in the mirror, such as
-            [["left", "right"]].
-        crop: A random window, resized; the strength is the largest share of each side that it
-            leaves out, 0 to 0.9.
+            [["left", "right"]]; a mirrored clip of the one gets the label of the other.
+        crop: A random window, resized; of height and width it leaves out a share each, of up to
+            the strength, so that the aspect ratio varies, 0 to 0.9.
         scale: A zoom about the centre by a factor from 1 / (1 + strength) to 1 + strength, 0 to 1.
         translate: A shift, by at most this share of the side each way, 0 to 1.
         rotation: A turn by at most so many degrees either way, 0 to 180.
@@ -61,14 +66,16 @@ class AugmentConfig:
         saturation: Distance of the colours from grey by a factor in the same way, 0 to 4.
         hue: A turn of the colours by at most this share of the full circle either way, 0 to 0.5.
         greyscale: Probability of taking the colours away, 0 to 1.
-        noise: Gaussian noise, with a standard deviation of up to this share of the full range,
-            0 to 1.
+        noise: Gaussian noise, another in each frame and the same in all colours, with a standard
+            deviation of up to this share of the full range, 0 to 1.
         erase: A grey rectangle in place of a part of each frame, of up to this share of each side,
             0 to 0.9.
-        speed: The clip is cut of a part of the video, of which up to this share is left out: what
-            is shown goes by faster or slower, and begins or ends elsewhere. 0 to 0.9.
-        drop_frames: Up to this share of the clip's frames is left out, and the clip is shorter,
-            0 to 0.9.
+        speed: A uniform clip is cut of a random part of the video, which leaves out up to this
+            share of it, though never frames that the clip needs: what is shown goes by slower,
+            and begins or ends elsewhere. The frames of a dense clip lie closer together or
+            further apart, by a factor from 1 - strength to 1 / (1 - strength). 0 to 0.9.
+        drop_frames: Up to this share of the clip's frames is left out at random, and what is
+            missing is treated as clip.short says of short videos, 0 to 0.9.
         reverse: Probability of showing the clip backwards, 0 to 1; only for classes in
             reverse_labels.
         reverse_labels: Pairs of classes that become each other backwards, such as
@@ -76,7 +83,8 @@ class AugmentConfig:
         mixup: Clips are blended with others, and so are their labels; the shares are drawn from
             Beta(strength, strength), 0 to 10.
         cutmix: A window of other clips in place of a part of each frame, and the labels by share;
-            the area is drawn from Beta(strength, strength), 0 to 10.
+            the area is drawn from Beta(strength, strength), 0 to 10. A clip for which both mixup
+            and cutmix are drawn gets one of them.
     """
 
     flip: float = 0.5
@@ -106,6 +114,16 @@ class AugmentConfig:
             change = getattr(self, name)
             expect_range(change.probability, f"augment.{name}.probability", 0, 1)
             expect_range(change.strength, f"augment.{name}.strength", 0, largest)
+        for name in ("flip_labels", "reverse_labels"):
+            pairs = getattr(self, name)
+            classes = [class_name for pair in pairs for class_name in set(pair)]
+            once = len(classes) == len(set(classes))
+            expect(once, f"augment.{name} must name each class in one pair only", pairs)
+        expect(
+            self.reverse == 0 or len(self.reverse_labels) > 0,
+            "augment.reverse takes augment.reverse_labels, the classes that may run backwards",
+            self.reverse_labels,
+        )
 
 
 NO_AUGMENT = AugmentConfig(flip=0, crop=OFF, scale=OFF, rotation=OFF, brightness=OFF, contrast=OFF)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from pipeline.config import FramesConfig, RunConfig
-from pipeline.data import augment, sampling
+from pipeline.config import FramesConfig, RunConfig, SplitConfig
+from pipeline.data import sampling
+from pipeline.data.augment.draw import PIXEL_TYPES, Pixels, draw
+from pipeline.data.augment.pixels import change_clip
 from pipeline.data.frames import image_names
 from pipeline.data.images import decode_images
 from pipeline.data.manifest import Split
+from pipeline.data.resplit import with_splits
 from pipeline.data.sampling import Order
 from pipeline.data.shards.record import is_whole
 from pipeline.data.store import Store, open_store
@@ -33,22 +36,29 @@ IN_MEMORY_VIDEOS = 2000
 Data = Store | VideoFiles
 
 
-def open_data(path: Path, frames: FramesConfig | None = None) -> Data:
+def open_data(
+    path: Path, frames: FramesConfig | None = None, split: SplitConfig | None = None
+) -> Data:
     """Opens the videos to train or to evaluate on.
 
     Args:
         path: Folder of a prepared data set, or a table of videos (CSV) to take from their files.
         frames: For a table: rate, size and quality of the frames, else the defaults of `prepare`.
+        split: Which videos train, validate and test; None: as they were prepared.
 
     Raises:
         DataError: There is neither at this path, or what is there cannot be used.
+        ConfigError: There is no such fold.
     """
+    data: Data
     if path.is_dir() or path.suffix.lower() != ".csv":
-        return open_store(path)
-    return open_videos(path, frames or FramesConfig())
+        data = open_store(path)
+    else:
+        data = open_videos(path, frames or FramesConfig())
+    return with_splits(data, split or SplitConfig())
 
 
-def training_batches(store: Data, config: RunConfig) -> tf.data.Dataset:
+def training_batches(store: Data, config: RunConfig, *, first_step: int = 0) -> tf.data.Dataset:
     """Endless batches of randomly cut and augmented training clips.
 
     Every epoch shows each training video once, in a new order; batches run on across the border
@@ -58,20 +68,24 @@ def training_batches(store: Data, config: RunConfig) -> tf.data.Dataset:
     Args:
         store: The videos.
         config: The run; its seed, clip, augment and train.batch_size count here.
+        first_step: How many batches are left out at the beginning, for a training that goes on;
+            none of their frames is decoded.
 
     Returns:
         Batches `{"frames": uint8 (B, T, H, W, 3), "mask": bool (B, T)}, label int64 (B,)`; `flow`,
         of the same shape, comes beside the frames or in place of them where the model takes it.
     """
     num_videos = store.num_videos["train"]
+    batch_size = min(config.train.batch_size, num_videos)
     clips = (
         _videos(store, "train", config)
         .shuffle(min(num_videos, SHUFFLE_VIDEOS), seed=config.seed, reshuffle_each_iteration=True)
         .repeat()
         .enumerate()
+        .skip(first_step * batch_size)
         .map(_RandomClip(config, store), num_parallel_calls=tf.data.AUTOTUNE)
     )
-    batches = clips.batch(min(config.train.batch_size, num_videos), drop_remainder=True)
+    batches = clips.batch(batch_size, drop_remainder=True)
     return batches.prefetch(tf.data.AUTOTUNE)
 
 
@@ -169,9 +183,24 @@ def _records(store: Store, split: Split, frames: FramesConfig) -> tf.data.Datase
     The records are parsed here: TensorFlow Datasets would map over the frames one by one, even to
     leave them as they are, which costs more than reading them.
     """
-    files = [str(path) for path in store.builder.info.splits[split].filepaths]
+    infos = store.builder.info.splits
+    names = list(infos) if store.is_resplit else [split]
+    files = [str(path) for name in names for path in infos[name].filepaths]
     parse = functools.partial(_parse, names=image_names(frames))
-    return tf.data.TFRecordDataset(files).map(parse)
+    videos = tf.data.TFRecordDataset(files).map(parse)
+    return videos.filter(_IsOf(store.groups(split))) if store.is_resplit else videos
+
+
+class _IsOf:
+    """Whether a video is of one of some groups."""
+
+    def __init__(self, groups: Iterable[str]) -> None:
+        names = sorted(groups)
+        table = tf.lookup.KeyValueTensorInitializer(names, [True] * len(names), value_dtype=tf.bool)
+        self._table = tf.lookup.StaticHashTable(table, default_value=False)
+
+    def __call__(self, video: dict[str, tf.Tensor]) -> tf.Tensor:
+        return self._table.lookup(video["group"])
 
 
 def _files(videos: VideoFiles, split: Split, frames: FramesConfig) -> tf.data.Dataset:
@@ -215,24 +244,44 @@ class _RandomClip:
     def __init__(self, config: RunConfig, store: Data) -> None:
         self._config, self._size = config, store.frames.size
         self._num_videos = store.num_videos["train"]
+        self._mirrored = _partners(config.augment.flip_labels, store)
+        self._reversed = _partners(config.augment.reverse_labels, store)
 
     def __call__(self, position: tf.Tensor, indexed_video: tuple[tf.Tensor, Any]) -> Any:
-        def choose(num_frames: int, position: int, index: int) -> tuple[Any, ...]:
-            config, epoch = self._config, position // self._num_videos
-            rng = np.random.default_rng((config.seed, epoch, index))
-            indices, mask = sampling.sample_clip(int(num_frames), config.clip, rng=rng)
-            return indices, mask, *augment.draw(config.augment, self._size, rng)
-
         index, video = indexed_video
-        indices, mask, *drawn = tf.numpy_function(
-            choose,
-            (tf.size(video["frames"]), position, index),
-            (tf.int64, tf.bool, tf.float32, tf.float32, tf.float32),
+        label, backwards, indices, mask, *pixels = tf.numpy_function(
+            self._choose,
+            (tf.size(video["frames"]), position, index, video["label"]),
+            (tf.int64, tf.bool, tf.int64, tf.bool, *PIXEL_TYPES),
         )
-        inputs, label = _clip(video, indices, mask, self._config, self._size)
-        if "frames" in inputs:
-            inputs["frames"] = augment.apply(inputs["frames"], augment.Augmentation(*drawn))
-        return inputs, label
+        inputs, _ = _clip(video, indices, mask, self._config, self._size)
+        inputs = change_clip(inputs, Pixels(*pixels), self._config.augment, backwards)
+        return inputs, tf.ensure_shape(label, ())
+
+    def _choose(self, num_frames: int, position: int, index: int, label: int) -> tuple[Any, ...]:
+        config, epoch = self._config, position // self._num_videos
+        rng = np.random.default_rng((config.seed, epoch, index))
+        drawn = draw(config.augment, self._size, rng)
+        if drawn.mirrored:
+            label = self._mirrored.get(label, label)
+        backwards = drawn.reverse and label in self._reversed
+        if backwards:
+            label = self._reversed[label]
+        indices, mask = sampling.sample_clip(
+            int(num_frames),
+            config.clip,
+            rng=rng,
+            speed=drawn.speed,
+            drop=drawn.drop_frames,
+            backwards=backwards,
+        )
+        return np.int64(label), np.bool_(backwards), indices, mask, *drawn.pixels
+
+
+def _partners(pairs: tuple[tuple[str, str], ...], store: Data) -> dict[int, int]:
+    """The label that becomes of each label in a pair."""
+    numbers = [tuple(map(store.class_names.index, pair)) for pair in pairs]
+    return {label: other for a, b in numbers for label, other in ((a, b), (b, a))}
 
 
 class _FixedClip:

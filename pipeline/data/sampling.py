@@ -24,6 +24,9 @@ def sample_clip(
     *,
     rng: np.random.Generator | None = None,
     view: int | None = None,
+    speed: float = 1.0,
+    drop: float = 0.0,
+    backwards: bool = False,
 ) -> tuple[Indices, Mask]:
     """Chooses the frames of one clip.
 
@@ -33,11 +36,18 @@ def sample_clip(
         rng: For training: draws the clip at random. Without it the choice is fixed.
         view: Which of the `config.views` fixed clips to take; None: the middle one. It has no
             effect with `rng`.
+        speed: With `rng`: a dense clip has its frames `stride * speed` apart. A uniform clip, which
+            takes in the whole video, can only be cut of a part of it: of the share `speed` or
+            1 / `speed`, whichever is below 1, but of T frames where there are as many.
+        drop: With `rng`: a random number of the frames, up to this share and never all, is left
+            out at random; the clip is then filled up as that of a short video.
+        backwards: Whether the frames come in reverse order.
 
     Returns:
         Frame indices int64 (T,), each from 0 to num_frames - 1, never decreasing but where a
-        short video loops; and the mask bool (T,), true for real frames and false for the padding
-        that follows them. Padding repeats the last real index.
+        short video loops (never increasing for `backwards`); and the mask bool (T,), true for
+        real frames and false for the padding that follows them. Padding repeats the last real
+        index.
 
     Raises:
         ValueError: `num_frames` is below 1.
@@ -54,10 +64,12 @@ def sample_clip(
         raise ValueError(f"num_frames must be at least 1. Received: {num_frames}")
     view = config.views // 2 if view is None else view
     if config.sampling == "uniform":
-        chosen = _uniform(num_frames, config, rng, view)
+        chosen = _uniform(num_frames, config, rng, view, speed)
     else:
-        chosen = _dense(num_frames, config, rng, view)
-    return _fill(chosen, config)
+        chosen = _dense(num_frames, config, rng, view, speed)
+    if rng is not None and drop:
+        chosen = _drop(chosen, drop, rng)
+    return _fill(chosen[::-1] if backwards else chosen, config)
 
 
 def reorder(
@@ -83,29 +95,52 @@ def reorder(
 
 
 def _uniform(
-    num_frames: int, config: ClipConfig, rng: np.random.Generator | None, view: int
+    num_frames: int,
+    config: ClipConfig,
+    rng: np.random.Generator | None,
+    view: int,
+    speed: float,
 ) -> Indices:
     """One frame of each of T segments; every frame once where there are fewer than T."""
     length = config.num_frames
-    if num_frames <= length:
-        return np.arange(num_frames)
-    offsets = np.full(length, (view + 0.5) / config.views) if rng is None else rng.random(length)
-    positions = (np.arange(length) + offsets) * (num_frames / length)
-    # Rounding can lift the end of the last segment to num_frames itself.
-    return np.minimum(positions.astype(np.int64), num_frames - 1)
+    if rng is None:
+        offsets, part, start = np.full(length, (view + 0.5) / config.views), num_frames, 0
+    else:
+        # As many numbers whatever the speed, so that what is drawn later does not depend on it.
+        *drawn, place = rng.random(length + 1)
+        offsets = np.array(drawn)
+        part = max(round(num_frames * min(speed, 1 / speed)), min(num_frames, length))
+        start = int(place * (num_frames - part + 1))
+    if part <= length:
+        return np.arange(start, start + part)
+    positions = (np.arange(length) + offsets) * (part / length)
+    # Rounding can lift the end of the last segment to the end of the part itself.
+    return start + np.minimum(positions.astype(np.int64), part - 1)
 
 
 def _dense(
-    num_frames: int, config: ClipConfig, rng: np.random.Generator | None, view: int
+    num_frames: int,
+    config: ClipConfig,
+    rng: np.random.Generator | None,
+    view: int,
+    speed: float,
 ) -> Indices:
     """T frames `stride` apart: from a random start, or from one of evenly spread starts."""
-    span = (config.num_frames - 1) * config.stride + 1
-    slack = max(num_frames - span, 0)
+    stride = config.stride if rng is None else config.stride * speed
+    steps = (np.arange(config.num_frames) * stride).astype(np.int64)
+    slack = max(num_frames - 1 - int(steps[-1]), 0)
     if rng is None:
         start = int(slack * (view + 0.5) / config.views)
     else:
-        start = int(rng.integers(slack + 1))
-    return np.arange(start, min(start + span, num_frames), config.stride)
+        start = int(rng.random() * (slack + 1))
+    return start + steps[steps < num_frames - start]
+
+
+def _drop(chosen: Indices, share: float, rng: np.random.Generator) -> Indices:
+    """Leaves out from none up to a share of the frames, but at least one stays."""
+    most = min(int(share * len(chosen)), len(chosen) - 1)
+    kept = len(chosen) - int(rng.integers(most + 1))
+    return chosen[np.sort(rng.permutation(len(chosen))[:kept])]
 
 
 def _fill(chosen: Indices, config: ClipConfig) -> tuple[Indices, Mask]:

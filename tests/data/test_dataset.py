@@ -12,7 +12,13 @@ import tensorflow_datasets as tfds
 from pipeline.config import NO_AUGMENT, AugmentConfig, Change, ClipConfig, RunConfig, TrainConfig
 from pipeline.config.prepare import PrepareConfig
 from pipeline.data import dataset
-from pipeline.data.dataset import evaluation_batches, evaluation_clips, training_batches
+from pipeline.data.augment.draw import draw
+from pipeline.data.dataset import (
+    augmented_clips,
+    evaluation_batches,
+    evaluation_clips,
+    training_batches,
+)
 from pipeline.data.prepare import prepare
 from pipeline.data.sampling import sample_clip
 from pipeline.data.store import open_store
@@ -185,6 +191,108 @@ def test_a_batch_never_holds_more_than_all_videos(store):
     config = configured(train=TrainConfig(batch_size=64))
     inputs, _ = next(iter(training_batches(store, config)))
     assert sorted(addresses(inputs["frames"])[:, 0, 0]) == sorted(LENGTHS)
+
+
+def test_training_goes_on_where_it_stopped(store):
+    config = configured(augment=AugmentConfig())
+    whole = batches_of(store, config)
+    later = training_batches(store, config, first_step=4).take(2).as_numpy_iterator()
+    for position, (inputs, label) in enumerate(later, 4):
+        np.testing.assert_array_equal(inputs["frames"], whole[3 * position])
+        np.testing.assert_array_equal(label, whole[3 * position + 2])
+
+
+EVERYTHING = AugmentConfig(
+    flip_labels=(("even", "odd"),),
+    translate=Change(strength=0.2),
+    saturation=Change(strength=1),
+    hue=Change(strength=0.3),
+    greyscale=0.3,
+    noise=Change(strength=0.1),
+    erase=Change(strength=0.5),
+    speed=Change(strength=0.5),
+    drop_frames=Change(strength=0.5),
+    reverse=0.5,
+    reverse_labels=(("even", "even"),),
+)
+
+
+def test_a_changed_clip_depends_on_seed_epoch_and_video_alone(store, monkeypatch):
+    """In whatever order, and whichever the others are: in a fixed one, one by one, too."""
+    config = configured(augment=EVERYTHING)
+    monkeypatch.setattr(dataset, "SHUFFLE_VIDEOS", 1)
+    unshuffled = [
+        (epoch, inputs["frames"].tobytes(), inputs["mask"].tobytes(), label)
+        for epoch, _, inputs, label in training_clips(store, config, epochs=2)
+    ]
+    monkeypatch.undo()
+    shuffled = [
+        (epoch, inputs["frames"].tobytes(), inputs["mask"].tobytes(), label)
+        for epoch, _, inputs, label in training_clips(store, config, epochs=2)
+    ]
+    alone = [
+        (epoch, inputs["frames"].numpy().tobytes(), inputs["mask"].numpy().tobytes(), int(label))
+        for epoch in range(2)
+        for inputs, label in augmented_clips(store, config, epoch=epoch)
+    ]
+    assert shuffled != unshuffled
+    assert sorted(shuffled) == sorted(unshuffled) == sorted(alone)
+    assert len(set(alone)) == 2 * len(LENGTHS)
+
+
+def test_a_mirrored_clip_gets_the_other_label_of_its_pair(store):
+    augment = dataclasses.replace(NO_AUGMENT, flip=0.5, flip_labels=(("even", "odd"),))
+    kept, order = set(), video_order(store)
+    for epoch, video, _, label in training_clips(store, configured(augment=augment), epochs=4):
+        kept.add(label == video % 2)
+        # The draw alone tells which are mirrored: these videos are the same in the mirror.
+        rng = np.random.default_rng((CONFIG.seed, epoch, order.index(video)))
+        drawn = draw(augment, 16, rng)
+        assert drawn.mirrored == (label != video % 2)
+    assert kept == {True, False}
+    plain = configured(augment=dataclasses.replace(augment, flip_labels=()))
+    assert all(label == video % 2 for _, video, _, label in training_clips(store, plain, 2))
+
+
+def video_order(store):
+    clips = augmented_clips(store, CONFIG, epoch=0)
+    return [int(addresses(inputs["frames"])[0, 0]) for inputs, _ in clips]
+
+
+def test_only_classes_that_may_run_backwards_and_with_the_other_label(store):
+    pairs = (("even", "odd"),)
+    augment = dataclasses.replace(NO_AUGMENT, reverse=0.5, reverse_labels=pairs)
+    seen = set()
+    for _, video, inputs, label in training_clips(store, configured(augment=augment), 2):
+        if LENGTHS[video] > 1:
+            frames = addresses(inputs["frames"])[inputs["mask"], 1]
+            backwards = frames[0] > frames[-1]
+            assert (np.sort(frames)[:: -1 if backwards else 1] == frames).all()
+            assert backwards == (label != video % 2)
+            seen.add((video % 2, backwards))
+    assert len(seen) == 4
+
+    augment = dataclasses.replace(augment, reverse=1.0, reverse_labels=(("odd", "odd"),))
+    for _, video, inputs, label in training_clips(store, configured(augment=augment), 1):
+        assert label == video % 2
+        if LENGTHS[video] > 1:
+            frames = addresses(inputs["frames"])[inputs["mask"], 1]
+            assert (frames[0] > frames[-1]) == (video % 2 == 1)
+
+
+def test_speed_and_left_out_frames_reach_the_clips(store):
+    config = configured(
+        augment=dataclasses.replace(
+            NO_AUGMENT, speed=Change(strength=0.6), drop_frames=Change(strength=0.5)
+        )
+    )
+    lengths, spans = set(), []
+    for _, video, inputs, _ in training_clips(store, config, 4):
+        frames = addresses(inputs["frames"])[inputs["mask"], 1]
+        lengths.add(len(frames))
+        spans.append((frames[-1] - frames[0]) / LENGTHS[video])
+    assert lengths == {1, 2, 3, 4, 5, 6}
+    assert min(spans[i] for i in range(len(spans)) if spans[i]) < 0.4
 
 
 # Evaluation.

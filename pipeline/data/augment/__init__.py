@@ -1,0 +1,1 @@
+"""Random changes of training clips: drawn in NumPy, applied in TensorFlow inside tf.data."""
