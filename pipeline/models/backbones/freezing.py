@@ -76,6 +76,6 @@ def _area(layer: keras.layers.Layer) -> int:
         return 0
     try:
         shape = layer.output.shape
-    except (AttributeError, ValueError):  # never called, called twice, or of several outputs
+    except AttributeError:  # of several outputs, or called by code that Keras cannot look into
         return 0
     return shape[1] * shape[2] if len(shape) == 4 and None not in shape[1:3] else 0

@@ -59,6 +59,22 @@ def test_a_resolution_with_nothing_to_train_is_no_block():
     assert trained(model) == {"conv/kernel", "conv/bias"}
 
 
+class Subclassed(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.conv = layers.Conv2D(4, 3, name="inner")
+
+    def call(self, inputs):
+        return self.conv(inputs)
+
+
+def test_a_layer_of_unknown_resolution_goes_with_those_that_follow():
+    model = network(layers.Conv2D(4, 3, name="first"), Subclassed(), block(name="last"))
+    freeze(model, 1)
+    assert {name.split("/")[-2] for name in trained(model)} >= {"inner"}
+    assert not any("first" in name for name in trained(model))
+
+
 def test_more_blocks_than_there_are_is_an_error_that_counts_them():
     with pytest.raises(ConfigError, match=r"at most 2: network has 2 blocks .* Received: 3"):
         freeze(network(block(), block()), 3)
