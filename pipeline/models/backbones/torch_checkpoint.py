@@ -167,7 +167,7 @@ def _array(tensor: _Tensor, numbers: np.ndarray) -> np.ndarray:
     last = tensor.offset + sum((size - 1) * stride for size, stride in steps)
     total = math.prod(tensor.size)
     # Strides are followed without a look at bounds, and may read one number any number of times.
-    if not 0 < total <= len(numbers) > last:
+    if total > len(numbers) or last >= len(numbers):
         raise ValueError(f"a tensor of {tensor.size} does not fit its storage")
     strides = [stride * numbers.itemsize for stride in tensor.stride]
     return np.lib.stride_tricks.as_strided(

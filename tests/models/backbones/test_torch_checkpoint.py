@@ -22,6 +22,8 @@ class Storage(NamedTuple):
     kind: str = "FloatStorage"
     key: str = "7"
     length: int = 12
+    id_kind: str = "storage"
+    view: tuple | None = None
 
 
 STORAGE = Storage()
@@ -38,8 +40,8 @@ class Tensor:
 class Pickler(pickle.Pickler):
     def persistent_id(self, obj):
         if isinstance(obj, Storage):
-            kind = getattr(sys.modules["torch"], obj.kind)
-            return ("storage", kind, obj.key, "cpu", obj.length, None)
+            kind = getattr(sys.modules["torch"], obj.kind, obj.kind)
+            return (obj.id_kind, kind, obj.key, "cpu", obj.length, obj.view)
         return None
 
 
@@ -47,7 +49,7 @@ class Pickler(pickle.Pickler):
 def torch_names(monkeypatch):
     """The names that a pickle may ask for, so that one can be written."""
     torch, utils = types.ModuleType("torch"), types.ModuleType("torch._utils")
-    for kind in ("FloatStorage", "LongStorage", "QInt8Storage"):
+    for kind in ("FloatStorage", "DoubleStorage", "LongStorage", "QInt8Storage"):
         setattr(torch, kind, type(kind, (), {"__module__": "torch"}))
     utils._rebuild_tensor_v2 = types.FunctionType((lambda: None).__code__, {})
     utils._rebuild_tensor_v2.__module__ = "torch._utils"
@@ -77,14 +79,16 @@ def test_tensors_are_read_with_offset_strides_and_dtype(path):
     state = OrderedDict(
         whole=Tensor(),
         transposed=Tensor(offset=1, size=(2, 3), stride=(1, 4)),
+        empty=Tensor(size=(0, 4)),
         count=Tensor(size=(), stride=(), storage=Storage("LongStorage", "8", 1)),
     )
     state._metadata = OrderedDict(version=1)  # as PyTorch has it
     write(path, state, [(8, np.array([5])), (7, NUMBERS)])
     tensors = read_checkpoint(path)
-    assert list(tensors) == ["whole", "transposed", "count"]
+    assert list(tensors) == ["whole", "transposed", "empty", "count"]
     np.testing.assert_array_equal(tensors["whole"], NUMBERS.reshape(3, 4))
     np.testing.assert_array_equal(tensors["transposed"], [[1, 5, 9], [2, 6, 10]])
+    assert tensors["empty"].shape == (0, 4)
     assert tensors["count"] == 5
     assert tensors["count"].dtype == np.int64
 
@@ -117,24 +121,32 @@ def test_no_part_of_the_file_may_ask_for_anything_else(path, tmp_path, part):
     assert not (tmp_path / "harm").exists()
 
 
-BAD_TENSORS = {
-    "beyond the end": Tensor(offset=1),
-    "strides beyond the end": Tensor(stride=(5, 1)),
-    "more numbers than there are": Tensor(size=(10**12,), stride=(0,)),
-    "negative offset": Tensor(offset=-1),
-    "negative size": Tensor(size=(-3, -4)),
-    "no number": Tensor(size=("3", 4)),
-    "sizes and strides differ": Tensor(size=(3,)),
-    "no storage": Tensor(storage=("7", "<f4", 12)),
-    "more in a storage than follows": Tensor(storage=Storage(length=13)),
-    "of another type than another": Tensor(storage=Storage(kind="LongStorage")),
-}
+@pytest.mark.parametrize(
+    ("tensor", "reason"),
+    [
+        (Tensor(offset=1), "does not fit its storage"),
+        (Tensor(stride=(5, 1)), "does not fit its storage"),
+        (Tensor(size=(10**12,), stride=(0,)), "does not fit its storage"),
+        (Tensor(offset=-1), "expected a count, received -1"),
+        (Tensor(size=("3", 4)), "expected a count, received '3'"),
+        (Tensor(size=(3,)), "a tensor of an unknown kind"),
+        (Tensor(storage=("7", "<f4", 12)), "a tensor of an unknown kind"),
+        (Tensor(storage=Storage(kind="O")), "a storage of an unknown kind"),
+        (Tensor(storage=Storage(id_kind="module")), "a storage of an unknown kind"),
+        (Tensor(storage=Storage(view=("8", 0, 4))), "a storage of an unknown kind"),
+        (Tensor(storage=Storage(length=13)), "a storage of 12 numbers, not 13"),
+        (Tensor(storage=Storage(kind="DoubleStorage")), "it is cut off"),
+    ],
+)
+def test_a_tensor_that_does_not_fit_its_storage_is_refused(path, tensor, reason):
+    write(path, {"bad": tensor})
+    with pytest.raises(DataError, match=f"not a PyTorch checkpoint, or damaged: .*{reason}"):
+        read_checkpoint(path)
 
 
-@pytest.mark.parametrize("tensor", BAD_TENSORS.values(), ids=BAD_TENSORS)
-def test_a_tensor_that_does_not_fit_its_storage_is_refused(path, tensor):
-    write(path, {"bad": tensor, "good": Tensor()})
-    with pytest.raises(DataError, match="model.pth: not a PyTorch checkpoint, or damaged"):
+def test_a_storage_of_two_types_is_refused(path):
+    write(path, {"a": Tensor(), "b": Tensor(storage=Storage(kind="LongStorage"))})
+    with pytest.raises(DataError, match="its storages are not those"):
         read_checkpoint(path)
 
 
