@@ -37,7 +37,7 @@ from pipeline.text import counted, listed
 
 _NOT_IN_THE_STORE = (
     *("out", "workers", "overwrite", "check", "download"),
-    *("runner", "beam_options", "max_bad_fraction"),
+    *("runner", "beam_options", "max_bad_fraction", "seconds_per_video"),
 )
 _SPLIT_SETTINGS = (
     *("source", "path", "annotations", "group_regex", "test_groups"),

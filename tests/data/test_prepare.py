@@ -22,7 +22,7 @@ from pipeline.config.prepare import PrepareConfig
 from pipeline.data.prepare import check_videos, prepare
 from pipeline.data.summary import PrepareReport
 from pipeline.errors import ConfigError, DataError
-from pipeline.video import write_video
+from pipeline.video import encode_jpeg, write_video
 
 VIDEOS = os.environ.get("PIPELINE_VIDEOS")
 SCRIPT = Path(__file__).parents[2] / "scripts" / "prepare.py"
@@ -427,7 +427,10 @@ def test_a_part_that_ends_after_its_file_is_kept_and_listed(root: Path) -> None:
     table.write_text(
         "path,label,start_seconds,end_seconds\n"
         "run/ann 1.avi,run,0.4,1\nrun/bob 1.avi,walk,0.4,0.9\nrun/eve 1.avi,run,0.4,\n"
+        "raw.mjpeg,run,0.4,0.8\n"
     )
+    pictures = np.zeros((30, 24, 32, 3), np.uint8)  # 25 a second; how many, the file does not say.
+    (root / "raw.mjpeg").write_bytes(b"".join(encode_jpeg(p, quality=95) for p in pictures))
     config = PrepareConfig(source="csv", path=str(table), out=str(root.parent / "out"), fps=10)
 
     report = prepare(dataclasses.replace(config, test_fraction=0))
@@ -443,10 +446,14 @@ def test_a_part_that_ends_after_its_file_is_kept_and_listed(root: Path) -> None:
 @posix
 def test_a_path_with_backslashes(root: Path) -> None:
     table = root / "table.csv"
-    table.write_text("path,label\nrun\\ann 1.avi,a\nrun/bob 1.avi,a\nrun/dan 1.avi,b\n")
-    config = PrepareConfig(source="csv", path=str(table), out="-", check=True)
-    (left_out,) = check_videos(dataclasses.replace(config, out=str(root / "c"))).report["left_out"]
-    assert "No such file or directory. Write its path with forward slashes." in left_out["reason"]
+    (root / "run\\bad.avi").write_text("no video")
+    table.write_text(
+        "path,label\nrun\\ann 1.avi,a\nrun\\bad.avi,a\nrun/bob 1.avi,a\nrun/dan 1.avi,b\n"
+    )
+    config = PrepareConfig(source="csv", path=str(table), out=str(root / "out"), check=True)
+    missing, bad = (video["reason"] for video in check_videos(config).report["left_out"])
+    assert missing.endswith("No such file or directory. Write its path with forward slashes.")
+    assert "slashes" not in bad
 
 
 def test_a_data_set_may_lie_beside_the_table_it_is_made_of(root: Path) -> None:
