@@ -37,9 +37,6 @@ def test_features_are_those_of_the_application_after_its_preprocessing(name, fam
     np.testing.assert_allclose(network(pixels), plain(preprocessed), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.filterwarnings(
-    "default::UserWarning"
-)  # Keras only warns, and goes on with new weights
 def test_weights_of_another_network_are_refused(tmp_path):
     path = tmp_path / "other.weights.h5"
     keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)]).save_weights(path)
