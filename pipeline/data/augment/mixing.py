@@ -21,7 +21,8 @@ def training_targets(
     """Turns labels into targets for categorical cross-entropy, and mixes clips with each other.
 
     What is mixed depends on the seed and the number of the batch alone. The mask of a mixed clip
-    is the union of both. Evaluation takes its labels without mixing and smoothing.
+    is the union of both. Stored features are not mixed. Evaluation takes its labels without
+    mixing and smoothing.
 
     Args:
         batches: Those of `pipeline.data.dataset.training_batches`.
@@ -39,7 +40,8 @@ def training_targets(
     low = config.train.label_smoothing / num_classes
     high = low + 1 - config.train.label_smoothing
     targets = batches.map(lambda inputs, label: (inputs, tf.one_hot(label, num_classes, high, low)))
-    if not (config.augment.mixup.on or config.augment.cutmix.on):
+    images = {"frames", "flow"} & set(batches.element_spec[0])
+    if not images or not (config.augment.mixup.on or config.augment.cutmix.on):
         return targets
     mixed = targets.enumerate(first_step).map(_Mix(config), num_parallel_calls=tf.data.AUTOTUNE)
     return mixed.prefetch(tf.data.AUTOTUNE)

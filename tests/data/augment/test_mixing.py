@@ -150,3 +150,12 @@ def test_mix_rounds_and_keeps_what_is_real_in_either():
 def test_the_defaults_mix_nothing(batches):
     for _, _, targets in targets_of(batches, configured(AugmentConfig())):
         assert set(np.unique(targets)) == {0, 1}
+
+
+def test_stored_features_are_not_mixed(batches):
+    stored = batches.map(
+        lambda inputs, label: ({"rgb": tf.ones((3, 4, 5)), "mask": inputs["mask"]}, label)
+    )
+    for inputs, targets in training_targets(stored, configured(BOTH), 3):
+        assert inputs["rgb"].shape == (3, 4, 5)
+        assert set(np.unique(targets)) == {0, 1}
