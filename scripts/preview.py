@@ -28,8 +28,8 @@ def main(arguments: Sequence[str]) -> None:
     path = Path(options.path or config.data)
 
     import_tensorflow()
-    from pipeline.data.dataset import open_data
     from pipeline.data.preview import write_contact_sheets
+    from pipeline.data.videos import open_data
 
     # Beside a table there are videos, and a folder among them would be taken for a class.
     default = path / "preview" if path.is_dir() else Path(f"preview-{path.stem}")

@@ -10,7 +10,7 @@ import pytest
 import pipeline
 
 ROOT = Path(pipeline.__file__).parent
-LAYERS = ["video", "data", "models", "training", "evaluation", "inference"]
+LAYERS = ["video", "data", "models", "training", "evaluation", "experiments", "inference"]
 CV2_FOR_DRAWING = "data/sources/demo/"
 WITHOUT_TENSORFLOW = [
     "pipeline",

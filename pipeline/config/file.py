@@ -147,6 +147,17 @@ _KINDS = {
 }
 
 
+_WORDINGS = {
+    r"Not of type PositiveInt: (?:invalid literal[^']*)?'?([^ ']*).*": (
+        r"Expected a above 0. Got value: \1"
+    ),
+    r"Does not validate against any of the Union .*: \[(.*)\] Errors: .*value: (.*)": (
+        r"Expected a \1. Got value: \2"
+    ),
+}
+"""How the parser puts it in other cases, as it does in most."""
+
+
 def reworded(error: Exception) -> str:
     r"""What the parser says of a wrong value, in words that need no Python.
 
@@ -155,12 +166,16 @@ def reworded(error: Exception) -> str:
         "seed: expected a whole number. Received: 'x'"
     """
     text = one_line(error)
-    above_0 = r": Not of type PositiveInt: (?:invalid literal[^']*)?'?([^ ']*).*"
-    text = re.sub(above_0, r": Expected a above 0. Got value: \1", text)
+    for pattern, plain in _WORDINGS.items():
+        text = re.sub(pattern, plain, text)
     wrong = re.fullmatch(r'Parser key "(\S+)": Expected a (.+?)\. Got value: (.*)', text)
     if not wrong:
         return text
     key, kind, value = wrong.groups()
+    parts = re.findall(r"typing\.Literal\[[^]]*\]|<class '\w+'>|above 0", kind) or [kind]
+    return f"{key}: expected {' or '.join(map(_in_words, parts))}. Received: {value!r}"
+
+
+def _in_words(kind: str) -> str:
     choices = re.fullmatch(r"typing\.Literal\[(.*)\]", kind)
-    expected = f"one of {choices[1]}" if choices else _KINDS.get(kind, kind)
-    return f"{key}: expected {expected}. Received: {value!r}"
+    return f"one of {choices[1]}" if choices else _KINDS.get(kind, kind)

@@ -13,7 +13,8 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from pipeline.config import RunConfig
-from pipeline.data.dataset import Data, augmented_clips, damage_named, evaluation_clips
+from pipeline.data.dataset import augmented_clips, evaluation_clips
+from pipeline.data.videos import Data, damage_named
 from pipeline.errors import ConfigError
 from pipeline.figures import any_script
 

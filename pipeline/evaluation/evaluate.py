@@ -14,9 +14,10 @@ import numpy.typing as npt
 
 from pipeline.atomic import atomic_write
 from pipeline.config import RunConfig
-from pipeline.data.dataset import Data, damage_named, evaluation_clips, open_data
+from pipeline.data.dataset import evaluation_clips
 from pipeline.data.manifest import Split
 from pipeline.data.sampling import Order
+from pipeline.data.videos import Data, damage_named, open_data
 from pipeline.errors import DataError
 from pipeline.evaluation import metrics
 from pipeline.evaluation.report import plot_confusion

@@ -16,8 +16,8 @@ import numpy.typing as npt
 from pipeline.atomic import atomic_write
 from pipeline.config import RunConfig, expect
 from pipeline.config.file import differing, load_config, save_config
-from pipeline.data.dataset import Data, open_data
 from pipeline.data.resplit import count_folds
+from pipeline.data.videos import Data, open_data
 from pipeline.errors import ConfigError, PipelineError
 from pipeline.evaluation import metrics
 from pipeline.evaluation.evaluate import evaluate

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import keras
 import numpy as np
 
 from pipeline.config import RunConfig
-from pipeline.data.dataset import Data, evaluation_batches
+from pipeline.data.dataset import evaluation_batches
 from pipeline.data.manifest import SPLITS
+from pipeline.data.videos import Data
 from pipeline.errors import DataError, PipelineError
 from pipeline.evaluation.evaluate import check_data, open_run_data
 from pipeline.inference.litert import LiteRTModel
@@ -56,6 +58,9 @@ def _convert(model: keras.Model, config: RunConfig, path: Path) -> None:
     and `mask` bool (1, T) and has one output, the logits float32 (1, C).
     """
     size, length = config.frames.size, config.clip.num_frames
+    # The weights come from the model; those that it started from may not be there any more.
+    bare = dataclasses.replace(config.backbone, weights="none")
+    config = dataclasses.replace(config, backbone=bare)
     twin = build_recognizer(config, model.output_shape[-1], for_export=True)
     try:
         twin.set_weights(model.get_weights())

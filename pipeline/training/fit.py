@@ -17,14 +17,9 @@ import tensorflow as tf
 from pipeline.config import RunConfig
 from pipeline.config.file import save_config
 from pipeline.data.augment.mixing import training_targets
-from pipeline.data.dataset import (
-    Data,
-    damage_named,
-    evaluation_batches,
-    open_data,
-    training_batches,
-)
+from pipeline.data.dataset import epoch_size, evaluation_batches, training_batches
 from pipeline.data.images import check_images
+from pipeline.data.videos import ClipSource, Data, damage_named, open_data
 from pipeline.errors import ConfigError, PipelineError
 from pipeline.models.recognizer import build_recognizer
 from pipeline.run import Run
@@ -34,6 +29,7 @@ from pipeline.training.callbacks import EpochLog, KeepBest, cut_history
 from pipeline.training.checkpoint import Checkpoint, Progress, restore
 from pipeline.training.curves import plot_history
 from pipeline.training.environment import describe_environment
+from pipeline.training.features import cached_features, temporal_part
 from pipeline.training.optimizer import compile_model
 from pipeline.training.preflight import overfit_one_batch
 from pipeline.training.run_folder import (
@@ -97,11 +93,15 @@ def train(
 
 def _train(config: RunConfig, data: Data, run: Run, *, goes_on: bool) -> None:
     keras.utils.set_random_seed(config.seed)
+    videos: ClipSource = data
     with training_strategy().scope():
-        model = build_recognizer(config, len(data.class_names))
+        recognizer = model = build_recognizer(config, len(data.class_names))
+        if config.train.cache_features:
+            videos = cached_features(recognizer, config, data)
+            model = temporal_part(recognizer, config)
         compile_model(model, config, steps_per_epoch(config, data))
     average = WeightAverage(model, config.train.averaging) if config.train.averaging else None
-    best = KeepBest(run.model_file, model, average=average, patience=config.train.patience)
+    best = KeepBest(run.model_file, recognizer, average=average, patience=config.train.patience)
     progress = Progress(model, best, Alarms(config.train, _chance(data)), average)
     epochs_done, has_stopped = 0, False
     if goes_on:
@@ -111,7 +111,7 @@ def _train(config: RunConfig, data: Data, run: Run, *, goes_on: bool) -> None:
     else:
         _start(config, data, run)
     if not has_stopped:
-        _fit(progress, config, data, run, epochs_done)
+        _fit(progress, config, videos, run, epochs_done)
     if not best.epoch:
         raise PipelineError(
             f"{run.folder}: no model to keep, the loss never was a number. "
@@ -119,7 +119,9 @@ def _train(config: RunConfig, data: Data, run: Run, *, goes_on: bool) -> None:
         )
 
 
-def _fit(progress: Progress, config: RunConfig, data: Data, run: Run, epochs_done: int) -> None:
+def _fit(
+    progress: Progress, config: RunConfig, data: ClipSource, run: Run, epochs_done: int
+) -> None:
     num_classes, best = len(data.class_names), progress.best
     validation = None
     if "val" in data.num_videos:
@@ -167,7 +169,7 @@ def _callbacks(progress: Progress, config: RunConfig, run: Run) -> list[keras.ca
     return [*callbacks, Checkpoint(run.checkpoint_file, progress)]
 
 
-def _weighted(batches: tf.data.Dataset, config: RunConfig, data: Data) -> tf.data.Dataset:
+def _weighted(batches: tf.data.Dataset, config: RunConfig, data: ClipSource) -> tf.data.Dataset:
     """Gives each clip the weight of its class, if the classes are to count the same."""
     if not config.train.class_weights:
         return batches
@@ -178,19 +180,19 @@ def _weighted(batches: tf.data.Dataset, config: RunConfig, data: Data) -> tf.dat
     )
 
 
-def _chance(data: Data) -> float:
+def _chance(data: ClipSource) -> float:
     counts = _class_counts(data, "val" if "val" in data.num_videos else "train")
     return max(counts) / sum(counts)
 
 
-def _class_counts(data: Data, split: str) -> list[int]:
+def _class_counts(data: ClipSource, split: str) -> list[int]:
     counts = Counter(row.label for row in data.manifest.rows if row.split == split)
     return [counts[name] for name in data.class_names]
 
 
-def steps_per_epoch(config: RunConfig, data: Data) -> int:
+def steps_per_epoch(config: RunConfig, data: ClipSource) -> int:
     """Steps in which about every training video is seen once."""
-    return max(1, round(data.num_videos["train"] / config.train.batch_size))
+    return max(1, round(epoch_size(data, config) / config.train.batch_size))
 
 
 def training_strategy() -> tf.distribute.Strategy:

@@ -7,7 +7,8 @@ import dataclasses
 import keras
 
 from pipeline.config import NO_AUGMENT, RunConfig
-from pipeline.data.dataset import Data, training_batches
+from pipeline.data.dataset import training_batches
+from pipeline.data.videos import Data
 from pipeline.errors import PipelineError
 from pipeline.models.recognizer import build_recognizer
 from pipeline.training.optimizer import compile_model

@@ -15,6 +15,7 @@ from pipeline.data import dataset
 from pipeline.data.augment.draw import draw
 from pipeline.data.dataset import (
     augmented_clips,
+    epoch_size,
     evaluation_batches,
     evaluation_clips,
     training_batches,
@@ -428,3 +429,48 @@ def test_a_frame_of_the_clip_that_is_no_jpeg_is_an_error(copied):
     spoil(copied, lambda length: range(1, length))
     with pytest.raises(tf.errors.InvalidArgumentError):
         list(evaluation_clips(copied, CONFIG, "test"))
+
+
+# Classes of different size.
+
+
+@pytest.fixture(scope="module")
+def uneven(store):
+    """In training are the five even videos and two odd ones."""
+    rows = (
+        dataclasses.replace(row, split="test") if int(row.group) in (1, 3, 5) else row
+        for row in store.manifest.rows
+    )
+    return store.with_rows(tuple(rows))
+
+
+def test_balanced_epochs_show_each_class_as_often(uneven):
+    config = configured(train=TrainConfig(batch_size=5, balanced=True))
+    assert epoch_size(uneven, config) == 10
+    clips = training_batches(uneven, config).unbatch().take(40).as_numpy_iterator()
+    shown = np.array([addresses(inputs["frames"])[0, 0] for inputs, _ in clips]).reshape(4, 10)
+    for epoch, videos in enumerate(shown.astype(int)):
+        counts = {video: int((videos == video).sum()) for video in (0, 2, 4, 6, 7, 8, 9)}
+        assert {counts[video] for video in (0, 2, 4, 6, 8)} == {1}
+        assert sorted([counts[7], counts[9]]) == [2, 3], epoch
+    assert (shown == 7).sum() == (shown == 9).sum() == 10
+
+
+def test_a_video_that_is_shown_again_gives_another_clip(uneven):
+    config = configured(train=TrainConfig(batch_size=10, balanced=True))
+    ((inputs, _),) = training_batches(uneven, config).take(1)
+    clips = [clip for clip in inputs["frames"].numpy() if addresses(clip)[0, 0] == 9]
+    assert len({clip.tobytes() for clip in clips}) == len(clips) >= 2
+
+
+@pytest.mark.parametrize("is_balanced", [False, True])
+def test_a_training_that_goes_on_sees_what_it_would_have_seen(uneven, is_balanced):
+    config = configured(
+        augment=AugmentConfig(), train=TrainConfig(batch_size=4, balanced=is_balanced)
+    )
+    whole = list(training_batches(uneven, config).take(12).as_numpy_iterator())
+    for first in (1, 5, 9):
+        rest = training_batches(uneven, config, first_step=first).take(3).as_numpy_iterator()
+        for (inputs, labels), (wanted, others) in zip(rest, whole[first:], strict=False):
+            np.testing.assert_array_equal(inputs["frames"], wanted["frames"])
+            np.testing.assert_array_equal(labels, others)

@@ -10,10 +10,11 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from pipeline.config import ModelConfig
-from pipeline.data.dataset import evaluation_clips, open_data, training_batches
+from pipeline.data.dataset import evaluation_clips, training_batches
 from pipeline.data.frames import encode_video
 from pipeline.data.images import check_images
 from pipeline.data.sampling import sample_clip
+from pipeline.data.videos import open_data
 from pipeline.errors import DataError
 from pipeline.video import decode_flow, decode_jpeg
 

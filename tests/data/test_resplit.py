@@ -1,8 +1,9 @@
 import pytest
 
 from pipeline.config import ClipConfig, FramesConfig, RunConfig, SplitConfig
-from pipeline.data.dataset import evaluation_clips, open_data
+from pipeline.data.dataset import evaluation_clips
 from pipeline.data.resplit import count_folds, resplit
+from pipeline.data.videos import open_data
 from pipeline.errors import ConfigError, DataError
 
 CONFIG = RunConfig(frames=FramesConfig(size=32), clip=ClipConfig(num_frames=4))

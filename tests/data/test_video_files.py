@@ -10,14 +10,10 @@ import pytest
 
 from pipeline.config import AugmentConfig, ClipConfig, RunConfig, TrainConfig
 from pipeline.config.prepare import PrepareConfig
-from pipeline.data.dataset import (
-    damage_named,
-    evaluation_clips,
-    open_data,
-    training_batches,
-)
+from pipeline.data.dataset import evaluation_clips, training_batches
 from pipeline.data.prepare import prepare
 from pipeline.data.video_files import UnreadableWarning, VideoFiles
+from pipeline.data.videos import damage_named, open_data
 from pipeline.errors import DataError
 from pipeline.video import write_video
 

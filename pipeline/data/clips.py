@@ -1,0 +1,119 @@
+"""From a video to a clip: which of its frames, and what happens to them, inside tf.data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from pipeline.config import RunConfig
+from pipeline.data import sampling
+from pipeline.data.augment.draw import PIXEL_TYPES, Pixels, draw
+from pipeline.data.augment.pixels import change_clip
+from pipeline.data.images import decode_images
+from pipeline.data.sampling import Order
+
+
+class RandomClip:
+    """(position in the endless stream, (index, video)) -> augmented clip."""
+
+    def __init__(
+        self, config: RunConfig, size: int, class_names: Sequence[str], epoch_size: int
+    ) -> None:
+        self._config, self._size = config, size
+        self._epoch_size = epoch_size
+        self._mirrored = _partners(config.augment.flip_labels, class_names)
+        self._reversed = _partners(config.augment.reverse_labels, class_names)
+
+    def __call__(self, position: tf.Tensor, indexed_video: tuple[tf.Tensor, Any]) -> Any:
+        """See the class."""
+        index, video = indexed_video
+        label, mirrored, backwards, indices, mask, *pixels = tf.numpy_function(
+            self._choose,
+            (video["num_frames"], position, index, video["label"]),
+            (tf.int64, tf.bool, tf.bool, tf.int64, tf.bool, *PIXEL_TYPES),
+        )
+        inputs = _clip(video, indices, mask, self._config, self._size, mirrored=mirrored)
+        if "features" not in video:
+            inputs = change_clip(inputs, Pixels(*pixels), self._config.augment, backwards)
+        return inputs, tf.ensure_shape(label, ())
+
+    def _choose(self, num_frames: int, position: int, index: int, label: int) -> tuple[Any, ...]:
+        config, epoch = self._config, position // self._epoch_size
+        rng = np.random.default_rng((config.seed, epoch, index))
+        drawn = draw(config.augment, self._size, rng)
+        if drawn.mirrored:
+            label = self._mirrored.get(label, label)
+        backwards = drawn.reverse and label in self._reversed
+        if backwards:
+            label = self._reversed[label]
+        indices, mask = sampling.sample_clip(
+            int(num_frames),
+            config.clip,
+            rng=rng,
+            speed=drawn.speed,
+            drop=drawn.drop_frames,
+            backwards=backwards,
+        )
+        flags = np.bool_(drawn.mirrored), np.bool_(backwards)
+        return np.int64(label), *flags, indices, mask, *drawn.pixels
+
+
+def _partners(pairs: tuple[tuple[str, str], ...], class_names: Sequence[str]) -> dict[int, int]:
+    """The label that becomes of each label in a pair."""
+    numbers = [tuple(map(class_names.index, pair)) for pair in pairs]
+    return {label: other for a, b in numbers for label, other in ((a, b), (b, a))}
+
+
+class FixedClip:
+    """(index, video) -> the clip that evaluation cuts of it, and where it comes from."""
+
+    def __init__(self, config: RunConfig, size: int, view: int | None, order: Order) -> None:
+        self._config, self._size = config, size
+        self._view, self._order = view, order
+
+    def __call__(self, index: tf.Tensor, video: dict[str, tf.Tensor]) -> Any:
+        """See the class."""
+
+        def choose(num_frames: int, index: int) -> tuple[Any, ...]:
+            config = self._config
+            indices, mask = sampling.sample_clip(int(num_frames), config.clip, view=self._view)
+            rng = np.random.default_rng((config.seed, index))
+            return sampling.reorder(indices, mask, self._order, rng)
+
+        indices, mask = tf.numpy_function(choose, (video["num_frames"], index), (tf.int64, tf.bool))
+        inputs = _clip(video, indices, mask, self._config, self._size)
+        return inputs, video["label"], {"video": video["video"], "group": video["group"]}
+
+
+def _clip(
+    video: dict[str, Any],
+    indices: tf.Tensor,
+    mask: tf.Tensor,
+    config: RunConfig,
+    size: int,
+    *,
+    mirrored: tf.Tensor | bool = False,
+) -> dict[str, tf.Tensor]:
+    """What the model takes of the chosen frames: decoded images, or their features by stream."""
+    length = (config.clip.num_frames,)
+    indices = tf.ensure_shape(indices, length)
+    if "features" in video:
+        chosen = {
+            stream: tf.gather(_variant(features, mirrored), indices)
+            for stream, features in video["features"].items()
+        }
+    else:
+        chosen = {
+            name: decode_images(name, video[name], indices, size) for name in config.model.images
+        }
+    return {**chosen, "mask": tf.ensure_shape(mask, length)}
+
+
+def _variant(features: tf.Tensor, mirrored: tf.Tensor | bool) -> tf.Tensor:
+    """The features (N, F) of the frames, or of their mirror images where there are any."""
+    if features.shape[1] == 1:
+        return features[:, 0]
+    return tf.gather(features, tf.cast(mirrored, tf.int32), axis=1)

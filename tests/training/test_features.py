@@ -1,0 +1,100 @@
+"""Training on features that are computed once equals training through the frozen backbone."""
+
+import csv
+import dataclasses
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from pipeline.config import NO_AUGMENT, BackboneConfig, ModelConfig, TemporalConfig, TrainConfig
+from pipeline.data.dataset import training_batches
+from pipeline.data.features import open_features
+from pipeline.data.videos import open_data
+from pipeline.errors import ConfigError
+from pipeline.evaluation.evaluate import evaluate
+from pipeline.models.recognizer import build_recognizer, load_recognizer
+from pipeline.training.features import cached_features, temporal_part
+from pipeline.training.fit import train
+
+
+@pytest.fixture(scope="module")
+def config(blob_config, blob_store):
+    return dataclasses.replace(
+        blob_config,
+        frames=blob_store.frames,
+        augment=NO_AUGMENT,
+        model=ModelConfig(input="rgb", dropout=0.2),
+        backbone=BackboneConfig(filters=(4, 8), trainable="none"),
+        temporal=TemporalConfig(units=8, dropout=0.2),
+        train=TrainConfig(epochs=3, batch_size=10, learning_rate=5e-3),
+    )
+
+
+def cached(config):
+    return dataclasses.replace(config, train=dataclasses.replace(config.train, cache_features=True))
+
+
+def history(run):
+    with run.history_file.open(newline="") as file:
+        return [[float(row[key]) for key in ("loss", "val_loss")] for row in csv.DictReader(file)]
+
+
+def test_it_is_the_same_training(config, tmp_path, capsys):
+    through = train(config, tmp_path / "through")
+    once = train(cached(config), tmp_path / "once")
+    np.testing.assert_allclose(history(once), history(through), rtol=1e-4)
+    weights, wanted = (load_recognizer(run.model_file).get_weights() for run in (once, through))
+    for weight, other in zip(weights, wanted, strict=True):
+        np.testing.assert_allclose(weight, other, atol=1e-4)
+    assert evaluate(once)["video"] == evaluate(through)["video"]
+    assert capsys.readouterr().out.count("features of 862 frames") == 1
+    train(
+        cached(dataclasses.replace(config, split=dataclasses.replace(config.split, folds=4))),
+        tmp_path / "fold",
+    )
+    assert "features of" not in capsys.readouterr().out  # other splits of the same videos
+
+
+def features_of(config, seed=0):
+    keras.utils.set_random_seed(seed)
+    model = build_recognizer(config, 2)
+    return model, cached_features(model, config, open_data(Path(config.data)))
+
+
+def test_mirrored_clips_have_the_features_of_mirrored_frames(config):
+    flipped = dataclasses.replace(config, augment=dataclasses.replace(NO_AUGMENT, flip=1.0))
+    model, features = features_of(flipped)
+    part = temporal_part(model, flipped)
+    ((clips, labels), *_) = training_batches(open_data(Path(config.data)), flipped).take(1)
+    ((taken, same), *_) = training_batches(features, flipped).take(1)
+    np.testing.assert_array_equal(labels, same)
+    np.testing.assert_allclose(part(taken), model(clips), atol=1e-5)
+    unflipped = next(iter(training_batches(features, config)))[0]
+    assert np.abs(part(unflipped) - part(taken)).max() > 1e-3
+
+
+def test_other_weights_have_other_features_and_half_a_file_is_none(config):
+    _, first = features_of(config, seed=3)
+    _, second = features_of(config, seed=4)
+    _, again = features_of(config, seed=3)
+    path = first.files["rgb_features"].path
+    assert path != second.files["rgb_features"].path
+    assert again.files == first.files
+    path.write_bytes(path.read_bytes()[:-4])
+    assert open_features(path) is None
+    _, mended = features_of(config, seed=3)
+    assert mended.files == first.files
+    assert open_features(path)
+
+
+def test_it_needs_a_prepared_data_set(config, blob_videos, tmp_path):
+    table = tmp_path / "videos.csv"
+    rows = [
+        f"{path},{path.parent.name},{path.stem[:3]}" for path in sorted(blob_videos.glob("*/*.avi"))
+    ]
+    table.write_text("\n".join(["path,label,group", *rows]))
+    with pytest.raises(ConfigError, match="cache_features needs a prepared data set"):
+        train(cached(dataclasses.replace(config, data=str(table))), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
