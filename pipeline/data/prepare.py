@@ -122,16 +122,19 @@ def _finish(
     mark: str,
 ) -> PrepareReport:
     videos = _videos(tasks, reports)
-    duplicates, copies = _duplicates(videos)
-    found = [*leaks.crossing(source.row for source, _ in videos), *duplicates]
-    report = describe(videos, found, changes_since(out, (source for source, _ in videos)), copies)
+    alike = _duplicates(videos)
+    found = [*leaks.crossing(source.row for source, _ in videos), *leaks.leaking(alike)]
+    changes = changes_since(out, (source for source, _ in videos))
+    report = describe(videos, found, changes, leaks.harmless(alike))
     partial = out / PARTIAL
     write_findings(partial, videos, report, root=out)
     _refuse(found, config, f"; {partial / 'data_report.md'} names all")
     too_many = _too_many_bad(report, config)
     if too_many:
         raise DataError(f"{too_many}; {partial / 'quarantine.csv'} says why")
-    store = finish_store(out, tasks, reports, settings=settings, leaks=found, fingerprint=mark)
+    store = finish_store(
+        out, tasks, reports, settings=settings, leaks=found, alike=alike, fingerprint=mark
+    )
     return PrepareReport(store=store, up_to_date=False)
 
 
@@ -148,9 +151,9 @@ def _check(config: PrepareConfig, out: Path) -> CheckReport:
     tasks = _plan(videos, rows, config, out)
     reports = check_shards(tasks, config)
     pairs = _videos(tasks, reports)
-    duplicates, copies = _duplicates(pairs)
-    found = [*leaks.crossing(rows), *duplicates]
-    report = describe(pairs, found, {}, copies)
+    alike = _duplicates(pairs)
+    found = [*leaks.crossing(rows), *leaks.leaking(alike)]
+    report = describe(pairs, found, {}, leaks.harmless(alike))
     folder = out / "check"
     folder.mkdir(parents=True, exist_ok=True)
     write_findings(folder, pairs, report, root=folder)
@@ -263,7 +266,7 @@ def _videos(tasks: Sequence[ShardTask], reports: Sequence[ShardReport]) -> list[
     return sorted(videos, key=lambda pair: pair[0].name)
 
 
-def _duplicates(videos: Sequence[leaks.Video]) -> tuple[list[str], list[str]]:
+def _duplicates(videos: Sequence[leaks.Video]) -> list[leaks.Alike]:
     return leaks.duplicates([video for video in videos if not video[1].problem])
 
 

@@ -42,7 +42,8 @@ def write_contact_sheets(
 
     Args:
         data: The videos; those of training are drawn.
-        config: The run; its clip and augment count here.
+        config: The run; its clip and augment count here. Frames are drawn, whatever its model
+            takes.
         folder: Where to; one PNG file a class.
         num_videos: Videos of each class, at most.
         num_augmented: Augmented clips of each video.
@@ -54,6 +55,8 @@ def write_contact_sheets(
         DataError: A video or a shard is damaged.
         ConfigError: The folder cannot be made.
     """
+    model = dataclasses.replace(config.model, input="rgb")
+    config = dataclasses.replace(config, model=model)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

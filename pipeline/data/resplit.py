@@ -11,6 +11,7 @@ from pipeline.data.store import Store
 from pipeline.data.stratify import cut_folds
 from pipeline.data.video_files import VideoFiles
 from pipeline.errors import ConfigError, DataError
+from pipeline.text import listed
 
 
 def resplit(manifest: Manifest, config: SplitConfig) -> Manifest:
@@ -43,11 +44,18 @@ def with_splits(data: Store | VideoFiles, config: SplitConfig) -> Store | VideoF
 
     Raises:
         ConfigError: As `resplit`.
-        DataError: As `resplit`.
+        DataError: As `resplit`, or videos that are the same, or nearly, would be in different
+            splits, of a data set that was not prepared with --allow-leaks.
     """
     if config.as_prepared:
         return data
-    return data.with_rows(resplit(data.manifest, config).rows)
+    data = data.with_rows(resplit(data.manifest, config).rows)
+    if data.leaks and not data.allows_leaks:
+        raise DataError(
+            f"{data.path}: with these folds, {listed(data.leaks, most=3)}. Remove the copies, give "
+            "them one group, or prepare the data set with --allow-leaks"
+        )
+    return data
 
 
 def count_folds(manifest: Manifest, config: SplitConfig) -> int:

@@ -22,18 +22,20 @@ import functools
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import tensorflow_datasets as tfds
 
 from pipeline.config import FramesConfig
+from pipeline.data.checks.leaks import Alike, crossing, leaking
 from pipeline.data.manifest import Manifest, Row, Split, read_csv
 from pipeline.data.shards.tasks import (
     FORMAT,
     NAME,
     REPORTS,
+    SourceVideo,
     fingerprint,
 )
 from pipeline.errors import DataError
@@ -64,6 +66,8 @@ class Store:
         manifest: The videos that are in it.
         settings: How it was made.
         leaks: What of its test is also in its training, in sentences.
+        alike: What is the same, or nearly, about videos of different groups or labels, and which
+            rows of the manifest they are.
         fingerprint: Of the videos and settings that it was made from.
         is_resplit: Whether the splits are others than those that it was prepared with, by which
             its shards are named.
@@ -76,8 +80,14 @@ class Store:
     manifest: Manifest
     settings: Mapping[str, Any]
     leaks: tuple[str, ...]
+    alike: tuple[tuple[str, tuple[int, ...]], ...]
     fingerprint: str
     is_resplit: bool = False
+
+    @property
+    def allows_leaks(self) -> bool:
+        """Whether it was prepared with --allow-leaks."""
+        return bool(self.settings["allow_leaks"])
 
     def groups(self, split: Split) -> set[str]:
         """The groups whose videos are in a split."""
@@ -90,6 +100,7 @@ class Store:
             self,
             manifest=manifest,
             num_videos=manifest.num_videos,
+            leaks=(*crossing(rows), *leaking(_alike(rows, self.alike))),
             fingerprint=fingerprint(self.fingerprint, (row.split for row in rows)),
             is_resplit=True,
         )
@@ -135,8 +146,17 @@ def open_store(out: str | os.PathLike[str]) -> Store:
         manifest=manifest,
         settings=state["settings"],
         leaks=tuple(state["leaks"]),
+        alike=tuple((what, tuple(places)) for what, places in state["alike"]),
         fingerprint=state["fingerprint"],
     )
+
+
+def _alike(rows: Sequence[Row], places: Iterable[tuple[str, Sequence[int]]]) -> Iterator[Alike]:
+    for what, chosen in places:
+        sources = (
+            SourceVideo(row=rows[i], file=rows[i].path, num_bytes=-1, modified_ns=0) for i in chosen
+        )
+        yield Alike(tuple(sources), what)
 
 
 def read_state(path: Path) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 import tensorflow_datasets as tfds
 
 from pipeline.atomic import atomic_write
+from pipeline.data.checks.leaks import Alike
 from pipeline.data.manifest import SPLITS, Manifest, Row, write_csv
 from pipeline.data.shards.record import record_features
 from pipeline.data.shards.runner import whole_report
@@ -125,6 +126,7 @@ def finish_store(
     *,
     settings: Mapping[str, Any],
     leaks: Sequence[str],
+    alike: Sequence[Alike],
     fingerprint: str,
 ) -> Store:
     """Puts what was prepared in place, writes all that belongs to it, and opens the store.
@@ -136,6 +138,7 @@ def finish_store(
         reports: The report on each.
         settings: How the data set was made.
         leaks: What of its test is also in its training, in sentences.
+        alike: Its videos that are the same, or nearly.
         fingerprint: Of the videos and settings that the data set was made from.
 
     Raises:
@@ -158,6 +161,7 @@ def finish_store(
         "frames": dataclasses.asdict(tasks[0].frames),
         "settings": settings,
         "leaks": list(leaks),
+        "alike": _places(alike, stored),
         "shards": {path.name: path.stat().st_size for path in shard_files(out)},
         "checksums": {name: checksum(out / name) for name in CHECKED},
         "fingerprint": fingerprint,
@@ -188,6 +192,16 @@ def _put_in_place(out: Path, tasks: Sequence[ShardTask]) -> None:
         if shard.name not in names:
             shard.unlink(missing_ok=True)
             report_path(shard).unlink(missing_ok=True)
+
+
+def _places(alike: Sequence[Alike], stored: Sequence[SourceVideo]) -> list[tuple[str, list[int]]]:
+    """What could leak with other splits: what is the same, and of which rows of the manifest."""
+    place = {source.name: index for index, source in enumerate(stored)}
+    return [
+        (each.what, [place[source.name] for source in each.sources])
+        for each in alike
+        if len({(source.row.group, source.row.label) for source in each.sources}) > 1
+    ]
 
 
 def _check_classes(quarantine: Path, class_names: Sequence[str], stored: Sequence[Row]) -> None:

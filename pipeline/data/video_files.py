@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 from pipeline.config import FramesConfig
 from pipeline.config.prepare import PrepareConfig
-from pipeline.data.checks.leaks import copied, crossing
+from pipeline.data.checks.leaks import copied, crossing, leaking
 from pipeline.data.frames import by_name, stored_frames
 from pipeline.data.manifest import Manifest, Row, Split, read_csv, relative_path
 from pipeline.data.shards.tasks import SourceVideo, fingerprint, identity, plan_shards
@@ -33,7 +34,8 @@ class VideoFiles:
         frames: Rate, size and quality of the frames that are made of them.
         class_names: The index of a name is its label number.
         sources: The videos, in the order that they have in a prepared data set.
-        leaks: None: a table with leaks is refused.
+        leaks: What of the test is also in training, in sentences; with splits that the table
+            itself gives, none.
         fingerprint: Of the videos and their splits.
     """
 
@@ -42,6 +44,7 @@ class VideoFiles:
     class_names: tuple[str, ...]
     sources: tuple[SourceVideo, ...]
     leaks: tuple[str, ...] = ()
+    allows_leaks: ClassVar = False
     fingerprint: str
 
     @property
@@ -60,8 +63,12 @@ class VideoFiles:
             dataclasses.replace(source, row=row)
             for source, row in zip(self.sources, rows, strict=True)
         )
-        mark = fingerprint(self.fingerprint, (row.split for row in rows))
-        return dataclasses.replace(self, sources=sources, fingerprint=mark)
+        return dataclasses.replace(
+            self,
+            sources=sources,
+            leaks=_leaks(sources),
+            fingerprint=fingerprint(self.fingerprint, (row.split for row in rows)),
+        )
 
     def of_split(self, split: Split) -> list[SourceVideo]:
         """The videos of a split."""
@@ -87,7 +94,7 @@ def open_videos(path: Path, frames: FramesConfig) -> VideoFiles:
     manifest.check_classes()
     rows = choose_split(manifest, config).rows
     sources = [_source(row, path.absolute().parent) for row in rows]
-    found = [*crossing(rows), *copied(sources)]
+    found = _leaks(sources)
     if found:
         raise DataError(
             f"{path}: {listed(found, most=3)}. Mend the splits and labels, or remove the copies"
@@ -144,6 +151,10 @@ def _readable(manifest: Manifest, path: Path) -> Manifest:
             f"{listed(map(repr, missing)) or 'any'}"
         )
     return Manifest(rows=rows)
+
+
+def _leaks(sources: Sequence[SourceVideo]) -> tuple[str, ...]:
+    return *crossing(source.row for source in sources), *leaking(copied(sources))
 
 
 def _source(row: Row, folder: Path) -> SourceVideo:

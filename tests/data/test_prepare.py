@@ -18,9 +18,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.config import FramesConfig, SplitConfig
 from pipeline.config.prepare import PrepareConfig
 from pipeline.data.prepare import check_videos, prepare
 from pipeline.data.summary import PrepareReport
+from pipeline.data.videos import open_data
 from pipeline.errors import ConfigError, DataError
 from pipeline.video import encode_jpeg, write_video
 
@@ -382,6 +384,41 @@ def test_a_copy_beside_its_original_is_no_leak(root: Path) -> None:
     assert "1 video more than once in a split and class, listed in data_report.md" in str(report)
     page = (report.store.path / "data_report.md").read_text(encoding="utf-8")
     assert "- run/ann 1.avi (train run), run/ann 2.avi (train run) are the same, or nearly" in page
+
+
+def test_copies_that_folds_of_a_run_would_part_are_refused(root: Path) -> None:
+    copied_into(root, "run/ann 1.avi", "run/zoe 1.avi")
+    config = configure(root, test_groups=("bob",), val_fraction=0)
+    prepare(config)  # ann and zoe both train
+
+    def opened(fold: int) -> tuple[str, ...]:
+        return open_data(Path(config.out), split=SplitConfig(folds="groups", fold=fold)).leaks
+
+    assert opened(2) == ()  # bob
+    message = r"with these folds, .*ann 1.avi \(test run\), .*zoe 1.avi \(train run\) have the same"
+    with pytest.raises(DataError, match=message):
+        opened(1)
+
+    prepare(dataclasses.replace(config, allow_leaks=True))
+    assert len(opened(1)) == 1
+    assert opened(2) == ()
+
+
+def test_copies_in_a_table_that_folds_of_a_run_would_part_are_refused(root: Path) -> None:
+    copied_into(root, "run/ann 1.avi", "run/zoe 1.avi")
+    table = root / "table.csv"
+    rows = [
+        f"{label}/{name} 1.avi,{label},{name},{'test' if name == 'bob' else 'train'}\n"
+        for label, names in (("run", ("ann", "bob", "zoe")), ("wälk fast", ("ann", "bob", "cid")))
+        for name in names
+    ]
+    table.write_text("path,label,group,split\n" + "".join(rows), encoding="utf-8")
+    frames = FramesConfig(size=16)
+    assert not open_data(table, frames).leaks
+    with pytest.raises(
+        DataError, match=r"ann 1.avi \(test run\) have the same content. Remove the copies"
+    ):
+        open_data(table, frames, SplitConfig(folds="groups", fold=1))
 
 
 def test_groups_that_cross_official_splits_are_refused(root: Path) -> None:

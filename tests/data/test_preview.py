@@ -28,6 +28,14 @@ def test_a_sheet_for_each_class(blob_store, blob_config, tmp_path):
     assert not np.array_equal(left, right)
 
 
+def test_frames_are_drawn_whatever_the_model_takes(blob_store, blob_config, tmp_path):
+    flow = dataclasses.replace(
+        blob_config, model=dataclasses.replace(blob_config.model, input="flow")
+    )
+    sheets = [sheet(blob_store, config, tmp_path)[0] for config in (blob_config, flow)]
+    assert np.array_equal(*sheets)
+
+
 def test_more_videos_and_more_clips_make_it_longer(blob_store, blob_config, tmp_path):
     heights = [
         sheet(blob_store, blob_config, tmp_path, num_videos=videos, num_augmented=clips)[0].shape[0]

@@ -147,6 +147,13 @@ def test_a_data_set_must_be_named_and_there(blob_config, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_flow_that_was_not_prepared_is_asked_for(blob_config, tmp_path):
+    model = dataclasses.replace(blob_config.model, input="rgb+flow")
+    with pytest.raises(DataError, match="needs optical flow, .*Prepare it with --flow"):
+        train(dataclasses.replace(blob_config, model=model), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_the_current_folder_is_none_for_a_run(blob_config, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for folder in (Path(), tmp_path, Path("..")):
@@ -235,7 +242,8 @@ def test_after_one_epoch_inference_agrees_with_training(hasty_run, blob_store):
     inference = right(training=False)  # first: training moves the statistics
     training = right(training=True)
     assert training >= 0.8
-    assert inference == pytest.approx(training, abs=0.1)
+    # One class for all would be 0.5; 5 of the 48 may well come out differently.
+    assert inference == pytest.approx(training, abs=0.2)
 
 
 # Ctrl-C, in a process of its own.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Sequence
+from itertools import combinations
 
 import numpy as np
 
@@ -12,8 +14,6 @@ from pipeline.data.shards.tasks import SourceVideo, VideoReport
 from pipeline.text import counted, listed
 
 Video = tuple[SourceVideo, VideoReport]
-
-_SAME = "have the same content"
 
 
 def crossing(rows: Iterable[Row]) -> list[str]:
@@ -75,51 +75,76 @@ def _labels_at_once(parts: Sequence[Row]) -> list[str]:
     return sorted(found)
 
 
-def copied(sources: Sequence[SourceVideo]) -> list[str]:
-    """Says which files have the same bytes, in different splits or with different labels.
+@dataclasses.dataclass(frozen=True)
+class Alike:
+    """Videos that are the same, or nearly.
+
+    Attributes:
+        sources: Two or more.
+        what: What is the same about them, in words.
+    """
+
+    sources: tuple[SourceVideo, ...]
+    what: str
+
+    @property
+    def is_leak(self) -> bool:
+        """Whether they are in different splits or have different labels."""
+        return len({(source.row.split, source.row.label) for source in self.sources}) > 1
+
+
+def copied(sources: Sequence[SourceVideo]) -> list[Alike]:
+    """Finds files that hold the same bytes.
 
     Raises:
         OSError: A file whose content is to be compared cannot be read.
     """
-    return [_sentence(group, _SAME) for group in _same_files(sources) if _is_leak(group)]
+    paths, sizes = [source.row.path for source in sources], [source.num_bytes for source in sources]
+    groups = same_content(paths, sizes)
+    return [Alike(tuple(sources[i] for i in group), "have the same content") for group in groups]
 
 
-def duplicates(videos: Sequence[Video]) -> tuple[list[str], list[str]]:
-    """Says which videos are the same, or nearly.
+def duplicates(videos: Sequence[Video]) -> list[Alike]:
+    """Finds videos that are the same, or nearly.
 
     Args:
         videos: Those that are not left out.
-
-    Returns:
-        The leaks: those that are in different splits or have different labels; and the others.
 
     Raises:
         OSError: A file whose content is to be compared cannot be read.
     """
     sources = [source for source, _ in videos]
-    same = _same_files(sources)
-    known = {frozenset((a.name, b.name)) for group in same for a in group for b in group}
+    same = copied(sources)
+    known = {
+        frozenset((a.name, b.name)) for alike in same for a, b in combinations(alike.sources, 2)
+    }
     near = [
-        [sources[first], sources[second]]
+        Alike((sources[first], sources[second]), "look the same")
         for first, second in near_duplicates([report.hash for _, report in videos])
     ]
-    near = [
-        [a, b] for a, b in near if a.file != b.file and frozenset((a.name, b.name)) not in known
+    return [
+        *same,
+        *(
+            alike
+            for alike in near
+            if len({source.file for source in alike.sources}) > 1
+            and frozenset(source.name for source in alike.sources) not in known
+        ),
     ]
-    leaks = [
-        *(_sentence(group, _SAME) for group in same if _is_leak(group)),
-        *(_sentence(pair, "look the same") for pair in near if _is_leak(pair)),
-    ]
-    harmless = [group for group in (*same, *near) if not _is_leak(group)]
-    return leaks, [_sentence(group, "are the same, or nearly") for group in _joined(harmless)]
 
 
-def _same_files(sources: Sequence[SourceVideo]) -> list[list[SourceVideo]]:
-    paths, sizes = [source.row.path for source in sources], [source.num_bytes for source in sources]
-    return [[sources[index] for index in group] for group in same_content(paths, sizes)]
+def leaking(found: Iterable[Alike]) -> list[str]:
+    """Says which videos that are alike are in different splits or have different labels."""
+    return [_sentence(alike.sources, alike.what) for alike in found if alike.is_leak]
 
 
-def _joined(groups: Iterable[list[SourceVideo]]) -> list[list[SourceVideo]]:
+def harmless(found: Iterable[Alike]) -> list[str]:
+    """Says which videos that are alike are in one split and have one label."""
+    groups = _joined(alike.sources for alike in found if not alike.is_leak)
+    return [_sentence(group, "are the same, or nearly") for group in groups]
+
+
+def _joined(groups: Iterable[Sequence[SourceVideo]]) -> list[list[SourceVideo]]:
     """Makes one of groups that share a video, so that many copies of one are not all pairs."""
     joined: dict[str, list[SourceVideo]] = {}  # by the name of each video
     for group in groups:
@@ -129,10 +154,6 @@ def _joined(groups: Iterable[list[SourceVideo]]) -> list[list[SourceVideo]]:
             whole = [source for part in parts for source in part]
             joined |= {source.name: whole for source in whole}
     return list({id(group): group for group in joined.values()}.values())
-
-
-def _is_leak(sources: Sequence[SourceVideo]) -> bool:
-    return len({(source.row.split, source.row.label) for source in sources}) > 1
 
 
 def _sentence(sources: Sequence[SourceVideo], what: str) -> str:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from pipeline.config import FramesConfig
 from pipeline.data.manifest import SPLITS, Row, Split
 
-FORMAT = 3
+FORMAT = 4
 """Version of what is written; raise it when the same videos would give other bytes."""
 
 NAME = "clipline"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.data.checks.leaks import Video, copied, crossing, duplicates
+from pipeline.data.checks.leaks import Video, copied, crossing, duplicates, harmless, leaking
 from pipeline.data.manifest import Row
 from pipeline.data.shards.tasks import SourceVideo, VideoReport
 
@@ -49,14 +49,14 @@ def video(path: Path, split: str = "train", label: str = "run") -> Video:
 def test_copies_within_a_split_and_label_are_no_leak(tmp_path: Path) -> None:
     videos = [video(tmp_path / name) for name in ("a1", "a2", "b1", "a3")]
     message = "a1 (train run), a2 (train run), a3 (train run) are the same, or nearly"
-    assert duplicates(videos) == ([], [message])
-    assert not copied([source for source, _ in videos])
+    found = duplicates(videos)
+    assert (leaking(found), harmless(found)) == ([], [message])
 
     videos.append(video(tmp_path / "b2", "test"))
-    leaks, copies = duplicates(videos)
-    assert leaks == ["b1 (train run), b2 (test run) have the same content"]
-    assert copies == [message]
-    assert copied([source for source, _ in videos]) == leaks
+    found = duplicates(videos)
+    assert leaking(found) == ["b1 (train run), b2 (test run) have the same content"]
+    assert harmless(found) == [message]
+    assert copied([source for source, _ in videos]) == found
 
 
 def test_copies_of_one_video_are_named_together(tmp_path: Path) -> None:
@@ -66,9 +66,9 @@ def test_copies_of_one_video_are_named_together(tmp_path: Path) -> None:
         (source, VideoReport(name=report.name, hash=looks))
         for source, report in (video(tmp_path / name) for name in ("a1", "b1", "c1", "c2"))
     ]
-    assert [text.count("train run") for text in duplicates(videos)[1]] == [4]
+    assert [text.count("train run") for text in harmless(duplicates(videos))] == [4]
 
 
 def test_copies_without_labels(tmp_path: Path) -> None:
     videos = [video(tmp_path / name, "", "") for name in ("a1", "a2")]
-    assert duplicates(videos) == ([], ["a1, a2 are the same, or nearly"])
+    assert harmless(duplicates(videos)) == ["a1, a2 are the same, or nearly"]
