@@ -168,13 +168,17 @@ def write_csv(manifest: Manifest, path: str | os.PathLike[str]) -> None:
             writer.writerow((*cells, row.start_seconds, end) if trims else cells)
 
 
-def read_csv(path: str | os.PathLike[str]) -> Manifest:
+def read_csv(path: str | os.PathLike[str], *, labelled: bool = True) -> Manifest:
     """Reads a manifest from CSV.
 
     The columns are path and label and, if need be, group, split, start_seconds and end_seconds;
     others are left alone, with a warning where one was perhaps mistyped. Relative paths start at
     the folder of the CSV file. Without a group, the file is its own: all parts of it stay in one
     split. Without splits, the videos are not split yet.
+
+    Args:
+        path: The file.
+        labelled: Whether there must be the column label; else videos may be listed without labels.
 
     Raises:
         DataError: There is no such file, a column is missing or there twice, a line is not as
@@ -184,7 +188,7 @@ def read_csv(path: str | os.PathLike[str]) -> Manifest:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file)
-            columns = _columns(path, next(reader, []))
+            columns = _columns(path, next(reader, []), labelled=labelled)
             rows = tuple(_row(path, reader.line_num, columns, cells) for cells in reader if cells)
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}.") from None
@@ -208,13 +212,15 @@ def relative_path(path: str, folder: str | os.PathLike[str]) -> str:
         return path
 
 
-def _columns(path: Path, header: Sequence[str]) -> list[str]:
+def _columns(path: Path, header: Sequence[str], *, labelled: bool) -> list[str]:
     columns = [name.strip().lower() for name in header]
-    if not {"path", "label"} <= set(columns):
+    needed = ("path", "label") if labelled else ("path",)
+    if not set(needed) <= set(columns):
+        wanted = "columns path and label" if labelled else "column path"
         got = ", ".join(header) or "an empty file"
         separator = next((s for s in ";\t|" if s in "".join(header)), None)
         hint = f"; it separates them by {separator!r}: save it with commas" if separator else ""
-        raise DataError(f"{path}: expected the columns path and label, got {got}{hint}.")
+        raise DataError(f"{path}: expected the {wanted}, got {got}{hint}.")
     known = (*_COLUMNS, *_TRIM)
     for name in known:
         if columns.count(name) > 1:
@@ -236,7 +242,7 @@ def _row(path: Path, line: int, columns: Sequence[str], values: Sequence[str]) -
         )
     cells = dict(zip(columns, values, strict=False))
     video, label, group = (cells.get(column, "") for column in ("path", "label", "group"))
-    if not (video and label):
+    if not (video and (label or "label" not in columns)):
         raise DataError(f"{place}: expected path and label, got an empty one.")
     if "\0" in video:
         raise DataError(f"{place}: expected a path, got {video!r}.")

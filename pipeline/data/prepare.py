@@ -70,8 +70,8 @@ def check_videos(config: PrepareConfig) -> CheckReport:
     The folder `out` gets a sub-folder `check` with the report.
 
     Args:
-        config: As for `prepare`; `out` need not be named. The videos of a folder may lie directly
-            in it, without labels.
+        config: As for `prepare`; `out` need not be named. The videos of a folder or of a table may
+            be without labels.
 
     Raises:
         ConfigError: A setting does not fit the videos.

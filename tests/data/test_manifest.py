@@ -122,6 +122,19 @@ def test_csv_that_is_not_as_expected(tmp_path: Path, content: bytes, message: st
         read_csv(file)
 
 
+def test_csv_without_labels_where_only_a_check_is_wanted(tmp_path: Path) -> None:
+    file = tmp_path / "table.csv"
+    file.write_text("path,fps\na.avi,30\n")
+    assert [row.label for row in read_csv(file, labelled=False).rows] == [""]
+
+    file.write_text("path,label\na.avi,\n")
+    with pytest.raises(DataError, match="line 2: expected path and label"):
+        read_csv(file, labelled=False)
+    file.write_text("name\na.avi\n")
+    with pytest.raises(DataError, match="expected the column path, got name"):
+        read_csv(file, labelled=False)
+
+
 def test_csv_written_by_hand(tmp_path: Path) -> None:
     file = tmp_path / "table.csv"
     splits = ("Train", "training", "VAL", "validation ", " Test", "testing", "")

@@ -83,7 +83,7 @@ def _read(config: PrepareConfig) -> Manifest:
     scans: dict[Source, Callable[[], Manifest]] = {
         "demo": lambda: _render(config),
         "folder": lambda: scan_folder(path, labelled=not config.check),
-        "csv": lambda: read_csv(path),
+        "csv": lambda: read_csv(path, labelled=not config.check),
         "list": lambda: scan_list(path, classes=lists),
         "ucf101": lambda: scan_ucf101(path, annotations=lists, fold=fold or 1),
         "hmdb51": lambda: scan_hmdb51(path, annotations=lists, fold=fold or 1),

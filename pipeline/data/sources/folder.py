@@ -35,8 +35,8 @@ def scan_folder(path: str | os.PathLike[str], *, labelled: bool = True) -> Manif
 
     Args:
         path: The folder.
-        labelled: Whether there must be class folders; else the videos may also lie directly in the
-            folder, if there are none in folders, and are then listed without labels.
+        labelled: Whether there must be class folders; else, where videos lie directly in the folder
+            and fewer than two folders hold others, all of them are listed without labels.
 
     Returns:
         The videos, sorted by path, not split yet.
@@ -55,9 +55,9 @@ def scan_folder(path: str | os.PathLike[str], *, labelled: bool = True) -> Manif
         is_video = len(file.parts) > 1 and file.suffix.lower() in VIDEO_SUFFIXES
         (videos if is_video else others).append(file)
     loose = [file for file in others if file.suffix.lower() in VIDEO_SUFFIXES]
-    if not labelled and loose and not videos:
+    if not labelled and loose and len({video.parts[0] for video in videos}) < 2:
         _warn_of(path, sorted(set(others) - set(loose)), "not named as a video")
-        return _unlabelled(root, loose)
+        return _unlabelled(root, [*loose, *videos])
     _check_layout(path, root, videos, len(loose))
     _warn_of(path, sorted(others), "outside of a class folder or not named as a video")
     rows = (

@@ -90,7 +90,7 @@ def test_warns_of_files_that_it_leaves_out(tmp_path: Path) -> None:
 
 
 def test_without_labels_where_only_a_check_is_wanted(tmp_path: Path) -> None:
-    make(tmp_path, "b.MP4", "a.avi", "notes.txt")
+    make(tmp_path, "b.MP4", "a.avi", "notes.txt", "old/b.avi")
 
     with pytest.warns(LeftOutWarning, match="left out 1 file, not named as a video: notes.txt"):
         rows = scan_folder(tmp_path, labelled=False).rows
@@ -98,6 +98,7 @@ def test_without_labels_where_only_a_check_is_wanted(tmp_path: Path) -> None:
     assert [(Path(row.path).name, row.label, row.group) for row in rows] == [
         ("a.avi", "", "a.avi"),
         ("b.MP4", "", "b.MP4"),
+        ("b.avi", "", "old/b.avi"),
     ]
 
 
