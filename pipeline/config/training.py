@@ -34,12 +34,13 @@ class TrainConfig:
         patience: Epochs without a better validation loss after which training stops; 0 never
             stops early. Without validation videos all epochs are run.
         precision: `float32`, or half the bits where it does not hurt: `mixed_float16`,
-            `mixed_bfloat16`. Faster on GPUs, slower on most CPUs.
+            `mixed_bfloat16`. Faster on GPUs, slower on most CPUs. The model that is kept computes
+            in float32.
         cache_features: Whether the features of a frozen backbone are computed once and stored in
             the data set, and only the temporal part is trained. Of augmentation, flip and what
             concerns time remain.
-        tensorboard: Whether to write logs for TensorBoard into the folder `tensorboard` of the
-            run.
+        tensorboard: Whether to write logs into the folder `tensorboard` of the run (pip install
+            'clipline[tensorboard]').
     """
 
     epochs: int = 60

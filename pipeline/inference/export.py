@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import keras
@@ -12,10 +11,10 @@ from pipeline.config import RunConfig
 from pipeline.data.dataset import evaluation_batches
 from pipeline.data.manifest import SPLITS
 from pipeline.data.videos import Data
-from pipeline.errors import DataError, PipelineError
+from pipeline.errors import PipelineError
 from pipeline.evaluation.evaluate import check_data, open_run_data
 from pipeline.inference.litert import LiteRTModel
-from pipeline.models.recognizer import build_recognizer, load_recognizer
+from pipeline.models.recognizer import float32_twin, load_recognizer
 from pipeline.native_log import silent_native_log
 from pipeline.run import Run
 
@@ -58,14 +57,7 @@ def _convert(model: keras.Model, config: RunConfig, path: Path) -> None:
     and `mask` bool (1, T) and has one output, the logits float32 (1, C).
     """
     size, length = config.frames.size, config.clip.num_frames
-    # The weights come from the model; those that it started from may not be there any more.
-    bare = dataclasses.replace(config.backbone, weights="none")
-    config = dataclasses.replace(config, backbone=bare)
-    twin = build_recognizer(config, model.output_shape[-1], for_export=True)
-    try:
-        twin.set_weights(model.get_weights())
-    except ValueError:
-        raise DataError("the model does not fit the config.toml beside it. Train again") from None
+    twin = float32_twin(model, config, for_export=True)
     shape = (1, length, size, size, 3)
     signature = {
         **{name: keras.InputSpec("uint8", shape, name=name) for name in config.model.images},

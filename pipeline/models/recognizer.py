@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -29,7 +32,7 @@ def build_recognizer(
         config: The run; `frames.size` and `clip.num_frames` fix the shape of its input.
         num_classes: Number of logits.
         for_export: Whether all shapes are static and recurrent layers are unrolled, as converters
-            need. The weights and what they compute at inference are the same.
+            need, in float32. The weights and what they compute at inference are the same.
 
     Returns:
         A model from `{"frames": uint8 (B, T, H, W, 3), "mask": bool (B, T)}` to float32 logits
@@ -42,6 +45,11 @@ def build_recognizer(
         >>> model.output_shape
         (None, 5)
     """
+    with _dtype_policy("float32" if for_export else config.train.precision):
+        return _build(config, num_classes, for_export=for_export)
+
+
+def _build(config: RunConfig, num_classes: int, *, for_export: bool) -> keras.Model:
     inputs = _inputs(config)
     logits = []
     for stream in config.model.streams:
@@ -88,6 +96,52 @@ def _temporal(
         num_classes, kernel_regularizer=penalty(config.model), dtype="float32", name="head"
     )
     return keras.Model(inputs, head(summary), name=f"{stream}_temporal")
+
+
+@contextmanager
+def _dtype_policy(name: str) -> Iterator[None]:
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def float32_twin(model: keras.Model, config: RunConfig, *, for_export: bool = False) -> keras.Model:
+    """Builds the network of a model once more, with the same weights, to compute in float32.
+
+    Args:
+        model: The recogniser.
+        config: Its run.
+        for_export: See `build_recognizer`.
+
+    Raises:
+        DataError: The model is not that of the run.
+    """
+    # The weights come from the model; those that it started from may not be there any more.
+    backbone = dataclasses.replace(config.backbone, weights="none")
+    train = dataclasses.replace(config.train, precision="float32")
+    config = dataclasses.replace(config, backbone=backbone, train=train)
+    twin = build_recognizer(config, model.output_shape[-1], for_export=for_export)
+    try:
+        twin.set_weights(model.get_weights())
+    except ValueError:
+        raise DataError("the model does not fit the config.toml beside it. Train again") from None
+    return twin
+
+
+def save_recognizer(model: keras.Model, config: RunConfig, path: Path) -> None:
+    """Saves a model, to compute in float32, in whatever precision it was trained.
+
+    Args:
+        model: The recogniser.
+        config: Its run.
+        path: The file, which ends in `.keras`.
+    """
+    if config.train.precision != "float32":
+        model = float32_twin(model, config)
+    model.save(path)
 
 
 def load_recognizer(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ class KeepBest(keras.callbacks.Callback):
 
     Args:
         path: The file.
-        recognizer: What is saved: the whole network, where a part of it is trained.
+        save: Writes the whole network to a file, also where a part of it is trained.
         average: The average of the weights to save in place of the last ones.
         patience: Epochs without a better validation loss after which training stops; 0: none.
 
@@ -34,13 +35,13 @@ class KeepBest(keras.callbacks.Callback):
     def __init__(
         self,
         path: Path,
-        recognizer: keras.Model,
+        save: Callable[[Path], None],
         *,
         average: WeightAverage | None = None,
         patience: int = 0,
     ) -> None:
         super().__init__()
-        self._path, self._recognizer = path, recognizer
+        self._path, self._write = path, save
         self._average, self._patience = average, patience
         self.lowest = math.inf
         self.epoch = 0
@@ -65,9 +66,9 @@ class KeepBest(keras.callbacks.Callback):
         try:
             if self._average:
                 with self._average.applied():
-                    self._recognizer.save(temporary)
+                    self._write(temporary)
             else:
-                self._recognizer.save(temporary)
+                self._write(temporary)
             temporary.replace(self._path)
         finally:
             temporary.unlink(missing_ok=True)

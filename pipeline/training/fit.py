@@ -4,27 +4,31 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
+import importlib
 import json
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from pipeline.config import RunConfig
 from pipeline.config.file import save_config
-from pipeline.data.augment.mixing import training_targets
-from pipeline.data.dataset import epoch_size, evaluation_batches, training_batches
 from pipeline.data.images import check_images
 from pipeline.data.videos import ClipSource, Data, damage_named, open_data
 from pipeline.errors import ConfigError, PipelineError
-from pipeline.models.recognizer import build_recognizer
+from pipeline.models.recognizer import build_recognizer, save_recognizer
 from pipeline.run import Run
 from pipeline.training.alarms import Alarms, warn_of_few_groups
 from pipeline.training.averaging import WeightAverage
+from pipeline.training.batches import (
+    batches_for_training,
+    batches_for_validation,
+    chance,
+    steps_per_epoch,
+)
 from pipeline.training.callbacks import EpochLog, KeepBest, cut_history
 from pipeline.training.checkpoint import Checkpoint, Progress, restore
 from pipeline.training.curves import plot_history
@@ -79,7 +83,7 @@ def train(
     if not goes_on:
         check_free(run, overwrite=overwrite)
     warn_of_few_groups(data.manifest.rows)
-    with damage_named(data), _enough_memory(config), _precision(config.train.precision):
+    with damage_named(data), _enough_memory(config):
         if preflight and not goes_on:
             print(
                 f"preflight: one batch learned by heart in {overfit_one_batch(config, data)} steps"
@@ -94,15 +98,18 @@ def train(
 def _train(config: RunConfig, data: Data, run: Run, *, goes_on: bool) -> None:
     keras.utils.set_random_seed(config.seed)
     videos: ClipSource = data
-    with training_strategy().scope():
+    strategy = training_strategy()
+    _check_machine(config, strategy.num_replicas_in_sync)
+    with strategy.scope():
         recognizer = model = build_recognizer(config, len(data.class_names))
         if config.train.cache_features:
             videos = cached_features(recognizer, config, data)
             model = temporal_part(recognizer, config)
         compile_model(model, config, steps_per_epoch(config, data))
     average = WeightAverage(model, config.train.averaging) if config.train.averaging else None
-    best = KeepBest(run.model_file, recognizer, average=average, patience=config.train.patience)
-    progress = Progress(model, best, Alarms(config.train, _chance(data)), average)
+    save = functools.partial(save_recognizer, recognizer, config)
+    best = KeepBest(run.model_file, save, average=average, patience=config.train.patience)
+    progress = Progress(model, best, Alarms(config.train, chance(data)), average)
     epochs_done, has_stopped = 0, False
     if goes_on:
         epochs_done, has_stopped = restore(run.checkpoint_file, progress)
@@ -122,21 +129,17 @@ def _train(config: RunConfig, data: Data, run: Run, *, goes_on: bool) -> None:
 def _fit(
     progress: Progress, config: RunConfig, data: ClipSource, run: Run, epochs_done: int
 ) -> None:
-    num_classes, best = len(data.class_names), progress.best
-    validation = None
-    if "val" in data.num_videos:
-        validation = evaluation_batches(data, config, "val").map(
-            lambda inputs, label: (inputs, tf.one_hot(label, num_classes))
-        )
-    elif not epochs_done:
+    best, steps = progress.best, steps_per_epoch(config, data)
+    num_devices = progress.model.distribute_strategy.num_replicas_in_sync
+    validation = batches_for_validation(data, config, num_devices=num_devices)
+    if validation is None and not epochs_done:
         print("no validation videos: all epochs are run, and the model of the last one is kept")
-    steps = steps_per_epoch(config, data)
-    first_step = epochs_done * steps
-    batches = training_batches(data, config, first_step=first_step)
-    batches = training_targets(batches, config, num_classes, first_step=first_step)
+    batches = batches_for_training(
+        data, config, first_step=epochs_done * steps, num_devices=num_devices
+    )
     try:
         progress.model.fit(
-            _weighted(batches, config, data),
+            batches,
             epochs=config.train.epochs,
             initial_epoch=epochs_done,
             steps_per_epoch=steps,
@@ -169,32 +172,6 @@ def _callbacks(progress: Progress, config: RunConfig, run: Run) -> list[keras.ca
     return [*callbacks, Checkpoint(run.checkpoint_file, progress)]
 
 
-def _weighted(batches: tf.data.Dataset, config: RunConfig, data: ClipSource) -> tf.data.Dataset:
-    """Gives each clip the weight of its class, if the classes are to count the same."""
-    if not config.train.class_weights:
-        return batches
-    counts = np.array(_class_counts(data, "train"), np.float32)
-    weights = counts.sum() / (len(counts) * counts)
-    return batches.map(
-        lambda inputs, targets: (inputs, targets, tf.linalg.matvec(targets, weights))
-    )
-
-
-def _chance(data: ClipSource) -> float:
-    counts = _class_counts(data, "val" if "val" in data.num_videos else "train")
-    return max(counts) / sum(counts)
-
-
-def _class_counts(data: ClipSource, split: str) -> list[int]:
-    counts = Counter(row.label for row in data.manifest.rows if row.split == split)
-    return [counts[name] for name in data.class_names]
-
-
-def steps_per_epoch(config: RunConfig, data: ClipSource) -> int:
-    """Steps in which about every training video is seen once."""
-    return max(1, round(epoch_size(data, config) / config.train.batch_size))
-
-
 def training_strategy() -> tf.distribute.Strategy:
     """All GPUs at once where there are several."""
     gpus = tf.config.list_logical_devices("GPU")
@@ -203,14 +180,20 @@ def training_strategy() -> tf.distribute.Strategy:
     return tf.distribute.MirroredStrategy([gpu.name for gpu in gpus])
 
 
-@contextmanager
-def _precision(policy: str) -> Iterator[None]:
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(policy)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
+def _check_machine(config: RunConfig, num_devices: int) -> None:
+    if config.train.tensorboard:
+        try:
+            importlib.import_module("tensorboard")
+        except ImportError:
+            raise ConfigError(
+                "train.tensorboard needs TensorBoard: pip install 'clipline[tensorboard]', in a "
+                "clone: pip install -e '.[tensorboard]'"
+            ) from None
+    if num_devices > 1 and config.train.accumulate > 1:
+        raise ConfigError(
+            f"train.accumulate is for one device, here are {num_devices}: set it to 1, or show "
+            "one of them only (CUDA_VISIBLE_DEVICES=0)"
+        )
 
 
 @contextmanager

@@ -20,7 +20,7 @@ def model():
 
 @pytest.fixture
 def best(model, tmp_path):
-    best = KeepBest(tmp_path / "model.keras", model)
+    best = KeepBest(tmp_path / "model.keras", model.save)
     best.set_model(model)
     return best
 
@@ -103,7 +103,7 @@ def test_without_validation_no_epoch_is_marked(best, model, tmp_path, capsys):
 
 
 def test_training_stops_when_patience_is_at_its_end(model, tmp_path):
-    best = KeepBest(tmp_path / "model.keras", model, patience=2)
+    best = KeepBest(tmp_path / "model.keras", model.save, patience=2)
     best.set_model(model)
     model.stop_training = False
     end_epochs(best, model, [3.0, 2.0, 2.5])

@@ -25,8 +25,9 @@ from pipeline.models.recognizer import load_recognizer
 from pipeline.run import Run
 from pipeline.training import fit
 from pipeline.training.alarms import TrainingWarning
+from pipeline.training.batches import steps_per_epoch
 from pipeline.training.callbacks import KeepBest
-from pipeline.training.fit import steps_per_epoch, train
+from pipeline.training.fit import train
 from pipeline.training.optimizer import compile_model
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "train.py"
