@@ -2,6 +2,8 @@
 
 decode VIDEO...     the video reader against OpenCV and ffmpeg
 step                a training step against Keras' TimeDistributed
+input --data DATA   clips that are read and augmented, against those that a step takes
+cache --data DATA   an epoch on stored features, against one through the frozen backbone
 prepare VIDEO...    from files to shards, against ffmpeg
 manifest            a table of many videos, read and split
 
@@ -15,7 +17,7 @@ from pipeline.cli import import_tensorflow, run_script
 from pipeline.errors import ConfigError
 from pipeline.text import nearest
 
-COMMANDS = ("decode", "step", "prepare", "manifest")
+COMMANDS = ("decode", "step", "input", "cache", "prepare", "manifest")
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -25,7 +27,7 @@ def main(arguments: Sequence[str]) -> None:
         return
     if command not in COMMANDS:
         raise ConfigError(f"unknown {command}. Did you mean {nearest(command, COMMANDS)}?")
-    if command == "step":
+    if command in ("step", "input", "cache"):
         import_tensorflow()
     importlib.import_module(f"benchmarks.{command}").main(arguments[1:])
 

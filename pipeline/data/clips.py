@@ -116,4 +116,4 @@ def _variant(features: tf.Tensor, mirrored: tf.Tensor | bool) -> tf.Tensor:
     """The features (N, F) of the frames, or of their mirror images where there are any."""
     if features.shape[1] == 1:
         return features[:, 0]
-    return tf.gather(features, tf.cast(mirrored, tf.int32), axis=1)
+    return tf.gather(features, tf.cast(tf.ensure_shape(mirrored, ()), tf.int32), axis=1)

@@ -63,7 +63,7 @@ def features_of(config, seed=0):
     return model, cached_features(model, config, open_data(Path(config.data)))
 
 
-def test_mirrored_clips_have_the_features_of_mirrored_frames(config):
+def test_mirrored_clips_have_the_features_of_mirrored_frames(config, tmp_path):
     flipped = dataclasses.replace(config, augment=dataclasses.replace(NO_AUGMENT, flip=1.0))
     model, features = features_of(flipped)
     part = temporal_part(model, flipped)
@@ -73,6 +73,7 @@ def test_mirrored_clips_have_the_features_of_mirrored_frames(config):
     np.testing.assert_allclose(part(taken), model(clips), atol=1e-5)
     unflipped = next(iter(training_batches(features, config)))[0]
     assert np.abs(part(unflipped) - part(taken)).max() > 1e-3
+    assert train(cached(flipped), tmp_path / "run").model_file.is_file()
 
 
 def test_other_weights_have_other_features_and_half_a_file_is_none(config):

@@ -1,0 +1,95 @@
+"""Clips that the training pipeline gives, against those that a training step takes."""
+
+import dataclasses
+import itertools
+import os
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import keras
+
+from pipeline.cli import Parser, run_config
+from pipeline.config import NO_AUGMENT, AugmentConfig, Change, RunConfig
+from pipeline.data.images import check_images
+from pipeline.data.videos import Data, open_data
+from pipeline.models.recognizer import build_recognizer
+from pipeline.training.batches import batches_for_training, steps_per_epoch
+from pipeline.training.optimizer import compile_model
+
+SECONDS = 5.0
+WARM_UP = 5
+
+EVERY_CHANGE = AugmentConfig(
+    flip=0.5,
+    crop=Change(strength=0.2),
+    scale=Change(strength=0.1),
+    translate=Change(strength=0.1),
+    rotation=Change(strength=10.0),
+    brightness=Change(strength=0.2),
+    contrast=Change(strength=0.3),
+    saturation=Change(strength=0.3),
+    hue=Change(strength=0.1),
+    greyscale=0.2,
+    noise=Change(strength=0.05),
+    erase=Change(strength=0.3),
+    speed=Change(strength=0.3),
+    drop_frames=Change(strength=0.2),
+    mixup=Change(probability=0.5, strength=0.4),
+    cutmix=Change(probability=0.5, strength=0.4),
+)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Parses the command line and measures."""
+    parser = Parser(
+        "Clips that are read, against those that are trained on.", prog="benchmark.py input"
+    )
+    parser.add_run_config(arguments)
+    config = run_config(parser, parser.parse(arguments))
+    data = open_data(Path(config.data), config.frames, config.split)
+    check_images(data, config.model.images)
+    measure_input(dataclasses.replace(config, frames=data.frames), data)
+
+
+def measure_input(config: RunConfig, data: Data) -> None:
+    """Prints clips per second of the pipeline alone and of the step alone."""
+    size, length = data.frames.size, config.clip.num_frames
+    print(
+        f"Clips a second on {os.cpu_count()} CPU cores, each measured alone: {length} frames of\n"
+        f"{size} x {size}, in batches of {config.train.batch_size}.\n"
+    )
+    demand = _trained(config, data)
+    rows = {
+        "read, without augmentation": NO_AUGMENT,
+        "read, augmented as configured": config.augment,
+        "read, with every change at once": EVERY_CHANGE,
+    }
+    print(f"{'a training step takes':<34} {demand:>8,.0f}")
+    for name, augment in rows.items():
+        rate = _read(dataclasses.replace(config, augment=augment), data)
+        print(f"{name:<34} {rate:>8,.0f} {rate / demand:>6.1f} times", flush=True)
+
+
+def _read(config: RunConfig, data: Data) -> float:
+    batches = iter(batches_for_training(data, config))
+    return _rate(batches, config.train.batch_size)
+
+
+def _trained(config: RunConfig, data: Data) -> float:
+    """On one batch again and again, so that nothing is read."""
+    keras.utils.set_random_seed(0)
+    model = build_recognizer(config, len(data.class_names))
+    compile_model(model, config, steps_per_epoch(config, data))
+    batch = next(iter(batches_for_training(data, config)))
+    return _rate((model.train_on_batch(*batch) for _ in itertools.count()), config.train.batch_size)
+
+
+def _rate(steps: Iterator[object], batch_size: int) -> float:
+    for _ in range(WARM_UP):
+        next(steps)
+    start, count = time.perf_counter(), 0
+    while time.perf_counter() - start < SECONDS:
+        next(steps)
+        count += 1
+    return count * batch_size / (time.perf_counter() - start)
