@@ -197,6 +197,10 @@ def import_tensorflow() -> None:
 
 
 def _comma_separated(text: str | tuple[str, ...]) -> tuple[str, ...]:
-    # The parser passes the default through here as well.
-    parts = text.split(",") if isinstance(text, str) else text
-    return tuple(part.strip() for part in parts if part.strip())
+    if not isinstance(text, str):  # The parser passes the default through here as well.
+        return text
+    parts = tuple(part.strip() for part in text.split(",") if part.strip())
+    if not parts:
+        message = f"expected names with commas between them, got {text!r}"
+        raise argparse.ArgumentTypeError(message)
+    return parts

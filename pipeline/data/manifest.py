@@ -21,7 +21,7 @@ Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
 
 _COLUMNS = ("path", "label", "group", "split")
-_TRIM = ("start_seconds", "end_seconds")
+TRIM = ("start_seconds", "end_seconds")
 _SPLIT_NAMES: dict[str, Split | Literal[""]] = {
     "": "",
     **dict.fromkeys(("train", "training"), "train"),
@@ -58,6 +58,11 @@ class Row:
     def is_trim(self) -> bool:
         """Whether the video is a part of its file."""
         return self.start_seconds > 0 or self.end_seconds < math.inf
+
+    @property
+    def trim_cells(self) -> tuple[float | str, float | str]:
+        """The times as in a table of videos, where an empty cell is the end of the file."""
+        return self.start_seconds, "" if self.end_seconds == math.inf else self.end_seconds
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -161,11 +166,10 @@ def write_csv(manifest: Manifest, path: str | os.PathLike[str]) -> None:
     with Path(path).open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         trims = any(row.is_trim for row in manifest.rows)
-        writer.writerow(_COLUMNS + _TRIM if trims else _COLUMNS)
+        writer.writerow(_COLUMNS + TRIM if trims else _COLUMNS)
         for row in manifest.rows:
             cells = (relative_path(row.path, folder), row.label, row.group, row.split)
-            end = "" if row.end_seconds == math.inf else row.end_seconds
-            writer.writerow((*cells, row.start_seconds, end) if trims else cells)
+            writer.writerow((*cells, *row.trim_cells) if trims else cells)
 
 
 def read_csv(path: str | os.PathLike[str], *, labelled: bool = True) -> Manifest:
@@ -221,7 +225,7 @@ def _columns(path: Path, header: Sequence[str], *, labelled: bool) -> list[str]:
         separator = next((s for s in ";\t|" if s in "".join(header)), None)
         hint = f"; it separates them by {separator!r}: save it with commas" if separator else ""
         raise DataError(f"{path}: expected the {wanted}, got {got}{hint}.")
-    known = (*_COLUMNS, *_TRIM)
+    known = (*_COLUMNS, *TRIM)
     for name in known:
         if columns.count(name) > 1:
             raise DataError(f"{path}: expected each column once, got {name!r} repeatedly.")
@@ -248,8 +252,10 @@ def _row(path: Path, line: int, columns: Sequence[str], values: Sequence[str]) -
         raise DataError(f"{place}: expected a path, got {video!r}.")
     split = cells.get("split", "")
     if split.strip().lower() not in _SPLIT_NAMES:
-        raise DataError(f"{place}: expected a split of {', '.join(SPLITS)} or none, got {split!r}.")
-    start, end = (cells.get(column, "") for column in _TRIM)
+        raise DataError(
+            f"{place}: expected a split of {', '.join(SPLITS)} or an empty cell, got {split!r}."
+        )
+    start, end = (cells.get(column, "") for column in TRIM)
     try:
         trim = float(start or 0), float(end or math.inf)
     except ValueError:
@@ -261,7 +267,7 @@ def _row(path: Path, line: int, columns: Sequence[str], values: Sequence[str]) -
         )
     return Row(
         path=str(path.parent / video),
-        label=sys.intern(label),  # It and the group are the same in many rows.
+        label=sys.intern(label.strip()),  # It and the group are the same in many rows.
         group=sys.intern(group or video),
         split=_SPLIT_NAMES[split.strip().lower()],
         start_seconds=trim[0],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -29,7 +30,7 @@ from pipeline.data.shards.tasks import (
 )
 from pipeline.data.sources import folder_of_videos, read_manifest
 from pipeline.data.split import choose_split
-from pipeline.data.store import PARTIAL, Store, open_store
+from pipeline.data.store import PARTIAL, Store, describe_store
 from pipeline.data.store_writer import changes_since, check_folder, clear_partial, finish_store
 from pipeline.data.summary import CheckReport, PrepareReport, write_findings
 from pipeline.errors import ConfigError, DataError, PipelineError
@@ -101,7 +102,7 @@ def _prepare_alone(
     videos = _look_at(manifest, config, root)
     mark = fingerprint(settings, map(identity, videos))
     old = _find_store(out)
-    if old and old.fingerprint == mark and not _has_lost(old):
+    if old and old.fingerprint == mark and not old.lost_shard() and not _has_lost(old):
         shutil.rmtree(out / PARTIAL, ignore_errors=True)  # of a preparation that was refused
         return PrepareReport(store=old, up_to_date=True)
     rows = choose_split(manifest, config, _known_splits(old, settings)).rows
@@ -131,7 +132,11 @@ def _finish(
     _refuse(found, config, f"; {partial / 'data_report.md'} names all")
     too_many = _too_many_bad(report, config)
     if too_many:
-        raise DataError(f"{too_many}; {partial / 'quarantine.csv'} says why")
+        first = report["left_out"][0]
+        raise DataError(
+            f"{too_many}; {partial / 'quarantine.csv'} says why. The first is {first['video']}: "
+            f"{first['reason']}"
+        )
     store = finish_store(
         out, tasks, reports, settings=settings, leaks=found, alike=alike, fingerprint=mark
     )
@@ -215,8 +220,10 @@ def _source(row: Row, root: Path, *, timed: bool) -> SourceVideo:
     try:
         status = Path(row.path).stat()
         num_bytes, modified_ns = status.st_size, status.st_mtime_ns
-    except OSError:  # It will be left out.
+    except OSError:
         num_bytes, modified_ns = -1, 0
+    if not os.access(row.path, os.R_OK):
+        num_bytes = -1  # It will be left out until it can be read.
     return SourceVideo(
         row=row,
         file=relative_path(row.path, root),
@@ -227,7 +234,7 @@ def _source(row: Row, root: Path, *, timed: bool) -> SourceVideo:
 
 def _find_store(out: Path) -> Store | None:
     try:
-        return open_store(out)
+        return describe_store(out)
     except DataError:
         return None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
@@ -11,6 +12,10 @@ from pipeline.data.manifest import Manifest, Row, Split
 from pipeline.data.stratify import cut_folds, draw_groups
 from pipeline.errors import ConfigError, DataError
 from pipeline.text import counted, listed, nearest
+
+
+class SplitWarning(UserWarning):
+    """Of two ways to split the videos, the one that is left alone."""
 
 
 def choose_split(
@@ -31,6 +36,7 @@ def choose_split(
         DataError: The videos cannot be split so.
     """
     known = known or {}
+    _warn_of_unused_splits(manifest, config)
     given = {bool(row.split) for row in manifest.rows}
     if config.folds:
         return split_by_fold(
@@ -54,6 +60,18 @@ def choose_split(
     splits = {**known, **drawn}
     rows = (dataclasses.replace(row, split=splits[row.group]) for row in manifest.rows)
     return Manifest(rows=tuple(rows))
+
+
+def _warn_of_unused_splits(manifest: Manifest, config: PrepareConfig) -> None:
+    given = {row.split for row in manifest.rows} - {""}
+    for option, value in (("--folds", config.folds), ("--test-groups", config.test_groups)):
+        if value and given:
+            message = f"{option} is given: the splits that the source gives are left alone"
+            warnings.warn(message, SplitWarning, stacklevel=3)
+            return
+    if "val" in given and config.val_fraction:
+        message = "--val-fraction is left alone: the source says which videos are for validation"
+        warnings.warn(message, SplitWarning, stacklevel=3)
 
 
 def _draw(manifest: Manifest, config: PrepareConfig) -> Manifest:

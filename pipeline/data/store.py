@@ -69,6 +69,7 @@ class Store:
         alike: What is the same, or nearly, about videos of different groups or labels, and which
             rows of the manifest they are.
         fingerprint: Of the videos and settings that it was made from.
+        shards: Its files of records, by name, and their sizes in bytes.
         is_resplit: Whether the splits are others than those that it was prepared with, by which
             its shards are named.
     """
@@ -82,12 +83,21 @@ class Store:
     leaks: tuple[str, ...]
     alike: tuple[tuple[str, tuple[int, ...]], ...]
     fingerprint: str
+    shards: Mapping[str, int]
     is_resplit: bool = False
 
     @property
     def allows_leaks(self) -> bool:
         """Whether it was prepared with --allow-leaks."""
         return bool(self.settings["allow_leaks"])
+
+    def lost_shard(self) -> Path | None:
+        """A file of records that is missing or cut off."""
+        for name, num_bytes in self.shards.items():
+            file = self.path / name
+            if not file.is_file() or file.stat().st_size != num_bytes:
+                return file
+        return None
 
     def groups(self, split: Split) -> set[str]:
         """The groups whose videos are in a split."""
@@ -126,14 +136,24 @@ def open_store(out: str | os.PathLike[str]) -> Store:
     Raises:
         DataError: The folder is none, is not finished, or is not whole any more.
     """
+    store = describe_store(out)
+    lost = store.lost_shard()
+    if lost:
+        raise DataError(f"{lost}: missing or cut off. {_AGAIN}")
+    return store
+
+
+def describe_store(out: str | os.PathLike[str]) -> Store:
+    """As `open_store`, but some of the videos themselves may be lost.
+
+    Raises:
+        DataError: The folder is no prepared data set, is not finished, or what describes it is
+            damaged.
+    """
     path = Path(out)
     state = read_state(path)
     if state["format"] != FORMAT:
         raise DataError(f"{out}: prepared by another version of this program. {_AGAIN}")
-    for name, num_bytes in state["shards"].items():
-        file = path / name
-        if not file.is_file() or file.stat().st_size != num_bytes:
-            raise DataError(f"{file}: missing or cut off. {_AGAIN}")
     for name, wanted in state["checksums"].items():
         if checksum(path / name) != wanted:
             raise DataError(f"{path / name}: missing, or changed since it was written. {_AGAIN}")
@@ -148,6 +168,7 @@ def open_store(out: str | os.PathLike[str]) -> Store:
         leaks=tuple(state["leaks"]),
         alike=tuple((what, tuple(places)) for what, places in state["alike"]),
         fingerprint=state["fingerprint"],
+        shards=state["shards"],
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from pipeline.data.checks.leaks import Video, describe_random_split
 from pipeline.data.checks.report import as_markdown
-from pipeline.data.manifest import SPLITS, Row, relative_path
+from pipeline.data.manifest import SPLITS, TRIM, Row, relative_path
 from pipeline.data.shards.tasks import VideoReport
 from pipeline.data.store import Store
 from pipeline.text import counted, listed
@@ -90,12 +90,15 @@ def write_findings(
     changed = set(report["changes"].get("changed", ()))
     with (folder / "quarantine.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("path", "label", "split", "status", "problem", "reason"))
+        columns = ("path", "label", "split", "status", "problem", "reason")
+        trims = any(source.row.is_trim for source, _ in videos)
+        writer.writerow((*columns, *TRIM) if trims else columns)
         for source, video in videos:
             row = source.row
             for status, problem, reason in _problems(row, video, changed):
                 path = relative_path(row.path, root.absolute())
-                writer.writerow((path, row.label, row.split, status, problem, reason))
+                cells = (path, row.label, row.split, status, problem, reason)
+                writer.writerow((*cells, *row.trim_cells) if trims else cells)
     text = json.dumps(report, indent=1, ensure_ascii=False)
     (folder / "data_report.json").write_text(text + "\n", encoding="utf-8")
     (folder / "data_report.md").write_text(as_markdown(report), encoding="utf-8")

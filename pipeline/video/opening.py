@@ -17,7 +17,7 @@ def open_capture(path: str) -> cv2.VideoCapture:
         VideoDecodeError: No frame can be had from the file.
     """
     codec = ""
-    if is_utf8(path):
+    if is_utf8(path) and Path(path).is_file():  # else a pipe would be waited for
         # Absolute, lest FFmpeg take "take:1.mp4" for the address of a protocol.
         absolute = str(Path(path).absolute())
         with quiet():
@@ -48,6 +48,8 @@ def _why_unreadable(path: str, codec: str) -> str:
     """The reason, and the way out where there is one; `codec` is empty if FFmpeg found no video."""
     if not is_utf8(path):
         return "its name is not valid UTF-8, which OpenCV needs; rename the file."
+    if Path(path).exists() and not Path(path).is_file():
+        return "it is a folder, a pipe or a device, not a file."
     try:
         with Path(path).open("rb") as file:
             head = file.read(64)

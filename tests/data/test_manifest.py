@@ -104,7 +104,7 @@ def test_csv_with_parts_of_files(tmp_path: Path) -> None:
         (b"path,label,end_seconds\na,b,nan\n", "end_seconds after it, got '' and 'nan'"),
         (
             b"path,label,group,split\na,wave,ann,train\nb,wave,ann,dev\n",
-            "line 3: expected a split of train, val, test or none, got 'dev'",
+            "line 3: expected a split of train, val, test or an empty cell, got 'dev'",
         ),
         ("path,label,group\nä,wave,ann\n".encode("latin-1"), "expected CSV in UTF-8"),
         (b"path,label\n", "expected a line for each video, got only the names of columns"),

@@ -289,7 +289,10 @@ def test_class_names_that_break_lists(root: Path, name: str) -> None:
 
 def test_too_many_bad_videos_stop_the_preparation(root: Path) -> None:
     config = configure(root, max_bad_fraction=0.08)
-    message = r"1 of 12 videos would be left out, more than --max-bad-fraction 0.08; .*quarantine"
+    message = (
+        r"1 of 12 videos would be left out, more than --max-bad-fraction 0.08; .*quarantine\.csv "
+        r"says why. The first is run/cid 1\.avi: it is text, not a video"
+    )
 
     with pytest.raises(DataError, match=message):
         prepare(config)
@@ -344,6 +347,32 @@ def test_groups_that_are_added_leave_the_others_in_their_splits(root: Path) -> N
     assert {group: after[group] for group in before} == before
     added = [after[group] for group in after if group not in before]
     assert (len(added), added.count("test")) == (7, 2)
+
+
+def test_a_lost_shard_does_not_cost_the_splits(root: Path) -> None:
+    config = configure(root, test_groups=(), test_fraction=0.3, val_fraction=0)
+    for number in range(7):
+        render(root / "run" / f"new{number} 1.avi", 100 + number)
+    prepare(config)
+    for video in root.glob("*/new*"):
+        video.unlink()
+    before = prepare(config).store.manifest
+    others = prepare(dataclasses.replace(config, out=str(root.parent / "fresh"))).store.manifest
+    assert before != others  # A fresh draw gives other splits.
+    next(Path(config.out).glob("clipline-train*")).unlink()
+
+    assert prepare(config).store.manifest == before
+
+
+def test_a_file_that_may_be_read_now_is_tried_again(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = configure(root)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "access", lambda path, _: not path.endswith("bob 1.avi"))
+        prepare(config)
+    assert not prepare(config).up_to_date
+    assert prepare(config).up_to_date
 
 
 def copied_into(root: Path, source: str, target: str) -> None:
@@ -476,7 +505,7 @@ def test_a_part_that_ends_after_its_file_is_kept_and_listed(root: Path) -> None:
     assert named in str(report)
     lines = (report.store.path / "quarantine.csv").read_text(encoding="utf-8").splitlines()
     assert [line.partition("train,")[2] for line in lines[1:]] == [
-        "kept,shorter than asked,decoded 4 of 6 frames: the file ends"
+        "kept,shorter than asked,decoded 4 of 6 frames: the file ends,0.4,1.0"
     ]
 
 
@@ -602,11 +631,13 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 def block(root: Path) -> tuple[Path, bytes]:
-    """Puts a pipe that nobody writes to in place of the last test video: its reader hangs."""
+    """Puts a list of a pipe that nobody writes to in place of the last test video: FFmpeg hangs."""
     video = root / "wälk fast" / "eve 1.avi"
     content = video.read_bytes()
-    video.unlink()
-    os.mkfifo(video)
+    hidden = video.with_name("__MACOSX")
+    hidden.mkdir()
+    os.mkfifo(hidden / "pipe")
+    video.write_text(f"ffconcat version 1.0\nfile {hidden.name}/pipe\n")
     return video, content
 
 
@@ -709,7 +740,7 @@ def test_a_decoder_that_crashes_costs_its_video_only(root: Path, start: Callable
     video, content = block(root)
     process = start(config)
     writer: list[int] = []
-    wait_until(lambda: is_read(video, writer))
+    wait_until(lambda: is_read(video.with_name("__MACOSX") / "pipe", writer))
 
     (worker,) = workers_of(process.pid)
     os.kill(worker, signal.SIGSEGV)

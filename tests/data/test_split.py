@@ -9,7 +9,13 @@ import pytest
 
 from pipeline.config.prepare import PrepareConfig
 from pipeline.data.manifest import SPLITS, Manifest, Row
-from pipeline.data.split import choose_split, draw_validation, split_by_fold, split_by_group
+from pipeline.data.split import (
+    SplitWarning,
+    choose_split,
+    draw_validation,
+    split_by_fold,
+    split_by_group,
+)
 from pipeline.errors import ConfigError, DataError
 
 
@@ -241,3 +247,22 @@ def test_a_class_without_a_video_in_the_given_training() -> None:
     config = PrepareConfig(source="csv", path="-", out="-")
     with pytest.raises(DataError, match="but no video of 'b' has the split train"):
         choose_split(Manifest(rows=tuple(moved)), config)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"test_groups": ("p00",)}, "--test-groups is given: the splits that the source gives are"),
+        ({"folds": 2}, "--folds is given: the splits"),
+        ({"val_fraction": 0.2}, "--val-fraction is left alone: the source says which videos"),
+    ],
+)
+def test_what_is_left_alone_of_two_ways_to_split_is_said(changes, message) -> None:
+    splits = ("train", "train", "val", "test")
+    rows = [
+        dataclasses.replace(row, split=splits[int(row.group[1:]) % 4])
+        for row in people("ab", 8).rows
+    ]
+    config = PrepareConfig(source="csv", path="-", out="-", **changes)
+    with pytest.warns(SplitWarning, match=message):
+        choose_split(Manifest(rows=tuple(rows)), config)

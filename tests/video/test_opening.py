@@ -1,5 +1,6 @@
 """Files without a frame: each with a reason that helps, and nothing printed."""
 
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -31,7 +32,12 @@ def test_missing_file(tmp_path):
 
 
 def test_folder(tmp_path):
-    assert reason(tmp_path).startswith("it cannot be opened")
+    assert reason(tmp_path) == "it is a folder, a pipe or a device, not a file."
+
+
+def test_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.avi")
+    assert reason(tmp_path / "a.avi") == "it is a folder, a pipe or a device, not a file."
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.config.prepare import PrepareConfig, Source
 from pipeline.data.groups import regroup
-from pipeline.data.manifest import Manifest, read_csv
+from pipeline.data.manifest import Manifest, TableWarning, read_csv
 from pipeline.data.sources.download import download_ucf101
 from pipeline.data.sources.folder import scan_folder
 from pipeline.data.sources.hmdb51 import scan_hmdb51
@@ -18,7 +20,8 @@ from pipeline.data.sources.something_something import scan_something_something
 from pipeline.data.sources.ucf101 import scan_ucf101
 from pipeline.data.sources.ut_interaction import scan_ut_interaction
 from pipeline.data.sources.video_list import scan_list
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, DataError
+from pipeline.text import counted
 
 _FOR_SOURCES: dict[str, tuple[Source, ...]] = {
     "--group-regex": ("folder", "csv", "list"),
@@ -59,9 +62,28 @@ def read_manifest(config: PrepareConfig) -> Manifest:
     """
     _check_options(config)
     manifest = _read(config).without_repeats()
+    _warn_of_missing_groups(manifest, config)
+    official = config.fold and not config.folds
+    if official and not any(row.split == "test" for row in manifest.rows):
+        raise DataError(
+            f"{config.path}: none of the test videos of --fold {config.fold} is there. Complete "
+            "the data set or choose another fold."
+        )
     if config.group_regex:
         manifest = regroup(manifest, config.group_regex, folder_of_videos(config))
     return manifest
+
+
+def _warn_of_missing_groups(manifest: Manifest, config: PrepareConfig) -> None:
+    """Of some lines of a table alone; where none has a group, that is how it is meant."""
+    rows = manifest.rows
+    num_missing = sum(row.path.endswith(f"{os.sep}{row.group}") for row in rows)
+    if config.source == "csv" and not config.group_regex and 0 < num_missing < len(rows):
+        message = (
+            f"{config.path}: {counted(num_missing, 'video')} without a group, each taken for one "
+            "of its own"
+        )
+        warnings.warn(message, TableWarning, stacklevel=2)
 
 
 def _check_options(config: PrepareConfig) -> None:

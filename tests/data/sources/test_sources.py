@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from pipeline.config.prepare import PrepareConfig
@@ -39,3 +41,20 @@ def test_a_line_that_is_there_twice(write) -> None:
     with pytest.warns(TableWarning, match="left out 1 row, the same as one before: .*a.avi$"):
         manifest = read_manifest(PrepareConfig(source="csv", path=str(table), out="out"))
     assert [row.label for row in manifest.rows] == ["run", "walk", "walk"]
+
+
+def test_a_video_without_a_group_among_others_that_have_one(write) -> None:
+    table = write("table.csv", "path,label,group", "a/a.avi,run,ann", "b.avi,walk,", "c.avi,run,b")
+    config = PrepareConfig(source="csv", path=str(table), out="out")
+    with pytest.warns(TableWarning, match="1 video without a group, each taken for one of its own"):
+        read_manifest(config)
+
+    table = write("table.csv", "path,label,group", "a.avi,run,", "b.avi,walk,")
+    assert len(read_manifest(dataclasses.replace(config, path=str(table))).rows) == 2
+
+
+def test_a_fold_whose_test_videos_are_missing(touch) -> None:
+    root = touch("kick/set1_seq01_000.avi", "hug/set1_seq02_001.avi")
+    config = PrepareConfig(source="ut_interaction", path=str(root), out="out", fold=5)
+    with pytest.raises(DataError, match="none of the test videos of --fold 5 is there"):
+        read_manifest(config)
