@@ -117,7 +117,10 @@ def test_presets_load_and_open_with_what_they_are_for(name):
 
 
 def test_there_are_the_presets_that_the_readme_names():
-    assert {"demo", "small"} <= set(preset_names())
+    names = {"demo", "flow", "pretrained", "small", "tiny", "two_stream"}
+    assert set(preset_names()) == names
+    readme = (PRESETS.parents[2] / "README.md").read_text(encoding="utf-8")
+    assert all(f"| `{name}` |" in readme for name in names)
 
 
 def test_overrides_win_over_the_file_and_the_file_over_defaults(tmp_path):
@@ -148,5 +151,7 @@ def test_mistakes_in_a_file(tmp_path, text, message):
 
 
 def test_a_preset_that_is_not_there_names_those_that_are():
-    with pytest.raises(ConfigError, match="'smal' is neither a preset .*demo, small.* mean small?"):
+    with pytest.raises(
+        ConfigError, match="'smal' is neither a preset .*demo, .*small.* mean small?"
+    ):
         load_config("smal")

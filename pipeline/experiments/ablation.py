@@ -53,7 +53,7 @@ def stages(config: RunConfig) -> list[Stage]:
     whole = {"backbone.filters": config.backbone.filters, "temporal.units": config.temporal.units}
     plain = {"backbone.normalisation": "off", "backbone.normalise_features": False}
     usual = {"backbone.normalisation": "before", "backbone.normalise_features": True}
-    return [
+    found = [
         Stage("augmentation", _augment(NO_AUGMENT), _augment(RunConfig().augment)),
         Stage("dropout", no_dropout, {"model.dropout": 0.3, "temporal.dropout": 0.3}),
         Stage("batch normalisation", plain, usual),
@@ -65,8 +65,12 @@ def stages(config: RunConfig) -> list[Stage]:
         Stage("smaller model", whole, half),
         Stage("label smoothing", {"train.label_smoothing": 0.0}, {"train.label_smoothing": 0.1}),
         Stage("weight averaging", {"train.averaging": 0.0}, {"train.averaging": 0.99}),
-        Stage("frame differences", {"model.input": "rgb"}, {"model.input": "difference"}),
+        Stage("motion input", {"model.input": "rgb"}, {"model.input": "difference"}),
         Stage("order of frames", {"temporal.kind": "mean"}, {"temporal.kind": "lstm"}),
+    ]
+    # Features that are stored are of one frame each.
+    return [
+        stage for stage in found if stage.name != "motion input" or not config.train.cache_features
     ]
 
 
