@@ -1,4 +1,4 @@
-"""Drawing text of any script with matplotlib."""
+"""What pictures have in common: text of any script, frames side by side."""
 
 from __future__ import annotations
 
@@ -6,11 +6,34 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
+import numpy.typing as npt
+
 # matplotlib's own font lacks the scripts of East Asia; the first of these that is installed helps.
 _MORE_FONTS = (
     *("Noto Sans CJK SC", "Noto Sans CJK JP", "Source Han Sans SC", "WenQuanYi Zen Hei"),
     *("PingFang SC", "Hiragino Sans", "Microsoft YaHei", "Yu Gothic", "Malgun Gothic"),
 )
+
+_GAP = 3  # pixels between frames
+_GREY = 225
+
+
+def frame_strip(
+    frames: npt.NDArray[np.uint8], mask: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.uint8]:
+    """The frames of a clip side by side; padding is left grey.
+
+    Args:
+        frames: uint8 (T, H, W, 3).
+        mask: bool (T,), true for real frames.
+
+    Returns:
+        uint8 (H, T * (W + 3), 3).
+    """
+    shown = np.where(mask[:, None, None, None], frames, _GREY)
+    spaced = np.pad(shown, ((0, 0), (0, 0), (0, _GAP), (0, 0)), constant_values=255)
+    return np.concatenate(list(spaced), axis=1).astype(np.uint8)
 
 
 @contextmanager

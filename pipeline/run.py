@@ -52,6 +52,11 @@ class Run:
         return self.folder / "history.csv"
 
     @property
+    def calibration_file(self) -> Path:
+        """What makes its logits probabilities, JSON; missing where nothing could be fitted."""
+        return self.folder / "calibration.json"
+
+    @property
     def checkpoint_file(self) -> Path:
         """What an unfinished training goes on from; gone when it is finished."""
         return self.folder / "checkpoint.npz"

@@ -38,8 +38,11 @@ def show(prediction: Prediction, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(prediction.as_json(), ensure_ascii=False), flush=True)
         return
-    others = ", ".join(f"{label} {value:.2f}" for label, value in prediction.top[1:])
-    answer = f"{prediction.path}: {prediction.label} {prediction.probability:.2f}"
+    first = 1 if prediction.known else 0
+    others = ", ".join(f"{label} {value:.2f}" for label, value in prediction.top[first:])
+    answer = f"{prediction.path}: {prediction.label}"
+    if prediction.known:
+        answer += f" {prediction.probability:.2f}"
     print(f"{answer}   ({others})" if others else answer)
 
 

@@ -17,17 +17,32 @@ def main(arguments: Sequence[str]) -> None:
         help="Which videos; only those of `test` took no part in training or choosing.",
     )
     parser.add_argument("--data", default="", help="Where its data set is, if that was moved.")
+    parser.add_argument(
+        "--views", type=int, default=0, help="Clips of each video; default: as it was trained."
+    )
+    parser.add_argument(
+        "--unknown",
+        default="",
+        help="Videos of classes that it does not know, a prepared data set or a table (CSV): are "
+        "they told from the others?",
+    )
     options = parser.parse(arguments)
     run = named_run(options)
     run.config()  # says at once if there is no run
 
     import_tensorflow()
     from pipeline.evaluation.evaluate import evaluate
-    from pipeline.evaluation.report import format_metrics
+    from pipeline.evaluation.terminal import format_metrics
 
-    data = Path(options.data) if options.data else None
-    print(format_metrics(evaluate(run, options.split, data=data), options.split))
-    print(f"written: {run.metrics_file} and {run.report}/")
+    result = evaluate(
+        run,
+        options.split,
+        data=Path(options.data) if options.data else None,
+        views=options.views or None,
+        unknown=Path(options.unknown) if options.unknown else None,
+    )
+    print(format_metrics(result, options.split))
+    print(f"written: {run.metrics_file}; the report: {run.report / 'index.html'}")
 
 
 if __name__ == "__main__":

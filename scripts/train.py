@@ -26,10 +26,12 @@ def main(arguments: Sequence[str]) -> None:
     folder = Path(options.run or RUNS / f"{Path(config.data).name}-{now}")
 
     import_tensorflow()
+    from pipeline.evaluation.calibrate import calibrate
     from pipeline.inference.export import export_litert
     from pipeline.training.fit import train
 
     run = train(config, folder, overwrite=options.overwrite, preflight=options.preflight)
+    calibrate(run)
     difference = export_litert(run)
     print(f"exported {run.litert_file}; its logits differ from Keras by at most {difference:.1e}")
     print(f"next: python scripts/evaluate.py {shlex.quote(str(folder))}")

@@ -76,9 +76,19 @@ class EvaluateConfig:
         order_pairs: Pairs of class names that only the order of frames tells apart, such as
             [["sit_down", "stand_up"]]; the order test then counts how often reversing the frames
             turns the one into the other.
+        unknown: When the answer is "unknown": when it is less probable than a threshold, which is
+            chosen on validation videos so that a share of them is still answered (`coverage`), or
+            that a share of the answers is right (`precision`); or never (`off`).
+        unknown_target: That share, above 0 to 1.
     """
 
     order_pairs: tuple[tuple[str, str], ...] = ()
+    unknown: Literal["coverage", "precision", "off"] = "coverage"
+    unknown_target: float = 0.95
+
+    def __post_init__(self) -> None:
+        target = self.unknown_target
+        expect(0 < target <= 1, "evaluate.unknown_target must be above 0, at most 1", target)
 
 
 def check_pairs(pairs: Sequence[tuple[str, str]], name: str, class_names: Sequence[str]) -> None:

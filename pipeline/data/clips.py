@@ -70,16 +70,20 @@ def _partners(pairs: tuple[tuple[str, str], ...], class_names: Sequence[str]) ->
 class FixedClip:
     """(index, video) -> the clip that evaluation cuts of it, and where it comes from."""
 
-    def __init__(self, config: RunConfig, size: int, view: int | None, order: Order) -> None:
+    def __init__(
+        self, config: RunConfig, size: int, view: int | None, order: Order, most: int | None
+    ) -> None:
         self._config, self._size = config, size
-        self._view, self._order = view, order
+        self._view, self._order, self._most = view, order, most
 
     def __call__(self, index: tf.Tensor, video: dict[str, tf.Tensor]) -> Any:
         """See the class."""
 
         def choose(num_frames: int, index: int) -> tuple[Any, ...]:
             config = self._config
-            indices, mask = sampling.sample_clip(int(num_frames), config.clip, view=self._view)
+            indices, mask = sampling.sample_clip(
+                int(num_frames), config.clip, view=self._view, most=self._most
+            )
             rng = np.random.default_rng((config.seed, index))
             return sampling.reorder(indices, mask, self._order, rng)
 

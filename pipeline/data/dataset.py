@@ -125,6 +125,7 @@ def evaluation_clips(
     *,
     view: int | None = None,
     order: Order = "in_order",
+    most: int | None = None,
 ) -> tf.data.Dataset:
     """Each video of a split once, in a fixed order, as the clip that is always cut of it.
 
@@ -134,16 +135,15 @@ def evaluation_clips(
         split: Which videos.
         view: Which of the `clip.views` clips of each video; None: the middle one.
         order: Order of the frames within the clip.
+        most: Real frames in a clip, at most; None: as many as a clip has.
 
     Returns:
         Batches `(inputs, label, source)`, inputs and label as those of `training_batches`, source
         `{"video": string (B,), "group": string (B,)}`; the last batch holds what is left.
     """
-    clips = (
-        read_videos(data, split, config)
-        .enumerate()
-        .map(FixedClip(config, data.frames.size, view, order), num_parallel_calls=tf.data.AUTOTUNE)
-    )
+    clip = FixedClip(config, data.frames.size, view, order, most)
+    videos = read_videos(data, split, config).enumerate()
+    clips = videos.map(clip, num_parallel_calls=tf.data.AUTOTUNE)
     return clips.batch(config.train.batch_size).prefetch(tf.data.AUTOTUNE)
 
 

@@ -16,10 +16,9 @@ from pipeline.config import RunConfig
 from pipeline.data.dataset import augmented_clips, evaluation_clips
 from pipeline.data.videos import Data, damage_named
 from pipeline.errors import ConfigError
-from pipeline.figures import any_script
+from pipeline.figures import any_script, frame_strip
 
-_GAP = 3  # pixels between frames
-_GREY = 225
+_GAP = 3  # pixels between strips
 _WIDTH_INCHES = 16.0
 _TITLE_INCHES = 0.35
 _DPI = 100
@@ -91,12 +90,7 @@ def _videos(data: Data, config: RunConfig, num_augmented: int) -> Iterator[_Stri
 
 
 def _strip(clip: dict[str, Any]) -> npt.NDArray[np.uint8]:
-    """The frames side by side; padding is left grey."""
-    frames, mask = clip["frames"].numpy(), clip["mask"].numpy()
-    frames = np.where(mask[:, None, None, None], frames, _GREY)
-    gap = ((0, 0), (0, 0), (0, _GAP), (0, 0))
-    spaced = np.pad(frames, gap, constant_values=255)
-    return np.concatenate(list(spaced), axis=1).astype(np.uint8)
+    return frame_strip(clip["frames"].numpy(), clip["mask"].numpy())
 
 
 def _sheet(name: str, videos: list[_Strips]) -> Figure:

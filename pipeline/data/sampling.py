@@ -6,6 +6,7 @@ them cut the same clip of a video.
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Literal
 
 import numpy as np
@@ -24,6 +25,7 @@ def sample_clip(
     *,
     rng: np.random.Generator | None = None,
     view: int | None = None,
+    most: int | None = None,
     speed: float = 1.0,
     drop: float = 0.0,
     backwards: bool = False,
@@ -36,6 +38,7 @@ def sample_clip(
         rng: For training: draws the clip at random. Without it the choice is fixed.
         view: Which of the `config.views` fixed clips to take; None: the middle one. It has no
             effect with `rng`.
+        most: Real frames, at most, as if the clip were shorter; None: T.
         speed: With `rng`: a dense clip has its frames `stride * speed` apart. A uniform clip, which
             takes in the whole video, can only be cut of a part of it: of the share `speed` or
             1 / `speed`, whichever is below 1, but of T frames where there are as many.
@@ -63,10 +66,9 @@ def sample_clip(
     if num_frames < 1:
         raise ValueError(f"num_frames must be at least 1. Received: {num_frames}")
     view = config.views // 2 if view is None else view
-    if config.sampling == "uniform":
-        chosen = _uniform(num_frames, config, rng, view, speed)
-    else:
-        chosen = _dense(num_frames, config, rng, view, speed)
+    choose = _uniform if config.sampling == "uniform" else _dense
+    cut = dataclasses.replace(config, num_frames=min(most or config.num_frames, config.num_frames))
+    chosen = choose(num_frames, cut, rng, view, speed)
     if rng is not None and drop:
         chosen = _drop(chosen, drop, rng)
     return _fill(chosen[::-1] if backwards else chosen, config)

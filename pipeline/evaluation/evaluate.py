@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,164 +15,150 @@ import numpy.typing as npt
 
 from pipeline.atomic import atomic_write
 from pipeline.config import RunConfig
-from pipeline.data.dataset import evaluation_clips
 from pipeline.data.manifest import Split
 from pipeline.data.sampling import Order
-from pipeline.data.videos import Data, damage_named, open_data
+from pipeline.data.videos import Data, damage_named
 from pipeline.errors import DataError
 from pipeline.evaluation import metrics
-from pipeline.evaluation.report import plot_confusion
+from pipeline.evaluation.calibration import (
+    Calibration,
+    calibration_error,
+    read_calibration,
+    reliability,
+)
+from pipeline.evaluation.predictions import Predictions, open_run_data, predict
+from pipeline.evaluation.report import write_report
+from pipeline.evaluation.unknown import open_unknown, score_unknown, unknown_test
 from pipeline.models.recognizer import load_recognizer
 from pipeline.run import Run
 
 ORDERS: tuple[Order, ...] = ("in_order", "shuffled", "reversed")
 
 
-@dataclasses.dataclass(frozen=True)
-class Predictions:
-    """What a model says of the videos of a split.
-
-    Attributes:
-        logits: float32 (V, N, C): views, videos, classes.
-        labels: int64 (N,).
-        videos: Path of each video.
-        groups: Group of each video.
-    """
-
-    logits: npt.NDArray[np.float32]
-    labels: npt.NDArray[np.int64]
-    videos: list[str]
-    groups: list[str]
-
-    @property
-    def video_logits(self) -> npt.NDArray[np.float32]:
-        """Mean logits (N, C) over the views of each video."""
-        mean: npt.NDArray[np.float32] = self.logits.mean(axis=0)
-        return mean
-
-
-def evaluate(run: Run, split: Split = "test", *, data: Path | None = None) -> dict[str, Any]:
+def evaluate(
+    run: Run,
+    split: Split = "test",
+    *,
+    data: Path | None = None,
+    views: int | None = None,
+    unknown: Path | None = None,
+) -> dict[str, Any]:
     """Evaluates a run on a split of its data set and writes metrics and report.
 
     Args:
         run: A trained run.
         split: Which videos.
         data: Where the data set is, if it was moved since the run was trained.
+        views: Clips of each video whose logits are averaged; None: as the run was configured.
+        unknown: Videos of classes that the run does not know, a prepared data set or a table: how
+            well are they told from those that it knows?
 
     Returns:
         What `metrics.json` then holds for the split.
 
     Raises:
         DataError: The run or its data set cannot be used, or the split has no videos.
-        ConfigError: `evaluate.order_pairs` names a class that there is not.
+        ConfigError: `evaluate.order_pairs` names a class that there is not, or `views` is below 1.
     """
     config, class_names = run.config(), run.class_names()
-    store = open_run_data(run, data)
-    check_data(run, store)
-    if split not in store.num_videos:
-        raise DataError(f"{store.path} has no {split} videos. Prepare it with --{split}-fraction")
+    if views is not None:
+        config = dataclasses.replace(config, clip=dataclasses.replace(config.clip, views=views))
+    videos = open_run_data(run, data)
+    if split not in videos.num_videos:
+        raise DataError(f"{videos.path} has no {split} videos. Prepare it with --{split}-fraction")
     config.check_classes(class_names)
     run.metrics()  # says at once if it is damaged
+    calibration = read_calibration(run)
+    strangers = open_unknown(run, unknown) if unknown else None
     model = load_recognizer(run.model_file, config, len(class_names))
-    with damage_named(store):
-        predictions = {order: predict(model, store, config, split, order=order) for order in ORDERS}
-    result = summarise(predictions["in_order"], class_names)
-    run.report.mkdir(exist_ok=True)
-    if store.leaks:
-        result["leaks"] = list(store.leaks)
+    with damage_named(videos):
+        predictions = {
+            order: predict(model, videos, config, split, order=order) for order in ORDERS
+        }
+        lengths = _accuracy_by_length(model, videos, config, split)
+    seen = predictions["in_order"]
+    result = summarise(seen, class_names, calibration)
+    if videos.leaks:
+        result["leaks"] = list(videos.leaks)
+    result["lengths"] = lengths
     result["order"] = _order_test(predictions, class_names, config)
+    if strangers:
+        known = calibration.probabilities(seen.video_logits).max(axis=1)
+        scores = score_unknown(model, strangers, config, calibration, videos, class_names)
+        result["unknown"] = unknown_test(known, scores, calibration)
+    run.report.mkdir(exist_ok=True)
     _write_metrics(run, split, result)
-    _write_predictions(run, split, predictions["in_order"], class_names)
-    answers = predictions["in_order"].video_logits.argmax(axis=1)
-    counts = metrics.confusion(answers, predictions["in_order"].labels, len(class_names))
-    plot_confusion(counts, class_names, run.report / f"{split}_confusion.png")
+    _write_predictions(run, split, seen, class_names, calibration)
+    write_report(run, split, result, seen, videos)
     return result
 
 
-def predict(
-    model: keras.Model, store: Data, config: RunConfig, split: Split, *, order: Order = "in_order"
-) -> Predictions:
-    """Runs the model on every view of every video of a split; labels come from the same pass."""
-    views = [
-        _predict_view(model, store, config, split, view, order) for view in range(config.clip.views)
-    ]
-    return dataclasses.replace(views[0], logits=np.concatenate([each.logits for each in views]))
-
-
-def summarise(predictions: Predictions, class_names: list[str]) -> dict[str, Any]:
-    """Accuracy at video and at clip level, per class, with what chance would give."""
+def summarise(
+    predictions: Predictions, class_names: Sequence[str], calibration: Calibration
+) -> dict[str, Any]:
+    """Accuracy at video and at clip level, per class, and what the probabilities are worth."""
     labels, logits = predictions.labels, predictions.video_logits
-    answers = logits.argmax(axis=1)
-    interval = metrics.group_interval(answers == labels, predictions.groups)
+    num_views = len(predictions.logits)
+    per_class = metrics.per_class(logits.argmax(axis=1), labels, class_names)
     return {
-        "video": {**_top(logits, labels), "top1_interval95": interval},
+        "video": _top(logits, labels, predictions.groups),
         "clip": _top(
             predictions.logits.reshape(-1, logits.shape[1]),
-            np.tile(labels, len(predictions.logits)),
+            np.tile(labels, num_views),
+            predictions.groups * num_views,
         ),
-        "per_class": metrics.per_class(answers, labels, class_names),
+        "per_class": per_class,
+        "macro": metrics.macro(per_class),
+        "calibration": _calibration(logits, labels, calibration),
         "num_videos": len(labels),
         "num_groups": len(set(predictions.groups)),
-        "num_views": len(predictions.logits),
+        "num_views": num_views,
         "chance": metrics.chance(labels),
     }
 
 
-def _top(logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> dict[str, Any]:
-    return {f"top{k}": metrics.top_k_accuracy(logits, labels, k) for k in (1, 5)}
+def _top(
+    logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int64], groups: Sequence[str]
+) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for k in (1, 5):
+        correct = metrics.in_top_k(logits, labels, k)
+        result[f"top{k}"] = float(correct.mean())
+        result[f"top{k}_interval95"] = metrics.group_interval(correct, groups)
+    return result
 
 
-def open_run_data(run: Run, data: Path | None = None) -> Data:
-    """Opens the videos that a run was trained with.
-
-    Args:
-        run: The run.
-        data: Where they are, if they were moved since.
-
-    Raises:
-        DataError: They are not there.
-    """
-    config = run.config()
-    path = data or Path(config.data)
-    if not path.exists():
-        raise DataError(
-            f"{path}: the data set that the run was trained on is not there. Say where it is "
-            "now: --data"
-        )
-    return open_data(path, config.frames, config.split)
+def _calibration(
+    logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int64], calibration: Calibration
+) -> dict[str, Any]:
+    """How far probabilities are from shares of right answers, before and after calibration."""
+    correct = logits.argmax(axis=1) == labels
+    before = Calibration().probabilities(logits).max(axis=1)
+    after = calibration.probabilities(logits).max(axis=1)
+    answered = after >= calibration.threshold
+    return {
+        **dataclasses.asdict(calibration),
+        "error_before": calibration_error(before, correct),
+        "error_after": calibration_error(after, correct),
+        "answered": float(answered.mean()),
+        "top1_answered": float(correct[answered].mean()) if answered.any() else None,
+        "reliability": reliability(after, correct),
+    }
 
 
-def check_data(run: Run, data: Data) -> None:
-    """Makes sure that videos are those that a run was trained with.
-
-    Raises:
-        DataError: They are not.
-    """
-    config = run.config()
-    if list(data.class_names) != run.class_names():
-        raise DataError(f"{data.path} has other classes than the run was trained on. Train again")
-    if data.frames != config.frames:
-        raise DataError(
-            f"{data.path} was prepared anew with other frames than the run was trained on: "
-            f"{data.frames} instead of {config.frames}. Train again"
-        )
-    if run.environment().get("data_fingerprint") != data.fingerprint:
-        raise DataError(
-            f"{data.path} was prepared anew since the run was trained: its test videos may "
-            "have been in training. Train again"
-        )
-
-
-def _predict_view(
-    model: keras.Model, store: Data, config: RunConfig, split: Split, view: int, order: Order
-) -> Predictions:
-    logits, labels, videos, groups = [], [], [], []
-    for inputs, label, source in evaluation_clips(store, config, split, view=view, order=order):
-        logits.append(model.predict_on_batch(inputs))
-        labels.append(label.numpy())
-        videos += [text.decode() for text in source["video"].numpy()]
-        groups += [text.decode() for text in source["group"].numpy()]
-    return Predictions(np.concatenate(logits)[None], np.concatenate(labels), videos, groups)
+def _accuracy_by_length(
+    model: keras.Model, videos: Data, config: RunConfig, split: Split
+) -> list[dict[str, Any]]:
+    """Accuracy of one clip a video, of 1, 2, 4, ... up to all frames of a clip."""
+    one_view = dataclasses.replace(config, clip=dataclasses.replace(config.clip, views=1))
+    longest = config.clip.num_frames
+    lengths = [*(2**power for power in range(10) if 2**power < longest), longest]
+    found = []
+    for length in lengths:
+        predictions = predict(model, videos, one_view, split, most=length)
+        correct = metrics.in_top_k(predictions.video_logits, predictions.labels, 1)
+        found.append({"num_frames": length, "top1": float(correct.mean())})
+    return found
 
 
 def _order_test(
@@ -181,7 +168,7 @@ def _order_test(
     labels = predictions["in_order"].labels
     logits = {order: each.video_logits for order, each in predictions.items()}
     result: dict[str, Any] = {
-        order: metrics.top_k_accuracy(values, labels, 1) for order, values in logits.items()
+        order: float(metrics.in_top_k(values, labels, 1).mean()) for order, values in logits.items()
     }
     pairs = config.evaluate.order_pairs
     if {class_names[label] for label in labels} & {name for pair in pairs for name in pair}:
@@ -196,10 +183,14 @@ def _write_metrics(run: Run, split: Split, result: dict[str, Any]) -> None:
 
 
 def _write_predictions(
-    run: Run, split: Split, predictions: Predictions, class_names: list[str]
+    run: Run,
+    split: Split,
+    predictions: Predictions,
+    class_names: Sequence[str],
+    calibration: Calibration,
 ) -> None:
     """One line a video, by name: what it is, what the model says and how sure it is."""
-    probabilities = keras.ops.convert_to_numpy(keras.ops.softmax(predictions.video_logits))
+    probabilities = calibration.probabilities(predictions.video_logits)
     path = run.report / f"{split}_predictions.csv"
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)

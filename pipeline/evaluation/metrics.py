@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support, roc_auc_score
 
 from pipeline.data.sampling import Order
 
@@ -16,8 +16,8 @@ Labels = npt.NDArray[np.integer[Any]]
 Pairs = Sequence[tuple[str, str]]
 
 
-def top_k_accuracy(logits: Logits, labels: Labels, k: int) -> float:
-    """Share of rows whose label is among the k largest logits; k is at most the classes.
+def in_top_k(logits: Logits, labels: Labels, k: int) -> npt.NDArray[np.bool_]:
+    """Which rows have their label among the k largest logits, bool (N,).
 
     Args:
         logits: float (N, C).
@@ -26,11 +26,14 @@ def top_k_accuracy(logits: Logits, labels: Labels, k: int) -> float:
 
     Example:
         >>> logits = np.array([[0.1, 0.7, 0.2], [0.5, 0.3, 0.2]])
-        >>> top_k_accuracy(logits, np.array([2, 0]), 1), top_k_accuracy(logits, np.array([2, 0]), 2)
-        (0.5, 1.0)
+        >>> in_top_k(logits, np.array([2, 0]), 1).tolist()
+        [False, True]
+        >>> in_top_k(logits, np.array([2, 0]), 2).tolist()
+        [True, True]
     """
     best = np.argsort(-logits, axis=1, kind="stable")[:, :k]
-    return float(np.mean(np.any(best == labels[:, None], axis=1)))
+    found: npt.NDArray[np.bool_] = np.any(best == labels[:, None], axis=1)
+    return found
 
 
 def chance(labels: Labels) -> float:
@@ -82,6 +85,35 @@ def per_class(
         name: dict(zip(keys, row, strict=True))
         for name, *row in zip(class_names, *shares, map(int, columns[3]), strict=True)
     }
+
+
+def macro(rows: Mapping[str, Mapping[str, float | None]]) -> dict[str, float]:
+    """Mean precision, recall and F1 over classes, of which rare ones count as much as others.
+
+    Args:
+        rows: What `per_class` gives. Classes without videos do not count; precision of a class
+            that was never answered counts as 0.
+    """
+    there = [row for row in rows.values() if row["num_videos"]]
+    return {
+        key: float(np.mean([row[key] or 0.0 for row in there]))
+        for key in ("precision", "recall", "f1")
+    }
+
+
+def separation(known: Logits, unknown: Logits) -> float:
+    """Area under the ROC curve: how often what is known has the higher score, 0.5 by chance.
+
+    Args:
+        known: float (N,), scores of videos of known classes.
+        unknown: float (M,), scores of videos of others.
+
+    Example:
+        >>> separation(np.array([0.9, 0.4]), np.array([0.2, 0.5]))
+        0.75
+    """
+    labels = np.repeat([1, 0], [len(known), len(unknown)])
+    return float(roc_auc_score(labels, np.concatenate([known, unknown])))
 
 
 def confusion(predicted: Labels, labels: Labels, num_classes: int) -> npt.NDArray[np.int64]:

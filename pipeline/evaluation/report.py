@@ -1,111 +1,185 @@
-"""What evaluation found, for people: plots and tables."""
+"""The report on a run: one page that needs nothing else, a model card, and their pictures."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import base64
+import csv
+import dataclasses
+import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-from matplotlib.figure import Figure
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markdown_it import MarkdownIt
+from markupsafe import Markup
 
-from pipeline.figures import any_script
-from pipeline.text import counted
+from pipeline.data.dataset import evaluation_clips
+from pipeline.data.manifest import Split
+from pipeline.data.videos import Data
+from pipeline.evaluation import metrics
+from pipeline.evaluation.calibration import read_calibration
+from pipeline.evaluation.plots import (
+    plot_confusion,
+    plot_lengths,
+    plot_per_class,
+    plot_reliability,
+)
+from pipeline.evaluation.predictions import Predictions
+from pipeline.evaluation.terminal import CAUTION
+from pipeline.figures import frame_strip
+from pipeline.run import Run
+from pipeline.video import encode_jpeg
 
-_CAUTION = {
-    "train": ["these videos were trained on: the figures say nothing about new ones"],
-    "val": ["these videos chose the epoch that was kept: on new ones expect a little less"],
-}
+MOST_MISTAKES = 8
+_STRIP_QUALITY = 88
 
 
-def plot_confusion(counts: npt.NDArray[np.int64], class_names: Sequence[str], path: Path) -> None:
-    """Draws a confusion matrix: shade is the share of the true class, number is the count.
+@dataclasses.dataclass(frozen=True)
+class Mistake:
+    """A video that got a wrong answer.
+
+    Attributes:
+        video: Its path.
+        label: Its class.
+        answer: The class that it was taken for.
+        probability: How sure that was, 0 to 1.
+        strip: Name of the picture of its frames, beside the report.
+    """
+
+    video: str
+    label: str
+    answer: str
+    probability: float
+    strip: str
+
+
+def write_report(
+    run: Run, split: Split, result: Mapping[str, Any], predictions: Predictions, videos: Data
+) -> None:
+    """Writes `index.html`, `report.md` and their pictures into the report folder of a run.
 
     Args:
-        counts: int64 (C, C), row is the true class, column the answer.
-        class_names: C names.
-        path: The PNG file to write.
+        run: The run.
+        split: The split that was evaluated.
+        result: What `evaluate` returns.
+        predictions: The answers.
+        videos: The data set.
     """
-    with any_script():
-        _confusion_figure(counts, class_names).savefig(path, dpi=120)
+    class_names = run.class_names()
+    answers = predictions.video_logits.argmax(axis=1)
+    counts = metrics.confusion(answers, predictions.labels, len(class_names))
+    plot_confusion(counts, class_names, run.report / f"{split}_confusion.png")
+    plot_per_class(result["per_class"], run.report / f"{split}_per_class.png")
+    plot_reliability(result["calibration"]["reliability"], run.report / f"{split}_reliability.png")
+    plot_lengths(result["lengths"], result["chance"], run.report / f"{split}_lengths.png")
+    facts = {
+        "run": run,
+        "name": run.folder.resolve().name,
+        "split": split,
+        "result": result,
+        "class_names": class_names,
+        "caution": CAUTION.get(split, []),
+        "mistakes": _mistakes(run, split, predictions, videos),
+        "has_curves": (run.report / "curves.png").is_file(),
+        "environment": run.environment(),
+        "command": _command(run.environment()),
+        "epochs": _epochs(run),
+        "config": run.config_file.read_text(encoding="utf-8"),
+        "data": run.config().data,
+        "data_report": _data_report(videos),
+    }
+    for name, template in (("index.html", "report.html"), ("report.md", "model_card.md")):
+        text = _templates(run.report).get_template(template).render(facts)
+        (run.report / name).write_text(text, encoding="utf-8")
 
 
-def _confusion_figure(counts: npt.NDArray[np.int64], class_names: Sequence[str]) -> Figure:
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    side = 2.2 + 0.42 * len(class_names)
-    figure = Figure(figsize=(side + 0.6, side), layout="constrained")
-    axes = figure.subplots()
-    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    ticks = range(len(class_names))
-    class_names = [name if len(name) <= 40 else f"{name[:39]}…" for name in class_names]
-    plain = {"parse_math": False}  # A name may hold dollar signs.
-    axes.set_xticks(ticks, class_names, rotation=45, ha="right", rotation_mode="anchor", **plain)
-    axes.set_yticks(ticks, class_names, **plain)
-    axes.set_xlabel("answer")
-    axes.set_ylabel("true class")
-    if len(class_names) <= 30:
-        for row, column in np.argwhere(counts > 0):
-            colour = "white" if shares[row, column] > 0.5 else "black"
-            axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=colour)
-    figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.8)
-    return figure
+def _templates(folder: Path) -> Environment:
+    """Templates in which `picture` gives a file of the folder as an address that holds it."""
+
+    def picture(name: str) -> str:
+        kind = "jpeg" if name.endswith(".jpg") else "png"
+        content = base64.b64encode((folder / name).read_bytes()).decode()
+        return f"data:image/{kind};base64,{content}"
+
+    environment = Environment(
+        loader=PackageLoader("pipeline.evaluation"),
+        autoescape=select_autoescape(["html"]),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["picture"] = picture
+    environment.filters["share"] = lambda value: "–" if value is None else f"{value:.3f}"
+    environment.filters["page"] = _page
+    return environment
 
 
-def format_metrics(result: dict[str, Any], split: str) -> str:
-    """What `evaluate` returns, as text for a terminal."""
-    views = result["num_views"]
-    clips = f"{counted(views, 'clip')} a video"
-    videos, groups = counted(result["num_videos"], "video"), counted(result["num_groups"], "group")
-    lines = [
-        f"{split}: {videos} of {groups}, {clips}",
-        *_CAUTION.get(split, []),
-        *_leak_lines(result.get("leaks", [])),
-        f"video  {_accuracy(result['video'])}   chance {result['chance']:.3f}",
-        f"clip   {_accuracy(result['clip'])}",
-        "",
-        *_class_table(result["per_class"]),
-        "",
-        *_order_lines(result["order"]),
-    ]
-    return "\n".join(lines)
+def _page(text: str) -> Markup:
+    """A page of Markdown as HTML; what looks like HTML in it, such as in a file name, is text."""
+    return Markup(MarkdownIt("commonmark", {"html": False}).enable("table").render(text))  # noqa: S704
 
 
-def _leak_lines(leaks: Sequence[str]) -> list[str]:
-    if not leaks:
-        return []
-    count = counted(len(leaks), "leak")
-    return [f"these figures are not to be believed: {count} between splits, such as: {leaks[0]}"]
-
-
-def _accuracy(values: dict[str, Any]) -> str:
-    text = f"top-1 {values['top1']:.3f}"
-    if values.get("top1_interval95"):
-        low, high = values["top1_interval95"]
-        text += f" (95 % interval over groups {low:.3f} to {high:.3f})"
-    return f"{text}   top-5 {values['top5']:.3f}"
-
-
-def _class_table(per_class: dict[str, dict[str, Any]]) -> list[str]:
-    width = max(len("class"), *map(len, per_class))
-    lines = [f"{'class':{width}}  videos  precision  recall     F1"]
-    for name, row in per_class.items():
-        numbers = "  ".join(
-            f"{'–' if row[key] is None else format(row[key], '.3f'):>{width_of}}"
-            for key, width_of in (("precision", 9), ("recall", 6), ("f1", 5))
+def _mistakes(run: Run, split: Split, predictions: Predictions, videos: Data) -> list[Mistake]:
+    """The wrong answers that were the most probable ones, with pictures of their clips."""
+    for old in run.report.glob(f"{split}_mistake_*.jpg"):
+        old.unlink()
+    class_names = run.class_names()
+    probabilities = read_calibration(run).probabilities(predictions.video_logits)
+    answers, highest = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    wrong = np.flatnonzero(answers != predictions.labels)
+    chosen = wrong[np.argsort(-highest[wrong], kind="stable")][:MOST_MISTAKES]
+    strips = _strips(run, split, videos, set(chosen.tolist()))
+    mistakes = []
+    for number, index in enumerate(chosen, start=1):
+        name = f"{split}_mistake_{number}.jpg"
+        (run.report / name).write_bytes(strips[index])
+        mistakes.append(
+            Mistake(
+                video=predictions.videos[index],
+                label=class_names[predictions.labels[index]],
+                answer=class_names[answers[index]],
+                probability=float(highest[index]),
+                strip=name,
+            )
         )
-        lines.append(f"{name:{width}}  {row['num_videos']:6d}  {numbers}")
-    return lines
+    return mistakes
 
 
-def _order_lines(order: dict[str, Any]) -> list[str]:
-    shown = "   ".join(f"{key.replace('_', ' ')} {order[key]:.3f}" for key in list(order)[:3])
-    lines = [f"top-1 with the frames {shown}"]
-    if "pairs" in order:
-        pairs = order["pairs"]
-        two_way = "   ".join(f"{k.replace('_', ' ')} {v:.3f}" for k, v in pairs["two_way"].items())
-        lines += [
-            f"order pairs ({pairs['num_videos']} videos): which of the two, {two_way}",
-            f"reversing the frames gives the partner action for {pairs['reversed_to_partner']:.3f}",
-        ]
-    return lines
+def _strips(run: Run, split: Split, videos: Data, chosen: set[int]) -> dict[int, bytes]:
+    """The frames of the middle clip of some videos, side by side, as JPEG, by their number."""
+    if not chosen:
+        return {}
+    config = run.config()
+    config = dataclasses.replace(config, model=dataclasses.replace(config.model, input="rgb"))
+    clips = evaluation_clips(videos, config, split).unbatch()
+    return {
+        index: encode_jpeg(
+            frame_strip(inputs["frames"].numpy(), inputs["mask"].numpy()), quality=_STRIP_QUALITY
+        )
+        for index, (inputs, *_) in enumerate(clips)
+        if index in chosen
+    }
+
+
+def _command(environment: Mapping[str, Any]) -> str:
+    """The command that trained, such as one can paste it."""
+    return shlex.join(["python", *environment["command"]])
+
+
+def _epochs(run: Run) -> dict[str, float]:
+    """How many epochs the training took, and how many seconds."""
+    if not run.history_file.is_file():
+        return {"number": 0, "seconds": 0.0}
+    with run.history_file.open(newline="", encoding="utf-8") as file:
+        seconds = [float(row["seconds"]) for row in csv.DictReader(file)]
+    return {"number": len(seconds), "seconds": sum(seconds)}
+
+
+def _data_report(videos: Data) -> str:
+    """What preparing said of the data, without its title; nothing for a table of videos."""
+    page = videos.path / "data_report.md"
+    if not page.is_file():
+        return ""
+    return page.read_text(encoding="utf-8").removeprefix("# Data report").strip()

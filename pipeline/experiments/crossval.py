@@ -21,7 +21,7 @@ from pipeline.data.videos import Data, open_data
 from pipeline.errors import ConfigError, PipelineError
 from pipeline.evaluation import metrics
 from pipeline.evaluation.evaluate import evaluate
-from pipeline.evaluation.report import plot_confusion
+from pipeline.evaluation.plots import plot_confusion
 from pipeline.run import Run
 from pipeline.text import counted, listed
 from pipeline.training.fit import train

@@ -14,9 +14,13 @@ import numpy.typing as npt
 from pipeline.data.frames import encode_video
 from pipeline.data.sampling import sample_clip
 from pipeline.errors import DataError
+from pipeline.evaluation.calibration import read_calibration
 from pipeline.inference.litert import LiteRTModel
 from pipeline.run import Run
 from pipeline.video import decode_flow, decode_jpeg
+
+UNKNOWN = "unknown"
+"""The label of a video that shows none of the classes, as far as can be told."""
 
 _DECODE = {"frames": decode_jpeg, "flow": decode_flow}
 
@@ -27,8 +31,10 @@ class Prediction:
 
     Attributes:
         path: The video file.
-        label: The most probable class.
-        probability: Its probability, 0 to 1.
+        label: The most probable class, or `unknown` where that is less probable than the threshold
+            of the run.
+        known: Whether it is a class.
+        probability: The calibrated probability of the most probable class, 0 to 1.
         top: Pairs of class name and probability, in falling order.
         num_frames: Frames that the file holds.
         fps: Its frames per second.
@@ -38,6 +44,7 @@ class Prediction:
 
     path: str
     label: str
+    known: bool
     probability: float
     top: tuple[tuple[str, float], ...]
     num_frames: int | None
@@ -70,6 +77,7 @@ class Classifier:
             run.litert_file,
             make=f"Export it: python scripts/export.py {shlex.quote(str(run.folder))}",
         )
+        self._calibration = read_calibration(run)
         self._model = LiteRTModel(run.litert_file)
         size, length = self.config.frames.size, self.config.clip.num_frames
         shapes = dict.fromkeys(self.config.model.images, (length, size, size, 3))
@@ -98,12 +106,14 @@ class Classifier:
             VideoDecodeError: No frame can be had from the file.
         """
         images, info = encode_video(path, self._frames)
-        probabilities = _softmax(self._logits(images))
+        probabilities = self._calibration.probabilities(self._logits(images))
         best = np.argsort(-probabilities, kind="stable")[:top]
         ranked = tuple((self.class_names[i], float(probabilities[i])) for i in best)
+        known = ranked[0][1] >= self._calibration.threshold
         return Prediction(
             path=str(path),
-            label=ranked[0][0],
+            label=ranked[0][0] if known else UNKNOWN,
+            known=known,
             probability=ranked[0][1],
             top=ranked,
             num_frames=info.num_frames,
@@ -124,9 +134,3 @@ class Classifier:
             views.append(self._model.logits({**clip, "mask": mask}))
         mean: npt.NDArray[np.float32] = np.mean(views, axis=0)
         return mean
-
-
-def _softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    powers = np.exp(logits - logits.max())
-    shares: npt.NDArray[np.float32] = powers / powers.sum()
-    return shares

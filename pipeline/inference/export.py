@@ -12,7 +12,7 @@ from pipeline.data.dataset import evaluation_batches
 from pipeline.data.manifest import SPLITS
 from pipeline.data.videos import Data
 from pipeline.errors import PipelineError
-from pipeline.evaluation.evaluate import check_data, open_run_data
+from pipeline.evaluation.predictions import open_run_data
 from pipeline.inference.litert import LiteRTModel
 from pipeline.models.recognizer import float32_twin, load_recognizer
 from pipeline.native_log import silent_native_log
@@ -38,7 +38,6 @@ def export_litert(run: Run, *, data: Path | None = None, num_clips: int = 16) ->
     """
     config = run.config()
     store = open_run_data(run, data)
-    check_data(run, store)
     model = load_recognizer(run.model_file, config, len(store.class_names))
     temporary = run.litert_file.with_name(f".partial-{run.litert_file.name}")
     try:

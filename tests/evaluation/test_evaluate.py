@@ -13,7 +13,9 @@ from pipeline.config import EvaluateConfig, FramesConfig
 from pipeline.config.file import save_config
 from pipeline.data.dataset import evaluation_clips
 from pipeline.errors import ConfigError, DataError
-from pipeline.evaluation.evaluate import Predictions, evaluate, predict, summarise
+from pipeline.evaluation.calibration import Calibration, write_calibration
+from pipeline.evaluation.evaluate import evaluate, summarise
+from pipeline.evaluation.predictions import Predictions, predict
 from pipeline.models.recognizer import build_recognizer, load_recognizer
 from pipeline.run import Run
 
@@ -46,14 +48,18 @@ def test_metrics_of_every_split_are_kept(evaluated):
             "video",
             "clip",
             "per_class",
+            "macro",
+            "calibration",
+            "lengths",
             "num_videos",
             "num_groups",
             "num_views",
             "chance",
             "order",
         }
-        assert result["video"].keys() == {"top1", "top5", "top1_interval95"}
-        assert result["clip"].keys() == {"top1", "top5"}
+        for level in ("video", "clip"):
+            both = {"top1", "top5", "top1_interval95", "top5_interval95"}
+            assert result[level].keys() == both
         assert result["order"].keys() == {"in_order", "shuffled", "reversed", "pairs"}
 
 
@@ -140,7 +146,7 @@ def test_views_are_averaged_over_logits():
     """One sure view outweighs two unsure ones: no vote, and no mean of probabilities."""
     logits = np.array([[[0.0, 3.0]], [[8.0, 0.0]], [[0.0, 3.0]]], np.float32)
     labels = np.array([0])
-    result = summarise(Predictions(logits, labels, ["v"], ["g"]), ["a", "b"])
+    result = summarise(Predictions(logits, labels, ["v"], ["g"]), ["a", "b"], Calibration())
     assert result["video"]["top1"] == 1
     assert result["clip"]["top1"] == pytest.approx(1 / 3)
     assert (result["num_videos"], result["num_views"]) == (1, 3)
@@ -152,7 +158,7 @@ def test_top_5_at_video_and_at_clip_level():
     labels = np.arange(40) % 8
     predictions = Predictions(logits, labels, [str(i) for i in range(40)], ["g"] * 40)
 
-    result = summarise(predictions, list("abcdefgh"))
+    result = summarise(predictions, list("abcdefgh"), Calibration())
 
     def share(rows, truth, k):
         ranked = [sorted(range(8), key=lambda c: -row[c])[:k] for row in rows]
@@ -163,6 +169,45 @@ def test_top_5_at_video_and_at_clip_level():
         assert result["video"][f"top{k}"] == pytest.approx(share(videos, labels, k))
         assert result["clip"][f"top{k}"] == pytest.approx(share(clips, [*labels] * 3, k))
     assert result["video"]["top1_interval95"] is None, "one group has no interval"
+
+
+def test_as_many_views_as_asked_for(hasty_run, tmp_path):
+    result = evaluate(copy_of(hasty_run, tmp_path / "run"), views=5)
+    assert result["num_views"] == 5
+    with pytest.raises(ConfigError, match="clip.views must be at least 1"):
+        evaluate(hasty_run, views=0)
+
+
+def test_accuracy_by_length_is_that_of_shorter_clips(blob_run, blob_store, tmp_path):
+    """One frame does not say where a blob moves to, nor do its neighbours; all frames do."""
+    result = evaluate(copy_of(blob_run, tmp_path / "run"))
+    by_length = {each["num_frames"]: each["top1"] for each in result["lengths"]}
+    assert list(by_length) == [1, 2, 4, 8]
+    assert by_length[1] == 0.5
+    assert by_length[8] >= 0.9
+    masks = [
+        inputs["mask"].numpy()
+        for inputs, *_ in evaluation_clips(blob_store, blob_run.config(), "test", most=4)
+    ]
+    assert np.concatenate(masks).sum(axis=1).tolist() == [4] * 16
+
+
+def test_probabilities_and_answers_are_those_of_the_calibration(evaluated, hasty_run, tmp_path):
+    run = copy_of(hasty_run, tmp_path / "run")
+    before, lines_before = evaluated[1]["test"], read(evaluated[0], "test")
+    highest = sorted(float(line["probability"]) for line in lines_before)
+    write_calibration(run, Calibration(temperature=1.0, threshold=highest[6], num_videos=9))
+    found = evaluate(run)["calibration"]
+    assert found["error_after"] == found["error_before"] == before["calibration"]["error_after"]
+    answered = [line for line in lines_before if float(line["probability"]) >= highest[6]]
+    assert found["answered"] == pytest.approx(len(answered) / 16, abs=1 / 16 + 1e-9)
+    write_calibration(run, Calibration(temperature=4.0, num_videos=9))
+    result = evaluate(run)
+    assert result["video"] == before["video"]
+    assert result["calibration"]["answered"] == 1
+    assert result["calibration"]["error_after"] != before["calibration"]["error_after"]
+    lower = [float(line["probability"]) for line in read(run, "test")]
+    assert max(lower) < max(highest)
 
 
 # Mistakes.

@@ -1,77 +1,156 @@
-import matplotlib.image
+"""The page on a run: whole, true, and in need of nothing else."""
+
+import html.parser
+import re
+import shutil
+
 import numpy as np
 import pytest
 
-from pipeline.evaluation.report import format_metrics, plot_confusion
+from pipeline.evaluation.evaluate import evaluate
+from pipeline.evaluation.report import MOST_MISTAKES
+from pipeline.run import Run
 
 
-@pytest.mark.parametrize("num_classes", [2, 31])
-def test_a_confusion_matrix_of_any_size_is_drawn(tmp_path, num_classes):
-    names = [f"class {number} with ä $name$ 走る" for number in range(num_classes)]
-    counts = 3 * np.eye(num_classes, dtype=np.int64)
-    counts[-1] = 0  # a class without videos
-    pixels = {}
-    for name, matrix in {"right": counts, "wrong": counts[:, ::-1]}.items():
-        plot_confusion(matrix, names, tmp_path / f"{name}.png")
-        pixels[name] = matplotlib.image.imread(tmp_path / f"{name}.png")
-    assert pixels["right"].shape == pixels["wrong"].shape
-    assert not np.array_equal(pixels["right"], pixels["wrong"])
+class Page(html.parser.HTMLParser):
+    """The text of a page, its pictures, and all addresses that it names."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.text, self.pictures, self.addresses, self.open = "", [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        if tag not in ("meta", "link", "img", "br"):
+            self.open.append(tag)
+        if tag == "img":
+            self.pictures.append(attributes["alt"])
+        self.addresses += [attributes[name] for name in ("src", "href") if name in attributes]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
 
 
-INTERVAL = "95 % interval over groups 0.500 to 0.900"
-TWO_WAY = "in order 1.000   shuffled 0.500   reversed 0.000"
-RESULT = {
-    "video": {"top1": 0.75, "top5": 1.0, "top1_interval95": [0.5, 0.9]},
-    "clip": {"top1": 0.625, "top5": 0.875},
-    "per_class": {
-        "jump": {"precision": 0.4, "recall": 0.3, "f1": 0.35, "num_videos": 3},
-        "sit_down_slowly": {"precision": 1.0, "recall": 0.2, "f1": 0.33, "num_videos": 1},
-        "wave": {"precision": 0.0, "recall": None, "f1": 0.0, "num_videos": 0},
-    },
-    "num_videos": 4,
-    "num_groups": 2,
-    "num_views": 3,
-    "chance": 0.55,
-    "order": {"in_order": 0.75, "shuffled": 0.5, "reversed": 0.25},
-}
+@pytest.fixture(scope="module")
+def evaluated(hasty_run, tmp_path_factory):
+    run = Run(shutil.copytree(hasty_run.folder, tmp_path_factory.mktemp("report") / "a <b>run"))
+    result = evaluate(run)
+    return run, result, Page((run.report / "index.html").read_text())
 
 
-def test_the_text_says_what_each_number_is():
-    assert format_metrics(RESULT, "val").splitlines() == [
-        "val: 4 videos of 2 groups, 3 clips a video",
-        "these videos chose the epoch that was kept: on new ones expect a little less",
-        f"video  top-1 0.750 ({INTERVAL})   top-5 1.000   chance 0.550",
-        "clip   top-1 0.625   top-5 0.875",
-        "",
-        "class            videos  precision  recall     F1",
-        "jump                  3      0.400   0.300  0.350",
-        "sit_down_slowly       1      1.000   0.200  0.330",
-        "wave                  0      0.000       –  0.000",
-        "",
-        "top-1 with the frames in order 0.750   shuffled 0.500   reversed 0.250",
-    ]
+def test_the_page_needs_nothing_else(evaluated):
+    run, _, page = evaluated
+    assert page.open == []
+    assert page.addresses
+    assert all(address.startswith("data:") for address in page.addresses)
+    style = re.search(r"<style>(.*?)</style>", (run.report / "index.html").read_text(), re.S)[1]
+    assert "url(" not in style
+    assert "@import" not in style
+    assert "<script" not in (run.report / "index.html").read_text()
 
 
-def test_leaks_come_before_the_figures():
-    leaks = ["group 'ann' is in train and test", "group 'bob' is in train and test"]
-    lines = format_metrics(RESULT | {"leaks": leaks}, "test").splitlines()
-    assert lines[1].startswith("these figures are not to be believed: 2 leaks between splits")
-    assert lines[1].endswith(leaks[0])
+def test_the_page_says_what_was_found(evaluated):
+    _run, result, page = evaluated
+    assert "a <b>run" in page.text
+    for value in (
+        result["video"]["top1"],
+        result["clip"]["top1"],
+        result["macro"]["f1"],
+        result["calibration"]["error_after"],
+        *result["video"]["top1_interval95"],
+        *(row["recall"] for row in result["per_class"].values()),
+    ):
+        assert f"{value:.3f}" in page.text
+    assert "learning_rate = 0.01" in page.text
+    assert "16 test videos of 4 groups, 2 clips a video" in page.text
+    assert "tensorflow" in page.text
+    assert "64 videos of 16 groups" not in page.text
+    assert "80 videos of 20 groups" in page.text, "the data report"
 
 
-def test_order_pairs_one_clip_a_video_and_no_interval():
-    pairs = {
-        "num_videos": 2,
-        "reversed_to_partner": 0.5,
-        "two_way": {"in_order": 1.0, "shuffled": 0.5, "reversed": 0.0},
+def test_pictures_are_those_beside_it(evaluated):
+    run, result, page = evaluated
+    names = {path.name for path in run.report.iterdir()}
+    assert {
+        f"test_{name}.png" for name in ("confusion", "per_class", "reliability", "lengths")
+    } < names
+    wrong = round(16 * (1 - result["video"]["top1"]))
+    mistakes = sorted(name for name in names if "mistake" in name)
+    assert mistakes == [f"test_mistake_{n}.jpg" for n in range(1, min(wrong, MOST_MISTAKES) + 1)]
+    assert len(page.pictures) == 5 + len(mistakes)
+
+
+def test_the_most_confident_mistakes_come_first(evaluated):
+    _run, _result, page = evaluated
+    shown = re.findall(r"(\w+), taken for (\w+) with probability ([\d.]+): (.*?avi)", page.text)
+    assert shown
+    probabilities = [float(each[2]) for each in shown]
+    assert probabilities == sorted(probabilities, reverse=True)
+    assert all(label != answer for label, answer, *_ in shown)
+    assert all(video.startswith(f"{label}/") for label, _, _, video in shown)
+
+
+def test_the_strip_shows_the_video_of_the_mistake(evaluated, blob_store):
+    from pipeline.data.dataset import evaluation_clips
+    from pipeline.figures import frame_strip
+    from pipeline.video import decode_jpeg
+
+    run, _, page = evaluated
+    video = re.search(r"with probability [\d.]+: (.*?avi)", page.text)[1]
+    (clip,) = (
+        inputs
+        for inputs, _, source in evaluation_clips(blob_store, run.config(), "test").unbatch()
+        if source["video"].numpy().decode() == video
+    )
+    strip = decode_jpeg((run.report / "test_mistake_1.jpg").read_bytes()).astype(int)
+    difference = strip - frame_strip(clip["frames"].numpy(), clip["mask"].numpy())
+    assert np.abs(difference).mean() < 8
+
+
+def test_a_run_without_mistakes(blob_run, tmp_path):
+    run = Run(shutil.copytree(blob_run.folder, tmp_path / "run"))
+    (tmp_path / "run" / "report" / "test_mistake_9.jpg").write_bytes(b"of an evaluation before")
+    assert evaluate(run)["video"]["top1"] == 1
+    page = Page((run.report / "index.html").read_text())
+    assert "None: every answer is right." in page.text
+    assert not list(run.report.glob("*mistake*"))
+
+
+def test_the_model_card(evaluated):
+    run, result, _ = evaluated
+    card = (run.report / "report.md").read_text()
+    assert card.startswith("# a <b>run\n")
+    assert f"| video | {result['video']['top1']:.3f} | " in card
+    assert "| left | 8 | " in card
+    assert "not calibrated, for there were no validation videos" in card
+    for picture in re.findall(r"!\[.*?\]\((.*?)\)", card):
+        assert (run.report / picture).is_file()
+
+
+def test_leaks_and_a_table_of_videos(hasty_run, blob_store, tmp_path):
+    """Of a table there is no data report; where there are leaks, that comes first."""
+    import dataclasses
+
+    from pipeline.evaluation.calibration import Calibration
+    from pipeline.evaluation.evaluate import summarise
+    from pipeline.evaluation.predictions import predict
+    from pipeline.evaluation.report import write_report
+    from pipeline.models.recognizer import load_recognizer
+
+    run = Run(shutil.copytree(hasty_run.folder, tmp_path / "run"))
+    found = predict(load_recognizer(run.model_file), blob_store, run.config(), "test")
+    result = summarise(found, run.class_names(), Calibration()) | {
+        "leaks": ["group 'ann' is in train and test"],
+        "lengths": [{"num_frames": 1, "top1": 0.5}],
+        "order": {"in_order": 0.5, "shuffled": 0.5, "reversed": 0.5},
     }
-    video = {"top1": 0.75, "top5": 1.0, "top1_interval95": None}
-    order = RESULT["order"] | {"pairs": pairs}
-    text = format_metrics(RESULT | {"num_views": 1, "video": video, "order": order}, "test")
-    lines = text.splitlines()
-    assert lines[0].endswith("1 clip a video")
-    assert lines[1] == "video  top-1 0.750   top-5 1.000   chance 0.550"
-    assert lines[-2:] == [
-        f"order pairs (2 videos): which of the two, {TWO_WAY}",
-        "reversing the frames gives the partner action for 0.500",
-    ]
+    moved = shutil.copytree(blob_store.path, tmp_path / "store")
+    (moved / "data_report.md").unlink()
+    write_report(run, "test", result, found, dataclasses.replace(blob_store, path=moved))
+    page = Page((run.report / "index.html").read_text())
+    assert "These figures are not to be believed: group 'ann' is in train and test" in page.text
+    assert "80 videos of 20 groups" not in page.text

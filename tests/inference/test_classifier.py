@@ -15,6 +15,7 @@ import pytest
 from pipeline.config import ModelConfig
 from pipeline.config.file import save_config
 from pipeline.errors import DataError, VideoDecodeError
+from pipeline.evaluation.calibration import Calibration, write_calibration
 from pipeline.evaluation.evaluate import evaluate
 from pipeline.inference.classifier import Classifier
 from pipeline.inference.export import export_litert
@@ -136,6 +137,26 @@ def test_a_file_without_a_frame(hasty_run, tmp_path):
         Classifier(hasty_run).predict(tmp_path / "no.avi")
 
 
+def test_what_is_less_probable_than_the_threshold_is_unknown(hasty_run, video, tmp_path):
+    run = copy_of(hasty_run, tmp_path / "run")
+    plain = Classifier(run).predict(video)
+    write_calibration(run, Calibration(threshold=plain.probability, num_videos=1))
+    assert Classifier(run).predict(video) == plain
+    just_above = np.nextafter(plain.probability, 1)
+    write_calibration(run, Calibration(threshold=just_above, num_videos=1))
+    answer = Classifier(run).predict(video)
+    assert (answer.label, answer.known) == ("unknown", False)
+    assert (answer.probability, answer.top) == (plain.probability, plain.top)
+
+
+def test_probabilities_are_calibrated(hasty_run, video, tmp_path):
+    run = copy_of(hasty_run, tmp_path / "run")
+    write_calibration(run, Calibration(temperature=2.0, num_videos=1))
+    plain, calibrated = (Classifier(each).predict(video).probability for each in (hasty_run, run))
+    odds, half = plain / (1 - plain), calibrated / (1 - calibrated)
+    assert half == pytest.approx(np.sqrt(odds))
+
+
 # The script.
 
 
@@ -152,7 +173,7 @@ def test_json_has_one_object_a_line(hasty_run, video, predictions):
     first, second = map(json.loads, result.stdout.splitlines())
     assert first == second
     assert list(first) == [
-        *("path", "label", "probability", "top"),
+        *("path", "label", "known", "probability", "top"),
         *("num_frames", "fps", "duration_seconds", "damaged"),
     ]
     assert first["path"] == str(video)
@@ -169,6 +190,14 @@ def test_text_has_one_line_a_video(hasty_run, video):
     assert result.stdout == (
         f"{video}: {answer.label} {answer.probability:.2f}   ({other} {other_probability:.2f})\n"
     )
+
+
+def test_an_unknown_video_is_shown_with_all_its_classes(hasty_run, video, tmp_path):
+    run = copy_of(hasty_run, tmp_path / "run")
+    write_calibration(run, Calibration(threshold=1.0, num_videos=1))
+    result = classify(video, "--run", run.folder)
+    shown = ", ".join(f"{name} {value:.2f}" for name, value in Classifier(run).predict(video).top)
+    assert result.stdout == f"{video}: unknown   ({shown})\n"
 
 
 @pytest.mark.parametrize(("top", "shown"), [("1", 1), ("2", 2), ("9", 2)])

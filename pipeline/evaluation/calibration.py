@@ -1,0 +1,195 @@
+"""Probabilities that can be believed: temperature, and the threshold below which none is."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.atomic import atomic_write
+from pipeline.errors import DataError
+from pipeline.run import Run
+
+Floats = npt.NDArray[np.floating[Any]]
+Labels = npt.NDArray[np.integer[Any]]
+
+NUM_BINS = 10
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """How a run turns logits into probabilities, and which of these it does not answer with.
+
+    Attributes:
+        temperature: What logits are divided by, above 0; 1 where there was nothing to fit it on.
+        threshold: The probability below which the answer is "unknown"; 0 where none is.
+        num_videos: Validation videos that both were fitted on; 0: none, they are not fitted.
+    """
+
+    temperature: float = 1.0
+    threshold: float = 0.0
+    num_videos: int = 0
+
+    def probabilities(self, logits: Floats) -> npt.NDArray[np.float64]:
+        """Calibrated probabilities of logits.
+
+        Args:
+            logits: float (..., C), averaged over views.
+
+        Returns:
+            float64 (..., C), which sum to 1.
+
+        Example:
+            >>> Calibration(temperature=2.0).probabilities(np.array([2.0, 0.0])).round(2)
+            array([0.73, 0.27])
+        """
+        scaled = np.asarray(logits, np.float64) / self.temperature
+        powers = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
+        shares: npt.NDArray[np.float64] = powers / powers.sum(axis=-1, keepdims=True)
+        return shares
+
+
+def read_calibration(run: Run) -> Calibration:
+    """The calibration of a run; that which changes nothing if it has none.
+
+    Raises:
+        DataError: The file is damaged.
+    """
+    if not run.calibration_file.exists():
+        return Calibration()
+    try:
+        return Calibration(**json.loads(run.calibration_file.read_bytes()))
+    except (ValueError, TypeError):
+        raise DataError(
+            f"{run.calibration_file}: damaged. Make it again: python scripts/export.py {run.folder}"
+        ) from None
+
+
+def write_calibration(run: Run, calibration: Calibration) -> None:
+    """Keeps the calibration of a run in its folder."""
+    with atomic_write(run.calibration_file) as file:
+        file.write(json.dumps(dataclasses.asdict(calibration), indent=2).encode())
+
+
+def fit_temperature(logits: Floats, labels: Labels) -> float:
+    """The temperature under which the labels are most likely.
+
+    The targets are those of Platt: with N videos, the label of each gets (N + 1) / (N + 2) of it
+    and the other classes share the rest, so that a few videos that are all answered rightly do
+    not make the model out to be never wrong.
+
+    Args:
+        logits: float (N, C), of videos that took no part in training.
+        labels: int (N,), from 0 to C - 1.
+
+    Returns:
+        The temperature, 0.05 to 20.
+
+    Source: temperature scaling, Guo et al. (2017); the targets, Platt (1999), section 2.
+    """
+    from scipy.optimize import minimize_scalar  # takes a while
+
+    num_videos, num_classes = logits.shape
+    if num_classes == 1:
+        return 1.0
+    rest = 1 / (num_videos + 2)
+    targets = np.full(logits.shape, rest / (num_classes - 1))
+    targets[np.arange(num_videos), labels] = 1 - rest
+
+    def loss(log_temperature: float) -> float:
+        shares = Calibration(temperature=float(np.exp(log_temperature))).probabilities(logits)
+        return float(-np.mean(np.sum(targets * np.log(np.maximum(shares, 1e-300)), axis=1)))
+
+    best = minimize_scalar(loss, bounds=(np.log(0.05), np.log(20)), method="bounded")
+    return float(np.exp(best.x))
+
+
+def fit_threshold(
+    confidences: Floats,
+    correct: npt.NDArray[np.bool_],
+    aim: Literal["coverage", "precision", "off"],
+    target: float,
+) -> float:
+    """The probability below which to answer "unknown".
+
+    Args:
+        confidences: float (N,), the probability of each answer.
+        correct: bool (N,), which answers are right.
+        aim: `coverage`: at least a share `target` of the videos is answered; `precision`: at least
+            a share `target` of the answers is right; `off`: everything is answered.
+        target: The share, above 0 to 1.
+
+    Returns:
+        The highest threshold of that coverage, or the lowest of that precision; where no threshold
+        has it, that of the highest precision.
+
+    Example:
+        >>> confidences = np.array([0.9, 0.8, 0.6, 0.4])
+        >>> correct = np.array([True, True, False, True])
+        >>> fit_threshold(confidences, correct, "coverage", 0.75)
+        0.6
+        >>> fit_threshold(confidences, correct, "precision", 1.0)
+        0.8
+    """
+    if aim == "off":
+        return 0.0
+    order = np.argsort(-confidences, kind="stable")
+    ranked = confidences[order]
+    if aim == "coverage":
+        return float(ranked[min(int(np.ceil(target * len(ranked))), len(ranked)) - 1])
+    precisions = np.cumsum(correct[order]) / np.arange(1, len(ranked) + 1)
+    # Videos of one probability are answered together or not at all.
+    possible = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))
+    good = possible[precisions[possible] >= target]
+    chosen = good[-1] if len(good) else possible[np.argmax(precisions[possible])]
+    return float(ranked[chosen])
+
+
+def reliability(
+    confidences: Floats, correct: npt.NDArray[np.bool_], *, num_bins: int = NUM_BINS
+) -> list[dict[str, float]]:
+    """How often answers of about one probability are right.
+
+    Args:
+        confidences: float (N,), the probability of each answer, 0 to 1.
+        correct: bool (N,), which answers are right.
+        num_bins: Bins of one width from 0 to 1.
+
+    Returns:
+        For each bin that holds any: `num_videos`, their mean `confidence` and their `accuracy`.
+    """
+    bins = np.minimum((np.asarray(confidences) * num_bins).astype(int), num_bins - 1)
+    return [
+        {
+            "num_videos": int(np.sum(bins == number)),
+            "confidence": float(np.mean(confidences[bins == number])),
+            "accuracy": float(np.mean(correct[bins == number])),
+        }
+        for number in np.unique(bins)
+    ]
+
+
+def calibration_error(
+    confidences: Floats, correct: npt.NDArray[np.bool_], *, num_bins: int = NUM_BINS
+) -> float:
+    """Expected calibration error: how far probabilities are from shares of right answers, 0 to 1.
+
+    Args:
+        confidences: As for `reliability`.
+        correct: As for `reliability`.
+        num_bins: As for `reliability`.
+
+    Source: Naeini et al. (2015); Guo et al. (2017), equation 3.
+
+    Example:
+        >>> calibration_error(np.array([0.95, 0.95]), np.array([True, False])).__round__(2)
+        0.45
+    """
+    gaps = [
+        each["num_videos"] * abs(each["confidence"] - each["accuracy"])
+        for each in reliability(confidences, correct, num_bins=num_bins)
+    ]
+    return float(sum(gaps) / len(confidences))

@@ -1,0 +1,134 @@
+"""What the model of a run says of the videos of a split: every video once, all its views."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.config import RunConfig
+from pipeline.data.dataset import evaluation_clips
+from pipeline.data.manifest import Split
+from pipeline.data.sampling import Order
+from pipeline.data.videos import Data, open_data
+from pipeline.errors import DataError
+from pipeline.run import Run
+
+
+@dataclasses.dataclass(frozen=True)
+class Predictions:
+    """What a model says of videos.
+
+    Attributes:
+        logits: float32 (V, N, C): views, videos, classes.
+        labels: int64 (N,).
+        videos: Path of each video.
+        groups: Group of each video.
+    """
+
+    logits: npt.NDArray[np.float32]
+    labels: npt.NDArray[np.int64]
+    videos: list[str]
+    groups: list[str]
+
+    @property
+    def video_logits(self) -> npt.NDArray[np.float32]:
+        """Mean logits (N, C) over the views of each video."""
+        mean: npt.NDArray[np.float32] = self.logits.mean(axis=0)
+        return mean
+
+
+def predict(
+    model: keras.Model,
+    data: Data,
+    config: RunConfig,
+    split: Split,
+    *,
+    order: Order = "in_order",
+    most: int | None = None,
+) -> Predictions:
+    """Runs the model on every view of every video of a split; labels come from the same pass.
+
+    Args:
+        model: The recogniser.
+        data: The videos.
+        config: Its run; `clip.views` says how many views a video has.
+        split: Which videos.
+        order: Order of the frames within each clip.
+        most: Real frames in a clip, at most; None: as many as a clip has.
+    """
+    views = [
+        _predict_view(model, data, config, split, view, order, most)
+        for view in range(config.clip.views)
+    ]
+    return dataclasses.replace(views[0], logits=np.concatenate([each.logits for each in views]))
+
+
+def _predict_view(
+    model: keras.Model,
+    data: Data,
+    config: RunConfig,
+    split: Split,
+    view: int,
+    order: Order,
+    most: int | None,
+) -> Predictions:
+    logits, labels, videos, groups = [], [], [], []
+    clips = evaluation_clips(data, config, split, view=view, order=order, most=most)
+    for inputs, label, source in clips:
+        logits.append(model.predict_on_batch(inputs))
+        labels.append(label.numpy())
+        videos += [text.decode() for text in source["video"].numpy()]
+        groups += [text.decode() for text in source["group"].numpy()]
+    return Predictions(np.concatenate(logits)[None], np.concatenate(labels), videos, groups)
+
+
+def open_run_data(run: Run, data: Path | None = None) -> Data:
+    """Opens the videos that a run was trained with.
+
+    Args:
+        run: The run.
+        data: Where they are, if they were moved since.
+
+    Raises:
+        DataError: They are not there, or are others now.
+    """
+    config = run.config()
+    path = data or Path(config.data)
+    if not path.exists():
+        raise DataError(
+            f"{path}: the data set that the run was trained on is not there. Say where it is "
+            "now: --data"
+        )
+    opened = open_data(path, config.frames, config.split)
+    _check_data(run, opened)
+    return opened
+
+
+def _check_data(run: Run, data: Data) -> None:
+    """Makes sure that videos are those that a run was trained with."""
+    if list(data.class_names) != run.class_names():
+        raise DataError(f"{data.path} has other classes than the run was trained on. Train again")
+    check_frames(run, data)
+    if run.environment().get("data_fingerprint") != data.fingerprint:
+        raise DataError(
+            f"{data.path} was prepared anew since the run was trained: its test videos may "
+            "have been in training. Train again"
+        )
+
+
+def check_frames(run: Run, data: Data) -> None:
+    """Makes sure that the frames of videos are as those that a run was trained with.
+
+    Raises:
+        DataError: They are not.
+    """
+    frames = run.config().frames
+    if data.frames != frames:
+        raise DataError(
+            f"{data.path} was prepared with other frames than the run was trained on: "
+            f"{data.frames} instead of {frames}. Prepare it in the same way, or train again"
+        )

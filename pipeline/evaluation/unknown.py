@@ -1,0 +1,109 @@
+"""Videos of classes that a run was never trained on: are they told from those that it knows?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.config import RunConfig
+from pipeline.data.manifest import SPLITS
+from pipeline.data.videos import Data, damage_named, open_data
+from pipeline.errors import DataError
+from pipeline.evaluation import metrics
+from pipeline.evaluation.calibration import Calibration
+from pipeline.evaluation.predictions import check_frames, predict
+from pipeline.run import Run
+
+Scores = Mapping[str, Sequence[float]]
+"""The highest probability of each video, by its class."""
+
+
+def open_unknown(run: Run, path: Path) -> Data:
+    """Opens videos of which some are of classes that a run does not know.
+
+    Args:
+        run: The run.
+        path: A prepared data set, or a table of videos.
+
+    Raises:
+        DataError: It cannot be used, or the run knows all its classes.
+    """
+    strangers = open_data(path, run.config().frames)
+    check_frames(run, strangers)
+    if not set(strangers.class_names) - set(run.class_names()):
+        raise DataError(
+            f"{path}: expected videos of classes that the run does not know, it knows all of these"
+        )
+    return strangers
+
+
+def score_unknown(
+    model: keras.Model,
+    strangers: Data,
+    config: RunConfig,
+    calibration: Calibration,
+    trained: Data,
+    class_names: Sequence[str],
+) -> Scores:
+    """How probable the answers are to videos of other classes, whose groups were not in training.
+
+    Args:
+        model: The recogniser.
+        strangers: Videos, of all of whose splits those of unknown classes count.
+        config: Its run.
+        calibration: Of the run.
+        trained: The videos of the run.
+        class_names: The classes that it knows.
+
+    Raises:
+        DataError: All these videos are of groups that were in training.
+    """
+    seen = {row.group for row in trained.manifest.rows if row.split != "test"}
+    scores: dict[str, list[float]] = {}
+    for split in SPLITS:
+        if split not in strangers.num_videos:
+            continue
+        with damage_named(strangers):
+            predictions = predict(model, strangers, config, split)
+        highest = calibration.probabilities(predictions.video_logits).max(axis=1)
+        rows = zip(predictions.labels, predictions.groups, highest, strict=True)
+        for label, group, score in rows:
+            name = strangers.class_names[label]
+            if name not in class_names and group not in seen:
+                scores.setdefault(name, []).append(float(score))
+    if not scores:
+        raise DataError(
+            f"{strangers.path}: expected videos of unknown classes and of groups that the run was "
+            "not trained on, got none"
+        )
+    return scores
+
+
+def unknown_test(
+    known: npt.NDArray[np.float64], scores: Scores, calibration: Calibration
+) -> dict[str, Any]:
+    """What the probabilities of answers say of whether a class is known.
+
+    Args:
+        known: float (N,), the highest probability of each video of a known class.
+        scores: The same of videos of other classes.
+        calibration: Says below which threshold the answer is "unknown".
+
+    Returns:
+        num_videos: Videos of other classes.
+        classes: Their classes.
+        auroc: See `pipeline.evaluation.metrics.separation`.
+        rejected: Share of them that are answered with "unknown".
+    """
+    unknown = np.concatenate([np.array(values) for values in scores.values()])
+    return {
+        "num_videos": len(unknown),
+        "classes": sorted(scores),
+        "auroc": metrics.separation(known, unknown),
+        "rejected": float(np.mean(unknown < calibration.threshold)),
+    }

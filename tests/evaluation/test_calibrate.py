@@ -1,0 +1,56 @@
+"""Fitting on the validation videos of a run."""
+
+import dataclasses
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from pipeline.config import EvaluateConfig
+from pipeline.config.file import save_config
+from pipeline.evaluation.calibrate import calibrate
+from pipeline.evaluation.calibration import Calibration, fit_temperature, read_calibration
+from pipeline.evaluation.predictions import predict
+from pipeline.models.recognizer import load_recognizer
+from pipeline.run import Run
+
+
+@pytest.fixture
+def run(hasty_run, tmp_path):
+    return Run(shutil.copytree(hasty_run.folder, tmp_path / "run"))
+
+
+def test_validation_videos_alone_are_what_it_is_fitted_on(run, blob_store):
+    found = calibrate(run)
+    assert read_calibration(run) == found
+    predictions = predict(load_recognizer(run.model_file), blob_store, run.config(), "val")
+    logits, labels = predictions.video_logits, predictions.labels
+    assert found.num_videos == len(labels) == 16
+    assert found.temperature == pytest.approx(fit_temperature(logits, labels), rel=1e-3)
+    assert found.temperature != pytest.approx(1, abs=0.01)
+    highest = np.sort(found.probabilities(logits).max(axis=1))
+    assert found.threshold == pytest.approx(highest[0]), "0.95 of 16 is all of them, rounded up"
+
+
+def test_the_configuration_chooses_the_threshold(run):
+    def threshold(**settings):
+        config = dataclasses.replace(run.config(), evaluate=EvaluateConfig(**settings))
+        save_config(config, run.config_file)
+        return calibrate(run).threshold
+
+    assert threshold(unknown="off") == 0
+    assert threshold(unknown_target=0.5) > threshold(unknown_target=1.0) > 0
+    assert threshold(unknown="precision", unknown_target=0.01) == threshold(unknown_target=1.0)
+
+
+def test_without_validation_nothing_is_fitted(run, store_without_validation):
+    calibrate(run)
+    config = dataclasses.replace(run.config(), data=str(store_without_validation.path))
+    save_config(config, run.config_file)
+    environment = json.loads(run.environment_file.read_text())
+    environment["data_fingerprint"] = store_without_validation.fingerprint
+    run.environment_file.write_text(json.dumps(environment))
+
+    assert calibrate(run) == Calibration()
+    assert not run.calibration_file.exists()

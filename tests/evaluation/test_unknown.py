@@ -1,0 +1,70 @@
+"""Videos of classes that a run does not know."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+from pipeline.config.prepare import PrepareConfig
+from pipeline.data.prepare import prepare
+from pipeline.errors import DataError
+from pipeline.evaluation.calibration import Calibration, write_calibration
+from pipeline.evaluation.evaluate import evaluate
+from pipeline.evaluation.unknown import unknown_test
+from pipeline.run import Run
+from pipeline.video import write_video
+
+
+@pytest.fixture(scope="module")
+def strangers(blob_videos, tmp_path_factory):
+    """The videos of the class `left`, and noise: of a group in training and of one that is new."""
+    root = tmp_path_factory.mktemp("strangers") / "videos"
+    shutil.copytree(blob_videos / "left", root / "left")
+    (root / "noise").mkdir()
+    rng = np.random.default_rng(0)
+    for name in ("g00 7", "g05 7", "new_g77 7", "new_g78 7"):
+        frames = rng.integers(256, size=(12, 32, 32, 3), dtype=np.uint8)
+        write_video(root / "noise" / f"{name}.avi", frames, fps=10, codec="FFV1")
+    return root
+
+
+def prepared(videos, **settings):
+    config = PrepareConfig(
+        source="folder",
+        path=str(videos),
+        out=str(videos.parent / "store"),
+        group_regex=r"g\d+",
+        fps=10,
+        **{"size": 32, "workers": 1, "overwrite": True, **settings},
+    )
+    return prepare(config).store.path
+
+
+def test_other_classes_count_unless_their_group_was_in_training(hasty_run, strangers, tmp_path):
+    run = Run(shutil.copytree(hasty_run.folder, tmp_path / "run"))
+    write_calibration(run, Calibration(threshold=1.0, num_videos=1))
+    found = evaluate(run, unknown=prepared(strangers))["unknown"]
+    assert found["classes"] == ["noise"]
+    assert found["num_videos"] == 3, "all but that of the group g05, which was trained on"
+    assert 0 <= found["auroc"] <= 1
+    assert found["rejected"] == 1
+
+
+def test_there_must_be_such_videos(hasty_run, blob_store, strangers):
+    with pytest.raises(DataError, match="of classes that the run does not know, it knows all"):
+        evaluate(hasty_run, unknown=blob_store.path)
+    with pytest.raises(DataError, match="prepared with other frames than the run was trained on"):
+        evaluate(hasty_run, unknown=prepared(strangers, size=48))
+    for name in ("g00 7", "new_g77 7", "new_g78 7"):
+        (strangers / "noise" / f"{name}.avi").rename(strangers.parent / f"{name}.avi")
+    with pytest.raises(DataError, match="of unknown classes and of groups .* got none"):
+        evaluate(hasty_run, unknown=prepared(strangers))
+
+
+def test_figures_by_hand():
+    known, scores = np.array([0.9, 0.8, 0.4]), {"b": [0.5], "a": [0.3, 0.85]}
+    found = unknown_test(known, scores, Calibration(threshold=0.5))
+    assert found["classes"] == ["a", "b"]
+    assert found["num_videos"] == 3
+    assert found["auroc"] == pytest.approx((3 + 2 + 1) / 9), "of each known one, those below it"
+    assert found["rejected"] == pytest.approx(1 / 3)
