@@ -39,10 +39,16 @@ def frame_strip(
 @contextmanager
 def any_script() -> Iterator[None]:
     """Within it, text is drawn with a font for its script; without one, as boxes, but quietly."""
-    from matplotlib import font_manager, rc_context  # takes a while
+    from matplotlib import rc_context  # takes a while
 
-    installed = set(font_manager.get_font_names())
-    families = ["DejaVu Sans", *(name for name in _MORE_FONTS if name in installed)]
-    with rc_context({"font.family": families}), warnings.catch_warnings():
+    with rc_context({"font.family": font_families()}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         yield
+
+
+def font_families() -> list[str]:
+    """The fonts that are there for text of any script, the usual one first."""
+    from matplotlib import font_manager
+
+    installed = set(font_manager.get_font_names())
+    return ["DejaVu Sans", *(name for name in _MORE_FONTS if name in installed)]

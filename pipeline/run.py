@@ -42,6 +42,21 @@ class Run:
         return self.folder / "model.tflite"
 
     @property
+    def exports(self) -> Path:
+        """Folder of what it was exported to, besides LiteRT."""
+        return self.folder / "export"
+
+    @property
+    def saved_model(self) -> Path:
+        """The same model for TensorFlow Serving, where it was exported so; a folder."""
+        return self.folder / "saved_model"
+
+    @property
+    def onnx(self) -> Path:
+        """The same model for ONNX, where it was exported so; a folder."""
+        return self.folder / "onnx"
+
+    @property
     def class_names_file(self) -> Path:
         """Class names in the order of the logits, JSON."""
         return self.folder / "class_names.json"

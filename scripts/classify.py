@@ -1,49 +1,48 @@
-"""Says what video files show."""
+"""Says what video files show; or, with --timeline, what happens in them from when to when."""
 
-import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.cli import Parser, run_script
-from pipeline.errors import ConfigError, VideoDecodeError
-from pipeline.inference.classifier import Classifier, Prediction
+from pipeline.errors import ConfigError
+from pipeline.inference.classifier import Classifier
+from pipeline.inference.terminal import show_predictions, show_timelines
 from pipeline.run import Run, latest_run
 
 
 def main(arguments: Sequence[str]) -> int:
     parser = Parser(__doc__)
-    parser.add_argument("videos", nargs="+", metavar="VIDEO", help="Video files.")
+    parser.add_argument(
+        "videos", nargs="+", metavar="VIDEO", help="Video files, folders of them, or patterns."
+    )
     parser.add_argument("--run", default="", help="Folder of the run; default: the latest.")
     parser.add_argument("--top", type=int, default=5, help="Number of classes to report.")
     parser.add_argument("--json", action="store_true", help="Print one JSON object a line.")
+    parser.add_argument(
+        "--out",
+        nargs="+",
+        default=(),
+        help="Write a table (.csv), which goes on where it was stopped; or a timeline as .json, "
+        ".csv, .srt (subtitles) or .png, several at once.",
+    )
+    parser.add_argument("--timeline", action="store_true", help="What happens when in a video.")
+    parser.add_argument("--overlap", type=float, default=0.75, help="Of windows, 0 to below 1.")
+    parser.add_argument(
+        "--window", type=float, help="Seconds of a window; default: a usual training video."
+    )
+    parser.add_argument("--annotate", default="", help="A video to write with what happens in it.")
+    parser.add_argument(
+        "--runtime",
+        choices=("auto", "keras"),
+        default="auto",
+        help="auto: the exported model, LiteRT where there is one; keras: the trained one.",
+    )
     options = parser.parse(arguments)
     if options.top < 1:
         raise ConfigError(f"--top must be at least 1. Received: {options.top}")
-    classifier = Classifier(Run(Path(options.run)) if options.run else latest_run())
-    failed = 0
-    for path in options.videos:
-        try:
-            show(classifier.predict(path, top=options.top), as_json=options.json)
-        except VideoDecodeError as error:
-            failed = 1
-            if options.json:
-                print(json.dumps({"path": path, "error": error.reason}, ensure_ascii=False))
-            else:
-                print(error, file=sys.stderr)
-    return failed
-
-
-def show(prediction: Prediction, *, as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(prediction.as_json(), ensure_ascii=False), flush=True)
-        return
-    first = 1 if prediction.known else 0
-    others = ", ".join(f"{label} {value:.2f}" for label, value in prediction.top[first:])
-    answer = f"{prediction.path}: {prediction.label}"
-    if prediction.known:
-        answer += f" {prediction.probability:.2f}"
-    print(f"{answer}   ({others})" if others else answer)
+    run = Run(Path(options.run)) if options.run else latest_run()
+    classifier = Classifier(run, runtime=options.runtime)
+    return (show_timelines if options.timeline else show_predictions)(classifier, options)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""Exports the model of a run to LiteRT, as training does when it ends."""
+"""Exports the model of a run; to LiteRT, as training does when it ends, or to another format."""
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from pipeline.cli import Parser, import_tensorflow, named_run, run_script
 
@@ -9,16 +10,24 @@ from pipeline.cli import Parser, import_tensorflow, named_run, run_script
 def main(arguments: Sequence[str]) -> None:
     parser = Parser(__doc__)
     parser.add_run()
+    parser.add_argument(
+        "--format",
+        type=Literal["litert", "litert-float16", "litert-int8", "savedmodel", "onnx"],
+        default="litert",
+        help="All but litert go into RUN/export/FORMAT, a folder that classifies on its own.",
+    )
     parser.add_argument("--data", default="", help="Where its data set is, if that was moved.")
     options = parser.parse(arguments)
     run = named_run(options)
     run.config()  # says at once if there is no run
 
     import_tensorflow()
-    from pipeline.inference.export import export_litert
+    from pipeline.evaluation.calibrate import calibrate
+    from pipeline.inference.export import export, format_exported
 
-    difference = export_litert(run, data=Path(options.data) if options.data else None)
-    print(f"exported {run.litert_file}; its logits differ from Keras by at most {difference:.1e}")
+    data = Path(options.data) if options.data else None
+    calibrate(run, data=data)
+    print(format_exported(export(run, options.format, data=data)))
 
 
 if __name__ == "__main__":

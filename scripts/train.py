@@ -27,13 +27,17 @@ def main(arguments: Sequence[str]) -> None:
 
     import_tensorflow()
     from pipeline.evaluation.calibrate import calibrate
-    from pipeline.inference.export import export_litert
-    from pipeline.training.fit import train
+    from pipeline.inference.export import export, format_exported
+    from pipeline.training.fit import Interrupted, train
 
-    run = train(config, folder, overwrite=options.overwrite, preflight=options.preflight)
+    try:
+        run = train(config, folder, overwrite=options.overwrite, preflight=options.preflight)
+    except Interrupted as stop:
+        run = stop.run
+        again = f"The same command with --run {folder} goes on"
+        print(f"interrupted; the model of epoch {stop.epoch} is kept. {again}", flush=True)
     calibrate(run)
-    difference = export_litert(run)
-    print(f"exported {run.litert_file}; its logits differ from Keras by at most {difference:.1e}")
+    print(format_exported(export(run)))
     print(f"next: python scripts/evaluate.py {shlex.quote(str(folder))}")
 
 

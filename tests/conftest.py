@@ -101,11 +101,11 @@ def blob_config(blob_store: Store) -> RunConfig:
 
 
 def train_and_export(config: RunConfig, folder: Path) -> Run:
-    from pipeline.inference.export import export_litert
+    from pipeline.inference.export import export
     from pipeline.training.fit import train
 
     run = train(config, folder)
-    export_litert(run)
+    export(run)
     return run
 
 

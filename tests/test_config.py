@@ -1,4 +1,5 @@
 import dataclasses
+import math
 
 import pytest
 
@@ -56,6 +57,21 @@ FOLDER = {"source": "folder", "path": "videos", "out": "data/mine"}
         (ModelConfig, {"difference_gain": 0}, "model.difference_gain must be above 0"),
         (TrainConfig, {"epochs": 0}, "train.epochs must be at least 1"),
         (TrainConfig, {"learning_rate": 0}, "train.learning_rate must be above 0"),
+        (TrainConfig, {"learning_rate": math.inf}, "train.learning_rate must be above 0"),
+        (ModelConfig, {"l2": math.inf}, "model.l2 must be at least 0"),
+        (TrainConfig, {"class_weights": True, "balanced": True}, "choose one"),
+        (SplitConfig, {"fold": 3}, "split.fold takes split.folds, the number of folds"),
+        (SplitConfig, {"val_fold": 2}, "split.val_fold takes split.val_folds"),
+        (BackboneConfig, {"weights": "my.h5"}, "backbone.weights is for networks other than cnn"),
+        (
+            RunConfig,
+            {
+                "train": TrainConfig(batch_size=1),
+                "augment": AugmentConfig(mixup=Change(strength=0.2)),
+            },
+            "train.batch_size must be at least 2 for mixup",
+        ),
+        (EvaluateConfig, {"unknown_target": 0}, "evaluate.unknown_target must be above 0"),
         (TrainConfig, {"warmup": 1}, "train.warmup must be from 0 to below 1"),
         (RunConfig, {"seed": -1}, "seed must be from 0 to 4294967295"),
         (RunConfig, {"seed": 2**32}, "seed must be from 0 to 4294967295"),
@@ -80,6 +96,11 @@ FOLDER = {"source": "folder", "path": "videos", "out": "data/mine"}
 def test_values_out_of_range_are_refused(kind, values, message):
     with pytest.raises(ConfigError, match=message):
         kind(**values)
+
+
+def test_a_section_in_place_of_a_value_is_told_of_its_parts():
+    with pytest.raises(ConfigError, match=r"crop.probability or augment.crop.strength\?"):
+        load_config("small", {"augment.crop": 0.3})
 
 
 def test_one_frame_is_enough_where_no_difference_is_taken():

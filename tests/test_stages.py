@@ -17,7 +17,7 @@ from pipeline.config import (
 )
 from pipeline.config.file import differing, with_values
 from pipeline.data.dataset import evaluation_batches
-from pipeline.inference.export import export_litert
+from pipeline.inference.export import export
 from pipeline.inference.litert import LiteRTModel
 from pipeline.models.recognizer import load_recognizer
 from pipeline.training.fit import train
@@ -84,7 +84,7 @@ def test_it_trains_and_gives_the_same_logits_saved_and_exported(stage, flow_stor
     )
 
     run = train(config, tmp_path / "run")  # one step
-    export_litert(run)
+    export(run)
 
     ((inputs, _),) = evaluation_batches(flow_store, run.config(), "test").take(1)
     wanted = load_recognizer(run.model_file).predict_on_batch(inputs)
@@ -95,4 +95,4 @@ def test_it_trains_and_gives_the_same_logits_saved_and_exported(stage, flow_stor
     exported = LiteRTModel(run.litert_file)
     for index in range(4):
         clip = {name: tensor[index].numpy() for name, tensor in inputs.items()}
-        np.testing.assert_allclose(exported.logits(clip), wanted[index], atol=1e-5)
+        np.testing.assert_allclose(exported.clip_logits(clip), wanted[index], atol=1e-5)

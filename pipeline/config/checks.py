@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from pipeline.errors import ConfigError
 
 
@@ -34,9 +36,18 @@ def expect_share(value: float, name: str) -> None:
 
 
 def expect_at_least(value: float, name: str, low: float) -> None:
-    """Makes sure that a number is not below `low`.
+    """Makes sure that a number is finite and not below `low`.
 
     Raises:
-        ConfigError: It is.
+        ConfigError: It is not.
     """
-    expect(value >= low, f"{name} must be at least {low}", value)
+    expect(low <= value < math.inf, f"{name} must be at least {low}", value)
+
+
+def expect_above_0(value: float, name: str) -> None:
+    """Makes sure that a number is finite and above 0.
+
+    Raises:
+        ConfigError: It is not.
+    """
+    expect(0 < value < math.inf, f"{name} must be above 0", value)

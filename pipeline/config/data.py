@@ -64,6 +64,13 @@ class SplitConfig:
         expect(self.val_folds == 0 or self.val_folds >= 2, cut.format("val_folds"), self.val_folds)
         for name in ("fold", "val_fold"):
             expect_at_least(getattr(self, name), f"split.{name}", 1)
+        for name in ("folds", "val_folds"):
+            number = name.removesuffix("s")
+            expect(
+                getattr(self, name) != 0 or getattr(self, number) == 1,
+                f"split.{number} takes split.{name}, the number of folds",
+                getattr(self, number),
+            )
         if self.val_folds:
             expect(
                 self.val_fold <= self.val_folds,

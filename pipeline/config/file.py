@@ -17,6 +17,7 @@ from typing import Any
 import tomli_w
 from jsonargparse import ArgumentParser
 
+from pipeline.atomic import atomic_write
 from pipeline.config import RunConfig
 from pipeline.errors import ConfigError
 from pipeline.text import nearest, one_line
@@ -107,7 +108,8 @@ def _from_flat(values: Mapping[str, Any], source: str) -> RunConfig:
 
 def save_config(config: RunConfig, path: Path) -> None:
     """Writes the whole configuration as TOML."""
-    path.write_text(tomli_w.dumps(dataclasses.asdict(config)), encoding="utf-8")
+    with atomic_write(path) as file:
+        file.write(tomli_w.dumps(dataclasses.asdict(config)).encode())
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -135,7 +137,9 @@ def check_known(names: Iterable[str], known: Iterable[str], where: str) -> None:
     known = list(known)
     for name in names:
         if name not in known:
-            raise ConfigError(f"{where}: unknown {name}. Did you mean {nearest(name, known)}?")
+            inner = [each for each in known if each.startswith(f"{name}.")]
+            guess = " or ".join(inner) if 0 < len(inner) < 3 else nearest(name, inner or known)
+            raise ConfigError(f"{where}: unknown {name}. Did you mean {guess}?")
 
 
 _KINDS = {

@@ -5,7 +5,13 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal, cast
 
-from pipeline.config.checks import expect, expect_at_least, expect_range, expect_share
+from pipeline.config.checks import (
+    expect,
+    expect_above_0,
+    expect_at_least,
+    expect_range,
+    expect_share,
+)
 
 Input = Literal["rgb", "difference", "both", "flow", "rgb+difference", "rgb+flow"]
 Stream = Literal["rgb", "difference", "both", "flow"]
@@ -33,8 +39,7 @@ class ModelConfig:
     l2: float = 0.0
 
     def __post_init__(self) -> None:
-        gain = self.difference_gain
-        expect(gain > 0, "model.difference_gain must be above 0", gain)
+        expect_above_0(self.difference_gain, "model.difference_gain")
         expect_share(self.dropout, "model.dropout")
         for name in ("l1", "l2"):
             expect_at_least(getattr(self, name), f"model.{name}", 0)
@@ -104,6 +109,11 @@ class BackboneConfig:
         for name in ("momentum", "spatial_dropout"):
             expect_share(getattr(self, name), f"backbone.{name}")
         expect_at_least(self.grid, "backbone.grid", 1)
+        expect(
+            self.name != "cnn" or self.weights in ("imagenet", "none"),
+            "backbone.weights is for networks other than cnn: name one as well (--backbone.name)",
+            self.weights,
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

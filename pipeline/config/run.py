@@ -50,6 +50,12 @@ class RunConfig:
             "clip.num_frames must be at least 2 for differences of frames; or --model.input rgb",
             self.clip.num_frames,
         )
+        mixes = self.augment.mixup.strength or self.augment.cutmix.strength
+        expect(
+            self.train.batch_size > 1 or not mixes,
+            "train.batch_size must be at least 2 for mixup and cutmix, which mix clips of a batch",
+            self.train.batch_size,
+        )
         if self.train.cache_features:
             self._check_cache()
 

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Literal
 
-from pipeline.config.checks import expect, expect_at_least, expect_share
+from pipeline.config.checks import expect, expect_above_0, expect_at_least, expect_share
 from pipeline.text import listed
 
 
@@ -63,9 +63,14 @@ class TrainConfig:
         lowest = {"epochs": 1, "batch_size": 1, "accumulate": 1, "weight_decay": 0, "patience": 0}
         for name, low in {**lowest, "clip_norm": 0}.items():
             expect_at_least(getattr(self, name), f"train.{name}", low)
-        expect(self.learning_rate > 0, "train.learning_rate must be above 0", self.learning_rate)
+        expect_above_0(self.learning_rate, "train.learning_rate")
         for name in ("warmup", "averaging", "label_smoothing"):
             expect_share(getattr(self, name), f"train.{name}")
+        expect(
+            not (self.class_weights and self.balanced),
+            "train.class_weights and train.balanced both make up for rare classes: choose one",
+            (self.class_weights, self.balanced),
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -10,8 +10,18 @@ from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Self
 
+import numpy as np
+
 from pipeline.config import FramesConfig
-from pipeline.video import VideoInfo, VideoReader, encode_flow, encode_jpeg, flow_image
+from pipeline.errors import DataError
+from pipeline.video import (
+    VideoInfo,
+    VideoReader,
+    array_frames,
+    encode_flow,
+    encode_jpeg,
+    flow_image,
+)
 
 _IN_MEMORY = 2**20
 """Bytes of one video that are held before they go to a temporary file."""
@@ -48,13 +58,18 @@ def stored_frames(
     Raises:
         VideoDecodeError: A frame cannot be converted to RGB.
     """
-    last, image = None, b""
-    for frame in reader.frames(
+    read = reader.frames(
         fps=frames.fps,
         size=(frames.size, frames.size),
         start_seconds=start_seconds,
         end_seconds=end_seconds,
-    ):
+    )
+    yield from _encoded(read, frames)
+
+
+def _encoded(shown: Iterable[np.ndarray], frames: FramesConfig) -> Iterator[dict[str, bytes]]:
+    last, image = None, b""
+    for frame in shown:
         if frame is not last:
             image = encode_jpeg(frame, quality=frames.jpeg_quality)
         images = {"frames": image}
@@ -84,6 +99,29 @@ def encode_video(
     with VideoReader(path) as reader:
         images = by_name(stored_frames(reader, frames), frames)
     return images, reader.info
+
+
+def encode_array(array: np.ndarray, frames: FramesConfig, *, fps: float) -> dict[str, list[bytes]]:
+    """What is stored of a video that is there as an array, as `encode_video` gives it of a file.
+
+    Args:
+        array: uint8 (N, H, W, 3), RGB.
+        frames: Rate, size and quality of the frames, and whether their flow is needed.
+        fps: Frames per second of the array, above 0.
+
+    Raises:
+        DataError: The array is not one of frames, or `fps` is not above 0.
+    """
+    good = array.dtype == np.uint8 and array.ndim == 4 and array.shape[3] == 3 and array.size
+    if not good:
+        raise DataError(
+            f"expected frames as uint8 (N, H, W, 3), RGB, got {array.dtype} {array.shape}"
+        )
+    if not 0 < fps < math.inf:
+        raise DataError(f"expected frames per second above 0, got {fps}")
+    size = (frames.size, frames.size)
+    shown = array_frames(array, array_fps=fps, fps=frames.fps, size=size)
+    return by_name(_encoded(shown, frames), frames)
 
 
 def by_name(moments: Iterable[dict[str, bytes]], frames: FramesConfig) -> dict[str, list[bytes]]:

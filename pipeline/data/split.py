@@ -163,11 +163,11 @@ def split_by_fold(
     num_folds = num_groups if folds == "groups" else folds
     if num_folds > num_groups:
         raise DataError(
-            f"--folds: expected at most as many folds as groups, of which there are {num_groups}, "
+            f"folds: expected at most as many as groups, of which there are {num_groups}, "
             f"got {num_folds}."
         )
     if not 1 <= fold <= num_folds:
-        raise ConfigError(f"--fold: expected a number from 1 to {num_folds}, got {fold}.")
+        raise ConfigError(f"fold: expected a number from 1 to {num_folds}, got {fold}.")
     if folds == "groups":
         held_out = {manifest.groups[fold - 1]}
     else:
@@ -200,8 +200,9 @@ def _hold_out(manifest: Manifest, test_groups: set[str]) -> Manifest:
     missing = sorted(set(manifest.class_names) - rest)
     if missing:
         raise DataError(
-            "expected videos of each class for training, but all videos of "
-            f"{listed(map(repr, missing))} are held out. Hold out fewer groups."
+            f"expected videos of each class for training, but all videos of "
+            f"{listed(map(repr, missing))} are held out. Hold out fewer groups, or add videos of "
+            "others."
         )
     return _assign(manifest, lambda row: "test" if row.group in test_groups else "train")
 

@@ -1,19 +1,21 @@
-"""Fitting what makes the logits of a run probabilities, on validation videos alone."""
+"""Fitting how a run is used, on training and validation videos alone."""
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 
-from pipeline.data.videos import damage_named
+from pipeline.config import EvaluateConfig, RunConfig
+from pipeline.data.videos import Data, damage_named, read_videos
 from pipeline.evaluation.calibration import (
     Calibration,
     fit_temperature,
     fit_threshold,
     write_calibration,
 )
-from pipeline.evaluation.predictions import open_run_data, predict
+from pipeline.evaluation.predictions import Predictions, open_run_data, predict
 from pipeline.models.recognizer import load_recognizer
 from pipeline.run import Run
 
@@ -21,7 +23,7 @@ from pipeline.run import Run
 def calibrate(run: Run, *, data: Path | None = None) -> Calibration:
     """Fits temperature and threshold of a run and keeps them in its folder.
 
-    Without validation videos nothing is fitted, and an older calibration is removed.
+    Without validation videos the logits are left as they are, and every answer is given.
 
     Args:
         run: A trained run whose data set is still there.
@@ -32,19 +34,32 @@ def calibrate(run: Run, *, data: Path | None = None) -> Calibration:
     """
     config, class_names = run.config(), run.class_names()
     videos = open_run_data(run, data)
-    if "val" not in videos.num_videos:
-        run.calibration_file.unlink(missing_ok=True)
-        return Calibration()
-    model = load_recognizer(run.model_file, config, len(class_names))
     with damage_named(videos):
-        predictions = predict(model, videos, config, "val")
+        calibration = Calibration(clip_seconds=_usual_seconds(videos, config))
+        if "val" in videos.num_videos:
+            model = load_recognizer(run.model_file, config, len(class_names))
+            predictions = predict(model, videos, config, "val")
+            calibration = _fitted(calibration, predictions, config.evaluate)
+    write_calibration(run, calibration)
+    return calibration
+
+
+def _usual_seconds(videos: Data, config: RunConfig) -> float:
+    """The median length of the training videos."""
+    lengths = read_videos(videos, "train", config).map(lambda video: video["num_frames"])
+    return float(np.median([*lengths.as_numpy_iterator()])) / videos.frames.fps
+
+
+def _fitted(
+    calibration: Calibration, predictions: Predictions, config: EvaluateConfig
+) -> Calibration:
     logits, labels = predictions.video_logits, predictions.labels
     temperature = fit_temperature(logits, labels)
     probabilities = Calibration(temperature=temperature).probabilities(logits)
     correct: np.ndarray = probabilities.argmax(axis=1) == labels
     threshold = fit_threshold(
-        probabilities.max(axis=1), correct, config.evaluate.unknown, config.evaluate.unknown_target
+        probabilities.max(axis=1), correct, config.unknown, config.unknown_target
     )
-    calibration = Calibration(temperature=temperature, threshold=threshold, num_videos=len(labels))
-    write_calibration(run, calibration)
-    return calibration
+    return dataclasses.replace(
+        calibration, temperature=temperature, threshold=threshold, num_videos=len(labels)
+    )

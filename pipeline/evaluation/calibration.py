@@ -16,22 +16,27 @@ from pipeline.run import Run
 Floats = npt.NDArray[np.floating[Any]]
 Labels = npt.NDArray[np.integer[Any]]
 
+UNKNOWN = "unknown"
+"""The label of what shows none of the classes, as far as can be told."""
+
 NUM_BINS = 10
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """How a run turns logits into probabilities, and which of these it does not answer with.
+    """How a run is used: what its logits are worth, and how long its videos are.
 
     Attributes:
         temperature: What logits are divided by, above 0; 1 where there was nothing to fit it on.
         threshold: The probability below which the answer is "unknown"; 0 where none is.
         num_videos: Validation videos that both were fitted on; 0: none, they are not fitted.
+        clip_seconds: Length of a usual training video; the windows of a long one are as long.
     """
 
     temperature: float = 1.0
     threshold: float = 0.0
     num_videos: int = 0
+    clip_seconds: float = 2.0
 
     def probabilities(self, logits: Floats) -> npt.NDArray[np.float64]:
         """Calibrated probabilities of logits.

@@ -60,7 +60,7 @@ def plot_per_class(per_class: Mapping[str, Mapping[str, Any]], path: Path) -> No
     names = [_short(name) for name in per_class]
     places = np.arange(len(names))
     with any_script():
-        figure = Figure(figsize=(7, 1.2 + 0.42 * len(names)), layout="constrained")
+        figure = Figure(figsize=(5.4, 1.2 + 0.42 * len(names)), layout="constrained")
         axes = figure.subplots()
         for key, shift, colour in (("precision", -0.2, _LIGHT), ("recall", 0.2, _DARK)):
             values = [row[key] or 0.0 for row in per_class.values()]

@@ -30,6 +30,7 @@ from pipeline.evaluation.predictions import Predictions
 from pipeline.evaluation.terminal import CAUTION
 from pipeline.figures import frame_strip
 from pipeline.run import Run
+from pipeline.text import counted
 from pipeline.video import encode_jpeg
 
 MOST_MISTAKES = 8
@@ -112,6 +113,7 @@ def _templates(folder: Path) -> Environment:
     )
     environment.filters["picture"] = picture
     environment.filters["share"] = lambda value: "–" if value is None else f"{value:.3f}"
+    environment.filters["counted"] = counted
     environment.filters["page"] = _page
     return environment
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
+import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,7 @@ import numpy.typing as npt
 from pipeline.atomic import atomic_write
 from pipeline.config import RunConfig, expect
 from pipeline.config.file import differing, load_config, save_config
-from pipeline.data.resplit import count_folds
+from pipeline.data.resplit import count_folds, with_splits
 from pipeline.data.videos import Data, open_data
 from pipeline.errors import ConfigError, PipelineError
 from pipeline.evaluation import metrics
@@ -25,10 +26,19 @@ from pipeline.evaluation.plots import plot_confusion
 from pipeline.run import Run
 from pipeline.text import counted, listed
 from pipeline.training.fit import train
+from pipeline.training.run_folder import is_trained
 
 _DONE = "fold.json"
 
-Choose = Callable[[RunConfig, Path], RunConfig]
+
+class Choose(Protocol):
+    """Chooses the settings of a fold by its training videos alone."""
+
+    def __call__(self, config: RunConfig, folder: Path) -> RunConfig:
+        """The run of a fold, in which settings are chosen; the folder is for what that takes."""
+
+    def describe(self) -> dict[str, Any]:
+        """What is chosen from, as JSON types."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +76,7 @@ def cross_validate(
         folder: Where they go: `fold-01` and so on, each a run of its own, and what all of them
             say together: `crossval.json`, `confusion.png`.
         overwrite: Whether a cross-validation with other settings that is there is replaced.
-        choose: Chooses the settings of a fold by its training videos alone, in a folder.
+        choose: Chooses the settings of each fold; None: all are those of `config`.
 
     Returns:
         What `crossval.json` then holds: for each fold its accuracy and seconds; their mean and
@@ -74,20 +84,23 @@ def cross_validate(
 
     Raises:
         ConfigError: There are no folds, or the folder holds something else.
-        DataError: The data set cannot be used.
+        DataError: The data set cannot be used, or one of its folds cannot.
+        KeyboardInterrupt: Ctrl-C was pressed; the same call goes on.
     """
     expect(bool(config.split.folds), "split.folds must be at least 2, or groups", 0)
     data = open_data(Path(config.data), config.frames, config.split)
     config = dataclasses.replace(config, frames=data.frames)
-    _start(config, folder, overwrite=overwrite)
     num_folds = count_folds(data.manifest, config.split)
+    splits = [dataclasses.replace(config.split, fold=fold + 1) for fold in range(num_folds)]
+    for split in splits:
+        with_splits(data, split)  # says before hours of training if one cannot be
+    _start(config, folder, data.fingerprint, choose, overwrite=overwrite)
     folds = []
-    for fold in range(1, num_folds + 1):
-        split = dataclasses.replace(config.split, fold=fold)
-        run = Run(folder / f"fold-{fold:02d}")
+    for split in splits:
+        run = Run(folder / f"fold-{split.fold:02d}")
         result = _fold(dataclasses.replace(config, split=split), run, choose)
-        folds.append({"fold": fold, **result})
-        print(f"fold {fold}/{num_folds}: top-1 {result['top1']:.3f}", flush=True)
+        folds.append({"fold": split.fold, **result})
+        print(f"fold {split.fold}/{num_folds}: top-1 {result['top1']:.3f}", flush=True)
     answers = read_answers(folder, data.class_names)
     result = summarise(folds, answers, data)
     counts = metrics.confusion(answers.answers, answers.labels, len(data.class_names))
@@ -96,23 +109,29 @@ def cross_validate(
     return result
 
 
-def _start(config: RunConfig, folder: Path, *, overwrite: bool) -> None:
-    """Makes the folder; the settings in it say whether what it holds is of the same run."""
-    file = folder / "crossval.toml"
+def _start(
+    config: RunConfig, folder: Path, fingerprint: str, choose: Choose | None, *, overwrite: bool
+) -> None:
+    """Makes the folder; what is in it says whether it holds the same cross-validation."""
+    file, other_file = folder / "crossval.toml", folder / "crossval-of.json"
+    wanted = {"data": fingerprint, "search": choose.describe() if choose else None}
     if folder.exists() and any(folder.iterdir()):
         if not file.is_file():
             raise ConfigError(f"{folder} is not the folder of a cross-validation. Name another")
         changed = differing(load_config(file), config)
+        found = json.loads(other_file.read_bytes()) if other_file.is_file() else {}
+        changed += [name for name, value in wanted.items() if found.get(name) != value]
         if changed and not overwrite:
             raise ConfigError(
                 f"{folder} holds a cross-validation with another {listed(changed)}. Name another "
                 "folder (--out) or replace it (--overwrite)"
             )
         if overwrite:
-            for done in folder.glob(f"fold-*/{_DONE}"):
-                done.unlink()
+            for fold in folder.glob("fold-*"):
+                shutil.rmtree(fold)
     folder.mkdir(parents=True, exist_ok=True)
     save_config(config, file)
+    _write_json(other_file, wanted)
 
 
 def _fold(config: RunConfig, run: Run, choose: Choose | None) -> dict[str, Any]:
@@ -124,7 +143,9 @@ def _fold(config: RunConfig, run: Run, choose: Choose | None) -> dict[str, Any]:
     started = time.perf_counter()
     if choose:
         config = choose(config, run.folder.with_name(f"{run.folder.name}-search"))
-    train(config, run.folder, overwrite=_is_other(run, config))
+    is_other = _is_other(run, config)
+    if is_other or not is_trained(run):
+        train(config, run.folder, overwrite=is_other)
     test = evaluate(run)
     result = {
         "top1": test["video"]["top1"],
@@ -136,8 +157,8 @@ def _fold(config: RunConfig, run: Run, choose: Choose | None) -> dict[str, Any]:
 
 
 def _is_other(run: Run, config: RunConfig) -> bool:
-    """Whether what is in the folder is not the beginning of this run."""
-    if not run.config_file.is_file() or not run.checkpoint_file.is_file():
+    """Whether what is in the folder is not this run or the beginning of it."""
+    if not run.config_file.is_file():
         return True
     try:
         return bool(differing(run.config(), config))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import json
 import shutil
 import tomllib
 from collections.abc import Mapping
@@ -15,12 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.config import RunConfig, expect
 from pipeline.config.file import check_known, flatten, with_values
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, PipelineError
 from pipeline.run import Run
-from pipeline.training.fit import train
+from pipeline.training.fit import DivergenceError, train
 
 if TYPE_CHECKING:
     import optuna
+
+_DIVERGED = -1.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -48,8 +51,12 @@ class Search:
         expect(self.trials >= 1, "--trials must be at least 1", self.trials)
         expect(self.inner_folds >= 2, "--inner-folds must be at least 2", self.inner_folds)
 
+    def describe(self) -> dict[str, Any]:
+        """What is searched and how, as JSON types."""
+        return json.loads(json.dumps(dataclasses.asdict(self)))
+
     def __call__(self, config: RunConfig, folder: Path) -> RunConfig:
-        """Searches; what was tried before, in the same folder, is not tried again.
+        """Searches; goes on with what was tried before in the same folder.
 
         Args:
             config: The run whose settings are chosen. Its test videos are not looked at.
@@ -60,36 +67,50 @@ class Search:
 
         Raises:
             ConfigError: A setting does not fit the others, or Optuna is not installed.
+            PipelineError: With no settings was there a training that did not diverge.
         """
         optuna = import_optuna()
+        _check_values(config, self.ranges)
         folder.mkdir(parents=True, exist_ok=True)
         study = optuna.create_study(
             storage=f"sqlite:///{folder}/study.db",
             study_name=folder.name,
             direction="maximize",
-            sampler=optuna.samplers.TPESampler(seed=self.seed),
             pruner=optuna.pruners.MedianPruner(n_startup_trials=5),
             load_if_exists=True,
         )
-        done = [trial for trial in study.trials if trial.state.is_finished()]
+        states = optuna.trial.TrialState
+        done = len(study.get_trials(states=(states.COMPLETE, states.PRUNED)))
+        # Another seed than before it was stopped, lest it draw the same settings once more.
+        study.sampler = optuna.samplers.TPESampler(seed=self.seed + len(study.trials))
         study.optimize(
             lambda trial: self._score(trial, config, folder / "trial"),
-            n_trials=max(0, self.trials - len(done)),
+            n_trials=max(0, self.trials - done),
         )
+        if study.best_value < 0:
+            raise PipelineError(f"{folder}: no settings of --search trained without diverging")
         _plot(study, folder / "trials.png")
-        best = ", ".join(f"{key} {value}" for key, value in study.best_params.items())
-        print(f"best of {len(study.trials)} trials, inner top-1 {study.best_value:.3f}: {best}")
-        return self._with(config, study.best_params)
+        chosen = self._values(study.best_params)
+        best = ", ".join(f"{key} {value}" for key, value in chosen.items())
+        print(f"best of {self.trials} trials, inner top-1 {study.best_value:.3f}: {best}")
+        return with_values(config, chosen, "--search")
 
     def _score(self, trial: optuna.Trial, config: RunConfig, folder: Path) -> float:
-        """Mean accuracy over the inner folds; given up as soon as it is clearly below others."""
+        """Mean accuracy over the inner folds; given up as soon as it is clearly below others.
+
+        Settings with which a training diverges score -1.
+        """
         optuna = import_optuna()
-        chosen = {key: _suggest(trial, key, choices) for key, choices in self.ranges.items()}
-        config = self._with(config, chosen)
+        drawn = {key: _suggest(trial, key, choices) for key, choices in self.ranges.items()}
+        config = with_values(config, self._values(drawn), "--search")
         accuracies: list[float] = []
         for fold in range(1, self.inner_folds + 1):
             split = dataclasses.replace(config.split, val_folds=self.inner_folds, val_fold=fold)
-            run = train(dataclasses.replace(config, split=split), folder, overwrite=True)
+            shutil.rmtree(folder, ignore_errors=True)
+            try:
+                run = train(dataclasses.replace(config, split=split), folder)
+            except DivergenceError:
+                return _DIVERGED
             accuracies.append(_validation_accuracy(run))
             shutil.rmtree(folder)
             mean = sum(accuracies) / len(accuracies)
@@ -98,12 +119,12 @@ class Search:
                 raise optuna.TrialPruned
         return mean
 
-    def _with(self, config: RunConfig, values: Mapping[str, Any]) -> RunConfig:
-        chosen = {
+    def _values(self, drawn: Mapping[str, Any]) -> dict[str, Any]:
+        """What was drawn, as values: of a list of choices, its number was."""
+        return {
             key: self.ranges[key][value] if isinstance(self.ranges[key], list) else value
-            for key, value in values.items()
+            for key, value in drawn.items()
         }
-        return with_values(config, chosen, "--search")
 
 
 def read_ranges(path: Path) -> dict[str, Any]:
@@ -121,11 +142,16 @@ def read_ranges(path: Path) -> dict[str, Any]:
     known = flatten(dataclasses.asdict(RunConfig()))
     ranges = _ranges(tree, "")
     check_known(ranges, known, str(path))
+    for key in ranges:
+        # Whatever else is searched, these would change what the score is measured on.
+        fixed = key.split(".")[0] in ("data", "frames", "split")
+        expect(not fixed, f"{path}: {key} cannot be searched", ranges[key])
     expect(bool(ranges), f"{path} must give a range of at least one setting", tree)
     for key, choices in ranges.items():
         expect(
             _is_range(choices),
-            f"{path}: {key} must be a list of choices, or {{low = ..., high = ..., log = true}}",
+            f"{path}: {key} must be a list of choices, or {{low = ..., high = ..., log = true}} "
+            "with low below high, and above 0 for log",
             choices,
         )
     return ranges
@@ -148,7 +174,16 @@ def _is_range(choices: Any) -> bool:
     if not isinstance(choices, dict) or not {"low", "high"} <= {*choices} <= {"low", "high", "log"}:
         return False
     low, high = choices["low"], choices["high"]
-    return isinstance(low, int | float) and isinstance(high, int | float) and low < high
+    numbers = all(isinstance(n, int | float) and not isinstance(n, bool) for n in (low, high))
+    return numbers and low < high and (low > 0 or not choices.get("log"))
+
+
+def _check_values(config: RunConfig, ranges: Mapping[str, Any]) -> None:
+    """Makes sure that each value that can be drawn is allowed, before any is tried."""
+    for key, choices in ranges.items():
+        values = choices if isinstance(choices, list) else (choices["low"], choices["high"])
+        for value in values:
+            with_values(config, {key: value}, "--search")
 
 
 def _suggest(trial: optuna.Trial, key: str, choices: Any) -> Any:

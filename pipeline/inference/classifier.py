@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.data.frames import encode_video
-from pipeline.data.sampling import sample_clip
+from pipeline.data.frames import encode_array, encode_video
 from pipeline.errors import DataError
-from pipeline.evaluation.calibration import read_calibration
-from pipeline.inference.litert import LiteRTModel
+from pipeline.evaluation.calibration import UNKNOWN, read_calibration
+from pipeline.inference.clips import ClipModel
+from pipeline.inference.runtimes import Logits, Runtime, open_runtime
 from pipeline.run import Run
-from pipeline.video import decode_flow, decode_jpeg
+from pipeline.video import VideoInfo
 
-UNKNOWN = "unknown"
-"""The label of a video that shows none of the classes, as far as can be told."""
-
-_DECODE = {"frames": decode_jpeg, "flow": decode_flow}
+RuntimeName = Literal["auto", "keras"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -62,75 +59,136 @@ class Classifier:
     """A trained run, ready to classify.
 
     Args:
-        run: The run; only its own folder is read.
+        run: The run, or a folder that it was exported to; nothing else is read.
+        runtime: `auto` takes the exported model, LiteRT where there is one; `keras` the one that
+            was trained.
+        num_threads: Threads for one clip.
 
     Raises:
         DataError: The run was not trained or not exported.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, *, runtime: RuntimeName = "auto", num_threads: int = 1) -> None:
         self.config = run.config()
         self.class_names = run.class_names()
         flow = "flow" in self.config.model.images
-        self._frames = dataclasses.replace(self.config.frames, flow=flow)
-        run.expect(
-            run.litert_file,
-            make=f"Export it: python scripts/export.py {shlex.quote(str(run.folder))}",
-        )
-        self._calibration = read_calibration(run)
-        self._model = LiteRTModel(run.litert_file)
-        size, length = self.config.frames.size, self.config.clip.num_frames
-        shapes = dict.fromkeys(self.config.model.images, (length, size, size, 3))
-        if self._model.input_shapes != {**shapes, "mask": (length,)}:
-            raise DataError(
-                f"{run.litert_file}: does not fit the config.toml beside it. Train again"
-            )
-        if self._model.num_classes != len(self.class_names):
-            raise DataError(
-                f"{run.class_names_file}: expected {self._model.num_classes} names, as many as "
-                f"the model tells apart, got {len(self.class_names)}. Train again"
-            )
+        self.frames = dataclasses.replace(self.config.frames, flow=flow)
+        self.calibration = read_calibration(run)
+        self.model = ClipModel(_open(run, runtime, num_threads), self.config)
+        self._check_fit(run)
 
-    def predict(self, path: str | Path, *, top: int = 5) -> Prediction:
-        """Classifies one video file.
+    @classmethod
+    def load(
+        cls, folder: str | Path, *, runtime: RuntimeName = "auto", num_threads: int = 1
+    ) -> Self:
+        """Opens the run in a folder, see the class.
+
+        Example:
+            >>> Classifier.load("runs/none")
+            Traceback (most recent call last):
+            pipeline.errors.DataError: runs/none: no trained model here, config.toml is missing. ...
+        """
+        return cls(Run(Path(folder)), runtime=runtime, num_threads=num_threads)
+
+    def __repr__(self) -> str:
+        size = f"{self.frames.size} x {self.frames.size}"
+        return f"<Classifier of {len(self.class_names)} classes, frames {size}>"
+
+    def predict(
+        self,
+        video: str | Path | npt.NDArray[np.uint8],
+        *,
+        fps: float | None = None,
+        top: int = 5,
+    ) -> Prediction:
+        """Classifies one video.
 
         The frames, and their flow where the model takes it, go the way of the prepared data set,
         JPEG included, and the clip is cut by the same code, so that the answer is the one that
         evaluation gives.
 
         Args:
-            path: The video file.
+            video: A video file; or frames, uint8 (N, H, W, 3), RGB.
+            fps: Frames per second of an array; None: as many as the run was trained on.
             top: Number of classes to report; more than there are counts as all.
 
         Raises:
             VideoDecodeError: No frame can be had from the file.
+            DataError: The array is not one of frames.
         """
-        images, info = encode_video(path, self._frames)
-        probabilities = self._calibration.probabilities(self._logits(images))
-        best = np.argsort(-probabilities, kind="stable")[:top]
-        ranked = tuple((self.class_names[i], float(probabilities[i])) for i in best)
-        known = ranked[0][1] >= self._calibration.threshold
-        return Prediction(
-            path=str(path),
-            label=ranked[0][0] if known else UNKNOWN,
-            known=known,
-            probability=ranked[0][1],
-            top=ranked,
+        if isinstance(video, np.ndarray):
+            fps = fps or self.frames.fps
+            images = encode_array(video, self.frames, fps=fps)
+            about = {"path": "", "num_frames": len(video), "fps": fps}
+            return self.describe(
+                self.model.video_logits(images),
+                top=top,
+                duration_seconds=len(video) / fps,
+                damaged=False,
+                **about,
+            )
+        return self.predict_images(*encode_video(video, self.frames), top=top)
+
+    def predict_images(
+        self, images: Mapping[str, Sequence[bytes]], info: VideoInfo, *, top: int = 5
+    ) -> Prediction:
+        """Classifies what `pipeline.data.frames.encode_video` gave of a file."""
+        return self.describe(
+            self.model.video_logits(images),
+            top=top,
+            path=info.path,
             num_frames=info.num_frames,
             fps=info.fps,
             duration_seconds=info.duration_seconds,
             damaged=info.damaged,
         )
 
-    def _logits(self, images: Mapping[str, list[bytes]]) -> npt.NDArray[np.float32]:
-        """Mean logits (C,) over the views of a video."""
-        views = []
-        for view in range(self.config.clip.views):
-            indices, mask = sample_clip(len(images["frames"]), self.config.clip, view=view)
-            clip = {
-                name: np.stack([_DECODE[name](images[name][index]) for index in indices])
-                for name in self.config.model.images
-            }
-            views.append(self._model.logits({**clip, "mask": mask}))
-        mean: npt.NDArray[np.float32] = np.mean(views, axis=0)
-        return mean
+    def describe(self, logits: Logits, *, top: int = 5, **about: Any) -> Prediction:
+        """What logits, float (C,), say of a video.
+
+        Args:
+            logits: The mean over its views.
+            top: Number of classes to report.
+            about: The other attributes of the prediction.
+        """
+        probabilities = self.calibration.probabilities(logits)
+        best = np.argsort(-probabilities, kind="stable")[:top]
+        ranked = tuple((self.class_names[i], float(probabilities[i])) for i in best)
+        label, probability = ranked[0]
+        known = probability >= self.calibration.threshold
+        return Prediction(
+            label=label if known else UNKNOWN,
+            known=known,
+            probability=probability,
+            top=ranked,
+            **about,
+        )
+
+    def _check_fit(self, run: Run) -> None:
+        """Makes sure that the model is that of the configuration."""
+        runtime = self.model.runtime
+        size, length = self.frames.size, self.config.clip.num_frames
+        shapes = dict.fromkeys(self.config.model.images, (length, size, size, 3))
+        if runtime.input_shapes != {**shapes, "mask": (length,)}:
+            raise DataError(f"{runtime.path}: does not fit the config.toml beside it. Train again")
+        if runtime.num_classes != len(self.class_names):
+            raise DataError(
+                f"{run.class_names_file}: expected {runtime.num_classes} names, as many as "
+                f"the model tells apart, got {len(self.class_names)}. Train again"
+            )
+
+
+def _open(run: Run, runtime: RuntimeName, num_threads: int) -> Runtime:
+    if runtime == "keras":
+        from pipeline.inference.tensorflow import open_keras
+
+        run.expect(run.model_file)
+        return open_keras(run)
+    for path in (run.saved_model, run.onnx):
+        if path.exists() and not run.litert_file.exists():
+            return open_runtime(path, num_threads=num_threads)
+    run.expect(
+        run.litert_file,
+        make=f"Export it: python scripts/export.py {shlex.quote(str(run.folder))}",
+    )
+    return open_runtime(run.litert_file, num_threads=num_threads)

@@ -106,6 +106,10 @@ class BatchNormalization(keras.layers.BatchNormalization):
             name="steps", shape=(), initializer="zeros", trainable=False, dtype="float32"
         )
 
+    def share_of_data(self) -> tf.Tensor:
+        """The weight that batches have in the moving statistics, from 0 to 1."""
+        return 1 - ops.power(self.momentum, ops.maximum(self.steps, 1))
+
     def call(
         self, inputs: tf.Tensor, training: bool | None = None, mask: tf.Tensor | None = None
     ) -> tf.Tensor:
@@ -113,7 +117,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
         if training and self.trainable:
             self.steps.assign_add(1)
             return super().call(inputs, training=training, mask=mask)
-        weight = 1 - ops.power(self.momentum, ops.maximum(self.steps, 1))
+        weight = self.share_of_data()
         outputs = ops.batch_normalization(
             ops.cast(inputs, "float32"),
             mean=self.moving_mean / weight,

@@ -88,7 +88,8 @@ def _temporal(
     }
     features, mask = inputs["features"], inputs["mask"]
     if config.backbone.normalise_features:
-        features = BatchNormalization(momentum=config.backbone.momentum)(features, mask=mask)
+        normalise = BatchNormalization(momentum=config.backbone.momentum, name="normalise")
+        features = normalise(features, mask=mask)
     features = layers.Dropout(config.temporal.dropout)(features)
     summary = summarise(features, mask, config, unroll=for_export)
     summary = layers.Dropout(config.model.dropout)(summary)

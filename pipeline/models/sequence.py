@@ -11,7 +11,7 @@ from keras import ops
 _register = keras.saving.register_keras_serializable(package="clipline")
 
 
-class _EndOfMask(keras.layers.Layer):
+class EndOfMask(keras.layers.Layer):
     """What is given the mask, and does not pass it on: the next layer is given it as well."""
 
     def __init__(self, **kwargs: Any) -> None:
@@ -23,7 +23,7 @@ class _EndOfMask(keras.layers.Layer):
 
 
 @_register
-class ZeroPadding(_EndOfMask):
+class ZeroPadding(EndOfMask):
     """Sets what stands in the padding to 0, as a convolution over time expects.
 
     Call arguments:
@@ -46,7 +46,7 @@ class ZeroPadding(_EndOfMask):
 
 
 @_register
-class ReverseFrames(_EndOfMask):
+class ReverseFrames(EndOfMask):
     """Turns the order of the real frames around; the padding stays at the end.
 
     Call arguments:
@@ -69,7 +69,7 @@ class ReverseFrames(_EndOfMask):
         return sequence_shape
 
 
-class _Pooling(_EndOfMask):
+class _Pooling(EndOfMask):
     """From a sequence, float (B, T, F), and its mask, bool (B, T), to one vector, float (B, F)."""
 
     def compute_output_shape(

@@ -7,6 +7,7 @@ from keras import layers
 
 from pipeline.config import RunConfig
 from pipeline.models.penalty import penalty
+from pipeline.models.recurrent import UnrolledGRU, UnrolledLSTM
 from pipeline.models.sequence import (
     AttentionPooling,
     ReverseFrames,
@@ -80,8 +81,11 @@ def _read(
     return layers.Concatenate()([forwards, backwards])
 
 
-def _recurrent(config: RunConfig, **options: bool) -> layers.Layer:
+def _recurrent(config: RunConfig, *, unroll: bool, return_sequences: bool) -> layers.Layer:
     temporal = config.temporal
+    if unroll:
+        kind = UnrolledGRU if temporal.kind == "gru" else UnrolledLSTM
+        return kind(temporal.units, return_sequences=return_sequences)
     kind = layers.GRU if temporal.kind == "gru" else layers.LSTM
     return kind(
         temporal.units,
@@ -89,5 +93,5 @@ def _recurrent(config: RunConfig, **options: bool) -> layers.Layer:
         recurrent_dropout=temporal.recurrent_dropout,
         kernel_regularizer=penalty(config.model),
         recurrent_regularizer=penalty(config.model),
-        **options,
+        return_sequences=return_sequences,
     )

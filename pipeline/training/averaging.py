@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-_STATISTICS = ("moving_mean", "moving_variance")
+from pipeline.models.layers import BatchNormalization
 
 
 class WeightAverage(keras.callbacks.Callback):
@@ -28,9 +28,17 @@ class WeightAverage(keras.callbacks.Callback):
     def __init__(self, model: keras.Model, momentum: float) -> None:
         super().__init__()
         self._momentum = momentum
-        self._weights = [
-            *model.trainable_variables,
-            *(each for each in model.non_trainable_variables if each.name in _STATISTICS),
+        norms = [
+            layer
+            for layer in model._flatten_layers()
+            if isinstance(layer, BatchNormalization) and layer.trainable
+        ]
+        statistics = [(s, norm) for norm in norms for s in (norm.moving_mean, norm.moving_variance)]
+        self._weights = [*model.trainable_variables, *(each for each, _ in statistics)]
+        # What a weight is divided by to be what it stands for.
+        self._shares = [
+            *(lambda: 1.0 for _ in model.trainable_variables),
+            *(norm.share_of_data for _, norm in statistics),
         ]
         self._averages = [
             keras.Variable(weight.numpy(), name=f"average_{weight.name}", trainable=False)
@@ -68,11 +76,15 @@ class WeightAverage(keras.callbacks.Callback):
     def _take_in(self) -> None:
         self._steps.assign_add(1.0)
         momentum = tf.minimum(self._momentum, (1 + self._steps.value) / (10 + self._steps.value))
-        for average, weight in zip(self._averages, self._weights, strict=True):
-            average.assign(average + (1 - momentum) * (weight.value - average.value))
+        for average, weight, share in self._rows():
+            average.assign(average + (1 - momentum) * (weight.value / share - average.value))
 
     def _exchange(self) -> None:
-        for average, weight in zip(self._averages, self._weights, strict=True):
+        for average, weight, share in self._rows():
             last = weight.numpy()
-            weight.assign(average.numpy())
-            average.assign(last)
+            weight.assign(average.numpy() * share)
+            average.assign(last / share)
+
+    def _rows(self) -> list[tuple[keras.Variable, keras.Variable, Any]]:
+        shares = [share() for share in self._shares]
+        return list(zip(self._averages, self._weights, shares, strict=True))

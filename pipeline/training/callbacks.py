@@ -119,6 +119,9 @@ class EpochLog(keras.callbacks.Callback):
 
 def cut_history(path: Path, epochs: int) -> None:
     """Leaves the first epochs of what `EpochLog` wrote; a training goes on after them."""
+    if not epochs:
+        path.unlink(missing_ok=True)
+        return
     with path.open(newline="", encoding="utf-8") as file:
         lines = list(file)
     path.write_text("".join(lines[: epochs + 1]), encoding="utf-8", newline="")

@@ -37,13 +37,14 @@ class Progress:
 
     def variables(self) -> list[keras.Variable]:
         """Weights, states of dropout, moments of the optimiser, averages; in a fixed order."""
-        self.model.optimizer.build(self.model.trainable_variables)
+        if not self.model.optimizer.built:  # In half precision, each call would add to them.
+            self.model.optimizer.build(self.model.trainable_variables)
         averages = self.average.variables if self.average else []
         return [*self.model.variables, *self.model.optimizer.variables, *averages]
 
 
 class Checkpoint(keras.callbacks.Callback):
-    """Writes the progress after each epoch; the file is replaced as a whole.
+    """Writes the progress before the first epoch and after each; the file is replaced as a whole.
 
     Args:
         path: The file.
@@ -54,11 +55,19 @@ class Checkpoint(keras.callbacks.Callback):
         super().__init__()
         self._path, self._progress = path, progress
 
+    def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002
+        """Writes the file, so that there is one for as long as the training has not ended."""
+        if not self._path.exists():
+            self._write(0)
+
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
         """Writes the file."""
+        self._write(epoch + 1)
+
+    def _write(self, epochs_done: int) -> None:
         best = self._progress.best
         state = {
-            "epoch": epoch + 1,
+            "epoch": epochs_done,
             "stopped": bool(self.model.stop_training),
             "best_epoch": best.epoch,
             "lowest": best.lowest,

@@ -92,7 +92,7 @@ def _key(stream: Stream, recognizer: keras.Model, config: RunConfig, mirrored: b
     """Changes with everything that the features depend on."""
     layer = recognizer.get_layer(f"{stream}_features")
     videos = open_store(Path(config.data)).fingerprint  # whatever its splits are
-    settings = [videos, mirrored, dataclasses.asdict(config.backbone)]
+    settings = [videos, mirrored, config.train.precision, dataclasses.asdict(config.backbone)]
     mark = hashlib.sha256(json.dumps(settings).encode())
     for weight in layer.weights:
         mark.update(np.ascontiguousarray(weight.numpy()).tobytes())

@@ -39,10 +39,28 @@ from pipeline.training.preflight import overfit_one_batch
 from pipeline.training.run_folder import (
     bring_back,
     check_free,
+    discard_findings,
     is_unfinished,
     old_run_kept,
     own_folder,
 )
+
+
+class DivergenceError(PipelineError):
+    """A training whose loss never was a number."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C, after a model was kept.
+
+    Attributes:
+        run: The run, which goes on when it is trained again.
+        epoch: The epoch that the model is of, from 1.
+    """
+
+    def __init__(self, run: Run, epoch: int) -> None:
+        super().__init__()
+        self.run, self.epoch = run, epoch
 
 
 def train(
@@ -50,10 +68,9 @@ def train(
 ) -> Run:
     """Trains a model on the prepared data set of a configuration.
 
-    The best model by validation loss is kept; without validation videos, the last one. Ctrl-C
-    ends the training early and keeps the best model so far; before the end of the first epoch,
-    when there is none, it ends the call. A training that was stopped in whatever way goes on
-    after its last whole epoch when it is called again, and ends as if it had not been stopped.
+    The best model by validation loss is kept; without validation videos, the last one. A training
+    that was stopped in whatever way goes on after its last whole epoch when it is called again,
+    and ends as if it had not been stopped.
 
     Args:
         config: The run. `frames` is filled in from the data set.
@@ -68,8 +85,10 @@ def train(
     Raises:
         ConfigError: No data set is named, or the folder holds another run already.
         DataError: The data set cannot be used.
-        PipelineError: The training diverged from the first epoch on, memory is too small, or the
-            preflight failed.
+        DivergenceError: The training did from the first epoch on.
+        PipelineError: Memory is too small, or the preflight failed.
+        Interrupted: Ctrl-C was pressed; the best model so far is kept. Before the end of the first
+            epoch, when there is none, it is a mere `KeyboardInterrupt`.
     """
     if not config.data:
         raise ConfigError("which data set? Name its folder: --data data/NAME")
@@ -88,10 +107,12 @@ def train(
             print(
                 f"preflight: one batch learned by heart in {overfit_one_batch(config, data)} steps"
             )
-        with contextlib.nullcontext() if goes_on else old_run_kept(run):
-            _train(config, data, run, goes_on=goes_on)
-    if run.history_file.is_file():  # Ctrl-C may come before the first line of it.
-        plot_history(run.history_file, run.report / "curves.png")
+        try:
+            with contextlib.nullcontext() if goes_on else old_run_kept(run):
+                _train(config, data, run, goes_on=goes_on)
+        finally:
+            if run.history_file.is_file():  # Ctrl-C may come before the first line of it.
+                plot_history(run.history_file, run.report / "curves.png")
     return run
 
 
@@ -100,6 +121,7 @@ def _train(config: RunConfig, data: Data, run: Run, *, goes_on: bool) -> None:
     videos: ClipSource = data
     strategy = training_strategy()
     _check_machine(config, strategy.num_replicas_in_sync)
+    _check_steps(config, data)
     with strategy.scope():
         recognizer = model = build_recognizer(config, len(data.class_names))
         if config.train.cache_features:
@@ -114,13 +136,14 @@ def _train(config: RunConfig, data: Data, run: Run, *, goes_on: bool) -> None:
     if goes_on:
         epochs_done, has_stopped = restore(run.checkpoint_file, progress)
         cut_history(run.history_file, epochs_done)
+        discard_findings(run)
         print(f"{run.folder}: goes on after epoch {epochs_done}")
     else:
         _start(config, data, run)
     if not has_stopped:
         _fit(progress, config, videos, run, epochs_done)
     if not best.epoch:
-        raise PipelineError(
+        raise DivergenceError(
             f"{run.folder}: no model to keep, the loss never was a number. "
             f"Lower train.learning_rate, which is {config.train.learning_rate:g}"
         )
@@ -151,13 +174,8 @@ def _fit(
     except KeyboardInterrupt:
         if not best.epoch:
             raise
-        print(
-            f"interrupted; the model of epoch {best.epoch} is kept. The same command with --run "
-            f"{run.folder} goes on",
-            flush=True,
-        )
-    else:
-        run.checkpoint_file.unlink(missing_ok=True)
+        raise Interrupted(run, best.epoch) from None
+    run.checkpoint_file.unlink(missing_ok=True)
 
 
 def _callbacks(progress: Progress, config: RunConfig, run: Run) -> list[keras.callbacks.Callback]:
@@ -193,6 +211,15 @@ def _check_machine(config: RunConfig, num_devices: int) -> None:
         raise ConfigError(
             f"train.accumulate is for one device, here are {num_devices}: set it to 1, or show "
             "one of them only (CUDA_VISIBLE_DEVICES=0)"
+        )
+
+
+def _check_steps(config: RunConfig, data: Data) -> None:
+    steps = config.train.epochs * steps_per_epoch(config, data)
+    if config.train.accumulate > steps:
+        raise ConfigError(
+            f"train.accumulate must be at most {steps}, which is how many steps all epochs have "
+            f"together; else the weights never change. Received: {config.train.accumulate}"
         )
 
 

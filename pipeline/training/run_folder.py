@@ -44,6 +44,10 @@ def check_free(run: Run, *, overwrite: bool) -> None:
     begun = (run.config_file, run.class_names_file, run.environment_file)
     if not all(file.is_file() for file in begun):
         raise ConfigError(f"{folder} is not the folder of a run. Name another (--run)")
+    if is_trained(run) and not run.litert_file.is_file() and not overwrite:
+        raise ConfigError(
+            f"{folder} is trained, but was not exported: python scripts/export.py {folder}"
+        )
     if run.model_file.is_file() and not overwrite:
         raise ConfigError(f"{folder} exists. Name another (--run) or replace it (--overwrite)")
 
@@ -70,6 +74,20 @@ def is_unfinished(run: Run, config: RunConfig, data_fingerprint: str) -> bool:
             "another folder (--run) or replace it (--overwrite)"
         )
     return True
+
+
+def is_trained(run: Run) -> bool:
+    """Whether a training has ended; until then there is a checkpoint."""
+    return run.model_file.is_file() and not run.checkpoint_file.is_file()
+
+
+def discard_findings(run: Run) -> None:
+    """Removes what was made of the model so far, when a training goes on."""
+    for file in (run.litert_file, run.calibration_file, run.metrics_file):
+        file.unlink(missing_ok=True)
+    shutil.rmtree(run.exports, ignore_errors=True)
+    for file in run.report.glob("*"):
+        file.unlink()
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Video files in and out. OpenCV decodes and encodes here and nowhere else."""
 
+from pipeline.video.arrays import array_frames
 from pipeline.video.flow import decode_flow, encode_flow, flow_image
 from pipeline.video.info import DamagedVideoWarning, VideoInfo
 from pipeline.video.jpeg import decode_jpeg, encode_jpeg
@@ -12,6 +13,7 @@ __all__ = [
     "VideoInfo",
     "VideoReader",
     "VideoWriteError",
+    "array_frames",
     "decode_flow",
     "decode_jpeg",
     "encode_flow",

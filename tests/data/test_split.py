@@ -204,7 +204,7 @@ def test_validation_of_a_fold_comes_out_of_training() -> None:
     ("folds", "fold", "error", "message"),
     [
         (6, 1, DataError, "as groups, of which there are 5, got 6"),
-        (5, 6, ConfigError, "--fold: expected a number from 1 to 5, got 6"),
+        (5, 6, ConfigError, "fold: expected a number from 1 to 5, got 6"),
         ("groups", 6, ConfigError, "from 1 to 5, got 6"),
         (5, 0, ConfigError, "from 1 to 5, got 0"),
     ],

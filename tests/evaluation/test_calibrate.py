@@ -27,6 +27,7 @@ def test_validation_videos_alone_are_what_it_is_fitted_on(run, blob_store):
     predictions = predict(load_recognizer(run.model_file), blob_store, run.config(), "val")
     logits, labels = predictions.video_logits, predictions.labels
     assert found.num_videos == len(labels) == 16
+    assert found.clip_seconds == 1.2, "of 12 frames are most"
     assert found.temperature == pytest.approx(fit_temperature(logits, labels), rel=1e-3)
     assert found.temperature != pytest.approx(1, abs=0.01)
     highest = np.sort(found.probabilities(logits).max(axis=1))
@@ -45,12 +46,11 @@ def test_the_configuration_chooses_the_threshold(run):
 
 
 def test_without_validation_nothing_is_fitted(run, store_without_validation):
-    calibrate(run)
+    assert calibrate(run).num_videos
     config = dataclasses.replace(run.config(), data=str(store_without_validation.path))
     save_config(config, run.config_file)
     environment = json.loads(run.environment_file.read_text())
     environment["data_fingerprint"] = store_without_validation.fingerprint
     run.environment_file.write_text(json.dumps(environment))
 
-    assert calibrate(run) == Calibration()
-    assert not run.calibration_file.exists()
+    assert calibrate(run) == Calibration(clip_seconds=1.2) == read_calibration(run)

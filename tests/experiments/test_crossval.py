@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from pipeline.config import SplitConfig
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, DataError
 from pipeline.experiments.crossval import cross_validate, format_crossval, read_answers
+from pipeline.experiments.search import Search
+from pipeline.training.callbacks import EpochLog
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +72,79 @@ def test_other_settings_need_another_folder(folder, config, tmp_path):
         cross_validate(config, tmp_path)
     with pytest.raises(ConfigError, match="split.folds must be at least 2"):
         cross_validate(dataclasses.replace(config, split=SplitConfig()), tmp_path / "x")
+
+
+def test_ctrl_c_stops_it_and_the_same_call_goes_on(folder, config, tmp_path, monkeypatch, capsys):
+    def press(self, number, logs=None):
+        if number == 1 and self._path.parent.name == "fold-02":
+            raise KeyboardInterrupt
+        return log(self, number, logs)
+
+    log = EpochLog.on_epoch_end
+    with monkeypatch.context() as patch:
+        patch.setattr(EpochLog, "on_epoch_end", press)
+        with pytest.raises(KeyboardInterrupt):
+            cross_validate(config, tmp_path / "run")
+    assert not (tmp_path / "run" / "fold-03").exists()
+    assert "fold 1/3" in capsys.readouterr().out
+
+    result = cross_validate(config, tmp_path / "run")
+
+    output = capsys.readouterr().out
+    assert "goes on after epoch 1" in output
+    wanted = json.loads((folder / "crossval.json").read_text())
+    assert [fold["top1"] for fold in result["folds"]] == [fold["top1"] for fold in wanted["folds"]]
+
+
+def test_a_fold_that_was_trained_but_not_tested_is_tested_alone(folder, config, tmp_path, capsys):
+    shutil.copytree(folder, tmp_path / "run")
+    (tmp_path / "run" / "fold-02" / "fold.json").unlink()
+    result = cross_validate(config, tmp_path / "run")
+    assert "epoch" not in capsys.readouterr().out
+    wanted = json.loads((folder / "crossval.json").read_text())
+    assert result["top1"] == wanted["top1"]
+
+
+def test_overwriting_leaves_nothing_of_the_folds_before(folder, config, tmp_path):
+    shutil.copytree(folder, tmp_path / "run")
+    two = dataclasses.replace(
+        config,
+        split=SplitConfig(folds=2),
+        train=dataclasses.replace(config.train, epochs=1),
+    )
+    with pytest.raises(ConfigError, match="with another split.folds, train.epochs"):
+        cross_validate(two, tmp_path / "run")
+    result = cross_validate(two, tmp_path / "run", overwrite=True)
+    assert result["num_videos"] == 80
+    assert not (tmp_path / "run" / "fold-03").exists()
+
+
+def test_other_videos_or_another_search_need_another_folder(folder, config, flow_store):
+    moved = dataclasses.replace(config, data=str(flow_store.path))
+    with pytest.raises(ConfigError, match="with another data.*, data"):
+        cross_validate(moved, folder)
+    search = Search(ranges={"train.learning_rate": [1e-3, 1e-2]}, trials=1)
+    with pytest.raises(ConfigError, match="holds a cross-validation with another search"):
+        cross_validate(config, folder, choose=search)
+
+
+def test_a_fold_that_cannot_be_is_told_of_before_any_is_trained(
+    config, blob_videos, tmp_path, capsys
+):
+    root = tmp_path / "videos"
+    for label, groups in {"left": range(4), "right": range(1)}.items():
+        (root / label).mkdir(parents=True)
+        for group in groups:
+            name = f"g{group:02d} 0.avi"
+            shutil.copy(blob_videos / label / name, root / label / name)
+    lines = [f"{path},{path.parent.name},{path.stem[:3]}" for path in sorted(root.rglob("*.avi"))]
+    (tmp_path / "table.csv").write_text("\n".join(["path,label,group", *lines]))
+    alone = dataclasses.replace(
+        config, data=str(tmp_path / "table.csv"), split=SplitConfig(folds="groups")
+    )
+    with pytest.raises(DataError, match="right"):
+        cross_validate(alone, tmp_path / "run")
+    assert "epoch" not in capsys.readouterr().out
 
 
 def test_the_summary_for_a_terminal(folder):

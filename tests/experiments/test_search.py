@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 
 from pipeline.config import SplitConfig
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, PipelineError
 from pipeline.experiments.search import Search, import_optuna, read_ranges
 
 
@@ -35,6 +35,45 @@ def test_the_better_settings_are_found_and_the_study_goes_on(config, tmp_path):
     assert len(study.trials) == 3
 
 
+def test_a_search_that_was_stopped_goes_on_with_other_settings(config, tmp_path, capsys):
+    """The trial that was killed does not count, and the draw does not start over."""
+    optuna = import_optuna()
+    ranges = {"model.dropout": {"low": 0.0, "high": 0.9}, "temporal.units": [16]}
+    folder = tmp_path / "fold-02-search"
+    short = dataclasses.replace(config, train=dataclasses.replace(config.train, epochs=1))
+    Search(ranges=ranges, trials=2, inner_folds=2)(short, folder)
+    storage = f"sqlite:///{folder}/study.db"
+    optuna.load_study(study_name=folder.name, storage=storage).ask()  # and never tells
+    Search(ranges=ranges, trials=4, inner_folds=2)(short, folder)
+    study = optuna.load_study(study_name=folder.name, storage=storage)
+    complete = [t for t in study.trials if t.state == optuna.trial.TrialState.COMPLETE]
+    assert len(complete) == 4
+    assert len({trial.params["model.dropout"] for trial in complete}) == 4
+    assert "best of 4 trials" in capsys.readouterr().out
+
+
+def test_what_was_chosen_is_named_by_its_value(config, tmp_path, capsys):
+    short = dataclasses.replace(config, train=dataclasses.replace(config.train, epochs=1))
+    Search(ranges={"temporal.units": [16]}, trials=1, inner_folds=2)(short, tmp_path / "search")
+    assert "temporal.units 16" in capsys.readouterr().out
+
+
+@pytest.mark.filterwarnings("ignore:epoch 1. the loss is not a number any more")
+def test_a_training_that_diverges_loses_to_one_that_does_not(config, tmp_path):
+    short = dataclasses.replace(config, train=dataclasses.replace(config.train, epochs=1))
+    ranges = {"train.learning_rate": [1e30, 5e-3]}
+    found = Search(ranges=ranges, trials=4, inner_folds=2)(short, tmp_path / "search")
+    assert found.train.learning_rate == 5e-3
+    with pytest.raises(PipelineError, match="no settings of --search trained without diverging"):
+        Search(ranges={"train.learning_rate": [1e30]}, trials=1)(short, tmp_path / "other")
+
+
+def test_values_are_checked_before_any_is_tried(config, tmp_path):
+    with pytest.raises(ConfigError, match="train.batch_size"):
+        Search(ranges={"train.batch_size": [8, "x"]})(config, tmp_path / "search")
+    assert not (tmp_path / "search").exists()
+
+
 RANGES = """
 train.epochs = [10, 20]
 [train.learning_rate]
@@ -63,6 +102,11 @@ def test_ranges_are_read_by_dotted_key(tmp_path):
         ("train.epochs = 3", "train.epochs must be a list of choices"),
         ("train.epochs = {low = 3}", "train.epochs must be a list of choices"),
         ("train.epochs = {low = 3, high = 1}", "train.epochs must be a list of choices"),
+        ("train.learning_rate = {low = 0, high = 1, log = true}", "above 0 for log"),
+        ("model.dropout = {low = false, high = 1}", "model.dropout must be a list of choices"),
+        ("split.fold = [1, 2]", "split.fold cannot be searched"),
+        ("frames.size = [32, 64]", "frames.size cannot be searched"),
+        ('data = ["a", "b"]', "data cannot be searched"),
         ("", "must give a range of at least one setting"),
         ("train = [", "not a TOML file"),
     ],

@@ -18,7 +18,7 @@ from pipeline.errors import DataError, VideoDecodeError
 from pipeline.evaluation.calibration import Calibration, write_calibration
 from pipeline.evaluation.evaluate import evaluate
 from pipeline.inference.classifier import Classifier
-from pipeline.inference.export import export_litert
+from pipeline.inference.export import export
 from pipeline.run import Run
 from pipeline.training.fit import train
 from pipeline.video import DamagedVideoWarning, write_video
@@ -64,7 +64,7 @@ def flow_run(request, flow_store, hasty_run, tmp_path_factory):
         model=ModelConfig(input=request.param, dropout=0),
     )
     run = train(config, tmp_path_factory.mktemp("flow") / "run")
-    export_litert(run)
+    export(run)
     return run
 
 

@@ -1,14 +1,18 @@
 import dataclasses
 import json
 import shutil
+import sys
 
+import numpy as np
 import pytest
 
 from pipeline.config.file import save_config
-from pipeline.errors import DataError, PipelineError
-from pipeline.inference import export
+from pipeline.errors import ConfigError, DataError, PipelineError
+from pipeline.evaluation.calibration import Calibration, write_calibration
 from pipeline.inference.classifier import Classifier
-from pipeline.inference.export import export_litert
+from pipeline.inference.clips import pairs_of
+from pipeline.inference.export import TOLERANCE, export, format_exported
+from pipeline.inference.runtimes import open_runtime
 from pipeline.run import Run
 
 
@@ -25,7 +29,7 @@ def test_the_export_is_one_file_that_differs_by_rounding_alone(run, store_withou
     before = set(run.folder.iterdir())
     run.litert_file.unlink()
 
-    assert 0 <= export_litert(run, num_clips=3) < 1e-4
+    assert 0 <= export(run, num_clips=3).difference < 1e-4
 
     assert set(run.folder.iterdir()) == before
     assert run.litert_file.stat().st_size > 1000
@@ -42,9 +46,9 @@ def test_a_data_set_that_was_moved_or_is_another(
 ):
     save_config(dataclasses.replace(run.config(), data="gone"), run.config_file)
     moved = shutil.copytree(blob_store.path, tmp_path / "moved")
-    assert export_litert(run, data=moved) < 1e-4
+    assert export(run, data=moved).difference < 1e-4
     with pytest.raises(DataError, match="was prepared anew since the run was trained"):
-        export_litert(run, data=store_without_validation.path)
+        export(run, data=store_without_validation.path)
 
 
 def test_a_configuration_that_does_not_fit_the_model(run):
@@ -52,21 +56,21 @@ def test_a_configuration_that_does_not_fit_the_model(run):
     other = dataclasses.replace(config, clip=dataclasses.replace(config.clip, num_frames=5))
     save_config(other, run.config_file)
     with pytest.raises(DataError, match="model.keras: does not fit the config.toml"):
-        export_litert(run)
+        export(run)
     with pytest.raises(DataError, match="model.tflite: does not fit the config.toml"):
         Classifier(run)
     other = dataclasses.replace(config, temporal=dataclasses.replace(config.temporal, units=9))
     save_config(other, run.config_file)
     with pytest.raises(DataError, match="the model does not fit the config.toml"):
-        export_litert(run)
+        export(run)
 
 
 def test_an_export_that_differs_is_refused_and_the_one_before_stays(run, monkeypatch):
-    monkeypatch.setattr(export, "TOLERANCE", -1.0)
+    monkeypatch.setitem(TOLERANCE, "litert", -1.0)
     before, content = set(run.folder.iterdir()), run.litert_file.read_bytes()
 
     with pytest.raises(PipelineError, match=r"differs from the trained one by .*it was not kept"):
-        export_litert(run)
+        export(run)
 
     assert set(run.folder.iterdir()) == before
     assert run.litert_file.read_bytes() == content
@@ -74,8 +78,88 @@ def test_an_export_that_differs_is_refused_and_the_one_before_stays(run, monkeyp
 
 def test_a_run_and_its_data_must_be_there(run, tmp_path):
     with pytest.raises(DataError, match="no trained model here"):
-        export_litert(Run(tmp_path / "none"))
+        export(Run(tmp_path / "none"))
     save_config(dataclasses.replace(run.config(), data=str(tmp_path / "gone")), run.config_file)
     with pytest.raises(DataError, match="gone: the data set .* Say where it is now: --data"):
-        export_litert(run)
+        export(run)
     assert not list(run.folder.glob(".partial*"))
+
+
+SMALLER = {"litert-float16": 0.7, "litert-int8": 0.7}
+
+
+@pytest.mark.parametrize("kind", ["litert-float16", "litert-int8", "savedmodel", "onnx"])
+def test_every_format_classifies_on_its_own(run, blob_videos, tmp_path, kind):
+    """In a folder of its own, wherever that is moved, with the answers of the run."""
+    write_calibration(run, Calibration(temperature=1.5, threshold=0.6, num_videos=1))
+    exported = export(run, kind)
+    rounds = kind in SMALLER
+    assert exported.difference < (0.3 if rounds else 1e-4)
+    assert exported.same_answers >= (0.8 if rounds else 1)
+    if rounds:
+        assert exported.num_bytes < SMALLER[kind] * run.litert_file.stat().st_size
+    moved = Run(shutil.move(exported.run.folder, tmp_path / "elsewhere"))
+    shutil.copytree(run.folder, tmp_path / "kept")
+    shutil.rmtree(run.folder)
+    classifier, original = Classifier(moved), Classifier(Run(tmp_path / "kept"))
+    for video in ("left/g00 0.avi", "right/g01 0.avi", "left/g03 1.avi"):
+        found = classifier.predict(blob_videos / video)
+        wanted = original.predict(blob_videos / video)
+        assert found.probability == pytest.approx(wanted.probability, abs=0.1 if rounds else 1e-4)
+        assert found.top[0][0] == wanted.top[0][0]
+    assert "MB" in format_exported(exported)
+
+
+def test_keras_itself_gives_the_same_answers(run, blob_videos):
+    found = Classifier(run, runtime="keras").predict(blob_videos / "left" / "g00 0.avi")
+    wanted = Classifier(run).predict(blob_videos / "left" / "g00 0.avi")
+    assert found.label == wanted.label
+    assert found.probability == pytest.approx(wanted.probability, abs=1e-5)
+
+
+def test_the_saved_model_serves_batches(run, blob_store):
+    """The signature that TensorFlow Serving calls takes any number of clips."""
+    import tensorflow as tf
+
+    from pipeline.data.dataset import evaluation_batches
+    from pipeline.models.recognizer import load_recognizer
+
+    exported = export(run, "savedmodel")
+    serve = tf.saved_model.load(str(exported.model)).signatures["serving_default"]
+    inputs, _ = next(iter(evaluation_batches(blob_store, run.config(), "test")))
+    assert len(inputs["mask"]) == 4
+    wanted = load_recognizer(run.model_file).predict_on_batch(inputs)
+    np.testing.assert_allclose(serve(**inputs)["logits"], wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["litert", "litert-float16", "savedmodel", "onnx"])
+def test_frame_by_frame_the_logits_are_those_of_the_clip(run, blob_store, kind):
+    from pipeline.data.dataset import evaluation_batches
+
+    runtime = open_runtime(export(run, kind).model)
+    inputs, _ = next(iter(evaluation_batches(blob_store, run.config(), "test")))
+    clip = {name: tensor.numpy()[0] for name, tensor in inputs.items()}
+    wanted = runtime.clip_logits(clip)
+    features = runtime.features(pairs_of([{"frames": frame} for frame in clip["frames"]]))
+    np.testing.assert_allclose(runtime.logits(features, clip["mask"]), wanted, atol=1e-5)
+    state = np.zeros(runtime.state_size, np.float32)
+    for index in range(int(clip["mask"].sum())):
+        logits, state = runtime.step({name: each[index] for name, each in features.items()}, state)
+    np.testing.assert_allclose(logits, wanted, atol=1e-2 if "16" in kind else 1e-4)
+
+
+@pytest.mark.parametrize("kind", ["savedmodel", "onnx"])
+def test_a_damaged_export(run, kind):
+    model = export(run, kind).model
+    for file in model.rglob("*"):
+        if file.is_file():
+            file.write_bytes(b"damaged")
+    with pytest.raises(DataError, match=rf"damaged. Export it again: .* --format {kind}"):
+        open_runtime(model)
+
+
+def test_a_package_that_is_missing(run, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tf2onnx", None)
+    with pytest.raises(ConfigError, match=r"ONNX needs tf2onnx: pip install 'clipline\[onnx\]'"):
+        export(run, "onnx")
+    assert not list((run.folder / "export").rglob("*.onnx"))

@@ -27,7 +27,7 @@ def test_logits_are_those_of_keras(hasty_run, clips, padded):
     chosen = [(inputs, expected) for inputs, expected in clips if inputs["mask"].all() != padded]
     assert chosen
     for inputs, expected in chosen:
-        logits = exported.logits(inputs)
+        logits = exported.clip_logits(inputs)
         assert logits.dtype == np.float32
         np.testing.assert_allclose(logits, expected, atol=1e-4)
 
@@ -37,7 +37,7 @@ def test_what_lies_in_the_padding_does_not_count(hasty_run, clips):
     mask = inputs["mask"]
     spoilt = np.where(mask[:, None, None, None], inputs["frames"], 255).astype(np.uint8)
     model = LiteRTModel(hasty_run.litert_file, num_threads=2)
-    logits = model.logits({"frames": spoilt, "mask": mask})
+    logits = model.clip_logits({"frames": spoilt, "mask": mask})
     np.testing.assert_allclose(logits, expected, atol=1e-4)
 
 

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from pipeline.config import NO_AUGMENT, BackboneConfig, ModelConfig, TemporalConfig, TrainConfig
+from pipeline.config.prepare import PrepareConfig
 from pipeline.data.dataset import training_batches
 from pipeline.data.features import open_features
+from pipeline.data.prepare import prepare
 from pipeline.data.videos import open_data
 from pipeline.errors import ConfigError
 from pipeline.evaluation.evaluate import evaluate
@@ -74,6 +76,39 @@ def test_mirrored_clips_have_the_features_of_mirrored_frames(config, tmp_path):
     unflipped = next(iter(training_batches(features, config)))[0]
     assert np.abs(part(unflipped) - part(taken)).max() > 1e-3
     assert train(cached(flipped), tmp_path / "run").model_file.is_file()
+
+
+def test_where_leaks_are_allowed_a_video_keeps_its_own_split(config, blob_store, tmp_path):
+    """A group is in training and in the test; its test videos are not trained on."""
+    lines = [
+        f"{row.path},{row.label},{'g03' if row.group == 'g04' else row.group},{row.split}"
+        for row in blob_store.manifest.rows
+    ]
+    (tmp_path / "table.csv").write_text("\n".join(["path,label,group,split", *lines]))
+    store = prepare(
+        PrepareConfig(
+            source="csv",
+            path=str(tmp_path / "table.csv"),
+            out=str(tmp_path / "store"),
+            fps=10,
+            size=32,
+            workers=1,
+            allow_leaks=True,
+        )
+    ).store
+    assert store.groups("train") & store.groups("test")
+    _, features = features_of(dataclasses.replace(config, data=str(store.path)))
+    for split, number in store.num_videos.items():
+        spans = features.of_split(split)
+        names = {
+            row.path.rpartition("/")[2] + row.label
+            for row in store.manifest.rows
+            if row.split == split
+        }
+        assert len(spans) == number
+        assert {
+            span.video.rpartition("/")[2] + store.class_names[span.label] for span in spans
+        } == names
 
 
 def test_other_weights_have_other_features_and_half_a_file_is_none(config):

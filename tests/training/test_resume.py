@@ -16,7 +16,8 @@ from pipeline.config.file import save_config
 from pipeline.errors import ConfigError, DataError
 from pipeline.models.recognizer import load_recognizer
 from pipeline.run import Run
-from pipeline.training.fit import train
+from pipeline.training.checkpoint import Checkpoint
+from pipeline.training.fit import Interrupted, train
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "train.py"
 COLUMNS = ("epoch", "learning_rate", "loss", "accuracy", "val_loss", "val_accuracy")
@@ -100,13 +101,60 @@ def interrupted(config, folder, monkeypatch, epoch):
 
     with monkeypatch.context() as patch:
         patch.setattr(Alarms, "on_epoch_end", press)
-        return train(config, folder)
+        with pytest.raises(Interrupted) as stop:
+            train(config, folder)
+    assert stop.value.epoch > 0
+    return stop.value.run
 
 
-def test_ctrl_c_can_be_gone_on_from(config, undisturbed, tmp_path, monkeypatch, capsys):
+def test_ctrl_c_can_be_gone_on_from(config, undisturbed, tmp_path, monkeypatch):
     run = interrupted(config, tmp_path / "run", monkeypatch, epoch=4)
-    assert f"The same command with --run {run.folder} goes on" in capsys.readouterr().out
+    assert (run.report / "curves.png").is_file()
     check_same(train(config, run.folder), undisturbed)
+
+
+def test_half_precision_goes_on_too(config, tmp_path, monkeypatch):
+    """Its optimizer scales the loss, and has a state for that."""
+    half = dataclasses.replace(
+        config, train=dataclasses.replace(config.train, precision="mixed_float16", accumulate=1)
+    )
+    run = interrupted(half, tmp_path / "run", monkeypatch, epoch=2)
+    check_same(train(half, run.folder), train(half, tmp_path / "undisturbed"))
+
+
+def test_what_was_made_of_the_model_so_far_is_discarded(config, tmp_path, monkeypatch):
+    """Else classifying and evaluating would use different models."""
+    run = interrupted(config, tmp_path / "run", monkeypatch, epoch=2)
+    made = [run.litert_file, run.calibration_file, run.metrics_file, run.report / "index.html"]
+    (run.exports / "onnx").mkdir(parents=True)
+    for file in made:
+        file.write_text("of epoch 2")
+    again = interrupted(config, run.folder, monkeypatch, epoch=4)
+    assert not any(file.exists() for file in made)
+    assert not run.exports.exists()
+    assert (again.report / "curves.png").is_file()
+
+
+def test_killed_before_the_first_checkpoint_of_an_epoch(config, undisturbed, tmp_path, monkeypatch):
+    """Between the first model and the checkpoint of its epoch."""
+
+    def die(self, epochs_done):
+        if epochs_done:
+            raise OSError("killed here")
+        return write(self, epochs_done)
+
+    write = Checkpoint._write
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoint, "_write", die)
+        with pytest.raises(OSError, match="killed here"):
+            train(config, tmp_path / "run")
+    check_same(train(config, tmp_path / "run"), undisturbed)
+
+
+def test_a_training_that_ended_unexported_says_so(undisturbed, config):
+    assert not undisturbed.litert_file.exists()
+    with pytest.raises(ConfigError, match="was not exported: python scripts/export.py"):
+        train(config, undisturbed.folder)
 
 
 def test_another_training_does_not_go_on_from_it(config, tmp_path, monkeypatch):
@@ -130,6 +178,12 @@ def test_a_damaged_checkpoint_says_what_to_do(config, tmp_path, monkeypatch):
         train(config, run.folder)
 
 
-def test_a_finished_run_is_not_gone_on_from(undisturbed, config):
+def test_a_finished_run_is_not_gone_on_from(blob_run):
     with pytest.raises(ConfigError, match="exists. Name another"):
-        train(config, undisturbed.folder)
+        train(blob_run.config(), blob_run.folder)
+
+
+def test_accumulating_over_more_steps_than_there_are(config, tmp_path):
+    changed = dataclasses.replace(config.train, accumulate=100)
+    with pytest.raises(ConfigError, match=r"accumulate must be at most 30, .* Received: 100"):
+        train(dataclasses.replace(config, train=changed), tmp_path / "run")

@@ -11,7 +11,7 @@ import tensorflow as tf
 from pipeline.config import SplitConfig
 from pipeline.data.videos import open_data
 from pipeline.errors import ConfigError
-from pipeline.inference.export import export_litert
+from pipeline.inference.export import export
 from pipeline.models.recognizer import build_recognizer, load_recognizer
 from pipeline.training.batches import batches_for_training, steps_per_epoch
 from pipeline.training.fit import train
@@ -35,7 +35,7 @@ def test_half_precision_is_for_training_alone(precision, blob_config, blob_store
 
     run = train(config, tmp_path / "run")
     assert compute_dtype(load_recognizer(run.model_file)) == "float32"
-    assert export_litert(run) < 1e-4
+    assert export(run).difference < 1e-4
 
 
 def test_class_weights_make_each_class_count_the_same(blob_config, blob_store, tmp_path):

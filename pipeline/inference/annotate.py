@@ -1,0 +1,94 @@
+"""A video with what happens in it written into its frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.colors import to_rgb
+from matplotlib.font_manager import FontProperties, findfont
+from PIL import Image, ImageDraw, ImageFont
+
+from pipeline.figures import font_families
+from pipeline.inference.plots import class_colours
+from pipeline.video import VideoReader, write_video
+
+if TYPE_CHECKING:
+    from pipeline.inference.timeline import Timeline
+
+Frame = npt.NDArray[np.uint8]
+
+
+def annotate(timeline: Timeline, path: Path) -> None:
+    """Writes the video of a timeline anew, with a label above and the timeline below.
+
+    Args:
+        timeline: The timeline; its video is read again.
+        path: The file to write, such as one that ends in .mp4.
+
+    Raises:
+        VideoWriteError: It cannot be written.
+        VideoDecodeError: The video cannot be read any more.
+    """
+    with VideoReader(timeline.path) as reader:
+        fps = reader.info.fps
+        write_video(path, _annotated(reader, timeline, fps), fps=fps)
+
+
+def _annotated(reader: VideoReader, timeline: Timeline, fps: float) -> Iterator[Frame]:
+    brush = None
+    segments = iter(timeline.segments)
+    segment = next(segments)
+    for number, frame in enumerate(reader.frames(fps=fps)):
+        brush = brush or _Brush(timeline, frame.shape[0], frame.shape[1])
+        seconds = number / fps
+        while seconds >= segment.end_seconds:
+            following = next(segments, None)
+            if following is None:
+                break
+            segment = following
+        yield brush.draw(frame, f"{segment.label} {segment.probability:.2f}", segment, seconds)
+
+
+class _Brush:
+    """Draws on frames of one size."""
+
+    def __init__(self, timeline: Timeline, height: int, width: int) -> None:
+        self._height, self._width = height + height % 2, width + width % 2
+        self._whole = timeline.segments[-1].end_seconds
+        size = max(10, height // 16)
+        name = findfont(FontProperties(family=font_families()))
+        self._font = ImageFont.truetype(name, size)
+        self._strip = max(4, height // 32)
+        self._colours = {
+            name: tuple(int(255 * part) for part in to_rgb(colour))
+            for name, colour in class_colours(timeline.class_names).items()
+        }
+        self._segments = timeline.segments
+
+    def draw(self, frame: Frame, text: str, segment: Any, seconds: float) -> Frame:
+        """The frame with its label and the timeline; of even height and width."""
+        rows, columns = self._height - frame.shape[0], self._width - frame.shape[1]
+        image = Image.fromarray(np.pad(frame, ((0, rows), (0, columns), (0, 0)), mode="edge"))
+        pen = ImageDraw.Draw(image)
+        margin = self._font.size // 2
+        left, top, right, bottom = pen.textbbox((margin, margin), text, font=self._font)
+        pen.rectangle(
+            (left - margin / 2, top - margin / 2, right + margin / 2, bottom + margin / 2),
+            fill=(0, 0, 0),
+            outline=self._colours[segment.label],
+        )
+        pen.text((margin, margin), text, font=self._font, fill=(255, 255, 255))
+        for each in self._segments:
+            ends = (each.start_seconds, each.end_seconds)
+            start, end = (self._width * moment / self._whole for moment in ends)
+            place = (start, self._height - self._strip, end - 1, self._height)
+            pen.rectangle(place, fill=self._colours[each.label])
+        now = self._width * seconds / self._whole
+        pen.rectangle(
+            (now - 1, self._height - 2 * self._strip, now + 1, self._height), fill="white"
+        )
+        return np.asarray(image)

@@ -1,0 +1,182 @@
+"""From the logits of windows to who does what from when to when."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.evaluation.calibration import UNKNOWN, Calibration
+from pipeline.inference.windows import Window
+
+_NONE = -1
+
+
+@dataclasses.dataclass(frozen=True)
+class Segment:
+    """A part of a video in which one thing happens.
+
+    Attributes:
+        start_seconds: Where it starts.
+        end_seconds: Where it ends.
+        label: A class, or `unknown`.
+        probability: Mean probability of the class within it; for `unknown`, of the most probable.
+    """
+
+    start_seconds: float
+    end_seconds: float
+    label: str
+    probability: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Curve:
+    """How probable each class is over time.
+
+    Attributes:
+        edges: float (N + 1,), the borders of N cells in seconds.
+        probabilities: float (N, C).
+    """
+
+    edges: npt.NDArray[np.float64]
+    probabilities: npt.NDArray[np.float64]
+
+
+def probability_curve(
+    windows: Sequence[Window], cell_seconds: float, calibration: Calibration
+) -> Curve:
+    """Averages the logits of the windows that a moment lies in; the nearer its middle, the more.
+
+    Args:
+        windows: At least one, in their order.
+        cell_seconds: Length of a cell, above 0; the last one ends with the last window.
+        calibration: Of the run.
+    """
+    end = max(window.end_seconds for window in windows)
+    num_cells = max(1, int(np.ceil(end / cell_seconds - 1e-6)))
+    edges = np.minimum(np.arange(num_cells + 1) * cell_seconds, end)
+    centres = (edges[1:] + edges[:-1]) / 2
+    starts = np.array([window.start_seconds for window in windows])
+    ends = np.array([window.end_seconds for window in windows])
+    logits = np.stack([window.logits for window in windows])
+    middle, half = (starts + ends) / 2, (ends - starts) / 2
+    smoothed = np.empty((num_cells, logits.shape[1]))
+    for number, centre in enumerate(centres):
+        # The last cell may lie past the frames of the grid; it goes with the nearest window.
+        nearness = 1 - np.abs(centre - middle) / half
+        weights = np.maximum(nearness, 0)
+        if not weights.any():
+            weights[np.argmax(nearness)] = 1
+        smoothed[number] = weights @ logits / weights.sum()
+    return Curve(edges, calibration.probabilities(smoothed))
+
+
+def find_segments(
+    curve: Curve,
+    class_names: Sequence[str],
+    *,
+    threshold: float = 0.0,
+    hysteresis: float = 0.1,
+    shortest_seconds: float = 0.0,
+) -> list[Segment]:
+    """Cuts a video into segments of one label each, which lie end to end.
+
+    Args:
+        curve: How probable each class is over time.
+        class_names: C names.
+        threshold: The probability below which a moment is `unknown`.
+        hysteresis: By how much another class must be more probable than the one before it, and by
+            how much a class must get past the threshold to leave `unknown`, from 0 to 1.
+        shortest_seconds: A shorter segment goes to its more probable neighbour.
+    """
+    labels = _follow(curve.probabilities, threshold, hysteresis)
+    labels = _without_short(labels, curve, shortest_seconds)
+    segments = []
+    for first, end in _runs(labels):
+        inside = curve.probabilities[first:end]
+        number = labels[first]
+        of_label = inside.max(axis=1) if number == _NONE else inside[:, number]
+        segments.append(
+            Segment(
+                start_seconds=float(curve.edges[first]),
+                end_seconds=float(curve.edges[end]),
+                label=UNKNOWN if number == _NONE else class_names[number],
+                probability=float(of_label.mean()),
+            )
+        )
+    return segments
+
+
+def _follow(
+    probabilities: npt.NDArray[np.float64], threshold: float, hysteresis: float
+) -> npt.NDArray[np.int64]:
+    """The class of each cell (N,), which changes only for one that is clearly more probable."""
+    first = probabilities[0].argmax()
+    label = first if probabilities[0, first] >= threshold else _NONE
+    labels = []
+    for row in probabilities:
+        best = row.argmax()
+        if label == _NONE:
+            if row[best] >= min(threshold + hysteresis, 1):
+                label = best
+        elif row[best] > row[label] + hysteresis and row[best] >= threshold:
+            label = best
+        elif row[label] < threshold - hysteresis:
+            label = _NONE
+        labels.append(label)
+    return np.array(labels, np.int64)
+
+
+def _without_short(
+    labels: npt.NDArray[np.int64], curve: Curve, shortest_seconds: float
+) -> npt.NDArray[np.int64]:
+    """Gives each segment that is too short, the shortest first, to one of its neighbours."""
+    labels = labels.copy()
+    while True:
+        runs = _runs(labels)
+        lengths = [curve.edges[end] - curve.edges[first] for first, end in runs]
+        shortest = int(np.argmin(lengths))
+        if len(runs) == 1 or lengths[shortest] >= shortest_seconds - 1e-9:
+            return labels
+        first, end = runs[shortest]
+        neighbours = [labels[i] for i in (first - 1, end) if 0 <= i < len(labels)]
+        inside = curve.probabilities[first:end].mean(axis=0)
+        labels[first:end] = max(
+            neighbours, key=lambda label: 0.0 if label == _NONE else inside[label]
+        )
+
+
+def _runs(labels: npt.NDArray[np.int64]) -> list[tuple[int, int]]:
+    """First cell and end of each stretch of one label."""
+    borders = np.flatnonzero(np.diff(labels)) + 1
+    return list(zip([0, *borders.tolist()], [*borders.tolist(), len(labels)], strict=True))
+
+
+def segment_f1(found: Sequence[Segment], true: Sequence[Segment], *, overlap: float = 0.5) -> float:
+    """F1 of segments; one is found if it overlaps a true one of its label by intersection / union.
+
+    Args:
+        found: Segments; those that are `unknown` do not count.
+        true: Segments as they are.
+        overlap: Intersection over union that it takes, above 0 to 1.
+
+    Source: segmental F1, Lea et al. (2017).
+    """
+    found = [segment for segment in found if segment.label != UNKNOWN]
+    free = list(true)
+    hits = 0
+    for segment in found:
+        matches = [each for each in free if each.label == segment.label]
+        best = max(matches, key=lambda each: _overlap(segment, each), default=None)
+        if best and _overlap(segment, best) >= overlap:
+            free.remove(best)
+            hits += 1
+    return 2 * hits / max(1, len(found) + len(true))
+
+
+def _overlap(a: Segment, b: Segment) -> float:
+    both = min(a.end_seconds, b.end_seconds) - max(a.start_seconds, b.start_seconds)
+    either = max(a.end_seconds, b.end_seconds) - min(a.start_seconds, b.start_seconds)
+    return max(0.0, both) / either

@@ -1,0 +1,211 @@
+"""What happens when in a long video."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.atomic import atomic_write
+from pipeline.data.frames import encode_video, stored_frames
+from pipeline.errors import ConfigError
+from pipeline.inference.classifier import Classifier
+from pipeline.inference.segments import Curve, Segment, find_segments, probability_curve
+from pipeline.inference.windows import Window, plan_windows, slide
+from pipeline.video import VideoInfo, VideoReader
+
+OVERLAP = 0.75
+HYSTERESIS = 0.1
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Timeline:
+    """What happens when in a video.
+
+    Attributes:
+        path: The video file.
+        info: What is known of the file.
+        window_seconds: Length of the windows that were looked at.
+        windows: What the model says of each of them.
+        curve: How probable each class is over time.
+        segments: What happens from when to when; they lie end to end.
+        class_names: Names of the classes, in the order of the logits.
+    """
+
+    path: str
+    info: VideoInfo
+    window_seconds: float
+    windows: tuple[Window, ...]
+    curve: Curve
+    segments: tuple[Segment, ...]
+    class_names: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Path, length and segments as JSON types."""
+        return {
+            "path": self.path,
+            "duration_seconds": self.info.duration_seconds,
+            "damaged": self.info.damaged,
+            "window_seconds": self.window_seconds,
+            "segments": [dataclasses.asdict(segment) for segment in self.segments],
+        }
+
+
+def make_timeline(
+    classifier: Classifier,
+    path: str | Path,
+    *,
+    window_seconds: float | None = None,
+    overlap: float = OVERLAP,
+    hysteresis: float = HYSTERESIS,
+) -> Timeline:
+    """Classifies a video of any length, window by window, in constant memory.
+
+    Args:
+        classifier: The run.
+        path: The video file.
+        window_seconds: Length of a window; None: that of a usual training video.
+        overlap: Share of a window that the next one has in common with it, from 0 to below 1.
+        hysteresis: By how much another class must be more probable than the one before it.
+
+    Raises:
+        VideoDecodeError: No frame can be had from the file.
+        ConfigError: A value is out of range.
+    """
+    calibration, frames = classifier.calibration, classifier.frames
+    plan = plan_windows(
+        classifier.config.clip,
+        frames.fps,
+        window_seconds=calibration.clip_seconds if window_seconds is None else window_seconds,
+        overlap=overlap,
+    )
+    with VideoReader(path) as reader:
+        windows = tuple(slide(stored_frames(reader, frames), classifier.model, plan))
+        info = reader.info
+    if not windows:  # not even one frame on the grid of windows
+        images, info = encode_video(path, frames)
+        logits = classifier.model.video_logits(images)
+        windows = (Window(0.0, max(info.duration_seconds, 1 / frames.fps), logits),)
+    curve = probability_curve(windows, plan.hop_seconds, calibration)
+    segments = find_segments(
+        curve,
+        classifier.class_names,
+        threshold=calibration.threshold,
+        hysteresis=hysteresis,
+        shortest_seconds=plan.window_seconds / 3,
+    )
+    return Timeline(
+        path=str(path),
+        info=info,
+        window_seconds=plan.window_seconds,
+        windows=windows,
+        curve=curve,
+        segments=tuple(segments),
+        class_names=tuple(classifier.class_names),
+    )
+
+
+def format_timeline(timeline: Timeline) -> str:
+    """The segments as text for a terminal, a line each."""
+    width = max(len(segment.label) for segment in timeline.segments)
+    return "\n".join(
+        f"{_clock(segment.start_seconds)} to {_clock(segment.end_seconds)}   "
+        f"{segment.label:{width}}   {segment.probability:.2f}"
+        for segment in timeline.segments
+    )
+
+
+def write_timeline(timeline: Timeline, path: Path) -> None:
+    """Writes a timeline in the format that the name of the file ends in.
+
+    Args:
+        timeline: The timeline.
+        path: A file that ends in .json, .csv, .srt (subtitles) or .png (a picture).
+
+    Raises:
+        ConfigError: It ends in something else.
+        OSError: It cannot be written.
+    """
+    content = _WRITERS[check_suffix(path)](timeline)
+    with atomic_write(path) as file:
+        file.write(content)
+
+
+def check_suffix(path: Path) -> str:
+    """The suffix of a file that a timeline can be written to.
+
+    Raises:
+        ConfigError: It cannot.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in _WRITERS:
+        raise ConfigError(
+            f"--out: expected names that end in {', '.join(_WRITERS)}, got {str(path)!r}"
+        )
+    return suffix
+
+
+def _json(timeline: Timeline) -> bytes:
+    return json.dumps(timeline.as_json(), indent=2, ensure_ascii=False).encode()
+
+
+def _csv(timeline: Timeline) -> bytes:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(["start_seconds", "end_seconds", "label", "probability"])
+    for segment in timeline.segments:
+        start, end = f"{segment.start_seconds:.3f}", f"{segment.end_seconds:.3f}"
+        writer.writerow([start, end, segment.label, f"{segment.probability:.4f}"])
+    return text.getvalue().encode()
+
+
+def _srt(timeline: Timeline) -> bytes:
+    blocks = [
+        f"{number}\n{_subtitle_time(segment.start_seconds)} --> "
+        f"{_subtitle_time(segment.end_seconds)}\n{segment.label} {segment.probability:.2f}\n"
+        for number, segment in enumerate(timeline.segments, start=1)
+    ]
+    return "\n".join(blocks).encode()
+
+
+def _png(timeline: Timeline) -> bytes:
+    from pipeline.inference.plots import draw_timeline
+
+    return draw_timeline(timeline)
+
+
+_WRITERS: Mapping[str, Callable[[Timeline], bytes]] = {
+    ".json": _json,
+    ".csv": _csv,
+    ".srt": _srt,
+    ".png": _png,
+}
+
+
+def _clock(seconds: float) -> str:
+    """Seconds as hours, minutes and seconds.
+
+    Example:
+        >>> _clock(75.25), _clock(3675.0)
+        ('1:15.2', '1:01:15.0')
+    """
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(int(minutes), 60)
+    return f"{hours}:{minutes:02d}:{rest:04.1f}" if hours else f"{minutes}:{rest:04.1f}"
+
+
+def _subtitle_time(seconds: float) -> str:
+    """Seconds as subtitles give them.
+
+    Example:
+        >>> _subtitle_time(3675.0625)
+        '01:01:15,062'
+    """
+    milliseconds = int(seconds * 1000)
+    rest, milliseconds = divmod(milliseconds, 1000)
+    minutes, whole = divmod(rest, 60)
+    return f"{minutes // 60:02d}:{minutes % 60:02d}:{whole:02d},{milliseconds:03d}"

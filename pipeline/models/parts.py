@@ -1,0 +1,111 @@
+"""A network in the parts that inference calls: frames to features, and these to logits.
+
+Whoever looks at a long video computes the features of each frame once, however many clips it is in.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from pipeline.config import RunConfig
+from pipeline.config.model import image_of
+from pipeline.models.stepwise import Stepwise, is_stepwise
+
+Tensors = Mapping[str, tf.Tensor]
+Part = Callable[[Tensors], Tensors]
+
+CLIP, FEATURES, TEMPORAL, STEP = "serving_default", "features", "temporal", "step"
+"""Names of the parts: the whole network, its backbones, the rest of it, and that by the frame."""
+
+
+class Parts:
+    """The parts of a recogniser as functions of tensors by name.
+
+    Args:
+        recognizer: The network, built for export.
+        config: Its run.
+    """
+
+    def __init__(self, recognizer: keras.Model, config: RunConfig) -> None:
+        self._recognizer, self._config = recognizer, config
+        self._streams = config.model.streams
+        self._stepwise = Stepwise(recognizer, config) if is_stepwise(config) else None
+
+    def functions(self, batch: int | None) -> dict[str, tuple[Part, dict[str, tf.TensorSpec]]]:
+        """Each part with what it takes.
+
+        `serving_default` takes clips, `frames` and `flow` uint8 (B, T, H, W, 3) as the model does
+        and `mask` bool (B, T). `features` takes frames after those before them, uint8
+        (N, 2, H, W, 3), and gives `STREAM_features` float (N, F); the first frame of a clip comes
+        after itself. `temporal` takes these as (B, T, F), with the `mask`. `step`, of networks
+        that never look ahead, takes one frame, (B, F), and a `state` float (B, S), 0 at first, and
+        gives the next state as well. All but `features` give `logits` float (B, C).
+
+        Args:
+            batch: The clips (B) in a call; None: any number.
+        """
+        config, length = self._config, self._config.clip.num_frames
+        frame = (config.frames.size, config.frames.size, 3)
+        images = config.model.images
+        mask = _spec("mask", "bool", batch, length)
+        widths = {
+            f"{stream}_features": self._temporal(stream).input["features"].shape[-1]
+            for stream in self._streams
+        }
+        clips = {name: _spec(name, "uint8", batch, length, *frame) for name in images}
+        pairs = {name: _spec(name, "uint8", None, 2, *frame) for name in images}
+        rows = {name: _spec(name, "float32", batch, length, w) for name, w in widths.items()}
+        parts: dict[str, tuple[Part, dict[str, tf.TensorSpec]]] = {
+            CLIP: (self.clip, {**clips, "mask": mask}),
+            FEATURES: (self.features, pairs),
+            TEMPORAL: (self.temporal, {**rows, "mask": mask}),
+        }
+        if self._stepwise:
+            row = {name: _spec(name, "float32", batch, width) for name, width in widths.items()}
+            state = _spec("state", "float32", batch, self._stepwise.state_size)
+            parts[STEP] = (functools.partial(_step, self._stepwise), {**row, "state": state})
+        return parts
+
+    def clip(self, inputs: Tensors) -> Tensors:
+        """The whole network."""
+        return {"logits": self._recognizer(inputs, training=False)}
+
+    def features(self, inputs: Tensors) -> Tensors:
+        """The features of frames, each given after the one before it."""
+        return {
+            f"{stream}_features": self._backbone(stream)(
+                self._recognizer.get_layer(f"{stream}_input")(inputs[image_of(stream)])[:, 1],
+                training=False,
+            )
+            for stream in self._streams
+        }
+
+    def temporal(self, inputs: Tensors) -> Tensors:
+        """What the features of the frames of clips say together."""
+        logits = [
+            self._temporal(stream)(
+                {"features": inputs[f"{stream}_features"], "mask": inputs["mask"]}, training=False
+            )
+            for stream in self._streams
+        ]
+        return {"logits": sum(logits) / len(logits)}
+
+    def _backbone(self, stream: str) -> Any:
+        return self._recognizer.get_layer(f"{stream}_features").layer
+
+    def _temporal(self, stream: str) -> Any:
+        return self._recognizer.get_layer(f"{stream}_temporal")
+
+
+def _step(stepwise: Stepwise, inputs: Tensors) -> Tensors:
+    logits, state = stepwise(inputs, inputs["state"])
+    return {"logits": logits, "state": state}
+
+
+def _spec(name: str, dtype: str, *shape: int | None) -> tf.TensorSpec:
+    return tf.TensorSpec(shape, dtype, name)

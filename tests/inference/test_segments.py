@@ -1,0 +1,100 @@
+"""From windows to segments, by hand."""
+
+import numpy as np
+import pytest
+
+from pipeline.evaluation.calibration import Calibration
+from pipeline.inference.segments import (
+    Curve,
+    Segment,
+    find_segments,
+    probability_curve,
+    segment_f1,
+)
+from pipeline.inference.windows import Window
+
+NAMES = ["a", "b"]
+
+
+def curve(*of_a):
+    of_a = np.array(of_a, float)
+    return Curve(np.arange(len(of_a) + 1.0), np.stack([of_a, 1 - of_a], axis=1))
+
+
+def found(of_a, **options):
+    return [
+        (segment.label, segment.start_seconds, segment.end_seconds)
+        for segment in find_segments(curve(*of_a), NAMES, **options)
+    ]
+
+
+def test_segments_lie_end_to_end():
+    segments = find_segments(curve(0.9, 0.7, 0.1, 0.3, 0.9), NAMES)
+    assert [(s.label, s.start_seconds, s.end_seconds) for s in segments] == [
+        ("a", 0, 2),
+        ("b", 2, 4),
+        ("a", 4, 5),
+    ]
+    assert [s.probability for s in segments] == pytest.approx([0.8, 0.8, 0.9])
+
+
+def test_hysteresis_keeps_a_label_that_is_hardly_less_probable():
+    wavering = (0.6, 0.48, 0.52, 0.48, 0.2)
+    assert found(wavering, hysteresis=0.1) == [("a", 0, 4), ("b", 4, 5)]
+    assert len(found(wavering, hysteresis=0.0)) == 4
+
+
+def test_what_is_below_the_threshold_is_unknown():
+    sure = (0.95, 0.72, 0.60, 0.72, 0.85)
+    assert found(sure, threshold=0.75, hysteresis=0.1) == [
+        ("a", 0, 2),
+        ("unknown", 2, 4),
+        ("a", 4, 5),
+    ]
+    assert found((0.6, 0.6), threshold=0.75) == [("unknown", 0, 2)]
+
+
+def test_a_short_segment_goes_to_its_more_probable_neighbour():
+    assert found((0.9, 0.9, 0.2, 0.9, 0.9), shortest_seconds=2) == [("a", 0, 5)]
+    assert found((0.1, 0.9, 0.9), shortest_seconds=2) == [("a", 0, 3)]
+    assert found((0.9,), shortest_seconds=2) == [("a", 0, 1)], "there is nothing else"
+
+
+def test_a_moment_is_what_the_windows_say_whose_middle_is_near():
+    windows = [
+        Window(0.0, 4.0, np.array([2.0, 0.0], np.float32)),
+        Window(2.0, 6.0, np.array([0.0, 2.0], np.float32)),
+    ]
+    calibration = Calibration(temperature=2.0)
+    smoothed = probability_curve(windows, 1.0, calibration)
+    assert smoothed.edges.tolist() == [0, 1, 2, 3, 4, 5, 6]
+    first = calibration.probabilities(np.array([2.0, 0.0]))
+    np.testing.assert_allclose(smoothed.probabilities[:2], [first, first])
+    # At 2.5 s the first window is half a second off its middle, the other 1.5 s, of 2 s.
+    mixed = calibration.probabilities(np.array([1.5, 0.5]))
+    np.testing.assert_allclose(smoothed.probabilities[2], mixed)
+    np.testing.assert_allclose(smoothed.probabilities.sum(axis=1), 1)
+
+
+def test_the_last_cell_ends_with_the_last_window():
+    windows = [Window(0.0, 2.5, np.zeros(2, np.float32))]
+    assert probability_curve(windows, 1.0, Calibration()).edges.tolist() == [0, 1, 2, 2.5]
+
+
+TRUE = [Segment(0, 4, "a", 1.0), Segment(4, 8, "b", 1.0), Segment(8, 12, "a", 1.0)]
+
+
+@pytest.mark.parametrize(
+    ("segments", "expected"),
+    [
+        (TRUE, 1.0),
+        ([Segment(0, 6, "a", 1.0), Segment(6, 12, "a", 1.0)], 4 / 5),
+        ([Segment(0, 12, "a", 1.0)], 0.0),
+        ([Segment(0, 4, "b", 1.0)], 0.0),
+        ([*TRUE, Segment(0, 4, "a", 1.0)], 6 / 7),
+        ([Segment(0, 4, "unknown", 1.0), *TRUE[1:]], 4 / 5),
+        ([], 0.0),
+    ],
+)
+def test_segments_that_are_found(segments, expected):
+    assert segment_f1(segments, TRUE) == pytest.approx(expected)

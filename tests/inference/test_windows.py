@@ -1,0 +1,146 @@
+"""Windows over a long video are the clips that evaluation would cut of its parts."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.config import (
+    BackboneConfig,
+    ClipConfig,
+    FramesConfig,
+    ModelConfig,
+    RunConfig,
+    TemporalConfig,
+)
+from pipeline.data.frames import encode_array
+from pipeline.data.sampling import sample_clip
+from pipeline.errors import ConfigError
+from pipeline.inference.clips import ClipModel, decode_images
+from pipeline.inference.windows import plan_windows, slide
+from pipeline.models.recognizer import build_recognizer
+
+FPS = 10
+LENGTH = 4
+
+
+@pytest.fixture(scope="module")
+def video():
+    """47 frames in which something moves, as an array."""
+    rng = np.random.default_rng(0)
+    frames = rng.integers(60, size=(1, 32, 32, 3), dtype=np.uint8).repeat(47, 0)
+    for index, frame in enumerate(frames):
+        frame[8:16, (3 * index + np.arange(9)) % 32] = rng.integers(100, 256, 3)
+    return frames
+
+
+def model_for(kind, sampling="uniform", stride=2):
+    """A model with weights as they come, and statistics as if it had been trained."""
+    from pipeline.inference.tensorflow import of_recognizer
+
+    config = RunConfig(
+        frames=FramesConfig(fps=FPS, size=32, jpeg_quality=95, flow="flow" in kind),
+        clip=ClipConfig(num_frames=LENGTH, sampling=sampling, stride=stride),
+        model=ModelConfig(input=kind),
+        backbone=BackboneConfig(filters=(4, 8)),
+        temporal=TemporalConfig(units=8),
+    )
+    model = build_recognizer(config, 3)
+    return ClipModel(of_recognizer(model, config, Path("none")), config)
+
+
+def moments_of(video, model):
+    images = encode_array(video, model.config.frames, fps=FPS)
+    return [dict(zip(images, each, strict=True)) for each in zip(*images.values(), strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "sampling", "seconds", "overlap"),
+    [
+        ("difference", "uniform", 1.2, 0.75),
+        ("difference", "uniform", 0.4, 0.5),
+        ("difference", "dense", 9, 0.5),
+        ("rgb", "uniform", 1.6, 0.0),
+        ("both", "uniform", 1.2, 0.5),
+        ("flow", "uniform", 0.4, 0.5),
+        ("flow", "uniform", 1.2, 0.5),
+        ("rgb+flow", "uniform", 0.8, 0.75),
+        ("rgb+difference", "dense", 9, 0.75),
+    ],
+)
+def test_logits_are_those_of_the_clip_of_the_part(video, kind, sampling, seconds, overlap):
+    model = model_for(kind, sampling)
+    plan = plan_windows(model.config.clip, FPS, window_seconds=seconds, overlap=overlap)
+    windows = list(slide(moments_of(video, model), model, plan))
+    span = plan.length * plan.stride
+    assert len(windows) > 47 // span
+    logits = []
+    for window in windows:
+        start = round(window.start_seconds * FPS)
+        part = video[start : start + span]
+        assert len(part) >= span - plan.stride
+        assert window.end_seconds == pytest.approx((start + span) / FPS)
+        indices, mask = sample_clip(span, model.config.clip)
+        images = moments_of(part, model)
+        chosen = [decode_images(images[index], model.config) for index in indices]
+        clip = {name: np.stack([each[name] for each in chosen]) for name in chosen[0]}
+        expected = model.runtime.clip_logits({**clip, "mask": mask})
+        np.testing.assert_allclose(window.logits, expected, atol=1e-5)
+        logits.append(expected)
+    assert np.std(logits, axis=0).max() > 1e-4, "windows that are all alike would prove nothing"
+
+
+def test_windows_follow_each_other_and_the_last_ends_with_the_video(video):
+    model = model_for("difference")
+    plan = plan_windows(model.config.clip, FPS, window_seconds=1.2, overlap=0.5)
+    windows = list(slide(moments_of(video, model), model, plan))
+    starts = [window.start_seconds for window in windows]
+    np.testing.assert_allclose(np.diff(starts)[:-1], 0.6)
+    assert windows[-1].end_seconds == pytest.approx(4.8), "its last third of a second is shown"
+    whole = list(slide(moments_of(video[: 48 - 12], model), model, plan))
+    assert [w.end_seconds for w in whole][-1] == pytest.approx(3.6)
+    assert len(whole) == 5
+
+
+@pytest.mark.parametrize("num_frames", [2, 5, 11])
+def test_a_video_shorter_than_a_window_is_one(video, num_frames):
+    model = model_for("difference")
+    plan = plan_windows(model.config.clip, FPS, window_seconds=1.2, overlap=0.5)
+    (window,) = slide(moments_of(video[:num_frames], model), model, plan)
+    assert window.start_seconds == 0
+    assert num_frames / FPS - 0.2 <= window.end_seconds <= 1.2
+
+
+class Counting:
+    """Counts the frames that the backbone sees."""
+
+    def __init__(self, runtime):
+        self.runtime, self.frames = runtime, 0
+
+    def features(self, pairs):
+        self.frames += len(next(iter(pairs.values())))
+        return self.runtime.features(pairs)
+
+    def logits(self, *arguments):
+        return self.runtime.logits(*arguments)
+
+
+@pytest.mark.parametrize("kind", ["rgb", "difference"])
+def test_the_backbone_sees_a_frame_once_whatever_the_overlap(video, kind):
+    seen = []
+    for overlap in (0.0, 0.75):
+        model = model_for(kind)
+        model.runtime = Counting(model.runtime)
+        plan = plan_windows(model.config.clip, FPS, window_seconds=0.8, overlap=overlap)
+        windows = list(slide(moments_of(video, model), model, plan))
+        seen.append((len(windows), model.runtime.frames))
+    (few, frames), (many, same_frames) = seen
+    assert many > 3 * few
+    assert frames == same_frames
+    assert frames <= 47 // 2 + 1
+
+
+def test_values_out_of_range():
+    for seconds, overlap, message in [(0, 0.5, "--window must"), (1, 1.0, "--overlap must be")]:
+        with pytest.raises(ConfigError, match=message):
+            plan_windows(ClipConfig(), FPS, window_seconds=seconds, overlap=overlap)
