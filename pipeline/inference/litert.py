@@ -74,7 +74,7 @@ class LiteRTModel:
     def step(self, features: Arrays, state: Logits) -> tuple[Logits, Logits]:
         """See `Runtime`."""
         found = self._run("step", {**features, "state": state})
-        return found["logits"][0], found["state"][0]
+        return found["logits"][0], found["next_state"][0]
 
     def _run(self, part: str, inputs: Arrays) -> dict[str, npt.NDArray[np.float32]]:
         return self._call(part, {name: each[None] for name, each in inputs.items()})

@@ -23,7 +23,7 @@ COLUMNS = ("path", "label", "probability", "num_frames", "duration_seconds", "da
 
 
 def find_videos(names: Sequence[str]) -> list[str]:
-    """The files that names stand for, each once, in the order of the names.
+    """The files that names stand for, in the order of the names.
 
     Args:
         names: Files; folders, of which all videos are taken by their suffixes, nested ones as
@@ -45,7 +45,7 @@ def find_videos(names: Sequence[str]) -> list[str]:
         if not matches:
             raise DataError(f"{name}: no videos there")
         found += matches
-    return list(dict.fromkeys(found))
+    return found
 
 
 def predict_many(

@@ -114,7 +114,7 @@ class ONNXModel:
     def step(self, features: Arrays, state: Logits) -> tuple[Logits, Logits]:
         """See `Runtime`."""
         found = self._run("step", _batch({**features, "state": state}))
-        return found["logits"][0], found["state"][0]
+        return found["logits"][0], found["next_state"][0]
 
     def _run(self, part: str, inputs: Arrays) -> dict[str, npt.NDArray[np.float32]]:
         session = self._sessions[part]

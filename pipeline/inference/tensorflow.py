@@ -67,7 +67,7 @@ class TensorFlowModel:
     def step(self, features: Arrays, state: Logits) -> tuple[Logits, Logits]:
         """See `Runtime`."""
         found = self._run(STEP, {**features, "state": state})
-        return found["logits"][0], found["state"][0]
+        return found["logits"][0], found["next_state"][0]
 
     def _run(self, part: str, inputs: Arrays) -> dict[str, npt.NDArray[np.float32]]:
         batch = {name: each[None] for name, each in inputs.items()}

@@ -44,7 +44,7 @@ class Parts:
         (N, 2, H, W, 3), and gives `STREAM_features` float (N, F); the first frame of a clip comes
         after itself. `temporal` takes these as (B, T, F), with the `mask`. `step`, of networks
         that never look ahead, takes one frame, (B, F), and a `state` float (B, S), 0 at first, and
-        gives the next state as well. All but `features` give `logits` float (B, C).
+        gives the `next_state` as well. All but `features` give `logits` float (B, C).
 
         Args:
             batch: The clips (B) in a call; None: any number.
@@ -104,7 +104,7 @@ class Parts:
 
 def _step(stepwise: Stepwise, inputs: Tensors) -> Tensors:
     logits, state = stepwise(inputs, inputs["state"])
-    return {"logits": logits, "state": state}
+    return {"logits": logits, "next_state": state}
 
 
 def _spec(name: str, dtype: str, *shape: int | None) -> tf.TensorSpec:
