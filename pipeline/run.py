@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pipeline.config import RunConfig
-from pipeline.config.file import load_config
 from pipeline.errors import DataError
 
 RUNS = Path("runs")
@@ -40,6 +39,11 @@ class Run:
     def litert_file(self) -> Path:
         """The same model for LiteRT."""
         return self.folder / "model.tflite"
+
+    @property
+    def bundle_file(self) -> Path:
+        """All that classifying needs to know besides the model, JSON."""
+        return self.folder / "bundle.json"
 
     @property
     def exports(self) -> Path:
@@ -97,6 +101,8 @@ class Run:
         Raises:
             DataError: The folder is not that of a trained run.
         """
+        from pipeline.config.file import load_config  # takes packages that a bundle does without
+
         self.expect(self.config_file)
         self.expect(self.class_names_file)
         config = load_config(self.config_file)

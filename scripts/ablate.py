@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.cli import Parser, import_tensorflow, in_folds, run_config, run_script
+from pipeline.cli import import_tensorflow, run_script
+from pipeline.config.parser import ConfigParser, in_folds, run_config
 
 
 def main(arguments: Sequence[str]) -> None:
-    parser = Parser(__doc__)
+    parser = ConfigParser(__doc__)
     parser.add_argument("--out", default="", help="Folder; default: runs/NAME-ablation.")
     parser.add_argument("--overwrite", action="store_true", help="Replace what is there.")
     parser.add_argument("--stages", default="", help="Names, with commas; default: all.")

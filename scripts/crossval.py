@@ -6,11 +6,12 @@ Leave one group out: python scripts/crossval.py --data data/NAME --split.folds g
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.cli import Parser, import_tensorflow, in_folds, run_config, run_script
+from pipeline.cli import import_tensorflow, run_script
+from pipeline.config.parser import ConfigParser, in_folds, run_config
 
 
 def main(arguments: Sequence[str]) -> None:
-    parser = Parser(__doc__)
+    parser = ConfigParser(__doc__)
     parser.add_argument("--out", default="", help="Folder; default: runs/NAME-crossval.")
     parser.add_argument("--overwrite", action="store_true", help="Replace what is there.")
     parser.add_argument(

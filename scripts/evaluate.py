@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 from pipeline.cli import Parser, import_tensorflow, named_run, run_script
 
@@ -12,7 +11,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_run()
     parser.add_argument(
         "--split",
-        type=Literal["train", "val", "test"],
+        choices=("train", "val", "test"),
         default="test",
         help="Which videos; only those of `test` took no part in training or choosing.",
     )

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 from pipeline.cli import Parser, import_tensorflow, named_run, run_script
 
@@ -12,7 +11,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_run()
     parser.add_argument(
         "--format",
-        type=Literal["litert", "litert-float16", "litert-int8", "savedmodel", "onnx"],
+        choices=("litert", "litert-float16", "litert-int8", "savedmodel", "onnx"),
         default="litert",
         help="All but litert go into RUN/export/FORMAT, a folder that classifies on its own.",
     )

@@ -5,12 +5,13 @@ Your own: python scripts/prepare.py --source folder --path VIDEOS --out data/NAM
 
 from collections.abc import Sequence
 
-from pipeline.cli import Parser, run_script
+from pipeline.cli import run_script
+from pipeline.config.parser import ConfigParser
 from pipeline.config.prepare import PrepareConfig
 
 
 def main(arguments: Sequence[str]) -> int:
-    parser = Parser(__doc__)
+    parser = ConfigParser(__doc__)
     parser.add_fields(PrepareConfig)
     config = PrepareConfig(**vars(parser.parse(arguments)))
 

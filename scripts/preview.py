@@ -6,13 +6,14 @@ Your own data: python scripts/preview.py data/NAME
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.cli import Parser, import_tensorflow, run_config, run_script
+from pipeline.cli import import_tensorflow, run_script
+from pipeline.config.parser import ConfigParser, run_config
 from pipeline.errors import ConfigError
 from pipeline.text import counted
 
 
 def main(arguments: Sequence[str]) -> None:
-    parser = Parser(__doc__)
+    parser = ConfigParser(__doc__)
     parser.add_argument("path", nargs="?", metavar="DATA", default="", help="As --data.")
     parser.add_argument(
         "--out",

@@ -8,12 +8,13 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.cli import Parser, import_tensorflow, run_config, run_script
+from pipeline.cli import import_tensorflow, run_script
+from pipeline.config.parser import ConfigParser, run_config
 from pipeline.run import RUNS
 
 
 def main(arguments: Sequence[str]) -> None:
-    parser = Parser(__doc__)
+    parser = ConfigParser(__doc__)
     parser.add_argument("--run", default="", help="Folder of the run; the default is a new one.")
     parser.add_argument("--overwrite", action="store_true", help="Replace a run that is there.")
     parser.add_argument(

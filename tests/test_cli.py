@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.cli import Parser, run_config
+from pipeline.config.parser import ConfigParser, run_config
 from pipeline.config.prepare import PrepareConfig
 from pipeline.errors import ConfigError
 
@@ -17,7 +17,7 @@ def run(script, *arguments, cwd=None):
 
 
 def parse_run(*arguments):
-    parser = Parser("test")
+    parser = ConfigParser("test")
     parser.add_run_config(arguments)
     return run_config(parser, parser.parse(arguments))
 
@@ -35,7 +35,7 @@ def test_without_a_config_other_data_takes_the_small_one():
 
 
 def test_options_of_a_flat_dataclass_with_dashes_and_lists():
-    parser = Parser("test")
+    parser = ConfigParser("test")
     parser.add_fields(PrepareConfig)
     arguments = [
         "--source",

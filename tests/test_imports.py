@@ -35,7 +35,11 @@ WITHOUT_TENSORFLOW = [
     "pipeline.data.store",
     "pipeline.data.video_files",
     "pipeline.evaluation.metrics",
+    "pipeline.evaluation.calibration",
     "pipeline.inference.classifier",
+    "pipeline.inference.many",
+    "pipeline.inference.terminal",
+    "pipeline.inference.timeline",
 ]
 
 
@@ -76,6 +80,23 @@ def test_cv2_decodes_and_encodes_in_video_alone():
         if relative.startswith(("video/", CV2_FOR_DRAWING)):
             continue
         assert "cv2" not in set(imported(path)), relative
+
+
+def test_classifying_takes_numpy_opencv_and_litert_alone():
+    """What a machine that only classifies has to install."""
+    allowed = {"numpy", "cv2", "ai_edge_litert", "pipeline"}
+    code = """
+import sys
+before = set(sys.modules)
+import pipeline.cli, pipeline.inference.litert, pipeline.inference.terminal
+new = {name.partition(".")[0] for name in set(sys.modules) - before}
+print(*sorted(name for name in new if name not in sys.stdlib_module_names))
+"""
+    command = [sys.executable, "-c", code]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    found = set(result.stdout.split())
+    # What LiteRT brings along.
+    assert found - {"flatbuffers", "backports", "google", "typing_extensions"} <= allowed
 
 
 @pytest.mark.parametrize("module", WITHOUT_TENSORFLOW)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 from pipeline.errors import ConfigError
+from pipeline.text import nearest
 
 
 def expect(condition: bool, message: str, received: object) -> None:
@@ -51,3 +53,17 @@ def expect_above_0(value: float, name: str) -> None:
         ConfigError: It is not.
     """
     expect(0 < value < math.inf, f"{name} must be above 0", value)
+
+
+def check_known(names: Iterable[str], known: Iterable[str], where: str) -> None:
+    """Refuses the first name that is not known.
+
+    Raises:
+        ConfigError: It gives the nearest known name.
+    """
+    known = list(known)
+    for name in names:
+        if name not in known:
+            inner = [each for each in known if each.startswith(f"{name}.")]
+            guess = " or ".join(inner) if 0 < len(inner) < 3 else nearest(name, inner or known)
+            raise ConfigError(f"{where}: unknown {name}. Did you mean {guess}?")

@@ -10,7 +10,7 @@ import dataclasses
 import re
 import tomllib
 from argparse import ArgumentError
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from jsonargparse import ArgumentParser
 
 from pipeline.atomic import atomic_write
 from pipeline.config import RunConfig
+from pipeline.config.checks import check_known
 from pipeline.errors import ConfigError
 from pipeline.text import nearest, one_line
 
@@ -126,20 +127,6 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[f"{prefix}{key}"] = value
     return flat
-
-
-def check_known(names: Iterable[str], known: Iterable[str], where: str) -> None:
-    """Refuses the first name that is not known.
-
-    Raises:
-        ConfigError: It gives the nearest known name.
-    """
-    known = list(known)
-    for name in names:
-        if name not in known:
-            inner = [each for each in known if each.startswith(f"{name}.")]
-            guess = " or ".join(inner) if 0 < len(inner) < 3 else nearest(name, inner or known)
-            raise ConfigError(f"{where}: unknown {name}. Did you mean {guess}?")
 
 
 _KINDS = {

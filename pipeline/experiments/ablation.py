@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from pipeline.config import NO_AUGMENT, RunConfig
-from pipeline.config.file import check_known, differing, flatten, with_values
+from pipeline.config.checks import check_known
+from pipeline.config.file import differing, flatten, with_values
 from pipeline.data.videos import open_data
 from pipeline.evaluation import metrics
 from pipeline.experiments.crossval import Answers, cross_validate, read_answers

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.config import RunConfig, expect
-from pipeline.config.file import check_known, flatten, with_values
+from pipeline.config.checks import check_known
+from pipeline.config.file import flatten, with_values
 from pipeline.errors import ConfigError, PipelineError
 from pipeline.run import Run
 from pipeline.training.fit import DivergenceError, train

@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from pipeline.data.frames import encode_array, encode_video
 from pipeline.errors import DataError
-from pipeline.evaluation.calibration import UNKNOWN, read_calibration
+from pipeline.evaluation.calibration import UNKNOWN
+from pipeline.inference.bundle import read_bundle
 from pipeline.inference.clips import ClipModel
 from pipeline.inference.runtimes import Logits, Runtime, open_runtime
 from pipeline.run import Run
@@ -69,12 +70,9 @@ class Classifier:
     """
 
     def __init__(self, run: Run, *, runtime: RuntimeName = "auto", num_threads: int = 1) -> None:
-        self.config = run.config()
-        self.class_names = run.class_names()
-        flow = "flow" in self.config.model.images
-        self.frames = dataclasses.replace(self.config.frames, flow=flow)
-        self.calibration = read_calibration(run)
-        self.model = ClipModel(_open(run, runtime, num_threads), self.config)
+        self.bundle = read_bundle(run)
+        self.class_names = self.bundle.class_names
+        self.model = ClipModel(_open(run, runtime, num_threads), self.bundle)
         self._check_fit(run)
 
     @classmethod
@@ -91,7 +89,7 @@ class Classifier:
         return cls(Run(Path(folder)), runtime=runtime, num_threads=num_threads)
 
     def __repr__(self) -> str:
-        size = f"{self.frames.size} x {self.frames.size}"
+        size = f"{self.bundle.frames.size} x {self.bundle.frames.size}"
         return f"<Classifier of {len(self.class_names)} classes, frames {size}>"
 
     def predict(
@@ -117,8 +115,8 @@ class Classifier:
             DataError: The array is not one of frames.
         """
         if isinstance(video, np.ndarray):
-            fps = fps or self.frames.fps
-            images = encode_array(video, self.frames, fps=fps)
+            fps = fps or self.bundle.frames.fps
+            images = encode_array(video, self.bundle.frames, fps=fps)
             about = {"path": "", "num_frames": len(video), "fps": fps}
             return self.describe(
                 self.model.video_logits(images),
@@ -127,7 +125,7 @@ class Classifier:
                 damaged=False,
                 **about,
             )
-        return self.predict_images(*encode_video(video, self.frames), top=top)
+        return self.predict_images(*encode_video(video, self.bundle.frames), top=top)
 
     def predict_images(
         self, images: Mapping[str, Sequence[bytes]], info: VideoInfo, *, top: int = 5
@@ -151,11 +149,12 @@ class Classifier:
             top: Number of classes to report.
             about: The other attributes of the prediction.
         """
-        probabilities = self.calibration.probabilities(logits)
+        calibration = self.bundle.calibration
+        probabilities = calibration.probabilities(logits)
         best = np.argsort(-probabilities, kind="stable")[:top]
         ranked = tuple((self.class_names[i], float(probabilities[i])) for i in best)
         label, probability = ranked[0]
-        known = probability >= self.calibration.threshold
+        known = probability >= calibration.threshold
         return Prediction(
             label=label if known else UNKNOWN,
             known=known,
@@ -167,14 +166,13 @@ class Classifier:
     def _check_fit(self, run: Run) -> None:
         """Makes sure that the model is that of the configuration."""
         runtime = self.model.runtime
-        size, length = self.frames.size, self.config.clip.num_frames
-        shapes = dict.fromkeys(self.config.model.images, (length, size, size, 3))
-        if runtime.input_shapes != {**shapes, "mask": (length,)}:
-            raise DataError(f"{runtime.path}: does not fit the config.toml beside it. Train again")
-        if runtime.num_classes != len(self.class_names):
+        size, length = self.bundle.frames.size, self.bundle.clip.num_frames
+        shapes = dict.fromkeys(self.bundle.model.images, (length, size, size, 3))
+        fits = runtime.input_shapes == {**shapes, "mask": (length,)}
+        if not fits or runtime.num_classes != len(self.class_names):
             raise DataError(
-                f"{run.class_names_file}: expected {runtime.num_classes} names, as many as "
-                f"the model tells apart, got {len(self.class_names)}. Train again"
+                f"{runtime.path}: does not fit the {run.bundle_file.name} beside it. Export it "
+                "again: python scripts/export.py"
             )
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.config import RunConfig
 from pipeline.data.sampling import Indices, Mask, sample_clip
+from pipeline.inference.bundle import Bundle
 from pipeline.inference.runtimes import Logits, Runtime
 from pipeline.video import decode_flow, decode_jpeg
 
@@ -19,9 +19,9 @@ Images = dict[str, npt.NDArray[np.uint8]]
 _DECODE = {"frames": decode_jpeg, "flow": decode_flow}
 
 
-def decode_images(stored: Mapping[str, bytes], config: RunConfig) -> Images:
+def decode_images(stored: Mapping[str, bytes], bundle: Bundle) -> Images:
     """Decodes what a model takes of one moment of a video."""
-    return {name: _DECODE[name](stored[name]) for name in config.model.images}
+    return {name: _DECODE[name](stored[name]) for name in bundle.model.images}
 
 
 def pairs_of(moments: Sequence[Images], before: Images | None = None) -> dict[str, Any]:
@@ -48,15 +48,15 @@ def padded(features: Mapping[str, npt.NDArray[np.float32]], length: int) -> dict
 
 
 class ClipModel:
-    """A model with the configuration of its run.
+    """A model with what it is given.
 
     Args:
         runtime: The model.
-        config: Its run.
+        bundle: What it is given.
     """
 
-    def __init__(self, runtime: Runtime, config: RunConfig) -> None:
-        self.runtime, self.config = runtime, config
+    def __init__(self, runtime: Runtime, bundle: Bundle) -> None:
+        self.runtime, self.bundle = runtime, bundle
 
     def video_logits(self, images: Mapping[str, Sequence[bytes]]) -> Logits:
         """Mean logits (C,) over the views of a video.
@@ -64,7 +64,7 @@ class ClipModel:
         Args:
             images: `frames` or `flow` or both, one JPEG a stored frame, as the model takes them.
         """
-        clip = self.config.clip
+        clip = self.bundle.clip
         num_frames = len(next(iter(images.values())))
         chosen = (sample_clip(num_frames, clip, view=view) for view in range(clip.views))
         mean: Logits = np.mean([self._clip_logits(images, *each) for each in chosen], axis=0)
@@ -74,7 +74,7 @@ class ClipModel:
         self, images: Mapping[str, Sequence[bytes]], indices: Indices, mask: Mask
     ) -> Logits:
         moments = [
-            decode_images({name: each[index] for name, each in images.items()}, self.config)
+            decode_images({name: each[index] for name, each in images.items()}, self.bundle)
             for index in indices[mask]
         ]
         features = self.runtime.features(pairs_of(moments))

@@ -22,6 +22,7 @@ from pipeline.data.manifest import SPLITS
 from pipeline.data.videos import Data
 from pipeline.errors import PipelineError
 from pipeline.evaluation.predictions import open_run_data
+from pipeline.inference.bundle import bundle_of, write_bundle
 from pipeline.inference.runtimes import Arrays, Runtime, open_runtime
 from pipeline.models.parts import CLIP, FEATURES, STEP, TEMPORAL, Parts
 from pipeline.models.recognizer import float32_twin, load_recognizer
@@ -65,8 +66,8 @@ def export(
 ) -> Exported:
     """Exports the model of a run and compares it to that on real clips.
 
-    LiteRT goes into the run itself, other formats into `export/FORMAT` in it: a folder that
-    classifies on its own, with configuration, class names and calibration.
+    LiteRT goes into the run itself, other formats into `export/FORMAT` in it. The model and the
+    `bundle.json` beside it, with class names, sampling and calibration, classify on their own.
 
     Args:
         run: A trained run whose data set is still there.
@@ -83,7 +84,8 @@ def export(
     config = run.config()
     videos = open_run_data(run, data)
     model = load_recognizer(run.model_file, config, len(videos.class_names))
-    bundle = run if kind == "litert" else _bundle(run, kind)
+    bundle = run if kind == "litert" else Run(run.exports / kind)
+    bundle.folder.mkdir(parents=True, exist_ok=True)
     folders = {"savedmodel": bundle.saved_model, "onnx": bundle.onnx}
     target = folders.get(kind, bundle.litert_file)
     temporary = target.with_name(f".partial-{target.name}")
@@ -94,21 +96,10 @@ def export(
         _check(exported, kind)
         _remove(target)
         temporary.replace(target)
+        write_bundle(bundle_of(run), bundle)
     finally:
         _remove(temporary)
     return exported
-
-
-def _bundle(run: Run, kind: Format) -> Run:
-    """A folder with what classifying needs besides the model."""
-    bundle = Run(run.exports / kind)
-    bundle.folder.mkdir(parents=True, exist_ok=True)
-    for name in (run.config_file, run.class_names_file, run.calibration_file):
-        if name.is_file():
-            shutil.copyfile(name, bundle.folder / name.name)
-        else:
-            (bundle.folder / name.name).unlink(missing_ok=True)
-    return bundle
 
 
 def _write(kind: Format, model: keras.Model, config: RunConfig, videos: Data, path: Path) -> None:

@@ -12,8 +12,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from pipeline.data.files import VIDEO_SUFFIXES, visible_files
 from pipeline.data.frames import encode_video
-from pipeline.data.sources.folder import VIDEO_SUFFIXES, visible_files
 from pipeline.errors import ConfigError, DataError, VideoDecodeError
 from pipeline.inference.classifier import Classifier, Prediction
 
@@ -67,7 +67,7 @@ def predict_many(
     with ThreadPoolExecutor(workers) as pool:
 
         def submit(path: str) -> tuple[str, Future[Any]]:
-            return path, pool.submit(encode_video, path, classifier.frames)
+            return path, pool.submit(encode_video, path, classifier.bundle.frames)
 
         # So few that the memory does not depend on how many files there are.
         waiting = deque(submit(path) for path in itertools.islice(remaining, 2 * workers))

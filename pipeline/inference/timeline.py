@@ -76,9 +76,9 @@ def make_timeline(
         VideoDecodeError: No frame can be had from the file.
         ConfigError: A value is out of range.
     """
-    calibration, frames = classifier.calibration, classifier.frames
+    calibration, frames = classifier.bundle.calibration, classifier.bundle.frames
     plan = plan_windows(
-        classifier.config.clip,
+        classifier.bundle.clip,
         frames.fps,
         window_seconds=calibration.clip_seconds if window_seconds is None else window_seconds,
         overlap=overlap,

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.config import ClipConfig, RunConfig, expect
+from pipeline.config import ClipConfig, expect
 from pipeline.data.sampling import sample_clip
+from pipeline.inference.bundle import Bundle
 from pipeline.inference.clips import ClipModel, Images, decode_images, padded, pairs_of
 from pipeline.inference.runtimes import Logits
 from pipeline.video import decode_flow, encode_flow, flow_image
@@ -110,7 +111,7 @@ def slide(
     """
     grid = _Grid(model, plan)
     start = 0
-    for batch in _batches(_on_grid(stored, model.config, plan)):
+    for batch in _batches(_on_grid(stored, model.bundle, plan)):
         grid.add(batch)
         while start + plan.length <= grid.end:
             yield grid.window(start)
@@ -121,10 +122,10 @@ def slide(
 
 
 def _on_grid(
-    stored: Iterable[Mapping[str, bytes]], config: RunConfig, plan: WindowPlan
+    stored: Iterable[Mapping[str, bytes]], bundle: Bundle, plan: WindowPlan
 ) -> Iterator[Images]:
     for moment in itertools.islice(stored, plan.offset, None, plan.stride):
-        yield decode_images(moment, config)
+        yield decode_images(moment, bundle)
 
 
 def _batches(moments: Iterator[Images]) -> Iterator[list[Images]]:
@@ -175,7 +176,7 @@ class _Grid:
     def _first(self, features: Features, images: Images) -> Features:
         """The features of a frame as the first one of a clip, which follows no other."""
         first = dict(features)
-        for stream in self._model.config.model.streams:
+        for stream in self._model.bundle.model.streams:
             name = f"{stream}_features"
             if stream == "difference" or (stream == "flow" and not self._plan.offset):
                 first[name] = self._of_stillness(images)[name]
@@ -186,7 +187,7 @@ class _Grid:
     def _of_stillness(self, images: Images) -> Features:
         """The features of no motion, which are the same for all frames."""
         if not self._still:
-            quality = self._model.config.frames.jpeg_quality
+            quality = self._model.bundle.frames.jpeg_quality
             still = {
                 name: decode_flow(encode_flow(flow_image(image, image), quality=quality))
                 if name == "flow"

@@ -83,7 +83,7 @@ def is_trained(run: Run) -> bool:
 
 def discard_findings(run: Run) -> None:
     """Removes what was made of the model so far, when a training goes on."""
-    for file in (run.litert_file, run.calibration_file, run.metrics_file):
+    for file in (run.litert_file, run.bundle_file, run.calibration_file, run.metrics_file):
         file.unlink(missing_ok=True)
     shutil.rmtree(run.exports, ignore_errors=True)
     for file in run.report.glob("*"):

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import keras
 
-from pipeline.cli import Parser, run_config
 from pipeline.config import RunConfig, expect
+from pipeline.config.parser import ConfigParser, run_config
 from pipeline.data.images import check_images
 from pipeline.data.videos import ClipSource, Data, open_data
 from pipeline.models.recognizer import build_recognizer
@@ -25,7 +25,7 @@ EPOCHS = 5
 
 def main(arguments: Sequence[str]) -> None:
     """Parses the command line and compares."""
-    parser = Parser("An epoch on stored features.", prog="benchmark.py cache")
+    parser = ConfigParser("An epoch on stored features.", prog="benchmark.py cache")
     parser.add_run_config(arguments)
     config = run_config(parser, parser.parse(arguments))
     frozen = config.backbone.trainable == "none"

@@ -13,7 +13,7 @@ from pathlib import Path
 import cv2
 from jsonargparse.typing import PositiveInt
 
-from pipeline.cli import Parser
+from pipeline.config.parser import ConfigParser
 from pipeline.errors import PipelineError
 from pipeline.video import iter_frames, probe
 
@@ -34,7 +34,7 @@ Frames per second of CPU time (user and system), one decoding thread; the best o
 
 def main(arguments: Sequence[str]) -> None:
     """Parses the command line and compares."""
-    parser = Parser("The video reader against OpenCV and ffmpeg.", prog="benchmark.py decode")
+    parser = ConfigParser("The video reader against OpenCV and ffmpeg.", prog="benchmark.py decode")
     parser.add_argument("paths", nargs="+", metavar="VIDEO", help="Video files.")
     parser.add_argument("--size", type=PositiveInt, default=112, help="Frames become SIZE x SIZE.")
     parser.add_argument("--repeats", type=PositiveInt, default=5, help="Runs; the best counts.")

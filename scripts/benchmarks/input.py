@@ -9,8 +9,8 @@ from pathlib import Path
 
 import keras
 
-from pipeline.cli import Parser, run_config
 from pipeline.config import NO_AUGMENT, AugmentConfig, Change, RunConfig
+from pipeline.config.parser import ConfigParser, run_config
 from pipeline.data.images import check_images
 from pipeline.data.videos import Data, open_data
 from pipeline.models.recognizer import build_recognizer
@@ -42,7 +42,7 @@ EVERY_CHANGE = AugmentConfig(
 
 def main(arguments: Sequence[str]) -> None:
     """Parses the command line and measures."""
-    parser = Parser(
+    parser = ConfigParser(
         "Clips that are read, against those that are trained on.", prog="benchmark.py input"
     )
     parser.add_run_config(arguments)

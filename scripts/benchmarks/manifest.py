@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from jsonargparse.typing import PositiveInt
 
-from pipeline.cli import Parser
+from pipeline.config.parser import ConfigParser
 from pipeline.config.prepare import PrepareConfig
 from pipeline.data.checks.leaks import crossing, random_split
 from pipeline.data.manifest import read_csv
@@ -24,7 +24,7 @@ Result = TypeVar("Result")
 
 def main(arguments: Sequence[str]) -> None:
     """Parses the command line and measures."""
-    parser = Parser("A table of many videos, read and split.", prog="benchmark.py manifest")
+    parser = ConfigParser("A table of many videos, read and split.", prog="benchmark.py manifest")
     parser.add_argument("--rows", type=PositiveInt, default=1_000_000, help="Videos in it.")
     parser.add_argument("--groups", type=PositiveInt, default=100_000, help="Groups of them.")
     parser.add_argument("--classes", type=PositiveInt, default=400, help="Classes of them.")

@@ -12,7 +12,7 @@ from pathlib import Path
 from jsonargparse.typing import PositiveInt
 
 from benchmarks.decode import run_ffmpeg
-from pipeline.cli import Parser
+from pipeline.config.parser import ConfigParser
 from pipeline.config.prepare import PrepareConfig
 from pipeline.data.manifest import Row
 from pipeline.data.shards.runner import write_locally
@@ -32,7 +32,7 @@ Frames of the files per second, from file to shard: decoded, resized to {size} x
 
 def main(arguments: Sequence[str]) -> None:
     """Parses the command line and measures."""
-    parser = Parser("From files to shards, against ffmpeg.", prog="benchmark.py prepare")
+    parser = ConfigParser("From files to shards, against ffmpeg.", prog="benchmark.py prepare")
     parser.add_argument("paths", nargs="+", metavar="VIDEO", help="Video files.")
     parser.add_argument("--repeats", type=PositiveInt, default=3, help="Runs; the best counts.")
     measure_preparation(**vars(parser.parse(arguments)))

@@ -12,8 +12,8 @@ import tensorflow as tf
 from jsonargparse.typing import PositiveInt
 from keras import layers
 
-from pipeline.cli import Parser
 from pipeline.config import BackboneConfig, ClipConfig, FramesConfig, RunConfig, expect
+from pipeline.config.parser import ConfigParser
 from pipeline.models.layers import BatchNormalization, InputStage
 from pipeline.models.recognizer import build_recognizer
 from pipeline.training.optimizer import compile_model
@@ -24,7 +24,9 @@ WARM_UP = 3
 
 def main(arguments: Sequence[str]) -> None:
     """Parses the command line and compares."""
-    parser = Parser("A training step against Keras' TimeDistributed.", prog="benchmark.py step")
+    parser = ConfigParser(
+        "A training step against Keras' TimeDistributed.", prog="benchmark.py step"
+    )
     parser.add_argument("--batch-size", type=PositiveInt, default=8, help="Clips in a step.")
     parser.add_argument("--frames", type=PositiveInt, default=16, help="Of a clip, at least 4.")
     parser.add_argument("--size", type=PositiveInt, default=64, help="Height and width, pixels.")

@@ -12,16 +12,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.config import ModelConfig
+from pipeline.config import ClipConfig, FramesConfig, ModelConfig
 from pipeline.config.file import save_config
 from pipeline.errors import DataError, VideoDecodeError
-from pipeline.evaluation.calibration import Calibration, write_calibration
 from pipeline.evaluation.evaluate import evaluate
+from pipeline.inference.bundle import bundle_of, read_bundle, write_bundle
 from pipeline.inference.classifier import Classifier
 from pipeline.inference.export import export
 from pipeline.run import Run
 from pipeline.training.fit import train
-from pipeline.video import DamagedVideoWarning, write_video
+from pipeline.video import DamagedVideoWarning, read_frames, write_video
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "classify.py"
 
@@ -83,6 +83,7 @@ def test_optical_flow_is_computed_where_the_data_set_was_a_table(flow_run, video
     config = flow_run.config()
     frames = dataclasses.replace(config.frames, flow=False)
     save_config(dataclasses.replace(config, frames=frames), run.config_file)
+    write_bundle(bundle_of(run), run)
     assert Classifier(run).predict(video) == Classifier(flow_run).predict(video)
 
 
@@ -98,11 +99,10 @@ def test_a_prediction_ranks_the_classes_and_describes_the_file(hasty_run, video)
     assert first + second == pytest.approx(1)
 
 
-def test_a_run_needs_no_data_set_and_no_keras_model_file(hasty_run, video, tmp_path):
-    run = copy_of(hasty_run, tmp_path / "run")
-    run.model_file.unlink()
-    text = run.config_file.read_text().replace(run.config().data, "gone")
-    run.config_file.write_text(text)
+def test_two_files_are_enough(hasty_run, video, tmp_path):
+    run = Run(tmp_path)
+    for name in ("model.tflite", "bundle.json"):
+        shutil.copy(hasty_run.folder / name, tmp_path / name)
     assert Classifier(run).predict(video) == Classifier(hasty_run).predict(video)
 
 
@@ -113,11 +113,44 @@ def test_a_run_that_was_not_exported(hasty_run, tmp_path):
         Classifier(run)
 
 
-def test_too_few_class_names(hasty_run, tmp_path):
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"class_names": ("left",)},
+        {"clip": ClipConfig(num_frames=5)},
+        {"model": ModelConfig(input="rgb+flow")},
+        {"frames": FramesConfig(fps=10, size=48, jpeg_quality=95)},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_a_bundle_of_another_model(hasty_run, tmp_path, changes):
     run = copy_of(hasty_run, tmp_path / "run")
-    run.class_names_file.write_text('["left"]')
-    with pytest.raises(DataError, match="class_names.json: expected 2 names, .* got 1"):
+    write_bundle(dataclasses.replace(read_bundle(run), **changes), run)
+    with pytest.raises(DataError, match="model.tflite: does not fit the bundle.json beside it"):
         Classifier(run)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": 1, "class_names": ["a"]}'])
+def test_a_damaged_bundle(hasty_run, tmp_path, content):
+    run = copy_of(hasty_run, tmp_path / "run")
+    run.bundle_file.write_text(content)
+    with pytest.raises(DataError, match="bundle.json: damaged. Export it again: python scripts"):
+        Classifier(run)
+    run.bundle_file.write_text('{"format": 99}')
+    with pytest.raises(DataError, match="bundle.json: of another version. Export it again"):
+        Classifier(run)
+    run.bundle_file.unlink()
+    with pytest.raises(DataError, match="bundle.json is missing. Export it: python scripts"):
+        Classifier(run)
+
+
+def with_calibration(run, folder, **values):
+    """A copy of a run whose calibration is another."""
+    copy = copy_of(run, folder)
+    bundle = read_bundle(copy)
+    calibration = dataclasses.replace(bundle.calibration, **values)
+    write_bundle(dataclasses.replace(bundle, calibration=calibration), copy)
+    return copy
 
 
 def test_a_damaged_file_says_so(hasty_run, video, tmp_path):
@@ -138,23 +171,45 @@ def test_a_file_without_a_frame(hasty_run, tmp_path):
 
 
 def test_what_is_less_probable_than_the_threshold_is_unknown(hasty_run, video, tmp_path):
-    run = copy_of(hasty_run, tmp_path / "run")
-    plain = Classifier(run).predict(video)
-    write_calibration(run, Calibration(threshold=plain.probability, num_videos=1))
+    plain = Classifier(hasty_run).predict(video)
+    run = with_calibration(hasty_run, tmp_path / "at", threshold=plain.probability)
     assert Classifier(run).predict(video) == plain
     just_above = np.nextafter(plain.probability, 1)
-    write_calibration(run, Calibration(threshold=just_above, num_videos=1))
+    run = with_calibration(hasty_run, tmp_path / "above", threshold=just_above)
     answer = Classifier(run).predict(video)
     assert (answer.label, answer.known) == ("unknown", False)
     assert (answer.probability, answer.top) == (plain.probability, plain.top)
 
 
 def test_probabilities_are_calibrated(hasty_run, video, tmp_path):
-    run = copy_of(hasty_run, tmp_path / "run")
-    write_calibration(run, Calibration(temperature=2.0, num_videos=1))
+    run = with_calibration(hasty_run, tmp_path / "run", temperature=2.0)
     plain, calibrated = (Classifier(each).predict(video).probability for each in (hasty_run, run))
     odds, half = plain / (1 - plain), calibrated / (1 - calibrated)
     assert half == pytest.approx(np.sqrt(odds))
+
+
+def test_an_array_is_classified_as_the_file_that_holds_it(hasty_run, video):
+    """The frames of a file without losses, at the rate of the file or at another."""
+    classifier = Classifier.load(hasty_run.folder)
+    frames = read_frames(video, range(12))
+    found, wanted = classifier.predict(frames, fps=10), classifier.predict(str(video))
+    assert found.top == wanted.top
+    assert (found.num_frames, found.fps) == (12, 10)
+    assert found.duration_seconds == pytest.approx(1.2)
+    assert classifier.predict(frames).top == wanted.top, "10 is what it was trained on"
+    twice = np.repeat(frames, 2, axis=0)
+    assert classifier.predict(twice, fps=20).top == wanted.top
+    assert classifier.predict(frames[:6], fps=10).top != wanted.top
+
+
+def test_an_array_that_holds_no_frames(hasty_run):
+    classifier = Classifier.load(hasty_run.folder)
+    good = np.zeros((3, 32, 32, 3), np.uint8)
+    for array in (good.astype(float), good[0], good[..., :1], good[:0]):
+        with pytest.raises(DataError, match=r"expected frames as uint8 \(N, H, W, 3\), RGB, got"):
+            classifier.predict(array)
+    with pytest.raises(DataError, match="expected frames per second above 0, got -1"):
+        classifier.predict(good, fps=-1)
 
 
 # The script.
@@ -193,8 +248,7 @@ def test_text_has_one_line_a_video(hasty_run, video):
 
 
 def test_an_unknown_video_is_shown_with_all_its_classes(hasty_run, video, tmp_path):
-    run = copy_of(hasty_run, tmp_path / "run")
-    write_calibration(run, Calibration(threshold=1.0, num_videos=1))
+    run = with_calibration(hasty_run, tmp_path / "run", threshold=1.0)
     result = classify(video, "--run", run.folder)
     shown = ", ".join(f"{name} {value:.2f}" for name, value in Classifier(run).predict(video).top)
     assert result.stdout == f"{video}: unknown   ({shown})\n"
@@ -232,7 +286,8 @@ def test_a_bad_file_among_good_ones(hasty_run, video, tmp_path, as_json):
 def test_the_latest_run_is_taken(hasty_run, video, tmp_path):
     for name, modified in (("b", 2_000), ("a", 1_000)):
         run = copy_of(hasty_run, tmp_path / "runs" / name)
-        run.class_names_file.write_text(json.dumps([f"{name} left", f"{name} right"]))
+        names = (f"{name} left", f"{name} right")
+        write_bundle(dataclasses.replace(read_bundle(run), class_names=names), run)
         os.utime(run.litert_file, (modified, modified))
     result = classify(video, "--json", cwd=tmp_path)
     assert json.loads(result.stdout)["label"].startswith("b ")

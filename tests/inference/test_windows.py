@@ -16,6 +16,8 @@ from pipeline.config import (
 from pipeline.data.frames import encode_array
 from pipeline.data.sampling import sample_clip
 from pipeline.errors import ConfigError
+from pipeline.evaluation.calibration import Calibration
+from pipeline.inference.bundle import Bundle
 from pipeline.inference.clips import ClipModel, decode_images
 from pipeline.inference.windows import plan_windows, slide
 from pipeline.models.recognizer import build_recognizer
@@ -46,11 +48,18 @@ def model_for(kind, sampling="uniform", stride=2):
         temporal=TemporalConfig(units=8),
     )
     model = build_recognizer(config, 3)
-    return ClipModel(of_recognizer(model, config, Path("none")), config)
+    bundle = Bundle(
+        class_names=("a", "b", "c"),
+        frames=config.frames,
+        clip=config.clip,
+        model=config.model,
+        calibration=Calibration(),
+    )
+    return ClipModel(of_recognizer(model, config, Path("none")), bundle)
 
 
 def moments_of(video, model):
-    images = encode_array(video, model.config.frames, fps=FPS)
+    images = encode_array(video, model.bundle.frames, fps=FPS)
     return [dict(zip(images, each, strict=True)) for each in zip(*images.values(), strict=True)]
 
 
@@ -70,7 +79,7 @@ def moments_of(video, model):
 )
 def test_logits_are_those_of_the_clip_of_the_part(video, kind, sampling, seconds, overlap):
     model = model_for(kind, sampling)
-    plan = plan_windows(model.config.clip, FPS, window_seconds=seconds, overlap=overlap)
+    plan = plan_windows(model.bundle.clip, FPS, window_seconds=seconds, overlap=overlap)
     windows = list(slide(moments_of(video, model), model, plan))
     span = plan.length * plan.stride
     assert len(windows) > 47 // span
@@ -80,9 +89,9 @@ def test_logits_are_those_of_the_clip_of_the_part(video, kind, sampling, seconds
         part = video[start : start + span]
         assert len(part) >= span - plan.stride
         assert window.end_seconds == pytest.approx((start + span) / FPS)
-        indices, mask = sample_clip(span, model.config.clip)
+        indices, mask = sample_clip(span, model.bundle.clip)
         images = moments_of(part, model)
-        chosen = [decode_images(images[index], model.config) for index in indices]
+        chosen = [decode_images(images[index], model.bundle) for index in indices]
         clip = {name: np.stack([each[name] for each in chosen]) for name in chosen[0]}
         expected = model.runtime.clip_logits({**clip, "mask": mask})
         np.testing.assert_allclose(window.logits, expected, atol=1e-5)
@@ -92,7 +101,7 @@ def test_logits_are_those_of_the_clip_of_the_part(video, kind, sampling, seconds
 
 def test_windows_follow_each_other_and_the_last_ends_with_the_video(video):
     model = model_for("difference")
-    plan = plan_windows(model.config.clip, FPS, window_seconds=1.2, overlap=0.5)
+    plan = plan_windows(model.bundle.clip, FPS, window_seconds=1.2, overlap=0.5)
     windows = list(slide(moments_of(video, model), model, plan))
     starts = [window.start_seconds for window in windows]
     np.testing.assert_allclose(np.diff(starts)[:-1], 0.6)
@@ -105,7 +114,7 @@ def test_windows_follow_each_other_and_the_last_ends_with_the_video(video):
 @pytest.mark.parametrize("num_frames", [2, 5, 11])
 def test_a_video_shorter_than_a_window_is_one(video, num_frames):
     model = model_for("difference")
-    plan = plan_windows(model.config.clip, FPS, window_seconds=1.2, overlap=0.5)
+    plan = plan_windows(model.bundle.clip, FPS, window_seconds=1.2, overlap=0.5)
     (window,) = slide(moments_of(video[:num_frames], model), model, plan)
     assert window.start_seconds == 0
     assert num_frames / FPS - 0.2 <= window.end_seconds <= 1.2
@@ -131,7 +140,7 @@ def test_the_backbone_sees_a_frame_once_whatever_the_overlap(video, kind):
     for overlap in (0.0, 0.75):
         model = model_for(kind)
         model.runtime = Counting(model.runtime)
-        plan = plan_windows(model.config.clip, FPS, window_seconds=0.8, overlap=overlap)
+        plan = plan_windows(model.bundle.clip, FPS, window_seconds=0.8, overlap=overlap)
         windows = list(slide(moments_of(video, model), model, plan))
         seen.append((len(windows), model.runtime.frames))
     (few, frames), (many, same_frames) = seen

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from pipeline.data.files import VIDEO_SUFFIXES, is_visible, visible_files
 from pipeline.data.manifest import Manifest, Row
 from pipeline.errors import DataError
 from pipeline.text import counted, listed
 
-VIDEO_SUFFIXES = frozenset(
-    """.3gp .asf .avi .divx .f4v .flv .gif .m2ts .m2v .m4v .mjpeg .mkv .mov .mp4 .mpeg .mpg .mts
-    .mxf .ogv .ts .vob .webm .wmv""".split()  # noqa: SIM905
-)
 _SPLIT_FOLDERS = frozenset(("train", "training", "val", "valid", "validation", "dev", "test"))
 _LAYOUT = "Expected one folder a class with its videos below it, such as walk/001.mp4, run/001.mp4"
 
@@ -72,42 +68,6 @@ def _unlabelled(root: Path, videos: list[PurePosixPath]) -> Manifest:
     return Manifest(rows=tuple(rows))
 
 
-def visible_files(root: Path) -> Iterator[PurePosixPath]:
-    """Yields the files below a folder, relative to it; follows links to folders.
-
-    Hidden files and folders, whose names start with `.` or `@`, are passed over.
-
-    Raises:
-        DataError: A folder cannot be read, is linked into itself, or a name is not UTF-8.
-    """
-
-    def fail(error: OSError) -> None:
-        raise DataError(f"{error.filename}: cannot be read: {error.strerror}.") from None
-
-    for name, folders, files in os.walk(root, onerror=fail, followlinks=True):
-        folder = Path(name)
-        folders[:] = filter(_visible, folders)
-        for inner in folders:
-            target = folder / inner
-            if target.is_symlink() and folder.resolve().is_relative_to(target.resolve()):
-                raise DataError(f"{target}: a link to a folder that it lies in; remove it.")
-        for file in filter(_visible, files):
-            yield _posix(folder / file, root)
-
-
-def _visible(name: str) -> bool:
-    return not name.startswith((".", "@")) and name != "__MACOSX"
-
-
-def _posix(file: Path, root: Path) -> PurePosixPath:
-    relative = file.relative_to(root).as_posix()
-    try:
-        relative.encode()
-    except UnicodeEncodeError:  # OpenCV cannot take such a path.
-        raise DataError(f"{str(file)!r}: expected a name in UTF-8; rename the file.") from None
-    return PurePosixPath(relative)
-
-
 def _check_layout(
     path: str | os.PathLike[str],
     root: Path,
@@ -115,7 +75,7 @@ def _check_layout(
     num_loose: int,
 ) -> None:
     classes = {folder.name for folder in root.iterdir() if folder.is_dir()}
-    classes = {name for name in classes if _visible(name)}
+    classes = {name for name in classes if is_visible(name)}
     if not classes:
         found = (
             f"no class folders, but {counted(num_loose, 'video')} directly in it"

@@ -1,0 +1,132 @@
+"""Folders, patterns and tables of results."""
+
+import csv
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import ConfigError, DataError, VideoDecodeError
+from pipeline.inference.classifier import Classifier
+from pipeline.inference.many import ResultFile, find_videos, predict_many
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "classify.py"
+
+
+@pytest.fixture(scope="module")
+def folder(blob_videos, tmp_path_factory):
+    """Four good videos, nested, and files that are none."""
+    root = tmp_path_factory.mktemp("many") / "clips"
+    (root / "inner").mkdir(parents=True)
+    for number, name in enumerate(("b.avi", "a.avi", "inner/c.AVI", "inner/d.avi")):
+        shutil.copy(blob_videos / "left" / f"g0{number} 0.avi", root / name)
+    (root / "empty.mp4").touch()
+    (root / "text.mp4").write_text("no video")
+    (root / "notes.txt").write_text("not named as a video")
+    (root / ".hidden.avi").write_text("hidden")
+    return root
+
+
+GOOD = ["a.avi", "b.avi", "inner/c.AVI", "inner/d.avi"]
+BAD = ["empty.mp4", "text.mp4"]
+
+
+def paths(folder, names):
+    return [str(folder / name) for name in names]
+
+
+def test_names_stand_for_files(folder):
+    everything = paths(folder, ["a.avi", "b.avi", "empty.mp4", *GOOD[2:], "text.mp4"])
+    assert find_videos([str(folder)]) == everything
+    assert find_videos([f"{folder}/*.avi"]) == paths(folder, ["a.avi", "b.avi"])
+    assert find_videos([f"{folder}/**/*.avi"]) == paths(folder, ["a.avi", "b.avi", "inner/d.avi"])
+    assert find_videos(["gone.mp4", str(folder / "notes.txt")])[0] == "gone.mp4"
+    for nothing in (str(folder / "inner" / "*.mkv"), str(folder.parent / "none*")):
+        with pytest.raises(DataError, match="no videos there"):
+            find_videos([nothing])
+
+
+def test_a_name_with_signs_of_a_pattern_is_that_file(folder, tmp_path):
+    odd = tmp_path / "take [1].avi"
+    shutil.copy(folder / "a.avi", odd)
+    assert find_videos([str(odd)]) == [str(odd)]
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_outcomes_come_in_order_and_are_those_one_by_one(hasty_run, folder, workers):
+    classifier = Classifier(hasty_run)
+    chosen = paths(folder, ["b.avi", "text.mp4", "a.avi", "inner/d.avi", "empty.mp4", "b.avi"])
+    outcomes = list(predict_many(classifier, chosen, workers=workers))
+    assert [path for path, _ in outcomes] == chosen
+    for path, outcome in outcomes:
+        if Path(path).name in BAD:
+            assert isinstance(outcome, VideoDecodeError)
+        else:
+            assert outcome == classifier.predict(path)
+
+
+def classify(*arguments):
+    command = [sys.executable, SCRIPT, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+
+
+def rows(table):
+    with table.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_table_holds_every_file_and_the_bad_ones_are_listed(hasty_run, folder, tmp_path):
+    table = tmp_path / "results.csv"
+    result = classify(folder, "--out", table, "--run", hasty_run.folder)
+    assert result.returncode == 1
+    assert result.stdout == f"{table}: 4 videos classified\n"
+    errors = result.stderr.splitlines()
+    assert [line.split(": ")[0] for line in errors] == paths(folder, BAD)
+    found = {row["path"]: row for row in rows(table)}
+    assert set(found) == set(paths(folder, [*GOOD, *BAD]))
+    classifier = Classifier(hasty_run)
+    for path in paths(folder, GOOD):
+        answer = classifier.predict(path)
+        assert found[path]["label"] == answer.label
+        assert float(found[path]["probability"]) == pytest.approx(answer.probability, abs=1e-4)
+        assert (found[path]["damaged"], found[path]["error"]) == ("False", "")
+    for path in paths(folder, BAD):
+        assert found[path]["label"] == ""
+        assert found[path]["error"]
+
+
+def test_a_table_goes_on_where_it_was_stopped(hasty_run, folder, tmp_path):
+    table = tmp_path / "results.csv"
+    classify(folder / "inner", folder / "text.mp4", "--out", table, "--run", hasty_run.folder)
+    content = table.read_text()
+    table.write_text(content + f"{folder / 'a.avi'},le")  # killed within a line
+    result = classify(folder, "--out", table, "--run", hasty_run.folder)
+    assert result.stdout == f"{table}: 2 videos done before\n{table}: 2 videos classified\n"
+    assert sorted(row["path"] for row in rows(table)) == sorted(paths(folder, [*GOOD, *BAD]))
+
+
+def test_another_table_is_not_overwritten(tmp_path):
+    mine = tmp_path / "mine.csv"
+    mine.write_text("name,age\nann,3\n")
+    with pytest.raises(ConfigError, match="mine.csv is no table of results. Name another file"):
+        ResultFile(mine)
+    assert mine.read_text() == "name,age\nann,3\n"
+
+
+def test_mistakes(hasty_run, folder, tmp_path):
+    run = ("--run", hasty_run.folder)
+    for arguments, message in [
+        (("--out", tmp_path / "x.txt"), "--out: expected a name that ends in .csv"),
+        (("--annotate", "x.mp4"), "--annotate is for --timeline"),
+        (("--timeline", "--out", "x.doc"), "expected names that end in .json, .csv, .srt, .png"),
+        (("--timeline", "--out", "x.json"), "--out and --annotate are for one video, got 6"),
+        (("--timeline", "--overlap", "1"), "--overlap must be from 0 to below 1"),
+        (("--top", "few"), "--top: invalid int value: 'few'"),
+        (("--runtime", "torch"), "--runtime: invalid choice"),
+    ]:
+        result = classify(folder, *arguments, *run)
+        assert (result.returncode, result.stdout) == (2, ""), arguments
+        assert message in result.stderr
+        assert len(result.stderr.splitlines()) == 1

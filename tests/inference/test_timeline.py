@@ -1,0 +1,145 @@
+"""What happens when in a long video, said, written and drawn."""
+
+import csv
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import matplotlib.image
+import numpy as np
+import pytest
+
+from pipeline.errors import ConfigError, VideoDecodeError
+from pipeline.inference.annotate import annotate
+from pipeline.inference.classifier import Classifier
+from pipeline.inference.segments import Segment, segment_f1
+from pipeline.inference.timeline import format_timeline, make_timeline, write_timeline
+from pipeline.video import iter_frames, probe, read_frames, write_video
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "classify.py"
+PARTS = [("left", 0), ("right", 1), ("left", 2), ("right", 3), ("left", 1)]
+
+
+@pytest.fixture(scope="module")
+def long_video(blob_videos, tmp_path_factory):
+    """Five test videos of 1.2 s, one after the other, each twice over; and what is in it."""
+    frames = [
+        frame
+        for label, group in PARTS
+        for _ in range(2)
+        for frame in read_frames(blob_videos / label / f"g0{group} 0.avi", range(12))
+    ]
+    frames = np.stack(frames).repeat(4, axis=1).repeat(4, axis=2)
+    path = tmp_path_factory.mktemp("timeline") / "a long vidéo.avi"
+    write_video(path, frames, fps=10, codec="FFV1")
+    return path, [Segment(2.4 * i, 2.4 * (i + 1), label, 1.0) for i, (label, _) in enumerate(PARTS)]
+
+
+@pytest.fixture(scope="module")
+def timeline(blob_run, long_video):
+    return make_timeline(Classifier(blob_run), long_video[0], window_seconds=0.8)
+
+
+def test_each_action_is_found_where_it_is(timeline, long_video):
+    assert segment_f1(timeline.segments, long_video[1]) >= 0.8
+    ends = [segment.end_seconds for segment in timeline.segments]
+    starts = [segment.start_seconds for segment in timeline.segments]
+    assert starts == [0, *ends[:-1]]
+    assert ends[-1] == pytest.approx(12, abs=0.11)
+    assert timeline.info.num_frames == 120
+
+
+def test_a_window_is_as_long_as_a_usual_training_video(blob_run, long_video, timeline):
+    classifier = Classifier(blob_run)
+    assert classifier.bundle.calibration.clip_seconds == 2.0, "of a run that was not calibrated"
+    assert make_timeline(classifier, long_video[0]).window_seconds == pytest.approx(1.6)
+    assert timeline.window_seconds == pytest.approx(0.8), "8 frames, a whole number apart"
+
+
+def test_a_video_of_one_frame_is_one_segment(blob_run, tmp_path):
+    path = tmp_path / "one.avi"
+    write_video(path, np.zeros((1, 32, 32, 3), np.uint8), fps=10, codec="FFV1")
+    classifier = Classifier(blob_run)
+    timeline = make_timeline(classifier, path, window_seconds=3)
+    (segment,) = timeline.segments
+    assert segment.end_seconds == pytest.approx(0.1)
+    assert segment.label == classifier.predict(path).label
+
+
+def test_a_file_that_is_no_video(blob_run, tmp_path):
+    (tmp_path / "no.mp4").write_text("no video")
+    with pytest.raises(VideoDecodeError, match="it is text"):
+        make_timeline(Classifier(blob_run), tmp_path / "no.mp4")
+
+
+def test_every_format_says_the_same(timeline, tmp_path):
+    for suffix in ("json", "csv", "srt", "PNG"):
+        write_timeline(timeline, tmp_path / f"out.{suffix}")
+    content = json.loads((tmp_path / "out.json").read_text())
+    assert content == timeline.as_json()
+    assert content["path"] == timeline.path
+    with (tmp_path / "out.csv").open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    subtitles = (tmp_path / "out.srt").read_text().split("\n\n")
+    assert len(timeline.segments) == len(lines) == len(subtitles) == len(content["segments"])
+    for number, (segment, line, subtitle) in enumerate(
+        zip(timeline.segments, lines, subtitles, strict=True), start=1
+    ):
+        assert float(line["start_seconds"]) == pytest.approx(segment.start_seconds, abs=1e-3)
+        assert float(line["end_seconds"]) == pytest.approx(segment.end_seconds, abs=1e-3)
+        assert line["label"] == segment.label
+        place = rf"{number}\n00:00:(\S+) --> 00:00:(\S+)\n{segment.label} 0.\d\d\n?|1.00\n?"
+        start, end = re.match(place, subtitle).groups()
+        assert float(start.replace(",", ".")) == pytest.approx(segment.start_seconds, abs=2e-3)
+        assert float(end.replace(",", ".")) == pytest.approx(segment.end_seconds, abs=2e-3)
+    assert matplotlib.image.imread(tmp_path / "out.PNG").shape[1] == 1440
+    with pytest.raises(ConfigError, match="expected names that end in .json, .csv, .srt, .png"):
+        write_timeline(timeline, tmp_path / "out.doc")
+
+
+def test_the_annotated_video_is_the_video_with_labels(timeline, long_video, tmp_path):
+    out = tmp_path / "annotated.avi"
+    annotate(timeline, out)
+    before, after = probe(long_video[0]), probe(out, count_frames=True)
+    assert after.num_frames == 120
+    assert (after.width, after.height, after.fps) == (before.width, before.height, before.fps)
+    middle = slice(40, 115)  # between the label above and the timeline below
+    for frame, drawn in zip(iter_frames(long_video[0]), iter_frames(out), strict=True):
+        assert np.abs(frame[middle].astype(int) - drawn[middle]).mean() < 6
+        assert np.abs(frame[4:16, :60].astype(int) - drawn[4:16, :60]).mean() > 12
+
+
+def test_odd_sizes_can_be_annotated(blob_run, tmp_path):
+    rng = np.random.default_rng(0)
+    frames = rng.integers(256, size=(12, 34, 46, 3), dtype=np.uint8)
+    write_video(tmp_path / "even.avi", frames, fps=10, codec="FFV1")
+    timeline = make_timeline(Classifier(blob_run), tmp_path / "even.avi")
+    annotate(timeline, tmp_path / "out.mp4")
+    assert probe(tmp_path / "out.mp4", count_frames=True).num_frames == 12
+
+
+def classify(*arguments):
+    command = [sys.executable, SCRIPT, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+
+
+def test_the_script_prints_and_writes(blob_run, long_video, timeline, tmp_path):
+    outputs = [tmp_path / name for name in ("x.json", "x.srt", "x.png")]
+    options = ("--timeline", "--window", 0.8, "--run", blob_run.folder)
+    result = classify(long_video[0], *options, "--out", *outputs, "--annotate", tmp_path / "x.mp4")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout == f"{format_timeline(timeline)}\n"
+    assert result.stdout.startswith("0:00.0 to 0:")
+    assert all(path.stat().st_size > 100 for path in [*outputs, tmp_path / "x.mp4"])
+    as_json = classify(long_video[0], *options, "--json")
+    assert json.loads(as_json.stdout) == timeline.as_json()
+
+
+def test_a_bad_file_among_good_ones(blob_run, long_video, tmp_path):
+    (tmp_path / "no.mp4").write_text("no video")
+    result = classify(tmp_path / "no.mp4", long_video[0], "--timeline", "--run", blob_run.folder)
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"{tmp_path / 'no.mp4'}: it is text")
+    assert result.stdout.startswith(f"{long_video[0]}\n0:00.0 to ")
