@@ -1,3 +1,33 @@
-"""Clipline: video action recognition with a CNN on each frame and an LSTM over the frames."""
+"""Clipline: video action recognition with a CNN on each frame and an LSTM over the frames.
+
+To classify with a trained run:
+
+    from pipeline import Classifier
+
+    Classifier.load("runs/NAME").predict("video.mp4")
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pipeline.inference.classifier import Classifier, Prediction
+    from pipeline.inference.timeline import Timeline, make_timeline
 
 __version__ = "0.1.0"
+__all__ = ["Classifier", "Prediction", "Timeline", "make_timeline"]
+
+_HOMES = {
+    "Classifier": "pipeline.inference.classifier",
+    "Prediction": "pipeline.inference.classifier",
+    "Timeline": "pipeline.inference.timeline",
+    "make_timeline": "pipeline.inference.timeline",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Imports a public name when it is first asked for."""
+    import importlib
+
+    if name not in _HOMES:
+        raise AttributeError(f"module 'pipeline' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

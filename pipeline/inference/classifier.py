@@ -23,12 +23,12 @@ from pipeline.video import VideoInfo
 RuntimeName = Literal["auto", "keras"]
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
 class Prediction:
     """What a video shows, most probable class first.
 
     Attributes:
-        path: The video file.
+        path: The video file; empty for an array.
         label: The most probable class, or `unknown` where that is less probable than the threshold
             of the run.
         known: Whether it is a class.
@@ -38,6 +38,14 @@ class Prediction:
         fps: Its frames per second.
         duration_seconds: Its length.
         damaged: Whether clearly fewer frames decode than it declares.
+
+    Example:
+        >>> Prediction(
+        ...     path="a.mp4", label="wave", known=True, probability=0.9,
+        ...     top=(("wave", 0.9), ("jump", 0.1)), num_frames=60, fps=30.0,
+        ...     duration_seconds=2.0, damaged=False,
+        ... )
+        <'a.mp4': wave (wave 0.90, jump 0.10)>
     """
 
     path: str
@@ -49,6 +57,11 @@ class Prediction:
     fps: float
     duration_seconds: float
     damaged: bool
+
+    def __repr__(self) -> str:
+        ranked = ", ".join(f"{label} {value:.2f}" for label, value in self.top)
+        name = repr(self.path) if self.path else f"{self.num_frames} frames"
+        return f"<{name}: {self.label} ({ranked})>"
 
     def as_json(self) -> dict[str, Any]:
         """The same as JSON types."""

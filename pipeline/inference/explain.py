@@ -1,0 +1,240 @@
+"""Why a model answers as it does: where it looks in each frame, and which frames it needs."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+from keras import layers
+from matplotlib import colormaps
+from matplotlib.figure import Figure
+
+from pipeline.config import RunConfig
+from pipeline.config.model import image_of
+from pipeline.data.frames import encode_video
+from pipeline.data.sampling import sample_clip
+from pipeline.errors import ConfigError
+from pipeline.figures import any_script
+from pipeline.inference.bundle import Bundle, bundle_of
+from pipeline.inference.clips import decode_images
+from pipeline.models.recognizer import float32_twin, load_recognizer
+from pipeline.run import Run
+from pipeline.video import VideoReader, decode_jpeg, resize, write_video
+
+_DPI = 110
+_PLAIN: dict[str, Any] = {"parse_math": False}  # A name may hold dollar signs.
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Explanation:
+    """Why a video got an answer.
+
+    Attributes:
+        path: The video file.
+        label: The class that is explained.
+        probability: Its probability, 0 to 1.
+        frames: The frames of the clip, uint8 (N, H, W, 3).
+        seconds: Where they are in the video, float (N,).
+        heat: How much each place speaks for the class, float32 (N, H, W), 0 to 1.
+        importance: By how much the logit of the class falls without each frame, float (N,);
+            below 0 where it rises.
+    """
+
+    path: str
+    label: str
+    probability: float
+    frames: npt.NDArray[np.uint8]
+    seconds: npt.NDArray[np.float64]
+    heat: npt.NDArray[np.float32]
+    importance: npt.NDArray[np.float64]
+
+
+def explain(run: Run, path: str | Path, label: str = "") -> Explanation:
+    """Explains what a run says of a video, by its middle clip.
+
+    Args:
+        run: A trained run.
+        path: The video file.
+        label: The class to explain; empty: the answer.
+
+    Raises:
+        VideoDecodeError: No frame can be had from the file.
+        ConfigError: There is no such class, or the backbone has no map of features.
+        DataError: The run cannot be used.
+
+    Source: Grad-CAM, Selvaraju et al. (2017), section 3; occlusion, Zeiler and Fergus (2014),
+    section 4.2, here in time.
+    """
+    config, bundle = run.config(), bundle_of(run)
+    if label and label not in bundle.class_names:
+        raise ConfigError(f"--label: expected one of {', '.join(bundle.class_names)}, got {label}")
+    model = load_recognizer(run.model_file, config, len(bundle.class_names))
+    model = float32_twin(model, config)
+    stored, _ = encode_video(path, bundle.frames)
+    indices, mask = sample_clip(len(stored["frames"]), bundle.clip)
+    indices = indices[mask]
+    clip = _clip(stored, indices, bundle)
+    logits = _logits(model, clip, bundle.clip.num_frames)
+    number = bundle.class_names.index(label) if label else int(logits.argmax())
+    without = [
+        _logits(model, _clip(stored, np.delete(indices, place), bundle), bundle.clip.num_frames)
+        for place in range(len(indices))
+        if len(indices) > 1
+    ]
+    return Explanation(
+        path=str(path),
+        label=bundle.class_names[number],
+        probability=float(bundle.calibration.probabilities(logits)[number]),
+        frames=np.stack([decode_jpeg(stored["frames"][index]) for index in indices]),
+        seconds=indices / bundle.frames.fps,
+        heat=_heat(model, config, clip, number),
+        importance=np.array([logits[number] - each[number] for each in without] or [0.0]),
+    )
+
+
+def _clip(
+    stored: dict[str, list[bytes]], indices: npt.NDArray[np.int64], bundle: Bundle
+) -> dict[str, np.ndarray]:
+    """The real frames of a clip, and what else the model takes of them."""
+    moments = [
+        decode_images({name: each[index] for name, each in stored.items()}, bundle)
+        for index in indices
+    ]
+    return {name: np.stack([moment[name] for moment in moments]) for name in moments[0]}
+
+
+def _logits(model: keras.Model, clip: dict[str, np.ndarray], length: int) -> np.ndarray:
+    number = len(next(iter(clip.values())))
+    missing = ((0, length - number), (0, 0), (0, 0), (0, 0))
+    inputs = {name: np.pad(images, missing)[None] for name, images in clip.items()}
+    mask = (np.arange(length) < number)[None]
+    logits: np.ndarray = model.predict_on_batch({**inputs, "mask": mask})[0]
+    return logits
+
+
+def _heat(
+    model: keras.Model, config: RunConfig, clip: dict[str, np.ndarray], label: int
+) -> npt.NDArray[np.float32]:
+    """Grad-CAM of each frame, the mean over the streams, 1 where it is highest in the clip."""
+    height, width = next(iter(clip.values())).shape[1:3]
+    total = np.zeros((len(next(iter(clip.values()))), height, width), np.float32)
+    for stream in config.model.streams:
+        images = tf.constant(clip[image_of(stream)][None])
+        pixels = model.get_layer(f"{stream}_input")(images)[0]
+        with tf.GradientTape() as tape:
+            maps, features = _backbone(model.get_layer(f"{stream}_features").layer, pixels, tape)
+            logit = _of_stream(model.get_layer(f"{stream}_temporal"), features, config)[label]
+        weights = tf.reduce_mean(tape.gradient(logit, maps), axis=(1, 2), keepdims=True)
+        heat = tf.nn.relu(tf.reduce_sum(weights * maps, axis=-1, keepdims=True))
+        heat = tf.image.resize(heat, (height, width))[..., 0].numpy()
+        total += heat / max(float(heat.max()), 1e-9)
+    return total / max(float(total.max()), 1e-9)
+
+
+def _backbone(
+    backbone: keras.Model, pixels: tf.Tensor, tape: tf.GradientTape
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """The map of features that a backbone makes of frames, and what it makes of that."""
+    maps, values = None, pixels
+    for layer in backbone.layers[1:]:
+        if maps is None and isinstance(layer, layers.AveragePooling2D | layers.Flatten):
+            maps = values
+            tape.watch(maps)
+        values = layer(values, training=False) if layer._call_has_training_arg else layer(values)
+    if maps is None:
+        raise ConfigError("explain.py takes a backbone that gives a map of features, not a vector")
+    return maps, values
+
+
+def _of_stream(temporal: keras.Model, features: tf.Tensor, config: RunConfig) -> tf.Tensor:
+    length = config.clip.num_frames
+    missing = length - features.shape[0]
+    mask = tf.constant((np.arange(length) < features.shape[0])[None])
+    rows = tf.pad(features, ((0, missing), (0, 0)))[None]
+    return temporal({"features": rows, "mask": mask}, training=False)[0]
+
+
+def warm(
+    frame: npt.NDArray[np.uint8], heat: npt.NDArray[np.floating[Any]]
+) -> npt.NDArray[np.uint8]:
+    """A frame under its heat.
+
+    Args:
+        frame: uint8 (H, W, 3).
+        heat: float (H, W), 0 to 1.
+
+    Returns:
+        uint8 (H, W, 3): grey where there is no heat, coloured where there is.
+    """
+    grey = frame.mean(axis=-1, keepdims=True).repeat(3, axis=-1)
+    colours = 255 * colormaps["inferno"](heat)[..., :3]
+    share = 0.75 * heat[..., None]
+    mixed = (1 - share) * grey + share * colours
+    return np.asarray(np.clip(mixed, 0, 255), np.uint8)
+
+
+def draw_strip(explanation: Explanation, path: Path) -> None:
+    """Draws the frames of the clip under their heat, and how much each frame matters.
+
+    Args:
+        explanation: The explanation.
+        path: The PNG file to write.
+    """
+    number = len(explanation.frames)
+    with any_script():
+        figure = Figure(figsize=(max(6.0, 1.1 * number), 3.9), layout="constrained")
+        figure.suptitle(
+            f"{explanation.path}: why {explanation.label} {explanation.probability:.2f}", **_PLAIN
+        )
+        rows = figure.subplots(3, number, squeeze=False, height_ratios=[1, 1, 0.8])
+        for column, (frame, heat) in enumerate(
+            zip(explanation.frames, explanation.heat, strict=True)
+        ):
+            rows[0, column].imshow(frame)
+            rows[0, column].set_title(f"{explanation.seconds[column]:.1f} s", fontsize=8)
+            rows[1, column].imshow(warm(frame, heat))
+        for axes in rows.flat:
+            axes.axis("off")
+        below = figure.add_subplot(rows[2, 0].get_gridspec()[2, :])
+        colours = ["#1f5a94" if value > 0 else "#c9a06a" for value in explanation.importance]
+        below.bar(np.arange(number), explanation.importance, 0.6, color=colours)
+        below.axhline(0, color="0.5", linewidth=0.8)
+        below.set_xlim(-0.5, number - 0.5)
+        below.set_xticks([])
+        below.set_ylabel("logit lost\nwithout it", fontsize=8)
+        below.tick_params(labelsize=8)
+        below.spines[["top", "right", "bottom"]].set_visible(False)
+        figure.savefig(path, dpi=_DPI)
+
+
+def write_heat_video(explanation: Explanation, path: Path) -> None:
+    """Writes the video anew, each frame under the heat of the nearest frame of the clip.
+
+    Args:
+        explanation: The explanation; its video is read again.
+        path: The file to write, such as one that ends in .mp4.
+
+    Raises:
+        VideoWriteError: It cannot be written.
+    """
+    with VideoReader(explanation.path) as reader:
+        fps = reader.info.fps
+        write_video(path, _heated(reader, explanation, fps), fps=fps)
+
+
+def _heated(
+    reader: VideoReader, explanation: Explanation, fps: float
+) -> Iterator[npt.NDArray[np.uint8]]:
+    for number, frame in enumerate(reader.frames(fps=fps)):
+        nearest = int(np.abs(explanation.seconds - number / fps).argmin())
+        height, width = frame.shape[:2]
+        levels = (255 * explanation.heat[nearest]).astype(np.uint8)[..., None].repeat(3, axis=-1)
+        heat = resize(levels, (height, width))[..., 0].astype(np.float32) / 255
+        drawn = warm(frame, heat)
+        yield np.pad(drawn, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")

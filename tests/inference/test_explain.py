@@ -1,0 +1,114 @@
+"""Where a model looks, and which frames it needs."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import matplotlib.image
+import numpy as np
+import pytest
+
+from pipeline.errors import ConfigError
+from pipeline.inference.classifier import Classifier
+from pipeline.inference.explain import draw_strip, explain, warm, write_heat_video
+from pipeline.models.recognizer import load_recognizer
+from pipeline.video import probe, read_frames
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "explain.py"
+
+
+@pytest.fixture(scope="module")
+def video(blob_videos):
+    return blob_videos / "left" / "g00 0.avi"
+
+
+@pytest.fixture(scope="module")
+def explanation(blob_run, video):
+    return explain(blob_run, video)
+
+
+def test_it_explains_the_answer_of_the_middle_clip(explanation, blob_run, video):
+    assert explanation.label == Classifier(blob_run).predict(video).label == "left"
+    assert explanation.frames.shape == (8, 32, 32, 3)
+    assert explanation.heat.shape == (8, 32, 32)
+    assert explanation.heat.min() >= 0
+    assert explanation.heat.max() == pytest.approx(1)
+    assert np.all(np.diff(explanation.seconds) > 0)
+    assert explanation.seconds[-1] < 1.2
+
+
+def test_it_is_hot_where_something_moves(explanation, video):
+    frames = read_frames(video, range(12)).astype(int)
+    moves = np.abs(np.diff(frames, axis=0)).sum(axis=(0, 2, 3))  # by row
+    rows = moves > 0
+    assert 6 <= rows.sum() <= 12
+    by_row = explanation.heat.mean(axis=(0, 2))
+    assert by_row[rows].mean() > 2 * by_row[~rows].mean()
+
+
+def test_the_importance_of_a_frame_is_the_logit_lost_without_it(explanation, blob_run):
+    """Counted once more, by Keras."""
+    model = load_recognizer(blob_run.model_file)
+    label = blob_run.class_names().index("left")
+
+    def logit(frames):
+        padding = np.zeros((8 - len(frames), 32, 32, 3), np.uint8)
+        inputs = {
+            "frames": np.concatenate([frames, padding])[None],
+            "mask": (np.arange(8) < len(frames))[None],
+        }
+        return model.predict_on_batch(inputs)[0, label]
+
+    whole = logit(explanation.frames)
+    for place in (0, 3, 7):
+        lost = whole - logit(np.delete(explanation.frames, place, axis=0))
+        assert explanation.importance[place] == pytest.approx(lost, abs=1e-3)
+
+
+def test_another_class_and_two_streams(blob_run, hasty_run, video, explanation):
+    other = explain(blob_run, video, "right")
+    assert (other.label, explanation.label) == ("right", "left")
+    assert other.probability == pytest.approx(1 - explanation.probability, abs=1e-5)
+    np.testing.assert_allclose(other.frames, explanation.frames)
+    assert not np.allclose(other.heat, explanation.heat, atol=0.05)
+    with pytest.raises(ConfigError, match="--label: expected one of left, right, got up"):
+        explain(hasty_run, video, "up")
+
+
+def test_a_frame_under_its_heat():
+    frame = np.full((2, 2, 3), (250, 100, 10), np.uint8)
+    heat = np.array([[0.0, 1.0], [0.0, 0.5]], np.float32)
+    drawn = warm(frame, heat)
+    assert drawn[0, 0].tolist() == drawn[1, 0].tolist() == [120, 120, 120]
+    red, _, blue = drawn[0, 1].astype(int)
+    assert red - blue > 20
+
+
+def test_pictures_are_written(explanation, video, tmp_path):
+    draw_strip(explanation, tmp_path / "why.png")
+    assert matplotlib.image.imread(tmp_path / "why.png").shape[1] > 800
+    write_heat_video(explanation, tmp_path / "why.avi")
+    assert probe(tmp_path / "why.avi", count_frames=True).num_frames == 12
+
+
+def test_the_script(blob_run, video, tmp_path):
+    def run(*arguments):
+        command = [sys.executable, SCRIPT, *map(str, arguments), "--run", blob_run.folder]
+        return subprocess.run(
+            command, capture_output=True, text=True, check=False, cwd=tmp_path, timeout=120
+        )
+
+    result = run(video, "--annotate", "why.mp4")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.startswith(f"{video}: left ")
+    assert (tmp_path / "g00 0_why.png").is_file()
+    assert (tmp_path / "why.mp4").is_file()
+    for arguments, message in [
+        ((video, "--out", "x.jpg"), "expected a name that ends in .png"),
+        ((tmp_path / "none.mp4",), "cannot be opened"),
+        ((video, "--label", "up"), "expected one of left, right"),
+    ]:
+        result = run(*arguments)
+        assert result.returncode == 2
+        assert message in result.stderr
+        assert len(result.stderr.splitlines()) == 1
