@@ -17,10 +17,10 @@ from pipeline.errors import DataError
 from pipeline.video import (
     VideoInfo,
     VideoReader,
-    array_frames,
     encode_flow,
     encode_jpeg,
     flow_image,
+    timed_frames,
 )
 
 _IN_MEMORY = 2**20
@@ -64,10 +64,16 @@ def stored_frames(
         start_seconds=start_seconds,
         end_seconds=end_seconds,
     )
-    yield from _encoded(read, frames)
+    yield from encode_frames(read, frames)
 
 
-def _encoded(shown: Iterable[np.ndarray], frames: FramesConfig) -> Iterator[dict[str, bytes]]:
+def encode_frames(shown: Iterable[np.ndarray], frames: FramesConfig) -> Iterator[dict[str, bytes]]:
+    """Yields what is stored of frames that have the right rate and size, see `stored_frames`.
+
+    Args:
+        shown: uint8 (size, size, 3), RGB; the same object again where a frame repeats.
+        frames: Quality of the frames, and whether their flow is needed.
+    """
     last, image = None, b""
     for frame in shown:
         if frame is not last:
@@ -120,8 +126,9 @@ def encode_array(array: np.ndarray, frames: FramesConfig, *, fps: float) -> dict
     if not 0 < fps < math.inf:
         raise DataError(f"expected frames per second above 0, got {fps}")
     size = (frames.size, frames.size)
-    shown = array_frames(array, array_fps=fps, fps=frames.fps, size=size)
-    return by_name(_encoded(shown, frames), frames)
+    timed = ((index / fps, frame) for index, frame in enumerate(array))
+    shown = timed_frames(timed, fps=frames.fps, size=size, frame_seconds=1 / fps)
+    return by_name(encode_frames(shown, frames), frames)
 
 
 def by_name(moments: Iterable[dict[str, bytes]], frames: FramesConfig) -> dict[str, list[bytes]]:

@@ -12,12 +12,14 @@ import numpy.typing as npt
 
 from pipeline.config import ClipConfig, expect
 from pipeline.data.sampling import sample_clip
+from pipeline.errors import ConfigError
 from pipeline.inference.bundle import Bundle
 from pipeline.inference.clips import ClipModel, Images, decode_images, padded, pairs_of
 from pipeline.inference.runtimes import Logits
 from pipeline.video import decode_flow, encode_flow, flow_image
 
-_AT_ONCE = 16  # frames in a call of the backbone
+AT_ONCE = 16
+"""Frames in a call of the backbone, which is faster than one by one."""
 
 Features = dict[str, npt.NDArray[np.float32]]
 
@@ -95,7 +97,11 @@ def plan_windows(
 
 
 def slide(
-    stored: Iterable[Mapping[str, bytes]], model: ClipModel, plan: WindowPlan
+    stored: Iterable[Mapping[str, bytes]],
+    model: ClipModel,
+    plan: WindowPlan,
+    *,
+    at_once: int = AT_ONCE,
 ) -> Iterator[Window]:
     """Classifies the windows of a video, in constant memory.
 
@@ -105,13 +111,14 @@ def slide(
         stored: What is stored of each moment, see `pipeline.data.frames.stored_frames`.
         model: The model.
         plan: Which windows.
+        at_once: Frames that the backbone waits for; 1 where each window is needed soon.
 
     Yields:
         The windows in their order.
     """
     grid = _Grid(model, plan)
     start = 0
-    for batch in _batches(_on_grid(stored, model.bundle, plan)):
+    for batch in _batches(_on_grid(stored, model.bundle, plan), at_once):
         grid.add(batch)
         while start + plan.length <= grid.end:
             yield grid.window(start)
@@ -128,8 +135,50 @@ def _on_grid(
         yield decode_images(moment, bundle)
 
 
-def _batches(moments: Iterator[Images]) -> Iterator[list[Images]]:
-    while batch := list(itertools.islice(moments, _AT_ONCE)):
+def step_through(
+    stored: Iterable[Mapping[str, bytes]], model: ClipModel, plan: WindowPlan, *, restart: int
+) -> Iterator[Window]:
+    """Reads a video frame by frame, with the same work for each, however long it is.
+
+    After as many frames as a window has, the logits are those of the window; and so for fewer or
+    more, as the clip of all frames since the start.
+
+    Args:
+        stored: What is stored of each moment, see `pipeline.data.frames.stored_frames`.
+        model: A model that never looks ahead.
+        plan: Which frames, and how often to say something: every `hop` of them.
+        restart: Frames after which it forgets, and starts anew.
+
+    Yields:
+        What was read since the start, and what the model says of it.
+
+    Raises:
+        ConfigError: The model looks ahead.
+    """
+    runtime = model.runtime
+    if runtime.state_size is None:
+        raise ConfigError(
+            "--stateful takes a model that never looks ahead: temporal.kind lstm, gru or mean, and "
+            "an export that is not litert-int8"
+        )
+    before: Images | None = None
+    state, start, count = np.zeros(runtime.state_size, np.float32), 0, 0
+    for number, moment in enumerate(_on_grid(stored, model.bundle, plan)):
+        if count == restart:
+            before, state, start, count = None, np.zeros_like(state), number, 0
+        found = runtime.features(pairs_of([moment], before))
+        logits, state = runtime.step({name: rows[0] for name, rows in found.items()}, state)
+        before, count = moment, count + 1
+        if count % plan.hop == 0 or count == restart:
+            yield Window(
+                start_seconds=start * plan.stride / plan.fps,
+                end_seconds=(number + 1) * plan.stride / plan.fps,
+                logits=logits,
+            )
+
+
+def _batches(moments: Iterator[Images], at_once: int) -> Iterator[list[Images]]:
+    while batch := list(itertools.islice(moments, at_once)):
         yield batch
 
 
@@ -143,7 +192,7 @@ class _Grid:
     def __init__(self, model: ClipModel, plan: WindowPlan) -> None:
         self._model, self._plan = model, plan
         self.end = 0
-        kept = plan.length + plan.hop + _AT_ONCE
+        kept = plan.length + plan.hop + AT_ONCE
         self._images: deque[Images] = deque(maxlen=kept)
         self._features: deque[Features] = deque(maxlen=kept)
         self._still: Features = {}

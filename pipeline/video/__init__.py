@@ -1,19 +1,21 @@
 """Video files in and out. OpenCV decodes and encodes here and nowhere else."""
 
-from pipeline.video.arrays import array_frames
 from pipeline.video.flow import decode_flow, encode_flow, flow_image
 from pipeline.video.info import DamagedVideoWarning, VideoInfo
 from pipeline.video.jpeg import decode_jpeg, encode_jpeg
+from pipeline.video.live import LiveFrame, LiveVideo
 from pipeline.video.reader import VideoReader, iter_frames, probe, read_frames
 from pipeline.video.resize import resize
+from pipeline.video.timed import timed_frames
 from pipeline.video.writer import VideoWriteError, write_video
 
 __all__ = [
     "DamagedVideoWarning",
+    "LiveFrame",
+    "LiveVideo",
     "VideoInfo",
     "VideoReader",
     "VideoWriteError",
-    "array_frames",
     "decode_flow",
     "decode_jpeg",
     "encode_flow",
@@ -23,5 +25,6 @@ __all__ = [
     "probe",
     "read_frames",
     "resize",
+    "timed_frames",
     "write_video",
 ]

@@ -1,0 +1,60 @@
+"""Says what a camera, an address or a pipe shows, again and again.
+
+SOURCE is the number of a camera, such as 0; an address, such as rtsp://... or http://...; - for
+what is piped in; or a path, such as that of a named pipe.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.cli import Parser, run_script
+from pipeline.inference.classifier import Classifier
+from pipeline.inference.stream import StreamResult, classify_stream
+from pipeline.run import Run, latest_run
+from pipeline.video import LiveVideo
+
+
+def main(arguments: Sequence[str]) -> None:
+    parser = Parser(__doc__)
+    parser.add_argument("source", metavar="SOURCE", help="See above.")
+    parser.add_argument("--run", default="", help="Folder of the run; default: the latest.")
+    parser.add_argument(
+        "--every", type=int, default=15, help="A result every so many frames that are read."
+    )
+    parser.add_argument(
+        "--window", type=float, help="Seconds to look back; default: a usual training video."
+    )
+    parser.add_argument(
+        "--stateful",
+        action="store_true",
+        help="Read each frame once, with the same work for each; start anew after a window.",
+    )
+    parser.add_argument("--json", action="store_true", help="Print one JSON object a line.")
+    options = parser.parse(arguments)
+    classifier = Classifier(Run(Path(options.run)) if options.run else latest_run())
+    with LiveVideo(options.source) as live:
+        for result in classify_stream(
+            classifier,
+            live,
+            every=options.every,
+            window_seconds=options.window,
+            stateful=options.stateful,
+        ):
+            show(result, as_json=options.json)
+
+
+def show(result: StreamResult, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(result.as_json(), ensure_ascii=False), flush=True)
+        return
+    prediction = result.prediction
+    text = f"{result.seconds:8.1f} s   {prediction.label} {prediction.probability:.2f}"
+    text += f"   after {1000 * result.latency_seconds:.0f} ms"
+    if result.dropped:
+        text += f", {result.dropped} frames dropped"
+    print(text, flush=True)
+
+
+if __name__ == "__main__":
+    run_script(main)
