@@ -110,6 +110,14 @@ def run_script(main: Main) -> NoReturn:
     except BrokenPipeError:  # such as that of `... | head -1`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 141
+    except ModuleNotFoundError as error:  # of a machine that has only what classifying takes
+        name = (error.name or "").partition(".")[0]
+        print(
+            f"{Path(sys.argv[0]).name}: this takes the package {name}, which is not installed; all "
+            "that Clipline uses: pip install clipline, in a clone: pip install -e .",
+            file=sys.stderr,
+        )
+        code = 2
     except MemoryError:
         print(f"{Path(sys.argv[0]).name}: out of memory", file=sys.stderr)
         code = 2

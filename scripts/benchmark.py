@@ -6,6 +6,8 @@ input --data DATA   clips that are read and augmented, against those that a step
 cache --data DATA   an epoch on stored features, against one through the frozen backbone
 prepare VIDEO...    from files to shards, against ffmpeg
 manifest            a table of many videos, read and split
+classify VIDEO...   a file classified, cold and warm, against keras.Model.predict
+timeline            a long video, by overlap and length, and what is found in it
 
 benchmark.py COMMAND --help says more.
 """
@@ -17,7 +19,7 @@ from pipeline.cli import import_tensorflow, run_script
 from pipeline.errors import ConfigError
 from pipeline.text import nearest
 
-COMMANDS = ("decode", "step", "input", "cache", "prepare", "manifest")
+COMMANDS = ("decode", "step", "input", "cache", "prepare", "manifest", "classify", "timeline")
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -27,7 +29,7 @@ def main(arguments: Sequence[str]) -> None:
         return
     if command not in COMMANDS:
         raise ConfigError(f"unknown {command}. Did you mean {nearest(command, COMMANDS)}?")
-    if command in ("step", "input", "cache"):
+    if command in ("step", "input", "cache", "classify"):
         import_tensorflow()
     importlib.import_module(f"benchmarks.{command}").main(arguments[1:])
 

@@ -107,6 +107,15 @@ def test_the_help_gives_units():
     assert "0 is one per processor core. (default: 0)" in text
 
 
+def test_a_package_that_is_not_installed_is_named():
+    code = "from pipeline.cli import run_script; run_script(lambda _: __import__('nopackage.x'))"
+    command = [sys.executable, "-c", code]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert "this takes the package nopackage, which is not installed" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such pipes")
 def test_a_reader_that_stops_reading_is_no_mistake():
     code = "from pipeline.cli import run_script; run_script(lambda _: print('line\\n' * 100_000))"

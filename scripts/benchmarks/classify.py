@@ -1,0 +1,108 @@
+"""Classifying a file, cold and warm, against `keras.Model.predict` clip by clip."""
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+from jsonargparse.typing import PositiveInt
+
+from pipeline.config.parser import ConfigParser
+from pipeline.data.frames import encode_video
+from pipeline.data.sampling import sample_clip
+from pipeline.inference.classifier import Classifier
+from pipeline.inference.clips import decode_images
+from pipeline.models.recognizer import load_recognizer
+from pipeline.run import Run, latest_run
+
+EXPLANATION = """\
+From the file to the label, {views} clips a video, on {cores} CPU cores; the best of {repeats} runs.
+
+  cold     a process: python scripts/classify.py VIDEO, with its peak memory
+  warm     Classifier.predict in a process that has classified before
+  Keras    the same frames, cut into the same clips, each through keras.Model.predict
+"""
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Parses the command line and measures."""
+    parser = ConfigParser("Classifying a file, cold and warm.", prog="benchmark.py classify")
+    parser.add_argument("paths", nargs="+", metavar="VIDEO", help="Video files.")
+    parser.add_argument("--run", default="", help="Folder of the run; default: the latest.")
+    parser.add_argument("--repeats", type=PositiveInt, default=7, help="Runs; the best counts.")
+    options = parser.parse(arguments)
+    run = Run(Path(options.run)) if options.run else latest_run()
+    classifier = Classifier(run)
+    model = load_recognizer(run.model_file, run.config())
+    views, cores = classifier.bundle.clip.views, os.cpu_count()
+    print(EXPLANATION.format(views=views, cores=cores, repeats=options.repeats))
+    width = max(len(Path(path).name) for path in options.paths)
+    print(f"{'':{width}} {'cold':>9} {'memory':>9} {'warm':>9} {'Keras':>9} {'ratio':>6}")
+    for path in options.paths:
+        colds, megabytes = zip(*(cold(path, run) for _ in range(options.repeats)), strict=True)
+        warm, by_keras = fastest(
+            (lambda path=path: label_by_classifier(path, classifier)),
+            (lambda path=path: label_by_keras(path, classifier, model)),
+            repeats=options.repeats,
+        )
+        print(
+            f"{Path(path).name:{width}} {min(colds):7.2f} s {statistics.median(megabytes):6.0f} MB "
+            f"{1000 * warm:6.1f} ms {1000 * by_keras:6.1f} ms {by_keras / warm:5.1f}x",
+            flush=True,
+        )
+
+
+def cold(path: str, run: Run) -> tuple[float, float]:
+    """Seconds and megabytes of a process of its own, started and ended."""
+    script = Path(__file__).parents[1] / "classify.py"
+    command = [sys.executable, str(script), path, "--run", str(run.folder)]
+    start = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)  # noqa: S603
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - start
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return seconds, usage.ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
+
+
+def label_by_classifier(path: str, classifier: Classifier) -> str:
+    """The most probable class."""
+    return classifier.predict(path).top[0][0]
+
+
+def label_by_keras(path: str, classifier: Classifier, model: keras.Model) -> str:
+    """The same by the model of Keras, clip by clip."""
+    bundle = classifier.bundle
+    stored, _ = encode_video(path, bundle.frames)
+    logits = []
+    for view in range(bundle.clip.views):
+        indices, mask = sample_clip(len(stored["frames"]), bundle.clip, view=view)
+        moments = [
+            decode_images({name: each[index] for name, each in stored.items()}, bundle)
+            for index in indices
+        ]
+        clip = {name: np.stack([moment[name] for moment in moments])[None] for name in moments[0]}
+        logits.append(model.predict({**clip, "mask": mask[None]}, verbose=0)[0])
+    return bundle.class_names[int(np.mean(logits, axis=0).argmax())]
+
+
+def fastest(
+    first: Callable[[], str], second: Callable[[], str], *, repeats: int
+) -> tuple[float, float]:
+    """Seconds of the fastest run of each; they take turns, and must give the same label."""
+    seconds: tuple[list[float], list[float]] = ([], [])
+    for _ in range(repeats + 1):  # the first is a warm-up
+        labels = []
+        for call, times in zip((first, second), seconds, strict=True):
+            start = time.perf_counter()
+            labels.append(call())
+            times.append(time.perf_counter() - start)
+        if labels[0] != labels[1]:
+            raise RuntimeError(f"the two disagree: {labels[0]} and {labels[1]}")
+    return min(seconds[0][1:]), min(seconds[1][1:])

@@ -1,0 +1,134 @@
+"""The timeline of a long video: time by overlap, memory by length, and what it finds."""
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from jsonargparse.typing import PositiveInt
+
+from pipeline.config.parser import ConfigParser
+from pipeline.data.manifest import Row
+from pipeline.data.store import describe_store
+from pipeline.errors import DataError
+from pipeline.inference.segments import Segment, segment_f1
+from pipeline.run import Run, latest_run
+from pipeline.video import iter_frames, probe, resize, write_video
+
+EXPLANATION = """\
+The {number} test videos of the run, joined at {width} x {height} pixels and {fps:g} frames per
+second, until they last {minutes} minutes, and one. Each row is a process of its own; the best of
+{repeats} runs.
+
+  time       from the file to the segments
+  real time  length of the video / time
+  memory     peak of the process
+"""
+SIZE = (240, 320)
+FPS = 30.0
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Parses the command line and measures."""
+    parser = ConfigParser("The timeline of a long video.", prog="benchmark.py timeline")
+    parser.add_argument("--run", default="", help="Folder of the run; default: the latest.")
+    parser.add_argument("--data", default="", help="Where its data set is, if that was moved.")
+    parser.add_argument("--minutes", type=PositiveInt, default=10, help="Length of the long one.")
+    parser.add_argument("--repeats", type=PositiveInt, default=3, help="Runs; the best counts.")
+    options = parser.parse(arguments)
+    run = Run(Path(options.run)) if options.run else latest_run()
+    rows = test_videos(run, options.data)
+    print(
+        EXPLANATION.format(
+            number=len(rows),
+            width=SIZE[1],
+            height=SIZE[0],
+            fps=FPS,
+            minutes=options.minutes,
+            repeats=options.repeats,
+        )
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        once, long, short = (Path(folder) / f"{name}.mp4" for name in ("once", "long", "short"))
+        truth = join(rows, once)
+        join(rows, long, seconds=60.0 * options.minutes)
+        join(rows, short, seconds=60.0)
+        print(f"{'':30} {'time':>8} {'real time':>10} {'memory':>9}")
+        for path, overlap in ((long, 0.0), (long, 0.75), (short, 0.75)):
+            measure(path, overlap, run, options.repeats)
+        show_found(once, truth, run)
+
+
+def test_videos(run: Run, data: str) -> list[Row]:
+    """The rows of the test videos of a run, whose files must still be there, in a mixed order."""
+    store = describe_store(data or run.config().data)
+    rows = [row for row in store.manifest.rows if row.split == "test"]
+    missing = [row.path for row in rows if not Path(row.path).is_file()]
+    if missing or not rows:
+        raise DataError(f"{store.path}: the files of its test videos are not there: {missing[:1]}")
+    return [rows[index] for index in np.random.default_rng(0).permutation(len(rows))]
+
+
+def join(rows: Sequence[Row], path: Path, seconds: float = 0.0) -> list[Segment]:
+    """Writes videos one after the other, each once or until it is long enough.
+
+    Returns:
+        What is where.
+    """
+    segments: list[Segment] = []
+
+    def frames() -> Iterator[np.ndarray]:
+        count = 0
+        while True:
+            for row in rows:
+                start = count
+                for frame in iter_frames(row.path, fps=FPS):
+                    count += 1
+                    yield resize(frame, SIZE)
+                    if seconds and count >= seconds * FPS:
+                        return
+                segments.append(Segment(start / FPS, count / FPS, row.label, 1.0))
+            if not seconds:
+                return
+
+    write_video(path, frames(), fps=FPS)
+    return segments
+
+
+def measure(path: Path, overlap: float, run: Run, repeats: int) -> None:
+    """Prints the row of one video at one overlap."""
+    code = (
+        "import json, resource, sys, time; from pipeline import Classifier, make_timeline; "
+        "start = time.perf_counter(); classifier = Classifier.load(sys.argv[1]); "
+        "make_timeline(classifier, sys.argv[2], overlap=float(sys.argv[3])); "
+        "print(json.dumps([time.perf_counter() - start, "
+        "resource.getrusage(resource.RUSAGE_SELF).ru_maxrss]))"
+    )
+    command = [sys.executable, "-c", code, str(run.folder), str(path), str(overlap)]
+    found = [
+        json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)  # noqa: S603
+        for _ in range(repeats)
+    ]
+    seconds, memory = (min(values) for values in zip(*found, strict=True))
+    length = probe(path).duration_seconds
+    name = f"{length / 60:.0f} min, overlap {overlap:g}"
+    megabytes = memory / (1e6 if sys.platform == "darwin" else 1e3)
+    print(f"{name:30} {seconds:6.1f} s {length / seconds:9.0f}x {megabytes:6.1f} MB", flush=True)
+
+
+def show_found(path: Path, truth: Sequence[Segment], run: Run) -> None:
+    """Prints how many of the joined videos are found where they stand."""
+    from pipeline import Classifier, make_timeline
+
+    start = time.perf_counter()
+    timeline = make_timeline(Classifier(run), path)
+    seconds = time.perf_counter() - start
+    f1 = segment_f1(timeline.segments, truth)
+    print(
+        f"\n{len(truth)} actions joined once, {len(timeline.segments)} segments found in "
+        f"{seconds:.1f} s: F1 at 0.5 overlap {f1:.3f}"
+    )
