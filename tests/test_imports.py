@@ -63,6 +63,8 @@ def layer(parts):
 def test_imports_go_one_way():
     seen = 0
     for path in modules():
+        if path == ROOT / "__init__.py":  # It names what is public, wherever that is.
+            continue
         here = layer(path.relative_to(ROOT).parts)
         for name in imported(path):
             there = layer(name.split(".")[1:]) if name.startswith("pipeline.") else None
