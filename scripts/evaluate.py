@@ -31,6 +31,7 @@ def main(arguments: Sequence[str]) -> None:
 
     import_tensorflow()
     from pipeline.evaluation.evaluate import evaluate
+    from pipeline.evaluation.report import report_files
     from pipeline.evaluation.terminal import format_metrics
 
     result = evaluate(
@@ -41,7 +42,7 @@ def main(arguments: Sequence[str]) -> None:
         unknown=Path(options.unknown) if options.unknown else None,
     )
     print(format_metrics(result, options.split))
-    print(f"written: {run.metrics_file}; the report: {run.report / 'index.html'}")
+    print(f"written: {run.metrics_file}; the report: {report_files(run, options.split)[0]}")
 
 
 if __name__ == "__main__":

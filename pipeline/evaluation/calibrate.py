@@ -19,6 +19,9 @@ from pipeline.evaluation.predictions import Predictions, open_run_data, predict
 from pipeline.models.recognizer import load_recognizer
 from pipeline.run import Run
 
+_ENOUGH = 200
+"""Videos that tell how long they usually are."""
+
 
 def calibrate(run: Run, *, data: Path | None = None) -> Calibration:
     """Fits temperature and threshold of a run and keeps them in its folder.
@@ -45,8 +48,9 @@ def calibrate(run: Run, *, data: Path | None = None) -> Calibration:
 
 
 def _usual_seconds(videos: Data, config: RunConfig) -> float:
-    """The median length of the training videos."""
-    lengths = read_videos(videos, "train", config).map(lambda video: video["num_frames"])
+    """The median length of training videos."""
+    some = read_videos(videos, "train", config).take(_ENOUGH)
+    lengths = some.map(lambda video: video["num_frames"])
     return float(np.median([*lengths.as_numpy_iterator()])) / videos.frames.fps
 
 

@@ -59,7 +59,7 @@ class Mistake:
 def write_report(
     run: Run, split: Split, result: Mapping[str, Any], predictions: Predictions, videos: Data
 ) -> None:
-    """Writes `index.html`, `report.md` and their pictures into the report folder of a run.
+    """Writes a page, a model card and their pictures into the report folder of a run.
 
     Args:
         run: The run.
@@ -91,9 +91,16 @@ def write_report(
         "data": run.config().data,
         "data_report": _data_report(videos),
     }
-    for name, template in (("index.html", "report.html"), ("report.md", "model_card.md")):
+    page, card = report_files(run, split)
+    for file, template in ((page, "report.html"), (card, "model_card.md")):
         text = _templates(run.report).get_template(template).render(facts)
-        (run.report / name).write_text(text, encoding="utf-8")
+        file.write_text(text, encoding="utf-8")
+
+
+def report_files(run: Run, split: Split) -> tuple[Path, Path]:
+    """The page and the model card; those on the test are what one looks at first."""
+    names = ("index.html", "report.md") if split == "test" else (f"{split}.html", f"{split}.md")
+    return run.report / names[0], run.report / names[1]
 
 
 def _templates(folder: Path) -> Environment:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import glob
+import io
 import itertools
 import os
 from collections import deque
@@ -12,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from pipeline.atomic import atomic_write
 from pipeline.data.files import VIDEO_SUFFIXES, visible_files
 from pipeline.data.frames import encode_video
 from pipeline.errors import ConfigError, DataError, VideoDecodeError
@@ -99,10 +101,12 @@ class ResultFile:
         rows = self._read()
         kept = [row for row in rows if not row["error"]]
         self.done = {row["path"] for row in kept}
-        with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, COLUMNS)
-            writer.writeheader()
-            writer.writerows(kept)
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, COLUMNS)
+        writer.writeheader()
+        writer.writerows(kept)
+        with atomic_write(path) as file:
+            file.write(text.getvalue().encode())
 
     def add(self, path: str, outcome: Prediction | VideoDecodeError) -> None:
         """Adds a line, which is on the disk when this returns."""

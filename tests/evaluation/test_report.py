@@ -111,6 +111,17 @@ def test_the_strip_shows_the_video_of_the_mistake(evaluated, blob_store):
     assert np.abs(difference).mean() < 8
 
 
+def test_another_split_has_a_page_of_its_own(evaluated):
+    run, _, _ = evaluated
+    before = (run.report / "index.html").read_bytes()
+    evaluate(run, "val")
+    assert (run.report / "index.html").read_bytes() == before
+    page = Page((run.report / "val.html").read_text())
+    assert "These videos chose the epoch and the calibration" in page.text
+    assert "16 val videos" in page.text
+    assert (run.report / "val.md").is_file()
+
+
 def test_a_run_without_mistakes(blob_run, tmp_path):
     run = Run(shutil.copytree(blob_run.folder, tmp_path / "run"))
     (tmp_path / "run" / "report" / "test_mistake_9.jpg").write_bytes(b"of an evaluation before")
