@@ -1,5 +1,6 @@
 """Classifying a file, cold and warm, against `keras.Model.predict` clip by clip."""
 
+import json
 import os
 import statistics
 import subprocess
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str]) -> None:
     options = parser.parse(arguments)
     run = Run(Path(options.run)) if options.run else latest_run()
     classifier = Classifier(run)
-    model = load_recognizer(run.model_file, run.config())
+    model = load_recognizer(run.model_file)
     views, cores = classifier.bundle.clip.views, os.cpu_count()
     print(EXPLANATION.format(views=views, cores=cores, repeats=options.repeats))
     width = max(len(Path(path).name) for path in options.paths)
@@ -60,15 +61,18 @@ def main(arguments: Sequence[str]) -> None:
 def cold(path: str, run: Run) -> tuple[float, float]:
     """Seconds and megabytes of a process of its own, started and ended."""
     script = Path(__file__).parents[1] / "classify.py"
-    command = [sys.executable, str(script), path, "--run", str(run.folder)]
-    start = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)  # noqa: S603
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - start
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, command)
-    return seconds, usage.ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
+    # From a small process: the memory of one that starts another counts as that of the other.
+    code = (
+        "import json, resource, subprocess, sys, time; start = time.perf_counter(); "
+        "subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL); "
+        "print(json.dumps([time.perf_counter() - start, "
+        "resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss]))"
+    )
+    command = [sys.executable, "-c", code]
+    command += [sys.executable, str(script), path, "--run", str(run.folder)]
+    result = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603
+    seconds, memory = json.loads(result.stdout)
+    return seconds, memory / (1e6 if sys.platform == "darwin" else 1e3)
 
 
 def label_by_classifier(path: str, classifier: Classifier) -> str:

@@ -59,7 +59,7 @@ def test_a_resplit_store_gives_the_videos_of_its_splits(blob_store):
 @pytest.mark.parametrize(
     ("config", "error", "message"),
     [
-        (SplitConfig(folds=21), DataError, "at most as many folds as groups, of which there are 2"),
+        (SplitConfig(folds=21), DataError, "at most as many as groups, of which there are 20"),
         (SplitConfig(folds=4, fold=5), ConfigError, "a number from 1 to 4, got 5"),
         (SplitConfig(val_folds=17), DataError, "not in the test, of which there are 16, got 17"),
     ],

@@ -54,6 +54,7 @@ def validation_loss(run, store):
 
 def test_the_folder_of_a_run_describes_itself(blob_run, blob_config, blob_store):
     assert {path.name for path in blob_run.folder.iterdir()} == {
+        "bundle.json",
         "class_names.json",
         "config.toml",
         "environment.json",
@@ -282,12 +283,12 @@ def test_ctrl_c_keeps_the_best_model_and_exports_it(start, tmp_path):
     output, errors = process.communicate(timeout=120)
 
     assert (process.returncode, errors) == (0, "")
-    interrupted, exported, following = output.splitlines()[-3:]
+    interrupted, exported, _, following = output.splitlines()[-4:]
     run = Run(tmp_path / "run")
     losses = [row["val_loss"] for row in history(run)]
     best = losses.index(min(losses)) + 1
     assert interrupted.startswith(f"interrupted; the model of epoch {best} is kept. The same com")
-    assert exported.startswith(f"exported {run.litert_file}")
+    assert exported.startswith(f"{run.litert_file}: ")
     assert following == f"next: python scripts/evaluate.py {run.folder}"
     assert run.model_file.is_file()
     assert run.litert_file.is_file()
