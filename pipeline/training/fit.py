@@ -31,6 +31,7 @@ from pipeline.training.batches import (
 )
 from pipeline.training.callbacks import EpochLog, KeepBest, cut_history
 from pipeline.training.checkpoint import Checkpoint, Progress, restore
+from pipeline.training.ctrl_c import remembered_ctrl_c
 from pipeline.training.curves import plot_history
 from pipeline.training.environment import describe_environment
 from pipeline.training.features import cached_features, temporal_part
@@ -161,16 +162,17 @@ def _fit(
         data, config, first_step=epochs_done * steps, num_devices=num_devices
     )
     try:
-        progress.model.fit(
-            batches,
-            epochs=config.train.epochs,
-            initial_epoch=epochs_done,
-            steps_per_epoch=steps,
-            validation_data=validation,
-            callbacks=_callbacks(progress, config, run),
-            shuffle=False,  # the data set shuffles by itself
-            verbose=0,
-        )
+        with remembered_ctrl_c() as ctrl_c:
+            progress.model.fit(
+                batches,
+                epochs=config.train.epochs,
+                initial_epoch=epochs_done,
+                steps_per_epoch=steps,
+                validation_data=validation,
+                callbacks=[*_callbacks(progress, config, run), ctrl_c],
+                shuffle=False,  # the data set shuffles by itself
+                verbose=0,
+            )
     except KeyboardInterrupt:
         if not best.epoch:
             raise
