@@ -1,4 +1,4 @@
-"""Ctrl-C that is not lost where a library swallows the exception, as while it compiles."""
+"""Ctrl-C that is not lost, should a library swallow the exception."""
 
 from __future__ import annotations
 
