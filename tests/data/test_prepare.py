@@ -669,16 +669,15 @@ def test_killed_run_goes_on_to_the_same_store(root: Path, start: Callable) -> No
     config = configure(root)
     video, content = block(root)
     process = start(config)
-    wait_until(lambda: only_the_test_shard_is_missing(config))
+    begun = Path(config.out) / "clipline-partial" / "clipline-test.tfrecord-00000-of-00001.tmp"
+    wait_until(lambda: only_the_test_shard_is_missing(config) and begun.exists())
     workers = workers_of(process.pid)
     assert workers
 
     process.kill()
     process.communicate()
     wait_until(lambda: not alive(workers))
-    assert [path.name for path in Path(config.out).glob("clipline-partial/*.tmp")] == [
-        "clipline-test.tfrecord-00000-of-00001.tmp"
-    ]
+    assert list(begun.parent.glob("*.tmp")) == [begun]
     assert not (Path(config.out) / "prepare.json").exists()
     before = writes(config.out)
     video.unlink()
