@@ -71,6 +71,16 @@ FOLDER = {"source": "folder", "path": "videos", "out": "data/mine"}
             },
             "train.batch_size must be at least 2 for mixup",
         ),
+        (
+            RunConfig,
+            {
+                "train": TrainConfig(cache_features=True),
+                "backbone": BackboneConfig(trainable="none"),
+                "model": ModelConfig(input="rgb"),
+                "augment": AugmentConfig(cutmix=Change(strength=0.2)),
+            },
+            "train.cache_features stores features, of which mixup and cutmix",
+        ),
         (EvaluateConfig, {"unknown_target": 0}, "evaluate.unknown_target must be above 0"),
         (TrainConfig, {"warmup": 1}, "train.warmup must be from 0 to below 1"),
         (RunConfig, {"seed": -1}, "seed must be from 0 to 4294967295"),

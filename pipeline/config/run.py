@@ -58,6 +58,12 @@ class RunConfig:
         )
         if self.train.cache_features:
             self._check_cache()
+            expect(
+                not mixes,
+                "train.cache_features stores features, of which mixup and cutmix, which mix "
+                "frames, know nothing: set their strength to 0",
+                mixes,
+            )
 
     def _check_cache(self) -> None:
         expect(

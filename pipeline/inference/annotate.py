@@ -57,7 +57,7 @@ class _Brush:
     """Draws on frames of one size."""
 
     def __init__(self, timeline: Timeline, height: int, width: int) -> None:
-        self._height, self._width = height + height % 2, width + width % 2
+        self._height, self._width = height, width
         self._whole = timeline.segments[-1].end_seconds
         size = max(10, height // 16)
         name = findfont(FontProperties(family=font_families()))
@@ -70,9 +70,8 @@ class _Brush:
         self._segments = timeline.segments
 
     def draw(self, frame: Frame, text: str, segment: Any, seconds: float) -> Frame:
-        """The frame with its label and the timeline; of even height and width."""
-        rows, columns = self._height - frame.shape[0], self._width - frame.shape[1]
-        image = Image.fromarray(np.pad(frame, ((0, rows), (0, columns), (0, 0)), mode="edge"))
+        """The frame with its label and the timeline."""
+        image = Image.fromarray(frame)
         pen = ImageDraw.Draw(image)
         margin = self._font.size // 2
         left, top, right, bottom = pen.textbbox((margin, margin), text, font=self._font)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -76,21 +77,23 @@ class Classifier:
         run: The run, or a folder that it was exported to; nothing else is read.
         runtime: `auto` takes the exported model, LiteRT where there is one; `keras` the one that
             was trained.
-        num_threads: Threads for one clip.
+        num_threads: Threads for one clip, where the runtime lets one say; 0: one per processor
+            core, but no more than 4, which is all that so small a network can use.
 
     Raises:
         DataError: The run was not trained or not exported.
     """
 
-    def __init__(self, run: Run, *, runtime: RuntimeName = "auto", num_threads: int = 1) -> None:
+    def __init__(self, run: Run, *, runtime: RuntimeName = "auto", num_threads: int = 0) -> None:
         self.bundle = read_bundle(run)
         self.class_names = self.bundle.class_names
+        num_threads = num_threads or min(os.cpu_count() or 1, 4)
         self.model = ClipModel(_open(run, runtime, num_threads), self.bundle)
         self._check_fit(run)
 
     @classmethod
     def load(
-        cls, folder: str | Path, *, runtime: RuntimeName = "auto", num_threads: int = 1
+        cls, folder: str | Path, *, runtime: RuntimeName = "auto", num_threads: int = 0
     ) -> Self:
         """Opens the run in a folder, see the class.
 

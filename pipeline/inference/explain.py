@@ -236,5 +236,4 @@ def _heated(
         height, width = frame.shape[:2]
         levels = (255 * explanation.heat[nearest]).astype(np.uint8)[..., None].repeat(3, axis=-1)
         heat = resize(levels, (height, width))[..., 0].astype(np.float32) / 255
-        drawn = warm(frame, heat)
-        yield np.pad(drawn, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+        yield warm(frame, heat)

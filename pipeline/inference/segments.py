@@ -157,6 +157,9 @@ def _runs(labels: npt.NDArray[np.int64]) -> list[tuple[int, int]]:
 def segment_f1(found: Sequence[Segment], true: Sequence[Segment], *, overlap: float = 0.5) -> float:
     """F1 of segments; one is found if it overlaps a true one of its label by intersection / union.
 
+    Neighbours of one label that touch are one segment: where an action is done twice without a
+    pause, labels of moments cannot tell.
+
     Args:
         found: Segments; those that are `unknown` do not count.
         true: Segments as they are.
@@ -164,7 +167,8 @@ def segment_f1(found: Sequence[Segment], true: Sequence[Segment], *, overlap: fl
 
     Source: segmental F1, Lea et al. (2017).
     """
-    found = [segment for segment in found if segment.label != UNKNOWN]
+    found = [segment for segment in _united(found) if segment.label != UNKNOWN]
+    true = _united(true)
     free = list(true)
     hits = 0
     for segment in found:
@@ -174,6 +178,18 @@ def segment_f1(found: Sequence[Segment], true: Sequence[Segment], *, overlap: fl
             free.remove(best)
             hits += 1
     return 2 * hits / max(1, len(found) + len(true))
+
+
+def _united(segments: Sequence[Segment]) -> list[Segment]:
+    united: list[Segment] = []
+    for segment in sorted(segments, key=lambda each: each.start_seconds):
+        last = united[-1] if united else None
+        if last and last.label == segment.label and segment.start_seconds <= last.end_seconds:
+            end = max(last.end_seconds, segment.end_seconds)
+            united[-1] = dataclasses.replace(last, end_seconds=end)
+        else:
+            united.append(segment)
+    return united
 
 
 def _overlap(a: Segment, b: Segment) -> float:

@@ -45,8 +45,8 @@ def write_video(
 
     Args:
         path: The file. Its suffix names the container: .avi, .m4v, .mkv, .mov, .mp4 or .webm.
-        frames: uint8 (H, W, 3), RGB, of one size; height and width are even. Frames are taken one
-            at a time.
+        frames: uint8 (H, W, 3), RGB, of one size, taken one at a time. Codecs store even heights
+            and widths: to an odd one the last row or column is added once more.
         fps: Frames per second.
         codec: FourCC; None chooses by the suffix. "FFV1" in .avi is lossless.
 
@@ -93,12 +93,12 @@ def _encode(partial: Path, path: Path, frames: Iterable[np.ndarray], fps: float,
     if first is None:
         raise VideoWriteError(f"{path}: expected at least one frame, got none.")
     _check_frame(path, first, first.shape)
-    writer = _open(partial, path, first.shape, fps, codec)
+    writer = _open(partial, path, _even(first).shape, fps, codec)
     count = 0
     try:
         for frame in itertools.chain([first], iterator):
             _check_frame(path, frame, first.shape)
-            writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+            writer.write(cv2.cvtColor(_even(frame), cv2.COLOR_RGB2BGR))
             count += 1
     finally:
         writer.release()
@@ -106,13 +106,20 @@ def _encode(partial: Path, path: Path, frames: Iterable[np.ndarray], fps: float,
 
 
 def _check_frame(path: Path, frame: np.ndarray, shape: tuple[int, ...]) -> None:
-    # OpenCV would cut off the last row or column of an odd size without a word.
     right = frame.dtype == np.uint8 and frame.ndim == 3 and frame.shape[2] == 3
-    if not right or frame.shape != shape or frame.shape[0] % 2 or frame.shape[1] % 2:
+    if not right or frame.shape != shape:
         raise VideoWriteError(
-            f"{path}: expected frames of uint8 (H, W, 3) with H and W even, all of one size, "
-            f"got {frame.dtype} {frame.shape}, the first one being {shape}."
+            f"{path}: expected frames of uint8 (H, W, 3), all of one size, got {frame.dtype} "
+            f"{frame.shape}, the first one being {shape}."
         )
+
+
+def _even(frame: np.ndarray) -> np.ndarray:
+    # OpenCV would cut off the last row or column of an odd size without a word.
+    height, width = frame.shape[:2]
+    if height % 2 or width % 2:
+        return np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+    return frame
 
 
 def _open(

@@ -1,17 +1,21 @@
 """Where a model looks, and which frames it needs."""
 
+import dataclasses
 import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import matplotlib.image
 import numpy as np
 import pytest
 
+from pipeline.config import BackboneConfig, ModelConfig, TrainConfig
 from pipeline.errors import ConfigError
 from pipeline.inference.classifier import Classifier
 from pipeline.inference.explain import draw_strip, explain, warm, write_heat_video
 from pipeline.models.recognizer import load_recognizer
+from pipeline.training.fit import train
 from pipeline.video import probe, read_frames
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "explain.py"
@@ -65,7 +69,7 @@ def test_the_importance_of_a_frame_is_the_logit_lost_without_it(explanation, blo
         assert explanation.importance[place] == pytest.approx(lost, abs=1e-3)
 
 
-def test_another_class_and_two_streams(blob_run, hasty_run, video, explanation):
+def test_another_class(blob_run, hasty_run, video, explanation):
     other = explain(blob_run, video, "right")
     assert (other.label, explanation.label) == ("right", "left")
     assert other.probability == pytest.approx(1 - explanation.probability, abs=1e-5)
@@ -73,6 +77,46 @@ def test_another_class_and_two_streams(blob_run, hasty_run, video, explanation):
     assert not np.allclose(other.heat, explanation.heat, atol=0.05)
     with pytest.raises(ConfigError, match="--label: expected one of left, right, got up"):
         explain(hasty_run, video, "up")
+
+
+def keras_file(path, *steps):
+    inputs = keras.Input((None, None, 3))
+    features = keras.layers.Conv2D(4, 3, strides=4)(inputs)
+    for step in steps:
+        features = step(features)
+    keras.Model(inputs, features).save(path)
+    return str(path)
+
+
+def trained(blob_config, folder, backbone, kind):
+    config = dataclasses.replace(
+        blob_config,
+        backbone=BackboneConfig(name=backbone, weights="none"),
+        model=ModelConfig(input=kind),
+        train=TrainConfig(epochs=1),
+    )
+    return train(config, folder)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "kind"),
+    [("efficientnet_lite0", "rgb"), ("network.keras", "rgb"), ("network.keras", "rgb+difference")],
+)
+def test_other_backbones_and_two_streams(blob_config, video, tmp_path, backbone, kind):
+    if backbone.endswith(".keras"):
+        backbone = keras_file(tmp_path / backbone)
+    found = explain(trained(blob_config, tmp_path / "run", backbone, kind), video, "left")
+    assert found.heat.shape == (8, 32, 32)
+    assert found.heat.min() >= 0
+    assert found.heat.max() == pytest.approx(1)
+    assert np.ptp(found.importance) > 0
+
+
+def test_a_backbone_without_a_map_of_features_is_refused(blob_config, video, tmp_path):
+    path = keras_file(tmp_path / "network.keras", keras.layers.GlobalAveragePooling2D())
+    run = trained(blob_config, tmp_path / "run", path, "rgb")
+    with pytest.raises(ConfigError, match="takes a backbone that gives a map of features"):
+        explain(run, video)
 
 
 def test_a_frame_under_its_heat():

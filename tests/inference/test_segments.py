@@ -88,13 +88,21 @@ TRUE = [Segment(0, 4, "a", 1.0), Segment(4, 8, "b", 1.0), Segment(8, 12, "a", 1.
     ("segments", "expected"),
     [
         (TRUE, 1.0),
-        ([Segment(0, 6, "a", 1.0), Segment(6, 12, "a", 1.0)], 4 / 5),
+        ([Segment(0, 5.5, "a", 1.0), Segment(6, 12, "a", 1.0)], 4 / 5),
         ([Segment(0, 12, "a", 1.0)], 0.0),
         ([Segment(0, 4, "b", 1.0)], 0.0),
-        ([*TRUE, Segment(0, 4, "a", 1.0)], 6 / 7),
+        ([*TRUE, Segment(12.5, 13, "a", 1.0)], 6 / 7),
         ([Segment(0, 4, "unknown", 1.0), *TRUE[1:]], 4 / 5),
         ([], 0.0),
     ],
 )
 def test_segments_that_are_found(segments, expected):
     assert segment_f1(segments, TRUE) == pytest.approx(expected)
+
+
+def test_neighbours_of_one_label_are_one_segment():
+    twice = [Segment(0, 4, "a", 1.0), Segment(4, 8, "a", 1.0), Segment(8, 12, "b", 1.0)]
+    once = [Segment(0, 8, "a", 1.0), Segment(8, 12, "b", 1.0)]
+    assert segment_f1(once, twice) == segment_f1(twice, once) == segment_f1(twice, twice) == 1
+    apart = [Segment(0, 3.5, "a", 1.0), *twice[1:]]
+    assert segment_f1(once, apart) == pytest.approx(2 * 2 / (2 + 3))

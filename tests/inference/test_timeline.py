@@ -111,15 +111,6 @@ def test_the_annotated_video_is_the_video_with_labels(timeline, long_video, tmp_
         assert np.abs(frame[4:16, :60].astype(int) - drawn[4:16, :60]).mean() > 12
 
 
-def test_odd_sizes_can_be_annotated(blob_run, tmp_path):
-    rng = np.random.default_rng(0)
-    frames = rng.integers(256, size=(12, 34, 46, 3), dtype=np.uint8)
-    write_video(tmp_path / "even.avi", frames, fps=10, codec="FFV1")
-    timeline = make_timeline(Classifier(blob_run), tmp_path / "even.avi")
-    annotate(timeline, tmp_path / "out.mp4")
-    assert probe(tmp_path / "out.mp4", count_frames=True).num_frames == 12
-
-
 def classify(*arguments):
     command = [sys.executable, SCRIPT, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
