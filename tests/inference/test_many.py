@@ -4,6 +4,7 @@ import csv
 import shutil
 import subprocess
 import sys
+import wave
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,27 @@ def test_a_table_holds_every_file_and_the_bad_ones_are_listed(hasty_run, folder,
     for path in paths(folder, BAD):
         assert found[path]["label"] == ""
         assert found[path]["error"]
+
+
+def test_twenty_good_ones_among_broken_ones(hasty_run, blob_videos, tmp_path):
+    clips = tmp_path / "clips"
+    clips.mkdir()
+    videos = sorted(blob_videos.rglob("*.avi"))[:20]
+    for number, video in enumerate(videos):
+        shutil.copy(video, clips / f"{number:02}.avi")
+    (clips / "corrupt.avi").write_bytes(videos[0].read_bytes()[:300] + bytes(range(256)) * 40)
+    (clips / "empty.mkv").touch()
+    (clips / "text.mov").write_text("Meeting notes\n")
+    with wave.open(str(clips / "sound.mp4"), "wb") as sound:
+        sound.setparams((1, 2, 8000, 0, "NONE", ""))
+        sound.writeframes(bytes(16000))
+    result = classify(clips, "--run", hasty_run.folder)
+    assert result.returncode == 1
+    answered = [line.split(": ")[0] for line in result.stdout.splitlines() if ".avi: " in line]
+    assert answered == [str(clips / f"{number:02}.avi") for number in range(20)]
+    listed = [line.split(": ")[0] for line in result.stderr.splitlines()]
+    bad = ("corrupt.avi", "empty.mkv", "sound.mp4", "text.mov")
+    assert listed == [str(clips / name) for name in bad]
 
 
 def test_a_table_goes_on_where_it_was_stopped(hasty_run, folder, tmp_path):
