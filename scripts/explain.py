@@ -6,6 +6,7 @@ from pathlib import Path
 from pipeline.cli import Parser, import_tensorflow, run_script
 from pipeline.errors import ConfigError
 from pipeline.run import Run, latest_run
+from pipeline.video import check_target
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -20,6 +21,10 @@ def main(arguments: Sequence[str]) -> None:
     out = Path(options.out or f"{Path(options.video).stem}_why.png")
     if out.suffix.lower() != ".png":
         raise ConfigError(f"--out: expected a name that ends in .png, got {out}")
+    if not out.parent.is_dir():
+        raise ConfigError(f"--out: the folder {out.parent} does not exist; create it first")
+    if options.annotate:
+        check_target(options.annotate, source=options.video)
 
     import_tensorflow()
     from pipeline.inference.explain import draw_strip, explain, write_heat_video

@@ -59,15 +59,13 @@ class _Brush:
     def __init__(self, timeline: Timeline, height: int, width: int) -> None:
         self._height, self._width = height, width
         self._whole = timeline.segments[-1].end_seconds
-        size = max(10, height // 16)
         name = findfont(FontProperties(family=font_families()))
-        self._font = ImageFont.truetype(name, size)
-        self._strip = max(4, height // 32)
+        self._font = ImageFont.truetype(name, max(10, height // 16))
         self._colours = {
             name: tuple(int(255 * part) for part in to_rgb(colour))
             for name, colour in class_colours(timeline.class_names).items()
         }
-        self._segments = timeline.segments
+        self._strip = self._draw_strip(timeline)
 
     def draw(self, frame: Frame, text: str, segment: Any, seconds: float) -> Frame:
         """The frame with its label and the timeline."""
@@ -81,13 +79,20 @@ class _Brush:
             outline=self._colours[segment.label],
         )
         pen.text((margin, margin), text, font=self._font, fill=(255, 255, 255))
-        for each in self._segments:
+        image.paste(self._strip, (0, self._height - self._strip.height))
+        now = self._width * seconds / self._whole
+        top = self._height - 2 * self._strip.height
+        pen.rectangle((now - 1, top, now + 1, self._height), fill="white")
+        return np.asarray(image)
+
+    def _draw_strip(self, timeline: Timeline) -> Image.Image:
+        """The timeline as it lies below each frame."""
+        strip = Image.new("RGB", (self._width, max(4, self._height // 32)))
+        pen = ImageDraw.Draw(strip)
+        for each in timeline.segments:
             ends = (each.start_seconds, each.end_seconds)
             start, end = (self._width * moment / self._whole for moment in ends)
-            place = (start, self._height - self._strip, end - 1, self._height)
-            pen.rectangle(place, fill=self._colours[each.label])
-        now = self._width * seconds / self._whole
-        pen.rectangle(
-            (now - 1, self._height - 2 * self._strip, now + 1, self._height), fill="white"
-        )
-        return np.asarray(image)
+            pen.rectangle(
+                (start, 0, max(start, end - 1), strip.height), fill=self._colours[each.label]
+            )
+        return strip

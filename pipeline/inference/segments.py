@@ -45,18 +45,21 @@ class Curve:
 
 
 def probability_curve(
-    windows: Sequence[Window], cell_seconds: float, calibration: Calibration
+    windows: Sequence[Window],
+    cell_seconds: float,
+    duration_seconds: float,
+    calibration: Calibration,
 ) -> Curve:
     """Averages the logits of the windows that a moment lies in; the nearer its middle, the more.
 
     Args:
         windows: At least one, in their order.
-        cell_seconds: Length of a cell, above 0; the last one ends with the last window.
+        cell_seconds: Length of a cell, above 0; the last one ends with the video.
+        duration_seconds: Length of the video, above 0.
         calibration: Of the run.
     """
-    end = max(window.end_seconds for window in windows)
-    num_cells = max(1, int(np.ceil(end / cell_seconds - 1e-6)))
-    edges = np.minimum(np.arange(num_cells + 1) * cell_seconds, end)
+    num_cells = max(1, int(np.ceil(duration_seconds / cell_seconds - 1e-6)))
+    edges = np.minimum(np.arange(num_cells + 1) * cell_seconds, duration_seconds)
     centres = (edges[1:] + edges[:-1]) / 2
     starts = np.array([window.start_seconds for window in windows])
     ends = np.array([window.end_seconds for window in windows])
@@ -64,7 +67,7 @@ def probability_curve(
     middle, half = (starts + ends) / 2, (ends - starts) / 2
     smoothed = np.empty((num_cells, logits.shape[1]))
     for number, centre in enumerate(centres):
-        # The last cell may lie past the frames of the grid; it goes with the nearest window.
+        # The last cell may lie past the last window, whose frames are on a grid.
         nearness = 1 - np.abs(centre - middle) / half
         weights = np.maximum(nearness, 0)
         if not weights.any():
@@ -88,7 +91,8 @@ def find_segments(
         class_names: C names.
         threshold: The probability below which a moment is `unknown`.
         hysteresis: By how much another class must be more probable than the one before it, and by
-            how much a class must get past the threshold to leave `unknown`, from 0 to 1.
+            how much a class must get past the threshold to leave `unknown`, from 0 to 1; there,
+            at most half of what is between the threshold and 1.
         shortest_seconds: A shorter segment goes to its more probable neighbour.
     """
     labels = _follow(curve.probabilities, threshold, hysteresis)
@@ -115,11 +119,13 @@ def _follow(
     """The class of each cell (N,), which changes only for one that is clearly more probable."""
     first = probabilities[0].argmax()
     label = first if probabilities[0, first] >= threshold else _NONE
+    # Above a high threshold there is not room for all of the hysteresis.
+    above = threshold + min(hysteresis, (1 - threshold) / 2)
     labels = []
     for row in probabilities:
         best = row.argmax()
         if label == _NONE:
-            if row[best] >= min(threshold + hysteresis, 1):
+            if row[best] >= above:
                 label = best
         elif row[best] > row[label] + hysteresis and row[best] >= threshold:
             label = best

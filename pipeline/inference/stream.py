@@ -69,14 +69,7 @@ def classify_stream(
     """
     expect(every >= 1, "--every must be at least 1", every)
     bundle = classifier.bundle
-    plan = plan_windows(
-        bundle.clip,
-        bundle.frames.fps,
-        window_seconds=bundle.calibration.clip_seconds
-        if window_seconds is None
-        else window_seconds,
-        overlap=0,
-    )
+    plan = plan_windows(bundle, window_seconds=window_seconds, overlap=0)
     plan = dataclasses.replace(plan, hop=max(1, round(every / plan.stride)))
     clock = _Arrivals(live)
     size = (bundle.frames.size, bundle.frames.size)

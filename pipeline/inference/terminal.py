@@ -13,12 +13,13 @@ from pipeline.inference.classifier import Classifier, Prediction
 from pipeline.inference.many import ResultFile, find_videos, predict_many
 from pipeline.inference.timeline import (
     Timeline,
-    check_suffix,
+    check_output,
     format_timeline,
     make_timeline,
     write_timeline,
 )
 from pipeline.text import counted
+from pipeline.video import check_target
 
 
 def show_predictions(classifier: Classifier, options: Any) -> int:
@@ -101,9 +102,11 @@ def show_timelines(classifier: Classifier, options: Any) -> int:
     """
     paths = find_videos(options.videos)
     for output in options.out:
-        check_suffix(Path(output))
+        check_output(Path(output))
     if len(paths) > 1 and (options.out or options.annotate):
         raise ConfigError(f"--out and --annotate are for one video, got {len(paths)}")
+    if options.annotate:
+        check_target(options.annotate, source=paths[0])
     failed = 0
     for path in paths:
         try:

@@ -77,20 +77,13 @@ def make_timeline(
         ConfigError: A value is out of range.
     """
     calibration, frames = classifier.bundle.calibration, classifier.bundle.frames
-    plan = plan_windows(
-        classifier.bundle.clip,
-        frames.fps,
-        window_seconds=calibration.clip_seconds if window_seconds is None else window_seconds,
-        overlap=overlap,
-    )
+    plan = plan_windows(classifier.bundle, window_seconds=window_seconds, overlap=overlap)
     with VideoReader(path) as reader:
         windows = tuple(slide(stored_frames(reader, frames), classifier.model, plan))
         info = reader.info
-    if not windows:  # not even one frame on the grid of windows
-        images, info = encode_video(path, frames)
-        logits = classifier.model.video_logits(images)
-        windows = (Window(0.0, max(info.duration_seconds, 1 / frames.fps), logits),)
-    curve = probability_curve(windows, plan.hop_seconds, calibration)
+    if not windows:
+        windows = (_whole(path, classifier),)
+    curve = probability_curve(windows, plan.hop_seconds, info.duration_seconds, calibration)
     segments = find_segments(
         curve,
         classifier.class_names,
@@ -107,6 +100,12 @@ def make_timeline(
         segments=tuple(segments),
         class_names=tuple(classifier.class_names),
     )
+
+
+def _whole(path: str | Path, classifier: Classifier) -> Window:
+    """A video that is shorter than a window, as evaluation sees it."""
+    images, info = encode_video(path, classifier.bundle.frames)
+    return Window(0.0, info.duration_seconds, classifier.model.video_logits(images))
 
 
 def format_timeline(timeline: Timeline) -> str:
@@ -130,12 +129,12 @@ def write_timeline(timeline: Timeline, path: Path) -> None:
         ConfigError: It ends in something else.
         OSError: It cannot be written.
     """
-    content = _WRITERS[check_suffix(path)](timeline)
+    content = _WRITERS[check_output(path)](timeline)
     with atomic_write(path) as file:
         file.write(content)
 
 
-def check_suffix(path: Path) -> str:
+def check_output(path: Path) -> str:
     """The suffix of a file that a timeline can be written to.
 
     Raises:
@@ -146,6 +145,8 @@ def check_suffix(path: Path) -> str:
         raise ConfigError(
             f"--out: expected names that end in {', '.join(_WRITERS)}, got {str(path)!r}"
         )
+    if not path.parent.is_dir():
+        raise ConfigError(f"--out: the folder {path.parent} does not exist; create it first")
     return suffix
 
 
@@ -190,12 +191,13 @@ def _clock(seconds: float) -> str:
     """Seconds as hours, minutes and seconds.
 
     Example:
-        >>> _clock(75.25), _clock(3675.0)
-        ('1:15.2', '1:01:15.0')
+        >>> _clock(75.25), _clock(3675.0), _clock(59.96)
+        ('1:15.2', '1:01:15.0', '1:00.0')
     """
-    minutes, rest = divmod(seconds, 60)
-    hours, minutes = divmod(int(minutes), 60)
-    return f"{hours}:{minutes:02d}:{rest:04.1f}" if hours else f"{minutes}:{rest:04.1f}"
+    minutes, rest = divmod(round(10 * seconds), 600)
+    hours, minutes = divmod(minutes, 60)
+    clock = f"{minutes:02d}" if hours else f"{minutes}"
+    return f"{f'{hours}:' if hours else ''}{clock}:{rest / 10:04.1f}"
 
 
 def _subtitle_time(seconds: float) -> str:

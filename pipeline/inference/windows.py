@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator, Mapping
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.config import ClipConfig, expect
+from pipeline.config.checks import expect_above_0, expect_share
 from pipeline.data.sampling import sample_clip
 from pipeline.errors import ConfigError
 from pipeline.inference.bundle import Bundle
-from pipeline.inference.clips import ClipModel, Images, decode_images, padded, pairs_of
+from pipeline.inference.clips import ClipModel, Images, decode_images, pairs_of
 from pipeline.inference.runtimes import Logits
 from pipeline.video import decode_flow, encode_flow, flow_image
 
@@ -69,29 +69,29 @@ class WindowPlan:
 
 
 def plan_windows(
-    clip: ClipConfig, fps: float, *, window_seconds: float, overlap: float
+    bundle: Bundle, *, window_seconds: float | None = None, overlap: float
 ) -> WindowPlan:
     """Chooses windows such that evaluation would cut the same clip of each.
 
     Args:
-        clip: How the clips of the run are cut.
-        fps: Stored frames per second.
-        window_seconds: About how long a window is; a dense clip has a length of its own.
+        bundle: How the clips of the run are cut.
+        window_seconds: About how long a window is; None: as long as a usual training video, or as
+            a dense clip, which has a length of its own.
         overlap: Share of a window that the next one has in common with it, from 0 to below 1.
 
     Raises:
-        ConfigError: A value is out of range.
-
-    Example:
-        >>> plan_windows(ClipConfig(num_frames=16), 15, window_seconds=3.1, overlap=0.75)
-        WindowPlan(length=16, stride=3, offset=1, hop=4, fps=15)
+        ConfigError: A value is out of range, or a dense clip is to have another length.
     """
-    expect(window_seconds > 0, "--window must be above 0 seconds", window_seconds)
-    expect(0 <= overlap < 1, "--overlap must be from 0 to below 1", overlap)
-    length = clip.num_frames
-    stride = max(1, round(window_seconds * fps / length))
-    if clip.sampling == "dense":
-        stride = clip.stride
+    expect_share(overlap, "--overlap")
+    clip, fps = bundle.clip, bundle.frames.fps
+    length, stride = clip.num_frames, clip.stride
+    if clip.sampling == "uniform":
+        seconds = bundle.calibration.clip_seconds if window_seconds is None else window_seconds
+        expect_above_0(seconds, "--window")
+        stride = max(1, round(seconds * fps / length))
+    elif window_seconds is not None:
+        seconds = length * stride / fps
+        raise ConfigError(f"--window: dense clips of this run last {seconds:.2f} s. Leave it out")
     (first, *_), _ = sample_clip(length * stride, clip)
     return WindowPlan(length, stride, int(first), max(1, round(length * (1 - overlap))), fps)
 
@@ -105,7 +105,7 @@ def slide(
 ) -> Iterator[Window]:
     """Classifies the windows of a video, in constant memory.
 
-    The last window ends where the video does; a video that is shorter than a window is one.
+    The last window ends where the video does; a video that is shorter than a window has none.
 
     Args:
         stored: What is stored of each moment, see `pipeline.data.frames.stored_frames`.
@@ -116,16 +116,15 @@ def slide(
     Yields:
         The windows in their order.
     """
-    grid = _Grid(model, plan)
+    grid = _Grid(model, plan, at_once)
     start = 0
     for batch in _batches(_on_grid(stored, model.bundle, plan), at_once):
         grid.add(batch)
         while start + plan.length <= grid.end:
             yield grid.window(start)
             start += plan.hop
-    last_end = start - plan.hop + plan.length if start else 0
-    if grid.end > last_end:
-        yield grid.window(max(0, grid.end - plan.length))
+    if start and grid.end > start - plan.hop + plan.length:
+        yield grid.window(grid.end - plan.length)
 
 
 def _on_grid(
@@ -150,7 +149,7 @@ def step_through(
         restart: Frames after which it forgets, and starts anew.
 
     Yields:
-        What was read since the start, and what the model says of it.
+        What was read since the start, and what the model says of it; the last time at the end.
 
     Raises:
         ConfigError: The model looks ahead.
@@ -161,20 +160,24 @@ def step_through(
             "--stateful takes a model that never looks ahead: temporal.kind lstm, gru or mean, and "
             "an export that is not litert-int8"
         )
+    first = _FirstOfClip(model, plan)
+    seconds = plan.stride / plan.fps
     before: Images | None = None
-    state, start, count = np.zeros(runtime.state_size, np.float32), 0, 0
-    for number, moment in enumerate(_on_grid(stored, model.bundle, plan)):
-        if count == restart:
-            before, state, start, count = None, np.zeros_like(state), number, 0
+    state, start, window = np.zeros(runtime.state_size, np.float32), 0, None
+    for number, moment in enumerate(_on_grid(stored, model.bundle, plan), start=1):
+        if number - start > restart:
+            before, state, start = None, np.zeros_like(state), number - 1
         found = runtime.features(pairs_of([moment], before))
-        logits, state = runtime.step({name: rows[0] for name, rows in found.items()}, state)
-        before, count = moment, count + 1
-        if count % plan.hop == 0 or count == restart:
-            yield Window(
-                start_seconds=start * plan.stride / plan.fps,
-                end_seconds=(number + 1) * plan.stride / plan.fps,
-                logits=logits,
-            )
+        features = {name: rows[0] for name, rows in found.items()}
+        if before is None:
+            features = first(features, moment)
+        logits, state = runtime.step(features, state)
+        before, window = moment, Window(start * seconds, number * seconds, logits)
+        if number % plan.hop == 0:
+            yield window
+            window = None
+    if window:
+        yield window
 
 
 def _batches(moments: Iterator[Images], at_once: int) -> Iterator[list[Images]]:
@@ -185,17 +188,22 @@ def _batches(moments: Iterator[Images], at_once: int) -> Iterator[list[Images]]:
 class _Grid:
     """The features of the latest frames of the grid.
 
+    Args:
+        model: The model.
+        plan: Which windows.
+        at_once: Frames that are added at once, at most.
+
     Attributes:
         end: Number of the frames so far.
     """
 
-    def __init__(self, model: ClipModel, plan: WindowPlan) -> None:
+    def __init__(self, model: ClipModel, plan: WindowPlan, at_once: int) -> None:
         self._model, self._plan = model, plan
         self.end = 0
-        kept = plan.length + plan.hop + AT_ONCE
+        kept = plan.length + plan.hop + at_once
         self._images: deque[Images] = deque(maxlen=kept)
         self._features: deque[Features] = deque(maxlen=kept)
-        self._still: Features = {}
+        self._first = _FirstOfClip(model, plan)
 
     def add(self, moments: list[Images]) -> None:
         """Takes in the frames that come next."""
@@ -208,22 +216,33 @@ class _Grid:
         self.end += len(moments)
 
     def window(self, start: int) -> Window:
-        """Classifies the frames from one of them on, as many as there are up to a whole window."""
+        """Classifies the window from one of the frames on."""
         plan = self._plan
         skipped = start - (self.end - len(self._features))
         rows = list(itertools.islice(self._features, skipped, skipped + plan.length))
         rows[0] = self._first(rows[0], self._images[skipped])
-        mask = np.arange(plan.length) < len(rows)
         features = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
-        seconds = start * plan.stride / plan.fps
         return Window(
-            start_seconds=seconds,
-            end_seconds=seconds + len(rows) * plan.stride / plan.fps,
-            logits=self._model.runtime.logits(padded(features, plan.length), mask),
+            start_seconds=start * plan.stride / plan.fps,
+            end_seconds=(start + plan.length) * plan.stride / plan.fps,
+            logits=self._model.runtime.logits(features, np.ones(plan.length, bool)),
         )
 
-    def _first(self, features: Features, images: Images) -> Features:
-        """The features of a frame as the first one of a clip, which follows no other."""
+
+class _FirstOfClip:
+    """The features of a frame as the first one of a clip, which follows no other.
+
+    Args:
+        model: The model.
+        plan: Which windows.
+    """
+
+    def __init__(self, model: ClipModel, plan: WindowPlan) -> None:
+        self._model, self._plan = model, plan
+        self._still: Features = {}
+
+    def __call__(self, features: Features, images: Images) -> Features:
+        """The same where they are of the frame after another one."""
         first = dict(features)
         for stream in self._model.bundle.model.streams:
             name = f"{stream}_features"

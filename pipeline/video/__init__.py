@@ -7,7 +7,7 @@ from pipeline.video.live import LiveFrame, LiveVideo
 from pipeline.video.reader import VideoReader, iter_frames, probe, read_frames
 from pipeline.video.resize import resize
 from pipeline.video.timed import timed_frames
-from pipeline.video.writer import VideoWriteError, write_video
+from pipeline.video.writer import VideoWriteError, check_target, write_video
 
 __all__ = [
     "DamagedVideoWarning",
@@ -16,6 +16,7 @@ __all__ = [
     "VideoInfo",
     "VideoReader",
     "VideoWriteError",
+    "check_target",
     "decode_flow",
     "decode_jpeg",
     "encode_flow",

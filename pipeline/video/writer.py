@@ -64,14 +64,7 @@ def write_video(
         [255, 0, 0]
     """
     path = Path(path)
-    if path.suffix.lower() not in _CODECS:
-        raise VideoWriteError(
-            f"{path}: expected a suffix among {', '.join(_CODECS)}, got {path.suffix!r}."
-        )
-    if not is_utf8(str(path)):
-        raise VideoWriteError(f"{path!a}: expected a name of valid UTF-8, which OpenCV needs.")
-    if not path.parent.is_dir():
-        raise VideoWriteError(f"{path}: the folder {path.parent} does not exist; create it first.")
+    check_target(path)
     # The suffix stays last: it tells FFmpeg the container.
     partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
     try:
@@ -84,6 +77,31 @@ def write_video(
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def check_target(
+    path: str | os.PathLike[str], *, source: str | os.PathLike[str] | None = None
+) -> None:
+    """Makes sure, before work begins, that `write_video` can write to a path.
+
+    Args:
+        path: The file to write.
+        source: A file that is not to be replaced, since it is what is written anew.
+
+    Raises:
+        VideoWriteError: It cannot.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in _CODECS:
+        raise VideoWriteError(
+            f"{path}: expected a suffix among {', '.join(_CODECS)}, got {path.suffix!r}."
+        )
+    if not is_utf8(str(path)):
+        raise VideoWriteError(f"{path!a}: expected a name of valid UTF-8, which OpenCV needs.")
+    if not path.parent.is_dir():
+        raise VideoWriteError(f"{path}: the folder {path.parent} does not exist; create it first.")
+    if source and path.exists() and Path(source).exists() and path.samefile(source):
+        raise VideoWriteError(f"{path} is the video itself; name another file.")
 
 
 def _encode(partial: Path, path: Path, frames: Iterable[np.ndarray], fps: float, codec: str) -> int:

@@ -66,7 +66,7 @@ def test_a_moment_is_what_the_windows_say_whose_middle_is_near():
         Window(2.0, 6.0, np.array([0.0, 2.0], np.float32)),
     ]
     calibration = Calibration(temperature=2.0)
-    smoothed = probability_curve(windows, 1.0, calibration)
+    smoothed = probability_curve(windows, 1.0, 6.0, calibration)
     assert smoothed.edges.tolist() == [0, 1, 2, 3, 4, 5, 6]
     first = calibration.probabilities(np.array([2.0, 0.0]))
     np.testing.assert_allclose(smoothed.probabilities[:2], [first, first])
@@ -76,9 +76,17 @@ def test_a_moment_is_what_the_windows_say_whose_middle_is_near():
     np.testing.assert_allclose(smoothed.probabilities.sum(axis=1), 1)
 
 
-def test_the_last_cell_ends_with_the_last_window():
-    windows = [Window(0.0, 2.5, np.zeros(2, np.float32))]
-    assert probability_curve(windows, 1.0, Calibration()).edges.tolist() == [0, 1, 2, 2.5]
+@pytest.mark.parametrize("end", [2.0, 2.5, 4.0])
+def test_the_last_cell_ends_with_the_video(end):
+    windows = [Window(0.0, end, np.zeros(2, np.float32))]
+    found = probability_curve(windows, 1.0, 2.5, Calibration())
+    assert found.edges.tolist() == [0, 1, 2, 2.5]
+    assert np.isfinite(found.probabilities).all()
+
+
+def test_unknown_can_be_left_whatever_the_threshold():
+    labels = [label for label, *_ in found([0.5, 0.999, 0.999], threshold=0.95)]
+    assert labels == ["unknown", "a"]
 
 
 TRUE = [Segment(0, 4, "a", 1.0), Segment(4, 8, "b", 1.0), Segment(8, 12, "a", 1.0)]

@@ -1,5 +1,6 @@
 """Windows over a long video are the clips that evaluation would cut of its parts."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from pipeline.errors import ConfigError
 from pipeline.evaluation.calibration import Calibration
 from pipeline.inference.bundle import Bundle
 from pipeline.inference.clips import ClipModel, decode_images
-from pipeline.inference.windows import plan_windows, slide
+from pipeline.inference.windows import plan_windows, slide, step_through
 from pipeline.models.recognizer import build_recognizer
 
 FPS = 10
@@ -79,7 +80,9 @@ def moments_of(video, model):
 )
 def test_logits_are_those_of_the_clip_of_the_part(video, kind, sampling, seconds, overlap):
     model = model_for(kind, sampling)
-    plan = plan_windows(model.bundle.clip, FPS, window_seconds=seconds, overlap=overlap)
+    plan = plan_windows(
+        model.bundle, window_seconds=None if sampling == "dense" else seconds, overlap=overlap
+    )
     windows = list(slide(moments_of(video, model), model, plan))
     span = plan.length * plan.stride
     assert len(windows) > 47 // span
@@ -101,7 +104,7 @@ def test_logits_are_those_of_the_clip_of_the_part(video, kind, sampling, seconds
 
 def test_windows_follow_each_other_and_the_last_ends_with_the_video(video):
     model = model_for("difference")
-    plan = plan_windows(model.bundle.clip, FPS, window_seconds=1.2, overlap=0.5)
+    plan = plan_windows(model.bundle, window_seconds=1.2, overlap=0.5)
     windows = list(slide(moments_of(video, model), model, plan))
     starts = [window.start_seconds for window in windows]
     np.testing.assert_allclose(np.diff(starts)[:-1], 0.6)
@@ -111,13 +114,13 @@ def test_windows_follow_each_other_and_the_last_ends_with_the_video(video):
     assert len(whole) == 5
 
 
-@pytest.mark.parametrize("num_frames", [2, 5, 11])
-def test_a_video_shorter_than_a_window_is_one(video, num_frames):
+@pytest.mark.parametrize(("num_frames", "number"), [(2, 0), (10, 0), (11, 1), (12, 1)])
+def test_a_window_is_whole_or_there_is_none(video, num_frames, number):
     model = model_for("difference")
-    plan = plan_windows(model.bundle.clip, FPS, window_seconds=1.2, overlap=0.5)
-    (window,) = slide(moments_of(video[:num_frames], model), model, plan)
-    assert window.start_seconds == 0
-    assert num_frames / FPS - 0.2 <= window.end_seconds <= 1.2
+    plan = plan_windows(model.bundle, window_seconds=1.2, overlap=0.5)
+    assert (plan.length, plan.stride, plan.offset) == (4, 3, 1)  # the frames 1, 4, 7 and 10
+    windows = list(slide(moments_of(video[:num_frames], model), model, plan))
+    assert len(windows) == number
 
 
 class Counting:
@@ -140,7 +143,7 @@ def test_the_backbone_sees_a_frame_once_whatever_the_overlap(video, kind):
     for overlap in (0.0, 0.75):
         model = model_for(kind)
         model.runtime = Counting(model.runtime)
-        plan = plan_windows(model.bundle.clip, FPS, window_seconds=0.8, overlap=overlap)
+        plan = plan_windows(model.bundle, window_seconds=0.8, overlap=overlap)
         windows = list(slide(moments_of(video, model), model, plan))
         seen.append((len(windows), model.runtime.frames))
     (few, frames), (many, same_frames) = seen
@@ -149,7 +152,43 @@ def test_the_backbone_sees_a_frame_once_whatever_the_overlap(video, kind):
     assert frames <= 47 // 2 + 1
 
 
+@pytest.mark.parametrize("kind", ["difference", "both", "flow", "rgb+flow"])
+def test_frame_by_frame_each_window_is_the_same(video, kind):
+    model = model_for(kind)
+    plan = plan_windows(model.bundle, window_seconds=0.4, overlap=0)
+    moments = moments_of(video[:12], model)
+    whole = list(slide(moments, model, plan))
+    stepwise = list(step_through(moments, model, plan, restart=plan.length))
+    assert len(whole) == len(stepwise) == 3
+    for one, other in zip(whole, stepwise, strict=True):
+        assert other.start_seconds == pytest.approx(one.start_seconds)
+        assert other.end_seconds == pytest.approx(one.end_seconds)
+        np.testing.assert_allclose(other.logits, one.logits, atol=1e-5)
+
+
+def test_frame_by_frame_there_is_a_result_every_hop_and_at_the_end(video):
+    model = model_for("difference")
+    plan = dataclasses.replace(plan_windows(model.bundle, window_seconds=0.4, overlap=0), hop=3)
+    windows = list(step_through(moments_of(video[:14], model), model, plan, restart=4))
+    assert [w.end_seconds for w in windows] == pytest.approx([0.3, 0.6, 0.9, 1.2, 1.4])
+    assert [w.start_seconds for w in windows] == pytest.approx([0, 0.4, 0.8, 0.8, 1.2])
+
+
 def test_values_out_of_range():
-    for seconds, overlap, message in [(0, 0.5, "--window must"), (1, 1.0, "--overlap must be")]:
+    bundle = model_for("rgb").bundle
+    for seconds, overlap, message in [
+        (0, 0.5, "--window must be above 0"),
+        (float("inf"), 0.5, "--window must be above 0"),
+        (1, 1.0, "--overlap must be from 0 to below 1"),
+    ]:
         with pytest.raises(ConfigError, match=message):
-            plan_windows(ClipConfig(), FPS, window_seconds=seconds, overlap=overlap)
+            plan_windows(bundle, window_seconds=seconds, overlap=overlap)
+    with pytest.raises(ConfigError, match="--window: dense clips of this run last 0.80 s"):
+        plan_windows(model_for("rgb", "dense").bundle, window_seconds=2, overlap=0)
+
+
+def test_the_usual_length_is_that_of_training():
+    bundle = dataclasses.replace(model_for("rgb").bundle, calibration=Calibration(clip_seconds=3.1))
+    plan = plan_windows(bundle, overlap=0.75)
+    assert (plan.length, plan.stride, plan.offset, plan.hop) == (4, 8, 4, 1)
+    assert plan.window_seconds == pytest.approx(3.2)
