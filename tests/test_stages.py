@@ -1,6 +1,7 @@
 """Each stage of the model and of augmentation, switched on by one key: trained, saved, exported."""
 
 import dataclasses
+from typing import get_args
 
 import keras
 import numpy as np
@@ -16,13 +17,14 @@ from pipeline.config import (
     TrainConfig,
 )
 from pipeline.config.file import differing, with_values
+from pipeline.config.model import Input
 from pipeline.data.dataset import evaluation_batches
 from pipeline.inference.export import export
 from pipeline.inference.litert import LiteRTModel
 from pipeline.models.recognizer import load_recognizer
 from pipeline.training.fit import train
 
-INPUTS = ("rgb", "difference", "both", "flow", "rgb+difference", "rgb+flow")
+INPUTS = get_args(Input)
 STAGES = {
     **{f"model.input {kind}": ("model.input", kind) for kind in INPUTS},
     **{

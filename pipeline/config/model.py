@@ -13,7 +13,16 @@ from pipeline.config.checks import (
     expect_share,
 )
 
-Input = Literal["rgb", "difference", "both", "flow", "rgb+difference", "rgb+flow"]
+Input = Literal[
+    "rgb",
+    "difference",
+    "both",
+    "flow",
+    "rgb+difference",
+    "rgb+flow",
+    "difference+flow",
+    "rgb+difference+flow",
+]
 Stream = Literal["rgb", "difference", "both", "flow"]
 
 
@@ -24,8 +33,9 @@ class ModelConfig:
     Attributes:
         input: What the backbone sees: `rgb` frames; the `difference` of each frame to the one
             before it; `both`, stacked as channels; the optical `flow`, for which the data set is
-            prepared with --flow; or two streams, each with a backbone and a temporal part of its
-            own, whose logits are averaged: `rgb+difference`, `rgb+flow`.
+            prepared with --flow; or several streams, each with a backbone and a temporal part of
+            its own, whose logits are averaged: `rgb+difference`, `rgb+flow`, `difference+flow`,
+            `rgb+difference+flow`.
         difference_gain: Factor on the differences, above 0, so that they fill the input range.
         dropout: Share of values dropped before the head, from 0 to below 1.
         l1: L1 penalty on the weights of Conv2D, Conv1D, LSTM, GRU and Dense, at least 0.
@@ -46,7 +56,7 @@ class ModelConfig:
 
     @property
     def streams(self) -> tuple[Stream, ...]:
-        """What each backbone sees; one stream, or two that are fused late."""
+        """What each backbone sees; one stream, or several that are fused late."""
         return tuple(cast(Stream, name) for name in self.input.split("+"))
 
     @property

@@ -26,7 +26,7 @@ def build_recognizer(
     """Builds the model of a run, not compiled, with new weights.
 
     Each stream is a backbone, `STREAM_features`, and a temporal part with its head,
-    `STREAM_temporal`; the logits of two streams are averaged.
+    `STREAM_temporal`; the logits of several streams are averaged.
 
     Args:
         config: The run; `frames.size` and `clip.num_frames` fix the shape of its input.

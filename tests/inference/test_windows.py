@@ -76,6 +76,7 @@ def moments_of(video, model):
         ("flow", "uniform", 1.2, 0.5),
         ("rgb+flow", "uniform", 0.8, 0.75),
         ("rgb+difference", "dense", 9, 0.75),
+        ("rgb+difference+flow", "uniform", 0.8, 0.75),
     ],
 )
 def test_logits_are_those_of_the_clip_of_the_part(video, kind, sampling, seconds, overlap):
