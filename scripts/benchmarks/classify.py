@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -27,6 +28,8 @@ From the file to the label, {views} clips a video, on {cores} CPU cores; the bes
   cold     a process: python scripts/classify.py VIDEO, with its peak memory
   warm     Classifier.predict in a process that has classified before
   Keras    the same frames, cut into the same clips, each through keras.Model.predict
+  reading  what both take to get the frames of the file
+  model    Keras / warm, both without reading
 """
 
 
@@ -43,17 +46,23 @@ def main(arguments: Sequence[str]) -> None:
     views, cores = classifier.bundle.clip.views, os.cpu_count()
     print(EXPLANATION.format(views=views, cores=cores, repeats=options.repeats))
     width = max(len(Path(path).name) for path in options.paths)
-    print(f"{'':{width}} {'cold':>9} {'memory':>9} {'warm':>9} {'Keras':>9} {'ratio':>6}")
+    print(
+        f"{'':{width}} {'cold':>9} {'memory':>9} {'warm':>9} {'Keras':>9} {'ratio':>6} "
+        f"{'reading':>9} {'model':>6}"
+    )
     for path in options.paths:
         colds, megabytes = zip(*(cold(path, run) for _ in range(options.repeats)), strict=True)
-        warm, by_keras = fastest(
-            (lambda path=path: label_by_classifier(path, classifier)),
-            (lambda path=path: label_by_keras(path, classifier, model)),
+        check_same(label_by_classifier(path, classifier), label_by_keras(path, classifier, model))
+        warm, by_keras, reading = fastest(
+            partial(label_by_classifier, path, classifier),
+            partial(label_by_keras, path, classifier, model),
+            partial(encode_video, path, classifier.bundle.frames),
             repeats=options.repeats,
         )
         print(
             f"{Path(path).name:{width}} {min(colds):7.2f} s {statistics.median(megabytes):6.0f} MB "
-            f"{1000 * warm:6.1f} ms {1000 * by_keras:6.1f} ms {by_keras / warm:5.1f}x",
+            f"{1000 * warm:6.1f} ms {1000 * by_keras:6.1f} ms {by_keras / warm:5.1f}x "
+            f"{1000 * reading:6.1f} ms {(by_keras - reading) / (warm - reading):5.1f}x",
             flush=True,
         )
 
@@ -96,17 +105,18 @@ def label_by_keras(path: str, classifier: Classifier, model: keras.Model) -> str
     return bundle.class_names[int(np.mean(logits, axis=0).argmax())]
 
 
-def fastest(
-    first: Callable[[], str], second: Callable[[], str], *, repeats: int
-) -> tuple[float, float]:
-    """Seconds of the fastest run of each; they take turns, and must give the same label."""
-    seconds: tuple[list[float], list[float]] = ([], [])
+def check_same(label: str, by_keras: str) -> None:
+    """Makes sure that the two agree."""
+    if label != by_keras:
+        raise RuntimeError(f"the two disagree: {label} and {by_keras}")
+
+
+def fastest(*calls: Callable[[], object], repeats: int) -> list[float]:
+    """Seconds of the fastest run of each; they take turns."""
+    seconds: list[list[float]] = [[] for _ in calls]
     for _ in range(repeats + 1):  # the first is a warm-up
-        labels = []
-        for call, times in zip((first, second), seconds, strict=True):
+        for call, times in zip(calls, seconds, strict=True):
             start = time.perf_counter()
-            labels.append(call())
+            call()
             times.append(time.perf_counter() - start)
-        if labels[0] != labels[1]:
-            raise RuntimeError(f"the two disagree: {labels[0]} and {labels[1]}")
-    return min(seconds[0][1:]), min(seconds[1][1:])
+    return [min(times[1:]) for times in seconds]
