@@ -11,7 +11,7 @@ import tensorflow as tf
 from pipeline.config import RunConfig
 from pipeline.data import sampling
 from pipeline.data.augment.draw import PIXEL_TYPES, Pixels, draw
-from pipeline.data.augment.pixels import change_clip
+from pipeline.data.augment.pixels import change_clip, reverse_flow
 from pipeline.data.images import decode_images
 from pipeline.data.sampling import Order
 
@@ -68,7 +68,10 @@ def _partners(pairs: tuple[tuple[str, str], ...], class_names: Sequence[str]) ->
 
 
 class FixedClip:
-    """(index, video) -> the clip that evaluation cuts of it, and where it comes from."""
+    """(index, video) -> the clip that evaluation cuts of it, and where it comes from.
+
+    Optical flow of a reversed clip is that of `reverse_flow`, as in training.
+    """
 
     def __init__(
         self, config: RunConfig, size: int, view: int | None, order: Order, most: int | None
@@ -89,6 +92,8 @@ class FixedClip:
 
         indices, mask = tf.numpy_function(choose, (video["num_frames"], index), (tf.int64, tf.bool))
         inputs = _clip(video, indices, mask, self._config, self._size)
+        if self._order == "reversed" and "flow" in video:
+            inputs["flow"] = reverse_flow(inputs["flow"])
         return inputs, video["label"], {"video": video["video"], "group": video["group"]}
 
 

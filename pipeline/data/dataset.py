@@ -134,7 +134,9 @@ def evaluation_clips(
         config: The run; its seed, clip and train.batch_size count here.
         split: Which videos.
         view: Which of the `clip.views` clips of each video; None: the middle one.
-        order: Order of the frames within the clip.
+        order: Order of the frames within the clip. Optical flow goes with its frame: `reversed`
+            turns its vectors round; `shuffled` leaves them, and each still says which way things
+            moved towards its frame.
         most: Real frames in a clip, at most; None: as many as a clip has.
 
     Returns:

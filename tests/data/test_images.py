@@ -10,6 +10,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from pipeline.config import ModelConfig
+from pipeline.data.augment.pixels import reverse_flow
 from pipeline.data.dataset import evaluation_clips, training_batches
 from pipeline.data.frames import encode_video
 from pipeline.data.images import check_images
@@ -70,6 +71,27 @@ def test_a_clip_holds_what_the_model_takes(flow_store, config, name, images):
         for image in images:
             wanted = [decode[image](record[image][index]) for index in indices]
             np.testing.assert_array_equal(inputs[image], wanted)
+
+
+def test_flow_of_a_reversed_clip_points_the_other_way_and_of_a_shuffled_one_it_stays(
+    flow_store, config
+):
+    def clips(order):
+        found = evaluation_clips(flow_store, config, "test", order=order).unbatch()
+        return [
+            {name: inputs[name][inputs["mask"]] for name in ("frames", "flow")}
+            for inputs, *_ in found.as_numpy_iterator()
+        ]
+
+    def pairs(clip):
+        both = zip(clip["frames"], clip["flow"], strict=True)
+        return {(frame.tobytes(), flow.tobytes()) for frame, flow in both}
+
+    orders = map(clips, ("in_order", "reversed", "shuffled"))
+    for plain, backwards, shuffled in zip(*orders, strict=True):
+        np.testing.assert_array_equal(backwards["frames"], plain["frames"][::-1])
+        np.testing.assert_array_equal(backwards["flow"], reverse_flow(plain["flow"][::-1]))
+        assert pairs(shuffled) == pairs(plain)
 
 
 def test_training_takes_flow(flow_store, config):
