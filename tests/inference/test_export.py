@@ -1,7 +1,9 @@
 import dataclasses
 import json
+import math
 import shutil
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from pipeline.errors import ConfigError, DataError, PipelineError
 from pipeline.evaluation.calibration import Calibration, write_calibration
 from pipeline.inference.classifier import Classifier
 from pipeline.inference.clips import pairs_of
-from pipeline.inference.export import TOLERANCE, export, format_exported
+from pipeline.inference.export import TOLERANCE, Exported, _check, export, format_exported
 from pipeline.inference.runtimes import open_runtime
 from pipeline.run import Run
 
@@ -72,6 +74,45 @@ def test_an_export_that_differs_is_refused_and_the_one_before_stays(run, monkeyp
 
     assert set(run.folder.iterdir()) == before
     assert run.litert_file.read_bytes() == content
+
+
+def test_a_near_tie_may_get_another_answer():
+    exported = Exported(
+        run=Run(Path()),
+        model=Path("model.tflite"),
+        num_bytes=1,
+        num_clips=32,
+        difference=1e-6,
+        same_answers=31 / 32,
+        clip_seconds=1.0,
+        keras_seconds=1.0,
+    )
+    _check(exported, "litert")
+    for difference in (2e-3, math.nan):
+        with pytest.raises(PipelineError, match="it was not kept"):
+            _check(dataclasses.replace(exported, difference=difference), "litert")
+
+
+@pytest.mark.parametrize("kind", ["savedmodel", "onnx"])
+def test_an_export_that_was_killed_is_in_nobodys_way(run, kind):
+    model = export(run, kind).model
+    left = model.with_name(f".partial-{model.name}")
+    left.mkdir()
+    (left / "clip.onnx").write_bytes(b"half")
+    assert export(run, kind).difference < 1e-4
+    assert not left.exists()
+
+
+def test_the_model_before_stays_until_the_new_one_takes_its_place(run, monkeypatch):
+    before = run.litert_file.read_bytes()
+
+    def kill(self, target):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "replace", kill)
+    with pytest.raises(KeyboardInterrupt):
+        export(run)
+    assert run.litert_file.read_bytes() == before
 
 
 def test_a_run_and_its_data_must_be_there(run, tmp_path):
