@@ -20,6 +20,9 @@ from pipeline.text import counted, listed
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
 
+UNKNOWN = "unknown"
+"""The label of what shows none of the classes, as far as can be told."""
+
 _COLUMNS = ("path", "label", "group", "split")
 TRIM = ("start_seconds", "end_seconds")
 _SPLIT_NAMES: dict[str, Split | Literal[""]] = {
@@ -96,9 +99,14 @@ class Manifest:
 
         Raises:
             DataError: There are fewer than two classes, or a name has spaces around it or a line
-                break in it.
+                break in it, or is the one that stands for none of the classes.
         """
         for name in self.class_names:
+            if name == UNKNOWN:
+                raise DataError(
+                    f"expected no class {name!r}, which is the answer to what shows none of the "
+                    "classes. Rename its folder, or its label in the table"
+                )
             if name != name.strip() or not name.isprintable():
                 raise DataError(
                     f"expected class names without line breaks, and without spaces around them, "

@@ -10,14 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.atomic import atomic_write
+from pipeline.data.manifest import UNKNOWN as UNKNOWN
 from pipeline.errors import DataError
 from pipeline.run import Run
 
 Floats = npt.NDArray[np.floating[Any]]
 Labels = npt.NDArray[np.integer[Any]]
-
-UNKNOWN = "unknown"
-"""The label of what shows none of the classes, as far as can be told."""
 
 NUM_BINS = 10
 

@@ -96,6 +96,7 @@ def train(
     run = Run(own_folder(folder))
     data = open_data(Path(config.data), config.frames, config.split)
     check_images(data, config.model.images)
+    data.manifest.check_classes()
     config.check_classes(data.class_names)
     config = dataclasses.replace(config, frames=data.frames)
     bring_back(run)

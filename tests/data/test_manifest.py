@@ -159,7 +159,11 @@ def test_a_column_that_was_perhaps_mistyped(tmp_path: Path, name: str, meant: st
 
 @pytest.mark.parametrize(
     ("labels", "message"),
-    [(["run"], "two classes or more, got only 'run'"), (["run", " walk"], "spaces around them")],
+    [
+        (["run"], "two classes or more, got only 'run'"),
+        (["run", " walk"], "spaces around them"),
+        (["run", "unknown"], "expected no class 'unknown', .* Rename its folder, or its label"),
+    ],
 )
 def test_classes_that_cannot_be_learned(labels: list[str], message: str) -> None:
     with pytest.raises(DataError, match=message):

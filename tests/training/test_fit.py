@@ -190,6 +190,20 @@ def test_order_pairs_are_checked_before_training(blob_config, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_no_class_has_the_name_of_what_is_none_of_them(
+    blob_config, blob_store, tmp_path, monkeypatch
+):
+    rows = (
+        dataclasses.replace(row, label="unknown") if row.label == "left" else row
+        for row in blob_store.manifest.rows
+    )
+    store = blob_store.with_rows(tuple(rows))
+    monkeypatch.setattr("pipeline.training.fit.open_data", lambda *_: store)
+    with pytest.raises(DataError, match="expected no class 'unknown'"):
+        train(blob_config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_model_that_no_memory_holds(blob_config, tmp_path, monkeypatch):
     def build(*_):
         return tf.zeros((2**20, 2**20, 2**10))
