@@ -17,7 +17,7 @@ def main(arguments: Sequence[str]) -> None:
     )
     parser.add_argument("--data", default="", help="Where its data set is, if that was moved.")
     parser.add_argument(
-        "--views", type=int, default=0, help="Clips of each video; default: as it was trained."
+        "--views", type=int, help="Clips of each video; default: as it was trained."
     )
     parser.add_argument(
         "--unknown",
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str]) -> None:
         run,
         options.split,
         data=Path(options.data) if options.data else None,
-        views=options.views or None,
+        views=options.views,
         unknown=Path(options.unknown) if options.unknown else None,
     )
     print(format_metrics(result, options.split))

@@ -3,7 +3,9 @@
 import csv
 import dataclasses
 import json
+import runpy
 import shutil
+from pathlib import Path
 
 import matplotlib.image
 import numpy as np
@@ -18,6 +20,8 @@ from pipeline.evaluation.evaluate import evaluate, summarise
 from pipeline.evaluation.predictions import Predictions, predict
 from pipeline.models.recognizer import build_recognizer, load_recognizer
 from pipeline.run import Run
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "evaluate.py"
 
 
 def copy_of(run, folder, **changes):
@@ -176,6 +180,8 @@ def test_as_many_views_as_asked_for(hasty_run, tmp_path):
     assert result["num_views"] == 5
     with pytest.raises(ConfigError, match="clip.views must be at least 1"):
         evaluate(hasty_run, views=0)
+    with pytest.raises(ConfigError, match="clip.views must be at least 1"):
+        runpy.run_path(str(SCRIPT))["main"]([str(hasty_run.folder), "--views", "0"])
 
 
 def test_accuracy_by_length_is_that_of_shorter_clips(blob_run, blob_store, tmp_path):
