@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.cli import Parser, run_script
-from pipeline.errors import ConfigError
+from pipeline.config.checks import expect_at_least
 from pipeline.inference.classifier import Classifier
-from pipeline.inference.terminal import show_predictions, show_timelines
+from pipeline.inference.terminal import refuse_unused, show_predictions, show_timelines
+from pipeline.inference.timeline import OVERLAP
 from pipeline.run import Run, latest_run
 
 
@@ -16,8 +17,10 @@ def main(arguments: Sequence[str]) -> int:
         "videos", nargs="+", metavar="VIDEO", help="Video files, folders of them, or patterns."
     )
     parser.add_argument("--run", default="", help="Folder of the run; default: the latest.")
-    parser.add_argument("--top", type=int, default=5, help="Number of classes to report.")
-    parser.add_argument("--json", action="store_true", help="Print one JSON object a line.")
+    parser.add_argument("--top", type=int, help="Number of classes to report; default: 5.")
+    parser.add_argument(
+        "--json", action="store_true", default=None, help="Print one JSON object a line."
+    )
     parser.add_argument(
         "--out",
         nargs="+",
@@ -26,11 +29,13 @@ def main(arguments: Sequence[str]) -> int:
         ".csv, .srt (subtitles) or .png, several at once.",
     )
     parser.add_argument("--timeline", action="store_true", help="What happens when in a video.")
-    parser.add_argument("--overlap", type=float, default=0.75, help="Of windows, 0 to below 1.")
+    parser.add_argument(
+        "--overlap", type=float, help=f"Of windows, 0 to below 1; default: {OVERLAP}."
+    )
     parser.add_argument(
         "--window", type=float, help="Seconds of a window; default: a usual training video."
     )
-    parser.add_argument("--annotate", default="", help="A video to write with what happens in it.")
+    parser.add_argument("--annotate", help="A video to write with what happens in it.")
     parser.add_argument(
         "--runtime",
         choices=("auto", "keras"),
@@ -38,8 +43,12 @@ def main(arguments: Sequence[str]) -> int:
         help="auto: the exported model, LiteRT where there is one; keras: the trained one.",
     )
     options = parser.parse(arguments)
-    if options.top < 1:
-        raise ConfigError(f"--top must be at least 1. Received: {options.top}")
+    refuse_unused(options)
+    if options.top is None:
+        options.top = 5
+    if options.overlap is None:
+        options.overlap = OVERLAP
+    expect_at_least(options.top, "--top", 1)
     run = Run(Path(options.run)) if options.run else latest_run()
     classifier = Classifier(run, runtime=options.runtime)
     return (show_timelines if options.timeline else show_predictions)(classifier, options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import os
 import shlex
 from collections.abc import Mapping, Sequence
@@ -12,9 +13,10 @@ from typing import Any, Literal, Self
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.config.checks import expect_at_least
 from pipeline.data.frames import encode_array, encode_video
+from pipeline.data.manifest import UNKNOWN
 from pipeline.errors import DataError
-from pipeline.evaluation.calibration import UNKNOWN
 from pipeline.inference.bundle import read_bundle
 from pipeline.inference.clips import ClipModel
 from pipeline.inference.runtimes import Logits, Runtime, open_runtime
@@ -108,6 +110,16 @@ class Classifier:
         size = f"{self.bundle.frames.size} x {self.bundle.frames.size}"
         return f"<Classifier of {len(self.class_names)} classes, frames {size}>"
 
+    @property
+    def fingerprint(self) -> str:
+        """Changes with the model, and with all else that an answer depends on."""
+        path = self.model.runtime.path
+        checksum = hashlib.sha256(repr(self.bundle).encode())
+        for file in sorted(path.rglob("*") if path.is_dir() else [path]):
+            if file.is_file():
+                checksum.update(file.read_bytes())
+        return checksum.hexdigest()[:12]
+
     def predict(
         self,
         video: str | Path | npt.NDArray[np.uint8],
@@ -124,11 +136,12 @@ class Classifier:
         Args:
             video: A video file; or frames, uint8 (N, H, W, 3), RGB.
             fps: Frames per second of an array; None: as many as the run was trained on.
-            top: Number of classes to report; more than there are counts as all.
+            top: Number of classes to report, at least 1; more than there are counts as all.
 
         Raises:
             VideoDecodeError: No frame can be had from the file.
             DataError: The array is not one of frames.
+            ConfigError: `top` is below 1.
         """
         if isinstance(video, np.ndarray):
             fps = fps or self.bundle.frames.fps
@@ -162,9 +175,13 @@ class Classifier:
 
         Args:
             logits: The mean over its views.
-            top: Number of classes to report.
+            top: Number of classes to report, at least 1.
             about: The other attributes of the prediction.
+
+        Raises:
+            ConfigError: `top` is below 1.
         """
+        expect_at_least(top, "top", 1)
         calibration = self.bundle.calibration
         probabilities = calibration.probabilities(logits)
         best = np.argsort(-probabilities, kind="stable")[:top]

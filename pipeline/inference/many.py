@@ -8,7 +8,7 @@ import io
 import itertools
 import os
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,12 @@ from pipeline.inference.classifier import Classifier, Prediction
 
 Outcome = tuple[str, Prediction | VideoDecodeError]
 
-COLUMNS = ("path", "label", "probability", "num_frames", "duration_seconds", "damaged", "error")
+_FOUND = ("label", "probability", "num_frames", "duration_seconds", "damaged")
+COLUMNS = ("path", "model", *_FOUND, "error")
 
 
 def find_videos(names: Sequence[str]) -> list[str]:
-    """The files that names stand for, in the order of the names.
+    """The files that names stand for, each once, in the order of the names.
 
     Args:
         names: Files; folders, of which all videos are taken by their suffixes, nested ones as
@@ -47,7 +48,7 @@ def find_videos(names: Sequence[str]) -> list[str]:
         if not matches:
             raise DataError(f"{name}: no videos there")
         found += matches
-    return found
+    return list(dict.fromkeys(found))
 
 
 def predict_many(
@@ -58,19 +59,24 @@ def predict_many(
     Args:
         classifier: The run.
         paths: Video files.
-        top: Number of classes to report.
+        top: Number of classes to report, at least 1.
         workers: Threads that decode; 0 is one per processor core.
 
     Yields:
-        Each path with its prediction, or with the reason why there is none.
+        Each path with its prediction, or with the reason why there is none. Closing the generator
+        does not wait for the files that are being decoded.
+
+    Raises:
+        ConfigError: `top` is below 1.
     """
     workers = workers or os.cpu_count() or 1
     remaining = iter(paths)
-    with ThreadPoolExecutor(workers) as pool:
+    pool = ThreadPoolExecutor(workers)
 
-        def submit(path: str) -> tuple[str, Future[Any]]:
-            return path, pool.submit(encode_video, path, classifier.bundle.frames)
+    def submit(path: str) -> tuple[str, Future[Any]]:
+        return path, pool.submit(encode_video, path, classifier.bundle.frames)
 
+    try:
         # So few that the memory does not depend on how many files there are.
         waiting = deque(submit(path) for path in itertools.islice(remaining, 2 * workers))
         while waiting:
@@ -81,51 +87,83 @@ def predict_many(
             except VideoDecodeError as error:
                 yield path, error
             waiting.extend(submit(path) for path in itertools.islice(remaining, 1))
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 class ResultFile:
-    """A table of results, CSV, to which each is added when it is there.
+    """A table of results of one model, CSV, to which each is added when it is there.
+
+    Paths in it are absolute; what of a name is not UTF-8 is there as an escape.
 
     Args:
         path: The file. What an earlier run wrote into it stays and is not done again.
+        model: The `Classifier.fingerprint`.
 
     Attributes:
-        done: Paths that it holds already; those with an error are tried again.
+        done: Paths of the videos, as in the table, that have an answer in it; those with an error
+            are tried again.
 
     Raises:
-        ConfigError: The file holds something else.
+        ConfigError: The file holds something else, or results of another model.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, model: str) -> None:
+        self._path, self._model = path, model
         rows = self._read()
-        kept = [row for row in rows if not row["error"]]
-        self.done = {row["path"] for row in kept}
-        text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, COLUMNS)
-        writer.writeheader()
-        writer.writerows(kept)
-        with atomic_write(path) as file:
-            file.write(text.getvalue().encode())
+        if any(row["model"] != model for row in rows):
+            raise ConfigError(f"--out: {path} holds results of another model. Name another file")
+        self.done = {row["path"] for row in rows if not row["error"]}
+        self._failed = {row["path"] for row in rows} - self.done
+        self._write(rows)
+
+    def to_do(self, paths: Sequence[str]) -> list[str]:
+        """Those of some video files that have no answer yet."""
+        return [path for path in paths if _path_cell(path) not in self.done]
 
     def add(self, path: str, outcome: Prediction | VideoDecodeError) -> None:
-        """Adds a line, which is on the disk when this returns."""
-        row: dict[str, Any] = {"path": path}
+        """Adds a line, in place of an earlier error; it is on the disk when this returns."""
+        row: dict[str, Any] = {"path": _path_cell(path), "model": self._model}
         if isinstance(outcome, VideoDecodeError):
             row["error"] = outcome.reason
         else:
-            row |= {name: getattr(outcome, name) for name in COLUMNS[1:-1]}
+            row |= {name: getattr(outcome, name) for name in _FOUND}
             row["probability"] = f"{outcome.probability:.4f}"
             row["duration_seconds"] = f"{outcome.duration_seconds:.3f}"
-        with self._path.open("a", newline="", encoding="utf-8") as file:
-            csv.DictWriter(file, COLUMNS).writerow(row)
+        if row["path"] in self._failed:
+            self._write([*(each for each in self._read() if each["path"] != row["path"]), row])
+        else:
+            with self._path.open("ab") as file:
+                file.write(_lines([row]))
+
+    def _write(self, rows: Iterable[dict[str, Any]]) -> None:
+        header = dict(zip(COLUMNS, COLUMNS, strict=True))
+        with atomic_write(self._path) as file:
+            file.write(_lines([header, *rows]))
 
     def _read(self) -> list[dict[str, str]]:
         if not self._path.exists():
             return []
-        with self._path.open(newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file)
+        whole, end, _ = self._path.read_bytes().rpartition(b"\n")  # The last line may be cut off.
+        try:
+            reader = csv.DictReader(io.StringIO((whole + end).decode(), newline=""))
             rows = list(reader)
-        if tuple(reader.fieldnames or ()) != COLUMNS:
-            raise ConfigError(f"--out: {self._path} is no table of results. Name another file")
-        return [row for row in rows if row["error"] is not None]  # The last line may be cut off.
+        except (UnicodeDecodeError, csv.Error):
+            raise self._no_table() from None
+        if tuple(reader.fieldnames or ()) != COLUMNS or any(None in row for row in rows):
+            raise self._no_table()
+        return [row for row in rows if row["error"] is not None]
+
+    def _no_table(self) -> ConfigError:
+        return ConfigError(f"--out: {self._path} is no table of results. Name another file")
+
+
+def _path_cell(path: str) -> str:
+    absolute = os.path.abspath(path)  # noqa: PTH100  # without ..
+    return absolute.encode(errors="backslashreplace").decode()
+
+
+def _lines(rows: Iterable[Mapping[str, Any]]) -> bytes:
+    text = io.StringIO(newline="")
+    csv.DictWriter(text, COLUMNS).writerows(rows)
+    return text.getvalue().encode(errors="backslashreplace")

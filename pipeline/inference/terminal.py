@@ -22,6 +22,27 @@ from pipeline.text import counted
 from pipeline.video import check_target
 
 
+def refuse_unused(options: Any) -> None:
+    """Makes sure that no option of the command line is without effect.
+
+    Args:
+        options: `timeline`, `top`, `json`, `out`, `overlap`, `window` and `annotate`; None where
+            one is not given.
+
+    Raises:
+        ConfigError: One has none beside the others.
+    """
+    if options.timeline:
+        unused = {"top": "is not for --timeline"}
+    else:
+        unused = dict.fromkeys(("overlap", "window", "annotate"), "is for --timeline")
+        if options.out:
+            unused |= dict.fromkeys(("top", "json"), "is for what is printed, --out for a table")
+    for name, reason in unused.items():
+        if getattr(options, name) is not None:
+            raise ConfigError(f"--{name} {reason}")
+
+
 def show_predictions(classifier: Classifier, options: Any) -> int:
     """Classifies files, says what they show, and lists at the end those that cannot be read.
 
@@ -32,9 +53,6 @@ def show_predictions(classifier: Classifier, options: Any) -> int:
     Returns:
         The exit code: 1 if a file could not be read.
     """
-    for name in ("annotate", "window"):
-        if getattr(options, name):
-            raise ConfigError(f"--{name} is for --timeline")
     paths = find_videos(options.videos)
     if options.out:
         errors = _fill_table(classifier, paths, options)
@@ -47,16 +65,18 @@ def _print_all(
     classifier: Classifier, paths: Sequence[str], options: Any
 ) -> list[VideoDecodeError]:
     errors = []
-    for path, outcome in predict_many(classifier, paths, top=options.top):
-        if isinstance(outcome, Prediction):
-            print(_prediction(outcome, as_json=options.json), flush=True)
-            continue
-        errors.append(outcome)
-        if options.json:
-            entry = {"path": path, "error": outcome.reason}
-            print(json.dumps(entry, ensure_ascii=False), flush=True)
-    if not options.json:
-        _list(errors)
+    try:
+        for path, outcome in predict_many(classifier, paths, top=options.top):
+            if isinstance(outcome, Prediction):
+                print(_prediction(outcome, as_json=options.json), flush=True)
+                continue
+            errors.append(outcome)
+            if options.json:
+                entry = {"path": path, "error": outcome.reason}
+                print(json.dumps(entry, ensure_ascii=False), flush=True)
+    finally:
+        if not options.json:
+            _list(errors)
     return errors
 
 
@@ -68,20 +88,23 @@ def _fill_table(
 
     if len(options.out) > 1 or not options.out[0].lower().endswith(".csv"):
         raise ConfigError(f"--out: expected a name that ends in .csv, got {' '.join(options.out)}")
-    table = ResultFile(Path(options.out[0]))
-    to_do = [path for path in paths if path not in table.done]
+    table = ResultFile(Path(options.out[0]), classifier.fingerprint)
+    to_do = table.to_do(paths)
     if len(to_do) < len(paths):
         print(f"{options.out[0]}: {counted(len(paths) - len(to_do), 'video')} done before")
-    errors = []
-    outcomes = predict_many(classifier, to_do, top=options.top)
+    errors, num_done = [], 0
+    outcomes = predict_many(classifier, to_do)
     # Without a terminal there is no bar.
     bar = tqdm(outcomes, "classifying", len(to_do), leave=False, unit="video", disable=None)
-    for path, outcome in bar:
-        table.add(path, outcome)
-        if not isinstance(outcome, Prediction):
-            errors.append(outcome)
-    print(f"{options.out[0]}: {counted(len(to_do) - len(errors), 'video')} classified")
-    _list(errors)
+    try:
+        for path, outcome in bar:
+            table.add(path, outcome)
+            num_done += 1
+            if not isinstance(outcome, Prediction):
+                errors.append(outcome)
+    finally:
+        print(f"{options.out[0]}: {counted(num_done - len(errors), 'video')} classified")
+        _list(errors)
     return errors
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from pipeline.config import ClipConfig, FramesConfig, ModelConfig
 from pipeline.config.file import save_config
-from pipeline.errors import DataError, VideoDecodeError
+from pipeline.errors import ConfigError, DataError, VideoDecodeError
 from pipeline.evaluation.evaluate import evaluate
 from pipeline.inference.bundle import bundle_of, read_bundle, write_bundle
 from pipeline.inference.classifier import Classifier
@@ -212,6 +212,22 @@ def test_an_array_that_holds_no_frames(hasty_run):
         classifier.predict(good, fps=-1)
 
 
+@pytest.mark.parametrize("top", [0, -1])
+def test_at_least_one_class_is_reported(hasty_run, video, top):
+    with pytest.raises(ConfigError, match=f"top must be at least 1. Received: {top}"):
+        Classifier(hasty_run).predict(video, top=top)
+
+
+def test_a_fingerprint_is_that_of_all_that_an_answer_depends_on(hasty_run, blob_run, tmp_path):
+    moved = copy_of(hasty_run, tmp_path / "moved")
+    calibrated = with_calibration(hasty_run, tmp_path / "calibrated", temperature=2.0)
+    exported = export(copy_of(hasty_run, tmp_path / "exported"), "savedmodel").run
+    mark = Classifier(hasty_run).fingerprint
+    assert Classifier(moved).fingerprint == mark
+    others = [Classifier(each).fingerprint for each in (blob_run, calibrated, exported)]
+    assert len({mark, *others}) == 4
+
+
 # The script.
 
 
@@ -222,11 +238,12 @@ def classify(*arguments, cwd=None):
     )
 
 
-def test_json_has_one_object_a_line(hasty_run, video, predictions):
-    result = classify(video, video, "--json", "--run", hasty_run.folder)
+def test_json_has_one_object_a_line(hasty_run, video, predictions, tmp_path):
+    copy = shutil.copy(video, tmp_path / "copy.avi")
+    result = classify(video, copy, "--json", "--run", hasty_run.folder)
     assert (result.returncode, result.stderr) == (0, "")
     first, second = map(json.loads, result.stdout.splitlines())
-    assert first == second
+    assert first | {"path": str(copy)} == second
     assert list(first) == [
         *("path", "label", "known", "probability", "top"),
         *("num_frames", "fps", "duration_seconds", "damaged"),
@@ -264,21 +281,22 @@ def test_top_limits_the_classes(hasty_run, video, top, shown):
 def test_a_bad_file_among_good_ones(hasty_run, video, tmp_path, as_json):
     bad, missing = tmp_path / "bad.mp4", tmp_path / "missing.mp4"
     bad.write_text("no video")
+    copy = shutil.copy(video, tmp_path / "copy.avi")
     options = ["--json"] if as_json else []
-    result = classify(video, bad, missing, video, *options, "--run", hasty_run.folder)
+    result = classify(video, bad, missing, copy, *options, "--run", hasty_run.folder)
 
     assert result.returncode == 1
     failed = [bad, missing]
     if as_json:
         assert not result.stderr
         first, *errors, last = map(json.loads, result.stdout.splitlines())
-        assert first == last
+        assert first | {"path": str(copy)} == last
         assert first["label"]
         assert [entry["path"] for entry in errors] == list(map(str, failed))
         assert all(list(entry) == ["path", "error"] and entry["error"] for entry in errors)
     else:
         first, last = result.stdout.splitlines()
-        assert first == last
+        assert first.replace(str(video), str(copy)) == last
         for line, path in zip(result.stderr.splitlines(), failed, strict=True):
             assert line.startswith(f"{path}: ")
 

@@ -1,17 +1,23 @@
 """Folders, patterns and tables of results."""
 
+import argparse
 import csv
+import os
 import shutil
 import subprocess
 import sys
+import threading
+import time
 import wave
 from pathlib import Path
 
 import pytest
 
+from pipeline.data.frames import encode_video
 from pipeline.errors import ConfigError, DataError, VideoDecodeError
 from pipeline.inference.classifier import Classifier
-from pipeline.inference.many import ResultFile, find_videos, predict_many
+from pipeline.inference.many import COLUMNS, ResultFile, find_videos, predict_many
+from pipeline.inference.terminal import show_predictions
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "classify.py"
 
@@ -49,6 +55,11 @@ def test_names_stand_for_files(folder):
             find_videos([nothing])
 
 
+def test_each_file_is_named_once(folder):
+    names = [str(folder / "inner" / "d.avi"), str(folder / "inner"), f"{folder}/*/*.avi"]
+    assert find_videos(names) == paths(folder, ["inner/d.avi", "inner/c.AVI"])
+
+
 def test_a_name_with_signs_of_a_pattern_is_that_file(folder, tmp_path):
     odd = tmp_path / "take [1].avi"
     shutil.copy(folder / "a.avi", odd)
@@ -68,9 +79,50 @@ def test_outcomes_come_in_order_and_are_those_one_by_one(hasty_run, folder, work
             assert outcome == classifier.predict(path)
 
 
-def classify(*arguments):
-    command = [sys.executable, SCRIPT, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+def test_closing_waits_for_no_decoding(hasty_run, folder, monkeypatch):
+    begun, may_end = [], threading.Event()
+
+    def decode(path, frames):
+        begun.append(path)
+        if len(begun) > 1:
+            may_end.wait(60)
+        return encode_video(path, frames)
+
+    monkeypatch.setattr("pipeline.inference.many.encode_video", decode)
+    outcomes = predict_many(Classifier(hasty_run), paths(folder, GOOD), workers=1)
+    start = time.monotonic()
+    try:
+        next(outcomes)
+        outcomes.close()
+        assert time.monotonic() - start < 30
+    finally:
+        may_end.set()
+    assert len(begun) <= 2
+
+
+@pytest.mark.parametrize("out", [(), ("results.csv",)], ids=["printed", "table"])
+def test_ctrl_c_lists_the_errors_so_far(hasty_run, folder, tmp_path, monkeypatch, capsys, out):
+    def interrupted(classifier, chosen, **_):
+        yield chosen[0], classifier.predict(chosen[0])
+        yield chosen[1], VideoDecodeError(chosen[1], "it is empty")
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("pipeline.inference.terminal.predict_many", interrupted)
+    videos = paths(folder, ["a.avi", "empty.mp4", "b.avi"])
+    options = argparse.Namespace(videos=videos, out=out, json=None, top=5)
+    with pytest.raises(KeyboardInterrupt):
+        show_predictions(Classifier(hasty_run), options)
+    printed, listed = capsys.readouterr()
+    assert listed == f"{videos[1]}: it is empty\n"
+    assert printed.startswith("results.csv: 1 video classified" if out else videos[0])
+
+
+def classify(*arguments, cwd=None):
+    command = [sys.executable, SCRIPT, *map(os.fspath, arguments)]
+    return subprocess.run(
+        command, capture_output=True, text=True, cwd=cwd, check=False, timeout=120
+    )
 
 
 def rows(table):
@@ -129,12 +181,92 @@ def test_a_table_goes_on_where_it_was_stopped(hasty_run, folder, tmp_path):
     assert sorted(row["path"] for row in rows(table)) == sorted(paths(folder, [*GOOD, *BAD]))
 
 
-def test_another_table_is_not_overwritten(tmp_path):
+def test_a_table_that_was_cut_within_a_character(tmp_path):
+    table = tmp_path / "results.csv"
+    ResultFile(table, "model").add("/a.avi", error("no"))
+    table.write_bytes(table.read_bytes() + "/ä".encode()[:-1])
+    ResultFile(table, "model")
+    assert [row["path"] for row in rows(table)] == ["/a.avi"]
+
+
+def test_the_current_folder_does_not_matter(hasty_run, folder, tmp_path):
+    """Two files of one relative name are two, and one file of two names is one."""
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        shutil.copy(folder / "a.avi", tmp_path / name)
+    table, run = tmp_path / "results.csv", hasty_run.folder
+    for name in ("one", "two"):
+        result = classify("a.avi", "--out", table, "--run", run, cwd=tmp_path / name)
+        assert result.stdout == f"{table}: 1 video classified\n"
+    result = classify("../one/a.avi", "--out", table, "--run", run, cwd=tmp_path / "two")
+    assert "1 video done before" in result.stdout
+    assert [row["path"] for row in rows(table)] == paths(tmp_path, ["one/a.avi", "two/a.avi"])
+
+
+def test_a_table_is_of_one_model(hasty_run, blob_run, folder, tmp_path):
+    table = tmp_path / "results.csv"
+    classify(folder / "a.avi", "--out", table, "--run", hasty_run.folder)
+    content = table.read_bytes()
+    result = classify(folder / "b.avi", "--out", table, "--run", blob_run.folder)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == (
+        f"classify.py: --out: {table} holds results of another model. Name another file\n"
+    )
+    assert table.read_bytes() == content
+
+
+def error(reason):
+    return VideoDecodeError("", reason)
+
+
+def test_an_error_stays_until_its_video_has_another_outcome(hasty_run, folder, tmp_path):
+    table = tmp_path / "results.csv"
+    good = Classifier(hasty_run).predict(folder / "a.avi")
+    results = ResultFile(table, "model")
+    for path, outcome in (("/a", error("first")), ("/b", error("first")), ("/c", good)):
+        results.add(path, outcome)
+    results = ResultFile(table, "model")
+    assert results.to_do(["/a", "/b", "/c", "/d"]) == ["/a", "/b", "/d"]
+    assert [row["error"] for row in rows(table)] == ["first", "first", ""]
+    results.add("/a", error("second"))
+    results.add("/b", good)
+    found = sorted((row["path"], row["error"]) for row in rows(table))
+    assert found == [("/a", "second"), ("/b", ""), ("/c", "")]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="others have no such names")
+def test_a_name_that_is_not_utf_8(hasty_run, folder, tmp_path):
+    odd = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.avi")
+    shutil.copy(folder / "a.avi", odd)
+    table = tmp_path / "results.csv"
+    result = classify(odd, folder / "a.avi", "--out", table, "--run", hasty_run.folder)
+    assert (result.returncode, result.stdout) == (1, f"{table}: 1 video classified\n")
+    assert [row["path"] for row in rows(table)] == [
+        f"{tmp_path}/caf\\udce9.avi",
+        str(folder / "a.avi"),
+    ]
+    good = Classifier(hasty_run).predict(folder / "a.avi")
+    results = ResultFile(tmp_path / "other.csv", "model")
+    results.add(odd, good)
+    assert ResultFile(tmp_path / "other.csv", "model").to_do([odd]) == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"name,age\nann,3\n",
+        "path,caf\xe9\n".encode("latin-1"),
+        b"",
+        ",".join(COLUMNS).encode() + b"\n" + b"," * len(COLUMNS) + b"one more\n",
+    ],
+    ids=["columns", "latin-1", "empty", "cells"],
+)
+def test_another_table_is_not_overwritten(tmp_path, content):
     mine = tmp_path / "mine.csv"
-    mine.write_text("name,age\nann,3\n")
+    mine.write_bytes(content)
     with pytest.raises(ConfigError, match="mine.csv is no table of results. Name another file"):
-        ResultFile(mine)
-    assert mine.read_text() == "name,age\nann,3\n"
+        ResultFile(mine, "model")
+    assert mine.read_bytes() == content
 
 
 def test_mistakes(hasty_run, folder, tmp_path):
