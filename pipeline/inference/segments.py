@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.evaluation.calibration import UNKNOWN, Calibration
+from pipeline.data.manifest import UNKNOWN
+from pipeline.evaluation.calibration import Calibration
 from pipeline.inference.windows import Window
 
 _NONE = -1
