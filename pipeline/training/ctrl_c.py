@@ -1,4 +1,4 @@
-"""Ctrl-C that is not lost, should a library swallow the exception."""
+"""Ctrl-C that is not lost, should a library swallow the exception or make another of it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,13 @@ class CtrlC(keras.callbacks.Callback):
 
 @contextmanager
 def remembered_ctrl_c() -> Iterator[CtrlC]:
-    """Within it, Ctrl-C raises as ever, and a callback raises once more if that went nowhere."""
+    """Within it, Ctrl-C raises as ever, and a callback raises once more if that went nowhere.
+
+    An error that a library made of it counts as Ctrl-C, too.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C was pressed.
+    """
     callback = CtrlC()
     before = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(before):
@@ -45,5 +51,9 @@ def remembered_ctrl_c() -> Iterator[CtrlC]:
     signal.signal(signal.SIGINT, press)
     try:
         yield callback
+    except Exception:
+        if callback.pressed:
+            raise KeyboardInterrupt from None
+        raise
     finally:
         signal.signal(signal.SIGINT, before)

@@ -31,7 +31,7 @@ from pipeline.training.batches import (
 )
 from pipeline.training.callbacks import EpochLog, KeepBest, cut_history
 from pipeline.training.checkpoint import Checkpoint, Progress, restore
-from pipeline.training.ctrl_c import remembered_ctrl_c
+from pipeline.training.ctrl_c import CtrlC, remembered_ctrl_c
 from pipeline.training.curves import plot_history
 from pipeline.training.environment import describe_environment
 from pipeline.training.features import cached_features, temporal_part
@@ -110,15 +110,18 @@ def train(
                 f"preflight: one batch learned by heart in {overfit_one_batch(config, data)} steps"
             )
         try:
-            with contextlib.nullcontext() if goes_on else old_run_kept(run):
-                _train(config, data, run, goes_on=goes_on)
+            with (
+                contextlib.nullcontext() if goes_on else old_run_kept(run),
+                remembered_ctrl_c() as ctrl_c,
+            ):
+                _train(config, data, run, ctrl_c, goes_on=goes_on)
         finally:
             if run.history_file.is_file():  # Ctrl-C may come before the first line of it.
                 plot_history(run.history_file, run.report / "curves.png")
     return run
 
 
-def _train(config: RunConfig, data: Data, run: Run, *, goes_on: bool) -> None:
+def _train(config: RunConfig, data: Data, run: Run, ctrl_c: CtrlC, *, goes_on: bool) -> None:
     keras.utils.set_random_seed(config.seed)
     videos: ClipSource = data
     strategy = training_strategy()
@@ -143,7 +146,7 @@ def _train(config: RunConfig, data: Data, run: Run, *, goes_on: bool) -> None:
     else:
         _start(config, data, run)
     if not has_stopped:
-        _fit(progress, config, videos, run, epochs_done)
+        _fit(progress, config, videos, run, ctrl_c, epochs_done=epochs_done)
     if not best.epoch:
         raise DivergenceError(
             f"{run.folder}: no model to keep, the loss never was a number. "
@@ -152,7 +155,13 @@ def _train(config: RunConfig, data: Data, run: Run, *, goes_on: bool) -> None:
 
 
 def _fit(
-    progress: Progress, config: RunConfig, data: ClipSource, run: Run, epochs_done: int
+    progress: Progress,
+    config: RunConfig,
+    data: ClipSource,
+    run: Run,
+    ctrl_c: CtrlC,
+    *,
+    epochs_done: int,
 ) -> None:
     best, steps = progress.best, steps_per_epoch(config, data)
     num_devices = progress.model.distribute_strategy.num_replicas_in_sync
@@ -163,19 +172,19 @@ def _fit(
         data, config, first_step=epochs_done * steps, num_devices=num_devices
     )
     try:
-        with remembered_ctrl_c() as ctrl_c:
-            progress.model.fit(
-                batches,
-                epochs=config.train.epochs,
-                initial_epoch=epochs_done,
-                steps_per_epoch=steps,
-                validation_data=validation,
-                callbacks=[*_callbacks(progress, config, run), ctrl_c],
-                shuffle=False,  # the data set shuffles by itself
-                verbose=0,
-            )
-    except KeyboardInterrupt:
-        if not best.epoch:
+        progress.model.fit(
+            batches,
+            epochs=config.train.epochs,
+            initial_epoch=epochs_done,
+            steps_per_epoch=steps,
+            validation_data=validation,
+            callbacks=[*_callbacks(progress, config, run), ctrl_c],
+            shuffle=False,  # the data set shuffles by itself
+            verbose=0,
+        )
+    except BaseException as error:
+        stopped = isinstance(error, KeyboardInterrupt) or ctrl_c.pressed
+        if not stopped or not best.epoch:
             raise
         raise Interrupted(run, best.epoch) from None
     run.checkpoint_file.unlink(missing_ok=True)

@@ -40,6 +40,20 @@ def test_ctrl_c_that_was_swallowed_ends_the_training_with_the_step():
     assert signal.getsignal(signal.SIGINT) is before
 
 
+def press_and_fail():
+    try:
+        signal.raise_signal(signal.SIGINT)
+    except KeyboardInterrupt:
+        raise ValueError("not a tensor") from None
+
+
+def test_an_error_that_a_library_made_of_ctrl_c_is_ctrl_c():
+    with pytest.raises(KeyboardInterrupt), remembered_ctrl_c():
+        press_and_fail()
+    with pytest.raises(ValueError, match="no tensor either"), remembered_ctrl_c():
+        raise ValueError("no tensor either")
+
+
 def test_without_ctrl_c_and_in_another_thread_nothing_happens():
     def train():
         with remembered_ctrl_c() as ctrl_c:
