@@ -4,7 +4,12 @@ A blob moves to the right or to the left, around the border. Each video of one c
 other class backwards, so that frames tell nothing: the order of them is all there is to learn.
 """
 
+import contextlib
 import dataclasses
+import http.server
+import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +28,7 @@ from pipeline.config.prepare import PrepareConfig
 from pipeline.data.prepare import prepare
 from pipeline.data.store import Store
 from pipeline.run import Run
-from pipeline.video import write_video
+from pipeline.video import encode_jpeg, write_video
 
 
 def blob(rng: np.random.Generator, num_frames: int) -> np.ndarray:
@@ -125,3 +130,63 @@ def hasty_run(blob_config: RunConfig, tmp_path_factory: pytest.TempPathFactory) 
         train=TrainConfig(epochs=1, batch_size=4, learning_rate=1e-2),
     )
     return train_and_export(config, tmp_path_factory.mktemp("runs") / "hasty")
+
+
+class Camera:
+    """A camera behind an address, which breaks off after some frames of each connection.
+
+    Each frame is of one grey, 8 levels brighter than the one before it, from black on again.
+
+    Args:
+        lengths: How many frames the connections give; a further one is refused.
+        frame_seconds: From frame to frame.
+    """
+
+    def __init__(self, *lengths: int, frame_seconds: float = 0.0) -> None:
+        self.connections = 0
+        camera = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                if camera.connections == len(lengths):
+                    self.send_error(503)
+                    return
+                length = lengths[camera.connections]
+                camera.connections += 1
+                self.send_response(200)
+                self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=next")
+                self.end_headers()
+                with contextlib.suppress(ConnectionError):
+                    for number in range(length):
+                        self.wfile.write(part(number))
+                        time.sleep(frame_seconds)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        def part(number: int) -> bytes:
+            frame = np.full((32, 48, 3), 8 * number % 256, np.uint8)
+            data = encode_jpeg(frame, quality=95)
+            head = f"--next\r\nContent-Type: image/jpeg\r\nContent-Length: {len(data)}"
+            return f"{head}\r\n\r\n".encode() + data + b"\r\n"
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.address = f"http://127.0.0.1:{self._server.server_address[1]}/camera"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def make_camera() -> Iterator[Callable[..., Camera]]:
+    """Makes cameras, see `Camera`, and closes them after the test."""
+    with contextlib.ExitStack() as stack:
+
+        def make(*lengths: int, frame_seconds: float = 0.0) -> Camera:
+            return stack.enter_context(
+                contextlib.closing(Camera(*lengths, frame_seconds=frame_seconds))
+            )
+
+        yield make

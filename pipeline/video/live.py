@@ -14,11 +14,14 @@ import cv2
 import numpy as np
 
 from pipeline.errors import VideoDecodeError
+from pipeline.video.opening import NOT_UTF8, is_utf8
 from pipeline.video.quiet import quiet
-from pipeline.video.timing import increasing
+from pipeline.video.timing import increasing, near_clock
 
 _TIMEOUT_MS = 10_000
 _DEFAULT_FPS = 25.0
+_CAMERA_DIGITS = 9  # as many as fit into an int of C
+_MOST_OFF_SECONDS = 0.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +29,7 @@ class LiveFrame:
     """A frame that has come.
 
     Attributes:
-        seconds: Its time in the stream, from the first frame on.
+        seconds: Its time in the stream, from the first frame on; of a live one, close to the clock.
         arrived: When it was decoded, by `time.perf_counter`, in seconds.
         image: uint8 (H, W, 3), RGB.
     """
@@ -39,8 +42,9 @@ class LiveFrame:
 class LiveVideo:
     """Reads a stream in a thread of its own, so that no frame is older than need be.
 
-    A camera or an address does not wait: of what is not taken in time, the oldest frames are
-    dropped. When it breaks off, it is opened again. A pipe or a file waits, and ends.
+    A camera, or an address without a known end, is live, and does not wait: of what is not taken in
+    time, the oldest frames are dropped. When it breaks off, it is opened again. A pipe or a file,
+    also one behind an address, waits, and ends.
 
     Args:
         source: The number of a camera, such as "0"; an address, such as rtsp://... or http://...;
@@ -50,19 +54,28 @@ class LiveVideo:
         pause_seconds: Between two such tries.
 
     Attributes:
+        is_live: Whether it does not wait; known once a frame came.
         dropped: Frames that were dropped so far.
         reconnects: How often it was opened again.
+
+    Raises:
+        VideoDecodeError: There can be no such source.
     """
 
     def __init__(
         self, source: str, *, most_waiting: int = 8, tries: int = 5, pause_seconds: float = 1.0
     ) -> None:
         self.source = source
-        self._is_live = source.isdigit() or "://" in source
+        self._is_camera = source.isascii() and source.isdigit()
+        self._is_remote = "://" in source and not source.startswith("file://")
+        self._check()
+        self.is_live = False
         self._most_waiting, self._tries, self._pause = most_waiting, tries, pause_seconds
         self._waiting: deque[LiveFrame] = deque()
         self._changed = threading.Condition()
         self._ended = self._closed = False
+        self._error: BaseException | None = None
+        self._last: LiveFrame | None = None
         self.dropped = self.reconnects = 0
         self._thread = threading.Thread(target=self._read, daemon=True)
 
@@ -80,9 +93,8 @@ class LiveVideo:
         """Yields frames until the stream ends.
 
         Raises:
-            VideoDecodeError: Not one frame could be had from it.
+            VideoDecodeError: Not one frame could be had from it, or it is live and was lost.
         """
-        some = False
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._waiting or self._ended)
@@ -90,71 +102,102 @@ class LiveVideo:
                     break
                 frame = self._waiting.popleft()
                 self._changed.notify_all()
-            some = True
             yield frame
-        if not some:
-            reason = (
-                f"no frame came in {self._tries} tries; is it there, and is it a video?"
-                if self._is_live
-                else "no video that OpenCV can decode comes from it."
-            )
-            raise VideoDecodeError(self.source, reason)
+        if self._error:
+            raise self._error
+
+    def _check(self) -> None:
+        if not is_utf8(self._name()):
+            raise VideoDecodeError(self.source, NOT_UTF8)
+        if self._is_camera and len(self.source) > _CAMERA_DIGITS:
+            raise VideoDecodeError(self.source, "no camera has such a number.")
 
     def _read(self) -> None:
-        """Opens the stream, as often as it takes, and hands over its frames."""
-        failures, clock = 0, 0.0
-        while failures < self._tries and not self._closed:
-            capture = self._open()
-            came, clock = self._pass_on(capture, clock)
-            # A file that lies behind an address has an end, too.
-            ends = not self._is_live or capture.get(cv2.CAP_PROP_FRAME_COUNT) > 0
-            capture.release()
-            if ends and (came or not self._is_live):
-                break
-            failures = 0 if came else failures + 1
-            if failures < self._tries:
-                self.reconnects += 1
-                time.sleep(self._pause)
+        """Follows the stream; what goes wrong is kept for whoever takes the frames."""
+        try:
+            self._follow()
+        except BaseException as error:
+            self._error = error
         with self._changed:
             self._ended = True
             self._changed.notify_all()
 
-    def _pass_on(self, capture: cv2.VideoCapture, clock: float) -> tuple[bool, float]:
-        """Hands over the frames of one connection, whose times begin at `clock`.
+    def _follow(self) -> None:
+        """Opens the stream, as often as it takes, and hands over its frames.
 
-        Returns:
-            Whether any came, and the time after the last one.
+        Raises:
+            VideoDecodeError: No frame comes, or none any more.
         """
-        frame_seconds = 1 / _fps(capture)
-        seconds = None
-        for seconds in increasing(_stamps(capture), frame_seconds=frame_seconds):
+        failures = 0
+        while failures < self._tries and not self._closed:
+            capture = self._open()
+            has_end = capture.get(cv2.CAP_PROP_FRAME_COUNT) > 0
+            self.is_live = self._is_camera or (self._is_remote and not has_end)
+            came = self._pass_on(capture)
+            capture.release()
+            if came and not self.is_live:
+                return
+            if not (self._is_camera or self._is_remote):
+                break
+            failures = 0 if came else failures + 1
+            if failures < self._tries:
+                self.reconnects += 1
+                self._wait()
+        raise VideoDecodeError(self.source, self._why_over())
+
+    def _why_over(self) -> str:
+        if self._last:
+            return f"it broke off, and then no frame came in {self._tries} tries."
+        if self._is_camera or self._is_remote:
+            return f"no frame came in {self._tries} tries; is it there, and is it a video?"
+        return "no video that OpenCV can decode comes from it."
+
+    def _wait(self) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed, self._pause)
+
+    def _pass_on(self, capture: cv2.VideoCapture) -> bool:
+        """Hands over the frames of one connection; whether any came."""
+        before, start = self._last, 0.0
+        for seconds in self._times(capture):
             retrieved, image = capture.retrieve()
             if not retrieved:
                 break
-            image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-            if not self._hand_over(LiveFrame(clock + seconds, time.perf_counter(), image)):
+            image, now = cv2.cvtColor(image, cv2.COLOR_BGR2RGB), time.perf_counter()
+            if before and self._last is before:
+                start = before.seconds + now - before.arrived
+            self._last = LiveFrame(start + seconds, now, image)
+            if not self._hand_over(self._last):
                 break
-        if seconds is None:
-            return False, clock
-        return True, clock + seconds + frame_seconds
+        return self._last is not before
+
+    def _times(self, capture: cv2.VideoCapture) -> Iterator[float]:
+        """Grabs frame after frame; yields the time of each in its connection, in seconds."""
+        times = increasing(_stamps(capture), frame_seconds=1 / _fps(capture))
+        if not self.is_live:
+            return times
+        return near_clock(times, time.perf_counter, most_seconds=_MOST_OFF_SECONDS)
 
     def _open(self) -> cv2.VideoCapture:
+        limits = [
+            *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _TIMEOUT_MS),
+            *(cv2.CAP_PROP_READ_TIMEOUT_MSEC, _TIMEOUT_MS),
+        ]
         with quiet():
-            if self.source.isdigit():
+            if self._is_camera:
                 return cv2.VideoCapture(int(self.source))
-            if "://" in self.source:
-                limits = [
-                    *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _TIMEOUT_MS),
-                    *(cv2.CAP_PROP_READ_TIMEOUT_MSEC, _TIMEOUT_MS),
-                ]
-                return cv2.VideoCapture(self.source, cv2.CAP_FFMPEG, limits)
-            name = "pipe:0" if self.source == "-" else str(Path(self.source).absolute())
-            return cv2.VideoCapture(name, cv2.CAP_FFMPEG)
+            return cv2.VideoCapture(self._name(), cv2.CAP_FFMPEG, limits if self._is_remote else [])
+
+    def _name(self) -> str:
+        """What FFmpeg is to open."""
+        if "://" in self.source:
+            return self.source
+        return "pipe:0" if self.source == "-" else str(Path(self.source).absolute())
 
     def _hand_over(self, frame: LiveFrame) -> bool:
         """Leaves a frame to be taken; false once nobody will."""
         with self._changed:
-            if not self._is_live:
+            if not self.is_live:
                 self._changed.wait_for(
                     lambda: len(self._waiting) < self._most_waiting or self._closed
                 )

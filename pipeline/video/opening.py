@@ -9,6 +9,8 @@ import cv2
 from pipeline.errors import VideoDecodeError
 from pipeline.video.quiet import quiet
 
+NOT_UTF8 = "its name is not valid UTF-8, which OpenCV needs; rename the file."
+
 
 def open_capture(path: str) -> cv2.VideoCapture:
     """Opens a video file; its first frame is grabbed.
@@ -47,7 +49,7 @@ def is_utf8(path: str) -> bool:
 def _why_unreadable(path: str, codec: str) -> str:
     """The reason, and the way out where there is one; `codec` is empty if FFmpeg found no video."""
     if not is_utf8(path):
-        return "its name is not valid UTF-8, which OpenCV needs; rename the file."
+        return NOT_UTF8
     if Path(path).exists() and not Path(path).is_file():
         return "it is a folder, a pipe or a device, not a file."
     try:

@@ -41,6 +41,38 @@ def increasing(timestamps: Iterable[float], *, frame_seconds: float) -> Iterator
         yield time
 
 
+def near_clock(
+    times: Iterable[float], clock: Callable[[], float], *, most_seconds: float
+) -> Iterator[float]:
+    """Shifts the times of a live stream as little as keeps them close to a clock.
+
+    So they are right in the long run where its timestamps are made up, as FFmpeg does where there
+    are none, or jump; and smooth where frames only come unevenly.
+
+    Args:
+        times: Of the frames, in seconds; they start at 0 and increase. Each is taken when its frame
+            comes.
+        clock: Returns the time now, in seconds.
+        most_seconds: How far from the clock they may be, if the first frame came in time.
+
+    Yields:
+        One time a frame, in seconds from the first frame; none is before the last one.
+
+    Example:
+        >>> times, now = [0.0, 1.0, 2.0, 9.0, 10.0], iter([5.0, 6.0, 9.0, 10.0, 11.0])
+        >>> list(near_clock(times, lambda: next(now), most_seconds=1))
+        [0.0, 1.0, 3.0, 6.0, 7.0]
+    """
+    start: float | None = None
+    shift = 0.0
+    for time in times:
+        now = clock()
+        start = now if start is None else start
+        late = now - start - time
+        shift = min(max(shift, late - most_seconds), late + most_seconds)
+        yield time + shift
+
+
 def on_display(
     times: Iterable[float],
     retrieve: Callable[[], T],

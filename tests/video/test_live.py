@@ -1,6 +1,10 @@
 """Streams from a file, a pipe and a server, which break off and are taken too slowly."""
 
+import contextlib
+import functools
 import http.server
+import subprocess
+import sys
 import threading
 import time
 
@@ -8,7 +12,7 @@ import numpy as np
 import pytest
 
 from pipeline.errors import VideoDecodeError
-from pipeline.video import LiveVideo, encode_jpeg, iter_frames, write_video
+from pipeline.video import LiveVideo, iter_frames, write_video
 
 
 @pytest.fixture(scope="module")
@@ -20,47 +24,38 @@ def video(tmp_path_factory):
     return path
 
 
-class Camera:
-    """A camera behind an address, which breaks off after some frames of each connection."""
-
-    def __init__(self, *lengths, frame_seconds=0.0):
-        self.connections = 0
-        camera = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                if camera.connections == len(lengths):
-                    self.send_error(503)
-                    return
-                length = lengths[camera.connections]
-                camera.connections += 1
-                self.send_response(200)
-                self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=next")
-                self.end_headers()
-                for number in range(length):
-                    frame = np.full((32, 48, 3), 8 * number, np.uint8)
-                    data = encode_jpeg(frame, quality=95)
-                    head = f"--next\r\nContent-Type: image/jpeg\r\nContent-Length: {len(data)}"
-                    self.wfile.write(f"{head}\r\n\r\n".encode() + data + b"\r\n")
-                    time.sleep(frame_seconds)
-
-            def log_message(self, *_):
-                pass
-
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.address = f"http://127.0.0.1:{self._server.server_address[1]}/camera"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self._server.shutdown()
-        self._server.server_close()
+def address_of(kind, video, stack):
+    """The path of a file, or an address that it lies behind."""
+    if kind == "path":
+        return str(video)
+    if kind == "file":
+        return f"file://{video}"
+    handler = functools.partial(QuietHandler, directory=video.parent)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    stack.callback(server.server_close)
+    stack.callback(server.shutdown)
+    return f"http://127.0.0.1:{server.server_address[1]}/{video.name}"
 
 
-def test_a_file_waits_and_ends(video):
-    with LiveVideo(str(video), most_waiting=2) as live:
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+def until_lost(live):
+    frames = []
+    with pytest.raises(VideoDecodeError, match="it broke off, and then no frame came in . tries"):
+        frames.extend(live)
+    return frames
+
+
+@pytest.mark.parametrize("kind", ["path", "file", "http"])
+def test_a_file_waits_and_ends(video, kind):
+    with (
+        contextlib.ExitStack() as stack,
+        LiveVideo(address_of(kind, video, stack), most_waiting=2) as live,
+    ):
         frames = []
         for frame in live:
             frames.append(frame)
@@ -73,31 +68,38 @@ def test_a_file_waits_and_ends(video):
     assert arrived[-1] <= time.perf_counter()
 
 
-def test_a_camera_that_breaks_off_is_opened_again():
-    with (
-        Camera(12, 7) as camera,
-        LiveVideo(camera.address, most_waiting=100, tries=2, pause_seconds=0.05) as live,
-    ):
-        frames = list(live)
+def test_a_camera_that_breaks_off_is_opened_again_until_it_is_lost(make_camera):
+    camera = make_camera(12, 7)
+    with LiveVideo(camera.address, most_waiting=100, tries=2, pause_seconds=0.7) as live:
+        frames = until_lost(live)
+    assert live.is_live
     assert camera.connections == 2
     assert live.reconnects >= 2
     assert 17 <= len(frames) <= 19, "a last frame may not be whole"
     seconds = [frame.seconds for frame in frames]
     assert np.all(np.diff(seconds) > 0), "time goes on where it broke off"
+    assert max(np.diff(seconds)) >= 0.7, "and the pause counts"
 
 
-def test_of_a_camera_the_oldest_frames_are_dropped():
-    with (
-        Camera(25) as camera,
-        LiveVideo(camera.address, most_waiting=3, tries=1, pause_seconds=0.05) as live,
-    ):
-        frames = []
-        for frame in live:
-            frames.append(frame)
-            time.sleep(0.3 if len(frames) == 1 else 0)
+def test_of_a_camera_the_oldest_frames_are_dropped(make_camera):
+    camera = make_camera(25)
+    with LiveVideo(camera.address, most_waiting=3, tries=1, pause_seconds=0.05) as live:
+        first = next(iter(live))
+        time.sleep(0.3)
+        frames = [first, *until_lost(live)]
     assert live.dropped >= 15
     assert len(frames) + live.dropped in (24, 25)
     assert frames[-1].image.mean() == pytest.approx(8 * (len(frames) + live.dropped - 1), abs=3)
+
+
+def test_a_camera_without_timestamps_keeps_to_the_clock(make_camera):
+    camera = make_camera(25, frame_seconds=0.1)
+    with LiveVideo(camera.address, most_waiting=100, tries=1) as live:
+        frames = until_lost(live)
+    seconds = np.array([frame.seconds for frame in frames])
+    arrived = np.array([frame.arrived for frame in frames])
+    assert np.all(np.diff(seconds) >= 0)
+    np.testing.assert_allclose(seconds, arrived - arrived[0], atol=1)
 
 
 @pytest.mark.parametrize("content", [None, b"no video"])
@@ -109,11 +111,67 @@ def test_a_file_without_video(tmp_path, content):
         list(live)
 
 
-def test_a_camera_that_is_not_there():
-    with Camera() as camera:
-        live = LiveVideo(camera.address, tries=2, pause_seconds=0.01)
-        with live, pytest.raises(VideoDecodeError, match="no frame came in 2 tries"):
-            list(live)
+def test_a_camera_that_is_not_there(make_camera):
+    live = LiveVideo(make_camera().address, tries=2, pause_seconds=0.01)
+    with live, pytest.raises(VideoDecodeError, match="no frame came in 2 tries"):
+        list(live)
+
+
+class Undecodable:
+    """A connection whose frames are grabbed, but not retrieved; of ten, the others are empty."""
+
+    made = 0
+
+    def __init__(self):
+        Undecodable.made += 1
+        self.left = 1 if Undecodable.made <= 10 else 0
+
+    def isOpened(self):  # noqa: N802
+        return True
+
+    def get(self, _):
+        return 0.0
+
+    def grab(self):
+        self.left -= 1
+        return self.left >= 0
+
+    def retrieve(self):
+        return False, None
+
+    def release(self):
+        pass
+
+
+def test_a_frame_that_cannot_be_decoded_has_not_come(monkeypatch):
+    live = LiveVideo("0", tries=2, pause_seconds=0.01)
+    monkeypatch.setattr(live, "_open", Undecodable)
+    with live, pytest.raises(VideoDecodeError, match="no frame came in 2 tries"):
+        list(live)
+    assert Undecodable.made == 2
+
+
+BROKEN = """
+from pipeline.video import LiveVideo
+
+class Broken(LiveVideo):
+    def _open(self):
+        raise RuntimeError("no backend")
+
+with Broken("0") as live:
+    list(live)
+"""
+
+
+def test_what_goes_wrong_in_the_thread_is_raised():
+    command = [sys.executable, "-c", BROKEN]
+    result = subprocess.run(command, capture_output=True, check=False, timeout=60)
+    assert result.stderr.splitlines()[-1] == b"RuntimeError: no backend"
+
+
+def test_a_number_that_no_camera_has():
+    with pytest.raises(VideoDecodeError, match="99999999999: no camera has such a number"):
+        LiveVideo("99999999999")
 
 
 def test_leaving_early_leaves_no_thread_behind(video):

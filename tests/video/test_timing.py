@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline.video.timing import increasing, on_display
+from pipeline.video.timing import increasing, near_clock, on_display
 
 MILLISECOND = [0.0, 0.033, 0.067, 0.1, 0.133, 0.167]  # 30 frames per second, as Matroska rounds
 
@@ -21,6 +21,23 @@ MILLISECOND = [0.0, 0.033, 0.067, 0.1, 0.133, 0.167]  # 30 frames per second, as
 )
 def test_increasing(timestamps, expected):
     assert list(increasing(timestamps, frame_seconds=0.5)) == expected
+
+
+@pytest.mark.parametrize(
+    ("times", "arrivals", "expected"),
+    [
+        ([0, 1, 2, 3], [7.0, 8.2, 8.9, 10.5], [0, 1, 2, 3]),  # unevenly: as the stream says
+        ([0, 1, 2, 3, 4], [0, 2, 4, 6, 8], [0, 1, 3, 5, 7]),  # half as fast as it says
+        ([0, 2, 4, 6, 8], [0, 1, 2, 3, 4], [0, 2, 3, 4, 5]),  # twice as fast
+        ([0, 1, 1e6, 1e6 + 1], [0, 1, 2, 3], [0, 1, 3, 4]),  # a jump
+        ([0, 1, 2, 3, 4], [0, 1, 5, 5, 5], [0, 1, 4, 5, 6]),  # a pause, then what was held up
+        ([], [], []),
+    ],
+)
+def test_near_clock(times, arrivals, expected):
+    clock = iter(arrivals)
+    shown = near_clock(times, lambda: next(clock), most_seconds=1)
+    assert list(shown) == pytest.approx(expected)
 
 
 class Player:
