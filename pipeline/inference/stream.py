@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, cast
 
 import numpy as np
+import numpy.typing as npt
 
 from pipeline.config import expect
 from pipeline.data.frames import encode_frames
 from pipeline.inference.classifier import Classifier, Prediction
+from pipeline.inference.clips import ClipModel
+from pipeline.inference.runtimes import Arrays, Runtime
 from pipeline.inference.windows import plan_windows, slide, step_through
-from pipeline.video import LiveFrame, LiveVideo, timed_frames
+from pipeline.video import LiveVideo, timed_frames
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -50,6 +53,10 @@ def classify_stream(
 ) -> Iterator[StreamResult]:
     """Says again and again what the last seconds of a stream show.
 
+    However slow the model is, it falls behind a live stream by no more than a window of work:
+    where frames were dropped, the one before repeats, for a window at most and without work of the
+    backbone.
+
     Args:
         classifier: The run.
         live: The stream.
@@ -64,21 +71,22 @@ def classify_stream(
         The results; of a window, the first one once there is a whole one.
 
     Raises:
-        VideoDecodeError: Not one frame could be had from the stream.
+        VideoDecodeError: Not one frame could be had from the stream, or it is live and was lost.
         ConfigError: A value is out of range, or the model looks ahead and `stateful` is set.
     """
     expect(every >= 1, "--every must be at least 1", every)
     bundle = classifier.bundle
     plan = plan_windows(bundle, window_seconds=window_seconds, overlap=0)
     plan = dataclasses.replace(plan, hop=max(1, round(every / plan.stride)))
-    clock = _Arrivals(live)
+    model = ClipModel(cast(Runtime, _Remembering(classifier.model.runtime)), bundle)
+    clock = _Arrivals(live, longest=plan.window_seconds)
     size = (bundle.frames.size, bundle.frames.size)
     shown = timed_frames(clock, fps=plan.fps, size=size, frame_seconds=1 / plan.fps)
     stored = encode_frames(shown, bundle.frames)
     if stateful:
-        windows = step_through(stored, classifier.model, plan, restart=plan.length)
+        windows = step_through(stored, model, plan, restart=plan.length)
     else:
-        windows = slide(stored, classifier.model, plan, at_once=1)
+        windows = slide(stored, model, plan, at_once=1)
     for window in windows:
         prediction = classifier.describe(
             window.logits,
@@ -90,7 +98,7 @@ def classify_stream(
             damaged=False,
         )
         yield StreamResult(
-            seconds=window.end_seconds,
+            seconds=window.end_seconds + clock.skipped,
             prediction=prediction,
             latency_seconds=time.perf_counter() - clock.arrived,
             dropped=live.dropped,
@@ -98,17 +106,47 @@ def classify_stream(
         )
 
 
-class _Arrivals:
-    """The frames of a stream with their times; remembers when the one before the last arrived.
+class _Remembering:
+    """A runtime that looks only once at what comes several times in a row."""
 
-    That is the one on display: a frame is shown when the one after it is there.
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._pairs: Arrays | None = None
+        self._found: dict[str, npt.NDArray[np.float32]] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._runtime, name)
+
+    def features(self, pairs: Arrays) -> dict[str, npt.NDArray[np.float32]]:
+        """See `Runtime.features`."""
+        before = self._pairs
+        if before is None or any(not np.array_equal(pairs[name], before[name]) for name in pairs):
+            self._pairs, self._found = pairs, self._runtime.features(pairs)
+        return self._found
+
+
+class _Arrivals:
+    """The frames of a stream with their times, without what is too long a gap in a live one.
+
+    Args:
+        live: The stream.
+        longest: What is left of a longer gap, in seconds.
+
+    Attributes:
+        arrived: When the frame before the last arrived. That is the one on display: a frame is
+            shown when the one after it is there.
+        skipped: Seconds that were left out so far.
     """
 
-    def __init__(self, frames: Iterable[LiveFrame]) -> None:
-        self._frames = frames
-        self.arrived = self._latest = 0.0
+    def __init__(self, live: LiveVideo, *, longest: float) -> None:
+        self._live, self._longest = live, longest
+        self.arrived = self._latest = self.skipped = 0.0
 
     def __iter__(self) -> Iterator[tuple[float, np.ndarray]]:
-        for frame in self._frames:
+        before = 0.0
+        for frame in self._live:
             self.arrived, self._latest = self._latest or frame.arrived, frame.arrived
-            yield frame.seconds, frame.image
+            if self._live.is_live:
+                self.skipped += max(0.0, frame.seconds - before - self._longest)
+            before = frame.seconds
+            yield frame.seconds - self.skipped, frame.image

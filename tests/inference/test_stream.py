@@ -1,19 +1,21 @@
 """Classifying while frames come gives what classifying the whole gives."""
 
 import json
+import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, VideoDecodeError
 from pipeline.inference.bundle import read_bundle
 from pipeline.inference.classifier import Classifier
 from pipeline.inference.stream import classify_stream
 from pipeline.inference.timeline import make_timeline
-from pipeline.video import LiveVideo, read_frames, write_video
+from pipeline.video import LiveFrame, LiveVideo, read_frames, write_video
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "stream.py"
 
@@ -57,6 +59,72 @@ def test_frame_by_frame_a_window_ends_with_the_result_of_the_window(hasty_run, v
         assert same.prediction.duration_seconds == pytest.approx(0.8)
 
 
+class Gaps(LiveVideo):
+    """The frames of a file as a live stream from which some were dropped.
+
+    Args:
+        source: The file.
+        times: Of the frames, in seconds.
+    """
+
+    def __init__(self, source, times):
+        super().__init__(str(source))
+        self.is_live, self.times = True, times
+
+    def __iter__(self):
+        images = read_frames(self.source, range(len(self.times)))
+        for seconds, image in zip(self.times, images, strict=True):
+            yield LiveFrame(seconds, time.perf_counter(), image)
+
+
+def counting(classifier, seconds=0.0):
+    """Counts the calls of the backbone of a classifier, and makes them last longer."""
+    calls, features = [], classifier.model.runtime.features
+
+    def slow_features(pairs):
+        calls.append(pairs)
+        time.sleep(seconds)
+        return features(pairs)
+
+    classifier.model.runtime.features = slow_features
+    return calls
+
+
+@pytest.mark.parametrize("stateful", [False, True])
+def test_after_a_gap_a_live_stream_shows_what_a_file_does(hasty_run, video, tmp_path, stateful):
+    """The gaps, 0.4 and 3600 seconds, hold fewer and more frames than a window has."""
+    times = [0.0, 0.4, *(3600 + index / 10 for index in range(24))]
+    classifier = Classifier(hasty_run)
+    calls = counting(classifier)
+    options = {"every": 4, "window_seconds": 0.8, "stateful": stateful}
+    results = list(classify_stream(classifier, Gaps(video, times), **options))
+    assert len(calls) <= len(times) + 3, "one more for each gap, and for no motion"
+    frames = read_frames(video, range(len(times)))
+    shown = np.concatenate([frames[[0] * 4 + [1] * 8], frames[2:]])
+    write_video(tmp_path / "shown.avi", shown, fps=10, codec="FFV1")
+    wanted = follow(hasty_run, tmp_path / "shown.avi", **options)
+    for result, same in zip(results, wanted, strict=True):
+        skipped = 3598.8 if same.seconds > 0.5 else 0
+        assert result.seconds == pytest.approx(same.seconds + skipped)
+        assert result.prediction.probability == pytest.approx(same.prediction.probability, abs=1e-5)
+
+
+def test_a_slow_model_does_not_fall_behind_a_camera(hasty_run, make_camera):
+    camera = make_camera(100, frame_seconds=0.02)
+    classifier = Classifier(hasty_run)
+    calls, results = counting(classifier, seconds=0.2), []
+    with (
+        LiveVideo(camera.address, tries=1) as live,
+        pytest.raises(VideoDecodeError, match="it broke off"),
+    ):
+        results.extend(classify_stream(classifier, live, every=1, window_seconds=0.8))
+    taken = 100 - live.dropped
+    assert live.dropped > 30
+    assert len(calls) <= 2 * taken + 1
+    assert results
+    assert max(result.latency_seconds for result in results) < 5
+
+
 def test_mistakes(hasty_run, video):
     with pytest.raises(ConfigError, match="--every must be at least 1"):
         follow(hasty_run, video, every=0)
@@ -84,8 +152,26 @@ def test_what_is_piped_in(hasty_run, video):
     assert text.stdout.decode().startswith(start)
 
 
-def test_a_source_that_gives_nothing(hasty_run, tmp_path):
-    result = stream(tmp_path / "none.avi", "--run", hasty_run.folder)
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("none.avi", b"no video that OpenCV can decode comes from it"),
+        ("²", b"no video that OpenCV can decode comes from it"),
+        ("99999999999", b"no camera has such a number"),
+        (os.fsdecode(b"\xff.avi"), b"its name is not valid UTF-8"),
+    ],
+)
+def test_a_source_that_gives_nothing(hasty_run, tmp_path, source, message):
+    result = stream(source, "--run", hasty_run.folder, cwd=tmp_path)
     assert result.returncode == 2
-    assert b"no video that OpenCV can decode comes from it" in result.stderr
+    assert message in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_camera_that_is_lost(hasty_run, make_camera):
+    camera = make_camera(25, frame_seconds=0.1)
+    result = stream(camera.address, "--every", 4, "--window", 0.8, "--run", hasty_run.folder)
+    assert result.returncode == 2
+    assert len(result.stdout.splitlines()) >= 2
+    message = f"stream.py: {camera.address}: it broke off, and then no frame came in 5 tries."
+    assert result.stderr.decode().splitlines() == [message]
