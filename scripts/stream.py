@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.cli import Parser, run_script
+from pipeline.errors import DataError
 from pipeline.inference.classifier import Classifier
 from pipeline.inference.stream import StreamResult, classify_stream
 from pipeline.run import Run, latest_run
@@ -33,6 +34,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--json", action="store_true", help="Print one JSON object a line.")
     options = parser.parse(arguments)
     classifier = Classifier(Run(Path(options.run)) if options.run else latest_run())
+    result = None
     with LiveVideo(options.source) as live:
         for result in classify_stream(
             classifier,
@@ -42,6 +44,10 @@ def main(arguments: Sequence[str]) -> None:
             stateful=options.stateful,
         ):
             show(result, as_json=options.json)
+    if not result:
+        raise DataError(
+            f"{options.source} ended before a window was full. Name a shorter one (--window)"
+        )
 
 
 def show(result: StreamResult, *, as_json: bool) -> None:
