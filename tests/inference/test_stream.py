@@ -153,10 +153,10 @@ def test_what_is_piped_in(hasty_run, video):
 
 
 def test_a_source_that_ends_too_soon(hasty_run, video):
-    result = stream(video, "--window", 60, "--run", hasty_run.folder)
+    result = stream(video, "--window", 9, "--run", hasty_run.folder)
     assert (result.returncode, result.stdout) == (2, b"")
     assert b"ended before a window was full. Name a shorter one (--window)" in result.stderr
-    stateful = stream(video, "--window", 60, "--stateful", "--run", hasty_run.folder)
+    stateful = stream(video, "--window", 9, "--stateful", "--run", hasty_run.folder)
     assert stateful.returncode == 0
     assert len(stateful.stdout.splitlines()) == 1
 
