@@ -158,7 +158,7 @@ def test_a_source_that_ends_too_soon(hasty_run, video):
     assert b"ended before a window was full. Name a shorter one (--window)" in result.stderr
     stateful = stream(video, "--window", 9, "--stateful", "--run", hasty_run.folder)
     assert stateful.returncode == 0
-    assert len(stateful.stdout.splitlines()) == 1
+    assert len(stateful.stdout.splitlines()) == 3
 
 
 @pytest.mark.parametrize(
