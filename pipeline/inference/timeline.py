@@ -20,6 +20,8 @@ from pipeline.video import VideoInfo, VideoReader
 
 OVERLAP = 0.75
 HYSTERESIS = 0.1
+SHORTEST = 2 / 3
+"""Of a window; what is shorter goes to a neighbour. Two actions that meet look like a third one."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -65,6 +67,8 @@ def make_timeline(
 ) -> Timeline:
     """Classifies a video of any length, window by window, in constant memory.
 
+    What lasts less than two thirds of a window is not told.
+
     Args:
         classifier: The run.
         path: The video file.
@@ -89,7 +93,7 @@ def make_timeline(
         classifier.class_names,
         threshold=calibration.threshold,
         hysteresis=hysteresis,
-        shortest_seconds=plan.window_seconds / 3,
+        shortest_seconds=SHORTEST * plan.window_seconds,
     )
     return Timeline(
         path=str(path),

@@ -27,6 +27,7 @@ second, until they last {minutes} minutes, and one. Each row is a process of its
   time       from the file to the segments
   real time  length of the video / time
   memory     peak of the process
+  F1         of the segments found in the test videos joined once; neighbours of one class are one
 """
 SIZE = (240, 320)
 FPS = 30.0
@@ -129,6 +130,6 @@ def show_found(path: Path, truth: Sequence[Segment], run: Run) -> None:
     seconds = time.perf_counter() - start
     f1 = segment_f1(timeline.segments, truth)
     print(
-        f"\n{len(truth)} actions joined once, {len(timeline.segments)} segments found in "
+        f"\n{len(truth)} videos joined once, {len(timeline.segments)} segments found in "
         f"{seconds:.1f} s: F1 at 0.5 overlap {f1:.3f}"
     )
