@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import itertools
 import json
@@ -15,7 +16,6 @@ from typing import Any, NoReturn
 
 from pipeline.config.checks import check_known
 from pipeline.errors import ConfigError, PipelineError
-from pipeline.native_log import silent_native_log
 from pipeline.run import Run, latest_run
 from pipeline.text import one_line
 
@@ -105,8 +105,7 @@ def run_script(main: Main) -> NoReturn:
         print(f"{Path(sys.argv[0]).name}: {error}", file=sys.stderr)
         code = 2
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        code = 130
+        _leave_interrupted()
     except BrokenPipeError:  # such as that of `... | head -1`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 141
@@ -127,8 +126,10 @@ def run_script(main: Main) -> NoReturn:
     sys.exit(code)
 
 
-def import_tensorflow() -> None:
-    """Imports TensorFlow without the notes that it prints about its build and missing GPUs."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with silent_native_log():
-        import tensorflow  # noqa: F401
+def _leave_interrupted() -> NoReturn:
+    """Leaves at once: threads that decode a long video would be waited for."""
+    print("interrupted", file=sys.stderr)
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(130)

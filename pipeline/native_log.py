@@ -24,3 +24,10 @@ def silent_native_log() -> Iterator[None]:
     finally:
         os.dup2(kept, 2)
         os.close(kept)
+
+
+def import_tensorflow() -> None:
+    """Imports TensorFlow without the notes that it prints about its build and missing GPUs."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with silent_native_log():
+        import tensorflow  # noqa: F401

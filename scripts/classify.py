@@ -33,7 +33,9 @@ def main(arguments: Sequence[str]) -> int:
         "--overlap", type=float, help=f"Of windows, 0 to below 1; default: {OVERLAP}."
     )
     parser.add_argument(
-        "--window", type=float, help="Seconds of a window; default: a usual training video."
+        "--window",
+        type=float,
+        help="About how many seconds a window has; default: a usual training video.",
     )
     parser.add_argument("--annotate", help="A video to write with what happens in it.")
     parser.add_argument(

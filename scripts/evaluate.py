@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.cli import Parser, import_tensorflow, named_run, run_script
+from pipeline.cli import Parser, named_run, run_script
+from pipeline.native_log import import_tensorflow
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.cli import Parser, import_tensorflow, run_script
+from pipeline.cli import Parser, run_script
+from pipeline.config.checks import expect_folder_of
 from pipeline.errors import ConfigError
+from pipeline.native_log import import_tensorflow
 from pipeline.run import Run, latest_run
 from pipeline.video import check_target
 
@@ -21,8 +23,7 @@ def main(arguments: Sequence[str]) -> None:
     out = Path(options.out or f"{Path(options.video).stem}_why.png")
     if out.suffix.lower() != ".png":
         raise ConfigError(f"--out: expected a name that ends in .png, got {out}")
-    if not out.parent.is_dir():
-        raise ConfigError(f"--out: the folder {out.parent} does not exist; create it first")
+    expect_folder_of(out, "--out")
     if options.annotate:
         check_target(options.annotate, source=options.video)
 
@@ -35,7 +36,7 @@ def main(arguments: Sequence[str]) -> None:
     if options.annotate:
         write_heat_video(explanation, Path(options.annotate))
         written.append(options.annotate)
-    print(f"{options.video}: {explanation.label} {explanation.probability:.2f}")
+    print(f"{options.video}: {explanation.label} {explanation.probability:.2f} in its middle clip")
     most = int(explanation.importance.argmax())
     print(f"the frame that matters most is at {explanation.seconds[most]:.1f} s")
     print(f"written: {', '.join(written)}")

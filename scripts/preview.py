@@ -6,9 +6,10 @@ Your own data: python scripts/preview.py data/NAME
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.cli import import_tensorflow, run_script
+from pipeline.cli import run_script
 from pipeline.config.parser import ConfigParser, run_config
 from pipeline.errors import ConfigError
+from pipeline.native_log import import_tensorflow
 from pipeline.text import counted
 
 

@@ -21,7 +21,11 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("source", metavar="SOURCE", help="See above.")
     parser.add_argument("--run", default="", help="Folder of the run; default: the latest.")
     parser.add_argument(
-        "--every", type=int, default=15, help="A result every so many frames that are read."
+        "--every",
+        type=int,
+        default=15,
+        help="A result about every so many frames that are read, which of most runs are 15 a "
+        "second; of long windows, at most one for each of their frames.",
     )
     parser.add_argument(
         "--window", type=float, help="Seconds to look back; default: a usual training video."
@@ -29,7 +33,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument(
         "--stateful",
         action="store_true",
-        help="Read each frame once, with the same work for each; start anew after a window.",
+        help="The same work for each frame; results are of half a window to a whole one.",
     )
     parser.add_argument("--json", action="store_true", help="Print one JSON object a line.")
     options = parser.parse(arguments)

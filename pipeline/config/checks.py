@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from pathlib import Path
 
 from pipeline.errors import ConfigError
 from pipeline.text import nearest
@@ -53,6 +54,16 @@ def expect_above_0(value: float, name: str) -> None:
         ConfigError: It is not.
     """
     expect(0 < value < math.inf, f"{name} must be above 0", value)
+
+
+def expect_folder_of(file: Path, name: str) -> None:
+    """Makes sure, before work begins, that the folder of a file to be written is there.
+
+    Raises:
+        ConfigError: It is not.
+    """
+    if not file.parent.is_dir():
+        raise ConfigError(f"{name}: the folder {file.parent} does not exist; create it first")
 
 
 def check_known(names: Iterable[str], known: Iterable[str], where: str) -> None:

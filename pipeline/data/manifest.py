@@ -94,11 +94,14 @@ class Manifest:
         counts = Counter(row.split for row in self.rows)
         return {split: counts[split] for split in SPLITS if counts[split]}
 
-    def check_classes(self) -> None:
+    def check_classes(self, *, at_least: int = 2) -> None:
         """Makes sure that there is something to tell apart, and that lists can hold its names.
 
+        Args:
+            at_least: How many classes there must be.
+
         Raises:
-            DataError: There are fewer than two classes, or a name has spaces around it or a line
+            DataError: There are fewer, or a name has spaces around it or a line
                 break in it, or is the one that stands for none of the classes.
         """
         for name in self.class_names:
@@ -112,7 +115,7 @@ class Manifest:
                     f"expected class names without line breaks, and without spaces around them, "
                     f"got {name!r}. Rename the class"
                 )
-        if len(self.class_names) < 2:
+        if len(self.class_names) < at_least:
             raise DataError(f"expected two classes or more, got only {listed(self.class_names)!r}")
 
     def without_repeats(self) -> Manifest:

@@ -91,7 +91,7 @@ def open_videos(path: Path, frames: FramesConfig) -> VideoFiles:
     """
     config = PrepareConfig(source="csv", path=str(path), out="-")
     manifest = _readable(read_csv(path).without_repeats(), path)
-    manifest.check_classes()
+    manifest.check_classes(at_least=1)
     rows = choose_split(manifest, config).rows
     sources = [_source(row, path.absolute().parent) for row in rows]
     found = _leaks(sources)

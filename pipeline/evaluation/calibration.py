@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.atomic import atomic_write
-from pipeline.data.manifest import UNKNOWN as UNKNOWN
 from pipeline.errors import DataError
 from pipeline.run import Run
 
@@ -29,12 +29,20 @@ class Calibration:
         threshold: The probability below which the answer is "unknown"; 0 where none is.
         num_videos: Validation videos that both were fitted on; 0: none, they are not fitted.
         clip_seconds: Length of a usual training video; the windows of a long one are as long.
+
+    Raises:
+        ValueError: A value is not as it must be.
     """
 
     temperature: float = 1.0
     threshold: float = 0.0
     num_videos: int = 0
     clip_seconds: float = 2.0
+
+    def __post_init__(self) -> None:
+        good = 0 < self.temperature < math.inf and 0 <= self.threshold <= 1
+        if not good or not 0 < self.clip_seconds < math.inf:
+            raise ValueError(f"not a calibration: {self}")
 
     def probabilities(self, logits: Floats) -> npt.NDArray[np.float64]:
         """Calibrated probabilities of logits.

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import shlex
+from pathlib import Path
 from typing import Any
 
 from pipeline.atomic import atomic_write
@@ -13,7 +15,7 @@ from pipeline.errors import DataError
 from pipeline.evaluation.calibration import Calibration, read_calibration
 from pipeline.run import Run
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -27,6 +29,7 @@ class Bundle:
         clip: How clips are cut of them.
         model: What the network sees of a clip.
         calibration: What its logits are worth.
+        weights: A checksum of the trained model that all exports of it share.
     """
 
     class_names: tuple[str, ...]
@@ -34,6 +37,7 @@ class Bundle:
     clip: ClipConfig
     model: ModelConfig
     calibration: Calibration
+    weights: str = ""
 
 
 def bundle_of(run: Run) -> Bundle:
@@ -43,13 +47,20 @@ def bundle_of(run: Run) -> Bundle:
         DataError: It is not a trained run.
     """
     config = run.config()
+    run.expect(run.model_file)
     return Bundle(
         class_names=tuple(run.class_names()),
         frames=dataclasses.replace(config.frames, flow="flow" in config.model.images),
         clip=config.clip,
         model=config.model,
         calibration=read_calibration(run),
+        weights=_checksum(run.model_file),
     )
+
+
+def _checksum(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()[:12]
 
 
 def write_bundle(bundle: Bundle, run: Run) -> None:
@@ -79,6 +90,7 @@ def read_bundle(run: Run) -> Bundle:
             clip=ClipConfig(**content["clip"]),
             model=ModelConfig(**content["model"]),
             calibration=Calibration(**content["calibration"]),
+            weights=content["weights"],
         )
     except (ValueError, TypeError, KeyError, AttributeError):
         raise DataError(f"{run.bundle_file}: damaged. Export it again: {again}") from None

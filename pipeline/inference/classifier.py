@@ -8,18 +8,19 @@ import os
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.config.checks import expect_at_least
+from pipeline.config.checks import expect, expect_at_least
 from pipeline.data.frames import encode_array, encode_video
 from pipeline.data.manifest import UNKNOWN
-from pipeline.errors import DataError
+from pipeline.errors import ConfigError, DataError
 from pipeline.inference.bundle import read_bundle
 from pipeline.inference.clips import ClipModel
 from pipeline.inference.runtimes import Logits, Runtime, open_runtime
+from pipeline.native_log import import_tensorflow
 from pipeline.run import Run
 from pipeline.video import VideoInfo
 
@@ -84,11 +85,14 @@ class Classifier:
 
     Raises:
         DataError: The run was not trained or not exported.
+        ConfigError: There is no such runtime, or the number of threads is below 0.
     """
 
     def __init__(self, run: Run, *, runtime: RuntimeName = "auto", num_threads: int = 0) -> None:
         self.bundle = read_bundle(run)
         self.class_names = self.bundle.class_names
+        expect(runtime in get_args(RuntimeName), "runtime must be auto or keras", runtime)
+        expect_at_least(num_threads, "num_threads", 0)
         num_threads = num_threads or min(os.cpu_count() or 1, 4)
         self.model = ClipModel(_open(run, runtime, num_threads), self.bundle)
         self._check_fit(run)
@@ -112,13 +116,8 @@ class Classifier:
 
     @property
     def fingerprint(self) -> str:
-        """Changes with the model, and with all else that an answer depends on."""
-        path = self.model.runtime.path
-        checksum = hashlib.sha256(repr(self.bundle).encode())
-        for file in sorted(path.rglob("*") if path.is_dir() else [path]):
-            if file.is_file():
-                checksum.update(file.read_bytes())
-        return checksum.hexdigest()[:12]
+        """Changes with the weights and the calibration; exports of one model have the same."""
+        return hashlib.sha256(repr(self.bundle).encode()).hexdigest()[:12]
 
     def predict(
         self,
@@ -141,10 +140,10 @@ class Classifier:
         Raises:
             VideoDecodeError: No frame can be had from the file.
             DataError: The array is not one of frames.
-            ConfigError: `top` is below 1.
+            ConfigError: `top` is below 1, or `fps` is given for a file.
         """
         if isinstance(video, np.ndarray):
-            fps = fps or self.bundle.frames.fps
+            fps = self.bundle.frames.fps if fps is None else float(fps)
             images = encode_array(video, self.bundle.frames, fps=fps)
             about = {"path": "", "num_frames": len(video), "fps": fps}
             return self.describe(
@@ -154,6 +153,8 @@ class Classifier:
                 damaged=False,
                 **about,
             )
+        if fps is not None:
+            raise ConfigError("fps is for arrays: a file has its own")
         return self.predict_images(*encode_video(video, self.bundle.frames), top=top)
 
     def predict_images(
@@ -211,6 +212,7 @@ class Classifier:
 
 def _open(run: Run, runtime: RuntimeName, num_threads: int) -> Runtime:
     if runtime == "keras":
+        import_tensorflow()
         from pipeline.inference.tensorflow import open_keras
 
         run.expect(run.model_file)

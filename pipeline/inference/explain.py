@@ -38,7 +38,7 @@ class Explanation:
     Attributes:
         path: The video file.
         label: The class that is explained.
-        probability: Its probability, 0 to 1.
+        probability: Its probability in the clip, 0 to 1.
         frames: The frames of the clip, uint8 (N, H, W, 3).
         seconds: Where they are in the video, float (N,).
         heat: How much each place speaks for the class, float32 (N, H, W), 0 to 1.
@@ -81,7 +81,7 @@ def explain(run: Run, path: str | Path, label: str = "") -> Explanation:
     indices = indices[mask]
     clip = _clip(stored, indices, bundle)
     logits = _logits(model, clip, bundle.clip.num_frames)
-    number = bundle.class_names.index(label) if label else int(logits.argmax())
+    number = bundle.class_names.index(label) if label else _answer(model, stored, bundle)
     without = [
         _logits(model, _clip(stored, np.delete(indices, place), bundle), bundle.clip.num_frames)
         for place in range(len(indices))
@@ -96,6 +96,16 @@ def explain(run: Run, path: str | Path, label: str = "") -> Explanation:
         heat=_heat(model, config, clip, number),
         importance=np.array([logits[number] - each[number] for each in without] or [0.0]),
     )
+
+
+def _answer(model: keras.Model, stored: dict[str, list[bytes]], bundle: Bundle) -> int:
+    """The class that classifying gives, from all views."""
+    logits = []
+    for view in range(bundle.clip.views):
+        indices, mask = sample_clip(len(stored["frames"]), bundle.clip, view=view)
+        clip = _clip(stored, indices[mask], bundle)
+        logits.append(_logits(model, clip, bundle.clip.num_frames))
+    return int(np.sum(logits, axis=0).argmax())
 
 
 def _clip(

@@ -9,6 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.native_log import import_tensorflow
+
 Arrays = Mapping[str, npt.NDArray[Any]]
 Logits = npt.NDArray[np.float32]
 
@@ -86,6 +88,7 @@ def open_runtime(path: Path, *, num_threads: int = 1) -> Runtime:
         from pipeline.inference.onnx import ONNXModel
 
         return ONNXModel(path, num_threads=num_threads)
+    import_tensorflow()
     from pipeline.inference.tensorflow import open_saved_model
 
     return open_saved_model(path)

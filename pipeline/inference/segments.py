@@ -32,7 +32,7 @@ class Segment:
     probability: float
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Curve:
     """How probable each class is over time.
 

@@ -24,7 +24,8 @@ class StreamResult:
     """What a stream shows at a time.
 
     Attributes:
-        seconds: The time in the stream, from its first frame on.
+        seconds: Where in the stream the window ends, from its first frame on; up to a stride of
+            its frames later than the last of them.
         prediction: What its last seconds show.
         latency_seconds: From the arrival of the last frame that was looked at to this result.
         dropped: Frames of the stream that were dropped so far, lest results come late.
@@ -62,9 +63,9 @@ def classify_stream(
         live: The stream.
         every: A result every so many stored frames, of which there are `frames.fps` a second.
         window_seconds: How far a result looks back; None: as long as a usual training video.
-        stateful: Whether the temporal part reads each frame once, with the same work for each,
-            and forgets all of them after `window_seconds`; else it reads the window anew for each
-            result.
+        stateful: Whether the work is the same for each frame, see `step_through`, and a result is
+            of the last half of `window_seconds` to all of it; else the temporal part reads the
+            window anew for each result.
         top: Number of classes to report.
 
     Yields:
@@ -84,7 +85,7 @@ def classify_stream(
     shown = timed_frames(clock, fps=plan.fps, size=size, frame_seconds=1 / plan.fps)
     stored = encode_frames(shown, bundle.frames)
     if stateful:
-        windows = step_through(stored, model, plan, restart=plan.length)
+        windows = step_through(stored, model, plan)
     else:
         windows = slide(stored, model, plan, at_once=1)
     for window in windows:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pipeline.config.checks import expect_folder_of
 from pipeline.errors import ConfigError, VideoDecodeError
 from pipeline.inference.classifier import Classifier, Prediction
 from pipeline.inference.many import ResultFile, find_videos, predict_many
@@ -88,6 +89,7 @@ def _fill_table(
 
     if len(options.out) > 1 or not options.out[0].lower().endswith(".csv"):
         raise ConfigError(f"--out: expected a name that ends in .csv, got {' '.join(options.out)}")
+    expect_folder_of(Path(options.out[0]), "--out")
     table = ResultFile(Path(options.out[0]), classifier.fingerprint)
     to_do = table.to_do(paths)
     if len(to_do) < len(paths):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.atomic import atomic_write
+from pipeline.config.checks import expect_folder_of, expect_range
 from pipeline.data.frames import encode_video, stored_frames
 from pipeline.errors import ConfigError
 from pipeline.inference.classifier import Classifier
@@ -24,7 +25,7 @@ SHORTEST = 2 / 3
 """Of a window; what is shorter goes to a neighbour. Two actions that meet look like a third one."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True, repr=False, eq=False)
 class Timeline:
     """What happens when in a video.
 
@@ -45,6 +46,13 @@ class Timeline:
     curve: Curve
     segments: tuple[Segment, ...]
     class_names: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        segments = ", ".join(
+            f"{_clock(each.start_seconds)} {each.label}" for each in self.segments[:5]
+        )
+        more = f" and {len(self.segments) - 5} more" if len(self.segments) > 5 else ""
+        return f"<{self.path!r}, {_clock(self.info.duration_seconds)}: {segments}{more}>"
 
     def as_json(self) -> dict[str, Any]:
         """Path, length and segments as JSON types."""
@@ -74,12 +82,13 @@ def make_timeline(
         path: The video file.
         window_seconds: Length of a window; None: that of a usual training video.
         overlap: Share of a window that the next one has in common with it, from 0 to below 1.
-        hysteresis: By how much another class must be more probable than the one before it.
+        hysteresis: By how much another class must be more probable than the one before it, 0 to 1.
 
     Raises:
         VideoDecodeError: No frame can be had from the file.
         ConfigError: A value is out of range.
     """
+    expect_range(hysteresis, "hysteresis", 0, 1)
     calibration, frames = classifier.bundle.calibration, classifier.bundle.frames
     plan = plan_windows(classifier.bundle, window_seconds=window_seconds, overlap=overlap)
     with VideoReader(path) as reader:
@@ -149,8 +158,7 @@ def check_output(path: Path) -> str:
         raise ConfigError(
             f"--out: expected names that end in {', '.join(_WRITERS)}, got {str(path)!r}"
         )
-    if not path.parent.is_dir():
-        raise ConfigError(f"--out: the folder {path.parent} does not exist; create it first")
+    expect_folder_of(path, "--out")
     return suffix
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.config.checks import expect_above_0, expect_share
+from pipeline.config.checks import expect, expect_share
 from pipeline.data.sampling import sample_clip
 from pipeline.errors import ConfigError
 from pipeline.inference.bundle import Bundle
@@ -18,13 +18,14 @@ from pipeline.inference.clips import ClipModel, Images, decode_images, pairs_of
 from pipeline.inference.runtimes import Logits
 from pipeline.video import decode_flow, encode_flow, flow_image
 
+_DAY = 24 * 60 * 60
 AT_ONCE = 16
 """Frames in a call of the backbone, which is faster than one by one."""
 
 Features = dict[str, npt.NDArray[np.float32]]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Window:
     """A part of a video and what the model says of it.
 
@@ -75,7 +76,8 @@ def plan_windows(
 
     Args:
         bundle: How the clips of the run are cut.
-        window_seconds: About how long a window is; None: as long as a usual training video, or as
+        window_seconds: About how long a window is, which is a multiple of as many stored frames as
+            a clip has; None: as long as a usual training video, or as
             a dense clip, which has a length of its own.
         overlap: Share of a window that the next one has in common with it, from 0 to below 1.
 
@@ -87,7 +89,7 @@ def plan_windows(
     length, stride = clip.num_frames, clip.stride
     if clip.sampling == "uniform":
         seconds = bundle.calibration.clip_seconds if window_seconds is None else window_seconds
-        expect_above_0(seconds, "--window")
+        expect(0 < seconds <= _DAY, "--window must be above 0 seconds, at most a day", seconds)
         stride = max(1, round(seconds * fps / length))
     elif window_seconds is not None:
         seconds = length * stride / fps
@@ -135,21 +137,22 @@ def _on_grid(
 
 
 def step_through(
-    stored: Iterable[Mapping[str, bytes]], model: ClipModel, plan: WindowPlan, *, restart: int
+    stored: Iterable[Mapping[str, bytes]], model: ClipModel, plan: WindowPlan
 ) -> Iterator[Window]:
     """Reads a video frame by frame, with the same work for each, however long it is.
 
-    After as many frames as a window has, the logits are those of the window; and so for fewer or
-    more, as the clip of all frames since the start.
+    The temporal part reads each frame twice, from two starts that are half a window apart, and
+    forgets all since the earlier one when that is a window ago. So a result is of half a window to
+    a whole one, but at the beginning, and is that of the clip of these frames.
 
     Args:
         stored: What is stored of each moment, see `pipeline.data.frames.stored_frames`.
         model: A model that never looks ahead.
         plan: Which frames, and how often to say something: every `hop` of them.
-        restart: Frames after which it forgets, and starts anew.
 
     Yields:
-        What was read since the start, and what the model says of it; the last time at the end.
+        What was read since the earlier start, and what the model says of it; the last time at the
+        end.
 
     Raises:
         ConfigError: The model looks ahead.
@@ -163,17 +166,19 @@ def step_through(
     first = _FirstOfClip(model, plan)
     seconds = plan.stride / plan.fps
     before: Images | None = None
-    state, start, window = np.zeros(runtime.state_size, np.float32), 0, None
-    for number, moment in enumerate(_on_grid(stored, model.bundle, plan), start=1):
-        if number - start > restart:
-            before, state, start = None, np.zeros_like(state), number - 1
+    states: dict[int, Logits] = {}  # by the number of the frame that each started with
+    window = None
+    for number, moment in enumerate(_on_grid(stored, model.bundle, plan)):
+        if number % max(1, plan.length // 2) == 0:
+            states[number] = np.zeros(runtime.state_size, np.float32)
+        states.pop(number - plan.length, None)
         found = runtime.features(pairs_of([moment], before))
         features = {name: rows[0] for name, rows in found.items()}
-        if before is None:
-            features = first(features, moment)
-        logits, state = runtime.step(features, state)
-        before, window = moment, Window(start * seconds, number * seconds, logits)
-        if number % plan.hop == 0:
+        for start in sorted(states, reverse=True):  # the earliest one last
+            seen = first(features, moment) if start == number else features
+            logits, states[start] = runtime.step(seen, states[start])
+        before, window = moment, Window(start * seconds, (number + 1) * seconds, logits)
+        if (number + 1) % plan.hop == 0:
             yield window
             window = None
     if window:

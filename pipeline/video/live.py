@@ -7,8 +7,10 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
+from http.client import HTTPException
 from pathlib import Path
 from typing import Self
+from urllib.request import Request, urlopen
 
 import cv2
 import numpy as np
@@ -131,7 +133,7 @@ class LiveVideo:
         failures = 0
         while failures < self._tries and not self._closed:
             capture = self._open()
-            has_end = capture.get(cv2.CAP_PROP_FRAME_COUNT) > 0
+            has_end = capture.get(cv2.CAP_PROP_FRAME_COUNT) > 0 or _has_length(self.source)
             self.is_live = self._is_camera or (self._is_remote and not has_end)
             came = self._pass_on(capture)
             capture.release()
@@ -150,7 +152,12 @@ class LiveVideo:
             return f"it broke off, and then no frame came in {self._tries} tries."
         if self._is_camera or self._is_remote:
             return f"no frame came in {self._tries} tries; is it there, and is it a video?"
-        return "no video that OpenCV can decode comes from it."
+        if self.source != "-" and not Path(self.source).exists():
+            return "there is no such file."
+        return (
+            "no video that OpenCV can decode comes from it. (An MP4 that is piped in needs its "
+            "index in front: ffmpeg -i INPUT -c copy -movflags +faststart OUTPUT.mp4)"
+        )
 
     def _wait(self) -> None:
         with self._changed:
@@ -207,6 +214,18 @@ class LiveVideo:
             self._waiting.append(frame)
             self._changed.notify_all()
             return not self._closed
+
+
+def _has_length(address: str) -> bool:
+    """Whether a server says how long what it sends is: a file does not always say so itself."""
+    if not address.startswith(("http://", "https://")):
+        return False
+    try:
+        request = Request(address, method="HEAD")  # noqa: S310  # http or https
+        with urlopen(request, timeout=_TIMEOUT_MS / 1000) as answer:  # noqa: S310
+            return "Content-Length" in answer.headers
+    except (OSError, ValueError, HTTPException):
+        return False
 
 
 def _stamps(capture: cv2.VideoCapture) -> Iterator[float]:

@@ -107,7 +107,17 @@ def test_what_is_kept_is_read(tmp_path):
     assert read_calibration(run) == kept
 
 
-@pytest.mark.parametrize("content", ["", "[1]", '{"temperature": 1, "other": 2}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "[1]",
+        '{"temperature": 1, "other": 2}',
+        '{"temperature": -1}',
+        '{"threshold": 5}',
+        '{"clip_seconds": 0}',
+    ],
+)
 def test_a_damaged_file(tmp_path, content):
     (tmp_path / "calibration.json").write_text(content)
     with pytest.raises(DataError, match=r"calibration.json: damaged. Make it again: python"):

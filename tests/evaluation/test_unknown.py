@@ -50,6 +50,14 @@ def test_other_classes_count_unless_their_group_was_in_training(hasty_run, stran
     assert found["rejected"] == 1
 
 
+def test_a_table_of_one_class(hasty_run, strangers, tmp_path):
+    table = tmp_path / "noise.csv"
+    videos = sorted((strangers / "noise").iterdir())
+    table.write_text("path,label\n" + "".join(f"{video},noise\n" for video in videos))
+    found = evaluate(hasty_run, unknown=table)["unknown"]
+    assert (found["classes"], found["num_videos"]) == (["noise"], 4)
+
+
 def test_there_must_be_such_videos(hasty_run, blob_store, strangers):
     with pytest.raises(DataError, match="of classes that the run does not know, it knows all"):
         evaluate(hasty_run, unknown=blob_store.path)

@@ -130,7 +130,7 @@ def test_a_bundle_of_another_model(hasty_run, tmp_path, changes):
         Classifier(run)
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": 1, "class_names": ["a"]}'])
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": 2, "class_names": ["a"]}'])
 def test_a_damaged_bundle(hasty_run, tmp_path, content):
     run = copy_of(hasty_run, tmp_path / "run")
     run.bundle_file.write_text(content)
@@ -208,8 +208,25 @@ def test_an_array_that_holds_no_frames(hasty_run):
     for array in (good.astype(float), good[0], good[..., :1], good[:0]):
         with pytest.raises(DataError, match=r"expected frames as uint8 \(N, H, W, 3\), RGB, got"):
             classifier.predict(array)
-    with pytest.raises(DataError, match="expected frames per second above 0, got -1"):
-        classifier.predict(good, fps=-1)
+    for fps in (-1, 0):
+        with pytest.raises(DataError, match=f"expected frames per second above 0, got {fps}"):
+            classifier.predict(good, fps=fps)
+
+
+def test_what_is_said_of_an_array_is_json(hasty_run):
+    prediction = Classifier(hasty_run).predict(
+        np.zeros((3, 32, 32, 3), np.uint8), fps=np.float32(10)
+    )
+    assert json.loads(json.dumps(prediction.as_json()))["fps"] == 10
+
+
+def test_arguments_out_of_range(hasty_run, video):
+    with pytest.raises(ConfigError, match="fps is for arrays: a file has its own"):
+        Classifier(hasty_run).predict(video, fps=10)
+    with pytest.raises(ConfigError, match="runtime must be auto or keras. Received: 'onnx'"):
+        Classifier(hasty_run, runtime="onnx")
+    with pytest.raises(ConfigError, match="num_threads must be at least 0. Received: -3"):
+        Classifier(hasty_run, num_threads=-3)
 
 
 @pytest.mark.parametrize("top", [0, -1])
@@ -221,11 +238,14 @@ def test_at_least_one_class_is_reported(hasty_run, video, top):
 def test_a_fingerprint_is_that_of_all_that_an_answer_depends_on(hasty_run, blob_run, tmp_path):
     moved = copy_of(hasty_run, tmp_path / "moved")
     calibrated = with_calibration(hasty_run, tmp_path / "calibrated", temperature=2.0)
-    exported = export(copy_of(hasty_run, tmp_path / "exported"), "savedmodel").run
+    export(moved)
+    exported = export(copy_of(hasty_run, tmp_path / "exported"), "litert-float16").run
     mark = Classifier(hasty_run).fingerprint
-    assert Classifier(moved).fingerprint == mark
-    others = [Classifier(each).fingerprint for each in (blob_run, calibrated, exported)]
-    assert len({mark, *others}) == 4
+    assert Classifier(moved).fingerprint == mark, "exported once more"
+    assert Classifier(exported).fingerprint == mark
+    assert Classifier(moved, runtime="keras").fingerprint == mark
+    others = [Classifier(each).fingerprint for each in (blob_run, calibrated)]
+    assert len({mark, *others}) == 3
 
 
 # The script.

@@ -4,6 +4,7 @@ import argparse
 import csv
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -169,6 +170,24 @@ def test_twenty_good_ones_among_broken_ones(hasty_run, blob_videos, tmp_path):
     listed = [line.split(": ")[0] for line in result.stderr.splitlines()]
     bad = ("corrupt.avi", "empty.mkv", "sound.mp4", "text.mov")
     assert listed == [str(clips / name) for name in bad]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="named pipes and signals of POSIX")
+def test_ctrl_c_does_not_wait_for_a_video_that_is_being_decoded(hasty_run, folder, tmp_path):
+    os.mkfifo(tmp_path / "pipe")  # nobody writes to it
+    shutil.copy(folder / "b.avi", tmp_path / "b.avi")
+    (tmp_path / "endless.avi").write_text("ffconcat version 1.0\nfile b.avi\nfile pipe\n")
+    command = [sys.executable, SCRIPT, folder / "a.avi", tmp_path / "endless.avi"]
+    with subprocess.Popen(
+        [*map(str, command), "--run", str(hasty_run.folder)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout.readline().startswith(str(folder / "a.avi"))
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (130, "interrupted\n")
 
 
 def test_a_table_goes_on_where_it_was_stopped(hasty_run, folder, tmp_path):

@@ -164,8 +164,8 @@ def test_a_source_that_ends_too_soon(hasty_run, video):
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("none.avi", b"no video that OpenCV can decode comes from it"),
-        ("²", b"no video that OpenCV can decode comes from it"),
+        ("none.avi", b"there is no such file"),
+        ("²", b"there is no such file"),
         ("99999999999", b"no camera has such a number"),
         (os.fsdecode(b"\xff.avi"), b"its name is not valid UTF-8"),
     ],

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from pipeline.errors import VideoDecodeError
-from pipeline.video import LiveVideo, iter_frames, write_video
+from pipeline.video import LiveVideo, encode_jpeg, iter_frames, write_video
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +68,18 @@ def test_a_file_waits_and_ends(video, kind):
     assert arrived[-1] <= time.perf_counter()
 
 
+def test_a_file_that_does_not_say_how_long_it_is_waits_if_its_server_does(tmp_path):
+    frames = [np.full((32, 48, 3), 8 * number, np.uint8) for number in range(30)]
+    raw = tmp_path / "raw.mjpeg"
+    raw.write_bytes(b"".join(encode_jpeg(frame, quality=95) for frame in frames))
+    with contextlib.ExitStack() as stack:
+        address = address_of("http", raw, stack)
+        with LiveVideo(address, most_waiting=2) as live:
+            found = [time.sleep(0.005) or int(frame.image.mean()) for frame in live]
+    assert (live.is_live, live.dropped, live.reconnects) == (False, 0, 0)
+    np.testing.assert_allclose(found, 8 * np.arange(30), atol=1)
+
+
 def test_a_camera_that_breaks_off_is_opened_again_until_it_is_lost(make_camera):
     camera = make_camera(12, 7)
     with LiveVideo(camera.address, most_waiting=100, tries=2, pause_seconds=0.7) as live:
@@ -102,12 +114,14 @@ def test_a_camera_without_timestamps_keeps_to_the_clock(make_camera):
     np.testing.assert_allclose(seconds, arrived - arrived[0], atol=1)
 
 
-@pytest.mark.parametrize("content", [None, b"no video"])
-def test_a_file_without_video(tmp_path, content):
+@pytest.mark.parametrize(
+    ("content", "why"), [(None, "there is no such file"), (b"no video", "no video that")]
+)
+def test_a_file_without_video(tmp_path, content, why):
     path = tmp_path / "no.avi"
     if content:
         path.write_bytes(content)
-    with LiveVideo(str(path)) as live, pytest.raises(VideoDecodeError, match="no video that"):
+    with LiveVideo(str(path)) as live, pytest.raises(VideoDecodeError, match=why):
         list(live)
 
 
