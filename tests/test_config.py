@@ -148,7 +148,7 @@ def test_presets_load_and_open_with_what_they_are_for(name):
 
 
 def test_there_are_the_presets_that_the_readme_names():
-    names = {"demo", "flow", "pretrained", "small", "tiny", "two_stream"}
+    names = {"demo", "flow", "pretrained", "small", "three_stream", "tiny", "two_stream"}
     assert set(preset_names()) == names
     readme = (PRESETS.parents[2] / "README.md").read_text(encoding="utf-8")
     assert all(f"| `{name}` |" in readme for name in names)
