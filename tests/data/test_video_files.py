@@ -15,6 +15,7 @@ from pipeline.data.prepare import prepare
 from pipeline.data.video_files import UnreadableWarning, VideoFiles
 from pipeline.data.videos import damage_named, open_data
 from pipeline.errors import DataError
+from pipeline.training.fit import train
 from pipeline.video import write_video
 
 
@@ -123,8 +124,9 @@ def test_a_class_without_a_readable_video(tmp_path) -> None:
 def test_one_class_only(table) -> None:
     single = table.with_name("single.csv")
     single.write_text(table.read_text().replace(",left,", ",right,"))
+    assert list(open_data(single).class_names) == ["right"]
     with pytest.raises(DataError, match="expected two classes or more, got only 'right'"):
-        open_data(single)
+        train(RunConfig(data=str(single)), table.parent / "run")
 
 
 def test_a_leak_is_refused(table, tmp_path) -> None:
