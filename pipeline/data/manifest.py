@@ -101,8 +101,8 @@ class Manifest:
             at_least: How many classes there must be.
 
         Raises:
-            DataError: There are fewer, or a name has spaces around it or a line
-                break in it, or is the one that stands for none of the classes.
+            DataError: There are fewer, or a name has spaces around it or a line break in it, or is
+                the one that stands for none of the classes.
         """
         for name in self.class_names:
             if name == UNKNOWN:

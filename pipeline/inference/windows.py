@@ -77,8 +77,7 @@ def plan_windows(
     Args:
         bundle: How the clips of the run are cut.
         window_seconds: About how long a window is, which is a multiple of as many stored frames as
-            a clip has; None: as long as a usual training video, or as
-            a dense clip, which has a length of its own.
+            a clip has; None: as long as a usual training video. A dense clip has its own length.
         overlap: Share of a window that the next one has in common with it, from 0 to below 1.
 
     Raises:
