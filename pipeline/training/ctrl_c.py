@@ -1,4 +1,4 @@
-"""Ctrl-C that is not lost, should a library swallow the exception or make another of it."""
+"""Ctrl-C while Keras trains: taken between steps, where no library can lose it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import keras
 
 
 class CtrlC(keras.callbacks.Callback):
-    """Raises `KeyboardInterrupt` at the end of a step if Ctrl-C was pressed before.
+    """Raises `KeyboardInterrupt` at the end of a step, or of an epoch, in which Ctrl-C was pressed.
 
     Attributes:
         pressed: Whether it was.
@@ -25,15 +25,27 @@ class CtrlC(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
         """See the class."""
+        self._raise_if_pressed()
+
+    def on_test_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
+        """See the class."""
+        self._raise_if_pressed()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
+        """See the class."""
+        self._raise_if_pressed()
+
+    def _raise_if_pressed(self) -> None:
         if self.pressed:
             raise KeyboardInterrupt
 
 
 @contextmanager
-def remembered_ctrl_c() -> Iterator[CtrlC]:
-    """Within it, Ctrl-C raises as ever, and a callback raises once more if that went nowhere.
+def ctrl_c_between_steps() -> Iterator[CtrlC]:
+    """Within it the first Ctrl-C raises by the callback alone; the second raises at once.
 
-    An error that a library made of it counts as Ctrl-C, too.
+    An exception that comes up while TensorFlow calls back into Python, as it does all through the
+    first step, may be printed, dropped or made into another one. The last is mended here as well.
 
     Raises:
         KeyboardInterrupt: Ctrl-C was pressed.
@@ -45,8 +57,9 @@ def remembered_ctrl_c() -> Iterator[CtrlC]:
         return
 
     def press(number: int, frame: FrameType | None) -> None:
+        if callback.pressed:
+            before(number, frame)
         callback.pressed = True
-        before(number, frame)
 
     signal.signal(signal.SIGINT, press)
     try:

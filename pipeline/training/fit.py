@@ -31,7 +31,7 @@ from pipeline.training.batches import (
 )
 from pipeline.training.callbacks import EpochLog, KeepBest, cut_history
 from pipeline.training.checkpoint import Checkpoint, Progress, restore
-from pipeline.training.ctrl_c import CtrlC, remembered_ctrl_c
+from pipeline.training.ctrl_c import ctrl_c_between_steps
 from pipeline.training.curves import plot_history
 from pipeline.training.environment import describe_environment
 from pipeline.training.features import cached_features, temporal_part
@@ -110,18 +110,15 @@ def train(
                 f"preflight: one batch learned by heart in {overfit_one_batch(config, data)} steps"
             )
         try:
-            with (
-                contextlib.nullcontext() if goes_on else old_run_kept(run),
-                remembered_ctrl_c() as ctrl_c,
-            ):
-                _train(config, data, run, ctrl_c, goes_on=goes_on)
+            with contextlib.nullcontext() if goes_on else old_run_kept(run):
+                _train(config, data, run, goes_on=goes_on)
         finally:
             if run.history_file.is_file():  # Ctrl-C may come before the first line of it.
                 plot_history(run.history_file, run.report / "curves.png")
     return run
 
 
-def _train(config: RunConfig, data: Data, run: Run, ctrl_c: CtrlC, *, goes_on: bool) -> None:
+def _train(config: RunConfig, data: Data, run: Run, *, goes_on: bool) -> None:
     keras.utils.set_random_seed(config.seed)
     videos: ClipSource = data
     strategy = training_strategy()
@@ -146,7 +143,12 @@ def _train(config: RunConfig, data: Data, run: Run, ctrl_c: CtrlC, *, goes_on: b
     else:
         _start(config, data, run)
     if not has_stopped:
-        _fit(progress, config, videos, run, ctrl_c, epochs_done=epochs_done)
+        try:
+            _fit(progress, config, videos, run, epochs_done=epochs_done)
+        except KeyboardInterrupt:
+            if not best.epoch:
+                raise
+            raise Interrupted(run, best.epoch) from None
     if not best.epoch:
         raise DivergenceError(
             f"{run.folder}: no model to keep, the loss never was a number. "
@@ -155,23 +157,17 @@ def _train(config: RunConfig, data: Data, run: Run, ctrl_c: CtrlC, *, goes_on: b
 
 
 def _fit(
-    progress: Progress,
-    config: RunConfig,
-    data: ClipSource,
-    run: Run,
-    ctrl_c: CtrlC,
-    *,
-    epochs_done: int,
+    progress: Progress, config: RunConfig, data: ClipSource, run: Run, *, epochs_done: int
 ) -> None:
-    best, steps = progress.best, steps_per_epoch(config, data)
+    steps = steps_per_epoch(config, data)
     num_devices = progress.model.distribute_strategy.num_replicas_in_sync
-    validation = batches_for_validation(data, config, num_devices=num_devices)
-    if validation is None and not epochs_done:
-        print("no validation videos: all epochs are run, and the model of the last one is kept")
-    batches = batches_for_training(
-        data, config, first_step=epochs_done * steps, num_devices=num_devices
-    )
-    try:
+    with ctrl_c_between_steps() as ctrl_c:
+        validation = batches_for_validation(data, config, num_devices=num_devices)
+        if validation is None and not epochs_done:
+            print("no validation videos: all epochs are run, and the model of the last one is kept")
+        batches = batches_for_training(
+            data, config, first_step=epochs_done * steps, num_devices=num_devices
+        )
         progress.model.fit(
             batches,
             epochs=config.train.epochs,
@@ -182,11 +178,6 @@ def _fit(
             shuffle=False,  # the data set shuffles by itself
             verbose=0,
         )
-    except BaseException as error:
-        stopped = isinstance(error, KeyboardInterrupt) or ctrl_c.pressed
-        if not stopped or not best.epoch:
-            raise
-        raise Interrupted(run, best.epoch) from None
     run.checkpoint_file.unlink(missing_ok=True)
 
 

@@ -6,57 +6,95 @@ import keras
 import numpy as np
 import pytest
 
-from pipeline.training.ctrl_c import remembered_ctrl_c
+from pipeline.training.ctrl_c import ctrl_c_between_steps
 
 
-class Swallow(keras.callbacks.Callback):
-    """Ctrl-C comes where the exception goes nowhere."""
+class Press(keras.callbacks.Callback):
+    """Ctrl-C in the middle of something, where its exception would go nowhere."""
 
-    def on_train_batch_begin(self, batch, logs=None):  # noqa: ARG002
-        if batch == 1:
+    def __init__(self, moment):
+        super().__init__()
+        setattr(self, f"on_{moment}", self.press)
+
+    def press(self, number, logs=None):  # noqa: ARG002
+        if number == 1:
             with contextlib.suppress(KeyboardInterrupt):
                 signal.raise_signal(signal.SIGINT)
 
 
 class Count(keras.callbacks.Callback):
-    steps = 0
+    def __init__(self):
+        super().__init__()
+        self.train_steps = self.test_steps = self.epochs = 0
 
     def on_train_batch_end(self, batch, logs=None):  # noqa: ARG002
-        self.steps += 1
+        self.train_steps += 1
+
+    def on_test_batch_end(self, batch, logs=None):  # noqa: ARG002
+        self.test_steps += 1
+
+    def on_epoch_end(self, epoch, logs=None):  # noqa: ARG002
+        self.epochs += 1
 
 
 def fit(*callbacks):
+    """Three epochs of eight steps, and four of validation."""
     model = keras.Sequential([keras.layers.Input((1,)), keras.layers.Dense(1)])
     model.compile(loss="mse")
     data = np.zeros((8, 1), np.float32)
-    model.fit(data, data, batch_size=1, verbose=0, callbacks=list(callbacks))
+    validation = data[:4], data[:4]
+    callbacks = list(callbacks)
+    model.fit(
+        data,
+        data,
+        batch_size=1,
+        epochs=3,
+        verbose=0,
+        validation_data=validation,
+        validation_batch_size=1,
+        callbacks=callbacks,
+    )
 
 
-def test_ctrl_c_that_was_swallowed_ends_the_training_with_the_step():
+@pytest.mark.parametrize(
+    ("moment", "train_steps", "test_steps", "epochs"),
+    [("train_batch_begin", 2, 0, 0), ("test_batch_begin", 8, 2, 0), ("epoch_end", 16, 8, 2)],
+)
+def test_ctrl_c_ends_the_training_with_the_step(moment, train_steps, test_steps, epochs):
     before, count = signal.getsignal(signal.SIGINT), Count()
-    with pytest.raises(KeyboardInterrupt), remembered_ctrl_c() as ctrl_c:
-        fit(count, Swallow(), ctrl_c)
-    assert count.steps == 2
+    with pytest.raises(KeyboardInterrupt), ctrl_c_between_steps() as ctrl_c:
+        fit(count, Press(moment), ctrl_c)
+    assert (count.train_steps, count.test_steps, count.epochs) == (train_steps, test_steps, epochs)
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def press_and_fail():
-    try:
+def press_twice():
+    signal.raise_signal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGINT)
-    except KeyboardInterrupt:
-        raise ValueError("not a tensor") from None
+    return "at once"
+
+
+def test_the_second_raises_at_once():
+    with ctrl_c_between_steps():
+        assert press_twice() == "at once"
+
+
+def press_and_fail():
+    signal.raise_signal(signal.SIGINT)
+    raise ValueError("not a tensor")
 
 
 def test_an_error_that_a_library_made_of_ctrl_c_is_ctrl_c():
-    with pytest.raises(KeyboardInterrupt), remembered_ctrl_c():
+    with pytest.raises(KeyboardInterrupt), ctrl_c_between_steps():
         press_and_fail()
-    with pytest.raises(ValueError, match="no tensor either"), remembered_ctrl_c():
+    with pytest.raises(ValueError, match="no tensor either"), ctrl_c_between_steps():
         raise ValueError("no tensor either")
 
 
 def test_without_ctrl_c_and_in_another_thread_nothing_happens():
     def train():
-        with remembered_ctrl_c() as ctrl_c:
+        with ctrl_c_between_steps() as ctrl_c:
             fit(ctrl_c)
             done.append(not ctrl_c.pressed)
 
