@@ -11,8 +11,9 @@ from pipeline.config import EvaluateConfig, RunConfig
 from pipeline.data.videos import Data, damage_named, read_videos
 from pipeline.evaluation.calibration import (
     Calibration,
+    evidence,
+    fit_least_evidence,
     fit_temperature,
-    fit_threshold,
     write_calibration,
 )
 from pipeline.evaluation.predictions import Predictions, open_run_data, predict
@@ -24,7 +25,7 @@ _ENOUGH = 200
 
 
 def calibrate(run: Run, *, data: Path | None = None) -> Calibration:
-    """Fits temperature and threshold of a run and keeps them in its folder.
+    """Fits the temperature and the least evidence of a run and keeps them in its folder.
 
     Without validation videos the logits are left as they are, and every answer is given.
 
@@ -58,12 +59,12 @@ def _fitted(
     calibration: Calibration, predictions: Predictions, config: EvaluateConfig
 ) -> Calibration:
     logits, labels = predictions.video_logits, predictions.labels
-    temperature = fit_temperature(logits, labels)
-    probabilities = Calibration(temperature=temperature).probabilities(logits)
-    correct: np.ndarray = probabilities.argmax(axis=1) == labels
-    threshold = fit_threshold(
-        probabilities.max(axis=1), correct, config.unknown, config.unknown_target
-    )
+    correct: np.ndarray = logits.argmax(axis=1) == labels
     return dataclasses.replace(
-        calibration, temperature=temperature, threshold=threshold, num_videos=len(labels)
+        calibration,
+        temperature=fit_temperature(logits, labels),
+        least_evidence=fit_least_evidence(
+            evidence(logits), correct, config.unknown, config.unknown_target
+        ),
+        num_videos=len(labels),
     )

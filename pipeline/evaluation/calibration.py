@@ -1,4 +1,4 @@
-"""Probabilities that can be believed: temperature, and the threshold below which none is."""
+"""Probabilities that can be believed: temperature, and the evidence that an answer takes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Calibration:
 
     Attributes:
         temperature: What logits are divided by, above 0; 1 where there was nothing to fit it on.
-        threshold: The probability below which the answer is "unknown"; 0 where none is.
+        least_evidence: What `evidence` must be for an answer, else it is "unknown"; None: nothing.
         num_videos: Validation videos that both were fitted on; 0: none, they are not fitted.
         clip_seconds: Length of a usual training video; the windows of a long one are as long.
 
@@ -35,13 +35,15 @@ class Calibration:
     """
 
     temperature: float = 1.0
-    threshold: float = 0.0
+    least_evidence: float | None = None
     num_videos: int = 0
     clip_seconds: float = 2.0
 
     def __post_init__(self) -> None:
-        good = 0 < self.temperature < math.inf and 0 <= self.threshold <= 1
-        if not good or not 0 < self.clip_seconds < math.inf:
+        positive = (self.temperature, self.clip_seconds)
+        if not all(0 < value < math.inf for value in positive):
+            raise ValueError(f"not a calibration: {self}")
+        if self.least_evidence is not None and not math.isfinite(self.least_evidence):
             raise ValueError(f"not a calibration: {self}")
 
     def probabilities(self, logits: Floats) -> npt.NDArray[np.float64]:
@@ -61,6 +63,28 @@ class Calibration:
         powers = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
         shares: npt.NDArray[np.float64] = powers / powers.sum(axis=-1, keepdims=True)
         return shares
+
+    def is_enough(self, found: Floats) -> npt.NDArray[np.bool_]:
+        """Whether evidence, float (...), is enough for an answer; bool (...)."""
+        least = -math.inf if self.least_evidence is None else self.least_evidence
+        return np.asarray(found >= least)
+
+
+def evidence(logits: Floats) -> npt.NDArray[np.float64]:
+    """How much speaks for the most probable class: its logit, before any temperature.
+
+    A probability says which of the known classes it is, if it is one of them. Of what is none of
+    them, all logits are low, which the probabilities, as their differences, do not show.
+
+    Args:
+        logits: float (..., C), averaged over views.
+
+    Returns:
+        float64 (...).
+
+    Source: the maximum logit score, Hendrycks et al. (2022).
+    """
+    return np.asarray(logits, np.float64).max(axis=-1)
 
 
 def read_calibration(run: Run) -> Calibration:
@@ -118,41 +142,41 @@ def fit_temperature(logits: Floats, labels: Labels) -> float:
     return float(np.exp(best.x))
 
 
-def fit_threshold(
-    confidences: Floats,
+def fit_least_evidence(
+    found: Floats,
     correct: npt.NDArray[np.bool_],
     aim: Literal["coverage", "precision", "off"],
     target: float,
-) -> float:
-    """The probability below which to answer "unknown".
+) -> float | None:
+    """The evidence below which to answer "unknown".
 
     Args:
-        confidences: float (N,), the probability of each answer.
+        found: float (N,), the evidence for each answer.
         correct: bool (N,), which answers are right.
         aim: `coverage`: at least a share `target` of the videos is answered; `precision`: at least
             a share `target` of the answers is right; `off`: everything is answered.
         target: The share, above 0 to 1.
 
     Returns:
-        The highest threshold of that coverage, or the lowest of that precision; where no threshold
-        has it, that of the highest precision.
+        The highest of that coverage, or the lowest of that precision; where none has it, that of
+        the highest precision. None for `off`.
 
     Example:
-        >>> confidences = np.array([0.9, 0.8, 0.6, 0.4])
+        >>> found = np.array([9.5, 8.0, 6.5, 4.0])
         >>> correct = np.array([True, True, False, True])
-        >>> fit_threshold(confidences, correct, "coverage", 0.75)
-        0.6
-        >>> fit_threshold(confidences, correct, "precision", 1.0)
-        0.8
+        >>> fit_least_evidence(found, correct, "coverage", 0.75)
+        6.5
+        >>> fit_least_evidence(found, correct, "precision", 1.0)
+        8.0
     """
     if aim == "off":
-        return 0.0
-    order = np.argsort(-confidences, kind="stable")
-    ranked = confidences[order]
+        return None
+    order = np.argsort(-found, kind="stable")
+    ranked = found[order]
     if aim == "coverage":
         return float(ranked[min(int(np.ceil(target * len(ranked))), len(ranked)) - 1])
     precisions = np.cumsum(correct[order]) / np.arange(1, len(ranked) + 1)
-    # Videos of one probability are answered together or not at all.
+    # Videos of the same evidence are answered together or not at all.
     possible = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))
     good = possible[precisions[possible] >= target]
     chosen = good[-1] if len(good) else possible[np.argmax(precisions[possible])]

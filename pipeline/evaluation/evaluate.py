@@ -23,6 +23,7 @@ from pipeline.evaluation import metrics
 from pipeline.evaluation.calibration import (
     Calibration,
     calibration_error,
+    evidence,
     read_calibration,
     reliability,
 )
@@ -83,9 +84,8 @@ def evaluate(
     result["lengths"] = lengths
     result["order"] = _order_test(predictions, class_names, config)
     if strangers:
-        known = calibration.probabilities(seen.video_logits).max(axis=1)
-        scores = score_unknown(model, strangers, config, calibration, videos, class_names)
-        result["unknown"] = unknown_test(known, scores, calibration)
+        scores = score_unknown(model, strangers, config, videos, class_names)
+        result["unknown"] = unknown_test(evidence(seen.video_logits), scores, calibration)
     run.report.mkdir(exist_ok=True)
     _write_metrics(run, split, result)
     _write_predictions(run, split, seen, class_names, calibration)
@@ -135,7 +135,7 @@ def _calibration(
     correct = logits.argmax(axis=1) == labels
     before = Calibration().probabilities(logits).max(axis=1)
     after = calibration.probabilities(logits).max(axis=1)
-    answered = after >= calibration.threshold
+    answered = calibration.is_enough(evidence(logits))
     return {
         **dataclasses.asdict(calibration),
         "error_before": calibration_error(before, correct),
@@ -190,15 +190,14 @@ def _write_predictions(
     calibration: Calibration,
 ) -> None:
     """One line a video, by name: what it is, what the model says and how sure it is."""
-    probabilities = calibration.probabilities(predictions.video_logits)
+    logits = predictions.video_logits
+    probabilities = calibration.probabilities(logits)
     path = run.report / f"{split}_predictions.csv"
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["video", "group", "label", "predicted", "probability"])
-        rows = zip(
-            predictions.videos, predictions.groups, predictions.labels, probabilities, strict=True
-        )
-        for video, group, label, row in sorted(rows, key=lambda row: row[0]):
-            answer = row.argmax()
-            names = class_names[label], class_names[answer]
-            writer.writerow([video, group, *names, f"{row[answer]:.4f}"])
+        writer.writerow(["video", "group", "label", "predicted", "probability", "evidence"])
+        for i in sorted(range(len(logits)), key=lambda i: predictions.videos[i]):
+            answer = logits[i].argmax()
+            names = class_names[predictions.labels[i]], class_names[answer]
+            sure = f"{probabilities[i, answer]:.4f}", f"{evidence(logits[i]):.4f}"
+            writer.writerow([predictions.videos[i], predictions.groups[i], *names, *sure])

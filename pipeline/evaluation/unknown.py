@@ -15,12 +15,12 @@ from pipeline.data.manifest import SPLITS
 from pipeline.data.videos import Data, damage_named, open_data
 from pipeline.errors import DataError
 from pipeline.evaluation import metrics
-from pipeline.evaluation.calibration import Calibration
+from pipeline.evaluation.calibration import Calibration, evidence
 from pipeline.evaluation.predictions import check_frames, predict
 from pipeline.run import Run
 
 Scores = Mapping[str, Sequence[float]]
-"""The highest probability of each video, by its class."""
+"""The evidence for the answer to each video, by its class."""
 
 
 def open_unknown(run: Run, path: Path) -> Data:
@@ -46,17 +46,15 @@ def score_unknown(
     model: keras.Model,
     strangers: Data,
     config: RunConfig,
-    calibration: Calibration,
     trained: Data,
     class_names: Sequence[str],
 ) -> Scores:
-    """How probable the answers are to videos of other classes, whose groups were not in training.
+    """What speaks for the answers to videos of other classes, whose groups were not in training.
 
     Args:
         model: The recogniser.
         strangers: Videos, of all of whose splits those of unknown classes count.
         config: Its run.
-        calibration: Of the run.
         trained: The videos of the run.
         class_names: The classes that it knows.
 
@@ -70,8 +68,8 @@ def score_unknown(
             continue
         with damage_named(strangers):
             predictions = predict(model, strangers, config, split)
-        highest = calibration.probabilities(predictions.video_logits).max(axis=1)
-        rows = zip(predictions.labels, predictions.groups, highest, strict=True)
+        found = evidence(predictions.video_logits)
+        rows = zip(predictions.labels, predictions.groups, found, strict=True)
         for label, group, score in rows:
             name = strangers.class_names[label]
             if name not in class_names and group not in seen:
@@ -87,12 +85,12 @@ def score_unknown(
 def unknown_test(
     known: npt.NDArray[np.float64], scores: Scores, calibration: Calibration
 ) -> dict[str, Any]:
-    """What the probabilities of answers say of whether a class is known.
+    """What the evidence for answers says of whether a class is known.
 
     Args:
-        known: float (N,), the highest probability of each video of a known class.
+        known: float (N,), the evidence of each video of a known class.
         scores: The same of videos of other classes.
-        calibration: Says below which threshold the answer is "unknown".
+        calibration: Says how much of it an answer takes.
 
     Returns:
         num_videos: Videos of other classes.
@@ -105,5 +103,5 @@ def unknown_test(
         "num_videos": len(unknown),
         "classes": sorted(scores),
         "auroc": metrics.separation(known, unknown),
-        "rejected": float(np.mean(unknown < calibration.threshold)),
+        "rejected": float(np.mean(~calibration.is_enough(unknown))),
     }

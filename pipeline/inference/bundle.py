@@ -15,7 +15,7 @@ from pipeline.errors import DataError
 from pipeline.evaluation.calibration import Calibration, read_calibration
 from pipeline.run import Run
 
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,7 @@ from pipeline.config.checks import expect, expect_at_least
 from pipeline.data.frames import encode_array, encode_video
 from pipeline.data.manifest import UNKNOWN
 from pipeline.errors import ConfigError, DataError
+from pipeline.evaluation.calibration import evidence
 from pipeline.inference.bundle import read_bundle
 from pipeline.inference.clips import ClipModel
 from pipeline.inference.runtimes import Logits, Runtime, open_runtime
@@ -33,10 +34,11 @@ class Prediction:
 
     Attributes:
         path: The video file; empty for an array.
-        label: The most probable class, or `unknown` where that is less probable than the threshold
-            of the run.
+        label: The most probable class, or `unknown` where there is too little evidence for it.
         known: Whether it is a class.
-        probability: The calibrated probability of the most probable class, 0 to 1.
+        probability: The calibrated probability of the most probable class, 0 to 1: that it is this
+            one, if it is one of the classes.
+        evidence: What speaks for it, see `pipeline.evaluation.calibration.evidence`.
         top: Pairs of class name and probability, in falling order.
         num_frames: Frames that the file holds.
         fps: Its frames per second.
@@ -46,7 +48,7 @@ class Prediction:
     Example:
         >>> Prediction(
         ...     path="a.mp4", label="wave", known=True, probability=0.9,
-        ...     top=(("wave", 0.9), ("jump", 0.1)), num_frames=60, fps=30.0,
+        ...     evidence=5.0, top=(("wave", 0.9), ("jump", 0.1)), num_frames=60, fps=30.0,
         ...     duration_seconds=2.0, damaged=False,
         ... )
         <'a.mp4': wave (wave 0.90, jump 0.10)>
@@ -56,6 +58,7 @@ class Prediction:
     label: str
     known: bool
     probability: float
+    evidence: float
     top: tuple[tuple[str, float], ...]
     num_frames: int | None
     fps: float
@@ -188,11 +191,13 @@ class Classifier:
         best = np.argsort(-probabilities, kind="stable")[:top]
         ranked = tuple((self.class_names[i], float(probabilities[i])) for i in best)
         label, probability = ranked[0]
-        known = probability >= calibration.threshold
+        found = evidence(logits)
+        known = bool(calibration.is_enough(found))
         return Prediction(
             label=label if known else UNKNOWN,
             known=known,
             probability=probability,
+            evidence=float(found),
             top=ranked,
             **about,
         )

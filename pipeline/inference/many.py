@@ -21,7 +21,7 @@ from pipeline.inference.classifier import Classifier, Prediction
 
 Outcome = tuple[str, Prediction | VideoDecodeError]
 
-_FOUND = ("label", "probability", "num_frames", "duration_seconds", "damaged")
+_FOUND = ("label", "probability", "evidence", "num_frames", "duration_seconds", "damaged")
 COLUMNS = ("path", "model", *_FOUND, "error")
 
 
@@ -129,6 +129,7 @@ class ResultFile:
         else:
             row |= {name: getattr(outcome, name) for name in _FOUND}
             row["probability"] = f"{outcome.probability:.4f}"
+            row["evidence"] = f"{outcome.evidence:.4f}"
             row["duration_seconds"] = f"{outcome.duration_seconds:.3f}"
         if row["path"] in self._failed:
             self._write([*(each for each in self._read() if each["path"] != row["path"]), row])

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.data.manifest import UNKNOWN
-from pipeline.evaluation.calibration import Calibration
+from pipeline.evaluation.calibration import Calibration, evidence
 from pipeline.inference.windows import Window
 
 _NONE = -1
@@ -39,10 +39,12 @@ class Curve:
     Attributes:
         edges: float (N + 1,), the borders of N cells in seconds.
         probabilities: float (N, C).
+        known: bool (N,), where there is evidence enough for any class.
     """
 
     edges: npt.NDArray[np.float64]
     probabilities: npt.NDArray[np.float64]
+    known: npt.NDArray[np.bool_]
 
 
 def probability_curve(
@@ -74,14 +76,14 @@ def probability_curve(
         if not weights.any():
             weights[np.argmax(nearness)] = 1
         smoothed[number] = weights @ logits / weights.sum()
-    return Curve(edges, calibration.probabilities(smoothed))
+    known = calibration.is_enough(evidence(smoothed))
+    return Curve(edges, calibration.probabilities(smoothed), known)
 
 
 def find_segments(
     curve: Curve,
     class_names: Sequence[str],
     *,
-    threshold: float = 0.0,
     hysteresis: float = 0.1,
     shortest_seconds: float = 0.0,
 ) -> list[Segment]:
@@ -90,13 +92,10 @@ def find_segments(
     Args:
         curve: How probable each class is over time.
         class_names: C names.
-        threshold: The probability below which a moment is `unknown`.
-        hysteresis: By how much another class must be more probable than the one before it, and by
-            how much a class must get past the threshold to leave `unknown`, from 0 to 1; there,
-            at most half of what is between the threshold and 1.
+        hysteresis: By how much another class must be more probable than the one before it, 0 to 1.
         shortest_seconds: A shorter segment goes to its more probable neighbour.
     """
-    labels = _follow(curve.probabilities, threshold, hysteresis)
+    labels = _follow(curve, hysteresis)
     labels = _without_short(labels, curve, shortest_seconds)
     segments = []
     for first, end in _runs(labels):
@@ -114,24 +113,15 @@ def find_segments(
     return segments
 
 
-def _follow(
-    probabilities: npt.NDArray[np.float64], threshold: float, hysteresis: float
-) -> npt.NDArray[np.int64]:
+def _follow(curve: Curve, hysteresis: float) -> npt.NDArray[np.int64]:
     """The class of each cell (N,), which changes only for one that is clearly more probable."""
-    first = probabilities[0].argmax()
-    label = first if probabilities[0, first] >= threshold else _NONE
-    # Above a high threshold there is not room for all of the hysteresis.
-    above = threshold + min(hysteresis, (1 - threshold) / 2)
-    labels = []
-    for row in probabilities:
-        best = row.argmax()
-        if label == _NONE:
-            if row[best] >= above:
-                label = best
-        elif row[best] > row[label] + hysteresis and row[best] >= threshold:
-            label = best
-        elif row[label] < threshold - hysteresis:
+    label, labels = _NONE, []
+    for row, known in zip(curve.probabilities, curve.known, strict=True):
+        best = int(row.argmax())
+        if not known:
             label = _NONE
+        elif label == _NONE or row[best] > row[label] + hysteresis:
+            label = best
         labels.append(label)
     return np.array(labels, np.int64)
 

@@ -100,7 +100,6 @@ def make_timeline(
     segments = find_segments(
         curve,
         classifier.class_names,
-        threshold=calibration.threshold,
         hysteresis=hysteresis,
         shortest_seconds=SHORTEST * plan.window_seconds,
     )

@@ -4,13 +4,17 @@ import dataclasses
 import json
 import shutil
 
-import numpy as np
 import pytest
 
 from pipeline.config import EvaluateConfig
 from pipeline.config.file import save_config
 from pipeline.evaluation.calibrate import calibrate
-from pipeline.evaluation.calibration import Calibration, fit_temperature, read_calibration
+from pipeline.evaluation.calibration import (
+    Calibration,
+    evidence,
+    fit_temperature,
+    read_calibration,
+)
 from pipeline.evaluation.predictions import predict
 from pipeline.models.recognizer import load_recognizer
 from pipeline.run import Run
@@ -30,19 +34,20 @@ def test_validation_videos_alone_are_what_it_is_fitted_on(run, blob_store):
     assert found.clip_seconds == 1.2, "of 12 frames are most"
     assert found.temperature == pytest.approx(fit_temperature(logits, labels), rel=1e-3)
     assert found.temperature != pytest.approx(1, abs=0.01)
-    highest = np.sort(found.probabilities(logits).max(axis=1))
-    assert found.threshold == pytest.approx(highest[0]), "0.95 of 16 is all of them, rounded up"
+    least = evidence(logits).min()
+    assert found.least_evidence == pytest.approx(least), "0.95 of 16 is all of them, rounded up"
 
 
-def test_the_configuration_chooses_the_threshold(run):
-    def threshold(**settings):
+def test_the_configuration_chooses_how_much_evidence_an_answer_takes(run):
+    def least_evidence(**settings):
         config = dataclasses.replace(run.config(), evaluate=EvaluateConfig(**settings))
         save_config(config, run.config_file)
-        return calibrate(run).threshold
+        return calibrate(run).least_evidence
 
-    assert threshold(unknown="off") == 0
-    assert threshold(unknown_target=0.5) > threshold(unknown_target=1.0) > 0
-    assert threshold(unknown="precision", unknown_target=0.01) == threshold(unknown_target=1.0)
+    assert least_evidence(unknown="off") is None
+    of_all = least_evidence(unknown_target=1.0)
+    assert least_evidence(unknown_target=0.5) > of_all
+    assert least_evidence(unknown="precision", unknown_target=0.01) == of_all
 
 
 def test_without_validation_nothing_is_fitted(run, store_without_validation):

@@ -1,4 +1,4 @@
-"""Temperature, threshold and calibration error, on made-up logits whose truth is known."""
+"""Temperature, evidence and calibration error, on made-up logits whose truth is known."""
 
 import numpy as np
 import pytest
@@ -7,8 +7,9 @@ from pipeline.errors import DataError
 from pipeline.evaluation.calibration import (
     Calibration,
     calibration_error,
+    evidence,
+    fit_least_evidence,
     fit_temperature,
-    fit_threshold,
     read_calibration,
     reliability,
     write_calibration,
@@ -56,35 +57,43 @@ def test_probabilities_of_large_logits():
     np.testing.assert_array_equal(found, [[1, 0], [1, 0]])
 
 
-CONFIDENCES = np.array([0.5, 0.9, 0.7, 0.7, 0.3])
+FOUND = np.array([5.0, 9.0, 7.0, 7.0, -3.0])
 CORRECT = np.array([True, True, False, True, False])
 
 
 @pytest.mark.parametrize(
-    ("aim", "target", "threshold"),
+    ("aim", "target", "least"),
     [
-        ("off", 0.5, 0.0),
-        ("coverage", 1.0, 0.3),
-        ("coverage", 0.8, 0.5),
-        ("coverage", 0.5, 0.7),
-        ("coverage", 0.01, 0.9),
-        ("precision", 0.5, 0.3),
-        ("precision", 0.7, 0.5),
-        ("precision", 0.76, 0.9),
-        ("precision", 1.0, 0.9),
+        ("off", 0.5, None),
+        ("coverage", 1.0, -3.0),
+        ("coverage", 0.8, 5.0),
+        ("coverage", 0.5, 7.0),
+        ("coverage", 0.01, 9.0),
+        ("precision", 0.5, -3.0),
+        ("precision", 0.7, 5.0),
+        ("precision", 0.76, 9.0),
+        ("precision", 1.0, 9.0),
     ],
 )
-def test_the_threshold_by_hand(aim, target, threshold):
+def test_the_least_evidence_by_hand(aim, target, least):
     """Right of those answered, from the highest: 1 of 1; 2 of 3, for two are alike; 3 of 4; 3 of 5.
 
-    The 0.5 is right, so that 0.75 of the answers are with a threshold of 0.5, more than with 0.7.
+    That of 5 is right, so that 0.75 of the answers are from there on, more than from 7 on.
     """
-    assert fit_threshold(CONFIDENCES, CORRECT, aim, target) == threshold
+    assert fit_least_evidence(FOUND, CORRECT, aim, target) == least
 
 
 def test_a_precision_out_of_reach_gives_the_best_there_is():
     correct = np.array([False, False, True])
-    assert fit_threshold(np.array([0.9, 0.8, 0.7]), correct, "precision", 0.9) == 0.7
+    assert fit_least_evidence(np.array([9.0, 8.0, 7.0]), correct, "precision", 0.9) == 7
+
+
+def test_evidence_is_the_highest_logit_whatever_the_others():
+    logits = np.array([[[9.0, 8.9], [-3.0, 2.0]], [[0.0, 0.0], [-7.0, -8.0]]])
+    np.testing.assert_array_equal(evidence(logits), [[9, 2], [0, -7]])
+    enough = Calibration(temperature=3.0, least_evidence=2.0).is_enough(evidence(logits))
+    np.testing.assert_array_equal(enough, [[True, True], [False, False]])
+    assert Calibration().is_enough(evidence(logits)).all()
 
 
 def test_reliability_by_hand():
@@ -102,9 +111,10 @@ def test_reliability_by_hand():
 def test_what_is_kept_is_read(tmp_path):
     run = Run(tmp_path)
     assert read_calibration(run) == Calibration()
-    kept = Calibration(temperature=1.5, threshold=0.25, num_videos=7)
-    write_calibration(run, kept)
-    assert read_calibration(run) == kept
+    for least in (None, -0.25):
+        kept = Calibration(temperature=1.5, least_evidence=least, num_videos=7)
+        write_calibration(run, kept)
+        assert read_calibration(run) == kept
 
 
 @pytest.mark.parametrize(
@@ -114,7 +124,9 @@ def test_what_is_kept_is_read(tmp_path):
         "[1]",
         '{"temperature": 1, "other": 2}',
         '{"temperature": -1}',
-        '{"threshold": 5}',
+        '{"threshold": 0.5}',
+        '{"least_evidence": NaN}',
+        '{"least_evidence": "much"}',
         '{"clip_seconds": 0}',
     ],
 )

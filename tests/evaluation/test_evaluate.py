@@ -202,10 +202,11 @@ def test_probabilities_and_answers_are_those_of_the_calibration(evaluated, hasty
     run = copy_of(hasty_run, tmp_path / "run")
     before, lines_before = evaluated[1]["test"], read(evaluated[0], "test")
     highest = sorted(float(line["probability"]) for line in lines_before)
-    write_calibration(run, Calibration(temperature=1.0, threshold=highest[6], num_videos=9))
+    least = sorted(float(line["evidence"]) for line in lines_before)[6]
+    write_calibration(run, Calibration(temperature=1.0, least_evidence=least, num_videos=9))
     found = evaluate(run)["calibration"]
     assert found["error_after"] == found["error_before"] == before["calibration"]["error_after"]
-    answered = [line for line in lines_before if float(line["probability"]) >= highest[6]]
+    answered = [line for line in lines_before if float(line["evidence"]) >= least]
     assert found["answered"] == pytest.approx(len(answered) / 16, abs=1 / 16 + 1e-9)
     write_calibration(run, Calibration(temperature=4.0, num_videos=9))
     result = evaluate(run)

@@ -42,7 +42,7 @@ def prepared(videos, **settings):
 
 def test_other_classes_count_unless_their_group_was_in_training(hasty_run, strangers, tmp_path):
     run = Run(shutil.copytree(hasty_run.folder, tmp_path / "run"))
-    write_calibration(run, Calibration(threshold=1.0, num_videos=1))
+    write_calibration(run, Calibration(least_evidence=99.0, num_videos=1))
     found = evaluate(run, unknown=prepared(strangers))["unknown"]
     assert found["classes"] == ["noise"]
     assert found["num_videos"] == 3, "all but that of the group g05, which was trained on"
@@ -70,9 +70,10 @@ def test_there_must_be_such_videos(hasty_run, blob_store, strangers):
 
 
 def test_figures_by_hand():
-    known, scores = np.array([0.9, 0.8, 0.4]), {"b": [0.5], "a": [0.3, 0.85]}
-    found = unknown_test(known, scores, Calibration(threshold=0.5))
+    known, scores = np.array([9.0, 8.0, 4.0]), {"b": [5.0], "a": [-3.0, 8.5]}
+    found = unknown_test(known, scores, Calibration(least_evidence=5.0))
     assert found["classes"] == ["a", "b"]
     assert found["num_videos"] == 3
     assert found["auroc"] == pytest.approx((3 + 2 + 1) / 9), "of each known one, those below it"
     assert found["rejected"] == pytest.approx(1 / 3)
+    assert unknown_test(known, scores, Calibration())["rejected"] == 0

@@ -130,7 +130,7 @@ def test_a_bundle_of_another_model(hasty_run, tmp_path, changes):
         Classifier(run)
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": 2, "class_names": ["a"]}'])
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": 3, "class_names": ["a"]}'])
 def test_a_damaged_bundle(hasty_run, tmp_path, content):
     run = copy_of(hasty_run, tmp_path / "run")
     run.bundle_file.write_text(content)
@@ -170,12 +170,12 @@ def test_a_file_without_a_frame(hasty_run, tmp_path):
         Classifier(hasty_run).predict(tmp_path / "no.avi")
 
 
-def test_what_is_less_probable_than_the_threshold_is_unknown(hasty_run, video, tmp_path):
+def test_what_has_too_little_evidence_is_unknown(hasty_run, video, tmp_path):
     plain = Classifier(hasty_run).predict(video)
-    run = with_calibration(hasty_run, tmp_path / "at", threshold=plain.probability)
+    run = with_calibration(hasty_run, tmp_path / "at", least_evidence=plain.evidence)
     assert Classifier(run).predict(video) == plain
-    just_above = np.nextafter(plain.probability, 1)
-    run = with_calibration(hasty_run, tmp_path / "above", threshold=just_above)
+    just_above = np.nextafter(plain.evidence, np.inf)
+    run = with_calibration(hasty_run, tmp_path / "above", least_evidence=just_above)
     answer = Classifier(run).predict(video)
     assert (answer.label, answer.known) == ("unknown", False)
     assert (answer.probability, answer.top) == (plain.probability, plain.top)
@@ -265,7 +265,7 @@ def test_json_has_one_object_a_line(hasty_run, video, predictions, tmp_path):
     first, second = map(json.loads, result.stdout.splitlines())
     assert first | {"path": str(copy)} == second
     assert list(first) == [
-        *("path", "label", "known", "probability", "top"),
+        *("path", "label", "known", "probability", "evidence", "top"),
         *("num_frames", "fps", "duration_seconds", "damaged"),
     ]
     assert first["path"] == str(video)
@@ -285,7 +285,7 @@ def test_text_has_one_line_a_video(hasty_run, video):
 
 
 def test_an_unknown_video_is_shown_with_all_its_classes(hasty_run, video, tmp_path):
-    run = with_calibration(hasty_run, tmp_path / "run", threshold=1.0)
+    run = with_calibration(hasty_run, tmp_path / "run", least_evidence=99.0)
     result = classify(video, "--run", run.folder)
     shown = ", ".join(f"{name} {value:.2f}" for name, value in Classifier(run).predict(video).top)
     assert result.stdout == f"{video}: unknown   ({shown})\n"

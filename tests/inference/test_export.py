@@ -130,7 +130,7 @@ SMALLER = {"litert-float16": 0.7, "litert-int8": 0.7}
 @pytest.mark.parametrize("kind", ["litert-float16", "litert-int8", "savedmodel", "onnx"])
 def test_every_format_classifies_on_its_own(run, blob_videos, tmp_path, kind):
     """In a folder of its own, wherever that is moved, with the answers of the run."""
-    write_calibration(run, Calibration(temperature=1.5, threshold=0.6, num_videos=1))
+    write_calibration(run, Calibration(temperature=1.5, least_evidence=0.6, num_videos=1))
     export(run)
     exported = export(run, kind)
     rounds = kind in SMALLER

@@ -16,15 +16,16 @@ from pipeline.inference.windows import Window
 NAMES = ["a", "b"]
 
 
-def curve(*of_a):
+def curve(*of_a, unknown=()):
     of_a = np.array(of_a, float)
-    return Curve(np.arange(len(of_a) + 1.0), np.stack([of_a, 1 - of_a], axis=1))
+    known = ~np.isin(np.arange(len(of_a)), unknown)
+    return Curve(np.arange(len(of_a) + 1.0), np.stack([of_a, 1 - of_a], axis=1), known)
 
 
-def found(of_a, **options):
+def found(of_a, *, unknown=(), **options):
     return [
         (segment.label, segment.start_seconds, segment.end_seconds)
-        for segment in find_segments(curve(*of_a), NAMES, **options)
+        for segment in find_segments(curve(*of_a, unknown=unknown), NAMES, **options)
     ]
 
 
@@ -44,14 +45,17 @@ def test_hysteresis_keeps_a_label_that_is_hardly_less_probable():
     assert len(found(wavering, hysteresis=0.0)) == 4
 
 
-def test_what_is_below_the_threshold_is_unknown():
-    sure = (0.95, 0.72, 0.60, 0.72, 0.85)
-    assert found(sure, threshold=0.75, hysteresis=0.1) == [
-        ("a", 0, 2),
-        ("unknown", 2, 4),
-        ("a", 4, 5),
-    ]
-    assert found((0.6, 0.6), threshold=0.75) == [("unknown", 0, 2)]
+def test_where_there_is_too_little_evidence_it_is_unknown():
+    sure = (0.95, 0.95, 0.95, 0.95, 0.45)
+    segments = [("a", 0, 2), ("unknown", 2, 4), ("b", 4, 5)]
+    assert found(sure, unknown=(2, 3)) == segments, "nothing of before is held on to"
+    assert found(sure, unknown=(2,), shortest_seconds=2) == [("a", 0, 5)]
+    assert found((0.6, 0.6), unknown=(0, 1)) == [("unknown", 0, 2)]
+
+
+def test_the_probability_of_an_unknown_segment_is_that_of_the_most_probable_class():
+    (segment,) = find_segments(curve(0.9, 0.2, unknown=(0, 1)), NAMES)
+    assert segment.probability == pytest.approx((0.9 + 0.8) / 2)
 
 
 def test_a_short_segment_goes_to_its_more_probable_neighbour():
@@ -65,8 +69,9 @@ def test_a_moment_is_what_the_windows_say_whose_middle_is_near():
         Window(0.0, 4.0, np.array([2.0, 0.0], np.float32)),
         Window(2.0, 6.0, np.array([0.0, 2.0], np.float32)),
     ]
-    calibration = Calibration(temperature=2.0)
+    calibration = Calibration(temperature=2.0, least_evidence=1.6)
     smoothed = probability_curve(windows, 1.0, 6.0, calibration)
+    assert smoothed.known.tolist() == [True, True, False, False, True, True]
     assert smoothed.edges.tolist() == [0, 1, 2, 3, 4, 5, 6]
     first = calibration.probabilities(np.array([2.0, 0.0]))
     np.testing.assert_allclose(smoothed.probabilities[:2], [first, first])
@@ -82,11 +87,6 @@ def test_the_last_cell_ends_with_the_video(end):
     found = probability_curve(windows, 1.0, 2.5, Calibration())
     assert found.edges.tolist() == [0, 1, 2, 2.5]
     assert np.isfinite(found.probabilities).all()
-
-
-def test_unknown_can_be_left_whatever_the_threshold():
-    labels = [label for label, *_ in found([0.5, 0.999, 0.999], threshold=0.95)]
-    assert labels == ["unknown", "a"]
 
 
 TRUE = [Segment(0, 4, "a", 1.0), Segment(4, 8, "b", 1.0), Segment(8, 12, "a", 1.0)]
