@@ -11,6 +11,7 @@ from pathlib import Path
 from pipeline.cli import Parser, run_script
 from pipeline.errors import DataError
 from pipeline.inference.classifier import Classifier
+from pipeline.inference.segments import answer_text
 from pipeline.inference.stream import StreamResult, classify_stream
 from pipeline.run import Run, latest_run
 from pipeline.video import LiveVideo
@@ -59,7 +60,7 @@ def show(result: StreamResult, *, as_json: bool) -> None:
         print(json.dumps(result.as_json(), ensure_ascii=False), flush=True)
         return
     prediction = result.prediction
-    text = f"{result.seconds:8.1f} s   {prediction.label} {prediction.probability:.2f}"
+    text = f"{result.seconds:8.1f} s   {answer_text(prediction.label, prediction.probability)}"
     text += f"   after {1000 * result.latency_seconds:.0f} ms"
     if result.dropped:
         text += f", {result.dropped} frames dropped"

@@ -50,7 +50,7 @@ def _annotated(reader: VideoReader, timeline: Timeline, fps: float) -> Iterator[
             if following is None:
                 break
             segment = following
-        yield brush.draw(frame, f"{segment.label} {segment.probability:.2f}", segment, seconds)
+        yield brush.draw(frame, str(segment), segment, seconds)
 
 
 class _Brush:

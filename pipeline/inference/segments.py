@@ -31,6 +31,19 @@ class Segment:
     label: str
     probability: float
 
+    def __str__(self) -> str:
+        return answer_text(self.label, self.probability)
+
+
+def answer_text(label: str, probability: float) -> str:
+    """A class with its probability; `unknown` alone, which the probability says nothing of.
+
+    Example:
+        >>> answer_text("wave", 0.9), answer_text("unknown", 0.9)
+        ('wave 0.90', 'unknown')
+    """
+    return label if label == UNKNOWN else f"{label} {probability:.2f}"
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Curve:

@@ -12,6 +12,7 @@ from pipeline.config.checks import expect_folder_of
 from pipeline.errors import ConfigError, VideoDecodeError
 from pipeline.inference.classifier import Classifier, Prediction
 from pipeline.inference.many import ResultFile, find_videos, predict_many
+from pipeline.inference.segments import answer_text
 from pipeline.inference.timeline import (
     Timeline,
     check_output,
@@ -168,7 +169,5 @@ def _prediction(prediction: Prediction, *, as_json: bool) -> str:
         return json.dumps(prediction.as_json(), ensure_ascii=False)
     first = 1 if prediction.known else 0
     others = ", ".join(f"{label} {value:.2f}" for label, value in prediction.top[first:])
-    answer = f"{prediction.path}: {prediction.label}"
-    if prediction.known:
-        answer += f" {prediction.probability:.2f}"
+    answer = f"{prediction.path}: {answer_text(prediction.label, prediction.probability)}"
     return f"{answer}   ({others})" if others else answer

@@ -122,10 +122,8 @@ def _whole(path: str | Path, classifier: Classifier) -> Window:
 
 def format_timeline(timeline: Timeline) -> str:
     """The segments as text for a terminal, a line each."""
-    width = max(len(segment.label) for segment in timeline.segments)
     return "\n".join(
-        f"{_clock(segment.start_seconds)} to {_clock(segment.end_seconds)}   "
-        f"{segment.label:{width}}   {segment.probability:.2f}"
+        f"{_clock(segment.start_seconds)} to {_clock(segment.end_seconds)}   {segment}"
         for segment in timeline.segments
     )
 
@@ -178,7 +176,7 @@ def _csv(timeline: Timeline) -> bytes:
 def _srt(timeline: Timeline) -> bytes:
     blocks = [
         f"{number}\n{_subtitle_time(segment.start_seconds)} --> "
-        f"{_subtitle_time(segment.end_seconds)}\n{segment.label} {segment.probability:.2f}\n"
+        f"{_subtitle_time(segment.end_seconds)}\n{segment}\n"
         for number, segment in enumerate(timeline.segments, start=1)
     ]
     return "\n".join(blocks).encode()

@@ -118,13 +118,20 @@ def test_every_format_says_the_same(timeline, tmp_path):
         assert float(line["start_seconds"]) == pytest.approx(segment.start_seconds, abs=1e-3)
         assert float(line["end_seconds"]) == pytest.approx(segment.end_seconds, abs=1e-3)
         assert line["label"] == segment.label
-        place = rf"{number}\n00:00:(\S+) --> 00:00:(\S+)\n{segment.label} 0.\d\d\n?|1.00\n?"
-        start, end = re.match(place, subtitle).groups()
+        place = rf"{number}\n00:00:(\S+) --> 00:00:(\S+)\n{segment.label} [01]\.\d\d\n?"
+        start, end = re.fullmatch(place, subtitle).groups()
         assert float(start.replace(",", ".")) == pytest.approx(segment.start_seconds, abs=2e-3)
         assert float(end.replace(",", ".")) == pytest.approx(segment.end_seconds, abs=2e-3)
     assert matplotlib.image.imread(tmp_path / "out.PNG").shape[1] == 1440
     with pytest.raises(ConfigError, match="expected names that end in .json, .csv, .srt, .png"):
         write_timeline(timeline, tmp_path / "out.doc")
+
+
+def test_what_is_unknown_is_told_without_a_probability(timeline, tmp_path):
+    strange = dataclasses.replace(timeline, segments=(Segment(0, 12, "unknown", 0.98),))
+    write_timeline(strange, tmp_path / "out.srt")
+    assert (tmp_path / "out.srt").read_text().endswith("\nunknown\n")
+    assert format_timeline(strange) == "0:00.0 to 0:12.0   unknown"
 
 
 def test_the_annotated_video_is_the_video_with_labels(timeline, long_video, tmp_path):
