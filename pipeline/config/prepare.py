@@ -48,6 +48,7 @@ class PrepareConfig:
             without it they are looked for beside the videos.
         download: Fetch the data set into `path` first, where it has a lasting address (ucf101).
         out: Folder of the prepared data set.
+        classes: Only the videos of these classes, comma-separated; without it those of all.
         group_regex: What of a video's path names its group (the person, the source video);
             videos of one group never cross splits. The first capture group, or else the whole
             match. Without it the folder a video lies in is its group, or, directly below the
@@ -88,6 +89,7 @@ class PrepareConfig:
     annotations: str = ""
     download: bool = False
     out: str = "data/demo"
+    classes: tuple[str, ...] = ()
     group_regex: str = ""
     test_groups: tuple[str, ...] = ()
     val_fraction: float = 0.0

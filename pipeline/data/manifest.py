@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from pipeline.errors import DataError
-from pipeline.text import counted, listed
+from pipeline.text import counted, listed, nearest
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
@@ -117,6 +117,18 @@ class Manifest:
                 )
         if len(self.class_names) < at_least:
             raise DataError(f"expected two classes or more, got only {listed(self.class_names)!r}")
+
+    def of_classes(self, names: Sequence[str]) -> Manifest:
+        """Returns the rows of some classes.
+
+        Raises:
+            DataError: There is no such class.
+        """
+        for name in names:
+            if name not in self.class_names:
+                meant = nearest(name, self.class_names)
+                raise DataError(f"no videos of class {name!r}. Did you mean {meant!r}?")
+        return Manifest(rows=tuple(row for row in self.rows if row.label in names))
 
     def without_repeats(self) -> Manifest:
         """Returns the rows without those that are the same as another; a warning names them."""

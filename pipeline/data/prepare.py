@@ -41,7 +41,7 @@ _NOT_IN_THE_STORE = (
     *("runner", "beam_options", "max_bad_fraction", "seconds_per_video"),
 )
 _SPLIT_SETTINGS = (
-    *("source", "path", "annotations", "group_regex", "test_groups"),
+    *("source", "path", "annotations", "classes", "group_regex", "test_groups"),
     *("val_fraction", "test_fraction", "folds", "fold", "seed"),
 )
 

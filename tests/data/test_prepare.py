@@ -562,6 +562,18 @@ def test_a_check_reports_and_prepares_nothing(root: Path) -> None:
     ]
 
 
+def test_some_classes_only(root: Path) -> None:
+    shutil.copytree(root / "run", root / "jump")
+    for number, video in enumerate(sorted((root / "jump").iterdir())):
+        render(video, 100 + number)
+    config = configure(root, classes=("wälk fast", "jump"), group_regex="")
+    store = prepare(dataclasses.replace(config, test_groups=())).store
+    assert store.class_names == ("jump", "wälk fast")
+    assert store.report["total"]["videos"] == 12
+    with pytest.raises(DataError, match="no videos of class 'jum'. Did you mean 'jump'?"):
+        prepare(dataclasses.replace(config, classes=("run", "jum")))
+
+
 @pytest.mark.parametrize("make", [prepare, check_videos])
 def test_a_single_class_is_refused(root: Path, make: Callable) -> None:
     table = root / "table.csv"

@@ -54,15 +54,17 @@ def read_manifest(config: PrepareConfig) -> Manifest:
     """Lists the videos of a source; for the demo, renders those that are not there yet.
 
     Args:
-        config: Source, path, annotations, fold and groups.
+        config: Source, path, annotations, fold, classes and groups.
 
     Raises:
         ConfigError: A setting does not fit the source.
-        DataError: The source is not laid out as expected.
+        DataError: The source is not laid out as expected, or has none of a class.
     """
     _check_options(config)
     manifest = _read(config).without_repeats()
     _warn_of_missing_groups(manifest, config)
+    if config.classes:
+        manifest = manifest.of_classes(config.classes)
     official = config.fold and not config.folds
     if official and not any(row.split == "test" for row in manifest.rows):
         raise DataError(
