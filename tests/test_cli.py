@@ -45,13 +45,13 @@ def test_options_of_a_flat_dataclass_with_dashes_and_lists():
         "--out",
         "data/mine",
         "--test-groups",
-        "a, b",
+        'a, "b, c"',
         "--fps",
         "10",
     ]
     config = PrepareConfig(**vars(parser.parse(arguments)))
     assert config.path == "my videos"
-    assert config.test_groups == ("a", "b")
+    assert config.test_groups == ("a", "b, c")
     assert config.fps == 10.0
     with pytest.raises(ConfigError, match="expected names with commas between them"):
         parser.parse(["--path", "x", "--test-groups", " ,"])

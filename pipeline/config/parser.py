@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import csv
 import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -127,7 +128,8 @@ def _sections(config: Any, prefix: str = "") -> Iterator[str]:
 def _comma_separated(text: str | tuple[str, ...]) -> tuple[str, ...]:
     if not isinstance(text, str):  # The parser passes the default through here as well.
         return text
-    parts = tuple(part.strip() for part in text.split(",") if part.strip())
+    cells = next(csv.reader([text], skipinitialspace=True), [])  # a name with a comma is quoted
+    parts = tuple(cell.strip() for cell in cells if cell.strip())
     if not parts:
         message = f"expected names with commas between them, got {text!r}"
         raise argparse.ArgumentTypeError(message)

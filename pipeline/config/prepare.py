@@ -48,7 +48,8 @@ class PrepareConfig:
             without it they are looked for beside the videos.
         download: Fetch the data set into `path` first, where it has a lasting address (ucf101).
         out: Folder of the prepared data set.
-        classes: Only the videos of these classes, comma-separated; without it those of all.
+        classes: Only the videos of these classes, comma-separated, those with a comma in their name
+            in double quotes; without it those of all.
         group_regex: What of a video's path names its group (the person, the source video);
             videos of one group never cross splits. The first capture group, or else the whole
             match. Without it the folder a video lies in is its group, or, directly below the

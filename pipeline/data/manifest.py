@@ -122,11 +122,14 @@ class Manifest:
         """Returns the rows of some classes.
 
         Raises:
-            DataError: There is no such class.
+            DataError: There is no such class, or the videos are without labels.
         """
+        known = {row.label for row in self.rows} - {""}
+        if not known:
+            raise DataError("the videos have no labels to choose classes by; leave --classes out")
         for name in names:
-            if name not in self.class_names:
-                meant = nearest(name, self.class_names)
+            if name not in known:
+                meant = nearest(name, known)
                 raise DataError(f"no videos of class {name!r}. Did you mean {meant!r}?")
         return Manifest(rows=tuple(row for row in self.rows if row.label in names))
 

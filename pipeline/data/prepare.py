@@ -41,7 +41,7 @@ _NOT_IN_THE_STORE = (
     *("runner", "beam_options", "max_bad_fraction", "seconds_per_video"),
 )
 _SPLIT_SETTINGS = (
-    *("source", "path", "annotations", "classes", "group_regex", "test_groups"),
+    *("source", "path", "annotations", "group_regex", "test_groups"),
     *("val_fraction", "test_fraction", "folds", "fold", "seed"),
 )
 
@@ -193,6 +193,7 @@ def _alone(out: Path) -> Iterator[None]:
 def _settings(config: PrepareConfig, root: Path, out: Path) -> dict[str, Any]:
     """The settings that the data set depends on; paths within `out` are relative to it."""
     settings = {**dataclasses.asdict(config), "fps": float(config.fps)}  # 15 and 15.0 are the same
+    settings["classes"] = sorted(set(config.classes))
     for name in _NOT_IN_THE_STORE:
         del settings[name]
     path = root if config.source == "demo" else Path(config.path).resolve()

@@ -64,10 +64,14 @@ class Calibration:
         shares: npt.NDArray[np.float64] = powers / powers.sum(axis=-1, keepdims=True)
         return shares
 
+    @property
+    def limit(self) -> float:
+        """`least_evidence` as a number: minus infinity where nothing is asked for."""
+        return -math.inf if self.least_evidence is None else self.least_evidence
+
     def is_enough(self, found: Floats) -> npt.NDArray[np.bool_]:
         """Whether evidence, float (...), is enough for an answer; bool (...)."""
-        least = -math.inf if self.least_evidence is None else self.least_evidence
-        return np.asarray(found >= least)
+        return np.asarray(found >= self.limit)
 
 
 def evidence(logits: Floats) -> npt.NDArray[np.float64]:
@@ -99,7 +103,8 @@ def read_calibration(run: Run) -> Calibration:
         return Calibration(**json.loads(run.calibration_file.read_bytes()))
     except (ValueError, TypeError):
         raise DataError(
-            f"{run.calibration_file}: damaged. Make it again: python scripts/export.py {run.folder}"
+            f"{run.calibration_file}: damaged, or of another version. Make it again: "
+            f"python scripts/export.py {run.folder}"
         ) from None
 
 
@@ -174,7 +179,7 @@ def fit_least_evidence(
     order = np.argsort(-found, kind="stable")
     ranked = found[order]
     if aim == "coverage":
-        return float(ranked[min(int(np.ceil(target * len(ranked))), len(ranked)) - 1])
+        return float(ranked[min(math.ceil(target * len(ranked) - 1e-9), len(ranked)) - 1])
     precisions = np.cumsum(correct[order]) / np.arange(1, len(ranked) + 1)
     # Videos of the same evidence are answered together or not at all.
     possible = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))

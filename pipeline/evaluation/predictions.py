@@ -59,12 +59,21 @@ def predict(
         split: Which videos.
         order: Order of the frames within each clip.
         most: Real frames in a clip, at most; None: as many as a clip has.
+
+    Raises:
+        DataError: The model gives something that is no number.
     """
     views = [
         _predict_view(model, data, config, split, view, order, most)
         for view in range(config.clip.views)
     ]
-    return dataclasses.replace(views[0], logits=np.concatenate([each.logits for each in views]))
+    logits = np.concatenate([each.logits for each in views])
+    if not np.isfinite(logits).all():
+        raise DataError(
+            "the model answers with what is no number. Train it anew with a lower "
+            f"train.learning_rate, which was {config.train.learning_rate:g}"
+        )
+    return dataclasses.replace(views[0], logits=logits)
 
 
 def _predict_view(

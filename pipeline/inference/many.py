@@ -156,7 +156,9 @@ class ResultFile:
         return [row for row in rows if row["error"] is not None]
 
     def _no_table(self) -> ConfigError:
-        return ConfigError(f"--out: {self._path} is no table of results. Name another file")
+        return ConfigError(
+            f"--out: {self._path} is no table of results, or of another version. Name another file"
+        )
 
 
 def _path_cell(path: str) -> str:

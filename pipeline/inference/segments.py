@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -24,12 +25,14 @@ class Segment:
         end_seconds: Where it ends.
         label: A class, or `unknown`.
         probability: Mean probability of the class within it; for `unknown`, of the most probable.
+        evidence: Mean evidence within it, see `pipeline.evaluation.calibration.evidence`.
     """
 
     start_seconds: float
     end_seconds: float
     label: str
     probability: float
+    evidence: float
 
     def __str__(self) -> str:
         return answer_text(self.label, self.probability)
@@ -52,12 +55,12 @@ class Curve:
     Attributes:
         edges: float (N + 1,), the borders of N cells in seconds.
         probabilities: float (N, C).
-        known: bool (N,), where there is evidence enough for any class.
+        evidence: float (N,), see `pipeline.evaluation.calibration.evidence`.
     """
 
     edges: npt.NDArray[np.float64]
     probabilities: npt.NDArray[np.float64]
-    known: npt.NDArray[np.bool_]
+    evidence: npt.NDArray[np.float64]
 
 
 def probability_curve(
@@ -89,14 +92,14 @@ def probability_curve(
         if not weights.any():
             weights[np.argmax(nearness)] = 1
         smoothed[number] = weights @ logits / weights.sum()
-    known = calibration.is_enough(evidence(smoothed))
-    return Curve(edges, calibration.probabilities(smoothed), known)
+    return Curve(edges, calibration.probabilities(smoothed), evidence(smoothed))
 
 
 def find_segments(
     curve: Curve,
     class_names: Sequence[str],
     *,
+    least_evidence: float = -math.inf,
     hysteresis: float = 0.1,
     shortest_seconds: float = 0.0,
 ) -> list[Segment]:
@@ -105,10 +108,13 @@ def find_segments(
     Args:
         curve: How probable each class is over time.
         class_names: C names.
+        least_evidence: Below it a moment is `unknown`.
         hysteresis: By how much another class must be more probable than the one before it, 0 to 1.
+            To leave `unknown` takes as much more evidence as would make one of two classes that
+            much more probable than the other.
         shortest_seconds: A shorter segment goes to its more probable neighbour.
     """
-    labels = _follow(curve, hysteresis)
+    labels = _follow(curve, least_evidence, hysteresis)
     labels = _without_short(labels, curve, shortest_seconds)
     segments = []
     for first, end in _runs(labels):
@@ -121,20 +127,23 @@ def find_segments(
                 end_seconds=float(curve.edges[end]),
                 label=UNKNOWN if number == _NONE else class_names[number],
                 probability=float(of_label.mean()),
+                evidence=float(curve.evidence[first:end].mean()),
             )
         )
     return segments
 
 
-def _follow(curve: Curve, hysteresis: float) -> npt.NDArray[np.int64]:
+def _follow(curve: Curve, least_evidence: float, hysteresis: float) -> npt.NDArray[np.int64]:
     """The class of each cell (N,), which changes only for one that is clearly more probable."""
-    label, labels = _NONE, []
-    for row, known in zip(curve.probabilities, curve.known, strict=True):
+    to_leave = least_evidence + (2 * math.atanh(hysteresis) if hysteresis < 1 else math.inf)
+    label, enough = _NONE, least_evidence
+    labels = []
+    for row, found in zip(curve.probabilities, curve.evidence, strict=True):
         best = int(row.argmax())
-        if not known:
-            label = _NONE
+        if found < enough:
+            label, enough = _NONE, to_leave
         elif label == _NONE or row[best] > row[label] + hysteresis:
-            label = best
+            label, enough = best, least_evidence
         labels.append(label)
     return np.array(labels, np.int64)
 

@@ -100,6 +100,7 @@ def make_timeline(
     segments = find_segments(
         curve,
         classifier.class_names,
+        least_evidence=calibration.limit,
         hysteresis=hysteresis,
         shortest_seconds=SHORTEST * plan.window_seconds,
     )
@@ -166,10 +167,11 @@ def _json(timeline: Timeline) -> bytes:
 def _csv(timeline: Timeline) -> bytes:
     text = io.StringIO(newline="")
     writer = csv.writer(text)
-    writer.writerow(["start_seconds", "end_seconds", "label", "probability"])
+    writer.writerow(["start_seconds", "end_seconds", "label", "probability", "evidence"])
     for segment in timeline.segments:
         start, end = f"{segment.start_seconds:.3f}", f"{segment.end_seconds:.3f}"
-        writer.writerow([start, end, segment.label, f"{segment.probability:.4f}"])
+        sure = f"{segment.probability:.4f}", f"{segment.evidence:.4f}"
+        writer.writerow([start, end, segment.label, *sure])
     return text.getvalue().encode()
 
 

@@ -25,17 +25,18 @@ class CtrlC(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
         """See the class."""
-        self._raise_if_pressed()
+        self.raise_if_pressed()
 
     def on_test_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
         """See the class."""
-        self._raise_if_pressed()
+        self.raise_if_pressed()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
         """See the class."""
-        self._raise_if_pressed()
+        self.raise_if_pressed()
 
-    def _raise_if_pressed(self) -> None:
+    def raise_if_pressed(self) -> None:
+        """Raises `KeyboardInterrupt` if it was."""
         if self.pressed:
             raise KeyboardInterrupt
 
@@ -68,5 +69,7 @@ def ctrl_c_between_steps() -> Iterator[CtrlC]:
         if callback.pressed:
             raise KeyboardInterrupt from None
         raise
+    else:
+        callback.raise_if_pressed()  # after the last step
     finally:
         signal.signal(signal.SIGINT, before)

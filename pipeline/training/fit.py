@@ -149,6 +149,7 @@ def _train(config: RunConfig, data: Data, run: Run, *, goes_on: bool) -> None:
             if not best.epoch:
                 raise
             raise Interrupted(run, best.epoch) from None
+    run.checkpoint_file.unlink(missing_ok=True)
     if not best.epoch:
         raise DivergenceError(
             f"{run.folder}: no model to keep, the loss never was a number. "
@@ -178,7 +179,6 @@ def _fit(
             shuffle=False,  # the data set shuffles by itself
             verbose=0,
         )
-    run.checkpoint_file.unlink(missing_ok=True)
 
 
 def _callbacks(progress: Progress, config: RunConfig, run: Run) -> list[keras.callbacks.Callback]:

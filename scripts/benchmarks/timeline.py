@@ -92,7 +92,7 @@ def join(rows: Sequence[Row], path: Path, seconds: float = 0.0) -> list[Segment]
                     yield resize(frame, SIZE)
                     if seconds and count >= seconds * FPS:
                         return
-                segments.append(Segment(start / FPS, count / FPS, row.label, 1.0))
+                segments.append(Segment(start / FPS, count / FPS, row.label, 1.0, 0.0))
             if not seconds:
                 return
 

@@ -349,6 +349,21 @@ def test_groups_that_are_added_leave_the_others_in_their_splits(root: Path) -> N
     assert (len(added), added.count("test")) == (7, 2)
 
 
+def test_classes_that_are_added_leave_groups_in_their_splits(root: Path) -> None:
+    config = configure(root, test_groups=(), test_fraction=0.3, val_fraction=0)
+    for number in range(7):
+        for label in ("run", "wälk fast", "jump"):
+            render(root / label / f"new{number} 1.avi", 100 + 10 * number + len(label))
+    some = prepare(dataclasses.replace(config, classes=("run", "wälk fast"))).store
+    everything = prepare(config).store
+    before, after = (
+        {row.group: row.split for row in store.manifest.rows} for store in (some, everything)
+    )
+    assert {group: after[group] for group in before} == before
+    others = prepare(dataclasses.replace(config, out=str(root.parent / "fresh"))).store.manifest
+    assert others != everything.manifest, "a fresh draw gives other splits"
+
+
 def test_a_lost_shard_does_not_cost_the_splits(root: Path) -> None:
     config = configure(root, test_groups=(), test_fraction=0.3, val_fraction=0)
     for number in range(7):
@@ -570,8 +585,12 @@ def test_some_classes_only(root: Path) -> None:
     store = prepare(dataclasses.replace(config, test_groups=())).store
     assert store.class_names == ("jump", "wälk fast")
     assert store.report["total"]["videos"] == 12
+    again = dataclasses.replace(config, test_groups=(), classes=("jump", "wälk fast", "jump"))
+    assert prepare(again).up_to_date, "neither their order nor repeats matter"
     with pytest.raises(DataError, match="no videos of class 'jum'. Did you mean 'jump'?"):
         prepare(dataclasses.replace(config, classes=("run", "jum")))
+    with pytest.raises(DataError, match="have no labels to choose classes by"):
+        check_videos(dataclasses.replace(config, path=str(root / "run"), check=True))
 
 
 @pytest.mark.parametrize("make", [prepare, check_videos])

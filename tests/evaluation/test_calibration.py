@@ -94,6 +94,13 @@ def test_evidence_is_the_highest_logit_whatever_the_others():
     enough = Calibration(temperature=3.0, least_evidence=2.0).is_enough(evidence(logits))
     np.testing.assert_array_equal(enough, [[True, True], [False, False]])
     assert Calibration().is_enough(evidence(logits)).all()
+    enough = Calibration(least_evidence=0.0).is_enough(evidence(logits))
+    np.testing.assert_array_equal(enough, [[True, True], [True, False]])
+
+
+def test_a_share_of_videos_is_counted_exactly():
+    """Of 100, 55 are 0.55, though 0.55 times 100 is a little more as floats go."""
+    assert fit_least_evidence(np.arange(100.0), np.ones(100, bool), "coverage", 0.55) == 45
 
 
 def test_reliability_by_hand():
@@ -132,5 +139,7 @@ def test_what_is_kept_is_read(tmp_path):
 )
 def test_a_damaged_file(tmp_path, content):
     (tmp_path / "calibration.json").write_text(content)
-    with pytest.raises(DataError, match=r"calibration.json: damaged. Make it again: python"):
+    with pytest.raises(
+        DataError, match=r"calibration.json: damaged, or of another version. Make it"
+    ):
         read_calibration(Run(tmp_path))

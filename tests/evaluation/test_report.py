@@ -159,9 +159,16 @@ def test_leaks_and_a_table_of_videos(hasty_run, blob_store, tmp_path):
         "lengths": [{"num_frames": 1, "top1": 0.5}],
         "order": {"in_order": 0.5, "shuffled": 0.5, "reversed": 0.5},
     }
+    result["calibration"]["least_evidence"] = 0.0
+    result["unknown"] = {"num_videos": 7, "classes": ["run"], "auroc": 0.9, "rejected": 0.5}
     moved = shutil.copytree(blob_store.path, tmp_path / "store")
     (moved / "data_report.md").unlink()
     write_report(run, "test", result, found, dataclasses.replace(blob_store, path=moved))
     page = Page((run.report / "index.html").read_text())
+    assert "for their highest logit is 0.00 or more" in page.text
+    assert "AUROC of 0.900; 0.500 of them are answered" in page.text
+    card = (run.report / "report.md").read_text()
+    assert 'The answer is "unknown" where the highest logit is below 0.00.' in card
+    assert 'gets an answer nonetheless, or "unknown"' in card
     assert "These figures are not to be believed: group 'ann' is in train and test" in page.text
     assert "80 videos of 20 groups" not in page.text

@@ -82,6 +82,8 @@ def test_what_the_probabilities_are_worth():
     assert f"expected calibration error 0.100 (before: 0.200), {fitted}\n" in text
     share = "0.750, of which 0.900 are right"
     assert f"answered with evidence of 0.62 or more: {share}; the others: unknown\n" in text
+    zero = CALIBRATION | {"least_evidence": 0.0}
+    assert "evidence of 0.00 or more" in format_metrics(RESULT | {"calibration": zero}, "test")
     everything = format_metrics(
         RESULT | {"calibration": CALIBRATION | {"least_evidence": None}}, "test"
     )

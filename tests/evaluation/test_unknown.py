@@ -7,10 +7,13 @@ import pytest
 
 from pipeline.config.prepare import PrepareConfig
 from pipeline.data.prepare import prepare
+from pipeline.data.videos import open_data
 from pipeline.errors import DataError
 from pipeline.evaluation.calibration import Calibration, write_calibration
 from pipeline.evaluation.evaluate import evaluate
+from pipeline.evaluation.predictions import predict
 from pipeline.evaluation.unknown import unknown_test
+from pipeline.models.recognizer import load_recognizer
 from pipeline.run import Run
 from pipeline.video import write_video
 
@@ -40,14 +43,26 @@ def prepared(videos, **settings):
     return prepare(config).store.path
 
 
-def test_other_classes_count_unless_their_group_was_in_training(hasty_run, strangers, tmp_path):
+def test_other_classes_count_unless_their_group_was_in_training(
+    hasty_run, blob_store, strangers, tmp_path
+):
     run = Run(shutil.copytree(hasty_run.folder, tmp_path / "run"))
     write_calibration(run, Calibration(least_evidence=99.0, num_videos=1))
     found = evaluate(run, unknown=prepared(strangers))["unknown"]
     assert found["classes"] == ["noise"]
     assert found["num_videos"] == 3, "all but that of the group g05, which was trained on"
-    assert 0 <= found["auroc"] <= 1
     assert found["rejected"] == 1
+    config, store = run.config(), prepared(strangers)
+    model = load_recognizer(run.model_file)
+    known = predict(model, blob_store, config, "test").video_logits.max(axis=1)
+    others = []
+    for split in open_data(store, config.frames).num_videos:
+        each = predict(model, open_data(store, config.frames), config, split)
+        logits = zip(each.video_logits, each.videos, each.groups, strict=True)
+        others += [row.max() for row, name, group in logits if "noise" in name and group != "g05"]
+    higher = [float(a > b) for a in known for b in others]
+    assert found["auroc"] == pytest.approx(np.mean(higher), abs=1e-6)
+    assert 0 < found["auroc"] < 1, "else it says little"
 
 
 def test_a_table_of_one_class(hasty_run, strangers, tmp_path):

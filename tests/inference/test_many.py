@@ -145,6 +145,7 @@ def test_a_table_holds_every_file_and_the_bad_ones_are_listed(hasty_run, folder,
         answer = classifier.predict(path)
         assert found[path]["label"] == answer.label
         assert float(found[path]["probability"]) == pytest.approx(answer.probability, abs=1e-4)
+        assert float(found[path]["evidence"]) == pytest.approx(answer.evidence, abs=1e-4)
         assert (found[path]["damaged"], found[path]["error"]) == ("False", "")
     for path in paths(folder, BAD):
         assert found[path]["label"] == ""
@@ -283,7 +284,7 @@ def test_a_name_that_is_not_utf_8(hasty_run, folder, tmp_path):
 def test_another_table_is_not_overwritten(tmp_path, content):
     mine = tmp_path / "mine.csv"
     mine.write_bytes(content)
-    with pytest.raises(ConfigError, match="mine.csv is no table of results. Name another file"):
+    with pytest.raises(ConfigError, match="mine.csv is no table of results, or of another"):
         ResultFile(mine, "model")
     assert mine.read_bytes() == content
 

@@ -16,17 +16,21 @@ from pipeline.inference.windows import Window
 NAMES = ["a", "b"]
 
 
-def curve(*of_a, unknown=()):
+def curve(*of_a, evidence=None):
     of_a = np.array(of_a, float)
-    known = ~np.isin(np.arange(len(of_a)), unknown)
-    return Curve(np.arange(len(of_a) + 1.0), np.stack([of_a, 1 - of_a], axis=1), known)
+    evidence = np.full(len(of_a), 5.0) if evidence is None else np.array(evidence, float)
+    return Curve(np.arange(len(of_a) + 1.0), np.stack([of_a, 1 - of_a], axis=1), evidence)
 
 
-def found(of_a, *, unknown=(), **options):
+def found(of_a, evidence=None, **options):
     return [
         (segment.label, segment.start_seconds, segment.end_seconds)
-        for segment in find_segments(curve(*of_a, unknown=unknown), NAMES, **options)
+        for segment in find_segments(curve(*of_a, evidence=evidence), NAMES, **options)
     ]
+
+
+def segment(start, end, label):
+    return Segment(start, end, label, 1.0, 5.0)
 
 
 def test_segments_lie_end_to_end():
@@ -48,14 +52,29 @@ def test_hysteresis_keeps_a_label_that_is_hardly_less_probable():
 def test_where_there_is_too_little_evidence_it_is_unknown():
     sure = (0.95, 0.95, 0.95, 0.95, 0.45)
     segments = [("a", 0, 2), ("unknown", 2, 4), ("b", 4, 5)]
-    assert found(sure, unknown=(2, 3)) == segments, "nothing of before is held on to"
-    assert found(sure, unknown=(2,), shortest_seconds=2) == [("a", 0, 5)]
-    assert found((0.6, 0.6), unknown=(0, 1)) == [("unknown", 0, 2)]
+    little = (4, 3, 2.9, -1, 4)
+    assert found(sure, little, least_evidence=3.0) == segments, "nothing of before is held on to"
+    assert found(sure, little, least_evidence=-2.0) == [("a", 0, 5)]
+    assert found((0.6, 0.6), (1, 2), least_evidence=3.0) == [("unknown", 0, 2)]
+    assert found((0.6,), (3.0,), least_evidence=3.0) == [("a", 0, 1)]
 
 
-def test_the_probability_of_an_unknown_segment_is_that_of_the_most_probable_class():
-    (segment,) = find_segments(curve(0.9, 0.2, unknown=(0, 1)), NAMES)
-    assert segment.probability == pytest.approx((0.9 + 0.8) / 2)
+def test_to_leave_unknown_takes_more_evidence_than_to_stay_known():
+    """Two logits that are 0.405 apart make probabilities of 0.6 and 0.4, 0.2 apart."""
+    sure, little = (0.9,) * 4, (2.9, 3.4, 3.41, 3.0)
+    options = {"least_evidence": 3.0, "hysteresis": 0.2}
+    assert found(sure, little, **options) == [("unknown", 0, 2), ("a", 2, 4)]
+    options["hysteresis"] = 0.0
+    assert found(sure, little, **options) == [("unknown", 0, 1), ("a", 1, 4)]
+    options["hysteresis"] = 1.0
+    assert found(sure, little, **options) == [("unknown", 0, 4)], "nothing is more by that much"
+
+
+def test_figures_of_segments_are_means():
+    segments = find_segments(curve(0.9, 0.2, 0.4, evidence=(1, 2, 9)), NAMES, least_evidence=3.0)
+    assert [each.label for each in segments] == ["unknown", "b"]
+    assert segments[0].probability == pytest.approx((0.9 + 0.8) / 2), "of the most probable one"
+    assert [each.evidence for each in segments] == [1.5, 9]
 
 
 def test_a_short_segment_goes_to_its_more_probable_neighbour():
@@ -64,14 +83,20 @@ def test_a_short_segment_goes_to_its_more_probable_neighbour():
     assert found((0.9,), shortest_seconds=2) == [("a", 0, 1)], "there is nothing else"
 
 
+def test_a_short_segment_beside_unknown_goes_to_the_class_if_that_is_possible_there():
+    little = (0, 0, 5, 5, 5)
+    options = {"least_evidence": 3.0, "shortest_seconds": 2}
+    assert found((0.9, 0.9, 0.3, 0.9, 0.9), little, **options) == [("unknown", 0, 2), ("a", 2, 5)]
+
+
 def test_a_moment_is_what_the_windows_say_whose_middle_is_near():
     windows = [
         Window(0.0, 4.0, np.array([2.0, 0.0], np.float32)),
         Window(2.0, 6.0, np.array([0.0, 2.0], np.float32)),
     ]
-    calibration = Calibration(temperature=2.0, least_evidence=1.6)
+    calibration = Calibration(temperature=2.0)
     smoothed = probability_curve(windows, 1.0, 6.0, calibration)
-    assert smoothed.known.tolist() == [True, True, False, False, True, True]
+    np.testing.assert_allclose(smoothed.evidence, [2, 2, 1.5, 1.5, 2, 2])
     assert smoothed.edges.tolist() == [0, 1, 2, 3, 4, 5, 6]
     first = calibration.probabilities(np.array([2.0, 0.0]))
     np.testing.assert_allclose(smoothed.probabilities[:2], [first, first])
@@ -89,18 +114,18 @@ def test_the_last_cell_ends_with_the_video(end):
     assert np.isfinite(found.probabilities).all()
 
 
-TRUE = [Segment(0, 4, "a", 1.0), Segment(4, 8, "b", 1.0), Segment(8, 12, "a", 1.0)]
+TRUE = [segment(0, 4, "a"), segment(4, 8, "b"), segment(8, 12, "a")]
 
 
 @pytest.mark.parametrize(
     ("segments", "expected"),
     [
         (TRUE, 1.0),
-        ([Segment(0, 5.5, "a", 1.0), Segment(6, 12, "a", 1.0)], 4 / 5),
-        ([Segment(0, 12, "a", 1.0)], 0.0),
-        ([Segment(0, 4, "b", 1.0)], 0.0),
-        ([*TRUE, Segment(12.5, 13, "a", 1.0)], 6 / 7),
-        ([Segment(0, 4, "unknown", 1.0), *TRUE[1:]], 4 / 5),
+        ([segment(0, 5.5, "a"), segment(6, 12, "a")], 4 / 5),
+        ([segment(0, 12, "a")], 0.0),
+        ([segment(0, 4, "b")], 0.0),
+        ([*TRUE, segment(12.5, 13, "a")], 6 / 7),
+        ([segment(0, 4, "unknown"), *TRUE[1:]], 4 / 5),
         ([], 0.0),
     ],
 )
@@ -109,8 +134,12 @@ def test_segments_that_are_found(segments, expected):
 
 
 def test_neighbours_of_one_label_are_one_segment():
-    twice = [Segment(0, 4, "a", 1.0), Segment(4, 8, "a", 1.0), Segment(8, 12, "b", 1.0)]
-    once = [Segment(0, 8, "a", 1.0), Segment(8, 12, "b", 1.0)]
+    twice = [
+        segment(0, 4, "a"),
+        segment(4, 8, "a"),
+        segment(8, 12, "b"),
+    ]
+    once = [segment(0, 8, "a"), segment(8, 12, "b")]
     assert segment_f1(once, twice) == segment_f1(twice, once) == segment_f1(twice, twice) == 1
-    apart = [Segment(0, 3.5, "a", 1.0), *twice[1:]]
+    apart = [segment(0, 3.5, "a"), *twice[1:]]
     assert segment_f1(once, apart) == pytest.approx(2 * 2 / (2 + 3))

@@ -37,7 +37,9 @@ def long_video(blob_videos, tmp_path_factory):
     frames = np.stack(frames).repeat(4, axis=1).repeat(4, axis=2)
     path = tmp_path_factory.mktemp("timeline") / "a long vidéo.avi"
     write_video(path, frames, fps=10, codec="FFV1")
-    return path, [Segment(2.4 * i, 2.4 * (i + 1), label, 1.0) for i, (label, _) in enumerate(PARTS)]
+    return path, [
+        Segment(2.4 * i, 2.4 * (i + 1), label, 1.0, 5.0) for i, (label, _) in enumerate(PARTS)
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +120,8 @@ def test_every_format_says_the_same(timeline, tmp_path):
         assert float(line["start_seconds"]) == pytest.approx(segment.start_seconds, abs=1e-3)
         assert float(line["end_seconds"]) == pytest.approx(segment.end_seconds, abs=1e-3)
         assert line["label"] == segment.label
+        assert float(line["probability"]) == pytest.approx(segment.probability, abs=1e-4)
+        assert float(line["evidence"]) == pytest.approx(segment.evidence, abs=1e-4)
         place = rf"{number}\n00:00:(\S+) --> 00:00:(\S+)\n{segment.label} [01]\.\d\d\n?"
         start, end = re.fullmatch(place, subtitle).groups()
         assert float(start.replace(",", ".")) == pytest.approx(segment.start_seconds, abs=2e-3)
@@ -128,7 +132,7 @@ def test_every_format_says_the_same(timeline, tmp_path):
 
 
 def test_what_is_unknown_is_told_without_a_probability(timeline, tmp_path):
-    strange = dataclasses.replace(timeline, segments=(Segment(0, 12, "unknown", 0.98),))
+    strange = dataclasses.replace(timeline, segments=(Segment(0, 12, "unknown", 0.98, 5.0),))
     write_timeline(strange, tmp_path / "out.srt")
     assert (tmp_path / "out.srt").read_text().endswith("\nunknown\n")
     assert format_timeline(strange) == "0:00.0 to 0:12.0   unknown"
@@ -149,7 +153,7 @@ def test_the_annotated_video_is_the_video_with_labels(timeline, long_video, tmp_
 def test_segments_narrower_than_a_pixel_are_drawn(timeline, tmp_path):
     edges = [0.0, *np.linspace(5, 5.01, 20), 12.0]
     many = tuple(
-        Segment(start, end, ("left", "right")[index % 2], 1.0)
+        Segment(start, end, ("left", "right")[index % 2], 1.0, 5.0)
         for index, (start, end) in enumerate(itertools.pairwise(edges))
     )
     annotate(dataclasses.replace(timeline, segments=many), tmp_path / "out.avi")

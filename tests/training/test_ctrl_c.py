@@ -16,8 +16,8 @@ class Press(keras.callbacks.Callback):
         super().__init__()
         setattr(self, f"on_{moment}", self.press)
 
-    def press(self, number, logs=None):  # noqa: ARG002
-        if number == 1:
+    def press(self, number=1, logs=None):  # noqa: ARG002
+        if number != 0:
             with contextlib.suppress(KeyboardInterrupt):
                 signal.raise_signal(signal.SIGINT)
 
@@ -58,7 +58,12 @@ def fit(*callbacks):
 
 @pytest.mark.parametrize(
     ("moment", "train_steps", "test_steps", "epochs"),
-    [("train_batch_begin", 2, 0, 0), ("test_batch_begin", 8, 2, 0), ("epoch_end", 16, 8, 2)],
+    [
+        ("train_batch_begin", 2, 0, 0),
+        ("test_batch_begin", 8, 2, 0),
+        ("epoch_end", 16, 8, 2),
+        ("train_end", 24, 12, 3),
+    ],
 )
 def test_ctrl_c_ends_the_training_with_the_step(moment, train_steps, test_steps, epochs):
     before, count = signal.getsignal(signal.SIGINT), Count()
@@ -76,7 +81,7 @@ def press_twice():
 
 
 def test_the_second_raises_at_once():
-    with ctrl_c_between_steps():
+    with pytest.raises(KeyboardInterrupt), ctrl_c_between_steps():
         assert press_twice() == "at once"
 
 
@@ -90,6 +95,15 @@ def test_an_error_that_a_library_made_of_ctrl_c_is_ctrl_c():
         press_and_fail()
     with pytest.raises(ValueError, match="no tensor either"), ctrl_c_between_steps():
         raise ValueError("no tensor either")
+
+
+def test_where_ctrl_c_is_ignored_it_stays_ignored():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with ctrl_c_between_steps() as ctrl_c:
+            fit(Press("train_batch_begin"), ctrl_c)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_without_ctrl_c_and_in_another_thread_nothing_happens():

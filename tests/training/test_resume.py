@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import json
 import signal
 import subprocess
 import sys
@@ -104,6 +105,9 @@ def interrupted(config, folder, monkeypatch, epoch):
         with pytest.raises(Interrupted) as stop:
             train(config, folder)
     assert stop.value.epoch > 0
+    with np.load(stop.value.run.checkpoint_file) as kept:
+        state = json.loads(str(kept["arr_0"]))
+    assert state["epoch"] == epoch + 1, "the one in which it was pressed is whole"
     return stop.value.run
 
 
@@ -111,6 +115,27 @@ def test_ctrl_c_can_be_gone_on_from(config, undisturbed, tmp_path, monkeypatch):
     run = interrupted(config, tmp_path / "run", monkeypatch, epoch=4)
     assert (run.report / "curves.png").is_file()
     check_same(train(config, run.folder), undisturbed)
+
+
+def test_what_ends_early_while_ctrl_c_is_pressed_has_ended(config, tmp_path, monkeypatch):
+    from pipeline.training.alarms import Alarms
+
+    def press_and_end(self, number, logs=None):
+        if number == 1:
+            self.model.stop_training = True
+            signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Alarms, "on_epoch_end", press_and_end)
+        with pytest.raises(Interrupted):
+            train(config, tmp_path / "run")
+
+    run = train(config, tmp_path / "run")
+
+    assert len(history(run)) == 2
+    assert not run.checkpoint_file.exists()
+    with pytest.raises(ConfigError, match="was not exported"):
+        train(config, run.folder)
 
 
 def test_half_precision_goes_on_too(config, tmp_path, monkeypatch):

@@ -62,9 +62,9 @@ def read_manifest(config: PrepareConfig) -> Manifest:
     """
     _check_options(config)
     manifest = _read(config).without_repeats()
-    _warn_of_missing_groups(manifest, config)
     if config.classes:
         manifest = manifest.of_classes(config.classes)
+    _warn_of_missing_groups(manifest, config)
     official = config.fold and not config.folds
     if official and not any(row.split == "test" for row in manifest.rows):
         raise DataError(

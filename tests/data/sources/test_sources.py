@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 
 import pytest
 
@@ -48,6 +49,8 @@ def test_a_video_without_a_group_among_others_that_have_one(write) -> None:
     config = PrepareConfig(source="csv", path=str(table), out="out")
     with pytest.warns(TableWarning, match="1 video without a group, each taken for one of its own"):
         read_manifest(config)
+    with warnings.catch_warnings(action="error"):
+        read_manifest(dataclasses.replace(config, classes=("run",)))
 
     table = write("table.csv", "path,label,group", "a.avi,run,", "b.avi,walk,")
     assert len(read_manifest(dataclasses.replace(config, path=str(table))).rows) == 2
