@@ -165,7 +165,7 @@ def test_leaks_and_a_table_of_videos(hasty_run, blob_store, tmp_path):
     (moved / "data_report.md").unlink()
     write_report(run, "test", result, found, dataclasses.replace(blob_store, path=moved))
     page = Page((run.report / "index.html").read_text())
-    assert "for their highest logit is 0.00 or more" in page.text
+    assert "have a highest logit of 0.00 or more and are answered" in page.text
     assert "AUROC of 0.900; 0.500 of them are answered" in page.text
     card = (run.report / "report.md").read_text()
     assert 'The answer is "unknown" where the highest logit is below 0.00.' in card
