@@ -98,12 +98,13 @@ def test_an_error_that_a_library_made_of_ctrl_c_is_ctrl_c():
 
 
 def test_where_ctrl_c_is_ignored_it_stays_ignored():
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    before, count = signal.signal(signal.SIGINT, signal.SIG_IGN), Count()
     try:
         with ctrl_c_between_steps() as ctrl_c:
-            fit(Press("train_batch_begin"), ctrl_c)
+            fit(count, Press("train_batch_begin"), ctrl_c)
     finally:
         signal.signal(signal.SIGINT, before)
+    assert count.epochs == 3
 
 
 def test_without_ctrl_c_and_in_another_thread_nothing_happens():
