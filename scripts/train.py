@@ -36,11 +36,17 @@ def main(arguments: Sequence[str]) -> None:
         run = train(config, folder, overwrite=options.overwrite, preflight=options.preflight)
     except Interrupted as stop:
         run = stop.run
-        again = f"The same command with --run {folder} goes on"
+        without = " and without --overwrite" if options.overwrite else ""
+        again = f"The same command with --run {folder}{without} goes on"
         print(f"interrupted; the model of epoch {stop.epoch} is kept. {again}", flush=True)
-    calibrate(run)
-    print(format_exported(export(run)))
-    print(f"next: python scripts/evaluate.py {shlex.quote(str(folder))}")
+    name = shlex.quote(str(folder))
+    try:
+        calibrate(run)
+        print(format_exported(export(run)))
+    except KeyboardInterrupt:
+        print(f"{folder} is trained, but was not exported: python scripts/export.py {name}")
+        raise
+    print(f"next: python scripts/evaluate.py {name}")
 
 
 if __name__ == "__main__":

@@ -53,6 +53,8 @@ def test_options_of_a_flat_dataclass_with_dashes_and_lists():
     assert config.path == "my videos"
     assert config.test_groups == ("a", "b, c")
     assert config.fps == 10.0
+    with pytest.raises(ConfigError, match="--classes needs --out: data/demo is the demo with all"):
+        PrepareConfig(**vars(parser.parse(["--classes", "kick,wave"])))
     with pytest.raises(ConfigError, match="expected names with commas between them"):
         parser.parse(["--path", "x", "--test-groups", " ,"])
 

@@ -157,6 +157,11 @@ class PrepareConfig:
                     value,
                 )
         expect(
+            self.source != "demo" or not self.classes or self.out != "data/demo",
+            "--classes needs --out: data/demo is the demo with all its classes",
+            self.out,
+        )
+        expect(
             self.source == "demo" or bool(self.path),
             f"--source {self.source} needs --path, {_what(self.source)}",
             self.path,

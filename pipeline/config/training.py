@@ -106,6 +106,6 @@ def check_pairs(pairs: Sequence[tuple[str, str]], name: str, class_names: Sequen
     for class_name in (class_name for pair in pairs for class_name in pair):
         expect(
             class_name in class_names,
-            f"{name} must name classes ({listed(class_names, most=20)})",
+            f"{name} must name classes ({listed(class_names, most=20)}), or none: --{name} '[]'",
             class_name,
         )

@@ -211,7 +211,7 @@ class Classifier:
         if not fits or runtime.num_classes != len(self.class_names):
             raise DataError(
                 f"{runtime.path}: does not fit the {run.bundle_file.name} beside it. Export it "
-                "again: python scripts/export.py"
+                f"again: python scripts/export.py {shlex.quote(str(run.folder))}"
             )
 
 

@@ -33,10 +33,12 @@ def find_videos(names: Sequence[str]) -> list[str]:
             well; and patterns, such as `clips/**/*.mp4`, of which none may be a file itself.
 
     Raises:
-        DataError: A folder or a pattern has no videos.
+        DataError: A folder or a pattern has no videos, or a name is empty.
     """
     found: list[str] = []
     for name in names:
+        if not name:
+            raise DataError("expected the name of a file or a folder, got an empty one")
         path = Path(name)
         if path.is_dir():
             files = [file for file in visible_files(path) if file.suffix.lower() in VIDEO_SUFFIXES]

@@ -51,6 +51,8 @@ def test_names_stand_for_files(folder):
     assert find_videos([f"{folder}/*.avi"]) == paths(folder, ["a.avi", "b.avi"])
     assert find_videos([f"{folder}/**/*.avi"]) == paths(folder, ["a.avi", "b.avi", "inner/d.avi"])
     assert find_videos(["gone.mp4", str(folder / "notes.txt")])[0] == "gone.mp4"
+    with pytest.raises(DataError, match="got an empty one"):
+        find_videos([""])
     for nothing in (str(folder / "inner" / "*.mkv"), str(folder.parent / "none*")):
         with pytest.raises(DataError, match="no videos there"):
             find_videos([nothing])
