@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import json
 import os
+import runpy
 import shutil
 import signal
 import subprocess
@@ -290,7 +291,7 @@ posix = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 
 @posix
 def test_ctrl_c_keeps_the_best_model_and_exports_it(start, tmp_path):
-    process = start("--train.patience", "0")
+    process = start("--train.patience", "0", "--overwrite")
     assert process.stdout.readline().startswith("epoch   1/1000")
 
     process.send_signal(signal.SIGINT)
@@ -302,6 +303,7 @@ def test_ctrl_c_keeps_the_best_model_and_exports_it(start, tmp_path):
     losses = [row["val_loss"] for row in history(run)]
     best = losses.index(min(losses)) + 1
     assert interrupted.startswith(f"interrupted; the model of epoch {best} is kept. The same com")
+    assert interrupted.endswith(f"--run {run.folder} and without --overwrite goes on")
     assert exported.startswith(f"{run.litert_file}: ")
     assert following == f"next: python scripts/evaluate.py {run.folder}"
     assert run.model_file.is_file()
@@ -318,6 +320,19 @@ def test_ctrl_c_within_the_first_epoch_ends_the_call(blob_config, tmp_path, monk
     with pytest.raises(KeyboardInterrupt):
         train(blob_config, tmp_path / "run")
     assert not capsys.readouterr().out
+
+
+def test_ctrl_c_before_the_export_says_what_is_left_to_do(blob_run, monkeypatch, capsys):
+    def press(run):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pipeline.training.fit.train", lambda *_, **__: blob_run)
+    monkeypatch.setattr("pipeline.evaluation.calibrate.calibrate", press)
+    main = runpy.run_path(str(SCRIPT))["main"]
+    with pytest.raises(KeyboardInterrupt):
+        main(["--config", "small", "--data", "data/any", "--run", "my run"])
+    said = "my run is trained, but was not exported: python scripts/export.py 'my run'\n"
+    assert capsys.readouterr().out == said
 
 
 @posix
