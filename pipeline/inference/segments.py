@@ -55,7 +55,8 @@ class Curve:
     Attributes:
         edges: float (N + 1,), the borders of N cells in seconds.
         probabilities: float (N, C).
-        evidence: float (N,), see `pipeline.evaluation.calibration.evidence`.
+        evidence: float (N,), the most that a window has, see
+            `pipeline.evaluation.calibration.evidence`.
     """
 
     edges: npt.NDArray[np.float64]
@@ -71,6 +72,9 @@ def probability_curve(
 ) -> Curve:
     """Averages the logits of the windows that a moment lies in; the nearer its middle, the more.
 
+    The evidence is that of the one that has most: a window that an action fills has as much as a
+    video of it, those around that show half of it and half of another have little.
+
     Args:
         windows: At least one, in their order.
         cell_seconds: Length of a cell, above 0; the last one ends with the video.
@@ -84,7 +88,7 @@ def probability_curve(
     ends = np.array([window.end_seconds for window in windows])
     logits = np.stack([window.logits for window in windows])
     middle, half = (starts + ends) / 2, (ends - starts) / 2
-    smoothed = np.empty((num_cells, logits.shape[1]))
+    smoothed, most = np.empty((num_cells, logits.shape[1])), np.empty(num_cells)
     for number, centre in enumerate(centres):
         # The last cell may lie past the last window, whose frames are on a grid.
         nearness = 1 - np.abs(centre - middle) / half
@@ -92,7 +96,8 @@ def probability_curve(
         if not weights.any():
             weights[np.argmax(nearness)] = 1
         smoothed[number] = weights @ logits / weights.sum()
-    return Curve(edges, calibration.probabilities(smoothed), evidence(smoothed))
+        most[number] = evidence(logits[weights > 0]).max()
+    return Curve(edges, calibration.probabilities(smoothed), most)
 
 
 def find_segments(
