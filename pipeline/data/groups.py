@@ -11,7 +11,7 @@ from pipeline.errors import ConfigError, DataError
 
 
 def regroup(manifest: Manifest, group_regex: str, root: str | os.PathLike[str]) -> Manifest:
-    r"""Makes what a regular expression finds in the path of a video its group.
+    r"""Makes what a regular expression finds in the path of a video its group, blanks apart.
 
     Args:
         manifest: The videos.
@@ -43,7 +43,7 @@ def regroup(manifest: Manifest, group_regex: str, root: str | os.PathLike[str]) 
 
 def _find(pattern: re.Pattern[str], path: str) -> str:
     match = pattern.search(path)
-    group = match and match[min(1, pattern.groups)]
+    group = match and (match[min(1, pattern.groups)] or "").strip()
     if not group:
         raise DataError(
             f"--group-regex: expected {pattern.pattern} to find a group in every path, "

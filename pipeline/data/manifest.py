@@ -203,8 +203,9 @@ def read_csv(path: str | os.PathLike[str], *, labelled: bool = True) -> Manifest
 
     The columns are path and label and, if need be, group, split, start_seconds and end_seconds;
     others are left alone, with a warning where one was perhaps mistyped. Relative paths start at
-    the folder of the CSV file. Without a group, the file is its own: all parts of it stay in one
-    split. Without splits, the videos are not split yet.
+    the folder of the CSV file. Blanks around a label or a group do not count. Without a group, the
+    file is its own: all parts of it stay in one split. Without splits, the videos are not split
+    yet.
 
     Args:
         path: The file.
@@ -291,10 +292,11 @@ def _row(path: Path, line: int, columns: Sequence[str], values: Sequence[str]) -
             f"{place}: expected start_seconds of 0 or more and end_seconds after it, "
             f"got {start!r} and {end!r}."
         )
+    file = str(path.parent / video)
     return Row(
-        path=str(path.parent / video),
+        path=file,
         label=sys.intern(label.strip()),  # It and the group are the same in many rows.
-        group=sys.intern(group or video),
+        group=sys.intern(group.strip() or relative_path(file, path.parent)),
         split=_SPLIT_NAMES[split.strip().lower()],
         start_seconds=trim[0],
         end_seconds=trim[1],

@@ -18,10 +18,11 @@ def manifest(*paths: str) -> Manifest:
         (r"seq(\d+)", ["01", "02"]),
         (r"(?:set)(\d)_(seq)", ["1", "2"]),
         (r"^\w+", ["run", "walk"]),
+        (r"/(.*) \d", ["ann", "ann"]),
     ],
 )
 def test_the_regex_finds_the_group_from_the_root_on(regex: str, groups: list[str]) -> None:
-    videos = manifest("/seq99/run/set1_seq01.avi", "/seq99/walk/set2_seq02.avi")
+    videos = manifest("/seq99/run/ann 1 set1_seq01.avi", "/seq99/walk/ ann 2 set2_seq02.avi")
 
     rows = regroup(videos, regex, "/seq99").rows
 

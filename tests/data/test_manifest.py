@@ -135,6 +135,21 @@ def test_csv_without_labels_where_only_a_check_is_wanted(tmp_path: Path) -> None
         read_csv(file, labelled=False)
 
 
+def test_a_group_is_the_same_however_it_is_spelled(tmp_path: Path) -> None:
+    """Else one person, or one file, would be two, of which one trains and the other tests."""
+    table = tmp_path / "videos.csv"
+    lines = (
+        "a.avi,wave,ann",
+        "b.avi,wave, ann",
+        "c.avi,jump,ann\t",
+        "d.avi,jump, ",
+        "./d.avi,hop,",
+    )
+    table.write_text("\n".join(("path,label,group", *lines, f"{tmp_path}/d.avi,wave,")))
+    groups = [row.group for row in read_csv(table).rows]
+    assert groups == ["ann", "ann", "ann", "d.avi", "d.avi", "d.avi"]
+
+
 def test_csv_written_by_hand(tmp_path: Path) -> None:
     file = tmp_path / "table.csv"
     splits = ("Train", "training", "VAL", "validation ", " Test", "testing", "")

@@ -79,7 +79,8 @@ def read_manifest(config: PrepareConfig) -> Manifest:
 def _warn_of_missing_groups(manifest: Manifest, config: PrepareConfig) -> None:
     """Of some lines of a table alone; where none has a group, that is how it is meant."""
     rows = manifest.rows
-    num_missing = sum(row.path.endswith(f"{os.sep}{row.group}") for row in rows)
+    paths = (row.path.replace(os.sep, "/") for row in rows)
+    num_missing = sum(f"/{p}".endswith(f"/{row.group}") for p, row in zip(paths, rows, strict=True))
     if config.source == "csv" and not config.group_regex and 0 < num_missing < len(rows):
         message = (
             f"{config.path}: {counted(num_missing, 'video')} without a group, each taken for one "

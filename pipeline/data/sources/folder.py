@@ -110,4 +110,5 @@ def _warn_of(path: str | os.PathLike[str], files: list[PurePosixPath], why: str)
 
 def _group(video: PurePosixPath) -> str:
     nested = len(video.parts) > 2
-    return str(PurePosixPath(*video.parts[1:-1])) if nested else str(video.with_suffix(""))
+    group = PurePosixPath(*video.parts[1:-1]) if nested else video.with_suffix("")
+    return str(group).strip()

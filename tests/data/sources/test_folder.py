@@ -53,6 +53,12 @@ def test_files_of_the_same_name_in_two_classes_are_two_groups(tmp_path: Path) ->
     assert [group for *_, group in table(tmp_path)] == ["run/001", "walk/001"]
 
 
+def test_a_group_has_no_blanks_around_it(tmp_path: Path) -> None:
+    make(tmp_path, "walk/ann/1.mp4", "run/ ann/1.mp4", "run/bob .mp4")
+
+    assert [group for *_, group in table(tmp_path)] == ["ann", "run/bob", "ann"]
+
+
 def test_passes_over_hidden_files_and_folders(tmp_path: Path) -> None:
     make(tmp_path, "walk/a.avi", "run/a.avi")
     make(tmp_path, ".git/a.avi", "@eaDir/a.avi", "__MACOSX/walk/a.avi", ".DS_Store")

@@ -45,7 +45,7 @@ def test_a_line_that_is_there_twice(write) -> None:
 
 
 def test_a_video_without_a_group_among_others_that_have_one(write) -> None:
-    table = write("table.csv", "path,label,group", "a/a.avi,run,ann", "b.avi,walk,", "c.avi,run,b")
+    table = write("table.csv", "path,label,group", "a/a.avi,run,ann", "/b.avi,walk,", "c.avi,run,b")
     config = PrepareConfig(source="csv", path=str(table), out="out")
     with pytest.warns(TableWarning, match="1 video without a group, each taken for one of its own"):
         read_manifest(config)
