@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -13,14 +15,15 @@ from typing import BinaryIO
 def atomic_write(path: Path) -> Iterator[BinaryIO]:
     """Opens a file to write bytes; it takes its name only once it is complete and on disk.
 
-    A process that is killed meanwhile leaves `<name>.tmp` behind.
+    Of several that write it at once, each writes a whole file; that of the last one stays. One
+    that is killed meanwhile leaves `NAME.….tmp` behind, see `remove_unfinished`.
 
     Raises:
         OSError: The file cannot be written; what was there before is still there.
     """
-    temporary = path.with_name(f"{path.name}.tmp")
+    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        with temporary.open("wb") as file:
+        with temporary.open("xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -28,3 +31,13 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def remove_unfinished(path: Path) -> None:
+    """Removes what was left of a file by processes that were killed while they wrote it.
+
+    Args:
+        path: The file, which no other process may be writing.
+    """
+    for left in path.parent.glob(f"{glob.escape(path.name)}.*.tmp"):
+        left.unlink(missing_ok=True)

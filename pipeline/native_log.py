@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+_lock = threading.Lock()
+_depth = 0  # calls that are within it, of all threads
+_kept = -1  # where file descriptor 2 led before the first of them
 
 
 @contextmanager
@@ -13,17 +18,34 @@ def silent_native_log() -> Iterator[None]:
     """Drops what is written to file descriptor 2 meanwhile, by this process or a library in it.
 
     TensorFlow and LiteRT tell of their build, of GPUs and of delegates there, past every setting
-    of a log level. Python's own errors are raised, not written, and so are not lost.
+    of a log level. Python's own errors are raised, not written, and so are not lost. Several
+    threads may be within it; what the descriptor was comes back with the last one.
     """
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with open(os.devnull, "w") as nowhere:  # noqa: PTH123
-        os.dup2(nowhere.fileno(), 2)
+    _enter()
     try:
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+        _leave()
+
+
+def _enter() -> None:
+    global _depth, _kept
+    with _lock:
+        if not _depth:
+            sys.stderr.flush()
+            _kept = os.dup(2)
+            with open(os.devnull, "w") as nowhere:  # noqa: PTH123
+                os.dup2(nowhere.fileno(), 2)
+        _depth += 1
+
+
+def _leave() -> None:
+    global _depth
+    with _lock:
+        _depth -= 1
+        if not _depth:
+            os.dup2(_kept, 2)
+            os.close(_kept)
 
 
 def import_tensorflow() -> None:

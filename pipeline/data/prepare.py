@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-
-from filelock import FileLock, Timeout
 
 from pipeline.config.prepare import PrepareConfig
 from pipeline.data.checks import leaks
@@ -34,6 +30,7 @@ from pipeline.data.store import PARTIAL, Store, describe_store
 from pipeline.data.store_writer import changes_since, check_folder, clear_partial, finish_store
 from pipeline.data.summary import CheckReport, PrepareReport, write_findings
 from pipeline.errors import ConfigError, DataError, PipelineError
+from pipeline.locks import alone
 from pipeline.text import counted, listed
 
 _NOT_IN_THE_STORE = (
@@ -87,10 +84,9 @@ def _prepare(config: PrepareConfig, out: Path) -> PrepareReport:
     root = folder_of_videos(config)
     settings = _settings(config, root, out)
     _check_outside(config, root)
-    check_folder(
-        out, {name: settings[name] for name in ("source", "path")}, overwrite=config.overwrite
-    )
-    with _alone(out):
+    with alone(out, "preparing", "name another folder (--out)"):
+        origin = {name: settings[name] for name in ("source", "path")}
+        check_folder(out, origin, overwrite=config.overwrite)
         return _prepare_alone(config, out, root, settings)
 
 
@@ -174,19 +170,6 @@ def _disk_errors_named(out: str) -> Iterator[None]:
             f"{error.filename or out}: {error.strerror or error}. Make sure that it can be "
             "written and that there is free space, then run the same command again; finished "
             "shards are kept."
-        ) from None
-
-
-@contextmanager
-def _alone(out: Path) -> Iterator[None]:
-    """Keeps others on this machine from preparing the same data set meanwhile."""
-    name = hashlib.sha256(str(out.resolve()).encode()).hexdigest()[:16]
-    try:
-        with FileLock(Path(tempfile.gettempdir()) / f"clipline-{name}.lock", timeout=0):
-            yield
-    except Timeout:
-        raise ConfigError(
-            f"--out: {out} is being prepared by another process. Wait until it has ended"
         ) from None
 
 

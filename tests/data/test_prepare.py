@@ -270,7 +270,7 @@ def test_two_preparations_at_once(root: Path, start: Callable) -> None:
     process = start(config)
     wait_until(lambda: only_the_test_shard_is_missing(config))
 
-    with pytest.raises(ConfigError, match="out is being prepared by another process. Wait until"):
+    with pytest.raises(ConfigError, match="another process is preparing .*out. Wait until it"):
         prepare(config)
 
     process.kill()
@@ -700,15 +700,15 @@ def test_killed_run_goes_on_to_the_same_store(root: Path, start: Callable) -> No
     config = configure(root)
     video, content = block(root)
     process = start(config)
-    begun = Path(config.out) / "clipline-partial" / "clipline-test.tfrecord-00000-of-00001.tmp"
-    wait_until(lambda: only_the_test_shard_is_missing(config) and begun.exists())
+    begun = Path(config.out) / "clipline-partial"
+    wait_until(lambda: only_the_test_shard_is_missing(config) and any(begun.glob("*.tmp")))
     workers = workers_of(process.pid)
     assert workers
 
     process.kill()
     process.communicate()
     wait_until(lambda: not alive(workers))
-    assert list(begun.parent.glob("*.tmp")) == [begun]
+    assert len(list(begun.glob("*test*.tmp"))) == 1
     assert not (Path(config.out) / "prepare.json").exists()
     before = writes(config.out)
     video.unlink()

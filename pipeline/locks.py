@@ -1,0 +1,92 @@
+"""Locks between processes: what one of them writes, no other writes meanwhile."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.errors import ConfigError
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+
+class UnlockedWarning(UserWarning):
+    """Something is written without a lock, because there can be none where it is."""
+
+
+@contextmanager
+def alone(path: Path, doing: str, instead: str = "") -> Iterator[None]:
+    """Keeps all others off a file or folder, and refuses where another is at it already.
+
+    The lock is a hidden file beside it, which is gone afterwards. The system lets go of it when a
+    process ends in whatever way. One thread may take it several times over. Where there can be
+    none, such as on some network folders, an `UnlockedWarning` says so.
+
+    Args:
+        path: The file or folder; it need not be there yet.
+        doing: What others do with it, such as `training`.
+        instead: What one can do in place of waiting, such as `name another folder (--run)`.
+
+    Raises:
+        ConfigError: Another process, or another thread, has the lock.
+    """
+    with _held(path, timeout=0) as is_held:
+        if not is_held:
+            other = f", or {instead}" if instead else ""
+            raise ConfigError(f"another process is {doing} {path}. Wait until it has ended{other}")
+        yield
+
+
+@contextmanager
+def in_turn(path: Path, doing: str) -> Iterator[None]:
+    """As `alone`, but waits for the other, and says so on the terminal."""
+    with _held(path, timeout=0) as is_held:
+        if is_held:
+            yield
+            return
+    print(f"another process is {doing} {path}: waiting for it", flush=True)
+    with _held(path, timeout=-1):
+        yield
+
+
+@contextmanager
+def _held(path: Path, *, timeout: float) -> Iterator[bool]:
+    """Holds the lock of a path; gives False if another has it still after so many seconds."""
+    lock = None
+    try:
+        lock = _take(path.resolve(), timeout)
+        is_held = True
+    except TimeoutError:
+        is_held = False
+    except (ImportError, OSError, NotImplementedError) as error:
+        is_held = True  # as far as one can tell
+        reason = getattr(error, "strerror", None) or str(error)
+        text = f"{path} cannot be locked: {reason}. Let no other process write it meanwhile"
+        warnings.warn(text, UnlockedWarning, stacklevel=6)
+    try:
+        yield is_held
+    finally:
+        if lock:
+            _let_go(lock)
+
+
+def _take(path: Path, timeout: float) -> BaseFileLock:
+    from filelock import FileLock  # which a machine that only classifies may lack
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # All who may write into the folder may use a lock that was left there by a kill.
+    lock = FileLock(path.with_name(f".{path.name}.lock"), mode=0o666, is_singleton=True)
+    lock.acquire(timeout=timeout)
+    return lock
+
+
+def _let_go(lock: BaseFileLock) -> None:
+    if lock.lock_counter == 1:  # While it is still held: who waits for it sees that it is gone.
+        with contextlib.suppress(OSError):
+            Path(lock.lock_file).unlink()
+    lock.release()

@@ -1,0 +1,57 @@
+import os
+import stat
+import subprocess
+import sys
+
+import pytest
+
+from pipeline.atomic import atomic_write, remove_unfinished
+
+
+def test_of_two_writers_each_writes_a_whole_file(tmp_path):
+    path = tmp_path / "file"
+    with atomic_write(path) as first:
+        first.write(b"first, begun")
+        with atomic_write(path) as second:
+            second.write(b"second")
+        assert path.read_bytes() == b"second"
+        first.write(b" and ended")
+    assert path.read_bytes() == b"first, begun and ended"
+    assert [*tmp_path.iterdir()] == [path]
+
+
+def test_what_fails_leaves_what_was_there(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    with pytest.raises(TypeError), atomic_write(path) as file:
+        file.writelines([b"new", "not bytes"])
+    assert path.read_bytes() == b"old"
+    assert [*tmp_path.iterdir()] == [path]
+
+
+def test_what_a_kill_leaves_can_be_removed(tmp_path):
+    path, other = tmp_path / "file [1]", tmp_path / "file [1].json"
+    other.touch()
+    code = f"""
+import os, signal
+from pathlib import Path
+from pipeline.atomic import atomic_write
+with atomic_write(Path({str(path)!r})) as file:
+    file.write(b"half")
+    file.flush()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    subprocess.run([sys.executable, "-c", code], check=False)
+    (left,) = {*tmp_path.iterdir()} - {other}
+    assert left.read_bytes() == b"half"
+    remove_unfinished(path)
+    assert [*tmp_path.iterdir()] == [other]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes of POSIX")
+def test_others_may_read_it_as_any_other_file(tmp_path):
+    (tmp_path / "plain").touch()
+    with atomic_write(tmp_path / "atomic") as file:
+        file.write(b"x")
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    assert len(modes) == 1

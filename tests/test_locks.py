@@ -1,0 +1,144 @@
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from pipeline.errors import ConfigError
+from pipeline.locks import UnlockedWarning, alone, in_turn
+
+HOLD = """
+import sys
+from pathlib import Path
+from pipeline.locks import alone
+with alone(Path(sys.argv[1]), "training"):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def hold():
+    """Starts a process that holds the lock of a path until its standard input ends."""
+    processes = []
+
+    def hold(path):
+        process = subprocess.Popen(
+            [sys.executable, "-c", HOLD, path],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        processes.append(process)
+        assert process.stdout.readline() == "held\n"
+        return process
+
+    yield hold
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+def take(path):
+    with alone(path, "training", "name another folder (--run)"):
+        pass
+
+
+def test_the_second_comer_is_told_why(tmp_path, hold):
+    path = tmp_path / "runs" / "x"
+    process = hold(path)
+    with pytest.raises(ConfigError) as caught:
+        take(path)
+    assert str(caught.value) == (
+        f"another process is training {path}. Wait until it has ended, or name another folder "
+        "(--run)"
+    )
+    take(tmp_path / "runs" / "y")
+    process.communicate()
+    take(path)
+    assert not [*path.parent.iterdir()]
+
+
+def test_a_lock_is_let_go_when_a_process_is_killed(tmp_path, hold):
+    path = tmp_path / "x"
+    process = hold(path)
+    process.kill()
+    process.wait()
+    assert [*tmp_path.iterdir()], "the file of the lock is still there"
+    take(path)
+    assert not [*tmp_path.iterdir()]
+
+
+def test_a_link_has_the_lock_of_what_it_leads_to(tmp_path, hold):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    hold(tmp_path / "link")
+    with pytest.raises(ConfigError, match="another process is training .*real"):
+        take(tmp_path / "real")
+
+
+def test_a_thread_may_take_it_again_and_no_other_thread(tmp_path):
+    path, refused = tmp_path / "x", []
+
+    def try_it():
+        try:
+            take(path)
+        except ConfigError as error:
+            refused.append(error)
+
+    with alone(path, "training"):
+        take(path)
+        thread = threading.Thread(target=try_it)
+        thread.start()
+        thread.join()
+    assert refused
+    assert not [*tmp_path.iterdir()]
+
+
+def test_who_waits_has_its_turn_when_the_other_has_ended(tmp_path, hold, capsys):
+    path, order = tmp_path / "x", []
+    process = hold(path)
+
+    def wait():
+        with in_turn(path, "computing"):
+            order.append(process.poll())
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    while "waiting" not in capsys.readouterr().out:
+        assert thread.is_alive()
+    assert not order
+    process.communicate()
+    thread.join()
+    assert len(order) == 1
+    assert not [*tmp_path.iterdir()]
+
+
+def test_those_who_wait_come_one_after_another(tmp_path):
+    """Though the file of the lock goes with each of them."""
+    count = tmp_path / "count"
+    count.write_text("0")
+
+    def add():
+        for _ in range(10):
+            with in_turn(count, "counting"):
+                count.write_text(str(int(count.read_text()) + 1))
+
+    threads = [threading.Thread(target=add) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert count.read_text() == "40"
+
+
+def test_where_there_can_be_no_lock_a_warning_says_so(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.warns(UnlockedWarning, match=r"x cannot be locked: .* Let no other process"):
+        take(tmp_path / "file" / "x")
+
+
+def test_without_the_package_a_warning_says_so(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "filelock", None)
+    with pytest.warns(UnlockedWarning, match="x cannot be locked: .*filelock"):
+        take(tmp_path / "x")
