@@ -1,14 +1,17 @@
 """Says what video files show; or, with --timeline, what happens in them from when to when."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from pipeline.cli import Parser, run_script
 from pipeline.config.checks import expect_at_least
-from pipeline.inference.classifier import Classifier
-from pipeline.inference.terminal import refuse_unused, show_predictions, show_timelines
+from pipeline.inference.terminal import (
+    add_classifier,
+    open_classifier,
+    refuse_unused,
+    show_predictions,
+    show_timelines,
+)
 from pipeline.inference.timeline import OVERLAP
-from pipeline.run import Run, latest_run
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -16,7 +19,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "videos", nargs="+", metavar="VIDEO", help="Video files, folders of them, or patterns."
     )
-    parser.add_argument("--run", default="", help="Folder of the run; default: the latest.")
+    add_classifier(parser)
     parser.add_argument("--top", type=int, help="Number of classes to report; default: 5.")
     parser.add_argument(
         "--json", action="store_true", default=None, help="Print one JSON object a line."
@@ -38,12 +41,6 @@ def main(arguments: Sequence[str]) -> int:
         help="About how many seconds a window has; default: a usual training video.",
     )
     parser.add_argument("--annotate", help="A video to write with what happens in it.")
-    parser.add_argument(
-        "--runtime",
-        choices=("auto", "keras"),
-        default="auto",
-        help="auto: the exported model, LiteRT where there is one; keras: the trained one.",
-    )
     options = parser.parse(arguments)
     refuse_unused(options)
     if options.top is None:
@@ -51,8 +48,7 @@ def main(arguments: Sequence[str]) -> int:
     if options.overlap is None:
         options.overlap = OVERLAP
     expect_at_least(options.top, "--top", 1)
-    run = Run(Path(options.run)) if options.run else latest_run()
-    classifier = Classifier(run, runtime=options.runtime)
+    classifier = open_classifier(options)
     return (show_timelines if options.timeline else show_predictions)(classifier, options)
 
 

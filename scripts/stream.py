@@ -6,21 +6,19 @@ what is piped in; or a path, such as that of a named pipe.
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 
 from pipeline.cli import Parser, run_script
 from pipeline.errors import DataError
-from pipeline.inference.classifier import Classifier
 from pipeline.inference.segments import answer_text
 from pipeline.inference.stream import StreamResult, classify_stream
-from pipeline.run import Run, latest_run
+from pipeline.inference.terminal import add_classifier, open_classifier
 from pipeline.video import LiveVideo
 
 
 def main(arguments: Sequence[str]) -> None:
     parser = Parser(__doc__)
     parser.add_argument("source", metavar="SOURCE", help="See above.")
-    parser.add_argument("--run", default="", help="Folder of the run; default: the latest.")
+    add_classifier(parser)
     parser.add_argument(
         "--every",
         type=int,
@@ -38,7 +36,7 @@ def main(arguments: Sequence[str]) -> None:
     )
     parser.add_argument("--json", action="store_true", help="Print one JSON object a line.")
     options = parser.parse(arguments)
-    classifier = Classifier(Run(Path(options.run)) if options.run else latest_run())
+    classifier = open_classifier(options)
     result = None
     with LiveVideo(options.source) as live:
         for result in classify_stream(

@@ -25,7 +25,8 @@ from pipeline.native_log import import_tensorflow
 from pipeline.run import Run
 from pipeline.video import VideoInfo
 
-RuntimeName = Literal["auto", "keras"]
+RuntimeName = Literal["auto", "savedmodel", "keras"]
+RUNTIMES: tuple[RuntimeName, ...] = get_args(RuntimeName)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
@@ -81,8 +82,9 @@ class Classifier:
 
     Args:
         run: The run, or a folder that it was exported to; nothing else is read.
-        runtime: `auto` takes the exported model, LiteRT where there is one; `keras` the one that
-            was trained.
+        runtime: `auto` takes the model that was exported to LiteRT, or else to ONNX; `savedmodel`
+            the one for TensorFlow; `keras` the one that was trained. The last two are for folders
+            from people whom you trust: a SavedModel can do anything that a program can.
         num_threads: Threads for one clip, where the runtime lets one say; 0: one per processor
             core, but no more than 4, which is all that so small a network can use.
 
@@ -94,7 +96,7 @@ class Classifier:
     def __init__(self, run: Run, *, runtime: RuntimeName = "auto", num_threads: int = 0) -> None:
         self.bundle = read_bundle(run)
         self.class_names = self.bundle.class_names
-        expect(runtime in get_args(RuntimeName), "runtime must be auto or keras", runtime)
+        expect(runtime in RUNTIMES, f"runtime must be one of {', '.join(RUNTIMES)}", runtime)
         expect_at_least(num_threads, "num_threads", 0)
         num_threads = num_threads or min(os.cpu_count() or 1, 4)
         self.model = ClipModel(_open(run, runtime, num_threads), self.bundle)
@@ -216,17 +218,19 @@ class Classifier:
 
 
 def _open(run: Run, runtime: RuntimeName, num_threads: int) -> Runtime:
-    if runtime == "keras":
+    if runtime != "auto":
         import_tensorflow()
-        from pipeline.inference.tensorflow import open_keras
+        from pipeline.inference.tensorflow import open_keras, open_saved_model
 
-        run.expect(run.model_file)
-        return open_keras(run)
-    for path in (run.saved_model, run.onnx):
-        if path.exists() and not run.litert_file.exists():
+        return open_keras(run) if runtime == "keras" else open_saved_model(run.saved_model)
+    for path in (run.litert_file, run.onnx):
+        if path.exists():
             return open_runtime(path, num_threads=num_threads)
-    run.expect(
-        run.litert_file,
-        make=f"Export it: python scripts/export.py {shlex.quote(str(run.folder))}",
-    )
+    if run.saved_model.exists():
+        raise DataError(
+            f"{run.saved_model}: a SavedModel can run any program. If you trust who made it, ask "
+            "for it: --runtime savedmodel, in Python runtime='savedmodel'"
+        )
+    again = f"python scripts/export.py {shlex.quote(str(run.folder))}"
+    run.expect(run.litert_file, make=f"Export it: {again}")
     return open_runtime(run.litert_file, num_threads=num_threads)

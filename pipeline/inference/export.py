@@ -24,6 +24,7 @@ from pipeline.errors import PipelineError
 from pipeline.evaluation.predictions import open_run_data
 from pipeline.inference.bundle import bundle_of, write_bundle
 from pipeline.inference.runtimes import Arrays, Runtime, open_runtime
+from pipeline.inference.tensorflow import open_saved_model
 from pipeline.models.parts import CLIP, FEATURES, STEP, TEMPORAL, Parts
 from pipeline.models.recognizer import float32_twin, load_recognizer
 from pipeline.native_log import silent_native_log
@@ -96,7 +97,8 @@ def export(
     try:
         _write(kind, model, config, videos, temporary)
         clips = _some_clips(videos, config, num_clips)
-        exported = _compare(model, open_runtime(temporary), clips, bundle, target)
+        opened = (open_saved_model if kind == "savedmodel" else open_runtime)(temporary)
+        exported = _compare(model, opened, clips, bundle, target)
         _check(exported, kind)
         if target.is_dir():  # A file is replaced at once.
             _remove(target)

@@ -1,4 +1,4 @@
-"""What can run an exported model, and which of them a folder is for."""
+"""What can run an exported model by data alone: LiteRT and ONNX."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-
-from pipeline.native_log import import_tensorflow
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 Logits = npt.NDArray[np.float32]
@@ -70,10 +68,12 @@ class Runtime(Protocol):
 
 
 def open_runtime(path: Path, *, num_threads: int = 1) -> Runtime:
-    """Opens an exported model.
+    """Opens an exported model that can compute and nothing else, whoever made it.
+
+    A SavedModel can do anything, such as write files: `pipeline.inference.tensorflow` opens one.
 
     Args:
-        path: A `.tflite` file, or a folder of ONNX files or of a SavedModel.
+        path: A `.tflite` file, or a folder of ONNX files.
         num_threads: For one clip, where the runtime lets one say.
 
     Raises:
@@ -84,11 +84,6 @@ def open_runtime(path: Path, *, num_threads: int = 1) -> Runtime:
         from pipeline.inference.litert import LiteRTModel
 
         return LiteRTModel(path, num_threads=num_threads)
-    if (path / "clip.onnx").is_file():
-        from pipeline.inference.onnx import ONNXModel
+    from pipeline.inference.onnx import ONNXModel
 
-        return ONNXModel(path, num_threads=num_threads)
-    import_tensorflow()
-    from pipeline.inference.tensorflow import open_saved_model
-
-    return open_saved_model(path)
+    return ONNXModel(path, num_threads=num_threads)

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pipeline.cli import Parser
 from pipeline.config.checks import expect_folder_of
 from pipeline.errors import ConfigError, VideoDecodeError
-from pipeline.inference.classifier import Classifier, Prediction
+from pipeline.inference.classifier import RUNTIMES, Classifier, Prediction
 from pipeline.inference.many import ResultFile, find_videos, predict_many
 from pipeline.inference.segments import answer_text
 from pipeline.inference.timeline import (
@@ -20,8 +21,31 @@ from pipeline.inference.timeline import (
     make_timeline,
     write_timeline,
 )
+from pipeline.run import Run, latest_run
 from pipeline.text import counted
 from pipeline.video import check_target
+
+
+def add_classifier(parser: Parser) -> None:
+    """Adds the options that name a run and what runs its model, for `open_classifier`."""
+    parser.add_argument("--run", default="", help="Folder of the run; default: the latest.")
+    parser.add_argument(
+        "--runtime",
+        choices=RUNTIMES,
+        default="auto",
+        help="auto: the exported model, LiteRT or else ONNX; savedmodel, keras: that of "
+        "TensorFlow or the trained one, which only a run of people whom you trust should use.",
+    )
+
+
+def open_classifier(options: Any) -> Classifier:
+    """The classifier that the options of `add_classifier` name.
+
+    Raises:
+        DataError: There is none, or it cannot be used.
+    """
+    run = Run(Path(options.run)) if options.run else latest_run()
+    return Classifier(run, runtime=options.runtime)
 
 
 def refuse_unused(options: Any) -> None:

@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from zipfile import BadZipFile
 
 import keras
 from keras import layers
@@ -160,12 +159,13 @@ def load_recognizer(
     """
     try:
         model = keras.saving.load_model(path, compile=False)
-    except (ValueError, OSError, BadZipFile):
+        found = {name: tuple(image.shape) for name, image in model.input.items()}
+        num_logits = model.output_shape[-1]
+    except Exception:  # what Keras raises depends on what is wrong in the file
         problem = "not a model of a run, or damaged" if path.exists() else "missing"
         raise DataError(f"{path}: {problem}. Train again: python scripts/train.py") from None
     if config:
         wanted = {name: tuple(image.shape) for name, image in _inputs(config).items()}
-        found = {name: tuple(image.shape) for name, image in model.input.items()}
-        if (found, model.output_shape[-1]) != (wanted, num_classes):
+        if (found, num_logits) != (wanted, num_classes):
             raise DataError(f"{path}: does not fit the config.toml beside it. Train again")
     return model

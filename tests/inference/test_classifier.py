@@ -223,7 +223,7 @@ def test_what_is_said_of_an_array_is_json(hasty_run):
 def test_arguments_out_of_range(hasty_run, video):
     with pytest.raises(ConfigError, match="fps is for arrays: a file has its own"):
         Classifier(hasty_run).predict(video, fps=10)
-    with pytest.raises(ConfigError, match="runtime must be auto or keras. Received: 'onnx'"):
+    with pytest.raises(ConfigError, match="runtime must be one of auto, savedmodel, keras"):
         Classifier(hasty_run, runtime="onnx")
     with pytest.raises(ConfigError, match="num_threads must be at least 0. Received: -3"):
         Classifier(hasty_run, num_threads=-3)

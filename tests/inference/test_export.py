@@ -15,6 +15,7 @@ from pipeline.inference.classifier import Classifier
 from pipeline.inference.clips import pairs_of
 from pipeline.inference.export import TOLERANCE, Exported, _check, export, format_exported
 from pipeline.inference.runtimes import open_runtime
+from pipeline.inference.tensorflow import open_saved_model
 from pipeline.run import Run
 
 
@@ -63,6 +64,10 @@ def test_a_configuration_that_does_not_fit_the_model(run):
     save_config(other, run.config_file)
     with pytest.raises(DataError, match="the model does not fit the config.toml"):
         export(run)
+
+
+def opened(model):
+    return (open_saved_model if model.name == "saved_model" else open_runtime)(model)
 
 
 def test_an_export_that_differs_is_refused_and_the_one_before_stays(run, monkeypatch):
@@ -141,7 +146,8 @@ def test_every_format_classifies_on_its_own(run, blob_videos, tmp_path, kind):
     moved = Run(shutil.move(exported.run.folder, tmp_path / "elsewhere"))
     shutil.copytree(run.folder, tmp_path / "kept")
     shutil.rmtree(run.folder)
-    classifier, original = Classifier(moved), Classifier(Run(tmp_path / "kept"))
+    classifier = Classifier(moved, runtime="savedmodel" if kind == "savedmodel" else "auto")
+    original = Classifier(Run(tmp_path / "kept"))
     for video in ("left/g00 0.avi", "right/g01 0.avi", "left/g03 1.avi"):
         found = classifier.predict(blob_videos / video)
         wanted = original.predict(blob_videos / video)
@@ -176,7 +182,7 @@ def test_the_saved_model_serves_batches(run, blob_store):
 def test_frame_by_frame_the_logits_are_those_of_the_clip(run, blob_store, kind):
     from pipeline.data.dataset import evaluation_batches
 
-    runtime = open_runtime(export(run, kind).model)
+    runtime = opened(export(run, kind).model)
     inputs, _ = next(iter(evaluation_batches(blob_store, run.config(), "test")))
     clip = {name: tensor.numpy()[0] for name, tensor in inputs.items()}
     wanted = runtime.clip_logits(clip)
@@ -195,7 +201,7 @@ def test_a_damaged_export(run, kind):
         if file.is_file():
             file.write_bytes(b"damaged")
     with pytest.raises(DataError, match=rf"damaged. Export it again: .* --format {kind}"):
-        open_runtime(model)
+        opened(model)
 
 
 def test_a_package_that_is_missing(run, monkeypatch):

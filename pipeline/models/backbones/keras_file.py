@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from zipfile import BadZipFile
 
 import keras
 from keras import layers
@@ -46,7 +45,7 @@ def keras_file(config: BackboneConfig, input_shape: tuple[int, int, int]) -> ker
 def _load(path: Path) -> keras.Model:
     try:
         model = keras.saving.load_model(path, compile=False)
-    except (ValueError, OSError, TypeError, KeyError, BadZipFile) as error:
+    except Exception as error:  # what Keras raises depends on what is wrong in the file
         problem = f"not a Keras model that can be loaded: {shortened(error)}"
         raise DataError(f"{path}: {problem}") from None
     if not getattr(model, "inputs", None):
