@@ -80,6 +80,10 @@ class Prediction:
 class Classifier:
     """A trained run, ready to classify.
 
+    Threads may share one, for `predict`, timelines and streams alike: each gets the answers that
+    it would get alone. They decode at once and, as far as there are processor cores, compute at
+    once; each core more that LiteRT computes on takes the memory of another interpreter.
+
     Args:
         run: The run, or a folder that it was exported to; nothing else is read.
         runtime: `auto` takes the model that was exported to LiteRT, or else to ONNX; `savedmodel`

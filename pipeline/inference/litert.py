@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from queue import LifoQueue
 from typing import Any
 
 import numpy as np
@@ -19,6 +23,9 @@ _PARTS = {"serving_default", "features", "temporal"}
 class LiteRTModel:
     """A model file of a run; see `Runtime`.
 
+    An interpreter of LiteRT holds the inputs and outputs of one call at a time. So there are
+    several, one more whenever a thread finds none free, but no more than processor cores.
+
     Args:
         path: The `model.tflite`.
         num_threads: Threads for one clip.
@@ -29,35 +36,34 @@ class LiteRTModel:
 
     def __init__(self, path: Path, *, num_threads: int = 1) -> None:
         self.path = path
-        again = "Export it again: python scripts/export.py"
-        try:
-            with silent_native_log():
-                self._interpreter = Interpreter(str(path), num_threads=num_threads)
-        except (ValueError, RuntimeError):
-            raise DataError(f"{path}: not a LiteRT model, or damaged. {again}") from None
-        self._signatures = self._interpreter.get_signature_list()
-        if not self._signatures.keys() >= _PARTS:
-            raise DataError(f"{path}: exported by another version of this program. {again}")
-        self._runners: dict[str, Any] = {}
+        self._num_threads = num_threads
+        # The last one in is the first one out: one is started only while all others are busy.
+        self._free: LifoQueue[_Interpreter | None] = LifoQueue()
+        for _ in range(1, os.cpu_count() or 1):
+            self._free.put(None)
+        self._free.put(_Interpreter(path, num_threads))
 
     @property
     def input_shapes(self) -> dict[str, tuple[int, ...]]:
         """What a clip is: `frames` and `flow` of shape (T, H, W, 3), `mask` of (T,)."""
-        details = self._part("serving_default").get_input_details()
+        with self._borrowed() as interpreter:
+            details = interpreter.part("serving_default").get_input_details()
         return {name: tuple(map(int, each["shape"][1:])) for name, each in details.items()}
 
     @property
     def num_classes(self) -> int:
         """Classes that the model tells apart (C)."""
-        (output,) = self._part("temporal").get_output_details().values()
+        with self._borrowed() as interpreter:
+            (output,) = interpreter.part("temporal").get_output_details().values()
         return int(output["shape"][-1])
 
     @property
     def state_size(self) -> int | None:
         """Length of the state of `step`; None where the network looks ahead and has no `step`."""
-        if "step" not in self._signatures:
-            return None
-        return int(self._part("step").get_input_details()["state"]["shape"][-1])
+        with self._borrowed() as interpreter:
+            if "step" not in interpreter.signatures:
+                return None
+            return int(interpreter.part("step").get_input_details()["state"]["shape"][-1])
 
     def clip_logits(self, clip: Arrays) -> Logits:
         """See `Runtime`."""
@@ -80,13 +86,44 @@ class LiteRTModel:
         return self._call(part, {name: each[None] for name, each in inputs.items()})
 
     def _call(self, part: str, inputs: Arrays) -> dict[str, npt.NDArray[np.float32]]:
-        if part in self._runners:
-            return dict(self._runners[part](**inputs))
-        with silent_native_log():  # the first call tells of delegates
-            return dict(self._part(part)(**inputs))
+        with self._borrowed() as interpreter:
+            return interpreter.call(part, inputs)
 
-    def _part(self, name: str) -> Any:
+    @contextmanager
+    def _borrowed(self) -> Iterator[_Interpreter]:
+        """An interpreter that no other thread uses meanwhile."""
+        interpreter = self._free.get()
+        try:
+            interpreter = interpreter or _Interpreter(self.path, self._num_threads)
+            yield interpreter
+        finally:
+            self._free.put(interpreter)
+
+
+class _Interpreter:
+    """What runs the parts of a model for one thread at a time."""
+
+    def __init__(self, path: Path, num_threads: int) -> None:
+        again = "Export it again: python scripts/export.py"
+        try:
+            with silent_native_log():
+                self._interpreter = Interpreter(str(path), num_threads=num_threads)
+        except (ValueError, RuntimeError):
+            raise DataError(f"{path}: not a LiteRT model, or damaged. {again}") from None
+        self.signatures = self._interpreter.get_signature_list()
+        if not self.signatures.keys() >= _PARTS:
+            raise DataError(f"{path}: exported by another version of this program. {again}")
+        self._runners: dict[str, Any] = {}
+
+    def part(self, name: str) -> Any:
         """What runs a part; the memory for it is taken when it is first asked for."""
         if name not in self._runners:
             self._runners[name] = self._interpreter.get_signature_runner(name)
         return self._runners[name]
+
+    def call(self, part: str, inputs: Arrays) -> dict[str, npt.NDArray[np.float32]]:
+        """The outputs of a part, in memory of their own."""
+        if part in self._runners:
+            return dict(self._runners[part](**inputs))
+        with silent_native_log():  # the first call tells of delegates
+            return dict(self.part(part)(**inputs))

@@ -16,6 +16,8 @@ Logits = npt.NDArray[np.float32]
 class Runtime(Protocol):
     """The parts of a network, see `pipeline.models.parts`, for one clip at a time.
 
+    Threads may call one at once: each gets what it would get alone.
+
     Attributes:
         path: The file or folder of the model.
     """

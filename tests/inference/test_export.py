@@ -3,6 +3,7 @@ import json
 import math
 import shutil
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -148,17 +149,25 @@ def test_every_format_classifies_on_its_own(run, blob_videos, tmp_path, kind):
     shutil.rmtree(run.folder)
     classifier = Classifier(moved, runtime="savedmodel" if kind == "savedmodel" else "auto")
     original = Classifier(Run(tmp_path / "kept"))
-    for video in ("left/g00 0.avi", "right/g01 0.avi", "left/g03 1.avi"):
-        found = classifier.predict(blob_videos / video)
-        wanted = original.predict(blob_videos / video)
+    names = ("left/g00 0.avi", "right/g01 0.avi", "left/g03 1.avi")
+    videos = [blob_videos / name for name in names]
+    with ThreadPoolExecutor(4) as threads:  # also of its first answers
+        by_threads = list(threads.map(classifier.predict, 8 * videos))
+    assert by_threads == 8 * [classifier.predict(video) for video in videos]
+    for video in videos:
+        found, wanted = classifier.predict(video), original.predict(video)
         assert found.probability == pytest.approx(wanted.probability, abs=0.1 if rounds else 1e-4)
         assert found.top[0][0] == wanted.top[0][0]
     assert "MB" in format_exported(exported)
 
 
 def test_keras_itself_gives_the_same_answers(run, blob_videos):
-    found = Classifier(run, runtime="keras").predict(blob_videos / "left" / "g00 0.avi")
-    wanted = Classifier(run).predict(blob_videos / "left" / "g00 0.avi")
+    video, classifier = blob_videos / "left" / "g00 0.avi", Classifier(run, runtime="keras")
+    with ThreadPoolExecutor(4) as threads:
+        by_threads = list(threads.map(classifier.predict, 8 * [video]))
+    found = classifier.predict(video)
+    assert by_threads == 8 * [found]
+    wanted = Classifier(run).predict(video)
     assert found.label == wanted.label
     assert found.probability == pytest.approx(wanted.probability, abs=1e-5)
 
