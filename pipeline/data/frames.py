@@ -20,6 +20,7 @@ from pipeline.video import (
     encode_flow,
     encode_jpeg,
     flow_image,
+    no_flow,
     timed_frames,
 )
 
@@ -74,14 +75,18 @@ def encode_frames(shown: Iterable[np.ndarray], frames: FramesConfig) -> Iterator
         shown: uint8 (size, size, 3), RGB; the same object again where a frame repeats.
         frames: Quality of the frames, and whether their flow is needed.
     """
-    last, image = None, b""
+    quality = frames.jpeg_quality
+    last: np.ndarray | None = None
+    image = still = b""
     for frame in shown:
         if frame is not last:
-            image = encode_jpeg(frame, quality=frames.jpeg_quality)
+            image = encode_jpeg(frame, quality=quality)
         images = {"frames": image}
         if frames.flow:
-            flow = flow_image(frame if last is None else last, frame)
-            images["flow"] = encode_flow(flow, quality=frames.jpeg_quality)
+            still = still or encode_flow(no_flow(frame), quality=quality)
+            images["flow"] = still
+            if last is not None and frame is not last:
+                images["flow"] = encode_flow(flow_image(last, frame), quality=quality)
         last = frame
         yield images
 

@@ -113,9 +113,8 @@ def _problems(row: Row, video: VideoReport, changed: set[str]) -> list[tuple[str
         reason = f"decoded {video.decoded_frames} of {video.declared_frames} frames: the file ends"
         found.append(("kept", "shorter than asked", reason))
     elif video.damaged:
-        declared = video.declared_frames or "an unknown number of"
-        reason = f"decoded {video.decoded_frames} of {declared} declared frames"
-        found.append(("kept", "damaged", reason))
+        counts = f"decoded {video.decoded_frames} of {video.declared_frames} declared frames"
+        found.append(("kept", "damaged", video.damage or counts))  # An older report has no reason.
     if video.name in changed:
         found.append(("kept", "changed", "the file changed since the last preparation"))
     return found
@@ -153,10 +152,14 @@ def _both_counts(video: dict[str, Any]) -> str:
 
 
 def _findings(report: dict[str, Any]) -> list[str]:
-    """No test, leaks, copies, and what a random split would have leaked."""
+    """No test, clocks, leaks, copies, and what a random split would have leaked."""
     lines = []
     if report["splits"] and "test" not in report["splits"]:
         lines.append("no test videos: see --test-fraction, --test-groups, --folds and --fold")
+    clocks = report.get("broken_clocks", ())  # An older report has none.
+    if clocks:
+        names = listed(clocks, most=3)
+        lines.append(f"{len(clocks)} with a clock that jumps, kept without the gaps: {names}")
     if report["leaks"]:
         lines.append(f"{counted(len(report['leaks']), 'leak')} between splits or labels")
         lines += _some([f"  {leak}" for leak in report["leaks"]])

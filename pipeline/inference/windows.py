@@ -16,7 +16,7 @@ from pipeline.errors import ConfigError
 from pipeline.inference.bundle import Bundle
 from pipeline.inference.clips import ClipModel, Images, decode_images, pairs_of
 from pipeline.inference.runtimes import Logits
-from pipeline.video import decode_flow, encode_flow, flow_image
+from pipeline.video import decode_flow, encode_flow, no_flow
 
 _DAY = 24 * 60 * 60
 AT_ONCE = 16
@@ -261,7 +261,7 @@ class _FirstOfClip:
         if not self._still:
             quality = self._model.bundle.frames.jpeg_quality
             still = {
-                name: decode_flow(encode_flow(flow_image(image, image), quality=quality))
+                name: decode_flow(encode_flow(no_flow(image), quality=quality))
                 if name == "flow"
                 else image
                 for name, image in images.items()

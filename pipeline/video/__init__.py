@@ -1,6 +1,6 @@
 """Video files in and out. OpenCV decodes and encodes here and nowhere else."""
 
-from pipeline.video.flow import decode_flow, encode_flow, flow_image
+from pipeline.video.flow import decode_flow, encode_flow, flow_image, no_flow
 from pipeline.video.info import DamagedVideoWarning, VideoInfo
 from pipeline.video.jpeg import decode_jpeg, encode_jpeg
 from pipeline.video.live import LiveFrame, LiveVideo
@@ -23,6 +23,7 @@ __all__ = [
     "encode_jpeg",
     "flow_image",
     "iter_frames",
+    "no_flow",
     "probe",
     "read_frames",
     "resize",

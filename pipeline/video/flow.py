@@ -15,6 +15,8 @@ FULL_SCALE = 1 / 12
 On real video of people, 15 frames a second, 1 of 10,000 values is beyond it.
 """
 
+_STILL = (128, 128, 0)
+
 
 def flow_image(before: np.ndarray, frame: np.ndarray) -> np.ndarray:
     """Estimates where each pixel of a frame went in the next one: dense inverse search.
@@ -24,7 +26,7 @@ def flow_image(before: np.ndarray, frame: np.ndarray) -> np.ndarray:
     for large images: those lose most of the motion at 64 pixels a side.
 
     Args:
-        before: uint8 (H, W, 3), RGB; the frame itself for the first one, which has no motion.
+        before: uint8 (H, W, 3), RGB.
         frame: uint8 (H, W, 3), RGB; H and W are at least 8.
 
     Returns:
@@ -34,9 +36,9 @@ def flow_image(before: np.ndarray, frame: np.ndarray) -> np.ndarray:
     Source: Kroeger, Timofte, Dai and Van Gool (2016), Fast optical flow using dense inverse search.
 
     Example:
-        >>> still = np.zeros((32, 32, 3), np.uint8)
-        >>> flow_image(still, still)[0, 0].tolist()
-        [128, 128, 0]
+        >>> frame = np.zeros((32, 32, 3), np.uint8)
+        >>> np.array_equal(flow_image(frame, frame), no_flow(frame))
+        True
     """
     first, second = (cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (before, frame))
     no_guess = cast(np.ndarray, None)  # OpenCV takes None, which its types leave out.
@@ -44,6 +46,11 @@ def flow_image(before: np.ndarray, frame: np.ndarray) -> np.ndarray:
     length = np.linalg.norm(shift, axis=-1, keepdims=True)
     levels = (128 + 127 * np.clip(shift, -1, 1), 255 * np.minimum(length, 1))
     return np.rint(np.concatenate(levels, axis=-1)).astype(np.uint8)
+
+
+def no_flow(frame: np.ndarray) -> np.ndarray:
+    """The image of flow, as of `flow_image`, of a frame that repeats, and of a first one."""
+    return np.full_like(frame, _STILL)
 
 
 def _estimator() -> cv2.DISOpticalFlow:

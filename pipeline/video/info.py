@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Final
+
+import cv2
+
+from pipeline.video.timing import MOST_GAP_SECONDS
+
+# What FFmpeg assumes where a container states no frame rate.
+_DEFAULT_FPS: Final = 25.0
+_MOST_FPS: Final = 1000.0
 
 
 class DamagedVideoWarning(UserWarning):
-    """A video of which clearly fewer frames decode than its container declares."""
+    """A video that is not whole, or whose clock is broken."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -17,14 +26,16 @@ class VideoInfo:
         path: The file.
         width: Pixels, after rotation.
         height: Pixels, after rotation.
-        fps: Frames per second that the container states; the average if the rate varies.
+        fps: Frames per second that the container states; the average if the rate varies; 25 where
+            it states none that can be.
         declared_frames: What the container claims, often a few too many; None if it claims nothing.
         num_frames: What decodes; None until counted.
         duration_seconds: From the first frame to the end of the last: as declared until the frames
             are counted (0 if the container claims nothing), then as decoded.
         codec: FourCC, such as "h264".
-        damaged: Whether, as far as the frames were read, clearly fewer decode than are declared, or
-            frames follow after one that does not decode.
+        damage: What is wrong with it, as far as the frames were read: clearly fewer decode than are
+            declared, or frames follow after one that does not decode, or its clock jumps. Empty:
+            nothing.
     """
 
     path: str
@@ -35,7 +46,12 @@ class VideoInfo:
     num_frames: int | None
     duration_seconds: float
     codec: str
-    damaged: bool = False
+    damage: str = ""
+
+    @property
+    def damaged(self) -> bool:
+        """Whether something is wrong with it."""
+        return bool(self.damage)
 
     @property
     def missing_frames(self) -> int:
@@ -58,3 +74,36 @@ class VideoInfo:
         """
         declared = self.declared_frames or 0
         return self.missing_frames > max(min(10, declared / 2), declared / 10)
+
+
+def declared_info(path: str, capture: cv2.VideoCapture) -> VideoInfo:
+    """Returns what the container of an open file says, before any frame is counted."""
+    width, height = (
+        int(capture.get(side)) for side in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
+    )
+    if int(capture.get(cv2.CAP_PROP_ORIENTATION_META)) in (90, 270):
+        width, height = height, width
+    fps = frame_rate(capture)
+    declared = max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT)))
+    return VideoInfo(
+        path=path,
+        width=width,
+        height=height,
+        fps=fps,
+        declared_frames=declared or None,
+        num_frames=None,
+        duration_seconds=declared / fps,
+        codec=codec_name(capture),
+    )
+
+
+def codec_name(capture: cv2.VideoCapture) -> str:
+    """Returns the FourCC of the video stream, such as "h264"."""
+    tag = int(capture.get(cv2.CAP_PROP_FOURCC)).to_bytes(4, "little").decode("latin-1").strip()
+    return tag if tag.isprintable() else "unknown"
+
+
+def frame_rate(capture: cv2.VideoCapture) -> float:
+    """Returns the frames per second that the container states; 25 where they cannot be."""
+    rate = capture.get(cv2.CAP_PROP_FPS)
+    return rate if 1 / MOST_GAP_SECONDS <= rate <= _MOST_FPS else _DEFAULT_FPS

@@ -16,12 +16,12 @@ import cv2
 import numpy as np
 
 from pipeline.errors import VideoDecodeError
+from pipeline.video.info import frame_rate
 from pipeline.video.opening import NOT_UTF8, is_utf8
 from pipeline.video.quiet import quiet
 from pipeline.video.timing import increasing, near_clock
 
 _TIMEOUT_MS = 10_000
-_DEFAULT_FPS = 25.0
 _CAMERA_DIGITS = 9  # as many as fit into an int of C
 _MOST_OFF_SECONDS = 0.5
 
@@ -180,7 +180,7 @@ class LiveVideo:
 
     def _times(self, capture: cv2.VideoCapture) -> Iterator[float]:
         """Grabs frame after frame; yields the time of each in its connection, in seconds."""
-        times = increasing(_stamps(capture), frame_seconds=1 / _fps(capture))
+        times = increasing(_stamps(capture), frame_seconds=1 / frame_rate(capture))
         if not self.is_live:
             return times
         return near_clock(times, time.perf_counter, most_seconds=_MOST_OFF_SECONDS)
@@ -232,8 +232,3 @@ def _stamps(capture: cv2.VideoCapture) -> Iterator[float]:
     """Grabs frame after frame; yields the time that the stream gives of each, in seconds."""
     while capture.isOpened() and capture.grab():
         yield capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-
-
-def _fps(capture: cv2.VideoCapture) -> float:
-    rate = capture.get(cv2.CAP_PROP_FPS)
-    return rate if 0 < rate < 1000 else _DEFAULT_FPS

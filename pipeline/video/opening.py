@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 
 from pipeline.errors import VideoDecodeError
+from pipeline.video.info import codec_name
 from pipeline.video.quiet import quiet
 
 NOT_UTF8 = "its name is not valid UTF-8, which OpenCV needs; rename the file."
@@ -29,12 +30,6 @@ def open_capture(path: str) -> cv2.VideoCapture:
                     return capture
                 codec = codec_name(capture)
     raise VideoDecodeError(path, _why_unreadable(path, codec))
-
-
-def codec_name(capture: cv2.VideoCapture) -> str:
-    """Returns the FourCC of the video stream, such as "h264"."""
-    tag = int(capture.get(cv2.CAP_PROP_FOURCC)).to_bytes(4, "little").decode("latin-1").strip()
-    return tag if tag.isprintable() else "unknown"
 
 
 def is_utf8(path: str) -> bool:

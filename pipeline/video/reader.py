@@ -8,6 +8,7 @@ one; to use more cores, read several files in several processes.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import operator
 import os
@@ -20,10 +21,11 @@ import cv2
 import numpy as np
 
 from pipeline.errors import ConfigError, DataError, VideoDecodeError
-from pipeline.video.info import DamagedVideoWarning, VideoInfo
-from pipeline.video.opening import codec_name, open_capture
+from pipeline.text import counted
+from pipeline.video.info import DamagedVideoWarning, VideoInfo, declared_info
+from pipeline.video.opening import open_capture
 from pipeline.video.resize import resize
-from pipeline.video.timing import TOLERANCE_SECONDS, increasing, on_display
+from pipeline.video.timing import MOST_GAP_SECONDS, TOLERANCE_SECONDS, increasing, on_display
 
 PathLike = str | os.PathLike[str]
 Size = tuple[int, int]
@@ -37,8 +39,9 @@ _TURNS: Final = {
     180: cv2.ROTATE_180,
     270: cv2.ROTATE_90_COUNTERCLOCKWISE,
 }
-# What FFmpeg assumes where a container states no frame rate.
-_DEFAULT_FPS: Final = 25.0
+# A video that is longer and has fewer frames than that is none: it would repeat frames for days.
+_LONG_SECONDS: Final = 3600.0
+_MOST_SECONDS_A_FRAME: Final = 2.0
 
 
 class VideoReader:
@@ -62,7 +65,7 @@ class VideoReader:
         self._capture = self._open()
         self._stored: np.ndarray | None = None
         self._turn = _TURNS.get(int(self._capture.get(cv2.CAP_PROP_ORIENTATION_META)))
-        self.info = self._declared_info()
+        self.info = declared_info(self._path, self._capture)
         self.num_read = 0
         self._index = -1  # of the grabbed frame
         self._clock = self._all_times()
@@ -102,7 +105,8 @@ class VideoReader:
 
         Raises:
             ConfigError: `fps` is not above 0.
-            VideoDecodeError: A frame cannot be converted to RGB.
+            VideoDecodeError: A frame cannot be converted to RGB, or the clock of the file gives its
+                frames hours.
         """
         if fps is not None and not 0 < fps < math.inf:
             raise ConfigError(f"fps: expected a number above 0, got {fps}.")
@@ -118,7 +122,7 @@ class VideoReader:
                 frame_seconds=1 / self.info.fps,
             )
         for stored, ticks in shown:
-            yield from [self._finished(stored, size)] * ticks
+            yield from itertools.repeat(self._finished(stored, size), ticks)
 
     def read(self, indices: Sequence[int] | np.ndarray, *, size: Size | None = None) -> np.ndarray:
         """Returns the frames at some indices; see `read_frames`."""
@@ -166,13 +170,28 @@ class VideoReader:
     def _all_times(self) -> Iterator[float]:
         frame_seconds = 1 / self.info.fps
         time = 0.0
-        for time in increasing(self._timestamps(), frame_seconds=frame_seconds):
+        for time in increasing(
+            self._timestamps(), frame_seconds=frame_seconds, on_jump=self._mark_jump
+        ):
             self._index += 1
+            self._check_length(time)
             yield time
         self.info = dataclasses.replace(
             self.info, num_frames=self._index + 1, duration_seconds=time + frame_seconds
         )
-        self._warn_if_damaged()
+        self._mark_missing()
+        if self.info.damage:
+            warnings.warn(f"{self._path}: {self.info.damage}.", DamagedVideoWarning, stacklevel=2)
+
+    def _check_length(self, seconds: float) -> None:
+        num_frames = self._index + 1
+        if seconds > max(_LONG_SECONDS, _MOST_SECONDS_A_FRAME * num_frames):
+            raise VideoDecodeError(
+                self._path,
+                f"its clock gives {counted(num_frames, 'frame')} {seconds / 3600:.1f} hours; if "
+                "it is no slide show, give them another: "
+                "ffmpeg -i INPUT -vf setpts=N/25/TB -r 25 OUTPUT.mp4",
+            )
 
     def _timestamps(self) -> Iterator[float]:
         """Yields what the container says, in seconds; the first frame is grabbed already."""
@@ -215,35 +234,23 @@ class VideoReader:
         """Swaps height and width if frames are stored on their side."""
         return size if self._turn in (None, cv2.ROTATE_180) else size[::-1]
 
-    def _declared_info(self) -> VideoInfo:
-        get = self._capture.get
-        size = int(get(cv2.CAP_PROP_FRAME_HEIGHT)), int(get(cv2.CAP_PROP_FRAME_WIDTH))
-        height, width = self._turned(size)
-        fps = get(cv2.CAP_PROP_FPS)
-        if not 0 < fps < math.inf:
-            fps = _DEFAULT_FPS
-        declared = max(0, int(get(cv2.CAP_PROP_FRAME_COUNT)))
-        return VideoInfo(
-            path=self._path,
-            width=width,
-            height=height,
-            fps=fps,
-            declared_frames=declared or None,
-            num_frames=None,
-            duration_seconds=declared / fps,
-            codec=codec_name(self._capture),
+    def _mark_jump(self) -> None:
+        self.info = dataclasses.replace(
+            self.info,
+            damage=f"its clock jumps ahead by more than {MOST_GAP_SECONDS:g} s; that time is "
+            "left out",
         )
 
-    def _warn_if_damaged(self) -> None:
+    def _mark_missing(self) -> None:
         info = self.info
+        if info.damage:  # With a clock that jumps, a number may be declared that follows from it.
+            return
         # If frames decode after a failure, the failure was not the end of the file.
         if info.is_cut_off or any(self._capture.grab() for _ in range(info.missing_frames)):
-            self.info = dataclasses.replace(info, damaged=True)
-            warnings.warn(
-                f"{self._path}: decoded {info.num_frames} of {info.declared_frames} declared "
-                "frames: the file is damaged there, or cut off. What comes after is not used.",
-                DamagedVideoWarning,
-                stacklevel=2,
+            self.info = dataclasses.replace(
+                info,
+                damage=f"decoded {info.num_frames} of {info.declared_frames} declared frames: the "
+                "file is damaged there, or cut off, and what comes after is not used",
             )
 
 

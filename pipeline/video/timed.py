@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -51,4 +52,4 @@ def timed_frames(
         frame_seconds=frame_seconds,
     )
     for frame, ticks in shown:
-        yield from [resize(frame, size)] * ticks
+        yield from itertools.repeat(resize(frame, size), ticks)

@@ -11,31 +11,55 @@ T = TypeVar("T")
 # Matroska and WebM round timestamps to a millisecond: the time between two of them can be one off.
 TOLERANCE_SECONDS: Final = 0.001
 
+MOST_GAP_SECONDS: Final = 10.0
+"""The longest time from one frame to the next; a longer one is a clock that jumped.
 
-def increasing(timestamps: Iterable[float], *, frame_seconds: float) -> Iterator[float]:
+Source: FFmpeg's `-dts_delta_threshold`, from which on it takes timestamps for broken off.
+"""
+_MOST_GAP: Final = MOST_GAP_SECONDS + TOLERANCE_SECONDS
+
+
+def increasing(
+    timestamps: Iterable[float],
+    *,
+    frame_seconds: float,
+    on_jump: Callable[[], object] = lambda: None,
+) -> Iterator[float]:
     """Turns the timestamps that a container reports into times that start at 0 and increase.
 
     A timestamp that does not increase, or is missing (reported as 0, as for frames that the decoder
-    still holds at the end of a file), is replaced: one frame duration after the frame before.
+    still holds at the end of a file), is replaced: one frame duration after the frame before. So is
+    one that jumps ahead by more than `MOST_GAP_SECONDS`, and time goes on from there.
 
     Args:
         timestamps: One a frame, in the order of display, in seconds.
         frame_seconds: Duration of one frame, in seconds.
+        on_jump: Called for each jump ahead.
 
     Yields:
         One time a frame, in seconds from the first frame.
 
     Example:
-        >>> list(increasing([2.0, 2.5, 4.0, 0.0], frame_seconds=0.5))
-        [0.0, 0.5, 2.0, 2.5]
+        >>> list(increasing([2.0, 2.5, 4.0, 0.0, 86400.0, 86401.0], frame_seconds=0.5))
+        [0.0, 0.5, 2.0, 2.5, 3.0, 4.0]
     """
-    first: float | None = None
-    time = 0.0
-    for timestamp in timestamps:
-        if first is None:
-            first = timestamp
-        elif timestamp - first > time:
-            time = timestamp - first
+    stamps = iter(timestamps)
+    first = next(stamps, None)
+    if first is None:
+        return
+    time = left_out = 0.0
+    yield time
+    for stamp in stamps:
+        passed = stamp - first
+        # From the first frame on, too: a single wild timestamp moves none of those after it.
+        fitting = (gap for gap in (left_out, 0.0) if 0 < passed - gap - time <= _MOST_GAP)
+        gap = next(fitting, None)
+        if gap is not None:
+            time, left_out = passed - gap, gap
+        elif passed - left_out > time:
+            on_jump()
+            time += frame_seconds
+            left_out = passed - time
         else:
             time += frame_seconds
         yield time

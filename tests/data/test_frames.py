@@ -46,3 +46,15 @@ def test_frames_are_the_same_with_and_without_flow(video: Path) -> None:
     images = encode_video(video, FramesConfig(fps=3, size=16, jpeg_quality=95, flow=True))[0]
     assert set(without) == {"frames"}
     assert images["frames"] == without["frames"]
+
+
+def test_no_motion_is_looked_for_where_a_frame_repeats(video: Path, monkeypatch) -> None:
+    looked_at = []
+
+    def look(before, frame):
+        looked_at.append(not np.array_equal(before, frame))
+        return flow_image(before, frame)
+
+    monkeypatch.setattr("pipeline.data.frames.flow_image", look)
+    encode_video(video, FramesConfig(fps=8, size=32, jpeg_quality=95, flow=True))
+    assert looked_at == [True] * 5

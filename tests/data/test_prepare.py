@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -558,17 +559,24 @@ def test_each_fold_is_another_test_split(root: Path) -> None:
 
 def test_a_check_reports_and_prepares_nothing(root: Path) -> None:
     copied_into(root, "run/ann 1.avi", "run/eve 2.avi")
+    waits = cv2.Animation()
+    waits.frames = [np.full((24, 32, 3), level, np.uint8) for level in (50, 100, 150)]
+    waits.durations = [200, 600_000, 200]  # milliseconds
+    cv2.imwriteanimation(str(root / "run" / "dan 2.gif"), waits)
     config = configure(root, check=True, max_bad_fraction=0.01)
 
     report = check_videos(config)
 
     text = str(report)
     assert text.splitlines()[:2] == [
-        "12 readable videos, 1 that would be left out",
+        "13 readable videos, 1 that would be left out",
         "  run/cid 1.avi: it is text, not a video; it starts with 'no video'.",
     ]
-    assert "1 of 13 videos would be left out, more than --max-bad-fraction 0.01" in text
+    assert "1 of 14 videos would be left out, more than --max-bad-fraction 0.01" in text
     assert "have the same content" in text
+    assert "1 with a clock that jumps, kept without the gaps: run/dan 2.gif" in text
+    quarantine = Path(config.out, "check", "quarantine.csv").read_text(encoding="utf-8")
+    assert "dan 2.gif,run,val,kept,damaged,its clock jumps ahead" in quarantine
     assert sorted(path.name for path in Path(config.out).rglob("*")) == [
         "check",
         "data_report.json",

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline.errors import ConfigError, DataError
+from pipeline.errors import ConfigError, DataError, VideoDecodeError
 from pipeline.video import (
     DamagedVideoWarning,
     VideoReader,
@@ -127,13 +127,74 @@ def test_frames_by_time(video, fps, expected):
     ],
 )
 def test_variable_frame_rate(tmp_path, fps, expected):
-    animation = cv2.Animation()
-    animation.frames = [np.full((48, 64, 3), 36 * index, np.uint8) for index in range(6)]
-    animation.durations = [100, 100, 400, 100, 500, 100]  # milliseconds
-    path = str(tmp_path / "variable.gif")
-    assert cv2.imwriteanimation(path, animation)
+    path = animation(tmp_path / "variable.gif", [100, 100, 400, 100, 500, 100])
     assert [frame[0, 0, 0] // 36 for frame in iter_frames(path, fps=fps)] == expected
     assert probe(path).codec == "gif"
+
+
+def animation(path: Path, milliseconds: list[int]) -> Path:
+    """A GIF of grey frames, each on display for a time of its own."""
+    animation = cv2.Animation()
+    levels = range(len(milliseconds))
+    animation.frames = [np.full((48, 64, 3), 36 * index % 256, np.uint8) for index in levels]
+    animation.durations = milliseconds
+    assert cv2.imwriteanimation(str(path), animation)
+    return path
+
+
+def test_a_clock_that_jumps_goes_on_from_there(tmp_path):
+    path = animation(tmp_path / "jump.gif", [100, 100, 600_000, 100, 300_000, 100])
+    with pytest.warns(DamagedVideoWarning, match=r"jump\.gif: its clock jumps ahead by more than"):
+        info = probe(path, count_frames=True)
+    assert (info.num_frames, info.damaged) == (6, True)
+    assert info.duration_seconds < 10
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DamagedVideoWarning)
+        frames = [frame[0, 0, 0] // 36 for frame in iter_frames(path, fps=20)]
+    assert frames == [0, 0, 1, 1, 2, 3, 3, 4, 5]
+
+
+def set_timescale(mp4: Path, units: int) -> None:
+    """Makes an MP4 count its time in so many units a second."""
+    data = bytearray(mp4.read_bytes())
+    place = data.index(b"mdhd") + 4 + 12  # after the fields of version 0
+    data[place : place + 4] = units.to_bytes(4)
+    mp4.write_bytes(data.replace(b"edts", b"free"))  # An edit would cut off what comes later.
+
+
+def test_a_clock_that_cannot_be_is_none(tmp_path):
+    """Each frame comes minutes after the one before it."""
+    path = coded_video(tmp_path / "slow.mp4", 40)
+    set_timescale(path, 1)
+    with pytest.warns(DamagedVideoWarning, match="its clock jumps"):
+        info = probe(path, count_frames=True)
+    assert (info.fps, info.num_frames) == (25.0, 40)
+    assert info.duration_seconds == pytest.approx(1.6)
+
+
+@pytest.mark.parametrize("seconds", [8, 9.9])
+def test_hours_with_hardly_a_frame_are_refused(tmp_path, seconds):
+    path = coded_video(tmp_path / "slides.mp4", 400)
+    data = path.read_bytes()
+    place = data.index(b"stts") + 4 + 8 + 4
+    set_timescale(path, round(int.from_bytes(data[place : place + 4]) / seconds))
+    if seconds < 9:
+        assert probe(path, count_frames=True).num_frames == 400, "nearly an hour"
+        return
+    with pytest.raises(
+        VideoDecodeError, match=r"slides\.mp4: its clock gives \d+ frames 1\.0 hours"
+    ):
+        probe(path, count_frames=True)
+
+
+def test_a_rate_that_cannot_be_is_none(video):
+    data = bytearray(video.read_bytes())
+    scale = data.index(b"strh") + 8 + 20  # seconds in `rate` frames
+    data[scale : scale + 8] = (10**6).to_bytes(4, "little") + (1).to_bytes(4, "little")
+    video.write_bytes(data)
+    with pytest.warns(DamagedVideoWarning, match="its clock jumps"):
+        info = probe(video, count_frames=True)
+    assert (info.fps, info.duration_seconds) == (25, pytest.approx(1.6))
 
 
 def test_a_repeated_frame_is_the_same_array(video):

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 
 from pipeline.video.timing import increasing, near_clock, on_display
@@ -16,11 +18,34 @@ MILLISECOND = [0.0, 0.033, 0.067, 0.1, 0.133, 0.167]  # 30 frames per second, as
         ([1.0, 1.5, 2.0, 0.0, 0.0], [0.0, 0.5, 1.0, 1.5, 2.0]),  # none for the last frames
         ([0.0, 1.0, 0.5, 2.0], [0.0, 1.0, 1.5, 2.0]),  # one goes back
         ([0.0, 1.0, 1.0, 3.0], [0.0, 1.0, 1.5, 3.0]),  # one stands still
+        ([0.0, 1.0, 11.0, 12.0], [0.0, 1.0, 11.0, 12.0]),  # the longest gap
+        ([0.0, 1.0, 86400.0, 86401.0], [0.0, 1.0, 1.5, 2.5]),  # a jump ahead
+        ([0.0, 1.0, 86400.0, 2.0, 3.0], [0.0, 1.0, 1.5, 2.0, 3.0]),  # one wild timestamp
+        ([0.0, 1e9, 1e9 + 1, 2e9, 2e9 + 1], [0.0, 0.5, 1.5, 2.0, 3.0]),  # two jumps
+        ([0.0, 1.0, math.inf, 2.0, 3.0], [0.0, 1.0, 1.5, 2.0, 3.0]),
+        ([0.0, 1.0, math.nan, 2.0], [0.0, 1.0, 1.5, 2.0]),
         ([], []),
     ],
 )
 def test_increasing(timestamps, expected):
     assert list(increasing(timestamps, frame_seconds=0.5)) == expected
+
+
+def test_each_jump_ahead_is_told():
+    told = []
+    times = increasing(
+        [5.0, 6.0, 46.5, 46.0, 47.0, 99.0],
+        frame_seconds=0.5,
+        on_jump=lambda: told.append(True),
+    )
+    assert [(time, len(told)) for time in times] == [
+        (0.0, 0),
+        (1.0, 0),
+        (1.5, 1),
+        (2.0, 1),
+        (2.5, 1),
+        (3.0, 2),
+    ]
 
 
 @pytest.mark.parametrize(

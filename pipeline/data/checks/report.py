@@ -58,6 +58,9 @@ def describe(
             }
             for report in fewer
         ],
+        "broken_clocks": [
+            report.name for report in reports if report.damage and report not in fewer
+        ],
         "changes": changes,
         "leaks": list(leaks),
         "copies": list(copies),
@@ -127,6 +130,7 @@ def as_markdown(report: dict[str, Any]) -> str:
             *_section("Copies", report["copies"], "None within a split and class."),
             *_section("Left out", [f"`{v['video']}`: {v['reason']}" for v in report["left_out"]]),
             *_section("Fewer frames than declared", _fewer(report)),
+            *_section("Clocks that jump", [f"`{name}`" for name in report["broken_clocks"]]),
             *_changes(report["changes"]),
         ]
     )

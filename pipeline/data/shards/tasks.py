@@ -106,7 +106,8 @@ class VideoReport:
         declared_frames: What the container claims that its file holds; None: it claims nothing.
         decoded_frames: What decodes of the video.
         stored_frames: What is stored, at the rate of the data set.
-        damaged: Whether clearly fewer frames decode than are declared.
+        damaged: Whether something is wrong with the file, or it ends before the part that is asked.
+        damage: What is wrong with the file; empty: nothing.
         width: Pixels, after rotation.
         height: Pixels, after rotation.
         fps: Frames per second of the file.
@@ -124,6 +125,7 @@ class VideoReport:
     decoded_frames: int = 0
     stored_frames: int = 0
     damaged: bool = False
+    damage: str = ""
     width: int = 0
     height: int = 0
     fps: float = 0.0

@@ -179,6 +179,7 @@ def _describe(source: SourceVideo, reader: VideoReader, images: FrameSpool) -> V
         decoded_frames=reader.num_read,
         stored_frames=len(images.lengths),
         damaged=info.damaged or (is_trim and declared is not None),
+        damage=info.damage,
         width=info.width,
         height=info.height,
         fps=info.fps,

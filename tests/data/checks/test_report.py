@@ -25,7 +25,7 @@ VIDEOS = [
     video("run/2", group="bob", duration_seconds=7.0, fps=30.0, width=64),
     video("run/3", group="bob", codec="ffv1", decoded_frames=18),
     video("wa|k/1", group="ann", decoded_frames=5, damaged=True),
-    video("wa|k/2", "test", "cid"),
+    video("wa|k/2", "test", "cid", damaged=True, damage="its clock jumps"),
     video("run/4", "test", "cid", problem="unreadable", reason="it is empty"),
     video("run/5", "test", "ann"),
 ]
@@ -72,6 +72,7 @@ def test_what_is_wrong() -> None:
         {"video": "run/3", "declared": 20, "decoded": 18, "damaged": False},
         {"video": "wa|k/1", "declared": 20, "decoded": 5, "damaged": True},
     ]
+    assert REPORT["broken_clocks"] == ["wa|k/2"]
     assert REPORT["leaks"] == ["a leak"]
     assert REPORT["changes"]["added"] == ["run/5"]
 
@@ -106,6 +107,7 @@ def test_the_page() -> None:
     damaged, other = (line for line in lines if " of 20 frames" in line)
     assert damaged == "- `wa|k/1`: 5 of 20 frames, damaged or shorter than asked"
     assert other == "- `run/3`: 18 of 20 frames"
+    assert lines[lines.index("## Clocks that jump") + 2] == "- `wa|k/2`"
     assert "- added: `run/5`" in lines
     assert "## Since the last time" not in as_markdown(describe(VIDEOS, [], {}))
 
