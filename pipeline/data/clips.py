@@ -35,9 +35,12 @@ class RandomClip:
             (video["num_frames"], position, index, video["label"]),
             (tf.int64, tf.bool, tf.bool, tf.int64, tf.bool, *PIXEL_TYPES),
         )
-        inputs = _clip(video, indices, mask, self._config, self._size, mirrored=mirrored)
+        backwards = backwards if self._config.augment.reverse else False
+        inputs = _clip(
+            video, indices, mask, self._config, self._size, mirrored=mirrored, backwards=backwards
+        )
         if "features" not in video:
-            inputs = change_clip(inputs, Pixels(*pixels), self._config.augment, backwards)
+            inputs = change_clip(inputs, Pixels(*pixels), self._config.augment)
         return inputs, tf.ensure_shape(label, ())
 
     def _choose(self, num_frames: int, position: int, index: int, label: int) -> tuple[Any, ...]:
@@ -68,10 +71,7 @@ def _partners(pairs: tuple[tuple[str, str], ...], class_names: Sequence[str]) ->
 
 
 class FixedClip:
-    """(index, video) -> the clip that evaluation cuts of it, and where it comes from.
-
-    Optical flow of a reversed clip is that of `reverse_flow`, as in training.
-    """
+    """(index, video) -> the clip that evaluation cuts of it, and where it comes from."""
 
     def __init__(
         self, config: RunConfig, size: int, view: int | None, order: Order, most: int | None
@@ -91,9 +91,8 @@ class FixedClip:
             return sampling.reorder(indices, mask, self._order, rng)
 
         indices, mask = tf.numpy_function(choose, (video["num_frames"], index), (tf.int64, tf.bool))
-        inputs = _clip(video, indices, mask, self._config, self._size)
-        if self._order == "reversed" and "flow" in video:
-            inputs["flow"] = reverse_flow(inputs["flow"])
+        backwards = self._order == "reversed"
+        inputs = _clip(video, indices, mask, self._config, self._size, backwards=backwards)
         return inputs, video["label"], {"video": video["video"], "group": video["group"]}
 
 
@@ -105,24 +104,45 @@ def _clip(
     size: int,
     *,
     mirrored: tf.Tensor | bool = False,
+    backwards: tf.Tensor | bool = False,
 ) -> dict[str, tf.Tensor]:
     """What the model takes of the chosen frames: decoded images, or their features by stream."""
     length = (config.clip.num_frames,)
     indices = tf.ensure_shape(indices, length)
-    if "features" in video:
-        chosen = {
-            stream: tf.gather(_variant(features, mirrored), indices)
-            for stream, features in video["features"].items()
-        }
-    else:
-        chosen = {
-            name: decode_images(name, video[name], indices, size) for name in config.model.images
-        }
-    return {**chosen, "mask": tf.ensure_shape(mask, length)}
+    motion = indices
+    if backwards is not False:
+        backwards = tf.ensure_shape(backwards, ())
+        motion = tf.where(backwards, _leading_back(indices, video["num_frames"]), indices)
+    clip = {"mask": tf.ensure_shape(mask, length)}
+    for name, features in video.get("features", {}).items():
+        is_flow = name == "flow_features"
+        chosen = tf.gather(features, motion if is_flow else indices)
+        clip[name] = _variant(chosen, mirrored, backwards if is_flow else False)
+    if clip.keys() > {"mask"}:
+        return clip
+    for name in config.model.images:
+        clip[name] = decode_images(name, video[name], motion if name == "flow" else indices, size)
+    if "flow" in clip and backwards is not False:
+        clip["flow"] = tf.where(backwards, reverse_flow(clip["flow"]), clip["flow"])
+    return clip
 
 
-def _variant(features: tf.Tensor, mirrored: tf.Tensor | bool) -> tf.Tensor:
-    """The features (N, F) of the frames, or of their mirror images where there are any."""
-    if features.shape[1] == 1:
+def _leading_back(indices: tf.Tensor, num_frames: tf.Tensor) -> tf.Tensor:
+    """Of which frames the flow, negated, leads to these ones in a video that is shown backwards.
+
+    Stored flow leads to its frame from the one before. Backwards, a frame comes after the one that
+    follows it, and the flow between the two is that one's. The last frame comes first, without
+    motion, as the first frame is stored.
+    """
+    return (indices + 1) % tf.cast(num_frames, indices.dtype)
+
+
+def _variant(
+    features: tf.Tensor, mirrored: tf.Tensor | bool, backwards: tf.Tensor | bool
+) -> tf.Tensor:
+    """One of the variants of features (T, variants, F), see `FeatureFile`."""
+    num_variants = features.shape[1]
+    if num_variants == 1:
         return features[:, 0]
-    return tf.gather(features, tf.cast(tf.ensure_shape(mirrored, ()), tf.int32), axis=1)
+    number = tf.cast(mirrored, tf.int32) + num_variants // 2 * tf.cast(backwards, tf.int32)
+    return tf.gather(features, tf.ensure_shape(number, ()), axis=1)

@@ -55,7 +55,8 @@ class FeatureFile:
     Attributes:
         path: The numbers; beside it lies a JSON file that says whose they are.
         shape: (frames of all videos, variants, F). The variants of a frame are itself and, where
-            the file was made so, its mirror image.
+            the file was made so, its mirror image; where optical flow may run backwards, the same
+            with its vectors negated follow.
         spans: The videos, in the order of their records.
     """
 

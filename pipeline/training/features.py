@@ -10,10 +10,9 @@ from pathlib import Path
 
 import keras
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
-from pipeline.config import RunConfig
+from pipeline.config import AugmentConfig, RunConfig
 from pipeline.config.model import Stream, image_of
 from pipeline.data.features import (
     FOLDER,
@@ -34,7 +33,7 @@ def cached_features(recognizer: keras.Model, config: RunConfig, data: Data) -> F
     """The features of all frames of a data set, computed now or before.
 
     They are kept in its folder `features`, by what they depend on: the videos, the backbone with
-    its weights, and whether mirror images are needed.
+    its weights, and whether mirror images are needed, or flow that runs backwards.
 
     Args:
         recognizer: The network, with a frozen backbone.
@@ -76,11 +75,11 @@ def temporal_part(recognizer: keras.Model, config: RunConfig) -> keras.Model:
 def _features_of(
     stream: Stream, recognizer: keras.Model, config: RunConfig, store: Store
 ) -> FeatureFile:
-    mirrored = config.augment.flip > 0
-    path = store.path / FOLDER / f"{stream}-{_key(stream, recognizer, config, mirrored)}.f32"
+    variants = _variants(stream, config.augment)
+    path = store.path / FOLDER / f"{stream}-{_key(stream, recognizer, config, variants)}.f32"
     features = open_features(path)
     if features is None:
-        extract = _extractor(stream, recognizer, mirrored=mirrored)
+        extract = _extractor(stream, recognizer, variants)
         records = read_records(store, store.frames).as_numpy_iterator()
         features = write_features(path, records, image_of(stream), extract)
         frames = counted(features.shape[0], "frame")
@@ -88,11 +87,20 @@ def _features_of(
     return features
 
 
-def _key(stream: Stream, recognizer: keras.Model, config: RunConfig, mirrored: bool) -> str:
+def _variants(stream: Stream, augment: AugmentConfig) -> tuple[str, ...]:
+    """What augmentation can make of a frame, in the order of `FeatureFile`."""
+    mirrored = ("plain", "mirrored") if augment.flip else ("plain",)
+    backwards = augment.reverse > 0 and stream == "flow"
+    return (*mirrored, *(f"{name} backwards" for name in mirrored if backwards))
+
+
+def _key(
+    stream: Stream, recognizer: keras.Model, config: RunConfig, variants: tuple[str, ...]
+) -> str:
     """Changes with everything that the features depend on."""
     layer = recognizer.get_layer(f"{stream}_features")
     videos = open_store(Path(config.data)).fingerprint  # whatever its splits are
-    settings = [videos, mirrored, config.train.precision, dataclasses.asdict(config.backbone)]
+    settings = [videos, variants, config.train.precision, dataclasses.asdict(config.backbone)]
     mark = hashlib.sha256(json.dumps(settings).encode())
     for weight in layer.weights:
         mark.update(np.ascontiguousarray(weight.numpy()).tobytes())
@@ -100,9 +108,9 @@ def _key(stream: Stream, recognizer: keras.Model, config: RunConfig, mirrored: b
 
 
 def _extractor(
-    stream: Stream, recognizer: keras.Model, *, mirrored: bool
+    stream: Stream, recognizer: keras.Model, variants: tuple[str, ...]
 ) -> Callable[[Images], Features]:
-    """From uint8 (N, H, W, 3) to features float32 (N, 1 or 2, F), as the network computes them."""
+    """From uint8 (N, H, W, 3) to features float32 (N, variants, F), as the network computes."""
     stage = recognizer.get_layer(f"{stream}_input")
     backbone = recognizer.get_layer(f"{stream}_features").layer
 
@@ -111,15 +119,18 @@ def _extractor(
         return tf.cast(backbone(stage(images[None])[0], training=False), tf.float32)
 
     def extract(images: Images) -> Features:
-        variants = [images, _mirror(images, stream)] if mirrored else [images]
-        return np.stack([compute(tf.constant(each)).numpy() for each in variants], axis=1)
+        changed = (_change(images, stream, variant) for variant in variants)
+        return np.stack([compute(tf.constant(each)).numpy() for each in changed], axis=1)
 
     return extract
 
 
-def _mirror(images: Images, stream: Stream) -> npt.NDArray[np.uint8]:
-    """The mirror images; what moved to the right in optical flow moves to the left."""
-    mirrored = images[:, :, ::-1].copy()
+def _change(images: Images, stream: Stream, variant: str) -> Images:
+    """A variant of images (N, H, W, 3); the vectors of optical flow turn as the motion does."""
+    mirrored, backwards = "mirrored" in variant, "backwards" in variant
+    changed = images[:, :, ::-1].copy() if mirrored else images.copy()
     if stream == "flow":
-        mirrored[..., 0] = 256 - np.maximum(mirrored[..., 0].astype(int), 1)
-    return mirrored
+        for axis, is_turned in enumerate((mirrored != backwards, backwards)):
+            if is_turned:
+                changed[..., axis] = 256 - np.maximum(changed[..., axis].astype(int), 1)
+    return changed

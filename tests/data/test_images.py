@@ -9,8 +9,7 @@ import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from pipeline.config import ModelConfig
-from pipeline.data.augment.pixels import reverse_flow
+from pipeline.config import NO_AUGMENT, ClipConfig, ModelConfig, TrainConfig
 from pipeline.data.dataset import evaluation_clips, training_batches
 from pipeline.data.frames import encode_video
 from pipeline.data.images import check_images
@@ -19,6 +18,7 @@ from pipeline.data.videos import open_data
 from pipeline.errors import DataError
 from pipeline.video import decode_flow, decode_jpeg
 
+FLOW = ("frames", "flow")
 SKIP = {"frames": tfds.decode.SkipDecoding(), "flow": tfds.decode.SkipDecoding()}
 
 
@@ -73,25 +73,59 @@ def test_a_clip_holds_what_the_model_takes(flow_store, config, name, images):
             np.testing.assert_array_equal(inputs[image], wanted)
 
 
-def test_flow_of_a_reversed_clip_points_the_other_way_and_of_a_shuffled_one_it_stays(
-    flow_store, config
-):
-    def clips(order):
-        found = evaluation_clips(flow_store, config, "test", order=order).unbatch()
-        return [
-            {name: inputs[name][inputs["mask"]] for name in ("frames", "flow")}
-            for inputs, *_ in found.as_numpy_iterator()
-        ]
+def clips_by_name(store, config, order):
+    """The real frames and flow of the test clips, by the names of the videos."""
+    found = evaluation_clips(store, config, "test", order=order).unbatch().as_numpy_iterator()
+    return {
+        source["video"].decode(): {name: inputs[name][inputs["mask"]] for name in FLOW}
+        for inputs, _, source in found
+    }
 
+
+def motion(flow):
+    """How far all pixels of each frame moved in the mean, (T, 2), in grey levels."""
+    return flow[..., :2].mean((1, 2)) - 128
+
+
+def partner(name):
+    return name.replace("left", "LEFT").replace("right", "left").replace("LEFT", "right")
+
+
+def test_flow_of_a_reversed_clip_is_that_of_the_reversed_video(flow_store, config):
+    """Each video is there in both directions, under the same name in the other class."""
+    config = dataclasses.replace(config, clip=ClipConfig(num_frames=8, views=1))
+    plain = clips_by_name(flow_store, config, "in_order")
+    for name, clip in clips_by_name(flow_store, config, "reversed").items():
+        np.testing.assert_array_equal(clip["frames"], plain[partner(name)]["frames"])
+        np.testing.assert_array_equal(clip["flow"][0], (128, 128, 0) + 0 * clip["flow"][0])
+        wanted = motion(plain[partner(name)]["flow"])
+        assert np.abs(motion(clip["flow"]) - wanted).max() < 0.5 * np.abs(wanted).max(), name
+
+
+def test_flow_of_a_shuffled_clip_stays_with_its_frames(flow_store, config):
     def pairs(clip):
         both = zip(clip["frames"], clip["flow"], strict=True)
         return {(frame.tobytes(), flow.tobytes()) for frame, flow in both}
 
-    orders = map(clips, ("in_order", "reversed", "shuffled"))
-    for plain, backwards, shuffled in zip(*orders, strict=True):
-        np.testing.assert_array_equal(backwards["frames"], plain["frames"][::-1])
-        np.testing.assert_array_equal(backwards["flow"], reverse_flow(plain["flow"][::-1]))
-        assert pairs(shuffled) == pairs(plain)
+    plain, shuffled = (clips_by_name(flow_store, config, o) for o in ("in_order", "shuffled"))
+    for name, clip in shuffled.items():
+        assert pairs(clip) == pairs(plain[name])
+
+
+def test_training_shows_what_evaluation_does_of_a_reversed_clip(flow_store, config):
+    pairs = (("left", "right"),)
+    whole = ClipConfig(num_frames=12, views=1)  # There is but one such clip of a video.
+    config = dataclasses.replace(config, clip=whole, train=TrainConfig(batch_size=48))
+    augment = dataclasses.replace(NO_AUGMENT, reverse=1.0, reverse_labels=pairs)
+    shown = dataclasses.replace(config, augment=augment)
+    ((inputs, labels),) = training_batches(flow_store, shown).take(1).as_numpy_iterator()
+    clips = evaluation_clips(flow_store, config, "train", order="reversed").unbatch()
+    wanted = {
+        (*(clip[name][clip["mask"]].tobytes() for name in FLOW), 1 - label)
+        for clip, label, _ in clips.as_numpy_iterator()
+    }
+    found = zip(inputs["mask"], inputs["frames"], inputs["flow"], labels, strict=True)
+    assert {(f[mask].tobytes(), flow[mask].tobytes(), n) for mask, f, flow, n in found} == wanted
 
 
 def test_training_takes_flow(flow_store, config):

@@ -78,6 +78,27 @@ def test_mirrored_clips_have_the_features_of_mirrored_frames(config, tmp_path):
     assert train(cached(flipped), tmp_path / "run").model_file.is_file()
 
 
+@pytest.mark.parametrize("flip", [0.0, 1.0])
+def test_clips_shown_backwards_have_the_features_of_their_flow(config, flow_store, flip):
+    backwards = dataclasses.replace(
+        config,
+        data=str(flow_store.path),
+        frames=flow_store.frames,
+        model=ModelConfig(input="rgb+flow"),
+        augment=dataclasses.replace(
+            NO_AUGMENT, flip=flip, reverse=0.5, reverse_labels=(("left", "right"),)
+        ),
+        train=TrainConfig(batch_size=48),
+    )
+    model, features = features_of(backwards)
+    part = temporal_part(model, backwards)
+    ((clips, labels), *_) = training_batches(flow_store, backwards).take(1)
+    ((taken, same), *_) = training_batches(features, backwards).take(1)
+    np.testing.assert_array_equal(labels, same)
+    np.testing.assert_allclose(part(taken), model(clips), atol=1e-5)
+    assert [file.shape[1] for file in features.files.values()] == [1 + flip, 2 + 2 * flip]
+
+
 def test_where_leaks_are_allowed_a_video_keeps_its_own_split(config, blob_store, tmp_path):
     """A group is in training and in the test; its test videos are not trained on."""
     lines = [

@@ -14,7 +14,7 @@ _STILL = 0.5  # Shorter vectors of optical flow have no direction.
 
 
 def change_clip(
-    inputs: dict[str, tf.Tensor], changes: Pixels, config: AugmentConfig, backwards: tf.Tensor
+    inputs: dict[str, tf.Tensor], changes: Pixels, config: AugmentConfig
 ) -> dict[str, tf.Tensor]:
     """Changes all frames of a clip alike. What is switched off costs nothing.
 
@@ -25,7 +25,6 @@ def change_clip(
             it is.
         changes: What was drawn with this configuration.
         config: What can have been drawn.
-        backwards: Whether the frames are in reverse order, bool ().
 
     Returns:
         The same, changed.
@@ -36,8 +35,6 @@ def change_clip(
         changed["frames"] = _erase(frames, changes, config, _GREY)
     if "flow" in inputs:
         flow = move_flow(inputs["flow"], changes.transform) if _moves(config) else inputs["flow"]
-        if config.reverse:
-            flow = tf.where(backwards, reverse_flow(flow), flow)
         changed["flow"] = _erase(flow, changes, config, _NO_MOTION)
     return {name: tf.ensure_shape(changed[name], inputs[name].shape) for name in inputs}
 
@@ -71,8 +68,8 @@ def move_flow(flow: tf.Tensor, transform: tf.Tensor) -> tf.Tensor:
 def reverse_flow(flow: tf.Tensor) -> tf.Tensor:
     """Negates the vectors of optical flow, as of a clip that is shown backwards.
 
-    This is approximate: the vector of a frame, to or from its neighbour, should lie where the
-    object is in that neighbour, and belong to that frame.
+    This is approximate: a vector lies where its object was in the frame that the flow came from,
+    which is now the frame that it leads to.
 
     Args:
         flow: uint8 (T, H, W, 3), as that of `move_flow`.
