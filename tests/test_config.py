@@ -88,7 +88,7 @@ FOLDER = {"source": "folder", "path": "videos", "out": "data/mine"}
         (PrepareConfig, {"seed": 2**32}, "--seed must be at most"),
         (FramesConfig, {"jpeg_quality": 950}, "frames.jpeg_quality must be from 0 to 100"),
         (PrepareConfig, {"source": "folder"}, "--source folder needs --path"),
-        (PrepareConfig, {"fps": 0}, "--fps must be above 0"),
+        (PrepareConfig, {"fps": -1}, "--fps must be from 0 to 1000"),
         (PrepareConfig, {"size": 4}, "--size must be at least 8"),
         (PrepareConfig, {"jpeg_quality": 101}, "--jpeg-quality must be 1 to 100"),
         (

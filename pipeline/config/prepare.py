@@ -64,7 +64,8 @@ class PrepareConfig:
             test split; `groups`: leave one group out. 0: no folds.
         fold: Number of the fold that is the test split, or of the official split, from 1; 0: the
             first, or all videos of a data set that can go without.
-        fps: Frames per second of video time that are stored, above 0, at most 1000.
+        fps: Frames per second of video time that are stored, at most 1000. 0: 15, or, of slower
+            videos, as many as nearly all of them have, so that few repeat frames.
         size: Height and width of the stored frames in pixels, 8 to 4096.
         jpeg_quality: Of the stored frames, 1 to 100.
         flow: Store the optical flow from frame to frame as well, for `model.input` flow and
@@ -97,7 +98,7 @@ class PrepareConfig:
     test_fraction: float = 0.15
     folds: int | Literal["groups"] = 0
     fold: int = 0
-    fps: float = 15.0
+    fps: float = 0.0
     size: int = 64
     jpeg_quality: int = 95
     flow: bool = False
@@ -115,7 +116,10 @@ class PrepareConfig:
 
     @property
     def frames(self) -> FramesConfig:
-        """What is stored of a video: rate, size and quality of its frames, and if their flow is."""
+        """What is stored of a video: rate, size and quality of its frames, and if their flow is.
+
+        The rate is 0 where it is still to be chosen, see `pipeline.data.rate`.
+        """
         return FramesConfig(
             fps=self.fps, size=self.size, jpeg_quality=self.jpeg_quality, flow=self.flow
         )
@@ -123,7 +127,7 @@ class PrepareConfig:
     def __post_init__(self) -> None:
         self._check_source()
         self._check_split()
-        expect(0 < self.fps <= 1000, "--fps must be above 0, at most 1000", self.fps)
+        expect(0 <= self.fps <= 1000, "--fps must be from 0 to 1000", self.fps)
         expect(1 <= self.jpeg_quality <= 100, "--jpeg-quality must be 1 to 100", self.jpeg_quality)
         expect(self.size <= 4096, "--size must be at most 4096", self.size)
         least = {"size": 8, "min_frames": 1, "shard_videos": 1, "seed": 0, "workers": 0}

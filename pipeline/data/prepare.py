@@ -15,6 +15,7 @@ from pipeline.config.prepare import PrepareConfig
 from pipeline.data.checks import leaks
 from pipeline.data.checks.report import describe
 from pipeline.data.manifest import Manifest, Row, Split, relative_path
+from pipeline.data.rate import MOST_FPS, rates_of, stored_rate
 from pipeline.data.shards.runner import check_shards, write_shards
 from pipeline.data.shards.tasks import (
     ShardReport,
@@ -103,6 +104,7 @@ def _prepare_alone(
         return PrepareReport(store=old, up_to_date=True)
     rows = choose_split(manifest, config, _known_splits(old, settings)).rows
     _refuse(leaks.crossing(rows), config, "")
+    config = _with_rate(config, manifest)
     tasks = _plan(videos, rows, config, out)
     clear_partial(out, tasks)
     reports = write_shards(tasks, config, out)
@@ -149,6 +151,7 @@ def _check(config: PrepareConfig, out: Path) -> CheckReport:
         manifest.check_classes()
     videos = _look_at(manifest, config, root)
     rows = choose_split(manifest, config).rows if labelled else manifest.rows
+    config = _with_rate(config, manifest)
     tasks = _plan(videos, rows, config, out)
     reports = check_shards(tasks, config)
     pairs = _videos(tasks, reports)
@@ -214,6 +217,16 @@ def _source(row: Row, root: Path, *, timed: bool) -> SourceVideo:
         num_bytes=num_bytes,
         modified_ns=modified_ns if timed else 0,
     )
+
+
+def _with_rate(config: PrepareConfig, manifest: Manifest) -> PrepareConfig:
+    """The configuration with the rate that is chosen where none is asked for."""
+    if config.fps:
+        return config
+    if config.source == "demo":  # Its videos are of many kinds, slow ones, too.
+        return dataclasses.replace(config, fps=MOST_FPS)
+    paths = tuple(dict.fromkeys(row.path for row in manifest.rows))
+    return dataclasses.replace(config, fps=stored_rate(rates_of(paths, config)))
 
 
 def _find_store(out: Path) -> Store | None:

@@ -12,6 +12,7 @@ from typing import Any
 from pipeline.data.checks.leaks import Video, describe_random_split
 from pipeline.data.checks.report import as_markdown
 from pipeline.data.manifest import SPLITS, TRIM, Row, relative_path
+from pipeline.data.rate import MOST_FPS
 from pipeline.data.shards.tasks import VideoReport
 from pipeline.data.store import Store
 from pipeline.text import counted, listed
@@ -39,6 +40,9 @@ class PrepareReport:
             rows = [row for row in store.manifest.rows if row.split == split]
             if rows:
                 lines.append(f"  {split:<5}  {_counts(rows, store.class_names)}")
+        if not store.settings.get("fps") and store.frames.fps < MOST_FPS:
+            rate = f"{store.frames.fps:g} frames a second"
+            lines.append(f"{rate} are stored, as many as nearly all videos have (--fps)")
         lines += [] if self.up_to_date else _changes(store.report["changes"])
         lines += _damaged(store.report)
         lines += _findings(store.report)
@@ -152,10 +156,15 @@ def _both_counts(video: dict[str, Any]) -> str:
 
 
 def _findings(report: dict[str, Any]) -> list[str]:
-    """No test, clocks, leaks, copies, and what a random split would have leaked."""
+    """No test, rates, clocks, leaks, copies, and what a random split would have leaked."""
     lines = []
     if report["splits"] and "test" not in report["splits"]:
         lines.append("no test videos: see --test-fraction, --test-groups, --folds and --fold")
+    repeating = report.get("repeating", ())
+    if repeating:
+        videos = counted(len(repeating), "video")
+        fewer = f"{videos} of fewer frames a second than are stored, so that some repeat"
+        lines.append(f"{fewer}: {listed(repeating, most=3)}")
     clocks = report.get("broken_clocks", ())  # An older report has none.
     if clocks:
         names = listed(clocks, most=3)

@@ -14,6 +14,7 @@ from pipeline.config.prepare import PrepareConfig
 from pipeline.data.checks.leaks import copied, crossing, leaking
 from pipeline.data.frames import by_name, stored_frames
 from pipeline.data.manifest import Manifest, Row, Split, read_csv, relative_path
+from pipeline.data.rate import stored_rate
 from pipeline.data.shards.tasks import SourceVideo, fingerprint, identity, plan_shards
 from pipeline.data.split import choose_split
 from pipeline.errors import DataError, VideoDecodeError
@@ -90,7 +91,7 @@ def open_videos(path: Path, frames: FramesConfig) -> VideoFiles:
             training that can be read.
     """
     config = PrepareConfig(source="csv", path=str(path), out="-")
-    manifest = _readable(read_csv(path).without_repeats(), path)
+    manifest, rates = _readable(read_csv(path).without_repeats(), path)
     manifest.check_classes(at_least=1)
     rows = choose_split(manifest, config).rows
     sources = [_source(row, path.absolute().parent) for row in rows]
@@ -99,7 +100,8 @@ def open_videos(path: Path, frames: FramesConfig) -> VideoFiles:
         raise DataError(
             f"{path}: {listed(found, most=3)}. Mend the splits and labels, or remove the copies"
         )
-    frames = frames if frames.size else config.frames
+    if not frames.size:
+        frames = dataclasses.replace(config.frames, fps=stored_rate(rates))
     tasks = plan_shards(
         sources, Path(), frames=frames, shard_videos=config.shard_videos, seed=config.seed
     )
@@ -131,12 +133,12 @@ def encode_part(source: SourceVideo, frames: FramesConfig) -> dict[str, list[byt
     return images
 
 
-def _readable(manifest: Manifest, path: Path) -> Manifest:
-    """Leaves out files of which not even the first frame can be had."""
-    reasons = {}
+def _readable(manifest: Manifest, path: Path) -> tuple[Manifest, list[float]]:
+    """Leaves out files of which not even the first frame can be had; the rates of the others."""
+    reasons, rates = {}, []
     for file in dict.fromkeys(row.path for row in manifest.rows):
         try:
-            probe(file)
+            rates.append(probe(file).fps)
         except VideoDecodeError as error:
             reasons[file] = str(error)
     if reasons:
@@ -150,7 +152,7 @@ def _readable(manifest: Manifest, path: Path) -> Manifest:
             f"{path}: expected a readable video of each class, got none of "
             f"{listed(map(repr, missing)) or 'any'}"
         )
-    return Manifest(rows=rows)
+    return Manifest(rows=rows), rates
 
 
 def _leaks(sources: Sequence[SourceVideo]) -> tuple[str, ...]:

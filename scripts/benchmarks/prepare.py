@@ -1,5 +1,6 @@
 """How fast videos are prepared, by one worker and by two, and in how much memory."""
 
+import dataclasses
 import shutil
 import statistics
 import subprocess
@@ -15,6 +16,7 @@ from benchmarks.decode import run_ffmpeg
 from pipeline.config.parser import ConfigParser
 from pipeline.config.prepare import PrepareConfig
 from pipeline.data.manifest import Row
+from pipeline.data.rate import MOST_FPS
 from pipeline.data.shards.runner import write_locally
 from pipeline.data.shards.tasks import REPORTS, ShardTask, SourceVideo
 from pipeline.data.shards.writer import write_shard
@@ -40,7 +42,7 @@ def main(arguments: Sequence[str]) -> None:
 
 def measure_preparation(paths: Sequence[str], *, repeats: int) -> None:
     """Prints a row for each video, then one worker against two over all of them."""
-    config = PrepareConfig(source="folder", path="-", out="-")
+    config = PrepareConfig(source="folder", path="-", out="-", fps=MOST_FPS)
     print(EXPLANATION.format(size=config.size, fps=config.fps, repeats=repeats))
     width = max(len(Path(path).name) for path in paths)
     print(f"{'':{width}} {'frames':>8} {'prepare':>8} {'ffmpeg':>8} {'ratio':>6} {'memory':>9}")
@@ -95,7 +97,7 @@ def _prepare(path: str, config: PrepareConfig) -> tuple[int, float]:
 
 def _workers_rate(paths: Sequence[str], workers: int, config: PrepareConfig, repeats: int) -> float:
     """Frames per second of all files, several shards of each, by some workers."""
-    config = PrepareConfig(source="folder", path="-", out="-", workers=workers)
+    config = dataclasses.replace(config, workers=workers)
     times = []
     for rounds in (1, 3):  # The difference is free of what starting the workers takes.
         runs = []
@@ -116,7 +118,7 @@ def _peak_memory(path: str) -> float:
     code = (
         "import resource, sys; from benchmarks.prepare import _prepare; "
         "from pipeline.config.prepare import PrepareConfig; "
-        "_prepare(sys.argv[1], PrepareConfig(source='folder', path='-', out='-')); "
+        "_prepare(sys.argv[1], PrepareConfig(source='folder', path='-', out='-', fps=15)); "
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
     )
     scripts = str(Path(__file__).parents[1])

@@ -585,6 +585,21 @@ def test_a_check_reports_and_prepares_nothing(root: Path) -> None:
     ]
 
 
+def test_no_more_frames_are_stored_than_nearly_all_videos_have(root: Path) -> None:
+    config = configure(root, fps=0.0, workers=1)  # They have 10 a second.
+
+    report = prepare(config)
+
+    assert report.store.frames.fps == 10
+    assert "10 frames a second are stored, as many as nearly all videos have (--fps)" in str(report)
+    assert not report.store.report["repeating"]
+    assert prepare(config).up_to_date
+
+    report = prepare(dataclasses.replace(config, fps=15.0))
+
+    assert "11 videos of fewer frames a second than are stored, so that some repeat" in str(report)
+
+
 def test_some_classes_only(root: Path) -> None:
     shutil.copytree(root / "run", root / "jump")
     for number, video in enumerate(sorted((root / "jump").iterdir())):

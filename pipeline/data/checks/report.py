@@ -9,6 +9,7 @@ from typing import Any
 
 from pipeline.data.checks.leaks import Video, describe_random_split, random_split
 from pipeline.data.manifest import SPLITS
+from pipeline.data.shards.tasks import VideoReport
 from pipeline.text import counted
 
 _MOST_ITEMS = 20  # of a list on the page
@@ -58,6 +59,7 @@ def describe(
             }
             for report in fewer
         ],
+        "repeating": [report.name for report in reports if _repeats(report)],
         "broken_clocks": [
             report.name for report in reports if report.damage and report not in fewer
         ],
@@ -69,6 +71,11 @@ def describe(
         described["random_split"] = random_split(rows)
     described["splits"] = {name: value for name, value in described["splits"].items() if value}
     return described
+
+
+def _repeats(report: VideoReport) -> bool:
+    """Whether more is stored than decodes, by more than rounding."""
+    return report.stored_frames > 1.02 * report.decoded_frames + 1
 
 
 def _totals(videos: Sequence[Video]) -> dict[str, Any]:
@@ -130,6 +137,7 @@ def as_markdown(report: dict[str, Any]) -> str:
             *_section("Copies", report["copies"], "None within a split and class."),
             *_section("Left out", [f"`{v['video']}`: {v['reason']}" for v in report["left_out"]]),
             *_section("Fewer frames than declared", _fewer(report)),
+            *_section("Fewer frames a second than stored", [f"`{n}`" for n in report["repeating"]]),
             *_section("Clocks that jump", [f"`{name}`" for name in report["broken_clocks"]]),
             *_changes(report["changes"]),
         ]
