@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import io
 import itertools
 import json
@@ -14,8 +13,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+import pipeline.interrupt  # noqa: F401  # first, so that Ctrl-C ends the other imports as well
 from pipeline.config.checks import check_known
 from pipeline.errors import ConfigError, PipelineError
+from pipeline.interrupt import leave_interrupted
 from pipeline.run import Run, latest_run
 from pipeline.text import one_line
 
@@ -74,7 +75,7 @@ class Parser(argparse.ArgumentParser):
 
     def add_run(self) -> None:
         """Adds the folder of a run, by its place or as `--run`, for `named_run`."""
-        help_text = "Folder of the run; default: the latest."
+        help_text = "Folder of the run; default: the one in runs/ whose training ended last."
         self.add_argument("folder", nargs="?", metavar="RUN", default="", help=help_text)
         self.add_argument("--run", default="", help="The same.")
 
@@ -105,7 +106,7 @@ def run_script(main: Main) -> NoReturn:
         print(f"{Path(sys.argv[0]).name}: {error}", file=sys.stderr)
         code = 2
     except KeyboardInterrupt:
-        _leave_interrupted()
+        leave_interrupted()
     except BrokenPipeError:  # such as that of `... | head -1`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 141
@@ -124,12 +125,3 @@ def run_script(main: Main) -> NoReturn:
         print(f"{Path(sys.argv[0]).name}: {error}", file=sys.stderr)
         code = 2
     sys.exit(code)
-
-
-def _leave_interrupted() -> NoReturn:
-    """Leaves at once: threads that decode a long video would be waited for."""
-    print("interrupted", file=sys.stderr)
-    with contextlib.suppress(OSError):
-        sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(130)

@@ -186,3 +186,22 @@ def test_a_mistake_ends_in_one_line_and_code_2(script, arguments, message, tmp_p
     assert message in result.stderr
     assert len(result.stderr.splitlines()) == 1
     assert not result.stdout
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_ctrl_c_while_a_script_still_imports_ends_in_one_line(tmp_path):
+    (tmp_path / "slow.py").write_text(
+        "import signal, time\nsignal.raise_signal(signal.SIGINT)\ntime.sleep(60)\n"
+    )
+    code = "from pipeline.cli import run_script; import slow; print('imported')"
+    command = [sys.executable, "-c", code]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert (result.returncode, result.stdout, result.stderr) == (130, "", "interrupted\n")
+
+
+def test_other_errors_while_a_script_imports_are_shown_whole():
+    command = [sys.executable, "-c", "import pipeline.cli; import pipeline.nothing"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert "Traceback" in result.stderr
+    assert "No module named 'pipeline.nothing'" in result.stderr

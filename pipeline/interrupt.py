@@ -1,0 +1,30 @@
+"""Ctrl-C ends a script with one word and exit code 130, also while it still imports.
+
+`pipeline.cli` imports this before all else of the package.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from types import TracebackType
+from typing import NoReturn
+
+
+def leave_interrupted() -> NoReturn:
+    """Leaves at once: threads that decode a long video would be waited for."""
+    with contextlib.suppress(OSError):
+        print("interrupted", file=sys.stderr)
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(130)
+
+
+def _report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        leave_interrupted()
+    sys.__excepthook__(kind, error, trace)
+
+
+sys.excepthook = _report
