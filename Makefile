@@ -27,10 +27,10 @@ help:
 
 install: .venv/.installed
 
-# A training that was interrupted goes on; a finished one is done anew.
+# A training that was interrupted goes on, to its export; a finished one is done anew.
 demo: install
 	$(BIN)/python scripts/prepare.py
-	$(BIN)/python scripts/train.py --run runs/demo $(if $(wildcard runs/demo/checkpoint.npz),,--overwrite)
+	$(BIN)/python scripts/train.py --run runs/demo $(if $(wildcard runs/demo/checkpoint.npz),,$(if $(wildcard runs/demo/bundle.json),--overwrite))
 	$(BIN)/python scripts/evaluate.py runs/demo
 	$(BIN)/python scripts/classify.py --run runs/demo data/demo/videos/stand_up/figure95_0.*
 

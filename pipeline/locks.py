@@ -80,7 +80,7 @@ def _take(path: Path, timeout: float) -> BaseFileLock:
 
     path.parent.mkdir(parents=True, exist_ok=True)
     # All who may write into the folder may use a lock that was left there by a kill.
-    lock = FileLock(path.with_name(f".{path.name}.lock"), mode=0o666, is_singleton=True)
+    lock = FileLock(path.parent / f".{path.name}.lock", mode=0o666, is_singleton=True)
     lock.acquire(timeout=timeout)
     return lock
 

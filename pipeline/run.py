@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
+import datetime
 import json
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pipeline.config import RunConfig
 from pipeline.errors import DataError
+from pipeline.locks import alone
 
 RUNS = Path("runs")
 
@@ -95,6 +99,10 @@ class Run:
         """Folder of plots and tables."""
         return self.folder / "report"
 
+    def alone(self, instead: str = "") -> AbstractContextManager[None]:
+        """Keeps others from training, exporting or testing in the folder, see `locks.alone`."""
+        return alone(self.folder, "training or testing", instead)
+
     def config(self) -> RunConfig:
         """The configuration that the run used.
 
@@ -143,6 +151,30 @@ class Run:
         self.expect(self.environment_file)
         return _read_json(self.environment_file, dict, "Train again")
 
+    def history(self) -> list[dict[str, float]]:
+        """What each epoch of the training was like; empty if none has ended.
+
+        Returns:
+            By epoch: `epoch`, from 1; `seconds`; `learning_rate`; `loss` and `accuracy`; and, where
+            there are validation videos, `val_loss` and `val_accuracy`.
+
+        Raises:
+            DataError: The file is damaged.
+        """
+        if not self.history_file.exists():
+            return []
+        try:
+            with self.history_file.open(newline="", encoding="utf-8") as file:
+                rows = csv.DictReader(file)
+                history = [{name: float(row[name]) for name in row} for row in rows]
+        except (ValueError, TypeError, csv.Error):
+            history = []
+        if not history or not {"epoch", "seconds", "loss", "accuracy"} <= history[0].keys():
+            raise DataError(
+                f"{self.history_file}: damaged. Delete it: the curves are lost, the model is not"
+            )
+        return history
+
     def metrics(self) -> dict[str, Any]:
         """What evaluation found, by split; empty if there was none yet.
 
@@ -165,14 +197,22 @@ def _read_json(file: Path, kind: type[T], next_step: str) -> T:
 
 
 def latest_run(runs: Path = RUNS) -> Run:
-    """The run whose model is the newest.
+    """The run that can classify whose training ended last, however old its files are.
 
     Raises:
         DataError: There is none.
     """
-    models = sorted(runs.glob("[!.]*/model.tflite"), key=lambda path: path.stat().st_mtime)
-    if not models:
+    found = [Run(model.parent) for model in runs.glob("[!.]*/model.tflite")]
+    if not found:
         raise DataError(
             f"no trained run in {runs}/. Train one (python scripts/train.py) or name one (--run)"
         )
-    return Run(models[-1].parent)
+    return max(found, key=lambda run: (_ended(run), run.folder))
+
+
+def _ended(run: Run) -> float:
+    """When its training ended, in seconds since 1970; if it says nothing, when it was exported."""
+    try:
+        return datetime.datetime.fromisoformat(run.environment()["ended"]).timestamp()
+    except (DataError, KeyError, TypeError, ValueError):
+        return run.litert_file.stat().st_mtime

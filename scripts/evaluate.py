@@ -30,18 +30,19 @@ def main(arguments: Sequence[str]) -> None:
     run = named_run(options)
     run.config()  # says at once if there is no run
 
-    import_tensorflow()
-    from pipeline.evaluation.evaluate import evaluate
-    from pipeline.evaluation.report import report_files
-    from pipeline.evaluation.terminal import format_metrics
+    with run.alone():
+        import_tensorflow()
+        from pipeline.evaluation.evaluate import evaluate
+        from pipeline.evaluation.report import report_files
+        from pipeline.evaluation.terminal import format_metrics
 
-    result = evaluate(
-        run,
-        options.split,
-        data=Path(options.data) if options.data else None,
-        views=options.views,
-        unknown=Path(options.unknown) if options.unknown else None,
-    )
+        result = evaluate(
+            run,
+            options.split,
+            data=Path(options.data) if options.data else None,
+            views=options.views,
+            unknown=Path(options.unknown) if options.unknown else None,
+        )
     print(format_metrics(result, options.split))
     print(f"written: {run.metrics_file}; the report: {report_files(run, options.split)[0]}")
 

@@ -14,7 +14,9 @@ from pipeline.video import check_target
 def main(arguments: Sequence[str]) -> None:
     parser = Parser(__doc__)
     parser.add_argument("video", metavar="VIDEO", help="A video file.")
-    parser.add_argument("--run", default="", help="Folder of the run; default: the latest.")
+    parser.add_argument(
+        "--run", default="", help="Folder of the run; default: the one trained last."
+    )
     parser.add_argument("--label", default="", help="The class to explain; default: the answer.")
     parser.add_argument("--out", default="", help="Picture to write; default: VIDEO_why.png.")
     parser.add_argument("--annotate", default="", help="A video to write, under the same heat.")

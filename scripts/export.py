@@ -20,14 +20,15 @@ def main(arguments: Sequence[str]) -> None:
     options = parser.parse(arguments)
     run = named_run(options)
     run.config()  # says at once if there is no run
-
-    import_tensorflow()
-    from pipeline.evaluation.calibrate import calibrate
-    from pipeline.inference.export import export, format_exported
-
     data = Path(options.data) if options.data else None
-    calibrate(run, data=data)
-    print(format_exported(export(run, options.format, data=data)))
+
+    with run.alone():
+        import_tensorflow()
+        from pipeline.evaluation.calibrate import calibrate
+        from pipeline.inference.export import export, format_exported
+
+        calibrate(run, data=data)
+        print(format_exported(export(run, options.format, data=data)))
 
 
 if __name__ == "__main__":

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.cli import run_script
+from pipeline.config import RunConfig
 from pipeline.config.parser import ConfigParser, run_config
 from pipeline.native_log import import_tensorflow
-from pipeline.run import RUNS
+from pipeline.run import RUNS, Run
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -27,26 +28,30 @@ def main(arguments: Sequence[str]) -> None:
     now = datetime.datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
     folder = Path(options.run or RUNS / f"{Path(config.data).name}-{now}")
 
-    import_tensorflow()
+    with Run(folder).alone("name another folder (--run)"):  # until all is written
+        import_tensorflow()
+        _train_and_export(config, folder, overwrite=options.overwrite, preflight=options.preflight)
+    print(f"next: python scripts/evaluate.py {shlex.quote(str(folder))}")
+
+
+def _train_and_export(config: RunConfig, folder: Path, *, overwrite: bool, preflight: bool) -> None:
     from pipeline.evaluation.calibrate import calibrate
     from pipeline.inference.export import export, format_exported
     from pipeline.training.fit import Interrupted, train
 
+    without = " and without --overwrite" if overwrite else ""
+    again = f"The same command with --run {shlex.quote(str(folder))}{without} goes on"
     try:
-        run = train(config, folder, overwrite=options.overwrite, preflight=options.preflight)
+        run = train(config, folder, overwrite=overwrite, preflight=preflight)
     except Interrupted as stop:
         run = stop.run
-        without = " and without --overwrite" if options.overwrite else ""
-        again = f"The same command with --run {folder}{without} goes on"
         print(f"interrupted; the model of epoch {stop.epoch} is kept. {again}", flush=True)
-    name = shlex.quote(str(folder))
     try:
         calibrate(run)
         print(format_exported(export(run)))
     except KeyboardInterrupt:
-        print(f"{folder} is trained, but was not exported: python scripts/export.py {name}")
+        print(f"{folder} is trained, but was not exported. {again}")
         raise
-    print(f"next: python scripts/evaluate.py {name}")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ other class backwards, so that frames tell nothing: the order of them is all the
 import contextlib
 import dataclasses
 import http.server
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -190,3 +192,36 @@ def make_camera() -> Iterator[Callable[..., Camera]]:
             )
 
         yield make
+
+
+HOLD = """
+import sys
+from pathlib import Path
+from pipeline.locks import alone
+with alone(Path(sys.argv[1]), ""):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def hold() -> Iterator[Callable[[Path], subprocess.Popen[str]]]:
+    """Starts a process that holds the lock of a path until its standard input ends."""
+    processes = []
+
+    def hold(path: Path) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-c", HOLD, path],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        processes.append(process)
+        assert process.stdout
+        assert process.stdout.readline() == "held\n"
+        return process
+
+    yield hold
+    for process in processes:
+        process.kill()
+        process.communicate()

@@ -1,4 +1,3 @@
-import subprocess
 import sys
 import threading
 
@@ -6,37 +5,6 @@ import pytest
 
 from pipeline.errors import ConfigError
 from pipeline.locks import UnlockedWarning, alone, in_turn
-
-HOLD = """
-import sys
-from pathlib import Path
-from pipeline.locks import alone
-with alone(Path(sys.argv[1]), "training"):
-    print("held", flush=True)
-    sys.stdin.read()
-"""
-
-
-@pytest.fixture
-def hold():
-    """Starts a process that holds the lock of a path until its standard input ends."""
-    processes = []
-
-    def hold(path):
-        process = subprocess.Popen(
-            [sys.executable, "-c", HOLD, path],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        processes.append(process)
-        assert process.stdout.readline() == "held\n"
-        return process
-
-    yield hold
-    for process in processes:
-        process.kill()
-        process.communicate()
 
 
 def take(path):

@@ -48,12 +48,55 @@ def test_a_folder_that_is_not_there_is_no_run(tmp_path):
         Run(tmp_path / "none").config()
 
 
-def test_the_latest_run_is_the_one_exported_last(tmp_path):
-    for name, modified in (("b", 3_000), ("c", 1_000), ("a", 2_000)):
-        make_run(tmp_path / name, modified)
+def test_the_latest_run_is_the_one_whose_training_ended_last(tmp_path):
+    """Also after another one was exported anew, or copied."""
+    for name, modified, hour in (("b", 1_000, 12), ("c", 3_000, 10), ("a", 2_000, 11)):
+        ended = f"2025-01-01T{hour}:00:00+00:00"
+        make_run(tmp_path / name, modified).environment_file.write_text(f'{{"ended": "{ended}"}}')
     assert latest_run(tmp_path) == Run(tmp_path / "b")
     Run(tmp_path / "b").litert_file.unlink()
     assert latest_run(tmp_path) == Run(tmp_path / "a")
+
+
+@pytest.mark.parametrize("environment", [None, "{", "{}", '{"ended": 3}', '{"ended": "soon"}'])
+def test_a_run_that_does_not_say_when_it_ended_did_so_when_it_was_exported(tmp_path, environment):
+    for name, modified in (("b", 3_000), ("c", 1_000)):
+        run = make_run(tmp_path / name, modified)
+        if environment is not None:
+            run.environment_file.write_text(environment)
+    assert latest_run(tmp_path) == Run(tmp_path / "b")
+
+
+HEADER = b"epoch,seconds,learning_rate,loss,accuracy\r\n"
+
+
+def test_the_history_of_a_training(tmp_path):
+    run = Run(tmp_path)
+    assert run.history() == []
+    run.history_file.write_bytes(HEADER + b"1,2.5,0.1,nan,0.5\r\n2,2.0,0.1,3.0,0.75\r\n")
+    first, second = run.history()
+    assert (first["seconds"], second["accuracy"]) == (2.5, 0.75)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"hello\n",
+        b"\xff\xfe\0",
+        HEADER,
+        HEADER + b"1,2\n",
+        HEADER + b"1,2,3,4,5,6\n",
+        HEADER + b"1,2,3,4,5\n2,two,3,4,5\n",
+        HEADER + b"\0\0\0\0",
+        b"epoch,seconds\n1,2\n",
+    ],
+)
+def test_a_damaged_history(tmp_path, content):
+    run = Run(tmp_path)
+    run.history_file.write_bytes(content)
+    with pytest.raises(DataError, match="history.csv: damaged. Delete it: the curves are lost"):
+        run.history()
 
 
 @pytest.mark.parametrize("runs", ["empty", "none"])

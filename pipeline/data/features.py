@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.atomic import atomic_write
+from pipeline.atomic import atomic_write, remove_unfinished
 from pipeline.config import FramesConfig
 from pipeline.data.manifest import Manifest, Split
 from pipeline.data.store import Store
@@ -74,10 +74,10 @@ def open_features(path: Path) -> FeatureFile | None:
     try:
         content = json.loads(path.with_suffix(".json").read_bytes())
         shape = tuple(content["shape"])
+        spans = tuple(Span(*span) for span in content["spans"])
         whole = path.stat().st_size == 4 * int(np.prod(shape))
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None
-    spans = tuple(Span(*span) for span in content["spans"])
     return FeatureFile(path, shape, spans) if whole else None
 
 
@@ -90,7 +90,7 @@ def write_features(
     """Computes the features of all videos and writes them, in little memory.
 
     Args:
-        path: The file to write.
+        path: The file to write, which no other process may be writing.
         videos: `video`, `group` and `label` of each, and its images as bytes of JPEG files.
         image: Which images: `frames` or `flow`.
         extract: From uint8 (N, H, W, 3) to float32 (N, variants, F).
@@ -100,6 +100,7 @@ def write_features(
     """
     decode = decode_flow if image == "flow" else decode_jpeg
     path.parent.mkdir(exist_ok=True)
+    remove_unfinished(path)
     spans: list[Span] = []
     row, shape = 0, (0, 0)
     with atomic_write(path) as file:

@@ -69,6 +69,7 @@ def evaluate(
         raise DataError(f"{videos.path} has no {split} videos. Prepare it with --{split}-fraction")
     config.check_classes(class_names)
     run.metrics()  # says at once if it is damaged
+    run.history()  # as well
     calibration = read_calibration(run)
     strangers = open_unknown(run, unknown) if unknown else None
     model = load_recognizer(run.model_file, config, len(class_names))

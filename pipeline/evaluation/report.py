@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import csv
 import dataclasses
 import shlex
 from collections.abc import Mapping
@@ -179,11 +178,8 @@ def _command(environment: Mapping[str, Any]) -> str:
 
 def _epochs(run: Run) -> dict[str, float]:
     """How many epochs the training took, and how many seconds."""
-    if not run.history_file.is_file():
-        return {"number": 0, "seconds": 0.0}
-    with run.history_file.open(newline="", encoding="utf-8") as file:
-        seconds = [float(row["seconds"]) for row in csv.DictReader(file)]
-    return {"number": len(seconds), "seconds": sum(seconds)}
+    rows = run.history()
+    return {"number": len(rows), "seconds": sum(row["seconds"] for row in rows)}
 
 
 def _data_report(videos: Data) -> str:

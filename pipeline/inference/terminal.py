@@ -28,7 +28,9 @@ from pipeline.video import check_target
 
 def add_classifier(parser: Parser) -> None:
     """Adds the options that name a run and what runs its model, for `open_classifier`."""
-    parser.add_argument("--run", default="", help="Folder of the run; default: the latest.")
+    parser.add_argument(
+        "--run", default="", help="Folder of the run; default: the one trained last."
+    )
     parser.add_argument(
         "--runtime",
         choices=RUNTIMES,

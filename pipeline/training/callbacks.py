@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import math
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import keras
 
+from pipeline.atomic import atomic_write
+from pipeline.errors import DataError
+from pipeline.run import Run
+from pipeline.training.alarms import TrainingWarning
 from pipeline.training.averaging import WeightAverage
 
 Logs = dict[str, float]
@@ -100,9 +106,10 @@ class EpochLog(keras.callbacks.Callback):
             "learning_rate": float(self.model.optimizer.learning_rate),
             **(logs or {}),
         }
-        with self._path.open("w" if epoch == 0 else "a", newline="", encoding="utf-8") as file:
+        is_new = epoch == 0 or not self._path.exists()
+        with self._path.open("w" if is_new else "a", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, row)
-            if epoch == 0:
+            if is_new:
                 writer.writeheader()
             writer.writerow(row)
         print(self._line(row), flush=True)
@@ -117,11 +124,21 @@ class EpochLog(keras.callbacks.Callback):
         return f"{text}   {row['seconds']:.1f} s{kept}"
 
 
-def cut_history(path: Path, epochs: int) -> None:
-    """Leaves the first epochs of what `EpochLog` wrote; a training goes on after them."""
-    if not epochs:
-        path.unlink(missing_ok=True)
+def cut_history(run: Run, epochs: int) -> None:
+    """Leaves the first epochs of what `EpochLog` wrote; a training goes on after them.
+
+    If it is damaged, a warning says so, and nothing of it is left.
+    """
+    try:
+        rows = run.history()[:epochs]
+    except DataError:
+        rows = []
+        text = f"{run.history_file}: damaged; its curves begin anew, with epoch {epochs + 1}"
+        warnings.warn(text, TrainingWarning, stacklevel=2)
+    if not rows:
+        run.history_file.unlink(missing_ok=True)
         return
-    with path.open(newline="", encoding="utf-8") as file:
-        lines = list(file)
-    path.write_text("".join(lines[: epochs + 1]), encoding="utf-8", newline="")
+    with run.history_file.open("rb") as file:
+        lines = [*itertools.islice(file, len(rows) + 1)]
+    with atomic_write(run.history_file) as file:
+        file.writelines(lines)

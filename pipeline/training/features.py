@@ -26,6 +26,7 @@ from pipeline.data.features import (
 from pipeline.data.store import Store, open_store
 from pipeline.data.videos import Data, read_records
 from pipeline.errors import ConfigError
+from pipeline.locks import in_turn
 from pipeline.text import counted
 
 
@@ -33,7 +34,8 @@ def cached_features(recognizer: keras.Model, config: RunConfig, data: Data) -> F
     """The features of all frames of a data set, computed now or before.
 
     They are kept in its folder `features`, by what they depend on: the videos, the backbone with
-    its weights, and whether mirror images are needed, or flow that runs backwards.
+    its weights, and whether mirror images are needed, or flow that runs backwards. Where another
+    process is computing the same ones, they are waited for.
 
     Args:
         recognizer: The network, with a frozen backbone.
@@ -78,12 +80,17 @@ def _features_of(
     variants = _variants(stream, config.augment)
     path = store.path / FOLDER / f"{stream}-{_key(stream, recognizer, config, variants)}.f32"
     features = open_features(path)
-    if features is None:
+    if features:
+        return features
+    with in_turn(path, "computing"):
+        features = open_features(path)  # It may have been another's turn.
+        if features:
+            return features
         extract = _extractor(stream, recognizer, variants)
         records = read_records(store, store.frames).as_numpy_iterator()
         features = write_features(path, records, image_of(stream), extract)
-        frames = counted(features.shape[0], "frame")
-        print(f"{path}: features of {frames}, {path.stat().st_size / 1e6:,.0f} MB", flush=True)
+    frames = counted(features.shape[0], "frame")
+    print(f"{path}: features of {frames}, {path.stat().st_size / 1e6:,.0f} MB", flush=True)
     return features
 
 

@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import functools
 import importlib
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,10 +14,9 @@ import keras
 import tensorflow as tf
 
 from pipeline.config import RunConfig
-from pipeline.config.file import save_config
 from pipeline.data.images import check_images
 from pipeline.data.videos import ClipSource, Data, damage_named, open_data
-from pipeline.errors import ConfigError, PipelineError
+from pipeline.errors import ConfigError, DataError, PipelineError
 from pipeline.models.recognizer import build_recognizer, save_recognizer
 from pipeline.run import Run
 from pipeline.training.alarms import Alarms, warn_of_few_groups
@@ -33,7 +31,6 @@ from pipeline.training.callbacks import EpochLog, KeepBest, cut_history
 from pipeline.training.checkpoint import Checkpoint, Progress, restore
 from pipeline.training.ctrl_c import ctrl_c_between_steps
 from pipeline.training.curves import plot_history
-from pipeline.training.environment import describe_environment
 from pipeline.training.features import cached_features, temporal_part
 from pipeline.training.optimizer import compile_model
 from pipeline.training.preflight import overfit_one_batch
@@ -41,9 +38,12 @@ from pipeline.training.run_folder import (
     bring_back,
     check_free,
     discard_findings,
+    is_trained,
     is_unfinished,
+    note_end,
     old_run_kept,
     own_folder,
+    start,
 )
 
 
@@ -71,7 +71,8 @@ def train(
 
     The best model by validation loss is kept; without validation videos, the last one. A training
     that was stopped in whatever way goes on after its last whole epoch when it is called again,
-    and ends as if it had not been stopped.
+    and ends as if it had not been stopped. One that has ended, but was not exported, is left as it
+    is, to be exported. Meanwhile no other process can use the folder.
 
     Args:
         config: The run. `frames` is filled in from the data set.
@@ -84,7 +85,8 @@ def train(
         The run, with its configuration, class names, history, curves and model.
 
     Raises:
-        ConfigError: No data set is named, or the folder holds another run already.
+        ConfigError: No data set is named, or the folder holds another run already, or another
+            process uses it.
         DataError: The data set cannot be used.
         DivergenceError: The training did from the first epoch on.
         PipelineError: Memory is too small, or the preflight failed.
@@ -99,10 +101,21 @@ def train(
     data.manifest.check_classes()
     config.check_classes(data.class_names)
     config = dataclasses.replace(config, frames=data.frames)
-    bring_back(run)
-    goes_on = not overwrite and is_unfinished(run, config, data.fingerprint)
-    if not goes_on:
-        check_free(run, overwrite=overwrite)
+    with run.alone("name another folder (--run)"):
+        bring_back(run)
+        goes_on = not overwrite and is_unfinished(run, config, data.fingerprint)
+        if not goes_on:
+            check_free(run, overwrite=overwrite)
+        if goes_on and is_trained(run):
+            print(f"{run.folder}: is trained already")
+        else:
+            _train_alone(config, data, run, goes_on=goes_on, preflight=preflight)
+    return run
+
+
+def _train_alone(
+    config: RunConfig, data: Data, run: Run, *, goes_on: bool, preflight: bool
+) -> None:
     warn_of_few_groups(data.manifest.rows)
     with damage_named(data), _enough_memory(config):
         if preflight and not goes_on:
@@ -113,9 +126,9 @@ def train(
             with contextlib.nullcontext() if goes_on else old_run_kept(run):
                 _train(config, data, run, goes_on=goes_on)
         finally:
-            if run.history_file.is_file():  # Ctrl-C may come before the first line of it.
-                plot_history(run.history_file, run.report / "curves.png")
-    return run
+            with contextlib.suppress(DataError):
+                if history := run.history():  # Ctrl-C may come before the first line of it.
+                    plot_history(history, run.report / "curves.png")
 
 
 def _train(config: RunConfig, data: Data, run: Run, *, goes_on: bool) -> None:
@@ -137,18 +150,20 @@ def _train(config: RunConfig, data: Data, run: Run, *, goes_on: bool) -> None:
     epochs_done, has_stopped = 0, False
     if goes_on:
         epochs_done, has_stopped = restore(run.checkpoint_file, progress)
-        cut_history(run.history_file, epochs_done)
+        cut_history(run, epochs_done)
         discard_findings(run)
         print(f"{run.folder}: goes on after epoch {epochs_done}")
     else:
-        _start(config, data, run)
+        start(run, config, data)
     if not has_stopped:
         try:
             _fit(progress, config, videos, run, epochs_done=epochs_done)
         except KeyboardInterrupt:
             if not best.epoch:
                 raise
+            note_end(run)
             raise Interrupted(run, best.epoch) from None
+    note_end(run)
     run.checkpoint_file.unlink(missing_ok=True)
     if not best.epoch:
         raise DivergenceError(
@@ -240,16 +255,3 @@ def _enough_memory(config: RunConfig) -> Iterator[None]:
         raise PipelineError(
             f"out of memory with train.batch_size {batch_size}: {smaller}"
         ) from None
-
-
-def _start(config: RunConfig, data: Data, run: Run) -> None:
-    """Makes the folder and writes what is known before training."""
-    run.report.mkdir(parents=True)
-    save_config(config, run.config_file)
-    _write_json(run.class_names_file, list(data.class_names))
-    environment = {**describe_environment(), "data_fingerprint": data.fingerprint}
-    _write_json(run.environment_file, environment)
-
-
-def _write_json(path: Path, value: object) -> None:
-    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

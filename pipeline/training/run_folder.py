@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import datetime
+import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pipeline.atomic import atomic_write
 from pipeline.config import RunConfig
-from pipeline.config.file import differing
+from pipeline.config.file import differing, save_config
+from pipeline.data.videos import Data
 from pipeline.errors import ConfigError
 from pipeline.run import Run
 from pipeline.text import listed
+from pipeline.training.environment import describe_environment
 
 
 def own_folder(folder: Path) -> Path:
@@ -44,16 +49,12 @@ def check_free(run: Run, *, overwrite: bool) -> None:
     begun = (run.config_file, run.class_names_file, run.environment_file)
     if not all(file.is_file() for file in begun):
         raise ConfigError(f"{folder} is not the folder of a run. Name another (--run)")
-    if is_trained(run) and not run.litert_file.is_file() and not overwrite:
-        raise ConfigError(
-            f"{folder} is trained, but was not exported: python scripts/export.py {folder}"
-        )
     if run.model_file.is_file() and not overwrite:
         raise ConfigError(f"{folder} exists. Name another (--run) or replace it (--overwrite)")
 
 
 def is_unfinished(run: Run, config: RunConfig, data_fingerprint: str) -> bool:
-    """Whether a folder holds a training that was stopped and can go on.
+    """Whether a folder holds a training that was stopped, before its end or before its export.
 
     Args:
         run: The run.
@@ -63,7 +64,9 @@ def is_unfinished(run: Run, config: RunConfig, data_fingerprint: str) -> bool:
     Raises:
         ConfigError: It holds one that was stopped, with other settings or data.
     """
-    if not run.checkpoint_file.is_file() or not run.config_file.is_file():
+    is_exported = run.litert_file.is_file() and run.bundle_file.is_file()
+    is_stopped = run.checkpoint_file.is_file() or (is_trained(run) and not is_exported)
+    if not is_stopped or not run.config_file.is_file():
         return False
     changed = [key for key in differing(run.config(), config) if key != "data"]
     if run.environment().get("data_fingerprint") != data_fingerprint:
@@ -81,8 +84,36 @@ def is_trained(run: Run) -> bool:
     return run.model_file.is_file() and not run.checkpoint_file.is_file()
 
 
+def start(run: Run, config: RunConfig, data: Data) -> None:
+    """Makes the folder, which is not there yet, and writes what is known before training.
+
+    It gets its name once all of that is in it.
+    """
+    new = Run(run.folder.with_name(f".new-{run.folder.name}"))
+    shutil.rmtree(new.folder, ignore_errors=True)  # of a training that was killed
+    new.report.mkdir(parents=True)
+    save_config(config, new.config_file)
+    _write_json(new.class_names_file, list(data.class_names))
+    environment = {**describe_environment(), "data_fingerprint": data.fingerprint}
+    _write_json(new.environment_file, environment)
+    new.folder.rename(run.folder)
+
+
+def note_end(run: Run) -> None:
+    """Keeps when the training ended; of several runs, this tells which is the latest."""
+    ended = datetime.datetime.now(datetime.UTC).isoformat()
+    _write_json(run.environment_file, {**run.environment(), "ended": ended})
+
+
+def _write_json(path: Path, value: object) -> None:
+    with atomic_write(path) as file:
+        file.write(f"{json.dumps(value, indent=2, ensure_ascii=False)}\n".encode())
+
+
 def discard_findings(run: Run) -> None:
-    """Removes what was made of the model so far, when a training goes on."""
+    """Removes what was made of the model so far, and what a kill left, when a training goes on."""
+    for file in run.folder.glob("*.tmp"):
+        file.unlink()
     for file in (run.litert_file, run.bundle_file, run.calibration_file, run.metrics_file):
         file.unlink(missing_ok=True)
     shutil.rmtree(run.exports, ignore_errors=True)

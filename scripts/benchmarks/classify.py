@@ -37,7 +37,9 @@ def main(arguments: Sequence[str]) -> None:
     """Parses the command line and measures."""
     parser = ConfigParser("Classifying a file, cold and warm.", prog="benchmark.py classify")
     parser.add_argument("paths", nargs="+", metavar="VIDEO", help="Video files.")
-    parser.add_argument("--run", default="", help="Folder of the run; default: the latest.")
+    parser.add_argument(
+        "--run", default="", help="Folder of the run; default: the one trained last."
+    )
     parser.add_argument("--repeats", type=PositiveInt, default=7, help="Runs; the best counts.")
     options = parser.parse(arguments)
     run = Run(Path(options.run)) if options.run else latest_run()

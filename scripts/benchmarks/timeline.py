@@ -36,7 +36,9 @@ FPS = 30.0
 def main(arguments: Sequence[str]) -> None:
     """Parses the command line and measures."""
     parser = ConfigParser("The timeline of a long video.", prog="benchmark.py timeline")
-    parser.add_argument("--run", default="", help="Folder of the run; default: the latest.")
+    parser.add_argument(
+        "--run", default="", help="Folder of the run; default: the one trained last."
+    )
     parser.add_argument("--data", default="", help="Where its data set is, if that was moved.")
     parser.add_argument("--minutes", type=PositiveInt, default=10, help="Length of the long one.")
     parser.add_argument("--repeats", type=PositiveInt, default=3, help="Runs; the best counts.")

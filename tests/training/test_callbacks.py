@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from pipeline.models.recognizer import load_recognizer
+from pipeline.run import Run
+from pipeline.training.alarms import TrainingWarning
 from pipeline.training.callbacks import EpochLog, KeepBest, cut_history
 
 
@@ -113,8 +115,25 @@ def test_training_stops_when_patience_is_at_its_end(model, tmp_path):
     assert best.epoch == 2
 
 
+HEADER = b"epoch,seconds,loss,accuracy\r\n"
+
+
 def test_a_history_is_cut_to_whole_epochs(tmp_path):
-    path = tmp_path / "history.csv"
-    path.write_bytes(b"epoch,loss\r\n1,3.0\r\n2,2.0\r\n3,1.0\r\n")
-    cut_history(path, 2)
-    assert path.read_bytes() == b"epoch,loss\r\n1,3.0\r\n2,2.0\r\n"
+    run = Run(tmp_path)
+    run.history_file.write_bytes(HEADER + b"1,1,3.0,0\r\n2,1,2.0,0\r\n3,1,1.0,0\r\n")
+    cut_history(run, 2)
+    assert run.history_file.read_bytes() == HEADER + b"1,1,3.0,0\r\n2,1,2.0,0\r\n"
+    cut_history(run, 0)
+    assert not run.history_file.exists()
+
+
+def test_a_damaged_history_begins_anew(best, model, tmp_path):
+    run = Run(tmp_path)
+    run.history_file.write_bytes(HEADER + b"1,1,3.0,0\r\n\0\0\0")
+    with pytest.warns(TrainingWarning, match="history.csv: damaged; .* anew, with epoch 2"):
+        cut_history(run, 1)
+    log = EpochLog(run.history_file, 2, best)
+    log.set_model(model)
+    log.on_epoch_begin(1)
+    log.on_epoch_end(1, {"loss": 2.0, "accuracy": 0.5})
+    assert [row["epoch"] for row in run.history()] == [2]

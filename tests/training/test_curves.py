@@ -1,5 +1,3 @@
-import csv
-
 import matplotlib.image
 import pytest
 
@@ -10,13 +8,12 @@ from pipeline.training.curves import plot_history
 @pytest.mark.parametrize("prefixes", [("",), ("", "val_")], ids=["training", "both"])
 def test_curves_of_any_length_with_and_without_validation(tmp_path, epochs, prefixes):
     columns = [prefix + name for prefix in prefixes for name in ("loss", "accuracy")]
-    with (tmp_path / "history.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, ["epoch", *columns])
-        writer.writeheader()
-        for epoch in range(epochs):
-            writer.writerow({"epoch": epoch + 1} | dict.fromkeys(columns, 1 / (epoch + 1)))
+    rows = [
+        {"epoch": float(epoch)} | dict.fromkeys(columns, 1 / epoch)
+        for epoch in range(1, epochs + 1)
+    ]
 
-    plot_history(tmp_path / "history.csv", tmp_path / "curves.png")
+    plot_history(rows, tmp_path / "curves.png")
 
     pixels = matplotlib.image.imread(tmp_path / "curves.png")[..., :3]
     blue, orange = (0.12, 0.47, 0.71), (1.0, 0.5, 0.05)

@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import threading
 from pathlib import Path
 
 import keras
@@ -141,9 +142,40 @@ def test_other_weights_have_other_features_and_half_a_file_is_none(config):
     assert again.files == first.files
     path.write_bytes(path.read_bytes()[:-4])
     assert open_features(path) is None
+    (path.parent / f"{path.name}.0123abcd.tmp").touch()  # of a process that was killed
     _, mended = features_of(config, seed=3)
     assert mended.files == first.files
     assert open_features(path)
+    assert not [file for file in path.parent.iterdir() if file.suffix not in (".f32", ".json")]
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"shape": [1], "spans": [[1]]}'])
+def test_features_of_which_nothing_is_known_are_none(tmp_path, content):
+    (tmp_path / "x.json").write_text(content)
+    (tmp_path / "x.f32").write_bytes(bytes(4))
+    assert open_features(tmp_path / "x.f32") is None
+
+
+def test_what_another_process_is_computing_is_waited_for(config, hold, capsys):
+    model, features = features_of(config, seed=5)
+    path = features.files["rgb_features"].path
+    aside = path.replace(path.with_name("aside"))
+    process, found = hold(path), []
+
+    def wait():
+        found.append(cached_features(model, config, open_data(Path(config.data))))
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    said = ""
+    while "waiting for it" not in said and thread.is_alive():
+        said += capsys.readouterr().out
+    assert f"another process is computing {path}: waiting for it" in said
+    aside.replace(path)  # as the other does at its end
+    process.communicate()
+    thread.join()
+    assert [each.files for each in found] == [features.files]
+    assert "features of" not in capsys.readouterr().out
 
 
 def test_it_needs_a_prepared_data_set(config, blob_videos, tmp_path):

@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import datetime
 import json
 import os
 import runpy
@@ -9,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -69,6 +71,8 @@ def test_the_folder_of_a_run_describes_itself(blob_run, blob_config, blob_store)
     environment = json.loads(blob_run.environment_file.read_text())
     assert environment["command"] == sys.argv
     assert environment["packages"]["keras"] == keras.__version__
+    ended = datetime.datetime.fromisoformat(environment["ended"])
+    assert ended.timestamp() >= blob_run.history_file.stat().st_mtime
     rows = history(blob_run)
     assert [row["epoch"] for row in rows] == list(range(1, blob_config.train.epochs + 1))
     figures = ["accuracy", "loss", "top_class_share"]
@@ -322,17 +326,30 @@ def test_ctrl_c_within_the_first_epoch_ends_the_call(blob_config, tmp_path, monk
     assert not capsys.readouterr().out
 
 
-def test_ctrl_c_before_the_export_says_what_is_left_to_do(blob_run, monkeypatch, capsys):
+def test_ctrl_c_before_the_export_says_how_it_goes_on(blob_run, tmp_path, monkeypatch, capsys):
     def press(run):
+        thread = threading.Thread(target=try_it)
+        thread.start()
+        thread.join()
         raise KeyboardInterrupt
 
+    def try_it():
+        try:
+            with Run(Path("my run")).alone():
+                got_in.append(True)
+        except ConfigError:
+            got_in.append(False)
+
+    got_in = []
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("pipeline.training.fit.train", lambda *_, **__: blob_run)
     monkeypatch.setattr("pipeline.evaluation.calibrate.calibrate", press)
     main = runpy.run_path(str(SCRIPT))["main"]
     with pytest.raises(KeyboardInterrupt):
         main(["--config", "small", "--data", "data/any", "--run", "my run"])
-    said = "my run is trained, but was not exported: python scripts/export.py 'my run'\n"
+    said = "my run is trained, but was not exported. The same command with --run 'my run' goes on\n"
     assert capsys.readouterr().out == said
+    assert got_in == [False], "nobody else trains in the folder until it is exported"
 
 
 @posix

@@ -3,9 +3,11 @@
 import csv
 import dataclasses
 import json
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -134,8 +136,6 @@ def test_what_ends_early_while_ctrl_c_is_pressed_has_ended(config, tmp_path, mon
 
     assert len(history(run)) == 2
     assert not run.checkpoint_file.exists()
-    with pytest.raises(ConfigError, match="was not exported"):
-        train(config, run.folder)
 
 
 def test_half_precision_goes_on_too(config, tmp_path, monkeypatch):
@@ -151,6 +151,7 @@ def test_what_was_made_of_the_model_so_far_is_discarded(config, tmp_path, monkey
     """Else classifying and evaluating would use different models."""
     run = interrupted(config, tmp_path / "run", monkeypatch, epoch=2)
     made = [run.litert_file, run.calibration_file, run.metrics_file, run.report / "index.html"]
+    made.append(run.folder / "checkpoint.npz.0123abcd.tmp")  # of a kill
     (run.exports / "onnx").mkdir(parents=True)
     for file in made:
         file.write_text("of epoch 2")
@@ -176,10 +177,60 @@ def test_killed_before_the_first_checkpoint_of_an_epoch(config, undisturbed, tmp
     check_same(train(config, tmp_path / "run"), undisturbed)
 
 
-def test_a_training_that_ended_unexported_says_so(undisturbed, config):
-    assert not undisturbed.litert_file.exists()
-    with pytest.raises(ConfigError, match="was not exported: python scripts/export.py"):
-        train(config, undisturbed.folder)
+@pytest.mark.parametrize("exported", [(), ("model.tflite",)])
+def test_a_training_that_ended_unexported_is_left_to_be_exported(
+    config, undisturbed, tmp_path, capsys, exported
+):
+    """Also one that was killed between the model and what is written beside it."""
+    run = Run(shutil.copytree(undisturbed.folder, tmp_path / "run"))
+    for name in exported:
+        (run.folder / name).touch()
+    before = {path: path.stat().st_mtime_ns for path in run.folder.rglob("*")}
+    assert train(config, run.folder) == run
+    assert capsys.readouterr().out == f"{run.folder}: is trained already\n"
+    assert {path: path.stat().st_mtime_ns for path in run.folder.rglob("*")} == before
+    with pytest.raises(ConfigError, match="holds an unfinished training with another seed"):
+        train(dataclasses.replace(config, seed=7), run.folder)
+    for name in ("model.tflite", "bundle.json"):
+        (run.folder / name).touch()
+    with pytest.raises(ConfigError, match="exists. Name another"):
+        train(config, run.folder)
+
+
+def test_killed_while_the_folder_is_made(config, tmp_path, monkeypatch):
+    """There is no half a folder, which no command would take for that of a run."""
+    with monkeypatch.context() as patch:
+        patch.setattr("pipeline.training.run_folder.describe_environment", lambda: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            train(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    short = dataclasses.replace(config, train=TrainConfig(epochs=1, batch_size=48))
+    assert train(short, tmp_path / "run").model_file.is_file()
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_nobody_else_trains_in_the_folder_meanwhile(config, tmp_path, monkeypatch, hold):
+    folder, refused = tmp_path / "run", []
+
+    def try_it():
+        with pytest.raises(ConfigError, match="another process is training or testing .*run"):
+            train(config, folder, overwrite=True)
+        refused.append(folder)
+
+    def end_epoch(self, epoch, logs=None):
+        thread = threading.Thread(target=try_it)
+        thread.start()
+        thread.join()
+
+    monkeypatch.setattr("pipeline.training.alarms.Alarms.on_epoch_end", end_epoch)
+    short = dataclasses.replace(config, train=TrainConfig(epochs=1, batch_size=48))
+    train(short, folder)
+    assert refused
+    before = Run(folder).model_file.read_bytes()
+    process = hold(folder)
+    try_it()
+    process.kill()
+    assert Run(folder).model_file.read_bytes() == before
 
 
 def test_another_training_does_not_go_on_from_it(config, tmp_path, monkeypatch):
