@@ -16,6 +16,7 @@ from pipeline.config.file import differing, flatten, with_values
 from pipeline.data.videos import open_data
 from pipeline.evaluation import metrics
 from pipeline.experiments.crossval import Answers, cross_validate, read_answers
+from pipeline.locks import alone
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,10 +97,17 @@ def ablate(
         video by video), and the seconds of each. The first row is the configuration itself.
 
     Raises:
-        ConfigError: As `cross_validate`, or a stage is not known.
+        ConfigError: As `cross_validate`, or a stage is not known, or another process is at it.
         DataError: The data set cannot be used.
     """
     check_known(chosen, [stage.name for stage in stages(config)], "--stages")
+    with alone(folder, "measuring stages in", "name another folder (--out)"):
+        return _ablate(config, folder, chosen, overwrite=overwrite)
+
+
+def _ablate(
+    config: RunConfig, folder: Path, chosen: Sequence[str], *, overwrite: bool
+) -> list[dict[str, Any]]:
     base, base_answers = _measure(config, folder / "base", overwrite=overwrite)
     rows = [{"stage": "as configured", "with": base["top1"], "seconds_with": base["seconds"]}]
     for stage in stages(config):

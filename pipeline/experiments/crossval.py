@@ -18,11 +18,12 @@ from pipeline.atomic import atomic_write
 from pipeline.config import RunConfig, expect
 from pipeline.config.file import differing, load_config, save_config
 from pipeline.data.resplit import count_folds, with_splits
-from pipeline.data.videos import Data, open_data
-from pipeline.errors import ConfigError, PipelineError
+from pipeline.data.videos import open_data
+from pipeline.errors import ConfigError, DataError, PipelineError
 from pipeline.evaluation import metrics
 from pipeline.evaluation.evaluate import evaluate
 from pipeline.evaluation.plots import plot_confusion
+from pipeline.locks import alone
 from pipeline.run import Run
 from pipeline.text import counted, listed
 from pipeline.training.fit import train
@@ -39,6 +40,9 @@ class Choose(Protocol):
 
     def describe(self) -> dict[str, Any]:
         """What is chosen from, as JSON types."""
+
+    def seconds(self, folder: Path) -> float:
+        """How long the choices of earlier calls took in the same folder."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +73,8 @@ def cross_validate(
 ) -> dict[str, Any]:
     """Trains and tests a model for each fold of a data set.
 
-    What was finished before is not done again: not a fold, and not an epoch of one.
+    What was finished before is not done again: not a fold, and not an epoch of one. Meanwhile no
+    other process can cross-validate into the folder.
 
     Args:
         config: The run of each fold; `split.folds` says how many there are.
@@ -79,21 +84,30 @@ def cross_validate(
         choose: Chooses the settings of each fold; None: all are those of `config`.
 
     Returns:
-        What `crossval.json` then holds: for each fold its accuracy and seconds; their mean and
-        standard deviation; the accuracy over all videos with its 95 % interval over groups.
+        What `crossval.json` then holds: for each fold its accuracy and seconds, those of earlier
+        calls as well; their mean and standard deviation; the accuracy over all videos with its
+        95 % interval over groups; and, if there are any, the leaks of all folds.
 
     Raises:
-        ConfigError: There are no folds, or the folder holds something else.
+        ConfigError: There are no folds, or the folder holds something else, or another process is
+            at it.
         DataError: The data set cannot be used, or one of its folds cannot.
         KeyboardInterrupt: Ctrl-C was pressed; the same call goes on.
     """
     expect(bool(config.split.folds), "split.folds must be at least 2, or groups", 0)
+    with alone(folder, "cross-validating in", "name another folder (--out)"):
+        return _cross_validate(config, folder, choose, overwrite=overwrite)
+
+
+def _cross_validate(
+    config: RunConfig, folder: Path, choose: Choose | None, *, overwrite: bool
+) -> dict[str, Any]:
     data = open_data(Path(config.data), config.frames, config.split)
     config = dataclasses.replace(config, frames=data.frames)
     num_folds = count_folds(data.manifest, config.split)
     splits = [dataclasses.replace(config.split, fold=fold + 1) for fold in range(num_folds)]
-    for split in splits:
-        with_splits(data, split)  # says before hours of training if one cannot be
+    # Opening all says before hours of training if one cannot be.
+    leaks = dict.fromkeys(leak for split in splits for leak in with_splits(data, split).leaks)
     _start(config, folder, data.fingerprint, choose, overwrite=overwrite)
     folds = []
     for split in splits:
@@ -102,7 +116,9 @@ def cross_validate(
         folds.append({"fold": split.fold, **result})
         print(f"fold {split.fold}/{num_folds}: top-1 {result['top1']:.3f}", flush=True)
     answers = read_answers(folder, data.class_names)
-    result = summarise(folds, answers, data)
+    result = summarise(folds, answers, data.class_names)
+    if leaks:
+        result["leaks"] = list(leaks)
     counts = metrics.confusion(answers.answers, answers.labels, len(data.class_names))
     plot_confusion(counts, data.class_names, folder / "confusion.png")
     _write_json(folder / "crossval.json", result)
@@ -116,10 +132,10 @@ def _start(
     file, other_file = folder / "crossval.toml", folder / "crossval-of.json"
     wanted = {"data": fingerprint, "search": choose.describe() if choose else None}
     if folder.exists() and any(folder.iterdir()):
-        if not file.is_file():
+        if not other_file.is_file():
             raise ConfigError(f"{folder} is not the folder of a cross-validation. Name another")
-        changed = differing(load_config(file), config)
-        found = json.loads(other_file.read_bytes()) if other_file.is_file() else {}
+        found = json.loads(other_file.read_bytes())
+        changed = differing(load_config(file), config) if file.is_file() else []
         changed += [name for name, value in wanted.items() if found.get(name) != value]
         if changed and not overwrite:
             raise ConfigError(
@@ -130,27 +146,32 @@ def _start(
             for fold in folder.glob("fold-*"):
                 shutil.rmtree(fold)
     folder.mkdir(parents=True, exist_ok=True)
-    save_config(config, file)
     _write_json(other_file, wanted)
+    save_config(config, file)
 
 
 def _fold(config: RunConfig, run: Run, choose: Choose | None) -> dict[str, Any]:
-    """Trains and tests one fold, unless that was done; gives accuracy and seconds."""
+    """Trains and tests one fold, unless that was done; gives accuracy and seconds in all."""
     done = run.folder / _DONE
     if done.is_file():
         result: dict[str, Any] = json.loads(done.read_bytes())
         return result
     started = time.perf_counter()
+    before = 0.0
     if choose:
-        config = choose(config, run.folder.with_name(f"{run.folder.name}-search"))
+        search = run.folder.with_name(f"{run.folder.name}-search")
+        before += choose.seconds(search)
+        config = choose(config, search)
     is_other = _is_other(run, config)
+    if not is_other:
+        before += _seconds(run)
     if is_other or not is_trained(run):
         train(config, run.folder, overwrite=is_other)
     test = evaluate(run)
     result = {
         "top1": test["video"]["top1"],
         "num_videos": test["num_videos"],
-        "seconds": round(time.perf_counter() - started, 1),
+        "seconds": round(before + time.perf_counter() - started, 1),
     }
     _write_json(done, result)
     return result
@@ -164,6 +185,14 @@ def _is_other(run: Run, config: RunConfig) -> bool:
         return bool(differing(run.config(), config))
     except PipelineError:
         return True
+
+
+def _seconds(run: Run) -> float:
+    """How long the epochs took that a training had before it was stopped."""
+    try:
+        return sum(row["seconds"] for row in run.history())
+    except DataError:  # The training that goes on says so.
+        return 0.0
 
 
 def read_answers(folder: Path, class_names: Sequence[str]) -> Answers:
@@ -181,10 +210,12 @@ def read_answers(folder: Path, class_names: Sequence[str]) -> Answers:
     )
 
 
-def summarise(folds: Sequence[dict[str, Any]], answers: Answers, data: Data) -> dict[str, Any]:
+def summarise(
+    folds: Sequence[dict[str, Any]], answers: Answers, class_names: Sequence[str]
+) -> dict[str, Any]:
     """Accuracy by fold and over all videos, and what is said of each class."""
     accuracies = [fold["top1"] for fold in folds]
-    result = {
+    return {
         "top1": float(answers.correct.mean()),
         "top1_interval95": metrics.group_interval(answers.correct, answers.groups),
         "fold_mean": float(np.mean(accuracies)),
@@ -193,10 +224,9 @@ def summarise(folds: Sequence[dict[str, Any]], answers: Answers, data: Data) -> 
         "num_videos": len(answers.videos),
         "num_groups": len(set(answers.groups)),
         "seconds": round(sum(fold["seconds"] for fold in folds), 1),
-        "per_class": metrics.per_class(answers.answers, answers.labels, data.class_names),
+        "per_class": metrics.per_class(answers.answers, answers.labels, class_names),
         "folds": list(folds),
     }
-    return {**result, "leaks": list(data.leaks)} if data.leaks else result
 
 
 def _write_json(path: Path, value: object) -> None:
@@ -208,7 +238,7 @@ def format_crossval(result: dict[str, Any]) -> str:
     """What `cross_validate` returns, as text for a terminal."""
     lines = []
     if result.get("leaks"):
-        lines.append(f"these figures are not to be believed: {result['leaks'][0]}")
+        lines.append(f"these figures are not to be believed: {listed(result['leaks'], most=3)}")
     videos, groups = counted(result["num_videos"], "video"), counted(result["num_groups"], "group")
     interval = ""
     if result["top1_interval95"]:

@@ -5,9 +5,9 @@ It is nested, so that the accuracy that is reported is not the one that was sear
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import json
+import math
 import shutil
 import tomllib
 from collections.abc import Mapping
@@ -24,6 +24,7 @@ from pipeline.training.fit import DivergenceError, train
 if TYPE_CHECKING:
     import optuna
 
+_STUDY = "study.db"
 _DIVERGED = -1.0
 
 
@@ -38,6 +39,11 @@ class Search:
         inner_folds: Folds that the training videos are cut into; the score of a trial is the mean
             accuracy on each of them, of a model trained on the others.
         seed: Of the draw of settings; 0 or above.
+
+    The models of a trial are trained in the way in which the chosen settings will be used. Where
+    the final run has validation videos (`split.val_folds`), its inner folds stop early and keep
+    their best epoch by theirs, as it will. Where it has none, it will run all epochs and keep the
+    last: so do they, and `train.epochs` can be one of the settings.
 
     Source: nested cross-validation, Varma and Simon (2006); the sampler is Optuna's TPE, Bergstra
     et al. (2011).
@@ -56,6 +62,13 @@ class Search:
         """What is searched and how, as JSON types."""
         return json.loads(json.dumps(dataclasses.asdict(self)))
 
+    def seconds(self, folder: Path) -> float:
+        """How long the trials took that have ended in a folder."""
+        if not (folder / _STUDY).exists():
+            return 0.0
+        durations = (trial.duration for trial in _open_study(folder).trials)
+        return sum(duration.total_seconds() for duration in durations if duration)
+
     def __call__(self, config: RunConfig, folder: Path) -> RunConfig:
         """Searches; goes on with what was tried before in the same folder.
 
@@ -73,13 +86,7 @@ class Search:
         optuna = import_optuna()
         _check_values(config, self.ranges)
         folder.mkdir(parents=True, exist_ok=True)
-        study = optuna.create_study(
-            storage=f"sqlite:///{folder}/study.db",
-            study_name=folder.name,
-            direction="maximize",
-            pruner=optuna.pruners.MedianPruner(n_startup_trials=5),
-            load_if_exists=True,
-        )
+        study = _open_study(folder)
         states = optuna.trial.TrialState
         done = len(study.get_trials(states=(states.COMPLETE, states.PRUNED)))
         # Another seed than before it was stopped, lest it draw the same settings once more.
@@ -104,6 +111,9 @@ class Search:
         optuna = import_optuna()
         drawn = {key: _suggest(trial, key, choices) for key, choices in self.ranges.items()}
         config = with_values(config, self._values(drawn), "--search")
+        stops_early = bool(config.split.val_folds)
+        if not stops_early:
+            config = with_values(config, {"train.patience": 0}, "--search")
         accuracies: list[float] = []
         for fold in range(1, self.inner_folds + 1):
             split = dataclasses.replace(config.split, val_folds=self.inner_folds, val_fold=fold)
@@ -112,7 +122,7 @@ class Search:
                 run = train(dataclasses.replace(config, split=split), folder)
             except DivergenceError:
                 return _DIVERGED
-            accuracies.append(_validation_accuracy(run))
+            accuracies.append(_validation_accuracy(run, best=stops_early))
             shutil.rmtree(folder)
             mean = sum(accuracies) / len(accuracies)
             trial.report(mean, fold)
@@ -126,6 +136,17 @@ class Search:
             key: self.ranges[key][value] if isinstance(self.ranges[key], list) else value
             for key, value in drawn.items()
         }
+
+
+def _open_study(folder: Path) -> optuna.Study:
+    optuna = import_optuna()
+    return optuna.create_study(
+        storage=f"sqlite:///{folder / _STUDY}",
+        study_name=folder.name,
+        direction="maximize",
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=5),
+        load_if_exists=True,
+    )
 
 
 def read_ranges(path: Path) -> dict[str, Any]:
@@ -196,12 +217,11 @@ def _suggest(trial: optuna.Trial, key: str, choices: Any) -> Any:
     return trial.suggest_float(key, low, high, log=log)
 
 
-def _validation_accuracy(run: Run) -> float:
-    """That of the epoch whose model was kept."""
-    with run.history_file.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    best = min(rows, key=lambda row: float(row["val_loss"]))
-    return float(best["val_accuracy"])
+def _validation_accuracy(run: Run, *, best: bool) -> float:
+    """That of the epoch with the lowest validation loss, or else of the last epoch."""
+    rows = run.history()
+    kept = min(rows, key=lambda row: (math.isnan(row["val_loss"]), row["val_loss"]))
+    return (kept if best else rows[-1])["val_accuracy"]
 
 
 def _plot(study: optuna.Study, path: Path) -> None:

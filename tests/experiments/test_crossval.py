@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from pipeline.config import SplitConfig
+from pipeline.data.resplit import with_splits
 from pipeline.errors import ConfigError, DataError
 from pipeline.experiments.crossval import cross_validate, format_crossval, read_answers
 from pipeline.experiments.search import Search
+from pipeline.run import Run
 from pipeline.training.callbacks import EpochLog
 
 
@@ -98,11 +100,56 @@ def test_ctrl_c_stops_it_and_the_same_call_goes_on(folder, config, tmp_path, mon
 
 def test_a_fold_that_was_trained_but_not_tested_is_tested_alone(folder, config, tmp_path, capsys):
     shutil.copytree(folder, tmp_path / "run")
-    (tmp_path / "run" / "fold-02" / "fold.json").unlink()
+    fold = Run(tmp_path / "run" / "fold-02")
+    (fold.folder / "fold.json").unlink()
+    header, *rows = fold.history_file.read_text().splitlines()
+    slow = [row.split(",") for row in rows]
+    lines = [header, *(",".join([epoch, "1000", *others]) for epoch, _, *others in slow)]
+    fold.history_file.write_text("\n".join(lines))
     result = cross_validate(config, tmp_path / "run")
     assert "epoch" not in capsys.readouterr().out
     wanted = json.loads((folder / "crossval.json").read_text())
     assert result["top1"] == wanted["top1"]
+    assert 3000 < result["folds"][1]["seconds"] < 4000, "those of the training count"
+
+
+def test_nobody_else_cross_validates_into_the_folder_meanwhile(folder, config, hold):
+    hold(folder)
+    with pytest.raises(
+        ConfigError, match=r"another process is cross-validating in .*or name .* \(--out\)"
+    ):
+        cross_validate(config, folder)
+
+
+def test_one_that_was_killed_while_its_folder_was_made(config, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("pipeline.experiments.crossval.save_config", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            cross_validate(config, tmp_path / "run")
+    monkeypatch.setattr("pipeline.experiments.crossval._fold", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):  # It comes to its first fold.
+        cross_validate(config, tmp_path / "run")
+
+
+def test_the_leaks_of_all_folds_are_told(folder, config, blob_store, tmp_path, monkeypatch):
+    """A video that is in two groups, which the first fold both has in training."""
+
+    def leaks_between(first, second):
+        alike = (("the same video", (first, second)),)
+        settings = {**blob_store.settings, "allow_leaks": True}
+        store = dataclasses.replace(blob_store, alike=alike, settings=settings)
+        splits = [SplitConfig(folds=3, fold=fold) for fold in (1, 2, 3)]
+        return store, [list(with_splits(store, split).leaks) for split in splits]
+
+    rows = range(len(blob_store.manifest.rows))
+    stores = (leaks_between(0, other) for other in rows)
+    store, by_fold = next((s, found) for s, found in stores if not found[0] and any(found))
+    monkeypatch.setattr(
+        "pipeline.experiments.crossval.open_data", lambda *args: with_splits(store, args[2])
+    )
+    shutil.copytree(folder, tmp_path / "run")
+    result = cross_validate(config, tmp_path / "run")
+    assert result["leaks"] == list(dict.fromkeys(leak for found in by_fold for leak in found))
 
 
 def test_overwriting_leaves_nothing_of_the_folds_before(folder, config, tmp_path):
@@ -151,5 +198,5 @@ def test_the_summary_for_a_terminal(folder):
     result = json.loads((folder / "crossval.json").read_text())
     text = format_crossval(result)
     assert text.startswith("80 videos of 20 groups, each tested once; chance 0.500\n")
-    leaking = format_crossval({**result, "leaks": ["a is in b"]})
-    assert leaking.startswith("these figures are not to be believed: a is in b\n")
+    leaking = format_crossval({**result, "leaks": list("abcd")})
+    assert leaking.startswith("these figures are not to be believed: a, b, c, ...\n")

@@ -5,6 +5,7 @@ import pytest
 from pipeline.config import SplitConfig
 from pipeline.errors import ConfigError, PipelineError
 from pipeline.experiments.search import Search, import_optuna, read_ranges
+from pipeline.run import Run
 
 
 @pytest.fixture
@@ -33,6 +34,45 @@ def test_the_better_settings_are_found_and_the_study_goes_on(config, tmp_path):
         study_name=folder.name, storage=f"sqlite:///{folder}/study.db"
     )
     assert len(study.trials) == 3
+    spent = (study.trials[-1].datetime_complete - study.trials[0].datetime_start).total_seconds()
+    search = Search(ranges=ranges)
+    assert 0 < search.seconds(folder) <= spent
+    assert search.seconds(tmp_path / "none") == 0
+
+
+HISTORY = """epoch,seconds,learning_rate,loss,accuracy,val_loss,val_accuracy
+1,1,0.1,2,0.5,nan,0.1
+2,1,0.1,1,0.5,1,0.9
+3,1,0.1,0,0.5,2,0.6
+"""
+
+
+@pytest.mark.parametrize(("val_folds", "patience", "score"), [(0, 0, 0.6), (3, 5, 0.9)])
+def test_inner_folds_are_trained_as_the_final_run_will_be(
+    config, tmp_path, monkeypatch, val_folds, patience, score
+):
+    """By all epochs and the last of them, or by validation where that is there to stop by."""
+
+    def train(inner, folder):
+        assert (inner.split.val_folds, inner.train.patience) == (2, patience)
+        folder.mkdir()
+        run = Run(folder)
+        run.history_file.write_text(HISTORY)
+        return run
+
+    monkeypatch.setattr("pipeline.experiments.search.train", train)
+    config = dataclasses.replace(
+        config,
+        split=dataclasses.replace(config.split, val_folds=val_folds),
+        train=dataclasses.replace(config.train, patience=5),
+    )
+    folder = tmp_path / "search"
+    found = Search(ranges={"temporal.units": [8]}, trials=1, inner_folds=2)(config, folder)
+    assert found.train.patience == 5
+    study = import_optuna().load_study(
+        study_name=folder.name, storage=f"sqlite:///{folder}/study.db"
+    )
+    assert study.best_value == pytest.approx(score)
 
 
 def test_a_search_that_was_stopped_goes_on_with_other_settings(config, tmp_path, capsys):
