@@ -7,7 +7,6 @@ import keras
 import numpy as np
 import pytest
 
-from pipeline.models.recognizer import load_recognizer
 from pipeline.run import Run
 from pipeline.training.alarms import TrainingWarning
 from pipeline.training.callbacks import EpochLog, KeepBest, cut_history
@@ -48,7 +47,7 @@ def end_epochs(best, model, losses):
 def test_the_model_of_the_lowest_validation_loss_is_kept(best, model, tmp_path, losses, kept):
     end_epochs(best, model, losses)
     assert best.epoch == kept
-    assert load_recognizer(tmp_path / "model.keras").get_weights()[0] == kept
+    assert keras.saving.load_model(tmp_path / "model.keras").get_weights()[0] == kept
     assert [path.name for path in tmp_path.iterdir()] == ["model.keras"]
 
 
