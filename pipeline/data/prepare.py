@@ -97,9 +97,9 @@ def _prepare_alone(
     manifest = read_manifest(config)
     manifest.check_classes()
     videos = _look_at(manifest, config, root)
-    mark = fingerprint(settings, map(identity, videos))
+    made_of = fingerprint(settings, map(identity, videos))
     old = _find_store(out)
-    if old and old.fingerprint == mark and not old.lost_shard() and not _has_lost(old):
+    if old and old.made_of == made_of and not old.lost_shard() and not _has_lost(old):
         shutil.rmtree(out / PARTIAL, ignore_errors=True)  # of a preparation that was refused
         return PrepareReport(store=old, up_to_date=True)
     rows = choose_split(manifest, config, _known_splits(old, settings)).rows
@@ -108,7 +108,7 @@ def _prepare_alone(
     tasks = _plan(videos, rows, config, out)
     clear_partial(out, tasks)
     reports = write_shards(tasks, config, out)
-    return _finish(tasks, reports, config, out, settings=settings, mark=mark)
+    return _finish(tasks, reports, config, out, settings=settings, made_of=made_of)
 
 
 def _finish(
@@ -118,7 +118,7 @@ def _finish(
     out: Path,
     *,
     settings: dict[str, Any],
-    mark: str,
+    made_of: str,
 ) -> PrepareReport:
     videos = _videos(tasks, reports)
     alike = _duplicates(videos)
@@ -136,7 +136,7 @@ def _finish(
             f"{first['reason']}"
         )
     store = finish_store(
-        out, tasks, reports, settings=settings, leaks=found, alike=alike, fingerprint=mark
+        out, tasks, reports, settings=settings, leaks=found, alike=alike, made_of=made_of
     )
     return PrepareReport(store=store, up_to_date=False)
 

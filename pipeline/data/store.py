@@ -68,7 +68,9 @@ class Store:
         leaks: What of its test is also in its training, in sentences.
         alike: What is the same, or nearly, about videos of different groups or labels, and which
             rows of the manifest they are.
-        fingerprint: Of the videos and settings that it was made from.
+        fingerprint: Of its videos, wherever they lie, and how they are stored: see
+            `content_fingerprint`.
+        made_of: Of the videos on this machine and the settings that it was made of.
         shards: Its files of records, by name, and their sizes in bytes.
         is_resplit: Whether the splits are others than those that it was prepared with, by which
             its shards are named.
@@ -83,6 +85,7 @@ class Store:
     leaks: tuple[str, ...]
     alike: tuple[tuple[str, tuple[int, ...]], ...]
     fingerprint: str
+    made_of: str
     shards: Mapping[str, int]
     is_resplit: bool = False
 
@@ -168,6 +171,7 @@ def describe_store(out: str | os.PathLike[str]) -> Store:
         leaks=tuple(state["leaks"]),
         alike=tuple((what, tuple(places)) for what, places in state["alike"]),
         fingerprint=state["fingerprint"],
+        made_of=state.get("made_of", state["fingerprint"]),  # An older one has but the one.
         shards=state["shards"],
     )
 

@@ -23,6 +23,7 @@ from pipeline.data.shards.tasks import (
     ShardReport,
     ShardTask,
     SourceVideo,
+    content_fingerprint,
     finished_report,
     read_report,
     report_path,
@@ -127,7 +128,7 @@ def finish_store(
     settings: Mapping[str, Any],
     leaks: Sequence[str],
     alike: Sequence[Alike],
-    fingerprint: str,
+    made_of: str,
 ) -> Store:
     """Puts what was prepared in place, writes all that belongs to it, and opens the store.
 
@@ -139,18 +140,18 @@ def finish_store(
         settings: How the data set was made.
         leaks: What of its test is also in its training, in sentences.
         alike: Its videos that are the same, or nearly.
-        fingerprint: Of the videos and settings that the data set was made from.
+        made_of: Of the videos on this machine and the settings that the data set was made of.
 
     Raises:
         DataError: A class has no readable video for training.
     """
-    stored = [
-        source
+    records = [
+        (source, video.digest)
         for task, report in zip(tasks, reports, strict=True)
         for source, video in zip(task.sources, report.videos, strict=True)
         if not video.problem
     ]
-    stored.sort(key=lambda source: source.name)
+    stored = sorted((source for source, _ in records), key=lambda source: source.name)
     rows = tuple(source.row for source in stored)
     _check_classes(out / PARTIAL / "quarantine.csv", tasks[0].class_names, rows)
     _put_in_place(out, tasks)
@@ -164,7 +165,8 @@ def finish_store(
         "alike": _places(alike, stored),
         "shards": {path.name: path.stat().st_size for path in shard_files(out)},
         "checksums": {name: checksum(out / name) for name in CHECKED},
-        "fingerprint": fingerprint,
+        "fingerprint": content_fingerprint(tasks[0].frames, records),
+        "made_of": made_of,
     }
     with atomic_write(out / STATE) as file:
         file.write(json.dumps(state, indent=1, ensure_ascii=False).encode())

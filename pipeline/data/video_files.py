@@ -5,17 +5,18 @@ from __future__ import annotations
 import dataclasses
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
 from pipeline.config import FramesConfig
 from pipeline.config.prepare import PrepareConfig
+from pipeline.data.checks.duplicates import same_content, sample_digest
 from pipeline.data.checks.leaks import copied, crossing, leaking
 from pipeline.data.frames import by_name, stored_frames
 from pipeline.data.manifest import Manifest, Row, Split, read_csv, relative_path
 from pipeline.data.rate import stored_rate
-from pipeline.data.shards.tasks import SourceVideo, fingerprint, identity, plan_shards
+from pipeline.data.shards.tasks import SourceVideo, content_fingerprint, fingerprint, plan_shards
 from pipeline.data.split import choose_split
 from pipeline.errors import DataError, VideoDecodeError
 from pipeline.text import counted, listed
@@ -35,15 +36,17 @@ class VideoFiles:
         frames: Rate, size and quality of the frames that are made of them.
         class_names: The index of a name is its label number.
         sources: The videos, in the order that they have in a prepared data set.
+        copies: Those that hold the same bytes, by their places in `sources`.
         leaks: What of the test is also in training, in sentences; with splits that the table
             itself gives, none.
-        fingerprint: Of the videos and their splits.
+        fingerprint: Of the videos and their splits, wherever they lie.
     """
 
     path: Path
     frames: FramesConfig
     class_names: tuple[str, ...]
     sources: tuple[SourceVideo, ...]
+    copies: tuple[tuple[int, ...], ...]
     leaks: tuple[str, ...] = ()
     allows_leaks: ClassVar = False
     fingerprint: str
@@ -67,7 +70,7 @@ class VideoFiles:
         return dataclasses.replace(
             self,
             sources=sources,
-            leaks=_leaks(sources),
+            leaks=_leaks(sources, self.copies),
             fingerprint=fingerprint(self.fingerprint, (row.split for row in rows)),
         )
 
@@ -95,23 +98,26 @@ def open_videos(path: Path, frames: FramesConfig) -> VideoFiles:
     manifest.check_classes(at_least=1)
     rows = choose_split(manifest, config).rows
     sources = [_source(row, path.absolute().parent) for row in rows]
-    found = _leaks(sources)
-    if found:
-        raise DataError(
-            f"{path}: {listed(found, most=3)}. Mend the splits and labels, or remove the copies"
-        )
     if not frames.size:
         frames = dataclasses.replace(config.frames, fps=stored_rate(rates))
     tasks = plan_shards(
         sources, Path(), frames=frames, shard_videos=config.shard_videos, seed=config.seed
     )
     ordered = tuple(source for task in tasks for source in task.sources)
+    copies = _copies(ordered)
+    found = _leaks(ordered, copies)
+    if found:
+        raise DataError(
+            f"{path}: {listed(found, most=3)}. Mend the splits and labels, or remove the copies"
+        )
+    contents = {file: sample_digest(file) for file in {source.row.path for source in ordered}}
     return VideoFiles(
         path=path,
         frames=frames,
         class_names=manifest.class_names,
         sources=ordered,
-        fingerprint=fingerprint(map(identity, ordered)),
+        copies=copies,
+        fingerprint=content_fingerprint(frames, ((s, contents[s.row.path]) for s in ordered)),
     )
 
 
@@ -155,8 +161,13 @@ def _readable(manifest: Manifest, path: Path) -> tuple[Manifest, list[float]]:
     return Manifest(rows=rows), rates
 
 
-def _leaks(sources: Sequence[SourceVideo]) -> tuple[str, ...]:
-    return *crossing(source.row for source in sources), *leaking(copied(sources))
+def _copies(sources: Sequence[SourceVideo]) -> tuple[tuple[int, ...], ...]:
+    paths, sizes = [source.row.path for source in sources], [source.num_bytes for source in sources]
+    return tuple(map(tuple, same_content(paths, sizes)))
+
+
+def _leaks(sources: Sequence[SourceVideo], copies: Iterable[Sequence[int]]) -> tuple[str, ...]:
+    return *crossing(source.row for source in sources), *leaking(copied(sources, copies))
 
 
 def _source(row: Row, folder: Path) -> SourceVideo:

@@ -166,6 +166,53 @@ def test_bytes_do_not_depend_on_the_number_of_workers(
     assert tree(config.out) == tree(prepared.store.path)
 
 
+def test_the_same_videos_elsewhere_are_the_same_data_set(
+    prepared: PrepareReport, tmp_path: Path
+) -> None:
+    """Else evaluation takes them for others that the run may have been trained on."""
+    root = tmp_path / "elsewhere"
+    shutil.copytree(prepared.store.settings["path"], root)  # at another time
+    for video in root.glob("*/*"):
+        os.utime(video)
+    config = configure(root, "mine", workers=1)
+    store = prepare(config).store
+    assert store.fingerprint == prepared.store.fingerprint
+
+    video = root / "run" / "ann 1.avi"
+    content, times = video.read_bytes(), video.stat()
+    video.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))  # as long, and no frame differs
+    os.utime(video, ns=(times.st_atime_ns, times.st_mtime_ns + 1))
+    assert prepare(config).store.fingerprint != store.fingerprint
+    video.write_bytes(content)
+    assert prepare(config).store.fingerprint == store.fingerprint
+
+
+def as_of_an_older_version(out: Path) -> None:
+    """What files hold was not looked at, and there was one fingerprint."""
+    state = json.loads((out / "prepare.json").read_text())
+    state["fingerprint"] = state.pop("made_of")
+    (out / "prepare.json").write_text(json.dumps(state))
+    for path in (out / "shards").iterdir():
+        report = json.loads(path.read_text())
+        for video in report["videos"]:
+            del video["digest"], video["record_bytes"]
+        path.write_text(json.dumps(report, indent=1))
+
+
+def test_a_data_set_of_an_older_version_opens_and_is_redone_when_videos_change(
+    copied: PrepareConfig, prepared: PrepareReport
+) -> None:
+    as_of_an_older_version(Path(copied.out))
+    assert open_data(Path(copied.out)).num_videos == prepared.store.num_videos
+    assert prepare(copied).up_to_date
+    state = json.loads((Path(copied.out) / "prepare.json").read_text())
+    (Path(copied.out) / "prepare.json").write_text(json.dumps({**state, "fingerprint": "other"}))
+
+    assert not prepare(copied).up_to_date
+
+    assert tree(copied.out) == tree(prepared.store.path)
+
+
 def test_changed_video_redoes_its_shard_only(root: Path) -> None:
     config = configure(root)
     prepare(config)

@@ -18,6 +18,7 @@ from pipeline.data.shards import writer
 from pipeline.data.shards.tasks import (
     ShardTask,
     SourceVideo,
+    content_fingerprint,
     finished_report,
     plan_shards,
 )
@@ -83,9 +84,7 @@ def write(root: Path, out: Path, splits: dict[str, str], shard_videos: int = 2) 
     settings = {"source": "folder", "path": str(root)}
     for name in FINDINGS:
         (out / PARTIAL / name).write_text("{}")
-    return finish_store(
-        out, tasks, reports, settings=settings, leaks=["x"], alike=(), fingerprint="f"
-    )
+    return finish_store(out, tasks, reports, settings=settings, leaks=["x"], alike=(), made_of="f")
 
 
 def test_encode_video_gives_the_frames_of_the_reader_as_jpeg(videos: Path) -> None:
@@ -205,6 +204,27 @@ def test_fingerprint_depends_on_all_that_a_shard_holds(tmp_path: Path) -> None:
     ]
     assert len({mark(), *changed}) == 10
     assert mark() == mark(out="elsewhere")
+
+
+def test_a_run_remembers_what_its_videos_are_and_not_where_they_lie(tmp_path: Path) -> None:
+    def mark(frames: FramesConfig = FRAMES, content: str = "c", **changes: object) -> str:
+        values = {"path": "/a", "label": "run", "group": "g", "split": "val", **changes}
+        places = {"file": values.pop("file", "a"), "num_bytes": values.pop("num_bytes", 1)}
+        row = Row(**values)  # type: ignore[arg-type]
+        video = SourceVideo(row=row, modified_ns=len(values), **places)  # type: ignore[arg-type]
+        return content_fingerprint(frames, [(source(tmp_path, "b", "test"), "d"), (video, content)])
+
+    assert mark() == mark(path="/elsewhere/a") == mark(num_bytes=2)
+    others = [
+        mark(content="d"),
+        mark(file="b"),
+        mark(label="walk"),
+        mark(group="h"),
+        mark(split="train"),
+        mark(start_seconds=1),
+        mark(dataclasses.replace(FRAMES, flow=True)),
+    ]
+    assert len({mark(), *others}) == 8
 
 
 def test_shard_that_is_there_is_not_written_again(videos: Path, tmp_path: Path) -> None:
@@ -376,7 +396,8 @@ def test_checking_reads_as_writing_does_and_leaves_nothing(videos: Path, tmp_pat
 
     assert not (tmp_path / "a").exists()
     clear_partial(tmp_path / "a", [task])
-    assert write_shard(task).videos == checked.videos
+    written = write_shard(task).videos
+    assert tuple(dataclasses.replace(video, record_bytes=0) for video in written) == checked.videos
 
 
 def test_open_store(videos: Path, tmp_path: Path) -> None:

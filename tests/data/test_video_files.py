@@ -157,6 +157,20 @@ def test_a_part_without_frames_ends_in_an_error_that_names_it(table, config) -> 
         list(evaluation_clips(data, dataclasses.replace(config), "train"))
 
 
+def test_the_same_table_elsewhere_names_the_same_videos(table, tmp_path) -> None:
+    here = open_data(table)
+    shutil.copytree(table.parent, tmp_path / "moved")
+    moved = tmp_path / "moved" / table.name
+    for video in moved.parent.glob("*.avi"):
+        video.touch()
+    assert open_data(moved).fingerprint == here.fingerprint
+    video = moved.parent / "3.avi"
+    content = bytearray(video.read_bytes())
+    content[-1] ^= 1
+    video.write_bytes(content)
+    assert open_data(moved).fingerprint != here.fingerprint
+
+
 def test_neither_folder_nor_table(tmp_path) -> None:
     with pytest.raises(DataError, match="not a prepared data set"):
         open_data(tmp_path / "none")

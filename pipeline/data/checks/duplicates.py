@@ -37,6 +37,8 @@ _LEAST_DETAIL: Final = 1.5
 # Few rows by many columns take the least time: what is between them stays in the cache.
 _BLOCK: Final = (64, 4096)
 
+_PIECE: Final = 2**16
+
 
 def hash_positions(num_frames: int) -> np.ndarray:
     """Returns which frames of a video `video_hash` wants: the middles of 32 equal stretches.
@@ -92,6 +94,35 @@ def near_duplicates(hashes: Sequence[str | None]) -> list[tuple[int, int]]:
     return sorted((known[first][0], known[second][0]) for first, second in pairs)
 
 
+def file_digest(path: str) -> str:
+    """The SHA-256 of a file, in hexadecimal digits.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sample_digest(path: str) -> str:
+    """What tells a file from others without reading all of it: its size and three pieces of it.
+
+    Returns:
+        The SHA-256, in hexadecimal digits, of the size and of the first, the middle and the last
+        64 KiB.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    num_bytes = Path(path).stat().st_size
+    digest = hashlib.sha256(str(num_bytes).encode())
+    with Path(path).open("rb") as file:
+        for start in (0, (num_bytes - _PIECE) // 2, num_bytes - _PIECE):
+            file.seek(max(0, start))
+            digest.update(file.read(_PIECE))
+    return digest.hexdigest()
+
+
 def same_content(paths: Sequence[str], sizes: Sequence[int]) -> list[list[int]]:
     """Finds the files that hold the same bytes; only those of equal size are read.
 
@@ -109,15 +140,20 @@ def same_content(paths: Sequence[str], sizes: Sequence[int]) -> list[list[int]]:
     for path, size in zip(paths, sizes, strict=True):
         of_size[size].add(path)
     content = {
-        path: _sha256(path)
+        path: file_digest(path)
         for size, files in of_size.items()
         if size > 0 and len(files) > 1
         for path in files
     }
-    groups: defaultdict[bytes, list[int]] = defaultdict(list)
-    for index, path in enumerate(paths):
-        if path in content:
-            groups[content[path]].append(index)
+    return same_digest(paths, [content.get(path, "") for path in paths])
+
+
+def same_digest(paths: Sequence[str], digests: Sequence[str]) -> list[list[int]]:
+    """As `same_content`, of files whose digests are known; an empty one is like no other."""
+    groups: defaultdict[str, list[int]] = defaultdict(list)
+    for index, digest in enumerate(digests):
+        if digest:
+            groups[digest].append(index)
     return [group for group in groups.values() if len({paths[index] for index in group}) > 1]
 
 
@@ -156,8 +192,3 @@ def _close_pairs(words: np.ndarray) -> Iterator[tuple[int, int]]:
             for first, second in np.argwhere(distance <= _MOST_BITS).tolist():
                 if top + first < left + second:
                     yield top + first, left + second
-
-
-def _sha256(path: str) -> bytes:
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").digest()

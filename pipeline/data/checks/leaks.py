@@ -8,7 +8,7 @@ from itertools import combinations
 
 import numpy as np
 
-from pipeline.data.checks.duplicates import near_duplicates, same_content
+from pipeline.data.checks.duplicates import near_duplicates, same_digest
 from pipeline.data.manifest import SPLITS, Row
 from pipeline.data.shards.tasks import SourceVideo, VideoReport
 from pipeline.text import counted, listed
@@ -93,15 +93,9 @@ class Alike:
         return len({(source.row.split, source.row.label) for source in self.sources}) > 1
 
 
-def copied(sources: Sequence[SourceVideo]) -> list[Alike]:
-    """Finds files that hold the same bytes.
-
-    Raises:
-        OSError: A file whose content is to be compared cannot be read.
-    """
-    paths, sizes = [source.row.path for source in sources], [source.num_bytes for source in sources]
-    groups = same_content(paths, sizes)
-    return [Alike(tuple(sources[i] for i in group), "have the same content") for group in groups]
+def copied(sources: Sequence[SourceVideo], copies: Iterable[Sequence[int]]) -> list[Alike]:
+    """Names files that hold the same bytes, by the groups of their indices."""
+    return [Alike(tuple(sources[i] for i in group), "have the same content") for group in copies]
 
 
 def duplicates(videos: Sequence[Video]) -> list[Alike]:
@@ -109,12 +103,10 @@ def duplicates(videos: Sequence[Video]) -> list[Alike]:
 
     Args:
         videos: Those that are not left out.
-
-    Raises:
-        OSError: A file whose content is to be compared cannot be read.
     """
     sources = [source for source, _ in videos]
-    same = copied(sources)
+    paths = [source.row.path for source in sources]
+    same = copied(sources, same_digest(paths, [report.digest for _, report in videos]))
     known = {
         frozenset((a.name, b.name)) for alike in same for a, b in combinations(alike.sources, 2)
     }

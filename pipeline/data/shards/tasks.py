@@ -114,6 +114,8 @@ class VideoReport:
         duration_seconds: Of the video.
         codec: FourCC of the file.
         hash: What tells it from other videos by its looks; None: it looks like nothing.
+        digest: SHA-256 of the file, hexadecimal; empty: the video is left out.
+        record_bytes: Bytes of its record in the shard.
     """
 
     name: str
@@ -132,6 +134,8 @@ class VideoReport:
     duration_seconds: float = 0.0
     codec: str = ""
     hash: str | None = None
+    digest: str = ""
+    record_bytes: int = 0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -154,9 +158,23 @@ class ShardReport:
 
 
 def identity(source: SourceVideo) -> tuple[object, ...]:
-    """What tells a video and its place in the data set from any other."""
+    """What tells a video and its place in the data set from any other, on this machine."""
     row = source.row
     return source.name, row.label, row.group, row.split, source.num_bytes, source.modified_ns
+
+
+def content_fingerprint(frames: FramesConfig, records: Iterable[tuple[SourceVideo, str]]) -> str:
+    """What a run remembers of its videos: the same wherever the same ones are prepared alike.
+
+    Args:
+        frames: How they are stored.
+        records: The videos in the order of their records, each with what tells its content.
+    """
+    videos = (
+        (video.name, video.row.label, video.row.group, video.row.split, content)
+        for video, content in records
+    )
+    return fingerprint(dataclasses.asdict(frames), videos)
 
 
 def fingerprint(*parts: object) -> str:
@@ -244,7 +262,9 @@ def finished_report(task: ShardTask, folder: Path | None = None) -> ShardReport 
     except (OSError, ValueError):
         return None
     is_it = (report.fingerprint, report.num_bytes) == (task.fingerprint, num_bytes)
-    return report if is_it else None
+    # Those of earlier versions say nothing of what is in the files.
+    is_full = all(video.digest or video.problem for video in report.videos)
+    return report if is_it and is_full else None
 
 
 def read_report(path: Path) -> ShardReport:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import itertools
 import json
 import math
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pipeline.atomic import atomic_write
-from pipeline.data.checks.duplicates import hash_positions, video_hash
+from pipeline.data.checks.duplicates import file_digest, hash_positions, video_hash
 from pipeline.data.frames import FrameSpool, image_names, stored_frames
 from pipeline.data.manifest import Row
 from pipeline.data.shards.record import MAX_BYTES, write_record
@@ -57,46 +58,50 @@ def check_shard(task: ShardTask, on_video: OnVideo | None = None) -> ShardReport
     return _report(task, _read_videos(task, None, on_video), None)
 
 
-def _report(
-    task: ShardTask, videos: Iterable[tuple[VideoReport, int]], file: BinaryIO | None
-) -> ShardReport:
-    reports, num_bytes = zip(*videos, strict=True) if task.sources else ((), ())
+def _report(task: ShardTask, videos: Iterable[VideoReport], file: BinaryIO | None) -> ShardReport:
+    reports = tuple(videos)
     return ShardReport(
         fingerprint=task.fingerprint,
         num_records=sum(not report.problem for report in reports),
         num_bytes=file.tell() if file else 0,
-        record_bytes=sum(num_bytes),
-        videos=tuple(reports),
+        record_bytes=sum(report.record_bytes for report in reports),
+        videos=reports,
     )
 
 
 def _read_videos(
     task: ShardTask, file: BinaryIO | None, on_video: OnVideo | None
-) -> Iterator[tuple[VideoReport, int]]:
-    """Reads and stores all videos; yields the report on each, and the bytes of its record."""
+) -> Iterator[VideoReport]:
+    """Reads and stores all videos; yields the report on each."""
     lost = dict(task.lost)
-    for _, sources in itertools.groupby(task.sources, key=lambda source: source.file):
-        with _OpenFile() as opened:
+    for _, group in itertools.groupby(task.sources, key=lambda source: source.file):
+        sources = list(group)
+        with _OpenFile(sources[0].row.path) as opened:
             for source in sources:
                 if on_video:
                     on_video(source.name)
                 if source.name in lost:
-                    yield _left_out(source, "lost", lost[source.name]), 0
+                    yield _left_out(source, "lost", lost[source.name])
                     continue
                 try:
-                    yield _read(source, opened.reader(source), task, file)
+                    yield _read(source, opened, task, file)
                 except VideoDecodeError as error:
                     missing = not Path(source.row.path).exists()
                     problem: Problem = "missing" if missing else "unreadable"
                     hint = " Write its path with forward slashes." if "\\" in source.file else ""
-                    yield _left_out(source, problem, error.reason + missing * hint), 0
+                    yield _left_out(source, problem, error.reason + missing * hint)
 
 
 class _OpenFile:
     """The file that is being read: its parts are read in one pass, unless they overlap."""
 
-    def __init__(self) -> None:
+    def __init__(self, path: str) -> None:
+        self._path = path
         self._reader: VideoReader | None = None
+
+    @functools.cached_property
+    def digest(self) -> str:
+        return file_digest(self._path)
 
     def __enter__(self) -> _OpenFile:
         return self
@@ -110,7 +115,7 @@ class _OpenFile:
             return self._reader
         self.__exit__()
         self._reader = None
-        self._reader = VideoReader(source.row.path)
+        self._reader = VideoReader(self._path)
         return self._reader
 
 
@@ -125,9 +130,9 @@ def _left_out(source: SourceVideo, problem: Problem, reason: str) -> VideoReport
 
 
 def _read(
-    source: SourceVideo, reader: VideoReader, task: ShardTask, file: BinaryIO | None
-) -> tuple[VideoReport, int]:
-    row = source.row
+    source: SourceVideo, opened: _OpenFile, task: ShardTask, file: BinaryIO | None
+) -> VideoReport:
+    row, reader = source.row, opened.reader(source)
     with contextlib.ExitStack() as stack, warnings.catch_warnings():
         warnings.simplefilter("ignore", DamagedVideoWarning)  # It is in the report.
         images = {name: stack.enter_context(FrameSpool()) for name in image_names(task.frames)}
@@ -138,12 +143,13 @@ def _read(
                 images[name].append(image)
             if sum(spool.num_bytes for spool in images.values()) > MAX_BYTES:
                 reason = "its frames take more than 2 GiB: cut the video, or lower --fps or --size."
-                return _left_out(source, "too large", reason), 0
+                return _left_out(source, "too large", reason)
         if len(images["frames"].lengths) < task.min_frames:
-            return _left_out(source, "too short", _too_short(source, reader, task)), 0
-        report = _describe(source, reader, images["frames"])
+            return _left_out(source, "too short", _too_short(source, reader, task))
+        described = _describe(source, reader, images["frames"])
+        report = dataclasses.replace(described, digest=opened.digest)
         if not file:
-            return report, 0
+            return report
         num_bytes = write_record(
             file,
             images,
@@ -154,7 +160,7 @@ def _read(
             fps=report.fps,
             duration_seconds=report.duration_seconds,
         )
-    return report, num_bytes
+    return dataclasses.replace(report, record_bytes=num_bytes)
 
 
 def _too_short(source: SourceVideo, reader: VideoReader, task: ShardTask) -> str:

@@ -15,6 +15,8 @@ from pipeline.data.checks.duplicates import (
     hash_positions,
     near_duplicates,
     same_content,
+    same_digest,
+    sample_digest,
     video_hash,
 )
 from pipeline.data.frames import encode_video
@@ -235,6 +237,28 @@ def test_what_is_empty_or_missing_is_like_no_other(tmp_path: Path) -> None:
     paths, _ = write_files(tmp_path, [b"", b""])
     assert same_content(paths, [0, 0]) == []
     assert same_content(["a", "b"], [-1, -1]) == []
+
+
+def test_an_unknown_digest_is_like_no_other() -> None:
+    assert same_digest(["a", "b", "c", "d", "c"], ["", "", "1", "1", "1"]) == [[2, 3, 4]]
+
+
+@pytest.mark.parametrize("place", [0, 65_535, 500_000, 934_465, 999_999])
+def test_a_sample_tells_files_apart(tmp_path: Path, place: int) -> None:
+    content = bytearray(1_000_000)
+    (tmp_path / "a").write_bytes(content)
+    content[place] = 1
+    (tmp_path / "b").write_bytes(content)
+    assert sample_digest(str(tmp_path / "a")) != sample_digest(str(tmp_path / "b"))
+
+
+def test_a_sample_is_taken_of_files_of_any_size(tmp_path: Path) -> None:
+    marks = set()
+    for num_bytes in (0, 1, 2, 2**15, 2**16 + 1, 2**36):
+        with (tmp_path / "a").open("wb") as file:
+            file.truncate(num_bytes)  # One with a hole: to read all of it would take minutes.
+        marks.add(sample_digest(str(tmp_path / "a")))
+    assert len(marks) == 6
 
 
 @pytest.mark.skipif(not VIDEOS, reason="PIPELINE_VIDEOS is not set")
