@@ -8,6 +8,7 @@ prepare VIDEO...    from files to shards, against ffmpeg
 manifest            a table of many videos, read and split
 classify VIDEO...   a file classified, cold and warm, against keras.Model.predict
 timeline            a long video, by overlap and length, and what is found in it
+intervals           how often the intervals of accuracies hold the truth, by simulation
 
 benchmark.py COMMAND --help says more.
 """
@@ -20,7 +21,17 @@ from pipeline.errors import ConfigError
 from pipeline.native_log import import_tensorflow
 from pipeline.text import nearest
 
-COMMANDS = ("decode", "step", "input", "cache", "prepare", "manifest", "classify", "timeline")
+COMMANDS = (
+    "decode",
+    "step",
+    "input",
+    "cache",
+    "prepare",
+    "manifest",
+    "classify",
+    "timeline",
+    "intervals",
+)
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -27,6 +27,7 @@ from pipeline.evaluation.calibration import (
     read_calibration,
     reliability,
 )
+from pipeline.evaluation.intervals import accuracy_interval
 from pipeline.evaluation.predictions import Predictions, open_run_data, predict
 from pipeline.evaluation.report import write_report
 from pipeline.evaluation.unknown import open_unknown, score_unknown, unknown_test
@@ -125,7 +126,7 @@ def _top(
     for k in (1, 5):
         correct = metrics.in_top_k(logits, labels, k)
         result[f"top{k}"] = float(correct.mean())
-        result[f"top{k}_interval95"] = metrics.group_interval(correct, groups)
+        result[f"top{k}_interval95"] = accuracy_interval(correct, groups)
     return result
 
 

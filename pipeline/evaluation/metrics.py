@@ -41,33 +41,6 @@ def chance(labels: Labels) -> float:
     return float(np.bincount(labels).max() / len(labels))
 
 
-def group_interval(
-    correct: npt.NDArray[np.bool_], groups: Sequence[str], *, draws: int = 2000, seed: int = 0
-) -> list[float] | None:
-    """95 % interval of accuracy by bootstrap over groups, since videos of a group are alike.
-
-    Args:
-        correct: bool (N,), which videos were answered rightly.
-        groups: Group of each video.
-        draws: Number of resampled sets.
-        seed: Of the resampling.
-
-    Returns:
-        Lower and upper end, or None with fewer than 3 groups.
-
-    Source: the cluster bootstrap, Davison and Hinkley (1997), section 3.8.
-    """
-    _, group = np.unique(groups, return_inverse=True)
-    num_groups = group.max() + 1
-    if num_groups < 3:
-        return None
-    right = np.bincount(group, weights=correct)
-    total = np.bincount(group)
-    drawn = np.random.default_rng(seed).integers(num_groups, size=(draws, num_groups))
-    accuracies = right[drawn].sum(axis=1) / total[drawn].sum(axis=1)
-    return [float(end) for end in np.quantile(accuracies, [0.025, 0.975])]
-
-
 def per_class(
     predicted: Labels, labels: Labels, class_names: Sequence[str]
 ) -> dict[str, dict[str, float | None]]:

@@ -14,7 +14,7 @@ from pipeline.config import NO_AUGMENT, RunConfig
 from pipeline.config.checks import check_known
 from pipeline.config.file import differing, flatten, with_values
 from pipeline.data.videos import open_data
-from pipeline.evaluation import metrics
+from pipeline.evaluation.intervals import difference_interval
 from pipeline.experiments.crossval import Answers, cross_validate, read_answers
 from pipeline.locks import alone
 
@@ -93,8 +93,8 @@ def ablate(
 
     Returns:
         A row for each stage, which `ablation.csv` holds as well: `stage`, accuracy `with` it and
-        `without` it, their `difference`, its 95 % interval (`low`, `high`; bootstrap over groups,
-        video by video), and the seconds of each. The first row is the configuration itself.
+        `without` it, their `difference`, its 95 % interval over groups (`low`, `high`), and the
+        seconds of each. The first row is the configuration itself.
 
     Raises:
         ConfigError: As `cross_validate`, or a stage is not known, or another process is at it.
@@ -134,7 +134,7 @@ def _row(
     stage: Stage, have: tuple[dict[str, Any], Answers], lack: tuple[dict[str, Any], Answers]
 ) -> dict[str, Any]:
     difference, groups = _difference(have[1], lack[1])
-    low, high = metrics.group_interval(difference, groups) or (None, None)
+    low, high = difference_interval(difference, groups) or (None, None)
     return {
         "stage": stage.name,
         "with": have[0]["top1"],

@@ -22,6 +22,7 @@ from pipeline.data.videos import open_data
 from pipeline.errors import ConfigError, DataError, PipelineError
 from pipeline.evaluation import metrics
 from pipeline.evaluation.evaluate import evaluate
+from pipeline.evaluation.intervals import accuracy_interval
 from pipeline.evaluation.plots import plot_confusion
 from pipeline.locks import alone
 from pipeline.run import Run
@@ -217,7 +218,7 @@ def summarise(
     accuracies = [fold["top1"] for fold in folds]
     return {
         "top1": float(answers.correct.mean()),
-        "top1_interval95": metrics.group_interval(answers.correct, answers.groups),
+        "top1_interval95": accuracy_interval(answers.correct, answers.groups),
         "fold_mean": float(np.mean(accuracies)),
         "fold_standard_deviation": float(np.std(accuracies, ddof=1)),
         "chance": metrics.chance(answers.labels),

@@ -60,16 +60,6 @@ def test_per_class_that_is_never_answered_rightly():
     assert table["b"] == {"precision": None, "recall": 0, "f1": 0, "num_videos": 1}
 
 
-def test_interval_treats_a_group_as_one_observation():
-    correct = np.array([True] * 50 + [False] * 50)
-    by_video = metrics.group_interval(correct, [str(i) for i in range(100)])
-    by_group = metrics.group_interval(correct, ["a"] * 50 + ["b"] * 25 + ["c"] * 25)
-    assert by_group == [0.0, 1.0]
-    assert 0.35 < by_video[0] < 0.45
-    assert 0.55 < by_video[1] < 0.65
-    assert metrics.group_interval(correct, ["a"] * 50 + ["b"] * 50) is None, "too few to tell"
-
-
 def test_order_pairs():
     names = ["down", "other", "up"]
     in_order = np.array([[9, 0, 1], [1, 0, 9], [0, 9, 0], [9, 0, 1.0]])

@@ -1,0 +1,97 @@
+"""Intervals that hold the truth as often as they say, by simulation, and by hand."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.stats import beta
+
+from pipeline.evaluation.intervals import (
+    accuracy_ends,
+    accuracy_interval,
+    difference_ends,
+    difference_interval,
+)
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "benchmark.py"
+ALONE = [str(number) for number in range(100)]
+TWENTIES = [str(number // 5) for number in range(100)]
+
+
+def test_they_hold_the_truth_by_simulation():
+    """The same draws on all machines; a share of 0.92 of 500 is 0.012 off by chance."""
+    command = [sys.executable, SCRIPT, "intervals", "--draws", "500", "--groups", "[3,8,50]"]
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    rows = re.findall(r"^ +(\d+) +(\S+) +(\S+) +(\S+) +(\S+)$", output, re.MULTILINE)
+    assert [int(row[0]) for row in rows] == [3, 8, 50, 3, 8, 50]
+    for _, lowest, mean, width, by_bootstrap in rows:
+        assert float(lowest) > 0.92 - 0.02
+        assert 0.96 < float(mean) < 1
+        assert float(width) < 1
+        assert float(by_bootstrap) < 0.7
+
+
+def test_videos_that_are_groups_of_their_own_are_independent():
+    """Clopper and Pearson's interval, as SciPy's quantiles give it."""
+    found = accuracy_interval(np.arange(100) < 90, ALONE)
+    assert found == pytest.approx([beta.ppf(0.025, 90, 11), beta.ppf(0.975, 91, 10)], abs=1e-3)
+
+
+def test_groups_that_are_right_or_wrong_as_a_whole_make_it_wider():
+    scattered = accuracy_interval(np.arange(100) % 5 > 0, TWENTIES)
+    whole = accuracy_interval(np.arange(100) >= 20, TWENTIES)
+    assert whole[1] - whole[0] > 1.3 * (scattered[1] - scattered[0])
+    alone = accuracy_interval(np.arange(100) >= 20, ALONE)
+    assert scattered == pytest.approx(alone, abs=1e-3), "never narrower than of independent videos"
+
+
+def test_all_right_and_all_wrong_leave_room():
+    right = accuracy_interval(np.ones(100, bool), TWENTIES)
+    wrong = accuracy_interval(np.zeros(100, bool), TWENTIES)
+    assert right[1] == 1
+    assert 0.85 < right[0] < 0.95
+    assert wrong == pytest.approx([1 - right[1], 1 - right[0]])
+    fewer = accuracy_interval(np.ones(20, bool), TWENTIES[:20])
+    assert fewer[0] < right[0] - 0.2
+
+
+def test_two_models_that_never_differ_leave_room():
+    low, high = difference_interval(np.zeros(100), TWENTIES)
+    assert low == -high
+    assert 0.02 < high < 0.1
+
+
+def test_a_difference_by_hand():
+    """One video a group: no design effect. Agresti and Min's interval, with t of 8 + 30."""
+    wins, losses, videos = 20, 10, 100
+    values = np.repeat([1, -1, 0], [wins, losses, videos - wins - losses])
+    middle = (wins - losses) / (videos + 2)
+    error = np.sqrt(((wins + losses + 1) / (videos + 2) - middle**2) / (videos + 2))
+    expected = [middle - 2.0244 * error, middle + 2.0244 * error]
+    assert difference_interval(values, ALONE) == pytest.approx(expected, abs=1e-3)
+    assert difference_interval(-values, ALONE) == pytest.approx(
+        [-expected[1], -expected[0]], abs=1e-3
+    )
+    whole = difference_interval(values, TWENTIES)
+    assert whole[1] - whole[0] > 1.3 * (expected[1] - expected[0])
+
+
+def test_many_at_once_are_each_alone():
+    sizes = np.array([4, 2, 7])
+    right = np.array([[4, 2, 7], [3, 0, 7], [0, 0, 0]])
+    together = accuracy_ends(right, sizes)
+    assert together.shape == (2, 3)
+    for number, each in enumerate(right):
+        assert together[:, number].tolist() == accuracy_ends(each, sizes).tolist()
+    together = difference_ends(right, sizes - right, sizes)
+    for number, each in enumerate(right):
+        assert together[:, number].tolist() == difference_ends(each, sizes - each, sizes).tolist()
+
+
+def test_fewer_than_three_groups_have_none():
+    correct = np.array([True, False] * 50)
+    assert accuracy_interval(correct, ["a", "b"] * 50) is None
+    assert difference_interval(correct, ["a", "b"] * 50) is None
