@@ -3,7 +3,7 @@
 Both count videos for fewer than they are: by the design effect, which is how much wider the
 variance of a mean is over groups than it would be over as many independent videos. Few groups, or
 few mistakes, say little of it; so it is drawn towards that of videos which are clearly alike, as
-if eight groups had shown that. How often the intervals then hold the truth is simulated by
+if 24 groups had shown that. How often the intervals then hold the truth is simulated by
 `scripts/benchmark.py intervals`.
 
 Source: the design effect, Kish (1965), sections 5.4 and 8.2; intervals with an effective sample
@@ -22,9 +22,9 @@ Counts = npt.NDArray[np.number[Any]]
 Floats = npt.NDArray[np.float64]
 
 FEWEST_GROUPS = 3
-_PRIOR_CORRELATION = 0.5
-"""Of two videos of one group, before any is seen."""
-_PRIOR_GROUPS = 8
+_PRIOR_CORRELATION = {"accuracy": 0.4, "difference": 0.55}
+"""Of two videos of one group, before any is seen: the least with which the simulation covers."""
+_PRIOR_GROUPS = 24
 _TAIL = 0.025
 
 
@@ -41,7 +41,7 @@ def accuracy_interval(correct: npt.NDArray[np.bool_], groups: Sequence[str]) -> 
     Example:
         >>> groups = [str(number // 10) for number in range(120)]
         >>> [round(end, 3) for end in accuracy_interval(np.ones(120, bool), groups)]
-        [0.844, 1.0]
+        [0.868, 1.0]
     """
     _, group = np.unique(groups, return_inverse=True)
     sizes = np.bincount(group)
@@ -84,7 +84,7 @@ def accuracy_ends(right: Counts, sizes: Counts) -> Floats:
 
     share = right.sum(axis=-1) / sizes.sum()
     telling = np.minimum((right > 0).sum(axis=-1), (right < sizes).sum(axis=-1))
-    number, _ = _effective(right, share * (1 - share), telling, sizes)
+    number, _ = _effective(right, share * (1 - share), telling, sizes, "accuracy")
     hits, misses = share * number, (1 - share) * number
     low = betaincinv(np.where(hits > 0, hits, 1), misses + 1, _TAIL)
     high = betaincinv(hits + 1, np.where(misses > 0, misses, 1), 1 - _TAIL)
@@ -110,7 +110,7 @@ def difference_ends(wins: Counts, losses: Counts, sizes: Counts) -> Floats:
     better, worse = wins.sum(axis=-1) / sizes.sum(), losses.sum(axis=-1) / sizes.sum()
     variance = better + worse - (better - worse) ** 2
     telling = (wins + losses > 0).sum(axis=-1)
-    number, freedom = _effective(wins - losses, variance, telling, sizes)
+    number, freedom = _effective(wins - losses, variance, telling, sizes, "difference")
     better, worse = ((share * number + 0.5) / (number + 2) for share in (better, worse))
     middle = better - worse
     error = np.sqrt((better + worse - middle**2) / (number + 2))
@@ -119,7 +119,7 @@ def difference_ends(wins: Counts, losses: Counts, sizes: Counts) -> Floats:
 
 
 def _effective(
-    sums: Counts, variance: Floats, telling: Counts, sizes: Counts
+    sums: Counts, variance: Floats, telling: Counts, sizes: Counts, kind: str
 ) -> tuple[Floats, Floats]:
     """How many independent videos tell as much, and how many degrees of freedom that is of.
 
@@ -128,6 +128,7 @@ def _effective(
         variance: (...), that of the values of single videos.
         telling: (...), how many groups show whether their videos are alike.
         sizes: (G,), how many videos there are.
+        kind: Says which prior correlation.
     """
     total, num_groups = sizes.sum(), len(sizes)
     mean_size = (sizes**2).sum() / total  # of the group of a video
@@ -136,7 +137,7 @@ def _effective(
     over_groups = (num_groups - 1) / num_groups * (moved**2).sum(axis=-1)
     over_videos = np.where(variance > 0, variance, 1) / total
     effect = np.where(variance > 0, over_groups / over_videos, 0)
-    prior = 1 + (mean_size - 1) * _PRIOR_CORRELATION
+    prior = 1 + (mean_size - 1) * _PRIOR_CORRELATION[kind]
     weight = np.minimum(telling, total / mean_size - 1)
     effect = (_PRIOR_GROUPS * prior + weight * effect) / (_PRIOR_GROUPS + weight)
     return total / np.maximum(effect, 1), _PRIOR_GROUPS + weight

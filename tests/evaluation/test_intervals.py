@@ -22,13 +22,13 @@ TWENTIES = [str(number // 5) for number in range(100)]
 
 
 def test_they_hold_the_truth_by_simulation():
-    """The same draws on all machines; a share of 0.92 of 500 is 0.012 off by chance."""
-    command = [sys.executable, SCRIPT, "intervals", "--draws", "500", "--groups", "[3,8,50]"]
+    """The lowest of 135 shares of 400 draws is 0.035 below 0.92 by chance."""
+    command = [sys.executable, SCRIPT, "intervals", "--draws", "400", "--groups", "[3,8,50]"]
     output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     rows = re.findall(r"^ +(\d+) +(\S+) +(\S+) +(\S+) +(\S+)$", output, re.MULTILINE)
     assert [int(row[0]) for row in rows] == [3, 8, 50, 3, 8, 50]
     for _, lowest, mean, width, by_bootstrap in rows:
-        assert float(lowest) > 0.92 - 0.02
+        assert float(lowest) > 0.885
         assert 0.96 < float(mean) < 1
         assert float(width) < 1
         assert float(by_bootstrap) < 0.7
@@ -45,7 +45,7 @@ def test_groups_that_are_right_or_wrong_as_a_whole_make_it_wider():
     whole = accuracy_interval(np.arange(100) >= 20, TWENTIES)
     assert whole[1] - whole[0] > 1.3 * (scattered[1] - scattered[0])
     alone = accuracy_interval(np.arange(100) >= 20, ALONE)
-    assert scattered == pytest.approx(alone, abs=1e-3), "never narrower than of independent videos"
+    assert scattered[1] - scattered[0] > alone[1] - alone[0]
 
 
 def test_all_right_and_all_wrong_leave_room():
@@ -65,12 +65,12 @@ def test_two_models_that_never_differ_leave_room():
 
 
 def test_a_difference_by_hand():
-    """One video a group: no design effect. Agresti and Min's interval, with t of 8 + 30."""
+    """One video a group: no design effect. Agresti and Min's interval, with t of 24 + 30."""
     wins, losses, videos = 20, 10, 100
     values = np.repeat([1, -1, 0], [wins, losses, videos - wins - losses])
     middle = (wins - losses) / (videos + 2)
     error = np.sqrt(((wins + losses + 1) / (videos + 2) - middle**2) / (videos + 2))
-    expected = [middle - 2.0244 * error, middle + 2.0244 * error]
+    expected = [middle - 2.0049 * error, middle + 2.0049 * error]
     assert difference_interval(values, ALONE) == pytest.approx(expected, abs=1e-3)
     assert difference_interval(-values, ALONE) == pytest.approx(
         [-expected[1], -expected[0]], abs=1e-3
