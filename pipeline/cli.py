@@ -18,7 +18,7 @@ from pipeline.config.checks import check_known
 from pipeline.errors import ConfigError, PipelineError
 from pipeline.interrupt import leave_interrupted
 from pipeline.run import Run, latest_run
-from pipeline.text import one_line
+from pipeline.text import one_line, without_secrets
 
 Main = Callable[[Sequence[str]], int | None]
 
@@ -103,7 +103,7 @@ def run_script(main: Main) -> NoReturn:
         code = main(sys.argv[1:]) or 0
         sys.stdout.flush()
     except PipelineError as error:
-        print(f"{Path(sys.argv[0]).name}: {error}", file=sys.stderr)
+        print(f"{Path(sys.argv[0]).name}: {without_secrets(str(error))}", file=sys.stderr)
         code = 2
     except KeyboardInterrupt:
         leave_interrupted()

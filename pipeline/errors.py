@@ -1,5 +1,7 @@
 """What a user can put right: each error says what was expected, what came and the next step."""
 
+from pipeline.text import without_secrets
+
 
 class PipelineError(Exception):
     """A mistake in the input, the configuration or the data; scripts print it as one line."""
@@ -17,13 +19,13 @@ class VideoDecodeError(PipelineError):
     """A video file from which no frame can be had.
 
     Args:
-        path: The file.
+        path: The file, or an address; what is secret in it is not kept.
         reason: What went wrong and, where possible, what to do.
     """
 
     def __init__(self, path: object, reason: str) -> None:
-        super().__init__(f"{path}: {reason}")
-        self.path = str(path)
+        self.path = without_secrets(str(path))
+        super().__init__(f"{self.path}: {reason}")
         self.reason = reason
 
     def __reduce__(self) -> tuple[type, tuple[str, str]]:

@@ -3,7 +3,34 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
+from typing import Final
+
+_SECRETS: Final = (
+    (re.compile(r"://.*@"), "://***@"),  # a password may hold any sign
+    (
+        re.compile(
+            r"([?&;][^=&;\s]*(?:user|login|pass|pwd|token|key|secret|auth|sig)[^=&;\s]*=)"
+            r"[^&;#\s]*",
+            re.IGNORECASE,
+        ),
+        r"\1***",
+    ),
+)
+
+
+def without_secrets(text: str) -> str:
+    """The name of a source, or a text with one in it, as it may be seen: without credentials.
+
+    Example:
+        >>> without_secrets("rtsp://ann:pass@camera/1?channel=2&pwd=pass")
+        'rtsp://***@camera/1?channel=2&pwd=***'
+    """
+    if "://" in text:
+        for pattern, shown in _SECRETS:
+            text = pattern.sub(shown, text)
+    return text
 
 
 def counted(number: int, noun: str) -> str:

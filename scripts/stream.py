@@ -49,7 +49,7 @@ def main(arguments: Sequence[str]) -> None:
             show(result, as_json=options.json)
     if not result:
         raise DataError(
-            f"{options.source} ended before a window was full. Name a shorter one (--window)"
+            f"{live.name} ended before a window was full. Name a shorter one (--window)"
         )
 
 

@@ -175,6 +175,7 @@ def test_a_wrong_config_file_is_refused(text, message, tmp_path):
         ("classify", ["a.mp4", "--json", "--out", "t.csv"], "--json is for what is printed"),
         ("classify", ["a.mp4", "--top", "5", "--out", "t.csv"], "--top is for what is printed"),
         ("classify", ["--", "--a.mp4"], "no trained run in runs/"),
+        ("stream", ["0", "rtsp://ann:secret@camera/1"], "arguments: rtsp://***@camera/1"),
         ("benchmark", ["encode"], "unknown encode. Did you mean decode"),
         ("classify", ["a.mp4"], "no trained run in runs/"),
         ("classify", ["a.mp4", "--run", "runs/none"], "no trained model here"),

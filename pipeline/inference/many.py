@@ -18,6 +18,7 @@ from pipeline.data.files import VIDEO_SUFFIXES, visible_files
 from pipeline.data.frames import encode_video
 from pipeline.errors import ConfigError, DataError, VideoDecodeError
 from pipeline.inference.classifier import Classifier, Prediction
+from pipeline.text import without_secrets
 
 Outcome = tuple[str, Prediction | VideoDecodeError]
 
@@ -33,13 +34,15 @@ def find_videos(names: Sequence[str]) -> list[str]:
             well; and patterns, such as `clips/**/*.mp4`, of which none may be a file itself.
 
     Raises:
-        DataError: A folder or a pattern has no videos, or a name is empty.
+        DataError: A folder or a pattern has no videos, or a name is empty or an address.
     """
     found: list[str] = []
     for name in names:
         if not name:
             raise DataError("expected the name of a file or a folder, got an empty one")
         path = Path(name)
+        if "://" in name and not path.exists():
+            raise DataError(f"{without_secrets(name)}: an address; scripts/stream.py takes those")
         if path.is_dir():
             files = [file for file in visible_files(path) if file.suffix.lower() in VIDEO_SUFFIXES]
             matches = sorted(str(path / file) for file in files)

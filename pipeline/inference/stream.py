@@ -92,7 +92,7 @@ def classify_stream(
         prediction = classifier.describe(
             window.logits,
             top=top,
-            path=live.source,
+            path=live.name,
             num_frames=None,
             fps=plan.fps,
             duration_seconds=window.end_seconds - window.start_seconds,

@@ -1,10 +1,11 @@
 """Video files in and out. OpenCV decodes and encodes here and nowhere else."""
 
+from pipeline.video.files import iter_frames, probe, read_frames
 from pipeline.video.flow import decode_flow, encode_flow, flow_image, no_flow
 from pipeline.video.info import DamagedVideoWarning, VideoInfo
 from pipeline.video.jpeg import decode_jpeg, encode_jpeg
 from pipeline.video.live import LiveFrame, LiveVideo
-from pipeline.video.reader import VideoReader, iter_frames, probe, read_frames
+from pipeline.video.reader import VideoReader
 from pipeline.video.resize import resize
 from pipeline.video.timed import timed_frames
 from pipeline.video.writer import VideoWriteError, check_target, write_video

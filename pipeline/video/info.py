@@ -99,7 +99,8 @@ def declared_info(path: str, capture: cv2.VideoCapture) -> VideoInfo:
 
 def codec_name(capture: cv2.VideoCapture) -> str:
     """Returns the FourCC of the video stream, such as "h264"."""
-    tag = int(capture.get(cv2.CAP_PROP_FOURCC)).to_bytes(4, "little").decode("latin-1").strip()
+    number = max(0, int(capture.get(cv2.CAP_PROP_FOURCC)))  # -1 where nothing is open
+    tag = number.to_bytes(4, "little").decode("latin-1").strip()
     return tag if tag.isprintable() else "unknown"
 
 

@@ -7,21 +7,20 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
-from http.client import HTTPException
 from pathlib import Path
 from typing import Self
-from urllib.request import Request, urlopen
 
 import cv2
 import numpy as np
 
 from pipeline.errors import VideoDecodeError
-from pipeline.video.info import frame_rate
+from pipeline.text import without_secrets
+from pipeline.video.address import TIMEOUT_SECONDS, answers, has_length
+from pipeline.video.info import VideoInfo, declared_info
 from pipeline.video.opening import NOT_UTF8, is_utf8
 from pipeline.video.quiet import quiet
 from pipeline.video.timing import increasing, near_clock
 
-_TIMEOUT_MS = 10_000
 _CAMERA_DIGITS = 9  # as many as fit into an int of C
 _MOST_OFF_SECONDS = 0.5
 
@@ -56,9 +55,11 @@ class LiveVideo:
         pause_seconds: Between two such tries.
 
     Attributes:
+        name: The source as it may be shown, without credentials.
         is_live: Whether it does not wait; known once a frame came.
         dropped: Frames that were dropped so far.
         reconnects: How often it was opened again.
+        undecodable: How often a frame could not be decoded, which ends a connection.
 
     Raises:
         VideoDecodeError: There can be no such source.
@@ -67,7 +68,7 @@ class LiveVideo:
     def __init__(
         self, source: str, *, most_waiting: int = 8, tries: int = 5, pause_seconds: float = 1.0
     ) -> None:
-        self.source = source
+        self._source, self.name = source, without_secrets(source)
         self._is_camera = source.isascii() and source.isdigit()
         self._is_remote = "://" in source and not source.startswith("file://")
         self._check()
@@ -78,7 +79,7 @@ class LiveVideo:
         self._ended = self._closed = False
         self._error: BaseException | None = None
         self._last: LiveFrame | None = None
-        self.dropped = self.reconnects = 0
+        self.dropped = self.reconnects = self.undecodable = 0
         self._thread = threading.Thread(target=self._read, daemon=True)
 
     def __enter__(self) -> Self:
@@ -95,7 +96,8 @@ class LiveVideo:
         """Yields frames until the stream ends.
 
         Raises:
-            VideoDecodeError: Not one frame could be had from it, or it is live and was lost.
+            VideoDecodeError: Not one frame could be had from it, or it is live and was lost, or it
+                ended before its end.
         """
         while True:
             with self._changed:
@@ -109,10 +111,10 @@ class LiveVideo:
             raise self._error
 
     def _check(self) -> None:
-        if not is_utf8(self._name()):
-            raise VideoDecodeError(self.source, NOT_UTF8)
-        if self._is_camera and len(self.source) > _CAMERA_DIGITS:
-            raise VideoDecodeError(self.source, "no camera has such a number.")
+        if not is_utf8(self._address()):
+            raise VideoDecodeError(self.name, NOT_UTF8)
+        if self._is_camera and len(self._source) > _CAMERA_DIGITS:
+            raise VideoDecodeError(self.name, "no camera has such a number.")
 
     def _read(self) -> None:
         """Follows the stream; what goes wrong is kept for whoever takes the frames."""
@@ -128,31 +130,45 @@ class LiveVideo:
         """Opens the stream, as often as it takes, and hands over its frames.
 
         Raises:
-            VideoDecodeError: No frame comes, or none any more.
+            VideoDecodeError: No frame comes, or none any more, or it ends before its end.
         """
         failures = 0
         while failures < self._tries and not self._closed:
             capture = self._open()
-            has_end = capture.get(cv2.CAP_PROP_FRAME_COUNT) > 0 or _has_length(self.source)
-            self.is_live = self._is_camera or (self._is_remote and not has_end)
-            came = self._pass_on(capture)
+            info = declared_info(self.name, capture)
+            self.is_live = self._is_camera or (
+                self._is_remote and not info.declared_frames and not has_length(self._source)
+            )
+            info = self._pass_on(capture, info)
             capture.release()
-            if came and not self.is_live:
+            if info.num_frames and not self.is_live:
+                self._check_end(info)
                 return
             if not (self._is_camera or self._is_remote):
                 break
-            failures = 0 if came else failures + 1
+            failures = 0 if info.num_frames else failures + 1
             if failures < self._tries:
                 self.reconnects += 1
                 self._wait()
-        raise VideoDecodeError(self.source, self._why_over())
+        raise VideoDecodeError(self.name, self._why_over())
+
+    def _check_end(self, info: VideoInfo) -> None:
+        """Makes sure that what ended was at its end, unless nobody takes its frames any more."""
+        if self._closed or not (info.is_cut_off or self.undecodable):
+            return
+        declared = f" of {info.declared_frames:,}" if info.declared_frames else ""
+        raise VideoDecodeError(
+            self.name,
+            f"it ended after {info.num_frames:,}{declared} frames: it is damaged there or cut off, "
+            "or the connection broke off.",
+        )
 
     def _why_over(self) -> str:
         if self._last:
             return f"it broke off, and then no frame came in {self._tries} tries."
         if self._is_camera or self._is_remote:
             return f"no frame came in {self._tries} tries; is it there, and is it a video?"
-        if self.source != "-" and not Path(self.source).exists():
+        if self._source != "-" and not Path(self._source).exists():
             return "there is no such file."
         return (
             "no video that OpenCV can decode comes from it. (An MP4 that is piped in needs its "
@@ -163,43 +179,50 @@ class LiveVideo:
         with self._changed:
             self._changed.wait_for(lambda: self._closed, self._pause)
 
-    def _pass_on(self, capture: cv2.VideoCapture) -> bool:
-        """Hands over the frames of one connection; whether any came."""
-        before, start = self._last, 0.0
-        for seconds in self._times(capture):
+    def _pass_on(self, capture: cv2.VideoCapture, info: VideoInfo) -> VideoInfo:
+        """Hands over the frames of one connection; returns how many came, for how long."""
+        before, start, number, seconds = self._last, 0.0, 0, 0.0
+        for seconds in self._times(capture, 1 / info.fps):
             retrieved, image = capture.retrieve()
             if not retrieved:
+                self.undecodable += 1
                 break
             image, now = cv2.cvtColor(image, cv2.COLOR_BGR2RGB), time.perf_counter()
-            if before and self._last is before:
+            if before and not number:
                 start = before.seconds + now - before.arrived
+            number += 1
             self._last = LiveFrame(start + seconds, now, image)
             if not self._hand_over(self._last):
                 break
-        return self._last is not before
+        return dataclasses.replace(info, num_frames=number, duration_seconds=seconds + 1 / info.fps)
 
-    def _times(self, capture: cv2.VideoCapture) -> Iterator[float]:
+    def _times(self, capture: cv2.VideoCapture, frame_seconds: float) -> Iterator[float]:
         """Grabs frame after frame; yields the time of each in its connection, in seconds."""
-        times = increasing(_stamps(capture), frame_seconds=1 / frame_rate(capture))
+        times = increasing(_stamps(capture), frame_seconds=frame_seconds)
         if not self.is_live:
             return times
         return near_clock(times, time.perf_counter, most_seconds=_MOST_OFF_SECONDS)
 
     def _open(self) -> cv2.VideoCapture:
+        """Opens the stream; what it returns is not open where that failed."""
+        if self._is_remote and not answers(self._source):
+            return cv2.VideoCapture()
+        timeout = round(1000 * TIMEOUT_SECONDS)
         limits = [
-            *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _TIMEOUT_MS),
-            *(cv2.CAP_PROP_READ_TIMEOUT_MSEC, _TIMEOUT_MS),
+            *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, timeout),
+            *(cv2.CAP_PROP_READ_TIMEOUT_MSEC, timeout),
         ]
         with quiet():
             if self._is_camera:
-                return cv2.VideoCapture(int(self.source))
-            return cv2.VideoCapture(self._name(), cv2.CAP_FFMPEG, limits if self._is_remote else [])
+                return cv2.VideoCapture(int(self._source))
+            address, options = self._address(), limits if self._is_remote else []
+            return cv2.VideoCapture(address, cv2.CAP_FFMPEG, options)
 
-    def _name(self) -> str:
+    def _address(self) -> str:
         """What FFmpeg is to open."""
-        if "://" in self.source:
-            return self.source
-        return "pipe:0" if self.source == "-" else str(Path(self.source).absolute())
+        if "://" in self._source:
+            return self._source
+        return "pipe:0" if self._source == "-" else str(Path(self._source).absolute())
 
     def _hand_over(self, frame: LiveFrame) -> bool:
         """Leaves a frame to be taken; false once nobody will."""
@@ -214,18 +237,6 @@ class LiveVideo:
             self._waiting.append(frame)
             self._changed.notify_all()
             return not self._closed
-
-
-def _has_length(address: str) -> bool:
-    """Whether a server says how long what it sends is: a file does not always say so itself."""
-    if not address.startswith(("http://", "https://")):
-        return False
-    try:
-        request = Request(address, method="HEAD")  # noqa: S310  # http or https
-        with urlopen(request, timeout=_TIMEOUT_MS / 1000) as answer:  # noqa: S310
-            return "Content-Length" in answer.headers
-    except (OSError, ValueError, HTTPException):
-        return False
 
 
 def _stamps(capture: cv2.VideoCapture) -> Iterator[float]:

@@ -12,7 +12,30 @@ import cv2
 # FFmpeg is told once, by OpenCV, when a process opens its first video; -8 is its level "quiet".
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
-_lock = threading.Lock()
+_logging = cv2.utils.logging
+
+
+class _Silence:
+    """OpenCV's own log, which is off while anyone is within; nobody waits for another."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._within = self._level = 0
+
+    def enter(self) -> None:
+        with self._lock:
+            if not self._within:
+                self._level = _logging.setLogLevel(_logging.LOG_LEVEL_SILENT)
+            self._within += 1
+
+    def leave(self) -> None:
+        with self._lock:
+            self._within -= 1
+            if not self._within:
+                _logging.setLogLevel(self._level)
+
+
+_silence = _Silence()
 
 
 @contextmanager
@@ -21,9 +44,8 @@ def quiet() -> Iterator[None]:
     if "OPENCV_LOG_LEVEL" in os.environ:
         yield
         return
-    with _lock:
-        level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-        try:
-            yield
-        finally:
-            cv2.utils.logging.setLogLevel(level)
+    _silence.enter()
+    try:
+        yield
+    finally:
+        _silence.leave()

@@ -15,6 +15,7 @@ import os
 import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Final, Self
 
 import cv2
@@ -42,6 +43,10 @@ _TURNS: Final = {
 # A video that is longer and has fewer frames than that is none: it would repeat frames for days.
 _LONG_SECONDS: Final = 3600.0
 _MOST_SECONDS_A_FRAME: Final = 2.0
+
+
+class _SpoiltFrameError(Exception):
+    """A frame that was grabbed, but cannot be converted: the file ended before it."""
 
 
 class VideoReader:
@@ -105,7 +110,7 @@ class VideoReader:
 
         Raises:
             ConfigError: `fps` is not above 0.
-            VideoDecodeError: A frame cannot be converted to RGB, or the clock of the file gives its
+            VideoDecodeError: No frame can be converted to RGB, or the clock of the file gives its
                 frames hours.
         """
         if fps is not None and not 0 < fps < math.inf:
@@ -121,8 +126,9 @@ class VideoReader:
                 fps=fps,
                 frame_seconds=1 / self.info.fps,
             )
-        for stored, ticks in shown:
-            yield from itertools.repeat(self._finished(stored, size), ticks)
+        with suppress(_SpoiltFrameError):
+            for stored, ticks in shown:
+                yield from itertools.repeat(self._finished(stored, size), ticks)
 
     def read(self, indices: Sequence[int] | np.ndarray, *, size: Size | None = None) -> np.ndarray:
         """Returns the frames at some indices; see `read_frames`."""
@@ -133,9 +139,11 @@ class VideoReader:
             raise DataError(f"{self._path}: expected indices of at least 0, got {min(rows)}.")
         height, width = size or (self.info.height, self.info.width)
         result = np.empty((len(indices), height, width, 3), np.uint8)
-        for index, _ in zip(range(max(rows, default=-1) + 1), self._times(), strict=False):
-            if index in rows:
-                result[rows.pop(index)] = self._finished(self._retrieve(), size)
+        with suppress(_SpoiltFrameError):
+            for index, _ in zip(range(max(rows, default=-1) + 1), self._times(), strict=False):
+                if index in rows:
+                    result[rows[index]] = self._finished(self._retrieve(), size)
+                    del rows[index]
         if rows:
             raise DataError(
                 f"{self._path}: expected indices below {self.info.num_frames}, which is how many "
@@ -176,12 +184,34 @@ class VideoReader:
             self._index += 1
             self._check_length(time)
             yield time
-        self.info = dataclasses.replace(
-            self.info, num_frames=self._index + 1, duration_seconds=time + frame_seconds
-        )
-        self._mark_missing()
-        if self.info.damage:
-            warnings.warn(f"{self._path}: {self.info.damage}.", DamagedVideoWarning, stacklevel=2)
+        self._end(self._index + 1, time + frame_seconds)
+
+    def _end_before_frame(self) -> None:
+        """Ends the file before the grabbed frame, which cannot be converted to RGB."""
+        if not self._index or self._time is None:
+            raise VideoDecodeError(self._path, "no frame of it can be converted to RGB.")
+        seconds, self._time, self._clock = self._time, None, iter(())
+        self.num_read -= 1
+        self._end(self._index, seconds, spoilt=True)
+
+    def _end(self, num_frames: int, seconds: float, *, spoilt: bool = False) -> None:
+        """Keeps what is known now that the last frame was read."""
+        info = dataclasses.replace(self.info, num_frames=num_frames, duration_seconds=seconds)
+        # With a clock that jumps, a number may be declared that follows from it.
+        if spoilt or (not info.damage and self._is_cut_off(info)):
+            declared = info.declared_frames or "an unknown number of"
+            damage = (
+                f"decoded {num_frames} of {declared} declared frames: the file is damaged there, "
+                "or cut off, and what comes after is not used"
+            )
+            info = dataclasses.replace(info, damage=damage)
+        self.info = info
+        if info.damage:
+            warnings.warn(f"{self._path}: {info.damage}.", DamagedVideoWarning, stacklevel=2)
+
+    def _is_cut_off(self, info: VideoInfo) -> bool:
+        # If frames decode after a failure, the failure was not the end of the file.
+        return info.is_cut_off or any(self._capture.grab() for _ in range(info.missing_frames))
 
     def _check_length(self, seconds: float) -> None:
         num_frames = self._index + 1
@@ -210,7 +240,8 @@ class VideoReader:
         # Into the same memory each time: new memory costs more than resizing.
         retrieved, self._stored = self._capture.retrieve(self._stored)
         if not retrieved:
-            raise VideoDecodeError(self._path, "a frame of it cannot be converted to RGB.")
+            self._end_before_frame()
+            raise _SpoiltFrameError
         return self._stored
 
     def _retrieve_previous(self) -> np.ndarray:
@@ -218,8 +249,10 @@ class VideoReader:
         capture = self._open()
         if not all(capture.grab() for _ in range(self._index - 1)):
             raise VideoDecodeError(self._path, "it changed while it was read; try again.")
-        _, frame = capture.retrieve()
+        retrieved, frame = capture.retrieve()
         capture.release()
+        if not retrieved:
+            raise VideoDecodeError(self._path, "a frame of it cannot be converted to RGB.")
         return frame
 
     def _finished(self, frame: np.ndarray, size: Size | None) -> np.ndarray:
@@ -240,73 +273,3 @@ class VideoReader:
             damage=f"its clock jumps ahead by more than {MOST_GAP_SECONDS:g} s; that time is "
             "left out",
         )
-
-    def _mark_missing(self) -> None:
-        info = self.info
-        if info.damage:  # With a clock that jumps, a number may be declared that follows from it.
-            return
-        # If frames decode after a failure, the failure was not the end of the file.
-        if info.is_cut_off or any(self._capture.grab() for _ in range(info.missing_frames)):
-            self.info = dataclasses.replace(
-                info,
-                damage=f"decoded {info.num_frames} of {info.declared_frames} declared frames: the "
-                "file is damaged there, or cut off, and what comes after is not used",
-            )
-
-
-def probe(path: PathLike, *, count_frames: bool = False) -> VideoInfo:
-    """Returns what is known of a video file.
-
-    Args:
-        path: The file.
-        count_frames: Decode the file to its end, so that `num_frames` is known and
-            `duration_seconds` is exact.
-
-    Raises:
-        VideoDecodeError: No frame can be had from the file.
-    """
-    with VideoReader(path) as reader:
-        if count_frames:
-            reader.count()
-        return reader.info
-
-
-def read_frames(
-    path: PathLike, indices: Sequence[int] | np.ndarray, *, size: Size | None = None
-) -> np.ndarray:
-    """Returns the frames at some indices.
-
-    Args:
-        path: The file.
-        indices: Indices of decoded frames, in any order; repeats are allowed.
-        size: (height, width) in pixels; None leaves the frames as they are.
-
-    Returns:
-        uint8 (len(indices), H, W, 3), RGB.
-
-    Raises:
-        VideoDecodeError: No frame can be had from the file.
-        DataError: An index is negative or past the last frame.
-    """
-    with VideoReader(path) as reader:
-        return reader.read(indices, size=size)
-
-
-def iter_frames(
-    path: PathLike, *, fps: float | None = None, size: Size | None = None
-) -> Iterator[np.ndarray]:
-    """Yields the frames of a file in order of time; see `VideoReader.frames`.
-
-    Args:
-        path: The file.
-        fps: Frames per second, by timestamps; None yields every decoded frame once.
-        size: (height, width) in pixels; None leaves the frames as they are.
-
-    Yields:
-        uint8 (H, W, 3), RGB; the same array again where a frame repeats.
-
-    Raises:
-        VideoDecodeError: No frame can be had from the file.
-    """
-    with VideoReader(path) as reader:
-        yield from reader.frames(fps=fps, size=size)

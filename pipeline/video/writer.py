@@ -15,9 +15,9 @@ import numpy as np
 
 from pipeline.errors import PipelineError, VideoDecodeError
 from pipeline.native_log import silent_native_log
+from pipeline.video.files import probe
 from pipeline.video.info import DamagedVideoWarning
 from pipeline.video.opening import is_utf8
-from pipeline.video.reader import probe
 
 # FourCC of the codec for each suffix.
 _CODECS: Final = {

@@ -72,7 +72,7 @@ class Gaps(LiveVideo):
         self.is_live, self.times = True, times
 
     def __iter__(self):
-        images = read_frames(self.source, range(len(self.times)))
+        images = read_frames(self.name, range(len(self.times)))
         for seconds, image in zip(self.times, images, strict=True):
             yield LiveFrame(seconds, time.perf_counter(), image)
 

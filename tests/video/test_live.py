@@ -3,16 +3,19 @@
 import contextlib
 import functools
 import http.server
+import socket
 import subprocess
 import sys
 import threading
 import time
 
+import cv2
 import numpy as np
 import pytest
 
 from pipeline.errors import VideoDecodeError
-from pipeline.video import LiveVideo, encode_jpeg, iter_frames, write_video
+from pipeline.video import LiveVideo, encode_jpeg, iter_frames, probe, write_video
+from pipeline.video.address import answers, has_length
 
 
 @pytest.fixture(scope="module")
@@ -24,13 +27,13 @@ def video(tmp_path_factory):
     return path
 
 
-def address_of(kind, video, stack):
+def address_of(kind, video, stack, handler=None):
     """The path of a file, or an address that it lies behind."""
     if kind == "path":
         return str(video)
     if kind == "file":
         return f"file://{video}"
-    handler = functools.partial(QuietHandler, directory=video.parent)
+    handler = functools.partial(handler or QuietHandler, directory=video.parent)
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     stack.callback(server.server_close)
@@ -181,6 +184,121 @@ def test_what_goes_wrong_in_the_thread_is_raised():
     command = [sys.executable, "-c", BROKEN]
     result = subprocess.run(command, capture_output=True, check=False, timeout=60)
     assert result.stderr.splitlines()[-1] == b"RuntimeError: no backend"
+
+
+@pytest.fixture
+def silent():
+    """A server that takes connections and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server
+
+
+def address_to(server, scheme):
+    return f"{scheme}://127.0.0.1:{server.getsockname()[1]}/1"
+
+
+def test_a_camera_that_says_nothing_keeps_no_other_video_from_opening(silent, video):
+    """OpenCV, which opens one at a time, would wait for it."""
+    with LiveVideo(address_to(silent, "rtsp"), tries=1) as live:
+        camera, _ = silent.accept()
+        assert probe(video).declared_frames == 30
+        assert not live._ended, "it still waits"
+        camera.close()
+
+
+def greet(server):
+    with server.accept()[0] as connection:
+        connection.recv(100)
+        connection.sendall(b"RTSP/1.0 200 OK")
+
+
+def test_who_answers(silent, monkeypatch):
+    monkeypatch.setattr("pipeline.video.address.TIMEOUT_SECONDS", 0.2)
+    assert answers(address_to(silent, "tcp"))
+    assert not answers(address_to(silent, "rtsp"))
+    for unasked in ("udp://127.0.0.1:9", "rtsp://[", "rtsp://127.0.0.1:port/", "rtp:///x"):
+        assert answers(unasked)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=greet, args=(server,))
+        thread.start()
+        assert answers(address_to(server, "rtsp"))
+        thread.join()
+        gone = address_to(server, "http")
+    assert not answers(gone)
+
+
+def test_the_length_of_a_file_behind_a_password(video):
+    asked = []
+
+    class Guard(QuietHandler):
+        def do_HEAD(self):
+            asked.append(self.headers["Authorization"])
+            super().do_HEAD()
+
+    with contextlib.ExitStack() as stack:
+        address = address_of("http", video, stack, Guard).replace("://", "://ann:p%40ss@")
+        assert has_length(address)
+        assert not has_length(f"{address}.gone")
+    assert asked[0] == "Basic YW5uOnBAc3M="
+
+
+def test_credentials_are_not_shown():
+    live = LiveVideo("rtsp://ann:secret@127.0.0.1:1/x?pwd=secret", tries=1)
+    with live, pytest.raises(VideoDecodeError) as caught:
+        list(live)
+    assert live.name == caught.value.path == "rtsp://***@127.0.0.1:1/x?pwd=***"
+    assert "secret" not in f"{caught.value}{live!r}"
+
+
+class Breaking(QuietHandler):
+    """Says how long a file is, and breaks off at half of it."""
+
+    def copyfile(self, source, outputfile):
+        content = source.read()
+        outputfile.write(content[: len(content) // 2])
+
+
+@pytest.mark.parametrize("kind", ["path", "http", "breaking"])
+def test_a_file_that_ends_before_its_end(tmp_path, kind):
+    cut = tmp_path / "cut.avi"
+    noise = np.random.default_rng(0).integers(256, size=(30, 32, 48, 3), dtype=np.uint8)
+    write_video(cut, noise, fps=10, codec="FFV1")
+    content = cut.read_bytes()
+    cut.write_bytes(content if kind == "breaking" else content[: len(content) // 2])
+    with contextlib.ExitStack() as stack:
+        handler = Breaking if kind == "breaking" else QuietHandler
+        address = address_of("path" if kind == "path" else "http", cut, stack, handler)
+        frames = []
+        with (
+            LiveVideo(address) as live,
+            pytest.raises(VideoDecodeError, match=r"it ended after \d+ of 30 frames: it is dam"),
+        ):
+            frames.extend(live)
+    assert 5 < len(frames) < 25
+    assert live.reconnects == 0
+
+
+class SpoiltFrame:
+    """A connection to a file of which one frame is grabbed, but not retrieved."""
+
+    def __init__(self, path, number):
+        self._capture, self._left = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG), number
+
+    def retrieve(self, image=None):
+        self._left -= 1
+        return self._capture.retrieve(image) if self._left >= 0 else (False, None)
+
+    def __getattr__(self, name):
+        return getattr(self._capture, name)
+
+
+def test_a_frame_of_a_file_that_cannot_be_decoded_is_counted(video, monkeypatch):
+    live = LiveVideo(str(video))
+    monkeypatch.setattr(live, "_open", lambda: SpoiltFrame(video, 28))
+    frames = []
+    with live, pytest.raises(VideoDecodeError, match="it ended after 28 of 30 frames"):
+        frames.extend(live)
+    assert (len(frames), live.undecodable) == (28, 1)
 
 
 def test_a_number_that_no_camera_has():

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 
 from pipeline.errors import VideoDecodeError
 from pipeline.video import probe, write_video
+from pipeline.video.quiet import quiet
 
 
 def whole(path: Path) -> Path:
@@ -114,6 +116,33 @@ def test_opencv_keeps_the_log_level_of_the_user(tmp_path):
         assert logging.getLogLevel() == logging.LOG_LEVEL_ERROR
     finally:
         logging.setLogLevel(before)
+
+
+def test_nobody_waits_for_another_to_open_a_video(tmp_path):
+    path = whole(tmp_path / "clip.mp4")
+    logging = cv2.utils.logging
+    before = logging.getLogLevel()
+    within, leave = threading.Event(), threading.Event()
+
+    def stay() -> None:
+        with quiet():
+            within.set()
+            leave.wait()
+
+    slow = threading.Thread(target=stay)
+    slow.start()
+    within.wait()
+    quick = threading.Thread(target=lambda: probe(path))
+    quick.start()
+    quick.join(timeout=30)
+    waits = quick.is_alive()
+    level = logging.getLogLevel()
+    leave.set()
+    slow.join()
+    quick.join()
+    assert not waits
+    assert level == logging.LOG_LEVEL_SILENT, "until the last one leaves"
+    assert logging.getLogLevel() == before
 
 
 SCRIPT = """

@@ -366,6 +366,59 @@ def test_a_file_cut_off_gives_its_frames_and_a_warning(video):
     assert np.array_equal(np.stack(frames), coded_frames(range(len(frames))))
 
 
+class SpoiltFrame:
+    """An open file of which the frame of one index is grabbed, but not retrieved."""
+
+    def __init__(self, capture, index):
+        self._capture, self._left = capture, index + 1  # the first one is grabbed already
+
+    def grab(self):
+        self._left -= 1
+        return self._capture.grab()
+
+    def retrieve(self, image=None):
+        return (False, image) if self._left == 1 else self._capture.retrieve(image)
+
+    def __getattr__(self, name):
+        return getattr(self._capture, name)
+
+
+@pytest.mark.parametrize("fps", [None, 5, 25, 50])
+def test_a_file_ends_before_a_frame_that_cannot_be_converted(video, monkeypatch, fps):
+    monkeypatch.setattr(
+        "pipeline.video.reader.open_capture", lambda path: SpoiltFrame(open_capture(path), 30)
+    )
+    expected = coded_frames(range(30))[:: 5 if fps == 5 else 1, 0, 0, 0]
+    with VideoReader(video) as reader:
+        with pytest.warns(DamagedVideoWarning, match="decoded 30 of 40 declared frames"):
+            frames = [frame[0, 0, 0] for frame in reader.frames(fps=fps)]
+        assert frames == list(expected.repeat(2) if fps == 50 else expected)
+        assert (reader.num_read, reader.info.num_frames) == (30, 30)
+        assert reader.info.duration_seconds == pytest.approx(1.2)
+        assert not list(reader.frames(start_seconds=math.inf))
+
+
+def test_frames_up_to_one_that_cannot_be_converted(video, monkeypatch):
+    monkeypatch.setattr(
+        "pipeline.video.reader.open_capture", lambda path: SpoiltFrame(open_capture(path), 30)
+    )
+    assert np.array_equal(read_frames(video, [29]), coded_frames([29]))
+    assert np.array_equal(read_frames(video, [31]), coded_frames([31])), "it was not needed"
+    with (
+        pytest.warns(DamagedVideoWarning, match="decoded 30 of 40"),
+        pytest.raises(DataError, match="expected indices below 30, .* got 30"),
+    ):
+        read_frames(video, [3, 30])
+
+
+def test_a_file_without_a_frame_that_can_be_converted(video, monkeypatch):
+    monkeypatch.setattr(
+        "pipeline.video.reader.open_capture", lambda path: SpoiltFrame(open_capture(path), 0)
+    )
+    with pytest.raises(VideoDecodeError, match="no frame of it can be converted to RGB"):
+        list(iter_frames(video))
+
+
 def test_damage_near_the_end_is_not_taken_for_the_end(tmp_path):
     path = tmp_path / "damaged.mp4"
     noise = np.random.default_rng(0).integers(256, size=(60, 48, 64, 3), dtype=np.uint8)

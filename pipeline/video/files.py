@@ -1,0 +1,68 @@
+"""Video files by their names: what is known of one, and its frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from pipeline.video.info import VideoInfo
+from pipeline.video.reader import PathLike, Size, VideoReader
+
+
+def probe(path: PathLike, *, count_frames: bool = False) -> VideoInfo:
+    """Returns what is known of a video file.
+
+    Args:
+        path: The file.
+        count_frames: Decode the file to its end, so that `num_frames` is known and
+            `duration_seconds` is exact.
+
+    Raises:
+        VideoDecodeError: No frame can be had from the file.
+    """
+    with VideoReader(path) as reader:
+        if count_frames:
+            reader.count()
+        return reader.info
+
+
+def read_frames(
+    path: PathLike, indices: Sequence[int] | np.ndarray, *, size: Size | None = None
+) -> np.ndarray:
+    """Returns the frames at some indices.
+
+    Args:
+        path: The file.
+        indices: Indices of decoded frames, in any order; repeats are allowed.
+        size: (height, width) in pixels; None leaves the frames as they are.
+
+    Returns:
+        uint8 (len(indices), H, W, 3), RGB.
+
+    Raises:
+        VideoDecodeError: No frame can be had from the file.
+        DataError: An index is negative or past the last frame.
+    """
+    with VideoReader(path) as reader:
+        return reader.read(indices, size=size)
+
+
+def iter_frames(
+    path: PathLike, *, fps: float | None = None, size: Size | None = None
+) -> Iterator[np.ndarray]:
+    """Yields the frames of a file in order of time; see `VideoReader.frames`.
+
+    Args:
+        path: The file.
+        fps: Frames per second, by timestamps; None yields every decoded frame once.
+        size: (height, width) in pixels; None leaves the frames as they are.
+
+    Yields:
+        uint8 (H, W, 3), RGB; the same array again where a frame repeats.
+
+    Raises:
+        VideoDecodeError: No frame can be had from the file.
+    """
+    with VideoReader(path) as reader:
+        yield from reader.frames(fps=fps, size=size)
