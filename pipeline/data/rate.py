@@ -21,8 +21,9 @@ def stored_rate(rates: Iterable[float]) -> float:
     """Chooses the frames per second that are stored: 15, or as many as nearly all videos have.
 
     A video that has fewer repeats frames, and between two of the same nothing moves: differences
-    and optical flow are zero in the midst of a motion. One video in 20 may have fewer, lest a few
-    of them take from all the others what these have.
+    and optical flow are zero in the midst of a motion. One video in 20 may have fewer, and the rate
+    is at least half of that of the middle one, lest a few slow videos, or ones with a clock that is
+    wrong, take from all the others what these have.
 
     Args:
         rates: Frames per second of the videos; without any it is 15.
@@ -32,7 +33,10 @@ def stored_rate(rates: Iterable[float]) -> float:
         (15.0, 12, 15.0)
     """
     ordered = sorted(rates)
-    rate = ordered[len(ordered) // _ONE_IN] if ordered else MOST_FPS
+    if not ordered:
+        return MOST_FPS
+    usual = min(MOST_FPS, ordered[len(ordered) // 2])
+    rate = max(ordered[len(ordered) // _ONE_IN], usual / 2)
     return rate if rate < 0.99 * MOST_FPS else MOST_FPS  # of 14.985, a frame in 1,000 repeats
 
 

@@ -18,10 +18,12 @@ from pipeline.video import write_video
         ([12, 30, 30], 12),
         ([14.985] * 3, 15),  # half of what television has: as good as 15
         ([14] * 3, 14),
-        ([5] + [30] * 18, 5),
+        ([10] + [30] * 18, 10),
+        ([0.1] * 5 + [30] * 6, 7.5),  # half of what most would get
+        ([0.1] * 6 + [30] * 5, 0.1),
         ([5] + [30] * 19, 15),  # one in twenty
         ([5] * 2 + [30] * 38, 15),
-        ([5] * 2 + [30] * 37, 5),
+        ([9] * 2 + [30] * 37, 9),
     ],
 )
 def test_stored_rate(rates: list[float], expected: float) -> None:
