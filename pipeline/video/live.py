@@ -15,7 +15,7 @@ import numpy as np
 
 from pipeline.errors import VideoDecodeError
 from pipeline.text import without_secrets
-from pipeline.video.address import TIMEOUT_SECONDS, answers, has_length
+from pipeline.video.address import TIMEOUT_SECONDS, has_length
 from pipeline.video.info import VideoInfo, declared_info
 from pipeline.video.opening import NOT_UTF8, is_utf8
 from pipeline.video.quiet import quiet
@@ -204,9 +204,6 @@ class LiveVideo:
         return near_clock(times, time.perf_counter, most_seconds=_MOST_OFF_SECONDS)
 
     def _open(self) -> cv2.VideoCapture:
-        """Opens the stream; what it returns is not open where that failed."""
-        if self._is_remote and not answers(self._source):
-            return cv2.VideoCapture()
         timeout = round(1000 * TIMEOUT_SECONDS)
         limits = [
             *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, timeout),

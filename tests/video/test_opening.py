@@ -145,6 +145,13 @@ def test_nobody_waits_for_another_to_open_a_video(tmp_path):
     assert logging.getLogLevel() == before
 
 
+def test_many_are_opened_at_once(tmp_path):
+    paths = [whole(tmp_path / name) for name in ("a.mp4", "b.avi", "c.mkv", "d.webm")] * 16
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda path: probe(path, count_frames=True).num_frames, paths))
+    assert found == [10] * 64
+
+
 SCRIPT = """
 import sys, warnings
 from pipeline.errors import VideoDecodeError
