@@ -189,7 +189,7 @@ class Run:
 def _read_json(file: Path, kind: type[T], next_step: str) -> T:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError:
+    except (ValueError, RecursionError):
         content = None
     if not isinstance(content, kind):
         raise DataError(f"{file}: damaged. {next_step}")

@@ -3,11 +3,29 @@
 from __future__ import annotations
 
 import math
+import reprlib
 from collections.abc import Iterable
 from pathlib import Path
 
 from pipeline.errors import ConfigError
 from pipeline.text import nearest
+
+MANY = 1_000_000
+"""More than a run can use of anything that is counted; far below where numbers overflow."""
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 200
+_SHORT.maxdict = _SHORT.maxlist = _SHORT.maxtuple = 20
+
+
+def shown(value: object) -> str:
+    """A value that was received, as Python writes it; of a long one, both ends.
+
+    Example:
+        >>> shown("xyz"), shown(10**60)
+        ("'xyz'", '100000000000000000...0000000000000000000')
+    """
+    return _SHORT.repr(value)
 
 
 def expect(condition: bool, message: str, received: object) -> None:
@@ -17,7 +35,7 @@ def expect(condition: bool, message: str, received: object) -> None:
         ConfigError: It is not; with the message and the value.
     """
     if not condition:
-        raise ConfigError(f"{message}. Received: {received!r}")
+        raise ConfigError(f"{message}. Received: {shown(received)}")
 
 
 def expect_range(value: float, name: str, low: float, high: float) -> None:

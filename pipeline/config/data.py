@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal
 
-from pipeline.config.checks import expect, expect_at_least, expect_range
+from pipeline.config.checks import MANY, expect, expect_range
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -63,7 +63,7 @@ class SplitConfig:
         )
         expect(self.val_folds == 0 or self.val_folds >= 2, cut.format("val_folds"), self.val_folds)
         for name in ("fold", "val_fold"):
-            expect_at_least(getattr(self, name), f"split.{name}", 1)
+            expect_range(getattr(self, name), f"split.{name}", 1, MANY)
         for name in ("folds", "val_folds"):
             number = name.removesuffix("s")
             expect(
@@ -90,13 +90,13 @@ class ClipConfig:
     """How a clip is made of a video's frames.
 
     Attributes:
-        num_frames: Frames in a clip (T), at least 1.
+        num_frames: Frames in a clip (T), 1 to 512.
         sampling: `uniform` takes one frame from each of T equal segments of the video; `dense`
             takes T frames that are `stride` apart.
-        stride: Distance of neighbouring frames of a dense clip, in stored frames, at least 1.
+        stride: Distance of neighbouring frames of a dense clip, in stored frames, 1 to 10,000.
         short: What a video with too few frames gets: `mask` pads and marks the padding, `loop`
             starts again from the first frame, `hold` repeats the last frame.
-        views: Clips of one video whose logits are averaged at test time, at least 1.
+        views: Clips of one video whose logits are averaged at test time, 1 to 100.
     """
 
     num_frames: int = 16
@@ -106,5 +106,6 @@ class ClipConfig:
     views: int = 3
 
     def __post_init__(self) -> None:
-        for name in ("num_frames", "stride", "views"):
-            expect_at_least(getattr(self, name), f"clip.{name}", 1)
+        # A network and its export take a step of their own for each frame of a clip.
+        for name, most in {"num_frames": 512, "stride": 10_000, "views": 100}.items():
+            expect_range(getattr(self, name), f"clip.{name}", 1, most)

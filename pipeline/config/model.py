@@ -6,6 +6,7 @@ import dataclasses
 from typing import Literal, cast
 
 from pipeline.config.checks import (
+    MANY,
     expect,
     expect_above_0,
     expect_at_least,
@@ -24,6 +25,9 @@ Input = Literal[
     "rgb+difference+flow",
 ]
 Stream = Literal["rgb", "difference", "both", "flow"]
+
+_WIDEST = 16_384
+"""Of a layer; its weights alone are gigabytes."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -84,7 +88,7 @@ class BackboneConfig:
             where the resolution falls. What is not trained keeps its batch normalisation, too.
         learning_rate_factor: The learning rate of the backbone, as a share of the other one, above
             0 to 1.
-        filters: Filters of each block of `cnn`.
+        filters: Filters of each block of `cnn`, 1 to 16,384.
         normalisation: In `cnn`, batch normalisation `before` or `after` the activation, or `off`.
         momentum: Of the moving statistics of batch normalisation, from 0 to below 1.
         spatial_dropout: Share of feature maps of `cnn` dropped after each block, from 0 to below 1.
@@ -107,18 +111,18 @@ class BackboneConfig:
     def __post_init__(self) -> None:
         expect(bool(self.name), "backbone.name must name a network, such as cnn", self.name)
         expect(
-            isinstance(self.trainable, str) or self.trainable >= 1,
-            "backbone.trainable must be all, none, or at least 1",
+            isinstance(self.trainable, str) or 1 <= self.trainable <= MANY,
+            f"backbone.trainable must be all, none, or from 1 to {MANY}",
             self.trainable,
         )
         factor = self.learning_rate_factor
         expect(0 < factor <= 1, "backbone.learning_rate_factor must be above 0, at most 1", factor)
-        good_filters = bool(self.filters) and min(self.filters) >= 1
-        example = "positive numbers, such as [16, 32]"
+        good_filters = bool(self.filters) and all(1 <= each <= _WIDEST for each in self.filters)
+        example = f"numbers from 1 to {_WIDEST}, such as [16, 32]"
         expect(good_filters, f"backbone.filters must be {example}", self.filters)
         for name in ("momentum", "spatial_dropout"):
             expect_share(getattr(self, name), f"backbone.{name}")
-        expect_at_least(self.grid, "backbone.grid", 1)
+        expect_range(self.grid, "backbone.grid", 1, _WIDEST)
         expect(
             self.name != "cnn" or self.weights in ("imagenet", "none"),
             "backbone.weights is for networks other than cnn: name one as well (--backbone.name)",
@@ -133,9 +137,9 @@ class TemporalConfig:
     Attributes:
         kind: `lstm`; `bilstm`, which reads both ways; `gru`; `conv1d_lstm`, a convolution over
             time before the LSTM; or `mean`, which knows no order: the baseline to beat.
-        units: Of each recurrent layer in each direction, and filters of the convolution, at
-            least 1.
-        layers: Recurrent layers, one above the other, at least 1.
+        units: Of each recurrent layer in each direction, and filters of the convolution, 1 to
+            16,384.
+        layers: Recurrent layers, one above the other, 1 to 8.
         pooling: What of the outputs is used: the `last` one, their `mean`, their `max`, or their
             mean weighted by `attention`, over the real frames.
         dropout: Share of the features dropped before the temporal part, from 0 to below 1.
@@ -155,6 +159,6 @@ class TemporalConfig:
 
     def __post_init__(self) -> None:
         expect_range(self.layers, "temporal.layers", 1, 8)
-        expect_at_least(self.units, "temporal.units", 1)
+        expect_range(self.units, "temporal.units", 1, _WIDEST)
         for name in ("dropout", "input_dropout", "recurrent_dropout"):
             expect_share(getattr(self, name), f"temporal.{name}")

@@ -6,7 +6,14 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Literal
 
-from pipeline.config.checks import expect, expect_above_0, expect_at_least, expect_share
+from pipeline.config.checks import (
+    MANY,
+    expect,
+    expect_above_0,
+    expect_at_least,
+    expect_range,
+    expect_share,
+)
 from pipeline.text import listed
 
 
@@ -15,8 +22,9 @@ class TrainConfig:
     """How the network is trained.
 
     Attributes:
-        epochs: Passes over the training videos, at least 1.
-        batch_size: Clips in a step, at least 1; over all devices, if there are several.
+        epochs: Passes over the training videos, 1 to 1,000,000.
+        batch_size: Clips in a step, 1 to as many as fit into memory; over all devices, if there are
+            several.
         accumulate: Steps whose gradients are averaged before the weights change, at least 1; for
             large batches in little memory.
         learning_rate: Peak learning rate of AdamW, above 0.
@@ -60,9 +68,10 @@ class TrainConfig:
     tensorboard: bool = False
 
     def __post_init__(self) -> None:
-        lowest = {"epochs": 1, "batch_size": 1, "accumulate": 1, "weight_decay": 0, "patience": 0}
-        for name, low in {**lowest, "clip_norm": 0}.items():
-            expect_at_least(getattr(self, name), f"train.{name}", low)
+        for name, low in {"epochs": 1, "batch_size": 1, "accumulate": 1, "patience": 0}.items():
+            expect_range(getattr(self, name), f"train.{name}", low, MANY)
+        for name in ("weight_decay", "clip_norm"):
+            expect_at_least(getattr(self, name), f"train.{name}", 0)
         expect_above_0(self.learning_rate, "train.learning_rate")
         for name in ("warmup", "averaging", "label_smoothing"):
             expect_share(getattr(self, name), f"train.{name}")

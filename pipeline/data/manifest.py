@@ -14,14 +14,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
+from pipeline.data.class_names import check_class_names
 from pipeline.errors import DataError
 from pipeline.text import counted, listed, nearest
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
 
-UNKNOWN = "unknown"
-"""The label of what shows none of the classes, as far as can be told."""
 
 _COLUMNS = ("path", "label", "group", "split")
 TRIM = ("start_seconds", "end_seconds")
@@ -101,20 +100,9 @@ class Manifest:
             at_least: How many classes there must be.
 
         Raises:
-            DataError: There are fewer, or a name has spaces around it or a line break in it, or is
-                the one that stands for none of the classes.
+            DataError: There are fewer, or `check_class_names` refuses a name.
         """
-        for name in self.class_names:
-            if name == UNKNOWN:
-                raise DataError(
-                    f"expected no class {name!r}, which is the answer to what shows none of the "
-                    "classes. Rename its folder, or its label in the table"
-                )
-            if name != name.strip() or not name.isprintable():
-                raise DataError(
-                    f"expected class names without line breaks, and without spaces around them, "
-                    f"got {name!r}. Rename the class"
-                )
+        check_class_names(self.class_names)
         if len(self.class_names) < at_least:
             raise DataError(f"expected two classes or more, got only {listed(self.class_names)!r}")
 

@@ -11,7 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.atomic import atomic_write
-from pipeline.errors import DataError
+from pipeline.config.checks import expect, expect_range
+from pipeline.config.strict import strictly
+from pipeline.errors import ConfigError, DataError
 from pipeline.run import Run
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -25,13 +27,15 @@ class Calibration:
     """How a run is used: what its logits are worth, and how long its videos are.
 
     Attributes:
-        temperature: What logits are divided by, above 0; 1 where there was nothing to fit it on.
+        temperature: What logits are divided by, 1e-6 to 1e6; 1 where there was nothing to fit it
+            on.
         least_evidence: What `evidence` must be for an answer, else it is "unknown"; None: nothing.
         num_videos: Validation videos that both were fitted on; 0: none, they are not fitted.
-        clip_seconds: Length of a usual training video; the windows of a long one are as long.
+        clip_seconds: Length of a usual training video, 0.001 s to a day; the windows of a long one
+            are as long.
 
     Raises:
-        ValueError: A value is not as it must be.
+        ConfigError: A value is not as it must be.
     """
 
     temperature: float = 1.0
@@ -40,11 +44,11 @@ class Calibration:
     clip_seconds: float = 2.0
 
     def __post_init__(self) -> None:
-        positive = (self.temperature, self.clip_seconds)
-        if not all(0 < value < math.inf for value in positive):
-            raise ValueError(f"not a calibration: {self}")
-        if self.least_evidence is not None and not math.isfinite(self.least_evidence):
-            raise ValueError(f"not a calibration: {self}")
+        expect_range(self.temperature, "calibration.temperature", 1e-6, 1e6)
+        expect_range(self.clip_seconds, "calibration.clip_seconds", 1e-3, 86_400)
+        if self.least_evidence is not None:
+            finite = math.isfinite(self.least_evidence)
+            expect(finite, "calibration.least_evidence must be finite", self.least_evidence)
 
     def probabilities(self, logits: Floats) -> npt.NDArray[np.float64]:
         """Calibrated probabilities of logits.
@@ -100,8 +104,8 @@ def read_calibration(run: Run) -> Calibration:
     if not run.calibration_file.exists():
         return Calibration()
     try:
-        return Calibration(**json.loads(run.calibration_file.read_bytes()))
-    except (ValueError, TypeError):
+        return strictly(Calibration, json.loads(run.calibration_file.read_bytes()), "")
+    except (ValueError, RecursionError, ConfigError):
         raise DataError(
             f"{run.calibration_file}: damaged, or of another version. Make it again: "
             f"python scripts/export.py {run.folder}"

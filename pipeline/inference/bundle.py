@@ -7,11 +7,13 @@ import hashlib
 import json
 import shlex
 from pathlib import Path
-from typing import Any
 
 from pipeline.atomic import atomic_write
 from pipeline.config import ClipConfig, FramesConfig, ModelConfig
-from pipeline.errors import DataError
+from pipeline.config.checks import expect_range
+from pipeline.config.strict import strictly
+from pipeline.data.class_names import check_class_names
+from pipeline.errors import DataError, PipelineError
 from pipeline.evaluation.calibration import Calibration, read_calibration
 from pipeline.run import Run
 
@@ -30,6 +32,10 @@ class Bundle:
         model: What the network sees of a clip.
         calibration: What its logits are worth.
         weights: A checksum of the trained model that all exports of it share.
+
+    Raises:
+        DataError: A class name is not one.
+        ConfigError: A video would have no frames.
     """
 
     class_names: tuple[str, ...]
@@ -38,6 +44,12 @@ class Bundle:
     model: ModelConfig
     calibration: Calibration
     weights: str = ""
+
+    def __post_init__(self) -> None:
+        check_class_names(self.class_names)
+        expect_range(self.frames.fps, "frames.fps", 0.001, 1000)
+        expect_range(self.frames.size, "frames.size", 1, 4096)
+        expect_range(self.frames.jpeg_quality, "frames.jpeg_quality", 1, 100)
 
 
 def bundle_of(run: Run) -> Bundle:
@@ -71,26 +83,23 @@ def write_bundle(bundle: Bundle, run: Run) -> None:
 
 
 def read_bundle(run: Run) -> Bundle:
-    """Reads the bundle in a folder.
+    """Reads the bundle in a folder, whoever made it: each key is checked.
 
     Raises:
-        DataError: There is none, or it is damaged.
+        DataError: There is none, it is damaged, or a value is not what it must be.
     """
-    again = f"python scripts/export.py {shlex.quote(str(run.folder))}"
+    again = f"Export it again: python scripts/export.py {shlex.quote(str(run.folder))}"
     if not run.bundle_file.is_file():
         run.expect(run.config_file)
-        run.expect(run.bundle_file, make=f"Export it: {again}")
+        run.expect(run.bundle_file, make=again.replace(" again", "", 1))
     try:
-        content: dict[str, Any] = json.loads(run.bundle_file.read_bytes())
-        if content.pop("format") != FORMAT:
-            raise DataError(f"{run.bundle_file}: of another version. Export it again: {again}")
-        return Bundle(
-            class_names=tuple(content["class_names"]),
-            frames=FramesConfig(**content["frames"]),
-            clip=ClipConfig(**content["clip"]),
-            model=ModelConfig(**content["model"]),
-            calibration=Calibration(**content["calibration"]),
-            weights=content["weights"],
-        )
-    except (ValueError, TypeError, KeyError, AttributeError):
-        raise DataError(f"{run.bundle_file}: damaged. Export it again: {again}") from None
+        content = json.loads(run.bundle_file.read_bytes())
+        version = content.pop("format")
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        raise DataError(f"{run.bundle_file}: damaged. {again}") from None
+    if version != FORMAT:
+        raise DataError(f"{run.bundle_file}: of another version. {again}")
+    try:
+        return strictly(Bundle, content, "")
+    except PipelineError as error:
+        raise DataError(f"{run.bundle_file}: {error}. {again}") from None

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.config.checks import expect, expect_at_least
+from pipeline.data.class_names import UNKNOWN
 from pipeline.data.frames import encode_array, encode_video
-from pipeline.data.manifest import UNKNOWN
 from pipeline.errors import ConfigError, DataError
 from pipeline.evaluation.calibration import evidence
 from pipeline.inference.bundle import read_bundle

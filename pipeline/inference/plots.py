@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
-from pipeline.data.manifest import UNKNOWN
+from pipeline.data.class_names import UNKNOWN
 from pipeline.figures import any_script
 
 if TYPE_CHECKING:

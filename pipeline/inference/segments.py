@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.data.manifest import UNKNOWN
+from pipeline.data.class_names import UNKNOWN
 from pipeline.evaluation.calibration import Calibration, evidence
 from pipeline.inference.windows import Window
 

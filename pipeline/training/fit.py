@@ -32,6 +32,7 @@ from pipeline.training.checkpoint import Checkpoint, Progress, restore
 from pipeline.training.ctrl_c import ctrl_c_between_steps
 from pipeline.training.curves import plot_history
 from pipeline.training.features import cached_features, temporal_part
+from pipeline.training.memory import check_memory
 from pipeline.training.optimizer import compile_model
 from pipeline.training.preflight import overfit_one_batch
 from pipeline.training.run_folder import (
@@ -101,6 +102,7 @@ def train(
     data.manifest.check_classes()
     config.check_classes(data.class_names)
     config = dataclasses.replace(config, frames=data.frames)
+    check_memory(config, on_gpu=bool(tf.config.list_physical_devices("GPU")))
     with run.alone("name another folder (--run)"):
         bring_back(run)
         goes_on = not overwrite and is_unfinished(run, config, data.fingerprint)

@@ -130,20 +130,6 @@ def test_a_bundle_of_another_model(hasty_run, tmp_path, changes):
         Classifier(run)
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": 3, "class_names": ["a"]}'])
-def test_a_damaged_bundle(hasty_run, tmp_path, content):
-    run = copy_of(hasty_run, tmp_path / "run")
-    run.bundle_file.write_text(content)
-    with pytest.raises(DataError, match="bundle.json: damaged. Export it again: python scripts"):
-        Classifier(run)
-    run.bundle_file.write_text('{"format": 99}')
-    with pytest.raises(DataError, match="bundle.json: of another version. Export it again"):
-        Classifier(run)
-    run.bundle_file.unlink()
-    with pytest.raises(DataError, match="bundle.json is missing. Export it: python scripts"):
-        Classifier(run)
-
-
 def with_calibration(run, folder, **values):
     """A copy of a run whose calibration is another."""
     copy = copy_of(run, folder)

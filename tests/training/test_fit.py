@@ -221,6 +221,12 @@ def test_a_model_that_no_memory_holds(blob_config, tmp_path, monkeypatch):
     assert not (tmp_path / "run").exists()
 
 
+def test_a_batch_that_no_memory_holds_is_refused_before_anything_is_done(blob_config, tmp_path):
+    with pytest.raises(ConfigError, match="train.batch_size 1000000 clips .* takes at least"):
+        train(configured(blob_config, batch_size=1_000_000), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_training_that_diverges_says_so(blob_config, tmp_path):
     config = configured(blob_config, epochs=1, learning_rate=1e30, warmup=0)
     folder = tmp_path / "run"

@@ -1,0 +1,109 @@
+"""What is in a bundle is checked, whoever wrote it, without TensorFlow."""
+
+import json
+
+import pytest
+
+from pipeline.config import ClipConfig, FramesConfig, ModelConfig
+from pipeline.errors import DataError
+from pipeline.evaluation.calibration import Calibration
+from pipeline.inference.bundle import Bundle, read_bundle, write_bundle
+from pipeline.run import Run
+
+BUNDLE = Bundle(
+    class_names=("left", "right"),
+    frames=FramesConfig(fps=10.0, size=32, jpeg_quality=95),
+    clip=ClipConfig(num_frames=8),
+    model=ModelConfig(input="rgb"),
+    calibration=Calibration(temperature=1.5, least_evidence=0.5, num_videos=3),
+    weights="0123456789ab",
+)
+DEEP = '{"format": 3, "clip": ' + '{"a":' * 50_000 + "1" + "}" * 50_000 + "}"
+
+
+@pytest.fixture
+def run(tmp_path):
+    run = Run(tmp_path / "run")
+    run.folder.mkdir()
+    write_bundle(BUNDLE, run)
+    return run
+
+
+def test_a_bundle_is_read_as_it_was_written(run):
+    assert read_bundle(run) == BUNDLE
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", "3", "\xff", DEEP, "9" * 5000], ids=range(7))
+def test_a_file_that_is_no_bundle(run, content):
+    run.bundle_file.write_text(content, encoding="latin-1")
+    with pytest.raises(DataError, match=r"bundle.json: damaged. Export it again: python scripts"):
+        read_bundle(run)
+
+
+def test_a_bundle_of_another_version_and_none(run):
+    run.bundle_file.write_text('{"format": 99}')
+    with pytest.raises(DataError, match="bundle.json: of another version. Export it again"):
+        read_bundle(run)
+    run.bundle_file.unlink()
+    run.config_file.touch()
+    with pytest.raises(DataError, match="bundle.json is missing. Export it: python scripts"):
+        read_bundle(run)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("class_names", "left", "class_names: expected a list. Received: 'left'"),
+        ("class_names", [1, 2], "class_names: expected a text. Received: 1"),
+        ("class_names", ["left", ""], "expected class names that print, .* got ''"),
+        ("class_names", ["a", "b", "a"], "expected each class name once, got twice: a"),
+        ("class_names", ["a", "\x1b[31mred"], r"that print, .* got '\\x1b\[31mred'"),
+        ("class_names", ["a", "b\nc"], r"without line breaks, .* got 'b\\nc'"),
+        ("class_names", ["a", "b" * 5000], "of at most 200 characters, got one of 5000"),
+        ("class_names", ["a", "unknown"], "expected no class 'unknown'"),
+        ("clip.sampling", "xyz", "clip.sampling: expected one of uniform, dense. Received: 'xyz'"),
+        ("clip.short", [], "clip.short: expected one of mask, loop, hold. Received: "),
+        ("clip.views", 10**8, "clip.views must be from 1 to 100. Received: 100000000"),
+        ("clip.views", 2.0, "clip.views: expected a whole number. Received: 2.0"),
+        ("clip.num_frames", True, "clip.num_frames: expected a whole number. Received: True"),
+        ("clip.num_frames", 100_000, "clip.num_frames must be from 1 to "),
+        ("clip.stride", 10**30, "clip.stride must be from 1 to "),
+        ("clip.pace", 1, "clip: unknown pace. Did you mean "),
+        ("clip", [], "clip: expected keys and values. Received: "),
+        ("frames.fps", 0, "frames.fps must be from 0.001 to 1000. Received: 0.0"),
+        ("frames.fps", float("nan"), "frames.fps: expected a number. Received: nan"),
+        ("frames.size", 0, "frames.size must be from 1 to 4096"),
+        ("frames.size", 10**4000, "size must be from 0 to 4096. Received: 1000"),
+        ("frames.flow", "no", "frames.flow: expected true or false. Received: 'no'"),
+        ("model.input", ["rgb"], "model.input: expected one of rgb, "),
+        ("calibration.temperature", "1", "calibration.temperature: expected a number"),
+        ("calibration.temperature", 0, "calibration.temperature must be from "),
+        ("calibration.temperature", 1e-300, "calibration.temperature must be from "),
+        ("calibration.least_evidence", [], "calibration.least_evidence: expected a number"),
+        ("calibration.clip_seconds", 1e9, "calibration.clip_seconds must be from "),
+        ("weights", None, "weights: expected a text. Received: None"),
+        ("thing", 1, "the file: unknown thing"),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_every_value_must_be_what_it_stands_for(run, key, value, message):
+    content = json.loads(run.bundle_file.read_text())
+    *path, last = key.split(".")
+    part = content
+    for name in path:
+        part = part[name]
+    part[last] = value
+    run.bundle_file.write_text(json.dumps(content))
+    with pytest.raises(DataError, match=f"bundle.json: .*{message}") as caught:
+        read_bundle(run)
+    assert "Export it again" in str(caught.value)
+    assert len(str(caught.value)) < 600
+
+
+@pytest.mark.parametrize("key", ["class_names", "weights", "calibration"])
+def test_every_key_must_be_there(run, key):
+    content = json.loads(run.bundle_file.read_text())
+    del content[key]
+    run.bundle_file.write_text(json.dumps(content))
+    with pytest.raises(DataError, match=f"bundle.json: {key} is missing. Export it again"):
+        read_bundle(run)

@@ -1,0 +1,51 @@
+import pytest
+
+from pipeline.config import ClipConfig, FramesConfig, ModelConfig, RunConfig, TrainConfig
+from pipeline.errors import ConfigError
+from pipeline.training import memory
+from pipeline.training.memory import check_memory
+
+FRAMES = FramesConfig(fps=15, size=64, jpeg_quality=95)
+
+
+@pytest.mark.parametrize("on_gpu", [True, False])
+def test_what_is_usual_fits(on_gpu):
+    check_memory(RunConfig(frames=FRAMES), on_gpu=on_gpu)
+
+
+@pytest.mark.parametrize("on_gpu", [True, False])
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"train": TrainConfig(batch_size=1_000_000)}, "Choose train.batch_size below [1-9]"),
+        (
+            {
+                "frames": FramesConfig(fps=15, size=4096, jpeg_quality=95),
+                "clip": ClipConfig(num_frames=512),
+                "train": TrainConfig(batch_size=1000),
+                "model": ModelConfig(input="rgb+flow"),
+            },
+            "of memory, this machine has",
+        ),
+    ],
+)
+def test_what_fills_the_memory_many_times_is_refused(changes, words, on_gpu):
+    with pytest.raises(ConfigError, match=words):
+        check_memory(RunConfig(**{"frames": FRAMES, **changes}), on_gpu=on_gpu)
+
+
+def test_a_container_has_what_it_may_take(monkeypatch, tmp_path):
+    """16 clips of 16 frames of 64 x 64 pixels, with 15 bytes each, and 128 behind the CNN."""
+    config, step = RunConfig(frames=FRAMES), 16 * 16 * 64 * 64
+    limit = tmp_path / "memory.max"
+    monkeypatch.setattr(memory, "_OF_GROUP", limit)
+    limit.write_text(f"{step * 143}\n")
+    check_memory(config, on_gpu=False)
+    limit.write_text(f"{step * 143 - 1}\n")
+    check_memory(config, on_gpu=True)
+    with pytest.raises(
+        ConfigError, match="at least 0 GB .* Choose train.batch_size below 15"
+    ):
+        check_memory(config, on_gpu=False)
+    limit.write_text("max\n")
+    check_memory(config, on_gpu=False)
