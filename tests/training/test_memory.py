@@ -43,9 +43,7 @@ def test_a_container_has_what_it_may_take(monkeypatch, tmp_path):
     check_memory(config, on_gpu=False)
     limit.write_text(f"{step * 143 - 1}\n")
     check_memory(config, on_gpu=True)
-    with pytest.raises(
-        ConfigError, match="at least 0 GB .* Choose train.batch_size below 15"
-    ):
+    with pytest.raises(ConfigError, match="at least 0 GB .* Choose train.batch_size below 15"):
         check_memory(config, on_gpu=False)
     limit.write_text("max\n")
     check_memory(config, on_gpu=False)
