@@ -12,6 +12,16 @@ from typing import BinaryIO
 
 
 @contextlib.contextmanager
+def named_in_errors(path: Path) -> Iterator[None]:
+    """Gives the name of a file to an `OSError` that has none, such as that of a full disk."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
+
+
+@contextlib.contextmanager
 def atomic_write(path: Path) -> Iterator[BinaryIO]:
     """Opens a file to write bytes; it takes its name only once it is complete and on disk.
 
@@ -23,7 +33,7 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
     """
     temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        with temporary.open("xb") as file:
+        with named_in_errors(path), temporary.open("xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

@@ -122,6 +122,7 @@ def run_script(main: Main) -> NoReturn:
         print(f"{Path(sys.argv[0]).name}: out of memory", file=sys.stderr)
         code = 2
     except OSError as error:  # a full disk, a folder that is not writable
-        print(f"{Path(sys.argv[0]).name}: {error}", file=sys.stderr)
+        reason = f"{error.filename}: {error.strerror}" if error.filename else error
+        print(f"{Path(sys.argv[0]).name}: {reason}", file=sys.stderr)
         code = 2
     sys.exit(code)

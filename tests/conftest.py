@@ -7,6 +7,7 @@ other class backwards, so that frames tell nothing: the order of them is all the
 import contextlib
 import dataclasses
 import http.server
+import resource
 import subprocess
 import sys
 import threading
@@ -132,6 +133,23 @@ def hasty_run(blob_config: RunConfig, tmp_path_factory: pytest.TempPathFactory) 
         train=TrainConfig(epochs=1, batch_size=4, learning_rate=1e-2),
     )
     return train_and_export(config, tmp_path_factory.mktemp("runs") / "hasty")
+
+
+@contextlib.contextmanager
+def nothing_can_be_written() -> Iterator[None]:
+    """Writing any file fails meanwhile, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.fixture
+def full_disk() -> Callable[[], contextlib.AbstractContextManager[None]]:
+    """See `nothing_can_be_written`."""
+    return nothing_can_be_written
 
 
 class Camera:

@@ -29,6 +29,18 @@ def test_what_fails_leaves_what_was_there(tmp_path):
     assert [*tmp_path.iterdir()] == [path]
 
 
+def test_a_full_disk_is_told_with_the_name_of_the_file(tmp_path, full_disk):
+    path = tmp_path / "file"
+
+    def write():
+        with atomic_write(path) as file:
+            file.write(b"something")
+
+    with full_disk(), pytest.raises(OSError, match=r"\[Errno \d+\] .*: '.*/file'"):
+        write()
+    assert not [*tmp_path.iterdir()]
+
+
 def test_what_a_kill_leaves_can_be_removed(tmp_path):
     path, other = tmp_path / "file [1]", tmp_path / "file [1].json"
     other.touch()

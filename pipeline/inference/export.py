@@ -16,6 +16,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from pipeline.atomic import named_in_errors
 from pipeline.config import RunConfig
 from pipeline.data.dataset import evaluation_batches
 from pipeline.data.manifest import SPLITS
@@ -128,7 +129,9 @@ def _write(kind: Format, model: keras.Model, config: RunConfig, videos: Data, pa
                 converter.representative_dataset = _examples(model, config, videos)
             with warnings.catch_warnings():  # of the interpreter that the converter itself uses
                 warnings.filterwarnings("ignore", message=r"\s*Warning: tf.lite.Interpreter")
-                path.write_bytes(converter.convert())
+                content = converter.convert()
+            with named_in_errors(path):
+                path.write_bytes(content)
 
 
 def _save_parts(

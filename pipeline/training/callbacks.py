@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import itertools
 import math
@@ -13,7 +14,7 @@ from typing import Any
 
 import keras
 
-from pipeline.atomic import atomic_write
+from pipeline.atomic import atomic_write, named_in_errors
 from pipeline.errors import DataError
 from pipeline.run import Run
 from pipeline.training.alarms import TrainingWarning
@@ -70,12 +71,10 @@ class KeepBest(keras.callbacks.Callback):
         # Keras takes the format from the ending of the name.
         temporary = self._path.with_name(f".partial-{self._path.name}")
         try:
-            if self._average:
-                with self._average.applied():
+            with named_in_errors(self._path):
+                with self._average.applied() if self._average else contextlib.nullcontext():
                     self._write(temporary)
-            else:
-                self._write(temporary)
-            temporary.replace(self._path)
+                temporary.replace(self._path)
         finally:
             temporary.unlink(missing_ok=True)
 
@@ -107,7 +106,11 @@ class EpochLog(keras.callbacks.Callback):
             **(logs or {}),
         }
         is_new = epoch == 0 or not self._path.exists()
-        with self._path.open("w" if is_new else "a", newline="", encoding="utf-8") as file:
+        mode = "w" if is_new else "a"
+        with (
+            named_in_errors(self._path),
+            self._path.open(mode, newline="", encoding="utf-8") as file,
+        ):
             writer = csv.DictWriter(file, row)
             if is_new:
                 writer.writeheader()

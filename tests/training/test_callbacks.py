@@ -26,6 +26,18 @@ def best(model, tmp_path):
     return best
 
 
+def test_a_full_disk_is_told_with_the_name_of_the_file(best, model, tmp_path, full_disk):
+    best.on_epoch_end(0, {"loss": 1.0})
+    before = (tmp_path / "model.keras").read_bytes()
+    log = EpochLog(tmp_path / "history.csv", 2, best)
+    log.set_model(model)
+    for callback, name in ((best, "model.keras"), (log, "history.csv")):
+        with full_disk(), pytest.raises(OSError, match=name):
+            callback.on_epoch_end(1, {"loss": 1.0})
+    assert (tmp_path / "model.keras").read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["history.csv", "model.keras"]
+
+
 def end_epochs(best, model, losses):
     """Ends an epoch with each validation loss, the weight being the number of the epoch."""
     for epoch, loss in enumerate(losses):
