@@ -175,7 +175,13 @@ def test_overrides_win_over_the_file_and_the_file_over_defaults(tmp_path):
         ('[model]\ninput = "RGB"\n', "model.input.*difference"),
         ("[temporal]\nunits = 0\n", "temporal.units must be from 1"),
         ("model = [", "not a TOML file"),
+        (f"seed = {'[' * 5000}{']' * 5000}", "expected sections and values, got them nested deep"),
+        (f"{'a.' * 5000}a = 1", "expected sections and values, got them nested deep"),
+        (f"seed = {'9' * 5000}", "not a TOML file: Exceeds the limit"),
+        (f"train.learning_rate = {'9' * 400}", "learning_rate: expected numbers of less than 64"),
+        (f"backbone.filters = [0x{'f' * 5000}]", "filters: expected numbers of less than 64 bits"),
     ],
+    ids=lambda text: text[:40],
 )
 def test_mistakes_in_a_file(tmp_path, text, message):
     file = tmp_path / "mine.toml"

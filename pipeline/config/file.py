@@ -46,7 +46,9 @@ def read_flat(source: str | Path) -> dict[str, Any]:
             f"config {str(source)!r} is neither a preset ({', '.join(presets)}) nor a TOML file "
             f"that can be read. Did you mean {nearest(str(source), presets)}?"
         ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except RecursionError:
+        raise ConfigError(f"{path}: expected sections and values, got them nested deep") from None
+    except ValueError as error:
         raise ConfigError(f"{path}: not a TOML file: {error}") from None
 
 
@@ -98,6 +100,9 @@ def differing(one: RunConfig, other: RunConfig) -> list[str]:
 
 def _from_flat(values: Mapping[str, Any], source: str) -> RunConfig:
     check_known(values, flatten(dataclasses.asdict(RunConfig())), source)
+    for key, value in values.items():
+        if _is_huge(value):
+            raise ConfigError(f"{source}: {key}: expected numbers of less than 64 bits")
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(RunConfig, nested_key=None)
     try:
@@ -105,6 +110,13 @@ def _from_flat(values: Mapping[str, Any], source: str) -> RunConfig:
     except ArgumentError as error:
         raise ConfigError(f"{source}: {reworded(error)}") from None
     return RunConfig(**vars(parser.instantiate(namespace)))
+
+
+def _is_huge(value: Any) -> bool:
+    """Whether there is a number that TOML has no place for, and floats may have none."""
+    if isinstance(value, list | tuple):
+        return any(map(_is_huge, value))
+    return isinstance(value, int) and value.bit_length() > 63
 
 
 def save_config(config: RunConfig, path: Path) -> None:
