@@ -74,7 +74,7 @@ def test_options_of_a_flat_dataclass_with_dashes_and_lists():
         (["--model", "small"], "unknown --model. Did you mean --model"),
         (["--frames.fps", "3"], "unknown --frames.fps"),
         (["--config", "nothing"], "neither a preset"),
-        (["--temporal.units", "0"], "temporal.units must be at least 1. Received: 0"),
+        (["--temporal.units", "0"], "temporal.units must be from 1 to 16384. Received: 0"),
     ],
 )
 def test_mistakes_on_the_command_line(arguments, message):

@@ -10,7 +10,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.config import expect
+from pipeline.config.checks import MANY, expect_range
 from pipeline.data.frames import encode_frames
 from pipeline.inference.classifier import Classifier, Prediction
 from pipeline.inference.clips import ClipModel
@@ -75,7 +75,7 @@ def classify_stream(
         VideoDecodeError: Not one frame could be had from the stream, or it is live and was lost.
         ConfigError: A value is out of range, or the model looks ahead and `stateful` is set.
     """
-    expect(every >= 1, "--every must be at least 1", every)
+    expect_range(every, "--every", 1, MANY)
     bundle = classifier.bundle
     plan = plan_windows(bundle, window_seconds=window_seconds, overlap=0)
     plan = dataclasses.replace(plan, hop=max(1, round(every / plan.stride)))

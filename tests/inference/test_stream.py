@@ -126,7 +126,7 @@ def test_a_slow_model_does_not_fall_behind_a_camera(hasty_run, make_camera):
 
 
 def test_mistakes(hasty_run, video):
-    with pytest.raises(ConfigError, match="--every must be at least 1"):
+    with pytest.raises(ConfigError, match="--every must be from 1 to"):
         follow(hasty_run, video, every=0)
 
 
