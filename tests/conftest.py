@@ -104,7 +104,7 @@ def blob_config(blob_store: Store) -> RunConfig:
         model=ModelConfig(dropout=0),
         backbone=BackboneConfig(filters=(8, 16)),
         temporal=TemporalConfig(units=16, dropout=0),
-        train=TrainConfig(epochs=12, batch_size=8, learning_rate=5e-3),
+        train=TrainConfig(epochs=12, batch_size=8, learning_rate=5e-3, precision="float32"),
     )
 
 
@@ -130,7 +130,7 @@ def hasty_run(blob_config: RunConfig, tmp_path_factory: pytest.TempPathFactory) 
         blob_config,
         seed=1,
         backbone=BackboneConfig(filters=(8, 16, 32)),
-        train=TrainConfig(epochs=1, batch_size=4, learning_rate=1e-2),
+        train=TrainConfig(epochs=1, batch_size=4, learning_rate=1e-2, precision="float32"),
     )
     return train_and_export(config, tmp_path_factory.mktemp("runs") / "hasty")
 

@@ -41,9 +41,10 @@ class TrainConfig:
             is seen as often as the largest one.
         patience: Epochs without a better validation loss after which training stops; 0 never
             stops early. Without validation videos all epochs are run.
-        precision: `float32`, or half the bits where it does not hurt: `mixed_float16`,
-            `mixed_bfloat16`. Faster on GPUs, slower on most CPUs. The model that is kept computes
-            in float32.
+        precision: Of the backbone in training: `float32`; half the bits where it does not hurt,
+            `mixed_bfloat16` or `mixed_float16`; or `auto`, `mixed_bfloat16` on processors with
+            AMX and GPUs with tensor cores for it, `float32` elsewhere. A training that goes on
+            keeps what it began with. The model that is kept computes in float32.
         cache_features: Whether the features of a frozen backbone are computed once and stored in
             the data set, and only the temporal part is trained. Of augmentation, flip and what
             concerns time remain.
@@ -63,7 +64,7 @@ class TrainConfig:
     class_weights: bool = False
     balanced: bool = False
     patience: int = 20
-    precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
+    precision: Literal["auto", "float32", "mixed_float16", "mixed_bfloat16"] = "auto"
     cache_features: bool = False
     tensorboard: bool = False
 

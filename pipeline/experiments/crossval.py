@@ -28,9 +28,10 @@ from pipeline.locks import alone
 from pipeline.run import Run
 from pipeline.text import counted, listed
 from pipeline.training.fit import train
+from pipeline.training.precision import decide_precision
 from pipeline.training.run_folder import is_trained
 
-_DONE = "fold.json"
+_CONFIG, _DONE = "crossval.toml", "fold.json"
 
 
 class Choose(Protocol):
@@ -109,6 +110,8 @@ def _cross_validate(
     splits = [dataclasses.replace(config.split, fold=fold + 1) for fold in range(num_folds)]
     # Opening all says before hours of training if one cannot be.
     leaks = dict.fromkeys(leak for split in splits for leak in with_splits(data, split).leaks)
+    begun = folder / _CONFIG
+    config = decide_precision(config, begun if begun.is_file() and not overwrite else None)
     _start(config, folder, data.fingerprint, choose, overwrite=overwrite)
     folds = []
     for split in splits:
@@ -130,7 +133,7 @@ def _start(
     config: RunConfig, folder: Path, fingerprint: str, choose: Choose | None, *, overwrite: bool
 ) -> None:
     """Makes the folder; what is in it says whether it holds the same cross-validation."""
-    file, other_file = folder / "crossval.toml", folder / "crossval-of.json"
+    file, other_file = folder / _CONFIG, folder / "crossval-of.json"
     wanted = {"data": fingerprint, "search": choose.describe() if choose else None}
     if folder.exists() and any(folder.iterdir()):
         if not other_file.is_file():

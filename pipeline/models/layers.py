@@ -116,6 +116,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
         """Normalises by the batch in training, by the corrected moving statistics otherwise."""
         if training and self.trainable:
             self.steps.assign_add(1)
+            if mask is None and len(inputs.shape) == 4 and self.axis in (-1, 3):
+                return self._normalise_images(inputs)
             return super().call(inputs, training=training, mask=mask)
         weight = self.share_of_data()
         outputs = ops.batch_normalization(
@@ -128,6 +130,22 @@ class BatchNormalization(keras.layers.BatchNormalization):
             epsilon=self.epsilon,
         )
         return ops.cast(outputs, self.compute_dtype)
+
+    def _normalise_images(self, inputs: tf.Tensor) -> tf.Tensor:
+        """What Keras computes from moments in several passes, by TensorFlow's fused kernel."""
+        channels = inputs.shape[-1]
+        outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
+            inputs,
+            scale=self.gamma if self.scale else tf.ones(channels),
+            offset=self.beta if self.center else tf.zeros(channels),
+            epsilon=self.epsilon,
+        )
+        # The kernel gives the unbiased estimate, over n - 1; the batch was normalised over n.
+        count = ops.cast(ops.size(inputs) // channels, "float32")
+        variance *= (count - 1) / count
+        for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            moving.assign(moving * self.momentum + batch * (1 - self.momentum))
+        return outputs
 
 
 @_register
@@ -153,14 +171,15 @@ class InputStage(keras.layers.Layer):
 
     def call(self, frames: tf.Tensor) -> tf.Tensor:
         """See the class."""
+        # Whole numbers to 256 are exact in half precision, too; what is scaled first is not.
+        pixels = ops.cast(frames, self.compute_dtype)
         if self.kind == "flow":
-            return ops.maximum((ops.cast(frames, self.compute_dtype) - 128) / 127, -1)
-        scaled = ops.cast(frames, self.compute_dtype) / 255
-        rgb = scaled * 2 - 1
+            return ops.maximum((pixels - 128) / 127, -1)
+        rgb = (pixels - 127.5) / 127.5
         if self.kind == "rgb":
             return rgb
-        steps = (scaled[:, 1:] - scaled[:, :-1]) * self.gain
-        difference = ops.concatenate([ops.zeros_like(scaled[:, :1]), steps], axis=1)
+        steps = (pixels[:, 1:] - pixels[:, :-1]) * (self.gain / 255)
+        difference = ops.concatenate([ops.zeros_like(pixels[:, :1]), steps], axis=1)
         if self.kind == "difference":
             return difference
         return ops.concatenate([rgb, difference], axis=-1)

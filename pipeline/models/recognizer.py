@@ -28,7 +28,8 @@ def build_recognizer(
     `STREAM_temporal`; the logits of several streams are averaged.
 
     Args:
-        config: The run; `frames.size` and `clip.num_frames` fix the shape of its input.
+        config: The run; `frames.size` and `clip.num_frames` fix the shape of its input. The
+            precision is that of the backbones, and `auto`, which training decides, is float32.
         num_classes: Number of logits.
         for_export: Whether all shapes are static and recurrent layers are unrolled, as converters
             need, in float32. The weights and what they compute at inference are the same.
@@ -44,7 +45,8 @@ def build_recognizer(
         >>> model.output_shape
         (None, 5)
     """
-    with _dtype_policy("float32" if for_export else config.train.precision):
+    precision = config.train.precision
+    with _dtype_policy("float32" if for_export or precision == "auto" else precision):
         return _build(config, num_classes, for_export=for_export)
 
 
@@ -53,7 +55,11 @@ def _build(config: RunConfig, num_classes: int, *, for_export: bool) -> keras.Mo
     logits = []
     for stream in config.model.streams:
         features = _frame_features(inputs, stream, config, skip_padding=not for_export)
-        temporal = _temporal(config, stream, features.shape[-1], num_classes, for_export=for_export)
+        # Small, and its sums over time need the bits.
+        with _dtype_policy("float32"):
+            temporal = _temporal(
+                config, stream, features.shape[-1], num_classes, for_export=for_export
+            )
         logits.append(temporal({"features": features, "mask": inputs["mask"]}))
     fused = logits[0] if len(logits) == 1 else layers.Average(dtype="float32")(logits)
     return keras.Model(inputs, fused, name="recognizer")

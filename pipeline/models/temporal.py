@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keras
+import tensorflow as tf
 from keras import layers
 
 from pipeline.config import RunConfig
@@ -94,4 +95,5 @@ def _recurrent(config: RunConfig, *, unroll: bool, return_sequences: bool) -> la
         kernel_regularizer=penalty(config.model),
         recurrent_regularizer=penalty(config.model),
         return_sequences=return_sequences,
+        unroll=not tf.config.list_physical_devices("GPU"),
     )

@@ -34,6 +34,7 @@ from pipeline.training.curves import plot_history
 from pipeline.training.features import cached_features, temporal_part
 from pipeline.training.memory import check_memory
 from pipeline.training.optimizer import compile_model
+from pipeline.training.precision import decide_precision
 from pipeline.training.preflight import overfit_one_batch
 from pipeline.training.run_folder import (
     bring_back,
@@ -108,6 +109,7 @@ def train(
         goes_on = not overwrite and is_unfinished(run, config, data.fingerprint)
         if not goes_on:
             check_free(run, overwrite=overwrite)
+        config = decide_precision(config, run.config_file if goes_on else None)
         if goes_on and is_trained(run):
             print(f"{run.folder}: is trained already")
         else:

@@ -68,7 +68,8 @@ def is_unfinished(run: Run, config: RunConfig, data_fingerprint: str) -> bool:
     is_stopped = run.checkpoint_file.is_file() or (is_trained(run) and not is_exported)
     if not is_stopped or not run.config_file.is_file():
         return False
-    changed = [key for key in differing(run.config(), config) if key != "data"]
+    expected = {"data", "train.precision" if config.train.precision == "auto" else ""}
+    changed = [key for key in differing(run.config(), config) if key not in expected]
     if run.environment().get("data_fingerprint") != data_fingerprint:
         changed.append("data")
     if changed:

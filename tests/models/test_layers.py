@@ -122,8 +122,41 @@ def test_batch_normalisation_equals_keras_in_training(rng):
     np.testing.assert_allclose(ours(x, training=True), theirs(x, training=True), atol=1e-6)
 
 
-def test_batch_normalisation_is_right_after_one_step(rng):
-    x = rng.normal(3, 2, size=(64, 4)).astype(np.float32)
+@pytest.mark.parametrize("affine", [True, False])
+def test_batch_normalisation_of_images_equals_keras_in_training(affine, rng):
+    import tensorflow as tf
+
+    x = tf.constant(rng.normal(3, 2, size=(2, 3, 4, 5)).astype(np.float32))
+    weights = tf.constant(rng.normal(size=x.shape).astype(np.float32))
+    found = []
+    for kind in (BatchNormalization, layers.BatchNormalization):
+        layer = kind(momentum=0.0, scale=affine, center=affine, beta_initializer="random_normal")
+        layer.build(x.shape)
+        if affine:
+            layer.gamma.assign([1, -2, 3, 0.5, 1])
+            layer.beta.assign([0, 1, 2, 3, 4])
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            outputs = layer(x, training=True)
+            total = tf.reduce_sum(outputs * weights)
+        gradients = tape.gradient(total, [x, *(w.value for w in layer.trainable_weights)])
+        found.append([outputs, layer.moving_mean, layer.moving_variance, *gradients])
+    for ours, theirs in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+
+
+def test_batch_normalisation_of_images_in_half_precision(rng):
+    x = rng.normal(3, 2, size=(8, 4, 4, 2)).astype(np.float32)
+    layer = BatchNormalization(momentum=0.0, dtype="mixed_bfloat16")
+    outputs = layer(keras.ops.cast(x, "bfloat16"), training=True)
+    assert outputs.dtype == "bfloat16"
+    assert layer.moving_variance.dtype == "float32"
+    np.testing.assert_allclose(layer.moving_variance, x.var(axis=(0, 1, 2)), rtol=1e-2)
+
+
+@pytest.mark.parametrize("shape", [(64, 4), (4, 4, 4, 4)])
+def test_batch_normalisation_is_right_after_one_step(shape, rng):
+    x = rng.normal(3, 2, size=shape).astype(np.float32)
     layer = BatchNormalization(momentum=0.99)
     trained = layer(x, training=True)
     np.testing.assert_allclose(layer(x, training=False), trained, atol=1e-3)
@@ -164,6 +197,12 @@ def test_input_stage_scales_and_differences():
     np.testing.assert_allclose(red("rgb")[:, 0], [-1, 1, 0.6], atol=1e-6)
     np.testing.assert_allclose(red("difference")[:, 0], [0, 2, -0.4], atol=1e-6)
     np.testing.assert_allclose(red("both")[:, [0, 3]], [[-1, 0], [1, 2], [0.6, -0.4]], atol=1e-6)
+
+
+def test_input_stage_is_as_exact_in_half_precision():
+    frames = np.array([200, 203], np.uint8).reshape(1, 2, 1, 1, 1)
+    steps = InputStage("difference", gain=1.0, dtype="mixed_bfloat16")(frames)
+    assert float(steps[0, 1, 0, 0, 0]) == pytest.approx(3 / 255, rel=2**-7)
 
 
 @pytest.mark.parametrize("kind", ["rgb", "difference", "both"])

@@ -130,10 +130,10 @@ def layer_names(config):
 def test_normalisation_stands_where_the_config_says():
     block = slice(0, 4)
     conv, norm, relu, pool = "Conv2D", "BatchNormalization", "ReLU", "MaxPooling2D"
-    assert layer_names(CONFIG)[block] == [conv, norm, relu, pool]
+    assert layer_names(CONFIG)[block] == [conv, norm, pool, relu]
     after, off = (configured(backbone={"normalisation": where}) for where in ("after", "off"))
     assert layer_names(after)[block] == [conv, relu, norm, pool]
-    assert layer_names(off)[:3] == [conv, relu, pool]
+    assert layer_names(off)[:3] == [conv, pool, relu]
 
 
 def test_the_features_keep_a_coarse_grid():

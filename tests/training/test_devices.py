@@ -47,7 +47,9 @@ def test_two_devices_train_as_one(blob_config, blob_store, tmp_path):
         blob_config,
         augment=NO_AUGMENT,
         backbone=BackboneConfig(filters=(8, 16), normalisation="off", normalise_features=False),
-        train=TrainConfig(epochs=2, batch_size=6, averaging=0.5, class_weights=True),
+        train=TrainConfig(
+            epochs=2, batch_size=6, averaging=0.5, class_weights=True, precision="float32"
+        ),
     )
     one = train(config, tmp_path / "one")
     two = Run(tmp_path / "two")

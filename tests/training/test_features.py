@@ -31,7 +31,7 @@ def config(blob_config, blob_store):
         model=ModelConfig(input="rgb", dropout=0.2),
         backbone=BackboneConfig(filters=(4, 8), trainable="none"),
         temporal=TemporalConfig(units=8, dropout=0.2),
-        train=TrainConfig(epochs=3, batch_size=10, learning_rate=5e-3),
+        train=TrainConfig(epochs=3, batch_size=10, learning_rate=5e-3, precision="float32"),
     )
 
 

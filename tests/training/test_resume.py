@@ -19,6 +19,7 @@ from pipeline.config.file import save_config
 from pipeline.errors import ConfigError, DataError
 from pipeline.models.recognizer import load_recognizer
 from pipeline.run import Run
+from pipeline.training import precision
 from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.fit import Interrupted, train
 
@@ -40,7 +41,13 @@ def config(blob_config):
             blob_config.temporal, dropout=0.2, input_dropout=0.1, recurrent_dropout=0.1
         ),
         train=TrainConfig(
-            epochs=6, batch_size=10, learning_rate=5e-3, averaging=0.9, accumulate=2, patience=4
+            epochs=6,
+            batch_size=10,
+            learning_rate=5e-3,
+            averaging=0.9,
+            accumulate=2,
+            patience=4,
+            precision="float32",
         ),
     )
 
@@ -136,6 +143,18 @@ def test_what_ends_early_while_ctrl_c_is_pressed_has_ended(config, tmp_path, mon
 
     assert len(history(run)) == 2
     assert not run.checkpoint_file.exists()
+
+
+def test_a_precision_that_a_machine_chose_is_kept_on_another(
+    config, undisturbed, tmp_path, monkeypatch
+):
+    auto = dataclasses.replace(config, train=dataclasses.replace(config.train, precision="auto"))
+    for chosen in ("float32", "mixed_bfloat16"):
+        monkeypatch.setattr(precision, "faster_precision", lambda chosen=chosen: (chosen, "here"))
+        if chosen == "float32":
+            run = interrupted(auto, tmp_path / "run", monkeypatch, epoch=2)
+    check_same(train(auto, run.folder), undisturbed)
+    assert run.config().train.precision == "float32"
 
 
 def test_half_precision_goes_on_too(config, tmp_path, monkeypatch):

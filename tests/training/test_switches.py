@@ -30,6 +30,7 @@ def test_half_precision_is_for_training_alone(precision, blob_config, blob_store
     config = configured(blob_config, epochs=1, precision=precision)
     model = build_recognizer(dataclasses.replace(config, frames=blob_store.frames), 2)
     assert compute_dtype(model) == precision.removeprefix("mixed_")
+    assert model.get_layer("difference_temporal").compute_dtype == "float32"
     assert {weight.dtype for weight in model.trainable_variables} == {"float32"}
     assert keras.config.dtype_policy().name == "float32"
 

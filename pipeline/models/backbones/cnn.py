@@ -38,10 +38,12 @@ def _block(filters: int, config: RunConfig) -> list[layers.Layer]:
         kernel_initializer="he_normal",
         kernel_regularizer=penalty(config.model),
     )
-    steps = [convolution, layers.ReLU(), layers.MaxPooling2D(2, padding="same")]
-    if backbone.normalisation != "off":
-        place = 1 if backbone.normalisation == "before" else 2
-        steps.insert(place, BatchNormalization(momentum=backbone.momentum))
+    # A maximum and a ReLU may change places: after the maximum there is a quarter to do.
+    steps = [convolution, layers.MaxPooling2D(2, padding="same"), layers.ReLU()]
+    if backbone.normalisation == "before":
+        steps.insert(1, BatchNormalization(momentum=backbone.momentum))
+    elif backbone.normalisation == "after":
+        steps[1:] = [layers.ReLU(), BatchNormalization(momentum=backbone.momentum), steps[1]]
     if backbone.spatial_dropout:
         steps.append(layers.SpatialDropout2D(backbone.spatial_dropout))
     return steps
