@@ -1,7 +1,7 @@
 """Measures how fast the parts are, side by side with what one would compare them with.
 
 decode VIDEO...     the video reader against OpenCV and ffmpeg
-step                a training step against Keras' TimeDistributed
+step                a training step against Keras' TimeDistributed and PyTorch
 input --data DATA   clips that are read and augmented, against those that a step takes
 cache --data DATA   an epoch on stored features, against one through the frozen backbone
 prepare VIDEO...    from files to shards, against ffmpeg

@@ -137,19 +137,6 @@ def float32_twin(model: keras.Model, config: RunConfig, *, for_export: bool = Fa
     return twin
 
 
-def save_recognizer(model: keras.Model, config: RunConfig, path: Path) -> None:
-    """Saves a model, to compute in float32, in whatever precision it was trained.
-
-    Args:
-        model: The recogniser.
-        config: Its run.
-        path: The file, which ends in `.keras`.
-    """
-    if config.train.precision != "float32":
-        model = float32_twin(model, config)
-    model.save(path)
-
-
 def load_recognizer(
     path: Path, config: RunConfig | None = None, num_classes: int | None = None
 ) -> keras.Model:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import functools
 import itertools
 import math
 import time
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from pipeline.atomic import atomic_write, named_in_errors
 from pipeline.errors import DataError
@@ -24,59 +26,73 @@ Logs = dict[str, float]
 
 
 class KeepBest(keras.callbacks.Callback):
-    """Saves the model whenever validation loss falls; without validation, after every epoch.
+    """Keeps the weights of the lowest validation loss; without validation, the last ones.
 
-    The file is replaced as a whole, so that it holds a complete model at any moment.
+    They are in memory until `write` is called: a file of a model takes longer than an epoch of a
+    small one.
 
     Args:
-        path: The file.
-        save: Writes the whole network to a file, also where a part of it is trained.
-        average: The average of the weights to save in place of the last ones.
+        path: The file of the model.
+        network: The whole network, also where a part of it is trained.
+        twin: Builds the network that is saved with these weights.
+        average: The average of the weights to keep in place of the last ones.
         patience: Epochs without a better validation loss after which training stops; 0: none.
 
     Attributes:
-        epoch: Epoch of the saved model, from 1; 0 while there is none.
-        lowest: Its validation loss; infinite without validation.
+        epoch: Epoch of the weights, from 1; 0 while there are none.
+        lowest: Their validation loss; infinite without validation.
     """
 
     def __init__(
         self,
         path: Path,
-        save: Callable[[Path], None],
+        network: keras.Model,
+        twin: Callable[[], keras.Model],
         *,
         average: WeightAverage | None = None,
         patience: int = 0,
     ) -> None:
         super().__init__()
-        self._path, self._write = path, save
+        self._path, self._network = path, network
+        self._twin = functools.cache(twin)
         self._average, self._patience = average, patience
+        self._unwritten: list[np.ndarray] | None = None
         self.lowest = math.inf
         self.epoch = 0
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """Saves the model if it is the best so far; stops where there is no hope of a better."""
+        """Takes the weights if they are the best so far; stops where there is no hope of better."""
         logs = logs or {}
         loss = logs.get("val_loss")
         if not math.isfinite(logs["loss"]):
             self.model.stop_training = True
             return
         if loss is None or loss < self.lowest:  # It may be NaN, which is not less.
-            self._save()
+            with self._average.applied() if self._average else contextlib.nullcontext():
+                self._unwritten = self._network.get_weights()
             self.lowest = math.inf if loss is None else loss
             self.epoch = epoch + 1
         elif self._patience and epoch + 1 - self.epoch >= self._patience:
             self.model.stop_training = True
 
-    def _save(self) -> None:
+    def write(self) -> None:
+        """Saves the model, where it is not saved yet; the file is replaced as a whole.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        if self._unwritten is None:
+            return
+        self._twin().set_weights(self._unwritten)
         # Keras takes the format from the ending of the name.
         temporary = self._path.with_name(f".partial-{self._path.name}")
         try:
             with named_in_errors(self._path):
-                with self._average.applied() if self._average else contextlib.nullcontext():
-                    self._write(temporary)
+                self._twin().save(temporary)
                 temporary.replace(self._path)
         finally:
             temporary.unlink(missing_ok=True)
+        self._unwritten = None
 
 
 class EpochLog(keras.callbacks.Callback):

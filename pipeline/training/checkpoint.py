@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,10 @@ from pipeline.errors import DataError
 from pipeline.training.alarms import Alarms
 from pipeline.training.averaging import WeightAverage
 from pipeline.training.callbacks import KeepBest
+from pipeline.training.ctrl_c import CtrlC
+
+TIMES_AS_LONG = 20
+"""Between two checkpoints, as long as one took."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,16 +50,21 @@ class Progress:
 
 
 class Checkpoint(keras.callbacks.Callback):
-    """Writes the progress before the first epoch and after each; the file is replaced as a whole.
+    """Writes the progress, and the best model, after the first epoch, the last, and some between.
+
+    The file is replaced as a whole. Writing takes at most a twentieth of the time, and a kill loses
+    at most what twenty times as long as writing, and an epoch, have brought.
 
     Args:
         path: The file.
         progress: What it holds.
+        ctrl_c: After an epoch in which it was pressed, the file is written as well.
     """
 
-    def __init__(self, path: Path, progress: Progress) -> None:
+    def __init__(self, path: Path, progress: Progress, ctrl_c: CtrlC) -> None:
         super().__init__()
-        self._path, self._progress = path, progress
+        self._path, self._progress, self._ctrl_c = path, progress, ctrl_c
+        self._due = -math.inf
 
     def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002
         """Writes the file, so that there is one for as long as the training has not ended."""
@@ -61,8 +72,14 @@ class Checkpoint(keras.callbacks.Callback):
             self._write(0)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
-        """Writes the file."""
-        self._write(epoch + 1)
+        """Writes the file, where it is time to."""
+        is_last = self.model.stop_training or epoch + 1 == self.params["epochs"]
+        started = time.monotonic()
+        if is_last or self._ctrl_c.pressed or started >= self._due:
+            self._progress.best.write()
+            self._write(epoch + 1)
+            ended = time.monotonic()
+            self._due = ended + TIMES_AS_LONG * (ended - started)
 
     def _write(self, epochs_done: int) -> None:
         best = self._progress.best

@@ -17,7 +17,7 @@ from pipeline.config import RunConfig
 from pipeline.data.images import check_images
 from pipeline.data.videos import ClipSource, Data, damage_named, open_data
 from pipeline.errors import ConfigError, DataError, PipelineError
-from pipeline.models.recognizer import build_recognizer, save_recognizer
+from pipeline.models.recognizer import build_recognizer, float32_twin
 from pipeline.run import Run
 from pipeline.training.alarms import Alarms, warn_of_few_groups
 from pipeline.training.averaging import WeightAverage
@@ -29,7 +29,7 @@ from pipeline.training.batches import (
 )
 from pipeline.training.callbacks import EpochLog, KeepBest, cut_history
 from pipeline.training.checkpoint import Checkpoint, Progress, restore
-from pipeline.training.ctrl_c import ctrl_c_between_steps
+from pipeline.training.ctrl_c import CtrlC, ctrl_c_between_steps
 from pipeline.training.curves import plot_history
 from pipeline.training.features import cached_features, temporal_part
 from pipeline.training.memory import check_memory
@@ -148,8 +148,9 @@ def _train(config: RunConfig, data: Data, run: Run, *, goes_on: bool) -> None:
             model = temporal_part(recognizer, config)
         compile_model(model, config, steps_per_epoch(config, data))
     average = WeightAverage(model, config.train.averaging) if config.train.averaging else None
-    save = functools.partial(save_recognizer, recognizer, config)
-    best = KeepBest(run.model_file, save, average=average, patience=config.train.patience)
+    twin = functools.partial(float32_twin, recognizer, config)
+    patience = config.train.patience
+    best = KeepBest(run.model_file, recognizer, twin, average=average, patience=patience)
     progress = Progress(model, best, Alarms(config.train, chance(data)), average)
     epochs_done, has_stopped = 0, False
     if goes_on:
@@ -165,6 +166,7 @@ def _train(config: RunConfig, data: Data, run: Run, *, goes_on: bool) -> None:
         except KeyboardInterrupt:
             if not best.epoch:
                 raise
+            best.write()
             note_end(run)
             raise Interrupted(run, best.epoch) from None
     note_end(run)
@@ -194,13 +196,15 @@ def _fit(
             initial_epoch=epochs_done,
             steps_per_epoch=steps,
             validation_data=validation,
-            callbacks=[*_callbacks(progress, config, run), ctrl_c],
+            callbacks=_callbacks(progress, config, run, ctrl_c),
             shuffle=False,  # the data set shuffles by itself
             verbose=0,
         )
 
 
-def _callbacks(progress: Progress, config: RunConfig, run: Run) -> list[keras.callbacks.Callback]:
+def _callbacks(
+    progress: Progress, config: RunConfig, run: Run, ctrl_c: CtrlC
+) -> list[keras.callbacks.Callback]:
     """In the order in which they are called: the checkpoint holds what the others found."""
     log = EpochLog(run.history_file, config.train.epochs, progress.best)
     callbacks = [progress.best, log, progress.alarms]
@@ -209,7 +213,7 @@ def _callbacks(progress: Progress, config: RunConfig, run: Run) -> list[keras.ca
     if config.train.tensorboard:
         folder = str(run.folder / "tensorboard")
         callbacks.append(keras.callbacks.TensorBoard(folder, write_graph=False))
-    return [*callbacks, Checkpoint(run.checkpoint_file, progress)]
+    return [*callbacks, Checkpoint(run.checkpoint_file, progress, ctrl_c), ctrl_c]
 
 
 def training_strategy() -> tf.distribute.Strategy:

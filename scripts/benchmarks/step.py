@@ -1,10 +1,10 @@
-"""A training step with `pipeline.models.layers.TimeDistributed` against Keras' own layer."""
+"""A training step against that of Keras' own TimeDistributed, and of PyTorch."""
 
 import dataclasses
 import os
 import statistics
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import keras
 import numpy as np
@@ -17,15 +17,20 @@ from pipeline.config.parser import ConfigParser
 from pipeline.models.layers import BatchNormalization, InputStage
 from pipeline.models.recognizer import build_recognizer
 from pipeline.training.optimizer import compile_model
+from pipeline.training.precision import faster_precision
 
 NUM_CLASSES = 10
 WARM_UP = 3
+CLIPLINE, KERAS = "clipline float32", "keras float32"
+
+Step = Callable[[dict[str, np.ndarray], np.ndarray], object]
+"""Trains on a batch and its one-hot targets."""
 
 
 def main(arguments: Sequence[str]) -> None:
     """Parses the command line and compares."""
     parser = ConfigParser(
-        "A training step against Keras' TimeDistributed.", prog="benchmark.py step"
+        "A training step against Keras' TimeDistributed and PyTorch.", prog="benchmark.py step"
     )
     parser.add_argument("--batch-size", type=PositiveInt, default=8, help="Clips in a step.")
     parser.add_argument("--frames", type=PositiveInt, default=16, help="Of a clip, at least 4.")
@@ -42,7 +47,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def compare_steps(*, batch_size: int, num_frames: int, size: int, repeats: int) -> None:
-    """Prints times and outputs of both networks side by side."""
+    """Prints times of all networks side by side, and how far their outputs agree."""
     config = RunConfig(frames=FramesConfig(size=size), clip=ClipConfig(num_frames=num_frames))
     filters = ", ".join(map(str, config.backbone.filters))
     print(
@@ -50,31 +55,61 @@ def compare_steps(*, batch_size: int, num_frames: int, size: int, repeats: int) 
         f"Conv2D blocks of {filters} filters, LSTM of {config.temporal.units} units; "
         f"{_software()}.\n"
         "\n"
-        "  clipline  pipeline.models.layers.TimeDistributed around the whole CNN\n"
+        "  clipline  the network of train.py, in float32 and by train.precision auto\n"
         "  keras     keras.layers.TimeDistributed around each layer of it, as in tutorials\n"
-        "  ratio     keras / clipline\n"
+        "  pytorch   the same network, channels last, where torch is installed; autocast\n"
     )
     keras.utils.set_random_seed(0)
-    models = build_recognizer(config, NUM_CLASSES), build_as_in_tutorials(config)
-    for model in models:
-        compile_model(model, config, steps=100)
+    models = _models(config)
+    steps = {name: model.train_on_batch for name, model in models.items()} | _pytorch(config)
     full = clips(batch_size, num_frames, size)
     half = {**full, "mask": np.tile(np.arange(num_frames) < num_frames / 2, (batch_size, 1))}
 
-    print(f"{'milliseconds':<44} {'clipline':>10} {'keras':>10} {'ratio':>8}")
-    _print_row("first step, with tracing", [milliseconds(model, full) for model in models])
-    times = median_times(models, full, repeats)
-    _print_row(f"step, median of {repeats}", times)
-    times = median_times(models, half, repeats)
-    _print_row("step, half of the frames being padding", times)
+    print(f"{'milliseconds':<28} {'first step':>10} {'median':>8} {'half padding':>12}")
+    first = {name: milliseconds(step, full) for name, step in steps.items()}
+    medians = median_times(steps, full, repeats)
+    padded = median_times({name: steps[name] for name in models}, half, repeats)
+    for name in steps:
+        shown = f"{padded[name]:>12,.1f}" if name in padded else f"{'-':>12}"
+        print(f"{name:<28} {first[name]:>10,.0f} {medians[name]:>8,.1f} {shown}")
 
-    copy_weights(*models)
-    ours, theirs = (model.predict_on_batch(full) for model in models)
-    padded = models[0].predict_on_batch(half)
+    ours, theirs = models[CLIPLINE], models[KERAS]
+    copy_weights(ours, theirs)
+    logits = [model.predict_on_batch(full) for model in (ours, theirs)]
+    alone = unpadded_logits(ours, config, half)
     print("\nlargest difference of logits at inference")
-    print(f"{'clipline and keras, with the same weights':<44} {np.abs(ours - theirs).max():>10.1e}")
-    difference = np.abs(padded - unpadded_logits(models[0], config, half)).max()
+    print(f"{'clipline and keras, with the same weights':<44} {_difference(*logits):>10.1e}")
+    difference = _difference(ours.predict_on_batch(half), alone)
     print(f"{'clipline, padded and unpadded clips':<44} {difference:>10.1e}")
+
+
+def _models(config: RunConfig) -> dict[str, keras.Model]:
+    """The networks in Keras by name, compiled."""
+    models = {CLIPLINE: build_recognizer(config, NUM_CLASSES)}
+    faster, _ = faster_precision()
+    if faster != "float32":
+        train = dataclasses.replace(config.train, precision=faster)
+        faster_config = dataclasses.replace(config, train=train)
+        models[f"clipline {faster}"] = build_recognizer(faster_config, NUM_CLASSES)
+    models[KERAS] = build_as_in_tutorials(config)
+    for model in models.values():
+        compile_model(model, config, steps=100)
+    return models
+
+
+def _pytorch(config: RunConfig) -> dict[str, Step]:
+    try:
+        from benchmarks.pytorch import training_step
+    except ModuleNotFoundError:
+        return {}
+    return {
+        "pytorch float32": training_step(config, NUM_CLASSES, bfloat16=False),
+        "pytorch bfloat16": training_step(config, NUM_CLASSES, bfloat16=True),
+    }
+
+
+def _difference(one: np.ndarray, other: np.ndarray) -> float:
+    return float(np.abs(one - other).max())
 
 
 def _software() -> str:
@@ -84,11 +119,6 @@ def _software() -> str:
     ]
     hardware = ", ".join(devices) or f"{os.cpu_count()} CPU cores"
     return f"TensorFlow {tf.__version__}, Keras {keras.__version__}, {hardware}"
-
-
-def _print_row(name: str, times: Sequence[float]) -> None:
-    ours, theirs = times
-    print(f"{name:<44} {ours:>10,.1f} {theirs:>10,.1f} {theirs / ours:>8.1f}", flush=True)
 
 
 def build_as_in_tutorials(config: RunConfig) -> keras.Model:
@@ -145,17 +175,23 @@ def clips(batch_size: int, num_frames: int, size: int) -> dict[str, np.ndarray]:
 
 
 def median_times(
-    models: Sequence[keras.Model], batch: dict[str, np.ndarray], repeats: int
-) -> list[float]:
+    steps: Mapping[str, Step], batch: dict[str, np.ndarray], repeats: int
+) -> dict[str, float]:
     """Milliseconds of a step of each; they take turns, so that all meet the same conditions."""
-    turns = [[milliseconds(model, batch) for model in models] for _ in range(WARM_UP + repeats)]
-    return [statistics.median(times) for times in zip(*turns[WARM_UP:], strict=True)]
+    times = {name: [] for name in steps}
+    for turn in range(WARM_UP + repeats):
+        for name, step in steps.items():
+            taken = milliseconds(step, batch)
+            if turn >= WARM_UP:
+                times[name].append(taken)
+    return {name: statistics.median(taken) for name, taken in times.items()}
 
 
-def milliseconds(model: keras.Model, batch: dict[str, np.ndarray]) -> float:
-    labels = np.eye(NUM_CLASSES)[np.arange(len(batch["mask"])) % NUM_CLASSES]
+def milliseconds(step: Step, batch: dict[str, np.ndarray]) -> float:
+    labels = np.arange(len(batch["mask"])) % NUM_CLASSES
+    targets = np.eye(NUM_CLASSES, dtype=np.float32)[labels]
     start = time.perf_counter()
-    model.train_on_batch(batch, labels)
+    step(batch, targets)
     return (time.perf_counter() - start) * 1000
 
 

@@ -21,7 +21,7 @@ def model():
 
 @pytest.fixture
 def best(model, tmp_path):
-    best = KeepBest(tmp_path / "model.keras", model.save)
+    best = KeepBest(tmp_path / "model.keras", model, lambda: keras.models.clone_model(model))
     best.set_model(model)
     return best
 
@@ -59,6 +59,8 @@ def end_epochs(best, model, losses):
 def test_the_model_of_the_lowest_validation_loss_is_kept(best, model, tmp_path, losses, kept):
     end_epochs(best, model, losses)
     assert best.epoch == kept
+    assert not list(tmp_path.iterdir())
+    best.write()
     assert keras.saving.load_model(tmp_path / "model.keras").get_weights()[0] == kept
     assert [path.name for path in tmp_path.iterdir()] == ["model.keras"]
 
@@ -70,11 +72,12 @@ def test_a_model_that_diverged_is_not_kept(best, model, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_model_that_cannot_be_saved_is_not_taken_for_kept(best, model, tmp_path):
+def test_a_model_that_cannot_be_saved_is_not_taken_for_saved(best, model, tmp_path):
     (tmp_path / "model.keras").mkdir()
-    with pytest.raises(IsADirectoryError):
-        end_epochs(best, model, [1.0])
-    assert best.epoch == 0
+    end_epochs(best, model, [1.0])
+    for _ in range(2):
+        with pytest.raises(IsADirectoryError):
+            best.write()
     assert [path.name for path in tmp_path.iterdir()] == ["model.keras"]
 
 
@@ -116,7 +119,7 @@ def test_without_validation_no_epoch_is_marked(best, model, tmp_path, capsys):
 
 
 def test_training_stops_when_patience_is_at_its_end(model, tmp_path):
-    best = KeepBest(tmp_path / "model.keras", model.save, patience=2)
+    best = KeepBest(tmp_path / "model.keras", model, lambda: model, patience=2)
     best.set_model(model)
     model.stop_training = False
     end_epochs(best, model, [3.0, 2.0, 2.5])
