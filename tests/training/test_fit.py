@@ -283,6 +283,7 @@ def start(blob_store, tmp_path):
     def start(*arguments):
         command = [sys.executable, SCRIPT, "--config", "small", "--data", blob_store.path]
         command += ["--run", tmp_path / "run", "--train.epochs", "1000", *arguments]
+        command += ["--train.precision", "float32"]
         command += ["--clip.num_frames", "8", "--backbone.filters", "[4]", "--temporal.units", "4"]
         process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
