@@ -28,12 +28,15 @@ def best(model, tmp_path):
 
 def test_a_full_disk_is_told_with_the_name_of_the_file(best, model, tmp_path, full_disk):
     best.on_epoch_end(0, {"loss": 1.0})
+    best.write()
     before = (tmp_path / "model.keras").read_bytes()
     log = EpochLog(tmp_path / "history.csv", 2, best)
     log.set_model(model)
-    for callback, name in ((best, "model.keras"), (log, "history.csv")):
-        with full_disk(), pytest.raises(OSError, match=name):
-            callback.on_epoch_end(1, {"loss": 1.0})
+    best.on_epoch_end(1, {"loss": 1.0})
+    with full_disk(), pytest.raises(OSError, match="model.keras"):
+        best.write()
+    with full_disk(), pytest.raises(OSError, match="history.csv"):
+        log.on_epoch_end(1, {"loss": 1.0})
     assert (tmp_path / "model.keras").read_bytes() == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["history.csv", "model.keras"]
 

@@ -36,7 +36,8 @@ def test_what_fills_the_memory_many_times_is_refused(changes, words, on_gpu):
 
 def test_a_container_has_what_it_may_take(monkeypatch, tmp_path):
     """16 clips of 16 frames of 64 x 64 pixels, with 15 bytes each, and 128 behind the CNN."""
-    config, step = RunConfig(frames=FRAMES), 16 * 16 * 64 * 64
+    config = RunConfig(frames=FRAMES, train=TrainConfig(precision="float32"))
+    step = 16 * 16 * 64 * 64
     limit = tmp_path / "memory.max"
     monkeypatch.setattr(memory, "_OF_GROUP", limit)
     limit.write_text(f"{step * 143}\n")
