@@ -16,6 +16,9 @@ from pipeline.models.sequence import (
     ZeroPadding,
 )
 
+MOST_UNROLLED = 64
+"""Frames of a clip that training unrolls."""
+
 
 def summarise(
     features: keras.KerasTensor, mask: keras.KerasTensor, config: RunConfig, *, unroll: bool
@@ -27,7 +30,8 @@ def summarise(
         mask: bool (B, T), true for real frames, right-padded. It is passed on explicitly.
         config: The run: kind, units, layers, pooling and dropouts of its temporal part, and the
             penalties on its weights.
-        unroll: Whether the graph holds one copy of a recurrent cell per frame, as converters need.
+        unroll: Whether the graph holds one copy of a recurrent cell per frame in any case, as
+            converters need.
 
     Returns:
         float (B, units), twice as many for `bilstm`; (B, F) for `mean`.
@@ -70,6 +74,7 @@ def _read(
     unroll: bool,
 ) -> keras.KerasTensor:
     """One recurrent layer; for `bilstm` one each way, side by side."""
+    unroll = unroll or _is_faster_unrolled(features.shape[1])
     options = {"return_sequences": return_sequences, "unroll": unroll}
     forwards = _recurrent(config, **options)(features, mask=mask)
     if config.temporal.kind != "bilstm":
@@ -82,11 +87,22 @@ def _read(
     return layers.Concatenate()([forwards, backwards])
 
 
+def _is_faster_unrolled(num_frames: int) -> bool:
+    """Where no GPU has a fast LSTM of its own, until the graph of many frames is slow to trace."""
+    return num_frames <= MOST_UNROLLED and not tf.config.list_physical_devices("GPU")
+
+
 def _recurrent(config: RunConfig, *, unroll: bool, return_sequences: bool) -> layers.Layer:
     temporal = config.temporal
     if unroll:
         kind = UnrolledGRU if temporal.kind == "gru" else UnrolledLSTM
-        return kind(temporal.units, return_sequences=return_sequences)
+        return kind(
+            temporal.units,
+            dropout=temporal.input_dropout,
+            recurrent_dropout=temporal.recurrent_dropout,
+            regularizer=penalty(config.model),
+            return_sequences=return_sequences,
+        )
     kind = layers.GRU if temporal.kind == "gru" else layers.LSTM
     return kind(
         temporal.units,
@@ -95,5 +111,4 @@ def _recurrent(config: RunConfig, *, unroll: bool, return_sequences: bool) -> la
         kernel_regularizer=penalty(config.model),
         recurrent_regularizer=penalty(config.model),
         return_sequences=return_sequences,
-        unroll=not tf.config.list_physical_devices("GPU"),
     )
