@@ -18,7 +18,7 @@ from pipeline.config.checks import check_known
 from pipeline.errors import ConfigError, PipelineError
 from pipeline.interrupt import leave_interrupted
 from pipeline.run import Run, latest_run
-from pipeline.text import one_line, without_secrets
+from pipeline.text import one_line, visible, without_secrets
 
 Main = Callable[[Sequence[str]], int | None]
 
@@ -95,34 +95,55 @@ def named_run(options: Any) -> Run:
 
 def run_script(main: Main) -> NoReturn:
     """Runs a script and leaves with its exit code; a user's mistake gives one line and code 2."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # names of files and classes may be any
+    sys.stdout, sys.stderr = _shown(sys.stdout), _shown(sys.stderr, but="\n\t\r")  # of a bar
     warnings.formatwarning = lambda message, *_, **__: f"{message}\n"
     try:
         code = main(sys.argv[1:]) or 0
         sys.stdout.flush()
-    except PipelineError as error:
-        print(f"{Path(sys.argv[0]).name}: {without_secrets(str(error))}", file=sys.stderr)
-        code = 2
     except KeyboardInterrupt:
         leave_interrupted()
     except BrokenPipeError:  # such as that of `... | head -1`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 141
-    except ModuleNotFoundError as error:  # of a machine that has only what classifying takes
-        name = (error.name or "").partition(".")[0]
-        print(
-            f"{Path(sys.argv[0]).name}: this takes the package {name}, which is not installed; all "
-            "that Clipline uses: pip install clipline, in a clone: pip install -e .",
-            file=sys.stderr,
-        )
-        code = 2
-    except MemoryError:
-        print(f"{Path(sys.argv[0]).name}: out of memory", file=sys.stderr)
-        code = 2
-    except OSError as error:  # a full disk, a folder that is not writable
-        reason = f"{error.filename}: {error.strerror}" if error.filename else error
+    except (PipelineError, ModuleNotFoundError, MemoryError, OSError) as error:
+        reason = visible(without_secrets(_reason(error)))
         print(f"{Path(sys.argv[0]).name}: {reason}", file=sys.stderr)
         code = 2
     sys.exit(code)
+
+
+class _Shown:
+    """A stream on which names of files and classes show what they hold, and command nothing.
+
+    Args:
+        stream: Where to.
+        but: Control characters that it takes.
+    """
+
+    def __init__(self, stream: io.TextIOWrapper, but: str) -> None:
+        self._stream, self._but = stream, but
+
+    def write(self, text: str) -> int:
+        return self._stream.write(visible(text, but=self._but))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def _shown(stream: Any, but: str = "\n\t") -> Any:
+    if not isinstance(stream, io.TextIOWrapper):
+        return stream
+    stream.reconfigure(errors="backslashreplace")
+    return _Shown(stream, but)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ModuleNotFoundError):  # of a machine that has only what classifying takes
+        name = (error.name or "").partition(".")[0]
+        return (
+            f"this takes the package {name}, which is not installed; all that Clipline uses: pip "
+            "install clipline, in a clone: pip install -e ."
+        )
+    if isinstance(error, OSError) and error.filename:  # a full disk, a folder that is not writable
+        return f"{os.fsdecode(error.filename)}: {error.strerror}"
+    return "out of memory" if isinstance(error, MemoryError) else str(error)

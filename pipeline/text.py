@@ -44,14 +44,14 @@ def counted(number: int, noun: str) -> str:
 
 
 def listed(names: Iterable[str], *, most: int = 5) -> str:
-    """The first few names, with commas; an ellipsis stands for the others.
+    """The first few names, `visible`, with commas; an ellipsis stands for the others.
 
     Example:
         >>> listed("abc", most=2)
         'a, b, ...'
     """
     names = list(names)
-    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
+    return ", ".join(map(visible, names[:most])) + (", ..." if len(names) > most else "")
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -67,3 +67,50 @@ def nearest(name: str, known: Iterable[str]) -> str:
 def one_line(text: object) -> str:
     """What is said over several lines, as one."""
     return " ".join(str(text).split())
+
+
+# Controls of terminals, ends of lines, and what turns the direction of writing around.
+_UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_MARKUP = re.compile(r"[\\`*_\[\]<>&|~$#]")
+
+
+def visible(text: object, *, but: str = "") -> str:
+    r"""Text in which each control character, such as those that command a terminal, is written out.
+
+    Args:
+        text: A name, or lines with names in them.
+        but: Control characters that stay.
+
+    Returns:
+        The text; as in JSON, whose strings stay what they are.
+
+    Example:
+        >>> print(visible("\x1b[31mred\n"))
+        \u001b[31mred\u000a
+    """
+    return _UNSEEN.sub(
+        lambda found: found[0] if found[0] in but else f"\\u{ord(found[0]):04x}", str(text)
+    )
+
+
+def markdown(text: object) -> str:
+    r"""Text that is shown as it is in a line or a cell of Markdown, whatever is in it.
+
+    Example:
+        >>> print(markdown("![a](b) <c>"))
+        !\[a\](b) \<c\>
+    """
+    return _MARKUP.sub(r"\\\g<0>", visible(text))
+
+
+def code(name: object) -> str:
+    """A name as code in a line of Markdown, which no backtick in it ends.
+
+    Example:
+        >>> code("a.mp4"), code("a`b")
+        ('`a.mp4`', '`` a`b ``')
+    """
+    shown = visible(name)
+    fence = "`" * (1 + max(map(len, re.findall("`+", shown)), default=0))
+    space = " " if len(fence) > 1 else ""
+    return f"{fence}{space}{shown}{space}{fence}"

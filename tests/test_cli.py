@@ -74,7 +74,8 @@ def test_options_of_a_flat_dataclass_with_dashes_and_lists():
         (["--model", "small"], "unknown --model. Did you mean --model"),
         (["--frames.fps", "3"], "unknown --frames.fps"),
         (["--config", "nothing"], "neither a preset"),
-        (["--temporal.units", "0"], "temporal.units must be from 1 to 16384. Received: 0"),
+        (["--temporal.units", "0"], "temporal.units must be from 1 to 4096. Received: 0"),
+        (["--train.learning_rate", "9" * 400], "expected numbers of less than 64 bits"),
     ],
 )
 def test_mistakes_on_the_command_line(arguments, message):
@@ -135,7 +136,23 @@ def test_an_error_of_the_file_system_ends_in_one_line_and_code_2():
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.returncode == 2
     assert len(result.stderr.splitlines()) == 1
-    assert "No such file or directory: '/none/x'" in result.stderr
+    assert "/none/x: No such file or directory" in result.stderr
+
+
+def test_names_command_no_terminal():
+    """Neither in what is printed nor in an error, which stays one line."""
+    code = """
+from pipeline.cli import run_script
+from pipeline.errors import DataError
+def main(_):
+    print("a\\x1b[2J\\x9b1mb", end="\\tc\\n")
+    raise DataError("d\\x1b]0;e\\x07\\nf \\u202eg \\udc80")
+run_script(main)
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 2
+    assert result.stdout == "a\\u001b[2J\\u009b1mb\tc\n"
+    assert result.stderr == "-c: d\\u001b]0;e\\u0007\\u000af \\u202eg \\udc80\n"
 
 
 @pytest.mark.parametrize(

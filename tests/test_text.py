@@ -1,7 +1,44 @@
+import html
+import re
+
 import pytest
+from markdown_it import MarkdownIt
 
 from pipeline.errors import VideoDecodeError
-from pipeline.text import without_secrets
+from pipeline.text import code, listed, markdown, visible, without_secrets
+
+HOSTILE = [
+    "![x](http://a/b.png)",
+    "` ![x](http://a/b.png) `",
+    "``` <img src=x> ```",
+    "<img src=http://a/b.png>",
+    "&lt;<!-- --><b>",
+    "[x](http://a) <http://a> **x** _x_ ~~x~~",
+    "a|b",
+    "a\\",
+    "\\`a",
+    "a`",
+    "a\n\n# b\r<hr>",
+    "\x1b]8;;http://a\x07x",
+]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("write", [markdown, code])
+def test_a_name_is_text_in_markdown(write, name):
+    parser = MarkdownIt("commonmark", {"html": True}).enable("table")
+    line = f"- a {write(name)}: b"
+    for page in (line, f"| x | {write(name)} |\n| --- | --- |") if write is markdown else (line,):
+        rendered = parser.render(page)
+        assert set(re.findall(r"<(\w+)", rendered)) <= {
+            *("ul", "li", "code"),
+            *("table", "thead", "tr", "th"),
+        }
+        assert visible(name) in html.unescape(rendered)
+
+
+def test_the_names_of_a_list_show_what_they_hold():
+    assert listed(["a\x1b[1m", "b\nc"]) == "a\\u001b[1m, b\\u000ac"
 
 
 @pytest.mark.parametrize(

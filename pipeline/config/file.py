@@ -147,6 +147,7 @@ _KINDS = {
     "above 0": "a whole number above 0",
     "<class 'bool'>": "true or false",
     "<class 'tuple'>": "a list in brackets, such as [16, 32]",
+    "tuple with 2 elements": 'pairs, such as [["left", "right"]]',
 }
 
 

@@ -26,8 +26,10 @@ Input = Literal[
 ]
 Stream = Literal["rgb", "difference", "both", "flow"]
 
-_WIDEST = 16_384
-"""Of a layer; its weights alone are gigabytes."""
+_WIDEST = 4096
+"""Of a layer; one of LSTM takes a gigabyte with its gradients and what AdamW keeps."""
+_MOST_BLOCKS = 12
+"""Each halves the frame, whose side is at most 4096 pixels."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -88,7 +90,7 @@ class BackboneConfig:
             where the resolution falls. What is not trained keeps its batch normalisation, too.
         learning_rate_factor: The learning rate of the backbone, as a share of the other one, above
             0 to 1.
-        filters: Filters of each block of `cnn`, 1 to 16,384.
+        filters: Filters of each block of `cnn`, 1 to 4096.
         normalisation: In `cnn`, batch normalisation `before` or `after` the activation, or `off`.
         momentum: Of the moving statistics of batch normalisation, from 0 to below 1.
         spatial_dropout: Share of feature maps of `cnn` dropped after each block, from 0 to below 1.
@@ -117,9 +119,13 @@ class BackboneConfig:
         )
         factor = self.learning_rate_factor
         expect(0 < factor <= 1, "backbone.learning_rate_factor must be above 0, at most 1", factor)
-        good_filters = bool(self.filters) and all(1 <= each <= _WIDEST for each in self.filters)
-        example = f"numbers from 1 to {_WIDEST}, such as [16, 32]"
-        expect(good_filters, f"backbone.filters must be {example}", self.filters)
+        good_filters = all(1 <= each <= _WIDEST for each in self.filters)
+        expect(
+            good_filters and 1 <= len(self.filters) <= _MOST_BLOCKS,
+            f"backbone.filters must be 1 to {_MOST_BLOCKS} numbers from 1 to {_WIDEST}, such as "
+            "[16, 32]",
+            self.filters,
+        )
         for name in ("momentum", "spatial_dropout"):
             expect_share(getattr(self, name), f"backbone.{name}")
         expect_range(self.grid, "backbone.grid", 1, _WIDEST)
@@ -138,7 +144,7 @@ class TemporalConfig:
         kind: `lstm`; `bilstm`, which reads both ways; `gru`; `conv1d_lstm`, a convolution over
             time before the LSTM; or `mean`, which knows no order: the baseline to beat.
         units: Of each recurrent layer in each direction, and filters of the convolution, 1 to
-            16,384.
+            4096.
         layers: Recurrent layers, one above the other, 1 to 8.
         pooling: What of the outputs is used: the `last` one, their `mean`, their `max`, or their
             mean weighted by `attention`, over the real frames.

@@ -53,6 +53,8 @@ class ConfigParser(ArgumentParser):
             return self.parse_args(list(arguments))
         except argparse.ArgumentError as error:
             raise ConfigError(reworded(error)) from None
+        except OverflowError:
+            raise ConfigError("command line: expected numbers of less than 64 bits") from None
 
     def add_fields(self, dataclass: type[Any]) -> None:
         """Adds an option for each field of a flat dataclass; its docstring is the help."""

@@ -9,7 +9,6 @@ from typing import Literal
 from pipeline.config.checks import (
     MANY,
     expect,
-    expect_above_0,
     expect_at_least,
     expect_range,
     expect_share,
@@ -73,7 +72,8 @@ class TrainConfig:
             expect_range(getattr(self, name), f"train.{name}", low, MANY)
         for name in ("weight_decay", "clip_norm"):
             expect_at_least(getattr(self, name), f"train.{name}", 0)
-        expect_above_0(self.learning_rate, "train.learning_rate")
+        rate = self.learning_rate
+        expect(0 < rate <= 1e30, "train.learning_rate must be above 0, at most 1e30", rate)
         for name in ("warmup", "averaging", "label_smoothing"):
             expect_share(getattr(self, name), f"train.{name}")
         expect(

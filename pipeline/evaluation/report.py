@@ -29,7 +29,7 @@ from pipeline.evaluation.predictions import Predictions
 from pipeline.evaluation.terminal import CAUTION
 from pipeline.figures import frame_strip
 from pipeline.run import Run
-from pipeline.text import counted
+from pipeline.text import code, counted, markdown, visible
 from pipeline.video import encode_jpeg
 
 MOST_MISTAKES = 8
@@ -77,6 +77,7 @@ def write_report(
     facts = {
         "run": run,
         "name": run.folder.resolve().name,
+        "run_name": shlex.quote(str(run.folder)),
         "split": split,
         "result": result,
         "class_names": class_names,
@@ -120,13 +121,14 @@ def _templates(folder: Path) -> Environment:
     environment.filters["picture"] = picture
     environment.filters["share"] = lambda value: "–" if value is None else f"{value:.3f}"
     environment.filters["counted"] = counted
-    environment.filters["page"] = _page
+    environment.filters |= {"page": _page, "markdown": markdown, "code": code, "visible": visible}
     return environment
 
 
 def _page(text: str) -> Markup:
-    """A page of Markdown as HTML; what looks like HTML in it, such as in a file name, is text."""
-    return Markup(MarkdownIt("commonmark", {"html": False}).enable("table").render(text))  # noqa: S704
+    """A page of Markdown as HTML, that shows and loads nothing else, whoever wrote it."""
+    parser = MarkdownIt("commonmark", {"html": False}).enable("table")
+    return Markup(parser.disable(["image", "link", "autolink"]).render(text))  # noqa: S704
 
 
 def _mistakes(run: Run, split: Split, predictions: Predictions, videos: Data) -> list[Mistake]:

@@ -22,7 +22,7 @@ from pipeline.inference.timeline import (
     write_timeline,
 )
 from pipeline.run import Run, latest_run
-from pipeline.text import counted
+from pipeline.text import counted, visible
 from pipeline.video import check_target
 
 
@@ -139,7 +139,7 @@ def _fill_table(
 
 def _list(errors: Sequence[VideoDecodeError]) -> None:
     for error in errors:
-        print(error, file=sys.stderr)
+        print(visible(error), file=sys.stderr)
 
 
 def show_timelines(classifier: Classifier, options: Any) -> int:
@@ -180,7 +180,7 @@ def _show_timeline(timeline: Timeline, options: Any, *, titled: bool) -> None:
     if options.json:
         print(json.dumps(timeline.as_json(), ensure_ascii=False), flush=True)
     else:
-        title = f"{timeline.path}\n" if titled else ""
+        title = f"{visible(timeline.path)}\n" if titled else ""
         print(f"{title}{format_timeline(timeline)}", flush=True)
     for output in options.out:
         write_timeline(timeline, Path(output))
@@ -195,5 +195,5 @@ def _prediction(prediction: Prediction, *, as_json: bool) -> str:
         return json.dumps(prediction.as_json(), ensure_ascii=False)
     first = 1 if prediction.known else 0
     others = ", ".join(f"{label} {value:.2f}" for label, value in prediction.top[first:])
-    answer = f"{prediction.path}: {answer_text(prediction.label, prediction.probability)}"
+    answer = f"{visible(prediction.path)}: {answer_text(prediction.label, prediction.probability)}"
     return f"{answer}   ({others})" if others else answer

@@ -2,13 +2,14 @@
 
 import html.parser
 import re
+import shlex
 import shutil
 
 import numpy as np
 import pytest
 
 from pipeline.evaluation.evaluate import evaluate
-from pipeline.evaluation.report import MOST_MISTAKES
+from pipeline.evaluation.report import MOST_MISTAKES, _page
 from pipeline.run import Run
 
 
@@ -122,6 +123,13 @@ def test_another_split_has_a_page_of_its_own(evaluated):
     assert (run.report / "val.md").is_file()
 
 
+def test_what_preparing_said_loads_nothing():
+    """It came with the data set, whoever made that."""
+    page = Page(_page("# A\n![x](http://a/b.png) [x](http://a) <http://a> <img src=http://a>"))
+    assert page.addresses == page.pictures == []
+    assert "![x](http://a/b.png)" in page.text
+
+
 def test_a_run_without_mistakes(blob_run, tmp_path):
     run = Run(shutil.copytree(blob_run.folder, tmp_path / "run"))
     (tmp_path / "run" / "report" / "test_mistake_9.jpg").write_bytes(b"of an evaluation before")
@@ -134,7 +142,8 @@ def test_a_run_without_mistakes(blob_run, tmp_path):
 def test_the_model_card(evaluated):
     run, result, _ = evaluated
     card = (run.report / "report.md").read_text()
-    assert card.startswith("# a <b>run\n")
+    assert card.startswith("# a \\<b\\>run\n")
+    assert f"--run {shlex.quote(str(run.folder))}\n" in card
     assert f"| video | {result['video']['top1']:.3f} | " in card
     assert "| left | 8 | " in card
     assert "not calibrated, for there were no validation videos" in card
@@ -155,12 +164,12 @@ def test_leaks_and_a_table_of_videos(hasty_run, blob_store, tmp_path):
     run = Run(shutil.copytree(hasty_run.folder, tmp_path / "run"))
     found = predict(load_recognizer(run.model_file), blob_store, run.config(), "test")
     result = summarise(found, run.class_names(), Calibration()) | {
-        "leaks": ["group 'ann' is in train and test"],
+        "leaks": ["group 'a*n*n' is in train and test"],
         "lengths": [{"num_frames": 1, "top1": 0.5}],
         "order": {"in_order": 0.5, "shuffled": 0.5, "reversed": 0.5},
     }
     result["calibration"]["least_evidence"] = 0.0
-    result["unknown"] = {"num_videos": 7, "classes": ["run"], "auroc": 0.9, "rejected": 0.5}
+    result["unknown"] = {"num_videos": 7, "classes": ["r_u_n"], "auroc": 0.9, "rejected": 0.5}
     moved = shutil.copytree(blob_store.path, tmp_path / "store")
     (moved / "data_report.md").unlink()
     write_report(run, "test", result, found, dataclasses.replace(blob_store, path=moved))
@@ -170,5 +179,7 @@ def test_leaks_and_a_table_of_videos(hasty_run, blob_store, tmp_path):
     card = (run.report / "report.md").read_text()
     assert 'The answer is "unknown" where the highest logit is below 0.00.' in card
     assert 'gets an answer nonetheless, or "unknown"' in card
-    assert "These figures are not to be believed: group 'ann' is in train and test" in page.text
+    assert r"does not know (r\_u\_n)" in card
+    assert r"not to be believed:** group 'a\*n\*n' is in" in card
+    assert "These figures are not to be believed: group 'a*n*n' is in train and test" in page.text
     assert "80 videos of 20 groups" not in page.text

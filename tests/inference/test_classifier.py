@@ -307,6 +307,17 @@ def test_a_bad_file_among_good_ones(hasty_run, video, tmp_path, as_json):
             assert line.startswith(f"{path}: ")
 
 
+def test_the_names_of_files_command_no_terminal(hasty_run, video, tmp_path):
+    strange = tmp_path / "a\x1b[2J\n\u009b.avi"
+    shutil.copy(video, strange)
+    result = classify(strange, tmp_path / "gone\n.avi", "--run", hasty_run.folder)
+    (line,) = result.stdout.splitlines()
+    assert line.startswith(f"{tmp_path}/a\\u001b[2J\\u000a\\u009b.avi: ")
+    assert result.stderr.startswith(f"{tmp_path}/gone\\u000a.avi: ")
+    result = classify(strange, "--json", "--run", hasty_run.folder)
+    assert json.loads(result.stdout)["path"] == str(strange)
+
+
 def test_the_latest_run_is_taken(hasty_run, video, tmp_path):
     for name, modified in (("b", 2_000), ("a", 1_000)):
         run = copy_of(hasty_run, tmp_path / "runs" / name)

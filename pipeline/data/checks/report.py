@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pipeline.data.checks.leaks import Video, describe_random_split, random_split
 from pipeline.data.manifest import SPLITS
 from pipeline.data.shards.tasks import VideoReport
-from pipeline.text import counted
+from pipeline.text import code, counted, markdown
 
 _MOST_ITEMS = 20  # of a list on the page
 
@@ -132,13 +132,13 @@ def as_markdown(report: dict[str, Any]) -> str:
             "",
             *_class_table(report["splits"]),
             *_spreads(report),
-            *_section("Leaks", report["leaks"], "None between splits or labels."),
+            *_section("Leaks", map(markdown, report["leaks"]), "None between splits or labels."),
             *_random(report),
-            *_section("Copies", report["copies"], "None within a split and class."),
-            *_section("Left out", [f"`{v['video']}`: {v['reason']}" for v in report["left_out"]]),
+            *_section("Copies", map(markdown, report["copies"]), "None within a split and class."),
+            *_section("Left out", map(_left_out, report["left_out"])),
             *_section("Fewer frames than declared", _fewer(report)),
-            *_section("Fewer frames a second than stored", [f"`{n}`" for n in report["repeating"]]),
-            *_section("Clocks that jump", [f"`{name}`" for name in report["broken_clocks"]]),
+            *_section("Fewer frames a second than stored", map(code, report["repeating"])),
+            *_section("Clocks that jump", map(code, report["broken_clocks"])),
             *_changes(report["changes"]),
         ]
     )
@@ -168,12 +168,8 @@ def _class_table(splits: dict[str, Any]) -> list[str]:
             entry = split["classes"].get(label) if label else split
             values = (entry["videos"], entry["groups"], _time(entry["seconds"])) if entry else ()
             cells += [str(value) for value in values] or ["–"] * 3
-        lines.append(f"| {_cell(label) or '**all**'} | {' | '.join(cells)} |")
+        lines.append(f"| {markdown(label) or '**all**'} | {' | '.join(cells)} |")
     return [*lines, ""]
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
 
 
 def _spreads(report: dict[str, Any]) -> list[str]:
@@ -187,17 +183,19 @@ def _spreads(report: dict[str, Any]) -> list[str]:
     for key, name in names.items():
         if report[key]:
             lines.append(f"| {name} | {' | '.join(f'{x:g}' for x in report[key].values())} |")
-    codecs = ", ".join(f"{name} ({number})" for name, number in report["codecs"].items())
+    codecs = ", ".join(f"{markdown(name)} ({number})" for name, number in report["codecs"].items())
     lines += ["", f"Codecs: {codecs or 'none'}.", ""]
     if report["imbalance"]:
         most, fewest, ratio = report["imbalance"].values()
-        text = f"`{most}` has {ratio:g} times as many training videos as `{fewest}`"
+        text = f"{code(most)} has {ratio:g} times as many training videos as {code(fewest)}"
         text = text if ratio > 1 else "none, all classes have as many training videos"
         lines += [f"Imbalance: {text}.", ""]
     return lines
 
 
-def _section(title: str, lines: Sequence[str], nothing: str = "None.") -> list[str]:
+def _section(title: str, found: Iterable[str], nothing: str = "None.") -> list[str]:
+    """A heading and a list, whose lines are Markdown already."""
+    lines = list(found)
     items = [f"- {line}" for line in lines[:_MOST_ITEMS]] or [nothing]
     if len(lines) > _MOST_ITEMS:
         items.append(f"- and {len(lines) - _MOST_ITEMS:,} more, all of them in `data_report.json`")
@@ -211,20 +209,20 @@ def _random(report: dict[str, Any]) -> list[str]:
     return [f"For comparison, {text}.", ""]
 
 
+def _left_out(video: dict[str, str]) -> str:
+    return f"{code(video['video'])}: {markdown(video['reason'])}"
+
+
 def _fewer(report: dict[str, Any]) -> list[str]:
     """Damaged videos first: a frame or two too few is the rule rather than damage."""
     videos = sorted(report["fewer_frames_than_declared"], key=lambda video: not video["damaged"])
     return [
-        f"`{video['video']}`: {video['decoded']} of {video['declared']} frames"
+        f"{code(video['video'])}: {video['decoded']} of {video['declared']} frames"
         + (", damaged or shorter than asked" if video["damaged"] else "")
         for video in videos
     ]
 
 
 def _changes(changes: dict[str, list[str]]) -> list[str]:
-    lines = [
-        f"{kind}: {', '.join(f'`{name}`' for name in names)}"
-        for kind, names in changes.items()
-        if names
-    ]
+    lines = [f"{kind}: {', '.join(map(code, names))}" for kind, names in changes.items() if names]
     return _section("Since the last time", lines) if lines else []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from markdown_it import MarkdownIt
 
 from pipeline.data.checks.leaks import Video
 from pipeline.data.checks.report import as_markdown, describe
@@ -92,6 +93,20 @@ def test_a_random_split_would_have_leaked() -> None:
         video(f"run/{index}", "test" if index > 9 else "train", f"g{index}") for index in range(12)
     ]
     assert describe(alone, [], NOTHING)["random_split"] == {"num_test": 2, "beside_their_group": 0}
+
+
+def test_names_are_text_on_the_page() -> None:
+    name = "a`![x](http://b)<img src=x>"
+    videos = [
+        video(f"{name}/{number}", split, codec=name, damage=name, decoded_frames=frames)
+        for number, (split, frames) in enumerate([("train", 20), ("train", 5), ("test", 90)])
+    ]
+    videos += [video(f"{name}2/1", problem="unreadable", reason=name), video(f"{name}3/1")]
+    report = describe(videos, [name], {"added": [name]}, [name])
+    page = MarkdownIt("commonmark", {"html": True}).enable("table").render(as_markdown(report))
+    assert page.count("<code>") == page.count("</code>") >= 5
+    assert "<img" not in page
+    assert "<a" not in page
 
 
 def test_the_page() -> None:
