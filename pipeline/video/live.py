@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import threading
 import time
 from collections import deque
@@ -72,6 +73,10 @@ class LiveVideo:
         self._is_camera = source.isascii() and source.isdigit()
         self._is_remote = "://" in source and not source.startswith("file://")
         self._check()
+        if self._is_remote:
+            # Else, while OpenCV waits for a dead camera, a lock keeps all other videos of the process
+            # from being opened. FFmpeg needs none, but then OpenCV logs that the lock is gone.
+            os.environ.setdefault("OPENCV_FFMPEG_IS_THREAD_SAFE", "1")
         self.is_live = False
         self._most_waiting, self._tries, self._pause = most_waiting, tries, pause_seconds
         self._waiting: deque[LiveFrame] = deque()

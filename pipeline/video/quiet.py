@@ -1,7 +1,4 @@
-"""How OpenCV opens videos: without a word, and without one waiting for another.
-
-What matters in the log lines of FFmpeg and OpenCV becomes an error.
-"""
+"""Keeps the log lines of FFmpeg and OpenCV off stderr: what matters in them becomes an error."""
 
 from __future__ import annotations
 
@@ -14,9 +11,6 @@ import cv2
 
 # FFmpeg is told once, by OpenCV, when a process opens its first video; -8 is its level "quiet".
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-# Else a lock of OpenCV's keeps all videos of the process from being opened while it waits for a
-# dead camera. FFmpeg itself needs none, since its version 4.
-os.environ.setdefault("OPENCV_FFMPEG_IS_THREAD_SAFE", "1")
 
 _logging = cv2.utils.logging
 
