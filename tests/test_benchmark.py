@@ -29,15 +29,15 @@ def decode(folder: Path) -> list[str]:
 def test_decode_compares_with_ffmpeg_where_it_is_installed(tmp_path):
     row = decode(tmp_path)
     if shutil.which("ffmpeg"):
-        for reader, _, ffmpeg, ratio in (row[:4], row[4:]):
+        for reader, *_, ffmpeg, ratio in (row[:5], row[5:10]):
             assert float(ratio) == pytest.approx(int(reader) / int(ffmpeg), rel=0.02, abs=0.01)
 
 
 def test_decode_without_ffmpeg(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    reader, opencv, *others = decode(tmp_path)
-    assert min(int(reader), int(opencv)) > 0
-    assert others == ["-"] * 4
+    *measured, without = decode(tmp_path)[:4]
+    assert min(map(int, measured)) > 0
+    assert without == "-"
 
 
 def test_both_networks_of_the_step_compute_the_same():

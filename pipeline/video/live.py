@@ -74,8 +74,8 @@ class LiveVideo:
         self._is_remote = "://" in source and not source.startswith("file://")
         self._check()
         if self._is_remote:
-            # Else, while OpenCV waits for a dead camera, a lock keeps all other videos of the process
-            # from being opened. FFmpeg needs none, but then OpenCV logs that the lock is gone.
+            # Else, while OpenCV waits for a dead camera, a lock keeps all other videos of the
+            # process from being opened. FFmpeg needs none; OpenCV logs that the lock is gone.
             os.environ.setdefault("OPENCV_FFMPEG_IS_THREAD_SAFE", "1")
         self.is_live = False
         self._most_waiting, self._tries, self._pause = most_waiting, tries, pause_seconds
