@@ -12,10 +12,9 @@ import tensorflow as tf
 from pipeline.config import RunConfig
 from pipeline.data.clips import FixedClip, RandomClip
 from pipeline.data.manifest import Split
+from pipeline.data.order import TrainingOrder
 from pipeline.data.sampling import Order
-from pipeline.data.videos import ClipSource, Data, read_videos
-
-SHUFFLE_VIDEOS = 1024
+from pipeline.data.videos import ClipSource, Data, label_numbers, read_videos, video_reader
 
 
 def training_batches(
@@ -23,24 +22,31 @@ def training_batches(
 ) -> tf.data.Dataset:
     """Endless batches of randomly cut and augmented training clips.
 
-    Every epoch shows each training video once, in a new order; batches run on across the border
-    of two epochs, so that all have the same size. The clip that is cut of a video depends on the
-    seed, the epoch and the video alone.
+    Every epoch shows each training video once, in a new order, see `TrainingOrder`; batches run on
+    across the border of two epochs, so that all have the same size. The clip that is cut of a video
+    depends on the seed, the epoch and the video alone.
 
     Args:
         data: The videos.
         config: The run; its seed, clip, augment and train.batch_size count here.
         first_step: How many batches are left out at the beginning, for a training that goes on;
-            none of their frames is decoded.
+            none of their videos is read.
 
     Returns:
         Batches `{"frames": uint8 (B, T, H, W, 3), "mask": bool (B, T)}, label int64 (B,)`; `flow`,
         of the same shape, comes beside the frames or in place of them where the model takes it.
     """
-    batch_size = min(config.train.batch_size, epoch_size(data, config))
-    clip = RandomClip(config, data.frames.size, data.class_names, epoch_size(data, config))
-    clips = _endless(data, config, first_step * batch_size).map(
-        clip, num_parallel_calls=tf.data.AUTOTUNE
+    size = epoch_size(data, config)
+    batch_size = min(config.train.batch_size, size)
+    clip = RandomClip(config, data.frames.size, data.class_names, size)
+    labels, read = label_numbers(data, "train"), video_reader(data, "train", config)
+    order = TrainingOrder(labels, seed=config.seed, balanced=config.train.balanced)
+
+    def make(position: tf.Tensor, number: tf.Tensor) -> Any:
+        return clip(position, (number, read(number % len(labels))))
+
+    clips = _endless(order, size, first_step * batch_size).map(
+        make, num_parallel_calls=tf.data.AUTOTUNE
     )
     return clips.batch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
 
@@ -53,51 +59,21 @@ def epoch_size(data: ClipSource, config: RunConfig) -> int:
     return len(counts) * max(counts.values())
 
 
-def _endless(data: ClipSource, config: RunConfig, first: int) -> tf.data.Dataset:
-    """Epoch after epoch of videos, from the clip with the number `first` on.
+def _endless(order: TrainingOrder, size: int, first: int) -> tf.data.Dataset:
+    """Epoch after epoch, from the clip with the number `first` on.
 
     Returns:
-        Pairs `(position, (index, video))`: the number of the clip, counted through all epochs,
-        and the index of the video; where one is shown more than once in an epoch, each time has
-        an index of its own.
+        Pairs `(position, number)`: that of the clip, counted through all epochs, and that of its
+        video, as `TrainingOrder` gives it.
     """
-    videos = read_videos(data, "train", config).enumerate()
-    size = epoch_size(data, config)
-    repeated = _Balanced(videos, size) if config.train.balanced else None
 
-    def epoch_of(epoch: tf.Tensor) -> tf.data.Dataset:
-        # Within the graph of this function; with a global seed of 0 there can be no other.
-        tf.compat.v1.set_random_seed(config.seed + 1)
-        shown = repeated(epoch) if repeated else videos
-        return shown.shuffle(min(size, SHUFFLE_VIDEOS), epoch, reshuffle_each_iteration=False)
+    def numbers_of(epoch: tf.Tensor) -> tf.data.Dataset:
+        numbers = tf.numpy_function(order, (epoch,), tf.int64)
+        return tf.data.Dataset.from_tensor_slices(tf.ensure_shape(numbers, (size,)))
 
     epoch, done = divmod(first, size)
-    endless = tf.data.Dataset.range(epoch, np.iinfo(np.int64).max).flat_map(epoch_of)
-    return endless.skip(done).enumerate(first)
-
-
-class _Balanced:
-    """epoch -> the videos of it, each class as often as the largest one."""
-
-    def __init__(self, videos: tf.data.Dataset, epoch_size: int) -> None:
-        self._videos = videos
-        labels = np.array(list(videos.map(lambda _, video: video["label"])), int)
-        counts = np.bincount(labels)
-        self._times, self._rest = np.divmod(epoch_size // np.count_nonzero(counts), counts[labels])
-        self._count = counts[labels]
-        # The number of a video among those of its class.
-        self._rank = np.array([np.sum(labels[:i] == label) for i, label in enumerate(labels)])
-
-    def __call__(self, epoch: tf.Tensor) -> tf.data.Dataset:
-        # What does not divide evenly goes round from epoch to epoch.
-        more = (self._rank + epoch * self._rest) % self._count < self._rest
-        times = self._times + tf.cast(more, tf.int64)
-
-        def repeat(index: tf.Tensor, video: Any) -> tf.data.Dataset:
-            copies = tf.data.Dataset.range(times[index])
-            return copies.map(lambda copy: (index + copy * len(self._rank), video))
-
-        return self._videos.flat_map(repeat)
+    epochs = tf.data.Dataset.range(epoch, np.iinfo(np.int64).max)
+    return epochs.flat_map(numbers_of).skip(done).enumerate(first)
 
 
 def augmented_clips(data: Data, config: RunConfig, *, epoch: int) -> tf.data.Dataset:

@@ -152,16 +152,8 @@ class FeatureVideos:
         return self.store.num_videos
 
     def of_split(self, split: Split) -> list[Span]:
-        """The videos of a split."""
+        """The videos of a split, in the order of `Store.of_split`."""
         spans = next(iter(self.files.values())).spans
-        if self.store.is_resplit:
-            groups = self.store.groups(split)
-            return [span for span in spans if span.group in groups]
-        # As it was prepared, a group may be in two splits where leaks are allowed; the records of
-        # one split follow those of another.
-        first = 0
-        for name, content in self.store.builder.info.splits.items():
-            if name == split:
-                return list(spans[first : first + content.num_examples])
-            first += content.num_examples
-        return []
+        found = {(span.video, span.group, self.class_names[span.label]): span for span in spans}
+        records = self.store.of_split(split)
+        return [found[record.name, record.row.group, record.row.label] for record in records]

@@ -31,6 +31,7 @@ import tensorflow_datasets as tfds
 from pipeline.config import FramesConfig
 from pipeline.data.checks.leaks import Alike, crossing, leaking
 from pipeline.data.manifest import Manifest, Row, Split, read_csv
+from pipeline.data.records import AGAIN, Record, find_records
 from pipeline.data.shards.tasks import (
     FORMAT,
     NAME,
@@ -51,7 +52,6 @@ CHECKED = (
     *("dataset_info.json", "features.json", "label.labels.txt"),
     *("manifest.csv", "data_report.json"),
 )
-_AGAIN = "Run the same python scripts/prepare.py command again."
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -72,8 +72,6 @@ class Store:
             `content_fingerprint`.
         made_of: Of the videos on this machine and the settings that it was made of.
         shards: Its files of records, by name, and their sizes in bytes.
-        is_resplit: Whether the splits are others than those that it was prepared with, by which
-            its shards are named.
     """
 
     path: Path
@@ -87,7 +85,6 @@ class Store:
     fingerprint: str
     made_of: str
     shards: Mapping[str, int]
-    is_resplit: bool = False
 
     @property
     def allows_leaks(self) -> bool:
@@ -102,9 +99,14 @@ class Store:
                 return file
         return None
 
-    def groups(self, split: Split) -> set[str]:
-        """The groups whose videos are in a split."""
-        return {row.group for row in self.manifest.rows if row.split == split}
+    @functools.cached_property
+    def records(self) -> tuple[Record, ...]:
+        """Where its videos lie, whatever their splits are."""
+        return find_records([self.path / name for name in self.shards], self.manifest.rows)
+
+    def of_split(self, split: Split) -> list[Record]:
+        """The videos of a split, in the order of their records."""
+        return [record for record in self.records if record.row.split == split]
 
     def with_rows(self, rows: tuple[Row, ...]) -> Store:
         """The same videos with other splits, whole groups of them, in the same order."""
@@ -115,7 +117,6 @@ class Store:
             num_videos=manifest.num_videos,
             leaks=(*crossing(rows), *leaking(_alike(rows, self.alike))),
             fingerprint=fingerprint(self.fingerprint, (row.split for row in rows)),
-            is_resplit=True,
         )
 
     @functools.cached_property
@@ -142,7 +143,7 @@ def open_store(out: str | os.PathLike[str]) -> Store:
     store = describe_store(out)
     lost = store.lost_shard()
     if lost:
-        raise DataError(f"{lost}: missing or cut off. {_AGAIN}")
+        raise DataError(f"{lost}: missing or cut off. {AGAIN}")
     return store
 
 
@@ -156,10 +157,10 @@ def describe_store(out: str | os.PathLike[str]) -> Store:
     path = Path(out)
     state = read_state(path)
     if state["format"] != FORMAT:
-        raise DataError(f"{out}: prepared by another version of this program. {_AGAIN}")
+        raise DataError(f"{out}: prepared by another version of this program. {AGAIN}")
     for name, wanted in state["checksums"].items():
         if checksum(path / name) != wanted:
-            raise DataError(f"{path / name}: missing, or changed since it was written. {_AGAIN}")
+            raise DataError(f"{path / name}: missing, or changed since it was written. {AGAIN}")
     manifest = read_csv(path / "manifest.csv")
     return Store(
         path=path,
@@ -200,7 +201,7 @@ def read_state(path: Path) -> dict[str, Any]:
         state = json.loads((path / STATE).read_bytes())
     except OSError:
         if is_begun(path):
-            raise DataError(f"{path}: its preparation was not finished. {_AGAIN}") from None
+            raise DataError(f"{path}: its preparation was not finished. {AGAIN}") from None
         raise DataError(
             f"{path}: not a prepared data set. Make one with: python scripts/prepare.py "
             f"--source folder --path VIDEOS --out {path}; the demo: python scripts/prepare.py"
@@ -208,7 +209,7 @@ def read_state(path: Path) -> dict[str, Any]:
     except ValueError:
         state = None
     if not isinstance(state, dict) or not isinstance(state.get("settings"), dict):
-        raise DataError(f"{path / STATE}: damaged. {_AGAIN}")
+        raise DataError(f"{path / STATE}: damaged. {AGAIN}")
     return {"format": 0, **state}
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import functools
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from pipeline.config import FramesConfig, RunConfig, SplitConfig
@@ -24,11 +25,14 @@ from pipeline.data.video_files import VideoFiles, encode_part, open_videos
 from pipeline.errors import DataError
 from pipeline.text import listed
 
-IN_MEMORY_VIDEOS = 2000
-"""Videos that are kept in memory, as JPEG, when they come straight from their files."""
+IN_MEMORY_BYTES = 2**30
+"""Of videos that come straight from their files: those that are kept, as JPEG, for all epochs."""
+
+_BUFFER_BYTES = 2**18  # as in TensorFlow
 
 Data = Store | VideoFiles
 ClipSource = Store | VideoFiles | FeatureVideos
+ReadVideo = Callable[[tf.Tensor], dict[str, Any]]
 
 
 def open_data(
@@ -54,7 +58,13 @@ def open_data(
 
 
 def read_videos(data: ClipSource, split: Split, config: RunConfig) -> tf.data.Dataset:
-    """Reads the videos of a split, always in the same order.
+    """Reads the videos of a split, always in the same order, see `video_reader`."""
+    numbers = tf.data.Dataset.range(data.num_videos[split])
+    return numbers.map(video_reader(data, split, config), num_parallel_calls=tf.data.AUTOTUNE)
+
+
+def video_reader(data: ClipSource, split: Split, config: RunConfig) -> ReadVideo:
+    """Reads any video of a split by itself, inside tf.data.
 
     Args:
         data: The videos, or the features of their frames.
@@ -62,22 +72,28 @@ def read_videos(data: ClipSource, split: Split, config: RunConfig) -> tf.data.Da
         config: The run; what its model takes counts here.
 
     Returns:
-        `video` and `group`, string (); `label`, int64 (); `num_frames`, int32 (); and `frames`
-        and, if the model takes it, `flow`, each the bytes of JPEG files, string (num_frames,); or,
-        in place of them, `features` by stream, float32 (num_frames, variants, F).
+        From the number of a video, int64 (), in the order of `of_split`, to `video` and `group`,
+        string (); `label`, int64 (); `num_frames`, int32 (); and `frames` and, if the model takes
+        it, `flow`, each the bytes of JPEG files, string (num_frames,); or, in place of them,
+        `features` by stream, float32 (num_frames, variants, F).
     """
     frames = dataclasses.replace(data.frames, flow="flow" in config.model.images)
     if isinstance(data, FeatureVideos):
-        videos = _features(data, split)
-    elif isinstance(data, Store):
-        videos = _records(data, split, frames)
-    else:
-        videos = _files(data, split, frames)
-    return videos.apply(tf.data.experimental.assert_cardinality(data.num_videos[split]))
+        return _feature_reader(data, split)
+    if isinstance(data, Store):
+        return _record_reader(data, split, frames)
+    return _file_reader(data, split, frames)
+
+
+def label_numbers(data: ClipSource, split: Split) -> npt.NDArray[np.int64]:
+    """The label numbers of the videos of a split, in the order of `of_split`; none is read."""
+    videos = data.store if isinstance(data, FeatureVideos) else data
+    number = {name: index for index, name in enumerate(data.class_names)}
+    return np.array([number[video.row.label] for video in videos.of_split(split)], np.int64)
 
 
 def read_records(store: Store, frames: FramesConfig) -> tf.data.Dataset:
-    """Reads the videos of all splits of a prepared data set, in the order of `read_videos`."""
+    """Reads the videos of all splits of a prepared data set, file by file."""
     parse = functools.partial(_parse, names=image_names(frames))
     return tf.data.TFRecordDataset([str(path) for path in _shards(store)]).map(parse)
 
@@ -107,57 +123,31 @@ def damage_named(store: Data) -> Iterator[None]:
 
 
 def _shards(store: Store) -> list[Path]:
-    splits = store.builder.info.splits.values()
-    return [Path(path) for split in splits for path in split.filepaths]
+    return [store.path / name for name in store.shards]
 
 
-def _records(store: Store, split: Split, frames: FramesConfig) -> tf.data.Dataset:
+def _record_reader(store: Store, split: Split, frames: FramesConfig) -> ReadVideo:
     """The videos of a prepared data set.
 
     The records are parsed here: TensorFlow Datasets would map over the frames one by one, even to
     leave them as they are, which costs more than reading them.
     """
-    if store.is_resplit:
-        return read_records(store, frames).filter(_IsOf(store.groups(split)))
-    files = [str(path) for path in store.builder.info.splits[split].filepaths]
-    parse = functools.partial(_parse, names=image_names(frames))
-    return tf.data.TFRecordDataset(files).map(parse)
+    records, names = store.of_split(split), image_names(frames)
+    paths = tf.constant([str(record.shard) for record in records])
+    starts = tf.constant([record.start for record in records], tf.int64)
 
+    def read(number: tf.Tensor) -> dict[str, Any]:
+        # What `TFRecordDataset` is made of; that always begins with the first record.
+        records = tf.raw_ops.TFRecordDatasetV2(
+            filenames=paths[number],
+            compression_type="",
+            buffer_size=tf.constant(_BUFFER_BYTES, tf.int64),
+            byte_offsets=starts[number],
+        )
+        record = tf.data.experimental.from_variant(records, tf.TensorSpec((), tf.string))
+        return _parse(record.take(1).get_single_element(), names)
 
-class _IsOf:
-    """Whether a video is of one of some groups."""
-
-    def __init__(self, groups: Iterable[str]) -> None:
-        names = sorted(groups)
-        table = tf.lookup.KeyValueTensorInitializer(names, [True] * len(names), value_dtype=tf.bool)
-        self._table = tf.lookup.StaticHashTable(table, default_value=False)
-
-    def __call__(self, video: dict[str, tf.Tensor]) -> tf.Tensor:
-        return self._table.lookup(video["group"])
-
-
-def _files(videos: VideoFiles, split: Split, frames: FramesConfig) -> tf.data.Dataset:
-    """Videos decoded from their files; where they are few, once for all epochs."""
-    sources, names = videos.of_split(split), image_names(frames)
-
-    def decode(index: int) -> Any:
-        images = encode_part(sources[index], frames)
-        return [np.array(images[name], object) for name in names]
-
-    def read(video: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        images = tf.numpy_function(decode, (video.pop("index"),), [tf.string] * len(names))
-        shaped = [tf.ensure_shape(image, (None,)) for image in images]
-        return {**dict(zip(names, shaped, strict=True)), **video, "num_frames": tf.size(shaped[0])}
-
-    columns = {
-        "index": np.arange(len(sources)),
-        "label": [videos.class_names.index(source.row.label) for source in sources],
-        "video": [source.name for source in sources],
-        "group": [source.row.group for source in sources],
-    }
-    rows = tf.data.Dataset.from_tensor_slices(columns)
-    decoded = rows.map(read, num_parallel_calls=tf.data.AUTOTUNE)
-    return decoded.cache() if len(sources) <= IN_MEMORY_VIDEOS else decoded
+    return read
 
 
 def _parse(record: tf.Tensor, names: Sequence[str]) -> dict[str, tf.Tensor]:
@@ -171,30 +161,67 @@ def _parse(record: tf.Tensor, names: Sequence[str]) -> dict[str, tf.Tensor]:
     return {**parsed, "num_frames": tf.size(parsed["frames"])}
 
 
-def _features(data: FeatureVideos, split: Split) -> tf.data.Dataset:
+def _file_reader(videos: VideoFiles, split: Split, frames: FramesConfig) -> ReadVideo:
+    """Videos decoded from their files; some of them once for all epochs."""
+    sources, names = videos.of_split(split), image_names(frames)
+    decode = _Remembered(lambda number: encode_part(sources[number], frames))
+    columns = {
+        "label": tf.constant(label_numbers(videos, split)),
+        "video": tf.constant([source.name for source in sources]),
+        "group": tf.constant([source.row.group for source in sources]),
+    }
+
+    def read(number: tf.Tensor) -> dict[str, Any]:
+        found = tf.numpy_function(decode, (number,), [tf.string] * len(names))
+        images = dict(zip(names, (tf.ensure_shape(each, (None,)) for each in found), strict=True))
+        video = {name: column[number] for name, column in columns.items()}
+        return {**images, **video, "num_frames": tf.size(images["frames"])}
+
+    return read
+
+
+class _Remembered:
+    """The images of videos as arrays of bytes, kept until they fill `IN_MEMORY_BYTES`."""
+
+    def __init__(self, decode: Callable[[int], dict[str, list[bytes]]]) -> None:
+        self._decode = decode
+        self._kept: dict[int, list[np.ndarray]] = {}
+        self._free = IN_MEMORY_BYTES
+
+    def __call__(self, number: int) -> list[np.ndarray]:
+        number = int(number)
+        if number in self._kept:
+            return self._kept[number]
+        images = [np.array(each, object) for each in self._decode(number).values()]
+        num_bytes = sum(len(image) for each in images for image in each)
+        if num_bytes <= self._free:
+            self._free -= num_bytes
+            self._kept[number] = images
+        return images
+
+
+def _feature_reader(data: FeatureVideos, split: Split) -> ReadVideo:
     """The features of the frames of each video, by stream."""
     spans = data.of_split(split)
-    streams = [*data.files]
     arrays = [file.open() for file in data.files.values()]
+    columns = {
+        "video": tf.constant([span.video for span in spans]),
+        "group": tf.constant([span.group for span in spans]),
+        "label": tf.constant([span.label for span in spans], tf.int64),
+        "num_frames": tf.constant([span.num_frames for span in spans]),
+    }
 
-    def take(start: int, num_frames: int) -> list[np.ndarray]:
-        return [array[start : start + num_frames] for array in arrays]
+    def take(number: int) -> list[np.ndarray]:
+        start, end = spans[number].start, spans[number].start + spans[number].num_frames
+        return [array[start:end] for array in arrays]
 
-    def read(video: dict[str, tf.Tensor]) -> dict[str, Any]:
-        found = tf.numpy_function(
-            take, (video.pop("start"), video["num_frames"]), [tf.float32] * len(arrays)
-        )
+    def read(number: tf.Tensor) -> dict[str, Any]:
+        found = tf.numpy_function(take, (number,), [tf.float32] * len(arrays))
         shaped = [
             tf.ensure_shape(features, (None, *array.shape[1:]))
             for features, array in zip(found, arrays, strict=True)
         ]
-        return {**video, "features": dict(zip(streams, shaped, strict=True))}
+        video = {name: column[number] for name, column in columns.items()}
+        return {**video, "features": dict(zip(data.files, shaped, strict=True))}
 
-    columns = {
-        "video": [span.video for span in spans],
-        "group": [span.group for span in spans],
-        "label": np.array([span.label for span in spans], np.int64),
-        "start": [span.start for span in spans],
-        "num_frames": np.array([span.num_frames for span in spans], np.int32),
-    }
-    return tf.data.Dataset.from_tensor_slices(columns).map(read)
+    return read

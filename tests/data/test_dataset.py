@@ -1,6 +1,7 @@
 """Batches of clips. Each frame of the videos here says by its colour where it comes from."""
 
 import dataclasses
+import json
 import shutil
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from pipeline.data.dataset import (
 from pipeline.data.prepare import prepare
 from pipeline.data.sampling import sample_clip
 from pipeline.data.store import open_store
+from pipeline.errors import DataError
 from pipeline.video import decode_jpeg, write_video
 
 # Stored frames of each video by its number, which is also its group; a clip has 6.
@@ -165,9 +167,13 @@ def test_the_seed_decides_all(store):
     assert not np.array_equal(first[0], reseeded[0])
 
 
+def unshuffled_order(labels, **_):
+    return lambda _: np.arange(len(labels))
+
+
 def test_a_clip_depends_on_seed_epoch_and_video_alone(store, monkeypatch):
     shuffled = training_clips(store, CONFIG, epochs=2)
-    monkeypatch.setattr(dataset, "SHUFFLE_VIDEOS", 1)
+    monkeypatch.setattr(dataset, "TrainingOrder", unshuffled_order)
     unshuffled = training_clips(store, CONFIG, epochs=2)
 
     assert [clip[1] for clip in shuffled] != [clip[1] for clip in unshuffled]
@@ -221,7 +227,7 @@ EVERYTHING = AugmentConfig(
 def test_a_changed_clip_depends_on_seed_epoch_and_video_alone(store, monkeypatch):
     """In whatever order, and whichever the others are: in a fixed one, one by one, too."""
     config = configured(augment=EVERYTHING)
-    monkeypatch.setattr(dataset, "SHUFFLE_VIDEOS", 1)
+    monkeypatch.setattr(dataset, "TrainingOrder", unshuffled_order)
     unshuffled = [
         (epoch, inputs["frames"].tobytes(), inputs["mask"].tobytes(), label)
         for epoch, _, inputs, label in training_clips(store, config, epochs=2)
@@ -411,7 +417,10 @@ def spoil(store, keep):
                 example = tf.train.Example.FromString(record)
                 frames = example.features.feature["frames"].bytes_list.value
                 kept = keep(len(frames))
-                frames[:] = [f if i in kept else b"garbage" for i, f in enumerate(frames)]
+                frames[:] = [
+                    frame if index in kept else b"?" * len(frame)  # so that records stay as long
+                    for index, frame in enumerate(frames)
+                ]
                 writer.write(example.SerializeToString())
 
 
@@ -429,6 +438,67 @@ def test_a_frame_of_the_clip_that_is_no_jpeg_is_an_error(copied):
     spoil(copied, lambda length: range(1, length))
     with pytest.raises(tf.errors.InvalidArgumentError):
         list(evaluation_clips(copied, CONFIG, "test"))
+
+
+def described(store):
+    """Name, label and group of each video, as the manifest and as the records have them."""
+    config = dataclasses.replace(CONFIG, clip=ClipConfig(num_frames=2))
+    for split in store.num_videos:
+        clips = evaluation_clips(store, config, split).unbatch().as_numpy_iterator()
+        for record, (_, label, source) in zip(store.of_split(split), clips, strict=True):
+            row = record.row
+            yield (
+                (record.name, row.label, row.group),
+                (source["video"].decode(), store.class_names[label], source["group"].decode()),
+            )
+
+
+def test_each_video_is_found_in_its_shard(store):
+    assert len(store.shards) > 4
+    pairs = list(described(store))
+    assert len(pairs) == len(store.manifest.rows)
+    assert all(wanted == found for wanted, found in pairs)
+
+
+def test_a_video_with_two_labels_is_found_twice(store, tmp_path):
+    """They have one name, and differ by nothing else that tells their records apart."""
+    path = store.manifest.rows[0].path
+    other = store.manifest.rows[1].path
+    lines = [f"{path},walk,a,test", f"{path},run,b,train", f"{other},walk,c,train"]
+    (tmp_path / "table.csv").write_text("\n".join(["path,label,group,split", *lines]))
+    config = PrepareConfig(
+        source="csv",
+        path=str(tmp_path / "table.csv"),
+        out=str(tmp_path / "out"),
+        workers=1,
+        allow_leaks=True,
+    )
+    pairs = list(described(prepare(config).store))
+    assert all(wanted == found for wanted, found in pairs)
+    assert sorted(label for (_, label, _), _ in pairs) == ["run", "walk", "walk"]
+
+
+def test_a_report_of_an_earlier_version_does_not_say_where_a_video_lies(store, copied):
+    for file in (copied.path / "shards").iterdir():
+        report = json.loads(file.read_text())
+        for video in report["videos"]:
+            del video["record_bytes"]
+        file.write_text(json.dumps(report))
+    assert [record.start for record in copied.records] == [r.start for r in store.records]
+    file.write_text("{}")
+    with pytest.raises(DataError, match=rf"{file.name}: missing or damaged. Run the same"):
+        open_store(copied.path).of_split("train")
+
+
+def test_no_video_is_read_for_the_order_of_videos(copied):
+    """Labels and all else that it takes are in the manifest."""
+    for shard in copied.shards:
+        content = (copied.path / shard).read_bytes()
+        (copied.path / shard).write_bytes(bytes(len(content)))
+    balanced = configured(train=TrainConfig(batch_size=5, balanced=True))
+    batches = iter(training_batches(copied, balanced, first_step=1000))
+    with pytest.raises(tf.errors.DataLossError):
+        next(batches)
 
 
 # Classes of different size.

@@ -10,9 +10,10 @@ import pytest
 
 from pipeline.config import AugmentConfig, ClipConfig, RunConfig, TrainConfig
 from pipeline.config.prepare import PrepareConfig
+from pipeline.data import videos
 from pipeline.data.dataset import evaluation_clips, training_batches
 from pipeline.data.prepare import prepare
-from pipeline.data.video_files import UnreadableWarning, VideoFiles
+from pipeline.data.video_files import UnreadableWarning, VideoFiles, encode_part
 from pipeline.data.videos import damage_named, open_data
 from pipeline.errors import DataError
 from pipeline.training.fit import train
@@ -81,6 +82,42 @@ def test_batches_of_training_are_those_of_the_store(both, config) -> None:
     for (inputs, labels), (wanted, wanted_labels) in zip(*batches, strict=True):
         np.testing.assert_array_equal(inputs["frames"], wanted["frames"])
         np.testing.assert_array_equal(labels, wanted_labels)
+
+
+def decoded(monkeypatch) -> list[str]:
+    """The names of videos, each time that one is decoded."""
+    names: list[str] = []
+
+    def count(source, frames):
+        names.append(source.name)
+        return encode_part(source, frames)
+
+    monkeypatch.setattr(videos, "encode_part", count)
+    return names
+
+
+@pytest.mark.parametrize(("num_bytes", "epochs"), [(2**30, 1), (0, 3)])
+def test_videos_are_decoded_once_while_they_fit_into_memory(
+    both, config, monkeypatch, num_bytes, epochs
+) -> None:
+    monkeypatch.setattr(videos, "IN_MEMORY_BYTES", num_bytes)
+    names = decoded(monkeypatch)
+    batches = training_batches(
+        both[0], dataclasses.replace(config, train=TrainConfig(batch_size=1))
+    )
+    assert len(list(batches.take(30))) == 30
+    assert len(set(names)) == 10
+    assert 10 * epochs <= len(names) <= (10 if epochs == 1 else 10 * epochs + 100)
+
+
+def test_no_videos_wait_in_memory_for_their_turn(table, config, monkeypatch) -> None:
+    """At 224 pixels, a thousand of them would take gigabytes."""
+    lines = [f"0.avi,left,p0,train,{start / 1000},{start / 1000 + 1}" for start in range(1000)]
+    many = table.with_name("many.csv")
+    many.write_text("\n".join(["path,label,group,split,start_seconds,end_seconds", *lines]))
+    names = decoded(monkeypatch)
+    (inputs, _), *_ = training_batches(open_data(many), config).take(1)
+    assert len(inputs["mask"]) <= len(names) < 500
 
 
 def test_without_splits_they_are_those_of_a_preparation(table, tmp_path) -> None:

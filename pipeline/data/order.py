@@ -1,0 +1,51 @@
+"""In which order training shows its videos, epoch after epoch: NumPy, nothing else."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+
+class TrainingOrder:
+    """From the number of an epoch to the videos of it, in another order each time.
+
+    What it gives depends on the arguments alone, so that a training can go on anywhere. It is an
+    order of numbers: no video waits in memory for its turn, and any video may follow any other,
+    wherever they are stored.
+
+    Args:
+        labels: The label number of each video, int (N,).
+        seed: Of the order.
+        balanced: Whether each class is shown as often as the largest one, rather than each video
+            once. What does not divide evenly goes round from epoch to epoch.
+
+    Example:
+        >>> order = TrainingOrder(np.array([0, 1, 1, 1]), seed=0, balanced=True)
+        >>> sorted(order(0).tolist())  # the first video three times
+        [0, 1, 2, 3, 4, 8]
+    """
+
+    def __init__(self, labels: npt.NDArray[np.int64], *, seed: int, balanced: bool) -> None:
+        self._seed = seed
+        counts = np.bincount(labels)
+        self._count = counts[labels]
+        self._times, self._rest = np.divmod(counts.max() if balanced else self._count, self._count)
+        # The number of a video among those of its class.
+        by_class = np.argsort(labels, kind="stable")
+        before = np.cumsum(counts) - counts
+        self._rank = np.empty_like(by_class)
+        self._rank[by_class] = np.arange(len(labels)) - before[labels[by_class]]
+
+    def __call__(self, epoch: int) -> npt.NDArray[np.int64]:
+        """The videos of an epoch.
+
+        Returns:
+            Their numbers, from 0 to N - 1, int64 (clips of an epoch,). Where a video is shown
+            again, N is added, the next time 2 N, so that each time has a number of its own.
+        """
+        times = self._times + ((self._rank + epoch * self._rest) % self._count < self._rest)
+        videos = np.arange(len(times)).repeat(times)
+        copies = np.arange(len(videos)) - (np.cumsum(times) - times)[videos]
+        # The last number sets these draws apart from those of the clips.
+        rng = np.random.default_rng((self._seed, epoch, 0, 2))
+        return rng.permutation(videos + len(times) * copies)
