@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
-from itertools import combinations
 
 import numpy as np
 
@@ -107,22 +106,19 @@ def duplicates(videos: Sequence[Video]) -> list[Alike]:
     sources = [source for source, _ in videos]
     paths = [source.row.path for source in sources]
     same = copied(sources, same_digest(paths, [report.digest for _, report in videos]))
-    known = {
-        frozenset((a.name, b.name)) for alike in same for a, b in combinations(alike.sources, 2)
+    # Of copies, the first is compared for all: with thousands there would be millions of pairs. A
+    # video that looks like another copy leaks where the two copies do, or where the first does.
+    contents = {
+        (report.digest or source.name, *source.row.trim_cells): index
+        for index, (source, report) in reversed([*enumerate(videos)])
     }
+    first_of_each = sorted(contents.values())
+    pairs = near_duplicates([videos[index][1].hash for index in first_of_each])
     near = [
-        Alike((sources[first], sources[second]), "look the same")
-        for first, second in near_duplicates([report.hash for _, report in videos])
+        Alike((sources[first_of_each[first]], sources[first_of_each[second]]), "look the same")
+        for first, second in pairs
     ]
-    return [
-        *same,
-        *(
-            alike
-            for alike in near
-            if len({source.file for source in alike.sources}) > 1
-            and frozenset(source.name for source in alike.sources) not in known
-        ),
-    ]
+    return [*same, *(alike for alike in near if len({s.file for s in alike.sources}) > 1)]
 
 
 def leaking(found: Iterable[Alike]) -> list[str]:

@@ -34,7 +34,7 @@ def describe(
     """
     kept = [(source, report) for source, report in videos if not report.problem]
     reports = [report for _, report in kept]
-    fewer = [report for report in reports if report.decoded_frames < (report.declared_frames or 0)]
+    fewer = [report for report in reports if _has_fewer(report)]
     rows = [source.row for source, _ in kept]
     described: dict[str, Any] = {
         "total": _totals(kept),
@@ -61,7 +61,7 @@ def describe(
         ],
         "repeating": [report.name for report in reports if _repeats(report)],
         "broken_clocks": [
-            report.name for report in reports if report.damage and report not in fewer
+            report.name for report in reports if report.damage and not _has_fewer(report)
         ],
         "changes": changes,
         "leaks": list(leaks),
@@ -71,6 +71,10 @@ def describe(
         described["random_split"] = random_split(rows)
     described["splits"] = {name: value for name, value in described["splits"].items() if value}
     return described
+
+
+def _has_fewer(report: VideoReport) -> bool:
+    return report.decoded_frames < (report.declared_frames or 0)
 
 
 def _repeats(report: VideoReport) -> bool:

@@ -124,6 +124,8 @@ def read_lines(path: Path) -> Iterator[tuple[str, str]]:
 def read_table(path: Path, *columns: str) -> Iterator[tuple[str, dict[str, str]]]:
     """Yields the cells of each line of CSV, and before them the place to name in an error.
 
+    Blanks around a cell do not count. What is in no column is left out.
+
     Raises:
         DataError: The file cannot be read, or has not these columns.
     """
@@ -136,6 +138,7 @@ def read_table(path: Path, *columns: str) -> Iterator[tuple[str, dict[str, str]]
                 f"got {', '.join(found) or 'an empty file'}."
             )
         for cells in reader:
-            yield f"{path}, line {reader.line_num}", cells
+            stripped = {name: cell.strip() for name, cell in cells.items() if isinstance(cell, str)}
+            yield f"{path}, line {reader.line_num}", stripped
     except csv.Error as error:
         raise DataError(f"{path}, line {reader.line_num + 1}: expected CSV: {error}.") from None

@@ -50,7 +50,7 @@ def scan_jester(path: str | os.PathLike[str], *, annotations: str = "") -> Manif
     rows = []
     for split, name in _LISTS:
         for place, line in read_lines(first.with_name(f"jester-v1-{name}.csv")):
-            video, _, label = line.partition(";")
+            video, _, label = (part.strip() for part in line.partition(";"))
             if not (video and label) or (known and label not in known):
                 raise DataError(
                     f"{place}: expected a video and a label that {names.name} lists, "

@@ -69,6 +69,25 @@ def test_copies_of_one_video_are_named_together(tmp_path: Path) -> None:
     assert [text.count("train run") for text in harmless(duplicates(videos))] == [4]
 
 
+def test_many_copies_of_one_video_are_one_finding(tmp_path: Path) -> None:
+    """As of a class that was filled up with copies; of all pairs there would be 200 million."""
+    looks = f"{2**1024 - 1:0256x}"
+    source, report = video(tmp_path / "a")
+    report = dataclasses.replace(report, hash=looks)
+    copies = [(renamed(source, f"a{number}"), report) for number in range(20_000)]
+    other = renamed(source, "b"), dataclasses.replace(report, digest="b")
+
+    same, alike = duplicates([*copies, other])
+
+    assert (len(same.sources), same.what) == (20_000, "have the same content")
+    assert [source.name for source in alike.sources] == ["a0", "b"]
+
+
+def renamed(source: SourceVideo, name: str) -> SourceVideo:
+    row = dataclasses.replace(source.row, path=f"/{name}", group=name)
+    return dataclasses.replace(source, row=row, file=name)
+
+
 def test_copies_without_labels(tmp_path: Path) -> None:
     videos = [video(tmp_path / name, "", "") for name in ("a1", "a2")]
     assert harmless(duplicates(videos)) == ["a1, a2 are the same, or nearly"]

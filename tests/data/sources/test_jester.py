@@ -19,7 +19,7 @@ VIDEOS = ("20bn-jester-v1/1.mp4", "20bn-jester-v1/20.webm", "20bn-jester-v1/3.av
 @pytest.fixture
 def lists(write):
     write("jester-v1-labels.csv", "Doing other things", "Drumming Fingers")
-    write("jester-v1-train.csv", "1;Drumming Fingers", "20;Doing other things")
+    write("jester-v1-train.csv", "1; Drumming Fingers", "20 ;Doing other things")
     return write("jester-v1-validation.csv", "3;Drumming Fingers")
 
 

@@ -24,7 +24,7 @@ def lists(write):
         "k400/annotations/train.csv",
         HEADER,
         '"air drumming",_dbcJuKJQNs,40,50,train,0',
-        "air drumming,_DBCJuKJQNs,0,10,train,0",
+        " air drumming, _DBCJuKJQNs ,0,10,train,0,more",
     )
     write(
         "k400/annotations/val.csv",
