@@ -60,6 +60,26 @@ def test_options_of_a_flat_dataclass_with_dashes_and_lists():
 
 
 @pytest.mark.parametrize(
+    "options", ["--runner=FlinkRunner", "--runner=FlinkRunner --parallelism=2", "--streaming"]
+)
+@pytest.mark.parametrize("joined", [False, True])
+def test_options_for_beam_as_the_documentation_writes_them(options, joined):
+    """They begin as options of this command do, and one even has the name of one."""
+    parser = ConfigParser("test")
+    parser.add_fields(PrepareConfig)
+    words = [f"--beam-options={options}"] if joined else ["--beam-options", options]
+    found = parser.parse(["--source=folder", "--path=x", "--runner", "beam", *words, "--out=y"])
+    assert (found.runner, found.beam_options, found.out) == ("beam", options, "y")
+
+
+def test_options_for_beam_that_were_forgotten():
+    parser = ConfigParser("test")
+    parser.add_fields(PrepareConfig)
+    with pytest.raises(ConfigError, match=r"beam.options.*expected"):
+        parser.parse(["--runner", "beam", "--beam-options"])
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--temporal.unit", "3"], r"unknown --temporal.unit. Did you mean --temporal.units\?"),

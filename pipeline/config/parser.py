@@ -15,6 +15,7 @@ from jsonargparse import ArgumentParser, DefaultHelpFormatter
 from pipeline.cli import check_options, help_with_default
 from pipeline.config import RunConfig
 from pipeline.config.file import flatten, load_config, preset_names, reworded
+from pipeline.config.prepare import OPTIONS
 from pipeline.errors import ConfigError
 from pipeline.text import one_line
 
@@ -41,6 +42,7 @@ class ConfigParser(ArgumentParser):
             exit_on_error=False,
             allow_abbrev=False,
         )
+        self._hold_options: set[str] = set()
 
     def parse(self, arguments: Sequence[str]) -> Any:
         """Parses the arguments of a command line.
@@ -48,13 +50,24 @@ class ConfigParser(ArgumentParser):
         Raises:
             ConfigError: An option is unknown or a value is not of its type.
         """
-        check_options(self, arguments)
+        words = self._joined(arguments)
+        check_options(self, words)
         try:
-            return self.parse_args(list(arguments))
+            return self.parse_args(words)
         except argparse.ArgumentError as error:
             raise ConfigError(reworded(error)) from None
         except OverflowError:
             raise ConfigError("command line: expected numbers of less than 64 bits") from None
+
+    def _joined(self, arguments: Sequence[str]) -> list[str]:
+        """The arguments, of which a value that looks like an option is joined to what it is of."""
+        words = iter(arguments)
+        return [
+            f"{word}={value}"
+            if word in self._hold_options and (value := next(words, None)) is not None
+            else word
+            for word in words
+        ]
 
     def add_fields(self, dataclass: type[Any]) -> None:
         """Adds an option for each field of a flat dataclass; its docstring is the help."""
@@ -64,6 +77,8 @@ class ConfigParser(ArgumentParser):
         for field in dataclasses.fields(dataclass):
             kind = hints[field.name]
             option = f"--{field.name.replace('_', '-')}"
+            if field.metadata == OPTIONS:
+                self._hold_options.add(option)
             help_text = one_line(described[field.name] or "")
             if kind is bool:
                 self.add_argument(option, action="store_true", help=help_text)

@@ -21,6 +21,9 @@ Source = Literal[
     "ut_interaction",
 ]
 
+OPTIONS = {"holds": "options"}
+"""Of a field that is itself options of another program."""
+
 _OWN_VIDEOS = (
     "path",
     "annotations",
@@ -83,7 +86,7 @@ class PrepareConfig:
         runner: `local` processes, or Apache `beam` for a cluster (pip install 'clipline[beam]').
         beam_options: What Beam's runner needs, such as "--runner=FlinkRunner".
         workers: Processes that decode; 0 is one per processor core.
-        overwrite: Replace a data set of other videos.
+        overwrite: Replace a data set of other videos, or of more classes.
     """
 
     source: Source = "demo"
@@ -110,7 +113,7 @@ class PrepareConfig:
     max_bad_fraction: float = 0.05
     seconds_per_video: float = 600.0
     runner: Literal["local", "beam"] = "local"
-    beam_options: str = ""
+    beam_options: str = dataclasses.field(default="", metadata=OPTIONS)
     workers: int = 0
     overwrite: bool = False
 
