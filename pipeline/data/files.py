@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from pipeline.errors import DataError
+from pipeline.text import counted, listed
 
 VIDEO_SUFFIXES = frozenset(
     """.3gp .asf .avi .divx .f4v .flv .gif .m2ts .m2v .m4v .mjpeg .mkv .mov .mp4 .mpeg .mpg .mts
@@ -14,27 +16,63 @@ VIDEO_SUFFIXES = frozenset(
 )
 
 
+class LeftOutWarning(UserWarning):
+    """Files that are not taken: they are no videos by their name, or have no class, or no end."""
+
+
 def visible_files(root: Path) -> Iterator[PurePosixPath]:
     """Yields the files below a folder, relative to it; follows links to folders.
 
-    Hidden files and folders, whose names start with `.` or `@`, are passed over.
+    Hidden files and folders, whose names start with `.` or `@`, are passed over. So are links to
+    what lies below the folder anyway, and to what they lie in themselves; a warning names them.
 
     Raises:
-        DataError: A folder cannot be read, is linked into itself, or a name is not UTF-8.
+        DataError: A folder cannot be read, or a name is not UTF-8.
+    """
+    circles: list[Path] = []
+    for file in _below(root, (root.resolve(),), circles):
+        yield _posix(file, root)
+    if circles:
+        names = listed(sorted(path.relative_to(root).as_posix() for path in circles))
+        count = counted(len(circles), "link")
+        message = f"{root}: left out {count} to folders that are listed without it: {names}"
+        warnings.warn(message, LeftOutWarning, stacklevel=3)
+
+
+def _below(folder: Path, above: tuple[Path, ...], circles: list[Path]) -> Iterator[Path]:
+    """Yields the files below a folder.
+
+    Args:
+        folder: The folder.
+        above: Where the root really lies, and each link on the way from there to here.
+        circles: Takes the links that are not followed.
     """
 
     def fail(error: OSError) -> None:
         raise DataError(f"{error.filename}: cannot be read: {error.strerror}.") from None
 
-    for name, folders, files in os.walk(root, onerror=fail, followlinks=True):
-        folder = Path(name)
+    for name, folders, files in os.walk(folder, onerror=fail):
+        place = Path(name)
         folders[:] = filter(is_visible, folders)
-        for inner in folders:
-            target = folder / inner
-            if target.is_symlink() and folder.resolve().is_relative_to(target.resolve()):
-                raise DataError(f"{target}: a link to a folder that it lies in; remove it.")
-        for file in filter(is_visible, files):
-            yield _posix(folder / file, root)
+        yield from (place / file for file in files if is_visible(file))
+        for link in (place / inner for inner in folders if (place / inner).is_symlink()):
+            here = (*above, place.resolve())
+            if leads_back(link, here):
+                circles.append(link)
+            else:
+                yield from _below(link, here, circles)
+
+
+def leads_back(folder: Path, above: Sequence[Path]) -> bool:
+    """Whether a folder is a link to what lies below the root anyway, or to what it lies in.
+
+    Args:
+        folder: The folder.
+        above: Where the root really lies, and what was gone through on the way from there.
+    """
+    target = folder.resolve()
+    comes_again = target.is_relative_to(above[0]) or any(p.is_relative_to(target) for p in above)
+    return folder.is_symlink() and comes_again
 
 
 def is_visible(name: str) -> bool:

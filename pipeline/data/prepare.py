@@ -28,7 +28,13 @@ from pipeline.data.shards.tasks import (
 from pipeline.data.sources import folder_of_videos, read_manifest
 from pipeline.data.split import choose_split
 from pipeline.data.store import PARTIAL, Store, describe_store
-from pipeline.data.store_writer import changes_since, check_folder, clear_partial, finish_store
+from pipeline.data.store_writer import (
+    changes_since,
+    check_classes_stay,
+    check_folder,
+    clear_partial,
+    finish_store,
+)
 from pipeline.data.summary import CheckReport, PrepareReport, write_findings
 from pipeline.errors import ConfigError, DataError, PipelineError
 from pipeline.locks import alone
@@ -99,6 +105,8 @@ def _prepare_alone(
     videos = _look_at(manifest, config, root)
     made_of = fingerprint(settings, map(identity, videos))
     old = _find_store(out)
+    if old and config.classes and not config.overwrite:
+        check_classes_stay(old, manifest.class_names)
     if old and old.made_of == made_of and not old.lost_shard() and not _has_lost(old):
         shutil.rmtree(out / PARTIAL, ignore_errors=True)  # of a preparation that was refused
         return PrepareReport(store=old, up_to_date=True)

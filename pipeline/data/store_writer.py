@@ -42,6 +42,7 @@ from pipeline.data.store import (
     shard_files,
 )
 from pipeline.errors import ConfigError, DataError
+from pipeline.text import listed
 
 
 def check_folder(out: Path, origin: Mapping[str, str], *, overwrite: bool) -> None:
@@ -73,6 +74,20 @@ def check_folder(out: Path, origin: Mapping[str, str], *, overwrite: bool) -> No
         raise ConfigError(
             f"--out: {out} holds a data set of other videos ({old}). Name another folder, or "
             "replace it: --overwrite"
+        )
+
+
+def check_classes_stay(old: Store, class_names: Sequence[str]) -> None:
+    """Makes sure that choosing classes takes none out of a data set that has more.
+
+    Raises:
+        ConfigError: It would; the message names them.
+    """
+    dropped = sorted(set(old.class_names) - set(class_names))
+    if dropped:
+        raise ConfigError(
+            f"--classes: {old.path} also holds videos of {listed(map(repr, dropped))}, which would "
+            "go. Name another folder (--out), or replace it: --overwrite"
         )
 
 

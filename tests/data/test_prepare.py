@@ -663,6 +663,27 @@ def test_some_classes_only(root: Path) -> None:
         check_videos(dataclasses.replace(config, path=str(root / "run"), check=True))
 
 
+def test_fewer_classes_replace_no_data_set_of_more(root: Path) -> None:
+    for number, video in enumerate(sorted((root / "run").iterdir())):
+        render(root / "jump" / video.name, 100 + number)
+    config = configure(root)
+    prepare(config)
+    before = tree(config.out)
+    fewer = dataclasses.replace(config, classes=("jump", "run"))
+    message = r"--classes: .*/out also holds videos of 'wälk fast', which would go. Name another"
+    with pytest.raises(ConfigError, match=message):
+        prepare(fewer)
+    assert tree(config.out) == before
+
+    same = dataclasses.replace(config, classes=("jump", "run", "wälk fast"))
+    assert prepare(same).store.class_names == ("jump", "run", "wälk fast")
+    store = prepare(dataclasses.replace(fewer, overwrite=True)).store
+    assert store.class_names == ("jump", "run")
+    assert len(prepare(config).store.class_names) == 3, "more classes take nothing away"
+    shutil.rmtree(root / "jump")
+    assert len(prepare(config).store.class_names) == 2, "its videos went, which is told"
+
+
 @pytest.mark.parametrize("make", [prepare, check_videos])
 def test_a_single_class_is_refused(root: Path, make: Callable) -> None:
     table = root / "table.csv"

@@ -6,17 +6,19 @@ import os
 import warnings
 from pathlib import Path, PurePosixPath
 
-from pipeline.data.files import VIDEO_SUFFIXES, is_visible, visible_files
+from pipeline.data.files import (
+    VIDEO_SUFFIXES,
+    LeftOutWarning,
+    is_visible,
+    leads_back,
+    visible_files,
+)
 from pipeline.data.manifest import Manifest, Row
 from pipeline.errors import DataError
 from pipeline.text import counted, listed
 
 _SPLIT_FOLDERS = frozenset(("train", "training", "val", "valid", "validation", "dev", "test"))
 _LAYOUT = "Expected one folder a class with its videos below it, such as walk/001.mp4, run/001.mp4"
-
-
-class LeftOutWarning(UserWarning):
-    """Files that are not taken: they are no videos by their name, or have no class."""
 
 
 def scan_folder(path: str | os.PathLike[str], *, labelled: bool = True) -> Manifest:
@@ -74,8 +76,8 @@ def _check_layout(
     videos: list[PurePosixPath],
     num_loose: int,
 ) -> None:
-    classes = {folder.name for folder in root.iterdir() if folder.is_dir()}
-    classes = {name for name in classes if is_visible(name)}
+    folders = [folder for folder in root.iterdir() if folder.is_dir() and is_visible(folder.name)]
+    classes = {folder.name for folder in folders if not leads_back(folder, (root.resolve(),))}
     if not classes:
         found = (
             f"no class folders, but {counted(num_loose, 'video')} directly in it"

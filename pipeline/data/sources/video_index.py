@@ -9,9 +9,8 @@ import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
-from pipeline.data.files import VIDEO_SUFFIXES, visible_files
+from pipeline.data.files import VIDEO_SUFFIXES, LeftOutWarning, visible_files
 from pipeline.data.manifest import Manifest, Row
-from pipeline.data.sources.folder import LeftOutWarning
 from pipeline.errors import DataError
 from pipeline.text import counted, listed
 

@@ -10,10 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from pipeline.data.files import VIDEO_SUFFIXES
+from pipeline.data.files import VIDEO_SUFFIXES, LeftOutWarning
 from pipeline.data.manifest import Manifest, Row, Split
 from pipeline.data.sources.annotations import read_lines, split_of
-from pipeline.data.sources.folder import LeftOutWarning
 from pipeline.errors import DataError
 from pipeline.text import counted, listed
 

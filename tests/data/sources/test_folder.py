@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -76,12 +77,43 @@ def test_follows_links_to_folders_and_files(tmp_path: Path) -> None:
     assert [path for path, *_ in table(root)] == ["run/a.avi", "run/b.avi", "walk/ann/1.avi"]
 
 
-def test_link_in_a_circle(tmp_path: Path) -> None:
-    make(tmp_path, "walk/a.avi", "run/a.avi")
-    (tmp_path / "walk" / "again").symlink_to(tmp_path)
+def warned(root: Path) -> tuple[list[str], list[str]]:
+    """The videos, and what the warnings name."""
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        paths = [path for path, *_ in table(root)]
+    assert all(each.category is LeftOutWarning for each in found)
+    return paths, [str(each.message).rpartition(": ")[2] for each in found]
 
-    with pytest.raises(DataError, match=r"walk/again: a link to a folder that it lies in"):
-        scan_folder(tmp_path)
+
+@pytest.mark.parametrize("place", ["again", "walk/ann/again"])
+@pytest.mark.parametrize("target", [".", "walk", "walk/ann", "..", "run"])
+def test_a_link_into_its_own_folder_is_left_out(tmp_path: Path, place: str, target: str) -> None:
+    """Its files are listed where they lie, each once, however often the link could be followed."""
+    root = make(tmp_path / "root", "walk/ann/a.avi", "run/a.avi")
+    make(tmp_path, "beside/b.avi")
+    (root / place).symlink_to(root / target)
+
+    assert warned(root) == (["run/a.avi", "walk/ann/a.avi"], [place])
+
+
+def test_links_between_folders_elsewhere_end(tmp_path: Path) -> None:
+    make(tmp_path, "elsewhere/ann/a.avi", "elsewhere/bob/b.avi", "root/run/a.avi")
+    root, elsewhere = tmp_path / "root", tmp_path / "elsewhere"
+    (elsewhere / "ann" / "next").symlink_to(elsewhere / "bob")
+    (elsewhere / "bob" / "next").symlink_to(elsewhere / "ann")
+    (root / "walk").symlink_to(elsewhere / "ann")
+
+    paths = ["run/a.avi", "walk/a.avi", "walk/next/b.avi"]
+    assert warned(root) == (paths, ["walk/next/next"])
+
+
+def test_two_links_to_one_folder_are_two_folders(tmp_path: Path) -> None:
+    """That they hold the same is for the search for copies to say, with their labels."""
+    make(tmp_path, "elsewhere/a.avi", "root/jump/a.avi")
+    for name in ("run", "walk"):
+        (tmp_path / "root" / name).symlink_to(tmp_path / "elsewhere")
+    assert warned(tmp_path / "root") == (["jump/a.avi", "run/a.avi", "walk/a.avi"], [])
 
 
 def test_warns_of_files_that_it_leaves_out(tmp_path: Path) -> None:
