@@ -7,7 +7,7 @@ manifest.csv        the videos that are in it: path, label, group, split
 quarantine.csv      the videos that something is wrong with, with the reason
 data_report.json    what is in it and what is wrong with it; as a page: data_report.md
 prepare.json        how it was made; written last, so without it the folder is not finished
-shards/             a report on each shard, which says what need not be written again
+shards/             a report on each shard: where its videos lie, what need not be written again
 clipline-partial/   all of this again while it is being prepared; gone when that is finished
 ```
 
