@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import heapq
 import math
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
@@ -76,7 +79,7 @@ def probability_curve(
     video of it, those around that show half of it and half of another have little.
 
     Args:
-        windows: At least one, in their order.
+        windows: At least one, in their order, of one length.
         cell_seconds: Length of a cell, above 0; the last one ends with the video.
         duration_seconds: Length of the video, above 0.
         calibration: Of the run.
@@ -89,22 +92,26 @@ def probability_curve(
     logits = np.stack([window.logits for window in windows])
     middle, half = (starts + ends) / 2, (ends - starts) / 2
     smoothed, most = np.empty((num_cells, logits.shape[1])), np.empty(num_cells)
-    for number, centre in enumerate(centres):
-        # The last cell may lie past the last window, whose frames are on a grid.
-        nearness = 1 - np.abs(centre - middle) / half
+    # Those that hold the centre and one to either side, since there may be none: the last cell
+    # may lie past the last window, whose frames are on a grid.
+    firsts = np.maximum(np.searchsorted(ends, centres, side="right") - 1, 0)
+    lasts = np.searchsorted(starts, centres, side="left")
+    for number, (centre, first, last) in enumerate(zip(centres, firsts, lasts, strict=True)):
+        near = slice(first, last + 1)
+        nearness = 1 - np.abs(centre - middle[near]) / half[near]
         weights = np.maximum(nearness, 0)
         if not weights.any():
             weights[np.argmax(nearness)] = 1
-        smoothed[number] = weights @ logits / weights.sum()
-        most[number] = evidence(logits[weights > 0]).max()
+        smoothed[number] = weights @ logits[near] / weights.sum()
+        most[number] = evidence(logits[near][weights > 0]).max()
     return Curve(edges, calibration.probabilities(smoothed), most)
 
 
 def find_segments(
     curve: Curve,
     class_names: Sequence[str],
+    calibration: Calibration,
     *,
-    least_evidence: float = -math.inf,
     hysteresis: float = 0.1,
     shortest_seconds: float = 0.0,
 ) -> list[Segment]:
@@ -113,13 +120,13 @@ def find_segments(
     Args:
         curve: How probable each class is over time.
         class_names: C names.
-        least_evidence: Below it a moment is `unknown`.
+        calibration: Of the run: with less than its evidence a moment is `unknown`.
         hysteresis: By how much another class must be more probable than the one before it, 0 to 1.
             To leave `unknown` takes as much more evidence as would make one of two classes that
             much more probable than the other.
         shortest_seconds: A shorter segment goes to its more probable neighbour.
     """
-    labels = _follow(curve, least_evidence, hysteresis)
+    labels = _follow(curve, calibration, hysteresis)
     labels = _without_short(labels, curve, shortest_seconds)
     segments = []
     for first, end in _runs(labels):
@@ -138,9 +145,11 @@ def find_segments(
     return segments
 
 
-def _follow(curve: Curve, least_evidence: float, hysteresis: float) -> npt.NDArray[np.int64]:
+def _follow(curve: Curve, calibration: Calibration, hysteresis: float) -> npt.NDArray[np.int64]:
     """The class of each cell (N,), which changes only for one that is clearly more probable."""
-    to_leave = least_evidence + (2 * math.atanh(hysteresis) if hysteresis < 1 else math.inf)
+    # The distance of two logits whose probabilities are that far apart.
+    more = 2 * calibration.temperature * math.atanh(hysteresis) if hysteresis < 1 else math.inf
+    least_evidence, to_leave = calibration.limit, calibration.limit + more
     label, enough = _NONE, least_evidence
     labels = []
     for row, found in zip(curve.probabilities, curve.evidence, strict=True):
@@ -158,18 +167,31 @@ def _without_short(
 ) -> npt.NDArray[np.int64]:
     """Gives each segment that is too short, the shortest first, to one of its neighbours."""
     labels = labels.copy()
-    while True:
-        runs = _runs(labels)
-        lengths = [curve.edges[end] - curve.edges[first] for first, end in runs]
-        shortest = int(np.argmin(lengths))
-        if len(runs) == 1 or lengths[shortest] >= shortest_seconds - 1e-9:
-            return labels
-        first, end = runs[shortest]
+    ends = dict(_runs(labels))
+    starts = {end: first for first, end in ends.items()}
+    sums = np.pad(np.cumsum(curve.probabilities, axis=0), ((1, 0), (0, 0)))
+    waiting = [(curve.edges[end] - curve.edges[first], first, end) for first, end in ends.items()]
+    heapq.heapify(waiting)
+    while len(ends) > 1:
+        length, first, end = heapq.heappop(waiting)
+        if ends.get(first) != end:
+            continue  # It has grown since.
+        if length >= shortest_seconds - 1e-9:
+            break
         neighbours = [labels[i] for i in (first - 1, end) if 0 <= i < len(labels)]
-        inside = curve.probabilities[first:end].mean(axis=0)
-        labels[first:end] = max(
-            neighbours, key=lambda label: 0.0 if label == _NONE else inside[label]
-        )
+        inside = sums[end] - sums[first]
+        label = max(neighbours, key=lambda each: 0.0 if each == _NONE else inside[each])
+        labels[first:end] = label
+        del ends[first], starts[end]
+        if first in starts and labels[first - 1] == label:
+            first = starts.pop(first)
+            del ends[first]
+        if end in ends and labels[end] == label:
+            end = ends.pop(end)
+            del starts[end]
+        ends[first], starts[end] = end, first
+        heapq.heappush(waiting, (curve.edges[end] - curve.edges[first], first, end))
+    return labels
 
 
 def _runs(labels: npt.NDArray[np.int64]) -> list[tuple[int, int]]:
@@ -193,14 +215,19 @@ def segment_f1(found: Sequence[Segment], true: Sequence[Segment], *, overlap: fl
     """
     found = [segment for segment in _united(found) if segment.label != UNKNOWN]
     true = _united(true)
-    free = list(true)
-    hits = 0
+    by_label: dict[str, list[Segment]] = defaultdict(list)
+    for each in true:
+        by_label[each.label].append(each)
+    taken: set[int] = set()
     for segment in found:
-        matches = [each for each in free if each.label == segment.label]
+        same = by_label[segment.label]
+        first = bisect_right(same, segment.start_seconds, key=lambda each: each.end_seconds)
+        last = bisect_left(same, segment.end_seconds, key=lambda each: each.start_seconds)
+        matches = [each for each in same[first:last] if id(each) not in taken]
         best = max(matches, key=lambda each: _overlap(segment, each), default=None)
         if best and _overlap(segment, best) >= overlap:
-            free.remove(best)
-            hits += 1
+            taken.add(id(best))
+    hits = len(taken)
     return 2 * hits / max(1, len(found) + len(true))
 
 

@@ -100,7 +100,7 @@ def make_timeline(
     segments = find_segments(
         curve,
         classifier.class_names,
-        least_evidence=calibration.limit,
+        calibration,
         hysteresis=hysteresis,
         shortest_seconds=SHORTEST * plan.window_seconds,
     )

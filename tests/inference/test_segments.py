@@ -1,5 +1,7 @@
 """From windows to segments, by hand."""
 
+import time
+
 import numpy as np
 import pytest
 
@@ -22,11 +24,10 @@ def curve(*of_a, evidence=None):
     return Curve(np.arange(len(of_a) + 1.0), np.stack([of_a, 1 - of_a], axis=1), evidence)
 
 
-def found(of_a, evidence=None, **options):
-    return [
-        (segment.label, segment.start_seconds, segment.end_seconds)
-        for segment in find_segments(curve(*of_a, evidence=evidence), NAMES, **options)
-    ]
+def found(of_a, evidence=None, least_evidence=None, temperature=1.0, **options):
+    calibration = Calibration(least_evidence=least_evidence, temperature=temperature)
+    segments = find_segments(curve(*of_a, evidence=evidence), NAMES, calibration, **options)
+    return [(each.label, each.start_seconds, each.end_seconds) for each in segments]
 
 
 def segment(start, end, label):
@@ -34,7 +35,7 @@ def segment(start, end, label):
 
 
 def test_segments_lie_end_to_end():
-    segments = find_segments(curve(0.9, 0.7, 0.1, 0.3, 0.9), NAMES)
+    segments = find_segments(curve(0.9, 0.7, 0.1, 0.3, 0.9), NAMES, Calibration())
     assert [(s.label, s.start_seconds, s.end_seconds) for s in segments] == [
         ("a", 0, 2),
         ("b", 2, 4),
@@ -70,8 +71,16 @@ def test_to_leave_unknown_takes_more_evidence_than_to_stay_known():
     assert found(sure, little, **options) == [("unknown", 0, 4)], "nothing is more by that much"
 
 
+def test_evidence_to_leave_unknown_is_before_temperature():
+    """At twice the temperature logits must be twice as far apart for the same probabilities."""
+    sure, little = (0.9,) * 3, (2.9, 3.79, 3.82)
+    options = {"least_evidence": 3.0, "hysteresis": 0.2, "temperature": 2.0}
+    assert found(sure, little, **options) == [("unknown", 0, 2), ("a", 2, 3)]
+
+
 def test_figures_of_segments_are_means():
-    segments = find_segments(curve(0.9, 0.2, 0.4, evidence=(1, 2, 9)), NAMES, least_evidence=3.0)
+    moments = curve(0.9, 0.2, 0.4, evidence=(1, 2, 9))
+    segments = find_segments(moments, NAMES, Calibration(least_evidence=3.0))
     assert [each.label for each in segments] == ["unknown", "b"]
     assert segments[0].probability == pytest.approx((0.9 + 0.8) / 2), "of the most probable one"
     assert [each.evidence for each in segments] == [1.5, 9]
@@ -87,6 +96,48 @@ def test_a_short_segment_beside_unknown_goes_to_the_class_if_that_is_possible_th
     little = (0, 0, 5, 5, 5)
     options = {"least_evidence": 3.0, "shortest_seconds": 2}
     assert found((0.9, 0.9, 0.3, 0.9, 0.9), little, **options) == [("unknown", 0, 2), ("a", 2, 5)]
+
+
+def test_the_shortest_goes_first_and_what_it_joins_grows():
+    """Counted once more, one after the other, by looking at all of them each time."""
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        shares = rng.dirichlet(np.full(3, 0.5), 40)
+        moments = Curve(np.arange(41.0), shares, np.full(40, 5.0))
+        runs = [[label, 1] for label in shares.argmax(axis=1)]
+        while True:
+            for at in range(len(runs) - 1, 0, -1):
+                if runs[at][0] == runs[at - 1][0]:
+                    runs[at - 1][1] += runs.pop(at)[1]
+            starts = np.cumsum([0, *(length for _, length in runs)])
+            at = int(np.argmin([length for _, length in runs]))
+            if runs[at][1] >= 4 or len(runs) == 1:
+                break
+            inside = shares[starts[at] : starts[at + 1]].mean(axis=0)
+            beside = [runs[i][0] for i in (at - 1, at + 1) if 0 <= i < len(runs)]
+            runs[at][0] = max(beside, key=lambda label: inside[label])
+        segments = find_segments(moments, "abc", Calibration(), hysteresis=0, shortest_seconds=4)
+        assert [(s.label, s.start_seconds) for s in segments] == [
+            ("abc"[label], start) for (label, _), start in zip(runs, starts[:-1], strict=True)
+        ]
+
+
+def seconds_of(num_windows):
+    """Processor time of a video whose label changes all the time."""
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 3, (num_windows, 4)).astype(np.float32)
+    windows = [Window(0.5 * i, 0.5 * i + 2, row) for i, row in enumerate(logits)]
+    started = time.process_time()
+    smoothed = probability_curve(windows, 0.5, 0.5 * num_windows + 1.5, Calibration())
+    segments = find_segments(smoothed, "abcd", Calibration(), shortest_seconds=1.5)
+    assert segment_f1(segments, segments) == 1
+    assert num_windows / 12 < len(segments) < num_windows / 3
+    return time.process_time() - started
+
+
+def test_work_grows_with_the_length_of_a_video_and_not_with_its_square():
+    short = min(seconds_of(2000) for _ in range(3))
+    assert seconds_of(16000) < 24 * short
 
 
 def test_a_moment_is_what_the_windows_say_whose_middle_is_near():
