@@ -8,6 +8,7 @@ prepare VIDEO...    from files to shards, against ffmpeg
 manifest            a table of many videos, read and split
 classify VIDEO...   a file classified, cold and warm, against keras.Model.predict
 timeline            a long video, by overlap and length, and what is found in it
+explain             whether what explain.py shows is what the answer comes from
 intervals           how often the intervals of accuracies hold the truth, by simulation
 
 benchmark.py COMMAND --help says more.
@@ -30,6 +31,7 @@ COMMANDS = (
     "manifest",
     "classify",
     "timeline",
+    "explain",
     "intervals",
 )
 
@@ -41,7 +43,7 @@ def main(arguments: Sequence[str]) -> None:
         return
     if command not in COMMANDS:
         raise ConfigError(f"unknown {command}. Did you mean {nearest(command, COMMANDS)}?")
-    if command in ("step", "input", "cache", "classify"):
+    if command in ("step", "input", "cache", "classify", "explain"):
         import_tensorflow()
     importlib.import_module(f"benchmarks.{command}").main(arguments[1:])
 

@@ -11,18 +11,16 @@ import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
-from keras import layers
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
-from pipeline.config import RunConfig
-from pipeline.config.model import image_of
 from pipeline.data.frames import encode_video
 from pipeline.data.sampling import sample_clip
 from pipeline.errors import ConfigError
 from pipeline.figures import any_script
 from pipeline.inference.bundle import Bundle, bundle_of
 from pipeline.inference.clips import decode_images
+from pipeline.inference.heat import Clip, HeatModel
 from pipeline.models.recognizer import float32_twin, load_recognizer
 from pipeline.run import Run
 from pipeline.video import VideoReader, decode_jpeg, resize, write_video
@@ -41,7 +39,7 @@ class Explanation:
         probability: Its probability in the clip, 0 to 1.
         frames: The frames of the clip, uint8 (N, H, W, 3).
         seconds: Where they are in the video, float (N,).
-        heat: How much each place speaks for the class, float32 (N, H, W), 0 to 1.
+        heat: How much the motion at each place speaks for the class, float32 (N, H, W), 0 to 1.
         importance: By how much the logit of the class falls without each frame, float (N,);
             below 0 where it rises.
     """
@@ -68,22 +66,22 @@ def explain(run: Run, path: str | Path, label: str = "") -> Explanation:
         ConfigError: There is no such class, or the backbone has no map of features.
         DataError: The run cannot be used.
 
-    Source: Grad-CAM, Selvaraju et al. (2017), section 3; occlusion, Zeiler and Fergus (2014),
-    section 4.2, here in time.
+    Source: the heat, see `HeatModel.heat`; occlusion, Zeiler and Fergus (2014), section 4.2, here
+    in time.
     """
     config, bundle = run.config(), bundle_of(run)
     if label and label not in bundle.class_names:
         raise ConfigError(f"--label: expected one of {', '.join(bundle.class_names)}, got {label}")
     model = load_recognizer(run.model_file, config, len(bundle.class_names))
     model = float32_twin(model, config)
+    heat_model = HeatModel(model, config)
     stored, _ = encode_video(path, bundle.frames)
-    indices, mask = sample_clip(len(stored["frames"]), bundle.clip)
-    indices = indices[mask]
-    clip = _clip(stored, indices, bundle)
+    indices = middle_clip(stored, bundle)
+    clip = clip_of(stored, indices, bundle)
     logits = _logits(model, clip, bundle.clip.num_frames)
     number = bundle.class_names.index(label) if label else _answer(model, stored, bundle)
     without = [
-        _logits(model, _clip(stored, np.delete(indices, place), bundle), bundle.clip.num_frames)
+        _logits(model, clip_of(stored, np.delete(indices, place), bundle), bundle.clip.num_frames)
         for place in range(len(indices))
         if len(indices) > 1
     ]
@@ -93,7 +91,7 @@ def explain(run: Run, path: str | Path, label: str = "") -> Explanation:
         probability=float(bundle.calibration.probabilities(logits)[number]),
         frames=np.stack([decode_jpeg(stored["frames"][index]) for index in indices]),
         seconds=indices / bundle.frames.fps,
-        heat=_heat(model, config, clip, number),
+        heat=_on_frames(heat_model.heat(clip, number), clip),
         importance=np.array([logits[number] - each[number] for each in without] or [0.0]),
     )
 
@@ -103,14 +101,18 @@ def _answer(model: keras.Model, stored: dict[str, list[bytes]], bundle: Bundle) 
     logits = []
     for view in range(bundle.clip.views):
         indices, mask = sample_clip(len(stored["frames"]), bundle.clip, view=view)
-        clip = _clip(stored, indices[mask], bundle)
+        clip = clip_of(stored, indices[mask], bundle)
         logits.append(_logits(model, clip, bundle.clip.num_frames))
     return int(np.sum(logits, axis=0).argmax())
 
 
-def _clip(
-    stored: dict[str, list[bytes]], indices: npt.NDArray[np.int64], bundle: Bundle
-) -> dict[str, np.ndarray]:
+def middle_clip(stored: dict[str, list[bytes]], bundle: Bundle) -> npt.NDArray[np.int64]:
+    """Which stored frames of a video its middle clip has, without padding."""
+    indices, mask = sample_clip(len(stored["frames"]), bundle.clip)
+    return indices[mask]
+
+
+def clip_of(stored: dict[str, list[bytes]], indices: npt.NDArray[np.int64], bundle: Bundle) -> Clip:
     """The real frames of a clip, and what else the model takes of them."""
     moments = [
         decode_images({name: each[index] for name, each in stored.items()}, bundle)
@@ -119,7 +121,7 @@ def _clip(
     return {name: np.stack([moment[name] for moment in moments]) for name in moments[0]}
 
 
-def _logits(model: keras.Model, clip: dict[str, np.ndarray], length: int) -> np.ndarray:
+def _logits(model: keras.Model, clip: Clip, length: int) -> np.ndarray:
     number = len(next(iter(clip.values())))
     missing = ((0, length - number), (0, 0), (0, 0), (0, 0))
     inputs = {name: np.pad(images, missing)[None] for name, images in clip.items()}
@@ -128,46 +130,11 @@ def _logits(model: keras.Model, clip: dict[str, np.ndarray], length: int) -> np.
     return logits
 
 
-def _heat(
-    model: keras.Model, config: RunConfig, clip: dict[str, np.ndarray], label: int
-) -> npt.NDArray[np.float32]:
-    """Grad-CAM of each frame, the mean over the streams, 1 where it is highest in the clip."""
-    height, width = next(iter(clip.values())).shape[1:3]
-    total = np.zeros((len(next(iter(clip.values()))), height, width), np.float32)
-    for stream in config.model.streams:
-        images = tf.constant(clip[image_of(stream)][None])
-        pixels = model.get_layer(f"{stream}_input")(images)[0]
-        with tf.GradientTape() as tape:
-            maps, features = _backbone(model.get_layer(f"{stream}_features").layer, pixels, tape)
-            logit = _of_stream(model.get_layer(f"{stream}_temporal"), features, config)[label]
-        weights = tf.reduce_mean(tape.gradient(logit, maps), axis=(1, 2), keepdims=True)
-        heat = tf.nn.relu(tf.reduce_sum(weights * maps, axis=-1, keepdims=True))
-        heat = tf.image.resize(heat, (height, width))[..., 0].numpy()
-        total += heat / max(float(heat.max()), 1e-9)
-    return total / max(float(total.max()), 1e-9)
-
-
-def _backbone(
-    backbone: keras.Model, pixels: tf.Tensor, tape: tf.GradientTape
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """The map of features that a backbone makes of frames, and what it makes of that."""
-    maps, values = None, pixels
-    for layer in backbone.layers[1:]:
-        if maps is None and isinstance(layer, layers.AveragePooling2D | layers.Flatten):
-            maps = values
-            tape.watch(maps)
-        values = layer(values, training=False) if layer._call_has_training_arg else layer(values)
-    if maps is None:
-        raise ConfigError("explain.py takes a backbone that gives a map of features, not a vector")
-    return maps, values
-
-
-def _of_stream(temporal: keras.Model, features: tf.Tensor, config: RunConfig) -> tf.Tensor:
-    length = config.clip.num_frames
-    missing = length - features.shape[0]
-    mask = tf.constant((np.arange(length) < features.shape[0])[None])
-    rows = tf.pad(features, ((0, missing), (0, 0)))[None]
-    return temporal({"features": rows, "mask": mask}, training=False)[0]
+def _on_frames(cells: npt.NDArray[np.float32], clip: Clip) -> npt.NDArray[np.float32]:
+    """What speaks for the class, as large as the frames, 1 where it is highest in the clip."""
+    size = next(iter(clip.values())).shape[1:3]
+    heat = tf.image.resize(np.maximum(cells, 0)[..., None], size)[..., 0].numpy()
+    return np.asarray(heat / max(float(heat.max()), 1e-9))
 
 
 def warm(
