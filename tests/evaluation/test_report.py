@@ -67,6 +67,7 @@ def test_the_page_says_what_was_found(evaluated):
     ):
         assert f"{value:.3f}" in page.text
     assert "learning_rate = 0.01" in page.text
+    assert "The ranges are 95 % intervals over 4 groups: videos of one group are alike" in page.text
     assert "16 test videos of 4 groups, 2 clips a video" in page.text
     assert "tensorflow" in page.text
     assert "64 videos of 16 groups" not in page.text
