@@ -7,6 +7,7 @@ A configuration starts from the defaults of `pipeline.config`, takes what a pres
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 import tomllib
 from argparse import ArgumentError
@@ -103,8 +104,7 @@ def _from_flat(values: Mapping[str, Any], source: str) -> RunConfig:
     for key, value in values.items():
         if _is_huge(value):
             raise ConfigError(f"{source}: {key}: expected numbers of less than 64 bits")
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(RunConfig, nested_key=None)
+    parser = _parser()
     try:
         namespace = parser.parse_object(dict(values))
     except ArgumentError as error:
@@ -117,6 +117,13 @@ def _is_huge(value: Any) -> bool:
     if isinstance(value, list | tuple):
         return any(map(_is_huge, value))
     return isinstance(value, int) and value.bit_length() > 63
+
+
+@functools.cache
+def _parser() -> ArgumentParser:
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(RunConfig, nested_key=None)
+    return parser
 
 
 def save_config(config: RunConfig, path: Path) -> None:

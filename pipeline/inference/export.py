@@ -139,13 +139,15 @@ def _save_parts(
 ) -> None:
     """Writes a SavedModel with a signature for each of `pipeline.models.parts`."""
     twin = float32_twin(model, config, for_export=True)
-    archive = keras.export.ExportArchive()
-    archive.track(twin)
-    for name, (function, inputs) in Parts(twin, config).functions(batch).items():
-        if name != STEP or step:
-            archive.add_endpoint(name, function, input_signature=[inputs])
+    module = tf.Module()
+    module.weights = [weight.value for weight in twin.weights]
+    signatures = {
+        name: tf.function(function, autograph=False).get_concrete_function(inputs)
+        for name, (function, inputs) in Parts(twin, config).functions(batch).items()
+        if name != STEP or step
+    }
     with silent_native_log():
-        archive.write_out(str(folder), verbose=False)
+        tf.saved_model.save(module, str(folder), signatures=signatures)
 
 
 def _examples(

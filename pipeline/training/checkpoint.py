@@ -43,8 +43,6 @@ class Progress:
 
     def variables(self) -> list[keras.Variable]:
         """Weights, states of dropout, moments of the optimiser, averages; in a fixed order."""
-        if not self.model.optimizer.built:  # In half precision, each call would add to them.
-            self.model.optimizer.build(self.model.trainable_variables)
         averages = self.average.variables if self.average else []
         return [*self.model.variables, *self.model.optimizer.variables, *averages]
 

@@ -14,9 +14,17 @@ from pipeline.errors import ConfigError, DataError, PipelineError
 from pipeline.evaluation.calibration import Calibration, write_calibration
 from pipeline.inference.classifier import Classifier
 from pipeline.inference.clips import pairs_of
-from pipeline.inference.export import TOLERANCE, Exported, _check, export, format_exported
+from pipeline.inference.export import (
+    FORMATS,
+    TOLERANCE,
+    Exported,
+    _check,
+    export,
+    format_exported,
+)
 from pipeline.inference.runtimes import open_runtime
 from pipeline.inference.tensorflow import open_saved_model
+from pipeline.models.parts import Parts
 from pipeline.run import Run
 
 
@@ -25,8 +33,35 @@ def run(hasty_run, tmp_path):
     return Run(shutil.copytree(hasty_run.folder, tmp_path / "run"))
 
 
-def test_the_export_is_one_file_that_differs_by_rounding_alone(run, store_without_validation):
+@pytest.fixture(scope="module")
+def exports(hasty_run, tmp_path_factory):
+    """Each format of a run, which has been moved since; not to be changed."""
+    root = tmp_path_factory.mktemp("exports")
+    run = Run(shutil.copytree(hasty_run.folder, root / "run"))
+    write_calibration(run, Calibration(temperature=1.5, least_evidence=0.6, num_videos=1))
+    exported = {kind: export(run, kind) for kind in FORMATS}
+    moved = run.folder.rename(root / "moved")
+
+    def now(path):
+        return moved / path.relative_to(run.folder)
+
+    return {
+        kind: dataclasses.replace(each, run=Run(now(each.run.folder)), model=now(each.model))
+        for kind, each in exported.items()
+    }
+
+
+def test_the_export_is_one_file_that_differs_by_rounding_alone(
+    run, store_without_validation, monkeypatch
+):
     """It is compared on validation videos, or on others where there are none."""
+    traced = []
+
+    def clip(self, inputs, clip=Parts.clip):
+        traced.append(inputs)
+        return clip(self, inputs)
+
+    monkeypatch.setattr(Parts, "clip", clip)
     config = dataclasses.replace(run.config(), data=str(store_without_validation.path))
     save_config(config, run.config_file)
     pretend_trained_on(run, store_without_validation)
@@ -37,6 +72,7 @@ def test_the_export_is_one_file_that_differs_by_rounding_alone(run, store_withou
 
     assert set(run.folder.iterdir()) == before
     assert run.litert_file.stat().st_size > 1000
+    assert len(traced) == 1
 
 
 def pretend_trained_on(run, store):
@@ -100,12 +136,17 @@ def test_a_near_tie_may_get_another_answer():
 
 
 @pytest.mark.parametrize("kind", ["savedmodel", "onnx"])
-def test_an_export_that_was_killed_is_in_nobodys_way(run, kind):
-    model = export(run, kind).model
+def test_an_export_that_was_killed_is_in_nobodys_way(exports, kind, tmp_path):
+    """Nor is one that ended."""
+    run = Run(shutil.copytree(exports["litert"].run.folder, tmp_path / "run"))
+    model = tmp_path / "run" / exports[kind].model.relative_to(exports["litert"].run.folder)
     left = model.with_name(f".partial-{model.name}")
-    left.mkdir()
-    (left / "clip.onnx").write_bytes(b"half")
-    assert export(run, kind).difference < 1e-4
+    for folder in (left, model):
+        folder.mkdir(exist_ok=True)
+        (folder / "clip.onnx").write_bytes(b"half")
+    exported = export(run, kind)
+    assert exported.model == model
+    assert exported.difference < 1e-4
     assert not left.exists()
 
 
@@ -134,28 +175,19 @@ SMALLER = {"litert-float16": 0.7, "litert-int8": 0.7}
 
 
 @pytest.mark.parametrize("kind", ["litert-float16", "litert-int8", "savedmodel", "onnx"])
-def test_every_format_classifies_on_its_own(run, blob_videos, tmp_path, kind):
+def test_every_format_classifies_on_its_own(exports, blob_videos, tmp_path, kind):
     """In a folder of its own, wherever that is moved, with the answers of the run."""
-    write_calibration(run, Calibration(temperature=1.5, least_evidence=0.6, num_videos=1))
-    export(run)
-    exported = export(run, kind)
+    exported, original = exports[kind], exports["litert"]
     rounds = kind in SMALLER
     assert exported.difference < (0.3 if rounds else 1e-4)
     assert exported.same_answers >= (0.8 if rounds else 1)
     if rounds:
-        assert exported.num_bytes < SMALLER[kind] * run.litert_file.stat().st_size
-    moved = Run(shutil.move(exported.run.folder, tmp_path / "elsewhere"))
-    shutil.copytree(run.folder, tmp_path / "kept")
-    shutil.rmtree(run.folder)
-    classifier = Classifier(moved, runtime="savedmodel" if kind == "savedmodel" else "auto")
-    original = Classifier(Run(tmp_path / "kept"))
-    names = ("left/g00 0.avi", "right/g01 0.avi", "left/g03 1.avi")
-    videos = [blob_videos / name for name in names]
-    with ThreadPoolExecutor(4) as threads:  # also of its first answers
-        by_threads = list(threads.map(classifier.predict, 8 * videos))
-    assert by_threads == 8 * [classifier.predict(video) for video in videos]
-    for video in videos:
-        found, wanted = classifier.predict(video), original.predict(video)
+        assert exported.num_bytes < SMALLER[kind] * original.num_bytes
+    alone = Run(shutil.copytree(exported.run.folder, tmp_path / "alone"))
+    classifier, of_the_run = Classifier(alone), Classifier(original.run)
+    for video in ("left/g00 0.avi", "right/g01 0.avi", "left/g03 1.avi"):
+        found = classifier.predict(blob_videos / video)
+        wanted = of_the_run.predict(blob_videos / video)
         assert found.probability == pytest.approx(wanted.probability, abs=0.1 if rounds else 1e-4)
         assert found.top[0][0] == wanted.top[0][0]
     assert "MB" in format_exported(exported)
@@ -172,14 +204,15 @@ def test_keras_itself_gives_the_same_answers(run, blob_videos):
     assert found.probability == pytest.approx(wanted.probability, abs=1e-5)
 
 
-def test_the_saved_model_serves_batches(run, blob_store):
+def test_the_saved_model_serves_batches(exports, blob_store):
     """The signature that TensorFlow Serving calls takes any number of clips."""
     import tensorflow as tf
 
     from pipeline.data.dataset import evaluation_batches
     from pipeline.models.recognizer import load_recognizer
 
-    exported = export(run, "savedmodel")
+    exported = exports["savedmodel"]
+    run = exports["litert"].run
     serve = tf.saved_model.load(str(exported.model)).signatures["serving_default"]
     inputs, _ = next(iter(evaluation_batches(blob_store, run.config(), "test")))
     assert len(inputs["mask"]) == 4
@@ -188,11 +221,12 @@ def test_the_saved_model_serves_batches(run, blob_store):
 
 
 @pytest.mark.parametrize("kind", ["litert", "litert-float16", "savedmodel", "onnx"])
-def test_frame_by_frame_the_logits_are_those_of_the_clip(run, blob_store, kind):
+def test_frame_by_frame_the_logits_are_those_of_the_clip(exports, blob_store, kind):
     from pipeline.data.dataset import evaluation_batches
 
-    runtime = opened(export(run, kind).model)
-    inputs, _ = next(iter(evaluation_batches(blob_store, run.config(), "test")))
+    runtime = opened(exports[kind].model)
+    config = exports["litert"].run.config()
+    inputs, _ = next(iter(evaluation_batches(blob_store, config, "test")))
     clip = {name: tensor.numpy()[0] for name, tensor in inputs.items()}
     wanted = runtime.clip_logits(clip)
     features = runtime.features(pairs_of([{"frames": frame} for frame in clip["frames"]]))
@@ -204,8 +238,8 @@ def test_frame_by_frame_the_logits_are_those_of_the_clip(run, blob_store, kind):
 
 
 @pytest.mark.parametrize("kind", ["savedmodel", "onnx"])
-def test_a_damaged_export(run, kind):
-    model = export(run, kind).model
+def test_a_damaged_export(exports, kind, tmp_path):
+    model = shutil.copytree(exports[kind].model, tmp_path / exports[kind].model.name)
     for file in model.rglob("*"):
         if file.is_file():
             file.write_bytes(b"damaged")

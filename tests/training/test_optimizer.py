@@ -50,6 +50,18 @@ def test_gradients_are_clipped_by_their_common_norm():
     assert model().optimizer.global_clipnorm is None
 
 
+def test_a_step_is_traced_once():
+    trained, traced = model(), []
+
+    def step(data, train_step=trained.train_step):
+        traced.append(data)
+        return train_step(data)
+
+    trained.train_step = step
+    trained.fit(np.ones((6, 3), np.float32), np.ones((6, 2)), batch_size=2, verbose=0)
+    assert len(traced) == 1
+
+
 def test_accumulated_steps_equal_a_large_batch():
     rng = np.random.default_rng(0)
     inputs, targets = rng.normal(size=(8, 3)).astype(np.float32), np.eye(2)[rng.integers(2, size=8)]
