@@ -7,6 +7,7 @@ other class backwards, so that frames tell nothing: the order of them is all the
 import contextlib
 import dataclasses
 import http.server
+import os
 import resource
 import subprocess
 import sys
@@ -32,6 +33,9 @@ from pipeline.data.prepare import prepare
 from pipeline.data.store import Store
 from pipeline.run import Run
 from pipeline.video import encode_jpeg, write_video
+
+# Tests run side by side: threads of TensorFlow's own would only be in each other's way.
+os.environ["TF_NUM_INTRAOP_THREADS"] = "1"
 
 
 def blob(rng: np.random.Generator, num_frames: int) -> np.ndarray:

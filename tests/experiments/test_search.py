@@ -20,20 +20,20 @@ def config(blob_config):
 def test_the_better_settings_are_found_and_the_study_goes_on(config, tmp_path):
     ranges = {"train.learning_rate": [1e-9, 5e-3], "backbone.filters": [[8, 16]]}
     folder = tmp_path / "fold-02-search"
-    found = Search(ranges=ranges, trials=3, inner_folds=2)(config, folder)
+    found = Search(ranges=ranges, trials=2, inner_folds=2)(config, folder)
     assert found.train.learning_rate == 5e-3
     assert found.backbone.filters == (8, 16)
     assert found.split == config.split
     assert (folder / "trials.png").is_file()
     assert not (folder / "trial").exists()
 
-    again = Search(ranges=ranges, trials=3, inner_folds=2)(config, folder)
+    again = Search(ranges=ranges, trials=2, inner_folds=2)(config, folder)
 
     assert again == found
     study = import_optuna().load_study(
         study_name=folder.name, storage=f"sqlite:///{folder}/study.db"
     )
-    assert len(study.trials) == 3
+    assert sorted(trial.params["train.learning_rate"] for trial in study.trials) == [0, 1]
     spent = (study.trials[-1].datetime_complete - study.trials[0].datetime_start).total_seconds()
     search = Search(ranges=ranges)
     assert 0 < search.seconds(folder) <= spent
@@ -47,20 +47,27 @@ HISTORY = """epoch,seconds,learning_rate,loss,accuracy,val_loss,val_accuracy
 """
 
 
-@pytest.mark.parametrize(("val_folds", "patience", "score"), [(0, 0, 0.6), (3, 5, 0.9)])
-def test_inner_folds_are_trained_as_the_final_run_will_be(
-    config, tmp_path, monkeypatch, val_folds, patience, score
-):
-    """By all epochs and the last of them, or by validation where that is there to stop by."""
+@pytest.fixture
+def trained(monkeypatch):
+    """The configurations of trainings that are only made believe."""
+    configs = []
 
-    def train(inner, folder):
-        assert (inner.split.val_folds, inner.train.patience) == (2, patience)
+    def train(config, folder):
+        configs.append(config)
         folder.mkdir()
         run = Run(folder)
         run.history_file.write_text(HISTORY)
         return run
 
     monkeypatch.setattr("pipeline.experiments.search.train", train)
+    return configs
+
+
+@pytest.mark.parametrize(("val_folds", "patience", "score"), [(0, 0, 0.6), (3, 5, 0.9)])
+def test_inner_folds_are_trained_as_the_final_run_will_be(
+    config, tmp_path, trained, val_folds, patience, score
+):
+    """By all epochs and the last of them, or by validation where that is there to stop by."""
     config = dataclasses.replace(
         config,
         split=dataclasses.replace(config.split, val_folds=val_folds),
@@ -69,40 +76,38 @@ def test_inner_folds_are_trained_as_the_final_run_will_be(
     folder = tmp_path / "search"
     found = Search(ranges={"temporal.units": [8]}, trials=1, inner_folds=2)(config, folder)
     assert found.train.patience == 5
+    assert {(inner.split.val_folds, inner.train.patience) for inner in trained} == {(2, patience)}
     study = import_optuna().load_study(
         study_name=folder.name, storage=f"sqlite:///{folder}/study.db"
     )
     assert study.best_value == pytest.approx(score)
 
 
-def test_a_search_that_was_stopped_goes_on_with_other_settings(config, tmp_path, capsys):
+def test_a_search_that_was_stopped_goes_on_with_other_settings(config, tmp_path, trained, capsys):
     """The trial that was killed does not count, and the draw does not start over."""
     optuna = import_optuna()
     ranges = {"model.dropout": {"low": 0.0, "high": 0.9}, "temporal.units": [16]}
     folder = tmp_path / "fold-02-search"
-    short = dataclasses.replace(config, train=dataclasses.replace(config.train, epochs=1))
-    Search(ranges=ranges, trials=2, inner_folds=2)(short, folder)
+    Search(ranges=ranges, trials=2, inner_folds=2)(config, folder)
     storage = f"sqlite:///{folder}/study.db"
     optuna.load_study(study_name=folder.name, storage=storage).ask()  # and never tells
-    Search(ranges=ranges, trials=4, inner_folds=2)(short, folder)
+    Search(ranges=ranges, trials=4, inner_folds=2)(config, folder)
     study = optuna.load_study(study_name=folder.name, storage=storage)
     complete = [t for t in study.trials if t.state == optuna.trial.TrialState.COMPLETE]
     assert len(complete) == 4
-    assert len({trial.params["model.dropout"] for trial in complete}) == 4
-    assert "best of 4 trials" in capsys.readouterr().out
-
-
-def test_what_was_chosen_is_named_by_its_value(config, tmp_path, capsys):
-    short = dataclasses.replace(config, train=dataclasses.replace(config.train, epochs=1))
-    Search(ranges={"temporal.units": [16]}, trials=1, inner_folds=2)(short, tmp_path / "search")
-    assert "temporal.units 16" in capsys.readouterr().out
+    drawn = {trial.params["model.dropout"] for trial in complete}
+    assert len(drawn) == 4
+    assert {inner.model.dropout for inner in trained} == drawn
+    output = capsys.readouterr().out
+    assert "best of 4 trials" in output
+    assert "temporal.units 16" in output, "what was chosen is named by its value"
 
 
 @pytest.mark.filterwarnings("ignore:epoch 1. the loss is not a number any more")
 def test_a_training_that_diverges_loses_to_one_that_does_not(config, tmp_path):
     short = dataclasses.replace(config, train=dataclasses.replace(config.train, epochs=1))
     ranges = {"train.learning_rate": [1e30, 5e-3]}
-    found = Search(ranges=ranges, trials=4, inner_folds=2)(short, tmp_path / "search")
+    found = Search(ranges=ranges, trials=2, inner_folds=2)(short, tmp_path / "search")
     assert found.train.learning_rate == 5e-3
     with pytest.raises(PipelineError, match="no settings of --search trained without diverging"):
         Search(ranges={"train.learning_rate": [1e30]}, trials=1)(short, tmp_path / "other")
