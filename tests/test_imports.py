@@ -37,6 +37,7 @@ WITHOUT_TENSORFLOW = [
     "pipeline.evaluation.metrics",
     "pipeline.evaluation.calibration",
     "pipeline.inference.classifier",
+    "pipeline.inference.decoding",
     "pipeline.inference.many",
     "pipeline.inference.terminal",
     "pipeline.inference.timeline",

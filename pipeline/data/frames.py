@@ -177,7 +177,10 @@ class FrameSpool:
         self.lengths.append(len(image))
         self.num_bytes += len(image)
 
-    def read(self, index: int) -> bytes:
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __getitem__(self, index: int) -> bytes:
         """Returns a frame; no frame can be added after that."""
         self._file.seek(self._starts[index])
         return self._file.read(self.lengths[index])

@@ -21,11 +21,15 @@ Message = tuple[Literal["ready", "video", "result", "error", "dead"], Any]
 """What is new, with the name of the video, the result, the error or the cause of death."""
 
 _CONTEXT = multiprocessing.get_context("spawn")
+# While a process is started, others that died are reaped, of whichever thread they are.
+_reaping = threading.Lock()
 _CRASHES = ("SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSEGV", "SIGSYS", "SIGTRAP")
 
 
 class WorkerProcess:
     """A spawned process that works on one task at a time and ends when this process does.
+
+    Threads may have one each.
 
     Attributes:
         connection: The pipe to it, to be waited for: when it is ready, there is a message.
@@ -35,7 +39,7 @@ class WorkerProcess:
         self.connection, far_end = _CONTEXT.Pipe()
         # A daemon: should Ctrl-C come before anyone else knows of it, it is not waited for.
         self._process = _CONTEXT.Process(target=_serve, args=(far_end,), daemon=True)
-        with far_end, _ctrl_c_blocked():
+        with far_end, _reaping, _ctrl_c_blocked():
             self._process.start()
 
     def give(self, work: Callable[[Any, Callable[[str], None]], object], task: object) -> None:
@@ -48,8 +52,9 @@ class WorkerProcess:
         try:
             message = self.connection.recv_bytes()
         except (EOFError, OSError):
-            self._process.join()
-            return "dead", _cause_of_death(self._process.exitcode)
+            with _reaping:
+                self._process.join()
+                return "dead", _cause_of_death(self._process.exitcode)
         return ForkingPickler.loads(message)
 
     def kill(self) -> None:
@@ -58,9 +63,10 @@ class WorkerProcess:
 
     def close(self) -> None:
         """Leaves neither a process nor a file descriptor behind."""
-        self._process.kill()
-        self._process.join()
-        self._process.close()
+        with _reaping:
+            self._process.kill()
+            self._process.join()
+            self._process.close()
         self.connection.close()
 
 

@@ -7,6 +7,7 @@ import hashlib
 import json
 import shlex
 from pathlib import Path
+from typing import Literal
 
 from pipeline.atomic import atomic_write
 from pipeline.config import ClipConfig, FramesConfig, ModelConfig
@@ -17,7 +18,8 @@ from pipeline.errors import DataError, PipelineError
 from pipeline.evaluation.calibration import Calibration, read_calibration
 from pipeline.run import Run
 
-FORMAT = 3
+FORMAT = 4
+Precision = Literal["float32", "float16", "int8"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -32,6 +34,8 @@ class Bundle:
         model: What the network sees of a clip.
         calibration: What its logits are worth.
         weights: A checksum of the trained model that all exports of it share.
+        precision: What the weights of the export were rounded to: float32 (not at all), float16 or
+            int8.
 
     Raises:
         DataError: A class name is not one.
@@ -44,6 +48,7 @@ class Bundle:
     model: ModelConfig
     calibration: Calibration
     weights: str = ""
+    precision: Precision = "float32"
 
     def __post_init__(self) -> None:
         check_class_names(self.class_names)

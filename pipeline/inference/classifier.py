@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import os
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
@@ -15,11 +15,11 @@ import numpy.typing as npt
 
 from pipeline.config.checks import expect, expect_at_least
 from pipeline.data.class_names import UNKNOWN
-from pipeline.data.frames import encode_array, encode_video
+from pipeline.data.frames import encode_array
 from pipeline.errors import ConfigError, DataError
 from pipeline.evaluation.calibration import evidence
 from pipeline.inference.bundle import read_bundle
-from pipeline.inference.clips import ClipModel
+from pipeline.inference.clips import Clip, ClipModel, StoredVideo, clips_of, cut_clips
 from pipeline.inference.runtimes import Logits, Runtime, open_runtime
 from pipeline.native_log import import_tensorflow
 from pipeline.run import Run
@@ -90,7 +90,8 @@ class Classifier:
             the one for TensorFlow; `keras` the one that was trained. The last two are for folders
             from people whom you trust: a SavedModel can do anything that a program can.
         num_threads: Threads for one clip, where the runtime lets one say; 0: one per processor
-            core, but no more than 4, which is all that so small a network can use.
+            core, but no more than 4, which is all that so small a network can use. Where threads
+            share the classifier, 1 takes the least work in all.
 
     Raises:
         DataError: The run was not trained or not exported.
@@ -125,7 +126,10 @@ class Classifier:
 
     @property
     def fingerprint(self) -> str:
-        """Changes with the weights and the calibration; exports of one model have the same."""
+        """Changes with all that answers depend on: weights, what they are rounded to, calibration.
+
+        Exports of one model that round nothing have the same.
+        """
         return hashlib.sha256(repr(self.bundle).encode()).hexdigest()[:12]
 
     def predict(
@@ -148,15 +152,16 @@ class Classifier:
 
         Raises:
             VideoDecodeError: No frame can be had from the file.
-            DataError: The array is not one of frames.
+            DataError: The array is not one of frames, or the model gives no numbers.
             ConfigError: `top` is below 1, or `fps` is given for a file.
         """
         if isinstance(video, np.ndarray):
             fps = self.bundle.frames.fps if fps is None else float(fps)
             images = encode_array(video, self.bundle.frames, fps=fps)
+            clips = cut_clips(images, self.bundle.clip)
             about = {"path": "", "num_frames": len(video), "fps": fps}
             return self.describe(
-                self.model.video_logits(images),
+                self.model.video_logits(clips),
                 top=top,
                 duration_seconds=len(video) / fps,
                 damaged=False,
@@ -164,14 +169,14 @@ class Classifier:
             )
         if fps is not None:
             raise ConfigError("fps is for arrays: a file has its own")
-        return self.predict_images(*encode_video(video, self.bundle.frames), top=top)
+        stored = StoredVideo(video, self.bundle.frames)
+        clips = clips_of(stored, self.bundle)
+        return self.predict_clips(clips, stored.info, top=top)
 
-    def predict_images(
-        self, images: Mapping[str, Sequence[bytes]], info: VideoInfo, *, top: int = 5
-    ) -> Prediction:
-        """Classifies what `pipeline.data.frames.encode_video` gave of a file."""
+    def predict_clips(self, clips: Sequence[Clip], info: VideoInfo, *, top: int = 5) -> Prediction:
+        """Classifies what `pipeline.inference.clips.clips_of` gave of a file."""
         return self.describe(
-            self.model.video_logits(images),
+            self.model.video_logits(clips),
             top=top,
             path=info.path,
             num_frames=info.num_frames,
@@ -190,8 +195,10 @@ class Classifier:
 
         Raises:
             ConfigError: `top` is below 1.
+            DataError: The logits are no numbers.
         """
         expect_at_least(top, "top", 1)
+        self.model.check(logits)
         calibration = self.bundle.calibration
         probabilities = calibration.probabilities(logits)
         best = np.argsort(-probabilities, kind="stable")[:top]

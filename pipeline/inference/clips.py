@@ -2,21 +2,104 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import contextlib
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.data.sampling import Indices, Mask, sample_clip
+from pipeline.config import ClipConfig, FramesConfig
+from pipeline.data.frames import FrameSpool, image_names, stored_frames
+from pipeline.data.sampling import sample_clip
+from pipeline.errors import DataError
 from pipeline.inference.bundle import Bundle
 from pipeline.inference.runtimes import Logits, Runtime
-from pipeline.video import decode_flow, decode_jpeg
+from pipeline.video import VideoInfo, VideoReader, decode_flow, decode_jpeg
 
 Images = dict[str, npt.NDArray[np.uint8]]
 """`frames` or `flow` or both of one moment, each (H, W, 3)."""
 
+Clip = dict[str, list[bytes]]
+"""`frames` or `flow` or both of a clip: a JPEG for each of its real frames, the T of the model at
+most."""
+
 _DECODE = {"frames": decode_jpeg, "flow": decode_flow}
+
+
+class Stored(Protocol):
+    """JPEGs of a video, such as a list of them."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> bytes: ...
+
+
+def cut_clips(images: Mapping[str, Stored], clip: ClipConfig) -> list[Clip]:
+    """The clips that the model sees of a video, one a view.
+
+    Args:
+        images: `frames` or `flow` or both, one JPEG a stored frame.
+        clip: How clips are cut.
+    """
+    num_frames = len(next(iter(images.values())))
+    chosen = (sample_clip(num_frames, clip, view=view) for view in range(clip.views))
+    return [
+        {name: [each[index] for index in indices[mask]] for name, each in images.items()}
+        for indices, mask in chosen
+    ]
+
+
+class Moments(Protocol):
+    """What is stored of the moments of a video file, to be iterated over once.
+
+    Attributes:
+        info: What is known of the file; there once it was read to its end.
+    """
+
+    info: VideoInfo
+
+    def __iter__(self) -> Iterator[Mapping[str, bytes]]: ...
+
+
+class StoredVideo:
+    """The `Moments` of a file that is read in this process, in constant memory.
+
+    Args:
+        path: The video file.
+        frames: Rate, size and quality of the frames, and whether their flow is needed.
+    """
+
+    info: VideoInfo
+
+    def __init__(self, path: str | os.PathLike[str], frames: FramesConfig) -> None:
+        self._path, self._frames = path, frames
+
+    def __iter__(self) -> Iterator[Mapping[str, bytes]]:
+        """Yields as `pipeline.data.frames.stored_frames` does.
+
+        Raises:
+            VideoDecodeError: No frame can be had from the file.
+        """
+        with VideoReader(self._path) as reader:
+            yield from stored_frames(reader, self._frames)
+            self.info = reader.info
+
+
+def clips_of(moments: Iterable[Mapping[str, bytes]], bundle: Bundle) -> list[Clip]:
+    """The clips that the model sees of a whole video, which is not held in memory.
+
+    Args:
+        moments: What is stored of each moment, see `pipeline.data.frames.stored_frames`.
+        bundle: What is stored, and how clips are cut.
+    """
+    with contextlib.ExitStack() as stack:
+        images = {name: stack.enter_context(FrameSpool()) for name in image_names(bundle.frames)}
+        for moment in moments:
+            for name, image in moment.items():
+                images[name].append(image)
+        return cut_clips(images, bundle.clip)
 
 
 def decode_images(stored: Mapping[str, bytes], bundle: Bundle) -> Images:
@@ -58,24 +141,29 @@ class ClipModel:
     def __init__(self, runtime: Runtime, bundle: Bundle) -> None:
         self.runtime, self.bundle = runtime, bundle
 
-    def video_logits(self, images: Mapping[str, Sequence[bytes]]) -> Logits:
-        """Mean logits (C,) over the views of a video.
-
-        Args:
-            images: `frames` or `flow` or both, one JPEG a stored frame, as the model takes them.
-        """
-        clip = self.bundle.clip
-        num_frames = len(next(iter(images.values())))
-        chosen = (sample_clip(num_frames, clip, view=view) for view in range(clip.views))
-        mean: Logits = np.mean([self._clip_logits(images, *each) for each in chosen], axis=0)
+    def video_logits(self, clips: Sequence[Clip]) -> Logits:
+        """Mean logits (C,) over the clips of a video."""
+        mean: Logits = np.mean([self._clip_logits(clip) for clip in clips], axis=0)
         return mean
 
-    def _clip_logits(
-        self, images: Mapping[str, Sequence[bytes]], indices: Indices, mask: Mask
-    ) -> Logits:
+    def check(self, logits: Logits) -> None:
+        """Makes sure that logits, float (..., C), are numbers.
+
+        Raises:
+            DataError: One is infinite or NaN.
+        """
+        if not np.isfinite(logits).all():
+            raise DataError(
+                f"{self.runtime.path}: the model gives logits that are no numbers (NaN or "
+                "infinite). It is damaged, or its training failed: train it anew, or export it in "
+                "another format"
+            )
+
+    def _clip_logits(self, clip: Clip) -> Logits:
         moments = [
-            decode_images({name: each[index] for name, each in images.items()}, self.bundle)
-            for index in indices[mask]
+            decode_images(dict(zip(clip, images, strict=True)), self.bundle)
+            for images in zip(*clip.values(), strict=True)
         ]
+        length = self.bundle.clip.num_frames
         features = self.runtime.features(pairs_of(moments))
-        return self.runtime.logits(padded(features, len(mask)), mask)
+        return self.runtime.logits(padded(features, length), np.arange(length) < len(moments))

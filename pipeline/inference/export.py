@@ -23,7 +23,7 @@ from pipeline.data.manifest import SPLITS
 from pipeline.data.videos import Data
 from pipeline.errors import PipelineError
 from pipeline.evaluation.predictions import open_run_data
-from pipeline.inference.bundle import bundle_of, write_bundle
+from pipeline.inference.bundle import Precision, bundle_of, write_bundle
 from pipeline.inference.runtimes import Arrays, Runtime, open_runtime
 from pipeline.inference.tensorflow import open_saved_model
 from pipeline.models.parts import CLIP, FEATURES, STEP, TEMPORAL, Parts
@@ -39,6 +39,8 @@ TOLERANCE: dict[Format, float] = {"litert": 1e-3, "savedmodel": 1e-3, "onnx": 1e
 
 Formats that round weights are not held to it.
 """
+
+_PRECISIONS: dict[Format, Precision] = {"litert-float16": "float16", "litert-int8": "int8"}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -104,7 +106,8 @@ def export(
         if target.is_dir():  # A file is replaced at once.
             _remove(target)
         temporary.replace(target)
-        write_bundle(bundle_of(run), bundle)
+        precision = _PRECISIONS.get(kind, "float32")
+        write_bundle(dataclasses.replace(bundle_of(run), precision=precision), bundle)
     finally:
         _remove(temporary)
     return exported

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,12 @@ from pipeline.cli import Parser
 from pipeline.config.checks import expect_folder_of
 from pipeline.errors import ConfigError, VideoDecodeError
 from pipeline.inference.classifier import RUNTIMES, Classifier, Prediction
-from pipeline.inference.many import ResultFile, find_videos, predict_many
+from pipeline.inference.clips import StoredVideo
+from pipeline.inference.many import Outcome, find_videos, predict_here, predict_many
+from pipeline.inference.results import ResultFile, is_table, open_results
 from pipeline.inference.segments import answer_text
 from pipeline.inference.timeline import (
+    OpenVideo,
     Timeline,
     check_output,
     format_timeline,
@@ -93,8 +97,10 @@ def _print_all(
     classifier: Classifier, paths: Sequence[str], options: Any
 ) -> list[VideoDecodeError]:
     errors = []
+    # A file alone can cost no other.
+    predict = predict_many if len(paths) > 1 else predict_here
     try:
-        for path, outcome in predict_many(classifier, paths, top=options.top):
+        for path, outcome in predict(classifier, paths, top=options.top):
             if isinstance(outcome, Prediction):
                 print(_prediction(outcome, as_json=options.json), flush=True)
                 continue
@@ -112,19 +118,25 @@ def _fill_table(
     classifier: Classifier, paths: Sequence[str], options: Any
 ) -> list[VideoDecodeError]:
     """Writes a line a video into a table; what is in it is not done again."""
-    from tqdm import tqdm
-
     if len(options.out) > 1 or not options.out[0].lower().endswith(".csv"):
         raise ConfigError(f"--out: expected a name that ends in .csv, got {' '.join(options.out)}")
-    expect_folder_of(Path(options.out[0]), "--out")
-    table = ResultFile(Path(options.out[0]), classifier.fingerprint)
-    to_do = table.to_do(paths)
-    if len(to_do) < len(paths):
-        print(f"{options.out[0]}: {counted(len(paths) - len(to_do), 'video')} done before")
+    name = options.out[0]
+    expect_folder_of(Path(name), "--out")
+    with open_results(Path(name), classifier.fingerprint) as table:
+        to_do = table.to_do(paths)
+        if len(to_do) < len(paths):
+            print(f"{name}: {counted(len(paths) - len(to_do), 'video')} done before")
+        return _add_to(table, predict_many(classifier, to_do), len(to_do), name)
+
+
+def _add_to(
+    table: ResultFile, outcomes: Iterator[Outcome], number: int, name: str
+) -> list[VideoDecodeError]:
+    from tqdm import tqdm
+
     errors, num_done = [], 0
-    outcomes = predict_many(classifier, to_do)
     # Without a terminal there is no bar.
-    bar = tqdm(outcomes, "classifying", len(to_do), leave=False, unit="video", disable=None)
+    bar = tqdm(outcomes, "classifying", number, leave=False, unit="video", disable=None)
     try:
         for path, outcome in bar:
             table.add(path, outcome)
@@ -132,7 +144,7 @@ def _fill_table(
             if not isinstance(outcome, Prediction):
                 errors.append(outcome)
     finally:
-        print(f"{options.out[0]}: {counted(num_done - len(errors), 'video')} classified")
+        print(f"{name}: {counted(num_done - len(errors), 'video')} classified")
         _list(errors)
     return errors
 
@@ -153,27 +165,55 @@ def show_timelines(classifier: Classifier, options: Any) -> int:
         The exit code: 1 if a file could not be read.
     """
     paths = find_videos(options.videos)
-    for output in options.out:
-        check_output(Path(output))
+    _check_outputs(paths, options)
+    failed = 0
+    with _video_opener(alone=len(paths) == 1) as open_video:
+        for path in paths:
+            try:
+                timeline = make_timeline(
+                    classifier,
+                    path,
+                    window_seconds=options.window,
+                    overlap=options.overlap,
+                    open_video=open_video,
+                )
+            except VideoDecodeError as error:
+                failed = 1
+                if options.json:
+                    print(json.dumps({"path": path, "error": error.reason}, ensure_ascii=False))
+                else:
+                    _list([error])
+            else:
+                _show_timeline(timeline, options, titled=len(paths) > 1)
+    return failed
+
+
+@contextmanager
+def _video_opener(*, alone: bool) -> Iterator[OpenVideo]:
+    """What opens the files: for several, another process, since one of them may crash it."""
+    if alone:
+        yield StoredVideo
+        return
+    from pipeline.inference.decoding import TimelineDecoder  # takes a while
+
+    with TimelineDecoder() as decoder:
+        yield decoder.open
+
+
+def _check_outputs(paths: Sequence[str], options: Any) -> None:
+    """Makes sure, before work begins, that all can be written and nothing is lost by it."""
+    for output in map(Path, options.out):
+        check_output(output)
+        if is_table(output):
+            raise ConfigError(
+                f"--out: {output} holds results of whole videos. Name another file for a timeline"
+            )
     if len(paths) > 1 and (options.out or options.annotate):
         raise ConfigError(f"--out and --annotate are for one video, got {len(paths)}")
     if options.annotate:
         check_target(options.annotate, source=paths[0])
-    failed = 0
-    for path in paths:
-        try:
-            timeline = make_timeline(
-                classifier, path, window_seconds=options.window, overlap=options.overlap
-            )
-        except VideoDecodeError as error:
-            failed = 1
-            if options.json:
-                print(json.dumps({"path": path, "error": error.reason}, ensure_ascii=False))
-            else:
-                _list([error])
-        else:
-            _show_timeline(timeline, options, titled=len(paths) > 1)
-    return failed
+        if Path(options.annotate).exists():
+            raise ConfigError(f"--annotate: {options.annotate} is there already. Name another file")
 
 
 def _show_timeline(timeline: Timeline, options: Any, *, titled: bool) -> None:

@@ -10,14 +10,19 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from pipeline.atomic import atomic_write
+from pipeline.config import FramesConfig
 from pipeline.config.checks import expect_folder_of, expect_range
-from pipeline.data.frames import encode_video, stored_frames
 from pipeline.errors import ConfigError
 from pipeline.inference.classifier import Classifier
+from pipeline.inference.clips import Moments, StoredVideo, clips_of
 from pipeline.inference.segments import Curve, Segment, find_segments, probability_curve
 from pipeline.inference.windows import Window, plan_windows, slide
-from pipeline.video import VideoInfo, VideoReader
+from pipeline.video import VideoInfo
+
+OpenVideo = Callable[[str | Path, FramesConfig], Moments]
 
 OVERLAP = 0.75
 HYSTERESIS = 0.1
@@ -72,6 +77,7 @@ def make_timeline(
     window_seconds: float | None = None,
     overlap: float = OVERLAP,
     hysteresis: float = HYSTERESIS,
+    open_video: OpenVideo = StoredVideo,
 ) -> Timeline:
     """Classifies a video of any length, window by window, in constant memory.
 
@@ -83,19 +89,24 @@ def make_timeline(
         window_seconds: Length of a window; None: that of a usual training video.
         overlap: Share of a window that the next one has in common with it, from 0 to below 1.
         hysteresis: By how much another class must be more probable than the one before it, 0 to 1.
+        open_video: What reads the file: this process, or another one, see
+            `pipeline.inference.decoding.TimelineDecoder`.
 
     Raises:
         VideoDecodeError: No frame can be had from the file.
+        DataError: The model gives no numbers.
         ConfigError: A value is out of range.
     """
     expect_range(hysteresis, "hysteresis", 0, 1)
     calibration, frames = classifier.bundle.calibration, classifier.bundle.frames
     plan = plan_windows(classifier.bundle, window_seconds=window_seconds, overlap=overlap)
-    with VideoReader(path) as reader:
-        windows = tuple(slide(stored_frames(reader, frames), classifier.model, plan))
-        info = reader.info
-    if not windows:
-        windows = (_whole(path, classifier),)
+    stored = open_video(path, frames)
+    windows = tuple(slide(stored, classifier.model, plan))
+    info = stored.info
+    if not windows:  # It is shorter than one: then as evaluation sees it.
+        clips = clips_of(open_video(path, frames), classifier.bundle)
+        windows = (Window(0.0, info.duration_seconds, classifier.model.video_logits(clips)),)
+    classifier.model.check(np.stack([window.logits for window in windows]))
     curve = probability_curve(windows, plan.hop_seconds, info.duration_seconds, calibration)
     segments = find_segments(
         curve,
@@ -113,12 +124,6 @@ def make_timeline(
         segments=tuple(segments),
         class_names=tuple(classifier.class_names),
     )
-
-
-def _whole(path: str | Path, classifier: Classifier) -> Window:
-    """A video that is shorter than a window, as evaluation sees it."""
-    images, info = encode_video(path, classifier.bundle.frames)
-    return Window(0.0, info.duration_seconds, classifier.model.video_logits(images))
 
 
 def format_timeline(timeline: Timeline) -> str:

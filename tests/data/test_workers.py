@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,9 @@ from typing import Any
 import pytest
 from tqdm import tqdm
 
+from pipeline.data.worker_pool import OnVideo, WorkerPool
 from pipeline.data.worker_process import WorkerProcess
-from pipeline.data.workers import OnVideo, run_in_workers
+from pipeline.data.workers import run_in_workers
 from pipeline.errors import PipelineError, VideoDecodeError
 
 Task = Sequence[tuple[str | None, str]]  # videos, or None, and what happens there
@@ -79,6 +81,10 @@ def event_exit(code: str) -> None:
 
 def event_sleep(seconds: str) -> None:
     time.sleep(float(seconds))
+
+
+def event_process(_: str) -> int:
+    return os.getpid()
 
 
 def event_mark(path: str) -> int:
@@ -256,6 +262,12 @@ def test_hanging_worker_costs_its_video() -> None:
     assert losses == [("b", "it took longer than 2 seconds")]
 
 
+def test_a_video_that_is_named_again_has_its_time_anew_and_is_not_over(bars: list[Any]) -> None:
+    task = [("a", "sleep 0.7"), ("a", "sleep 0.7"), ("a", "sleep 0.7"), ("b", "")]
+    assert run([task], seconds_per_video=1.4) == [["a", "a", "a", "b"]]
+    assert bars[0].n == 2
+
+
 def test_the_time_of_a_video_begins_with_its_name() -> None:
     many = [(str(number), "sleep 0.01") for number in range(50)]
     tasks = [[(None, "sleep 2"), ("a", "sleep 1")], [(None, "sleep 2"), *many]]
@@ -346,6 +358,47 @@ def test_nothing_is_left_behind() -> None:
     before = what_is_there()
     mess()
     assert what_is_there() == before
+
+
+# A pool that stays.
+
+
+def pool(**options: Any) -> WorkerPool[Any, Any]:
+    return WorkerPool(importlib.import_module("test_workers").read, **options)
+
+
+def test_processes_stay_for_the_next_run() -> None:
+    with pool() as workers:
+        first, second = (workers.run([[("a", "process")]]) for _ in range(2))
+        assert first == second
+        with pytest.raises(ValueError, match="no value"):
+            workers.run([[("a", "raise value")]])
+        assert workers.run([[("a", "process")]]) != first, "after an error it is another"
+    assert not multiprocessing.active_children()
+
+
+def test_another_thread_stops_it(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(1) as thread, pool() as workers:
+        running = thread.submit(workers.run, [[("a", f"mark {tmp_path}/a"), ("b", "sleep 3600")]])
+        wait_until((tmp_path / "a").exists)
+        workers.stop()
+        with pytest.raises(PipelineError, match="the worker processes were stopped"):
+            running.result()
+        assert not multiprocessing.active_children()
+
+
+@posix
+def test_threads_lose_workers_of_their_own() -> None:
+    def lose(number: int) -> list[tuple[str, str]]:
+        losses = Losses()
+        with pool(on_loss=losses) as workers:
+            for _ in range(2):
+                assert workers.run([[("a", ""), ("b", f"exit {number}")]]) == [["a"]]
+        return losses
+
+    with ThreadPoolExecutor(4) as threads:
+        for number, losses in enumerate(threads.map(lose, range(4))):
+            assert losses == 2 * [("b", f"the process ended with exit code {number}")]
 
 
 # Exceptions.

@@ -18,7 +18,7 @@ BUNDLE = Bundle(
     calibration=Calibration(temperature=1.5, least_evidence=0.5, num_videos=3),
     weights="0123456789ab",
 )
-DEEP = '{"format": 3, "clip": ' + '{"a":' * 50_000 + "1" + "}" * 50_000 + "}"
+DEEP = '{"format": 4, "clip": ' + '{"a":' * 50_000 + "1" + "}" * 50_000 + "}"
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from pipeline.evaluation.evaluate import evaluate
 from pipeline.inference.bundle import bundle_of, read_bundle, write_bundle
 from pipeline.inference.classifier import Classifier
 from pipeline.inference.export import export
+from pipeline.inference.timeline import make_timeline
 from pipeline.run import Run
 from pipeline.training.fit import train
 from pipeline.video import DamagedVideoWarning, read_frames, write_video
@@ -225,13 +226,23 @@ def test_a_fingerprint_is_that_of_all_that_an_answer_depends_on(hasty_run, blob_
     moved = copy_of(hasty_run, tmp_path / "moved")
     calibrated = with_calibration(hasty_run, tmp_path / "calibrated", temperature=2.0)
     export(moved)
-    exported = export(copy_of(hasty_run, tmp_path / "exported"), "litert-float16").run
+    rounded = export(copy_of(hasty_run, tmp_path / "rounded"), "litert-float16").run
     mark = Classifier(hasty_run).fingerprint
     assert Classifier(moved).fingerprint == mark, "exported once more"
-    assert Classifier(exported).fingerprint == mark
     assert Classifier(moved, runtime="keras").fingerprint == mark
-    others = [Classifier(each).fingerprint for each in (blob_run, calibrated)]
-    assert len({mark, *others}) == 3
+    others = [Classifier(each).fingerprint for each in (blob_run, calibrated, rounded)]
+    assert len({mark, *others}) == 4
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_model_that_gives_no_numbers_is_no_unknown(hasty_run, video, tmp_path, value):
+    classifier = Classifier(hasty_run)
+    classifier.model.runtime.logits = lambda *_: np.array([0, value], np.float32)
+    message = "model.tflite: the model gives logits that are no numbers"
+    with pytest.raises(DataError, match=message):
+        classifier.predict(video)
+    with pytest.raises(DataError, match=message):
+        make_timeline(classifier, video)
 
 
 # The script.

@@ -1,40 +1,28 @@
 """Folders, patterns and tables of results."""
 
 import argparse
-import csv
+import multiprocessing
 import os
 import shutil
 import signal
 import subprocess
 import sys
-import threading
-import time
 import wave
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from pipeline.data.frames import encode_video
-from pipeline.errors import ConfigError, DataError, VideoDecodeError
+from pipeline.errors import DataError, VideoDecodeError
 from pipeline.inference.classifier import Classifier
-from pipeline.inference.many import COLUMNS, ResultFile, find_videos, predict_many
+from pipeline.inference.many import find_videos, predict_many
 from pipeline.inference.terminal import show_predictions
+from pipeline.video import DamagedVideoWarning, write_video
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "classify.py"
-
-
-@pytest.fixture(scope="module")
-def folder(blob_videos, tmp_path_factory):
-    """Four good videos, nested, and files that are none."""
-    root = tmp_path_factory.mktemp("many") / "clips"
-    (root / "inner").mkdir(parents=True)
-    for number, name in enumerate(("b.avi", "a.avi", "inner/c.AVI", "inner/d.avi")):
-        shutil.copy(blob_videos / "left" / f"g0{number} 0.avi", root / name)
-    (root / "empty.mp4").touch()
-    (root / "text.mp4").write_text("no video")
-    (root / "notes.txt").write_text("not named as a video")
-    (root / ".hidden.avi").write_text("hidden")
-    return root
 
 
 GOOD = ["a.avi", "b.avi", "inner/c.AVI", "inner/d.avi"]
@@ -84,25 +72,48 @@ def test_outcomes_come_in_order_and_are_those_one_by_one(hasty_run, folder, work
             assert outcome == classifier.predict(path)
 
 
-def test_closing_waits_for_no_decoding(hasty_run, folder, monkeypatch):
-    begun, may_end = [], threading.Event()
-
-    def decode(path, frames):
-        begun.append(path)
-        if len(begun) > 1:
-            may_end.wait(60)
-        return encode_video(path, frames)
-
-    monkeypatch.setattr("pipeline.inference.many.encode_video", decode)
-    outcomes = predict_many(Classifier(hasty_run), paths(folder, GOOD), workers=1)
-    start = time.monotonic()
-    try:
-        next(outcomes)
+@linux
+def test_closing_waits_for_no_decoding(hasty_run, folder, endless):
+    before = multiprocessing.active_children()
+    chosen = [str(folder / "a.avi"), str(endless.path)]
+    outcomes = predict_many(Classifier(hasty_run), chosen, workers=1)
+    next(outcomes)
+    with endless.hanging():
         outcomes.close()
-        assert time.monotonic() - start < 30
-    finally:
-        may_end.set()
-    assert len(begun) <= 2
+        assert multiprocessing.active_children() == before
+
+
+@linux
+def test_a_decoder_that_crashes_costs_its_file(hasty_run, folder, endless):
+    chosen = [str(folder / "a.avi"), str(endless.path), *paths(folder, BAD), str(folder / "b.avi")]
+    classifier = Classifier(hasty_run)
+    with ThreadPoolExecutor(1) as thread:
+        crashed = thread.submit(endless.crash, os.getpid())
+        outcomes = dict(predict_many(classifier, chosen, workers=1))
+        crashed.result()
+    assert list(outcomes) == chosen
+    assert outcomes[str(endless.path)].reason == "its decoder crashed (SIGSEGV)."
+    for path in (chosen[0], chosen[-1]):
+        assert outcomes[path] == classifier.predict(path)
+
+
+@linux
+def test_a_decoder_that_hangs_costs_its_file(hasty_run, folder, endless, monkeypatch):
+    monkeypatch.setattr("pipeline.inference.decoding.SECONDS_PER_FRAME", 3)
+    chosen = [str(folder / "a.avi"), str(endless.path), str(folder / "b.avi")]
+    first, hung, last = (each for _, each in predict_many(Classifier(hasty_run), chosen, workers=1))
+    assert hung.reason == "it gave no new frame for 3 seconds."
+    assert {Path(first.path).name, Path(last.path).name} == {"a.avi", "b.avi"}
+
+
+def test_a_damaged_file_is_told_by_the_process_that_asked(hasty_run, tmp_path):
+    cut = tmp_path / "cut.avi"
+    noise = np.random.default_rng(0).integers(256, size=(60, 32, 32, 3), dtype=np.uint8)
+    write_video(cut, noise, fps=10)
+    cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
+    with pytest.warns(DamagedVideoWarning, match="cut.avi: decoded"):
+        ((_, outcome),) = predict_many(Classifier(hasty_run), [str(cut)])
+    assert outcome.damaged
 
 
 @pytest.mark.parametrize("out", [(), ("results.csv",)], ids=["printed", "table"])
@@ -130,32 +141,6 @@ def classify(*arguments, cwd=None):
     )
 
 
-def rows(table):
-    with table.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
-def test_a_table_holds_every_file_and_the_bad_ones_are_listed(hasty_run, folder, tmp_path):
-    table = tmp_path / "results.csv"
-    result = classify(folder, "--out", table, "--run", hasty_run.folder)
-    assert result.returncode == 1
-    assert result.stdout == f"{table}: 4 videos classified\n"
-    errors = result.stderr.splitlines()
-    assert [line.split(": ")[0] for line in errors] == paths(folder, BAD)
-    found = {row["path"]: row for row in rows(table)}
-    assert set(found) == set(paths(folder, [*GOOD, *BAD]))
-    classifier = Classifier(hasty_run)
-    for path in paths(folder, GOOD):
-        answer = classifier.predict(path)
-        assert found[path]["label"] == answer.label
-        assert float(found[path]["probability"]) == pytest.approx(answer.probability, abs=1e-4)
-        assert float(found[path]["evidence"]) == pytest.approx(answer.evidence, abs=1e-4)
-        assert (found[path]["damaged"], found[path]["error"]) == ("False", "")
-    for path in paths(folder, BAD):
-        assert found[path]["label"] == ""
-        assert found[path]["error"]
-
-
 def test_twenty_good_ones_among_broken_ones(hasty_run, blob_videos, tmp_path):
     clips = tmp_path / "clips"
     clips.mkdir()
@@ -178,11 +163,8 @@ def test_twenty_good_ones_among_broken_ones(hasty_run, blob_videos, tmp_path):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="named pipes and signals of POSIX")
-def test_ctrl_c_does_not_wait_for_a_video_that_is_being_decoded(hasty_run, folder, tmp_path):
-    os.mkfifo(tmp_path / "pipe")  # nobody writes to it
-    shutil.copy(folder / "b.avi", tmp_path / "b.avi")
-    (tmp_path / "endless.avi").write_text("ffconcat version 1.0\nfile b.avi\nfile pipe\n")
-    command = [sys.executable, SCRIPT, folder / "a.avi", tmp_path / "endless.avi"]
+def test_ctrl_c_does_not_wait_for_a_video_that_is_being_decoded(hasty_run, folder, endless):
+    command = [sys.executable, SCRIPT, folder / "a.avi", endless.path]
     with subprocess.Popen(
         [*map(str, command), "--run", str(hasty_run.folder)],
         stdout=subprocess.PIPE,
@@ -193,104 +175,6 @@ def test_ctrl_c_does_not_wait_for_a_video_that_is_being_decoded(hasty_run, folde
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (130, "interrupted\n")
-
-
-def test_a_table_goes_on_where_it_was_stopped(hasty_run, folder, tmp_path):
-    table = tmp_path / "results.csv"
-    classify(folder / "inner", folder / "text.mp4", "--out", table, "--run", hasty_run.folder)
-    content = table.read_text()
-    table.write_text(content + f"{folder / 'a.avi'},le")  # killed within a line
-    result = classify(folder, "--out", table, "--run", hasty_run.folder)
-    assert result.stdout == f"{table}: 2 videos done before\n{table}: 2 videos classified\n"
-    assert sorted(row["path"] for row in rows(table)) == sorted(paths(folder, [*GOOD, *BAD]))
-
-
-def test_a_table_that_was_cut_within_a_character(tmp_path):
-    table = tmp_path / "results.csv"
-    ResultFile(table, "model").add("/a.avi", error("no"))
-    table.write_bytes(table.read_bytes() + "/ä".encode()[:-1])
-    ResultFile(table, "model")
-    assert [row["path"] for row in rows(table)] == ["/a.avi"]
-
-
-def test_the_current_folder_does_not_matter(hasty_run, folder, tmp_path):
-    """Two files of one relative name are two, and one file of two names is one."""
-    for name in ("one", "two"):
-        (tmp_path / name).mkdir()
-        shutil.copy(folder / "a.avi", tmp_path / name)
-    table, run = tmp_path / "results.csv", hasty_run.folder
-    for name in ("one", "two"):
-        result = classify("a.avi", "--out", table, "--run", run, cwd=tmp_path / name)
-        assert result.stdout == f"{table}: 1 video classified\n"
-    result = classify("../one/a.avi", "--out", table, "--run", run, cwd=tmp_path / "two")
-    assert "1 video done before" in result.stdout
-    assert [row["path"] for row in rows(table)] == paths(tmp_path, ["one/a.avi", "two/a.avi"])
-
-
-def test_a_table_is_of_one_model(hasty_run, blob_run, folder, tmp_path):
-    table = tmp_path / "results.csv"
-    classify(folder / "a.avi", "--out", table, "--run", hasty_run.folder)
-    content = table.read_bytes()
-    result = classify(folder / "b.avi", "--out", table, "--run", blob_run.folder)
-    assert (result.returncode, result.stdout) == (2, "")
-    assert result.stderr == (
-        f"classify.py: --out: {table} holds results of another model. Name another file\n"
-    )
-    assert table.read_bytes() == content
-
-
-def error(reason):
-    return VideoDecodeError("", reason)
-
-
-def test_an_error_stays_until_its_video_has_another_outcome(hasty_run, folder, tmp_path):
-    table = tmp_path / "results.csv"
-    good = Classifier(hasty_run).predict(folder / "a.avi")
-    results = ResultFile(table, "model")
-    for path, outcome in (("/a", error("first")), ("/b", error("first")), ("/c", good)):
-        results.add(path, outcome)
-    results = ResultFile(table, "model")
-    assert results.to_do(["/a", "/b", "/c", "/d"]) == ["/a", "/b", "/d"]
-    assert [row["error"] for row in rows(table)] == ["first", "first", ""]
-    results.add("/a", error("second"))
-    results.add("/b", good)
-    found = sorted((row["path"], row["error"]) for row in rows(table))
-    assert found == [("/a", "second"), ("/b", ""), ("/c", "")]
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="others have no such names")
-def test_a_name_that_is_not_utf_8(hasty_run, folder, tmp_path):
-    odd = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.avi")
-    shutil.copy(folder / "a.avi", odd)
-    table = tmp_path / "results.csv"
-    result = classify(odd, folder / "a.avi", "--out", table, "--run", hasty_run.folder)
-    assert (result.returncode, result.stdout) == (1, f"{table}: 1 video classified\n")
-    assert [row["path"] for row in rows(table)] == [
-        f"{tmp_path}/caf\\udce9.avi",
-        str(folder / "a.avi"),
-    ]
-    good = Classifier(hasty_run).predict(folder / "a.avi")
-    results = ResultFile(tmp_path / "other.csv", "model")
-    results.add(odd, good)
-    assert ResultFile(tmp_path / "other.csv", "model").to_do([odd]) == []
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"name,age\nann,3\n",
-        "path,caf\xe9\n".encode("latin-1"),
-        b"",
-        ",".join(COLUMNS).encode() + b"\n" + b"," * len(COLUMNS) + b"one more\n",
-    ],
-    ids=["columns", "latin-1", "empty", "cells"],
-)
-def test_another_table_is_not_overwritten(tmp_path, content):
-    mine = tmp_path / "mine.csv"
-    mine.write_bytes(content)
-    with pytest.raises(ConfigError, match="mine.csv is no table of results, or of another"):
-        ResultFile(mine, "model")
-    assert mine.read_bytes() == content
 
 
 def test_mistakes(hasty_run, folder, tmp_path):

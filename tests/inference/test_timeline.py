@@ -17,6 +17,7 @@ import pytest
 from pipeline.errors import ConfigError, VideoDecodeError
 from pipeline.inference.annotate import annotate
 from pipeline.inference.classifier import Classifier
+from pipeline.inference.results import open_results
 from pipeline.inference.segments import Segment, segment_f1
 from pipeline.inference.timeline import format_timeline, make_timeline, write_timeline
 from pipeline.video import iter_frames, probe, read_frames, write_video
@@ -180,10 +181,16 @@ def test_the_script_prints_and_writes(blob_run, long_video, timeline, tmp_path):
 def test_what_cannot_be_written_is_said_before_work_begins(blob_run, long_video, tmp_path):
     video = tmp_path / "mine.avi"
     shutil.copy(long_video[0], video)
+    (tmp_path / "there.mp4").write_text("of somebody")
+    with open_results(tmp_path / "results.csv", "model"):
+        pass
+    results = (tmp_path / "results.csv").read_bytes()
     for options, message in [
         (("--annotate", video), f"{video} is the video itself; name another file."),
         (("--annotate", tmp_path / "no" / "x.mp4"), "no does not exist; create it first."),
         (("--annotate", tmp_path / "x.gif"), "expected a suffix among"),
+        (("--annotate", tmp_path / "there.mp4"), "there.mp4 is there already. Name another file"),
+        (("--out", tmp_path / "results.csv"), "results.csv holds results of whole videos. Name"),
         (("--out", tmp_path / "no" / "x.json"), "no does not exist; create it first"),
     ]:
         result = classify(video, "--timeline", "--run", blob_run.folder, *options)
@@ -191,6 +198,8 @@ def test_what_cannot_be_written_is_said_before_work_begins(blob_run, long_video,
         assert result.stdout == ""
         assert message in result.stderr
     assert video.read_bytes() == long_video[0].read_bytes()
+    assert (tmp_path / "results.csv").read_bytes() == results
+    assert (tmp_path / "there.mp4").read_text() == "of somebody"
 
 
 def test_a_bad_file_among_good_ones(blob_run, long_video, tmp_path):
@@ -199,3 +208,18 @@ def test_a_bad_file_among_good_ones(blob_run, long_video, tmp_path):
     assert result.returncode == 1
     assert result.stderr.startswith(f"{tmp_path / 'no.mp4'}: it is text")
     assert result.stdout.startswith(f"{long_video[0]}\n0:00.0 to ")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+def test_a_file_that_crashes_its_decoder_among_good_ones(blob_run, long_video, timeline, endless):
+    command = [sys.executable, SCRIPT, endless.path, long_video[0], "--timeline", "--window", 0.8]
+    with subprocess.Popen(
+        [*map(str, command), "--run", str(blob_run.folder)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        endless.crash(process.pid)
+        output, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (1, f"{endless.path}: its decoder crashed (SIGSEGV).\n")
+    assert output == f"{long_video[0]}\n{format_timeline(timeline)}\n"

@@ -191,7 +191,7 @@ def _describe(source: SourceVideo, reader: VideoReader, images: FrameSpool) -> V
         fps=info.fps,
         duration_seconds=reader.num_read / info.fps if is_trim else info.duration_seconds,
         codec=info.codec,
-        hash=video_hash([decode_jpeg(images.read(position)) for position in positions]),
+        hash=video_hash([decode_jpeg(images[position]) for position in positions]),
     )
 
 

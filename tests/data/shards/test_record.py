@@ -100,5 +100,5 @@ def test_frames_of_a_spool_come_back_in_any_order() -> None:
         for image in images:
             spool.append(image)
         assert spool.num_bytes == 1_400_001
-        assert [spool.read(index) for index in (3, 0, 2)] == [images[i] for i in (3, 0, 2)]
+        assert [spool[index] for index in (3, 0, 2)] == [images[i] for i in (3, 0, 2)]
         assert list(spool) == images

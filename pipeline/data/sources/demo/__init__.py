@@ -23,7 +23,7 @@ from pipeline.video import write_video
 
 if TYPE_CHECKING:
     from pipeline.data.manifest import Split
-    from pipeline.data.workers import OnVideo
+    from pipeline.data.worker_pool import OnVideo
 
 __all__ = ["ACTIONS", "MAX_FRAMES", "MIN_FRAMES", "ORDER_PAIRS", "render_demo"]
 

@@ -1,0 +1,258 @@
+"""Decoding in worker processes: a file that crashes a decoder, or hangs it, costs itself alone."""
+
+from __future__ import annotations
+
+import itertools
+import time
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from queue import LifoQueue
+from typing import Never, Self, TypeVar
+
+from pipeline.config import FramesConfig
+from pipeline.data.worker_pool import OnVideo, Work, WorkerPool, num_cores
+from pipeline.errors import VideoDecodeError
+from pipeline.inference.bundle import Bundle
+from pipeline.inference.clips import Clip, StoredVideo, clips_of
+from pipeline.text import one_line
+from pipeline.video import DamagedVideoWarning, VideoInfo
+
+SECONDS_PER_FRAME = 60.0
+"""Without a new frame for so long, a file is given up."""
+
+_SIGN_OF_LIFE_SECONDS = 1.0
+_AT_ONCE = 64
+"""Moments that a process sends at once."""
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+Moment = Mapping[str, bytes]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decoded:
+    """What classifying takes of a video file.
+
+    Attributes:
+        clips: The clips that the model sees.
+        info: What is known of the file, with the number of frames that it decodes to.
+        warnings: What is wrong with it nevertheless.
+    """
+
+    clips: list[Clip]
+    info: VideoInfo
+    warnings: tuple[str, ...]
+
+    def warn(self) -> None:
+        """Tells what is wrong with the file."""
+        _warn(self.warnings)
+
+
+class Decoders:
+    """Worker processes that decode video files; a context manager, whose end waits for none.
+
+    They are spawned: a script that uses them needs `if __name__ == "__main__":`.
+
+    Args:
+        bundle: What is stored of a video, and how clips are cut.
+        workers: How many at most; each is started when it is first needed. 0 is one per
+            processor core.
+    """
+
+    def __init__(self, bundle: Bundle, *, workers: int) -> None:
+        self._bundle = bundle
+        workers = workers or num_cores()
+        self._threads = ThreadPoolExecutor(workers)
+        self._pools = [_pool(_decode) for _ in range(workers)]
+        self._free: LifoQueue[WorkerPool[tuple[str, Bundle], Decoded | VideoDecodeError]]
+        self._free = LifoQueue()
+        for pool in self._pools:
+            self._free.put(pool)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for pool in self._pools:
+            pool.stop()
+        self._threads.shutdown(cancel_futures=True)
+        for pool in self._pools:
+            pool.close()
+
+    def decode(self, paths: Iterable[str]) -> Iterator[tuple[str, Decoded | VideoDecodeError]]:
+        """Decodes files in their order; while one is used, the next ones are decoded.
+
+        Yields:
+            Each path with what comes of it, or with the error: no frame can be had from it, or the
+            process that decoded it crashed, or gave no new frame for `SECONDS_PER_FRAME`.
+        """
+        remaining = iter(paths)
+        # So few that the memory does not depend on how many files there are.
+        ahead = itertools.islice(remaining, 2 * len(self._pools))
+        waiting = deque((path, self._threads.submit(self._decode, path)) for path in ahead)
+        while waiting:
+            path, future = waiting.popleft()
+            yield path, future.result()
+            for following in itertools.islice(remaining, 1):
+                waiting.append((following, self._threads.submit(self._decode, following)))
+
+    def _decode(self, path: str) -> Decoded | VideoDecodeError:
+        pool = self._free.get()
+        try:
+            return pool.run([(path, self._bundle)])[0]
+        except VideoDecodeError as error:
+            return error
+        finally:
+            self._free.put(pool)
+
+
+class TimelineDecoder:
+    """A worker process that reads video files moment by moment; a context manager."""
+
+    def __init__(self) -> None:
+        self._pool = _pool(_read_on)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.close()
+
+    def open(self, path: str | Path, frames: FramesConfig) -> RemoteVideo:
+        """The `pipeline.inference.clips.Moments` of a file; one is read at a time."""
+        return RemoteVideo(self._pool, str(path), frames)
+
+
+class RemoteVideo:
+    """See `TimelineDecoder.open`."""
+
+    info: VideoInfo
+
+    def __init__(
+        self,
+        pool: WorkerPool[tuple[str, FramesConfig | None], _Part | VideoDecodeError],
+        path: str,
+        frames: FramesConfig,
+    ) -> None:
+        self._pool, self._path, self._frames = pool, path, frames
+
+    def __iter__(self) -> Iterator[Moment]:
+        """Yields what is stored of each moment.
+
+        Raises:
+            VideoDecodeError: See `Decoders.decode`.
+        """
+        frames: FramesConfig | None = self._frames
+        while True:
+            (part,) = self._pool.run([(self._path, frames)])
+            if isinstance(part, VideoDecodeError):
+                raise part
+            _warn(part.warnings)
+            yield from part.moments
+            if part.info:
+                self.info = part.info
+                return
+            frames = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Part:
+    moments: list[Moment]
+    info: VideoInfo | None  # at the end of the file
+    warnings: tuple[str, ...]
+
+
+def _pool(work: Work[Task, Result]) -> WorkerPool[Task, Result]:
+    return WorkerPool(
+        work,
+        seconds_per_video=SECONDS_PER_FRAME,
+        too_slow="it gave no new frame for",
+        on_loss=_give_up,
+    )
+
+
+def _give_up(_: object, path: str, reason: str) -> Never:
+    raise VideoDecodeError(path, f"{reason}.")
+
+
+def _warn(texts: tuple[str, ...]) -> None:
+    for text in texts:
+        warnings.warn(text, DamagedVideoWarning, stacklevel=4)
+
+
+# What follows runs in the worker processes.
+
+
+def _decode(task: tuple[str, Bundle], on_video: OnVideo) -> Decoded | VideoDecodeError:
+    path, bundle = task
+
+    def decode() -> Decoded:
+        stored = StoredVideo(path, bundle.frames)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            clips = clips_of(_with_signs(stored, path, on_video), bundle)
+        return Decoded(clips=clips, info=stored.info, warnings=_texts(caught))
+
+    return _guarded(decode, path, on_video)
+
+
+class _Reading:
+    """The file that a process has open."""
+
+    current: _Reading
+
+    def __init__(self, path: str, frames: FramesConfig, on_video: OnVideo) -> None:
+        self._stored = StoredVideo(path, frames)
+        self._moments = _with_signs(self._stored, path, on_video)
+
+    def next_part(self) -> _Part:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            moments = list(itertools.islice(self._moments, _AT_ONCE))
+        info = None if len(moments) == _AT_ONCE else self._stored.info
+        return _Part(moments=moments, info=info, warnings=_texts(caught))
+
+
+def _read_on(task: tuple[str, FramesConfig | None], on_video: OnVideo) -> _Part | VideoDecodeError:
+    """The first part of a file, where it is said what is stored of it; else the next one."""
+    path, frames = task
+
+    def read() -> _Part:
+        if frames:
+            _Reading.current = _Reading(path, frames, on_video)
+        return _Reading.current.next_part()
+
+    return _guarded(read, path, on_video)
+
+
+def _guarded(work: Callable[[], Result], path: str, on_video: OnVideo) -> Result | VideoDecodeError:
+    """Returns errors, since a process that raises one is ended."""
+    on_video(path)
+    try:
+        return work()
+    except VideoDecodeError as error:
+        return error
+    except MemoryError:
+        return VideoDecodeError(path, "there is not enough memory to decode it.")
+    except Exception as error:  # whatever a decoder thinks of
+        return VideoDecodeError(path, f"{type(error).__name__}: {one_line(error)}")
+
+
+def _with_signs(moments: Iterable[Moment], path: str, on_video: OnVideo) -> Iterator[Moment]:
+    """Says the name of a file again while new frames come, however long it is."""
+    last, said = b"", time.monotonic()
+    for moment in moments:
+        now = time.monotonic()
+        if moment["frames"] is not last and now - said >= _SIGN_OF_LIFE_SECONDS:
+            on_video(path)
+            said = now
+        last = moment["frames"]
+        yield moment
+
+
+def _texts(caught: list[warnings.WarningMessage]) -> tuple[str, ...]:
+    return tuple(str(each.message) for each in caught)
