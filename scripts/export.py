@@ -25,7 +25,8 @@ def main(arguments: Sequence[str]) -> None:
     with run.alone():
         import_tensorflow()
         from pipeline.evaluation.calibrate import calibrate
-        from pipeline.inference.export import export, format_exported
+        from pipeline.inference.agreement import format_exported
+        from pipeline.inference.export import export
 
         calibrate(run, data=data)
         print(format_exported(export(run, options.format, data=data)))

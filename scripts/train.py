@@ -36,7 +36,8 @@ def main(arguments: Sequence[str]) -> None:
 
 def _train_and_export(config: RunConfig, folder: Path, *, overwrite: bool, preflight: bool) -> None:
     from pipeline.evaluation.calibrate import calibrate
-    from pipeline.inference.export import export, format_exported
+    from pipeline.inference.agreement import format_exported
+    from pipeline.inference.export import export
     from pipeline.training.fit import Interrupted, train
 
     without = " and without --overwrite" if overwrite else ""

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import shutil
 import tempfile
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import keras
 import numpy as np
@@ -19,53 +17,27 @@ import tensorflow as tf
 from pipeline.atomic import named_in_errors
 from pipeline.config import RunConfig
 from pipeline.data.dataset import evaluation_batches
-from pipeline.data.manifest import SPLITS
 from pipeline.data.videos import Data
 from pipeline.errors import PipelineError
 from pipeline.evaluation.predictions import open_run_data
+from pipeline.inference.agreement import (
+    Exported,
+    Format,
+    arrays_of,
+    check,
+    compare,
+    frame_pairs,
+    some_clips,
+)
 from pipeline.inference.bundle import Precision, bundle_of, write_bundle
-from pipeline.inference.runtimes import Arrays, Runtime, open_runtime
+from pipeline.inference.runtimes import open_runtime
 from pipeline.inference.tensorflow import open_saved_model
 from pipeline.models.parts import CLIP, FEATURES, STEP, TEMPORAL, Parts
 from pipeline.models.recognizer import float32_twin, load_recognizer
 from pipeline.native_log import silent_native_log
 from pipeline.run import Run
 
-Format = Literal["litert", "litert-float16", "litert-int8", "savedmodel", "onnx"]
-FORMATS: tuple[Format, ...] = get_args(Format)
-
-TOLERANCE: dict[Format, float] = {"litert": 1e-3, "savedmodel": 1e-3, "onnx": 1e-3}
-"""How far a logit may be from that of Keras, so that only near ties can get another answer.
-
-Formats that round weights are not held to it.
-"""
-
 _PRECISIONS: dict[Format, Precision] = {"litert-float16": "float16", "litert-int8": "int8"}
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Exported:
-    """What an export is like, beside the Keras model that it was made of.
-
-    Attributes:
-        run: The folder that classifies.
-        model: The model in it, a file or a folder.
-        num_bytes: Its size.
-        num_clips: Real clips that both were compared on.
-        difference: The largest difference of a logit.
-        same_answers: Share of the clips that get the same answer, 0 to 1.
-        clip_seconds: Time for one clip, the median.
-        keras_seconds: The same of the Keras model, one clip in a call.
-    """
-
-    run: Run
-    model: Path
-    num_bytes: int
-    num_clips: int
-    difference: float
-    same_answers: float
-    clip_seconds: float
-    keras_seconds: float
 
 
 def export(
@@ -81,10 +53,11 @@ def export(
         kind: The format. `litert-float16` halves the size; `litert-int8` computes in 8 bits where
             it can, with ranges that are taken from training clips.
         data: Where the data set is, if it was moved since the run was trained.
-        num_clips: Clips to compare, of the validation split where there is one.
+        num_clips: Clips to compare, at most, of the validation split where there is one.
 
     Raises:
-        PipelineError: A logit differs by more than 1e-3, of a format that does not round.
+        PipelineError: It differs too much, see `TOLERANCE`, `ROUNDING` and `LEAST_SAME` in
+            `pipeline.inference.agreement`.
         ConfigError: A package that the format needs is missing.
         DataError: The run or its data set cannot be used.
     """
@@ -99,10 +72,16 @@ def export(
     _remove(temporary)  # of an export that was killed
     try:
         _write(kind, model, config, videos, temporary)
-        clips = _some_clips(videos, config, num_clips)
+        clips = some_clips(videos, config, num_clips)
         opened = (open_saved_model if kind == "savedmodel" else open_runtime)(temporary)
-        exported = _compare(model, opened, clips, bundle, target)
-        _check(exported, kind)
+        try:
+            exported = compare(model, opened, clips, bundle, target)
+        except RuntimeError:  # of numbers that an interpreter of 8 bits does not take
+            raise PipelineError(
+                f"{kind}: the exported model cannot be run and was not kept; its numbers may be "
+                "out of all range. Export it as --format litert"
+            ) from None
+        check(exported, kind)
         if target.is_dir():  # A file is replaced at once.
             _remove(target)
         temporary.replace(target)
@@ -163,10 +142,10 @@ def _examples(
         clips = evaluation_batches(videos, config, "train").unbatch().shuffle(1000, seed=0)
         for inputs, _ in clips.take(most):
             clip = {name: tensor.numpy() for name, tensor in inputs.items()}
-            mask, pairs = clip["mask"], _pairs(clip)
+            mask, pairs = clip["mask"], frame_pairs(clip)
             features = {
                 name: np.where(mask[:, None], rows, 0)[None].astype(np.float32)
-                for name, rows in _arrays(parts.features(pairs)).items()
+                for name, rows in arrays_of(parts.features(pairs)).items()
             }
             yield CLIP, {name: each[None] for name, each in clip.items()}
             yield FEATURES, pairs
@@ -175,98 +154,8 @@ def _examples(
     return examples
 
 
-def _pairs(clip: Arrays) -> dict[str, np.ndarray]:
-    """Each frame of a clip after the one before it, uint8 (T, 2, H, W, 3)."""
-    images = {name: each for name, each in clip.items() if name != "mask"}
-    return {
-        name: np.stack([np.concatenate([each[:1], each[:-1]]), each], axis=1)
-        for name, each in images.items()
-    }
-
-
-def _arrays(tensors: Any) -> dict[str, np.ndarray]:
-    return {name: tensor.numpy() for name, tensor in tensors.items()}
-
-
-def _some_clips(videos: Data, config: RunConfig, number: int) -> list[dict[str, np.ndarray]]:
-    split = next(name for name in ("val", *SPLITS) if name in videos.num_videos)
-    clips = evaluation_batches(videos, config, split).unbatch().take(number)
-    return [_arrays(inputs) for inputs, _ in clips]
-
-
-def _compare(
-    model: keras.Model,
-    exported: Runtime,
-    clips: list[dict[str, np.ndarray]],
-    bundle: Run,
-    target: Path,
-) -> Exported:
-    wanted, keras_seconds = _timed(lambda clip: _predict(model, clip), clips)
-    found, clip_seconds = _timed(lambda clip: _by_parts(exported, clip), clips)
-    whole = np.stack([exported.clip_logits(clip) for clip in clips])
-    difference = max(np.abs(wanted - each).max() for each in (found, whole))
-    same = wanted.argmax(axis=1) == found.argmax(axis=1)
-    path = exported.path
-    files = [path] if path.is_file() else [each for each in path.rglob("*") if each.is_file()]
-    return Exported(
-        run=bundle,
-        model=target,
-        num_bytes=sum(each.stat().st_size for each in files),
-        num_clips=len(clips),
-        difference=float(difference),
-        same_answers=float(same.mean()),
-        clip_seconds=clip_seconds,
-        keras_seconds=keras_seconds,
-    )
-
-
-def _predict(model: keras.Model, clip: Arrays) -> np.ndarray:
-    batch = {name: each[None] for name, each in clip.items()}
-    logits: np.ndarray = model.predict_on_batch(batch)[0]
-    return logits
-
-
-def _by_parts(exported: Runtime, clip: Arrays) -> np.ndarray:
-    """The logits by way of features, as classifying goes."""
-    return exported.logits(exported.features(_pairs(clip)), clip["mask"])
-
-
-def _timed(
-    call: Callable[[Arrays], np.ndarray], clips: list[dict[str, np.ndarray]]
-) -> tuple[np.ndarray, float]:
-    """What a call gives for each clip, and the median of its seconds; the first is a warm-up."""
-    call(clips[0])
-    results, seconds = [], []
-    for clip in clips:
-        start = time.perf_counter()
-        results.append(call(clip))
-        seconds.append(time.perf_counter() - start)
-    return np.stack(results), float(np.median(seconds))
-
-
-def _check(exported: Exported, kind: Format) -> None:
-    most = TOLERANCE.get(kind)
-    if most is not None and not exported.difference <= most:
-        raise PipelineError(
-            f"the exported model differs from the trained one by {exported.difference:.2g} in a "
-            f"logit, more than {most:g}; it was not kept"
-        )
-
-
 def _remove(path: Path) -> None:
     if path.is_dir():
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
-
-
-def format_exported(exported: Exported) -> str:
-    """What `export` returns, as text for a terminal."""
-    faster = exported.keras_seconds / exported.clip_seconds
-    return (
-        f"{exported.model}: {exported.num_bytes / 1e6:.1f} MB, "
-        f"{exported.clip_seconds * 1000:.1f} ms a clip on {os.cpu_count()} CPU cores, "
-        f"{faster:.1f} times as fast as Keras\n"
-        f"of {exported.num_clips} clips {exported.same_answers:.3f} get the answer of Keras; "
-        f"logits differ by at most {exported.difference:.1e}"
-    )

@@ -12,16 +12,19 @@ import pytest
 from pipeline.config.file import save_config
 from pipeline.errors import ConfigError, DataError, PipelineError
 from pipeline.evaluation.calibration import Calibration, write_calibration
-from pipeline.inference.classifier import Classifier
-from pipeline.inference.clips import pairs_of
-from pipeline.inference.export import (
+from pipeline.inference.agreement import (
     FORMATS,
+    LEAST_SAME,
+    ROUNDING,
     TOLERANCE,
     Exported,
-    _check,
-    export,
+    check,
     format_exported,
+    some_clips,
 )
+from pipeline.inference.classifier import Classifier
+from pipeline.inference.clips import pairs_of
+from pipeline.inference.export import export
 from pipeline.inference.runtimes import open_runtime
 from pipeline.inference.tensorflow import open_saved_model
 from pipeline.models.parts import Parts
@@ -118,21 +121,68 @@ def test_an_export_that_differs_is_refused_and_the_one_before_stays(run, monkeyp
     assert run.litert_file.read_bytes() == content
 
 
+EXPORTED = Exported(
+    run=Run(Path()),
+    model=Path("model.tflite"),
+    num_bytes=1,
+    num_clips=32,
+    difference=1e-6,
+    noise=1e-6,
+    same_answers=31 / 32,
+    clip_seconds=1.0,
+    keras_seconds=1.0,
+)
+
+
 def test_a_near_tie_may_get_another_answer():
-    exported = Exported(
-        run=Run(Path()),
-        model=Path("model.tflite"),
-        num_bytes=1,
-        num_clips=32,
-        difference=1e-6,
-        same_answers=31 / 32,
-        clip_seconds=1.0,
-        keras_seconds=1.0,
-    )
-    _check(exported, "litert")
+    check(EXPORTED, "litert")
     for difference in (2e-3, math.nan):
         with pytest.raises(PipelineError, match="it was not kept"):
-            _check(dataclasses.replace(exported, difference=difference), "litert")
+            check(dataclasses.replace(EXPORTED, difference=difference), "litert")
+
+
+@pytest.mark.parametrize("kind", ROUNDING)
+def test_rounding_has_bounds(kind):
+    most = ROUNDING[kind]
+    near = dataclasses.replace(EXPORTED, difference=1.0, noise=most, same_answers=LEAST_SAME)
+    check(near, kind)
+    for change in ({"noise": 1.01 * most}, {"noise": math.nan}, {"same_answers": 0.89}):
+        with pytest.raises(PipelineError, match=f"{kind} is too far .* Export it as --format lit"):
+            check(dataclasses.replace(near, **change), kind)
+
+
+@pytest.mark.parametrize(
+    ("vast", "reason"),
+    [
+        (1e4, r"litert-int8 is too far .* of 16 clips .* get its .* off by [\d.]+ of"),
+        (1e6, r"litert-int8.* not kept"),  # some interpreters run it, some do not
+    ],
+)
+def test_a_model_that_8_bits_cannot_hold_is_not_exported_to_them(run, vast, reason):
+    """One channel is vast and used by nobody: its range leaves no bits to the others."""
+    from pipeline.models.recognizer import load_recognizer
+
+    model = load_recognizer(run.model_file)
+    layers = model.get_layer("difference_features").layer.get_layer("cnn").layers
+    normalise = next(each for each in layers if "normalization" in each.name)
+    second = [each for each in layers if "conv" in each.name][1]
+    gamma, kernel = normalise.gamma.numpy(), second.kernel.numpy()
+    gamma[0], kernel[:, :, 0] = vast, 0
+    normalise.gamma.assign(gamma)
+    second.kernel.assign(kernel)
+    model.save(run.model_file)
+    with pytest.raises(PipelineError, match=reason):
+        export(run, "litert-int8", num_clips=16)
+    assert not [*(run.exports / "litert-int8").iterdir()]
+
+
+def test_clips_to_compare_are_from_all_over_the_split(run, blob_store):
+    """Of 16 videos, every fourth."""
+    clips = some_clips(blob_store, run.config(), 4)
+    assert len(clips) == 4
+    everything = some_clips(blob_store, run.config(), 32)
+    for number, clip in enumerate(clips):
+        np.testing.assert_array_equal(clip["frames"], everything[4 * number]["frames"])
 
 
 @pytest.mark.parametrize("kind", ["savedmodel", "onnx"])
@@ -180,7 +230,8 @@ def test_every_format_classifies_on_its_own(exports, blob_videos, tmp_path, kind
     exported, original = exports[kind], exports["litert"]
     rounds = kind in SMALLER
     assert exported.difference < (0.3 if rounds else 1e-4)
-    assert exported.same_answers >= (0.8 if rounds else 1)
+    assert exported.same_answers >= (LEAST_SAME if rounds else 1)
+    assert exported.noise < ROUNDING.get(kind, 1e-4)
     if rounds:
         assert exported.num_bytes < SMALLER[kind] * original.num_bytes
     alone = Run(shutil.copytree(exported.run.folder, tmp_path / "alone"))

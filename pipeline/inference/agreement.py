@@ -1,0 +1,191 @@
+"""How near an exported model is to the one that it was made of, and what is near enough."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import keras
+import numpy as np
+
+from pipeline.config import RunConfig
+from pipeline.data.dataset import evaluation_batches
+from pipeline.data.manifest import SPLITS
+from pipeline.data.videos import Data
+from pipeline.errors import PipelineError
+from pipeline.inference.runtimes import Arrays, Runtime
+from pipeline.run import Run
+
+Format = Literal["litert", "litert-float16", "litert-int8", "savedmodel", "onnx"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+
+TOLERANCE: dict[Format, float] = {"litert": 1e-3, "savedmodel": 1e-3, "onnx": 1e-3}
+"""How far a logit may be from that of Keras, so that only near ties can get another answer."""
+
+ROUNDING: dict[Format, float] = {"litert-float16": 0.02, "litert-int8": 0.2}
+"""What `Exported.noise` may be where weights are rounded.
+
+Noise of 0.2 moves the lead of one class over another by 0.28, for both of them move: an answer with
+a usual lead, which is 2 where there are two classes and more where there are many, stays. The 11
+bits of float16 give a hundredth of that; 0.02 is passed where numbers are out of its range.
+"""
+
+LEAST_SAME = 0.9
+"""The share of clips that must get the answer of Keras where weights are rounded."""
+
+_FURTHEST = 20  # videos from one that is compared to the next; those between are read as well
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Exported:
+    """What an export is like, beside the Keras model that it was made of.
+
+    Attributes:
+        run: The folder that classifies.
+        model: The model in it, a file or a folder.
+        num_bytes: Its size.
+        num_clips: Real clips that both were compared on.
+        difference: The largest difference of a logit.
+        noise: The root of the mean squared difference, as a share of how far the logits of a clip
+            are from their mean in the same sense.
+        same_answers: Share of the clips that get the same answer, 0 to 1.
+        clip_seconds: Time for one clip, the median.
+        keras_seconds: The same of the Keras model, one clip in a call.
+    """
+
+    run: Run
+    model: Path
+    num_bytes: int
+    num_clips: int
+    difference: float
+    noise: float
+    same_answers: float
+    clip_seconds: float
+    keras_seconds: float
+
+
+def some_clips(videos: Data, config: RunConfig, number: int) -> list[dict[str, np.ndarray]]:
+    """Clips of the validation split or, where there is none, of the next one, from all over it."""
+    split = next(name for name in ("val", *SPLITS) if name in videos.num_videos)
+    apart = max(1, min(videos.num_videos[split] // number, _FURTHEST))
+    clips = evaluation_batches(videos, config, split).unbatch().shard(apart, 0).take(number)
+    return [arrays_of(inputs) for inputs, _ in clips]
+
+
+def compare(
+    model: keras.Model,
+    exported: Runtime,
+    clips: list[dict[str, np.ndarray]],
+    bundle: Run,
+    target: Path,
+) -> Exported:
+    """Runs both on the same clips.
+
+    Args:
+        model: The recogniser.
+        exported: What it was exported to.
+        clips: From `some_clips`.
+        bundle: The folder that the export is for.
+        target: Where the exported model goes.
+    """
+    wanted, keras_seconds = _timed(lambda clip: _predict(model, clip), clips)
+    found, clip_seconds = _timed(lambda clip: _by_parts(exported, clip), clips)
+    whole = np.stack([exported.clip_logits(clip) for clip in clips])
+    apart = wanted - wanted.mean(axis=1, keepdims=True)
+    noise = max(_root_mean_square(wanted - each) for each in (found, whole))
+    same = wanted.argmax(axis=1) == found.argmax(axis=1)
+    path = exported.path
+    files = [path] if path.is_file() else [each for each in path.rglob("*") if each.is_file()]
+    return Exported(
+        run=bundle,
+        model=target,
+        num_bytes=sum(each.stat().st_size for each in files),
+        num_clips=len(clips),
+        difference=float(max(np.abs(wanted - each).max() for each in (found, whole))),
+        noise=noise / max(_root_mean_square(apart), 1e-9),
+        same_answers=float(same.mean()),
+        clip_seconds=clip_seconds,
+        keras_seconds=keras_seconds,
+    )
+
+
+def check(exported: Exported, kind: Format) -> None:
+    """Refuses an export that is too far from its model.
+
+    Raises:
+        PipelineError: It is; with what was measured and what to do.
+    """
+    if kind in TOLERANCE and not exported.difference <= TOLERANCE[kind]:
+        raise PipelineError(
+            f"the exported model differs from the trained one by {exported.difference:.2g} in a "
+            f"logit, more than {TOLERANCE[kind]:g}; it was not kept"
+        )
+    if kind not in ROUNDING:
+        return
+    if not (exported.noise <= ROUNDING[kind] and exported.same_answers >= LEAST_SAME):
+        other = "litert-float16 or litert" if kind == "litert-int8" else "litert"
+        raise PipelineError(
+            f"{kind} is too far from the trained model and was not kept: of {exported.num_clips} "
+            f"clips {exported.same_answers:.3f} get its answer (at least {LEAST_SAME} must), and "
+            f"the logits are off by {exported.noise:.3f} of how far they are apart (at most "
+            f"{ROUNDING[kind]} may be). Export it as --format {other}; a model that is surer, of "
+            "more epochs or more data, bears more rounding"
+        )
+
+
+def frame_pairs(clip: Arrays) -> dict[str, np.ndarray]:
+    """Each frame of a clip after the one before it, uint8 (T, 2, H, W, 3)."""
+    images = {name: each for name, each in clip.items() if name != "mask"}
+    return {
+        name: np.stack([np.concatenate([each[:1], each[:-1]]), each], axis=1)
+        for name, each in images.items()
+    }
+
+
+def arrays_of(tensors: Any) -> dict[str, np.ndarray]:
+    """Tensors by name as arrays."""
+    return {name: tensor.numpy() for name, tensor in tensors.items()}
+
+
+def _root_mean_square(values: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(np.square(values))))
+
+
+def _predict(model: keras.Model, clip: Arrays) -> np.ndarray:
+    batch = {name: each[None] for name, each in clip.items()}
+    logits: np.ndarray = model.predict_on_batch(batch)[0]
+    return logits
+
+
+def _by_parts(exported: Runtime, clip: Arrays) -> np.ndarray:
+    """The logits by way of features, as classifying goes."""
+    return exported.logits(exported.features(frame_pairs(clip)), clip["mask"])
+
+
+def _timed(
+    call: Callable[[Arrays], np.ndarray], clips: list[dict[str, np.ndarray]]
+) -> tuple[np.ndarray, float]:
+    """What a call gives for each clip, and the median of its seconds; the first is a warm-up."""
+    call(clips[0])
+    results, seconds = [], []
+    for clip in clips:
+        start = time.perf_counter()
+        results.append(call(clip))
+        seconds.append(time.perf_counter() - start)
+    return np.stack(results), float(np.median(seconds))
+
+
+def format_exported(exported: Exported) -> str:
+    """What `export` returns, as text for a terminal."""
+    faster = exported.keras_seconds / exported.clip_seconds
+    return (
+        f"{exported.model}: {exported.num_bytes / 1e6:.1f} MB, "
+        f"{exported.clip_seconds * 1000:.1f} ms a clip on {os.cpu_count()} CPU cores, "
+        f"{faster:.1f} times as fast as Keras\n"
+        f"of {exported.num_clips} clips {exported.same_answers:.3f} get the answer of Keras; "
+        f"logits differ by at most {exported.difference:.1e}"
+    )
