@@ -93,11 +93,8 @@ def compile_model(model: keras.Model, config: RunConfig, steps: int) -> None:
         # The number of real frames varies from batch to batch; XLA would compile for each.
         jit_compile=False,
     )
-    # TensorFlow traces a step twice in which variables are made.
+    # For the same reason; and a checkpoint is written before the first step.
     model.optimizer.build(model.trainable_variables)
-    nothing = tf.zeros((1, model.output_shape[-1]))
-    model.compute_metrics(None, nothing, nothing)
-    model.reset_metrics()
 
 
 def _factors(model: keras.Model, factor: float) -> dict[str, float]:
