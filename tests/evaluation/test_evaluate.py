@@ -178,9 +178,9 @@ def test_top_5_at_video_and_at_clip_level():
 def test_as_many_views_as_asked_for(hasty_run, tmp_path):
     result = evaluate(copy_of(hasty_run, tmp_path / "run"), views=5)
     assert result["num_views"] == 5
-    with pytest.raises(ConfigError, match="clip.views must be at least 1"):
+    with pytest.raises(ConfigError, match="clip.views must be from 1 to 100"):
         evaluate(hasty_run, views=0)
-    with pytest.raises(ConfigError, match="clip.views must be at least 1"):
+    with pytest.raises(ConfigError, match="clip.views must be from 1 to 100"):
         runpy.run_path(str(SCRIPT))["main"]([str(hasty_run.folder), "--views", "0"])
 
 

@@ -44,9 +44,9 @@ def prepared(videos, **settings):
 
 
 def test_other_classes_count_unless_their_group_was_in_training(
-    hasty_run, blob_store, strangers, tmp_path
+    blob_run, blob_store, strangers, tmp_path
 ):
-    run = Run(shutil.copytree(hasty_run.folder, tmp_path / "run"))
+    run = Run(shutil.copytree(blob_run.folder, tmp_path / "run"))
     write_calibration(run, Calibration(least_evidence=99.0, num_videos=1))
     found = evaluate(run, unknown=prepared(strangers))["unknown"]
     assert found["classes"] == ["noise"]
