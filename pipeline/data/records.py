@@ -36,7 +36,7 @@ class Record:
 
 
 def find_records(shards: Sequence[Path], rows: Sequence[Row]) -> tuple[Record, ...]:
-    """Finds the videos in their shards; these are not opened, only the reports on them.
+    """Finds the videos in their shards by the reports on them; no record is read.
 
     Args:
         shards: The files, in any order.

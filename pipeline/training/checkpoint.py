@@ -50,8 +50,8 @@ class Progress:
 class Checkpoint(keras.callbacks.Callback):
     """Writes the progress, and the best model, after the first epoch, the last, and some between.
 
-    The file is replaced as a whole. Writing takes at most a twentieth of the time, and a kill loses
-    at most what twenty times as long as writing, and an epoch, have brought.
+    The file is replaced as a whole. Writing takes at most a twentieth of the time; a kill loses
+    the epochs since the last time.
 
     Args:
         path: The file.
@@ -106,14 +106,16 @@ def restore(path: Path, progress: Progress) -> tuple[int, bool]:
         with path.open("rb") as file, np.load(file) as content:
             state, *arrays = (content[name] for name in content.files)
         state = json.loads(str(state))
+        done = state["epoch"], state["stopped"]
+        best_epoch, lowest, alarms = state["best_epoch"], state["lowest"], state["alarms"]
         _assign(progress.variables(), arrays)
-    except (OSError, ValueError, BadZipFile, KeyError, EOFError):
+    except (OSError, ValueError, TypeError, BadZipFile, KeyError, EOFError):
         raise DataError(
             f"{path}: damaged, or of another version. Train anew: --overwrite"
         ) from None
-    progress.best.epoch, progress.best.lowest = state["best_epoch"], state["lowest"]
-    progress.alarms.set_state(state["alarms"])
-    return state["epoch"], state["stopped"]
+    progress.best.epoch, progress.best.lowest = best_epoch, lowest
+    progress.alarms.set_state(alarms)
+    return done
 
 
 def _assign(variables: Sequence[keras.Variable], arrays: Sequence[np.ndarray]) -> None:

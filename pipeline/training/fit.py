@@ -72,9 +72,9 @@ def train(
     """Trains a model on the prepared data set of a configuration.
 
     The best model by validation loss is kept; without validation videos, the last one. A training
-    that was stopped in whatever way goes on after its last whole epoch when it is called again,
-    and ends as if it had not been stopped. One that has ended, but was not exported, is left as it
-    is, to be exported. Meanwhile no other process can use the folder.
+    that was stopped in whatever way goes on after the last epoch of its checkpoint when it is
+    called again, and ends as if it had not been stopped. One that has ended, but was not exported,
+    is left as it is, to be exported. Meanwhile no other process can use the folder.
 
     Args:
         config: The run. `frames` is filled in from the data set.

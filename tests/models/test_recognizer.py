@@ -8,6 +8,7 @@ import pytest
 from pipeline.config import BackboneConfig, ClipConfig, FramesConfig, RunConfig, TemporalConfig
 from pipeline.errors import DataError
 from pipeline.models.recognizer import build_recognizer, load_recognizer
+from pipeline.models.temporal import summarise
 
 CONFIG = RunConfig(
     frames=FramesConfig(size=16),
@@ -170,3 +171,19 @@ def test_a_damaged_model_file(tmp_path):
         load_recognizer(tmp_path / "cut.keras")
     with pytest.raises(DataError, match="none.keras: missing. Train again"):
         load_recognizer(tmp_path / "none.keras")
+
+
+def test_a_bilstm_reads_the_real_frames_both_ways():
+    """With the same weights both ways, a clip shown backwards changes their places."""
+    config = configured(temporal={"kind": "bilstm", "pooling": "last"})
+    features, mask = keras.Input((6, 3)), keras.Input((6,), dtype="bool")
+    network = keras.Model([features, mask], summarise(features, mask, config, unroll=True))
+    weights = network.get_weights()
+    network.set_weights(weights[:3] * 2)
+    sequence = np.random.default_rng(0).normal(size=(1, 6, 3)).astype(np.float32)
+    real = np.arange(6)[None] < 4
+    turned = np.concatenate([sequence[:, 3::-1], sequence[:, 4:]], axis=1)
+    forwards, backwards = np.split(network([sequence, real]), 2, axis=1)
+    again = np.split(network([turned, real]), 2, axis=1)
+    np.testing.assert_allclose(again, [backwards, forwards], atol=1e-6)
+    assert np.abs(forwards - backwards).max() > 1e-3
