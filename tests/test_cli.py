@@ -77,6 +77,8 @@ def test_options_for_beam_that_were_forgotten():
     parser.add_fields(PrepareConfig)
     with pytest.raises(ConfigError, match=r"beam.options.*expected"):
         parser.parse(["--runner", "beam", "--beam-options"])
+    with pytest.raises(ConfigError, match="--beam-options must be options of Beam, such as"):
+        PrepareConfig(runner="beam", beam_options="FlinkRunner")
 
 
 @pytest.mark.parametrize(

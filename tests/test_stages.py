@@ -35,7 +35,7 @@ BASE = RunConfig(
     model=ModelConfig(input="difference", dropout=0),
     backbone=BackboneConfig(filters=(4, 4)),
     temporal=TemporalConfig(units=4, dropout=0),
-    train=TrainConfig(epochs=1, batch_size=48),
+    train=TrainConfig(epochs=1, batch_size=48, precision="float32"),
 )
 AUGMENTATIONS = {
     "augment.flip": 0.5,

@@ -153,6 +153,11 @@ class PrepareConfig:
             "--beam-options are for --runner beam",
             self.beam_options,
         )
+        expect(
+            self.beam_options.lstrip()[:1] in ("", "-"),
+            '--beam-options must be options of Beam, such as "--runner=FlinkRunner"',
+            self.beam_options,
+        )
 
     def _check_source(self) -> None:
         if self.source == "demo":

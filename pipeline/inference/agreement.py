@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from pipeline.config import RunConfig
 from pipeline.data.dataset import evaluation_batches
-from pipeline.data.manifest import SPLITS
+from pipeline.data.manifest import SPLITS, Split
 from pipeline.data.videos import Data
 from pipeline.errors import PipelineError
 from pipeline.inference.runtimes import Arrays, Runtime
@@ -68,12 +68,19 @@ class Exported:
     keras_seconds: float
 
 
-def some_clips(videos: Data, config: RunConfig, number: int) -> list[dict[str, np.ndarray]]:
-    """Clips of the validation split or, where there is none, of the next one, from all over it."""
-    split = next(name for name in ("val", *SPLITS) if name in videos.num_videos)
+def some_clips(
+    videos: Data, config: RunConfig, number: int, split: Split
+) -> Iterator[dict[str, np.ndarray]]:
+    """Yields clips of a split, from all over it, one held at a time."""
     apart = max(1, min(videos.num_videos[split] // number, _FURTHEST))
     clips = evaluation_batches(videos, config, split).unbatch().shard(apart, 0).take(number)
-    return [arrays_of(inputs) for inputs, _ in clips]
+    for inputs, _ in clips:
+        yield arrays_of(inputs)
+
+
+def held_out(videos: Data) -> Split:
+    """The validation split or, where there is none, the next one that is there."""
+    return next(name for name in ("val", *SPLITS) if name in videos.num_videos)
 
 
 def compare(
@@ -88,7 +95,7 @@ def compare(
     Args:
         model: The recogniser.
         exported: What it was exported to.
-        clips: From `some_clips`.
+        clips: Inputs without a batch axis, from `some_clips`.
         bundle: The folder that the export is for.
         target: Where the exported model goes.
     """

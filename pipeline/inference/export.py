@@ -16,7 +16,6 @@ import tensorflow as tf
 
 from pipeline.atomic import named_in_errors
 from pipeline.config import RunConfig
-from pipeline.data.dataset import evaluation_batches
 from pipeline.data.videos import Data
 from pipeline.errors import PipelineError
 from pipeline.evaluation.predictions import open_run_data
@@ -27,6 +26,7 @@ from pipeline.inference.agreement import (
     check,
     compare,
     frame_pairs,
+    held_out,
     some_clips,
 )
 from pipeline.inference.bundle import Precision, bundle_of, write_bundle
@@ -72,7 +72,7 @@ def export(
     _remove(temporary)  # of an export that was killed
     try:
         _write(kind, model, config, videos, temporary)
-        clips = some_clips(videos, config, num_clips)
+        clips = list(some_clips(videos, config, num_clips, held_out(videos)))
         opened = (open_saved_model if kind == "savedmodel" else open_runtime)(temporary)
         try:
             exported = compare(model, opened, clips, bundle, target)
@@ -139,9 +139,7 @@ def _examples(
     parts = Parts(float32_twin(model, config, for_export=True), config)
 
     def examples() -> Iterator[tuple[str, dict[str, Any]]]:
-        clips = evaluation_batches(videos, config, "train").unbatch().shuffle(1000, seed=0)
-        for inputs, _ in clips.take(most):
-            clip = {name: tensor.numpy() for name, tensor in inputs.items()}
+        for clip in some_clips(videos, config, most, "train"):
             mask, pairs = clip["mask"], frame_pairs(clip)
             features = {
                 name: np.where(mask[:, None], rows, 0)[None].astype(np.float32)

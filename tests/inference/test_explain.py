@@ -93,7 +93,7 @@ def trained(blob_config, folder, backbone, kind):
         blob_config,
         backbone=BackboneConfig(name=backbone, weights="none"),
         model=ModelConfig(input=kind),
-        train=TrainConfig(epochs=1),
+        train=TrainConfig(epochs=1, precision="float32"),
     )
     return train(config, folder)
 

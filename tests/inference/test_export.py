@@ -178,9 +178,9 @@ def test_a_model_that_8_bits_cannot_hold_is_not_exported_to_them(run, vast, reas
 
 def test_clips_to_compare_are_from_all_over_the_split(run, blob_store):
     """Of 16 videos, every fourth."""
-    clips = some_clips(blob_store, run.config(), 4)
+    clips = list(some_clips(blob_store, run.config(), 4, "val"))
     assert len(clips) == 4
-    everything = some_clips(blob_store, run.config(), 32)
+    everything = list(some_clips(blob_store, run.config(), 32, "val"))
     for number, clip in enumerate(clips):
         np.testing.assert_array_equal(clip["frames"], everything[4 * number]["frames"])
 

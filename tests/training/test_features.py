@@ -89,7 +89,7 @@ def test_clips_shown_backwards_have_the_features_of_their_flow(config, flow_stor
         augment=dataclasses.replace(
             NO_AUGMENT, flip=flip, reverse=0.5, reverse_labels=(("left", "right"),)
         ),
-        train=TrainConfig(batch_size=48),
+        train=TrainConfig(batch_size=48, precision="float32"),
     )
     model, features = features_of(backwards)
     part = temporal_part(model, backwards)

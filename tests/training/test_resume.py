@@ -121,6 +121,18 @@ def interrupted(config, folder, monkeypatch, epoch):
     return stop.value.run
 
 
+@pytest.fixture(scope="module")
+def stopped(config, tmp_path_factory):
+    """By Ctrl-C after epoch 2; not to be changed."""
+    with pytest.MonkeyPatch.context() as patch:
+        return interrupted(config, tmp_path_factory.mktemp("runs") / "stopped", patch, epoch=2)
+
+
+@pytest.fixture
+def copy_of_stopped(stopped, tmp_path):
+    return Run(shutil.copytree(stopped.folder, tmp_path / "run"))
+
+
 def test_ctrl_c_can_be_gone_on_from(config, undisturbed, tmp_path, monkeypatch):
     run = interrupted(config, tmp_path / "run", monkeypatch, epoch=4)
     assert (run.report / "curves.png").is_file()
@@ -168,9 +180,9 @@ def test_half_precision_goes_on_too(config, tmp_path, monkeypatch):
     check_same(train(half, run.folder), train(half, tmp_path / "undisturbed"))
 
 
-def test_what_was_made_of_the_model_so_far_is_discarded(config, tmp_path, monkeypatch):
+def test_what_was_made_of_the_model_so_far_is_discarded(config, copy_of_stopped, monkeypatch):
     """Else classifying and evaluating would use different models."""
-    run = interrupted(config, tmp_path / "run", monkeypatch, epoch=2)
+    run = copy_of_stopped
     made = [run.litert_file, run.calibration_file, run.metrics_file, run.report / "index.html"]
     made.append(run.folder / "checkpoint.npz.0123abcd.tmp")  # of a kill
     (run.exports / "onnx").mkdir(parents=True)
@@ -225,7 +237,9 @@ def test_killed_while_the_folder_is_made(config, tmp_path, monkeypatch):
         with pytest.raises(ZeroDivisionError):
             train(config, tmp_path / "run")
     assert not (tmp_path / "run").exists()
-    short = dataclasses.replace(config, train=TrainConfig(epochs=1, batch_size=48))
+    short = dataclasses.replace(
+        config, train=TrainConfig(epochs=1, batch_size=48, precision="float32")
+    )
     assert train(short, tmp_path / "run").model_file.is_file()
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
@@ -244,7 +258,9 @@ def test_nobody_else_trains_in_the_folder_meanwhile(config, tmp_path, monkeypatc
         thread.join()
 
     monkeypatch.setattr("pipeline.training.alarms.Alarms.on_epoch_end", end_epoch)
-    short = dataclasses.replace(config, train=TrainConfig(epochs=1, batch_size=48))
+    short = dataclasses.replace(
+        config, train=TrainConfig(epochs=1, batch_size=48, precision="float32")
+    )
     train(short, folder)
     assert refused
     before = Run(folder).model_file.read_bytes()
@@ -254,8 +270,8 @@ def test_nobody_else_trains_in_the_folder_meanwhile(config, tmp_path, monkeypatc
     assert Run(folder).model_file.read_bytes() == before
 
 
-def test_another_training_does_not_go_on_from_it(config, tmp_path, monkeypatch):
-    run = interrupted(config, tmp_path / "run", monkeypatch, epoch=2)
+def test_another_training_does_not_go_on_from_it(config, copy_of_stopped):
+    run = copy_of_stopped
     other = dataclasses.replace(config, seed=7)
     with pytest.raises(ConfigError, match=r"holds an unfinished training with another seed\."):
         train(other, run.folder)
@@ -263,12 +279,13 @@ def test_another_training_does_not_go_on_from_it(config, tmp_path, monkeypatch):
     with pytest.raises(ConfigError, match="with another split.val_folds, data"):
         train(resplit, run.folder)
     assert run.checkpoint_file.is_file()
-    train(dataclasses.replace(other, train=TrainConfig(epochs=1)), run.folder, overwrite=True)
+    short = dataclasses.replace(other, train=dataclasses.replace(config.train, epochs=1))
+    train(short, run.folder, overwrite=True)
     assert not run.checkpoint_file.exists()
 
 
-def test_a_damaged_checkpoint_says_what_to_do(config, tmp_path, monkeypatch):
-    run = interrupted(config, tmp_path / "run", monkeypatch, epoch=2)
+def test_a_damaged_checkpoint_says_what_to_do(config, copy_of_stopped):
+    run = copy_of_stopped
     data = run.checkpoint_file.read_bytes()
     with np.load(run.checkpoint_file) as content:
         _, *arrays = content.values()
