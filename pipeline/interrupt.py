@@ -1,6 +1,6 @@
 """Ctrl-C ends a script with one word and exit code 130, also while it still imports.
 
-`pipeline.cli` imports this before all else of the package.
+`pipeline.cli.script` imports this before all else of the package.
 """
 
 from __future__ import annotations

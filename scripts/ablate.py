@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.cli import run_script
-from pipeline.config.parser import ConfigParser, in_folds, run_config
+from pipeline.cli.parser import ConfigParser, in_folds, run_config
+from pipeline.cli.script import run_script
 from pipeline.native_log import import_tensorflow
 
 

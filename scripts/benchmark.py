@@ -17,7 +17,7 @@ benchmark.py COMMAND --help says more.
 import importlib
 from collections.abc import Sequence
 
-from pipeline.cli import run_script
+from pipeline.cli.script import run_script
 from pipeline.errors import ConfigError
 from pipeline.native_log import import_tensorflow
 from pipeline.text import nearest

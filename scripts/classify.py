@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 
-from pipeline.cli import Parser, run_script
-from pipeline.config.checks import expect_at_least
-from pipeline.inference.terminal import (
+from pipeline.cli.classify import (
     add_classifier,
     open_classifier,
     refuse_unused,
     show_predictions,
     show_timelines,
 )
+from pipeline.cli.script import Parser, run_script
+from pipeline.config.checks import expect_at_least
 from pipeline.inference.timeline import OVERLAP
 
 

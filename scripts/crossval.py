@@ -6,8 +6,8 @@ Leave one group out: python scripts/crossval.py --data data/NAME --split.folds g
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.cli import run_script
-from pipeline.config.parser import ConfigParser, in_folds, run_config
+from pipeline.cli.parser import ConfigParser, in_folds, run_config
+from pipeline.cli.script import run_script
 from pipeline.native_log import import_tensorflow
 
 

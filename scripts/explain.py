@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.cli import Parser, run_script
+from pipeline.cli.script import Parser, run_script
 from pipeline.config.checks import expect_folder_of
 from pipeline.errors import ConfigError
 from pipeline.native_log import import_tensorflow

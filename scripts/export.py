@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.cli import Parser, named_run, run_script
+from pipeline.cli.script import Parser, named_run, run_script
 from pipeline.native_log import import_tensorflow
 
 

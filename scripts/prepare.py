@@ -5,8 +5,8 @@ Your own: python scripts/prepare.py --source folder --path VIDEOS --out data/NAM
 
 from collections.abc import Sequence
 
-from pipeline.cli import run_script
-from pipeline.config.parser import ConfigParser
+from pipeline.cli.parser import ConfigParser
+from pipeline.cli.script import run_script
 from pipeline.config.prepare import PrepareConfig
 
 
@@ -15,7 +15,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_fields(PrepareConfig)
     config = PrepareConfig(**vars(parser.parse(arguments)))
 
-    from pipeline.data.prepare import check_videos, prepare
+    from pipeline.prepare.preparation import check_videos, prepare
 
     if not config.check:
         print(prepare(config))

@@ -6,8 +6,8 @@ Your own data: python scripts/preview.py data/NAME
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.cli import run_script
-from pipeline.config.parser import ConfigParser, run_config
+from pipeline.cli.parser import ConfigParser, run_config
+from pipeline.cli.script import run_script
 from pipeline.errors import ConfigError
 from pipeline.native_log import import_tensorflow
 from pipeline.text import counted
@@ -30,8 +30,8 @@ def main(arguments: Sequence[str]) -> None:
     path = Path(options.path or config.data)
 
     import_tensorflow()
-    from pipeline.data.preview import write_contact_sheets
-    from pipeline.data.videos import open_data
+    from pipeline.dataset.preview import write_contact_sheets
+    from pipeline.dataset.videos import open_data
 
     # Beside a table there are videos, and a folder among them would be taken for a class.
     default = path / "preview" if path.is_dir() else Path(f"preview-{path.stem}")

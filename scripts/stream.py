@@ -7,11 +7,11 @@ what is piped in; or a path, such as that of a named pipe.
 import json
 from collections.abc import Sequence
 
-from pipeline.cli import Parser, run_script
+from pipeline.cli.classify import add_classifier, open_classifier
+from pipeline.cli.script import Parser, run_script
 from pipeline.errors import DataError
 from pipeline.inference.segments import answer_text
 from pipeline.inference.stream import StreamResult, classify_stream
-from pipeline.inference.terminal import add_classifier, open_classifier
 from pipeline.video import LiveVideo
 
 

@@ -8,9 +8,9 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.cli import run_script
+from pipeline.cli.parser import ConfigParser, run_config
+from pipeline.cli.script import run_script
 from pipeline.config import RunConfig
-from pipeline.config.parser import ConfigParser, run_config
 from pipeline.native_log import import_tensorflow
 from pipeline.run import RUNS, Run
 

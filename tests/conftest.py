@@ -29,8 +29,8 @@ from pipeline.config import (
     TrainConfig,
 )
 from pipeline.config.prepare import PrepareConfig
-from pipeline.data.prepare import prepare
-from pipeline.data.store import Store
+from pipeline.prepare.preparation import prepare
+from pipeline.prepare.prepared import Store
 from pipeline.run import Run
 from pipeline.video import encode_jpeg, write_video
 

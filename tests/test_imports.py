@@ -11,35 +11,35 @@ import pipeline
 
 ROOT = Path(pipeline.__file__).parent
 LAYERS = ["video", "data", "models", "training", "evaluation", "experiments", "inference"]
-CV2_FOR_DRAWING = "data/sources/demo/"
+CV2_FOR_DRAWING = "sources/demo/"
 WITHOUT_TENSORFLOW = [
     "pipeline",
-    "pipeline.cli",
+    "pipeline.cli.script",
     "pipeline.config",
     "pipeline.config.file",
     "pipeline.config.prepare",
     "pipeline.run",
     "pipeline.video",
-    "pipeline.data.augment",
-    "pipeline.data.sources.download",
-    "pipeline.data.checks.duplicates",
-    "pipeline.data.frames",
-    "pipeline.data.checks.leaks",
-    "pipeline.data.manifest",
-    "pipeline.data.prepare",
-    "pipeline.data.sampling",
-    "pipeline.data.shards.writer",
-    "pipeline.data.sources",
-    "pipeline.data.sources.demo",
-    "pipeline.data.split",
-    "pipeline.data.store",
-    "pipeline.data.video_files",
+    "pipeline.dataset.augment",
+    "pipeline.sources.download",
+    "pipeline.prepare.duplicates",
+    "pipeline.video.stored_frames",
+    "pipeline.prepare.leaks",
+    "pipeline.manifest.rows",
+    "pipeline.prepare.preparation",
+    "pipeline.dataset.sampling",
+    "pipeline.prepare.shard_writer",
+    "pipeline.sources",
+    "pipeline.sources.demo",
+    "pipeline.manifest.split",
+    "pipeline.prepare.prepared",
+    "pipeline.dataset.unprepared",
     "pipeline.evaluation.metrics",
     "pipeline.evaluation.calibration",
     "pipeline.inference.classifier",
     "pipeline.inference.decoding",
     "pipeline.inference.many",
-    "pipeline.inference.terminal",
+    "pipeline.cli.classify",
     "pipeline.inference.timeline",
 ]
 
@@ -91,7 +91,7 @@ def test_classifying_takes_numpy_opencv_and_litert_alone():
     code = """
 import sys
 before = set(sys.modules)
-import pipeline.cli, pipeline.inference.litert, pipeline.inference.terminal
+import pipeline.cli.script, pipeline.inference.litert, pipeline.cli.classify
 new = {name.partition(".")[0] for name in set(sys.modules) - before}
 print(*sorted(name for name in new if name not in sys.stdlib_module_names))
 """

@@ -22,7 +22,7 @@ from pipeline.config import (
 )
 from pipeline.config.file import differing, with_values
 from pipeline.config.model import Input
-from pipeline.data.dataset import evaluation_batches
+from pipeline.dataset.clip_batches import evaluation_batches
 from pipeline.inference.export import export
 from pipeline.inference.litert import LiteRTModel
 from pipeline.models.parts import Parts

@@ -121,7 +121,7 @@ class PrepareConfig:
     def frames(self) -> FramesConfig:
         """What is stored of a video: rate, size and quality of its frames, and if their flow is.
 
-        The rate is 0 where it is still to be chosen, see `pipeline.data.rate`.
+        The rate is 0 where it is still to be chosen, see `pipeline.prepare.rate`.
         """
         return FramesConfig(
             fps=self.fps, size=self.size, jpeg_quality=self.jpeg_quality, flow=self.flow

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.config import EvaluateConfig, RunConfig
-from pipeline.data.videos import Data, damage_named, read_videos
+from pipeline.dataset.videos import Data, damage_named, read_videos
 from pipeline.evaluation.calibration import (
     Calibration,
     evidence,

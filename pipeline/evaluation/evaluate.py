@@ -15,9 +15,8 @@ import numpy.typing as npt
 
 from pipeline.atomic import atomic_write
 from pipeline.config import RunConfig
-from pipeline.data.manifest import Split
-from pipeline.data.sampling import Order
-from pipeline.data.videos import Data, damage_named
+from pipeline.dataset.sampling import Order
+from pipeline.dataset.videos import Data, damage_named
 from pipeline.errors import DataError
 from pipeline.evaluation import metrics
 from pipeline.evaluation.calibration import (
@@ -31,6 +30,7 @@ from pipeline.evaluation.intervals import accuracy_interval
 from pipeline.evaluation.predictions import Predictions, open_run_data, predict
 from pipeline.evaluation.report import write_report
 from pipeline.evaluation.unknown import open_unknown, score_unknown, unknown_test
+from pipeline.manifest.rows import Split
 from pipeline.models.recognizer import load_recognizer
 from pipeline.run import Run
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support, roc_auc_score
 
-from pipeline.data.sampling import Order
+from pipeline.dataset.sampling import Order
 
 Logits = npt.NDArray[np.floating[Any]]
 Labels = npt.NDArray[np.integer[Any]]

@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.config import RunConfig
-from pipeline.data.dataset import evaluation_clips
-from pipeline.data.manifest import Split
-from pipeline.data.sampling import Order
-from pipeline.data.videos import Data, open_data
+from pipeline.dataset.clip_batches import evaluation_clips
+from pipeline.dataset.sampling import Order
+from pipeline.dataset.videos import Data, open_data
 from pipeline.errors import DataError
+from pipeline.manifest.rows import Split
 from pipeline.run import Run
 
 

@@ -14,9 +14,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
-from pipeline.data.dataset import evaluation_clips
-from pipeline.data.manifest import Split
-from pipeline.data.videos import Data
+from pipeline.dataset.clip_batches import evaluation_clips
+from pipeline.dataset.videos import Data
 from pipeline.evaluation import metrics
 from pipeline.evaluation.calibration import read_calibration
 from pipeline.evaluation.plots import (
@@ -28,6 +27,7 @@ from pipeline.evaluation.plots import (
 from pipeline.evaluation.predictions import Predictions
 from pipeline.evaluation.terminal import CAUTION
 from pipeline.figures import frame_strip
+from pipeline.manifest.rows import Split
 from pipeline.run import Run
 from pipeline.text import code, counted, markdown, visible
 from pipeline.video import encode_jpeg

@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.config import RunConfig
-from pipeline.data.manifest import SPLITS
-from pipeline.data.videos import Data, damage_named, open_data
+from pipeline.dataset.videos import Data, damage_named, open_data
 from pipeline.errors import DataError
 from pipeline.evaluation import metrics
 from pipeline.evaluation.calibration import Calibration, evidence
 from pipeline.evaluation.predictions import check_frames, predict
+from pipeline.manifest.rows import SPLITS
 from pipeline.run import Run
 
 Scores = Mapping[str, Sequence[float]]

@@ -13,7 +13,7 @@ import numpy as np
 from pipeline.config import NO_AUGMENT, RunConfig
 from pipeline.config.checks import check_known
 from pipeline.config.file import differing, flatten, with_values
-from pipeline.data.videos import open_data
+from pipeline.dataset.videos import open_data
 from pipeline.evaluation.intervals import difference_interval
 from pipeline.experiments.crossval import Answers, cross_validate, read_answers
 from pipeline.locks import alone

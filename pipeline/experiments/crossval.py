@@ -17,8 +17,8 @@ import numpy.typing as npt
 from pipeline.atomic import atomic_write
 from pipeline.config import RunConfig, expect
 from pipeline.config.file import differing, load_config, save_config
-from pipeline.data.resplit import count_folds, with_splits
-from pipeline.data.videos import open_data
+from pipeline.dataset.resplit import count_folds, with_splits
+from pipeline.dataset.videos import open_data
 from pipeline.errors import ConfigError, DataError, PipelineError
 from pipeline.evaluation import metrics
 from pipeline.evaluation.evaluate import evaluate

@@ -13,11 +13,11 @@ import keras
 import numpy as np
 
 from pipeline.config import RunConfig
-from pipeline.data.dataset import evaluation_batches
-from pipeline.data.manifest import SPLITS, Split
-from pipeline.data.videos import Data
+from pipeline.dataset.clip_batches import evaluation_batches
+from pipeline.dataset.videos import Data
 from pipeline.errors import PipelineError
-from pipeline.inference.runtimes import Arrays, Runtime
+from pipeline.inference.runtime import Arrays, Runtime
+from pipeline.manifest.rows import SPLITS, Split
 from pipeline.run import Run
 
 Format = Literal["litert", "litert-float16", "litert-int8", "savedmodel", "onnx"]

@@ -13,9 +13,9 @@ from pipeline.atomic import atomic_write
 from pipeline.config import ClipConfig, FramesConfig, ModelConfig
 from pipeline.config.checks import expect_range
 from pipeline.config.strict import strictly
-from pipeline.data.class_names import check_class_names
 from pipeline.errors import DataError, PipelineError
 from pipeline.evaluation.calibration import Calibration, read_calibration
+from pipeline.manifest.class_names import check_class_names
 from pipeline.run import Run
 
 FORMAT = 4

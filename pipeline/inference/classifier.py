@@ -14,16 +14,17 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.config.checks import expect, expect_at_least
-from pipeline.data.class_names import UNKNOWN
-from pipeline.data.frames import encode_array
 from pipeline.errors import ConfigError, DataError
 from pipeline.evaluation.calibration import evidence
 from pipeline.inference.bundle import read_bundle
 from pipeline.inference.clips import Clip, ClipModel, StoredVideo, clips_of, cut_clips
-from pipeline.inference.runtimes import Logits, Runtime, open_runtime
+from pipeline.inference.runtime import Logits, Runtime
+from pipeline.inference.runtimes import open_runtime
+from pipeline.manifest.class_names import UNKNOWN
 from pipeline.native_log import import_tensorflow
 from pipeline.run import Run
 from pipeline.video import VideoInfo
+from pipeline.video.stored_frames import encode_array
 
 RuntimeName = Literal["auto", "savedmodel", "keras"]
 RUNTIMES: tuple[RuntimeName, ...] = get_args(RuntimeName)

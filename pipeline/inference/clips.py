@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.config import ClipConfig, FramesConfig
-from pipeline.data.frames import FrameSpool, image_names, stored_frames
-from pipeline.data.sampling import sample_clip
+from pipeline.dataset.sampling import sample_clip
 from pipeline.errors import DataError
 from pipeline.inference.bundle import Bundle
-from pipeline.inference.runtimes import Logits, Runtime
+from pipeline.inference.runtime import Logits, Runtime
 from pipeline.video import VideoInfo, VideoReader, decode_flow, decode_jpeg
+from pipeline.video.stored_frames import FrameSpool, image_names, stored_frames
 
 Images = dict[str, npt.NDArray[np.uint8]]
 """`frames` or `flow` or both of one moment, each (H, W, 3)."""
@@ -77,7 +77,7 @@ class StoredVideo:
         self._path, self._frames = path, frames
 
     def __iter__(self) -> Iterator[Mapping[str, bytes]]:
-        """Yields as `pipeline.data.frames.stored_frames` does.
+        """Yields as `pipeline.video.stored_frames.stored_frames` does.
 
         Raises:
             VideoDecodeError: No frame can be had from the file.
@@ -91,7 +91,7 @@ def clips_of(moments: Iterable[Mapping[str, bytes]], bundle: Bundle) -> list[Cli
     """The clips that the model sees of a whole video, which is not held in memory.
 
     Args:
-        moments: What is stored of each moment, see `pipeline.data.frames.stored_frames`.
+        moments: What is stored of each moment, see `pipeline.video.stored_frames.stored_frames`.
         bundle: What is stored, and how clips are cut.
     """
     with contextlib.ExitStack() as stack:

@@ -14,12 +14,12 @@ from queue import LifoQueue
 from typing import Never, Self, TypeVar
 
 from pipeline.config import FramesConfig
-from pipeline.data.worker_pool import OnVideo, Work, WorkerPool, num_cores
 from pipeline.errors import VideoDecodeError
 from pipeline.inference.bundle import Bundle
 from pipeline.inference.clips import Clip, StoredVideo, clips_of
 from pipeline.text import one_line
 from pipeline.video import DamagedVideoWarning, VideoInfo
+from pipeline.workers.pool import OnVideo, Work, WorkerPool, num_cores
 
 SECONDS_PER_FRAME = 60.0
 """Without a new frame for so long, a file is given up."""

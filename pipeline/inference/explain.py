@@ -14,8 +14,7 @@ import tensorflow as tf
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
-from pipeline.data.frames import encode_video
-from pipeline.data.sampling import sample_clip
+from pipeline.dataset.sampling import sample_clip
 from pipeline.errors import ConfigError
 from pipeline.figures import any_script
 from pipeline.inference.bundle import Bundle, bundle_of
@@ -24,6 +23,7 @@ from pipeline.inference.heat import Clip, HeatModel
 from pipeline.models.recognizer import float32_twin, load_recognizer
 from pipeline.run import Run
 from pipeline.video import VideoReader, decode_jpeg, resize, write_video
+from pipeline.video.stored_frames import encode_video
 
 _DPI = 110
 _PLAIN: dict[str, Any] = {"parse_math": False}  # A name may hold dollar signs.

@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from pipeline.atomic import named_in_errors
 from pipeline.config import RunConfig
-from pipeline.data.videos import Data
+from pipeline.dataset.videos import Data
 from pipeline.errors import PipelineError
 from pipeline.evaluation.predictions import open_run_data
 from pipeline.inference.agreement import (

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from ai_edge_litert.interpreter import Interpreter
 
 from pipeline.errors import DataError
-from pipeline.inference.runtimes import Arrays, Logits
+from pipeline.inference.runtime import Arrays, Logits
 from pipeline.native_log import silent_native_log
 
 _PARTS = {"serving_default", "features", "temporal"}

@@ -6,10 +6,10 @@ import glob
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pipeline.data.files import VIDEO_SUFFIXES, visible_files
 from pipeline.errors import DataError, VideoDecodeError
 from pipeline.inference.classifier import Classifier, Prediction
 from pipeline.text import without_secrets
+from pipeline.video.paths import VIDEO_SUFFIXES, visible_files
 
 Outcome = tuple[str, Prediction | VideoDecodeError]
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import ConfigError, DataError
-from pipeline.inference.runtimes import Arrays, Logits
+from pipeline.inference.runtime import Arrays, Logits
 
 _FILES = {
     "serving_default": "clip.onnx",

@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
-from pipeline.data.class_names import UNKNOWN
 from pipeline.figures import any_script
+from pipeline.manifest.class_names import UNKNOWN
 
 if TYPE_CHECKING:
     from pipeline.inference.timeline import Timeline

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.data.class_names import UNKNOWN
 from pipeline.evaluation.calibration import Calibration, evidence
 from pipeline.inference.windows import Window
+from pipeline.manifest.class_names import UNKNOWN
 
 _NONE = -1
 

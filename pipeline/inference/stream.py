@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.config.checks import MANY, expect_range
-from pipeline.data.frames import encode_frames
 from pipeline.inference.classifier import Classifier, Prediction
 from pipeline.inference.clips import ClipModel
-from pipeline.inference.runtimes import Arrays, Runtime
+from pipeline.inference.runtime import Arrays, Runtime
 from pipeline.inference.windows import plan_windows, slide, step_through
 from pipeline.video import LiveVideo, timed_frames
+from pipeline.video.stored_frames import encode_frames
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

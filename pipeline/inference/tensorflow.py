@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from pipeline.config import RunConfig
 from pipeline.errors import DataError
-from pipeline.inference.runtimes import Arrays, Logits
+from pipeline.inference.runtime import Arrays, Logits
 from pipeline.models.parts import CLIP, FEATURES, STEP, TEMPORAL, Parts
 from pipeline.models.recognizer import float32_twin, load_recognizer
 from pipeline.run import Run

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pipeline.atomic import atomic_write
 from pipeline.config import FramesConfig
-from pipeline.config.checks import expect_folder_of, expect_range
-from pipeline.errors import ConfigError
+from pipeline.config.checks import expect_range
 from pipeline.inference.classifier import Classifier
 from pipeline.inference.clips import Moments, StoredVideo, clips_of
 from pipeline.inference.segments import Curve, Segment, find_segments, probability_curve
@@ -124,106 +119,3 @@ def make_timeline(
         segments=tuple(segments),
         class_names=tuple(classifier.class_names),
     )
-
-
-def format_timeline(timeline: Timeline) -> str:
-    """The segments as text for a terminal, a line each."""
-    return "\n".join(
-        f"{_clock(segment.start_seconds)} to {_clock(segment.end_seconds)}   {segment}"
-        for segment in timeline.segments
-    )
-
-
-def write_timeline(timeline: Timeline, path: Path) -> None:
-    """Writes a timeline in the format that the name of the file ends in.
-
-    Args:
-        timeline: The timeline.
-        path: A file that ends in .json, .csv, .srt (subtitles) or .png (a picture).
-
-    Raises:
-        ConfigError: It ends in something else.
-        OSError: It cannot be written.
-    """
-    content = _WRITERS[check_output(path)](timeline)
-    with atomic_write(path) as file:
-        file.write(content)
-
-
-def check_output(path: Path) -> str:
-    """The suffix of a file that a timeline can be written to.
-
-    Raises:
-        ConfigError: It cannot.
-    """
-    suffix = path.suffix.lower()
-    if suffix not in _WRITERS:
-        raise ConfigError(
-            f"--out: expected names that end in {', '.join(_WRITERS)}, got {str(path)!r}"
-        )
-    expect_folder_of(path, "--out")
-    return suffix
-
-
-def _json(timeline: Timeline) -> bytes:
-    return json.dumps(timeline.as_json(), indent=2, ensure_ascii=False).encode()
-
-
-def _csv(timeline: Timeline) -> bytes:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(["start_seconds", "end_seconds", "label", "probability", "evidence"])
-    for segment in timeline.segments:
-        start, end = f"{segment.start_seconds:.3f}", f"{segment.end_seconds:.3f}"
-        sure = f"{segment.probability:.4f}", f"{segment.evidence:.4f}"
-        writer.writerow([start, end, segment.label, *sure])
-    return text.getvalue().encode()
-
-
-def _srt(timeline: Timeline) -> bytes:
-    blocks = [
-        f"{number}\n{_subtitle_time(segment.start_seconds)} --> "
-        f"{_subtitle_time(segment.end_seconds)}\n{segment}\n"
-        for number, segment in enumerate(timeline.segments, start=1)
-    ]
-    return "\n".join(blocks).encode()
-
-
-def _png(timeline: Timeline) -> bytes:
-    from pipeline.inference.plots import draw_timeline
-
-    return draw_timeline(timeline)
-
-
-_WRITERS: Mapping[str, Callable[[Timeline], bytes]] = {
-    ".json": _json,
-    ".csv": _csv,
-    ".srt": _srt,
-    ".png": _png,
-}
-
-
-def _clock(seconds: float) -> str:
-    """Seconds as hours, minutes and seconds.
-
-    Example:
-        >>> _clock(75.25), _clock(3675.0), _clock(59.96)
-        ('1:15.2', '1:01:15.0', '1:00.0')
-    """
-    minutes, rest = divmod(round(10 * seconds), 600)
-    hours, minutes = divmod(minutes, 60)
-    clock = f"{minutes:02d}" if hours else f"{minutes}"
-    return f"{f'{hours}:' if hours else ''}{clock}:{rest / 10:04.1f}"
-
-
-def _subtitle_time(seconds: float) -> str:
-    """Seconds as subtitles give them.
-
-    Example:
-        >>> _subtitle_time(3675.0625)
-        '01:01:15,062'
-    """
-    milliseconds = int(seconds * 1000)
-    rest, milliseconds = divmod(milliseconds, 1000)
-    minutes, whole = divmod(rest, 60)
-    return f"{minutes // 60:02d}:{minutes % 60:02d}:{whole:02d},{milliseconds:03d}"

@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.config.checks import expect, expect_share
-from pipeline.data.sampling import sample_clip
+from pipeline.dataset.sampling import sample_clip
 from pipeline.errors import ConfigError
 from pipeline.inference.bundle import Bundle
 from pipeline.inference.clips import ClipModel, Images, decode_images, pairs_of
-from pipeline.inference.runtimes import Logits
+from pipeline.inference.runtime import Logits
 from pipeline.video import decode_flow, encode_flow, no_flow
 
 _DAY = 24 * 60 * 60
@@ -109,7 +109,7 @@ def slide(
     The last window ends where the video does; a video that is shorter than a window has none.
 
     Args:
-        stored: What is stored of each moment, see `pipeline.data.frames.stored_frames`.
+        stored: What is stored of each moment, see `pipeline.video.stored_frames.stored_frames`.
         model: The model.
         plan: Which windows.
         at_once: Frames that the backbone waits for; 1 where each window is needed soon.
@@ -145,7 +145,7 @@ def step_through(
     a whole one, but at the beginning, and is that of the clip of these frames.
 
     Args:
-        stored: What is stored of each moment, see `pipeline.data.frames.stored_frames`.
+        stored: What is stored of each moment, see `pipeline.video.stored_frames.stored_frames`.
         model: A model that never looks ahead.
         plan: Which frames, and how often to say something: every `hop` of them.
 

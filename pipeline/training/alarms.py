@@ -12,7 +12,7 @@ import keras
 import tensorflow as tf
 
 from pipeline.config import TrainConfig
-from pipeline.data.manifest import Row
+from pipeline.manifest.rows import Row
 from pipeline.text import listed, one_line
 
 _FEW_GROUPS = 3

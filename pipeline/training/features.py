@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from pipeline.config import AugmentConfig, RunConfig
 from pipeline.config.model import Stream, image_of
-from pipeline.data.features import (
+from pipeline.dataset.stored_features import (
     FOLDER,
     FeatureFile,
     Features,
@@ -23,10 +23,10 @@ from pipeline.data.features import (
     open_features,
     write_features,
 )
-from pipeline.data.store import Store, open_store
-from pipeline.data.videos import Data, read_records
+from pipeline.dataset.videos import Data, read_records
 from pipeline.errors import ConfigError
 from pipeline.locks import in_turn
+from pipeline.prepare.prepared import Store, open_store
 from pipeline.text import counted
 
 

@@ -14,19 +14,19 @@ import keras
 import tensorflow as tf
 
 from pipeline.config import RunConfig
-from pipeline.data.images import check_images
-from pipeline.data.videos import ClipSource, Data, damage_named, open_data
-from pipeline.errors import ConfigError, DataError, PipelineError
-from pipeline.models.recognizer import build_recognizer, float32_twin
-from pipeline.run import Run
-from pipeline.training.alarms import Alarms, warn_of_few_groups
-from pipeline.training.averaging import WeightAverage
-from pipeline.training.batches import (
+from pipeline.dataset.images import check_images
+from pipeline.dataset.keras_batches import (
     batches_for_training,
     batches_for_validation,
     chance,
     steps_per_epoch,
 )
+from pipeline.dataset.videos import ClipSource, Data, damage_named, open_data
+from pipeline.errors import ConfigError, DataError, PipelineError
+from pipeline.models.recognizer import build_recognizer, float32_twin
+from pipeline.run import Run
+from pipeline.training.alarms import Alarms, warn_of_few_groups
+from pipeline.training.averaging import WeightAverage
 from pipeline.training.callbacks import EpochLog, KeepBest, cut_history
 from pipeline.training.checkpoint import Checkpoint, Progress, restore
 from pipeline.training.ctrl_c import CtrlC, ctrl_c_between_steps

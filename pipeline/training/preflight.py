@@ -7,8 +7,8 @@ import dataclasses
 import keras
 
 from pipeline.config import NO_AUGMENT, RunConfig
-from pipeline.data.dataset import training_batches
-from pipeline.data.videos import Data
+from pipeline.dataset.clip_batches import training_batches
+from pipeline.dataset.videos import Data
 from pipeline.errors import PipelineError
 from pipeline.models.recognizer import build_recognizer
 from pipeline.training.optimizer import compile_model

@@ -12,7 +12,7 @@ from pathlib import Path
 from pipeline.atomic import atomic_write
 from pipeline.config import RunConfig
 from pipeline.config.file import differing, save_config
-from pipeline.data.videos import Data
+from pipeline.dataset.videos import Data
 from pipeline.errors import ConfigError
 from pipeline.run import Run
 from pipeline.text import listed

@@ -14,13 +14,13 @@ import keras
 import numpy as np
 from jsonargparse.typing import PositiveInt
 
-from pipeline.config.parser import ConfigParser
-from pipeline.data.frames import encode_video
-from pipeline.data.sampling import sample_clip
+from pipeline.cli.parser import ConfigParser
+from pipeline.dataset.sampling import sample_clip
 from pipeline.inference.classifier import Classifier
 from pipeline.inference.clips import decode_images
 from pipeline.models.recognizer import load_recognizer
 from pipeline.run import Run, latest_run
+from pipeline.video.stored_frames import encode_video
 
 EXPLANATION = """\
 From the file to the label, {views} clips a video, on {cores} CPU cores; the best of {repeats} runs.

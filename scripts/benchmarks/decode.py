@@ -13,7 +13,7 @@ from pathlib import Path
 import cv2
 from jsonargparse.typing import PositiveInt
 
-from pipeline.config.parser import ConfigParser
+from pipeline.cli.parser import ConfigParser
 from pipeline.errors import PipelineError
 from pipeline.video import iter_frames, probe
 

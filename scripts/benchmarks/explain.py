@@ -6,15 +6,15 @@ from pathlib import Path
 import numpy as np
 from jsonargparse.typing import PositiveInt
 
-from pipeline.config.parser import ConfigParser
-from pipeline.data.frames import encode_video
-from pipeline.data.store import describe_store
+from pipeline.cli.parser import ConfigParser
 from pipeline.errors import DataError
 from pipeline.inference.bundle import bundle_of
 from pipeline.inference.explain import clip_of, middle_clip
 from pipeline.inference.heat import Clip, HeatModel
 from pipeline.models.recognizer import float32_twin, load_recognizer
+from pipeline.prepare.prepared import describe_store
 from pipeline.run import Run, latest_run
+from pipeline.video.stored_frames import encode_video
 
 EXPLANATION = """\
 The middle clip of each of the {number} test videos of the run. The hottest tenth of all places, on

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import keras
 
+from pipeline.cli.parser import ConfigParser, run_config
 from pipeline.config import NO_AUGMENT, AugmentConfig, Change, RunConfig
-from pipeline.config.parser import ConfigParser, run_config
-from pipeline.data.images import check_images
-from pipeline.data.videos import Data, open_data
+from pipeline.dataset.images import check_images
+from pipeline.dataset.keras_batches import batches_for_training, steps_per_epoch
+from pipeline.dataset.videos import Data, open_data
 from pipeline.models.recognizer import build_recognizer
-from pipeline.training.batches import batches_for_training, steps_per_epoch
 from pipeline.training.optimizer import compile_model
 
 SECONDS = 5.0

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from jsonargparse.typing import PositiveInt
 
+from pipeline.cli.parser import ConfigParser
 from pipeline.config.checks import expect
-from pipeline.config.parser import ConfigParser
 from pipeline.evaluation.intervals import FEWEST_GROUPS, accuracy_ends, difference_ends
 
 EXPLANATION = """\

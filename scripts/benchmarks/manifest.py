@@ -12,11 +12,11 @@ from typing import TypeVar
 
 from jsonargparse.typing import PositiveInt
 
-from pipeline.config.parser import ConfigParser
+from pipeline.cli.parser import ConfigParser
 from pipeline.config.prepare import PrepareConfig
-from pipeline.data.checks.leaks import crossing, random_split
-from pipeline.data.manifest import read_csv
-from pipeline.data.split import choose_split
+from pipeline.manifest.rows import read_csv
+from pipeline.manifest.split import choose_split
+from pipeline.prepare.leaks import crossing, random_split
 from pipeline.text import counted
 
 Result = TypeVar("Result")

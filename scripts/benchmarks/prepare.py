@@ -13,19 +13,19 @@ from pathlib import Path
 from jsonargparse.typing import PositiveInt
 
 from benchmarks.decode import run_ffmpeg
-from pipeline.config.parser import ConfigParser
+from pipeline.cli.parser import ConfigParser
 from pipeline.config.prepare import PrepareConfig
-from pipeline.data.manifest import Row
-from pipeline.data.rate import MOST_FPS
-from pipeline.data.shards.runner import write_locally
-from pipeline.data.shards.tasks import REPORTS, ShardTask, SourceVideo
-from pipeline.data.shards.writer import write_shard
+from pipeline.manifest.rows import Row
+from pipeline.prepare.plan import REPORTS, ShardTask, SourceVideo
+from pipeline.prepare.rate import MOST_FPS
+from pipeline.prepare.shard_workers import write_locally
+from pipeline.prepare.shard_writer import write_shard
 
 EXPLANATION = """\
 Frames of the files per second, from file to shard: decoded, resized to {size} x {size} at
 {fps:g} frames per second of video, JPEG, written. The best of {repeats} runs.
 
-  prepare  pipeline.data.shards.writer.write_shard, per CPU second
+  prepare  pipeline.prepare.shard_writer.write_shard, per CPU second
   ffmpeg   ffmpeg -threads 1 -i PATH -f null - : decoded only, per CPU second
   ratio    prepare / ffmpeg
   memory   peak of a process that prepares this file alone

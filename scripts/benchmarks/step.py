@@ -12,8 +12,8 @@ import tensorflow as tf
 from jsonargparse.typing import PositiveInt
 from keras import layers
 
+from pipeline.cli.parser import ConfigParser
 from pipeline.config import BackboneConfig, ClipConfig, FramesConfig, RunConfig, expect
-from pipeline.config.parser import ConfigParser
 from pipeline.models.layers import BatchNormalization, InputStage
 from pipeline.models.recognizer import build_recognizer
 from pipeline.training.optimizer import compile_model

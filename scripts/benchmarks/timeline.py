@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 from jsonargparse.typing import PositiveInt
 
-from pipeline.config.parser import ConfigParser
-from pipeline.data.manifest import Row
-from pipeline.data.store import describe_store
+from pipeline.cli.parser import ConfigParser
 from pipeline.errors import DataError
 from pipeline.inference.segments import Segment, segment_f1
+from pipeline.manifest.rows import Row
+from pipeline.prepare.prepared import describe_store
 from pipeline.run import Run, latest_run
 from pipeline.video import iter_frames, probe, resize, write_video
 

@@ -13,7 +13,7 @@ import pytest
 
 from pipeline.config import EvaluateConfig, FramesConfig
 from pipeline.config.file import save_config
-from pipeline.data.dataset import evaluation_clips
+from pipeline.dataset.clip_batches import evaluation_clips
 from pipeline.errors import ConfigError, DataError
 from pipeline.evaluation.calibration import Calibration, write_calibration
 from pipeline.evaluation.evaluate import evaluate, summarise

@@ -97,7 +97,7 @@ def test_the_most_confident_mistakes_come_first(evaluated):
 
 
 def test_the_strip_shows_the_video_of_the_mistake(evaluated, blob_store):
-    from pipeline.data.dataset import evaluation_clips
+    from pipeline.dataset.clip_batches import evaluation_clips
     from pipeline.figures import frame_strip
     from pipeline.video import decode_jpeg
 

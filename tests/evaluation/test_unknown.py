@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from pipeline.config.prepare import PrepareConfig
-from pipeline.data.prepare import prepare
-from pipeline.data.videos import open_data
+from pipeline.dataset.videos import open_data
 from pipeline.errors import DataError
 from pipeline.evaluation.calibration import Calibration, write_calibration
 from pipeline.evaluation.evaluate import evaluate
 from pipeline.evaluation.predictions import predict
 from pipeline.evaluation.unknown import unknown_test
 from pipeline.models.recognizer import load_recognizer
+from pipeline.prepare.preparation import prepare
 from pipeline.run import Run
 from pipeline.video import write_video
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.config import BackboneConfig, SplitConfig, TemporalConfig
-from pipeline.data.resplit import with_splits
+from pipeline.dataset.resplit import with_splits
 from pipeline.errors import ConfigError, DataError
 from pipeline.experiments.crossval import cross_validate, format_crossval, read_answers
 from pipeline.experiments.search import Search

@@ -260,7 +260,7 @@ def test_the_saved_model_serves_batches(exports, blob_store):
     """The signature that TensorFlow Serving calls takes any number of clips."""
     import tensorflow as tf
 
-    from pipeline.data.dataset import evaluation_batches
+    from pipeline.dataset.clip_batches import evaluation_batches
     from pipeline.models.recognizer import load_recognizer
 
     exported = exports["savedmodel"]
@@ -274,7 +274,7 @@ def test_the_saved_model_serves_batches(exports, blob_store):
 
 @pytest.mark.parametrize("kind", ["litert", "litert-float16", "savedmodel", "onnx"])
 def test_frame_by_frame_the_logits_are_those_of_the_clip(exports, blob_store, kind):
-    from pipeline.data.dataset import evaluation_batches
+    from pipeline.dataset.clip_batches import evaluation_batches
 
     runtime = opened(exports[kind].model)
     config = exports["litert"].run.config()

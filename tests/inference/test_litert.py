@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipeline.data.dataset import evaluation_batches
+from pipeline.dataset.clip_batches import evaluation_batches
 from pipeline.errors import DataError
 from pipeline.inference.litert import LiteRTModel
 from pipeline.models.recognizer import load_recognizer

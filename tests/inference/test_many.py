@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.cli.classify import show_predictions
 from pipeline.errors import DataError, VideoDecodeError
 from pipeline.inference.classifier import Classifier
 from pipeline.inference.many import find_videos, predict_many
-from pipeline.inference.terminal import show_predictions
 from pipeline.video import DamagedVideoWarning, write_video
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
@@ -124,7 +124,7 @@ def test_ctrl_c_lists_the_errors_so_far(hasty_run, folder, tmp_path, monkeypatch
         raise KeyboardInterrupt
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("pipeline.inference.terminal.predict_many", interrupted)
+    monkeypatch.setattr("pipeline.cli.classify.predict_many", interrupted)
     videos = paths(folder, ["a.avi", "empty.mp4", "b.avi"])
     options = argparse.Namespace(videos=videos, out=out, json=None, top=5)
     with pytest.raises(KeyboardInterrupt):

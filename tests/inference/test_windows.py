@@ -14,14 +14,14 @@ from pipeline.config import (
     RunConfig,
     TemporalConfig,
 )
-from pipeline.data.frames import encode_array
-from pipeline.data.sampling import sample_clip
+from pipeline.dataset.sampling import sample_clip
 from pipeline.errors import ConfigError
 from pipeline.evaluation.calibration import Calibration
 from pipeline.inference.bundle import Bundle
 from pipeline.inference.clips import ClipModel, cut_clips, decode_images
 from pipeline.inference.windows import plan_windows, slide, step_through
 from pipeline.models.recognizer import build_recognizer
+from pipeline.video.stored_frames import encode_array
 
 FPS = 10
 LENGTH = 4

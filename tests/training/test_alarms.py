@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from pipeline.config import TrainConfig
-from pipeline.data.manifest import Row
+from pipeline.manifest.rows import Row
 from pipeline.training.alarms import Alarms, TopClassShare, TrainingWarning, warn_of_few_groups
 
 CHANCE = 0.25

@@ -11,13 +11,13 @@ import pytest
 
 from pipeline.config import NO_AUGMENT, BackboneConfig, ModelConfig, TemporalConfig, TrainConfig
 from pipeline.config.prepare import PrepareConfig
-from pipeline.data.dataset import training_batches
-from pipeline.data.features import open_features
-from pipeline.data.prepare import prepare
-from pipeline.data.videos import open_data
+from pipeline.dataset.clip_batches import training_batches
+from pipeline.dataset.stored_features import open_features
+from pipeline.dataset.videos import open_data
 from pipeline.errors import ConfigError
 from pipeline.evaluation.evaluate import evaluate
 from pipeline.models.recognizer import build_recognizer, load_recognizer
+from pipeline.prepare.preparation import prepare
 from pipeline.training.features import cached_features, temporal_part
 from pipeline.training.fit import train
 

@@ -21,14 +21,14 @@ import pytest
 import tensorflow as tf
 
 from pipeline.config import EvaluateConfig
-from pipeline.data.dataset import evaluation_batches
+from pipeline.dataset.clip_batches import evaluation_batches
+from pipeline.dataset.keras_batches import steps_per_epoch
 from pipeline.errors import ConfigError, DataError, PipelineError
 from pipeline.evaluation.evaluate import predict
 from pipeline.models.recognizer import load_recognizer
 from pipeline.run import Run
 from pipeline.training import fit
 from pipeline.training.alarms import TrainingWarning
-from pipeline.training.batches import steps_per_epoch
 from pipeline.training.callbacks import KeepBest
 from pipeline.training.fit import train
 from pipeline.training.optimizer import compile_model

@@ -9,11 +9,11 @@ import pytest
 import tensorflow as tf
 
 from pipeline.config import SplitConfig
-from pipeline.data.videos import open_data
+from pipeline.dataset.keras_batches import batches_for_training, steps_per_epoch
+from pipeline.dataset.videos import open_data
 from pipeline.errors import ConfigError
 from pipeline.inference.export import export
 from pipeline.models.recognizer import build_recognizer, load_recognizer
-from pipeline.training.batches import batches_for_training, steps_per_epoch
 from pipeline.training.fit import train
 
 

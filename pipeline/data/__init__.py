@@ -1,1 +1,0 @@
-"""From files to tf.data: manifest, sources, store, sampling, augmentation, data set."""

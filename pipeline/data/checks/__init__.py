@@ -1,1 +1,0 @@
-"""What is in a data set and what is wrong with it: leaks, duplicates, damage."""

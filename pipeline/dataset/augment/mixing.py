@@ -1,0 +1,141 @@
+"""What happens across a batch: labels become targets, and clips and targets are mixed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from pipeline.config import AugmentConfig, Change, RunConfig
+
+Inputs = dict[str, tf.Tensor]
+Partners = npt.NDArray[np.int64]
+Shares = npt.NDArray[np.float32]
+
+
+def training_targets(
+    batches: tf.data.Dataset, config: RunConfig, num_classes: int, *, first_step: int = 0
+) -> tf.data.Dataset:
+    """Turns labels into targets for categorical cross-entropy, and mixes clips with each other.
+
+    What is mixed depends on the seed and the number of the batch alone. The mask of a mixed clip
+    is the union of both. Stored features are not mixed. Evaluation takes its labels without
+    mixing and smoothing.
+
+    Args:
+        batches: Those of `pipeline.dataset.clip_batches.training_batches`.
+        config: The run; its seed, augment.mixup, augment.cutmix and train.label_smoothing count
+            here.
+        num_classes: C.
+        first_step: The number of the first batch, as for `training_batches`.
+
+    Returns:
+        The same batches, with targets float32 (B, C), each of which adds up to 1.
+
+    Source: label smoothing, Szegedy et al. (2016); mixup, Zhang et al. (2018); CutMix, Yun et al.
+        (2019), here with one window for all frames of a clip.
+    """
+    low = config.train.label_smoothing / num_classes
+    high = low + 1 - config.train.label_smoothing
+    targets = batches.map(lambda inputs, label: (inputs, tf.one_hot(label, num_classes, high, low)))
+    images = {"frames", "flow"} & set(batches.element_spec[0])
+    if not images or not (config.augment.mixup.on or config.augment.cutmix.on):
+        return targets
+    mixed = targets.enumerate(first_step).map(_Mix(config), num_parallel_calls=tf.data.AUTOTUNE)
+    return mixed.prefetch(tf.data.AUTOTUNE)
+
+
+class _Mix:
+    """(number of the batch, (inputs, targets)) -> mixed inputs and targets."""
+
+    def __init__(self, config: RunConfig) -> None:
+        self._config = config
+
+    def __call__(self, number: tf.Tensor, batch: tuple[Inputs, tf.Tensor]) -> Any:
+        inputs, _ = batch
+        shape = tf.shape(inputs["frames" if "frames" in inputs else "flow"])
+        partner, own = tf.numpy_function(self._draw, (number, shape), (tf.int64, tf.float32))
+        return mix(*batch, partner, own)
+
+    def _draw(self, number: int, shape: npt.NDArray[np.int32]) -> tuple[Partners, Shares]:
+        # The last number sets these draws apart from those of the clips.
+        rng = np.random.default_rng((self._config.seed, number, 0, 1))
+        batch_size, _, height, width, _ = shape.tolist()
+        return draw_mixing(self._config.augment, batch_size, height, width, rng)
+
+
+def draw_mixing(
+    config: AugmentConfig, batch_size: int, height: int, width: int, rng: np.random.Generator
+) -> tuple[Partners, Shares]:
+    """Draws which clips of a batch are mixed, with which others, and how.
+
+    Returns:
+        For each clip the number of the other one, int64 (B,), and its own share of each pixel,
+        float32 (B, H, W), from 0 to 1; 1 everywhere in a clip that stays as it is.
+    """
+    # Generators of their own, so that switching one change off leaves the draws of the other.
+    rng, mixup_rng, cutmix_rng = rng.spawn(3)
+    step = 1 + int(rng.integers(max(batch_size - 1, 1)))
+    partner = (np.arange(batch_size) + step) % batch_size
+    blend = _shares(config.mixup, batch_size, mixup_rng)
+    area = _shares(config.cutmix, batch_size, cutmix_rng)
+    both, heads = (blend < 1) & (area < 1), rng.random(batch_size) < 0.5
+    blend[both & heads] = 1
+    area[both & ~heads] = 1
+
+    own = np.ones((batch_size, height, width), np.float32) * blend[:, None, None]
+    whole = np.array([height, width])
+    sides = np.rint(np.sqrt(1 - area)[:, None] * whole).astype(int)
+    corners = (cutmix_rng.random((batch_size, 2)) * (whole - sides + 1)).astype(int)
+    for clip, (top, left), (bottom, right) in zip(own, corners, corners + sides, strict=True):
+        clip[top:bottom, left:right] = 0
+    return partner, own
+
+
+def _shares(change: Change, batch_size: int, rng: np.random.Generator) -> Shares:
+    """What each clip keeps of itself, float32 (B,)."""
+    if not change.on:
+        return np.ones(batch_size, np.float32)
+    happens = rng.random(batch_size) < change.probability
+    shares = rng.beta(change.strength, change.strength, batch_size)
+    return np.where(happens, shares, 1).astype(np.float32)
+
+
+def mix(
+    inputs: Inputs, targets: tf.Tensor, partner: tf.Tensor, own: tf.Tensor
+) -> tuple[Inputs, tf.Tensor]:
+    """Mixes each clip of a batch with another one.
+
+    Args:
+        inputs: `mask` bool (B, T), and `frames`, `flow` or both, uint8 (B, T, H, W, 3).
+        targets: float32 (B, C).
+        partner: The number of the other clip, int64 (B,).
+        own: The clip's own share of each pixel, float32 (B, H, W), from 0 to 1.
+
+    Returns:
+        The same, mixed; targets by the mean of `own`.
+    """
+    partner, own = tf.ensure_shape(partner, (None,)), tf.ensure_shape(own, (None, None, None))
+    share = tf.reduce_mean(own, (1, 2))[:, None]
+    mine_shows = tf.reduce_max(own, (1, 2))[:, None] > 0
+    theirs_shows = tf.reduce_min(own, (1, 2))[:, None] < 1
+    mixed = {}
+    for name, clips in inputs.items():
+        others = tf.gather(clips, partner)
+        if name == "mask":
+            mixed[name] = (clips & mine_shows) | (others & theirs_shows)
+        else:
+            mixed[name] = _blend(clips, others, own)
+    return mixed, share * targets + (1 - share) * tf.gather(targets, partner)
+
+
+def _blend(clips: tf.Tensor, others: tf.Tensor, own: tf.Tensor) -> tf.Tensor:
+    # Flat frames, for broadcasting along the innermost axis is slow.
+    shape = tf.shape(clips)
+    flat = (shape[0], shape[1], -1)
+    weight = tf.reshape(tf.repeat(own[..., None], shape[-1], axis=-1), (shape[0], 1, -1))
+    mine, theirs = (tf.cast(tf.reshape(x, flat), tf.float32) for x in (clips, others))
+    blended = theirs + weight * (mine - theirs)
+    return tf.reshape(tf.saturate_cast(tf.round(blended), tf.uint8), shape)

@@ -1,0 +1,130 @@
+"""From videos to batches of clips: only the frames of a clip are ever decoded."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from pipeline.config import RunConfig
+from pipeline.dataset.clips import FixedClip, RandomClip
+from pipeline.dataset.order import TrainingOrder
+from pipeline.dataset.sampling import Order
+from pipeline.dataset.videos import ClipSource, Data, label_numbers, read_videos, video_reader
+from pipeline.manifest.rows import Split
+
+
+def training_batches(
+    data: ClipSource, config: RunConfig, *, first_step: int = 0
+) -> tf.data.Dataset:
+    """Endless batches of randomly cut and augmented training clips.
+
+    Every epoch shows each training video once, in a new order, see `TrainingOrder`; batches run on
+    across the border of two epochs, so that all have the same size. The clip that is cut of a video
+    depends on the seed, the epoch and the video alone.
+
+    Args:
+        data: The videos.
+        config: The run; its seed, clip, augment and train.batch_size count here.
+        first_step: How many batches are left out at the beginning, for a training that goes on;
+            none of their videos is read.
+
+    Returns:
+        Batches `{"frames": uint8 (B, T, H, W, 3), "mask": bool (B, T)}, label int64 (B,)`; `flow`,
+        of the same shape, comes beside the frames or in place of them where the model takes it.
+    """
+    size = epoch_size(data, config)
+    batch_size = min(config.train.batch_size, size)
+    clip = RandomClip(config, data.frames.size, data.class_names, size)
+    labels, read = label_numbers(data, "train"), video_reader(data, "train", config)
+    order = TrainingOrder(labels, seed=config.seed, balanced=config.train.balanced)
+
+    def make(position: tf.Tensor, number: tf.Tensor) -> Any:
+        return clip(position, (number, read(number % len(labels))))
+
+    clips = _endless(order, size, first_step * batch_size).map(
+        make, num_parallel_calls=tf.data.AUTOTUNE
+    )
+    return clips.batch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+
+
+def epoch_size(data: ClipSource, config: RunConfig) -> int:
+    """Clips of an epoch: each training video once, or each class as often as the largest."""
+    if not config.train.balanced:
+        return data.num_videos["train"]
+    counts = Counter(row.label for row in data.manifest.rows if row.split == "train")
+    return len(counts) * max(counts.values())
+
+
+def _endless(order: TrainingOrder, size: int, first: int) -> tf.data.Dataset:
+    """Epoch after epoch, from the clip with the number `first` on.
+
+    Returns:
+        Pairs `(position, number)`: that of the clip, counted through all epochs, and that of its
+        video, as `TrainingOrder` gives it.
+    """
+
+    def numbers_of(epoch: tf.Tensor) -> tf.data.Dataset:
+        numbers = tf.numpy_function(order, (epoch,), tf.int64)
+        return tf.data.Dataset.from_tensor_slices(tf.ensure_shape(numbers, (size,)))
+
+    epoch, done = divmod(first, size)
+    epochs = tf.data.Dataset.range(epoch, np.iinfo(np.int64).max)
+    return epochs.flat_map(numbers_of).skip(done).enumerate(first)
+
+
+def augmented_clips(data: Data, config: RunConfig, *, epoch: int) -> tf.data.Dataset:
+    """Each training video once, in a fixed order, as training sees it in one epoch.
+
+    Args:
+        data: The videos.
+        config: The run; its seed, clip and augment count here.
+        epoch: Number of the epoch, from 0.
+
+    Returns:
+        Pairs `({"frames": uint8 (T, H, W, 3), "mask": bool (T,)}, label int64 ())`.
+    """
+    config = dataclasses.replace(config, train=dataclasses.replace(config.train, balanced=False))
+    size = epoch_size(data, config)
+    clip = RandomClip(config, data.frames.size, data.class_names, size)
+    videos = read_videos(data, "train", config).enumerate()
+    return videos.map(lambda *video: clip(tf.constant(epoch * size, tf.int64), video))
+
+
+def evaluation_clips(
+    data: ClipSource,
+    config: RunConfig,
+    split: Split,
+    *,
+    view: int | None = None,
+    order: Order = "in_order",
+    most: int | None = None,
+) -> tf.data.Dataset:
+    """Each video of a split once, in a fixed order, as the clip that is always cut of it.
+
+    Args:
+        data: The videos.
+        config: The run; its seed, clip and train.batch_size count here.
+        split: Which videos.
+        view: Which of the `clip.views` clips of each video; None: the middle one.
+        order: Order of the frames within the clip. Optical flow goes with its frame: `reversed`
+            turns its vectors round; `shuffled` leaves them, and each still says which way things
+            moved towards its frame.
+        most: Real frames in a clip, at most; None: as many as a clip has.
+
+    Returns:
+        Batches `(inputs, label, source)`, inputs and label as those of `training_batches`, source
+        `{"video": string (B,), "group": string (B,)}`; the last batch holds what is left.
+    """
+    clip = FixedClip(config, data.frames.size, view, order, most)
+    videos = read_videos(data, split, config).enumerate()
+    clips = videos.map(clip, num_parallel_calls=tf.data.AUTOTUNE)
+    return clips.batch(config.train.batch_size).prefetch(tf.data.AUTOTUNE)
+
+
+def evaluation_batches(data: ClipSource, config: RunConfig, split: Split) -> tf.data.Dataset:
+    """What `evaluation_clips` gives, as the pairs `(inputs, label)` that Keras takes."""
+    return evaluation_clips(data, config, split).map(lambda inputs, label, _: (inputs, label))

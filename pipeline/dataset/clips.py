@@ -1,0 +1,148 @@
+"""From a video to a clip: which of its frames, and what happens to them, inside tf.data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from pipeline.config import RunConfig
+from pipeline.dataset import sampling
+from pipeline.dataset.augment.draw import PIXEL_TYPES, Pixels, draw
+from pipeline.dataset.augment.pixels import change_clip, reverse_flow
+from pipeline.dataset.images import decode_images
+from pipeline.dataset.sampling import Order
+
+
+class RandomClip:
+    """(position in the endless stream, (index, video)) -> augmented clip."""
+
+    def __init__(
+        self, config: RunConfig, size: int, class_names: Sequence[str], epoch_size: int
+    ) -> None:
+        self._config, self._size = config, size
+        self._epoch_size = epoch_size
+        self._mirrored = _partners(config.augment.flip_labels, class_names)
+        self._reversed = _partners(config.augment.reverse_labels, class_names)
+
+    def __call__(self, position: tf.Tensor, indexed_video: tuple[tf.Tensor, Any]) -> Any:
+        """See the class."""
+        index, video = indexed_video
+        label, mirrored, backwards, indices, mask, *pixels = tf.numpy_function(
+            self._choose,
+            (video["num_frames"], position, index, video["label"]),
+            (tf.int64, tf.bool, tf.bool, tf.int64, tf.bool, *PIXEL_TYPES),
+        )
+        backwards = backwards if self._config.augment.reverse else False
+        inputs = _clip(
+            video, indices, mask, self._config, self._size, mirrored=mirrored, backwards=backwards
+        )
+        if "features" not in video:
+            inputs = change_clip(inputs, Pixels(*pixels), self._config.augment)
+        return inputs, tf.ensure_shape(label, ())
+
+    def _choose(self, num_frames: int, position: int, index: int, label: int) -> tuple[Any, ...]:
+        config, epoch = self._config, position // self._epoch_size
+        rng = np.random.default_rng((config.seed, epoch, index))
+        drawn = draw(config.augment, self._size, rng)
+        if drawn.mirrored:
+            label = self._mirrored.get(label, label)
+        backwards = drawn.reverse and label in self._reversed
+        if backwards:
+            label = self._reversed[label]
+        indices, mask = sampling.sample_clip(
+            int(num_frames),
+            config.clip,
+            rng=rng,
+            speed=drawn.speed,
+            drop=drawn.drop_frames,
+            backwards=backwards,
+        )
+        flags = np.bool_(drawn.mirrored), np.bool_(backwards)
+        return np.int64(label), *flags, indices, mask, *drawn.pixels
+
+
+def _partners(pairs: tuple[tuple[str, str], ...], class_names: Sequence[str]) -> dict[int, int]:
+    """The label that becomes of each label in a pair."""
+    numbers = [tuple(map(class_names.index, pair)) for pair in pairs]
+    return {label: other for a, b in numbers for label, other in ((a, b), (b, a))}
+
+
+class FixedClip:
+    """(index, video) -> the clip that evaluation cuts of it, and where it comes from."""
+
+    def __init__(
+        self, config: RunConfig, size: int, view: int | None, order: Order, most: int | None
+    ) -> None:
+        self._config, self._size = config, size
+        self._view, self._order, self._most = view, order, most
+
+    def __call__(self, index: tf.Tensor, video: dict[str, tf.Tensor]) -> Any:
+        """See the class."""
+
+        def choose(num_frames: int, index: int) -> tuple[Any, ...]:
+            config = self._config
+            indices, mask = sampling.sample_clip(
+                int(num_frames), config.clip, view=self._view, most=self._most
+            )
+            rng = np.random.default_rng((config.seed, index))
+            return sampling.reorder(indices, mask, self._order, rng)
+
+        indices, mask = tf.numpy_function(choose, (video["num_frames"], index), (tf.int64, tf.bool))
+        backwards = self._order == "reversed"
+        inputs = _clip(video, indices, mask, self._config, self._size, backwards=backwards)
+        return inputs, video["label"], {"video": video["video"], "group": video["group"]}
+
+
+def _clip(
+    video: dict[str, Any],
+    indices: tf.Tensor,
+    mask: tf.Tensor,
+    config: RunConfig,
+    size: int,
+    *,
+    mirrored: tf.Tensor | bool = False,
+    backwards: tf.Tensor | bool = False,
+) -> dict[str, tf.Tensor]:
+    """What the model takes of the chosen frames: decoded images, or their features by stream."""
+    length = (config.clip.num_frames,)
+    indices = tf.ensure_shape(indices, length)
+    motion = indices
+    if backwards is not False:
+        backwards = tf.ensure_shape(backwards, ())
+        motion = tf.where(backwards, _leading_back(indices, video["num_frames"]), indices)
+    clip = {"mask": tf.ensure_shape(mask, length)}
+    for name, features in video.get("features", {}).items():
+        is_flow = name == "flow_features"
+        chosen = tf.gather(features, motion if is_flow else indices)
+        clip[name] = _variant(chosen, mirrored, backwards if is_flow else False)
+    if clip.keys() > {"mask"}:
+        return clip
+    for name in config.model.images:
+        clip[name] = decode_images(name, video[name], motion if name == "flow" else indices, size)
+    if "flow" in clip and backwards is not False:
+        clip["flow"] = tf.where(backwards, reverse_flow(clip["flow"]), clip["flow"])
+    return clip
+
+
+def _leading_back(indices: tf.Tensor, num_frames: tf.Tensor) -> tf.Tensor:
+    """Of which frames the flow, negated, leads to these ones in a video that is shown backwards.
+
+    Stored flow leads to its frame from the one before. Backwards, a frame comes after the one that
+    follows it, and the flow between the two is that one's. The last frame comes first, without
+    motion, as the first frame is stored.
+    """
+    return (indices + 1) % tf.cast(num_frames, indices.dtype)
+
+
+def _variant(
+    features: tf.Tensor, mirrored: tf.Tensor | bool, backwards: tf.Tensor | bool
+) -> tf.Tensor:
+    """One of the variants of features (T, variants, F), see `FeatureFile`."""
+    num_variants = features.shape[1]
+    if num_variants == 1:
+        return features[:, 0]
+    number = tf.cast(mirrored, tf.int32) + num_variants // 2 * tf.cast(backwards, tf.int32)
+    return tf.gather(features, tf.ensure_shape(number, ()), axis=1)

@@ -1,0 +1,159 @@
+"""Features of every stored frame of a data set, computed once and kept beside it.
+
+A temporal part that is trained on them needs no frames and no backbone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.atomic import atomic_write, remove_unfinished
+from pipeline.config import FramesConfig
+from pipeline.manifest.rows import Manifest, Split
+from pipeline.prepare.prepared import Store
+from pipeline.video import decode_flow, decode_jpeg
+
+Images = npt.NDArray[np.uint8]
+Features = npt.NDArray[np.float32]
+
+FOLDER = "features"
+"""Folder of a data set for its features."""
+
+_AT_ONCE = 64  # frames
+
+
+@dataclasses.dataclass(frozen=True)
+class Span:
+    """Where the features of a video lie.
+
+    Attributes:
+        video: Its name.
+        group: Its group.
+        label: Number of its class.
+        start: Row of its first frame.
+        num_frames: Number of its rows.
+    """
+
+    video: str
+    group: str
+    label: int
+    start: int
+    num_frames: int
+
+
+@dataclasses.dataclass(frozen=True)
+class FeatureFile:
+    """The features of all videos of a data set, as one stream sees them.
+
+    Attributes:
+        path: The numbers; beside it lies a JSON file that says whose they are.
+        shape: (frames of all videos, variants, F). The variants of a frame are itself and, where
+            the file was made so, its mirror image; where optical flow may run backwards, the same
+            with its vectors negated follow.
+        spans: The videos, in the order of their records.
+    """
+
+    path: Path
+    shape: tuple[int, int, int]
+    spans: tuple[Span, ...]
+
+    def open(self) -> Features:
+        """The features, float32, read from the disk as they are needed."""
+        return np.memmap(self.path, np.float32, "r", shape=self.shape)
+
+
+def open_features(path: Path) -> FeatureFile | None:
+    """Opens what `write_features` wrote; None if there is none that is whole."""
+    try:
+        content = json.loads(path.with_suffix(".json").read_bytes())
+        shape = tuple(content["shape"])
+        spans = tuple(Span(*span) for span in content["spans"])
+        whole = path.stat().st_size == 4 * int(np.prod(shape))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return FeatureFile(path, shape, spans) if whole else None
+
+
+def write_features(
+    path: Path,
+    videos: Iterable[Mapping[str, Any]],
+    image: str,
+    extract: Callable[[Images], Features],
+) -> FeatureFile:
+    """Computes the features of all videos and writes them, in little memory.
+
+    Args:
+        path: The file to write, which no other process may be writing.
+        videos: `video`, `group` and `label` of each, and its images as bytes of JPEG files.
+        image: Which images: `frames` or `flow`.
+        extract: From uint8 (N, H, W, 3) to float32 (N, variants, F).
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    decode = decode_flow if image == "flow" else decode_jpeg
+    path.parent.mkdir(exist_ok=True)
+    remove_unfinished(path)
+    spans: list[Span] = []
+    row, shape = 0, (0, 0)
+    with atomic_write(path) as file:
+        for video in videos:
+            jpegs, start = video[image], row
+            for first in range(0, len(jpegs), _AT_ONCE):
+                pixels = np.stack([decode(jpeg) for jpeg in jpegs[first : first + _AT_ONCE]])
+                features = extract(pixels)
+                file.write(np.ascontiguousarray(features, np.float32).tobytes())
+                row, shape = row + len(features), features.shape[1:]
+            name, group = video["video"].decode(), video["group"].decode()
+            spans.append(Span(name, group, int(video["label"]), start, row - start))
+    content = {"shape": (row, *shape), "spans": [dataclasses.astuple(span) for span in spans]}
+    with atomic_write(path.with_suffix(".json")) as file:
+        file.write(json.dumps(content, ensure_ascii=False).encode())
+    return FeatureFile(path, (row, *shape), tuple(spans))
+
+
+@dataclasses.dataclass(frozen=True)
+class FeatureVideos:
+    """The videos of a data set as the features of their frames.
+
+    Attributes:
+        store: The data set.
+        files: The features that each stream of a model takes, by its name.
+    """
+
+    store: Store
+    files: Mapping[str, FeatureFile]
+
+    @property
+    def frames(self) -> FramesConfig:
+        """The frames that the features are of."""
+        return self.store.frames
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The index of a name is its label number."""
+        return self.store.class_names
+
+    @property
+    def manifest(self) -> Manifest:
+        """The videos, with their splits."""
+        return self.store.manifest
+
+    @property
+    def num_videos(self) -> Mapping[str, int]:
+        """Videos of each split; a split without any is left out."""
+        return self.store.num_videos
+
+    def of_split(self, split: Split) -> list[Span]:
+        """The videos of a split, in the order of `Store.of_split`."""
+        spans = next(iter(self.files.values())).spans
+        found = {(span.video, span.group, self.class_names[span.label]): span for span in spans}
+        records = self.store.of_split(split)
+        return [found[record.name, record.row.group, record.row.label] for record in records]

@@ -1,0 +1,291 @@
+"""Which videos there are: one row a video, or a part of one, and the splits they belong to."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import difflib
+import math
+import os
+import sys
+import warnings
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal, get_args
+
+from pipeline.errors import DataError
+from pipeline.manifest.class_names import check_class_names
+from pipeline.text import counted, listed, nearest
+
+Split = Literal["train", "val", "test"]
+SPLITS: tuple[Split, ...] = get_args(Split)
+
+
+_COLUMNS = ("path", "label", "group", "split")
+TRIM = ("start_seconds", "end_seconds")
+_SPLIT_NAMES: dict[str, Split | Literal[""]] = {
+    "": "",
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation"), "val"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+
+
+class TableWarning(UserWarning):
+    """Something in a table of videos that is perhaps not meant so."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Row:
+    """One labelled video: a file, or what lies between two times of it.
+
+    Attributes:
+        path: The video file, absolute.
+        label: Class name.
+        group: What must not cross splits: the person, or the source video the clip was cut from.
+        split: `train`, `val` or `test`; empty while the videos are not split yet.
+        start_seconds: Where the video starts within the file, in seconds from its first frame.
+        end_seconds: Where it ends, after `start_seconds`; infinite: at the end of the file.
+    """
+
+    path: str
+    label: str
+    group: str
+    split: Split | Literal[""] = ""
+    start_seconds: float = 0.0
+    end_seconds: float = math.inf
+
+    @property
+    def is_trim(self) -> bool:
+        """Whether the video is a part of its file."""
+        return self.start_seconds > 0 or self.end_seconds < math.inf
+
+    @property
+    def trim_cells(self) -> tuple[float | str, float | str]:
+        """The times as in a table of videos, where an empty cell is the end of the file."""
+        return self.start_seconds, "" if self.end_seconds == math.inf else self.end_seconds
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """The videos of one data set, in a fixed order.
+
+    Attributes:
+        rows: One row a video.
+    """
+
+    rows: tuple[Row, ...]
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Class names in sorted order; the index of a name is its label number."""
+        return tuple(sorted({row.label for row in self.rows}))
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Names of the groups, in sorted order."""
+        return tuple(sorted({row.group for row in self.rows}))
+
+    @property
+    def num_videos(self) -> dict[str, int]:
+        """Videos of each split; a split without any is left out."""
+        counts = Counter(row.split for row in self.rows)
+        return {split: counts[split] for split in SPLITS if counts[split]}
+
+    def check_classes(self, *, at_least: int = 2) -> None:
+        """Makes sure that there is something to tell apart, and that lists can hold its names.
+
+        Args:
+            at_least: How many classes there must be.
+
+        Raises:
+            DataError: There are fewer, or `check_class_names` refuses a name.
+        """
+        check_class_names(self.class_names)
+        if len(self.class_names) < at_least:
+            raise DataError(f"expected two classes or more, got only {listed(self.class_names)!r}")
+
+    def of_classes(self, names: Sequence[str]) -> Manifest:
+        """Returns the rows of some classes.
+
+        Raises:
+            DataError: There is no such class, or the videos are without labels.
+        """
+        known = {row.label for row in self.rows} - {""}
+        if not known:
+            raise DataError("the videos have no labels to choose classes by; leave --classes out")
+        for name in names:
+            if name not in known:
+                meant = nearest(name, known)
+                raise DataError(f"no videos of class {name!r}. Did you mean {meant!r}?")
+        return Manifest(rows=tuple(row for row in self.rows if row.label in names))
+
+    def without_repeats(self) -> Manifest:
+        """Returns the rows without those that are the same as another; a warning names them."""
+        rows: dict[Row, None] = {}
+        repeats = []
+        for row in self.rows:
+            if row in rows:
+                repeats.append(row.path)
+            rows[row] = None
+        if repeats:
+            message = f"left out {counted(len(repeats), 'row')}, the same as one before: "
+            warnings.warn(message + listed(repeats, most=3), TableWarning, stacklevel=3)
+        return Manifest(rows=tuple(rows))
+
+    def check(self) -> None:
+        """Makes sure that no group and no video lies in two splits.
+
+        Raises:
+            DataError: One does; the message names it and its splits.
+
+        Example:
+            >>> rows = (
+            ...     Row(path="/videos/a.mp4", label="wave", group="ann", split="train"),
+            ...     Row(path="/videos/b.mp4", label="jump", group="ann", split="test"),
+            ... )
+            >>> Manifest(rows=rows).check()
+            Traceback (most recent call last):
+            pipeline.errors.DataError: expected each group in one split, got 'ann' in train and \
+test. Put all videos of a group into the same split.
+        """
+        self._check_one_split("group", lambda row: row.group)
+        self._check_one_split("video file", lambda row: row.path)
+
+    def _check_one_split(self, what: str, key: Callable[[Row], str]) -> None:
+        splits: dict[str, set[str]] = {}
+        for row in self.rows:
+            splits.setdefault(key(row), set()).add(row.split or "no split")
+        leaks = [
+            f"{name!r} in {' and '.join(sorted(found, reverse=True))}"
+            for name, found in sorted(splits.items())
+            if len(found) > 1
+        ]
+        if leaks:
+            raise DataError(
+                f"expected each {what} in one split, got {', '.join(leaks)}. "
+                "Put all videos of a group into the same split."
+            )
+
+
+def write_csv(manifest: Manifest, path: str | os.PathLike[str]) -> None:
+    """Writes a manifest as CSV: UTF-8, one line a video, columns path, label, group and split.
+
+    Where a video is a part of a file, the columns start_seconds and end_seconds follow. The path
+    of a video below the folder of the CSV file is written relative to that folder, with forward
+    slashes, so that both can move together; any other path stays absolute.
+    """
+    folder = Path(path).absolute().parent
+    with Path(path).open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        trims = any(row.is_trim for row in manifest.rows)
+        writer.writerow(_COLUMNS + TRIM if trims else _COLUMNS)
+        for row in manifest.rows:
+            cells = (relative_path(row.path, folder), row.label, row.group, row.split)
+            writer.writerow((*cells, *row.trim_cells) if trims else cells)
+
+
+def read_csv(path: str | os.PathLike[str], *, labelled: bool = True) -> Manifest:
+    """Reads a manifest from CSV.
+
+    The columns are path and label and, if need be, group, split, start_seconds and end_seconds;
+    others are left alone, with a warning where one was perhaps mistyped. Relative paths start at
+    the folder of the CSV file. Blanks around a label or a group do not count. Without a group, the
+    file is its own: all parts of it stay in one split. Without splits, the videos are not split
+    yet.
+
+    Args:
+        path: The file.
+        labelled: Whether there must be the column label; else videos may be listed without labels.
+
+    Raises:
+        DataError: There is no such file, a column is missing or there twice, a line is not as
+            expected, or there is none.
+    """
+    path = Path(path).absolute()
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file)
+            columns = _columns(path, next(reader, []), labelled=labelled)
+            rows = tuple(_row(path, reader.line_num, columns, cells) for cells in reader if cells)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}.") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: expected CSV in UTF-8: {error}.") from None
+    if not rows:
+        raise DataError(f"{path}: expected a line for each video, got only the names of columns.")
+    return Manifest(rows=rows)
+
+
+def relative_path(path: str, folder: str | os.PathLike[str]) -> str:
+    """Returns a path relative to a folder it lies below, with forward slashes; others as they are.
+
+    Args:
+        path: Absolute path.
+        folder: Absolute path.
+    """
+    try:
+        return Path(path).relative_to(folder).as_posix()
+    except ValueError:
+        return path
+
+
+def _columns(path: Path, header: Sequence[str], *, labelled: bool) -> list[str]:
+    columns = [name.strip().lower() for name in header]
+    needed = ("path", "label") if labelled else ("path",)
+    if not set(needed) <= set(columns):
+        wanted = "columns path and label" if labelled else "column path"
+        got = ", ".join(header) or "an empty file"
+        separator = next((s for s in ";\t|" if s in "".join(header)), None)
+        hint = f"; it separates them by {separator!r}: save it with commas" if separator else ""
+        raise DataError(f"{path}: expected the {wanted}, got {got}{hint}.")
+    known = (*_COLUMNS, *TRIM)
+    for name in known:
+        if columns.count(name) > 1:
+            raise DataError(f"{path}: expected each column once, got {name!r} repeatedly.")
+    unused = set(known) - set(columns)
+    for name in set(columns) - set(known):
+        for meant in difflib.get_close_matches(name, unused, n=1, cutoff=0.75):
+            message = f"{path}: the column {name!r} is left alone. Did you mean {meant!r}?"
+            warnings.warn(message, TableWarning, stacklevel=3)
+    return columns
+
+
+def _row(path: Path, line: int, columns: Sequence[str], values: Sequence[str]) -> Row:
+    place = f"{path}, line {line}"
+    if len(values) > len(columns):
+        raise DataError(
+            f"{place}: expected at most {len(columns)} cells, got {len(values)}. A cell that holds "
+            "a comma needs double quotes around it."
+        )
+    cells = dict(zip(columns, values, strict=False))
+    video, label, group = (cells.get(column, "") for column in ("path", "label", "group"))
+    if not (video and (label or "label" not in columns)):
+        raise DataError(f"{place}: expected path and label, got an empty one.")
+    if "\0" in video:
+        raise DataError(f"{place}: expected a path, got {video!r}.")
+    split = cells.get("split", "")
+    if split.strip().lower() not in _SPLIT_NAMES:
+        raise DataError(
+            f"{place}: expected a split of {', '.join(SPLITS)} or an empty cell, got {split!r}."
+        )
+    start, end = (cells.get(column, "") for column in TRIM)
+    try:
+        trim = float(start or 0), float(end or math.inf)
+    except ValueError:
+        trim = math.nan, math.nan
+    if not 0 <= trim[0] < trim[1] or trim[0] == math.inf:
+        raise DataError(
+            f"{place}: expected start_seconds of 0 or more and end_seconds after it, "
+            f"got {start!r} and {end!r}."
+        )
+    file = str(path.parent / video)
+    return Row(
+        path=file,
+        label=sys.intern(label.strip()),  # It and the group are the same in many rows.
+        group=sys.intern(group.strip() or relative_path(file, path.parent)),
+        split=_SPLIT_NAMES[split.strip().lower()],
+        start_seconds=trim[0],
+        end_seconds=trim[1],
+    )

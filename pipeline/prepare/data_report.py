@@ -1,0 +1,232 @@
+"""What is in a data set and what is wrong with it, as JSON types and as a page of Markdown."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from pipeline.manifest.rows import SPLITS
+from pipeline.prepare.leaks import Video, describe_random_split, random_split
+from pipeline.prepare.plan import VideoReport
+from pipeline.text import code, counted, markdown
+
+_MOST_ITEMS = 20  # of a list on the page
+
+
+def describe(
+    videos: Sequence[Video],
+    leaks: Sequence[str],
+    changes: dict[str, list[str]],
+    copies: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Describes a data set.
+
+    Args:
+        videos: All videos, with splits; those of a mere check may have none.
+        leaks: What `pipeline.prepare.leaks` found.
+        changes: Names of the videos that were added, changed and removed since the last time.
+        copies: Videos that are there more than once, but within one split and class.
+
+    Returns:
+        What `data_report.json` holds.
+    """
+    kept = [(source, report) for source, report in videos if not report.problem]
+    reports = [report for _, report in kept]
+    fewer = [report for report in reports if _has_fewer(report)]
+    rows = [source.row for source, _ in kept]
+    described: dict[str, Any] = {
+        "total": _totals(kept),
+        "splits": {split: _split(kept, split) for split in SPLITS},
+        "imbalance": _imbalance(kept),
+        "duration_seconds": _spread([report.duration_seconds for report in reports]),
+        "fps": _spread([report.fps for report in reports]),
+        "width": _spread([report.width for report in reports]),
+        "height": _spread([report.height for report in reports]),
+        "codecs": dict(Counter(report.codec for report in reports).most_common()),
+        "left_out": [
+            {"video": source.name, "problem": report.problem, "reason": report.reason}
+            for source, report in videos
+            if report.problem
+        ],
+        "fewer_frames_than_declared": [
+            {
+                "video": report.name,
+                "declared": report.declared_frames,
+                "decoded": report.decoded_frames,
+                "damaged": report.damaged,
+            }
+            for report in fewer
+        ],
+        "repeating": [report.name for report in reports if _repeats(report)],
+        "broken_clocks": [
+            report.name for report in reports if report.damage and not _has_fewer(report)
+        ],
+        "changes": changes,
+        "leaks": list(leaks),
+        "copies": list(copies),
+    }
+    if any(row.split == "test" for row in rows):
+        described["random_split"] = random_split(rows)
+    described["splits"] = {name: value for name, value in described["splits"].items() if value}
+    return described
+
+
+def _has_fewer(report: VideoReport) -> bool:
+    return report.decoded_frames < (report.declared_frames or 0)
+
+
+def _repeats(report: VideoReport) -> bool:
+    """Whether more is stored than decodes, by more than rounding."""
+    return report.stored_frames > 1.02 * report.decoded_frames + 1
+
+
+def _totals(videos: Sequence[Video]) -> dict[str, Any]:
+    return {
+        "videos": len(videos),
+        "groups": len({source.row.group for source, _ in videos}),
+        "seconds": round(sum(report.duration_seconds for _, report in videos), 3),
+    }
+
+
+def _split(videos: Sequence[Video], split: str) -> dict[str, Any]:
+    classes: dict[str, list[Video]] = {}
+    for video in videos:
+        if video[0].row.split == split:
+            classes.setdefault(video[0].row.label, []).append(video)
+    if not classes:
+        return {}
+    chosen = [video for videos in classes.values() for video in videos]
+    return {
+        **_totals(chosen),
+        "classes": {name: _totals(classes[name]) for name in sorted(classes)},
+    }
+
+
+def _imbalance(videos: Sequence[Video]) -> dict[str, Any] | None:
+    counts = Counter(source.row.label for source, _ in videos if source.row.split == "train")
+    if not counts:
+        return None
+    (most, largest), (fewest, smallest) = counts.most_common(1)[0], counts.most_common()[-1]
+    return {"most": most, "fewest": fewest, "ratio": round(largest / smallest, 2)}
+
+
+def _spread(values: Sequence[float]) -> dict[str, float] | None:
+    if not values:
+        return None
+    return {
+        "min": round(min(values), 3),
+        "median": round(statistics.median(values), 3),
+        "max": round(max(values), 3),
+    }
+
+
+def as_markdown(report: dict[str, Any]) -> str:
+    """The report as one page.
+
+    Args:
+        report: What `describe` returned.
+    """
+    return "\n".join(
+        [
+            "# Data report",
+            "",
+            f"{_counts(report['total'])}; {len(report['left_out'])} left out.",
+            "",
+            *_class_table(report["splits"]),
+            *_spreads(report),
+            *_section("Leaks", map(markdown, report["leaks"]), "None between splits or labels."),
+            *_random(report),
+            *_section("Copies", map(markdown, report["copies"]), "None within a split and class."),
+            *_section("Left out", map(_left_out, report["left_out"])),
+            *_section("Fewer frames than declared", _fewer(report)),
+            *_section("Fewer frames a second than stored", map(code, report["repeating"])),
+            *_section("Clocks that jump", map(code, report["broken_clocks"])),
+            *_changes(report["changes"]),
+        ]
+    )
+
+
+def _counts(totals: dict[str, Any]) -> str:
+    videos, groups = counted(totals["videos"], "video"), counted(totals["groups"], "group")
+    return f"{videos} of {groups}, {_time(totals['seconds'])}"
+
+
+def _time(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def _class_table(splits: dict[str, Any]) -> list[str]:
+    """A line a class; for each split videos, groups and time."""
+    if not splits:
+        return []
+    labels = sorted({label for split in splits.values() for label in split["classes"]})
+    head = " | ".join(f"{name}: videos | groups | time" for name in splits)
+    lines = [f"| class | {head} |", "| --- |" + " ---: | ---: | ---: |" * len(splits)]
+    for label in [*labels, ""]:
+        cells = []
+        for split in splits.values():
+            entry = split["classes"].get(label) if label else split
+            values = (entry["videos"], entry["groups"], _time(entry["seconds"])) if entry else ()
+            cells += [str(value) for value in values] or ["–"] * 3
+        lines.append(f"| {markdown(label) or '**all**'} | {' | '.join(cells)} |")
+    return [*lines, ""]
+
+
+def _spreads(report: dict[str, Any]) -> list[str]:
+    names = {
+        "duration_seconds": "length in seconds",
+        "fps": "frames per second",
+        "width": "width in pixels",
+        "height": "height in pixels",
+    }
+    lines = ["| | least | median | most |", "| --- | ---: | ---: | ---: |"]
+    for key, name in names.items():
+        if report[key]:
+            lines.append(f"| {name} | {' | '.join(f'{x:g}' for x in report[key].values())} |")
+    codecs = ", ".join(f"{markdown(name)} ({number})" for name, number in report["codecs"].items())
+    lines += ["", f"Codecs: {codecs or 'none'}.", ""]
+    if report["imbalance"]:
+        most, fewest, ratio = report["imbalance"].values()
+        text = f"{code(most)} has {ratio:g} times as many training videos as {code(fewest)}"
+        text = text if ratio > 1 else "none, all classes have as many training videos"
+        lines += [f"Imbalance: {text}.", ""]
+    return lines
+
+
+def _section(title: str, found: Iterable[str], nothing: str = "None.") -> list[str]:
+    """A heading and a list, whose lines are Markdown already."""
+    lines = list(found)
+    items = [f"- {line}" for line in lines[:_MOST_ITEMS]] or [nothing]
+    if len(lines) > _MOST_ITEMS:
+        items.append(f"- and {len(lines) - _MOST_ITEMS:,} more, all of them in `data_report.json`")
+    return [f"## {title}", "", *items, ""]
+
+
+def _random(report: dict[str, Any]) -> list[str]:
+    if "random_split" not in report:
+        return []
+    text = describe_random_split(report["random_split"])
+    return [f"For comparison, {text}.", ""]
+
+
+def _left_out(video: dict[str, str]) -> str:
+    return f"{code(video['video'])}: {markdown(video['reason'])}"
+
+
+def _fewer(report: dict[str, Any]) -> list[str]:
+    """Damaged videos first: a frame or two too few is the rule rather than damage."""
+    videos = sorted(report["fewer_frames_than_declared"], key=lambda video: not video["damaged"])
+    return [
+        f"{code(video['video'])}: {video['decoded']} of {video['declared']} frames"
+        + (", damaged or shorter than asked" if video["damaged"] else "")
+        for video in videos
+    ]
+
+
+def _changes(changes: dict[str, list[str]]) -> list[str]:
+    lines = [f"{kind}: {', '.join(map(code, names))}" for kind, names in changes.items() if names]
+    return _section("Since the last time", lines) if lines else []

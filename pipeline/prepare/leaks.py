@@ -1,0 +1,184 @@
+"""Leaks: what would let a model be tested on what it was trained on."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+
+from pipeline.manifest.rows import SPLITS, Row
+from pipeline.prepare.duplicates import near_duplicates, same_digest
+from pipeline.prepare.plan import SourceVideo, VideoReport
+from pipeline.text import counted, listed
+
+Video = tuple[SourceVideo, VideoReport]
+
+
+def crossing(rows: Iterable[Row]) -> list[str]:
+    """Says which groups or video files lie in two splits, and which parts of files have two labels.
+
+    Args:
+        rows: Videos with splits.
+
+    Example:
+        >>> rows = (
+        ...     Row(path="/videos/a.mp4", label="wave", group="ann", split="train"),
+        ...     Row(path="/videos/b.mp4", label="jump", group="ann", split="test"),
+        ... )
+        >>> crossing(rows)
+        ["group 'ann' is in train and test"]
+    """
+    rows = list(rows)
+    return [
+        *_crossing("group", rows, lambda row: row.group),
+        *_crossing("video file", rows, lambda row: row.path),
+        *_ambiguous(rows),
+    ]
+
+
+def _crossing(what: str, rows: Sequence[Row], key: Callable[[Row], str]) -> list[str]:
+    first: dict[str, str] = {}
+    more: dict[str, set[str]] = {}
+    for row in rows:
+        if first.setdefault(key(row), row.split) != row.split:
+            more.setdefault(key(row), {first[key(row)]}).add(row.split)
+    return [
+        f"{what} {name!r} is in {' and '.join(split for split in SPLITS if split in splits)}"
+        for name, splits in sorted(more.items())
+    ]
+
+
+def _ambiguous(rows: Sequence[Row]) -> list[str]:
+    first: dict[str, str] = {}
+    several = {row.path for row in rows if first.setdefault(row.path, row.label) != row.label}
+    parts: dict[str, list[Row]] = {path: [] for path in sorted(several)}
+    for row in rows:
+        if row.path in several:
+            parts[row.path].append(row)
+    return [
+        f"video file {path!r} is labelled {' and '.join(map(repr, labels))} at the same time"
+        for path, rows in parts.items()
+        if (labels := _labels_at_once(rows))
+    ]
+
+
+def _labels_at_once(parts: Sequence[Row]) -> list[str]:
+    """The labels of parts of one file that overlap and do not have the same label."""
+    found: set[str] = set()
+    ends: dict[str, float] = {}  # of each label so far
+    for row in sorted(parts, key=lambda row: row.start_seconds):
+        others = {label for label, end in ends.items() if end > row.start_seconds} - {row.label}
+        found |= {*others, row.label} if others else set()
+        ends[row.label] = max(row.end_seconds, ends.get(row.label, 0.0))
+    return sorted(found)
+
+
+@dataclasses.dataclass(frozen=True)
+class Alike:
+    """Videos that are the same, or nearly.
+
+    Attributes:
+        sources: Two or more.
+        what: What is the same about them, in words.
+    """
+
+    sources: tuple[SourceVideo, ...]
+    what: str
+
+    @property
+    def is_leak(self) -> bool:
+        """Whether they are in different splits or have different labels."""
+        return len({(source.row.split, source.row.label) for source in self.sources}) > 1
+
+
+def copied(sources: Sequence[SourceVideo], copies: Iterable[Sequence[int]]) -> list[Alike]:
+    """Names files that hold the same bytes, by the groups of their indices."""
+    return [Alike(tuple(sources[i] for i in group), "have the same content") for group in copies]
+
+
+def duplicates(videos: Sequence[Video]) -> list[Alike]:
+    """Finds videos that are the same, or nearly.
+
+    Args:
+        videos: Those that are not left out.
+    """
+    sources = [source for source, _ in videos]
+    paths = [source.row.path for source in sources]
+    same = copied(sources, same_digest(paths, [report.digest for _, report in videos]))
+    # Of copies, the first is compared for all: with thousands there would be millions of pairs. A
+    # video that looks like another copy leaks where the two copies do, or where the first does.
+    contents = {
+        (report.digest or source.name, *source.row.trim_cells): index
+        for index, (source, report) in reversed([*enumerate(videos)])
+    }
+    first_of_each = sorted(contents.values())
+    pairs = near_duplicates([videos[index][1].hash for index in first_of_each])
+    near = [
+        Alike((sources[first_of_each[first]], sources[first_of_each[second]]), "look the same")
+        for first, second in pairs
+    ]
+    return [*same, *(alike for alike in near if len({s.file for s in alike.sources}) > 1)]
+
+
+def leaking(found: Iterable[Alike]) -> list[str]:
+    """Says which videos that are alike are in different splits or have different labels."""
+    return [_sentence(alike.sources, alike.what) for alike in found if alike.is_leak]
+
+
+def harmless(found: Iterable[Alike]) -> list[str]:
+    """Says which videos that are alike are in one split and have one label."""
+    groups = _joined(alike.sources for alike in found if not alike.is_leak)
+    return [_sentence(group, "are the same, or nearly") for group in groups]
+
+
+def _joined(groups: Iterable[Sequence[SourceVideo]]) -> list[list[SourceVideo]]:
+    """Makes one of groups that share a video, so that many copies of one are not all pairs."""
+    joined: dict[str, list[SourceVideo]] = {}  # by the name of each video
+    for group in groups:
+        parts = [joined.get(source.name, [source]) for source in group]
+        parts = list({id(part): part for part in parts}.values())
+        if len(parts) > 1:
+            whole = [source for part in parts for source in part]
+            joined |= {source.name: whole for source in whole}
+    return list({id(group): group for group in joined.values()}.values())
+
+
+def _sentence(sources: Sequence[SourceVideo], what: str) -> str:
+    places = [f" ({source.row.split} {source.row.label})" for source in sources]
+    names = [
+        source.name + (place if source.row.label else "")
+        for source, place in zip(sources, places, strict=True)
+    ]
+    return f"{listed(names, most=10)} {what}"
+
+
+def random_split(rows: Sequence[Row], *, seed: int = 0) -> dict[str, int]:
+    """What splitting the same videos at random, one by one, would have leaked.
+
+    Args:
+        rows: Videos with splits.
+        seed: Of the random split, which has as many test videos.
+
+    Returns:
+        `num_test` videos, of which `beside_their_group` would have had a video of their own group
+        in training.
+    """
+    groups = {name: index for index, name in enumerate(dict.fromkeys(row.group for row in rows))}
+    group = np.array([groups[row.group] for row in rows], np.int64)
+    split = np.array([SPLITS.index(row.split or "train") for row in rows], np.int64)
+    np.random.default_rng(seed).shuffle(split)
+    trained = np.bincount(group[split == 0], minlength=len(groups)) > 0
+    tested = split == SPLITS.index("test")
+    return {
+        "num_test": int(tested.sum()),
+        "beside_their_group": int(trained[group[tested]].sum()),
+    }
+
+
+def describe_random_split(counts: dict[str, int]) -> str:
+    """The same in words."""
+    return (
+        f"a random split would put {counts['beside_their_group']:,} of "
+        f"{counted(counts['num_test'], 'test video')} beside training videos of the same group"
+    )

@@ -1,0 +1,282 @@
+"""Shards of a prepared data set: tasks that can run anywhere, in any order, more than once."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pipeline.config import FramesConfig
+from pipeline.manifest.rows import SPLITS, Row, Split
+
+FORMAT = 4
+"""Version of what is written; raise it when the same videos would give other bytes."""
+
+NAME = "clipline"
+"""What the names of shard files begin with: the name of the data set for TensorFlow Datasets."""
+
+REPORTS = "shards"
+"""Folder beside the shards that holds a report on each."""
+
+Problem = Literal["", "missing", "unreadable", "too short", "too large", "lost"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class SourceVideo:
+    """A video that goes into a shard.
+
+    Attributes:
+        row: Its row in the manifest.
+        file: Path of its file, from the folder of all videos on, with forward slashes.
+        num_bytes: Size of the file; -1: it could not be looked at.
+        modified_ns: When the file was written, in nanoseconds; 0 where that does not count.
+    """
+
+    row: Row
+    file: str
+    num_bytes: int
+    modified_ns: int
+
+    @property
+    def name(self) -> str:
+        """The file and, if the video is a part of it, the part, as in a media fragment URI."""
+        if not self.row.is_trim:
+            return self.file
+        end = "" if self.row.end_seconds == math.inf else f",{self.row.end_seconds:.10g}"
+        return f"{self.file}#t={self.row.start_seconds:.10g}{end}"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ShardTask:
+    """Everything that writing one shard needs.
+
+    Attributes:
+        folder: Where the file is written; the report on it goes into its sub-folder `shards`.
+        name: Name of the file.
+        split: Where its videos belong.
+        sources: The videos, in the order of their records; those of one file lie together, in the
+            order of time.
+        class_names: All class names of the data set; the index of a name is its label number.
+        frames: Rate, size and quality of the frames.
+        min_frames: Stored frames of a video, at least.
+        lost: Videos that cost a worker process its life, which are not read again, and the reason.
+    """
+
+    folder: str
+    name: str
+    split: Split | Literal[""]
+    sources: tuple[SourceVideo, ...]
+    class_names: tuple[str, ...]
+    frames: FramesConfig
+    min_frames: int = 1
+    lost: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def path(self) -> Path:
+        """The file to write."""
+        return Path(self.folder) / self.name
+
+    @property
+    def report_path(self) -> Path:
+        """The report on the shard, to write after it."""
+        return report_path(self.path)
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """Changes with everything that the bytes of the shard depend on."""
+        settings = dataclasses.asdict(self.frames), self.min_frames, self.class_names
+        return fingerprint(*settings, map(identity, self.sources))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class VideoReport:
+    """What became of one video.
+
+    Attributes:
+        name: As in `SourceVideo`.
+        num_bytes: As in `SourceVideo`.
+        modified_ns: As in `SourceVideo`.
+        problem: Why it is left out, in a word; empty: it is not.
+        reason: The same in full.
+        declared_frames: What the container claims that its file holds; None: it claims nothing.
+        decoded_frames: What decodes of the video.
+        stored_frames: What is stored, at the rate of the data set.
+        damaged: Whether something is wrong with the file, or it ends before the part that is asked.
+        damage: What is wrong with the file; empty: nothing.
+        width: Pixels, after rotation.
+        height: Pixels, after rotation.
+        fps: Frames per second of the file.
+        duration_seconds: Of the video.
+        codec: FourCC of the file.
+        hash: What tells it from other videos by its looks; None: it looks like nothing.
+        digest: SHA-256 of the file, hexadecimal; empty: the video is left out.
+        record_bytes: Bytes of its record in the shard.
+    """
+
+    name: str
+    num_bytes: int = -1
+    modified_ns: int = 0
+    problem: Problem = ""
+    reason: str = ""
+    declared_frames: int | None = None
+    decoded_frames: int = 0
+    stored_frames: int = 0
+    damaged: bool = False
+    damage: str = ""
+    width: int = 0
+    height: int = 0
+    fps: float = 0.0
+    duration_seconds: float = 0.0
+    codec: str = ""
+    hash: str | None = None
+    digest: str = ""
+    record_bytes: int = 0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ShardReport:
+    """What one shard holds.
+
+    Attributes:
+        fingerprint: That of the task.
+        num_records: Videos in the shard.
+        num_bytes: Size of the file.
+        record_bytes: Bytes of the records, without what frames them.
+        videos: All videos of the task, in its order.
+    """
+
+    fingerprint: str
+    num_records: int
+    num_bytes: int
+    record_bytes: int
+    videos: tuple[VideoReport, ...]
+
+
+def identity(source: SourceVideo) -> tuple[object, ...]:
+    """What tells a video and its place in the data set from any other, on this machine."""
+    row = source.row
+    return source.name, row.label, row.group, row.split, source.num_bytes, source.modified_ns
+
+
+def content_fingerprint(frames: FramesConfig, records: Iterable[tuple[SourceVideo, str]]) -> str:
+    """What a run remembers of its videos: the same wherever the same ones are prepared alike.
+
+    Args:
+        frames: How they are stored.
+        records: The videos in the order of their records, each with what tells its content.
+    """
+    videos = (
+        (video.name, video.row.label, video.row.group, video.row.split, content)
+        for video, content in records
+    )
+    return fingerprint(dataclasses.asdict(frames), videos)
+
+
+def fingerprint(*parts: object) -> str:
+    """Returns a checksum of anything that JSON can hold, and of iterables of it."""
+    checksum = hashlib.sha256(str(FORMAT).encode())
+    for part in parts:
+        # One by one: there may be a million.
+        for item in part if isinstance(part, Iterable) and not isinstance(part, dict) else [part]:
+            checksum.update(json.dumps(item).encode() + b"\n")
+    return checksum.hexdigest()
+
+
+def report_path(shard: Path) -> Path:
+    """Where the report on a shard lies."""
+    return shard.parent / REPORTS / f"{shard.name}.json"
+
+
+def plan_shards(
+    sources: Sequence[SourceVideo],
+    folder: Path,
+    *,
+    frames: FramesConfig,
+    shard_videos: int,
+    seed: int,
+    min_frames: int = 1,
+) -> list[ShardTask]:
+    """Deals the videos of each split, and those of none, out to shards.
+
+    A hash of the seed and the path of its file decides on the shard of a video and on its place
+    there. So shards mix the classes, and when videos are added or removed, the others stay where
+    they are: the number of shards is a power of two, which seldom changes.
+
+    Args:
+        sources: The videos, in any order.
+        folder: Where they are written.
+        frames: Rate, size and quality of the frames.
+        shard_videos: Videos in a shard, at most, in the mean.
+        seed: Of the hash.
+        min_frames: Stored frames of a video, at least.
+    """
+    class_names = tuple(sorted({source.row.label for source in sources}))
+    tasks = []
+    splits: tuple[Split | Literal[""], ...] = (*SPLITS, "")
+    for split in splits:
+        shards = _deal([s for s in sources if s.row.split == split], shard_videos, seed)
+        tasks += [
+            ShardTask(
+                folder=str(folder),
+                name=f"{NAME}-{split}.tfrecord-{index:05d}-of-{len(shards):05d}",
+                split=split,
+                sources=tuple(videos),
+                class_names=class_names,
+                frames=frames,
+                min_frames=min_frames,
+            )
+            for index, videos in enumerate(shards)
+        ]
+    return tasks
+
+
+def _deal(videos: list[SourceVideo], shard_videos: int, seed: int) -> list[list[SourceVideo]]:
+    if not videos:
+        return []
+    shards: list[list[SourceVideo]] = [
+        [] for _ in range(1 << (math.ceil(len(videos) / shard_videos) - 1).bit_length())
+    ]
+    hashes = {v.file: hashlib.sha256(f"{seed} {v.file}".encode()).digest() for v in videos}
+    for video in sorted(videos, key=lambda v: (hashes[v.file], v.row.start_seconds, v.name)):
+        shards[int.from_bytes(hashes[video.file][-8:]) % len(shards)].append(video)
+    return shards
+
+
+def finished_report(task: ShardTask, folder: Path | None = None) -> ShardReport | None:
+    """Returns the report on a shard that is complete; None if it is still to be written.
+
+    Args:
+        task: The shard.
+        folder: Where to look; None: where the task writes it.
+    """
+    shard = (folder or Path(task.folder)) / task.name
+    try:
+        report = read_report(report_path(shard))
+        # The file of a shard without videos is removed where its whole split has none.
+        num_bytes = shard.stat().st_size if report.num_bytes else 0
+    except (OSError, ValueError):
+        return None
+    is_it = (report.fingerprint, report.num_bytes) == (task.fingerprint, num_bytes)
+    # Those of earlier versions say nothing of what is in the files.
+    is_full = all(video.digest or video.problem for video in report.videos)
+    return report if is_it and is_full else None
+
+
+def read_report(path: Path) -> ShardReport:
+    """Reads the report on a shard.
+
+    Raises:
+        OSError: It is not there.
+        ValueError: It is damaged.
+    """
+    content: Any = json.loads(path.read_bytes())
+    try:
+        videos = tuple(VideoReport(**video) for video in content.pop("videos"))
+        return ShardReport(**content, videos=videos)
+    except (TypeError, LookupError, AttributeError):
+        raise ValueError(f"{path}: not a report on a shard") from None

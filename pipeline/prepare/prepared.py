@@ -1,0 +1,237 @@
+"""The prepared data set on disk: a folder that TensorFlow Datasets reads, and people, too.
+
+```
+clipline-train.tfrecord-00000-of-00003   one record a video, its frames as JPEG
+dataset_info.json  features.json  label.labels.txt   what TensorFlow Datasets needs
+manifest.csv        the videos that are in it: path, label, group, split
+quarantine.csv      the videos that something is wrong with, with the reason
+data_report.json    what is in it and what is wrong with it; as a page: data_report.md
+prepare.json        how it was made; written last, so without it the folder is not finished
+shards/             a report on each shard: where its videos lie, what need not be written again
+clipline-partial/   all of this again while it is being prepared; gone when that is finished
+```
+
+A preparation writes into `clipline-partial` and moves what it wrote as its last step: until then,
+what was prepared before stays as it is, and from there an interrupted preparation goes on.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import tensorflow_datasets as tfds
+
+from pipeline.config import FramesConfig
+from pipeline.errors import DataError
+from pipeline.manifest.rows import Manifest, Row, Split, read_csv
+from pipeline.prepare.leaks import Alike, crossing, leaking
+from pipeline.prepare.plan import (
+    FORMAT,
+    NAME,
+    REPORTS,
+    SourceVideo,
+    fingerprint,
+)
+from pipeline.prepare.record_index import AGAIN, Record, find_records
+
+PARTIAL = "clipline-partial"
+"""Folder within a store for what is being prepared."""
+
+FINDINGS = ("quarantine.csv", "data_report.json", "data_report.md")
+"""What says what is in the data set, and what is wrong with it."""
+
+STATE = "prepare.json"
+CHECKED = (
+    *("dataset_info.json", "features.json", "label.labels.txt"),
+    *("manifest.csv", "data_report.json"),
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Store:
+    """A prepared data set.
+
+    Attributes:
+        path: Its folder.
+        frames: Rate, size and quality of its frames.
+        class_names: The index of a name is its label number.
+        num_videos: Videos of each split; a split without any is left out.
+        manifest: The videos that are in it.
+        settings: How it was made.
+        leaks: What of its test is also in its training, in sentences.
+        alike: What is the same, or nearly, about videos of different groups or labels, and which
+            rows of the manifest they are.
+        fingerprint: Of its videos, wherever they lie, and how they are stored: see
+            `content_fingerprint`.
+        made_of: Of the videos on this machine and the settings that it was made of.
+        shards: Its files of records, by name, and their sizes in bytes.
+    """
+
+    path: Path
+    frames: FramesConfig
+    class_names: tuple[str, ...]
+    num_videos: Mapping[str, int]
+    manifest: Manifest
+    settings: Mapping[str, Any]
+    leaks: tuple[str, ...]
+    alike: tuple[tuple[str, tuple[int, ...]], ...]
+    fingerprint: str
+    made_of: str
+    shards: Mapping[str, int]
+
+    @property
+    def allows_leaks(self) -> bool:
+        """Whether it was prepared with --allow-leaks."""
+        return bool(self.settings["allow_leaks"])
+
+    def lost_shard(self) -> Path | None:
+        """A file of records that is missing or cut off."""
+        for name, num_bytes in self.shards.items():
+            file = self.path / name
+            if not file.is_file() or file.stat().st_size != num_bytes:
+                return file
+        return None
+
+    @functools.cached_property
+    def records(self) -> tuple[Record, ...]:
+        """Where its videos lie, whatever their splits are."""
+        return find_records([self.path / name for name in self.shards], self.manifest.rows)
+
+    def of_split(self, split: Split) -> list[Record]:
+        """The videos of a split, in the order of their records."""
+        return [record for record in self.records if record.row.split == split]
+
+    def with_rows(self, rows: tuple[Row, ...]) -> Store:
+        """The same videos with other splits, whole groups of them, in the same order."""
+        manifest = Manifest(rows=rows)
+        return dataclasses.replace(
+            self,
+            manifest=manifest,
+            num_videos=manifest.num_videos,
+            leaks=(*crossing(rows), *leaking(_alike(rows, self.alike))),
+            fingerprint=fingerprint(self.fingerprint, (row.split for row in rows)),
+        )
+
+    @functools.cached_property
+    def report(self) -> dict[str, Any]:
+        """What is in it and what is wrong with it, see `pipeline.prepare.data_report`."""
+        report: dict[str, Any] = json.loads((self.path / "data_report.json").read_bytes())
+        return report
+
+    @functools.cached_property
+    def builder(self) -> Any:
+        """The `tfds.core.DatasetBuilder`; its features are those of `record_features`.
+
+        Reading a split takes `store.builder.as_dataset(split="train")`; this imports TensorFlow.
+        """
+        return tfds.builder_from_directory(self.path)
+
+
+def open_store(out: str | os.PathLike[str]) -> Store:
+    """Opens a prepared data set.
+
+    Raises:
+        DataError: The folder is none, is not finished, or is not whole any more.
+    """
+    store = describe_store(out)
+    lost = store.lost_shard()
+    if lost:
+        raise DataError(f"{lost}: missing or cut off. {AGAIN}")
+    return store
+
+
+def describe_store(out: str | os.PathLike[str]) -> Store:
+    """As `open_store`, but some of the videos themselves may be lost.
+
+    Raises:
+        DataError: The folder is no prepared data set, is not finished, or what describes it is
+            damaged.
+    """
+    path = Path(out)
+    state = read_state(path)
+    if state["format"] != FORMAT:
+        raise DataError(f"{out}: prepared by another version of this program. {AGAIN}")
+    for name, wanted in state["checksums"].items():
+        if checksum(path / name) != wanted:
+            raise DataError(f"{path / name}: missing, or changed since it was written. {AGAIN}")
+    manifest = read_csv(path / "manifest.csv")
+    return Store(
+        path=path,
+        frames=FramesConfig(**state["frames"]),
+        class_names=manifest.class_names,
+        num_videos=manifest.num_videos,
+        manifest=manifest,
+        settings=state["settings"],
+        leaks=tuple(state["leaks"]),
+        alike=tuple((what, tuple(places)) for what, places in state["alike"]),
+        fingerprint=state["fingerprint"],
+        made_of=state.get("made_of", state["fingerprint"]),  # An older one has but the one.
+        shards=state["shards"],
+    )
+
+
+def _alike(rows: Sequence[Row], places: Iterable[tuple[str, Sequence[int]]]) -> Iterator[Alike]:
+    for what, chosen in places:
+        sources = (
+            SourceVideo(row=rows[i], file=rows[i].path, num_bytes=-1, modified_ns=0) for i in chosen
+        )
+        yield Alike(tuple(sources), what)
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """Reads how a data set was made.
+
+    Args:
+        path: The folder of the data set.
+
+    Returns:
+        What `prepare.json` holds; a `format` of 0 where it says none.
+
+    Raises:
+        DataError: There is none, or it is damaged.
+    """
+    try:
+        state = json.loads((path / STATE).read_bytes())
+    except OSError:
+        if is_begun(path):
+            raise DataError(f"{path}: its preparation was not finished. {AGAIN}") from None
+        raise DataError(
+            f"{path}: not a prepared data set. Make one with: python scripts/prepare.py "
+            f"--source folder --path VIDEOS --out {path}; the demo: python scripts/prepare.py"
+        ) from None
+    except ValueError:
+        state = None
+    if not isinstance(state, dict) or not isinstance(state.get("settings"), dict):
+        raise DataError(f"{path / STATE}: damaged. {AGAIN}")
+    return {"format": 0, **state}
+
+
+def is_begun(path: Path) -> bool:
+    """Whether a data set, if not a whole one, is in a folder."""
+    signs = (STATE, PARTIAL, "videos/demo.json", "check/data_report.json")
+    return any((path / name).exists() for name in signs) or bool(report_files(path))
+
+
+def checksum(file: Path) -> str:
+    """The SHA-256 of a file in hexadecimal digits; empty if it cannot be read."""
+    try:
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError:
+        return ""
+
+
+def shard_files(folder: Path) -> list[Path]:
+    """Shards, whole or not, by their names."""
+    return sorted(folder.glob(f"{NAME}-*.tfrecord-*"))
+
+
+def report_files(folder: Path) -> list[Path]:
+    """Reports on shards, whole or not, by their names."""
+    return sorted((folder / REPORTS).glob(f"{NAME}-*.tfrecord-*.json*"))

@@ -1,0 +1,72 @@
+"""At which rate the frames of videos are stored, where none is asked for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+from pipeline.config.prepare import PrepareConfig
+from pipeline.errors import VideoDecodeError
+from pipeline.video import probe
+from pipeline.workers.progress import run_in_workers
+
+MOST_FPS: Final = 15.0
+_ONE_IN = 20
+_LOOKED_AT = 200
+_SECONDS_PER_VIDEO = 60.0
+
+
+def stored_rate(rates: Iterable[float]) -> float:
+    """Chooses the frames per second that are stored: 15, or as many as nearly all videos have.
+
+    A video that has fewer repeats frames, and between two of the same nothing moves: differences
+    and optical flow are zero in the midst of a motion. One video in 20 may have fewer, and the rate
+    is at least half of that of the middle one, lest a few slow videos, or ones with a clock that is
+    wrong, take from all the others what these have.
+
+    Args:
+        rates: Frames per second of the videos; without any it is 15.
+
+    Example:
+        >>> stored_rate([30, 25, 29.97]), stored_rate([12, 12, 30]), stored_rate([8, *[30] * 19])
+        (15.0, 12, 15.0)
+    """
+    ordered = sorted(rates)
+    if not ordered:
+        return MOST_FPS
+    usual = min(MOST_FPS, ordered[len(ordered) // 2])
+    rate = max(ordered[len(ordered) // _ONE_IN], usual / 2)
+    return rate if rate < 0.99 * MOST_FPS else MOST_FPS  # of 14.985, a frame in 1,000 repeats
+
+
+def rates_of(paths: Sequence[str], config: PrepareConfig) -> list[float]:
+    """Reads the frames per second of video files, of many files those of 200 from end to end.
+
+    Args:
+        paths: The files; those that cannot be read are passed over.
+        config: Workers and the time that a video may take.
+
+    Raises:
+        PipelineError: The worker processes cannot be started.
+    """
+    chosen = paths[:: math.ceil(len(paths) / _LOOKED_AT) or 1]
+    found = run_in_workers(
+        _rate,
+        chosen,
+        doing="looking at rates",
+        workers=config.workers,
+        num_videos=len(chosen),
+        seconds_per_video=min(_SECONDS_PER_VIDEO, config.seconds_per_video),
+        on_loss=lambda *_: "",
+    )
+    return [rate for rate in found if rate]
+
+
+def _rate(path: str, on_video: Callable[[str], None]) -> float:
+    """Frames per second of a file; 0 where it cannot be read, or cost a worker its life."""
+    on_video(path)
+    try:
+        return probe(path).fps if path else 0.0
+    except VideoDecodeError:
+        return 0.0

@@ -1,0 +1,171 @@
+"""One video as a record: a tf.train.Example in a TFRecord file, written without TensorFlow."""
+
+from __future__ import annotations
+
+import itertools
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+import google_crc32c
+import numpy as np
+import tensorflow_datasets as tfds
+
+# Importing TensorFlow, for the same messages, takes seconds in each worker process.
+from tensorflow_datasets.proto.tf_feature_generated_pb2 import (
+    BytesList,
+    Feature,
+    Features,
+    FloatList,
+    Int64List,
+)
+
+from pipeline.config import FramesConfig
+from pipeline.video.stored_frames import FrameSpool, image_names
+
+MAX_BYTES = 2**31 - 2**20
+"""Images of one record in bytes, at most: a protobuf message ends at 2 GiB."""
+
+
+def record_features(class_names: Sequence[str], frames: FramesConfig) -> tfds.features.FeaturesDict:
+    """Returns what a record holds, for TensorFlow Datasets.
+
+    Args:
+        class_names: The index of a name is its label number.
+        frames: Size of a frame, and whether their flow is there.
+    """
+    size = frames.size
+    shapes = {"frames": (size, size, 3), "flow": (3 * size, size, 1)}
+    images = {
+        name: tfds.features.Image(shape=shapes[name], encoding_format="jpeg")
+        for name in image_names(frames)
+    }
+    return tfds.features.FeaturesDict(
+        {
+            **{name: tfds.features.Sequence(image) for name, image in images.items()},
+            "label": tfds.features.ClassLabel(names=class_names),
+            "video": tfds.features.Text(doc="Path from the folder of all videos on."),
+            "group": tfds.features.Text(doc="What never crosses splits."),
+            "num_frames": tfds.features.Scalar(np.int64, doc="Frames of the video file."),
+            "fps": tfds.features.Scalar(np.float32, doc="Frame rate of the video file."),
+            "duration_seconds": tfds.features.Scalar(np.float32, doc="Of the video file."),
+        }
+    )
+
+
+def write_record(
+    file: BinaryIO,
+    images: Mapping[str, FrameSpool],
+    *,
+    label: int,
+    video: str,
+    group: str,
+    num_frames: int,
+    fps: float,
+    duration_seconds: float,
+) -> int:
+    """Appends a record to a TFRecord file; the same arguments always give the same bytes.
+
+    Args:
+        file: The file. A record in it is its length, the length's checksum, the record, and the
+            record's checksum.
+        images: The images by their names, each as the bytes of a JPEG file.
+        label: Label number.
+        video: Path from the folder of all videos on.
+        group: The group of the video.
+        num_frames: Frames of the video file.
+        fps: Frames per second of the video file.
+        duration_seconds: Of the video, in seconds.
+
+    Returns:
+        Bytes of the record.
+    """
+    others = {
+        "label": Feature(int64_list=Int64List(value=[label])),
+        "video": Feature(bytes_list=BytesList(value=[video.encode()])),
+        "group": Feature(bytes_list=BytesList(value=[group.encode()])),
+        "num_frames": Feature(int64_list=Int64List(value=[num_frames])),
+        "fps": Feature(float_list=FloatList(value=[fps])),
+        "duration_seconds": Feature(float_list=FloatList(value=[duration_seconds])),
+    }
+    start, num_bytes = _start(Features(feature=others), images)
+    length = struct.pack("<Q", num_bytes)
+    file.write(length + _masked(google_crc32c.value(length)))
+    checksum = 0
+    for part in itertools.chain([start], *map(_entry, images, images.values())):
+        file.write(part)
+        checksum = google_crc32c.extend(checksum, part)
+    file.write(_masked(checksum))
+    return num_bytes
+
+
+# The message with the images in it is put together by hand, since that of a long video, held in
+# memory as a whole, takes a multiple of its size. Source: the encoding of protocol buffers.
+
+
+def _start(others: Features, images: Mapping[str, FrameSpool]) -> tuple[bytes, int]:
+    """Returns the message up to its first image, and the bytes of the whole."""
+    rest = others.SerializeToString(deterministic=True)
+    entries = sum(len(_key(*item)) + _num_bytes(item[1]) for item in images.items())
+    start = _field(1, len(rest) + entries) + rest
+    return start, len(start) + entries
+
+
+def _entry(name: str, images: FrameSpool) -> Iterator[bytes]:
+    """Images as an entry of the features."""
+    yield _key(name, images)
+    for image in images:
+        yield _field(1, len(image))
+        yield image
+
+
+def _key(name: str, images: FrameSpool) -> bytes:
+    """An entry up to its first image."""
+    num_bytes, key, start = _num_bytes(images), name.encode(), b""
+    # From the inside out: bytes_list of a feature, value of an entry, the entry.
+    for number, before in ((1, b""), (2, _field(1, len(key)) + key), (1, b"")):
+        start = before + _field(number, num_bytes + len(start)) + start
+    return start
+
+
+def _num_bytes(images: FrameSpool) -> int:
+    """Bytes of the images with what goes before each."""
+    return images.num_bytes + sum(len(_field(1, length)) for length in images.lengths)
+
+
+def _field(number: int, num_bytes: int) -> bytes:
+    """What goes before a field that holds text or a message: its number and its length."""
+    return bytes([number << 3 | 2]) + _varint(num_bytes)
+
+
+def _varint(number: int) -> bytes:
+    """Seven bits a byte, the lowest first; the eighth says that more follow."""
+    parts = []
+    while number > 127:
+        parts.append(number & 127 | 128)
+        number >>= 7
+    return bytes([*parts, number])
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a file is records, one after another, all of which fit their checksums."""
+    with path.open("rb") as file:
+        while head := file.read(12):
+            if len(head) < 12 or head[8:] != _masked_crc(head[:8]):
+                return False
+            (num_bytes,) = struct.unpack("<Q", head[:8])
+            record = file.read(num_bytes)
+            if len(record) < num_bytes or file.read(4) != _masked_crc(record):
+                return False
+    return True
+
+
+def _masked_crc(data: bytes) -> bytes:
+    return _masked(google_crc32c.value(data))
+
+
+def _masked(crc: int) -> bytes:
+    """A CRC-32C, turned and shifted so that a checksum of checksums stays a good one."""
+    masked = ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+    return struct.pack("<I", masked)

@@ -1,0 +1,86 @@
+"""Where each video of a prepared data set lies, so that any can be read by itself."""
+
+from __future__ import annotations
+
+import dataclasses
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from pipeline.errors import DataError
+from pipeline.manifest.rows import SPLITS, Row
+from pipeline.prepare.plan import NAME, REPORTS, read_report, report_path
+
+FRAME_BYTES = 16
+"""Of the length and the two checksums around a record, see `pipeline.prepare.record`."""
+
+AGAIN = "Run the same python scripts/prepare.py command again."
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Record:
+    """Where a video lies.
+
+    Attributes:
+        row: Its row in the manifest.
+        name: As in `SourceVideo`.
+        shard: The file.
+        start: Bytes before its record.
+    """
+
+    row: Row
+    name: str
+    shard: Path
+    start: int
+
+
+def find_records(shards: Sequence[Path], rows: Sequence[Row]) -> tuple[Record, ...]:
+    """Finds the videos in their shards by the reports on them; no record is read.
+
+    Args:
+        shards: The files, in any order.
+        rows: All videos that are in them, in the order of their names, as in the manifest.
+
+    Returns:
+        The records, in the order of the splits that they were prepared with and of the files.
+
+    Raises:
+        DataError: The report on a shard is missing or damaged.
+    """
+    places = [
+        (name, shard, start)
+        for split in SPLITS
+        for shard in sorted(shards)
+        if shard.name.startswith(f"{NAME}-{split}.")
+        for name, start in _of_shard(shard)
+    ]
+    if len(places) != len(rows):
+        raise DataError(f"{shards[0].parent / REPORTS}: not of these shards. {AGAIN}")
+    # Names can be the same, as of a file with two labels: a manifest has those in this order, too.
+    by_name = sorted(range(len(places)), key=lambda place: places[place][0])
+    row_of = dict(zip(by_name, rows, strict=True))
+    return tuple(Record(row_of[place], *found) for place, found in enumerate(places))
+
+
+def _of_shard(shard: Path) -> list[tuple[str, int]]:
+    """Names of the videos in a shard, and where their records start."""
+    found, start = [], 0
+    try:
+        videos = read_report(report_path(shard)).videos
+        with shard.open("rb") as file:
+            for video in videos:
+                if not video.problem:
+                    found.append((video.name, start))
+                    # Reports of earlier versions do not say how long it is.
+                    start += (video.record_bytes or _length(file, start)) + FRAME_BYTES
+    except (OSError, ValueError):
+        raise DataError(f"{report_path(shard)}: missing or damaged. {AGAIN}") from None
+    return found
+
+
+def _length(file: BinaryIO, start: int) -> int:
+    """Bytes of the record there, as it says itself."""
+    file.seek(start)
+    (num_bytes,) = struct.unpack("<Q", file.read(8).ljust(8, b"\0"))
+    return int(num_bytes)

@@ -1,0 +1,204 @@
+"""Writing one shard: videos are decoded, made small and stored, and nothing is lost unnoticed."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import itertools
+import json
+import math
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from pipeline.atomic import atomic_write
+from pipeline.errors import VideoDecodeError
+from pipeline.manifest.rows import Row
+from pipeline.prepare.duplicates import file_digest, hash_positions, video_hash
+from pipeline.prepare.plan import (
+    Problem,
+    ShardReport,
+    ShardTask,
+    SourceVideo,
+    VideoReport,
+    finished_report,
+)
+from pipeline.prepare.record import MAX_BYTES, write_record
+from pipeline.video import DamagedVideoWarning, VideoInfo, VideoReader, decode_jpeg
+from pipeline.video.stored_frames import FrameSpool, image_names, stored_frames
+
+OnVideo = Callable[[str], None]
+
+
+def write_shard(task: ShardTask, on_video: OnVideo | None = None) -> ShardReport:
+    """Writes a shard and its report, unless they are there already.
+
+    Args:
+        task: What to write where; the folder and its sub-folder `shards` exist.
+        on_video: Called with the name of each video before it is read.
+
+    Raises:
+        OSError: The shard cannot be written.
+    """
+    finished = finished_report(task)
+    if finished:
+        return finished
+    task.report_path.unlink(missing_ok=True)  # It may tell of an older shard of this name.
+    with atomic_write(task.path) as file:
+        report = _report(task, _read_videos(task, file, on_video), file)
+    with atomic_write(task.report_path) as file:
+        file.write(json.dumps(dataclasses.asdict(report), indent=1).encode())
+    return report
+
+
+def check_shard(task: ShardTask, on_video: OnVideo | None = None) -> ShardReport:
+    """Reads the videos of a shard as `write_shard` does, and writes nothing."""
+    return _report(task, _read_videos(task, None, on_video), None)
+
+
+def _report(task: ShardTask, videos: Iterable[VideoReport], file: BinaryIO | None) -> ShardReport:
+    reports = tuple(videos)
+    return ShardReport(
+        fingerprint=task.fingerprint,
+        num_records=sum(not report.problem for report in reports),
+        num_bytes=file.tell() if file else 0,
+        record_bytes=sum(report.record_bytes for report in reports),
+        videos=reports,
+    )
+
+
+def _read_videos(
+    task: ShardTask, file: BinaryIO | None, on_video: OnVideo | None
+) -> Iterator[VideoReport]:
+    """Reads and stores all videos; yields the report on each."""
+    lost = dict(task.lost)
+    for _, group in itertools.groupby(task.sources, key=lambda source: source.file):
+        sources = list(group)
+        with _OpenFile(sources[0].row.path) as opened:
+            for source in sources:
+                if on_video:
+                    on_video(source.name)
+                if source.name in lost:
+                    yield _left_out(source, "lost", lost[source.name])
+                    continue
+                try:
+                    yield _read(source, opened, task, file)
+                except VideoDecodeError as error:
+                    missing = not Path(source.row.path).exists()
+                    problem: Problem = "missing" if missing else "unreadable"
+                    hint = " Write its path with forward slashes." if "\\" in source.file else ""
+                    yield _left_out(source, problem, error.reason + missing * hint)
+
+
+class _OpenFile:
+    """The file that is being read: its parts are read in one pass, unless they overlap."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._reader: VideoReader | None = None
+
+    @functools.cached_property
+    def digest(self) -> str:
+        return file_digest(self._path)
+
+    def __enter__(self) -> _OpenFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._reader:
+            self._reader.close()
+
+    def reader(self, source: SourceVideo) -> VideoReader:
+        if self._reader and self._reader.read_until <= source.row.start_seconds:
+            return self._reader
+        self.__exit__()
+        self._reader = None
+        self._reader = VideoReader(self._path)
+        return self._reader
+
+
+def _left_out(source: SourceVideo, problem: Problem, reason: str) -> VideoReport:
+    return VideoReport(
+        name=source.name,
+        num_bytes=source.num_bytes,
+        modified_ns=source.modified_ns,
+        problem=problem,
+        reason=reason,
+    )
+
+
+def _read(
+    source: SourceVideo, opened: _OpenFile, task: ShardTask, file: BinaryIO | None
+) -> VideoReport:
+    row, reader = source.row, opened.reader(source)
+    with contextlib.ExitStack() as stack, warnings.catch_warnings():
+        warnings.simplefilter("ignore", DamagedVideoWarning)  # It is in the report.
+        images = {name: stack.enter_context(FrameSpool()) for name in image_names(task.frames)}
+        for moment in stored_frames(
+            reader, task.frames, start_seconds=row.start_seconds, end_seconds=row.end_seconds
+        ):
+            for name, image in moment.items():
+                images[name].append(image)
+            if sum(spool.num_bytes for spool in images.values()) > MAX_BYTES:
+                reason = "its frames take more than 2 GiB: cut the video, or lower --fps or --size."
+                return _left_out(source, "too large", reason)
+        if len(images["frames"].lengths) < task.min_frames:
+            return _left_out(source, "too short", _too_short(source, reader, task))
+        described = _describe(source, reader, images["frames"])
+        report = dataclasses.replace(described, digest=opened.digest)
+        if not file:
+            return report
+        num_bytes = write_record(
+            file,
+            images,
+            label=task.class_names.index(row.label),
+            video=source.name,
+            group=row.group,
+            num_frames=report.decoded_frames,
+            fps=report.fps,
+            duration_seconds=report.duration_seconds,
+        )
+    return dataclasses.replace(report, record_bytes=num_bytes)
+
+
+def _too_short(source: SourceVideo, reader: VideoReader, task: ShardTask) -> str:
+    if source.row.is_trim and not reader.num_read:
+        seconds = reader.info.duration_seconds
+        return f"the file has no frame there: it ends at {seconds:.2f} seconds."
+    return (
+        f"its {reader.num_read} frames give fewer than {task.min_frames} at "
+        f"{task.frames.fps:g} per second."
+    )
+
+
+def _describe(source: SourceVideo, reader: VideoReader, images: FrameSpool) -> VideoReport:
+    info, is_trim = reader.info, source.row.is_trim
+    positions = hash_positions(len(images.lengths))
+    declared = _asked_frames(source.row, info) if is_trim else info.declared_frames
+    return VideoReport(
+        name=source.name,
+        num_bytes=source.num_bytes,
+        modified_ns=source.modified_ns,
+        declared_frames=declared,
+        decoded_frames=reader.num_read,
+        stored_frames=len(images.lengths),
+        damaged=info.damaged or (is_trim and declared is not None),
+        damage=info.damage,
+        width=info.width,
+        height=info.height,
+        fps=info.fps,
+        duration_seconds=reader.num_read / info.fps if is_trim else info.duration_seconds,
+        codec=info.codec,
+        hash=video_hash([decode_jpeg(images[position]) for position in positions]),
+    )
+
+
+def _asked_frames(row: Row, info: VideoInfo) -> int | None:
+    """Frames of a part that ends after its file does; None: it does not, for all that was read."""
+    is_read_to_its_end = info.num_frames is not None
+    beyond = row.end_seconds - info.duration_seconds
+    if not is_read_to_its_end or not 1.5 / info.fps < beyond < math.inf:
+        return None
+    return round((row.end_seconds - row.start_seconds) * info.fps)

@@ -1,0 +1,185 @@
+"""What a preparation, or a check, came to: files that stay, and a summary to print."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline.manifest.rows import SPLITS, TRIM, Row, relative_path
+from pipeline.prepare.data_report import as_markdown
+from pipeline.prepare.leaks import Video, describe_random_split
+from pipeline.prepare.plan import VideoReport
+from pipeline.prepare.prepared import Store
+from pipeline.prepare.rate import MOST_FPS
+from pipeline.text import counted, listed
+
+_MOST_LINES = 20
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PrepareReport:
+    """What a preparation came to; as text, a summary to print.
+
+    Attributes:
+        store: The prepared data set.
+        up_to_date: Whether it was there already, so that nothing was done.
+    """
+
+    store: Store
+    up_to_date: bool
+
+    def __str__(self) -> str:
+        store = self.store
+        state = "is up to date" if self.up_to_date else "is ready"
+        lines = [f"{store.path} {state}: {_counts(store.manifest.rows, store.class_names)}"]
+        for split in SPLITS:
+            rows = [row for row in store.manifest.rows if row.split == split]
+            if rows:
+                lines.append(f"  {split:<5}  {_counts(rows, store.class_names)}")
+        if not store.settings.get("fps") and store.frames.fps < MOST_FPS:
+            rate = f"{store.frames.fps:g} frames a second"
+            lines.append(f"{rate} are stored, as many as nearly all videos have (--fps)")
+        lines += [] if self.up_to_date else _changes(store.report["changes"])
+        lines += _damaged(store.report)
+        lines += _findings(store.report)
+        left_out = counted(len(store.report["left_out"]), "video")
+        lines.append(f"{left_out} left out, listed in {store.path / 'quarantine.csv'}")
+        return "\n".join(lines)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CheckReport:
+    """What a check came to; as text, a summary to print.
+
+    Attributes:
+        report: What `data_report.json` holds.
+        folder: Where it lies.
+        obstacle: Why the videos could not be prepared so; empty: they could.
+    """
+
+    report: dict[str, Any]
+    folder: Path
+    obstacle: str
+
+    def __str__(self) -> str:
+        report = self.report
+        total = report["total"]
+        readable = counted(total["videos"], "readable video")
+        lines = [f"{readable}, {len(report['left_out'])} that would be left out"]
+        lines += _some([f"  {v['video']}: {v['reason']}" for v in report["left_out"]])
+        fewer = report["fewer_frames_than_declared"]
+        lines.append(f"{counted(len(fewer), 'video')} with fewer frames than declared")
+        lines += _some([f"  {_both_counts(video)}" for video in fewer])
+        lines += _findings(report)
+        lines += [self.obstacle] if self.obstacle else []
+        lines.append(f"written: {self.folder / 'data_report.md'}")
+        return "\n".join(lines)
+
+
+def write_findings(
+    folder: Path, videos: Sequence[Video], report: dict[str, Any], *, root: Path
+) -> None:
+    """Writes `quarantine.csv`, `data_report.json` and `data_report.md`.
+
+    Args:
+        folder: Where to.
+        videos: All videos.
+        report: What `pipeline.prepare.data_report.describe` says of them.
+        root: Videos below this folder are named from it on.
+    """
+    changed = set(report["changes"].get("changed", ()))
+    with (folder / "quarantine.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        columns = ("path", "label", "split", "status", "problem", "reason")
+        trims = any(source.row.is_trim for source, _ in videos)
+        writer.writerow((*columns, *TRIM) if trims else columns)
+        for source, video in videos:
+            row = source.row
+            for status, problem, reason in _problems(row, video, changed):
+                path = relative_path(row.path, root.absolute())
+                cells = (path, row.label, row.split, status, problem, reason)
+                writer.writerow((*cells, *row.trim_cells) if trims else cells)
+    text = json.dumps(report, indent=1, ensure_ascii=False)
+    (folder / "data_report.json").write_text(text + "\n", encoding="utf-8")
+    (folder / "data_report.md").write_text(as_markdown(report), encoding="utf-8")
+
+
+def _problems(row: Row, video: VideoReport, changed: set[str]) -> list[tuple[str, str, str]]:
+    """What is wrong with a video: what became of it, the problem and the reason."""
+    found: list[tuple[str, str, str]] = []
+    if video.problem:
+        found.append(("left out", video.problem, video.reason))
+    if video.damaged and row.is_trim and video.declared_frames:
+        reason = f"decoded {video.decoded_frames} of {video.declared_frames} frames: the file ends"
+        found.append(("kept", "shorter than asked", reason))
+    elif video.damaged:
+        counts = f"decoded {video.decoded_frames} of {video.declared_frames} declared frames"
+        found.append(("kept", "damaged", video.damage or counts))  # An older report has no reason.
+    if video.name in changed:
+        found.append(("kept", "changed", "the file changed since the last preparation"))
+    return found
+
+
+def _counts(rows: Sequence[Row], class_names: Sequence[str]) -> str:
+    found = {row.label for row in rows}
+    missing = [name for name in class_names if name not in found]
+    without = f" (none of {listed(missing)})" if missing else ""
+    classes = f"{len(found)} class{'' if len(found) == 1 else 'es'}{without}"
+    groups = counted(len({row.group for row in rows}), "group")
+    return f"{counted(len(rows), 'video')}, {classes}, {groups}"
+
+
+def _changes(changes: dict[str, list[str]]) -> list[str]:
+    parts = [f"{len(names)} {kind}" for kind, names in changes.items() if names]
+    return [f"since the last time: {', '.join(parts)}"] if parts else []
+
+
+def _damaged(report: dict[str, Any]) -> list[str]:
+    fewer = report["fewer_frames_than_declared"]
+    damaged = [_both_counts(video) for video in fewer if video["damaged"]]
+    lines = []
+    if len(fewer) > len(damaged):
+        count = counted(len(fewer) - len(damaged), "video")
+        lines.append(f"{count} with a few frames fewer than declared")
+    if damaged:
+        names = listed(damaged, most=3)
+        lines.append(f"{len(damaged)} damaged or shorter than asked, kept with what is: {names}")
+    return lines
+
+
+def _both_counts(video: dict[str, Any]) -> str:
+    return f"{video['video']} ({video['decoded']} of {video['declared']} frames)"
+
+
+def _findings(report: dict[str, Any]) -> list[str]:
+    """No test, rates, clocks, leaks, copies, and what a random split would have leaked."""
+    lines = []
+    if report["splits"] and "test" not in report["splits"]:
+        lines.append("no test videos: see --test-fraction, --test-groups, --folds and --fold")
+    repeating = report.get("repeating", ())
+    if repeating:
+        videos = counted(len(repeating), "video")
+        fewer = f"{videos} of fewer frames a second than are stored, so that some repeat"
+        lines.append(f"{fewer}: {listed(repeating, most=3)}")
+    clocks = report.get("broken_clocks", ())  # An older report has none.
+    if clocks:
+        names = listed(clocks, most=3)
+        lines.append(f"{len(clocks)} with a clock that jumps, kept without the gaps: {names}")
+    if report["leaks"]:
+        lines.append(f"{counted(len(report['leaks']), 'leak')} between splits or labels")
+        lines += _some([f"  {leak}" for leak in report["leaks"]])
+    if report.get("copies"):  # An older report has none.
+        copies = counted(len(report["copies"]), "video")
+        lines.append(f"{copies} more than once in a split and class, listed in data_report.md")
+    if "random_split" in report:
+        lines.append(describe_random_split(report["random_split"]))
+    return lines
+
+
+def _some(lines: Sequence[str]) -> list[str]:
+    more = len(lines) - _MOST_LINES
+    return [*lines[:_MOST_LINES], *([f"  and {more} more"] if more > 0 else [])]

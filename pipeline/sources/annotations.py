@@ -1,0 +1,144 @@
+"""Reading the official lists of a data set, which say what its videos show and how it is split."""
+
+from __future__ import annotations
+
+import csv
+import fnmatch
+import io
+import os
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from pipeline.errors import ConfigError, DataError
+from pipeline.manifest.rows import Split
+from pipeline.text import listed
+
+_SPLIT = re.compile(r"(?<![a-z])(train|val|test)(?:ing|id|idate|idation|list)?(?![a-z])")
+
+
+def check_fold(fold: int, folds: range) -> None:
+    """Makes sure that a data set has this fold.
+
+    Raises:
+        ConfigError: It has not.
+    """
+    if fold not in folds:
+        raise ConfigError(f"--fold: expected a number from {folds[0]} to {folds[-1]}, got {fold}.")
+
+
+def split_of(name: str) -> Split | None:
+    """The split that a name speaks of.
+
+    Example:
+        >>> [split_of(name) for name in ("hmdb51_val_split_1.txt", "TrainList01", "contest.csv")]
+        ['val', 'train', None]
+    """
+    match = _SPLIT.search(name.lower())
+    return match[1] if match else None  # type: ignore[return-value]
+
+
+def look_for_lists(
+    path: str | os.PathLike[str], annotations: str, *patterns: str, folders: Sequence[str] = ()
+) -> list[Path]:
+    """Looks for lists by name, in the usual places.
+
+    Args:
+        path: Folder of the videos.
+        annotations: A list, or the folder to look in; empty: in `path`, then beside it.
+        patterns: Names of the lists, with `*` for anything.
+        folders: Names of sub-folders of these places where the lists may lie as well.
+
+    Returns:
+        The lists of the first place that has any, absolute, in sorted order.
+    """
+    given = Path(annotations).absolute()
+    if annotations and given.is_file():
+        return [given] if any(fnmatch.fnmatch(given.name, name) for name in patterns) else []
+    root = Path(path).absolute()
+    for place in [given] if annotations else [root, root.parent]:
+        for folder in (place, *(place / name for name in folders)):
+            found = {file for name in patterns for file in folder.glob(name) if file.is_file()}
+            if found:
+                return sorted(found)
+    return []
+
+
+def find_lists(
+    path: str | os.PathLike[str],
+    annotations: str,
+    *patterns: str,
+    folders: Sequence[str] = (),
+    download: str,
+) -> list[Path]:
+    """Finds lists as `look_for_lists` does.
+
+    Args:
+        path: Folder of the videos.
+        annotations: As of `look_for_lists`.
+        patterns: As of `look_for_lists`.
+        folders: As of `look_for_lists`.
+        download: A sentence that says what to download from where, for the error.
+
+    Raises:
+        DataError: There are none.
+    """
+    found = look_for_lists(path, annotations, *patterns, folders=folders)
+    if not found:
+        places = annotations or f"{path} and beside it"
+        raise DataError(
+            f"expected the official lists, {listed(patterns)}, found none in {places}. {download} "
+            "Put them into the folder of the videos, or say where they are with --annotations."
+        )
+    return found
+
+
+def read_text(path: Path) -> str:
+    """Reads a whole file of UTF-8.
+
+    Raises:
+        DataError: It cannot be read or is no text.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: expected text in UTF-8: {error}.") from None
+    if "\0" in text:
+        raise DataError(f"{path}: expected text, got NUL characters.")
+    return text
+
+
+def read_lines(path: Path) -> Iterator[tuple[str, str]]:
+    """Yields what each line holds, and before it the place to name in an error; no blank lines.
+
+    Raises:
+        DataError: The file cannot be read.
+    """
+    for number, line in enumerate(read_text(path).split("\n"), 1):
+        if line.strip():
+            yield f"{path}, line {number}", line.strip()
+
+
+def read_table(path: Path, *columns: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yields the cells of each line of CSV, and before them the place to name in an error.
+
+    Blanks around a cell do not count. What is in no column is left out.
+
+    Raises:
+        DataError: The file cannot be read, or has not these columns.
+    """
+    reader = csv.DictReader(io.StringIO(read_text(path)), restval="")
+    try:
+        found = reader.fieldnames or ()
+        if not set(columns) <= set(found):
+            raise DataError(
+                f"{path}: expected the columns {', '.join(columns)}, "
+                f"got {', '.join(found) or 'an empty file'}."
+            )
+        for cells in reader:
+            stripped = {name: cell.strip() for name, cell in cells.items() if isinstance(cell, str)}
+            yield f"{path}, line {reader.line_num}", stripped
+    except csv.Error as error:
+        raise DataError(f"{path}, line {reader.line_num + 1}: expected CSV: {error}.") from None

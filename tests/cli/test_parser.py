@@ -1,0 +1,249 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.cli.parser import ConfigParser, run_config
+from pipeline.config.prepare import PrepareConfig
+from pipeline.errors import ConfigError
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+
+
+def run(script, *arguments, cwd=None):
+    command = [sys.executable, SCRIPTS / f"{script}.py", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
+
+
+def parse_run(*arguments):
+    parser = ConfigParser("test")
+    parser.add_run_config(arguments)
+    return run_config(parser, parser.parse(arguments))
+
+
+def test_a_preset_then_overrides():
+    config = parse_run("--config", "small", "--data", "data/x", "--backbone.filters", "[4, 8]")
+    assert (config.data, config.backbone.filters) == ("data/x", (4, 8))
+    assert parse_run().data == "data/demo"
+    assert parse_run("--config=small").data == ""
+
+
+def test_without_a_config_other_data_takes_the_small_one():
+    assert parse_run("--data", "data/mine").evaluate.order_pairs == ()
+    assert parse_run("--data=data/demo").evaluate.order_pairs
+
+
+def test_options_of_a_flat_dataclass_with_dashes_and_lists():
+    parser = ConfigParser("test")
+    parser.add_fields(PrepareConfig)
+    arguments = [
+        "--source",
+        "folder",
+        "--path",
+        "my videos",
+        "--out",
+        "data/mine",
+        "--test-groups",
+        'a, "b, c"',
+        "--fps",
+        "10",
+    ]
+    config = PrepareConfig(**vars(parser.parse(arguments)))
+    assert config.path == "my videos"
+    assert config.test_groups == ("a", "b, c")
+    assert config.fps == 10.0
+    with pytest.raises(ConfigError, match="--classes needs --out: data/demo is the demo with all"):
+        PrepareConfig(**vars(parser.parse(["--classes", "kick,wave"])))
+    with pytest.raises(ConfigError, match="expected names with commas between them"):
+        parser.parse(["--path", "x", "--test-groups", " ,"])
+
+
+@pytest.mark.parametrize(
+    "options", ["--runner=FlinkRunner", "--runner=FlinkRunner --parallelism=2", "--streaming"]
+)
+@pytest.mark.parametrize("joined", [False, True])
+def test_options_for_beam_as_the_documentation_writes_them(options, joined):
+    """They begin as options of this command do, and one even has the name of one."""
+    parser = ConfigParser("test")
+    parser.add_fields(PrepareConfig)
+    words = [f"--beam-options={options}"] if joined else ["--beam-options", options]
+    found = parser.parse(["--source=folder", "--path=x", "--runner", "beam", *words, "--out=y"])
+    assert (found.runner, found.beam_options, found.out) == ("beam", options, "y")
+
+
+def test_options_for_beam_that_were_forgotten():
+    parser = ConfigParser("test")
+    parser.add_fields(PrepareConfig)
+    with pytest.raises(ConfigError, match=r"beam.options.*expected"):
+        parser.parse(["--runner", "beam", "--beam-options"])
+    with pytest.raises(ConfigError, match="--beam-options must be options of Beam, such as"):
+        PrepareConfig(runner="beam", beam_options="FlinkRunner")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--temporal.unit", "3"], r"unknown --temporal.unit. Did you mean --temporal.units\?"),
+        (["--temporl.units=3"], r"unknown --temporl.units. Did you mean --temporal.units\?"),
+        (["--temporal.units", "few"], "temporal.units: expected a whole number. Received: 'few'"),
+        (
+            ["--backbone.filters", "16"],
+            r"backbone.filters: expected a list in brackets, such as",
+        ),
+        (["--model.input", "grey"], "model.input: expected one of 'rgb', 'difference', 'both', "),
+        (["--split.folds", "ten"], "split.folds: expected a whole number or one of 'groups'. Rec"),
+        (["--model", "small"], "unknown --model. Did you mean --model"),
+        (["--frames.fps", "3"], "unknown --frames.fps"),
+        (["--config", "nothing"], "neither a preset"),
+        (["--temporal.units", "0"], "temporal.units must be from 1 to 4096. Received: 0"),
+        (["--train.learning_rate", "9" * 400], "expected numbers of less than 64 bits"),
+    ],
+)
+def test_mistakes_on_the_command_line(arguments, message):
+    with pytest.raises(ConfigError, match=message) as caught:
+        parse_run(*arguments)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("script", ["prepare", "train", "evaluate", "classify"])
+def test_help_is_quick_and_needs_no_tensorflow(script):
+    code = f"""
+import runpy, sys
+sys.argv = ["{script}.py", "--help"]
+try:
+    runpy.run_path({str(SCRIPTS / script)!r} + ".py", run_name="__main__")
+except SystemExit as end:
+    assert end.code == 0, end.code
+assert "tensorflow" not in sys.modules
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    assert "usage" in result.stdout
+
+
+def test_the_help_gives_units():
+    text = " ".join(run("prepare", "--help").stdout.split())
+    assert "Frames per second of video time" in text
+    assert "in pixels" in text
+    assert "or else a share of `test_fraction` is drawn. --val" in text
+    assert "0 is one per processor core. (default: 0)" in text
+
+
+def test_a_package_that_is_not_installed_is_named():
+    script = "run_script(lambda _: __import__('nopackage.x'))"
+    code = f"from pipeline.cli.script import run_script; {script}"
+    command = [sys.executable, "-c", code]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert "this takes the package nopackage, which is not installed" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such pipes")
+def test_a_reader_that_stops_reading_is_no_mistake():
+    script = "run_script(lambda _: print('line\\n' * 100_000))"
+    code = f"from pipeline.cli.script import run_script; {script}"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    process.wait()
+
+
+def test_an_error_of_the_file_system_ends_in_one_line_and_code_2():
+    code = "from pipeline.cli.script import run_script; run_script(lambda _: open('/none/x', 'w'))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 2
+    assert len(result.stderr.splitlines()) == 1
+    assert "/none/x: No such file or directory" in result.stderr
+
+
+def test_names_command_no_terminal():
+    """Neither in what is printed nor in an error, which stays one line."""
+    code = """
+from pipeline.cli.script import run_script
+from pipeline.errors import DataError
+def main(_):
+    print("a\\x1b[2J\\x9b1mb", end="\\tc\\n")
+    raise DataError("d\\x1b]0;e\\x07\\nf \\u202eg \\udc80")
+run_script(main)
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 2
+    assert result.stdout == "a\\u001b[2J\\u009b1mb\tc\n"
+    assert result.stderr == "-c: d\\u001b]0;e\\u0007\\u000af \\u202eg \\udc80\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[clip]\nsampling = 'dens'", "clip.sampling"),
+        ("[temporal]\nunits = 'few'", "temporal.units"),
+        ("model = 3", "unknown model"),
+        ("overwrite = true", "unknown overwrite"),
+        ("data = 'x", "not a TOML file"),
+    ],
+)
+def test_a_wrong_config_file_is_refused(text, message, tmp_path):
+    (tmp_path / "mine.toml").write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        parse_run("--config", str(tmp_path / "mine.toml"))
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "message"),
+    [
+        ("prepare", ["--source", "folder"], "needs --path"),
+        ("prepare", ["--pth", "x"], "Did you mean --path?"),
+        ("prepare", ["--path", "x"], "add --source folder"),
+        ("prepare", ["--source", "folder", "--path", "x"], "needs --out"),
+        ("train", ["--config", "nothing"], "neither a preset"),
+        ("evaluate", ["runs/none"], "runs/none: no trained model here"),
+        ("evaluate", [], "no trained run in runs/"),
+        ("evaluate", ["--run", "runs/none"], "runs/none: no trained model here"),
+        ("evaluate", ["runs/a", "--run", "runs/b"], "expected one run, got runs/a and runs/b"),
+        ("export", ["runs/none"], "runs/none: no trained model here"),
+        ("classify", ["--top", "0", "a.mp4"], "--top must be at least 1. Received: 0"),
+        ("classify", ["--overlap", "0.75", "a.mp4"], "--overlap is for --timeline"),
+        ("classify", ["--window", "0", "a.mp4"], "--window is for --timeline"),
+        ("classify", ["--annotate", "x.mp4", "a.mp4"], "--annotate is for --timeline"),
+        ("classify", ["a.mp4", "--timeline", "--top", "5"], "--top is not for --timeline"),
+        ("classify", ["a.mp4", "--json", "--out", "t.csv"], "--json is for what is printed"),
+        ("classify", ["a.mp4", "--top", "5", "--out", "t.csv"], "--top is for what is printed"),
+        ("classify", ["--", "--a.mp4"], "no trained run in runs/"),
+        ("stream", ["0", "rtsp://ann:secret@camera/1"], "arguments: rtsp://***@camera/1"),
+        ("benchmark", ["encode"], "unknown encode. Did you mean decode"),
+        ("classify", ["a.mp4"], "no trained run in runs/"),
+        ("classify", ["a.mp4", "--run", "runs/none"], "no trained model here"),
+    ],
+)
+def test_a_mistake_ends_in_one_line_and_code_2(script, arguments, message, tmp_path):
+    result = run(script, *arguments, cwd=tmp_path)
+    assert result.returncode == 2
+    assert message in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert not result.stdout
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_ctrl_c_while_a_script_still_imports_ends_in_one_line(tmp_path):
+    (tmp_path / "slow.py").write_text(
+        "import signal, time\nsignal.raise_signal(signal.SIGINT)\ntime.sleep(60)\n"
+    )
+    code = "from pipeline.cli.script import run_script; import slow; print('imported')"
+    command = [sys.executable, "-c", code]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert (result.returncode, result.stdout, result.stderr) == (130, "", "interrupted\n")
+
+
+def test_other_errors_while_a_script_imports_are_shown_whole():
+    command = [sys.executable, "-c", "import pipeline.cli.script; import pipeline.nothing"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert "Traceback" in result.stderr
+    assert "No module named 'pipeline.nothing'" in result.stderr

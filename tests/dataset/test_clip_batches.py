@@ -1,0 +1,546 @@
+"""Batches of clips. Each frame of the videos here says by its colour where it comes from."""
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from pipeline.config import NO_AUGMENT, AugmentConfig, Change, ClipConfig, RunConfig, TrainConfig
+from pipeline.config.prepare import PrepareConfig
+from pipeline.dataset import clip_batches
+from pipeline.dataset.augment.draw import draw
+from pipeline.dataset.clip_batches import (
+    augmented_clips,
+    epoch_size,
+    evaluation_batches,
+    evaluation_clips,
+    training_batches,
+)
+from pipeline.dataset.sampling import sample_clip
+from pipeline.errors import DataError
+from pipeline.prepare.preparation import prepare
+from pipeline.prepare.prepared import open_store
+from pipeline.video import decode_jpeg, write_video
+
+# Stored frames of each video by its number, which is also its group; a clip has 6.
+LENGTHS = {0: 3, 1: 9, 2: 14, 3: 20, 4: 1, 5: 6, 6: 24, 7: 11, 8: 17, 9: 13}
+TEST_LENGTHS = {10: 4, 11: 15, 12: 6, 13: 1, 14: 22}
+BLACK = 20
+CONFIG = RunConfig(
+    clip=ClipConfig(num_frames=6, views=2),
+    augment=NO_AUGMENT,
+    train=TrainConfig(batch_size=4),
+)
+
+
+def coloured(video, length):
+    """Red is ten times the number of the video, green ten times that of the frame."""
+    frames = np.full((length, 16, 16, 3), 55, np.uint8)
+    frames[..., 0] = 10 * video + 5
+    frames[..., 1] = 10 * np.arange(length)[:, None, None] + 5
+    return frames
+
+
+def addresses(frames):
+    """Numbers (..., 2) of video and frame that the colours say."""
+    return (np.asarray(frames)[..., :2].mean(axis=(-3, -2)) // 10).astype(int)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    root = tmp_path_factory.mktemp("coloured")
+    videos = {v: coloured(v, length) for v, length in {**LENGTHS, **TEST_LENGTHS}.items()}
+    videos[BLACK] = np.zeros((4, 16, 16, 3), np.uint8)
+    for number, frames in videos.items():
+        path = root / "videos" / ("even", "odd")[number % 2] / f"{number:02d}.avi"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_video(path, frames, fps=10, codec="FFV1")
+    report = prepare(
+        PrepareConfig(
+            source="folder",
+            path=str(root / "videos"),
+            out=str(root / "store"),
+            group_regex=r"(\d+)\.avi",
+            test_groups=tuple(str(number) for number in (*TEST_LENGTHS, BLACK)),
+            val_fraction=0,
+            fps=10,
+            size=16,
+            shard_videos=3,
+            workers=1,
+        )
+    )
+    return report.store
+
+
+def configured(**changes):
+    return dataclasses.replace(CONFIG, **changes)
+
+
+def training_clips(store, config, epochs):
+    """(epoch, video, frames, mask, label) of each clip, in the order of training."""
+    clips = training_batches(store, config).unbatch().take(epochs * len(LENGTHS))
+    return [
+        (position // len(LENGTHS), int(addresses(inputs["frames"])[0, 0]), inputs, int(label))
+        for position, (inputs, label) in enumerate(clips.as_numpy_iterator())
+    ]
+
+
+def chosen(clips):
+    """The numbers of the frames of each clip, by epoch and video."""
+    return {
+        (epoch, video): addresses(inputs["frames"])[:, 1].tolist()
+        for epoch, video, inputs, _ in clips
+    }
+
+
+def check_contract(inputs, label, size):
+    frames, mask, label = inputs["frames"].numpy(), inputs["mask"].numpy(), label.numpy()
+    assert (frames.dtype, mask.dtype, label.dtype) == (np.uint8, np.bool_, np.int64)
+    assert (frames.shape, mask.shape, label.shape) == ((size, 6, 16, 16, 3), (size, 6), (size,))
+    assert mask[:, 0].all()
+    assert (mask[:, :-1] >= mask[:, 1:]).all(), "a real frame after padding"
+
+
+def test_contract_of_a_batch(store):
+    batches = list(training_batches(store, CONFIG).take(5))
+    for inputs, label in batches:
+        check_contract(inputs, label, 4)
+    for (inputs, label), size in zip(
+        evaluation_batches(store, CONFIG, "test"), (4, 2), strict=True
+    ):
+        check_contract(inputs, label, size)
+    masks = np.concatenate([inputs["mask"] for inputs, _ in batches])
+    assert 0 < masks.mean() < 1
+
+
+def test_models_know_the_shape_in_advance(store):
+    frames, mask = (6, 16, 16, 3), (6,)
+    inputs, label = training_batches(store, CONFIG).element_spec
+    assert (inputs["frames"].shape, inputs["mask"].shape, label.shape) == (
+        (4, *frames),
+        (4, *mask),
+        (4,),
+    )
+    inputs, label = evaluation_batches(store, CONFIG, "test").element_spec
+    assert inputs["frames"].shape.as_list() == [None, *frames]
+    assert inputs["mask"].shape.as_list() == [None, *mask]
+
+
+# Training.
+
+
+def test_every_epoch_shows_each_training_video_once(store):
+    clips = training_clips(store, CONFIG, epochs=3)
+    orders = [[video for epoch, video, *_ in clips if epoch == wanted] for wanted in range(3)]
+    assert [sorted(order) for order in orders] == [sorted(LENGTHS)] * 3
+    assert len(set(map(tuple, orders))) == 3, "a new order in each epoch"
+    assert all(label == video % 2 for _, video, _, label in clips)
+
+
+def test_clips_hold_frames_of_one_video_in_order(store):
+    for _, video, inputs, _ in training_clips(store, CONFIG, epochs=2):
+        videos, frames = addresses(inputs["frames"]).T
+        assert (videos == video).all()
+        assert inputs["mask"].sum() == min(LENGTHS[video], 6)
+        assert (np.diff(frames[inputs["mask"]]) >= 0).all()
+
+
+def batches_of(store, config, count=6):
+    return [
+        array
+        for inputs, label in training_batches(store, config).take(count).as_numpy_iterator()
+        for array in (inputs["frames"], inputs["mask"], label)
+    ]
+
+
+def test_the_seed_decides_all(store):
+    augmented = configured(augment=AugmentConfig())
+    first, second = batches_of(store, augmented), batches_of(store, augmented)
+    for one, other in zip(first, second, strict=True):
+        np.testing.assert_array_equal(one, other)
+    reseeded = batches_of(store, dataclasses.replace(augmented, seed=1))
+    assert not np.array_equal(first[0], reseeded[0])
+
+
+def unshuffled_order(labels, **_):
+    return lambda _: np.arange(len(labels))
+
+
+def test_a_clip_depends_on_seed_epoch_and_video_alone(store, monkeypatch):
+    shuffled = training_clips(store, CONFIG, epochs=2)
+    monkeypatch.setattr(clip_batches, "TrainingOrder", unshuffled_order)
+    unshuffled = training_clips(store, CONFIG, epochs=2)
+
+    assert [clip[1] for clip in shuffled] != [clip[1] for clip in unshuffled]
+    assert chosen(shuffled) == chosen(unshuffled)
+    long = [video for video, length in LENGTHS.items() if length > 12]
+    clips = chosen(shuffled)
+    assert all(clips[0, video] != clips[1, video] for video in long), "epochs differ"
+    reseeded = chosen(training_clips(store, configured(seed=1), epochs=1))
+    assert all(clips[0, video] != reseeded[0, video] for video in long), "seeds differ"
+
+
+def test_a_clip_is_changed_as_a_whole_and_otherwise_than_the_next(store):
+    bright = configured(augment=dataclasses.replace(NO_AUGMENT, brightness=Change(strength=0.1)))
+    blue = np.array(
+        [inputs["frames"][..., 2] for *_, inputs, _ in training_clips(store, bright, 1)]
+    )
+    assert (np.ptp(blue.reshape(len(LENGTHS), -1).astype(int), axis=1) <= 4).all()
+    assert len(set(blue[:, 0, 0, 0].tolist())) > len(LENGTHS) / 2
+
+
+def test_a_batch_never_holds_more_than_all_videos(store):
+    config = configured(train=TrainConfig(batch_size=64))
+    inputs, _ = next(iter(training_batches(store, config)))
+    assert sorted(addresses(inputs["frames"])[:, 0, 0]) == sorted(LENGTHS)
+
+
+def test_training_goes_on_where_it_stopped(store):
+    config = configured(augment=AugmentConfig())
+    whole = batches_of(store, config)
+    later = training_batches(store, config, first_step=4).take(2).as_numpy_iterator()
+    for position, (inputs, label) in enumerate(later, 4):
+        np.testing.assert_array_equal(inputs["frames"], whole[3 * position])
+        np.testing.assert_array_equal(label, whole[3 * position + 2])
+
+
+EVERYTHING = AugmentConfig(
+    flip_labels=(("even", "odd"),),
+    translate=Change(strength=0.2),
+    saturation=Change(strength=1),
+    hue=Change(strength=0.3),
+    greyscale=0.3,
+    noise=Change(strength=0.1),
+    erase=Change(strength=0.5),
+    speed=Change(strength=0.5),
+    drop_frames=Change(strength=0.5),
+    reverse=0.5,
+    reverse_labels=(("even", "even"),),
+)
+
+
+def test_a_changed_clip_depends_on_seed_epoch_and_video_alone(store, monkeypatch):
+    """In whatever order, and whichever the others are: in a fixed one, one by one, too."""
+    config = configured(augment=EVERYTHING)
+    monkeypatch.setattr(clip_batches, "TrainingOrder", unshuffled_order)
+    unshuffled = [
+        (epoch, inputs["frames"].tobytes(), inputs["mask"].tobytes(), label)
+        for epoch, _, inputs, label in training_clips(store, config, epochs=2)
+    ]
+    monkeypatch.undo()
+    shuffled = [
+        (epoch, inputs["frames"].tobytes(), inputs["mask"].tobytes(), label)
+        for epoch, _, inputs, label in training_clips(store, config, epochs=2)
+    ]
+    alone = [
+        (epoch, inputs["frames"].numpy().tobytes(), inputs["mask"].numpy().tobytes(), int(label))
+        for epoch in range(2)
+        for inputs, label in augmented_clips(store, config, epoch=epoch)
+    ]
+    assert shuffled != unshuffled
+    assert sorted(shuffled) == sorted(unshuffled) == sorted(alone)
+    assert len(set(alone)) == 2 * len(LENGTHS)
+
+
+def test_a_mirrored_clip_gets_the_other_label_of_its_pair(store):
+    augment = dataclasses.replace(NO_AUGMENT, flip=0.5, flip_labels=(("even", "odd"),))
+    kept, order = set(), video_order(store)
+    for epoch, video, _, label in training_clips(store, configured(augment=augment), epochs=4):
+        kept.add(label == video % 2)
+        # The draw alone tells which are mirrored: these videos are the same in the mirror.
+        rng = np.random.default_rng((CONFIG.seed, epoch, order.index(video)))
+        drawn = draw(augment, 16, rng)
+        assert drawn.mirrored == (label != video % 2)
+    assert kept == {True, False}
+    plain = configured(augment=dataclasses.replace(augment, flip_labels=()))
+    assert all(label == video % 2 for _, video, _, label in training_clips(store, plain, 2))
+
+
+def video_order(store):
+    clips = augmented_clips(store, CONFIG, epoch=0)
+    return [int(addresses(inputs["frames"])[0, 0]) for inputs, _ in clips]
+
+
+def test_only_classes_that_may_run_backwards_and_with_the_other_label(store):
+    pairs = (("even", "odd"),)
+    augment = dataclasses.replace(NO_AUGMENT, reverse=0.5, reverse_labels=pairs)
+    seen = set()
+    for _, video, inputs, label in training_clips(store, configured(augment=augment), 2):
+        if LENGTHS[video] > 1:
+            frames = addresses(inputs["frames"])[inputs["mask"], 1]
+            backwards = frames[0] > frames[-1]
+            assert (np.sort(frames)[:: -1 if backwards else 1] == frames).all()
+            assert backwards == (label != video % 2)
+            seen.add((video % 2, backwards))
+    assert len(seen) == 4
+
+    augment = dataclasses.replace(augment, reverse=1.0, reverse_labels=(("odd", "odd"),))
+    for _, video, inputs, label in training_clips(store, configured(augment=augment), 1):
+        assert label == video % 2
+        if LENGTHS[video] > 1:
+            frames = addresses(inputs["frames"])[inputs["mask"], 1]
+            assert (frames[0] > frames[-1]) == (video % 2 == 1)
+
+
+def real_frames(store, **changes):
+    """The numbers of the real frames of the clips of long videos, with the length of the video."""
+    config = configured(augment=dataclasses.replace(NO_AUGMENT, **changes))
+    for _, video, inputs, _ in training_clips(store, config, 4):
+        if LENGTHS[video] > 12:
+            yield addresses(inputs["frames"])[inputs["mask"], 1], LENGTHS[video]
+
+
+def test_speed_reaches_the_clips(store):
+    spans = [
+        (frames[-1] - frames[0]) / length
+        for frames, length in real_frames(store, speed=Change(strength=0.6))
+    ]
+    assert min(spans) < 0.5
+
+
+def test_left_out_frames_reach_the_clips(store):
+    clips = real_frames(store, drop_frames=Change(strength=0.5))
+    assert {len(frames) for frames, _ in clips} == {3, 4, 5, 6}
+
+
+# Evaluation.
+
+
+def test_every_video_of_a_split_comes_once_in_a_fixed_order(store):
+    batches = list(evaluation_clips(store, CONFIG, "test"))
+    assert [len(label) for _, label, _ in batches] == [4, 2]
+    names, groups, labels = (
+        np.concatenate([pick(batch) for batch in batches]).tolist()
+        for pick in (
+            lambda batch: batch[2]["video"].numpy(),
+            lambda batch: batch[2]["group"].numpy(),
+            lambda batch: batch[1].numpy(),
+        )
+    )
+    numbers = [int(Path(name.decode()).stem) for name in names]
+    assert sorted(numbers) == [*TEST_LENGTHS, BLACK]
+    assert [name.decode() for name in names] == [
+        f"{('even', 'odd')[number % 2]}/{number}.avi" for number in numbers
+    ]
+    again = [batch[2]["video"].numpy() for batch in evaluation_clips(store, CONFIG, "test")]
+    assert np.concatenate(again).tolist() == names
+    assert [group.decode() for group in groups] == [str(number) for number in numbers]
+    assert labels == [number % 2 for number in numbers]
+    assert evaluation_batches(store, CONFIG, "test").cardinality() == 2
+
+
+def evaluation_addresses(store, config=CONFIG, **kwargs):
+    """The numbers of the real frames by video, of clips of the videos that are not black."""
+    clips = evaluation_clips(store, config, "test", **kwargs).unbatch().as_numpy_iterator()
+    found = {}
+    for inputs, _, source in clips:
+        if source["group"] != str(BLACK).encode():
+            videos, frames = addresses(inputs["frames"]).T
+            assert (videos == int(source["group"])).all()
+            found[videos[0]] = frames[inputs["mask"]].tolist()
+    return found
+
+
+@pytest.mark.parametrize("view", [0, 1])
+def test_the_clips_are_those_of_the_sampling(store, view):
+    expected = {}
+    for video, length in TEST_LENGTHS.items():
+        indices, mask = sample_clip(length, CONFIG.clip, view=view)
+        expected[video] = indices[mask].tolist()
+    assert evaluation_addresses(store, view=view) == expected
+
+
+def test_orders_show_the_same_frames(store):
+    plain, reversed_, shuffled, again = (
+        evaluation_addresses(store, order=order)
+        for order in ("in_order", "reversed", "shuffled", "shuffled")
+    )
+    assert reversed_ == {video: frames[::-1] for video, frames in plain.items()}
+    assert {video: sorted(frames) for video, frames in shuffled.items()} == plain
+    assert shuffled == again
+    assert all(shuffled[video] != plain[video] for video in (11, 14))
+
+
+def test_the_shuffle_of_frames_depends_on_seed_and_video(store):
+    def orders(seed):
+        shuffled = evaluation_addresses(store, configured(seed=seed), order="shuffled")
+        return [np.argsort(shuffled[video]).tolist() for video in (11, 14)]
+
+    assert len({tuple(order) for seed in (0, 1) for order in orders(seed)}) == 4
+
+
+def test_a_black_frame_is_a_frame(store):
+    clips = evaluation_clips(store, CONFIG, "test").unbatch().as_numpy_iterator()
+    (inputs,) = (i for i, _, source in clips if source["group"] == str(BLACK).encode())
+    assert not inputs["frames"].any()
+    assert inputs["mask"].tolist() == [True] * 4 + [False] * 2
+
+
+def test_batches_are_the_clips_without_their_source(store):
+    pairs = evaluation_batches(store, CONFIG, "test")
+    for (inputs, label), (wanted, wanted_label, _) in zip(
+        pairs, evaluation_clips(store, CONFIG, "test"), strict=True
+    ):
+        np.testing.assert_array_equal(inputs["frames"], wanted["frames"])
+        np.testing.assert_array_equal(inputs["mask"], wanted["mask"])
+        np.testing.assert_array_equal(label, wanted_label)
+
+
+# Records.
+
+
+def test_videos_are_those_of_tensorflow_datasets(blob_store, blob_config):
+    """Labels, names, groups and frames, each decoded from the bytes that are stored."""
+    decoders = {"frames": tfds.decode.SkipDecoding()}
+    records = blob_store.builder.as_dataset(split="test", decoders=decoders).as_numpy_iterator()
+    clips = evaluation_clips(blob_store, blob_config, "test").unbatch().as_numpy_iterator()
+    for record, (inputs, label, source) in zip(records, clips, strict=True):
+        assert label == record["label"]
+        assert source == {"video": record["video"], "group": record["group"]}
+        indices, mask = sample_clip(len(record["frames"]), blob_config.clip)
+        frames = [decode_jpeg(record["frames"][index]) for index in indices]
+        np.testing.assert_array_equal(inputs["frames"], frames)
+        np.testing.assert_array_equal(inputs["mask"], mask)
+
+
+def spoil(store, keep):
+    """Replaces the frames of test videos by garbage, but for those that `keep` leaves."""
+    for path in map(Path, store.builder.info.splits["test"].filepaths):
+        records = list(tf.data.TFRecordDataset(str(path)).as_numpy_iterator())
+        with tf.io.TFRecordWriter(str(path)) as writer:
+            for record in records:
+                example = tf.train.Example.FromString(record)
+                frames = example.features.feature["frames"].bytes_list.value
+                kept = keep(len(frames))
+                frames[:] = [
+                    frame if index in kept else b"?" * len(frame)  # so that records stay as long
+                    for index, frame in enumerate(frames)
+                ]
+                writer.write(example.SerializeToString())
+
+
+@pytest.fixture
+def copied(store, tmp_path):
+    return open_store(shutil.copytree(store.path, tmp_path / "copy"))
+
+
+def test_only_the_frames_of_the_clip_are_decoded(store, copied):
+    spoil(copied, lambda length: sample_clip(length, CONFIG.clip)[0])
+    assert evaluation_addresses(copied) == evaluation_addresses(store)
+
+
+def test_a_frame_of_the_clip_that_is_no_jpeg_is_an_error(copied):
+    spoil(copied, lambda length: range(1, length))
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        list(evaluation_clips(copied, CONFIG, "test"))
+
+
+def described(store):
+    """Name, label and group of each video, as the manifest and as the records have them."""
+    config = dataclasses.replace(CONFIG, clip=ClipConfig(num_frames=2))
+    for split in store.num_videos:
+        clips = evaluation_clips(store, config, split).unbatch().as_numpy_iterator()
+        for record, (_, label, source) in zip(store.of_split(split), clips, strict=True):
+            row = record.row
+            yield (
+                (record.name, row.label, row.group),
+                (source["video"].decode(), store.class_names[label], source["group"].decode()),
+            )
+
+
+def test_each_video_is_found_in_its_shard(store):
+    assert len(store.shards) > 4
+    pairs = list(described(store))
+    assert len(pairs) == len(store.manifest.rows)
+    assert all(wanted == found for wanted, found in pairs)
+
+
+def test_a_video_with_two_labels_is_found_twice(store, tmp_path):
+    """They have one name, and differ by nothing else that tells their records apart."""
+    path = store.manifest.rows[0].path
+    other = store.manifest.rows[1].path
+    lines = [f"{path},walk,a,test", f"{path},run,b,train", f"{other},walk,c,train"]
+    (tmp_path / "table.csv").write_text("\n".join(["path,label,group,split", *lines]))
+    config = PrepareConfig(
+        source="csv",
+        path=str(tmp_path / "table.csv"),
+        out=str(tmp_path / "out"),
+        workers=1,
+        allow_leaks=True,
+    )
+    pairs = list(described(prepare(config).store))
+    assert all(wanted == found for wanted, found in pairs)
+    assert sorted(label for (_, label, _), _ in pairs) == ["run", "walk", "walk"]
+
+
+def test_a_report_of_an_earlier_version_does_not_say_where_a_video_lies(store, copied):
+    for file in (copied.path / "shards").iterdir():
+        report = json.loads(file.read_text())
+        for video in report["videos"]:
+            del video["record_bytes"]
+        file.write_text(json.dumps(report))
+    assert [record.start for record in copied.records] == [r.start for r in store.records]
+    file.write_text("{}")
+    with pytest.raises(DataError, match=rf"{file.name}: missing or damaged. Run the same"):
+        open_store(copied.path).of_split("train")
+
+
+def test_no_video_is_read_for_the_order_of_videos(copied):
+    """Labels and all else that it takes are in the manifest."""
+    for shard in copied.shards:
+        content = (copied.path / shard).read_bytes()
+        (copied.path / shard).write_bytes(bytes(len(content)))
+    balanced = configured(train=TrainConfig(batch_size=5, balanced=True))
+    batches = iter(training_batches(copied, balanced, first_step=1000))
+    with pytest.raises(tf.errors.DataLossError):
+        next(batches)
+
+
+# Classes of different size.
+
+
+@pytest.fixture(scope="module")
+def uneven(store):
+    """In training are the five even videos and two odd ones."""
+    rows = (
+        dataclasses.replace(row, split="test") if int(row.group) in (1, 3, 5) else row
+        for row in store.manifest.rows
+    )
+    return store.with_rows(tuple(rows))
+
+
+def test_balanced_epochs_show_each_class_as_often(uneven):
+    config = configured(train=TrainConfig(batch_size=5, balanced=True))
+    assert epoch_size(uneven, config) == 10
+    clips = training_batches(uneven, config).unbatch().take(40).as_numpy_iterator()
+    shown = np.array([addresses(inputs["frames"])[0, 0] for inputs, _ in clips]).reshape(4, 10)
+    for epoch, videos in enumerate(shown.astype(int)):
+        counts = {video: int((videos == video).sum()) for video in (0, 2, 4, 6, 7, 8, 9)}
+        assert {counts[video] for video in (0, 2, 4, 6, 8)} == {1}
+        assert sorted([counts[7], counts[9]]) == [2, 3], epoch
+    assert (shown == 7).sum() == (shown == 9).sum() == 10
+
+
+def test_a_video_that_is_shown_again_gives_another_clip(uneven):
+    config = configured(train=TrainConfig(batch_size=10, balanced=True))
+    ((inputs, _),) = training_batches(uneven, config).take(1)
+    clips = [clip for clip in inputs["frames"].numpy() if addresses(clip)[0, 0] == 9]
+    assert len({clip.tobytes() for clip in clips}) == len(clips) >= 2
+
+
+@pytest.mark.parametrize("is_balanced", [False, True])
+def test_a_training_that_goes_on_sees_what_it_would_have_seen(uneven, is_balanced):
+    config = configured(
+        augment=AugmentConfig(), train=TrainConfig(batch_size=4, balanced=is_balanced)
+    )
+    whole = list(training_batches(uneven, config).take(12).as_numpy_iterator())
+    for first in (1, 5, 9):
+        rest = training_batches(uneven, config, first_step=first).take(3).as_numpy_iterator()
+        for (inputs, labels), (wanted, others) in zip(rest, whole[first:], strict=False):
+            np.testing.assert_array_equal(inputs["frames"], wanted["frames"])
+            np.testing.assert_array_equal(labels, others)

@@ -1,0 +1,165 @@
+"""Optical flow on its way from a prepared data set, or from video files, into a clip."""
+
+import dataclasses
+import json
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from pipeline.config import NO_AUGMENT, ClipConfig, ModelConfig, TrainConfig
+from pipeline.dataset.clip_batches import evaluation_clips, training_batches
+from pipeline.dataset.images import check_images
+from pipeline.dataset.sampling import sample_clip
+from pipeline.dataset.videos import open_data
+from pipeline.errors import DataError
+from pipeline.video import decode_flow, decode_jpeg
+from pipeline.video.stored_frames import encode_video
+
+FLOW = ("frames", "flow")
+SKIP = {"frames": tfds.decode.SkipDecoding(), "flow": tfds.decode.SkipDecoding()}
+
+
+@pytest.fixture
+def config(blob_config):
+    return dataclasses.replace(blob_config, model=ModelConfig(input="rgb+flow"))
+
+
+def test_the_store_holds_what_classifying_computes(flow_store, blob_videos):
+    records = flow_store.builder.as_dataset(split="test", decoders=SKIP).as_numpy_iterator()
+    count = 0
+    for record in records:
+        images, _ = encode_video(blob_videos / record["video"].decode(), flow_store.frames)
+        assert list(record["frames"]) == images["frames"]
+        assert list(record["flow"]) == images["flow"]
+        count += 1
+    assert count == 16
+
+
+def test_tensorflow_datasets_reads_flow_as_images(flow_store):
+    record = next(flow_store.builder.as_dataset(split="test").as_numpy_iterator())
+    flow = record["flow"]
+    assert flow.shape == (len(record["frames"]), 96, 32, 1)
+    assert (flow[0, :64] == 128).all(), "the first frame: no motion"
+    assert (flow[0, 64:] == 0).all()
+    assert flow[1:].std() > 20
+
+
+def test_a_store_says_whether_it_has_flow(flow_store, blob_store):
+    assert flow_store.frames == dataclasses.replace(blob_store.frames, flow=True)
+    assert "with optical flow" in str(flow_store.frames)
+    assert "flow" not in str(blob_store.frames)
+    assert json.loads((flow_store.path / "prepare.json").read_text())["settings"]["flow"]
+    assert set(flow_store.builder.info.features) == {*blob_store.builder.info.features, "flow"}
+
+
+@pytest.mark.parametrize(
+    ("name", "images"),
+    [("rgb", {"frames"}), ("flow", {"flow"}), ("rgb+flow", {"frames", "flow"})],
+)
+def test_a_clip_holds_what_the_model_takes(flow_store, config, name, images):
+    """The frames of the clip, each with its own flow."""
+    config = dataclasses.replace(config, model=ModelConfig(input=name))
+    records = flow_store.builder.as_dataset(split="test", decoders=SKIP).as_numpy_iterator()
+    clips = evaluation_clips(flow_store, config, "test").unbatch()
+    assert set(clips.element_spec[0]) == {*images, "mask"}
+    decode = {"frames": decode_jpeg, "flow": decode_flow}
+    for record, (inputs, _, _) in zip(records, clips.as_numpy_iterator(), strict=True):
+        indices, _ = sample_clip(len(record["frames"]), config.clip)
+        for image in images:
+            wanted = [decode[image](record[image][index]) for index in indices]
+            np.testing.assert_array_equal(inputs[image], wanted)
+
+
+def clips_by_name(store, config, order):
+    """The real frames and flow of the test clips, by the names of the videos."""
+    found = evaluation_clips(store, config, "test", order=order).unbatch().as_numpy_iterator()
+    return {
+        source["video"].decode(): {name: inputs[name][inputs["mask"]] for name in FLOW}
+        for inputs, _, source in found
+    }
+
+
+def motion(flow):
+    """How far all pixels of each frame moved in the mean, (T, 2), in grey levels."""
+    return flow[..., :2].mean((1, 2)) - 128
+
+
+def partner(name):
+    return name.replace("left", "LEFT").replace("right", "left").replace("LEFT", "right")
+
+
+def test_flow_of_a_reversed_clip_is_that_of_the_reversed_video(flow_store, config):
+    """Each video is there in both directions, under the same name in the other class."""
+    config = dataclasses.replace(config, clip=ClipConfig(num_frames=8, views=1))
+    plain = clips_by_name(flow_store, config, "in_order")
+    for name, clip in clips_by_name(flow_store, config, "reversed").items():
+        np.testing.assert_array_equal(clip["frames"], plain[partner(name)]["frames"])
+        np.testing.assert_array_equal(clip["flow"][0], (128, 128, 0) + 0 * clip["flow"][0])
+        wanted = motion(plain[partner(name)]["flow"])
+        assert np.abs(motion(clip["flow"]) - wanted).max() < 0.5 * np.abs(wanted).max(), name
+
+
+def test_flow_of_a_shuffled_clip_stays_with_its_frames(flow_store, config):
+    def pairs(clip):
+        both = zip(clip["frames"], clip["flow"], strict=True)
+        return {(frame.tobytes(), flow.tobytes()) for frame, flow in both}
+
+    plain, shuffled = (clips_by_name(flow_store, config, o) for o in ("in_order", "shuffled"))
+    for name, clip in shuffled.items():
+        assert pairs(clip) == pairs(plain[name])
+
+
+def test_training_shows_what_evaluation_does_of_a_reversed_clip(flow_store, config):
+    pairs = (("left", "right"),)
+    whole = ClipConfig(num_frames=12, views=1)  # There is but one such clip of a video.
+    config = dataclasses.replace(config, clip=whole, train=TrainConfig(batch_size=48))
+    augment = dataclasses.replace(NO_AUGMENT, reverse=1.0, reverse_labels=pairs)
+    shown = dataclasses.replace(config, augment=augment)
+    ((inputs, labels),) = training_batches(flow_store, shown).take(1).as_numpy_iterator()
+    clips = evaluation_clips(flow_store, config, "train", order="reversed").unbatch()
+    wanted = {
+        (*(clip[name][clip["mask"]].tobytes() for name in FLOW), 1 - label)
+        for clip, label, _ in clips.as_numpy_iterator()
+    }
+    found = zip(inputs["mask"], inputs["frames"], inputs["flow"], labels, strict=True)
+    assert {(f[mask].tobytes(), flow[mask].tobytes(), n) for mask, f, flow, n in found} == wanted
+
+
+def test_training_takes_flow(flow_store, config):
+    inputs, _ = next(iter(training_batches(flow_store, config)))
+    assert inputs["flow"].shape == inputs["frames"].shape == (8, 8, 32, 32, 3)
+    assert inputs["flow"].dtype == tf.uint8
+    assert not np.array_equal(inputs["flow"], inputs["frames"])
+
+
+def test_files_give_the_flow_of_the_store(flow_store, blob_videos, config, tmp_path):
+    shutil.copytree(blob_videos, tmp_path / "videos")
+    rows = flow_store.manifest.rows
+    columns = [
+        (f"videos/{row.path.split('videos/')[-1]}", row.label, row.group, row.split) for row in rows
+    ]
+    lines = ["path,label,group,split", *map(",".join, columns)]
+    (tmp_path / "videos.csv").write_text("\n".join(lines))
+    files = open_data(tmp_path / "videos.csv", dataclasses.replace(flow_store.frames, flow=False))
+    check_images(files, config.model.images)
+
+    def flow(data):
+        clips = evaluation_clips(data, config, "test").unbatch().as_numpy_iterator()
+        return {
+            source["video"].decode().removeprefix("videos/"): inputs["flow"]
+            for inputs, _, source in clips
+        }
+
+    of_store = flow(flow_store)
+    assert len(of_store) == 16
+    np.testing.assert_equal(flow(files), of_store)
+
+
+def test_a_data_set_without_flow(blob_store, flow_store):
+    with pytest.raises(DataError, match=r"store: model.input needs .* Prepare it with --flow"):
+        check_images(blob_store, ("frames", "flow"))
+    check_images(blob_store, ("frames",))
+    check_images(flow_store, ("flow",))

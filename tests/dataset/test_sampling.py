@@ -1,0 +1,231 @@
+import numpy as np
+import pytest
+
+from pipeline.config import ClipConfig
+from pipeline.dataset.sampling import reorder, sample_clip
+
+
+@pytest.mark.parametrize(
+    ("num_frames", "expected"),
+    [
+        # The middle of each of four segments.
+        (4, [0, 1, 2, 3]),
+        (8, [1, 3, 5, 7]),
+        (12, [1, 4, 7, 10]),
+        (9, [1, 3, 5, 7]),
+        (400, [50, 150, 250, 350]),
+    ],
+)
+def test_uniform_takes_the_middle_of_each_segment(num_frames, expected):
+    indices, mask = sample_clip(num_frames, ClipConfig(num_frames=4))
+    assert indices.tolist() == expected
+    assert mask.all()
+
+
+def test_uniform_views_lie_evenly_within_the_segments():
+    config = ClipConfig(num_frames=2, views=3)
+    views = [sample_clip(12, config, view=view)[0].tolist() for view in range(3)]
+    assert views == [[1, 7], [3, 9], [5, 11]]
+
+
+@pytest.mark.parametrize(
+    ("num_frames", "stride", "expected"),
+    [
+        (7, 2, [0, 2, 4, 6]),  # fits exactly
+        (11, 2, [2, 4, 6, 8]),  # in the middle
+        (5, 1, [0, 1, 2, 3]),
+        (20, 5, [2, 7, 12, 17]),
+    ],
+)
+def test_dense_frames_are_stride_apart(num_frames, stride, expected):
+    config = ClipConfig(num_frames=4, sampling="dense", stride=stride)
+    indices, mask = sample_clip(num_frames, config)
+    assert indices.tolist() == expected
+    assert mask.all()
+
+
+def test_dense_views_spread_over_the_video():
+    config = ClipConfig(num_frames=2, sampling="dense", stride=1, views=3)
+    starts = [sample_clip(20, config, view=view)[0][0] for view in range(3)]
+    assert starts == [3, 9, 15]
+
+
+@pytest.mark.parametrize(
+    ("short", "sampling", "num_frames", "expected", "real"),
+    [
+        ("mask", "uniform", 3, [0, 1, 2, 2, 2], 3),
+        ("hold", "uniform", 3, [0, 1, 2, 2, 2], 5),
+        ("loop", "uniform", 3, [0, 1, 2, 0, 1], 5),
+        ("mask", "uniform", 1, [0, 0, 0, 0, 0], 1),
+        ("mask", "dense", 4, [0, 2, 2, 2, 2], 2),
+        ("hold", "dense", 4, [0, 2, 2, 2, 2], 5),
+        ("loop", "dense", 4, [0, 2, 0, 2, 0], 5),
+    ],
+)
+def test_short_videos(short, sampling, num_frames, expected, real):
+    config = ClipConfig(num_frames=5, sampling=sampling, stride=2, short=short)
+    indices, mask = sample_clip(num_frames, config)
+    assert indices.tolist() == expected
+    assert mask.tolist() == [True] * real + [False] * (5 - real)
+
+
+@pytest.mark.parametrize("sampling", ["uniform", "dense"])
+@pytest.mark.parametrize("num_frames", [1, 2, 7, 16, 17, 61])
+def test_random_clips_stay_inside_the_video(sampling, num_frames):
+    config = ClipConfig(num_frames=7, sampling=sampling, stride=3)
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        indices, mask = sample_clip(num_frames, config, rng=rng)
+        assert mask[0]
+        assert indices.min() >= 0
+        assert indices.max() < num_frames
+        assert (np.diff(indices) >= 0).all()
+
+
+def test_random_uniform_takes_one_frame_of_each_segment_and_reaches_all():
+    rng = np.random.default_rng(0)
+    draws = [sample_clip(12, ClipConfig(num_frames=4), rng=rng)[0] for _ in range(300)]
+    assert (np.array(draws) // 3 == np.arange(4)).all()
+    assert set(np.concatenate(draws)) == set(range(12))
+
+
+def test_random_dense_reaches_first_and_last_frame():
+    config = ClipConfig(num_frames=2, sampling="dense", stride=1)
+    rng = np.random.default_rng(0)
+    draws = np.array([sample_clip(5, config, rng=rng)[0] for _ in range(300)])
+    assert draws.min() == 0
+    assert draws.max() == 4
+
+
+def test_rounding_never_passes_the_end():
+    class AlmostOne:
+        def random(self, size):
+            return np.full(size, np.nextafter(1.0, 0.0))
+
+    for num_frames in range(1, 500):
+        indices, _ = sample_clip(num_frames, ClipConfig(num_frames=3), rng=AlmostOne())
+        assert indices[-1] < num_frames
+
+
+def test_a_video_without_frames_is_refused():
+    with pytest.raises(ValueError, match="at least 1. Received: 0"):
+        sample_clip(0, ClipConfig())
+
+
+def test_reorder_keeps_the_padding_at_the_end():
+    indices, mask = np.array([3, 5, 8, 8, 8]), np.array([True, True, True, False, False])
+    rng = np.random.default_rng(1)
+    assert reorder(indices, mask, "in_order", rng)[0].tolist() == [3, 5, 8, 8, 8]
+    assert reorder(indices, mask, "reversed", rng)[0].tolist() == [8, 5, 3, 8, 8]
+    orders = {tuple(reorder(indices, mask, "shuffled", rng)[0]) for _ in range(100)}
+    assert len(orders) == 6
+    assert all(order[3:] == (8, 8) for order in orders)
+
+
+@pytest.mark.parametrize("sampling", ["uniform", "dense"])
+def test_without_a_view_the_clip_is_the_middle_one(sampling):
+    config = ClipConfig(num_frames=4, sampling=sampling, views=3)
+    clip, _ = sample_clip(100, config)
+    middle, _ = sample_clip(100, config, view=1)
+    assert clip.tolist() == middle.tolist()
+
+
+# Speed, left out frames, reverse order.
+
+
+def random_clips(num_frames, config, count=300, **changes):
+    rng = np.random.default_rng(0)
+    return [sample_clip(num_frames, config, rng=rng, **changes) for _ in range(count)]
+
+
+@pytest.mark.parametrize("speed", [0.5, 2.0])
+def test_a_uniform_clip_is_cut_of_a_part_of_any_place(speed):
+    clips = [indices for indices, _ in random_clips(40, ClipConfig(num_frames=4), speed=speed)]
+    assert all(10 <= clip[-1] - clip[0] <= 19 for clip in clips)
+    assert min(clip[0] for clip in clips) <= 1
+    assert max(clip[-1] for clip in clips) >= 38
+
+
+def test_of_a_part_with_just_enough_frames_each_is_taken():
+    clips = random_clips(8, ClipConfig(num_frames=6), speed=0.5)
+    starts = {tuple(indices - np.arange(6)) for indices, _ in clips}
+    assert starts == {(start,) * 6 for start in range(3)}
+
+
+@pytest.mark.parametrize(("num_frames", "expected"), [(3, [0, 1, 2, 2, 2]), (5, [0, 1, 2, 3, 4])])
+def test_a_part_never_lacks_frames_that_a_uniform_clip_needs(num_frames, expected):
+    for indices, mask in random_clips(num_frames, ClipConfig(num_frames=5), 20, speed=0.3):
+        assert indices.tolist() == expected
+        assert mask.sum() == num_frames
+
+
+@pytest.mark.parametrize(
+    ("speed", "steps"), [(0.25, [0, 1, 0, 1]), (0.5, [1, 1, 1, 1]), (1.5, [3, 3, 3, 3])]
+)
+def test_speed_is_a_factor_on_the_stride_of_a_dense_clip(speed, steps):
+    config = ClipConfig(num_frames=5, sampling="dense", stride=2)
+    clips = random_clips(20, config, speed=speed)
+    assert {tuple(np.diff(indices)) for indices, _ in clips} == {tuple(steps)}
+    assert min(indices[0] for indices, _ in clips) == 0
+    assert max(indices[-1] for indices, _ in clips) == 19
+
+
+@pytest.mark.parametrize("sampling", ["uniform", "dense"])
+@pytest.mark.parametrize("num_frames", [1, 2, 7, 16, 61])
+def test_whatever_the_changes_a_clip_stays_inside_the_video(sampling, num_frames):
+    config = ClipConfig(num_frames=7, sampling=sampling, stride=3)
+    for speed in (0.1, 0.7, 1.4, 10.0):
+        for indices, mask in random_clips(num_frames, config, 50, speed=speed, drop=0.9):
+            assert mask[0]
+            assert 0 <= indices.min() <= indices.max() < num_frames
+            assert (np.diff(indices) >= 0).all()
+            assert (mask[:-1] >= mask[1:]).all()
+
+
+def test_frames_are_left_out_at_random_up_to_their_share():
+    clips = random_clips(8, ClipConfig(num_frames=8), drop=0.4)
+    counts = [mask.sum() for _, mask in clips]
+    assert set(counts) == {5, 6, 7, 8}
+    kept = [tuple(indices[mask]) for indices, mask in clips if mask.sum() == 7]
+    assert len(set(kept)) == 8, "any one of eight"
+    assert all(len(set(frames)) == 7 for frames in kept)
+
+
+def test_one_frame_always_stays():
+    for num_frames in (1, 2):
+        for _, mask in random_clips(num_frames, ClipConfig(num_frames=4), 50, drop=1.0):
+            assert mask.sum() >= 1
+
+
+@pytest.mark.parametrize("short", ["loop", "hold"])
+def test_what_is_left_out_is_made_up_for_as_in_a_short_video(short):
+    for indices, mask in random_clips(5, ClipConfig(num_frames=5, short=short), 50, drop=0.6):
+        assert mask.all()
+        kept = np.unique(indices)
+        held = np.append(kept, [kept[-1]] * 5)[:5]
+        assert indices.tolist() == (held if short == "hold" else np.resize(kept, 5)).tolist()
+
+
+def test_what_is_left_out_does_not_depend_on_the_speed():
+    config = ClipConfig(num_frames=6)
+    plain, slow = (
+        [mask.sum() for _, mask in random_clips(8, config, 20, drop=0.5, speed=speed)]
+        for speed in (1.0, 0.5)  # of the slow one, each frame is taken once
+    )
+    assert plain == slow
+
+
+@pytest.mark.parametrize(
+    ("short", "expected"), [("mask", [2, 1, 0, 0, 0]), ("loop", [2, 1, 0, 2, 1])]
+)
+def test_backwards_the_padding_still_follows(short, expected):
+    indices, mask = sample_clip(3, ClipConfig(num_frames=5, short=short), backwards=True)
+    assert indices.tolist() == expected
+    assert mask.sum() == (3 if short == "mask" else 5)
+
+
+def test_only_training_changes_speed_and_leaves_out_frames():
+    config = ClipConfig(num_frames=4)
+    changed = sample_clip(40, config, speed=0.5, drop=0.9)
+    assert changed[0].tolist() == sample_clip(40, config)[0].tolist()
+    assert changed[1].all()

@@ -1,0 +1,77 @@
+"""Apache Beam's local runner writes what the local workers write."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.video import write_video
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "prepare.py"
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("beam") / "videos"
+    rng = np.random.default_rng(0)
+    for label in ("run", "walk"):
+        (root / label).mkdir(parents=True)
+        for person in range(4):
+            frames = rng.integers(256, size=(12, 24, 32, 3), dtype=np.uint8)
+            write_video(root / label / f"p{person} {label}.avi", frames, fps=10, codec="MJPG")
+    return root
+
+
+def prepare(videos: Path, out: str, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [
+        *(sys.executable, SCRIPT, "--source", "folder", "--path", videos),
+        *("--out", videos.parent / out, "--group-regex", r"p\d", "--test-groups", "p3"),
+        *("--shard-videos", "2", "--size", "16", *options),
+    ]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+def test_beam_and_the_local_workers_write_the_same_bytes(videos: Path) -> None:
+    local = prepare(videos, "local")
+    beam = prepare(videos, "beam", "--runner", "beam", "--beam-options=--runner=DirectRunner")
+
+    assert (local.returncode, local.stderr) == (0, "")
+    assert (beam.returncode, beam.stderr) == (0, "")
+    assert beam.stdout == local.stdout.replace("/local", "/beam")
+    wanted = tree(videos.parent / "local")
+    assert len([name for name in wanted if name.startswith("clipline-")]) == 5
+    assert tree(videos.parent / "beam") == wanted
+
+
+def test_options_of_beam_that_there_are_not(videos: Path) -> None:
+    result = prepare(videos, "other", "--runner", "beam", "--beam-options=--runner=Nonsense")
+    assert result.returncode == 2
+    assert "--beam-options" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="limits of POSIX")
+def test_a_shard_that_cannot_be_written_ends_in_one_line(videos: Path) -> None:
+    import resource
+
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        result = prepare(videos, "spoiled", "--runner", "beam")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.splitlines()[-1].startswith("prepare.py: Beam ended with ")
+    assert "File too large" in result.stderr.splitlines()[-1]
+    assert result.stderr.endswith("finished shards are kept.\n")

@@ -1,0 +1,148 @@
+"""The report on a data set, by hand."""
+
+from __future__ import annotations
+
+import pytest
+from markdown_it import MarkdownIt
+
+from pipeline.manifest.rows import Row
+from pipeline.prepare.data_report import as_markdown, describe
+from pipeline.prepare.leaks import Video
+from pipeline.prepare.plan import SourceVideo, VideoReport
+
+NOTHING: dict[str, list[str]] = {"added": [], "changed": [], "removed": []}
+
+
+def video(name: str, split: str = "train", group: str = "ann", **report: object) -> Video:
+    row = Row(path=f"/v/{name}", label=name.split("/")[0], group=group, split=split)  # type: ignore[arg-type]
+    source = SourceVideo(row=row, file=name, num_bytes=1, modified_ns=2)
+    values = {"decoded_frames": 20, "declared_frames": 20, "fps": 10.0, "codec": "mp4v"}
+    values |= {"width": 320, "height": 240, "duration_seconds": 2.0, **report}
+    return source, VideoReport(name=name, **values)  # type: ignore[arg-type]
+
+
+VIDEOS = [
+    video("run/1", group="ann"),
+    video("run/2", group="bob", duration_seconds=7.0, fps=30.0, width=64),
+    video("run/3", group="bob", codec="ffv1", decoded_frames=18),
+    video("wa|k/1", group="ann", decoded_frames=5, damaged=True),
+    video("wa|k/2", "test", "cid", damaged=True, damage="its clock jumps"),
+    video("run/4", "test", "cid", problem="unreadable", reason="it is empty"),
+    video("run/5", "test", "ann"),
+]
+REPORT = describe(VIDEOS, ["a leak"], {**NOTHING, "added": ["run/5"]}, ["a copy"])
+
+
+def test_counts_are_of_what_is_kept() -> None:
+    assert REPORT["total"] == {"videos": 6, "groups": 3, "seconds": 17.0}
+    assert REPORT["splits"] == {
+        "train": {
+            "videos": 4,
+            "groups": 2,
+            "seconds": 13.0,
+            "classes": {
+                "run": {"videos": 3, "groups": 2, "seconds": 11.0},
+                "wa|k": {"videos": 1, "groups": 1, "seconds": 2.0},
+            },
+        },
+        "test": {
+            "videos": 2,
+            "groups": 2,
+            "seconds": 4.0,
+            "classes": {
+                "run": {"videos": 1, "groups": 1, "seconds": 2.0},
+                "wa|k": {"videos": 1, "groups": 1, "seconds": 2.0},
+            },
+        },
+    }
+    assert REPORT["imbalance"] == {"most": "run", "fewest": "wa|k", "ratio": 3.0}
+
+
+def test_ranges() -> None:
+    assert REPORT["duration_seconds"] == {"min": 2.0, "median": 2.0, "max": 7.0}
+    assert REPORT["fps"] == {"min": 10.0, "median": 10.0, "max": 30.0}
+    assert REPORT["width"] == {"min": 64, "median": 320, "max": 320}
+    assert REPORT["codecs"] == {"mp4v": 5, "ffv1": 1}
+
+
+def test_what_is_wrong() -> None:
+    assert REPORT["left_out"] == [
+        {"video": "run/4", "problem": "unreadable", "reason": "it is empty"}
+    ]
+    assert REPORT["fewer_frames_than_declared"] == [
+        {"video": "run/3", "declared": 20, "decoded": 18, "damaged": False},
+        {"video": "wa|k/1", "declared": 20, "decoded": 5, "damaged": True},
+    ]
+    assert REPORT["broken_clocks"] == ["wa|k/2"]
+    assert REPORT["leaks"] == ["a leak"]
+    assert REPORT["changes"]["added"] == ["run/5"]
+
+
+def test_a_random_split_would_have_leaked() -> None:
+    """Six groups of ten videos each: hardly a test video could be alone."""
+    videos = [
+        video(f"run/{group}{index}", "test" if group == 5 else "train", f"g{group}")
+        for group in range(6)
+        for index in range(10)
+    ]
+    assert describe(videos, [], NOTHING)["random_split"] == {
+        "num_test": 10,
+        "beside_their_group": 10,
+    }
+    alone = [
+        video(f"run/{index}", "test" if index > 9 else "train", f"g{index}") for index in range(12)
+    ]
+    assert describe(alone, [], NOTHING)["random_split"] == {"num_test": 2, "beside_their_group": 0}
+
+
+def test_names_are_text_on_the_page() -> None:
+    name = "a`![x](http://b)<img src=x>"
+    videos = [
+        video(f"{name}/{number}", split, codec=name, damage=name, decoded_frames=frames)
+        for number, (split, frames) in enumerate([("train", 20), ("train", 5), ("test", 90)])
+    ]
+    videos += [video(f"{name}2/1", problem="unreadable", reason=name), video(f"{name}3/1")]
+    report = describe(videos, [name], {"added": [name]}, [name])
+    page = MarkdownIt("commonmark", {"html": True}).enable("table").render(as_markdown(report))
+    assert page.count("<code>") == page.count("</code>") >= 5
+    assert "<img" not in page
+    assert "<a" not in page
+
+
+def test_the_page() -> None:
+    lines = as_markdown(REPORT).splitlines()
+    assert "6 videos of 3 groups, 17.0 s; 1 left out." in lines
+    assert "| run | 3 | 2 | 11.0 s | 1 | 1 | 2.0 s |" in lines
+    assert "| wa\\|k | 1 | 1 | 2.0 s | 1 | 1 | 2.0 s |" in lines
+    assert "| **all** | 4 | 2 | 13.0 s | 2 | 2 | 4.0 s |" in lines
+    assert "| length in seconds | 2 | 2 | 7 |" in lines
+    assert "- a leak" in lines
+    assert "- a copy" in lines
+    assert "- `run/4`: it is empty" in lines
+    damaged, other = (line for line in lines if " of 20 frames" in line)
+    assert damaged == "- `wa|k/1`: 5 of 20 frames, damaged or shorter than asked"
+    assert other == "- `run/3`: 18 of 20 frames"
+    assert lines[lines.index("## Clocks that jump") + 2] == "- `wa|k/2`"
+    assert "- added: `run/5`" in lines
+    assert "## Since the last time" not in as_markdown(describe(VIDEOS, [], {}))
+
+
+def test_imbalance() -> None:
+    assert "Imbalance: `run` has 3 times as many training videos as `wa|k`." in as_markdown(REPORT)
+    alike = as_markdown(describe([video("run/1"), video("walk/1")], [], NOTHING))
+    assert "Imbalance: none, all classes have as many training videos." in alike
+
+
+def test_long_lists_are_cut_on_the_page() -> None:
+    videos = [video(f"run/{n}", problem="missing", reason="gone") for n in range(30)]
+    lines = as_markdown(describe(videos, [], NOTHING)).splitlines()
+    assert sum("gone" in line for line in lines) == 20
+    assert "- and 10 more, all of them in `data_report.json`" in lines
+
+
+@pytest.mark.parametrize("videos", [[], [video("run/1", "")]])
+def test_nothing_and_unsplit_videos_have_a_page_too(videos: list[Video]) -> None:
+    report = describe(videos, [], NOTHING)
+    assert report["splits"] == {}
+    assert "random_split" not in report
+    assert as_markdown(report).startswith("# Data report")

@@ -1,0 +1,53 @@
+"""Making data sets in miniature, laid out as they lie on disk after the download."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipeline.manifest.rows import Manifest
+
+Table = list[tuple[str, str, str, str]]
+
+
+@pytest.fixture
+def touch(tmp_path: Path) -> Callable[..., Path]:
+    """Makes empty files below the temporary folder and returns the folder."""
+
+    def touch(*names: str) -> Path:
+        for name in names:
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).touch()
+        return tmp_path
+
+    return touch
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[..., Path]:
+    """Writes lines into a file below the temporary folder and returns the file."""
+
+    def write(name: str, *lines: str, newline: str = "\n") -> Path:
+        file = tmp_path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes("".join(line + newline for line in lines).encode())
+        return file
+
+    return write
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Callable[[Manifest], Table]:
+    """Path from the temporary folder on, label, group and split of rows that are whole files."""
+
+    def table(manifest: Manifest) -> Table:
+        assert all((r.start_seconds, r.end_seconds) == (0, math.inf) for r in manifest.rows)
+        return [
+            (Path(r.path).relative_to(tmp_path).as_posix(), r.label, r.group, r.split)
+            for r in manifest.rows
+        ]
+
+    return table
