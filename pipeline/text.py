@@ -114,3 +114,16 @@ def code(name: object) -> str:
     fence = "`" * (1 + max(map(len, re.findall("`+", shown)), default=0))
     space = " " if len(fence) > 1 else ""
     return f"{fence}{space}{shown}{space}{fence}"
+
+
+def clock(seconds: float) -> str:
+    """Seconds as hours, minutes and seconds.
+
+    Example:
+        >>> clock(75.25), clock(3675.0), clock(59.96)
+        ('1:15.2', '1:01:15.0', '1:00.0')
+    """
+    minutes, rest = divmod(round(10 * seconds), 600)
+    hours, minutes = divmod(minutes, 60)
+    clock = f"{minutes:02d}" if hours else f"{minutes}"
+    return f"{f'{hours}:' if hours else ''}{clock}:{rest / 10:04.1f}"

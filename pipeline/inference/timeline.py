@@ -15,6 +15,7 @@ from pipeline.inference.classifier import Classifier
 from pipeline.inference.clips import Moments, StoredVideo, clips_of
 from pipeline.inference.segments import Curve, Segment, find_segments, probability_curve
 from pipeline.inference.windows import Window, plan_windows, slide
+from pipeline.text import clock
 from pipeline.video import VideoInfo
 
 OpenVideo = Callable[[str | Path, FramesConfig], Moments]
@@ -49,10 +50,10 @@ class Timeline:
 
     def __repr__(self) -> str:
         segments = ", ".join(
-            f"{_clock(each.start_seconds)} {each.label}" for each in self.segments[:5]
+            f"{clock(each.start_seconds)} {each.label}" for each in self.segments[:5]
         )
         more = f" and {len(self.segments) - 5} more" if len(self.segments) > 5 else ""
-        return f"<{self.path!r}, {_clock(self.info.duration_seconds)}: {segments}{more}>"
+        return f"<{self.path!r}, {clock(self.info.duration_seconds)}: {segments}{more}>"
 
     def as_json(self) -> dict[str, Any]:
         """Path, length and segments as JSON types."""

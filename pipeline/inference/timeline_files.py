@@ -12,12 +12,13 @@ from pipeline.atomic import atomic_write
 from pipeline.config.checks import expect_folder_of
 from pipeline.errors import ConfigError
 from pipeline.inference.timeline import Timeline
+from pipeline.text import clock
 
 
 def format_timeline(timeline: Timeline) -> str:
     """The segments as text for a terminal, a line each."""
     return "\n".join(
-        f"{_clock(segment.start_seconds)} to {_clock(segment.end_seconds)}   {segment}"
+        f"{clock(segment.start_seconds)} to {clock(segment.end_seconds)}   {segment}"
         for segment in timeline.segments
     )
 
@@ -89,19 +90,6 @@ _WRITERS: Mapping[str, Callable[[Timeline], bytes]] = {
     ".srt": _srt,
     ".png": _png,
 }
-
-
-def _clock(seconds: float) -> str:
-    """Seconds as hours, minutes and seconds.
-
-    Example:
-        >>> _clock(75.25), _clock(3675.0), _clock(59.96)
-        ('1:15.2', '1:01:15.0', '1:00.0')
-    """
-    minutes, rest = divmod(round(10 * seconds), 600)
-    hours, minutes = divmod(minutes, 60)
-    clock = f"{minutes:02d}" if hours else f"{minutes}"
-    return f"{f'{hours}:' if hours else ''}{clock}:{rest / 10:04.1f}"
 
 
 def _subtitle_time(seconds: float) -> str:

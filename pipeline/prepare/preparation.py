@@ -38,7 +38,7 @@ from pipeline.prepare.rate import MOST_FPS, rates_of, stored_rate
 from pipeline.prepare.shard_runner import write_shards
 from pipeline.prepare.shard_workers import check_shards
 from pipeline.prepare.summary import CheckReport, PrepareReport, write_findings
-from pipeline.sources import folder_of_videos, read_manifest
+from pipeline.sources.reading import folder_of_videos, read_manifest
 from pipeline.text import counted, listed
 
 _NOT_IN_THE_STORE = (

@@ -11,7 +11,6 @@ import pytest
 
 from pipeline.errors import ConfigError
 from pipeline.manifest.rows import SPLITS
-from pipeline.sources.demo import ACTIONS, MAX_FRAMES, MIN_FRAMES, ORDER_PAIRS, render_demo
 from pipeline.sources.demo.actions import perform
 from pipeline.sources.demo.figure import (
     DOFS,
@@ -22,6 +21,7 @@ from pipeline.sources.demo.figure import (
     mirrored,
     pose,
 )
+from pipeline.sources.demo.render import ACTIONS, MAX_FRAMES, MIN_FRAMES, ORDER_PAIRS, render_demo
 from pipeline.sources.demo.takes import Take
 from pipeline.video import probe, read_frames
 
@@ -204,7 +204,7 @@ def test_splits_share_no_figure_and_have_every_action(rendered):
 
 
 def test_three_quarters_of_the_figures_are_for_training(monkeypatch, tmp_path):
-    monkeypatch.setattr("pipeline.sources.demo.run_in_workers", lambda *_, **__: [])
+    monkeypatch.setattr("pipeline.sources.demo.render.run_in_workers", lambda *_, **__: [])
     rows = render_demo(tmp_path).rows
     figures = {split: {row.group for row in rows if row.split == split} for split in SPLITS}
     assert {split: len(groups) for split, groups in figures.items()} == {
@@ -218,7 +218,8 @@ def test_three_quarters_of_the_figures_are_for_training(monkeypatch, tmp_path):
 def test_a_killed_run_leaves_no_process_and_is_completed_to_the_same_bytes(rendered, tmp_path):
     _, whole = rendered
     code = (
-        "import sys; from pathlib import Path; from pipeline.sources.demo import render_demo\n"
+        "import sys; from pathlib import Path\n"
+        "from pipeline.sources.demo.render import render_demo\n"
         "if __name__ == '__main__': render_demo(Path(sys.argv[1]), workers=2, num_figures=3)\n"
     )
     script = tmp_path / "run.py"

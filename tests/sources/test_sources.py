@@ -10,7 +10,7 @@ import pytest
 from pipeline.config.prepare import PrepareConfig
 from pipeline.errors import ConfigError, DataError
 from pipeline.manifest.rows import TableWarning
-from pipeline.sources import read_manifest
+from pipeline.sources.reading import read_manifest
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,129 @@
+"""The videos of the demo: which there are, and writing those that are missing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import cv2
+
+from pipeline.atomic import atomic_write
+from pipeline.errors import ConfigError
+from pipeline.manifest.rows import Manifest, Row
+from pipeline.sources.demo.actions import ACTIONS, ORDER_PAIRS
+from pipeline.sources.demo.takes import MAX_FRAMES, MIN_FRAMES, Take
+from pipeline.video import write_video
+from pipeline.workers.progress import run_in_workers
+
+if TYPE_CHECKING:
+    from pipeline.manifest.rows import Split
+    from pipeline.workers.pool import OnVideo
+
+__all__ = ["ACTIONS", "MAX_FRAMES", "MIN_FRAMES", "ORDER_PAIRS", "render_demo"]
+
+_SETTINGS_NAME: Final = "demo.json"
+# Of the figures, this share is for validation, and as many for testing.
+_HELD_OUT: Final = 1 / 8
+
+
+def render_demo(
+    directory: Path,
+    *,
+    seed: int = 0,
+    workers: int = 0,
+    num_figures: int = 96,
+    videos_per_action: int = 1,
+) -> Manifest:
+    """Renders the demo videos that are not there yet, as `directory/<action>/<figure>_<k>.*`.
+
+    What a video shows depends on the seed, the action, the figure and k alone: an interrupted
+    run that is started again, and any number of workers, give the same bytes.
+
+    Args:
+        directory: Where to put them; made if need be. Videos of another seed, or of another
+            version of this package, are replaced.
+        seed: 0 or more.
+        workers: Processes; 0 is one per processor core. They are spawned: a script that calls
+            this needs `if __name__ == "__main__":`.
+        num_figures: How many people act, 3 or more. The first three quarters are for training;
+            none is in two splits.
+        videos_per_action: How many videos of each action by each figure.
+
+    Returns:
+        One row a video; `group` is the figure, such as `figure07`.
+
+    Raises:
+        ConfigError: A number is out of its range.
+        DataError: A video cannot be written.
+        PipelineError: A worker process died.
+    """
+    _check("seed", seed, 0)
+    _check("workers", workers, 0)
+    _check("num_figures", num_figures, 3)
+    _check("videos_per_action", videos_per_action, 1)
+    directory = Path(directory).absolute()
+    _match_settings(directory, seed)
+    takes = [
+        Take(seed, action, figure, number)
+        for action in ACTIONS
+        for figure in range(num_figures)
+        for number in range(videos_per_action)
+    ]
+    rows = tuple(_row(directory, take, num_figures) for take in takes)
+    videos = [(take, Path(row.path)) for take, row in zip(takes, rows, strict=True)]
+    missing = [(take, path) for take, path in videos if not path.exists()]
+    run_in_workers(
+        _render,
+        missing,
+        doing="rendering",
+        workers=workers,
+        num_videos=len(videos),
+        done=len(videos) - len(missing),
+    )
+    return Manifest(rows=rows)
+
+
+def _check(name: str, value: int, least: int) -> None:
+    if value < least:
+        raise ConfigError(f"{name}: expected {least} or more, got {value}. Give a larger number.")
+
+
+def _row(directory: Path, take: Take, num_figures: int) -> Row:
+    figure = f"figure{take.figure:02d}"
+    path = directory / take.action / f"{figure}_{take.number}{take.format().suffix}"
+    split = _split(take.figure, num_figures)
+    return Row(path=str(path), label=take.action, group=figure, split=split)
+
+
+def _split(figure: int, num_figures: int) -> Split:
+    held_out = max(round(num_figures * _HELD_OUT), 1)
+    if figure >= num_figures - held_out:
+        return "test"
+    return "val" if figure >= num_figures - 2 * held_out else "train"
+
+
+def _match_settings(directory: Path, seed: int) -> None:
+    """Removes videos that were rendered otherwise, and what killed runs left half-written."""
+    source = hashlib.sha256()
+    for module in sorted(Path(__file__).parent.glob("*.py")):
+        source.update(module.read_bytes())
+    settings = {"seed": seed, "source": source.hexdigest(), "opencv": cv2.__version__}
+    fingerprint = json.dumps(settings).encode()
+    file = directory / _SETTINGS_NAME
+    same = file.exists() and file.read_bytes() == fingerprint
+    for action in ACTIONS:
+        (directory / action).mkdir(parents=True, exist_ok=True)
+        for video in (directory / action).glob(".figure*" if same else "*figure*"):
+            video.unlink()
+    if not same:
+        with atomic_write(file) as stream:
+            stream.write(fingerprint)
+
+
+def _render(video: tuple[Take, Path], on_video: OnVideo) -> None:
+    take, path = video
+    on_video(f"{path.parent.name}/{path.name}")
+    form = take.format()
+    write_video(path, take.frames(), fps=form.fps, codec=form.codec)

@@ -1,0 +1,127 @@
+"""Where videos and their labels come from: each source returns a manifest."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+from pipeline.config.prepare import PrepareConfig, Source
+from pipeline.errors import ConfigError, DataError
+from pipeline.manifest.groups import regroup
+from pipeline.manifest.rows import Manifest, TableWarning, read_csv
+from pipeline.sources.download import download_ucf101
+from pipeline.sources.folder import scan_folder
+from pipeline.sources.hmdb51 import scan_hmdb51
+from pipeline.sources.jester import scan_jester
+from pipeline.sources.kinetics import scan_kinetics
+from pipeline.sources.kth import scan_kth
+from pipeline.sources.something_something import scan_something_something
+from pipeline.sources.ucf101 import scan_ucf101
+from pipeline.sources.ut_interaction import scan_ut_interaction
+from pipeline.sources.video_list import scan_list
+from pipeline.text import counted
+
+_FOR_SOURCES: dict[str, tuple[Source, ...]] = {
+    "--group-regex": ("folder", "csv", "list"),
+    "--annotations": (
+        "list",
+        "ucf101",
+        "hmdb51",
+        "kinetics",
+        "something_something",
+        "jester",
+        "kth",
+    ),
+    "--fold": ("ucf101", "hmdb51", "ut_interaction"),
+}
+
+
+def folder_of_videos(config: PrepareConfig) -> Path:
+    """The folder, absolute, from which on the videos are named.
+
+    Args:
+        config: Source and path; the demo videos lie in `out`.
+    """
+    if config.source == "demo":
+        return (Path(config.out) / "videos").absolute()
+    path = Path(config.path).absolute()
+    return path.parent if config.source in ("csv", "list") and not path.is_dir() else path
+
+
+def read_manifest(config: PrepareConfig) -> Manifest:
+    """Lists the videos of a source; for the demo, renders those that are not there yet.
+
+    Args:
+        config: Source, path, annotations, fold, classes and groups.
+
+    Raises:
+        ConfigError: A setting does not fit the source.
+        DataError: The source is not laid out as expected, or has none of a class.
+    """
+    _check_options(config)
+    manifest = _read(config).without_repeats()
+    if config.classes:
+        manifest = manifest.of_classes(config.classes)
+    _warn_of_missing_groups(manifest, config)
+    official = config.fold and not config.folds
+    if official and not any(row.split == "test" for row in manifest.rows):
+        raise DataError(
+            f"{config.path}: none of the test videos of --fold {config.fold} is there. Complete "
+            "the data set or choose another fold."
+        )
+    if config.group_regex:
+        manifest = regroup(manifest, config.group_regex, folder_of_videos(config))
+    return manifest
+
+
+def _warn_of_missing_groups(manifest: Manifest, config: PrepareConfig) -> None:
+    """Of some lines of a table alone; where none has a group, that is how it is meant."""
+    rows = manifest.rows
+    paths = (row.path.replace(os.sep, "/") for row in rows)
+    num_missing = sum(f"/{p}".endswith(f"/{row.group}") for p, row in zip(paths, rows, strict=True))
+    if config.source == "csv" and not config.group_regex and 0 < num_missing < len(rows):
+        message = (
+            f"{config.path}: {counted(num_missing, 'video')} without a group, each taken for one "
+            "of its own"
+        )
+        warnings.warn(message, TableWarning, stacklevel=2)
+
+
+def _check_options(config: PrepareConfig) -> None:
+    given = {
+        "--group-regex": bool(config.group_regex),
+        "--annotations": bool(config.annotations),
+        "--fold": bool(config.fold and not config.folds),  # else it is one of the folds
+    }
+    for option, sources in _FOR_SOURCES.items():
+        if given[option] and config.source not in sources:
+            raise ConfigError(f"{option} is for --source {', '.join(sources)}; leave it out")
+
+
+def _read(config: PrepareConfig) -> Manifest:
+    path, lists = config.path, config.annotations
+    fold = 0 if config.folds else config.fold  # else it is the number of one of the folds
+    if config.download:
+        download_ucf101(path)
+    scans: dict[Source, Callable[[], Manifest]] = {
+        "demo": lambda: _render(config),
+        "folder": lambda: scan_folder(path, labelled=not config.check),
+        "csv": lambda: read_csv(path, labelled=not config.check),
+        "list": lambda: scan_list(path, classes=lists),
+        "ucf101": lambda: scan_ucf101(path, annotations=lists, fold=fold or 1),
+        "hmdb51": lambda: scan_hmdb51(path, annotations=lists, fold=fold or 1),
+        "kinetics": lambda: scan_kinetics(path, annotations=lists),
+        "something_something": lambda: scan_something_something(path, annotations=lists),
+        "jester": lambda: scan_jester(path, annotations=lists),
+        "kth": lambda: scan_kth(path, annotations=lists),
+        "ut_interaction": lambda: scan_ut_interaction(path, fold=fold),
+    }
+    return scans[config.source]()
+
+
+def _render(config: PrepareConfig) -> Manifest:
+    from pipeline.sources.demo.render import render_demo  # loads what draws
+
+    return render_demo(folder_of_videos(config), seed=config.seed, workers=config.workers)
