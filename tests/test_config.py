@@ -161,11 +161,11 @@ def test_presets_load_and_open_with_what_they_are_for(name):
     assert (PRESETS / f"{name}.toml").read_text().startswith("# For: ")
 
 
-def test_there_are_the_presets_that_the_readme_names():
+def test_there_are_the_presets_that_the_docs_name():
     names = {"demo", "flow", "pretrained", "small", "three_stream", "tiny", "two_stream"}
     assert set(preset_names()) == names
-    readme = (PRESETS.parents[2] / "README.md").read_text(encoding="utf-8")
-    assert all(f"| `{name}` |" in readme for name in names)
+    page = (PRESETS.parents[2] / "docs" / "configuration.md").read_text(encoding="utf-8")
+    assert all(f"| `{name}` |" in page for name in names)
 
 
 def test_overrides_win_over_the_file_and_the_file_over_defaults(tmp_path):
