@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from pipeline.config import RunConfig
 from pipeline.errors import DataError
 from pipeline.locks import alone
+from pipeline.text import command
 
 RUNS = Path("runs")
 
@@ -118,17 +119,18 @@ class Run:
             raise DataError(f"{self.config_file}: damaged, or not written by a run. Train again")
         return config
 
-    def expect(self, file: Path, make: str = "Train one: python scripts/train.py") -> None:
+    def expect(self, file: Path, make: str = "") -> None:
         """Makes sure that a file of the run is there.
 
         Args:
             file: The file.
-            make: What makes it.
+            make: What makes it; training, if that is empty.
 
         Raises:
             DataError: It is not; the message says `make`.
         """
         if not file.is_file():
+            make = make or f"Train one: {command('train')}"
             raise DataError(f"{self.folder}: no trained model here, {file.name} is missing. {make}")
 
     def class_names(self) -> list[str]:
@@ -205,7 +207,7 @@ def latest_run(runs: Path = RUNS) -> Run:
     found = [Run(model.parent) for model in runs.glob("[!.]*/model.tflite")]
     if not found:
         raise DataError(
-            f"no trained run in {runs}/. Train one (python scripts/train.py) or name one (--run)"
+            f"no trained run in {runs}/. Train one ({command('train')}) or name one (--run)"
         )
     return max(found, key=lambda run: (_ended(run), run.folder))
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import difflib
 import re
+import shlex
+import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Final
 
 _SECRETS: Final = (
@@ -62,6 +65,23 @@ def nearest(name: str, known: Iterable[str]) -> str:
         'small'
     """
     return difflib.get_close_matches(name, list(known), n=1, cutoff=0.0)[0]
+
+
+def command(*words: object) -> str:
+    """A command line of this program as whoever runs it can type it, quoted for a shell.
+
+    Args:
+        words: The name of the command, and its arguments.
+
+    Example:
+        >>> command("export", "runs/my run")
+        "clipline export 'runs/my run'"
+    """
+    name, *others = map(str, words)
+    script = Path(sys.argv[0]).with_name(f"{name}.py") if Path(sys.argv[0]).name else Path()
+    if script.parent.name == "scripts" and script.is_file():  # from a clone
+        return shlex.join(["python", str(script), *others])
+    return shlex.join(["clipline", name, *others])
 
 
 def one_line(text: object) -> str:

@@ -1,51 +1,6 @@
-"""Evaluates a run on videos of groups that training never saw."""
+"""The same as `clipline evaluate`."""
 
-from collections.abc import Sequence
-from pathlib import Path
-
-from pipeline.cli.script import Parser, named_run, run_script
-from pipeline.native_log import import_tensorflow
-
-
-def main(arguments: Sequence[str]) -> None:
-    parser = Parser(__doc__)
-    parser.add_run()
-    parser.add_argument(
-        "--split",
-        choices=("train", "val", "test"),
-        default="test",
-        help="Which videos; only those of `test` took no part in training or choosing.",
-    )
-    parser.add_argument("--data", default="", help="Where its data set is, if that was moved.")
-    parser.add_argument(
-        "--views", type=int, help="Clips of each video; default: as it was trained."
-    )
-    parser.add_argument(
-        "--unknown",
-        default="",
-        help="Videos of classes that it does not know, a prepared data set or a table (CSV): are "
-        "they told from the others?",
-    )
-    options = parser.parse(arguments)
-    run = named_run(options)
-    run.config()  # says at once if there is no run
-
-    with run.alone():
-        import_tensorflow()
-        from pipeline.evaluation.evaluate import evaluate
-        from pipeline.evaluation.report import report_files
-        from pipeline.evaluation.terminal import format_metrics
-
-        result = evaluate(
-            run,
-            options.split,
-            data=Path(options.data) if options.data else None,
-            views=options.views,
-            unknown=Path(options.unknown) if options.unknown else None,
-        )
-    print(format_metrics(result, options.split))
-    print(f"written: {run.metrics_file}; the report: {report_files(run, options.split)[0]}")
-
+from pipeline.cli.script import run_command
 
 if __name__ == "__main__":
-    run_script(main)
+    run_command("evaluate")

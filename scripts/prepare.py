@@ -1,29 +1,6 @@
-"""Turns labelled videos into a prepared data set; without arguments, the demo videos.
+"""The same as `clipline prepare`."""
 
-Your own: python scripts/prepare.py --source folder --path VIDEOS --out data/NAME
-"""
-
-from collections.abc import Sequence
-
-from pipeline.cli.parser import ConfigParser
-from pipeline.cli.script import run_script
-from pipeline.config.prepare import PrepareConfig
-
-
-def main(arguments: Sequence[str]) -> int:
-    parser = ConfigParser(__doc__)
-    parser.add_fields(PrepareConfig)
-    config = PrepareConfig(**vars(parser.parse(arguments)))
-
-    from pipeline.prepare.preparation import check_videos, prepare
-
-    if not config.check:
-        print(prepare(config))
-        return 0
-    report = check_videos(config)
-    print(report)
-    return 1 if report.obstacle or report.report["leaks"] else 0
-
+from pipeline.cli.script import run_command
 
 if __name__ == "__main__":
-    run_script(main)
+    run_command("prepare")

@@ -1,59 +1,6 @@
-"""Trains a model on a prepared data set; every key below can be overridden.
+"""The same as `clipline train`."""
 
-Your own data: python scripts/train.py --config small --data data/NAME --run runs/NAME
-"""
-
-import datetime
-import shlex
-from collections.abc import Sequence
-from pathlib import Path
-
-from pipeline.cli.parser import ConfigParser, run_config
-from pipeline.cli.script import run_script
-from pipeline.config import RunConfig
-from pipeline.native_log import import_tensorflow
-from pipeline.run import RUNS, Run
-
-
-def main(arguments: Sequence[str]) -> None:
-    parser = ConfigParser(__doc__)
-    parser.add_argument("--run", default="", help="Folder of the run; the default is a new one.")
-    parser.add_argument("--overwrite", action="store_true", help="Replace a run that is there.")
-    parser.add_argument(
-        "--preflight", action="store_true", help="See first that one batch can be learned by heart."
-    )
-    parser.add_run_config(arguments)
-    options = parser.parse(arguments)
-    config = run_config(parser, options)
-    now = datetime.datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
-    folder = Path(options.run or RUNS / f"{Path(config.data).name}-{now}")
-
-    with Run(folder).alone("name another folder (--run)"):  # until all is written
-        import_tensorflow()
-        _train_and_export(config, folder, overwrite=options.overwrite, preflight=options.preflight)
-    print(f"next: python scripts/evaluate.py {shlex.quote(str(folder))}")
-
-
-def _train_and_export(config: RunConfig, folder: Path, *, overwrite: bool, preflight: bool) -> None:
-    from pipeline.evaluation.calibrate import calibrate
-    from pipeline.inference.agreement import format_exported
-    from pipeline.inference.export import export
-    from pipeline.training.fit import Interrupted, train
-
-    without = " and without --overwrite" if overwrite else ""
-    again = f"The same command with --run {shlex.quote(str(folder))}{without} goes on"
-    try:
-        run = train(config, folder, overwrite=overwrite, preflight=preflight)
-    except Interrupted as stop:
-        run = stop.run
-        print(f"interrupted; the model of epoch {stop.epoch} is kept. {again}", flush=True)
-    try:
-        calibrate(run)
-        print(format_exported(export(run)))
-    except KeyboardInterrupt:
-        print(f"{folder} is trained, but was not exported. {again}")
-        raise
-
+from pipeline.cli.script import run_command
 
 if __name__ == "__main__":
-    run_script(main)
+    run_command("train")

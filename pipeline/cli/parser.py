@@ -12,12 +12,12 @@ from typing import Any, get_type_hints
 import docstring_parser
 from jsonargparse import ArgumentParser, DefaultHelpFormatter
 
-from pipeline.cli.script import check_options, help_with_default
+from pipeline.cli.script import check_options, example_of, help_with_default
 from pipeline.config import RunConfig
 from pipeline.config.file import flatten, load_config, preset_names, reworded
 from pipeline.config.prepare import OPTIONS
 from pipeline.errors import ConfigError
-from pipeline.text import one_line
+from pipeline.text import command, one_line
 
 _DEMO_DATA = "data/demo"
 _NEVER_SET = "frames"
@@ -32,12 +32,19 @@ class _HelpFormatter(DefaultHelpFormatter):
 
 
 class ConfigParser(ArgumentParser):
-    """A parser whose errors are `ConfigError` and name the nearest known option."""
+    """A parser whose errors are `ConfigError` and name the nearest known option.
 
-    def __init__(self, description: str, *, prog: str | None = None) -> None:
+    Args:
+        description: What the command does.
+        name: The command.
+        example: Words of an example of it; empty for none.
+    """
+
+    def __init__(self, description: str | None, name: str, example: str = "") -> None:
         super().__init__(
-            prog=prog,
+            prog=command(*name.split()),
             description=description,
+            epilog=example_of(name, example),
             formatter_class=_HelpFormatter,
             exit_on_error=False,
             allow_abbrev=False,

@@ -10,6 +10,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -18,7 +19,7 @@ from pipeline.config.checks import check_known
 from pipeline.errors import ConfigError, PipelineError
 from pipeline.interrupt import leave_interrupted
 from pipeline.run import Run, latest_run
-from pipeline.text import one_line, visible, without_secrets
+from pipeline.text import command, one_line, visible, without_secrets
 
 Main = Callable[[Sequence[str]], int | None]
 
@@ -47,17 +48,32 @@ def check_options(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> 
     check_known(names, known, "command line")
 
 
+def example_of(name: str, words: str) -> str:
+    """The line that a help ends with."""
+    return f"Example: {command(*name.split())} {words}" if words else ""
+
+
 class _HelpFormatter(argparse.HelpFormatter):
     def _get_help_string(self, action: argparse.Action) -> str:
         return help_with_default(action)
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors are `ConfigError` and name the nearest known option."""
+    """A parser whose errors are `ConfigError` and name the nearest known option.
 
-    def __init__(self, description: str, *, prog: str | None = None) -> None:
+    Args:
+        description: What the command does.
+        name: The command.
+        example: Words of an example of it; empty for none.
+    """
+
+    def __init__(self, description: str | None, name: str, example: str = "") -> None:
         super().__init__(
-            prog=prog, description=description, formatter_class=_HelpFormatter, allow_abbrev=False
+            prog=command(*name.split()),
+            description=description,
+            epilog=example_of(name, example),
+            formatter_class=_HelpFormatter,
+            allow_abbrev=False,
         )
 
     def parse(self, arguments: Sequence[str]) -> Any:
@@ -93,6 +109,11 @@ def named_run(options: Any) -> Run:
     return Run(Path(folder)) if folder else latest_run()
 
 
+def run_command(name: str) -> NoReturn:
+    """Runs the command of that name, see `run_script`."""
+    run_script(lambda arguments: import_module(f"pipeline.cli.{name}").main(arguments))
+
+
 def run_script(main: Main) -> NoReturn:
     """Runs a script and leaves with its exit code; a user's mistake gives one line and code 2."""
     sys.stdout, sys.stderr = _shown(sys.stdout), _shown(sys.stderr, but="\n\t\r")  # of a bar
@@ -107,7 +128,7 @@ def run_script(main: Main) -> NoReturn:
         code = 141
     except (PipelineError, ModuleNotFoundError, MemoryError, OSError) as error:
         reason = visible(without_secrets(_reason(error)))
-        print(f"{Path(sys.argv[0]).name}: {reason}", file=sys.stderr)
+        print(f"clipline: {reason}", file=sys.stderr)
         code = 2
     sys.exit(code)
 

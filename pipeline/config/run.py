@@ -18,7 +18,8 @@ class RunConfig:
 
     Attributes:
         data: Folder of the prepared data set, such as `data/demo`; or, for a quick try, a table
-            of videos (CSV, as for `prepare.py --source csv`), which are taken from their files.
+            of videos (CSV, as for `clipline prepare --source csv`), which are read from their
+            files.
         seed: Of everything random in the run; 0 or above.
         frames: The frames that the data set holds; filled in from it.
         split: Which videos train, validate and test.

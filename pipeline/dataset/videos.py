@@ -22,7 +22,7 @@ from pipeline.errors import DataError
 from pipeline.manifest.rows import Split
 from pipeline.prepare.prepared import Store, open_store
 from pipeline.prepare.record import is_whole
-from pipeline.text import listed
+from pipeline.text import command, listed
 from pipeline.video.stored_frames import image_names
 
 IN_MEMORY_BYTES = 2**30
@@ -117,8 +117,8 @@ def damage_named(store: Data) -> Iterator[None]:
             raise
         damaged = [str(path) for path in _shards(store) if not is_whole(path)]
         raise DataError(
-            f"{listed(damaged)}: damaged. Delete this, and run the same python scripts/prepare.py "
-            "command again: it redoes what is missing."
+            f"{listed(damaged)}: damaged. Delete this, and run the same "
+            f"{command('prepare')} command again: it redoes what is missing."
         ) from None
 
 

@@ -15,6 +15,7 @@ from pipeline.config.checks import expect, expect_range
 from pipeline.config.strict import strictly
 from pipeline.errors import ConfigError, DataError
 from pipeline.run import Run
+from pipeline.text import command
 
 Floats = npt.NDArray[np.floating[Any]]
 Labels = npt.NDArray[np.integer[Any]]
@@ -108,7 +109,7 @@ def read_calibration(run: Run) -> Calibration:
     except (ValueError, RecursionError, ConfigError):
         raise DataError(
             f"{run.calibration_file}: damaged, or of another version. Make it again: "
-            f"python scripts/export.py {run.folder}"
+            f"{command('export', run.folder)}"
         ) from None
 
 

@@ -4,7 +4,7 @@ Both count videos for fewer than they are: by the design effect, which is how mu
 variance of a mean is over groups than it would be over as many independent videos. Few groups, or
 few mistakes, say little of it; so it is drawn towards that of videos which are clearly alike, as
 if 24 groups had shown that. How often the intervals then hold the truth is simulated by
-`scripts/benchmark.py intervals`.
+`clipline benchmark intervals`.
 
 Source: the design effect, Kish (1965), sections 5.4 and 8.2; intervals with an effective sample
 size, Korn and Graubard (1998); variances drawn towards a prior one, Smyth (2004).

@@ -15,6 +15,12 @@ Logits = npt.NDArray[np.floating[Any]]
 Labels = npt.NDArray[np.integer[Any]]
 Pairs = Sequence[tuple[str, str]]
 
+CAUTION = {
+    "train": ["these videos were trained on: the figures say nothing about new ones"],
+    "val": ["these videos chose the epoch and the calibration: on new ones expect a little less"],
+}
+"""What to say of the numbers of a split that took part in training."""
+
 
 def in_top_k(logits: Logits, labels: Labels, k: int) -> npt.NDArray[np.bool_]:
     """Which rows have their label among the k largest logits, bool (N,).

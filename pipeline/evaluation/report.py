@@ -25,7 +25,6 @@ from pipeline.evaluation.plots import (
     plot_reliability,
 )
 from pipeline.evaluation.predictions import Predictions
-from pipeline.evaluation.terminal import CAUTION
 from pipeline.figures import frame_strip
 from pipeline.manifest.rows import Split
 from pipeline.run import Run
@@ -81,7 +80,7 @@ def write_report(
         "split": split,
         "result": result,
         "class_names": class_names,
-        "caution": CAUTION.get(split, []),
+        "caution": metrics.CAUTION.get(split, []),
         "mistakes": _mistakes(run, split, predictions, videos),
         "has_curves": (run.report / "curves.png").is_file(),
         "environment": run.environment(),

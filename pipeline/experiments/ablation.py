@@ -159,22 +159,3 @@ def _write(rows: Sequence[dict[str, Any]], path: Path) -> None:
         writer = csv.DictWriter(file, rows[-1])
         writer.writeheader()
         writer.writerows(rows)
-
-
-def format_table(rows: Sequence[dict[str, Any]]) -> str:
-    """The rows that `ablate` returns, as a table of Markdown."""
-    lines = [
-        "| stage | with it | without it | difference (95 % interval) | seconds with, without |",
-        "| --- | --- | --- | --- | --- |",
-    ]
-    for row in rows:
-        if "without" not in row:
-            lines.append(f"| {row['stage']} | {row['with']:.3f} | | | {row['seconds_with']:.0f} |")
-            continue
-        interval = f" ({row['low']:+.3f} to {row['high']:+.3f})" if row["low"] is not None else ""
-        lines.append(
-            f"| {row['stage']} | {row['with']:.3f} | {row['without']:.3f} | "
-            f"{row['difference']:+.3f}{interval} | "
-            f"{row['seconds_with']:.0f}, {row['seconds_without']:.0f} |"
-        )
-    return "\n".join(lines)

@@ -26,7 +26,7 @@ from pipeline.evaluation.intervals import accuracy_interval
 from pipeline.evaluation.plots import plot_confusion
 from pipeline.locks import alone
 from pipeline.run import Run
-from pipeline.text import counted, listed
+from pipeline.text import listed
 from pipeline.training.fit import train
 from pipeline.training.precision import decide_precision
 from pipeline.training.run_folder import is_trained
@@ -236,27 +236,3 @@ def summarise(
 def _write_json(path: Path, value: object) -> None:
     with atomic_write(path) as file:
         file.write(json.dumps(value, indent=2, ensure_ascii=False).encode())
-
-
-def format_crossval(result: dict[str, Any]) -> str:
-    """What `cross_validate` returns, as text for a terminal."""
-    lines = []
-    if result.get("leaks"):
-        lines.append(f"these figures are not to be believed: {listed(result['leaks'], most=3)}")
-    videos, groups = counted(result["num_videos"], "video"), counted(result["num_groups"], "group")
-    interval = ""
-    if result["top1_interval95"]:
-        low, high = result["top1_interval95"]
-        interval = f" (95 % interval over groups {low:.3f} to {high:.3f})"
-    recalls = [f"{name} {row['recall']:.2f}" for name, row in result["per_class"].items()]
-    deviation = f"standard deviation {result['fold_standard_deviation']:.3f}"
-    return "\n".join(
-        [
-            *lines,
-            f"{videos} of {groups}, each tested once; chance {result['chance']:.3f}",
-            f"video  top-1 {result['top1']:.3f}{interval}",
-            f"folds  mean {result['fold_mean']:.3f}, {deviation}",
-            f"recall {', '.join(recalls)}",
-            f"{result['seconds']:.0f} s in all",
-        ]
-    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -184,15 +183,3 @@ def _timed(
         results.append(call(clip))
         seconds.append(time.perf_counter() - start)
     return np.stack(results), float(np.median(seconds))
-
-
-def format_exported(exported: Exported) -> str:
-    """What `export` returns, as text for a terminal."""
-    faster = exported.keras_seconds / exported.clip_seconds
-    return (
-        f"{exported.model}: {exported.num_bytes / 1e6:.1f} MB, "
-        f"{exported.clip_seconds * 1000:.1f} ms a clip on {os.cpu_count()} CPU cores, "
-        f"{faster:.1f} times as fast as Keras\n"
-        f"of {exported.num_clips} clips {exported.same_answers:.3f} get the answer of Keras; "
-        f"logits differ by at most {exported.difference:.1e}"
-    )

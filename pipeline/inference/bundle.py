@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import shlex
 from pathlib import Path
 from typing import Literal
 
@@ -17,6 +16,7 @@ from pipeline.errors import DataError, PipelineError
 from pipeline.evaluation.calibration import Calibration, read_calibration
 from pipeline.manifest.class_names import check_class_names
 from pipeline.run import Run
+from pipeline.text import command
 
 FORMAT = 4
 Precision = Literal["float32", "float16", "int8"]
@@ -93,7 +93,7 @@ def read_bundle(run: Run) -> Bundle:
     Raises:
         DataError: There is none, it is damaged, or a value is not what it must be.
     """
-    again = f"Export it again: python scripts/export.py {shlex.quote(str(run.folder))}"
+    again = f"Export it again: {command('export', run.folder)}"
     if not run.bundle_file.is_file():
         run.expect(run.config_file)
         run.expect(run.bundle_file, make=again.replace(" again", "", 1))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
@@ -23,6 +22,7 @@ from pipeline.inference.runtimes import open_runtime
 from pipeline.manifest.class_names import UNKNOWN
 from pipeline.native_log import import_tensorflow
 from pipeline.run import Run
+from pipeline.text import command
 from pipeline.video import VideoInfo
 from pipeline.video.stored_frames import encode_array
 
@@ -225,7 +225,7 @@ class Classifier:
         if not fits or runtime.num_classes != len(self.class_names):
             raise DataError(
                 f"{runtime.path}: does not fit the {run.bundle_file.name} beside it. Export it "
-                f"again: python scripts/export.py {shlex.quote(str(run.folder))}"
+                f"again: {command('export', run.folder)}"
             )
 
 
@@ -243,6 +243,5 @@ def _open(run: Run, runtime: RuntimeName, num_threads: int) -> Runtime:
             f"{run.saved_model}: a SavedModel can run any program. If you trust who made it, ask "
             "for it: --runtime savedmodel, in Python runtime='savedmodel'"
         )
-    again = f"python scripts/export.py {shlex.quote(str(run.folder))}"
-    run.expect(run.litert_file, make=f"Export it: {again}")
+    run.expect(run.litert_file, make=f"Export it: {command('export', run.folder)}")
     return open_runtime(run.litert_file, num_threads=num_threads)

@@ -16,6 +16,7 @@ from ai_edge_litert.interpreter import Interpreter
 from pipeline.errors import DataError
 from pipeline.inference.runtime import Arrays, Logits
 from pipeline.native_log import silent_native_log
+from pipeline.text import command
 
 _PARTS = {"serving_default", "features", "temporal"}
 
@@ -104,7 +105,7 @@ class _Interpreter:
     """What runs the parts of a model for one thread at a time."""
 
     def __init__(self, path: Path, num_threads: int) -> None:
-        again = "Export it again: python scripts/export.py"
+        again = f"Export it again: {command('export')}"
         try:
             with silent_native_log():
                 self._interpreter = Interpreter(str(path), num_threads=num_threads)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline.errors import DataError, VideoDecodeError
 from pipeline.inference.classifier import Classifier, Prediction
-from pipeline.text import without_secrets
+from pipeline.text import command, without_secrets
 from pipeline.video.paths import VIDEO_SUFFIXES, visible_files
 
 Outcome = tuple[str, Prediction | VideoDecodeError]
@@ -30,7 +30,7 @@ def find_videos(names: Sequence[str]) -> list[str]:
             raise DataError("expected the name of a file or a folder, got an empty one")
         path = Path(name)
         if "://" in name and not path.exists():
-            raise DataError(f"{without_secrets(name)}: an address; scripts/stream.py takes those")
+            raise DataError(f"{without_secrets(name)}: an address, for {command('stream')}")
         if path.is_dir():
             files = [file for file in visible_files(path) if file.suffix.lower() in VIDEO_SUFFIXES]
             matches = sorted(str(path / file) for file in files)

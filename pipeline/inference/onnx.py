@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from pipeline.errors import ConfigError, DataError
 from pipeline.inference.runtime import Arrays, Logits
+from pipeline.text import command
 
 _FILES = {
     "serving_default": "clip.onnx",
@@ -76,7 +77,7 @@ class ONNXModel:
         except Exception:  # onnxruntime's errors have no class of their own in common
             raise DataError(
                 f"{path}: not an exported ONNX model, or damaged. Export it again: "
-                "python scripts/export.py RUN --format onnx"
+                + command("export", "RUN", "--format", "onnx")
             ) from None
 
     @property

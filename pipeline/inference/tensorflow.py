@@ -17,6 +17,7 @@ from pipeline.inference.runtime import Arrays, Logits
 from pipeline.models.parts import CLIP, FEATURES, STEP, TEMPORAL, Parts
 from pipeline.models.recognizer import float32_twin, load_recognizer
 from pipeline.run import Run
+from pipeline.text import command
 
 Function = Callable[..., Mapping[str, tf.Tensor]]
 
@@ -89,7 +90,7 @@ def open_saved_model(path: Path) -> TensorFlowModel:
     except (OSError, ValueError, KeyError, tf.errors.OpError):
         raise DataError(
             f"{path}: not an exported SavedModel, or damaged. Export it again: "
-            "python scripts/export.py RUN --format savedmodel"
+            + command("export", "RUN", "--format", "savedmodel")
         ) from None
     model = TensorFlowModel(path, functions, inputs, num_classes)
     model.keep_alive = loaded  # type: ignore[attr-defined]  # its variables go with it

@@ -1,4 +1,4 @@
-"""A timeline as JSON, a table, subtitles, a picture, or text for a terminal."""
+"""A timeline as JSON, a table, subtitles or a picture."""
 
 from __future__ import annotations
 
@@ -12,15 +12,6 @@ from pipeline.atomic import atomic_write
 from pipeline.config.checks import expect_folder_of
 from pipeline.errors import ConfigError
 from pipeline.inference.timeline import Timeline
-from pipeline.text import clock
-
-
-def format_timeline(timeline: Timeline) -> str:
-    """The segments as text for a terminal, a line each."""
-    return "\n".join(
-        f"{clock(segment.start_seconds)} to {clock(segment.end_seconds)}   {segment}"
-        for segment in timeline.segments
-    )
 
 
 def write_timeline(timeline: Timeline, path: Path) -> None:

@@ -17,6 +17,7 @@ from pipeline.models.backbones import build_backbone
 from pipeline.models.layers import BatchNormalization, InputStage, TimeDistributed
 from pipeline.models.penalty import penalty
 from pipeline.models.temporal import summarise
+from pipeline.text import command
 
 
 def build_recognizer(
@@ -156,7 +157,7 @@ def load_recognizer(
         num_logits = model.output_shape[-1]
     except Exception:  # what Keras raises depends on what is wrong in the file
         problem = "not a model of a run, or damaged" if path.exists() else "missing"
-        raise DataError(f"{path}: {problem}. Train again: python scripts/train.py") from None
+        raise DataError(f"{path}: {problem}. Train again: {command('train')}") from None
     if config:
         wanted = {name: tuple(image.shape) for name, image in _inputs(config).items()}
         if (found, num_logits) != (wanted, num_classes):

@@ -40,6 +40,7 @@ from pipeline.prepare.plan import (
     fingerprint,
 )
 from pipeline.prepare.record_index import AGAIN, Record, find_records
+from pipeline.text import command
 
 PARTIAL = "clipline-partial"
 """Folder within a store for what is being prepared."""
@@ -202,9 +203,10 @@ def read_state(path: Path) -> dict[str, Any]:
     except OSError:
         if is_begun(path):
             raise DataError(f"{path}: its preparation was not finished. {AGAIN}") from None
+        make = command("prepare", "--source", "folder", "--path", "VIDEOS", "--out", path)
         raise DataError(
-            f"{path}: not a prepared data set. Make one with: python scripts/prepare.py "
-            f"--source folder --path VIDEOS --out {path}; the demo: python scripts/prepare.py"
+            f"{path}: not a prepared data set. Make one with: {make}; the demo: "
+            f"{command('prepare')}"
         ) from None
     except ValueError:
         state = None

@@ -11,11 +11,12 @@ from typing import BinaryIO
 from pipeline.errors import DataError
 from pipeline.manifest.rows import SPLITS, Row
 from pipeline.prepare.plan import NAME, REPORTS, read_report, report_path
+from pipeline.text import command
 
 FRAME_BYTES = 16
 """Of the length and the two checksums around a record, see `pipeline.prepare.record`."""
 
-AGAIN = "Run the same python scripts/prepare.py command again."
+AGAIN = f"Run the same {command('prepare')} command again."
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from pipeline.config import TrainConfig
 from pipeline.manifest.rows import Row
-from pipeline.text import listed, one_line
+from pipeline.text import command, listed, one_line
 
 _FEW_GROUPS = 3
 _IN_A_ROW = 3  # epochs in which something must be seen before it is said
@@ -25,7 +25,7 @@ _TEXTS = {
     "one class": """
         {share:.2f} of the validation videos are given one and the same class. Likely the learning
         rate is too high or too low, the classes are too uneven (--train.balanced true), or the
-        clips do not show the action: look at scripts/preview.py""",
+        clips do not show the action: look at them ({preview})""",
     "chance": """
         validation is at chance ({validated:.2f}) while training is at {trained:.2f}. Likely labels
         or splits are wrong, or what is learned is people and places: look at data_report.md""",
@@ -129,7 +129,11 @@ class Alarms(keras.callbacks.Callback):
             "share": logs.get("val_top_class_share", 0.0),
         }
         for name, is_seen in self._signs(**figures).items():
-            self._note(name, is_seen, f"epoch {epoch + 1}: {_TEXTS[name].format(**figures)}")
+            self._note(
+                name,
+                is_seen,
+                f"epoch {epoch + 1}: {_TEXTS[name].format(**figures, preview=command('preview'))}",
+            )
 
     def _signs(self, *, trained: float, validated: float, share: float) -> dict[str, bool]:
         one_class = share > max(_ONE_CLASS, self._chance)

@@ -27,7 +27,7 @@ from pipeline.dataset.videos import Data, read_records
 from pipeline.errors import ConfigError
 from pipeline.locks import in_turn
 from pipeline.prepare.prepared import Store, open_store
-from pipeline.text import counted
+from pipeline.text import command, counted
 
 
 def cached_features(recognizer: keras.Model, config: RunConfig, data: Data) -> FeatureVideos:
@@ -48,7 +48,7 @@ def cached_features(recognizer: keras.Model, config: RunConfig, data: Data) -> F
     if not isinstance(data, Store):
         raise ConfigError(
             "train.cache_features needs a prepared data set to keep features in: "
-            f"python scripts/prepare.py --source csv --path {data.path} --out data/NAME"
+            + command("prepare", "--source", "csv", "--path", data.path, "--out", "data/NAME")
         )
     files = {
         f"{stream}_features": _features_of(stream, recognizer, config, data)

@@ -11,6 +11,7 @@ from pipeline.dataset.clip_batches import training_batches
 from pipeline.dataset.videos import Data
 from pipeline.errors import PipelineError
 from pipeline.models.recognizer import build_recognizer
+from pipeline.text import command
 from pipeline.training.optimizer import compile_model
 
 MOST_STEPS = 300
@@ -45,7 +46,7 @@ def overfit_one_batch(config: RunConfig, data: Data) -> int:
     raise PipelineError(
         f"preflight: after {MOST_STEPS} steps on one batch of {len(labels)} clips the loss is "
         f"{found['loss']:.3g} and the accuracy {found['accuracy']:.2f}; a network that can learn "
-        "has them by heart by then. Look at the clips (scripts/preview.py), the labels, "
+        f"has them by heart by then. Look at the clips ({command('preview')}), the labels, "
         f"train.learning_rate ({config.train.learning_rate:g}) and the size of the network"
     )
 

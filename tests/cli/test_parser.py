@@ -17,7 +17,7 @@ def run(script, *arguments, cwd=None):
 
 
 def parse_run(*arguments):
-    parser = ConfigParser("test")
+    parser = ConfigParser("test", "train")
     parser.add_run_config(arguments)
     return run_config(parser, parser.parse(arguments))
 
@@ -35,7 +35,7 @@ def test_without_a_config_other_data_takes_the_small_one():
 
 
 def test_options_of_a_flat_dataclass_with_dashes_and_lists():
-    parser = ConfigParser("test")
+    parser = ConfigParser("test", "train")
     parser.add_fields(PrepareConfig)
     arguments = [
         "--source",
@@ -65,7 +65,7 @@ def test_options_of_a_flat_dataclass_with_dashes_and_lists():
 @pytest.mark.parametrize("joined", [False, True])
 def test_options_for_beam_as_the_documentation_writes_them(options, joined):
     """They begin as options of this command do, and one even has the name of one."""
-    parser = ConfigParser("test")
+    parser = ConfigParser("test", "train")
     parser.add_fields(PrepareConfig)
     words = [f"--beam-options={options}"] if joined else ["--beam-options", options]
     found = parser.parse(["--source=folder", "--path=x", "--runner", "beam", *words, "--out=y"])
@@ -73,7 +73,7 @@ def test_options_for_beam_as_the_documentation_writes_them(options, joined):
 
 
 def test_options_for_beam_that_were_forgotten():
-    parser = ConfigParser("test")
+    parser = ConfigParser("test", "train")
     parser.add_fields(PrepareConfig)
     with pytest.raises(ConfigError, match=r"beam.options.*expected"):
         parser.parse(["--runner", "beam", "--beam-options"])
@@ -176,7 +176,7 @@ run_script(main)
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.returncode == 2
     assert result.stdout == "a\\u001b[2J\\u009b1mb\tc\n"
-    assert result.stderr == "-c: d\\u001b]0;e\\u0007\\u000af \\u202eg \\udc80\n"
+    assert result.stderr == "clipline: d\\u001b]0;e\\u0007\\u000af \\u202eg \\udc80\n"
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_a_wrong_config_file_is_refused(text, message, tmp_path):
         ("classify", ["a.mp4", "--top", "5", "--out", "t.csv"], "--top is for what is printed"),
         ("classify", ["--", "--a.mp4"], "no trained run in runs/"),
         ("stream", ["0", "rtsp://ann:secret@camera/1"], "arguments: rtsp://***@camera/1"),
-        ("benchmark", ["encode"], "unknown encode. Did you mean decode"),
+        ("benchmark", ["encode"], "unknown command encode. Did you mean decode"),
         ("classify", ["a.mp4"], "no trained run in runs/"),
         ("classify", ["a.mp4", "--run", "runs/none"], "no trained model here"),
     ],

@@ -4,10 +4,11 @@ import dataclasses
 import numpy as np
 import pytest
 
+from pipeline.cli.ablate import format_table
 from pipeline.config import RunConfig, SplitConfig
 from pipeline.config.file import differing, load_config, preset_names, with_values
 from pipeline.errors import ConfigError
-from pipeline.experiments.ablation import ablate, format_table, stages
+from pipeline.experiments.ablation import ablate, stages
 from pipeline.experiments.crossval import Answers
 
 

@@ -5,10 +5,11 @@ import shutil
 import numpy as np
 import pytest
 
+from pipeline.cli.crossval import format_crossval
 from pipeline.config import BackboneConfig, SplitConfig, TemporalConfig
 from pipeline.dataset.resplit import with_splits
 from pipeline.errors import ConfigError, DataError
-from pipeline.experiments.crossval import cross_validate, format_crossval, read_answers
+from pipeline.experiments.crossval import cross_validate, read_answers
 from pipeline.experiments.search import Search
 from pipeline.run import Run
 from pipeline.training.callbacks import EpochLog

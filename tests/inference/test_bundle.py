@@ -36,7 +36,7 @@ def test_a_bundle_is_read_as_it_was_written(run):
 @pytest.mark.parametrize("content", ["", "[]", "{}", "3", "\xff", DEEP, "9" * 5000], ids=range(7))
 def test_a_file_that_is_no_bundle(run, content):
     run.bundle_file.write_text(content, encoding="latin-1")
-    with pytest.raises(DataError, match=r"bundle.json: damaged. Export it again: python scripts"):
+    with pytest.raises(DataError, match=r"bundle.json: damaged. Export it again: clipline export"):
         read_bundle(run)
 
 
@@ -46,7 +46,7 @@ def test_a_bundle_of_another_version_and_none(run):
         read_bundle(run)
     run.bundle_file.unlink()
     run.config_file.touch()
-    with pytest.raises(DataError, match="bundle.json is missing. Export it: python scripts"):
+    with pytest.raises(DataError, match="bundle.json is missing. Export it: clipline export"):
         read_bundle(run)
 
 

@@ -110,7 +110,7 @@ def test_two_files_are_enough(hasty_run, video, tmp_path):
 def test_a_run_that_was_not_exported(hasty_run, tmp_path):
     run = copy_of(hasty_run, tmp_path / "run")
     run.litert_file.unlink()
-    with pytest.raises(DataError, match="model.tflite is missing. Export it: python scripts"):
+    with pytest.raises(DataError, match="model.tflite is missing. Export it: clipline export"):
         Classifier(run)
 
 
@@ -349,7 +349,9 @@ def mistake(*arguments, cwd=None):
 def test_mistakes_end_in_one_line(hasty_run, video, tmp_path):
     run = copy_of(hasty_run, tmp_path / "run")
     run.litert_file.unlink()
-    assert "Export it: python scripts/export.py" in mistake(video, "--run", run.folder)
+    assert f"Export it: python {SCRIPT.with_name('export.py')} {run.folder}" in mistake(
+        video, "--run", run.folder
+    )
     assert "no trained model here" in mistake(video, "--run", tmp_path)
     assert "no trained run in runs/" in mistake(video, cwd=tmp_path)
     assert "top" in mistake(video, "--top", "0", "--run", hasty_run.folder)

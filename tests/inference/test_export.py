@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.cli.export import format_exported
 from pipeline.config.file import save_config
 from pipeline.errors import ConfigError, DataError, PipelineError
 from pipeline.evaluation.calibration import Calibration, write_calibration
@@ -19,7 +20,6 @@ from pipeline.inference.agreement import (
     TOLERANCE,
     Exported,
     check,
-    format_exported,
     some_clips,
 )
 from pipeline.inference.classifier import Classifier

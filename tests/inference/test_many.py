@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.cli.classify import show_predictions
+from pipeline.cli.answers import show_predictions
 from pipeline.errors import DataError, VideoDecodeError
 from pipeline.inference.classifier import Classifier
 from pipeline.inference.many import find_videos, predict_many
@@ -41,7 +41,9 @@ def test_names_stand_for_files(folder):
     assert find_videos(["gone.mp4", str(folder / "notes.txt")])[0] == "gone.mp4"
     with pytest.raises(DataError, match="got an empty one"):
         find_videos([""])
-    with pytest.raises(DataError, match=r"^http://\*\*\*@camera/a.mp4: an address; scripts/stream"):
+    with pytest.raises(
+        DataError, match=r"^http://\*\*\*@camera/a.mp4: an address, for clipline stream"
+    ):
         find_videos(["http://ann:secret@camera/a.mp4"])
     for nothing in (str(folder / "inner" / "*.mkv"), str(folder.parent / "none*")):
         with pytest.raises(DataError, match="no videos there"):
@@ -124,7 +126,7 @@ def test_ctrl_c_lists_the_errors_so_far(hasty_run, folder, tmp_path, monkeypatch
         raise KeyboardInterrupt
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("pipeline.cli.classify.predict_many", interrupted)
+    monkeypatch.setattr("pipeline.cli.answers.predict_many", interrupted)
     videos = paths(folder, ["a.avi", "empty.mp4", "b.avi"])
     options = argparse.Namespace(videos=videos, out=out, json=None, top=5)
     with pytest.raises(KeyboardInterrupt):

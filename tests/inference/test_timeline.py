@@ -14,13 +14,14 @@ import matplotlib.image
 import numpy as np
 import pytest
 
+from pipeline.cli.timelines import format_timeline
 from pipeline.errors import ConfigError, VideoDecodeError
 from pipeline.inference.annotate import annotate
 from pipeline.inference.classifier import Classifier
 from pipeline.inference.results import open_results
 from pipeline.inference.segments import Segment, segment_f1
 from pipeline.inference.timeline import make_timeline
-from pipeline.inference.timeline_files import format_timeline, write_timeline
+from pipeline.inference.timeline_files import write_timeline
 from pipeline.video import iter_frames, probe, read_frames, write_video
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "classify.py"

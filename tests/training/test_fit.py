@@ -316,7 +316,7 @@ def test_ctrl_c_keeps_the_best_model_and_exports_it(start, tmp_path):
     assert interrupted.startswith(f"interrupted; the model of epoch {best} is kept. The same com")
     assert interrupted.endswith(f"--run {run.folder} and without --overwrite goes on")
     assert exported.startswith(f"{run.litert_file}: ")
-    assert following == f"next: python scripts/evaluate.py {run.folder}"
+    assert following == f"next: python {SCRIPT.with_name('evaluate.py')} {run.folder}"
     assert run.model_file.is_file()
     assert run.litert_file.is_file()
     assert not list(run.folder.glob(".partial*"))

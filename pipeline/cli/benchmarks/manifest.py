@@ -24,7 +24,7 @@ Result = TypeVar("Result")
 
 def main(arguments: Sequence[str]) -> None:
     """Parses the command line and measures."""
-    parser = ConfigParser("A table of many videos, read and split.", prog="benchmark.py manifest")
+    parser = ConfigParser("A table of many videos, read and split.", "benchmark manifest")
     parser.add_argument("--rows", type=PositiveInt, default=1_000_000, help="Videos in it.")
     parser.add_argument("--groups", type=PositiveInt, default=100_000, help="Groups of them.")
     parser.add_argument("--classes", type=PositiveInt, default=400, help="Classes of them.")
@@ -51,6 +51,7 @@ def measure_manifest(num_rows: int, *, groups: int, classes: int) -> None:
 
 
 def write_table(path: Path, num_rows: int, groups: int, classes: int) -> None:
+    """Writes a table of videos that are not there."""
     rng = random.Random(0)
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)

@@ -43,7 +43,7 @@ EVERY_CHANGE = AugmentConfig(
 def main(arguments: Sequence[str]) -> None:
     """Parses the command line and measures."""
     parser = ConfigParser(
-        "Clips that are read, against those that are trained on.", prog="benchmark.py input"
+        "Clips that are read, against those that are trained on.", "benchmark input"
     )
     parser.add_run_config(arguments)
     config = run_config(parser, parser.parse(arguments))

@@ -9,11 +9,9 @@ import pytest
 
 from pipeline.video import write_video
 
-SCRIPT = Path(__file__).parents[1] / "scripts" / "benchmark.py"
-
 
 def benchmark(*arguments: str) -> str:
-    command = [sys.executable, SCRIPT, *arguments]
+    command = [sys.executable, "-m", "pipeline.cli", "benchmark", *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 

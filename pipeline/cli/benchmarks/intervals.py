@@ -54,7 +54,7 @@ class Case:
 
 def main(arguments: Sequence[str]) -> None:
     """Parses the command line and simulates."""
-    parser = ConfigParser("How often intervals hold the truth.", prog="benchmark.py intervals")
+    parser = ConfigParser("How often intervals hold the truth.", "benchmark intervals")
     parser.add_argument("--draws", type=PositiveInt, default=1000, help="Sets of each kind.")
     parser.add_argument(
         "--groups", type=list[PositiveInt], default=[3, 4, 5, 8, 12, 20, 50, 100], help="How many."
@@ -140,10 +140,12 @@ def group_chances(
 
 
 def ends_of_accuracy(counts: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Lower and upper ends of the intervals of accuracies, (2, draws)."""
     return accuracy_ends(counts[..., 0], sizes)
 
 
 def ends_of_pairs(counts: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Lower and upper ends of the intervals of differences, (2, draws)."""
     return difference_ends(counts[..., 0], counts[..., 1], sizes)
 
 

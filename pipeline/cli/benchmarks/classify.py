@@ -25,7 +25,7 @@ from pipeline.video.stored_frames import encode_video
 EXPLANATION = """\
 From the file to the label, {views} clips a video, on {cores} CPU cores; the best of {repeats} runs.
 
-  cold     a process: python scripts/classify.py VIDEO, with its peak memory
+  cold     a process: clipline classify VIDEO, with its peak memory
   warm     Classifier.predict in a process that has classified before
   Keras    the same frames, cut into the same clips, each through keras.Model.predict
   reading  what both take to get the frames of the file
@@ -35,7 +35,7 @@ From the file to the label, {views} clips a video, on {cores} CPU cores; the bes
 
 def main(arguments: Sequence[str]) -> None:
     """Parses the command line and measures."""
-    parser = ConfigParser("Classifying a file, cold and warm.", prog="benchmark.py classify")
+    parser = ConfigParser("Classifying a file, cold and warm.", "benchmark classify")
     parser.add_argument("paths", nargs="+", metavar="VIDEO", help="Video files.")
     parser.add_argument(
         "--run", default="", help="Folder of the run; default: the one trained last."
@@ -71,7 +71,6 @@ def main(arguments: Sequence[str]) -> None:
 
 def cold(path: str, run: Run) -> tuple[float, float]:
     """Seconds and megabytes of a process of its own, started and ended."""
-    script = Path(__file__).parents[1] / "classify.py"
     # From a small process: the memory of one that starts another counts as that of the other.
     code = (
         "import json, resource, subprocess, sys, time; start = time.perf_counter(); "
@@ -80,7 +79,7 @@ def cold(path: str, run: Run) -> tuple[float, float]:
         "resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss]))"
     )
     command = [sys.executable, "-c", code]
-    command += [sys.executable, str(script), path, "--run", str(run.folder)]
+    command += [sys.executable, "-m", "pipeline.cli", "classify", path, "--run", str(run.folder)]
     result = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603
     seconds, memory = json.loads(result.stdout)
     return seconds, memory / (1e6 if sys.platform == "darwin" else 1e3)

@@ -5,12 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from pipeline.evaluation.metrics import CAUTION
 from pipeline.text import counted, listed
-
-CAUTION = {
-    "train": ["these videos were trained on: the figures say nothing about new ones"],
-    "val": ["these videos chose the epoch and the calibration: on new ones expect a little less"],
-}
 
 
 def format_metrics(result: dict[str, Any], split: str) -> str:

@@ -30,7 +30,7 @@ Step = Callable[[dict[str, np.ndarray], np.ndarray], object]
 def main(arguments: Sequence[str]) -> None:
     """Parses the command line and compares."""
     parser = ConfigParser(
-        "A training step against Keras' TimeDistributed and PyTorch.", prog="benchmark.py step"
+        "A training step against Keras' TimeDistributed and PyTorch.", "benchmark step"
     )
     parser.add_argument("--batch-size", type=PositiveInt, default=8, help="Clips in a step.")
     parser.add_argument("--frames", type=PositiveInt, default=16, help="Of a clip, at least 4.")
@@ -99,7 +99,7 @@ def _models(config: RunConfig) -> dict[str, keras.Model]:
 
 def _pytorch(config: RunConfig) -> dict[str, Step]:
     try:
-        from benchmarks.pytorch import training_step
+        from pipeline.cli.benchmarks.pytorch import training_step
     except ModuleNotFoundError:
         return {}
     return {
@@ -126,7 +126,7 @@ def build_as_in_tutorials(config: RunConfig) -> keras.Model:
     size, length = config.frames.size, config.clip.num_frames
     frames = layers.Input((length, size, size, 3), dtype="uint8", name="frames")
     mask = layers.Input((length,), dtype="bool", name="mask")
-    x = InputStage(config.model.input, gain=config.model.difference_gain)(frames)
+    x = InputStage(config.model.streams[0], gain=config.model.difference_gain)(frames)
     for layer in _frame_layers(config.backbone):
         x = layers.TimeDistributed(layer)(x)
     x = layers.Dropout(config.temporal.dropout)(x)
@@ -169,6 +169,7 @@ def _leaves(layer: layers.Layer) -> Iterator[layers.Layer]:
 
 
 def clips(batch_size: int, num_frames: int, size: int) -> dict[str, np.ndarray]:
+    """Random clips without padding."""
     shape = (batch_size, num_frames, size, size, 3)
     frames = np.random.default_rng(0).integers(256, size=shape, dtype=np.uint8)
     return {"frames": frames, "mask": np.ones((batch_size, num_frames), bool)}
@@ -178,7 +179,7 @@ def median_times(
     steps: Mapping[str, Step], batch: dict[str, np.ndarray], repeats: int
 ) -> dict[str, float]:
     """Milliseconds of a step of each; they take turns, so that all meet the same conditions."""
-    times = {name: [] for name in steps}
+    times: dict[str, list[float]] = {name: [] for name in steps}
     for turn in range(WARM_UP + repeats):
         for name, step in steps.items():
             taken = milliseconds(step, batch)
@@ -188,6 +189,7 @@ def median_times(
 
 
 def milliseconds(step: Step, batch: dict[str, np.ndarray]) -> float:
+    """How long one step takes."""
     labels = np.arange(len(batch["mask"])) % NUM_CLASSES
     targets = np.eye(NUM_CLASSES, dtype=np.float32)[labels]
     start = time.perf_counter()

@@ -1,4 +1,4 @@
-from pipeline.evaluation.terminal import format_metrics
+from pipeline.cli.scores import format_metrics
 
 INTERVAL = "95 % interval over groups 0.500 to 0.900"
 TWO_WAY = "in order 1.000   shuffled 0.500   reversed 0.000"

@@ -1,4 +1,4 @@
-"""Whether what explain.py shows is what the answer comes from, by hiding it."""
+"""Whether what `clipline explain` shows is what the answer comes from, by hiding it."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,7 +30,7 @@ HIDDEN = 0.1
 
 def main(arguments: Sequence[str]) -> None:
     """Parses the command line and measures."""
-    parser = ConfigParser("What explain.py shows, hidden.", prog="benchmark.py explain")
+    parser = ConfigParser("What `clipline explain` shows, hidden.", "benchmark explain")
     parser.add_argument("--run", default="", help="Folder of the run; default: the latest.")
     parser.add_argument("--data", default="", help="Where its data set is, if that was moved.")
     parser.add_argument("--draws", type=PositiveInt, default=10, help="Random tenths a video.")
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str]) -> None:
         lost.append(falls(heat_model, clip, options.draws, rng))
     ours, grad_cam, random = np.array(lost).T
     print(f"{'':14} {'logit lost':>10} {'> random':>10} {'> Grad-CAM':>10}")
-    for name, values in (("explain.py", ours), ("Grad-CAM", grad_cam), ("random", random)):
+    for name, values in (("explain", ours), ("Grad-CAM", grad_cam), ("random", random)):
         above = "".join(
             f"{np.sum(values > other):7d} of {len(paths):2d}" for other in (random, grad_cam)
         )

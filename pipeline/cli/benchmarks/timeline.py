@@ -35,7 +35,7 @@ FPS = 30.0
 
 def main(arguments: Sequence[str]) -> None:
     """Parses the command line and measures."""
-    parser = ConfigParser("The timeline of a long video.", prog="benchmark.py timeline")
+    parser = ConfigParser("The timeline of a long video.", "benchmark timeline")
     parser.add_argument(
         "--run", default="", help="Folder of the run; default: the one trained last."
     )

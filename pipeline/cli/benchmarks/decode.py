@@ -37,7 +37,7 @@ Frames per second of CPU time (user and system), one decoding thread; the best o
 
 def main(arguments: Sequence[str]) -> None:
     """Parses the command line and compares."""
-    parser = ConfigParser("The video reader against OpenCV and ffmpeg.", prog="benchmark.py decode")
+    parser = ConfigParser("The video reader against OpenCV and ffmpeg.", "benchmark decode")
     parser.add_argument("paths", nargs="+", metavar="VIDEO", help="Video files.")
     parser.add_argument("--size", type=PositiveInt, default=112, help="Frames become SIZE x SIZE.")
     parser.add_argument("--repeats", type=PositiveInt, default=5, help="Runs; the best counts.")
@@ -108,12 +108,14 @@ def best(path: str, programs: Sequence[Decode], repeats: int) -> list[tuple[int,
 
 
 def read(path: str, *, size: int) -> tuple[int, float]:
+    """Decodes a file with the reader of this package."""
     start = time.process_time()
     count = sum(1 for _ in iter_frames(path, size=(size, size)))
     return count, time.process_time() - start
 
 
 def read_plainly(path: str) -> tuple[int, float]:
+    """Decodes a file with `VideoCapture.read`."""
     start = time.process_time()
     capture = cv2.VideoCapture(path, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
     count = 0
@@ -123,6 +125,7 @@ def read_plainly(path: str) -> tuple[int, float]:
 
 
 def grab(path: str) -> tuple[int, float]:
+    """Decodes a file with `VideoCapture.grab`."""
     start = time.process_time()
     capture = cv2.VideoCapture(path, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
     count = 0
@@ -132,6 +135,7 @@ def grab(path: str) -> tuple[int, float]:
 
 
 def run_ffmpeg(path: str) -> tuple[int, float]:
+    """Decodes a file with ffmpeg."""
     import resource  # not on Windows
 
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -142,6 +146,7 @@ def run_ffmpeg(path: str) -> tuple[int, float]:
 
 
 def ffmpeg(*arguments: str) -> str:
+    """Runs ffmpeg; returns what it wrote to standard error."""
     command = ["ffmpeg", "-nostdin", *arguments]
     done = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603
     if done.returncode:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from jsonargparse.typing import PositiveInt
 
-from benchmarks.decode import run_ffmpeg
+from pipeline.cli.benchmarks.decode import run_ffmpeg
 from pipeline.cli.parser import ConfigParser
 from pipeline.config.prepare import PrepareConfig
 from pipeline.manifest.rows import Row
@@ -34,7 +34,7 @@ Frames of the files per second, from file to shard: decoded, resized to {size} x
 
 def main(arguments: Sequence[str]) -> None:
     """Parses the command line and measures."""
-    parser = ConfigParser("From files to shards, against ffmpeg.", prog="benchmark.py prepare")
+    parser = ConfigParser("From files to shards, against ffmpeg.", "benchmark prepare")
     parser.add_argument("paths", nargs="+", metavar="VIDEO", help="Video files.")
     parser.add_argument("--repeats", type=PositiveInt, default=3, help="Runs; the best counts.")
     measure_preparation(**vars(parser.parse(arguments)))
@@ -116,13 +116,12 @@ def _workers_rate(paths: Sequence[str], workers: int, config: PrepareConfig, rep
 def _peak_memory(path: str) -> float:
     """Megabytes of a process of its own."""
     code = (
-        "import resource, sys; from benchmarks.prepare import _prepare; "
+        "import resource, sys; from pipeline.cli.benchmarks.prepare import _prepare; "
         "from pipeline.config.prepare import PrepareConfig; "
         "_prepare(sys.argv[1], PrepareConfig(source='folder', path='-', out='-', fps=15)); "
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
     )
-    scripts = str(Path(__file__).parents[1])
-    command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {scripts!r}); {code}", path]
+    command = [sys.executable, "-c", code, path]
     sizes = [
         int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)  # noqa: S603
         for _ in range(3)

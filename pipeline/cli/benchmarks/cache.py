@@ -25,7 +25,7 @@ EPOCHS = 5
 
 def main(arguments: Sequence[str]) -> None:
     """Parses the command line and compares."""
-    parser = ConfigParser("An epoch on stored features.", prog="benchmark.py cache")
+    parser = ConfigParser("An epoch on stored features.", "benchmark cache")
     parser.add_run_config(arguments)
     config = run_config(parser, parser.parse(arguments))
     frozen = config.backbone.trainable == "none"

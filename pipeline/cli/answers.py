@@ -1,0 +1,106 @@
+"""What video files show, on a terminal or in a table."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline.config.checks import expect_folder_of
+from pipeline.errors import ConfigError, VideoDecodeError
+from pipeline.inference.classifier import Classifier, Prediction
+from pipeline.inference.many import Outcome, find_videos, predict_here, predict_many
+from pipeline.inference.results import ResultFile, open_results
+from pipeline.inference.segments import answer_text
+from pipeline.text import counted, visible
+
+
+def show_predictions(classifier: Classifier, options: Any) -> int:
+    """Classifies files, says what they show, and lists at the end those that cannot be read.
+
+    Args:
+        classifier: The run.
+        options: `videos`, `top`, `json` and `out` of the command line.
+
+    Returns:
+        The exit code: 1 if a file could not be read.
+    """
+    paths = find_videos(options.videos)
+    if options.out:
+        errors = _fill_table(classifier, paths, options)
+    else:
+        errors = _print_all(classifier, paths, options)
+    return 1 if errors else 0
+
+
+def _print_all(
+    classifier: Classifier, paths: Sequence[str], options: Any
+) -> list[VideoDecodeError]:
+    errors = []
+    # A file alone can cost no other.
+    predict = predict_many if len(paths) > 1 else predict_here
+    try:
+        for path, outcome in predict(classifier, paths, top=options.top):
+            if isinstance(outcome, Prediction):
+                print(_prediction(outcome, as_json=options.json), flush=True)
+                continue
+            errors.append(outcome)
+            if options.json:
+                entry = {"path": path, "error": outcome.reason}
+                print(json.dumps(entry, ensure_ascii=False), flush=True)
+    finally:
+        if not options.json:
+            list_errors(errors)
+    return errors
+
+
+def _fill_table(
+    classifier: Classifier, paths: Sequence[str], options: Any
+) -> list[VideoDecodeError]:
+    """Writes a line a video into a table; what is in it is not done again."""
+    if len(options.out) > 1 or not options.out[0].lower().endswith(".csv"):
+        raise ConfigError(f"--out: expected a name that ends in .csv, got {' '.join(options.out)}")
+    name = options.out[0]
+    expect_folder_of(Path(name), "--out")
+    with open_results(Path(name), classifier.fingerprint) as table:
+        to_do = table.to_do(paths)
+        if len(to_do) < len(paths):
+            print(f"{name}: {counted(len(paths) - len(to_do), 'video')} done before")
+        return _add_to(table, predict_many(classifier, to_do), len(to_do), name)
+
+
+def _add_to(
+    table: ResultFile, outcomes: Iterator[Outcome], number: int, name: str
+) -> list[VideoDecodeError]:
+    from tqdm import tqdm
+
+    errors, num_done = [], 0
+    # Without a terminal there is no bar.
+    bar = tqdm(outcomes, "classifying", number, leave=False, unit="video", disable=None)
+    try:
+        for path, outcome in bar:
+            table.add(path, outcome)
+            num_done += 1
+            if not isinstance(outcome, Prediction):
+                errors.append(outcome)
+    finally:
+        print(f"{name}: {counted(num_done - len(errors), 'video')} classified")
+        list_errors(errors)
+    return errors
+
+
+def _prediction(prediction: Prediction, *, as_json: bool) -> str:
+    if as_json:
+        return json.dumps(prediction.as_json(), ensure_ascii=False)
+    first = 1 if prediction.known else 0
+    others = ", ".join(f"{label} {value:.2f}" for label, value in prediction.top[first:])
+    answer = f"{visible(prediction.path)}: {answer_text(prediction.label, prediction.probability)}"
+    return f"{answer}   ({others})" if others else answer
+
+
+def list_errors(errors: Sequence[VideoDecodeError]) -> None:
+    """Says which files could not be read, and why."""
+    for error in errors:
+        print(visible(error), file=sys.stderr)

@@ -1,0 +1,66 @@
+"""Cross-validates: each video is tested once, by a model that never saw its group."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline.cli.parser import ConfigParser, in_folds, run_config
+from pipeline.native_log import import_tensorflow
+from pipeline.text import counted, listed
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Parses the command line and does it."""
+    parser = ConfigParser(__doc__, "crossval", "--data data/NAME --split.folds groups")
+    parser.add_argument("--out", default="", help="Folder; default: runs/NAME-crossval.")
+    parser.add_argument("--overwrite", action="store_true", help="Replace what is there.")
+    parser.add_argument(
+        "--search",
+        default="",
+        help="TOML file of settings to choose from, by cross-validation within the training "
+        "videos of each fold.",
+    )
+    parser.add_argument("--trials", type=int, default=20, help="Settings that are tried a fold.")
+    parser.add_argument("--inner-folds", type=int, default=3, help="Folds that score a trial.")
+    parser.add_run_config(arguments)
+    options = parser.parse(arguments)
+    config = in_folds(run_config(parser, options))
+    folder = Path(options.out or f"runs/{Path(config.data).name}-crossval")
+
+    import_tensorflow()
+    from pipeline.experiments.crossval import cross_validate
+    from pipeline.experiments.search import Search, import_optuna, read_ranges
+
+    choose = None
+    if options.search:
+        import_optuna()
+        ranges = read_ranges(Path(options.search))
+        choose = Search(ranges=ranges, trials=options.trials, inner_folds=options.inner_folds)
+    print(
+        format_crossval(cross_validate(config, folder, overwrite=options.overwrite, choose=choose))
+    )
+    print(f"written: {folder / 'crossval.json'}, confusion.png and a run for each fold")
+
+
+def format_crossval(result: dict[str, Any]) -> str:
+    """What `cross_validate` returns, as text for a terminal."""
+    lines = []
+    if result.get("leaks"):
+        lines.append(f"these figures are not to be believed: {listed(result['leaks'], most=3)}")
+    videos, groups = counted(result["num_videos"], "video"), counted(result["num_groups"], "group")
+    interval = ""
+    if result["top1_interval95"]:
+        low, high = result["top1_interval95"]
+        interval = f" (95 % interval over groups {low:.3f} to {high:.3f})"
+    recalls = [f"{name} {row['recall']:.2f}" for name, row in result["per_class"].items()]
+    deviation = f"standard deviation {result['fold_standard_deviation']:.3f}"
+    return "\n".join(
+        [
+            *lines,
+            f"{videos} of {groups}, each tested once; chance {result['chance']:.3f}",
+            f"video  top-1 {result['top1']:.3f}{interval}",
+            f"folds  mean {result['fold_mean']:.3f}, {deviation}",
+            f"recall {', '.join(recalls)}",
+            f"{result['seconds']:.0f} s in all",
+        ]
+    )

@@ -1,0 +1,48 @@
+"""Evaluates a run on videos of groups that training never saw."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.cli.script import Parser, named_run
+from pipeline.native_log import import_tensorflow
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Parses the command line and does it."""
+    parser = Parser(__doc__, "evaluate")
+    parser.add_run()
+    parser.add_argument(
+        "--split",
+        choices=("train", "val", "test"),
+        default="test",
+        help="Which videos; only those of `test` took no part in training or choosing.",
+    )
+    parser.add_argument("--data", default="", help="Where its data set is, if that was moved.")
+    parser.add_argument(
+        "--views", type=int, help="Clips of each video; default: as it was trained."
+    )
+    parser.add_argument(
+        "--unknown",
+        default="",
+        help="Videos of classes that it does not know, a prepared data set or a table (CSV): are "
+        "they told from the others?",
+    )
+    options = parser.parse(arguments)
+    run = named_run(options)
+    run.config()  # says at once if there is no run
+
+    with run.alone():
+        import_tensorflow()
+        from pipeline.cli.scores import format_metrics
+        from pipeline.evaluation.evaluate import evaluate
+        from pipeline.evaluation.report import report_files
+
+        result = evaluate(
+            run,
+            options.split,
+            data=Path(options.data) if options.data else None,
+            views=options.views,
+            unknown=Path(options.unknown) if options.unknown else None,
+        )
+    print(format_metrics(result, options.split))
+    print(f"written: {run.metrics_file}; the report: {report_files(run, options.split)[0]}")

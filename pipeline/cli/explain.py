@@ -1,0 +1,45 @@
+"""Shows why a run answers as it does: where it looks in each frame, and which frames it needs."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.cli.script import Parser
+from pipeline.config.checks import expect_folder_of
+from pipeline.errors import ConfigError
+from pipeline.native_log import import_tensorflow
+from pipeline.run import Run, latest_run
+from pipeline.video import check_target
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Parses the command line and does it."""
+    parser = Parser(__doc__, "explain")
+    parser.add_argument("video", metavar="VIDEO", help="A video file.")
+    parser.add_argument(
+        "--run", default="", help="Folder of the run; default: the one trained last."
+    )
+    parser.add_argument("--label", default="", help="The class to explain; default: the answer.")
+    parser.add_argument("--out", default="", help="Picture to write; default: VIDEO_why.png.")
+    parser.add_argument("--annotate", default="", help="A video to write, under the same heat.")
+    options = parser.parse(arguments)
+    run = Run(Path(options.run)) if options.run else latest_run()
+    out = Path(options.out or f"{Path(options.video).stem}_why.png")
+    if out.suffix.lower() != ".png":
+        raise ConfigError(f"--out: expected a name that ends in .png, got {out}")
+    expect_folder_of(out, "--out")
+    if options.annotate:
+        check_target(options.annotate, source=options.video)
+
+    import_tensorflow()
+    from pipeline.inference.explain import draw_strip, explain, write_heat_video
+
+    explanation = explain(run, options.video, options.label)
+    draw_strip(explanation, out)
+    written = [str(out)]
+    if options.annotate:
+        write_heat_video(explanation, Path(options.annotate))
+        written.append(options.annotate)
+    print(f"{options.video}: {explanation.label} {explanation.probability:.2f} in its middle clip")
+    most = int(explanation.importance.argmax())
+    print(f"the frame that matters most is at {explanation.seconds[most]:.1f} s")
+    print(f"written: {', '.join(written)}")

@@ -1,0 +1,51 @@
+"""Exports the model of a run; to LiteRT, as training does when it ends, or to another format."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.cli.script import Parser, named_run
+from pipeline.native_log import import_tensorflow
+
+if TYPE_CHECKING:
+    from pipeline.inference.agreement import Exported
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Parses the command line and does it."""
+    parser = Parser(__doc__, "export")
+    parser.add_run()
+    parser.add_argument(
+        "--format",
+        choices=("litert", "litert-float16", "litert-int8", "savedmodel", "onnx"),
+        default="litert",
+        help="All but litert go into RUN/export/FORMAT, a folder that classifies on its own.",
+    )
+    parser.add_argument("--data", default="", help="Where its data set is, if that was moved.")
+    options = parser.parse(arguments)
+    run = named_run(options)
+    run.config()  # says at once if there is no run
+    data = Path(options.data) if options.data else None
+
+    with run.alone():
+        import_tensorflow()
+        from pipeline.evaluation.calibrate import calibrate
+        from pipeline.inference.export import export
+
+        calibrate(run, data=data)
+        print(format_exported(export(run, options.format, data=data)))
+
+
+def format_exported(exported: Exported) -> str:
+    """What `export` returns, as text for a terminal."""
+    faster = exported.keras_seconds / exported.clip_seconds
+    return (
+        f"{exported.model}: {exported.num_bytes / 1e6:.1f} MB, "
+        f"{exported.clip_seconds * 1000:.1f} ms a clip on {os.cpu_count()} CPU cores, "
+        f"{faster:.1f} times as fast as Keras\n"
+        f"of {exported.num_clips} clips {exported.same_answers:.3f} get the answer of Keras; "
+        f"logits differ by at most {exported.difference:.1e}"
+    )

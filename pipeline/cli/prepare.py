@@ -1,0 +1,22 @@
+"""Turns labelled videos into a prepared data set; without arguments, the demo videos."""
+
+from collections.abc import Sequence
+
+from pipeline.cli.parser import ConfigParser
+from pipeline.config.prepare import PrepareConfig
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Parses the command line and does it; returns the exit code."""
+    parser = ConfigParser(__doc__, "prepare", "--source folder --path VIDEOS --out data/NAME")
+    parser.add_fields(PrepareConfig)
+    config = PrepareConfig(**vars(parser.parse(arguments)))
+
+    from pipeline.prepare.preparation import check_videos, prepare
+
+    if not config.check:
+        print(prepare(config))
+        return 0
+    report = check_videos(config)
+    print(report)
+    return 1 if report.obstacle or report.report["leaks"] else 0

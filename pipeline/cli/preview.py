@@ -1,0 +1,38 @@
+"""Draws what training and evaluation see of a data set: a contact sheet for each class."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.cli.parser import ConfigParser, run_config
+from pipeline.errors import ConfigError
+from pipeline.native_log import import_tensorflow
+from pipeline.text import counted
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Parses the command line and does it."""
+    parser = ConfigParser(__doc__, "preview", "data/NAME")
+    parser.add_argument("path", nargs="?", metavar="DATA", default="", help="As --data.")
+    parser.add_argument(
+        "--out",
+        default="",
+        help="Folder of the sheets; default: DATA/preview, or of a table preview-NAME here.",
+    )
+    parser.add_argument("--videos", type=int, default=3, help="Videos of each class, at most.")
+    parser.add_run_config(arguments)
+    options = parser.parse(arguments)
+    if options.videos < 1:
+        raise ConfigError(f"--videos must be at least 1. Received: {options.videos}")
+    config = run_config(parser, options)
+    path = Path(options.path or config.data)
+
+    import_tensorflow()
+    from pipeline.dataset.preview import write_contact_sheets
+    from pipeline.dataset.videos import open_data
+
+    # Beside a table there are videos, and a folder among them would be taken for a class.
+    default = path / "preview" if path.is_dir() else Path(f"preview-{path.stem}")
+    folder = Path(options.out) if options.out else default
+    data = open_data(path, config.frames, config.split)
+    files = write_contact_sheets(data, config, folder, num_videos=options.videos)
+    print(f"{counted(len(files), 'contact sheet')} in {folder}/")

@@ -1,0 +1,107 @@
+"""What happens in videos from when to when, on a terminal and in files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pipeline.cli.answers import list_errors
+from pipeline.errors import ConfigError, VideoDecodeError
+from pipeline.inference.classifier import Classifier
+from pipeline.inference.clips import StoredVideo
+from pipeline.inference.many import find_videos
+from pipeline.inference.results import is_table
+from pipeline.inference.timeline import OpenVideo, Timeline, make_timeline
+from pipeline.inference.timeline_files import (
+    check_output,
+    write_timeline,
+)
+from pipeline.text import clock, visible
+from pipeline.video import check_target
+
+
+def show_timelines(classifier: Classifier, options: Any) -> int:
+    """Says what happens when in videos, and writes it to files where that is asked for.
+
+    Args:
+        classifier: The run.
+        options: `videos`, `json`, `out`, `overlap`, `window` and `annotate` of the command line.
+
+    Returns:
+        The exit code: 1 if a file could not be read.
+    """
+    paths = find_videos(options.videos)
+    _check_outputs(paths, options)
+    failed = 0
+    with _video_opener(alone=len(paths) == 1) as open_video:
+        for path in paths:
+            try:
+                timeline = make_timeline(
+                    classifier,
+                    path,
+                    window_seconds=options.window,
+                    overlap=options.overlap,
+                    open_video=open_video,
+                )
+            except VideoDecodeError as error:
+                failed = 1
+                if options.json:
+                    print(json.dumps({"path": path, "error": error.reason}, ensure_ascii=False))
+                else:
+                    list_errors([error])
+            else:
+                _show_timeline(timeline, options, titled=len(paths) > 1)
+    return failed
+
+
+@contextmanager
+def _video_opener(*, alone: bool) -> Iterator[OpenVideo]:
+    """What opens the files: for several, another process, since one of them may crash it."""
+    if alone:
+        yield StoredVideo
+        return
+    from pipeline.inference.decoding import TimelineDecoder  # takes a while
+
+    with TimelineDecoder() as decoder:
+        yield decoder.open
+
+
+def _check_outputs(paths: Sequence[str], options: Any) -> None:
+    """Makes sure, before work begins, that all can be written and nothing is lost by it."""
+    for output in map(Path, options.out):
+        check_output(output)
+        if is_table(output):
+            raise ConfigError(
+                f"--out: {output} holds results of whole videos. Name another file for a timeline"
+            )
+    if len(paths) > 1 and (options.out or options.annotate):
+        raise ConfigError(f"--out and --annotate are for one video, got {len(paths)}")
+    if options.annotate:
+        check_target(options.annotate, source=paths[0])
+        if Path(options.annotate).exists():
+            raise ConfigError(f"--annotate: {options.annotate} is there already. Name another file")
+
+
+def _show_timeline(timeline: Timeline, options: Any, *, titled: bool) -> None:
+    if options.json:
+        print(json.dumps(timeline.as_json(), ensure_ascii=False), flush=True)
+    else:
+        title = f"{visible(timeline.path)}\n" if titled else ""
+        print(f"{title}{format_timeline(timeline)}", flush=True)
+    for output in options.out:
+        write_timeline(timeline, Path(output))
+    if options.annotate:
+        from pipeline.inference.annotate import annotate
+
+        annotate(timeline, Path(options.annotate))
+
+
+def format_timeline(timeline: Timeline) -> str:
+    """The segments as text for a terminal, a line each."""
+    return "\n".join(
+        f"{clock(segment.start_seconds)} to {clock(segment.end_seconds)}   {segment}"
+        for segment in timeline.segments
+    )
