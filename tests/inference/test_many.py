@@ -41,9 +41,7 @@ def test_names_stand_for_files(folder):
     assert find_videos(["gone.mp4", str(folder / "notes.txt")])[0] == "gone.mp4"
     with pytest.raises(DataError, match="got an empty one"):
         find_videos([""])
-    with pytest.raises(
-        DataError, match=r"^http://\*\*\*@camera/a.mp4: an address, for clipline stream"
-    ):
+    with pytest.raises(DataError, match=r"^http://\*\*\*@camera/a.mp4: an address, for clipline"):
         find_videos(["http://ann:secret@camera/a.mp4"])
     for nothing in (str(folder / "inner" / "*.mkv"), str(folder.parent / "none*")):
         with pytest.raises(DataError, match="no videos there"):

@@ -149,7 +149,7 @@ def test_a_table_is_of_one_model(hasty_run, blob_run, folder, tmp_path):
     result = classify(folder / "b.avi", "--out", table, "--run", blob_run.folder)
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr == (
-        f"classify.py: --out: {table} holds results of another model. Name another file\n"
+        f"clipline: --out: {table} holds results of another model. Name another file\n"
     )
     assert table.read_bytes() == content
 
@@ -241,7 +241,7 @@ def test_a_table_is_for_one_process_at_a_time(hasty_run, folder, endless, tmp_pa
         output, _ = process.communicate(timeout=60)
     assert (second.returncode, second.stdout) == (2, "")
     assert second.stderr == (
-        f"classify.py: another process is adding results to {table}. Wait until it has ended, or "
+        f"clipline: another process is adding results to {table}. Wait until it has ended, or "
         "name another file (--out)\n"
     )
     assert output == f"{table}: 1 video classified\n"

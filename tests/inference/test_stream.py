@@ -182,5 +182,5 @@ def test_a_camera_that_is_lost(hasty_run, make_camera):
     result = stream(camera.address, "--every", 4, "--window", 0.8, "--run", hasty_run.folder)
     assert result.returncode == 2
     assert len(result.stdout.splitlines()) >= 2
-    message = f"stream.py: {camera.address}: it broke off, and then no frame came in 5 tries."
+    message = f"clipline: {camera.address}: it broke off, and then no frame came in 5 tries."
     assert result.stderr.decode().splitlines() == [message]

@@ -72,6 +72,6 @@ def test_a_shard_that_cannot_be_written_ends_in_one_line(videos: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
     assert (result.returncode, result.stdout) == (2, "")
-    assert result.stderr.splitlines()[-1].startswith("prepare.py: Beam ended with ")
+    assert result.stderr.splitlines()[-1].startswith("clipline: Beam ended with ")
     assert "File too large" in result.stderr.splitlines()[-1]
     assert result.stderr.endswith("finished shards are kept.\n")

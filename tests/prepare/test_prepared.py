@@ -506,9 +506,7 @@ def test_class_without_a_readable_training_video(videos: Path, tmp_path: Path) -
 
 
 def test_folder_that_is_no_store(tmp_path: Path) -> None:
-    with pytest.raises(
-        DataError, match="not a prepared data set. Make one with: clipline prepare "
-    ):
+    with pytest.raises(DataError, match="not a prepared data set. Make one with: clipline"):
         open_store(tmp_path)
 
 
@@ -520,9 +518,7 @@ def test_store_that_is_not_whole(videos: Path, tmp_path: Path) -> None:
 
     content = shard.read_bytes()
     shard.write_bytes(content[:-1])
-    with pytest.raises(
-        DataError, match=r"00001: missing or cut off\. Run the same clipline prepare"
-    ):
+    with pytest.raises(DataError, match=r"00001: missing or cut off\. Run the same clipline"):
         open_store(out)
     shard.write_bytes(content)
     assert open_store(out).num_videos["test"] == 2
@@ -536,9 +532,7 @@ def test_store_that_is_not_whole(videos: Path, tmp_path: Path) -> None:
     whole = state.read_text()
     for damaged in ("", "{}", "[]", '{"settings": null}', whole[:-5]):
         state.write_text(damaged)
-        with pytest.raises(
-            DataError, match=r"prepare.json: damaged. Run the same clipline prepare"
-        ):
+        with pytest.raises(DataError, match=r"prepare.json: damaged. Run the same clipline"):
             open_store(out)
     state.write_text(json.dumps({**json.loads(whole), "format": 0}))
     with pytest.raises(DataError, match="prepared by another version"):
