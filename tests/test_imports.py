@@ -119,19 +119,28 @@ def test_cv2_decodes_and_encodes_in_video_alone():
         assert "cv2" not in set(imported(path)), relative
 
 
-def test_classifying_takes_numpy_opencv_and_litert_alone():
-    """What a machine that only classifies has to install."""
-    allowed = {"numpy", "cv2", "ai_edge_litert", "pipeline"}
-    code = """
+def packages_of(*names):
+    """The packages that importing modules takes, without those of Python."""
+    code = f"""
 import sys
 before = set(sys.modules)
-import pipeline.cli.classify, pipeline.inference.litert
-new = {name.partition(".")[0] for name in set(sys.modules) - before}
+import {", ".join(names)}
+new = {{name.partition(".")[0] for name in set(sys.modules) - before}}
 print(*sorted(name for name in new if name not in sys.stdlib_module_names))
 """
     command = [sys.executable, "-c", code]
-    result = subprocess.run(command, capture_output=True, text=True, check=True)
-    found = set(result.stdout.split())
+    return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+
+
+def test_a_worker_that_prepares_starts_with_little():
+    needed = {"numpy", "cv2", "PIL", "google_crc32c", "google", "pipeline"}
+    assert packages_of("pipeline.prepare.shard_writer") <= needed
+
+
+def test_classifying_takes_numpy_opencv_and_litert_alone():
+    """What a machine that only classifies has to install."""
+    allowed = {"numpy", "cv2", "ai_edge_litert", "pipeline"}
+    found = packages_of("pipeline.cli.classify", "pipeline.inference.litert")
     # What LiteRT brings along.
     assert found - {"flatbuffers", "backports", "google", "typing_extensions"} <= allowed
 

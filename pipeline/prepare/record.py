@@ -6,23 +6,16 @@ import itertools
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import google_crc32c
 import numpy as np
-import tensorflow_datasets as tfds
-
-# Importing TensorFlow, for the same messages, takes seconds in each worker process.
-from tensorflow_datasets.proto.tf_feature_generated_pb2 import (
-    BytesList,
-    Feature,
-    Features,
-    FloatList,
-    Int64List,
-)
 
 from pipeline.config import FramesConfig
 from pipeline.video.stored_frames import FrameSpool, image_names
+
+if TYPE_CHECKING:
+    import tensorflow_datasets as tfds
 
 MAX_BYTES = 2**31 - 2**20
 """Images of one record in bytes, at most: a protobuf message ends at 2 GiB."""
@@ -35,6 +28,8 @@ def record_features(class_names: Sequence[str], frames: FramesConfig) -> tfds.fe
         class_names: The index of a name is its label number.
         frames: Size of a frame, and whether their flow is there.
     """
+    import tensorflow_datasets as tfds  # takes a while, which worker processes are spared
+
     size = frames.size
     shapes = {"frames": (size, size, 3), "flow": (3 * size, size, 1)}
     images = {
@@ -82,14 +77,14 @@ def write_record(
         Bytes of the record.
     """
     others = {
-        "label": Feature(int64_list=Int64List(value=[label])),
-        "video": Feature(bytes_list=BytesList(value=[video.encode()])),
-        "group": Feature(bytes_list=BytesList(value=[group.encode()])),
-        "num_frames": Feature(int64_list=Int64List(value=[num_frames])),
-        "fps": Feature(float_list=FloatList(value=[fps])),
-        "duration_seconds": Feature(float_list=FloatList(value=[duration_seconds])),
+        "duration_seconds": float(duration_seconds),
+        "fps": float(fps),
+        "group": group,
+        "label": label,
+        "num_frames": num_frames,
+        "video": video,
     }
-    start, num_bytes = _start(Features(feature=others), images)
+    start, num_bytes = _start(others, images)
     length = struct.pack("<Q", num_bytes)
     file.write(length + _masked(google_crc32c.value(length)))
     checksum = 0
@@ -100,16 +95,30 @@ def write_record(
     return num_bytes
 
 
-# The message with the images in it is put together by hand, since that of a long video, held in
-# memory as a whole, takes a multiple of its size. Source: the encoding of protocol buffers.
+# The message is put together by hand: that of a long video, held in memory as a whole, takes a
+# multiple of its size, and importing what makes messages takes time in each worker process.
+# Source: the encoding of protocol buffers, and tensorflow/core/example/feature.proto.
 
 
-def _start(others: Features, images: Mapping[str, FrameSpool]) -> tuple[bytes, int]:
+def _start(
+    others: Mapping[str, float | str], images: Mapping[str, FrameSpool]
+) -> tuple[bytes, int]:
     """Returns the message up to its first image, and the bytes of the whole."""
-    rest = others.SerializeToString(deterministic=True)
+    rest = b"".join(_message(1, _value(*item)) for item in others.items())
     entries = sum(len(_key(*item)) + _num_bytes(item[1]) for item in images.items())
     start = _field(1, len(rest) + entries) + rest
     return start, len(start) + entries
+
+
+def _value(name: str, value: float | str) -> bytes:
+    """A text, a float32 or an int64 as an entry of the features."""
+    if isinstance(value, str):
+        kind, content = 1, value.encode()
+    elif isinstance(value, float):
+        kind, content = 2, struct.pack("<f", value)
+    else:
+        kind, content = 3, _varint(value)
+    return _message(1, name.encode()) + _message(2, _message(kind, _message(1, content)))
 
 
 def _entry(name: str, images: FrameSpool) -> Iterator[bytes]:
@@ -132,6 +141,11 @@ def _key(name: str, images: FrameSpool) -> bytes:
 def _num_bytes(images: FrameSpool) -> int:
     """Bytes of the images with what goes before each."""
     return images.num_bytes + sum(len(_field(1, length)) for length in images.lengths)
+
+
+def _message(number: int, content: bytes) -> bytes:
+    """A field that holds text or a message."""
+    return _field(number, len(content)) + content
 
 
 def _field(number: int, num_bytes: int) -> bytes:
