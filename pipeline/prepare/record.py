@@ -76,7 +76,7 @@ def write_record(
     Returns:
         Bytes of the record.
     """
-    others = {
+    others: dict[str, float | str] = {
         "duration_seconds": float(duration_seconds),
         "fps": float(fps),
         "group": group,
@@ -114,10 +114,10 @@ def _value(name: str, value: float | str) -> bytes:
     """A text, a float32 or an int64 as an entry of the features."""
     if isinstance(value, str):
         kind, content = 1, value.encode()
-    elif isinstance(value, float):
-        kind, content = 2, struct.pack("<f", value)
-    else:
+    elif isinstance(value, int):
         kind, content = 3, _varint(value)
+    else:
+        kind, content = 2, struct.pack("<f", value)
     return _message(1, name.encode()) + _message(2, _message(kind, _message(1, content)))
 
 
