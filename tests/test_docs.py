@@ -1,0 +1,233 @@
+"""The pages of docs/ and README.md: their commands, links and messages are those of the code."""
+
+import ast
+import contextlib
+import re
+import shlex
+import shutil
+import sys
+import threading
+import urllib.request
+from http.server import ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import pipeline
+from pipeline.config import RunConfig
+from pipeline.config.file import preset_names
+from pipeline.config.prepare import PrepareConfig
+from pipeline.errors import PipelineError
+from pipeline.video import write_video
+
+PACKAGE = Path(pipeline.__file__).parent
+ROOT = PACKAGE.parent
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "data/README.md", *DOCS.rglob("*.md")]
+sys.path.insert(0, str(DOCS))
+
+import hooks  # noqa: E402
+
+FENCE = re.compile(r"^(<!-- run -->\n)?```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks(page: Path, kinds: tuple[str, ...], *, only_run: bool = False) -> list[str]:
+    found = FENCE.findall(page.read_text(encoding="utf-8"))
+    return [text for run, kind, text in found if kind in kinds and (run or not only_run)]
+
+
+def named(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+def commands(text: str) -> list[tuple[str, list[str]]]:
+    """Names and arguments of the commands of a block, of pipes the last part."""
+    found = []
+    for line in text.splitlines():
+        for part in re.split(r" \| | && ", re.sub(r"\s+#.*", "", line)):
+            if match := re.match(r"(?:\S*python scripts/(\w+)\.py)\b(.*)", part.strip()):
+                found.append((match[1], shlex.split(match[2])))
+    return found
+
+
+EVERY_COMMAND = [
+    pytest.param(name, words, id=f"{named(page)}: {name} {' '.join(words)}"[:100])
+    for page in PAGES
+    for text in blocks(page, ("", "sh"))
+    for name, words in commands(text)
+]
+
+
+class Parsed(Exception):
+    """The command line was understood."""
+
+
+@pytest.mark.parametrize(("name", "words"), EVERY_COMMAND)
+def test_every_command_of_the_docs_is_understood(name, words, monkeypatch, tmp_path):
+    """It parses with the real parser, and its own checks find no mistake in it."""
+    from pipeline.cli import parser, script
+
+    def stop(parse):
+        def parse_and_stop(self, arguments):
+            options = parse(self, arguments)
+            if name == "prepare":
+                PrepareConfig(**vars(options))
+            elif isinstance(self, parser.ConfigParser):
+                parser.run_config(self, options)
+            raise Parsed
+
+        return parse_and_stop
+
+    for kind in (script.Parser, parser.ConfigParser):
+        monkeypatch.setattr(kind, "parse", stop(kind.parse))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.toml").write_text("[temporal]\nunits = 64\n")
+    with pytest.raises(Parsed):
+        hooks.command(name)(words)
+
+
+def test_commands_are_found():
+    assert len(EVERY_COMMAND) > 60
+    assert set(hooks.COMMANDS) | {"benchmark"} >= {each.values[0] for each in EVERY_COMMAND}
+
+
+QUICK = {
+    "prepare": ["--size", "16", "--fps", "10", "--workers", "1"],
+    "train": [
+        *("--train.epochs", "1", "--backbone.filters", "[4]", "--temporal.units", "4"),
+        *("--augment.flip", "0", "--train.learning_rate", "0.02", "--train.precision", "float32"),
+    ],
+}
+"""Options that make a command of the docs quick on tiny videos."""
+
+
+@pytest.fixture(scope="module")
+def tutorial(blob_videos, tmp_path_factory):
+    """A folder as the tutorial assumes it, and what its commands made there."""
+    folder = tmp_path_factory.mktemp("tutorial")
+    for path in blob_videos.rglob("*.avi"):
+        name = path.name.replace("g", "person", 1)
+        target = folder / "VIDEOS" / path.parent.name / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, target)
+    noise = np.random.default_rng(0).integers(255, size=(40, 32, 32, 3), dtype=np.uint8)
+    for name in ("NEW.mp4", "LONG.mp4"):
+        write_video(folder / name, noise, fps=10)
+    with contextlib.chdir(folder):
+        for text in blocks(DOCS / "tutorial.md", ("sh",), only_run=True):
+            for name, words in commands(text):
+                hooks.command(name)([*words, *QUICK.get(name, [])])
+    return folder
+
+
+def test_the_commands_of_the_tutorial_run(tutorial):
+    made = [
+        *("data/VIDEOS/check/data_report.md", "data/NAME/preview", "runs/NAME/report/index.html"),
+        *("runs/NAME/report/curves.png", "results.csv", "why.png", "LONG.png", "LONG.srt"),
+        *("runs/NAME-tiny/metrics.json", "data/NAME/quarantine.csv"),
+    ]
+    assert [name for name in made if not (tutorial / name).exists()] == []
+
+
+def test_the_server_of_the_docs_answers(tutorial):
+    (code,) = blocks(DOCS / "how-to/server.md", ("python",), only_run=True)
+    namespace = {"__name__": "server"}
+    with contextlib.chdir(tutorial):
+        exec(compile(code, "server.py", "exec"), namespace)  # noqa: S102
+    server = ThreadingHTTPServer(("127.0.0.1", 0), namespace["Handler"])
+    server.RequestHandlerClass.log_message = lambda *_: None
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    address = f"http://127.0.0.1:{server.server_address[1]}"
+    try:
+        video = (tutorial / "NEW.mp4").read_bytes()
+        with urllib.request.urlopen(address, video) as answer:  # noqa: S310
+            assert '"label": ' in answer.read().decode()
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(address, b"no video")  # noqa: S310
+        assert refused.value.code == 422
+        assert "it is text, not a video" in refused.value.read().decode()
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def printed_texts() -> str:
+    """All texts of the package, with … where something is put in."""
+    texts = []
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                texts.append(node.value)
+            elif isinstance(node, ast.JoinedStr):
+                parts = (p.value if isinstance(p, ast.Constant) else "…" for p in node.values)
+                texts.append("".join(parts))
+    return "\n".join(re.sub(r"\{\w+[^}]*\}", "…", " ".join(text.split())) for text in texts)
+
+
+def test_the_messages_of_troubleshooting_are_printed():
+    page = (DOCS / "troubleshooting.md").read_text(encoding="utf-8")
+    messages = re.findall(r"^### `(.*)`$", page, re.MULTILINE)
+    assert len(messages) >= 25
+    texts = printed_texts()
+    gone = [
+        part
+        for message in messages
+        for part in re.split(r"\s*…\s*", message)
+        if part and part not in texts
+    ]
+    assert gone == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_links_lead_to_files_and_headings(page):
+    text = page.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\((?!https?:)([^)]+)\)", text):
+        file, _, anchor = target.partition("#")
+        path = page.parent / file if file else page
+        assert path.exists(), target
+        if anchor:
+            headings = re.findall(r"^#+ (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+            slugs = {re.sub(r"[^\w -]", "", each).strip().lower() for each in headings}
+            assert anchor in {each.replace(" ", "-") for each in slugs}, target
+
+
+def test_every_picture_is_shown_and_small():
+    shown = {
+        (page.parent / name).resolve()
+        for page in PAGES
+        for name in re.findall(r"!\[[^]]+\]\(([^)]+)\)", page.read_text(encoding="utf-8"))
+    }
+    pictures = {path.resolve() for path in (DOCS / "pictures").iterdir()}
+    assert pictures == shown
+    assert max(path.stat().st_size for path in pictures) < 150_000
+
+
+def test_readme_is_short():
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").split()) <= 1200
+
+
+def test_every_page_is_in_the_navigation():
+    listed = set(re.findall(r": (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE))
+    here = {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")}
+    made = {*hooks.OF_REPOSITORY.values(), "reference/keys.md", "reference/commands.md"}
+    assert listed == here | made
+
+
+def test_the_page_of_keys_has_every_key():
+    page = hooks.keys_page()
+    for key in ("data", "clip.num_frames", "augment.crop", "train.precision", "temporal.units"):
+        assert f"| `{key}` |" in page
+    for option in ("--group-regex", "--val-fraction", "--flow"):
+        assert f"| `{option}` |" in page
+    assert "| `clip.short` | `mask`, `loop`, `hold` | `\"mask\"` |" in page
+    assert all(each.count(" | ") == 3 for each in page.splitlines() if each.startswith("| `"))
+
+
+def test_the_page_of_commands_has_the_options_of_each():
+    page = hooks.commands_page()
+    for name in hooks.COMMANDS:
+        assert f"\n## {name}\n" in page
+    assert "--preflight" in page
+    assert "--timeline" in page
+    assert "--train.epochs EPOCHS" not in page  # They have a page of their own.
