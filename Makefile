@@ -5,14 +5,15 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test coverage format clean
+.PHONY: help install demo test coverage docs format clean
 
 help:
 	@echo "make demo       render videos, prepare, train, evaluate and classify one"
-	@echo "make test       lint, types, tests and doctests"
-	@echo "make coverage  the tests, and the lines that none of them runs"
+	@echo "make test       lint, types, docs, tests and doctests"
+	@echo "make coverage   the tests, and the lines that none of them runs"
+	@echo "make docs       the pages of docs/ as a site, into site/"
 	@echo "make format     format the code"
-	@echo "make clean      remove .venv, data/demo and runs/demo"
+	@echo "make clean      remove .venv, site, data/demo and runs/demo"
 
 .venv/.installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -39,15 +40,20 @@ test: .venv/.installed-test
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(MAKE) docs
 	$(BIN)/pytest --quiet --numprocesses 2 --dist loadfile
 
 # What no test runs. Not part of `make test`: counting lines costs a third more time.
 coverage: .venv/.installed-test
 	$(BIN)/pytest --quiet --numprocesses 2 --dist loadfile --cov --cov-report=term:skip-covered
 
+# A warning is an error. The variable silences an advertisement.
+docs: .venv/.installed-test
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
 format: .venv/.installed-test
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
 clean:
-	rm -rf .venv data/demo runs/demo
+	rm -rf .venv site data/demo runs/demo

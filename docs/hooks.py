@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin, get
 
 import docstring_parser
 
+from pipeline.cli.__main__ import COMMANDS
 from pipeline.config import Change, RunConfig
 from pipeline.config.prepare import PrepareConfig
 from pipeline.text import one_line
@@ -36,9 +37,9 @@ OF_REPOSITORY = {
 }
 """Files outside of docs/ and the pages that they become."""
 
-COMMANDS = (
-    *("prepare", "preview", "train", "evaluate", "classify", "stream", "explain", "export"),
-    *("crossval", "ablate"),
+_HOW_TO_SET = (
+    "Made of the code. [Settings of a run](../configuration.md) says how to set one: in a file, "
+    "or as an option such as `--clip.num_frames 24`."
 )
 _RUN_KEYS = "\nOne training run, whole:"
 """From here on a command's help is of the keys, which have a page of their own."""
@@ -81,11 +82,7 @@ def links_within_site(markdown: str, page: str) -> str:
 
 def keys_page() -> str:
     """Every key of a run, and every option of `prepare`, as Markdown."""
-    parts = [
-        "# Every key",
-        "Made of the code. [Settings of a run](../configuration.md) says how to set a key: in a TOML "
-        "file, or as an option such as `--clip.num_frames 24`.",
-    ]
+    parts = ["# Every key", _HOW_TO_SET]
     config = RunConfig()
     for section in dataclasses.fields(config):
         value = getattr(config, section.name)
@@ -145,10 +142,10 @@ def _shown(default: Any) -> str:
 
 def commands_page() -> str:
     """What each command says of itself, as Markdown."""
-    parts = ["# Commands", "What each says with `--help`."]
-    for name in COMMANDS:
+    parts = ["# Commands", "What each says with `clipline COMMAND --help`."]
+    for name, summary in COMMANDS.items():
         text, has_keys, _ = help_of(name).partition(_RUN_KEYS)
-        parts += [f"## {name}", f"```text\n{text.strip()}\n```"]
+        parts += [f"## {name}", f"To {summary}.", f"```text\n{text.strip()}\n```"]
         if has_keys:
             parts.append("And [every key](keys.md) of a run, such as `--train.epochs 100`.")
     return "\n\n".join(parts) + "\n"
@@ -157,22 +154,24 @@ def commands_page() -> str:
 def help_of(name: str) -> str:
     """The help of a command."""
     printed = io.StringIO()
-    with _as_program(f"{name}.py"), contextlib.redirect_stdout(printed):
-        with contextlib.suppress(SystemExit):
-            command(name)(["--help"])
+    with _as_clipline(), contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
+        main_of(name)(["--help"])
     return printed.getvalue()
 
 
-def command(name: str) -> Callable[[Sequence[str]], int | None]:
+def main_of(name: str) -> Callable[[Sequence[str]], int | None]:
     """The main function of a command."""
-    return importlib.import_module(f"scripts.{name}").main
+    main: Callable[[Sequence[str]], int | None] = importlib.import_module(
+        f"pipeline.cli.{name}"
+    ).main
+    return main
 
 
 @contextlib.contextmanager
-def _as_program(name: str) -> Iterator[None]:
-    """A command line of this name, on a terminal of 100 columns."""
+def _as_clipline() -> Iterator[None]:
+    """As if the installed command had been started, on a terminal of 100 columns."""
     before, columns = sys.argv, os.environ.get("COLUMNS")
-    sys.argv, os.environ["COLUMNS"] = [name], "100"
+    sys.argv, os.environ["COLUMNS"] = ["clipline"], "100"
     try:
         yield
     finally:
