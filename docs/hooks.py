@@ -169,9 +169,9 @@ def main_of(name: str) -> Callable[[Sequence[str]], int | None]:
 
 @contextlib.contextmanager
 def _as_clipline() -> Iterator[None]:
-    """As if the installed command had been started, on a terminal of 100 columns."""
+    """As if the installed command had been started, on a terminal of 80 columns."""
     before, columns = sys.argv, os.environ.get("COLUMNS")
-    sys.argv, os.environ["COLUMNS"] = ["clipline"], "100"
+    sys.argv, os.environ["COLUMNS"] = ["clipline"], "80"
     try:
         yield
     finally:

@@ -2,6 +2,7 @@
 
 import ast
 import contextlib
+import doctest
 import re
 import shlex
 import shutil
@@ -80,6 +81,14 @@ def test_every_command_of_the_docs_is_understood(name, words, monkeypatch, tmp_p
     (tmp_path / "mine.toml").write_text("[temporal]\nunits = 64\n")
     with pytest.raises(Parsed):
         hooks.main_of(name)(words)
+
+
+def test_examples_of_the_hooks():
+    assert doctest.testmod(hooks).failed == 0
+    assert (
+        hooks.links_within_site("[a](../../data/README.md#x)", "how-to/b.md") == "[a](../data.md#x)"
+    )
+    assert hooks.links_within_site("[a](docs/how-to/b.md)", "contributing.md") == "[a](how-to/b.md)"
 
 
 def test_commands_are_found():
