@@ -13,8 +13,8 @@ import pipeline
 ROOT = Path(pipeline.__file__).parent
 ROOMS = [
     *("text", "errors", "atomic", "interrupt", "native_log", "figures", "locks", "config", "run"),
-    *("video", "workers", "manifest", "sources", "prepare", "dataset", "models", "training"),
-    *("evaluation", "experiments", "inference", "cli"),
+    *("video", "workers", "manifest", "sources", "prepare", "tasks", "dataset", "models"),
+    *("training", "evaluation", "experiments", "inference", "cli"),
 ]
 """Modules and packages directly in the package; each imports only what stands before it."""
 
@@ -44,7 +44,7 @@ WITHOUT_TENSORFLOW = [
     "pipeline.prepare.prepared",
     "pipeline.dataset.unprepared",
     "pipeline.evaluation.metrics",
-    "pipeline.evaluation.calibration",
+    "pipeline.tasks.calibration",
     "pipeline.inference.classifier",
     "pipeline.inference.decoding",
     "pipeline.inference.many",

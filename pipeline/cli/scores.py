@@ -66,11 +66,11 @@ def _calibration_lines(calibration: dict[str, Any]) -> list[str]:
     fitted = f"fitted on {counted(calibration['num_videos'], 'validation video')}"
     before, temperature = calibration["error_before"], calibration["temperature"]
     lines = [f"{after} (before: {before:.3f}), temperature {temperature:.2f}, {fitted}"]
-    if calibration["least_evidence"] is not None:
+    if calibration["logit_threshold"] is not None:
         right = calibration["top1_answered"]
         share = "" if right is None else f", of which {right:.3f} are right"
         lines.append(
-            f"answered with evidence of {calibration['least_evidence']:.2f} or more: "
+            f"answered with a highest logit of {calibration['logit_threshold']:.2f} or more: "
             f"{calibration['answered']:.3f}{share}; the others: unknown"
         )
     return lines

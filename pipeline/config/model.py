@@ -37,6 +37,7 @@ class ModelConfig:
     """The network as a whole.
 
     Attributes:
+        task: What is asked of a video: `single_label`, the one class that it shows.
         input: What the backbone sees: `rgb` frames; the `difference` of each frame to the one
             before it; `both`, stacked as channels; the optical `flow`, for which the data set is
             prepared with --flow; or several streams, each with a backbone and a temporal part of
@@ -48,6 +49,7 @@ class ModelConfig:
         l2: L2 penalty on the same weights, at least 0.
     """
 
+    task: Literal["single_label"] = "single_label"
     input: Input = "difference"
     difference_gain: float = 3.0
     dropout: float = 0.3

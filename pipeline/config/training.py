@@ -91,10 +91,9 @@ class EvaluateConfig:
         order_pairs: Pairs of class names that only the order of frames tells apart, such as
             [["sit_down", "stand_up"]]; the order test then counts how often reversing the frames
             turns the one into the other.
-        unknown: When the answer is "unknown": when there is too little evidence for it, which is
-            its logit. How much it takes is chosen on validation videos so that a share of them is
-            still answered (`coverage`), or that a share of the answers is right (`precision`);
-            `off`: nothing.
+        unknown: When the answer is "unknown": when the highest logit is below a threshold. This is
+            chosen on validation videos so that a share of them is still answered (`coverage`), or
+            that a share of the answers is right (`precision`); `off`: there is none.
         unknown_target: That share, above 0 to 1.
     """
 

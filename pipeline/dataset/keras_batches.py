@@ -11,6 +11,7 @@ from pipeline.config import RunConfig
 from pipeline.dataset.augment.mixing import training_targets
 from pipeline.dataset.clip_batches import epoch_size, evaluation_batches, training_batches
 from pipeline.dataset.videos import ClipSource
+from pipeline.tasks.task import task_of
 
 
 def steps_per_epoch(config: RunConfig, data: ClipSource) -> int:
@@ -48,8 +49,9 @@ def batches_for_validation(
     """The validation clips once, as for training; None where there are none."""
     if "val" not in data.num_videos:
         return None
+    task, num_classes = task_of(config.model), len(data.class_names)
     batches = evaluation_batches(data, config, "val").map(
-        lambda inputs, label: (inputs, tf.one_hot(label, len(data.class_names)))
+        lambda inputs, label: (inputs, task.targets(label, num_classes))
     )
     return _for_devices(batches, num_devices)
 

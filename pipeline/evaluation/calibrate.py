@@ -7,25 +7,20 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.config import EvaluateConfig, RunConfig
+from pipeline.config import RunConfig
 from pipeline.dataset.videos import Data, damage_named, read_videos
-from pipeline.evaluation.calibration import (
-    Calibration,
-    evidence,
-    fit_least_evidence,
-    fit_temperature,
-    write_calibration,
-)
 from pipeline.evaluation.predictions import Predictions, open_run_data, predict
 from pipeline.models.recognizer import load_recognizer
 from pipeline.run import Run
+from pipeline.tasks.calibration import Calibration, fit_logit_threshold, write_calibration
+from pipeline.tasks.task import task_of
 
 _ENOUGH = 200
 """Videos that tell how long they usually are."""
 
 
 def calibrate(run: Run, *, data: Path | None = None) -> Calibration:
-    """Fits the temperature and the least evidence of a run and keeps them in its folder.
+    """Fits the temperature and the logit threshold of a run and keeps them in its folder.
 
     Without validation videos the logits are left as they are, and every answer is given.
 
@@ -43,7 +38,7 @@ def calibrate(run: Run, *, data: Path | None = None) -> Calibration:
         if "val" in videos.num_videos:
             model = load_recognizer(run.model_file, config, len(class_names))
             predictions = predict(model, videos, config, "val")
-            calibration = _fitted(calibration, predictions, config.evaluate)
+            calibration = _fitted(calibration, predictions, config)
     write_calibration(run, calibration)
     return calibration
 
@@ -55,16 +50,17 @@ def _usual_seconds(videos: Data, config: RunConfig) -> float:
     return float(np.median([*lengths.as_numpy_iterator()])) / videos.frames.fps
 
 
-def _fitted(
-    calibration: Calibration, predictions: Predictions, config: EvaluateConfig
-) -> Calibration:
+def _fitted(calibration: Calibration, predictions: Predictions, config: RunConfig) -> Calibration:
     logits, labels = predictions.video_logits, predictions.labels
-    correct: np.ndarray = logits.argmax(axis=1) == labels
+    task, wanted = task_of(config.model), config.evaluate
     return dataclasses.replace(
         calibration,
-        temperature=fit_temperature(logits, labels),
-        least_evidence=fit_least_evidence(
-            evidence(logits), correct, config.unknown, config.unknown_target
+        temperature=task.fit_temperature(logits, labels),
+        logit_threshold=fit_logit_threshold(
+            task.score(logits),
+            task.is_right(logits, labels),
+            wanted.unknown,
+            wanted.unknown_target,
         ),
         num_videos=len(labels),
     )

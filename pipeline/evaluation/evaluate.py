@@ -19,20 +19,16 @@ from pipeline.dataset.sampling import Order
 from pipeline.dataset.videos import Data, damage_named
 from pipeline.errors import DataError
 from pipeline.evaluation import metrics
-from pipeline.evaluation.calibration import (
-    Calibration,
-    calibration_error,
-    evidence,
-    read_calibration,
-    reliability,
-)
 from pipeline.evaluation.intervals import accuracy_interval
 from pipeline.evaluation.predictions import Predictions, open_run_data, predict
+from pipeline.evaluation.reliability import calibration_error, reliability
 from pipeline.evaluation.report import write_report
 from pipeline.evaluation.unknown import open_unknown, score_unknown, unknown_test
 from pipeline.manifest.rows import Split
 from pipeline.models.recognizer import load_recognizer
 from pipeline.run import Run
+from pipeline.tasks.calibration import Calibration, read_calibration
+from pipeline.tasks.task import Task, task_of
 
 ORDERS: tuple[Order, ...] = ("in_order", "shuffled", "reversed")
 
@@ -72,7 +68,7 @@ def evaluate(
     run.metrics()  # says at once if it is damaged
     run.history()  # as well
     calibration = read_calibration(run)
-    strangers = open_unknown(run, unknown) if unknown else None
+    others = open_unknown(run, unknown) if unknown else None
     model = load_recognizer(run.model_file, config, len(class_names))
     with damage_named(videos):
         predictions = {
@@ -80,28 +76,29 @@ def evaluate(
         }
         lengths = _accuracy_by_length(model, videos, config, split)
     seen = predictions["in_order"]
-    result = summarise(seen, class_names, calibration)
+    task = task_of(config.model)
+    result = summarise(seen, class_names, calibration, task)
     if videos.leaks:
         result["leaks"] = list(videos.leaks)
     result["lengths"] = lengths
     result["order"] = _order_test(predictions, class_names, config)
-    if strangers:
-        scores = score_unknown(model, strangers, config, videos, class_names)
-        result["unknown"] = unknown_test(evidence(seen.video_logits), scores, calibration)
+    if others:
+        scores = score_unknown(model, others, config, videos, class_names)
+        result["unknown"] = unknown_test(task.score(seen.video_logits), scores, calibration)
     run.report.mkdir(exist_ok=True)
     _write_metrics(run, split, result)
-    _write_predictions(run, split, seen, class_names, calibration)
+    _write_predictions(run, split, seen, class_names, calibration, task)
     write_report(run, split, result, seen, videos)
     return result
 
 
 def summarise(
-    predictions: Predictions, class_names: Sequence[str], calibration: Calibration
+    predictions: Predictions, class_names: Sequence[str], calibration: Calibration, task: Task
 ) -> dict[str, Any]:
     """Accuracy at video and at clip level, per class, and what the probabilities are worth."""
     labels, logits = predictions.labels, predictions.video_logits
     num_views = len(predictions.logits)
-    per_class = metrics.per_class(logits.argmax(axis=1), labels, class_names)
+    per_class = metrics.per_class(task.answers(logits), labels, class_names)
     return {
         "video": _top(logits, labels, predictions.groups),
         "clip": _top(
@@ -111,7 +108,7 @@ def summarise(
         ),
         "per_class": per_class,
         "macro": metrics.macro(per_class),
-        "calibration": _calibration(logits, labels, calibration),
+        "calibration": _calibration(logits, labels, calibration, task),
         "num_videos": len(labels),
         "num_groups": len(set(predictions.groups)),
         "num_views": num_views,
@@ -131,13 +128,16 @@ def _top(
 
 
 def _calibration(
-    logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int64], calibration: Calibration
+    logits: npt.NDArray[np.float32],
+    labels: npt.NDArray[np.int64],
+    calibration: Calibration,
+    task: Task,
 ) -> dict[str, Any]:
     """How far probabilities are from shares of right answers, before and after calibration."""
-    correct = logits.argmax(axis=1) == labels
-    before = Calibration().probabilities(logits).max(axis=1)
-    after = calibration.probabilities(logits).max(axis=1)
-    answered = calibration.is_enough(evidence(logits))
+    correct = task.is_right(logits, labels)
+    before = task.probabilities(logits).max(axis=1)
+    after = task.probabilities(logits, calibration.temperature).max(axis=1)
+    answered = calibration.is_enough(task.score(logits))
     return {
         **dataclasses.asdict(calibration),
         "error_before": calibration_error(before, correct),
@@ -190,16 +190,18 @@ def _write_predictions(
     predictions: Predictions,
     class_names: Sequence[str],
     calibration: Calibration,
+    task: Task,
 ) -> None:
     """One line a video, by name: what it is, what the model says and how sure it is."""
     logits = predictions.video_logits
-    probabilities = calibration.probabilities(logits)
+    probabilities = task.probabilities(logits, calibration.temperature)
+    answers, scores = task.answers(logits), task.score(logits)
     path = run.report / f"{split}_predictions.csv"
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["video", "group", "label", "predicted", "probability", "evidence"])
+        writer.writerow(["video", "group", "label", "predicted", "probability", "max_logit"])
         for i in sorted(range(len(logits)), key=lambda i: predictions.videos[i]):
-            answer = logits[i].argmax()
+            answer = answers[i]
             names = class_names[predictions.labels[i]], class_names[answer]
-            sure = f"{probabilities[i, answer]:.4f}", f"{evidence(logits[i]):.4f}"
+            sure = f"{probabilities[i, answer]:.4f}", f"{scores[i]:.4f}"
             writer.writerow([predictions.videos[i], predictions.groups[i], *names, *sure])

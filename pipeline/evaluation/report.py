@@ -17,7 +17,6 @@ from markupsafe import Markup
 from pipeline.dataset.clip_batches import evaluation_clips
 from pipeline.dataset.videos import Data
 from pipeline.evaluation import metrics
-from pipeline.evaluation.calibration import read_calibration
 from pipeline.evaluation.plots import (
     plot_confusion,
     plot_lengths,
@@ -28,6 +27,8 @@ from pipeline.evaluation.predictions import Predictions
 from pipeline.figures import frame_strip
 from pipeline.manifest.rows import Split
 from pipeline.run import Run
+from pipeline.tasks.calibration import read_calibration
+from pipeline.tasks.task import task_of
 from pipeline.text import code, counted, markdown, visible
 from pipeline.video import encode_jpeg
 
@@ -67,7 +68,7 @@ def write_report(
         videos: The data set.
     """
     class_names = run.class_names()
-    answers = predictions.video_logits.argmax(axis=1)
+    answers = task_of(run.config().model).answers(predictions.video_logits)
     counts = metrics.confusion(answers, predictions.labels, len(class_names))
     plot_confusion(counts, class_names, run.report / f"{split}_confusion.png")
     plot_per_class(result["per_class"], run.report / f"{split}_per_class.png")
@@ -135,8 +136,9 @@ def _mistakes(run: Run, split: Split, predictions: Predictions, videos: Data) ->
     for old in run.report.glob(f"{split}_mistake_*.jpg"):
         old.unlink()
     class_names = run.class_names()
-    probabilities = read_calibration(run).probabilities(predictions.video_logits)
-    answers, highest = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    task, temperature = task_of(run.config().model), read_calibration(run).temperature
+    probabilities = task.probabilities(predictions.video_logits, temperature)
+    answers, highest = task.answers(predictions.video_logits), probabilities.max(axis=1)
     wrong = np.flatnonzero(answers != predictions.labels)
     chosen = wrong[np.argsort(-highest[wrong], kind="stable")][:MOST_MISTAKES]
     strips = _strips(run, split, videos, set(chosen.tolist()))

@@ -14,13 +14,14 @@ from pipeline.config import RunConfig
 from pipeline.dataset.videos import Data, damage_named, open_data
 from pipeline.errors import DataError
 from pipeline.evaluation import metrics
-from pipeline.evaluation.calibration import Calibration, evidence
 from pipeline.evaluation.predictions import check_frames, predict
 from pipeline.manifest.rows import SPLITS
 from pipeline.run import Run
+from pipeline.tasks.calibration import Calibration
+from pipeline.tasks.task import task_of
 
 Scores = Mapping[str, Sequence[float]]
-"""The evidence for the answer to each video, by its class."""
+"""The score of each video, see `Task.score`, by its class."""
 
 
 def open_unknown(run: Run, path: Path) -> Data:
@@ -33,27 +34,27 @@ def open_unknown(run: Run, path: Path) -> Data:
     Raises:
         DataError: It cannot be used, or the run knows all its classes.
     """
-    strangers = open_data(path, run.config().frames)
-    check_frames(run, strangers)
-    if not set(strangers.class_names) - set(run.class_names()):
+    unknown = open_data(path, run.config().frames)
+    check_frames(run, unknown)
+    if not set(unknown.class_names) - set(run.class_names()):
         raise DataError(
             f"{path}: expected videos of classes that the run does not know, it knows all of these"
         )
-    return strangers
+    return unknown
 
 
 def score_unknown(
     model: keras.Model,
-    strangers: Data,
+    unknown: Data,
     config: RunConfig,
     trained: Data,
     class_names: Sequence[str],
 ) -> Scores:
-    """What speaks for the answers to videos of other classes, whose groups were not in training.
+    """The scores of videos of other classes, whose groups were not in training.
 
     Args:
         model: The recogniser.
-        strangers: Videos, of all of whose splits those of unknown classes count.
+        unknown: Videos; those of unknown classes count, whatever their split.
         config: Its run.
         trained: The videos of the run.
         class_names: The classes that it knows.
@@ -64,19 +65,19 @@ def score_unknown(
     seen = {row.group for row in trained.manifest.rows if row.split != "test"}
     scores: dict[str, list[float]] = {}
     for split in SPLITS:
-        if split not in strangers.num_videos:
+        if split not in unknown.num_videos:
             continue
-        with damage_named(strangers):
-            predictions = predict(model, strangers, config, split)
-        found = evidence(predictions.video_logits)
+        with damage_named(unknown):
+            predictions = predict(model, unknown, config, split)
+        found = task_of(config.model).score(predictions.video_logits)
         rows = zip(predictions.labels, predictions.groups, found, strict=True)
         for label, group, score in rows:
-            name = strangers.class_names[label]
+            name = unknown.class_names[label]
             if name not in class_names and group not in seen:
                 scores.setdefault(name, []).append(float(score))
     if not scores:
         raise DataError(
-            f"{strangers.path}: expected videos of unknown classes and of groups that the run was "
+            f"{unknown.path}: expected videos of unknown classes and of groups that the run was "
             "not trained on, got none"
         )
     return scores
@@ -85,12 +86,12 @@ def score_unknown(
 def unknown_test(
     known: npt.NDArray[np.float64], scores: Scores, calibration: Calibration
 ) -> dict[str, Any]:
-    """What the evidence for answers says of whether a class is known.
+    """How well scores tell videos of known classes from others.
 
     Args:
-        known: float (N,), the evidence of each video of a known class.
+        known: float (N,), the score of each video of a known class.
         scores: The same of videos of other classes.
-        calibration: Says how much of it an answer takes.
+        calibration: Says which score an answer takes.
 
     Returns:
         num_videos: Videos of other classes.

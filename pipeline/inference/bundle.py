@@ -6,19 +6,19 @@ import dataclasses
 import hashlib
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pipeline.atomic import atomic_write
 from pipeline.config import ClipConfig, FramesConfig, ModelConfig
 from pipeline.config.checks import expect_range
 from pipeline.config.strict import strictly
 from pipeline.errors import DataError, PipelineError
-from pipeline.evaluation.calibration import Calibration, read_calibration
 from pipeline.manifest.class_names import check_class_names
 from pipeline.run import Run
+from pipeline.tasks.calibration import Calibration, read_calibration, with_new_names
 from pipeline.text import command
 
-FORMAT = 4
+FORMAT = 5
 Precision = Literal["float32", "float16", "int8"]
 
 
@@ -102,9 +102,18 @@ def read_bundle(run: Run) -> Bundle:
         version = content.pop("format")
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise DataError(f"{run.bundle_file}: damaged. {again}") from None
-    if version != FORMAT:
+    if version not in (4, FORMAT):
         raise DataError(f"{run.bundle_file}: of another version. {again}")
     try:
-        return strictly(Bundle, content, "")
+        return strictly(Bundle, content if version == FORMAT else _from_version_4(content), "")
     except PipelineError as error:
         raise DataError(f"{run.bundle_file}: {error}. {again}") from None
+
+
+def _from_version_4(content: dict[str, Any]) -> dict[str, Any]:
+    """What was named otherwise, or was not there; other mistakes are left to be found."""
+    content = dict(content)
+    if isinstance(model := content.get("model"), dict):
+        content["model"] = {"task": "single_label", **model}
+    content["calibration"] = with_new_names(content.get("calibration"))
+    return content

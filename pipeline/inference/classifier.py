@@ -14,7 +14,6 @@ import numpy.typing as npt
 
 from pipeline.config.checks import expect, expect_at_least
 from pipeline.errors import ConfigError, DataError
-from pipeline.evaluation.calibration import evidence
 from pipeline.inference.bundle import read_bundle
 from pipeline.inference.clips import Clip, ClipModel, StoredVideo, clips_of, cut_clips
 from pipeline.inference.runtime import Logits, Runtime
@@ -22,6 +21,7 @@ from pipeline.inference.runtimes import open_runtime
 from pipeline.manifest.class_names import UNKNOWN
 from pipeline.native_log import import_tensorflow
 from pipeline.run import Run
+from pipeline.tasks.task import task_of
 from pipeline.text import command
 from pipeline.video import VideoInfo
 from pipeline.video.stored_frames import encode_array
@@ -36,11 +36,11 @@ class Prediction:
 
     Attributes:
         path: The video file; empty for an array.
-        label: The most probable class, or `unknown` where there is too little evidence for it.
+        label: The most probable class, or `unknown` where its logit is below the threshold.
         known: Whether it is a class.
         probability: The calibrated probability of the most probable class, 0 to 1: that it is this
             one, if it is one of the classes.
-        evidence: What speaks for it, see `pipeline.evaluation.calibration.evidence`.
+        max_logit: The highest logit, see `pipeline.tasks.single_label.SingleLabel.score`.
         top: Pairs of class name and probability, in falling order.
         num_frames: Frames that the file holds.
         fps: Its frames per second.
@@ -50,7 +50,7 @@ class Prediction:
     Example:
         >>> Prediction(
         ...     path="a.mp4", label="wave", known=True, probability=0.9,
-        ...     evidence=5.0, top=(("wave", 0.9), ("jump", 0.1)), num_frames=60, fps=30.0,
+        ...     max_logit=5.0, top=(("wave", 0.9), ("jump", 0.1)), num_frames=60, fps=30.0,
         ...     duration_seconds=2.0, damaged=False,
         ... )
         <'a.mp4': wave (wave 0.90, jump 0.10)>
@@ -60,7 +60,7 @@ class Prediction:
     label: str
     known: bool
     probability: float
-    evidence: float
+    max_logit: float
     top: tuple[tuple[str, float], ...]
     num_frames: int | None
     fps: float
@@ -102,6 +102,7 @@ class Classifier:
     def __init__(self, run: Run, *, runtime: RuntimeName = "auto", num_threads: int = 0) -> None:
         self.bundle = read_bundle(run)
         self.class_names = self.bundle.class_names
+        self.task = task_of(self.bundle.model)
         expect(runtime in RUNTIMES, f"runtime must be one of {', '.join(RUNTIMES)}", runtime)
         expect_at_least(num_threads, "num_threads", 0)
         num_threads = num_threads or min(os.cpu_count() or 1, 4)
@@ -201,17 +202,17 @@ class Classifier:
         expect_at_least(top, "top", 1)
         self.model.check(logits)
         calibration = self.bundle.calibration
-        probabilities = calibration.probabilities(logits)
+        probabilities = self.task.probabilities(logits, calibration.temperature)
         best = np.argsort(-probabilities, kind="stable")[:top]
         ranked = tuple((self.class_names[i], float(probabilities[i])) for i in best)
         label, probability = ranked[0]
-        found = evidence(logits)
-        known = bool(calibration.is_enough(found))
+        score = self.task.score(logits)
+        known = bool(calibration.is_enough(score))
         return Prediction(
             label=label if known else UNKNOWN,
             known=known,
             probability=probability,
-            evidence=float(found),
+            max_logit=float(score),
             top=ranked,
             **about,
         )

@@ -22,6 +22,7 @@ from pipeline.inference.clips import decode_images
 from pipeline.inference.heat import Clip, HeatModel
 from pipeline.models.recognizer import float32_twin, load_recognizer
 from pipeline.run import Run
+from pipeline.tasks.task import Task, task_of
 from pipeline.video import VideoReader, decode_jpeg, resize, write_video
 from pipeline.video.stored_frames import encode_video
 
@@ -79,7 +80,8 @@ def explain(run: Run, path: str | Path, label: str = "") -> Explanation:
     indices = middle_clip(stored, bundle)
     clip = clip_of(stored, indices, bundle)
     logits = _logits(model, clip, bundle.clip.num_frames)
-    number = bundle.class_names.index(label) if label else _answer(model, stored, bundle)
+    task = task_of(config.model)
+    number = bundle.class_names.index(label) if label else _answer(model, stored, bundle, task)
     without = [
         _logits(model, clip_of(stored, np.delete(indices, place), bundle), bundle.clip.num_frames)
         for place in range(len(indices))
@@ -88,7 +90,7 @@ def explain(run: Run, path: str | Path, label: str = "") -> Explanation:
     return Explanation(
         path=str(path),
         label=bundle.class_names[number],
-        probability=float(bundle.calibration.probabilities(logits)[number]),
+        probability=float(task.probabilities(logits, bundle.calibration.temperature)[number]),
         frames=np.stack([decode_jpeg(stored["frames"][index]) for index in indices]),
         seconds=indices / bundle.frames.fps,
         heat=_on_frames(heat_model.heat(clip, number), clip),
@@ -96,14 +98,14 @@ def explain(run: Run, path: str | Path, label: str = "") -> Explanation:
     )
 
 
-def _answer(model: keras.Model, stored: dict[str, list[bytes]], bundle: Bundle) -> int:
+def _answer(model: keras.Model, stored: dict[str, list[bytes]], bundle: Bundle, task: Task) -> int:
     """The class that classifying gives, from all views."""
     logits = []
     for view in range(bundle.clip.views):
         indices, mask = sample_clip(len(stored["frames"]), bundle.clip, view=view)
         clip = clip_of(stored, indices[mask], bundle)
         logits.append(_logits(model, clip, bundle.clip.num_frames))
-    return int(np.sum(logits, axis=0).argmax())
+    return int(task.answers(np.mean(logits, axis=0)))
 
 
 def middle_clip(stored: dict[str, list[bytes]], bundle: Bundle) -> npt.NDArray[np.int64]:

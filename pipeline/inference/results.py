@@ -15,7 +15,7 @@ from pipeline.errors import ConfigError, VideoDecodeError
 from pipeline.inference.classifier import Prediction
 from pipeline.locks import alone
 
-_FOUND = ("label", "probability", "evidence", "num_frames", "duration_seconds", "damaged")
+_FOUND = ("label", "probability", "max_logit", "num_frames", "duration_seconds", "damaged")
 COLUMNS = ("path", "model", *_FOUND, "error")
 _HEADER = dict(zip(COLUMNS, COLUMNS, strict=True))
 
@@ -84,7 +84,7 @@ class ResultFile:
         else:
             row |= {name: getattr(outcome, name) for name in _FOUND}
             row["probability"] = f"{outcome.probability:.4f}"
-            row["evidence"] = f"{outcome.evidence:.4f}"
+            row["max_logit"] = f"{outcome.max_logit:.4f}"
             row["duration_seconds"] = f"{outcome.duration_seconds:.3f}"
         if row["path"] in self._failed:
             self._write([*(each for each in self._read() if each["path"] != row["path"]), row])

@@ -12,9 +12,10 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.evaluation.calibration import Calibration, evidence
 from pipeline.inference.windows import Window
 from pipeline.manifest.class_names import UNKNOWN
+from pipeline.tasks.calibration import Calibration
+from pipeline.tasks.task import Task
 
 _NONE = -1
 
@@ -28,14 +29,14 @@ class Segment:
         end_seconds: Where it ends.
         label: A class, or `unknown`.
         probability: Mean probability of the class within it; for `unknown`, of the most probable.
-        evidence: Mean evidence within it, see `pipeline.evaluation.calibration.evidence`.
+        max_logit: Mean of the highest logits within it, see `Task.score`.
     """
 
     start_seconds: float
     end_seconds: float
     label: str
     probability: float
-    evidence: float
+    max_logit: float
 
     def __str__(self) -> str:
         return answer_text(self.label, self.probability)
@@ -58,31 +59,32 @@ class Curve:
     Attributes:
         edges: float (N + 1,), the borders of N cells in seconds.
         probabilities: float (N, C).
-        evidence: float (N,), the most that a window has, see
-            `pipeline.evaluation.calibration.evidence`.
+        scores: float (N,), the highest of a window, see `Task.score`.
     """
 
     edges: npt.NDArray[np.float64]
     probabilities: npt.NDArray[np.float64]
-    evidence: npt.NDArray[np.float64]
+    scores: npt.NDArray[np.float64]
 
 
 def probability_curve(
     windows: Sequence[Window],
     cell_seconds: float,
     duration_seconds: float,
-    calibration: Calibration,
+    task: Task,
+    temperature: float,
 ) -> Curve:
     """Averages the logits of the windows that a moment lies in; the nearer its middle, the more.
 
-    The evidence is that of the one that has most: a window that an action fills has as much as a
-    video of it, those around that show half of it and half of another have little.
+    The score is that of the window that has the highest: one that an action fills has as high a one
+    as a video of it, those around that show half of it and half of another have low ones.
 
     Args:
         windows: At least one, in their order, of one length.
         cell_seconds: Length of a cell, above 0; the last one ends with the video.
         duration_seconds: Length of the video, above 0.
-        calibration: Of the run.
+        task: Of the run.
+        temperature: Of its calibration.
     """
     num_cells = max(1, int(np.ceil(duration_seconds / cell_seconds - 1e-6)))
     edges = np.minimum(np.arange(num_cells + 1) * cell_seconds, duration_seconds)
@@ -103,8 +105,8 @@ def probability_curve(
         if not weights.any():
             weights[np.argmax(nearness)] = 1
         smoothed[number] = weights @ logits[near] / weights.sum()
-        most[number] = evidence(logits[near][weights > 0]).max()
-    return Curve(edges, calibration.probabilities(smoothed), most)
+        most[number] = task.score(logits[near][weights > 0]).max()
+    return Curve(edges, task.probabilities(smoothed, temperature), most)
 
 
 def find_segments(
@@ -120,10 +122,10 @@ def find_segments(
     Args:
         curve: How probable each class is over time.
         class_names: C names.
-        calibration: Of the run: with less than its evidence a moment is `unknown`.
+        calibration: Of the run: below its threshold a moment is `unknown`.
         hysteresis: By how much another class must be more probable than the one before it, 0 to 1.
-            To leave `unknown` takes as much more evidence as would make one of two classes that
-            much more probable than the other.
+            To leave `unknown` takes a score that is higher by what would make one of two classes
+            that much more probable than the other.
         shortest_seconds: A shorter segment goes to its more probable neighbour.
     """
     labels = _follow(curve, calibration, hysteresis)
@@ -139,7 +141,7 @@ def find_segments(
                 end_seconds=float(curve.edges[end]),
                 label=UNKNOWN if number == _NONE else class_names[number],
                 probability=float(of_label.mean()),
-                evidence=float(curve.evidence[first:end].mean()),
+                max_logit=float(curve.scores[first:end].mean()),
             )
         )
     return segments
@@ -149,15 +151,15 @@ def _follow(curve: Curve, calibration: Calibration, hysteresis: float) -> npt.ND
     """The class of each cell (N,), which changes only for one that is clearly more probable."""
     # The distance of two logits whose probabilities are that far apart.
     more = 2 * calibration.temperature * math.atanh(hysteresis) if hysteresis < 1 else math.inf
-    least_evidence, to_leave = calibration.limit, calibration.limit + more
-    label, enough = _NONE, least_evidence
+    threshold, to_leave = calibration.limit, calibration.limit + more
+    label, enough = _NONE, threshold
     labels = []
-    for row, found in zip(curve.probabilities, curve.evidence, strict=True):
+    for row, found in zip(curve.probabilities, curve.scores, strict=True):
         best = int(row.argmax())
         if found < enough:
             label, enough = _NONE, to_leave
         elif label == _NONE or row[best] > row[label] + hysteresis:
-            label, enough = best, least_evidence
+            label, enough = best, threshold
         labels.append(label)
     return np.array(labels, np.int64)
 

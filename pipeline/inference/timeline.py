@@ -103,7 +103,13 @@ def make_timeline(
         clips = clips_of(open_video(path, frames), classifier.bundle)
         windows = (Window(0.0, info.duration_seconds, classifier.model.video_logits(clips)),)
     classifier.model.check(np.stack([window.logits for window in windows]))
-    curve = probability_curve(windows, plan.hop_seconds, info.duration_seconds, calibration)
+    curve = probability_curve(
+        windows,
+        plan.hop_seconds,
+        info.duration_seconds,
+        classifier.task,
+        calibration.temperature,
+    )
     segments = find_segments(
         curve,
         classifier.class_names,

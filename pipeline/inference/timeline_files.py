@@ -52,10 +52,10 @@ def _json(timeline: Timeline) -> bytes:
 def _csv(timeline: Timeline) -> bytes:
     text = io.StringIO(newline="")
     writer = csv.writer(text)
-    writer.writerow(["start_seconds", "end_seconds", "label", "probability", "evidence"])
+    writer.writerow(["start_seconds", "end_seconds", "label", "probability", "max_logit"])
     for segment in timeline.segments:
         start, end = f"{segment.start_seconds:.3f}", f"{segment.end_seconds:.3f}"
-        sure = f"{segment.probability:.4f}", f"{segment.evidence:.4f}"
+        sure = f"{segment.probability:.4f}", f"{segment.max_logit:.4f}"
         writer.writerow([start, end, segment.label, *sure])
     return text.getvalue().encode()
 

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from pipeline.config import RunConfig
 from pipeline.models.layers import TimeDistributed
+from pipeline.tasks.task import task_of
 from pipeline.training.alarms import TopClassShare
 
 _NO_WEIGHTS = ("bias", "gamma", "beta")
@@ -66,7 +67,7 @@ def compile_model(model: keras.Model, config: RunConfig, steps: int) -> None:
 
     Source: the cosine schedule, Loshchilov and Hutter (2017).
     """
-    train = config.train
+    train, task = config.train, task_of(config.model)
     total = steps * train.epochs
     warmup = round(total * train.warmup)
     schedule = keras.optimizers.schedules.CosineDecay(
@@ -84,12 +85,9 @@ def compile_model(model: keras.Model, config: RunConfig, steps: int) -> None:
     )
     model.compile(
         optimizer,
-        keras.losses.CategoricalCrossentropy(from_logits=True),
+        task.loss(),
         # By its name alone, its variables were made within the first step, which is traced again.
-        metrics=[
-            keras.metrics.CategoricalAccuracy("accuracy"),
-            TopClassShare(model.output_shape[-1]),
-        ],
+        metrics=[*task.metrics(), TopClassShare(model.output_shape[-1])],
         # The number of real frames varies from batch to batch; XLA would compile for each.
         jit_compile=False,
     )

@@ -11,6 +11,7 @@ from pipeline.dataset.clip_batches import training_batches
 from pipeline.dataset.videos import Data
 from pipeline.errors import PipelineError
 from pipeline.models.recognizer import build_recognizer
+from pipeline.tasks.task import task_of
 from pipeline.text import command
 from pipeline.training.optimizer import compile_model
 
@@ -37,7 +38,7 @@ def overfit_one_batch(config: RunConfig, data: Data) -> int:
     model = build_recognizer(config, num_classes)
     compile_model(model, config, steps=MOST_STEPS)
     inputs, labels = next(iter(training_batches(data, config)))
-    targets = keras.ops.one_hot(labels, num_classes)
+    targets = task_of(config.model).targets(labels, num_classes)
     for step in range(1, MOST_STEPS + 1):
         found = model.train_on_batch(inputs, targets, return_dict=True)
         if found["accuracy"] == 1 and found["loss"] < ENOUGH:

@@ -68,7 +68,7 @@ def test_order_pairs_one_clip_a_video_and_no_interval():
 CALIBRATION = {
     "num_videos": 40,
     "temperature": 1.5,
-    "least_evidence": 0.625,
+    "logit_threshold": 0.625,
     "error_before": 0.2,
     "error_after": 0.1,
     "answered": 0.75,
@@ -81,11 +81,11 @@ def test_what_the_probabilities_are_worth():
     fitted = "temperature 1.50, fitted on 40 validation videos"
     assert f"expected calibration error 0.100 (before: 0.200), {fitted}\n" in text
     share = "0.750, of which 0.900 are right"
-    assert f"answered with evidence of 0.62 or more: {share}; the others: unknown\n" in text
-    zero = CALIBRATION | {"least_evidence": 0.0}
-    assert "evidence of 0.00 or more" in format_metrics(RESULT | {"calibration": zero}, "test")
+    assert f"answered with a highest logit of 0.62 or more: {share}; the others: unknown\n" in text
+    zero = CALIBRATION | {"logit_threshold": 0.0}
+    assert "highest logit of 0.00 or more" in format_metrics(RESULT | {"calibration": zero}, "test")
     everything = format_metrics(
-        RESULT | {"calibration": CALIBRATION | {"least_evidence": None}}, "test"
+        RESULT | {"calibration": CALIBRATION | {"logit_threshold": None}}, "test"
     )
     assert "or more" not in everything
 

@@ -15,11 +15,11 @@ from pipeline.config import EvaluateConfig, FramesConfig
 from pipeline.config.file import save_config
 from pipeline.dataset.clip_batches import evaluation_clips
 from pipeline.errors import ConfigError, DataError
-from pipeline.evaluation.calibration import Calibration, write_calibration
 from pipeline.evaluation.evaluate import evaluate, summarise
 from pipeline.evaluation.predictions import Predictions, predict
 from pipeline.models.recognizer import build_recognizer, load_recognizer
 from pipeline.run import Run
+from pipeline.tasks.calibration import Calibration, write_calibration
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "evaluate.py"
 
@@ -202,11 +202,11 @@ def test_probabilities_and_answers_are_those_of_the_calibration(evaluated, hasty
     run = copy_of(hasty_run, tmp_path / "run")
     before, lines_before = evaluated[1]["test"], read(evaluated[0], "test")
     highest = sorted(float(line["probability"]) for line in lines_before)
-    least = sorted(float(line["evidence"]) for line in lines_before)[6]
-    write_calibration(run, Calibration(temperature=1.0, least_evidence=least, num_videos=9))
+    least = sorted(float(line["max_logit"]) for line in lines_before)[6]
+    write_calibration(run, Calibration(temperature=1.0, logit_threshold=least, num_videos=9))
     found = evaluate(run)["calibration"]
     assert found["error_after"] == found["error_before"] == before["calibration"]["error_after"]
-    answered = [line for line in lines_before if float(line["evidence"]) >= least]
+    answered = [line for line in lines_before if float(line["max_logit"]) >= least]
     assert found["answered"] == pytest.approx(len(answered) / 16, abs=1 / 16 + 1e-9)
     write_calibration(run, Calibration(temperature=4.0, num_videos=9))
     result = evaluate(run)

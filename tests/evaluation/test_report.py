@@ -156,11 +156,11 @@ def test_leaks_and_a_table_of_videos(hasty_run, blob_store, tmp_path):
     """Of a table there is no data report; where there are leaks, that comes first."""
     import dataclasses
 
-    from pipeline.evaluation.calibration import Calibration
     from pipeline.evaluation.evaluate import summarise
     from pipeline.evaluation.predictions import predict
     from pipeline.evaluation.report import write_report
     from pipeline.models.recognizer import load_recognizer
+    from pipeline.tasks.calibration import Calibration
 
     run = Run(shutil.copytree(hasty_run.folder, tmp_path / "run"))
     found = predict(load_recognizer(run.model_file), blob_store, run.config(), "test")
@@ -169,7 +169,7 @@ def test_leaks_and_a_table_of_videos(hasty_run, blob_store, tmp_path):
         "lengths": [{"num_frames": 1, "top1": 0.5}],
         "order": {"in_order": 0.5, "shuffled": 0.5, "reversed": 0.5},
     }
-    result["calibration"]["least_evidence"] = 0.0
+    result["calibration"]["logit_threshold"] = 0.0
     result["unknown"] = {"num_videos": 7, "classes": ["r_u_n"], "auroc": 0.9, "rejected": 0.5}
     moved = shutil.copytree(blob_store.path, tmp_path / "store")
     (moved / "data_report.md").unlink()

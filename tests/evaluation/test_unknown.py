@@ -8,13 +8,13 @@ import pytest
 from pipeline.config.prepare import PrepareConfig
 from pipeline.dataset.videos import open_data
 from pipeline.errors import DataError
-from pipeline.evaluation.calibration import Calibration, write_calibration
 from pipeline.evaluation.evaluate import evaluate
 from pipeline.evaluation.predictions import predict
 from pipeline.evaluation.unknown import unknown_test
 from pipeline.models.recognizer import load_recognizer
 from pipeline.prepare.preparation import prepare
 from pipeline.run import Run
+from pipeline.tasks.calibration import Calibration, write_calibration
 from pipeline.video import write_video
 
 
@@ -47,7 +47,7 @@ def test_other_classes_count_unless_their_group_was_in_training(
     blob_run, blob_store, strangers, tmp_path
 ):
     run = Run(shutil.copytree(blob_run.folder, tmp_path / "run"))
-    write_calibration(run, Calibration(least_evidence=99.0, num_videos=1))
+    write_calibration(run, Calibration(logit_threshold=99.0, num_videos=1))
     found = evaluate(run, unknown=prepared(strangers))["unknown"]
     assert found["classes"] == ["noise"]
     assert found["num_videos"] == 3, "all but that of the group g05, which was trained on"
@@ -86,7 +86,7 @@ def test_there_must_be_such_videos(hasty_run, blob_store, strangers):
 
 def test_figures_by_hand():
     known, scores = np.array([9.0, 8.0, 4.0]), {"b": [5.0], "a": [-3.0, 8.5]}
-    found = unknown_test(known, scores, Calibration(least_evidence=5.0))
+    found = unknown_test(known, scores, Calibration(logit_threshold=5.0))
     assert found["classes"] == ["a", "b"]
     assert found["num_videos"] == 3
     assert found["auroc"] == pytest.approx((3 + 2 + 1) / 9), "of each known one, those below it"

@@ -6,16 +6,16 @@ import pytest
 
 from pipeline.config import ClipConfig, FramesConfig, ModelConfig
 from pipeline.errors import DataError
-from pipeline.evaluation.calibration import Calibration
 from pipeline.inference.bundle import Bundle, read_bundle, write_bundle
 from pipeline.run import Run
+from pipeline.tasks.calibration import Calibration
 
 BUNDLE = Bundle(
     class_names=("left", "right"),
     frames=FramesConfig(fps=10.0, size=32, jpeg_quality=95),
     clip=ClipConfig(num_frames=8),
     model=ModelConfig(input="rgb"),
-    calibration=Calibration(temperature=1.5, least_evidence=0.5, num_videos=3),
+    calibration=Calibration(temperature=1.5, logit_threshold=0.5, num_videos=3),
     weights="0123456789ab",
 )
 DEEP = '{"format": 4, "clip": ' + '{"a":' * 50_000 + "1" + "}" * 50_000 + "}"
@@ -30,6 +30,16 @@ def run(tmp_path):
 
 
 def test_a_bundle_is_read_as_it_was_written(run):
+    assert read_bundle(run) == BUNDLE
+
+
+def test_a_bundle_of_the_version_before_is_read(run):
+    content = json.loads(run.bundle_file.read_text())
+    content["format"] = 4
+    del content["model"]["task"]
+    calibration = content["calibration"]
+    calibration["least_evidence"] = calibration.pop("logit_threshold")
+    run.bundle_file.write_text(json.dumps(content))
     assert read_bundle(run) == BUNDLE
 
 
@@ -79,7 +89,7 @@ def test_a_bundle_of_another_version_and_none(run):
         ("calibration.temperature", "1", "calibration.temperature: expected a number"),
         ("calibration.temperature", 0, "calibration.temperature must be from "),
         ("calibration.temperature", 1e-300, "calibration.temperature must be from "),
-        ("calibration.least_evidence", [], "calibration.least_evidence: expected a number"),
+        ("calibration.logit_threshold", [], "calibration.logit_threshold: expected a number"),
         ("calibration.clip_seconds", 1e9, "calibration.clip_seconds must be from "),
         ("weights", None, "weights: expected a text. Received: None"),
         ("thing", 1, "the file: unknown thing"),

@@ -159,10 +159,10 @@ def test_a_file_without_a_frame(hasty_run, tmp_path):
 
 def test_what_has_too_little_evidence_is_unknown(hasty_run, video, tmp_path):
     plain = Classifier(hasty_run).predict(video)
-    run = with_calibration(hasty_run, tmp_path / "at", least_evidence=plain.evidence)
+    run = with_calibration(hasty_run, tmp_path / "at", logit_threshold=plain.max_logit)
     assert Classifier(run).predict(video) == plain
-    just_above = np.nextafter(plain.evidence, np.inf)
-    run = with_calibration(hasty_run, tmp_path / "above", least_evidence=just_above)
+    just_above = np.nextafter(plain.max_logit, np.inf)
+    run = with_calibration(hasty_run, tmp_path / "above", logit_threshold=just_above)
     answer = Classifier(run).predict(video)
     assert (answer.label, answer.known) == ("unknown", False)
     assert (answer.probability, answer.top) == (plain.probability, plain.top)
@@ -262,7 +262,7 @@ def test_json_has_one_object_a_line(hasty_run, video, predictions, tmp_path):
     first, second = map(json.loads, result.stdout.splitlines())
     assert first | {"path": str(copy)} == second
     assert list(first) == [
-        *("path", "label", "known", "probability", "evidence", "top"),
+        *("path", "label", "known", "probability", "max_logit", "top"),
         *("num_frames", "fps", "duration_seconds", "damaged"),
     ]
     assert first["path"] == str(video)
@@ -282,7 +282,7 @@ def test_text_has_one_line_a_video(hasty_run, video):
 
 
 def test_an_unknown_video_is_shown_with_all_its_classes(hasty_run, video, tmp_path):
-    run = with_calibration(hasty_run, tmp_path / "run", least_evidence=99.0)
+    run = with_calibration(hasty_run, tmp_path / "run", logit_threshold=99.0)
     result = classify(video, "--run", run.folder)
     shown = ", ".join(f"{name} {value:.2f}" for name, value in Classifier(run).predict(video).top)
     assert result.stdout == f"{video}: unknown   ({shown})\n"

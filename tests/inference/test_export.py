@@ -12,7 +12,6 @@ import pytest
 from pipeline.cli.export import format_exported
 from pipeline.config.file import save_config
 from pipeline.errors import ConfigError, DataError, PipelineError
-from pipeline.evaluation.calibration import Calibration, write_calibration
 from pipeline.inference.agreement import (
     FORMATS,
     LEAST_SAME,
@@ -29,6 +28,7 @@ from pipeline.inference.runtimes import open_runtime
 from pipeline.inference.tensorflow import open_saved_model
 from pipeline.models.parts import Parts
 from pipeline.run import Run
+from pipeline.tasks.calibration import Calibration, write_calibration
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def exports(hasty_run, tmp_path_factory):
     """Each format of a run, which has been moved since; not to be changed."""
     root = tmp_path_factory.mktemp("exports")
     run = Run(shutil.copytree(hasty_run.folder, root / "run"))
-    write_calibration(run, Calibration(temperature=1.5, least_evidence=0.6, num_videos=1))
+    write_calibration(run, Calibration(temperature=1.5, logit_threshold=0.6, num_videos=1))
     exported = {kind: export(run, kind) for kind in FORMATS}
     moved = run.folder.rename(root / "moved")
 

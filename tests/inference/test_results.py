@@ -55,7 +55,7 @@ def test_a_table_holds_every_file_and_the_bad_ones_are_listed(hasty_run, folder,
         answer = classifier.predict(path)
         assert found[path]["label"] == answer.label
         assert float(found[path]["probability"]) == pytest.approx(answer.probability, abs=1e-4)
-        assert float(found[path]["evidence"]) == pytest.approx(answer.evidence, abs=1e-4)
+        assert float(found[path]["max_logit"]) == pytest.approx(answer.max_logit, abs=1e-4)
         assert (found[path]["damaged"], found[path]["error"]) == ("False", "")
     for path in paths(folder, BAD):
         assert found[path]["label"] == ""

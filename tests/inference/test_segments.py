@@ -5,7 +5,6 @@ import time
 import numpy as np
 import pytest
 
-from pipeline.evaluation.calibration import Calibration
 from pipeline.inference.segments import (
     Curve,
     Segment,
@@ -14,19 +13,24 @@ from pipeline.inference.segments import (
     segment_f1,
 )
 from pipeline.inference.windows import Window
+from pipeline.tasks.calibration import Calibration
+from pipeline.tasks.single_label import SingleLabel
 
 NAMES = ["a", "b"]
 
 
-def curve(*of_a, evidence=None):
+TASK = SingleLabel()
+
+
+def curve(*of_a, scores=None):
     of_a = np.array(of_a, float)
-    evidence = np.full(len(of_a), 5.0) if evidence is None else np.array(evidence, float)
-    return Curve(np.arange(len(of_a) + 1.0), np.stack([of_a, 1 - of_a], axis=1), evidence)
+    scores = np.full(len(of_a), 5.0) if scores is None else np.array(scores, float)
+    return Curve(np.arange(len(of_a) + 1.0), np.stack([of_a, 1 - of_a], axis=1), scores)
 
 
-def found(of_a, evidence=None, least_evidence=None, temperature=1.0, **options):
-    calibration = Calibration(least_evidence=least_evidence, temperature=temperature)
-    segments = find_segments(curve(*of_a, evidence=evidence), NAMES, calibration, **options)
+def found(of_a, scores=None, logit_threshold=None, temperature=1.0, **options):
+    calibration = Calibration(logit_threshold=logit_threshold, temperature=temperature)
+    segments = find_segments(curve(*of_a, scores=scores), NAMES, calibration, **options)
     return [(each.label, each.start_seconds, each.end_seconds) for each in segments]
 
 
@@ -54,16 +58,16 @@ def test_where_there_is_too_little_evidence_it_is_unknown():
     sure = (0.95, 0.95, 0.95, 0.95, 0.45)
     segments = [("a", 0, 2), ("unknown", 2, 4), ("b", 4, 5)]
     little = (4, 3, 2.9, -1, 4)
-    assert found(sure, little, least_evidence=3.0) == segments, "nothing of before is held on to"
-    assert found(sure, little, least_evidence=-2.0) == [("a", 0, 5)]
-    assert found((0.6, 0.6), (1, 2), least_evidence=3.0) == [("unknown", 0, 2)]
-    assert found((0.6,), (3.0,), least_evidence=3.0) == [("a", 0, 1)]
+    assert found(sure, little, logit_threshold=3.0) == segments, "nothing of before is held on to"
+    assert found(sure, little, logit_threshold=-2.0) == [("a", 0, 5)]
+    assert found((0.6, 0.6), (1, 2), logit_threshold=3.0) == [("unknown", 0, 2)]
+    assert found((0.6,), (3.0,), logit_threshold=3.0) == [("a", 0, 1)]
 
 
 def test_to_leave_unknown_takes_more_evidence_than_to_stay_known():
     """Two logits that are 0.405 apart make probabilities of 0.6 and 0.4, 0.2 apart."""
     sure, little = (0.9,) * 4, (2.9, 3.4, 3.41, 3.0)
-    options = {"least_evidence": 3.0, "hysteresis": 0.2}
+    options = {"logit_threshold": 3.0, "hysteresis": 0.2}
     assert found(sure, little, **options) == [("unknown", 0, 2), ("a", 2, 4)]
     options["hysteresis"] = 0.0
     assert found(sure, little, **options) == [("unknown", 0, 1), ("a", 1, 4)]
@@ -74,16 +78,16 @@ def test_to_leave_unknown_takes_more_evidence_than_to_stay_known():
 def test_evidence_to_leave_unknown_is_before_temperature():
     """At twice the temperature logits must be twice as far apart for the same probabilities."""
     sure, little = (0.9,) * 3, (2.9, 3.79, 3.82)
-    options = {"least_evidence": 3.0, "hysteresis": 0.2, "temperature": 2.0}
+    options = {"logit_threshold": 3.0, "hysteresis": 0.2, "temperature": 2.0}
     assert found(sure, little, **options) == [("unknown", 0, 2), ("a", 2, 3)]
 
 
 def test_figures_of_segments_are_means():
-    moments = curve(0.9, 0.2, 0.4, evidence=(1, 2, 9))
-    segments = find_segments(moments, NAMES, Calibration(least_evidence=3.0))
+    moments = curve(0.9, 0.2, 0.4, scores=(1, 2, 9))
+    segments = find_segments(moments, NAMES, Calibration(logit_threshold=3.0))
     assert [each.label for each in segments] == ["unknown", "b"]
     assert segments[0].probability == pytest.approx((0.9 + 0.8) / 2), "of the most probable one"
-    assert [each.evidence for each in segments] == [1.5, 9]
+    assert [each.max_logit for each in segments] == [1.5, 9]
 
 
 def test_a_short_segment_goes_to_its_more_probable_neighbour():
@@ -94,7 +98,7 @@ def test_a_short_segment_goes_to_its_more_probable_neighbour():
 
 def test_a_short_segment_beside_unknown_goes_to_the_class_if_that_is_possible_there():
     little = (0, 0, 5, 5, 5)
-    options = {"least_evidence": 3.0, "shortest_seconds": 2}
+    options = {"logit_threshold": 3.0, "shortest_seconds": 2}
     assert found((0.9, 0.9, 0.3, 0.9, 0.9), little, **options) == [("unknown", 0, 2), ("a", 2, 5)]
 
 
@@ -128,7 +132,7 @@ def seconds_of(num_windows):
     logits = rng.normal(0, 3, (num_windows, 4)).astype(np.float32)
     windows = [Window(0.5 * i, 0.5 * i + 2, row) for i, row in enumerate(logits)]
     started = time.process_time()
-    smoothed = probability_curve(windows, 0.5, 0.5 * num_windows + 1.5, Calibration())
+    smoothed = probability_curve(windows, 0.5, 0.5 * num_windows + 1.5, TASK, 1.0)
     segments = find_segments(smoothed, "abcd", Calibration(), shortest_seconds=1.5)
     assert segment_f1(segments, segments) == 1
     assert num_windows / 12 < len(segments) < num_windows / 3
@@ -146,12 +150,12 @@ def test_a_moment_is_what_the_windows_say_whose_middle_is_near():
         Window(2.0, 6.0, np.array([0.0, 2.0], np.float32)),
     ]
     calibration = Calibration(temperature=2.0)
-    smoothed = probability_curve(windows, 1.0, 6.0, calibration)
+    smoothed = probability_curve(windows, 1.0, 6.0, TASK, calibration.temperature)
     assert smoothed.edges.tolist() == [0, 1, 2, 3, 4, 5, 6]
-    first = calibration.probabilities(np.array([2.0, 0.0]))
+    first = TASK.probabilities(np.array([2.0, 0.0]), calibration.temperature)
     np.testing.assert_allclose(smoothed.probabilities[:2], [first, first])
     # At 2.5 s the first window is half a second off its middle, the other 1.5 s, of 2 s.
-    mixed = calibration.probabilities(np.array([1.5, 0.5]))
+    mixed = TASK.probabilities(np.array([1.5, 0.5]), calibration.temperature)
     np.testing.assert_allclose(smoothed.probabilities[2], mixed)
     np.testing.assert_allclose(smoothed.probabilities.sum(axis=1), 1)
 
@@ -159,14 +163,14 @@ def test_a_moment_is_what_the_windows_say_whose_middle_is_near():
 def test_the_evidence_of_a_moment_is_that_of_its_best_window():
     logits = np.array([[7.0, 0.0], [1.0, 2.0], [0.0, 5.0]], np.float32)
     windows = [Window(2.0 * i, 2.0 * i + 4, row) for i, row in enumerate(logits)]
-    found = probability_curve(windows, 2.0, 10.0, Calibration())
-    assert found.evidence.tolist() == [7, 7, 5, 5, 5], "the last moment is behind all windows"
+    found = probability_curve(windows, 2.0, 10.0, TASK, 1.0)
+    assert found.scores.tolist() == [7, 7, 5, 5, 5], "the last moment is behind all windows"
 
 
 @pytest.mark.parametrize("end", [2.0, 2.5, 4.0])
 def test_the_last_cell_ends_with_the_video(end):
     windows = [Window(0.0, end, np.zeros(2, np.float32))]
-    found = probability_curve(windows, 1.0, 2.5, Calibration())
+    found = probability_curve(windows, 1.0, 2.5, TASK, 1.0)
     assert found.edges.tolist() == [0, 1, 2, 2.5]
     assert np.isfinite(found.probabilities).all()
 

@@ -124,7 +124,7 @@ def test_every_format_says_the_same(timeline, tmp_path):
         assert float(line["end_seconds"]) == pytest.approx(segment.end_seconds, abs=1e-3)
         assert line["label"] == segment.label
         assert float(line["probability"]) == pytest.approx(segment.probability, abs=1e-4)
-        assert float(line["evidence"]) == pytest.approx(segment.evidence, abs=1e-4)
+        assert float(line["max_logit"]) == pytest.approx(segment.max_logit, abs=1e-4)
         place = rf"{number}\n00:00:(\S+) --> 00:00:(\S+)\n{segment.label} [01]\.\d\d\n?"
         start, end = re.fullmatch(place, subtitle).groups()
         assert float(start.replace(",", ".")) == pytest.approx(segment.start_seconds, abs=2e-3)

@@ -16,11 +16,11 @@ from pipeline.config import (
 )
 from pipeline.dataset.sampling import sample_clip
 from pipeline.errors import ConfigError
-from pipeline.evaluation.calibration import Calibration
 from pipeline.inference.bundle import Bundle
 from pipeline.inference.clips import ClipModel, cut_clips, decode_images
 from pipeline.inference.windows import plan_windows, slide, step_through
 from pipeline.models.recognizer import build_recognizer
+from pipeline.tasks.calibration import Calibration
 from pipeline.video.stored_frames import encode_array
 
 FPS = 10

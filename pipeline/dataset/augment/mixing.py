@@ -9,6 +9,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from pipeline.config import AugmentConfig, Change, RunConfig
+from pipeline.tasks.task import task_of
 
 Inputs = dict[str, tf.Tensor]
 Partners = npt.NDArray[np.int64]
@@ -18,7 +19,7 @@ Shares = npt.NDArray[np.float32]
 def training_targets(
     batches: tf.data.Dataset, config: RunConfig, num_classes: int, *, first_step: int = 0
 ) -> tf.data.Dataset:
-    """Turns labels into targets for categorical cross-entropy, and mixes clips with each other.
+    """Turns labels into the targets of the task, and mixes clips with each other.
 
     What is mixed depends on the seed and the number of the batch alone. The mask of a mixed clip
     is the union of both. Stored features are not mixed. Evaluation takes its labels without
@@ -32,14 +33,15 @@ def training_targets(
         first_step: The number of the first batch, as for `training_batches`.
 
     Returns:
-        The same batches, with targets float32 (B, C), each of which adds up to 1.
+        The same batches, with targets float32 (B, C).
 
-    Source: label smoothing, Szegedy et al. (2016); mixup, Zhang et al. (2018); CutMix, Yun et al.
-        (2019), here with one window for all frames of a clip.
+    Source: mixup, Zhang et al. (2018); CutMix, Yun et al. (2019), here with one window for all
+        frames of a clip.
     """
-    low = config.train.label_smoothing / num_classes
-    high = low + 1 - config.train.label_smoothing
-    targets = batches.map(lambda inputs, label: (inputs, tf.one_hot(label, num_classes, high, low)))
+    task, smoothing = task_of(config.model), config.train.label_smoothing
+    targets = batches.map(
+        lambda inputs, label: (inputs, task.targets(label, num_classes, smoothing))
+    )
     images = {"frames", "flow"} & set(batches.element_spec[0])
     if not images or not (config.augment.mixup.on or config.augment.cutmix.on):
         return targets

@@ -1,0 +1,132 @@
+"""What was fitted on validation videos: the worth of a logit, and when to answer "unknown"."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.atomic import atomic_write
+from pipeline.config.checks import expect, expect_range
+from pipeline.config.strict import strictly
+from pipeline.errors import ConfigError, DataError
+from pipeline.run import Run
+from pipeline.text import command
+
+Floats = npt.NDArray[np.floating[Any]]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """How a run is used: what its logits are worth, and how long its videos are.
+
+    Attributes:
+        temperature: What logits are divided by, 1e-6 to 1e6; 1 where there was nothing to fit it
+            on.
+        logit_threshold: The score, see `Task.score`, below which the answer is "unknown"; None:
+            every answer is given.
+        num_videos: Validation videos that both were fitted on; 0: none, they are not fitted.
+        clip_seconds: Length of a usual training video, 0.001 s to a day; the windows of a long one
+            are as long.
+
+    Raises:
+        ConfigError: A value is not as it must be.
+    """
+
+    temperature: float = 1.0
+    logit_threshold: float | None = None
+    num_videos: int = 0
+    clip_seconds: float = 2.0
+
+    def __post_init__(self) -> None:
+        expect_range(self.temperature, "calibration.temperature", 1e-6, 1e6)
+        expect_range(self.clip_seconds, "calibration.clip_seconds", 1e-3, 86_400)
+        if self.logit_threshold is not None:
+            finite = math.isfinite(self.logit_threshold)
+            expect(finite, "calibration.logit_threshold must be finite", self.logit_threshold)
+
+    @property
+    def limit(self) -> float:
+        """`logit_threshold` as a number: minus infinity where nothing is asked for."""
+        return -math.inf if self.logit_threshold is None else self.logit_threshold
+
+    def is_enough(self, scores: Floats) -> npt.NDArray[np.bool_]:
+        """Whether scores, float (...), are enough for an answer; bool (...)."""
+        return np.asarray(scores >= self.limit)
+
+
+def read_calibration(run: Run) -> Calibration:
+    """The calibration of a run; that which changes nothing if it has none.
+
+    Raises:
+        DataError: The file is damaged.
+    """
+    if not run.calibration_file.exists():
+        return Calibration()
+    try:
+        content = json.loads(run.calibration_file.read_bytes())
+        return strictly(Calibration, with_new_names(content), "")
+    except (ValueError, RecursionError, ConfigError):
+        raise DataError(
+            f"{run.calibration_file}: damaged, or of another version. Make it again: "
+            f"{command('export', run.folder)}"
+        ) from None
+
+
+def with_new_names(content: Any) -> Any:
+    """What a file says of a calibration, by the names that its attributes have today."""
+    if not isinstance(content, dict):
+        return content
+    names = {"least_evidence": "logit_threshold"}
+    return {names.get(name, name): value for name, value in content.items()}
+
+
+def write_calibration(run: Run, calibration: Calibration) -> None:
+    """Keeps the calibration of a run in its folder."""
+    with atomic_write(run.calibration_file) as file:
+        file.write(json.dumps(dataclasses.asdict(calibration), indent=2).encode())
+
+
+def fit_logit_threshold(
+    scores: Floats,
+    correct: npt.NDArray[np.bool_],
+    aim: Literal["coverage", "precision", "off"],
+    target: float,
+) -> float | None:
+    """The score below which to answer "unknown".
+
+    Args:
+        scores: float (N,), of each answer, see `Task.score`.
+        correct: bool (N,), which answers are right.
+        aim: `coverage`: at least a share `target` of the videos is answered; `precision`: at least
+            a share `target` of the answers is right; `off`: everything is answered.
+        target: The share, above 0 to 1.
+
+    Returns:
+        The highest of that coverage, or the lowest of that precision; where none has it, that of
+        the highest precision. None for `off`.
+
+    Example:
+        >>> scores = np.array([9.5, 8.0, 6.5, 4.0])
+        >>> correct = np.array([True, True, False, True])
+        >>> fit_logit_threshold(scores, correct, "coverage", 0.75)
+        6.5
+        >>> fit_logit_threshold(scores, correct, "precision", 1.0)
+        8.0
+    """
+    if aim == "off":
+        return None
+    order = np.argsort(-scores, kind="stable")
+    ranked = scores[order]
+    if aim == "coverage":
+        return float(ranked[min(math.ceil(target * len(ranked) - 1e-9), len(ranked)) - 1])
+    precisions = np.cumsum(correct[order]) / np.arange(1, len(ranked) + 1)
+    # Videos of the same score are answered together or not at all.
+    possible = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))
+    good = possible[precisions[possible] >= target]
+    chosen = good[-1] if len(good) else possible[np.argmax(precisions[possible])]
+    return float(ranked[chosen])
