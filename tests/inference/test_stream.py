@@ -41,7 +41,7 @@ def test_results_are_those_of_the_windows_of_the_file(hasty_run, video):
     calibration = read_bundle(hasty_run).calibration
     for result, window in zip(results, windows, strict=True):
         assert result.seconds == pytest.approx(window.end_seconds)
-        highest = classifier.task.probabilities(window.logits, calibration.temperature).max()
+        highest = SingleLabel().probabilities(window.logits, calibration.temperature).max()
         assert result.prediction.probability == pytest.approx(highest, abs=1e-5)
         assert 0 <= result.latency_seconds < 60
         assert (result.dropped, result.reconnects) == (0, 0)
