@@ -15,6 +15,7 @@ from pipeline.inference.bundle import read_bundle
 from pipeline.inference.classifier import Classifier
 from pipeline.inference.stream import classify_stream
 from pipeline.inference.timeline import make_timeline
+from pipeline.tasks.single_label import SingleLabel
 from pipeline.video import LiveFrame, LiveVideo, read_frames, write_video
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "stream.py"
