@@ -1,16 +1,13 @@
 import dataclasses
-import runpy
-from pathlib import Path
 
 import matplotlib.image
 import numpy as np
 import pytest
 
+from pipeline.cli import preview as preview_command
 from pipeline.config import NO_AUGMENT, Change
 from pipeline.dataset.preview import write_contact_sheets
 from pipeline.errors import ConfigError
-
-SCRIPT = Path(__file__).parents[2] / "scripts" / "preview.py"
 
 
 def sheet(store, config, folder, **options):
@@ -80,7 +77,7 @@ def test_sheets_of_a_table_do_not_go_among_its_videos(blob_videos, tmp_path, mon
     table.write_text("\n".join(("path,label", *lines)))
     monkeypatch.chdir(tmp_path)
 
-    runpy.run_path(str(SCRIPT))["main"]([str(table), "--videos", "1"])
+    preview_command.main([str(table), "--videos", "1"])
 
     assert capsys.readouterr().out == "2 contact sheets in preview-mine/\n"
     assert len(list((tmp_path / "preview-mine").iterdir())) == 2

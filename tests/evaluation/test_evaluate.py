@@ -3,14 +3,13 @@
 import csv
 import dataclasses
 import json
-import runpy
 import shutil
-from pathlib import Path
 
 import matplotlib.image
 import numpy as np
 import pytest
 
+from pipeline.cli import evaluate as evaluate_command
 from pipeline.config import EvaluateConfig, FramesConfig
 from pipeline.config.file import save_config
 from pipeline.dataset.clip_batches import evaluation_clips
@@ -21,8 +20,6 @@ from pipeline.models.recognizer import build_recognizer, load_recognizer
 from pipeline.run import Run
 from pipeline.tasks.calibration import Calibration, write_calibration
 from pipeline.tasks.single_label import SingleLabel
-
-SCRIPT = Path(__file__).parents[2] / "scripts" / "evaluate.py"
 
 
 def copy_of(run, folder, **changes):
@@ -184,7 +181,7 @@ def test_as_many_views_as_asked_for(hasty_run, tmp_path):
     with pytest.raises(ConfigError, match="clip.views must be from 1 to 100"):
         evaluate(hasty_run, views=0)
     with pytest.raises(ConfigError, match="clip.views must be from 1 to 100"):
-        runpy.run_path(str(SCRIPT))["main"]([str(hasty_run.folder), "--views", "0"])
+        evaluate_command.main([str(hasty_run.folder), "--views", "0"])
 
 
 def test_accuracy_by_length_is_that_of_shorter_clips(blob_run, blob_store, tmp_path):

@@ -5,7 +5,6 @@ import dataclasses
 import datetime
 import json
 import os
-import runpy
 import shutil
 import signal
 import subprocess
@@ -20,6 +19,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from pipeline.cli import train as train_command
 from pipeline.config import EvaluateConfig
 from pipeline.dataset.clip_batches import evaluation_batches
 from pipeline.dataset.keras_batches import steps_per_epoch
@@ -351,7 +351,7 @@ def test_ctrl_c_before_the_export_says_how_it_goes_on(blob_run, tmp_path, monkey
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("pipeline.training.fit.train", lambda *_, **__: blob_run)
     monkeypatch.setattr("pipeline.evaluation.calibrate.calibrate", press)
-    main = runpy.run_path(str(SCRIPT))["main"]
+    main = train_command.main
     with pytest.raises(KeyboardInterrupt):
         main(["--config", "small", "--data", "data/any", "--run", "my run"])
     said = "my run is trained, but was not exported. The same command with --run 'my run' goes on\n"
