@@ -89,7 +89,7 @@ def keys_page() -> str:
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
             title = f"`{section.name}`"
             parts += [f"## {title}", _opening(value), _table(value, f"{section.name}.")]
-    top = _table(config, "", only=lambda each: not dataclasses.is_dataclass(each))
+    top = _table(config, "", only=lambda each: isinstance(each, str | int))
     parts[2:2] = ["## The run", top]
     prepare = PrepareConfig()
     parts += ["## Options of `prepare`", _opening(prepare), _table(prepare, "--")]
