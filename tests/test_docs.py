@@ -196,6 +196,21 @@ def test_links_lead_to_files_and_headings(page):
             assert anchor in {each.replace(" ", "-") for each in slugs}, target
 
 
+@pytest.mark.parametrize("page", [DOCS / "architecture.md", ROOT / "CONTRIBUTING.md"], ids=named)
+def test_files_that_pages_name_are_there(page):
+    names = re.findall(r"`([\w.]+/[\w./]*)`", page.read_text(encoding="utf-8"))
+    places = [name for name in names if not re.search("NAME|^site/", name)]
+    assert len(places) > 15
+    assert [p for p in places if not (ROOT / p).exists() and not (PACKAGE / p).exists()] == []
+
+
+def test_architecture_has_every_room():
+    page = (DOCS / "architecture.md").read_text(encoding="utf-8")
+    table = page.partition("| room |")[2].partition("\n\n")[0]
+    rooms = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == rooms
+
+
 def test_every_picture_is_shown_and_small():
     shown = {
         (page.parent / name).resolve()
