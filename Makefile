@@ -47,9 +47,9 @@ test: .venv/.installed-test
 coverage: .venv/.installed-test
 	$(BIN)/pytest --quiet --numprocesses 2 --dist loadfile --cov --cov-report=term:skip-covered
 
-# A warning is an error. The variable silences an advertisement.
+# A warning is an error (but not with --quiet, which hides both). The variable silences an advertisement.
 docs: .venv/.installed-test
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 format: .venv/.installed-test
 	$(BIN)/ruff check --fix
