@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -81,7 +83,12 @@ def _take(path: Path, timeout: float) -> BaseFileLock:
     path.parent.mkdir(parents=True, exist_ok=True)
     # All who may write into the folder may use a lock that was left there by a kill.
     lock = FileLock(path.parent / f".{path.name}.lock", mode=0o666, is_singleton=True)
-    lock.acquire(timeout=timeout)
+    try:
+        lock.acquire(timeout=timeout)
+    except TimeoutError:
+        if os.path.lexists(lock.lock_file):
+            raise
+        raise OSError(errno.EACCES, "no file can be made there") from None
     return lock
 
 

@@ -8,6 +8,7 @@ from pipeline.config.checks import expect_folder_of
 from pipeline.errors import ConfigError
 from pipeline.native_log import import_tensorflow
 from pipeline.run import Run, latest_run
+from pipeline.text import visible
 from pipeline.video import check_target
 
 
@@ -35,11 +36,12 @@ def main(arguments: Sequence[str]) -> None:
 
     explanation = explain(run, options.video, options.label)
     draw_strip(explanation, out)
-    written = [str(out)]
+    written = [visible(out)]
     if options.annotate:
         write_heat_video(explanation, Path(options.annotate))
-        written.append(options.annotate)
-    print(f"{options.video}: {explanation.label} {explanation.probability:.2f} in its middle clip")
+        written.append(visible(options.annotate))
+    answer = f"{visible(explanation.label)} {explanation.probability:.2f}"
+    print(f"{visible(options.video)}: {answer} in its middle clip")
     most = int(explanation.importance.argmax())
     print(f"the frame that matters most is at {explanation.seconds[most]:.1f} s")
     print(f"written: {', '.join(written)}")

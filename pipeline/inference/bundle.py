@@ -102,7 +102,7 @@ def read_bundle(run: Run) -> Bundle:
         version = content.pop("format")
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise DataError(f"{run.bundle_file}: damaged. {again}") from None
-    if version not in (4, FORMAT):
+    if type(version) is not int or version not in (4, FORMAT):
         raise DataError(f"{run.bundle_file}: of another version. {again}")
     try:
         return strictly(Bundle, content if version == FORMAT else _from_version_4(content), "")

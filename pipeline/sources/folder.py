@@ -14,7 +14,7 @@ from pipeline.video.paths import (
     LeftOutWarning,
     is_visible,
     leads_back,
-    visible_files,
+    named_files,
 )
 
 _SPLIT_FOLDERS = frozenset(("train", "training", "val", "valid", "validation", "dev", "test"))
@@ -49,7 +49,7 @@ def scan_folder(path: str | os.PathLike[str], *, labelled: bool = True) -> Manif
         raise DataError(f"{path} {problem}. {_LAYOUT}.")
     videos: list[PurePosixPath] = []
     others: list[PurePosixPath] = []
-    for file in visible_files(root):
+    for file in named_files(root):
         is_video = len(file.parts) > 1 and file.suffix.lower() in VIDEO_SUFFIXES
         (videos if is_video else others).append(file)
     loose = [file for file in others if file.suffix.lower() in VIDEO_SUFFIXES]

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from pipeline.errors import DataError
 from pipeline.manifest.rows import Manifest, Row
 from pipeline.text import counted, listed
-from pipeline.video.paths import VIDEO_SUFFIXES, LeftOutWarning, visible_files
+from pipeline.video.paths import VIDEO_SUFFIXES, LeftOutWarning, named_files
 
 
 class CrossingGroupsWarning(UserWarning):
@@ -45,7 +45,7 @@ class VideoIndex:
         if not self.root.is_dir():
             problem = "is not a folder" if self.root.exists() else "does not exist"
             raise DataError(f"{path} {problem}. Expected a folder of videos, such as {example}.")
-        files = (f for f in visible_files(self.root) if f.suffix.lower() in VIDEO_SUFFIXES)
+        files = (f for f in named_files(self.root) if f.suffix.lower() in VIDEO_SUFFIXES)
         self.files = sorted(files, key=str)
         self._by_stem: dict[str, PurePosixPath] = {}
         for file in self.files:

@@ -45,6 +45,7 @@ class Calibration:
     def __post_init__(self) -> None:
         expect_range(self.temperature, "calibration.temperature", 1e-6, 1e6)
         expect_range(self.clip_seconds, "calibration.clip_seconds", 1e-3, 86_400)
+        expect_range(self.num_videos, "calibration.num_videos", 0, 10**12)
         if self.logit_threshold is not None:
             finite = math.isfinite(self.logit_threshold)
             expect(finite, "calibration.logit_threshold must be finite", self.logit_threshold)

@@ -11,7 +11,7 @@ from pipeline.video.timing import MOST_GAP_SECONDS
 
 # What FFmpeg assumes where a container states no frame rate.
 _DEFAULT_FPS: Final = 25.0
-_MOST_FPS: Final = 1000.0
+MOST_FPS: Final = 1000.0
 
 
 class DamagedVideoWarning(UserWarning):
@@ -107,4 +107,4 @@ def codec_name(capture: cv2.VideoCapture) -> str:
 def frame_rate(capture: cv2.VideoCapture) -> float:
     """Returns the frames per second that the container states; 25 where they cannot be."""
     rate = capture.get(cv2.CAP_PROP_FPS)
-    return rate if 1 / MOST_GAP_SECONDS <= rate <= _MOST_FPS else _DEFAULT_FPS
+    return rate if 1 / MOST_GAP_SECONDS <= rate <= MOST_FPS else _DEFAULT_FPS

@@ -27,11 +27,11 @@ def visible_files(root: Path) -> Iterator[PurePosixPath]:
     what lies below the folder anyway, and to what they lie in themselves; a warning names them.
 
     Raises:
-        DataError: A folder cannot be read, or a name is not UTF-8.
+        DataError: A folder cannot be read.
     """
     circles: list[Path] = []
     for file in _below(root, (root.resolve(),), circles):
-        yield _posix(file, root)
+        yield PurePosixPath(file.relative_to(root).as_posix())
     if circles:
         names = listed(sorted(path.relative_to(root).as_posix() for path in circles))
         count = counted(len(circles), "link")
@@ -80,10 +80,16 @@ def is_visible(name: str) -> bool:
     return not name.startswith((".", "@")) and name != "__MACOSX"
 
 
-def _posix(file: Path, root: Path) -> PurePosixPath:
-    relative = file.relative_to(root).as_posix()
-    try:
-        relative.encode()
-    except UnicodeEncodeError:  # OpenCV cannot take such a path.
-        raise DataError(f"{str(file)!r}: expected a name in UTF-8; rename the file.") from None
-    return PurePosixPath(relative)
+def named_files(root: Path) -> Iterator[PurePosixPath]:
+    """Yields `visible_files`, of which each can be named in a manifest.
+
+    Raises:
+        DataError: A folder cannot be read, or a name is not UTF-8.
+    """
+    for file in visible_files(root):
+        try:
+            str(file).encode()
+        except UnicodeEncodeError:  # OpenCV cannot take such a path.
+            name = str(root / file)
+            raise DataError(f"{name!r}: expected a name in UTF-8; rename the file.") from None
+        yield file

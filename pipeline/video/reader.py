@@ -23,7 +23,7 @@ import numpy as np
 
 from pipeline.errors import ConfigError, DataError, VideoDecodeError
 from pipeline.text import counted
-from pipeline.video.info import DamagedVideoWarning, VideoInfo, declared_info
+from pipeline.video.info import MOST_FPS, DamagedVideoWarning, VideoInfo, declared_info
 from pipeline.video.opening import open_capture
 from pipeline.video.resize import resize
 from pipeline.video.timing import MOST_GAP_SECONDS, TOLERANCE_SECONDS, increasing, on_display
@@ -43,6 +43,8 @@ _TURNS: Final = {
 # A video that is longer and has fewer frames than that is none: it would repeat frames for days.
 _LONG_SECONDS: Final = 3600.0
 _MOST_SECONDS_A_FRAME: Final = 2.0
+# Of the frames of a file; single ones are where a recording was joined or repaired.
+_MOST_STEPS_BACK: Final = 0.1
 
 
 class _SpoiltFrameError(Exception):
@@ -73,6 +75,7 @@ class VideoReader:
         self.info = declared_info(self._path, self._capture)
         self.num_read = 0
         self._index = -1  # of the grabbed frame
+        self._steps_back = 0
         self._clock = self._all_times()
         self._time = next(self._clock, None)  # of the grabbed frame; None after the last one
         self.read_until = 0.0
@@ -197,6 +200,8 @@ class VideoReader:
     def _end(self, num_frames: int, seconds: float, *, spoilt: bool = False) -> None:
         """Keeps what is known now that the last frame was read."""
         info = dataclasses.replace(self.info, num_frames=num_frames, duration_seconds=seconds)
+        if not info.damage:
+            info = dataclasses.replace(info, damage=self._wrong_clock(info))
         # With a clock that jumps, a number may be declared that follows from it.
         if spoilt or (not info.damage and self._is_cut_off(info)):
             declared = info.declared_frames or "an unknown number of"
@@ -208,6 +213,17 @@ class VideoReader:
         self.info = info
         if info.damage:
             warnings.warn(f"{self._path}: {info.damage}.", DamagedVideoWarning, stacklevel=2)
+
+    def _wrong_clock(self, info: VideoInfo) -> str:
+        """What is wrong with a clock that does not jump; empty: nothing."""
+        num_frames, seconds = info.num_frames or 0, info.duration_seconds - 1 / info.fps
+        if self._steps_back > _MOST_STEPS_BACK * num_frames:
+            wrong = "its clock runs backwards again and again"
+        elif num_frames - 1 > MOST_FPS * seconds + 1:
+            wrong = f"its clock gives {counted(num_frames, 'frame')} {max(seconds, 0):.3f} s"
+        else:
+            return ""
+        return f"{wrong}; times in it, and what moves how fast, are not to be believed"
 
     def _is_cut_off(self, info: VideoInfo) -> bool:
         # If frames decode after a failure, the failure was not the end of the file.
@@ -225,9 +241,12 @@ class VideoReader:
 
     def _timestamps(self) -> Iterator[float]:
         """Yields what the container says, in seconds; the first frame is grabbed already."""
-        grabbed = True
+        grabbed, before = True, 0.0
         while grabbed:
-            yield self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+            stamp = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+            self._steps_back += 0 != stamp < before  # 0: there is none
+            before = stamp
+            yield stamp
             grabbed = self._capture.grab()
         self._check_open()
 

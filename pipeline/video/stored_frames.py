@@ -23,6 +23,8 @@ from pipeline.video import (
     no_flow,
     timed_frames,
 )
+from pipeline.video.info import MOST_FPS
+from pipeline.video.timing import MOST_GAP_SECONDS
 
 _IN_MEMORY = 2**20
 """Bytes of one video that are held before they go to a temporary file."""
@@ -118,18 +120,20 @@ def encode_array(array: np.ndarray, frames: FramesConfig, *, fps: float) -> dict
     Args:
         array: uint8 (N, H, W, 3), RGB.
         frames: Rate, size and quality of the frames, and whether their flow is needed.
-        fps: Frames per second of the array, above 0.
+        fps: Frames per second of the array, 0.1 to 1,000.
 
     Raises:
-        DataError: The array is not one of frames, or `fps` is not above 0.
+        DataError: The array is not one of frames, or `fps` is out of range.
     """
     good = array.dtype == np.uint8 and array.ndim == 4 and array.shape[3] == 3 and array.size
     if not good:
         raise DataError(
             f"expected frames as uint8 (N, H, W, 3), RGB, got {array.dtype} {array.shape}"
         )
-    if not 0 < fps < math.inf:
-        raise DataError(f"expected frames per second above 0, got {fps}")
+    if not 1 / MOST_GAP_SECONDS <= fps <= MOST_FPS:
+        raise DataError(
+            f"expected frames per second from {1 / MOST_GAP_SECONDS:g} to {MOST_FPS:g}, got {fps}"
+        )
     size = (frames.size, frames.size)
     timed = ((index / fps, frame) for index, frame in enumerate(array))
     shown = timed_frames(timed, fps=frames.fps, size=size, frame_seconds=1 / fps)

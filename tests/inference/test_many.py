@@ -48,6 +48,14 @@ def test_names_stand_for_files(folder):
             find_videos([nothing])
 
 
+@linux
+def test_a_name_that_is_not_utf8_is_one_as_well(folder, tmp_path):
+    """It cannot be opened, which is told of it alone."""
+    odd = os.fsdecode(os.fsencode(tmp_path) + b"/bad\xff.avi")
+    shutil.copy(folder / "a.avi", odd)
+    assert find_videos([str(tmp_path)]) == [odd]
+
+
 def test_each_file_is_named_once(folder):
     names = [str(folder / "inner" / "d.avi"), str(folder / "inner"), f"{folder}/*/*.avi"]
     assert find_videos(names) == paths(folder, ["inner/d.avi", "inner/c.AVI"])

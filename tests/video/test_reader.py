@@ -172,6 +172,16 @@ def test_a_clock_that_cannot_be_is_none(tmp_path):
     assert info.duration_seconds == pytest.approx(1.6)
 
 
+def test_a_clock_that_stands_still_is_told(tmp_path):
+    path = coded_video(tmp_path / "still.mp4", 40)
+    data = bytearray(path.read_bytes())
+    delta = data.index(b"stts") + 4 + 8 + 4
+    data[delta : delta + 4] = (2**32 - 1).to_bytes(4, "big")  # ticks, taken for -1
+    path.write_bytes(data)
+    with pytest.warns(DamagedVideoWarning, match=r"still\.mp4: its clock gives 40 frames 0\.003 s"):
+        assert probe(path, count_frames=True).damaged
+
+
 @pytest.mark.parametrize("seconds", [8, 9.9])
 def test_hours_with_hardly_a_frame_are_refused(tmp_path, seconds):
     path = coded_video(tmp_path / "slides.mp4", 400)

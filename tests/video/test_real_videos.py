@@ -72,3 +72,15 @@ def test_ordinary_files_that_declare_a_few_frames_too_many():
     infos = [probe(Path(VIDEOS, row["path"]), count_frames=True) for row in videos]
     assert [info.num_frames for info in infos] == [int(row["frames"]) for row in videos]
     assert sum(info.declared_frames > info.num_frames for info in infos) == 119
+
+
+def test_a_clock_that_runs_backwards_is_told(tmp_path):
+    """Each time in its table of times is taken for a negative one; those of B-frames are not."""
+    data = bytearray(Path(VIDEOS, "odd/mmaction2_test.mp4").read_bytes())
+    table = data.index(b"stts") + 4 + 8
+    for entry in range(int.from_bytes(data[table - 4 : table], "big")):
+        delta = table + 8 * entry + 4
+        data[delta : delta + 4] = (2**32 - 1).to_bytes(4, "big")
+    (tmp_path / "back.mp4").write_bytes(data)
+    with pytest.warns(DamagedVideoWarning, match="back.mp4: its clock runs backwards again and"):
+        assert probe(tmp_path / "back.mp4", count_frames=True).damaged

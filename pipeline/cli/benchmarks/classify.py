@@ -20,6 +20,7 @@ from pipeline.inference.classifier import Classifier
 from pipeline.inference.clips import decode_images
 from pipeline.models.recognizer import load_recognizer
 from pipeline.run import Run, latest_run
+from pipeline.video import probe
 from pipeline.video.stored_frames import encode_video
 
 EXPLANATION = """\
@@ -43,6 +44,8 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--repeats", type=PositiveInt, default=7, help="Runs; the best counts.")
     options = parser.parse(arguments)
     run = Run(Path(options.run)) if options.run else latest_run()
+    for path in options.paths:
+        probe(path)  # says at once what cannot be read
     classifier = Classifier(run)
     model = load_recognizer(run.model_file)
     views, cores = classifier.bundle.clip.views, os.cpu_count()

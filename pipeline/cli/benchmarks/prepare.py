@@ -20,6 +20,7 @@ from pipeline.prepare.plan import REPORTS, ShardTask, SourceVideo
 from pipeline.prepare.rate import MOST_FPS
 from pipeline.prepare.shard_workers import write_locally
 from pipeline.prepare.shard_writer import write_shard
+from pipeline.video import probe
 
 EXPLANATION = """\
 Frames of the files per second, from file to shard: decoded, resized to {size} x {size} at
@@ -42,6 +43,8 @@ def main(arguments: Sequence[str]) -> None:
 
 def measure_preparation(paths: Sequence[str], *, repeats: int) -> None:
     """Prints a row for each video, then one worker against two over all of them."""
+    for path in paths:
+        probe(path)  # says at once what cannot be read
     config = PrepareConfig(source="folder", path="-", out="-", fps=MOST_FPS)
     print(EXPLANATION.format(size=config.size, fps=config.fps, repeats=repeats))
     width = max(len(Path(path).name) for path in paths)
