@@ -81,6 +81,6 @@ def test_a_clock_that_runs_backwards_is_told(tmp_path):
     for entry in range(int.from_bytes(data[table - 4 : table], "big")):
         delta = table + 8 * entry + 4
         data[delta : delta + 4] = (2**32 - 1).to_bytes(4, "big")
-    (tmp_path / "back.mp4").write_bytes(data)
+    (tmp_path / "back.mp4").write_bytes(data.replace(b"edts", b"free"))
     with pytest.warns(DamagedVideoWarning, match="back.mp4: its clock runs backwards again and"):
         assert probe(tmp_path / "back.mp4", count_frames=True).damaged
