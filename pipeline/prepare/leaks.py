@@ -75,7 +75,7 @@ def _labels_at_once(parts: Sequence[Row]) -> list[str]:
 
 
 @dataclasses.dataclass(frozen=True)
-class Alike:
+class Duplicate:
     """Videos that are the same, or nearly.
 
     Attributes:
@@ -92,12 +92,14 @@ class Alike:
         return len({(source.row.split, source.row.label) for source in self.sources}) > 1
 
 
-def copied(sources: Sequence[SourceVideo], copies: Iterable[Sequence[int]]) -> list[Alike]:
+def copied(sources: Sequence[SourceVideo], copies: Iterable[Sequence[int]]) -> list[Duplicate]:
     """Names files that hold the same bytes, by the groups of their indices."""
-    return [Alike(tuple(sources[i] for i in group), "have the same content") for group in copies]
+    return [
+        Duplicate(tuple(sources[i] for i in group), "have the same content") for group in copies
+    ]
 
 
-def duplicates(videos: Sequence[Video]) -> list[Alike]:
+def duplicates(videos: Sequence[Video]) -> list[Duplicate]:
     """Finds videos that are the same, or nearly.
 
     Args:
@@ -115,20 +117,20 @@ def duplicates(videos: Sequence[Video]) -> list[Alike]:
     first_of_each = sorted(contents.values())
     pairs = near_duplicates([videos[index][1].hash for index in first_of_each])
     near = [
-        Alike((sources[first_of_each[first]], sources[first_of_each[second]]), "look the same")
+        Duplicate((sources[first_of_each[first]], sources[first_of_each[second]]), "look the same")
         for first, second in pairs
     ]
-    return [*same, *(alike for alike in near if len({s.file for s in alike.sources}) > 1)]
+    return [*same, *(each for each in near if len({s.file for s in each.sources}) > 1)]
 
 
-def leaking(found: Iterable[Alike]) -> list[str]:
-    """Says which videos that are alike are in different splits or have different labels."""
-    return [_sentence(alike.sources, alike.what) for alike in found if alike.is_leak]
+def leaking(found: Iterable[Duplicate]) -> list[str]:
+    """Says which duplicates are in different splits or have different labels."""
+    return [_sentence(each.sources, each.what) for each in found if each.is_leak]
 
 
-def harmless(found: Iterable[Alike]) -> list[str]:
-    """Says which videos that are alike are in one split and have one label."""
-    groups = _joined(alike.sources for alike in found if not alike.is_leak)
+def harmless(found: Iterable[Duplicate]) -> list[str]:
+    """Says which duplicates are in one split and have one label."""
+    groups = _joined(each.sources for each in found if not each.is_leak)
     return [_sentence(group, "are the same, or nearly") for group in groups]
 
 

@@ -130,10 +130,10 @@ def _finish(
     made_of: str,
 ) -> PrepareReport:
     videos = _videos(tasks, reports)
-    alike = _duplicates(videos)
-    found = [*leaks.crossing(source.row for source, _ in videos), *leaks.leaking(alike)]
+    duplicates = _duplicates(videos)
+    found = [*leaks.crossing(source.row for source, _ in videos), *leaks.leaking(duplicates)]
     changes = changes_since(out, (source for source, _ in videos))
-    report = describe(videos, found, changes, leaks.harmless(alike))
+    report = describe(videos, found, changes, leaks.harmless(duplicates))
     partial = out / PARTIAL
     write_findings(partial, videos, report, root=out)
     _refuse(found, config, f"; {partial / 'data_report.md'} names all")
@@ -145,7 +145,7 @@ def _finish(
             f"{first['reason']}"
         )
     store = finish_store(
-        out, tasks, reports, settings=settings, leaks=found, alike=alike, made_of=made_of
+        out, tasks, reports, settings=settings, leaks=found, duplicates=duplicates, made_of=made_of
     )
     return PrepareReport(store=store, up_to_date=False)
 
@@ -164,9 +164,9 @@ def _check(config: PrepareConfig, out: Path) -> CheckReport:
     tasks = _plan(videos, rows, config, out)
     reports = check_shards(tasks, config)
     pairs = _videos(tasks, reports)
-    alike = _duplicates(pairs)
-    found = [*leaks.crossing(rows), *leaks.leaking(alike)]
-    report = describe(pairs, found, {}, leaks.harmless(alike))
+    duplicates = _duplicates(pairs)
+    found = [*leaks.crossing(rows), *leaks.leaking(duplicates)]
+    report = describe(pairs, found, {}, leaks.harmless(duplicates))
     folder = out / "check"
     folder.mkdir(parents=True, exist_ok=True)
     write_findings(folder, pairs, report, root=folder)
@@ -279,7 +279,7 @@ def _videos(tasks: Sequence[ShardTask], reports: Sequence[ShardReport]) -> list[
     return sorted(videos, key=lambda pair: pair[0].name)
 
 
-def _duplicates(videos: Sequence[leaks.Video]) -> list[leaks.Alike]:
+def _duplicates(videos: Sequence[leaks.Video]) -> list[leaks.Duplicate]:
     return leaks.duplicates([video for video in videos if not video[1].problem])
 
 

@@ -31,7 +31,7 @@ import tensorflow_datasets as tfds
 from pipeline.config import FramesConfig
 from pipeline.errors import DataError
 from pipeline.manifest.rows import Manifest, Row, Split, read_csv
-from pipeline.prepare.leaks import Alike, crossing, leaking
+from pipeline.prepare.leaks import Duplicate, crossing, leaking
 from pipeline.prepare.plan import (
     FORMAT,
     NAME,
@@ -67,8 +67,8 @@ class Store:
         manifest: The videos that are in it.
         settings: How it was made.
         leaks: What of its test is also in its training, in sentences.
-        alike: What is the same, or nearly, about videos of different groups or labels, and which
-            rows of the manifest they are.
+        duplicates: What is the same, or nearly, about videos of different groups or labels, and
+            which rows of the manifest they are.
         fingerprint: Of its videos, wherever they lie, and how they are stored: see
             `content_fingerprint`.
         made_of: Of the videos on this machine and the settings that it was made of.
@@ -82,7 +82,7 @@ class Store:
     manifest: Manifest
     settings: Mapping[str, Any]
     leaks: tuple[str, ...]
-    alike: tuple[tuple[str, tuple[int, ...]], ...]
+    duplicates: tuple[tuple[str, tuple[int, ...]], ...]
     fingerprint: str
     made_of: str
     shards: Mapping[str, int]
@@ -116,7 +116,7 @@ class Store:
             self,
             manifest=manifest,
             num_videos=manifest.num_videos,
-            leaks=(*crossing(rows), *leaking(_alike(rows, self.alike))),
+            leaks=(*crossing(rows), *leaking(_duplicates_of(rows, self.duplicates))),
             fingerprint=fingerprint(self.fingerprint, (row.split for row in rows)),
         )
 
@@ -171,19 +171,21 @@ def describe_store(out: str | os.PathLike[str]) -> Store:
         manifest=manifest,
         settings=state["settings"],
         leaks=tuple(state["leaks"]),
-        alike=tuple((what, tuple(places)) for what, places in state["alike"]),
+        duplicates=tuple((what, tuple(places)) for what, places in state["alike"]),
         fingerprint=state["fingerprint"],
         made_of=state.get("made_of", state["fingerprint"]),  # An older one has but the one.
         shards=state["shards"],
     )
 
 
-def _alike(rows: Sequence[Row], places: Iterable[tuple[str, Sequence[int]]]) -> Iterator[Alike]:
+def _duplicates_of(
+    rows: Sequence[Row], places: Iterable[tuple[str, Sequence[int]]]
+) -> Iterator[Duplicate]:
     for what, chosen in places:
         sources = (
             SourceVideo(row=rows[i], file=rows[i].path, num_bytes=-1, modified_ns=0) for i in chosen
         )
-        yield Alike(tuple(sources), what)
+        yield Duplicate(tuple(sources), what)
 
 
 def read_state(path: Path) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import tensorflow_datasets as tfds
 from pipeline.atomic import atomic_write
 from pipeline.errors import ConfigError, DataError
 from pipeline.manifest.rows import SPLITS, Manifest, Row, write_csv
-from pipeline.prepare.leaks import Alike
+from pipeline.prepare.leaks import Duplicate
 from pipeline.prepare.plan import (
     FORMAT,
     NAME,
@@ -142,7 +142,7 @@ def finish_store(
     *,
     settings: Mapping[str, Any],
     leaks: Sequence[str],
-    alike: Sequence[Alike],
+    duplicates: Sequence[Duplicate],
     made_of: str,
 ) -> Store:
     """Puts what was prepared in place, writes all that belongs to it, and opens the store.
@@ -154,7 +154,7 @@ def finish_store(
         reports: The report on each.
         settings: How the data set was made.
         leaks: What of its test is also in its training, in sentences.
-        alike: Its videos that are the same, or nearly.
+        duplicates: Its videos that are the same, or nearly.
         made_of: Of the videos on this machine and the settings that the data set was made of.
 
     Raises:
@@ -177,7 +177,7 @@ def finish_store(
         "frames": dataclasses.asdict(tasks[0].frames),
         "settings": settings,
         "leaks": list(leaks),
-        "alike": _places(alike, stored),
+        "alike": _places(duplicates, stored),
         "shards": {path.name: path.stat().st_size for path in shard_files(out)},
         "checksums": {name: checksum(out / name) for name in CHECKED},
         "fingerprint": content_fingerprint(tasks[0].frames, records),
@@ -211,12 +211,14 @@ def _put_in_place(out: Path, tasks: Sequence[ShardTask]) -> None:
             report_path(shard).unlink(missing_ok=True)
 
 
-def _places(alike: Sequence[Alike], stored: Sequence[SourceVideo]) -> list[tuple[str, list[int]]]:
+def _places(
+    duplicates: Sequence[Duplicate], stored: Sequence[SourceVideo]
+) -> list[tuple[str, list[int]]]:
     """What could leak with other splits: what is the same, and of which rows of the manifest."""
     place = {source.name: index for index, source in enumerate(stored)}
     return [
         (each.what, [place[source.name] for source in each.sources])
-        for each in alike
+        for each in duplicates
         if len({(source.row.group, source.row.label) for source in each.sources}) > 1
     ]
 

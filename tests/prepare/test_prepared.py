@@ -84,7 +84,9 @@ def write(root: Path, out: Path, splits: dict[str, str], shard_videos: int = 2) 
     settings = {"source": "folder", "path": str(root)}
     for name in FINDINGS:
         (out / PARTIAL / name).write_text("{}")
-    return finish_store(out, tasks, reports, settings=settings, leaks=["x"], alike=(), made_of="f")
+    return finish_store(
+        out, tasks, reports, settings=settings, leaks=["x"], duplicates=(), made_of="f"
+    )
 
 
 def test_encode_video_gives_the_frames_of_the_reader_as_jpeg(videos: Path) -> None:
