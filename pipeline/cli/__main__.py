@@ -8,17 +8,17 @@ from typing import Final
 from pipeline.cli.script import run_script
 
 COMMANDS: Final = {
-    "prepare": "turn labelled videos into a prepared data set",
-    "train": "train a model on it",
-    "evaluate": "measure it on the test videos",
+    "prepare": "turn labelled videos into a data set to train on",
+    "train": "train a model on a data set, and export it",
+    "evaluate": "measure a run on its test videos, and write a report",
     "classify": "say what video files show",
     "stream": "say what a camera shows, again and again",
-    "explain": "show where a model looks, and which frames it needs",
-    "export": "write a model for LiteRT, ONNX or TensorFlow",
-    "crossval": "cross-validate: test each video once",
-    "ablate": "measure what each stage is worth",
-    "preview": "draw what training sees",
-    "benchmark": "measure how fast the parts are",
+    "explain": "show where a run looks, and which frames its answer needs",
+    "export": "write the model of a run for LiteRT, ONNX or TensorFlow",
+    "crossval": "test each video once, by a model that never saw its group",
+    "ablate": "measure what each stage of the model is worth",
+    "preview": "draw what training sees of a data set",
+    "benchmark": "measure how fast the parts are, against other programs",
 }
 ABOUT: Final = """\
 Clipline learns to tell apart what happens in videos.
@@ -44,6 +44,7 @@ The commands:
 
 `clipline COMMAND --help` lists the options of a command.
 `clipline --version` prints the version.
+`eval "$(register-python-argcomplete clipline)"` lets the Tab key complete commands and options.
 """
 
 

@@ -1,4 +1,8 @@
-"""Measures what each stage is worth: cross-validation with it and without it."""
+"""Measures what each stage of the model is worth.
+
+It cross-validates with the stage and without it, and compares the two. Every option after --config
+overrides a value of the preset.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,13 +14,15 @@ from pipeline.native_log import import_tensorflow
 
 def main(arguments: Sequence[str]) -> None:
     """Parses the command line and does it."""
-    parser = ConfigParser(__doc__, "ablate")
-    parser.add_argument("--out", default="", help="Folder; default: runs/NAME-ablation.")
+    parser = ConfigParser(__doc__ or "", "ablate", "--data data/NAME")
+    parser.add_argument("--out", default="", help="Folder to write; default: runs/NAME-ablation.")
     parser.add_argument("--overwrite", action="store_true", help="Replace what is there.")
-    parser.add_argument("--stages", default="", help="Names, with commas; default: all.")
+    parser.add_argument(
+        "--stages", default="", help="Names with commas between them; default: all."
+    )
     parser.add_run_config(arguments)
     options = parser.parse(arguments)
-    config = in_folds(run_config(parser, options))
+    config = in_folds(run_config(options))
     folder = Path(options.out or f"runs/{Path(config.data).name}-ablation")
     chosen = [name.strip() for name in options.stages.split(",") if name.strip()]
 

@@ -1,4 +1,7 @@
-"""Says what video files show; or, with --timeline, what happens in them from when to when."""
+"""Says what video files show.
+
+With --timeline it says what happens in a long video, from when to when.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,12 +19,12 @@ from pipeline.run import Run, latest_run
 
 def main(arguments: Sequence[str]) -> int:
     """Parses the command line and does it; returns the exit code."""
-    parser = Parser(__doc__, "classify")
+    parser = Parser(__doc__ or "", "classify", "NEW.mp4 --run runs/NAME")
     parser.add_argument(
         "videos", nargs="+", metavar="VIDEO", help="Video files, folders of them, or patterns."
     )
     add_classifier(parser)
-    parser.add_argument("--top", type=int, help="Number of classes to report; default: 5.")
+    parser.add_argument("--top", type=int, help="How many classes to list; default: 5.")
     parser.add_argument(
         "--json", action="store_true", default=None, help="Print one JSON object a line."
     )
@@ -29,19 +32,25 @@ def main(arguments: Sequence[str]) -> int:
         "--out",
         nargs="+",
         default=(),
-        help="Write a table (.csv), which goes on where it was stopped; or a timeline as .json, "
-        ".csv, .srt (subtitles) or .png, several at once.",
+        help="A table to write (.csv); what is in it already is not done again. With --timeline, "
+        "one file or several: .json, .csv, .srt (subtitles), .png.",
     )
-    parser.add_argument("--timeline", action="store_true", help="What happens when in a video.")
     parser.add_argument(
-        "--overlap", type=float, help=f"Of windows, 0 to below 1; default: {OVERLAP}."
+        "--timeline", action="store_true", help="Say what happens from when to when."
+    )
+    parser.add_argument(
+        "--overlap",
+        type=float,
+        help=f"Share that neighbouring windows have in common, 0 to below 1; default: {OVERLAP}.",
     )
     parser.add_argument(
         "--window",
         type=float,
-        help="About how many seconds a window has; default: a usual training video.",
+        help="Seconds of a window, about; default: those of a usual training video.",
     )
-    parser.add_argument("--annotate", help="A video to write with what happens in it.")
+    parser.add_argument(
+        "--annotate", help="A video to write, labelled with what happens (--timeline)."
+    )
     options = parser.parse(arguments)
     _refuse_unused(options)
     if options.top is None:
@@ -62,8 +71,8 @@ def add_classifier(parser: Parser) -> None:
         "--runtime",
         choices=RUNTIMES,
         default="auto",
-        help="auto: the exported model, LiteRT or else ONNX; savedmodel, keras: that of "
-        "TensorFlow or the trained one, which only a run of people whom you trust should use.",
+        help="What computes. auto: the exported model, in LiteRT or else ONNX. savedmodel, keras: "
+        "TensorFlow. Such a model can run any program: use it only from people whom you trust.",
     )
 
 

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import argparse
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 
 from pipeline.errors import ConfigError
 from pipeline.text import nearest
+
+COMPLETING = "_ARGCOMPLETE"
+"""The variable in which a shell that completes a word says which word the arguments begin after."""
+
+
+def complete(parser: argparse.ArgumentParser) -> None:
+    """If a shell asks how the word at the cursor can go on, says so and ends the process."""
+    if COMPLETING in os.environ:
+        import argcomplete
+
+        argcomplete.autocomplete(parser)
 
 
 def run_named(
@@ -26,6 +39,8 @@ def run_named(
     Raises:
         ConfigError: There is no such command.
     """
+    if COMPLETING in os.environ:
+        arguments = _typed(commands)
     name, *others = arguments or ["--help"]
     if name in ("-h", "--help"):
         width = max(map(len, commands))
@@ -36,3 +51,18 @@ def run_named(
         raise ConfigError(f"unknown command {name}. Did you mean {nearest(name, commands)}?")
     code: int | None = import_module(f"{package}.{name}").main(others)
     return code
+
+
+def _typed(commands: Iterable[str]) -> list[str]:
+    """The command whose words are to be completed; if it is the command itself, completes that."""
+    from argcomplete import split_line
+
+    place = int(os.environ[COMPLETING])
+    line, point = os.environ["COMP_LINE"], int(os.environ["COMP_POINT"])
+    words = split_line(line, point)[3]
+    if len(words) <= place or words[place] not in commands:
+        parser = argparse.ArgumentParser()
+        parser.add_argument("command", choices=list(commands))
+        complete(parser)
+    os.environ[COMPLETING] = str(place + 1)
+    return words[place : place + 1]

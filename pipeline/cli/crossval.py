@@ -1,4 +1,8 @@
-"""Cross-validates: each video is tested once, by a model that never saw its group."""
+"""Cross-validates: tests each video once, by a model that never saw its group.
+
+It trains a model for each fold. There are 5, or as many as --split.folds says; `groups` makes a
+fold of each group. Every option after --config overrides a value of the preset.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,20 +15,22 @@ from pipeline.text import counted, listed
 
 def main(arguments: Sequence[str]) -> None:
     """Parses the command line and does it."""
-    parser = ConfigParser(__doc__, "crossval", "--data data/NAME --split.folds groups")
-    parser.add_argument("--out", default="", help="Folder; default: runs/NAME-crossval.")
+    parser = ConfigParser(__doc__ or "", "crossval", "--data data/NAME --split.folds groups")
+    parser.add_argument("--out", default="", help="Folder to write; default: runs/NAME-crossval.")
     parser.add_argument("--overwrite", action="store_true", help="Replace what is there.")
     parser.add_argument(
         "--search",
         default="",
-        help="TOML file of settings to choose from, by cross-validation within the training "
-        "videos of each fold.",
+        help="TOML file of settings to choose from. They are chosen for each fold, by "
+        "cross-validation within its training videos.",
     )
-    parser.add_argument("--trials", type=int, default=20, help="Settings that are tried a fold.")
-    parser.add_argument("--inner-folds", type=int, default=3, help="Folds that score a trial.")
+    parser.add_argument("--trials", type=int, default=20, help="Settings to try for each fold.")
+    parser.add_argument(
+        "--inner-folds", type=int, default=3, help="Folds by which a setting is scored."
+    )
     parser.add_run_config(arguments)
     options = parser.parse(arguments)
-    config = in_folds(run_config(parser, options))
+    config = in_folds(run_config(options))
     folder = Path(options.out or f"runs/{Path(config.data).name}-crossval")
 
     import_tensorflow()

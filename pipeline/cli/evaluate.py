@@ -1,4 +1,7 @@
-"""Evaluates a run on videos of groups that training never saw."""
+"""Measures a run on its test videos, and writes a report.
+
+The groups of these videos (people, source videos) took no part in training.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,23 +12,25 @@ from pipeline.native_log import import_tensorflow
 
 def main(arguments: Sequence[str]) -> None:
     """Parses the command line and does it."""
-    parser = Parser(__doc__, "evaluate")
+    parser = Parser(__doc__ or "", "evaluate", "runs/NAME")
     parser.add_run()
     parser.add_argument(
         "--split",
         choices=("train", "val", "test"),
         default="test",
-        help="Which videos; only those of `test` took no part in training or choosing.",
+        help="Which videos. Only those of `test` took no part in training or choosing.",
     )
-    parser.add_argument("--data", default="", help="Where its data set is, if that was moved.")
+    parser.add_argument("--data", default="", help="Where its data set is, if it was moved.")
     parser.add_argument(
-        "--views", type=int, help="Clips of each video; default: as it was trained."
+        "--views",
+        type=int,
+        help="Clips of a video that are averaged; default: as in its configuration.",
     )
     parser.add_argument(
         "--unknown",
         default="",
-        help="Videos of classes that it does not know, a prepared data set or a table (CSV): are "
-        "they told from the others?",
+        help="Videos of classes that the run does not know, as a prepared data set or a table "
+        "(CSV). It measures how well they are told from the known ones.",
     )
     options = parser.parse(arguments)
     run = named_run(options)

@@ -1,4 +1,7 @@
-"""Shows why a run answers as it does: where it looks in each frame, and which frames it needs."""
+"""Shows why a run answers as it does.
+
+It draws where the network looks in each frame of a clip, and which frames the answer needs.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +17,7 @@ from pipeline.video import check_target
 
 def main(arguments: Sequence[str]) -> None:
     """Parses the command line and does it."""
-    parser = Parser(__doc__, "explain")
+    parser = Parser(__doc__ or "", "explain", "NEW.mp4 --run runs/NAME")
     parser.add_argument("video", metavar="VIDEO", help="A video file.")
     parser.add_argument(
         "--run", default="", help="Folder of the run; default: the one trained last."

@@ -1,4 +1,7 @@
-"""Exports the model of a run; to LiteRT, as training does when it ends, or to another format."""
+"""Writes the model of a run for other programs and devices.
+
+Training writes it for LiteRT when it ends, so that only other formats need this command.
+"""
 
 from __future__ import annotations
 
@@ -16,15 +19,16 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str]) -> None:
     """Parses the command line and does it."""
-    parser = Parser(__doc__, "export")
+    parser = Parser(__doc__ or "", "export", "runs/NAME --format litert-int8")
     parser.add_run()
     parser.add_argument(
         "--format",
         choices=("litert", "litert-float16", "litert-int8", "savedmodel", "onnx"),
         default="litert",
-        help="All but litert go into RUN/export/FORMAT, a folder that classifies on its own.",
+        help="litert goes beside the model. Each other goes into RUN/export/FORMAT, a folder that "
+        "classifies on its own.",
     )
-    parser.add_argument("--data", default="", help="Where its data set is, if that was moved.")
+    parser.add_argument("--data", default="", help="Where its data set is, if it was moved.")
     options = parser.parse(arguments)
     run = named_run(options)
     run.config()  # says at once if there is no run

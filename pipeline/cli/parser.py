@@ -5,97 +5,45 @@ from __future__ import annotations
 import argparse
 import csv
 import dataclasses
+import tomllib
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import docstring_parser
-from jsonargparse import ArgumentParser, DefaultHelpFormatter
 
-from pipeline.cli.script import check_options, example_of, help_with_default
+from pipeline.cli.script import Parser
 from pipeline.config import RunConfig
-from pipeline.config.file import flatten, load_config, preset_names, reworded
+from pipeline.config.file import as_flat, load_config, preset_names, with_values
 from pipeline.config.prepare import OPTIONS
+from pipeline.config.strict import strictly
 from pipeline.errors import ConfigError
-from pipeline.text import command, one_line
+from pipeline.text import one_line
 
 _DEMO_DATA = "data/demo"
 _NEVER_SET = "frames"
 """The part of a run that is read from its data set."""
 
 
-class _HelpFormatter(DefaultHelpFormatter):
-    """Gives each option's default; its type is clear from the text."""
+class ConfigParser(Parser):
+    """A parser with an option for each key of a configuration; its docstring is the help."""
 
-    def _get_help_string(self, action: argparse.Action) -> str:
-        return help_with_default(action)
-
-
-class ConfigParser(ArgumentParser):
-    """A parser whose errors are `ConfigError` and name the nearest known option.
-
-    Args:
-        description: What the command does.
-        name: The command.
-        example: Words of an example of it; empty for none.
-    """
-
-    def __init__(self, description: str | None, name: str, example: str = "") -> None:
-        super().__init__(
-            prog=command(*name.split()),
-            description=description,
-            epilog=example_of(name, example),
-            formatter_class=_HelpFormatter,
-            exit_on_error=False,
-            allow_abbrev=False,
-        )
-        self._hold_options: set[str] = set()
-
-    def parse(self, arguments: Sequence[str]) -> Any:
-        """Parses the arguments of a command line.
-
-        Raises:
-            ConfigError: An option is unknown or a value is not of its type.
-        """
-        words = self._joined(arguments)
-        check_options(self, words)
-        try:
-            return self.parse_args(words)
-        except argparse.ArgumentError as error:
-            raise ConfigError(reworded(error)) from None
-        except OverflowError:
-            raise ConfigError("command line: expected numbers of less than 64 bits") from None
-
-    def _joined(self, arguments: Sequence[str]) -> list[str]:
-        """The arguments, of which a value that looks like an option is joined to what it is of."""
-        words = iter(arguments)
-        return [
-            f"{word}={value}"
-            if word in self._hold_options and (value := next(words, None)) is not None
-            else word
-            for word in words
-        ]
+    def __init__(self, description: str, name: str, example: str) -> None:
+        super().__init__(description, name, example)
+        self.usage = "%(prog)s [OPTIONS]"  # All of them by name fill a page.
 
     def add_fields(self, dataclass: type[Any]) -> None:
-        """Adds an option for each field of a flat dataclass; its docstring is the help."""
-        hints = get_type_hints(dataclass)
-        documentation = docstring_parser.parse(dataclass.__doc__ or "")
-        described = {item.arg_name: item.description for item in documentation.params}
-        for field in dataclasses.fields(dataclass):
-            kind = hints[field.name]
-            option = f"--{field.name.replace('_', '-')}"
-            if field.metadata == OPTIONS:
-                self._hold_options.add(option)
-            help_text = one_line(described[field.name] or "")
+        """Adds an option for each field of a flat dataclass."""
+        fields = {field.name: field for field in dataclasses.fields(dataclass)}
+        for name, kind, text in _described(dataclass):
+            option = f"--{name.replace('_', '-')}"
+            if fields[name].metadata == OPTIONS:
+                self.hold_options.add(option)
             if kind is bool:
-                self.add_argument(option, action="store_true", help=help_text)
-                continue
-            self.add_argument(
-                option,
-                type=_comma_separated if kind == tuple[str, ...] else kind,
-                default=field.default,
-                help=help_text,
-            )
+                self.add_argument(option, action="store_true", help=text)
+            else:
+                _add(self, option, kind, text, fields[name].default)
 
     def add_run_config(self, arguments: Sequence[str]) -> None:
         """Adds `--config` and every key of a run; the values of the named config are defaults.
@@ -115,22 +63,31 @@ class ConfigParser(ArgumentParser):
             help=f"A preset ({', '.join(preset_names())}) or TOML file; default: demo, or small "
             "where other data is named.",
         )
-        self.add_class_arguments(RunConfig, nested_key=None, skip={_NEVER_SET})
-        self.usage = "%(prog)s [OPTIONS]"  # All of them by name fill a page.
-        # Options that would take a file for a part of the run.
-        for name in _sections(RunConfig()):
-            self._option_string_actions[f"--{name}"].help = argparse.SUPPRESS
-        values = flatten(dataclasses.asdict(load_config(config)))
-        self.set_defaults(
-            {key: value for key, value in values.items() if not key.startswith(f"{_NEVER_SET}.")}
-        )
+        self._add_tree(RunConfig, as_flat(load_config(config)))
+
+    def _add_tree(
+        self, dataclass: Any, defaults: dict[str, Any], prefix: str = "", title: str = ""
+    ) -> None:
+        """Adds the keys of a dataclass in a group of their own, then those of its parts."""
+        described = list(_described(dataclass))
+        group = self.add_argument_group(prefix.rstrip(".") or "the run", title or None)
+        for name, kind, text in described:
+            if not dataclasses.is_dataclass(kind):
+                _add(group, f"--{prefix}{name}", kind, text, defaults[f"{prefix}{name}"])
+        for name, kind, text in described:
+            if dataclasses.is_dataclass(kind) and prefix + name != _NEVER_SET:
+                self._add_tree(kind, defaults, f"{prefix}{name}.", text)
 
 
-def run_config(parser: ConfigParser, namespace: Any) -> RunConfig:
-    """The run that was parsed."""
-    fields = [field.name for field in dataclasses.fields(RunConfig) if field.name != _NEVER_SET]
-    values = parser.instantiate(namespace)
-    return RunConfig(**{name: values[name] for name in fields})
+def run_config(options: argparse.Namespace) -> RunConfig:
+    """The run that was parsed.
+
+    Raises:
+        ConfigError: Its values do not go together.
+    """
+    keys = [key for key in as_flat(RunConfig()) if not key.startswith(f"{_NEVER_SET}.")]
+    values = vars(options)
+    return with_values(RunConfig(), {key: values[key] for key in keys}, "command line")
 
 
 def in_folds(config: RunConfig) -> RunConfig:
@@ -140,21 +97,62 @@ def in_folds(config: RunConfig) -> RunConfig:
     return dataclasses.replace(config, split=dataclasses.replace(config.split, folds=5))
 
 
-def _sections(config: Any, prefix: str = "") -> Iterator[str]:
-    """Dotted names of the parts of a configuration that have parts themselves."""
-    for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
-        if dataclasses.is_dataclass(value) and field.name != _NEVER_SET:
-            yield f"{prefix}{field.name}"
-            yield from _sections(value, f"{prefix}{field.name}.")
+def _described(dataclass: Any) -> Iterator[tuple[str, Any, str]]:
+    """The name, the type and the documentation of each field."""
+    documentation = docstring_parser.parse(dataclass.__doc__ or "")
+    texts = {item.arg_name: one_line(item.description) for item in documentation.params}
+    hints = get_type_hints(dataclass)
+    for field in dataclasses.fields(dataclass):
+        yield field.name, hints[field.name], texts[field.name]
 
 
-def _comma_separated(text: str | tuple[str, ...]) -> tuple[str, ...]:
-    if not isinstance(text, str):  # The parser passes the default through here as well.
-        return text
-    cells = next(csv.reader([text], skipinitialspace=True), [])  # a name with a comma is quoted
-    parts = tuple(cell.strip() for cell in cells if cell.strip())
+def _add(parser: Any, option: str, kind: Any, text: str, default: Any) -> None:
+    choices = ("true", "false") if kind is bool else get_args(kind)
+    is_choice = kind is bool or get_origin(kind) is Literal
+    name = option.rpartition(".")[2].strip("-").replace("-", "_").upper()
+    action = parser.add_argument(
+        option,
+        type=partial(_value, kind, option.strip("-")),
+        default=default,
+        metavar=f"{{{','.join(choices)}}}" if is_choice else name,
+        help=text.replace("%", "%%"),
+    )
+    if is_choice:
+        action.completer = lambda **_: choices
+
+
+def _value(kind: Any, name: str, text: str) -> Any:
+    """A word of a command line as a value of a configuration, written as in TOML.
+
+    Raises:
+        ConfigError: It is not of the type.
+    """
+    if kind == tuple[str, ...]:
+        value: Any = _comma_separated(text, name)
+    else:
+        value = text if kind is str else _number_or_list(text)
+    return strictly(kind, value, name)
+
+
+def _number_or_list(text: str) -> Any:
+    for read in (_toml, float):
+        try:
+            return read(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _toml(text: str) -> Any:
+    (value,) = tomllib.loads(f"value = {text}").values()
+    return value
+
+
+def _comma_separated(text: str, name: str) -> list[str]:
+    """Names with commas between them, in brackets or not; one with a comma in it is quoted."""
+    inside = text[1:-1] if text.startswith("[") and text.endswith("]") else text
+    cells = next(csv.reader([inside], skipinitialspace=True), [])
+    parts = [cell.strip() for cell in cells if cell.strip()]
     if not parts:
-        message = f"expected names with commas between them, got {text!r}"
-        raise argparse.ArgumentTypeError(message)
+        raise ConfigError(f"{name}: expected names with commas between them, got {text!r}")
     return parts

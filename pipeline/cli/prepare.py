@@ -1,4 +1,8 @@
-"""Turns labelled videos into a prepared data set; without arguments, the demo videos."""
+"""Turns labelled videos into a data set to train on.
+
+Without options it renders videos of its own, the demo. Put your own videos into one folder for each
+class, and name the folder that holds these folders:
+"""
 
 from collections.abc import Sequence
 
@@ -8,7 +12,7 @@ from pipeline.config.prepare import PrepareConfig
 
 def main(arguments: Sequence[str]) -> int:
     """Parses the command line and does it; returns the exit code."""
-    parser = ConfigParser(__doc__, "prepare", "--source folder --path VIDEOS --out data/NAME")
+    parser = ConfigParser(__doc__ or "", "prepare", "--source folder --path VIDEOS --out data/NAME")
     parser.add_fields(PrepareConfig)
     config = PrepareConfig(**vars(parser.parse(arguments)))
 

@@ -1,4 +1,7 @@
-"""Draws what training and evaluation see of a data set: a contact sheet for each class."""
+"""Draws what training and evaluation see: a contact sheet for each class.
+
+Look at it before you train. Every option after --config overrides a value of the preset.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,19 +14,22 @@ from pipeline.text import counted
 
 def main(arguments: Sequence[str]) -> None:
     """Parses the command line and does it."""
-    parser = ConfigParser(__doc__, "preview", "data/NAME")
-    parser.add_argument("path", nargs="?", metavar="DATA", default="", help="As --data.")
+    parser = ConfigParser(__doc__ or "", "preview", "data/NAME")
+    parser.usage = "%(prog)s [DATA] [OPTIONS]"
+    parser.add_argument(
+        "path", nargs="?", metavar="DATA", default="", help="The data set; the same as --data."
+    )
     parser.add_argument(
         "--out",
         default="",
-        help="Folder of the sheets; default: DATA/preview, or of a table preview-NAME here.",
+        help="Folder to write; default: DATA/preview, or for a table preview-NAME here.",
     )
-    parser.add_argument("--videos", type=int, default=3, help="Videos of each class, at most.")
+    parser.add_argument("--videos", type=int, default=3, help="Videos of a class, at most.")
     parser.add_run_config(arguments)
     options = parser.parse(arguments)
     if options.videos < 1:
         raise ConfigError(f"--videos must be at least 1. Received: {options.videos}")
-    config = run_config(parser, options)
+    config = run_config(options)
     path = Path(options.path or config.data)
 
     import_tensorflow()

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pipeline.interrupt  # noqa: F401  # first, so that Ctrl-C ends the other imports as well
+from pipeline.cli.commands import complete
 from pipeline.config.checks import check_known
 from pipeline.errors import ConfigError, PipelineError
 from pipeline.interrupt import leave_interrupted
@@ -24,18 +25,16 @@ from pipeline.text import command, one_line, visible, without_secrets
 Main = Callable[[Sequence[str]], int | None]
 
 
-def help_with_default(action: argparse.Action) -> str:
+def _with_default(action: argparse.Action) -> str:
     """The help of an option with its default, where there is one to tell of."""
-    text = action.help or ""
-    nothing = action.default is None or action.default is False
-    if nothing or action.default in ("", (), argparse.SUPPRESS):
+    text, default = action.help or "", action.default
+    if default in (None, "", (), argparse.SUPPRESS) or (default is False and action.const):
         return text
-    if isinstance(action.default, tuple | list):
-        return f"{text} (default: {json.dumps(action.default)})"
-    return f"{text} (default: %(default)s)"
+    shown = default if isinstance(default, str) else json.dumps(default)
+    return f"{text} (default: {shown.replace('%', '%%')})"
 
 
-def check_options(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
+def _check_options(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
     """Refuses the first option that a parser does not know.
 
     Raises:
@@ -43,19 +42,27 @@ def check_options(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> 
     """
     words = itertools.takewhile(lambda word: word != "--", arguments)
     names = [word.split("=")[0] for word in words if word.startswith("--")]
-    options = parser._option_string_actions.items()
-    known = [name for name, action in options if action.help != argparse.SUPPRESS]
-    check_known(names, known, "command line")
+    options = [name for name in parser._option_string_actions if name.startswith("--")]
+    check_known(names, options, "command line")
 
 
-def example_of(name: str, words: str) -> str:
-    """The line that a help ends with."""
-    return f"Example: {command(*name.split())} {words}" if words else ""
+def positive(text: str) -> int:
+    """A number of a command line that is at least 1, for the `type` of an option."""
+    if not (text.isdecimal() and int(text)):
+        raise argparse.ArgumentTypeError(f"expected a whole number above 0, got {text}")
+    return int(text)
 
 
 class _HelpFormatter(argparse.HelpFormatter):
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        fill = super()._fill_text
+        paragraphs = text.strip().split("\n\n")
+        return "\n\n".join(
+            each if each.startswith("  ") else fill(each, width, indent) for each in paragraphs
+        )
+
     def _get_help_string(self, action: argparse.Action) -> str:
-        return help_with_default(action)
+        return _with_default(action)
 
 
 class Parser(argparse.ArgumentParser):
@@ -64,17 +71,18 @@ class Parser(argparse.ArgumentParser):
     Args:
         description: What the command does.
         name: The command.
-        example: Words of an example of it; empty for none.
+        example: Its arguments, as an example.
     """
 
-    def __init__(self, description: str | None, name: str, example: str = "") -> None:
+    def __init__(self, description: str, name: str, example: str) -> None:
         super().__init__(
             prog=command(*name.split()),
-            description=description,
-            epilog=example_of(name, example),
+            description=f"{description.strip()}\n\n  {command(*name.split())} {example}",
             formatter_class=_HelpFormatter,
             allow_abbrev=False,
         )
+        self.hold_options: set[str] = set()
+        """Options whose value may look like an option."""
 
     def parse(self, arguments: Sequence[str]) -> Any:
         """Parses the arguments of a command line.
@@ -82,8 +90,20 @@ class Parser(argparse.ArgumentParser):
         Raises:
             ConfigError: An option is unknown or a value is not of its type.
         """
-        check_options(self, arguments)
-        return self.parse_args(list(arguments))
+        complete(self)
+        words = self._joined(arguments)
+        _check_options(self, words)
+        return self.parse_args(words)
+
+    def _joined(self, arguments: Sequence[str]) -> list[str]:
+        """The arguments, of which a value that looks like an option is joined to what it is of."""
+        words = iter(arguments)
+        return [
+            f"{word}={value}"
+            if word in self.hold_options and (value := next(words, None)) is not None
+            else word
+            for word in words
+        ]
 
     def error(self, message: str) -> NoReturn:
         """Says what is wrong."""
@@ -93,7 +113,7 @@ class Parser(argparse.ArgumentParser):
         """Adds the folder of a run, by its place or as `--run`, for `named_run`."""
         help_text = "Folder of the run; default: the one in runs/ whose training ended last."
         self.add_argument("folder", nargs="?", metavar="RUN", default="", help=help_text)
-        self.add_argument("--run", default="", help="The same.")
+        self.add_argument("--run", default="", help="The same as RUN.")
 
 
 def named_run(options: Any) -> Run:

@@ -1,7 +1,7 @@
-"""Says what a camera, an address or a pipe shows, again and again.
+"""Says what a camera shows, again and again.
 
-SOURCE is the number of a camera, such as 0; an address, such as rtsp://... or http://...; - for
-what is piped in; or a path, such as that of a named pipe.
+SOURCE is the number of a camera, such as 0, or an address, such as rtsp://... or http://... It can
+also be the path of a named pipe, or - for what is piped in.
 """
 
 import json
@@ -17,23 +17,26 @@ from pipeline.video import LiveVideo
 
 def main(arguments: Sequence[str]) -> None:
     """Parses the command line and does it."""
-    parser = Parser(__doc__, "stream")
-    parser.add_argument("source", metavar="SOURCE", help="See above.")
+    parser = Parser(__doc__ or "", "stream", "0 --run runs/NAME")
+    parser.add_argument("source", metavar="SOURCE", help="A camera, an address or a pipe.")
     add_classifier(parser)
     parser.add_argument(
         "--every",
         type=int,
         default=15,
-        help="A result about every so many frames that are read, which of most runs are 15 a "
-        "second; of long windows, at most one for each of their frames.",
+        help="Frames from one result to the next, about. Most runs read 15 frames a second. A long "
+        "window reads fewer, and gives at most one result for each.",
     )
     parser.add_argument(
-        "--window", type=float, help="Seconds to look back; default: a usual training video."
+        "--window",
+        type=float,
+        help="Seconds to look back; default: those of a usual training video.",
     )
     parser.add_argument(
         "--stateful",
         action="store_true",
-        help="The same work for each frame; results are of half a window to a whole one.",
+        help="Keep a state, so that each frame costs the same. A result then covers half a "
+        "window to a whole one.",
     )
     parser.add_argument("--json", action="store_true", help="Print one JSON object a line.")
     options = parser.parse(arguments)

@@ -1,4 +1,8 @@
-"""Trains a model on a prepared data set; every key below can be overridden."""
+"""Trains a model on a prepared data set, and exports it.
+
+Choose a preset with --config. Every option after it overrides a value of the preset. A training
+that was stopped goes on with the same command, if --run names its folder.
+"""
 
 import datetime
 import shlex
@@ -15,15 +19,17 @@ from pipeline.text import command
 
 def main(arguments: Sequence[str]) -> None:
     """Parses the command line and does it."""
-    parser = ConfigParser(__doc__, "train", "--data data/NAME --run runs/NAME")
-    parser.add_argument("--run", default="", help="Folder of the run; the default is a new one.")
-    parser.add_argument("--overwrite", action="store_true", help="Replace a run that is there.")
+    parser = ConfigParser(__doc__ or "", "train", "--data data/NAME --run runs/NAME")
+    parser.add_argument("--run", default="", help="Folder to write; default: a new one in runs/.")
+    parser.add_argument("--overwrite", action="store_true", help="Replace the run that is there.")
     parser.add_argument(
-        "--preflight", action="store_true", help="See first that one batch can be learned by heart."
+        "--preflight",
+        action="store_true",
+        help="First make sure that one batch can be learned by heart.",
     )
     parser.add_run_config(arguments)
     options = parser.parse(arguments)
-    config = run_config(parser, options)
+    config = run_config(options)
     now = datetime.datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
     folder = Path(options.run or RUNS / f"{Path(config.data).name}-{now}")
 

@@ -7,22 +7,19 @@ A configuration starts from the defaults of `pipeline.config`, takes what a pres
 from __future__ import annotations
 
 import dataclasses
-import functools
-import re
 import tomllib
-from argparse import ArgumentError
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import tomli_w
-from jsonargparse import ArgumentParser
 
 from pipeline.atomic import atomic_write
 from pipeline.config import RunConfig
 from pipeline.config.checks import check_known
+from pipeline.config.strict import strictly
 from pipeline.errors import ConfigError
-from pipeline.text import nearest, one_line
+from pipeline.text import nearest
 
 PRESETS = Path(__file__).parent / "presets"
 
@@ -85,7 +82,7 @@ def with_values(config: RunConfig, values: Mapping[str, Any], source: str) -> Ru
         >>> with_values(RunConfig(), {"temporal.units": 8}, "here").temporal.units
         8
     """
-    return _from_flat(flatten(dataclasses.asdict(config)) | dict(values), source)
+    return _from_flat(as_flat(config) | dict(values), source)
 
 
 def differing(one: RunConfig, other: RunConfig) -> list[str]:
@@ -95,21 +92,30 @@ def differing(one: RunConfig, other: RunConfig) -> list[str]:
         >>> differing(RunConfig(seed=1), RunConfig(data="data/x"))
         ['data', 'seed']
     """
-    first, second = (flatten(dataclasses.asdict(config)) for config in (one, other))
+    first, second = as_flat(one), as_flat(other)
     return [key for key in first if first[key] != second[key]]
 
 
+def as_flat(config: RunConfig) -> dict[str, Any]:
+    """All values of a configuration by dotted key.
+
+    Example:
+        >>> as_flat(RunConfig())["temporal.kind"]
+        'lstm'
+    """
+    return flatten(dataclasses.asdict(config))
+
+
 def _from_flat(values: Mapping[str, Any], source: str) -> RunConfig:
-    check_known(values, flatten(dataclasses.asdict(RunConfig())), source)
+    known = as_flat(RunConfig())
+    check_known(values, known, source)
     for key, value in values.items():
         if _is_huge(value):
             raise ConfigError(f"{source}: {key}: expected numbers of less than 64 bits")
-    parser = _parser()
     try:
-        namespace = parser.parse_object(dict(values))
-    except ArgumentError as error:
-        raise ConfigError(f"{source}: {reworded(error)}") from None
-    return RunConfig(**vars(parser.instantiate(namespace)))
+        return strictly(RunConfig, _nested({**known, **values}), "")
+    except ConfigError as error:
+        raise ConfigError(f"{source}: {error}") from None
 
 
 def _is_huge(value: Any) -> bool:
@@ -117,13 +123,6 @@ def _is_huge(value: Any) -> bool:
     if isinstance(value, list | tuple):
         return any(map(_is_huge, value))
     return isinstance(value, int) and value.bit_length() > 63
-
-
-@functools.cache
-def _parser() -> ArgumentParser:
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(RunConfig, nested_key=None)
-    return parser
 
 
 def save_config(config: RunConfig, path: Path) -> None:
@@ -148,45 +147,13 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-_KINDS = {
-    "<class 'int'>": "a whole number",
-    "<class 'float'>": "a number",
-    "above 0": "a whole number above 0",
-    "<class 'bool'>": "true or false",
-    "<class 'tuple'>": "a list in brackets, such as [16, 32]",
-    "tuple with 2 elements": 'pairs, such as [["left", "right"]]',
-}
-
-
-_WORDINGS = {
-    r"Not of type PositiveInt: (?:invalid literal[^']*)?'?([^ ']*).*": (
-        r"Expected a above 0. Got value: \1"
-    ),
-    r"Does not validate against any of the Union .*: \[(.*)\] Errors: .*value: (.*)": (
-        r"Expected a \1. Got value: \2"
-    ),
-}
-"""How the parser puts it in other cases, as it does in most."""
-
-
-def reworded(error: Exception) -> str:
-    r"""What the parser says of a wrong value, in words that need no Python.
-
-    Example:
-        >>> reworded(ValueError("Parser key \"seed\": Expected a <class 'int'>. Got value: x"))
-        "seed: expected a whole number. Received: 'x'"
-    """
-    text = one_line(error)
-    for pattern, plain in _WORDINGS.items():
-        text = re.sub(pattern, plain, text)
-    wrong = re.fullmatch(r'Parser key "(\S+)": Expected a (.+?)\. Got value: (.*)', text)
-    if not wrong:
-        return text
-    key, kind, value = wrong.groups()
-    parts = re.findall(r"typing\.Literal\[[^]]*\]|<class '\w+'>|above 0", kind) or [kind]
-    return f"{key}: expected {' or '.join(map(_in_words, parts))}. Received: {value!r}"
-
-
-def _in_words(kind: str) -> str:
-    choices = re.fullmatch(r"typing\.Literal\[(.*)\]", kind)
-    return f"one of {choices[1]}" if choices else _KINDS.get(kind, kind)
+def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """The opposite of `flatten`."""
+    tree: dict[str, Any] = {}
+    for key, value in flat.items():
+        *sections, name = key.split(".")
+        part = tree
+        for section in sections:
+            part = part.setdefault(section, {})
+        part[name] = value
+    return tree

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import types
 from collections.abc import Mapping
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from pipeline.config.checks import check_known, expect
 from pipeline.errors import ConfigError
@@ -20,8 +21,8 @@ def strictly(kind: type[T], value: object, name: str) -> T:
     """A value of a JSON file as the type that it must be of.
 
     Args:
-        kind: `bool`, `int`, `float`, `str`, a `Literal`, `X | None`, `tuple[X, ...]`, or a
-            dataclass of these, whose keys must all be there; it checks ranges itself.
+        kind: `bool`, `int`, `float`, `str`, a `Literal`, `X | Y`, `tuple[X, ...]`, `tuple[X, Y]`,
+            or a dataclass of these, whose keys must all be there; it checks ranges itself.
         value: What the file holds.
         name: Of the value, for messages; empty for the whole file.
 
@@ -42,20 +43,49 @@ def _convert(kind: Any, value: Any, name: str) -> Any:
     if dataclasses.is_dataclass(kind):
         return _dataclass(kind, value, name)
     origin, arguments = get_origin(kind), get_args(kind)
-    if origin is types.UnionType:
-        return None if value is None else _convert(arguments[0], value, name)
-    if origin is Literal:
-        good = isinstance(value, str) and value in arguments
-        expect(good, f"{name}: expected one of {', '.join(arguments)}", value)
-        return value
+    if origin in (Union, types.UnionType):
+        return _one_of(kind, value, name)
     if origin is tuple:
-        expect(isinstance(value, list), f"{name}: expected a list", value)
-        return tuple(_convert(arguments[0], each, name) for each in value)
+        many = arguments[1:] == (...,)
+        good = isinstance(value, list | tuple) and (many or len(value) == len(arguments))
+        expect(good, f"{name}: expected {_in_words(kind)}", value)
+        kinds = arguments[:1] * len(value) if many else arguments
+        return tuple(map(_convert, kinds, value, [name] * len(value)))
     if kind is float and type(value) is int and abs(value) < 2**53:
         return float(value)
-    good = type(value) is kind and (kind is not float or math.isfinite(value))
-    expect(good, f"{name}: expected {_WORDS[kind]}", value)
+    if origin is Literal:
+        good = isinstance(value, str) and value in arguments
+    else:
+        good = type(value) is kind and (kind is not float or math.isfinite(value))
+    expect(good, f"{name}: expected {_in_words(kind)}", value)
     return value
+
+
+def _one_of(kind: Any, value: Any, name: str) -> Any:
+    kinds = [each for each in get_args(kind) if each is not types.NoneType]
+    if value is None and len(kinds) < len(get_args(kind)):
+        return None
+    for each in kinds[:-1]:
+        with contextlib.suppress(ConfigError):
+            return _convert(each, value, name)
+    try:
+        return _convert(kinds[-1], value, name)
+    except ConfigError:
+        expect(len(kinds) == 1, f"{name}: expected {_in_words(kind)}", value)
+        raise
+
+
+def _in_words(kind: Any) -> str:
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is Literal:
+        return f"one of {', '.join(arguments)}"
+    if origin in (Union, types.UnionType):
+        return " or ".join(_in_words(each) for each in arguments if each is not types.NoneType)
+    if origin is not tuple:
+        return _WORDS[kind]
+    if get_origin(arguments[0]) is tuple or ... not in arguments:
+        return 'pairs, such as [["left", "right"]]'
+    return f"a list in brackets, such as {'[16, 32]' if arguments[0] is int else '[a, b]'}"
 
 
 def _dataclass(kind: Any, value: Any, name: str) -> Any:

@@ -1,5 +1,6 @@
 """`clipline COMMAND`, and the same commands as files."""
 
+import os
 import re
 import subprocess
 import sys
@@ -85,6 +86,39 @@ def test_each_help_names_the_command(name):
 def test_an_unknown_command_is_not_imported():
     with pytest.raises(ConfigError, match="unknown command os"):
         run_named(["os"], COMMANDS, "", "")
+
+
+def completions(line, folder):
+    """What the Tab key offers at the end of a line."""
+    found = folder / "found"
+    found.touch()
+    environment = {
+        "_ARGCOMPLETE": "1",
+        "_ARGCOMPLETE_IFS": "\n",
+        "_ARGCOMPLETE_STDOUT_FILENAME": str(found),
+        "COMP_LINE": line,
+        "COMP_POINT": str(len(line)),
+        "COMP_TYPE": "9",
+    }
+    command = [sys.executable, "-m", "pipeline.cli"]
+    subprocess.run(command, env={**os.environ, **environment}, check=True)
+    return [word.strip() for word in found.read_text().split("\n")]
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("clipline cl", ["classify"]),
+        ("clipline benchmark de", ["decode"]),
+        ("clipline classify --run", ["--run", "--runtime"]),
+        ("clipline train --temporal.kind ", ["lstm", "bilstm", "gru", "conv1d_lstm", "mean"]),
+        ("clipline prepare --source ka", [""]),
+        ("clipline prepare --source ki", ["kinetics"]),
+        ("clipline benchmark decode --re", ["--repeats"]),
+    ],
+)
+def test_the_tab_key_completes(line, expected, tmp_path):
+    assert completions(line, tmp_path) == expected
 
 
 def test_the_next_command_is_one_that_works(monkeypatch):

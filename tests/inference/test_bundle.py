@@ -63,7 +63,7 @@ def test_a_bundle_of_another_version_and_none(run):
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("class_names", "left", "class_names: expected a list. Received: 'left'"),
+        ("class_names", "left", "class_names: expected a list in brackets"),
         ("class_names", [1, 2], "class_names: expected a text. Received: 1"),
         ("class_names", ["left", ""], "expected class names that print, .* got ''"),
         ("class_names", ["a", "b", "a"], "expected each class name once, got twice: a"),

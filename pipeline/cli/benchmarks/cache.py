@@ -25,9 +25,11 @@ EPOCHS = 5
 
 def main(arguments: Sequence[str]) -> None:
     """Parses the command line and compares."""
-    parser = ConfigParser("An epoch on stored features.", "benchmark cache")
+    parser = ConfigParser(
+        "An epoch on stored features.", "benchmark cache", "--config pretrained --data data/NAME"
+    )
     parser.add_run_config(arguments)
-    config = run_config(parser, parser.parse(arguments))
+    config = run_config(parser.parse(arguments))
     frozen = config.backbone.trainable == "none"
     expect(frozen, "backbone.trainable must be none, such as in --config pretrained", frozen)
     with tempfile.TemporaryDirectory() as folder:  # in which no features are stored yet

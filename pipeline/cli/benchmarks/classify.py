@@ -12,9 +12,8 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from jsonargparse.typing import PositiveInt
 
-from pipeline.cli.parser import ConfigParser
+from pipeline.cli.script import Parser, positive
 from pipeline.dataset.sampling import sample_clip
 from pipeline.inference.classifier import Classifier
 from pipeline.inference.clips import decode_images
@@ -36,12 +35,14 @@ From the file to the label, {views} clips a video, on {cores} CPU cores; the bes
 
 def main(arguments: Sequence[str]) -> None:
     """Parses the command line and measures."""
-    parser = ConfigParser("Classifying a file, cold and warm.", "benchmark classify")
+    parser = Parser(
+        "Classifying a file, cold and warm.", "benchmark classify", "VIDEO --run runs/NAME"
+    )
     parser.add_argument("paths", nargs="+", metavar="VIDEO", help="Video files.")
     parser.add_argument(
         "--run", default="", help="Folder of the run; default: the one trained last."
     )
-    parser.add_argument("--repeats", type=PositiveInt, default=7, help="Runs; the best counts.")
+    parser.add_argument("--repeats", type=positive, default=7, help="Runs; the best counts.")
     options = parser.parse(arguments)
     run = Run(Path(options.run)) if options.run else latest_run()
     for path in options.paths:

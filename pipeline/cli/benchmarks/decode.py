@@ -11,9 +11,8 @@ from functools import partial
 from pathlib import Path
 
 import cv2
-from jsonargparse.typing import PositiveInt
 
-from pipeline.cli.parser import ConfigParser
+from pipeline.cli.script import Parser, positive
 from pipeline.errors import PipelineError
 from pipeline.video import iter_frames, probe
 
@@ -37,10 +36,10 @@ Frames per second of CPU time (user and system), one decoding thread; the best o
 
 def main(arguments: Sequence[str]) -> None:
     """Parses the command line and compares."""
-    parser = ConfigParser("The video reader against OpenCV and ffmpeg.", "benchmark decode")
+    parser = Parser("The video reader against OpenCV and ffmpeg.", "benchmark decode", "VIDEO")
     parser.add_argument("paths", nargs="+", metavar="VIDEO", help="Video files.")
-    parser.add_argument("--size", type=PositiveInt, default=112, help="Frames become SIZE x SIZE.")
-    parser.add_argument("--repeats", type=PositiveInt, default=5, help="Runs; the best counts.")
+    parser.add_argument("--size", type=positive, default=112, help="Frames become SIZE x SIZE.")
+    parser.add_argument("--repeats", type=positive, default=5, help="Runs; the best counts.")
     compare_readers(**vars(parser.parse(arguments)))
 
 

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from jsonargparse.typing import PositiveInt
 
-from pipeline.cli.parser import ConfigParser
+from pipeline.cli.script import Parser, positive
 from pipeline.errors import DataError
 from pipeline.inference.bundle import bundle_of
 from pipeline.inference.explain import clip_of, middle_clip
@@ -30,10 +29,12 @@ HIDDEN = 0.1
 
 def main(arguments: Sequence[str]) -> None:
     """Parses the command line and measures."""
-    parser = ConfigParser("What `clipline explain` shows, hidden.", "benchmark explain")
+    parser = Parser(
+        "What `clipline explain` shows, hidden.", "benchmark explain", "--run runs/NAME"
+    )
     parser.add_argument("--run", default="", help="Folder of the run; default: the latest.")
     parser.add_argument("--data", default="", help="Where its data set is, if that was moved.")
-    parser.add_argument("--draws", type=PositiveInt, default=10, help="Random tenths a video.")
+    parser.add_argument("--draws", type=positive, default=10, help="Random tenths a video.")
     options = parser.parse(arguments)
     run = Run(Path(options.run)) if options.run else latest_run()
     paths = test_videos(run, options.data)

@@ -43,10 +43,12 @@ EVERY_CHANGE = AugmentConfig(
 def main(arguments: Sequence[str]) -> None:
     """Parses the command line and measures."""
     parser = ConfigParser(
-        "Clips that are read, against those that are trained on.", "benchmark input"
+        "Clips that are read, against those that are trained on.",
+        "benchmark input",
+        "--data data/NAME",
     )
     parser.add_run_config(arguments)
-    config = run_config(parser, parser.parse(arguments))
+    config = run_config(parser.parse(arguments))
     data = open_data(Path(config.data), config.frames, config.split)
     check_images(data, config.model.images)
     measure_input(dataclasses.replace(config, frames=data.frames), data)

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jsonargparse.typing import PositiveInt
 
-from pipeline.cli.parser import ConfigParser
+from pipeline.cli.script import Parser, positive
 from pipeline.config.checks import expect
 from pipeline.evaluation.intervals import FEWEST_GROUPS, accuracy_ends, difference_ends
 
@@ -54,10 +53,14 @@ class Case:
 
 def main(arguments: Sequence[str]) -> None:
     """Parses the command line and simulates."""
-    parser = ConfigParser("How often intervals hold the truth.", "benchmark intervals")
-    parser.add_argument("--draws", type=PositiveInt, default=1000, help="Sets of each kind.")
+    parser = Parser("How often intervals hold the truth.", "benchmark intervals", "--draws 1000")
+    parser.add_argument("--draws", type=positive, default=1000, help="Sets of each kind.")
     parser.add_argument(
-        "--groups", type=list[PositiveInt], default=[3, 4, 5, 8, 12, 20, 50, 100], help="How many."
+        "--groups",
+        type=positive,
+        nargs="+",
+        default=[3, 4, 5, 8, 12, 20, 50, 100],
+        help="How many.",
     )
     options = parser.parse(arguments)
     expect(min(options.groups) >= FEWEST_GROUPS, "--groups must be at least 3", options.groups)

@@ -10,9 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from jsonargparse.typing import PositiveInt
-
-from pipeline.cli.parser import ConfigParser
+from pipeline.cli.script import Parser, positive
 from pipeline.config.prepare import PrepareConfig
 from pipeline.manifest.rows import read_csv
 from pipeline.manifest.split import choose_split
@@ -24,10 +22,12 @@ Result = TypeVar("Result")
 
 def main(arguments: Sequence[str]) -> None:
     """Parses the command line and measures."""
-    parser = ConfigParser("A table of many videos, read and split.", "benchmark manifest")
-    parser.add_argument("--rows", type=PositiveInt, default=1_000_000, help="Videos in it.")
-    parser.add_argument("--groups", type=PositiveInt, default=100_000, help="Groups of them.")
-    parser.add_argument("--classes", type=PositiveInt, default=400, help="Classes of them.")
+    parser = Parser(
+        "A table of many videos, read and split.", "benchmark manifest", "--rows 100000"
+    )
+    parser.add_argument("--rows", type=positive, default=1_000_000, help="Videos in it.")
+    parser.add_argument("--groups", type=positive, default=100_000, help="Groups of them.")
+    parser.add_argument("--classes", type=positive, default=400, help="Classes of them.")
     options = parser.parse(arguments)
     measure_manifest(options.rows, groups=options.groups, classes=options.classes)
 

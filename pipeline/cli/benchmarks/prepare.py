@@ -10,10 +10,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from jsonargparse.typing import PositiveInt
-
 from pipeline.cli.benchmarks.decode import run_ffmpeg
-from pipeline.cli.parser import ConfigParser
+from pipeline.cli.script import Parser, positive
 from pipeline.config.prepare import PrepareConfig
 from pipeline.manifest.rows import Row
 from pipeline.prepare.plan import REPORTS, ShardTask, SourceVideo
@@ -35,9 +33,9 @@ Frames of the files per second, from file to shard: decoded, resized to {size} x
 
 def main(arguments: Sequence[str]) -> None:
     """Parses the command line and measures."""
-    parser = ConfigParser("From files to shards, against ffmpeg.", "benchmark prepare")
+    parser = Parser("From files to shards, against ffmpeg.", "benchmark prepare", "VIDEO")
     parser.add_argument("paths", nargs="+", metavar="VIDEO", help="Video files.")
-    parser.add_argument("--repeats", type=PositiveInt, default=3, help="Runs; the best counts.")
+    parser.add_argument("--repeats", type=positive, default=3, help="Runs; the best counts.")
     measure_preparation(**vars(parser.parse(arguments)))
 
 

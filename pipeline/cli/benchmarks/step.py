@@ -9,10 +9,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import keras
 import numpy as np
 import tensorflow as tf
-from jsonargparse.typing import PositiveInt
 from keras import layers
 
-from pipeline.cli.parser import ConfigParser
+from pipeline.cli.script import Parser, positive
 from pipeline.config import BackboneConfig, ClipConfig, FramesConfig, RunConfig, expect
 from pipeline.models.layers import BatchNormalization, InputStage
 from pipeline.models.recognizer import build_recognizer
@@ -29,13 +28,15 @@ Step = Callable[[dict[str, np.ndarray], np.ndarray], object]
 
 def main(arguments: Sequence[str]) -> None:
     """Parses the command line and compares."""
-    parser = ConfigParser(
-        "A training step against Keras' TimeDistributed and PyTorch.", "benchmark step"
+    parser = Parser(
+        "A training step against Keras' TimeDistributed and PyTorch.",
+        "benchmark step",
+        "--repeats 10",
     )
-    parser.add_argument("--batch-size", type=PositiveInt, default=8, help="Clips in a step.")
-    parser.add_argument("--frames", type=PositiveInt, default=16, help="Of a clip, at least 4.")
-    parser.add_argument("--size", type=PositiveInt, default=64, help="Height and width, pixels.")
-    parser.add_argument("--repeats", type=PositiveInt, default=10, help="Steps; the median counts.")
+    parser.add_argument("--batch-size", type=positive, default=8, help="Clips in a step.")
+    parser.add_argument("--frames", type=positive, default=16, help="Of a clip, at least 4.")
+    parser.add_argument("--size", type=positive, default=64, help="Height and width, pixels.")
+    parser.add_argument("--repeats", type=positive, default=10, help="Steps; the median counts.")
     options = parser.parse(arguments)
     expect(options.frames >= 4, "--frames must be at least 4, half of them padding", options.frames)
     compare_steps(

@@ -9,9 +9,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from jsonargparse.typing import PositiveInt
 
-from pipeline.cli.parser import ConfigParser
+from pipeline.cli.script import Parser, positive
 from pipeline.errors import DataError
 from pipeline.inference.segments import Segment, segment_f1
 from pipeline.manifest.rows import Row
@@ -35,13 +34,13 @@ FPS = 30.0
 
 def main(arguments: Sequence[str]) -> None:
     """Parses the command line and measures."""
-    parser = ConfigParser("The timeline of a long video.", "benchmark timeline")
+    parser = Parser("The timeline of a long video.", "benchmark timeline", "--run runs/NAME")
     parser.add_argument(
         "--run", default="", help="Folder of the run; default: the one trained last."
     )
     parser.add_argument("--data", default="", help="Where its data set is, if that was moved.")
-    parser.add_argument("--minutes", type=PositiveInt, default=10, help="Length of the long one.")
-    parser.add_argument("--repeats", type=PositiveInt, default=3, help="Runs; the best counts.")
+    parser.add_argument("--minutes", type=positive, default=10, help="Length of the long one.")
+    parser.add_argument("--repeats", type=positive, default=3, help="Runs; the best counts.")
     options = parser.parse(arguments)
     run = Run(Path(options.run)) if options.run else latest_run()
     rows = test_videos(run, options.data)
