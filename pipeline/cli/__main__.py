@@ -28,7 +28,7 @@ To see it work, on videos that it renders:
   clipline prepare
   clipline train
   clipline evaluate
-  clipline classify data/demo/videos/*/*_0.mp4
+  clipline classify data/demo/videos/stand_up
 
 With your own videos, in one folder for each class:
 

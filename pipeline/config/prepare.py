@@ -42,30 +42,30 @@ class PrepareConfig:
     """How videos become a prepared data set.
 
     Attributes:
-        source: `demo` renders the demo videos; `folder` takes a folder with one sub-folder of
-            videos a class; `csv` a table with the columns path, label and, if need be, group,
-            split, start_seconds and end_seconds; `list` text files of paths and labels; the others
-            are public data sets, see data/README.md.
-        path: Folder of the videos; for `csv` and `list`, the file; for `demo` it is not needed.
-        annotations: Lists that come with a public data set, or the class names of a `list`;
-            without it they are looked for beside the videos.
-        download: Fetch the data set into `path` first, where it has a lasting address (ucf101).
+        source: Where videos and labels come from. `demo`: videos that are rendered. `folder`: a
+            folder with a sub-folder of videos for each class. `csv`: a table with the columns path,
+            label and, if need be, group, split, start_seconds and end_seconds. `list`: text files
+            of paths and labels. The others are public data sets, see data/README.md.
+        path: Folder of the videos. For `csv` and `list`, the file. For `demo` it is not needed.
+        annotations: Lists that come with a public data set, or the class names of a `list`. Without
+            it they are looked for beside the videos.
+        download: First fetch the data set into the folder of --path. For ucf101.
         out: Folder of the prepared data set.
-        classes: Only the videos of these classes, comma-separated, those with a comma in their name
-            in double quotes; without it those of all.
-        group_regex: What of a video's path names its group (the person, the source video);
-            videos of one group never cross splits. The first capture group, or else the whole
-            match. Without it the folder a video lies in is its group, or, directly below the
-            class, the file itself.
-        test_groups: Groups that make up the test split, comma-separated; without it the split that
-            the source gives is taken, or else a share of `test_fraction` is drawn.
+        classes: Take only these classes: names with commas between them. Double quotes hold a name
+            with a comma in it. Without it all classes are taken.
+        group_regex: Pattern of the part of a path that names the group of a video, such as the
+            person or the source video. Videos of one group never cross splits. Of a pattern with
+            parentheses, what is in the first ones counts. Without it the group is the folder of the
+            video, or, directly below the class, the file itself.
+        test_groups: Groups that make up the test split, with commas between them. Without it the
+            split of the source is taken, or else a share of --test-fraction is drawn.
         val_fraction: Share of the videos for validation, from 0 to below 1. Validation stops
             training early, keeps the best epoch and lets you compare settings; it takes videos
             away from training, which counts where there are few.
         test_fraction: Share of the videos for the test, from 0 to below 1.
-        folds: For cross-validation: cut the groups into this many folds, of which `fold` is the
-            test split; `groups`: leave one group out. 0: no folds.
-        fold: Number of the fold that is the test split, or of the official split, from 1; 0: the
+        folds: Cut the groups into this many folds, of which --fold is the test split. `groups`: a
+            fold is a group. 0: no folds.
+        fold: Number of the fold that is the test split, or of the official split, from 1. 0: the
             first, or all videos of a data set that can go without.
         fps: Frames per second of video time that are stored, at most 1000. 0: 15, or, of slower
             videos, as many as nearly all of them have, so that few repeat frames.
@@ -75,13 +75,13 @@ class PrepareConfig:
             rgb+flow. It takes about half as much space again, and 2 ms a frame at 64 pixels, 5 ms
             at 112, to prepare as to classify.
         min_frames: Stored frames of a video, at least; a shorter video is left out. 1 or more.
-        shard_videos: Videos in one file of the store, about, at least 1.
+        shard_videos: Videos in one file of the data set, about, at least 1.
         seed: Of the split and of the demo videos; 0 or above.
-        check: Read all videos and report on them, but prepare nothing. Exit code 1: preparing them
-            would stop, for leaks or too many bad videos.
+        check: Read all videos and report on them, but prepare nothing. The exit code is 1 if
+            preparing them would stop, for leaks or too many bad videos.
         allow_leaks: Go on where videos of the test are also in training; metrics will say so.
-        max_bad_fraction: Share of videos that may be left out, 0 to 1; with more, nothing is
-            changed.
+        max_bad_fraction: Share of videos that may be left out, 0 to 1. If there are more, nothing
+            is changed.
         seconds_per_video: Time after which the decoding of a video is given up, above 0.
         runner: `local` processes, or Apache `beam` for a cluster (pip install 'clipline[beam]').
         beam_options: What Beam's runner needs, such as "--runner=FlinkRunner".

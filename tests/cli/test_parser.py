@@ -128,7 +128,7 @@ def test_the_help_gives_units():
     text = " ".join(run("prepare", "--help").stdout.split())
     assert "Frames per second of video time" in text
     assert "in pixels" in text
-    assert "or else a share of `test_fraction` is drawn. --val" in text
+    assert "or else a share of --test-fraction is drawn. --val" in text
     assert "0 is one per processor core. (default: 0)" in text
 
 
