@@ -41,7 +41,7 @@ class ConfigParser(Parser):
             if fields[name].metadata == OPTIONS:
                 self.hold_options.add(option)
             if kind is bool:
-                self.add_argument(option, action="store_true", help=text)
+                self.add_argument(option, action="store_true", help=text.replace("%", "%%"))
             else:
                 _add(self, option, kind, text, fields[name].default)
 
@@ -100,7 +100,10 @@ def in_folds(config: RunConfig) -> RunConfig:
 def _described(dataclass: Any) -> Iterator[tuple[str, Any, str]]:
     """The name, the type and the documentation of each field."""
     documentation = docstring_parser.parse(dataclass.__doc__ or "")
-    texts = {item.arg_name: one_line(item.description) for item in documentation.params}
+    texts = {
+        item.arg_name: one_line(item.description).replace("%", "%%")
+        for item in documentation.params
+    }
     hints = get_type_hints(dataclass)
     for field in dataclasses.fields(dataclass):
         yield field.name, hints[field.name], texts[field.name]

@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -27,6 +28,34 @@ def test_a_preset_then_overrides():
     assert (config.data, config.backbone.filters) == ("data/x", (4, 8))
     assert parse_run().data == "data/demo"
     assert parse_run("--config=small").data == ""
+
+
+def test_values_are_written_as_in_toml_and_texts_without_quotes():
+    words = {
+        "data": "3",
+        "train.balanced": "true",
+        "train.learning_rate": "1e-3",
+        "augment.flip": ".5",
+        "augment.flip_labels": '[["left", "right"]]',
+        "split.folds": "groups",
+        "backbone.trainable": "2",
+    }
+    config = parse_run(*(f"--{key}={value}" for key, value in words.items()))
+    assert (config.data, config.split.folds, config.backbone.trainable) == ("3", "groups", 2)
+    assert (config.train.balanced, config.train.learning_rate) == (True, 0.001)
+    assert (config.augment.flip, config.augment.flip_labels) == (0.5, (("left", "right"),))
+
+
+@pytest.mark.parametrize(
+    ("option", "default"),
+    [("train.balanced", "false"), ("backbone.filters", "[16, 32, 64, 96]"), ("seed", "0")],
+)
+def test_the_help_gives_defaults_as_they_are_typed(option, default):
+    parser = ConfigParser("test", "train", "")
+    parser.add_run_config([])
+    text = " ".join(parser.format_help().split())
+    after = text[text.index(f"--{option} ") :]
+    assert re.search(r"\(default: (.*?)\)", after)[1] == default
 
 
 def test_without_a_config_other_data_takes_the_small_one():
