@@ -16,7 +16,7 @@ from pipeline.config import (
     TemporalConfig,
     TrainConfig,
 )
-from pipeline.config.file import PRESETS, load_config, preset_names, save_config
+from pipeline.config.file import PRESETS, differing, load_config, preset_names, save_config
 from pipeline.config.prepare import PrepareConfig
 from pipeline.errors import ConfigError
 
@@ -88,7 +88,7 @@ FOLDER = {"source": "folder", "path": "videos", "out": "data/mine"}
             {
                 "train": TrainConfig(cache_features=True),
                 "backbone": BackboneConfig(trainable="none"),
-                "model": ModelConfig(input="rgb"),
+                "model": ModelConfig(streams=("rgb",)),
                 "augment": AugmentConfig(cutmix=Change(strength=0.2)),
             },
             "train.cache_features stores features, of which mixup and cutmix",
@@ -126,7 +126,7 @@ def test_a_section_in_place_of_a_value_is_told_of_its_parts():
 
 
 def test_one_frame_is_enough_where_no_difference_is_taken():
-    config = RunConfig(clip=ClipConfig(num_frames=1), model=ModelConfig(input="rgb"))
+    config = RunConfig(clip=ClipConfig(num_frames=1), model=ModelConfig(streams=("rgb",)))
     assert config.clip.num_frames == 1
 
 
@@ -147,12 +147,53 @@ def test_the_tree_is_frozen():
 def test_a_saved_config_is_read_back_whole(tmp_path):
     config = RunConfig(
         data="data/ünï côde",
-        model=ModelConfig(input="rgb", l1=1e-7),
+        model=ModelConfig(streams=("rgb",), l1=1e-7),
         backbone=BackboneConfig(filters=(3, 5), trainable=2),
+        backbones={"flow": BackboneConfig(filters=(7,), trainable="none")},
         evaluate=load_config("demo").evaluate,
     )
     save_config(config, tmp_path / "config.toml")
     assert load_config(tmp_path / "config.toml") == config
+
+
+def test_the_backbone_of_a_stream_takes_nothing_from_that_of_all(tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text("[backbone]\ngrid = 2\n[backbone.flow]\nfilters = [7]\n")
+    config = load_config(file, {"backbone.rgb.momentum": 0.5})
+    own = {"flow": BackboneConfig(filters=(7,)), "rgb": BackboneConfig(momentum=0.5)}
+    assert config.backbones == own
+    assert config.backbone_of("flow") == own["flow"]
+    assert config.backbone_of("difference") == BackboneConfig(grid=2)
+    assert differing(config, load_config(file, {"backbone.rgb.momentum": 0.4})) == [
+        "backbone.rgb.momentum"
+    ]
+    changed = config.with_backbones(grid=1)
+    assert [changed.backbone_of(s).grid for s in ("rgb", "difference", "flow")] == [1, 1, 1]
+    assert changed.backbone_of("flow").filters == (7,)
+
+
+def test_stored_features_take_frozen_backbones_of_all_streams():
+    frozen = BackboneConfig(trainable="none")
+    train = TrainConfig(cache_features=True)
+    model = ModelConfig(streams=("rgb", "flow"))
+    RunConfig(train=train, model=model, backbones={"rgb": frozen, "flow": frozen})
+    with pytest.raises(ConfigError, match="frozen backbone: --backbone.trainable none"):
+        RunConfig(train=train, model=model, backbones={"flow": frozen})
+    with pytest.raises(ConfigError, match="frozen backbone: --backbone.rgb.trainable none"):
+        RunConfig(train=train, model=model, backbone=frozen, backbones={"rgb": BackboneConfig()})
+    with pytest.raises(ConfigError, match="do not depend on others: .* rgb or flow"):
+        RunConfig(train=train, backbone=frozen)
+
+
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [("both", ("rgb_difference",)), ("rgb+difference+flow", ("rgb", "difference", "flow"))],
+)
+def test_a_file_that_names_the_input_of_the_model(tmp_path, before, now):
+    file = tmp_path / "mine.toml"
+    file.write_text(f'[model]\ninput = "{before}"\n')
+    assert load_config(file).model.streams == now
+    assert load_config(file, {"model.streams": ["rgb"]}).model.streams == ("rgb",)
 
 
 @pytest.mark.parametrize("name", preset_names())
@@ -182,8 +223,15 @@ def test_overrides_win_over_the_file_and_the_file_over_defaults(tmp_path):
         ("[temporal]\nunit = 5\n", r"unknown temporal.unit. Did you mean temporal.units\?"),
         ("[temporl]\nunits = 5\n", r"unknown temporl.units. Did you mean temporal.units\?"),
         ('[temporal]\nunits = "many"\n', "temporal.units.*many"),
-        ('[model]\ninput = "RGB"\n', "model.input.*difference"),
+        ('[model]\nstreams = ["RGB"]\n', "model.streams must be one or more of rgb, difference"),
+        ('[model]\ninput = "RGB"\n', r"model.streams must .* Received: \['RGB'\]"),
         ("[temporal]\nunits = 0\n", "temporal.units must be from 1"),
+        ("[backbone.flw]\ngrid = 2\n", r"unknown backbone.flw.grid. Did you mean backbone.flow"),
+        ("[backbone.flow]\ngird = 2\n", r"mean backbone.flow.grid\?"),
+        ("[backbone]\nflow = 2\n", r"unknown backbone.flow"),
+        ("[backbone.flow]\ngrid = 'x'\n", r"backbone.flow.grid: expected a whole number"),
+        ("[backbone.flow]\ngrid = 0\n", r"backbone.grid must be from 1"),
+        ("[model]\nstreams = []\n", "model.streams must be one or more of rgb"),
         ("model = [", "not a TOML file"),
         ('evaluate.order_pairs = [["left"]]', "order_pairs: expected pairs, such as"),
         (f"seed = {'[' * 5000}{']' * 5000}", "expected sections and values, got them nested deep"),

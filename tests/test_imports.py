@@ -12,9 +12,9 @@ import pipeline
 
 ROOT = Path(pipeline.__file__).parent
 ROOMS = [
-    *("text", "errors", "atomic", "interrupt", "native_log", "figures", "locks", "config", "run"),
-    *("video", "workers", "manifest", "sources", "prepare", "tasks", "dataset", "models"),
-    *("training", "evaluation", "experiments", "inference", "cli"),
+    *("text", "errors", "atomic", "interrupt", "native_log", "figures", "locks"),
+    *("video", "streams", "config", "run", "workers", "manifest", "sources", "prepare", "tasks"),
+    *("dataset", "models", "training", "evaluation", "experiments", "inference", "cli"),
 ]
 """Modules and packages directly in the package; each imports only what stands before it."""
 
@@ -28,11 +28,12 @@ WITHOUT_TENSORFLOW = [
     "pipeline.config.file",
     "pipeline.config.prepare",
     "pipeline.run",
+    "pipeline.streams",
     "pipeline.video",
     "pipeline.dataset.augment",
     "pipeline.sources.download",
     "pipeline.prepare.duplicates",
-    "pipeline.video.stored_frames",
+    "pipeline.prepare.stored_frames",
     "pipeline.prepare.leaks",
     "pipeline.manifest.rows",
     "pipeline.prepare.preparation",

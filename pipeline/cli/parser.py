@@ -14,16 +14,26 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import docstring_parser
 
 from pipeline.cli.script import Parser
-from pipeline.config import RunConfig
-from pipeline.config.file import as_flat, load_config, preset_names, with_values
+from pipeline.config import BackboneConfig, RunConfig
+from pipeline.config.file import (
+    as_flat,
+    flatten,
+    known_keys,
+    load_config,
+    preset_names,
+    with_values,
+)
 from pipeline.config.prepare import OPTIONS
 from pipeline.config.strict import strictly
 from pipeline.errors import ConfigError
+from pipeline.streams import STREAMS
 from pipeline.text import one_line
 
 _DEMO_DATA = "data/demo"
 _NEVER_SET = "frames"
 """The part of a run that is read from its data set."""
+_BY_STREAM = "backbones"
+"""The part that has options for the streams that are named."""
 
 
 class ConfigParser(Parser):
@@ -63,7 +73,14 @@ class ConfigParser(Parser):
             help=f"A preset ({', '.join(preset_names())}) or TOML file; default: demo, or small "
             "where other data is named.",
         )
-        self._add_tree(RunConfig, as_flat(load_config(config)))
+        run = load_config(config)
+        self._add_tree(RunConfig, as_flat(run))
+        for stream in STREAMS:
+            prefix = f"backbone.{stream}."
+            if stream in run.backbones or any(each.startswith(f"--{prefix}") for each in arguments):
+                own = run.backbones.get(stream, BackboneConfig())
+                values = flatten(dataclasses.asdict(own), prefix)
+                self._add_tree(BackboneConfig, values, prefix, f"Of the stream {stream} alone.")
 
     def _add_tree(
         self, dataclass: Any, defaults: dict[str, Any], prefix: str = "", title: str = ""
@@ -72,7 +89,7 @@ class ConfigParser(Parser):
         described = list(_described(dataclass))
         group = self.add_argument_group(prefix.rstrip(".") or "the run", title or None)
         for name, kind, text in described:
-            if not dataclasses.is_dataclass(kind):
+            if not dataclasses.is_dataclass(kind) and name != _BY_STREAM:
                 _add(group, f"--{prefix}{name}", kind, text, defaults[f"{prefix}{name}"])
         for name, kind, text in described:
             if dataclasses.is_dataclass(kind) and prefix + name != _NEVER_SET:
@@ -85,8 +102,8 @@ def run_config(options: argparse.Namespace) -> RunConfig:
     Raises:
         ConfigError: Its values do not go together.
     """
-    keys = [key for key in as_flat(RunConfig()) if not key.startswith(f"{_NEVER_SET}.")]
     values = vars(options)
+    keys = [key for key in known_keys() if key in values]
     return with_values(RunConfig(), {key: values[key] for key in keys}, "command line")
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Collection
 from typing import Literal
 
 from pipeline.config.checks import MANY, expect, expect_range
+from pipeline.streams import IMAGES
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -31,7 +33,17 @@ class FramesConfig:
     def __str__(self) -> str:
         """Rate, size and quality in words."""
         text = f"{self.fps:g} per second, {self.size} pixels, JPEG quality {self.jpeg_quality}"
-        return f"{text}, with optical flow" if self.flow else text
+        return ", with ".join([text, *(IMAGES[name].title for name in self.images[1:])])
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """What is stored of each moment of a video, by its name: the frames, and what is beside."""
+        return tuple(name for name in IMAGES if getattr(self, name, True))
+
+    def only(self, images: Collection[str]) -> FramesConfig:
+        """The same frames, and beside them only what is named."""
+        beside = [name for name in IMAGES if hasattr(self, name)]
+        return dataclasses.replace(self, **{name: name in images for name in beside})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

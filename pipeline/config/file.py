@@ -15,10 +15,12 @@ from typing import Any
 import tomli_w
 
 from pipeline.atomic import atomic_write
-from pipeline.config import RunConfig
+from pipeline.config import BackboneConfig, RunConfig
 from pipeline.config.checks import check_known
 from pipeline.config.strict import strictly
 from pipeline.errors import ConfigError
+from pipeline.streams import STREAMS
+from pipeline.streams.former import streams_of_input
 from pipeline.text import nearest
 
 PRESETS = Path(__file__).parent / "presets"
@@ -38,7 +40,7 @@ def read_flat(source: str | Path) -> dict[str, Any]:
     presets = preset_names()
     path = PRESETS / f"{source}.toml" if str(source) in presets else Path(source)
     try:
-        return flatten(tomllib.loads(path.read_text(encoding="utf-8")))
+        values = flatten(tomllib.loads(path.read_text(encoding="utf-8")))
     except OSError:
         raise ConfigError(
             f"config {str(source)!r} is neither a preset ({', '.join(presets)}) nor a TOML file "
@@ -48,6 +50,9 @@ def read_flat(source: str | Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: expected sections and values, got them nested deep") from None
     except ValueError as error:
         raise ConfigError(f"{path}: not a TOML file: {error}") from None
+    if "model.input" in values:  # as files of earlier versions have it
+        values["model.streams"] = streams_of_input(values.pop("model.input"))
+    return values
 
 
 def load_config(source: str | Path, overrides: Mapping[str, Any] | None = None) -> RunConfig:
@@ -93,29 +98,56 @@ def differing(one: RunConfig, other: RunConfig) -> list[str]:
         ['data', 'seed']
     """
     first, second = as_flat(one), as_flat(other)
-    return [key for key in first if first[key] != second[key]]
+    return [key for key in first | second if first.get(key) != second.get(key)]
 
 
 def as_flat(config: RunConfig) -> dict[str, Any]:
-    """All values of a configuration by dotted key.
+    """All values of a configuration by dotted key, those of `[backbone.STREAM]` as well.
 
     Example:
-        >>> as_flat(RunConfig())["temporal.kind"]
-        'lstm'
+        >>> as_flat(RunConfig(backbones={"flow": BackboneConfig(grid=2)}))["backbone.flow.grid"]
+        2
     """
-    return flatten(dataclasses.asdict(config))
+    return flatten(_tree(config))
+
+
+def _tree(config: RunConfig) -> dict[str, Any]:
+    tree = dataclasses.asdict(config)
+    tree["backbone"] |= tree.pop("backbones")
+    return tree
+
+
+def known_keys() -> list[str]:
+    """Every dotted key that there can be."""
+    return [*as_flat(RunConfig()), *(key for stream in STREAMS for key in _own(stream))]
+
+
+def _own(stream: str) -> dict[str, Any]:
+    """The defaults of the backbone of one stream."""
+    return flatten(dataclasses.asdict(BackboneConfig()), f"backbone.{stream}.")
 
 
 def _from_flat(values: Mapping[str, Any], source: str) -> RunConfig:
-    known = as_flat(RunConfig())
-    check_known(values, known, source)
+    check_known(values, known_keys(), source)
     for key, value in values.items():
         if _is_huge(value):
             raise ConfigError(f"{source}: {key}: expected numbers of less than 64 bits")
     try:
-        return strictly(RunConfig, _nested({**known, **values}), "")
+        return strictly(RunConfig, _whole(values), "")
     except ConfigError as error:
-        raise ConfigError(f"{source}: {error}") from None
+        text = str(error).replace("backbones.", "backbone.")  # as it is written in a file
+        raise ConfigError(f"{source}: {text}") from None
+
+
+def _whole(values: Mapping[str, Any]) -> dict[str, Any]:
+    """A tree with a value for every field."""
+    own = [stream for stream in STREAMS if any(key in values for key in _own(stream))]
+    defaults = as_flat(RunConfig())
+    for stream in own:
+        defaults |= _own(stream)
+    tree = _nested({**defaults, **values})
+    tree["backbones"] = {stream: tree["backbone"].pop(stream) for stream in own}
+    return tree
 
 
 def _is_huge(value: Any) -> bool:
@@ -128,7 +160,7 @@ def _is_huge(value: Any) -> bool:
 def save_config(config: RunConfig, path: Path) -> None:
     """Writes the whole configuration as TOML."""
     with atomic_write(path) as file:
-        file.write(tomli_w.dumps(dataclasses.asdict(config)).encode())
+        file.write(tomli_w.dumps(_tree(config)).encode())
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

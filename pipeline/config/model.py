@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal, cast
+from typing import Literal
 
 from pipeline.config.checks import (
     MANY,
@@ -13,18 +13,7 @@ from pipeline.config.checks import (
     expect_range,
     expect_share,
 )
-
-Input = Literal[
-    "rgb",
-    "difference",
-    "both",
-    "flow",
-    "rgb+difference",
-    "rgb+flow",
-    "difference+flow",
-    "rgb+difference+flow",
-]
-Stream = Literal["rgb", "difference", "both", "flow"]
+from pipeline.streams import IMAGES, STREAMS
 
 _WIDEST = 4096
 """Of a layer; one of LSTM takes a gigabyte with its gradients and what AdamW keeps."""
@@ -38,11 +27,10 @@ class ModelConfig:
 
     Attributes:
         task: What is asked of a video: `single_label`, the one class that it shows.
-        input: What the backbone sees: `rgb` frames; the `difference` of each frame to the one
-            before it; `both`, stacked as channels; the optical `flow`, for which the data set is
-            prepared with --flow; or several streams, each with a backbone and a temporal part of
-            its own, whose logits are averaged: `rgb+difference`, `rgb+flow`, `difference+flow`,
-            `rgb+difference+flow`.
+        streams: What the network sees: `rgb` frames; the `difference` of each frame to the one
+            before it; `rgb_difference`, both stacked as channels; the optical `flow`, for which
+            the data set is prepared with --flow. Of several, such as [rgb, flow], each has a
+            backbone and a temporal part of its own, and their logits are averaged.
         difference_gain: Factor on the differences, above 0, so that they fill the input range.
         dropout: Share of values dropped before the head, from 0 to below 1.
         l1: L1 penalty on the weights of Conv2D, Conv1D, LSTM, GRU and Dense, at least 0.
@@ -50,33 +38,35 @@ class ModelConfig:
     """
 
     task: Literal["single_label"] = "single_label"
-    input: Input = "difference"
+    streams: tuple[str, ...] = ("difference",)
     difference_gain: float = 3.0
     dropout: float = 0.3
     l1: float = 0.0
     l2: float = 0.0
 
     def __post_init__(self) -> None:
+        expect(
+            bool(self.streams)
+            and len(set(self.streams)) == len(self.streams)
+            and set(self.streams) <= set(STREAMS),
+            f"model.streams must be one or more of {', '.join(STREAMS)}, such as [rgb, flow]",
+            list(self.streams),
+        )
         expect_above_0(self.difference_gain, "model.difference_gain")
         expect_share(self.dropout, "model.dropout")
         for name in ("l1", "l2"):
             expect_at_least(getattr(self, name), f"model.{name}", 0)
 
     @property
-    def streams(self) -> tuple[Stream, ...]:
-        """What each backbone sees; one stream, or several that are fused late."""
-        return tuple(cast(Stream, name) for name in self.input.split("+"))
+    def images(self) -> tuple[str, ...]:
+        """What a clip must hold for the streams, by its name, the frames first."""
+        needed = {STREAMS[stream].image.name for stream in self.streams}
+        return tuple(name for name in IMAGES if name in needed)
 
     @property
-    def images(self) -> tuple[str, ...]:
-        """What a clip must hold for the streams: frames, optical flow, or both."""
-        needed = {image_of(stream) for stream in self.streams}
-        return tuple(sorted(needed, reverse=True))  # the frames first
-
-
-def image_of(stream: Stream) -> Literal["frames", "flow"]:
-    """What a clip must hold for a stream."""
-    return "flow" if stream == "flow" else "frames"
+    def need_frame_before(self) -> tuple[str, ...]:
+        """Those of the streams to which a frame by itself says nothing, or not all."""
+        return tuple(name for name in self.streams if STREAMS[name].needs_frame_before)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

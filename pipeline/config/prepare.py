@@ -71,9 +71,9 @@ class PrepareConfig:
             videos, as many as nearly all of them have, so that few repeat frames.
         size: Height and width of the stored frames in pixels, 8 to 4096.
         jpeg_quality: Of the stored frames, 1 to 100.
-        flow: Store the optical flow from frame to frame as well, for `model.input` flow and
-            rgb+flow. It takes about half as much space again, and 2 ms a frame at 64 pixels, 5 ms
-            at 112, to prepare as to classify.
+        flow: Store the optical flow from frame to frame as well, for `model.streams` with flow.
+            It takes about half as much space again, and 2 ms a frame at 64 pixels, 5 ms at 112, to
+            prepare as to classify.
         min_frames: Stored frames of a video, at least; a shorter video is left out. 1 or more.
         shard_videos: Videos in one file of the data set, about, at least 1.
         seed: Of the split and of the demo videos; 0 or above.

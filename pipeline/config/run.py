@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from pipeline.config.augment import AugmentConfig
 from pipeline.config.checks import expect, expect_range
 from pipeline.config.data import ClipConfig, FramesConfig, SplitConfig
 from pipeline.config.model import BackboneConfig, ModelConfig, TemporalConfig
 from pipeline.config.training import EvaluateConfig, TrainConfig, check_pairs
+from pipeline.streams import STREAMS
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -26,7 +28,9 @@ class RunConfig:
         clip: How clips are made.
         augment: Random changes of training clips.
         model: The network as a whole.
-        backbone: Its part that looks at each frame.
+        backbone: Its part that looks at each frame. A stream has one of its own where a value of
+            it is given, as `backbone.flow.name`; what is left out there has its default.
+        backbones: Those of single streams, by stream; in a file, the tables `[backbone.STREAM]`.
         temporal: Its part that reads the frames in their order.
         train: Its training.
         evaluate: Its evaluation.
@@ -40,15 +44,19 @@ class RunConfig:
     augment: AugmentConfig = AugmentConfig()
     model: ModelConfig = ModelConfig()
     backbone: BackboneConfig = BackboneConfig()
+    backbones: Mapping[str, BackboneConfig] = dataclasses.field(default_factory=dict, hash=False)
     temporal: TemporalConfig = TemporalConfig()
     train: TrainConfig = TrainConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
 
     def __post_init__(self) -> None:
         expect_range(self.seed, "seed", 0, 2**32 - 1)
+        for stream in self.backbones:
+            expect(stream in STREAMS, f"backbone.STREAM is of one of {', '.join(STREAMS)}", stream)
         expect(
-            self.clip.num_frames > 1 or self.model.input in ("rgb", "flow", "rgb+flow"),
-            "clip.num_frames must be at least 2 for differences of frames; or --model.input rgb",
+            self.clip.num_frames > 1 or not self.model.need_frame_before,
+            f"clip.num_frames must be at least 2 for {' and '.join(self.model.need_frame_before)}; "
+            "or --model.streams rgb",
             self.clip.num_frames,
         )
         mixes = self.augment.mixup.strength or self.augment.cutmix.strength
@@ -67,16 +75,35 @@ class RunConfig:
             )
 
     def _check_cache(self) -> None:
+        for stream in self.model.streams:
+            trainable = self.backbone_of(stream).trainable
+            own = f".{stream}" if stream in self.backbones else ""
+            expect(
+                trainable == "none",
+                f"train.cache_features takes a frozen backbone: --backbone{own}.trainable none",
+                trainable,
+            )
+        alone = [name for name, stream in STREAMS.items() if not stream.needs_frame_before]
         expect(
-            self.backbone.trainable == "none",
-            "train.cache_features takes a frozen backbone: --backbone.trainable none",
-            self.backbone.trainable,
+            not self.model.need_frame_before,
+            "train.cache_features takes frames that do not depend on others: --model.streams "
+            f"with {' or '.join(alone)}",
+            list(self.model.streams),
         )
-        expect(
-            self.model.input in ("rgb", "flow", "rgb+flow"),
-            "train.cache_features takes frames that do not depend on others: --model.input rgb, "
-            "flow or rgb+flow",
-            self.model.input,
+
+    def backbone_of(self, stream: str) -> BackboneConfig:
+        """The backbone of a stream: its own, or else that of all."""
+        return self.backbones.get(stream, self.backbone)
+
+    def with_backbones(self, **changes: Any) -> RunConfig:
+        """The same run, with some values of every backbone changed."""
+        return dataclasses.replace(
+            self,
+            backbone=dataclasses.replace(self.backbone, **changes),
+            backbones={
+                stream: dataclasses.replace(own, **changes)
+                for stream, own in self.backbones.items()
+            },
         )
 
     def check_classes(self, class_names: Sequence[str]) -> None:

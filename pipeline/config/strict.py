@@ -51,6 +51,9 @@ def _convert(kind: Any, value: Any, name: str) -> Any:
         expect(good, f"{name}: expected {_in_words(kind)}", value)
         kinds = arguments[:1] * len(value) if many else arguments
         return tuple(map(_convert, kinds, value, [name] * len(value)))
+    if origin is Mapping:
+        expect(isinstance(value, Mapping), f"{name}: expected keys and values", value)
+        return {key: _convert(arguments[1], each, f"{name}.{key}") for key, each in value.items()}
     if kind is float and type(value) is int and abs(value) < 2**53:
         return float(value)
     if origin is Literal:

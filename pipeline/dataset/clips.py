@@ -11,9 +11,10 @@ import tensorflow as tf
 from pipeline.config import RunConfig
 from pipeline.dataset import sampling
 from pipeline.dataset.augment.draw import PIXEL_TYPES, Pixels, draw
-from pipeline.dataset.augment.pixels import change_clip, reverse_flow
+from pipeline.dataset.augment.pixels import change_clip
 from pipeline.dataset.images import decode_images
 from pipeline.dataset.sampling import Order
+from pipeline.streams import IMAGES, stream_named
 
 
 class RandomClip:
@@ -115,15 +116,17 @@ def _clip(
         motion = tf.where(backwards, _leading_back(indices, video["num_frames"]), indices)
     clip = {"mask": tf.ensure_shape(mask, length)}
     for name, features in video.get("features", {}).items():
-        is_flow = name == "flow_features"
-        chosen = tf.gather(features, motion if is_flow else indices)
-        clip[name] = _variant(chosen, mirrored, backwards if is_flow else False)
+        is_motion = stream_named(name.removesuffix("_features")).image.is_motion
+        chosen = tf.gather(features, motion if is_motion else indices)
+        clip[name] = _variant(chosen, mirrored, backwards if is_motion else False)
     if clip.keys() > {"mask"}:
         return clip
     for name in config.model.images:
-        clip[name] = decode_images(name, video[name], motion if name == "flow" else indices, size)
-    if "flow" in clip and backwards is not False:
-        clip["flow"] = tf.where(backwards, reverse_flow(clip["flow"]), clip["flow"])
+        image = IMAGES[name]
+        shown = decode_images(name, video[name], motion if image.is_motion else indices, size)
+        if image.is_motion and backwards is not False:
+            shown = tf.where(backwards, image.turned(shown, backwards=True), shown)
+        clip[name] = shown
     return clip
 
 

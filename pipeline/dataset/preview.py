@@ -54,7 +54,7 @@ def write_contact_sheets(
         DataError: A video or a shard is damaged.
         ConfigError: The folder cannot be made.
     """
-    model = dataclasses.replace(config.model, input="rgb")
+    model = dataclasses.replace(config.model, streams=("rgb",))
     config = dataclasses.replace(config, model=model)
     try:
         folder.mkdir(parents=True, exist_ok=True)

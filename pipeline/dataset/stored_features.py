@@ -18,7 +18,7 @@ from pipeline.atomic import atomic_write, remove_unfinished
 from pipeline.config import FramesConfig
 from pipeline.manifest.rows import Manifest, Split
 from pipeline.prepare.prepared import Store
-from pipeline.video import decode_flow, decode_jpeg
+from pipeline.streams import IMAGES
 
 Images = npt.NDArray[np.uint8]
 Features = npt.NDArray[np.float32]
@@ -55,8 +55,8 @@ class FeatureFile:
     Attributes:
         path: The numbers; beside it lies a JSON file that says whose they are.
         shape: (frames of all videos, variants, F). The variants of a frame are itself and, where
-            the file was made so, its mirror image; where optical flow may run backwards, the same
-            with its vectors negated follow.
+            the file was made so, its mirror image; where images of motion may run backwards, the
+            same of the video backwards follow.
         spans: The videos, in the order of their records.
     """
 
@@ -92,13 +92,13 @@ def write_features(
     Args:
         path: The file to write, which no other process may be writing.
         videos: `video`, `group` and `label` of each, and its images as bytes of JPEG files.
-        image: Which images: `frames` or `flow`.
+        image: Which images, by their name in `IMAGES`.
         extract: From uint8 (N, H, W, 3) to float32 (N, variants, F).
 
     Raises:
         OSError: The file cannot be written.
     """
-    decode = decode_flow if image == "flow" else decode_jpeg
+    decode = IMAGES[image].decode
     path.parent.mkdir(exist_ok=True)
     remove_unfinished(path)
     spans: list[Span] = []

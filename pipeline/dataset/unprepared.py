@@ -18,9 +18,9 @@ from pipeline.prepare.duplicates import same_content, sample_digest
 from pipeline.prepare.leaks import copied, crossing, leaking
 from pipeline.prepare.plan import SourceVideo, content_fingerprint, fingerprint, plan_shards
 from pipeline.prepare.rate import stored_rate
+from pipeline.prepare.stored_frames import by_name, stored_frames
 from pipeline.text import counted, listed
 from pipeline.video import VideoReader, probe
-from pipeline.video.stored_frames import by_name, stored_frames
 
 
 class UnreadableWarning(UserWarning):

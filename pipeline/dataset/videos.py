@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -23,7 +22,6 @@ from pipeline.manifest.rows import Split
 from pipeline.prepare.prepared import Store, open_store
 from pipeline.prepare.record import is_whole
 from pipeline.text import command, listed
-from pipeline.video.stored_frames import image_names
 
 IN_MEMORY_BYTES = 2**30
 """Of videos that come straight from their files: those that are kept, as JPEG, for all epochs."""
@@ -73,11 +71,11 @@ def video_reader(data: ClipSource, split: Split, config: RunConfig) -> ReadVideo
 
     Returns:
         From the number of a video, int64 (), in the order of `of_split`, to `video` and `group`,
-        string (); `label`, int64 (); `num_frames`, int32 (); and `frames` and, if the model takes
-        it, `flow`, each the bytes of JPEG files, string (num_frames,); or, in place of them,
-        `features` by stream, float32 (num_frames, variants, F).
+        string (); `label`, int64 (); `num_frames`, int32 (); and `frames` and what else of
+        `IMAGES` the model takes, each the bytes of JPEG files, string (num_frames,); or, in place
+        of them, `features` by stream, float32 (num_frames, variants, F).
     """
-    frames = dataclasses.replace(data.frames, flow="flow" in config.model.images)
+    frames = data.frames.only(config.model.images)
     if isinstance(data, FeatureVideos):
         return _feature_reader(data, split)
     if isinstance(data, Store):
@@ -94,7 +92,7 @@ def label_numbers(data: ClipSource, split: Split) -> npt.NDArray[np.int64]:
 
 def read_records(store: Store, frames: FramesConfig) -> tf.data.Dataset:
     """Reads the videos of all splits of a prepared data set, file by file."""
-    parse = functools.partial(_parse, names=image_names(frames))
+    parse = functools.partial(_parse, names=frames.images)
     return tf.data.TFRecordDataset([str(path) for path in _shards(store)]).map(parse)
 
 
@@ -132,7 +130,7 @@ def _record_reader(store: Store, split: Split, frames: FramesConfig) -> ReadVide
     The records are parsed here: TensorFlow Datasets would map over the frames one by one, even to
     leave them as they are, which costs more than reading them.
     """
-    records, names = store.of_split(split), image_names(frames)
+    records, names = store.of_split(split), frames.images
     paths = tf.constant([str(record.shard) for record in records])
     starts = tf.constant([record.start for record in records], tf.int64)
 
@@ -163,7 +161,7 @@ def _parse(record: tf.Tensor, names: Sequence[str]) -> dict[str, tf.Tensor]:
 
 def _file_reader(videos: VideoFiles, split: Split, frames: FramesConfig) -> ReadVideo:
     """Videos decoded from their files; some of them once for all epochs."""
-    sources, names = videos.of_split(split), image_names(frames)
+    sources, names = videos.of_split(split), frames.images
     decode = _Remembered(lambda number: encode_part(sources[number], frames))
     columns = {
         "label": tf.constant(label_numbers(videos, split)),

@@ -163,7 +163,7 @@ def _strips(run: Run, split: Split, videos: Data, chosen: set[int]) -> dict[int,
     if not chosen:
         return {}
     config = run.config()
-    config = dataclasses.replace(config, model=dataclasses.replace(config.model, input="rgb"))
+    config = dataclasses.replace(config, model=dataclasses.replace(config.model, streams=("rgb",)))
     clips = evaluation_clips(videos, config, split).unbatch()
     return {
         index: encode_jpeg(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pipeline.config import NO_AUGMENT, RunConfig
+from pipeline.config import NO_AUGMENT, BackboneConfig, RunConfig
 from pipeline.config.checks import check_known
 from pipeline.config.file import differing, flatten, with_values
 from pipeline.dataset.videos import open_data
@@ -46,15 +46,18 @@ def stages(config: RunConfig) -> list[Stage]:
         "temporal.dropout": 0.0,
         "temporal.input_dropout": 0.0,
         "temporal.recurrent_dropout": 0.0,
-        "backbone.spatial_dropout": 0.0,
+        **_backbones(config, lambda _: {"spatial_dropout": 0.0}),
     }
     half = {
-        "backbone.filters": tuple(max(1, number // 2) for number in config.backbone.filters),
+        **_backbones(config, lambda each: {"filters": tuple(max(1, n // 2) for n in each.filters)}),
         "temporal.units": max(1, config.temporal.units // 2),
     }
-    whole = {"backbone.filters": config.backbone.filters, "temporal.units": config.temporal.units}
-    plain = {"backbone.normalisation": "off", "backbone.normalise_features": False}
-    usual = {"backbone.normalisation": "before", "backbone.normalise_features": True}
+    whole = {
+        **_backbones(config, lambda each: {"filters": each.filters}),
+        "temporal.units": config.temporal.units,
+    }
+    plain = _backbones(config, lambda _: {"normalisation": "off", "normalise_features": False})
+    usual = _backbones(config, lambda _: {"normalisation": "before", "normalise_features": True})
     found = [
         Stage("augmentation", _augment(NO_AUGMENT), _augment(RunConfig().augment)),
         Stage("dropout", no_dropout, {"model.dropout": 0.3, "temporal.dropout": 0.3}),
@@ -67,13 +70,25 @@ def stages(config: RunConfig) -> list[Stage]:
         Stage("smaller model", whole, half),
         Stage("label smoothing", {"train.label_smoothing": 0.0}, {"train.label_smoothing": 0.1}),
         Stage("weight averaging", {"train.averaging": 0.0}, {"train.averaging": 0.99}),
-        Stage("motion input", {"model.input": "rgb"}, {"model.input": "difference"}),
+        Stage("motion input", {"model.streams": ("rgb",)}, {"model.streams": ("difference",)}),
         Stage("order of frames", {"temporal.kind": "mean"}, {"temporal.kind": "lstm"}),
     ]
     # Features that are stored are of one frame each.
     return [
         stage for stage in found if stage.name != "motion input" or not config.train.cache_features
     ]
+
+
+def _backbones(
+    config: RunConfig, values: Callable[[BackboneConfig], dict[str, Any]]
+) -> dict[str, Any]:
+    """Values of every backbone by dotted key."""
+    own = {f"backbone.{stream}": backbone for stream, backbone in config.backbones.items()}
+    return {
+        f"{place}.{name}": value
+        for place, backbone in {"backbone": config.backbone, **own}.items()
+        for name, value in values(backbone).items()
+    }
 
 
 def _augment(config: Any) -> dict[str, Any]:

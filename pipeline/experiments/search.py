@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.config import RunConfig, expect
 from pipeline.config.checks import check_known
-from pipeline.config.file import flatten, with_values
+from pipeline.config.file import known_keys, with_values
 from pipeline.errors import ConfigError, PipelineError
 from pipeline.run import Run
 from pipeline.training.fit import DivergenceError, train
@@ -161,7 +161,7 @@ def read_ranges(path: Path) -> dict[str, Any]:
         raise ConfigError(f"--search: {path} cannot be read: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not a TOML file: {error}") from None
-    known = flatten(dataclasses.asdict(RunConfig()))
+    known = known_keys()
     ranges = _ranges(tree, "")
     check_known(ranges, known, str(path))
     for key in ranges:

@@ -15,6 +15,7 @@ from pipeline.config.strict import strictly
 from pipeline.errors import DataError, PipelineError
 from pipeline.manifest.class_names import check_class_names
 from pipeline.run import Run
+from pipeline.streams.former import streams_of_input
 from pipeline.tasks.calibration import Calibration, read_calibration, with_new_names
 from pipeline.text import command
 
@@ -28,8 +29,8 @@ class Bundle:
 
     Attributes:
         class_names: Names in the order of the logits.
-        frames: Rate, size and quality of the frames that are made of a video, and whether their
-            optical flow is needed.
+        frames: Rate, size and quality of the frames that are made of a video, and what is needed
+            beside them.
         clip: How clips are cut of them.
         model: What the network sees of a clip.
         calibration: What its logits are worth.
@@ -67,7 +68,7 @@ def bundle_of(run: Run) -> Bundle:
     run.expect(run.model_file)
     return Bundle(
         class_names=tuple(run.class_names()),
-        frames=dataclasses.replace(config.frames, flow="flow" in config.model.images),
+        frames=config.frames.only(config.model.images),
         clip=config.clip,
         model=config.model,
         calibration=read_calibration(run),
@@ -114,6 +115,8 @@ def _from_version_4(content: dict[str, Any]) -> dict[str, Any]:
     """What was named otherwise, or was not there; other mistakes are left to be found."""
     content = dict(content)
     if isinstance(model := content.get("model"), dict):
-        content["model"] = {"task": "single_label", **model}
+        streams = streams_of_input(model.get("input"))
+        others = {key: value for key, value in model.items() if key != "input"}
+        content["model"] = {"task": "single_label", "streams": streams, **others}
     content["calibration"] = with_new_names(content.get("calibration"))
     return content

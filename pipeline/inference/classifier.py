@@ -20,11 +20,11 @@ from pipeline.inference.runtime import Logits, Runtime
 from pipeline.inference.runtimes import open_runtime
 from pipeline.manifest.class_names import UNKNOWN
 from pipeline.native_log import import_tensorflow
+from pipeline.prepare.stored_frames import encode_array
 from pipeline.run import Run
 from pipeline.tasks.task import task_of
 from pipeline.text import command
 from pipeline.video import VideoInfo
-from pipeline.video.stored_frames import encode_array
 
 RuntimeName = Literal["auto", "savedmodel", "keras"]
 RUNTIMES: tuple[RuntimeName, ...] = get_args(RuntimeName)

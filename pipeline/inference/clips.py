@@ -15,17 +15,16 @@ from pipeline.dataset.sampling import sample_clip
 from pipeline.errors import DataError
 from pipeline.inference.bundle import Bundle
 from pipeline.inference.runtime import Logits, Runtime
-from pipeline.video import VideoInfo, VideoReader, decode_flow, decode_jpeg
-from pipeline.video.stored_frames import FrameSpool, image_names, stored_frames
+from pipeline.prepare.stored_frames import FrameSpool, stored_frames
+from pipeline.streams import IMAGES
+from pipeline.video import VideoInfo, VideoReader
 
 Images = dict[str, npt.NDArray[np.uint8]]
-"""`frames` or `flow` or both of one moment, each (H, W, 3)."""
+"""What a model takes of one moment, `frames` or `flow` or both, each (H, W, 3)."""
 
 Clip = dict[str, list[bytes]]
 """`frames` or `flow` or both of a clip: a JPEG for each of its real frames, the T of the model at
 most."""
-
-_DECODE = {"frames": decode_jpeg, "flow": decode_flow}
 
 
 class Stored(Protocol):
@@ -68,7 +67,7 @@ class StoredVideo:
 
     Args:
         path: The video file.
-        frames: Rate, size and quality of the frames, and whether their flow is needed.
+        frames: Rate, size and quality of the frames, and what is needed beside them.
     """
 
     info: VideoInfo
@@ -77,7 +76,7 @@ class StoredVideo:
         self._path, self._frames = path, frames
 
     def __iter__(self) -> Iterator[Mapping[str, bytes]]:
-        """Yields as `pipeline.video.stored_frames.stored_frames` does.
+        """Yields as `pipeline.prepare.stored_frames.stored_frames` does.
 
         Raises:
             VideoDecodeError: No frame can be had from the file.
@@ -91,11 +90,11 @@ def clips_of(moments: Iterable[Mapping[str, bytes]], bundle: Bundle) -> list[Cli
     """The clips that the model sees of a whole video, which is not held in memory.
 
     Args:
-        moments: What is stored of each moment, see `pipeline.video.stored_frames.stored_frames`.
+        moments: What is stored of each moment, see `pipeline.prepare.stored_frames.stored_frames`.
         bundle: What is stored, and how clips are cut.
     """
     with contextlib.ExitStack() as stack:
-        images = {name: stack.enter_context(FrameSpool()) for name in image_names(bundle.frames)}
+        images = {name: stack.enter_context(FrameSpool()) for name in bundle.frames.images}
         for moment in moments:
             for name, image in moment.items():
                 images[name].append(image)
@@ -104,7 +103,7 @@ def clips_of(moments: Iterable[Mapping[str, bytes]], bundle: Bundle) -> list[Cli
 
 def decode_images(stored: Mapping[str, bytes], bundle: Bundle) -> Images:
     """Decodes what a model takes of one moment of a video."""
-    return {name: _DECODE[name](stored[name]) for name in bundle.model.images}
+    return {name: IMAGES[name].decode(stored[name]) for name in bundle.model.images}
 
 
 def pairs_of(moments: Sequence[Images], before: Images | None = None) -> dict[str, Any]:

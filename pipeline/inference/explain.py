@@ -21,10 +21,10 @@ from pipeline.inference.bundle import Bundle, bundle_of
 from pipeline.inference.clips import decode_images
 from pipeline.inference.heat import Clip, HeatModel
 from pipeline.models.recognizer import float32_twin, load_recognizer
+from pipeline.prepare.stored_frames import encode_video
 from pipeline.run import Run
 from pipeline.tasks.task import Task, task_of
 from pipeline.video import VideoReader, decode_jpeg, resize, write_video
-from pipeline.video.stored_frames import encode_video
 
 _DPI = 110
 _PLAIN: dict[str, Any] = {"parse_math": False}  # A name may hold dollar signs.

@@ -9,12 +9,11 @@ import tensorflow as tf
 from keras import layers
 
 from pipeline.config import RunConfig
-from pipeline.config.model import Stream, image_of
 from pipeline.errors import ConfigError
-from pipeline.video import no_flow
+from pipeline.streams import IMAGES, STREAMS
 
 Clip = dict[str, npt.NDArray[np.uint8]]
-"""The real frames of a clip by `frames` or `flow`, each (N, H, W, 3)."""
+"""The images of the real frames of a clip, by name, each (N, H, W, 3)."""
 
 _STEPS = 16
 
@@ -101,7 +100,7 @@ def still_clip(clip: Clip) -> Clip:
     still = {}
     for name, images in clip.items():
         frame = np.rint(images.mean(axis=0)).astype(np.uint8)
-        still[name] = np.stack([no_flow(frame) if name == "flow" else frame] * len(images))
+        still[name] = np.stack([IMAGES[name].still(frame)] * len(images))
     return still
 
 
@@ -117,8 +116,8 @@ def _gradient_heat(stream: _Stream, clip: Clip, label: int) -> npt.NDArray[np.fl
 class _Stream:
     """A stream, cut where its backbone has a map of features."""
 
-    def __init__(self, model: keras.Model, stream: Stream, config: RunConfig) -> None:
-        self._image, self._length = image_of(stream), config.clip.num_frames
+    def __init__(self, model: keras.Model, stream: str, config: RunConfig) -> None:
+        self._image, self._length = STREAMS[stream].image.name, config.clip.num_frames
         self._stage = model.get_layer(f"{stream}_input")
         self._temporal = model.get_layer(f"{stream}_temporal")
         steps = model.get_layer(f"{stream}_features").layer.layers[1:]

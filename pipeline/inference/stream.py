@@ -15,8 +15,8 @@ from pipeline.inference.classifier import Classifier, Prediction
 from pipeline.inference.clips import ClipModel
 from pipeline.inference.runtime import Arrays, Runtime
 from pipeline.inference.windows import plan_windows, slide, step_through
+from pipeline.prepare.stored_frames import encode_frames
 from pipeline.video import LiveVideo, timed_frames
-from pipeline.video.stored_frames import encode_frames
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ from pipeline.errors import ConfigError
 from pipeline.inference.bundle import Bundle
 from pipeline.inference.clips import ClipModel, Images, decode_images, pairs_of
 from pipeline.inference.runtime import Logits
-from pipeline.video import decode_flow, encode_flow, no_flow
+from pipeline.streams import IMAGES, stream_named
 
 _DAY = 24 * 60 * 60
 AT_ONCE = 16
@@ -109,7 +109,7 @@ def slide(
     The last window ends where the video does; a video that is shorter than a window has none.
 
     Args:
-        stored: What is stored of each moment, see `pipeline.video.stored_frames.stored_frames`.
+        stored: What is stored of each moment, see `pipeline.prepare.stored_frames.stored_frames`.
         model: The model.
         plan: Which windows.
         at_once: Frames that the backbone waits for; 1 where each window is needed soon.
@@ -145,7 +145,7 @@ def step_through(
     a whole one, but at the beginning, and is that of the clip of these frames.
 
     Args:
-        stored: What is stored of each moment, see `pipeline.video.stored_frames.stored_frames`.
+        stored: What is stored of each moment, see `pipeline.prepare.stored_frames.stored_frames`.
         model: A model that never looks ahead.
         plan: Which frames, and how often to say something: every `hop` of them.
 
@@ -248,11 +248,13 @@ class _FirstOfClip:
     def __call__(self, features: Features, images: Images) -> Features:
         """The same where they are of the frame after another one."""
         first = dict(features)
-        for stream in self._model.bundle.model.streams:
-            name = f"{stream}_features"
-            if stream == "difference" or (stream == "flow" and not self._plan.offset):
+        for name in features:
+            stream = stream_named(name.removesuffix("_features"))
+            # Motion that is stored is of the frame before, also where a clip begins later.
+            is_first = stream.needs_frame_before or not self._plan.offset
+            if stream.is_motion and is_first:
                 first[name] = self._of_stillness(images)[name]
-            elif stream == "both":
+            elif stream.needs_frame_before:
                 first[name] = self._model.runtime.features(pairs_of([images]))[name][0]
         return first
 
@@ -261,8 +263,8 @@ class _FirstOfClip:
         if not self._still:
             quality = self._model.bundle.frames.jpeg_quality
             still = {
-                name: decode_flow(encode_flow(no_flow(image), quality=quality))
-                if name == "flow"
+                name: IMAGES[name].decode(IMAGES[name].encode(image, None, quality=quality))
+                if IMAGES[name].is_motion
                 else image
                 for name, image in images.items()
             }

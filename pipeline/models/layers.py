@@ -8,7 +8,8 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from pipeline.config.model import Stream
+from pipeline.streams import STREAMS
+from pipeline.streams.former import FORMER
 
 _register = keras.saving.register_keras_serializable(package="clipline")
 
@@ -150,43 +151,30 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
 @_register
 class InputStage(keras.layers.Layer):
-    """Turns uint8 frames into what the CNN sees.
+    """Turns uint8 images into what the backbone of a stream sees.
 
     Args:
-        kind: `rgb`, scaled to [-1, 1]; `difference`, each frame less the one before it, scaled to
-            [-gain, gain], 0 for the first frame; `both`, as 6 channels; or `flow`, where 128 means
-            no motion, scaled to [-1, 1].
+        kind: The stream, see `pipeline.streams`.
         gain: Factor on the differences of frames in [0, 1].
 
     Call arguments:
-        frames: uint8 (B, T, H, W, 3), of optical flow for `flow`.
+        images: uint8 (B, T, H, W, 3), those that the stream is made of.
 
     Returns:
-        float (B, T, H, W, 3), or (B, T, H, W, 6) for `both`.
+        float (B, T, H, W, C), with the channels of the stream.
     """
 
-    def __init__(self, kind: Stream, *, gain: float = 3.0, **kwargs: Any) -> None:
+    def __init__(self, kind: str, *, gain: float = 3.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.kind, self.gain = kind, gain
+        self.kind, self.gain = FORMER.get(kind, kind), gain
 
-    def call(self, frames: tf.Tensor) -> tf.Tensor:
+    def call(self, images: tf.Tensor) -> tf.Tensor:
         """See the class."""
-        # Whole numbers to 256 are exact in half precision, too; what is scaled first is not.
-        pixels = ops.cast(frames, self.compute_dtype)
-        if self.kind == "flow":
-            return ops.maximum((pixels - 128) / 127, -1)
-        rgb = (pixels - 127.5) / 127.5
-        if self.kind == "rgb":
-            return rgb
-        steps = (pixels[:, 1:] - pixels[:, :-1]) * (self.gain / 255)
-        difference = ops.concatenate([ops.zeros_like(pixels[:, :1]), steps], axis=1)
-        if self.kind == "difference":
-            return difference
-        return ops.concatenate([rgb, difference], axis=-1)
+        return STREAMS[self.kind].see(ops.cast(images, self.compute_dtype), self.gain)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """(B, T, H, W, 3) -> (B, T, H, W, 3 or 6)."""
-        return (*input_shape[:-1], 6 if self.kind == "both" else 3)
+        """(B, T, H, W, 3) -> (B, T, H, W, C)."""
+        return (*input_shape[:-1], STREAMS[self.kind].channels)
 
     def get_config(self) -> dict[str, Any]:
         """Arguments to build the layer again."""

@@ -13,8 +13,8 @@ import keras
 import tensorflow as tf
 
 from pipeline.config import RunConfig
-from pipeline.config.model import image_of
 from pipeline.models.stepwise import Stepwise, is_stepwise
+from pipeline.streams import STREAMS
 
 Tensors = Mapping[str, tf.Tensor]
 Part = Callable[[Tensors], Tensors]
@@ -77,13 +77,12 @@ class Parts:
 
     def features(self, inputs: Tensors) -> Tensors:
         """The features of frames, each given after the one before it."""
-        return {
-            f"{stream}_features": self._backbone(stream)(
-                self._recognizer.get_layer(f"{stream}_input")(inputs[image_of(stream)])[:, 1],
-                training=False,
-            )
-            for stream in self._streams
-        }
+        found = {}
+        for stream in self._streams:
+            stage = self._recognizer.get_layer(f"{stream}_input")
+            seen = stage(inputs[STREAMS[stream].image.name])[:, 1]
+            found[f"{stream}_features"] = self._backbone(stream)(seen, training=False)
+        return found
 
     def temporal(self, inputs: Tensors) -> Tensors:
         """What the features of the frames of clips say together."""

@@ -11,12 +11,13 @@ import keras
 from keras import layers
 
 from pipeline.config import RunConfig
-from pipeline.config.model import Stream, image_of
 from pipeline.errors import DataError
 from pipeline.models.backbones import build_backbone
 from pipeline.models.layers import BatchNormalization, InputStage, TimeDistributed
 from pipeline.models.penalty import penalty
 from pipeline.models.temporal import summarise
+from pipeline.streams import STREAMS
+from pipeline.streams.former import layer_name
 from pipeline.text import command
 
 
@@ -74,17 +75,17 @@ def _inputs(config: RunConfig) -> dict[str, keras.KerasTensor]:
 
 
 def _frame_features(
-    inputs: dict[str, keras.KerasTensor], stream: Stream, config: RunConfig, *, skip_padding: bool
+    inputs: dict[str, keras.KerasTensor], stream: str, config: RunConfig, *, skip_padding: bool
 ) -> keras.KerasTensor:
     stage = InputStage(stream, gain=config.model.difference_gain, name=f"{stream}_input")
-    pixels = stage(inputs[image_of(stream)])
+    pixels = stage(inputs[STREAMS[stream].image.name])
     backbone = build_backbone(config, stream, tuple(pixels.shape[2:]))
     per_frame = TimeDistributed(backbone, skip_padding=skip_padding, name=f"{stream}_features")
     return per_frame(pixels, mask=inputs["mask"])
 
 
 def _temporal(
-    config: RunConfig, stream: Stream, num_features: int, num_classes: int, *, for_export: bool
+    config: RunConfig, stream: str, num_features: int, num_classes: int, *, for_export: bool
 ) -> keras.Model:
     """A model from `{"features": float (B, T, F), "mask": bool (B, T)}` to logits."""
     length = config.clip.num_frames
@@ -93,8 +94,9 @@ def _temporal(
         "mask": layers.Input((length,), dtype="bool", name="mask"),
     }
     features, mask = inputs["features"], inputs["mask"]
-    if config.backbone.normalise_features:
-        normalise = BatchNormalization(momentum=config.backbone.momentum, name="normalise")
+    backbone = config.backbone_of(stream)
+    if backbone.normalise_features:
+        normalise = BatchNormalization(momentum=backbone.momentum, name="normalise")
         features = normalise(features, mask=mask)
     features = layers.Dropout(config.temporal.dropout)(features)
     summary = summarise(features, mask, config, unroll=for_export)
@@ -127,9 +129,8 @@ def float32_twin(model: keras.Model, config: RunConfig, *, for_export: bool = Fa
         DataError: The model is not that of the run.
     """
     # The weights come from the model; those that it started from may not be there any more.
-    backbone = dataclasses.replace(config.backbone, weights="none")
     train = dataclasses.replace(config.train, precision="float32")
-    config = dataclasses.replace(config, backbone=backbone, train=train)
+    config = dataclasses.replace(config.with_backbones(weights="none"), train=train)
     twin = build_recognizer(config, model.output_shape[-1], for_export=for_export)
     try:
         twin.set_weights(model.get_weights())
@@ -155,6 +156,8 @@ def load_recognizer(
         model = keras.saving.load_model(path, compile=False)
         found = {name: tuple(image.shape) for name, image in model.input.items()}
         num_logits = model.output_shape[-1]
+        for layer in model.layers:
+            layer.name = layer_name(layer.name)
     except Exception:  # what Keras raises depends on what is wrong in the file
         problem = "not a model of a run, or damaged" if path.exists() else "missing"
         raise DataError(f"{path}: {problem}. Train again: {command('train')}") from None

@@ -12,7 +12,8 @@ import google_crc32c
 import numpy as np
 
 from pipeline.config import FramesConfig
-from pipeline.video.stored_frames import FrameSpool, image_names
+from pipeline.prepare.stored_frames import FrameSpool
+from pipeline.streams import IMAGES
 
 if TYPE_CHECKING:
     import tensorflow_datasets as tfds
@@ -26,15 +27,14 @@ def record_features(class_names: Sequence[str], frames: FramesConfig) -> tfds.fe
 
     Args:
         class_names: The index of a name is its label number.
-        frames: Size of a frame, and whether their flow is there.
+        frames: Size of a frame, and what is stored beside them.
     """
     import tensorflow_datasets as tfds  # takes a while, which worker processes are spared
 
-    size = frames.size
-    shapes = {"frames": (size, size, 3), "flow": (3 * size, size, 1)}
+    shapes = {name: IMAGES[name].jpeg_shape(frames.size) for name in frames.images}
     images = {
-        name: tfds.features.Image(shape=shapes[name], encoding_format="jpeg")
-        for name in image_names(frames)
+        name: tfds.features.Image(shape=shape, encoding_format="jpeg")
+        for name, shape in shapes.items()
     }
     return tfds.features.FeaturesDict(
         {

@@ -26,8 +26,8 @@ from pipeline.prepare.plan import (
     finished_report,
 )
 from pipeline.prepare.record import MAX_BYTES, write_record
+from pipeline.prepare.stored_frames import FrameSpool, stored_frames
 from pipeline.video import DamagedVideoWarning, VideoInfo, VideoReader, decode_jpeg
-from pipeline.video.stored_frames import FrameSpool, image_names, stored_frames
 
 OnVideo = Callable[[str], None]
 
@@ -135,7 +135,7 @@ def _read(
     row, reader = source.row, opened.reader(source)
     with contextlib.ExitStack() as stack, warnings.catch_warnings():
         warnings.simplefilter("ignore", DamagedVideoWarning)  # It is in the report.
-        images = {name: stack.enter_context(FrameSpool()) for name in image_names(task.frames)}
+        images = {name: stack.enter_context(FrameSpool()) for name in task.frames.images}
         for moment in stored_frames(
             reader, task.frames, start_seconds=row.start_seconds, end_seconds=row.end_seconds
         ):

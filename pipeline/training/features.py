@@ -13,7 +13,6 @@ import numpy as np
 import tensorflow as tf
 
 from pipeline.config import AugmentConfig, RunConfig
-from pipeline.config.model import Stream, image_of
 from pipeline.dataset.stored_features import (
     FOLDER,
     FeatureFile,
@@ -27,6 +26,7 @@ from pipeline.dataset.videos import Data, read_records
 from pipeline.errors import ConfigError
 from pipeline.locks import in_turn
 from pipeline.prepare.prepared import Store, open_store
+from pipeline.streams import STREAMS
 from pipeline.text import command, counted
 
 
@@ -34,7 +34,7 @@ def cached_features(recognizer: keras.Model, config: RunConfig, data: Data) -> F
     """The features of all frames of a data set, computed now or before.
 
     They are kept in its folder `features`, by what they depend on: the videos, the backbone with
-    its weights, and whether mirror images are needed, or flow that runs backwards. Where another
+    its weights, and whether mirror images are needed, or motion that runs backwards. Where another
     process is computing the same ones, they are waited for.
 
     Args:
@@ -75,7 +75,7 @@ def temporal_part(recognizer: keras.Model, config: RunConfig) -> keras.Model:
 
 
 def _features_of(
-    stream: Stream, recognizer: keras.Model, config: RunConfig, store: Store
+    stream: str, recognizer: keras.Model, config: RunConfig, store: Store
 ) -> FeatureFile:
     variants = _variants(stream, config.augment)
     path = store.path / FOLDER / f"{stream}-{_key(stream, recognizer, config, variants)}.f32"
@@ -88,26 +88,25 @@ def _features_of(
             return features
         extract = _extractor(stream, recognizer, variants)
         records = read_records(store, store.frames).as_numpy_iterator()
-        features = write_features(path, records, image_of(stream), extract)
+        features = write_features(path, records, STREAMS[stream].image.name, extract)
     frames = counted(features.shape[0], "frame")
     print(f"{path}: features of {frames}, {path.stat().st_size / 1e6:,.0f} MB", flush=True)
     return features
 
 
-def _variants(stream: Stream, augment: AugmentConfig) -> tuple[str, ...]:
+def _variants(stream: str, augment: AugmentConfig) -> tuple[str, ...]:
     """What augmentation can make of a frame, in the order of `FeatureFile`."""
     mirrored = ("plain", "mirrored") if augment.flip else ("plain",)
-    backwards = augment.reverse > 0 and stream == "flow"
+    backwards = augment.reverse > 0 and STREAMS[stream].image.is_motion
     return (*mirrored, *(f"{name} backwards" for name in mirrored if backwards))
 
 
-def _key(
-    stream: Stream, recognizer: keras.Model, config: RunConfig, variants: tuple[str, ...]
-) -> str:
+def _key(stream: str, recognizer: keras.Model, config: RunConfig, variants: tuple[str, ...]) -> str:
     """Changes with everything that the features depend on."""
     layer = recognizer.get_layer(f"{stream}_features")
     videos = open_store(Path(config.data)).fingerprint  # whatever its splits are
-    settings = [videos, variants, config.train.precision, dataclasses.asdict(config.backbone)]
+    backbone = dataclasses.asdict(config.backbone_of(stream))
+    settings = [videos, variants, config.train.precision, backbone]
     mark = hashlib.sha256(json.dumps(settings).encode())
     for weight in layer.weights:
         mark.update(np.ascontiguousarray(weight.numpy()).tobytes())
@@ -115,7 +114,7 @@ def _key(
 
 
 def _extractor(
-    stream: Stream, recognizer: keras.Model, variants: tuple[str, ...]
+    stream: str, recognizer: keras.Model, variants: tuple[str, ...]
 ) -> Callable[[Images], Features]:
     """From uint8 (N, H, W, 3) to features float32 (N, variants, F), as the network computes."""
     stage = recognizer.get_layer(f"{stream}_input")
@@ -125,19 +124,14 @@ def _extractor(
     def compute(images: tf.Tensor) -> tf.Tensor:
         return tf.cast(backbone(stage(images[None])[0], training=False), tf.float32)
 
+    turned = STREAMS[stream].image.turned
+
     def extract(images: Images) -> Features:
-        changed = (_change(images, stream, variant) for variant in variants)
-        return np.stack([compute(tf.constant(each)).numpy() for each in changed], axis=1)
+        given = tf.constant(images)
+        changed = (
+            turned(given, mirrored="mirrored" in variant, backwards="backwards" in variant)
+            for variant in variants
+        )
+        return np.stack([compute(each).numpy() for each in changed], axis=1)
 
     return extract
-
-
-def _change(images: Images, stream: Stream, variant: str) -> Images:
-    """A variant of images (N, H, W, 3); the vectors of optical flow turn as the motion does."""
-    mirrored, backwards = "mirrored" in variant, "backwards" in variant
-    changed = images[:, :, ::-1].copy() if mirrored else images.copy()
-    if stream == "flow":
-        for axis, is_turned in enumerate((mirrored != backwards, backwards)):
-            if is_turned:
-                changed[..., axis] = 256 - np.maximum(changed[..., axis].astype(int), 1)
-    return changed

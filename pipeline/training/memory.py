@@ -40,9 +40,10 @@ def check_memory(config: RunConfig, *, on_gpu: bool) -> None:
 
 def _clip_bytes(config: RunConfig, *, on_gpu: bool) -> int:
     a_pixel = 3 * (1 + 4) * len(config.model.images)
-    if config.backbone.name == "cnn" and not (on_gpu or config.train.cache_features):
-        number_bytes = 4 if config.train.precision == "float32" else 2
-        a_pixel += 2 * number_bytes * config.backbone.filters[0] * len(config.model.streams)
+    number_bytes = 4 if config.train.precision == "float32" else 2
+    for backbone in map(config.backbone_of, config.model.streams):
+        if backbone.name == "cnn" and not (on_gpu or config.train.cache_features):
+            a_pixel += 2 * number_bytes * backbone.filters[0]
     return a_pixel * config.frames.size**2 * config.clip.num_frames
 
 

@@ -9,7 +9,6 @@ import keras
 import tensorflow as tf
 
 from pipeline.config import RunConfig
-from pipeline.models.layers import TimeDistributed
 from pipeline.tasks.task import task_of
 from pipeline.training.alarms import TopClassShare
 
@@ -81,7 +80,7 @@ def compile_model(model: keras.Model, config: RunConfig, steps: int) -> None:
         decay=train.weight_decay,
         global_clipnorm=train.clip_norm or None,
         gradient_accumulation_steps=train.accumulate if train.accumulate > 1 else None,
-        factors=_factors(model, config.backbone.learning_rate_factor),
+        factors=_factors(model, config),
     )
     model.compile(
         optimizer,
@@ -95,8 +94,15 @@ def compile_model(model: keras.Model, config: RunConfig, steps: int) -> None:
     model.optimizer.build(model.trainable_variables)
 
 
-def _factors(model: keras.Model, factor: float) -> dict[str, float]:
-    """The factor on the learning rate of each variable of a backbone."""
-    backbones = [layer for layer in model.layers if isinstance(layer, TimeDistributed)]
-    variables = [each for backbone in backbones for each in backbone.trainable_variables]
-    return {each.path: factor for each in variables} if factor < 1 else {}
+def _factors(model: keras.Model, config: RunConfig) -> dict[str, float]:
+    """The factor on the learning rate of each variable of a backbone that has one."""
+    factors = {
+        f"{stream}_features": config.backbone_of(stream).learning_rate_factor
+        for stream in config.model.streams
+    }
+    return {
+        variable.path: factors[layer.name]
+        for layer in model.layers
+        if factors.get(layer.name, 1) < 1
+        for variable in layer.trainable_variables
+    }

@@ -57,10 +57,9 @@ def _without_regularisation(config: RunConfig) -> RunConfig:
         config.train, epochs=1, warmup=0.0, weight_decay=0.0, label_smoothing=0.0, accumulate=1
     )
     return dataclasses.replace(
-        config,
+        config.with_backbones(spatial_dropout=0.0),
         augment=NO_AUGMENT,
         model=dataclasses.replace(config.model, dropout=0.0, l1=0.0, l2=0.0),
-        backbone=dataclasses.replace(config.backbone, spatial_dropout=0.0),
         temporal=dataclasses.replace(
             config.temporal, dropout=0.0, input_dropout=0.0, recurrent_dropout=0.0
         ),

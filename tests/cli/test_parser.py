@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.cli.parser import ConfigParser, run_config
+from pipeline.config import BackboneConfig
 from pipeline.config.prepare import PrepareConfig
 from pipeline.errors import ConfigError
 
@@ -56,6 +57,25 @@ def test_the_help_gives_defaults_as_they_are_typed(option, default):
     text = " ".join(parser.format_help().split())
     after = text[text.index(f"--{option} ") :]
     assert re.search(r"\(default: (.*?)\)", after)[1] == default
+
+
+@pytest.mark.parametrize("words", [["rgb,flow"], ["rgb, flow"], ["[rgb, flow]"]])
+def test_streams_with_commas_or_in_brackets(words):
+    assert parse_run("--model.streams", *words).model.streams == ("rgb", "flow")
+    assert parse_run(f"--model.streams={words[0]}").model.streams == ("rgb", "flow")
+    assert parse_run("--model.streams", "rgb").model.streams == ("rgb",)
+
+
+def test_a_backbone_for_a_stream(tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text("[backbone.flow]\nname = 'MobileNetV2'\ngrid = 2\n")
+    words = ("--backbone.flow.grid=3", "--backbone.rgb.filters", "[4]", "--backbone.grid", "1")
+    config = parse_run("--config", str(file), *words)
+    flow = BackboneConfig(name="MobileNetV2", grid=3)
+    assert config.backbones == {"flow": flow, "rgb": BackboneConfig(filters=(4,))}
+    assert config.backbone_of("flow") == flow
+    assert config.backbone_of("difference") == config.backbone == BackboneConfig(grid=1)
+    assert parse_run("--config", str(file)).backbones["flow"].grid == 2
 
 
 def test_without_a_config_other_data_takes_the_small_one():
@@ -120,7 +140,11 @@ def test_options_for_beam_that_were_forgotten():
             ["--backbone.filters", "16"],
             r"backbone.filters: expected a list in brackets, such as",
         ),
-        (["--model.input", "grey"], "model.input: expected one of rgb, difference, both, "),
+        (["--model.streams", "grey"], r"model.streams must be one or more of rgb, .*: \['grey'\]"),
+        (["--model.streams", "rgb,rgb"], "model.streams must be one or more of rgb, "),
+        (["--backbone.grey.grid", "2"], "unknown --backbone.grey.grid"),
+        (["--backbone.flow.gird", "2"], r"unknown --backbone.flow.gird. .* --backbone.flow.grid\?"),
+        (["--backbone.flow.grid", "few"], "backbone.flow.grid: expected a whole number. Rec"),
         (["--split.folds", "ten"], "split.folds: expected a whole number or one of groups. Rec"),
         (["--model", "small"], "unknown --model. Did you mean --model"),
         (["--frames.fps", "3"], "unknown --frames.fps"),

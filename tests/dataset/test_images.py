@@ -15,8 +15,8 @@ from pipeline.dataset.images import check_images
 from pipeline.dataset.sampling import sample_clip
 from pipeline.dataset.videos import open_data
 from pipeline.errors import DataError
+from pipeline.prepare.stored_frames import encode_video
 from pipeline.video import decode_flow, decode_jpeg
-from pipeline.video.stored_frames import encode_video
 
 FLOW = ("frames", "flow")
 SKIP = {"frames": tfds.decode.SkipDecoding(), "flow": tfds.decode.SkipDecoding()}
@@ -24,7 +24,7 @@ SKIP = {"frames": tfds.decode.SkipDecoding(), "flow": tfds.decode.SkipDecoding()
 
 @pytest.fixture
 def config(blob_config):
-    return dataclasses.replace(blob_config, model=ModelConfig(input="rgb+flow"))
+    return dataclasses.replace(blob_config, model=ModelConfig(streams=("rgb", "flow")))
 
 
 def test_the_store_holds_what_classifying_computes(flow_store, blob_videos):
@@ -61,7 +61,7 @@ def test_a_store_says_whether_it_has_flow(flow_store, blob_store):
 )
 def test_a_clip_holds_what_the_model_takes(flow_store, config, name, images):
     """The frames of the clip, each with its own flow."""
-    config = dataclasses.replace(config, model=ModelConfig(input=name))
+    config = dataclasses.replace(config, model=ModelConfig(streams=tuple(name.split("+"))))
     records = flow_store.builder.as_dataset(split="test", decoders=SKIP).as_numpy_iterator()
     clips = evaluation_clips(flow_store, config, "test").unbatch()
     assert set(clips.element_spec[0]) == {*images, "mask"}
@@ -159,7 +159,7 @@ def test_files_give_the_flow_of_the_store(flow_store, blob_videos, config, tmp_p
 
 
 def test_a_data_set_without_flow(blob_store, flow_store):
-    with pytest.raises(DataError, match=r"store: model.input needs .* Prepare it with --flow"):
+    with pytest.raises(DataError, match=r"store: model.streams needs .* Prepare it with --flow"):
         check_images(blob_store, ("frames", "flow"))
     check_images(blob_store, ("frames",))
     check_images(flow_store, ("flow",))

@@ -27,7 +27,7 @@ def test_a_sheet_for_each_class(blob_store, blob_config, tmp_path):
 
 def test_frames_are_drawn_whatever_the_model_takes(blob_store, blob_config, tmp_path):
     flow = dataclasses.replace(
-        blob_config, model=dataclasses.replace(blob_config.model, input="flow")
+        blob_config, model=dataclasses.replace(blob_config.model, streams=("flow",))
     )
     sheets = [sheet(blob_store, config, tmp_path)[0] for config in (blob_config, flow)]
     assert np.array_equal(*sheets)

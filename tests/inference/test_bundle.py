@@ -14,11 +14,11 @@ BUNDLE = Bundle(
     class_names=("left", "right"),
     frames=FramesConfig(fps=10.0, size=32, jpeg_quality=95),
     clip=ClipConfig(num_frames=8),
-    model=ModelConfig(input="rgb"),
+    model=ModelConfig(streams=("rgb",)),
     calibration=Calibration(temperature=1.5, logit_threshold=0.5, num_videos=3),
     weights="0123456789ab",
 )
-DEEP = '{"format": 4, "clip": ' + '{"a":' * 50_000 + "1" + "}" * 50_000 + "}"
+DEEP = '{"format": 5, "clip": ' + '{"a":' * 50_000 + "1" + "}" * 50_000 + "}"
 
 
 @pytest.fixture
@@ -60,6 +60,18 @@ def test_a_bundle_of_another_version_and_none(run):
         read_bundle(run)
 
 
+def test_a_bundle_that_names_the_input_of_the_model(run):
+    content = json.loads(run.bundle_file.read_text())
+    content["format"] = 4
+    del content["model"]["streams"]
+    run.bundle_file.write_text(json.dumps(content))
+    with pytest.raises(DataError, match="model.streams: expected a list. .* Export it again"):
+        read_bundle(run)
+    content["model"]["input"] = "both+flow"
+    run.bundle_file.write_text(json.dumps(content))
+    assert read_bundle(run).model == ModelConfig(streams=("rgb_difference", "flow"))
+
+
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
@@ -85,7 +97,8 @@ def test_a_bundle_of_another_version_and_none(run):
         ("frames.size", 0, "frames.size must be from 1 to 4096"),
         ("frames.size", 10**4000, "size must be from 0 to 4096. Received: 1000"),
         ("frames.flow", "no", "frames.flow: expected true or false. Received: 'no'"),
-        ("model.input", ["rgb"], "model.input: expected one of rgb, "),
+        ("model.streams", ["grey"], "model.streams must be one or more of rgb, "),
+        ("model.streams", "rgb", "model.streams: expected a list"),
         ("calibration.temperature", "1", "calibration.temperature: expected a number"),
         ("calibration.temperature", 0, "calibration.temperature must be from "),
         ("calibration.temperature", 1e-300, "calibration.temperature must be from "),

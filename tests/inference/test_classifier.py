@@ -62,7 +62,7 @@ def flow_run(request, flow_store, hasty_run, tmp_path_factory):
     config = dataclasses.replace(
         hasty_run.config(),
         data=str(flow_store.path),
-        model=ModelConfig(input=request.param, dropout=0),
+        model=ModelConfig(streams=tuple(request.param.split("+")), dropout=0),
     )
     run = train(config, tmp_path_factory.mktemp("flow") / "run")
     export(run)
@@ -119,7 +119,7 @@ def test_a_run_that_was_not_exported(hasty_run, tmp_path):
     [
         {"class_names": ("left",)},
         {"clip": ClipConfig(num_frames=5)},
-        {"model": ModelConfig(input="rgb+flow")},
+        {"model": ModelConfig(streams=("rgb", "flow"))},
         {"frames": FramesConfig(fps=10, size=48, jpeg_quality=95)},
     ],
     ids=lambda changes: next(iter(changes)),

@@ -92,7 +92,7 @@ def trained(blob_config, folder, backbone, kind):
     config = dataclasses.replace(
         blob_config,
         backbone=BackboneConfig(name=backbone, weights="none"),
-        model=ModelConfig(input=kind),
+        model=ModelConfig(streams=tuple(kind.split("+"))),
         train=TrainConfig(epochs=1, precision="float32"),
     )
     return train(config, folder)

@@ -7,8 +7,8 @@ from pipeline.inference.bundle import bundle_of
 from pipeline.inference.explain import clip_of, middle_clip
 from pipeline.inference.heat import HeatModel, still_clip
 from pipeline.models.recognizer import load_recognizer
+from pipeline.prepare.stored_frames import encode_video
 from pipeline.video import no_flow
-from pipeline.video.stored_frames import encode_video
 
 
 @pytest.fixture(scope="module")

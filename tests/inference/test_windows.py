@@ -20,8 +20,8 @@ from pipeline.inference.bundle import Bundle
 from pipeline.inference.clips import ClipModel, cut_clips, decode_images
 from pipeline.inference.windows import plan_windows, slide, step_through
 from pipeline.models.recognizer import build_recognizer
+from pipeline.prepare.stored_frames import encode_array
 from pipeline.tasks.calibration import Calibration
-from pipeline.video.stored_frames import encode_array
 
 FPS = 10
 LENGTH = 4
@@ -44,7 +44,7 @@ def model_for(kind, sampling="uniform", stride=2):
     config = RunConfig(
         frames=FramesConfig(fps=FPS, size=32, jpeg_quality=95, flow="flow" in kind),
         clip=ClipConfig(num_frames=LENGTH, sampling=sampling, stride=stride),
-        model=ModelConfig(input=kind),
+        model=ModelConfig(streams=tuple(kind.split("+"))),
         backbone=BackboneConfig(filters=(4, 8)),
         temporal=TemporalConfig(units=8),
     )
@@ -71,7 +71,7 @@ def moments_of(video, model):
         ("difference", "uniform", 0.4, 0.5),
         ("difference", "dense", 9, 0.5),
         ("rgb", "uniform", 1.6, 0.0),
-        ("both", "uniform", 1.2, 0.5),
+        ("rgb_difference", "uniform", 1.2, 0.5),
         ("flow", "uniform", 0.4, 0.5),
         ("flow", "uniform", 1.2, 0.5),
         ("rgb+flow", "uniform", 0.8, 0.75),
@@ -153,7 +153,7 @@ def test_the_backbone_sees_a_frame_once_whatever_the_overlap(video, kind):
     assert frames <= 47 // 2 + 1
 
 
-@pytest.mark.parametrize("kind", ["difference", "both", "flow", "rgb+flow"])
+@pytest.mark.parametrize("kind", ["difference", "rgb_difference", "flow", "rgb+flow"])
 def test_frame_by_frame_each_window_is_the_same(video, kind):
     model = model_for(kind)
     plan = plan_windows(model.bundle, window_seconds=0.4, overlap=0)

@@ -4,6 +4,7 @@ import pytest
 from keras import layers
 
 from pipeline.models.layers import BatchNormalization, InputStage, TimeDistributed
+from pipeline.streams import STREAMS
 
 B, T = 3, 5
 
@@ -196,7 +197,9 @@ def test_input_stage_scales_and_differences():
     red = lambda kind: keras.ops.convert_to_numpy(InputStage(kind, gain=2.0)(frames))[0, :, 0, 0]  # noqa: E731
     np.testing.assert_allclose(red("rgb")[:, 0], [-1, 1, 0.6], atol=1e-6)
     np.testing.assert_allclose(red("difference")[:, 0], [0, 2, -0.4], atol=1e-6)
-    np.testing.assert_allclose(red("both")[:, [0, 3]], [[-1, 0], [1, 2], [0.6, -0.4]], atol=1e-6)
+    np.testing.assert_allclose(
+        red("rgb_difference")[:, [0, 3]], [[-1, 0], [1, 2], [0.6, -0.4]], atol=1e-6
+    )
 
 
 def test_input_stage_is_as_exact_in_half_precision():
@@ -205,7 +208,7 @@ def test_input_stage_is_as_exact_in_half_precision():
     assert float(steps[0, 1, 0, 0, 0]) == pytest.approx(3 / 255, rel=2**-7)
 
 
-@pytest.mark.parametrize("kind", ["rgb", "difference", "both"])
+@pytest.mark.parametrize("kind", STREAMS)
 def test_input_stage_names_its_shape(kind):
     stage = InputStage(kind)
     shape = (2, 4, 8, 8, 3)

@@ -50,8 +50,8 @@ def logits(model, inputs):
 
 VARIANTS = {
     "default": CONFIG,
-    "rgb": configured(model={"input": "rgb"}),
-    "difference": configured(model={"input": "difference"}),
+    "rgb": configured(model={"streams": ("rgb",)}),
+    "difference": configured(model={"streams": ("difference",)}),
     "normalisation after": configured(backbone={"normalisation": "after"}),
     "no normalisation": configured(backbone={"normalisation": "off", "normalise_features": False}),
     "last": configured(temporal={"pooling": "last"}),
@@ -66,8 +66,12 @@ VARIANTS = {
     "all dropouts": configured(
         temporal={"dropout": 0.5, "input_dropout": 0.5, "recurrent_dropout": 0.5}
     ),
-    "two streams": configured(model={"input": "rgb+difference"}),
-    "both": configured(model={"input": "both"}),
+    "two streams": configured(model={"streams": ("rgb", "difference")}),
+    "a backbone of its own": dataclasses.replace(
+        configured(model={"streams": ("rgb", "difference")}),
+        backbones={"rgb": BackboneConfig(filters=(6,), grid=2, normalise_features=False)},
+    ),
+    "rgb_difference": configured(model={"streams": ("rgb_difference",)}),
     "global average": configured(backbone={"grid": 1}),
     "regularised": configured(backbone={"spatial_dropout": 0.2}, model={"l1": 1e-4, "l2": 1e-4}),
 }
@@ -112,6 +116,29 @@ def test_the_static_twin_for_export_gives_the_same_logits(config):
     twin = build_recognizer(config, CLASSES, for_export=True)
     twin.set_weights(model.get_weights())
     np.testing.assert_allclose(logits(model, batch()), logits(twin, batch()), atol=1e-5)
+
+
+def test_a_stream_has_its_own_backbone_or_that_of_all():
+    model = trained(VARIANTS["a backbone of its own"])
+    widths = {s: model.get_layer(f"{s}_features").output.shape[-1] for s in ("rgb", "difference")}
+    assert widths == {"rgb": 2 * 2 * 6, "difference": 4 * 4 * 8}
+    names = {layer.name for layer in model.get_layer("rgb_temporal").layers}
+    assert "normalise" not in names
+
+
+def test_a_model_of_before_has_the_names_of_now(tmp_path):
+    """`rgb_difference` was called `both`."""
+    config = VARIANTS["rgb_difference"]
+    model = build_recognizer(config, CLASSES)
+    wanted = logits(model, batch())
+    model.get_layer("rgb_difference_input").kind = "both"
+    for layer in model.layers:
+        layer.name = layer.name.replace("rgb_difference", "both")
+    model.save(tmp_path / "model.keras")
+    loaded = load_recognizer(tmp_path / "model.keras", config, CLASSES)
+    np.testing.assert_array_equal(logits(loaded, batch()), wanted)
+    names = {layer.name for layer in loaded.layers if layer.name.startswith("rgb_difference")}
+    assert names == {f"rgb_difference_{part}" for part in ("input", "features", "temporal")}
 
 
 def test_a_black_frame_is_a_frame():

@@ -24,7 +24,7 @@ def test_logits_are_those_of_the_clip_so_far(kind, layers, pooling, streams):
     config = RunConfig(
         frames=FramesConfig(size=16),
         clip=ClipConfig(num_frames=LENGTH),
-        model=ModelConfig(input=streams),
+        model=ModelConfig(streams=tuple(streams.split("+"))),
         temporal=temporal,
     )
     model = build_recognizer(config, 3, for_export=True)

@@ -19,8 +19,8 @@ from pipeline.prepare.duplicates import (
     sample_digest,
     video_hash,
 )
+from pipeline.prepare.stored_frames import encode_video
 from pipeline.video import decode_jpeg, iter_frames, write_video
-from pipeline.video.stored_frames import encode_video
 
 VIDEOS = os.environ.get("PIPELINE_VIDEOS")
 FRAMES = FramesConfig(fps=15, size=64, jpeg_quality=95)

@@ -25,8 +25,8 @@ from pipeline.prepare.plan import (
 from pipeline.prepare.prepared import FINDINGS, PARTIAL, Store, open_store
 from pipeline.prepare.publish import check_folder, clear_partial, finish_store
 from pipeline.prepare.shard_writer import check_shard, write_shard
+from pipeline.prepare.stored_frames import encode_video
 from pipeline.video import VideoReader, decode_jpeg, encode_jpeg, write_video
-from pipeline.video.stored_frames import encode_video
 
 JPEGS = {"frames": tf.io.RaggedFeature(tf.string)}
 FRAMES = FramesConfig(fps=5, size=16, jpeg_quality=90)

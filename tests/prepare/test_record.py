@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from pipeline.prepare.record import is_whole, write_record
-from pipeline.video.stored_frames import FrameSpool
+from pipeline.prepare.stored_frames import FrameSpool
 
 OTHERS = {"label": 3, "video": "wälk/a.avi", "group": "ann", "num_frames": 90}
 

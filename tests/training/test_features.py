@@ -28,7 +28,7 @@ def config(blob_config, blob_store):
         blob_config,
         frames=blob_store.frames,
         augment=NO_AUGMENT,
-        model=ModelConfig(input="rgb", dropout=0.2),
+        model=ModelConfig(streams=("rgb",), dropout=0.2),
         backbone=BackboneConfig(filters=(4, 8), trainable="none"),
         temporal=TemporalConfig(units=8, dropout=0.2),
         train=TrainConfig(epochs=3, batch_size=10, learning_rate=5e-3, precision="float32"),
@@ -85,7 +85,7 @@ def test_clips_shown_backwards_have_the_features_of_their_flow(config, flow_stor
         config,
         data=str(flow_store.path),
         frames=flow_store.frames,
-        model=ModelConfig(input="rgb+flow"),
+        model=ModelConfig(streams=("rgb", "flow")),
         augment=dataclasses.replace(
             NO_AUGMENT, flip=flip, reverse=0.5, reverse_labels=(("left", "right"),)
         ),

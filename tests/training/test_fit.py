@@ -155,7 +155,7 @@ def test_a_data_set_must_be_named_and_there(blob_config, tmp_path):
 
 
 def test_flow_that_was_not_prepared_is_asked_for(blob_config, tmp_path):
-    model = dataclasses.replace(blob_config.model, input="rgb+flow")
+    model = dataclasses.replace(blob_config.model, streams=("rgb", "flow"))
     with pytest.raises(DataError, match="needs optical flow, .*Prepare it with --flow"):
         train(dataclasses.replace(blob_config, model=model), tmp_path / "run")
     assert not (tmp_path / "run").exists()

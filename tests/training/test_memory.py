@@ -23,7 +23,7 @@ def test_what_is_usual_fits(on_gpu):
                 "frames": FramesConfig(fps=15, size=4096, jpeg_quality=95),
                 "clip": ClipConfig(num_frames=512),
                 "train": TrainConfig(batch_size=1000),
-                "model": ModelConfig(input="rgb+flow"),
+                "model": ModelConfig(streams=("rgb", "flow")),
             },
             "of memory, this machine has",
         ),

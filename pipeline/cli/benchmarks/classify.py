@@ -18,9 +18,9 @@ from pipeline.dataset.sampling import sample_clip
 from pipeline.inference.classifier import Classifier
 from pipeline.inference.clips import decode_images
 from pipeline.models.recognizer import load_recognizer
+from pipeline.prepare.stored_frames import encode_video
 from pipeline.run import Run, latest_run
 from pipeline.video import probe
-from pipeline.video.stored_frames import encode_video
 
 EXPLANATION = """\
 From the file to the label, {views} clips a video, on {cores} CPU cores; the best of {repeats} runs.

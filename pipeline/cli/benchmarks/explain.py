@@ -12,8 +12,8 @@ from pipeline.inference.explain import clip_of, middle_clip
 from pipeline.inference.heat import Clip, HeatModel
 from pipeline.models.recognizer import float32_twin, load_recognizer
 from pipeline.prepare.prepared import describe_store
+from pipeline.prepare.stored_frames import encode_video
 from pipeline.run import Run, latest_run
-from pipeline.video.stored_frames import encode_video
 
 EXPLANATION = """\
 The middle clip of each of the {number} test videos of the run. The hottest tenth of all places, on

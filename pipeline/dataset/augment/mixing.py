@@ -9,6 +9,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from pipeline.config import AugmentConfig, Change, RunConfig
+from pipeline.streams import IMAGES
 from pipeline.tasks.task import task_of
 
 Inputs = dict[str, tf.Tensor]
@@ -42,8 +43,8 @@ def training_targets(
     targets = batches.map(
         lambda inputs, label: (inputs, task.targets(label, num_classes, smoothing))
     )
-    images = {"frames", "flow"} & set(batches.element_spec[0])
-    if not images or not (config.augment.mixup.on or config.augment.cutmix.on):
+    with_images = not IMAGES.keys().isdisjoint(batches.element_spec[0])
+    if not with_images or not (config.augment.mixup.on or config.augment.cutmix.on):
         return targets
     mixed = targets.enumerate(first_step).map(_Mix(config), num_parallel_calls=tf.data.AUTOTUNE)
     return mixed.prefetch(tf.data.AUTOTUNE)
@@ -57,7 +58,7 @@ class _Mix:
 
     def __call__(self, number: tf.Tensor, batch: tuple[Inputs, tf.Tensor]) -> Any:
         inputs, _ = batch
-        shape = tf.shape(inputs["frames" if "frames" in inputs else "flow"])
+        shape = tf.shape(next(inputs[name] for name in IMAGES if name in inputs))
         partner, own = tf.numpy_function(self._draw, (number, shape), (tf.int64, tf.float32))
         return mix(*batch, partner, own)
 
@@ -111,7 +112,7 @@ def mix(
     """Mixes each clip of a batch with another one.
 
     Args:
-        inputs: `mask` bool (B, T), and `frames`, `flow` or both, uint8 (B, T, H, W, 3).
+        inputs: `mask` bool (B, T), and some of `IMAGES`, uint8 (B, T, H, W, 3).
         targets: float32 (B, C).
         partner: The number of the other clip, int64 (B,).
         own: The clip's own share of each pixel, float32 (B, H, W), from 0 to 1.

@@ -7,10 +7,7 @@ import tensorflow as tf
 
 from pipeline.config import AugmentConfig
 from pipeline.dataset.augment.draw import Pixels
-
-_GREY = (128, 128, 128)
-_NO_MOTION = (128, 128, 0)
-_STILL = 0.5  # Shorter vectors of optical flow have no direction.
+from pipeline.streams import IMAGES, StoredImage
 
 
 def change_clip(
@@ -21,8 +18,7 @@ def change_clip(
     What a frame shows beyond its border is the border itself.
 
     Args:
-        inputs: `frames`, `flow` as in `move_flow`, or both, uint8 (T, H, W, 3); and what stays as
-            it is.
+        inputs: Some of `IMAGES` by name, uint8 (T, H, W, 3); and what stays as it is.
         changes: What was drawn with this configuration.
         config: What can have been drawn.
 
@@ -30,71 +26,30 @@ def change_clip(
         The same, changed.
     """
     changed = dict(inputs)
-    if "frames" in inputs:
-        frames = _change_frames(inputs["frames"], changes, config)
-        changed["frames"] = _erase(frames, changes, config, _GREY)
-    if "flow" in inputs:
-        flow = move_flow(inputs["flow"], changes.transform) if _moves(config) else inputs["flow"]
-        changed["flow"] = _erase(flow, changes, config, _NO_MOTION)
-    return {name: tf.ensure_shape(changed[name], inputs[name].shape) for name in inputs}
+    for name in IMAGES.keys() & inputs.keys():
+        images = _change(inputs[name], IMAGES[name], changes, config)
+        changed[name] = tf.ensure_shape(images, inputs[name].shape)
+    return changed
 
 
-def move_flow(flow: tf.Tensor, transform: tf.Tensor) -> tf.Tensor:
-    """Moves optical flow as the frames are moved, and turns and stretches its vectors likewise.
-
-    Args:
-        flow: uint8 (T, H, W, 3): dx and dy, where 128 means none, and the magnitude from 0.
-        transform: float32 (8,), an affine map, as `Pixels.transform`.
-
-    Returns:
-        uint8 (T, H, W, 3).
-    """
-    moved = _warp(flow, transform)
-    linear = tf.reshape(tf.gather(transform, (0, 1, 3, 4)), (2, 2))
-    # The transform leads from the output to the input; what moves in the picture goes with it.
-    outward = tf.linalg.inv(linear)
-    before = moved[..., :2] - 128
-    after = tf.linalg.matvec(outward, before)
-    lengths = tf.norm(before, axis=-1, keepdims=True)
-    # The unit of the magnitude is not known here: it grows by the factor by which vectors do.
-    growth = tf.where(
-        lengths < _STILL,
-        tf.sqrt(tf.abs(tf.linalg.det(outward))),
-        tf.norm(after, axis=-1, keepdims=True) / tf.maximum(lengths, _STILL),
-    )
-    return _to_uint8(tf.concat([after + 128, moved[..., 2:] * growth], axis=-1))
-
-
-def reverse_flow(flow: tf.Tensor) -> tf.Tensor:
-    """Negates the vectors of optical flow, as of a clip that is shown backwards.
-
-    This is approximate: a vector lies where its object was in the frame that the flow came from,
-    which is now the frame that it leads to.
-
-    Args:
-        flow: uint8 (T, H, W, 3), as that of `move_flow`.
-
-    Returns:
-        uint8 (T, H, W, 3); -128, which has no opposite, becomes 127.
-    """
-    vectors, magnitude = flow[..., :2], flow[..., 2:]
-    opposite = 255 - tf.maximum(vectors, 1) + 1  # 256 - v, within uint8
-    return tf.concat([opposite, magnitude], axis=-1)
-
-
-def _change_frames(frames: tf.Tensor, changes: Pixels, config: AugmentConfig) -> tf.Tensor:
+def _change(
+    images: tf.Tensor, kind: StoredImage, changes: Pixels, config: AugmentConfig
+) -> tf.Tensor:
     coloured = config.saturation.on or config.hue.on or config.greyscale > 0
-    lit = coloured or config.contrast.on or config.brightness.on
-    moves = _moves(config)
-    if not (moves or lit or config.noise.on):
-        return frames
-    pixels = _warp(frames, changes.transform) if moves else tf.cast(frames, tf.float32)
+    lit = kind.is_lit and (coloured or config.contrast.on or config.brightness.on)
+    noisy = kind.is_lit and config.noise.on
+    if _moves(config):
+        pixels = kind.moved(_warp(images, changes.transform), changes.transform)
+    elif lit or noisy:
+        pixels = tf.cast(images, tf.float32)
+    else:
+        return _erase(images, changes, config, kind.erased)
     if lit:
         pixels = _light(pixels, changes, config, coloured=coloured)
-    if config.noise.on:
-        noise = tf.random.stateless_normal((*frames.shape[:3], 1), changes.noise_seed)
+    if noisy:
+        noise = tf.random.stateless_normal((*images.shape[:3], 1), changes.noise_seed)
         pixels += noise * (255 * changes.noise)
-    return _to_uint8(pixels)
+    return _erase(_to_uint8(pixels), changes, config, kind.erased)
 
 
 def _moves(config: AugmentConfig) -> bool:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import keras
 from keras import layers
 
 from pipeline.config import RunConfig
-from pipeline.config.model import Stream
 from pipeline.errors import ConfigError
 from pipeline.models.backbones.applications import APPLICATIONS, application
 from pipeline.models.backbones.cnn import cnn
@@ -21,7 +21,7 @@ from pipeline.text import nearest
 
 
 def build_backbone(
-    config: RunConfig, stream: Stream, input_shape: tuple[int, int, int]
+    config: RunConfig, stream: str, input_shape: tuple[int, int, int]
 ) -> keras.Model:
     """Builds the backbone of a stream, its features flattened on a coarse grid.
 
@@ -38,11 +38,12 @@ def build_backbone(
             than are to be trained, or its weights cannot be had.
         DataError: A file of a network or of weights cannot be used.
     """
+    config = dataclasses.replace(config, backbone=config.backbone_of(stream))
     inputs = layers.Input(input_shape)
     if config.backbone.name == "cnn":
         network, pixels = cnn(config, input_shape), inputs
     else:
-        network, pixels = _pretrained(config, input_shape), ToPixels()(inputs)
+        network, pixels = _pretrained(config, stream, input_shape), ToPixels()(inputs)
     freeze(network, config.backbone.trainable)
     features = network(pixels)
     if len(features.shape) == 4:
@@ -50,13 +51,14 @@ def build_backbone(
     return keras.Model(inputs, features, name=f"{stream}_backbone")
 
 
-def _pretrained(config: RunConfig, input_shape: tuple[int, int, int]) -> keras.Model:
+def _pretrained(config: RunConfig, stream: str, input_shape: tuple[int, int, int]) -> keras.Model:
     """A network on pixels, (N, H, W, 3) from 0 to 255, that may have learned before."""
     name = config.backbone.name
     if input_shape[-1] != 3:
         raise ConfigError(
-            f"backbone.name {name} takes frames of 3 channels, and --model.input both gives "
-            f"{input_shape[-1]}. Give each a backbone of its own: --model.input rgb+difference"
+            f"backbone.name {name} takes images of 3 channels, and the stream {stream} has "
+            f"{input_shape[-1]}. Choose others, such as --model.streams rgb,difference, or give it "
+            f"a backbone of its own: --backbone.{stream}.name cnn"
         )
     if name == "efficientnet_lite0":
         network = efficientnet_lite0(config.backbone, input_shape)

@@ -24,7 +24,7 @@ def run_config(name, **backbone):
     return RunConfig(
         frames=FramesConfig(size=32),
         clip=ClipConfig(num_frames=4),
-        model=ModelConfig(input="rgb", l2=1e-4),
+        model=ModelConfig(streams=("rgb",), l2=1e-4),
         backbone=BackboneConfig(name=name, weights="none", **backbone),
         temporal=TemporalConfig(units=4),
     )
@@ -116,5 +116,5 @@ def test_the_nearest_name_is_proposed():
 
 @pytest.mark.parametrize("name", ["efficientnet_lite0", "MobileNetV2", "some.keras"])
 def test_six_channels_are_for_the_cnn_alone(name):
-    with pytest.raises(ConfigError, match=r"3 channels.* gives 6.* --model.input rgb\+difference"):
-        build_backbone(run_config(name), "both", (32, 32, 6))
+    with pytest.raises(ConfigError, match=r"3 channels.* has 6.* --model.streams rgb,difference"):
+        build_backbone(run_config(name), "rgb_difference", (32, 32, 6))

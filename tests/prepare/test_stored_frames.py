@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from pipeline.config import FramesConfig
+from pipeline.prepare.stored_frames import encode_video
 from pipeline.video import decode_flow, encode_flow, flow_image, iter_frames, write_video
-from pipeline.video.stored_frames import encode_video
 
 STILL = (128, 128, 0)
 
@@ -55,6 +55,6 @@ def test_no_motion_is_looked_for_where_a_frame_repeats(video: Path, monkeypatch)
         looked_at.append(not np.array_equal(before, frame))
         return flow_image(before, frame)
 
-    monkeypatch.setattr("pipeline.video.stored_frames.flow_image", look)
+    monkeypatch.setattr("pipeline.streams.flow.flow_image", look)
     encode_video(video, FramesConfig(fps=8, size=32, jpeg_quality=95, flow=True))
     assert looked_at == [True] * 5

@@ -14,25 +14,13 @@ import numpy as np
 
 from pipeline.config import FramesConfig
 from pipeline.errors import DataError
-from pipeline.video import (
-    VideoInfo,
-    VideoReader,
-    encode_flow,
-    encode_jpeg,
-    flow_image,
-    no_flow,
-    timed_frames,
-)
+from pipeline.streams import IMAGES
+from pipeline.video import VideoInfo, VideoReader, timed_frames
 from pipeline.video.info import MOST_FPS
 from pipeline.video.timing import MOST_GAP_SECONDS
 
 _IN_MEMORY = 2**20
 """Bytes of one video that are held before they go to a temporary file."""
-
-
-def image_names(frames: FramesConfig) -> tuple[str, ...]:
-    """What is stored of each moment of a video: `frames` and, if asked for, `flow`."""
-    return ("frames", "flow") if frames.flow else ("frames",)
 
 
 def stored_frames(
@@ -49,12 +37,12 @@ def stored_frames(
 
     Args:
         reader: The open file.
-        frames: Rate, size and quality of the frames, and whether their flow is needed.
+        frames: Rate, size and quality of the frames, and what is stored beside them.
         start_seconds: Where the video starts within its file.
         end_seconds: Where it ends.
 
     Yields:
-        For each of `image_names` the bytes of a JPEG file: `frames` of (size, size) pixels, the
+        For each of `frames.images` the bytes of a JPEG file: `frames` of (size, size) pixels, the
         same object again where the file has fewer frames per second; `flow` as of `encode_flow`,
         without motion for the first frame and for one that repeats.
 
@@ -75,22 +63,20 @@ def encode_frames(shown: Iterable[np.ndarray], frames: FramesConfig) -> Iterator
 
     Args:
         shown: uint8 (size, size, 3), RGB; the same object again where a frame repeats.
-        frames: Quality of the frames, and whether their flow is needed.
+        frames: Quality of the frames, and what is stored beside them.
     """
-    quality = frames.jpeg_quality
     last: np.ndarray | None = None
-    image = still = b""
+    stored: dict[str, bytes] = {}
     for frame in shown:
-        if frame is not last:
-            image = encode_jpeg(frame, quality=quality)
-        images = {"frames": image}
-        if frames.flow:
-            still = still or encode_flow(no_flow(frame), quality=quality)
-            images["flow"] = still
-            if last is not None and frame is not last:
-                images["flow"] = encode_flow(flow_image(last, frame), quality=quality)
+        before = None if frame is last else last
+        stored = {
+            name: stored[name]
+            if frame is last and not IMAGES[name].is_motion
+            else IMAGES[name].encode(frame, before, quality=frames.jpeg_quality)
+            for name in frames.images
+        }
         last = frame
-        yield images
+        yield stored
 
 
 def encode_video(
@@ -100,7 +86,7 @@ def encode_video(
 
     Args:
         path: The video file.
-        frames: Rate, size and quality of the frames, and whether their flow is needed.
+        frames: Rate, size and quality of the frames, and what is stored beside them.
 
     Returns:
         The images by their names, and what is known of the file, with the number of frames that
@@ -119,7 +105,7 @@ def encode_array(array: np.ndarray, frames: FramesConfig, *, fps: float) -> dict
 
     Args:
         array: uint8 (N, H, W, 3), RGB.
-        frames: Rate, size and quality of the frames, and whether their flow is needed.
+        frames: Rate, size and quality of the frames, and what is stored beside them.
         fps: Frames per second of the array, 0.1 to 1,000.
 
     Raises:
@@ -141,8 +127,8 @@ def encode_array(array: np.ndarray, frames: FramesConfig, *, fps: float) -> dict
 
 
 def by_name(moments: Iterable[dict[str, bytes]], frames: FramesConfig) -> dict[str, list[bytes]]:
-    """What `stored_frames` yields as a list for each of `image_names`, all of the same length."""
-    images: dict[str, list[bytes]] = {name: [] for name in image_names(frames)}
+    """What `stored_frames` yields as a list for each of `frames.images`, all of the same length."""
+    images: dict[str, list[bytes]] = {name: [] for name in frames.images}
     for moment in moments:
         for name, image in moment.items():
             images[name].append(image)

@@ -1,0 +1,38 @@
+"""What a network sees of a video, a class for each way of seeing it, and the images it is made of.
+
+In come frames, or images that were stored of them; out go the numbers that a backbone takes.
+"""
+
+from pipeline.streams.difference import Difference
+from pipeline.streams.flow import Flow
+from pipeline.streams.former import FORMER
+from pipeline.streams.rgb import Rgb
+from pipeline.streams.rgb_difference import RgbDifference
+from pipeline.streams.stream import StoredImage, Stream
+
+STREAMS: dict[str, Stream] = {
+    stream.name: stream for stream in (Rgb(), Difference(), RgbDifference(), Flow())
+}
+"""Every stream by its name."""
+
+IMAGES: dict[str, StoredImage] = {stream.image.name: stream.image for stream in STREAMS.values()}
+"""What can be stored of each moment of a video, by its name; `frames` are first, and always there.
+
+Whether there are others is for `pipeline.config.FramesConfig` to say, by the same name.
+"""
+
+
+def stream_named(name: str) -> Stream:
+    """The stream of a name that it has, or had.
+
+    Raises:
+        KeyError: There is none.
+
+    Example:
+        >>> stream_named("both").name
+        'rgb_difference'
+    """
+    return STREAMS[FORMER.get(name, name)]
+
+
+__all__ = ["IMAGES", "STREAMS", "StoredImage", "Stream", "stream_named"]

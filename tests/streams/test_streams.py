@@ -1,0 +1,150 @@
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import pipeline.streams
+from pipeline.config import FramesConfig, ModelConfig
+from pipeline.errors import DataError
+from pipeline.streams import IMAGES, STREAMS, stream_named
+
+SIZE = 24
+IMAGE = pytest.mark.parametrize("image", IMAGES.values(), ids=IMAGES)
+STREAM = pytest.mark.parametrize("stream", STREAMS.values(), ids=STREAMS)
+
+
+@pytest.fixture
+def frames():
+    """A square that moves by two pixels a frame, uint8 (5, SIZE, SIZE, 3)."""
+    rng = np.random.default_rng(0)
+    shown = np.full((5, SIZE, SIZE, 3), 60, np.uint8)
+    square = rng.integers(90, 256, (9, 9, 3), np.uint8)
+    for number, frame in enumerate(shown):
+        frame[6:15, 3 + 2 * number : 12 + 2 * number] = square
+    return shown
+
+
+def stored(image, frames):
+    before = [None, *frames[:-1]]
+    return [image.encode(f, b, quality=95) for f, b in zip(frames, before, strict=True)]
+
+
+def seen(stream, images, dtype="float32"):
+    """What a stream sees of images uint8 (T, H, W, 3)."""
+    return np.array(tf.cast(stream.see(tf.cast(images[None], dtype), 2.0), "float32"))[0]
+
+
+def test_each_stream_is_in_the_module_of_its_name():
+    folder = Path(pipeline.streams.__file__).parent
+    modules = {path.stem for path in folder.glob("*.py")}
+    assert modules - set(STREAMS) == {"__init__", "stream", "former"}
+    assert set(STREAMS) < modules
+
+
+def test_the_frames_come_first_and_are_always_there():
+    assert next(iter(IMAGES)) == "frames"
+    assert FramesConfig().images == ("frames",)
+    assert FramesConfig(flow=True).images == ("frames", "flow")
+    assert FramesConfig(flow=True).only(["frames"]) == FramesConfig()
+    assert FramesConfig().only(["flow"]) == FramesConfig(flow=True)
+
+
+@IMAGE
+def test_what_is_stored_beside_the_frames_has_a_setting_of_its_name(image):
+    assert image.name == "frames" or getattr(FramesConfig(), image.name) is False
+
+
+@pytest.mark.parametrize(
+    ("streams", "images"),
+    [
+        (("rgb",), ("frames",)),
+        (("flow",), ("flow",)),
+        (("flow", "rgb_difference", "rgb"), ("frames", "flow")),
+    ],
+)
+def test_a_clip_holds_what_the_streams_are_made_of(streams, images):
+    assert ModelConfig(streams=streams).images == images
+
+
+@IMAGE
+def test_tensorflow_decodes_the_pixels_of_numpy(image, frames):
+    jpegs = stored(image, frames)
+    wanted = np.stack([image.decode(jpeg) for jpeg in jpegs])
+    found = image.decode_tensors(tf.constant(jpegs), SIZE)
+    np.testing.assert_array_equal(found, wanted)
+    assert found.shape == (5, SIZE, SIZE, 3)
+    plain = tf.io.decode_jpeg(jpegs[0])
+    assert tuple(plain.shape) == image.jpeg_shape(SIZE)
+    with pytest.raises(DataError, match="expected the bytes of a JPEG image"):
+        image.decode(b"")
+
+
+@IMAGE
+def test_the_first_image_and_one_that_repeats_show_no_motion(image, frames):
+    moving, first = (image.decode(each) for each in stored(image, frames)[1::-1])
+    assert image.is_motion == bool((first == image.still(moving)).all())
+    assert image.is_motion == bool((image.still(moving) != moving).any())
+
+
+@IMAGE
+@pytest.mark.parametrize(
+    ("mirrored", "backwards"), list(itertools.product((False, True), repeat=2))
+)
+def test_an_image_turns_as_the_video_does(image, frames, mirrored, backwards):
+    """Of frames turned first, an image shows what the turned image does."""
+    step = -1 if backwards else 1
+    shown = frames[::step, :, ::-1] if mirrored else frames[::step]
+    shown = np.ascontiguousarray(shown)
+    wanted = image.decode(image.encode(shown[3], shown[2], quality=100)).astype(float)
+    # Backwards, the frames are the other way round, and motion leads to the one that was before.
+    place = (2 if image.is_motion else 1) if backwards else 3
+    plain = image.decode(image.encode(frames[place], frames[place - 1], quality=100))
+    found = image.turned(tf.constant(plain[None]), mirrored=mirrored, backwards=backwards)
+    moves = np.abs(wanted[..., :2].mean((0, 1)) - 128)
+    error = np.abs(np.array(found)[0].mean((0, 1)) - wanted.mean((0, 1)))
+    assert error.max() < 0.25 * moves.max()
+
+
+def test_the_strongest_motion_never_wraps_around():
+    extremes = tf.constant([[[[128, 0, 7], [255, 1, 9]]]], tf.uint8)
+    flow = IMAGES["flow"]
+    turned = flow.turned(extremes, backwards=True)
+    np.testing.assert_array_equal(turned, [[[[128, 255, 7], [1, 255, 9]]]])
+    turned = flow.turned(extremes, mirrored=True)
+    np.testing.assert_array_equal(turned, [[[[1, 1, 9], [128, 0, 7]]]])
+    turned = flow.turned(extremes, mirrored=True, backwards=True)
+    np.testing.assert_array_equal(turned, [[[[255, 255, 9], [128, 255, 7]]]])
+
+
+@STREAM
+def test_a_stream_says_what_it_depends_on(stream, frames):
+    images = np.stack([stream.image.decode(jpeg) for jpeg in stored(stream.image, frames)])
+    whole = seen(stream, images)
+    assert whole.shape == (5, SIZE, SIZE, stream.channels)
+    alone = seen(stream, images[2:3])[0]
+    assert stream.needs_frame_before == bool((alone != whole[2]).any())
+
+
+@STREAM
+def test_all_that_stands_still_looks_the_same_to_motion(stream, frames):
+    """The first of a clip that stands still, of two videos."""
+    one, other = frames[0], frames[0] // 2
+    still = [stream.image.still(each)[None] for each in (one, other)]
+    looks = [seen(stream, each) for each in still]
+    assert stream.is_motion == bool((looks[0] == looks[1]).all())
+
+
+@STREAM
+def test_half_precision_sees_small_differences(stream):
+    images = np.array([128, 200, 203], np.uint8).reshape(3, 1, 1, 1).repeat(3, axis=-1)
+    wanted, half = seen(stream, images), seen(stream, images, "bfloat16")
+    np.testing.assert_allclose(half, wanted, rtol=2**-7)
+
+
+def test_what_a_stream_was_called():
+    assert stream_named("both") is STREAMS["rgb_difference"]
+    assert stream_named("flow") is STREAMS["flow"]
+    with pytest.raises(KeyError):
+        stream_named("grey")
