@@ -65,7 +65,7 @@ def test_a_bundle_that_names_the_input_of_the_model(run):
     content["format"] = 4
     del content["model"]["streams"]
     run.bundle_file.write_text(json.dumps(content))
-    with pytest.raises(DataError, match="model.streams: expected a list. .* Export it again"):
+    with pytest.raises(DataError, match="model.streams: expected a list .* Export it again"):
         read_bundle(run)
     content["model"]["input"] = "both+flow"
     run.bundle_file.write_text(json.dumps(content))
