@@ -196,7 +196,9 @@ def test_an_array_that_holds_no_frames(hasty_run):
         with pytest.raises(DataError, match=r"expected frames as uint8 \(N, H, W, 3\), RGB, got"):
             classifier.predict(array)
     for fps in (-1, 0):
-        with pytest.raises(DataError, match=f"expected frames per second above 0, got {fps}"):
+        with pytest.raises(
+            DataError, match=f"expected frames per second from 0.1 to 1000, got {fps}"
+        ):
             classifier.predict(good, fps=fps)
 
 
