@@ -12,15 +12,16 @@ import warnings
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pipeline.interrupt  # noqa: F401  # first, so that Ctrl-C ends the other imports as well
 from pipeline.cli.commands import complete
-from pipeline.config.checks import check_known
 from pipeline.errors import ConfigError, PipelineError
 from pipeline.interrupt import leave_interrupted
-from pipeline.run import Run, latest_run
 from pipeline.text import command, one_line, visible, without_secrets
+
+if TYPE_CHECKING:
+    from pipeline.run import Run
 
 Main = Callable[[Sequence[str]], int | None]
 
@@ -43,6 +44,8 @@ def _check_options(parser: argparse.ArgumentParser, arguments: Sequence[str]) ->
     words = itertools.takewhile(lambda word: word != "--", arguments)
     names = [word.split("=")[0] for word in words if word.startswith("--")]
     options = [name for name in parser._option_string_actions if name.startswith("--")]
+    from pipeline.config.checks import check_known  # takes a while, as all of config does
+
     check_known(names, options, "command line")
 
 
@@ -123,6 +126,8 @@ def named_run(options: Any) -> Run:
         ConfigError: They name two.
         DataError: They name none, and there is none.
     """
+    from pipeline.run import Run, latest_run
+
     if options.folder and options.run:
         raise ConfigError(f"expected one run, got {options.folder} and {options.run}")
     folder = options.folder or options.run

@@ -137,9 +137,9 @@ def test_the_leaks_of_all_folds_are_told(folder, config, blob_store, tmp_path, m
     """A video that is in two groups, which the first fold both has in training."""
 
     def leaks_between(first, second):
-        alike = (("the same video", (first, second)),)
+        duplicates = (("the same video", (first, second)),)
         settings = {**blob_store.settings, "allow_leaks": True}
-        store = dataclasses.replace(blob_store, alike=alike, settings=settings)
+        store = dataclasses.replace(blob_store, duplicates=duplicates, settings=settings)
         splits = [SplitConfig(folds=3, fold=fold) for fold in (1, 2, 3)]
         return store, [list(with_splits(store, split).leaks) for split in splits]
 

@@ -164,7 +164,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 def run(tasks: Sequence[Task], **options: Any) -> list[list[Any]]:
-    work = importlib.import_module("test_workers").read  # where the workers find it as well
+    work = importlib.import_module("test_pool").read  # where the workers find it as well
     options = {"doing": "reading", "workers": 2, "num_videos": 4} | options
     return run_in_workers(work, tasks, **options)
 
@@ -364,7 +364,7 @@ def test_nothing_is_left_behind() -> None:
 
 
 def pool(**options: Any) -> WorkerPool[Any, Any]:
-    return WorkerPool(importlib.import_module("test_workers").read, **options)
+    return WorkerPool(importlib.import_module("test_pool").read, **options)
 
 
 def test_processes_stay_for_the_next_run() -> None:
