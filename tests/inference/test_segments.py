@@ -141,7 +141,7 @@ def seconds_of(num_windows):
 
 def test_work_grows_with_the_length_of_a_video_and_not_with_its_square():
     short = min(seconds_of(2000) for _ in range(3))
-    assert seconds_of(16000) < 24 * short
+    assert min(seconds_of(16000) for _ in range(3)) < 32 * short  # the square would be 64
 
 
 def test_a_moment_is_what_the_windows_say_whose_middle_is_near():
@@ -160,7 +160,7 @@ def test_a_moment_is_what_the_windows_say_whose_middle_is_near():
     np.testing.assert_allclose(smoothed.probabilities.sum(axis=1), 1)
 
 
-def test_the_evidence_of_a_moment_is_that_of_its_best_window():
+def test_the_score_of_a_moment_is_that_of_its_best_window():
     logits = np.array([[7.0, 0.0], [1.0, 2.0], [0.0, 5.0]], np.float32)
     windows = [Window(2.0 * i, 2.0 * i + 4, row) for i, row in enumerate(logits)]
     found = probability_curve(windows, 2.0, 10.0, TASK, 1.0)
