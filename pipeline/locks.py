@@ -88,8 +88,23 @@ def _take(path: Path, timeout: float) -> BaseFileLock:
     except TimeoutError:
         if os.path.lexists(lock.lock_file):
             raise
-        raise OSError(errno.EACCES, "no file can be made there") from None
+        _try_again(lock)
     return lock
+
+
+def _try_again(lock: BaseFileLock) -> None:
+    """Takes a lock whose file is not there: it was let go of just now, or none can be made.
+
+    Raises:
+        TimeoutError: Another has it.
+        OSError: No file can be made there.
+    """
+    try:
+        lock.acquire(timeout=0)
+    except TimeoutError:
+        if os.path.lexists(lock.lock_file):
+            raise
+        raise OSError(errno.EACCES, "no file can be made there") from None
 
 
 def _let_go(lock: BaseFileLock) -> None:

@@ -1,5 +1,6 @@
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -110,3 +111,9 @@ def test_without_the_package_a_warning_says_so(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "filelock", None)
     with pytest.warns(UnlockedWarning, match="x cannot be locked: .*filelock"):
         take(tmp_path / "x")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such folder")
+def test_where_no_file_can_be_made_nobody_is_said_to_have_the_lock():
+    with pytest.warns(UnlockedWarning, match="x.csv cannot be locked: no file can be made there"):
+        take(Path("/proc/x.csv"))

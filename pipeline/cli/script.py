@@ -41,11 +41,11 @@ def _check_options(parser: argparse.ArgumentParser, arguments: Sequence[str]) ->
     Raises:
         ConfigError: It gives the nearest known option.
     """
+    from pipeline.config.checks import check_known  # takes a while, as all of config does
+
     words = itertools.takewhile(lambda word: word != "--", arguments)
     names = [word.split("=")[0] for word in words if word.startswith("--")]
     options = [name for name in parser._option_string_actions if name.startswith("--")]
-    from pipeline.config.checks import check_known  # takes a while, as all of config does
-
     check_known(names, options, "command line")
 
 
