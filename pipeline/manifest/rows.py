@@ -10,7 +10,7 @@ import os
 import sys
 import warnings
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -20,7 +20,6 @@ from pipeline.text import counted, listed, nearest
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
-
 
 _COLUMNS = ("path", "label", "group", "split")
 TRIM = ("start_seconds", "end_seconds")
@@ -133,40 +132,6 @@ class Manifest:
             message = f"left out {counted(len(repeats), 'row')}, the same as one before: "
             warnings.warn(message + listed(repeats, most=3), TableWarning, stacklevel=3)
         return Manifest(rows=tuple(rows))
-
-    def check(self) -> None:
-        """Makes sure that no group and no video lies in two splits.
-
-        Raises:
-            DataError: One does; the message names it and its splits.
-
-        Example:
-            >>> rows = (
-            ...     Row(path="/videos/a.mp4", label="wave", group="ann", split="train"),
-            ...     Row(path="/videos/b.mp4", label="jump", group="ann", split="test"),
-            ... )
-            >>> Manifest(rows=rows).check()
-            Traceback (most recent call last):
-            pipeline.errors.DataError: expected each group in one split, got 'ann' in train and \
-test. Put all videos of a group into the same split.
-        """
-        self._check_one_split("group", lambda row: row.group)
-        self._check_one_split("video file", lambda row: row.path)
-
-    def _check_one_split(self, what: str, key: Callable[[Row], str]) -> None:
-        splits: dict[str, set[str]] = {}
-        for row in self.rows:
-            splits.setdefault(key(row), set()).add(row.split or "no split")
-        leaks = [
-            f"{name!r} in {' and '.join(sorted(found, reverse=True))}"
-            for name, found in sorted(splits.items())
-            if len(found) > 1
-        ]
-        if leaks:
-            raise DataError(
-                f"expected each {what} in one split, got {', '.join(leaks)}. "
-                "Put all videos of a group into the same split."
-            )
 
 
 def write_csv(manifest: Manifest, path: str | os.PathLike[str]) -> None:

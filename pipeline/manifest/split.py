@@ -55,11 +55,10 @@ def choose_split(
         raise DataError("expected a split for each video or for none; some have one, some have not")
     new = tuple(row for row in manifest.rows if row.group not in known)
     if len(new) == len(manifest.rows) or config.test_groups:
-        return _draw(manifest, config)
+        return split_by_group(manifest, config)
     drawn = {row.group: row.split for row in _draw_new(Manifest(rows=new), config).rows}
     splits = {**known, **drawn}
-    rows = (dataclasses.replace(row, split=splits[row.group]) for row in manifest.rows)
-    return Manifest(rows=tuple(rows))
+    return _assign(manifest, lambda row: splits[row.group])
 
 
 def _warn_of_unused_splits(manifest: Manifest, config: PrepareConfig) -> None:
@@ -74,32 +73,14 @@ def _warn_of_unused_splits(manifest: Manifest, config: PrepareConfig) -> None:
         warnings.warn(message, SplitWarning, stacklevel=3)
 
 
-def _draw(manifest: Manifest, config: PrepareConfig) -> Manifest:
-    return split_by_group(
-        manifest,
-        val_fraction=config.val_fraction,
-        test_fraction=config.test_fraction,
-        test_groups=config.test_groups,
-        seed=config.seed,
-    )
-
-
 def _draw_new(manifest: Manifest, config: PrepareConfig) -> Manifest:
     try:
-        return _draw(manifest, config)
+        return split_by_group(manifest, config)
     except DataError:  # They are too few to hold some out.
-        rows = (dataclasses.replace(row, split="train") for row in manifest.rows)
-        return Manifest(rows=tuple(rows))
+        return _assign(manifest, lambda _: "train")
 
 
-def split_by_group(
-    manifest: Manifest,
-    *,
-    val_fraction: float,
-    test_fraction: float,
-    test_groups: Sequence[str] = (),
-    seed: int,
-) -> Manifest:
+def split_by_group(manifest: Manifest, config: PrepareConfig) -> Manifest:
     """Gives each video a split, so that each group lies in one split only.
 
     The share of each class in validation and test comes as close to the fractions as whole groups
@@ -108,11 +89,7 @@ def split_by_group(
 
     Args:
         manifest: The videos; splits they have are dropped.
-        val_fraction: Share of all videos for validation, from 0 (no such split) to below 1.
-        test_fraction: Share of all videos for the test, from 0 to below 1; does not count with
-            `test_groups`.
-        test_groups: The groups of the test split; without them they are drawn.
-        seed: Of the draw; 0 or above.
+        config: Fractions, seed and test groups; without these, the test split is drawn.
 
     Returns:
         The same rows in the same order, with splits.
@@ -121,19 +98,19 @@ def split_by_group(
         ConfigError: A test group does not exist, or the fractions leave nothing for training.
         DataError: There are too few groups, or a class would have no video for training.
     """
-    rows = manifest.rows
-    _check_test_groups(test_groups, manifest)
-    if val_fraction + (0 if test_groups else test_fraction) >= 1:
+    rows, held_out = manifest.rows, set(config.test_groups)
+    _check_test_groups(config.test_groups, manifest)
+    test_fraction = 0 if held_out else config.test_fraction
+    if config.val_fraction + test_fraction >= 1:
         raise ConfigError(
             "expected --val-fraction and --test-fraction to leave videos for training, "
-            f"got {val_fraction} and {test_fraction}."
+            f"got {config.val_fraction} and {test_fraction}."
         )
-    held_out = set(test_groups)
-    if test_fraction and not test_groups:
-        drawn = draw_groups(rows, test_fraction * len(rows), seed)
+    if test_fraction:
+        drawn = draw_groups(rows, test_fraction * len(rows), config.seed)
         held_out = _expect_some(drawn, "test", manifest)
     split = _hold_out(manifest, held_out)
-    return draw_validation(split, val_fraction=val_fraction, seed=seed)
+    return draw_validation(split, val_fraction=config.val_fraction, seed=config.seed)
 
 
 def split_by_fold(

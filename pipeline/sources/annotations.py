@@ -38,59 +38,49 @@ def split_of(name: str) -> Split | None:
     return match[1] if match else None  # type: ignore[return-value]
 
 
-def look_for_lists(
-    path: str | os.PathLike[str], annotations: str, *patterns: str, folders: Sequence[str] = ()
+def find_lists(
+    path: str | os.PathLike[str],
+    annotations: str,
+    *patterns: str,
+    folders: Sequence[str] = (),
+    download: str = "",
 ) -> list[Path]:
-    """Looks for lists by name, in the usual places.
+    """Finds lists by name, in the usual places.
 
     Args:
         path: Folder of the videos.
         annotations: A list, or the folder to look in; empty: in `path`, then beside it.
         patterns: Names of the lists, with `*` for anything.
         folders: Names of sub-folders of these places where the lists may lie as well.
+        download: A sentence that says what to download from where; empty: there may be none.
 
     Returns:
         The lists of the first place that has any, absolute, in sorted order.
-    """
-    given = Path(annotations).absolute()
-    if annotations and given.is_file():
-        return [given] if any(fnmatch.fnmatch(given.name, name) for name in patterns) else []
-    root = Path(path).absolute()
-    for place in [given] if annotations else [root, root.parent]:
-        for folder in (place, *(place / name for name in folders)):
-            found = {file for name in patterns for file in folder.glob(name) if file.is_file()}
-            if found:
-                return sorted(found)
-    return []
-
-
-def find_lists(
-    path: str | os.PathLike[str],
-    annotations: str,
-    *patterns: str,
-    folders: Sequence[str] = (),
-    download: str,
-) -> list[Path]:
-    """Finds lists as `look_for_lists` does.
-
-    Args:
-        path: Folder of the videos.
-        annotations: As of `look_for_lists`.
-        patterns: As of `look_for_lists`.
-        folders: As of `look_for_lists`.
-        download: A sentence that says what to download from where, for the error.
 
     Raises:
         DataError: There are none.
     """
-    found = look_for_lists(path, annotations, *patterns, folders=folders)
-    if not found:
-        places = annotations or f"{path} and beside it"
+    given, root = Path(annotations).absolute(), Path(path).absolute()
+    if annotations and given.is_file():
+        found = {given} if any(fnmatch.fnmatch(given.name, name) for name in patterns) else set()
+    else:
+        places = [given] if annotations else [root, root.parent]
+        found = _first_lists([p / name for p in places for name in ("", *folders)], patterns)
+    if not found and download:
+        where = annotations or f"{path} and beside it"
         raise DataError(
-            f"expected the official lists, {listed(patterns)}, found none in {places}. {download} "
+            f"expected the official lists, {listed(patterns)}, found none in {where}. {download} "
             "Put them into the folder of the videos, or say where they are with --annotations."
         )
-    return found
+    return sorted(found)
+
+
+def _first_lists(folders: Sequence[Path], patterns: Sequence[str]) -> set[Path]:
+    for folder in folders:
+        found = {file for name in patterns for file in folder.glob(name) if file.is_file()}
+        if found:
+            return found
+    return set()
 
 
 def read_text(path: Path) -> str:

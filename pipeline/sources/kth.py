@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pipeline.errors import DataError
 from pipeline.manifest.rows import Manifest, Row, Split
-from pipeline.sources.annotations import find_lists, look_for_lists, read_lines
+from pipeline.sources.annotations import find_lists, read_lines
 from pipeline.sources.video_index import VideoIndex
 
 _SEQUENCES = "00sequences.txt"
@@ -55,8 +55,9 @@ def scan_kth(path: str | os.PathLike[str], *, annotations: str = "") -> Manifest
         Schuldt, Laptev and Caputo, "Recognizing human actions: a local SVM approach", ICPR 2004.
     """
     videos = VideoIndex(path, example="boxing/person01_boxing_d1_uncomp.avi")
-    if annotations or look_for_lists(path, annotations, _SEQUENCES):
-        times = _read_times(find_lists(path, annotations, _SEQUENCES, download=_DOWNLOAD)[0])
+    lists = find_lists(path, annotations, _SEQUENCES, download=_DOWNLOAD if annotations else "")
+    if lists:
+        times = _read_times(lists[0])
     else:
         names = (f"{p}_{label}_d{n}" for p in _SPLITS for label in _LABELS for n in range(1, 5))
         times = {name: _WHOLE for name in names if name != _MISSING}

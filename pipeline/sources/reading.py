@@ -14,10 +14,9 @@ from pipeline.manifest.rows import Manifest, TableWarning, read_csv
 from pipeline.sources.download import download_ucf101
 from pipeline.sources.folder import scan_folder
 from pipeline.sources.hmdb51 import scan_hmdb51
-from pipeline.sources.jester import scan_jester
 from pipeline.sources.kinetics import scan_kinetics
 from pipeline.sources.kth import scan_kth
-from pipeline.sources.something_something import scan_something_something
+from pipeline.sources.twentybn import scan_jester, scan_something_something
 from pipeline.sources.ucf101 import scan_ucf101
 from pipeline.sources.ut_interaction import scan_ut_interaction
 from pipeline.sources.video_list import scan_list
@@ -26,13 +25,7 @@ from pipeline.text import counted
 _FOR_SOURCES: dict[str, tuple[Source, ...]] = {
     "--group-regex": ("folder", "csv", "list"),
     "--annotations": (
-        "list",
-        "ucf101",
-        "hmdb51",
-        "kinetics",
-        "something_something",
-        "jester",
-        "kth",
+        *("list", "ucf101", "hmdb51", "kinetics", "something_something", "jester", "kth"),
     ),
     "--fold": ("ucf101", "hmdb51", "ut_interaction"),
 }

@@ -190,32 +190,6 @@ def test_csv_that_is_not_there(tmp_path: Path) -> None:
         read_csv(tmp_path / "none.csv")
 
 
-def test_check_names_the_groups_that_cross_splits() -> None:
-    manifest = Manifest(
-        rows=(
-            row("/1", "train", "ann"),
-            row("/2", "train", "bob"),
-            row("/3", "val", "bob"),
-            row("/4", "test", "cid"),
-            row("/5", "", "cid"),
-        )
-    )
-
-    with pytest.raises(DataError, match="group in one split, got 'bob' in val and train, 'cid' in"):
-        manifest.check()
-
-
-def test_check_names_a_video_that_is_in_two_groups_and_splits() -> None:
-    manifest = Manifest(rows=(row("/1", "train", "ann"), row("/1", "test", "bob")))
-
-    with pytest.raises(DataError, match="each video file in one split, got '/1' in train and test"):
-        manifest.check()
-
-
-def test_check_accepts_groups_that_keep_to_their_split() -> None:
-    Manifest(rows=(row("/1"), row("/2"), row("/3", "test", "bob"))).check()
-
-
 @pytest.mark.parametrize(
     ("path", "expected"),
     [

@@ -10,13 +10,10 @@ import pytest
 from pipeline.config.prepare import PrepareConfig
 from pipeline.errors import ConfigError, DataError
 from pipeline.manifest.rows import SPLITS, Manifest, Row
-from pipeline.manifest.split import (
-    SplitWarning,
-    choose_split,
-    draw_validation,
-    split_by_fold,
-    split_by_group,
-)
+from pipeline.manifest.split import SplitWarning, choose_split, draw_validation, split_by_fold
+from pipeline.prepare.leaks import crossing
+
+DRAWN = PrepareConfig(source="csv", path="-", out="-")
 
 
 def manifest(videos: Iterable[tuple[str, str]]) -> Manifest:
@@ -38,8 +35,17 @@ def files(classes: str, count: int) -> Manifest:
     return manifest((label, f"{label}/{index}") for label in classes for index in range(count))
 
 
-def split(videos: Manifest, val: float = 0.15, test: float = 0.15, seed: int = 0) -> Manifest:
-    return split_by_group(videos, val_fraction=val, test_fraction=test, seed=seed)
+def split(
+    videos: Manifest,
+    val: float = 0.15,
+    test: float = 0.15,
+    seed: int = 0,
+    test_groups: tuple[str, ...] = (),
+) -> Manifest:
+    config = dataclasses.replace(
+        DRAWN, val_fraction=val, test_fraction=test, seed=seed, test_groups=test_groups
+    )
+    return choose_split(videos, config)
 
 
 def videos_of_each_class(videos: Manifest) -> dict[str, list[int]]:
@@ -83,7 +89,7 @@ def test_no_group_crosses_splits_and_every_class_is_trained_and_tested() -> None
 
     for seed in range(10):
         result = split(videos, 0.2, 0.2, seed)
-        result.check()
+        assert not crossing(result.rows)
         count = videos_of_each_class(result)
         assert min(count["train"]) > 0
         assert min(count["test"]) > 0
@@ -120,29 +126,15 @@ def test_depends_on_the_seed_and_not_on_the_order_of_rows() -> None:
 
 
 def test_test_groups_are_the_test_split_whatever_the_fraction() -> None:
-    result = split_by_group(
-        people("ab", 10),
-        val_fraction=0.2,
-        test_fraction=0.9,
-        test_groups=("p01", "p07"),
-        seed=0,
-    )
+    result = split(people("ab", 10), 0.2, 0.9, test_groups=("p01", "p07"))
 
     assert {row.group for row in result.rows if row.split == "test"} == {"p01", "p07"}
     assert videos_of_each_class(result)["val"] == [2, 2]
 
 
-def test_earlier_splits_are_dropped() -> None:
-    first = split(people("ab", 10), 0.2, 0.2)
-
-    assert videos_of_each_class(split(first, 0.0, 0.0))["train"] == [10, 10]
-
-
 def test_test_group_that_does_not_exist() -> None:
     with pytest.raises(ConfigError, match=r"got 'p3'; did you mean 'p03'\? There are 10 groups"):
-        split_by_group(
-            people("ab", 10), val_fraction=0, test_fraction=0, test_groups=["p01", "p3"], seed=0
-        )
+        split(people("ab", 10), 0, 0, test_groups=("p01", "p3"))
 
 
 def test_fractions_that_leave_nothing_for_training() -> None:
@@ -167,7 +159,7 @@ def test_class_whose_videos_are_all_in_test_groups() -> None:
     videos = manifest([("a", "x"), ("b", "x"), ("c", "x"), ("a", "y"), ("a", "z")])
 
     with pytest.raises(DataError, match="all videos of 'b', 'c' are held out"):
-        split_by_group(videos, val_fraction=0.2, test_fraction=0, test_groups=("x",), seed=0)
+        split(videos, 0.2, 0, test_groups=("x",))
 
 
 def by_fold(videos: Manifest, folds: int | str, fold: int, val: float = 0.0) -> Manifest:
@@ -180,7 +172,7 @@ def test_over_all_folds_each_video_is_in_the_test_once(count: int, folds: int | 
     tested: Counter[str] = Counter()
     for fold in range(1, 1 + (count if folds == "groups" else int(folds))):
         result = by_fold(videos, folds, fold)
-        result.check()
+        assert not crossing(result.rows)
         sizes = videos_of_each_class(result)
         assert len(set(sizes["test"])) == 1, "classes keep their shares"
         tested.update(row.path for row in result.rows if row.split == "test")
@@ -195,7 +187,7 @@ def test_leaving_one_group_out_goes_by_name() -> None:
 def test_validation_of_a_fold_comes_out_of_training() -> None:
     test = {row.path for row in by_fold(people("ab", 10), 5, 3).rows if row.split == "test"}
     result = by_fold(people("ab", 10), 5, 3, val=0.2)
-    result.check()
+    assert not crossing(result.rows)
     assert {row.path for row in result.rows if row.split == "test"} == test
     assert videos_of_each_class(result) == {"train": [6, 6], "val": [2, 2], "test": [2, 2]}
 
@@ -222,7 +214,7 @@ def test_official_splits_can_spare_groups_for_validation() -> None:
         for row in people("ab", 12).rows
     ]
     result = draw_validation(Manifest(rows=tuple(rows)), val_fraction=0.25, seed=0)
-    result.check()
+    assert not crossing(result.rows)
     assert videos_of_each_class(result) == {"train": [7, 7], "val": [3, 3], "test": [2, 2]}
     assert {row.group for row in result.rows if row.split == "test"} == {"p00", "p01"}
 
@@ -233,7 +225,7 @@ def test_thousands_of_groups_keep_the_shares_of_unequal_classes() -> None:
         (rng.choice("aaaaab"), f"g{group}") for group in range(4000) for _ in range(1 + group % 3)
     )
     result = split(videos, 0.1, 0.2)
-    result.check()
+    assert not crossing(result.rows)
     count = videos_of_each_class(result)
     total = [sum(count[name][label] for name in SPLITS) for label in (0, 1)]
     for label in (0, 1):
@@ -244,9 +236,8 @@ def test_thousands_of_groups_keep_the_shares_of_unequal_classes() -> None:
 def test_a_class_without_a_video_in_the_given_training() -> None:
     videos = split(people("ab", 5))
     moved = [dataclasses.replace(r, split="test") if r.label == "b" else r for r in videos.rows]
-    config = PrepareConfig(source="csv", path="-", out="-")
     with pytest.raises(DataError, match="but no video of 'b' has the split train"):
-        choose_split(Manifest(rows=tuple(moved)), config)
+        choose_split(Manifest(rows=tuple(moved)), DRAWN)
 
 
 @pytest.mark.parametrize(
@@ -263,6 +254,5 @@ def test_what_is_left_alone_of_two_ways_to_split_is_said(changes, message) -> No
         dataclasses.replace(row, split=splits[int(row.group[1:]) % 4])
         for row in people("ab", 8).rows
     ]
-    config = PrepareConfig(source="csv", path="-", out="-", **changes)
     with pytest.warns(SplitWarning, match=message):
-        choose_split(Manifest(rows=tuple(rows)), config)
+        choose_split(Manifest(rows=tuple(rows)), dataclasses.replace(DRAWN, **changes))

@@ -40,6 +40,13 @@ def test_parts_of_a_file_that_overlap_have_one_label(
     assert crossing([part(*values) for values in parts]) == wanted
 
 
+def test_groups_and_files_in_two_splits() -> None:
+    assert crossing([part("run", 0, 1), part("run", 1, 2, "test")]) == [
+        "group 'ann' is in train and test",
+        "video file '/v/a.avi' is in train and test",
+    ]
+
+
 def video(path: Path, split: str = "train", label: str = "run") -> Video:
     row = Row(path=str(path), label=label, group=path.name, split=split)  # type: ignore[arg-type]
     source = SourceVideo(row=row, file=path.name, num_bytes=1, modified_ns=0)

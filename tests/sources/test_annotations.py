@@ -3,14 +3,14 @@ from __future__ import annotations
 import pytest
 
 from pipeline.errors import DataError
-from pipeline.sources.annotations import find_lists, look_for_lists, read_lines, read_table
+from pipeline.sources.annotations import find_lists, read_lines, read_table
 
 
 def test_looks_in_the_folder_and_then_beside_it(touch):
     root = touch("set/videos/train.csv", "set/train.csv", "set/lists/val.csv")
 
     def found(path, annotations="", *patterns):
-        files = look_for_lists(path, annotations, *(patterns or ["train.csv"]), folders=["lists"])
+        files = find_lists(path, annotations, *(patterns or ["train.csv"]), folders=["lists"])
         return [str(file.relative_to(root)) for file in files]
 
     assert found(root / "set/videos") == ["set/videos/train.csv"]
@@ -26,9 +26,7 @@ def test_looks_in_the_folder_and_then_beside_it(touch):
 def test_order_and_folders(touch):
     root = touch("b.txt", "a.txt", "c.csv", "folder.txt/file")
 
-    assert look_for_lists(root, "", "c.*", "*.txt") == [
-        root / n for n in ("a.txt", "b.txt", "c.csv")
-    ]
+    assert find_lists(root, "", "c.*", "*.txt") == [root / n for n in ("a.txt", "b.txt", "c.csv")]
 
 
 def test_nothing_found(touch):

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.errors import DataError
 from pipeline.sources.folder import LeftOutWarning
-from pipeline.sources.jester import scan_jester
+from pipeline.sources.twentybn import scan_jester
 from pipeline.video import encode_jpeg, iter_frames
 
 VIDEOS = ("20bn-jester-v1/1.mp4", "20bn-jester-v1/20.webm", "20bn-jester-v1/3.avi")

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.errors import DataError
 from pipeline.sources.folder import LeftOutWarning
-from pipeline.sources.something_something import scan_something_something
+from pipeline.sources.twentybn import scan_something_something
 
 VIDEOS = tuple(f"20bn-something-something-v2/{number}.webm" for number in (2, 10, 3, 4))
 ENTRIES = (
