@@ -10,16 +10,14 @@ import numpy as np
 import tensorflow as tf
 
 from pipeline.config import RunConfig
-from pipeline.dataset.clips import FixedClip, RandomClip
+from pipeline.dataset.clips import fixed_clip, random_clip
 from pipeline.dataset.order import TrainingOrder
 from pipeline.dataset.sampling import Order
-from pipeline.dataset.videos import ClipSource, Data, label_numbers, read_videos, video_reader
+from pipeline.dataset.videos import Data, label_numbers, read_videos, video_reader
 from pipeline.manifest.rows import Split
 
 
-def training_batches(
-    data: ClipSource, config: RunConfig, *, first_step: int = 0
-) -> tf.data.Dataset:
+def training_batches(data: Data, config: RunConfig, *, first_step: int = 0) -> tf.data.Dataset:
     """Endless batches of randomly cut and augmented training clips.
 
     Every epoch shows each training video once, in a new order, see `TrainingOrder`; batches run on
@@ -38,7 +36,7 @@ def training_batches(
     """
     size = epoch_size(data, config)
     batch_size = min(config.train.batch_size, size)
-    clip = RandomClip(config, data.frames.size, data.class_names, size)
+    clip = random_clip(config, data.frames.size, data.class_names, size)
     labels, read = label_numbers(data, "train"), video_reader(data, "train", config)
     order = TrainingOrder(labels, seed=config.seed, balanced=config.train.balanced)
 
@@ -51,12 +49,18 @@ def training_batches(
     return clips.batch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
 
 
-def epoch_size(data: ClipSource, config: RunConfig) -> int:
+def epoch_size(data: Data, config: RunConfig) -> int:
     """Clips of an epoch: each training video once, or each class as often as the largest."""
     if not config.train.balanced:
         return data.num_videos["train"]
-    counts = Counter(row.label for row in data.manifest.rows if row.split == "train")
-    return len(counts) * max(counts.values())
+    counts = class_counts(data, "train")
+    return sum(map(bool, counts)) * max(counts)
+
+
+def class_counts(data: Data, split: Split) -> list[int]:
+    """Videos of each class in a split, by label number."""
+    counts = Counter(row.label for row in data.manifest.rows if row.split == split)
+    return [counts[name] for name in data.class_names]
 
 
 def _endless(order: TrainingOrder, size: int, first: int) -> tf.data.Dataset:
@@ -89,13 +93,13 @@ def augmented_clips(data: Data, config: RunConfig, *, epoch: int) -> tf.data.Dat
     """
     config = dataclasses.replace(config, train=dataclasses.replace(config.train, balanced=False))
     size = epoch_size(data, config)
-    clip = RandomClip(config, data.frames.size, data.class_names, size)
+    clip = random_clip(config, data.frames.size, data.class_names, size)
     videos = read_videos(data, "train", config).enumerate()
     return videos.map(lambda *video: clip(tf.constant(epoch * size, tf.int64), video))
 
 
 def evaluation_clips(
-    data: ClipSource,
+    data: Data,
     config: RunConfig,
     split: Split,
     *,
@@ -119,12 +123,12 @@ def evaluation_clips(
         Batches `(inputs, label, source)`, inputs and label as those of `training_batches`, source
         `{"video": string (B,), "group": string (B,)}`; the last batch holds what is left.
     """
-    clip = FixedClip(config, data.frames.size, view, order, most)
+    clip = fixed_clip(config, data.frames.size, view, order, most)
     videos = read_videos(data, split, config).enumerate()
     clips = videos.map(clip, num_parallel_calls=tf.data.AUTOTUNE)
     return clips.batch(config.train.batch_size).prefetch(tf.data.AUTOTUNE)
 
 
-def evaluation_batches(data: ClipSource, config: RunConfig, split: Split) -> tf.data.Dataset:
+def evaluation_batches(data: Data, config: RunConfig, split: Split) -> tf.data.Dataset:
     """What `evaluation_clips` gives, as the pairs `(inputs, label)` that Keras takes."""
     return evaluation_clips(data, config, split).map(lambda inputs, label, _: (inputs, label))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,47 +12,25 @@ from pipeline.config import RunConfig
 from pipeline.dataset import sampling
 from pipeline.dataset.augment.draw import PIXEL_TYPES, Pixels, draw
 from pipeline.dataset.augment.pixels import change_clip
-from pipeline.dataset.images import decode_images
 from pipeline.dataset.sampling import Order
 from pipeline.streams import IMAGES, stream_named
 
 
-class RandomClip:
-    """(position in the endless stream, (index, video)) -> augmented clip."""
+def random_clip(
+    config: RunConfig, size: int, class_names: Sequence[str], epoch_size: int
+) -> Callable[[tf.Tensor, tuple[tf.Tensor, Any]], Any]:
+    """(position in the endless stream, (index, video)) -> augmented clip and label."""
+    when_mirrored = _partners(config.augment.flip_labels, class_names)
+    when_reversed = _partners(config.augment.reverse_labels, class_names)
 
-    def __init__(
-        self, config: RunConfig, size: int, class_names: Sequence[str], epoch_size: int
-    ) -> None:
-        self._config, self._size = config, size
-        self._epoch_size = epoch_size
-        self._mirrored = _partners(config.augment.flip_labels, class_names)
-        self._reversed = _partners(config.augment.reverse_labels, class_names)
-
-    def __call__(self, position: tf.Tensor, indexed_video: tuple[tf.Tensor, Any]) -> Any:
-        """See the class."""
-        index, video = indexed_video
-        label, mirrored, backwards, indices, mask, *pixels = tf.numpy_function(
-            self._choose,
-            (video["num_frames"], position, index, video["label"]),
-            (tf.int64, tf.bool, tf.bool, tf.int64, tf.bool, *PIXEL_TYPES),
-        )
-        backwards = backwards if self._config.augment.reverse else False
-        inputs = _clip(
-            video, indices, mask, self._config, self._size, mirrored=mirrored, backwards=backwards
-        )
-        if "features" not in video:
-            inputs = change_clip(inputs, Pixels(*pixels), self._config.augment)
-        return inputs, tf.ensure_shape(label, ())
-
-    def _choose(self, num_frames: int, position: int, index: int, label: int) -> tuple[Any, ...]:
-        config, epoch = self._config, position // self._epoch_size
-        rng = np.random.default_rng((config.seed, epoch, index))
-        drawn = draw(config.augment, self._size, rng)
+    def choose(num_frames: int, position: int, index: int, label: int) -> tuple[Any, ...]:
+        rng = np.random.default_rng((config.seed, position // epoch_size, index))
+        drawn = draw(config.augment, size, rng)
         if drawn.mirrored:
-            label = self._mirrored.get(label, label)
-        backwards = drawn.reverse and label in self._reversed
+            label = when_mirrored.get(label, label)
+        backwards = drawn.reverse and label in when_reversed
         if backwards:
-            label = self._reversed[label]
+            label = when_reversed[label]
         indices, mask = sampling.sample_clip(
             int(num_frames),
             config.clip,
@@ -64,6 +42,21 @@ class RandomClip:
         flags = np.bool_(drawn.mirrored), np.bool_(backwards)
         return np.int64(label), *flags, indices, mask, *drawn.pixels
 
+    def clip(position: tf.Tensor, indexed_video: tuple[tf.Tensor, Any]) -> Any:
+        index, video = indexed_video
+        label, mirrored, backwards, indices, mask, *pixels = tf.numpy_function(
+            choose,
+            (video["num_frames"], position, index, video["label"]),
+            (tf.int64, tf.bool, tf.bool, tf.int64, tf.bool, *PIXEL_TYPES),
+        )
+        backwards = backwards if config.augment.reverse else False
+        inputs = _clip(video, indices, mask, config, size, mirrored=mirrored, backwards=backwards)
+        if "features" not in video:
+            inputs = change_clip(inputs, Pixels(*pixels), config.augment)
+        return inputs, tf.ensure_shape(label, ())
+
+    return clip
+
 
 def _partners(pairs: tuple[tuple[str, str], ...], class_names: Sequence[str]) -> dict[int, int]:
     """The label that becomes of each label in a pair."""
@@ -71,30 +64,21 @@ def _partners(pairs: tuple[tuple[str, str], ...], class_names: Sequence[str]) ->
     return {label: other for a, b in numbers for label, other in ((a, b), (b, a))}
 
 
-class FixedClip:
-    """(index, video) -> the clip that evaluation cuts of it, and where it comes from."""
+def fixed_clip(
+    config: RunConfig, size: int, view: int | None, order: Order, most: int | None
+) -> Callable[[tf.Tensor, dict[str, Any]], Any]:
+    """(index, video) -> the clip that evaluation cuts of it, its label, and where it comes from."""
 
-    def __init__(
-        self, config: RunConfig, size: int, view: int | None, order: Order, most: int | None
-    ) -> None:
-        self._config, self._size = config, size
-        self._view, self._order, self._most = view, order, most
+    def choose(num_frames: int, index: int) -> tuple[Any, ...]:
+        indices, mask = sampling.sample_clip(int(num_frames), config.clip, view=view, most=most)
+        return sampling.reorder(indices, mask, order, np.random.default_rng((config.seed, index)))
 
-    def __call__(self, index: tf.Tensor, video: dict[str, tf.Tensor]) -> Any:
-        """See the class."""
-
-        def choose(num_frames: int, index: int) -> tuple[Any, ...]:
-            config = self._config
-            indices, mask = sampling.sample_clip(
-                int(num_frames), config.clip, view=self._view, most=self._most
-            )
-            rng = np.random.default_rng((config.seed, index))
-            return sampling.reorder(indices, mask, self._order, rng)
-
+    def clip(index: tf.Tensor, video: dict[str, Any]) -> Any:
         indices, mask = tf.numpy_function(choose, (video["num_frames"], index), (tf.int64, tf.bool))
-        backwards = self._order == "reversed"
-        inputs = _clip(video, indices, mask, self._config, self._size, backwards=backwards)
+        inputs = _clip(video, indices, mask, config, size, backwards=order == "reversed")
         return inputs, video["label"], {"video": video["video"], "group": video["group"]}
+
+    return clip
 
 
 def _clip(
@@ -123,7 +107,8 @@ def _clip(
         return clip
     for name in config.model.images:
         image = IMAGES[name]
-        shown = decode_images(name, video[name], motion if image.is_motion else indices, size)
+        chosen = tf.gather(video[name], motion if image.is_motion else indices)
+        shown = image.decode_tensors(chosen, size)
         if image.is_motion and backwards is not False:
             shown = tf.where(backwards, image.turned(shown, backwards=True), shown)
         clip[name] = shown

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 import numpy as np
 import tensorflow as tf
 
 from pipeline.config import RunConfig
 from pipeline.dataset.augment.mixing import training_targets
-from pipeline.dataset.clip_batches import epoch_size, evaluation_batches, training_batches
-from pipeline.dataset.videos import ClipSource
+from pipeline.dataset.clip_batches import (
+    class_counts,
+    epoch_size,
+    evaluation_batches,
+    training_batches,
+)
+from pipeline.dataset.videos import Data
 from pipeline.tasks.task import task_of
 
 
-def steps_per_epoch(config: RunConfig, data: ClipSource) -> int:
+def steps_per_epoch(config: RunConfig, data: Data) -> int:
     """Steps in which about every training video is seen once."""
     return max(1, round(epoch_size(data, config) / config.train.batch_size))
 
 
 def batches_for_training(
-    data: ClipSource, config: RunConfig, *, first_step: int = 0, num_devices: int = 1
+    data: Data, config: RunConfig, *, first_step: int = 0, num_devices: int = 1
 ) -> tf.data.Dataset:
     """Endless `(inputs, targets)` or, with class weights, `(inputs, targets, weights)`.
 
@@ -44,7 +47,7 @@ def batches_for_training(
 
 
 def batches_for_validation(
-    data: ClipSource, config: RunConfig, *, num_devices: int = 1
+    data: Data, config: RunConfig, *, num_devices: int = 1
 ) -> tf.data.Dataset | None:
     """The validation clips once, as for training; None where there are none."""
     if "val" not in data.num_videos:
@@ -56,20 +59,15 @@ def batches_for_validation(
     return _for_devices(batches, num_devices)
 
 
-def chance(data: ClipSource) -> float:
+def chance(data: Data) -> float:
     """Accuracy of the most frequent class of validation or, without it, of training, 0 to 1."""
-    counts = _class_counts(data, "val" if "val" in data.num_videos else "train")
+    counts = class_counts(data, "val" if "val" in data.num_videos else "train")
     return max(counts) / sum(counts)
 
 
-def _class_weights(data: ClipSource) -> tf.Tensor:
-    counts = np.array(_class_counts(data, "train"), np.float32)
+def _class_weights(data: Data) -> tf.Tensor:
+    counts = np.array(class_counts(data, "train"), np.float32)
     return tf.constant(counts.sum() / (len(counts) * counts))
-
-
-def _class_counts(data: ClipSource, split: str) -> list[int]:
-    counts = Counter(row.label for row in data.manifest.rows if row.split == split)
-    return [counts[name] for name in data.class_names]
 
 
 def _for_devices(batches: tf.data.Dataset, num_devices: int) -> tf.data.Dataset:

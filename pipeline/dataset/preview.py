@@ -6,7 +6,7 @@ import dataclasses
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -25,13 +25,12 @@ _DPI = 100
 _PLAIN: dict[str, Any] = {"parse_math": False}  # A name may hold dollar signs.
 
 
-@dataclasses.dataclass(frozen=True)
-class _Strips:
-    """One video: the clip of evaluation, then clips of training, each (H, W, 3)."""
+class _Video(NamedTuple):
+    """The clip of evaluation, and below it clips of training, uint8 (H, W, 3)."""
 
     title: str
     label: int
-    strips: list[npt.NDArray[np.uint8]]
+    picture: npt.NDArray[np.uint8]
 
 
 def write_contact_sheets(
@@ -62,7 +61,7 @@ def write_contact_sheets(
         raise ConfigError(
             f"--out: {folder} cannot be made: {error.strerror}. Name another folder"
         ) from None
-    chosen: dict[int, list[_Strips]] = {label: [] for label in range(len(data.class_names))}
+    chosen: dict[int, list[_Video]] = {label: [] for label in range(len(data.class_names))}
     with damage_named(data):
         for video in _videos(data, config, num_augmented):
             if len(chosen[video.label]) < num_videos:
@@ -79,38 +78,30 @@ def write_contact_sheets(
     return files
 
 
-def _videos(data: Data, config: RunConfig, num_augmented: int) -> Iterator[_Strips]:
+def _videos(data: Data, config: RunConfig, num_augmented: int) -> Iterator[_Video]:
     one_by_one = dataclasses.replace(config, train=dataclasses.replace(config.train, batch_size=1))
     plain = evaluation_clips(data, one_by_one, "train").unbatch()
     augmented = [augmented_clips(data, config, epoch=epoch) for epoch in range(num_augmented)]
     for (inputs, label, source), *others in zip(plain, *augmented, strict=False):
         clips = [inputs, *(inputs for inputs, _ in others)]
+        strips = [frame_strip(clip["frames"].numpy(), clip["mask"].numpy()) for clip in clips]
         group, video = (source[key].numpy().decode() for key in ("group", "video"))
-        yield _Strips(f"{video}   (group {group})", int(label), [_strip(clip) for clip in clips])
+        spaced = np.pad(strips, ((0, 0), (0, _GAP), (0, 0), (0, 0)), constant_values=255)
+        yield _Video(f"{video}   (group {group})", int(label), np.concatenate(spaced))
 
 
-def _strip(clip: dict[str, Any]) -> npt.NDArray[np.uint8]:
-    return frame_strip(clip["frames"].numpy(), clip["mask"].numpy())
-
-
-def _sheet(name: str, videos: list[_Strips]) -> Figure:
+def _sheet(name: str, videos: list[_Video]) -> Figure:
     figure = Figure(figsize=(_WIDTH_INCHES, 1.0), dpi=_DPI)
-    rows = [_stacked(video.strips) for video in videos]
-    heights = [_WIDTH_INCHES * row.shape[0] / row.shape[1] for row in rows]
-    figure.set_figheight(0.5 + sum(heights) + _TITLE_INCHES * len(rows))
+    heights = [_WIDTH_INCHES * video.picture.shape[0] / video.picture.shape[1] for video in videos]
+    figure.set_figheight(0.5 + sum(heights) + _TITLE_INCHES * len(videos))
     top = figure.get_figheight() - 0.5
     title = f"{name}: as evaluation cuts it, and augmented below"
     figure.text(0.5, (top + 0.2) / figure.get_figheight(), title, ha="center", **_PLAIN, size=13)
-    for video, row, height in zip(videos, rows, heights, strict=True):
+    for video, height in zip(videos, heights, strict=True):
         top -= _TITLE_INCHES + height
         place = (0.005, top / figure.get_figheight(), 0.99, height / figure.get_figheight())
         axes = figure.add_axes(place)
-        axes.imshow(row, aspect="auto", interpolation="nearest")
+        axes.imshow(video.picture, aspect="auto", interpolation="nearest")
         axes.set_title(video.title, loc="left", fontsize=10, pad=3, **_PLAIN)
         axes.axis("off")
     return figure
-
-
-def _stacked(strips: list[npt.NDArray[np.uint8]]) -> npt.NDArray[np.uint8]:
-    gap = np.full((_GAP, *strips[0].shape[1:]), 255, np.uint8)
-    return np.concatenate([part for strip in strips for part in (strip, gap)])

@@ -17,13 +17,14 @@ from pipeline.config import ClipConfig
 Order = Literal["in_order", "shuffled", "reversed"]
 Indices = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
+Random = np.random.Generator | None
 
 
 def sample_clip(
     num_frames: int,
     config: ClipConfig,
     *,
-    rng: np.random.Generator | None = None,
+    rng: Random = None,
     view: int | None = None,
     most: int | None = None,
     speed: float = 1.0,
@@ -96,13 +97,7 @@ def reorder(
     return np.concatenate([real, indices[~mask]]), mask
 
 
-def _uniform(
-    num_frames: int,
-    config: ClipConfig,
-    rng: np.random.Generator | None,
-    view: int,
-    speed: float,
-) -> Indices:
+def _uniform(num_frames: int, config: ClipConfig, rng: Random, view: int, speed: float) -> Indices:
     """One frame of each of T segments; every frame once where there are fewer than T."""
     length = config.num_frames
     if rng is None:
@@ -120,13 +115,7 @@ def _uniform(
     return start + np.minimum(positions.astype(np.int64), part - 1)
 
 
-def _dense(
-    num_frames: int,
-    config: ClipConfig,
-    rng: np.random.Generator | None,
-    view: int,
-    speed: float,
-) -> Indices:
+def _dense(num_frames: int, config: ClipConfig, rng: Random, view: int, speed: float) -> Indices:
     """T frames `stride` apart: from a random start, or from one of evenly spread starts."""
     stride = config.stride if rng is None else config.stride * speed
     steps = (np.arange(config.num_frames) * stride).astype(np.int64)

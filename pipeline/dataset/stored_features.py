@@ -15,8 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.atomic import atomic_write, remove_unfinished
-from pipeline.config import FramesConfig
-from pipeline.manifest.rows import Manifest, Split
+from pipeline.manifest.rows import Split
 from pipeline.prepare.prepared import Store
 from pipeline.streams import IMAGES
 
@@ -119,41 +118,25 @@ def write_features(
     return FeatureFile(path, (row, *shape), tuple(spans))
 
 
-@dataclasses.dataclass(frozen=True)
-class FeatureVideos:
-    """The videos of a data set as the features of their frames.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FeatureVideos(Store):
+    """A prepared data set of which the features of its frames are read, not the frames.
 
     Attributes:
-        store: The data set.
-        files: The features that each stream of a model takes, by its name.
+        files: The features that each stream of a model takes, by `STREAM_features`.
     """
 
-    store: Store
     files: Mapping[str, FeatureFile]
 
-    @property
-    def frames(self) -> FramesConfig:
-        """The frames that the features are of."""
-        return self.store.frames
+    @classmethod
+    def of(cls, store: Store, files: Mapping[str, FeatureFile]) -> FeatureVideos:
+        """The videos of a data set by their features."""
+        fields = {field.name: getattr(store, field.name) for field in dataclasses.fields(store)}
+        return cls(**fields, files=files)
 
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """The index of a name is its label number."""
-        return self.store.class_names
-
-    @property
-    def manifest(self) -> Manifest:
-        """The videos, with their splits."""
-        return self.store.manifest
-
-    @property
-    def num_videos(self) -> Mapping[str, int]:
-        """Videos of each split; a split without any is left out."""
-        return self.store.num_videos
-
-    def of_split(self, split: Split) -> list[Span]:
-        """The videos of a split, in the order of `Store.of_split`."""
+    def spans(self, split: Split) -> list[Span]:
+        """Where the videos of a split lie in `files`, in the order of `of_split`."""
         spans = next(iter(self.files.values())).spans
         found = {(span.video, span.group, self.class_names[span.label]): span for span in spans}
-        records = self.store.of_split(split)
+        records = self.of_split(split)
         return [found[record.name, record.row.group, record.row.label] for record in records]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +22,7 @@ from pipeline.errors import DataError
 from pipeline.manifest.rows import Split
 from pipeline.prepare.prepared import Store, open_store
 from pipeline.prepare.record import is_whole
+from pipeline.streams import IMAGES
 from pipeline.text import command, listed
 
 IN_MEMORY_BYTES = 2**30
@@ -29,7 +31,6 @@ IN_MEMORY_BYTES = 2**30
 _BUFFER_BYTES = 2**18  # as in TensorFlow
 
 Data = Store | VideoFiles
-ClipSource = Store | VideoFiles | FeatureVideos
 ReadVideo = Callable[[tf.Tensor], dict[str, Any]]
 
 
@@ -55,13 +56,31 @@ def open_data(
     return with_splits(data, split or SplitConfig())
 
 
-def read_videos(data: ClipSource, split: Split, config: RunConfig) -> tf.data.Dataset:
+def open_of_run(config: RunConfig) -> tuple[RunConfig, Data]:
+    """Opens the videos that a run trains on; its configuration then has their frames.
+
+    Raises:
+        DataError: They cannot be opened, or lack images that the model takes.
+        ConfigError: There is no such fold.
+    """
+    data = open_data(Path(config.data), config.frames, config.split)
+    # Those of videos that come straight from their files are made as they are read.
+    has = data.frames.images if isinstance(data, Store) else IMAGES
+    for name in set(config.model.images).difference(has):
+        raise DataError(
+            f"{data.path}: model.streams needs {IMAGES[name].title}, which is not in this data "
+            f"set. Prepare it with --{name}, or choose other streams"
+        )
+    return dataclasses.replace(config, frames=data.frames), data
+
+
+def read_videos(data: Data, split: Split, config: RunConfig) -> tf.data.Dataset:
     """Reads the videos of a split, always in the same order, see `video_reader`."""
     numbers = tf.data.Dataset.range(data.num_videos[split])
     return numbers.map(video_reader(data, split, config), num_parallel_calls=tf.data.AUTOTUNE)
 
 
-def video_reader(data: ClipSource, split: Split, config: RunConfig) -> ReadVideo:
+def video_reader(data: Data, split: Split, config: RunConfig) -> ReadVideo:
     """Reads any video of a split by itself, inside tf.data.
 
     Args:
@@ -75,19 +94,18 @@ def video_reader(data: ClipSource, split: Split, config: RunConfig) -> ReadVideo
         `IMAGES` the model takes, each the bytes of JPEG files, string (num_frames,); or, in place
         of them, `features` by stream, float32 (num_frames, variants, F).
     """
-    frames = data.frames.only(config.model.images)
     if isinstance(data, FeatureVideos):
         return _feature_reader(data, split)
+    frames = data.frames.only(config.model.images)
     if isinstance(data, Store):
         return _record_reader(data, split, frames)
     return _file_reader(data, split, frames)
 
 
-def label_numbers(data: ClipSource, split: Split) -> npt.NDArray[np.int64]:
+def label_numbers(data: Data, split: Split) -> npt.NDArray[np.int64]:
     """The label numbers of the videos of a split, in the order of `of_split`; none is read."""
-    videos = data.store if isinstance(data, FeatureVideos) else data
     number = {name: index for index, name in enumerate(data.class_names)}
-    return np.array([number[video.row.label] for video in videos.of_split(split)], np.int64)
+    return np.array([number[video.row.label] for video in data.of_split(split)], np.int64)
 
 
 def read_records(store: Store, frames: FramesConfig) -> tf.data.Dataset:
@@ -163,19 +181,25 @@ def _file_reader(videos: VideoFiles, split: Split, frames: FramesConfig) -> Read
     """Videos decoded from their files; some of them once for all epochs."""
     sources, names = videos.of_split(split), frames.images
     decode = _Remembered(lambda number: encode_part(sources[number], frames))
-    columns = {
-        "label": tf.constant(label_numbers(videos, split)),
-        "video": tf.constant([source.name for source in sources]),
-        "group": tf.constant([source.row.group for source in sources]),
-    }
+    describe = _described(videos, split)
 
     def read(number: tf.Tensor) -> dict[str, Any]:
         found = tf.numpy_function(decode, (number,), [tf.string] * len(names))
         images = dict(zip(names, (tf.ensure_shape(each, (None,)) for each in found), strict=True))
-        video = {name: column[number] for name, column in columns.items()}
-        return {**images, **video, "num_frames": tf.size(images["frames"])}
+        return {**describe(number), **images, "num_frames": tf.size(images["frames"])}
 
     return read
+
+
+def _described(data: Data, split: Split) -> ReadVideo:
+    """What is known of each video without reading it."""
+    videos = data.of_split(split)
+    columns = {
+        "label": tf.constant(label_numbers(data, split)),
+        "video": tf.constant([video.name for video in videos]),
+        "group": tf.constant([video.row.group for video in videos]),
+    }
+    return lambda number: {name: column[number] for name, column in columns.items()}
 
 
 class _Remembered:
@@ -200,14 +224,10 @@ class _Remembered:
 
 def _feature_reader(data: FeatureVideos, split: Split) -> ReadVideo:
     """The features of the frames of each video, by stream."""
-    spans = data.of_split(split)
+    spans = data.spans(split)
     arrays = [file.open() for file in data.files.values()]
-    columns = {
-        "video": tf.constant([span.video for span in spans]),
-        "group": tf.constant([span.group for span in spans]),
-        "label": tf.constant([span.label for span in spans], tf.int64),
-        "num_frames": tf.constant([span.num_frames for span in spans]),
-    }
+    num_frames = tf.constant([span.num_frames for span in spans])
+    describe = _described(data, split)
 
     def take(number: int) -> list[np.ndarray]:
         start, end = spans[number].start, spans[number].start + spans[number].num_frames
@@ -219,7 +239,7 @@ def _feature_reader(data: FeatureVideos, split: Split) -> ReadVideo:
             tf.ensure_shape(features, (None, *array.shape[1:]))
             for features, array in zip(found, arrays, strict=True)
         ]
-        video = {name: column[number] for name, column in columns.items()}
-        return {**video, "features": dict(zip(data.files, shaped, strict=True))}
+        features = dict(zip(data.files, shaped, strict=True))
+        return {**describe(number), "num_frames": num_frames[number], "features": features}
 
     return read

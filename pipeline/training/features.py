@@ -54,7 +54,7 @@ def cached_features(recognizer: keras.Model, config: RunConfig, data: Data) -> F
         f"{stream}_features": _features_of(stream, recognizer, config, data)
         for stream in config.model.streams
     }
-    return FeatureVideos(data, files)
+    return FeatureVideos.of(data, files)
 
 
 def temporal_part(recognizer: keras.Model, config: RunConfig) -> keras.Model:

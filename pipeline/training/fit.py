@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import importlib
 from collections.abc import Iterator
@@ -14,14 +13,13 @@ import keras
 import tensorflow as tf
 
 from pipeline.config import RunConfig
-from pipeline.dataset.images import check_images
 from pipeline.dataset.keras_batches import (
     batches_for_training,
     batches_for_validation,
     chance,
     steps_per_epoch,
 )
-from pipeline.dataset.videos import ClipSource, Data, damage_named, open_data
+from pipeline.dataset.videos import Data, damage_named, open_of_run
 from pipeline.errors import ConfigError, DataError, PipelineError
 from pipeline.models.recognizer import build_recognizer, float32_twin
 from pipeline.run import Run
@@ -98,11 +96,9 @@ def train(
     if not config.data:
         raise ConfigError("which data set? Name its folder: --data data/NAME")
     run = Run(own_folder(folder))
-    data = open_data(Path(config.data), config.frames, config.split)
-    check_images(data, config.model.images)
+    config, data = open_of_run(config)
     data.manifest.check_classes()
     config.check_classes(data.class_names)
-    config = dataclasses.replace(config, frames=data.frames)
     check_memory(config, on_gpu=bool(tf.config.list_physical_devices("GPU")))
     with run.alone("name another folder (--run)"):
         bring_back(run)
@@ -137,7 +133,7 @@ def _train_alone(
 
 def _train(config: RunConfig, data: Data, run: Run, *, goes_on: bool) -> None:
     keras.utils.set_random_seed(config.seed)
-    videos: ClipSource = data
+    videos = data
     strategy = training_strategy()
     _check_machine(config, strategy.num_replicas_in_sync)
     _check_steps(config, data)
@@ -178,9 +174,7 @@ def _train(config: RunConfig, data: Data, run: Run, *, goes_on: bool) -> None:
         )
 
 
-def _fit(
-    progress: Progress, config: RunConfig, data: ClipSource, run: Run, *, epochs_done: int
-) -> None:
+def _fit(progress: Progress, config: RunConfig, data: Data, run: Run, *, epochs_done: int) -> None:
     steps = steps_per_epoch(config, data)
     num_devices = progress.model.distribute_strategy.num_replicas_in_sync
     with ctrl_c_between_steps() as ctrl_c:

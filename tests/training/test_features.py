@@ -122,7 +122,7 @@ def test_where_leaks_are_allowed_a_video_keeps_its_own_split(config, blob_store,
     assert groups[0] & groups[1]
     _, features = features_of(dataclasses.replace(config, data=str(store.path)))
     for split, number in store.num_videos.items():
-        spans = features.of_split(split)
+        spans = features.spans(split)
         names = {
             row.path.rpartition("/")[2] + row.label
             for row in store.manifest.rows

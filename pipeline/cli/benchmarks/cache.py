@@ -13,9 +13,8 @@ import keras
 
 from pipeline.cli.parser import ConfigParser, run_config
 from pipeline.config import RunConfig, expect
-from pipeline.dataset.images import check_images
 from pipeline.dataset.keras_batches import batches_for_training, steps_per_epoch
-from pipeline.dataset.videos import ClipSource, Data, open_data
+from pipeline.dataset.videos import Data, open_of_run
 from pipeline.models.recognizer import build_recognizer
 from pipeline.training.features import cached_features, temporal_part
 from pipeline.training.optimizer import compile_model
@@ -35,10 +34,7 @@ def main(arguments: Sequence[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:  # in which no features are stored yet
         copy = Path(folder) / "data"
         shutil.copytree(config.data, copy, ignore=shutil.ignore_patterns("features"))
-        config = dataclasses.replace(config, data=str(copy))
-        data = open_data(copy, config.frames, config.split)
-        check_images(data, config.model.images)
-        compare_epochs(dataclasses.replace(config, frames=data.frames), data)
+        compare_epochs(*open_of_run(dataclasses.replace(config, data=str(copy))))
 
 
 def compare_epochs(config: RunConfig, data: Data) -> None:
@@ -60,7 +56,7 @@ def compare_epochs(config: RunConfig, data: Data) -> None:
     )
 
 
-def _epoch(model: keras.Model, config: RunConfig, data: ClipSource, *, epochs: int) -> float:
+def _epoch(model: keras.Model, config: RunConfig, data: Data, *, epochs: int) -> float:
     """Seconds of the fastest epoch of a training, whose first, for tracing, does not count."""
     compile_model(model, config, steps_per_epoch(config, data))
     ends: list[float] = []

@@ -1,18 +1,16 @@
 """Classifying a file, cold and warm, against `keras.Model.predict` clip by clip."""
 
-import json
 import os
 import statistics
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 import keras
 import numpy as np
 
+from pipeline.cli.benchmarks.measuring import apart, in_turn
 from pipeline.cli.script import Parser, positive
 from pipeline.dataset.sampling import sample_clip
 from pipeline.inference.classifier import Classifier
@@ -58,13 +56,16 @@ def main(arguments: Sequence[str]) -> None:
     )
     for path in options.paths:
         colds, megabytes = zip(*(cold(path, run) for _ in range(options.repeats)), strict=True)
-        check_same(label_by_classifier(path, classifier), label_by_keras(path, classifier, model))
-        warm, by_keras, reading = fastest(
+        labels = label_by_classifier(path, classifier), label_by_keras(path, classifier, model)
+        if labels[0] != labels[1]:
+            raise RuntimeError(f"the two disagree: {labels[0]} and {labels[1]}")
+        calls = (
             partial(label_by_classifier, path, classifier),
             partial(label_by_keras, path, classifier, model),
             partial(encode_video, path, classifier.bundle.frames),
-            repeats=options.repeats,
         )
+        runs = in_turn(calls, 1 + options.repeats)  # the first is a warm-up
+        warm, by_keras, reading = (min(seconds for seconds, _ in each[1:]) for each in runs)
         print(
             f"{Path(path).name:{width}} {min(colds):7.2f} s {statistics.median(megabytes):6.0f} MB "
             f"{1000 * warm:6.1f} ms {1000 * by_keras:6.1f} ms {by_keras / warm:5.1f}x "
@@ -76,17 +77,9 @@ def main(arguments: Sequence[str]) -> None:
 def cold(path: str, run: Run) -> tuple[float, float]:
     """Seconds and megabytes of a process of its own, started and ended."""
     # From a small process: the memory of one that starts another counts as that of the other.
-    code = (
-        "import json, resource, subprocess, sys, time; start = time.perf_counter(); "
-        "subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL); "
-        "print(json.dumps([time.perf_counter() - start, "
-        "resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss]))"
-    )
-    command = [sys.executable, "-c", code]
-    command += [sys.executable, "-m", "pipeline.cli", "classify", path, "--run", str(run.folder)]
-    result = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603
-    seconds, memory = json.loads(result.stdout)
-    return seconds, memory / (1e6 if sys.platform == "darwin" else 1e3)
+    work = "subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)"
+    command = [sys.executable, "-m", "pipeline.cli", "classify", path, "--run", str(run.folder)]
+    return apart("import subprocess", work, *command)
 
 
 def label_by_classifier(path: str, classifier: Classifier) -> str:
@@ -108,20 +101,3 @@ def label_by_keras(path: str, classifier: Classifier, model: keras.Model) -> str
         clip = {name: np.stack([moment[name] for moment in moments])[None] for name in moments[0]}
         logits.append(model.predict({**clip, "mask": mask[None]}, verbose=0)[0])
     return bundle.class_names[int(np.mean(logits, axis=0).argmax())]
-
-
-def check_same(label: str, by_keras: str) -> None:
-    """Makes sure that the two agree."""
-    if label != by_keras:
-        raise RuntimeError(f"the two disagree: {label} and {by_keras}")
-
-
-def fastest(*calls: Callable[[], object], repeats: int) -> list[float]:
-    """Seconds of the fastest run of each; they take turns."""
-    seconds: list[list[float]] = [[] for _ in calls]
-    for _ in range(repeats + 1):  # the first is a warm-up
-        for call, times in zip(calls, seconds, strict=True):
-            start = time.perf_counter()
-            call()
-            times.append(time.perf_counter() - start)
-    return [min(times[1:]) for times in seconds]

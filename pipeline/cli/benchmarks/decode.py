@@ -5,19 +5,19 @@ import re
 import shutil
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 import cv2
 
+from pipeline.cli.benchmarks.measuring import cpu_seconds, in_turn
 from pipeline.cli.script import Parser, positive
 from pipeline.errors import PipelineError
 from pipeline.video import iter_frames, probe
 
-# Decodes a file; returns the number of frames and the seconds of CPU time.
-Decode = Callable[[str], tuple[int, float]]
+Decode = Callable[[str], int]
+"""Decodes a file; returns the number of frames."""
 
 EXPLANATION = """\
 Frames per second of CPU time (user and system), one decoding thread; the best of {repeats} runs.
@@ -84,7 +84,7 @@ def _parts(rates: Sequence[float]) -> str:
 
 def whole_rates(path: str, programs: Sequence[Decode], repeats: int) -> list[float]:
     """Frames per CPU second of each program, its start included."""
-    return [frames / seconds for frames, seconds in best(path, programs, repeats)]
+    return [frames / seconds for seconds, frames in best(path, programs, repeats)]
 
 
 def steady_rates(path: str, programs: Sequence[Decode], repeats: int) -> list[float]:
@@ -93,55 +93,43 @@ def steady_rates(path: str, programs: Sequence[Decode], repeats: int) -> list[fl
         return []
     with tempfile.TemporaryDirectory() as folder:
         once, row = (f"{folder}/{name}{Path(path).suffix}" for name in ("once", "row"))
-        _, seconds = read(path, size=112)
+        ((seconds, _),) = best(path, [partial(read, size=112)], repeats=1)
         for copy, loops in ((once, 0), (row, math.ceil(0.5 / seconds))):
             ffmpeg("-stream_loop", str(loops), "-i", path, "-map", "0:v:0", "-c", "copy", copy)
         pairs = zip(best(row, programs, repeats), best(once, programs, repeats), strict=True)
-        return [(many - few) / (long - short) for (many, long), (few, short) in pairs]
+        return [(many - few) / (long - short) for (long, many), (short, few) in pairs]
 
 
-def best(path: str, programs: Sequence[Decode], repeats: int) -> list[tuple[int, float]]:
-    """The fastest run of each program; they take turns, so that all meet the same conditions."""
-    turns = [[program(path) for program in programs] for _ in range(repeats)]
-    return [min(runs, key=lambda run: run[1]) for runs in zip(*turns, strict=True)]
+def best(path: str, programs: Sequence[Decode], repeats: int) -> list[tuple[float, int]]:
+    """CPU seconds and frames of the fastest run of each program."""
+    calls = [partial(program, path) for program in programs]
+    return [min(runs) for runs in in_turn(calls, repeats, clock=cpu_seconds)]
 
 
-def read(path: str, *, size: int) -> tuple[int, float]:
+def read(path: str, *, size: int) -> int:
     """Decodes a file with the reader of this package."""
-    start = time.process_time()
-    count = sum(1 for _ in iter_frames(path, size=(size, size)))
-    return count, time.process_time() - start
+    return sum(1 for _ in iter_frames(path, size=(size, size)))
 
 
-def read_plainly(path: str) -> tuple[int, float]:
+def read_plainly(path: str) -> int:
     """Decodes a file with `VideoCapture.read`."""
-    start = time.process_time()
-    capture = cv2.VideoCapture(path, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
-    count = 0
-    while capture.read()[0]:
-        count += 1
-    return count, time.process_time() - start
+    capture = _opened(path)
+    return sum(1 for _ in iter(lambda: capture.read()[0], False))
 
 
-def grab(path: str) -> tuple[int, float]:
+def grab(path: str) -> int:
     """Decodes a file with `VideoCapture.grab`."""
-    start = time.process_time()
-    capture = cv2.VideoCapture(path, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
-    count = 0
-    while capture.grab():
-        count += 1
-    return count, time.process_time() - start
+    return sum(1 for _ in iter(_opened(path).grab, False))
 
 
-def run_ffmpeg(path: str) -> tuple[int, float]:
+def _opened(path: str) -> cv2.VideoCapture:
+    return cv2.VideoCapture(path, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
+
+
+def run_ffmpeg(path: str) -> int:
     """Decodes a file with ffmpeg."""
-    import resource  # not on Windows
-
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     log = ffmpeg("-threads", "1", "-i", path, "-f", "null", "-")
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return int(re.findall(r"frame=\s*(\d+)", log)[-1]), seconds
+    return int(re.findall(r"frame=\s*(\d+)", log)[-1])
 
 
 def ffmpeg(*arguments: str) -> str:

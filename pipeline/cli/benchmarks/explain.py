@@ -1,19 +1,16 @@
 """Whether what `clipline explain` shows is what the answer comes from, by hiding it."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
-from pipeline.cli.script import Parser, positive
-from pipeline.errors import DataError
+from pipeline.cli.benchmarks.timeline import test_rows
+from pipeline.cli.script import Parser, named_run, positive
 from pipeline.inference.bundle import bundle_of
 from pipeline.inference.explain import clip_of, middle_clip
 from pipeline.inference.heat import Clip, HeatModel
 from pipeline.models.recognizer import float32_twin, load_recognizer
-from pipeline.prepare.prepared import describe_store
 from pipeline.prepare.stored_frames import encode_video
-from pipeline.run import Run, latest_run
 
 EXPLANATION = """\
 The middle clip of each of the {number} test videos of the run. The hottest tenth of all places, on
@@ -32,12 +29,12 @@ def main(arguments: Sequence[str]) -> None:
     parser = Parser(
         "What `clipline explain` shows, hidden.", "benchmark explain", "--run runs/NAME"
     )
-    parser.add_argument("--run", default="", help="Folder of the run; default: the latest.")
+    parser.add_run()
     parser.add_argument("--data", default="", help="Where its data set is, if that was moved.")
     parser.add_argument("--draws", type=positive, default=10, help="Random tenths a video.")
     options = parser.parse(arguments)
-    run = Run(Path(options.run)) if options.run else latest_run()
-    paths = test_videos(run, options.data)
+    run = named_run(options)
+    paths = [row.path for row in test_rows(run, options.data)]
     print(EXPLANATION.format(number=len(paths), draws=options.draws))
     rng = np.random.default_rng(0)
     config, bundle = run.config(), bundle_of(run)
@@ -55,16 +52,6 @@ def main(arguments: Sequence[str]) -> None:
             f"{np.sum(values > other):7d} of {len(paths):2d}" for other in (random, grad_cam)
         )
         print(f"{name:14} {values.mean():10.3f} {above}")
-
-
-def test_videos(run: Run, data: str) -> list[str]:
-    """The files of the test videos of a run, which must still be there."""
-    store = describe_store(data or run.config().data)
-    paths = [row.path for row in store.manifest.rows if row.split == "test"]
-    missing = [path for path in paths if not Path(path).is_file()]
-    if missing or not paths:
-        raise DataError(f"{store.path}: the files of its test videos are not there: {missing[:1]}")
-    return paths
 
 
 def falls(

@@ -5,15 +5,13 @@ import itertools
 import os
 import time
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import keras
 
 from pipeline.cli.parser import ConfigParser, run_config
 from pipeline.config import NO_AUGMENT, AugmentConfig, Change, RunConfig
-from pipeline.dataset.images import check_images
 from pipeline.dataset.keras_batches import batches_for_training, steps_per_epoch
-from pipeline.dataset.videos import Data, open_data
+from pipeline.dataset.videos import Data, open_of_run
 from pipeline.models.recognizer import build_recognizer
 from pipeline.training.optimizer import compile_model
 
@@ -48,10 +46,7 @@ def main(arguments: Sequence[str]) -> None:
         "--data data/NAME",
     )
     parser.add_run_config(arguments)
-    config = run_config(parser.parse(arguments))
-    data = open_data(Path(config.data), config.frames, config.split)
-    check_images(data, config.model.images)
-    measure_input(dataclasses.replace(config, frames=data.frames), data)
+    measure_input(*open_of_run(run_config(parser.parse(arguments))))
 
 
 def measure_input(config: RunConfig, data: Data) -> None:

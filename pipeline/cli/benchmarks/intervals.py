@@ -1,9 +1,8 @@
 """How often the intervals hold the truth, by simulation, and how wide they are."""
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -65,28 +64,28 @@ def main(arguments: Sequence[str]) -> None:
     options = parser.parse(arguments)
     expect(min(options.groups) >= FEWEST_GROUPS, "--groups must be at least 3", options.groups)
     print(EXPLANATION.format(draws=options.draws))
-    for title, shares, ends in (
-        ("accuracy", [(share, 1 - share) for share in ACCURACIES], ends_of_accuracy),
-        ("difference", [(win, loss, 1 - win - loss) for win, loss in WINS_LOSSES], ends_of_pairs),
+    for title, shares in (
+        ("accuracy", [(share, 1 - share) for share in ACCURACIES]),
+        ("difference", [(win, loss, 1 - win - loss) for win, loss in WINS_LOSSES]),
     ):
         print(f"{title:10} groups  lowest    mean   width  bootstrap")
         for num_groups in options.groups:
-            print(f"{'':10} {num_groups:6d}  {row(num_groups, shares, ends, options.draws)}")
+            print(f"{'':10} {num_groups:6d}  {row(num_groups, shares, options.draws)}")
         print()
     for name, right, sizes in EXAMPLES:
         low, high = accuracy_ends(np.array(right), np.array(sizes))
         print(f"{name:32} {low:.3f} to {high:.3f}")
 
 
-def row(num_groups: int, shares: Sequence[Shares], ends: Callable[..., Any], draws: int) -> str:
+def row(num_groups: int, shares: Sequence[Shares], draws: int) -> str:
     """The figures of all cases of so many groups."""
     rng = np.random.default_rng(num_groups)
     held, widths, by_bootstrap = [], [], []
     for case in cases(num_groups, shares, draws, rng):
-        low, high = ends(case.counts, case.sizes)
-        held.append(holds(case.truth, low, high))
-        widths.append((high - low).mean())
-        by_bootstrap.append(holds(case.truth, *bootstrap(case, rng)))
+        found = ends(case)
+        held.append(holds(case, found))
+        widths.append(np.diff(found, axis=0).mean())
+        by_bootstrap.append(holds(case, bootstrap(case, rng)))
     return (
         f"{min(held):6.3f}  {np.mean(held):6.3f}  {np.mean(widths):6.3f}  {min(by_bootstrap):9.3f}"
     )
@@ -122,13 +121,8 @@ def group_chances(
 ) -> np.ndarray:
     """The chances of each outcome in each group, (draws, G, K), of a correlation within groups.
 
-    Args:
-        shares: Those of all groups together.
-        correlation: That of two videos of one group.
-        shape: Draws and groups.
-        rng: Source of random numbers.
-        share_outcome: Whether, rather than by a Dirichlet distribution, videos are alike because
-            each has the outcome that its group has in common, or one of its own.
+    Videos are alike by a Dirichlet distribution or, with `share_outcome`, because each has the
+    outcome that its group has in common, or one of its own.
     """
     mean = np.array(shares)
     if not correlation:
@@ -142,14 +136,12 @@ def group_chances(
     return drawn / drawn.sum(axis=-1, keepdims=True)
 
 
-def ends_of_accuracy(counts: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """Lower and upper ends of the intervals of accuracies, (2, draws)."""
-    return accuracy_ends(counts[..., 0], sizes)
-
-
-def ends_of_pairs(counts: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """Lower and upper ends of the intervals of differences, (2, draws)."""
-    return difference_ends(counts[..., 0], counts[..., 1], sizes)
+def ends(case: Case) -> np.ndarray:
+    """Lower and upper ends of the intervals, (2, draws)."""
+    right, *others = np.moveaxis(case.counts, -1, 0)
+    if others:
+        return difference_ends(right, others[0], case.sizes)
+    return accuracy_ends(right, case.sizes)
 
 
 def bootstrap(case: Case, rng: np.random.Generator) -> np.ndarray:
@@ -162,6 +154,6 @@ def bootstrap(case: Case, rng: np.random.Generator) -> np.ndarray:
     return found[[round(RESAMPLED * 0.025) - 1, round(RESAMPLED * 0.975)]]
 
 
-def holds(truth: float, low: np.ndarray, high: np.ndarray) -> float:
+def holds(case: Case, ends: np.ndarray) -> float:
     """How often the truth is within."""
-    return float(np.mean((low <= truth + 1e-9) & (truth - 1e-9 <= high)))
+    return float(np.mean((ends[0] <= case.truth + 1e-9) & (case.truth - 1e-9 <= ends[1])))

@@ -3,14 +3,13 @@
 import dataclasses
 import shutil
 import statistics
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
-from pipeline.cli.benchmarks.decode import run_ffmpeg
+from pipeline.cli.benchmarks.decode import Decode, best, run_ffmpeg
+from pipeline.cli.benchmarks.measuring import apart, in_turn
 from pipeline.cli.script import Parser, positive
 from pipeline.config.prepare import PrepareConfig
 from pipeline.manifest.rows import Row
@@ -55,15 +54,13 @@ def measure_preparation(paths: Sequence[str], *, repeats: int) -> None:
 
 
 def _print_row(path: str, width: int, config: PrepareConfig, repeats: int) -> None:
-    prepared, decoded = [], []
-    for _ in range(repeats):  # They take turns, so that both meet the same conditions.
-        prepared.append(_prepare(path, config))
-        if shutil.which("ffmpeg"):
-            decoded.append(run_ffmpeg(path))
-    frames, seconds = min(prepared, key=lambda run: run[1])
+    programs: list[Decode] = [partial(_prepare, config=config)]
+    if shutil.which("ffmpeg"):
+        programs.append(run_ffmpeg)
+    (seconds, frames), *decoded = best(path, programs, repeats)
     cells = [f"{frames:8,}", f"{frames / seconds:8,.0f}", f"{'-':>8}", f"{'':6}"]
     if decoded:
-        rate = decoded[0][0] / min(run[1] for run in decoded)
+        rate = decoded[0][1] / decoded[0][0]
         cells[2:] = [f"{rate:8,.0f}", f"{frames / seconds / rate:6.2f}"]
     print(f"{Path(path).name:{width}} {' '.join(cells)} {_peak_memory(path):6.1f} MB", flush=True)
 
@@ -88,44 +85,32 @@ def _task(paths: Sequence[str], folder: str, config: PrepareConfig, name: str = 
     )
 
 
-def _prepare(path: str, config: PrepareConfig) -> tuple[int, float]:
+def _prepare(path: str, config: PrepareConfig) -> int:
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / REPORTS).mkdir()
-        start = time.process_time()
-        report = write_shard(_task([path], folder, config))
-        return report.videos[0].decoded_frames, time.process_time() - start
+        return write_shard(_task([path], folder, config)).videos[0].decoded_frames
 
 
 def _workers_rate(paths: Sequence[str], workers: int, config: PrepareConfig, repeats: int) -> float:
     """Frames per second of all files, several shards of each, by some workers."""
     config = dataclasses.replace(config, workers=workers)
-    times = []
-    for rounds in (1, 3):  # The difference is free of what starting the workers takes.
-        runs = []
-        for _ in range(repeats):
-            with tempfile.TemporaryDirectory() as folder:
-                (Path(folder) / REPORTS).mkdir()
-                tasks = [_task(paths, folder, config, str(n)) for n in range(4 * rounds)]
-                start = time.perf_counter()
-                reports = write_locally(tasks, config)
-                runs.append(time.perf_counter() - start)
-        times.append(min(runs))
-    frames = sum(video.decoded_frames for report in reports for video in report.videos)
-    return frames * 2 / 3 / (times[1] - times[0])
+    calls = [partial(_write, paths, config, num_shards) for num_shards in (4, 12)]
+    (short, few), (long, many) = (min(runs) for runs in in_turn(calls, repeats))
+    # The difference is free of what starting the workers takes.
+    return (many - few) / (long - short)
+
+
+def _write(paths: Sequence[str], config: PrepareConfig, num_shards: int) -> int:
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / REPORTS).mkdir()
+        tasks = [_task(paths, folder, config, str(number)) for number in range(num_shards)]
+        reports = write_locally(tasks, config)
+    return sum(video.decoded_frames for report in reports for video in report.videos)
 
 
 def _peak_memory(path: str) -> float:
     """Megabytes of a process of its own."""
-    code = (
-        "import resource, sys; from pipeline.cli.benchmarks.prepare import _prepare; "
-        "from pipeline.config.prepare import PrepareConfig; "
-        "_prepare(sys.argv[1], PrepareConfig(source='folder', path='-', out='-', fps=15)); "
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
-    )
-    command = [sys.executable, "-c", code, path]
-    sizes = [
-        int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)  # noqa: S603
-        for _ in range(3)
-    ]
-    unit = 1e6 if sys.platform == "darwin" else 1e3
-    return statistics.median(sizes) / unit
+    imports = """from pipeline.cli.benchmarks.prepare import _prepare
+from pipeline.config.prepare import PrepareConfig"""
+    work = "_prepare(sys.argv[1], PrepareConfig(source='folder', path='-', out='-', fps=15))"
+    return statistics.median(apart(imports, work, path)[1] for _ in range(3))

@@ -1,9 +1,9 @@
 """A training step against that of Keras' own TimeDistributed, and of PyTorch."""
 
 import dataclasses
+import functools
 import os
 import statistics
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import keras
@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
+from pipeline.cli.benchmarks.measuring import in_turn
 from pipeline.cli.script import Parser, positive
 from pipeline.config import BackboneConfig, ClipConfig, FramesConfig, RunConfig, expect
 from pipeline.models.layers import BatchNormalization, InputStage
@@ -39,15 +40,10 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--repeats", type=positive, default=10, help="Steps; the median counts.")
     options = parser.parse(arguments)
     expect(options.frames >= 4, "--frames must be at least 4, half of them padding", options.frames)
-    compare_steps(
-        batch_size=options.batch_size,
-        num_frames=options.frames,
-        size=options.size,
-        repeats=options.repeats,
-    )
+    compare_steps(options.batch_size, options.frames, options.size, options.repeats)
 
 
-def compare_steps(*, batch_size: int, num_frames: int, size: int, repeats: int) -> None:
+def compare_steps(batch_size: int, num_frames: int, size: int, repeats: int) -> None:
     """Prints times of all networks side by side, and how far their outputs agree."""
     config = RunConfig(frames=FramesConfig(size=size), clip=ClipConfig(num_frames=num_frames))
     filters = ", ".join(map(str, config.backbone.filters))
@@ -67,12 +63,14 @@ def compare_steps(*, batch_size: int, num_frames: int, size: int, repeats: int) 
     half = {**full, "mask": np.tile(np.arange(num_frames) < num_frames / 2, (batch_size, 1))}
 
     print(f"{'milliseconds':<28} {'first step':>10} {'median':>8} {'half padding':>12}")
-    first = {name: milliseconds(step, full) for name, step in steps.items()}
-    medians = median_times(steps, full, repeats)
-    padded = median_times({name: steps[name] for name in models}, half, repeats)
+    runs = milliseconds(steps, full, 1 + WARM_UP + repeats)
+    padded = milliseconds({name: steps[name] for name in models}, half, WARM_UP + repeats)
     for name in steps:
-        shown = f"{padded[name]:>12,.1f}" if name in padded else f"{'-':>12}"
-        print(f"{name:<28} {first[name]:>10,.0f} {medians[name]:>8,.1f} {shown}")
+        median = statistics.median(runs[name][1 + WARM_UP :])
+        half_padding = "-"
+        if name in padded:
+            half_padding = f"{statistics.median(padded[name][WARM_UP:]):,.1f}"
+        print(f"{name:<28} {runs[name][0]:>10,.0f} {median:>8,.1f} {half_padding:>12}")
 
     ours, theirs = models[CLIPLINE], models[KERAS]
     copy_weights(ours, theirs)
@@ -176,26 +174,15 @@ def clips(batch_size: int, num_frames: int, size: int) -> dict[str, np.ndarray]:
     return {"frames": frames, "mask": np.ones((batch_size, num_frames), bool)}
 
 
-def median_times(
+def milliseconds(
     steps: Mapping[str, Step], batch: dict[str, np.ndarray], repeats: int
-) -> dict[str, float]:
-    """Milliseconds of a step of each; they take turns, so that all meet the same conditions."""
-    times: dict[str, list[float]] = {name: [] for name in steps}
-    for turn in range(WARM_UP + repeats):
-        for name, step in steps.items():
-            taken = milliseconds(step, batch)
-            if turn >= WARM_UP:
-                times[name].append(taken)
-    return {name: statistics.median(taken) for name, taken in times.items()}
-
-
-def milliseconds(step: Step, batch: dict[str, np.ndarray]) -> float:
-    """How long one step takes."""
+) -> dict[str, list[float]]:
+    """How long the steps of each take."""
     labels = np.arange(len(batch["mask"])) % NUM_CLASSES
     targets = np.eye(NUM_CLASSES, dtype=np.float32)[labels]
-    start = time.perf_counter()
-    step(batch, targets)
-    return (time.perf_counter() - start) * 1000
+    runs = in_turn([functools.partial(step, batch, targets) for step in steps.values()], repeats)
+    times = ([1000 * seconds for seconds, _ in each] for each in runs)
+    return dict(zip(steps, times, strict=True))
 
 
 def unpadded_logits(

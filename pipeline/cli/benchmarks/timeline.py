@@ -1,8 +1,5 @@
 """The timeline of a long video: time by overlap, memory by length, and what it finds."""
 
-import json
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -10,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.cli.script import Parser, positive
+from pipeline.cli.benchmarks.measuring import apart
+from pipeline.cli.script import Parser, named_run, positive
 from pipeline.errors import DataError
 from pipeline.inference.segments import Segment, segment_f1
 from pipeline.manifest.rows import Row
 from pipeline.prepare.prepared import describe_store
-from pipeline.run import Run, latest_run
+from pipeline.run import Run
 from pipeline.video import iter_frames, probe, resize, write_video
 
 EXPLANATION = """\
@@ -35,15 +33,14 @@ FPS = 30.0
 def main(arguments: Sequence[str]) -> None:
     """Parses the command line and measures."""
     parser = Parser("The timeline of a long video.", "benchmark timeline", "--run runs/NAME")
-    parser.add_argument(
-        "--run", default="", help="Folder of the run; default: the one trained last."
-    )
+    parser.add_run()
     parser.add_argument("--data", default="", help="Where its data set is, if that was moved.")
     parser.add_argument("--minutes", type=positive, default=10, help="Length of the long one.")
     parser.add_argument("--repeats", type=positive, default=3, help="Runs; the best counts.")
     options = parser.parse(arguments)
-    run = Run(Path(options.run)) if options.run else latest_run()
-    rows = test_videos(run, options.data)
+    run = named_run(options)
+    rows = test_rows(run, options.data)
+    rows = [rows[index] for index in np.random.default_rng(0).permutation(len(rows))]
     print(
         EXPLANATION.format(
             number=len(rows),
@@ -65,14 +62,22 @@ def main(arguments: Sequence[str]) -> None:
         show_found(once, truth, run)
 
 
-def test_videos(run: Run, data: str) -> list[Row]:
-    """The rows of the test videos of a run, whose files must still be there, in a mixed order."""
+def test_rows(run: Run, data: str) -> list[Row]:
+    """The test videos of a run, whose files must still be there.
+
+    Args:
+        run: The run.
+        data: Where its data set is; empty: where it was.
+
+    Raises:
+        DataError: They are not, or there are none.
+    """
     store = describe_store(data or run.config().data)
     rows = [row for row in store.manifest.rows if row.split == "test"]
     missing = [row.path for row in rows if not Path(row.path).is_file()]
     if missing or not rows:
         raise DataError(f"{store.path}: the files of its test videos are not there: {missing[:1]}")
-    return [rows[index] for index in np.random.default_rng(0).permutation(len(rows))]
+    return rows
 
 
 def join(rows: Sequence[Row], path: Path, seconds: float = 0.0) -> list[Segment]:
@@ -103,22 +108,12 @@ def join(rows: Sequence[Row], path: Path, seconds: float = 0.0) -> list[Segment]
 
 def measure(path: Path, overlap: float, run: Run, repeats: int) -> None:
     """Prints the row of one video at one overlap."""
-    code = (
-        "import json, resource, sys, time; from pipeline import Classifier, make_timeline; "
-        "start = time.perf_counter(); classifier = Classifier.load(sys.argv[1]); "
-        "make_timeline(classifier, sys.argv[2], overlap=float(sys.argv[3])); "
-        "print(json.dumps([time.perf_counter() - start, "
-        "resource.getrusage(resource.RUSAGE_SELF).ru_maxrss]))"
-    )
-    command = [sys.executable, "-c", code, str(run.folder), str(path), str(overlap)]
-    found = [
-        json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)  # noqa: S603
-        for _ in range(repeats)
-    ]
-    seconds, memory = (min(values) for values in zip(*found, strict=True))
+    work = "make_timeline(Classifier.load(sys.argv[1]), sys.argv[2], overlap=float(sys.argv[3]))"
+    arguments = "from pipeline import Classifier, make_timeline", work, str(run.folder), str(path)
+    costs = [apart(*arguments, str(overlap)) for _ in range(repeats)]
+    seconds, megabytes = (min(values) for values in zip(*costs, strict=True))
     length = probe(path).duration_seconds
     name = f"{length / 60:.0f} min, overlap {overlap:g}"
-    megabytes = memory / (1e6 if sys.platform == "darwin" else 1e3)
     print(f"{name:30} {seconds:6.1f} s {length / seconds:9.0f}x {megabytes:6.1f} MB", flush=True)
 
 

@@ -46,27 +46,19 @@ def training_targets(
     with_images = not IMAGES.keys().isdisjoint(batches.element_spec[0])
     if not with_images or not (config.augment.mixup.on or config.augment.cutmix.on):
         return targets
-    mixed = targets.enumerate(first_step).map(_Mix(config), num_parallel_calls=tf.data.AUTOTUNE)
-    return mixed.prefetch(tf.data.AUTOTUNE)
 
-
-class _Mix:
-    """(number of the batch, (inputs, targets)) -> mixed inputs and targets."""
-
-    def __init__(self, config: RunConfig) -> None:
-        self._config = config
-
-    def __call__(self, number: tf.Tensor, batch: tuple[Inputs, tf.Tensor]) -> Any:
-        inputs, _ = batch
-        shape = tf.shape(next(inputs[name] for name in IMAGES if name in inputs))
-        partner, own = tf.numpy_function(self._draw, (number, shape), (tf.int64, tf.float32))
-        return mix(*batch, partner, own)
-
-    def _draw(self, number: int, shape: npt.NDArray[np.int32]) -> tuple[Partners, Shares]:
+    def draw(number: int, shape: npt.NDArray[np.int32]) -> tuple[Partners, Shares]:
         # The last number sets these draws apart from those of the clips.
-        rng = np.random.default_rng((self._config.seed, number, 0, 1))
+        rng = np.random.default_rng((config.seed, number, 0, 1))
         batch_size, _, height, width, _ = shape.tolist()
-        return draw_mixing(self._config.augment, batch_size, height, width, rng)
+        return draw_mixing(config.augment, batch_size, height, width, rng)
+
+    def mixed(number: tf.Tensor, batch: tuple[Inputs, tf.Tensor]) -> Any:
+        shape = tf.shape(next(batch[0][name] for name in IMAGES if name in batch[0]))
+        return mix(*batch, *tf.numpy_function(draw, (number, shape), (tf.int64, tf.float32)))
+
+    batches = targets.enumerate(first_step).map(mixed, num_parallel_calls=tf.data.AUTOTUNE)
+    return batches.prefetch(tf.data.AUTOTUNE)
 
 
 def draw_mixing(

@@ -11,9 +11,8 @@ import tensorflow_datasets as tfds
 
 from pipeline.config import NO_AUGMENT, ClipConfig, ModelConfig, TrainConfig
 from pipeline.dataset.clip_batches import evaluation_clips, training_batches
-from pipeline.dataset.images import check_images
 from pipeline.dataset.sampling import sample_clip
-from pipeline.dataset.videos import open_data
+from pipeline.dataset.videos import open_of_run
 from pipeline.errors import DataError
 from pipeline.prepare.stored_frames import encode_video
 from pipeline.video import decode_flow, decode_jpeg
@@ -143,8 +142,9 @@ def test_files_give_the_flow_of_the_store(flow_store, blob_videos, config, tmp_p
     ]
     lines = ["path,label,group,split", *map(",".join, columns)]
     (tmp_path / "videos.csv").write_text("\n".join(lines))
-    files = open_data(tmp_path / "videos.csv", dataclasses.replace(flow_store.frames, flow=False))
-    check_images(files, config.model.images)
+    frames = dataclasses.replace(flow_store.frames, flow=False)
+    table = dataclasses.replace(config, data=str(tmp_path / "videos.csv"), frames=frames)
+    _, files = open_of_run(table)
 
     def flow(data):
         clips = evaluation_clips(data, config, "test").unbatch().as_numpy_iterator()
@@ -158,8 +158,8 @@ def test_files_give_the_flow_of_the_store(flow_store, blob_videos, config, tmp_p
     np.testing.assert_equal(flow(files), of_store)
 
 
-def test_a_data_set_without_flow(blob_store, flow_store):
+def test_a_data_set_without_flow(blob_store, flow_store, config):
     with pytest.raises(DataError, match=r"store: model.streams needs .* Prepare it with --flow"):
-        check_images(blob_store, ("frames", "flow"))
-    check_images(blob_store, ("frames",))
-    check_images(flow_store, ("flow",))
+        open_of_run(dataclasses.replace(config, data=str(blob_store.path)))
+    found, _ = open_of_run(dataclasses.replace(config, data=str(flow_store.path)))
+    assert found.frames == flow_store.frames
