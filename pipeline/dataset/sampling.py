@@ -7,7 +7,7 @@ them cut the same clip of a video.
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,7 @@ from pipeline.config import ClipConfig
 Order = Literal["in_order", "shuffled", "reversed"]
 Indices = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
-Random = np.random.Generator | None
+Random: TypeAlias = "np.random.Generator | None"  # NumPy imports it when it is asked for
 
 
 def sample_clip(
