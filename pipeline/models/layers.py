@@ -8,10 +8,18 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from pipeline.config import ModelConfig
 from pipeline.streams import STREAMS
 from pipeline.streams.former import FORMER
 
 _register = keras.saving.register_keras_serializable(package="clipline")
+
+
+def penalty(config: ModelConfig) -> keras.regularizers.Regularizer | None:
+    """The L1 and L2 penalty on weights, or None where both are 0."""
+    if config.l1 or config.l2:
+        return keras.regularizers.L1L2(config.l1, config.l2)
+    return None
 
 
 @_register
@@ -51,33 +59,24 @@ class TimeDistributed(keras.layers.TimeDistributed):
     def compute_mask(self, *_: object) -> None:
         """No mask goes on by itself: what needs it is given it."""
 
-    def call(
-        self, inputs: tf.Tensor, training: bool | None = None, mask: tf.Tensor | None = None
-    ) -> tf.Tensor:
+    def call(self, inputs: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor:
         """See the class."""
         frames = ops.reshape(inputs, (-1, *inputs.shape[2:]))
         if mask is None:
-            outputs = self._run(frames, training)
+            outputs = self.layer(frames)
         elif self.skip_padding:
             real = tf.where(ops.reshape(mask, (-1,)))
-            computed = self._run(tf.gather_nd(frames, real), training)
+            computed = self.layer(tf.gather_nd(frames, real))
             num_frames = tf.shape(frames, tf.int64)[:1]
             shape = tf.concat([num_frames, tf.shape(computed, tf.int64)[1:]], axis=0)
             outputs = tf.scatter_nd(real, computed, shape)
         else:
-            outputs = self._run(frames, training)
+            outputs = self.layer(frames)
             keep = ops.reshape(mask, (-1, *[1] * (len(outputs.shape) - 1)))
             outputs = ops.where(keep, outputs, ops.zeros_like(outputs))
         time = inputs.shape[1] or ops.shape(inputs)[1]
-        return ops.reshape(outputs, (-1, time, *self._feature_shape(inputs)))
-
-    def _run(self, frames: tf.Tensor, training: bool | None) -> tf.Tensor:
-        if self.layer._call_has_training_arg:
-            return self.layer(frames, training=training)
-        return self.layer(frames)
-
-    def _feature_shape(self, inputs: tf.Tensor) -> tuple[int, ...]:
-        return tuple(self.compute_output_shape(tuple(inputs.shape))[2:])
+        features = self.compute_output_shape(tuple(inputs.shape))[2:]
+        return ops.reshape(outputs, (-1, time, *features))
 
     def get_config(self) -> dict[str, Any]:
         """Arguments to build the layer again."""
@@ -172,10 +171,22 @@ class InputStage(keras.layers.Layer):
         """See the class."""
         return STREAMS[self.kind].see(ops.cast(images, self.compute_dtype), self.gain)
 
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """(B, T, H, W, 3) -> (B, T, H, W, C)."""
-        return (*input_shape[:-1], STREAMS[self.kind].channels)
-
     def get_config(self) -> dict[str, Any]:
         """Arguments to build the layer again."""
         return {**super().get_config(), "kind": self.kind, "gain": self.gain}
+
+
+@_register
+class ToPixels(keras.layers.Layer):
+    """Values in [-1, 1] as pixels, 0 to 255, for pretrained networks; what lies beyond is clipped.
+
+    Call arguments:
+        inputs: float (N, H, W, 3).
+
+    Returns:
+        float (N, H, W, 3), 0 to 255.
+    """
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """See the class."""
+        return ops.clip((inputs + 1) * 127.5, 0, 255)

@@ -13,8 +13,7 @@ from keras import layers
 from pipeline.config import RunConfig
 from pipeline.errors import DataError
 from pipeline.models.backbones import build_backbone
-from pipeline.models.layers import BatchNormalization, InputStage, TimeDistributed
-from pipeline.models.penalty import penalty
+from pipeline.models.layers import BatchNormalization, InputStage, TimeDistributed, penalty
 from pipeline.models.temporal import summarise
 from pipeline.streams import STREAMS
 from pipeline.streams.former import layer_name

@@ -73,16 +73,16 @@ class Unrolled(EndOfMask):
         time = sequence_shape[1:2] if self.return_sequences else ()
         return (sequence_shape[0], *time, self.units)
 
-    def call(self, sequence: tf.Tensor, mask: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+    def call(self, sequence: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
         """See the class."""
         num_frames, num_features = sequence.shape[1:]
-        sequence = self.dropout(sequence, training=training)
+        sequence = self.dropout(sequence)
         projected = self.project(ops.reshape(sequence, (-1, num_features)))
         projected = ops.reshape(projected, (-1, num_frames, projected.shape[-1]))
         # A product with 0 and 1 keeps to what converters run fast, which a choice does not.
         real = ops.cast(mask, sequence.dtype)[:, :, None]
         state = self.first_state(projected[:, 0])
-        kept = self.recurrent_dropout(ops.ones_like(state[0]), training=training)
+        kept = self.recurrent_dropout(ops.ones_like(state[0]))
         outputs = []
         for time in range(num_frames):
             after = self.step(projected[:, time], state, kept)

@@ -38,12 +38,6 @@ class ZeroPadding(EndOfMask):
         """See the class."""
         return ops.where(ops.expand_dims(mask, -1), sequence, ops.zeros_like(sequence))
 
-    def compute_output_shape(
-        self, sequence_shape: tuple[int | None, ...], *_: object
-    ) -> tuple[int | None, ...]:
-        """The shape of the sequence."""
-        return sequence_shape
-
 
 @_register
 class ReverseFrames(EndOfMask):
@@ -62,25 +56,30 @@ class ReverseFrames(EndOfMask):
         lengths = tf.reduce_sum(tf.cast(mask, tf.int32), axis=1)
         return tf.reverse_sequence(sequence, lengths, seq_axis=1)
 
-    def compute_output_shape(
-        self, sequence_shape: tuple[int | None, ...], *_: object
-    ) -> tuple[int | None, ...]:
-        """The shape of the sequence."""
-        return sequence_shape
 
-
-class _Pooling(EndOfMask):
+class Pooling(EndOfMask):
     """From a sequence, float (B, T, F), and its mask, bool (B, T), to one vector, float (B, F)."""
 
-    def compute_output_shape(
-        self, sequence_shape: tuple[int | None, ...], *_: object
-    ) -> tuple[int | None, ...]:
-        """(B, T, F) -> (B, F)."""
-        return (sequence_shape[0], sequence_shape[-1])
+    def state_size(self, num_features: int) -> int:
+        """Length (S) of what `step` keeps of the frames, for F of these."""
+        return num_features
+
+    def step(self, frame: tf.Tensor, state: tf.Tensor, count: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        """One more frame of a sequence.
+
+        Args:
+            frame: float (B, F).
+            state: What was kept of those before it, float (B, S).
+            count: How many these are, float (B, 1).
+
+        Returns:
+            The vector of all frames so far, float (B, F), and the new state.
+        """
+        raise NotImplementedError
 
 
 @_register
-class TemporalPooling(_Pooling):
+class TemporalPooling(Pooling):
     """The mean or the maximum of a sequence over its real frames.
 
     Call arguments:
@@ -103,13 +102,21 @@ class TemporalPooling(_Pooling):
         total = ops.sum(ops.where(real, sequence, ops.zeros_like(sequence)), axis=1)
         return total / ops.sum(ops.cast(real, sequence.dtype), axis=1)
 
+    def step(self, frame: tf.Tensor, state: tf.Tensor, count: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        """See `Pooling`; the state is the highest, or the sum."""
+        if self.kind == "max":
+            highest = ops.where(count > 0, ops.maximum(state, frame), frame)
+            return highest, highest
+        total = state + frame
+        return total / (count + 1), total
+
     def get_config(self) -> dict[str, Any]:
         """Arguments to build the layer again."""
         return {**super().get_config(), "kind": self.kind}
 
 
 @_register
-class AttentionPooling(_Pooling):
+class AttentionPooling(Pooling):
     """The mean of a sequence over its real frames, weighted by what the frames hold.
 
     The weight of a frame is the softmax over time of v . tanh(W x + b).
@@ -144,6 +151,20 @@ class AttentionPooling(_Pooling):
         real = ops.expand_dims(mask, -1)
         weights = ops.softmax(ops.where(real, scores, _lowest(scores)), axis=1)
         return ops.sum(ops.where(real, sequence * weights, ops.zeros_like(sequence)), axis=1)
+
+    def state_size(self, num_features: int) -> int:
+        """See `Pooling`: the highest score, the sum of the weights, and that of the frames."""
+        return 2 + num_features
+
+    def step(self, frame: tf.Tensor, state: tf.Tensor, count: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        """See `Pooling`: the sums of the softmax are scaled anew whenever a higher score comes."""
+        top, weights, total = state[:, :1], state[:, 1:2], state[:, 2:]
+        score = self.score(self.hidden(frame))
+        highest = ops.where(count > 0, ops.maximum(top, score), score)
+        scale, weight = ops.exp(top - highest), ops.exp(score - highest)
+        scale = ops.where(count > 0, scale, ops.zeros_like(scale))
+        weights, total = weights * scale + weight, total * scale + weight * frame
+        return total / weights, ops.concatenate([highest, weights, total], axis=1)
 
     def get_config(self) -> dict[str, Any]:
         """Arguments to build the layer again."""

@@ -14,7 +14,6 @@ from keras import ops
 
 from pipeline.config import RunConfig
 from pipeline.models.recurrent import Unrolled
-from pipeline.models.sequence import AttentionPooling
 
 
 def is_stepwise(config: RunConfig) -> bool:
@@ -35,7 +34,7 @@ class Stepwise:
 
     def __init__(self, recognizer: keras.Model, config: RunConfig) -> None:
         self._streams = {
-            f"{stream}_features": _Stream(recognizer.get_layer(f"{stream}_temporal"), config)
+            f"{stream}_features": _Stream(recognizer.get_layer(f"{stream}_temporal"))
             for stream in config.model.streams
         }
         self._sizes = [1, *(stream.state_size for stream in self._streams.values())]
@@ -66,16 +65,16 @@ class Stepwise:
 class _Stream:
     """The temporal part of one stream."""
 
-    def __init__(self, part: keras.Model, config: RunConfig) -> None:
+    def __init__(self, part: keras.Model) -> None:
         layers = {layer.name: layer for layer in part.layers}
         self._normalise = layers.get("normalise")
         self._recurrent = [layer for layer in part.layers if isinstance(layer, Unrolled)]
         self._head = layers["head"]
         width = self._recurrent[-1].units if self._recurrent else part.input["features"].shape[-1]
-        self._pooling = _pooling(config, layers, width)
+        self._pooling = layers.get("temporal_pooling")
         self._sizes = [
             *(layer.units for layer in self._recurrent for _ in range(layer.num_states)),
-            self._pooling.state_size,
+            self._pooling.state_size(width) if self._pooling else 0,
         ]
         self.state_size = sum(self._sizes)
 
@@ -97,68 +96,9 @@ class _Stream:
             its_own = layer.step(layer.project(outputs), its_own)
             after += its_own
             outputs = its_own[0]
-        summary, pooled = self._pooling(outputs, pooled, count)
-        return self._head(summary), ops.concatenate([*after, pooled], axis=1)
-
-
-class _Pooling:
-    """What is kept of the outputs of the frames so far; gives their summary and its new state."""
-
-    def __init__(self, state_size: int) -> None:
-        self.state_size = state_size
-
-    def __call__(
-        self,
-        outputs: tf.Tensor,
-        state: tf.Tensor,
-        count: tf.Tensor,  # noqa: ARG002
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """The last outputs, of which nothing is kept."""
-        return outputs, state
-
-
-class _Mean(_Pooling):
-    def __call__(
-        self, outputs: tf.Tensor, state: tf.Tensor, count: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        total = state + outputs
-        return total / (count + 1), total
-
-
-class _Max(_Pooling):
-    def __call__(
-        self, outputs: tf.Tensor, state: tf.Tensor, count: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        highest = ops.where(count > 0, ops.maximum(state, outputs), outputs)
-        return highest, highest
-
-
-class _Attention(_Pooling):
-    """A softmax over time as sums that are scaled anew whenever a higher score comes."""
-
-    def __init__(self, layer: AttentionPooling, width: int) -> None:
-        self._layer, self._sizes = layer, [1, 1, width]
-        super().__init__(sum(self._sizes))
-
-    def __call__(
-        self, outputs: tf.Tensor, state: tf.Tensor, count: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        top, weights, total = _split(state, self._sizes)
-        score = self._layer.score(self._layer.hidden(outputs))
-        highest = ops.where(count > 0, ops.maximum(top, score), score)
-        scale, weight = ops.exp(top - highest), ops.exp(score - highest)
-        scale = ops.where(count > 0, scale, ops.zeros_like(scale))
-        weights, total = weights * scale + weight, total * scale + weight * outputs
-        return total / weights, ops.concatenate([highest, weights, total], axis=1)
-
-
-def _pooling(config: RunConfig, layers: Mapping[str, keras.layers.Layer], width: int) -> _Pooling:
-    kind = "mean" if config.temporal.kind == "mean" else config.temporal.pooling
-    if kind == "attention":
-        return _Attention(layers["temporal_pooling"], width)
-    if kind == "last":
-        return _Pooling(0)
-    return (_Mean if kind == "mean" else _Max)(width)
+        if self._pooling:
+            outputs, pooled = self._pooling.step(outputs, pooled, count)
+        return self._head(outputs), ops.concatenate([*after, pooled], axis=1)
 
 
 def _split(state: tf.Tensor, sizes: list[int]) -> list[tf.Tensor]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 from keras import layers
 
 from pipeline.config import RunConfig
-from pipeline.models.penalty import penalty
+from pipeline.models.layers import penalty
 from pipeline.models.recurrent import UnrolledGRU, UnrolledLSTM
 from pipeline.models.sequence import (
     AttentionPooling,
@@ -93,22 +95,15 @@ def _is_faster_unrolled(num_frames: int) -> bool:
 
 
 def _recurrent(config: RunConfig, *, unroll: bool, return_sequences: bool) -> layers.Layer:
-    temporal = config.temporal
+    temporal, is_gru = config.temporal, config.temporal.kind == "gru"
+    options: dict[str, Any] = {
+        "dropout": temporal.input_dropout,
+        "recurrent_dropout": temporal.recurrent_dropout,
+        "return_sequences": return_sequences,
+    }
+    cost = penalty(config.model)
     if unroll:
-        kind = UnrolledGRU if temporal.kind == "gru" else UnrolledLSTM
-        return kind(
-            temporal.units,
-            dropout=temporal.input_dropout,
-            recurrent_dropout=temporal.recurrent_dropout,
-            regularizer=penalty(config.model),
-            return_sequences=return_sequences,
-        )
-    kind = layers.GRU if temporal.kind == "gru" else layers.LSTM
-    return kind(
-        temporal.units,
-        dropout=temporal.input_dropout,
-        recurrent_dropout=temporal.recurrent_dropout,
-        kernel_regularizer=penalty(config.model),
-        recurrent_regularizer=penalty(config.model),
-        return_sequences=return_sequences,
-    )
+        kind = UnrolledGRU if is_gru else UnrolledLSTM
+        return kind(temporal.units, regularizer=cost, **options)
+    kind = layers.GRU if is_gru else layers.LSTM
+    return kind(temporal.units, kernel_regularizer=cost, recurrent_regularizer=cost, **options)

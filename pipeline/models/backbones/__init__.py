@@ -15,8 +15,7 @@ from pipeline.models.backbones.cnn import cnn
 from pipeline.models.backbones.efficientnet_lite0 import efficientnet_lite0
 from pipeline.models.backbones.freezing import freeze, layers_of
 from pipeline.models.backbones.keras_file import keras_file
-from pipeline.models.backbones.pixels import ToPixels
-from pipeline.models.penalty import penalty
+from pipeline.models.layers import ToPixels, penalty
 from pipeline.text import nearest
 
 

@@ -11,7 +11,7 @@ from keras import layers
 
 from pipeline.config.model import BackboneConfig
 from pipeline.errors import ConfigError
-from pipeline.models.backbones.weights import load_weights, weights_file
+from pipeline.models.backbones.keras_file import load_weights, weights_file
 from pipeline.text import one_line
 
 APPLICATIONS = [name for name, _ in inspect.getmembers(keras.applications, inspect.isfunction)]

@@ -6,8 +6,7 @@ import keras
 from keras import layers
 
 from pipeline.config import RunConfig
-from pipeline.models.layers import BatchNormalization
-from pipeline.models.penalty import penalty
+from pipeline.models.layers import BatchNormalization, penalty
 
 
 def cnn(config: RunConfig, input_shape: tuple[int, int, int]) -> keras.Model:

@@ -11,8 +11,8 @@ from keras import layers
 
 from pipeline.config.model import BackboneConfig
 from pipeline.errors import ConfigError, DataError
+from pipeline.models.backbones.keras_file import load_weights, weights_file
 from pipeline.models.backbones.torch_checkpoint import Tensors, read_checkpoint
-from pipeline.models.backbones.weights import load_weights, weights_file
 from pipeline.models.layers import BatchNormalization
 from pipeline.text import listed
 

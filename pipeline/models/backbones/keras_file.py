@@ -1,7 +1,9 @@
-"""A network that somebody else saved."""
+"""A network that somebody else saved, and weights from a file of Keras."""
 
 from __future__ import annotations
 
+import textwrap
+import warnings
 from pathlib import Path
 
 import keras
@@ -9,7 +11,6 @@ from keras import layers
 
 from pipeline.config.model import BackboneConfig
 from pipeline.errors import ConfigError, DataError
-from pipeline.models.backbones.weights import load_weights, shortened, weights_file
 
 
 def keras_file(config: BackboneConfig, input_shape: tuple[int, int, int]) -> keras.Model:
@@ -42,11 +43,40 @@ def keras_file(config: BackboneConfig, input_shape: tuple[int, int, int]) -> ker
     return network
 
 
+def weights_file(name: str) -> Path:
+    """The file that `backbone.weights` names.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    path = Path(name)
+    if not path.is_file():
+        raise ConfigError(
+            f"backbone.weights must be imagenet, none, or a weights file. There is no file {name}"
+        )
+    return path
+
+
+def load_weights(network: keras.Model, path: Path) -> None:
+    """Loads a `.weights.h5` file, or what else Keras reads weights from.
+
+    Raises:
+        DataError: It is none, or of another network.
+    """
+    try:
+        with warnings.catch_warnings():
+            # Of every layer that it looks for in several places; if one is in none, it fails.
+            warnings.filterwarnings("ignore", message="Skipping nested container")
+            network.load_weights(path)
+    except (ValueError, OSError, KeyError, TypeError) as error:
+        raise DataError(f"{path}: not weights of {network.name}: {_shortened(error)}") from None
+
+
 def _load(path: Path) -> keras.Model:
     try:
         model = keras.saving.load_model(path, compile=False)
     except Exception as error:  # what Keras raises depends on what is wrong in the file
-        problem = f"not a Keras model that can be loaded: {shortened(error)}"
+        problem = f"not a Keras model that can be loaded: {_shortened(error)}"
         raise DataError(f"{path}: {problem}") from None
     if not getattr(model, "inputs", None):
         raise DataError(f"{path}: expected a functional or sequential Keras model")
@@ -70,3 +100,8 @@ def _check_output(path: Path, model: keras.Model) -> None:
         raise DataError(
             f"{path}: expected one output, of features (F) or (h, w, F). Received: {shapes}"
         )
+
+
+def _shortened(error: Exception) -> str:
+    """The beginning of what Keras says, which may be pages, in one line."""
+    return textwrap.shorten(str(error), 200, placeholder=" ...")
