@@ -129,10 +129,10 @@ def encode_part(source: SourceVideo, frames: FramesConfig) -> dict[str, list[byt
     """
     row = source.row
     with VideoReader(row.path) as reader:
-        moments = stored_frames(
+        stored = stored_frames(
             reader, frames, start_seconds=row.start_seconds, end_seconds=row.end_seconds
         )
-        images = by_name(moments, frames)
+        images = by_name(stored, frames)
     if not images["frames"]:
         end = "its end" if row.end_seconds == math.inf else f"{row.end_seconds:g} s"
         raise VideoDecodeError(row.path, f"it has no frame from {row.start_seconds:g} s to {end}.")

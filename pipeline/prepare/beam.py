@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from pipeline.config.prepare import PrepareConfig
 from pipeline.errors import ConfigError, PipelineError
 from pipeline.prepare.plan import ShardReport, ShardTask, read_report
-from pipeline.prepare.shard_workers import write_locally
 from pipeline.text import one_line
 
 
-def write_with_beam(tasks: Sequence[ShardTask], config: PrepareConfig) -> list[ShardReport]:
-    """Writes shards with Beam.
-
-    Each task runs in a worker process of the machine that Beam gives it to, so that there, too, a
-    decoder that crashes or hangs costs one video only. All machines see the videos and the folder
-    of the data set under the same paths.
+def write_with_beam(
+    write: Callable[[ShardTask], object], tasks: Sequence[ShardTask], options: str
+) -> list[ShardReport]:
+    """Writes shards with Beam; all machines see videos and data set under the same paths.
 
     Args:
+        write: Writes one shard on the machine that Beam gives it to; can be pickled.
         tasks: The shards.
-        config: What the runner needs (`beam_options`), and the time that a video may take.
+        options: What the runner needs.
 
     Returns:
         The report on each.
@@ -34,7 +30,7 @@ def write_with_beam(tasks: Sequence[ShardTask], config: PrepareConfig) -> list[S
         PipelineError: Beam could not write them.
     """
     apache_beam = _import_beam()
-    pipeline = _pipeline(apache_beam, config.beam_options)
+    pipeline = _pipeline(apache_beam, options)
     try:
         with pipeline:
             (
@@ -42,7 +38,7 @@ def write_with_beam(tasks: Sequence[ShardTask], config: PrepareConfig) -> list[S
                 | "tasks" >> apache_beam.Create(list(tasks))
                 # Else a runner may fuse the steps, and one machine does all of them.
                 | "spread" >> apache_beam.Reshuffle()
-                | "write" >> apache_beam.Map(_write, dataclasses.replace(config, workers=1))
+                | "write" >> apache_beam.Map(write)
             )
     except Exception as error:  # It may be any, of any runner and from any machine.
         cause = error.__context__ or error
@@ -70,7 +66,3 @@ def _pipeline(apache_beam: Any, options: str) -> Any:
         return apache_beam.Pipeline(options=flags)
     except (ValueError, TypeError, ImportError, SystemExit) as error:
         raise ConfigError(f"--beam-options: {one_line(error)}") from None
-
-
-def _write(task: ShardTask, config: PrepareConfig) -> None:
-    write_locally([task], config)

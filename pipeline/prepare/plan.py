@@ -33,14 +33,14 @@ class SourceVideo:
     Attributes:
         row: Its row in the manifest.
         file: Path of its file, from the folder of all videos on, with forward slashes.
-        num_bytes: Size of the file; -1: it could not be looked at.
+        num_bytes: Size of the file; -1: it cannot be read, or was not looked at.
         modified_ns: When the file was written, in nanoseconds; 0 where that does not count.
     """
 
     row: Row
     file: str
-    num_bytes: int
-    modified_ns: int
+    num_bytes: int = -1
+    modified_ns: int = 0
 
     @property
     def name(self) -> str:
@@ -64,7 +64,7 @@ class ShardTask:
         class_names: All class names of the data set; the index of a name is its label number.
         frames: Rate, size and quality of the frames.
         min_frames: Stored frames of a video, at least.
-        lost: Videos that cost a worker process its life, which are not read again, and the reason.
+        skip: Videos that cost a worker process its life, which are not read again, and the reason.
     """
 
     folder: str
@@ -74,7 +74,7 @@ class ShardTask:
     class_names: tuple[str, ...]
     frames: FramesConfig
     min_frames: int = 1
-    lost: tuple[tuple[str, str], ...] = ()
+    skip: tuple[tuple[str, str], ...] = ()
 
     @property
     def path(self) -> Path:
@@ -247,12 +247,15 @@ def _deal(videos: list[SourceVideo], shard_videos: int, seed: int) -> list[list[
     return shards
 
 
-def finished_report(task: ShardTask, folder: Path | None = None) -> ShardReport | None:
+def finished_report(
+    task: ShardTask, folder: Path | None = None, *, retry: bool = False
+) -> ShardReport | None:
     """Returns the report on a shard that is complete; None if it is still to be written.
 
     Args:
         task: The shard.
         folder: Where to look; None: where the task writes it.
+        retry: Whether a shard is to be written again that lacks a video for want of a worker.
     """
     shard = (folder or Path(task.folder)) / task.name
     try:
@@ -264,7 +267,8 @@ def finished_report(task: ShardTask, folder: Path | None = None) -> ShardReport 
     is_it = (report.fingerprint, report.num_bytes) == (task.fingerprint, num_bytes)
     # Those of earlier versions say nothing of what is in the files.
     is_full = all(video.digest or video.problem for video in report.videos)
-    return report if is_it and is_full else None
+    again = retry and any(video.problem == "lost" for video in report.videos)
+    return report if is_it and is_full and not again else None
 
 
 def read_report(path: Path) -> ShardReport:

@@ -34,9 +34,8 @@ from pipeline.prepare.publish import (
     clear_partial,
     finish_store,
 )
-from pipeline.prepare.rate import MOST_FPS, rates_of, stored_rate
-from pipeline.prepare.shard_runner import write_shards
-from pipeline.prepare.shard_workers import check_shards
+from pipeline.prepare.rate import chosen_rate
+from pipeline.prepare.shard_workers import check_shards, write_shards
 from pipeline.prepare.summary import CheckReport, PrepareReport, write_findings
 from pipeline.sources.reading import folder_of_videos, read_manifest
 from pipeline.text import counted, listed
@@ -66,8 +65,14 @@ def prepare(config: PrepareConfig) -> PrepareReport:
         DataError: The videos cannot be used as they are: their layout, leaks, too many bad ones.
         PipelineError: Worker processes cannot be started, or the folder cannot be written.
     """
+    out = Path(config.out)
     with _disk_errors_named(config.out):
-        return _prepare(config, Path(config.out))
+        settings = _settings(config, out)
+        _check_outside(config)
+        with alone(out, "preparing", "name another folder (--out)"):
+            origin = {name: settings[name] for name in ("source", "path")}
+            check_folder(out, origin, overwrite=config.overwrite)
+            return _prepare(config, out, settings)
 
 
 def check_videos(config: PrepareConfig) -> CheckReport:
@@ -84,93 +89,91 @@ def check_videos(config: PrepareConfig) -> CheckReport:
         DataError: The videos are not laid out as expected, or cannot be split.
         PipelineError: Worker processes cannot be started, or the folder cannot be written.
     """
+    out = Path(config.out)
+    if config.out == PrepareConfig.out:  # It was not named.
+        out = Path("data") / (folder_of_videos(config).name or "videos")
     with _disk_errors_named(config.out):
-        return _check(config, Path(config.out))
+        manifest = read_manifest(config)
+        rows = manifest.rows
+        if all(row.label for row in rows):
+            manifest.check_classes()
+            rows = choose_split(manifest, config).rows
+        tasks = _plan(_sources(manifest, config), rows, config, out)
+        found = _examine(tasks, check_shards(tasks, config))
+        folder = out / "check"
+        folder.mkdir(parents=True, exist_ok=True)
+        write_findings(folder, found.videos, found.report, root=folder)
+        obstacle = _too_many_bad(found.report, config)
+        return CheckReport(report=found.report, folder=folder, obstacle=obstacle)
 
 
-def _prepare(config: PrepareConfig, out: Path) -> PrepareReport:
-    root = folder_of_videos(config)
-    settings = _settings(config, root, out)
-    _check_outside(config, root)
-    with alone(out, "preparing", "name another folder (--out)"):
-        origin = {name: settings[name] for name in ("source", "path")}
-        check_folder(out, origin, overwrite=config.overwrite)
-        return _prepare_alone(config, out, root, settings)
-
-
-def _prepare_alone(
-    config: PrepareConfig, out: Path, root: Path, settings: dict[str, Any]
-) -> PrepareReport:
+def _prepare(config: PrepareConfig, out: Path, settings: dict[str, Any]) -> PrepareReport:
     manifest = read_manifest(config)
     manifest.check_classes()
-    videos = _look_at(manifest, config, root)
-    made_of = fingerprint(settings, map(identity, videos))
+    sources = _sources(manifest, config)
+    made_of = fingerprint(settings, map(identity, sources))
     old = _find_store(out)
     if old and config.classes and not config.overwrite:
         check_classes_stay(old, manifest.class_names)
-    if old and old.made_of == made_of and not old.lost_shard() and not _has_lost(old):
+    if old and old.made_of == made_of and not old.missing_shard() and not _lost_a_worker(old):
         shutil.rmtree(out / PARTIAL, ignore_errors=True)  # of a preparation that was refused
         return PrepareReport(store=old, up_to_date=True)
     rows = choose_split(manifest, config, _known_splits(old, settings)).rows
     _refuse(leaks.crossing(rows), config, "")
-    config = _with_rate(config, manifest)
-    tasks = _plan(videos, rows, config, out)
+    tasks = _plan(sources, rows, config, out)
     clear_partial(out, tasks)
     reports = write_shards(tasks, config, out)
-    return _finish(tasks, reports, config, out, settings=settings, made_of=made_of)
-
-
-def _finish(
-    tasks: Sequence[ShardTask],
-    reports: Sequence[ShardReport],
-    config: PrepareConfig,
-    out: Path,
-    *,
-    settings: dict[str, Any],
-    made_of: str,
-) -> PrepareReport:
-    videos = _videos(tasks, reports)
-    duplicates = _duplicates(videos)
-    found = [*leaks.crossing(source.row for source, _ in videos), *leaks.leaking(duplicates)]
-    changes = changes_since(out, (source for source, _ in videos))
-    report = describe(videos, found, changes, leaks.harmless(duplicates))
-    partial = out / PARTIAL
-    write_findings(partial, videos, report, root=out)
-    _refuse(found, config, f"; {partial / 'data_report.md'} names all")
-    too_many = _too_many_bad(report, config)
-    if too_many:
-        first = report["left_out"][0]
-        raise DataError(
-            f"{too_many}; {partial / 'quarantine.csv'} says why. The first is {first['video']}: "
-            f"{first['reason']}"
-        )
+    found = _examine(tasks, reports, changes_since(out, sources))
+    _check_findings(found, config, out / PARTIAL, root=out)
     store = finish_store(
-        out, tasks, reports, settings=settings, leaks=found, duplicates=duplicates, made_of=made_of
+        out,
+        tasks,
+        reports,
+        settings=settings,
+        leaks=found.leaks,
+        duplicates=found.duplicates,
+        made_of=made_of,
     )
     return PrepareReport(store=store, up_to_date=False)
 
 
-def _check(config: PrepareConfig, out: Path) -> CheckReport:
-    root = folder_of_videos(config)
-    if config.out == PrepareConfig.out:  # It was not named.
-        out = Path("data") / (root.name or "videos")
-    manifest = read_manifest(config)
-    labelled = all(row.label for row in manifest.rows)
-    if labelled:
-        manifest.check_classes()
-    videos = _look_at(manifest, config, root)
-    rows = choose_split(manifest, config).rows if labelled else manifest.rows
-    config = _with_rate(config, manifest)
-    tasks = _plan(videos, rows, config, out)
-    reports = check_shards(tasks, config)
-    pairs = _videos(tasks, reports)
-    duplicates = _duplicates(pairs)
-    found = [*leaks.crossing(rows), *leaks.leaking(duplicates)]
-    report = describe(pairs, found, {}, leaks.harmless(duplicates))
-    folder = out / "check"
-    folder.mkdir(parents=True, exist_ok=True)
-    write_findings(folder, pairs, report, root=folder)
-    return CheckReport(report=report, folder=folder, obstacle=_too_many_bad(report, config))
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Findings:
+    """What reading the videos brought to light; `report` is what `data_report.json` holds."""
+
+    videos: list[leaks.Video]
+    duplicates: list[leaks.Duplicate]
+    leaks: list[str]
+    report: dict[str, Any]
+
+
+def _examine(
+    tasks: Sequence[ShardTask],
+    reports: Sequence[ShardReport],
+    changes: dict[str, list[str]] | None = None,
+) -> _Findings:
+    pairs = [
+        pair
+        for task, report in zip(tasks, reports, strict=True)
+        for pair in zip(task.sources, report.videos, strict=True)
+    ]
+    videos = sorted(pairs, key=lambda pair: pair[0].name)
+    duplicates = leaks.duplicates([video for video in videos if not video[1].problem])
+    found = [*leaks.crossing(source.row for source, _ in videos), *leaks.leaking(duplicates)]
+    report = describe(videos, found, changes or {}, leaks.harmless(duplicates))
+    return _Findings(videos=videos, duplicates=duplicates, leaks=found, report=report)
+
+
+def _check_findings(found: _Findings, config: PrepareConfig, partial: Path, *, root: Path) -> None:
+    write_findings(partial, found.videos, found.report, root=root)
+    _refuse(found.leaks, config, f"; {partial / 'data_report.md'} names all")
+    too_many = _too_many_bad(found.report, config)
+    if too_many:
+        first = found.report["left_out"][0]
+        raise DataError(
+            f"{too_many}; {partial / 'quarantine.csv'} says why. The first is {first['video']}: "
+            f"{first['reason']}"
+        )
 
 
 @contextmanager
@@ -185,19 +188,21 @@ def _disk_errors_named(out: str) -> Iterator[None]:
         ) from None
 
 
-def _settings(config: PrepareConfig, root: Path, out: Path) -> dict[str, Any]:
+def _settings(config: PrepareConfig, out: Path) -> dict[str, Any]:
     """The settings that the data set depends on; paths within `out` are relative to it."""
     settings = {**dataclasses.asdict(config), "fps": float(config.fps)}  # 15 and 15.0 are the same
     settings["classes"] = sorted(set(config.classes))
     for name in _NOT_IN_THE_STORE:
         del settings[name]
-    path = root if config.source == "demo" else Path(config.path).resolve()
+    demo = config.source == "demo"
+    path = folder_of_videos(config) if demo else Path(config.path).resolve()
     settings["path"] = relative_path(str(path), out.absolute())
     as_read: dict[str, Any] = json.loads(json.dumps(settings))  # tuples become lists
     return as_read
 
 
-def _check_outside(config: PrepareConfig, root: Path) -> None:
+def _check_outside(config: PrepareConfig) -> None:
+    root = folder_of_videos(config)
     listed_by_hand = config.source in ("demo", "csv", "list")  # What lies beside is no video.
     if not listed_by_hand and Path(config.out).resolve().is_relative_to(root.resolve()):
         raise ConfigError(
@@ -206,36 +211,24 @@ def _check_outside(config: PrepareConfig, root: Path) -> None:
         )
 
 
-def _look_at(manifest: Manifest, config: PrepareConfig, root: Path) -> list[SourceVideo]:
+def _sources(manifest: Manifest, config: PrepareConfig) -> list[SourceVideo]:
+    root = folder_of_videos(config)
     # Rendering the demo videos once more gives the same videos at another time.
     timed = config.source != "demo"
     return [_source(row, root, timed=timed) for row in manifest.rows]
 
 
 def _source(row: Row, root: Path, *, timed: bool) -> SourceVideo:
+    source = SourceVideo(row=row, file=relative_path(row.path, root))
     try:
         status = Path(row.path).stat()
-        num_bytes, modified_ns = status.st_size, status.st_mtime_ns
     except OSError:
-        num_bytes, modified_ns = -1, 0
-    if not os.access(row.path, os.R_OK):
-        num_bytes = -1  # It will be left out until it can be read.
-    return SourceVideo(
-        row=row,
-        file=relative_path(row.path, root),
-        num_bytes=num_bytes,
-        modified_ns=modified_ns if timed else 0,
+        return source
+    return dataclasses.replace(
+        source,
+        num_bytes=status.st_size if os.access(row.path, os.R_OK) else -1,
+        modified_ns=status.st_mtime_ns if timed else 0,
     )
-
-
-def _with_rate(config: PrepareConfig, manifest: Manifest) -> PrepareConfig:
-    """The configuration with the rate that is chosen where none is asked for."""
-    if config.fps:
-        return config
-    if config.source == "demo":  # Its videos are of many kinds, slow ones, too.
-        return dataclasses.replace(config, fps=MOST_FPS)
-    paths = tuple(dict.fromkeys(row.path for row in manifest.rows))
-    return dataclasses.replace(config, fps=stored_rate(rates_of(paths, config)))
 
 
 def _find_store(out: Path) -> Store | None:
@@ -245,8 +238,8 @@ def _find_store(out: Path) -> Store | None:
         return None
 
 
-def _has_lost(store: Store) -> bool:
-    """Whether a worker process was lost at a video of it, which is worth another try."""
+def _lost_a_worker(store: Store) -> bool:
+    """Whether a video of it cost a worker process its life, which is worth another try."""
     return any(video["problem"] == "lost" for video in store.report["left_out"])
 
 
@@ -258,29 +251,17 @@ def _known_splits(old: Store | None, settings: dict[str, Any]) -> dict[str, Spli
 
 
 def _plan(
-    videos: Sequence[SourceVideo], rows: Sequence[Row], config: PrepareConfig, out: Path
+    sources: Sequence[SourceVideo], rows: Sequence[Row], config: PrepareConfig, out: Path
 ) -> list[ShardTask]:
+    fps = config.fps or chosen_rate([row.path for row in rows], config)
     return plan_shards(
-        [dataclasses.replace(video, row=row) for video, row in zip(videos, rows, strict=True)],
+        [dataclasses.replace(source, row=row) for source, row in zip(sources, rows, strict=True)],
         (out / PARTIAL).absolute(),  # Other machines may write them.
-        frames=config.frames,
+        frames=dataclasses.replace(config.frames, fps=fps),
         shard_videos=config.shard_videos,
         seed=config.seed,
         min_frames=config.min_frames,
     )
-
-
-def _videos(tasks: Sequence[ShardTask], reports: Sequence[ShardReport]) -> list[leaks.Video]:
-    videos = [
-        pair
-        for task, report in zip(tasks, reports, strict=True)
-        for pair in zip(task.sources, report.videos, strict=True)
-    ]
-    return sorted(videos, key=lambda pair: pair[0].name)
-
-
-def _duplicates(videos: Sequence[leaks.Video]) -> list[leaks.Duplicate]:
-    return leaks.duplicates([video for video in videos if not video[1].problem])
 
 
 def _refuse(found: Sequence[str], config: PrepareConfig, where: str) -> None:

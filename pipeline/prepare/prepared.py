@@ -32,13 +32,7 @@ from pipeline.config import FramesConfig
 from pipeline.errors import DataError
 from pipeline.manifest.rows import Manifest, Row, Split, read_csv
 from pipeline.prepare.leaks import Duplicate, crossing, leaking
-from pipeline.prepare.plan import (
-    FORMAT,
-    NAME,
-    REPORTS,
-    SourceVideo,
-    fingerprint,
-)
+from pipeline.prepare.plan import FORMAT, NAME, REPORTS, SourceVideo, fingerprint
 from pipeline.prepare.record_index import AGAIN, Record, find_records
 from pipeline.text import command
 
@@ -92,7 +86,7 @@ class Store:
         """Whether it was prepared with --allow-leaks."""
         return bool(self.settings["allow_leaks"])
 
-    def lost_shard(self) -> Path | None:
+    def missing_shard(self) -> Path | None:
         """A file of records that is missing or cut off."""
         for name, num_bytes in self.shards.items():
             file = self.path / name
@@ -142,14 +136,14 @@ def open_store(out: str | os.PathLike[str]) -> Store:
         DataError: The folder is none, is not finished, or is not whole any more.
     """
     store = describe_store(out)
-    lost = store.lost_shard()
-    if lost:
-        raise DataError(f"{lost}: missing or cut off. {AGAIN}")
+    missing = store.missing_shard()
+    if missing:
+        raise DataError(f"{missing}: missing or cut off. {AGAIN}")
     return store
 
 
 def describe_store(out: str | os.PathLike[str]) -> Store:
-    """As `open_store`, but some of the videos themselves may be lost.
+    """As `open_store`, but some of its shards may be missing.
 
     Raises:
         DataError: The folder is no prepared data set, is not finished, or what describes it is
@@ -182,9 +176,7 @@ def _duplicates_of(
     rows: Sequence[Row], places: Iterable[tuple[str, Sequence[int]]]
 ) -> Iterator[Duplicate]:
     for what, chosen in places:
-        sources = (
-            SourceVideo(row=rows[i], file=rows[i].path, num_bytes=-1, modified_ns=0) for i in chosen
-        )
+        sources = (SourceVideo(row=rows[index], file=rows[index].path) for index in chosen)
         yield Duplicate(tuple(sources), what)
 
 

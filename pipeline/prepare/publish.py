@@ -41,7 +41,6 @@ from pipeline.prepare.prepared import (
     shard_files,
 )
 from pipeline.prepare.record import record_features
-from pipeline.prepare.shard_runner import whole_report
 from pipeline.text import listed
 
 
@@ -100,7 +99,7 @@ def clear_partial(out: Path, tasks: Sequence[ShardTask]) -> None:
     """
     partial = out / PARTIAL
     (partial / REPORTS).mkdir(parents=True, exist_ok=True)
-    finished = {task.name for task in tasks if whole_report(task)}
+    finished = {task.name for task in tasks if finished_report(task, retry=True)}
     for path in (*shard_files(partial), *report_files(partial)):
         if path.name.removesuffix(".json") not in finished:
             path.unlink()

@@ -40,17 +40,20 @@ def stored_rate(rates: Iterable[float]) -> float:
     return rate if rate < 0.99 * MOST_FPS else MOST_FPS  # of 14.985, a frame in 1,000 repeats
 
 
-def rates_of(paths: Sequence[str], config: PrepareConfig) -> list[float]:
-    """Reads the frames per second of video files, of many files those of 200 from end to end.
+def chosen_rate(paths: Sequence[str], config: PrepareConfig) -> float:
+    """Chooses the rate for video files, see `stored_rate`; of many, 200 from end to end count.
 
     Args:
-        paths: The files; those that cannot be read are passed over.
-        config: Workers and the time that a video may take.
+        paths: The files, repeatedly or not; those that cannot be read are passed over.
+        config: Source, workers and the time that a video may take.
 
     Raises:
         PipelineError: The worker processes cannot be started.
     """
-    chosen = paths[:: math.ceil(len(paths) / _LOOKED_AT) or 1]
+    if config.source == "demo":  # Its videos are of many kinds, slow ones, too.
+        return MOST_FPS
+    files = list(dict.fromkeys(paths))
+    chosen = files[:: math.ceil(len(files) / _LOOKED_AT) or 1]
     found = run_in_workers(
         _rate,
         chosen,
@@ -60,7 +63,7 @@ def rates_of(paths: Sequence[str], config: PrepareConfig) -> list[float]:
         seconds_per_video=min(_SECONDS_PER_VIDEO, config.seconds_per_video),
         on_loss=lambda *_: "",
     )
-    return [rate for rate in found if rate]
+    return stored_rate(rate for rate in found if rate)
 
 
 def _rate(path: str, on_video: Callable[[str], None]) -> float:

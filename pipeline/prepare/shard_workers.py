@@ -1,25 +1,25 @@
-"""Writing or checking shards in worker processes of this machine."""
+"""Writing or checking shards, in worker processes of this machine or of a cluster's."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from pipeline.config.prepare import PrepareConfig
-from pipeline.prepare.plan import ShardReport, ShardTask
+from pipeline.prepare.plan import ShardReport, ShardTask, finished_report
 from pipeline.prepare.shard_writer import check_shard, write_shard
 from pipeline.workers.progress import run_in_workers
 
 
-def write_locally(
-    tasks: Sequence[ShardTask], config: PrepareConfig, *, done: int = 0
-) -> list[ShardReport]:
-    """Writes shards in worker processes of this machine.
+def write_shards(tasks: Sequence[ShardTask], config: PrepareConfig, out: Path) -> list[ShardReport]:
+    """Writes the shards that are not there yet.
 
     Args:
         tasks: The shards.
-        config: Workers and the time that a video may take.
-        done: Videos of shards that are there already, for the progress bar.
+        config: Runner, workers and the time that a video may take.
+        out: Folder of the data set, where shards that were finished before lie.
 
     Returns:
         The report on each.
@@ -28,23 +28,37 @@ def write_locally(
         PipelineError: The worker processes cannot be started.
         OSError: A shard cannot be written.
     """
+    there = [
+        finished_report(task, retry=True) or finished_report(task, out, retry=True)
+        for task in tasks
+    ]
+    todo = [task for task, report in zip(tasks, there, strict=True) if not report]
+    if config.runner == "beam":
+        from pipeline.prepare.beam import write_with_beam
+
+        # In a worker process there, too: a decoder that crashes or hangs costs one video only.
+        write = functools.partial(_write_one, config=dataclasses.replace(config, workers=1))
+        written = iter(write_with_beam(write, todo, config.beam_options))
+    else:
+        done = sum(len(task.sources) for task in tasks) - sum(len(task.sources) for task in todo)
+        written = iter(write_locally(todo, config, done=done))
+    return [report or next(written) for report in there]
+
+
+def write_locally(
+    tasks: Sequence[ShardTask], config: PrepareConfig, *, done: int = 0
+) -> list[ShardReport]:
+    """Writes shards on this machine, see `write_shards`; the progress bar begins at `done`."""
     return _run_locally(write_shard, tasks, config, doing="preparing", done=done)
 
 
 def check_shards(tasks: Sequence[ShardTask], config: PrepareConfig) -> list[ShardReport]:
-    """Reads the videos of the shards, but writes nothing.
-
-    Args:
-        tasks: The shards.
-        config: Workers and the time that a video may take.
-
-    Returns:
-        The report on each.
-
-    Raises:
-        PipelineError: The worker processes cannot be started.
-    """
+    """Reads the videos of the shards as `write_shards` does, but writes nothing."""
     return _run_locally(check_shard, tasks, config, doing="checking")
+
+
+def _write_one(task: ShardTask, config: PrepareConfig) -> None:
+    write_locally([task], config)
 
 
 def _run_locally(
@@ -63,10 +77,10 @@ def _run_locally(
         num_videos=done + sum(len(task.sources) for task in tasks),
         done=done,
         seconds_per_video=config.seconds_per_video,
-        on_loss=_without_lost,
+        on_loss=_skipping,
     )
 
 
-def _without_lost(task: ShardTask, video: str, reason: str) -> ShardTask:
+def _skipping(task: ShardTask, video: str, reason: str) -> ShardTask:
     """The same task without a video that cost a worker process its life."""
-    return dataclasses.replace(task, lost=(*task.lost, (video, f"{reason}.")))
+    return dataclasses.replace(task, skip=(*task.skip, (video, f"{reason}.")))

@@ -1,4 +1,4 @@
-"""Writing one shard: videos are decoded, made small and stored, and nothing is lost unnoticed."""
+"""Writing one shard: videos are decoded, made small and stored, or reported with the reason."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import itertools
 import json
 import math
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -47,7 +47,7 @@ def write_shard(task: ShardTask, on_video: OnVideo | None = None) -> ShardReport
         return finished
     task.report_path.unlink(missing_ok=True)  # It may tell of an older shard of this name.
     with atomic_write(task.path) as file:
-        report = _report(task, _read_videos(task, file, on_video), file)
+        report = _read_shard(task, file, on_video)
     with atomic_write(task.report_path) as file:
         file.write(json.dumps(dataclasses.asdict(report), indent=1).encode())
     return report
@@ -55,11 +55,11 @@ def write_shard(task: ShardTask, on_video: OnVideo | None = None) -> ShardReport
 
 def check_shard(task: ShardTask, on_video: OnVideo | None = None) -> ShardReport:
     """Reads the videos of a shard as `write_shard` does, and writes nothing."""
-    return _report(task, _read_videos(task, None, on_video), None)
+    return _read_shard(task, None, on_video)
 
 
-def _report(task: ShardTask, videos: Iterable[VideoReport], file: BinaryIO | None) -> ShardReport:
-    reports = tuple(videos)
+def _read_shard(task: ShardTask, file: BinaryIO | None, on_video: OnVideo | None) -> ShardReport:
+    reports = tuple(_read_videos(task, file, on_video))
     return ShardReport(
         fingerprint=task.fingerprint,
         num_records=sum(not report.problem for report in reports),
@@ -73,15 +73,15 @@ def _read_videos(
     task: ShardTask, file: BinaryIO | None, on_video: OnVideo | None
 ) -> Iterator[VideoReport]:
     """Reads and stores all videos; yields the report on each."""
-    lost = dict(task.lost)
+    skip = dict(task.skip)
     for _, group in itertools.groupby(task.sources, key=lambda source: source.file):
         sources = list(group)
         with _OpenFile(sources[0].row.path) as opened:
             for source in sources:
                 if on_video:
                     on_video(source.name)
-                if source.name in lost:
-                    yield _left_out(source, "lost", lost[source.name])
+                if source.name in skip:
+                    yield _left_out(source, "lost", skip[source.name])
                     continue
                 try:
                     yield _read(source, opened, task, file)
@@ -136,10 +136,10 @@ def _read(
     with contextlib.ExitStack() as stack, warnings.catch_warnings():
         warnings.simplefilter("ignore", DamagedVideoWarning)  # It is in the report.
         images = {name: stack.enter_context(FrameSpool()) for name in task.frames.images}
-        for moment in stored_frames(
+        for stored in stored_frames(
             reader, task.frames, start_seconds=row.start_seconds, end_seconds=row.end_seconds
         ):
-            for name, image in moment.items():
+            for name, image in stored.items():
                 images[name].append(image)
             if sum(spool.num_bytes for spool in images.values()) > MAX_BYTES:
                 reason = "its frames take more than 2 GiB: cut the video, or lower --fps or --size."

@@ -7,7 +7,6 @@ import os
 import tempfile
 from array import array
 from collections.abc import Iterable, Iterator
-from types import TracebackType
 from typing import Self
 
 import numpy as np
@@ -126,11 +125,11 @@ def encode_array(array: np.ndarray, frames: FramesConfig, *, fps: float) -> dict
     return by_name(encode_frames(shown, frames), frames)
 
 
-def by_name(moments: Iterable[dict[str, bytes]], frames: FramesConfig) -> dict[str, list[bytes]]:
+def by_name(stored: Iterable[dict[str, bytes]], frames: FramesConfig) -> dict[str, list[bytes]]:
     """What `stored_frames` yields as a list for each of `frames.images`, all of the same length."""
     images: dict[str, list[bytes]] = {name: [] for name in frames.images}
-    for moment in moments:
-        for name, image in moment.items():
+    for each in stored:
+        for name, image in each.items():
             images[name].append(image)
     return images
 
@@ -152,12 +151,7 @@ class FrameSpool:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._file.close()
 
     def append(self, image: bytes) -> None:

@@ -354,7 +354,7 @@ def test_a_video_that_cost_a_worker_its_life_is_not_read_again(
 ) -> None:
     (task,) = plan(videos, tmp_path, TRAIN, shard_videos=9)
     clear_partial(tmp_path, [task])
-    task = dataclasses.replace(task, lost=(("run/2 ü.avi", "its decoder crashed"),))
+    task = dataclasses.replace(task, skip=(("run/2 ü.avi", "its decoder crashed"),))
 
     report = write_shard(task)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.config.prepare import PrepareConfig
-from pipeline.prepare.rate import rates_of, stored_rate
+from pipeline.prepare.rate import chosen_rate, stored_rate
 from pipeline.video import write_video
 
 
@@ -30,13 +30,13 @@ def test_stored_rate(rates: list[float], expected: float) -> None:
     assert stored_rate(rates) == expected
 
 
-def test_rates_of_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rate_of_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Evenly chosen where there are many; one that cannot be read is passed over."""
     monkeypatch.setattr("pipeline.prepare.rate._LOOKED_AT", 3)
-    paths = [str(tmp_path / f"{rate}.avi") for rate in (10, 11, 12, 13, 14, 15)]
+    paths = [str(tmp_path / f"{rate}.avi") for rate in (14, 10, 12, 11, 13, 15)]
     for path in paths:
         rate = float(Path(path).stem)
         write_video(path, [np.zeros((16, 16, 3), np.uint8)] * 2, fps=rate, codec="FFV1")
     Path(paths[2]).write_text("no video")
     config = PrepareConfig(source="folder", path=str(tmp_path), out="-", workers=1)
-    assert rates_of(paths, config) == [10, 14]
+    assert chosen_rate(paths, config) == 13

@@ -70,8 +70,6 @@ def _task(paths: Sequence[str], folder: str, config: PrepareConfig, name: str = 
         SourceVideo(
             row=Row(path=str(Path(path).absolute()), label="a", group="g", split="train"),
             file=f"{number} {Path(path).name}",
-            num_bytes=0,
-            modified_ns=0,
         )
         for number, path in enumerate(paths)
     ]
