@@ -1,6 +1,6 @@
 """Video files in and out. OpenCV decodes and encodes here and nowhere else."""
 
-from pipeline.video.files import iter_frames, probe, read_frames
+from pipeline.video.files import iter_frames, probe
 from pipeline.video.flow import decode_flow, encode_flow, flow_image, no_flow
 from pipeline.video.info import DamagedVideoWarning, VideoInfo
 from pipeline.video.jpeg import decode_jpeg, encode_jpeg
@@ -26,7 +26,6 @@ __all__ = [
     "iter_frames",
     "no_flow",
     "probe",
-    "read_frames",
     "resize",
     "timed_frames",
     "write_video",

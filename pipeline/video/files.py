@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -25,27 +25,6 @@ def probe(path: PathLike, *, count_frames: bool = False) -> VideoInfo:
         if count_frames:
             reader.count()
         return reader.info
-
-
-def read_frames(
-    path: PathLike, indices: Sequence[int] | np.ndarray, *, size: Size | None = None
-) -> np.ndarray:
-    """Returns the frames at some indices.
-
-    Args:
-        path: The file.
-        indices: Indices of decoded frames, in any order; repeats are allowed.
-        size: (height, width) in pixels; None leaves the frames as they are.
-
-    Returns:
-        uint8 (len(indices), H, W, 3), RGB.
-
-    Raises:
-        VideoDecodeError: No frame can be had from the file.
-        DataError: An index is negative or past the last frame.
-    """
-    with VideoReader(path) as reader:
-        return reader.read(indices, size=size)
 
 
 def iter_frames(

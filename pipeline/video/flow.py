@@ -7,7 +7,7 @@ from typing import cast
 import cv2
 import numpy as np
 
-from pipeline.errors import DataError
+from pipeline.video.jpeg import decode_image
 
 FULL_SCALE = 1 / 12
 """The shift at which an image of flow saturates, as a share of the frame's longer side.
@@ -93,7 +93,5 @@ def decode_flow(data: bytes) -> np.ndarray:
     Raises:
         DataError: The bytes are not a JPEG image.
     """
-    planes = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE) if data else None
-    if planes is None:
-        raise DataError(f"expected the bytes of a JPEG image, got {data[:16]!r}...")
+    planes = decode_image(data, cv2.IMREAD_GRAYSCALE)
     return np.stack(np.split(planes, 3), axis=-1)

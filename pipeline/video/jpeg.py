@@ -46,7 +46,12 @@ def decode_jpeg(data: bytes) -> np.ndarray:
     Raises:
         DataError: The bytes are not a JPEG image.
     """
-    frame = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB) if data else None
-    if frame is None:
+    return decode_image(data, cv2.IMREAD_COLOR_RGB)
+
+
+def decode_image(data: bytes, mode: int) -> np.ndarray:
+    """As `decode_jpeg`, in the mode of `cv2.imdecode` that is asked for."""
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), mode) if data else None
+    if image is None:
         raise DataError(f"expected the bytes of a JPEG image, got {data[:16]!r}...")
-    return frame
+    return image

@@ -1,4 +1,4 @@
-"""Reading frames from video files: RGB, upright, chosen by time or by index, in constant memory.
+"""Reading frames from video files: RGB, upright, chosen by time, in constant memory.
 
 Frames are reached by decoding all those before them: seeking in OpenCV is not exact to the frame.
 A file is decoded by one thread, which costs the least work in all, and OpenCV as a whole is set to
@@ -10,18 +10,16 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-import operator
 import os
 import warnings
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Final, Self
 
 import cv2
 import numpy as np
 
-from pipeline.errors import ConfigError, DataError, VideoDecodeError
+from pipeline.errors import ConfigError, VideoDecodeError
 from pipeline.text import counted
 from pipeline.video.info import MOST_FPS, DamagedVideoWarning, VideoInfo, declared_info
 from pipeline.video.opening import open_capture
@@ -132,27 +130,6 @@ class VideoReader:
         with suppress(_SpoiltFrameError):
             for stored, ticks in shown:
                 yield from itertools.repeat(self._finished(stored, size), ticks)
-
-    def read(self, indices: Sequence[int] | np.ndarray, *, size: Size | None = None) -> np.ndarray:
-        """Returns the frames at some indices; see `read_frames`."""
-        rows = defaultdict(list)  # index of a frame -> where it goes in the result
-        for row, index in enumerate(indices):
-            rows[operator.index(index)].append(row)
-        if min(rows, default=0) < 0:
-            raise DataError(f"{self._path}: expected indices of at least 0, got {min(rows)}.")
-        height, width = size or (self.info.height, self.info.width)
-        result = np.empty((len(indices), height, width, 3), np.uint8)
-        with suppress(_SpoiltFrameError):
-            for index, _ in zip(range(max(rows, default=-1) + 1), self._times(), strict=False):
-                if index in rows:
-                    result[rows[index]] = self._finished(self._retrieve(), size)
-                    del rows[index]
-        if rows:
-            raise DataError(
-                f"{self._path}: expected indices below {self.info.num_frames}, which is how many "
-                f"frames decode, got {max(rows)}."
-            )
-        return result
 
     def count(self) -> int:
         """Decodes the file to its end and returns the number of frames."""

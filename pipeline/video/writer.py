@@ -56,11 +56,11 @@ def write_video(
 
     Example:
         >>> import tempfile
-        >>> from pipeline.video import read_frames
+        >>> from pipeline.video import iter_frames
         >>> red = np.full((32, 48, 3), (255, 0, 0), np.uint8)
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     write_video(f"{folder}/red.avi", [red] * 5, fps=10, codec="FFV1")
-        ...     read_frames(f"{folder}/red.avi", [4])[0, 0, 0].tolist()
+        ...     next(iter_frames(f"{folder}/red.avi"))[0, 0].tolist()
         [255, 0, 0]
     """
     path = Path(path)

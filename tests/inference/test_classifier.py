@@ -22,7 +22,7 @@ from pipeline.inference.export import export
 from pipeline.inference.timeline import make_timeline
 from pipeline.run import Run
 from pipeline.training.fit import train
-from pipeline.video import DamagedVideoWarning, read_frames, write_video
+from pipeline.video import DamagedVideoWarning, iter_frames, write_video
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "classify.py"
 
@@ -178,7 +178,7 @@ def test_probabilities_are_calibrated(hasty_run, video, tmp_path):
 def test_an_array_is_classified_as_the_file_that_holds_it(hasty_run, video):
     """The frames of a file without losses, at the rate of the file or at another."""
     classifier = Classifier.load(hasty_run.folder)
-    frames = read_frames(video, range(12))
+    frames = np.stack(list(iter_frames(video)))
     found, wanted = classifier.predict(frames, fps=10), classifier.predict(str(video))
     assert found.top == wanted.top
     assert (found.num_frames, found.fps) == (12, 10)

@@ -16,7 +16,7 @@ from pipeline.inference.classifier import Classifier
 from pipeline.inference.stream import classify_stream
 from pipeline.inference.timeline import make_timeline
 from pipeline.tasks.single_label import SingleLabel
-from pipeline.video import LiveFrame, LiveVideo, read_frames, write_video
+from pipeline.video import LiveFrame, LiveVideo, iter_frames, write_video
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "stream.py"
 
@@ -25,7 +25,7 @@ SCRIPT = Path(__file__).parents[2] / "scripts" / "stream.py"
 def video(blob_videos, tmp_path_factory):
     path = tmp_path_factory.mktemp("stream") / "long.avi"
     names = ("left/g00 0.avi", "right/g01 0.avi", "left/g02 0.avi")
-    frames = np.concatenate([read_frames(blob_videos / name, range(12)) for name in names])
+    frames = [frame for name in names for frame in iter_frames(blob_videos / name)]
     write_video(path, frames, fps=10, codec="FFV1")
     return path
 
@@ -73,8 +73,7 @@ class Gaps(LiveVideo):
         self.is_live, self.times = True, times
 
     def __iter__(self):
-        images = read_frames(self.name, range(len(self.times)))
-        for seconds, image in zip(self.times, images, strict=True):
+        for seconds, image in zip(self.times, iter_frames(self.name), strict=False):
             yield LiveFrame(seconds, time.perf_counter(), image)
 
 
@@ -100,7 +99,7 @@ def test_after_a_gap_a_live_stream_shows_what_a_file_does(hasty_run, video, tmp_
     options = {"every": 4, "window_seconds": 0.8, "stateful": stateful}
     results = list(classify_stream(classifier, Gaps(video, times), **options))
     assert len(calls) <= len(times) + 3, "one more for each gap, and for no motion"
-    frames = read_frames(video, range(len(times)))
+    frames = np.stack(list(iter_frames(video)))[: len(times)]
     shown = np.concatenate([frames[[0] * 4 + [1] * 8], frames[2:]])
     write_video(tmp_path / "shown.avi", shown, fps=10, codec="FFV1")
     wanted = follow(hasty_run, tmp_path / "shown.avi", **options)

@@ -22,7 +22,7 @@ from pipeline.inference.results import open_results
 from pipeline.inference.segments import Segment, segment_f1
 from pipeline.inference.timeline import make_timeline
 from pipeline.inference.timeline_files import write_timeline
-from pipeline.video import iter_frames, probe, read_frames, write_video
+from pipeline.video import iter_frames, probe, write_video
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "classify.py"
 PARTS = [("left", 0), ("right", 1), ("left", 2), ("right", 3), ("left", 1)]
@@ -35,7 +35,7 @@ def long_video(blob_videos, tmp_path_factory):
         frame
         for label, group in PARTS
         for _ in range(2)
-        for frame in read_frames(blob_videos / label / f"g0{group} 0.avi", range(12))
+        for frame in iter_frames(blob_videos / label / f"g0{group} 0.avi")
     ]
     frames = np.stack(frames).repeat(4, axis=1).repeat(4, axis=2)
     path = tmp_path_factory.mktemp("timeline") / "a long vidéo.avi"

@@ -7,13 +7,12 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline.errors import ConfigError, DataError, VideoDecodeError
+from pipeline.errors import ConfigError, VideoDecodeError
 from pipeline.video import (
     DamagedVideoWarning,
     VideoReader,
     iter_frames,
     probe,
-    read_frames,
     write_video,
 )
 from pipeline.video.opening import open_capture
@@ -65,7 +64,7 @@ def test_every_frame_once(video):
 def test_containers_and_names(tmp_path, name):
     video = coded_video(tmp_path / name, 30)
     assert probe(video, count_frames=True).num_frames == 30
-    assert np.array_equal(read_frames(video, [17, 29]), coded_frames([17, 29]))
+    assert np.array_equal(list(iter_frames(video)), coded_frames(range(30)))
 
 
 def test_a_name_that_looks_like_the_address_of_a_protocol(tmp_path, monkeypatch):
@@ -74,30 +73,7 @@ def test_a_name_that_looks_like_the_address_of_a_protocol(tmp_path, monkeypatch)
     assert probe("take:1.avi", count_frames=True).num_frames == 3
 
 
-@pytest.mark.parametrize(
-    "indices",
-    [[0], [39], [0, 1, 2], [39, 0, 17], [5, 5, 5], [30, 2, 30, 39, 2], range(40), np.array([7, 3])],
-)
-def test_read_frames(video, indices):
-    assert np.array_equal(read_frames(video, indices), coded_frames(indices))
-
-
-def test_read_no_frames(video):
-    assert read_frames(video, []).shape == (0, 48, 64, 3)
-    assert read_frames(video, [], size=(10, 20)).shape == (0, 10, 20, 3)
-
-
-def test_read_frames_refuses_indices_outside(video):
-    with pytest.raises(DataError, match=r"coded\.avi: expected indices of at least 0, got -1"):
-        read_frames(video, [3, -1])
-    with pytest.raises(DataError, match=r"coded\.avi: expected indices below 40, .*, got 41"):
-        read_frames(video, [3, 40, 41])
-    with pytest.raises(TypeError):
-        read_frames(video, [1.5])
-
-
 def test_size_is_height_and_width(video):
-    assert read_frames(video, [3, 4], size=(20, 30)).shape == (2, 20, 30, 3)
     frames = list(iter_frames(video, size=(20, 30)))
     assert len(frames) == 40
     assert frames[7].shape == (20, 30, 3)
@@ -241,7 +217,7 @@ def test_info_after_the_last_frame(video):
 
 
 def test_parts_of_a_file_are_read_one_after_another(video):
-    whole = read_frames(video, range(40))
+    whole = np.stack(list(iter_frames(video)))
     with VideoReader(video) as reader:
         rate = reader.info.fps
         first = list(reader.frames(start_seconds=3 / rate, end_seconds=7 / rate))
@@ -261,7 +237,7 @@ def test_parts_of_a_file_are_read_one_after_another(video):
 
 def test_a_part_ends_where_the_next_one_starts(video):
     """Whatever the rounding of times, each frame is in one of two neighbouring parts."""
-    whole = read_frames(video, range(40))
+    whole = np.stack(list(iter_frames(video)))
     with VideoReader(video) as reader:
         parts = [
             list(reader.frames(start_seconds=index / reader.info.fps, end_seconds=end))
@@ -282,13 +258,10 @@ def test_a_reader_is_read_once_and_while_open(video):
         next(frames)
     with pytest.raises(RuntimeError, match="closed before its last frame"):
         list(frames)
-    with pytest.raises(RuntimeError, match="closed before its last frame"):
-        reader_that_was_closed(video).read([0])
-
-
-def reader_that_was_closed(video):
     with VideoReader(video) as reader:
-        return reader
+        pass
+    with pytest.raises(RuntimeError, match="closed before its last frame"):
+        next(reader.frames())
 
 
 def test_one_thread(video):
@@ -338,9 +311,9 @@ def test_rotation_is_applied_once(tmp_path, degrees):
     width, height = (48, 64) if stored_on_its_side else (64, 48)
     info = probe(path)
     assert (info.width, info.height) == (width, height)
-    full = read_frames(path, [1])[0]
+    full = next(iter_frames(path))
     assert full.shape == (height, width, 3)
-    small = read_frames(path, [1], size=(height // 2, width // 2))[0]
+    small = next(iter_frames(path, size=(height // 2, width // 2)))
     assert small.shape == (height // 2, width // 2, 3)
     for turned in (full, small):
         corners = {(y, x): turned[y, x, 0] for y in (0, -1) for x in (0, -1)}
@@ -406,19 +379,6 @@ def test_a_file_ends_before_a_frame_that_cannot_be_converted(video, monkeypatch,
         assert (reader.num_read, reader.info.num_frames) == (30, 30)
         assert reader.info.duration_seconds == pytest.approx(1.2)
         assert not list(reader.frames(start_seconds=math.inf))
-
-
-def test_frames_up_to_one_that_cannot_be_converted(video, monkeypatch):
-    monkeypatch.setattr(
-        "pipeline.video.reader.open_capture", lambda path: SpoiltFrame(open_capture(path), 30)
-    )
-    assert np.array_equal(read_frames(video, [29]), coded_frames([29]))
-    assert np.array_equal(read_frames(video, [31]), coded_frames([31])), "it was not needed"
-    with (
-        pytest.warns(DamagedVideoWarning, match="decoded 30 of 40"),
-        pytest.raises(DataError, match="expected indices below 30, .* got 30"),
-    ):
-        read_frames(video, [3, 30])
 
 
 def test_a_file_without_a_frame_that_can_be_converted(video, monkeypatch):
