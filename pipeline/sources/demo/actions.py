@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 import numpy as np
 
 from pipeline.sources.demo.curves import cycle, interpolate, plateau, row_at
-from pipeline.sources.demo.figure import COLUMN, forward_kinematics, plant, pose
+from pipeline.sources.demo.figure import COLUMN, Body, FloatArray, forward_kinematics, plant, pose
 from pipeline.sources.demo.performance import Carton, Performance, Stage, act_out
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-    from pipeline.sources.demo.figure import Body, FloatArray
-
-    # Angles in degrees by their names; a pose is told by how it differs from standing at ease.
-    Pose = Mapping[str, float]
+# Angles in degrees by their names; a pose is told by how it differs from standing at ease.
+Pose = dict[str, float]
 
 _STAND: Final[Pose] = {"spread": 4, "knee": 4, "hip": 2, "abduct": 10, "elbow": 14}
 
@@ -44,12 +40,7 @@ def _wave(stage: Stage) -> Performance:
 
 def _clap(stage: Stage) -> Performance:
     shoulder = stage.rng.uniform(40, 62)
-    wide: dict[str, float] = {
-        "shoulder": shoulder,
-        "elbow": 72,
-        "abduct": 12,
-        "rotate": 34 * stage.size,
-    }
+    wide: Pose = {"shoulder": shoulder, "elbow": 72, "abduct": 12, "rotate": 34 * stage.size}
     tight = wide | {"rotate": -60}
     # The hands meet where one of them reaches the middle of the body.
     across = np.linspace(0, 1, 33)
@@ -67,37 +58,11 @@ def _clap(stage: Stage) -> Performance:
 
 def _jump(stage: Stage) -> Performance:
     size = stage.size
-    crouch: dict[str, float] = {
-        "hip": 46 * size,
-        "knee": 86 * size,
-        "lean": 38,
-        "shoulder": -48,
-        "nod": -18,
-    }
-    leave: dict[str, float] = {
-        "hip": 0,
-        "knee": 4,
-        "foot": -48,
-        "lean": 3,
-        "shoulder": 158,
-        "elbow": 12,
-    }
-    top: dict[str, float] = {
-        "hip": 14,
-        "knee": 34,
-        "foot": -38,
-        "lean": 6,
-        "shoulder": 140,
-        "elbow": 20,
-    }
-    touch: dict[str, float] = {"hip": 12, "knee": 22, "foot": -12, "lean": 10, "shoulder": 70}
-    land: dict[str, float] = {
-        "hip": 42 * size,
-        "knee": 76 * size,
-        "lean": 30,
-        "shoulder": 25,
-        "nod": -10,
-    }
+    crouch: Pose = {"hip": 46 * size, "knee": 86 * size, "lean": 38, "shoulder": -48, "nod": -18}
+    leave: Pose = {"hip": 0, "knee": 4, "foot": -48, "lean": 3, "shoulder": 158, "elbow": 12}
+    top: Pose = {"hip": 14, "knee": 34, "foot": -38, "lean": 6, "shoulder": 140, "elbow": 20}
+    touch: Pose = {"hip": 12, "knee": 22, "foot": -12, "lean": 10, "shoulder": 70}
+    land: Pose = {"hip": 42 * size, "knee": 76 * size, "lean": 30, "shoulder": 25, "nod": -10}
     angles = _keyed(
         stage.u, [0, 0.28, 0.42, 0.56, 0.7, 0.82, 1], [{}, crouch, leave, top, touch, land, {}]
     )
@@ -108,14 +73,7 @@ def _jump(stage: Stage) -> Performance:
 
 def _squat(stage: Stage) -> Performance:
     arms = stage.rng.uniform(60, 95)
-    deep: dict[str, float] = {
-        "hip": 88,
-        "knee": 116,
-        "lean": 40,
-        "spread": 11,
-        "shoulder": arms,
-        "nod": -22,
-    }
+    deep: Pose = {"hip": 88, "knee": 116, "lean": 40, "spread": 11, "shoulder": arms, "nod": -22}
     deep |= {"elbow": stage.rng.uniform(5, 40)}
     low: Pose = {name: value * min(stage.size, 1.05) for name, value in deep.items()}
     return act_out(stage, _keyed(stage.u, [0, 0.46, 0.54, 1], [{}, low, low, {}]))
@@ -123,27 +81,12 @@ def _squat(stage: Stage) -> Performance:
 
 def _kick(stage: Stage) -> Performance:
     high = stage.rng.uniform(58, 88) * stage.size
-    back: dict[str, float] = {
-        "right_hip": -30,
-        "right_knee": 78,
-        "right_foot": -75,
-        "lean": 10,
-        "twist": 12,
-    }
+    back: Pose = {"right_hip": -30, "right_knee": 78, "right_foot": -75, "lean": 10, "twist": 12}
     back |= {"right_shoulder": 35, "left_shoulder": -32, "left_hip": 8, "left_knee": 14}
-    strike: dict[str, float] = {
-        "right_hip": high,
-        "right_knee": 6,
-        "right_foot": high - 35,
-        "lean": -14,
-    }
+    strike: Pose = {"right_hip": high, "right_knee": 6, "right_foot": high - 35, "lean": -14}
     strike |= {"right_shoulder": -42, "left_shoulder": 62, "twist": -14, "left_knee": 8}
     strike |= {"left_abduct": 28, "right_abduct": 28}
-    fold: dict[str, float] = {
-        "right_hip": high * 0.6,
-        "right_knee": 55,
-        "right_foot": high * 0.6 - 65,
-    }
+    fold: Pose = {"right_hip": high * 0.6, "right_knee": 55, "right_foot": high * 0.6 - 65}
     angles = _keyed(stage.u, [0, 0.32, 0.52, 0.6, 0.76, 1], [{}, back, strike, strike, fold, {}])
     return act_out(stage, angles)
 
@@ -170,14 +113,14 @@ def _walk(stage: Stage) -> Performance:
 
 
 def _sit_down(stage: Stage) -> Performance:
-    bow: dict[str, float] = {
+    bow: Pose = {
         "hip": 50,
         "knee": 72,
         "lean": stage.rng.uniform(34, 48),
         "shoulder": 34,
         "nod": -15,
     }
-    sit: dict[str, float] = {"hip": 86, "knee": 88, "lean": stage.rng.uniform(-6, 6), "spread": 6}
+    sit: Pose = {"hip": 86, "knee": 88, "lean": stage.rng.uniform(-6, 6), "spread": 6}
     sit |= {"shoulder": stage.rng.uniform(12, 20), "elbow": stage.rng.uniform(42, 52), "abduct": 6}
     performance = act_out(stage, _keyed(stage.u, [0, 0.5, 1], [{}, bow, sit]))
     return dataclasses.replace(performance, seat=performance.skeleton.joints["pelvis"][-1])
@@ -187,7 +130,7 @@ def _pick_up(stage: Stage) -> Performance:
     high, long = stage.body.height * stage.rng.uniform(0.09, 0.12, 2)
     # It stands on the floor, or on something.
     support = stage.body.height * stage.rng.choice([0, 0, stage.rng.uniform(0.1, 0.22)])
-    arms: dict[str, float] = {"spread": 9, "abduct": 4, "rotate": 0}
+    arms: Pose = {"spread": 9, "abduct": 4, "rotate": 0}
     slight = arms | {"hip": 8, "knee": 12, "lean": 24, "curl": 6, "shoulder": 62, "elbow": 10}
     deep = arms | {"hip": 80, "knee": 108, "lean": 62, "curl": 20, "shoulder": 112, "elbow": 4}
     # As far down as brings the hands to the middle of the carton.

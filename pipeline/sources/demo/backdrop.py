@@ -6,15 +6,12 @@ begins.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 import numpy as np
 
 from pipeline.sources.demo.furniture import FURNITURE
 from pipeline.sources.demo.painting import Colour, Painting, shaded, tone
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 def paint_backdrop(painting: Painting, rng: np.random.Generator) -> None:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
+from pipeline.sources.demo.drawing import Image, Solid
 from pipeline.sources.demo.figure import FloatArray, rotation
-
-if TYPE_CHECKING:
-    from pipeline.sources.demo.drawing import Image, Solid
-    from pipeline.sources.demo.painting import Bounds, Painting
+from pipeline.sources.demo.painting import Bounds, Painting
 
 _MAX_OFFSET = 64  # pixels by which the grain of one frame differs from that of the next
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-if TYPE_CHECKING:
-    from pipeline.sources.demo.figure import FloatArray
+from pipeline.sources.demo.figure import FloatArray
 
 
 def interpolate(times: FloatArray, values: FloatArray, at: FloatArray) -> FloatArray:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import numpy as np
 
 from pipeline.sources.demo.furniture import plant
 from pipeline.sources.demo.painting import Bounds, Painting, shaded, tone
-
-if TYPE_CHECKING:
-    import numpy as np
 
 
 def paint_foreground(

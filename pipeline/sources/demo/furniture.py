@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable
+from typing import Final
 
 import numpy as np
 
 from pipeline.sources.demo.painting import Colour, Painting, shaded, tone
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _WHITE: Final[Colour] = (238, 236, 230)
 _IRON: Final[Colour] = (70, 66, 64)

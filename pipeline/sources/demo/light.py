@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Sequence
+from typing import Final
 
 import cv2
 import numpy as np
 
-from pipeline.sources.demo.drawing import Solid
-from pipeline.sources.demo.wardrobe import CARTON, TAPE, WOOD
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from pipeline.sources.demo.camera import Camera
-    from pipeline.sources.demo.drawing import Image
-    from pipeline.sources.demo.figure import FloatArray
-    from pipeline.sources.demo.wardrobe import Look
+from pipeline.sources.demo.camera import Camera
+from pipeline.sources.demo.drawing import Image, Solid
+from pipeline.sources.demo.figure import FloatArray
+from pipeline.sources.demo.wardrobe import CARTON, TAPE, WOOD, Look
 
 _SHIFT: Final = 4  # binary digits after the point in OpenCV's coordinates
 _DARKNESS: Final = 0.4

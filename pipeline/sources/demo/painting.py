@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import colorsys
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
 import cv2
 import numpy as np
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from pipeline.sources.demo.drawing import Image
+from pipeline.sources.demo.drawing import Image
 
 Colour = tuple[float, float, float]
 Bounds = tuple[float, float, float, float]  # left, right, bottom and top edge in metres

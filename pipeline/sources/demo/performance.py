@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.sources.demo.figure import COLUMN, forward_kinematics, mirrored, plant
-
-if TYPE_CHECKING:
-    from pipeline.sources.demo.figure import Body, FloatArray, Skeleton
+from pipeline.sources.demo.figure import (
+    COLUMN,
+    Body,
+    FloatArray,
+    Skeleton,
+    forward_kinematics,
+    mirrored,
+    plant,
+)
 
 
 @dataclasses.dataclass(frozen=True)

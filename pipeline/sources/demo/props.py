@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from pipeline.sources.demo.drawing import Band, Solid
+from pipeline.sources.demo.figure import FloatArray
 from pipeline.sources.demo.wardrobe import WOOD
-
-if TYPE_CHECKING:
-    from pipeline.sources.demo.figure import FloatArray
 
 
 def chair(seat: FloatArray, height: float, rng: np.random.Generator) -> list[Solid]:

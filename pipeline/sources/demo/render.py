@@ -5,23 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import cv2
 
 from pipeline.atomic import atomic_write
-from pipeline.errors import ConfigError
-from pipeline.manifest.rows import Manifest, Row
-from pipeline.sources.demo.actions import ACTIONS, ORDER_PAIRS
-from pipeline.sources.demo.takes import MAX_FRAMES, MIN_FRAMES, Take
+from pipeline.manifest.rows import Manifest, Row, Split
+from pipeline.sources.demo.actions import ACTIONS
+from pipeline.sources.demo.takes import Take
 from pipeline.video import write_video
+from pipeline.workers.pool import OnVideo
 from pipeline.workers.progress import run_in_workers
-
-if TYPE_CHECKING:
-    from pipeline.manifest.rows import Split
-    from pipeline.workers.pool import OnVideo
-
-__all__ = ["ACTIONS", "MAX_FRAMES", "MIN_FRAMES", "ORDER_PAIRS", "render_demo"]
 
 _SETTINGS_NAME: Final = "demo.json"
 # Of the figures, this share is for validation, and as many for testing.
@@ -34,11 +28,10 @@ def render_demo(
     seed: int = 0,
     workers: int = 0,
     num_figures: int = 96,
-    videos_per_action: int = 1,
 ) -> Manifest:
-    """Renders the demo videos that are not there yet, as `directory/<action>/<figure>_<k>.*`.
+    """Renders the demo videos that are not there yet, as `directory/<action>/<figure>_0.*`.
 
-    What a video shows depends on the seed, the action, the figure and k alone: an interrupted
+    What a video shows depends on the seed, the action and the figure alone: an interrupted
     run that is started again, and any number of workers, give the same bytes.
 
     Args:
@@ -49,28 +42,17 @@ def render_demo(
             this needs `if __name__ == "__main__":`.
         num_figures: How many people act, 3 or more. The first three quarters are for training;
             none is in two splits.
-        videos_per_action: How many videos of each action by each figure.
 
     Returns:
         One row a video; `group` is the figure, such as `figure07`.
 
     Raises:
-        ConfigError: A number is out of its range.
         DataError: A video cannot be written.
         PipelineError: A worker process died.
     """
-    _check("seed", seed, 0)
-    _check("workers", workers, 0)
-    _check("num_figures", num_figures, 3)
-    _check("videos_per_action", videos_per_action, 1)
     directory = Path(directory).absolute()
     _match_settings(directory, seed)
-    takes = [
-        Take(seed, action, figure, number)
-        for action in ACTIONS
-        for figure in range(num_figures)
-        for number in range(videos_per_action)
-    ]
+    takes = [Take(seed, action, figure) for action in ACTIONS for figure in range(num_figures)]
     rows = tuple(_row(directory, take, num_figures) for take in takes)
     videos = [(take, Path(row.path)) for take, row in zip(takes, rows, strict=True)]
     missing = [(take, path) for take, path in videos if not path.exists()]
@@ -85,14 +67,9 @@ def render_demo(
     return Manifest(rows=rows)
 
 
-def _check(name: str, value: int, least: int) -> None:
-    if value < least:
-        raise ConfigError(f"{name}: expected {least} or more, got {value}. Give a larger number.")
-
-
 def _row(directory: Path, take: Take, num_figures: int) -> Row:
     figure = f"figure{take.figure:02d}"
-    path = directory / take.action / f"{figure}_{take.number}{take.format().suffix}"
+    path = directory / take.action / f"{figure}_0{take.format().suffix}"
     split = _split(take.figure, num_figures)
     return Row(path=str(path), label=take.action, group=figure, split=split)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -10,20 +10,13 @@ import numpy as np
 from pipeline.sources.demo import props
 from pipeline.sources.demo.backdrop import paint_backdrop
 from pipeline.sources.demo.camera import Camera, Sensor, draw_camera
-from pipeline.sources.demo.drawing import Canvas, Solid
-from pipeline.sources.demo.figure import rotation
+from pipeline.sources.demo.drawing import Canvas, Image, Solid
+from pipeline.sources.demo.figure import Body, FloatArray, rotation
 from pipeline.sources.demo.foreground import paint_foreground
 from pipeline.sources.demo.light import Shadows, draw_light, draw_palette
 from pipeline.sources.demo.painting import Painting
-from pipeline.sources.demo.wardrobe import CARTON, TAPE, WOOD, dress
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from pipeline.sources.demo.drawing import Image
-    from pipeline.sources.demo.figure import Body, FloatArray
-    from pipeline.sources.demo.performance import Performance
-    from pipeline.sources.demo.wardrobe import Look
+from pipeline.sources.demo.performance import Performance
+from pipeline.sources.demo.wardrobe import CARTON, TAPE, WOOD, Look, dress
 
 
 class Scene:

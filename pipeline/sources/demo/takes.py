@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterator
+from typing import Final
 
 import numpy as np
 
 from pipeline.sources.demo.actions import ACTIONS, BACKWARDS, draw_seconds, perform
+from pipeline.sources.demo.drawing import Image
 from pipeline.sources.demo.figure import Body
 from pipeline.sources.demo.scene import Scene
 from pipeline.sources.demo.wardrobe import Look
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from pipeline.sources.demo.drawing import Image
 
 MIN_FRAMES: Final = 12
 MAX_FRAMES: Final = 60
@@ -52,13 +49,11 @@ class Take:
         seed: Of the data set.
         action: One of `ACTIONS`.
         figure: Number of the figure; a figure looks the same in all its videos.
-        number: Counts the videos of this figure and action.
     """
 
     seed: int
     action: str
     figure: int
-    number: int
 
     def format(self) -> Format:
         """Draws how the video is stored."""
@@ -81,4 +76,4 @@ class Take:
     def _rng(self, purpose: int) -> np.random.Generator:
         """A generator for this video; the two videos of an order pair draw the same numbers."""
         action = ACTIONS.index(BACKWARDS.get(self.action, self.action))
-        return np.random.default_rng((purpose, self.seed, self.figure, action, self.number))
+        return np.random.default_rng((purpose, self.seed, self.figure, action, 0))

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 
 from pipeline.sources.demo.drawing import Band, Cap, Solid
-from pipeline.sources.demo.figure import SIDES
+from pipeline.sources.demo.figure import SIDES, Body, FloatArray, Skeleton
 from pipeline.sources.demo.painting import Colour, tone
-
-if TYPE_CHECKING:
-    from pipeline.sources.demo.figure import Body, FloatArray, Skeleton
 
 SKIN, HAIR, SHIRT, STRIPE, TROUSERS, SHOES, EYES, LIPS, CARTON, TAPE, WOOD = range(1, 12)
 _SKINS: Final = ((255, 219, 190), (240, 194, 154), (214, 160, 116), (160, 108, 72), (104, 68, 48))
