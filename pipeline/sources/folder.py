@@ -77,7 +77,7 @@ def _check_layout(
     num_loose: int,
 ) -> None:
     folders = [folder for folder in root.iterdir() if folder.is_dir() and is_visible(folder.name)]
-    classes = {folder.name for folder in folders if not leads_back(folder, (root.resolve(),))}
+    classes = {folder.name for folder in folders if not leads_back(folder, root)}
     if not classes:
         found = (
             f"no class folders, but {counted(num_loose, 'video')} directly in it"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from pipeline.errors import DataError
@@ -29,50 +29,35 @@ def visible_files(root: Path) -> Iterator[PurePosixPath]:
     Raises:
         DataError: A folder cannot be read.
     """
-    circles: list[Path] = []
-    for file in _below(root, (root.resolve(),), circles):
-        yield PurePosixPath(file.relative_to(root).as_posix())
-    if circles:
-        names = listed(sorted(path.relative_to(root).as_posix() for path in circles))
-        count = counted(len(circles), "link")
+    left_out: list[str] = []
+    for name, folders, files in os.walk(root, onerror=_unreadable, followlinks=True):
+        place = Path(name)
+        yield from (
+            PurePosixPath((place / file).relative_to(root).as_posix())
+            for file in files
+            if is_visible(file)
+        )
+        folders[:] = filter(is_visible, folders)
+        circles = [folder for folder in folders if leads_back(place / folder, root)]
+        left_out += [(place / folder).relative_to(root).as_posix() for folder in circles]
+        folders[:] = [folder for folder in folders if folder not in circles]
+    if left_out:
+        count, names = counted(len(left_out), "link"), listed(sorted(left_out))
         message = f"{root}: left out {count} to folders that are listed without it: {names}"
         warnings.warn(message, LeftOutWarning, stacklevel=3)
 
 
-def _below(folder: Path, above: tuple[Path, ...], circles: list[Path]) -> Iterator[Path]:
-    """Yields the files below a folder.
-
-    Args:
-        folder: The folder.
-        above: Where the root really lies, and each link on the way from there to here.
-        circles: Takes the links that are not followed.
-    """
-
-    def fail(error: OSError) -> None:
-        raise DataError(f"{error.filename}: cannot be read: {error.strerror}.") from None
-
-    for name, folders, files in os.walk(folder, onerror=fail):
-        place = Path(name)
-        folders[:] = filter(is_visible, folders)
-        yield from (place / file for file in files if is_visible(file))
-        for link in (place / inner for inner in folders if (place / inner).is_symlink()):
-            here = (*above, place.resolve())
-            if leads_back(link, here):
-                circles.append(link)
-            else:
-                yield from _below(link, here, circles)
+def _unreadable(error: OSError) -> None:
+    raise DataError(f"{error.filename}: cannot be read: {error.strerror}.") from None
 
 
-def leads_back(folder: Path, above: Sequence[Path]) -> bool:
-    """Whether a folder is a link to what lies below the root anyway, or to what it lies in.
-
-    Args:
-        folder: The folder.
-        above: Where the root really lies, and what was gone through on the way from there.
-    """
+def leads_back(folder: Path, root: Path) -> bool:
+    """Whether a folder is a link to what lies below the root anyway, or to what it lies in."""
+    if not folder.is_symlink():
+        return False
     target = folder.resolve()
-    comes_again = target.is_relative_to(above[0]) or any(p.is_relative_to(target) for p in above)
-    return folder.is_symlink() and comes_again
+    above = [place.resolve() for place in folder.parents if place.is_relative_to(root)]
+    return target.is_relative_to(root.resolve()) or any(p.is_relative_to(target) for p in above)
 
 
 def is_visible(name: str) -> bool:
