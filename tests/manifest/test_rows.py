@@ -200,3 +200,9 @@ def test_csv_that_is_not_there(tmp_path: Path) -> None:
 )
 def test_relative_path(path: str, expected: str) -> None:
     assert relative_path(path, "/videos") == expected
+
+
+@pytest.mark.parametrize("name", ["run\nfast", " run", "run\t", "", "unknown", "x" * 201])
+def test_class_names_that_lists_cannot_hold(name: str) -> None:
+    with pytest.raises(DataError, match="expected (no class|class names)"):
+        Manifest(rows=(row("/a", label=name), row("/b"))).check_classes()

@@ -1,105 +1,25 @@
+"""What a preparation makes, keeps and redoes."""
+
 from __future__ import annotations
 
 import csv
 import dataclasses
 import json
-import math
 import os
 import re
 import shutil
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import nullcontext
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 
-from pipeline.config import FramesConfig, SplitConfig
 from pipeline.config.prepare import PrepareConfig
 from pipeline.dataset.videos import open_data
 from pipeline.errors import ConfigError, DataError
 from pipeline.prepare.preparation import check_videos, prepare
 from pipeline.prepare.summary import PrepareReport
-from pipeline.video import encode_jpeg, write_video
+from tests.prepare.people import configure, render, tree, writes
 
 VIDEOS = os.environ.get("PIPELINE_VIDEOS")
-SCRIPT = Path(__file__).parents[2] / "scripts" / "prepare.py"
-linux = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
-posix = pytest.mark.skipif(os.name != "posix", reason="named pipes and signals of POSIX")
-
-
-def render(path: Path, seed: int) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    rng = np.random.default_rng(seed)
-    frames = rng.integers(256, size=(8, 3, 4, 3), dtype=np.uint8)
-    codec = ("MJPG", "FFV1")[seed % 2]
-    write_video(path, frames.repeat(8, axis=1).repeat(8, axis=2), fps=10, codec=codec)
-
-
-def render_all(root: Path) -> Path:
-    """Two classes acted by six people; what `cid` does in `run` is no video."""
-    for index, person in enumerate(("ann", "bob", "cid", "dan", "eve", "fay")):
-        for number, label in enumerate(("run", "wälk fast")):
-            render(root / label / f"{person} 1.avi", 2 * index + number)
-    (root / "run" / "cid 1.avi").write_text("no video")
-    return root
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return render_all(tmp_path / "videos")
-
-
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> PrepareReport:
-    """Prepared once with two workers; not to be changed."""
-    return prepare(configure(render_all(tmp_path_factory.mktemp("prepared") / "videos")))
-
-
-def configuration(prepared: PrepareReport) -> PrepareConfig:
-    return configure(prepared.store.path.parent / "videos")
-
-
-@pytest.fixture
-def copied(prepared: PrepareReport, tmp_path: Path) -> PrepareConfig:
-    """The configuration of a copy of the prepared data set, with the same videos."""
-    shutil.copytree(prepared.store.path, tmp_path / "out")
-    return dataclasses.replace(configuration(prepared), out=str(tmp_path / "out"))
-
-
-def configure(root: Path, out: str = "out", **changes: object) -> PrepareConfig:
-    config = PrepareConfig(
-        source="folder",
-        path=str(root),
-        out=str(root.parent / out),
-        group_regex=r"(\w+) \d",
-        test_groups=("eve",),
-        val_fraction=0.2,
-        fps=5.0,
-        size=16,
-        shard_videos=2,
-        max_bad_fraction=0.1,
-        workers=2,
-    )
-    return dataclasses.replace(config, **changes)  # type: ignore[arg-type]
-
-
-def tree(out: Path | str) -> dict[str, bytes]:
-    files = (path for path in Path(out).rglob("*") if path.is_file())
-    return {path.relative_to(out).as_posix(): path.read_bytes() for path in files}
-
-
-def writes(out: Path | str) -> dict[str, tuple[int, int]]:
-    """Changes for each shard that is written again."""
-    return {
-        path.name: (path.stat().st_ino, path.stat().st_mtime_ns)
-        for path in Path(out).glob("**/clipline-*[0-9]")
-    }
 
 
 def test_prepares_class_folders(prepared: PrepareReport) -> None:
@@ -145,7 +65,7 @@ def test_split_that_lacks_a_class_says_so(root: Path) -> None:
 
 
 def test_second_run_does_nothing(prepared: PrepareReport) -> None:
-    config = configuration(prepared)
+    config = configure(prepared.store.path.parent / "videos")
     before, files = writes(config.out), tree(config.out)
 
     report = prepare(dataclasses.replace(config, workers=1))
@@ -158,7 +78,7 @@ def test_second_run_does_nothing(prepared: PrepareReport) -> None:
 def test_bytes_do_not_depend_on_the_number_of_workers(
     prepared: PrepareReport, tmp_path: Path
 ) -> None:
-    config = configuration(prepared)
+    config = configure(prepared.store.path.parent / "videos")
     config = dataclasses.replace(config, out=str(tmp_path / "out"), workers=1)
 
     prepare(config)
@@ -211,20 +131,6 @@ def test_a_data_set_of_an_older_version_opens_and_is_redone_when_videos_change(
     assert not prepare(copied).up_to_date
 
     assert tree(copied.out) == tree(prepared.store.path)
-
-
-def test_changed_video_redoes_its_shard_only(root: Path) -> None:
-    config = configure(root)
-    prepare(config)
-    before = writes(config.out)
-    render(root / "run" / "bob 1.avi", 99)
-
-    report = prepare(config)
-
-    assert not report.up_to_date
-    after = writes(config.out)
-    assert before.keys() == after.keys()
-    assert sum(before[name] != after[name] for name in before) == 1
 
 
 def test_changed_settings_redo_what_differs(copied: PrepareConfig, tmp_path: Path) -> None:
@@ -309,48 +215,6 @@ def test_what_another_preparation_left_behind_is_never_put_in_place(
     shards = [name for name in wanted if "clipline-" in name]
     assert {name: mine.get(name) for name in shards} == {name: wanted[name] for name in shards}
     assert len(shards) == len([name for name in mine if "clipline-" in name])
-
-
-@linux
-def test_two_preparations_at_once(root: Path, start: Callable) -> None:
-    config = configure(root)
-    video, content = block(root)
-    process = start(config)
-    wait_until(lambda: only_the_test_shard_is_missing(config))
-
-    with pytest.raises(ConfigError, match="another process is preparing .*out. Wait until it"):
-        prepare(config)
-
-    process.kill()
-    process.communicate()
-    video.unlink()
-    video.write_bytes(content)
-    assert len(prepare(config).store.manifest.rows) == 11
-
-
-@pytest.mark.parametrize("name", ["run\nfast", " run", "run\t"])
-def test_class_names_that_break_lists(root: Path, name: str) -> None:
-    (root / "run").rename(root / name)
-    with pytest.raises(DataError, match="without line breaks, and without spaces around them, got"):
-        prepare(configure(root))
-
-
-def test_too_many_bad_videos_stop_the_preparation(root: Path) -> None:
-    config = configure(root, max_bad_fraction=0.08)
-    message = (
-        r"1 of 12 videos would be left out, more than --max-bad-fraction 0.08; .*quarantine\.csv "
-        r"says why. The first is run/cid 1\.avi: it is text, not a video"
-    )
-
-    with pytest.raises(DataError, match=message):
-        prepare(config)
-
-    assert "cid 1.avi" in (Path(config.out) / "clipline-partial/quarantine.csv").read_text(
-        encoding="utf-8"
-    )
-    assert (
-        len(prepare(dataclasses.replace(config, max_bad_fraction=0.09)).store.manifest.rows) == 11
-    )
 
 
 def test_videos_added_changed_and_removed_redo_their_shards_only(root: Path) -> None:
@@ -438,200 +302,6 @@ def test_a_file_that_may_be_read_now_is_tried_again(
     assert prepare(config).up_to_date
 
 
-def copied_into(root: Path, source: str, target: str) -> None:
-    shutil.copyfile(root / source, root / target)
-
-
-def test_a_copy_in_another_split_is_refused(root: Path) -> None:
-    config = configure(root)
-    copied_into(root, "run/ann 1.avi", "run/eve 2.avi")
-    message = (
-        r"1 leak: run/ann 1.avi \(train run\), run/eve 2.avi \(test run\) have the same content; "
-        r".*data_report.md names all. Mend the splits or remove the copies"
-    )
-
-    with pytest.raises(DataError, match=message):
-        prepare(config)
-
-    assert not (Path(config.out) / "prepare.json").exists()
-    assert (
-        "have the same content"
-        in (Path(config.out) / "clipline-partial/data_report.md").read_text()
-    )
-    report = prepare(dataclasses.replace(config, allow_leaks=True))
-    assert len(report.store.leaks) == 1
-    assert "1 leak between splits or labels\n  run/ann 1.avi (train run), run/eve" in str(report)
-
-
-def test_a_copy_with_another_label_is_refused(root: Path) -> None:
-    copied_into(root, "run/ann 1.avi", "wälk fast/ann 2.avi")
-    with pytest.raises(DataError, match=r"\(train run\), wälk fast/ann 2.avi \(train wälk fast\)"):
-        prepare(configure(root))
-
-
-def test_a_copy_beside_its_original_is_no_leak(root: Path) -> None:
-    copied_into(root, "run/ann 1.avi", "run/ann 2.avi")
-    report = prepare(configure(root))
-    assert len(report.store.manifest.rows) == 12
-    assert "1 video more than once in a split and class, listed in data_report.md" in str(report)
-    page = (report.store.path / "data_report.md").read_text(encoding="utf-8")
-    assert "- run/ann 1.avi (train run), run/ann 2.avi (train run) are the same, or nearly" in page
-
-
-def test_copies_that_folds_of_a_run_would_part_are_refused(root: Path) -> None:
-    copied_into(root, "run/ann 1.avi", "run/zoe 1.avi")
-    config = configure(root, test_groups=("bob",), val_fraction=0)
-    prepare(config)  # ann and zoe both train
-
-    def opened(fold: int) -> tuple[str, ...]:
-        return open_data(Path(config.out), split=SplitConfig(folds="groups", fold=fold)).leaks
-
-    assert opened(2) == ()  # bob
-    message = r"with these folds, .*ann 1.avi \(test run\), .*zoe 1.avi \(train run\) have the same"
-    with pytest.raises(DataError, match=message):
-        opened(1)
-
-    prepare(dataclasses.replace(config, allow_leaks=True))
-    assert len(opened(1)) == 1
-    assert opened(2) == ()
-
-
-def test_copies_in_a_table_that_folds_of_a_run_would_part_are_refused(root: Path) -> None:
-    copied_into(root, "run/ann 1.avi", "run/zoe 1.avi")
-    table = root / "table.csv"
-    rows = [
-        f"{label}/{name} 1.avi,{label},{name},{'test' if name == 'bob' else 'train'}\n"
-        for label, names in (("run", ("ann", "bob", "zoe")), ("wälk fast", ("ann", "bob", "cid")))
-        for name in names
-    ]
-    table.write_text("path,label,group,split\n" + "".join(rows), encoding="utf-8")
-    frames = FramesConfig(size=16)
-    assert not open_data(table, frames).leaks
-    with pytest.raises(
-        DataError, match=r"ann 1.avi \(test run\) have the same content. Remove the copies"
-    ):
-        open_data(table, frames, SplitConfig(folds="groups", fold=1))
-
-
-def test_groups_that_cross_official_splits_are_refused(root: Path) -> None:
-    table = root / "table.csv"
-    table.write_text(
-        "path,label,group,split\n"
-        "run/ann 1.avi,run,a,train\nwälk fast/ann 1.avi,walk,a,train\n"
-        "run/bob 1.avi,run,a,test\nwälk fast/bob 1.avi,walk,b,test\n",
-        encoding="utf-8",
-    )
-    config = PrepareConfig(source="csv", path=str(table), out=str(root.parent / "out"), size=16)
-    with pytest.raises(DataError, match="1 leak: group 'a' is in train and test. Mend the splits"):
-        prepare(config)
-    assert not Path(config.out).exists()
-    store = prepare(dataclasses.replace(config, allow_leaks=True)).store
-    assert store.leaks == ("group 'a' is in train and test",)
-
-
-def test_a_table_with_parts_of_files(root: Path) -> None:
-    table = root / "table.csv"
-    table.write_text(
-        "path,label,split,start_seconds,end_seconds\n"
-        "run/ann 1.avi,run,train,0,0.4\nrun/ann 1.avi,walk,train,0.4,\n"
-        "run/bob 1.avi,run,test,0.2,0.7\n"
-    )
-    config = PrepareConfig(source="csv", path=str(table), out=str(root.parent / "out"), fps=10)
-
-    store = prepare(config).store
-
-    assert store.num_videos == {"train": 2, "test": 1}
-    rows = [(Path(r.path).name, r.start_seconds, r.end_seconds) for r in store.manifest.rows]
-    assert rows == [
-        ("ann 1.avi", 0, 0.4),
-        ("ann 1.avi", 0.4, math.inf),
-        ("bob 1.avi", 0.2, 0.7),
-    ]
-    assert {row.group for row in store.manifest.rows} == {"run/ann 1.avi", "run/bob 1.avi"}
-    assert prepare(config).up_to_date
-
-
-def test_a_part_that_ends_after_its_file_is_kept_and_listed(root: Path) -> None:
-    table = root / "table.csv"  # The files are 0.8 seconds long.
-    table.write_text(
-        "path,label,start_seconds,end_seconds\n"
-        "run/ann 1.avi,run,0.4,1\nrun/bob 1.avi,walk,0.4,0.9\nrun/eve 1.avi,run,0.4,\n"
-        "raw.mjpeg,run,0.4,0.8\n"
-    )
-    pictures = np.zeros((30, 24, 32, 3), np.uint8)  # 25 a second; how many, the file does not say.
-    (root / "raw.mjpeg").write_bytes(b"".join(encode_jpeg(p, quality=95) for p in pictures))
-    config = PrepareConfig(source="csv", path=str(table), out=str(root.parent / "out"), fps=10)
-
-    report = prepare(dataclasses.replace(config, test_fraction=0))
-
-    named = "1 damaged or shorter than asked, kept with what is: run/ann 1.avi#t=0.4,1 (4 of 6"
-    assert named in str(report)
-    lines = (report.store.path / "quarantine.csv").read_text(encoding="utf-8").splitlines()
-    assert [line.partition("train,")[2] for line in lines[1:]] == [
-        "kept,shorter than asked,decoded 4 of 6 frames: the file ends,0.4,1.0"
-    ]
-
-
-@posix
-def test_a_path_with_backslashes(root: Path) -> None:
-    table = root / "table.csv"
-    (root / "run\\bad.avi").write_text("no video")
-    table.write_text(
-        "path,label\nrun\\ann 1.avi,a\nrun\\bad.avi,a\nrun/bob 1.avi,a\nrun/dan 1.avi,b\n"
-    )
-    config = PrepareConfig(source="csv", path=str(table), out=str(root / "out"), check=True)
-    missing, bad = (video["reason"] for video in check_videos(config).report["left_out"])
-    assert missing.endswith("No such file or directory. Write its path with forward slashes.")
-    assert "slashes" not in bad
-
-
-def test_a_data_set_may_lie_beside_the_table_it_is_made_of(root: Path) -> None:
-    table = root / "table.csv"
-    table.write_text("path,label,split\nrun/ann 1.avi,a,train\nrun/bob 1.avi,b,train\n")
-    config = PrepareConfig(source="csv", path=str(table), out=str(root / "data" / "mine"))
-    report = prepare(config)
-    assert report.store.num_videos == {"train": 2}
-    assert "no test videos: see --test-fraction" in str(report)
-    assert prepare(config).up_to_date
-
-
-def test_each_fold_is_another_test_split(root: Path) -> None:
-    tested = []
-    for fold in (1, 2, 3):
-        config = configure(root, f"fold{fold}", test_groups=(), folds=3, fold=fold, val_fraction=0)
-        rows = prepare(config).store.manifest.rows
-        tested += [row.path for row in rows if row.split == "test"]
-    assert len(tested) == len(set(tested)) == 11
-
-
-def test_a_check_reports_and_prepares_nothing(root: Path) -> None:
-    copied_into(root, "run/ann 1.avi", "run/eve 2.avi")
-    waits = cv2.Animation()
-    waits.frames = [np.full((24, 32, 3), level, np.uint8) for level in (50, 100, 150)]
-    waits.durations = [200, 600_000, 200]  # milliseconds
-    cv2.imwriteanimation(str(root / "run" / "dan 2.gif"), waits)
-    config = configure(root, check=True, max_bad_fraction=0.01)
-
-    report = check_videos(config)
-
-    text = str(report)
-    assert text.splitlines()[:2] == [
-        "13 readable videos, 1 that would be left out",
-        "  run/cid 1.avi: it is text, not a video; it starts with 'no video'.",
-    ]
-    assert "1 of 14 videos would be left out, more than --max-bad-fraction 0.01" in text
-    assert "have the same content" in text
-    assert "1 with a clock that jumps, kept without the gaps: run/dan 2.gif" in text
-    quarantine = Path(config.out, "check", "quarantine.csv").read_text(encoding="utf-8")
-    assert "dan 2.gif,run,val,kept,damaged,its clock jumps ahead" in quarantine
-    assert sorted(path.name for path in Path(config.out).rglob("*")) == [
-        "check",
-        "data_report.json",
-        "data_report.md",
-        "quarantine.csv",
-    ]
-
-
 def test_no_more_frames_are_stored_than_nearly_all_videos_have(root: Path) -> None:
     config = configure(root, fps=0.0, workers=1)  # They have 10 a second.
 
@@ -684,296 +354,12 @@ def test_fewer_classes_replace_no_data_set_of_more(root: Path) -> None:
     assert len(prepare(config).store.class_names) == 2, "its videos went, which is told"
 
 
-@pytest.mark.parametrize("make", [prepare, check_videos])
-def test_a_single_class_is_refused(root: Path, make: Callable) -> None:
-    table = root / "table.csv"
-    table.write_text("path,label\nrun/ann 1.avi,run\nrun/bob 1.avi,run\n")
-    config = PrepareConfig(source="csv", path=str(table), out=str(root.parent / "out"))
-    with pytest.raises(DataError, match="expected two classes or more, got only 'run'"):
-        make(config)
-
-
-def test_a_check_needs_no_labels(root: Path) -> None:
-    config = configure(root / "run", "checked", check=True, group_regex="", test_groups=())
-
-    report = check_videos(config)
-
-    assert report.report["total"]["videos"] == 5
-    assert not report.report["splits"]
-    assert not report.report["leaks"]
-    assert (report.folder / "data_report.md").is_file()
-
-
 @pytest.mark.parametrize("out", ["videos", "videos/out"])
 def test_out_within_the_videos(root: Path, out: str) -> None:
     with pytest.raises(
         ConfigError, match="--out: expected a folder outside of .*, where the videos are"
     ):
         prepare(configure(root, out))
-
-
-# Runs of their own process: killed, stopped, without space, without a terminal.
-
-
-def options(config: PrepareConfig) -> Iterator[str]:
-    """The command line of a configuration."""
-    for name, value in dataclasses.asdict(config).items():
-        if value not in ("", (), False):
-            text = ",".join(value) if isinstance(value, tuple) else value
-            yield f"--{name.replace('_', '-')}={text}"
-
-
-@pytest.fixture
-def start(root: Path) -> Iterator[Callable[[PrepareConfig], subprocess.Popen[str]]]:
-    started = []
-
-    def start(config: PrepareConfig) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, str(SCRIPT), *options(config)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
-def block(root: Path) -> tuple[Path, bytes]:
-    """Puts a list of a pipe that nobody writes to in place of the last test video: FFmpeg hangs."""
-    video = root / "wälk fast" / "eve 1.avi"
-    content = video.read_bytes()
-    hidden = video.with_name("__MACOSX")
-    hidden.mkdir()
-    os.mkfifo(hidden / "pipe")
-    video.write_text(f"ffconcat version 1.0\nfile {hidden.name}/pipe\n")
-    return video, content
-
-
-def only_the_test_shard_is_missing(config: PrepareConfig) -> bool:
-    return len(list(Path(config.out).glob("clipline-partial/shards/*.json"))) == 5
-
-
-def alive(processes: list[int]) -> list[int]:
-    def is_alive(process: int) -> bool:
-        try:
-            return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-        except OSError:
-            return False
-
-    return [process for process in processes if is_alive(process)]
-
-
-def workers_of(parent: int) -> list[int]:
-    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-    return [
-        int(child)
-        for child in children
-        if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()
-    ]
-
-
-@linux
-def test_killed_run_goes_on_to_the_same_store(root: Path, start: Callable) -> None:
-    config = configure(root)
-    video, content = block(root)
-    process = start(config)
-    begun = Path(config.out) / "clipline-partial"
-    wait_until(lambda: only_the_test_shard_is_missing(config) and any(begun.glob("*.tmp")))
-    workers = workers_of(process.pid)
-    assert workers
-
-    process.kill()
-    process.communicate()
-    wait_until(lambda: not alive(workers))
-    assert len(list(begun.glob("*test*.tmp"))) == 1
-    assert not (Path(config.out) / "prepare.json").exists()
-    before = writes(config.out)
-    video.unlink()
-    video.write_bytes(content)
-
-    prepare(config)
-
-    after = writes(config.out)
-    assert {name: after[name] for name in before if "train" in name} == {
-        name: before[name] for name in before if "train" in name
-    }
-    undisturbed = configure(root, "undisturbed")
-    prepare(undisturbed)
-    assert tree(config.out) == tree(undisturbed.out)
-
-
-@linux
-def test_ctrl_c_ends_the_workers_and_keeps_finished_shards(root: Path, start: Callable) -> None:
-    config = configure(root)
-    block(root)
-    process = start(config)
-    wait_until(lambda: only_the_test_shard_is_missing(config))
-    workers = workers_of(process.pid)
-
-    os.killpg(process.pid, signal.SIGINT)
-    _, errors = process.communicate(timeout=20)
-
-    assert (process.returncode, errors) == (130, "interrupted\n")
-    assert not alive(workers)
-    assert only_the_test_shard_is_missing(config)
-
-
-@linux
-def test_ctrl_c_while_a_worker_starts(root: Path, start: Callable) -> None:
-    def is_importing(worker: int) -> bool:
-        return "numpy" in Path(f"/proc/{worker}/maps").read_text()
-
-    block(root)
-    process = start(configure(root))
-    wait_until(lambda: any(map(is_importing, workers_of(process.pid))))
-    workers = workers_of(process.pid)
-
-    os.killpg(process.pid, signal.SIGINT)
-    _, errors = process.communicate(timeout=20)
-
-    assert (process.returncode, errors) == (130, "interrupted\n")
-    assert not alive(workers)
-
-
-def lost_videos(config: PrepareConfig) -> list[tuple[str, str]]:
-    with (Path(config.out) / "quarantine.csv").open(encoding="utf-8", newline="") as file:
-        lines = list(csv.DictReader(file))
-    return [(Path(x["path"]).name, x["reason"]) for x in lines if x["problem"] == "lost"]
-
-
-@linux
-def test_a_decoder_that_crashes_costs_its_video_only(root: Path, start: Callable) -> None:
-    config = configure(root, max_bad_fraction=0.2, workers=1)
-    video, content = block(root)
-    process = start(config)
-    writer: list[int] = []
-    wait_until(lambda: is_read(video.with_name("__MACOSX") / "pipe", writer))
-
-    (worker,) = workers_of(process.pid)
-    os.kill(worker, signal.SIGSEGV)
-    output, errors = process.communicate(timeout=60)
-    os.close(writer[0])
-
-    assert (process.returncode, errors) == (0, "")
-    assert "10 videos, 2 classes, 6 groups" in output
-    assert output.splitlines()[-1].startswith("2 videos left out")
-    assert lost_videos(config) == [("eve 1.avi", "its decoder crashed (SIGSEGV).")]
-    video.unlink()
-    video.write_bytes(content)
-    assert len(prepare(config).store.manifest.rows) == 11
-
-
-def is_read(pipe: Path, writer: list[int]) -> bool:
-    """Whether somebody has opened a pipe to read it; he then waits for what never comes."""
-    try:
-        writer.append(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
-    except OSError:  # nobody has
-        return False
-    return True
-
-
-@posix
-def test_a_decoder_that_hangs_costs_its_video_only(root: Path) -> None:
-    config = configure(root, max_bad_fraction=0.2, seconds_per_video=5)
-    block(root)
-
-    report = prepare(config)
-
-    assert len(report.store.manifest.rows) == 10
-    ((name, reason),) = lost_videos(config)
-    assert (name, reason) == ("eve 1.avi", "it took longer than 5 seconds.")
-
-
-@posix
-@pytest.mark.parametrize("most", [0.1, 0.2])
-def test_a_video_that_cost_a_worker_is_tried_again(root: Path, most: float) -> None:
-    """Whether or not the preparation came to an end, and though nothing else changed."""
-    config = configure(root, max_bad_fraction=most, seconds_per_video=1)
-    block(root)
-    with nullcontext() if most == 0.2 else pytest.raises(DataError, match="2 of 12 videos would"):
-        prepare(config)
-    before = writes(config.out)
-
-    prepare(dataclasses.replace(config, max_bad_fraction=0.2, seconds_per_video=2))
-
-    assert lost_videos(config) == [("eve 1.avi", "it took longer than 2 seconds.")]
-    kept = [inode for name, inode in writes(config.out).items() if "-test" not in name]
-    assert kept == [inode for name, inode in before.items() if "-test" not in name]
-
-
-@posix
-def test_disk_that_is_full(prepared: PrepareReport, root: Path, start: Callable) -> None:
-    """As far as one file is concerned: the largest shard does not fit."""
-    import resource
-
-    sizes = {path.name: path.stat().st_size for path in prepared.store.path.glob("clipline-*")}
-    largest = max(sizes, key=lambda name: sizes[name])
-    config = configure(root, workers=1)
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (sizes[largest] - 1, limits[1]))
-    try:
-        process = start(config)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    output, errors = process.communicate(timeout=60)
-
-    assert (process.returncode, output) == (2, "")
-    assert "File too large. Make sure that it can be written and that there is free" in errors
-    assert errors.count("\n") == 1
-    finished = writes(config.out)
-    order = [
-        name for split in ("train", "val", "test") for name in sorted(sizes) if f"-{split}." in name
-    ]
-    assert sorted(finished) == sorted(order[: order.index(largest)])
-    assert finished
-    prepare(config)
-    after = writes(config.out)
-    assert {name: after[name] for name in finished} == finished
-    assert tree(config.out) == tree(prepare(configure(root, "undisturbed")).store.path)
-
-
-def test_folder_that_cannot_be_written(root: Path, start: Callable) -> None:
-    (root.parent / "out").write_text("a file")
-
-    _, errors = start(configure(root)).communicate(timeout=60)
-
-    assert "out is a file. Name a folder" in errors
-    assert errors.count("\n") == 1
-
-
-def test_without_a_terminal_there_is_only_the_summary(root: Path, start: Callable) -> None:
-    process = start(configure(root))
-
-    output, errors = process.communicate(timeout=60)
-
-    assert (process.returncode, errors) == (0, "")
-    assert len(output.splitlines()) == 6
-
-
-def test_preparing_needs_no_tensorflow(root: Path) -> None:
-    code = """
-import json, sys
-from pipeline.config.prepare import PrepareConfig
-from pipeline.prepare.preparation import prepare
-prepare(PrepareConfig(**json.loads(sys.argv[1])))
-sys.exit("tensorflow" in sys.modules)
-"""
-    config = json.dumps(dataclasses.asdict(configure(root)))
-    assert subprocess.run([sys.executable, "-c", code, config]).returncode == 0
 
 
 @pytest.mark.skipif(not VIDEOS, reason="PIPELINE_VIDEOS is not set")

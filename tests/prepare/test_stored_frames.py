@@ -1,4 +1,4 @@
-"""The optical flow that is stored beside the frames; of the frames themselves: test_store.py."""
+"""The frames that are stored of a video, and the optical flow beside them."""
 
 from pathlib import Path
 
@@ -7,7 +7,17 @@ import pytest
 
 from pipeline.config import FramesConfig
 from pipeline.prepare.stored_frames import encode_video
-from pipeline.video import decode_flow, encode_flow, flow_image, iter_frames, write_video
+from pipeline.video import (
+    VideoReader,
+    decode_flow,
+    decode_jpeg,
+    encode_flow,
+    encode_jpeg,
+    flow_image,
+    iter_frames,
+    write_video,
+)
+from tests.prepare.shards import FRAMES, render
 
 STILL = (128, 128, 0)
 
@@ -20,6 +30,31 @@ def video(tmp_path: Path) -> Path:
     frames = np.stack([np.roll(picture, 2 * index, axis=1) for index in range(6)])
     write_video(tmp_path / "slide.avi", frames, fps=4, codec="FFV1")
     return tmp_path / "slide.avi"
+
+
+def test_encode_video_gives_the_frames_of_the_reader_as_jpeg(videos: Path) -> None:
+    path = videos / "run" / "0 ü.avi"
+    with VideoReader(path) as reader:
+        expected = [encode_jpeg(f, quality=90) for f in reader.frames(fps=5, size=(16, 16))]
+
+    images, info = encode_video(path, FRAMES)
+
+    assert images == {"frames": expected}
+    assert len(expected) == 6
+    assert info.num_frames == 12
+    assert decode_jpeg(expected[0]).shape == (16, 16, 3)
+
+
+def test_encode_video_repeats_frames_of_a_slow_video(tmp_path: Path) -> None:
+    path = render(tmp_path / "slow.avi", num_frames=3, fps=2)
+    with VideoReader(path) as reader:
+        expected = [encode_jpeg(f, quality=90) for f in reader.frames(fps=6, size=(16, 16))]
+
+    images = encode_video(path, FramesConfig(fps=6, size=16, jpeg_quality=90))[0]["frames"]
+
+    assert images == expected
+    assert [images.index(image) for image in images] == [0, 0, 0, 3, 3, 3, 6, 6, 6]
+    assert images[0] is images[2], "encoded once"
 
 
 def test_flow_leads_from_the_stored_frame_before(video: Path) -> None:

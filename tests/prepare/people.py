@@ -1,0 +1,58 @@
+"""Videos of six people, and how the tests prepare them."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.config.prepare import PrepareConfig
+from pipeline.video import write_video
+
+
+def render(path: Path, seed: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(seed)
+    frames = rng.integers(256, size=(8, 3, 4, 3), dtype=np.uint8)
+    codec = ("MJPG", "FFV1")[seed % 2]
+    write_video(path, frames.repeat(8, axis=1).repeat(8, axis=2), fps=10, codec=codec)
+
+
+def render_all(root: Path) -> Path:
+    """Two classes acted by six people; what `cid` does in `run` is no video."""
+    for index, person in enumerate(("ann", "bob", "cid", "dan", "eve", "fay")):
+        for number, label in enumerate(("run", "wälk fast")):
+            render(root / label / f"{person} 1.avi", 2 * index + number)
+    (root / "run" / "cid 1.avi").write_text("no video")
+    return root
+
+
+def configure(root: Path, out: str = "out", **changes: object) -> PrepareConfig:
+    config = PrepareConfig(
+        source="folder",
+        path=str(root),
+        out=str(root.parent / out),
+        group_regex=r"(\w+) \d",
+        test_groups=("eve",),
+        val_fraction=0.2,
+        fps=5.0,
+        size=16,
+        shard_videos=2,
+        max_bad_fraction=0.1,
+        workers=2,
+    )
+    return dataclasses.replace(config, **changes)  # type: ignore[arg-type]
+
+
+def tree(out: Path | str) -> dict[str, bytes]:
+    files = (path for path in Path(out).rglob("*") if path.is_file())
+    return {path.relative_to(out).as_posix(): path.read_bytes() for path in files}
+
+
+def writes(out: Path | str) -> dict[str, tuple[int, int]]:
+    """Changes for each shard that is written again."""
+    return {
+        path.name: (path.stat().st_ino, path.stat().st_mtime_ns)
+        for path in Path(out).glob("**/clipline-*[0-9]")
+    }
