@@ -147,4 +147,4 @@ def test_what_a_stream_was_called():
     assert stream_named("both") is STREAMS["rgb_difference"]
     assert stream_named("flow") is STREAMS["flow"]
     with pytest.raises(KeyError):
-        stream_named("grey")
+        stream_named("sound")
