@@ -97,14 +97,23 @@ def open_videos(path: Path, frames: FramesConfig) -> VideoFiles:
     manifest, rates = _readable(read_csv(path).without_repeats(), path)
     manifest.check_classes(at_least=1)
     rows = choose_split(manifest, config).rows
-    sources = [_source(row, path.absolute().parent) for row in rows]
+    sources = [
+        SourceVideo(
+            row=row,
+            file=relative_path(row.path, path.absolute().parent),
+            num_bytes=Path(row.path).stat().st_size,
+            modified_ns=0,
+        )
+        for row in rows
+    ]
     if not frames.size:
         frames = dataclasses.replace(config.frames, fps=stored_rate(rates))
     tasks = plan_shards(
         sources, Path(), frames=frames, shard_videos=config.shard_videos, seed=config.seed
     )
     ordered = tuple(source for task in tasks for source in task.sources)
-    copies = _copies(ordered)
+    paths, sizes = zip(*((source.row.path, source.num_bytes) for source in ordered), strict=True)
+    copies = tuple(map(tuple, same_content(paths, sizes)))
     found = _leaks(ordered, copies)
     if found:
         raise DataError(
@@ -161,20 +170,5 @@ def _readable(manifest: Manifest, path: Path) -> tuple[Manifest, list[float]]:
     return Manifest(rows=rows), rates
 
 
-def _copies(sources: Sequence[SourceVideo]) -> tuple[tuple[int, ...], ...]:
-    paths, sizes = [source.row.path for source in sources], [source.num_bytes for source in sources]
-    return tuple(map(tuple, same_content(paths, sizes)))
-
-
 def _leaks(sources: Sequence[SourceVideo], copies: Iterable[Sequence[int]]) -> tuple[str, ...]:
     return *crossing(source.row for source in sources), *leaking(copied(sources, copies))
-
-
-def _source(row: Row, folder: Path) -> SourceVideo:
-    status = Path(row.path).stat()
-    return SourceVideo(
-        row=row,
-        file=relative_path(row.path, folder),
-        num_bytes=status.st_size,
-        modified_ns=status.st_mtime_ns,
-    )

@@ -13,7 +13,7 @@ import keras
 import tensorflow as tf
 
 from pipeline.config import RunConfig
-from pipeline.dataset.keras_batches import (
+from pipeline.dataset.clip_batches import (
     batches_for_training,
     batches_for_validation,
     chance,

@@ -21,8 +21,7 @@ import tensorflow as tf
 
 from pipeline.cli import train as train_command
 from pipeline.config import EvaluateConfig
-from pipeline.dataset.clip_batches import evaluation_batches
-from pipeline.dataset.keras_batches import steps_per_epoch
+from pipeline.dataset.clip_batches import evaluation_batches, steps_per_epoch
 from pipeline.errors import ConfigError, DataError, PipelineError
 from pipeline.evaluation.evaluate import predict
 from pipeline.models.recognizer import load_recognizer

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from pipeline.config import SplitConfig
-from pipeline.dataset.keras_batches import batches_for_training, steps_per_epoch
+from pipeline.dataset.clip_batches import batches_for_training, steps_per_epoch
 from pipeline.dataset.videos import open_data
 from pipeline.errors import ConfigError
 from pipeline.inference.export import export

@@ -13,7 +13,7 @@ import keras
 
 from pipeline.cli.parser import ConfigParser, run_config
 from pipeline.config import RunConfig, expect
-from pipeline.dataset.keras_batches import batches_for_training, steps_per_epoch
+from pipeline.dataset.clip_batches import batches_for_training, steps_per_epoch
 from pipeline.dataset.videos import Data, open_of_run
 from pipeline.models.recognizer import build_recognizer
 from pipeline.training.features import cached_features, temporal_part

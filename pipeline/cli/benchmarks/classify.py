@@ -3,9 +3,10 @@
 import os
 import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -56,15 +57,15 @@ def main(arguments: Sequence[str]) -> None:
     )
     for path in options.paths:
         colds, megabytes = zip(*(cold(path, run) for _ in range(options.repeats)), strict=True)
-        labels = label_by_classifier(path, classifier), label_by_keras(path, classifier, model)
-        if labels[0] != labels[1]:
-            raise RuntimeError(f"the two disagree: {labels[0]} and {labels[1]}")
-        calls = (
-            partial(label_by_classifier, path, classifier),
+        calls: list[Callable[[], Any]] = [
+            partial(classifier.predict, path),
             partial(label_by_keras, path, classifier, model),
             partial(encode_video, path, classifier.bundle.frames),
-        )
+        ]
         runs = in_turn(calls, 1 + options.repeats)  # the first is a warm-up
+        label, other = runs[0][0][1].top[0][0], runs[1][0][1]
+        if label != other:
+            raise RuntimeError(f"the two disagree: {label} and {other}")
         warm, by_keras, reading = (min(seconds for seconds, _ in each[1:]) for each in runs)
         print(
             f"{Path(path).name:{width}} {min(colds):7.2f} s {statistics.median(megabytes):6.0f} MB "
@@ -79,16 +80,11 @@ def cold(path: str, run: Run) -> tuple[float, float]:
     # From a small process: the memory of one that starts another counts as that of the other.
     work = "subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)"
     command = [sys.executable, "-m", "pipeline.cli", "classify", path, "--run", str(run.folder)]
-    return apart("import subprocess", work, *command)
-
-
-def label_by_classifier(path: str, classifier: Classifier) -> str:
-    """The most probable class."""
-    return classifier.predict(path).top[0][0]
+    return apart("import subprocess", work, *command, whose="CHILDREN")
 
 
 def label_by_keras(path: str, classifier: Classifier, model: keras.Model) -> str:
-    """The same by the model of Keras, clip by clip."""
+    """The most probable class by the model of Keras, clip by clip."""
     bundle = classifier.bundle
     stored, _ = encode_video(path, bundle.frames)
     logits = []

@@ -47,7 +47,8 @@ def compare_readers(paths: Sequence[str], *, size: int, repeats: int) -> None:
     """Prints a table with a row for each video."""
     infos = [probe(path, count_frames=True) for path in paths]
     print(EXPLANATION.format(size=size, repeats=repeats))
-    width = max(len(_name(path)) for path in paths)
+    names = [Path(path).name for path in paths]
+    width = max(map(len, names))
     group = "{:>8} {:>8} {:>8} {:>8} {:>6}".format
     columns = group("reader", "OpenCV", "grab", "ffmpeg", "ratio")
     print(f"{'':{width}} {' whole ':-^42}    {' steady ':-^42}")
@@ -55,16 +56,13 @@ def compare_readers(paths: Sequence[str], *, size: int, repeats: int) -> None:
     programs: list[Decode] = [partial(read, size=size), read_plainly, grab]
     if shutil.which("ffmpeg"):
         programs.append(run_ffmpeg)
-    for path, info in zip(paths, infos, strict=True):
-        print(f"{_name(path):{width}} ", end="", flush=True)
-        print(group(*_cells(whole_rates(path, programs, repeats))), end="    ", flush=True)
+    for path, name, info in zip(paths, names, infos, strict=True):
+        print(f"{name:{width}} ", end="", flush=True)
+        whole = [frames / seconds for seconds, frames in best(path, programs, repeats)]
+        print(group(*_cells(whole)), end="    ", flush=True)
         steady = steady_rates(path, programs, repeats)
         print(group(*_cells(steady)), _parts(steady), sep="    ")
         print(f"  {info.codec} {info.width}x{info.height}, {info.num_frames} frames", flush=True)
-
-
-def _name(path: str) -> str:
-    return Path(path).name
 
 
 def _cells(rates: Sequence[float]) -> list[str]:
@@ -80,11 +78,6 @@ def _parts(rates: Sequence[float]) -> str:
     reader, converted, decoded = (1e6 / rate for rate in rates[:3])
     parts = decoded, converted - decoded, reader - converted
     return f"{' + '.join(f'{part:,.0f}' for part in parts):>20}"
-
-
-def whole_rates(path: str, programs: Sequence[Decode], repeats: int) -> list[float]:
-    """Frames per CPU second of each program, its start included."""
-    return [frames / seconds for seconds, frames in best(path, programs, repeats)]
 
 
 def steady_rates(path: str, programs: Sequence[Decode], repeats: int) -> list[float]:

@@ -9,33 +9,14 @@ from collections.abc import Iterator, Sequence
 import keras
 
 from pipeline.cli.parser import ConfigParser, run_config
-from pipeline.config import NO_AUGMENT, AugmentConfig, Change, RunConfig
-from pipeline.dataset.keras_batches import batches_for_training, steps_per_epoch
+from pipeline.config import NO_AUGMENT, RunConfig
+from pipeline.dataset.clip_batches import batches_for_training, steps_per_epoch
 from pipeline.dataset.videos import Data, open_of_run
 from pipeline.models.recognizer import build_recognizer
 from pipeline.training.optimizer import compile_model
 
 SECONDS = 5.0
 WARM_UP = 5
-
-EVERY_CHANGE = AugmentConfig(
-    flip=0.5,
-    crop=Change(strength=0.2),
-    scale=Change(strength=0.1),
-    translate=Change(strength=0.1),
-    rotation=Change(strength=10.0),
-    brightness=Change(strength=0.2),
-    contrast=Change(strength=0.3),
-    saturation=Change(strength=0.3),
-    hue=Change(strength=0.1),
-    greyscale=0.2,
-    noise=Change(strength=0.05),
-    erase=Change(strength=0.3),
-    speed=Change(strength=0.3),
-    drop_frames=Change(strength=0.2),
-    mixup=Change(probability=0.5, strength=0.4),
-    cutmix=Change(probability=0.5, strength=0.4),
-)
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -60,17 +41,12 @@ def measure_input(config: RunConfig, data: Data) -> None:
     rows = {
         "read, without augmentation": NO_AUGMENT,
         "read, augmented as configured": config.augment,
-        "read, with every change at once": EVERY_CHANGE,
     }
     print(f"{'a training step takes':<34} {demand:>8,.0f}")
     for name, augment in rows.items():
-        rate = _read(dataclasses.replace(config, augment=augment), data)
+        batches = batches_for_training(data, dataclasses.replace(config, augment=augment))
+        rate = _rate(iter(batches), config.train.batch_size)
         print(f"{name:<34} {rate:>8,.0f} {rate / demand:>6.1f} times", flush=True)
-
-
-def _read(config: RunConfig, data: Data) -> float:
-    batches = iter(batches_for_training(data, config))
-    return _rate(batches, config.train.batch_size)
 
 
 def _trained(config: RunConfig, data: Data) -> float:

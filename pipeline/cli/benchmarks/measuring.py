@@ -15,8 +15,7 @@ import json, resource, sys, time
 start = time.perf_counter()
 {work}
 seconds = time.perf_counter() - start
-whose = resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN
-memory = max(resource.getrusage(who).ru_maxrss for who in whose)
+memory = resource.getrusage(resource.RUSAGE_{whose}).ru_maxrss
 print(json.dumps([seconds, memory / (1e6 if sys.platform == "darwin" else 1e3)]))
 """
 
@@ -49,15 +48,17 @@ def in_turn(
     return runs
 
 
-def apart(imports: str, work: str, *arguments: str) -> tuple[float, float]:
+def apart(imports: str, work: str, *arguments: str, whose: str = "SELF") -> tuple[float, float]:
     """Seconds that Python code takes in a process of its own, and megabytes of memory at most.
 
     Args:
         imports: What comes before and is not timed.
         work: The code.
         arguments: `sys.argv[1:]`.
+        whose: The memory; SELF: of that process, CHILDREN: of those that it starts.
     """
-    command = [sys.executable, "-c", _APART.format(imports=imports, work=work), *arguments]
+    code = _APART.format(imports=imports, work=work, whose=whose)
+    command = [sys.executable, "-c", code, *arguments]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603
     seconds, memory = json.loads(done.stdout)
     return seconds, memory

@@ -17,9 +17,9 @@ from pipeline.run import Run
 from pipeline.video import iter_frames, probe, resize, write_video
 
 EXPLANATION = """\
-The {number} test videos of the run, joined at {width} x {height} pixels and {fps:g} frames per
-second, until they last {minutes} minutes, and one. Each row is a process of its own; the best of
-{repeats} runs.
+The {number} test videos of the run, joined at 320 x 240 pixels and 30 frames per second,
+until they last {minutes} minutes, and one. Each row is a process of its own; the best of {repeats}
+runs.
 
   time       from the file to the segments
   real time  length of the video / time
@@ -41,16 +41,8 @@ def main(arguments: Sequence[str]) -> None:
     run = named_run(options)
     rows = test_rows(run, options.data)
     rows = [rows[index] for index in np.random.default_rng(0).permutation(len(rows))]
-    print(
-        EXPLANATION.format(
-            number=len(rows),
-            width=SIZE[1],
-            height=SIZE[0],
-            fps=FPS,
-            minutes=options.minutes,
-            repeats=options.repeats,
-        )
-    )
+    lengths = {"minutes": options.minutes, "repeats": options.repeats}
+    print(EXPLANATION.format(number=len(rows), **lengths))
     with tempfile.TemporaryDirectory() as folder:
         once, long, short = (Path(folder) / f"{name}.mp4" for name in ("once", "long", "short"))
         truth = join(rows, once)

@@ -34,18 +34,6 @@ DTYPES = {
     "ByteStorage": "u1",
     "BoolStorage": "?",
 }
-# What unpickling raises where the bytes are not those of a pickle.
-_DAMAGE = (
-    pickle.UnpicklingError,
-    ArithmeticError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    MemoryError,
-    RecursionError,
-    TypeError,
-    ValueError,
-)
 
 
 def read_checkpoint(path: Path) -> Tensors:
@@ -66,15 +54,14 @@ def read_checkpoint(path: Path) -> Tensors:
             f"{path}: in the zip format of PyTorch. Expected the older one: "
             "torch.save(state, path, _use_new_zipfile_serialization=False)"
         )
-    try:
-        with path.open("rb") as file:
+    with path.open("rb") as file:
+        try:
             return _read(file, path.stat().st_size)
-    except DataError as error:
-        raise DataError(f"{path}: {error}") from None
-    except _DAMAGE as error:
-        raise DataError(
-            f"{path}: not a PyTorch checkpoint, or damaged: {one_line(error)}"
-        ) from None
+        except DataError as error:
+            raise DataError(f"{path}: {error}") from None
+        except Exception as error:  # what unpickling raises depends on what is wrong in the file
+            problem = f"not a PyTorch checkpoint, or damaged: {one_line(error)}"
+            raise DataError(f"{path}: {problem}") from None
 
 
 class _Storage(NamedTuple):
@@ -135,7 +122,9 @@ def _read(file: BinaryIO, file_size: int) -> Tensors:
     if header[:2] != [MAGIC_NUMBER, VERSION] or header[2]["little_endian"] is not True:
         raise ValueError("it does not begin as one")
     state = _Unpickler(file).load()
-    if not isinstance(state, dict) or not all(map(_is_named_tensor, state.items())):
+    if not isinstance(state, dict) or not all(
+        isinstance(name, str) and isinstance(tensor, _Tensor) for name, tensor in state.items()
+    ):
         raise ValueError("expected the state of a model: tensors by name")
     named = {tensor.storage for tensor in state.values()}
     storages = {storage.key: storage for storage in named}
@@ -146,10 +135,6 @@ def _read(file: BinaryIO, file_size: int) -> Tensors:
     if file.read(1):
         raise ValueError("something follows after its end")
     return {name: _array(tensor, numbers[tensor.storage.key]) for name, tensor in state.items()}
-
-
-def _is_named_tensor(item: tuple[Any, Any]) -> bool:
-    return isinstance(item[0], str) and isinstance(item[1], _Tensor)
 
 
 def _read_storage(file: BinaryIO, storage: _Storage, file_size: int) -> np.ndarray:
