@@ -66,11 +66,12 @@ def open_of_run(config: RunConfig) -> tuple[RunConfig, Data]:
     data = open_data(Path(config.data), config.frames, config.split)
     # Those of videos that come straight from their files are made as they are read.
     has = data.frames.images if isinstance(data, Store) else IMAGES
-    for name in set(config.model.images).difference(has):
-        raise DataError(
-            f"{data.path}: model.streams needs {IMAGES[name].title}, which is not in this data "
-            f"set. Prepare it with --{name}, or choose other streams"
-        )
+    for name in config.model.images:
+        if name not in has:
+            raise DataError(
+                f"{data.path}: model.streams needs {IMAGES[name].title}, which is not in this "
+                f"data set. Prepare it with --{name}, or choose other streams"
+            )
     return dataclasses.replace(config, frames=data.frames), data
 
 

@@ -210,7 +210,7 @@ def _columns(path: Path, header: Sequence[str], *, labelled: bool) -> list[str]:
         if columns.count(name) > 1:
             raise DataError(f"{path}: expected each column once, got {name!r} repeatedly.")
     unused = set(known) - set(columns)
-    for name in set(columns) - set(known):
+    for name in sorted(set(columns) - set(known)):
         for meant in difflib.get_close_matches(name, unused, n=1, cutoff=0.75):
             message = f"{path}: the column {name!r} is left alone. Did you mean {meant!r}?"
             warnings.warn(message, TableWarning, stacklevel=3)

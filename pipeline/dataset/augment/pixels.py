@@ -26,7 +26,8 @@ def change_clip(
         The same, changed.
     """
     changed = dict(inputs)
-    for name in IMAGES.keys() & inputs.keys():
+    # Always in the same order: that in which TensorFlow is given its operations decides rounding.
+    for name in [name for name in IMAGES if name in inputs]:
         images = _change(inputs[name], IMAGES[name], changes, config)
         changed[name] = tf.ensure_shape(images, inputs[name].shape)
     return changed

@@ -1,4 +1,7 @@
 import dataclasses
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -272,3 +275,38 @@ def test_light_leaves_the_motion_and_erasing_takes_it():
     erased = draw(config, SIZE, np.random.default_rng(0)).pixels.erased
     expected = np.where(erased[..., None], (128, 128, 0), flow)
     np.testing.assert_array_equal(inputs_changed({"flow": flow}, config)["flow"], expected)
+
+
+_TWO_STREAMS = """
+import hashlib, numpy as np, tensorflow as tf
+from pipeline.config import AugmentConfig
+from pipeline.dataset.augment.draw import draw
+from pipeline.dataset.augment.pixels import change_clip
+
+config, rng, digest = AugmentConfig(), np.random.default_rng(0), hashlib.sha256()
+images = {
+    name: rng.integers(256, size=(16, 64, 64, 3)).astype(np.uint8) for name in ("frames", "flow")
+}
+drawn = [draw(config, 64, rng).pixels for _ in range(8)]
+data = tf.data.Dataset.from_tensor_slices(tuple(np.stack(part) for part in zip(*drawn)))
+pixels = type(drawn[0])
+for clip in data.map(lambda *parts: change_clip(images, pixels(*parts), config)):
+    for name in images:
+        digest.update(clip[name].numpy().tobytes())
+print(digest.hexdigest())
+"""
+
+
+def test_a_clip_is_changed_alike_in_every_process():
+    # Python goes through a set of names in another order with another seed of its hashes.
+    runs = [
+        subprocess.Popen(
+            [sys.executable, "-c", _TWO_STREAMS],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        for seed in ("0", "1")
+    ]
+    first, second = (run.communicate()[0] for run in runs)
+    assert first == second != b""
