@@ -26,8 +26,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import tensorflow_datasets as tfds
-
 from pipeline.config import FramesConfig
 from pipeline.errors import DataError
 from pipeline.manifest.rows import Manifest, Row, Split, read_csv
@@ -119,14 +117,6 @@ class Store:
         """What is in it and what is wrong with it, see `pipeline.prepare.data_report`."""
         report: dict[str, Any] = json.loads((self.path / "data_report.json").read_bytes())
         return report
-
-    @functools.cached_property
-    def builder(self) -> Any:
-        """The `tfds.core.DatasetBuilder`; its features are those of `record_features`.
-
-        Reading a split takes `store.builder.as_dataset(split="train")`; this imports TensorFlow.
-        """
-        return tfds.builder_from_directory(self.path)
 
 
 def open_store(out: str | os.PathLike[str]) -> Store:

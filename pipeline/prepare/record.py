@@ -50,15 +50,7 @@ def record_features(class_names: Sequence[str], frames: FramesConfig) -> tfds.fe
 
 
 def write_record(
-    file: BinaryIO,
-    images: Mapping[str, FrameSpool],
-    *,
-    label: int,
-    video: str,
-    group: str,
-    num_frames: int,
-    fps: float,
-    duration_seconds: float,
+    file: BinaryIO, images: Mapping[str, FrameSpool], others: Mapping[str, float | str]
 ) -> int:
     """Appends a record to a TFRecord file; the same arguments always give the same bytes.
 
@@ -66,24 +58,12 @@ def write_record(
         file: The file. A record in it is its length, the length's checksum, the record, and the
             record's checksum.
         images: The images by their names, each as the bytes of a JPEG file.
-        label: Label number.
-        video: Path from the folder of all videos on.
-        group: The group of the video.
-        num_frames: Frames of the video file.
-        fps: Frames per second of the video file.
-        duration_seconds: Of the video, in seconds.
+        others: The other features, see `record_features`: a float is stored as a float32, an int
+            as an int64.
 
     Returns:
         Bytes of the record.
     """
-    others: dict[str, float | str] = {
-        "duration_seconds": float(duration_seconds),
-        "fps": float(fps),
-        "group": group,
-        "label": label,
-        "num_frames": num_frames,
-        "video": video,
-    }
     start, num_bytes = _start(others, images)
     length = struct.pack("<Q", num_bytes)
     file.write(length + _masked(google_crc32c.value(length)))
@@ -104,7 +84,7 @@ def _start(
     others: Mapping[str, float | str], images: Mapping[str, FrameSpool]
 ) -> tuple[bytes, int]:
     """Returns the message up to its first image, and the bytes of the whole."""
-    rest = b"".join(_message(1, _value(*item)) for item in others.items())
+    rest = b"".join(_message(1, _value(*item)) for item in sorted(others.items()))
     entries = sum(len(_key(*item)) + _num_bytes(item[1]) for item in images.items())
     start = _field(1, len(rest) + entries) + rest
     return start, len(start) + entries

@@ -119,14 +119,12 @@ class _OpenFile:
         return self._reader
 
 
+def _report(source: SourceVideo) -> VideoReport:
+    return VideoReport(name=source.name, num_bytes=source.num_bytes, modified_ns=source.modified_ns)
+
+
 def _left_out(source: SourceVideo, problem: Problem, reason: str) -> VideoReport:
-    return VideoReport(
-        name=source.name,
-        num_bytes=source.num_bytes,
-        modified_ns=source.modified_ns,
-        problem=problem,
-        reason=reason,
-    )
+    return dataclasses.replace(_report(source), problem=problem, reason=reason)
 
 
 def _read(
@@ -146,20 +144,18 @@ def _read(
                 return _left_out(source, "too large", reason)
         if len(images["frames"].lengths) < task.min_frames:
             return _left_out(source, "too short", _too_short(source, reader, task))
-        described = _describe(source, reader, images["frames"])
-        report = dataclasses.replace(described, digest=opened.digest)
+        report = _describe(source, reader, opened.digest, images["frames"])
         if not file:
             return report
-        num_bytes = write_record(
-            file,
-            images,
-            label=task.class_names.index(row.label),
-            video=source.name,
-            group=row.group,
-            num_frames=report.decoded_frames,
-            fps=report.fps,
-            duration_seconds=report.duration_seconds,
-        )
+        others: dict[str, float | str] = {
+            "label": task.class_names.index(row.label),
+            "video": source.name,
+            "group": row.group,
+            "num_frames": report.decoded_frames,
+            "fps": float(report.fps),
+            "duration_seconds": float(report.duration_seconds),
+        }
+        num_bytes = write_record(file, images, others)
     return dataclasses.replace(report, record_bytes=num_bytes)
 
 
@@ -173,14 +169,14 @@ def _too_short(source: SourceVideo, reader: VideoReader, task: ShardTask) -> str
     )
 
 
-def _describe(source: SourceVideo, reader: VideoReader, images: FrameSpool) -> VideoReport:
+def _describe(
+    source: SourceVideo, reader: VideoReader, digest: str, images: FrameSpool
+) -> VideoReport:
     info, is_trim = reader.info, source.row.is_trim
     positions = hash_positions(len(images.lengths))
     declared = _asked_frames(source.row, info) if is_trim else info.declared_frames
-    return VideoReport(
-        name=source.name,
-        num_bytes=source.num_bytes,
-        modified_ns=source.modified_ns,
+    return dataclasses.replace(
+        _report(source),
         declared_frames=declared,
         decoded_frames=reader.num_read,
         stored_frames=len(images.lengths),
@@ -191,6 +187,7 @@ def _describe(source: SourceVideo, reader: VideoReader, images: FrameSpool) -> V
         fps=info.fps,
         duration_seconds=reader.num_read / info.fps if is_trim else info.duration_seconds,
         codec=info.codec,
+        digest=digest,
         hash=video_hash([decode_jpeg(images[position]) for position in positions]),
     )
 

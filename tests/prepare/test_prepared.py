@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow_datasets as tfds
 
 from pipeline.errors import ConfigError, DataError
 from pipeline.prepare.plan import (
@@ -64,9 +65,10 @@ def test_tensorflow_datasets_reads_the_store(videos: Path, tmp_path: Path) -> No
     reports = [json.loads(path.read_text()) for path in (out / "shards").glob("*train*")]
     assert sorted(report["num_records"] for report in reports) == [0, 0, 0, 1, 1, 1, 1, 1]
 
+    builder = tfds.builder_from_directory(store.path)
     found = {}
     for split in store.num_videos:
-        for video in store.builder.as_dataset(split=split).as_numpy_iterator():
+        for video in builder.as_dataset(split=split).as_numpy_iterator():
             name = video["video"].decode()
             found[name] = split
             assert store.class_names[video["label"]] == name.split("/")[0]
@@ -78,8 +80,8 @@ def test_tensorflow_datasets_reads_the_store(videos: Path, tmp_path: Path) -> No
             assert video["frames"].shape == frames.shape == (6, 16, 16, 3)
             assert np.abs(video["frames"].astype(int) - frames).mean() < 8
     assert found == SPLITS
-    assert list(store.builder.info.splits) == ["train", "test"]
-    assert store.builder.info.features["label"].names == list(store.class_names)
+    assert list(builder.info.splits) == ["train", "test"]
+    assert builder.info.features["label"].names == list(store.class_names)
 
 
 def test_stale_files_are_cleared(videos: Path, tmp_path: Path) -> None:

@@ -9,7 +9,14 @@ import tensorflow as tf
 from pipeline.prepare.record import is_whole, write_record
 from pipeline.prepare.stored_frames import FrameSpool
 
-OTHERS = {"label": 3, "video": "wälk/a.avi", "group": "ann", "num_frames": 90}
+OTHERS = {
+    "label": 3,
+    "video": "wälk/a.avi",
+    "group": "ann",
+    "num_frames": 90,
+    "fps": 30.0,
+    "duration_seconds": 3.0,
+}
 
 
 def write(path: Path, images: list[bytes], times: int = 1) -> int:
@@ -17,9 +24,7 @@ def write(path: Path, images: list[bytes], times: int = 1) -> int:
         for image in images:
             spool.append(image)
         for _ in range(times):
-            num_bytes = write_record(
-                file, {"frames": spool}, **OTHERS, fps=30.0, duration_seconds=3.0
-            )
+            num_bytes = write_record(file, {"frames": spool}, OTHERS)
     return num_bytes
 
 
@@ -41,7 +46,7 @@ def test_tensorflow_reads_what_was_written(tmp_path: Path, lengths: tuple[int, .
     assert [len(record) for record in records] == [num_bytes] * 2
     example = tf.train.Example.FromString(records[0])
     features = example.features.feature
-    assert set(features) == {*OTHERS, "frames", "fps", "duration_seconds"}
+    assert set(features) == {*OTHERS, "frames"}
     assert list(features["frames"].bytes_list.value) == images
     assert features["label"].int64_list.value == [3]
     assert features["video"].bytes_list.value == ["wälk/a.avi".encode()]
@@ -62,13 +67,13 @@ def test_flow_lies_beside_the_frames(tmp_path: Path) -> None:
         for name, spool in spools.items():
             for image in images[name]:
                 spool.append(image)
-        num_bytes = write_record(file, spools, **OTHERS, fps=30.0, duration_seconds=3.0)
+        num_bytes = write_record(file, spools, OTHERS)
 
     (record,) = tf.data.TFRecordDataset(str(tmp_path / "x")).as_numpy_iterator()
 
     example = tf.train.Example.FromString(record)
     features = example.features.feature
-    assert set(features) == {*OTHERS, "frames", "flow", "fps", "duration_seconds"}
+    assert set(features) == {*OTHERS, "frames", "flow"}
     assert {name: list(features[name].bytes_list.value) for name in images} == images
     assert len(example.SerializeToString()) == len(record) == num_bytes
 
