@@ -9,7 +9,7 @@ from typing import Final
 from pipeline.config.prepare import PrepareConfig
 from pipeline.errors import VideoDecodeError
 from pipeline.video import probe
-from pipeline.workers.progress import run_in_workers
+from pipeline.workers.pool import run_in_workers
 
 MOST_FPS: Final = 15.0
 _ONE_IN = 20

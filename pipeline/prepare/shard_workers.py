@@ -10,7 +10,7 @@ from pathlib import Path
 from pipeline.config.prepare import PrepareConfig
 from pipeline.prepare.plan import ShardReport, ShardTask, finished_report
 from pipeline.prepare.shard_writer import check_shard, write_shard
-from pipeline.workers.progress import run_in_workers
+from pipeline.workers.pool import run_in_workers
 
 
 def write_shards(tasks: Sequence[ShardTask], config: PrepareConfig, out: Path) -> list[ShardReport]:

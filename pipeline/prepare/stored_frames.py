@@ -83,10 +83,6 @@ def encode_video(
 ) -> tuple[dict[str, list[bytes]], VideoInfo]:
     """Reads what is stored of a whole video file, see `stored_frames`.
 
-    Args:
-        path: The video file.
-        frames: Rate, size and quality of the frames, and what is stored beside them.
-
     Returns:
         The images by their names, and what is known of the file, with the number of frames that
         it decodes to.
@@ -104,14 +100,13 @@ def encode_array(array: np.ndarray, frames: FramesConfig, *, fps: float) -> dict
 
     Args:
         array: uint8 (N, H, W, 3), RGB.
-        frames: Rate, size and quality of the frames, and what is stored beside them.
+        frames: As of `stored_frames`.
         fps: Frames per second of the array, 0.1 to 1,000.
 
     Raises:
         DataError: The array is not one of frames, or `fps` is out of range.
     """
-    good = array.dtype == np.uint8 and array.ndim == 4 and array.shape[3] == 3 and array.size
-    if not good:
+    if array.dtype != np.uint8 or array.ndim != 4 or array.shape[3] != 3 or not array.size:
         raise DataError(
             f"expected frames as uint8 (N, H, W, 3), RGB, got {array.dtype} {array.shape}"
         )

@@ -30,15 +30,7 @@ def probe(path: PathLike, *, count_frames: bool = False) -> VideoInfo:
 def iter_frames(
     path: PathLike, *, fps: float | None = None, size: Size | None = None
 ) -> Iterator[np.ndarray]:
-    """Yields the frames of a file in order of time; see `VideoReader.frames`.
-
-    Args:
-        path: The file.
-        fps: Frames per second, by timestamps; None yields every decoded frame once.
-        size: (height, width) in pixels; None leaves the frames as they are.
-
-    Yields:
-        uint8 (H, W, 3), RGB; the same array again where a frame repeats.
+    """Yields the frames of a file, uint8 (H, W, 3), RGB, as `VideoReader.frames` does.
 
     Raises:
         VideoDecodeError: No frame can be had from the file.

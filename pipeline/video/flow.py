@@ -81,17 +81,6 @@ def encode_flow(image: np.ndarray, *, quality: int) -> bytes:
 
 
 def decode_flow(data: bytes) -> np.ndarray:
-    """Decodes what `encode_flow` gives.
-
-    Args:
-        data: The bytes of the file.
-
-    Returns:
-        uint8 (H, W, 3), as in `flow_image`: the pixels that `tf.io.decode_jpeg` gives with
-        `dct_method="INTEGER_ACCURATE"`.
-
-    Raises:
-        DataError: The bytes are not a JPEG image.
-    """
+    """Decodes what `encode_flow` gives: uint8 (H, W, 3), as `decode_jpeg` does a frame."""
     planes = decode_image(data, cv2.IMREAD_GRAYSCALE)
     return np.stack(np.split(planes, 3), axis=-1)

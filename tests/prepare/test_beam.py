@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from pipeline.video import write_video
+from tests.prepare.people import tree
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "prepare.py"
 
@@ -34,11 +35,6 @@ def prepare(videos: Path, out: str, *options: str) -> subprocess.CompletedProces
         *("--shard-videos", "2", "--size", "16", *options),
     ]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
-
-
-def tree(folder: Path) -> dict[str, bytes]:
-    files = (path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
 def test_beam_and_the_local_workers_write_the_same_bytes(videos: Path) -> None:

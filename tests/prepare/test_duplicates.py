@@ -166,12 +166,6 @@ def test_a_shape_on_one_colour_is_something_to_tell_by() -> None:
     assert hash_frames(film(np.full((HEIGHT, WIDTH, 3), 60), take=0)) is not None
 
 
-def test_a_hash_is_256_hexadecimal_digits() -> None:
-    digits = hash_frames(film(place(0), take=0)) or ""
-    assert len(digits) == 256
-    assert set(digits) <= set("0123456789abcdef")
-
-
 def digits_at(start: int, *, bits: int) -> str:
     """A hash that differs from another one in the last `bits` bits."""
     return f"{start ^ (1 << bits) - 1:0256x}"
@@ -189,11 +183,6 @@ def test_pairs_up_to_the_limit_are_found_wherever_they_lie() -> None:
     hashes[0] = hashes[3] = None
     hashes.insert(64, None)
     assert near_duplicates(hashes) == [(5, 6), (63, 65), (128, 4163), (4098, 4201)]
-
-
-def test_each_two_of_three_copies_are_a_pair() -> None:
-    one, other = digits_at(0, bits=0), digits_at(0, bits=BITS)
-    assert near_duplicates([one, other, one, None, one, None]) == [(0, 2), (0, 4), (2, 4)]
 
 
 @pytest.mark.parametrize("hashes", [[], [None], [None, None], ["00" * 128]])

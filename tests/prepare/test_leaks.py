@@ -59,6 +59,8 @@ def test_copies_within_a_split_and_label_are_no_leak(tmp_path: Path) -> None:
     found = duplicates(videos)
     assert (leaking(found), harmless(found)) == ([], [message])
 
+    other = [videos[0], video(tmp_path / "a2", label="walk")]
+    assert leaking(duplicates(other)) == ["a1 (train run), a2 (train walk) have the same content"]
     videos.append(video(tmp_path / "b2", "test"))
     found = duplicates(videos)
     assert leaking(found) == ["b1 (train run), b2 (test run) have the same content"]

@@ -180,13 +180,6 @@ def test_a_preparation_that_fails_leaves_what_was_prepared(copied: PrepareConfig
     assert tree(copied.out) == before
 
 
-def test_rendering_the_demo_destroys_nothing(copied: PrepareConfig) -> None:
-    before = tree(copied.out)
-    with pytest.raises(ConfigError, match="--overwrite"):
-        prepare(PrepareConfig(out=copied.out))
-    assert tree(copied.out) == before
-
-
 def kill_before_it_is_put_in_place(config: PrepareConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     def die(*_: object, **__: object) -> None:
         raise KeyboardInterrupt

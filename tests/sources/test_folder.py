@@ -184,12 +184,3 @@ def test_name_that_is_not_utf8(tmp_path: Path) -> None:
 
     with pytest.raises(DataError, match=r"expected a name in UTF-8; rename the file"):
         scan_folder(tmp_path)
-
-
-@pytest.mark.skipif(not VIDEOS, reason="PIPELINE_VIDEOS is not set")
-def test_real_videos() -> None:
-    manifest = scan_folder(Path(VIDEOS or "") / "ut_interaction")
-
-    assert len(manifest.rows) == 120
-    assert manifest.class_names == ("hug", "kick", "point", "punch", "push", "shake_hands")
-    assert len(manifest.groups) == 120

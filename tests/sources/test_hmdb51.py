@@ -6,7 +6,6 @@ import pytest
 
 from pipeline.errors import ConfigError, DataError
 from pipeline.prepare.leaks import crossing
-from pipeline.sources.folder import LeftOutWarning
 from pipeline.sources.hmdb51 import scan_hmdb51
 from pipeline.sources.video_index import CrossingGroupsWarning
 
@@ -100,15 +99,6 @@ def test_source_video_in_both_splits_of_a_class(touch, write, lists):
         ("climb_stairs/Prelinger_HabitPat1954", "train"),
     ]
     assert record[0].filename == __file__
-
-
-def test_missing_and_unlisted_videos(touch, lists):
-    root = touch(*VIDEOS[1:], "hmdb51_org/others/x_wave_f_cm_np1_ba_med_0.avi")
-
-    with pytest.warns(LeftOutWarning, match="left out 1 video .*: hmdb51_org/others/x_wave"):
-        rows = scan_hmdb51(root).rows
-
-    assert [row.path for row in rows if "April" in row.path] == [str(root / "brush_hair" / APRIL)]
 
 
 @pytest.mark.parametrize("folder", ["test_train_splits", f"test_train_splits/{LISTS}", "lists"])

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from pipeline.errors import DataError
-from pipeline.sources.folder import LeftOutWarning
 from pipeline.sources.twentybn import scan_jester
 from pipeline.video import encode_jpeg, iter_frames
 
@@ -29,22 +28,6 @@ def test_official_splits(touch, lists, table):
         (VIDEOS[1], "Doing other things", "20", "train"),
         (VIDEOS[2], "Drumming Fingers", "3", "test"),
     ]
-
-
-def test_missing_video_is_kept_and_unlisted_left_out(touch, lists):
-    root = touch(*VIDEOS[1:], "20bn-jester-v1/4.avi") / "20bn-jester-v1"
-
-    with pytest.warns(LeftOutWarning, match="left out 1 video .*: 4.avi"):
-        rows = scan_jester(root).rows
-
-    assert rows[0].path == str(root / "1.avi")
-
-
-def test_lists_that_are_missing(touch):
-    with pytest.raises(
-        DataError, match=r"jester-v1-train.csv, found none .* Download the labels of Jester"
-    ):
-        scan_jester(touch(*VIDEOS))
 
 
 def test_labels_that_are_missing(touch, write, lists, tmp_path):

@@ -6,7 +6,6 @@ import re
 import pytest
 
 from pipeline.errors import DataError
-from pipeline.sources.folder import LeftOutWarning
 from pipeline.sources.twentybn import scan_something_something
 
 VIDEOS = tuple(f"20bn-something-something-v2/{number}.webm" for number in (2, 10, 3, 4))
@@ -47,22 +46,6 @@ def test_official_splits(touch, write, table, prefix):
         (VIDEOS[0], holding, "2", "train"),
         (VIDEOS[2], holding, "3", "test"),
     ]
-
-
-def test_missing_video_is_kept_and_unlisted_left_out(touch, lists):
-    root = touch(*VIDEOS[1:]) / "20bn-something-something-v2"
-
-    with pytest.warns(LeftOutWarning, match="left out 1 video .*: 4.webm"):
-        rows = scan_something_something(root).rows
-
-    assert [row.path for row in rows] == [str(root / f"{n}.webm") for n in (10, 2, 3)]
-
-
-def test_lists_that_are_missing(touch):
-    with pytest.raises(
-        DataError, match=r"something-something-v2-train.json, train.json, found none .* Download"
-    ):
-        scan_something_something(touch(*VIDEOS))
 
 
 def test_labels_that_are_missing(touch, write, lists, tmp_path):

@@ -26,9 +26,8 @@ import pytest
 from tqdm import tqdm
 
 from pipeline.errors import PipelineError, VideoDecodeError
-from pipeline.workers.pool import OnVideo, WorkerPool
+from pipeline.workers.pool import OnVideo, WorkerPool, run_in_workers
 from pipeline.workers.process import WorkerProcess
-from pipeline.workers.progress import run_in_workers
 
 Task = Sequence[tuple[str | None, str]]  # videos, or None, and what happens there
 
@@ -426,7 +425,7 @@ def bars(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
             super().__init__(**options | {"disable": False, "file": io.StringIO()})
             bars.append(self)
 
-    monkeypatch.setattr("pipeline.workers.progress.tqdm", Bar)
+    monkeypatch.setattr("tqdm.tqdm", Bar)
     return bars
 
 

@@ -14,8 +14,7 @@ from pipeline.manifest.rows import Manifest, Row, Split
 from pipeline.sources.demo.actions import ACTIONS
 from pipeline.sources.demo.takes import Take
 from pipeline.video import write_video
-from pipeline.workers.pool import OnVideo
-from pipeline.workers.progress import run_in_workers
+from pipeline.workers.pool import OnVideo, run_in_workers
 
 _SETTINGS_NAME: Final = "demo.json"
 # Of the figures, this share is for validation, and as many for testing.
