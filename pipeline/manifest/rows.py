@@ -162,7 +162,7 @@ def read_csv(path: str | os.PathLike[str], *, labelled: bool = True) -> Manifest
 
     Args:
         path: The file.
-        labelled: Whether there must be the column label; else videos may be listed without labels.
+        labelled: Whether there must be the column label.
 
     Raises:
         DataError: There is no such file, a column is missing or there twice, a line is not as
@@ -184,12 +184,7 @@ def read_csv(path: str | os.PathLike[str], *, labelled: bool = True) -> Manifest
 
 
 def relative_path(path: str, folder: str | os.PathLike[str]) -> str:
-    """Returns a path relative to a folder it lies below, with forward slashes; others as they are.
-
-    Args:
-        path: Absolute path.
-        folder: Absolute path.
-    """
+    """A path below a folder, both absolute, from there on with `/`; another one as it is."""
     try:
         return Path(path).relative_to(folder).as_posix()
     except ValueError:

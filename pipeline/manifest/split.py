@@ -154,12 +154,7 @@ def split_by_fold(
 
 
 def draw_validation(manifest: Manifest, *, val_fraction: float, seed: int) -> Manifest:
-    """Takes groups out of training for validation.
-
-    Args:
-        manifest: The videos, with splits.
-        val_fraction: Share of all videos for validation; 0 changes nothing.
-        seed: Of the draw; 0 or above.
+    """Takes groups out of training for validation, with a share of all videos; 0 changes nothing.
 
     Raises:
         DataError: There are too few groups.

@@ -21,11 +21,6 @@ def draw_groups(rows: Sequence[Row], num_videos: float, seed: int) -> set[str]:
 
     Every class of `rows` keeps a group that is not drawn; where that leaves none to draw, the
     result is empty.
-
-    Args:
-        rows: The videos.
-        num_videos: How many videos the groups are to have.
-        seed: Of the draw.
     """
     counts = _count(rows)
     share = num_videos / max(1, len(rows))
@@ -42,13 +37,7 @@ def draw_groups(rows: Sequence[Row], num_videos: float, seed: int) -> set[str]:
 
 
 def cut_folds(rows: Sequence[Row], num_folds: int, seed: int) -> list[set[str]]:
-    """Cuts the groups into folds that have about the same share of each class.
-
-    Args:
-        rows: The videos.
-        num_folds: From 2 to the number of groups.
-        seed: Of the draw.
-    """
+    """Cuts the groups into 2 folds or more that have about the same share of each class."""
     counts = _count(rows)
     partition = next(_partitions(counts, num_folds, attempts=1, seed=seed))
     return [{counts.groups[index] for index in fold} for fold in partition]

@@ -123,11 +123,7 @@ def _spread(values: Sequence[float]) -> dict[str, float] | None:
 
 
 def as_markdown(report: dict[str, Any]) -> str:
-    """The report as one page.
-
-    Args:
-        report: What `describe` returned.
-    """
+    """What `describe` returned as one page."""
     return "\n".join(
         [
             "# Data report",

@@ -18,9 +18,6 @@ Video = tuple[SourceVideo, VideoReport]
 def crossing(rows: Iterable[Row]) -> list[str]:
     """Says which groups or video files lie in two splits, and which parts of files have two labels.
 
-    Args:
-        rows: Videos with splits.
-
     Example:
         >>> rows = (
         ...     Row(path="/videos/a.mp4", label="wave", group="ann", split="train"),
@@ -100,11 +97,7 @@ def copied(sources: Sequence[SourceVideo], copies: Iterable[Sequence[int]]) -> l
 
 
 def duplicates(videos: Sequence[Video]) -> list[Duplicate]:
-    """Finds videos that are the same, or nearly.
-
-    Args:
-        videos: Those that are not left out.
-    """
+    """Finds videos that are the same, or nearly, among those that are not left out."""
     sources = [source for source, _ in videos]
     paths = [source.row.path for source in sources]
     same = copied(sources, same_digest(paths, [report.digest for _, report in videos]))
@@ -155,21 +148,16 @@ def _sentence(sources: Sequence[SourceVideo], what: str) -> str:
     return f"{listed(names, most=10)} {what}"
 
 
-def random_split(rows: Sequence[Row], *, seed: int = 0) -> dict[str, int]:
+def random_split(rows: Sequence[Row]) -> dict[str, int]:
     """What splitting the same videos at random, one by one, would have leaked.
 
-    Args:
-        rows: Videos with splits.
-        seed: Of the random split, which has as many test videos.
-
-    Returns:
-        `num_test` videos, of which `beside_their_group` would have had a video of their own group
-        in training.
+    Of `num_test` videos, as many as there are, `beside_their_group` would have had a video of their
+    own group in training.
     """
     groups = {name: index for index, name in enumerate(dict.fromkeys(row.group for row in rows))}
     group = np.array([groups[row.group] for row in rows], np.int64)
     split = np.array([SPLITS.index(row.split or "train") for row in rows], np.int64)
-    np.random.default_rng(seed).shuffle(split)
+    np.random.default_rng(0).shuffle(split)
     trained = np.bincount(group[split == 0], minlength=len(groups)) > 0
     tested = split == SPLITS.index("test")
     return {

@@ -91,12 +91,7 @@ def check_classes_stay(old: Store, class_names: Sequence[str]) -> None:
 
 
 def clear_partial(out: Path, tasks: Sequence[ShardTask]) -> None:
-    """Makes the folder for what is being prepared; of an interrupted preparation, what fits stays.
-
-    Args:
-        out: The folder of the data set.
-        tasks: The shards to write.
-    """
+    """Makes the folder of what is being prepared; of one that was interrupted, what fits stays."""
     partial = out / PARTIAL
     (partial / REPORTS).mkdir(parents=True, exist_ok=True)
     finished = {task.name for task in tasks if finished_report(task, retry=True)}
@@ -108,12 +103,7 @@ def clear_partial(out: Path, tasks: Sequence[ShardTask]) -> None:
 def changes_since(out: Path, sources: Iterable[SourceVideo]) -> dict[str, list[str]]:
     """Names of the videos that were added, changed or removed since the last preparation.
 
-    Args:
-        out: The folder of the data set.
-        sources: The videos as they are now.
-
-    Returns:
-        Names by what became of them; empty if there are none, or no data set yet.
+    By what became of them; empty if there are none, or no data set yet.
     """
     try:
         before = {
@@ -151,10 +141,10 @@ def finish_store(
             quarantine and the data report are as well.
         tasks: The shards.
         reports: The report on each.
-        settings: How the data set was made.
-        leaks: What of its test is also in its training, in sentences.
+        settings: As of `Store`.
+        leaks: As of `Store`.
         duplicates: Its videos that are the same, or nearly.
-        made_of: Of the videos on this machine and the settings that the data set was made of.
+        made_of: As of `Store`.
 
     Raises:
         DataError: A class has no readable video for training.

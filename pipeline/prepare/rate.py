@@ -25,9 +25,6 @@ def stored_rate(rates: Iterable[float]) -> float:
     is at least half of that of the middle one, lest a few slow videos, or ones with a clock that is
     wrong, take from all the others what these have.
 
-    Args:
-        rates: Frames per second of the videos; without any it is 15.
-
     Example:
         >>> stored_rate([30, 25, 29.97]), stored_rate([12, 12, 30]), stored_rate([8, *[30] * 19])
         (15.0, 12, 15.0)

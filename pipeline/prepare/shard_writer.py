@@ -33,11 +33,7 @@ OnVideo = Callable[[str], None]
 
 
 def write_shard(task: ShardTask, on_video: OnVideo | None = None) -> ShardReport:
-    """Writes a shard and its report, unless they are there already.
-
-    Args:
-        task: What to write where; the folder and its sub-folder `shards` exist.
-        on_video: Called with the name of each video before it is read.
+    """Writes a shard and its report, unless they are there already; calls `on_video` as it goes.
 
     Raises:
         OSError: The shard cannot be written.

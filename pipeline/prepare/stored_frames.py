@@ -60,9 +60,7 @@ def stored_frames(
 def encode_frames(shown: Iterable[np.ndarray], frames: FramesConfig) -> Iterator[dict[str, bytes]]:
     """Yields what is stored of frames that have the right rate and size, see `stored_frames`.
 
-    Args:
-        shown: uint8 (size, size, 3), RGB; the same object again where a frame repeats.
-        frames: Quality of the frames, and what is stored beside them.
+    They are uint8 (size, size, 3), RGB; the same object again where a frame repeats.
     """
     last: np.ndarray | None = None
     stored: dict[str, bytes] = {}

@@ -85,11 +85,7 @@ def write_findings(
 ) -> None:
     """Writes `quarantine.csv`, `data_report.json` and `data_report.md`.
 
-    Args:
-        folder: Where to.
-        videos: All videos.
-        report: What `pipeline.prepare.data_report.describe` says of them.
-        root: Videos below this folder are named from it on.
+    The quarantine names videos below `root` from there on.
     """
     changed = set(report["changes"].get("changed", ()))
     with (folder / "quarantine.csv").open("w", encoding="utf-8", newline="") as file:

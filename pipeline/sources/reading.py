@@ -32,11 +32,7 @@ _FOR_SOURCES: dict[str, tuple[Source, ...]] = {
 
 
 def folder_of_videos(config: PrepareConfig) -> Path:
-    """The folder, absolute, from which on the videos are named.
-
-    Args:
-        config: Source and path; the demo videos lie in `out`.
-    """
+    """The folder, absolute, from which on the videos are named; those of the demo lie in `out`."""
     if config.source == "demo":
         return (Path(config.out) / "videos").absolute()
     path = Path(config.path).absolute()
@@ -45,9 +41,6 @@ def folder_of_videos(config: PrepareConfig) -> Path:
 
 def read_manifest(config: PrepareConfig) -> Manifest:
     """Lists the videos of a source; for the demo, renders those that are not there yet.
-
-    Args:
-        config: Source, path, annotations, fold, classes and groups.
 
     Raises:
         ConfigError: A setting does not fit the source.

@@ -59,9 +59,6 @@ class VideoIndex:
         Args:
             expected: Its path from the folder on, with forward slashes.
             names: Other names that it may have.
-
-        Returns:
-            Absolute path.
         """
         for name in (expected, *names):
             file = self._by_stem.get(self._stem(PurePosixPath(name)))

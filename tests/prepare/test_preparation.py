@@ -143,10 +143,13 @@ def test_changed_settings_redo_what_differs(copied: PrepareConfig, tmp_path: Pat
     assert tree(changed.out) == tree(fresh.out)
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b"[]"])
 @pytest.mark.parametrize(
-    "lost",
-    ["clipline-test*", "features.json", "prepare.json", "manifest.csv", "shards/*train*2-of*"],
+    ("lost", "content"),
+    [
+        *(("clipline-test*", b""), ("features.json", b"{}"), ("manifest.csv", b"")),
+        *(("prepare.json", content) for content in (b"", b"{}", b"[]")),
+        *(("shards/*train*2-of*", content) for content in (b"", b"{}", b"[]")),
+    ],
 )
 def test_what_was_lost_is_written_again(
     copied: PrepareConfig, prepared: PrepareReport, lost: str, content: bytes
