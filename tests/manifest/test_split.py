@@ -132,6 +132,17 @@ def test_test_groups_are_the_test_split_whatever_the_fraction() -> None:
     assert videos_of_each_class(result)["val"] == [2, 2]
 
 
+def test_groups_that_are_added_leave_the_others_in_their_splits() -> None:
+    """Else a test video of today could have been trained on yesterday."""
+    config = dataclasses.replace(DRAWN, test_fraction=0.3)
+    known = {row.group: row.split for row in choose_split(people("ab", 6), config).rows}
+    after = {row.group: row.split for row in choose_split(people("ab", 13), config, known).rows}
+    assert {group: after[group] for group in known} == known
+    added = [after[group] for group in after if group not in known]
+    assert (len(added), added.count("test")) == (7, 2)
+    assert after != {r.group: r.split for r in choose_split(people("ab", 13), config).rows}
+
+
 def test_test_group_that_does_not_exist() -> None:
     with pytest.raises(ConfigError, match=r"got 'p3'; did you mean 'p03'\? There are 10 groups"):
         split(people("ab", 10), 0, 0, test_groups=("p01", "p3"))

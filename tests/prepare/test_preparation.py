@@ -239,24 +239,6 @@ def test_videos_added_changed_and_removed_redo_their_shards_only(root: Path) -> 
     assert splits == {**{row.group: row.split for row in first.manifest.rows}, "gus": "train"}
 
 
-def test_groups_that_are_added_leave_the_others_in_their_splits(root: Path) -> None:
-    """Else a test video of today could have been trained on yesterday."""
-    config = configure(root, test_groups=(), test_fraction=0.3, val_fraction=0)
-    first = prepare(config).store
-    for number in range(7):
-        for label in ("run", "wälk fast"):
-            render(root / label / f"new{number} 1.avi", 100 + 2 * number + (label == "run"))
-
-    second = prepare(config).store
-
-    before, after = (
-        {row.group: row.split for row in store.manifest.rows} for store in (first, second)
-    )
-    assert {group: after[group] for group in before} == before
-    added = [after[group] for group in after if group not in before]
-    assert (len(added), added.count("test")) == (7, 2)
-
-
 def test_classes_that_are_added_leave_groups_in_their_splits(root: Path) -> None:
     config = configure(root, test_groups=(), test_fraction=0.3, val_fraction=0)
     for number in range(7):
