@@ -16,10 +16,15 @@ from pipeline.errors import ConfigError, DataError, PipelineError
 from pipeline.locks import alone
 from pipeline.manifest.rows import Manifest, Row, Split, relative_path
 from pipeline.manifest.split import choose_split
-from pipeline.prepare import leaks
-from pipeline.prepare.data_report import describe
+from pipeline.prepare.findings import (
+    check_findings,
+    examine,
+    refuse_leaks,
+    too_many_bad,
+    write_findings,
+)
+from pipeline.prepare.leaks import crossing
 from pipeline.prepare.plan import (
-    ShardReport,
     ShardTask,
     SourceVideo,
     fingerprint,
@@ -36,9 +41,8 @@ from pipeline.prepare.publish import (
 )
 from pipeline.prepare.rate import chosen_rate
 from pipeline.prepare.shard_workers import check_shards, write_shards
-from pipeline.prepare.summary import CheckReport, PrepareReport, write_findings
+from pipeline.prepare.summary import CheckReport, PrepareReport
 from pipeline.sources.reading import folder_of_videos, read_manifest
-from pipeline.text import counted, listed
 
 _NOT_IN_THE_STORE = (
     *("out", "workers", "overwrite", "check", "download"),
@@ -99,11 +103,11 @@ def check_videos(config: PrepareConfig) -> CheckReport:
             manifest.check_classes()
             rows = choose_split(manifest, config).rows
         tasks = _plan(_sources(manifest, config), rows, config, out)
-        found = _examine(tasks, check_shards(tasks, config))
+        found = examine(tasks, check_shards(tasks, config))
         folder = out / "check"
         folder.mkdir(parents=True, exist_ok=True)
         write_findings(folder, found.videos, found.report, root=folder)
-        obstacle = _too_many_bad(found.report, config)
+        obstacle = too_many_bad(found.report, config)
         return CheckReport(report=found.report, folder=folder, obstacle=obstacle)
 
 
@@ -119,12 +123,12 @@ def _prepare(config: PrepareConfig, out: Path, settings: dict[str, Any]) -> Prep
         shutil.rmtree(out / PARTIAL, ignore_errors=True)  # of a preparation that was refused
         return PrepareReport(store=old, up_to_date=True)
     rows = choose_split(manifest, config, _known_splits(old, settings)).rows
-    _refuse(leaks.crossing(rows), config, "")
+    refuse_leaks(crossing(rows), config, "")
     tasks = _plan(sources, rows, config, out)
     clear_partial(out, tasks)
     reports = write_shards(tasks, config, out)
-    found = _examine(tasks, reports, changes_since(out, sources))
-    _check_findings(found, config, out / PARTIAL, root=out)
+    found = examine(tasks, reports, changes_since(out, sources))
+    check_findings(found, config, out / PARTIAL, root=out)
     store = finish_store(
         out,
         tasks,
@@ -135,45 +139,6 @@ def _prepare(config: PrepareConfig, out: Path, settings: dict[str, Any]) -> Prep
         made_of=made_of,
     )
     return PrepareReport(store=store, up_to_date=False)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class _Findings:
-    """What reading the videos brought to light; `report` is what `data_report.json` holds."""
-
-    videos: list[leaks.Video]
-    duplicates: list[leaks.Duplicate]
-    leaks: list[str]
-    report: dict[str, Any]
-
-
-def _examine(
-    tasks: Sequence[ShardTask],
-    reports: Sequence[ShardReport],
-    changes: dict[str, list[str]] | None = None,
-) -> _Findings:
-    pairs = [
-        pair
-        for task, report in zip(tasks, reports, strict=True)
-        for pair in zip(task.sources, report.videos, strict=True)
-    ]
-    videos = sorted(pairs, key=lambda pair: pair[0].name)
-    duplicates = leaks.duplicates([video for video in videos if not video[1].problem])
-    found = [*leaks.crossing(source.row for source, _ in videos), *leaks.leaking(duplicates)]
-    report = describe(videos, found, changes or {}, leaks.harmless(duplicates))
-    return _Findings(videos=videos, duplicates=duplicates, leaks=found, report=report)
-
-
-def _check_findings(found: _Findings, config: PrepareConfig, partial: Path, *, root: Path) -> None:
-    write_findings(partial, found.videos, found.report, root=root)
-    _refuse(found.leaks, config, f"; {partial / 'data_report.md'} names all")
-    too_many = _too_many_bad(found.report, config)
-    if too_many:
-        first = found.report["left_out"][0]
-        raise DataError(
-            f"{too_many}; {partial / 'quarantine.csv'} says why. The first is {first['video']}: "
-            f"{first['reason']}"
-        )
 
 
 @contextmanager
@@ -261,22 +226,4 @@ def _plan(
         shard_videos=config.shard_videos,
         seed=config.seed,
         min_frames=config.min_frames,
-    )
-
-
-def _refuse(found: Sequence[str], config: PrepareConfig, where: str) -> None:
-    if found and not config.allow_leaks:
-        raise DataError(
-            f"{counted(len(found), 'leak')}: {listed(found, most=3).replace(', ...', '; ...')}"
-            f"{where}. Mend the splits or remove the copies, or go on all the same: --allow-leaks"
-        )
-
-
-def _too_many_bad(report: dict[str, Any], config: PrepareConfig) -> str:
-    bad, total = len(report["left_out"]), len(report["left_out"]) + report["total"]["videos"]
-    if bad <= config.max_bad_fraction * total:
-        return ""
-    return (
-        f"{bad} of {counted(total, 'video')} would be left out, more than --max-bad-fraction "
-        f"{config.max_bad_fraction:g}"
     )

@@ -1,18 +1,14 @@
-"""What a preparation, or a check, came to: files that stay, and a summary to print."""
+"""What a preparation, or a check, came to, as a summary to print."""
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.manifest.rows import SPLITS, TRIM, Row, relative_path
-from pipeline.prepare.data_report import as_markdown
-from pipeline.prepare.leaks import Video, describe_random_split
-from pipeline.prepare.plan import VideoReport
+from pipeline.manifest.rows import SPLITS, Row
+from pipeline.prepare.leaks import describe_random_split
 from pipeline.prepare.prepared import Store
 from pipeline.prepare.rate import MOST_FPS
 from pipeline.text import counted, listed
@@ -78,46 +74,6 @@ class CheckReport:
         lines += [self.obstacle] if self.obstacle else []
         lines.append(f"written: {self.folder / 'data_report.md'}")
         return "\n".join(lines)
-
-
-def write_findings(
-    folder: Path, videos: Sequence[Video], report: dict[str, Any], *, root: Path
-) -> None:
-    """Writes `quarantine.csv`, `data_report.json` and `data_report.md`.
-
-    The quarantine names videos below `root` from there on.
-    """
-    changed = set(report["changes"].get("changed", ()))
-    with (folder / "quarantine.csv").open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        columns = ("path", "label", "split", "status", "problem", "reason")
-        trims = any(source.row.is_trim for source, _ in videos)
-        writer.writerow((*columns, *TRIM) if trims else columns)
-        for source, video in videos:
-            row = source.row
-            for status, problem, reason in _problems(row, video, changed):
-                path = relative_path(row.path, root.absolute())
-                cells = (path, row.label, row.split, status, problem, reason)
-                writer.writerow((*cells, *row.trim_cells) if trims else cells)
-    text = json.dumps(report, indent=1, ensure_ascii=False)
-    (folder / "data_report.json").write_text(text + "\n", encoding="utf-8")
-    (folder / "data_report.md").write_text(as_markdown(report), encoding="utf-8")
-
-
-def _problems(row: Row, video: VideoReport, changed: set[str]) -> list[tuple[str, str, str]]:
-    """What is wrong with a video: what became of it, the problem and the reason."""
-    found: list[tuple[str, str, str]] = []
-    if video.problem:
-        found.append(("left out", video.problem, video.reason))
-    if video.damaged and row.is_trim and video.declared_frames:
-        reason = f"decoded {video.decoded_frames} of {video.declared_frames} frames: the file ends"
-        found.append(("kept", "shorter than asked", reason))
-    elif video.damaged:
-        counts = f"decoded {video.decoded_frames} of {video.declared_frames} declared frames"
-        found.append(("kept", "damaged", video.damage or counts))  # An older report has no reason.
-    if video.name in changed:
-        found.append(("kept", "changed", "the file changed since the last preparation"))
-    return found
 
 
 def _counts(rows: Sequence[Row], class_names: Sequence[str]) -> str:

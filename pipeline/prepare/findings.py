@@ -1,0 +1,130 @@
+"""What reading the videos brought to light: kept in files, and refused where it must be."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline.config.prepare import PrepareConfig
+from pipeline.errors import DataError
+from pipeline.manifest.rows import TRIM, Row, relative_path
+from pipeline.prepare import leaks
+from pipeline.prepare.data_report import as_markdown, describe
+from pipeline.prepare.plan import ShardReport, ShardTask, VideoReport
+from pipeline.text import counted, listed
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Findings:
+    """What reading the videos brought to light.
+
+    Attributes:
+        videos: All videos, in the order of their names.
+        duplicates: Those that are the same, or nearly.
+        leaks: What of the test is also in training, in sentences.
+        report: What `data_report.json` holds.
+    """
+
+    videos: list[leaks.Video]
+    duplicates: list[leaks.Duplicate]
+    leaks: list[str]
+    report: dict[str, Any]
+
+
+def examine(
+    tasks: Sequence[ShardTask],
+    reports: Sequence[ShardReport],
+    changes: dict[str, list[str]] | None = None,
+) -> Findings:
+    """Sums up the reports on shards, with what changed since the last preparation."""
+    pairs = [
+        pair
+        for task, report in zip(tasks, reports, strict=True)
+        for pair in zip(task.sources, report.videos, strict=True)
+    ]
+    videos = sorted(pairs, key=lambda pair: pair[0].name)
+    duplicates = leaks.duplicates([video for video in videos if not video[1].problem])
+    found = [*leaks.crossing(source.row for source, _ in videos), *leaks.leaking(duplicates)]
+    report = describe(videos, found, changes or {}, leaks.harmless(duplicates))
+    return Findings(videos=videos, duplicates=duplicates, leaks=found, report=report)
+
+
+def check_findings(found: Findings, config: PrepareConfig, partial: Path, *, root: Path) -> None:
+    """Writes what was found, and makes sure that the videos can be used as they are.
+
+    Raises:
+        DataError: They have leaks, or too many of them are left out.
+    """
+    write_findings(partial, found.videos, found.report, root=root)
+    refuse_leaks(found.leaks, config, f"; {partial / 'data_report.md'} names all")
+    too_many = too_many_bad(found.report, config)
+    if too_many:
+        first = found.report["left_out"][0]
+        raise DataError(
+            f"{too_many}; {partial / 'quarantine.csv'} says why. The first is {first['video']}: "
+            f"{first['reason']}"
+        )
+
+
+def refuse_leaks(found: Sequence[str], config: PrepareConfig, where: str) -> None:
+    """Raises a `DataError` where there are leaks that are not allowed."""
+    if found and not config.allow_leaks:
+        raise DataError(
+            f"{counted(len(found), 'leak')}: {listed(found, most=3).replace(', ...', '; ...')}"
+            f"{where}. Mend the splits or remove the copies, or go on all the same: --allow-leaks"
+        )
+
+
+def too_many_bad(report: dict[str, Any], config: PrepareConfig) -> str:
+    """That more videos would be left out than may be; empty: it is not so."""
+    bad, total = len(report["left_out"]), len(report["left_out"]) + report["total"]["videos"]
+    if bad <= config.max_bad_fraction * total:
+        return ""
+    return (
+        f"{bad} of {counted(total, 'video')} would be left out, more than --max-bad-fraction "
+        f"{config.max_bad_fraction:g}"
+    )
+
+
+def write_findings(
+    folder: Path, videos: Sequence[leaks.Video], report: dict[str, Any], *, root: Path
+) -> None:
+    """Writes `quarantine.csv`, `data_report.json` and `data_report.md`.
+
+    The quarantine names videos below `root` from there on.
+    """
+    changed = set(report["changes"].get("changed", ()))
+    with (folder / "quarantine.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        columns = ("path", "label", "split", "status", "problem", "reason")
+        trims = any(source.row.is_trim for source, _ in videos)
+        writer.writerow((*columns, *TRIM) if trims else columns)
+        for source, video in videos:
+            row = source.row
+            for status, problem, reason in _problems(row, video, changed):
+                path = relative_path(row.path, root.absolute())
+                cells = (path, row.label, row.split, status, problem, reason)
+                writer.writerow((*cells, *row.trim_cells) if trims else cells)
+    text = json.dumps(report, indent=1, ensure_ascii=False)
+    (folder / "data_report.json").write_text(text + "\n", encoding="utf-8")
+    (folder / "data_report.md").write_text(as_markdown(report), encoding="utf-8")
+
+
+def _problems(row: Row, video: VideoReport, changed: set[str]) -> list[tuple[str, str, str]]:
+    """What is wrong with a video: what became of it, the problem and the reason."""
+    found: list[tuple[str, str, str]] = []
+    if video.problem:
+        found.append(("left out", video.problem, video.reason))
+    if video.damaged and row.is_trim and video.declared_frames:
+        reason = f"decoded {video.decoded_frames} of {video.declared_frames} frames: the file ends"
+        found.append(("kept", "shorter than asked", reason))
+    elif video.damaged:
+        counts = f"decoded {video.decoded_frames} of {video.declared_frames} declared frames"
+        found.append(("kept", "damaged", video.damage or counts))  # An older report has no reason.
+    if video.name in changed:
+        found.append(("kept", "changed", "the file changed since the last preparation"))
+    return found
