@@ -24,13 +24,7 @@ from pipeline.prepare.findings import (
     write_findings,
 )
 from pipeline.prepare.leaks import crossing
-from pipeline.prepare.plan import (
-    ShardTask,
-    SourceVideo,
-    fingerprint,
-    identity,
-    plan_shards,
-)
+from pipeline.prepare.plan import ShardTask, SourceVideo, fingerprint, identity, plan_shards
 from pipeline.prepare.prepared import PARTIAL, Store, describe_store
 from pipeline.prepare.publish import (
     changes_since,

@@ -9,13 +9,7 @@ from pathlib import Path, PurePosixPath
 from pipeline.errors import DataError
 from pipeline.manifest.rows import Manifest, Row
 from pipeline.text import counted, listed
-from pipeline.video.paths import (
-    VIDEO_SUFFIXES,
-    LeftOutWarning,
-    is_visible,
-    leads_back,
-    named_files,
-)
+from pipeline.video.paths import VIDEO_SUFFIXES, LeftOutWarning, is_visible, leads_back, named_files
 
 _SPLIT_FOLDERS = frozenset(("train", "training", "val", "valid", "validation", "dev", "test"))
 _LAYOUT = "Expected one folder a class with its videos below it, such as walk/001.mp4, run/001.mp4"

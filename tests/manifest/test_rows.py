@@ -6,14 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import DataError
-from pipeline.manifest.rows import (
-    Manifest,
-    Row,
-    TableWarning,
-    read_csv,
-    relative_path,
-    write_csv,
-)
+from pipeline.manifest.rows import Manifest, Row, TableWarning, read_csv, relative_path, write_csv
 
 
 def row(path: Path | str, split: str = "train", group: str = "ann", label: str = "wave") -> Row:

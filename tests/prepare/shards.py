@@ -8,11 +8,7 @@ import numpy as np
 
 from pipeline.config import FramesConfig
 from pipeline.manifest.rows import Row
-from pipeline.prepare.plan import (
-    ShardTask,
-    SourceVideo,
-    plan_shards,
-)
+from pipeline.prepare.plan import ShardTask, SourceVideo, plan_shards
 from pipeline.prepare.prepared import PARTIAL
 from pipeline.video import write_video
 

@@ -8,12 +8,7 @@ from pathlib import Path
 
 from pipeline.config import FramesConfig
 from pipeline.manifest.rows import Row
-from pipeline.prepare.plan import (
-    ShardTask,
-    SourceVideo,
-    content_fingerprint,
-    plan_shards,
-)
+from pipeline.prepare.plan import ShardTask, SourceVideo, content_fingerprint, plan_shards
 from tests.prepare.shards import FRAMES, plan, source
 
 

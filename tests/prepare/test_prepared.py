@@ -10,9 +10,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from pipeline.errors import ConfigError, DataError
-from pipeline.prepare.plan import (
-    finished_report,
-)
+from pipeline.prepare.plan import finished_report
 from pipeline.prepare.prepared import FINDINGS, PARTIAL, Store, open_store
 from pipeline.prepare.publish import check_folder, clear_partial, finish_store
 from pipeline.prepare.shard_writer import write_shard

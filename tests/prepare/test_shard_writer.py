@@ -12,11 +12,7 @@ import tensorflow as tf
 from pipeline.config import FramesConfig
 from pipeline.manifest.rows import Row
 from pipeline.prepare import shard_writer
-from pipeline.prepare.plan import (
-    SourceVideo,
-    finished_report,
-    plan_shards,
-)
+from pipeline.prepare.plan import SourceVideo, finished_report, plan_shards
 from pipeline.prepare.prepared import PARTIAL
 from pipeline.prepare.publish import clear_partial
 from pipeline.prepare.shard_writer import check_shard, write_shard

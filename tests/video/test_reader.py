@@ -8,13 +8,7 @@ import numpy as np
 import pytest
 
 from pipeline.errors import ConfigError, VideoDecodeError
-from pipeline.video import (
-    DamagedVideoWarning,
-    VideoReader,
-    iter_frames,
-    probe,
-    write_video,
-)
+from pipeline.video import DamagedVideoWarning, VideoReader, iter_frames, probe, write_video
 from pipeline.video.opening import open_capture
 
 
