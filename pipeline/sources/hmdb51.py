@@ -35,13 +35,6 @@ def scan_hmdb51(path: str | os.PathLike[str], *, annotations: str = "", fold: in
         annotations: The folder `testTrainMulti_7030_splits` with the official lists; empty: looked
             for in `path` and beside it.
         fold: Which of the official splits, 1 to 3.
-
-    Returns:
-        The videos of the split, there or not, sorted by path, in `train` and `test`.
-
-    Raises:
-        ConfigError: There is no such fold.
-        DataError: The lists or all videos are missing, or a list is not as expected.
     """
     check_fold(fold, range(1, 4))
     videos = VideoIndex(path, example="brush_hair/April_09_brush_hair_u_nm_np1_ba_goo_0.avi")

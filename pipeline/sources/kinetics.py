@@ -30,12 +30,6 @@ def scan_kinetics(path: str | os.PathLike[str], *, annotations: str = "") -> Man
         path: Folder of the clips.
         annotations: An official list, or the folder of `train.csv`, `val.csv` or `validate.csv`,
             and `test.csv`; empty: looked for in `path` and beside it.
-
-    Returns:
-        The clips that the lists name, there or not, sorted by path.
-
-    Raises:
-        DataError: The lists or all clips are missing, or a list is not as expected.
     """
     example = "abseiling/-3B32lodo2M_000059_000069.mp4"
     videos = VideoIndex(path, example=example)

@@ -44,13 +44,6 @@ def scan_kth(path: str | os.PathLike[str], *, annotations: str = "") -> Manifest
         annotations: The file `00sequences.txt` or its folder; empty: looked for in `path` and
             beside it, and done without if it is not there.
 
-    Returns:
-        The videos, there or not, sorted by path and time.
-
-    Raises:
-        DataError: The list is not where `annotations` says or not as expected, or there are no
-            videos.
-
     Source:
         Schuldt, Laptev and Caputo, "Recognizing human actions: a local SVM approach", ICPR 2004.
     """

@@ -36,12 +36,6 @@ def scan_jester(path: str | os.PathLike[str], *, annotations: str = "") -> Manif
         path: Folder of the videos.
         annotations: The folder of `jester-v1-train.csv` and `jester-v1-validation.csv`; empty:
             looked for in `path` and beside it.
-
-    Returns:
-        The videos that the lists name, there or not, sorted by path, in `train` and `test`.
-
-    Raises:
-        DataError: The lists or all videos are missing, or a list is not as expected.
     """
     videos = VideoIndex(path, example="34870.avi")
     download = _DOWNLOAD.format("Jester", "jester-dataset")
@@ -70,12 +64,6 @@ def scan_something_something(path: str | os.PathLike[str], *, annotations: str =
         annotations: The folder of `train.json` and `validation.json`, or of
             `something-something-v2-train.json` and so on; empty: looked for in `path` and beside
             it.
-
-    Returns:
-        The videos that the lists name, there or not, sorted by path, in `train` and `test`.
-
-    Raises:
-        DataError: The lists or all videos are missing, or a list is not as expected.
     """
     videos = VideoIndex(path, example="78687.webm")
     download = _DOWNLOAD.format("Something-Something V2", "something-something-v-2-dataset")

@@ -32,13 +32,6 @@ def scan_ucf101(path: str | os.PathLike[str], *, annotations: str = "", fold: in
         annotations: The folder `ucfTrainTestlist` with the official lists; empty: looked for in
             `path` and beside it.
         fold: Which of the official splits, 1 to 3.
-
-    Returns:
-        The videos that the lists name, there or not, sorted by path, in `train` and `test`.
-
-    Raises:
-        ConfigError: There is no such fold.
-        DataError: The lists or all videos are missing, or a list is not as expected.
     """
     check_fold(fold, range(1, 4))
     videos = VideoIndex(path, example="Archery/v_Archery_g01_c01.avi", ignore_case=True)

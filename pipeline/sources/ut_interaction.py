@@ -28,13 +28,6 @@ def scan_ut_interaction(path: str | os.PathLike[str], *, fold: int = 0) -> Manif
         fold: 0: all videos, not split yet. 1 to 20: the sequence that is the test; the others of
             its set are for training, and those of the other set are left out. The results of
             folds 1 to 10, or 11 to 20, are averaged in the literature.
-
-    Returns:
-        The videos, sorted by path.
-
-    Raises:
-        ConfigError: There is no such fold.
-        DataError: There are no such videos.
     """
     check_fold(fold, range(2 * _SET + 1))
     videos = VideoIndex(path, example="kick/set1_seq03_013.avi or segmented_set1/13_3_2.avi")
