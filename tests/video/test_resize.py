@@ -1,13 +1,8 @@
-import os
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pytest
 
-from pipeline.video import iter_frames, resize
-
-VIDEOS = os.environ.get("PIPELINE_VIDEOS")
+from pipeline.video import resize
 
 
 def area(frame, size):
@@ -87,26 +82,3 @@ def test_one_side_grows_while_the_other_shrinks():
 def test_the_size_it_has():
     frame = scene(48, 64)
     assert resize(frame, (48, 64)) is frame
-
-
-@pytest.mark.skipif(not VIDEOS, reason="PIPELINE_VIDEOS is not set")
-@pytest.mark.parametrize(
-    "name",
-    [
-        "odd/askanything_jesse_dance.mp4",
-        "odd/boroo_video3.avi",
-        "odd/golfdb_test_video.mp4",
-        "odd/k400_abseiling.mp4",
-        "odd/mmaction2_demo_skeleton.mp4",
-        "odd/mmaction2_test.avi",
-        "odd/thetis_p15_serkick_s2.mp4",
-        "odd/ucf101_v_Basketball_g01_c01.avi",
-        "ut_interaction/hug/set1_seq01_002.avi",
-    ],
-)
-def test_real_frames_are_close_to_the_area_average(name):
-    frames = [frame for frame, _ in zip(iter_frames(Path(VIDEOS, name)), range(25), strict=False)]
-    for frame in frames[::8]:
-        result, expected = resize(frame, (112, 112)), area(frame, (112, 112))
-        assert psnr(result, expected) > 36
-        assert np.abs(result.astype(int) - expected).mean() < 2
