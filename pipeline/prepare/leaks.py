@@ -160,10 +160,7 @@ def random_split(rows: Sequence[Row]) -> dict[str, int]:
     np.random.default_rng(0).shuffle(split)
     trained = np.bincount(group[split == 0], minlength=len(groups)) > 0
     tested = split == SPLITS.index("test")
-    return {
-        "num_test": int(tested.sum()),
-        "beside_their_group": int(trained[group[tested]].sum()),
-    }
+    return {"num_test": int(tested.sum()), "beside_their_group": int(trained[group[tested]].sum())}
 
 
 def describe_random_split(counts: dict[str, int]) -> str:

@@ -65,10 +65,7 @@ def _unlabelled(root: Path, videos: list[PurePosixPath]) -> Manifest:
 
 
 def _check_layout(
-    path: str | os.PathLike[str],
-    root: Path,
-    videos: list[PurePosixPath],
-    num_loose: int,
+    path: str | os.PathLike[str], root: Path, videos: list[PurePosixPath], num_loose: int
 ) -> None:
     folders = [folder for folder in root.iterdir() if folder.is_dir() and is_visible(folder.name)]
     classes = {folder.name for folder in folders if not leads_back(folder, root)}

@@ -45,11 +45,7 @@ def timed_frames(
             yield time
 
     shown = on_display(
-        times(),
-        lambda: latest[-1],
-        lambda: latest[0],
-        fps=fps,
-        frame_seconds=frame_seconds,
+        times(), lambda: latest[-1], lambda: latest[0], fps=fps, frame_seconds=frame_seconds
     )
     for frame, ticks in shown:
         yield from itertools.repeat(resize(frame, size), ticks)

@@ -47,12 +47,7 @@ def box(centre: FloatArray, half: FloatArray, colour: int, tape: int) -> list[So
     """
     edge = 0.012
     x, y, z = np.diag(half - edge)
-    faces = (
-        (y, x, z, (Band(0.4, 0.6, tape),)),
-        (z, y, x, ()),
-        (x, y, z, ()),
-        (-x, y, z, ()),
-    )
+    faces = ((y, x, z, (Band(0.4, 0.6, tape),)), (z, y, x, ()), (x, y, z, ()), (-x, y, z, ()))
     solids = []
     for outward, along, across, bands in faces:
         start, end = centre + outward - along, centre + outward + along

@@ -22,11 +22,7 @@ _HELD_OUT: Final = 1 / 8
 
 
 def render_demo(
-    directory: Path,
-    *,
-    seed: int = 0,
-    workers: int = 0,
-    num_figures: int = 96,
+    directory: Path, *, seed: int = 0, workers: int = 0, num_figures: int = 96
 ) -> Manifest:
     """Renders the demo videos that are not there yet, as `directory/<action>/<figure>_0.*`.
 
