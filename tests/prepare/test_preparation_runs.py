@@ -9,8 +9,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from pipeline.errors import ConfigError, DataError
 from pipeline.prepare.preparation import prepare
 from pipeline.prepare.summary import PrepareReport
 from tests.prepare.people import configure, tree, writes
+from tests.processes import Start, alive, python_processes, wait_until, workers_of
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "prepare.py"
 linux = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
@@ -28,7 +28,7 @@ posix = pytest.mark.skipif(os.name != "posix", reason="named pipes and signals o
 
 
 @linux
-def test_two_preparations_at_once(root: Path, start: Callable) -> None:
+def test_two_preparations_at_once(root: Path, start: Start) -> None:
     config = configure(root)
     video, content = block(root)
     process = start(config)
@@ -53,32 +53,9 @@ def options(config: PrepareConfig) -> Iterator[str]:
 
 
 @pytest.fixture
-def start(root: Path) -> Iterator[Callable[[PrepareConfig], subprocess.Popen[str]]]:
-    started = []
-
-    def start(config: PrepareConfig) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, str(SCRIPT), *options(config)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+def start() -> Iterator[Start]:
+    with python_processes() as start:
+        yield lambda config: start(SCRIPT, *options(config))
 
 
 def block(root: Path) -> tuple[Path, bytes]:
@@ -96,27 +73,8 @@ def only_the_test_shard_is_missing(config: PrepareConfig) -> bool:
     return len(list(Path(config.out).glob("clipline-partial/shards/*.json"))) == 5
 
 
-def alive(processes: list[int]) -> list[int]:
-    def is_alive(process: int) -> bool:
-        try:
-            return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-        except OSError:
-            return False
-
-    return [process for process in processes if is_alive(process)]
-
-
-def workers_of(parent: int) -> list[int]:
-    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-    return [
-        int(child)
-        for child in children
-        if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()
-    ]
-
-
 @linux
-def test_killed_run_goes_on_to_the_same_store(root: Path, start: Callable) -> None:
+def test_killed_run_goes_on_to_the_same_store(root: Path, start: Start) -> None:
     config = configure(root)
     video, content = block(root)
     process = start(config)
@@ -146,7 +104,7 @@ def test_killed_run_goes_on_to_the_same_store(root: Path, start: Callable) -> No
 
 
 @linux
-def test_ctrl_c_ends_the_workers_and_keeps_finished_shards(root: Path, start: Callable) -> None:
+def test_ctrl_c_ends_the_workers_and_keeps_finished_shards(root: Path, start: Start) -> None:
     config = configure(root)
     block(root)
     process = start(config)
@@ -168,7 +126,7 @@ def lost_videos(config: PrepareConfig) -> list[tuple[str, str]]:
 
 
 @linux
-def test_a_decoder_that_crashes_costs_its_video_only(root: Path, start: Callable) -> None:
+def test_a_decoder_that_crashes_costs_its_video_only(root: Path, start: Start) -> None:
     config = configure(root, max_bad_fraction=0.2, workers=1)
     video, content = block(root)
     process = start(config)
@@ -216,7 +174,7 @@ def test_a_video_that_cost_a_worker_is_tried_again(root: Path, most: float) -> N
 
 
 @posix
-def test_disk_that_is_full(prepared: PrepareReport, root: Path, start: Callable) -> None:
+def test_disk_that_is_full(prepared: PrepareReport, root: Path, start: Start) -> None:
     """As far as one file is concerned: the largest shard does not fit."""
     import resource
 
@@ -246,7 +204,7 @@ def test_disk_that_is_full(prepared: PrepareReport, root: Path, start: Callable)
     assert tree(config.out) == tree(prepare(configure(root, "undisturbed")).store.path)
 
 
-def test_without_a_terminal_there_is_only_the_summary(root: Path, start: Callable) -> None:
+def test_without_a_terminal_there_is_only_the_summary(root: Path, start: Start) -> None:
     process = start(configure(root))
 
     output, errors = process.communicate(timeout=60)

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -28,6 +28,7 @@ from tqdm import tqdm
 from pipeline.errors import PipelineError, VideoDecodeError
 from pipeline.workers.pool import OnVideo, WorkerPool, run_in_workers
 from pipeline.workers.process import WorkerProcess
+from tests.processes import Start, alive, python_processes, wait_until, workers_of
 
 Task = Sequence[tuple[str | None, str]]  # videos, or None, and what happens there
 
@@ -153,13 +154,6 @@ def event_tear(_: str) -> None:
 
 
 # What starts them.
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def run(tasks: Sequence[Task], **options: Any) -> list[list[Any]]:
@@ -451,46 +445,15 @@ def test_bar_counts_lost_videos_once(bars: list[Any], tmp_path: Path) -> None:
 # Runs of their own.
 
 
-def alive(processes: set[int]) -> list[int]:
-    def is_alive(process: int) -> bool:
-        try:
-            return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-        except OSError:
-            return False
-
-    return sorted(filter(is_alive, processes))
-
-
-def workers_of(parent: int) -> list[int]:
-    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-    return [
-        int(child)
-        for child in children
-        if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()
-    ]
-
-
 @pytest.fixture
-def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    started = []
+def start() -> Iterator[Start]:
+    def begin(tasks: Sequence[Task], at_start: str = "", **options: Any) -> subprocess.Popen[str]:
+        root = str(Path(__file__).parents[2])
+        environment = os.environ | {"AT_START": at_start, "PYTHONPATH": root}
+        return start(__file__, json.dumps(tasks), json.dumps(options), env=environment)
 
-    def start(tasks: Sequence[Task], at_start: str = "", **options: Any) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, __file__, json.dumps(tasks), json.dumps(options)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-            env=os.environ | {"AT_START": at_start},
-        )
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
+    with python_processes() as start:
+        yield begin
 
 
 def hang(folder: Path) -> tuple[list[Task], list[Path]]:
@@ -500,7 +463,7 @@ def hang(folder: Path) -> tuple[list[Task], list[Path]]:
 
 
 @linux
-def test_ctrl_c(start: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
+def test_ctrl_c(start: Start, tmp_path: Path) -> None:
     tasks, marks = hang(tmp_path)
     process = start(tasks)
     wait_until(lambda: all(mark.exists() for mark in marks))
@@ -515,9 +478,7 @@ def test_ctrl_c(start: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> 
 
 
 @linux
-def test_ctrl_c_passes_workers_by_while_they_start(
-    start: Callable[..., subprocess.Popen[str]], tmp_path: Path
-) -> None:
+def test_ctrl_c_passes_workers_by_while_they_start(start: Start, tmp_path: Path) -> None:
     begun, end = tmp_path / "begun", tmp_path / "end"
     process = start([[("a", "")], [("b", "")]], at_start=f"mark {begun};wait {end}")
     wait_until(lambda: begun.exists() and begun.stat().st_size == 2)
@@ -530,9 +491,7 @@ def test_ctrl_c_passes_workers_by_while_they_start(
 
 
 @linux
-def test_workers_end_with_a_killed_parent(
-    start: Callable[..., subprocess.Popen[str]], tmp_path: Path
-) -> None:
+def test_workers_end_with_a_killed_parent(start: Start, tmp_path: Path) -> None:
     tasks, marks = hang(tmp_path)
     process = start(tasks)
     wait_until(lambda: all(mark.exists() for mark in marks))
@@ -547,9 +506,7 @@ def test_workers_end_with_a_killed_parent(
 
 
 @posix
-def test_time_during_which_all_is_stopped_does_not_count(
-    start: Callable[..., subprocess.Popen[str]], tmp_path: Path
-) -> None:
+def test_time_during_which_all_is_stopped_does_not_count(start: Start, tmp_path: Path) -> None:
     task = [("a", f"mark {tmp_path}/begun"), ("b", f"wait {tmp_path}/end")]
     process = start([task], seconds_per_video=1)
     wait_until((tmp_path / "begun").exists)
