@@ -21,15 +21,8 @@ _NUMBERED = re.compile(r"(\d+)\s+(.+)")
 _CLASSES = ("label_map*.txt", "class_names.txt", "classes.txt", "labels.txt")
 
 
-@dataclasses.dataclass(frozen=True)
-class _Entry:
-    """One line of a list."""
-
-    place: str
-    name: str
-    path: str
-    number: int
-    split: Split | Literal[""]
+_Entry = tuple[str, int, Row]
+"""Where it stands, the number of its class, and the row, without the label."""
 
 
 def scan_list(path: str | os.PathLike[str], *, classes: str = "") -> Manifest:
@@ -55,20 +48,20 @@ def scan_list(path: str | os.PathLike[str], *, classes: str = "") -> Manifest:
     lists = _find_lists(Path(path).absolute())
     folder = next(iter(lists)).parent
     entries = [entry for file, split in lists.items() for entry in _read_list(file, split)]
-    if not any(Path(entry.path).exists() for entry in entries):
-        example = f", such as {entries[0].path}" if entries else ""
+    if not any(Path(row.path).exists() for *_, row in entries):
+        example = f", such as {entries[0][2].path}" if entries else ""
         raise DataError(f"{path}: expected the videos that it lists{example}, found none.")
     names = _read_names(classes, folder)
-    width = len(str(max(entry.number for entry in entries)))
+    width = len(str(max(number for _, number, _ in entries)))
     rows = []
-    for entry in sorted(entries, key=lambda entry: entry.path):
-        label = names.get(entry.number) if names else f"class {entry.number:0{width}d}"
+    for place, number, row in sorted(entries, key=lambda entry: entry[2].path):
+        label = names.get(number) if names else f"class {number:0{width}d}"
         if not label:
             raise DataError(
-                f"{entry.place}: expected the number of a class that has a name, "
-                f"{min(names)} to {max(names)}, got {entry.number}."
+                f"{place}: expected the number of a class that has a name, "
+                f"{min(names)} to {max(names)}, got {number}."
             )
-        rows.append(Row(path=entry.path, label=label, group=entry.name, split=entry.split))
+        rows.append(dataclasses.replace(row, label=label))
     return Manifest(rows=tuple(rows))
 
 
@@ -115,7 +108,7 @@ def _read_list(file: Path, split: Split | Literal[""]) -> Iterator[_Entry]:
             )
         paths = (base / name for base in bases)
         found = next((path for path in paths if path.exists()), file.parent / name)
-        yield _Entry(place, name, str(found), int(number), split)
+        yield place, int(number), Row(path=str(found), label="", group=name, split=split)
 
 
 def _read_names(classes: str, folder: Path) -> dict[int, str]:

@@ -12,7 +12,7 @@ import tensorflow as tf
 from pipeline.config import FramesConfig
 from pipeline.manifest.rows import Row
 from pipeline.prepare import shard_writer
-from pipeline.prepare.plan import SourceVideo, finished_report, plan_shards
+from pipeline.prepare.plan import ShardTask, SourceVideo, finished_report, plan_shards
 from pipeline.prepare.prepared import PARTIAL
 from pipeline.prepare.publish import clear_partial
 from pipeline.prepare.shard_writer import check_shard, write_shard
@@ -22,9 +22,15 @@ from tests.prepare.shards import FRAMES, TRAIN, plan, render
 JPEGS = {"frames": tf.io.RaggedFeature(tf.string)}
 
 
+def only_task(root: Path, out: Path, splits: dict[str, str]) -> ShardTask:
+    """One shard of all the videos, which can be written."""
+    (task,) = plan(root, out, splits, shard_videos=9)
+    clear_partial(out, [task])
+    return task
+
+
 def test_shard_that_is_there_is_not_written_again(videos: Path, tmp_path: Path) -> None:
-    (task,) = plan(videos, tmp_path, TRAIN, shard_videos=9)
-    clear_partial(tmp_path, [task])
+    task = only_task(videos, tmp_path, TRAIN)
     shard = task.path
 
     report = write_shard(task)
@@ -45,8 +51,7 @@ def test_shard_that_is_there_is_not_written_again(videos: Path, tmp_path: Path) 
 
 
 def test_report_is_there_only_beside_its_shard(videos: Path, tmp_path: Path) -> None:
-    (task,) = plan(videos, tmp_path, TRAIN, shard_videos=9)
-    clear_partial(tmp_path, [task])
+    task = only_task(videos, tmp_path, TRAIN)
     write_shard(task)
     there = []
 
@@ -60,8 +65,7 @@ def test_report_is_there_only_beside_its_shard(videos: Path, tmp_path: Path) -> 
 
 def test_report_tells_what_became_of_each_video(videos: Path, tmp_path: Path) -> None:
     splits = {"run/0 ü.avi": "test", "run/no.avi": "test", "run/gone.avi": "test"}
-    (task,) = plan(videos, tmp_path, splits, shard_videos=9)
-    clear_partial(tmp_path, [task])
+    task = only_task(videos, tmp_path, splits)
 
     report = write_shard(task)
 
@@ -83,8 +87,7 @@ def test_damaged_video_is_kept_and_marked(tmp_path: Path) -> None:
     render(tmp_path / "a/1.avi", num_frames=60)
     content = (tmp_path / "a/1.avi").read_bytes()
     (tmp_path / "a/1.avi").write_bytes(content[: len(content) // 2])
-    (task,) = plan(tmp_path, tmp_path / "out", {"a/1.avi": "train"})
-    clear_partial(tmp_path / "out", [task])
+    task = only_task(tmp_path, tmp_path / "out", {"a/1.avi": "train"})
 
     (video,) = write_shard(task).videos
 
@@ -134,8 +137,7 @@ def test_parts_of_a_file_are_stored_one_by_one(tmp_path: Path) -> None:
 def test_a_video_that_cost_a_worker_its_life_is_not_read_again(
     videos: Path, tmp_path: Path
 ) -> None:
-    (task,) = plan(videos, tmp_path, TRAIN, shard_videos=9)
-    clear_partial(tmp_path, [task])
+    task = only_task(videos, tmp_path, TRAIN)
     task = dataclasses.replace(task, skip=(("run/2 ü.avi", "its decoder crashed"),))
 
     report = write_shard(task)
@@ -163,8 +165,7 @@ def test_a_video_whose_frames_and_flow_together_do_not_fit_a_record(
 
 
 def test_a_video_with_too_few_frames(videos: Path, tmp_path: Path) -> None:
-    (task,) = plan(videos, tmp_path, {"run/0 ü.avi": "train"}, shard_videos=9)
-    clear_partial(tmp_path, [task])
+    task = only_task(videos, tmp_path, {"run/0 ü.avi": "train"})
 
     (video,) = write_shard(dataclasses.replace(task, min_frames=7)).videos
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -81,11 +80,4 @@ def plant(painting: Painting, x: float, floor: float, rng: np.random.Generator) 
     painting.polygon(pot, tone(rng.uniform(0.02, 0.1), 0.55, 0.65))
 
 
-FURNITURE: Final[tuple[Callable[[Painting, float, float, np.random.Generator], None], ...]] = (
-    _window,
-    _picture,
-    _shelf,
-    _door,
-    _lamp,
-    plant,
-)
+FURNITURE: Final = (_window, _picture, _shelf, _door, _lamp, plant)

@@ -89,26 +89,13 @@ def _trunk(body: Body, look: Look, skeleton: Skeleton) -> list[Solid]:
     up = skeleton.chest[:, :, 1]
     stripes = [0.85 - 0.28 * k for k in range(look.stripes)]
     bands = tuple(Band(top - 0.13, top, STRIPE) for top in stripes)
+    belt = (Band(0, 0.3, TROUSERS), Band(0.3, 0.4, SHOES))
     top = neck - 0.15 * body.torso * up
+    belly, breast = (0.062 * thick, 0.054 * thick), (0.054 * thick, 0.058 * thick)
+    widths = (0.034 * body.build, body.shoulder / height - 0.048)
     parts = [
-        Solid(
-            pelvis,
-            waist,
-            (0.062 * thick, 0.054 * thick),
-            SHIRT,
-            hips * thick,
-            (0.04, 0.034),
-            bands=(Band(0, 0.3, TROUSERS), Band(0.3, 0.4, SHOES)),
-        ),
-        Solid(
-            waist,
-            top,
-            (0.054 * thick, 0.058 * thick),
-            SHIRT,
-            chest * height,
-            (0.034 * body.build, body.shoulder / height - 0.048),
-            bands=bands,
-        ),
+        Solid(pelvis, waist, belly, SHIRT, hips * thick, (0.04, 0.034), bands=belt),
+        Solid(waist, top, breast, SHIRT, chest * height, widths, bands=bands),
         Solid(
             neck - 0.05 * body.torso * up, joints["head"], (0.029 * height, 0.027 * height), SKIN
         ),
@@ -155,16 +142,8 @@ def _head(body: Body, look: Look, skeleton: Skeleton) -> list[Solid]:
         parts.append(Solid(bun, bun, (0.42 * size, 0.42 * size), HAIR))
     if look.hair == "cap":
         brim = centre + 0.38 * size * up + 0.7 * size * front
-        parts.append(
-            Solid(
-                brim,
-                brim + 0.75 * size * front,
-                (0.1 * size, 0.08 * size),
-                SHIRT,
-                left * size,
-                (0.65, 0.45),
-            )
-        )
+        edge, thin = brim + 0.75 * size * front, (0.1 * size, 0.08 * size)
+        parts.append(Solid(brim, edge, thin, SHIRT, left * size, (0.65, 0.45)))
     return parts
 
 
