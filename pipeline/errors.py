@@ -1,6 +1,10 @@
 """What a user can put right: each error says what was expected, what came and the next step."""
 
-from pipeline.text import without_secrets
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pipeline.text import nearest, without_secrets
 
 
 class PipelineError(Exception):
@@ -31,3 +35,17 @@ class VideoDecodeError(PipelineError):
     def __reduce__(self) -> tuple[type, tuple[str, str]]:
         """Both arguments travel, so that the error survives the way back from a worker process."""
         return type(self), (self.path, self.reason)
+
+
+def check_known(names: Iterable[str], known: Iterable[str], where: str) -> None:
+    """Refuses the first name that is not known.
+
+    Raises:
+        ConfigError: It gives the nearest known name.
+    """
+    known = list(known)
+    for name in names:
+        if name not in known:
+            inner = [each for each in known if each.startswith(f"{name}.")]
+            guess = " or ".join(inner) if 0 < len(inner) < 3 else nearest(name, inner or known)
+            raise ConfigError(f"{where}: unknown {name}. Did you mean {guess}?")

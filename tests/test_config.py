@@ -97,11 +97,11 @@ FOLDER = {"source": "folder", "path": "videos", "out": "data/mine"}
         (TrainConfig, {"warmup": 1}, "train.warmup must be from 0 to below 1"),
         (RunConfig, {"seed": -1}, "seed must be from 0 to 4294967295"),
         (RunConfig, {"seed": 2**32}, "seed must be from 0 to 4294967295"),
-        (PrepareConfig, {"seed": 2**32}, "--seed must be at most"),
+        (PrepareConfig, {"seed": 2**32}, "--seed must be from 0 to 4294967295"),
         (FramesConfig, {"jpeg_quality": 950}, "frames.jpeg_quality must be from 0 to 100"),
         (PrepareConfig, {"source": "folder"}, "--source folder needs --path"),
         (PrepareConfig, {"fps": -1}, "--fps must be from 0 to 1000"),
-        (PrepareConfig, {"size": 4}, "--size must be at least 8"),
+        (PrepareConfig, {"size": 4}, "--size must be from 8 to 4096"),
         (PrepareConfig, {"jpeg_quality": 101}, "--jpeg-quality must be 1 to 100"),
         (
             PrepareConfig,

@@ -49,6 +49,7 @@ WITHOUT_TENSORFLOW = [
     "pipeline.inference.classifier",
     "pipeline.inference.decoding",
     "pipeline.inference.many",
+    "pipeline.cli.answers",
     "pipeline.cli.classify",
     "pipeline.cli.prepare",
     "pipeline.cli.train",
@@ -59,6 +60,7 @@ WITHOUT_TENSORFLOW = [
     "pipeline.cli.ablate",
     "pipeline.cli.preview",
     "pipeline.cli.stream",
+    "pipeline.cli.timelines",
     "pipeline.inference.timeline",
 ]
 
@@ -141,7 +143,9 @@ def test_a_worker_that_prepares_starts_with_little():
 def test_classifying_takes_numpy_opencv_and_litert_alone():
     """What a machine that only classifies has to install."""
     allowed = {"numpy", "cv2", "ai_edge_litert", "pipeline"}
-    found = packages_of("pipeline.cli.classify", "pipeline.inference.litert")
+    found = packages_of(
+        "pipeline.cli.answers", "pipeline.cli.timelines", "pipeline.inference.litert"
+    )
     # What LiteRT brings along.
     assert found - {"flatbuffers", "backports", "google", "typing_extensions"} <= allowed
 

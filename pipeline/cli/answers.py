@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from pipeline.config.checks import expect_folder_of
 from pipeline.errors import ConfigError, VideoDecodeError
 from pipeline.inference.classifier import Classifier, Prediction
-from pipeline.inference.many import Outcome, find_videos, predict_here, predict_many
-from pipeline.inference.results import ResultFile, open_results
+from pipeline.inference.many import find_videos, predict_here, predict_many
+from pipeline.inference.results import open_results
 from pipeline.inference.segments import answer_text
 from pipeline.text import counted, visible
 
 
 def show_predictions(classifier: Classifier, options: Any) -> int:
     """Classifies files, says what they show, and lists at the end those that cannot be read.
-
-    Args:
-        classifier: The run.
-        options: `videos`, `top`, `json` and `out` of the command line.
 
     Returns:
         The exit code: 1 if a file could not be read.
@@ -60,34 +56,29 @@ def _fill_table(
     classifier: Classifier, paths: Sequence[str], options: Any
 ) -> list[VideoDecodeError]:
     """Writes a line a video into a table; what is in it is not done again."""
+    from tqdm import tqdm
+
     if len(options.out) > 1 or not options.out[0].lower().endswith(".csv"):
         raise ConfigError(f"--out: expected a name that ends in .csv, got {' '.join(options.out)}")
     name = options.out[0]
     expect_folder_of(Path(name), "--out")
+    errors, num_done = [], 0
     with open_results(Path(name), classifier.fingerprint) as table:
         to_do = table.to_do(paths)
         if len(to_do) < len(paths):
             print(f"{name}: {counted(len(paths) - len(to_do), 'video')} done before")
-        return _add_to(table, predict_many(classifier, to_do), len(to_do), name)
-
-
-def _add_to(
-    table: ResultFile, outcomes: Iterator[Outcome], number: int, name: str
-) -> list[VideoDecodeError]:
-    from tqdm import tqdm
-
-    errors, num_done = [], 0
-    # Without a terminal there is no bar.
-    bar = tqdm(outcomes, "classifying", number, leave=False, unit="video", disable=None)
-    try:
-        for path, outcome in bar:
-            table.add(path, outcome)
-            num_done += 1
-            if not isinstance(outcome, Prediction):
-                errors.append(outcome)
-    finally:
-        print(f"{name}: {counted(num_done - len(errors), 'video')} classified")
-        list_errors(errors)
+        outcomes = predict_many(classifier, to_do)
+        # Without a terminal there is no bar.
+        bar = tqdm(outcomes, "classifying", len(to_do), leave=False, unit="video", disable=None)
+        try:
+            for path, outcome in bar:
+                table.add(path, outcome)
+                num_done += 1
+                if not isinstance(outcome, Prediction):
+                    errors.append(outcome)
+        finally:
+            print(f"{name}: {counted(num_done - len(errors), 'video')} classified")
+            list_errors(errors)
     return errors
 
 

@@ -3,18 +3,16 @@
 With --timeline it says what happens in a long video, from when to when.
 """
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from __future__ import annotations
 
-from pipeline.cli.answers import show_predictions
-from pipeline.cli.script import Parser
-from pipeline.cli.timelines import show_timelines
-from pipeline.config.checks import expect_at_least
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from pipeline.cli.script import Parser, named_run, positive
 from pipeline.errors import ConfigError
-from pipeline.inference.classifier import RUNTIMES, Classifier
-from pipeline.inference.timeline import OVERLAP
-from pipeline.run import Run, latest_run
+
+if TYPE_CHECKING:
+    from pipeline.inference.classifier import Classifier
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -24,7 +22,7 @@ def main(arguments: Sequence[str]) -> int:
         "videos", nargs="+", metavar="VIDEO", help="Video files, folders of them, or patterns."
     )
     add_classifier(parser)
-    parser.add_argument("--top", type=int, help="How many classes to list; default: 5.")
+    parser.add_argument("--top", type=positive, help="How many classes to list; default: 5.")
     parser.add_argument(
         "--json", action="store_true", default=None, help="Print one JSON object a line."
     )
@@ -41,7 +39,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--overlap",
         type=float,
-        help=f"Share that neighbouring windows have in common, 0 to below 1; default: {OVERLAP}.",
+        help="Share that neighbouring windows have in common, 0 to below 1; default: 0.75.",
     )
     parser.add_argument(
         "--window",
@@ -56,20 +54,21 @@ def main(arguments: Sequence[str]) -> int:
     if options.top is None:
         options.top = 5
     if options.overlap is None:
-        options.overlap = OVERLAP
-    expect_at_least(options.top, "--top", 1)
+        options.overlap = 0.75
+
+    from pipeline.cli.answers import show_predictions
+    from pipeline.cli.timelines import show_timelines
+
     classifier = open_classifier(options)
     return (show_timelines if options.timeline else show_predictions)(classifier, options)
 
 
 def add_classifier(parser: Parser) -> None:
     """Adds the options that name a run and what runs its model, for `open_classifier`."""
-    parser.add_argument(
-        "--run", default="", help="Folder of the run; default: the one trained last."
-    )
+    parser.add_run()
     parser.add_argument(
         "--runtime",
-        choices=RUNTIMES,
+        choices=("auto", "savedmodel", "keras"),
         default="auto",
         help="What computes. auto: the exported model, in LiteRT or else ONNX. savedmodel, keras: "
         "TensorFlow. Such a model can run any program: use it only from people whom you trust.",
@@ -82,8 +81,9 @@ def open_classifier(options: Any) -> Classifier:
     Raises:
         DataError: There is none, or it cannot be used.
     """
-    run = Run(Path(options.run)) if options.run else latest_run()
-    return Classifier(run, runtime=options.runtime)
+    from pipeline.inference.classifier import Classifier
+
+    return Classifier(named_run(options), runtime=options.runtime)
 
 
 def _refuse_unused(options: Any) -> None:

@@ -50,21 +50,19 @@ def main(arguments: Sequence[str]) -> None:
 
 def format_crossval(result: dict[str, Any]) -> str:
     """What `cross_validate` returns, as text for a terminal."""
+    from pipeline.cli.scores import top1_text
+
     lines = []
     if result.get("leaks"):
         lines.append(f"these figures are not to be believed: {listed(result['leaks'], most=3)}")
     videos, groups = counted(result["num_videos"], "video"), counted(result["num_groups"], "group")
-    interval = ""
-    if result["top1_interval95"]:
-        low, high = result["top1_interval95"]
-        interval = f" (95 % interval over groups {low:.3f} to {high:.3f})"
     recalls = [f"{name} {row['recall']:.2f}" for name, row in result["per_class"].items()]
     deviation = f"standard deviation {result['fold_standard_deviation']:.3f}"
     return "\n".join(
         [
             *lines,
             f"{videos} of {groups}, each tested once; chance {result['chance']:.3f}",
-            f"video  top-1 {result['top1']:.3f}{interval}",
+            f"video  {top1_text(result)}",
             f"folds  mean {result['fold_mean']:.3f}, {deviation}",
             f"recall {', '.join(recalls)}",
             f"{result['seconds']:.0f} s in all",

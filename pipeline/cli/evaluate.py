@@ -13,14 +13,14 @@ from pipeline.native_log import import_tensorflow
 def main(arguments: Sequence[str]) -> None:
     """Parses the command line and does it."""
     parser = Parser(__doc__ or "", "evaluate", "runs/NAME")
-    parser.add_run()
+    parser.add_run(by_place=True)
     parser.add_argument(
         "--split",
         choices=("train", "val", "test"),
         default="test",
         help="Which videos. Only those of `test` took no part in training or choosing.",
     )
-    parser.add_argument("--data", default="", help="Where its data set is, if it was moved.")
+    parser.add_argument("--data", type=Path, help="Where its data set is, if it was moved.")
     parser.add_argument(
         "--views",
         type=int,
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str]) -> None:
     )
     parser.add_argument(
         "--unknown",
-        default="",
+        type=Path,
         help="Videos of classes that the run does not know, as a prepared data set or a table "
         "(CSV). It measures how well they are told from the known ones.",
     )
@@ -45,9 +45,9 @@ def main(arguments: Sequence[str]) -> None:
         result = evaluate(
             run,
             options.split,
-            data=Path(options.data) if options.data else None,
+            data=options.data,
             views=options.views,
-            unknown=Path(options.unknown) if options.unknown else None,
+            unknown=options.unknown,
         )
     print(format_metrics(result, options.split))
     print(f"written: {run.metrics_file}; the report: {report_files(run, options.split)[0]}")

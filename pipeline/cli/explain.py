@@ -6,27 +6,26 @@ It draws where the network looks in each frame of a clip, and which frames the a
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.cli.script import Parser
-from pipeline.config.checks import expect_folder_of
+from pipeline.cli.script import Parser, named_run
 from pipeline.errors import ConfigError
 from pipeline.native_log import import_tensorflow
-from pipeline.run import Run, latest_run
 from pipeline.text import visible
-from pipeline.video import check_target
 
 
 def main(arguments: Sequence[str]) -> None:
     """Parses the command line and does it."""
     parser = Parser(__doc__ or "", "explain", "NEW.mp4 --run runs/NAME")
     parser.add_argument("video", metavar="VIDEO", help="A video file.")
-    parser.add_argument(
-        "--run", default="", help="Folder of the run; default: the one trained last."
-    )
+    parser.add_run()
     parser.add_argument("--label", default="", help="The class to explain; default: the answer.")
     parser.add_argument("--out", default="", help="Picture to write; default: VIDEO_why.png.")
     parser.add_argument("--annotate", default="", help="A video to write, under the same heat.")
     options = parser.parse(arguments)
-    run = Run(Path(options.run)) if options.run else latest_run()
+
+    from pipeline.config.checks import expect_folder_of
+    from pipeline.video import check_target
+
+    run = named_run(options)
     out = Path(options.out or f"{Path(options.video).stem}_why.png")
     if out.suffix.lower() != ".png":
         raise ConfigError(f"--out: expected a name that ends in .png, got {out}")

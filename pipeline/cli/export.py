@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def main(arguments: Sequence[str]) -> None:
     """Parses the command line and does it."""
     parser = Parser(__doc__ or "", "export", "runs/NAME --format litert-int8")
-    parser.add_run()
+    parser.add_run(by_place=True)
     parser.add_argument(
         "--format",
         choices=("litert", "litert-float16", "litert-int8", "savedmodel", "onnx"),
@@ -28,19 +28,18 @@ def main(arguments: Sequence[str]) -> None:
         help="litert goes beside the model. Each other goes into RUN/export/FORMAT, a folder that "
         "classifies on its own.",
     )
-    parser.add_argument("--data", default="", help="Where its data set is, if it was moved.")
+    parser.add_argument("--data", type=Path, help="Where its data set is, if it was moved.")
     options = parser.parse(arguments)
     run = named_run(options)
     run.config()  # says at once if there is no run
-    data = Path(options.data) if options.data else None
 
     with run.alone():
         import_tensorflow()
         from pipeline.evaluation.calibrate import calibrate
         from pipeline.inference.export import export
 
-        calibrate(run, data=data)
-        print(format_exported(export(run, options.format, data=data)))
+        calibrate(run, data=options.data)
+        print(format_exported(export(run, options.format, data=options.data)))
 
 
 def format_exported(exported: Exported) -> str:

@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import docstring_parser
 
 from pipeline.cli.script import Parser
-from pipeline.config import BackboneConfig, RunConfig
+from pipeline.config import BackboneConfig, RunConfig, expect
 from pipeline.config.file import (
     as_flat,
     flatten,
@@ -60,6 +60,8 @@ class ConfigParser(Parser):
 
         Without `--config` it is `demo`, or, where other data is named, `small`.
         """
+        if any(word.split("=")[0] == "--model.input" for word in arguments):
+            raise ConfigError("--model.input became --model.streams, such as rgb,flow")
         chooser = argparse.ArgumentParser(add_help=False, exit_on_error=False, allow_abbrev=False)
         chooser.add_argument("--config")
         chooser.add_argument("--data", default=_DEMO_DATA)
@@ -100,11 +102,18 @@ def run_config(options: argparse.Namespace) -> RunConfig:
     """The run that was parsed.
 
     Raises:
-        ConfigError: Its values do not go together.
+        ConfigError: Its values do not go together, or some are of a stream that it does not have.
     """
     values = vars(options)
     keys = [key for key in known_keys() if key in values]
-    return with_values(RunConfig(), {key: values[key] for key in keys}, "command line")
+    config = with_values(RunConfig(), {key: values[key] for key in keys}, "command line")
+    for stream in config.backbones:
+        expect(
+            stream in config.model.streams,
+            f"backbone.{stream} has no effect without {stream} in model.streams",
+            list(config.model.streams),
+        )
+    return config
 
 
 def in_folds(config: RunConfig) -> RunConfig:

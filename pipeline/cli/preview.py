@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.cli.parser import ConfigParser, run_config
-from pipeline.errors import ConfigError
+from pipeline.cli.script import positive
 from pipeline.native_log import import_tensorflow
 from pipeline.text import counted
 
@@ -24,11 +24,9 @@ def main(arguments: Sequence[str]) -> None:
         default="",
         help="Folder to write; default: DATA/preview, or for a table preview-NAME here.",
     )
-    parser.add_argument("--videos", type=int, default=3, help="Videos of a class, at most.")
+    parser.add_argument("--videos", type=positive, default=3, help="Videos of a class, at most.")
     parser.add_run_config(arguments)
     options = parser.parse(arguments)
-    if options.videos < 1:
-        raise ConfigError(f"--videos must be at least 1. Received: {options.videos}")
     config = run_config(options)
     path = Path(options.path or config.data)
 

@@ -39,11 +39,16 @@ def _leak_lines(leaks: Sequence[str]) -> list[str]:
 
 
 def _accuracy(values: dict[str, Any]) -> str:
+    return f"{top1_text(values)}   top-5 {values['top5']:.3f}"
+
+
+def top1_text(values: dict[str, Any]) -> str:
+    """The accuracy `top1`, with its interval where there is one."""
     text = f"top-1 {values['top1']:.3f}"
     if values["top1_interval95"]:
         low, high = values["top1_interval95"]
         text += f" (95 % interval over groups {low:.3f} to {high:.3f})"
-    return f"{text}   top-5 {values['top5']:.3f}"
+    return text
 
 
 def _class_table(per_class: dict[str, dict[str, Any]], macro: dict[str, float]) -> list[str]:

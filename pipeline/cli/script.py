@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import pipeline.interrupt  # noqa: F401  # first, so that Ctrl-C ends the other imports as well
 from pipeline.cli.commands import complete
-from pipeline.errors import ConfigError, PipelineError
+from pipeline.errors import ConfigError, PipelineError, check_known
 from pipeline.interrupt import leave_interrupted
 from pipeline.text import command, one_line, visible, without_secrets
 
@@ -33,20 +33,6 @@ def _with_default(action: argparse.Action) -> str:
         return text
     shown = default if isinstance(default, str) else json.dumps(default)
     return f"{text} (default: {shown.replace('%', '%%')})"
-
-
-def _check_options(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
-    """Refuses the first option that a parser does not know.
-
-    Raises:
-        ConfigError: It gives the nearest known option.
-    """
-    from pipeline.config.checks import check_known  # takes a while, as all of config does
-
-    words = itertools.takewhile(lambda word: word != "--", arguments)
-    names = [word.split("=")[0] for word in words if word.startswith("--")]
-    options = [name for name in parser._option_string_actions if name.startswith("--")]
-    check_known(names, options, "command line")
 
 
 def positive(text: str) -> int:
@@ -95,7 +81,10 @@ class Parser(argparse.ArgumentParser):
         """
         complete(self)
         words = self._joined(arguments)
-        _check_options(self, words)
+        options = itertools.takewhile(lambda word: word != "--", words)
+        names = [word.split("=")[0] for word in options if word.startswith("--")]
+        known = [name for name in self._option_string_actions if name.startswith("--")]
+        check_known(names, known, "command line")
         return self.parse_args(words)
 
     def _joined(self, arguments: Sequence[str]) -> list[str]:
@@ -112,11 +101,13 @@ class Parser(argparse.ArgumentParser):
         """Says what is wrong."""
         raise ConfigError(one_line(message).removeprefix("argument "))
 
-    def add_run(self) -> None:
-        """Adds the folder of a run, by its place or as `--run`, for `named_run`."""
+    def add_run(self, *, by_place: bool = False) -> None:
+        """Adds the folder of a run as `--run`, or by its place as well, for `named_run`."""
         help_text = "Folder of the run; default: the one in runs/ whose training ended last."
-        self.add_argument("folder", nargs="?", metavar="RUN", default="", help=help_text)
-        self.add_argument("--run", default="", help="The same as RUN.")
+        if by_place:
+            self.add_argument("folder", nargs="?", metavar="RUN", default="", help=help_text)
+            help_text = "The same as RUN."
+        self.add_argument("--run", default="", help=help_text)
 
 
 def named_run(options: Any) -> Run:
@@ -128,9 +119,10 @@ def named_run(options: Any) -> Run:
     """
     from pipeline.run import Run, latest_run
 
-    if options.folder and options.run:
-        raise ConfigError(f"expected one run, got {options.folder} and {options.run}")
-    folder = options.folder or options.run
+    folder = getattr(options, "folder", "")
+    if folder and options.run:
+        raise ConfigError(f"expected one run, got {folder} and {options.run}")
+    folder = folder or options.run
     return Run(Path(folder)) if folder else latest_run()
 
 
@@ -159,12 +151,7 @@ def run_script(main: Main) -> NoReturn:
 
 
 class _Shown:
-    """A stream on which names of files and classes show what they hold, and command nothing.
-
-    Args:
-        stream: Where to.
-        but: Control characters that it takes.
-    """
+    """A stream on which names of files and classes show what they hold, and command nothing."""
 
     def __init__(self, stream: io.TextIOWrapper, but: str) -> None:
         self._stream, self._but = stream, but

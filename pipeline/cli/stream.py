@@ -4,15 +4,18 @@ SOURCE is the number of a camera, such as 0, or an address, such as rtsp://... o
 also be the path of a named pipe, or - for what is piped in.
 """
 
+from __future__ import annotations
+
 import json
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from pipeline.cli.classify import add_classifier, open_classifier
 from pipeline.cli.script import Parser
 from pipeline.errors import DataError
-from pipeline.inference.segments import answer_text
-from pipeline.inference.stream import StreamResult, classify_stream
-from pipeline.video import LiveVideo
+
+if TYPE_CHECKING:
+    from pipeline.inference.stream import StreamResult
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -40,6 +43,10 @@ def main(arguments: Sequence[str]) -> None:
     )
     parser.add_argument("--json", action="store_true", help="Print one JSON object a line.")
     options = parser.parse(arguments)
+
+    from pipeline.inference.stream import classify_stream
+    from pipeline.video import LiveVideo
+
     classifier = open_classifier(options)
     result = None
     with LiveVideo(options.source) as live:
@@ -61,6 +68,8 @@ def _show(result: StreamResult, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(result.as_json(), ensure_ascii=False), flush=True)
         return
+    from pipeline.inference.segments import answer_text
+
     prediction = result.prediction
     text = f"{result.seconds:8.1f} s   {answer_text(prediction.label, prediction.probability)}"
     text += f"   after {1000 * result.latency_seconds:.0f} ms"

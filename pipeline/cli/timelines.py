@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,11 @@ from pipeline.cli.answers import list_errors
 from pipeline.errors import ConfigError, VideoDecodeError
 from pipeline.inference.classifier import Classifier
 from pipeline.inference.clips import StoredVideo
+from pipeline.inference.decoding import reading_elsewhere
 from pipeline.inference.many import find_videos
 from pipeline.inference.results import is_table
-from pipeline.inference.timeline import OpenVideo, Timeline, make_timeline
-from pipeline.inference.timeline_files import (
-    check_output,
-    write_timeline,
-)
+from pipeline.inference.timeline import Timeline, make_timeline
+from pipeline.inference.timeline_files import check_output, write_timeline
 from pipeline.text import clock, visible
 from pipeline.video import check_target
 
@@ -26,17 +24,15 @@ from pipeline.video import check_target
 def show_timelines(classifier: Classifier, options: Any) -> int:
     """Says what happens when in videos, and writes it to files where that is asked for.
 
-    Args:
-        classifier: The run.
-        options: `videos`, `json`, `out`, `overlap`, `window` and `annotate` of the command line.
-
     Returns:
         The exit code: 1 if a file could not be read.
     """
     paths = find_videos(options.videos)
     _check_outputs(paths, options)
     failed = 0
-    with _video_opener(alone=len(paths) == 1) as open_video:
+    # One file may crash what reads it, which is to cost no other.
+    opener = reading_elsewhere() if len(paths) > 1 else nullcontext(StoredVideo)
+    with opener as open_video:
         for path in paths:
             try:
                 timeline = make_timeline(
@@ -55,18 +51,6 @@ def show_timelines(classifier: Classifier, options: Any) -> int:
             else:
                 _show_timeline(timeline, options, titled=len(paths) > 1)
     return failed
-
-
-@contextmanager
-def _video_opener(*, alone: bool) -> Iterator[OpenVideo]:
-    """What opens the files: for several, another process, since one of them may crash it."""
-    if alone:
-        yield StoredVideo
-        return
-    from pipeline.inference.decoding import TimelineDecoder  # takes a while
-
-    with TimelineDecoder() as decoder:
-        yield decoder.open
 
 
 def _check_outputs(paths: Sequence[str], options: Any) -> None:

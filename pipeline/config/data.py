@@ -37,7 +37,7 @@ class FramesConfig:
 
     @property
     def images(self) -> tuple[str, ...]:
-        """What is stored of each moment of a video, by its name: the frames, and what is beside."""
+        """What is stored of each frame of a video, by its name: the frames, and what is beside."""
         return tuple(name for name in IMAGES if getattr(self, name, True))
 
     def only(self, images: Collection[str]) -> FramesConfig:
@@ -67,28 +67,16 @@ class SplitConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        cut = "split.{} must be 0 or at least 2"
-        expect(
-            self.folds == "groups" or self.folds == 0 or self.folds >= 2,
-            f"{cut.format('folds')}, or groups",
-            self.folds,
-        )
-        expect(self.val_folds == 0 or self.val_folds >= 2, cut.format("val_folds"), self.val_folds)
-        for name in ("fold", "val_fold"):
-            expect_range(getattr(self, name), f"split.{name}", 1, MANY)
-        for name in ("folds", "val_folds"):
-            number = name.removesuffix("s")
-            expect(
-                getattr(self, name) != 0 or getattr(self, number) == 1,
-                f"split.{number} takes split.{name}, the number of folds",
-                getattr(self, number),
-            )
+        for name, also in (("folds", ", or groups"), ("val_folds", "")):
+            folds, number = getattr(self, name), name.removesuffix("s")
+            fold = getattr(self, number)
+            good = folds in ("groups", 0) or folds >= 2
+            expect(good, f"split.{name} must be 0 or at least 2{also}", folds)
+            expect_range(fold, f"split.{number}", 1, MANY)
+            takes = f"split.{number} takes split.{name}, the number of folds"
+            expect(folds != 0 or fold == 1, takes, fold)
         if self.val_folds:
-            expect(
-                self.val_fold <= self.val_folds,
-                f"split.val_fold must be from 1 to {self.val_folds}",
-                self.val_fold,
-            )
+            expect_range(self.val_fold, "split.val_fold", 1, self.val_folds)
         expect_range(self.seed, "split.seed", 0, 2**32 - 1)
 
     @property

@@ -16,9 +16,8 @@ import tomli_w
 
 from pipeline.atomic import atomic_write
 from pipeline.config import BackboneConfig, RunConfig
-from pipeline.config.checks import check_known
 from pipeline.config.strict import strictly
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, check_known
 from pipeline.streams import STREAMS
 from pipeline.streams.former import streams_of_input
 from pipeline.text import nearest
@@ -73,12 +72,7 @@ def load_config(source: str | Path, overrides: Mapping[str, Any] | None = None) 
 
 
 def with_values(config: RunConfig, values: Mapping[str, Any], source: str) -> RunConfig:
-    """A configuration with other values.
-
-    Args:
-        config: The configuration.
-        values: By dotted key.
-        source: Where they come from, for messages.
+    """A configuration with other values, by dotted key; `source` is where they come from.
 
     Raises:
         ConfigError: A key or value is not allowed.

@@ -6,6 +6,7 @@ import dataclasses
 from typing import Literal
 
 from pipeline.config import FramesConfig, expect
+from pipeline.config.checks import expect_above_0, expect_at_least, expect_range, expect_share
 
 Source = Literal[
     "demo",
@@ -130,24 +131,14 @@ class PrepareConfig:
     def __post_init__(self) -> None:
         self._check_source()
         self._check_split()
-        expect(0 <= self.fps <= 1000, "--fps must be from 0 to 1000", self.fps)
-        expect(1 <= self.jpeg_quality <= 100, "--jpeg-quality must be 1 to 100", self.jpeg_quality)
-        expect(self.size <= 4096, "--size must be at most 4096", self.size)
-        least = {"size": 8, "min_frames": 1, "shard_videos": 1, "seed": 0, "workers": 0}
-        expect(self.seed < 2**32, "--seed must be at most 4294967295", self.seed)
-        for name, low in least.items():
-            value = getattr(self, name)
-            expect(value >= low, f"{_option(name)} must be at least {low}", value)
-        expect(
-            0 <= self.max_bad_fraction <= 1,
-            "--max-bad-fraction must be from 0 to 1",
-            self.max_bad_fraction,
-        )
-        expect(
-            self.seconds_per_video > 0,
-            "--seconds-per-video must be above 0",
-            self.seconds_per_video,
-        )
+        expect_range(self.fps, "--fps", 0, 1000)
+        expect_range(self.jpeg_quality, "--jpeg-quality", 1, 100)
+        expect_range(self.size, "--size", 8, 4096)
+        expect_range(self.seed, "--seed", 0, 2**32 - 1)
+        expect_range(self.max_bad_fraction, "--max-bad-fraction", 0, 1)
+        expect_above_0(self.seconds_per_video, "--seconds-per-video")
+        for name, low in {"min_frames": 1, "shard_videos": 1, "workers": 0, "fold": 0}.items():
+            expect_at_least(getattr(self, name), _option(name), low)
         expect(
             self.runner == "beam" or not self.beam_options,
             "--beam-options are for --runner beam",
@@ -191,9 +182,7 @@ class PrepareConfig:
 
     def _check_split(self) -> None:
         for name in ("val_fraction", "test_fraction"):
-            value = getattr(self, name)
-            expect(0 <= value < 1, f"{_option(name)} must be from 0 to below 1", value)
-        expect(self.fold >= 0, "--fold must be at least 0", self.fold)
+            expect_share(getattr(self, name), _option(name))
         if self.folds:
             expect(
                 self.folds == "groups" or self.folds >= 2,

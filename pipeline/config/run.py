@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,8 +11,9 @@ from pipeline.config.augment import AugmentConfig
 from pipeline.config.checks import expect, expect_range
 from pipeline.config.data import ClipConfig, FramesConfig, SplitConfig
 from pipeline.config.model import BackboneConfig, ModelConfig, TemporalConfig
-from pipeline.config.training import EvaluateConfig, TrainConfig, check_pairs
+from pipeline.config.training import EvaluateConfig, TrainConfig
 from pipeline.streams import STREAMS
+from pipeline.text import listed
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -112,6 +114,15 @@ class RunConfig:
         Raises:
             ConfigError: One is not.
         """
-        check_pairs(self.evaluate.order_pairs, "evaluate.order_pairs", class_names)
-        for name in ("flip_labels", "reverse_labels"):
-            check_pairs(getattr(self.augment, name), f"augment.{name}", class_names)
+        for name, pairs in {
+            "evaluate.order_pairs": self.evaluate.order_pairs,
+            "augment.flip_labels": self.augment.flip_labels,
+            "augment.reverse_labels": self.augment.reverse_labels,
+        }.items():
+            for class_name in itertools.chain(*pairs):
+                expect(
+                    class_name in class_names,
+                    f"{name} must name classes ({listed(class_names, most=20)}), or none: "
+                    f"--{name} '[]'",
+                    class_name,
+                )

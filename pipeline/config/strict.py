@@ -9,8 +9,8 @@ import types
 from collections.abc import Mapping
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from pipeline.config.checks import check_known, expect
-from pipeline.errors import ConfigError
+from pipeline.config.checks import expect
+from pipeline.errors import ConfigError, check_known
 
 T = TypeVar("T")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from typing import Literal
 
 from pipeline.config.checks import (
@@ -13,7 +12,6 @@ from pipeline.config.checks import (
     expect_range,
     expect_share,
 )
-from pipeline.text import listed
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -104,17 +102,3 @@ class EvaluateConfig:
     def __post_init__(self) -> None:
         target = self.unknown_target
         expect(0 < target <= 1, "evaluate.unknown_target must be above 0, at most 1", target)
-
-
-def check_pairs(pairs: Sequence[tuple[str, str]], name: str, class_names: Sequence[str]) -> None:
-    """Makes sure that pairs of class names are of classes that there are.
-
-    Raises:
-        ConfigError: One is not.
-    """
-    for class_name in (class_name for pair in pairs for class_name in pair):
-        expect(
-            class_name in class_names,
-            f"{name} must name classes ({listed(class_names, most=20)}), or none: --{name} '[]'",
-            class_name,
-        )

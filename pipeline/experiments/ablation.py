@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from pipeline.config import NO_AUGMENT, BackboneConfig, RunConfig
-from pipeline.config.checks import check_known
 from pipeline.config.file import differing, flatten, with_values
 from pipeline.dataset.videos import open_data
+from pipeline.errors import check_known
 from pipeline.evaluation.intervals import difference_interval
 from pipeline.experiments.crossval import Answers, cross_validate, read_answers
 from pipeline.locks import alone

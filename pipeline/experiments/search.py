@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.config import RunConfig, expect
-from pipeline.config.checks import check_known
 from pipeline.config.file import known_keys, with_values
-from pipeline.errors import ConfigError, PipelineError
+from pipeline.errors import ConfigError, PipelineError, check_known
+from pipeline.figures import plain_axes
 from pipeline.run import Run
 from pipeline.training.fit import DivergenceError, train
 
@@ -173,7 +173,7 @@ def read_ranges(path: Path) -> dict[str, Any]:
         expect(
             _is_range(choices),
             f"{path}: {key} must be a list of choices, or {{low = ..., high = ..., log = true}} "
-            "with low below high, and above 0 for log",
+            "with low below high, and above 0 for log; none of them NaN or infinite",
             choices,
         )
     return ranges
@@ -192,12 +192,12 @@ def _ranges(tree: Mapping[str, Any], prefix: str) -> dict[str, Any]:
 
 def _is_range(choices: Any) -> bool:
     if isinstance(choices, list):
-        return bool(choices)
+        return bool(choices) and not any(value != value for value in choices)  # NaN
     if not isinstance(choices, dict) or not {"low", "high"} <= {*choices} <= {"low", "high", "log"}:
         return False
     low, high = choices["low"], choices["high"]
     numbers = all(isinstance(n, int | float) and not isinstance(n, bool) for n in (low, high))
-    return numbers and low < high and (low > 0 or not choices.get("log"))
+    return numbers and -math.inf < low < high < math.inf and (low > 0 or not choices.get("log"))
 
 
 def _check_values(config: RunConfig, ranges: Mapping[str, Any]) -> None:
@@ -239,11 +239,8 @@ def _plot(study: optuna.Study, path: Path) -> None:
     if pruned:
         last = [[*trial.intermediate_values.values()][-1] for trial in pruned]
         axes.plot([trial.number + 1 for trial in pruned], last, "x", color="0.5", label="given up")
-    axes.set_xlabel("trial")
-    axes.set_ylabel("top-1 on the inner folds")
+    plain_axes(axes, "trial", "top-1 on the inner folds")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(alpha=0.25)
     axes.legend(frameon=False)
     figure.savefig(path, dpi=120)
 

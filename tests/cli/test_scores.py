@@ -17,7 +17,17 @@ RESULT = {
     "num_groups": 2,
     "num_views": 3,
     "chance": 0.55,
-    "order": {"in_order": 0.75, "shuffled": 0.5, "reversed": 0.25},
+    "unknown": {"num_videos": 7, "classes": ["run", "sit"], "auroc": 0.9, "rejected": 0.5},
+    "order": {
+        "in_order": 0.75,
+        "shuffled": 0.5,
+        "reversed": 0.25,
+        "pairs": {
+            "num_videos": 2,
+            "reversed_to_partner": 0.5,
+            "two_way": {"in_order": 1.0, "shuffled": 0.5, "reversed": 0.0},
+        },
+    },
 }
 
 
@@ -35,8 +45,11 @@ def test_the_text_says_what_each_number_is():
         "macro                 4      0.700   0.250  0.340",
         "",
         "expected calibration error 0.123, not calibrated: there were no validation videos",
+        "7 videos of other classes (run, sit): AUROC 0.900, answered unknown 0.500",
         "top-1 of one clip by its number of frames   1: 0.500   2: 0.750",
         "top-1 with the frames in order 0.750   shuffled 0.500   reversed 0.250",
+        f"order pairs (2 videos): which of the two, {TWO_WAY}",
+        "reversing the frames gives the partner action for 0.500",
     ]
 
 
@@ -45,24 +58,6 @@ def test_leaks_come_before_the_figures():
     lines = format_metrics(RESULT | {"leaks": leaks}, "test").splitlines()
     assert lines[1].startswith("these figures are not to be believed: 2 leaks between splits")
     assert lines[1].endswith(leaks[0])
-
-
-def test_order_pairs_one_clip_a_video_and_no_interval():
-    pairs = {
-        "num_videos": 2,
-        "reversed_to_partner": 0.5,
-        "two_way": {"in_order": 1.0, "shuffled": 0.5, "reversed": 0.0},
-    }
-    video = {"top1": 0.75, "top5": 1.0, "top1_interval95": None}
-    order = RESULT["order"] | {"pairs": pairs}
-    text = format_metrics(RESULT | {"num_views": 1, "video": video, "order": order}, "test")
-    lines = text.splitlines()
-    assert lines[0].endswith("1 clip a video")
-    assert lines[1] == "video  top-1 0.750   top-5 1.000   chance 0.550"
-    assert lines[-2:] == [
-        f"order pairs (2 videos): which of the two, {TWO_WAY}",
-        "reversing the frames gives the partner action for 0.500",
-    ]
 
 
 CALIBRATION = {
@@ -88,9 +83,3 @@ def test_what_the_probabilities_are_worth():
         RESULT | {"calibration": CALIBRATION | {"logit_threshold": None}}, "test"
     )
     assert "or more" not in everything
-
-
-def test_videos_of_other_classes():
-    unknown = {"num_videos": 7, "classes": ["run", "sit"], "auroc": 0.9, "rejected": 0.5}
-    text = format_metrics(RESULT | {"unknown": unknown}, "test")
-    assert "7 videos of other classes (run, sit): AUROC 0.900, answered unknown 0.500\n" in text

@@ -149,6 +149,8 @@ def test_ranges_are_read_by_dotted_key(tmp_path):
         ("train.epochs = {low = 3, high = 1}", "train.epochs must be a list of choices"),
         ("train.learning_rate = {low = 0, high = 1, log = true}", "above 0 for log"),
         ("model.dropout = {low = false, high = 1}", "model.dropout must be a list of choices"),
+        ("model.dropout = [nan]", "ranges.toml: model.dropout must be a list of choices"),
+        ("model.dropout = {low = 0, high = inf}", "ranges.toml: model.dropout must be"),
         ("split.fold = [1, 2]", "split.fold cannot be searched"),
         ("frames.size = [32, 64]", "frames.size cannot be searched"),
         ('data = ["a", "b"]', "data cannot be searched"),

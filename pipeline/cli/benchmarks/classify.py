@@ -12,13 +12,12 @@ import keras
 import numpy as np
 
 from pipeline.cli.benchmarks.measuring import apart, in_turn
-from pipeline.cli.script import Parser, positive
-from pipeline.dataset.sampling import sample_clip
+from pipeline.cli.script import Parser, named_run, positive
 from pipeline.inference.classifier import Classifier
-from pipeline.inference.clips import decode_images
+from pipeline.inference.clips import as_batch, cut_clips, decode_clip
 from pipeline.models.recognizer import load_recognizer
 from pipeline.prepare.stored_frames import encode_video
-from pipeline.run import Run, latest_run
+from pipeline.run import Run
 from pipeline.video import probe
 
 EXPLANATION = """\
@@ -38,12 +37,10 @@ def main(arguments: Sequence[str]) -> None:
         "Classifying a file, cold and warm.", "benchmark classify", "VIDEO --run runs/NAME"
     )
     parser.add_argument("paths", nargs="+", metavar="VIDEO", help="Video files.")
-    parser.add_argument(
-        "--run", default="", help="Folder of the run; default: the one trained last."
-    )
+    parser.add_run()
     parser.add_argument("--repeats", type=positive, default=7, help="Runs; the best counts.")
     options = parser.parse(arguments)
-    run = Run(Path(options.run)) if options.run else latest_run()
+    run = named_run(options)
     for path in options.paths:
         probe(path)  # says at once what cannot be read
     classifier = Classifier(run)
@@ -87,13 +84,8 @@ def label_by_keras(path: str, classifier: Classifier, model: keras.Model) -> str
     """The most probable class by the model of Keras, clip by clip."""
     bundle = classifier.bundle
     stored, _ = encode_video(path, bundle.frames)
-    logits = []
-    for view in range(bundle.clip.views):
-        indices, mask = sample_clip(len(stored["frames"]), bundle.clip, view=view)
-        moments = [
-            decode_images({name: each[index] for name, each in stored.items()}, bundle)
-            for index in indices
-        ]
-        clip = {name: np.stack([moment[name] for moment in moments])[None] for name in moments[0]}
-        logits.append(model.predict({**clip, "mask": mask[None]}, verbose=0)[0])
+    logits = [
+        model.predict(as_batch(decode_clip(clip, bundle), bundle.clip.num_frames), verbose=0)[0]
+        for clip in cut_clips(stored, bundle.clip)
+    ]
     return bundle.class_names[int(np.mean(logits, axis=0).argmax())]

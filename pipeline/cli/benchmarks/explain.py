@@ -7,8 +7,9 @@ import numpy as np
 from pipeline.cli.benchmarks.timeline import test_rows
 from pipeline.cli.script import Parser, named_run, positive
 from pipeline.inference.bundle import bundle_of
+from pipeline.inference.clips import Images
 from pipeline.inference.explain import clip_of, middle_clip
-from pipeline.inference.heat import Clip, HeatModel
+from pipeline.inference.heat import HeatModel
 from pipeline.models.recognizer import float32_twin, load_recognizer
 from pipeline.prepare.stored_frames import encode_video
 
@@ -55,7 +56,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def falls(
-    heat_model: HeatModel, clip: Clip, draws: int, rng: np.random.Generator
+    heat_model: HeatModel, clip: Images, draws: int, rng: np.random.Generator
 ) -> tuple[float, float, float]:
     """By how much the logit falls without the hottest tenth, Grad-CAM's, and a random one."""
     logits = heat_model.logits(clip)
