@@ -20,85 +20,54 @@ RUNS = Path("runs")
 T = TypeVar("T", list[Any], dict[str, Any])
 
 
+class _Inside:
+    """A path inside the folder of a run."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, run: Run, _: object) -> Path:
+        return run.folder / self._name
+
+
 @dataclasses.dataclass(frozen=True)
 class Run:
     """Names of the files of a run; classifying needs nothing else.
 
     Attributes:
         folder: The run's folder.
+        config_file: The whole configuration, TOML.
+        model_file: The Keras model with the best weights.
+        litert_file: The same model for LiteRT.
+        bundle_file: All that classifying needs to know besides the model, JSON.
+        exports: Folder of what it was exported to, besides LiteRT.
+        saved_model: The same model for TensorFlow Serving, where it was exported so; a folder.
+        onnx: The same model for ONNX, where it was exported so; a folder.
+        class_names_file: Class names in the order of the logits, JSON.
+        history_file: Losses and accuracies by epoch, CSV.
+        calibration_file: What makes its logits probabilities, JSON, where that could be fitted.
+        checkpoint_file: What an unfinished training goes on from; gone when it is finished.
+        metrics_file: What evaluation found, by split, JSON.
+        environment_file: Versions, machine and command, JSON.
+        report: Folder of plots and tables.
     """
 
     folder: Path
 
-    @property
-    def config_file(self) -> Path:
-        """The whole configuration, TOML."""
-        return self.folder / "config.toml"
-
-    @property
-    def model_file(self) -> Path:
-        """The Keras model with the best weights."""
-        return self.folder / "model.keras"
-
-    @property
-    def litert_file(self) -> Path:
-        """The same model for LiteRT."""
-        return self.folder / "model.tflite"
-
-    @property
-    def bundle_file(self) -> Path:
-        """All that classifying needs to know besides the model, JSON."""
-        return self.folder / "bundle.json"
-
-    @property
-    def exports(self) -> Path:
-        """Folder of what it was exported to, besides LiteRT."""
-        return self.folder / "export"
-
-    @property
-    def saved_model(self) -> Path:
-        """The same model for TensorFlow Serving, where it was exported so; a folder."""
-        return self.folder / "saved_model"
-
-    @property
-    def onnx(self) -> Path:
-        """The same model for ONNX, where it was exported so; a folder."""
-        return self.folder / "onnx"
-
-    @property
-    def class_names_file(self) -> Path:
-        """Class names in the order of the logits, JSON."""
-        return self.folder / "class_names.json"
-
-    @property
-    def history_file(self) -> Path:
-        """Losses and accuracies by epoch, CSV."""
-        return self.folder / "history.csv"
-
-    @property
-    def calibration_file(self) -> Path:
-        """What makes its logits probabilities, JSON; missing where nothing could be fitted."""
-        return self.folder / "calibration.json"
-
-    @property
-    def checkpoint_file(self) -> Path:
-        """What an unfinished training goes on from; gone when it is finished."""
-        return self.folder / "checkpoint.npz"
-
-    @property
-    def metrics_file(self) -> Path:
-        """What evaluation found, by split, JSON."""
-        return self.folder / "metrics.json"
-
-    @property
-    def environment_file(self) -> Path:
-        """Versions, machine and command, JSON."""
-        return self.folder / "environment.json"
-
-    @property
-    def report(self) -> Path:
-        """Folder of plots and tables."""
-        return self.folder / "report"
+    config_file = _Inside("config.toml")
+    model_file = _Inside("model.keras")
+    litert_file = _Inside("model.tflite")
+    bundle_file = _Inside("bundle.json")
+    exports = _Inside("export")
+    saved_model = _Inside("saved_model")
+    onnx = _Inside("onnx")
+    class_names_file = _Inside("class_names.json")
+    history_file = _Inside("history.csv")
+    calibration_file = _Inside("calibration.json")
+    checkpoint_file = _Inside("checkpoint.npz")
+    metrics_file = _Inside("metrics.json")
+    environment_file = _Inside("environment.json")
+    report = _Inside("report")
 
     def alone(self, instead: str = "") -> AbstractContextManager[None]:
         """Keeps others from training, exporting or testing in the folder, see `locks.alone`."""
@@ -120,11 +89,7 @@ class Run:
         return config
 
     def expect(self, file: Path, make: str = "") -> None:
-        """Makes sure that a file of the run is there.
-
-        Args:
-            file: The file.
-            make: What makes it; training, if that is empty.
+        """Makes sure that a file of the run is there, which training makes, or what `make` says.
 
         Raises:
             DataError: It is not; the message says `make`.

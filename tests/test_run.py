@@ -1,5 +1,4 @@
 import os
-import shutil
 
 import pytest
 
@@ -27,12 +26,6 @@ def test_a_run_knows_its_configuration_and_class_names(tmp_path):
     run = make_run(tmp_path / "run", 1)
     assert run.config() == CONFIG
     assert run.class_names() == ["wälk", "run"], "in the order of the logits"
-
-
-def test_a_run_can_be_moved(tmp_path):
-    run = make_run(tmp_path / "run", 1)
-    moved = Run(shutil.move(run.folder, tmp_path / "elsewhere"))
-    assert moved.config().seed == 7
 
 
 @pytest.mark.parametrize("name", ["config.toml", "class_names.json"])

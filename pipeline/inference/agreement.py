@@ -15,6 +15,7 @@ from pipeline.config import RunConfig
 from pipeline.dataset.clip_batches import evaluation_batches
 from pipeline.dataset.videos import Data
 from pipeline.errors import PipelineError
+from pipeline.inference.clips import pairs_of
 from pipeline.inference.runtime import Arrays, Runtime
 from pipeline.manifest.rows import SPLITS, Split
 from pipeline.run import Run
@@ -89,15 +90,7 @@ def compare(
     bundle: Run,
     target: Path,
 ) -> Exported:
-    """Runs both on the same clips.
-
-    Args:
-        model: The recogniser.
-        exported: What it was exported to.
-        clips: Inputs without a batch axis, from `some_clips`.
-        bundle: The folder that the export is for.
-        target: Where the exported model goes.
-    """
+    """Runs a recogniser and its export, which is to be `target`, on clips from `some_clips`."""
     wanted, keras_seconds = _timed(lambda clip: _predict(model, clip), clips)
     found, clip_seconds = _timed(lambda clip: _by_parts(exported, clip), clips)
     whole = np.stack([exported.clip_logits(clip) for clip in clips])
@@ -143,15 +136,6 @@ def check(exported: Exported, kind: Format) -> None:
         )
 
 
-def frame_pairs(clip: Arrays) -> dict[str, np.ndarray]:
-    """Each frame of a clip after the one before it, uint8 (T, 2, H, W, 3)."""
-    images = {name: each for name, each in clip.items() if name != "mask"}
-    return {
-        name: np.stack([np.concatenate([each[:1], each[:-1]]), each], axis=1)
-        for name, each in images.items()
-    }
-
-
 def arrays_of(tensors: Any) -> dict[str, np.ndarray]:
     """Tensors by name as arrays."""
     return {name: tensor.numpy() for name, tensor in tensors.items()}
@@ -169,7 +153,7 @@ def _predict(model: keras.Model, clip: Arrays) -> np.ndarray:
 
 def _by_parts(exported: Runtime, clip: Arrays) -> np.ndarray:
     """The logits by way of features, as classifying goes."""
-    return exported.logits(exported.features(frame_pairs(clip)), clip["mask"])
+    return exported.logits(exported.features(pairs_of(clip)), clip["mask"])
 
 
 def _timed(

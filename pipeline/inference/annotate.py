@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from bisect import bisect_right
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +19,7 @@ from pipeline.inference.plots import class_colours
 from pipeline.video import VideoReader, write_video
 
 if TYPE_CHECKING:
+    from pipeline.inference.segments import Segment
     from pipeline.inference.timeline import Timeline
 
 Frame = npt.NDArray[np.uint8]
@@ -25,32 +28,31 @@ Frame = npt.NDArray[np.uint8]
 def annotate(timeline: Timeline, path: Path) -> None:
     """Writes the video of a timeline anew, with a label above and the timeline below.
 
-    Args:
-        timeline: The timeline; its video is read again.
-        path: The file to write, such as one that ends in .mp4.
-
     Raises:
         VideoWriteError: It cannot be written.
         VideoDecodeError: The video cannot be read any more.
     """
-    with VideoReader(timeline.path) as reader:
+    ends = [segment.end_seconds for segment in timeline.segments[:-1]]
+    brush = functools.cache(lambda height, width: _Brush(timeline, height, width))
+
+    def draw(frame: Frame, seconds: float) -> Frame:
+        segment = timeline.segments[bisect_right(ends, seconds)]
+        return brush(*frame.shape[:2]).draw(frame, segment, seconds)
+
+    redraw(timeline.path, path, draw)
+
+
+def redraw(source: str, path: Path, draw: Callable[[Frame, float], Frame]) -> None:
+    """Writes a video anew, with what `draw` makes of each frame, uint8 (H, W, 3), and its seconds.
+
+    Raises:
+        VideoWriteError: It cannot be written.
+        VideoDecodeError: The video cannot be read.
+    """
+    with VideoReader(source) as reader:
         fps = reader.info.fps
-        write_video(path, _annotated(reader, timeline, fps), fps=fps)
-
-
-def _annotated(reader: VideoReader, timeline: Timeline, fps: float) -> Iterator[Frame]:
-    brush = None
-    segments = iter(timeline.segments)
-    segment = next(segments)
-    for number, frame in enumerate(reader.frames(fps=fps)):
-        brush = brush or _Brush(timeline, frame.shape[0], frame.shape[1])
-        seconds = number / fps
-        while seconds >= segment.end_seconds:
-            following = next(segments, None)
-            if following is None:
-                break
-            segment = following
-        yield brush.draw(frame, str(segment), segment, seconds)
+        frames = enumerate(reader.frames(fps=fps))
+        write_video(path, (draw(frame, number / fps) for number, frame in frames), fps=fps)
 
 
 class _Brush:
@@ -67,10 +69,10 @@ class _Brush:
         }
         self._strip = self._draw_strip(timeline)
 
-    def draw(self, frame: Frame, text: str, segment: Any, seconds: float) -> Frame:
+    def draw(self, frame: Frame, segment: Segment, seconds: float) -> Frame:
         """The frame with its label and the timeline."""
         image = Image.fromarray(frame)
-        pen = ImageDraw.Draw(image)
+        pen, text = ImageDraw.Draw(image), str(segment)
         margin = self._font.size // 2
         left, top, right, bottom = pen.textbbox((margin, margin), text, font=self._font)
         pen.rectangle(
@@ -91,7 +93,7 @@ class _Brush:
         pen = ImageDraw.Draw(strip)
         for each in timeline.segments:
             ends = (each.start_seconds, each.end_seconds)
-            start, end = (self._width * moment / self._whole for moment in ends)
+            start, end = (self._width * seconds / self._whole for seconds in ends)
             pen.rectangle(
                 (start, 0, max(start, end - 1), strip.height), fill=self._colours[each.label]
             )

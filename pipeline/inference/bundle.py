@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from pipeline.atomic import atomic_write
+from pipeline.atomic import write_json
 from pipeline.config import ClipConfig, FramesConfig, ModelConfig
 from pipeline.config.checks import expect_range
 from pipeline.config.strict import strictly
@@ -83,9 +83,7 @@ def _checksum(file: Path) -> str:
 
 def write_bundle(bundle: Bundle, run: Run) -> None:
     """Writes a bundle beside the model in a folder."""
-    content = {"format": FORMAT, **dataclasses.asdict(bundle)}
-    with atomic_write(run.bundle_file) as file:
-        file.write(json.dumps(content, indent=2, ensure_ascii=False).encode())
+    write_json(run.bundle_file, {"format": FORMAT, **dataclasses.asdict(bundle)})
 
 
 def read_bundle(run: Run) -> Bundle:

@@ -7,7 +7,7 @@ import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -16,18 +16,14 @@ from pipeline.config.checks import expect, expect_at_least
 from pipeline.errors import ConfigError, DataError
 from pipeline.inference.bundle import read_bundle
 from pipeline.inference.clips import Clip, ClipModel, StoredVideo, clips_of, cut_clips
-from pipeline.inference.runtime import Logits, Runtime
-from pipeline.inference.runtimes import open_runtime
+from pipeline.inference.runtime import Logits
+from pipeline.inference.runtimes import RUNTIMES, RuntimeName, open_model
 from pipeline.manifest.class_names import UNKNOWN
-from pipeline.native_log import import_tensorflow
 from pipeline.prepare.stored_frames import encode_array
 from pipeline.run import Run
 from pipeline.tasks.task import task_of
 from pipeline.text import command
 from pipeline.video import VideoInfo
-
-RuntimeName = Literal["auto", "savedmodel", "keras"]
-RUNTIMES: tuple[RuntimeName, ...] = get_args(RuntimeName)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
@@ -106,7 +102,7 @@ class Classifier:
         expect(runtime in RUNTIMES, f"runtime must be one of {', '.join(RUNTIMES)}", runtime)
         expect_at_least(num_threads, "num_threads", 0)
         num_threads = num_threads or min(os.cpu_count() or 1, 4)
-        self.model = ClipModel(_open(run, runtime, num_threads), self.bundle)
+        self.model = ClipModel(open_model(run, runtime, num_threads=num_threads), self.bundle)
         self._check_fit(run)
 
     @classmethod
@@ -160,14 +156,14 @@ class Classifier:
         if isinstance(video, np.ndarray):
             fps = self.bundle.frames.fps if fps is None else float(fps)
             images = encode_array(video, self.bundle.frames, fps=fps)
-            clips = cut_clips(images, self.bundle.clip)
-            about = {"path": "", "num_frames": len(video), "fps": fps}
             return self.describe(
-                self.model.video_logits(clips),
+                self.model.video_logits(cut_clips(images, self.bundle.clip)),
                 top=top,
+                path="",
+                num_frames=len(video),
+                fps=fps,
                 duration_seconds=len(video) / fps,
                 damaged=False,
-                **about,
             )
         if fps is not None:
             raise ConfigError("fps is for arrays: a file has its own")
@@ -188,12 +184,7 @@ class Classifier:
         )
 
     def describe(self, logits: Logits, *, top: int = 5, **about: Any) -> Prediction:
-        """What logits, float (C,), say of a video.
-
-        Args:
-            logits: The mean over its views.
-            top: Number of classes to report, at least 1.
-            about: The other attributes of the prediction.
+        """What logits, float (C,), say of a video; `about` is the rest of the prediction.
 
         Raises:
             ConfigError: `top` is below 1.
@@ -228,21 +219,3 @@ class Classifier:
                 f"{runtime.path}: does not fit the {run.bundle_file.name} beside it. Export it "
                 f"again: {command('export', run.folder)}"
             )
-
-
-def _open(run: Run, runtime: RuntimeName, num_threads: int) -> Runtime:
-    if runtime != "auto":
-        import_tensorflow()
-        from pipeline.inference.tensorflow import open_keras, open_saved_model
-
-        return open_keras(run) if runtime == "keras" else open_saved_model(run.saved_model)
-    for path in (run.litert_file, run.onnx):
-        if path.exists():
-            return open_runtime(path, num_threads=num_threads)
-    if run.saved_model.exists():
-        raise DataError(
-            f"{run.saved_model}: a SavedModel can run any program. If you trust who made it, ask "
-            "for it: --runtime savedmodel, in Python runtime='savedmodel'"
-        )
-    run.expect(run.litert_file, make=f"Export it: {command('export', run.folder)}")
-    return open_runtime(run.litert_file, num_threads=num_threads)

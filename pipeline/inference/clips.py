@@ -14,13 +14,13 @@ from pipeline.config import ClipConfig, FramesConfig
 from pipeline.dataset.sampling import sample_clip
 from pipeline.errors import DataError
 from pipeline.inference.bundle import Bundle
-from pipeline.inference.runtime import Logits, Runtime
+from pipeline.inference.runtime import Arrays, Logits, Runtime
 from pipeline.prepare.stored_frames import FrameSpool, stored_frames
 from pipeline.streams import IMAGES
 from pipeline.video import VideoInfo, VideoReader
 
 Images = dict[str, npt.NDArray[np.uint8]]
-"""What a model takes of one moment, `frames` or `flow` or both, each (H, W, 3)."""
+"""What a model takes of some frames, `frames` or `flow` or both, each (N, H, W, 3)."""
 
 Clip = dict[str, list[bytes]]
 """`frames` or `flow` or both of a clip: a JPEG for each of its real frames, the T of the model at
@@ -50,8 +50,8 @@ def cut_clips(images: Mapping[str, Stored], clip: ClipConfig) -> list[Clip]:
     ]
 
 
-class Moments(Protocol):
-    """What is stored of the moments of a video file, to be iterated over once.
+class StoredFrames(Protocol):
+    """What is stored of each frame of a video file, to be iterated over once.
 
     Attributes:
         info: What is known of the file; there once it was read to its end.
@@ -63,12 +63,7 @@ class Moments(Protocol):
 
 
 class StoredVideo:
-    """The `Moments` of a file that is read in this process, in constant memory.
-
-    Args:
-        path: The video file.
-        frames: Rate, size and quality of the frames, and what is needed beside them.
-    """
+    """The `StoredFrames` of a file that is read in this process, in constant memory."""
 
     info: VideoInfo
 
@@ -86,56 +81,56 @@ class StoredVideo:
             self.info = reader.info
 
 
-def clips_of(moments: Iterable[Mapping[str, bytes]], bundle: Bundle) -> list[Clip]:
+def clips_of(stored: Iterable[Mapping[str, bytes]], bundle: Bundle) -> list[Clip]:
     """The clips that the model sees of a whole video, which is not held in memory.
 
     Args:
-        moments: What is stored of each moment, see `pipeline.prepare.stored_frames.stored_frames`.
+        stored: What is stored of each frame, see `pipeline.prepare.stored_frames.stored_frames`.
         bundle: What is stored, and how clips are cut.
     """
     with contextlib.ExitStack() as stack:
         images = {name: stack.enter_context(FrameSpool()) for name in bundle.frames.images}
-        for moment in moments:
-            for name, image in moment.items():
+        for frame in stored:
+            for name, image in frame.items():
                 images[name].append(image)
         return cut_clips(images, bundle.clip)
 
 
-def decode_images(stored: Mapping[str, bytes], bundle: Bundle) -> Images:
-    """Decodes what a model takes of one moment of a video."""
-    return {name: IMAGES[name].decode(stored[name]) for name in bundle.model.images}
+def decode_clip(clip: Mapping[str, Sequence[bytes]], bundle: Bundle) -> Images:
+    """Decodes what a model takes of the frames of a clip, at least one."""
+    return {
+        name: np.stack([IMAGES[name].decode(image) for image in clip[name]])
+        for name in bundle.model.images
+    }
 
 
-def pairs_of(moments: Sequence[Images], before: Images | None = None) -> dict[str, Any]:
-    """Each moment after the one before it, uint8 (N, 2, H, W, 3), as `Runtime.features` takes it.
+def pairs_of(images: Arrays, before: Images | None = None) -> Images:
+    """Each frame after the one before it, uint8 (N, 2, H, W, 3), as `Runtime.features` takes it.
 
     Args:
-        moments: Moments in their order.
-        before: The moment before the first one; None: the first one itself.
+        images: Of frames in their order; a `mask` beside them does not count.
+        before: Of the frames before them, of which the last one counts; None: there is none, and
+            the first one comes after itself.
     """
-    previous = [before or moments[0], *moments[:-1]]
     return {
         name: np.stack(
-            [np.stack([a[name], b[name]]) for a, b in zip(previous, moments, strict=True)]
+            [np.concatenate([before[name][-1:] if before else each[:1], each[:-1]]), each], axis=1
         )
-        for name in moments[0]
+        for name, each in images.items()
+        if name != "mask"
     }
 
 
-def padded(features: Mapping[str, npt.NDArray[np.float32]], length: int) -> dict[str, Any]:
-    """The features (N, F) of the real frames of a clip, filled up with 0 to (length, F)."""
-    return {
-        name: np.pad(rows, ((0, length - len(rows)), (0, 0))) for name, rows in features.items()
-    }
+def as_batch(images: Images, length: int) -> dict[str, Any]:
+    """The real frames of a clip as a network takes it: filled up to a length, a batch of one."""
+    number = len(next(iter(images.values())))
+    missing = ((0, length - number), (0, 0), (0, 0), (0, 0))
+    padded = {name: np.pad(each, missing)[None] for name, each in images.items()}
+    return {**padded, "mask": (np.arange(length) < number)[None]}
 
 
 class ClipModel:
-    """A model with what it is given.
-
-    Args:
-        runtime: The model.
-        bundle: What it is given.
-    """
+    """A model with what it is given."""
 
     def __init__(self, runtime: Runtime, bundle: Bundle) -> None:
         self.runtime, self.bundle = runtime, bundle
@@ -159,10 +154,9 @@ class ClipModel:
             )
 
     def _clip_logits(self, clip: Clip) -> Logits:
-        moments = [
-            decode_images(dict(zip(clip, images, strict=True)), self.bundle)
-            for images in zip(*clip.values(), strict=True)
-        ]
-        length = self.bundle.clip.num_frames
-        features = self.runtime.features(pairs_of(moments))
-        return self.runtime.logits(padded(features, length), np.arange(length) < len(moments))
+        length, number = self.bundle.clip.num_frames, len(next(iter(clip.values())))
+        found = self.runtime.features(pairs_of(decode_clip(clip, self.bundle)))
+        features = {
+            name: np.pad(rows, ((0, length - number), (0, 0))) for name, rows in found.items()
+        }
+        return self.runtime.logits(features, np.arange(length) < number)

@@ -8,9 +8,10 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from queue import LifoQueue
 from typing import Never, Self, TypeVar
 
 from pipeline.config import FramesConfig
@@ -26,11 +27,10 @@ SECONDS_PER_FRAME = 60.0
 
 _SIGN_OF_LIFE_SECONDS = 1.0
 _AT_ONCE = 64
-"""Moments that a process sends at once."""
+"""Frames that a process sends at once."""
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
-Moment = Mapping[str, bytes]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,10 +68,7 @@ class Decoders:
         workers = workers or num_cores()
         self._threads = ThreadPoolExecutor(workers)
         self._pools = [_pool(_decode) for _ in range(workers)]
-        self._free: LifoQueue[WorkerPool[tuple[str, Bundle], Decoded | VideoDecodeError]]
-        self._free = LifoQueue()
-        for pool in self._pools:
-            self._free.put(pool)
+        self._free = list(self._pools)
 
     def __enter__(self) -> Self:
         return self
@@ -101,47 +98,37 @@ class Decoders:
                 waiting.append((following, self._threads.submit(self._decode, following)))
 
     def _decode(self, path: str) -> Decoded | VideoDecodeError:
-        pool = self._free.get()
+        pool = self._free.pop()  # There are as many as threads.
         try:
             return pool.run([(path, self._bundle)])[0]
         except VideoDecodeError as error:
             return error
         finally:
-            self._free.put(pool)
+            self._free.append(pool)
 
 
-class TimelineDecoder:
-    """A worker process that reads video files moment by moment; a context manager."""
-
-    def __init__(self) -> None:
-        self._pool = _pool(_read_on)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._pool.close()
-
-    def open(self, path: str | Path, frames: FramesConfig) -> RemoteVideo:
-        """The `pipeline.inference.clips.Moments` of a file; one is read at a time."""
-        return RemoteVideo(self._pool, str(path), frames)
+@contextmanager
+def reading_elsewhere() -> Iterator[Callable[[str | Path, FramesConfig], RemoteVideo]]:
+    """What opens video files in a worker process, of which one at a time is read."""
+    with _pool(_read_on) as pool:
+        yield partial(RemoteVideo, pool)
 
 
 class RemoteVideo:
-    """See `TimelineDecoder.open`."""
+    """The `pipeline.inference.clips.StoredFrames` of a file, see `reading_elsewhere`."""
 
     info: VideoInfo
 
     def __init__(
         self,
         pool: WorkerPool[tuple[str, FramesConfig | None], _Part | VideoDecodeError],
-        path: str,
+        path: str | Path,
         frames: FramesConfig,
     ) -> None:
-        self._pool, self._path, self._frames = pool, path, frames
+        self._pool, self._path, self._frames = pool, str(path), frames
 
-    def __iter__(self) -> Iterator[Moment]:
-        """Yields what is stored of each moment.
+    def __iter__(self) -> Iterator[Mapping[str, bytes]]:
+        """Yields what is stored of each frame.
 
         Raises:
             VideoDecodeError: See `Decoders.decode`.
@@ -152,7 +139,7 @@ class RemoteVideo:
             if isinstance(part, VideoDecodeError):
                 raise part
             _warn(part.warnings)
-            yield from part.moments
+            yield from part.stored
             if part.info:
                 self.info = part.info
                 return
@@ -161,7 +148,7 @@ class RemoteVideo:
 
 @dataclass(frozen=True, kw_only=True)
 class _Part:
-    moments: list[Moment]
+    stored: list[Mapping[str, bytes]]
     info: VideoInfo | None  # at the end of the file
     warnings: tuple[str, ...]
 
@@ -207,14 +194,14 @@ class _Reading:
 
     def __init__(self, path: str, frames: FramesConfig, on_video: OnVideo) -> None:
         self._stored = StoredVideo(path, frames)
-        self._moments = _with_signs(self._stored, path, on_video)
+        self._frames = _with_signs(self._stored, path, on_video)
 
     def next_part(self) -> _Part:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            moments = list(itertools.islice(self._moments, _AT_ONCE))
-        info = None if len(moments) == _AT_ONCE else self._stored.info
-        return _Part(moments=moments, info=info, warnings=_texts(caught))
+            stored = list(itertools.islice(self._frames, _AT_ONCE))
+        info = None if len(stored) == _AT_ONCE else self._stored.info
+        return _Part(stored=stored, info=info, warnings=_texts(caught))
 
 
 def _read_on(task: tuple[str, FramesConfig | None], on_video: OnVideo) -> _Part | VideoDecodeError:
@@ -242,16 +229,18 @@ def _guarded(work: Callable[[], Result], path: str, on_video: OnVideo) -> Result
         return VideoDecodeError(path, f"{type(error).__name__}: {one_line(error)}")
 
 
-def _with_signs(moments: Iterable[Moment], path: str, on_video: OnVideo) -> Iterator[Moment]:
+def _with_signs(
+    stored: Iterable[Mapping[str, bytes]], path: str, on_video: OnVideo
+) -> Iterator[Mapping[str, bytes]]:
     """Says the name of a file again while new frames come, however long it is."""
     last, said = b"", time.monotonic()
-    for moment in moments:
+    for frame in stored:
         now = time.monotonic()
-        if moment["frames"] is not last and now - said >= _SIGN_OF_LIFE_SECONDS:
+        if frame["frames"] is not last and now - said >= _SIGN_OF_LIFE_SECONDS:
             on_video(path)
             said = now
-        last = moment["frames"]
-        yield moment
+        last = frame["frames"]
+        yield frame
 
 
 def _texts(caught: list[warnings.WarningMessage]) -> tuple[str, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +15,18 @@ from matplotlib.figure import Figure
 
 from pipeline.dataset.sampling import sample_clip
 from pipeline.errors import ConfigError
-from pipeline.figures import any_script
+from pipeline.figures import PLAIN, any_script
+from pipeline.inference.annotate import redraw
 from pipeline.inference.bundle import Bundle, bundle_of
-from pipeline.inference.clips import decode_images
-from pipeline.inference.heat import Clip, HeatModel
+from pipeline.inference.clips import Images, as_batch, cut_clips, decode_clip
+from pipeline.inference.heat import HeatModel
 from pipeline.models.recognizer import float32_twin, load_recognizer
 from pipeline.prepare.stored_frames import encode_video
 from pipeline.run import Run
 from pipeline.tasks.task import Task, task_of
-from pipeline.video import VideoReader, decode_jpeg, resize, write_video
+from pipeline.video import decode_jpeg, resize
 
 _DPI = 110
-_PLAIN: dict[str, Any] = {"parse_math": False}  # A name may hold dollar signs.
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -79,11 +78,11 @@ def explain(run: Run, path: str | Path, label: str = "") -> Explanation:
     stored, _ = encode_video(path, bundle.frames)
     indices = middle_clip(stored, bundle)
     clip = clip_of(stored, indices, bundle)
-    logits = _logits(model, clip, bundle.clip.num_frames)
+    logits = _logits(model, clip, bundle)
     task = task_of(config.model)
     number = bundle.class_names.index(label) if label else _answer(model, stored, bundle, task)
     without = [
-        _logits(model, clip_of(stored, np.delete(indices, place), bundle), bundle.clip.num_frames)
+        _logits(model, clip_of(stored, np.delete(indices, place), bundle), bundle)
         for place in range(len(indices))
         if len(indices) > 1
     ]
@@ -100,11 +99,8 @@ def explain(run: Run, path: str | Path, label: str = "") -> Explanation:
 
 def _answer(model: keras.Model, stored: dict[str, list[bytes]], bundle: Bundle, task: Task) -> int:
     """The class that classifying gives, from all views."""
-    logits = []
-    for view in range(bundle.clip.views):
-        indices, mask = sample_clip(len(stored["frames"]), bundle.clip, view=view)
-        clip = clip_of(stored, indices[mask], bundle)
-        logits.append(_logits(model, clip, bundle.clip.num_frames))
+    clips = cut_clips(stored, bundle.clip)
+    logits = [_logits(model, decode_clip(clip, bundle), bundle) for clip in clips]
     return int(task.answers(np.mean(logits, axis=0)))
 
 
@@ -114,25 +110,20 @@ def middle_clip(stored: dict[str, list[bytes]], bundle: Bundle) -> npt.NDArray[n
     return indices[mask]
 
 
-def clip_of(stored: dict[str, list[bytes]], indices: npt.NDArray[np.int64], bundle: Bundle) -> Clip:
-    """The real frames of a clip, and what else the model takes of them."""
-    moments = [
-        decode_images({name: each[index] for name, each in stored.items()}, bundle)
-        for index in indices
-    ]
-    return {name: np.stack([moment[name] for moment in moments]) for name in moments[0]}
+def clip_of(
+    stored: dict[str, list[bytes]], indices: npt.NDArray[np.int64], bundle: Bundle
+) -> Images:
+    """Some of the stored frames of a video, and what else the model takes of them."""
+    clip = {name: [each[index] for index in indices] for name, each in stored.items()}
+    return decode_clip(clip, bundle)
 
 
-def _logits(model: keras.Model, clip: Clip, length: int) -> np.ndarray:
-    number = len(next(iter(clip.values())))
-    missing = ((0, length - number), (0, 0), (0, 0), (0, 0))
-    inputs = {name: np.pad(images, missing)[None] for name, images in clip.items()}
-    mask = (np.arange(length) < number)[None]
-    logits: np.ndarray = model.predict_on_batch({**inputs, "mask": mask})[0]
+def _logits(model: keras.Model, clip: Images, bundle: Bundle) -> np.ndarray:
+    logits: np.ndarray = model.predict_on_batch(as_batch(clip, bundle.clip.num_frames))[0]
     return logits
 
 
-def _on_frames(cells: npt.NDArray[np.float32], clip: Clip) -> npt.NDArray[np.float32]:
+def _on_frames(cells: npt.NDArray[np.float32], clip: Images) -> npt.NDArray[np.float32]:
     """What speaks for the class, as large as the frames, 1 where it is highest in the clip."""
     size = next(iter(clip.values())).shape[1:3]
     heat = tf.image.resize(np.maximum(cells, 0)[..., None], size)[..., 0].numpy()
@@ -159,17 +150,13 @@ def warm(
 
 
 def draw_strip(explanation: Explanation, path: Path) -> None:
-    """Draws the frames of the clip under their heat, and how much each frame matters.
-
-    Args:
-        explanation: The explanation.
-        path: The PNG file to write.
-    """
+    """Draws the frames of the clip under their heat, and how much each frame matters."""
     number = len(explanation.frames)
     with any_script():
         figure = Figure(figsize=(max(6.0, 1.1 * number), 3.9), layout="constrained")
         figure.suptitle(
-            f"{explanation.path}: why {explanation.label} {explanation.probability:.2f}", **_PLAIN
+            f"{explanation.path}: why {explanation.label} {explanation.probability:.2f}",
+            **PLAIN,
         )
         rows = figure.subplots(3, number, squeeze=False, height_ratios=[1, 1, 0.8])
         for column, (frame, heat) in enumerate(
@@ -195,24 +182,14 @@ def draw_strip(explanation: Explanation, path: Path) -> None:
 def write_heat_video(explanation: Explanation, path: Path) -> None:
     """Writes the video anew, each frame under the heat of the nearest frame of the clip.
 
-    Args:
-        explanation: The explanation; its video is read again.
-        path: The file to write, such as one that ends in .mp4.
-
     Raises:
         VideoWriteError: It cannot be written.
     """
-    with VideoReader(explanation.path) as reader:
-        fps = reader.info.fps
-        write_video(path, _heated(reader, explanation, fps), fps=fps)
 
-
-def _heated(
-    reader: VideoReader, explanation: Explanation, fps: float
-) -> Iterator[npt.NDArray[np.uint8]]:
-    for number, frame in enumerate(reader.frames(fps=fps)):
-        nearest = int(np.abs(explanation.seconds - number / fps).argmin())
-        height, width = frame.shape[:2]
+    def draw(frame: npt.NDArray[np.uint8], seconds: float) -> npt.NDArray[np.uint8]:
+        nearest = int(np.abs(explanation.seconds - seconds).argmin())
         levels = (255 * explanation.heat[nearest]).astype(np.uint8)[..., None].repeat(3, axis=-1)
-        heat = resize(levels, (height, width))[..., 0].astype(np.float32) / 255
-        yield warm(frame, heat)
+        heat = resize(levels, frame.shape[:2])[..., 0].astype(np.float32) / 255
+        return warm(frame, heat)
+
+    redraw(explanation.path, path, draw)

@@ -25,11 +25,11 @@ from pipeline.inference.agreement import (
     arrays_of,
     check,
     compare,
-    frame_pairs,
     held_out,
     some_clips,
 )
 from pipeline.inference.bundle import Precision, bundle_of, write_bundle
+from pipeline.inference.clips import pairs_of
 from pipeline.inference.runtimes import open_runtime
 from pipeline.inference.tensorflow import open_saved_model
 from pipeline.models.parts import CLIP, FEATURES, STEP, TEMPORAL, Parts
@@ -140,7 +140,7 @@ def _examples(
 
     def examples() -> Iterator[tuple[str, dict[str, Any]]]:
         for clip in some_clips(videos, config, most, "train"):
-            mask, pairs = clip["mask"], frame_pairs(clip)
+            mask, pairs = clip["mask"], pairs_of(clip)
             features = {
                 name: np.where(mask[:, None], rows, 0)[None].astype(np.float32)
                 for name, rows in arrays_of(parts.features(pairs)).items()

@@ -10,20 +10,14 @@ from keras import layers
 
 from pipeline.config import RunConfig
 from pipeline.errors import ConfigError
+from pipeline.inference.clips import Images
 from pipeline.streams import IMAGES, STREAMS
-
-Clip = dict[str, npt.NDArray[np.uint8]]
-"""The images of the real frames of a clip, by name, each (N, H, W, 3)."""
 
 _STEPS = 16
 
 
 class HeatModel:
-    """A recogniser that tells which places its logits come from.
-
-    Args:
-        model: The recogniser, which computes in float32.
-        config: Its run.
+    """A recogniser, which computes in float32, that tells which places its logits come from.
 
     Raises:
         ConfigError: Its backbone has no map of features.
@@ -33,16 +27,12 @@ class HeatModel:
         self._config = config
         self._streams = [_Stream(model, stream, config) for stream in config.model.streams]
 
-    def heat(self, clip: Clip, label: int) -> npt.NDArray[np.float32]:
+    def heat(self, clip: Images, label: int) -> npt.NDArray[np.float32]:
         """What each place adds to the logit of a class, beside a clip in which nothing moves.
 
         The gradient of the logit by the map of features, times the change of the map from that of
         the still clip, place by place; the gradient is the mean on the way from the one map to the
         other. So the heat of all places sums up to the change of the logit.
-
-        Args:
-            clip: The clip.
-            label: Number of the class.
 
         Returns:
             float32 (N, h, w), below 0 where a place speaks against the class; h and w are those of
@@ -55,12 +45,8 @@ class HeatModel:
         mean: npt.NDArray[np.float32] = np.mean(found, axis=0)
         return mean
 
-    def grad_cam(self, clip: Clip, label: int) -> npt.NDArray[np.float32]:
+    def grad_cam(self, clip: Images, label: int) -> npt.NDArray[np.float32]:
         """Grad-CAM, to compare with: gradients are averaged over all places of a frame.
-
-        Args:
-            clip: The clip.
-            label: Number of the class.
 
         Returns:
             float32 (N, h, w).
@@ -75,12 +61,12 @@ class HeatModel:
         return np.asarray(total, np.float32)
 
     def logits(
-        self, clip: Clip, without: npt.NDArray[np.bool_] | None = None
+        self, clip: Images, without: npt.NDArray[np.bool_] | None = None
     ) -> npt.NDArray[np.float32]:
         """The logits (C,) of a clip.
 
         Args:
-            clip: The clip.
+            clip: Its real frames.
             without: bool (N, h, w), places that show what they would if nothing moved.
         """
         logits = []
@@ -95,7 +81,7 @@ class HeatModel:
         return mean
 
 
-def still_clip(clip: Clip) -> Clip:
+def still_clip(clip: Images) -> Images:
     """As many frames as a clip has, all its mean frame: the same places, and nothing moves."""
     still = {}
     for name, images in clip.items():
@@ -104,7 +90,7 @@ def still_clip(clip: Clip) -> Clip:
     return still
 
 
-def _gradient_heat(stream: _Stream, clip: Clip, label: int) -> npt.NDArray[np.float32]:
+def _gradient_heat(stream: _Stream, clip: Images, label: int) -> npt.NDArray[np.float32]:
     still, maps = (stream.maps(stream.pixels(each)) for each in (still_clip(clip), clip))
     change = maps - still
     gradient = sum(
@@ -129,7 +115,7 @@ class _Stream:
             )
         self._before, self._after = steps[:end], steps[end:]
 
-    def pixels(self, clip: Clip) -> tf.Tensor:
+    def pixels(self, clip: Images) -> tf.Tensor:
         """What the backbone sees, (N, H, W, C)."""
         return self._stage(tf.constant(clip[self._image][None]))[0]
 

@@ -9,19 +9,17 @@ from pathlib import Path
 from queue import LifoQueue
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 from ai_edge_litert.interpreter import Interpreter
 
 from pipeline.errors import DataError
-from pipeline.inference.runtime import Arrays, Logits
+from pipeline.inference.runtime import Arrays, Floats, Runtime
 from pipeline.native_log import silent_native_log
 from pipeline.text import command
 
 _PARTS = {"serving_default", "features", "temporal"}
 
 
-class LiteRTModel:
+class LiteRTModel(Runtime):
     """A model file of a run; see `Runtime`.
 
     An interpreter of LiteRT holds the inputs and outputs of one call at a time. So there are
@@ -42,51 +40,20 @@ class LiteRTModel:
         self._free: LifoQueue[_Interpreter | None] = LifoQueue()
         for _ in range(1, os.cpu_count() or 1):
             self._free.put(None)
-        self._free.put(_Interpreter(path, num_threads))
+        first = _Interpreter(path, num_threads)
+        self.num_classes = int(first.part("temporal").get_output_details()["logits"]["shape"][-1])
+        self._free.put(first)
 
-    @property
-    def input_shapes(self) -> dict[str, tuple[int, ...]]:
-        """What a clip is: `frames` and `flow` of shape (T, H, W, 3), `mask` of (T,)."""
+    def inputs(self, part: str) -> dict[str, tuple[int, ...]]:
+        """See `Runtime`."""
         with self._borrowed() as interpreter:
-            details = interpreter.part("serving_default").get_input_details()
+            if part not in interpreter.signatures:
+                return {}
+            details = interpreter.part(part).get_input_details()
         return {name: tuple(map(int, each["shape"][1:])) for name, each in details.items()}
 
-    @property
-    def num_classes(self) -> int:
-        """Classes that the model tells apart (C)."""
-        with self._borrowed() as interpreter:
-            (output,) = interpreter.part("temporal").get_output_details().values()
-        return int(output["shape"][-1])
-
-    @property
-    def state_size(self) -> int | None:
-        """Length of the state of `step`; None where the network looks ahead and has no `step`."""
-        with self._borrowed() as interpreter:
-            if "step" not in interpreter.signatures:
-                return None
-            return int(interpreter.part("step").get_input_details()["state"]["shape"][-1])
-
-    def clip_logits(self, clip: Arrays) -> Logits:
+    def run(self, part: str, inputs: Arrays) -> Floats:
         """See `Runtime`."""
-        return self._run("serving_default", clip)["logits"][0]
-
-    def features(self, pairs: Arrays) -> dict[str, npt.NDArray[np.float32]]:
-        """See `Runtime`."""
-        return self._call("features", pairs)
-
-    def logits(self, features: Arrays, mask: npt.NDArray[np.bool_]) -> Logits:
-        """See `Runtime`."""
-        return self._run("temporal", {**features, "mask": mask})["logits"][0]
-
-    def step(self, features: Arrays, state: Logits) -> tuple[Logits, Logits]:
-        """See `Runtime`."""
-        found = self._run("step", {**features, "state": state})
-        return found["logits"][0], found["next_state"][0]
-
-    def _run(self, part: str, inputs: Arrays) -> dict[str, npt.NDArray[np.float32]]:
-        return self._call(part, {name: each[None] for name, each in inputs.items()})
-
-    def _call(self, part: str, inputs: Arrays) -> dict[str, npt.NDArray[np.float32]]:
         with self._borrowed() as interpreter:
             return interpreter.call(part, inputs)
 
@@ -122,7 +89,7 @@ class _Interpreter:
             self._runners[name] = self._interpreter.get_signature_runner(name)
         return self._runners[name]
 
-    def call(self, part: str, inputs: Arrays) -> dict[str, npt.NDArray[np.float32]]:
+    def call(self, part: str, inputs: Arrays) -> Floats:
         """The outputs of a part, in memory of their own."""
         if part in self._runners:
             return dict(self._runners[part](**inputs))

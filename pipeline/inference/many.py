@@ -78,11 +78,6 @@ def predict_here(
 ) -> Iterator[Outcome]:
     """As `predict_many`, but all in this process, which starts sooner and which any file can end.
 
-    Args:
-        classifier: The run.
-        paths: Video files.
-        top: Number of classes to report, at least 1.
-
     Raises:
         ConfigError: `top` is below 1.
     """

@@ -6,11 +6,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from pipeline.errors import ConfigError, DataError
-from pipeline.inference.runtime import Arrays, Logits
+from pipeline.inference.runtime import Arrays, Floats, Runtime
 from pipeline.text import command
 
 _FILES = {
@@ -24,11 +21,6 @@ _OPSET = 18
 
 def write_onnx(model: Any, config: Any, folder: Path) -> None:
     """Writes a file for each of `pipeline.models.parts`, for any number of clips at once.
-
-    Args:
-        model: The recogniser, of Keras.
-        config: Its run.
-        folder: Where to.
 
     Raises:
         ConfigError: tf2onnx is not installed.
@@ -51,7 +43,7 @@ def write_onnx(model: Any, config: Any, folder: Path) -> None:
         )
 
 
-class ONNXModel:
+class ONNXModel(Runtime):
     """The files of a model, run by onnxruntime; see `Runtime`.
 
     Args:
@@ -80,51 +72,18 @@ class ONNXModel:
                 + command("export", "RUN", "--format", "onnx")
             ) from None
 
-    @property
-    def input_shapes(self) -> dict[str, tuple[int, ...]]:
-        """What a clip is: `frames` and `flow` of shape (T, H, W, 3), `mask` of (T,)."""
-        inputs = self._sessions["serving_default"].get_inputs()
+        self.num_classes = int(self._sessions["temporal"].get_outputs()[0].shape[-1])
+
+    def inputs(self, part: str) -> dict[str, tuple[int, ...]]:
+        """See `Runtime`."""
+        inputs = self._sessions[part].get_inputs() if part in self._sessions else ()
         return {each.name: tuple(each.shape[1:]) for each in inputs}
 
-    @property
-    def num_classes(self) -> int:
-        """Classes that the model tells apart (C)."""
-        (output,) = self._sessions["temporal"].get_outputs()
-        return int(output.shape[-1])
-
-    @property
-    def state_size(self) -> int | None:
-        """Length of the state of `step`; None where the network looks ahead and has no `step`."""
-        if "step" not in self._sessions:
-            return None
-        shapes = {each.name: each.shape for each in self._sessions["step"].get_inputs()}
-        return int(shapes["state"][-1])
-
-    def clip_logits(self, clip: Arrays) -> Logits:
+    def run(self, part: str, inputs: Arrays) -> Floats:
         """See `Runtime`."""
-        return self._run("serving_default", _batch(clip))["logits"][0]
-
-    def features(self, pairs: Arrays) -> dict[str, npt.NDArray[np.float32]]:
-        """See `Runtime`."""
-        return self._run("features", pairs)
-
-    def logits(self, features: Arrays, mask: npt.NDArray[np.bool_]) -> Logits:
-        """See `Runtime`."""
-        return self._run("temporal", _batch({**features, "mask": mask}))["logits"][0]
-
-    def step(self, features: Arrays, state: Logits) -> tuple[Logits, Logits]:
-        """See `Runtime`."""
-        found = self._run("step", _batch({**features, "state": state}))
-        return found["logits"][0], found["next_state"][0]
-
-    def _run(self, part: str, inputs: Arrays) -> dict[str, npt.NDArray[np.float32]]:
         session = self._sessions[part]
         names = [output.name for output in session.get_outputs()]
         return dict(zip(names, session.run(names, dict(inputs)), strict=True))
-
-
-def _batch(arrays: Arrays) -> dict[str, npt.NDArray[Any]]:
-    return {name: each[None] for name, each in arrays.items()}
 
 
 def _import(name: str) -> ModuleType:

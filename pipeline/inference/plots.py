@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
-from pipeline.figures import any_script
+from pipeline.figures import PLAIN, any_script
 from pipeline.manifest.class_names import UNKNOWN
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 _DPI = 120
 _GREY = "0.8"
-_PLAIN: dict[str, Any] = {"parse_math": False}  # A name may hold dollar signs.
 _MOST_CLASSES = 20
 
 
@@ -51,7 +50,7 @@ def draw_timeline(timeline: Timeline) -> bytes:
             vmin=0,
             vmax=1,
         )
-        below.set_yticks(np.arange(len(names)) + 0.5, names, **_PLAIN)
+        below.set_yticks(np.arange(len(names)) + 0.5, names, **PLAIN)
         below.invert_yaxis()
         below.set_xlabel("seconds")
         figure.colorbar(image, ax=below, label="probability", pad=0.01)
@@ -75,8 +74,8 @@ def _draw_segments(axes: Any, timeline: Timeline, colours: dict[str, Any]) -> No
         axes.barh(0, length, left=segment.start_seconds, color=colour, edgecolor="white")
         if length > whole * 0.011 * len(segment.label):
             middle = segment.start_seconds + length / 2
-            axes.text(middle, 0, segment.label, ha="center", va="center", fontsize=8, **_PLAIN)
+            axes.text(middle, 0, segment.label, ha="center", va="center", fontsize=8, **PLAIN)
     axes.set_xlim(0, whole)
     axes.set_yticks([])
     axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.set_title(timeline.path, loc="left", fontsize=10, **_PLAIN)
+    axes.set_title(timeline.path, loc="left", fontsize=10, **PLAIN)

@@ -22,11 +22,7 @@ _HEADER = dict(zip(COLUMNS, COLUMNS, strict=True))
 
 @contextmanager
 def open_results(path: Path, model: str) -> Iterator[ResultFile]:
-    """Opens a table of results, and keeps all other processes off it meanwhile.
-
-    Args:
-        path: The file.
-        model: The `Classifier.fingerprint`.
+    """Opens a table of results of a model, a `Classifier.fingerprint`, for this process alone.
 
     Raises:
         ConfigError: Another process has it open, or the file holds something else, or results of
@@ -47,20 +43,12 @@ def is_table(path: Path) -> bool:
 class ResultFile:
     """A table of results of one model, CSV, to which each is added when it is there.
 
-    What adds to it has it open by `open_results`.
-
+    It is opened by `open_results`; what an earlier run wrote into it stays and is not done again.
     Paths in it are absolute; what of a name is not UTF-8 is there as an escape.
-
-    Args:
-        path: The file. What an earlier run wrote into it stays and is not done again.
-        model: The `Classifier.fingerprint`.
 
     Attributes:
         done: Paths of the videos, as in the table, that have an answer in it; those with an error
             are tried again.
-
-    Raises:
-        ConfigError: The file holds something else, or results of another model.
     """
 
     def __init__(self, path: Path, model: str) -> None:

@@ -1,40 +1,51 @@
-"""What runs an exported model gives: the interface of every runtime."""
+"""What runs an exported model gives: what every runtime has in common."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 Arrays = Mapping[str, npt.NDArray[Any]]
+Floats = dict[str, npt.NDArray[np.float32]]
 Logits = npt.NDArray[np.float32]
 
 
-class Runtime(Protocol):
+class Runtime(ABC):
     """The parts of a network, see `pipeline.models.parts`, for one clip at a time.
 
     Threads may call one at once: each gets what it would get alone.
 
     Attributes:
         path: The file or folder of the model.
+        num_classes: Classes that it tells apart (C).
     """
 
     path: Path
+    num_classes: int
+
+    @abstractmethod
+    def inputs(self, part: str) -> dict[str, tuple[int, ...]]:
+        """Shapes of what a part takes, by name and without the batch; empty: no such part."""
+
+    @abstractmethod
+    def run(self, part: str, inputs: Arrays) -> Floats:
+        """What a part gives for a batch of inputs, in memory of its own."""
 
     @property
     def input_shapes(self) -> dict[str, tuple[int, ...]]:
         """What a clip is: `frames` and `flow` of shape (T, H, W, 3), `mask` of (T,)."""
-
-    @property
-    def num_classes(self) -> int:
-        """Classes that the model tells apart (C)."""
+        return self.inputs("serving_default")
 
     @property
     def state_size(self) -> int | None:
         """Length of the state of `step`; None where the network looks ahead and has no `step`."""
+        inputs = self.inputs("step")
+        return inputs["state"][-1] if inputs else None
 
     def clip_logits(self, clip: Arrays) -> Logits:
         """The logits (C,) of one clip by the whole network in one call.
@@ -43,14 +54,16 @@ class Runtime(Protocol):
             clip: What `input_shapes` names: `frames` uint8 (T, H, W, 3), RGB, `flow` of the same
                 type and shape, or both; and `mask` bool (T,), true for real frames.
         """
+        return self._run_one("serving_default", clip)["logits"]
 
-    def features(self, pairs: Arrays) -> dict[str, npt.NDArray[np.float32]]:
+    def features(self, pairs: Arrays) -> Floats:
         """The features (N, F) of frames, by stream.
 
         Args:
             pairs: `frames` or `flow` or both, uint8 (N, 2, H, W, 3): each frame after the one
                 before it in its clip, the first one after itself.
         """
+        return self.run("features", pairs)
 
     def logits(self, features: Arrays, mask: npt.NDArray[np.bool_]) -> Logits:
         """The logits (C,) of one clip.
@@ -59,6 +72,7 @@ class Runtime(Protocol):
             features: (T, F) of its frames, by stream; of padding, any.
             mask: bool (T,), true for real frames.
         """
+        return self._run_one("temporal", {**features, "mask": mask})["logits"]
 
     def step(self, features: Arrays, state: Logits) -> tuple[Logits, Logits]:
         """The logits (C,) of all frames so far, and the state (S,) after one more.
@@ -67,3 +81,9 @@ class Runtime(Protocol):
             features: (F,) of the frame, by stream.
             state: float32 (S,), see `state_size`; 0 before the first frame.
         """
+        found = self._run_one("step", {**features, "state": state})
+        return found["logits"], found["next_state"]
+
+    def _run_one(self, part: str, inputs: Arrays) -> Floats:
+        found = self.run(part, {name: each[None] for name, each in inputs.items()})
+        return {name: each[0] for name, each in found.items()}

@@ -1,10 +1,42 @@
-"""Opening an exported model that is data alone: LiteRT or ONNX."""
+"""Opening the model of a run, whatever it was exported to."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal, get_args
 
+from pipeline.errors import DataError
 from pipeline.inference.runtime import Runtime
+from pipeline.native_log import import_tensorflow
+from pipeline.run import Run
+from pipeline.text import command
+
+RuntimeName = Literal["auto", "savedmodel", "keras"]
+RUNTIMES: tuple[RuntimeName, ...] = get_args(RuntimeName)
+
+
+def open_model(run: Run, runtime: RuntimeName, *, num_threads: int) -> Runtime:
+    """Opens the model of a run or of an export, see `pipeline.inference.classifier.Classifier`.
+
+    Raises:
+        DataError: There is none, it cannot be used, or it would have to be trusted.
+        ConfigError: The package that runs it is missing.
+    """
+    if runtime != "auto":
+        import_tensorflow()
+        from pipeline.inference.tensorflow import open_keras, open_saved_model
+
+        return open_keras(run) if runtime == "keras" else open_saved_model(run.saved_model)
+    for path in (run.litert_file, run.onnx):
+        if path.exists():
+            return open_runtime(path, num_threads=num_threads)
+    if run.saved_model.exists():
+        raise DataError(
+            f"{run.saved_model}: a SavedModel can run any program. If you trust who made it, ask "
+            "for it: --runtime savedmodel, in Python runtime='savedmodel'"
+        )
+    run.expect(run.litert_file, make=f"Export it: {command('export', run.folder)}")
+    return open_runtime(run.litert_file, num_threads=num_threads)
 
 
 def open_runtime(path: Path, *, num_threads: int = 1) -> Runtime:

@@ -74,7 +74,7 @@ def probability_curve(
     task: Task,
     temperature: float,
 ) -> Curve:
-    """Averages the logits of the windows that a moment lies in; the nearer its middle, the more.
+    """Averages the logits of the windows that a time lies in; the nearer its middle, the more.
 
     The score is that of the window that has the highest: one that an action fills has as high a one
     as a video of it, those around that show half of it and half of another have low ones.
@@ -122,7 +122,7 @@ def find_segments(
     Args:
         curve: How probable each class is over time.
         class_names: C names.
-        calibration: Of the run: below its threshold a moment is `unknown`.
+        calibration: Of the run: below its threshold a time is `unknown`.
         hysteresis: By how much another class must be more probable than the one before it, 0 to 1.
             To leave `unknown` takes a score that is higher by what would make one of two classes
             that much more probable than the other.
@@ -206,7 +206,7 @@ def segment_f1(found: Sequence[Segment], true: Sequence[Segment], *, overlap: fl
     """F1 of segments; one is found if it overlaps a true one of its label by intersection / union.
 
     Neighbours of one label that touch are one segment: where an action is done twice without a
-    pause, labels of moments cannot tell.
+    pause, labels of single times cannot tell.
 
     Args:
         found: Segments; those that are `unknown` do not count.

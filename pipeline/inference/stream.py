@@ -5,15 +5,14 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from pipeline.config.checks import MANY, expect_range
 from pipeline.inference.classifier import Classifier, Prediction
 from pipeline.inference.clips import ClipModel
-from pipeline.inference.runtime import Arrays, Runtime
+from pipeline.inference.runtime import Arrays, Floats, Runtime
 from pipeline.inference.windows import plan_windows, slide, step_through
 from pipeline.prepare.stored_frames import encode_frames
 from pipeline.video import LiveVideo, timed_frames
@@ -79,7 +78,7 @@ def classify_stream(
     bundle = classifier.bundle
     plan = plan_windows(bundle, window_seconds=window_seconds, overlap=0)
     plan = dataclasses.replace(plan, hop=max(1, round(every / plan.stride)))
-    model = ClipModel(cast(Runtime, _Remembering(classifier.model.runtime)), bundle)
+    model = ClipModel(_Remembering(classifier.model.runtime), bundle)
     clock = _Arrivals(live, longest=plan.window_seconds)
     size = (bundle.frames.size, bundle.frames.size)
     shown = timed_frames(clock, fps=plan.fps, size=size, frame_seconds=1 / plan.fps)
@@ -107,19 +106,25 @@ def classify_stream(
         )
 
 
-class _Remembering:
+class _Remembering(Runtime):
     """A runtime that looks only once at what comes several times in a row."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
+        self.path, self.num_classes = runtime.path, runtime.num_classes
         self._pairs: Arrays | None = None
-        self._found: dict[str, npt.NDArray[np.float32]] = {}
+        self._found: Floats = {}
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._runtime, name)
+    def inputs(self, part: str) -> dict[str, tuple[int, ...]]:
+        """See `Runtime`."""
+        return self._runtime.inputs(part)
 
-    def features(self, pairs: Arrays) -> dict[str, npt.NDArray[np.float32]]:
-        """See `Runtime.features`."""
+    def run(self, part: str, inputs: Arrays) -> Floats:
+        """See `Runtime`."""
+        return self._runtime.run(part, inputs)
+
+    def features(self, pairs: Arrays) -> Floats:
+        """See `Runtime`."""
         before = self._pairs
         if before is None or any(not np.array_equal(pairs[name], before[name]) for name in pairs):
             self._pairs, self._found = pairs, self._runtime.features(pairs)
@@ -127,11 +132,7 @@ class _Remembering:
 
 
 class _Arrivals:
-    """The frames of a stream with their times, without what is too long a gap in a live one.
-
-    Args:
-        live: The stream.
-        longest: What is left of a longer gap, in seconds.
+    """The frames of a stream with their times, with gaps of a live one cut to `longest` seconds.
 
     Attributes:
         arrived: When the frame before the last arrived. That is the one on display: a frame is

@@ -7,14 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
 from pipeline.config import RunConfig
 from pipeline.errors import DataError
-from pipeline.inference.runtime import Arrays, Logits
-from pipeline.models.parts import CLIP, FEATURES, STEP, TEMPORAL, Parts
+from pipeline.inference.runtime import Arrays, Floats, Runtime
+from pipeline.models.parts import TEMPORAL, Parts
 from pipeline.models.recognizer import float32_twin, load_recognizer
 from pipeline.run import Run
 from pipeline.text import command
@@ -22,7 +20,7 @@ from pipeline.text import command
 Function = Callable[..., Mapping[str, tf.Tensor]]
 
 
-class TensorFlowModel:
+class TensorFlowModel(Runtime):
     """The parts of a network as functions of TensorFlow; see `Runtime`.
 
     Args:
@@ -42,38 +40,14 @@ class TensorFlowModel:
         self.path, self.num_classes = path, num_classes
         self._functions, self._inputs = functions, inputs
 
-    @property
-    def input_shapes(self) -> dict[str, tuple[int, ...]]:
-        """What a clip is: `frames` and `flow` of shape (T, H, W, 3), `mask` of (T,)."""
-        return {name: tuple(spec.shape[1:]) for name, spec in self._inputs[CLIP].items()}
-
-    @property
-    def state_size(self) -> int | None:
-        """Length of the state of `step`; None where the network looks ahead and has no `step`."""
-        return int(self._inputs[STEP]["state"].shape[-1]) if STEP in self._inputs else None
-
-    def clip_logits(self, clip: Arrays) -> Logits:
+    def inputs(self, part: str) -> dict[str, tuple[int, ...]]:
         """See `Runtime`."""
-        return self._run(CLIP, clip)["logits"][0]
+        return {name: tuple(spec.shape[1:]) for name, spec in self._inputs.get(part, {}).items()}
 
-    def features(self, pairs: Arrays) -> dict[str, npt.NDArray[np.float32]]:
+    def run(self, part: str, inputs: Arrays) -> Floats:
         """See `Runtime`."""
-        found = self._functions[FEATURES](**_tensors(pairs))
-        return {name: tensor.numpy() for name, tensor in found.items()}
-
-    def logits(self, features: Arrays, mask: npt.NDArray[np.bool_]) -> Logits:
-        """See `Runtime`."""
-        return self._run(TEMPORAL, {**features, "mask": mask})["logits"][0]
-
-    def step(self, features: Arrays, state: Logits) -> tuple[Logits, Logits]:
-        """See `Runtime`."""
-        found = self._run(STEP, {**features, "state": state})
-        return found["logits"][0], found["next_state"][0]
-
-    def _run(self, part: str, inputs: Arrays) -> dict[str, npt.NDArray[np.float32]]:
-        batch = {name: each[None] for name, each in inputs.items()}
-        found = self._functions[part](**_tensors(batch))
-        return {name: tensor.numpy() for name, tensor in found.items()}
+        tensors = {name: tf.constant(each) for name, each in inputs.items()}
+        return {name: each.numpy() for name, each in self._functions[part](**tensors).items()}
 
 
 def open_saved_model(path: Path) -> TensorFlowModel:
@@ -109,13 +83,7 @@ def open_keras(run: Run) -> TensorFlowModel:
 
 
 def of_recognizer(model: keras.Model, config: RunConfig, path: Path) -> TensorFlowModel:
-    """The parts of a recogniser of Keras, to be run.
-
-    Args:
-        model: The recogniser.
-        config: Its run.
-        path: Where it comes from.
-    """
+    """The parts of a recogniser of Keras, to be run."""
     parts = Parts(float32_twin(model, config, for_export=True), config).functions(None)
     functions = {name: _by_name(function, specs) for name, (function, specs) in parts.items()}
     inputs = {name: specs for name, (_, specs) in parts.items()}
@@ -125,7 +93,3 @@ def of_recognizer(model: keras.Model, config: RunConfig, path: Path) -> TensorFl
 def _by_name(function: Any, specs: Mapping[str, tf.TensorSpec]) -> Function:
     compiled = tf.function(function, input_signature=[dict(specs)])
     return lambda **inputs: compiled(inputs)
-
-
-def _tensors(arrays: Arrays) -> dict[str, tf.Tensor]:
-    return {name: tf.constant(each) for name, each in arrays.items()}

@@ -12,13 +12,13 @@ import numpy as np
 from pipeline.config import FramesConfig
 from pipeline.config.checks import expect_range
 from pipeline.inference.classifier import Classifier
-from pipeline.inference.clips import Moments, StoredVideo, clips_of
+from pipeline.inference.clips import StoredFrames, StoredVideo, clips_of
 from pipeline.inference.segments import Curve, Segment, find_segments, probability_curve
 from pipeline.inference.windows import Window, plan_windows, slide
 from pipeline.text import clock
 from pipeline.video import VideoInfo
 
-OpenVideo = Callable[[str | Path, FramesConfig], Moments]
+OpenVideo = Callable[[str | Path, FramesConfig], StoredFrames]
 
 OVERLAP = 0.75
 HYSTERESIS = 0.1
@@ -86,7 +86,7 @@ def make_timeline(
         overlap: Share of a window that the next one has in common with it, from 0 to below 1.
         hysteresis: By how much another class must be more probable than the one before it, 0 to 1.
         open_video: What reads the file: this process, or another one, see
-            `pipeline.inference.decoding.TimelineDecoder`.
+            `pipeline.inference.decoding.reading_elsewhere`.
 
     Raises:
         VideoDecodeError: No frame can be had from the file.

@@ -15,11 +15,7 @@ from pipeline.inference.timeline import Timeline
 
 
 def write_timeline(timeline: Timeline, path: Path) -> None:
-    """Writes a timeline in the format that the name of the file ends in.
-
-    Args:
-        timeline: The timeline.
-        path: A file that ends in .json, .csv, .srt (subtitles) or .png (a picture).
+    """Writes a timeline as .json, .csv, .srt (subtitles) or .png, as the name of the file ends.
 
     Raises:
         ConfigError: It ends in something else.

@@ -8,21 +8,18 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
-import numpy.typing as npt
 
 from pipeline.config.checks import expect, expect_share
 from pipeline.dataset.sampling import sample_clip
 from pipeline.errors import ConfigError
 from pipeline.inference.bundle import Bundle
-from pipeline.inference.clips import ClipModel, Images, decode_images, pairs_of
-from pipeline.inference.runtime import Logits
+from pipeline.inference.clips import ClipModel, Images, decode_clip, pairs_of
+from pipeline.inference.runtime import Floats, Logits
 from pipeline.streams import IMAGES, stream_named
 
 _DAY = 24 * 60 * 60
 AT_ONCE = 16
 """Frames in a call of the backbone, which is faster than one by one."""
-
-Features = dict[str, npt.NDArray[np.float32]]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -109,7 +106,7 @@ def slide(
     The last window ends where the video does; a video that is shorter than a window has none.
 
     Args:
-        stored: What is stored of each moment, see `pipeline.prepare.stored_frames.stored_frames`.
+        stored: What is stored of each frame, see `pipeline.prepare.stored_frames.stored_frames`.
         model: The model.
         plan: Which windows.
         at_once: Frames that the backbone waits for; 1 where each window is needed soon.
@@ -119,8 +116,8 @@ def slide(
     """
     grid = _Grid(model, plan, at_once)
     start = 0
-    for batch in _batches(_on_grid(stored, model.bundle, plan), at_once):
-        grid.add(batch)
+    for images in _on_grid(stored, model.bundle, plan, at_once):
+        grid.add(images)
         while start + plan.length <= grid.end:
             yield grid.window(start)
             start += plan.hop
@@ -129,10 +126,12 @@ def slide(
 
 
 def _on_grid(
-    stored: Iterable[Mapping[str, bytes]], bundle: Bundle, plan: WindowPlan
+    stored: Iterable[Mapping[str, bytes]], bundle: Bundle, plan: WindowPlan, at_once: int = 1
 ) -> Iterator[Images]:
-    for moment in itertools.islice(stored, plan.offset, None, plan.stride):
-        yield decode_images(moment, bundle)
+    """The frames of the grid, so many at once."""
+    frames = itertools.islice(stored, plan.offset, None, plan.stride)
+    while batch := list(itertools.islice(frames, at_once)):
+        yield decode_clip({name: [frame[name] for frame in batch] for name in batch[0]}, bundle)
 
 
 def step_through(
@@ -145,7 +144,7 @@ def step_through(
     a whole one, but at the beginning, and is that of the clip of these frames.
 
     Args:
-        stored: What is stored of each moment, see `pipeline.prepare.stored_frames.stored_frames`.
+        stored: What is stored of each frame, see `pipeline.prepare.stored_frames.stored_frames`.
         model: A model that never looks ahead.
         plan: Which frames, and how often to say something: every `hop` of them.
 
@@ -167,16 +166,15 @@ def step_through(
     before: Images | None = None
     states: dict[int, Logits] = {}  # by the number of the frame that each started with
     window = None
-    for number, moment in enumerate(_on_grid(stored, model.bundle, plan)):
+    for number, images in enumerate(_on_grid(stored, model.bundle, plan)):
         if number % max(1, plan.length // 2) == 0:
             states[number] = np.zeros(runtime.state_size, np.float32)
         states.pop(number - plan.length, None)
-        found = runtime.features(pairs_of([moment], before))
-        features = {name: rows[0] for name, rows in found.items()}
+        (features,) = _rows(runtime.features(pairs_of(images, before)))
         for start in sorted(states, reverse=True):  # the earliest one last
-            seen = first(features, moment) if start == number else features
+            seen = first(features, images) if start == number else features
             logits, states[start] = runtime.step(seen, states[start])
-        before, window = moment, Window(start * seconds, (number + 1) * seconds, logits)
+        before, window = images, Window(start * seconds, (number + 1) * seconds, logits)
         if (number + 1) % plan.hop == 0:
             yield window
             window = None
@@ -184,18 +182,12 @@ def step_through(
         yield window
 
 
-def _batches(moments: Iterator[Images], at_once: int) -> Iterator[list[Images]]:
-    while batch := list(itertools.islice(moments, at_once)):
-        yield batch
+def _rows(found: Floats) -> list[Floats]:
+    return [dict(zip(found, rows, strict=True)) for rows in zip(*found.values(), strict=True)]
 
 
 class _Grid:
     """The features of the latest frames of the grid.
-
-    Args:
-        model: The model.
-        plan: Which windows.
-        at_once: Frames that are added at once, at most.
 
     Attributes:
         end: Number of the frames so far.
@@ -206,18 +198,19 @@ class _Grid:
         self.end = 0
         kept = plan.length + plan.hop + at_once
         self._images: deque[Images] = deque(maxlen=kept)
-        self._features: deque[Features] = deque(maxlen=kept)
+        self._features: deque[Floats] = deque(maxlen=kept)
         self._first = _FirstOfClip(model, plan)
 
-    def add(self, moments: list[Images]) -> None:
+    def add(self, images: Images) -> None:
         """Takes in the frames that come next."""
         before = self._images[-1] if self._images else None
-        found = self._model.runtime.features(pairs_of(moments, before))
-        self._images += moments
-        self._features += [
-            {name: rows[number] for name, rows in found.items()} for number in range(len(moments))
+        found = _rows(self._model.runtime.features(pairs_of(images, before)))
+        self._images += [
+            {name: each[number : number + 1] for name, each in images.items()}
+            for number in range(len(found))
         ]
-        self.end += len(moments)
+        self._features += found
+        self.end += len(found)
 
     def window(self, start: int) -> Window:
         """Classifies the window from one of the frames on."""
@@ -234,18 +227,13 @@ class _Grid:
 
 
 class _FirstOfClip:
-    """The features of a frame as the first one of a clip, which follows no other.
-
-    Args:
-        model: The model.
-        plan: Which windows.
-    """
+    """The features of a frame as the first one of a clip, which follows no other."""
 
     def __init__(self, model: ClipModel, plan: WindowPlan) -> None:
         self._model, self._plan = model, plan
-        self._still: Features = {}
+        self._still: Floats = {}
 
-    def __call__(self, features: Features, images: Images) -> Features:
+    def __call__(self, features: Floats, images: Images) -> Floats:
         """The same where they are of the frame after another one."""
         first = dict(features)
         for name in features:
@@ -255,19 +243,18 @@ class _FirstOfClip:
             if stream.is_motion and is_first:
                 first[name] = self._of_stillness(images)[name]
             elif stream.needs_frame_before:
-                first[name] = self._model.runtime.features(pairs_of([images]))[name][0]
+                first[name] = self._model.runtime.features(pairs_of(images))[name][0]
         return first
 
-    def _of_stillness(self, images: Images) -> Features:
+    def _of_stillness(self, images: Images) -> Floats:
         """The features of no motion, which are the same for all frames."""
         if not self._still:
             quality = self._model.bundle.frames.jpeg_quality
             still = {
-                name: IMAGES[name].decode(IMAGES[name].encode(image, None, quality=quality))
+                name: IMAGES[name].decode(IMAGES[name].encode(each[0], None, quality=quality))[None]
                 if IMAGES[name].is_motion
-                else image
-                for name, image in images.items()
+                else each
+                for name, each in images.items()
             }
-            found = self._model.runtime.features(pairs_of([still]))
-            self._still = {name: rows[0] for name, rows in found.items()}
+            (self._still,) = _rows(self._model.runtime.features(pairs_of(still)))
         return self._still

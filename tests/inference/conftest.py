@@ -4,10 +4,14 @@ import contextlib
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "classify.py"
 
 
 @pytest.fixture(scope="session")
@@ -81,3 +85,27 @@ def wait_for(find):
 @pytest.fixture
 def endless(folder, tmp_path):
     return Endless(folder / "b.avi", tmp_path)
+
+
+@pytest.fixture
+def start():
+    """Starts `classify.py`; a context manager."""
+
+    def start(*arguments, cwd=None):
+        command = [sys.executable, SCRIPT, *map(str, arguments)]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        return subprocess.Popen(command, **pipes, text=True, cwd=cwd)
+
+    return start
+
+
+@pytest.fixture
+def classify(start):
+    """Runs `classify.py`; gives its exit code and what it printed."""
+
+    def classify(*arguments, cwd=None):
+        with start(*arguments, cwd=cwd) as process:
+            output, errors = process.communicate(timeout=120)
+        return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
+
+    return classify

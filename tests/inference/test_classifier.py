@@ -3,7 +3,6 @@
 import csv
 import dataclasses
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -14,7 +13,7 @@ import pytest
 
 from pipeline.config import ClipConfig, FramesConfig, ModelConfig
 from pipeline.config.file import save_config
-from pipeline.errors import ConfigError, DataError, VideoDecodeError
+from pipeline.errors import ConfigError, DataError
 from pipeline.evaluation.evaluate import evaluate
 from pipeline.inference.bundle import bundle_of, read_bundle, write_bundle
 from pipeline.inference.classifier import Classifier
@@ -151,12 +150,6 @@ def test_a_damaged_file_says_so(hasty_run, video, tmp_path):
     assert not classifier.predict(video).damaged
 
 
-def test_a_file_without_a_frame(hasty_run, tmp_path):
-    (tmp_path / "no.avi").write_text("no video")
-    with pytest.raises(VideoDecodeError, match=r"no\.avi"):
-        Classifier(hasty_run).predict(tmp_path / "no.avi")
-
-
 def test_what_has_too_little_evidence_is_unknown(hasty_run, video, tmp_path):
     plain = Classifier(hasty_run).predict(video)
     run = with_calibration(hasty_run, tmp_path / "at", logit_threshold=plain.max_logit)
@@ -250,14 +243,7 @@ def test_a_model_that_gives_no_numbers_is_no_unknown(hasty_run, video, tmp_path,
 # The script.
 
 
-def classify(*arguments, cwd=None):
-    command = [sys.executable, SCRIPT, *arguments]
-    return subprocess.run(
-        command, capture_output=True, text=True, cwd=cwd, check=False, timeout=120
-    )
-
-
-def test_json_has_one_object_a_line(hasty_run, video, predictions, tmp_path):
+def test_json_has_one_object_a_line(classify, hasty_run, video, predictions, tmp_path):
     copy = shutil.copy(video, tmp_path / "copy.avi")
     result = classify(video, copy, "--json", "--run", hasty_run.folder)
     assert (result.returncode, result.stderr) == (0, "")
@@ -274,7 +260,7 @@ def test_json_has_one_object_a_line(hasty_run, video, predictions, tmp_path):
     assert first["probability"] == pytest.approx(float(expected["probability"]), abs=1e-3)
 
 
-def test_text_has_one_line_a_video(hasty_run, video):
+def test_text_has_one_line_a_video(classify, hasty_run, video):
     result = classify(video, "--run", hasty_run.folder)
     answer = Classifier(hasty_run).predict(video)
     (_, _), (other, other_probability) = answer.top
@@ -283,7 +269,7 @@ def test_text_has_one_line_a_video(hasty_run, video):
     )
 
 
-def test_an_unknown_video_is_shown_with_all_its_classes(hasty_run, video, tmp_path):
+def test_an_unknown_video_is_shown_with_all_its_classes(classify, hasty_run, video, tmp_path):
     run = with_calibration(hasty_run, tmp_path / "run", logit_threshold=99.0)
     result = classify(video, "--run", run.folder)
     shown = ", ".join(f"{name} {value:.2f}" for name, value in Classifier(run).predict(video).top)
@@ -291,13 +277,13 @@ def test_an_unknown_video_is_shown_with_all_its_classes(hasty_run, video, tmp_pa
 
 
 @pytest.mark.parametrize(("top", "shown"), [("1", 1), ("2", 2), ("9", 2)])
-def test_top_limits_the_classes(hasty_run, video, top, shown):
+def test_top_limits_the_classes(classify, hasty_run, video, top, shown):
     result = classify(video, "--json", "--top", top, "--run", hasty_run.folder)
     assert len(json.loads(result.stdout)["top"]) == shown
 
 
 @pytest.mark.parametrize("as_json", [True, False], ids=["json", "text"])
-def test_a_bad_file_among_good_ones(hasty_run, video, tmp_path, as_json):
+def test_a_bad_file_among_good_ones(classify, hasty_run, video, tmp_path, as_json):
     bad, missing = tmp_path / "bad.mp4", tmp_path / "missing.mp4"
     bad.write_text("no video")
     copy = shutil.copy(video, tmp_path / "copy.avi")
@@ -320,7 +306,7 @@ def test_a_bad_file_among_good_ones(hasty_run, video, tmp_path, as_json):
             assert line.startswith(f"{path}: ")
 
 
-def test_the_names_of_files_command_no_terminal(hasty_run, video, tmp_path):
+def test_the_names_of_files_command_no_terminal(classify, hasty_run, video, tmp_path):
     strange = tmp_path / "a\x1b[2J\n\u009b.avi"
     shutil.copy(video, strange)
     result = classify(strange, tmp_path / "gone\n.avi", "--run", hasty_run.folder)
@@ -329,34 +315,6 @@ def test_the_names_of_files_command_no_terminal(hasty_run, video, tmp_path):
     assert result.stderr.startswith(f"{tmp_path}/gone\\u000a.avi: ")
     result = classify(strange, "--json", "--run", hasty_run.folder)
     assert json.loads(result.stdout)["path"] == str(strange)
-
-
-def test_the_latest_run_is_taken(hasty_run, video, tmp_path):
-    for name, modified in (("b", 2_000), ("a", 1_000)):
-        run = copy_of(hasty_run, tmp_path / "runs" / name)
-        names = (f"{name} left", f"{name} right")
-        write_bundle(dataclasses.replace(read_bundle(run), class_names=names), run)
-        os.utime(run.litert_file, (modified, modified))
-    result = classify(video, "--json", cwd=tmp_path)
-    assert json.loads(result.stdout)["label"].startswith("b ")
-
-
-def mistake(*arguments, cwd=None):
-    result = classify(*arguments, cwd=cwd)
-    assert (result.returncode, result.stdout) == (2, "")
-    (line,) = result.stderr.splitlines()
-    return line
-
-
-def test_mistakes_end_in_one_line(hasty_run, video, tmp_path):
-    run = copy_of(hasty_run, tmp_path / "run")
-    run.litert_file.unlink()
-    assert f"Export it: python {SCRIPT.with_name('export.py')} {run.folder}" in mistake(
-        video, "--run", run.folder
-    )
-    assert "no trained model here" in mistake(video, "--run", tmp_path)
-    assert "no trained run in runs/" in mistake(video, cwd=tmp_path)
-    assert "top" in mistake(video, "--top", "0", "--run", hasty_run.folder)
 
 
 def test_neither_tensorflow_nor_keras_is_imported(hasty_run, video):

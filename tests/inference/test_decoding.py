@@ -76,15 +76,15 @@ def test_a_clip_holds_its_real_frames(bundle, video):
 
 
 @pytest.mark.parametrize("at_once", [1, 4, 5, 100])
-def test_another_process_gives_the_same_moments(bundle, video, monkeypatch, at_once):
+def test_another_process_gives_the_same_frames(bundle, video, monkeypatch, at_once):
     monkeypatch.setattr(decoding, "_AT_ONCE", at_once)
     here = StoredVideo(video, bundle.frames)
     wanted = list(here)
     first, *others = parts = list(iter_parts(video, bundle.frames))
-    assert [moment for part in parts for moment in part.moments] == wanted
+    assert [frame for part in parts for frame in part.stored] == wanted
     assert [bool(part.info) for part in parts] == [False] * len(others) + [True]
     assert parts[-1].info == here.info
-    assert len(first.moments) == min(at_once, 12)
+    assert len(first.stored) == min(at_once, 12)
 
 
 def iter_parts(video, frames):
@@ -101,22 +101,22 @@ def test_files_one_after_the_other_in_another_process(bundle, video, blob_videos
     noise = np.random.default_rng(0).integers(256, size=(60, 32, 32, 3), dtype=np.uint8)
     write_video(cut, noise, fps=10)
     cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
-    with decoding.TimelineDecoder() as decoder:
+    with decoding.reading_elsewhere() as open_video:
         for path in (video, blob_videos / "right" / "g01 0.avi"):
-            here, there = StoredVideo(path, bundle.frames), decoder.open(path, bundle.frames)
+            here, there = StoredVideo(path, bundle.frames), open_video(path, bundle.frames)
             assert list(there) == list(here)
             assert there.info == here.info
         with pytest.raises(VideoDecodeError, match="none.avi: it cannot be opened"):
-            list(decoder.open(tmp_path / "none.avi", bundle.frames))
+            list(open_video(tmp_path / "none.avi", bundle.frames))
         with pytest.warns(DamagedVideoWarning, match="cut.avi: decoded"):
-            list(decoder.open(cut, bundle.frames))
+            list(open_video(cut, bundle.frames))
 
 
 @linux
 def test_a_crash_of_the_other_process_costs_its_file(bundle, video, endless):
-    with decoding.TimelineDecoder() as decoder, ThreadPoolExecutor(1) as thread:
+    with decoding.reading_elsewhere() as open_video, ThreadPoolExecutor(1) as thread:
         crashed = thread.submit(endless.crash, os.getpid())
         with pytest.raises(VideoDecodeError, match=r"its decoder crashed \(SIGSEGV\)\."):
-            list(decoder.open(endless.path, bundle.frames))
+            list(open_video(endless.path, bundle.frames))
         crashed.result()
-        assert len(list(decoder.open(video, bundle.frames))) == 12
+        assert len(list(open_video(video, bundle.frames))) == 12

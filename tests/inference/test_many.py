@@ -5,9 +5,7 @@ import multiprocessing
 import os
 import shutil
 import signal
-import subprocess
 import sys
-import wave
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -21,9 +19,6 @@ from pipeline.inference.many import find_videos, predict_many
 from pipeline.video import DamagedVideoWarning, write_video
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
-
-SCRIPT = Path(__file__).parents[2] / "scripts" / "classify.py"
-
 
 GOOD = ["a.avi", "b.avi", "inner/c.AVI", "inner/d.avi"]
 BAD = ["empty.mp4", "text.mp4"]
@@ -46,14 +41,6 @@ def test_names_stand_for_files(folder):
     for nothing in (str(folder / "inner" / "*.mkv"), str(folder.parent / "none*")):
         with pytest.raises(DataError, match="no videos there"):
             find_videos([nothing])
-
-
-@linux
-def test_a_name_that_is_not_utf8_is_one_as_well(folder, tmp_path):
-    """It cannot be opened, which is told of it alone."""
-    odd = os.fsdecode(os.fsencode(tmp_path) + b"/bad\xff.avi")
-    shutil.copy(folder / "a.avi", odd)
-    assert find_videos([str(tmp_path)]) == [odd]
 
 
 def test_each_file_is_named_once(folder):
@@ -142,58 +129,23 @@ def test_ctrl_c_lists_the_errors_so_far(hasty_run, folder, tmp_path, monkeypatch
     assert printed.startswith("results.csv: 1 video classified" if out else videos[0])
 
 
-def classify(*arguments, cwd=None):
-    command = [sys.executable, SCRIPT, *map(os.fspath, arguments)]
-    return subprocess.run(
-        command, capture_output=True, text=True, cwd=cwd, check=False, timeout=120
-    )
-
-
-def test_twenty_good_ones_among_broken_ones(hasty_run, blob_videos, tmp_path):
-    clips = tmp_path / "clips"
-    clips.mkdir()
-    videos = sorted(blob_videos.rglob("*.avi"))[:20]
-    for number, video in enumerate(videos):
-        shutil.copy(video, clips / f"{number:02}.avi")
-    (clips / "corrupt.avi").write_bytes(videos[0].read_bytes()[:300] + bytes(range(256)) * 40)
-    (clips / "empty.mkv").touch()
-    (clips / "text.mov").write_text("Meeting notes\n")
-    with wave.open(str(clips / "sound.mp4"), "wb") as sound:
-        sound.setparams((1, 2, 8000, 0, "NONE", ""))
-        sound.writeframes(bytes(16000))
-    result = classify(clips, "--run", hasty_run.folder)
-    assert result.returncode == 1
-    answered = [line.split(": ")[0] for line in result.stdout.splitlines() if ".avi: " in line]
-    assert answered == [str(clips / f"{number:02}.avi") for number in range(20)]
-    listed = [line.split(": ")[0] for line in result.stderr.splitlines()]
-    bad = ("corrupt.avi", "empty.mkv", "sound.mp4", "text.mov")
-    assert listed == [str(clips / name) for name in bad]
-
-
 @pytest.mark.skipif(os.name != "posix", reason="named pipes and signals of POSIX")
-def test_ctrl_c_does_not_wait_for_a_video_that_is_being_decoded(hasty_run, folder, endless):
-    command = [sys.executable, SCRIPT, folder / "a.avi", endless.path]
-    with subprocess.Popen(
-        [*map(str, command), "--run", str(hasty_run.folder)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
+def test_ctrl_c_does_not_wait_for_a_video_that_is_being_decoded(start, hasty_run, folder, endless):
+    with start(folder / "a.avi", endless.path, "--run", hasty_run.folder) as process:
         assert process.stdout.readline().startswith(str(folder / "a.avi"))
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (130, "interrupted\n")
 
 
-def test_mistakes(hasty_run, folder, tmp_path):
+def test_mistakes(classify, hasty_run, folder, tmp_path):
     run = ("--run", hasty_run.folder)
     for arguments, message in [
         (("--out", tmp_path / "x.txt"), "--out: expected a name that ends in .csv"),
-        (("--annotate", "x.mp4"), "--annotate is for --timeline"),
         (("--timeline", "--out", "x.doc"), "expected names that end in .json, .csv, .srt, .png"),
         (("--timeline", "--out", "x.json"), "--out and --annotate are for one video, got 6"),
         (("--timeline", "--overlap", "1"), "--overlap must be from 0 to below 1"),
-        (("--top", "few"), "--top: invalid int value: 'few'"),
+        (("--top", "few"), "--top: expected a whole number above 0, got few"),
         (("--runtime", "torch"), "--runtime: invalid choice"),
     ]:
         result = classify(folder, *arguments, *run)

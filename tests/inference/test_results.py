@@ -1,10 +1,8 @@
 """Tables of results: whole, of one model, by one process at a time."""
 
 import csv
-import dataclasses
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,15 +10,10 @@ import numpy as np
 import pytest
 
 from pipeline.errors import ConfigError, VideoDecodeError
-from pipeline.inference.bundle import read_bundle, write_bundle
 from pipeline.inference.classifier import Classifier
 from pipeline.inference.results import COLUMNS, ResultFile, is_table, open_results
-from pipeline.run import Run
 from pipeline.video import write_video
 
-linux = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
-
-SCRIPT = Path(__file__).parents[2] / "scripts" / "classify.py"
 GOOD = ["a.avi", "b.avi", "inner/c.AVI", "inner/d.avi"]
 BAD = ["empty.mp4", "text.mp4"]
 
@@ -29,19 +22,14 @@ def paths(folder, names):
     return [str(folder / name) for name in names]
 
 
-def classify(*arguments, cwd=None):
-    command = [sys.executable, SCRIPT, *map(os.fspath, arguments)]
-    return subprocess.run(
-        command, capture_output=True, text=True, cwd=cwd, check=False, timeout=120
-    )
-
-
 def rows(table):
     with table.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
-def test_a_table_holds_every_file_and_the_bad_ones_are_listed(hasty_run, folder, tmp_path):
+def test_a_table_holds_every_file_and_the_bad_ones_are_listed(
+    classify, hasty_run, folder, tmp_path
+):
     table = tmp_path / "results.csv"
     result = classify(folder, "--out", table, "--run", hasty_run.folder)
     assert result.returncode == 1
@@ -86,7 +74,7 @@ def with_wild_clock(mp4, ticks):
     return changed
 
 
-def test_every_mutant_has_a_row(hasty_run, blob_videos, tmp_path):
+def test_every_mutant_has_a_row(classify, hasty_run, blob_videos, tmp_path):
     clips, rng = tmp_path / "clips", np.random.default_rng(0)
     clips.mkdir()
     write_video(tmp_path / "a.mp4", rng.integers(256, size=(20, 32, 32, 3), dtype=np.uint8), fps=10)
@@ -110,7 +98,7 @@ def test_every_mutant_has_a_row(hasty_run, blob_videos, tmp_path):
     assert 5 < sum(bool(row["error"]) for row in found.values()) < 40
 
 
-def test_a_table_goes_on_where_it_was_stopped(hasty_run, folder, tmp_path):
+def test_a_table_goes_on_where_it_was_stopped(classify, hasty_run, folder, tmp_path):
     table = tmp_path / "results.csv"
     classify(folder / "inner", folder / "text.mp4", "--out", table, "--run", hasty_run.folder)
     content = table.read_text()
@@ -128,7 +116,7 @@ def test_a_table_that_was_cut_within_a_character(tmp_path):
     assert [row["path"] for row in rows(table)] == ["/a.avi"]
 
 
-def test_the_current_folder_does_not_matter(hasty_run, folder, tmp_path):
+def test_the_current_folder_does_not_matter(classify, hasty_run, folder, tmp_path):
     """Two files of one relative name are two, and one file of two names is one."""
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
@@ -142,7 +130,7 @@ def test_the_current_folder_does_not_matter(hasty_run, folder, tmp_path):
     assert [row["path"] for row in rows(table)] == paths(tmp_path, ["one/a.avi", "two/a.avi"])
 
 
-def test_a_table_is_of_one_model(hasty_run, blob_run, folder, tmp_path):
+def test_a_table_is_of_one_model(classify, hasty_run, blob_run, folder, tmp_path):
     table = tmp_path / "results.csv"
     classify(folder / "a.avi", "--out", table, "--run", hasty_run.folder)
     content = table.read_bytes()
@@ -174,7 +162,7 @@ def test_an_error_stays_until_its_video_has_another_outcome(hasty_run, folder, t
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="others have no such names")
-def test_a_name_that_is_not_utf_8(hasty_run, folder, tmp_path):
+def test_a_name_that_is_not_utf_8(classify, hasty_run, folder, tmp_path):
     odd = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.avi")
     shutil.copy(folder / "a.avi", odd)
     table = tmp_path / "results.csv"
@@ -208,60 +196,18 @@ def test_another_table_is_not_overwritten(tmp_path, content):
     assert mine.read_bytes() == content
 
 
-def start(*arguments):
-    command = [sys.executable, SCRIPT, *arguments]
-    return subprocess.Popen(
-        [*map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-
-
-@linux
-def test_a_table_has_a_row_of_a_file_that_crashes_each_time(hasty_run, folder, endless, tmp_path):
+def test_a_table_is_for_one_process_at_a_time(classify, hasty_run, folder, hold, tmp_path):
     table = tmp_path / "results.csv"
-    videos = [*paths(folder, GOOD[:2]), endless.path, *paths(folder, GOOD[2:])]
-    for done in ("", f"{table}: 4 videos done before\n"):
-        with start(*videos, "--out", table, "--run", hasty_run.folder) as process:
-            endless.crash(process.pid)
-            output, errors = process.communicate(timeout=60)
-        assert process.returncode == 1
-        assert output == f"{done}{table}: {0 if done else 4} videos classified\n"
-        assert errors == f"{endless.path}: its decoder crashed (SIGSEGV).\n"
-        assert sorted(row["path"] for row in rows(table)) == sorted(map(str, videos))
-
-
-@linux
-def test_a_table_is_for_one_process_at_a_time(hasty_run, folder, endless, tmp_path):
-    table = tmp_path / "results.csv"
-    arguments = (folder / "a.avi", endless.path, "--out", table, "--run", hasty_run.folder)
-    with start(*arguments) as process, endless.hanging():
-        second = classify(*arguments)
-        with pytest.raises(ConfigError, match="another process is adding results to"):
-            open_results(table, "model").__enter__()
-        endless.kill_decoder(process.pid)
-        output, _ = process.communicate(timeout=60)
-    assert (second.returncode, second.stdout) == (2, "")
-    assert second.stderr == (
+    process = hold(table)
+    result = classify(folder / "a.avi", "--out", table, "--run", hasty_run.folder)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == (
         f"clipline: another process is adding results to {table}. Wait until it has ended, or "
         "name another file (--out)\n"
     )
-    assert output == f"{table}: 1 video classified\n"
-    assert [row["path"] for row in rows(table)] == [str(folder / "a.avi"), str(endless.path)]
-    with open_results(table, rows(table)[0]["model"]) as results:
-        assert results.done == {str(folder / "a.avi")}
-
-
-def test_a_table_is_of_one_precision(hasty_run, folder, tmp_path):
-    """A model that was rounded to 8 bits is another one."""
-    rounded = Run(shutil.copytree(hasty_run.folder, tmp_path / "run"))
-    write_bundle(dataclasses.replace(read_bundle(rounded), precision="int8"), rounded)
-    table = tmp_path / "results.csv"
-    with open_results(table, Classifier(hasty_run).fingerprint) as results:
-        results.add(str(folder / "a.avi"), Classifier(hasty_run).predict(folder / "a.avi"))
-    with (
-        pytest.raises(ConfigError, match="holds results of another model. Name another file"),
-        open_results(table, Classifier(rounded).fingerprint),
-    ):
-        pass
+    process.kill()
+    result = classify(folder / "a.avi", "--out", table, "--run", hasty_run.folder)
+    assert result.stdout == f"{table}: 1 video classified\n"
 
 
 def test_what_is_a_table(tmp_path):

@@ -83,8 +83,8 @@ def test_evidence_to_leave_unknown_is_before_temperature():
 
 
 def test_figures_of_segments_are_means():
-    moments = curve(0.9, 0.2, 0.4, scores=(1, 2, 9))
-    segments = find_segments(moments, NAMES, Calibration(logit_threshold=3.0))
+    found = curve(0.9, 0.2, 0.4, scores=(1, 2, 9))
+    segments = find_segments(found, NAMES, Calibration(logit_threshold=3.0))
     assert [each.label for each in segments] == ["unknown", "b"]
     assert segments[0].probability == pytest.approx((0.9 + 0.8) / 2), "of the most probable one"
     assert [each.max_logit for each in segments] == [1.5, 9]
@@ -107,7 +107,7 @@ def test_the_shortest_goes_first_and_what_it_joins_grows():
     rng = np.random.default_rng(0)
     for _ in range(50):
         shares = rng.dirichlet(np.full(3, 0.5), 40)
-        moments = Curve(np.arange(41.0), shares, np.full(40, 5.0))
+        found = Curve(np.arange(41.0), shares, np.full(40, 5.0))
         runs = [[label, 1] for label in shares.argmax(axis=1)]
         while True:
             for at in range(len(runs) - 1, 0, -1):
@@ -120,7 +120,7 @@ def test_the_shortest_goes_first_and_what_it_joins_grows():
             inside = shares[starts[at] : starts[at + 1]].mean(axis=0)
             beside = [runs[i][0] for i in (at - 1, at + 1) if 0 <= i < len(runs)]
             runs[at][0] = max(beside, key=lambda label: inside[label])
-        segments = find_segments(moments, "abc", Calibration(), hysteresis=0, shortest_seconds=4)
+        segments = find_segments(found, "abc", Calibration(), hysteresis=0, shortest_seconds=4)
         assert [(s.label, s.start_seconds) for s in segments] == [
             ("abc"[label], start) for (label, _), start in zip(runs, starts[:-1], strict=True)
         ]
@@ -144,7 +144,7 @@ def test_work_grows_with_the_length_of_a_video_and_not_with_its_square():
     assert min(seconds_of(16000) for _ in range(3)) < 32 * short  # the square would be 64
 
 
-def test_a_moment_is_what_the_windows_say_whose_middle_is_near():
+def test_a_time_is_what_the_windows_say_whose_middle_is_near():
     windows = [
         Window(0.0, 4.0, np.array([2.0, 0.0], np.float32)),
         Window(2.0, 6.0, np.array([0.0, 2.0], np.float32)),
@@ -160,11 +160,11 @@ def test_a_moment_is_what_the_windows_say_whose_middle_is_near():
     np.testing.assert_allclose(smoothed.probabilities.sum(axis=1), 1)
 
 
-def test_the_score_of_a_moment_is_that_of_its_best_window():
+def test_the_score_of_a_time_is_that_of_its_best_window():
     logits = np.array([[7.0, 0.0], [1.0, 2.0], [0.0, 5.0]], np.float32)
     windows = [Window(2.0 * i, 2.0 * i + 4, row) for i, row in enumerate(logits)]
     found = probability_curve(windows, 2.0, 10.0, TASK, 1.0)
-    assert found.scores.tolist() == [7, 7, 5, 5, 5], "the last moment is behind all windows"
+    assert found.scores.tolist() == [7, 7, 5, 5, 5], "the last cell is behind all windows"
 
 
 @pytest.mark.parametrize("end", [2.0, 2.5, 4.0])

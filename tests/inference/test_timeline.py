@@ -6,16 +6,14 @@ import itertools
 import json
 import re
 import shutil
-import subprocess
 import sys
-from pathlib import Path
 
 import matplotlib.image
 import numpy as np
 import pytest
 
 from pipeline.cli.timelines import format_timeline
-from pipeline.errors import ConfigError, VideoDecodeError
+from pipeline.errors import ConfigError
 from pipeline.inference.annotate import annotate
 from pipeline.inference.classifier import Classifier
 from pipeline.inference.results import open_results
@@ -24,7 +22,6 @@ from pipeline.inference.timeline import make_timeline
 from pipeline.inference.timeline_files import write_timeline
 from pipeline.video import iter_frames, probe, write_video
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "classify.py"
 PARTS = [("left", 0), ("right", 1), ("left", 2), ("right", 3), ("left", 1)]
 
 
@@ -101,12 +98,6 @@ def test_a_video_shorter_than_a_window_is_what_classifying_says_of_it(hasty_run,
         )
 
 
-def test_a_file_that_is_no_video(blob_run, tmp_path):
-    (tmp_path / "no.mp4").write_text("no video")
-    with pytest.raises(VideoDecodeError, match="it is text"):
-        make_timeline(Classifier(blob_run), tmp_path / "no.mp4")
-
-
 def test_every_format_says_the_same(timeline, tmp_path):
     for suffix in ("json", "csv", "srt", "PNG"):
         write_timeline(timeline, tmp_path / f"out.{suffix}")
@@ -163,12 +154,7 @@ def test_segments_narrower_than_a_pixel_are_drawn(timeline, tmp_path):
     assert probe(tmp_path / "out.avi").declared_frames == 120
 
 
-def classify(*arguments):
-    command = [sys.executable, SCRIPT, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-
-
-def test_the_script_prints_and_writes(blob_run, long_video, timeline, tmp_path):
+def test_the_script_prints_and_writes(classify, blob_run, long_video, timeline, tmp_path):
     outputs = [tmp_path / name for name in ("x.json", "x.srt", "x.png")]
     options = ("--timeline", "--window", 0.8, "--run", blob_run.folder)
     result = classify(long_video[0], *options, "--out", *outputs, "--annotate", tmp_path / "x.mp4")
@@ -180,7 +166,9 @@ def test_the_script_prints_and_writes(blob_run, long_video, timeline, tmp_path):
     assert json.loads(as_json.stdout) == timeline.as_json()
 
 
-def test_what_cannot_be_written_is_said_before_work_begins(blob_run, long_video, tmp_path):
+def test_what_cannot_be_written_is_said_before_work_begins(
+    classify, blob_run, long_video, tmp_path
+):
     video = tmp_path / "mine.avi"
     shutil.copy(long_video[0], video)
     (tmp_path / "there.mp4").write_text("of somebody")
@@ -204,7 +192,7 @@ def test_what_cannot_be_written_is_said_before_work_begins(blob_run, long_video,
     assert (tmp_path / "there.mp4").read_text() == "of somebody"
 
 
-def test_a_bad_file_among_good_ones(blob_run, long_video, tmp_path):
+def test_a_bad_file_among_good_ones(classify, blob_run, long_video, tmp_path):
     (tmp_path / "no.mp4").write_text("no video")
     result = classify(tmp_path / "no.mp4", long_video[0], "--timeline", "--run", blob_run.folder)
     assert result.returncode == 1
@@ -213,14 +201,11 @@ def test_a_bad_file_among_good_ones(blob_run, long_video, tmp_path):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
-def test_a_file_that_crashes_its_decoder_among_good_ones(blob_run, long_video, timeline, endless):
-    command = [sys.executable, SCRIPT, endless.path, long_video[0], "--timeline", "--window", 0.8]
-    with subprocess.Popen(
-        [*map(str, command), "--run", str(blob_run.folder)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
+def test_a_file_that_crashes_its_decoder_among_good_ones(
+    start, blob_run, long_video, timeline, endless
+):
+    options = ("--timeline", "--window", 0.8, "--run", blob_run.folder)
+    with start(endless.path, long_video[0], *options) as process:
         endless.crash(process.pid)
         output, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (1, f"{endless.path}: its decoder crashed (SIGSEGV).\n")

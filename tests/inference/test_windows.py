@@ -17,7 +17,7 @@ from pipeline.config import (
 from pipeline.dataset.sampling import sample_clip
 from pipeline.errors import ConfigError
 from pipeline.inference.bundle import Bundle
-from pipeline.inference.clips import ClipModel, cut_clips, decode_images
+from pipeline.inference.clips import ClipModel, cut_clips, decode_clip
 from pipeline.inference.windows import plan_windows, slide, step_through
 from pipeline.models.recognizer import build_recognizer
 from pipeline.prepare.stored_frames import encode_array
@@ -59,7 +59,7 @@ def model_for(kind, sampling="uniform", stride=2):
     return ClipModel(of_recognizer(model, config, Path("none")), bundle)
 
 
-def moments_of(video, model):
+def stored_of(video, model):
     images = encode_array(video, model.bundle.frames, fps=FPS)
     return [dict(zip(images, each, strict=True)) for each in zip(*images.values(), strict=True)]
 
@@ -84,7 +84,7 @@ def test_logits_are_those_of_the_clip_of_the_part(video, kind, sampling, seconds
     plan = plan_windows(
         model.bundle, window_seconds=None if sampling == "dense" else seconds, overlap=overlap
     )
-    windows = list(slide(moments_of(video, model), model, plan))
+    windows = list(slide(stored_of(video, model), model, plan))
     span = plan.length * plan.stride
     assert len(windows) > 47 // span
     logits = []
@@ -94,9 +94,9 @@ def test_logits_are_those_of_the_clip_of_the_part(video, kind, sampling, seconds
         assert len(part) >= span - plan.stride
         assert window.end_seconds == pytest.approx((start + span) / FPS)
         indices, mask = sample_clip(span, model.bundle.clip)
-        images = moments_of(part, model)
-        chosen = [decode_images(images[index], model.bundle) for index in indices]
-        clip = {name: np.stack([each[name] for each in chosen]) for name in chosen[0]}
+        images = stored_of(part, model)
+        chosen = {name: [images[index][name] for index in indices] for name in images[0]}
+        clip = decode_clip(chosen, model.bundle)
         expected = model.runtime.clip_logits({**clip, "mask": mask})
         np.testing.assert_allclose(window.logits, expected, atol=1e-5)
         logits.append(expected)
@@ -106,11 +106,11 @@ def test_logits_are_those_of_the_clip_of_the_part(video, kind, sampling, seconds
 def test_windows_follow_each_other_and_the_last_ends_with_the_video(video):
     model = model_for("difference")
     plan = plan_windows(model.bundle, window_seconds=1.2, overlap=0.5)
-    windows = list(slide(moments_of(video, model), model, plan))
+    windows = list(slide(stored_of(video, model), model, plan))
     starts = [window.start_seconds for window in windows]
     np.testing.assert_allclose(np.diff(starts)[:-1], 0.6)
     assert windows[-1].end_seconds == pytest.approx(4.8), "its last third of a second is shown"
-    whole = list(slide(moments_of(video[: 48 - 12], model), model, plan))
+    whole = list(slide(stored_of(video[: 48 - 12], model), model, plan))
     assert [w.end_seconds for w in whole][-1] == pytest.approx(3.6)
     assert len(whole) == 5
 
@@ -120,7 +120,7 @@ def test_a_window_is_whole_or_there_is_none(video, num_frames, number):
     model = model_for("difference")
     plan = plan_windows(model.bundle, window_seconds=1.2, overlap=0.5)
     assert (plan.length, plan.stride, plan.offset) == (4, 3, 1)  # the frames 1, 4, 7 and 10
-    windows = list(slide(moments_of(video[:num_frames], model), model, plan))
+    windows = list(slide(stored_of(video[:num_frames], model), model, plan))
     assert len(windows) == number
 
 
@@ -145,7 +145,7 @@ def test_the_backbone_sees_a_frame_once_whatever_the_overlap(video, kind):
         model = model_for(kind)
         model.runtime = Counting(model.runtime)
         plan = plan_windows(model.bundle, window_seconds=0.8, overlap=overlap)
-        windows = list(slide(moments_of(video, model), model, plan))
+        windows = list(slide(stored_of(video, model), model, plan))
         seen.append((len(windows), model.runtime.frames))
     (few, frames), (many, same_frames) = seen
     assert many > 3 * few
@@ -157,9 +157,9 @@ def test_the_backbone_sees_a_frame_once_whatever_the_overlap(video, kind):
 def test_frame_by_frame_each_window_is_the_same(video, kind):
     model = model_for(kind)
     plan = plan_windows(model.bundle, window_seconds=0.4, overlap=0)
-    moments = moments_of(video[:12], model)
-    whole = list(slide(moments, model, plan))
-    stepwise = list(step_through(moments, model, plan))
+    stored = stored_of(video[:12], model)
+    whole = list(slide(stored, model, plan))
+    stepwise = list(step_through(stored, model, plan))
     assert len(whole) == len(stepwise) == 3
     for one, other in zip(whole, stepwise, strict=True):
         assert other.start_seconds == pytest.approx(one.start_seconds)
@@ -170,7 +170,7 @@ def test_frame_by_frame_each_window_is_the_same(video, kind):
 def test_frame_by_frame_a_result_is_the_clip_of_the_frames_since_the_start(video):
     model = model_for("difference")
     plan = dataclasses.replace(plan_windows(model.bundle, window_seconds=0.4, overlap=0), hop=3)
-    windows = list(step_through(moments_of(video[:14], model), model, plan))
+    windows = list(step_through(stored_of(video[:14], model), model, plan))
     parts = [
         (round(window.start_seconds * FPS), round(window.end_seconds * FPS)) for window in windows
     ]
