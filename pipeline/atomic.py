@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import glob
+import json
 import os
 import secrets
 from collections.abc import Iterator
@@ -43,11 +44,13 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
         raise
 
 
-def remove_unfinished(path: Path) -> None:
-    """Removes what was left of a file by processes that were killed while they wrote it.
+def write_json(path: Path, value: object) -> None:
+    """Writes a value of JSON types as by `atomic_write`."""
+    with atomic_write(path) as file:
+        file.write(f"{json.dumps(value, indent=2, ensure_ascii=False)}\n".encode())
 
-    Args:
-        path: The file, which no other process may be writing.
-    """
+
+def remove_unfinished(path: Path) -> None:
+    """Removes what is left of a file by kills; no other process may be writing it now."""
     for left in path.parent.glob(f"{glob.escape(path.name)}.*.tmp"):
         left.unlink(missing_ok=True)

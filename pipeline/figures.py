@@ -5,15 +5,22 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 # matplotlib's own font lacks the scripts of East Asia; the first of these that is installed helps.
 _MORE_FONTS = (
     *("Noto Sans CJK SC", "Noto Sans CJK JP", "Source Han Sans SC", "WenQuanYi Zen Hei"),
     *("PingFang SC", "Hiragino Sans", "Microsoft YaHei", "Yu Gothic", "Malgun Gothic"),
 )
+
+PLAIN: dict[str, Any] = {"parse_math": False}
+"""For text with names in it, which may hold dollar signs."""
 
 _GAP = 3  # pixels between frames
 _GREY = 225
@@ -34,6 +41,15 @@ def frame_strip(
     shown = np.where(mask[:, None, None, None], frames, _GREY)
     spaced = np.pad(shown, ((0, 0), (0, 0), (0, _GAP), (0, 0)), constant_values=255)
     return np.concatenate(list(spaced), axis=1).astype(np.uint8)
+
+
+def plain_axes(axes: Axes, across: str, up: str) -> None:
+    """Labels axes; a grid in place of a frame."""
+    axes.set_xlabel(across)
+    axes.set_ylabel(up)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(alpha=0.25)
+    axes.set_axisbelow(True)
 
 
 @contextmanager

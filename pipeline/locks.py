@@ -83,28 +83,16 @@ def _take(path: Path, timeout: float) -> BaseFileLock:
     path.parent.mkdir(parents=True, exist_ok=True)
     # All who may write into the folder may use a lock that was left there by a kill.
     lock = FileLock(path.parent / f".{path.name}.lock", mode=0o666, is_singleton=True)
-    try:
-        lock.acquire(timeout=timeout)
-    except TimeoutError:
-        if os.path.lexists(lock.lock_file):
-            raise
-        _try_again(lock)
-    return lock
-
-
-def _try_again(lock: BaseFileLock) -> None:
-    """Takes a lock whose file is not there: it was let go of just now, or none can be made.
-
-    Raises:
-        TimeoutError: Another has it.
-        OSError: No file can be made there.
-    """
-    try:
-        lock.acquire(timeout=0)
-    except TimeoutError:
-        if os.path.lexists(lock.lock_file):
-            raise
-        raise OSError(errno.EACCES, "no file can be made there") from None
+    for seconds in (timeout, 0):
+        try:
+            lock.acquire(timeout=seconds)
+        except TimeoutError:
+            if os.path.lexists(lock.lock_file):
+                raise
+            # Its file is gone: it was let go of just now, or none can be made.
+        else:
+            return lock
+    raise OSError(errno.EACCES, "no file can be made there")
 
 
 def _let_go(lock: BaseFileLock) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.atomic import atomic_write
+from pipeline.atomic import write_json
 from pipeline.config import RunConfig
 from pipeline.dataset.sampling import Order
 from pipeline.dataset.videos import Data, damage_named
@@ -21,7 +20,6 @@ from pipeline.errors import DataError
 from pipeline.evaluation import metrics
 from pipeline.evaluation.intervals import accuracy_interval
 from pipeline.evaluation.predictions import Predictions, open_run_data, predict
-from pipeline.evaluation.reliability import calibration_error, reliability
 from pipeline.evaluation.report import write_report
 from pipeline.evaluation.unknown import open_unknown, score_unknown, unknown_test
 from pipeline.manifest.rows import Split
@@ -86,7 +84,7 @@ def evaluate(
         scores = score_unknown(model, others, config, videos, class_names)
         result["unknown"] = unknown_test(task.score(seen.video_logits), scores, calibration)
     run.report.mkdir(exist_ok=True)
-    _write_metrics(run, split, result)
+    write_json(run.metrics_file, {**run.metrics(), split: result})
     _write_predictions(run, split, seen, class_names, calibration, task)
     write_report(run, split, result, seen, videos)
     return result
@@ -140,11 +138,11 @@ def _calibration(
     answered = calibration.is_enough(task.score(logits))
     return {
         **dataclasses.asdict(calibration),
-        "error_before": calibration_error(before, correct),
-        "error_after": calibration_error(after, correct),
+        "error_before": metrics.calibration_error(before, correct),
+        "error_after": metrics.calibration_error(after, correct),
         "answered": float(answered.mean()),
         "top1_answered": float(correct[answered].mean()) if answered.any() else None,
-        "reliability": reliability(after, correct),
+        "reliability": metrics.reliability(after, correct),
     }
 
 
@@ -176,12 +174,6 @@ def _order_test(
     if {class_names[label] for label in labels} & {name for pair in pairs for name in pair}:
         result["pairs"] = metrics.order_pairs(logits, labels, class_names, pairs)
     return result
-
-
-def _write_metrics(run: Run, split: Split, result: dict[str, Any]) -> None:
-    text = json.dumps({**run.metrics(), split: result}, indent=2, ensure_ascii=False)
-    with atomic_write(run.metrics_file) as file:
-        file.write(f"{text}\n".encode())
 
 
 def _write_predictions(

@@ -11,7 +11,7 @@ from sklearn.metrics import confusion_matrix, precision_recall_fscore_support, r
 
 from pipeline.dataset.sampling import Order
 
-Logits = npt.NDArray[np.floating[Any]]
+Floats = npt.NDArray[np.floating[Any]]
 Labels = npt.NDArray[np.integer[Any]]
 Pairs = Sequence[tuple[str, str]]
 
@@ -22,7 +22,7 @@ CAUTION = {
 """What to say of the numbers of a split that took part in training."""
 
 
-def in_top_k(logits: Logits, labels: Labels, k: int) -> npt.NDArray[np.bool_]:
+def in_top_k(logits: Floats, labels: Labels, k: int) -> npt.NDArray[np.bool_]:
     """Which rows have their label among the k largest logits, bool (N,).
 
     Args:
@@ -80,7 +80,7 @@ def macro(rows: Mapping[str, Mapping[str, float | None]]) -> dict[str, float]:
     }
 
 
-def separation(known: Logits, unknown: Logits) -> float:
+def separation(known: Floats, unknown: Floats) -> float:
     """Area under the ROC curve: how often what is known has the higher score, 0.5 by chance.
 
     Args:
@@ -95,6 +95,43 @@ def separation(known: Logits, unknown: Logits) -> float:
     return float(roc_auc_score(labels, np.concatenate([known, unknown])))
 
 
+def reliability(confidences: Floats, correct: npt.NDArray[np.bool_]) -> list[dict[str, float]]:
+    """How often answers of about one probability are right, for tenths from 0 to 1.
+
+    Args:
+        confidences: float (N,), the probability of each answer, 0 to 1.
+        correct: bool (N,), which answers are right.
+
+    Returns:
+        For each tenth that holds any: `num_videos`, their mean `confidence` and their `accuracy`.
+    """
+    tenths = np.minimum((np.asarray(confidences) * 10).astype(int), 9)
+    return [
+        {
+            "num_videos": int(np.sum(tenths == number)),
+            "confidence": float(np.mean(confidences[tenths == number])),
+            "accuracy": float(np.mean(correct[tenths == number])),
+        }
+        for number in np.unique(tenths)
+    ]
+
+
+def calibration_error(confidences: Floats, correct: npt.NDArray[np.bool_]) -> float:
+    """Expected calibration error: how far probabilities are from shares of right answers, 0 to 1.
+
+    Source: Naeini et al. (2015); Guo et al. (2017), equation 3.
+
+    Example:
+        >>> calibration_error(np.array([0.95, 0.95]), np.array([True, False])).__round__(2)
+        0.45
+    """
+    gaps = [
+        each["num_videos"] * abs(each["confidence"] - each["accuracy"])
+        for each in reliability(confidences, correct)
+    ]
+    return float(sum(gaps) / len(confidences))
+
+
 def confusion(predicted: Labels, labels: Labels, num_classes: int) -> npt.NDArray[np.int64]:
     """Counts int64 (C, C): row is the true class, column the answer."""
     counts: npt.NDArray[np.int64] = confusion_matrix(
@@ -104,7 +141,7 @@ def confusion(predicted: Labels, labels: Labels, num_classes: int) -> npt.NDArra
 
 
 def order_pairs(
-    logits: Mapping[Order, Logits], labels: Labels, class_names: Sequence[str], pairs: Pairs
+    logits: Mapping[Order, Floats], labels: Labels, class_names: Sequence[str], pairs: Pairs
 ) -> dict[str, Any]:
     """What becomes of actions that only the order of frames tells apart.
 

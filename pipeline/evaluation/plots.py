@@ -8,14 +8,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pipeline.figures import any_script
+from pipeline.figures import PLAIN, any_script, plain_axes
 
 _DPI = 120
 _DARK, _LIGHT = "#1f5a94", "#a9c8e6"
-_PLAIN: dict[str, Any] = {"parse_math": False}  # A name may hold dollar signs.
 
 
 def plot_confusion(counts: npt.NDArray[np.int64], class_names: Sequence[str], path: Path) -> None:
@@ -38,8 +36,8 @@ def _confusion_figure(counts: npt.NDArray[np.int64], class_names: Sequence[str])
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     ticks = range(len(class_names))
     class_names = [_short(name) for name in class_names]
-    axes.set_xticks(ticks, class_names, rotation=45, ha="right", rotation_mode="anchor", **_PLAIN)
-    axes.set_yticks(ticks, class_names, **_PLAIN)
+    axes.set_xticks(ticks, class_names, rotation=45, ha="right", rotation_mode="anchor", **PLAIN)
+    axes.set_yticks(ticks, class_names, **PLAIN)
     axes.set_xlabel("answer")
     axes.set_ylabel("true class")
     if len(class_names) <= 30:
@@ -51,12 +49,7 @@ def _confusion_figure(counts: npt.NDArray[np.int64], class_names: Sequence[str])
 
 
 def plot_per_class(per_class: Mapping[str, Mapping[str, Any]], path: Path) -> None:
-    """Draws precision and recall of each class as bars.
-
-    Args:
-        per_class: What `pipeline.evaluation.metrics.per_class` gives.
-        path: The PNG file to write.
-    """
+    """Draws precision and recall of each class, see `metrics.per_class`, as bars; a PNG file."""
     names = [_short(name) for name in per_class]
     places = np.arange(len(names))
     with any_script():
@@ -65,7 +58,7 @@ def plot_per_class(per_class: Mapping[str, Mapping[str, Any]], path: Path) -> No
         for key, shift, colour in (("precision", -0.2, _LIGHT), ("recall", 0.2, _DARK)):
             values = [row[key] or 0.0 for row in per_class.values()]
             axes.barh(places + shift, values, 0.36, color=colour, label=key)
-        axes.set_yticks(places, names, **_PLAIN)
+        axes.set_yticks(places, names, **PLAIN)
         axes.invert_yaxis()
         axes.set_xlim(0, 1.005)
         axes.spines[["top", "right", "left"]].set_visible(False)
@@ -77,12 +70,7 @@ def plot_per_class(per_class: Mapping[str, Mapping[str, Any]], path: Path) -> No
 
 
 def plot_reliability(bins: Sequence[Mapping[str, float]], path: Path) -> None:
-    """Draws how often answers of a probability are right, against that probability.
-
-    Args:
-        bins: What `pipeline.evaluation.calibration.reliability` gives.
-        path: The PNG file to write.
-    """
+    """Draws how often answers of a probability are right, see `metrics.reliability`; a PNG file."""
     figure = Figure(figsize=(4.4, 4.2), layout="constrained")
     axes = figure.subplots()
     most = max(each["num_videos"] for each in bins)
@@ -109,18 +97,12 @@ def plot_reliability(bins: Sequence[Mapping[str, float]], path: Path) -> None:
         )
     axes.set_xlim(0, 1.03)
     axes.set_ylim(0, 1.06)
-    _plain_axes(axes, "probability of the answer", "share of right answers")
+    plain_axes(axes, "probability of the answer", "share of right answers")
     figure.savefig(path, dpi=_DPI)
 
 
 def plot_lengths(lengths: Sequence[Mapping[str, Any]], chance: float, path: Path) -> None:
-    """Draws accuracy against the number of frames in a clip.
-
-    Args:
-        lengths: `num_frames` and `top1` of each length.
-        chance: Accuracy by always giving the most frequent answer.
-        path: The PNG file to write.
-    """
+    """Draws `top1` against `num_frames` in a clip, and chance; a PNG file."""
     figure = Figure(figsize=(4.4, 4.2), layout="constrained")
     axes = figure.subplots()
     frames = [each["num_frames"] for each in lengths]
@@ -132,16 +114,8 @@ def plot_lengths(lengths: Sequence[Mapping[str, Any]], chance: float, path: Path
     axes.set_xticks(frames, map(str, frames))
     axes.minorticks_off()
     axes.set_ylim(0, 1.03)
-    _plain_axes(axes, "frames in a clip", "top-1, one clip a video")
+    plain_axes(axes, "frames in a clip", "top-1, one clip a video")
     figure.savefig(path, dpi=_DPI)
-
-
-def _plain_axes(axes: Axes, across: str, up: str) -> None:
-    axes.set_xlabel(across)
-    axes.set_ylabel(up)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(alpha=0.25)
-    axes.set_axisbelow(True)
 
 
 def _short(name: str) -> str:

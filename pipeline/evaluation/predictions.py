@@ -63,44 +63,29 @@ def predict(
     Raises:
         DataError: The model gives something that is no number.
     """
-    views = [
-        _predict_view(model, data, config, split, view, order, most)
-        for view in range(config.clip.views)
-    ]
-    logits = np.concatenate([each.logits for each in views])
+    logits = []
+    for view in range(config.clip.views):
+        clips = evaluation_clips(data, config, split, view=view, order=order, most=most)
+        batches = [
+            (model.predict_on_batch(inputs), label.numpy(), source)
+            for inputs, label, source in clips
+        ]
+        found, labels, sources = zip(*batches, strict=True)
+        logits.append(np.concatenate(found))
     if not np.isfinite(logits).all():
         raise DataError(
             "the model answers with what is no number. Train it anew with a lower "
             f"train.learning_rate, which was {config.train.learning_rate:g}"
         )
-    return dataclasses.replace(views[0], logits=logits)
-
-
-def _predict_view(
-    model: keras.Model,
-    data: Data,
-    config: RunConfig,
-    split: Split,
-    view: int,
-    order: Order,
-    most: int | None,
-) -> Predictions:
-    logits, labels, videos, groups = [], [], [], []
-    clips = evaluation_clips(data, config, split, view=view, order=order, most=most)
-    for inputs, label, source in clips:
-        logits.append(model.predict_on_batch(inputs))
-        labels.append(label.numpy())
-        videos += [text.decode() for text in source["video"].numpy()]
-        groups += [text.decode() for text in source["group"].numpy()]
-    return Predictions(np.concatenate(logits)[None], np.concatenate(labels), videos, groups)
+    videos, groups = (
+        [text.decode() for source in sources for text in source[name].numpy()]
+        for name in ("video", "group")
+    )
+    return Predictions(np.stack(logits), np.concatenate(labels), videos, groups)
 
 
 def open_run_data(run: Run, data: Path | None = None) -> Data:
-    """Opens the videos that a run was trained with.
-
-    Args:
-        run: The run.
-        data: Where they are, if they were moved since.
+    """Opens the videos that a run was trained with; `data` is where they were moved to since.
 
     Raises:
         DataError: They are not there, or are others now.
@@ -113,20 +98,15 @@ def open_run_data(run: Run, data: Path | None = None) -> Data:
             "now: --data"
         )
     opened = open_data(path, config.frames, config.split)
-    _check_data(run, opened)
-    return opened
-
-
-def _check_data(run: Run, data: Data) -> None:
-    """Makes sure that videos are those that a run was trained with."""
-    if list(data.class_names) != run.class_names():
-        raise DataError(f"{data.path} has other classes than the run was trained on. Train again")
-    check_frames(run, data)
-    if run.environment().get("data_fingerprint") != data.fingerprint:
+    if list(opened.class_names) != run.class_names():
+        raise DataError(f"{path} has other classes than the run was trained on. Train again")
+    check_frames(run, opened)
+    if run.environment().get("data_fingerprint") != opened.fingerprint:
         raise DataError(
-            f"{data.path} was prepared anew since the run was trained: its test videos may "
-            "have been in training. Train again"
+            f"{path} was prepared anew since the run was trained: its test videos may have been "
+            "in training. Train again"
         )
+    return opened
 
 
 def check_frames(run: Run, data: Data) -> None:

@@ -36,37 +36,10 @@ MOST_MISTAKES = 8
 _STRIP_QUALITY = 88
 
 
-@dataclasses.dataclass(frozen=True)
-class Mistake:
-    """A video that got a wrong answer.
-
-    Attributes:
-        video: Its path.
-        label: Its class.
-        answer: The class that it was taken for.
-        probability: How sure that was, 0 to 1.
-        strip: Name of the picture of its frames, beside the report.
-    """
-
-    video: str
-    label: str
-    answer: str
-    probability: float
-    strip: str
-
-
 def write_report(
     run: Run, split: Split, result: Mapping[str, Any], predictions: Predictions, videos: Data
 ) -> None:
-    """Writes a page, a model card and their pictures into the report folder of a run.
-
-    Args:
-        run: The run.
-        split: The split that was evaluated.
-        result: What `evaluate` returns.
-        predictions: The answers.
-        videos: The data set.
-    """
+    """Writes a page, a model card and their pictures, of what `evaluate` returns for a split."""
     class_names = run.class_names()
     answers = task_of(run.config().model).answers(predictions.video_logits)
     counts = metrics.confusion(answers, predictions.labels, len(class_names))
@@ -131,8 +104,10 @@ def _page(text: str) -> Markup:
     return Markup(parser.disable(["image", "link", "autolink"]).render(text))  # noqa: S704
 
 
-def _mistakes(run: Run, split: Split, predictions: Predictions, videos: Data) -> list[Mistake]:
-    """The wrong answers that were the most probable ones, with pictures of their clips."""
+def _mistakes(
+    run: Run, split: Split, predictions: Predictions, videos: Data
+) -> list[dict[str, Any]]:
+    """The most probable of the wrong answers, with the names of pictures of their clips."""
     for old in run.report.glob(f"{split}_mistake_*.jpg"):
         old.unlink()
     class_names = run.class_names()
@@ -147,13 +122,13 @@ def _mistakes(run: Run, split: Split, predictions: Predictions, videos: Data) ->
         name = f"{split}_mistake_{number}.jpg"
         (run.report / name).write_bytes(strips[index])
         mistakes.append(
-            Mistake(
-                video=predictions.videos[index],
-                label=class_names[predictions.labels[index]],
-                answer=class_names[answers[index]],
-                probability=float(highest[index]),
-                strip=name,
-            )
+            {
+                "video": predictions.videos[index],
+                "label": class_names[predictions.labels[index]],
+                "answer": class_names[answers[index]],
+                "probability": float(highest[index]),
+                "strip": name,
+            }
         )
     return mistakes
 

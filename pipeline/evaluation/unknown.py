@@ -25,11 +25,7 @@ Scores = Mapping[str, Sequence[float]]
 
 
 def open_unknown(run: Run, path: Path) -> Data:
-    """Opens videos of which some are of classes that a run does not know.
-
-    Args:
-        run: The run.
-        path: A prepared data set, or a table of videos.
+    """Opens a prepared data set, or a table, with videos of classes that a run does not know.
 
     Raises:
         DataError: It cannot be used, or the run knows all its classes.
@@ -50,14 +46,7 @@ def score_unknown(
     trained: Data,
     class_names: Sequence[str],
 ) -> Scores:
-    """The scores of videos of other classes, whose groups were not in training.
-
-    Args:
-        model: The recogniser.
-        unknown: Videos; those of unknown classes count, whatever their split.
-        config: Its run.
-        trained: The videos of the run.
-        class_names: The classes that it knows.
+    """The scores of all videos of other classes whose groups were not in training.
 
     Raises:
         DataError: All these videos are of groups that were in training.

@@ -9,12 +9,12 @@ import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.atomic import atomic_write
+from pipeline.atomic import write_json
 from pipeline.config import RunConfig, expect
 from pipeline.config.file import differing, load_config, save_config
 from pipeline.dataset.resplit import count_folds, with_splits
@@ -24,6 +24,7 @@ from pipeline.evaluation import metrics
 from pipeline.evaluation.evaluate import evaluate
 from pipeline.evaluation.intervals import accuracy_interval
 from pipeline.evaluation.plots import plot_confusion
+from pipeline.experiments.search import Search
 from pipeline.locks import alone
 from pipeline.run import Run
 from pipeline.text import listed
@@ -32,19 +33,6 @@ from pipeline.training.precision import decide_precision
 from pipeline.training.run_folder import is_trained
 
 _CONFIG, _DONE = "crossval.toml", "fold.json"
-
-
-class Choose(Protocol):
-    """Chooses the settings of a fold by its training videos alone."""
-
-    def __call__(self, config: RunConfig, folder: Path) -> RunConfig:
-        """The run of a fold, in which settings are chosen; the folder is for what that takes."""
-
-    def describe(self) -> dict[str, Any]:
-        """What is chosen from, as JSON types."""
-
-    def seconds(self, folder: Path) -> float:
-        """How long the choices of earlier calls took in the same folder."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +59,7 @@ class Answers:
 
 
 def cross_validate(
-    config: RunConfig, folder: Path, *, overwrite: bool = False, choose: Choose | None = None
+    config: RunConfig, folder: Path, *, overwrite: bool = False, choose: Search | None = None
 ) -> dict[str, Any]:
     """Trains and tests a model for each fold of a data set.
 
@@ -83,7 +71,7 @@ def cross_validate(
         folder: Where they go: `fold-01` and so on, each a run of its own, and what all of them
             say together: `crossval.json`, `confusion.png`.
         overwrite: Whether a cross-validation with other settings that is there is replaced.
-        choose: Chooses the settings of each fold; None: all are those of `config`.
+        choose: Searchs the settings of each fold; None: all are those of `config`.
 
     Returns:
         What `crossval.json` then holds: for each fold its accuracy and seconds, those of earlier
@@ -102,7 +90,7 @@ def cross_validate(
 
 
 def _cross_validate(
-    config: RunConfig, folder: Path, choose: Choose | None, *, overwrite: bool
+    config: RunConfig, folder: Path, choose: Search | None, *, overwrite: bool
 ) -> dict[str, Any]:
     data = open_data(Path(config.data), config.frames, config.split)
     config = dataclasses.replace(config, frames=data.frames)
@@ -125,12 +113,12 @@ def _cross_validate(
         result["leaks"] = list(leaks)
     counts = metrics.confusion(answers.answers, answers.labels, len(data.class_names))
     plot_confusion(counts, data.class_names, folder / "confusion.png")
-    _write_json(folder / "crossval.json", result)
+    write_json(folder / "crossval.json", result)
     return result
 
 
 def _start(
-    config: RunConfig, folder: Path, fingerprint: str, choose: Choose | None, *, overwrite: bool
+    config: RunConfig, folder: Path, fingerprint: str, choose: Search | None, *, overwrite: bool
 ) -> None:
     """Makes the folder; what is in it says whether it holds the same cross-validation."""
     file, other_file = folder / _CONFIG, folder / "crossval-of.json"
@@ -150,11 +138,11 @@ def _start(
             for fold in folder.glob("fold-*"):
                 shutil.rmtree(fold)
     folder.mkdir(parents=True, exist_ok=True)
-    _write_json(other_file, wanted)
+    write_json(other_file, wanted)
     save_config(config, file)
 
 
-def _fold(config: RunConfig, run: Run, choose: Choose | None) -> dict[str, Any]:
+def _fold(config: RunConfig, run: Run, choose: Search | None) -> dict[str, Any]:
     """Trains and tests one fold, unless that was done; gives accuracy and seconds in all."""
     done = run.folder / _DONE
     if done.is_file():
@@ -177,7 +165,7 @@ def _fold(config: RunConfig, run: Run, choose: Choose | None) -> dict[str, Any]:
         "num_videos": test["num_videos"],
         "seconds": round(before + time.perf_counter() - started, 1),
     }
-    _write_json(done, result)
+    write_json(done, result)
     return result
 
 
@@ -231,8 +219,3 @@ def summarise(
         "per_class": metrics.per_class(answers.answers, answers.labels, class_names),
         "folds": list(folds),
     }
-
-
-def _write_json(path: Path, value: object) -> None:
-    with atomic_write(path) as file:
-        file.write(json.dumps(value, indent=2, ensure_ascii=False).encode())

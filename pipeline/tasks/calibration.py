@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.atomic import atomic_write
+from pipeline.atomic import write_json
 from pipeline.config.checks import expect, expect_range
 from pipeline.config.strict import strictly
 from pipeline.errors import ConfigError, DataError
@@ -88,8 +88,7 @@ def with_new_names(content: Any) -> Any:
 
 def write_calibration(run: Run, calibration: Calibration) -> None:
     """Keeps the calibration of a run in its folder."""
-    with atomic_write(run.calibration_file) as file:
-        file.write(json.dumps(dataclasses.asdict(calibration), indent=2).encode())
+    write_json(run.calibration_file, dataclasses.asdict(calibration))
 
 
 def fit_logit_threshold(

@@ -40,7 +40,7 @@ class SingleLabel:
         return keras.losses.CategoricalCrossentropy(from_logits=True)
 
     def metrics(self) -> list[keras.metrics.Metric]:
-        """What is shown of each epoch besides the loss."""
+        """What is shown of each epoch besides the loss; the first is called `accuracy`."""
         import keras
 
         return [keras.metrics.CategoricalAccuracy("accuracy")]

@@ -6,7 +6,6 @@ import math
 import warnings
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 import keras
 import tensorflow as tf
@@ -45,12 +44,7 @@ class TrainingWarning(UserWarning):
 
 
 class TopClassShare(keras.metrics.Metric):
-    """The share of clips that are given the class that is given most often, 0 to 1.
-
-    Args:
-        num_classes: Number of logits.
-        name: Name of the metric.
-    """
+    """The share of clips that are given the class that is given most often, 0 to 1."""
 
     def __init__(self, num_classes: int, name: str = "top_class_share") -> None:
         super().__init__(name=name)
@@ -70,10 +64,6 @@ class TopClassShare(keras.metrics.Metric):
         """The share so far."""
         total = keras.ops.maximum(keras.ops.sum(self.counts), 1)
         return keras.ops.max(self.counts) / total
-
-    def get_config(self) -> dict[str, Any]:
-        """Arguments to build the metric again."""
-        return {"num_classes": self.num_classes, "name": self.name}
 
 
 def warn_of_few_groups(rows: Sequence[Row]) -> None:

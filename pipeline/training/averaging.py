@@ -56,14 +56,6 @@ class WeightAverage(keras.callbacks.Callback):
         """Takes the weights of the step in."""
         self._update()
 
-    def on_test_begin(self, logs: Any = None) -> None:  # noqa: ARG002
-        """Puts the average in place of the weights."""
-        self._exchange()
-
-    def on_test_end(self, logs: Any = None) -> None:  # noqa: ARG002
-        """Puts the weights back."""
-        self._exchange()
-
     @contextmanager
     def applied(self) -> Iterator[None]:
         """Within it, the weights of the model are the average."""
@@ -79,11 +71,14 @@ class WeightAverage(keras.callbacks.Callback):
         for average, weight, share in self._rows():
             average.assign(average + (1 - momentum) * (weight.value / share - average.value))
 
-    def _exchange(self) -> None:
+    def _exchange(self, logs: Any = None) -> None:  # noqa: ARG002
+        """Puts the average in place of the weights, or these back."""
         for average, weight, share in self._rows():
             last = weight.numpy()
             weight.assign(average.numpy() * share)
             average.assign(last / share)
+
+    on_test_begin = on_test_end = _exchange
 
     def _rows(self) -> list[tuple[keras.Variable, keras.Variable, Any]]:
         shares = [share() for share in self._shares]

@@ -52,11 +52,6 @@ class Checkpoint(keras.callbacks.Callback):
 
     The file is replaced as a whole. Writing takes at most a twentieth of the time; a kill loses
     the epochs since the last time.
-
-    Args:
-        path: The file.
-        progress: What it holds.
-        ctrl_c: After an epoch in which it was pressed, the file is written as well.
     """
 
     def __init__(self, path: Path, progress: Progress, ctrl_c: CtrlC) -> None:

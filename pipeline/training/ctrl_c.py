@@ -23,22 +23,12 @@ class CtrlC(keras.callbacks.Callback):
         super().__init__()
         self.pressed = False
 
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
-        """See the class."""
-        self.raise_if_pressed()
-
-    def on_test_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
-        """See the class."""
-        self.raise_if_pressed()
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
-        """See the class."""
-        self.raise_if_pressed()
-
-    def raise_if_pressed(self) -> None:
+    def raise_if_pressed(self, *_: Any, **__: Any) -> None:
         """Raises `KeyboardInterrupt` if it was."""
         if self.pressed:
             raise KeyboardInterrupt
+
+    on_train_batch_end = on_test_batch_end = on_epoch_end = raise_if_pressed
 
 
 @contextmanager

@@ -9,16 +9,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from pipeline.figures import plain_axes
+
 History = Sequence[dict[str, float]]
 
 
 def plot_history(rows: History, path: Path) -> None:
-    """Draws loss and accuracy by epoch.
-
-    Args:
-        rows: The epochs, at least one, see `Run.history`.
-        path: The PNG file to write.
-    """
+    """Draws loss and accuracy by epoch, at least one, see `Run.history`; a PNG file."""
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     loss, accuracy = figure.subplots(1, 2)
     _draw(loss, rows, "loss")
@@ -36,10 +33,7 @@ def _draw(axes: Axes, rows: History, name: str) -> None:
         axes.plot(epochs, values, label="validation", marker=marker)
         best = min(rows, key=lambda row: row["val_loss"])
         axes.axvline(best["epoch"], color="0.7", linestyle=":", label="kept")
-    axes.set_xlabel("epoch")
     axes.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)
-    axes.set_ylabel(name)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(alpha=0.25)
+    plain_axes(axes, "epoch", name)
     axes.legend(frameon=False)

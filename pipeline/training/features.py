@@ -37,11 +37,6 @@ def cached_features(recognizer: keras.Model, config: RunConfig, data: Data) -> F
     its weights, and whether mirror images are needed, or motion that runs backwards. Where another
     process is computing the same ones, they are waited for.
 
-    Args:
-        recognizer: The network, with a frozen backbone.
-        config: The run.
-        data: Its videos.
-
     Raises:
         ConfigError: The videos come straight from their files.
     """

@@ -15,7 +15,6 @@ from pipeline.training.alarms import TopClassShare
 _NO_WEIGHTS = ("bias", "gamma", "beta")
 
 
-@keras.saving.register_keras_serializable(package="clipline")
 class AdamW(keras.optimizers.Adam):
     """Adam with decoupled weight decay, and another learning rate for some of the variables.
 
@@ -51,18 +50,11 @@ class AdamW(keras.optimizers.Adam):
             self.assign_sub(variable, variable * rate * self._decays[index])
         super().update_step(gradient, variable, rate)
 
-    def get_config(self) -> dict[str, Any]:
-        """Arguments to build the optimiser again."""
-        return {**super().get_config(), "decay": self.decay, "factors": self.factors}
-
 
 def compile_model(model: keras.Model, config: RunConfig, steps: int) -> None:
     """Sets loss, metric and optimiser: AdamW, the learning rate rising, then falling to 0.
 
-    Args:
-        model: The recogniser, or its temporal part.
-        config: The run.
-        steps: Steps in an epoch.
+    There are so many steps in an epoch.
 
     Source: the cosine schedule, Loshchilov and Hutter (2017).
     """

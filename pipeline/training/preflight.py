@@ -22,10 +22,6 @@ ENOUGH = 0.1  # loss
 def overfit_one_batch(config: RunConfig, data: Data) -> int:
     """Trains a network of its own on one batch of clips, without anything against overfitting.
 
-    Args:
-        config: The run.
-        data: Its videos.
-
     Returns:
         The steps that it took until each clip was right and the loss below 0.1.
 

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import datetime
-import json
+import importlib.metadata
+import os
+import platform
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from pipeline.atomic import atomic_write
+import tensorflow as tf
+
+import pipeline
+from pipeline.atomic import write_json
 from pipeline.config import RunConfig
 from pipeline.config.file import differing, save_config
 from pipeline.dataset.videos import Data
 from pipeline.errors import ConfigError
 from pipeline.run import Run
 from pipeline.text import listed
-from pipeline.training.environment import describe_environment
+
+_PACKAGES = ("tensorflow", "keras", "numpy", "opencv-python-headless", "ai-edge-litert")
 
 
 def own_folder(folder: Path) -> Path:
@@ -56,11 +64,6 @@ def check_free(run: Run, *, overwrite: bool) -> None:
 def is_unfinished(run: Run, config: RunConfig, data_fingerprint: str) -> bool:
     """Whether a folder holds a training that was stopped, before its end or before its export.
 
-    Args:
-        run: The run.
-        config: What is to be trained, with the frames of its data set.
-        data_fingerprint: That of the data set.
-
     Raises:
         ConfigError: It holds one that was stopped, with other settings or data.
     """
@@ -94,21 +97,29 @@ def start(run: Run, config: RunConfig, data: Data) -> None:
     shutil.rmtree(new.folder, ignore_errors=True)  # of a training that was killed
     new.report.mkdir(parents=True)
     save_config(config, new.config_file)
-    _write_json(new.class_names_file, list(data.class_names))
-    environment = {**describe_environment(), "data_fingerprint": data.fingerprint}
-    _write_json(new.environment_file, environment)
+    write_json(new.class_names_file, list(data.class_names))
+    environment = {**_environment(), "data_fingerprint": data.fingerprint}
+    write_json(new.environment_file, environment)
     new.folder.rename(run.folder)
+
+
+def _environment() -> dict[str, Any]:
+    """Command, versions and machine, as JSON types."""
+    return {
+        "command": sys.argv,
+        "clipline": pipeline.__version__,
+        "python": platform.python_version(),
+        "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
+        "platform": platform.platform(),
+        "cpu_cores": os.cpu_count(),
+        "gpus": [device.name for device in tf.config.list_physical_devices("GPU")],
+    }
 
 
 def note_end(run: Run) -> None:
     """Keeps when the training ended; of several runs, this tells which is the latest."""
     ended = datetime.datetime.now(datetime.UTC).isoformat()
-    _write_json(run.environment_file, {**run.environment(), "ended": ended})
-
-
-def _write_json(path: Path, value: object) -> None:
-    with atomic_write(path) as file:
-        file.write(f"{json.dumps(value, indent=2, ensure_ascii=False)}\n".encode())
+    write_json(run.environment_file, {**run.environment(), "ended": ended})
 
 
 def discard_findings(run: Run) -> None:

@@ -9,7 +9,6 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from pipeline.cli import evaluate as evaluate_command
 from pipeline.config import EvaluateConfig, FramesConfig
 from pipeline.config.file import save_config
 from pipeline.dataset.clip_batches import evaluation_clips
@@ -180,8 +179,6 @@ def test_as_many_views_as_asked_for(hasty_run, tmp_path):
     assert result["num_views"] == 5
     with pytest.raises(ConfigError, match="clip.views must be from 1 to 100"):
         evaluate(hasty_run, views=0)
-    with pytest.raises(ConfigError, match="clip.views must be from 1 to 100"):
-        evaluate_command.main([str(hasty_run.folder), "--views", "0"])
 
 
 def test_accuracy_by_length_is_that_of_shorter_clips(blob_run, blob_store, tmp_path):

@@ -84,3 +84,15 @@ def test_macro_figures_by_hand():
     assert found["precision"] == pytest.approx((1 + 1 / 3 + 0) / 3)
     assert found["recall"] == pytest.approx((2 / 3 + 1 + 0) / 3)
     assert found["f1"] == pytest.approx((0.8 + 0.5 + 0) / 3)
+
+
+def test_reliability_by_hand():
+    confidences = np.array([0.95, 1.0, 0.55, 0.05])
+    bins = metrics.reliability(confidences, np.array([True, False, True, False]))
+    assert bins == [
+        {"num_videos": 1, "confidence": 0.05, "accuracy": 0},
+        {"num_videos": 1, "confidence": 0.55, "accuracy": 1},
+        {"num_videos": 2, "confidence": pytest.approx(0.975), "accuracy": 0.5},
+    ]
+    error = metrics.calibration_error(confidences, np.array([True, False, True, False]))
+    assert error == pytest.approx((0.05 + 0.45 + 2 * 0.475) / 4)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.config import ModelConfig
-from pipeline.evaluation.reliability import calibration_error
+from pipeline.evaluation.metrics import calibration_error
 from pipeline.tasks.single_label import SingleLabel
 from pipeline.tasks.task import task_of
 

@@ -12,9 +12,9 @@ from pipeline.training.ctrl_c import ctrl_c_between_steps
 class Press(keras.callbacks.Callback):
     """Ctrl-C in the middle of something, where its exception would go nowhere."""
 
-    def __init__(self, moment):
+    def __init__(self, hook):
         super().__init__()
-        setattr(self, f"on_{moment}", self.press)
+        setattr(self, f"on_{hook}", self.press)
 
     def press(self, number=1, logs=None):  # noqa: ARG002
         if number != 0:
@@ -57,7 +57,7 @@ def fit(*callbacks):
 
 
 @pytest.mark.parametrize(
-    ("moment", "train_steps", "test_steps", "epochs"),
+    ("hook", "train_steps", "test_steps", "epochs"),
     [
         ("train_batch_begin", 2, 0, 0),
         ("test_batch_begin", 8, 2, 0),
@@ -65,10 +65,10 @@ def fit(*callbacks):
         ("train_end", 24, 12, 3),
     ],
 )
-def test_ctrl_c_ends_the_training_with_the_step(moment, train_steps, test_steps, epochs):
+def test_ctrl_c_ends_the_training_with_the_step(hook, train_steps, test_steps, epochs):
     before, count = signal.getsignal(signal.SIGINT), Count()
     with pytest.raises(KeyboardInterrupt), ctrl_c_between_steps() as ctrl_c:
-        fit(count, Press(moment), ctrl_c)
+        fit(count, Press(hook), ctrl_c)
     assert (count.train_steps, count.test_steps, count.epochs) == (train_steps, test_steps, epochs)
     assert signal.getsignal(signal.SIGINT) is before
 

@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import keras
@@ -296,10 +295,7 @@ def start(blob_store, tmp_path):
         process.communicate()
 
 
-posix = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
-
-
-@posix
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 def test_ctrl_c_keeps_the_best_model_and_exports_it(start, tmp_path):
     process = start("--train.patience", "0", "--overwrite")
     assert process.stdout.readline().startswith("epoch   1/1000")
@@ -356,18 +352,3 @@ def test_ctrl_c_before_the_export_says_how_it_goes_on(blob_run, tmp_path, monkey
     said = "my run is trained, but was not exported. The same command with --run 'my run' goes on\n"
     assert capsys.readouterr().out == said
     assert got_in == [False], "nobody else trains in the folder until it is exported"
-
-
-@posix
-def test_ctrl_c_before_the_end_of_the_first_epoch(start, tmp_path):
-    process = start("--train.batch_size", "1")
-    run = Run(tmp_path / "run")
-    while not run.environment_file.is_file():
-        assert process.poll() is None
-        time.sleep(0.05)
-
-    process.send_signal(signal.SIGINT)
-    output, errors = process.communicate(timeout=120)
-
-    assert (process.returncode, output, errors) == (130, "", "interrupted\n")
-    assert not run.model_file.exists()
