@@ -102,7 +102,7 @@ FOLDER = {"source": "folder", "path": "videos", "out": "data/mine"}
         (PrepareConfig, {"source": "folder"}, "--source folder needs --path"),
         (PrepareConfig, {"fps": -1}, "--fps must be from 0 to 1000"),
         (PrepareConfig, {"size": 4}, "--size must be from 8 to 4096"),
-        (PrepareConfig, {"jpeg_quality": 101}, "--jpeg-quality must be 1 to 100"),
+        (PrepareConfig, {"jpeg_quality": 101}, "--jpeg-quality must be from 1 to 100"),
         (
             PrepareConfig,
             {**FOLDER, "val_fraction": 1.0},

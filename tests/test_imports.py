@@ -123,13 +123,13 @@ def test_cv2_decodes_and_encodes_in_video_alone():
 
 
 def packages_of(*names):
-    """The packages that importing modules takes, without those of Python."""
+    """The packages that importing modules takes, without those of Python itself."""
     code = f"""
 import sys
 before = set(sys.modules)
 import {", ".join(names)}
 new = {{name.partition(".")[0] for name in set(sys.modules) - before}}
-print(*sorted(name for name in new if name not in sys.stdlib_module_names))
+print(*sorted(new - sys.stdlib_module_names - {{"__mp_main__"}}))
 """
     command = [sys.executable, "-c", code]
     return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
