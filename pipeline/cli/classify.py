@@ -87,15 +87,7 @@ def open_classifier(options: Any) -> Classifier:
 
 
 def _refuse_unused(options: Any) -> None:
-    """Makes sure that no option of the command line is without effect.
-
-    Args:
-        options: `timeline`, `top`, `json`, `out`, `overlap`, `window` and `annotate`; None where
-            one is not given.
-
-    Raises:
-        ConfigError: One has none beside the others.
-    """
+    """Refuses an option of the command line, None where not given, that has no effect."""
     if options.timeline:
         unused = {"top": "is not for --timeline"}
     else:

@@ -47,6 +47,7 @@ def write_report(
     plot_per_class(result["per_class"], run.report / f"{split}_per_class.png")
     plot_reliability(result["calibration"]["reliability"], run.report / f"{split}_reliability.png")
     plot_lengths(result["lengths"], result["chance"], run.report / f"{split}_lengths.png")
+    environment, epochs = run.environment(), run.history()
     facts = {
         "run": run,
         "name": run.folder.resolve().name,
@@ -57,9 +58,9 @@ def write_report(
         "caution": metrics.CAUTION.get(split, []),
         "mistakes": _mistakes(run, split, predictions, videos),
         "has_curves": (run.report / "curves.png").is_file(),
-        "environment": run.environment(),
-        "command": _command(run.environment()),
-        "epochs": _epochs(run),
+        "environment": environment,
+        "command": shlex.join(["python", *environment["command"]]),
+        "epochs": {"number": len(epochs), "seconds": sum(row["seconds"] for row in epochs)},
         "config": run.config_file.read_text(encoding="utf-8"),
         "data": run.config().data,
         "data_report": _data_report(videos),
@@ -147,17 +148,6 @@ def _strips(run: Run, split: Split, videos: Data, chosen: set[int]) -> dict[int,
         for index, (inputs, *_) in enumerate(clips)
         if index in chosen
     }
-
-
-def _command(environment: Mapping[str, Any]) -> str:
-    """The command that trained, such as one can paste it."""
-    return shlex.join(["python", *environment["command"]])
-
-
-def _epochs(run: Run) -> dict[str, float]:
-    """How many epochs the training took, and how many seconds."""
-    rows = run.history()
-    return {"number": len(rows), "seconds": sum(row["seconds"] for row in rows)}
 
 
 def _data_report(videos: Data) -> str:

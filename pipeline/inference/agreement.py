@@ -91,8 +91,13 @@ def compare(
     target: Path,
 ) -> Exported:
     """Runs a recogniser and its export, which is to be `target`, on clips from `some_clips`."""
-    wanted, keras_seconds = _timed(lambda clip: _predict(model, clip), clips)
-    found, clip_seconds = _timed(lambda clip: _by_parts(exported, clip), clips)
+    wanted, keras_seconds = _timed(
+        lambda clip: model.predict_on_batch({name: each[None] for name, each in clip.items()})[0],
+        clips,
+    )
+    found, clip_seconds = _timed(  # by way of features, as classifying goes
+        lambda clip: exported.logits(exported.features(pairs_of(clip)), clip["mask"]), clips
+    )
     whole = np.stack([exported.clip_logits(clip) for clip in clips])
     apart = wanted - wanted.mean(axis=1, keepdims=True)
     noise = max(_root_mean_square(wanted - each) for each in (found, whole))
@@ -143,17 +148,6 @@ def arrays_of(tensors: Any) -> dict[str, np.ndarray]:
 
 def _root_mean_square(values: np.ndarray) -> float:
     return float(np.sqrt(np.mean(np.square(values))))
-
-
-def _predict(model: keras.Model, clip: Arrays) -> np.ndarray:
-    batch = {name: each[None] for name, each in clip.items()}
-    logits: np.ndarray = model.predict_on_batch(batch)[0]
-    return logits
-
-
-def _by_parts(exported: Runtime, clip: Arrays) -> np.ndarray:
-    """The logits by way of features, as classifying goes."""
-    return exported.logits(exported.features(pairs_of(clip)), clip["mask"])
 
 
 def _timed(

@@ -36,12 +36,7 @@ class Stored(Protocol):
 
 
 def cut_clips(images: Mapping[str, Stored], clip: ClipConfig) -> list[Clip]:
-    """The clips that the model sees of a video, one a view.
-
-    Args:
-        images: `frames` or `flow` or both, one JPEG a stored frame.
-        clip: How clips are cut.
-    """
+    """The clips that the model sees of a video, one a view; there is a JPEG a stored frame."""
     num_frames = len(next(iter(images.values())))
     chosen = (sample_clip(num_frames, clip, view=view) for view in range(clip.views))
     return [

@@ -20,14 +20,10 @@ _PARTS = {"serving_default", "features", "temporal"}
 
 
 class LiteRTModel(Runtime):
-    """A model file of a run; see `Runtime`.
+    """A model file of a run, with so many threads for one clip; see `Runtime`.
 
     An interpreter of LiteRT holds the inputs and outputs of one call at a time. So there are
     several, one more whenever a thread finds none free, but no more than processor cores.
-
-    Args:
-        path: The `model.tflite`.
-        num_threads: Threads for one clip.
 
     Raises:
         DataError: The file is not a model, or of another version.

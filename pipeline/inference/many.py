@@ -47,13 +47,7 @@ def find_videos(names: Sequence[str]) -> list[str]:
 def predict_many(
     classifier: Classifier, paths: Sequence[str], *, top: int = 5, workers: int = 0
 ) -> Iterator[Outcome]:
-    """Classifies files in their order; while the model runs, the next ones are decoded.
-
-    Args:
-        classifier: The run.
-        paths: Video files.
-        top: Number of classes to report, at least 1.
-        workers: Processes that decode, see `Decoders`; 0 is one per processor core.
+    """Classifies files in their order; meanwhile `Decoders` decode the next ones.
 
     Yields:
         Each path with its prediction, or with the reason why there is none. Closing the generator

@@ -44,11 +44,7 @@ def write_onnx(model: Any, config: Any, folder: Path) -> None:
 
 
 class ONNXModel(Runtime):
-    """The files of a model, run by onnxruntime; see `Runtime`.
-
-    Args:
-        path: Their folder.
-        num_threads: Threads for one clip.
+    """A folder of files of a model, with so many threads for one clip; see `Runtime`.
 
     Raises:
         DataError: A file is missing or damaged.

@@ -21,14 +21,7 @@ Function = Callable[..., Mapping[str, tf.Tensor]]
 
 
 class TensorFlowModel(Runtime):
-    """The parts of a network as functions of TensorFlow; see `Runtime`.
-
-    Args:
-        path: Where they come from.
-        functions: The parts by name.
-        inputs: What each takes, by name, with a batch axis.
-        num_classes: Classes that the model tells apart (C).
-    """
+    """The parts of a network as functions of TensorFlow, whose inputs have a batch axis."""
 
     def __init__(
         self,
