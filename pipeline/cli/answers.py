@@ -38,7 +38,7 @@ def _print_all(
     # A file alone can cost no other.
     predict = predict_many if len(paths) > 1 else predict_here
     try:
-        for path, outcome in predict(classifier, paths, top=options.top):
+        for path, outcome in predict(classifier, paths, top=options.top or 5):
             if isinstance(outcome, Prediction):
                 print(_prediction(outcome, as_json=options.json), flush=True)
                 continue

@@ -51,10 +51,6 @@ def main(arguments: Sequence[str]) -> int:
     )
     options = parser.parse(arguments)
     _refuse_unused(options)
-    if options.top is None:
-        options.top = 5
-    if options.overlap is None:
-        options.overlap = 0.75
 
     from pipeline.cli.answers import show_predictions
     from pipeline.cli.timelines import show_timelines

@@ -15,7 +15,7 @@ from pipeline.inference.clips import StoredVideo
 from pipeline.inference.decoding import reading_elsewhere
 from pipeline.inference.many import find_videos
 from pipeline.inference.results import is_table
-from pipeline.inference.timeline import Timeline, make_timeline
+from pipeline.inference.timeline import OVERLAP, Timeline, make_timeline
 from pipeline.inference.timeline_files import check_output, write_timeline
 from pipeline.text import clock, visible
 from pipeline.video import check_target
@@ -39,7 +39,7 @@ def show_timelines(classifier: Classifier, options: Any) -> int:
                     classifier,
                     path,
                     window_seconds=options.window,
-                    overlap=options.overlap,
+                    overlap=OVERLAP if options.overlap is None else options.overlap,
                     open_video=open_video,
                 )
             except VideoDecodeError as error:
