@@ -21,14 +21,6 @@ def silent_native_log() -> Iterator[None]:
     of a log level. Python's own errors are raised, not written, and so are not lost. Several
     threads may be within it; what the descriptor was comes back with the last one.
     """
-    _enter()
-    try:
-        yield
-    finally:
-        _leave()
-
-
-def _enter() -> None:
     global _depth, _kept
     with _lock:
         if not _depth:
@@ -37,15 +29,14 @@ def _enter() -> None:
             with open(os.devnull, "w") as nowhere:  # noqa: PTH123
                 os.dup2(nowhere.fileno(), 2)
         _depth += 1
-
-
-def _leave() -> None:
-    global _depth
-    with _lock:
-        _depth -= 1
-        if not _depth:
-            os.dup2(_kept, 2)
-            os.close(_kept)
+    try:
+        yield
+    finally:
+        with _lock:
+            _depth -= 1
+            if not _depth:
+                os.dup2(_kept, 2)
+                os.close(_kept)
 
 
 def import_tensorflow() -> None:

@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -30,6 +29,7 @@ from pipeline.training.alarms import TrainingWarning
 from pipeline.training.callbacks import KeepBest
 from pipeline.training.fit import train
 from pipeline.training.optimizer import compile_model
+from tests.processes import python_processes
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "train.py"
 
@@ -274,34 +274,16 @@ def test_after_one_epoch_inference_agrees_with_training(hasty_run, blob_store):
 # Ctrl-C, in a process of its own.
 
 
-@pytest.fixture
-def start(blob_store, tmp_path):
-    processes = []
-
-    def start(*arguments):
-        command = [sys.executable, SCRIPT, "--config", "small", "--data", blob_store.path]
-        command += ["--run", tmp_path / "run", "--train.epochs", "1000", *arguments]
-        command += ["--train.precision", "float32"]
-        command += ["--clip.num_frames", "8", "--backbone.filters", "[4]", "--temporal.units", "4"]
-        process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        processes.append(process)
-        return process
-
-    yield start
-    for process in processes:
-        process.kill()
-        process.communicate()
-
-
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
-def test_ctrl_c_keeps_the_best_model_and_exports_it(start, tmp_path):
-    process = start("--train.patience", "0", "--overwrite")
-    assert process.stdout.readline().startswith("epoch   1/1000")
-
-    process.send_signal(signal.SIGINT)
-    output, errors = process.communicate(timeout=120)
+def test_ctrl_c_keeps_the_best_model_and_exports_it(blob_store, tmp_path):
+    options = ["--config", "small", "--data", blob_store.path, "--run", tmp_path / "run"]
+    options += ["--train.epochs", "1000", "--train.patience", "0", "--train.precision", "float32"]
+    options += ["--clip.num_frames", "8", "--backbone.filters", "[4]", "--temporal.units", "4"]
+    with python_processes() as start:
+        process = start(SCRIPT, *options, "--overwrite")
+        assert process.stdout.readline().startswith("epoch   1/1000")
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=120)
 
     assert (process.returncode, errors) == (0, "")
     interrupted, exported, _, following = output.splitlines()[-4:]
