@@ -4,7 +4,6 @@ Stages that do not touch each other share a run, since tracing and converting it
 """
 
 import dataclasses
-import itertools
 from typing import get_args, get_type_hints
 
 import keras
@@ -25,8 +24,7 @@ from pipeline.config.file import differing, with_values
 from pipeline.dataset.clip_batches import evaluation_batches
 from pipeline.inference.export import export
 from pipeline.inference.litert import LiteRTModel
-from pipeline.models.parts import Parts
-from pipeline.models.recognizer import build_recognizer, float32_twin, load_recognizer
+from pipeline.models.recognizer import build_recognizer, load_recognizer
 from pipeline.training.fit import train
 
 BASE = RunConfig(
@@ -111,10 +109,8 @@ def test_it_trains_and_gives_the_same_logits_saved_and_exported(kind, flow_store
         np.testing.assert_allclose(exported.clip_logits(clip), wanted[index], atol=1e-5)
 
 
-@pytest.mark.parametrize("streams", list(itertools.combinations(("rgb", "difference", "flow"), 2)))
-def test_two_streams_learn_and_give_the_same_logits_saved_and_in_parts(
-    streams, flow_store, tmp_path
-):
+def test_all_of_several_streams_learn(flow_store):
+    streams = ("rgb", "difference", "flow")
     config = with_values(BASE, {"model.streams": streams, "frames.size": 32}, "test")
     ((inputs, labels),) = evaluation_batches(flow_store, config, "test").take(1)
     model = build_recognizer(config, 2)
@@ -122,9 +118,3 @@ def test_two_streams_learn_and_give_the_same_logits_saved_and_in_parts(
         loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, model(inputs, training=True))
     gradients = tape.gradient(loss, model.trainable_variables)
     assert all(np.abs(gradient).max() > 0 for gradient in gradients)
-    wanted = logits(model, inputs)
-    model.save(tmp_path / "model.keras")
-    loaded = load_recognizer(tmp_path / "model.keras", config, 2)
-    np.testing.assert_array_equal(logits(loaded, inputs), wanted)
-    parts = Parts(float32_twin(model, config, for_export=True), config)
-    np.testing.assert_allclose(parts.clip(inputs)["logits"], wanted, atol=1e-5)

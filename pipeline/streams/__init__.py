@@ -16,7 +16,7 @@ STREAMS: dict[str, Stream] = {
 """Every stream by its name."""
 
 IMAGES: dict[str, StoredImage] = {stream.image.name: stream.image for stream in STREAMS.values()}
-"""What can be stored of each moment of a video, by its name; `frames` are first, and always there.
+"""What can be stored of each frame of a video, by its name; `frames` are first, and always there.
 
 Whether there are others is for `pipeline.config.FramesConfig` to say, by the same name.
 """

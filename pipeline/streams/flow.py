@@ -20,7 +20,7 @@ class FlowImage(StoredImage):
     """Optical flow, see `pipeline.video.flow_image`: dx and dy, where 128 means none, and length.
 
     It leads from the stored frame before to its own, also where a clip leaves frames out: it is the
-    motion at a moment, not from one frame of the clip to the next.
+    motion at a frame of the video, not from one frame of the clip to the next.
     """
 
     name = "flow"

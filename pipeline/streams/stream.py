@@ -15,7 +15,7 @@ Image = npt.NDArray[np.uint8]
 
 
 class StoredImage(ABC):
-    """An image that is stored of each moment of a video, as JPEG.
+    """An image that is stored of each frame of a video, as JPEG.
 
     Decoded, it is uint8 (H, W, 3).
 
@@ -87,7 +87,7 @@ class StoredImage(ABC):
         return images
 
     def still(self, image: Image) -> Image:
-        """The image of the same moment if nothing moved, uint8 (..., H, W, 3)."""
+        """The image of the same frame if nothing moved, uint8 (..., H, W, 3)."""
         return image
 
     def moved(self, pixels: tf.Tensor, transform: tf.Tensor) -> tf.Tensor:  # noqa: ARG002

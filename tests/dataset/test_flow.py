@@ -6,7 +6,6 @@ import shutil
 
 import numpy as np
 import pytest
-import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from pipeline.config import NO_AUGMENT, ClipConfig, ModelConfig, TrainConfig
@@ -131,13 +130,6 @@ def test_training_shows_what_evaluation_does_of_a_reversed_clip(flow_store, conf
     }
     found = zip(inputs["mask"], inputs["frames"], inputs["flow"], labels, strict=True)
     assert {(f[mask].tobytes(), flow[mask].tobytes(), n) for mask, f, flow, n in found} == wanted
-
-
-def test_training_takes_flow(flow_store, config):
-    inputs, _ = next(iter(training_batches(flow_store, config)))
-    assert inputs["flow"].shape == inputs["frames"].shape == (8, 8, 32, 32, 3)
-    assert inputs["flow"].dtype == tf.uint8
-    assert not np.array_equal(inputs["flow"], inputs["frames"])
 
 
 def test_files_give_the_flow_of_the_store(flow_store, blob_videos, config, tmp_path):

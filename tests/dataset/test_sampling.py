@@ -69,19 +69,6 @@ def test_short_videos(short, sampling, num_frames, expected, real):
     assert mask.tolist() == [True] * real + [False] * (5 - real)
 
 
-@pytest.mark.parametrize("sampling", ["uniform", "dense"])
-@pytest.mark.parametrize("num_frames", [1, 2, 7, 16, 17, 61])
-def test_random_clips_stay_inside_the_video(sampling, num_frames):
-    config = ClipConfig(num_frames=7, sampling=sampling, stride=3)
-    rng = np.random.default_rng(0)
-    for _ in range(200):
-        indices, mask = sample_clip(num_frames, config, rng=rng)
-        assert mask[0]
-        assert indices.min() >= 0
-        assert indices.max() < num_frames
-        assert (np.diff(indices) >= 0).all()
-
-
 def test_random_uniform_takes_one_frame_of_each_segment_and_reaches_all():
     rng = np.random.default_rng(0)
     draws = [sample_clip(12, ClipConfig(num_frames=4), rng=rng)[0] for _ in range(300)]
@@ -174,8 +161,8 @@ def test_speed_is_a_factor_on_the_stride_of_a_dense_clip(speed, steps):
 @pytest.mark.parametrize("num_frames", [1, 2, 7, 16, 61])
 def test_whatever_the_changes_a_clip_stays_inside_the_video(sampling, num_frames):
     config = ClipConfig(num_frames=7, sampling=sampling, stride=3)
-    for speed in (0.1, 0.7, 1.4, 10.0):
-        for indices, mask in random_clips(num_frames, config, 50, speed=speed, drop=0.9):
+    for speed, drop in ((1.0, 0.0), (0.1, 0.9), (0.7, 0.9), (1.4, 0.9), (10.0, 0.9)):
+        for indices, mask in random_clips(num_frames, config, 50, speed=speed, drop=drop):
             assert mask[0]
             assert 0 <= indices.min() <= indices.max() < num_frames
             assert (np.diff(indices) >= 0).all()

@@ -103,14 +103,6 @@ def test_padded_equals_unpadded(config):
 
 
 @pytest.mark.parametrize("config", VARIANTS.values(), ids=VARIANTS)
-def test_a_loaded_model_gives_the_same_logits(config, tmp_path):
-    model = trained(config)
-    model.save(tmp_path / "model.keras")
-    loaded = load_recognizer(tmp_path / "model.keras")
-    np.testing.assert_array_equal(logits(model, batch()), logits(loaded, batch()))
-
-
-@pytest.mark.parametrize("config", VARIANTS.values(), ids=VARIANTS)
 def test_the_static_twin_for_export_gives_the_same_logits(config):
     model = trained(config)
     twin = build_recognizer(config, CLASSES, for_export=True)

@@ -7,10 +7,8 @@ MASK = np.array([[True, True, False], [True, True, True]])
 
 
 def test_temporal_pooling_ignores_padding():
-    sequence = np.array([[[1.0], [3.0], [100.0]], [[-5.0], [-1.0], [-3.0]]], np.float32)
-    mask = np.array([[True, True, False], [True, True, True]])
-    mean = TemporalPooling("mean")(sequence, mask=mask)
-    top = TemporalPooling("max")(sequence, mask=mask)
+    mean = TemporalPooling("mean")(SEQUENCE, mask=MASK)
+    top = TemporalPooling("max")(SEQUENCE, mask=MASK)
     np.testing.assert_allclose(mean, [[2.0], [-3.0]])
     np.testing.assert_allclose(top, [[3.0], [-1.0]])
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 import pipeline.streams
 from pipeline.config import FramesConfig, ModelConfig
 from pipeline.errors import DataError
-from pipeline.streams import IMAGES, STREAMS, stream_named
+from pipeline.streams import IMAGES, STREAMS
 
 SIZE = 24
 IMAGE = pytest.mark.parametrize("image", IMAGES.values(), ids=IMAGES)
@@ -141,10 +141,3 @@ def test_half_precision_sees_small_differences(stream):
     images = np.array([128, 200, 203], np.uint8).reshape(3, 1, 1, 1).repeat(3, axis=-1)
     wanted, half = seen(stream, images), seen(stream, images, "bfloat16")
     np.testing.assert_allclose(half, wanted, rtol=2**-7)
-
-
-def test_what_a_stream_was_called():
-    assert stream_named("both") is STREAMS["rgb_difference"]
-    assert stream_named("flow") is STREAMS["flow"]
-    with pytest.raises(KeyError):
-        stream_named("sound")

@@ -1,5 +1,3 @@
-import dataclasses
-
 import keras
 import numpy as np
 import pytest
@@ -74,17 +72,6 @@ def test_a_recogniser_of_every_kind_is_saved_and_has_a_static_twin(name, tmp_pat
     twin = build_recognizer(config, 3, for_export=True)
     twin.set_weights(loaded.get_weights())
     np.testing.assert_allclose(logits(twin, batch(4)), wanted, atol=1e-4)
-
-
-def test_padding_does_not_reach_a_pretrained_backbone():
-    config = run_config("efficientnet_lite0")
-    model = build_recognizer(config, 3)
-    model(batch(4), training=True)
-    short = build_recognizer(dataclasses.replace(config, clip=ClipConfig(num_frames=2)), 3)
-    short.set_weights(model.get_weights())
-    padded = {**batch(4), "mask": np.arange(4) < np.array([[2], [2]])}
-    unpadded = {key: value[:, :2] for key, value in padded.items()}
-    np.testing.assert_allclose(logits(model, padded), logits(short, unpadded), atol=1e-4)
 
 
 def test_a_pretrained_backbone_sees_pixels(tmp_path):
