@@ -171,6 +171,10 @@ class InputStage(keras.layers.Layer):
         """See the class."""
         return STREAMS[self.kind].see(ops.cast(images, self.compute_dtype), self.gain)
 
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """(B, T, H, W, 3) -> (B, T, H, W, C), without tracing the layer for it."""
+        return (*input_shape[:-1], STREAMS[self.kind].channels)
+
     def get_config(self) -> dict[str, Any]:
         """Arguments to build the layer again."""
         return {**super().get_config(), "kind": self.kind, "gain": self.gain}

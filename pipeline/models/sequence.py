@@ -60,6 +60,12 @@ class ReverseFrames(EndOfMask):
 class Pooling(EndOfMask):
     """From a sequence, float (B, T, F), and its mask, bool (B, T), to one vector, float (B, F)."""
 
+    def compute_output_shape(
+        self, sequence_shape: tuple[int | None, ...], *_: object
+    ) -> tuple[int | None, ...]:
+        """(B, T, F) -> (B, F), without tracing the layer for it."""
+        return (sequence_shape[0], sequence_shape[-1])
+
     def state_size(self, num_features: int) -> int:
         """Length (S) of what `step` keeps of the frames, for F of these."""
         return num_features

@@ -4,6 +4,7 @@ import pytest
 from keras import layers
 
 from pipeline.models.layers import BatchNormalization, InputStage, TimeDistributed
+from pipeline.streams import STREAMS
 
 B, T = 3, 5
 
@@ -199,3 +200,9 @@ def test_input_stage_scales_and_differences():
     np.testing.assert_allclose(
         red("rgb_difference")[:, [0, 3]], [[-1, 0], [1, 2], [0.6, -0.4]], atol=1e-6
     )
+
+
+@pytest.mark.parametrize("kind", STREAMS)
+def test_input_stage_names_its_shape(kind):
+    stage, shape = InputStage(kind), (2, 4, 8, 8, 3)
+    assert stage.compute_output_shape(shape) == tuple(stage(np.zeros(shape, np.uint8)).shape)

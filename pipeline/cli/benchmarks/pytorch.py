@@ -52,13 +52,7 @@ class Recognizer(nn.Module):
 def training_step(
     config: RunConfig, num_classes: int, *, bfloat16: bool
 ) -> Callable[[Mapping[str, np.ndarray], np.ndarray], None]:
-    """A function that trains one step on a batch and its one-hot targets.
-
-    Args:
-        config: The run.
-        num_classes: Number of logits.
-        bfloat16: Whether autocast computes in it where PyTorch holds it for safe.
-    """
+    """A function that trains one step on a batch and its one-hot targets, by autocast or not."""
     torch.manual_seed(0)
     model = Recognizer(config, num_classes).to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(

@@ -55,15 +55,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def test_rows(run: Run, data: str) -> list[Row]:
-    """The test videos of a run, whose files must still be there.
-
-    Args:
-        run: The run.
-        data: Where its data set is; empty: where it was.
-
-    Raises:
-        DataError: They are not, or there are none.
-    """
+    """The test videos of a run, from its data set, now at `data`; their files must be there."""
     store = describe_store(data or run.config().data)
     rows = [row for row in store.manifest.rows if row.split == "test"]
     missing = [row.path for row in rows if not Path(row.path).is_file()]
