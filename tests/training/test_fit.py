@@ -201,7 +201,7 @@ def test_no_class_has_the_name_of_what_is_none_of_them(
         for row in blob_store.manifest.rows
     )
     store = blob_store.with_rows(tuple(rows))
-    monkeypatch.setattr("pipeline.training.fit.open_data", lambda *_: store)
+    monkeypatch.setattr("pipeline.dataset.videos.open_data", lambda *_: store)
     with pytest.raises(DataError, match="expected no class 'unknown'"):
         train(blob_config, tmp_path / "run")
     assert not (tmp_path / "run").exists()
