@@ -18,7 +18,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("video", metavar="VIDEO", help="A video file.")
     parser.add_run()
     parser.add_argument("--label", default="", help="The class to explain; default: the answer.")
-    parser.add_argument("--out", default="", help="Picture to write; default: VIDEO_why.png.")
+    parser.add_argument("--out", default="", help="Picture to write; default: VIDEO_why.png, here.")
     parser.add_argument("--annotate", default="", help="A video to write, under the same heat.")
     options = parser.parse(arguments)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeline.streams.rgb import FRAMES
+from pipeline.streams.frames import FRAMES
 from pipeline.streams.stream import Stream
 
 if TYPE_CHECKING:

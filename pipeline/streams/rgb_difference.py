@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipeline.streams.difference import Difference
-from pipeline.streams.rgb import FRAMES, Rgb
+from pipeline.streams.frames import FRAMES
+from pipeline.streams.rgb import Rgb
 from pipeline.streams.stream import Stream
 
 if TYPE_CHECKING:
