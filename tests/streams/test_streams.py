@@ -39,7 +39,7 @@ def seen(stream, images, dtype="float32"):
 def test_each_stream_is_in_the_module_of_its_name():
     folder = Path(pipeline.streams.__file__).parent
     modules = {path.stem for path in folder.glob("*.py")}
-    assert modules - set(STREAMS) == {"__init__", "stream", "former"}
+    assert modules - set(STREAMS) == {"__init__", "stream", "frames", "former"}
     assert set(STREAMS) < modules
 
 
