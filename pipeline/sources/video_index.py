@@ -81,10 +81,10 @@ class VideoIndex:
         paths = {str(self.root / file): file for file in self.files}
         if not listed_paths & paths.keys():
             of_them = f" of the {len(listed_paths):,} that are listed" if listed_paths else ""
-            others = f", but {counted(len(paths), 'video')} of other names" if paths else ""
+            named = f", but {counted(len(paths), 'video')} of other names" if paths else ""
             raise DataError(
                 f"{self._path}: expected videos, such as {self._example}, found none{of_them}"
-                f"{others}."
+                f"{named}."
             )
         known = listed_paths.union(unused)
         others = [str(file) for path, file in paths.items() if path not in known]
