@@ -1,4 +1,4 @@
-"""What a user can put right: each error says what was expected, what came and the next step."""
+"""Errors that a user can put right: each says what was expected, what came and the next step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What pictures have in common: text of any script, frames side by side."""
+"""Parts of pictures: text of any script, frames side by side."""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ class Run:
         return _read_json(self.environment_file, dict, "Train again")
 
     def history(self) -> list[dict[str, float]]:
-        """What each epoch of the training was like; empty if none has ended.
+        """Metrics of each epoch of the training; empty if none has ended.
 
         Returns:
             By epoch: `epoch`, from 1; `seconds`; `learning_rate`; `loss` and `accuracy`; and, where
@@ -143,7 +143,7 @@ class Run:
         return history
 
     def metrics(self) -> dict[str, Any]:
-        """What evaluation found, by split; empty if there was none yet.
+        """Results of evaluation, by split; empty if there was none yet.
 
         Raises:
             DataError: The file is damaged.
@@ -178,7 +178,7 @@ def latest_run(runs: Path = RUNS) -> Run:
 
 
 def _ended(run: Run) -> float:
-    """When its training ended, in seconds since 1970; if it says nothing, when it was exported."""
+    """End of its training in seconds since 1970; if it says nothing, of its export."""
     try:
         return datetime.datetime.fromisoformat(run.environment()["ended"]).timestamp()
     except (DataError, KeyError, TypeError, ValueError):

@@ -85,7 +85,7 @@ def command(*words: object) -> str:
 
 
 def one_line(text: object) -> str:
-    """What is said over several lines, as one."""
+    """A text of several lines as one."""
     return " ".join(str(text).split())
 
 

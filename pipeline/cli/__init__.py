@@ -1,4 +1,4 @@
-"""What is typed and what is printed: the only place that knows the terminal.
+"""The command line: parsing and printing, the only place that knows the terminal.
 
 In: words of a command line. Out: one call of the package, and its result as text.
 """

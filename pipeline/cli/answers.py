@@ -1,4 +1,4 @@
-"""What video files show, on a terminal or in a table."""
+"""Answers for video files, on a terminal or in a table."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def format_crossval(result: dict[str, Any]) -> str:
-    """What `cross_validate` returns, as text for a terminal."""
+    """The result of `cross_validate` as text for a terminal."""
     from pipeline.cli.scores import top1_text
 
     lines = []

@@ -43,7 +43,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def format_exported(exported: Exported) -> str:
-    """What `export` returns, as text for a terminal."""
+    """The result of `export` as text for a terminal."""
     faster = exported.keras_seconds / exported.clip_seconds
     return (
         f"{exported.model}: {exported.num_bytes / 1e6:.1f} MB, "

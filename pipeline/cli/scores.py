@@ -1,4 +1,4 @@
-"""What evaluation found, as text for a terminal."""
+"""Results of evaluation, as text for a terminal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pipeline.text import counted, listed
 
 
 def format_metrics(result: dict[str, Any], split: str) -> str:
-    """What `evaluate` returns, as text for a terminal."""
+    """The result of `evaluate` as text for a terminal."""
     views = result["num_views"]
     clips = f"{counted(views, 'clip')} a video"
     videos, groups = counted(result["num_videos"], "video"), counted(result["num_groups"], "group")

@@ -1,4 +1,4 @@
-"""What the scripts share: parsing, and mistakes that end in one clear line."""
+"""The frame of every command: parsing, and mistakes that end in one clear line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happens in videos from when to when, on a terminal and in files."""
+"""Timelines of videos, on a terminal and in files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a value of the configuration must be, and what is said where it is not."""
+"""Checks of configuration values, with their messages."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class FramesConfig:
 
     @property
     def images(self) -> tuple[str, ...]:
-        """What is stored of each frame of a video, by its name: the frames, and what is beside."""
+        """Names of the images that are stored of each frame: the frame, and those beside it."""
         return tuple(name for name in IMAGES if getattr(self, name, True))
 
     def only(self, images: Collection[str]) -> FramesConfig:
@@ -48,7 +48,7 @@ class FramesConfig:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SplitConfig:
-    """Which videos train, validate and test, where it is not as the data set was prepared.
+    """Splits of the videos, where they are not those that the data set was prepared with.
 
     Attributes:
         folds: Cut the groups of all videos into so many folds and hold one of them out as the
@@ -87,7 +87,7 @@ class SplitConfig:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ClipConfig:
-    """How a clip is made of a video's frames.
+    """The cut of clips from the frames of a video.
 
     Attributes:
         num_frames: Frames in a clip (T), 1 to 512.

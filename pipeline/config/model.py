@@ -59,7 +59,7 @@ class ModelConfig:
 
     @property
     def images(self) -> tuple[str, ...]:
-        """What a clip must hold for the streams, by its name, the frames first."""
+        """Names of the images that a clip must hold for the streams, the frames first."""
         needed = {STREAMS[stream].image.name for stream in self.streams}
         return tuple(name for name in IMAGES if name in needed)
 

@@ -120,7 +120,7 @@ class PrepareConfig:
 
     @property
     def frames(self) -> FramesConfig:
-        """What is stored of a video: rate, size and quality of its frames, and if their flow is.
+        """Rate, size and quality of the stored frames, and whether their flow is stored.
 
         The rate is 0 where it is still to be chosen, see `pipeline.prepare.rate`.
         """

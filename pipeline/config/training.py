@@ -1,4 +1,4 @@
-"""How the network of a run is trained and evaluated."""
+"""Settings of training and evaluation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pipeline.config.checks import (
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """How the network is trained.
+    """Settings of training.
 
     Attributes:
         epochs: Passes over the training videos, 1 to 1,000,000.
@@ -83,7 +83,7 @@ class TrainConfig:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EvaluateConfig:
-    """What evaluation looks at besides accuracy.
+    """Settings of evaluation.
 
     Attributes:
         order_pairs: Pairs of class names that only the order of frames tells apart, such as

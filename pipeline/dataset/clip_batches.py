@@ -132,7 +132,7 @@ def evaluation_clips(
 
 
 def evaluation_batches(data: Data, config: RunConfig, split: Split) -> tf.data.Dataset:
-    """What `evaluation_clips` gives, as the pairs `(inputs, label)` that Keras takes."""
+    """The batches of `evaluation_clips` as the pairs `(inputs, label)` that Keras takes."""
     return evaluation_clips(data, config, split).map(lambda inputs, label, _: (inputs, label))
 
 

@@ -91,7 +91,7 @@ def _clip(
     mirrored: tf.Tensor | bool = False,
     backwards: tf.Tensor | bool = False,
 ) -> dict[str, tf.Tensor]:
-    """What the model takes of the chosen frames: decoded images, or their features by stream."""
+    """Inputs of the model for the chosen frames: decoded images, or their features by stream."""
     length = (config.clip.num_frames,)
     indices = tf.ensure_shape(indices, length)
     motion = indices

@@ -1,4 +1,4 @@
-"""Which frames of a video make a clip: index arithmetic in NumPy, nothing else.
+"""The choice of a clip's frames: index arithmetic in NumPy, nothing else.
 
 The same functions serve training, evaluation and the classification of a file, so that all of
 them cut the same clip of a video.

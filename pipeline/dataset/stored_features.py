@@ -30,7 +30,7 @@ _AT_ONCE = 64  # frames
 
 @dataclasses.dataclass(frozen=True)
 class Span:
-    """Where the features of a video lie.
+    """Place of a video's features in their file.
 
     Attributes:
         video: Its name.
@@ -135,7 +135,7 @@ class FeatureVideos(Store):
         return cls(**fields, files=files)
 
     def spans(self, split: Split) -> list[Span]:
-        """Where the videos of a split lie in `files`, in the order of `of_split`."""
+        """Places of a split's videos in `files`, in the order of `of_split`."""
         spans = next(iter(self.files.values())).spans
         found = {(span.video, span.group, self.class_names[span.label]): span for span in spans}
         records = self.of_split(split)

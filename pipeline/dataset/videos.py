@@ -193,7 +193,7 @@ def _file_reader(videos: VideoFiles, split: Split, frames: FramesConfig) -> Read
 
 
 def _described(data: Data, split: Split) -> ReadVideo:
-    """What is known of each video without reading it."""
+    """Label, name and group of each video, without reading it."""
     videos = data.of_split(split)
     columns = {
         "label": tf.constant(label_numbers(data, split)),

@@ -1,1 +1,1 @@
-"""How good a trained model is: metrics, the evaluation of a run, its report."""
+"""The worth of a trained model: metrics, the evaluation of a run, its report."""

@@ -131,7 +131,7 @@ def _calibration(
     calibration: Calibration,
     task: Task,
 ) -> dict[str, Any]:
-    """How far probabilities are from shares of right answers, before and after calibration."""
+    """Distance of probabilities from shares of right answers, before and after calibration."""
     correct = task.is_right(logits, labels)
     before = task.probabilities(logits).max(axis=1)
     after = task.probabilities(logits, calibration.temperature).max(axis=1)

@@ -121,7 +121,7 @@ def difference_ends(wins: Counts, losses: Counts, sizes: Counts) -> Floats:
 def _effective(
     sums: Counts, variance: Floats, telling: Counts, sizes: Counts, kind: str
 ) -> tuple[Floats, Floats]:
-    """How many independent videos tell as much, and how many degrees of freedom that is of.
+    """Number of independent videos that tell as much, and its degrees of freedom.
 
     Args:
         sums: (..., G), the sum of the values of each group.

@@ -23,7 +23,7 @@ CAUTION = {
 
 
 def in_top_k(logits: Floats, labels: Labels, k: int) -> npt.NDArray[np.bool_]:
-    """Which rows have their label among the k largest logits, bool (N,).
+    """Rows that have their label among the k largest logits, bool (N,).
 
     Args:
         logits: float (N, C).
@@ -96,7 +96,7 @@ def separation(known: Floats, unknown: Floats) -> float:
 
 
 def reliability(confidences: Floats, correct: npt.NDArray[np.bool_]) -> list[dict[str, float]]:
-    """How often answers of about one probability are right, for tenths from 0 to 1.
+    """Shares of right answers among those of about one probability, for tenths from 0 to 1.
 
     Args:
         confidences: float (N,), the probability of each answer, 0 to 1.
@@ -143,7 +143,7 @@ def confusion(predicted: Labels, labels: Labels, num_classes: int) -> npt.NDArra
 def order_pairs(
     logits: Mapping[Order, Floats], labels: Labels, class_names: Sequence[str], pairs: Pairs
 ) -> dict[str, Any]:
-    """What becomes of actions that only the order of frames tells apart.
+    """The order test of actions that only the order of frames tells apart.
 
     Args:
         logits: float (N, C) for the orders `in_order`, `shuffled` and `reversed` of the frames.

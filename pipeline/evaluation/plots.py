@@ -1,4 +1,4 @@
-"""What evaluation found, as pictures."""
+"""Pictures of what evaluation found."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the model of a run says of the videos of a split: every video once, all its views."""
+"""Predictions of a run for the videos of a split: every video once, all its views."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pipeline.run import Run
 
 @dataclasses.dataclass(frozen=True)
 class Predictions:
-    """What a model says of videos.
+    """Logits of videos, with their labels.
 
     Attributes:
         logits: float32 (V, N, C): views, videos, classes.

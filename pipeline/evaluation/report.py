@@ -151,7 +151,7 @@ def _strips(run: Run, split: Split, videos: Data, chosen: set[int]) -> dict[int,
 
 
 def _data_report(videos: Data) -> str:
-    """What preparing said of the data, without its title; nothing for a table of videos."""
+    """The report of preparing, without its title; nothing for a table of videos."""
     page = videos.path / "data_report.md"
     if not page.is_file():
         return ""

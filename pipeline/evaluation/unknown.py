@@ -75,7 +75,7 @@ def score_unknown(
 def unknown_test(
     known: npt.NDArray[np.float64], scores: Scores, calibration: Calibration
 ) -> dict[str, Any]:
-    """How well scores tell videos of known classes from others.
+    """Measures of how well scores tell videos of known classes from others.
 
     Args:
         known: float (N,), the score of each video of a known class.

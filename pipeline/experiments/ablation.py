@@ -1,4 +1,4 @@
-"""What each stage is worth: cross-validation with it and without it."""
+"""The worth of each stage: cross-validation with it and without it."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ _CONFIG, _DONE = "crossval.toml", "fold.json"
 
 @dataclasses.dataclass(frozen=True)
 class Answers:
-    """What the models of all folds say of the videos that they did not see.
+    """Logits of all videos, each from the model of a fold that did not see it.
 
     Attributes:
         videos: Path of each video.
@@ -53,7 +53,7 @@ class Answers:
 
     @property
     def correct(self) -> npt.NDArray[np.bool_]:
-        """Which videos were answered rightly, bool (N,)."""
+        """Videos that were answered rightly, bool (N,)."""
         correct: npt.NDArray[np.bool_] = self.answers == self.labels
         return correct
 
@@ -180,7 +180,7 @@ def _is_other(run: Run, config: RunConfig) -> bool:
 
 
 def _seconds(run: Run) -> float:
-    """How long the epochs took that a training had before it was stopped."""
+    """Seconds of the epochs that a training had before it was stopped."""
     try:
         return sum(row["seconds"] for row in run.history())
     except DataError:  # The training that goes on says so.

@@ -59,11 +59,11 @@ class Search:
         expect(self.inner_folds >= 2, "--inner-folds must be at least 2", self.inner_folds)
 
     def describe(self) -> dict[str, Any]:
-        """What is searched and how, as JSON types."""
+        """The ranges and the way of the search, as JSON types."""
         return json.loads(json.dumps(dataclasses.asdict(self)))
 
     def seconds(self, folder: Path) -> float:
-        """How long the trials took that have ended in a folder."""
+        """Seconds of the trials that have ended in a folder."""
         if not (folder / _STUDY).exists():
             return 0.0
         durations = (trial.duration for trial in _open_study(folder).trials)
@@ -131,7 +131,7 @@ class Search:
         return mean
 
     def _values(self, drawn: Mapping[str, Any]) -> dict[str, Any]:
-        """What was drawn, as values: of a list of choices, its number was."""
+        """The drawn values; of a list of choices, its number was drawn."""
         return {
             key: self.ranges[key][value] if isinstance(self.ranges[key], list) else value
             for key, value in drawn.items()
@@ -218,7 +218,7 @@ def _suggest(trial: optuna.Trial, key: str, choices: Any) -> Any:
 
 
 def _validation_accuracy(run: Run, *, best: bool) -> float:
-    """That of the epoch with the lowest validation loss, or else of the last epoch."""
+    """Accuracy of the epoch with the lowest validation loss, or else of the last epoch."""
     rows = run.history()
     kept = min(rows, key=lambda row: (math.isnan(row["val_loss"]), row["val_loss"]))
     return (kept if best else rows[-1])["val_accuracy"]

@@ -1,4 +1,4 @@
-"""How near an exported model is to the one that it was made of, and what is near enough."""
+"""Agreement of an exported model with its Keras model, and the bound for it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _FURTHEST = 20  # videos from one that is compared to the next; those between ar
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Exported:
-    """What an export is like, beside the Keras model that it was made of.
+    """An export beside the Keras model that it was made of.
 
     Attributes:
         run: The folder that classifies.
@@ -153,7 +153,7 @@ def _root_mean_square(values: np.ndarray) -> float:
 def _timed(
     call: Callable[[Arrays], np.ndarray], clips: list[dict[str, np.ndarray]]
 ) -> tuple[np.ndarray, float]:
-    """What a call gives for each clip, and the median of its seconds; the first is a warm-up."""
+    """Result of a call for each clip, and the median of its seconds; the first is a warm-up."""
     call(clips[0])
     results, seconds = [], []
     for clip in clips:

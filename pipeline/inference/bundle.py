@@ -25,7 +25,7 @@ Precision = Literal["float32", "float16", "int8"]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Bundle:
-    """What an exported model is given, and what becomes of its logits.
+    """Metadata of an exported model: streams, sampling, classes, calibration.
 
     Attributes:
         class_names: Names in the order of the logits.
@@ -59,7 +59,7 @@ class Bundle:
 
 
 def bundle_of(run: Run) -> Bundle:
-    """What a run says of itself.
+    """The metadata of a run.
 
     Raises:
         DataError: It is not a trained run.
@@ -110,7 +110,7 @@ def read_bundle(run: Run) -> Bundle:
 
 
 def _from_version_4(content: dict[str, Any]) -> dict[str, Any]:
-    """What was named otherwise, or was not there; other mistakes are left to be found."""
+    """Metadata of format 4 in the names of today; other mistakes are left to be found."""
     content = dict(content)
     if isinstance(model := content.get("model"), dict):
         streams = streams_of_input(model.get("input"))

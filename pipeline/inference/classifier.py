@@ -28,7 +28,7 @@ from pipeline.video import VideoInfo
 
 @dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
 class Prediction:
-    """What a video shows, most probable class first.
+    """The answer for a video: classes with their probabilities, the most probable first.
 
     Attributes:
         path: The video file; empty for an array.
@@ -184,7 +184,7 @@ class Classifier:
         )
 
     def describe(self, logits: Logits, *, top: int = 5, **about: Any) -> Prediction:
-        """What logits, float (C,), say of a video; `about` is the rest of the prediction.
+        """The prediction of logits, float (C,), of a video; `about` is the rest of it.
 
         Raises:
             ConfigError: `top` is below 1.

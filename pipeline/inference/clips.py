@@ -46,7 +46,7 @@ def cut_clips(images: Mapping[str, Stored], clip: ClipConfig) -> list[Clip]:
 
 
 class StoredFrames(Protocol):
-    """What is stored of each frame of a video file, to be iterated over once.
+    """Stored images of each frame of a video file, to be iterated over once.
 
     Attributes:
         info: What is known of the file; there once it was read to its end.

@@ -35,7 +35,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, kw_only=True)
 class Decoded:
-    """What classifying takes of a video file.
+    """The decoded clips of a video file, or why there are none.
 
     Attributes:
         clips: The clips that the model sees.
@@ -109,7 +109,7 @@ class Decoders:
 
 @contextmanager
 def reading_elsewhere() -> Iterator[Callable[[str | Path, FramesConfig], RemoteVideo]]:
-    """What opens video files in a worker process, of which one at a time is read."""
+    """An opener of video files in a worker process; one at a time is read."""
     with _pool(_read_on) as pool:
         yield partial(RemoteVideo, pool)
 

@@ -105,7 +105,7 @@ def _answer(model: keras.Model, stored: dict[str, list[bytes]], bundle: Bundle, 
 
 
 def middle_clip(stored: dict[str, list[bytes]], bundle: Bundle) -> npt.NDArray[np.int64]:
-    """Which stored frames of a video its middle clip has, without padding."""
+    """Indices of the stored frames that the middle clip has, without padding."""
     indices, mask = sample_clip(len(stored["frames"]), bundle.clip)
     return indices[mask]
 
@@ -124,7 +124,7 @@ def _logits(model: keras.Model, clip: Images, bundle: Bundle) -> np.ndarray:
 
 
 def _on_frames(cells: npt.NDArray[np.float32], clip: Images) -> npt.NDArray[np.float32]:
-    """What speaks for the class, as large as the frames, 1 where it is highest in the clip."""
+    """Heat as large as the frames, 1 where it is highest in the clip."""
     size = next(iter(clip.values())).shape[1:3]
     heat = tf.image.resize(np.maximum(cells, 0)[..., None], size)[..., 0].numpy()
     return np.asarray(heat / max(float(heat.max()), 1e-9))

@@ -135,7 +135,7 @@ def _save_parts(
 def _examples(
     model: keras.Model, config: RunConfig, videos: Data, *, most: int = 100
 ) -> Callable[[], Iterator[tuple[str, dict[str, Any]]]]:
-    """What each part is given for training clips, from which the ranges of int8 are taken."""
+    """Inputs of each part for training clips, from which the ranges of int8 are taken."""
     parts = Parts(float32_twin(model, config, for_export=True), config)
 
     def examples() -> Iterator[tuple[str, dict[str, Any]]]:

@@ -1,4 +1,4 @@
-"""How much each place of a clip speaks for a class, on the map of features of the backbone."""
+"""Heat: how much each place of a clip speaks for a class, on the backbone's map of features."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class HeatModel:
         self._streams = [_Stream(model, stream, config) for stream in config.model.streams]
 
     def heat(self, clip: Images, label: int) -> npt.NDArray[np.float32]:
-        """What each place adds to the logit of a class, beside a clip in which nothing moves.
+        """Contribution of each place to the logit of a class, beside a clip in which nothing moves.
 
         The gradient of the logit by the map of features, times the change of the map from that of
         the still clip, place by place; the gradient is the mean on the way from the one map to the
@@ -116,7 +116,7 @@ class _Stream:
         self._before, self._after = steps[:end], steps[end:]
 
     def pixels(self, clip: Images) -> tf.Tensor:
-        """What the backbone sees, (N, H, W, C)."""
+        """Inputs of the backbone, (N, H, W, C)."""
         return self._stage(tf.constant(clip[self._image][None]))[0]
 
     def maps(self, pixels: tf.Tensor) -> tf.Tensor:
@@ -137,7 +137,7 @@ class _Stream:
         return self._temporal({"features": rows, "mask": mask}, training=False)[0]
 
     def gradient(self, maps: tf.Tensor, label: int) -> tf.Tensor:
-        """How the logit of a class changes with each value of the maps, (N, h, w, F)."""
+        """Gradient of the logit of a class by the maps, (N, h, w, F)."""
         with tf.GradientTape() as tape:
             tape.watch(maps)
             logit = self.logits(maps)[label]

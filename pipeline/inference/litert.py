@@ -65,7 +65,7 @@ class LiteRTModel(Runtime):
 
 
 class _Interpreter:
-    """What runs the parts of a model for one thread at a time."""
+    """A LiteRT interpreter, which runs the parts of a model for one thread at a time."""
 
     def __init__(self, path: Path, num_threads: int) -> None:
         again = f"Export it again: {command('export')}"
@@ -80,7 +80,7 @@ class _Interpreter:
         self._runners: dict[str, Any] = {}
 
     def part(self, name: str) -> Any:
-        """What runs a part; the memory for it is taken when it is first asked for."""
+        """The runner of a part; its memory is taken when it is first asked for."""
         if name not in self._runners:
             self._runners[name] = self._interpreter.get_signature_runner(name)
         return self._runners[name]

@@ -1,4 +1,4 @@
-"""What runs an exported model gives: what every runtime has in common."""
+"""The base of every runtime, which runs the parts of an exported model."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class Runtime(ABC):
 
     @abstractmethod
     def run(self, part: str, inputs: Arrays) -> Floats:
-        """What a part gives for a batch of inputs, in memory of its own."""
+        """Outputs of a part for a batch of inputs, in memory of their own."""
 
     @property
     def input_shapes(self) -> dict[str, tuple[int, ...]]:
-        """What a clip is: `frames` and `flow` of shape (T, H, W, 3), `mask` of (T,)."""
+        """Shapes of a clip: `frames` and `flow` (T, H, W, 3), `mask` (T,)."""
         return self.inputs("serving_default")
 
     @property

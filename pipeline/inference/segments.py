@@ -54,7 +54,7 @@ def answer_text(label: str, probability: float) -> str:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Curve:
-    """How probable each class is over time.
+    """Probabilities of the classes over time.
 
     Attributes:
         edges: float (N + 1,), the borders of N cells in seconds.

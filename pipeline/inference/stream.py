@@ -20,7 +20,7 @@ from pipeline.video import LiveVideo, timed_frames
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class StreamResult:
-    """What a stream shows at a time.
+    """The answer for a camera stream at a time.
 
     Attributes:
         seconds: Where in the stream the window ends, from its first frame on; up to a stride of

@@ -1,4 +1,4 @@
-"""What happens when in a long video."""
+"""Timelines: what happens when in a long video."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SHORTEST = 2 / 3
 
 @dataclasses.dataclass(frozen=True, kw_only=True, repr=False, eq=False)
 class Timeline:
-    """What happens when in a video.
+    """Segments of a video, and the probabilities that they come from.
 
     Attributes:
         path: The video file.

@@ -39,7 +39,7 @@ class Window:
 
 @dataclasses.dataclass(frozen=True)
 class WindowPlan:
-    """Which stored frames the windows of a video take: all of them lie on one grid.
+    """The stored frames of a video's windows: all of them lie on one grid.
 
     Attributes:
         length: Frames of a window (T).

@@ -1,4 +1,4 @@
-"""What a class may be called."""
+"""Rules for the names of classes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which videos belong together, by their paths."""
+"""Groups of videos, by their paths."""
 
 from __future__ import annotations
 

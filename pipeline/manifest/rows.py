@@ -1,4 +1,4 @@
-"""Which videos there are: one row a video, or a part of one, and the splits they belong to."""
+"""The manifest: one row a video, or a part of one, with label, group and split."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def cut_folds(rows: Sequence[Row], num_folds: int, seed: int) -> list[set[str]]:
 
 @dataclasses.dataclass(frozen=True)
 class _Counts:
-    """How many videos of each class each group has, where it has any.
+    """Numbers of videos of each class in each group, where it has any.
 
     Attributes:
         groups: Names of the groups.

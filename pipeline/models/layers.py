@@ -132,7 +132,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
         return ops.cast(outputs, self.compute_dtype)
 
     def _normalise_images(self, inputs: tf.Tensor) -> tf.Tensor:
-        """What Keras computes from moments in several passes, by TensorFlow's fused kernel."""
+        """Batch normalisation of images in one pass, by TensorFlow's fused kernel."""
         channels = inputs.shape[-1]
         outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
             inputs,

@@ -85,7 +85,7 @@ class Parts:
         return found
 
     def temporal(self, inputs: Tensors) -> Tensors:
-        """What the features of the frames of clips say together."""
+        """Logits of the features of clips."""
         logits = [
             self._temporal(stream)(
                 {"features": inputs[f"{stream}_features"], "mask": inputs["mask"]}, training=False

@@ -99,7 +99,7 @@ class Unrolled(EndOfMask):
         return (zeros,) * self.num_states
 
     def project(self, inputs: tf.Tensor) -> tf.Tensor:
-        """What inputs, float (N, F), contribute to the gates."""
+        """Contribution of inputs, float (N, F), to the gates."""
         raise NotImplementedError
 
     def step(self, projected: tf.Tensor, state: State, kept: tf.Tensor | float = 1.0) -> State:

@@ -12,7 +12,7 @@ _register = keras.saving.register_keras_serializable(package="clipline")
 
 
 class EndOfMask(keras.layers.Layer):
-    """What is given the mask, and does not pass it on: the next layer is given it as well."""
+    """A layer that is given the mask and does not pass it on: the next one is given it as well."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -90,7 +90,7 @@ def _read(
 
 
 def _is_faster_unrolled(num_frames: int) -> bool:
-    """Where no GPU has a fast LSTM of its own, until the graph of many frames is slow to trace."""
+    """Whether unrolling pays: without a GPU, until the graph of many frames is slow to trace."""
     return num_frames <= MOST_UNROLLED and not tf.config.list_physical_devices("GPU")
 
 

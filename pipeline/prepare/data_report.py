@@ -1,4 +1,4 @@
-"""What is in a data set and what is wrong with it, as JSON types and as a page of Markdown."""
+"""The report on a data set, as JSON types and as a page of Markdown."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def _spread(values: Sequence[float]) -> dict[str, float] | None:
 
 
 def as_markdown(report: dict[str, Any]) -> str:
-    """What `describe` returned as one page."""
+    """The report of `describe` as one page."""
     return "\n".join(
         [
             "# Data report",

@@ -108,7 +108,7 @@ def file_digest(path: str) -> str:
 
 
 def sample_digest(path: str) -> str:
-    """What tells a file from others without reading all of it: its size and three pieces of it.
+    """A digest of a file without reading all of it: of its size and three pieces of it.
 
     Returns:
         The SHA-256, in hexadecimal digits, of the size and of the first, the middle and the last
@@ -187,7 +187,7 @@ def _image_hash(picture: Image.Image) -> str:
 
 
 def _detail(picture: Image.Image) -> float:
-    """What neither the mean of its row nor that of its column says of a pixel, in grey levels."""
+    """Rest of each pixel beside the means of its row and column, in grey levels."""
     grey = np.asarray(picture.convert("L"), np.float32)
     rest = grey - grey.mean(axis=0) - grey.mean(axis=1, keepdims=True) + grey.mean()
     return float(rest.std())

@@ -1,4 +1,4 @@
-"""What reading the videos brought to light: kept in files, and refused where it must be."""
+"""Findings about the videos: kept in files, and refused where it must be."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pipeline.text import counted, listed
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Findings:
-    """What reading the videos brought to light.
+    """Duplicates, leaks and left-out videos.
 
     Attributes:
         videos: All videos, in the order of their names.
@@ -80,7 +80,7 @@ def refuse_leaks(found: Sequence[str], config: PrepareConfig, where: str) -> Non
 
 
 def too_many_bad(report: dict[str, Any], config: PrepareConfig) -> str:
-    """That more videos would be left out than may be; empty: it is not so."""
+    """The message that more videos would be left out than may be; empty: it is not so."""
     bad, total = len(report["left_out"]), len(report["left_out"]) + report["total"]["videos"]
     if bad <= config.max_bad_fraction * total:
         return ""
@@ -115,7 +115,7 @@ def write_findings(
 
 
 def _problems(row: Row, video: VideoReport, changed: set[str]) -> list[tuple[str, str, str]]:
-    """What is wrong with a video: what became of it, the problem and the reason."""
+    """Problems of a video, each with what became of it and the reason."""
     found: list[tuple[str, str, str]] = []
     if video.problem:
         found.append(("left out", video.problem, video.reason))

@@ -149,7 +149,7 @@ def _sentence(sources: Sequence[SourceVideo], what: str) -> str:
 
 
 def random_split(rows: Sequence[Row]) -> dict[str, int]:
-    """What splitting the same videos at random, one by one, would have leaked.
+    """The leak of splitting the same videos at random, one by one.
 
     Of `num_test` videos, as many as there are, `beside_their_group` would have had a video of their
     own group in training.

@@ -95,7 +95,7 @@ class ShardTask:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class VideoReport:
-    """What became of one video.
+    """The report on one video.
 
     Attributes:
         name: As in `SourceVideo`.
@@ -140,7 +140,7 @@ class VideoReport:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ShardReport:
-    """What one shard holds.
+    """The report on one shard.
 
     Attributes:
         fingerprint: That of the task.
@@ -158,13 +158,13 @@ class ShardReport:
 
 
 def identity(source: SourceVideo) -> tuple[object, ...]:
-    """What tells a video and its place in the data set from any other, on this machine."""
+    """A key of a video and its place in the data set, on this machine."""
     row = source.row
     return source.name, row.label, row.group, row.split, source.num_bytes, source.modified_ns
 
 
 def content_fingerprint(frames: FramesConfig, records: Iterable[tuple[SourceVideo, str]]) -> str:
-    """What a run remembers of its videos: the same wherever the same ones are prepared alike.
+    """A fingerprint of videos: the same wherever the same ones are prepared alike.
 
     Args:
         frames: How they are stored.
@@ -188,7 +188,7 @@ def fingerprint(*parts: object) -> str:
 
 
 def report_path(shard: Path) -> Path:
-    """Where the report on a shard lies."""
+    """The file of the report on a shard."""
     return shard.parent / REPORTS / f"{shard.name}.json"
 
 

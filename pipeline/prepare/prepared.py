@@ -94,7 +94,7 @@ class Store:
 
     @functools.cached_property
     def records(self) -> tuple[Record, ...]:
-        """Where its videos lie, whatever their splits are."""
+        """Places of its videos, whatever their splits are."""
         return find_records([self.path / name for name in self.shards], self.manifest.rows)
 
     def of_split(self, split: Split) -> list[Record]:
@@ -114,7 +114,7 @@ class Store:
 
     @functools.cached_property
     def report(self) -> dict[str, Any]:
-        """What is in it and what is wrong with it, see `pipeline.prepare.data_report`."""
+        """The report on it, see `pipeline.prepare.data_report`."""
         report: dict[str, Any] = json.loads((self.path / "data_report.json").read_bytes())
         return report
 

@@ -203,7 +203,7 @@ def _put_in_place(out: Path, tasks: Sequence[ShardTask]) -> None:
 def _places(
     duplicates: Sequence[Duplicate], stored: Sequence[SourceVideo]
 ) -> list[tuple[str, list[int]]]:
-    """What could leak with other splits: what is the same, and of which rows of the manifest."""
+    """Rows of the manifest that are the same, which could leak with other splits."""
     place = {source.name: index for index, source in enumerate(stored)}
     return [
         (each.what, [place[source.name] for source in each.sources])

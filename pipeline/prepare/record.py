@@ -129,7 +129,7 @@ def _message(number: int, content: bytes) -> bytes:
 
 
 def _field(number: int, num_bytes: int) -> bytes:
-    """What goes before a field that holds text or a message: its number and its length."""
+    """Bytes before a field that holds text or a message: its number and its length."""
     return bytes([number << 3 | 2]) + _varint(num_bytes)
 
 

@@ -1,4 +1,4 @@
-"""Where each video of a prepared data set lies, so that any can be read by itself."""
+"""An index of the videos of a prepared data set, so that any can be read by itself."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ AGAIN = f"Run the same {command('prepare')} command again."
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Record:
-    """Where a video lies.
+    """Place of a video in its shard.
 
     Attributes:
         row: Its row in the manifest.

@@ -94,7 +94,7 @@ def encode_video(
 
 
 def encode_array(array: np.ndarray, frames: FramesConfig, *, fps: float) -> dict[str, list[bytes]]:
-    """What is stored of a video that is there as an array, as `encode_video` gives it of a file.
+    """Stored images of a video that is an array, as `encode_video` gives them of a file.
 
     Args:
         array: uint8 (N, H, W, 3), RGB.
@@ -119,7 +119,7 @@ def encode_array(array: np.ndarray, frames: FramesConfig, *, fps: float) -> dict
 
 
 def by_name(stored: Iterable[dict[str, bytes]], frames: FramesConfig) -> dict[str, list[bytes]]:
-    """What `stored_frames` yields as a list for each of `frames.images`, all of the same length."""
+    """The images of `stored_frames` as a list for each name, all of the same length."""
     images: dict[str, list[bytes]] = {name: [] for name in frames.images}
     for each in stored:
         for name, image in each.items():

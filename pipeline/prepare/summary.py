@@ -1,4 +1,4 @@
-"""What a preparation, or a check, came to, as a summary to print."""
+"""Summaries of a preparation, or a check, to print."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MOST_LINES = 20
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PrepareReport:
-    """What a preparation came to; as text, a summary to print.
+    """The result of a preparation; as text, a summary to print.
 
     Attributes:
         store: The prepared data set.
@@ -49,7 +49,7 @@ class PrepareReport:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CheckReport:
-    """What a check came to; as text, a summary to print.
+    """The result of a check; as text, a summary to print.
 
     Attributes:
         report: What `data_report.json` holds.

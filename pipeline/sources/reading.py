@@ -1,4 +1,4 @@
-"""Where videos and their labels come from: each source returns a manifest."""
+"""Reading a source: each gives a manifest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a network sees of a video, a class for each way of seeing it, and the images it is made of.
+"""Network streams, a class for each way of seeing a video, and the images they are made of.
 
 In come frames, or images that were stored of them; out go the numbers that a backbone takes.
 """

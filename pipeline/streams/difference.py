@@ -1,4 +1,4 @@
-"""What changes from frame to frame."""
+"""Differences from frame to frame."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ FORMER = {"both": "rgb_difference"}
 
 
 def streams_of_input(text: object) -> object:
-    """What `model.input` was, as `model.streams`; anything but a text stays as it is.
+    """A value of `model.input` as `model.streams`; anything but a text stays as it is.
 
     Example:
         >>> streams_of_input("both+flow")

@@ -1,4 +1,4 @@
-"""What a stream is, and what an image is that streams are made of."""
+"""The base classes of streams, and of the images that they are made of."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class StoredImage(ABC):
         return tf.ensure_shape(images, (number, size, size, 3))
 
     def _unpacked(self, images: tf.Tensor, size: int) -> tf.Tensor:  # noqa: ARG002
-        """What lies in JPEGs, uint8 (T, *jpeg_shape), as uint8 (T, size, size, 3)."""
+        """Contents of JPEGs, uint8 (T, *jpeg_shape), as uint8 (T, size, size, 3)."""
         return images
 
     def still(self, image: Image) -> Image:
@@ -91,7 +91,7 @@ class StoredImage(ABC):
         return image
 
     def moved(self, pixels: tf.Tensor, transform: tf.Tensor) -> tf.Tensor:  # noqa: ARG002
-        """What a geometric change does to the values of images, besides moving them.
+        """Images with their values changed as a geometric change asks, besides moving them.
 
         Args:
             pixels: float32 (T, H, W, 3), moved already.
@@ -117,7 +117,7 @@ class StoredImage(ABC):
 
 
 class Stream(ABC):
-    """What one branch of a network sees.
+    """A network stream: what one branch of a network sees.
 
     Attributes:
         name: What it is called in `model.streams`; its layers and tables begin with it.

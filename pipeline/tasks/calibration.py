@@ -1,4 +1,4 @@
-"""What was fitted on validation videos: the worth of a logit, and when to answer "unknown"."""
+"""Calibration, fitted on validation videos: temperature, and the threshold of "unknown"."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Floats = npt.NDArray[np.floating[Any]]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """How a run is used: what its logits are worth, and how long its videos are.
+    """Temperature and threshold of a run's logits, and the usual length of its videos.
 
     Attributes:
         temperature: What logits are divided by, 1e-6 to 1e6; 1 where there was nothing to fit it
@@ -79,7 +79,7 @@ def read_calibration(run: Run) -> Calibration:
 
 
 def with_new_names(content: Any) -> Any:
-    """What a file says of a calibration, by the names that its attributes have today."""
+    """The content of a calibration file in the names of today."""
     if not isinstance(content, dict):
         return content
     names = {"least_evidence": "logit_threshold"}

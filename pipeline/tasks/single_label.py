@@ -40,7 +40,7 @@ class SingleLabel:
         return keras.losses.CategoricalCrossentropy(from_logits=True)
 
     def metrics(self) -> list[keras.metrics.Metric]:
-        """What is shown of each epoch besides the loss; the first is called `accuracy`."""
+        """Metrics shown of each epoch besides the loss; the first is called `accuracy`."""
         import keras
 
         return [keras.metrics.CategoricalAccuracy("accuracy")]
@@ -70,7 +70,7 @@ class SingleLabel:
         return np.asarray(self.answers(logits) == labels)
 
     def score(self, logits: Floats) -> npt.NDArray[np.float64]:
-        """How sure it is that a video shows any of the classes: the highest logit.
+        """The maximum logit: how sure it is that a video shows any of the classes.
 
         A probability says which of the classes it is, if it is one of them. Of what is none of
         them, all logits are low, which the probabilities, as their differences, do not show.

@@ -1,4 +1,4 @@
-"""Which task a model was trained for."""
+"""The choice of a model's task."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ class Alarms(keras.callbacks.Callback):
         self._seen: dict[str, int] = {}
 
     def state(self) -> dict[str, int]:
-        """How often in a row each was seen; -1: it was warned of."""
+        """Times in a row that each was seen; -1: it was warned of."""
         return dict(self._seen)
 
     def set_state(self, state: dict[str, int]) -> None:

@@ -49,7 +49,7 @@ class WeightAverage(keras.callbacks.Callback):
 
     @property
     def variables(self) -> list[keras.Variable]:
-        """What a checkpoint must hold of it."""
+        """Its variables, which a checkpoint must hold."""
         return [*self._averages, self._steps]
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002

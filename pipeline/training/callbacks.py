@@ -1,4 +1,4 @@
-"""What happens at the end of an epoch: the best model is kept, and a line is written."""
+"""Callbacks at the end of an epoch: the best model is kept, and a line is written."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ TIMES_AS_LONG = 20
 
 @dataclasses.dataclass(frozen=True)
 class Progress:
-    """What of a training changes from epoch to epoch.
+    """The state of a training that changes from epoch to epoch.
 
     Attributes:
         model: The model in training, compiled and built.

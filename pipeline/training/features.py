@@ -90,7 +90,7 @@ def _features_of(
 
 
 def _variants(stream: str, augment: AugmentConfig) -> tuple[str, ...]:
-    """What augmentation can make of a frame, in the order of `FeatureFile`."""
+    """Variants that augmentation can make of a frame, in the order of `FeatureFile`."""
     mirrored = ("plain", "mirrored") if augment.flip else ("plain",)
     backwards = augment.reverse > 0 and STREAMS[stream].image.is_motion
     return (*mirrored, *(f"{name} backwards" for name in mirrored if backwards))

@@ -1,4 +1,4 @@
-"""How the weights of a recogniser change: the optimiser and its learning rates."""
+"""The optimiser of a recogniser and its learning rates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a server says of a file behind an address."""
+"""Files behind addresses, as their servers describe them."""
 
 from __future__ import annotations
 

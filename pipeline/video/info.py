@@ -1,4 +1,4 @@
-"""What is known of a video file, and whether it is whole."""
+"""Metadata of a video file, and whether it is whole."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class DamagedVideoWarning(UserWarning):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class VideoInfo:
-    """What is known of a video file.
+    """Metadata of a video file.
 
     Attributes:
         path: The file.
@@ -55,7 +55,7 @@ class VideoInfo:
 
     @property
     def missing_frames(self) -> int:
-        """How many of the declared frames did not decode; 0 until the frames are counted.
+        """Number of declared frames that did not decode; 0 until the frames are counted.
 
         Where the container computes its number from a duration, the frame rate varying, what counts
         is the time that the decoded frames cover.

@@ -221,7 +221,7 @@ class LiveVideo:
             return cv2.VideoCapture(address, cv2.CAP_FFMPEG, options)
 
     def _address(self) -> str:
-        """What FFmpeg is to open."""
+        """The address that FFmpeg is to open."""
         if "://" in self._source:
             return self._source
         return "pipe:0" if self._source == "-" else str(Path(self._source).absolute())

@@ -192,7 +192,7 @@ class VideoReader:
             warnings.warn(f"{self._path}: {info.damage}.", DamagedVideoWarning, stacklevel=2)
 
     def _wrong_clock(self, info: VideoInfo) -> str:
-        """What is wrong with a clock that does not jump; empty: nothing."""
+        """The fault of a clock that does not jump; empty: none."""
         num_frames, seconds = info.num_frames or 0, info.duration_seconds - 1 / info.fps
         if self._steps_back > _MOST_STEPS_BACK * num_frames:
             wrong = "its clock runs backwards again and again"

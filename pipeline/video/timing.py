@@ -1,4 +1,4 @@
-"""Which frame is on display at which time. Pure arithmetic on timestamps, in seconds."""
+"""Frames by time of display. Pure arithmetic on timestamps, in seconds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many frames a second of CPU time decodes: the reader, OpenCV's plain loop and ffmpeg."""
+"""Frames decoded in a second of CPU time: by the reader, OpenCV's plain loop and ffmpeg."""
 
 import math
 import re
@@ -72,7 +72,7 @@ def _cells(rates: Sequence[float]) -> list[str]:
 
 
 def _parts(rates: Sequence[float]) -> str:
-    """Where the time of a frame goes."""
+    """The time of a frame, by step."""
     if not rates:
         return ""
     reader, converted, decoded = (1e6 / rate for rate in rates[:3])

@@ -1,4 +1,4 @@
-"""How often the intervals hold the truth, by simulation, and how wide they are."""
+"""Coverage and width of the intervals, by simulation."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -105,7 +105,7 @@ def cases(
 
 
 def group_sizes(kind: str, mean: int, num_groups: int) -> np.ndarray:
-    """How many videos groups have: all as many, or as by an exponential distribution."""
+    """Videos of each group: all as many, or as by an exponential distribution."""
     if kind == "equal":
         return np.full(num_groups, mean)
     quantiles = (np.arange(num_groups) + 0.5) / num_groups
@@ -155,5 +155,5 @@ def bootstrap(case: Case, rng: np.random.Generator) -> np.ndarray:
 
 
 def holds(case: Case, ends: np.ndarray) -> float:
-    """How often the truth is within."""
+    """Share of intervals that hold the truth."""
     return float(np.mean((ends[0] <= case.truth + 1e-9) & (case.truth - 1e-9 <= ends[1])))

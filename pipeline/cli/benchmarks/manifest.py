@@ -1,4 +1,4 @@
-"""How long a table of many videos takes to be read, split and checked, and how much memory."""
+"""Time and memory to read, split and check a table of many videos."""
 
 import csv
 import random

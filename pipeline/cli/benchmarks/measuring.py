@@ -1,4 +1,4 @@
-"""What the benchmarks share: calls that take turns, and processes of their own."""
+"""Measuring, for all benchmarks: calls that take turns, and processes of their own."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""How fast videos are prepared, by one worker and by two, and in how much memory."""
+"""Speed and memory of preparing videos, by one worker and by two."""
 
 import dataclasses
 import shutil

@@ -170,7 +170,7 @@ def clips(batch_size: int, num_frames: int, size: int) -> dict[str, np.ndarray]:
 def milliseconds(
     steps: Mapping[str, Step], batch: dict[str, np.ndarray], repeats: int
 ) -> dict[str, list[float]]:
-    """How long the steps of each take."""
+    """Times of the steps of each, in milliseconds."""
     labels = np.arange(len(batch["mask"])) % NUM_CLASSES
     targets = np.eye(NUM_CLASSES, dtype=np.float32)[labels]
     runs = in_turn([functools.partial(step, batch, targets) for step in steps.values()], repeats)

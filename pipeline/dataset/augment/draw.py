@@ -1,4 +1,4 @@
-"""What happens to one training clip: one draw of numbers, the same for all of its frames."""
+"""Augmentation of one training clip: one draw of numbers, the same for all of its frames."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Numbers = npt.NDArray[np.float64]
 
 
 class Pixels(NamedTuple):
-    """What happens to the pixels of one clip; arrays, or tensors inside tf.data.
+    """Changes of the pixels of one clip; arrays, or tensors inside tf.data.
 
     Attributes:
         transform: float32 (8,), the map from output to input pixels, in the order of
@@ -60,7 +60,7 @@ PIXEL_TYPES = (*[np.float32] * 5, np.int32, np.bool_)
 
 
 class Augmentation(NamedTuple):
-    """What happens to one clip.
+    """Changes of one clip.
 
     Attributes:
         mirrored: Whether `pixels.transform` swaps left and right.

@@ -1,4 +1,4 @@
-"""What happens across a batch: labels become targets, and clips and targets are mixed."""
+"""Augmentation across a batch: labels become targets, and clips and targets are mixed."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def draw_mixing(
 
 
 def _shares(change: Change, batch_size: int, rng: np.random.Generator) -> Shares:
-    """What each clip keeps of itself, float32 (B,)."""
+    """Share that each clip keeps of itself, float32 (B,)."""
     if not change.on:
         return np.ones(batch_size, np.float32)
     happens = rng.random(batch_size) < change.probability

@@ -1,4 +1,4 @@
-"""Which layers of a backbone are trained."""
+"""The choice of a backbone's layers that are trained."""
 
 from __future__ import annotations
 

@@ -104,7 +104,7 @@ class _Unpickler(pickle.Unpickler):
 
 
 def _rebuild_tensor(storage: Any, offset: Any, size: Any, stride: Any, *_: Any) -> _Tensor:
-    """What stands for `torch._utils._rebuild_tensor_v2`, until the storages have been read."""
+    """Stand-in for `torch._utils._rebuild_tensor_v2`, until the storages have been read."""
     counts = [tuple(map(_count, axis)) for axis in (size, stride)]
     if not isinstance(storage, _Storage) or len(counts[0]) != len(counts[1]):
         raise ValueError("a tensor of an unknown kind")

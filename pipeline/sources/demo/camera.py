@@ -1,4 +1,4 @@
-"""How a scene is seen: a camera that looks slightly down, follows, drifts, zooms and shakes."""
+"""A camera that looks slightly down, follows, drifts, zooms and shakes."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Camera:
         )
 
     def bounds(self) -> Bounds:
-        """What a painting must cover so that no frame looks past its edges."""
+        """Bounds that a painting must cover so that no frame looks past its edges."""
         reach = 0.56 * np.array(self.size) / self.scale[:, None]
         left, top = (self.centre - reach).min(axis=0).tolist()
         right, bottom = (self.centre + reach).max(axis=0).tolist()

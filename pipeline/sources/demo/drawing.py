@@ -50,7 +50,7 @@ class Cap:
 
 @dataclasses.dataclass(frozen=True)
 class Solid:
-    """What a sphere leaves when it moves from `start` to `end`, frame by frame.
+    """The solid that a sphere leaves when it moves from `start` to `end`, frame by frame.
 
     Attributes:
         start: float64 (T, 3).
@@ -188,7 +188,7 @@ class Canvas:
 
 
 def _offsets(rows: slice, columns: slice, origin: Vector) -> tuple[Plane, Plane]:
-    """Where the pixels' middles lie from a point: x (W,) and y (H, 1)."""
+    """Offsets of the pixels' middles from a point: x (W,) and y (H, 1)."""
     x = np.arange(columns.start, columns.stop, dtype=np.float32)
     y = np.arange(rows.start, rows.stop, dtype=np.float32)[:, None]
     return x + (0.5 - origin[0]), y + (0.5 - origin[1])
@@ -203,7 +203,7 @@ def _vector(array: FloatArray) -> Vector:
 def _along_line(
     x: Plane, y: Plane, axis: Vector, radius: float
 ) -> tuple[Plane, tuple[Plane, Plane, Plane]]:
-    """Which sphere shows at each pixel: where it is on the line, 0 to 1, and its centre."""
+    """The sphere that shows at each pixel: its place on the line, 0 to 1, and its centre."""
     ax, ay, az = axis
     length = max(math.hypot(ax, ay), 1e-3)
     ux, uy = ax / length, ay / length
@@ -218,7 +218,7 @@ def _along_line(
 def _over_plane(
     x: Plane, y: Plane, axis: Vector, side: Vector, radius: float, widths: tuple[float, float]
 ) -> tuple[Plane, tuple[Plane, Plane, Plane]]:
-    """Which sphere shows at each pixel: where it is along the plate, 0 to 1, and its centre."""
+    """The sphere that shows at each pixel: its place along the plate, 0 to 1, and its centre."""
     (ax, ay, az), (sx, sy, sz) = axis, side
     nx, ny, area = ay * sz - az * sy, az * sx - ax * sz, ax * sy - ay * sx
     # Its visible face lies one radius before it.

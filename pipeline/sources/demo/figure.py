@@ -78,7 +78,7 @@ class Body:
 
 @dataclasses.dataclass(frozen=True)
 class Skeleton:
-    """Where the joints of a figure are, frame by frame.
+    """Places of the joints of a figure, frame by frame.
 
     Attributes:
         joints: Name to position, float64 (T, 3), metres.

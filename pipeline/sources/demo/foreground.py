@@ -1,4 +1,4 @@
-"""What now and then stands before the figure and hides a part of it."""
+"""Things that now and then stand before the figure and hide a part of it."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def _fallen(solid: Solid, light: FloatArray) -> Solid:
 
 
 def draw_light(rng: np.random.Generator) -> FloatArray:
-    """Where the light comes from, float64 (3,), of length 1: from above, mostly."""
+    """Direction of the light, float64 (3,), of length 1: from above, mostly."""
     light = np.array([rng.uniform(-0.6, 0.6), 1.0, rng.uniform(0.1, 0.6)])
     return light / np.linalg.norm(light)
 

@@ -1,4 +1,4 @@
-"""What a performance consists of, and how joint angles become one."""
+"""Performances, made of joint angles."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Performance:
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
-    """What an action is made from: who acts, when, and how large.
+    """The givens of an action: who acts, when, and how large.
 
     Attributes:
         body: The acting body.

@@ -24,7 +24,7 @@ _CODECS: Final = ((".mp4", "mp4v"), (".mov", "mp4v"), (".avi", "MJPG"), (".avi",
 
 @dataclasses.dataclass(frozen=True)
 class Format:
-    """How a video is stored.
+    """The format of a video file.
 
     Attributes:
         size: Width and height in pixels.

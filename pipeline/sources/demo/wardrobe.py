@@ -1,4 +1,4 @@
-"""How a figure looks: colours, clothes and hair, and the solids that it is drawn from."""
+"""Looks of a figure: colours, clothes and hair, and the solids that it is drawn from."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _HAIRS: Final = (
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Look:
-    """What a figure wears.
+    """Clothes, hair and colours of a figure.
 
     Attributes:
         colours: Number of a colour to RGB, 0 to 255.
