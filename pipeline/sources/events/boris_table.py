@@ -1,0 +1,159 @@
+"""Tables of BORIS: tabular exports, old and new, and aggregated ones."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from pipeline.errors import DataError
+from pipeline.sources.events.boris_observation import Medium, Observation, behaviour_of
+from pipeline.sources.events.event import Recording, time_of
+from pipeline.sources.events.text import Line, read_columns, read_lines, with_columns
+
+FIRST: Final = "observation id"
+"""How the first cell of all its tables reads, in lower case."""
+
+_NOTHING: Final = ("", "NA", "Not found", "None", "nan")
+_PLAYER: Final = re.compile(r"(player #\d+):(.*?)(?=\W*player #|$)")
+Row = tuple[str, dict[str, str]]
+
+
+def read_boris_table(text: str, path: Path, *, modifiers: bool = False) -> list[Recording]:
+    """Reads a tabular or an aggregated export.
+
+    Times are those of the observation: where several files were played one after the other, events
+    go to the file that they fall into. Files of further players show the same time and are told.
+
+    Args:
+        text: The table.
+        path: Its file.
+        modifiers: Make the modifiers part of the label, so that "eat" of "grass" is `eat grass`.
+
+    Raises:
+        DataError: The table is not as expected.
+    """
+    recordings = []
+    for head, rows in _blocks(text, path):
+        title = "".join(head.get(FIRST, [])) or path.name
+        by_name: dict[str, list[Row]] = {} if rows else {title: []}
+        for row in rows:
+            by_name.setdefault(row[1].get(FIRST) or title, []).append(row)
+        for name, lines in by_name.items():
+            recordings += _read_observation(name, head, lines, modifiers=modifiers)
+    return recordings
+
+
+def _blocks(text: str, path: Path) -> Iterator[tuple[dict[str, list[str]], list[Row]]]:
+    """Yields the lines of each table with what stands above its columns, in the old layout."""
+    head: dict[str, list[str]] = {}
+    rows: list[Row] = []
+    columns: list[str] | None = None
+    for line in read_lines(text, path):
+        is_header = {"behavior", "subject"} <= {cell.lower() for cell in line.cells}
+        is_new = line.cells[0].lower() == FIRST
+        if is_new and columns:
+            yield head, rows
+            head, rows, columns = {}, [], None
+        if is_header:
+            columns = _columns(line)
+        elif columns:
+            rows.append((line.place, with_columns(line, columns)))
+        else:
+            title, *values = line.cells
+            head.setdefault(title.lower(), []).extend(filter(None, values))
+    if not columns:
+        raise DataError(
+            f"{path}: expected a table of BORIS with the columns Subject and Behavior, found none."
+        )
+    yield head, rows
+
+
+def _columns(line: Line) -> list[str]:
+    names = {name.lower() for name in line.cells}
+    if "start (s)" in names:
+        return read_columns(line, "behavior type", "start (s)", "stop (s)")
+    # The older layout calls the status of an event otherwise.
+    status = "status" if "status" in names else "behavior type"
+    return read_columns(line, "time", status)
+
+
+def _read_observation(
+    name: str, head: dict[str, list[str]], rows: list[Row], *, modifiers: bool
+) -> list[Recording]:
+    place, first = rows[0] if rows else (name, {})
+    media, others = _media(place, head, [cells for _, cells in rows])
+    offset = first.get("time offset (s)") or "".join(head.get("time offset (s)", [])[:1]) or "0"
+    observation = Observation(
+        name, media, modifiers, time_of(place, offset, what="a time offset in seconds")
+    )
+    if others:
+        observation.tell(
+            "other cameras",
+            f"{name}: the events are taken for {media[0].name if media else 'player #1'}; "
+            f"{', '.join(others)} shows the same time",
+        )
+    for place, cells in rows:
+        _add(observation, place, cells)
+    return observation.recordings()
+
+
+def _add(observation: Observation, place: str, cells: dict[str, str]) -> None:
+    given = [text for column, text in cells.items() if column.startswith("modifier")]
+    what = behaviour_of(cells["behavior"], cells["subject"], "|".join(given).split("|"))
+    status = (cells.get("status") or cells.get("behavior type", "")).upper()
+    if "start (s)" in cells and status in ("STATE", "POINT"):
+        start, stop = cells["start (s)"], cells["stop (s)"]
+        if start in _NOTHING:
+            observation.tell("without a time", f"{place}: {what.code} is left out")
+        elif stop in _NOTHING and status == "STATE":
+            observation.tell("START without STOP", f"{place}: {what.code} at {start} is left out")
+        else:
+            begin = time_of(place, start)
+            end = begin if status == "POINT" else time_of(place, stop)
+            observation.bout(place, begin, end, what, _medium(cells), point=status == "POINT")
+    elif "time" in cells and status in ("START", "STOP", "POINT"):
+        if cells["time"] in _NOTHING:
+            observation.tell("without a time", f"{place}: {what.code} is left out")
+        else:
+            time = time_of(place, cells["time"])
+            observation.mark(place, time, status, what, _medium(cells))  # type: ignore[arg-type]
+    else:
+        expected = "STATE or POINT" if "start (s)" in cells else "START, STOP or POINT"
+        raise DataError(
+            f"{place}: expected an event of type {expected}, got {status!r}. Export it again."
+        )
+
+
+def _medium(cells: dict[str, str]) -> str:
+    columns = ("media file name", "media file path", "media file")
+    named = (cells.get(column, "") for column in columns)
+    return next((name for name in named if name not in _NOTHING), "")
+
+
+def _media(
+    place: str, head: dict[str, list[str]], rows: list[dict[str, str]]
+) -> tuple[list[Medium], list[str]]:
+    """Returns the files of the first player, and those of the others."""
+    first = rows[0] if rows else {}
+    players = {title: files for title, files in head.items() if title.startswith("player #")}
+    # In the new layout: player #1:a.mp4;b.mp4|player #2:c.mp4
+    for title, files in _PLAYER.findall(first.get("source", "")):
+        players[title] = [file.strip() for file in files.split(";")]
+    named = dict.fromkeys(filter(None, map(_medium, rows)))
+    names = players.pop("player #1", []) or list(named)
+    others = [name for files in players.values() for name in files]
+    rates = _numbers(place, first.get("fps") or first.get("fps (frame/s)", ""), len(names))
+    lengths = _numbers(place, first.get("media duration (s)", ""), len(names))
+    if len(names) == 1 and not lengths[0]:
+        lengths = _numbers(place, first.get("total length", ""), 1)
+    return [Medium(*each) for each in zip(names, rates, lengths, strict=True)], others
+
+
+def _numbers(place: str, joined: str, count: int) -> list[float | None]:
+    """Returns a number for each file of the first player from `25.000;25.000|30.000`."""
+    given = [text.strip() for text in joined.partition("|")[0].split(";")]
+    if len(given) != count:
+        return [None] * count
+    return [None if text in _NOTHING else time_of(place, text, what="a number") for text in given]

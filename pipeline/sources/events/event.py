@@ -1,0 +1,175 @@
+"""An event, and a recording: what one annotation file says of one media file."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any, Final, Literal, NamedTuple
+
+from pipeline.errors import DataError
+from pipeline.manifest.rows import Split
+
+Unit = Literal["seconds", "frames"]
+Spans = tuple[tuple[float, float], ...]
+
+# Beyond any recording: 30 years in seconds, half a year in frames.
+_MOST: Final = 1e9
+
+
+@dataclasses.dataclass(frozen=True, slots=True, order=True)
+class Event:
+    """What a person marked.
+
+    Attributes:
+        start_seconds: From the first frame of the media file on, 0 or more; a number of frames
+            while the unit of its recording is frames.
+        end_seconds: Where it ends, in the same unit; for a point, the same as `start_seconds`.
+        label: Class name.
+        subject: Who did it; empty: nobody in particular.
+    """
+
+    start_seconds: float
+    end_seconds: float
+    label: str
+    subject: str = ""
+
+    @property
+    def is_point(self) -> bool:
+        """Whether it has no length."""
+        return self.end_seconds == self.start_seconds
+
+
+class Notice(NamedTuple):
+    """Something found that a person should know of.
+
+    Attributes:
+        kind: A few words that are the same for all of its kind, such as "START without STOP".
+        text: Where it is and what was done, one line.
+    """
+
+    kind: str
+    text: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Recording:
+    """What one annotation file says of one media file.
+
+    Attributes:
+        media: The media file as written there; empty: none, the observation was live.
+        name: The observation or document, for messages.
+        events: In order of their start.
+        unit: What the times of events, `duration_seconds` and `known` count.
+        fps: Frames per second as the annotation says; None: it does not.
+        duration_seconds: Length of the media file as the annotation says; None: it does not.
+        group: What must not cross splits; empty: the media file.
+        split: `train`, `val`, `test` or empty.
+        known: Where the annotation holds, pairs of start and end; None: everywhere.
+        subject: The only subject whose events these are; empty: all of them.
+        path: The video file, absolute, once it was found.
+        notices: What a person should know of.
+    """
+
+    media: str
+    name: str
+    events: tuple[Event, ...] = ()
+    unit: Unit = "seconds"
+    fps: float | None = None
+    duration_seconds: float | None = None
+    group: str = ""
+    split: Split | Literal[""] = ""
+    known: Spans | None = None
+    subject: str = ""
+    path: str = ""
+    notices: tuple[Notice, ...] = ()
+
+    def telling(self, *notices: Notice, **changes: Any) -> Recording:
+        """Returns the recording with changes and more notices."""
+        return dataclasses.replace(self, notices=(*self.notices, *notices), **changes)
+
+
+class Draft:
+    """A recording while its file is read; each line of the file becomes an event or a notice.
+
+    Args:
+        media: See `Recording`.
+        name: See `Recording`.
+        fields: Other attributes of `Recording`, which may be changed until `done`.
+    """
+
+    def __init__(self, media: str, name: str, **fields: Any) -> None:
+        self.fields: dict[str, Any] = {"media": media, "name": name, **fields}
+        self._events: list[Event] = []
+        self._notices: list[Notice] = []
+
+    def add(
+        self, place: str, start: float, end: float, label: str, subject: str = "", *, point: bool
+    ) -> None:
+        """Takes up an event; one that begins before the media file is cut, and told.
+
+        Args:
+            place: Where it stands, for messages.
+            start: In the unit of the recording.
+            end: Likewise.
+            label: Class name; an event without one is told instead.
+            subject: Who did it.
+            point: Whether it is meant to have no length.
+
+        Raises:
+            DataError: It ends before it starts.
+        """
+        label = label.strip()
+        if end < start:
+            raise DataError(
+                f"{place}: expected an event to end after its start, got {start:g} to {end:g}. "
+                "Correct it where it was marked."
+            )
+        if not label:
+            self.tell("without a label", f"{place}: {start:g} to {end:g} is left out")
+        elif start < 0 and end <= 0:
+            self.tell("before the start", f"{place}: {label} at {start:g} is left out")
+        else:
+            if start < 0:
+                self.tell("before the start", f"{place}: {label} at {start:g} now starts at 0")
+            elif end == start and not point:
+                self.tell("without length", f"{place}: {label} at {start:g} is taken for a point")
+            self._events.append(Event(max(0.0, start), end, label, subject.strip()))
+
+    def tell(self, kind: str, text: str) -> None:
+        """Takes up a notice."""
+        self._notices.append(Notice(kind, text))
+
+    def done(self) -> Recording:
+        """Returns the recording."""
+        events, notices = tuple(sorted(self._events)), tuple(self._notices)
+        return Recording(**self.fields, events=events, notices=notices)
+
+
+def time_of(place: str, value: object, *, what: str = "a time in seconds") -> float:
+    """A time as a file writes it, which may have a comma for the decimal point.
+
+    Raises:
+        DataError: It is no number, or beyond any recording.
+    """
+    text = value.strip() if isinstance(value, str) else value
+    if isinstance(text, str) and text.count(",") == 1 and "." not in text:
+        text = text.replace(",", ".")
+    try:
+        number = math.nan if isinstance(text, bool) else float(text)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not abs(number) <= _MOST:
+        raise DataError(f"{place}: expected {what}, such as 12.5, got {str(value)[:40]!r}.")
+    return number
+
+
+def from_zero(place: str, value: object, *, what: str = "a time in seconds") -> float:
+    """A `time_of` that is 0 or more.
+
+    Raises:
+        DataError: It is no number, below 0, or beyond any recording.
+    """
+    number = time_of(place, value, what=what)
+    if number < 0:
+        raise DataError(f"{place}: expected {what} of 0 or more, got {str(value)[:40]!r}.")
+    return number

@@ -1,0 +1,79 @@
+"""Timeline labels of Label Studio, exported as JSON."""
+
+from __future__ import annotations
+
+import re
+import urllib.parse
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
+
+from pipeline.sources.events.event import Draft, Recording, from_zero
+from pipeline.sources.events.text import part
+from pipeline.text import counted
+from pipeline.video.paths import VIDEO_SUFFIXES
+
+# What uploading puts before a name.
+_UPLOADED: Final = re.compile(r"^.*/upload/(?:[^/]*/)*[0-9a-f]{8}-")
+
+
+def read_label_studio(data: Any, path: Path) -> list[Recording]:
+    """Reads tasks; their times are frames: the first is number 1, the last belongs to the event.
+
+    Of several annotations of a task the one marked as ground truth is taken, else the last one;
+    cancelled ones and predictions are told.
+
+    Raises:
+        DataError: A task is not as expected.
+    """
+    tasks = data if isinstance(data, list) else [data]
+    return [_read(task, number, path) for number, task in enumerate(tasks, 1)]
+
+
+def _read(task: Any, number: int, path: Path) -> Recording:
+    place = f"{path}, task {number}"
+    task = part(task, dict, place, "a task")
+    values = part(task.get("data"), dict, place, "data")
+    draft = Draft(_media(values), path.name, unit="frames")
+    if values.get("fps"):
+        draft.fields["fps"] = from_zero(place, values["fps"], what="fps")
+    found = part(task.get("annotations") or [], list, place, "annotations")
+    annotations = [part(each, dict, place, "an annotation") for each in found]
+    kept = [each for each in annotations if not each.get("was_cancelled")]
+    truth = [each for each in kept if each.get("ground_truth")]
+    for kind, count in (
+        ("cancelled", len(annotations) - len(kept)),
+        ("one of several", max(0, len(kept) - 1)),
+        ("prediction", len(task.get("predictions") or [])),
+    ):
+        if count:
+            draft.tell(kind, f"{place}: {counted(count, 'annotation')} left out")
+    if not kept:
+        draft.tell("not annotated", f"{place}: nothing is known of it")
+        draft.fields["known"] = ()
+    for result in part((truth or kept or [{}])[-1].get("result") or [], list, place, "result"):
+        _add(draft, place, part(result, dict, place, "a result"))
+    return draft.done()
+
+
+def _add(draft: Draft, task: str, result: dict[str, Any]) -> None:
+    place = f"{task}, result {result.get('id')}"
+    value = part(result.get("value"), dict, place, "its value")
+    if "ranges" not in value:
+        draft.tell("no event", f"{place}: {result.get('type')} is no span of time")
+        return
+    labels = part(value.get("timelinelabels") or [""], list, place, "timelinelabels")
+    for span in part(value["ranges"], list, place, "ranges"):
+        span = part(span, dict, place, "a range")
+        start, end = (
+            from_zero(place, span.get(k), what=f"the frame {k}") for k in ("start", "end")
+        )
+        for label in labels:
+            draft.add(place, max(0.0, start - 1), end, str(label), point=False)
+
+
+def _media(values: dict[str, Any]) -> str:
+    """Returns the name of the video in the data of a task, whatever it is called there."""
+    urls = [str(value) for value in values.values() if isinstance(value, str)]
+    names = [urllib.parse.unquote(url.rpartition("?d=")[2]) for url in urls]
+    videos = [name for name in names if PurePosixPath(name).suffix.lower() in VIDEO_SUFFIXES]
+    return _UPLOADED.sub("", next(iter(videos), str(values.get("video", ""))))

@@ -1,0 +1,177 @@
+"""Finding the videos of recordings, and what follows once their rate and length are known."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
+
+from pipeline.errors import DataError, VideoDecodeError
+from pipeline.sources.events.event import Event, Notice, Recording, Spans
+from pipeline.text import counted, listed, nearest
+from pipeline.video import VideoInfo, probe
+from pipeline.video.paths import VIDEO_SUFFIXES, visible_files
+
+_MOST_DISAGREEMENT: Final = 0.01
+
+
+def match_media(
+    recordings: Iterable[Recording],
+    folder: str | os.PathLike[str],
+    *,
+    probe: Callable[[Path], VideoInfo] = probe,
+) -> tuple[list[Recording], list[Recording]]:
+    """Finds the videos: by as much of their path as possible, by name, without suffix, in any case.
+
+    Args:
+        recordings: As read.
+        folder: Where the videos lie, and below it.
+        probe: Says what is known of a video file.
+
+    Returns:
+        Those whose video is there, one for each video, sorted by path: times are seconds and end
+        with the video, as its container declares; what several files say of one is merged. And the
+        others, with a notice that says why.
+
+    Raises:
+        DataError: Two files disagree about the group or split of a video.
+    """
+    root = Path(folder).absolute()
+    files = sorted((f for f in visible_files(root) if f.suffix.lower() in VIDEO_SUFFIXES), key=str)
+    by_path: dict[str, list[Recording]] = {}
+    unmatched = []
+    for recording in recordings:
+        found = _find(recording.media, files, root)
+        if len(found) != 1:
+            unmatched.append(recording.telling(_missing(recording, found, files)))
+            continue
+        path = root / found[0]
+        try:
+            placed = in_seconds(recording, probe(path))
+        except VideoDecodeError as error:
+            unmatched.append(recording.telling(Notice("media unreadable", str(error))))
+            continue
+        by_path.setdefault(str(path), []).append(dataclasses.replace(placed, path=str(path)))
+    return [_merge(by_path[path]) for path in sorted(by_path)], unmatched
+
+
+def _find(media: str, files: Sequence[PurePosixPath], root: Path) -> list[PurePosixPath]:
+    """Returns the files that fit best: one, none, or several among which nothing decides."""
+    written = PurePosixPath(media.replace("\\", "/"))
+    if not written.name:
+        return []
+    parts = [part for part in written.parts if part not in ("/", ".", "..")]
+    for fold in (str, str.casefold):
+        for length in range(len(parts), 0, -1):
+            tail = [fold(part) for part in parts[-length:]]
+            found = [f for f in files if [fold(p) for p in (root / f).parts[-length:]] == tail]
+            if found:
+                return found
+        stems = {fold(written.name), fold(written.stem)}
+        found = [file for file in files if fold(file.stem) in stems]
+        if found:
+            return found
+    return []
+
+
+def _missing(
+    recording: Recording, found: Sequence[PurePosixPath], files: Sequence[PurePosixPath]
+) -> Notice:
+    media = f"{recording.name}: {recording.media or 'without media'}"
+    if found:
+        return Notice("media ambiguous", f"{media} may be {listed(map(str, found))}")
+    names = [file.name for file in files]
+    hint = f"; the nearest name is {nearest(recording.media, names)}" if names else ""
+    return Notice("media missing", f"{media} is not there{hint}")
+
+
+def in_seconds(recording: Recording, info: VideoInfo) -> Recording:
+    """Returns a recording whose times are seconds and end with the video.
+
+    Args:
+        recording: As read.
+        info: What is known of its video; a length of 0 is not known.
+    """
+    notices = []
+    scale = 1 / info.fps if recording.unit == "frames" else 1.0
+    if recording.fps and _disagree(recording.fps, info.fps):
+        notices.append(
+            Notice("rates disagree", f"{recording.media}: {recording.fps:g} and {info.fps:g} fps")
+        )
+    length, declared = info.duration_seconds, (recording.duration_seconds or 0) * scale
+    if length and declared and _disagree(declared, length) and abs(declared - length) > 1:
+        notices.append(
+            Notice("lengths disagree", f"{recording.media}: {declared:.1f} s and {length:.1f} s")
+        )
+    end = length or float("inf")
+    events = []
+    for event in recording.events:
+        first, last = event.start_seconds * scale, event.end_seconds * scale
+        if last > end + 1 / info.fps or first >= end:
+            done = "left out" if first >= end else "cut"
+            where = f"{recording.media}: {event.label} from {first:g} to {last:g} s"
+            notices.append(Notice("past the end", f"{where} is {done} at {end:g} s"))
+        if first < end:
+            events.append(Event(first, min(last, end), event.label, event.subject))
+    known = recording.known
+    return recording.telling(
+        *notices,
+        unit="seconds",
+        events=tuple(events),
+        fps=info.fps,
+        duration_seconds=length or None,
+        known=known
+        and tuple((a * scale, min(b * scale, end)) for a, b in known if a * scale < end),
+    )
+
+
+def _disagree(first: float, second: float) -> bool:
+    return abs(first - second) > _MOST_DISAGREEMENT * second
+
+
+def _merge(recordings: Sequence[Recording]) -> Recording:
+    """Returns one recording for what several files say of a video."""
+    first = recordings[0]
+    if len(recordings) == 1:
+        return first
+    events = [event for recording in recordings for event in recording.events]
+    notices = [notice for recording in recordings for notice in recording.notices]
+    names = listed(dict.fromkeys(recording.name for recording in recordings))
+    notices.append(Notice("several files", f"{first.media}: merged from {names}"))
+    if len(set(events)) < len(events):
+        count = counted(len(events) - len(set(events)), "event")
+        notices.append(Notice("there twice", f"{first.media}: {count} kept once"))
+    spans: list[Spans | None] = [recording.known for recording in recordings]
+    return dataclasses.replace(
+        first,
+        name=names,
+        events=tuple(sorted(set(events))),
+        notices=tuple(dict.fromkeys(notices)),
+        group=_only("group", first.path, (recording.group for recording in recordings)),
+        split=_only("split", first.path, (recording.split for recording in recordings)),
+        known=None
+        if None in spans
+        else tuple(_union(span for each in spans for span in each or ())),
+    )
+
+
+def _only(what: str, path: str, values: Iterable[str]) -> Any:
+    given = set(values) - {""}
+    if len(given) > 1:
+        raise DataError(f"{path}: expected one {what}, got {listed(sorted(given))} in its files.")
+    return next(iter(given), "")
+
+
+def _union(spans: Iterable[tuple[float, float]]) -> Iterator[tuple[float, float]]:
+    current: tuple[float, float] | None = None
+    for start, end in sorted(spans):
+        if current and start <= current[1]:
+            current = current[0], max(end, current[1])
+        else:
+            if current:
+                yield current
+            current = start, end
+    if current:
+        yield current

@@ -1,0 +1,67 @@
+"""Our own table of events: a line each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipeline.errors import DataError
+from pipeline.manifest.rows import SPLITS
+from pipeline.sources.annotations import split_of
+from pipeline.sources.events.event import Draft, Recording, from_zero
+from pipeline.sources.events.text import Line, read_columns, read_lines, with_columns
+from pipeline.text import listed
+
+NEEDED = ("video", "start_seconds", "end_seconds", "label")
+_KNOWN = (*NEEDED, "subject", "group", "split")
+
+
+def read_own_table(text: str, path: Path) -> list[Recording]:
+    """Reads the columns video, start_seconds, end_seconds, label and, if need be, others.
+
+    The others are subject, group and split; group and split are those of the whole video and need
+    to stand in one of its lines only. Without an end, an event is a point. A line with a video
+    alone says that nothing happens in it.
+
+    Raises:
+        DataError: A column is missing, or a line is not as expected.
+    """
+    lines = read_lines(text, path)
+    columns = read_columns(next(lines), *NEEDED)
+    unknown = [name for name in columns if name and name not in _KNOWN]
+    drafts: dict[str, Draft] = {}
+    for line in lines:
+        cells = with_columns(line, columns)
+        if not cells["video"]:
+            raise DataError(f"{line.place}: expected a video, got an empty cell.")
+        if cells["video"] not in drafts:
+            draft = drafts[cells["video"]] = Draft(cells["video"], path.name, group="", split="")
+            if unknown:
+                draft.tell("column left alone", f"{path}: {listed(unknown)}")
+        _add(drafts[cells["video"]], line, cells)
+    if not drafts:
+        raise DataError(f"{path}: expected a line for each event, got only the names of columns.")
+    return [draft.done() for draft in drafts.values()]
+
+
+def _add(draft: Draft, line: Line, cells: dict[str, str]) -> None:
+    split = split_of(cells.get("split", "")) or ""
+    if cells.get("split") and not split:
+        raise DataError(
+            f"{line.place}: expected a split of {', '.join(SPLITS)} or an empty cell, "
+            f"got {cells['split']!r}."
+        )
+    for field, value in (("group", cells.get("group", "")), ("split", split)):
+        if value and draft.fields[field] not in ("", value):
+            raise DataError(
+                f"{line.place}: expected one {field} for {cells['video']}, "
+                f"got {draft.fields[field]!r} and {value!r}."
+            )
+        draft.fields[field] = value or draft.fields[field]
+    start, end, label = (cells[name] for name in NEEDED[1:])
+    if not (start or end or label):
+        return
+    if not label:
+        raise DataError(f"{line.place}: expected a label, got an empty cell.")
+    first = from_zero(line.place, start, what="start_seconds")
+    last = from_zero(line.place, end, what="end_seconds") if end else first
+    draft.add(line.place, first, last, label, cells.get("subject", ""), point=not end)

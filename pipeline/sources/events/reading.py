@@ -1,0 +1,155 @@
+"""Reads events from a file or a folder; what wrote a file is told by its content."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import DataError
+from pipeline.sources.events.activitynet import read_activitynet
+from pipeline.sources.events.boris_project import read_boris_project
+from pipeline.sources.events.boris_table import FIRST, read_boris_table
+from pipeline.sources.events.elan import TierAs, read_elan
+from pipeline.sources.events.event import Notice, Recording
+from pipeline.sources.events.frames import (
+    BACKGROUND,
+    is_frame_labels,
+    read_deepethogram,
+    read_frame_labels,
+)
+from pipeline.sources.events.label_studio import read_label_studio
+from pipeline.sources.events.own_table import NEEDED, read_own_table
+from pipeline.sources.events.text import NoTextError, read_any_text, read_json, read_lines
+from pipeline.sources.events.via import read_via_project, read_via_table
+from pipeline.text import counted, listed
+from pipeline.video.paths import VIDEO_SUFFIXES, LeftOutWarning, visible_files
+
+_KINDS = (
+    f"a table with the columns {', '.join(NEEDED)}, an export or a project of BORIS, ELAN, VIA 3, "
+    "Label Studio (JSON), ActivityNet or DeepEthogram, or a text with a label a frame"
+)
+
+
+class OtherFileError(DataError):
+    """A file that holds no events as far as is known."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ReadingOptions:
+    """How some formats are to be understood.
+
+    Attributes:
+        modifiers: See `read_boris_table`.
+        tiers: See `read_elan`.
+        tier_as: See `read_elan`.
+    """
+
+    modifiers: bool = False
+    tiers: tuple[str, ...] = ()
+    tier_as: TierAs = "auto"
+
+
+def read_events(
+    path: str | os.PathLike[str], options: ReadingOptions | None = None
+) -> list[Recording]:
+    """Reads what people marked, from one file or from all files of a folder and below it.
+
+    Hidden files are passed over, and those that hold no events; a warning names the latter, but no
+    videos.
+
+    Args:
+        path: The file or folder.
+        options: How to understand some formats.
+
+    Returns:
+        Recordings in the order of their files; several may be of one video.
+
+    Raises:
+        DataError: There are no events, or a file is not as its format wants it.
+    """
+    path = Path(path).absolute()
+    options = options or ReadingOptions()
+    if path.is_file():
+        return _read_file(path, options)
+    if not path.is_dir():
+        raise DataError(f"{path} does not exist: expected {_KINDS}, or a folder of such files.")
+    recordings: list[Recording] = []
+    others = []
+    for file in sorted(visible_files(path), key=str):
+        if file.suffix.lower() in VIDEO_SUFFIXES:
+            continue
+        try:
+            recordings += _read_file(path / file, options)
+        except (OtherFileError, NoTextError):
+            others.append(str(file))
+    if not recordings:
+        found = f", only {listed(others)}" if others else ""
+        raise DataError(f"{path}: expected {_KINDS}, found none{found}.")
+    if others:
+        message = f"{path}: passed over {counted(len(others), 'file')} without events: "
+        warnings.warn(message + listed(others), LeftOutWarning, stacklevel=2)
+    return recordings
+
+
+def _read_file(path: Path, options: ReadingOptions) -> list[Recording]:
+    text, encoding = read_any_text(path)
+    recordings = _reader(text, path, options)()
+    if encoding != "cp1252":
+        return recordings
+    notice = Notice("encoding", f"{path}: no UTF-8, read as Windows-1252; check the names")
+    return [recording.telling(notice) for recording in recordings]
+
+
+def _reader(text: str, path: Path, options: ReadingOptions) -> Callable[[], list[Recording]]:
+    """Returns what reads a text.
+
+    Raises:
+        OtherFileError: Nothing does.
+    """
+    start = text.lstrip()[:1]
+    if start in "{[" and (reader := _json_reader(text, path, options)):
+        return reader
+    if start == "<" and "<ANNOTATION_DOCUMENT" in text:
+        return lambda: read_elan(text, path, tiers=options.tiers, tier_as=options.tier_as)
+    if start == "#" and "# CSV_HEADER" in text:
+        return lambda: read_via_table(text, path)
+    if start not in "{[<#" and (reader := _table_reader(text, path, options)):
+        return reader
+    if is_frame_labels(text):
+        return lambda: read_frame_labels(text, path)
+    first = text.strip().partition("\n")[0]
+    raise OtherFileError(f"{path}: expected {_KINDS}, got a file that starts with {first[:60]!r}.")
+
+
+def _json_reader(
+    text: str, path: Path, options: ReadingOptions
+) -> Callable[[], list[Recording]] | None:
+    data: Any = read_json(text, path)
+    keys = set(data) if isinstance(data, dict) else set()
+    if "behaviors_conf" in keys or "project_format_version" in keys:
+        return lambda: read_boris_project(data, path, modifiers=options.modifiers)
+    if {"metadata", "view"} <= keys:
+        return lambda: read_via_project(data, path)
+    if "database" in keys:
+        return lambda: read_activitynet(data, path)
+    first = data[0] if isinstance(data, list) and data else data
+    if isinstance(first, dict) and "data" in first and {"annotations", "predictions"} & set(first):
+        return lambda: read_label_studio(data, path)
+    return None
+
+
+def _table_reader(
+    text: str, path: Path, options: ReadingOptions
+) -> Callable[[], list[Recording]] | None:
+    names = [cell.lower() for cell in next(read_lines(text, path)).cells]
+    if names[0] == FIRST or {"behavior", "subject"} <= set(names):
+        return lambda: read_boris_table(text, path, modifiers=options.modifiers)
+    if len(names) > 1 and BACKGROUND in names:
+        return lambda: read_deepethogram(text, path)
+    if len(set(NEEDED) & set(names)) > 1:
+        return lambda: read_own_table(text, path)
+    return None

@@ -1,0 +1,57 @@
+"""Recordings made ready for training: one for each subject, and points with a length."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterable
+from typing import Literal
+
+from pipeline.sources.events.event import Event, Notice, Recording
+from pipeline.text import counted
+
+Anchor = Literal["centre", "start"]
+
+
+def by_subject(recordings: Iterable[Recording]) -> list[Recording]:
+    """Returns a recording of the events of each subject.
+
+    Events of no subject happen to all: each recording has them, and says so. A recording without
+    any subject stays as it is. What must not cross splits is still the media file, whose frames
+    all of them share.
+    """
+    divided = []
+    for recording in recordings:
+        subjects = sorted({event.subject for event in recording.events} - {""})
+        shared = sum(not event.subject for event in recording.events)
+        text = f"{recording.name}: {counted(shared, 'event')} of no subject belong to each"
+        notices = (Notice("without a subject", text),) if shared and subjects else ()
+        divided += [
+            recording.telling(
+                *notices,
+                subject=subject,
+                events=tuple(e for e in recording.events if e.subject in ("", subject)),
+            )
+            for subject in subjects
+        ] or [recording]
+    return divided
+
+
+def with_lengths(recording: Recording, seconds: float, *, anchor: Anchor = "centre") -> Recording:
+    """Returns a recording, its times seconds, whose points last some seconds.
+
+    Args:
+        recording: As matched with its video, which says where it ends.
+        seconds: How long; cut at both ends of the media file.
+        anchor: Whether the point is the middle of it, or its start.
+    """
+    before = seconds / 2 if anchor == "centre" else 0.0
+    most = recording.duration_seconds or math.inf
+    events = []
+    for event in recording.events:
+        if event.is_point:
+            start = max(0.0, event.start_seconds - before)
+            end = min(most, event.start_seconds - before + seconds)
+            event = Event(start, end, event.label, event.subject)
+        events.append(event)
+    return dataclasses.replace(recording, events=tuple(sorted(events)))
