@@ -68,7 +68,8 @@ def _read(
 
 
 def _optional(place: str, value: Any) -> float | None:
-    return time_of(place, value, what="a number") if value else None
+    number = 0.0 if value in (None, "", "NA") else time_of(place, value, what="a number")
+    return number if number > 0 else None
 
 
 def _add(observation: Observation, place: str, event: Any, states: dict[str, bool]) -> None:

@@ -36,10 +36,11 @@ def read_boris_table(text: str, path: Path, *, modifiers: bool = False) -> list[
     """
     recordings = []
     for head, rows in _blocks(text, path):
-        title = "".join(head.get(FIRST, [])) or path.name
-        by_name: dict[str, list[Row]] = {} if rows else {title: []}
+        title = "".join(head.get(FIRST, []))
+        by_name: dict[str, list[Row]] = {} if rows else {title or path.name: []}
         for row in rows:
-            by_name.setdefault(row[1].get(FIRST) or title, []).append(row)
+            name = row[1].get(FIRST) or title or _medium(row[1])
+            by_name.setdefault(name, []).append(row)
         for name, lines in by_name.items():
             recordings += _read_observation(name, head, lines, modifiers=modifiers)
     return recordings

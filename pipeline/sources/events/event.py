@@ -155,7 +155,8 @@ def time_of(place: str, value: object, *, what: str = "a time in seconds") -> fl
     if isinstance(text, str) and text.count(",") == 1 and "." not in text:
         text = text.replace(",", ".")
     try:
-        number = math.nan if isinstance(text, bool) else float(text)  # type: ignore[arg-type]
+        odd = isinstance(text, bool) or "_" in str(text)
+        number = math.nan if odd else float(text)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not abs(number) <= _MOST:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
@@ -12,9 +13,13 @@ from pipeline.errors import DataError, VideoDecodeError
 from pipeline.sources.events.event import Event, Notice, Recording, Spans
 from pipeline.text import counted, listed, nearest
 from pipeline.video import VideoInfo, probe
-from pipeline.video.paths import VIDEO_SUFFIXES, visible_files
+from pipeline.video.paths import VIDEO_SUFFIXES, named_files
+
+Fold = Callable[[str], str]
+Index = tuple[Fold, dict[str, list[PurePosixPath]]]
 
 _MOST_DISAGREEMENT: Final = 0.01
+_MOST_HINTS: Final = 50
 
 
 def match_media(
@@ -39,13 +44,16 @@ def match_media(
         DataError: Two files disagree about the group or split of a video.
     """
     root = Path(folder).absolute()
-    files = sorted((f for f in visible_files(root) if f.suffix.lower() in VIDEO_SUFFIXES), key=str)
+    files = sorted((f for f in named_files(root) if f.suffix.lower() in VIDEO_SUFFIXES), key=str)
+    indices = [_index(files, fold) for fold in (str, str.casefold)]
     by_path: dict[str, list[Recording]] = {}
-    unmatched = []
+    unmatched: list[Recording] = []
     for recording in recordings:
-        found = _find(recording.media, files, root)
+        found = _find(recording.media, indices)
         if len(found) != 1:
-            unmatched.append(recording.telling(_missing(recording, found, files)))
+            # Each nearest name takes a while.
+            names = [file.name for file in files] if len(unmatched) < _MOST_HINTS else []
+            unmatched.append(recording.telling(_missing(recording, found, names)))
             continue
         path = root / found[0]
         try:
@@ -57,32 +65,38 @@ def match_media(
     return [_merge(by_path[path]) for path in sorted(by_path)], unmatched
 
 
-def _find(media: str, files: Sequence[PurePosixPath], root: Path) -> list[PurePosixPath]:
-    """Returns the files that fit best: one, none, or several among which nothing decides."""
+def _index(files: Iterable[PurePosixPath], fold: Fold) -> Index:
+    """Returns the files by name, and by stem with a mark before it that no name has."""
+    found: dict[str, list[PurePosixPath]] = {}
+    for file in files:
+        found.setdefault(fold(file.name), []).append(file)
+        found.setdefault("/" + fold(file.stem), []).append(file)
+    return fold, found
+
+
+def _find(media: str, indices: Iterable[Index]) -> list[PurePosixPath]:
+    """Returns the file that fits best; none, or several among which nothing decides."""
     written = PurePosixPath(media.replace("\\", "/"))
-    if not written.name:
-        return []
-    parts = [part for part in written.parts if part not in ("/", ".", "..")]
-    for fold in (str, str.casefold):
-        for length in range(len(parts), 0, -1):
-            tail = [fold(part) for part in parts[-length:]]
-            found = [f for f in files if [fold(p) for p in (root / f).parts[-length:]] == tail]
-            if found:
-                return found
-        stems = {fold(written.name), fold(written.stem)}
-        found = [file for file in files if fold(file.stem) in stems]
-        if found:
-            return found
+    for fold, files in indices:
+        for key in (written.name, f"/{written.name}", f"/{written.stem}"):
+            found = files.get(fold(key), [])
+            if found and written.name:
+                shared = [_num_shared(file.parent, written.parent, fold) for file in found]
+                best = max(shared)
+                return [f for f, number in zip(found, shared, strict=True) if number == best]
     return []
 
 
-def _missing(
-    recording: Recording, found: Sequence[PurePosixPath], files: Sequence[PurePosixPath]
-) -> Notice:
+def _num_shared(first: PurePosixPath, second: PurePosixPath, fold: Fold) -> int:
+    """How many folders two paths share from their ends on."""
+    pairs = zip(reversed(first.parts), reversed(second.parts), strict=False)
+    return sum(1 for _ in itertools.takewhile(lambda pair: fold(pair[0]) == fold(pair[1]), pairs))
+
+
+def _missing(recording: Recording, found: Sequence[PurePosixPath], names: Sequence[str]) -> Notice:
     media = f"{recording.name}: {recording.media or 'without media'}"
     if found:
         return Notice("media ambiguous", f"{media} may be {listed(map(str, found))}")
-    names = [file.name for file in files]
     hint = f"; the nearest name is {nearest(recording.media, names)}" if names else ""
     return Notice("media missing", f"{media} is not there{hint}")
 
@@ -153,7 +167,7 @@ def _merge(recordings: Sequence[Recording]) -> Recording:
         split=_only("split", first.path, (recording.split for recording in recordings)),
         known=None
         if None in spans
-        else tuple(_union(span for each in spans for span in each or ())),
+        else tuple(sorted({span for each in spans for span in each or ()})),
     )
 
 
@@ -162,16 +176,3 @@ def _only(what: str, path: str, values: Iterable[str]) -> Any:
     if len(given) > 1:
         raise DataError(f"{path}: expected one {what}, got {listed(sorted(given))} in its files.")
     return next(iter(given), "")
-
-
-def _union(spans: Iterable[tuple[float, float]]) -> Iterator[tuple[float, float]]:
-    current: tuple[float, float] | None = None
-    for start, end in sorted(spans):
-        if current and start <= current[1]:
-            current = current[0], max(end, current[1])
-        else:
-            if current:
-                yield current
-            current = start, end
-    if current:
-        yield current

@@ -26,7 +26,7 @@ from pipeline.sources.events.own_table import NEEDED, read_own_table
 from pipeline.sources.events.text import NoTextError, read_any_text, read_json, read_lines
 from pipeline.sources.events.via import read_via_project, read_via_table
 from pipeline.text import counted, listed
-from pipeline.video.paths import VIDEO_SUFFIXES, LeftOutWarning, visible_files
+from pipeline.video.paths import VIDEO_SUFFIXES, LeftOutWarning, named_files
 
 _KINDS = (
     f"a table with the columns {', '.join(NEEDED)}, an export or a project of BORIS, ELAN, VIA 3, "
@@ -79,7 +79,7 @@ def read_events(
         raise DataError(f"{path} does not exist: expected {_KINDS}, or a folder of such files.")
     recordings: list[Recording] = []
     others = []
-    for file in sorted(visible_files(path), key=str):
+    for file in sorted(named_files(path), key=str):
         if file.suffix.lower() in VIDEO_SUFFIXES:
             continue
         try:
@@ -128,7 +128,12 @@ def _reader(text: str, path: Path, options: ReadingOptions) -> Callable[[], list
 def _json_reader(
     text: str, path: Path, options: ReadingOptions
 ) -> Callable[[], list[Recording]] | None:
-    data: Any = read_json(text, path)
+    try:
+        data: Any = read_json(text, path)
+    except DataError:
+        if path.suffix.lower() in (".json", ".boris"):
+            raise
+        return None
     keys = set(data) if isinstance(data, dict) else set()
     if "behaviors_conf" in keys or "project_format_version" in keys:
         return lambda: read_boris_project(data, path, modifiers=options.modifiers)
@@ -145,7 +150,10 @@ def _json_reader(
 def _table_reader(
     text: str, path: Path, options: ReadingOptions
 ) -> Callable[[], list[Recording]] | None:
-    names = [cell.lower() for cell in next(read_lines(text, path)).cells]
+    try:
+        names = [cell.lower() for cell in next(read_lines(text, path)).cells]
+    except (DataError, StopIteration):
+        return None
     if names[0] == FIRST or {"behavior", "subject"} <= set(names):
         return lambda: read_boris_table(text, path, modifiers=options.modifiers)
     if len(names) > 1 and BACKGROUND in names:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 from pipeline.sources.events.event import Event, Recording
 from pipeline.text import counted, listed, visible
+
+_MOST_LINES: Final = 20
 
 
 def report(matched: Iterable[Recording], unmatched: Iterable[Recording]) -> dict[str, Any]:
@@ -65,17 +67,30 @@ def overlaps(events: Sequence[Event]) -> dict[str, float]:
 
 
 def report_lines(found: dict[str, Any]) -> Iterator[str]:
-    """Yields a report as lines of text, each notice once with an example."""
+    """Yields a report as lines of text: of each recording the first labels and pairs of labels.
+
+    Notices of one kind are a line with their number and an example.
+    """
     for row in (*found["recordings"], *found["unmatched"]):
-        unit = "s" if row["unit"] == "seconds" else "frames"
         title = row["media"] or row["name"]
         yield visible(f"{title} ({row['subject']})" if row["subject"] else title)
-        for label, events in row["events"].items():
-            points = f", {counted(events['points'], 'point')}" if events["points"] else ""
-            yield visible(f"  {label}: {events['count']:,}, {events['total']:,.1f} {unit}{points}")
-        if not row["events"]:
-            yield "  no events"
-        for labels, length in row["overlaps"].items():
-            yield visible(f"  at the same time: {labels}, {length:,.1f} {unit}")
+        yield from _label_lines(row) if row["events"] else ["  no events"]
         for kind, texts in row["notices"].items():
             yield visible(f"  {kind}: {len(texts):,}, {listed(texts, most=1)}")
+
+
+def _label_lines(row: dict[str, Any]) -> Iterator[str]:
+    unit = "s" if row["unit"] == "seconds" else "frames"
+    labels = [
+        f"  {label}: {events['count']:,}, {events['total']:,.1f} {unit}"
+        + (f", {counted(events['points'], 'point')}" if events["points"] else "")
+        for label, events in row["events"].items()
+    ]
+    pairs = [
+        f"  at the same time: {pair}, {length:,.1f} {unit}"
+        for pair, length in row["overlaps"].items()
+    ]
+    for lines in (labels, pairs):
+        yield from map(visible, lines[:_MOST_LINES])
+        if lines[_MOST_LINES:]:
+            yield f"  and {len(lines) - _MOST_LINES:,} more"

@@ -69,7 +69,7 @@ def read_lines(text: str, path: Path) -> Iterator[Line]:
         DataError: A quote is not closed, or a cell is too long.
     """
     first = text.lstrip("\n").partition("\n")[0]
-    delimiter = max(_DELIMITERS, key=lambda sign: len(next(csv.reader([first], delimiter=sign))))
+    delimiter = max(_DELIMITERS, key=first.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     while True:
         try:
@@ -125,7 +125,10 @@ def read_json(text: str, place: object) -> Any:
         DataError: It is not JSON, or too deep.
     """
     try:
-        return json.loads(text)
+        data = json.loads(text)
+        if "\\ud" in text.lower():
+            json.dumps(data, ensure_ascii=False).encode()  # no half of a character
+        return data
     except RecursionError:
         raise DataError(f"{place}: expected JSON of events, got lists in lists too deep.") from None
     except ValueError as error:
