@@ -109,12 +109,12 @@ def in_seconds(recording: Recording, info: VideoInfo) -> Recording:
         info: What is known of its video; a length of 0 is not known.
     """
     notices = []
-    scale = 1 / info.fps if recording.unit == "frames" else 1.0
+    rate = info.fps if recording.unit == "frames" else 1.0
     if recording.fps and _disagree(recording.fps, info.fps):
         notices.append(
             Notice("rates disagree", f"{recording.media}: {recording.fps:g} and {info.fps:g} fps")
         )
-    length, declared = info.duration_seconds, (recording.duration_seconds or 0) * scale
+    length, declared = info.duration_seconds, (recording.duration_seconds or 0) / rate
     if length and declared and _disagree(declared, length) and abs(declared - length) > 1:
         notices.append(
             Notice("lengths disagree", f"{recording.media}: {declared:.1f} s and {length:.1f} s")
@@ -122,7 +122,7 @@ def in_seconds(recording: Recording, info: VideoInfo) -> Recording:
     end = length or float("inf")
     events = []
     for event in recording.events:
-        first, last = event.start_seconds * scale, event.end_seconds * scale
+        first, last = event.start_seconds / rate, event.end_seconds / rate
         if last > end + 1 / info.fps or first >= end:
             done = "left out" if first >= end else "cut"
             where = f"{recording.media}: {event.label} from {first:g} to {last:g} s"
@@ -136,8 +136,7 @@ def in_seconds(recording: Recording, info: VideoInfo) -> Recording:
         events=tuple(events),
         fps=info.fps,
         duration_seconds=length or None,
-        known=known
-        and tuple((a * scale, min(b * scale, end)) for a, b in known if a * scale < end),
+        known=known and tuple((a / rate, min(b / rate, end)) for a, b in known if a / rate < end),
     )
 
 

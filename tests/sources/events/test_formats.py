@@ -1,0 +1,81 @@
+"""The same six events from all formats; no broken file of any leads to anything but a line."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+
+import pytest
+
+from pipeline.errors import DataError
+from pipeline.sources.events.media import match_media
+from pipeline.sources.events.reading import read_events
+
+
+def test_the_same_events_from_each_format(a_format, events, without_subjects, touch, info):
+    name, path = a_format
+    folder = touch("videos/trial 1/ä 1.mp4", "videos/trial 2/ä 2.mp4") / "videos"
+
+    matched, unmatched = match_media(read_events(path), folder, probe=info)
+
+    if name in without_subjects:
+        events = tuple(dataclasses.replace(event, subject="") for event in events)
+    assert unmatched == []
+    assert [recording.path for recording in matched] == [str(folder / "trial 1/ä 1.mp4")]
+    assert matched[0].events == events
+    assert (matched[0].unit, matched[0].fps, matched[0].duration_seconds) == ("seconds", 10, 20)
+    assert matched[0].known is None
+    assert {notice.kind for notice in matched[0].notices} <= {"tier"}  # ELAN says how it was read
+
+
+def test_files_of_all_formats_in_one_folder(a_format, write):
+    name, path = a_format
+    write("notes/README.md", "Nothing of interest")
+    with pytest.warns(match="passed over 1 file without events: notes/README.md"):
+        assert read_events(path.parent) == read_events(path)
+
+
+@pytest.mark.parametrize("newline", ["\r\n", "\r"])
+def test_ends_of_lines_of_other_systems(a_format, newline):
+    _, path = a_format
+    before = read_events(path)
+    lines = path.read_bytes().replace(b"\r\n", b"\n")
+    path.write_bytes(lines.replace(b"\n", newline.encode()))
+
+    assert read_events(path) == before
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "cp1252"])
+def test_encodings_of_windows(a_format, encoding):
+    _, path = a_format
+    before = read_events(path)
+    text = path.read_text(encoding="utf-8")
+    path.write_bytes(text.encode(encoding))
+
+    after = read_events(path)
+
+    assert [(r.media, r.events) for r in after] == [(r.media, r.events) for r in before]
+    told = any(notice.kind == "encoding" for recording in after for notice in recording.notices)
+    assert told == (encoding == "cp1252" and not text.isascii())
+
+
+def test_a_file_that_is_cut_off_or_changed_gives_a_line_or_events(a_format):
+    _, path = a_format
+    data = path.read_bytes()
+    rng = random.Random(0)
+    broken = [data[: len(data) * part // 20] for part in range(20)]
+    for _ in range(60):
+        changed = bytearray(data)
+        for _ in range(rng.randint(1, 4)):
+            place = rng.randrange(len(data))
+            some = rng.choice((b"", b"\0", b'"', b",", b"NaN", b"-1", b"1e300", b"\xff", b"[", b"<"))
+            changed[place : place + rng.randint(0, 3)] = some
+        broken.append(bytes(changed))
+    for each in broken:
+        path.write_bytes(each)
+        try:
+            for recording in read_events(path):
+                assert all(0 <= e.start_seconds <= e.end_seconds for e in recording.events)
+        except DataError as error:
+            assert str(path) in str(error)
+            assert "\n" not in str(error)
