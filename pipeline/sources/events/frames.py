@@ -87,9 +87,9 @@ def read_frame_labels(text: str, path: Path) -> list[Recording]:
 
 def is_frame_labels(text: str) -> bool:
     """Whether lines are single words of which most repeat the one before."""
-    labels = text.split()
-    lines = text.strip().split("\n")
-    return len(labels) == len(lines) > 1 and 2 * sum(1 for _ in _runs(labels)) <= len(labels)
+    labels = [line.split() for line in text.rstrip().split("\n")]
+    num_runs = sum(1 for _ in _runs(map(tuple, labels)))
+    return len(labels) > 1 and max(map(len, labels)) == 1 and 2 * num_runs <= len(labels)
 
 
 def _draft(path: Path, media: str, num_frames: int) -> Draft:

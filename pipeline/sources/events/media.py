@@ -94,9 +94,11 @@ def _num_shared(first: PurePosixPath, second: PurePosixPath, fold: Fold) -> int:
 
 
 def _missing(recording: Recording, found: Sequence[PurePosixPath], names: Sequence[str]) -> Notice:
-    media = f"{recording.name}: {recording.media or 'without media'}"
+    media = f"{recording.name}: {recording.media}"
     if found:
         return Notice("media ambiguous", f"{media} may be {listed(map(str, found))}")
+    if not recording.media:
+        return Notice("media missing", f"{media}no media file is named there")
     hint = f"; the nearest name is {nearest(recording.media, names)}" if names else ""
     return Notice("media missing", f"{media} is not there{hint}")
 

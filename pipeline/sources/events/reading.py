@@ -32,6 +32,7 @@ _KINDS = (
     f"a table with the columns {', '.join(NEEDED)}, an export or a project of BORIS, ELAN, VIA 3, "
     "Label Studio (JSON), ActivityNet or DeepEthogram, or a text with a label a frame"
 )
+_JSON_KEYS = ("behaviors_conf", "metadata", "database", "annotations")
 
 
 class OtherFileError(DataError):
@@ -131,7 +132,7 @@ def _json_reader(
     try:
         data: Any = read_json(text, path)
     except DataError:
-        if path.suffix.lower() in (".json", ".boris"):
+        if path.suffix.lower() == ".json" or any(f'"{key}"' in text for key in _JSON_KEYS):
             raise
         return None
     keys = set(data) if isinstance(data, dict) else set()

@@ -131,6 +131,8 @@ def read_json(text: str, place: object) -> Any:
         return data
     except RecursionError:
         raise DataError(f"{place}: expected JSON of events, got lists in lists too deep.") from None
+    except UnicodeEncodeError:
+        raise DataError(f"{place}: expected JSON, got half of a character in it.") from None
     except ValueError as error:
         raise DataError(f"{place}: expected JSON: {one_line(error)}. Export it again.") from None
 

@@ -26,9 +26,7 @@ NUM_FRAMES = 200
 
 def own_table(separator: str = ",", point: str = ".") -> str:
     head = ["video", "start_seconds", "end_seconds", "label", "subject", "group", "split"]
-    lines = [
-        [VIDEO, str(e.start_seconds), str(e.end_seconds), e.label, e.subject] for e in EVENTS
-    ]
+    lines = [[VIDEO, str(e.start_seconds), str(e.end_seconds), e.label, e.subject] for e in EVENTS]
     lines[0] += ["ann and bob", "train"]
     texts = [separator.join(head)]
     texts += [separator.join(cell.replace(".", point) for cell in line[1:]) for line in lines]
@@ -61,8 +59,10 @@ def boris_old() -> str:
     lines += ["Observation date\t2016-11-27 01:57:26", "", "Description\t", ""]
     lines += ["Time offset (s)\t0.0", "", "independent variables", "variable\tvalue", "a\t12", ""]
     lines += [
-        "Time\tMedia file path\tTotal length\tFPS\tSubject\tBehavior\tBehavioral category\tComment"
-        "\tStatus"
+        (
+            "Time\tMedia file path\tTotal length\tFPS\tSubject\tBehavior\tBehavioral category\t"
+            "Comment\tStatus"
+        )
     ]
     for status, time, event in marks():
         cells = [f"{time:.3f}", VIDEO, "20.000", "10.0", event.subject, event.label, "", "", status]
@@ -72,18 +72,20 @@ def boris_old() -> str:
 
 def boris_aggregated() -> str:
     lines = [
-        "Observation id,Observation date,Description,Observation type,Source,Time offset (s),"
-        "Coding duration,Media duration (s),FPS (frame/s),Subject,"
-        "Observation duration by subject by observation,Behavior,Behavioral category,"
-        "Behavior type,Start (s),Stop (s),Duration (s),Media file name,Image index start,"
-        "Image index stop,Image file path start,Image file path stop,Comment start,Comment stop"
-    ]
-    for e in EVENTS:
-        lines.append(
-            f"t 1,2023-05-09 17:15:54,,Media file,player #1:{VIDEO},0.0,20.000,20.000,10.000,"
-            f"{e.subject},9.1,{e.label},Not defined,STATE,{e.start_seconds:.3f},"
-            f"{e.end_seconds:.3f},{e.end_seconds - e.start_seconds:.3f},{VIDEO},,,,,,"
+        (
+            "Observation id,Observation date,Description,Observation type,Source,Time offset (s),"
+            "Coding duration,Media duration (s),FPS (frame/s),Subject,"
+            "Observation duration by subject by observation,Behavior,Behavioral category,"
+            "Behavior type,Start (s),Stop (s),Duration (s),Media file name,Image index start,"
+            "Image index stop,Image file path start,Image file path stop,Comment start,Comment stop"
         )
+    ]
+    lines += [
+        f"t 1,2023-05-09 17:15:54,,Media file,player #1:{VIDEO},0.0,20.000,20.000,10.000,"
+        f"{e.subject},9.1,{e.label},Not defined,STATE,{e.start_seconds:.3f},"
+        f"{e.end_seconds:.3f},{e.end_seconds - e.start_seconds:.3f},{VIDEO},,,,,,"
+        for e in EVENTS
+    ]
     return "\r\n".join([*lines, ""])
 
 
@@ -96,7 +98,12 @@ def boris_project(**changes: object) -> str:
         "events": [[time, e.subject, e.label, "", ""] for _, time, e in marks()],
         "media_info": {"length": {VIDEO: 20.0}, "fps": {VIDEO: 10.0}, "offset": {"1": 0.0}},
     }
-    codes = {"walk": "State event", "groom": "State event", "rear": "State event", "p": "Point event"}
+    codes = {
+        "walk": "State event",
+        "groom": "State event",
+        "rear": "State event",
+        "p": "Point event",
+    }
     project = {
         "time_format": "hh:mm:ss",
         "project_format_version": "7.0",
@@ -183,8 +190,10 @@ def via_table() -> str:
     lines = [
         "# Exported using VGG Image Annotator (http://www.robots.ox.ac.uk/~vgg/software/via)",
         f"# ATTRIBUTE = {json.dumps(ATTRIBUTES)}",
-        "# CSV_HEADER = metadata_id,file_list,flags,temporal_coordinates,spatial_coordinates,"
-        "metadata",
+        (
+            "# CSV_HEADER = metadata_id,file_list,flags,temporal_coordinates,spatial_coordinates,"
+            "metadata"
+        ),
     ]
     for number, e in enumerate(EVENTS):
         times = quoted([e.start_seconds, e.end_seconds])
@@ -230,16 +239,13 @@ def label_studio() -> str:
 
 
 def activitynet() -> str:
-    annotations = [
-        {"segment": [e.start_seconds, e.end_seconds], "label": e.label} for e in EVENTS
-    ]
+    annotations = [{"segment": [e.start_seconds, e.end_seconds], "label": e.label} for e in EVENTS]
     entry = {"duration": 20.0, "subset": "training", "resolution": "32x24", "url": "https://a.b/c"}
     return json.dumps({"version": "1", "database": {"ä 1": {**entry, "annotations": annotations}}})
 
 
 def holding(frame: int) -> list[str]:
-    found = [e.label for e in EVENTS if FPS * e.start_seconds <= frame < FPS * e.end_seconds]
-    return found
+    return [e.label for e in EVENTS if FPS * e.start_seconds <= frame < FPS * e.end_seconds]
 
 
 def deepethogram() -> str:

@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import itertools
+import re
+
+import pytest
+
+from pipeline.errors import DataError
+from pipeline.sources.events.event import Event
+from pipeline.sources.events.reading import ReadingOptions, read_events
+
+MEDIA = '<MEDIA_DESCRIPTOR MEDIA_URL="file:///v/a.mp4" MIME_TYPE="video/mp4"/>'
+
+
+def aligned(name, first, last, value=""):
+    return (
+        f'<ANNOTATION><ALIGNABLE_ANNOTATION ANNOTATION_ID="{name}" TIME_SLOT_REF1="{first}" '
+        f'TIME_SLOT_REF2="{last}"><ANNOTATION_VALUE>{value}</ANNOTATION_VALUE>'
+        "</ALIGNABLE_ANNOTATION></ANNOTATION>"
+    )
+
+
+def referring(name, to, value):
+    return (
+        f'<ANNOTATION><REF_ANNOTATION ANNOTATION_ID="{name}" ANNOTATION_REF="{to}">'
+        f"<ANNOTATION_VALUE>{value}</ANNOTATION_VALUE></REF_ANNOTATION></ANNOTATION>"
+    )
+
+
+def document(slots, media=MEDIA, units="milliseconds", **tiers):
+    times = "".join(
+        f'<TIME_SLOT TIME_SLOT_ID="{name}"' + ("/>" if time is None else f' TIME_VALUE="{time}"/>')
+        for name, time in slots.items()
+    )
+    found = "".join(
+        f'<TIER TIER_ID="{name}" {"".join(more)}>{"".join(annotations)}</TIER>'
+        for name, (annotations, *more) in tiers.items()
+    )
+    return (
+        f'<ANNOTATION_DOCUMENT><HEADER TIME_UNITS="{units}">{media}</HEADER>'
+        f"<TIME_ORDER>{times}</TIME_ORDER>{found}</ANNOTATION_DOCUMENT>"
+    )
+
+
+SLOTS = {"t1": 1000, "t2": 2000, "t3": 4000, "t4": 4000}
+
+
+def one(write, text, **options):
+    (recording,) = read_events(write("a.eaf", text), ReadingOptions(**options))
+    return recording
+
+
+def kinds(recording):
+    return [notice.kind for notice in recording.notices if notice.kind != "tier"]
+
+
+def test_tiers_with_one_value_or_none_are_labels(write):
+    text = document(
+        SLOTS,
+        walk=[[aligned("a1", "t1", "t2"), aligned("a2", "t2", "t3")]],
+        eat=[[aligned("a3", "t1", "t3", "x")], 'PARTICIPANT="ann"'],
+    )
+    recording = one(write, text)
+
+    assert recording.media == "/v/a.mp4"
+    assert recording.events == (
+        *(Event(1, 2, "walk"), Event(1, 4, "eat", "ann"), Event(2, 4, "walk")),
+    )
+    assert [notice.text.rpartition(": ")[2] for notice in recording.notices] == [
+        "walk is taken for a label",
+        "eat is taken for a label",
+    ]
+
+
+def test_tiers_with_several_values_are_subjects_and_so_are_the_others(write):
+    text = document(
+        SLOTS,
+        m1=[[aligned("a1", "t1", "t2", " walk\n"), aligned("a2", "t2", "t3", "eat")]],
+        m2=[[aligned("a3", "t1", "t3", "walk")], 'PARTICIPANT="bob"'],
+        flash=[[aligned("a4", "t2", "t3")]],
+    )
+    recording = one(write, text)
+
+    assert recording.events == (
+        Event(1, 2, "walk", "m1"),
+        Event(1, 4, "walk", "bob"),
+        Event(2, 4, "eat", "m1"),
+        Event(2, 4, "flash"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("tier_as", "label", "subject"), [("label", "m", ""), ("subject", "walk", "m")]
+)
+def test_what_tiers_are_can_be_said(write, tier_as, label, subject):
+    text = document(SLOTS, m=[[aligned("a1", "t1", "t2", "walk"), aligned("a2", "t2", "t3")]])
+    recording = one(write, text, tier_as=tier_as)
+
+    assert recording.events[0] == Event(1, 2, label, subject)
+    assert kinds(recording) == (["without a label"] if tier_as == "subject" else [])
+
+
+def test_tiers_can_be_chosen_and_the_others_are_told(write):
+    text = document(SLOTS, a=[[aligned("a1", "t1", "t2")]], b=[[aligned("a2", "t2", "t3")]])
+    recording = one(write, text, tiers=("b",))
+
+    assert recording.events == (Event(2, 4, "b"),)
+    assert recording.notices[0].kind == "tier left alone"
+    assert recording.notices[0].text.endswith(": a, 1 annotation")
+    with pytest.raises(DataError, match=r"expected a tier 'bb', there is none. Did you mean 'b'"):
+        one(write, text, tiers=("bb",))
+
+
+def test_annotations_without_times_divide_those_between_them(write):
+    slots = {"t1": 1000, "x1": None, "x2": None, "t4": 4000, "y": None}
+    parts = [aligned("a1", "t1", "x1", "p"), aligned("a2", "x1", "x2", "q")]
+    text = document(slots, m=[[*parts, aligned("a3", "x2", "t4", "r"), aligned("a4", "y", "t4")]])
+    recording = one(write, text)
+
+    assert recording.events == (
+        *(Event(1, 2, "p", "m"), Event(2, 3, "q", "m"), Event(3, 4, "r", "m")),
+    )
+    assert kinds(recording) == ["times between others", "without a time"]
+    assert "2 times not given" in recording.notices[0].text
+
+
+def test_referring_annotations_take_the_time_of_what_they_refer_to(write):
+    circle = [referring("c1", "c2", "lost"), referring("c2", "c1", "lost")]
+    text = document(
+        SLOTS,
+        m=[[aligned("a1", "t1", "t2", "p"), aligned("a2", "t2", "t3", "q")]],
+        deep=[[referring("b2", "b1", "s"), *circle]],
+        n=[[referring("b1", "a2", "r"), referring("b3", "none", "lost")]],
+    )
+    recording = one(write, text)
+
+    assert Event(2, 4, "r", "n") in recording.events
+    assert Event(2, 4, "s", "deep") in recording.events
+    assert kinds(recording) == ["without a time"] * 3
+
+
+def test_the_first_video_is_taken_and_its_head_start_counted(write):
+    media = (
+        '<MEDIA_DESCRIPTOR MEDIA_URL="file:///v/a.wav" MIME_TYPE="audio/x-wav"/>'
+        '<MEDIA_DESCRIPTOR MEDIA_URL="file:///C:/v/b%20c.mpg" MIME_TYPE="video/mpeg" '
+        'RELATIVE_MEDIA_URL="" TIME_ORIGIN="500"/>'
+        '<MEDIA_DESCRIPTOR MEDIA_URL="file:///v/d.mp4" MIME_TYPE="unknown"/>'
+    )
+    recording = one(write, document(SLOTS, media, walk=[[aligned("a1", "t1", "t2")]]))
+
+    assert recording.media == "/C:/v/b c.mpg"
+    assert recording.events == (Event(1.5, 2.5, "walk"),)
+    assert re.search(r"not /v/d.mp4, /v/a.wav$", recording.notices[0].text)
+
+
+def test_a_document_without_media_and_one_of_an_old_version(write):
+    assert one(write, document(SLOTS, "")).media == ""
+    text = document(SLOTS, "").replace("<HEADER", '<HEADER MEDIA_FILE="old.mpg"')
+    assert one(write, text).media == "old.mpg"
+
+
+def test_annotations_without_length_are_told(write):
+    recording = one(write, document(SLOTS, walk=[[aligned("a1", "t3", "t4")]]))
+
+    assert recording.events == (Event(4, 4, "walk"),)
+    assert kinds(recording) == ["without length"]
+
+
+def test_deep_and_wide_documents(write):
+    deep = "<a>" * 50_000 + "</a>" * 50_000
+    text = document(SLOTS, walk=[[aligned("a1", "t1", "t2")]])
+    recording = one(write, text.replace("<HEADER", f"{deep}<HEADER"))
+    assert len(recording.events) == 1
+
+    slots = {"t0": 0, **{f"t{n}": None for n in range(1, 20_000)}, "t20000": 20_000_000}
+    names = list(slots)
+    chain = [aligned(f"a{n}", a, b) for n, (a, b) in enumerate(itertools.pairwise(names))]
+    assert one(write, document(slots, walk=[chain])).events[-1] == Event(19_999, 20_000, "walk")

@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pipeline.errors import DataError, VideoDecodeError
+from pipeline.sources.events.event import Event, Notice, Recording
+from pipeline.sources.events.media import in_seconds, match_media
+from pipeline.video import write_video
+
+WALK = Event(1, 2, "walk")
+
+
+def recording(media, *events, **fields):
+    return Recording(media=media, name="o", events=events, **fields)
+
+
+@pytest.mark.parametrize(
+    ("media", "found"),
+    [
+        ("x/a.mp4", "x/a.mp4"),
+        ("/elsewhere/x/a.mp4", "x/a.mp4"),
+        ("../y/a.mp4", "y/a.mp4"),
+        ("C:\\videos\\y\\a.mp4", "y/a.mp4"),
+        ("D:/b.mp4", "b.mp4"),
+        ("b.avi", "b.mp4"),
+        ("b", "b.mp4"),
+        ("v.1", "v.1.webm"),
+        ("Y/A.MP4", "y/a.mp4"),
+        ("C", "c.avi"),
+        ("C.avi", "c.avi"),
+        ("d.mp4", "d.MP4"),
+        ("d.MP4", "d.MP4"),
+    ],
+)
+def test_videos_are_found(touch, info, media, found):
+    root = touch("x/a.mp4", "y/a.mp4", "b.mp4", "v.1.webm", "c.avi", "notes.txt", "d.MP4", "D.mp4")
+    matched, unmatched = match_media([recording(media, WALK)], root, probe=info)
+
+    assert [r.path for r in matched] == [str(root / found)]
+    assert unmatched == []
+
+
+def test_ambiguous_and_missing_videos_are_told(touch, info):
+    root = touch("x/a.mp4", "y/a.mp4", "b.mp4", ".hidden/c.mp4", "c.txt")
+    given = [recording("z/a.mp4"), recording("bb.mp4"), recording("c.mp4"), recording("")]
+    matched, unmatched = match_media(given, root, probe=info)
+
+    assert matched == []
+    assert [r.notices for r in unmatched] == [
+        (Notice("media ambiguous", "o: z/a.mp4 may be x/a.mp4, y/a.mp4"),),
+        (Notice("media missing", "o: bb.mp4 is not there; the nearest name is b.mp4"),),
+        (Notice("media missing", "o: c.mp4 is not there; the nearest name is b.mp4"),),
+        (Notice("media missing", "o: no media file is named there"),),
+    ]
+
+
+def test_without_any_video_and_with_very_many_missing(touch, info):
+    root = touch("notes.txt")
+    _, unmatched = match_media([recording("a.mp4")], root, probe=info)
+    assert unmatched[0].notices[0].text == "o: a.mp4 is not there"
+
+    root = touch("b.mp4")
+    _, unmatched = match_media([recording(f"a{n}.mp4") for n in range(60)], root, probe=info)
+    assert [" nearest " in r.notices[0].text for r in unmatched] == [True] * 50 + [False] * 10
+
+
+def test_a_video_that_cannot_be_read_is_told(touch):
+    def probe(path):
+        raise VideoDecodeError(path, "is empty")
+
+    root = touch("a.mp4")
+    _, unmatched = match_media([recording("a.mp4")], root, probe=probe)
+
+    assert unmatched[0].notices == (Notice("media unreadable", f"{root / 'a.mp4'}: is empty"),)
+
+
+def test_real_videos_say_their_rate_and_length(tmp_path):
+    frames = np.zeros((30, 16, 16, 3), np.uint8)
+    write_video(tmp_path / "a.avi", frames, fps=10, codec="FFV1")
+    given = recording("a", Event(5, 30, "walk"), unit="frames")
+    (matched,), _ = match_media([given], tmp_path)
+
+    assert (matched.events, matched.fps) == ((Event(0.5, 3, "walk"),), 10)
+    assert matched.duration_seconds == 3
+
+
+def test_frames_become_seconds_of_the_video(info):
+    given = recording(
+        *("a", Event(5, 10, "walk")), unit="frames", duration_seconds=200.0, known=((0, 50),)
+    )
+    placed = in_seconds(given, info())
+
+    assert placed.events == (Event(0.5, 1, "walk"),)
+    assert (placed.unit, placed.known, placed.duration_seconds) == ("seconds", ((0, 5),), 20)
+    assert placed.notices == ()
+
+
+def test_rates_and_lengths_that_disagree_are_told(info):
+    def told(**fields):
+        return [text for _, text in in_seconds(recording("a", **fields), info()).notices]
+
+    assert told(fps=10.1, duration_seconds=20.2) == []
+    assert told(fps=10.2) == ["a: 10.2 and 10 fps"]
+    assert told(duration_seconds=20.9) == []
+    assert told(duration_seconds=21.5) == ["a: 21.5 s and 20.0 s"]
+    assert told(duration_seconds=250, unit="frames") == ["a: 25.0 s and 20.0 s"]
+
+
+def test_events_past_the_end_are_cut_or_left_out_and_told(info):
+    given = recording(
+        *("a", Event(1, 20.05, "slightly"), Event(19, 21, "cut"), Event(20, 20, "point")),
+        Event(30, 31, "gone", "ann"),
+        known=((0, 30), (40, 50)),
+    )
+    placed = in_seconds(given, info())
+
+    assert placed.events == (Event(1, 20, "slightly"), Event(19, 20, "cut"))
+    assert placed.known == ((0, 20),)
+    assert [text for _, text in placed.notices] == [
+        "a: cut from 19 to 21 s is cut at 20 s",
+        "a: point from 20 to 20 s is left out at 20 s",
+        "a: gone from 30 to 31 s is left out at 20 s",
+    ]
+
+
+def test_nothing_is_cut_where_the_length_of_the_video_is_not_known(info):
+    placed = in_seconds(recording("a", Event(30, 31, "walk")), info(duration_seconds=0))
+
+    assert placed.events == (Event(30, 31, "walk"),)
+    assert (placed.duration_seconds, placed.notices) == (None, ())
+
+
+def test_what_several_files_say_of_a_video_is_merged(touch, info):
+    root = touch("a.mp4", "b.mp4")
+    given = [
+        recording("b.mp4", WALK),
+        recording("a.mp4", Event(3, 4, "eat"), WALK, group="g", known=((5, 9), (0, 1))),
+        Recording(media="x/a.mp4", name="p", events=(WALK,), split="val", known=((0, 1),)),
+    ]
+    (a, b), _ = match_media(given, root, probe=info)
+
+    assert b.notices == ()
+    assert (a.name, a.group, a.split) == ("o, p", "g", "val")
+    assert a.events == (WALK, Event(3, 4, "eat"))
+    assert a.known == ((0, 1), (5, 9))
+    assert a.notices == (
+        Notice("several files", "a.mp4: merged from o, p"),
+        Notice("there twice", "a.mp4: 1 event kept once"),
+    )
+
+    given = [recording("a.mp4", known=((0, 1),)), recording("a.mp4", WALK)]
+    (a,), _ = match_media(given, root, probe=info)
+    assert a.known is None
+
+
+@pytest.mark.parametrize(("what", "values"), [("group", ("g", "h")), ("split", ("train", "test"))])
+def test_files_that_disagree_about_a_video(touch, info, what, values):
+    root = touch("a.mp4")
+    given = [recording("a.mp4", **{what: value}) for value in values]
+
+    names = ", ".join(sorted(values))
+    with pytest.raises(DataError, match=f"a.mp4: expected one {what}, got {names} in its files"):
+        match_media(given, root, probe=info)

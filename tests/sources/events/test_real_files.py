@@ -1,0 +1,93 @@
+"""Files that the tools themselves wrote."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from pipeline.sources.events.event import Event
+from pipeline.sources.events.reading import ReadingOptions, read_events
+
+VIDEOS = os.environ.get("PIPELINE_VIDEOS")
+pytestmark = pytest.mark.skipif(not VIDEOS, reason="PIPELINE_VIDEOS is not set")
+LABELS = Path(VIDEOS or "").parent / "labels"
+
+FIRST = (
+    Event(3.3, 7.75, "s", "subject1"),
+    Event(9.9, 16.2, "s", "subject1"),
+    Event(18.35, 24.475, "s", "subject1"),
+    Event(38.425, 46.1, "s", "subject2"),
+)
+
+
+def kinds(*recordings):
+    return [notice.kind for recording in recordings for notice in recording.notices]
+
+
+def test_the_same_observation_from_a_table_and_a_project_of_boris():
+    (table,) = read_events(LABELS / "boris_tabular.tsv")
+    project = {r.name: r for r in read_events(LABELS / "boris_project.boris")}["observation #1"]
+
+    assert table.events == project.events == FIRST
+    for recording in (table, project):
+        assert recording.media == "video_test_25fps_360s.mp4"
+        assert (recording.fps, recording.duration_seconds) == (25, 359.96)
+        assert recording.notices == ()
+
+
+def test_an_aggregated_export_of_two_files_and_the_project():
+    first, second = read_events(LABELS / "boris_aggregated.tsv")
+    found = read_events(LABELS / "boris_project.boris")
+    in_project = [r for r in found if r.name == "observation #2"]
+
+    assert first.media == in_project[0].media == "video_test_25fps_180s.mp4"
+    assert first.events == in_project[0].events
+    assert len(first.events) == 6
+    assert kinds(first) == ["place unknown"] * 12
+    assert (second.media, second.events, second.known) == ("video_test_25fps_360s.mp4", (), ())
+    # Not in the table: where the second file starts, after 179.96 seconds.
+    assert len(in_project[1].events) == 12
+    assert in_project[1].events[0] == Event(227.765 - 179.96, 253.49 - 179.96, "s")
+
+
+def test_what_a_project_of_boris_holds():
+    recordings = read_events(LABELS / "boris_project.boris")
+
+    live = [r for r in recordings if not r.media]
+    assert len(recordings) == 13
+    assert [r.name for r in live if r.events == ()] == ["observation without events"]
+    assert kinds(*live).count("without media") == len(live) == 5
+    assert kinds(*recordings).count("START without STOP") == 1
+    assert kinds(*recordings).count("other cameras") == 4
+    modifiers = read_events(LABELS / "boris_project.boris", ReadingOptions(modifiers=True))
+    labels = [{e.label for e in r.events} for r in modifiers if r.name == "modifiers"]
+    assert labels == [{"q m1", "q m2", "q m3", "r m1", "r"}]
+
+
+def test_a_document_of_elan():
+    def read(*tiers, tier_as="auto"):
+        options = ReadingOptions(tiers=tiers, tier_as=tier_as)
+        return read_events(LABELS / "elan.eaf", options)[0]
+
+    text, gestures, words, parts = (
+        read("text"),
+        read("gestures"),
+        read("words-timesub"),
+        read("words-pos"),
+    )
+
+    assert text.media == "../../DemoMaterial/yele/r03_v20_s5.wav"
+    assert text.events[0] == Event(2, 5, "The quick brown fox 001", "text")
+    assert gestures.events[:2] == (
+        Event(1.8, 2.4, "prep", "gestures"),
+        Event(3, 3.6, "hold", "gestures"),
+    )
+    # The second sentence's words but the first have no times; they lie between 8 and 11 seconds.
+    third = [e for e in words.events if 8 <= e.start_seconds < 11]
+    assert [(e.start_seconds, e.label) for e in third[:2]] == [(8, "The"), (8.6, "quick")]
+    assert len(words.events) == 1995
+    assert kinds(words).count("times between others") == 1
+    assert kinds(parts).count("without a label") == 1992
+    assert len(parts.events) == 3

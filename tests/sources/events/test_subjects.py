@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from pipeline.sources.events.event import Event, Notice, Recording
+from pipeline.sources.events.subjects import by_subject, with_lengths
+
+ANN, BOB, LIGHT = Event(1, 2, "walk", "ann"), Event(1, 3, "eat", "bob"), Event(2, 2, "light")
+
+
+def recording(*events, **fields):
+    return Recording(media="a.mp4", name="o", events=events, **fields)
+
+
+def test_a_recording_for_each_subject():
+    ann, bob = by_subject([recording(ANN, BOB, LIGHT, group="pen")])
+
+    assert (ann.subject, ann.events, ann.media) == ("ann", (ANN, LIGHT), "a.mp4")
+    assert (bob.subject, bob.events, bob.group) == ("bob", (BOB, LIGHT), "pen")
+    notice = Notice("without a subject", "o: 1 event of no subject belong to each")
+    assert ann.notices == bob.notices == (notice,)
+
+
+def test_recordings_without_subjects_stay():
+    assert by_subject([recording(LIGHT), recording()]) == [recording(LIGHT), recording()]
+    assert by_subject([recording(ANN)])[0].notices == ()
+
+
+def test_points_are_given_a_length():
+    points = recording(Event(0.1, 0.1, "p"), ANN, Event(9.9, 9.9, "p", "ann"), duration_seconds=10)
+
+    assert with_lengths(points, 1.0).events == (
+        *(Event(0, 0.6, "p"), ANN, Event(9.4, 10, "p", "ann")),
+    )
+    assert with_lengths(points, 1.0, anchor="start").events == (
+        *(Event(0.1, 1.1, "p"), ANN, Event(9.9, 10, "p", "ann")),
+    )
+    assert with_lengths(recording(LIGHT), 1.0).events == (Event(1.5, 2.5, "light"),)
