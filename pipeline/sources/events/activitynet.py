@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.sources.annotations import split_of
-from pipeline.sources.events.event import Draft, Recording, from_zero
+from pipeline.sources.events.event import Draft, Recording, time_of
 from pipeline.sources.events.text import part
 
 
@@ -23,7 +23,7 @@ def read_activitynet(data: Any, path: Path) -> list[Recording]:
         draft = Draft(name, path.name, split=split_of(str(entry.get("subset", ""))) or "")
         for field, key in (("fps", "fps"), ("duration_seconds", "duration")):
             if entry.get(key) is not None:
-                draft.fields[field] = from_zero(place, entry[key], what=key)
+                draft.fields[field] = time_of(place, entry[key], key, least=0)
         found = part(entry.get("annotations") or [], list, place, "annotations")
         if not found and draft.fields["split"] == "test":
             draft.tell("not annotated", f"{place}: nothing is known of it")
@@ -31,7 +31,7 @@ def read_activitynet(data: Any, path: Path) -> list[Recording]:
         for number, each in enumerate(found, 1):
             place = f"{path}, {name}, annotation {number}"
             segment = part(part(each, dict, place, "it").get("segment"), list, place, "segment")
-            start, end = (from_zero(place, time) for time in [*segment, None, None][:2])
+            start, end = (time_of(place, time, least=0) for time in [*segment, None, None][:2])
             draft.add(place, start, end, str(each.get("label") or ""), point=False)
         recordings.append(draft.done())
     return recordings

@@ -7,7 +7,8 @@ import math
 from pathlib import PureWindowsPath
 from typing import Literal, NamedTuple
 
-from pipeline.sources.events.event import Draft, Recording, Spans
+from pipeline.sources.events.event import Draft, Recording
+from pipeline.text import listed
 
 Mark = Literal["START", "STOP", "POINT"]
 
@@ -40,12 +41,13 @@ def behaviour_of(code: str, subject: str, modifiers: list[str]) -> Behaviour:
 
 @dataclasses.dataclass
 class Observation:
-    """What is read of one observation, line by line.
+    """What is read of one observation, mark by mark, in their order.
 
     Attributes:
         name: The observation, for messages.
-        media: The files of the observed player; none where nothing was played.
+        media: The files of the first player; none where nothing was played.
         modifiers: Whether modifiers are part of the label.
+        others: The files of other players, which show the same time.
         offset_seconds: What BORIS has added to all times.
         interval: Start and end of what was observed; None: all.
     """
@@ -53,6 +55,7 @@ class Observation:
     name: str
     media: list[Medium]
     modifiers: bool
+    others: list[str] = dataclasses.field(default_factory=list)
     offset_seconds: float = 0.0
     interval: tuple[float, float] | None = None
 
@@ -61,74 +64,71 @@ class Observation:
         self._drafts = [
             Draft(m.name, self.name, fps=m.fps, duration_seconds=m.duration_seconds) for m in media
         ]
-        # Each file's first moment on the time line, and from when to when events fall into it;
-        # what follows a file of unknown length cannot be placed.
-        self._spans: list[tuple[Draft, float, float, float]] = []
-        first = 0.0
-        for draft, medium in zip(self._drafts, media, strict=True):
-            last = first + (medium.duration_seconds or math.inf)
-            is_last = draft is self._drafts[-1]
-            low, high = -math.inf if first == 0 else first, math.inf if is_last else last
-            self._spans.append((draft, first, low, high))
-            first = last
-            if last == math.inf:
-                break
+        starts = [0.0]
+        for medium in media[:-1]:
+            if not medium.duration_seconds:
+                break  # What follows cannot be placed.
+            starts.append(starts[-1] + medium.duration_seconds)
+        lows, highs = [-math.inf, *starts[1:]], [*starts[1:], math.inf]
+        self._spans = list(zip(self._drafts, starts, lows, highs, strict=False))
+        self._not_placed = {PureWindowsPath(m.name).name for m in media[len(starts) :]}
         self._open: dict[Behaviour, tuple[float, str, str]] = {}
         if not self.media:
             self.tell("without media", f"{self.name}: a live observation, or one of pictures")
+        if self.others:
+            first, others = media[0].name or "nothing", listed(self.others)
+            self.tell(
+                "other cameras", f"{self.name}: the events are taken for {first}, not {others}"
+            )
 
     def tell(self, kind: str, text: str) -> None:
         """Takes up a notice."""
         self._drafts[0].tell(kind, text)
 
-    def mark(self, place: str, time: float, mark: Mark, what: Behaviour, media: str = "") -> None:
-        """Takes up a start, a stop or a point; marks come in order.
+    def next_mark(self, what: Behaviour) -> Mark:
+        """Whether the next mark of a state is its start or its stop."""
+        return "STOP" if what in self._open else "START"
+
+    def mark(
+        self, place: str, time: float | None, mark: Mark, what: Behaviour, media: str = ""
+    ) -> None:
+        """Takes up a start, a stop or a point.
 
         Args:
             place: Where it stands.
-            time: On the time line.
+            time: On the time line; None: it has none.
             mark: What it is.
             what: What it is of.
             media: The file that it falls into, if the table says so.
+
+        Raises:
+            DataError: A bout ends before it starts.
         """
-        if mark == "POINT":
-            self.bout(place, time, time, what, media, point=True)
+        if time is None:
+            self.tell("without a time", f"{place}: {mark} of {what.code} is left out")
+        elif mark == "POINT":
+            self._add(place, time, time, what, media, point=True)
         elif mark == "START":
             self._tell_open(what)
             self._open[what] = time, place, media
         elif what in self._open:
-            start, first_place, first_media = self._open.pop(what)
-            self.bout(f"{first_place} to {place}", start, time, what, first_media)
+            start, _, first_media = self._open.pop(what)
+            self._add(place, start, time, what, first_media, point=False)
         else:
             self.tell("STOP without START", f"{place}: {what.code} at {time:g} is left out")
-
-    def next_mark(self, what: Behaviour) -> Mark:
-        """Whether the next mark of a state is its start or its stop."""
-        return "STOP" if what in self._open else "START"
 
     def _tell_open(self, what: Behaviour) -> None:
         if what in self._open:
             time, place, _ = self._open.pop(what)
             self.tell("START without STOP", f"{place}: {what.code} at {time:g} is left out")
 
-    def bout(
-        self,
-        place: str,
-        start: float,
-        end: float,
-        what: Behaviour,
-        media: str = "",
-        *,
-        point: bool = False,
+    def _add(
+        self, place: str, start: float, end: float, what: Behaviour, media: str, *, point: bool
     ) -> None:
-        """Takes up a bout, cut where a file ends and the next begins.
-
-        Raises:
-            DataError: It ends before it starts.
-        """
+        """Takes up an event, cut where a file ends and the next begins."""
         label = what.label(modifiers=self.modifiers)
         start, end = start - self.offset_seconds, end - self.offset_seconds
-        if len(self._spans) < len(self.media) and _same(media, self.media[0].name) is False:
+        if PureWindowsPath(media).name in self._not_placed:
             self.tell(
                 "place unknown",
                 f"{place}: {label} at {start:g} is left out: it falls into a later file, and the "
@@ -136,12 +136,12 @@ class Observation:
             )
             return
         pieces = [
-            (draft, max(start, low), min(end, high), first)
+            (draft, max(start, low) - first, min(end, high) - first)
             for draft, first, low, high in self._spans
             if low <= start < high or start < low < end
         ]
-        for number, (draft, begin, stop, first) in enumerate(pieces):
-            draft.add(place, begin - first, stop - first, label, what.subject, point=point)
+        for number, (draft, begin, stop) in enumerate(pieces):
+            draft.add(place, begin, stop, label, what.subject, point=point)
             if number:
                 draft.tell("over two files", f"{place}: {label} goes on from the file before")
 
@@ -152,15 +152,7 @@ class Observation:
         for draft, first, low, high in self._spans if self.interval else ():
             start, end = (time - self.offset_seconds for time in self.interval or ())
             span = max(start, low, 0.0) - first, min(end, high) - first
-            known: Spans = (span,) if span[0] < span[1] else ()
-            draft.fields["known"] = known
+            draft.fields["known"] = (span,) if span[0] < span[1] else ()
         for draft in self._drafts[len(self._spans) :]:
             draft.fields["known"] = ()
         return [draft.done() for draft in self._drafts]
-
-
-def _same(media: str, name: str) -> bool | None:
-    """Whether two paths have one file name; None where there is none."""
-    if not media:
-        return None
-    return PureWindowsPath(media).name == PureWindowsPath(name).name

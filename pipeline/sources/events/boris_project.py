@@ -53,22 +53,17 @@ def _read(
         name=name,
         media=media,
         modifiers=modifiers,
+        others=[str(file) for files in players.values() for file in files],
         offset_seconds=time_of(place, data.get("time offset") or 0),
         interval=(start, stop) if stop > start else None,
     )
-    others = ", ".join(str(file) for files in players.values() for file in files)
-    if others:
-        observation.tell(
-            "other cameras",
-            f"{place}: the events are taken for player 1; {others} shows the same time",
-        )
     for number, event in enumerate(part(data.get("events"), list, place, "events"), 1):
         _add(observation, f"{place}, event {number}", event, states)
     return observation.recordings()
 
 
 def _optional(place: str, value: Any) -> float | None:
-    number = 0.0 if value in (None, "", "NA") else time_of(place, value, what="a number")
+    number = 0.0 if value in (None, "", "NA") else time_of(place, value, "a number")
     return number if number > 0 else None
 
 
@@ -80,8 +75,7 @@ def _add(observation: Observation, place: str, event: Any, states: dict[str, boo
     what = behaviour_of(str(code), str(subject or ""), str(modifier or "").split("|"))
     if what.code not in states:
         observation.tell("unknown behaviour", f"{place}: {code} is in no ethogram and left out")
-    elif time in (None, "NA") or time != time:
-        observation.tell("without a time", f"{place}: {code} is left out")
     else:
         mark: Mark = observation.next_mark(what) if states[what.code] else "POINT"
-        observation.mark(place, time_of(place, time), mark, what)
+        has_time = time not in (None, "NA") and time == time  # NaN where pictures have none
+        observation.mark(place, time_of(place, time) if has_time else None, mark, what)

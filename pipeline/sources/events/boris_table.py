@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.errors import DataError
-from pipeline.sources.events.boris_observation import Medium, Observation, behaviour_of
+from pipeline.sources.events.boris_observation import Mark, Medium, Observation, behaviour_of
 from pipeline.sources.events.event import Recording, time_of
 from pipeline.sources.events.text import Line, read_columns, read_lines, with_columns
 
@@ -17,6 +17,16 @@ FIRST: Final = "observation id"
 
 _NOTHING: Final = ("", "NA", "Not found", "None", "nan")
 _PLAYER: Final = re.compile(r"(player #\d+):(.*?)(?=\W*player #|$)")
+# What the types of events mean, in columns.
+_MARKS: Final[dict[str, dict[Mark, str]]] = {
+    "START": {"START": "time"},
+    "STOP": {"STOP": "time"},
+    "POINT": {"POINT": "time"},
+}
+_BOUTS: Final[dict[str, dict[Mark, str]]] = {
+    "STATE": {"START": "start (s)", "STOP": "stop (s)"},
+    "POINT": {"POINT": "start (s)"},
+}
 Row = tuple[str, dict[str, str]]
 
 
@@ -85,16 +95,9 @@ def _read_observation(
 ) -> list[Recording]:
     place, first = rows[0] if rows else (name, {})
     media, others = _media(place, head, [cells for _, cells in rows])
-    offset = first.get("time offset (s)") or "".join(head.get("time offset (s)", [])[:1]) or "0"
-    observation = Observation(
-        name, media, modifiers, time_of(place, offset, what="a time offset in seconds")
-    )
-    if others:
-        observation.tell(
-            "other cameras",
-            f"{name}: the events are taken for {media[0].name if media else 'player #1'}; "
-            f"{', '.join(others)} shows the same time",
-        )
+    offset = first.get("time offset (s)") or next(iter(head.get("time offset (s)", [])), "0")
+    offset_seconds = time_of(place, offset, "a time offset in seconds")
+    observation = Observation(name, media, modifiers, others, offset_seconds)
     for place, cells in rows:
         _add(observation, place, cells)
     return observation.recordings()
@@ -104,27 +107,14 @@ def _add(observation: Observation, place: str, cells: dict[str, str]) -> None:
     given = [text for column, text in cells.items() if column.startswith("modifier")]
     what = behaviour_of(cells["behavior"], cells["subject"], "|".join(given).split("|"))
     status = (cells.get("status") or cells.get("behavior type", "")).upper()
-    if "start (s)" in cells and status in ("STATE", "POINT"):
-        start, stop = cells["start (s)"], cells["stop (s)"]
-        if start in _NOTHING:
-            observation.tell("without a time", f"{place}: {what.code} is left out")
-        elif stop in _NOTHING and status == "STATE":
-            observation.tell("START without STOP", f"{place}: {what.code} at {start} is left out")
-        else:
-            begin = time_of(place, start)
-            end = begin if status == "POINT" else time_of(place, stop)
-            observation.bout(place, begin, end, what, _medium(cells), point=status == "POINT")
-    elif "time" in cells and status in ("START", "STOP", "POINT"):
-        if cells["time"] in _NOTHING:
-            observation.tell("without a time", f"{place}: {what.code} is left out")
-        else:
-            time = time_of(place, cells["time"])
-            observation.mark(place, time, status, what, _medium(cells))  # type: ignore[arg-type]
-    else:
-        expected = "STATE or POINT" if "start (s)" in cells else "START, STOP or POINT"
+    types = _BOUTS if "start (s)" in cells else _MARKS
+    if status not in types:
         raise DataError(
-            f"{place}: expected an event of type {expected}, got {status!r}. Export it again."
+            f"{place}: expected an event of type {', '.join(types)}, got {status!r}. Export again."
         )
+    for mark, column in types[status].items():
+        time = None if cells[column] in _NOTHING else time_of(place, cells[column])
+        observation.mark(place, time, mark, what, _medium(cells))
 
 
 def _medium(cells: dict[str, str]) -> str:
@@ -157,4 +147,4 @@ def _numbers(place: str, joined: str, count: int) -> list[float | None]:
     given = [text.strip() for text in joined.partition("|")[0].split(";")]
     if len(given) != count:
         return [None] * count
-    return [None if text in _NOTHING else time_of(place, text, what="a number") for text in given]
+    return [None if text in _NOTHING else time_of(place, text, "a number") for text in given]

@@ -6,12 +6,15 @@ import urllib.parse
 import xml.etree.ElementTree as ET
 from collections.abc import Collection, Mapping
 from pathlib import Path, PurePosixPath
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from pipeline.errors import DataError
 from pipeline.sources.events.event import Draft, Recording, time_of
 from pipeline.text import counted, listed, nearest
 from pipeline.video.paths import VIDEO_SUFFIXES
+
+# From an annotation to what it refers to; the bound ends a circle.
+_MOST_STEPS: Final = 100
 
 TierAs = Literal["auto", "label", "subject"]
 
@@ -104,67 +107,47 @@ def _media(root: ET.Element, path: Path) -> tuple[str, float, list[str]]:
     for each in root.iter("MEDIA_DESCRIPTOR"):
         url = each.get("RELATIVE_MEDIA_URL") or each.get("MEDIA_URL") or ""
         name = urllib.parse.unquote(url.removeprefix("file://"))
-        place = f"{path}, {name}"
         # So much of the file lies before the start of the time line.
-        shift = time_of(place, each.get("TIME_ORIGIN", 0), what="TIME_ORIGIN") / 1000
-        suffix = PurePosixPath(name).suffix.lower()
-        is_video = suffix in VIDEO_SUFFIXES or each.get("MIME_TYPE", "").startswith("video")
-        found.append((not is_video, name, shift))
-    found.sort(key=lambda each: each[0])
-    if not found:
-        return next((header.get("MEDIA_FILE", "") for header in root.iter("HEADER")), ""), 0.0, []
-    return found[0][1], found[0][2], [name for _, name, _ in found[1:]]
+        shift = time_of(f"{path}, {name}", each.get("TIME_ORIGIN", 0), "TIME_ORIGIN") / 1000
+        is_video = PurePosixPath(name).suffix.lower() in VIDEO_SUFFIXES
+        found.append((is_video or each.get("MIME_TYPE", "").startswith("video"), name, shift))
+    found.sort(key=lambda each: not each[0])
+    (_, name, shift), *others = found or [(False, "", 0.0)]
+    return name, shift, [name for _, name, _ in others]
 
 
 def _annotations(root: ET.Element, path: Path, draft: Draft) -> dict[str, list[_Marked]]:
-    slots = {
-        slot.get("TIME_SLOT_ID", ""): _milliseconds(slot, path) for slot in root.iter("TIME_SLOT")
-    }
-    aligned = {
-        each.get("ANNOTATION_ID", ""): (
-            each.get("TIME_SLOT_REF1", ""),
-            each.get("TIME_SLOT_REF2", ""),
-        )
-        for each in root.iter("ALIGNABLE_ANNOTATION")
-    }
-    parents = {
-        each.get("ANNOTATION_ID", ""): each.get("ANNOTATION_REF", "")
-        for each in root.iter("REF_ANNOTATION")
-    }
+    """Returns the annotations of each tier."""
+    slots: dict[str, float | None] = {}
+    for slot in root.iter("TIME_SLOT"):
+        name, value = slot.get("TIME_SLOT_ID", ""), slot.get("TIME_VALUE")
+        place = f"{path}, time slot {name}"
+        slots[name] = None if value is None else time_of(place, value, "milliseconds")
+    ends: dict[str, tuple[str, str]] = {}
+    parents: dict[str, str] = {}
+    values: dict[str, dict[str, str]] = {}
     for tier in root.iter("TIER"):
-        inside = [each.get("ANNOTATION_ID", "") for each in tier.iter("ALIGNABLE_ANNOTATION")]
-        divided = _divide(slots, dict(aligned[each] for each in inside))
-        if divided:
-            draft.tell(
-                "times between others",
-                f"{path}, tier {tier.get('TIER_ID')}: {counted(divided, 'time')} not given and "
-                "divided evenly",
-            )
-    return {
-        tier.get("TIER_ID", ""): [
-            _marked(f"{path}, annotation {name}", each, slots, _end_of(name, parents, aligned))
-            for kind in ("ALIGNABLE_ANNOTATION", "REF_ANNOTATION")
-            for each in tier.iter(kind)
-            for name in [each.get("ANNOTATION_ID", "")]
-        ]
-        for tier in root.iter("TIER")
-    }
-
-
-def _marked(
-    place: str,
-    annotation: ET.Element,
-    slots: Mapping[str, float | None],
-    ends: tuple[str, str],
-) -> _Marked:
-    value = (annotation.findtext("ANNOTATION_VALUE") or "").strip()
-    return _Marked(place, slots.get(ends[0]), slots.get(ends[1]), value)
-
-
-def _milliseconds(slot: ET.Element, path: Path) -> float | None:
-    value = slot.get("TIME_VALUE")
-    place = f"{path}, time slot {slot.get('TIME_SLOT_ID')}"
-    return None if value is None else time_of(place, value, what="milliseconds")
+        title = tier.get("TIER_ID", "")
+        inside = values.setdefault(title, {})
+        after = {}
+        for each in (*tier.iter("ALIGNABLE_ANNOTATION"), *tier.iter("REF_ANNOTATION")):
+            name = each.get("ANNOTATION_ID", "")
+            inside[name] = (each.findtext("ANNOTATION_VALUE") or "").strip()
+            if each.tag == "REF_ANNOTATION":
+                parents[name] = each.get("ANNOTATION_REF", "")
+            else:
+                ends[name] = each.get("TIME_SLOT_REF1", ""), each.get("TIME_SLOT_REF2", "")
+                after[ends[name][0]] = ends[name][1]
+        if divided := _divide(slots, after):
+            text = f"{path}, tier {title}: {counted(divided, 'time')} not given, divided evenly"
+            draft.tell("times between others", text)
+    found: dict[str, list[_Marked]] = {title: [] for title in values}
+    for title, inside in values.items():
+        for name, value in inside.items():
+            first, last = _ends(name, parents, ends)
+            place = f"{path}, annotation {name}"
+            found[title].append(_Marked(place, slots.get(first), slots.get(last), value))
+    return found
 
 
 def _divide(slots: dict[str, float | None], after: Mapping[str, str]) -> int:
@@ -183,12 +166,12 @@ def _divide(slots: dict[str, float | None], after: Mapping[str, str]) -> int:
     return filled
 
 
-def _end_of(
-    name: str, parents: Mapping[str, str], aligned: Mapping[str, tuple[str, str]]
+def _ends(
+    name: str, parents: Mapping[str, str], ends: Mapping[str, tuple[str, str]]
 ) -> tuple[str, str]:
     """Returns the time slots of an annotation, or of what it refers to."""
-    for _ in range(len(parents) + 1):
-        if name in aligned:
-            return aligned[name]
+    for _ in range(_MOST_STEPS):
+        if name in ends:
+            return ends[name]
         name = parents.get(name, "")
     return "", ""

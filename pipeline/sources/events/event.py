@@ -145,11 +145,13 @@ class Draft:
         return Recording(**self.fields, events=events, notices=notices)
 
 
-def time_of(place: str, value: object, *, what: str = "a time in seconds") -> float:
+def time_of(
+    place: str, value: object, what: str = "a time in seconds", *, least: float = -math.inf
+) -> float:
     """A time as a file writes it, which may have a comma for the decimal point.
 
     Raises:
-        DataError: It is no number, or beyond any recording.
+        DataError: It is no number, below `least`, or beyond any recording.
     """
     text = value.strip() if isinstance(value, str) else value
     if isinstance(text, str) and text.count(",") == 1 and "." not in text:
@@ -161,16 +163,6 @@ def time_of(place: str, value: object, *, what: str = "a time in seconds") -> fl
         number = math.nan
     if not abs(number) <= _MOST:
         raise DataError(f"{place}: expected {what}, such as 12.5, got {str(value)[:40]!r}.")
-    return number
-
-
-def from_zero(place: str, value: object, *, what: str = "a time in seconds") -> float:
-    """A `time_of` that is 0 or more.
-
-    Raises:
-        DataError: It is no number, below 0, or beyond any recording.
-    """
-    number = time_of(place, value, what=what)
-    if number < 0:
-        raise DataError(f"{place}: expected {what} of 0 or more, got {str(value)[:40]!r}.")
+    if number < least:
+        raise DataError(f"{place}: expected {what} of {least} or more, got {str(value)[:40]!r}.")
     return number

@@ -7,7 +7,7 @@ import urllib.parse
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
-from pipeline.sources.events.event import Draft, Recording, from_zero
+from pipeline.sources.events.event import Draft, Recording, time_of
 from pipeline.sources.events.text import part
 from pipeline.text import counted
 from pipeline.video.paths import VIDEO_SUFFIXES
@@ -35,7 +35,7 @@ def _read(task: Any, number: int, path: Path) -> Recording:
     values = part(task.get("data"), dict, place, "data")
     draft = Draft(_media(values), path.name, unit="frames")
     if values.get("fps"):
-        draft.fields["fps"] = from_zero(place, values["fps"], what="fps")
+        draft.fields["fps"] = time_of(place, values["fps"], "fps", least=0)
     found = part(task.get("annotations") or [], list, place, "annotations")
     annotations = [part(each, dict, place, "an annotation") for each in found]
     kept = [each for each in annotations if not each.get("was_cancelled")]
@@ -65,7 +65,7 @@ def _add(draft: Draft, task: str, result: dict[str, Any]) -> None:
     for span in part(value["ranges"], list, place, "ranges"):
         span = part(span, dict, place, "a range")
         start, end = (
-            from_zero(place, span.get(k), what=f"the frame {k}") for k in ("start", "end")
+            time_of(place, span.get(k), f"the frame {k}", least=0) for k in ("start", "end")
         )
         for label in labels:
             draft.add(place, max(0.0, start - 1), end, str(label), point=False)

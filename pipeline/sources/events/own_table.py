@@ -7,7 +7,7 @@ from pathlib import Path
 from pipeline.errors import DataError
 from pipeline.manifest.rows import SPLITS
 from pipeline.sources.annotations import split_of
-from pipeline.sources.events.event import Draft, Recording, from_zero
+from pipeline.sources.events.event import Draft, Recording, time_of
 from pipeline.sources.events.text import Line, read_columns, read_lines, with_columns
 from pipeline.text import listed
 
@@ -62,6 +62,6 @@ def _add(draft: Draft, line: Line, cells: dict[str, str]) -> None:
         return
     if not label:
         raise DataError(f"{line.place}: expected a label, got an empty cell.")
-    first = from_zero(line.place, start, what="start_seconds")
-    last = from_zero(line.place, end, what="end_seconds") if end else first
+    first = time_of(line.place, start, "start_seconds", least=0)
+    last = time_of(line.place, end, "end_seconds", least=0) if end else first
     draft.add(line.place, first, last, label, cells.get("subject", ""), point=not end)

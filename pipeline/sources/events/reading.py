@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import os
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -98,37 +97,33 @@ def read_events(
 
 def _read_file(path: Path, options: ReadingOptions) -> list[Recording]:
     text, encoding = read_any_text(path)
-    recordings = _reader(text, path, options)()
+    recordings = _read_text(text, path, options)
+    if recordings is None:
+        first = text.strip().partition("\n")[0]
+        raise OtherFileError(
+            f"{path}: expected {_KINDS}, got a file that starts with {first[:60]!r}."
+        )
     if encoding != "cp1252":
         return recordings
     notice = Notice("encoding", f"{path}: no UTF-8, read as Windows-1252; check the names")
     return [recording.telling(notice) for recording in recordings]
 
 
-def _reader(text: str, path: Path, options: ReadingOptions) -> Callable[[], list[Recording]]:
-    """Returns what reads a text.
-
-    Raises:
-        OtherFileError: Nothing does.
-    """
+def _read_text(text: str, path: Path, options: ReadingOptions) -> list[Recording] | None:
+    """Returns what a text says; None where nothing is known that is written so."""
     start = text.lstrip()[:1]
-    if start in "{[" and (reader := _json_reader(text, path, options)):
-        return reader
+    if start in "{[":
+        return _read_json(text, path, options)
     if start == "<" and "<ANNOTATION_DOCUMENT" in text:
-        return lambda: read_elan(text, path, tiers=options.tiers, tier_as=options.tier_as)
+        return read_elan(text, path, tiers=options.tiers, tier_as=options.tier_as)
     if start == "#" and "# CSV_HEADER" in text:
-        return lambda: read_via_table(text, path)
-    if start not in "{[<#" and (reader := _table_reader(text, path, options)):
-        return reader
+        return read_via_table(text, path)
     if is_frame_labels(text):
-        return lambda: read_frame_labels(text, path)
-    first = text.strip().partition("\n")[0]
-    raise OtherFileError(f"{path}: expected {_KINDS}, got a file that starts with {first[:60]!r}.")
+        return read_frame_labels(text, path)
+    return _read_table(text, path, options)
 
 
-def _json_reader(
-    text: str, path: Path, options: ReadingOptions
-) -> Callable[[], list[Recording]] | None:
+def _read_json(text: str, path: Path, options: ReadingOptions) -> list[Recording] | None:
     try:
         data: Any = read_json(text, path)
     except DataError:
@@ -137,28 +132,26 @@ def _json_reader(
         return None
     keys = set(data) if isinstance(data, dict) else set()
     if "behaviors_conf" in keys or "project_format_version" in keys:
-        return lambda: read_boris_project(data, path, modifiers=options.modifiers)
+        return read_boris_project(data, path, modifiers=options.modifiers)
     if {"metadata", "view"} <= keys:
-        return lambda: read_via_project(data, path)
+        return read_via_project(data, path)
     if "database" in keys:
-        return lambda: read_activitynet(data, path)
+        return read_activitynet(data, path)
     first = data[0] if isinstance(data, list) and data else data
     if isinstance(first, dict) and "data" in first and {"annotations", "predictions"} & set(first):
-        return lambda: read_label_studio(data, path)
+        return read_label_studio(data, path)
     return None
 
 
-def _table_reader(
-    text: str, path: Path, options: ReadingOptions
-) -> Callable[[], list[Recording]] | None:
+def _read_table(text: str, path: Path, options: ReadingOptions) -> list[Recording] | None:
     try:
         names = [cell.lower() for cell in next(read_lines(text, path)).cells]
     except (DataError, StopIteration):
         return None
     if names[0] == FIRST or {"behavior", "subject"} <= set(names):
-        return lambda: read_boris_table(text, path, modifiers=options.modifiers)
+        return read_boris_table(text, path, modifiers=options.modifiers)
     if len(names) > 1 and BACKGROUND in names:
-        return lambda: read_deepethogram(text, path)
+        return read_deepethogram(text, path)
     if len(set(NEEDED) & set(names)) > 1:
-        return lambda: read_own_table(text, path)
+        return read_own_table(text, path)
     return None

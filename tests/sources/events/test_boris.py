@@ -69,7 +69,7 @@ def test_files_of_other_players_are_told(write):
 
     assert (recording.media, recording.duration_seconds, recording.fps) == ("C:\\v\\a.mp4", 10, 25)
     assert [notice.text for notice in recording.notices] == [
-        "o: the events are taken for C:\\v\\a.mp4; c.mp4, d.mp4 shows the same time"
+        "o: the events are taken for C:\\v\\a.mp4, not c.mp4, d.mp4"
     ]
 
 
@@ -186,7 +186,12 @@ def test_aggregated_events_without_times_are_told(write):
     (recording,) = read_events(write("o.tsv", AGGREGATED, *(line.format(*e) for e in events)))
 
     assert recording.events == (Event(1, 2, "s"), Event(4, 4, "p"), Event(5, 5, "s"))
-    assert kinds(recording) == ["START without STOP", "without a time", "without length"]
+    assert sorted(kinds(recording)) == [
+        "START without STOP",
+        "without a time",
+        "without a time",
+        "without length",
+    ]
     assert recording.duration_seconds == 10
 
 

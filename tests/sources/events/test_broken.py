@@ -110,11 +110,11 @@ BROKEN = {
     ),
     "BORIS with another status": (
         f"{BORIS}\no,,s,PAUSE,1,a.mp4",
-        ", line 2: expected an event of type START, STOP or POINT, got 'PAUSE'. Export it again.",
+        ", line 2: expected an event of type START, STOP, POINT, got 'PAUSE'. Export again.",
     ),
     "BORIS aggregated with another type": (
         f"{BOUTS}\no,,s,START,1,2",
-        ", line 2: expected an event of type STATE or POINT, got 'START'. Export it again.",
+        ", line 2: expected an event of type STATE, POINT, got 'START'. Export again.",
     ),
     "BORIS with a clock": (
         f"{BORIS}\no,,s,START,00:00:01.5,a.mp4",

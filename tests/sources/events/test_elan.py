@@ -153,10 +153,8 @@ def test_the_first_video_is_taken_and_its_head_start_counted(write):
     assert re.search(r"not /v/d.mp4, /v/a.wav$", recording.notices[0].text)
 
 
-def test_a_document_without_media_and_one_of_an_old_version(write):
+def test_a_document_without_media(write):
     assert one(write, document(SLOTS, "")).media == ""
-    text = document(SLOTS, "").replace("<HEADER", '<HEADER MEDIA_FILE="old.mpg"')
-    assert one(write, text).media == "old.mpg"
 
 
 def test_annotations_without_length_are_told(write):
