@@ -30,7 +30,7 @@ class Behaviour(NamedTuple):
 
     def label(self, *, modifiers: bool) -> str:
         """The class name, with its modifiers or without."""
-        return f"{self.code} {self.modifiers}" if modifiers and self.modifiers else self.code
+        return f"{self.code} {self.modifiers}".strip() if modifiers else self.code
 
 
 def behaviour_of(code: str, subject: str, modifiers: list[str]) -> Behaviour:

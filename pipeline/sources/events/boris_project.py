@@ -70,7 +70,9 @@ def _optional(place: str, value: Any) -> float | None:
 def _add(observation: Observation, place: str, event: Any, states: dict[str, bool]) -> None:
     cells = part(event, list, place, "an event")
     if len(cells) < 4:
-        raise DataError(f"{place}: expected time, subject, behaviour and modifier, got {cells}.")
+        raise DataError(
+            f"{place}: expected time, subject, behaviour and modifier, got {cells!s:.80}."
+        )
     time, subject, code, modifier = cells[:4]
     what = behaviour_of(str(code), str(subject or ""), str(modifier or "").split("|"))
     if what.code not in states:

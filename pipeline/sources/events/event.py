@@ -153,13 +153,12 @@ def time_of(
     Raises:
         DataError: It is no number, below `least`, or beyond any recording.
     """
-    text = value.strip() if isinstance(value, str) else value
-    if isinstance(text, str) and text.count(",") == 1 and "." not in text:
-        text = text.replace(",", ".")
     try:
-        odd = isinstance(text, bool) or "_" in str(text)
-        number = math.nan if odd else float(text)  # type: ignore[arg-type]
-    except (TypeError, ValueError, OverflowError):
+        # Python's own float takes truth values, and digits in groups such as 1_000.
+        number = math.nan if isinstance(value, bool) else float(str(value).replace(",", "."))
+    except ValueError:
+        number = math.nan
+    if "_" in str(value):
         number = math.nan
     if not abs(number) <= _MOST:
         raise DataError(f"{place}: expected {what}, such as 12.5, got {str(value)[:40]!r}.")

@@ -24,7 +24,7 @@ from pipeline.sources.events.label_studio import read_label_studio
 from pipeline.sources.events.own_table import NEEDED, read_own_table
 from pipeline.sources.events.text import NoTextError, read_any_text, read_json, read_lines
 from pipeline.sources.events.via import read_via_project, read_via_table
-from pipeline.text import counted, listed
+from pipeline.text import counted, listed, visible
 from pipeline.video.paths import VIDEO_SUFFIXES, LeftOutWarning, named_files
 
 _KINDS = (
@@ -97,7 +97,10 @@ def read_events(
 
 def _read_file(path: Path, options: ReadingOptions) -> list[Recording]:
     text, encoding = read_any_text(path)
-    recordings = _read_text(text, path, options)
+    try:
+        recordings = _read_text(text, path, options)
+    except DataError as error:  # names in files may hold anything
+        raise DataError(visible(error)) from None
     if recordings is None:
         first = text.strip().partition("\n")[0]
         raise OtherFileError(

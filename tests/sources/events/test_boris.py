@@ -228,6 +228,22 @@ def test_a_live_observation_of_a_project_and_one_without_times(write, texts):
     assert kinds(recording) == ["without media", "without a time", "without a time"]
 
 
+def test_an_observation_whose_first_player_had_nothing_to_play(write, texts):
+    (recording,) = read_events(write("p.boris", texts["project"](file={"2": ["c.mp4"]}, events=[])))
+
+    assert recording.media == ""
+    assert [notice.text for notice in recording.notices] == [
+        "t 1: a live observation, or one of pictures",
+        "t 1: the events are taken for nothing, not c.mp4",
+    ]
+
+
+def test_a_table_without_a_line(write):
+    (recording,) = read_events(write("o.tsv", NEW))
+
+    assert (recording.name, recording.media, recording.events) == ("o.tsv", "", ())
+
+
 def test_files_whose_lengths_a_project_does_not_know(write, texts):
     info = {"length": {"a.mp4": "NA"}, "fps": {"a.mp4": 0}}
     events = [[1, "", "p", "", ""]]

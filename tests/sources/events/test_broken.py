@@ -143,6 +143,10 @@ BROKEN = {
         PROJECT.format('{"events":[[1,""]]}'),
         ", observation o, event 1: expected time, subject, behaviour and modifier, got [1, ''].",
     ),
+    "a name over two lines": (
+        '{"behaviors_conf":{},"observations":{"a\\nb\\u001b":1}}',
+        ", observation a\\u000ab\\u001b: expected an observation, an object, got '1'.",
+    ),
     "an infinite time in a project": (
         STATE.format('{"events":[[Infinity,"","s",""]]}'),
         ", observation o, event 1: expected a time in seconds, such as 12.5, got 'inf'.",

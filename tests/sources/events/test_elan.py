@@ -112,16 +112,27 @@ def test_tiers_can_be_chosen_and_the_others_are_told(write):
 
 
 def test_annotations_without_times_divide_those_between_them(write):
-    slots = {"t1": 1000, "x1": None, "x2": None, "t4": 4000, "y": None}
+    slots = {"t1": 1000, "x1": None, "x2": None, "t4": 4000, "y": None, "z": None}
     parts = [aligned("a1", "t1", "x1", "p"), aligned("a2", "x1", "x2", "q")]
-    text = document(slots, m=[[*parts, aligned("a3", "x2", "t4", "r"), aligned("a4", "y", "t4")]])
+    text = document(
+        slots,
+        m=[[*parts, aligned("a3", "x2", "t4", "r")], ""],
+        n=[[aligned("b1", "y", "z"), aligned("b2", "z", "t4")]],
+    )
     recording = one(write, text)
 
     assert recording.events == (
         *(Event(1, 2, "p", "m"), Event(2, 3, "q", "m"), Event(3, 4, "r", "m")),
     )
-    assert kinds(recording) == ["times between others", "without a time"]
+    assert kinds(recording) == ["times between others", "without a time", "without a time"]
     assert "2 times not given" in recording.notices[0].text
+
+
+def test_annotations_that_follow_each_other_in_a_circle(write):
+    slots = {"t1": 1000, "x1": None, "x2": None}
+    circle = [aligned("a1", "t1", "x1"), aligned("a2", "x1", "x2"), aligned("a3", "x2", "x1")]
+
+    assert kinds(one(write, document(slots, m=[circle]))) == ["without a time"] * 3
 
 
 def test_referring_annotations_take_the_time_of_what_they_refer_to(write):
@@ -145,12 +156,13 @@ def test_the_first_video_is_taken_and_its_head_start_counted(write):
         '<MEDIA_DESCRIPTOR MEDIA_URL="file:///C:/v/b%20c.mpg" MIME_TYPE="video/mpeg" '
         'RELATIVE_MEDIA_URL="" TIME_ORIGIN="500"/>'
         '<MEDIA_DESCRIPTOR MEDIA_URL="file:///v/d.mp4" MIME_TYPE="unknown"/>'
+        '<MEDIA_DESCRIPTOR MEDIA_URL="file:///v/e" MIME_TYPE="video/quicktime"/>'
     )
     recording = one(write, document(SLOTS, media, walk=[[aligned("a1", "t1", "t2")]]))
 
     assert recording.media == "/C:/v/b c.mpg"
     assert recording.events == (Event(1.5, 2.5, "walk"),)
-    assert re.search(r"not /v/d.mp4, /v/a.wav$", recording.notices[0].text)
+    assert re.search(r"not /v/d.mp4, /v/e, /v/a.wav$", recording.notices[0].text)
 
 
 def test_a_document_without_media(write):

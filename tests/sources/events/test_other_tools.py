@@ -154,13 +154,15 @@ def test_activitynet_splits_and_what_nobody_annotated(write):
         "a": {"subset": "validation", "duration": 9.5, "fps": 30, "annotations": [walk]},
         "b": {"subset": "testing", "annotations": []},
         "c": {"subset": "training", "annotations": []},
+        "d": {"subset": "testing", "annotations": [walk, {"segment": [3, 4]}]},
     }
-    a, b, c = read_events(write("a.json", json.dumps({"database": database})))
+    a, b, c, d = read_events(write("a.json", json.dumps({"database": database})))
 
     assert (a.media, a.split, a.duration_seconds, a.fps) == ("a", "val", 9.5, 30)
     assert a.events == (Event(1, 2, "walk"),)
     assert (b.split, b.known, kinds(b)) == ("test", (), ["not annotated"])
     assert (c.split, c.known) == ("train", None)
+    assert (d.split, d.known, kinds(d)) == ("test", None, ["without a label"])
 
 
 def test_deepethogram_frames_that_are_not_known_yet(write):
