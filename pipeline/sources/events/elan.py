@@ -61,10 +61,10 @@ def read_elan(
             meant = f" Did you mean {nearest(name, by_tier)!r}?" if by_tier else ""
             raise DataError(f"{path}: expected a tier {name!r}, there is none.{meant}")
     chosen = {name: by_tier[name] for name in tiers or by_tier}
-    for name in by_tier.keys() - chosen.keys():
-        draft.tell(
-            "tier left alone", f"{path}: {name}, {counted(len(by_tier[name]), 'annotation')}"
-        )
+    for name, marked in by_tier.items():
+        if name not in chosen:
+            text = f"{path}: {name}, {counted(len(marked), 'annotation')}"
+            draft.tell("tier left alone", text)
     values = {name: {each.value for each in marked} - {""} for name, marked in chosen.items()}
     several = any(len(each) > 1 for each in values.values())
     people = {tier.get("TIER_ID", ""): tier.get("PARTICIPANT", "") for tier in root.iter("TIER")}

@@ -153,12 +153,10 @@ def time_of(
     Raises:
         DataError: It is no number, below `least`, or beyond any recording.
     """
+    text = str(value).replace(",", ".")
     try:
-        # Python's own float takes truth values, and digits in groups such as 1_000.
-        number = math.nan if isinstance(value, bool) else float(str(value).replace(",", "."))
+        number = math.nan if "_" in text else float(text)  # Python takes 1_000
     except ValueError:
-        number = math.nan
-    if "_" in str(value):
         number = math.nan
     if not abs(number) <= _MOST:
         raise DataError(f"{place}: expected {what}, such as 12.5, got {str(value)[:40]!r}.")

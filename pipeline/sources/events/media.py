@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import os
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
@@ -45,7 +46,7 @@ def match_media(
     """
     root = Path(folder).absolute()
     files = sorted((f for f in named_files(root) if f.suffix.lower() in VIDEO_SUFFIXES), key=str)
-    indices = [_index(files, fold) for fold in (str, str.casefold)]
+    indices = [_index(files, fold) for fold in (str, _folded)]
     by_path: dict[str, list[Recording]] = {}
     unmatched: list[Recording] = []
     for recording in recordings:
@@ -72,6 +73,11 @@ def _index(files: Iterable[PurePosixPath], fold: Fold) -> Index:
         found.setdefault(fold(file.name), []).append(file)
         found.setdefault("/" + fold(file.stem), []).append(file)
     return fold, found
+
+
+def _folded(name: str) -> str:
+    """A name in any case, its accents as letters of their own or not, as systems differ."""
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def _find(media: str, indices: Iterable[Index]) -> list[PurePosixPath]:
@@ -152,17 +158,20 @@ def _merge(recordings: Sequence[Recording]) -> Recording:
     if len(recordings) == 1:
         return first
     events = [event for recording in recordings for event in recording.events]
+    once = {
+        (e.label, e.subject, round(e.start_seconds, 3), round(e.end_seconds, 3)): e for e in events
+    }
     notices = [notice for recording in recordings for notice in recording.notices]
     names = listed(dict.fromkeys(recording.name for recording in recordings))
     notices.append(Notice("several files", f"{first.media}: merged from {names}"))
-    if len(set(events)) < len(events):
-        count = counted(len(events) - len(set(events)), "event")
+    if len(once) < len(events):
+        count = counted(len(events) - len(once), "event")
         notices.append(Notice("there twice", f"{first.media}: {count} kept once"))
     spans: list[Spans | None] = [recording.known for recording in recordings]
     return dataclasses.replace(
         first,
         name=names,
-        events=tuple(sorted(set(events))),
+        events=tuple(sorted(once.values())),
         notices=tuple(dict.fromkeys(notices)),
         group=_only("group", first.path, (recording.group for recording in recordings)),
         split=_only("split", first.path, (recording.split for recording in recordings)),

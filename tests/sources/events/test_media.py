@@ -30,11 +30,14 @@ def recording(media, *events, **fields):
         ("C", "c.avi"),
         ("C.avi", "c.avi"),
         ("d.mp4", "d.MP4"),
+        ("a\u0308.mp4", "\u00e4.mp4"),
         ("d.MP4", "d.MP4"),
     ],
 )
 def test_videos_are_found(touch, info, media, found):
-    root = touch("x/a.mp4", "y/a.mp4", "b.mp4", "v.1.webm", "c.avi", "notes.txt", "d.MP4", "D.mp4")
+    root = touch(
+        "x/a.mp4", "y/a.mp4", "b.mp4", "v.1.webm", "c.avi", "notes.txt", "d.MP4", "D.mp4", "ä.mp4"
+    )
     matched, unmatched = match_media([recording(media, WALK)], root, probe=info)
 
     assert [r.path for r in matched] == [str(root / found)]
@@ -136,13 +139,19 @@ def test_what_several_files_say_of_a_video_is_merged(touch, info):
     given = [
         recording("b.mp4", WALK),
         recording("a.mp4", Event(3, 4, "eat"), WALK, group="g", known=((5, 9), (0, 1))),
-        Recording(media="x/a.mp4", name="p", events=(WALK,), split="val", known=((0, 1),)),
+        Recording(
+            media="x/a.mp4",
+            name="p",
+            events=(Event(1.0004, 2, "walk"),),
+            split="val",
+            known=((0, 1),),
+        ),
     ]
     (a, b), _ = match_media(given, root, probe=info)
 
     assert b.notices == ()
     assert (a.name, a.group, a.split) == ("o, p", "g", "val")
-    assert a.events == (WALK, Event(3, 4, "eat"))
+    assert a.events == (Event(1.0004, 2, "walk"), Event(3, 4, "eat"))
     assert a.known == ((0, 1), (5, 9))
     assert a.notices == (
         Notice("several files", "a.mp4: merged from o, p"),
