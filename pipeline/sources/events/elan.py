@@ -55,16 +55,7 @@ def read_elan(
         draft.tell(
             "other cameras", f"{path}: the events are taken for {media}, not {listed(others)}"
         )
-    by_tier = _annotations(root, path, draft)
-    for name in tiers:
-        if name not in by_tier:
-            meant = f" Did you mean {nearest(name, by_tier)!r}?" if by_tier else ""
-            raise DataError(f"{path}: expected a tier {name!r}, there is none.{meant}")
-    chosen = {name: by_tier[name] for name in tiers or by_tier}
-    for name, marked in by_tier.items():
-        if name not in chosen:
-            text = f"{path}: {name}, {counted(len(marked), 'annotation')}"
-            draft.tell("tier left alone", text)
+    chosen = _chosen(_annotations(root, path, draft), tiers, path, draft)
     values = {name: {each.value for each in marked} - {""} for name, marked in chosen.items()}
     several = any(len(each) > 1 for each in values.values())
     people = {tier.get("TIER_ID", ""): tier.get("PARTICIPANT", "") for tier in root.iter("TIER")}
@@ -82,6 +73,21 @@ def read_elan(
             label, subject = (name, "") if is_label else (value, name)
             draft.add(place, first, last, label, people[name] or subject, point=False)
     return [draft.done()]
+
+
+def _chosen(
+    by_tier: dict[str, list[_Marked]], tiers: Collection[str], path: Path, draft: Draft
+) -> dict[str, list[_Marked]]:
+    for name in tiers:
+        if name not in by_tier:
+            meant = f" Did you mean {nearest(name, by_tier)!r}?" if by_tier else ""
+            raise DataError(f"{path}: expected a tier {name!r}, there is none.{meant}")
+    chosen = {name: by_tier[name] for name in tiers or by_tier}
+    for name, marked in by_tier.items():
+        if name not in chosen:
+            text = f"{path}: {name}, {counted(len(marked), 'annotation')}"
+            draft.tell("tier left alone", text)
+    return chosen
 
 
 def _parse(text: str, path: Path) -> ET.Element:
