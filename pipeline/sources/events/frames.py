@@ -89,7 +89,7 @@ def is_frame_labels(text: str) -> bool:
     """Whether lines are single words of which most repeat the one before."""
     labels = [line.split() for line in text.rstrip().split("\n")]
     num_runs = sum(1 for _ in _runs(map(tuple, labels)))
-    return len(labels) > 1 and max(map(len, labels)) == 1 and 2 * num_runs <= len(labels)
+    return max(map(len, labels)) == 1 and 2 * num_runs <= len(labels)
 
 
 def _draft(path: Path, media: str, num_frames: int) -> Draft:

@@ -86,7 +86,7 @@ def _find(media: str, indices: Iterable[Index]) -> list[PurePosixPath]:
     for fold, files in indices:
         for key in (written.name, f"/{written.name}", f"/{written.stem}"):
             found = files.get(fold(key), [])
-            if found and written.name:
+            if found:
                 shared = [_num_shared(file.parent, written.parent, fold) for file in found]
                 best = max(shared)
                 return [f for f, number in zip(found, shared, strict=True) if number == best]
