@@ -246,7 +246,7 @@ def test_a_table_without_a_line(write):
 
 def test_files_whose_lengths_a_project_does_not_know(write, texts):
     info = {"length": {"a.mp4": "NA"}, "fps": {"a.mp4": 0}}
-    events = [[1, "", "p", "", ""]]
+    events = [[1, None, "p", None, ""]]
     text = texts["project"](file={"1": ["a.mp4"]}, media_info=info, events=events)
     (recording,) = read_events(write("p.boris", text))
 

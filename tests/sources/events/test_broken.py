@@ -55,6 +55,12 @@ BROKEN = {
         ),
     ),
     "no label": (f"{HEAD}\na.mp4,1,2,", ", line 2: expected a label, got an empty cell."),
+    "a time alone": (f"{HEAD}\na.mp4,1,,", ", line 2: expected a label, got an empty cell."),
+    "an end alone": (f"{HEAD}\na.mp4,,2,", ", line 2: expected a label, got an empty cell."),
+    "a label alone": (
+        f"{HEAD}\na.mp4,,,walk",
+        ", line 2: expected start_seconds, such as 12.5, got ''.",
+    ),
     "no video": (f"{HEAD}\n,1,2,walk", ", line 2: expected a video, got an empty cell."),
     "names of columns alone": (
         HEAD,

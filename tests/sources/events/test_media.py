@@ -30,13 +30,24 @@ def recording(media, *events, **fields):
         ("C", "c.avi"),
         ("C.avi", "c.avi"),
         ("d.mp4", "d.MP4"),
+        ("e.avi", "e.avi"),
         ("a\u0308.mp4", "\u00e4.mp4"),
         ("d.MP4", "d.MP4"),
     ],
 )
 def test_videos_are_found(touch, info, media, found):
     root = touch(
-        "x/a.mp4", "y/a.mp4", "b.mp4", "v.1.webm", "c.avi", "notes.txt", "d.MP4", "D.mp4", "ä.mp4"
+        "x/a.mp4",
+        "y/a.mp4",
+        "b.mp4",
+        "v.1.webm",
+        "c.avi",
+        "notes.txt",
+        "d.MP4",
+        "D.mp4",
+        "ä.mp4",
+        "e.avi",
+        "e.mp4",
     )
     matched, unmatched = match_media([recording(media, WALK)], root, probe=info)
 
@@ -108,6 +119,8 @@ def test_rates_and_lengths_that_disagree_are_told(info):
     assert told(duration_seconds=20.9) == []
     assert told(duration_seconds=21.5) == ["a: 21.5 s and 20.0 s"]
     assert told(duration_seconds=250, unit="frames") == ["a: 25.0 s and 20.0 s"]
+    long = in_seconds(recording("a", duration_seconds=1005), info(duration_seconds=1000))
+    assert long.notices == ()
 
 
 def test_events_past_the_end_are_cut_or_left_out_and_told(info):
@@ -128,7 +141,8 @@ def test_events_past_the_end_are_cut_or_left_out_and_told(info):
 
 
 def test_nothing_is_cut_where_the_length_of_the_video_is_not_known(info):
-    placed = in_seconds(recording("a", Event(30, 31, "walk")), info(duration_seconds=0))
+    given = recording("a", Event(30, 31, "walk"), duration_seconds=40)
+    placed = in_seconds(given, info(duration_seconds=0))
 
     assert placed.events == (Event(30, 31, "walk"),)
     assert (placed.duration_seconds, placed.notices) == (None, ())

@@ -37,6 +37,13 @@ def test_own_table(write):
     assert (second.media, second.events, second.split) == ("b, c.mp4", (), "val")
 
 
+def test_own_table_with_a_column_without_a_name(write):
+    (recording,) = read_events(write("e.csv", f"{HEAD},", "a.mp4,1,2,walk,"))
+
+    assert recording.events == (Event(1, 2, "walk"),)
+    assert recording.notices == ()
+
+
 def via(*metadata, files=None, views=None, attribute=None):
     return json.dumps(
         {
