@@ -5,6 +5,16 @@ import pytest
 from pipeline.errors import DataError
 from pipeline.sources.events.reading import read_events
 
+OTHERS = (
+    "Text that speaks of <ANNOTATION_DOCUMENT> and # CSV_HEADER",
+    "background\nwalk\neat",
+    "[]",
+    "[1]",
+    '[{"annotations": []}]',
+    '[{"data": {}}]',
+    '{"annotations": []}',
+    '"metadata"',
+)
 TABLE = "video,start_seconds,end_seconds,label"
 
 
@@ -18,6 +28,8 @@ def test_a_folder_is_read_below_too_and_other_files_are_told(write):
     write("page.html", "<html></html>")
     write("quote.txt", '"Not closed')
     root = write("empty.txt").parent
+    for number, text in enumerate(OTHERS):
+        write(f"z/{number}.txt", text)
 
     with pytest.warns() as found:
         recordings = read_events(root)
@@ -25,8 +37,8 @@ def test_a_folder_is_read_below_too_and_other_files_are_told(write):
     assert [recording.media for recording in recordings] == ["a.mp4", "b.mp4"]
     assert [str(warning.message) for warning in found] == [
         (
-            f"{root}: passed over 5 files without events: "
-            "config.ini, empty.txt, package.json, page.html, quote.txt"
+            f"{root}: passed over 13 files without events: "
+            "config.ini, empty.txt, package.json, page.html, quote.txt, ..."
         )
     ]
 
