@@ -25,7 +25,7 @@ def by_subject(recordings: Iterable[Recording]) -> list[Recording]:
         subjects = sorted({event.subject for event in recording.events} - {""})
         shared = sum(not event.subject for event in recording.events)
         text = f"{recording.name}: {counted(shared, 'event')} of no subject belong to each"
-        notices = (Notice("without a subject", text),) if shared and subjects else ()
+        notices = (Notice("without a subject", text),) if shared else ()
         divided += [
             recording.telling(
                 *notices,
