@@ -23,7 +23,7 @@ class _Attribute(NamedTuple):
         """What was chosen or written; several where several could be chosen."""
         text = str(value).strip()
         ids = [each.strip() for each in text.split(",")]
-        if self.options and all(each in self.options for each in ids):
+        if all(each in self.options for each in ids):
             return [str(self.options[each]) for each in ids]
         return [text] if text else []
 
