@@ -37,6 +37,13 @@ def test_own_table(write):
     assert (second.media, second.events, second.split) == ("b, c.mp4", (), "val")
 
 
+def test_own_table_whose_cells_hold_its_separator(write):
+    (recording,) = read_events(write("e.tsv", HEAD.replace(",", "\t"), '"a\tb.mp4"\t1\t2\t"a\tb"'))
+
+    assert recording.media == "a\tb.mp4"
+    assert recording.events == (Event(1, 2, "a\tb"),)
+
+
 def test_own_table_with_a_column_without_a_name(write):
     (recording,) = read_events(write("e.csv", f"{HEAD},", "a.mp4,1,2,walk,"))
 
