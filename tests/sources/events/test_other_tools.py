@@ -97,9 +97,11 @@ def test_via_table_of_an_older_version_names_attributes_alone(write):
     lines = ['# ATTRIBUTES = {"1":"behaviour"}', ("# CSV_HEADER = metadata_id,file_list,flags,"
              "temporal_coordinates,spatial_coordinates,metadata")]  # fmt: skip
     lines += ['"1_x","[""a.mp4""]",0,"[4.5]","[]","{""1"":""walk""}"', ""]
+    lines += ['"1_y","[""a.mp4""]",0,"[5]","[2,1,1,5,5]","{""1"":""walk""}"']
     (recording,) = read_events(write("v.csv", *lines))
 
     assert recording.events == (Event(4.5, 4.5, "walk"),)
+    assert kinds(recording) == ["region"]
 
 
 def studio(*annotations, **task):
