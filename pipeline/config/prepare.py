@@ -13,6 +13,7 @@ Source = Literal[
     "folder",
     "csv",
     "list",
+    "events",
     "ucf101",
     "hmdb51",
     "kinetics",
@@ -27,6 +28,10 @@ OPTIONS = {"holds": "options"}
 
 _OWN_VIDEOS = (
     "path",
+    "videos",
+    "point_seconds",
+    "modifiers",
+    "tiers",
     "annotations",
     "group_regex",
     "test_groups",
@@ -46,8 +51,16 @@ class PrepareConfig:
         source: Where videos and labels come from. `demo`: videos that are rendered. `folder`: a
             folder with a sub-folder of videos for each class. `csv`: a table with the columns path,
             label and, if need be, group, split, start_seconds and end_seconds. `list`: text files
-            of paths and labels. The others are public data sets, see data/README.md.
-        path: Folder of the videos. For `csv` and `list`, the file. For `demo` it is not needed.
+            of paths and labels. `events`: what was marked in long videos with BORIS, ELAN, VIA or
+            Label Studio, or in a table, see data/README.md. The others are public data sets, see
+            there, too.
+        path: Folder of the videos. For `csv` and `list`, the file; for `events`, the file or a
+            folder of files. For `demo` it is not needed.
+        videos: For `events`, the folder of the videos. Without it they lie beside the events.
+        point_seconds: For `events`, length of those that were marked at a single time, around it.
+            0: they are left out.
+        modifiers: For `events`, whether modifiers of BORIS are a part of the label.
+        tiers: For `events`, tiers of ELAN to read, with commas between them. Without it all.
         annotations: Lists that come with a public data set, or the class names of a `list`. Without
             it they are looked for beside the videos.
         download: First fetch the data set into the folder of --path. For ucf101.
@@ -92,6 +105,10 @@ class PrepareConfig:
 
     source: Source = "demo"
     path: str = ""
+    videos: str = ""
+    point_seconds: float = 0.0
+    modifiers: bool = False
+    tiers: tuple[str, ...] = ()
     annotations: str = ""
     download: bool = False
     out: str = "data/demo"
@@ -137,6 +154,7 @@ class PrepareConfig:
         expect_range(self.seed, "--seed", 0, 2**32 - 1)
         expect_range(self.max_bad_fraction, "--max-bad-fraction", 0, 1)
         expect_above_0(self.seconds_per_video, "--seconds-per-video")
+        expect_range(self.point_seconds, "--point-seconds", 0, 3600)
         for name, low in {"min_frames": 1, "shard_videos": 1, "workers": 0, "fold": 0}.items():
             expect_at_least(getattr(self, name), _option(name), low)
         expect(
@@ -206,5 +224,9 @@ def _option(name: str) -> str:
 
 
 def _what(source: str) -> str:
-    files = {"csv": "the table", "list": "the text file, or the folder of several"}
+    files = {
+        "csv": "the table",
+        "list": "the text file, or the folder of several",
+        "events": "the file of events, or the folder of several",
+    }
     return files.get(source, "the folder of the videos")

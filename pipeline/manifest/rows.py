@@ -10,9 +10,9 @@ import os
 import sys
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from pipeline.errors import DataError
 from pipeline.manifest.class_names import check_class_names
@@ -72,9 +72,11 @@ class Manifest:
 
     Attributes:
         rows: One row a video.
+        annotations: What files of events say, see `pipeline.sources.events.report`; else empty.
     """
 
     rows: tuple[Row, ...]
+    annotations: Mapping[str, Any] = dataclasses.field(default_factory=dict, compare=False)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -118,7 +120,7 @@ class Manifest:
             if name not in known:
                 meant = nearest(name, known)
                 raise DataError(f"no videos of class {name!r}. Did you mean {meant!r}?")
-        return Manifest(rows=tuple(row for row in self.rows if row.label in names))
+        return dataclasses.replace(self, rows=tuple(row for row in self.rows if row.label in names))
 
     def without_repeats(self) -> Manifest:
         """Returns the rows without those that are the same as another; a warning names them."""
@@ -131,7 +133,7 @@ class Manifest:
         if repeats:
             message = f"left out {counted(len(repeats), 'row')}, the same as one before: "
             warnings.warn(message + listed(repeats, most=3), TableWarning, stacklevel=3)
-        return Manifest(rows=tuple(rows))
+        return dataclasses.replace(self, rows=tuple(rows))
 
 
 def write_csv(manifest: Manifest, path: str | os.PathLike[str]) -> None:

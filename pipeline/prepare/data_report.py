@@ -10,6 +10,7 @@ from typing import Any
 from pipeline.manifest.rows import SPLITS
 from pipeline.prepare.leaks import Video, describe_random_split, random_split
 from pipeline.prepare.plan import VideoReport
+from pipeline.sources.events.report import report_lines
 from pipeline.text import code, counted, markdown
 
 _MOST_ITEMS = 20  # of a list on the page
@@ -132,6 +133,7 @@ def as_markdown(report: dict[str, Any]) -> str:
             "",
             *_class_table(report["splits"]),
             *_spreads(report),
+            *_events(report),
             *_section("Leaks", map(markdown, report["leaks"]), "None between splits or labels."),
             *_random(report),
             *_section("Copies", map(markdown, report["copies"]), "None within a split and class."),
@@ -200,6 +202,17 @@ def _section(title: str, found: Iterable[str], nothing: str = "None.") -> list[s
     if len(lines) > _MOST_ITEMS:
         items.append(f"- and {len(lines) - _MOST_ITEMS:,} more, all of them in `data_report.json`")
     return [f"## {title}", "", *items, ""]
+
+
+def _events(report: dict[str, Any]) -> list[str]:
+    """Each recording, and below it what files of events say of it."""
+    if "events" not in report:
+        return []
+    lines = [
+        f"  - {markdown(line.strip())}" if line.startswith(" ") else f"- {code(line)}"
+        for line in report_lines(report["events"])
+    ]
+    return ["## Events", "", *lines, ""]
 
 
 def _random(report: dict[str, Any]) -> list[str]:

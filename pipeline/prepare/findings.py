@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +39,13 @@ def examine(
     tasks: Sequence[ShardTask],
     reports: Sequence[ShardReport],
     changes: dict[str, list[str]] | None = None,
+    *,
+    annotations: Mapping[str, Any],
 ) -> Findings:
-    """Sums up the reports on shards, with what changed since the last preparation."""
+    """Sums up the reports on shards, with what changed since the last preparation.
+
+    What files of events say of the videos, `Manifest.annotations`, is a part of the report.
+    """
     pairs = [
         pair
         for task, report in zip(tasks, reports, strict=True)
@@ -50,6 +55,8 @@ def examine(
     duplicates = leaks.duplicates([video for video in videos if not video[1].problem])
     found = [*leaks.crossing(source.row for source, _ in videos), *leaks.leaking(duplicates)]
     report = describe(videos, found, changes or {}, leaks.harmless(duplicates))
+    if annotations:
+        report["events"] = dict(annotations)
     return Findings(videos=videos, duplicates=duplicates, leaks=found, report=report)
 
 

@@ -42,6 +42,7 @@ _NOT_IN_THE_STORE = (
     *("out", "workers", "overwrite", "check", "download"),
     *("runner", "beam_options", "max_bad_fraction", "seconds_per_video"),
 )
+_OF_EVENTS = ("videos", "point_seconds", "modifiers", "tiers")
 _SPLIT_SETTINGS = (
     *("source", "path", "annotations", "group_regex", "test_groups"),
     *("val_fraction", "test_fraction", "folds", "fold", "seed"),
@@ -97,7 +98,7 @@ def check_videos(config: PrepareConfig) -> CheckReport:
             manifest.check_classes()
             rows = choose_split(manifest, config).rows
         tasks = _plan(_sources(manifest, config), rows, config, out)
-        found = examine(tasks, check_shards(tasks, config))
+        found = examine(tasks, check_shards(tasks, config), annotations=manifest.annotations)
         folder = out / "check"
         folder.mkdir(parents=True, exist_ok=True)
         write_findings(folder, found.videos, found.report, root=folder)
@@ -121,7 +122,8 @@ def _prepare(config: PrepareConfig, out: Path, settings: dict[str, Any]) -> Prep
     tasks = _plan(sources, rows, config, out)
     clear_partial(out, tasks)
     reports = write_shards(tasks, config, out)
-    found = examine(tasks, reports, changes_since(out, sources))
+    changes = changes_since(out, sources)
+    found = examine(tasks, reports, changes, annotations=manifest.annotations)
     check_findings(found, config, out / PARTIAL, root=out)
     store = finish_store(
         out,
@@ -151,11 +153,14 @@ def _settings(config: PrepareConfig, out: Path) -> dict[str, Any]:
     """The settings that the data set depends on; paths within `out` are relative to it."""
     settings = {**dataclasses.asdict(config), "fps": float(config.fps)}  # 15 and 15.0 are the same
     settings["classes"] = sorted(set(config.classes))
-    for name in _NOT_IN_THE_STORE:
+    # What other sources lack is no setting of theirs: older data sets stay up to date.
+    for name in (*_NOT_IN_THE_STORE, *(() if config.source == "events" else _OF_EVENTS)):
         del settings[name]
     demo = config.source == "demo"
     path = folder_of_videos(config) if demo else Path(config.path).resolve()
     settings["path"] = relative_path(str(path), out.absolute())
+    if config.videos:
+        settings["videos"] = relative_path(str(Path(config.videos).resolve()), out.absolute())
     as_read: dict[str, Any] = json.loads(json.dumps(settings))  # tuples become lists
     return as_read
 

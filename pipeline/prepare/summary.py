@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -109,7 +110,7 @@ def _both_counts(video: dict[str, Any]) -> str:
 
 def _findings(report: dict[str, Any]) -> list[str]:
     """No test, rates, clocks, leaks, copies, and what a random split would have leaked."""
-    lines = []
+    lines = _events(report["events"]) if "events" in report else []
     if report["splits"] and "test" not in report["splits"]:
         lines.append("no test videos: see --test-fraction, --test-groups, --folds and --fold")
     repeating = report.get("repeating", ())
@@ -129,6 +130,24 @@ def _findings(report: dict[str, Any]) -> list[str]:
         lines.append(f"{copies} more than once in a split and class, listed in data_report.md")
     if "random_split" in report:
         lines.append(describe_random_split(report["random_split"]))
+    return lines
+
+
+def _events(found: dict[str, Any]) -> list[str]:
+    """How many events were found in how many recordings, and what is to be known of them."""
+    rows = found["recordings"]
+    events = sum(label["count"] for row in rows for label in row["events"].values())
+    lines = [f"{counted(len(rows), 'recording')} with {counted(events, 'event')}"]
+    if found["unmatched"]:
+        lines.append(f"{counted(len(found['unmatched']), 'recording')} without their video")
+    kinds = Counter(
+        {
+            kind: sum(len(row["notices"].get(kind, ())) for row in rows)
+            for kind in dict.fromkeys(kind for row in rows for kind in row["notices"])
+        }
+    )
+    told = [f"{kind} {number:,}" for kind, number in kinds.most_common()]
+    lines += [f"  {', '.join(told)}; data_report.md names them"] if told else []
     return lines
 
 

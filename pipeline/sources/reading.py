@@ -12,6 +12,8 @@ from pipeline.errors import ConfigError, DataError
 from pipeline.manifest.groups import regroup
 from pipeline.manifest.rows import Manifest, TableWarning, read_csv
 from pipeline.sources.download import download_ucf101
+from pipeline.sources.events.reading import ReadingOptions
+from pipeline.sources.events.rows import scan_events
 from pipeline.sources.folder import scan_folder
 from pipeline.sources.hmdb51 import scan_hmdb51
 from pipeline.sources.kinetics import scan_kinetics
@@ -28,6 +30,7 @@ _FOR_SOURCES: dict[str, tuple[Source, ...]] = {
         *("list", "ucf101", "hmdb51", "kinetics", "something_something", "jester", "kth"),
     ),
     "--fold": ("ucf101", "hmdb51", "ut_interaction"),
+    **dict.fromkeys(("--videos", "--point-seconds", "--modifiers", "--tiers"), ("events",)),
 }
 
 
@@ -35,8 +38,9 @@ def folder_of_videos(config: PrepareConfig) -> Path:
     """The folder, absolute, from which on the videos are named; those of the demo lie in `out`."""
     if config.source == "demo":
         return (Path(config.out) / "videos").absolute()
-    path = Path(config.path).absolute()
-    return path.parent if config.source in ("csv", "list") and not path.is_dir() else path
+    path = Path(config.videos or config.path).absolute()
+    lists = config.source in ("csv", "list", "events")
+    return path.parent if lists and not path.is_dir() else path
 
 
 def read_manifest(config: PrepareConfig) -> Manifest:
@@ -80,6 +84,10 @@ def _check_options(config: PrepareConfig) -> None:
         "--group-regex": bool(config.group_regex),
         "--annotations": bool(config.annotations),
         "--fold": bool(config.fold and not config.folds),  # else it is one of the folds
+        "--videos": bool(config.videos),
+        "--point-seconds": bool(config.point_seconds),
+        "--modifiers": config.modifiers,
+        "--tiers": bool(config.tiers),
     }
     for option, sources in _FOR_SOURCES.items():
         if given[option] and config.source not in sources:
@@ -96,6 +104,7 @@ def _read(config: PrepareConfig) -> Manifest:
         "folder": lambda: scan_folder(path, labelled=not config.check),
         "csv": lambda: read_csv(path, labelled=not config.check),
         "list": lambda: scan_list(path, classes=lists),
+        "events": lambda: _scan_events(config),
         "ucf101": lambda: scan_ucf101(path, annotations=lists, fold=fold or 1),
         "hmdb51": lambda: scan_hmdb51(path, annotations=lists, fold=fold or 1),
         "kinetics": lambda: scan_kinetics(path, annotations=lists),
@@ -105,6 +114,15 @@ def _read(config: PrepareConfig) -> Manifest:
         "ut_interaction": lambda: scan_ut_interaction(path, fold=fold),
     }
     return scans[config.source]()
+
+
+def _scan_events(config: PrepareConfig) -> Manifest:
+    return scan_events(
+        config.path,
+        folder_of_videos(config),
+        options=ReadingOptions(modifiers=config.modifiers, tiers=config.tiers),
+        point_seconds=config.point_seconds,
+    )
 
 
 def _render(config: PrepareConfig) -> Manifest:

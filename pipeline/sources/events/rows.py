@@ -1,0 +1,126 @@
+"""The events of recordings as rows of a manifest: each is a part of its video."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import warnings
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Final
+
+from pipeline.errors import DataError
+from pipeline.manifest.rows import Manifest, Row, relative_path
+from pipeline.sources.events.event import Event, Notice, Recording
+from pipeline.sources.events.media import match_media
+from pipeline.sources.events.reading import ReadingOptions, read_events
+from pipeline.sources.events.report import report
+from pipeline.sources.events.subjects import with_lengths
+from pipeline.text import counted, listed
+from pipeline.video.paths import LeftOutWarning
+
+_MOST_OVERLAP: Final = 0.1
+"""Of an event, that another label may have in common with it."""
+
+
+def scan_events(
+    path: str | os.PathLike[str],
+    videos: str | os.PathLike[str],
+    *,
+    options: ReadingOptions | None = None,
+    point_seconds: float = 0.0,
+) -> Manifest:
+    """Lists the events that people marked in long videos, each as a part of its video.
+
+    The group of an event is that of its recording: its video, where none is given. An event during
+    which another label holds is left out, since it has no one label; where two labels meet, the
+    second begins when the first ends.
+
+    Args:
+        path: The file of events, or a folder of such files.
+        videos: The folder in which, or below which, the videos lie.
+        options: How to understand some formats.
+        point_seconds: Length that events without one are given, around their time; 0: none, and
+            they are left out.
+
+    Returns:
+        The events, sorted by video and time, with a report on the files of events.
+
+    Raises:
+        DataError: A file cannot be read, or no event of it can be used.
+    """
+    matched, unmatched = match_media(read_events(path, options), videos)
+    if unmatched:
+        texts = [recording.notices[-1].text for recording in unmatched]
+        message = (
+            f"{path}: left out {counted(len(unmatched), 'recording')}: {listed(texts, most=3)}"
+        )
+        warnings.warn(message, LeftOutWarning, stacklevel=2)
+    if point_seconds:
+        matched = [with_lengths(recording, point_seconds) for recording in matched]
+    told, rows = [], []
+    root = Path(videos).absolute()
+    for recording in matched:
+        kept, notices = _with_one_label(recording)
+        told.append(recording.telling(*notices))
+        rows += _rows(recording, kept, root)
+    if not rows:
+        why = "their videos are not there" if not matched else "none can be cut out of its video"
+        raise DataError(
+            f"{path}: expected events to learn from, got none: {why}. Name the folder of the "
+            "videos (--videos), and give points a length (--point-seconds)."
+        )
+    return Manifest(rows=tuple(rows), annotations=report(told, unmatched))
+
+
+def _with_one_label(recording: Recording) -> tuple[list[Event], list[Notice]]:
+    """The events that can be cut out of the video, each with one label; and what of the others."""
+    kept: list[Event] = []
+    notices = []
+    ends: dict[str, float] = {}
+    for event, overlap in zip(recording.events, _overlaps(recording.events), strict=True):
+        where = f"{recording.media}: {event.label} at {event.start_seconds:g} s is left out"
+        if event.is_point:
+            notices.append(Notice("POINT", f"{where}: give points a length (--point-seconds)"))
+        elif overlap > _MOST_OVERLAP * (event.end_seconds - event.start_seconds):
+            notices.append(Notice("two labels at once", where))
+        else:
+            others = (end for label, end in ends.items() if label != event.label)
+            start = max(event.start_seconds, *others, 0.0)
+            kept.append(dataclasses.replace(event, start_seconds=start))
+            ends[event.label] = max(ends.get(event.label, 0.0), event.end_seconds)
+    return kept, notices
+
+
+def _overlaps(events: Sequence[Event]) -> list[float]:
+    """For how many seconds another label holds during each event, the longest one.
+
+    Args:
+        events: In order of their start.
+    """
+    longest = [0.0] * len(events)
+    running: list[int] = []
+    for number, event in enumerate(events):
+        running = [other for other in running if events[other].end_seconds > event.start_seconds]
+        for other in running:
+            if events[other].label != event.label:
+                seconds = min(event.end_seconds, events[other].end_seconds) - event.start_seconds
+                longest[number] = max(longest[number], seconds)
+                longest[other] = max(longest[other], seconds)
+        running.append(number)
+    return longest
+
+
+def _rows(recording: Recording, events: Iterable[Event], root: Path) -> list[Row]:
+    group = recording.group or relative_path(recording.path, root)
+    return [
+        Row(
+            path=recording.path,
+            label=event.label,
+            group=group,
+            split=recording.split,
+            start_seconds=event.start_seconds,
+            end_seconds=event.end_seconds,
+        )
+        for event in events
+    ]

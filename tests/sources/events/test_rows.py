@@ -1,0 +1,144 @@
+"""Events as parts of their videos: what is cut, what is left out, and a data set of them."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from pipeline.config.prepare import PrepareConfig
+from pipeline.errors import ConfigError, DataError
+from pipeline.prepare.preparation import prepare
+from pipeline.sources.events.rows import scan_events
+from pipeline.sources.reading import read_manifest
+from pipeline.video import write_video
+from pipeline.video.paths import LeftOutWarning
+
+TABLE = """video,start_seconds,end_seconds,label
+a.avi,0,1,wave
+a.avi,0.95,2,jump
+a.avi,2,3,wave
+a.avi,3,4,jump
+a.avi,3.5,4.5,wave
+a.avi,4.8,4.8,wave
+b.avi,1,2,jump
+b.avi,3,4,wave
+"""
+
+
+@pytest.fixture
+def recordings(tmp_path):
+    """Two recordings of five seconds, and a table of what happens in them."""
+    (tmp_path / "videos").mkdir()
+    for seed, name in enumerate(("a.avi", "b.avi")):
+        frames = np.random.default_rng(seed).integers(256, size=(50, 2, 2, 3), dtype=np.uint8)
+        path = tmp_path / "videos" / name
+        write_video(path, frames.repeat(8, axis=1).repeat(8, axis=2), fps=10, codec="FFV1")
+    (tmp_path / "events.csv").write_text(TABLE)
+    return tmp_path
+
+
+def scan(root, **options):
+    return scan_events(root / "events.csv", root / "videos", **options)
+
+
+def cut(manifest):
+    return [(row.group, row.start_seconds, row.end_seconds, row.label) for row in manifest.rows]
+
+
+def test_each_event_is_a_part_of_its_video_with_one_label(recordings):
+    assert cut(scan(recordings)) == [
+        ("a.avi", 0, 1, "wave"),
+        ("a.avi", 1, 2, "jump"),  # begins where the one before it ends
+        ("a.avi", 2, 3, "wave"),
+        ("b.avi", 1, 2, "jump"),
+        ("b.avi", 3, 4, "wave"),
+    ]
+
+
+def test_what_is_left_out_is_told(recordings):
+    found = scan(recordings).annotations["recordings"][0]
+    assert found["events"]["wave"] == {"count": 4, "points": 1, "total": 3.0}
+    assert found["overlaps"]["jump + wave"] == pytest.approx(0.55)
+    at_once = found["notices"]["two labels at once"]
+    assert [text.partition(" at ")[0] for text in at_once] == ["a.avi: jump", "a.avi: wave"]
+    assert "--point-seconds" in found["notices"]["POINT"][0]
+
+
+def test_points_are_given_a_length(recordings):
+    rows = cut(scan(recordings, point_seconds=0.2))
+    assert ("a.avi", pytest.approx(4.7), pytest.approx(4.9), "wave") in rows
+
+
+def test_a_recording_without_its_video_is_named(recordings):
+    (recordings / "videos" / "b.avi").rename(recordings / "videos" / "bb.avi")
+    with pytest.warns(LeftOutWarning, match=r"b.avi is not there; the nearest name is bb.avi"):
+        found = scan(recordings)
+    assert {row.group for row in found.rows} == {"a.avi"}
+    assert [each["media"] for each in found.annotations["unmatched"]] == ["b.avi"]
+
+
+def test_nothing_to_learn_from(recordings):
+    (recordings / "events.csv").write_text(TABLE[: TABLE.index("a.avi")] + "a.avi,1,1,wave\n")
+    with pytest.raises(DataError, match=r"none can be cut out of its video\. .*--point-seconds"):
+        scan(recordings)
+    (recordings / "events.csv").write_text(TABLE.replace(".avi", ".mkv").replace("a.m", "x.m"))
+    (recordings / "videos" / "b.avi").unlink()
+    with (
+        pytest.warns(LeftOutWarning),
+        pytest.raises(DataError, match=r"their videos are not there\. .*--videos"),
+    ):
+        scan(recordings)
+
+
+def configure(root, **options):
+    return PrepareConfig(
+        source="events",
+        path=str(root / "events.csv"),
+        videos=str(root / "videos"),
+        out=str(root / "out"),
+        test_groups=("b.avi",),
+        size=16,
+        fps=10,
+        workers=1,
+        **options,
+    )
+
+
+def test_a_data_set_of_events(recordings):
+    report = prepare(configure(recordings))
+    rows = report.store.manifest.rows
+    assert sorted((row.split, row.start_seconds, row.label) for row in rows) == [
+        ("test", 1, "jump"),
+        ("test", 3, "wave"),
+        ("train", 0, "wave"),
+        ("train", 1, "jump"),
+        ("train", 2, "wave"),
+    ]
+    lines = str(report).splitlines()
+    assert "2 recordings with 8 events" in lines
+    told = "two labels at once 2, without length 1, POINT 1; data_report.md names them"
+    assert f"  {told}" in lines
+    page = (recordings / "out" / "data_report.md").read_text()
+    assert "## Events\n\n- `a.avi`\n  - jump: 2, 2.0 s\n" in page.replace("2.1", "2.0")
+    assert prepare(configure(recordings)).up_to_date
+    assert not prepare(configure(recordings, point_seconds=0.2)).up_to_date
+
+
+def test_settings_of_events_are_in_no_other_data_set(recordings, blob_store):
+    prepare(configure(recordings))
+    settings = json.loads((recordings / "out" / "prepare.json").read_text())["settings"]
+    assert settings["videos"] == str(recordings / "videos")
+    assert "videos" not in blob_store.settings
+
+
+def test_options_of_events_are_refused_elsewhere(tmp_path):
+    given = {"videos": "v", "point_seconds": 1.0, "modifiers": True, "tiers": ("a",)}
+    for name, value in given.items():
+        config = PrepareConfig(source="folder", path=str(tmp_path), out="x", **{name: value})
+        option = f"--{name.replace('_', '-')} is for --source events"
+        with pytest.raises(ConfigError, match=option):
+            read_manifest(config)
+    with pytest.raises(ConfigError, match="--point-seconds must be from 0 to 3600"):
+        configure(tmp_path, point_seconds=-1.0)
