@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 import heapq
 import math
-from bisect import bisect_left, bisect_right
-from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
@@ -200,52 +198,3 @@ def _runs(labels: npt.NDArray[np.int64]) -> list[tuple[int, int]]:
     """First cell and end of each stretch of one label."""
     borders = np.flatnonzero(np.diff(labels)) + 1
     return list(zip([0, *borders.tolist()], [*borders.tolist(), len(labels)], strict=True))
-
-
-def segment_f1(found: Sequence[Segment], true: Sequence[Segment], *, overlap: float = 0.5) -> float:
-    """F1 of segments; one is found if it overlaps a true one of its label by intersection / union.
-
-    Neighbours of one label that touch are one segment: where an action is done twice without a
-    pause, labels of single times cannot tell.
-
-    Args:
-        found: Segments; those that are `unknown` do not count.
-        true: Segments as they are.
-        overlap: Intersection over union that it takes, above 0 to 1.
-
-    Source: segmental F1, Lea et al. (2017).
-    """
-    found = [segment for segment in _united(found) if segment.label != UNKNOWN]
-    true = _united(true)
-    by_label: dict[str, list[Segment]] = defaultdict(list)
-    for each in true:
-        by_label[each.label].append(each)
-    taken: set[int] = set()
-    for segment in found:
-        same = by_label[segment.label]
-        first = bisect_right(same, segment.start_seconds, key=lambda each: each.end_seconds)
-        last = bisect_left(same, segment.end_seconds, key=lambda each: each.start_seconds)
-        matches = [each for each in same[first:last] if id(each) not in taken]
-        best = max(matches, key=lambda each: _overlap(segment, each), default=None)
-        if best and _overlap(segment, best) >= overlap:
-            taken.add(id(best))
-    hits = len(taken)
-    return 2 * hits / max(1, len(found) + len(true))
-
-
-def _united(segments: Sequence[Segment]) -> list[Segment]:
-    united: list[Segment] = []
-    for segment in sorted(segments, key=lambda each: each.start_seconds):
-        last = united[-1] if united else None
-        if last and last.label == segment.label and segment.start_seconds <= last.end_seconds:
-            end = max(last.end_seconds, segment.end_seconds)
-            united[-1] = dataclasses.replace(last, end_seconds=end)
-        else:
-            united.append(segment)
-    return united
-
-
-def _overlap(a: Segment, b: Segment) -> float:
-    both = min(a.end_seconds, b.end_seconds) - max(a.start_seconds, b.start_seconds)
-    either = max(a.end_seconds, b.end_seconds) - min(a.start_seconds, b.start_seconds)
-    return max(0.0, both) / either

@@ -10,7 +10,6 @@ from pipeline.inference.segments import (
     Segment,
     find_segments,
     probability_curve,
-    segment_f1,
 )
 from pipeline.inference.windows import Window
 from pipeline.tasks.calibration import Calibration
@@ -134,7 +133,6 @@ def seconds_of(num_windows):
     started = time.process_time()
     smoothed = probability_curve(windows, 0.5, 0.5 * num_windows + 1.5, TASK, 1.0)
     segments = find_segments(smoothed, "abcd", Calibration(), shortest_seconds=1.5)
-    assert segment_f1(segments, segments) == 1
     assert num_windows / 12 < len(segments) < num_windows / 3
     return time.process_time() - started
 
@@ -173,34 +171,3 @@ def test_the_last_cell_ends_with_the_video(end):
     found = probability_curve(windows, 1.0, 2.5, TASK, 1.0)
     assert found.edges.tolist() == [0, 1, 2, 2.5]
     assert np.isfinite(found.probabilities).all()
-
-
-TRUE = [segment(0, 4, "a"), segment(4, 8, "b"), segment(8, 12, "a")]
-
-
-@pytest.mark.parametrize(
-    ("segments", "expected"),
-    [
-        (TRUE, 1.0),
-        ([segment(0, 5.5, "a"), segment(6, 12, "a")], 4 / 5),
-        ([segment(0, 12, "a")], 0.0),
-        ([segment(0, 4, "b")], 0.0),
-        ([*TRUE, segment(12.5, 13, "a")], 6 / 7),
-        ([segment(0, 4, "unknown"), *TRUE[1:]], 4 / 5),
-        ([], 0.0),
-    ],
-)
-def test_segments_that_are_found(segments, expected):
-    assert segment_f1(segments, TRUE) == pytest.approx(expected)
-
-
-def test_neighbours_of_one_label_are_one_segment():
-    twice = [
-        segment(0, 4, "a"),
-        segment(4, 8, "a"),
-        segment(8, 12, "b"),
-    ]
-    once = [segment(0, 8, "a"), segment(8, 12, "b")]
-    assert segment_f1(once, twice) == segment_f1(twice, once) == segment_f1(twice, twice) == 1
-    apart = [segment(0, 3.5, "a"), *twice[1:]]
-    assert segment_f1(once, apart) == pytest.approx(2 * 2 / (2 + 3))
