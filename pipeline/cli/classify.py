@@ -31,7 +31,8 @@ def main(arguments: Sequence[str]) -> int:
         nargs="+",
         default=(),
         help="A table to write (.csv); what is in it already is not done again. With --timeline, "
-        "one file or several: .json, .csv, .srt (subtitles), .png.",
+        "one file or several: .json, .csv, .srt (subtitles), .png; for annotation programs "
+        ".boris.tsv, .eaf (ELAN), .via.json, .label-studio.json.",
     )
     parser.add_argument(
         "--timeline", action="store_true", help="Say what happens from when to when."

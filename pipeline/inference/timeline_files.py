@@ -1,4 +1,4 @@
-"""A timeline as JSON, a table, subtitles or a picture."""
+"""A timeline as JSON, a table, subtitles, a picture, or a file of an annotation program."""
 
 from __future__ import annotations
 
@@ -11,11 +11,15 @@ from pathlib import Path
 from pipeline.atomic import atomic_write
 from pipeline.config.checks import expect_folder_of
 from pipeline.errors import ConfigError
+from pipeline.inference.annotation_files import as_boris, as_elan, as_label_studio, as_via
 from pipeline.inference.timeline import Timeline
 
 
 def write_timeline(timeline: Timeline, path: Path) -> None:
-    """Writes a timeline as .json, .csv, .srt (subtitles) or .png, as the name of the file ends.
+    """Writes a timeline as the name of the file ends.
+
+    `.json`, `.csv`, `.srt` (subtitles), `.png`; `.boris.tsv`, `.eaf` (ELAN), `.via.json` and
+    `.label-studio.json` for annotation programs.
 
     Raises:
         ConfigError: It ends in something else.
@@ -27,18 +31,18 @@ def write_timeline(timeline: Timeline, path: Path) -> None:
 
 
 def check_output(path: Path) -> str:
-    """The suffix of a file that a timeline can be written to.
+    """The end of the name of a file that a timeline can be written to.
 
     Raises:
         ConfigError: It cannot.
     """
-    suffix = path.suffix.lower()
-    if suffix not in _WRITERS:
+    ends = [end for end in _WRITERS if path.name.lower().endswith(end)]
+    if not ends:
         raise ConfigError(
             f"--out: expected names that end in {', '.join(_WRITERS)}, got {str(path)!r}"
         )
     expect_folder_of(path, "--out")
-    return suffix
+    return max(ends, key=len)
 
 
 def _json(timeline: Timeline) -> bytes:
@@ -76,6 +80,10 @@ _WRITERS: Mapping[str, Callable[[Timeline], bytes]] = {
     ".csv": _csv,
     ".srt": _srt,
     ".png": _png,
+    ".boris.tsv": as_boris,
+    ".eaf": as_elan,
+    ".via.json": as_via,
+    ".label-studio.json": as_label_studio,
 }
 
 
