@@ -172,6 +172,20 @@ def test_the_backbone_of_a_stream_takes_nothing_from_that_of_all(tmp_path):
     assert changed.backbone_of("flow").filters == (7,)
 
 
+def test_an_empty_table_of_a_stream_is_a_backbone_of_its_own(tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text("[backbone]\ngrid = 2\n[backbone.flow]\n[temporal]\n")
+    config = load_config(file)
+    assert config.backbones == {"flow": BackboneConfig()}
+    assert config.backbone_of("rgb").grid == 2
+
+
+def test_a_file_with_a_byte_order_mark(tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text("seed = 3\n", encoding="utf-8-sig")
+    assert load_config(file).seed == 3
+
+
 def test_stored_features_take_frozen_backbones_of_all_streams():
     frozen = BackboneConfig(trainable="none")
     train = TrainConfig(cache_features=True)
@@ -230,7 +244,14 @@ def test_overrides_win_over_the_file_and_the_file_over_defaults(tmp_path):
         ("[backbone.flow]\ngird = 2\n", r"mean backbone.flow.grid\?"),
         ("[backbone]\nflow = 2\n", r"unknown backbone.flow"),
         ("[backbone.flow]\ngrid = 'x'\n", r"backbone.flow.grid: expected a whole number"),
-        ("[backbone.flow]\ngrid = 0\n", r"backbone.grid must be from 1"),
+        ("[backbone.flow]\ngrid = 0\n", r"toml: backbone.flow.grid must be from 1"),
+        ("[backbone.flow]\nweights = 'x'\n", r"one as well \(--backbone.flow.name\)"),
+        ("[tempral]\n", r"toml: unknown tempral. Did you mean temporal\?"),
+        ("[backbone.flw]\n", r"unknown backbone.flw. Did you mean backbone.flow\?"),
+        ("temporal.units = {}\n", r"temporal.units: expected a whole number. Received: {}"),
+        ("model = {input = 'rgb', streams = ['flow']}", "toml: .* leave model.input out"),
+        ("model.streams = 'rgb,flow'", r'expected a list in brackets, such as \["a", "b"\]'),
+        ("model.streams = ['rbg']", r'such as rgb,flow or, in a file, \["rgb", "flow"\]'),
         ("[model]\nstreams = []\n", "model.streams must be one or more of rgb"),
         ("model = [", "not a TOML file"),
         ('evaluate.order_pairs = [["left"]]', "order_pairs: expected pairs, such as"),

@@ -107,10 +107,12 @@ def run_config(options: argparse.Namespace) -> RunConfig:
     values = vars(options)
     keys = [key for key in known_keys() if key in values]
     config = with_values(RunConfig(), {key: values[key] for key in keys}, "command line")
+    in_file = load_config(options.config).backbones if options.config else ()
     for stream in config.backbones:
+        source = options.config if stream in in_file else "command line"
         expect(
             stream in config.model.streams,
-            f"backbone.{stream} has no effect without {stream} in model.streams",
+            f"{source}: backbone.{stream} has no effect without {stream} in model.streams",
             list(config.model.streams),
         )
     return config
@@ -141,7 +143,7 @@ def _add(parser: Any, option: str, kind: Any, text: str, default: Any) -> None:
     name = option.rpartition(".")[2].strip("-").replace("-", "_").upper()
     action = parser.add_argument(
         option,
-        type=partial(_value, kind, option.strip("-")),
+        type=partial(_value, kind, option),
         default=default,
         metavar=f"{{{','.join(choices)}}}" if is_choice else name,
         help=text.replace("%", "%%"),

@@ -39,7 +39,7 @@ def read_flat(source: str | Path) -> dict[str, Any]:
     presets = preset_names()
     path = PRESETS / f"{source}.toml" if str(source) in presets else Path(source)
     try:
-        values = flatten(tomllib.loads(path.read_text(encoding="utf-8")))
+        values = flatten(tomllib.loads(path.read_text(encoding="utf-8-sig")))
     except OSError:
         raise ConfigError(
             f"config {str(source)!r} is neither a preset ({', '.join(presets)}) nor a TOML file "
@@ -50,8 +50,23 @@ def read_flat(source: str | Path) -> dict[str, Any]:
     except ValueError as error:
         raise ConfigError(f"{path}: not a TOML file: {error}") from None
     if "model.input" in values:  # as files of earlier versions have it
+        if "model.streams" in values:
+            raise ConfigError(f"{path}: model.input is now model.streams: leave model.input out")
         values["model.streams"] = streams_of_input(values.pop("model.input"))
-    return values
+    return _with_empty_tables(values, str(source))
+
+
+def _with_empty_tables(values: Mapping[str, Any], source: str) -> dict[str, Any]:
+    """The values, with the defaults of a stream's backbone in place of its empty table."""
+    known = known_keys()
+    sections = {key[:place] for key in known for place, sign in enumerate(key) if sign == "."}
+    empty = [key for key, value in values.items() if value == {} and key not in known]
+    check_known(empty, sorted(sections), source)
+    own = {f"backbone.{stream}": _own(stream) for stream in STREAMS}
+    filled = {key: value for key, value in values.items() if key not in empty}
+    for key in empty:
+        filled |= own.get(key, {})
+    return filled
 
 
 def load_config(source: str | Path, overrides: Mapping[str, Any] | None = None) -> RunConfig:
@@ -129,8 +144,7 @@ def _from_flat(values: Mapping[str, Any], source: str) -> RunConfig:
     try:
         return strictly(RunConfig, _whole(values), "")
     except ConfigError as error:
-        text = str(error).replace("backbones.", "backbone.")  # as it is written in a file
-        raise ConfigError(f"{source}: {text}") from None
+        raise ConfigError(f"{source}: {error}") from None
 
 
 def _whole(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -140,8 +154,17 @@ def _whole(values: Mapping[str, Any]) -> dict[str, Any]:
     for stream in own:
         defaults |= _own(stream)
     tree = _nested({**defaults, **values})
-    tree["backbones"] = {stream: tree["backbone"].pop(stream) for stream in own}
+    tree["backbones"] = {
+        stream: _own_backbone(stream, tree["backbone"].pop(stream)) for stream in own
+    }
     return tree
+
+
+def _own_backbone(stream: str, values: Mapping[str, Any]) -> BackboneConfig:
+    try:
+        return strictly(BackboneConfig, values, "backbone")
+    except ConfigError as error:  # which knows it as that of all streams
+        raise ConfigError(str(error).replace("backbone.", f"backbone.{stream}.")) from None
 
 
 def _is_huge(value: Any) -> bool:
@@ -158,7 +181,7 @@ def save_config(config: RunConfig, path: Path) -> None:
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested tables as one dictionary by dotted key.
+    """Nested tables as one dictionary by dotted key; an empty one stays as it is.
 
     Example:
         >>> flatten({"seed": 1, "temporal": {"units": 8}})
@@ -166,7 +189,7 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """
     flat: dict[str, Any] = {}
     for key, value in tree.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and value:
             flat |= flatten(value, f"{prefix}{key}.")
         else:
             flat[f"{prefix}{key}"] = value

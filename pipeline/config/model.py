@@ -29,7 +29,7 @@ class ModelConfig:
         task: What is asked of a video: `single_label`, the one class that it shows.
         streams: What the network sees: `rgb` frames; the `difference` of each frame to the one
             before it; `rgb_difference`, both stacked as channels; the optical `flow`, for which
-            the data set is prepared with --flow. Of several, such as [rgb, flow], each has a
+            the data set is prepared with --flow. Of several, such as `rgb,flow`, each has a
             backbone and a temporal part of its own, and their logits are averaged.
         difference_gain: Factor on the differences, above 0, so that they fill the input range.
         dropout: Share of values dropped before the head, from 0 to below 1.
@@ -49,7 +49,8 @@ class ModelConfig:
             bool(self.streams)
             and len(set(self.streams)) == len(self.streams)
             and set(self.streams) <= set(STREAMS),
-            f"model.streams must be one or more of {', '.join(STREAMS)}, such as [rgb, flow]",
+            f"model.streams must be one or more of {', '.join(STREAMS)}, such as "
+            'rgb,flow or, in a file, ["rgb", "flow"]',
             list(self.streams),
         )
         expect_above_0(self.difference_gain, "model.difference_gain")

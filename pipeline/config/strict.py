@@ -22,7 +22,8 @@ def strictly(kind: type[T], value: object, name: str) -> T:
 
     Args:
         kind: `bool`, `int`, `float`, `str`, a `Literal`, `X | Y`, `tuple[X, ...]`, `tuple[X, Y]`,
-            or a dataclass of these, whose keys must all be there; it checks ranges itself.
+            or a dataclass of these, whose keys must all be there, or which is one already; it
+            checks ranges itself.
         value: What the file holds.
         name: Of the value, for messages; empty for the whole file.
 
@@ -88,10 +89,13 @@ def _in_words(kind: Any) -> str:
         return _WORDS[kind]
     if get_origin(arguments[0]) is tuple or ... not in arguments:
         return 'pairs, such as [["left", "right"]]'
-    return f"a list in brackets, such as {'[16, 32]' if arguments[0] is int else '[a, b]'}"
+    example = "[16, 32]" if arguments[0] is int else '["a", "b"]'
+    return f"a list in brackets, such as {example}"
 
 
 def _dataclass(kind: Any, value: Any, name: str) -> Any:
+    if isinstance(value, kind):
+        return value
     expect(isinstance(value, Mapping), f"{name or 'the file'}: expected keys and values", value)
     hints, prefix = get_type_hints(kind), f"{name}." if name else ""
     keys = [field.name for field in dataclasses.fields(kind)]

@@ -156,7 +156,7 @@ def read_ranges(path: Path) -> dict[str, Any]:
         ConfigError: It cannot be read, or names a setting that there is not, or no range.
     """
     try:
-        tree = tomllib.loads(path.read_text(encoding="utf-8"))
+        tree = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"--search: {path} cannot be read: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

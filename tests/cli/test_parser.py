@@ -137,7 +137,10 @@ def test_options_for_beam_that_were_forgotten():
     [
         (["--temporal.unit", "3"], r"unknown --temporal.unit. Did you mean --temporal.units\?"),
         (["--temporl.units=3"], r"unknown --temporl.units. Did you mean --temporal.units\?"),
-        (["--temporal.units", "few"], "temporal.units: expected a whole number. Received: 'few'"),
+        (
+            ["--temporal.units", "few"],
+            "^--temporal.units: expected a whole number. Received: 'few'",
+        ),
         (
             ["--backbone.filters", "16"],
             r"backbone.filters: expected a list in brackets, such as",
@@ -146,7 +149,7 @@ def test_options_for_beam_that_were_forgotten():
         (["--model.input", "both"], "--model.input became --model.streams"),
         (
             ["--backbone.flow.grid", "2"],
-            "backbone.flow has no effect without flow in model.streams",
+            "command line: backbone.flow has no effect without flow in model.streams",
         ),
         (["--backbone.grey.grid", "2"], "unknown --backbone.grey.grid"),
         (["--backbone.flow.gird", "2"], r"unknown --backbone.flow.gird. .* --backbone.flow.grid\?"),
@@ -161,6 +164,21 @@ def test_mistakes_on_the_command_line(arguments, message):
     with pytest.raises(ConfigError, match=message) as caught:
         parse_run(*arguments)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("word", ["--size", "--val-fraction", "--folds"])
+def test_an_option_of_another_type_is_named_as_it_is_typed(word):
+    parser = ConfigParser("test", "prepare", "")
+    parser.add_fields(PrepareConfig)
+    with pytest.raises(ConfigError, match=f"^{word}: expected a .*number"):
+        parser.parse([word, "few"])
+
+
+def test_a_backbone_without_its_stream_is_told_of_its_file(tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text("[backbone.flow]\n")
+    with pytest.raises(ConfigError, match="mine.toml: backbone.flow has no effect without flow"):
+        parse_run("--config", str(file))
 
 
 def test_a_package_that_is_not_installed_is_named():
