@@ -84,6 +84,16 @@ def command(*words: object) -> str:
     return shlex.join(["clipline", name, *others])
 
 
+def extra(name: str) -> str:
+    """How to install what an extra of this package needs.
+
+    Example:
+        >>> extra("onnx")
+        "in the clone of Clipline, pip install -e '.[onnx]'"
+    """
+    return f"in the clone of Clipline, pip install -e '.[{name}]'"
+
+
 def one_line(text: object) -> str:
     """A text of several lines as one."""
     return " ".join(str(text).split())

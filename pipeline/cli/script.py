@@ -174,8 +174,8 @@ def _reason(error: Exception) -> str:
     if isinstance(error, ModuleNotFoundError):  # of a machine that has only what classifying takes
         name = (error.name or "").partition(".")[0]
         return (
-            f"this takes the package {name}, which is not installed; all that Clipline uses: pip "
-            "install clipline, in a clone: pip install -e ."
+            f"this takes the package {name}, which is not installed; all that Clipline uses: in "
+            "its clone, pip install -e ."
         )
     if isinstance(error, OSError) and error.filename:  # a full disk, a folder that is not writable
         return f"{os.fsdecode(error.filename)}: {error.strerror}"

@@ -14,7 +14,6 @@ from pipeline.inference.classifier import Classifier
 from pipeline.inference.clips import StoredVideo
 from pipeline.inference.decoding import reading_elsewhere
 from pipeline.inference.many import find_videos
-from pipeline.inference.results import is_table
 from pipeline.inference.timeline import OVERLAP, Timeline, make_timeline
 from pipeline.inference.timeline_files import check_output, write_timeline
 from pipeline.text import clock, visible
@@ -57,10 +56,8 @@ def _check_outputs(paths: Sequence[str], options: Any) -> None:
     """Makes sure, before work begins, that all can be written and nothing is lost by it."""
     for output in map(Path, options.out):
         check_output(output)
-        if is_table(output):
-            raise ConfigError(
-                f"--out: {output} holds results of whole videos. Name another file for a timeline"
-            )
+        if output.exists():  # a table of one's own, or a timeline that was corrected since
+            raise ConfigError(f"--out: {output} is there already. Name another file, or delete it")
     if len(paths) > 1 and (options.out or options.annotate):
         raise ConfigError(f"--out and --annotate are for one video, got {len(paths)}")
     if options.annotate:

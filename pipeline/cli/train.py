@@ -17,8 +17,8 @@ from pipeline.run import RUNS, Run
 from pipeline.text import command
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Parses the command line and does it."""
+def main(arguments: Sequence[str]) -> int:
+    """Parses the command line and does it; the exit code is 130 after Ctrl-C."""
     parser = ConfigParser(__doc__ or "", "train", "--data data/NAME --run runs/NAME")
     parser.add_argument("--run", default="", help="Folder to write; default: a new one in runs/.")
     parser.add_argument("--overwrite", action="store_true", help="Replace the run that is there.")
@@ -35,21 +35,25 @@ def main(arguments: Sequence[str]) -> None:
 
     with Run(folder).alone("name another folder (--run)"):  # until all is written
         import_tensorflow()
-        _train_and_export(config, folder, overwrite=options.overwrite, preflight=options.preflight)
+        code = _train_and_export(
+            config, folder, overwrite=options.overwrite, preflight=options.preflight
+        )
     print(f"next: {command('evaluate', folder)}")
+    return code
 
 
-def _train_and_export(config: RunConfig, folder: Path, *, overwrite: bool, preflight: bool) -> None:
+def _train_and_export(config: RunConfig, folder: Path, *, overwrite: bool, preflight: bool) -> int:
     from pipeline.evaluation.calibrate import calibrate
     from pipeline.inference.export import export
     from pipeline.training.fit import Interrupted, train
 
     without = " and without --overwrite" if overwrite else ""
+    code = 0
     again = f"The same command with --run {shlex.quote(str(folder))}{without} goes on"
     try:
         run = train(config, folder, overwrite=overwrite, preflight=preflight)
     except Interrupted as stop:
-        run = stop.run
+        run, code = stop.run, 130
         print(f"interrupted; the model of epoch {stop.epoch} is kept. {again}", flush=True)
     try:
         calibrate(run)
@@ -57,3 +61,4 @@ def _train_and_export(config: RunConfig, folder: Path, *, overwrite: bool, prefl
     except KeyboardInterrupt:
         print(f"{folder} is trained, but was not exported. {again}")
         raise
+    return code

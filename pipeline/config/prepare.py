@@ -97,7 +97,7 @@ class PrepareConfig:
         max_bad_fraction: Share of videos that may be left out, 0 to 1. If there are more, nothing
             is changed.
         seconds_per_video: Time after which the decoding of a video is given up, above 0.
-        runner: `local` processes, or Apache `beam` for a cluster (pip install 'clipline[beam]').
+        runner: `local` processes, or Apache `beam` for a cluster (pip install -e '.[beam]').
         beam_options: What Beam's runner needs, such as "--runner=FlinkRunner".
         workers: Processes that decode; 0 is one per processor core.
         overwrite: Replace a data set of other videos, or of more classes.

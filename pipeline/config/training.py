@@ -46,7 +46,7 @@ class TrainConfig:
             the data set, and only the temporal part is trained. Of augmentation, flip and what
             concerns time remain.
         tensorboard: Whether to write logs into the folder `tensorboard` of the run (pip install
-            'clipline[tensorboard]').
+            -e '.[tensorboard]').
     """
 
     epochs: int = 60

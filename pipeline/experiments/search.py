@@ -19,6 +19,7 @@ from pipeline.config.file import known_keys, with_values
 from pipeline.errors import ConfigError, PipelineError, check_known
 from pipeline.figures import plain_axes
 from pipeline.run import Run
+from pipeline.text import extra
 from pipeline.training.fit import DivergenceError, train
 
 if TYPE_CHECKING:
@@ -254,9 +255,6 @@ def import_optuna() -> Any:
     try:
         import optuna
     except ImportError:
-        raise ConfigError(
-            "--search needs Optuna: pip install 'clipline[search]', in a clone: pip install -e "
-            "'.[search]'"
-        ) from None
+        raise ConfigError(f"--search needs Optuna: {extra('search')}") from None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return optuna

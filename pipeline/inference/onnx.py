@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.errors import ConfigError, DataError
 from pipeline.inference.runtime import Arrays, Floats, Runtime
-from pipeline.text import command
+from pipeline.text import command, extra
 
 _FILES = {
     "serving_default": "clip.onnx",
@@ -88,6 +88,4 @@ def _import(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ImportError:
-        raise ConfigError(
-            f"ONNX needs {name}: pip install 'clipline[onnx]', in a clone: pip install -e '.[onnx]'"
-        ) from None
+        raise ConfigError(f"ONNX needs {name}: {extra('onnx')}") from None

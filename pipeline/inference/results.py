@@ -32,14 +32,6 @@ def open_results(path: Path, model: str) -> Iterator[ResultFile]:
         yield ResultFile(path, model)
 
 
-def is_table(path: Path) -> bool:
-    """Whether a file is a table of results."""
-    if not path.is_file():
-        return False
-    with path.open("rb") as file:
-        return file.readline() == _lines([_HEADER])
-
-
 class ResultFile:
     """A table of results of one model, CSV, to which each is added when it is there.
 

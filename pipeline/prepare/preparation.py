@@ -114,7 +114,7 @@ def _prepare(config: PrepareConfig, out: Path, settings: dict[str, Any]) -> Prep
     old = _find_store(out)
     if old and config.classes and not config.overwrite:
         check_classes_stay(old, manifest.class_names)
-    if old and old.made_of == made_of and not old.missing_shard() and not _lost_a_worker(old):
+    if old and old.made_of == made_of and _is_whole(old) and not _lost_a_worker(old):
         shutil.rmtree(out / PARTIAL, ignore_errors=True)  # of a preparation that was refused
         return PrepareReport(store=old, up_to_date=True)
     rows = choose_split(manifest, config, _known_splits(old, settings)).rows
@@ -200,6 +200,14 @@ def _find_store(out: Path) -> Store | None:
         return describe_store(out)
     except DataError:
         return None
+
+
+def _is_whole(store: Store) -> bool:
+    """Whether all files of records are there, and the reports that say where each video lies."""
+    try:
+        return not store.missing_shard() and bool(store.records)
+    except DataError:
+        return False
 
 
 def _lost_a_worker(store: Store) -> bool:

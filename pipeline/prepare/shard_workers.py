@@ -16,7 +16,7 @@ from pipeline.config.prepare import PrepareConfig
 from pipeline.errors import ConfigError, PipelineError
 from pipeline.prepare.plan import ShardReport, ShardTask, finished_report, read_report
 from pipeline.prepare.shard_writer import check_shard, write_shard
-from pipeline.text import one_line
+from pipeline.text import extra, one_line
 from pipeline.workers.pool import run_in_workers
 
 
@@ -90,7 +90,7 @@ def _import_beam() -> Any:
     try:
         import apache_beam
     except ImportError:
-        raise ConfigError("--runner beam needs Apache Beam: pip install 'clipline[beam]'") from None
+        raise ConfigError(f"--runner beam needs Apache Beam: {extra('beam')}") from None
     finally:
         logging.disable(logging.NOTSET)
     return apache_beam

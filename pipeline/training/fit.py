@@ -23,6 +23,7 @@ from pipeline.dataset.videos import Data, damage_named, open_of_run
 from pipeline.errors import ConfigError, DataError, PipelineError
 from pipeline.models.recognizer import build_recognizer, float32_twin
 from pipeline.run import Run
+from pipeline.text import extra
 from pipeline.training.alarms import Alarms, warn_of_few_groups
 from pipeline.training.averaging import WeightAverage
 from pipeline.training.callbacks import EpochLog, KeepBest, cut_history
@@ -223,10 +224,8 @@ def _check_machine(config: RunConfig, num_devices: int) -> None:
         try:
             importlib.import_module("tensorboard")
         except ImportError:
-            raise ConfigError(
-                "train.tensorboard needs TensorBoard: pip install 'clipline[tensorboard]', in a "
-                "clone: pip install -e '.[tensorboard]'"
-            ) from None
+            how = extra("tensorboard")
+            raise ConfigError(f"train.tensorboard needs TensorBoard: {how}") from None
     if num_devices > 1 and config.train.accumulate > 1:
         raise ConfigError(
             f"train.accumulate is for one device, here are {num_devices}: set it to 1, or show "

@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.errors import ConfigError, VideoDecodeError
 from pipeline.inference.classifier import Classifier
-from pipeline.inference.results import COLUMNS, ResultFile, is_table, open_results
+from pipeline.inference.results import COLUMNS, ResultFile
 from pipeline.video import write_video
 
 GOOD = ["a.avi", "b.avi", "inner/c.AVI", "inner/d.avi"]
@@ -208,13 +208,3 @@ def test_a_table_is_for_one_process_at_a_time(classify, hasty_run, folder, hold,
     process.kill()
     result = classify(folder / "a.avi", "--out", table, "--run", hasty_run.folder)
     assert result.stdout == f"{table}: 1 video classified\n"
-
-
-def test_what_is_a_table(tmp_path):
-    table, other = tmp_path / "results.csv", tmp_path / "other.csv"
-    with open_results(table, "model"):
-        pass
-    other.write_text("start_seconds,end_seconds\n0,1\n")
-    assert [is_table(path) for path in (table, other, tmp_path / "none.csv", tmp_path)] == [
-        *(True, False, False, False)
-    ]

@@ -188,7 +188,10 @@ def test_what_cannot_be_written_is_said_before_work_begins(
         (("--annotate", tmp_path / "no" / "x.mp4"), "no does not exist; create it first."),
         (("--annotate", tmp_path / "x.gif"), "expected a suffix among"),
         (("--annotate", tmp_path / "there.mp4"), "there.mp4 is there already. Name another file"),
-        (("--out", tmp_path / "results.csv"), "results.csv holds results of whole videos. Name"),
+        (
+            ("--out", tmp_path / "results.csv"),
+            "results.csv is there already. Name another",
+        ),
         (("--out", tmp_path / "no" / "x.json"), "no does not exist; create it first"),
     ]:
         result = classify(video, "--timeline", "--run", blob_run.folder, *options)

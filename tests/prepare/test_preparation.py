@@ -16,6 +16,7 @@ from pipeline.config.prepare import PrepareConfig
 from pipeline.dataset.videos import open_data
 from pipeline.errors import ConfigError, DataError
 from pipeline.prepare.preparation import check_videos, prepare
+from pipeline.prepare.prepared import open_store
 from pipeline.prepare.summary import PrepareReport
 from tests.prepare.people import configure, render, tree, writes
 
@@ -252,6 +253,20 @@ def test_classes_that_are_added_leave_groups_in_their_splits(root: Path) -> None
     assert {group: after[group] for group in before} == before
     others = prepare(dataclasses.replace(config, out=str(root.parent / "fresh"))).store.manifest
     assert others != everything.manifest, "a fresh draw gives other splits"
+
+
+def test_a_report_that_is_gone_or_damaged_is_made_again(root: Path) -> None:
+    config = configure(root)
+    prepare(config)
+    whole = tree(config.out)
+    reports = sorted((Path(config.out) / "shards").iterdir())
+    reports[0].unlink()
+    reports[1].write_text("{")
+
+    assert not prepare(config).up_to_date
+    assert tree(config.out).keys() == whole.keys()
+    assert open_store(config.out).records
+    assert prepare(config).up_to_date
 
 
 def test_a_lost_shard_does_not_cost_the_splits(root: Path) -> None:

@@ -285,7 +285,7 @@ def test_ctrl_c_keeps_the_best_model_and_exports_it(blob_store, tmp_path):
         process.send_signal(signal.SIGINT)
         output, errors = process.communicate(timeout=120)
 
-    assert (process.returncode, errors) == (0, "")
+    assert (process.returncode, errors) == (130, "")
     interrupted, exported, _, following = output.splitlines()[-4:]
     run = Run(tmp_path / "run")
     losses = [row["val_loss"] for row in history(run)]

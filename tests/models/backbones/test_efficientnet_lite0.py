@@ -55,7 +55,7 @@ def test_weights_of_keras_can_be_saved_and_loaded(tmp_path):
 
 def test_without_the_package_the_command_that_installs_it_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, PACKAGE, None)
-    with pytest.raises(ConfigError, match=r"not installed: pip install 'clipline\[pretrained\]'"):
+    with pytest.raises(ConfigError, match=r"not installed: .*pip install -e '\.\[pretrained\]'"):
         build("imagenet")
 
 
