@@ -85,7 +85,7 @@ def command(*words: object) -> str:
 
 
 def extra(name: str) -> str:
-    """How to install what an extra of this package needs.
+    """The way to install what an extra of this package needs.
 
     Example:
         >>> extra("onnx")

@@ -45,7 +45,7 @@ _OWN_VIDEOS = (
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PrepareConfig:
-    """How videos become a prepared data set.
+    """Settings of a prepared data set: its videos, splits, frames, and how it is made.
 
     Attributes:
         source: Where videos and labels come from. `demo`: videos that are rendered. `folder`: a

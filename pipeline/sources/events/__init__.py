@@ -1,4 +1,4 @@
-"""What people marked in long recordings with other tools, read into one plain structure.
+"""Events that people marked in long recordings with other tools, read into one structure.
 
 `reading` tells the format of a file by its content and calls the module of that format, which
 knows text alone. `media` finds the videos, `subjects` prepares events for training, and `report`

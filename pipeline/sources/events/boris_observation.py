@@ -22,7 +22,7 @@ class Medium(NamedTuple):
 
 
 class Behaviour(NamedTuple):
-    """What was marked, by whom; the two ends of a bout agree in all of it."""
+    """A behaviour and its subject; the two ends of a bout agree in all of it."""
 
     code: str
     subject: str
@@ -41,7 +41,7 @@ def behaviour_of(code: str, subject: str, modifiers: list[str]) -> Behaviour:
 
 @dataclasses.dataclass
 class Observation:
-    """What is read of one observation, mark by mark, in their order.
+    """One observation, read mark by mark, in their order.
 
     Attributes:
         name: The observation, for messages.

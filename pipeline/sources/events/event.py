@@ -18,7 +18,7 @@ _MOST: Final = 1e9
 
 @dataclasses.dataclass(frozen=True, slots=True, order=True)
 class Event:
-    """What a person marked.
+    """A span of time that a person marked, and its label.
 
     Attributes:
         start_seconds: From the first frame of the media file on, 0 or more; a number of frames
@@ -53,7 +53,7 @@ class Notice(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Recording:
-    """What one annotation file says of one media file.
+    """The events of one media file, as one annotation file has them.
 
     Attributes:
         media: The media file as written there; empty: none, the observation was live.

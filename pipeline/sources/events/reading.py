@@ -40,7 +40,7 @@ class OtherFileError(DataError):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ReadingOptions:
-    """How some formats are to be understood.
+    """Options of some formats.
 
     Attributes:
         modifiers: See `read_boris_table`.

@@ -1,4 +1,4 @@
-"""What was found in files of events, as plain data and as lines."""
+"""The report on files of events, as plain data and as lines."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ class _Attribute(NamedTuple):
     options: Mapping[str, Any]
 
     def texts(self, value: Any) -> list[str]:
-        """What was chosen or written; several where several could be chosen."""
+        """Labels that were chosen or written; several where several could be chosen."""
         text = str(value).strip()
         ids = [each.strip() for each in text.split(",")]
         if all(each in self.options for each in ids):
