@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from pipeline.evaluation.intervals import FEWEST_GROUPS
 from pipeline.evaluation.metrics import CAUTION
 from pipeline.text import counted, listed
 
@@ -18,8 +19,8 @@ def format_metrics(result: dict[str, Any], split: str) -> str:
         f"{split}: {videos} of {groups}, {clips}",
         *CAUTION.get(split, []),
         *_leak_lines(result.get("leaks", [])),
-        f"video  {_accuracy(result['video'])}   chance {result['chance']:.3f}",
-        f"clip   {_accuracy(result['clip'])}",
+        f"video  {_accuracy(result, 'video')}   chance {result['chance']:.3f}",
+        f"clip   {_accuracy(result, 'clip')}",
         "",
         *_class_table(result["per_class"], result["macro"]),
         "",
@@ -38,17 +39,21 @@ def _leak_lines(leaks: Sequence[str]) -> list[str]:
     return [f"these figures are not to be believed: {count} between splits, such as: {leaks[0]}"]
 
 
-def _accuracy(values: dict[str, Any]) -> str:
-    return f"{top1_text(values)}   top-5 {values['top5']:.3f}"
+def _accuracy(result: dict[str, Any], level: str) -> str:
+    values = result[level]
+    # Of five classes or fewer, the first five answers always hold the right one.
+    top5 = f"   top-5 {values['top5']:.3f}" if len(result["per_class"]) > 5 else ""
+    return f"{top1_text(values)}{top5}"
 
 
 def top1_text(values: dict[str, Any]) -> str:
-    """The accuracy `top1`, with its interval where there is one."""
-    text = f"top-1 {values['top1']:.3f}"
+    """The accuracy `top1`, with its interval, or why there is none."""
     if values["top1_interval95"]:
         low, high = values["top1_interval95"]
-        text += f" (95 % interval over groups {low:.3f} to {high:.3f})"
-    return text
+        interval = f"95 % interval over groups {low:.3f} to {high:.3f}"
+    else:
+        interval = f"no interval: it takes {FEWEST_GROUPS} groups or more"
+    return f"top-1 {values['top1']:.3f} ({interval})"
 
 
 def _class_table(per_class: dict[str, dict[str, Any]], macro: dict[str, float]) -> list[str]:

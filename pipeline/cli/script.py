@@ -81,10 +81,13 @@ class Parser(argparse.ArgumentParser):
         """
         complete(self)
         words = self._joined(arguments)
-        options = itertools.takewhile(lambda word: word != "--", words)
+        options = list(itertools.takewhile(lambda word: word != "--", words))
         names = [word.split("=")[0] for word in options if word.startswith("--")]
         known = [name for name in self._option_string_actions if name.startswith("--")]
         check_known(names, known, "command line")
+        for word in options:
+            if word[:1] == "-" and word not in ("-", "-h") and Path(word).exists():
+                raise ConfigError(f"{word} reads as an option. Write ./{word}, or -- before it")
         return self.parse_args(words)
 
     def _joined(self, arguments: Sequence[str]) -> list[str]:

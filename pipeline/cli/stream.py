@@ -1,7 +1,7 @@
 """Says what a camera shows, again and again.
 
-SOURCE is the number of a camera, such as 0, or an address, such as rtsp://... or http://... It can
-also be the path of a named pipe, or - for what is piped in.
+SOURCE is the number of a camera, such as 0, or an address, such as rtsp://... or http://... To try
+it without a camera, name a video file. It can also be a named pipe, or - for what is piped in.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def main(arguments: Sequence[str]) -> None:
     """Parses the command line and does it."""
     parser = Parser(__doc__ or "", "stream", "0 --run runs/NAME")
-    parser.add_argument("source", metavar="SOURCE", help="A camera, an address or a pipe.")
+    parser.add_argument("source", metavar="SOURCE", help="A camera, an address, a file or a pipe.")
     add_classifier(parser)
     parser.add_argument(
         "--every",

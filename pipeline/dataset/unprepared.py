@@ -79,14 +79,14 @@ class VideoFiles:
         return [source for source in self.sources if source.row.split == split]
 
 
-def open_videos(path: Path, frames: FramesConfig) -> VideoFiles:
+def open_videos(path: Path, frames: FramesConfig, *, holds_out: bool = True) -> VideoFiles:
     """Opens a table of videos, see `pipeline.manifest.rows.read_csv`.
-
-    Without splits in it, the test videos are those that `prepare` would draw by default.
 
     Args:
         path: The CSV file.
         frames: Rate, size and quality of the frames; where it is empty, the defaults of `prepare`.
+        holds_out: Whether, without splits in it, the test videos are those that `prepare` would
+            draw by default; else all are for training.
 
     Raises:
         DataError: The table is not as expected, a group or a file crosses its splits, a file has
@@ -94,6 +94,8 @@ def open_videos(path: Path, frames: FramesConfig) -> VideoFiles:
             training that can be read.
     """
     config = PrepareConfig(source="csv", path=str(path), out="-")
+    if not holds_out:
+        config = dataclasses.replace(config, test_fraction=0)
     manifest, rates = _readable(read_csv(path).without_repeats(), path)
     manifest.check_classes(at_least=1)
     rows = choose_split(manifest, config).rows

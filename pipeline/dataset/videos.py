@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,11 @@ ReadVideo = Callable[[tf.Tensor], dict[str, Any]]
 
 
 def open_data(
-    path: Path, frames: FramesConfig | None = None, split: SplitConfig | None = None
+    path: Path,
+    frames: FramesConfig | None = None,
+    split: SplitConfig | None = None,
+    *,
+    holds_out: bool = True,
 ) -> Data:
     """Opens the videos to train or to evaluate on.
 
@@ -43,6 +47,7 @@ def open_data(
         path: Folder of a prepared data set, or a table of videos (CSV) to take from their files.
         frames: For a table: rate, size and quality of the frames, else the defaults of `prepare`.
         split: Which videos train, validate and test; None: as they were prepared.
+        holds_out: For a table without splits: whether some of its videos are for the test.
 
     Raises:
         DataError: There is neither at this path, or what is there cannot be used.
@@ -52,7 +57,7 @@ def open_data(
     if path.is_dir() or path.suffix.lower() != ".csv":
         data = open_store(path)
     else:
-        data = open_videos(path, frames or FramesConfig())
+        data = open_videos(path, frames or FramesConfig(), holds_out=holds_out)
     return with_splits(data, split or SplitConfig())
 
 
@@ -64,15 +69,19 @@ def open_of_run(config: RunConfig) -> tuple[RunConfig, Data]:
         ConfigError: There is no such fold.
     """
     data = open_data(Path(config.data), config.frames, config.split)
-    # Those of videos that come straight from their files are made as they are read.
-    has = data.frames.images if isinstance(data, Store) else IMAGES
     for name in config.model.images:
-        if name not in has:
+        if name not in images_of(data):
             raise DataError(
                 f"{data.path}: model.streams needs {IMAGES[name].title}, which is not in this "
                 f"data set. Prepare it with --{name}, or choose other streams"
             )
     return dataclasses.replace(config, frames=data.frames), data
+
+
+def images_of(data: Data) -> Collection[str]:
+    """Names of the images that can be had of each video."""
+    # Those of videos that come straight from their files are made as they are read.
+    return data.frames.images if isinstance(data, Store) else IMAGES
 
 
 def read_videos(data: Data, split: Split, config: RunConfig) -> tf.data.Dataset:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from pipeline.config import RunConfig
 from pipeline.dataset.clip_batches import evaluation_clips
 from pipeline.dataset.sampling import Order
-from pipeline.dataset.videos import Data, open_data
+from pipeline.dataset.videos import Data, images_of, open_data
 from pipeline.errors import DataError
 from pipeline.manifest.rows import Split
 from pipeline.run import Run
@@ -110,14 +110,16 @@ def open_run_data(run: Run, data: Path | None = None) -> Data:
 
 
 def check_frames(run: Run, data: Data) -> None:
-    """Makes sure that the frames of videos are as those that a run was trained with.
+    """Makes sure that what a model takes of videos is as in those that it was trained with.
 
     Raises:
-        DataError: They are not.
+        DataError: It is not.
     """
-    frames = run.config().frames
-    if data.frames != frames:
+    config = run.config()
+    frames = config.frames.only(config.model.images)
+    found = data.frames.only(set(config.model.images).intersection(images_of(data)))
+    if found != frames:
         raise DataError(
             f"{data.path} was prepared with other frames than the run was trained on: "
-            f"{data.frames} instead of {frames}. Prepare it in the same way, or train again"
+            f"{found} instead of {frames}. Prepare it in the same way, or train again"
         )

@@ -30,7 +30,7 @@ def open_unknown(run: Run, path: Path) -> Data:
     Raises:
         DataError: It cannot be used, or the run knows all its classes.
     """
-    unknown = open_data(path, run.config().frames)
+    unknown = open_data(path, run.config().frames, holds_out=False)
     check_frames(run, unknown)
     if not set(unknown.class_names) - set(run.class_names()):
         raise DataError(

@@ -210,6 +210,7 @@ def _expect_some(groups: set[str], split: Split, manifest: Manifest) -> set[str]
             f"expected enough groups to hold some out for {split}, got {len(manifest.groups)} "
             f"({listed(manifest.groups)}), and "
             "each class must keep one for training. Add videos of other groups, choose smaller "
-            f"groups with --group-regex, or do without this split: --{split}-fraction 0."
+            f"groups (prepare --group-regex), or do without this split: prepare --{split}-fraction "
+            "0, or in a table a column split that says train."
         )
     return groups

@@ -12,7 +12,7 @@ from pipeline.manifest.rows import SPLITS, Row
 from pipeline.prepare.leaks import describe_random_split
 from pipeline.prepare.prepared import Store
 from pipeline.prepare.rate import MOST_FPS
-from pipeline.text import counted, listed
+from pipeline.text import counted, listed, visible
 
 _MOST_LINES = 20
 
@@ -153,4 +153,4 @@ def _events(found: dict[str, Any]) -> list[str]:
 
 def _some(lines: Sequence[str]) -> list[str]:
     more = len(lines) - _MOST_LINES
-    return [*lines[:_MOST_LINES], *([f"  and {more} more"] if more > 0 else [])]
+    return [*map(visible, lines[:_MOST_LINES]), *([f"  and {more} more"] if more > 0 else [])]

@@ -180,8 +180,12 @@ def _fit(progress: Progress, config: RunConfig, data: Data, run: Run, *, epochs_
     num_devices = progress.model.distribute_strategy.num_replicas_in_sync
     with ctrl_c_between_steps() as ctrl_c:
         validation = batches_for_validation(data, config, num_devices=num_devices)
-        if validation is None and not epochs_done:
-            print("no validation videos: all epochs are run, and the model of the last one is kept")
+        if not epochs_done:
+            print(
+                "no validation videos: all epochs are run, and the model of the last one is kept"
+                if validation is None
+                else "* marks an epoch with the lowest validation loss so far; the last one is kept"
+            )
         batches = batches_for_training(
             data, config, first_step=epochs_done * steps, num_devices=num_devices
         )

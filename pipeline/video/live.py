@@ -171,8 +171,16 @@ class LiveVideo:
     def _why_over(self) -> str:
         if self._last:
             return f"it broke off, and then no frame came in {self._tries} tries."
-        if self._is_camera or self._is_remote:
-            return f"no frame came in {self._tries} tries; is it there, and is it a video?"
+        if self._is_camera:
+            return (
+                f"no frame came in {self._tries} tries. See that the camera is plugged in and that "
+                "no other program uses it, or try another number, such as 0, 1 or 2."
+            )
+        if self._is_remote:
+            return (
+                f"no frame came in {self._tries} tries. Try the address in a player, such as VLC "
+                "or ffplay: name, port, password and path must be right."
+            )
         if self._source != "-" and not Path(self._source).exists():
             return "there is no such file."
         return (

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.cli.parser import ConfigParser, run_config
+from pipeline.cli.script import Parser
 from pipeline.config import BackboneConfig
 from pipeline.config.prepare import PrepareConfig
 from pipeline.errors import ConfigError
@@ -179,6 +180,17 @@ def test_a_backbone_without_its_stream_is_told_of_its_file(tmp_path):
     file.write_text("[backbone.flow]\n")
     with pytest.raises(ConfigError, match="mine.toml: backbone.flow has no effect without flow"):
         parse_run("--config", str(file))
+
+
+def test_a_file_whose_name_begins_as_an_option_does(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("-x.avi").touch()
+    parser = Parser("test", "explain", "")
+    parser.add_argument("video")
+    with pytest.raises(ConfigError, match=r"^-x.avi .* Write ./-x.avi, or -- before it$"):
+        parser.parse(["-x.avi"])
+    for words in (["--", "-x.avi"], ["./-x.avi"], ["-"]):
+        assert parser.parse(words).video == words[-1]
 
 
 def test_a_package_that_is_not_installed_is_named():

@@ -35,8 +35,8 @@ def test_the_text_says_what_each_number_is():
     assert format_metrics(RESULT, "val").splitlines() == [
         "val: 4 videos of 2 groups, 3 clips a video",
         "these videos chose the epoch and the calibration: on new ones expect a little less",
-        f"video  top-1 0.750 ({INTERVAL})   top-5 1.000   chance 0.550",
-        "clip   top-1 0.625   top-5 0.875",
+        f"video  top-1 0.750 ({INTERVAL})   chance 0.550",
+        "clip   top-1 0.625 (no interval: it takes 3 groups or more)",
         "",
         "class            videos  precision  recall     F1",
         "jump                  3      0.400   0.300  0.350",
@@ -51,6 +51,13 @@ def test_the_text_says_what_each_number_is():
         f"order pairs (2 videos): which of the two, {TWO_WAY}",
         "reversing the frames gives the partner action for 0.500",
     ]
+
+
+def test_the_first_five_of_six_classes_are_told():
+    classes = RESULT["per_class"] | dict.fromkeys("abc", RESULT["per_class"]["wave"])
+    text = format_metrics(RESULT | {"per_class": classes}, "test")
+    assert f"({INTERVAL})   top-5 1.000   chance" in text
+    assert "groups or more)   top-5 0.875\n" in text
 
 
 def test_leaks_come_before_the_figures():
@@ -82,4 +89,4 @@ def test_what_the_probabilities_are_worth():
     everything = format_metrics(
         RESULT | {"calibration": CALIBRATION | {"logit_threshold": None}}, "test"
     )
-    assert "or more" not in everything
+    assert "answered with" not in everything

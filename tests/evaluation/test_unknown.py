@@ -1,5 +1,6 @@
 """Videos of classes that a run does not know."""
 
+import dataclasses
 import shutil
 
 import numpy as np
@@ -9,8 +10,8 @@ from pipeline.config.prepare import PrepareConfig
 from pipeline.dataset.videos import open_data
 from pipeline.errors import DataError
 from pipeline.evaluation.evaluate import evaluate
-from pipeline.evaluation.predictions import predict
-from pipeline.evaluation.unknown import unknown_test
+from pipeline.evaluation.predictions import check_frames, predict
+from pipeline.evaluation.unknown import open_unknown, unknown_test
 from pipeline.models.recognizer import load_recognizer
 from pipeline.prepare.preparation import prepare
 from pipeline.run import Run
@@ -71,6 +72,24 @@ def test_a_table_of_one_class(hasty_run, strangers, tmp_path):
     table.write_text("path,label\n" + "".join(f"{video},noise\n" for video in videos))
     found = evaluate(hasty_run, unknown=table)["unknown"]
     assert (found["classes"], found["num_videos"]) == (["noise"], 4)
+
+
+def test_a_table_of_one_video(hasty_run, strangers, tmp_path):
+    table = tmp_path / "noise.csv"
+    table.write_text(f"path,label\n{strangers / 'noise' / 'new_g77 7.avi'},noise\n")
+    assert evaluate(hasty_run, unknown=table)["unknown"]["num_videos"] == 1
+
+
+def test_what_the_run_does_not_take_may_differ(hasty_run, strangers, monkeypatch):
+    """Its own data set has flow, which its model does without."""
+    config = hasty_run.config()
+    with_flow = dataclasses.replace(config, frames=dataclasses.replace(config.frames, flow=True))
+    monkeypatch.setattr(Run, "config", lambda _: with_flow)
+    data = open_unknown(hasty_run, prepared(strangers))
+    takes_it = dataclasses.replace(config.model, streams=("rgb", "flow"))
+    monkeypatch.setattr(Run, "config", lambda _: dataclasses.replace(with_flow, model=takes_it))
+    with pytest.raises(DataError, match="other frames .* instead of .* with optical flow"):
+        check_frames(hasty_run, data)
 
 
 def test_there_must_be_such_videos(hasty_run, blob_store, strangers):

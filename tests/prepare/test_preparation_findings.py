@@ -18,6 +18,7 @@ from pipeline.config.prepare import PrepareConfig
 from pipeline.dataset.videos import open_data
 from pipeline.errors import DataError
 from pipeline.prepare.preparation import check_videos, prepare
+from pipeline.prepare.summary import CheckReport
 from pipeline.video import encode_jpeg
 from tests.prepare.people import configure
 
@@ -228,6 +229,19 @@ def test_a_single_class_is_refused(root: Path, make: Callable) -> None:
     config = PrepareConfig(source="csv", path=str(table), out=str(root.parent / "out"))
     with pytest.raises(DataError, match="expected two classes or more, got only 'run'"):
         make(config)
+
+
+def test_a_name_of_two_lines_takes_one_in_a_list() -> None:
+    fewer = {"video": "two\nlines.avi", "decoded": 1, "declared": 3, "damaged": False}
+    report = {
+        "total": {"videos": 1},
+        "left_out": [],
+        "splits": {},
+        "leaks": [],
+        "fewer_frames_than_declared": [fewer],
+    }
+    text = str(CheckReport(report=report, folder=Path("check"), obstacle=""))
+    assert "  two\\u000alines.avi (1 of 3 frames)" in text.splitlines()
 
 
 def test_a_check_needs_no_labels(root: Path) -> None:

@@ -307,7 +307,8 @@ def test_ctrl_c_within_the_first_epoch_ends_the_call(blob_config, tmp_path, monk
     monkeypatch.setattr(KeepBest, "on_train_batch_begin", press)
     with pytest.raises(KeyboardInterrupt):
         train(blob_config, tmp_path / "run")
-    assert not capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert out == "* marks an epoch with the lowest validation loss so far; the last one is kept\n"
 
 
 def test_ctrl_c_before_the_export_says_how_it_goes_on(blob_run, tmp_path, monkeypatch, capsys):

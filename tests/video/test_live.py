@@ -130,7 +130,13 @@ def test_a_file_without_video(tmp_path, content, why):
 
 def test_a_camera_that_is_not_there(make_camera):
     live = LiveVideo(make_camera().address, tries=2, pause_seconds=0.01)
-    with live, pytest.raises(VideoDecodeError, match="no frame came in 2 tries"):
+    with live, pytest.raises(VideoDecodeError, match="in 2 tries. Try the address in a player"):
+        list(live)
+
+
+def test_a_number_without_a_camera():
+    live = LiveVideo("987", tries=1)
+    with live, pytest.raises(VideoDecodeError, match="in 1 tries. .* or try another number"):
         list(live)
 
 
