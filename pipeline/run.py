@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import datetime
+import difflib
 import json
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any, TypeVar
 from pipeline.config import RunConfig
 from pipeline.errors import DataError
 from pipeline.locks import alone
-from pipeline.text import command
+from pipeline.text import command, listed
 
 RUNS = Path("runs")
 
@@ -40,9 +41,10 @@ class Run:
         model_file: The Keras model with the best weights.
         litert_file: The same model for LiteRT.
         bundle_file: All that classifying needs to know besides the model, JSON.
-        exports: Folder of what it was exported to, besides LiteRT.
-        saved_model: The same model for TensorFlow Serving, where it was exported so; a folder.
-        onnx: The same model for ONNX, where it was exported so; a folder.
+        exports: Folder of what it was exported to, besides LiteRT: a folder for each format, which
+            is itself a `Run` that can classify and nothing else.
+        saved_model: In `export/savedmodel`, the model for TensorFlow Serving; a folder.
+        onnx: In `export/onnx`, the model for ONNX; a folder.
         class_names_file: Class names in the order of the logits, JSON.
         history_file: Losses and accuracies by epoch, CSV.
         calibration_file: What makes its logits probabilities, JSON, where that could be fitted.
@@ -92,11 +94,45 @@ class Run:
         """Makes sure that a file of the run is there, which training makes, or what `make` says.
 
         Raises:
-            DataError: It is not; the message says `make`.
+            DataError: It is not; the message says what to do: `make`, or which run to name.
         """
-        if not file.is_file():
-            make = make or f"Train one: {command('train')}"
-            raise DataError(f"{self.folder}: no trained model here, {file.name} is missing. {make}")
+        if file.is_file():
+            return
+        if not make and self.bundle_file.is_file() and not self.model_file.is_file():
+            origin = self.exported_from
+            named = f": {origin.folder}" if origin else ""
+            raise DataError(
+                f"{self.folder}: an export, which can classify and nothing else. Name the run that "
+                f"it came from{named}"
+            )
+        make = make or self._other_run()
+        raise DataError(f"{self.folder}: no trained model here, {file.name} is missing. {make}")
+
+    def _other_run(self) -> str:
+        models = (
+            *self.folder.glob(f"[!.]*/{self.model_file.name}"),
+            *self.folder.parent.glob(f"[!.]*/{self.model_file.name}"),
+        )
+        runs = [str(model.parent) for model in models if model.parent != self.folder]
+        if not runs:
+            return f"Train one: {command('train')}"
+        by_likeness = difflib.get_close_matches(str(self.folder), runs, n=len(runs), cutoff=0.0)
+        return f"Name one that is there: {listed(by_likeness, most=3)}"
+
+    @property
+    def exported_from(self) -> Run | None:
+        """The run that it is an export of, if its path tells: `RUN/export/FORMAT`."""
+        run = Run(self.folder.parent.parent)
+        is_export = self.folder.parent == run.exports and run.model_file.is_file()
+        return run if is_export else None
+
+    def export_command(self, kind: str = "litert") -> str:
+        """The command that exports it in a format, or once more if it is itself an export."""
+        run = self.exported_from
+        kind = self.folder.name if run else kind
+        run = run or self
+        folder = [run.folder] if run.model_file.is_file() else []
+        return command("export", *folder, *(["--format", kind] if kind != "litert" else []))
 
     def class_names(self) -> list[str]:
         """Class names in the order of the logits.

@@ -1,4 +1,5 @@
 import os
+import re
 
 import pytest
 
@@ -39,6 +40,37 @@ def test_a_folder_that_lacks_a_file_is_no_run(tmp_path, name):
 def test_a_folder_that_is_not_there_is_no_run(tmp_path):
     with pytest.raises(DataError, match="none: no trained model here"):
         Run(tmp_path / "none").config()
+
+
+def test_a_folder_that_is_not_there_names_the_nearest_runs_that_are(tmp_path):
+    for name in ("walk", "jump-2", "jump-1", "a", ".new-jump"):
+        make_run(tmp_path / name, 1)
+    named = r"Name one that is there: .*jump-\d, .*jump-\d, .*, \.\.\.$"
+    with pytest.raises(DataError, match=named):
+        Run(tmp_path / "jump").config()
+    with pytest.raises(DataError, match="Name one that is there: .*walk"):
+        Run(tmp_path).config()
+
+
+def test_an_export_is_told_of_the_run_that_it_came_from(tmp_path):
+    export = Run(make_run(tmp_path / "a", 1).exports / "onnx")
+    export.folder.mkdir(parents=True)
+    export.bundle_file.touch()
+    message = f"an export, .* the run that it came from: {re.escape(str(tmp_path / 'a'))}$"
+    with pytest.raises(DataError, match=message):
+        export.config()
+    moved = Run(export.folder.rename(tmp_path / "moved"))
+    with pytest.raises(DataError, match="moved: an export, .* the run that it came from$"):
+        moved.config()
+
+
+def test_the_command_that_exports(tmp_path):
+    run = make_run(tmp_path / "a", 1)
+    assert run.export_command() == f"clipline export {run.folder}"
+    onnx = f"clipline export {run.folder} --format onnx"
+    assert run.export_command("onnx") == onnx
+    assert Run(run.exports / "onnx").export_command() == onnx
+    assert Run(tmp_path / "moved").export_command("onnx") == "clipline export --format onnx"
 
 
 def test_the_latest_run_is_the_one_whose_training_ended_last(tmp_path):

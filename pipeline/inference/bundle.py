@@ -17,7 +17,6 @@ from pipeline.manifest.class_names import check_class_names
 from pipeline.run import Run
 from pipeline.streams.former import streams_of_input
 from pipeline.tasks.calibration import Calibration, read_calibration, with_new_names
-from pipeline.text import command
 
 FORMAT = 5
 Precision = Literal["float32", "float16", "int8"]
@@ -92,7 +91,7 @@ def read_bundle(run: Run) -> Bundle:
     Raises:
         DataError: There is none, it is damaged, or a value is not what it must be.
     """
-    again = f"Export it again: {command('export', run.folder)}"
+    again = f"Export it again: {run.export_command()}"
     if not run.bundle_file.is_file():
         run.expect(run.config_file)
         run.expect(run.bundle_file, make=again.replace(" again", "", 1))

@@ -22,7 +22,6 @@ from pipeline.manifest.class_names import UNKNOWN
 from pipeline.prepare.stored_frames import encode_array
 from pipeline.run import Run
 from pipeline.tasks.task import task_of
-from pipeline.text import command
 from pipeline.video import VideoInfo
 
 
@@ -217,5 +216,5 @@ class Classifier:
         if not fits or runtime.num_classes != len(self.class_names):
             raise DataError(
                 f"{runtime.path}: does not fit the {run.bundle_file.name} beside it. Export it "
-                f"again: {command('export', run.folder)}"
+                f"again: {run.export_command()}"
             )

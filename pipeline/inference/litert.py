@@ -14,7 +14,7 @@ from ai_edge_litert.interpreter import Interpreter
 from pipeline.errors import DataError
 from pipeline.inference.runtime import Arrays, Floats, Runtime
 from pipeline.native_log import silent_native_log
-from pipeline.text import command
+from pipeline.run import Run
 
 _PARTS = {"serving_default", "features", "temporal"}
 
@@ -68,7 +68,7 @@ class _Interpreter:
     """A LiteRT interpreter, which runs the parts of a model for one thread at a time."""
 
     def __init__(self, path: Path, num_threads: int) -> None:
-        again = f"Export it again: {command('export')}"
+        again = f"Export it again: {Run(path.parent).export_command()}"
         try:
             with silent_native_log():
                 self._interpreter = Interpreter(str(path), num_threads=num_threads)

@@ -8,7 +8,8 @@ from typing import Any
 
 from pipeline.errors import ConfigError, DataError
 from pipeline.inference.runtime import Arrays, Floats, Runtime
-from pipeline.text import command, extra
+from pipeline.run import Run
+from pipeline.text import extra
 
 _FILES = {
     "serving_default": "clip.onnx",
@@ -65,7 +66,7 @@ class ONNXModel(Runtime):
         except Exception:  # onnxruntime's errors have no class of their own in common
             raise DataError(
                 f"{path}: not an exported ONNX model, or damaged. Export it again: "
-                + command("export", "RUN", "--format", "onnx")
+                + Run(path.parent).export_command("onnx")
             ) from None
 
         self.num_classes = int(self._sessions["temporal"].get_outputs()[0].shape[-1])

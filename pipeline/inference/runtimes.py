@@ -9,7 +9,6 @@ from pipeline.errors import DataError
 from pipeline.inference.runtime import Runtime
 from pipeline.native_log import import_tensorflow
 from pipeline.run import Run
-from pipeline.text import command
 
 RuntimeName = Literal["auto", "savedmodel", "keras"]
 RUNTIMES: tuple[RuntimeName, ...] = get_args(RuntimeName)
@@ -26,7 +25,7 @@ def open_model(run: Run, runtime: RuntimeName, *, num_threads: int) -> Runtime:
         import_tensorflow()
         from pipeline.inference.tensorflow import open_keras, open_saved_model
 
-        return open_keras(run) if runtime == "keras" else open_saved_model(run.saved_model)
+        return open_keras(run) if runtime == "keras" else open_saved_model(_saved_model(run))
     for path in (run.litert_file, run.onnx):
         if path.exists():
             return open_runtime(path, num_threads=num_threads)
@@ -35,8 +34,17 @@ def open_model(run: Run, runtime: RuntimeName, *, num_threads: int) -> Runtime:
             f"{run.saved_model}: a SavedModel can run any program. If you trust who made it, ask "
             "for it: --runtime savedmodel, in Python runtime='savedmodel'"
         )
-    run.expect(run.litert_file, make=f"Export it: {command('export', run.folder)}")
+    run.expect(run.litert_file, make=f"Export it: {run.export_command()}")
     return open_runtime(run.litert_file, num_threads=num_threads)
+
+
+def _saved_model(run: Run) -> Path:
+    if run.saved_model.exists():
+        return run.saved_model
+    trained = run.exported_from or run
+    export = Run(trained.exports / "savedmodel")
+    first = "" if export.saved_model.exists() else f"{trained.export_command('savedmodel')}, then "
+    raise DataError(f"{run.folder}: no SavedModel here. Next: {first}--run {export.folder}")
 
 
 def open_runtime(path: Path, *, num_threads: int = 1) -> Runtime:

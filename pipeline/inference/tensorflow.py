@@ -15,7 +15,6 @@ from pipeline.inference.runtime import Arrays, Floats, Runtime
 from pipeline.models.parts import TEMPORAL, Parts
 from pipeline.models.recognizer import float32_twin, load_recognizer
 from pipeline.run import Run
-from pipeline.text import command
 
 Function = Callable[..., Mapping[str, tf.Tensor]]
 
@@ -57,7 +56,7 @@ def open_saved_model(path: Path) -> TensorFlowModel:
     except (OSError, ValueError, KeyError, tf.errors.OpError):
         raise DataError(
             f"{path}: not an exported SavedModel, or damaged. Export it again: "
-            + command("export", "RUN", "--format", "savedmodel")
+            + Run(path.parent).export_command("savedmodel")
         ) from None
     model = TensorFlowModel(path, functions, inputs, num_classes)
     model.keep_alive = loaded  # type: ignore[attr-defined]  # its variables go with it

@@ -202,6 +202,20 @@ def test_what_is_said_of_an_array_is_json(hasty_run):
     assert json.loads(json.dumps(prediction.as_json()))["fps"] == 10
 
 
+def test_a_saved_model_is_looked_for_in_its_export(hasty_run, tmp_path):
+    run = Run(shutil.copytree(hasty_run.folder, tmp_path / "run"))
+    export = Run(run.exports / "savedmodel")
+    first = "clipline export .*run --format savedmodel, then "
+    with pytest.raises(DataError, match=f"no SavedModel here. Next: {first}--run .*savedmodel$"):
+        Classifier(run, runtime="savedmodel")
+    export.saved_model.mkdir(parents=True)
+    with pytest.raises(DataError, match=r"no SavedModel here. Next: --run .*savedmodel$"):
+        Classifier(run, runtime="savedmodel")
+    shutil.copy(run.bundle_file, export.bundle_file)
+    with pytest.raises(DataError, match="an export, .* Name the run that it came from"):
+        Classifier(export, runtime="keras")
+
+
 def test_arguments_out_of_range(hasty_run, video):
     with pytest.raises(ConfigError, match="fps is for arrays: a file has its own"):
         Classifier(hasty_run).predict(video, fps=10)
