@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pipeline.text import nearest, without_secrets
+from pipeline.text import nearest, suggestion, without_secrets
 
 
 class PipelineError(Exception):
@@ -41,11 +41,13 @@ def check_known(names: Iterable[str], known: Iterable[str], where: str) -> None:
     """Refuses the first name that is not known.
 
     Raises:
-        ConfigError: It gives the nearest known name.
+        ConfigError: It gives the known name that it is like, or which there are.
     """
     known = list(known)
     for name in names:
         if name not in known:
             inner = [each for each in known if each.startswith(f"{name}.")]
-            guess = " or ".join(inner) if 0 < len(inner) < 3 else nearest(name, inner or known)
-            raise ConfigError(f"{where}: unknown {name}. Did you mean {guess}?")
+            if inner:
+                meant = " or ".join(inner) if len(inner) < 3 else nearest(name, inner)
+                raise ConfigError(f"{where}: unknown {name}. Did you mean {meant}?")
+            raise ConfigError(f"{where}: unknown {name}. {suggestion(name, known)}")

@@ -6,7 +6,7 @@ import difflib
 import re
 import shlex
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
@@ -55,6 +55,20 @@ def listed(names: Iterable[str], *, most: int = 5) -> str:
     """
     names = list(names)
     return ", ".join(map(visible, names[:most])) + (", ..." if len(names) > most else "")
+
+
+def suggestion(name: str, known: Iterable[str], show: Callable[[str], str] = str) -> str:
+    """What to say of an unknown name: the known one that it is much like, or which there are.
+
+    Example:
+        >>> suggestion("smal", ["demo", "small"]), suggestion("x", ["demo", "small"])
+        ('Did you mean small?', 'Expected one of demo, small')
+    """
+    known = list(known)
+    near = difflib.get_close_matches(name, known, n=1)
+    if near:
+        return f"Did you mean {show(near[0])}?"
+    return f"Expected one of {listed(map(show, known), most=20)}"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -273,6 +273,8 @@ def test_mistakes_in_a_file(tmp_path, text, message):
 
 def test_a_preset_that_is_not_there_names_those_that_are():
     with pytest.raises(
-        ConfigError, match="'smal' is neither a preset .*demo, .*small.* mean small?"
+        ConfigError, match=r"'smal' is neither a preset nor a TOML file .* mean small\?"
     ):
         load_config("smal")
+    with pytest.raises(ConfigError, match="Expected one of demo, flow, .*, two_stream$"):
+        load_config("V")

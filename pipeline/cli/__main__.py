@@ -54,11 +54,6 @@ def main() -> None:
 
 
 def _run(arguments: Sequence[str]) -> int | None:
-    if list(arguments) == ["--version"]:
-        from pipeline import __version__
-
-        print(f"clipline {__version__}")
-        return None
     from pipeline.cli.commands import run_named
 
     return run_named(arguments, COMMANDS, "pipeline.cli", ABOUT)

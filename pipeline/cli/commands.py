@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 
 from pipeline.errors import ConfigError
-from pipeline.text import nearest
+from pipeline.text import suggestion
 
 COMPLETING = "_ARGCOMPLETE"
 """The variable in which a shell that completes a word says which word the arguments begin after."""
@@ -47,8 +47,14 @@ def run_named(
         lines = (f"  {each:{width}}  {summary}" for each, summary in commands.items())
         print(about.format(commands="\n".join(lines)), end="")
         return None
+    if name == "--version":
+        from pipeline import __version__
+
+        print(f"clipline {__version__}")
+        return None
     if name not in commands:
-        raise ConfigError(f"unknown command {name}. Did you mean {nearest(name, commands)}?")
+        known = [*commands, "--help", "--version"]
+        raise ConfigError(f"unknown command {name}. {suggestion(name, known)}")
     code: int | None = import_module(f"{package}.{name}").main(others)
     return code
 

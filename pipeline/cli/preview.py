@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pipeline.cli.parser import ConfigParser, run_config
 from pipeline.cli.script import positive
+from pipeline.errors import ConfigError
 from pipeline.native_log import import_tensorflow
 from pipeline.text import counted
 
@@ -28,6 +29,8 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_run_config(arguments)
     options = parser.parse(arguments)
     config = run_config(options)
+    if options.path and any(word.split("=")[0] == "--data" for word in arguments):
+        raise ConfigError(f"expected one data set, got {options.path} and {config.data}")
     path = Path(options.path or config.data)
 
     import_tensorflow()

@@ -7,6 +7,7 @@ import io
 import itertools
 import json
 import os
+import shlex
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -88,7 +89,19 @@ class Parser(argparse.ArgumentParser):
         for word in options:
             if word[:1] == "-" and word not in ("-", "-h") and Path(word).exists():
                 raise ConfigError(f"{word} reads as an option. Write ./{word}, or -- before it")
-        return self.parse_args(words)
+        found, others = self.parse_known_args(words)
+        if others:
+            raise ConfigError(
+                f"unrecognized arguments: {' '.join(others)}. {self._instead(others)}"
+            )
+        return found
+
+    def _instead(self, others: Sequence[str]) -> str:
+        """What to do about words that have no place."""
+        named = [each for each in ("--data", "--path") if each in self._option_string_actions]
+        if named and others[0][0] != "-" and not self._get_positional_actions():
+            return f"Did you mean {named[0]} {shlex.quote(others[0])}?"
+        return f"See {self.prog} --help"
 
     def _joined(self, arguments: Sequence[str]) -> list[str]:
         """The arguments, of which a value that looks like an option is joined to what it is of."""

@@ -20,7 +20,7 @@ from pipeline.config.strict import strictly
 from pipeline.errors import ConfigError, check_known
 from pipeline.streams import STREAMS
 from pipeline.streams.former import streams_of_input
-from pipeline.text import nearest
+from pipeline.text import suggestion
 
 PRESETS = Path(__file__).parent / "presets"
 
@@ -42,8 +42,8 @@ def read_flat(source: str | Path) -> dict[str, Any]:
         values = flatten(tomllib.loads(path.read_text(encoding="utf-8-sig")))
     except OSError:
         raise ConfigError(
-            f"config {str(source)!r} is neither a preset ({', '.join(presets)}) nor a TOML file "
-            f"that can be read. Did you mean {nearest(str(source), presets)}?"
+            f"config {str(source)!r} is neither a preset nor a TOML file that can be read. "
+            + suggestion(str(source), presets)
         ) from None
     except RecursionError:
         raise ConfigError(f"{path}: expected sections and values, got them nested deep") from None

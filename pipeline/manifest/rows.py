@@ -16,7 +16,7 @@ from typing import Any, Literal, get_args
 
 from pipeline.errors import DataError
 from pipeline.manifest.class_names import check_class_names
-from pipeline.text import counted, listed, nearest
+from pipeline.text import counted, listed, suggestion
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
@@ -118,8 +118,8 @@ class Manifest:
             raise DataError("the videos have no labels to choose classes by; leave --classes out")
         for name in names:
             if name not in known:
-                meant = nearest(name, known)
-                raise DataError(f"no videos of class {name!r}. Did you mean {meant!r}?")
+                meant = suggestion(name, sorted(known), repr)
+                raise DataError(f"no videos of class {name!r}. {meant}")
         return dataclasses.replace(self, rows=tuple(row for row in self.rows if row.label in names))
 
     def without_repeats(self) -> Manifest:

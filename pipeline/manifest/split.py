@@ -11,7 +11,7 @@ from pipeline.config.prepare import PrepareConfig
 from pipeline.errors import ConfigError, DataError
 from pipeline.manifest.rows import Manifest, Row, Split
 from pipeline.manifest.stratify import cut_folds, draw_groups
-from pipeline.text import counted, listed, nearest
+from pipeline.text import listed, suggestion
 
 
 class SplitWarning(UserWarning):
@@ -198,9 +198,8 @@ def _check_test_groups(test_groups: Sequence[str], manifest: Manifest) -> None:
     groups = manifest.groups if test_groups else ()
     for name in sorted(set(test_groups) - set(groups)):
         raise ConfigError(
-            f"--test-groups: expected names of groups, got {name!r}; "
-            f"did you mean {nearest(name, groups)!r}? There are "
-            f"{counted(len(groups), 'group')}: {listed(groups, most=20)}."
+            f"--test-groups: expected names of groups, of which there are "
+            f"{len(groups):,}, got {name!r}. {suggestion(name, groups, repr)}"
         )
 
 

@@ -33,6 +33,7 @@ from pipeline.prepare.leaks import Duplicate, crossing, leaking
 from pipeline.prepare.plan import FORMAT, NAME, REPORTS, SourceVideo, fingerprint
 from pipeline.prepare.record_index import AGAIN, Record, find_records
 from pipeline.text import command
+from pipeline.video.paths import VIDEO_SUFFIXES
 
 PARTIAL = "clipline-partial"
 """Folder within a store for what is being prepared."""
@@ -187,16 +188,21 @@ def read_state(path: Path) -> dict[str, Any]:
     except OSError:
         if is_begun(path):
             raise DataError(f"{path}: its preparation was not finished. {AGAIN}") from None
-        make = command("prepare", "--source", "folder", "--path", "VIDEOS", "--out", path)
-        raise DataError(
-            f"{path}: not a prepared data set. Make one with: {make}; the demo: "
-            f"{command('prepare')}"
-        ) from None
+        raise DataError(f"{path}: not a prepared data set. Make one with: {_how(path)}") from None
     except ValueError:
         state = None
     if not isinstance(state, dict) or not isinstance(state.get("settings"), dict):
         raise DataError(f"{path / STATE}: damaged. {AGAIN}")
     return {"format": 0, **state}
+
+
+def _how(path: Path) -> str:
+    """What makes a data set: of the videos that are there, or to be there."""
+    words = ("prepare", "--source", "folder", "--path")
+    if any(file.suffix.lower() in VIDEO_SUFFIXES for file in path.glob("*/*")):
+        out = Path("data", path.absolute().name)
+        return command(*words, path, "--out", "data/NAME" if out == path else out)
+    return f"{command(*words, 'VIDEOS', '--out', path)}; the demo: {command('prepare')}"
 
 
 def is_begun(path: Path) -> bool:

@@ -91,7 +91,8 @@ def _check_options(config: PrepareConfig) -> None:
     }
     for option, sources in _FOR_SOURCES.items():
         if given[option] and config.source not in sources:
-            raise ConfigError(f"{option} is for --source {', '.join(sources)}; leave it out")
+            also = ", or add --folds, which any source takes" if option == "--fold" else ""
+            raise ConfigError(f"{option} is for --source {', '.join(sources)}; leave it out{also}")
 
 
 def _read(config: PrepareConfig) -> Manifest:

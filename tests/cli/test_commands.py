@@ -65,6 +65,16 @@ print(*sorted(new - set(sys.stdlib_module_names)), file=sys.stderr)
         (["trian"], "clipline: unknown command trian. Did you mean train?"),
         (["--train"], "clipline: unknown command --train. Did you mean train?"),
         (["benchmark", "decod"], "clipline: unknown command decod. Did you mean decode?"),
+        (["--versio"], "clipline: unknown command --versio. Did you mean --version?"),
+        (["benchmark", "foo"], "clipline: unknown command foo. Expected one of decode, step, "),
+        (
+            ["train", "data/ut"],
+            "clipline: unrecognized arguments: data/ut. Did you mean --data dat",
+        ),
+        (["prepare", "a b"], "clipline: unrecognized arguments: a b. Did you mean --path 'a b'?"),
+        (["evaluate", "a", "b"], "clipline: unrecognized arguments: b. See clipline evaluate --h"),
+        (["train", "-x"], "clipline: unrecognized arguments: -x. See clipline train --help"),
+        (["preview", "a", "--data", "b"], "clipline: expected one data set, got a and b"),
         (["evaluate", "runs/none"], "clipline: runs/none: no trained model here"),
     ],
 )

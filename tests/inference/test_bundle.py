@@ -90,7 +90,7 @@ def test_a_bundle_that_names_the_input_of_the_model(run):
         ("clip.num_frames", True, "clip.num_frames: expected a whole number. Received: True"),
         ("clip.num_frames", 100_000, "clip.num_frames must be from 1 to "),
         ("clip.stride", 10**30, "clip.stride must be from 1 to "),
-        ("clip.pace", 1, "clip: unknown pace. Did you mean "),
+        ("clip.pace", 1, "clip: unknown pace. Expected one of num_frames, "),
         ("clip", [], "clip: expected keys and values. Received: "),
         ("frames.fps", 0, "frames.fps must be from 0.001 to 1000. Received: 0.0"),
         ("frames.fps", float("nan"), "frames.fps: expected a number. Received: nan"),

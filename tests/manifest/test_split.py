@@ -144,7 +144,7 @@ def test_groups_that_are_added_leave_the_others_in_their_splits() -> None:
 
 
 def test_test_group_that_does_not_exist() -> None:
-    with pytest.raises(ConfigError, match=r"got 'p3'; did you mean 'p03'\? There are 10 groups"):
+    with pytest.raises(ConfigError, match=r"there are 10, got 'p3'. Did you mean 'p03'\?"):
         split(people("ab", 10), 0, 0, test_groups=("p01", "p3"))
 
 

@@ -156,3 +156,15 @@ def test_store_that_is_not_whole(videos: Path, tmp_path: Path) -> None:
     state.unlink()
     with pytest.raises(DataError, match=r"not finished\. Run the same clipline prepare"):
         open_store(out)
+
+
+def test_videos_that_are_not_prepared_are_the_ones_to_prepare(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("V", "data/V"):
+        video = Path(folder, "walk", "1.MP4")
+        video.parent.mkdir(parents=True)
+        video.touch()
+    with pytest.raises(DataError, match=r"--source folder --path V --out data/V$"):
+        open_store("V")
+    with pytest.raises(DataError, match=r"--source folder --path data/V --out data/NAME$"):
+        open_store("data/V")

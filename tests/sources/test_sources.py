@@ -31,6 +31,12 @@ def test_an_option_that_a_source_does_not_take(source: str, option: str, value: 
         read_manifest(config)
 
 
+def test_a_fold_without_folds_is_told_of_them() -> None:
+    config = PrepareConfig(source="folder", path="none", out="out", fold=2)
+    with pytest.raises(ConfigError, match="or add --folds, which any source takes$"):
+        read_manifest(config)
+
+
 def test_a_fold_is_one_of_any_folds() -> None:
     config = PrepareConfig(source="folder", path="none", out="out", folds=5, fold=2)
     with pytest.raises(DataError, match="none does not exist"):

@@ -16,7 +16,7 @@ from pipeline.models.backbones.efficientnet_lite0 import efficientnet_lite0
 from pipeline.models.backbones.freezing import freeze, layers_of
 from pipeline.models.backbones.keras_file import keras_file
 from pipeline.models.layers import ToPixels, penalty
-from pipeline.text import nearest
+from pipeline.text import suggestion
 
 
 def build_backbone(
@@ -69,7 +69,7 @@ def _pretrained(config: RunConfig, stream: str, input_shape: tuple[int, int, int
         known = ["cnn", "efficientnet_lite0", *APPLICATIONS]
         raise ConfigError(
             f"backbone.name {name} is neither cnn, efficientnet_lite0, a model of "
-            f"keras.applications nor a .keras file. Did you mean {nearest(name, known)}?"
+            f"keras.applications nor a .keras file. {suggestion(name, known)}"
         )
     _apply_training_settings(network, config)
     return network

@@ -10,7 +10,7 @@ from typing import Final, Literal, NamedTuple
 
 from pipeline.errors import DataError
 from pipeline.sources.events.event import Draft, Recording, time_of
-from pipeline.text import counted, listed, nearest
+from pipeline.text import counted, listed, suggestion
 from pipeline.video.paths import VIDEO_SUFFIXES
 
 # From an annotation to what it refers to; the bound ends a circle.
@@ -80,7 +80,7 @@ def _chosen(
 ) -> dict[str, list[_Marked]]:
     for name in tiers:
         if name not in by_tier:
-            meant = f" Did you mean {nearest(name, by_tier)!r}?" if by_tier else ""
+            meant = f" {suggestion(name, by_tier, repr)}" if by_tier else ""
             raise DataError(f"{path}: expected a tier {name!r}, there is none.{meant}")
     chosen = {name: by_tier[name] for name in tiers or by_tier}
     for name, marked in by_tier.items():
