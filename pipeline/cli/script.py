@@ -56,7 +56,7 @@ class _HelpFormatter(argparse.HelpFormatter):
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors are `ConfigError` and name the nearest known option.
+    """A parser whose errors are `ConfigError` and say what to write instead.
 
     Args:
         description: What the command does.
