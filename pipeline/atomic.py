@@ -7,18 +7,40 @@ import glob
 import json
 import os
 import secrets
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 
 @contextlib.contextmanager
-def named_in_errors(path: Path) -> Iterator[None]:
-    """Gives the name of a file to an `OSError` that has none, such as that of a full disk."""
+def named_in_errors(path: Path, temporary: Path | None = None) -> Iterator[None]:
+    """Gives the name of a file to an `OSError` that has none, such as that of a full disk.
+
+    Args:
+        path: The file.
+        temporary: The name that it has until it is complete, which no error is to show.
+    """
     try:
         yield
     except OSError as error:
+        if temporary and error.filename == str(temporary):
+            raise OSError(error.errno, error.strerror, str(path)) from None
         error.filename = error.filename or str(path)
+        raise
+
+
+def expect_writable(path: Path) -> None:
+    """Makes sure, before work begins, that a file can be made at a path; none is left there.
+
+    Raises:
+        OSError: It cannot; the error names the path.
+    """
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        error.filename = str(path)
         raise
 
 
@@ -34,11 +56,12 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
     """
     temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        with named_in_errors(path), temporary.open("xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        with named_in_errors(path, temporary):
+            with temporary.open("xb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise

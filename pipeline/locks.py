@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import os
 import warnings
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.atomic import expect_writable
 from pipeline.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -35,11 +37,18 @@ def alone(path: Path, doing: str, instead: str = "") -> Iterator[None]:
         instead: What one can do in place of waiting, such as `name another folder (--run)`.
 
     Raises:
-        ConfigError: Another process, or another thread, has the lock.
+        ConfigError: Another process, or another thread, has the lock, or nothing can be written.
     """
+    other = f", or {instead}" if instead else ""
+    real = path.resolve()
+    try:
+        real.parent.mkdir(parents=True, exist_ok=True)
+        expect_writable(real / "file" if real.is_dir() else real)
+    except OSError as error:
+        reason = f"{path} cannot be written: {error.strerror}"
+        raise ConfigError(f"{reason}. Make sure that it can be{other}") from None
     with _held(path, timeout=0) as is_held:
         if not is_held:
-            other = f", or {instead}" if instead else ""
             raise ConfigError(f"another process is {doing} {path}. Wait until it has ended{other}")
         yield
 
@@ -68,13 +77,17 @@ def _held(path: Path, *, timeout: float) -> Iterator[bool]:
     except (ImportError, OSError, NotImplementedError) as error:
         is_held = True  # as far as one can tell
         reason = getattr(error, "strerror", None) or str(error)
-        text = f"{path} cannot be locked: {reason}. Let no other process write it meanwhile"
-        warnings.warn(text, UnlockedWarning, stacklevel=6)
+        _warn(f"{path} cannot be locked: {reason}. Let no other process write it meanwhile")
     try:
         yield is_held
     finally:
         if lock:
             _let_go(lock)
+
+
+@functools.cache  # The same is said once, however often one thread takes a lock.
+def _warn(text: str) -> None:
+    warnings.warn(text, UnlockedWarning, stacklevel=7)
 
 
 def _take(path: Path, timeout: float) -> BaseFileLock:

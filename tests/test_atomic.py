@@ -2,10 +2,11 @@ import os
 import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from pipeline.atomic import atomic_write, remove_unfinished
+from pipeline.atomic import atomic_write, expect_writable, remove_unfinished, write_json
 
 
 def test_of_two_writers_each_writes_a_whole_file(tmp_path):
@@ -39,6 +40,27 @@ def test_a_full_disk_is_told_with_the_name_of_the_file(tmp_path, full_disk):
     with full_disk(), pytest.raises(OSError, match=r"\[Errno \d+\] .*: '.*/file'"):
         write()
     assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such folder")
+@pytest.mark.parametrize("write", [expect_writable, lambda path: write_json(path, 1)])
+def test_an_error_shows_no_temporary_name(write):
+    with pytest.raises(OSError, match=r"'/proc/x.json'$"):
+        write(Path("/proc/x.json"))
+
+
+def test_finding_out_leaves_nothing_and_changes_nothing(tmp_path):
+    path = tmp_path / "file"
+    path.write_text("old")
+    expect_writable(path)
+    assert [*tmp_path.iterdir()] == [path]
+    assert path.read_text() == "old"
+
+
+def test_a_folder_in_the_place_of_a_file_is_named(tmp_path):
+    (tmp_path / "file").mkdir()
+    with pytest.raises(OSError, match=r"'.*/file'$"):
+        write_json(tmp_path / "file", 1)
 
 
 def test_what_a_kill_leaves_can_be_removed(tmp_path):

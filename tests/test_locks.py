@@ -1,5 +1,8 @@
+import errno
+import os
 import sys
 import threading
+import warnings
 from pathlib import Path
 
 import pytest
@@ -101,10 +104,33 @@ def test_those_who_wait_come_one_after_another(tmp_path):
     assert count.read_text() == "40"
 
 
-def test_where_there_can_be_no_lock_a_warning_says_so(tmp_path):
-    (tmp_path / "file").touch()
+def test_where_there_can_be_no_lock_one_warning_says_so(tmp_path, monkeypatch):
+    def acquire(*_, **__):
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr("filelock.FileLock.acquire", acquire)
+    path = tmp_path / "x"
     with pytest.warns(UnlockedWarning, match=r"x cannot be locked: .* Let no other process"):
-        take(tmp_path / "file" / "x")
+        take(path)
+    with warnings.catch_warnings(action="error"):
+        take(path)
+
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such folder")
+
+
+@pytest.mark.parametrize("name", ["file/x", "file/new/x", pytest.param("/proc/x", marks=linux)])
+def test_what_cannot_be_written_is_refused_by_its_name(name, tmp_path):
+    (tmp_path / "file").touch()
+    told = r"x cannot be written: .*\. Make sure that it can be, or name another folder \(--run\)$"
+    with pytest.raises(ConfigError, match=told):
+        take(tmp_path / name)
+
+
+@linux
+def test_a_folder_that_cannot_be_written_is_refused():
+    with pytest.raises(ConfigError, match="^/proc cannot be written: "):
+        take(Path("/proc"))
 
 
 def test_without_the_package_a_warning_says_so(tmp_path, monkeypatch):
@@ -113,7 +139,8 @@ def test_without_the_package_a_warning_says_so(tmp_path, monkeypatch):
         take(tmp_path / "x")
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such folder")
+@linux
 def test_where_no_file_can_be_made_nobody_is_said_to_have_the_lock():
-    with pytest.warns(UnlockedWarning, match="x.csv cannot be locked: no file can be made there"):
-        take(Path("/proc/x.csv"))
+    warned = "x.csv cannot be locked: no file can be made there"
+    with pytest.warns(UnlockedWarning, match=warned), in_turn(Path("/proc/x.csv"), "computing"):
+        pass

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.config.checks import expect_folder_of
+from pipeline.config.checks import expect_output
 from pipeline.errors import ConfigError, VideoDecodeError
 from pipeline.inference.classifier import Classifier, Prediction
 from pipeline.inference.many import find_videos, predict_here, predict_many
@@ -61,7 +61,7 @@ def _fill_table(
     if len(options.out) > 1 or not options.out[0].lower().endswith(".csv"):
         raise ConfigError(f"--out: expected a name that ends in .csv, got {' '.join(options.out)}")
     name = options.out[0]
-    expect_folder_of(Path(name), "--out")
+    expect_output(Path(name), "--out")
     errors, num_done = [], 0
     with open_results(Path(name), classifier.fingerprint) as table:
         to_do = table.to_do(paths)

@@ -22,14 +22,14 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--annotate", default="", help="A video to write, under the same heat.")
     options = parser.parse(arguments)
 
-    from pipeline.config.checks import expect_folder_of
+    from pipeline.config.checks import expect_output
     from pipeline.video import check_target
 
     run = named_run(options)
     out = Path(options.out or f"{Path(options.video).stem}_why.png")
     if out.suffix.lower() != ".png":
         raise ConfigError(f"--out: expected a name that ends in .png, got {out}")
-    expect_folder_of(out, "--out")
+    expect_output(out, "--out")
     if options.annotate:
         check_target(options.annotate, source=options.video)
 

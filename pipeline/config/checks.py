@@ -6,6 +6,7 @@ import math
 import reprlib
 from pathlib import Path
 
+from pipeline.atomic import expect_writable
 from pipeline.errors import ConfigError
 
 MANY = 1_000_000
@@ -52,7 +53,14 @@ def expect_above_0(value: float, name: str) -> None:
     expect(0 < value < math.inf, f"{name} must be above 0", value)
 
 
-def expect_folder_of(file: Path, name: str) -> None:
-    """Raises a `ConfigError`, before work begins, if a file to be written has no folder."""
+def expect_output(file: Path, name: str) -> None:
+    """Raises a `ConfigError`, before work begins, if a file cannot be written."""
     if not file.parent.is_dir():
         raise ConfigError(f"{name}: the folder {file.parent} does not exist; create it first")
+    try:
+        expect_writable(file)
+    except OSError as error:
+        raise ConfigError(
+            f"{name}: {file} cannot be written: {error.strerror}. Make sure that the folder can be "
+            "written, or name a file in another one"
+        ) from None

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pipeline.atomic import atomic_write
-from pipeline.config.checks import expect_folder_of
+from pipeline.config.checks import expect_output
 from pipeline.errors import ConfigError
 from pipeline.inference.annotation_files import as_boris, as_elan, as_label_studio, as_via
 from pipeline.inference.timeline import Timeline
@@ -41,7 +41,7 @@ def check_output(path: Path) -> str:
         raise ConfigError(
             f"--out: expected names that end in {', '.join(_WRITERS)}, got {str(path)!r}"
         )
-    expect_folder_of(path, "--out")
+    expect_output(path, "--out")
     return max(ends, key=len)
 
 

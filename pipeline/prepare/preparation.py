@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pipeline.atomic import expect_writable
 from pipeline.config.prepare import PrepareConfig
 from pipeline.errors import ConfigError, DataError, PipelineError
 from pipeline.locks import alone
@@ -38,6 +39,7 @@ from pipeline.prepare.shard_workers import check_shards, write_shards
 from pipeline.prepare.summary import CheckReport, PrepareReport
 from pipeline.sources.reading import folder_of_videos, read_manifest
 
+_ALONE = ("preparing or checking", "name another folder (--out)")
 _NOT_IN_THE_STORE = (
     *("out", "workers", "overwrite", "check", "download"),
     *("runner", "beam_options", "max_bad_fraction", "seconds_per_video"),
@@ -65,10 +67,10 @@ def prepare(config: PrepareConfig) -> PrepareReport:
         PipelineError: Worker processes cannot be started, or the folder cannot be written.
     """
     out = Path(config.out)
-    with _disk_errors_named(config.out):
+    with _disk_errors_named(out, "; finished shards are kept"):
         settings = _settings(config, out)
         _check_outside(config)
-        with alone(out, "preparing", "name another folder (--out)"):
+        with alone(out, *_ALONE):
             origin = {name: settings[name] for name in ("source", "path")}
             check_folder(out, origin, overwrite=config.overwrite)
             return _prepare(config, out, settings)
@@ -91,16 +93,17 @@ def check_videos(config: PrepareConfig) -> CheckReport:
     out = Path(config.out)
     if config.out == PrepareConfig.out:  # It was not named.
         out = Path("data") / (folder_of_videos(config).name or "videos")
-    with _disk_errors_named(config.out):
+    folder = out / "check"
+    with _disk_errors_named(out), alone(out, *_ALONE):
         manifest = read_manifest(config)
         rows = manifest.rows
         if all(row.label for row in rows):
             manifest.check_classes()
             rows = choose_split(manifest, config).rows
+        folder.mkdir(exist_ok=True, parents=True)
+        expect_writable(folder / "data_report.md")  # before hours of decoding
         tasks = _plan(_sources(manifest, config), rows, config, out)
         found = examine(tasks, check_shards(tasks, config), annotations=manifest.annotations)
-        folder = out / "check"
-        folder.mkdir(parents=True, exist_ok=True)
         write_findings(folder, found.videos, found.report, root=folder)
         obstacle = too_many_bad(found.report, config)
         return CheckReport(report=found.report, folder=folder, obstacle=obstacle)
@@ -138,14 +141,13 @@ def _prepare(config: PrepareConfig, out: Path, settings: dict[str, Any]) -> Prep
 
 
 @contextmanager
-def _disk_errors_named(out: str) -> Iterator[None]:
+def _disk_errors_named(out: Path, kept: str = "") -> Iterator[None]:
     try:
         yield
     except OSError as error:
         raise PipelineError(
             f"{error.filename or out}: {error.strerror or error}. Make sure that it can be "
-            "written and that there is free space, then run the same command again; finished "
-            "shards are kept."
+            f"written and that there is free space, then run the same command again{kept}."
         ) from None
 
 

@@ -13,6 +13,7 @@ from typing import Final
 import cv2
 import numpy as np
 
+from pipeline.atomic import expect_writable
 from pipeline.errors import PipelineError, VideoDecodeError
 from pipeline.native_log import silent_native_log
 from pipeline.video.files import probe
@@ -100,6 +101,13 @@ def check_target(
         raise VideoWriteError(f"{path!a}: expected a name of valid UTF-8, which OpenCV needs.")
     if not path.parent.is_dir():
         raise VideoWriteError(f"{path}: the folder {path.parent} does not exist; create it first.")
+    try:
+        expect_writable(path)
+    except OSError as error:
+        raise VideoWriteError(
+            f"{path}: it cannot be written: {error.strerror}. Make sure that the folder can be "
+            "written, or name a file in another one."
+        ) from None
     if source and path.exists() and Path(source).exists() and path.samefile(source):
         raise VideoWriteError(f"{path} is the video itself; name another file.")
 

@@ -149,6 +149,7 @@ def test_the_script(blob_run, video, tmp_path):
     assert (tmp_path / "why.mp4").is_file()
     for arguments, message in [
         ((video, "--out", "x.jpg"), "expected a name that ends in .png"),
+        ((video, "--out", "/proc/x.png"), "--out: "),  # No file can be made there.
         ((tmp_path / "none.mp4",), "cannot be opened"),
         ((video, "--label", "up"), "expected one of left, right"),
     ]:

@@ -142,6 +142,7 @@ def test_mistakes(classify, hasty_run, folder, tmp_path):
     run = ("--run", hasty_run.folder)
     for arguments, message in [
         (("--out", tmp_path / "x.txt"), "--out: expected a name that ends in .csv"),
+        (("--out", "/proc/x.csv"), "--out: "),  # No file can be made there.
         (("--timeline", "--out", "x.doc"), "expected names that end in .json, .csv, .srt, .png"),
         (("--timeline", "--out", "x.json"), "--out and --annotate are for one video, got 6"),
         (("--timeline", "--overlap", "1"), "--overlap must be from 0 to below 1"),

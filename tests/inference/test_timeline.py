@@ -193,6 +193,11 @@ def test_what_cannot_be_written_is_said_before_work_begins(
             "results.csv is there already. Name another",
         ),
         (("--out", tmp_path / "no" / "x.json"), "no does not exist; create it first"),
+        *[
+            ((option, f"/proc/x{end}"), f"/proc/x{end}{it} cannot be written: No such file")
+            for option, end, it in (("--annotate", ".mp4", ": it"), ("--out", ".json", ""))
+            if sys.platform == "linux"
+        ],
     ]:
         result = classify(video, "--timeline", "--run", blob_run.folder, *options)
         assert result.returncode == 2

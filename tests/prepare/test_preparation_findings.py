@@ -6,6 +6,7 @@ import dataclasses
 import math
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import pytest
 from pipeline.config import FramesConfig, SplitConfig
 from pipeline.config.prepare import PrepareConfig
 from pipeline.dataset.videos import open_data
-from pipeline.errors import DataError
+from pipeline.errors import ConfigError, DataError, PipelineError
 from pipeline.prepare.preparation import check_videos, prepare
 from pipeline.prepare.summary import CheckReport
 from pipeline.video import encode_jpeg
@@ -229,6 +230,29 @@ def test_a_single_class_is_refused(root: Path, make: Callable) -> None:
     config = PrepareConfig(source="csv", path=str(table), out=str(root.parent / "out"))
     with pytest.raises(DataError, match="expected two classes or more, got only 'run'"):
         make(config)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such folder")
+def test_a_check_that_cannot_be_written_reads_no_video(root: Path, monkeypatch) -> None:
+    monkeypatch.setattr("pipeline.prepare.preparation._plan", pytest.fail)
+    with pytest.raises(ConfigError, match=r"^/proc/y cannot be written: .* another folder \(--out"):
+        check_videos(dataclasses.replace(configure(root, check=True), out="/proc/y"))
+    config = configure(root, check=True)
+    Path(config.out).mkdir()
+    Path(config.out, "check").touch()
+    with pytest.raises(PipelineError, match=r"check: File exists. .* run the same command again.$"):
+        check_videos(config)
+    Path(config.out, "check").unlink()
+    Path(config.out, "check").symlink_to("/proc")
+    with pytest.raises(PipelineError, match=r"check/data_report.md: No such"):
+        check_videos(config)
+
+
+def test_checks_come_one_at_a_time(root: Path, hold: Callable) -> None:
+    config = configure(root, check=True)
+    hold(Path(config.out))
+    with pytest.raises(ConfigError, match="another process is preparing or checking .*out. Wait"):
+        check_videos(config)
 
 
 def test_a_name_of_two_lines_takes_one_in_a_list() -> None:
