@@ -10,6 +10,7 @@ from pipeline.config.checks import expect_above_0, expect_at_least, expect_range
 
 Source = Literal[
     "demo",
+    "demo_recordings",
     "folder",
     "csv",
     "list",
@@ -23,9 +24,12 @@ Source = Literal[
     "ut_interaction",
 ]
 
+_RECORDINGS = "data/demo_recordings"
+
 OPTIONS = {"holds": "options"}
 """Of a field that is itself options of another program."""
 
+RENDERED: tuple[Source, ...] = ("demo", "demo_recordings")
 _OWN_VIDEOS = (
     "path",
     "videos",
@@ -48,14 +52,14 @@ class PrepareConfig:
     """Settings of a prepared data set: its videos, splits, frames, and how it is made.
 
     Attributes:
-        source: Where videos and labels come from. `demo`: videos that are rendered. `folder`: a
-            folder with a sub-folder of videos for each class. `csv`: a table with the columns path,
-            label and, if need be, group, split, start_seconds and end_seconds. `list`: text files
-            of paths and labels. `events`: what was marked in long videos with BORIS, ELAN, VIA or
-            Label Studio, or in a table, see data/README.md. The others are public data sets, see
-            there, too.
+        source: Where videos and labels come from. `demo`: videos that are rendered.
+            `demo_recordings`: long ones, with events. `folder`: a folder with a sub-folder of
+            videos for each class. `csv`: a table with the columns path, label and, if need be,
+            group, split, start_seconds and end_seconds. `list`: text files of paths and labels.
+            `events`: what was marked in long videos with BORIS, ELAN, VIA or Label Studio, or in a
+            table, see data/README.md. The others are public data sets, see there, too.
         path: Folder of the videos. For `csv` and `list`, the file; for `events`, the file or a
-            folder of files. For `demo` it is not needed.
+            folder of files. The demo needs none.
         videos: For `events`, the folder of the videos. Without it they lie beside the events.
         point_seconds: For `events`, length of those that were marked at a single time, around it.
             0: they are left out.
@@ -136,6 +140,11 @@ class PrepareConfig:
     overwrite: bool = False
 
     @property
+    def is_rendered(self) -> bool:
+        """Whether the videos are rendered, and lie in `out`."""
+        return self.source in RENDERED
+
+    @property
     def frames(self) -> FramesConfig:
         """Rate, size and quality of the stored frames, and whether their flow is stored.
 
@@ -146,6 +155,8 @@ class PrepareConfig:
         )
 
     def __post_init__(self) -> None:
+        if self.source == "demo_recordings" and self.out == PrepareConfig.out:
+            object.__setattr__(self, "out", _RECORDINGS)
         self._check_source()
         self._check_split()
         expect_range(self.fps, "--fps", 0, 1000)
@@ -169,7 +180,7 @@ class PrepareConfig:
         )
 
     def _check_source(self) -> None:
-        if self.source == "demo":
+        if self.is_rendered:
             for name in _OWN_VIDEOS:
                 value = getattr(self, name)
                 expect(
@@ -178,17 +189,17 @@ class PrepareConfig:
                     value,
                 )
         expect(
-            self.source != "demo" or not self.classes or self.out != "data/demo",
-            "--classes needs --out: data/demo is the demo with all its classes",
+            not self.is_rendered or not self.classes or self.out not in ("data/demo", _RECORDINGS),
+            f"--classes needs --out: {self.out} is the demo with all its classes",
             self.out,
         )
         expect(
-            self.source == "demo" or bool(self.path),
+            self.is_rendered or bool(self.path),
             f"--source {self.source} needs --path, {_what(self.source)}",
             self.path,
         )
         expect(
-            self.out != "" and (self.source == "demo" or self.check or self.out != "data/demo"),
+            self.out != "" and (self.is_rendered or self.check or self.out != "data/demo"),
             f"--source {self.source} needs --out, the folder of the data set, such as data/NAME",
             self.out,
         )

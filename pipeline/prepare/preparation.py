@@ -158,8 +158,8 @@ def _settings(config: PrepareConfig, out: Path) -> dict[str, Any]:
     # What other sources lack is no setting of theirs: older data sets stay up to date.
     for name in (*_NOT_IN_THE_STORE, *(() if config.source == "events" else _OF_EVENTS)):
         del settings[name]
-    demo = config.source == "demo"
-    path = folder_of_videos(config) if demo else Path(config.path).resolve()
+    rendered = config.is_rendered
+    path = folder_of_videos(config) if rendered else Path(config.path).resolve()
     settings["path"] = relative_path(str(path), out.absolute())
     if config.videos:
         settings["videos"] = relative_path(str(Path(config.videos).resolve()), out.absolute())
@@ -169,7 +169,10 @@ def _settings(config: PrepareConfig, out: Path) -> dict[str, Any]:
 
 def _check_outside(config: PrepareConfig) -> None:
     root = folder_of_videos(config)
-    listed_by_hand = config.source in ("demo", "csv", "list")  # What lies beside is no video.
+    listed_by_hand = config.is_rendered or config.source in (
+        "csv",
+        "list",
+    )  # What lies beside is no video.
     if not listed_by_hand and Path(config.out).resolve().is_relative_to(root.resolve()):
         raise ConfigError(
             f"--out: expected a folder outside of {root}, where the videos are, "
@@ -180,7 +183,7 @@ def _check_outside(config: PrepareConfig) -> None:
 def _sources(manifest: Manifest, config: PrepareConfig) -> list[SourceVideo]:
     root = folder_of_videos(config)
     # Rendering the demo videos once more gives the same videos at another time.
-    timed = config.source != "demo"
+    timed = not config.is_rendered
     return [_source(row, root, timed=timed) for row in manifest.rows]
 
 

@@ -47,7 +47,7 @@ def chosen_rate(paths: Sequence[str], config: PrepareConfig) -> float:
     Raises:
         PipelineError: The worker processes cannot be started.
     """
-    if config.source == "demo":  # Its videos are of many kinds, slow ones, too.
+    if config.is_rendered:  # Its videos are of many kinds, slow ones, too.
         return MOST_FPS
     files = list(dict.fromkeys(paths))
     chosen = files[:: math.ceil(len(files) / _LOOKED_AT) or 1]

@@ -36,7 +36,7 @@ _FOR_SOURCES: dict[str, tuple[Source, ...]] = {
 
 def folder_of_videos(config: PrepareConfig) -> Path:
     """The folder, absolute, from which on the videos are named; those of the demo lie in `out`."""
-    if config.source == "demo":
+    if config.is_rendered:
         return (Path(config.out) / "videos").absolute()
     path = Path(config.videos or config.path).absolute()
     lists = config.source in ("csv", "list", "events")
@@ -102,6 +102,7 @@ def _read(config: PrepareConfig) -> Manifest:
         download_ucf101(path)
     scans: dict[Source, Callable[[], Manifest]] = {
         "demo": lambda: _render(config),
+        "demo_recordings": lambda: _render_recordings(config),
         "folder": lambda: scan_folder(path, labelled=not config.check),
         "csv": lambda: read_csv(path, labelled=not config.check),
         "list": lambda: scan_list(path, classes=lists),
@@ -130,3 +131,11 @@ def _render(config: PrepareConfig) -> Manifest:
     from pipeline.sources.demo.render import render_demo  # loads what draws
 
     return render_demo(folder_of_videos(config), seed=config.seed, workers=config.workers)
+
+
+def _render_recordings(config: PrepareConfig) -> Manifest:
+    from pipeline.sources.demo.render import EVENTS, render_recordings  # loads what draws
+
+    folder = folder_of_videos(config)
+    render_recordings(folder, seed=config.seed, workers=config.workers)
+    return scan_events(folder / EVENTS, folder)

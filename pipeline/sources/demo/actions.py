@@ -15,12 +15,12 @@ from pipeline.sources.demo.performance import Carton, Performance, Stage, act_ou
 # Angles in degrees by their names; a pose is told by how it differs from standing at ease.
 Pose = dict[str, float]
 
-_STAND: Final[Pose] = {"spread": 4, "knee": 4, "hip": 2, "abduct": 10, "elbow": 14}
+STAND: Final[Pose] = {"spread": 4, "knee": 4, "hip": 2, "abduct": 10, "elbow": 14}
 
 
 def _keyed(u: FloatArray, times: Sequence[float], poses: Sequence[Pose]) -> FloatArray:
     """Angles, float64 (T, len(DOFS)), that go smoothly through poses at given times."""
-    return interpolate(np.array(times), np.stack([pose({**_STAND, **key}) for key in poses]), u)
+    return interpolate(np.array(times), np.stack([pose({**STAND, **key}) for key in poses]), u)
 
 
 def _wave(stage: Stage) -> Performance:
@@ -93,8 +93,17 @@ def _kick(stage: Stage) -> Performance:
 
 def _walk(stage: Stage) -> Performance:
     stride = stage.seconds * stage.rng.uniform(0.8, 1.15) + stage.rng.uniform()
-    size = stage.size
-    angles = np.repeat(pose({**_STAND, "lean": 4, "elbow": 24})[None], len(stride), axis=0)
+    return act_out(stage, gait(stride, stage.size))
+
+
+def gait(stride: FloatArray, size: float) -> FloatArray:
+    """Angles of walking, float64 (T, len(DOFS)).
+
+    Args:
+        stride: float64 (T,), how many strides were made, of two steps each.
+        size: Scales the steps, about 1.
+    """
+    angles = np.repeat(pose({**STAND, "lean": 4, "elbow": 24})[None], len(stride), axis=0)
     for side, other, phase in (
         ("left", "right", stride % 1),
         ("right", "left", (stride + 0.5) % 1),
@@ -109,7 +118,7 @@ def _walk(stage: Stage) -> Performance:
         angles[:, COLUMN[f"{other}_shoulder"]] = hip * size * 1.1
         angles[:, COLUMN[f"{other}_elbow"]] += np.maximum(hip, 0) * 0.7
     angles[:, COLUMN["twist"]] = np.radians(7) * np.cos(2 * np.pi * stride)
-    return act_out(stage, angles)
+    return angles
 
 
 def _sit_down(stage: Stage) -> Performance:
@@ -137,8 +146,8 @@ def _pick_up(stage: Stage) -> Performance:
     descent = _keyed(np.linspace(0, 1, 65), [0, 1], [slight, deep])
     bent = plant(forward_kinematics(stage.body, descent), np.zeros(65)).joints["left_hand"]
     grasp = row_at(descent, np.interp(support + high, bent[::-1, 1], np.arange(64, -1, -1)))
-    carry: Pose = {**_STAND, **arms, "shoulder": 24, "elbow": 76, "lean": -5}
-    keys = np.stack([pose(_STAND), grasp, grasp, pose(carry)])
+    carry: Pose = {**STAND, **arms, "shoulder": 24, "elbow": 76, "lean": -5}
+    keys = np.stack([pose(STAND), grasp, grasp, pose(carry)])
     performance = act_out(stage, interpolate(np.array([0, 0.46, 0.54, 1]), keys, stage.u))
     left, right = (performance.skeleton.joints[f"{side}_hand"] for side in ("left", "right"))
     centre, held = (left + right) / 2, np.argmax(stage.u >= 0.5)
@@ -173,7 +182,13 @@ def draw_seconds(action: str, rng: np.random.Generator) -> float:
 
 
 def perform(
-    action: str, body: Body, num_frames: int, fps: float, rng: np.random.Generator
+    action: str,
+    body: Body,
+    num_frames: int,
+    fps: float,
+    rng: np.random.Generator,
+    *,
+    idle: float = 0.12,
 ) -> Performance:
     """Acts out one action from its beginning to its end; one of `BACKWARDS`, in forward order.
 
@@ -183,9 +198,10 @@ def perform(
         num_frames: Number of frames T, which the whole action takes.
         fps: Frames per second.
         rng: Draws how the action is done, this time.
+        idle: Largest share of the frames in which the figure stands before, and after.
     """
     act, _ = _ACTS[BACKWARDS.get(action, action)]
-    before, after = rng.uniform(0, 0.12, size=2)
+    before, after = rng.uniform(0, idle, size=2)
     share = np.linspace(0, 1, num_frames)
     u = np.clip((share - before) / (1 - before - after), 0, 1)
     size = rng.uniform(0.88, 1.1)

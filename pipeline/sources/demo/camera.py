@@ -115,6 +115,36 @@ def draw_camera(
     )
 
 
+def draw_fixed_camera(
+    span: tuple[float, float],
+    num_frames: int,
+    height: float,
+    size: tuple[int, int],
+    rng: np.random.Generator,
+) -> Camera:
+    """Draws a camera that stays where it is, but for a slight shake.
+
+    Args:
+        span: Left and right end in metres of what it must see.
+        num_frames: Number of frames.
+        height: The figure's, in metres.
+        size: Width and height of a frame in pixels.
+        rng: Draws framing and shake.
+    """
+    left, right = span
+    elevation = np.radians(rng.uniform(7, 15))
+    width_m = max(right - left, 1.45 * height * size[0] / size[1]) * rng.uniform(1, 1.08)
+    middle = [(left + right) / 2, (rng.uniform(0.09, 0.13) - 0.5) * width_m * size[1] / size[0]]
+    shake = rng.normal(0, rng.uniform(0, 0.003) * height, (num_frames, 2))
+    return Camera(
+        elevation=elevation,
+        centre=np.array(middle) + shake,
+        scale=np.full(num_frames, size[0] / width_m),
+        roll=np.full(num_frames, np.radians(rng.normal(0, 1.2))),
+        size=size,
+    )
+
+
 def _wander(num_frames: int, rng: np.random.Generator) -> FloatArray:
     """Two slow, smooth paths around 0, float64 (2, num_frames), within about -2 and 2."""
     share = np.linspace(-1, 1, num_frames)

@@ -100,6 +100,16 @@ class Skeleton:
         joints = {name: position @ rotation.T for name, position in self.joints.items()}
         return Skeleton(joints, rotation @ self.chest, rotation @ self.head)
 
+    def facing(self, heading: FloatArray) -> Skeleton:
+        """The same skeleton, turned about the upright through the origin.
+
+        Args:
+            heading: float64 (T,), radians, from the viewer (0) to the figure's left.
+        """
+        turn = rotation(1, heading)
+        joints = {name: (turn @ at[..., None])[..., 0] for name, at in self.joints.items()}
+        return Skeleton(joints, turn @ self.chest, turn @ self.head)
+
 
 def rotation(axis: int, angle: FloatArray | float) -> FloatArray:
     """Rotation matrices about one coordinate axis.

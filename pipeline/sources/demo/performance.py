@@ -38,11 +38,15 @@ class Performance:
 
     Attributes:
         skeleton: In the figure's own axes, starting near the origin.
+        angles: Its joint angles, float64 (T, len(DOFS)), radians.
+        lift: float64 (T,), metres above the floor.
         seat: Where the pelvis rests when sitting, float64 (3,), or None.
         carton: The carton that is moved, or None.
     """
 
     skeleton: Skeleton
+    angles: FloatArray
+    lift: FloatArray
     seat: FloatArray | None = None
     carton: Carton | None = None
 
@@ -81,4 +85,4 @@ def act_out(stage: Stage, angles: FloatArray, lift: FloatArray | None = None) ->
     if stage.rng.uniform() < 0.5:
         angles = mirrored(angles)
     lift = np.zeros(len(angles)) if lift is None else lift
-    return Performance(plant(forward_kinematics(stage.body, angles), lift))
+    return Performance(plant(forward_kinematics(stage.body, angles), lift), angles, lift)

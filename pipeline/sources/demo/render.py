@@ -1,21 +1,24 @@
-"""The videos of the demo: which there are, and writing those that are missing."""
+"""The videos and recordings of the demo: which there are, and writing those that are missing."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
 import cv2
 
-from pipeline.atomic import atomic_write
+from pipeline.atomic import atomic_write, remove_unfinished
 from pipeline.manifest.rows import Manifest, Row, Split
 from pipeline.sources.demo.actions import ACTIONS
+from pipeline.sources.demo.recordings import Recording
 from pipeline.sources.demo.takes import Take
 from pipeline.video import write_video
 from pipeline.workers.pool import OnVideo, run_in_workers
 
+EVENTS: Final = "events"  # the folder of the tables of events, beside the recordings
 _SETTINGS_NAME: Final = "demo.json"
 # Of the figures, this share is for validation, and as many for testing.
 _HELD_OUT: Final = 1 / 8
@@ -46,7 +49,7 @@ def render_demo(
         PipelineError: A worker process died.
     """
     directory = Path(directory).absolute()
-    _match_settings(directory, seed)
+    _match_settings([directory / action for action in ACTIONS], directory / _SETTINGS_NAME, seed)
     takes = [Take(seed, action, figure) for action in ACTIONS for figure in range(num_figures)]
     rows = tuple(_row(directory, take, num_figures) for take in takes)
     videos = [(take, Path(row.path)) for take, row in zip(takes, rows, strict=True)]
@@ -60,6 +63,39 @@ def render_demo(
         done=len(videos) - len(missing),
     )
     return Manifest(rows=rows)
+
+
+def render_recordings(
+    directory: Path, *, seed: int = 0, workers: int = 0, num_figures: int = 40
+) -> None:
+    """Renders the recordings that are not there yet, as `directory/<figure>.*`.
+
+    `directory/events/<figure>.csv` says when it does what, its group and its split. Seed and figure
+    alone say what a recording shows, as with `render_demo`, whose arguments these are.
+
+    Raises:
+        DataError: A file cannot be written.
+        PipelineError: A worker process died.
+    """
+    directory = Path(directory).absolute()
+    _match_settings([directory, directory / EVENTS], directory / _SETTINGS_NAME, seed)
+    recordings = [
+        Recording(seed, figure, _split(figure, num_figures)) for figure in range(num_figures)
+    ]
+    files = [(each, directory / f"{each.name}{each.container[0]}") for each in recordings]
+    missing = [
+        (recording, path)
+        for recording, path in files
+        if not (path.exists() and _events_of(path).exists())
+    ]
+    run_in_workers(
+        _record,
+        missing,
+        doing="rendering",
+        workers=workers,
+        num_videos=len(files),
+        done=len(files) - len(missing),
+    )
 
 
 def _row(directory: Path, take: Take, num_figures: int) -> Row:
@@ -76,18 +112,17 @@ def _split(figure: int, num_figures: int) -> Split:
     return "val" if figure >= num_figures - 2 * held_out else "train"
 
 
-def _match_settings(directory: Path, seed: int) -> None:
+def _match_settings(folders: Iterable[Path], file: Path, seed: int) -> None:
     """Removes videos that were rendered otherwise, and what killed runs left half-written."""
     source = hashlib.sha256()
     for module in sorted(Path(__file__).parent.glob("*.py")):
         source.update(module.read_bytes())
     settings = {"seed": seed, "source": source.hexdigest(), "opencv": cv2.__version__}
     fingerprint = json.dumps(settings).encode()
-    file = directory / _SETTINGS_NAME
     same = file.exists() and file.read_bytes() == fingerprint
-    for action in ACTIONS:
-        (directory / action).mkdir(parents=True, exist_ok=True)
-        for video in (directory / action).glob(".figure*" if same else "*figure*"):
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
+        for video in folder.glob(".figure*" if same else "*figure*"):
             video.unlink()
     if not same:
         with atomic_write(file) as stream:
@@ -99,3 +134,17 @@ def _render(video: tuple[Take, Path], on_video: OnVideo) -> None:
     on_video(f"{path.parent.name}/{path.name}")
     form = take.format()
     write_video(path, take.frames(), fps=form.fps, codec=form.codec)
+
+
+def _events_of(path: Path) -> Path:
+    return path.parent / EVENTS / f"{path.stem}.csv"
+
+
+def _record(video: tuple[Recording, Path], on_video: OnVideo) -> None:
+    recording, path = video
+    on_video(path.name)
+    events = _events_of(path)
+    remove_unfinished(events)
+    with atomic_write(events) as stream:
+        stream.write(recording.events().encode())
+    write_video(path, recording.frames(), fps=recording.fps, codec=recording.container[1])

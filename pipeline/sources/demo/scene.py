@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
@@ -19,8 +19,19 @@ from pipeline.sources.demo.performance import Performance
 from pipeline.sources.demo.wardrobe import CARTON, TAPE, WOOD, Look, dress
 
 
-class Scene:
-    """A scene, of which any frame can be rendered in any order.
+def draw_heading(rng: np.random.Generator) -> float:
+    """Draws where a figure faces: to the left or to the right, a little towards the viewer."""
+    return float(rng.choice([-1, 1]) * np.radians(rng.uniform(28, 66)))
+
+
+def stage(
+    performance: Performance,
+    body: Body,
+    look: Look,
+    size: tuple[int, int],
+    rng: np.random.Generator,
+) -> Scene:
+    """The scene of one action.
 
     Args:
         performance: What is done.
@@ -29,31 +40,48 @@ class Scene:
         size: Width and height of a frame in pixels.
         rng: Draws the place, the light, the camera and the noise.
     """
+    facing = rotation(1, draw_heading(rng))
+    skeleton = performance.skeleton.turned(facing)
+    path = skeleton.joints["pelvis"]
+
+    def standing(rng: np.random.Generator) -> list[Solid]:
+        seat = [solid.turned(facing) for solid in _seat(performance, body, rng)]
+        return seat + _bystanders(path, rng)
+
+    camera = draw_camera(path, body.height, size, rng)
+    acting = dress(body, look, skeleton) + [s.turned(facing) for s in _handled(performance)]
+    return Scene(acting, standing, camera, look, rng)
+
+
+class Scene:
+    """A scene, of which any frame can be rendered in any order.
+
+    Args:
+        acting: What moves, in the world.
+        standing: Draws what never moves and stands behind it.
+        camera: Who sees it.
+        look: The figure's colours.
+        rng: Draws the place, the light and the noise.
+    """
 
     def __init__(
         self,
-        performance: Performance,
-        body: Body,
+        acting: Sequence[Solid],
+        standing: Callable[[np.random.Generator], list[Solid]],
+        camera: Camera,
         look: Look,
-        size: tuple[int, int],
         rng: np.random.Generator,
     ) -> None:
-        # To the left or to the right, and always a little towards the viewer.
-        facing = rotation(1, rng.choice([-1, 1]) * np.radians(rng.uniform(28, 66)))
-        skeleton = performance.skeleton.turned(facing)
-        path = skeleton.joints["pelvis"]
-        self._camera = draw_camera(path, body.height, size, rng)
+        self._camera = camera
         self._light = draw_light(rng)
         self._palette = draw_palette(look, rng)
-        self._sensor = Sensor(size, len(path), rng)
-        acting = dress(body, look, skeleton) + [s.turned(facing) for s in _handled(performance)]
+        self._sensor = Sensor(camera.size, len(camera.scale), rng)
         self._acting = [self._camera.sees(solid) for solid in acting]
         self._shadows = Shadows(acting, self._light, self._camera)
         bounds, scale = self._camera.bounds(), float(self._camera.scale.mean())
         self._backdrop = Painting(bounds, scale)
         paint_backdrop(self._backdrop, rng)
-        standing = [s.turned(facing) for s in _seat(performance, body, rng)]
-        self._furnish(standing + _bystanders(path, rng))
+        self._furnish(standing(rng))
         self._foreground = paint_foreground(bounds, scale, rng)
         self._parallax = rng.uniform(1.2, 1.6)
 
@@ -111,8 +139,12 @@ def _seat(performance: Performance, body: Body, rng: np.random.Generator) -> lis
     """The chair that is sat on, in the figure's axes."""
     if performance.seat is None:
         return []
-    below_pelvis = [0, -0.055 * body.height * body.build, 0.06 * body.height]
-    return props.chair(performance.seat + below_pelvis, body.height, rng)
+    return props.chair(performance.seat + below_pelvis(body), body.height, rng)
+
+
+def below_pelvis(body: Body) -> FloatArray:
+    """From the pelvis to the middle of the seat that is sat on, in the figure's axes, (3,)."""
+    return np.array([0, -0.055 * body.height * body.build, 0.06 * body.height])
 
 
 def _bystanders(path: FloatArray, rng: np.random.Generator) -> list[Solid]:

@@ -11,7 +11,7 @@ import numpy as np
 from pipeline.sources.demo.actions import ACTIONS, BACKWARDS, draw_seconds, perform
 from pipeline.sources.demo.drawing import Image
 from pipeline.sources.demo.figure import Body
-from pipeline.sources.demo.scene import Scene
+from pipeline.sources.demo.scene import stage
 from pipeline.sources.demo.wardrobe import Look
 
 MIN_FRAMES: Final = 12
@@ -19,7 +19,7 @@ MAX_FRAMES: Final = 60
 _SIZES: Final = ((160, 120), (176, 144), (192, 144), (320, 240), (240, 320), (256, 256))
 _RATES: Final = (12, 15, 24, 25, 30)
 # Containers whose headers hold neither a date nor a random number: same frames, same bytes.
-_CODECS: Final = ((".mp4", "mp4v"), (".mov", "mp4v"), (".avi", "MJPG"), (".avi", "XVID"))
+CODECS: Final = ((".mp4", "mp4v"), (".mov", "mp4v"), (".avi", "MJPG"), (".avi", "XVID"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Take:
         rng = self._rng(1)
         size, fps = _SIZES[rng.integers(len(_SIZES))], _RATES[rng.integers(len(_RATES))]
         num_frames = round(draw_seconds(self.action, rng) * fps)
-        suffix, codec = _CODECS[rng.integers(len(_CODECS))]
+        suffix, codec = CODECS[rng.integers(len(CODECS))]
         return Format(size, fps, min(max(num_frames, MIN_FRAMES), MAX_FRAMES), suffix, codec)
 
     def frames(self) -> Iterator[Image]:
@@ -68,7 +68,7 @@ class Take:
         person, rng = np.random.default_rng((0, self.seed, self.figure)), self._rng(2)
         body, look, form = Body.draw(person), Look.draw(person), self.format()
         performance = perform(self.action, body, form.num_frames, form.fps, rng)
-        scene = Scene(performance, body, look, form.size, rng)
+        scene = stage(performance, body, look, form.size, rng)
         order = range(form.num_frames)
         for frame in reversed(order) if self.action in BACKWARDS else order:
             yield scene.render(frame)
