@@ -281,6 +281,7 @@ def test_ctrl_c_keeps_the_best_model_and_exports_it(blob_store, tmp_path):
     options += ["--clip.num_frames", "8", "--backbone.filters", "[4]", "--temporal.units", "4"]
     with python_processes() as start:
         process = start(SCRIPT, *options, "--overwrite")
+        assert process.stdout.readline().startswith("* marks an epoch with the lowest")
         assert process.stdout.readline().startswith("epoch   1/1000")
         process.send_signal(signal.SIGINT)
         output, errors = process.communicate(timeout=120)
