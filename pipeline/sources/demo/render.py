@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import cv2
 
@@ -54,14 +54,7 @@ def render_demo(
     rows = tuple(_row(directory, take, num_figures) for take in takes)
     videos = [(take, Path(row.path)) for take, row in zip(takes, rows, strict=True)]
     missing = [(take, path) for take, path in videos if not path.exists()]
-    run_in_workers(
-        _render,
-        missing,
-        doing="rendering",
-        workers=workers,
-        num_videos=len(videos),
-        done=len(videos) - len(missing),
-    )
+    _run(_render, missing, len(videos), workers)
     return Manifest(rows=rows)
 
 
@@ -88,13 +81,16 @@ def render_recordings(
         for recording, path in files
         if not (path.exists() and _events_of(path).exists())
     ]
+    _run(_record, missing, len(files), workers)
+
+
+def _run(
+    render: Callable[..., None], missing: Sequence[tuple[Any, Path]], number: int, workers: int
+) -> None:
+    """Renders those of a number of files that are missing."""
+    done = number - len(missing)
     run_in_workers(
-        _record,
-        missing,
-        doing="rendering",
-        workers=workers,
-        num_videos=len(files),
-        done=len(files) - len(missing),
+        render, missing, doing="rendering", workers=workers, num_videos=number, done=done
     )
 
 
