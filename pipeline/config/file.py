@@ -53,6 +53,8 @@ def read_flat(source: str | Path) -> dict[str, Any]:
         if "model.streams" in values:
             raise ConfigError(f"{path}: model.input is now model.streams: leave model.input out")
         values["model.streams"] = streams_of_input(values.pop("model.input"))
+    if values.get("model.task") == "single_label":  # its name in earlier versions
+        values["model.task"] = "video"
     return _with_empty_tables(values, str(source))
 
 

@@ -15,6 +15,8 @@ from pipeline.config.checks import (
 )
 from pipeline.streams import IMAGES, STREAMS
 
+TaskName = Literal["auto", "video", "video-multilabel", "frames", "frames-multilabel"]
+
 _WIDEST = 4096
 """Of a layer; one of LSTM takes a gigabyte with its gradients and what AdamW keeps."""
 _MOST_BLOCKS = 12
@@ -26,7 +28,12 @@ class ModelConfig:
     """The network as a whole.
 
     Attributes:
-        task: What is asked of a video: `single_label`, the one class that it shows.
+        task: What is asked. `video`: which one of the classes a video shows. `video-multilabel`:
+            which of them, none to all. `frames`: which one each frame of a recording shows.
+            `frames-multilabel`: which of them each frame shows. `auto`: what the data set is
+            labelled for.
+        background: Class of the frames that no event covers, empty: none; filled in from the data
+            set, never set.
         streams: What the network sees: `rgb` frames; the `difference` of each frame to the one
             before it; `rgb_difference`, both stacked as channels; the optical `flow`, for which
             the data set is prepared with --flow. Of several, such as `rgb,flow`, each has a
@@ -37,7 +44,8 @@ class ModelConfig:
         l2: L2 penalty on the same weights, at least 0.
     """
 
-    task: Literal["single_label"] = "single_label"
+    task: TaskName = "auto"
+    background: str = ""
     streams: tuple[str, ...] = ("difference",)
     difference_gain: float = 3.0
     dropout: float = 0.3
@@ -57,6 +65,11 @@ class ModelConfig:
         expect_share(self.dropout, "model.dropout")
         for name in ("l1", "l2"):
             expect_at_least(getattr(self, name), f"model.{name}", 0)
+
+    @property
+    def per_frame(self) -> bool:
+        """Whether there is an answer at every frame, rather than one for the clip."""
+        return self.task.startswith("frames")
 
     @property
     def images(self) -> tuple[str, ...]:
@@ -135,29 +148,49 @@ class TemporalConfig:
 
     Attributes:
         kind: `lstm`; `bilstm`, which reads both ways; `gru`; `conv1d_lstm`, a convolution over
-            time before the LSTM; or `mean`, which knows no order: the baseline to beat.
-        units: Of each recurrent layer in each direction, and filters of the convolution, 1 to
-            4096.
-        layers: Recurrent layers, one above the other, 1 to 8.
-        pooling: What of the outputs is used: the `last` one, their `mean`, their `max`, or their
-            mean weighted by `attention`, over the real frames.
+            time before the LSTM; `tcn`, convolutions over time, each of which looks twice as far
+            as the one before; or `mean`, which knows no order: the baseline to beat.
+        units: Of each recurrent layer in each direction, and filters of convolutions, 1 to 4096.
+        layers: Recurrent layers, or convolutions of `tcn` in each stage, one above the other, 1 to
+            12.
+        causal: Whether `tcn` looks back only, as `lstm` and `gru` do, so that it can read a stream
+            frame by frame.
+        stages: Of `tcn`, where there is an answer at every frame: each stage after the first
+            corrects the answers of the one before it, 1 to 8.
+        pooling: What of the outputs is used for a clip: the `last` one, their `mean`, their `max`,
+            or their mean weighted by `attention`, over the real frames. Where there is an answer
+            at every frame, each output is used.
         dropout: Share of the features dropped before the temporal part, from 0 to below 1.
-        input_dropout: Share of the inputs of each recurrent layer dropped, the same ones in each
-            frame of a clip, from 0 to below 1.
+        input_dropout: Share of the inputs of each layer dropped, of a recurrent one the same ones
+            in each frame of a clip, from 0 to below 1.
         recurrent_dropout: Share of the state dropped, from 0 to below 1; with it, a GPU cannot
             use its fast LSTM.
     """
 
-    kind: Literal["lstm", "bilstm", "gru", "conv1d_lstm", "mean"] = "lstm"
+    kind: Literal["lstm", "bilstm", "gru", "conv1d_lstm", "tcn", "mean"] = "lstm"
     units: int = 96
     layers: int = 1
+    causal: bool = False
+    stages: int = 1
     pooling: Literal["last", "mean", "max", "attention"] = "mean"
     dropout: float = 0.3
     input_dropout: float = 0.0
     recurrent_dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        expect_range(self.layers, "temporal.layers", 1, 8)
+        expect_range(self.layers, "temporal.layers", 1, 12)
+        expect_range(self.stages, "temporal.stages", 1, 8)
         expect_range(self.units, "temporal.units", 1, _WIDEST)
         for name in ("dropout", "input_dropout", "recurrent_dropout"):
             expect_share(getattr(self, name), f"temporal.{name}")
+        for name in ("causal", "stages"):
+            value = getattr(self, name)
+            is_default = value == getattr(TemporalConfig, name)
+            expect(
+                is_default or self.kind == "tcn", f"temporal.{name} is for temporal.kind tcn", value
+            )
+
+    @property
+    def looks_back_only(self) -> bool:
+        """Whether what it says of a frame depends on this and those before alone."""
+        return self.kind in ("lstm", "gru", "mean") or self.causal

@@ -67,6 +67,17 @@ class RunConfig:
             "train.batch_size must be at least 2 for mixup and cutmix, which mix clips of a batch",
             self.train.batch_size,
         )
+        if self.model.per_frame:
+            self._check_frames()
+        else:
+            takes = "temporal.stages takes an answer at every frame: model.task frames"
+            expect(
+                self.temporal.stages == 1 or self.model.task == "auto", takes, self.temporal.stages
+            )
+        if self.train.class_weights:
+            is_one = self.model.task in ("auto", "video")
+            takes = "train.class_weights takes classes that exclude each other: train.balanced"
+            expect(is_one, takes, self.model.task)
         if self.train.cache_features:
             self._check_cache()
             expect(
@@ -75,6 +86,17 @@ class RunConfig:
                 "frames, know nothing: set their strength to 0",
                 mixes,
             )
+
+    def _check_frames(self) -> None:
+        task = self.model.task
+        kind, sampling, short = self.temporal.kind, self.clip.sampling, self.clip.short
+        expect(kind != "mean", f"task {task} takes a temporal.kind that tells frames apart", kind)
+        expect(
+            sampling == "dense",
+            f"task {task} takes frames in a row: --config recordings, or --clip.sampling dense",
+            sampling,
+        )
+        expect(short == "mask", f"task {task} takes clip.short mask", short)
 
     def _check_cache(self) -> None:
         for stream in self.model.streams:

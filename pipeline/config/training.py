@@ -32,10 +32,14 @@ class TrainConfig:
         averaging: Momentum of the moving average of the weights, which is then what is evaluated
             and kept, from 0 (no averaging) to below 1.
         label_smoothing: Share of the target that goes to all classes alike, from 0 to below 1.
+        transition_penalty: Where there is an answer at every frame: weight of the squared
+            difference of log probabilities from frame to frame, each cut at 4, which keeps answers
+            from flickering; at least 0.
         class_weights: Whether the videos of rare classes count more, so that each class counts
-            the same.
+            the same. For classes that exclude each other.
         balanced: Whether the videos of rare classes are shown more often, so that each class
-            is seen as often as the largest one.
+            is seen as often as the largest one; where a video has several, or a recording,
+            somewhat more often, and at most four times.
         patience: Epochs without a better validation loss after which training stops; 0 never
             stops early. Without validation videos all epochs are run.
         precision: Of the backbone in training: `float32`; half the bits where it does not hurt,
@@ -58,6 +62,7 @@ class TrainConfig:
     clip_norm: float = 0.0
     averaging: float = 0.0
     label_smoothing: float = 0.0
+    transition_penalty: float = 0.15
     class_weights: bool = False
     balanced: bool = False
     patience: int = 20
@@ -68,7 +73,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         for name, low in {"epochs": 1, "batch_size": 1, "accumulate": 1, "patience": 0}.items():
             expect_range(getattr(self, name), f"train.{name}", low, MANY)
-        for name in ("weight_decay", "clip_norm"):
+        for name in ("weight_decay", "clip_norm", "transition_penalty"):
             expect_at_least(getattr(self, name), f"train.{name}", 0)
         rate = self.learning_rate
         expect(0 < rate <= 1e30, "train.learning_rate must be above 0, at most 1e30", rate)

@@ -13,7 +13,7 @@ from pipeline.evaluation.predictions import Predictions, open_run_data, predict
 from pipeline.models.recognizer import load_recognizer
 from pipeline.run import Run
 from pipeline.tasks.calibration import Calibration, fit_logit_threshold, write_calibration
-from pipeline.tasks.task import task_of
+from pipeline.tasks.task import exclusive_task_of
 
 _ENOUGH = 200
 """Videos that tell how long they usually are."""
@@ -52,7 +52,7 @@ def _usual_seconds(videos: Data, config: RunConfig) -> float:
 
 def _fitted(calibration: Calibration, predictions: Predictions, config: RunConfig) -> Calibration:
     logits, labels = predictions.video_logits, predictions.labels
-    task, wanted = task_of(config.model), config.evaluate
+    task, wanted = exclusive_task_of(config.model), config.evaluate
     return dataclasses.replace(
         calibration,
         temperature=task.fit_temperature(logits, labels),

@@ -26,7 +26,8 @@ from pipeline.manifest.rows import Split
 from pipeline.models.recognizer import load_recognizer
 from pipeline.run import Run
 from pipeline.tasks.calibration import Calibration, read_calibration
-from pipeline.tasks.task import Task, task_of
+from pipeline.tasks.exclusive import Exclusive
+from pipeline.tasks.task import exclusive_task_of
 
 ORDERS: tuple[Order, ...] = ("in_order", "shuffled", "reversed")
 
@@ -74,7 +75,7 @@ def evaluate(
         }
         lengths = _accuracy_by_length(model, videos, config, split)
     seen = predictions["in_order"]
-    task = task_of(config.model)
+    task = exclusive_task_of(config.model)
     result = summarise(seen, class_names, calibration, task)
     if videos.leaks:
         result["leaks"] = list(videos.leaks)
@@ -91,7 +92,7 @@ def evaluate(
 
 
 def summarise(
-    predictions: Predictions, class_names: Sequence[str], calibration: Calibration, task: Task
+    predictions: Predictions, class_names: Sequence[str], calibration: Calibration, task: Exclusive
 ) -> dict[str, Any]:
     """Accuracy at video and at clip level, per class, and what the probabilities are worth."""
     labels, logits = predictions.labels, predictions.video_logits
@@ -129,7 +130,7 @@ def _calibration(
     logits: npt.NDArray[np.float32],
     labels: npt.NDArray[np.int64],
     calibration: Calibration,
-    task: Task,
+    task: Exclusive,
 ) -> dict[str, Any]:
     """Distance of probabilities from shares of right answers, before and after calibration."""
     correct = task.is_right(logits, labels)
@@ -182,7 +183,7 @@ def _write_predictions(
     predictions: Predictions,
     class_names: Sequence[str],
     calibration: Calibration,
-    task: Task,
+    task: Exclusive,
 ) -> None:
     """One line a video, by name: what it is, what the model says and how sure it is."""
     logits = predictions.video_logits

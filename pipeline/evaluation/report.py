@@ -28,7 +28,7 @@ from pipeline.figures import frame_strip
 from pipeline.manifest.rows import Split
 from pipeline.run import Run
 from pipeline.tasks.calibration import read_calibration
-from pipeline.tasks.task import task_of
+from pipeline.tasks.task import exclusive_task_of
 from pipeline.text import code, counted, markdown, visible
 from pipeline.video import encode_jpeg
 
@@ -41,7 +41,7 @@ def write_report(
 ) -> None:
     """Writes a page, a model card and their pictures, of what `evaluate` returns for a split."""
     class_names = run.class_names()
-    answers = task_of(run.config().model).answers(predictions.video_logits)
+    answers = exclusive_task_of(run.config().model).answers(predictions.video_logits)
     counts = metrics.confusion(answers, predictions.labels, len(class_names))
     plot_confusion(counts, class_names, run.report / f"{split}_confusion.png")
     plot_per_class(result["per_class"], run.report / f"{split}_per_class.png")
@@ -112,7 +112,7 @@ def _mistakes(
     for old in run.report.glob(f"{split}_mistake_*.jpg"):
         old.unlink()
     class_names = run.class_names()
-    task, temperature = task_of(run.config().model), read_calibration(run).temperature
+    task, temperature = exclusive_task_of(run.config().model), read_calibration(run).temperature
     probabilities = task.probabilities(predictions.video_logits, temperature)
     answers, highest = task.answers(predictions.video_logits), probabilities.max(axis=1)
     wrong = np.flatnonzero(answers != predictions.labels)

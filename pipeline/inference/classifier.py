@@ -35,7 +35,7 @@ class Prediction:
         known: Whether it is a class.
         probability: The calibrated probability of the most probable class, 0 to 1: that it is this
             one, if it is one of the classes.
-        max_logit: The highest logit, see `pipeline.tasks.single_label.SingleLabel.score`.
+        max_logit: The highest logit, see `pipeline.tasks.exclusive.Exclusive.score`.
         top: Pairs of class name and probability, in falling order.
         num_frames: Frames that the file holds.
         fps: Its frames per second.

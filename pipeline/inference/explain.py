@@ -23,7 +23,8 @@ from pipeline.inference.heat import HeatModel
 from pipeline.models.recognizer import float32_twin, load_recognizer
 from pipeline.prepare.stored_frames import encode_video
 from pipeline.run import Run
-from pipeline.tasks.task import Task, task_of
+from pipeline.tasks.exclusive import Exclusive
+from pipeline.tasks.task import exclusive_task_of
 from pipeline.video import decode_jpeg, resize
 
 _DPI = 110
@@ -79,7 +80,7 @@ def explain(run: Run, path: str | Path, label: str = "") -> Explanation:
     indices = middle_clip(stored, bundle)
     clip = clip_of(stored, indices, bundle)
     logits = _logits(model, clip, bundle)
-    task = task_of(config.model)
+    task = exclusive_task_of(config.model)
     number = bundle.class_names.index(label) if label else _answer(model, stored, bundle, task)
     without = [
         _logits(model, clip_of(stored, np.delete(indices, place), bundle), bundle)
@@ -97,7 +98,9 @@ def explain(run: Run, path: str | Path, label: str = "") -> Explanation:
     )
 
 
-def _answer(model: keras.Model, stored: dict[str, list[bytes]], bundle: Bundle, task: Task) -> int:
+def _answer(
+    model: keras.Model, stored: dict[str, list[bytes]], bundle: Bundle, task: Exclusive
+) -> int:
     """The class that classifying gives, from all views."""
     clips = cut_clips(stored, bundle.clip)
     logits = [_logits(model, decode_clip(clip, bundle), bundle) for clip in clips]

@@ -18,7 +18,7 @@ from pipeline.evaluation.predictions import Predictions, predict
 from pipeline.models.recognizer import build_recognizer, load_recognizer
 from pipeline.run import Run
 from pipeline.tasks.calibration import Calibration, write_calibration
-from pipeline.tasks.single_label import SingleLabel
+from pipeline.tasks.exclusive import Exclusive
 
 
 def copy_of(run, folder, **changes):
@@ -148,7 +148,7 @@ def test_views_are_averaged_over_logits():
     logits = np.array([[[0.0, 3.0]], [[8.0, 0.0]], [[0.0, 3.0]]], np.float32)
     labels = np.array([0])
     result = summarise(
-        Predictions(logits, labels, ["v"], ["g"]), ["a", "b"], Calibration(), SingleLabel()
+        Predictions(logits, labels, ["v"], ["g"]), ["a", "b"], Calibration(), Exclusive()
     )
     assert result["video"]["top1"] == 1
     assert result["clip"]["top1"] == pytest.approx(1 / 3)
@@ -161,7 +161,7 @@ def test_top_5_at_video_and_at_clip_level():
     labels = np.arange(40) % 8
     predictions = Predictions(logits, labels, [str(i) for i in range(40)], ["g"] * 40)
 
-    result = summarise(predictions, list("abcdefgh"), Calibration(), SingleLabel())
+    result = summarise(predictions, list("abcdefgh"), Calibration(), Exclusive())
 
     def share(rows, truth, k):
         ranked = [sorted(range(8), key=lambda c: -row[c])[:k] for row in rows]

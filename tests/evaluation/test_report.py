@@ -161,11 +161,11 @@ def test_leaks_and_a_table_of_videos(hasty_run, blob_store, tmp_path):
     from pipeline.evaluation.report import write_report
     from pipeline.models.recognizer import load_recognizer
     from pipeline.tasks.calibration import Calibration
-    from pipeline.tasks.single_label import SingleLabel
+    from pipeline.tasks.exclusive import Exclusive
 
     run = Run(shutil.copytree(hasty_run.folder, tmp_path / "run"))
     found = predict(load_recognizer(run.model_file), blob_store, run.config(), "test")
-    result = summarise(found, run.class_names(), Calibration(), SingleLabel()) | {
+    result = summarise(found, run.class_names(), Calibration(), Exclusive()) | {
         "leaks": ["group 'a*n*n' is in train and test"],
         "lengths": [{"num_frames": 1, "top1": 0.5}],
         "order": {"in_order": 0.5, "shuffled": 0.5, "reversed": 0.5},

@@ -13,12 +13,12 @@ from pipeline.inference.segments import (
 )
 from pipeline.inference.windows import Window
 from pipeline.tasks.calibration import Calibration
-from pipeline.tasks.single_label import SingleLabel
+from pipeline.tasks.exclusive import Exclusive
 
 NAMES = ["a", "b"]
 
 
-TASK = SingleLabel()
+TASK = Exclusive()
 
 
 def curve(*of_a, scores=None):

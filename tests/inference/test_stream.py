@@ -15,7 +15,7 @@ from pipeline.inference.bundle import read_bundle
 from pipeline.inference.classifier import Classifier
 from pipeline.inference.stream import classify_stream
 from pipeline.inference.timeline import make_timeline
-from pipeline.tasks.single_label import SingleLabel
+from pipeline.tasks.exclusive import Exclusive
 from pipeline.video import LiveFrame, LiveVideo, iter_frames, write_video
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "stream.py"
@@ -42,7 +42,7 @@ def test_results_are_those_of_the_windows_of_the_file(hasty_run, video):
     calibration = read_bundle(hasty_run).calibration
     for result, window in zip(results, windows, strict=True):
         assert result.seconds == pytest.approx(window.end_seconds)
-        highest = SingleLabel().probabilities(window.logits, calibration.temperature).max()
+        highest = Exclusive().probabilities(window.logits, calibration.temperature).max()
         assert result.prediction.probability == pytest.approx(highest, abs=1e-5)
         assert 0 <= result.latency_seconds < 60
         assert (result.dropped, result.reconnects) == (0, 0)

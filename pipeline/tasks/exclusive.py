@@ -1,4 +1,4 @@
-"""One label a video: which one of the classes it shows."""
+"""Classes that exclude each other: which one of them a video shows."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ Floats = npt.NDArray[np.floating[Any]]
 Labels = npt.NDArray[np.integer[Any]]
 
 
-class SingleLabel:
-    """Classes that exclude each other: softmax, cross-entropy, the class of the highest logit."""
+class Exclusive:
+    """Softmax, cross-entropy, and the class of the highest logit as the answer."""
 
     def targets(self, labels: tf.Tensor, num_classes: int, smoothing: float = 0.0) -> tf.Tensor:
         """Targets float32 (B, C), each of which adds up to 1.
@@ -33,8 +33,9 @@ class SingleLabel:
         low = smoothing / num_classes
         return tf.one_hot(labels, num_classes, low + 1 - smoothing, low)
 
-    def loss(self) -> keras.losses.Loss:
-        """From targets and logits, (B, C), to a number for each clip."""
+    def loss(self, transition_penalty: float = 0.0) -> keras.losses.Loss:
+        """From targets and logits, (B, C), to a number for each clip; it has no transitions."""
+        del transition_penalty
         import keras
 
         return keras.losses.CategoricalCrossentropy(from_logits=True)
@@ -53,7 +54,7 @@ class SingleLabel:
             temperature: What they are divided by.
 
         Example:
-            >>> SingleLabel().probabilities(np.array([2.0, 0.0]), temperature=2.0).round(2)
+            >>> Exclusive().probabilities(np.array([2.0, 0.0]), temperature=2.0).round(2)
             array([0.73, 0.27])
         """
         scaled = np.asarray(logits, np.float64) / temperature
@@ -64,6 +65,12 @@ class SingleLabel:
     def answers(self, logits: Floats) -> npt.NDArray[np.int64]:
         """The number of the class that each video shows, int64 (...), of logits (..., C)."""
         return np.asarray(np.argmax(logits, axis=-1), np.int64)
+
+    def holds(self, probabilities: Floats, thresholds: Floats | float) -> npt.NDArray[np.bool_]:
+        """Which class is the answer, bool (..., C), of probabilities (..., C): the highest."""
+        del thresholds
+        best = np.argmax(probabilities, axis=-1)
+        return np.asarray(best[..., None] == np.arange(probabilities.shape[-1]))
 
     def is_right(self, logits: Floats, labels: Labels) -> npt.NDArray[np.bool_]:
         """Whether the answers are the labels, int (...); bool (...)."""

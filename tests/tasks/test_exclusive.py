@@ -5,10 +5,10 @@ import pytest
 
 from pipeline.config import ModelConfig
 from pipeline.evaluation.metrics import calibration_error
-from pipeline.tasks.single_label import SingleLabel
+from pipeline.tasks.exclusive import Exclusive
 from pipeline.tasks.task import task_of
 
-TASK = SingleLabel()
+TASK = Exclusive()
 
 
 def drawn(temperature, num_videos=20_000, num_classes=4):
@@ -64,7 +64,7 @@ def test_targets_are_smoothed_over_the_classes():
 
 
 def test_the_task_of_a_model():
-    assert isinstance(task_of(ModelConfig()), SingleLabel)
+    assert isinstance(task_of(ModelConfig()), Exclusive)
 
 
 def test_an_answer_is_the_class_of_the_highest_logit():

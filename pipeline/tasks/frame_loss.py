@@ -1,0 +1,93 @@
+"""The loss and the accuracy of answers at every frame, of which some are not known."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+_MOST_CHANGE: Final = 4.0
+"""Of a log probability from frame to frame; what changes more costs no more."""
+
+
+class FrameLoss(keras.losses.Loss):
+    """Cross-entropy of the frames that are known, and a penalty on flicker.
+
+    Args:
+        exclusive: Whether classes exclude each other.
+        transition_penalty: Weight of the truncated mean squared error of log probabilities from
+            frame to frame.
+
+    Call arguments:
+        y_true: float32 (B, T, C), from 0 to 1; below 0 for a frame of which nothing is known.
+        y_pred: Logits, float (B, T, C), or those of S stages, float (B, S, T, C), which count
+            alike.
+
+    Returns:
+        float (): the mean over known frames of the cross-entropy, which is summed over classes
+        that do not exclude each other; and the penalty.
+
+    Source: the penalty with its limit, Farha and Gall (2019), equations 8 and 9.
+    """
+
+    def __init__(self, *, exclusive: bool, transition_penalty: float = 0.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.exclusive, self.transition_penalty = exclusive, transition_penalty
+
+    def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
+        """See the class."""
+        stages = y_pred if len(y_pred.shape) == 4 else y_pred[:, None]
+        known = ops.cast(y_true[:, None, :, 0] >= 0, stages.dtype)
+        targets = ops.maximum(y_true, 0)[:, None]
+        if self.exclusive:
+            log_shares = ops.log_softmax(stages)
+            entropy = -ops.sum(targets * log_shares, axis=-1)
+        else:
+            log_shares = ops.log_sigmoid(stages)
+            entropy = -ops.sum(
+                targets * log_shares + (1 - targets) * (log_shares - stages), axis=-1
+            )
+        loss = _mean(entropy, known)
+        if self.transition_penalty:
+            before = ops.stop_gradient(log_shares[:, :, :-1])
+            change = ops.minimum(ops.abs(log_shares[:, :, 1:] - before), _MOST_CHANGE)
+            squared = ops.mean(ops.square(change), axis=-1)
+            loss += self.transition_penalty * _mean(squared, known[:, :, 1:] * known[:, :, :-1])
+        return loss
+
+    def get_config(self) -> dict[str, Any]:
+        """Arguments to build the loss again."""
+        penalty = {"transition_penalty": self.transition_penalty}
+        return {**super().get_config(), "exclusive": self.exclusive, **penalty}
+
+
+def _mean(values: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
+    """The mean of values, (B, S, T), over what is known, (B, 1, T)."""
+    total = ops.sum(known) * ops.cast(ops.shape(values)[1], known.dtype)
+    return ops.sum(values * known) / ops.maximum(total, 1)
+
+
+class FrameAccuracy(keras.metrics.Mean):
+    """The share of known frames that are answered rightly by the last stage, see `FrameLoss`.
+
+    Where classes do not exclude each other, of all answers at known frames, a class each.
+    """
+
+    def __init__(self, *, exclusive: bool, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.exclusive = exclusive
+
+    def update_state(
+        self, y_true: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor | None = None
+    ) -> None:
+        """Counts the frames of a batch."""
+        del sample_weight
+        logits = y_pred[:, -1] if len(y_pred.shape) == 4 else y_pred
+        known = ops.cast(y_true[..., 0] >= 0, "float32")
+        if self.exclusive:
+            right = ops.cast(ops.argmax(y_true, -1) == ops.argmax(logits, -1), "float32")
+        else:
+            right = ops.mean(ops.cast((y_true > 0.5) == (logits > 0), "float32"), axis=-1)
+        super().update_state(right, sample_weight=known)

@@ -1,0 +1,83 @@
+"""An answer at every frame: what each frame of a recording shows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.tasks.exclusive import Exclusive
+from pipeline.tasks.independent import Independent
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
+
+Floats = npt.NDArray[np.floating[Any]]
+
+UNKNOWN_LABEL: Final = 255
+"""What stands for each class in the labels of a frame of which nothing is known."""
+
+UNKNOWN_TARGET: Final = -1.0
+"""The same in targets."""
+
+
+class Frames:
+    """The question of another task, asked at every frame.
+
+    Args:
+        each: `Exclusive`: one of the classes holds at a frame; of a frame at which several do,
+            nothing is known. `Independent`: any of them.
+    """
+
+    def __init__(self, each: Exclusive | Independent) -> None:
+        self.each = each
+
+    def targets(self, labels: tf.Tensor, num_classes: int, smoothing: float = 0.0) -> tf.Tensor:
+        """Targets float32 (B, T, C), -1 for all classes of a frame of which nothing is known.
+
+        Args:
+            labels: uint8 (B, T, C), 1 for the classes that hold, or 255 where nothing is known.
+            num_classes: C.
+            smoothing: As for the other task.
+        """
+        import tensorflow as tf
+
+        if isinstance(self.each, Exclusive):
+            known = tf.reduce_sum(tf.cast(labels, tf.int32), axis=-1, keepdims=True) == 1
+            asked = tf.argmax(labels, axis=-1)
+        else:
+            known = labels[..., :1] != UNKNOWN_LABEL
+            asked = labels
+        targets = self.each.targets(asked, num_classes, smoothing)
+        return tf.where(known, targets, UNKNOWN_TARGET)
+
+    def loss(self, transition_penalty: float = 0.0) -> keras.losses.Loss:
+        """The mean loss of a frame, see `pipeline.tasks.frame_loss`."""
+        from pipeline.tasks.frame_loss import FrameLoss
+
+        return FrameLoss(exclusive=self.is_exclusive, transition_penalty=transition_penalty)
+
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """Metrics shown of each epoch besides the loss; the first is called `accuracy`."""
+        from pipeline.tasks.frame_loss import FrameAccuracy
+
+        return [FrameAccuracy(exclusive=self.is_exclusive, name="accuracy")]
+
+    @property
+    def is_exclusive(self) -> bool:
+        """Whether one class at most holds at a frame."""
+        return isinstance(self.each, Exclusive)
+
+    def probabilities(self, logits: Floats, temperature: float = 1.0) -> npt.NDArray[np.float64]:
+        """See the other task."""
+        return self.each.probabilities(logits, temperature)
+
+    def holds(self, probabilities: Floats, thresholds: Floats | float) -> npt.NDArray[np.bool_]:
+        """See the other task."""
+        return self.each.holds(probabilities, thresholds)
+
+    def score(self, logits: Floats) -> npt.NDArray[np.float64]:
+        """See the other task."""
+        return self.each.score(logits)

@@ -1,0 +1,102 @@
+"""Answers at every frame: targets, loss and accuracy of logits that can be reckoned by hand."""
+
+import numpy as np
+import pytest
+
+from pipeline.config import ModelConfig
+from pipeline.tasks.frames import Frames
+from pipeline.tasks.independent import Independent
+from pipeline.tasks.task import task_of
+
+# One recording of four frames: class 0, both at once, none, and nothing is known.
+LABELS = np.array([[[1, 0], [1, 1], [0, 0], [255, 255]]], np.uint8)
+
+
+def frames_task(several):
+    return task_of(ModelConfig(task="frames-multilabel" if several else "frames"))
+
+
+def test_one_class_at_a_frame_or_nothing_is_known():
+    found = frames_task(several=False).targets(LABELS, 2, smoothing=0.2).numpy()
+    np.testing.assert_allclose(found, [[[0.9, 0.1], [-1, -1], [-1, -1], [-1, -1]]])
+
+
+def test_several_classes_at_a_frame():
+    found = frames_task(several=True).targets(LABELS, 2, smoothing=0.2).numpy()
+    np.testing.assert_allclose(found, [[[0.9, 0.1], [0.9, 0.9], [0.1, 0.1], [-1, -1]]])
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_frames_of_which_nothing_is_known_cost_nothing(several):
+    task = frames_task(several)
+    targets = task.targets(LABELS, 2)
+    loss = task.loss(transition_penalty=0.5)
+    logits = np.random.default_rng(0).normal(size=(1, 4, 2)).astype(np.float32)
+    changed = logits.copy()
+    changed[0, -1] = 50
+    assert float(loss(targets, logits)) == pytest.approx(float(loss(targets, changed)))
+    changed[0, 0] = 50
+    assert float(loss(targets, logits)) != pytest.approx(float(loss(targets, changed)))
+
+
+def test_the_loss_of_one_class_is_the_mean_over_known_frames():
+    task = frames_task(several=False)
+    logits = np.array([[[np.log(3), 0.0], [9, 9], [9, 0], [0, 9]]], np.float32)
+    assert float(task.loss()(task.targets(LABELS, 2), logits)) == pytest.approx(np.log(4 / 3))
+
+
+def test_the_loss_of_several_classes_is_their_sum():
+    task = frames_task(several=True)
+    labels = np.array([[[1, 0]]], np.uint8)
+    logits = np.array([[[0.0, np.log(3)]]], np.float32)
+    assert float(task.loss()(task.targets(labels, 2), logits)) == pytest.approx(
+        np.log(2) + np.log(4)
+    )
+
+
+def test_stages_count_alike():
+    task = frames_task(several=False)
+    targets = task.targets(LABELS, 2)
+    logits = np.random.default_rng(0).normal(size=(1, 3, 4, 2)).astype(np.float32)
+    alone = [float(task.loss(0.3)(targets, logits[:, stage])) for stage in range(3)]
+    assert float(task.loss(0.3)(targets, logits)) == pytest.approx(np.mean(alone), rel=1e-5)
+
+
+def test_the_penalty_grows_with_each_change_up_to_its_limit():
+    task = frames_task(several=True)
+    targets = task.targets(np.zeros((1, 2, 1), np.uint8), 1)
+
+    def penalty(first, second):
+        logits = np.array([[[first], [second]]], np.float32)
+        return float(task.loss(1.0)(targets, logits)) - float(task.loss()(targets, logits))
+
+    assert penalty(-7.0, -7.0) == 0
+    assert penalty(-9.0, -7.0) == pytest.approx(4, rel=0.01)
+    assert penalty(-40.0, -7.0) == 16
+
+
+def test_accuracy_is_that_of_the_last_stage_at_known_frames():
+    for several, right in ((False, 1.0), (True, 5 / 6)):
+        (metric,) = (task := frames_task(several)).metrics()
+        logits = np.zeros((1, 2, 4, 2), np.float32)
+        logits[0, 0, 0] = [-5, 5]  # wrong, but not the last
+        logits[0, 1] = [[5, -5], [5, 5], [-5, 5], [5, 5]]
+        metric.update_state(task.targets(LABELS, 2), logits)
+        assert float(metric.result()) == pytest.approx(right)
+
+
+def test_independent_classes():
+    task = task_of(ModelConfig(task="video-multilabel"))
+    assert isinstance(task, Independent)
+    assert not isinstance(task, Frames)
+    probabilities = np.array([[0.2, 0.7], [0.4, 0.1]])
+    np.testing.assert_array_equal(task.holds(probabilities, 0.3), [[0, 1], [1, 0]])
+    np.testing.assert_array_equal(task.holds(probabilities, np.array([0.1, 0.9])), [[1, 0], [1, 0]])
+
+
+def test_the_temperature_that_labels_were_drawn_with_is_found():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(scale=3, size=(20_000, 3))
+    task = Independent()
+    labels = (rng.random(logits.shape) < task.probabilities(logits, 2.0)).astype(np.uint8)
+    assert task.fit_temperature(logits, labels) == pytest.approx(2.0, rel=0.05)
