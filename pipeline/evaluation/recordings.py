@@ -1,0 +1,65 @@
+"""What a person and a model say of each frame of recordings."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.tasks.frames import UNKNOWN_LABEL
+
+Bools = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.floating[Any]]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Recording:
+    """What a person and a model say of each frame of a recording.
+
+    Attributes:
+        name: Its file, from the folder of all videos on, and the subject, if there is any.
+        group: What it has in common with other recordings, such as the person in it.
+        fps: Stored frames a second.
+        labels: uint8 (N, C), of the person: 1 where a class holds, 0 where not, 255 in all classes
+            where nothing is known.
+        probabilities: float (N, C), of the model, calibrated.
+        answers: bool (N, C), what the model answers; one class at each frame where classes exclude
+            each other.
+
+    Raises:
+        ValueError: They are not of one shape.
+    """
+
+    name: str
+    group: str
+    fps: float
+    labels: npt.NDArray[np.uint8]
+    probabilities: Floats
+    answers: Bools
+
+    def __post_init__(self) -> None:
+        shapes = {each.shape for each in (self.labels, self.probabilities, self.answers)}
+        if len(shapes) > 1 or self.labels.ndim != 2:
+            raise ValueError(f"{self.name}: expected three arrays (N, C) of one shape: {shapes}")
+
+    @property
+    def duration_seconds(self) -> float:
+        """How long it is."""
+        return len(self.labels) / self.fps
+
+    @property
+    def holds(self) -> Bools:
+        """bool (N, C), where a class holds by what the person says."""
+        return self.labels == 1
+
+    def known(self, *, exclusive: bool) -> Bools:
+        """bool (N,), of which frames something is known.
+
+        Args:
+            exclusive: Classes exclude each other: of a frame at which several hold, or none does,
+                nothing is known.
+        """
+        known: Bools = (self.labels != UNKNOWN_LABEL).all(axis=1)
+        return known & (self.holds.sum(axis=1) == 1) if exclusive else known
