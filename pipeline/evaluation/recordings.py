@@ -51,11 +51,11 @@ class Recording:
 
     @property
     def holds(self) -> Bools:
-        """bool (N, C), where a class holds by what the person says."""
+        """Where a class holds by what the person says, bool (N, C)."""
         return self.labels == 1
 
     def known(self, *, exclusive: bool) -> Bools:
-        """bool (N,), of which frames something is known.
+        """Of which frames something is known, bool (N,).
 
         Args:
             exclusive: Classes exclude each other: of a frame at which several hold, or none does,
