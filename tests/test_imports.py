@@ -44,6 +44,7 @@ WITHOUT_TENSORFLOW = [
     "pipeline.manifest.split",
     "pipeline.prepare.prepared",
     "pipeline.dataset.unprepared",
+    "pipeline.evaluation.frame_scores",
     "pipeline.evaluation.metrics",
     "pipeline.tasks.calibration",
     "pipeline.inference.classifier",

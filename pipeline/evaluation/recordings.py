@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.errors import DataError
 from pipeline.tasks.frames import UNKNOWN_LABEL
+from pipeline.text import counted
 
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.floating[Any]]
@@ -63,3 +66,25 @@ class Recording:
         """
         known: Bools = (self.labels != UNKNOWN_LABEL).all(axis=1)
         return known & (self.holds.sum(axis=1) == 1) if exclusive else known
+
+
+def judged(recordings: Sequence[Recording], *, exclusive: bool) -> list[Recording]:
+    """Recordings as if they had those frames alone of which something is known, by name.
+
+    One of which nothing is known is not among them.
+
+    Raises:
+        DataError: Nothing is known of any frame.
+    """
+    found = []
+    for each in sorted(recordings, key=lambda recording: recording.name):
+        at = each.known(exclusive=exclusive)
+        if at.any():
+            arrays = (each.labels[at], each.probabilities[at], each.answers[at])
+            found.append(Recording(each.name, each.group, each.fps, *arrays))
+    if not found:
+        raise DataError(
+            f"nothing is known of any frame of {counted(len(recordings), 'recording')}, so there "
+            "is nothing to compare with. Mark events in them, or choose another split"
+        )
+    return found

@@ -1,7 +1,16 @@
 import numpy as np
 import pytest
 
-from pipeline.evaluation.segmental import edit_score, segment_f1, segmental_scores, segments_of
+from pipeline.evaluation.segmental import (
+    edit_score,
+    matches,
+    segment_f1,
+    segment_scores,
+    segmental_scores,
+    segments_at_once,
+    segments_of,
+)
+from tests.evaluation.recordings import at_once, exclusive, recording
 
 
 def labels(text):
@@ -80,3 +89,125 @@ def test_recordings_count_together_but_the_edit_score_is_their_mean():
 
 def test_nothing_to_find_and_nothing_found():
     assert segment_f1([(segments_of(labels("")), segments_of(labels("")))], 0.5) == 1
+
+
+def several(*pairs, **others):
+    return segment_scores([recording(*each) for each in pairs], exclusive=False, **others)
+
+
+def test_segments_of_several_classes_are_in_the_order_of_their_start():
+    holds = at_once("##.#", "..##", "####")
+    expected = [[0, 0, 2], [2, 0, 4], [1, 2, 4], [0, 3, 4]]
+    assert segments_at_once(holds).tolist() == expected
+    assert segments_at_once(holds[:0]).shape == (0, 3)
+
+
+def test_segments_of_one_class_at_a_time_are_those_of_labels():
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        classes = rng.integers(3, size=12)
+        assert segments_at_once(np.eye(3, dtype=bool)[classes]).tolist() == (
+            segments_of(classes).tolist()
+        )
+
+
+def test_segments_match_within_their_class():
+    """By hand: a is found by half, b begins one frame late, c is found twice over."""
+    human = at_once("####....", "..######", "........")
+    machine = at_once("##......", "...#####", ".#.#....")
+    scores = several((human, machine), background=None)
+    assert scores["f1_50"] == scores["f1_10"] == pytest.approx(2 * 2 / (2 + 4))
+    assert scores["edit"] == pytest.approx(100 * (1 - 2 / 4))
+    assert scores["num_segments"] == {"human": 2, "machine": 4, "matched": 2}
+    assert scores["start_error_seconds"] == {"median_absolute": 0.5, "mean": 0.5}
+    assert scores["end_error_seconds"] == {"median_absolute": 1.0, "mean": -1.0}
+
+
+def test_errors_are_in_seconds_and_of_all_recordings():
+    first = recording(at_once("...####."), at_once("..#####."), fps=2.0)
+    second = recording(at_once("####...."), at_once("######.."), name="b")
+    scores = segment_scores([second, first], background=None, exclusive=False)
+    assert scores["start_error_seconds"] == {"median_absolute": 0.25, "mean": -0.25}
+    assert scores["end_error_seconds"] == {"median_absolute": 1.0, "mean": 1.0}
+
+
+def test_nothing_matches():
+    scores = several((at_once("#..."), at_once("...#")), background=None)
+    assert scores["start_error_seconds"] == {"median_absolute": None, "mean": None}
+
+
+def test_background_is_no_segment_but_for_those_who_count_it():
+    pair = exclusive("ccaacc", "ccccbb")
+    scores = segment_scores([pair], background=2, exclusive=True)
+    assert scores["num_segments"] == {"human": 1, "machine": 1, "matched": 0}
+    assert (scores["f1_50"], scores["edit"]) == (0, 0)
+    assert scores["with_background"] == {
+        "edit": pytest.approx(100 * (1 - 2 / 3)),
+        "f1_10": pytest.approx(2 / 5),
+        "f1_25": pytest.approx(2 / 5),
+        "f1_50": pytest.approx(2 / 5),
+    }
+
+
+def test_scores_are_those_of_one_label_a_frame():
+    rng = np.random.default_rng(1)
+    texts = ["".join(rng.choice(list("aabbc"), 15)) for _ in range(6)]
+    pairs = list(zip(texts[:3], texts[3:], strict=True))
+    scores = segment_scores(
+        [exclusive(*pair, name=str(n)) for n, pair in enumerate(pairs)],
+        background=2,
+        exclusive=True,
+    )
+    true, found = ([labels(text) for text in column] for column in zip(*pairs, strict=True))
+    expected = segmental_scores(found, true, background=(3,))
+    assert {key: scores[key] for key in expected if key != "accuracy"} == pytest.approx(
+        {key: value for key, value in expected.items() if key != "accuracy"}
+    )
+
+
+def test_unknown_frames_split_nothing():
+    scores = segment_scores([exclusive("aa??aa", "aabbaa")], background=None, exclusive=True)
+    assert scores["num_segments"] == {"human": 1, "machine": 1, "matched": 1}
+    assert scores["edit"] == 100
+    human, machine = at_once("##.##"), at_once("#####")
+    scores = segment_scores(
+        [recording(human, machine, unknown=[2])], background=None, exclusive=False
+    )
+    assert scores["f1_50"] == 1
+    assert scores["num_segments"]["human"] == 1
+
+
+def test_each_recording_by_its_name():
+    good, bad = exclusive("aabb", "aabb", name="z"), exclusive("aabb", "cccc", name="b")
+    scores = segment_scores([good, bad], background=None, exclusive=True)
+    assert scores["f1_50_by_recording"] == [
+        {"recording": "b", "f1_50": 0.0},
+        {"recording": "z", "f1_50": 1.0},
+    ]
+
+
+def brute_matches(found, true, overlap):
+    """Frame by frame, as sets."""
+    hits = set()
+    for label, *span in found.tolist():
+        shares = {
+            row: len(set(range(*span)) & set(range(*other)))
+            / len(set(range(*span)) | set(range(*other)))
+            for row, (name, *other) in enumerate(true.tolist())
+            if name == label
+        }
+        best = max(shares, key=shares.get, default=None)
+        if best is not None and shares[best] >= overlap:
+            hits.add(best)
+    return hits
+
+
+def test_matches_as_by_sets_of_frames():
+    rng = np.random.default_rng(2)
+    for _ in range(60):
+        found, true = (segments_at_once(rng.random((14, 2)) < 0.6) for _ in range(2))
+        for overlap in (0.1, 0.25, 0.5):
+            rows = matches(found, true, overlap)
+            assert set(rows[:, 1].tolist()) == brute_matches(found, true, overlap)
+            assert (found[rows[:, 0], 0] == true[rows[:, 1], 0]).all()
+            assert len(set(rows[:, 1].tolist())) == len(rows)

@@ -1,0 +1,180 @@
+import dataclasses
+
+import numpy as np
+import pytest
+from sklearn import metrics
+
+from pipeline.errors import DataError
+from pipeline.evaluation.frame_scores import frame_scores, score_recordings, video_scores
+from pipeline.evaluation.intervals import accuracy_ends, accuracy_interval
+from pipeline.evaluation.recordings import Recording
+from tests.evaluation.recordings import NAMES, at_once, exclusive, recording
+
+EXCLUSIVE = [exclusive("aabb?", "abbba", fps=2.0), exclusive("c", "c", name="b.mp4", fps=2.0)]
+
+
+def test_one_class_at_each_frame():
+    """By hand: a is one of two found, b is answered once too often, one frame is not known."""
+    scores = frame_scores(EXCLUSIVE, NAMES, background="c", exclusive=True)
+    rows = scores.pop("per_class")
+    assert scores == pytest.approx(
+        {
+            "accuracy": 4 / 5,
+            "accuracy_interval95": None,
+            "chance": 2 / 5,
+            "macro_f1": (2 / 3 + 4 / 5 + 1) / 3,
+            "macro_f1_without_background": (2 / 3 + 4 / 5) / 2,
+            "mean_average_precision": (0.7 + 2 / 3 + 1) / 3,
+            "mean_average_precision_without_background": (0.7 + 2 / 3) / 2,
+            "kappa": (0.8 - 0.36) / (1 - 0.36),
+            "num_frames": 5,
+            "num_unknown_frames": 1,
+            "num_recordings": 2,
+            "num_groups": 1,
+            "seconds": 2.5,
+        }
+    )
+    assert rows["a"] == pytest.approx(
+        {
+            "precision": 1,
+            "recall": 0.5,
+            "f1": 2 / 3,
+            "average_precision": 0.5 + 0.5 * 2 / 5,
+            "kappa": (0.8 - 0.56) / (1 - 0.56),
+            "num_frames": 2,
+            "share": 2 / 5,
+        }
+    )
+
+
+def test_several_classes_at_once():
+    """By hand: one frame lacks a, one has it too much; nobody ever says c."""
+    human, machine = at_once("##..", ".#..", "...."), at_once("#.#.", ".#..", "....")
+    scores = frame_scores([recording(human, machine)], NAMES, exclusive=False)
+    assert scores["accuracy"] == 0.5
+    assert scores["chance"] == 0.5
+    assert scores["kappa"] == pytest.approx((0 + 1) / 2)
+    assert scores["macro_f1"] == scores["macro_f1_without_background"] == pytest.approx(0.75)
+    assert scores["mean_average_precision"] == pytest.approx((0.5 * 0.5 + 0.5 * 0.5 + 1) / 2)
+    assert scores["per_class"]["c"] == {
+        "precision": None,
+        "recall": None,
+        "f1": None,
+        "average_precision": None,
+        "kappa": None,
+        "num_frames": 0,
+        "share": 0.0,
+    }
+
+
+def test_a_class_that_was_never_answered_counts_as_not_found():
+    scores = frame_scores([exclusive("aab", "aaa")], NAMES, exclusive=True)
+    assert scores["macro_f1"] == pytest.approx((0.8 + 0) / 2)
+    assert scores["per_class"]["b"]["precision"] is None
+    assert scores["per_class"]["b"]["recall"] == 0
+
+
+def test_frames_of_several_labels_are_known_only_where_classes_may_hold_at_once():
+    both = recording(at_once("##", ".#", ".."), at_once("#.", ".#", ".."))
+    assert frame_scores([both], NAMES, exclusive=True)["accuracy"] == 1
+    assert frame_scores([both], NAMES, exclusive=False)["accuracy"] == 0.5
+
+
+def test_nothing_is_known():
+    known = exclusive("aab", "aaa")
+    unknown = exclusive("???", "aaa", name="b.mp4")
+    with pytest.raises(DataError, match="of any frame of 1 recording,"):
+        frame_scores([unknown], NAMES, exclusive=True)
+    scores = score_recordings([known, unknown], NAMES, exclusive=True)
+    assert scores["frames"]["num_recordings"] == 1
+    assert scores["frames"]["num_unknown_frames"] == 3
+    assert [row["recording"] for row in scores["segments"]["f1_50_by_recording"]] == ["a.mp4"]
+    assert scores["bouts"]["recordings"][1]["known_seconds"] == 0
+
+
+GROUPED = [
+    exclusive("aabb", "aabb", group="1"),
+    exclusive("aaaa", "aaab", group="2"),
+    exclusive("abab", "aaab", group="3"),
+    exclusive("cc", "cb", group="3"),
+]
+
+
+def test_interval_counts_stretches_of_the_same_labels():
+    """Stretches: 2, 1 and 4 + 1, of 14 frames."""
+    scale = 8 / 14
+    expected = accuracy_ends(np.array([4, 3, 4]) * scale, np.array([4, 4, 6]) * scale)
+    scores = frame_scores(GROUPED, NAMES, exclusive=True)
+    assert scores["accuracy_interval95"] == pytest.approx(expected.tolist())
+    assert scores["accuracy_interval95"][0] < scores["accuracy"] < 1
+    assert frame_scores(GROUPED[1:], NAMES, exclusive=True)["accuracy_interval95"] is None
+
+
+def test_more_frames_a_second_make_no_interval_narrower():
+    twice = [
+        Recording(each.name, each.group, each.fps, *(values.repeat(9, axis=0) for values in arrays))
+        for each in GROUPED
+        for arrays in [(each.labels, each.probabilities, each.answers)]
+    ]
+    intervals = [
+        frame_scores(each, NAMES, exclusive=True)["accuracy_interval95"]
+        for each in (GROUPED, twice)
+    ]
+    assert intervals[0] == pytest.approx(intervals[1])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_random_frames_as_scikit_learn_has_it(seed):
+    rng = np.random.default_rng(seed)
+    labels, probabilities = rng.random((60, 3)) < 0.4, rng.random((60, 3))
+    parts = [
+        Recording(name, name, 1.0, labels[at].astype(np.uint8), values, values > 0.5)
+        for name, at in (("a", slice(20)), ("b", slice(20, 60)))
+        for values in [probabilities[at]]
+    ]
+    scores, answers = frame_scores(parts, NAMES, exclusive=False), probabilities > 0.5
+    assert scores["accuracy"] == pytest.approx(metrics.accuracy_score(labels, answers))
+    assert scores["macro_f1"] == pytest.approx(metrics.f1_score(labels, answers, average="macro"))
+    assert scores["mean_average_precision"] == pytest.approx(
+        metrics.average_precision_score(labels, probabilities)
+    )
+    kappas = [metrics.cohen_kappa_score(labels[:, n], answers[:, n]) for n in range(3)]
+    assert scores["kappa"] == pytest.approx(np.mean(kappas))
+    rows = scores["per_class"].values()
+    for key, value in zip(
+        ("precision", "recall", "f1"),
+        metrics.precision_recall_fscore_support(labels, answers, average=None),
+        strict=False,
+    ):
+        assert [row[key] for row in rows] == pytest.approx(value.tolist())
+    assert [row["share"] for row in rows] == pytest.approx(labels.mean(axis=0).tolist())
+
+
+def test_videos_of_several_labels():
+    human, machine = at_once("##..", ".#..", "...."), at_once("#.#.", ".#..", "....")
+    frames = frame_scores([recording(human, machine)], NAMES, exclusive=False)
+    groups = list("wxyz")
+    scores = video_scores(human.astype(int), machine * 0.8 + 0.1, machine, groups, NAMES)
+    right = np.array([True, False, False, True])
+    assert scores.pop("accuracy_interval95") == accuracy_interval(right, groups)
+    assert (scores.pop("num_videos"), scores.pop("num_groups")) == (4, 4)
+    assert [row.pop("num_videos") for row in scores["per_class"].values()] == [2, 1, 0]
+    for row in frames["per_class"].values():
+        row.pop("num_frames")
+    assert scores == {key: frames[key] for key in scores}
+
+
+def test_all_scores_together():
+    scores = score_recordings(EXCLUSIVE, NAMES, background="c", exclusive=True)
+    assert scores["frames"] == frame_scores(EXCLUSIVE, NAMES, background="c", exclusive=True)
+    assert scores["segments"]["num_segments"] == {"human": 2, "machine": 2, "matched": 2}
+    assert list(scores["bouts"]["agreement"]) == ["a", "b"]
+    plain = score_recordings(EXCLUSIVE, NAMES, exclusive=True)
+    assert plain["segments"]["num_segments"] == {"human": 3, "machine": 3, "matched": 3}
+
+
+def test_probabilities_rank_frames_and_answers_do_not():
+    sure = exclusive("ab", "bb")
+    better = dataclasses.replace(sure, probabilities=np.array([[0.4, 0.6, 0], [0.1, 0.9, 0]]))
+    scores = frame_scores([better], NAMES, exclusive=True)
+    assert scores["mean_average_precision"] == 1
