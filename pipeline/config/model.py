@@ -72,6 +72,11 @@ class ModelConfig:
         return self.task.startswith("frames")
 
     @property
+    def multilabel(self) -> bool:
+        """Whether several classes may hold at once."""
+        return self.task.endswith("multilabel")
+
+    @property
     def images(self) -> tuple[str, ...]:
         """Names of the images that a clip must hold for the streams, the frames first."""
         needed = {STREAMS[stream].image.name for stream in self.streams}

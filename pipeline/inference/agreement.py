@@ -19,6 +19,7 @@ from pipeline.inference.clips import pairs_of
 from pipeline.inference.runtime import Arrays, Runtime
 from pipeline.manifest.rows import SPLITS, Split
 from pipeline.run import Run
+from pipeline.tasks.task import task_of
 
 Format = Literal["litert", "litert-float16", "litert-int8", "savedmodel", "onnx"]
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -51,8 +52,8 @@ class Exported:
         num_clips: Real clips that both were compared on.
         difference: The largest difference of a logit.
         noise: The root of the mean squared difference, as a share of how far the logits of a clip
-            are from their mean in the same sense.
-        same_answers: Share of the clips that get the same answer, 0 to 1.
+            are from their mean in the same sense, or from 0 where several classes may hold.
+        same_answers: Share of the clips, or of their frames, that get the same answer, 0 to 1.
         clip_seconds: Time for one clip, the median.
         keras_seconds: The same of the Keras model, one clip in a call.
     """
@@ -87,10 +88,14 @@ def compare(
     model: keras.Model,
     exported: Runtime,
     clips: list[dict[str, np.ndarray]],
+    config: RunConfig,
     bundle: Run,
     target: Path,
 ) -> Exported:
-    """Runs a recogniser and its export, which is to be `target`, on clips from `some_clips`."""
+    """Runs a recogniser and its export, which is to be `target`, on clips from `some_clips`.
+
+    Where there is an answer at every frame, real frames are compared.
+    """
     wanted, keras_seconds = _timed(
         lambda clip: model.predict_on_batch({name: each[None] for name, each in clip.items()})[0],
         clips,
@@ -98,10 +103,12 @@ def compare(
     found, clip_seconds = _timed(  # by way of features, as classifying goes
         lambda clip: exported.logits(exported.features(pairs_of(clip)), clip["mask"]), clips
     )
-    whole = np.stack([exported.clip_logits(clip) for clip in clips])
-    apart = wanted - wanted.mean(axis=1, keepdims=True)
+    whole = _answered([exported.clip_logits(clip) for clip in clips], clips)
+    # Each class is told by itself, or from the others.
+    apart = wanted if config.model.multilabel else wanted - wanted.mean(axis=1, keepdims=True)
     noise = max(_root_mean_square(wanted - each) for each in (found, whole))
-    same = wanted.argmax(axis=1) == found.argmax(axis=1)
+    task = task_of(config.model)
+    answers = [task.holds(task.probabilities(each), 0.5) for each in (wanted, found)]
     path = exported.path
     files = [path] if path.is_file() else [each for each in path.rglob("*") if each.is_file()]
     return Exported(
@@ -111,7 +118,7 @@ def compare(
         num_clips=len(clips),
         difference=float(max(np.abs(wanted - each).max() for each in (found, whole))),
         noise=noise / max(_root_mean_square(apart), 1e-9),
-        same_answers=float(same.mean()),
+        same_answers=float((answers[0] == answers[1]).all(axis=1).mean()),
         clip_seconds=clip_seconds,
         keras_seconds=keras_seconds,
     )
@@ -153,11 +160,20 @@ def _root_mean_square(values: np.ndarray) -> float:
 def _timed(
     call: Callable[[Arrays], np.ndarray], clips: list[dict[str, np.ndarray]]
 ) -> tuple[np.ndarray, float]:
-    """Result of a call for each clip, and the median of its seconds; the first is a warm-up."""
+    """Logits by a call for each clip, and the median of its seconds; the first is a warm-up."""
     call(clips[0])
     results, seconds = [], []
     for clip in clips:
         start = time.perf_counter()
         results.append(call(clip))
         seconds.append(time.perf_counter() - start)
-    return np.stack(results), float(np.median(seconds))
+    return _answered(results, clips), float(np.median(seconds))
+
+
+def _answered(logits: list[np.ndarray], clips: list[dict[str, np.ndarray]]) -> np.ndarray:
+    """The logits of all clips, or of all their real frames, (N, C)."""
+    rows = [
+        each[clip["mask"]] if each.ndim == 2 else each[None]
+        for each, clip in zip(logits, clips, strict=True)
+    ]
+    return np.concatenate(rows)

@@ -75,7 +75,7 @@ def export(
         clips = list(some_clips(videos, config, num_clips, held_out(videos)))
         opened = (open_saved_model if kind == "savedmodel" else open_runtime)(temporary)
         try:
-            exported = compare(model, opened, clips, bundle, target)
+            exported = compare(model, opened, clips, config, bundle, target)
         except RuntimeError:  # of numbers that an interpreter of 8 bits does not take
             raise PipelineError(
                 f"{kind}: the exported model cannot be run and was not kept; its numbers may be "

@@ -48,7 +48,9 @@ class Runtime(ABC):
         return inputs["state"][-1] if inputs else None
 
     def clip_logits(self, clip: Arrays) -> Logits:
-        """The logits (C,) of one clip by the whole network in one call.
+        """The logits of one clip by the whole network in one call.
+
+        They are (C,), or (T, C) where there is an answer at every frame; of padding, any.
 
         Args:
             clip: What `input_shapes` names: `frames` uint8 (T, H, W, 3), RGB, `flow` of the same
@@ -66,7 +68,7 @@ class Runtime(ABC):
         return self.run("features", pairs)
 
     def logits(self, features: Arrays, mask: npt.NDArray[np.bool_]) -> Logits:
-        """The logits (C,) of one clip.
+        """The logits of one clip, (C,) or (T, C), see `clip_logits`.
 
         Args:
             features: (T, F) of its frames, by stream; of padding, any.
@@ -75,7 +77,7 @@ class Runtime(ABC):
         return self._run_one("temporal", {**features, "mask": mask})["logits"]
 
     def step(self, features: Arrays, state: Logits) -> tuple[Logits, Logits]:
-        """The logits (C,) of all frames so far, and the state (S,) after one more.
+        """The logits (C,) of all frames so far, or of this one, and the state (S,) after it.
 
         Args:
             features: (F,) of the frame, by stream.

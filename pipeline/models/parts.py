@@ -13,7 +13,7 @@ import keras
 import tensorflow as tf
 
 from pipeline.config import RunConfig
-from pipeline.models.stepwise import Stepwise, is_stepwise
+from pipeline.models.stepwise import Stepwise
 from pipeline.streams import STREAMS
 
 Tensors = Mapping[str, tf.Tensor]
@@ -34,7 +34,8 @@ class Parts:
     def __init__(self, recognizer: keras.Model, config: RunConfig) -> None:
         self._recognizer, self._config = recognizer, config
         self._streams = config.model.streams
-        self._stepwise = Stepwise(recognizer, config) if is_stepwise(config) else None
+        looks_back = config.temporal.looks_back_only
+        self._stepwise = Stepwise(recognizer, config) if looks_back else None
 
     def functions(self, batch: int | None) -> dict[str, tuple[Part, dict[str, tf.TensorSpec]]]:
         """Each part with what it takes.
@@ -44,7 +45,9 @@ class Parts:
         (N, 2, H, W, 3), and gives `STREAM_features` float (N, F); the first frame of a clip comes
         after itself. `temporal` takes these as (B, T, F), with the `mask`. `step`, of networks
         that never look ahead, takes one frame, (B, F), and a `state` float (B, S), 0 at first, and
-        gives the `next_state` as well. All but `features` give `logits` float (B, C).
+        gives the `next_state` as well. All but `features` give `logits` float (B, C); where there
+        is an answer at every frame, `serving_default` and `temporal` give (B, T, C), and `step`
+        those of the frame.
 
         Args:
             batch: The clips (B) in a call; None: any number.

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import keras
-from keras import layers
+from keras import layers, ops
 
 from pipeline.config import RunConfig
 from pipeline.errors import DataError
 from pipeline.models.backbones import build_backbone
 from pipeline.models.layers import BatchNormalization, InputStage, TimeDistributed, penalty
+from pipeline.models.tcn import correct
 from pipeline.models.temporal import summarise
 from pipeline.streams import STREAMS
 from pipeline.streams.former import layer_name
@@ -37,7 +38,8 @@ def build_recognizer(
 
     Returns:
         A model from `{"frames": uint8 (B, T, H, W, 3), "mask": bool (B, T)}` to float32 logits
-        (B, num_classes); `"flow": uint8 (B, T, H, W, 3)` comes beside the frames or in place of
+        (B, num_classes), or (B, T, num_classes) where there is an answer at every frame, those of
+        the last stage; `"flow": uint8 (B, T, H, W, 3)` comes beside the frames or in place of
         them where the input of the model says so.
 
     Example:
@@ -62,8 +64,55 @@ def _build(config: RunConfig, num_classes: int, *, for_export: bool) -> keras.Mo
                 config, stream, features.shape[-1], num_classes, for_export=for_export
             )
         logits.append(temporal({"features": features, "mask": inputs["mask"]}))
-    fused = logits[0] if len(logits) == 1 else layers.Average(dtype="float32")(logits)
-    return keras.Model(inputs, fused, name="recognizer")
+    return keras.Model(inputs, _average(logits), name="recognizer")
+
+
+def trained_model(recognizer: keras.Model, config: RunConfig) -> keras.Model:
+    """The network as it is fitted, which gives the logits of all stages; it has the same layers.
+
+    Returns:
+        A model of what the recogniser takes to float32 logits (B, S, T, C), where it has several
+        stages (S); the recogniser itself otherwise.
+    """
+    if _num_stages(config) == 1:
+        return recognizer
+    names = [f"{stream}_features" for stream in config.model.streams]
+    features = {name: recognizer.get_layer(name).output for name in names}
+    logits = trained_logits(recognizer, {**features, "mask": recognizer.input["mask"]}, config)
+    return keras.Model(recognizer.input, logits, name="trained_model")
+
+
+def trained_logits(
+    recognizer: keras.Model, inputs: Mapping[str, keras.KerasTensor], config: RunConfig
+) -> keras.KerasTensor:
+    """The logits that are fitted, of `STREAM_features` float (B, T, F) and `mask` bool (B, T).
+
+    Returns:
+        float32 (B, C); where there is an answer at every frame, (B, T, C); of several stages,
+        (B, S, T, C).
+    """
+    logits = []
+    for stream in config.model.streams:
+        part = recognizer.get_layer(f"{stream}_temporal")
+        if _num_stages(config) > 1:
+            heads = [part.get_layer(name).output for name in _heads(config)]
+            part = keras.Model(part.input, ops.stack(heads, axis=1), name=part.name)
+        logits.append(part({"features": inputs[f"{stream}_features"], "mask": inputs["mask"]}))
+    return _average(logits)
+
+
+def _average(logits: list[keras.KerasTensor]) -> keras.KerasTensor:
+    return logits[0] if len(logits) == 1 else layers.Average(dtype="float32")(logits)
+
+
+def _num_stages(config: RunConfig) -> int:
+    """How often the logits of a stream are computed, each time from those before."""
+    return config.temporal.stages if config.model.per_frame else 1
+
+
+def _heads(config: RunConfig) -> list[str]:
+    """The layers that give the logits of the stages."""
+    return ["head", *(f"head_{number}" for number in range(2, _num_stages(config) + 1))]
 
 
 def _inputs(config: RunConfig) -> dict[str, keras.KerasTensor]:
@@ -100,10 +149,14 @@ def _temporal(
     features = layers.Dropout(config.temporal.dropout)(features)
     summary = summarise(features, mask, config, unroll=for_export)
     summary = layers.Dropout(config.model.dropout)(summary)
-    head = layers.Dense(
-        num_classes, kernel_regularizer=penalty(config.model), dtype="float32", name="head"
+    first, *others = (
+        layers.Dense(num_classes, kernel_regularizer=penalty(config.model), name=name)
+        for name in _heads(config)
     )
-    return keras.Model(inputs, head(summary), name=f"{stream}_temporal")
+    logits = first(summary)
+    for head in others:
+        logits = head(correct(logits, mask, config))
+    return keras.Model(inputs, logits, name=f"{stream}_temporal")
 
 
 @contextmanager
@@ -154,7 +207,7 @@ def load_recognizer(
     try:
         model = keras.saving.load_model(path, compile=False)
         found = {name: tuple(image.shape) for name, image in model.input.items()}
-        num_logits = model.output_shape[-1]
+        shape = model.output_shape
         for layer in model.layers:
             layer.name = layer_name(layer.name)
     except Exception:  # what Keras raises depends on what is wrong in the file
@@ -162,6 +215,7 @@ def load_recognizer(
         raise DataError(f"{path}: {problem}. Train again: {command('train')}") from None
     if config:
         wanted = {name: tuple(image.shape) for name, image in _inputs(config).items()}
-        if (found, num_logits) != (wanted, num_classes):
+        length = [config.clip.num_frames] if config.model.per_frame else []
+        if (found, shape) != (wanted, (None, *length, num_classes)):
             raise DataError(f"{path}: does not fit the config.toml beside it. Train again")
     return model

@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from pipeline.models.sequence import EndOfMask
+from pipeline.models.sequence import Stepping
 
 _register = keras.saving.register_keras_serializable(package="clipline")
 
@@ -16,7 +16,7 @@ State = tuple[tf.Tensor, ...]
 """What a recurrent layer remembers of the frames before: each float (B, units)."""
 
 
-class Unrolled(EndOfMask):
+class Unrolled(Stepping):
     """A recurrent layer of Keras, unrolled.
 
     What the inputs contribute is computed for all frames in one multiplication; only the state
@@ -85,7 +85,7 @@ class Unrolled(EndOfMask):
         kept = self.recurrent_dropout(ops.ones_like(state[0]))
         outputs = []
         for time in range(num_frames):
-            after = self.step(projected[:, time], state, kept)
+            after = self.advance(projected[:, time], state, kept)
             keep = real[:, time]
             state = tuple(
                 keep * new + (1 - keep) * old for new, old in zip(after, state, strict=True)
@@ -98,11 +98,22 @@ class Unrolled(EndOfMask):
         zeros = ops.zeros_like(like[:, : self.units])
         return (zeros,) * self.num_states
 
+    def state_size(self, width: int) -> int:
+        """See `Stepping`."""
+        return self.num_states * width
+
+    def step(self, frame: tf.Tensor, state: tf.Tensor, count: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        """See `Stepping`."""
+        del count
+        before = tuple(ops.split(state, self.num_states, axis=1))
+        after = self.advance(self.project(frame), before)
+        return after[0], ops.concatenate(after, axis=1)
+
     def project(self, inputs: tf.Tensor) -> tf.Tensor:
         """Contribution of inputs, float (N, F), to the gates."""
         raise NotImplementedError
 
-    def step(self, projected: tf.Tensor, state: State, kept: tf.Tensor | float = 1.0) -> State:
+    def advance(self, projected: tf.Tensor, state: State, kept: tf.Tensor | float = 1.0) -> State:
         """The state after one more frame; its first part is the output.
 
         Args:
@@ -135,7 +146,7 @@ class UnrolledLSTM(Unrolled):
         """From (N, F) to (N, 4 * units)."""
         return ops.matmul(inputs, self.cell.kernel) + self.cell.bias
 
-    def step(self, projected: tf.Tensor, state: State, kept: tf.Tensor | float = 1.0) -> State:
+    def advance(self, projected: tf.Tensor, state: State, kept: tf.Tensor | float = 1.0) -> State:
         """The output and the cell after one more frame."""
         output, cell = state
         gates = projected + ops.matmul(output * kept, self.cell.recurrent_kernel)
@@ -155,7 +166,7 @@ class UnrolledGRU(Unrolled):
         """From (N, F) to (N, 3 * units)."""
         return ops.matmul(inputs, self.cell.kernel) + self.cell.bias[0]
 
-    def step(self, projected: tf.Tensor, state: State, kept: tf.Tensor | float = 1.0) -> State:
+    def advance(self, projected: tf.Tensor, state: State, kept: tf.Tensor | float = 1.0) -> State:
         """The output after one more frame."""
         (output,) = state
         recurrent = ops.matmul(output * kept, self.cell.recurrent_kernel) + self.cell.bias[1]

@@ -57,7 +57,28 @@ class ReverseFrames(EndOfMask):
         return tf.reverse_sequence(sequence, lengths, seq_axis=1)
 
 
-class Pooling(EndOfMask):
+class Stepping(EndOfMask):
+    """A layer on a sequence, float (B, T, F), and its mask, which can read it frame by frame."""
+
+    def state_size(self, width: int) -> int:
+        """Length (S) of what `step` keeps of the frames, for an output of that width."""
+        return width
+
+    def step(self, frame: tf.Tensor, state: tf.Tensor, count: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        """One more frame of a sequence.
+
+        Args:
+            frame: float (B, F).
+            state: What was kept of those before it, float (B, S); 0 before the first one.
+            count: How many these are, float (B, 1).
+
+        Returns:
+            The output for all frames so far, float (B, width), and the new state.
+        """
+        raise NotImplementedError
+
+
+class Pooling(Stepping):
     """From a sequence, float (B, T, F), and its mask, bool (B, T), to one vector, float (B, F)."""
 
     def compute_output_shape(
@@ -66,27 +87,10 @@ class Pooling(EndOfMask):
         """(B, T, F) -> (B, F), without tracing the layer for it."""
         return (sequence_shape[0], sequence_shape[-1])
 
-    def state_size(self, num_features: int) -> int:
-        """Length (S) of what `step` keeps of the frames, for F of these."""
-        return num_features
-
-    def step(self, frame: tf.Tensor, state: tf.Tensor, count: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        """One more frame of a sequence.
-
-        Args:
-            frame: float (B, F).
-            state: What was kept of those before it, float (B, S).
-            count: How many these are, float (B, 1).
-
-        Returns:
-            The vector of all frames so far, float (B, F), and the new state.
-        """
-        raise NotImplementedError
-
 
 @_register
 class TemporalPooling(Pooling):
-    """The mean or the maximum of a sequence over its real frames.
+    """The mean or the maximum of a sequence over its real frames, or the last one of these.
 
     Call arguments:
         sequence: float (B, T, F).
@@ -96,12 +100,16 @@ class TemporalPooling(Pooling):
         float (B, F).
     """
 
-    def __init__(self, kind: Literal["mean", "max"], **kwargs: Any) -> None:
+    def __init__(self, kind: Literal["last", "mean", "max"], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.kind = kind
 
     def call(self, sequence: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
         """See the class."""
+        if self.kind == "last":
+            number = ops.sum(ops.cast(mask, "int32"), axis=1) - 1
+            chosen = ops.one_hot(number, sequence.shape[1], dtype=sequence.dtype)
+            return ops.sum(sequence * chosen[:, :, None], axis=1)
         real = ops.expand_dims(mask, -1)
         if self.kind == "max":
             return ops.max(ops.where(real, sequence, _lowest(sequence)), axis=1)
@@ -109,7 +117,9 @@ class TemporalPooling(Pooling):
         return total / ops.sum(ops.cast(real, sequence.dtype), axis=1)
 
     def step(self, frame: tf.Tensor, state: tf.Tensor, count: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        """See `Pooling`; the state is the highest, or the sum."""
+        """See `Stepping`; the state is the highest, the sum, or the last."""
+        if self.kind == "last":
+            return frame, frame
         if self.kind == "max":
             highest = ops.where(count > 0, ops.maximum(state, frame), frame)
             return highest, highest
@@ -158,12 +168,12 @@ class AttentionPooling(Pooling):
         weights = ops.softmax(ops.where(real, scores, _lowest(scores)), axis=1)
         return ops.sum(ops.where(real, sequence * weights, ops.zeros_like(sequence)), axis=1)
 
-    def state_size(self, num_features: int) -> int:
-        """See `Pooling`: the highest score, the sum of the weights, and that of the frames."""
-        return 2 + num_features
+    def state_size(self, width: int) -> int:
+        """See `Stepping`: the highest score, the sum of the weights, and that of the frames."""
+        return 2 + width
 
     def step(self, frame: tf.Tensor, state: tf.Tensor, count: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        """See `Pooling`: the sums of the softmax are scaled anew whenever a higher score comes."""
+        """See `Stepping`: the sums of the softmax are scaled anew whenever a higher score comes."""
         top, weights, total = state[:, :1], state[:, 1:2], state[:, 2:]
         score = self.score(self.hidden(frame))
         highest = ops.where(count > 0, ops.maximum(top, score), score)

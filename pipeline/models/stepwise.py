@@ -1,6 +1,7 @@
 """The temporal part of a network one frame at a time, with the same work for each frame.
 
-After t frames the logits are those of a clip of these t frames.
+After t frames the logits are those of a clip of these t frames; where there is an answer at every
+frame, those of the last of them.
 """
 
 from __future__ import annotations
@@ -10,15 +11,10 @@ from collections.abc import Mapping
 
 import keras
 import tensorflow as tf
-from keras import ops
+from keras import layers, ops
 
 from pipeline.config import RunConfig
-from pipeline.models.recurrent import Unrolled
-
-
-def is_stepwise(config: RunConfig) -> bool:
-    """Whether what the temporal part says of a frame depends on this and those before alone."""
-    return config.temporal.kind in ("lstm", "gru", "mean")
+from pipeline.models.sequence import Stepping
 
 
 class Stepwise:
@@ -26,7 +22,7 @@ class Stepwise:
 
     Args:
         recognizer: The network, built for export.
-        config: Its run, for which `is_stepwise` holds.
+        config: Its run, whose temporal part looks back only.
 
     Attributes:
         state_size: Length (S) of the state, which is 0 before the first frame.
@@ -63,42 +59,42 @@ class Stepwise:
 
 
 class _Stream:
-    """The temporal part of one stream."""
+    """The temporal part of one stream: layers one after the other."""
 
     def __init__(self, part: keras.Model) -> None:
-        layers = {layer.name: layer for layer in part.layers}
-        self._normalise = layers.get("normalise")
-        self._recurrent = [layer for layer in part.layers if isinstance(layer, Unrolled)]
-        self._head = layers["head"]
-        width = self._recurrent[-1].units if self._recurrent else part.input["features"].shape[-1]
-        self._pooling = layers.get("temporal_pooling")
+        self._layers = [each for each in part.layers if not isinstance(each, layers.InputLayer)]
         self._sizes = [
-            *(layer.units for layer in self._recurrent for _ in range(layer.num_states)),
-            self._pooling.state_size(width) if self._pooling else 0,
+            each.state_size(each.output.shape[-1])
+            for each in self._layers
+            if isinstance(each, Stepping)
         ]
         self.state_size = sum(self._sizes)
 
     def __call__(
         self, features: tf.Tensor, state: tf.Tensor, count: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        outputs = features
-        if self._normalise:
-            # By shapes alone, as whole clips go, so that a converter merges the normalisation into
-            # the weights here as there and keeps one copy of these.
-            width = features.shape[-1]
-            clips = self._normalise(ops.reshape(features, (-1, 1, width)))
-            outputs = ops.reshape(clips, (-1, width))
-        *states, pooled = _split(state, self._sizes)
-        before = iter(states)
+        before = iter(_split(state, self._sizes))
         after: list[tf.Tensor] = []
-        for layer in self._recurrent:
-            its_own = tuple(itertools.islice(before, layer.num_states))
-            its_own = layer.step(layer.project(outputs), its_own)
-            after += its_own
-            outputs = its_own[0]
-        if self._pooling:
-            outputs, pooled = self._pooling.step(outputs, pooled, count)
-        return self._head(outputs), ops.concatenate([*after, pooled], axis=1)
+        outputs = features
+        for layer in self._layers:
+            if isinstance(layer, Stepping):
+                outputs, kept = layer.step(outputs, next(before), count)
+                after.append(kept)
+            else:
+                outputs = _at_a_frame(layer, outputs)
+        return outputs, ops.concatenate(after, axis=1)
+
+
+def _at_a_frame(layer: keras.Layer, frames: tf.Tensor) -> tf.Tensor:
+    """A layer on each frame of a clip by itself, on frames, (B, F).
+
+    By shapes alone, as whole clips go, so that a converter merges a normalisation into the weights
+    here as there and keeps one copy of these.
+    """
+    if len(layer.output.shape) == 2:
+        return layer(frames)
+    clips = layer(ops.reshape(frames, (-1, 1, frames.shape[-1])))
+    return ops.reshape(clips, (-1, clips.shape[-1]))
 
 
 def _split(state: tf.Tensor, sizes: list[int]) -> list[tf.Tensor]:

@@ -1,4 +1,4 @@
-"""The part that turns the feature vectors of a clip's frames, in their order, into one vector."""
+"""The part that reads the feature vectors of a clip's frames in their order."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from pipeline.models.sequence import (
     TemporalPooling,
     ZeroPadding,
 )
+from pipeline.models.tcn import convolve
 
 MOST_UNROLLED = 64
 """Frames of a clip that training unrolls."""
@@ -30,29 +31,42 @@ def summarise(
     Args:
         features: float (B, T, F).
         mask: bool (B, T), true for real frames, right-padded. It is passed on explicitly.
-        config: The run: kind, units, layers, pooling and dropouts of its temporal part, and the
-            penalties on its weights.
+        config: The run: kind, units, layers, pooling and dropouts of its temporal part, the
+            penalties on its weights, and whether there is an answer at every frame.
         unroll: Whether the graph holds one copy of a recurrent cell per frame in any case, as
             converters need.
 
     Returns:
-        float (B, units), twice as many for `bilstm`; (B, F) for `mean`.
+        float (B, units), twice as many for `bilstm`; (B, F) for `mean`. Of every frame, where
+        there is an answer at each, (B, T, units).
     """
     temporal = config.temporal
+    outputs, pooling = features, temporal.pooling
     if temporal.kind == "mean":
-        return TemporalPooling("mean", name="temporal_pooling")(features, mask=mask)
-    outputs = features
+        pooling = "mean"
+    elif temporal.kind == "tcn":
+        outputs = convolve(features, mask, config)
+    else:
+        outputs = _recur(features, mask, config, unroll=unroll)
+    if len(outputs.shape) == 2 or config.model.per_frame:
+        return outputs
+    if pooling == "attention":
+        return AttentionPooling(temporal.units, name="temporal_pooling")(outputs, mask=mask)
+    return TemporalPooling(pooling, name="temporal_pooling")(outputs, mask=mask)
+
+
+def _recur(
+    features: keras.KerasTensor, mask: keras.KerasTensor, config: RunConfig, *, unroll: bool
+) -> keras.KerasTensor:
+    """Recurrent layers: all their outputs, or the last one where nothing else is used."""
+    temporal, outputs = config.temporal, features
     if temporal.kind == "conv1d_lstm":
         outputs = _convolution(ZeroPadding()(outputs, mask=mask), config)
+    one_is_used = temporal.pooling == "last" and not config.model.per_frame
     for number in range(temporal.layers):
-        is_last = number == temporal.layers - 1
-        sequences = not (is_last and temporal.pooling == "last")
+        sequences = not (one_is_used and number == temporal.layers - 1)
         outputs = _read(outputs, mask, config, return_sequences=sequences, unroll=unroll)
-    if temporal.pooling == "last":
-        return outputs
-    if temporal.pooling == "attention":
-        return AttentionPooling(temporal.units, name="temporal_pooling")(outputs, mask=mask)
-    return TemporalPooling(temporal.pooling, name="temporal_pooling")(outputs, mask=mask)
+    return outputs
 
 
 def _convolution(features: keras.KerasTensor, config: RunConfig) -> keras.KerasTensor:

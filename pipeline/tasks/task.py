@@ -14,8 +14,7 @@ Task = Exclusive | Independent | Frames
 
 def task_of(model: ModelConfig) -> Task:
     """The task that a model is for."""
-    several = model.task.endswith("multilabel")
-    each = Independent() if several else Exclusive()
+    each = Independent() if model.multilabel else Exclusive()
     return Frames(each) if model.per_frame else each
 
 

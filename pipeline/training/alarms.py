@@ -44,7 +44,7 @@ class TrainingWarning(UserWarning):
 
 
 class TopClassShare(keras.metrics.Metric):
-    """The share of clips that are given the class that is given most often, 0 to 1."""
+    """The share of the class that is given most often, to clips or known frames, 0 to 1."""
 
     def __init__(self, num_classes: int, name: str = "top_class_share") -> None:
         super().__init__(name=name)
@@ -54,11 +54,17 @@ class TopClassShare(keras.metrics.Metric):
     def update_state(
         self, y_true: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor | None = None
     ) -> None:
-        """Counts the answers, (B, C) logits."""
-        del y_true, sample_weight
-        answers = keras.ops.argmax(y_pred, axis=-1)
-        counts = keras.ops.sum(keras.ops.one_hot(answers, self.num_classes), axis=0)
-        self.counts.assign_add(keras.ops.cast(counts, self.counts.dtype))
+        """Counts the answers of logits, (B, C), (B, T, C) or, of the last of S, (B, S, T, C).
+
+        A frame of which nothing is known has targets below 0.
+        """
+        del sample_weight
+        ops = keras.ops
+        logits = y_pred[:, -1] if len(y_pred.shape) == 4 else y_pred
+        answers = ops.one_hot(ops.argmax(logits, axis=-1), self.num_classes)
+        known = ops.cast(y_true[..., :1] >= 0, answers.dtype)
+        counts = ops.sum(ops.reshape(answers * known, (-1, self.num_classes)), axis=0)
+        self.counts.assign_add(ops.cast(counts, self.counts.dtype))
 
     def result(self) -> tf.Tensor:
         """The share so far."""

@@ -25,6 +25,7 @@ from pipeline.dataset.stored_features import (
 from pipeline.dataset.videos import Data, read_records
 from pipeline.errors import ConfigError
 from pipeline.locks import in_turn
+from pipeline.models.recognizer import trained_logits
 from pipeline.prepare.prepared import Store, open_store
 from pipeline.streams import STREAMS
 from pipeline.text import command, counted
@@ -56,17 +57,16 @@ def temporal_part(recognizer: keras.Model, config: RunConfig) -> keras.Model:
     """The temporal part of a network as a model of its own; its weights are the same.
 
     Returns:
-        A model from `{"STREAM_features": float (B, T, F), "mask": bool (B, T)}` to logits (B, C).
+        A model from `{"STREAM_features": float (B, T, F), "mask": bool (B, T)}` to the logits
+        that are fitted, see `trained_logits`.
     """
     mask = keras.layers.Input((config.clip.num_frames,), dtype="bool", name="mask")
-    inputs, logits = {"mask": mask}, []
+    inputs = {"mask": mask}
     for stream in config.model.streams:
         name = f"{stream}_features"
         part = recognizer.get_layer(f"{stream}_temporal")
         inputs[name] = keras.layers.Input(part.input["features"].shape[1:], name=name)
-        logits.append(part({"features": inputs[name], "mask": mask}))
-    fused = logits[0] if len(logits) == 1 else keras.layers.Average(dtype="float32")(logits)
-    return keras.Model(inputs, fused, name="temporal_part")
+    return keras.Model(inputs, trained_logits(recognizer, inputs, config), name="temporal_part")
 
 
 def _features_of(

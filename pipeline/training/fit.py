@@ -21,7 +21,7 @@ from pipeline.dataset.clip_batches import (
 )
 from pipeline.dataset.videos import Data, damage_named, open_of_run
 from pipeline.errors import ConfigError, DataError, PipelineError
-from pipeline.models.recognizer import build_recognizer, float32_twin
+from pipeline.models.recognizer import build_recognizer, float32_twin, trained_model
 from pipeline.run import Run
 from pipeline.text import extra
 from pipeline.training.alarms import Alarms, warn_of_few_groups
@@ -139,7 +139,8 @@ def _train(config: RunConfig, data: Data, run: Run, *, goes_on: bool) -> None:
     _check_machine(config, strategy.num_replicas_in_sync)
     _check_steps(config, data)
     with strategy.scope():
-        recognizer = model = build_recognizer(config, len(data.class_names))
+        recognizer = build_recognizer(config, len(data.class_names))
+        model = trained_model(recognizer, config)
         if config.train.cache_features:
             videos = cached_features(recognizer, config, data)
             model = temporal_part(recognizer, config)

@@ -76,7 +76,7 @@ def compile_model(model: keras.Model, config: RunConfig, steps: int) -> None:
     )
     model.compile(
         optimizer,
-        task.loss(),
+        task.loss(train.transition_penalty),
         # By its name alone, its variables were made within the first step, which is traced again.
         metrics=[*task.metrics(), TopClassShare(model.output_shape[-1])],
         # The number of real frames varies from batch to batch; XLA would compile for each.

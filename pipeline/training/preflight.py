@@ -10,7 +10,7 @@ from pipeline.config import NO_AUGMENT, RunConfig
 from pipeline.dataset.clip_batches import training_batches
 from pipeline.dataset.videos import Data
 from pipeline.errors import PipelineError
-from pipeline.models.recognizer import build_recognizer
+from pipeline.models.recognizer import build_recognizer, trained_model
 from pipeline.tasks.task import task_of
 from pipeline.text import command
 from pipeline.training.optimizer import compile_model
@@ -31,7 +31,7 @@ def overfit_one_batch(config: RunConfig, data: Data) -> int:
     config = _without_regularisation(config)
     keras.utils.set_random_seed(config.seed)
     num_classes = len(data.class_names)
-    model = build_recognizer(config, num_classes)
+    model = trained_model(build_recognizer(config, num_classes), config)
     compile_model(model, config, steps=MOST_STEPS)
     inputs, labels = next(iter(training_batches(data, config)))
     targets = task_of(config.model).targets(labels, num_classes)
@@ -50,7 +50,13 @@ def overfit_one_batch(config: RunConfig, data: Data) -> int:
 
 def _without_regularisation(config: RunConfig) -> RunConfig:
     train = dataclasses.replace(
-        config.train, epochs=1, warmup=0.0, weight_decay=0.0, label_smoothing=0.0, accumulate=1
+        config.train,
+        epochs=1,
+        warmup=0.0,
+        weight_decay=0.0,
+        label_smoothing=0.0,
+        transition_penalty=0.0,
+        accumulate=1,
     )
     return dataclasses.replace(
         config.with_backbones(spatial_dropout=0.0),

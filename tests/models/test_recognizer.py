@@ -4,15 +4,30 @@ import functools
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from pipeline.config import BackboneConfig, ClipConfig, FramesConfig, RunConfig, TemporalConfig
+from pipeline.config import (
+    BackboneConfig,
+    ClipConfig,
+    FramesConfig,
+    RunConfig,
+    TemporalConfig,
+    TrainConfig,
+)
 from pipeline.errors import DataError
-from pipeline.models.recognizer import build_recognizer, load_recognizer
+from pipeline.models import temporal as temporal_module
+from pipeline.models.recognizer import (
+    build_recognizer,
+    float32_twin,
+    load_recognizer,
+    trained_model,
+)
 from pipeline.models.temporal import summarise
+from pipeline.tasks.task import task_of
 
 CONFIG = RunConfig(
     frames=FramesConfig(size=16),
-    clip=ClipConfig(num_frames=6),
+    clip=ClipConfig(num_frames=6, sampling="dense"),
     backbone=BackboneConfig(filters=(4, 8)),
     temporal=TemporalConfig(units=8),
 )
@@ -45,7 +60,13 @@ def trained(config):
 
 
 def logits(model, inputs):
-    return keras.ops.convert_to_numpy(model(inputs, training=False))
+    """Of clips, or of their real frames."""
+    found = keras.ops.convert_to_numpy(model(inputs, training=False))
+    return found[inputs["mask"]] if found.ndim == 3 else found
+
+
+def frames(model=None, **temporal):
+    return configured(model={"task": "frames", **(model or {})}, temporal=temporal)
 
 
 VARIANTS = {
@@ -74,10 +95,28 @@ VARIANTS = {
     "rgb_difference": configured(model={"streams": ("rgb_difference",)}),
     "global average": configured(backbone={"grid": 1}),
     "regularised": configured(backbone={"spatial_dropout": 0.2}, model={"l1": 1e-4, "l2": 1e-4}),
+    "tcn": configured(temporal={"kind": "tcn", "layers": 2, "input_dropout": 0.5}),
+    "tcn, last": configured(temporal={"kind": "tcn", "layers": 2, "pooling": "last"}),
+    "tcn, causal": configured(temporal={"kind": "tcn", "layers": 4, "causal": True}),
 }
+OF_FRAMES = {
+    "lstm": frames(pooling="last"),
+    "bilstm, two layers": frames(kind="bilstm", layers=2),
+    "gru": frames(kind="gru"),
+    "conv1d_lstm": frames(kind="conv1d_lstm"),
+    "tcn": frames(kind="tcn", layers=2),
+    "tcn, causal, two stages": frames(kind="tcn", layers=2, causal=True, stages=2),
+    "tcn, three stages, two streams": frames(
+        {"task": "frames-multilabel", "streams": ("rgb", "difference")},
+        kind="tcn",
+        layers=2,
+        stages=3,
+    ),
+}
+ALL = VARIANTS | {f"frames, {name}": config for name, config in OF_FRAMES.items()}
 
 
-@pytest.mark.parametrize("config", VARIANTS.values(), ids=VARIANTS)
+@pytest.mark.parametrize("config", ALL.values(), ids=ALL)
 def test_padding_never_reaches_the_logits(config):
     model = trained(config)
     inputs = batch()
@@ -86,23 +125,23 @@ def test_padding_never_reaches_the_logits(config):
         "frames": np.where(inputs["mask"][..., None, None, None], inputs["frames"], 255),
     }
     plain, other = logits(model, inputs), logits(model, spoilt)
-    assert plain.shape == (3, CLASSES)
+    assert model.output_shape == (None, *([6] if config.model.per_frame else []), CLASSES)
     assert plain.dtype == np.float32
     np.testing.assert_array_equal(plain, other)
 
 
-@pytest.mark.parametrize("config", VARIANTS.values(), ids=VARIANTS)
+@pytest.mark.parametrize("config", ALL.values(), ids=ALL)
 def test_padded_equals_unpadded(config):
     model = trained(config)
     inputs = batch(lengths=(3, 3, 3))
-    short_config = dataclasses.replace(config, clip=ClipConfig(num_frames=3))
+    short_config = dataclasses.replace(config, clip=dataclasses.replace(config.clip, num_frames=3))
     short = build_recognizer(short_config, CLASSES)
     short.set_weights(model.get_weights())
     unpadded = {key: value[:, :3] for key, value in inputs.items()}
     np.testing.assert_allclose(logits(model, inputs), logits(short, unpadded), atol=1e-5)
 
 
-@pytest.mark.parametrize("config", VARIANTS.values(), ids=VARIANTS)
+@pytest.mark.parametrize("config", ALL.values(), ids=ALL)
 def test_the_static_twin_for_export_gives_the_same_logits(config):
     model = trained(config)
     twin = build_recognizer(config, CLASSES, for_export=True)
@@ -190,6 +229,79 @@ def test_a_damaged_model_file(tmp_path):
         load_recognizer(tmp_path / "cut.keras")
     with pytest.raises(DataError, match="none.keras: missing. Train again"):
         load_recognizer(tmp_path / "none.keras")
+
+
+STAGES = OF_FRAMES["tcn, three stages, two streams"]
+
+
+def test_all_stages_are_trained_and_the_last_one_is_what_the_recognizer_gives():
+    model = trained(STAGES)
+    whole = trained_model(model, STAGES)
+    assert whole.output_shape == (None, 3, 6, CLASSES)
+    found = whole(batch(), training=False).numpy()
+    np.testing.assert_allclose(found[:, -1][batch()["mask"]], logits(model, batch()), atol=1e-6)
+    assert {id(each) for each in whole.weights} == {id(each) for each in model.weights}
+    for stage in range(3):
+        with tf.GradientTape() as tape:
+            total = tf.reduce_sum(whole(batch(), training=False)[:, stage, 0] ** 2)
+        variables = [each.value for each in whole.trainable_variables]
+        gradients = tape.gradient(total, variables)
+        names = {each.path for each in whole.trainable_variables if each.path.startswith("head")}
+        used = {
+            each.path
+            for each, gradient in zip(whole.trainable_variables, gradients, strict=True)
+            if gradient is not None and np.abs(gradient).max() > 0
+        }
+        assert names - used == {
+            f"head_{number}/{name}" for number in range(stage + 2, 4) for name in ("kernel", "bias")
+        }
+
+
+def test_what_has_one_stage_is_fitted_as_it_is():
+    for config in (CONFIG, OF_FRAMES["lstm"], configured(model={"task": "auto"})):
+        assert trained_model(trained(config), config) is trained(config)
+
+
+def test_a_stage_reads_the_probabilities_of_the_one_before():
+    for task, kind in (("frames", "softmax"), ("frames-multilabel", "sigmoid")):
+        config = frames({"task": task}, kind="tcn", stages=2)
+        part = build_recognizer(config, CLASSES).get_layer("difference_temporal")
+        found = [each for each in part.layers if isinstance(each, keras.layers.Activation)]
+        assert [each.activation.__name__ for each in found] == [kind]
+
+
+@pytest.mark.parametrize("name", ["lstm", "tcn, three stages, two streams"])
+def test_a_model_of_frames_survives_saving_and_its_twin(name, tmp_path):
+    config = OF_FRAMES[name]
+    half = dataclasses.replace(config, train=TrainConfig(precision="mixed_bfloat16"))
+    model = build_recognizer(half, CLASSES)
+    assert model.output.dtype == "float32"
+    twin = float32_twin(model, half)
+    twin.save(tmp_path / "model.keras")
+    loaded = load_recognizer(tmp_path / "model.keras", config, CLASSES)
+    np.testing.assert_array_equal(logits(loaded, batch()), logits(twin, batch()))
+    np.testing.assert_allclose(logits(model, batch()), logits(twin, batch()), atol=0.1)
+
+
+def test_a_model_of_clips_is_none_of_frames(tmp_path):
+    clips, each = configured(temporal={"kind": "gru"}), OF_FRAMES["gru"]
+    for saved, wanted in ((clips, each), (each, clips)):
+        trained(saved).save(tmp_path / "model.keras")
+        with pytest.raises(DataError, match="does not fit the config.toml beside it"):
+            load_recognizer(tmp_path / "model.keras", wanted, CLASSES)
+
+
+def test_long_clips_of_frames_have_the_answers_of_short_ones(monkeypatch):
+    """Those of layers that are not unrolled, whose outputs can be trained on."""
+    config = OF_FRAMES["gru"]
+    unrolled = trained(config)
+    monkeypatch.setattr(temporal_module, "MOST_UNROLLED", 0)
+    model = build_recognizer(config, CLASSES)
+    model.set_weights(unrolled.get_weights())
+    np.testing.assert_allclose(logits(model, batch()), logits(unrolled, batch()), atol=1e-5)
+    model.compile("sgd", task_of(config.model).loss())
+    targets = np.where(batch()["mask"][..., None], np.eye(CLASSES)[np.zeros((3, 6), int)], -1)
+    assert np.isfinite(model.train_on_batch(batch(), targets.astype(np.float32)))
 
 
 def test_a_bilstm_reads_the_real_frames_both_ways():

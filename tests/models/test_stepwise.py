@@ -1,4 +1,4 @@
-"""Frame by frame, the logits are those of the clip so far."""
+"""Frame by frame, the logits are those of the clip so far, or of the frame."""
 
 import itertools
 
@@ -6,26 +6,40 @@ import numpy as np
 import pytest
 
 from pipeline.config import ClipConfig, FramesConfig, ModelConfig, RunConfig, TemporalConfig
+from pipeline.models.parts import Parts
 from pipeline.models.recognizer import build_recognizer
-from pipeline.models.stepwise import Stepwise, is_stepwise
+from pipeline.models.stepwise import Stepwise
 
 LENGTH = 5
+TCN = {"kind": "tcn", "causal": True, "layers": 2}
 
+POOLINGS = ("last", "mean", "max", "attention")
 CASES = [
-    *itertools.product(("lstm", "gru"), (1, 2), ("last", "mean", "max", "attention")),
-    ("mean", 1, "last"),
+    *(
+        ("video", {"kind": kind, "layers": layers, "pooling": pooling})
+        for kind, layers, pooling in itertools.product(("lstm", "gru"), (1, 2), POOLINGS)
+    ),
+    ("video", {"kind": "mean", "pooling": "last"}),
+    *(("video", {**TCN, "pooling": pooling}) for pooling in POOLINGS),
+    ("frames", {"kind": "lstm"}),
+    ("frames", {"kind": "gru", "layers": 2}),
+    ("frames", TCN),
+    ("frames-multilabel", {**TCN, "stages": 2}),
 ]
 
 
+def described(value):
+    return value if isinstance(value, str) else " ".join(map(str, value.values()))
+
+
 @pytest.mark.parametrize("streams", ["rgb", "rgb+difference"])
-@pytest.mark.parametrize(("kind", "layers", "pooling"), CASES)
-def test_logits_are_those_of_the_clip_so_far(kind, layers, pooling, streams):
-    temporal = TemporalConfig(kind=kind, layers=layers, pooling=pooling, units=7)
+@pytest.mark.parametrize(("task", "temporal"), CASES, ids=described)
+def test_logits_are_those_of_the_clip_so_far(task, temporal, streams):
     config = RunConfig(
         frames=FramesConfig(size=16),
-        clip=ClipConfig(num_frames=LENGTH),
-        model=ModelConfig(streams=tuple(streams.split("+"))),
-        temporal=temporal,
+        clip=ClipConfig(num_frames=LENGTH, sampling="dense"),
+        model=ModelConfig(task=task, streams=tuple(streams.split("+"))),
+        temporal=TemporalConfig(units=7, **temporal),
     )
     model = build_recognizer(config, 3, for_export=True)
     rng = np.random.default_rng(0)
@@ -42,16 +56,27 @@ def test_logits_are_those_of_the_clip_so_far(kind, layers, pooling, streams):
     seen = []
     for time in range(LENGTH):
         logits, state = step({name: each[:, time] for name, each in features.items()}, state)
-        mask = np.tile(np.arange(LENGTH) <= time, (2, 1))
+        # An answer at a frame is the same whatever comes after it.
+        mask = np.tile((np.arange(LENGTH) <= time) | config.model.per_frame, (2, 1))
         expected = np.mean(
             [part({"features": features[name], "mask": mask}) for name, part in parts.items()], 0
         )
-        np.testing.assert_allclose(logits, expected, atol=1e-4, rtol=1e-4)
+        if config.model.per_frame:
+            expected = expected[:, time]
+        np.testing.assert_allclose(logits, expected, atol=1e-5, rtol=1e-5)
         seen.append(np.array(logits))
     assert np.abs(np.diff(seen, axis=0)).max() > 1e-3
 
 
-def test_what_needs_later_frames_is_not_stepwise():
-    kinds = ("lstm", "gru", "mean", "bilstm", "conv1d_lstm")
-    found = [is_stepwise(RunConfig(temporal=TemporalConfig(kind=kind))) for kind in kinds]
-    assert found == [True, True, True, False, False]
+def test_what_needs_later_frames_has_no_step():
+    kinds = ({"kind": "lstm"}, {"kind": "bilstm"}, {"kind": "conv1d_lstm"}, {"kind": "tcn"}, TCN)
+    found = []
+    for kind in kinds:
+        config = RunConfig(
+            frames=FramesConfig(size=16),
+            clip=ClipConfig(num_frames=2),
+            temporal=TemporalConfig(units=2, **kind),
+        )
+        parts = Parts(build_recognizer(config, 3, for_export=True), config)
+        found.append("step" in parts.functions(1))
+    assert found == [True, False, False, False, True]
