@@ -158,8 +158,8 @@ def step_through(
     runtime = model.runtime
     if runtime.state_size is None:
         raise ConfigError(
-            "--stateful takes a model that never looks ahead: temporal.kind lstm, gru or mean, and "
-            "an export that is not litert-int8"
+            "--stateful takes a model that never looks ahead: temporal.kind lstm, gru, mean or a "
+            "causal tcn, and an export that is not litert-int8"
         )
     first = _FirstOfClip(model, plan)
     seconds = plan.stride / plan.fps
