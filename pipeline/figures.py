@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +41,20 @@ def frame_strip(
     shown = np.where(mask[:, None, None, None], frames, _GREY)
     spaced = np.pad(shown, ((0, 0), (0, 0), (0, _GAP), (0, 0)), constant_values=255)
     return np.concatenate(list(spaced), axis=1).astype(np.uint8)
+
+
+def class_colours(class_names: Sequence[str]) -> dict[str, Any]:
+    """A colour for each class, red, green, blue and opacity from 0 to 1; of many, some are alike.
+
+    Example:
+        >>> colours = class_colours(["walk", "wave"])
+        >>> [round(255 * part) for part in colours["walk"]]
+        [31, 119, 180, 255]
+    """
+    from matplotlib import colormaps  # takes a while
+
+    palette = colormaps["tab10" if len(class_names) <= 10 else "tab20"]
+    return {name: palette(number % palette.N) for number, name in enumerate(class_names)}
 
 
 def plain_axes(axes: Axes, across: str, up: str) -> None:

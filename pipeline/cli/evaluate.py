@@ -40,7 +40,7 @@ def main(arguments: Sequence[str]) -> None:
         import_tensorflow()
         from pipeline.cli.scores import format_metrics
         from pipeline.evaluation.evaluate import evaluate
-        from pipeline.evaluation.report import report_files
+        from pipeline.evaluation.page import report_files
 
         result = evaluate(
             run,

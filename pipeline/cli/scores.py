@@ -18,7 +18,7 @@ def format_metrics(result: dict[str, Any], split: str) -> str:
     lines = [
         f"{split}: {videos} of {groups}, {clips}",
         *CAUTION.get(split, []),
-        *_leak_lines(result.get("leaks", [])),
+        *leak_lines(result.get("leaks", [])),
         f"video  {_accuracy(result, 'video')}   chance {result['chance']:.3f}",
         f"clip   {_accuracy(result, 'clip')}",
         "",
@@ -32,7 +32,8 @@ def format_metrics(result: dict[str, Any], split: str) -> str:
     return "\n".join(lines)
 
 
-def _leak_lines(leaks: Sequence[str]) -> list[str]:
+def leak_lines(leaks: Sequence[str]) -> list[str]:
+    """What to say before the figures, where there are leaks between splits."""
     if not leaks:
         return []
     count = counted(len(leaks), "leak")
@@ -48,12 +49,14 @@ def _accuracy(result: dict[str, Any], level: str) -> str:
 
 def top1_text(values: dict[str, Any]) -> str:
     """The accuracy `top1`, with its interval, or why there is none."""
-    if values["top1_interval95"]:
-        low, high = values["top1_interval95"]
-        interval = f"95 % interval over groups {low:.3f} to {high:.3f}"
-    else:
-        interval = f"no interval: it takes {FEWEST_GROUPS} groups or more"
-    return f"top-1 {values['top1']:.3f} ({interval})"
+    return f"top-1 {values['top1']:.3f} ({interval_text(values['top1_interval95'])})"
+
+
+def interval_text(interval: Sequence[float] | None) -> str:
+    """An interval over groups, or why there is none."""
+    if not interval:
+        return f"no interval: it takes {FEWEST_GROUPS} groups or more"
+    return f"95 % interval over groups {interval[0]:.3f} to {interval[1]:.3f}"
 
 
 def _class_table(per_class: dict[str, dict[str, Any]], macro: dict[str, float]) -> list[str]:

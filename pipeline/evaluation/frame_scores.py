@@ -69,7 +69,8 @@ def frame_scores(
         exclusive: Whether classes exclude each other.
 
     Returns:
-        What `video_scores` gives, with `num_frames` for `num_videos`, and: `num_recordings`;
+        What `video_scores` gives, with `num_frames` for `num_videos`, and: `exclusive` and
+        `background`, as given; `num_recordings`;
         `num_unknown_frames`, of which nothing is known, so that they do not count;
         `seconds`, how long the others last. The interval is over groups, of which each frame counts
         as a part of a stretch with the same labels: as many stretches, of one length, as the person
@@ -87,6 +88,8 @@ def frame_scores(
     return {
         **_scores(holds, probabilities, answers, class_names, background, exclusive=exclusive),
         "accuracy_interval95": _interval(known),
+        "exclusive": exclusive,
+        "background": background,
         "num_frames": len(holds),
         "num_unknown_frames": sum(len(each.labels) for each in recordings) - len(holds),
         "num_recordings": len(known),

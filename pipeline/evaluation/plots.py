@@ -12,6 +12,8 @@ from matplotlib.figure import Figure
 
 from pipeline.figures import PLAIN, any_script, plain_axes
 
+Floats = npt.NDArray[np.floating[Any]]
+
 _DPI = 120
 _DARK, _LIGHT = "#1f5a94", "#a9c8e6"
 
@@ -99,6 +101,25 @@ def plot_reliability(bins: Sequence[Mapping[str, float]], path: Path) -> None:
     axes.set_ylim(0, 1.06)
     plain_axes(axes, "probability of the answer", "share of right answers")
     figure.savefig(path, dpi=_DPI)
+
+
+def plot_precision_recall(
+    curves: Mapping[str, tuple[Floats, Floats]], colours: Mapping[str, str], path: Path
+) -> None:
+    """Draws precision against recall of each class, float (K,) each; a PNG file."""
+    with any_script():
+        rows = -(-len(curves) // 2)
+        figure = Figure(figsize=(5.4, 4 + 0.19 * rows), layout="constrained")
+        axes = figure.subplots()
+        for name, (precision, recall) in curves.items():
+            axes.plot(recall, precision, color=colours[name], label=_short(name))
+        axes.set_xlim(0, 1.01)
+        axes.set_ylim(0, 1.03)
+        plain_axes(axes, "recall", "precision")
+        legend = figure.legend(loc="outside lower left", ncols=2, frameon=False, fontsize=8)
+        for text in legend.get_texts():
+            text.set(**PLAIN)
+        figure.savefig(path, dpi=_DPI)
 
 
 def plot_lengths(lengths: Sequence[Mapping[str, Any]], chance: float, path: Path) -> None:

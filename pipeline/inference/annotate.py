@@ -15,7 +15,7 @@ from matplotlib.font_manager import FontProperties, findfont
 from PIL import Image, ImageDraw, ImageFont
 
 from pipeline.figures import font_families
-from pipeline.inference.plots import class_colours
+from pipeline.inference.plots import colours_of
 from pipeline.video import VideoReader, write_video
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class _Brush:
         self._font = ImageFont.truetype(name, max(10, height // 16))
         self._colours = {
             name: tuple(int(255 * part) for part in to_rgb(colour))
-            for name, colour in class_colours(timeline.class_names).items()
+            for name, colour in colours_of(timeline.class_names).items()
         }
         self._strip = self._draw_strip(timeline)
 

@@ -6,10 +6,9 @@ import io
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib import colormaps
 from matplotlib.figure import Figure
 
-from pipeline.figures import PLAIN, any_script
+from pipeline.figures import PLAIN, any_script, class_colours
 from pipeline.manifest.class_names import UNKNOWN
 
 if TYPE_CHECKING:
@@ -20,11 +19,9 @@ _GREY = "0.8"
 _MOST_CLASSES = 20
 
 
-def class_colours(class_names: tuple[str, ...]) -> dict[str, Any]:
+def colours_of(class_names: tuple[str, ...]) -> dict[str, Any]:
     """A colour for each class, and grey for what is unknown."""
-    palette = colormaps["tab10" if len(class_names) <= 10 else "tab20"]
-    colours = {name: palette(number % palette.N) for number, name in enumerate(class_names)}
-    return {**colours, UNKNOWN: _GREY}
+    return {**class_colours(class_names), UNKNOWN: _GREY}
 
 
 def draw_timeline(timeline: Timeline) -> bytes:
@@ -34,7 +31,7 @@ def draw_timeline(timeline: Timeline) -> bytes:
         The bytes of a PNG file.
     """
     names = _shown(timeline)
-    colours = class_colours(timeline.class_names)
+    colours = colours_of(timeline.class_names)
     with any_script():
         figure = Figure(figsize=(12, 1.6 + 0.36 * len(names)), layout="constrained")
         above, below = figure.subplots(

@@ -17,6 +17,7 @@ def test_one_class_at_each_frame():
     """By hand: a is one of two found, b is answered once too often, one frame is not known."""
     scores = frame_scores(EXCLUSIVE, NAMES, background="c", exclusive=True)
     rows = scores.pop("per_class")
+    assert (scores.pop("exclusive"), scores.pop("background")) == (True, "c")
     assert scores == pytest.approx(
         {
             "accuracy": 4 / 5,

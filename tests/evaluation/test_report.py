@@ -1,6 +1,5 @@
 """The page on a run: whole, true, and in need of nothing else."""
 
-import html.parser
 import re
 import shlex
 import shutil
@@ -9,31 +8,10 @@ import numpy as np
 import pytest
 
 from pipeline.evaluation.evaluate import evaluate
-from pipeline.evaluation.report import MOST_MISTAKES, _page
+from pipeline.evaluation.page import _page
+from pipeline.evaluation.report import MOST_MISTAKES
 from pipeline.run import Run
-
-
-class Page(html.parser.HTMLParser):
-    """The text of a page, its pictures, and all addresses that it names."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.text, self.pictures, self.addresses, self.open = "", [], [], []
-        self.feed(text)
-
-    def handle_starttag(self, tag, attributes):
-        attributes = dict(attributes)
-        if tag not in ("meta", "link", "img", "br"):
-            self.open.append(tag)
-        if tag == "img":
-            self.pictures.append(attributes["alt"])
-        self.addresses += [attributes[name] for name in ("src", "href") if name in attributes]
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.text += data
+from tests.evaluation.pages import Page
 
 
 @pytest.fixture(scope="module")
