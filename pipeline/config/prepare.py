@@ -36,6 +36,8 @@ _OWN_VIDEOS = (
     "point_seconds",
     "modifiers",
     "tiers",
+    "subjects",
+    "multilabel",
     "annotations",
     "group_regex",
     "test_groups",
@@ -65,6 +67,13 @@ class PrepareConfig:
             0: they are left out.
         modifiers: For `events`, whether modifiers of BORIS are a part of the label.
         tiers: For `events`, tiers of ELAN to read, with commas between them. Without it all.
+        subjects: For `events`, whether the events of each subject are a recording of their own.
+        background: For `events`, the class of what no event covers. '': none; where one class holds
+            at a time, nothing is then known of such frames.
+        cut_events: For `events`, whether each event is stored as a video of its own, with one
+            label. Without it recordings are stored whole, with the labels of each frame.
+        multilabel: For `csv`, whether a label may be several, with semicolons between them, or
+            none.
         annotations: Lists that come with a public data set, or the class names of a `list`. Without
             it they are looked for beside the videos.
         download: First fetch the data set into the folder of --path. For ucf101.
@@ -113,6 +122,10 @@ class PrepareConfig:
     point_seconds: float = 0.0
     modifiers: bool = False
     tiers: tuple[str, ...] = ()
+    subjects: bool = False
+    background: str = "background"
+    cut_events: bool = False
+    multilabel: bool = False
     annotations: str = ""
     download: bool = False
     out: str = "data/demo"

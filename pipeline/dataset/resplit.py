@@ -79,7 +79,8 @@ def _hold_out_fold(manifest: Manifest, config: SplitConfig) -> Manifest:
         else dataclasses.replace(row, split="val" if row.group in held_out else "train")
         for row in manifest.rows
     )
-    missing = {row.label for row in rest} - {row.label for row in rows if row.split == "train"}
+    trained = Manifest(rows=tuple(row for row in rows if row.split == "train"))
+    missing = set(Manifest(rows=tuple(rest)).class_names) - set(trained.class_names)
     if missing:
         raise ConfigError(
             f"split.val_folds: with {config.val_folds} folds, {min(missing)!r} has no video for "

@@ -15,11 +15,17 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from pipeline.errors import DataError
+from pipeline.manifest.annotation import Annotation
 from pipeline.manifest.class_names import check_class_names
 from pipeline.text import counted, listed, suggestion
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
+
+Labelling = Literal["one", "several", "frames"]
+"""What is labelled: a video with one class, a video with several, or each frame."""
+
+_BETWEEN_LABELS = ";"
 
 _COLUMNS = ("path", "label", "group", "split")
 TRIM = ("start_seconds", "end_seconds")
@@ -46,6 +52,10 @@ class Row:
         split: `train`, `val` or `test`; empty while the videos are not split yet.
         start_seconds: Where the video starts within the file, in seconds from its first frame.
         end_seconds: Where it ends, after `start_seconds`; infinite: at the end of the file.
+        several: The classes of a video that may have several, or of the frames of a recording;
+            `label` then names them all. None: it has the one.
+        annotation: When which class holds, of a recording; empty where its data set knows that.
+            None: the row is a video.
     """
 
     path: str
@@ -54,6 +64,19 @@ class Row:
     split: Split | Literal[""] = ""
     start_seconds: float = 0.0
     end_seconds: float = math.inf
+    several: tuple[str, ...] | None = None
+    annotation: Annotation | None = None
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Its classes."""
+        return (self.label,) if self.several is None else self.several
+
+    def labelled(self, names: Sequence[str], annotation: Annotation | None = None) -> Row:
+        """The same with several classes, or with none."""
+        label = _BETWEEN_LABELS.join(names)
+        several = tuple(names)
+        return dataclasses.replace(self, label=label, several=several, annotation=annotation)
 
     @property
     def is_trim(self) -> bool:
@@ -81,7 +104,14 @@ class Manifest:
     @property
     def class_names(self) -> tuple[str, ...]:
         """Class names in sorted order; the index of a name is its label number."""
-        return tuple(sorted({row.label for row in self.rows}))
+        return tuple(sorted({label for row in self.rows for label in row.labels}))
+
+    @property
+    def labelling(self) -> Labelling:
+        """What is labelled."""
+        if any(row.annotation for row in self.rows):
+            return "frames"
+        return "several" if any(row.several is not None for row in self.rows) else "one"
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -113,14 +143,15 @@ class Manifest:
         Raises:
             DataError: There is no such class, or the videos are without labels.
         """
-        known = {row.label for row in self.rows} - {""}
+        known = set(self.class_names) - {""}
         if not known:
             raise DataError("the videos have no labels to choose classes by; leave --classes out")
         for name in names:
             if name not in known:
                 meant = suggestion(name, sorted(known), repr)
                 raise DataError(f"no videos of class {name!r}. {meant}")
-        return dataclasses.replace(self, rows=tuple(row for row in self.rows if row.label in names))
+        kept = (_of_classes(row, names) for row in self.rows)
+        return dataclasses.replace(self, rows=tuple(row for row in kept if row))
 
     def without_repeats(self) -> Manifest:
         """Returns the rows without those that are the same as another; a warning names them."""
@@ -134,6 +165,17 @@ class Manifest:
             message = f"left out {counted(len(repeats), 'row')}, the same as one before: "
             warnings.warn(message + listed(repeats, most=3), TableWarning, stacklevel=3)
         return dataclasses.replace(self, rows=tuple(rows))
+
+
+def _of_classes(row: Row, names: Sequence[str]) -> Row | None:
+    """A row as if there were no other classes; None where nothing is left of it."""
+    if row.annotation:
+        annotation = row.annotation.of_classes(names)
+        return row.labelled(annotation.class_names, annotation)
+    labels = tuple(label for label in row.labels if label in names)
+    if row.several is None or not labels:
+        return row if labels else None
+    return row.labelled(labels)
 
 
 def write_csv(manifest: Manifest, path: str | os.PathLike[str]) -> None:
@@ -153,7 +195,9 @@ def write_csv(manifest: Manifest, path: str | os.PathLike[str]) -> None:
             writer.writerow((*cells, *row.trim_cells) if trims else cells)
 
 
-def read_csv(path: str | os.PathLike[str], *, labelled: bool = True) -> Manifest:
+def read_csv(
+    path: str | os.PathLike[str], *, labelled: bool = True, several: bool = False
+) -> Manifest:
     """Reads a manifest from CSV.
 
     The columns are path and label and, if need be, group, split, start_seconds and end_seconds;
@@ -165,6 +209,7 @@ def read_csv(path: str | os.PathLike[str], *, labelled: bool = True) -> Manifest
     Args:
         path: The file.
         labelled: Whether there must be the column label.
+        several: Whether a label may be several, with semicolons between them, or empty.
 
     Raises:
         DataError: There is no such file, a column is missing or there twice, a line is not as
@@ -175,7 +220,8 @@ def read_csv(path: str | os.PathLike[str], *, labelled: bool = True) -> Manifest
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file)
             columns = _columns(path, next(reader, []), labelled=labelled)
-            rows = tuple(_row(path, reader.line_num, columns, cells) for cells in reader if cells)
+            lines = ((reader.line_num, cells) for cells in reader if cells)
+            rows = tuple(_row(path, line, columns, cells, several=several) for line, cells in lines)
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}.") from None
     except (UnicodeDecodeError, csv.Error) as error:
@@ -214,7 +260,9 @@ def _columns(path: Path, header: Sequence[str], *, labelled: bool) -> list[str]:
     return columns
 
 
-def _row(path: Path, line: int, columns: Sequence[str], values: Sequence[str]) -> Row:
+def _row(
+    path: Path, line: int, columns: Sequence[str], values: Sequence[str], *, several: bool
+) -> Row:
     place = f"{path}, line {line}"
     if len(values) > len(columns):
         raise DataError(
@@ -223,7 +271,7 @@ def _row(path: Path, line: int, columns: Sequence[str], values: Sequence[str]) -
         )
     cells = dict(zip(columns, values, strict=False))
     video, label, group = (cells.get(column, "") for column in ("path", "label", "group"))
-    if not (video and (label or "label" not in columns)):
+    if not (video and (label or several or "label" not in columns)):
         raise DataError(f"{place}: expected path and label, got an empty one.")
     if "\0" in video:
         raise DataError(f"{place}: expected a path, got {video!r}.")
@@ -243,7 +291,7 @@ def _row(path: Path, line: int, columns: Sequence[str], values: Sequence[str]) -
             f"got {start!r} and {end!r}."
         )
     file = str(path.parent / video)
-    return Row(
+    row = Row(
         path=file,
         label=sys.intern(label.strip()),  # It and the group are the same in many rows.
         group=sys.intern(group.strip() or relative_path(file, path.parent)),
@@ -251,3 +299,7 @@ def _row(path: Path, line: int, columns: Sequence[str], values: Sequence[str]) -
         start_seconds=trim[0],
         end_seconds=trim[1],
     )
+    if not several:
+        return row
+    labels = {sys.intern(part.strip()) for part in label.split(_BETWEEN_LABELS)} - {""}
+    return row.labelled(sorted(labels))

@@ -168,8 +168,8 @@ def draw_validation(manifest: Manifest, *, val_fraction: float, seed: int) -> Ma
 
 
 def _hold_out(manifest: Manifest, test_groups: set[str]) -> Manifest:
-    rest = {row.label for row in manifest.rows if row.group not in test_groups}
-    missing = sorted(set(manifest.class_names) - rest)
+    rest = Manifest(rows=tuple(row for row in manifest.rows if row.group not in test_groups))
+    missing = sorted(set(manifest.class_names) - set(rest.class_names))
     if missing:
         raise DataError(
             f"expected videos of each class for training, but all videos of "
@@ -180,8 +180,8 @@ def _hold_out(manifest: Manifest, test_groups: set[str]) -> Manifest:
 
 
 def _check_trained(manifest: Manifest) -> None:
-    trained = {row.label for row in manifest.rows if row.split == "train"}
-    missing = sorted(set(manifest.class_names) - trained)
+    trained = Manifest(rows=tuple(row for row in manifest.rows if row.split == "train"))
+    missing = sorted(set(manifest.class_names) - set(trained.class_names))
     if missing:
         raise DataError(
             "expected videos of each class for training, but no video of "

@@ -72,10 +72,13 @@ def _count(rows: Sequence[Row]) -> _Counts:
     groups, class_names = manifest.groups, manifest.class_names
     group_index = {name: index for index, name in enumerate(groups)}
     class_index = {name: index for index, name in enumerate(class_names)}
-    keys = np.fromiter(
-        (group_index[row.group] * len(class_names) + class_index[row.label] for row in rows),
+    keys = np.array(
+        [
+            group_index[row.group] * len(class_names) + class_index[label]
+            for row in rows
+            for label in row.labels
+        ],
         np.int64,
-        len(rows),
     )
     pairs, videos = np.unique(keys, return_counts=True)
     group, label = np.divmod(pairs, max(1, len(class_names)))

@@ -93,12 +93,14 @@ def _totals(videos: Sequence[Video]) -> dict[str, Any]:
 
 def _split(videos: Sequence[Video], split: str) -> dict[str, Any]:
     classes: dict[str, list[Video]] = {}
+    chosen = []
     for video in videos:
         if video[0].row.split == split:
-            classes.setdefault(video[0].row.label, []).append(video)
-    if not classes:
+            chosen.append(video)
+            for label in video[0].row.labels:
+                classes.setdefault(label, []).append(video)
+    if not chosen:
         return {}
-    chosen = [video for videos in classes.values() for video in videos]
     return {
         **_totals(chosen),
         "classes": {name: _totals(classes[name]) for name in sorted(classes)},
@@ -106,7 +108,8 @@ def _split(videos: Sequence[Video], split: str) -> dict[str, Any]:
 
 
 def _imbalance(videos: Sequence[Video]) -> dict[str, Any] | None:
-    counts = Counter(source.row.label for source, _ in videos if source.row.split == "train")
+    rows = [source.row for source, _ in videos if source.row.split == "train"]
+    counts = Counter(label for row in rows for label in row.labels)
     if not counts:
         return None
     (most, largest), (fewest, smallest) = counts.most_common(1)[0], counts.most_common()[-1]

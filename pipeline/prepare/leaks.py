@@ -48,9 +48,10 @@ def _crossing(what: str, rows: Sequence[Row], key: Callable[[Row], str]) -> list
 
 def _ambiguous(rows: Sequence[Row]) -> list[str]:
     first: dict[str, str] = {}
-    several = {row.path for row in rows if first.setdefault(row.path, row.label) != row.label}
+    videos = [row for row in rows if not row.annotation]
+    several = {row.path for row in videos if first.setdefault(row.path, row.label) != row.label}
     parts: dict[str, list[Row]] = {path: [] for path in sorted(several)}
-    for row in rows:
+    for row in videos:
         if row.path in several:
             parts[row.path].append(row)
     return [
@@ -85,8 +86,10 @@ class Duplicate:
 
     @property
     def is_leak(self) -> bool:
-        """Whether they are in different splits or have different labels."""
-        return len({(source.row.split, source.row.label) for source in self.sources}) > 1
+        """Whether they are in different splits or, of videos, have different labels."""
+        rows = [source.row for source in self.sources]
+        labels = {"" if row.annotation else row.label for row in rows}
+        return len({row.split for row in rows}) > 1 or len(labels) > 1
 
 
 def copied(sources: Sequence[SourceVideo], copies: Iterable[Sequence[int]]) -> list[Duplicate]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pipeline.config import FramesConfig
-from pipeline.manifest.rows import SPLITS, Row, Split
+from pipeline.manifest.rows import SPLITS, Manifest, Row, Split
 
 FORMAT = 4
 """Version of what is written; raise it when the same videos would give other bytes."""
@@ -44,9 +44,10 @@ class SourceVideo:
 
     @property
     def name(self) -> str:
-        """The file and, if the video is a part of it, the part, as in a media fragment URI."""
+        """The file and what part of it the video is, as in a media fragment URI, or whose."""
+        subject = self.row.annotation.subject if self.row.annotation else ""
         if not self.row.is_trim:
-            return self.file
+            return f"{self.file}#subject={subject}" if subject else self.file
         end = "" if self.row.end_seconds == math.inf else f",{self.row.end_seconds:.10g}"
         return f"{self.file}#t={self.row.start_seconds:.10g}{end}"
 
@@ -115,7 +116,8 @@ class VideoReport:
         codec: FourCC of the file.
         hash: What tells it from other videos by its looks; None: it looks like nothing.
         digest: SHA-256 of the file, hexadecimal; empty: the video is left out.
-        record_bytes: Bytes of its record in the shard.
+        record_bytes: Bytes of its record in the shard, of a recording of all its records.
+        pieces: Of a recording, frames and bytes of each of its records, which follow one another.
     """
 
     name: str
@@ -136,6 +138,7 @@ class VideoReport:
     hash: str | None = None
     digest: str = ""
     record_bytes: int = 0
+    pieces: tuple[tuple[int, int], ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -144,7 +147,7 @@ class ShardReport:
 
     Attributes:
         fingerprint: That of the task.
-        num_records: Videos in the shard.
+        num_records: Records in the shard: one a video, several a recording.
         num_bytes: Size of the file.
         record_bytes: Bytes of the records, without what frames them.
         videos: All videos of the task, in its order.
@@ -160,7 +163,13 @@ class ShardReport:
 def identity(source: SourceVideo) -> tuple[object, ...]:
     """A key of a video and its place in the data set, on this machine."""
     row = source.row
-    return source.name, row.label, row.group, row.split, source.num_bytes, source.modified_ns
+    file = source.num_bytes, source.modified_ns
+    return source.name, row.label, row.group, row.split, *file, *_marks(row)
+
+
+def _marks(row: Row) -> tuple[object, ...]:
+    """What a person marked in a recording."""
+    return (dataclasses.astuple(row.annotation),) if row.annotation else ()
 
 
 def content_fingerprint(frames: FramesConfig, records: Iterable[tuple[SourceVideo, str]]) -> str:
@@ -171,7 +180,7 @@ def content_fingerprint(frames: FramesConfig, records: Iterable[tuple[SourceVide
         records: The videos in the order of their records, each with what tells its content.
     """
     videos = (
-        (video.name, video.row.label, video.row.group, video.row.split, content)
+        (video.name, video.row.label, video.row.group, video.row.split, content, *_marks(video.row))
         for video, content in records
     )
     return fingerprint(dataclasses.asdict(frames), videos)
@@ -215,7 +224,7 @@ def plan_shards(
         seed: Of the hash.
         min_frames: Stored frames of a video, at least.
     """
-    class_names = tuple(sorted({source.row.label for source in sources}))
+    class_names = Manifest(rows=tuple(source.row for source in sources)).class_names
     tasks = []
     splits: tuple[Split | Literal[""], ...] = (*SPLITS, "")
     for split in splits:
@@ -271,6 +280,11 @@ def finished_report(
     return report if is_it and is_full and not again else None
 
 
+def _video_report(content: dict[str, Any]) -> VideoReport:
+    pieces = tuple(map(tuple, content.get("pieces", ())))
+    return VideoReport(**{**content, "pieces": pieces})
+
+
 def read_report(path: Path) -> ShardReport:
     """Reads the report on a shard.
 
@@ -280,7 +294,7 @@ def read_report(path: Path) -> ShardReport:
     """
     content: Any = json.loads(path.read_bytes())
     try:
-        videos = tuple(VideoReport(**video) for video in content.pop("videos"))
+        videos = tuple(map(_video_report, content.pop("videos")))
         return ShardReport(**content, videos=videos)
     except (TypeError, LookupError, AttributeError):
         raise ValueError(f"{path}: not a report on a shard") from None

@@ -44,7 +44,9 @@ _NOT_IN_THE_STORE = (
     *("out", "workers", "overwrite", "check", "download"),
     *("runner", "beam_options", "max_bad_fraction", "seconds_per_video"),
 )
-_OF_EVENTS = ("videos", "point_seconds", "modifiers", "tiers")
+_OF_EVENTS = (
+    *("videos", "point_seconds", "modifiers", "tiers", "subjects", "background", "cut_events"),
+)
 _SPLIT_SETTINGS = (
     *("source", "path", "annotations", "group_regex", "test_groups"),
     *("val_fraction", "test_fraction", "folds", "fold", "seed"),
@@ -156,7 +158,8 @@ def _settings(config: PrepareConfig, out: Path) -> dict[str, Any]:
     settings = {**dataclasses.asdict(config), "fps": float(config.fps)}  # 15 and 15.0 are the same
     settings["classes"] = sorted(set(config.classes))
     # What other sources lack is no setting of theirs: older data sets stay up to date.
-    for name in (*_NOT_IN_THE_STORE, *(() if config.source == "events" else _OF_EVENTS)):
+    foreign = () if config.source in ("events", "demo_recordings") else _OF_EVENTS
+    for name in (*_NOT_IN_THE_STORE, *foreign, *(() if config.multilabel else ("multilabel",))):
         del settings[name]
     rendered = config.is_rendered
     path = folder_of_videos(config) if rendered else Path(config.path).resolve()

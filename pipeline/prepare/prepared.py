@@ -28,7 +28,8 @@ from typing import Any
 
 from pipeline.config import FramesConfig
 from pipeline.errors import DataError
-from pipeline.manifest.rows import Manifest, Row, Split, read_csv
+from pipeline.manifest.annotation import Annotation
+from pipeline.manifest.rows import Labelling, Manifest, Row, Split, read_csv
 from pipeline.prepare.leaks import Duplicate, crossing, leaking
 from pipeline.prepare.plan import FORMAT, NAME, REPORTS, SourceVideo, fingerprint
 from pipeline.prepare.record_index import AGAIN, Record, find_records
@@ -42,10 +43,12 @@ FINDINGS = ("quarantine.csv", "data_report.json", "data_report.md")
 """What says what is in the data set, and what is wrong with it."""
 
 STATE = "prepare.json"
-CHECKED = (
-    *("dataset_info.json", "features.json", "label.labels.txt"),
-    *("manifest.csv", "data_report.json"),
-)
+
+
+def checked_files(labelling: Labelling) -> tuple[str, ...]:
+    """What says what is in a data set, besides `prepare.json`, which has their checksums."""
+    labels = ("label.labels.txt",) if labelling == "one" else ()
+    return "dataset_info.json", "features.json", *labels, "manifest.csv", "data_report.json"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -58,6 +61,7 @@ class Store:
         class_names: The index of a name is its label number.
         num_videos: Videos of each split; a split without any is left out.
         manifest: The videos that are in it.
+        labelling: What is labelled; `frames`: its videos are recordings.
         settings: How it was made.
         leaks: What of its test is also in its training, in sentences.
         duplicates: What is the same, or nearly, about videos of different groups or labels, and
@@ -73,6 +77,7 @@ class Store:
     class_names: tuple[str, ...]
     num_videos: Mapping[str, int]
     manifest: Manifest
+    labelling: Labelling
     settings: Mapping[str, Any]
     leaks: tuple[str, ...]
     duplicates: tuple[tuple[str, tuple[int, ...]], ...]
@@ -97,6 +102,12 @@ class Store:
     def records(self) -> tuple[Record, ...]:
         """Places of its videos, whatever their splits are."""
         return find_records([self.path / name for name in self.shards], self.manifest.rows)
+
+    @property
+    def background(self) -> str:
+        """Class of the frames that no event covers; empty: none."""
+        name = str(self.settings.get("background", ""))
+        return name if self.labelling == "frames" and name in self.class_names else ""
 
     def of_split(self, split: Split) -> list[Record]:
         """The videos of a split, in the order of their records."""
@@ -147,13 +158,19 @@ def describe_store(out: str | os.PathLike[str]) -> Store:
     for name, wanted in state["checksums"].items():
         if checksum(path / name) != wanted:
             raise DataError(f"{path / name}: missing, or changed since it was written. {AGAIN}")
-    manifest = read_csv(path / "manifest.csv")
+    labelling = state.get("labelling", "one")
+    manifest = read_csv(path / "manifest.csv", several=labelling != "one")
+    if labelling == "frames":  # What holds when is in the records.
+        marks = Annotation(events=())
+        rows = (dataclasses.replace(row, annotation=marks) for row in manifest.rows)
+        manifest = Manifest(rows=tuple(rows))
     return Store(
         path=path,
         frames=FramesConfig(**state["frames"]),
         class_names=manifest.class_names,
         num_videos=manifest.num_videos,
         manifest=manifest,
+        labelling=labelling,
         settings=state["settings"],
         leaks=tuple(state["leaks"]),
         duplicates=tuple((what, tuple(places)) for what, places in state["alike"]),

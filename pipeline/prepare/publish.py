@@ -13,7 +13,7 @@ import tensorflow_datasets as tfds
 
 from pipeline.atomic import atomic_write
 from pipeline.errors import ConfigError, DataError
-from pipeline.manifest.rows import SPLITS, Manifest, Row, write_csv
+from pipeline.manifest.rows import SPLITS, Labelling, Manifest, Row, write_csv
 from pipeline.prepare.leaks import Duplicate
 from pipeline.prepare.plan import (
     FORMAT,
@@ -28,11 +28,11 @@ from pipeline.prepare.plan import (
     report_path,
 )
 from pipeline.prepare.prepared import (
-    CHECKED,
     FINDINGS,
     PARTIAL,
     STATE,
     Store,
+    checked_files,
     checksum,
     is_begun,
     open_store,
@@ -159,16 +159,19 @@ def finish_store(
     rows = tuple(source.row for source in stored)
     _check_classes(out / PARTIAL / "quarantine.csv", tasks[0].class_names, rows)
     _put_in_place(out, tasks)
-    write_csv(Manifest(rows=rows), out / "manifest.csv")
-    _write_metadata(out, tasks, reports)
+    manifest = Manifest(rows=rows)
+    labelling = manifest.labelling
+    write_csv(manifest, out / "manifest.csv")
+    _write_metadata(out, tasks, reports, labelling)
     state = {
         "format": FORMAT,
         "frames": dataclasses.asdict(tasks[0].frames),
+        "labelling": labelling,
         "settings": settings,
         "leaks": list(leaks),
         "alike": _places(duplicates, stored),
         "shards": {path.name: path.stat().st_size for path in shard_files(out)},
-        "checksums": {name: checksum(out / name) for name in CHECKED},
+        "checksums": {name: checksum(out / name) for name in checked_files(labelling)},
         "fingerprint": content_fingerprint(tasks[0].frames, records),
         "made_of": made_of,
     }
@@ -213,7 +216,8 @@ def _places(
 
 
 def _check_classes(quarantine: Path, class_names: Sequence[str], stored: Sequence[Row]) -> None:
-    missing = sorted(set(class_names) - {row.label for row in stored if row.split == "train"})
+    trained = Manifest(rows=tuple(row for row in stored if row.split == "train"))
+    missing = sorted(set(class_names) - set(trained.class_names))
     if missing:
         raise DataError(
             "expected a readable training video of each class, got none of "
@@ -221,7 +225,9 @@ def _check_classes(quarantine: Path, class_names: Sequence[str], stored: Sequenc
         )
 
 
-def _write_metadata(out: Path, tasks: Sequence[ShardTask], reports: Sequence[ShardReport]) -> None:
+def _write_metadata(
+    out: Path, tasks: Sequence[ShardTask], reports: Sequence[ShardReport], labelling: Labelling
+) -> None:
     """Writes what TensorFlow Datasets needs; files of splits without any video are removed."""
     template = tfds.core.ShardedFileTemplate(
         data_dir=out, dataset_name=NAME, filetype_suffix="tfrecord"
@@ -243,7 +249,7 @@ def _write_metadata(out: Path, tasks: Sequence[ShardTask], reports: Sequence[Sha
     frames, class_names = tasks[0].frames, tasks[0].class_names
     tfds.folder_dataset.write_metadata(
         data_dir=out,
-        features=record_features(class_names, frames),
+        features=record_features(class_names, frames, labelling),
         split_infos=split_infos,
         version="1.0.0",
         check_data=False,

@@ -6,12 +6,14 @@ import itertools
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import google_crc32c
 import numpy as np
 
 from pipeline.config import FramesConfig
+from pipeline.manifest.annotation import UNKNOWN_LABEL
+from pipeline.manifest.rows import Labelling
 from pipeline.prepare.stored_frames import FrameSpool
 from pipeline.streams import IMAGES
 
@@ -22,12 +24,16 @@ MAX_BYTES = 2**31 - 2**20
 """Images of one record in bytes, at most: a protobuf message ends at 2 GiB."""
 
 
-def record_features(class_names: Sequence[str], frames: FramesConfig) -> tfds.features.FeaturesDict:
+def record_features(
+    class_names: Sequence[str], frames: FramesConfig, labelling: Labelling
+) -> tfds.features.FeaturesDict:
     """Returns what a record holds, for TensorFlow Datasets.
 
     Args:
         class_names: The index of a name is its label number.
         frames: Size of a frame, and what is stored beside them.
+        labelling: What is labelled. A video has one `label`, or `labels`, of which those of its
+            classes are 1; a record of a recording has those of each frame.
     """
     import tensorflow_datasets as tfds  # takes a while, which worker processes are spared
 
@@ -39,18 +45,39 @@ def record_features(class_names: Sequence[str], frames: FramesConfig) -> tfds.fe
     return tfds.features.FeaturesDict(
         {
             **{name: tfds.features.Sequence(image) for name, image in images.items()},
-            "label": tfds.features.ClassLabel(names=class_names),
+            **_label_features(class_names, labelling),
             "video": tfds.features.Text(doc="Path from the folder of all videos on."),
             "group": tfds.features.Text(doc="What never crosses splits."),
-            "num_frames": tfds.features.Scalar(np.int64, doc="Frames of the video file."),
             "fps": tfds.features.Scalar(np.float32, doc="Frame rate of the video file."),
-            "duration_seconds": tfds.features.Scalar(np.float32, doc="Of the video file."),
+            **_length_features(labelling),
         }
     )
 
 
+def _length_features(labelling: Labelling) -> dict[str, Any]:
+    import tensorflow_datasets as tfds
+
+    if labelling == "frames":
+        doc = "Number of the first of these frames in the recording, from 0."
+        return {"first_frame": tfds.features.Scalar(np.int64, doc=doc)}
+    return {
+        "num_frames": tfds.features.Scalar(np.int64, doc="Frames of the video file."),
+        "duration_seconds": tfds.features.Scalar(np.float32, doc="Of the video file."),
+    }
+
+
+def _label_features(class_names: Sequence[str], labelling: Labelling) -> dict[str, Any]:
+    import tensorflow_datasets as tfds
+
+    if labelling == "one":
+        return {"label": tfds.features.ClassLabel(names=class_names)}
+    doc = f"1: holds, 0: does not, {UNKNOWN_LABEL}: not known; of {', '.join(class_names)}."
+    shape = (len(class_names),) if labelling == "several" else (None, len(class_names))
+    return {"labels": tfds.features.Tensor(shape=shape, dtype=np.uint8, encoding="bytes", doc=doc)}
+
+
 def write_record(
-    file: BinaryIO, images: Mapping[str, FrameSpool], others: Mapping[str, float | str]
+    file: BinaryIO, images: Mapping[str, FrameSpool], others: Mapping[str, float | str | bytes]
 ) -> int:
     """Appends a record to a TFRecord file; the same arguments always give the same bytes.
 
@@ -59,7 +86,7 @@ def write_record(
             record's checksum.
         images: The images by their names, each as the bytes of a JPEG file.
         others: The other features, see `record_features`: a float is stored as a float32, an int
-            as an int64.
+            as an int64, an array as its bytes.
 
     Returns:
         Bytes of the record.
@@ -81,7 +108,7 @@ def write_record(
 
 
 def _start(
-    others: Mapping[str, float | str], images: Mapping[str, FrameSpool]
+    others: Mapping[str, float | str | bytes], images: Mapping[str, FrameSpool]
 ) -> tuple[bytes, int]:
     """Returns the message up to its first image, and the bytes of the whole."""
     rest = b"".join(_message(1, _value(*item)) for item in sorted(others.items()))
@@ -90,10 +117,10 @@ def _start(
     return start, len(start) + entries
 
 
-def _value(name: str, value: float | str) -> bytes:
-    """A text, a float32 or an int64 as an entry of the features."""
-    if isinstance(value, str):
-        kind, content = 1, value.encode()
+def _value(name: str, value: float | str | bytes) -> bytes:
+    """A text, bytes, a float32 or an int64 as an entry of the features."""
+    if isinstance(value, str | bytes):
+        kind, content = 1, value.encode() if isinstance(value, str) else value
     elif isinstance(value, int):
         kind, content = 3, _varint(value)
     else:

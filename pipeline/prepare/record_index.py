@@ -28,12 +28,14 @@ class Record:
         name: As in `SourceVideo`.
         shard: The file.
         start: Bytes before its record.
+        pieces: Of a recording, whose records follow one another: frames and bytes of each.
     """
 
     row: Row
     name: str
     shard: Path
     start: int
+    pieces: tuple[tuple[int, int], ...] = ()
 
 
 def find_records(shards: Sequence[Path], rows: Sequence[Row]) -> tuple[Record, ...]:
@@ -50,11 +52,11 @@ def find_records(shards: Sequence[Path], rows: Sequence[Row]) -> tuple[Record, .
         DataError: The report on a shard is missing or damaged.
     """
     places = [
-        (name, shard, start)
+        (name, shard, start, pieces)
         for split in SPLITS
         for shard in sorted(shards)
         if shard.name.startswith(f"{NAME}-{split}.")
-        for name, start in _of_shard(shard)
+        for name, start, pieces in _of_shard(shard)
     ]
     if len(places) != len(rows):
         raise DataError(f"{shards[0].parent / REPORTS}: not of these shards. {AGAIN}")
@@ -64,17 +66,18 @@ def find_records(shards: Sequence[Path], rows: Sequence[Row]) -> tuple[Record, .
     return tuple(Record(row_of[place], *found) for place, found in enumerate(places))
 
 
-def _of_shard(shard: Path) -> list[tuple[str, int]]:
-    """Names of the videos in a shard, and where their records start."""
+def _of_shard(shard: Path) -> list[tuple[str, int, tuple[tuple[int, int], ...]]]:
+    """Names of the videos in a shard, where their records start, and pieces of recordings."""
     found, start = [], 0
     try:
         videos = read_report(report_path(shard)).videos
         with shard.open("rb") as file:
             for video in videos:
                 if not video.problem:
-                    found.append((video.name, start))
+                    found.append((video.name, start, video.pieces))
                     # Reports of earlier versions do not say how long it is.
-                    start += (video.record_bytes or _length(file, start)) + FRAME_BYTES
+                    num_bytes = video.record_bytes or _length(file, start)
+                    start += num_bytes + FRAME_BYTES * max(1, len(video.pieces))
     except (OSError, ValueError):
         raise DataError(f"{report_path(shard)}: missing or damaged. {AGAIN}") from None
     return found

@@ -9,14 +9,16 @@ import itertools
 import json
 import math
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 from pipeline.atomic import atomic_write
 from pipeline.errors import VideoDecodeError
+from pipeline.manifest.annotation import Annotation
 from pipeline.manifest.rows import Row
 from pipeline.prepare.duplicates import file_digest, hash_positions, video_hash
+from pipeline.prepare.pieces import write_pieces
 from pipeline.prepare.plan import (
     Problem,
     ShardReport,
@@ -58,7 +60,7 @@ def _read_shard(task: ShardTask, file: BinaryIO | None, on_video: OnVideo | None
     reports = tuple(_read_videos(task, file, on_video))
     return ShardReport(
         fingerprint=task.fingerprint,
-        num_records=sum(not report.problem for report in reports),
+        num_records=sum(max(1, len(each.pieces)) for each in reports if not each.problem),
         num_bytes=file.tell() if file else 0,
         record_bytes=sum(report.record_bytes for report in reports),
         videos=reports,
@@ -80,7 +82,10 @@ def _read_videos(
                     yield _left_out(source, "lost", skip[source.name])
                     continue
                 try:
-                    yield _read(source, opened, task, file)
+                    if annotation := source.row.annotation:
+                        yield _read_recording(source, annotation, opened, task, file, on_video)
+                    else:
+                        yield _read(source, opened, task, file)
                 except VideoDecodeError as error:
                     missing = not Path(source.row.path).exists()
                     problem: Problem = "missing" if missing else "unreadable"
@@ -138,13 +143,15 @@ def _read(
             if sum(spool.num_bytes for spool in images.values()) > MAX_BYTES:
                 reason = "its frames take more than 2 GiB: cut the video, or lower --fps or --size."
                 return _left_out(source, "too large", reason)
-        if len(images["frames"].lengths) < task.min_frames:
+        number = len(images["frames"])
+        if number < task.min_frames:
             return _left_out(source, "too short", _too_short(source, reader, task))
-        report = _describe(source, reader, opened.digest, images["frames"])
+        shown = [images["frames"][position] for position in hash_positions(number)]
+        report = _describe(source, reader, opened.digest, number, shown)
         if not file:
             return report
-        others: dict[str, float | str] = {
-            "label": task.class_names.index(row.label),
+        others: dict[str, float | str | bytes] = {
+            **_labels(row, task.class_names),
             "video": source.name,
             "group": row.group,
             "num_frames": report.decoded_frames,
@@ -153,6 +160,47 @@ def _read(
         }
         num_bytes = write_record(file, images, others)
     return dataclasses.replace(report, record_bytes=num_bytes)
+
+
+def _labels(row: Row, class_names: Sequence[str]) -> dict[str, int | bytes]:
+    if row.several is None:
+        return {"label": class_names.index(row.label)}
+    return {"labels": bytes(name in row.several for name in class_names)}
+
+
+def _read_recording(
+    source: SourceVideo,
+    annotation: Annotation,
+    opened: _OpenFile,
+    task: ShardTask,
+    file: BinaryIO | None,
+    on_video: OnVideo | None,
+) -> VideoReport:
+    reader, frames = opened.reader(source), task.frames
+    with contextlib.ExitStack() as undo, warnings.catch_warnings():
+        warnings.simplefilter("ignore", DamagedVideoWarning)  # It is in the report.
+        if file:
+            undo.callback(_cut_off, file, file.tell())
+        found = write_pieces(
+            file,
+            stored_frames(reader, frames),
+            frames.images,
+            annotation.by_frame(frames.fps, task.class_names),
+            {"video": source.name, "group": source.row.group, "fps": float(reader.info.fps)},
+            # The time that a video may take is that of a piece.
+            on_piece=lambda: on_video(source.name) if on_video else None,
+        )
+        if found.num_frames < task.min_frames:
+            return _left_out(source, "too short", _too_short(source, reader, task))
+        report = _describe(source, reader, opened.digest, found.num_frames, found.shown())
+        undo.pop_all()
+    return dataclasses.replace(report, record_bytes=found.num_bytes, pieces=tuple(found.pieces))
+
+
+def _cut_off(file: BinaryIO, num_bytes: int) -> None:
+    """Takes away what was written beyond."""
+    file.truncate(num_bytes)
+    file.seek(num_bytes)
 
 
 def _too_short(source: SourceVideo, reader: VideoReader, task: ShardTask) -> str:
@@ -166,16 +214,16 @@ def _too_short(source: SourceVideo, reader: VideoReader, task: ShardTask) -> str
 
 
 def _describe(
-    source: SourceVideo, reader: VideoReader, digest: str, images: FrameSpool
+    source: SourceVideo, reader: VideoReader, digest: str, number: int, shown: Sequence[bytes]
 ) -> VideoReport:
+    """The report on a video of so many stored frames, of which those at `hash_positions` came."""
     info, is_trim = reader.info, source.row.is_trim
-    positions = hash_positions(len(images.lengths))
     declared = _asked_frames(source.row, info) if is_trim else info.declared_frames
     return dataclasses.replace(
         _report(source),
         declared_frames=declared,
         decoded_frames=reader.num_read,
-        stored_frames=len(images.lengths),
+        stored_frames=number,
         damaged=info.damaged or (is_trim and declared is not None),
         damage=info.damage,
         width=info.width,
@@ -184,7 +232,7 @@ def _describe(
         duration_seconds=reader.num_read / info.fps if is_trim else info.duration_seconds,
         codec=info.codec,
         digest=digest,
-        hash=video_hash([decode_jpeg(images[position]) for position in positions]),
+        hash=video_hash(list(map(decode_jpeg, shown))),
     )
 
 

@@ -78,7 +78,7 @@ class CheckReport:
 
 
 def _counts(rows: Sequence[Row], class_names: Sequence[str]) -> str:
-    found = {row.label for row in rows}
+    found = {label for row in rows for label in row.labels}
     missing = [name for name in class_names if name not in found]
     without = f" (none of {listed(missing)})" if missing else ""
     classes = f"{len(found)} class{'' if len(found) == 1 else 'es'}{without}"

@@ -31,6 +31,9 @@ _FOR_SOURCES: dict[str, tuple[Source, ...]] = {
     ),
     "--fold": ("ucf101", "hmdb51", "ut_interaction"),
     **dict.fromkeys(("--videos", "--point-seconds", "--modifiers", "--tiers"), ("events",)),
+    "--subjects": ("events",),
+    **dict.fromkeys(("--background", "--cut-events"), ("events", "demo_recordings")),
+    "--multilabel": ("csv",),
 }
 
 
@@ -88,6 +91,10 @@ def _check_options(config: PrepareConfig) -> None:
         "--point-seconds": bool(config.point_seconds),
         "--modifiers": config.modifiers,
         "--tiers": bool(config.tiers),
+        "--subjects": config.subjects,
+        "--background": config.background != PrepareConfig.background,
+        "--cut-events": config.cut_events,
+        "--multilabel": config.multilabel,
     }
     for option, sources in _FOR_SOURCES.items():
         if given[option] and config.source not in sources:
@@ -104,7 +111,7 @@ def _read(config: PrepareConfig) -> Manifest:
         "demo": lambda: _render(config),
         "demo_recordings": lambda: _render_recordings(config),
         "folder": lambda: scan_folder(path, labelled=not config.check),
-        "csv": lambda: read_csv(path, labelled=not config.check),
+        "csv": lambda: read_csv(path, labelled=not config.check, several=config.multilabel),
         "list": lambda: scan_list(path, classes=lists),
         "events": lambda: _scan_events(config),
         "ucf101": lambda: scan_ucf101(path, annotations=lists, fold=fold or 1),
@@ -118,12 +125,15 @@ def _read(config: PrepareConfig) -> Manifest:
     return scans[config.source]()
 
 
-def _scan_events(config: PrepareConfig) -> Manifest:
+def _scan_events(config: PrepareConfig, path: str | Path = "") -> Manifest:
     return scan_events(
-        config.path,
+        path or config.path,
         folder_of_videos(config),
         options=ReadingOptions(modifiers=config.modifiers, tiers=config.tiers),
         point_seconds=config.point_seconds,
+        subjects=config.subjects,
+        background=config.background,
+        cut=config.cut_events,
     )
 
 
@@ -138,4 +148,4 @@ def _render_recordings(config: PrepareConfig) -> Manifest:
 
     folder = folder_of_videos(config)
     render_recordings(folder, seed=config.seed, workers=config.workers)
-    return scan_events(folder / EVENTS, folder)
+    return _scan_events(config, folder / EVENTS)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.manifest.annotation import UNKNOWN_LABEL
 from pipeline.tasks.exclusive import Exclusive
 from pipeline.tasks.independent import Independent
 
@@ -16,11 +17,8 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.floating[Any]]
 
-UNKNOWN_LABEL: Final = 255
-"""What stands for each class in the labels of a frame of which nothing is known."""
-
 UNKNOWN_TARGET: Final = -1.0
-"""The same in targets."""
+"""What stands for each class in the targets of a frame of which nothing is known."""
 
 
 class Frames:

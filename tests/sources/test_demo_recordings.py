@@ -1,6 +1,7 @@
 """Recordings of the demo: movements that run into each other, events that hold, files."""
 
 import collections
+import dataclasses
 import itertools
 import subprocess
 import sys
@@ -243,7 +244,7 @@ def test_the_camera_stays_where_it_is(rendered):
 
 
 def test_events_become_rows_of_parts_by_figure(rendered):
-    manifest = scan_events(rendered / EVENTS, rendered)
+    manifest = scan_events(rendered / EVENTS, rendered, cut=True)
     assert not crossing(manifest.rows)
     assert {(row.group, row.split) for row in manifest.rows} == {
         (f"figure0{n}", split) for n, split in enumerate(SPLITS)
@@ -309,5 +310,8 @@ def test_the_source_reads_its_recordings(rendered, monkeypatch, tmp_path):
     )
     monkeypatch.setattr("pipeline.sources.reading.folder_of_videos", lambda _: rendered)
     config = PrepareConfig(source="demo_recordings", out=str(tmp_path), seed=3, workers=1)
-    assert read_manifest(config) == scan_events(rendered / EVENTS, rendered)
-    assert seen == [(rendered, {"seed": 3, "workers": 1})]
+    whole = scan_events(rendered / EVENTS, rendered, background="background")
+    assert read_manifest(config) == whole
+    cut = dataclasses.replace(config, cut_events=True)
+    assert read_manifest(cut) == scan_events(rendered / EVENTS, rendered, cut=True)
+    assert seen == [(rendered, {"seed": 3, "workers": 1})] * 2

@@ -1,4 +1,4 @@
-"""The events of recordings as rows of a manifest: each is a part of its video."""
+"""Recordings with their events as rows of a manifest; or each event as a part of its video."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.errors import DataError
+from pipeline.manifest.annotation import Annotation
 from pipeline.manifest.rows import Manifest, Row, relative_path
 from pipeline.sources.events.event import Event, Notice, Recording
 from pipeline.sources.events.media import match_media
 from pipeline.sources.events.reading import ReadingOptions, read_events
 from pipeline.sources.events.report import report
-from pipeline.sources.events.subjects import with_lengths
+from pipeline.sources.events.subjects import by_subject, with_lengths
 from pipeline.text import counted, listed
 from pipeline.video.paths import LeftOutWarning
 
@@ -29,10 +30,13 @@ def scan_events(
     *,
     options: ReadingOptions | None = None,
     point_seconds: float = 0.0,
+    subjects: bool = False,
+    background: str = "",
+    cut: bool = False,
 ) -> Manifest:
-    """Lists the events that people marked in long videos, each as a part of its video.
+    """Lists the recordings in which people marked events.
 
-    The group of an event is that of its recording: its video, where none is given. An event during
+    The group of a recording is its video, where none is given. Where events are cut out, one during
     which another label holds is left out, since it has no one label; where two labels meet, the
     second begins when the first ends.
 
@@ -42,9 +46,13 @@ def scan_events(
         options: How to understand some formats.
         point_seconds: Length that events without one are given, around their time; 0: none, and
             they are left out.
+        subjects: Whether the events of each subject are a recording of their own.
+        background: Class of what no event covers; empty: none.
+        cut: Whether each event is a row, as a part of its video.
 
     Returns:
-        The events, sorted by video and time, with a report on the files of events.
+        The recordings, sorted by video, with their annotations; or the events, sorted by video and
+        time. And a report on the files of events.
 
     Raises:
         DataError: A file cannot be read, or no event of it can be used.
@@ -58,19 +66,37 @@ def scan_events(
         warnings.warn(message, LeftOutWarning, stacklevel=2)
     if point_seconds:
         matched = [with_lengths(recording, point_seconds) for recording in matched]
+    if subjects:
+        matched = by_subject(matched)
     told, rows = [], []
     root = Path(videos).absolute()
     for recording in matched:
-        kept, notices = _with_one_label(recording)
+        kept, notices = (_with_one_label if cut else _with_length)(recording)
         told.append(recording.telling(*notices))
-        rows += _rows(recording, kept, root)
-    if not rows:
+        rows += _cuts(recording, kept, root) if cut else [_row(recording, kept, root, background)]
+    if not any(set(row.labels) - {background} for row in rows):
         why = "their videos are not there" if not matched else "none can be cut out of its video"
         raise DataError(
             f"{path}: expected events to learn from, got none: {why}. Name the folder of the "
             "videos (--videos), and give points a length (--point-seconds)."
         )
     return Manifest(rows=tuple(rows), annotations=report(told, unmatched))
+
+
+def _with_length(recording: Recording) -> tuple[list[Event], list[Notice]]:
+    """The events that last; and what of the others."""
+    kept, notices = [], []
+    for event in recording.events:
+        if event.is_point:
+            notices.append(_point(recording, event))
+        else:
+            kept.append(event)
+    return kept, notices
+
+
+def _point(recording: Recording, event: Event) -> Notice:
+    where = f"{recording.media}: {event.label} at {event.start_seconds:g} s is left out"
+    return Notice("POINT", f"{where}: give points a length (--point-seconds)")
 
 
 def _with_one_label(recording: Recording) -> tuple[list[Event], list[Notice]]:
@@ -81,7 +107,7 @@ def _with_one_label(recording: Recording) -> tuple[list[Event], list[Notice]]:
     for event, overlap in zip(recording.events, _overlaps(recording.events), strict=True):
         where = f"{recording.media}: {event.label} at {event.start_seconds:g} s is left out"
         if event.is_point:
-            notices.append(Notice("POINT", f"{where}: give points a length (--point-seconds)"))
+            notices.append(_point(recording, event))
         elif overlap > _MOST_OVERLAP * (event.end_seconds - event.start_seconds):
             notices.append(Notice("two labels at once", where))
         else:
@@ -111,7 +137,24 @@ def _overlaps(events: Sequence[Event]) -> list[float]:
     return longest
 
 
-def _rows(recording: Recording, events: Iterable[Event], root: Path) -> list[Row]:
+def _row(recording: Recording, events: Iterable[Event], root: Path, background: str) -> Row:
+    annotation = Annotation(
+        events=tuple((e.start_seconds, e.end_seconds, _class_name(e.label)) for e in events),
+        known=recording.known,
+        background=background,
+        subject=recording.subject,
+    )
+    group = recording.group or relative_path(recording.path, root)
+    row = Row(path=recording.path, label="", group=group, split=recording.split)
+    return row.labelled(annotation.class_names, annotation)
+
+
+def _class_name(label: str) -> str:
+    """A label as the name of one class: a semicolon stands between several."""
+    return label.replace(";", ",")
+
+
+def _cuts(recording: Recording, events: Iterable[Event], root: Path) -> list[Row]:
     group = recording.group or relative_path(recording.path, root)
     return [
         Row(

@@ -40,7 +40,7 @@ def recordings(tmp_path):
 
 
 def scan(root, **options):
-    return scan_events(root / "events.csv", root / "videos", **options)
+    return scan_events(root / "events.csv", root / "videos", **{"cut": True, **options})
 
 
 def cut(manifest):
@@ -102,7 +102,7 @@ def configure(root, **options):
         size=16,
         fps=10,
         workers=1,
-        **options,
+        **{"cut_events": True, **options},
     )
 
 

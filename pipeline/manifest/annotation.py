@@ -1,0 +1,98 @@
+"""What a person marked in a recording, as labels of its frames."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+Labels = npt.NDArray[np.uint8]
+Spans = tuple[tuple[float, float], ...]
+
+UNKNOWN_LABEL: Final = 255
+"""What stands for each class in the labels of a frame of which nothing is known."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Annotation:
+    """The events of a recording: when which class holds.
+
+    Attributes:
+        events: Start, end and class of each, in seconds from the first frame of the file.
+        known: Where the annotation holds, pairs of start and end; None: everywhere.
+        background: Class of the frames that no event covers; empty: they have none.
+        subject: The only subject whose events these are; empty: all of them.
+    """
+
+    events: tuple[tuple[float, float, str], ...]
+    known: Spans | None = None
+    background: str = ""
+    subject: str = ""
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes that occur, sorted; the background always does."""
+        names = {label for _, _, label in self.events} | {self.background}
+        return tuple(sorted(names - {""}))
+
+    def of_classes(self, names: Iterable[str]) -> Annotation:
+        """The same with the events of some classes alone."""
+        kept = set(names)
+        return dataclasses.replace(self, events=tuple(e for e in self.events if e[2] in kept))
+
+    def by_frame(self, fps: float, class_names: Sequence[str]) -> Callable[[int, int], Labels]:
+        """A function that labels frames in a row.
+
+        A class holds at a frame if it does in the middle of the time in which the frame is shown;
+        the shortest event holds at one frame at least.
+
+        Args:
+            fps: Frames per second.
+            class_names: All C classes.
+
+        Returns:
+            From the number of the first frame, from 0, and how many there are (N) to uint8 (N, C):
+            1 where the class holds, 0 where not, 255 where nothing is known.
+
+        Example:
+            >>> annotation = Annotation(events=((0.1, 0.3, "wave"),), known=((0.0, 0.4),))
+            >>> annotation.by_frame(10, ["wave"])(0, 5)[:, 0].tolist()
+            [0, 1, 1, 0, 255]
+        """
+        numbers = {name: number for number, name in enumerate(class_names)}
+        spans = [(*_frames_of(e[0], e[1], fps), numbers[e[2]]) for e in self.events]
+        starts, ends, classes = np.array(spans, np.int64).reshape(-1, 3).T
+        known = None if self.known is None else [_frames_of(*span, fps) for span in self.known]
+
+        def labels(first: int, number: int) -> Labels:
+            found = np.zeros((number, len(class_names)), np.uint8)
+            for event in np.flatnonzero((starts < first + number) & (ends > first)):
+                found[max(0, starts[event] - first) : ends[event] - first, classes[event]] = 1
+            if self.background:
+                found[~found.any(axis=1), numbers[self.background]] = 1
+            if known is not None:
+                is_known = np.zeros(number, np.bool_)
+                for start, end in known:
+                    is_known[max(0, start - first) : max(0, end - first)] = True
+                found[~is_known] = UNKNOWN_LABEL
+            return found
+
+        return labels
+
+
+def _frames_of(start: float, end: float, fps: float) -> tuple[int, int]:
+    """The frames whose middles lie in a span of time, or else the one that is shown in its midst.
+
+    Example:
+        >>> _frames_of(1.0, 2.0, fps=10), _frames_of(1.06, 1.08, fps=10)
+        ((10, 20), (10, 11))
+    """
+    # Times that are meant to be those of frames are off by what rounding to a millisecond does.
+    first, last = (int(np.ceil(time * fps - 0.5 - 1e-3 * fps)) for time in (start, end))
+    if last <= first:
+        first = int((start + end) / 2 * fps)
+        last = first + 1
+    return first, last

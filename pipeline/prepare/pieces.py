@@ -1,0 +1,92 @@
+"""A recording as records of bounded length, so that ten hours take no more memory than a minute."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import BinaryIO, Final
+
+from pipeline.manifest.annotation import Labels
+from pipeline.prepare.duplicates import hash_positions
+from pipeline.prepare.record import write_record
+from pipeline.prepare.stored_frames import FrameSpool
+
+PIECE_FRAMES: Final = 128
+"""Frames of a record; the last one of a recording may have fewer."""
+
+_MOST_KEPT: Final = 128
+
+
+class StoredPieces:
+    """What was stored of a recording.
+
+    Attributes:
+        pieces: Frames and bytes of each record.
+        num_frames: All frames.
+    """
+
+    def __init__(self) -> None:
+        self.pieces: list[tuple[int, int]] = []
+        self.num_frames, self._step = 0, 1
+        self._kept: list[bytes] = []
+
+    @property
+    def num_bytes(self) -> int:
+        """Bytes of all records."""
+        return sum(num_bytes for _, num_bytes in self.pieces)
+
+    def add(self, frames: FrameSpool, num_bytes: int) -> None:
+        """Takes up a record."""
+        self.pieces.append((len(frames), num_bytes))
+        for frame in frames:
+            if self.num_frames % self._step == 0:
+                self._kept.append(frame)
+            self.num_frames += 1
+            if len(self._kept) > _MOST_KEPT:
+                self._kept, self._step = self._kept[::2], 2 * self._step
+
+    def shown(self) -> list[bytes]:
+        """The frames at `hash_positions`; of a long recording, those next to them."""
+        return [self._kept[position // self._step] for position in hash_positions(self.num_frames)]
+
+
+def write_pieces(
+    file: BinaryIO | None,
+    stored: Iterator[Mapping[str, bytes]],
+    names: Sequence[str],
+    label: Callable[[int, int], Labels],
+    others: Mapping[str, float | str],
+    *,
+    on_piece: Callable[[], object],
+) -> StoredPieces:
+    """Appends the records of a recording to a file.
+
+    Args:
+        file: The file; None: nothing is written.
+        stored: What is stored of each frame, see `pipeline.prepare.stored_frames.stored_frames`.
+        names: Of what is stored.
+        label: Labels of frames in a row, see `pipeline.manifest.annotation.Annotation.by_frame`.
+        others: Other features of each record.
+        on_piece: Called after each.
+    """
+    written = StoredPieces()
+    for images in _pieces(stored, names):
+        first = written.num_frames
+        labels = label(first, len(images["frames"])).tobytes()
+        features = {**others, "labels": labels, "first_frame": first}
+        written.add(images["frames"], write_record(file, images, features) if file else 0)
+        on_piece()
+    return written
+
+
+def _pieces(
+    stored: Iterator[Mapping[str, bytes]], names: Sequence[str]
+) -> Iterator[dict[str, FrameSpool]]:
+    for first in stored:
+        with contextlib.ExitStack() as stack:
+            images = {name: stack.enter_context(FrameSpool()) for name in names}
+            for frame in itertools.chain([first], itertools.islice(stored, PIECE_FRAMES - 1)):
+                for name, image in frame.items():
+                    images[name].append(image)
+            yield images
