@@ -74,6 +74,9 @@ class RunConfig:
             expect(
                 self.temporal.stages == 1 or self.model.task == "auto", takes, self.temporal.stages
             )
+        if self.model.task not in ("auto", "video"):
+            takes = "augment.reverse is for videos with one label: --augment.reverse 0"
+            expect(not self.augment.reverse, takes, self.augment.reverse)
         if self.train.class_weights:
             is_one = self.model.task in ("auto", "video")
             takes = "train.class_weights takes classes that exclude each other: train.balanced"

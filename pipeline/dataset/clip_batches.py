@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -12,17 +11,19 @@ import tensorflow as tf
 from pipeline.config import RunConfig
 from pipeline.dataset.augment.mixing import training_targets
 from pipeline.dataset.clips import fixed_clip, random_clip
-from pipeline.dataset.order import TrainingOrder
-from pipeline.dataset.sampling import Order
-from pipeline.dataset.videos import Data, label_numbers, read_videos, video_reader
+from pipeline.dataset.order import Order, RepeatingOrder, TrainingOrder, repeat_factors
+from pipeline.dataset.sampling import Order as FrameOrder
+from pipeline.dataset.videos import Data, label_numbers, label_table, read_videos, video_reader
 from pipeline.manifest.rows import Split
+from pipeline.prepare.prepared import Store
 from pipeline.tasks.task import task_of
 
 
 def training_batches(data: Data, config: RunConfig, *, first_step: int = 0) -> tf.data.Dataset:
     """Endless batches of randomly cut and augmented training clips.
 
-    Every epoch shows each training video once, in a new order, see `TrainingOrder`; batches run on
+    Every epoch shows each training video once, or a clip for each record of a recording, in a new
+    order, see `pipeline.dataset.order`; batches run on
     across the border of two epochs, so that all have the same size. The clip that is cut of a video
     depends on the seed, the epoch and the video alone.
 
@@ -35,42 +36,50 @@ def training_batches(data: Data, config: RunConfig, *, first_step: int = 0) -> t
     Returns:
         Batches `{"frames": uint8 (B, T, H, W, 3), "mask": bool (B, T)}, label int64 (B,)`; `flow`,
         of the same shape, comes beside the frames or in place of them where the model takes it.
+        Where a video has several classes, labels are uint8 (B, C); of recordings, uint8 (B, T, C),
+        see `pipeline.tasks.frames`.
     """
     size = epoch_size(data, config)
     batch_size = min(config.train.batch_size, size)
     clip = random_clip(config, data.frames.size, data.class_names, size)
-    labels, read = label_numbers(data, "train"), video_reader(data, "train", config)
-    order = TrainingOrder(labels, seed=config.seed, balanced=config.train.balanced)
+    read, num_videos = video_reader(data, "train", config)
 
     def make(position: tf.Tensor, number: tf.Tensor) -> Any:
-        return clip(position, (number, read(number % len(labels))))
+        return clip(position, (number, read(number % num_videos)))
 
-    clips = _endless(order, size, first_step * batch_size).map(
+    clips = _endless(_order(data, config), size, first_step * batch_size).map(
         make, num_parallel_calls=tf.data.AUTOTUNE
     )
     return clips.batch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
 
 
 def epoch_size(data: Data, config: RunConfig) -> int:
-    """Clips of an epoch: each training video once, or each class as often as the largest."""
-    if not config.train.balanced:
-        return data.num_videos["train"]
-    counts = class_counts(data, "train")
-    return sum(map(bool, counts)) * max(counts)
+    """Clips of an epoch: each training video once, or some of rare classes more often."""
+    return len(_order(data, config)(0))
+
+
+def _order(data: Data, config: RunConfig) -> Order:
+    balanced = config.train.balanced
+    if data.labelling == "one":
+        labels = label_numbers(data, "train")
+        return TrainingOrder(labels, seed=config.seed, balanced=balanced)
+    table = label_table(data, "train")
+    times = repeat_factors(table > 0) if balanced else np.ones(len(table))
+    return RepeatingOrder(times, seed=config.seed)
 
 
 def class_counts(data: Data, split: Split) -> list[int]:
-    """Videos of each class in a split, by label number."""
-    counts = Counter(row.label for row in data.manifest.rows if row.split == split)
-    return [counts[name] for name in data.class_names]
+    """Videos of each class in a split, by label number; of recordings, frames."""
+    counts: list[int] = label_table(data, split).sum(axis=0).tolist()
+    return counts
 
 
-def _endless(order: TrainingOrder, size: int, first: int) -> tf.data.Dataset:
+def _endless(order: Order, size: int, first: int) -> tf.data.Dataset:
     """Epoch after epoch, from the clip with the number `first` on.
 
     Returns:
         Pairs `(position, number)`: that of the clip, counted through all epochs, and that of its
-        video, as `TrainingOrder` gives it.
+        video, as the order gives it.
     """
 
     def numbers_of(epoch: tf.Tensor) -> tf.data.Dataset:
@@ -106,10 +115,12 @@ def evaluation_clips(
     split: Split,
     *,
     view: int | None = None,
-    order: Order = "in_order",
+    order: FrameOrder = "in_order",
     most: int | None = None,
 ) -> tf.data.Dataset:
     """Each video of a split once, in a fixed order, as the clip that is always cut of it.
+
+    Of recordings, the windows that overlap by half, each as its clip.
 
     Args:
         data: The videos.
@@ -123,7 +134,8 @@ def evaluation_clips(
 
     Returns:
         Batches `(inputs, label, source)`, inputs and label as those of `training_batches`, source
-        `{"video": string (B,), "group": string (B,)}`; the last batch holds what is left.
+        `{"video": string (B,), "group": string (B,)}`; of a window also `first_frame`, int64 (B,),
+        the number of the stored frame that it starts with. The last batch holds what is left.
     """
     clip = fixed_clip(config, data.frames.size, view, order, most)
     videos = read_videos(data, split, config).enumerate()
@@ -178,10 +190,24 @@ def batches_for_validation(
     return _for_devices(batches, num_devices)
 
 
-def chance(data: Data) -> float:
-    """Accuracy of the most frequent class of validation or, without it, of training, 0 to 1."""
-    counts = class_counts(data, "val" if "val" in data.num_videos else "train")
-    return max(counts) / sum(counts)
+def chance(data: Data, config: RunConfig) -> float:
+    """Accuracy without any knowledge of validation or, without it, of training, 0 to 1.
+
+    That of the most frequent class; where several may hold, of the better answer for each class.
+    """
+    split: Split = "val" if "val" in data.num_videos else "train"
+    counts = np.array(class_counts(data, split))
+    if not config.model.task.endswith("multilabel"):
+        return float(counts.max() / counts.sum())
+    shares = counts / _num_labelled(data, split)
+    return float(np.maximum(shares, 1 - shares).mean())
+
+
+def _num_labelled(data: Data, split: Split) -> int:
+    """Videos of a split; of recordings, frames."""
+    if isinstance(data, Store) and data.labelling == "frames":
+        return sum(record.num_frames for record in data.of_split(split))
+    return data.num_videos[split]
 
 
 def _class_weights(data: Data) -> tf.Tensor:

@@ -13,7 +13,14 @@ from pipeline.dataset import sampling
 from pipeline.dataset.augment.draw import PIXEL_TYPES, Pixels, draw
 from pipeline.dataset.augment.pixels import change_clip
 from pipeline.dataset.sampling import Order
+from pipeline.dataset.windows import window_frames
+from pipeline.manifest.annotation import UNKNOWN_LABEL
 from pipeline.streams import IMAGES, stream_named
+
+_SOURCE = ("video", "group", "first_frame")
+"""What is told of where a clip comes from."""
+_SEVERAL = np.int64(-1)
+"""In place of the one label of a video that may have several."""
 
 
 def random_clip(
@@ -22,6 +29,7 @@ def random_clip(
     """(position in the endless stream, (index, video)) -> augmented clip and label."""
     when_mirrored = _partners(config.augment.flip_labels, class_names)
     when_reversed = _partners(config.augment.reverse_labels, class_names)
+    swapped = [when_mirrored.get(number, number) for number in range(len(class_names))]
 
     def choose(num_frames: int, position: int, index: int, label: int) -> tuple[Any, ...]:
         rng = np.random.default_rng((config.seed, position // epoch_size, index))
@@ -44,18 +52,30 @@ def random_clip(
 
     def clip(position: tf.Tensor, indexed_video: tuple[tf.Tensor, Any]) -> Any:
         index, video = indexed_video
+        is_one = video["label"].shape.rank == 0
         label, mirrored, backwards, indices, mask, *pixels = tf.numpy_function(
             choose,
-            (video["num_frames"], position, index, video["label"]),
+            (video["num_frames"], position, index, video["label"] if is_one else _SEVERAL),
             (tf.int64, tf.bool, tf.bool, tf.int64, tf.bool, *PIXEL_TYPES),
         )
         backwards = backwards if config.augment.reverse else False
         inputs = _clip(video, indices, mask, config, size, mirrored=mirrored, backwards=backwards)
         if "features" not in video:
             inputs = change_clip(inputs, Pixels(*pixels), config.augment)
-        return inputs, tf.ensure_shape(label, ())
+        if is_one:
+            return inputs, tf.ensure_shape(label, ())
+        labels = _labels_at(video["label"], indices, inputs["mask"])
+        return inputs, tf.where(mirrored, tf.gather(labels, swapped, axis=-1), labels)
 
     return clip
+
+
+def _labels_at(labels: tf.Tensor, indices: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    """Labels of the frames of a clip, (T, C), of those of a recording; of a video they stay."""
+    if labels.shape.rank == 1:
+        return labels
+    chosen = tf.ensure_shape(tf.gather(labels, indices), (*mask.shape, labels.shape[-1]))
+    return tf.where(mask[:, None], chosen, tf.constant(UNKNOWN_LABEL, tf.uint8))
 
 
 def _partners(pairs: tuple[tuple[str, str], ...], class_names: Sequence[str]) -> dict[int, int]:
@@ -70,13 +90,16 @@ def fixed_clip(
     """(index, video) -> the clip that evaluation cuts of it, its label, and where it comes from."""
 
     def choose(num_frames: int, index: int) -> tuple[Any, ...]:
+        if config.model.per_frame:
+            return window_frames(int(num_frames), config.clip)
         indices, mask = sampling.sample_clip(int(num_frames), config.clip, view=view, most=most)
         return sampling.reorder(indices, mask, order, np.random.default_rng((config.seed, index)))
 
     def clip(index: tf.Tensor, video: dict[str, Any]) -> Any:
         indices, mask = tf.numpy_function(choose, (video["num_frames"], index), (tf.int64, tf.bool))
         inputs = _clip(video, indices, mask, config, size, backwards=order == "reversed")
-        return inputs, video["label"], {"video": video["video"], "group": video["group"]}
+        source = {name: video[name] for name in _SOURCE if name in video}
+        return inputs, _labels_at(video["label"], indices, inputs["mask"]), source
 
     return clip
 

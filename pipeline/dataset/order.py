@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Final
+
 import numpy as np
 import numpy.typing as npt
+
+Order = Callable[[int], npt.NDArray[np.int64]]
+"""From the number of an epoch to its videos; where one comes again, with N added each time."""
+
+_MOST_REPEATS: Final = 4.0
 
 
 class TrainingOrder:
@@ -49,3 +57,47 @@ class TrainingOrder:
         # The last number sets these draws apart from those of the clips.
         rng = np.random.default_rng((self._seed, epoch, 0, 2))
         return rng.permutation(videos + len(times) * copies)
+
+
+class RepeatingOrder:
+    """As `TrainingOrder`, where each video is shown some number of times that need not be whole.
+
+    Args:
+        times: How often in the mean, float (N,), above 0; an epoch has their sum, rounded.
+        seed: Of the order.
+    """
+
+    def __init__(self, times: npt.NDArray[np.float64], *, seed: int) -> None:
+        self._seed, self._times = seed, times
+
+    def __call__(self, epoch: int) -> npt.NDArray[np.int64]:
+        """The videos of an epoch, see `TrainingOrder`."""
+        rng = np.random.default_rng((self._seed, epoch, 0, 2))
+        order = rng.permutation(len(self._times))
+        ends = np.cumsum(self._times[order])
+        size = max(1, round(float(ends[-1])))
+        # Marks at equal distances: each video gets as many as fall into its share.
+        marks = (np.arange(size) + 0.5) * (ends[-1] / size)
+        places = np.searchsorted(ends, marks)
+        copies = np.arange(size) - np.searchsorted(places, places)
+        return rng.permutation(order[places] + len(order) * copies)
+
+
+def repeat_factors(has_class: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+    """How often to show videos that may have several classes, so that rare ones are seen more.
+
+    Args:
+        has_class: bool (N, C), which classes each has.
+
+    Returns:
+        float (N,), 1 to 4: that of its rarest class, which is the root of how many times rarer it
+        is than classes are in the mean.
+
+    Source: repeat factor sampling, Gupta et al. (2019), section 4.1; here with the mean as its
+    threshold, and bounded.
+    """
+    shares = has_class.mean(axis=0)
+    there = shares > 0
+    factors = np.ones(len(shares))
+    factors[there] = np.sqrt(shares[there].mean() / shares[there]).clip(1, _MOST_REPEATS)
+    return np.where(has_class, factors, 1.0).max(axis=1, initial=1.0)

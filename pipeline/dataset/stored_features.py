@@ -35,7 +35,7 @@ class Span:
     Attributes:
         video: Its name.
         group: Its group.
-        label: Number of its class.
+        label: Number of its class; -1 where it is not one.
         start: Row of its first frame.
         num_frames: Number of its rows.
     """
@@ -90,7 +90,8 @@ def write_features(
 
     Args:
         path: The file to write, which no other process may be writing.
-        videos: `video`, `group` and `label` of each, and its images as bytes of JPEG files.
+        videos: `video`, `group`, `label` and `first_frame` of each record, and its images as bytes
+            of JPEG files.
         image: Which images, by their name in `IMAGES`.
         extract: From uint8 (N, H, W, 3) to float32 (N, variants, F).
 
@@ -110,6 +111,10 @@ def write_features(
                 features = extract(pixels)
                 file.write(np.ascontiguousarray(features, np.float32).tobytes())
                 row, shape = row + len(features), features.shape[1:]
+            if video["first_frame"]:  # It goes on from the record before.
+                last = spans.pop()
+                spans.append(dataclasses.replace(last, num_frames=row - last.start))
+                continue
             name, group = video["video"].decode(), video["group"].decode()
             spans.append(Span(name, group, int(video["label"]), start, row - start))
     content = {"shape": (row, *shape), "spans": [dataclasses.astuple(span) for span in spans]}
@@ -137,6 +142,11 @@ class FeatureVideos(Store):
     def spans(self, split: Split) -> list[Span]:
         """Places of a split's videos in `files`, in the order of `of_split`."""
         spans = next(iter(self.files.values())).spans
-        found = {(span.video, span.group, self.class_names[span.label]): span for span in spans}
+        names = {-1: "", **dict(enumerate(self.class_names))}
+        found = {(span.video, span.group, names[span.label]): span for span in spans}
         records = self.of_split(split)
-        return [found[record.name, record.row.group, record.row.label] for record in records]
+        labels = [record.row.label if self.labelling == "one" else "" for record in records]
+        return [
+            found[record.name, record.row.group, label]
+            for record, label in zip(records, labels, strict=True)
+        ]

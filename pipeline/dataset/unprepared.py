@@ -12,7 +12,7 @@ from typing import ClassVar
 from pipeline.config import FramesConfig
 from pipeline.config.prepare import PrepareConfig
 from pipeline.errors import DataError, VideoDecodeError
-from pipeline.manifest.rows import Manifest, Row, Split, read_csv, relative_path
+from pipeline.manifest.rows import Labelling, Manifest, Row, Split, read_csv, relative_path
 from pipeline.manifest.split import choose_split
 from pipeline.prepare.duplicates import same_content, sample_digest
 from pipeline.prepare.leaks import copied, crossing, leaking
@@ -49,12 +49,18 @@ class VideoFiles:
     copies: tuple[tuple[int, ...], ...]
     leaks: tuple[str, ...] = ()
     allows_leaks: ClassVar = False
+    background: ClassVar = ""
     fingerprint: str
 
     @property
     def num_videos(self) -> Mapping[str, int]:
         """Videos of each split; a split without any is left out."""
         return self.manifest.num_videos
+
+    @property
+    def labelling(self) -> Labelling:
+        """What is labelled."""
+        return self.manifest.labelling
 
     @property
     def manifest(self) -> Manifest:
@@ -79,7 +85,9 @@ class VideoFiles:
         return [source for source in self.sources if source.row.split == split]
 
 
-def open_videos(path: Path, frames: FramesConfig, *, holds_out: bool = True) -> VideoFiles:
+def open_videos(
+    path: Path, frames: FramesConfig, *, holds_out: bool = True, several: bool = False
+) -> VideoFiles:
     """Opens a table of videos, see `pipeline.manifest.rows.read_csv`.
 
     Args:
@@ -87,6 +95,7 @@ def open_videos(path: Path, frames: FramesConfig, *, holds_out: bool = True) -> 
         frames: Rate, size and quality of the frames; where it is empty, the defaults of `prepare`.
         holds_out: Whether, without splits in it, the test videos are those that `prepare` would
             draw by default; else all are for training.
+        several: Whether a label may be several, with semicolons between them, or none.
 
     Raises:
         DataError: The table is not as expected, a group or a file crosses its splits, a file has
@@ -96,7 +105,7 @@ def open_videos(path: Path, frames: FramesConfig, *, holds_out: bool = True) -> 
     config = PrepareConfig(source="csv", path=str(path), out="-")
     if not holds_out:
         config = dataclasses.replace(config, test_fraction=0)
-    manifest, rates = _readable(read_csv(path).without_repeats(), path)
+    manifest, rates = _readable(read_csv(path, several=several).without_repeats(), path)
     manifest.check_classes(at_least=1)
     rows = choose_split(manifest, config).rows
     sources = [
@@ -163,7 +172,7 @@ def _readable(manifest: Manifest, path: Path) -> tuple[Manifest, list[float]]:
         message = f"{path}: left out {count}: {listed(reasons.values(), most=3)}"
         warnings.warn(message, UnreadableWarning, stacklevel=3)
     rows = tuple(row for row in manifest.rows if row.path not in reasons)
-    missing = sorted(set(manifest.class_names) - {row.label for row in rows})
+    missing = sorted(set(manifest.class_names) - set(Manifest(rows=rows).class_names))
     if missing or not rows:
         raise DataError(
             f"{path}: expected a readable video of each class, got none of "

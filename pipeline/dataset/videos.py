@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,11 +14,19 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from pipeline.config import FramesConfig, RunConfig, SplitConfig
+from pipeline.config.model import TaskName
+from pipeline.dataset.recordings import (
+    Stretch,
+    around_pieces,
+    class_frames,
+    whole,
+    windows_of,
+)
 from pipeline.dataset.resplit import with_splits
 from pipeline.dataset.stored_features import FeatureVideos
 from pipeline.dataset.unprepared import VideoFiles, encode_part, open_videos
-from pipeline.errors import DataError
-from pipeline.manifest.rows import Split
+from pipeline.errors import ConfigError, DataError
+from pipeline.manifest.rows import Labelling, Split
 from pipeline.prepare.prepared import Store, open_store
 from pipeline.prepare.record import is_whole
 from pipeline.streams import IMAGES
@@ -40,6 +47,7 @@ def open_data(
     split: SplitConfig | None = None,
     *,
     holds_out: bool = True,
+    several: bool = False,
 ) -> Data:
     """Opens the videos to train or to evaluate on.
 
@@ -48,6 +56,7 @@ def open_data(
         frames: For a table: rate, size and quality of the frames, else the defaults of `prepare`.
         split: Which videos train, validate and test; None: as they were prepared.
         holds_out: For a table without splits: whether some of its videos are for the test.
+        several: For a table: whether a label may be several.
 
     Raises:
         DataError: There is neither at this path, or what is there cannot be used.
@@ -57,7 +66,7 @@ def open_data(
     if path.is_dir() or path.suffix.lower() != ".csv":
         data = open_store(path)
     else:
-        data = open_videos(path, frames or FramesConfig(), holds_out=holds_out)
+        data = open_videos(path, frames or FramesConfig(), holds_out=holds_out, several=several)
     return with_splits(data, split or SplitConfig())
 
 
@@ -66,16 +75,43 @@ def open_of_run(config: RunConfig) -> tuple[RunConfig, Data]:
 
     Raises:
         DataError: They cannot be opened, or lack images that the model takes.
-        ConfigError: There is no such fold.
+        ConfigError: There is no such fold, or the task does not fit what is labelled.
     """
-    data = open_data(Path(config.data), config.frames, config.split)
+    several = config.model.task == "video-multilabel"
+    data = open_data(Path(config.data), config.frames, config.split, several=several)
     for name in config.model.images:
         if name not in images_of(data):
             raise DataError(
                 f"{data.path}: model.streams needs {IMAGES[name].title}, which is not in this "
                 f"data set. Prepare it with --{name}, or choose other streams"
             )
-    return dataclasses.replace(config, frames=data.frames), data
+    model = dataclasses.replace(
+        config.model, task=_task(config.model.task, data), background=data.background
+    )
+    return dataclasses.replace(config, frames=data.frames, model=model), data
+
+
+def _task(asked: TaskName, data: Data) -> TaskName:
+    """The task of a run, which its data set must be labelled for."""
+    fitting: dict[Labelling, tuple[TaskName, ...]] = {
+        "one": ("video",),
+        "several": ("video-multilabel",),
+        "frames": ("frames", "frames-multilabel"),
+    }
+    tasks = fitting[data.labelling]
+    if asked == "auto":
+        return tasks[-1] if isinstance(data, Store) and data.has_overlaps else tasks[0]
+    if asked not in tasks:
+        how = {
+            "one": "of videos with one label each",
+            "several": "of videos with several labels",
+            "frames": "of recordings; --cut-events makes videos of their events",
+        }
+        raise ConfigError(
+            f"model.task {asked} does not fit {data.path}, a data set {how[data.labelling]}: it is "
+            f"for {' or '.join(tasks)}"
+        )
+    return asked
 
 
 def images_of(data: Data) -> Collection[str]:
@@ -85,43 +121,85 @@ def images_of(data: Data) -> Collection[str]:
 
 
 def read_videos(data: Data, split: Split, config: RunConfig) -> tf.data.Dataset:
-    """Reads the videos of a split, always in the same order, see `video_reader`."""
-    numbers = tf.data.Dataset.range(data.num_videos[split])
-    return numbers.map(video_reader(data, split, config), num_parallel_calls=tf.data.AUTOTUNE)
+    """Reads the videos of a split, or windows of its recordings, always in the same order.
+
+    The windows are those of evaluation, see `pipeline.dataset.recordings.windows_of`. Of each there
+    is what `video_reader` gives.
+    """
+    read, number = video_reader(data, split, config, at_random=False)
+    numbers = tf.data.Dataset.range(number)
+    return numbers.map(read, num_parallel_calls=tf.data.AUTOTUNE)
 
 
-def video_reader(data: Data, split: Split, config: RunConfig) -> ReadVideo:
-    """Reads any video of a split by itself, inside tf.data.
+def video_reader(
+    data: Data, split: Split, config: RunConfig, *, at_random: bool = True
+) -> tuple[ReadVideo, int]:
+    """Reads any video of a split, or stretch of its recordings, by itself, inside tf.data.
 
     Args:
         data: The videos, or the features of their frames.
         split: Which of them.
-        config: The run; what its model takes counts here.
+        config: The run; what its model takes counts here, and the length of its clips.
+        at_random: Whether clips of recordings are cut at random: then a stretch is longer than a
+            clip, see `pipeline.dataset.recordings.around_pieces`.
 
     Returns:
         From the number of a video, int64 (), in the order of `of_split`, to `video` and `group`,
-        string (); `label`, int64 (); `num_frames`, int32 (); and `frames` and what else of
-        `IMAGES` the model takes, each the bytes of JPEG files, string (num_frames,); or, in place
-        of them, `features` by stream, float32 (num_frames, variants, F).
+        string (); `label`, int64 (), or uint8 (C,) where a video has several, or uint8 (num_frames,
+        C) of a recording; `num_frames`, int32 (); `first_frame`, int64 (), its number in the
+        recording; and `frames` and what else of `IMAGES` the model takes, each the bytes of JPEG
+        files, string (num_frames,); or, in place of them, `features` by stream, float32
+        (num_frames, variants, F). And how many there are.
     """
-    if isinstance(data, FeatureVideos):
-        return _feature_reader(data, split)
     frames = data.frames.only(config.model.images)
-    if isinstance(data, Store):
-        return _record_reader(data, split, frames)
-    return _file_reader(data, split, frames)
+    if not isinstance(data, Store):
+        return _file_reader(data, split, frames), len(data.of_split(split))
+    records = data.of_split(split)
+    if data.labelling != "frames":
+        stretches = [whole(record) for record in records]
+    else:
+        stretches = (around_pieces if at_random else windows_of)(records, config)
+    if isinstance(data, FeatureVideos):
+        return _feature_reader(data, split, stretches), len(stretches)
+    return _record_reader(data, stretches, frames.images), len(stretches)
 
 
 def label_numbers(data: Data, split: Split) -> npt.NDArray[np.int64]:
     """The label numbers of the videos of a split, in the order of `of_split`; none is read."""
+    return label_table(data, split).argmax(axis=1)
+
+
+def label_table(data: Data, split: Split) -> npt.NDArray[np.int64]:
+    """Which classes each video of a split has, 0 or 1; of recordings, each of their records.
+
+    Returns:
+        int64 (N, C); of a record of a recording, the frames at which each class holds.
+    """
+    if isinstance(data, Store) and data.labelling == "frames":
+        return class_frames(data.of_split(split))
     number = {name: index for index, name in enumerate(data.class_names)}
-    return np.array([number[video.row.label] for video in data.of_split(split)], np.int64)
+    rows = [video.row for video in data.of_split(split)]
+    table = np.zeros((len(rows), len(number)), np.int64)
+    for cells, row in zip(table, rows, strict=True):
+        cells[[number[name] for name in row.labels]] = 1
+    return table
 
 
 def read_records(store: Store, frames: FramesConfig) -> tf.data.Dataset:
-    """Reads the videos of all splits of a prepared data set, file by file."""
-    parse = functools.partial(_parse, names=frames.images)
-    return tf.data.TFRecordDataset([str(path) for path in _shards(store)]).map(parse)
+    """Reads the records of all splits of a prepared data set, file by file.
+
+    Of each there are the images, `video`, `group`, `label`, -1 where it is not one, and
+    `first_frame`.
+    """
+    one, recordings = store.labelling == "one", store.labelling == "frames"
+    features = {
+        **_image_features(frames.images),
+        **({"label": tf.io.FixedLenFeature((), tf.int64)} if one else {}),
+        **({"first_frame": tf.io.FixedLenFeature((), tf.int64)} if recordings else {}),
+    }
+    others = {"label": tf.constant(-1, tf.int64), "first_frame": tf.constant(0, tf.int64)}
+    records = tf.data.TFRecordDataset([str(path) for path in _shards(store)])
+    return records.map(lambda record: others | tf.io.parse_single_example(record, features))
 
 
 @contextmanager
@@ -152,15 +230,20 @@ def _shards(store: Store) -> list[Path]:
     return [store.path / name for name in store.shards]
 
 
-def _record_reader(store: Store, split: Split, frames: FramesConfig) -> ReadVideo:
+def _record_reader(store: Store, stretches: Sequence[Stretch], names: Sequence[str]) -> ReadVideo:
     """The videos of a prepared data set.
 
     The records are parsed here: TensorFlow Datasets would map over the frames one by one, even to
     leave them as they are, which costs more than reading them.
     """
-    records, names = store.of_split(split), frames.images
-    paths = tf.constant([str(record.shard) for record in records])
-    starts = tf.constant([record.start for record in records], tf.int64)
+    paths = tf.constant([str(each.record.shard) for each in stretches])
+    starts = tf.constant([each.start for each in stretches], tf.int64)
+    columns = {
+        "num_records": tf.constant([each.num_records for each in stretches], tf.int64),
+        "skip": tf.constant([each.skip for each in stretches], tf.int32),
+        "num_frames": tf.constant([each.num_frames or 0 for each in stretches], tf.int32),
+        "first_frame": tf.constant([each.first for each in stretches], tf.int64),
+    }
 
     def read(number: tf.Tensor) -> dict[str, Any]:
         # What `TFRecordDataset` is made of; that always begins with the first record.
@@ -170,21 +253,51 @@ def _record_reader(store: Store, split: Split, frames: FramesConfig) -> ReadVide
             buffer_size=tf.constant(_BUFFER_BYTES, tf.int64),
             byte_offsets=starts[number],
         )
-        record = tf.data.experimental.from_variant(records, tf.TensorSpec((), tf.string))
-        return _parse(record.take(1).get_single_element(), names)
+        records = tf.data.experimental.from_variant(records, tf.TensorSpec((), tf.string))
+        if store.labelling != "frames":
+            return _parse(records.take(1).get_single_element(), names, store)
+        at = {name: column[number] for name, column in columns.items()}
+        found = records.take(at["num_records"]).batch(at["num_records"]).get_single_element()
+        return _parse_recording(found, names, store, at)
 
     return read
 
 
-def _parse(record: tf.Tensor, names: Sequence[str]) -> dict[str, tf.Tensor]:
-    features = {
-        **{name: tf.io.RaggedFeature(tf.string) for name in names},
-        "label": tf.io.FixedLenFeature((), tf.int64),
-        "video": tf.io.FixedLenFeature((), tf.string),
-        "group": tf.io.FixedLenFeature((), tf.string),
-    }
-    parsed = tf.io.parse_single_example(record, features)
+def _image_features(names: Sequence[str]) -> dict[str, Any]:
+    """What each record holds: the named images, whose they are, and the group."""
+    texts = {name: tf.io.FixedLenFeature((), tf.string) for name in ("video", "group")}
+    return {**{name: tf.io.RaggedFeature(tf.string) for name in names}, **texts}
+
+
+def _parse(record: tf.Tensor, names: Sequence[str], store: Store) -> dict[str, tf.Tensor]:
+    several = store.labelling == "several"
+    label = (
+        {"labels": tf.io.FixedLenFeature((), tf.string)}
+        if several
+        else {"label": tf.io.FixedLenFeature((), tf.int64)}
+    )
+    parsed = tf.io.parse_single_example(record, {**_image_features(names), **label})
+    if several:
+        labels = tf.io.decode_raw(parsed.pop("labels"), tf.uint8)
+        parsed["label"] = tf.ensure_shape(labels, (len(store.class_names),))
     return {**parsed, "num_frames": tf.size(parsed["frames"])}
+
+
+def _parse_recording(
+    records: tf.Tensor, names: Sequence[str], store: Store, at: dict[str, tf.Tensor]
+) -> dict[str, tf.Tensor]:
+    """A stretch of a recording from the records, string (R,), that it lies in."""
+    features = {**_image_features(names), "labels": tf.io.FixedLenFeature((), tf.string)}
+    parsed = tf.io.parse_example(records, features)
+    chosen = slice(at["skip"], at["skip"] + at["num_frames"])
+    labels = tf.io.decode_raw(tf.strings.reduce_join(parsed["labels"]), tf.uint8)
+    return {
+        **{name: parsed[name].flat_values[chosen] for name in names},
+        **{name: parsed[name][0] for name in ("video", "group")},
+        "label": tf.reshape(labels, (-1, len(store.class_names)))[chosen],
+        "num_frames": at["num_frames"],
+        "first_frame": at["first_frame"],
+    }
 
 
 def _file_reader(videos: VideoFiles, split: Split, frames: FramesConfig) -> ReadVideo:
@@ -204,8 +317,10 @@ def _file_reader(videos: VideoFiles, split: Split, frames: FramesConfig) -> Read
 def _described(data: Data, split: Split) -> ReadVideo:
     """Label, name and group of each video, without reading it."""
     videos = data.of_split(split)
+    table = label_table(data, split)
+    one = data.labelling == "one"
     columns = {
-        "label": tf.constant(label_numbers(data, split)),
+        "label": tf.constant(table.argmax(axis=1) if one else table.astype(np.uint8)),
         "video": tf.constant([video.name for video in videos]),
         "group": tf.constant([video.row.group for video in videos]),
     }
@@ -232,16 +347,23 @@ class _Remembered:
         return images
 
 
-def _feature_reader(data: FeatureVideos, split: Split) -> ReadVideo:
-    """The features of the frames of each video, by stream."""
-    spans = data.spans(split)
+def _feature_reader(data: FeatureVideos, split: Split, stretches: Sequence[Stretch]) -> ReadVideo:
+    """The features of the frames of each video or stretch of a recording, by stream."""
+    spans = dict(zip(data.of_split(split), data.spans(split), strict=True))
+    places = [
+        slice(
+            (start := spans[each.record].start + each.first),
+            start + (each.num_frames or spans[each.record].num_frames),
+        )
+        for each in stretches
+    ]
     arrays = [file.open() for file in data.files.values()]
-    num_frames = tf.constant([span.num_frames for span in spans])
-    describe = _described(data, split)
+    num_frames = tf.constant([place.stop - place.start for place in places])
+    recordings = data.labelling == "frames"
+    describe = _record_reader(data, stretches, ()) if recordings else _described(data, split)
 
     def take(number: int) -> list[np.ndarray]:
-        start, end = spans[number].start, spans[number].start + spans[number].num_frames
-        return [array[start:end] for array in arrays]
+        return [array[places[number]] for array in arrays]
 
     def read(number: tf.Tensor) -> dict[str, Any]:
         found = tf.numpy_function(take, (number,), [tf.float32] * len(arrays))

@@ -9,6 +9,7 @@ from typing import BinaryIO, Final
 
 from pipeline.manifest.annotation import Labels
 from pipeline.prepare.duplicates import hash_positions
+from pipeline.prepare.plan import Piece
 from pipeline.prepare.record import write_record
 from pipeline.prepare.stored_frames import FrameSpool
 
@@ -22,23 +23,24 @@ class StoredPieces:
     """What was stored of a recording.
 
     Attributes:
-        pieces: Frames and bytes of each record.
+        pieces: The records.
         num_frames: All frames.
     """
 
     def __init__(self) -> None:
-        self.pieces: list[tuple[int, int]] = []
+        self.pieces: list[Piece] = []
         self.num_frames, self._step = 0, 1
         self._kept: list[bytes] = []
 
     @property
     def num_bytes(self) -> int:
         """Bytes of all records."""
-        return sum(num_bytes for _, num_bytes in self.pieces)
+        return sum(piece.num_bytes for piece in self.pieces)
 
-    def add(self, frames: FrameSpool, num_bytes: int) -> None:
+    def add(self, frames: FrameSpool, labels: Labels, num_bytes: int) -> None:
         """Takes up a record."""
-        self.pieces.append((len(frames), num_bytes))
+        counts = (labels == 1).sum(axis=0).tolist()
+        self.pieces.append(Piece(len(frames), num_bytes, tuple(counts)))
         for frame in frames:
             if self.num_frames % self._step == 0:
                 self._kept.append(frame)
@@ -73,9 +75,10 @@ def write_pieces(
     written = StoredPieces()
     for images in _pieces(stored, names):
         first = written.num_frames
-        labels = label(first, len(images["frames"])).tobytes()
-        features = {**others, "labels": labels, "first_frame": first}
-        written.add(images["frames"], write_record(file, images, features) if file else 0)
+        labels = label(first, len(images["frames"]))
+        features = {**others, "labels": labels.tobytes(), "first_frame": first}
+        num_bytes = write_record(file, images, features) if file else 0
+        written.add(images["frames"], labels, num_bytes)
         on_piece()
     return written
 

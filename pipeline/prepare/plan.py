@@ -9,7 +9,7 @@ import json
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pipeline.config import FramesConfig
 from pipeline.manifest.rows import SPLITS, Manifest, Row, Split
@@ -94,6 +94,20 @@ class ShardTask:
         return fingerprint(*settings, map(identity, self.sources))
 
 
+class Piece(NamedTuple):
+    """A record of a recording.
+
+    Attributes:
+        num_frames: Frames in it.
+        num_bytes: Its length.
+        counts: Of each class, the frames at which it holds.
+    """
+
+    num_frames: int
+    num_bytes: int
+    counts: tuple[int, ...]
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class VideoReport:
     """The report on one video.
@@ -117,7 +131,7 @@ class VideoReport:
         hash: What tells it from other videos by its looks; None: it looks like nothing.
         digest: SHA-256 of the file, hexadecimal; empty: the video is left out.
         record_bytes: Bytes of its record in the shard, of a recording of all its records.
-        pieces: Of a recording, frames and bytes of each of its records, which follow one another.
+        pieces: Of a recording, its records, which follow one another.
     """
 
     name: str
@@ -138,7 +152,7 @@ class VideoReport:
     hash: str | None = None
     digest: str = ""
     record_bytes: int = 0
-    pieces: tuple[tuple[int, int], ...] = ()
+    pieces: tuple[Piece, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -281,7 +295,14 @@ def finished_report(
 
 
 def _video_report(content: dict[str, Any]) -> VideoReport:
-    pieces = tuple(map(tuple, content.get("pieces", ())))
+    pieces = (
+        tuple(
+            Piece(frames, num_bytes, tuple(counts))
+            for frames, num_bytes, counts in content["pieces"]
+        )
+        if content.get("pieces")
+        else ()
+    )
     return VideoReport(**{**content, "pieces": pieces})
 
 

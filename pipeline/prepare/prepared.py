@@ -44,6 +44,9 @@ FINDINGS = ("quarantine.csv", "data_report.json", "data_report.md")
 
 STATE = "prepare.json"
 
+_MOMENTS = 0.01
+"""Of the time of events, that is taken for their ends being marked a little late."""
+
 
 def checked_files(labelling: Labelling) -> tuple[str, ...]:
     """What says what is in a data set, besides `prepare.json`, which has their checksums."""
@@ -108,6 +111,14 @@ class Store:
         """Class of the frames that no event covers; empty: none."""
         name = str(self.settings.get("background", ""))
         return name if self.labelling == "frames" and name in self.class_names else ""
+
+    @property
+    def has_overlaps(self) -> bool:
+        """Whether of recordings two classes hold at once for more than a moment now and then."""
+        recordings = self.report.get("events", {"recordings": ()})["recordings"]
+        at_once = sum(each["at_once"] for each in recordings)
+        marked = sum(label["total"] for each in recordings for label in each["events"].values())
+        return at_once > _MOMENTS * marked
 
     def of_split(self, split: Split) -> list[Record]:
         """The videos of a split, in the order of their records."""

@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from pipeline.errors import DataError
 from pipeline.manifest.rows import SPLITS, Row
-from pipeline.prepare.plan import NAME, REPORTS, read_report, report_path
+from pipeline.prepare.plan import NAME, REPORTS, Piece, read_report, report_path
 from pipeline.text import command
 
 FRAME_BYTES = 16
@@ -28,14 +28,19 @@ class Record:
         name: As in `SourceVideo`.
         shard: The file.
         start: Bytes before its record.
-        pieces: Of a recording, whose records follow one another: frames and bytes of each.
+        pieces: Of a recording, its records, which follow one another.
     """
 
     row: Row
     name: str
     shard: Path
     start: int
-    pieces: tuple[tuple[int, int], ...] = ()
+    pieces: tuple[Piece, ...] = ()
+
+    @property
+    def num_frames(self) -> int:
+        """Stored frames of a recording."""
+        return sum(piece.num_frames for piece in self.pieces)
 
 
 def find_records(shards: Sequence[Path], rows: Sequence[Row]) -> tuple[Record, ...]:
@@ -66,7 +71,7 @@ def find_records(shards: Sequence[Path], rows: Sequence[Row]) -> tuple[Record, .
     return tuple(Record(row_of[place], *found) for place, found in enumerate(places))
 
 
-def _of_shard(shard: Path) -> list[tuple[str, int, tuple[tuple[int, int], ...]]]:
+def _of_shard(shard: Path) -> list[tuple[str, int, tuple[Piece, ...]]]:
     """Names of the videos in a shard, where their records start, and pieces of recordings."""
     found, start = [], 0
     try:

@@ -149,7 +149,7 @@ def _train(config: RunConfig, data: Data, run: Run, *, goes_on: bool) -> None:
     twin = functools.partial(float32_twin, recognizer, config)
     patience = config.train.patience
     best = KeepBest(run.model_file, recognizer, twin, average=average, patience=patience)
-    progress = Progress(model, best, Alarms(config.train, chance(data)), average)
+    progress = Progress(model, best, Alarms(config.train, chance(data, config)), average)
     epochs_done, has_stopped = 0, False
     if goes_on:
         epochs_done, has_stopped = restore(run.checkpoint_file, progress)

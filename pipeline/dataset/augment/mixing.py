@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from pipeline.config import AugmentConfig, Change, RunConfig
 from pipeline.streams import IMAGES
+from pipeline.tasks.frames import UNKNOWN_TARGET
 from pipeline.tasks.task import task_of
 
 Inputs = dict[str, tf.Tensor]
@@ -34,7 +35,7 @@ def training_targets(
         first_step: The number of the first batch, as for `training_batches`.
 
     Returns:
-        The same batches, with targets float32 (B, C).
+        The same batches, with targets float32 (B, C), or (B, T, C) where each frame has some.
 
     Source: mixup, Zhang et al. (2018); CutMix, Yun et al. (2019), here with one window for all
         frames of a clip.
@@ -105,7 +106,7 @@ def mix(
 
     Args:
         inputs: `mask` bool (B, T), and some of `IMAGES`, uint8 (B, T, H, W, 3).
-        targets: float32 (B, C).
+        targets: float32 (B, C) or, at each frame, (B, T, C), below 0 where nothing is known.
         partner: The number of the other clip, int64 (B,).
         own: The clip's own share of each pixel, float32 (B, H, W), from 0 to 1.
 
@@ -123,7 +124,11 @@ def mix(
             mixed[name] = (clips & mine_shows) | (others & theirs_shows)
         else:
             mixed[name] = _blend(clips, others, own)
-    return mixed, share * targets + (1 - share) * tf.gather(targets, partner)
+    theirs = tf.gather(targets, partner)
+    if targets.shape.rank == 3:
+        share = share[:, None]
+    blended = share * targets + (1 - share) * theirs
+    return mixed, tf.where(tf.minimum(targets, theirs) < 0, UNKNOWN_TARGET, blended)
 
 
 def _blend(clips: tf.Tensor, others: tf.Tensor, own: tf.Tensor) -> tf.Tensor:

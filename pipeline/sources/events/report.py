@@ -22,7 +22,8 @@ def report(matched: Iterable[Recording], unmatched: Iterable[Recording]) -> dict
     Returns:
         `recordings` and `unmatched`, lists of what is known of each: `media`, `path`, `name`,
         `subject`, `unit`, `events` (by label: `count`, `points` and `total`, in the unit),
-        `overlaps` (by pair of labels: for how long both hold) and `notices` (by kind: texts).
+        `overlaps` (by pair of labels: for how long both hold), `at_once` (for how long two
+        different labels do, over all pairs) and `notices` (by kind: texts).
         And `without_events`, the media of matched recordings that have none.
     """
     rows = [_describe(recording) for recording in matched]
@@ -48,6 +49,7 @@ def _describe(recording: Recording) -> dict[str, Any]:
         **{name: getattr(recording, name) for name in names},
         "events": events,
         "overlaps": overlaps(recording.events),
+        "at_once": _at_once(recording.events),
         "notices": dict(notices),
     }
 
@@ -55,15 +57,25 @@ def _describe(recording: Recording) -> dict[str, Any]:
 def overlaps(events: Sequence[Event]) -> dict[str, float]:
     """Returns for how long two labels hold at a time, by both names; one may overlap itself."""
     together: Counter[str] = Counter()
+    for labels, length in _pairs(events):
+        together[" + ".join(labels)] += length  # type: ignore[assignment]
+    return dict(sorted(together.items()))
+
+
+def _at_once(events: Sequence[Event]) -> float:
+    return sum(length for (first, second), length in _pairs(events) if first != second)
+
+
+def _pairs(events: Sequence[Event]) -> Iterator[tuple[tuple[str, ...], float]]:
+    """Yields the labels of each two events that overlap, and for how long they do."""
     running: list[Event] = []
     for event in sorted(events):
         running = [other for other in running if other.end_seconds > event.start_seconds]
         for other in running:
             length = min(event.end_seconds, other.end_seconds) - event.start_seconds
             if length > 0:
-                together[" + ".join(sorted((event.label, other.label)))] += length  # type: ignore[assignment]
+                yield tuple(sorted((event.label, other.label))), length
         running.append(event)
-    return dict(sorted(together.items()))
 
 
 def report_lines(found: dict[str, Any]) -> Iterator[str]:
