@@ -55,6 +55,8 @@ def training_batches(data: Data, config: RunConfig, *, first_step: int = 0) -> t
 
 def epoch_size(data: Data, config: RunConfig) -> int:
     """Clips of an epoch: each training video once, or some of rare classes more often."""
+    if data.labelling == "one" and not config.train.balanced:
+        return data.num_videos["train"]
     return len(_order(data, config)(0))
 
 

@@ -72,7 +72,7 @@ def random_clip(
 
 def _labels_at(labels: tf.Tensor, indices: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
     """Labels of the frames of a clip, (T, C), of those of a recording; of a video they stay."""
-    if labels.shape.rank == 1:
+    if labels.shape.rank < 2:
         return labels
     chosen = tf.ensure_shape(tf.gather(labels, indices), (*mask.shape, labels.shape[-1]))
     return tf.where(mask[:, None], chosen, tf.constant(UNKNOWN_LABEL, tf.uint8))
