@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import DataError
-from pipeline.tasks.frames import UNKNOWN_LABEL
+from pipeline.manifest.annotation import UNKNOWN_LABEL
 from pipeline.text import counted
 
 Bools = npt.NDArray[np.bool_]
