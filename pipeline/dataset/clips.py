@@ -65,7 +65,8 @@ def random_clip(
         if is_one:
             return inputs, tf.ensure_shape(label, ())
         labels = _labels_at(video["label"], indices, inputs["mask"])
-        return inputs, tf.where(mirrored, tf.gather(labels, swapped, axis=-1), labels)
+        other = tf.gather(labels, swapped, axis=-1)
+        return inputs, tf.where(tf.ensure_shape(mirrored, ()), other, labels)
 
     return clip
 
