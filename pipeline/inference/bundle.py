@@ -18,7 +18,7 @@ from pipeline.run import Run
 from pipeline.streams.former import streams_of_input
 from pipeline.tasks.calibration import Calibration, read_calibration, with_new_names
 
-FORMAT = 5
+FORMAT = 6
 Precision = Literal["float32", "float16", "int8"]
 
 
@@ -33,6 +33,7 @@ class Bundle:
         clip: How clips are cut of them.
         model: What the network sees of a clip.
         calibration: What its logits are worth.
+        looks_back_only: Whether its temporal part does, see `pipeline.config.TemporalConfig`.
         weights: A checksum of the trained model that all exports of it share.
         precision: What the weights of the export were rounded to: float32 (not at all), float16 or
             int8.
@@ -47,6 +48,7 @@ class Bundle:
     clip: ClipConfig
     model: ModelConfig
     calibration: Calibration
+    looks_back_only: bool = False
     weights: str = ""
     precision: Precision = "float32"
 
@@ -71,6 +73,7 @@ def bundle_of(run: Run) -> Bundle:
         clip=config.clip,
         model=config.model,
         calibration=read_calibration(run),
+        looks_back_only=config.temporal.looks_back_only,
         weights=_checksum(run.model_file),
     )
 
@@ -100,20 +103,22 @@ def read_bundle(run: Run) -> Bundle:
         version = content.pop("format")
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise DataError(f"{run.bundle_file}: damaged. {again}") from None
-    if type(version) is not int or version not in (4, FORMAT):
+    if type(version) is not int or version not in (4, 5, FORMAT):
         raise DataError(f"{run.bundle_file}: of another version. {again}")
     try:
-        return strictly(Bundle, content if version == FORMAT else _from_version_4(content), "")
+        return strictly(Bundle, _in_todays_names(content, version), "")
     except PipelineError as error:
         raise DataError(f"{run.bundle_file}: {error}. {again}") from None
 
 
-def _from_version_4(content: dict[str, Any]) -> dict[str, Any]:
-    """Metadata of format 4 in the names of today; other mistakes are left to be found."""
-    content = dict(content)
+def _in_todays_names(content: dict[str, Any], version: int) -> dict[str, Any]:
+    """Metadata of any format in the names of today; other mistakes are left to be found."""
+    if version == FORMAT:
+        return content
+    content = {"looks_back_only": False, **content}  # It says how answers at each frame are joined.
     if isinstance(model := content.get("model"), dict):
-        streams = streams_of_input(model.get("input"))
         others = {key: value for key, value in model.items() if key != "input"}
-        content["model"] = {"task": "single_label", "streams": streams, **others}
+        streams = {"streams": streams_of_input(model["input"])} if "input" in model else {}
+        content["model"] = {**streams, **others, "task": "video", "background": ""}
     content["calibration"] = with_new_names(content.get("calibration"))
     return content

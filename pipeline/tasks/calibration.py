@@ -32,6 +32,11 @@ class Calibration:
         num_videos: Validation videos that both were fitted on; 0: none, they are not fitted.
         clip_seconds: Length of a usual training video, 0.001 s to a day; the windows of a long one
             are as long.
+        thresholds: Of classes that may hold at once: the probability from which on each is
+            answered, 0 to 1; empty: 0.5.
+        least_seconds: Of answers at every frame: how long a bout of each class lasts at least;
+            empty: any time.
+        gap_seconds: The time between two bouts of each class, at least; empty: any.
 
     Raises:
         ConfigError: A value is not as it must be.
@@ -41,11 +46,18 @@ class Calibration:
     logit_threshold: float | None = None
     num_videos: int = 0
     clip_seconds: float = 2.0
+    thresholds: tuple[float, ...] = ()
+    least_seconds: tuple[float, ...] = ()
+    gap_seconds: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         expect_range(self.temperature, "calibration.temperature", 1e-6, 1e6)
         expect_range(self.clip_seconds, "calibration.clip_seconds", 1e-3, 86_400)
         expect_range(self.num_videos, "calibration.num_videos", 0, 10**12)
+        for threshold in self.thresholds:
+            expect_range(threshold, "calibration.thresholds", 0, 1)
+        for seconds in (*self.least_seconds, *self.gap_seconds):
+            expect_range(seconds, "calibration.least_seconds and gap_seconds", 0, 86_400)
         if self.logit_threshold is not None:
             finite = math.isfinite(self.logit_threshold)
             expect(finite, "calibration.logit_threshold must be finite", self.logit_threshold)
@@ -83,12 +95,40 @@ def with_new_names(content: Any) -> Any:
     if not isinstance(content, dict):
         return content
     names = {"least_evidence": "logit_threshold"}
-    return {names.get(name, name): value for name, value in content.items()}
+    new: dict[str, Any] = {name: [] for name in ("thresholds", "least_seconds", "gap_seconds")}
+    return new | {names.get(name, name): value for name, value in content.items()}
 
 
 def write_calibration(run: Run, calibration: Calibration) -> None:
     """Keeps the calibration of a run in its folder."""
     write_json(run.calibration_file, dataclasses.asdict(calibration))
+
+
+def fit_class_thresholds(probabilities: Floats, labels: npt.NDArray[np.bool_]) -> tuple[float, ...]:
+    """The probability from which on each class is answered: that of the highest F1.
+
+    Args:
+        probabilities: float (N, C), of videos or frames that took no part in training.
+        labels: bool (N, C), which classes hold.
+
+    Returns:
+        C thresholds, in the middle between the lowest that is answered and the next; 0.5 for a
+        class that never holds, or always.
+    """
+    found = []
+    for scores, holds in zip(probabilities.T, labels.T, strict=True):
+        order = np.argsort(-scores, kind="stable")
+        hits = np.cumsum(holds[order])
+        if not 0 < hits[-1] < len(holds):
+            found.append(0.5)
+            continue
+        f1 = 2 * hits / (np.arange(1, len(holds) + 1) + hits[-1])
+        # What has the same probability is answered together or not at all.
+        last = np.append(scores[order][1:] != scores[order][:-1], True)
+        best = int(np.argmax(np.where(last, f1, -1.0)))
+        below = scores[order][best + 1] if best + 1 < len(order) else 0.0
+        found.append(float((scores[order][best] + below) / 2))
+    return tuple(found)
 
 
 def fit_logit_threshold(

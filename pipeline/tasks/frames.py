@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.manifest.annotation import UNKNOWN_LABEL
+from pipeline.tasks.bouts import without_short, without_short_exclusive
+from pipeline.tasks.calibration import Calibration
 from pipeline.tasks.exclusive import Exclusive
 from pipeline.tasks.independent import Independent
 
@@ -75,6 +77,27 @@ class Frames:
     def holds(self, probabilities: Floats, thresholds: Floats | float) -> npt.NDArray[np.bool_]:
         """See the other task."""
         return self.each.holds(probabilities, thresholds)
+
+    def answers(
+        self, probabilities: Floats, calibration: Calibration, fps: float
+    ) -> npt.NDArray[np.bool_]:
+        """The classes that hold at each frame of a recording, bool (N, C).
+
+        Args:
+            probabilities: float (N, C).
+            calibration: Says what is probable enough, and how short a bout may be.
+            fps: Frames per second.
+        """
+        num_classes = probabilities.shape[1]
+        thresholds = np.array(calibration.thresholds or [0.5] * num_classes)
+        least, gap = (
+            np.rint(np.array(seconds or [0.0] * num_classes) * fps).astype(np.int64)
+            for seconds in (calibration.least_seconds, calibration.gap_seconds)
+        )
+        holds = self.each.holds(probabilities, thresholds)
+        if self.is_exclusive:
+            return without_short_exclusive(holds, probabilities, least)
+        return without_short(holds, least, gap)
 
     def score(self, logits: Floats) -> npt.NDArray[np.float64]:
         """See the other task."""

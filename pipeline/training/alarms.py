@@ -75,7 +75,10 @@ class TopClassShare(keras.metrics.Metric):
 def warn_of_few_groups(rows: Sequence[Row]) -> None:
     """Warns of classes whose training videos come from fewer than 3 groups."""
     groups = Counter(
-        label for label, _ in {(row.label, row.group) for row in rows if row.split == "train"}
+        label
+        for label, _ in {
+            (label, row.group) for row in rows if row.split == "train" for label in row.labels
+        }
     )
     few = sorted(label for label, count in groups.items() if count < _FEW_GROUPS)
     if few:
