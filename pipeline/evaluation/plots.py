@@ -116,7 +116,8 @@ def plot_precision_recall(
         axes.set_xlim(0, 1.01)
         axes.set_ylim(0, 1.03)
         plain_axes(axes, "recall", "precision")
-        legend = figure.legend(loc="outside lower left", ncols=2, frameon=False, fontsize=8)
+        look = {"ncols": 2, "frameon": False, "fontsize": 8}
+        legend = figure.legend(handles=axes.lines, loc="outside lower left", **look)
         for text in legend.get_texts():
             text.set(**PLAIN)
         figure.savefig(path, dpi=_DPI)

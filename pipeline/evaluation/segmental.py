@@ -190,8 +190,9 @@ def matches(found: Segments, true: Segments, overlap: float) -> Segments:
     pairs: dict[int, int] = {}
     for label in np.intersect1d(found[:, 0], true[:, 0]):
         rows = np.flatnonzero(true[:, 0] == label)
+        of_label = true[rows]
         for number in np.flatnonzero(found[:, 0] == label):
-            place, share = _nearest(found[number], true[rows])
+            place, share = _nearest(found[number], of_label)
             if share >= overlap:
                 pairs.setdefault(int(rows[place]), int(number))
     return np.array([pair[::-1] for pair in pairs.items()], np.int64).reshape(-1, 2)

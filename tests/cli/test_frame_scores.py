@@ -66,3 +66,9 @@ def test_videos_of_several_labels():
         "a      0.500      0.500   0.500  0.500  0.500",
         "b      0.250      1.000   1.000  1.000  1.000",
     ]
+
+
+def test_nothing_was_marked():
+    empty = recording(*(at_once("....", "....", "....") for _ in range(2)))
+    result = score_recordings([empty], NAMES, exclusive=False)
+    assert "macro F1 –   mean average precision –   kappa –" in format_frame_metrics(result, "test")

@@ -75,6 +75,20 @@ def test_a_class_that_was_never_answered_counts_as_not_found():
     assert scores["per_class"]["b"]["recall"] == 0
 
 
+def test_a_class_that_is_not_there_does_not_count():
+    scores = frame_scores([exclusive("aab", "aac")], NAMES, exclusive=True)
+    assert scores["macro_f1"] == pytest.approx((1 + 0) / 2)
+    assert scores["per_class"]["c"]["precision"] == 0
+
+
+def test_what_is_undefined_is_none():
+    """Nothing is ever marked, and nothing is answered."""
+    empty = at_once("...", "...", "...")
+    scores = frame_scores([recording(empty, empty)], NAMES, exclusive=False)
+    assert scores["accuracy"] == 1
+    assert {scores[key] for key in ("macro_f1", "mean_average_precision", "kappa")} == {None}
+
+
 def test_frames_of_several_labels_are_known_only_where_classes_may_hold_at_once():
     both = recording(at_once("##", ".#", ".."), at_once("#.", ".#", ".."))
     assert frame_scores([both], NAMES, exclusive=True)["accuracy"] == 1

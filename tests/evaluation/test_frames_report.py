@@ -11,7 +11,7 @@ from pipeline.evaluation.mistakes import longest_mistakes
 from pipeline.video import encode_jpeg
 from tests.evaluation.made_up import made_up, made_up_run
 from tests.evaluation.pages import Page
-from tests.evaluation.recordings import exclusive
+from tests.evaluation.recordings import at_once, exclusive, recording
 
 NAMES = ["walk", "a <b>$m$", "background"]
 PICTURE = encode_jpeg(np.full((8, 64, 3), 90, np.uint8), quality=80)
@@ -139,6 +139,14 @@ def test_the_model_card(of_one_class):
     assert line in card
     assert "| a \\<b\\>\\$m\\$ | " in card
     assert "--timeline --run" in card
+
+
+def test_nothing_was_marked(tmp_path):
+    empty = recording(*(at_once("....", "....", "....") for _ in range(2)))
+    _, _, page, _, _ = report(tmp_path / "run", [empty], exclusive=False)
+    assert "–mean average precision" in page.text
+    assert "no events" in page.text
+    assert "The human marked 0 segments" in page.text
 
 
 def test_few_groups_leaks_and_another_split(tmp_path):

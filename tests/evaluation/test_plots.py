@@ -6,6 +6,7 @@ from pipeline.evaluation.plots import (
     plot_confusion,
     plot_lengths,
     plot_per_class,
+    plot_precision_recall,
     plot_reliability,
 )
 
@@ -25,6 +26,8 @@ def test_a_confusion_matrix_of_any_size_is_drawn(tmp_path, num_classes):
 
 ROW = {"precision": 0.9, "recall": 0.8, "f1": 0.85, "num_videos": 3}
 BIN = {"num_videos": 3, "confidence": 0.8, "accuracy": 0.6}
+CURVE = {"_a$ 走る": (np.array([0.5, 1.0]), np.array([1.0, 0.5]))}
+FLAT = {"_a$ 走る": (np.array([0.5, 0.5]), np.array([1.0, 0.5]))}
 LENGTH = {"num_frames": 4, "top1": 0.7}
 
 
@@ -34,8 +37,13 @@ LENGTH = {"num_frames": 4, "top1": 0.7}
         (plot_per_class, {"$a$ 走る": ROW}, {"$a$ 走る": ROW | {"recall": None}}),
         (plot_reliability, [BIN], [BIN | {"accuracy": 0.9}]),
         (lambda rows, path: plot_lengths(rows, 0.5, path), [LENGTH], [LENGTH | {"top1": 0.2}]),
+        (
+            lambda curves, path: plot_precision_recall(curves, {"_a$ 走る": "#aa0000"}, path),
+            CURVE,
+            FLAT,
+        ),
     ],
-    ids=["per_class", "reliability", "lengths"],
+    ids=["per_class", "reliability", "lengths", "precision_recall"],
 )
 def test_what_is_found_is_drawn(tmp_path, plot, found, other):
     for name, values in {"found": found, "same": found, "other": other}.items():
