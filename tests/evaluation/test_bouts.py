@@ -64,6 +64,13 @@ def test_bins_of_time():
     assert {row.human.mean_seconds for row in binned} == {None}
 
 
+def test_a_bin_that_is_longer_than_the_recording():
+    rows = bouts([SEVERAL], ["walk", "wave"], exclusive=False, bin_seconds=60)
+    assert [(row.class_name, row.bin, row.end_seconds) for row in rows] == [
+        *(("walk", "whole", 5), ("walk", 1, 5), ("wave", "whole", 5), ("wave", 1, 5))
+    ]
+
+
 def test_bins_without_anything_known():
     row = bouts(
         [recording(at_once("#.#."), at_once("#.#."), unknown=[2, 3])],
@@ -113,6 +120,25 @@ def test_agreement_over_recordings():
     assert found["count"] == {"correlation": None, "mean_absolute_difference": 0.0}
 
 
+def test_agreement_is_by_class_and_of_any_length():
+    """The one class as above, a hundredth as long; of the other, human and machine say the same."""
+    recordings = [
+        recording(
+            at_once("#" * human + "." * (9 - human), "#" * human + "." * (9 - human)),
+            at_once("#" * machine + "." * (9 - machine), "#" * human + "." * (9 - human)),
+            name=str(number),
+            fps=100.0,
+        )
+        for number, (human, machine) in enumerate([(2, 3), (4, 3), (6, 6)])
+    ]
+    found = summary(bouts(recordings, ["walk", "wave"], exclusive=False))["agreement"]
+    assert found["walk"]["total_seconds"]["correlation"] == pytest.approx(6 / np.sqrt(8 * 6))
+    assert found["wave"]["total_seconds"] == {
+        "correlation": pytest.approx(1),
+        "mean_absolute_difference": 0,
+    }
+
+
 def test_agreement_that_is_undefined():
     assert agreement(durations((2, 3), (4, 3)))["total_seconds"]["correlation"] is None
     same = agreement(durations((2, 3), (4, 3), (6, 3)))
@@ -145,6 +171,7 @@ def test_summary_by_recording():
 def test_the_table(tmp_path):
     path = tmp_path / "bouts.csv"
     write_bouts(path, bouts([SEVERAL], ["walk", "wäve"], exclusive=False, bin_seconds=3))
+    assert b"\r" not in path.read_bytes()
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [(row["class"], row["bin"]) for row in rows] == [
