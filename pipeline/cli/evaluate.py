@@ -32,13 +32,19 @@ def main(arguments: Sequence[str]) -> None:
         help="Videos of classes that the run does not know, as a prepared data set or a table "
         "(CSV). It measures how well they are told from the known ones.",
     )
+    parser.add_argument(
+        "--bins",
+        type=float,
+        metavar="SECONDS",
+        help="Of answers at every frame: count bouts in bins of time of this length as well.",
+    )
     options = parser.parse(arguments)
     run = named_run(options)
     run.config()  # says at once if there is no run
 
     with run.alone():
         import_tensorflow()
-        from pipeline.cli.scores import format_metrics
+        from pipeline.cli.frame_scores import format_result
         from pipeline.evaluation.evaluate import evaluate
         from pipeline.evaluation.page import report_files
 
@@ -48,6 +54,7 @@ def main(arguments: Sequence[str]) -> None:
             data=options.data,
             views=options.views,
             unknown=options.unknown,
+            bin_seconds=options.bins,
         )
-    print(format_metrics(result, options.split))
+    print(format_result(result, options.split))
     print(f"written: {run.metrics_file}; the report: {report_files(run, options.split)[0]}")

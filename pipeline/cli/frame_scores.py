@@ -5,12 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.cli.scores import interval_text, leak_lines
+from pipeline.cli.scores import format_metrics, interval_text, leak_lines
 from pipeline.evaluation.metrics import CAUTION
 from pipeline.text import clock, counted
 
 _BOTH = ("human", "machine")
 _LONGEST_NAME = 24
+
+
+def format_result(result: dict[str, Any], split: str) -> str:
+    """The result of `evaluate` as text for a terminal, of any task."""
+    if "frames" in result:
+        return format_frame_metrics(result, split)
+    if "videos" in result:
+        return format_label_metrics({**result, **result["videos"]}, split)
+    return format_metrics(result, split)
 
 
 def format_frame_metrics(result: Mapping[str, Any], split: str) -> str:

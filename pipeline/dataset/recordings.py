@@ -56,7 +56,7 @@ def around_pieces(records: Sequence[Record], config: RunConfig) -> list[Stretch]
         for piece in record.pieces:
             start, end = end, end + piece.num_frames
             low, high = max(0, start - reach + 1), min(record.num_frames, end + reach - 1)
-            found.append(_stretch(record, low, high))
+            found.append(stretch(record, low, high))
     return found
 
 
@@ -64,7 +64,7 @@ def windows_of(records: Sequence[Record], config: RunConfig) -> list[Stretch]:
     """The windows that evaluation cuts of recordings, which overlap by half."""
     clip = config.clip
     return [
-        _stretch(record, start * clip.stride, (start + clip.num_frames) * clip.stride)
+        stretch(record, start * clip.stride, (start + clip.num_frames) * clip.stride)
         for record in records
         for start in window_starts(
             grid_length(record.num_frames, clip),
@@ -74,7 +74,7 @@ def windows_of(records: Sequence[Record], config: RunConfig) -> list[Stretch]:
     ]
 
 
-def _stretch(record: Record, first: int, end: int) -> Stretch:
+def stretch(record: Record, first: int, end: int) -> Stretch:
     """Frames of a recording from a number to another one, or to its end."""
     end = min(end, record.num_frames)
     ends = list(itertools.accumulate(piece.num_frames for piece in record.pieces))

@@ -22,6 +22,7 @@ from pipeline.dataset.recordings import (
     whole,
     windows_of,
 )
+from pipeline.dataset.records import ReadVideo, record_reader, shard_paths
 from pipeline.dataset.resplit import with_splits
 from pipeline.dataset.stored_features import FeatureVideos
 from pipeline.dataset.unprepared import VideoFiles, encode_part, open_videos
@@ -29,16 +30,14 @@ from pipeline.errors import ConfigError, DataError
 from pipeline.manifest.rows import Labelling, Split
 from pipeline.prepare.prepared import Store, open_store
 from pipeline.prepare.record import is_whole
+from pipeline.prepare.record_index import Record
 from pipeline.streams import IMAGES
 from pipeline.text import command, listed
 
 IN_MEMORY_BYTES = 2**30
 """Of videos that come straight from their files: those that are kept, as JPEG, for all epochs."""
 
-_BUFFER_BYTES = 2**18  # as in TensorFlow
-
 Data = Store | VideoFiles
-ReadVideo = Callable[[tf.Tensor], dict[str, Any]]
 
 
 def open_data(
@@ -161,7 +160,18 @@ def video_reader(
         stretches = (around_pieces if at_random else windows_of)(records, config)
     if isinstance(data, FeatureVideos):
         return _feature_reader(data, split, stretches), len(stretches)
-    return _record_reader(data, stretches, frames.images), len(stretches)
+    return record_reader(data, stretches, frames.images), len(stretches)
+
+
+def recordings_of(data: Data, split: Split) -> list[Record]:
+    """The recordings of a split of a prepared data set.
+
+    Raises:
+        DataError: It has whole videos.
+    """
+    if not isinstance(data, Store) or data.labelling != "frames":
+        raise DataError(f"{data.path}: expected recordings, got videos")
+    return data.of_split(split)
 
 
 def label_numbers(data: Data, split: Split) -> npt.NDArray[np.int64]:
@@ -185,23 +195,6 @@ def label_table(data: Data, split: Split) -> npt.NDArray[np.int64]:
     return table
 
 
-def read_records(store: Store, frames: FramesConfig) -> tf.data.Dataset:
-    """Reads the records of all splits of a prepared data set, file by file.
-
-    Of each there are the images, `video`, `group`, `label`, -1 where it is not one, and
-    `first_frame`.
-    """
-    one, recordings = store.labelling == "one", store.labelling == "frames"
-    features = {
-        **_image_features(frames.images),
-        **({"label": tf.io.FixedLenFeature((), tf.int64)} if one else {}),
-        **({"first_frame": tf.io.FixedLenFeature((), tf.int64)} if recordings else {}),
-    }
-    others = {"label": tf.constant(-1, tf.int64), "first_frame": tf.constant(0, tf.int64)}
-    records = tf.data.TFRecordDataset([str(path) for path in _shards(store)])
-    return records.map(lambda record: others | tf.io.parse_single_example(record, features))
-
-
 @contextmanager
 def damage_named(store: Data) -> Iterator[None]:
     """Within it, a shard or a video that was damaged since it was opened is an error that names it.
@@ -219,85 +212,11 @@ def damage_named(store: Data) -> Iterator[None]:
     except tf.errors.DataLossError:
         if not isinstance(store, Store):
             raise
-        damaged = [str(path) for path in _shards(store) if not is_whole(path)]
+        damaged = [str(path) for path in shard_paths(store) if not is_whole(path)]
         raise DataError(
             f"{listed(damaged)}: damaged. Delete this, and run the same "
             f"{command('prepare')} command again: it redoes what is missing."
         ) from None
-
-
-def _shards(store: Store) -> list[Path]:
-    return [store.path / name for name in store.shards]
-
-
-def _record_reader(store: Store, stretches: Sequence[Stretch], names: Sequence[str]) -> ReadVideo:
-    """The videos of a prepared data set.
-
-    The records are parsed here: TensorFlow Datasets would map over the frames one by one, even to
-    leave them as they are, which costs more than reading them.
-    """
-    paths = tf.constant([str(each.record.shard) for each in stretches])
-    starts = tf.constant([each.start for each in stretches], tf.int64)
-    columns = {
-        "num_records": tf.constant([each.num_records for each in stretches], tf.int64),
-        "skip": tf.constant([each.skip for each in stretches], tf.int32),
-        "num_frames": tf.constant([each.num_frames or 0 for each in stretches], tf.int32),
-        "first_frame": tf.constant([each.first for each in stretches], tf.int64),
-    }
-
-    def read(number: tf.Tensor) -> dict[str, Any]:
-        # What `TFRecordDataset` is made of; that always begins with the first record.
-        records = tf.raw_ops.TFRecordDatasetV2(
-            filenames=paths[number],
-            compression_type="",
-            buffer_size=tf.constant(_BUFFER_BYTES, tf.int64),
-            byte_offsets=starts[number],
-        )
-        records = tf.data.experimental.from_variant(records, tf.TensorSpec((), tf.string))
-        if store.labelling != "frames":
-            return _parse(records.take(1).get_single_element(), names, store)
-        at = {name: column[number] for name, column in columns.items()}
-        found = records.take(at["num_records"]).batch(at["num_records"]).get_single_element()
-        return _parse_recording(found, names, store, at)
-
-    return read
-
-
-def _image_features(names: Sequence[str]) -> dict[str, Any]:
-    """What each record holds: the named images, whose they are, and the group."""
-    texts = {name: tf.io.FixedLenFeature((), tf.string) for name in ("video", "group")}
-    return {**{name: tf.io.RaggedFeature(tf.string) for name in names}, **texts}
-
-
-def _parse(record: tf.Tensor, names: Sequence[str], store: Store) -> dict[str, tf.Tensor]:
-    several = store.labelling == "several"
-    label = (
-        {"labels": tf.io.FixedLenFeature((), tf.string)}
-        if several
-        else {"label": tf.io.FixedLenFeature((), tf.int64)}
-    )
-    parsed = tf.io.parse_single_example(record, {**_image_features(names), **label})
-    if several:
-        labels = tf.io.decode_raw(parsed.pop("labels"), tf.uint8)
-        parsed["label"] = tf.ensure_shape(labels, (len(store.class_names),))
-    return {**parsed, "num_frames": tf.size(parsed["frames"])}
-
-
-def _parse_recording(
-    records: tf.Tensor, names: Sequence[str], store: Store, at: dict[str, tf.Tensor]
-) -> dict[str, tf.Tensor]:
-    """A stretch of a recording from the records, string (R,), that it lies in."""
-    features = {**_image_features(names), "labels": tf.io.FixedLenFeature((), tf.string)}
-    parsed = tf.io.parse_example(records, features)
-    chosen = slice(at["skip"], at["skip"] + at["num_frames"])
-    labels = tf.io.decode_raw(tf.strings.reduce_join(parsed["labels"]), tf.uint8)
-    return {
-        **{name: parsed[name].flat_values[chosen] for name in names},
-        **{name: parsed[name][0] for name in ("video", "group")},
-        "label": tf.reshape(labels, (-1, len(store.class_names)))[chosen],
-        "num_frames": at["num_frames"],
-        "first_frame": at["first_frame"],
-    }
 
 
 def _file_reader(videos: VideoFiles, split: Split, frames: FramesConfig) -> ReadVideo:
@@ -360,7 +279,7 @@ def _feature_reader(data: FeatureVideos, split: Split, stretches: Sequence[Stret
     arrays = [file.open() for file in data.files.values()]
     num_frames = tf.constant([place.stop - place.start for place in places])
     recordings = data.labelling == "frames"
-    describe = _record_reader(data, stretches, ()) if recordings else _described(data, split)
+    describe = record_reader(data, stretches, ()) if recordings else _described(data, split)
 
     def take(number: int) -> list[np.ndarray]:
         return [array[places[number]] for array in arrays]

@@ -4,16 +4,30 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
+import keras
 import numpy as np
+import numpy.typing as npt
 
 from pipeline.config import RunConfig
+from pipeline.dataset.records import recording_labels
 from pipeline.dataset.videos import Data, damage_named, read_videos
-from pipeline.evaluation.predictions import Predictions, open_run_data, predict
+from pipeline.evaluation.frame_predictions import predict_frames
+from pipeline.evaluation.predictions import open_run_data, predict
 from pipeline.models.recognizer import load_recognizer
+from pipeline.prepare.prepared import Store
 from pipeline.run import Run
-from pipeline.tasks.calibration import Calibration, fit_logit_threshold, write_calibration
-from pipeline.tasks.task import exclusive_task_of
+from pipeline.tasks.bouts import usual_bounds
+from pipeline.tasks.calibration import (
+    Calibration,
+    fit_class_thresholds,
+    fit_logit_threshold,
+    write_calibration,
+)
+from pipeline.tasks.frames import Frames
+from pipeline.tasks.independent import Independent
+from pipeline.tasks.task import task_of
 
 _ENOUGH = 200
 """Videos that tell how long they usually are."""
@@ -34,11 +48,13 @@ def calibrate(run: Run, *, data: Path | None = None) -> Calibration:
     config, class_names = run.config(), run.class_names()
     videos = open_run_data(run, data)
     with damage_named(videos):
-        calibration = Calibration(clip_seconds=_usual_seconds(videos, config))
+        if isinstance(videos, Store) and config.model.per_frame:
+            calibration = _bounds(videos, config)
+        else:
+            calibration = Calibration(clip_seconds=_usual_seconds(videos, config))
         if "val" in videos.num_videos:
             model = load_recognizer(run.model_file, config, len(class_names))
-            predictions = predict(model, videos, config, "val")
-            calibration = _fitted(calibration, predictions, config)
+            calibration = _fitted(calibration, model, videos, config)
     write_calibration(run, calibration)
     return calibration
 
@@ -50,17 +66,50 @@ def _usual_seconds(videos: Data, config: RunConfig) -> float:
     return float(np.median([*lengths.as_numpy_iterator()])) / videos.frames.fps
 
 
-def _fitted(calibration: Calibration, predictions: Predictions, config: RunConfig) -> Calibration:
-    logits, labels = predictions.video_logits, predictions.labels
-    task, wanted = exclusive_task_of(config.model), config.evaluate
-    return dataclasses.replace(
-        calibration,
-        temperature=task.fit_temperature(logits, labels),
-        logit_threshold=fit_logit_threshold(
-            task.score(logits),
-            task.is_right(logits, labels),
-            wanted.unknown,
-            wanted.unknown_target,
-        ),
-        num_videos=len(labels),
+def _bounds(store: Store, config: RunConfig) -> Calibration:
+    """How short bouts and gaps of answers at every frame may be, from training recordings."""
+    labels = recording_labels(store, "train")
+    least, gap = usual_bounds(labels, len(store.class_names))
+    fps = store.frames.fps
+    return Calibration(
+        clip_seconds=config.clip.num_frames * config.clip.stride / fps,
+        least_seconds=tuple((least / fps).tolist()),
+        gap_seconds=tuple((gap / fps).tolist()),
     )
+
+
+def _fitted(
+    calibration: Calibration, model: keras.Model, videos: Data, config: RunConfig
+) -> Calibration:
+    """With what validation videos, or the known frames of recordings, tell."""
+    task = task_of(config.model)
+    if isinstance(task, Frames):
+        each = task.each
+        logits, labels = _known_frames(model, videos, config, task)
+    else:
+        each = task
+        predicted = predict(model, videos, config, "val")
+        logits, labels = predicted.video_logits, predicted.labels
+    if not len(logits):
+        return calibration
+    fitted: dict[str, Any] = {"temperature": each.fit_temperature(logits, labels)}
+    if isinstance(each, Independent):
+        probabilities = each.probabilities(logits, fitted["temperature"])
+        fitted["thresholds"] = fit_class_thresholds(probabilities, labels == 1)
+    elif each is task:
+        wanted = config.evaluate.unknown, config.evaluate.unknown_target
+        right = each.is_right(logits, labels)
+        fitted["logit_threshold"] = fit_logit_threshold(each.score(logits), right, *wanted)
+    return dataclasses.replace(calibration, num_videos=videos.num_videos["val"], **fitted)
+
+
+def _known_frames(
+    model: keras.Model, videos: Data, config: RunConfig, task: Frames
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.integer[Any]]]:
+    """Logits and labels of the frames of validation recordings of which something is known."""
+    predictions = predict_frames(model, videos, config, "val")
+    logits = np.concatenate([each.logits for each in predictions])
+    labels = np.concatenate([each.labels for each in predictions])
+    known = task.known(labels)
+    found = labels[known]
+    return logits[known], found.argmax(axis=1) if task.is_exclusive else found

@@ -14,20 +14,24 @@ import numpy.typing as npt
 
 from pipeline.atomic import write_json
 from pipeline.config import RunConfig
+from pipeline.config.checks import expect, expect_above_0
 from pipeline.dataset.sampling import Order
 from pipeline.dataset.videos import Data, damage_named
 from pipeline.errors import DataError
 from pipeline.evaluation import metrics
+from pipeline.evaluation.evaluate_frames import evaluate_labels, evaluate_recordings
 from pipeline.evaluation.intervals import accuracy_interval
 from pipeline.evaluation.predictions import Predictions, open_run_data, predict
 from pipeline.evaluation.report import write_report
 from pipeline.evaluation.unknown import open_unknown, score_unknown, unknown_test
 from pipeline.manifest.rows import Split
 from pipeline.models.recognizer import load_recognizer
+from pipeline.prepare.prepared import Store
 from pipeline.run import Run
 from pipeline.tasks.calibration import Calibration, read_calibration
 from pipeline.tasks.exclusive import Exclusive
-from pipeline.tasks.task import exclusive_task_of
+from pipeline.tasks.frames import Frames
+from pipeline.tasks.task import Task, task_of
 
 ORDERS: tuple[Order, ...] = ("in_order", "shuffled", "reversed")
 
@@ -39,6 +43,7 @@ def evaluate(
     data: Path | None = None,
     views: int | None = None,
     unknown: Path | None = None,
+    bin_seconds: float | None = None,
 ) -> dict[str, Any]:
     """Evaluates a run on a split of its data set and writes metrics and report.
 
@@ -48,7 +53,9 @@ def evaluate(
         data: Where the data set is, if it was moved since the run was trained.
         views: Clips of each video whose logits are averaged; None: as the run was configured.
         unknown: Videos of classes that the run does not know, a prepared data set or a table: how
-            well are they told from those that it knows?
+            well are they told from those that it knows? For task video.
+        bin_seconds: Of answers at every frame: length of the bins of time that bouts are counted
+            in; None: only whole recordings.
 
     Returns:
         What `metrics.json` then holds for the split.
@@ -67,25 +74,57 @@ def evaluate(
     run.metrics()  # says at once if it is damaged
     run.history()  # as well
     calibration = read_calibration(run)
+    task = task_of(config.model)
+    _check_options(task, views=views, unknown=unknown, bin_seconds=bin_seconds)
     others = open_unknown(run, unknown) if unknown else None
     model = load_recognizer(run.model_file, config, len(class_names))
     with damage_named(videos):
-        predictions = {
-            order: predict(model, videos, config, split, order=order) for order in ORDERS
-        }
-        lengths = _accuracy_by_length(model, videos, config, split)
+        if isinstance(task, Exclusive):
+            result = _evaluate_videos(run, split, model, videos, config, calibration, others)
+        elif isinstance(videos, Store) and isinstance(task, Frames):
+            result = evaluate_recordings(
+                run, split, model, videos, calibration, bin_seconds=bin_seconds
+            )
+        else:
+            result = evaluate_labels(run, split, model, videos, calibration)
+    write_json(run.metrics_file, {**run.metrics(), split: result})
+    return result
+
+
+def _check_options(
+    task: Task, *, views: int | None, unknown: Path | None, bin_seconds: float | None
+) -> None:
+    frames, one = isinstance(task, Frames), isinstance(task, Exclusive)
+    expect(views is None or not frames, "--views is for whole videos: leave it out", views)
+    expect(not unknown or one, "--unknown is for runs of task video: leave it out", unknown)
+    takes = "--bins is for runs that answer at every frame: leave it out"
+    expect(bin_seconds is None or frames, takes, bin_seconds)
+    if bin_seconds is not None:
+        expect_above_0(bin_seconds, "--bins")
+
+
+def _evaluate_videos(
+    run: Run,
+    split: Split,
+    model: keras.Model,
+    videos: Data,
+    config: RunConfig,
+    calibration: Calibration,
+    others: Data | None,
+) -> dict[str, Any]:
+    """Of a run of task video, with its report."""
+    class_names, task = run.class_names(), Exclusive()
+    predictions = {order: predict(model, videos, config, split, order=order) for order in ORDERS}
     seen = predictions["in_order"]
-    task = exclusive_task_of(config.model)
     result = summarise(seen, class_names, calibration, task)
     if videos.leaks:
         result["leaks"] = list(videos.leaks)
-    result["lengths"] = lengths
+    result["lengths"] = _accuracy_by_length(model, videos, config, split)
     result["order"] = _order_test(predictions, class_names, config)
     if others:
         scores = score_unknown(model, others, config, videos, class_names)
         result["unknown"] = unknown_test(task.score(seen.video_logits), scores, calibration)
     run.report.mkdir(exist_ok=True)
-    write_json(run.metrics_file, {**run.metrics(), split: result})
     _write_predictions(run, split, seen, class_names, calibration, task)
     write_report(run, split, result, seen, videos)
     return result
@@ -116,7 +155,7 @@ def summarise(
 
 
 def _top(
-    logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int64], groups: Sequence[str]
+    logits: npt.NDArray[np.float32], labels: npt.NDArray[np.integer[Any]], groups: Sequence[str]
 ) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for k in (1, 5):
@@ -128,7 +167,7 @@ def _top(
 
 def _calibration(
     logits: npt.NDArray[np.float32],
-    labels: npt.NDArray[np.int64],
+    labels: npt.NDArray[np.integer[Any]],
     calibration: Calibration,
     task: Exclusive,
 ) -> dict[str, Any]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -24,13 +26,13 @@ class Predictions:
 
     Attributes:
         logits: float32 (V, N, C): views, videos, classes.
-        labels: int64 (N,).
+        labels: int64 (N,); uint8 (N, C) where a video may have several.
         videos: Path of each video.
         groups: Group of each video.
     """
 
     logits: npt.NDArray[np.float32]
-    labels: npt.NDArray[np.int64]
+    labels: npt.NDArray[np.integer[Any]]
     videos: list[str]
     groups: list[str]
 
@@ -72,16 +74,25 @@ def predict(
         ]
         found, labels, sources = zip(*batches, strict=True)
         logits.append(np.concatenate(found))
-    if not np.isfinite(logits).all():
-        raise DataError(
-            "the model answers with what is no number. Train it anew with a lower "
-            f"train.learning_rate, which was {config.train.learning_rate:g}"
-        )
+    expect_numbers(logits, config)
     videos, groups = (
         [text.decode() for source in sources for text in source[name].numpy()]
         for name in ("video", "group")
     )
     return Predictions(np.stack(logits), np.concatenate(labels), videos, groups)
+
+
+def expect_numbers(logits: Sequence[npt.NDArray[np.float32]], config: RunConfig) -> None:
+    """Makes sure that all logits are numbers.
+
+    Raises:
+        DataError: One is not.
+    """
+    if not all(np.isfinite(each).all() for each in logits):
+        raise DataError(
+            "the model answers with what is no number. Train it anew with a lower "
+            f"train.learning_rate, which was {config.train.learning_rate:g}"
+        )
 
 
 def open_run_data(run: Run, data: Path | None = None) -> Data:
@@ -97,7 +108,8 @@ def open_run_data(run: Run, data: Path | None = None) -> Data:
             f"{path}: the data set that the run was trained on is not there. Say where it is "
             "now: --data"
         )
-    opened = open_data(path, config.frames, config.split)
+    several = config.model.task == "video-multilabel"
+    opened = open_data(path, config.frames, config.split, several=several)
     if list(opened.class_names) != run.class_names():
         raise DataError(f"{path} has other classes than the run was trained on. Train again")
     check_frames(run, opened)

@@ -118,7 +118,7 @@ def _in_todays_names(content: dict[str, Any], version: int) -> dict[str, Any]:
     content = {"looks_back_only": False, **content}  # It says how answers at each frame are joined.
     if isinstance(model := content.get("model"), dict):
         others = {key: value for key, value in model.items() if key != "input"}
-        streams = {"streams": streams_of_input(model["input"])} if "input" in model else {}
+        streams = {"streams": streams_of_input(model.get("input"))} if version == 4 else {}
         content["model"] = {**streams, **others, "task": "video", "background": ""}
     content["calibration"] = with_new_names(content.get("calibration"))
     return content

@@ -65,6 +65,12 @@ class Frames:
 
         return [FrameAccuracy(exclusive=self.is_exclusive, name="accuracy")]
 
+    def known(self, labels: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+        """Of which frames something is known, bool (N,), of labels (N, C), see `targets`."""
+        if self.is_exclusive:
+            return np.asarray((labels == 1).sum(axis=1) == 1)
+        return np.asarray(labels[:, 0] != UNKNOWN_LABEL)
+
     @property
     def is_exclusive(self) -> bool:
         """Whether one class at most holds at a frame."""

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from pipeline.config import AugmentConfig, RunConfig
+from pipeline.dataset.records import read_records
 from pipeline.dataset.stored_features import (
     FOLDER,
     FeatureFile,
@@ -22,7 +23,7 @@ from pipeline.dataset.stored_features import (
     open_features,
     write_features,
 )
-from pipeline.dataset.videos import Data, read_records
+from pipeline.dataset.videos import Data
 from pipeline.errors import ConfigError
 from pipeline.locks import in_turn
 from pipeline.models.recognizer import trained_logits

@@ -14,7 +14,7 @@ BUNDLE = Bundle(
     class_names=("left", "right"),
     frames=FramesConfig(fps=10.0, size=32, jpeg_quality=95),
     clip=ClipConfig(num_frames=8),
-    model=ModelConfig(streams=("rgb",)),
+    model=ModelConfig(task="video", streams=("rgb",)),
     calibration=Calibration(temperature=1.5, logit_threshold=0.5, num_videos=3),
     weights="0123456789ab",
 )
@@ -69,7 +69,8 @@ def test_a_bundle_that_names_the_input_of_the_model(run):
         read_bundle(run)
     content["model"]["input"] = "both+flow"
     run.bundle_file.write_text(json.dumps(content))
-    assert read_bundle(run).model == ModelConfig(streams=("rgb_difference", "flow"))
+    streams = ("rgb_difference", "flow")
+    assert read_bundle(run).model == ModelConfig(task="video", streams=streams)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,139 @@
+"""Reading the records of a prepared data set: any of them by itself, or all in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from pipeline.config import FramesConfig
+from pipeline.dataset.recordings import Stretch, stretch
+from pipeline.manifest.rows import Split
+from pipeline.prepare.prepared import Store
+from pipeline.prepare.record_index import Record
+from pipeline.streams import IMAGES
+
+_BUFFER_BYTES = 2**18  # as in TensorFlow
+
+ReadVideo = Callable[[tf.Tensor], dict[str, Any]]
+"""From the number of a video to what there is of it."""
+
+
+def read_records(store: Store, frames: FramesConfig) -> tf.data.Dataset:
+    """Reads the records of all splits of a prepared data set, file by file.
+
+    Of each there are the images, `video`, `group`, `label`, -1 where it is not one, and
+    `first_frame`.
+    """
+    one, recordings = store.labelling == "one", store.labelling == "frames"
+    features = {
+        **_image_features(frames.images),
+        **({"label": tf.io.FixedLenFeature((), tf.int64)} if one else {}),
+        **({"first_frame": tf.io.FixedLenFeature((), tf.int64)} if recordings else {}),
+    }
+    others = {"label": tf.constant(-1, tf.int64), "first_frame": tf.constant(0, tf.int64)}
+    records = tf.data.TFRecordDataset([str(path) for path in shard_paths(store)])
+    return records.map(lambda record: others | tf.io.parse_single_example(record, features))
+
+
+def recording_labels(store: Store, split: Split) -> list[npt.NDArray[np.uint8]]:
+    """The labels of each recording of a split, uint8 (N, C), in the order of `of_split`."""
+    names = {"video": tf.string, "labels": tf.string}
+    features = {name: tf.io.FixedLenFeature((), dtype) for name, dtype in names.items()}
+    records = tf.data.TFRecordDataset([str(path) for path in shard_paths(store)])
+    parts: dict[str, list[bytes]] = {record.name: [] for record in store.of_split(split)}
+    parsed = records.map(lambda record: tf.io.parse_single_example(record, features))
+    for record in parsed.as_numpy_iterator():
+        if (name := record["video"].decode()) in parts:
+            parts[name].append(record["labels"])
+    shape = (-1, len(store.class_names))
+    return [np.frombuffer(b"".join(each), np.uint8).reshape(shape) for each in parts.values()]
+
+
+def recording_frames(
+    store: Store, record: Record, numbers: Iterable[int]
+) -> list[npt.NDArray[np.uint8]]:
+    """Some frames of a recording by their numbers, each uint8 (size, size, 3)."""
+    stretches = [stretch(record, number, number + 1) for number in numbers]
+    read = record_reader(store, stretches, ("frames",))
+    decode = IMAGES["frames"].decode
+    return [decode(read(tf.constant(i))["frames"][0].numpy()) for i in range(len(stretches))]
+
+
+def record_reader(store: Store, stretches: Sequence[Stretch], names: Sequence[str]) -> ReadVideo:
+    """Reads any stretch of a prepared data set by itself, see `pipeline.dataset.videos`.
+
+    The records are parsed here: TensorFlow Datasets would map over the frames one by one, even to
+    leave them as they are, which costs more than reading them.
+    """
+    paths = tf.constant([str(each.record.shard) for each in stretches])
+    starts = tf.constant([each.start for each in stretches], tf.int64)
+    columns = {
+        "num_records": tf.constant([each.num_records for each in stretches], tf.int64),
+        "skip": tf.constant([each.skip for each in stretches], tf.int32),
+        "num_frames": tf.constant([each.num_frames or 0 for each in stretches], tf.int32),
+        "first_frame": tf.constant([each.first for each in stretches], tf.int64),
+    }
+
+    def read(number: tf.Tensor) -> dict[str, Any]:
+        # What `TFRecordDataset` is made of; that always begins with the first record.
+        records = tf.raw_ops.TFRecordDatasetV2(
+            filenames=paths[number],
+            compression_type="",
+            buffer_size=tf.constant(_BUFFER_BYTES, tf.int64),
+            byte_offsets=starts[number],
+        )
+        records = tf.data.experimental.from_variant(records, tf.TensorSpec((), tf.string))
+        if store.labelling != "frames":
+            return _parse(records.take(1).get_single_element(), names, store)
+        at = {name: column[number] for name, column in columns.items()}
+        found = records.take(at["num_records"]).batch(at["num_records"]).get_single_element()
+        return _parse_recording(found, names, store, at)
+
+    return read
+
+
+def _image_features(names: Sequence[str]) -> dict[str, Any]:
+    """What each record holds: the named images, whose they are, and the group."""
+    texts = {name: tf.io.FixedLenFeature((), tf.string) for name in ("video", "group")}
+    return {**{name: tf.io.RaggedFeature(tf.string) for name in names}, **texts}
+
+
+def _parse(record: tf.Tensor, names: Sequence[str], store: Store) -> dict[str, tf.Tensor]:
+    several = store.labelling == "several"
+    label = (
+        {"labels": tf.io.FixedLenFeature((), tf.string)}
+        if several
+        else {"label": tf.io.FixedLenFeature((), tf.int64)}
+    )
+    parsed = tf.io.parse_single_example(record, {**_image_features(names), **label})
+    if several:
+        labels = tf.io.decode_raw(parsed.pop("labels"), tf.uint8)
+        parsed["label"] = tf.ensure_shape(labels, (len(store.class_names),))
+    return {**parsed, "num_frames": tf.size(parsed["frames"])}
+
+
+def _parse_recording(
+    records: tf.Tensor, names: Sequence[str], store: Store, at: dict[str, tf.Tensor]
+) -> dict[str, tf.Tensor]:
+    """A stretch of a recording from the records, string (R,), that it lies in."""
+    features = {**_image_features(names), "labels": tf.io.FixedLenFeature((), tf.string)}
+    parsed = tf.io.parse_example(records, features)
+    chosen = slice(at["skip"], at["skip"] + at["num_frames"])
+    labels = tf.io.decode_raw(tf.strings.reduce_join(parsed["labels"]), tf.uint8)
+    return {
+        **{name: parsed[name].flat_values[chosen] for name in names},
+        **{name: parsed[name][0] for name in ("video", "group")},
+        "label": tf.reshape(labels, (-1, len(store.class_names)))[chosen],
+        "num_frames": at["num_frames"],
+        "first_frame": at["first_frame"],
+    }
+
+
+def shard_paths(store: Store) -> list[Path]:
+    """The files of records."""
+    return [store.path / name for name in store.shards]

@@ -1,0 +1,131 @@
+"""The evaluation of runs that answer at every frame, or with several labels a video."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+from typing import Any
+
+import keras
+import numpy as np
+
+from pipeline.config import RunConfig
+from pipeline.dataset.records import recording_frames
+from pipeline.dataset.videos import Data
+from pipeline.dataset.windows import grid_offset
+from pipeline.evaluation.bouts import bouts, write_bouts
+from pipeline.evaluation.frame_predictions import predict_frames
+from pipeline.evaluation.frame_scores import score_recordings, video_scores
+from pipeline.evaluation.frames_report import write_frames_report
+from pipeline.evaluation.predictions import predict
+from pipeline.figures import frame_strip
+from pipeline.manifest.rows import Split
+from pipeline.prepare.prepared import Store
+from pipeline.run import Run
+from pipeline.tasks.calibration import Calibration
+from pipeline.tasks.frames import Frames
+from pipeline.tasks.independent import Independent
+from pipeline.tasks.task import task_of
+from pipeline.video import encode_jpeg
+
+_STRIP_FRAMES = 12
+_STRIP_QUALITY = 88
+
+
+def evaluate_recordings(
+    run: Run,
+    split: Split,
+    model: keras.Model,
+    data: Store,
+    calibration: Calibration,
+    *,
+    bin_seconds: float | None = None,
+) -> dict[str, Any]:
+    """Evaluates a run that answers at every frame: scores, statistics of bouts, a report.
+
+    Args:
+        run: A trained run.
+        split: Which recordings.
+        model: Its recogniser.
+        data: Its data set.
+        calibration: Of the run.
+        bin_seconds: Length of the bins of time of `report/SPLIT_bouts.csv`; None: only whole
+            recordings.
+
+    Returns:
+        What `metrics.json` then holds for the split, see `frame_scores.score_recordings`.
+    """
+    config, class_names = run.config(), run.class_names()
+    task, clip, background = task_of(config.model), config.clip, config.model.background
+    if not isinstance(task, Frames):
+        raise TypeError(f"expected a run that answers at every frame, got {config.model.task}")
+    fps = data.frames.fps / clip.stride
+    predictions = predict_frames(model, data, config, split)
+    recordings = [each.judged_by(task, calibration, fps) for each in predictions]
+    exclusive = task.is_exclusive
+    result = score_recordings(recordings, class_names, background=background, exclusive=exclusive)
+    if data.leaks:
+        result["leaks"] = list(data.leaks)
+    result["calibration"] = dataclasses.asdict(calibration)
+    run.report.mkdir(exist_ok=True)
+    rows = bouts(
+        recordings,
+        class_names,
+        background=background,
+        exclusive=exclusive,
+        bin_seconds=bin_seconds,
+    )
+    write_bouts(run.report / f"{split}_bouts.csv", rows)
+    write_frames_report(
+        run,
+        split,
+        result,
+        recordings,
+        data=data.path,
+        strip=lambda number, first, last: _strip(data, config, split, number, first, last),
+    )
+    return result
+
+
+def _strip(
+    data: Store, config: RunConfig, split: Split, recording: int, first: int, last: int
+) -> bytes:
+    """Frames of the grid from one to another, side by side, as JPEG."""
+    chosen = np.unique(np.linspace(first, last, _STRIP_FRAMES).round().astype(int))
+    numbers = grid_offset(config.clip) + chosen * config.clip.stride
+    frames = recording_frames(data, data.of_split(split)[recording], numbers.tolist())
+    strip = frame_strip(np.stack(frames), np.ones(len(frames), bool))
+    return encode_jpeg(strip, quality=_STRIP_QUALITY)
+
+
+def evaluate_labels(
+    run: Run, split: Split, model: keras.Model, data: Data, calibration: Calibration
+) -> dict[str, Any]:
+    """Evaluates a run that gives a video several labels.
+
+    Returns:
+        What `metrics.json` then holds for the split, see `frame_scores.video_scores`.
+    """
+    config, class_names = run.config(), run.class_names()
+    task = Independent()
+    predictions = predict(model, data, config, split)
+    probabilities = task.probabilities(predictions.video_logits, calibration.temperature)
+    answers = task.holds(probabilities, np.array(calibration.thresholds or 0.5))
+    result: dict[str, Any] = {
+        "videos": video_scores(
+            predictions.labels, probabilities, answers, predictions.groups, class_names
+        ),
+        "calibration": dataclasses.asdict(calibration),
+    }
+    if data.leaks:
+        result["leaks"] = list(data.leaks)
+    run.report.mkdir(exist_ok=True)
+    with (run.report / f"{split}_predictions.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["video", "group", "label", "predicted", *class_names])
+        for i in sorted(range(len(answers)), key=lambda i: predictions.videos[i]):
+            sets = (predictions.labels[i] == 1, answers[i])
+            names = [";".join(np.array(class_names)[each].tolist()) for each in sets]
+            sure = [f"{value:.4f}" for value in probabilities[i]]
+            writer.writerow([predictions.videos[i], predictions.groups[i], *names, *sure])
+    return result
