@@ -77,8 +77,8 @@ class RepeatingOrder:
         ends = np.cumsum(self._times[order])
         size = max(1, round(float(ends[-1])))
         # Marks at equal distances: each video gets as many as fall into its share.
-        marks = (np.arange(size) + 0.5) * (ends[-1] / size)
-        places = np.searchsorted(ends, marks)
+        marks = (np.arange(size) + rng.random()) * (ends[-1] / size)
+        places = np.searchsorted(ends, marks, side="right")
         copies = np.arange(size) - np.searchsorted(places, places)
         return rng.permutation(order[places] + len(order) * copies)
 
@@ -98,6 +98,7 @@ def repeat_factors(has_class: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
     """
     shares = has_class.mean(axis=0)
     there = shares > 0
+    mean = shares.sum() / max(1, there.sum())
     factors = np.ones(len(shares))
-    factors[there] = np.sqrt(shares[there].mean() / shares[there]).clip(1, _MOST_REPEATS)
+    factors[there] = np.sqrt(mean / shares[there]).clip(1, _MOST_REPEATS)
     return np.where(has_class, factors, 1.0).max(axis=1, initial=1.0)

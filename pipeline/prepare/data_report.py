@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from pipeline.manifest.rows import SPLITS
+from pipeline.manifest.rows import SPLITS, Manifest
 from pipeline.prepare.leaks import Video, describe_random_split, random_split
 from pipeline.prepare.plan import VideoReport
 from pipeline.sources.events.report import report_lines
@@ -37,10 +37,12 @@ def describe(
     reports = [report for _, report in kept]
     fewer = [report for report in reports if _has_fewer(report)]
     rows = [source.row for source, _ in kept]
+    manifest = Manifest(rows=tuple(source.row for source, _ in videos))
     described: dict[str, Any] = {
+        "labelling": manifest.labelling,
         "total": _totals(kept),
-        "splits": {split: _split(kept, split) for split in SPLITS},
-        "imbalance": _imbalance(kept),
+        "splits": {split: _split(kept, split, manifest.class_names) for split in SPLITS},
+        "imbalance": {},
         "duration_seconds": _spread([report.duration_seconds for report in reports]),
         "fps": _spread([report.fps for report in reports]),
         "width": _spread([report.width for report in reports]),
@@ -71,6 +73,7 @@ def describe(
     if any(row.split == "test" for row in rows):
         described["random_split"] = random_split(rows)
     described["splits"] = {name: value for name, value in described["splits"].items() if value}
+    described["imbalance"] = _imbalance(described)
     return described
 
 
@@ -91,7 +94,7 @@ def _totals(videos: Sequence[Video]) -> dict[str, Any]:
     }
 
 
-def _split(videos: Sequence[Video], split: str) -> dict[str, Any]:
+def _split(videos: Sequence[Video], split: str, class_names: Sequence[str]) -> dict[str, Any]:
     classes: dict[str, list[Video]] = {}
     chosen = []
     for video in videos:
@@ -103,17 +106,34 @@ def _split(videos: Sequence[Video], split: str) -> dict[str, Any]:
         return {}
     return {
         **_totals(chosen),
-        "classes": {name: _totals(classes[name]) for name in sorted(classes)},
+        "classes": {
+            name: {**_totals(classes[name]), **_marked(classes[name], class_names.index(name))}
+            for name in sorted(classes)
+        },
     }
 
 
-def _imbalance(videos: Sequence[Video]) -> dict[str, Any] | None:
-    rows = [source.row for source, _ in videos if source.row.split == "train"]
-    counts = Counter(label for row in rows for label in row.labels)
-    if not counts:
+def _marked(videos: Sequence[Video], label: int) -> dict[str, float]:
+    """Of recordings, for how long a class holds in them."""
+    if not all(report.pieces for _, report in videos):
+        return {}
+    seconds = sum(
+        sum(piece.counts[label] for piece in report.pieces)
+        * (report.duration_seconds / report.stored_frames)
+        for _, report in videos
+    )
+    return {"seconds": round(seconds, 3)}
+
+
+def _imbalance(described: dict[str, Any]) -> dict[str, Any] | None:
+    """Classes with the most and the fewest training videos; of recordings, the most time."""
+    classes = described["splits"].get("train", {"classes": {}})["classes"]
+    key = "seconds" if described["labelling"] == "frames" else "videos"
+    amounts = {name: entry[key] for name, entry in classes.items() if entry[key]}
+    if not amounts:
         return None
-    (most, largest), (fewest, smallest) = counts.most_common(1)[0], counts.most_common()[-1]
-    return {"most": most, "fewest": fewest, "ratio": round(largest / smallest, 2)}
+    most, fewest = max(amounts, key=amounts.__getitem__), min(amounts, key=amounts.__getitem__)
+    return {"most": most, "fewest": fewest, "ratio": round(amounts[most] / amounts[fewest], 2)}
 
 
 def _spread(values: Sequence[float]) -> dict[str, float] | None:
@@ -128,13 +148,14 @@ def _spread(values: Sequence[float]) -> dict[str, float] | None:
 
 def as_markdown(report: dict[str, Any]) -> str:
     """The report of `describe` as one page."""
+    kind = kind_of(report)
     return "\n".join(
         [
             "# Data report",
             "",
-            f"{_counts(report['total'])}; {len(report['left_out'])} left out.",
+            f"{_counts(report['total'], kind)}; {len(report['left_out'])} left out.",
             "",
-            *_class_table(report["splits"]),
+            *_class_table(report["splits"], kind),
             *_spreads(report),
             *_events(report),
             *_section("Leaks", map(markdown, report["leaks"]), "None between splits or labels."),
@@ -149,8 +170,13 @@ def as_markdown(report: dict[str, Any]) -> str:
     )
 
 
-def _counts(totals: dict[str, Any]) -> str:
-    videos, groups = counted(totals["videos"], "video"), counted(totals["groups"], "group")
+def kind_of(report: dict[str, Any]) -> str:
+    """What a report counts: `video` or `recording`."""
+    return "recording" if report.get("labelling") == "frames" else "video"
+
+
+def _counts(totals: dict[str, Any], kind: str) -> str:
+    videos, groups = counted(totals["videos"], kind), counted(totals["groups"], "group")
     return f"{videos} of {groups}, {_time(totals['seconds'])}"
 
 
@@ -160,12 +186,12 @@ def _time(seconds: float) -> str:
     return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
-def _class_table(splits: dict[str, Any]) -> list[str]:
+def _class_table(splits: dict[str, Any], kind: str) -> list[str]:
     """A line a class; for each split videos, groups and time."""
     if not splits:
         return []
     labels = sorted({label for split in splits.values() for label in split["classes"]})
-    head = " | ".join(f"{name}: videos | groups | time" for name in splits)
+    head = " | ".join(f"{name}: {kind}s | groups | time" for name in splits)
     lines = [f"| class | {head} |", "| --- |" + " ---: | ---: | ---: |" * len(splits)]
     for label in [*labels, ""]:
         cells = []
@@ -192,8 +218,9 @@ def _spreads(report: dict[str, Any]) -> list[str]:
     lines += ["", f"Codecs: {codecs or 'none'}.", ""]
     if report["imbalance"]:
         most, fewest, ratio = report["imbalance"].values()
-        text = f"{code(most)} has {ratio:g} times as many training videos as {code(fewest)}"
-        text = text if ratio > 1 else "none, all classes have as many training videos"
+        much, many = ("much", "time") if kind_of(report) == "recording" else ("many", "videos")
+        text = f"{code(most)} has {ratio:g} times as {much} training {many} as {code(fewest)}"
+        text = text if ratio > 1 else f"none, all classes have as {much} training {many}"
         lines += [f"Imbalance: {text}.", ""]
     return lines
 

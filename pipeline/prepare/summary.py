@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.manifest.rows import SPLITS, Row
+from pipeline.prepare.data_report import kind_of
 from pipeline.prepare.leaks import describe_random_split
 from pipeline.prepare.prepared import Store
 from pipeline.prepare.rate import MOST_FPS
@@ -32,18 +33,19 @@ class PrepareReport:
     def __str__(self) -> str:
         store = self.store
         state = "is up to date" if self.up_to_date else "is ready"
-        lines = [f"{store.path} {state}: {_counts(store.manifest.rows, store.class_names)}"]
+        kind = kind_of(store.report)
+        lines = [f"{store.path} {state}: {_counts(store.manifest.rows, store.class_names, kind)}"]
         for split in SPLITS:
             rows = [row for row in store.manifest.rows if row.split == split]
             if rows:
-                lines.append(f"  {split:<5}  {_counts(rows, store.class_names)}")
+                lines.append(f"  {split:<5}  {_counts(rows, store.class_names, kind)}")
         if not store.settings.get("fps") and store.frames.fps < MOST_FPS:
             rate = f"{store.frames.fps:g} frames a second"
             lines.append(f"{rate} are stored, as many as nearly all videos have (--fps)")
         lines += [] if self.up_to_date else _changes(store.report["changes"])
         lines += _damaged(store.report)
         lines += _findings(store.report)
-        left_out = counted(len(store.report["left_out"]), "video")
+        left_out = counted(len(store.report["left_out"]), kind)
         lines.append(f"{left_out} left out, listed in {store.path / 'quarantine.csv'}")
         return "\n".join(lines)
 
@@ -77,13 +79,13 @@ class CheckReport:
         return "\n".join(lines)
 
 
-def _counts(rows: Sequence[Row], class_names: Sequence[str]) -> str:
+def _counts(rows: Sequence[Row], class_names: Sequence[str], kind: str) -> str:
     found = {label for row in rows for label in row.labels}
     missing = [name for name in class_names if name not in found]
     without = f" (none of {listed(missing)})" if missing else ""
     classes = f"{len(found)} class{'' if len(found) == 1 else 'es'}{without}"
     groups = counted(len({row.group for row in rows}), "group")
-    return f"{counted(len(rows), 'video')}, {classes}, {groups}"
+    return f"{counted(len(rows), kind)}, {classes}, {groups}"
 
 
 def _changes(changes: dict[str, list[str]]) -> list[str]:
@@ -128,7 +130,7 @@ def _findings(report: dict[str, Any]) -> list[str]:
     if report.get("copies"):  # An older report has none.
         copies = counted(len(report["copies"]), "video")
         lines.append(f"{copies} more than once in a split and class, listed in data_report.md")
-    if "random_split" in report:
+    if "random_split" in report and report["random_split"]["beside_their_group"]:
         lines.append(describe_random_split(report["random_split"]))
     return lines
 

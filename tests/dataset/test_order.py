@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.dataset.order import TrainingOrder
+from pipeline.dataset.order import RepeatingOrder, TrainingOrder, repeat_factors
 
 LABELS = np.array([0, 2, 2, 0, 2, 2, 0, 2, 1, 2, 2])  # three, one and seven videos
 
@@ -48,3 +48,48 @@ def test_a_million_videos_are_mixed_from_end_to_end():
     order = TrainingOrder(labels, seed=0, balanced=True)(5)
     distance = np.abs(order - np.arange(1_000_000)).mean()
     assert distance == pytest.approx(1_000_000 / 3, rel=0.01)
+
+
+def test_an_epoch_shows_each_video_as_often_as_its_factor_says():
+    times = np.array([1.0, 2.5, 1.0, 3.25, 1.0])
+    order = RepeatingOrder(times, seed=1)
+    epochs = [order(epoch) for epoch in range(400)]
+    assert {len(epoch) for epoch in epochs} == {9}
+    counts = np.array([np.bincount(epoch % 5, minlength=5) for epoch in epochs])
+    assert (np.abs(counts - times) <= 1.5).all()
+    np.testing.assert_allclose(counts.mean(axis=0), times * 9 / 8.75, atol=0.1)
+
+
+def test_copies_of_a_video_have_numbers_of_their_own():
+    for epoch in range(20):
+        numbers = RepeatingOrder(np.array([1.0, 4.0, 2.5]), seed=0)(epoch)
+        assert len(set(numbers.tolist())) == len(numbers)
+        for video in range(3):
+            copies = sorted(number // 3 for number in numbers if number % 3 == video)
+            assert copies == list(range(len(copies)))
+
+
+def test_repeating_orders_differ_by_epoch_and_seed_alone():
+    order = RepeatingOrder(np.ones(50), seed=3)
+    assert sorted(order(0)) == list(range(50))
+    np.testing.assert_array_equal(order(7), RepeatingOrder(np.ones(50), seed=3)(7))
+    assert order(7).tolist() != order(8).tolist()
+    assert order(7).tolist() != RepeatingOrder(np.ones(50), seed=4)(7).tolist()
+
+
+def test_rare_classes_repeat_up_to_four_times():
+    has_class = np.zeros((1000, 3), bool)
+    has_class[:, 0] = True
+    has_class[:100, 1] = True
+    has_class[0, 2] = True
+    factors = repeat_factors(has_class)
+    mean = (1 + 0.1 + 0.001) / 3
+    assert factors[0] == 4
+    np.testing.assert_allclose(factors[1:100], np.sqrt(mean / 0.1))
+    np.testing.assert_array_equal(factors[100:], 1)
+
+
+def test_a_class_that_nothing_has_changes_nothing():
+    has_class = np.array([[True, False], [True, False]])
+    np.testing.assert_array_equal(repeat_factors(has_class), 1)
+    np.testing.assert_array_equal(repeat_factors(~has_class & False), 1)
