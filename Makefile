@@ -1,19 +1,21 @@
 # make demo: the whole way on rendered videos, from files to a classified video.
+# make demo-recordings: the whole way on rendered recordings, from events to a timeline and bouts.
 # make test: everything that a change must pass.
 
 PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test coverage docs format clean
+.PHONY: help install demo demo-recordings test coverage docs format clean
 
 help:
 	@echo "make demo       render videos, prepare, train, evaluate and classify one"
+	@echo "make demo-recordings  the same with long recordings: an answer at every frame"
 	@echo "make test       lint, types, docs, tests and doctests"
 	@echo "make coverage   the tests, and the lines that none of them runs"
 	@echo "make docs       the pages of docs/ as a site, into site/"
 	@echo "make format     format the code"
-	@echo "make clean      remove .venv, site, data/demo and runs/demo"
+	@echo "make clean      remove .venv, site, and data and runs of the demos"
 
 .venv/.installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -36,6 +38,13 @@ demo: install
 	$(BIN)/python scripts/evaluate.py runs/demo
 	$(BIN)/python scripts/classify.py --run runs/demo data/demo/videos/stand_up/figure95_0.*
 
+demo-recordings: install
+	$(BIN)/python scripts/prepare.py --source demo_recordings
+	$(BIN)/python scripts/train.py --config demo_recordings --run runs/demo_recordings $(if $(wildcard runs/demo_recordings/checkpoint.npz),,$(if $(wildcard runs/demo_recordings/bundle.json),--overwrite))
+	$(BIN)/python scripts/evaluate.py runs/demo_recordings --bins 30
+	rm -f runs/demo_recordings/figure39.*
+	$(BIN)/python scripts/classify.py --run runs/demo_recordings --timeline data/demo_recordings/videos/figure39.* --out runs/demo_recordings/figure39.bouts.csv runs/demo_recordings/figure39.png
+
 test: .venv/.installed-test
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -56,4 +65,4 @@ format: .venv/.installed-test
 	$(BIN)/ruff format
 
 clean:
-	rm -rf .venv site data/demo runs/demo
+	rm -rf .venv site data/demo runs/demo data/demo_recordings runs/demo_recordings

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipeline.cli.benchmarks.timeline import test_rows
+from pipeline.cli.benchmarks.timeline import rows_of
 from pipeline.cli.script import Parser, named_run, positive
 from pipeline.inference.bundle import bundle_of
 from pipeline.inference.clips import Images
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--draws", type=positive, default=10, help="Random tenths a video.")
     options = parser.parse(arguments)
     run = named_run(options)
-    paths = [row.path for row in test_rows(run, options.data)]
+    paths = [row.path for row in rows_of(run, options.data, "test")]
     print(EXPLANATION.format(number=len(paths), draws=options.draws))
     rng = np.random.default_rng(0)
     config, bundle = run.config(), bundle_of(run)

@@ -1,5 +1,6 @@
 """The timeline of a long video: time by overlap, memory by length, and what it finds."""
 
+import csv
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -12,7 +13,7 @@ from pipeline.cli.script import Parser, named_run, positive
 from pipeline.errors import DataError
 from pipeline.evaluation.segmental import segmental_scores
 from pipeline.inference.segments import Segment
-from pipeline.manifest.rows import Row
+from pipeline.manifest.rows import Row, Split
 from pipeline.prepare.prepared import describe_store
 from pipeline.run import Run
 from pipeline.video import iter_frames, probe, resize, write_video
@@ -32,6 +33,7 @@ overlap a true one by 10, 25 and 50 %. Neighbours of one class are one segment.
 SIZE = (240, 320)
 FPS = 30.0
 _UNKNOWN = -1
+_ORDERS = 3
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -41,10 +43,20 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--data", default="", help="Where its data set is, if that was moved.")
     parser.add_argument("--minutes", type=positive, default=10, help="Length of the long one.")
     parser.add_argument("--repeats", type=positive, default=3, help="Runs; the best counts.")
+    parser.add_argument(
+        "--write",
+        type=Path,
+        metavar="FOLDER",
+        help="Measure nothing: write the videos of each group of its training and validation, and "
+        "those of its test, joined once, and a table of what is where, to prepare with --source "
+        "events.",
+    )
     options = parser.parse(arguments)
     run = named_run(options)
-    rows = test_rows(run, options.data)
-    rows = [rows[index] for index in np.random.default_rng(0).permutation(len(rows))]
+    if options.write:
+        write_recordings(run, options.data, options.write)
+        return
+    rows = in_any_order(rows_of(run, options.data, "test"))
     lengths = {"minutes": options.minutes, "repeats": options.repeats}
     print(EXPLANATION.format(number=len(rows), **lengths))
     with tempfile.TemporaryDirectory() as folder:
@@ -58,14 +70,47 @@ def main(arguments: Sequence[str]) -> None:
         show_found(once, truth, run)
 
 
-def test_rows(run: Run, data: str) -> list[Row]:
-    """The test videos of a run, from its data set, now at `data`; their files must be there."""
+def rows_of(run: Run, data: str, split: Split) -> list[Row]:
+    """The videos of a split of a run's data set, now at `data`; their files must be there."""
     store = describe_store(data or run.config().data)
-    rows = [row for row in store.manifest.rows if row.split == "test"]
+    rows = [row for row in store.manifest.rows if row.split == split]
     missing = [row.path for row in rows if not Path(row.path).is_file()]
     if missing or not rows:
-        raise DataError(f"{store.path}: the files of its test videos are not there: {missing[:1]}")
+        raise DataError(
+            f"{store.path}: the files of its {split} videos are not there: {missing[:1]}"
+        )
     return rows
+
+
+def in_any_order(rows: Sequence[Row], seed: int = 0) -> list[Row]:
+    """The rows, shuffled."""
+    return [rows[index] for index in np.random.default_rng(seed).permutation(len(rows))]
+
+
+def write_recordings(run: Run, data: str, folder: Path) -> None:
+    """Writes videos joined to recordings, and a table of their events.
+
+    The test videos are one recording, as those of the benchmark. Those of each other group are
+    joined in three orders: so what follows what tells nothing.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    store = describe_store(data or run.config().data)
+    recordings = {"test": ("test", in_any_order(rows_of(run, data, "test")))}
+    others = [row for row in store.manifest.rows if row.split != "test"]
+    for number, group in enumerate(sorted({row.group for row in others})):
+        rows = [row for row in others if row.group == group]
+        for order in range(_ORDERS):
+            name = f"{number:02d}_{order}"
+            recordings[name] = (rows[0].split, in_any_order(rows, seed=order))
+    with (folder / "events.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["video", "start_seconds", "end_seconds", "label", "group", "split"])
+        for name, (split, rows) in recordings.items():
+            for segment in join(rows, folder / f"{name}.mp4"):
+                times = f"{segment.start_seconds:.4f}", f"{segment.end_seconds:.4f}"
+                group = name.partition("_")[0]
+                writer.writerow([f"{name}.mp4", *times, segment.label, group, split])
+    print(f"{folder}: {len(recordings)} recordings and events.csv")
 
 
 def join(rows: Sequence[Row], path: Path, seconds: float = 0.0) -> list[Segment]:
