@@ -199,3 +199,28 @@ def test_relative_path(path: str, expected: str) -> None:
 def test_class_names_that_lists_cannot_hold(name: str) -> None:
     with pytest.raises(DataError, match="expected (no class|class names)"):
         Manifest(rows=(row("/a", label=name), row("/b"))).check_classes()
+
+
+def test_a_label_may_be_several(tmp_path: Path) -> None:
+    lines = ["path,label,group", "a.avi,wave;walk,ann", "b.avi,walk; wave ;walk,bob", "c.avi,,cy"]
+    (tmp_path / "videos.csv").write_text("\n".join(lines))
+
+    manifest = read_csv(tmp_path / "videos.csv", several=True)
+
+    assert [row.labels for row in manifest.rows] == [("walk", "wave"), ("walk", "wave"), ()]
+    assert [row.label for row in manifest.rows] == ["walk;wave", "walk;wave", ""]
+    assert manifest.class_names == ("walk", "wave")
+    assert manifest.labelling == "several"
+    with pytest.raises(DataError, match="line 4: expected path and label"):
+        read_csv(tmp_path / "videos.csv")
+    write_csv(manifest, tmp_path / "again.csv")
+    assert read_csv(tmp_path / "again.csv", several=True) == manifest
+
+
+def test_some_classes_of_videos_with_several(tmp_path: Path) -> None:
+    several = row(tmp_path / "a").labelled(["walk", "wave"])
+    manifest = Manifest(rows=(several, row(tmp_path / "b").labelled(["wave"])))
+
+    chosen = manifest.of_classes(["walk"])
+
+    assert [each.labels for each in chosen.rows] == [("walk",)]

@@ -142,3 +142,58 @@ def test_options_of_events_are_refused_elsewhere(tmp_path):
             read_manifest(config)
     with pytest.raises(ConfigError, match="--point-seconds must be from 0 to 3600"):
         configure(tmp_path, point_seconds=-1.0)
+
+
+def test_recordings_are_listed_whole_with_what_holds_when(recordings):
+    first, second = scan(recordings, cut=False, background="rest").rows
+    assert (first.label, first.group) == ("jump;rest;wave", "a.avi")
+    assert (first.start_seconds, first.is_trim) == (0, False)
+    assert first.annotation.events[:3] == ((0, 1, "wave"), (0.95, 2, "jump"), (2, 3, "wave"))
+    assert len(first.annotation.events) == 5, "all but the one without length"
+    assert second.annotation.background == "rest"
+
+
+def test_labels_at_once_are_no_reason_to_leave_one_out(recordings):
+    found = scan(recordings, cut=False).annotations["recordings"][0]
+    assert set(found["notices"]) == {"POINT", "without length"}
+    assert found["at_once"] == pytest.approx(0.55)
+
+
+def test_each_subject_has_a_recording_of_its_own(recordings):
+    lines = TABLE.splitlines()
+    subjects = ("subject", "ann", "ann", "bob", "bob", "bob", "ann", "ann", "")
+    table = [f"{line},{subject}" for line, subject in zip(lines, subjects, strict=True)]
+    (recordings / "events.csv").write_text("\n".join(table))
+    report = prepare(configure(recordings, cut_events=False, subjects=True))
+    names = [record.name for record in report.store.records]
+    assert sorted(names) == ["a.avi#subject=ann", "a.avi#subject=bob", "b.avi#subject=ann"]
+    assert {row.group for row in report.store.manifest.rows} == {"a.avi", "b.avi"}
+    jump = report.store.class_names.index("jump")
+    frames = {
+        record.name: sum(piece.counts[jump] for piece in record.pieces)
+        for record in report.store.records
+    }
+    assert frames["a.avi#subject=ann"] == 11, "from 0.95 to 2 s, 10 a second"
+    assert frames["a.avi#subject=bob"] == 10
+
+
+def test_a_recording_without_events_is_background(recordings):
+    table = TABLE.replace("b.avi,1,2,jump\nb.avi,3,4,wave\n", "b.avi,1,1,wave\n")
+    (recordings / "events.csv").write_text(table)
+    rows = scan(recordings, cut=False, background="rest").rows
+    assert [row.labels for row in rows] == [("jump", "rest", "wave"), ("rest",)]
+    (recordings / "events.csv").write_text(TABLE.splitlines()[0] + "\nb.avi,1,1,wave\n")
+    with pytest.raises(DataError, match="expected events to learn from"):
+        scan(recordings, cut=False, background="rest")
+
+
+def test_other_classes_become_background(recordings):
+    config = configure(recordings, cut_events=False, classes=("wave",))
+    (first, _) = read_manifest(config).rows
+    assert first.labels == ("background", "wave")
+    assert {label for _, _, label in first.annotation.events} == {"wave"}
+
+
+def test_a_semicolon_in_a_label_is_no_second_label(recordings):
+    (recordings / "events.csv").write_text(TABLE.replace("jump", "jump; high"))
+    assert scan(recordings, cut=False).rows[0].labels == ("jump, high", "wave")
