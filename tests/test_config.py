@@ -218,6 +218,7 @@ def test_presets_load_and_open_with_what_they_are_for(name):
 
 def test_there_are_the_presets_that_the_docs_name():
     names = {"demo", "flow", "pretrained", "small", "three_stream", "tiny", "two_stream"}
+    names |= {"recordings", "demo_recordings"}
     assert set(preset_names()) == names
     page = (PRESETS.parents[2] / "docs" / "configuration.md").read_text(encoding="utf-8")
     assert all(f"| `{name}` |" in page for name in names)
@@ -276,5 +277,5 @@ def test_a_preset_that_is_not_there_names_those_that_are():
         ConfigError, match=r"'smal' is neither a preset nor a TOML file .* mean small\?"
     ):
         load_config("smal")
-    with pytest.raises(ConfigError, match="Expected one of demo, flow, .*, two_stream$"):
+    with pytest.raises(ConfigError, match="Expected one of demo, demo_recordings, .*, two_stream$"):
         load_config("V")

@@ -7,6 +7,7 @@ import csv
 import dataclasses
 import tomllib
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -25,13 +26,14 @@ from pipeline.config.file import (
 )
 from pipeline.config.prepare import OPTIONS
 from pipeline.config.strict import strictly
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, DataError
+from pipeline.prepare.prepared import read_state
 from pipeline.streams import STREAMS
 from pipeline.text import one_line
 
 _DEMO_DATA = "data/demo"
-_NEVER_SET = "frames"
-"""The part of a run that is read from its data set."""
+_NEVER_SET = ("frames", "model.background")
+"""What of a run is read from its data set."""
 _BY_STREAM = "backbones"
 """The part that has options for the streams that are named."""
 
@@ -58,7 +60,7 @@ class ConfigParser(Parser):
     def add_run_config(self, arguments: Sequence[str]) -> None:
         """Adds `--config` and every key of a run; the values of the named config are defaults.
 
-        Without `--config` it is `demo`, or, where other data is named, `small`.
+        Without `--config` it is that of the data, see `usual_preset`.
         """
         if any(word.split("=")[0] == "--model.input" for word in arguments):
             raise ConfigError("--model.input became --model.streams, such as rgb,flow")
@@ -69,11 +71,11 @@ class ConfigParser(Parser):
             chosen = chooser.parse_known_args(list(arguments))[0]
         except argparse.ArgumentError as error:
             raise ConfigError(one_line(error)) from None
-        config = chosen.config or ("demo" if Path(chosen.data) == Path(_DEMO_DATA) else "small")
+        config = chosen.config or usual_preset(chosen.data)
         self.add_argument(
             "--config",
-            help=f"A preset ({', '.join(preset_names())}) or TOML file; default: demo, or small "
-            "where other data is named.",
+            help=f"A preset ({', '.join(preset_names())}) or TOML file; default: for other data "
+            "than the demo's, small, or recordings where it holds recordings.",
         )
         run = load_config(config)
         self._add_tree(RunConfig, as_flat(run))
@@ -91,11 +93,24 @@ class ConfigParser(Parser):
         described = list(_described(dataclass))
         group = self.add_argument_group(prefix.rstrip(".") or "the run", title or None)
         for name, kind, text in described:
-            if not dataclasses.is_dataclass(kind) and name != _BY_STREAM:
+            is_set = name != _BY_STREAM and prefix + name not in _NEVER_SET
+            if not dataclasses.is_dataclass(kind) and is_set:
                 _add(group, f"--{prefix}{name}", kind, text, defaults[f"{prefix}{name}"])
         for name, kind, text in described:
-            if dataclasses.is_dataclass(kind) and prefix + name != _NEVER_SET:
+            if dataclasses.is_dataclass(kind) and prefix + name not in _NEVER_SET:
                 self._add_tree(kind, defaults, f"{prefix}{name}.", text)
+
+
+def usual_preset(data: str) -> str:
+    """The preset for a data set where none is named."""
+    folder = Path(data)
+    demos = {Path("data") / name: name for name in ("demo", "demo_recordings")}
+    if folder in demos:
+        return demos[folder]
+    with suppress(DataError):
+        if read_state(folder).get("labelling") == "frames":
+            return "recordings"
+    return "small"
 
 
 def run_config(options: argparse.Namespace) -> RunConfig:
