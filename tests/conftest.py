@@ -98,6 +98,79 @@ def flow_store(blob_videos: Path) -> Store:
     return prepare_blobs(blob_videos, "flow", val_fraction=0.2, flow=True)
 
 
+def blob_recording(rng: np.random.Generator) -> tuple[np.ndarray, list[tuple[float, float, str]]]:
+    """Three stretches of a blob that moves or stays, 60 frames at 10 a second; and its events."""
+    parts, events = [], []
+    for number, label in enumerate(rng.permutation(["left", "right", "rest"])):
+        frames = blob(rng, 20)
+        still = frames[:1].repeat(20, axis=0)
+        parts.append({"right": frames, "left": frames[::-1], "rest": still}[label])
+        if label != "rest":
+            events.append((2.0 * number, 2.0 * number + 2, str(label)))
+    return np.concatenate(parts), events
+
+
+@pytest.fixture(scope="session")
+def recording_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """Eight recordings, each a group: 4 for training, 2 for validation and 2 for the test."""
+    root = tmp_path_factory.mktemp("recordings") / "videos"
+    root.mkdir()
+    lines = ["video,start_seconds,end_seconds,label,split"]
+    for number, split in enumerate((*["train"] * 4, *["val"] * 2, *["test"] * 2)):
+        frames, events = blob_recording(np.random.default_rng(number))
+        write_video(root / f"g{number}.avi", frames, fps=10, codec="FFV1")
+        lines += [f"g{number}.avi,{start},{end},{label},{split}" for start, end, label in events]
+    (root / "events.csv").write_text("\n".join(lines))
+    config = PrepareConfig(
+        source="events",
+        path=str(root / "events.csv"),
+        out=str(root.parent / "store"),
+        fps=10,
+        size=32,
+        workers=1,
+    )
+    return prepare(config).store
+
+
+@pytest.fixture(scope="session")
+def several_store(blob_videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """Videos of `blob_videos` with labels that may be several, or none."""
+    root = tmp_path_factory.mktemp("several")
+    lines = ["path,label,group,split"]
+    for group in range(12):
+        split = "train" if group < 6 else "val" if group < 9 else "test"
+        for label in ("left", "right"):
+            labels = f"{label};even" if group % 2 == 0 else label
+            path = blob_videos / label / f"g{group:02d} 0.avi"
+            lines.append(f"{path},{labels},g{group:02d},{split}")
+    (root / "table.csv").write_text("\n".join(lines))
+    config = PrepareConfig(
+        source="csv",
+        path=str(root / "table.csv"),
+        multilabel=True,
+        out=str(root / "store"),
+        fps=10,
+        size=32,
+        workers=1,
+    )
+    return prepare(config).store
+
+
+@pytest.fixture(scope="session")
+def recording_config(recording_store: Store) -> RunConfig:
+    """Of the tiniest network with an answer at every frame."""
+    return RunConfig(
+        data=str(recording_store.path),
+        seed=2,
+        clip=ClipConfig(num_frames=16, sampling="dense", stride=1, views=1),
+        augment=AugmentConfig(flip=0),
+        model=ModelConfig(task="frames", dropout=0),
+        backbone=BackboneConfig(filters=(4,)),
+        temporal=TemporalConfig(kind="tcn", units=8, layers=2, dropout=0),
+        train=TrainConfig(epochs=2, batch_size=4, learning_rate=5e-3, precision="float32"),
+    )
+
+
 @pytest.fixture(scope="session")
 def blob_config(blob_store: Store) -> RunConfig:
     return RunConfig(

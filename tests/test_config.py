@@ -130,6 +130,24 @@ def test_one_frame_is_enough_where_no_difference_is_taken():
     assert config.clip.num_frames == 1
 
 
+@pytest.mark.parametrize("task", ["video-multilabel", "frames", "frames-multilabel"])
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("augment.reverse", 0.5),
+        ("evaluate.order_pairs", [["sit", "stand"]]),
+        ("train.class_weights", True),
+    ],
+)
+def test_what_takes_one_label_a_video_is_refused_elsewhere(task, key, value):
+    dense = {"model.task": task, "clip.sampling": "dense"}
+    pairs = {"augment.reverse_labels": [["sit", "stand"]]}
+    load_config("small", {**dense, **pairs})
+    load_config("small", {**pairs, key: value})
+    with pytest.raises(ConfigError, match=f"{key} (is for videos with one label|takes classes)"):
+        load_config("small", {**dense, **pairs, key: value})
+
+
 def test_order_pairs_must_name_classes():
     pairs = RunConfig(evaluate=EvaluateConfig(order_pairs=(("sit", "stand"),)))
     pairs.check_classes(["sit", "stand", "walk"])

@@ -1,14 +1,15 @@
 """Measures what each stage of the model is worth.
 
-It cross-validates with the stage and without it, and compares the two. Every option after --config
-overrides a value of the preset.
+It cross-validates with the stage and without it, and compares the two. Where there is an answer at
+every frame, it compares temporal parts on validation recordings instead. Every option after
+--config overrides a value of the preset.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.cli.parser import ConfigParser, in_folds, run_config
+from pipeline.cli.parser import ConfigParser, run_config
 from pipeline.native_log import import_tensorflow
 
 
@@ -22,7 +23,7 @@ def main(arguments: Sequence[str]) -> None:
     )
     parser.add_run_config(arguments)
     options = parser.parse(arguments)
-    config = in_folds(run_config(options))
+    config = run_config(options)
     folder = Path(options.out or f"runs/{Path(config.data).name}-ablation")
     chosen = [name.strip() for name in options.stages.split(",") if name.strip()]
 
@@ -37,18 +38,38 @@ def main(arguments: Sequence[str]) -> None:
 
 def format_table(rows: Sequence[dict[str, Any]]) -> str:
     """The rows that `ablate` returns, as a table of Markdown."""
-    lines = [
-        "| stage | with it | without it | difference (95 % interval) | seconds with, without |",
-        "| --- | --- | --- | --- | --- |",
+    lines = _of_variants(rows) if "variant" in rows[0] else _of_stages(rows)
+    head, *others = [f"| {' | '.join(line)} |" for line in lines]
+    return "\n".join([head, f"|{' --- |' * len(lines[0])}", *others])
+
+
+def _of_stages(rows: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:
+    lines: list[tuple[str, ...]] = [
+        ("stage", "with it", "without it", "difference (95 % interval)", "seconds with, without")
     ]
     for row in rows:
         if "without" not in row:
-            lines.append(f"| {row['stage']} | {row['with']:.3f} | | | {row['seconds_with']:.0f} |")
+            seconds = f"{row['seconds_with']:.0f}"
+            lines.append((row["stage"], f"{row['with']:.3f}", "", "", seconds))
             continue
         interval = f" ({row['low']:+.3f} to {row['high']:+.3f})" if row["low"] is not None else ""
         lines.append(
-            f"| {row['stage']} | {row['with']:.3f} | {row['without']:.3f} | "
-            f"{row['difference']:+.3f}{interval} | "
-            f"{row['seconds_with']:.0f}, {row['seconds_without']:.0f} |"
+            (
+                row["stage"],
+                *(f"{row[name]:.3f}" for name in ("with", "without")),
+                f"{row['difference']:+.3f}{interval}",
+                f"{row['seconds_with']:.0f}, {row['seconds_without']:.0f}",
+            )
         )
-    return "\n".join(lines)
+    return lines
+
+
+def _of_variants(rows: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:
+    signs = {"variant": "", "difference": "+.3f", "seconds": ".0f", "edit": ".1f"}
+    names = {"f1_50": "F1@50"}
+    titles = tuple(names.get(key, key.replace("_", " ")) for key in rows[0])
+    cells = (
+        tuple("–" if each is None else format(each, signs.get(key, ".3f")) for key, each in of)
+        for of in (row.items() for row in rows)
+    )
+    return [titles, *cells]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.cli.parser import ConfigParser, in_folds, run_config
+from pipeline.cli.parser import ConfigParser, run_config
 from pipeline.native_log import import_tensorflow
 from pipeline.text import counted, listed
 
@@ -30,11 +30,11 @@ def main(arguments: Sequence[str]) -> None:
     )
     parser.add_run_config(arguments)
     options = parser.parse(arguments)
-    config = in_folds(run_config(options))
+    config = run_config(options)
     folder = Path(options.out or f"runs/{Path(config.data).name}-crossval")
 
     import_tensorflow()
-    from pipeline.experiments.crossval import cross_validate
+    from pipeline.experiments.crossval import cross_validate, in_folds
     from pipeline.experiments.search import Search, import_optuna, read_ranges
 
     choose = None
@@ -42,29 +42,49 @@ def main(arguments: Sequence[str]) -> None:
         import_optuna()
         ranges = read_ranges(Path(options.search))
         choose = Search(ranges=ranges, trials=options.trials, inner_folds=options.inner_folds)
-    print(
-        format_crossval(cross_validate(config, folder, overwrite=options.overwrite, choose=choose))
-    )
-    print(f"written: {folder / 'crossval.json'}, confusion.png and a run for each fold")
+    result = cross_validate(in_folds(config), folder, overwrite=options.overwrite, choose=choose)
+    print(format_crossval(result))
+    print(f"written: {folder / 'crossval.json'} and a run for each fold")
 
 
 def format_crossval(result: dict[str, Any]) -> str:
     """The result of `cross_validate` as text for a terminal."""
-    from pipeline.cli.scores import top1_text
-
     lines = []
     if result.get("leaks"):
         lines.append(f"these figures are not to be believed: {listed(result['leaks'], most=3)}")
-    videos, groups = counted(result["num_videos"], "video"), counted(result["num_groups"], "group")
-    recalls = [f"{name} {row['recall']:.2f}" for name, row in result["per_class"].items()]
-    deviation = f"standard deviation {result['fold_standard_deviation']:.3f}"
     return "\n".join(
         [
             *lines,
-            f"{videos} of {groups}, each tested once; chance {result['chance']:.3f}",
-            f"video  {top1_text(result)}",
-            f"folds  mean {result['fold_mean']:.3f}, {deviation}",
-            f"recall {', '.join(recalls)}",
+            *_pooled_lines({key: each for key, each in result.items() if key != "leaks"}),
+            f"folds  {_fold_text(result)}",
             f"{result['seconds']:.0f} s in all",
         ]
     )
+
+
+def _pooled_lines(result: dict[str, Any]) -> list[str]:
+    """What is said of all videos together."""
+    from pipeline.cli.frame_scores import format_result
+    from pipeline.cli.scores import top1_text
+
+    if "video" not in result:
+        return [format_result(result, "each tested once"), ""]
+    videos, groups = counted(result["num_videos"], "video"), counted(result["num_groups"], "group")
+    recalls = [f"{name} {row['recall']:.2f}" for name, row in result["per_class"].items()]
+    return [
+        f"{videos} of {groups}, each tested once; chance {result['chance']:.3f}",
+        f"video  {top1_text(result['video'])}",
+        f"recall {', '.join(recalls)}",
+    ]
+
+
+def _fold_text(result: dict[str, Any]) -> str:
+    deviations = result["fold_standard_deviation"]
+    return "   ".join(
+        f"{name} {_number(mean)} (standard deviation {_number(deviations[name])})"
+        for name, mean in result["fold_mean"].items()
+    )
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"

@@ -133,13 +133,6 @@ def run_config(options: argparse.Namespace) -> RunConfig:
     return config
 
 
-def in_folds(config: RunConfig) -> RunConfig:
-    """The same run as one of 5 folds, if it does not say of how many."""
-    if config.split.folds:
-        return config
-    return dataclasses.replace(config, split=dataclasses.replace(config.split, folds=5))
-
-
 def _described(dataclass: Any) -> Iterator[tuple[str, Any, str]]:
     """The name, the type and the documentation of each field."""
     documentation = docstring_parser.parse(dataclass.__doc__ or "")

@@ -3,6 +3,7 @@
 Look at it before you train. Every option after --config overrides a value of the preset.
 """
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -35,11 +36,12 @@ def main(arguments: Sequence[str]) -> None:
 
     import_tensorflow()
     from pipeline.dataset.preview import write_contact_sheets
-    from pipeline.dataset.videos import open_data
+    from pipeline.dataset.videos import open_of_run
 
     # Beside a table there are videos, and a folder among them would be taken for a class.
     default = path / "preview" if path.is_dir() else Path(f"preview-{path.stem}")
     folder = Path(options.out) if options.out else default
-    data = open_data(path, config.frames, config.split)
+    plain = dataclasses.replace(config.model, streams=("rgb",))
+    config, data = open_of_run(dataclasses.replace(config, data=str(path), model=plain))
     files = write_contact_sheets(data, config, folder, num_videos=options.videos)
     print(f"{counted(len(files), 'contact sheet')} in {folder}/")

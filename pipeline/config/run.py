@@ -77,6 +77,8 @@ class RunConfig:
         if self.model.task not in ("auto", "video"):
             takes = "augment.reverse is for videos with one label: --augment.reverse 0"
             expect(not self.augment.reverse, takes, self.augment.reverse)
+            takes = "evaluate.order_pairs is for videos with one label: --evaluate.order_pairs '[]'"
+            expect(not self.evaluate.order_pairs, takes, self.evaluate.order_pairs)
         if self.train.class_weights:
             is_one = self.model.task in ("auto", "video")
             takes = "train.class_weights takes classes that exclude each other: train.balanced"

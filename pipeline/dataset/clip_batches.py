@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -93,21 +94,27 @@ def _endless(order: Order, size: int, first: int) -> tf.data.Dataset:
     return epochs.flat_map(numbers_of).skip(done).enumerate(first)
 
 
-def augmented_clips(data: Data, config: RunConfig, *, epoch: int) -> tf.data.Dataset:
+def augmented_clips(
+    data: Data, config: RunConfig, *, epoch: int, numbers: Sequence[int] | None = None
+) -> tf.data.Dataset:
     """Each training video once, in a fixed order, as training sees it in one epoch.
+
+    Of recordings, the windows of evaluation, each changed at random.
 
     Args:
         data: The videos.
         config: The run; its seed, clip and augment count here.
         epoch: Number of the epoch, from 0.
+        numbers: Which of them, by number; None: all.
 
     Returns:
-        Pairs `({"frames": uint8 (T, H, W, 3), "mask": bool (T,)}, label int64 ())`.
+        Pairs `({"frames": uint8 (T, H, W, 3), "mask": bool (T,)}, label int64 ())`, or labels as
+        those of `training_batches`.
     """
     config = dataclasses.replace(config, train=dataclasses.replace(config.train, balanced=False))
     size = epoch_size(data, config)
     clip = random_clip(config, data.frames.size, data.class_names, size)
-    videos = read_videos(data, "train", config).enumerate()
+    videos = read_videos(data, "train", config, numbers)
     return videos.map(lambda *video: clip(tf.constant(epoch * size, tf.int64), video))
 
 
@@ -119,6 +126,7 @@ def evaluation_clips(
     view: int | None = None,
     order: FrameOrder = "in_order",
     most: int | None = None,
+    numbers: Sequence[int] | None = None,
 ) -> tf.data.Dataset:
     """Each video of a split once, in a fixed order, as the clip that is always cut of it.
 
@@ -133,6 +141,7 @@ def evaluation_clips(
             turns its vectors round; `shuffled` leaves them, and each still says which way things
             moved towards its frame.
         most: Real frames in a clip, at most; None: as many as a clip has.
+        numbers: Which of the videos, or of the windows, by number; None: all.
 
     Returns:
         Batches `(inputs, label, source)`, inputs and label as those of `training_batches`, source
@@ -140,7 +149,7 @@ def evaluation_clips(
         the number of the stored frame that it starts with. The last batch holds what is left.
     """
     clip = fixed_clip(config, data.frames.size, view, order, most)
-    videos = read_videos(data, split, config).enumerate()
+    videos = read_videos(data, split, config, numbers)
     clips = videos.map(clip, num_parallel_calls=tf.data.AUTOTUNE)
     return clips.batch(config.train.batch_size).prefetch(tf.data.AUTOTUNE)
 

@@ -4,33 +4,50 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pipeline.config import RunConfig
 from pipeline.dataset.clip_batches import augmented_clips, evaluation_clips
-from pipeline.dataset.videos import Data, damage_named
+from pipeline.dataset.recordings import windows_of
+from pipeline.dataset.records import recording_labels
+from pipeline.dataset.videos import Data, damage_named, label_table
 from pipeline.errors import ConfigError
-from pipeline.figures import any_script, frame_strip
+from pipeline.figures import PLAIN, any_script, class_colours, frame_strip
+from pipeline.prepare.prepared import Store
+from pipeline.text import clock
 
-_GAP = 3  # pixels between strips
 _WIDTH_INCHES = 16.0
 _TITLE_INCHES = 0.35
+_TRACK_INCHES = 0.18
+_GAP_INCHES = 0.06  # below a clip
 _DPI = 100
-_PLAIN: dict[str, Any] = {"parse_math": False}  # A name may hold dollar signs.
+_MOST_FRAMES = 16  # that are drawn of a clip of a recording
+
+
+class _Clip(NamedTuple):
+    """A clip to draw.
+
+    Attributes:
+        picture: Some of its frames side by side, uint8 (H, W, 3).
+        tracks: By class that holds at some frame of a recording, where it does, bool (T,).
+    """
+
+    picture: npt.NDArray[np.uint8]
+    tracks: dict[str, npt.NDArray[np.bool_]]
 
 
 class _Video(NamedTuple):
-    """The clip of evaluation, and below it clips of training, uint8 (H, W, 3)."""
+    """A video, with the clip of evaluation, and below it clips of training."""
 
     title: str
-    label: int
-    picture: npt.NDArray[np.uint8]
+    clips: list[_Clip]
 
 
 def write_contact_sheets(
@@ -43,7 +60,8 @@ def write_contact_sheets(
         config: The run; its clip and augment count here. Frames are drawn, whatever its model
             takes.
         folder: Where to; one PNG file a class.
-        num_videos: Videos of each class, at most.
+        num_videos: Videos of each class, at most; of recordings, in each of which it holds, a
+            window.
         num_augmented: Augmented clips of each video.
 
     Returns:
@@ -53,55 +71,135 @@ def write_contact_sheets(
         DataError: A video or a shard is damaged.
         ConfigError: The folder cannot be made.
     """
-    model = dataclasses.replace(config.model, streams=("rgb",))
-    config = dataclasses.replace(config, model=model)
+    config = dataclasses.replace(
+        config,
+        model=dataclasses.replace(config.model, streams=("rgb",)),
+        train=dataclasses.replace(config.train, batch_size=1),
+    )
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(
             f"--out: {folder} cannot be made: {error.strerror}. Name another folder"
         ) from None
-    chosen: dict[int, list[_Video]] = {label: [] for label in range(len(data.class_names))}
-    with damage_named(data):
-        for video in _videos(data, config, num_augmented):
-            if len(chosen[video.label]) < num_videos:
-                chosen[video.label].append(video)
-            if all(len(videos) == num_videos for videos in chosen.values()):
-                break
     files = []
-    for label, videos in chosen.items():
-        name = data.class_names[label]
-        plain_name = re.sub(r"[^\w-]+", "_", name)[:60]
-        files.append(folder / f"{label:03d}_{plain_name}.png")
-        with any_script():
-            _sheet(name, videos).savefig(files[-1])
+    with damage_named(data), any_script():
+        for label, numbers in enumerate(_examples(data, config, num_videos)):
+            name = data.class_names[label]
+            plain_name = re.sub(r"[^\w-]+", "_", name)[:60]
+            files.append(folder / f"{label:03d}_{plain_name}.png")
+            videos = list(_videos(data, config, numbers, num_augmented))
+            _sheet(name, videos, class_colours(data.class_names)).savefig(files[-1])
     return files
 
 
-def _videos(data: Data, config: RunConfig, num_augmented: int) -> Iterator[_Video]:
-    one_by_one = dataclasses.replace(config, train=dataclasses.replace(config.train, batch_size=1))
-    plain = evaluation_clips(data, one_by_one, "train").unbatch()
-    augmented = [augmented_clips(data, config, epoch=epoch) for epoch in range(num_augmented)]
-    for (inputs, label, source), *others in zip(plain, *augmented, strict=False):
-        clips = [inputs, *(inputs for inputs, _ in others)]
-        strips = [frame_strip(clip["frames"].numpy(), clip["mask"].numpy()) for clip in clips]
+def _examples(data: Data, config: RunConfig, most: int) -> list[list[int]]:
+    """By class the numbers of training videos, or windows of recordings, in which it holds.
+
+    Of each recording there is one, that in which it holds longest.
+    """
+    if isinstance(data, Store) and data.labelling == "frames":
+        table, owners = _windows(data, config)
+    else:
+        table = label_table(data, "train")
+        owners = np.arange(len(table))
+    found = []
+    for counts in table.T:
+        order = np.lexsort((-counts, owners))
+        _, first = np.unique(owners[order], return_index=True)
+        best = order[first]
+        found.append(best[counts[best] > 0][:most].tolist())
+    return found
+
+
+def _windows(
+    store: Store, config: RunConfig
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """At how many frames of each window each class holds, int (W, C), and of which recording."""
+    records = store.of_split("train")
+    place = {record.name: number for number, record in enumerate(records)}
+    labels = recording_labels(store, "train")
+    windows = windows_of(records, config)
+    owners = np.array([place[each.record.name] for each in windows])
+    parts = [
+        labels[owner][each.first :][: each.num_frames]
+        for owner, each in zip(owners, windows, strict=True)
+    ]
+    return np.array([(part == 1).sum(axis=0) for part in parts]), owners
+
+
+def _videos(
+    data: Data, config: RunConfig, numbers: Sequence[int], num_augmented: int
+) -> Iterator[_Video]:
+    plain = evaluation_clips(data, config, "train", numbers=numbers).unbatch()
+    augmented = [
+        augmented_clips(data, config, epoch=epoch, numbers=numbers)
+        for epoch in range(num_augmented)
+    ]
+    for (inputs, label, source), *others in zip(plain, *augmented, strict=True):
         group, video = (source[key].numpy().decode() for key in ("group", "video"))
-        spaced = np.pad(strips, ((0, 0), (0, _GAP), (0, 0), (0, 0)), constant_values=255)
-        yield _Video(f"{video}   (group {group})", int(label), np.concatenate(spaced))
+        title = f"{video}   (group {group})"
+        if "first_frame" in source:
+            title += f"   from {clock(int(source['first_frame']) / data.frames.fps)} on"
+        if label.shape.rank == 1:
+            title += f"   {', '.join(np.array(data.class_names)[label.numpy() == 1])}"
+        clips = [
+            _clip(inputs, label, data.class_names) for inputs, label in [(inputs, label), *others]
+        ]
+        yield _Video(title, clips)
 
 
-def _sheet(name: str, videos: list[_Video]) -> Figure:
-    figure = Figure(figsize=(_WIDTH_INCHES, 1.0), dpi=_DPI)
-    heights = [_WIDTH_INCHES * video.picture.shape[0] / video.picture.shape[1] for video in videos]
-    figure.set_figheight(0.5 + sum(heights) + _TITLE_INCHES * len(videos))
-    top = figure.get_figheight() - 0.5
+def _clip(inputs: dict[str, Any], label: Any, class_names: Sequence[str]) -> _Clip:
+    frames, mask = inputs["frames"].numpy(), inputs["mask"].numpy()
+    if label.shape.rank < 2:
+        return _Clip(frame_strip(frames, mask), {})
+    shown = np.linspace(0, len(frames) - 1, min(_MOST_FRAMES, len(frames))).round().astype(int)
+    holds = label.numpy().T == 1
+    tracks = {name: at for name, at in zip(class_names, holds, strict=True) if at.any()}
+    return _Clip(frame_strip(frames[shown], mask[shown]), tracks)
+
+
+def _sheet(name: str, videos: Sequence[_Video], colours: Mapping[str, Any]) -> Figure:
+    heights = [[_height(clip) for clip in video.clips] for video in videos]
+    total = 0.5 + sum(_TITLE_INCHES + sum(each) for each in heights)
+    figure = Figure(figsize=(_WIDTH_INCHES, total), dpi=_DPI)
+    top = total - 0.5
     title = f"{name}: as evaluation cuts it, and augmented below"
-    figure.text(0.5, (top + 0.2) / figure.get_figheight(), title, ha="center", **_PLAIN, size=13)
-    for video, height in zip(videos, heights, strict=True):
-        top -= _TITLE_INCHES + height
-        place = (0.005, top / figure.get_figheight(), 0.99, height / figure.get_figheight())
-        axes = figure.add_axes(place)
-        axes.imshow(video.picture, aspect="auto", interpolation="nearest")
-        axes.set_title(video.title, loc="left", fontsize=10, pad=3, **_PLAIN)
-        axes.axis("off")
+    figure.text(0.5, (top + 0.2) / total, title, ha="center", size=13, **PLAIN)
+    for video, of_clips in zip(videos, heights, strict=True):
+        top -= _TITLE_INCHES
+        for clip, height in zip(video.clips, of_clips, strict=True):
+            below = _TRACK_INCHES * len(clip.tracks)
+            axes = figure.add_axes(_place(top, height - below - _GAP_INCHES, total))
+            axes.imshow(clip.picture, aspect="auto", interpolation="nearest")
+            axes.axis("off")
+            if clip is video.clips[0]:
+                axes.set_title(video.title, loc="left", fontsize=10, pad=3, **PLAIN)
+            if clip.tracks:
+                axes = figure.add_axes(_place(top - height + below + _GAP_INCHES, below, total))
+                _draw_tracks(axes, clip.tracks, colours)
+            top -= height
     return figure
+
+
+def _height(clip: _Clip) -> float:
+    strip = _WIDTH_INCHES * clip.picture.shape[0] / clip.picture.shape[1]
+    return strip + _GAP_INCHES + _TRACK_INCHES * len(clip.tracks)
+
+
+def _place(top: float, height: float, total: float) -> tuple[float, float, float, float]:
+    return 0.005, (top - height) / total, 0.99, height / total
+
+
+def _draw_tracks(
+    axes: Axes, tracks: Mapping[str, npt.NDArray[np.bool_]], colours: Mapping[str, Any]
+) -> None:
+    """A row a class, which is coloured where it holds."""
+    for row, (name, holds) in enumerate(tracks.items()):
+        edges = np.flatnonzero(np.diff(holds.astype(int), prepend=0, append=0)).reshape(-1, 2)
+        spans = [(start, end - start) for start, end in edges.tolist()]
+        axes.broken_barh(spans, (row + 0.1, 0.8), facecolors=colours[name], alpha=0.5)
+        place = (edges[0, 0] + 0.1, row + 0.5)
+        axes.text(*place, name, va="center_baseline", fontsize=8, **PLAIN)
+    axes.set(xlim=(0, len(holds)), ylim=(len(tracks), 0))
+    axes.axis("off")

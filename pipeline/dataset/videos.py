@@ -119,15 +119,25 @@ def images_of(data: Data) -> Collection[str]:
     return data.frames.images if isinstance(data, Store) else IMAGES
 
 
-def read_videos(data: Data, split: Split, config: RunConfig) -> tf.data.Dataset:
+def read_videos(
+    data: Data, split: Split, config: RunConfig, numbers: Sequence[int] | None = None
+) -> tf.data.Dataset:
     """Reads the videos of a split, or windows of its recordings, always in the same order.
 
-    The windows are those of evaluation, see `pipeline.dataset.recordings.windows_of`. Of each there
-    is what `video_reader` gives.
+    Args:
+        data: The videos.
+        split: Which of them.
+        config: As for `video_reader`.
+        numbers: Which of these, by number; None: all.
+
+    Returns:
+        Pairs of its number and what `video_reader` gives. The windows are those of evaluation, see
+        `pipeline.dataset.recordings.windows_of`.
     """
-    read, number = video_reader(data, split, config, at_random=False)
-    numbers = tf.data.Dataset.range(number)
-    return numbers.map(read, num_parallel_calls=tf.data.AUTOTUNE)
+    read, count = video_reader(data, split, config, at_random=False)
+    wanted = np.array(range(count) if numbers is None else numbers, np.int64)
+    chosen = tf.data.Dataset.from_tensor_slices(wanted)
+    return chosen.map(lambda number: (number, read(number)), num_parallel_calls=tf.data.AUTOTUNE)
 
 
 def video_reader(

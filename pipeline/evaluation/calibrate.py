@@ -62,7 +62,7 @@ def calibrate(run: Run, *, data: Path | None = None) -> Calibration:
 def _usual_seconds(videos: Data, config: RunConfig) -> float:
     """The median length of training videos."""
     some = read_videos(videos, "train", config).take(_ENOUGH)
-    lengths = some.map(lambda video: video["num_frames"])
+    lengths = some.map(lambda _, video: video["num_frames"])
     return float(np.median([*lengths.as_numpy_iterator()])) / videos.frames.fps
 
 

@@ -18,6 +18,7 @@ from pipeline.evaluation.frame_predictions import predict_frames
 from pipeline.evaluation.frame_scores import score_recordings, video_scores
 from pipeline.evaluation.frames_report import write_frames_report
 from pipeline.evaluation.predictions import predict
+from pipeline.evaluation.recordings import write_recordings
 from pipeline.figures import frame_strip
 from pipeline.manifest.rows import Split
 from pipeline.prepare.prepared import Store
@@ -68,6 +69,7 @@ def evaluate_recordings(
         result["leaks"] = list(data.leaks)
     result["calibration"] = dataclasses.asdict(calibration)
     run.report.mkdir(exist_ok=True)
+    write_recordings(run.report / f"{split}_frames.npz", recordings)
     rows = bouts(
         recordings,
         class_names,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -12,10 +11,14 @@ import numpy as np
 
 from pipeline.config import NO_AUGMENT, BackboneConfig, RunConfig
 from pipeline.config.file import differing, flatten, with_values
-from pipeline.dataset.videos import open_data
+from pipeline.dataset.videos import open_of_run
 from pipeline.errors import check_known
 from pipeline.evaluation.intervals import difference_interval
-from pipeline.experiments.crossval import Answers, cross_validate, read_answers
+from pipeline.evaluation.main_score import main_score
+from pipeline.experiments.comparison import ONE_WAY, compare, variants, write_rows
+from pipeline.experiments.crossval import cross_validate, in_folds
+from pipeline.experiments.pooled import Answers, read_answers
+from pipeline.experiments.runs import scores_of
 from pipeline.locks import alone
 
 
@@ -71,7 +74,7 @@ def stages(config: RunConfig) -> list[Stage]:
         Stage("label smoothing", {"train.label_smoothing": 0.0}, {"train.label_smoothing": 0.1}),
         Stage("weight averaging", {"train.averaging": 0.0}, {"train.averaging": 0.99}),
         Stage("motion input", {"model.streams": ("rgb",)}, {"model.streams": ("difference",)}),
-        Stage("order of frames", {"temporal.kind": "mean"}, {"temporal.kind": "lstm"}),
+        Stage("order of frames", {**ONE_WAY, "temporal.kind": "mean"}, {"temporal.kind": "lstm"}),
     ]
     # Features that are stored are of one frame each.
     return [
@@ -100,31 +103,42 @@ def ablate(
 ) -> list[dict[str, Any]]:
     """Cross-validates a configuration, and again with each stage the other way round.
 
+    Where there is an answer at every frame, it compares temporal parts instead: each is trained
+    once and measured on the validation recordings or, with `split.folds`, cross-validated.
+
     Args:
-        config: The run of each fold; `split.folds` says how many there are.
-        folder: Where they go, a cross-validation each; what was finished before is kept.
-        chosen: Names of the stages; empty: all.
-        overwrite: Whether cross-validations with other settings that are there are replaced.
+        config: The run; `split.folds` says how many folds there are, or else 5.
+        folder: Where they go, a cross-validation or a run each; what was finished before is kept.
+        chosen: Names of the stages, or of what is compared; empty: all.
+        overwrite: Whether those with other settings that are there are replaced.
 
     Returns:
-        A row for each stage, which `ablation.csv` holds as well: `stage`, accuracy `with` it and
-        `without` it, their `difference`, its 95 % interval over groups (`low`, `high`), and the
-        seconds of each. The first row is the configuration itself.
+        A row for each stage, which `ablation.csv` holds as well: `stage`, the main score of the
+        task `with` it and `without` it, their `difference`, of task video its 95 % interval over
+        groups (`low`, `high`), and the seconds of each. The first row is the configuration itself.
+        Of answers at every frame, a row for each `variant`: its scores by name, the `difference` of
+        the main one to that of the first row, which is the configuration itself, and `seconds`.
 
     Raises:
         ConfigError: As `cross_validate`, or a stage is not known, or another process is at it.
-        DataError: The data set cannot be used.
+        DataError: The data set cannot be used, or has nothing to measure on.
     """
-    check_known(chosen, [stage.name for stage in stages(config)], "--stages")
+    config, data = open_of_run(config)
+    known = variants(config) if config.model.per_frame else stages(config)
+    check_known(chosen, [each.name for each in known], "--stages")
     with alone(folder, "measuring stages in", "name another folder (--out)"):
-        return _ablate(config, folder, chosen, overwrite=overwrite)
+        if config.model.per_frame:
+            return compare(config, data, folder, chosen, overwrite=overwrite)
+        return _ablate(in_folds(config), folder, chosen, overwrite=overwrite)
 
 
 def _ablate(
     config: RunConfig, folder: Path, chosen: Sequence[str], *, overwrite: bool
 ) -> list[dict[str, Any]]:
-    base, base_answers = _measure(config, folder / "base", overwrite=overwrite)
-    rows = [{"stage": "as configured", "with": base["top1"], "seconds_with": base["seconds"]}]
+    base = _measure(config, folder / "base", overwrite=overwrite)
+    rows: list[dict[str, Any]] = [
+        {"stage": "as configured", "with": base.score, "seconds_with": base.seconds}
+    ]
     for stage in stages(config):
         if chosen and stage.name not in chosen:
             continue
@@ -132,33 +146,48 @@ def _ablate(
         is_on = bool(differing(config, without))
         other = without if is_on else with_values(config, stage.on, stage.name)
         print(f"{stage.name}: {'off' if is_on else 'on'}", flush=True)
-        result, answers = _measure(other, folder / stage.slug, overwrite=overwrite)
-        pairs = (base, base_answers), (result, answers)
-        rows.append(_row(stage, *(pairs if is_on else reversed(pairs))))
-        _write(rows, folder / "ablation.csv")
+        result = _measure(other, folder / stage.slug, overwrite=overwrite)
+        rows.append(_row(stage, *((base, result) if is_on else (result, base))))
+        write_rows(rows, folder / "ablation.csv")
     return rows
 
 
-def _measure(config: RunConfig, folder: Path, *, overwrite: bool) -> tuple[dict[str, Any], Answers]:
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """What a cross-validation said.
+
+    Attributes:
+        score: The main score of the task.
+        seconds: In all.
+        answers: Of task video, what was answered.
+    """
+
+    score: float
+    seconds: float
+    answers: Answers | None = None
+
+
+def _measure(config: RunConfig, folder: Path, *, overwrite: bool) -> Measured:
     result = cross_validate(config, folder, overwrite=overwrite)
-    data = open_data(Path(config.data), config.frames)
-    return result, read_answers(folder, data.class_names)
+    main = main_score(config.model.task)
+    answers = read_answers(folder, list(result["per_class"])) if "video" in result else None
+    return Measured(scores_of(result, main)[main.name] or 0.0, result["seconds"], answers)
 
 
-def _row(
-    stage: Stage, have: tuple[dict[str, Any], Answers], lack: tuple[dict[str, Any], Answers]
-) -> dict[str, Any]:
-    difference, groups = _difference(have[1], lack[1])
-    low, high = difference_interval(difference, groups) or (None, None)
+def _row(stage: Stage, have: Measured, lack: Measured) -> dict[str, Any]:
+    low, high = None, None
+    if have.answers and lack.answers:
+        difference, groups = _difference(have.answers, lack.answers)
+        low, high = difference_interval(difference, groups) or (None, None)
     return {
         "stage": stage.name,
-        "with": have[0]["top1"],
-        "without": lack[0]["top1"],
-        "difference": float(difference.mean()),
+        "with": have.score,
+        "without": lack.score,
+        "difference": have.score - lack.score,
         "low": low,
         "high": high,
-        "seconds_with": have[0]["seconds"],
-        "seconds_without": lack[0]["seconds"],
+        "seconds_with": have.seconds,
+        "seconds_without": lack.seconds,
     }
 
 
@@ -167,10 +196,3 @@ def _difference(have: Answers, lack: Answers) -> tuple[np.ndarray, list[str]]:
     without = dict(zip(lack.videos, lack.correct, strict=True))
     before = np.array([without[video] for video in have.videos], float)
     return have.correct - before, have.groups
-
-
-def _write(rows: Sequence[dict[str, Any]], path: Path) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, rows[-1])
-        writer.writeheader()
-        writer.writerows(rows)

@@ -14,9 +14,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.config import RunConfig, expect
+from pipeline.config import ModelConfig, RunConfig, expect
 from pipeline.config.file import known_keys, with_values
 from pipeline.errors import ConfigError, PipelineError, check_known
+from pipeline.evaluation.evaluate import evaluate
+from pipeline.evaluation.main_score import main_score
 from pipeline.figures import plain_axes
 from pipeline.run import Run
 from pipeline.text import extra
@@ -38,7 +40,7 @@ class Search:
             `{low = 1e-4, high = 1e-2, log = true}`, of a number; whole if both ends are.
         trials: Settings that are tried.
         inner_folds: Folds that the training videos are cut into; the score of a trial is the mean
-            accuracy on each of them, of a model trained on the others.
+            main score on each of them, of a model trained on the others.
         seed: Of the draw of settings; 0 or above.
 
     The models of a trial are trained in the way in which the chosen settings will be used. Where
@@ -63,6 +65,20 @@ class Search:
         """The ranges and the way of the search, as JSON types."""
         return json.loads(json.dumps(dataclasses.asdict(self)))
 
+    def check(self, config: RunConfig) -> None:
+        """Makes sure that each value that can be drawn is allowed, before any is tried.
+
+        Raises:
+            ConfigError: One is not, or the run has no validation videos where it takes them.
+        """
+        several, val_folds = config.model.multilabel, config.split.val_folds
+        takes = "--search of several labels takes validation videos: --split.val_folds 4"
+        expect(bool(val_folds) or not several, takes, val_folds)
+        for key, choices in self.ranges.items():
+            values = choices if isinstance(choices, list) else (choices["low"], choices["high"])
+            for value in values:
+                with_values(config, {key: value}, "--search")
+
     def seconds(self, folder: Path) -> float:
         """Seconds of the trials that have ended in a folder."""
         if not (folder / _STUDY).exists():
@@ -74,7 +90,8 @@ class Search:
         """Searches; goes on with what was tried before in the same folder.
 
         Args:
-            config: The run whose settings are chosen. Its test videos are not looked at.
+            config: The run whose settings are chosen, of which the task is known. Its test videos
+                are not looked at.
             folder: Where the study is stored (`study.db`, for Optuna) and plotted.
 
         Returns:
@@ -85,7 +102,7 @@ class Search:
             PipelineError: With no settings was there a training that did not diverge.
         """
         optuna = import_optuna()
-        _check_values(config, self.ranges)
+        self.check(config)
         folder.mkdir(parents=True, exist_ok=True)
         study = _open_study(folder)
         states = optuna.trial.TrialState
@@ -98,14 +115,15 @@ class Search:
         )
         if study.best_value < 0:
             raise PipelineError(f"{folder}: no settings of --search trained without diverging")
-        _plot(study, folder / "trials.png")
+        main = main_score(config.model.task)
+        _plot(study, main.title, folder / "trials.png")
         chosen = self._values(study.best_params)
         best = ", ".join(f"{key} {value}" for key, value in chosen.items())
-        print(f"best of {self.trials} trials, inner top-1 {study.best_value:.3f}: {best}")
+        print(f"best of {self.trials} trials, inner {main.text(study.best_value)}: {best}")
         return with_values(config, chosen, "--search")
 
     def _score(self, trial: optuna.Trial, config: RunConfig, folder: Path) -> float:
-        """Mean accuracy over the inner folds; given up as soon as it is clearly below others.
+        """Mean score over the inner folds; given up as soon as it is clearly below others.
 
         Settings with which a training diverges score -1.
         """
@@ -115,7 +133,7 @@ class Search:
         stops_early = bool(config.split.val_folds)
         if not stops_early:
             config = with_values(config, {"train.patience": 0}, "--search")
-        accuracies: list[float] = []
+        scores: list[float] = []
         for fold in range(1, self.inner_folds + 1):
             split = dataclasses.replace(config.split, val_folds=self.inner_folds, val_fold=fold)
             shutil.rmtree(folder, ignore_errors=True)
@@ -123,9 +141,9 @@ class Search:
                 run = train(dataclasses.replace(config, split=split), folder)
             except DivergenceError:
                 return _DIVERGED
-            accuracies.append(_validation_accuracy(run, best=stops_early))
+            scores.append(_validation_score(run, config.model, best=stops_early))
             shutil.rmtree(folder)
-            mean = sum(accuracies) / len(accuracies)
+            mean = sum(scores) / len(scores)
             trial.report(mean, fold)
             if trial.should_prune() and fold < self.inner_folds:
                 raise optuna.TrialPruned
@@ -167,7 +185,7 @@ def read_ranges(path: Path) -> dict[str, Any]:
     check_known(ranges, known, str(path))
     for key in ranges:
         # Whatever else is searched, these would change what the score is measured on.
-        fixed = key.split(".")[0] in ("data", "frames", "split")
+        fixed = key.split(".")[0] in ("data", "frames", "split") or key == "model.task"
         expect(not fixed, f"{path}: {key} cannot be searched", ranges[key])
     expect(bool(ranges), f"{path} must give a range of at least one setting", tree)
     for key, choices in ranges.items():
@@ -201,14 +219,6 @@ def _is_range(choices: Any) -> bool:
     return numbers and -math.inf < low < high < math.inf and (low > 0 or not choices.get("log"))
 
 
-def _check_values(config: RunConfig, ranges: Mapping[str, Any]) -> None:
-    """Makes sure that each value that can be drawn is allowed, before any is tried."""
-    for key, choices in ranges.items():
-        values = choices if isinstance(choices, list) else (choices["low"], choices["high"])
-        for value in values:
-            with_values(config, {key: value}, "--search")
-
-
 def _suggest(trial: optuna.Trial, key: str, choices: Any) -> Any:
     if isinstance(choices, list):  # A choice may be a list itself, which the storage cannot hold.
         return trial.suggest_categorical(key, range(len(choices)))
@@ -218,14 +228,16 @@ def _suggest(trial: optuna.Trial, key: str, choices: Any) -> Any:
     return trial.suggest_float(key, low, high, log=log)
 
 
-def _validation_accuracy(run: Run, *, best: bool) -> float:
-    """Accuracy of the epoch with the lowest validation loss, or else of the last epoch."""
+def _validation_score(run: Run, model: ModelConfig, *, best: bool) -> float:
+    """The main score of the epoch with the lowest validation loss, or else of the last epoch."""
+    if model.multilabel:
+        return main_score(model.task).of(evaluate(run, "val")) or 0.0
     rows = run.history()
     kept = min(rows, key=lambda row: (math.isnan(row["val_loss"]), row["val_loss"]))
     return (kept if best else rows[-1])["val_accuracy"]
 
 
-def _plot(study: optuna.Study, path: Path) -> None:
+def _plot(study: optuna.Study, title: str, path: Path) -> None:
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
@@ -240,7 +252,7 @@ def _plot(study: optuna.Study, path: Path) -> None:
     if pruned:
         last = [[*trial.intermediate_values.values()][-1] for trial in pruned]
         axes.plot([trial.number + 1 for trial in pruned], last, "x", color="0.5", label="given up")
-    plain_axes(axes, "trial", "top-1 on the inner folds")
+    plain_axes(axes, "trial", f"{title} on the inner folds")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False)
     figure.savefig(path, dpi=120)

@@ -1,13 +1,17 @@
 import dataclasses
+import itertools
+import re
 
 import matplotlib.image
 import numpy as np
 import pytest
 
 from pipeline.cli import preview as preview_command
-from pipeline.config import NO_AUGMENT, Change
-from pipeline.dataset.preview import write_contact_sheets
+from pipeline.config import NO_AUGMENT, Change, ModelConfig
+from pipeline.dataset.clip_batches import evaluation_clips
+from pipeline.dataset.preview import _examples, _videos, write_contact_sheets
 from pipeline.errors import ConfigError
+from pipeline.figures import class_colours
 
 
 def sheet(store, config, folder, **options):
@@ -55,7 +59,11 @@ def test_augmentation_shows_below_the_plain_clip(blob_store, blob_config, tmp_pa
 
 
 def test_an_odd_class_name_is_no_path(blob_store, blob_config, tmp_path):
-    store = dataclasses.replace(blob_store, class_names=("a/../b $x$ 走る", "c"))
+    names = {"left": "a/../b $x$ 走る", "right": "c"}
+    rows = (dataclasses.replace(row, label=names[row.label]) for row in blob_store.manifest.rows)
+    store = dataclasses.replace(
+        blob_store.with_rows(tuple(rows)), class_names=tuple(names.values())
+    )
     files = write_contact_sheets(store, blob_config, tmp_path, num_videos=1)
     assert [path.name for path in files] == ["000_a_b_x_走る.png", "001_c.png"]
 
@@ -82,3 +90,46 @@ def test_sheets_of_a_table_do_not_go_among_its_videos(blob_videos, tmp_path, mon
     assert capsys.readouterr().out == "2 contact sheets in preview-mine/\n"
     assert len(list((tmp_path / "preview-mine").iterdir())) == 2
     assert list(table.parent.iterdir()) == [table]
+
+
+def test_windows_of_recordings_show_which_class_holds_when(
+    recording_store, recording_config, tmp_path
+):
+    """Of each recording there is the window in which the class holds longest."""
+    plain = dataclasses.replace(recording_config, augment=NO_AUGMENT)
+    numbers = _examples(recording_store, plain, 3)
+    assert [len(set(each)) for each in numbers] == [3, 3, 3]
+    clips = evaluation_clips(recording_store, plain, "train", numbers=numbers[1])
+    labels = np.concatenate([label for _, label, _ in clips])
+    assert (labels[:, :, 1] == 1).all(), "left moves for longer than a window lasts"
+    video = next(_videos(recording_store, plain, numbers[1][:1], 1))
+    assert video.title.startswith("g0.avi   (group g0.avi)   from 0:0")
+    assert [list(clip.tracks) for clip in video.clips] == [["left"]] * 2
+    both = [number for number in range(12) if number not in list(itertools.chain(*numbers))]
+    tracks = [
+        clip.tracks
+        for video in _videos(recording_store, plain, both, 0)
+        for clip in video.clips
+        if len(clip.tracks) == 2
+    ]
+    assert tracks, "a window from one event to the next"
+    assert all((first ^ second).all() for first, second in map(dict.values, tracks))
+    names = ("background", "left", "right")
+    sheets = write_contact_sheets(recording_store, plain, tmp_path, num_videos=1)
+    assert [path.name for path in sheets] == [f"00{i}_{name}.png" for i, name in enumerate(names)]
+    colour = np.array(class_colours(names)["left"][:3]) / 2 + 0.5
+    shares = [
+        np.isclose(matplotlib.image.imread(path)[..., :3], colour, atol=0.01).all(axis=2).mean()
+        for path in sheets
+    ]
+    assert shares[1] > 10 * shares[2]
+
+
+def test_videos_of_several_labels_are_on_the_sheet_of_each(several_store, blob_config):
+    config = dataclasses.replace(
+        blob_config, model=ModelConfig(task="video-multilabel", streams=("rgb",))
+    )
+    even = _examples(several_store, config, 2)[0]
+    video = next(_videos(several_store, config, even, 1))
+    assert re.search(r"/(left|right)/g\d\d 0.avi   \(group g\d\d\)   even, \1$", video.title)
+    assert [clip.tracks for clip in video.clips] == [{}, {}]

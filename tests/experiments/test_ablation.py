@@ -1,5 +1,6 @@
 import csv
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,9 +8,12 @@ import pytest
 from pipeline.cli.ablate import format_table
 from pipeline.config import RunConfig, SplitConfig
 from pipeline.config.file import differing, load_config, preset_names, with_values
-from pipeline.errors import ConfigError
-from pipeline.experiments.ablation import ablate, stages
-from pipeline.experiments.crossval import Answers
+from pipeline.dataset.videos import open_data
+from pipeline.errors import ConfigError, DataError
+from pipeline.experiments.ablation import Measured, ablate, stages
+from pipeline.experiments.comparison import compare, variants
+from pipeline.experiments.pooled import Answers
+from pipeline.run import Run
 
 
 @pytest.mark.parametrize("name", preset_names())
@@ -52,7 +56,7 @@ def test_a_stage_that_is_off_is_switched_on(blob_config, tmp_path, monkeypatch, 
         answers = np.array([0, 0, 1, 1 if config.model.l2 else 0])
         labels, groups = np.array([0, 0, 1, 1]), list("aabb")
         answered = Answers(videos=list("stuv"), groups=groups, labels=labels, answers=answers)
-        return {"top1": answered.correct.mean(), "seconds": 1.0}, answered
+        return Measured(answered.correct.mean(), 1.0, answered)
 
     monkeypatch.setattr("pipeline.experiments.ablation._measure", measure)
     base, penalty = ablate(blob_config, tmp_path / "ablation", ["L1 and L2"])
@@ -71,3 +75,65 @@ def test_a_stage_that_there_is_not(blob_config, tmp_path):
     with pytest.raises(ConfigError, match="unknown drop-out. Did you mean dropout"):
         ablate(blob_config, tmp_path / "ablation", ["drop-out"])
     assert not (tmp_path / "ablation").exists()
+
+
+def test_variants_differ_from_the_run_and_from_each_other(recording_config):
+    config = load_config("recordings", {"model.task": "frames"})
+    found = variants(config)
+    changed = [config, *(with_values(config, each.values, each.name) for each in found)]
+    pairs = [(one, other) for one in changed for other in changed if one is not other]
+    assert all(differing(one, other) for one, other in pairs)
+    assert [each.name for each in found] == [
+        "without smoothing",
+        "one stage",
+        "lstm",
+        "lstm without smoothing",
+        "bilstm",
+        "windows of 32 frames",
+        "windows of 128 frames",
+    ]
+    assert "tcn" in [each.name for each in variants(recording_config)]  # another one
+
+
+def test_temporal_parts_are_compared_on_validation(recording_config, tmp_path, monkeypatch):
+    quick = dataclasses.replace(recording_config.train, epochs=1)
+    config = dataclasses.replace(recording_config, train=quick)
+    rows = ablate(config, tmp_path / "ablation", ["lstm"])
+    base, lstm = rows
+    assert [base["variant"], lstm["variant"]] == ["as configured", "lstm"]
+    run = Run(tmp_path / "ablation" / "variant-lstm")
+    assert run.config().temporal.kind == "lstm"
+    metrics = run.metrics()
+    assert metrics.keys() == {"val"}
+    assert lstm["accuracy"] == metrics["val"]["frames"]["accuracy"]
+    assert lstm["edit"] == metrics["val"]["segments"]["edit"]
+    assert lstm["difference"] == pytest.approx(lstm["accuracy"] - base["accuracy"])
+    table = format_table(rows).splitlines()
+    assert table[0] == "| variant | accuracy | F1@50 | edit | difference | seconds |"
+    assert table[2].startswith(f"| as configured | {base['accuracy']:.3f} | ")
+
+    monkeypatch.setattr("pipeline.experiments.runs.train", None)  # Nothing is trained again.
+    assert ablate(config, tmp_path / "ablation", ["lstm"]) == rows
+    with pytest.raises(ConfigError, match="holds an ablation with another seed"):
+        ablate(dataclasses.replace(config, seed=7), tmp_path / "ablation")
+
+
+def test_variants_may_be_cross_validated(recording_config, tmp_path, monkeypatch):
+    def cross_validate(config, folder, *, overwrite):
+        frames = {"accuracy": 0.5 if config.train.transition_penalty else 0.25}
+        return {"frames": frames, "segments": {"f1_50": 0.1, "edit": 20.0}, "seconds": 3.0}
+
+    monkeypatch.setattr("pipeline.experiments.comparison.cross_validate", cross_validate)
+    folds = dataclasses.replace(recording_config, split=SplitConfig(folds=2))
+    base, rough = ablate(folds, tmp_path / "ablation", ["without smoothing"])
+    assert (base["difference"], rough["difference"]) == (0, -0.25)
+
+
+def test_without_validation_recordings_there_is_nothing_to_compare_on(recording_config, tmp_path):
+    store = open_data(Path(recording_config.data))
+    rows = tuple(
+        dataclasses.replace(row, split="train" if row.split == "val" else row.split)
+        for row in store.manifest.rows
+    )
+    with pytest.raises(DataError, match="no validation recordings .*--split.val_folds 5"):
+        compare(recording_config, store.with_rows(rows), tmp_path, [], overwrite=False)

@@ -1,4 +1,5 @@
 import dataclasses
+import itertools
 import json
 import shutil
 
@@ -6,10 +7,13 @@ import numpy as np
 import pytest
 
 from pipeline.cli.crossval import format_crossval
-from pipeline.config import BackboneConfig, SplitConfig, TemporalConfig
+from pipeline.config import BackboneConfig, ModelConfig, SplitConfig, TemporalConfig
 from pipeline.dataset.resplit import with_splits
+from pipeline.dataset.videos import open_of_run
 from pipeline.errors import ConfigError, DataError
-from pipeline.experiments.crossval import cross_validate, read_answers
+from pipeline.evaluation.recordings import read_recordings
+from pipeline.experiments.crossval import cross_validate
+from pipeline.experiments.pooled import pooled_scores, read_answers
 from pipeline.experiments.search import Search
 from pipeline.run import Run
 from pipeline.training.callbacks import EpochLog
@@ -39,12 +43,15 @@ def test_each_video_is_tested_once_by_a_model_that_never_saw_its_group(folder, b
     answers = read_answers(folder, blob_store.class_names)
     assert result["num_videos"] == len(set(answers.videos)) == 80
     assert result["num_groups"] == 20
-    assert result["top1"] == pytest.approx(answers.correct.mean())
-    low, high = result["top1_interval95"]
-    assert low <= result["top1"] <= high
+    assert result["main_score"] == "top1"
+    top1 = result["video"]["top1"]
+    assert top1 == pytest.approx(answers.correct.mean())
+    low, high = result["video"]["top1_interval95"]
+    assert low <= top1 <= high
     accuracies = [fold["top1"] for fold in result["folds"]]
-    assert result["fold_mean"] == pytest.approx(np.mean(accuracies))
-    assert result["fold_standard_deviation"] == pytest.approx(np.std(accuracies, ddof=1))
+    assert result["fold_mean"] == {"top1": pytest.approx(np.mean(accuracies))}
+    deviation = pytest.approx(np.std(accuracies, ddof=1))
+    assert result["fold_standard_deviation"] == {"top1": deviation}
     assert sum(fold["num_videos"] for fold in result["folds"]) == 80
     assert (folder / "confusion.png").is_file()
 
@@ -111,7 +118,7 @@ def test_a_fold_that_was_trained_but_not_tested_is_tested_alone(folder, config, 
     result = cross_validate(config, tmp_path / "run")
     assert "epoch" not in capsys.readouterr().out
     wanted = json.loads((folder / "crossval.json").read_text())
-    assert result["top1"] == wanted["top1"]
+    assert result["video"] == wanted["video"]
     assert 2000 < result["folds"][1]["seconds"] < 3000, "those of the training count"
 
 
@@ -125,10 +132,10 @@ def test_nobody_else_cross_validates_into_the_folder_meanwhile(folder, config, h
 
 def test_one_that_was_killed_while_its_folder_was_made(config, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr("pipeline.experiments.crossval.save_config", lambda *_: 1 / 0)
+        patch.setattr("pipeline.experiments.runs.save_config", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             cross_validate(config, tmp_path / "run")
-    monkeypatch.setattr("pipeline.experiments.crossval._fold", lambda *_: 1 / 0)
+    monkeypatch.setattr("pipeline.experiments.crossval.measured", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):  # It comes to its first fold.
         cross_validate(config, tmp_path / "run")
 
@@ -146,8 +153,10 @@ def test_the_leaks_of_all_folds_are_told(folder, config, blob_store, tmp_path, m
     rows = range(len(blob_store.manifest.rows))
     stores = (leaks_between(0, other) for other in rows)
     store, by_fold = next((s, found) for s, found in stores if not found[0] and any(found))
+    whole = open_of_run(config)[0]
     monkeypatch.setattr(
-        "pipeline.experiments.crossval.open_data", lambda *args: with_splits(store, args[2])
+        "pipeline.experiments.crossval.open_of_run",
+        lambda asked: (whole, with_splits(store, asked.split)),
     )
     shutil.copytree(folder, tmp_path / "run")
     result = cross_validate(config, tmp_path / "run")
@@ -202,3 +211,70 @@ def test_the_summary_for_a_terminal(folder):
     assert text.startswith("80 videos of 20 groups, each tested once; chance 0.500\n")
     leaking = format_crossval({**result, "leaks": list("abcd")})
     assert leaking.startswith("these figures are not to be believed: a, b, c, ...\n")
+
+
+def test_each_recording_is_tested_once(recording_config, recording_store, tmp_path, capsys):
+    config = dataclasses.replace(
+        recording_config,
+        model=ModelConfig(dropout=0),  # whose task the data set tells
+        split=SplitConfig(folds=2),
+        train=dataclasses.replace(recording_config.train, epochs=1),
+    )
+    cross_validate(config, tmp_path)
+    result = json.loads((tmp_path / "crossval.json").read_text())
+    assert result["main_score"] == "accuracy"
+    assert [fold["num_videos"] for fold in result["folds"]] == [4, 4]
+    by_fold = [
+        read_recordings(tmp_path / f"fold-{fold:02d}/report/test_frames.npz") for fold in (1, 2)
+    ]
+    groups = [[each.group for each in recordings] for recordings in by_fold]
+    assert sorted(itertools.chain(*groups)) == sorted(recording_store.manifest.groups)
+    right = [[(each.holds == each.answers).all(axis=1) for each in of] for of in by_fold]
+    by_hand = [np.concatenate(of).mean() for of in right]
+    assert [fold["accuracy"] for fold in result["folds"]] == pytest.approx(by_hand)
+    assert result["fold_mean"]["accuracy"] == pytest.approx(np.mean(by_hand))
+    # The recordings are of one length, and so are the folds.
+    assert result["frames"]["accuracy"] == pytest.approx(np.mean(by_hand))
+    assert result["frames"]["num_recordings"] == 8
+    assert result["fold_mean"].keys() == {"accuracy", "f1_50", "edit"}
+    text = format_crossval(result)
+    assert "each tested once: 8 recordings of 8 groups" in text
+    assert f"folds  accuracy {np.mean(by_hand):.3f} (standard deviation" in text
+    assert f"fold 1/2: accuracy {by_hand[0]:.3f}" in capsys.readouterr().out
+    done = Run(tmp_path / "fold-01").model_file.stat().st_mtime_ns
+    assert cross_validate(config, tmp_path)["frames"] == result["frames"]
+    assert Run(tmp_path / "fold-01").model_file.stat().st_mtime_ns == done
+
+
+FOLDS = (
+    "a.avi,g1,walk;wave,walk,0.9000,0.2000\nb.avi,g2,,wave,0.1000,0.6000\n",
+    "c.avi,g3,wave,wave,0.3000,0.8000\n",
+)
+
+
+def test_videos_of_several_labels_are_pooled(tmp_path):
+    for number, lines in enumerate(FOLDS):
+        report = tmp_path / f"fold-{number}" / "report"
+        report.mkdir(parents=True)
+        # A class may be called as another column is.
+        head = "video,group,label,predicted,walk,label\n"
+        (report / "test_predictions.csv").write_text(head + lines.replace("wave", "label"))
+    model = ModelConfig(task="video-multilabel")
+    scores = pooled_scores(tmp_path, model, ["walk", "label"])["videos"]
+    assert scores["num_videos"] == scores["num_groups"] == 3
+    assert scores["accuracy"] == pytest.approx(1 / 3)
+    precision = {name: row["average_precision"] for name, row in scores["per_class"].items()}
+    assert precision == {"walk": 1.0, "label": pytest.approx((1 + 2 / 3) / 2)}
+
+
+def test_a_fold_without_any_class_has_no_main_score(folder, config, tmp_path, monkeypatch, capsys):
+    scores = iter([0.5, None, 0.75])
+    monkeypatch.setattr(
+        "pipeline.experiments.crossval.measured",
+        lambda *_: {"top1": next(scores), "seconds": 1.0},
+    )
+    shutil.copytree(folder, tmp_path / "run")
+    result = cross_validate(config, tmp_path / "run")
+    assert result["fold_mean"] == {"top1": 0.625}
+    assert result["fold_standard_deviation"]["top1"] == pytest.approx(0.125 * 2**0.5)
+    assert "fold 2/3: top-1 –" in capsys.readouterr().out

@@ -12,6 +12,7 @@ from pipeline.run import Run
 def config(blob_config):
     return dataclasses.replace(
         blob_config,
+        model=dataclasses.replace(blob_config.model, task="video"),
         split=SplitConfig(folds=4, fold=2),
         train=dataclasses.replace(blob_config.train, epochs=4),
     )
@@ -113,6 +114,31 @@ def test_a_training_that_diverges_loses_to_one_that_does_not(config, tmp_path):
         Search(ranges={"train.learning_rate": [1e30]}, trials=1)(short, tmp_path / "other")
 
 
+@pytest.mark.parametrize("score", [0.3, None])
+def test_settings_for_several_labels_are_chosen_by_mean_average_precision(
+    config, tmp_path, trained, monkeypatch, capsys, score
+):
+    """That of the model that is kept, on the inner validation videos."""
+    several = dataclasses.replace(
+        config,
+        model=dataclasses.replace(config.model, task="video-multilabel"),
+        split=dataclasses.replace(config.split, val_folds=3),
+    )
+    splits = []
+
+    def evaluate(run, split):
+        splits.append(split)
+        return {"videos": {"mean_average_precision": score, "accuracy": 0.9}}
+
+    monkeypatch.setattr("pipeline.experiments.search.evaluate", evaluate)
+    Search(ranges={"temporal.units": [8]}, trials=1, inner_folds=2)(several, tmp_path / "search")
+    assert splits == ["val", "val"]
+    assert f"inner mean average precision {score or 0:.3f}" in capsys.readouterr().out
+    last = dataclasses.replace(several, split=dataclasses.replace(several.split, val_folds=0))
+    with pytest.raises(ConfigError, match="takes validation videos: --split.val_folds 4"):
+        Search(ranges={"temporal.units": [8]})(last, tmp_path / "other")
+
+
 def test_values_are_checked_before_any_is_tried(config, tmp_path):
     with pytest.raises(ConfigError, match="train.batch_size"):
         Search(ranges={"train.batch_size": [8, "x"]})(config, tmp_path / "search")
@@ -153,6 +179,7 @@ def test_ranges_are_read_by_dotted_key(tmp_path):
         ("model.dropout = {low = 0, high = inf}", "ranges.toml: model.dropout must be"),
         ("split.fold = [1, 2]", "split.fold cannot be searched"),
         ("frames.size = [32, 64]", "frames.size cannot be searched"),
+        ('model.task = ["frames"]', "model.task cannot be searched"),
         ('data = ["a", "b"]', "data cannot be searched"),
         ("", "must give a range of at least one setting"),
         ("train = [", "not a TOML file"),

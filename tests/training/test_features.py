@@ -3,15 +3,23 @@
 import csv
 import dataclasses
 import threading
+from functools import partial
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 
-from pipeline.config import NO_AUGMENT, BackboneConfig, ModelConfig, TemporalConfig, TrainConfig
+from pipeline.config import (
+    NO_AUGMENT,
+    BackboneConfig,
+    Change,
+    ModelConfig,
+    TemporalConfig,
+    TrainConfig,
+)
 from pipeline.config.prepare import PrepareConfig
-from pipeline.dataset.clip_batches import training_batches
+from pipeline.dataset.clip_batches import evaluation_batches, training_batches
 from pipeline.dataset.stored_features import open_features
 from pipeline.dataset.videos import open_data
 from pipeline.errors import ConfigError
@@ -77,6 +85,31 @@ def test_mirrored_clips_have_the_features_of_mirrored_frames(config, tmp_path):
     unflipped = next(iter(training_batches(features, config)))[0]
     assert np.abs(part(unflipped) - part(taken)).max() > 1e-3
     assert train(cached(flipped), tmp_path / "run").model_file.is_file()
+
+
+@pytest.mark.parametrize("task", ["frames", "frames-multilabel"])
+def test_windows_of_recordings_have_the_features_of_their_frames(
+    recording_config, recording_store, task
+):
+    """Those that training cuts at random, mirrored and at another speed, and of evaluation."""
+    augment = dataclasses.replace(
+        NO_AUGMENT, flip=0.5, flip_labels=(("left", "right"),), speed=Change(strength=0.4)
+    )
+    config = dataclasses.replace(
+        recording_config,
+        frames=recording_store.frames,
+        augment=augment,
+        model=dataclasses.replace(recording_config.model, task=task, streams=("rgb",)),
+        backbone=BackboneConfig(filters=(4,), trainable="none"),
+    )
+    model, features = features_of(config)
+    part = temporal_part(model, config)
+    for batches in (training_batches, partial(evaluation_batches, split="val")):
+        ((clips, labels), *_) = batches(recording_store, config).take(1)
+        ((taken, same), *_) = batches(features, config).take(1)
+        np.testing.assert_array_equal(labels, same)
+        np.testing.assert_array_equal(taken["mask"], clips["mask"])
+        np.testing.assert_allclose(part(taken), model(clips), atol=1e-5)
 
 
 @pytest.mark.parametrize("flip", [0.0, 1.0])

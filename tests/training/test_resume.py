@@ -138,6 +138,21 @@ def test_ctrl_c_can_be_gone_on_from(config, undisturbed, tmp_path, monkeypatch):
     check_same(train(config, run.folder), undisturbed)
 
 
+def test_a_training_on_recordings_can_be_gone_on_from(recording_config, tmp_path, monkeypatch):
+    """With windows cut at random, rare classes more often, mixing, and two stages."""
+    mixup = dataclasses.replace(recording_config.augment.mixup, strength=0.2)
+    config = dataclasses.replace(
+        recording_config,
+        augment=dataclasses.replace(recording_config.augment, mixup=mixup),
+        model=dataclasses.replace(recording_config.model, task="frames-multilabel", dropout=0.2),
+        temporal=dataclasses.replace(recording_config.temporal, stages=2, dropout=0.2),
+        train=dataclasses.replace(recording_config.train, epochs=3, balanced=True),
+    )
+    whole = train(config, tmp_path / "whole")
+    run = interrupted(config, tmp_path / "run", monkeypatch, epoch=1)
+    check_same(train(config, run.folder), whole)
+
+
 def test_what_ends_early_while_ctrl_c_is_pressed_has_ended(config, tmp_path, monkeypatch):
     from pipeline.training.alarms import Alarms
 

@@ -128,7 +128,8 @@ def mix(
     if targets.shape.rank == 3:
         share = share[:, None]
     blended = share * targets + (1 - share) * theirs
-    return mixed, tf.where(tf.minimum(targets, theirs) < 0, UNKNOWN_TARGET, blended)
+    unknown = ((targets < 0) & (share > 0)) | ((theirs < 0) & (share < 1))
+    return mixed, tf.where(unknown, UNKNOWN_TARGET, blended)
 
 
 def _blend(clips: tf.Tensor, others: tf.Tensor, own: tf.Tensor) -> tf.Tensor:

@@ -147,6 +147,25 @@ def test_mix_rounds_and_keeps_what_is_real_in_either():
     assert targets.numpy().tolist() == [[0.5, 0.5], [0, 1]]
 
 
+def test_a_frame_of_a_recording_is_known_where_all_that_it_shows_is():
+    """Of three clips the first and the last are mixed, each with the next one."""
+    known, unknown = [1.0, 0.0], [-1.0, -1.0]
+    targets = tf.constant([[known, known], [unknown, known], [known, unknown]])
+    frames, mask = tf.zeros((3, 2, 1, 1, 3), tf.uint8), tf.ones((3, 2), tf.bool)
+    own = tf.constant([[[0.5]], [[1.0]], [[0.25]]])
+    partner = tf.constant([1, 2, 0], tf.int64)
+    _, mixed = mix({"frames": frames, "mask": mask}, targets, partner, own)
+    assert mixed.numpy().tolist() == [[unknown, known], [unknown, known], [known, unknown]]
+
+
+def test_frames_of_recordings_are_mixed_by_share():
+    targets = tf.constant([[[1.0, 0.0]], [[0.0, 1.0]]])
+    frames, mask = tf.zeros((2, 1, 1, 1, 3), tf.uint8), tf.ones((2, 1), tf.bool)
+    own = tf.constant([[[0.25]], [[1.0]]])
+    _, mixed = mix({"frames": frames, "mask": mask}, targets, tf.constant([1, 0], tf.int64), own)
+    assert mixed.numpy().tolist() == [[[0.25, 0.75]], [[0.0, 1.0]]]
+
+
 def test_the_defaults_mix_nothing(batches):
     for _, _, targets in targets_of(batches, configured(AugmentConfig())):
         assert set(np.unique(targets)) == {0, 1}

@@ -1,0 +1,151 @@
+"""The runs of an experiment: each is trained and measured once, however often it is stopped."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pipeline.atomic import write_json
+from pipeline.config import RunConfig
+from pipeline.config.file import differing, load_config, save_config
+from pipeline.errors import ConfigError, DataError, PipelineError
+from pipeline.evaluation.calibrate import calibrate
+from pipeline.evaluation.evaluate import evaluate
+from pipeline.evaluation.main_score import MainScore, main_score
+from pipeline.experiments.search import Search
+from pipeline.manifest.rows import Split
+from pipeline.run import Run
+from pipeline.text import listed
+from pipeline.training.fit import train
+from pipeline.training.precision import decide_precision
+from pipeline.training.run_folder import is_trained
+
+_DONE = "fold.json"
+
+
+class Experiment(NamedTuple):
+    """What goes into a folder.
+
+    Attributes:
+        name: Of its files.
+        title: In words.
+        parts: Pattern of the folders of its runs.
+    """
+
+    name: str
+    title: str
+    parts: str
+
+
+def begin(
+    experiment: Experiment,
+    config: RunConfig,
+    folder: Path,
+    facts: Mapping[str, Any],
+    *,
+    overwrite: bool,
+) -> RunConfig:
+    """Makes the folder of an experiment, or makes sure that it holds the beginning of this one.
+
+    Args:
+        experiment: What it is.
+        config: That of its runs, from which they may differ.
+        folder: Where it goes.
+        facts: What else it depends on, as JSON types.
+        overwrite: Whether an experiment with other settings that is there is replaced.
+
+    Returns:
+        The configuration with the precision that it began with.
+
+    Raises:
+        ConfigError: The folder holds something else.
+    """
+    file, other_file = folder / f"{experiment.name}.toml", folder / f"{experiment.name}-of.json"
+    config = decide_precision(config, file if file.is_file() and not overwrite else None)
+    if folder.exists() and any(folder.iterdir()):
+        if not other_file.is_file():
+            raise ConfigError(f"{folder} is not the folder of {experiment.title}. Name another")
+        found = json.loads(other_file.read_bytes())
+        changed = differing(load_config(file), config) if file.is_file() else []
+        changed += [name for name, value in facts.items() if found.get(name) != value]
+        if changed and not overwrite:
+            raise ConfigError(
+                f"{folder} holds {experiment.title} with another {listed(changed)}. Name another "
+                "folder (--out) or replace it (--overwrite)"
+            )
+        if overwrite:
+            for part in folder.glob(experiment.parts):
+                shutil.rmtree(part)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(other_file, facts)
+    save_config(config, file)
+    return config
+
+
+def measured(
+    config: RunConfig, run: Run, split: Split, choose: Search | None = None
+) -> dict[str, Any]:
+    """Trains and measures a run, unless that was done.
+
+    Args:
+        config: Its configuration, of which the task is known.
+        run: Where it goes. A run of another configuration that is there is replaced.
+        split: What it is measured on.
+        choose: Searches its settings.
+
+    Returns:
+        Its scores by name, see `scores_of`, and the `seconds` that it took in all.
+    """
+    done = run.folder / _DONE
+    if done.is_file():
+        result: dict[str, Any] = json.loads(done.read_bytes())
+        return result
+    started = time.perf_counter()
+    before = 0.0
+    if choose:
+        search = run.folder.with_name(f"{run.folder.name}-search")
+        before += choose.seconds(search)
+        config = choose(config, search)
+    is_other = _is_other(run, config)
+    if not is_other:
+        before += _seconds(run)
+    if is_other or not is_trained(run):
+        train(config, run.folder, overwrite=is_other)
+    calibrate(run)
+    scores = scores_of(evaluate(run, split), main_score(config.model.task))
+    result = {**scores, "seconds": round(before + time.perf_counter() - started, 1)}
+    write_json(done, result)
+    return result
+
+
+def scores_of(result: Mapping[str, Any], main: MainScore) -> dict[str, float | None]:
+    """Scores by name: the main one and, of answers at every frame, F1@50 and edit score.
+
+    Args:
+        result: What `evaluate` returns.
+        main: The main score of the task.
+    """
+    segments = {key: result["segments"][key] for key in ("f1_50", "edit") if "segments" in result}
+    return {main.name: main.of(result), **segments}
+
+
+def _is_other(run: Run, config: RunConfig) -> bool:
+    """Whether what is in the folder is not this run or the beginning of it."""
+    if not run.config_file.is_file():
+        return True
+    try:
+        return bool(differing(run.config(), config))
+    except PipelineError:
+        return True
+
+
+def _seconds(run: Run) -> float:
+    """Seconds of the epochs that a training had before it was stopped."""
+    try:
+        return sum(row["seconds"] for row in run.history())
+    except DataError:  # The training that goes on says so.
+        return 0.0
