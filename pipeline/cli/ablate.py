@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.cli.parser import ConfigParser, run_config
+from pipeline.evaluation.main_score import score_title
 from pipeline.native_log import import_tensorflow
 
 
@@ -66,8 +67,7 @@ def _of_stages(rows: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:
 
 def _of_variants(rows: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:
     signs = {"variant": "", "difference": "+.3f", "seconds": ".0f", "edit": ".1f"}
-    names = {"f1_50": "F1@50"}
-    titles = tuple(names.get(key, key.replace("_", " ")) for key in rows[0])
+    titles = tuple(map(score_title, rows[0]))
     cells = (
         tuple("–" if each is None else format(each, signs.get(key, ".3f")) for key, each in of)
         for of in (row.items() for row in rows)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.cli.parser import ConfigParser, run_config
+from pipeline.evaluation.main_score import score_title
 from pipeline.native_log import import_tensorflow
 from pipeline.text import counted, listed
 
@@ -81,7 +82,7 @@ def _pooled_lines(result: dict[str, Any]) -> list[str]:
 def _fold_text(result: dict[str, Any]) -> str:
     deviations = result["fold_standard_deviation"]
     return "   ".join(
-        f"{name} {_number(mean)} (standard deviation {_number(deviations[name])})"
+        f"{score_title(name)} {_number(mean)} (standard deviation {_number(deviations[name])})"
         for name, mean in result["fold_mean"].items()
     )
 
