@@ -27,7 +27,8 @@ def main(arguments: Sequence[str]) -> None:
         help="Folder to write; default: DATA/preview, or for a table preview-NAME here.",
     )
     parser.add_argument("--videos", type=positive, default=3, help="Videos of a class, at most.")
-    parser.add_run_config(arguments)
+    named = bool(arguments) and not arguments[0].startswith("-")
+    parser.add_run_config(["--data", *arguments] if named else arguments)
     options = parser.parse(arguments)
     config = run_config(options)
     if options.path and any(word.split("=")[0] == "--data" for word in arguments):

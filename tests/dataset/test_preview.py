@@ -133,3 +133,9 @@ def test_videos_of_several_labels_are_on_the_sheet_of_each(several_store, blob_c
     video = next(_videos(several_store, config, even, 1))
     assert re.search(r"/(left|right)/g\d\d 0.avi   \(group g\d\d\)   even, \1$", video.title)
     assert [clip.tracks for clip in video.clips] == [{}, {}]
+
+
+def test_the_data_set_that_is_named_first_says_which_preset(recording_store, tmp_path, capsys):
+    options = ["--out", str(tmp_path), "--videos", "1", "--clip.num_frames", "8"]
+    preview_command.main([str(recording_store.path), *options])
+    assert capsys.readouterr().out == f"3 contact sheets in {tmp_path}/\n"
