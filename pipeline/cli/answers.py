@@ -85,9 +85,10 @@ def _fill_table(
 def _prediction(prediction: Prediction, *, as_json: bool) -> str:
     if as_json:
         return json.dumps(prediction.as_json(), ensure_ascii=False)
-    first = 1 if prediction.known else 0
-    others = ", ".join(f"{label} {value:.2f}" for label, value in prediction.top[first:])
-    answer = f"{visible(prediction.path)}: {answer_text(prediction.label, prediction.probability)}"
+    others = ", ".join(
+        answer_text(*pair) for pair in prediction.top if pair not in prediction.holding
+    )
+    answer = f"{visible(prediction.path)}: {prediction}"
     return f"{answer}   ({others})" if others else answer
 
 

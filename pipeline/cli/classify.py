@@ -1,6 +1,7 @@
 """Says what video files show.
 
-With --timeline it says what happens in a long video, from when to when.
+With --timeline it says what happens in a long video, from when to when; so it does in any case by a
+run that answers at every frame.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ def main(arguments: Sequence[str]) -> int:
         nargs="+",
         default=(),
         help="A table to write (.csv); what is in it already is not done again. With --timeline, "
-        "one file or several: .json, .csv, .srt (subtitles), .png; for annotation programs "
-        ".boris.tsv, .eaf (ELAN), .via.json, .label-studio.json.",
+        "one file or several: .json, .csv, .srt (subtitles), .png; .bouts.csv (how often and how "
+        "long); for annotation programs .boris.tsv, .eaf (ELAN), .via.json, .label-studio.json.",
     )
     parser.add_argument(
         "--timeline", action="store_true", help="Say what happens from when to when."
@@ -48,15 +49,22 @@ def main(arguments: Sequence[str]) -> int:
         help="Seconds of a window, about; default: those of a usual training video.",
     )
     parser.add_argument(
+        "--bins",
+        type=float,
+        metavar="SECONDS",
+        help="With --out NAME.bouts.csv: count in bins of time of this length as well.",
+    )
+    parser.add_argument(
         "--annotate", help="A video to write, labelled with what happens (--timeline)."
     )
     options = parser.parse(arguments)
-    _refuse_unused(options)
 
     from pipeline.cli.answers import show_predictions
     from pipeline.cli.timelines import show_timelines
 
     classifier = open_classifier(options)
+    options.timeline |= classifier.bundle.model.per_frame
+    _refuse_unused(options)
     return (show_timelines if options.timeline else show_predictions)(classifier, options)
 
 
@@ -86,9 +94,9 @@ def open_classifier(options: Any) -> Classifier:
 def _refuse_unused(options: Any) -> None:
     """Refuses an option of the command line, None where not given, that has no effect."""
     if options.timeline:
-        unused = {"top": "is not for --timeline"}
+        unused = {"top": "is not for a timeline"}
     else:
-        unused = dict.fromkeys(("overlap", "window", "annotate"), "is for --timeline")
+        unused = dict.fromkeys(("overlap", "window", "bins", "annotate"), "is for --timeline")
         if options.out:
             unused |= dict.fromkeys(("top", "json"), "is for what is printed, --out for a table")
     for name, reason in unused.items():

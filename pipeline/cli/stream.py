@@ -68,10 +68,7 @@ def _show(result: StreamResult, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(result.as_json(), ensure_ascii=False), flush=True)
         return
-    from pipeline.inference.segments import answer_text
-
-    prediction = result.prediction
-    text = f"{result.seconds:8.1f} s   {answer_text(prediction.label, prediction.probability)}"
+    text = f"{result.seconds:8.1f} s   {result.prediction}"
     text += f"   after {1000 * result.latency_seconds:.0f} ms"
     if result.dropped:
         text += f", {result.dropped} frames dropped"

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.cli.answers import list_errors
+from pipeline.config.checks import expect_above_0
 from pipeline.errors import ConfigError, VideoDecodeError
-from pipeline.inference.classifier import Classifier
+from pipeline.inference.classifier import NONE, Classifier
 from pipeline.inference.clips import StoredVideo
 from pipeline.inference.decoding import reading_elsewhere
 from pipeline.inference.many import find_videos
-from pipeline.inference.timeline import OVERLAP, Timeline, make_timeline
-from pipeline.inference.timeline_files import check_output, write_timeline
+from pipeline.inference.timeline import Timeline, make_timeline
+from pipeline.inference.timeline_files import BOUTS, check_output, write_timeline
 from pipeline.text import clock, visible
 from pipeline.video import check_target
 
@@ -38,7 +39,7 @@ def show_timelines(classifier: Classifier, options: Any) -> int:
                     classifier,
                     path,
                     window_seconds=options.window,
-                    overlap=OVERLAP if options.overlap is None else options.overlap,
+                    overlap=options.overlap,
                     open_video=open_video,
                 )
             except VideoDecodeError as error:
@@ -54,12 +55,19 @@ def show_timelines(classifier: Classifier, options: Any) -> int:
 
 def _check_outputs(paths: Sequence[str], options: Any) -> None:
     """Makes sure, before work begins, that all can be written and nothing is lost by it."""
+    ends = [check_output(output) for output in map(Path, options.out)]
+    if options.bins is not None:
+        expect_above_0(options.bins, "--bins")
+        if BOUTS not in ends:
+            raise ConfigError(f"--bins is for a table of bouts. Add --out NAME{BOUTS}")
     for output in map(Path, options.out):
-        check_output(output)
         if output.exists():  # a table of one's own, or a timeline that was corrected since
             raise ConfigError(f"--out: {output} is there already. Name another file, or delete it")
     if len(paths) > 1 and (options.out or options.annotate):
-        raise ConfigError(f"--out and --annotate are for one video, got {len(paths)}")
+        raise ConfigError(
+            f"--out and --annotate write the timeline of one video, got {len(paths)}. Name one, or "
+            "print all (--json)"
+        )
     if options.annotate:
         check_target(options.annotate, source=paths[0])
         if Path(options.annotate).exists():
@@ -73,7 +81,7 @@ def _show_timeline(timeline: Timeline, options: Any, *, titled: bool) -> None:
         title = f"{visible(timeline.path)}\n" if titled else ""
         print(f"{title}{format_timeline(timeline)}", flush=True)
     for output in options.out:
-        write_timeline(timeline, Path(output))
+        write_timeline(timeline, Path(output), bin_seconds=options.bins)
     if options.annotate:
         from pipeline.inference.annotate import annotate
 
@@ -82,6 +90,8 @@ def _show_timeline(timeline: Timeline, options: Any, *, titled: bool) -> None:
 
 def format_timeline(timeline: Timeline) -> str:
     """The segments as text for a terminal, a line each."""
+    if not timeline.segments:
+        return f"{clock(0)} to {clock(timeline.info.duration_seconds)}   {NONE}"
     return "\n".join(
         f"{clock(segment.start_seconds)} to {clock(segment.end_seconds)}   {segment}"
         for segment in timeline.segments

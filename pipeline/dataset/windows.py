@@ -6,7 +6,7 @@ a grid: of the stored frames, those that are `clip.stride` apart.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -78,29 +78,40 @@ def join_windows(windows: Iterable[tuple[int, Floats]], num_frames: int, weights
     """The mean answer at each frame over the windows that it lies in.
 
     Args:
-        windows: Where each starts and its logits, float (T, C); those beyond the end do not count.
+        windows: Where each starts and its logits, float (T, C), in their order; those beyond the
+            end do not count.
         num_frames: Of the grid (G).
         weights: See `frame_weights`.
 
     Returns:
         float32 (G, C).
     """
-    total: Floats | None = None
-    weight = np.zeros((num_frames, 1), np.float32)
+    inside = ((start, logits[: num_frames - start]) for start, logits in windows)
+    return np.concatenate([*join_in_turn(inside, weights)])
+
+
+def join_in_turn(windows: Iterable[tuple[int, Floats]], weights: Floats) -> Iterator[Floats]:
+    """The same, of a recording of any length in constant memory.
+
+    Args:
+        windows: Where each starts and the logits of its real frames, float (up to T, C), in their
+            order; they leave no frame out.
+        weights: See `frame_weights`.
+
+    Yields:
+        float32 (any, C), the answers at the frames that no window to come has, in their order.
+    """
+    first, total, weight = 0, np.zeros((0, 1), np.float32), np.zeros((0, 1), np.float32)
     for start, logits in windows:
-        if total is None:
-            total = np.zeros((num_frames, logits.shape[1]), np.float32)
-        real = min(len(logits), num_frames - start)
-        total[start : start + real] += weights[:real, None] * logits[:real]
-        weight[start : start + real, 0] += weights[:real]
-    if total is None:
+        done, number = start - first, len(logits)
+        if done:
+            yield total[:done] / weight[:done]
+        missing = ((0, max(0, done + number - len(total))), (0, 0))
+        weight = np.pad(weight[done:], missing)
+        total = np.pad(np.broadcast_to(total[done:], (len(total) - done, logits.shape[1])), missing)
+        total[:number] += weights[:number, None] * logits
+        weight[:number] += weights[:number, None]
+        first = start
+    if not len(total):
         raise ValueError("no windows to join")
-    return total / weight
-
-
-def on_stored_frames(
-    answers: npt.NDArray[np.generic], num_frames: int, clip: ClipConfig
-) -> npt.NDArray[np.generic]:
-    """Answers on the grid, (G, ...), as those of so many stored frames, (N, ...): the nearest."""
-    places = (np.arange(num_frames) - grid_offset(clip) + clip.stride // 2) // clip.stride
-    return answers[np.clip(places, 0, len(answers) - 1)]
+    yield total / weight

@@ -7,36 +7,13 @@ import dataclasses
 import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from pipeline.atomic import atomic_write
-from pipeline.evaluation.recordings import Bools, Recording
-from pipeline.evaluation.segmental import segments_at_once
-
-WHOLE: Final = "whole"
-"""In place of the number of a bin: the whole recording."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Amount:
-    """How much of a class there is in a span of time.
-
-    Attributes:
-        count: Bouts that begin in it. Frames of which nothing is known split none.
-        total_seconds: How long the class holds in it.
-        mean_seconds: Mean length of its bouts; None where there are none, and of a bin.
-        latency_seconds: From the start of the recording to the first bout; None as well.
-        share: Of the time of which something is known; None where there is none.
-    """
-
-    count: int
-    total_seconds: float
-    mean_seconds: float | None
-    latency_seconds: float | None
-    share: float | None
+from pipeline.evaluation.recordings import Recording
+from pipeline.tasks.amounts import WHOLE, Amount, Spans
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,42 +76,11 @@ def _class_bouts(
     recording: Recording, number: int, name: str, exclusive: bool, bin_seconds: float | None
 ) -> Iterator[Bouts]:
     known = np.flatnonzero(recording.known(exclusive=exclusive))
+    spans = Spans(known, recording.fps, recording.duration_seconds, bin_seconds)
     tracks = [values[known, number] for values in (recording.holds, recording.answers)]
-    length, fps = recording.duration_seconds, recording.fps
-    about = recording.name, recording.group, name
-    amounts = [_amount(track, known, fps) for track in tracks]
-    yield Bouts(*about, WHOLE, 0.0, length, len(known) / fps, *amounts)
-    if bin_seconds is None:
-        return
-    # A frame is in the bin in which it begins.
-    bins = (known / fps / bin_seconds + 1e-9).astype(int)
-    size = np.bincount(bins, minlength=max(1, int(np.ceil(length / bin_seconds - 1e-9))))
-    binned = [_binned(track, bins, size, fps) for track in tracks]
-    for place, (frames, *both) in enumerate(zip(size, *binned, strict=True)):
-        start, end = place * bin_seconds, min((place + 1) * bin_seconds, length)
-        yield Bouts(*about, place + 1, start, end, float(frames / fps), *both)
-
-
-def _amount(track: Bools, known: npt.NDArray[np.intp], fps: float) -> Amount:
-    """Of a whole recording; a track is bool (M,), at the known frames."""
-    segments = segments_at_once(track[:, None])
-    total = float(track.sum() / fps)
-    first = float(known[segments[0, 1]] / fps) if len(segments) else None
-    mean = total / len(segments) if len(segments) else None
-    return Amount(len(segments), total, mean, first, float(track.mean()) if len(track) else None)
-
-
-def _binned(
-    track: Bools, bins: npt.NDArray[np.intp], size: npt.NDArray[np.intp], fps: float
-) -> list[Amount]:
-    """Of each bin; `bins` says in which one each frame is, `size` how many frames each has."""
-    starts = segments_at_once(track[:, None])[:, 1]
-    counts = np.bincount(bins[starts], minlength=len(size))
-    frames = np.bincount(bins[track], minlength=len(size))
-    return [
-        Amount(int(count), float(held / fps), None, None, float(held / known) if known else None)
-        for count, held, known in zip(counts, frames, size, strict=True)
-    ]
+    for span, human, machine in zip(spans.spans, *map(spans.amounts, tracks), strict=True):
+        times = span.bin, span.start_seconds, span.end_seconds, span.known_seconds
+        yield Bouts(recording.name, recording.group, name, *times, human, machine)
 
 
 def summary(rows: Sequence[Bouts]) -> dict[str, Any]:

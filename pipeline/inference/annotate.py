@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from pipeline.figures import font_families
 from pipeline.inference.plots import colours_of
+from pipeline.inference.segments import cues
+from pipeline.manifest.class_names import UNKNOWN
 from pipeline.video import VideoReader, write_video
 
 if TYPE_CHECKING:
@@ -24,20 +26,25 @@ if TYPE_CHECKING:
 
 Frame = npt.NDArray[np.uint8]
 
+_SOON = 1e-6  # seconds by which times are rounded
+
 
 def annotate(timeline: Timeline, path: Path) -> None:
-    """Writes the video of a timeline anew, with a label above and the timeline below.
+    """Writes the video of a timeline anew, with what holds above and the timeline below.
 
     Raises:
         VideoWriteError: It cannot be written.
         VideoDecodeError: The video cannot be read any more.
     """
-    ends = [segment.end_seconds for segment in timeline.segments[:-1]]
+    shown = list(cues(timeline.segments))
+    starts = [start for start, _, _ in shown]
     brush = functools.cache(lambda height, width: _Brush(timeline, height, width))
 
     def draw(frame: Frame, seconds: float) -> Frame:
-        segment = timeline.segments[bisect_right(ends, seconds)]
-        return brush(*frame.shape[:2]).draw(frame, segment, seconds)
+        number = bisect_right(starts, seconds + _SOON) - 1
+        _, end, segments = shown[number] if number >= 0 else (0.0, 0.0, ())
+        holding = segments if seconds + _SOON < end else ()
+        return brush(*frame.shape[:2]).draw(frame, holding, seconds)
 
     redraw(timeline.path, path, draw)
 
@@ -60,7 +67,7 @@ class _Brush:
 
     def __init__(self, timeline: Timeline, height: int, width: int) -> None:
         self._height, self._width = height, width
-        self._whole = timeline.segments[-1].end_seconds
+        self._whole = timeline.info.duration_seconds
         name = findfont(FontProperties(family=font_families()))
         self._font = ImageFont.truetype(name, max(10, height // 16))
         self._colours = {
@@ -69,32 +76,59 @@ class _Brush:
         }
         self._strip = self._draw_strip(timeline)
 
-    def draw(self, frame: Frame, segment: Segment, seconds: float) -> Frame:
-        """The frame with its label and the timeline."""
+    def draw(self, frame: Frame, holding: Sequence[Segment], seconds: float) -> Frame:
+        """The frame with the labels that hold, one below the other, and the timeline."""
         image = Image.fromarray(frame)
-        pen, text = ImageDraw.Draw(image), str(segment)
+        pen = ImageDraw.Draw(image)
         margin = self._font.size // 2
-        left, top, right, bottom = pen.textbbox((margin, margin), text, font=self._font)
-        pen.rectangle(
-            (left - margin / 2, top - margin / 2, right + margin / 2, bottom + margin / 2),
-            fill=(0, 0, 0),
-            outline=self._colours[segment.label],
-        )
-        pen.text((margin, margin), text, font=self._font, fill=(255, 255, 255))
+        top = margin
+        for segment in holding:
+            box = pen.textbbox((margin, top), str(segment), font=self._font)
+            pen.rectangle(
+                (
+                    box[0] - margin / 2,
+                    box[1] - margin / 2,
+                    box[2] + margin / 2,
+                    box[3] + margin / 2,
+                ),
+                fill=(0, 0, 0),
+                outline=self._colours[segment.label],
+            )
+            pen.text((margin, top), str(segment), font=self._font, fill=(255, 255, 255))
+            top = box[3] + 2 * margin
         image.paste(self._strip, (0, self._height - self._strip.height))
         now = self._width * seconds / self._whole
-        top = self._height - 2 * self._strip.height
-        pen.rectangle((now - 1, top, now + 1, self._height), fill="white")
+        above = self._height // 32
+        pen.rectangle(
+            (now - 1, self._height - self._strip.height - above, now + 1, self._height),
+            fill="white",
+        )
         return np.asarray(image)
 
     def _draw_strip(self, timeline: Timeline) -> Image.Image:
-        """The timeline as it lies below each frame."""
-        strip = Image.new("RGB", (self._width, max(4, self._height // 32)))
+        """The timeline as it lies below each frame, a row a class where several hold at once."""
+        rows = _rows(timeline)
+        num_rows = max(rows.values(), default=0) + 1
+        height = min(max(4, self._height // 32), max(2, self._height // 4 // num_rows))
+        strip = Image.new("RGB", (self._width, height * num_rows))
         pen = ImageDraw.Draw(strip)
         for each in timeline.segments:
             ends = (each.start_seconds, each.end_seconds)
             start, end = (self._width * seconds / self._whole for seconds in ends)
+            top = height * rows[each.label]
             pen.rectangle(
-                (start, 0, max(start, end - 1), strip.height), fill=self._colours[each.label]
+                (start, top, max(start, end - 1), top + height - 1 - (num_rows > 1)),
+                fill=self._colours[each.label],
             )
         return strip
+
+
+def _rows(timeline: Timeline) -> dict[str, int]:
+    """The row of each label that holds at some time: one for all unless several hold at once."""
+    several = any(len(holding) > 1 for _, _, holding in cues(timeline.segments))
+    labels = [*timeline.class_names, UNKNOWN]
+    used = {segment.label for segment in timeline.segments}
+    return {
+        label: number if several else 0
+        for number, label in enumerate(label for label in labels if label in used)
+    }

@@ -18,11 +18,16 @@ from pipeline.inference.bundle import read_bundle
 from pipeline.inference.clips import Clip, ClipModel, StoredVideo, clips_of, cut_clips
 from pipeline.inference.runtime import Logits
 from pipeline.inference.runtimes import RUNTIMES, RuntimeName, open_model
+from pipeline.inference.segments import answer_text
 from pipeline.manifest.class_names import UNKNOWN
 from pipeline.prepare.stored_frames import encode_array
 from pipeline.run import Run
+from pipeline.tasks.exclusive import Exclusive
 from pipeline.tasks.task import task_of
 from pipeline.video import VideoInfo
+
+NONE = "none"
+"""What people read where no class holds; its label is empty."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
@@ -31,8 +36,11 @@ class Prediction:
 
     Attributes:
         path: The video file; empty for an array.
-        label: The most probable class, or `unknown` where its logit is below the threshold.
-        known: Whether it is a class.
+        label: The most probable class, or `unknown` where its logit is below the threshold. Where
+            classes may hold at once, those that do with ";" between them, as in a table of videos;
+            empty where none does, or only the background of a recording.
+        known: Whether there is a class in it.
+        holding: Pairs of class name and probability of the classes in it, in their order.
         probability: The calibrated probability of the most probable class, 0 to 1: that it is this
             one, if it is one of the classes.
         max_logit: The highest logit, see `pipeline.tasks.exclusive.Exclusive.score`.
@@ -44,7 +52,7 @@ class Prediction:
 
     Example:
         >>> Prediction(
-        ...     path="a.mp4", label="wave", known=True, probability=0.9,
+        ...     path="a.mp4", label="wave", known=True, holding=(("wave", 0.9),), probability=0.9,
         ...     max_logit=5.0, top=(("wave", 0.9), ("jump", 0.1)), num_frames=60, fps=30.0,
         ...     duration_seconds=2.0, damaged=False,
         ... )
@@ -54,6 +62,7 @@ class Prediction:
     path: str
     label: str
     known: bool
+    holding: tuple[tuple[str, float], ...]
     probability: float
     max_logit: float
     top: tuple[tuple[str, float], ...]
@@ -65,12 +74,21 @@ class Prediction:
     def __repr__(self) -> str:
         ranked = ", ".join(f"{label} {value:.2f}" for label, value in self.top)
         name = repr(self.path) if self.path else f"{self.num_frames} frames"
-        return f"<{name}: {self.label} ({ranked})>"
+        return f"<{name}: {self.label or NONE} ({ranked})>"
+
+    def __str__(self) -> str:
+        """The answer with its probability."""
+        texts = (answer_text(label, probability) for label, probability in self.holding)
+        return ", ".join(texts) or self.label or NONE
 
     def as_json(self) -> dict[str, Any]:
         """The same as JSON types."""
-        top = [{"label": label, "probability": value} for label, value in self.top]
-        return {**dataclasses.asdict(self), "top": top}
+        pairs = {"holding": self.holding, "top": self.top}
+        named = {
+            name: [{"label": label, "probability": value} for label, value in each]
+            for name, each in pairs.items()
+        }
+        return {**dataclasses.asdict(self), **named}
 
 
 class Classifier:
@@ -150,8 +168,10 @@ class Classifier:
         Raises:
             VideoDecodeError: No frame can be had from the file.
             DataError: The array is not one of frames, or the model gives no numbers.
-            ConfigError: `top` is below 1, or `fps` is given for a file.
+            ConfigError: `top` is below 1, `fps` is given for a file, or the run has no one answer
+                for a video.
         """
+        self._expect_one_answer()
         if isinstance(video, np.ndarray):
             fps = self.bundle.frames.fps if fps is None else float(fps)
             images = encode_array(video, self.bundle.frames, fps=fps)
@@ -172,6 +192,7 @@ class Classifier:
 
     def predict_clips(self, clips: Sequence[Clip], info: VideoInfo, *, top: int = 5) -> Prediction:
         """Classifies what `pipeline.inference.clips.clips_of` gave of a file."""
+        self._expect_one_answer()
         return self.describe(
             self.model.video_logits(clips),
             top=top,
@@ -195,17 +216,36 @@ class Classifier:
         probabilities = self.task.probabilities(logits, calibration.temperature)
         best = np.argsort(-probabilities, kind="stable")[:top]
         ranked = tuple((self.class_names[i], float(probabilities[i])) for i in best)
-        label, probability = ranked[0]
         score = self.task.score(logits)
-        known = bool(calibration.is_enough(score))
+        is_exclusive = isinstance(self.task, Exclusive)
+        answered = bool(calibration.is_enough(score)) or not is_exclusive
+        holds = self.task.holds(probabilities, calibration.class_thresholds) & answered
+        # Of a video, background is a class like others.
+        background = self.bundle.model.background if self.bundle.model.per_frame else ""
+        holding = tuple(
+            (name, float(probability))
+            for name, probability, held in zip(self.class_names, probabilities, holds, strict=True)
+            if held and name != background
+        )
+        labels = ";".join(name for name, _ in holding)
         return Prediction(
-            label=label if known else UNKNOWN,
-            known=known,
-            probability=probability,
+            label=UNKNOWN if is_exclusive and not holding else labels,
+            known=bool(holding),
+            holding=holding,
+            probability=ranked[0][1],
             max_logit=float(score),
             top=ranked,
             **about,
         )
+
+    def _expect_one_answer(self) -> None:
+        """Makes sure that the run is one that says one thing of a video."""
+        model = self.bundle.model
+        if model.per_frame:
+            raise ConfigError(
+                f"this run of task {model.task} has no one answer for a video, but one for every "
+                "frame. Ask for its timeline: make_timeline, or clipline classify --timeline"
+            )
 
     def _check_fit(self, run: Run) -> None:
         """Makes sure that the model is that of the configuration."""

@@ -148,10 +148,12 @@ class ClipModel:
                 "another format"
             )
 
+    def temporal_logits(self, features: Arrays) -> Logits:
+        """The logits of a clip by the features of its real frames, (up to T, F), by stream."""
+        length, number = self.bundle.clip.num_frames, len(next(iter(features.values())))
+        missing = ((0, length - number), (0, 0))
+        padded = {name: np.pad(rows, missing) for name, rows in features.items()}
+        return self.runtime.logits(padded, np.arange(length) < number)
+
     def _clip_logits(self, clip: Clip) -> Logits:
-        length, number = self.bundle.clip.num_frames, len(next(iter(clip.values())))
-        found = self.runtime.features(pairs_of(decode_clip(clip, self.bundle)))
-        features = {
-            name: np.pad(rows, ((0, length - number), (0, 0))) for name, rows in found.items()
-        }
-        return self.runtime.logits(features, np.arange(length) < number)
+        return self.temporal_logits(self.runtime.features(pairs_of(decode_clip(clip, self.bundle))))

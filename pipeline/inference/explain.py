@@ -64,13 +64,15 @@ def explain(run: Run, path: str | Path, label: str = "") -> Explanation:
 
     Raises:
         VideoDecodeError: No frame can be had from the file.
-        ConfigError: There is no such class, or the backbone has no map of features.
+        ConfigError: There is no such class, the backbone has no map of features, or the run is not
+            of task video.
         DataError: The run cannot be used.
 
     Source: the heat, see `HeatModel.heat`; occlusion, Zeiler and Fergus (2014), section 4.2, here
     in time.
     """
     config, bundle = run.config(), bundle_of(run)
+    task = exclusive_task_of(config.model)
     if label and label not in bundle.class_names:
         raise ConfigError(f"--label: expected one of {', '.join(bundle.class_names)}, got {label}")
     model = load_recognizer(run.model_file, config, len(bundle.class_names))
@@ -80,7 +82,6 @@ def explain(run: Run, path: str | Path, label: str = "") -> Explanation:
     indices = middle_clip(stored, bundle)
     clip = clip_of(stored, indices, bundle)
     logits = _logits(model, clip, bundle)
-    task = exclusive_task_of(config.model)
     number = bundle.class_names.index(label) if label else _answer(model, stored, bundle, task)
     without = [
         _logits(model, clip_of(stored, np.delete(indices, place), bundle), bundle)

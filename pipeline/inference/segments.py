@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-import heapq
+import itertools
 import math
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.inference.windows import Window
 from pipeline.manifest.class_names import UNKNOWN
+from pipeline.tasks.bouts import without_short_exclusive
 from pipeline.tasks.calibration import Calibration
 from pipeline.tasks.task import Task
 
 _NONE = -1
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Segment:
     """A part of a video in which one thing happens.
 
@@ -52,17 +55,32 @@ def answer_text(label: str, probability: float) -> str:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Curve:
-    """Probabilities of the classes over time.
+    """Probabilities of the classes over time, in N cells of one length.
 
     Attributes:
-        edges: float (N + 1,), the borders of N cells in seconds.
+        cell_seconds: Length of a cell, above 0.
+        duration_seconds: Where the last one ends, which may be shorter.
         probabilities: float (N, C).
-        scores: float (N,), the highest of a window, see `Task.score`.
+        scores: float (N,), the highest of a window, or that of a frame, see `Task.score`.
     """
 
-    edges: npt.NDArray[np.float64]
-    probabilities: npt.NDArray[np.float64]
-    scores: npt.NDArray[np.float64]
+    cell_seconds: float
+    duration_seconds: float
+    probabilities: npt.NDArray[np.floating[Any]]
+    scores: npt.NDArray[np.floating[Any]]
+
+    def seconds(self, cell: int) -> float:
+        """Where a cell begins; of N, where the last one ends."""
+        is_end = cell == len(self.probabilities)
+        return (
+            self.duration_seconds
+            if is_end
+            else min(cell * self.cell_seconds, self.duration_seconds)
+        )
+
+    def cells(self, seconds: float) -> int:
+        """How many cells it takes to last so long."""
+        return math.ceil(seconds / self.cell_seconds - 1e-9)
 
 
 def probability_curve(
@@ -104,7 +122,8 @@ def probability_curve(
             weights[np.argmax(nearness)] = 1
         smoothed[number] = weights @ logits[near] / weights.sum()
         most[number] = task.score(logits[near][weights > 0]).max()
-    return Curve(edges, task.probabilities(smoothed, temperature), most)
+    shares = task.probabilities(smoothed, temperature)
+    return Curve(cell_seconds, duration_seconds, shares, most)
 
 
 def find_segments(
@@ -126,23 +145,67 @@ def find_segments(
             that much more probable than the other.
         shortest_seconds: A shorter segment goes to its more probable neighbour.
     """
-    labels = _follow(curve, calibration, hysteresis)
-    labels = _without_short(labels, curve, shortest_seconds)
-    segments = []
-    for first, end in _runs(labels):
-        inside = curve.probabilities[first:end]
-        number = labels[first]
-        of_label = inside.max(axis=1) if number == _NONE else inside[:, number]
-        segments.append(
-            Segment(
-                start_seconds=float(curve.edges[first]),
-                end_seconds=float(curve.edges[end]),
-                label=UNKNOWN if number == _NONE else class_names[number],
-                probability=float(of_label.mean()),
-                max_logit=float(curve.scores[first:end].mean()),
-            )
-        )
-    return segments
+    least = np.full(len(class_names) + 1, curve.cells(shortest_seconds))
+    followed = _follow(curve, calibration, hysteresis)
+    labels = without_short_exclusive(followed, curve.probabilities, least)
+    return [_segment(curve, first, end, labels[first], class_names) for first, end in _runs(labels)]
+
+
+def segments_of_bouts(
+    bouts: Iterable[npt.NDArray[np.integer[Any]]],
+    curve: Curve,
+    class_names: Sequence[str],
+    background: str = "",
+) -> list[Segment]:
+    """Segments of classes of which several or none may hold at a time, by their start.
+
+    Args:
+        bouts: Of each class, the first cell and the cell after the last of each, int (R, 2).
+        curve: How probable each class is over time.
+        class_names: C names.
+        background: The class of what is no event: it has no segments.
+    """
+    found = [
+        _segment(curve, first, end, number, class_names)
+        for number, of_class in enumerate(bouts)
+        for first, end in of_class.tolist()
+        if class_names[number] != background
+    ]
+    return sorted(found, key=lambda segment: segment.start_seconds)
+
+
+def cues(segments: Iterable[Segment]) -> Iterator[tuple[float, float, tuple[Segment, ...]]]:
+    """Yields from when to when the same segments hold, and which; there are some.
+
+    Example:
+        >>> both = Segment(0.0, 2.0, "walk", 1.0, 5.0), Segment(1.0, 3.0, "wave", 1.0, 5.0)
+        >>> [(start, end, len(holding)) for start, end, holding in cues(both)]
+        [(0.0, 1.0, 1), (1.0, 2.0, 2), (2.0, 3.0, 1)]
+    """
+    coming = deque(sorted(segments, key=lambda segment: segment.start_seconds))
+    borders = {time for each in coming for time in (each.start_seconds, each.end_seconds)}
+    holding: list[Segment] = []
+    for start, end in itertools.pairwise(sorted(borders)):
+        holding = [each for each in holding if each.end_seconds > start]
+        while coming and coming[0].start_seconds <= start:
+            holding.append(coming.popleft())
+        if holding:
+            yield start, end, tuple(holding)
+
+
+def _segment(
+    curve: Curve, first: int, end: int, number: int, class_names: Sequence[str]
+) -> Segment:
+    """A segment from a cell up to another one, of a class or of `_NONE`."""
+    inside = curve.probabilities[first:end]
+    of_label = inside.max(axis=1) if number == _NONE else inside[:, number]
+    return Segment(
+        start_seconds=curve.seconds(first),
+        end_seconds=curve.seconds(end),
+        label=UNKNOWN if number == _NONE else class_names[number],
+        probability=float(of_label.mean()),
+        max_logit=float(curve.scores[first:end].mean()),
+    )
 
 
 def _follow(curve: Curve, calibration: Calibration, hysteresis: float) -> npt.NDArray[np.int64]:
@@ -162,39 +225,7 @@ def _follow(curve: Curve, calibration: Calibration, hysteresis: float) -> npt.ND
     return np.array(labels, np.int64)
 
 
-def _without_short(
-    labels: npt.NDArray[np.int64], curve: Curve, shortest_seconds: float
-) -> npt.NDArray[np.int64]:
-    """Gives each segment that is too short, the shortest first, to one of its neighbours."""
-    labels = labels.copy()
-    ends = dict(_runs(labels))
-    starts = {end: first for first, end in ends.items()}
-    sums = np.pad(np.cumsum(curve.probabilities, axis=0), ((1, 0), (0, 0)))
-    waiting = [(curve.edges[end] - curve.edges[first], first, end) for first, end in ends.items()]
-    heapq.heapify(waiting)
-    while len(ends) > 1:
-        length, first, end = heapq.heappop(waiting)
-        if ends.get(first) != end:
-            continue  # It has grown since.
-        if length >= shortest_seconds - 1e-9:
-            break
-        neighbours = [labels[i] for i in (first - 1, end) if 0 <= i < len(labels)]
-        inside = sums[end] - sums[first]
-        label = max(neighbours, key=lambda each: 0.0 if each == _NONE else inside[each])
-        labels[first:end] = label
-        del ends[first], starts[end]
-        if first in starts and labels[first - 1] == label:
-            first = starts.pop(first)
-            del ends[first]
-        if end in ends and labels[end] == label:
-            end = ends.pop(end)
-            del starts[end]
-        ends[first], starts[end] = end, first
-        heapq.heappush(waiting, (curve.edges[end] - curve.edges[first], first, end))
-    return labels
-
-
-def _runs(labels: npt.NDArray[np.int64]) -> list[tuple[int, int]]:
+def _runs(labels: npt.NDArray[np.integer[Any]]) -> list[tuple[int, int]]:
     """First cell and end of each stretch of one label."""
     borders = np.flatnonzero(np.diff(labels)) + 1
     return list(zip([0, *borders.tolist()], [*borders.tolist(), len(labels)], strict=True))

@@ -13,7 +13,8 @@ from pipeline.config.checks import MANY, expect_range
 from pipeline.inference.classifier import Classifier, Prediction
 from pipeline.inference.clips import ClipModel
 from pipeline.inference.runtime import Arrays, Floats, Runtime
-from pipeline.inference.windows import plan_windows, slide, step_through
+from pipeline.inference.window_plan import plan_windows
+from pipeline.inference.windows import slide, step_through
 from pipeline.prepare.stored_frames import encode_frames
 from pipeline.video import LiveVideo, timed_frames
 
@@ -25,7 +26,7 @@ class StreamResult:
     Attributes:
         seconds: Where in the stream the window ends, from its first frame on; up to a stride of
             its frames later than the last of them.
-        prediction: What its last seconds show.
+        prediction: What its last seconds show, or its newest frame.
         latency_seconds: From the arrival of the last frame that was looked at to this result.
         dropped: Frames of the stream that were dropped so far, lest results come late.
         reconnects: How often the stream was opened again so far.
@@ -52,6 +53,10 @@ def classify_stream(
     top: int = 5,
 ) -> Iterator[StreamResult]:
     """Says again and again what the last seconds of a stream show.
+
+    Of a run that answers at every frame it says what its newest frame shows; of such a network that
+    looks back only, and `stateful`, these are the probabilities of `make_timeline`. What comes next
+    is not known yet, so that no answer is too short to be told.
 
     However slow the model is, it falls behind a live stream by no more than a window of work:
     where frames were dropped, the one before repeats, for a window at most and without work of the
@@ -89,7 +94,7 @@ def classify_stream(
         windows = slide(stored, model, plan, at_once=1)
     for window in windows:
         prediction = classifier.describe(
-            window.logits,
+            window.newest,
             top=top,
             path=live.name,
             num_frames=None,

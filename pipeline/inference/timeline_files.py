@@ -3,29 +3,46 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Final
+
+import numpy as np
 
 from pipeline.atomic import atomic_write
 from pipeline.config.checks import expect_output
 from pipeline.errors import ConfigError
 from pipeline.inference.annotation_files import as_boris, as_elan, as_label_studio, as_via
+from pipeline.inference.segments import cues
 from pipeline.inference.timeline import Timeline
+from pipeline.tasks.amounts import Amount, Spans
+
+BOUTS: Final = ".bouts.csv"
+"""The end of the name of a table of bouts."""
 
 
-def write_timeline(timeline: Timeline, path: Path) -> None:
+def write_timeline(timeline: Timeline, path: Path, *, bin_seconds: float | None = None) -> None:
     """Writes a timeline as the name of the file ends.
 
     `.json`, `.csv`, `.srt` (subtitles), `.png`; `.boris.tsv`, `.eaf` (ELAN), `.via.json` and
-    `.label-studio.json` for annotation programs.
+    `.label-studio.json` for annotation programs; `.bouts.csv`, how often and how long each class
+    holds, see `pipeline.tasks.amounts.Amount`.
+
+    Args:
+        timeline: The timeline.
+        path: The file.
+        bin_seconds: Of `.bouts.csv`: length of the bins of time to count in besides, above 0.
 
     Raises:
         ConfigError: It ends in something else.
         OSError: It cannot be written.
     """
-    content = _WRITERS[check_output(path)](timeline)
+    end = check_output(path)
+    is_bouts = end == BOUTS
+    content = _bouts(timeline, bin_seconds) if is_bouts else _WRITERS[end](timeline)
     with atomic_write(path) as file:
         file.write(content)
 
@@ -36,17 +53,20 @@ def check_output(path: Path) -> str:
     Raises:
         ConfigError: It cannot.
     """
-    ends = [end for end in _WRITERS if path.name.lower().endswith(end)]
+    known = (*_WRITERS, BOUTS)
+    ends = [end for end in known if path.name.lower().endswith(end)]
     if not ends:
         raise ConfigError(
-            f"--out: expected names that end in {', '.join(_WRITERS)}, got {str(path)!r}"
+            f"--out: expected names that end in {', '.join(known)}, got {str(path)!r}"
         )
     expect_output(path, "--out")
     return max(ends, key=len)
 
 
 def _json(timeline: Timeline) -> bytes:
-    return json.dumps(timeline.as_json(), indent=2, ensure_ascii=False).encode()
+    text = io.StringIO()  # in pieces: all at once takes ten times its length
+    json.dump(timeline.as_json(), text, indent=2, ensure_ascii=False)
+    return text.getvalue().encode()
 
 
 def _csv(timeline: Timeline) -> bytes:
@@ -61,12 +81,36 @@ def _csv(timeline: Timeline) -> bytes:
 
 
 def _srt(timeline: Timeline) -> bytes:
+    """A subtitle for each time at which the same segments hold: players show but one at a time."""
     blocks = [
-        f"{number}\n{_subtitle_time(segment.start_seconds)} --> "
-        f"{_subtitle_time(segment.end_seconds)}\n{segment}\n"
-        for number, segment in enumerate(timeline.segments, start=1)
+        f"{number}\n{_subtitle_time(start)} --> {_subtitle_time(end)}\n"
+        + "".join(f"{segment}\n" for segment in holding)
+        for number, (start, end, holding) in enumerate(cues(timeline.segments), start=1)
     ]
     return "\n".join(blocks).encode()
+
+
+def _bouts(timeline: Timeline, bin_seconds: float | None) -> bytes:
+    """A table: a line for each class and the whole video, and for each bin of its time."""
+    curve = timeline.curve
+    cells = np.arange(len(curve.scores))
+    spans = Spans(cells, 1 / curve.cell_seconds, timeline.info.duration_seconds, bin_seconds)
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    about = ("bin", "start_seconds", "end_seconds")
+    found = tuple(field.name for field in dataclasses.fields(Amount))
+    writer.writerow(["class", *about, *found])
+    for name in timeline.class_names:
+        if name == timeline.background:
+            continue
+        track = np.zeros(len(cells), np.bool_)
+        for each in timeline.segments:
+            if each.label == name:
+                track[curve.cells(each.start_seconds) : curve.cells(each.end_seconds)] = True
+        for span, amount in zip(spans.spans, spans.amounts(track), strict=True):
+            values = [getattr(span, key) for key in about] + [getattr(amount, key) for key in found]
+            writer.writerow([name, *(f"{x:.3f}" if isinstance(x, float) else x for x in values)])
+    return text.getvalue().encode()
 
 
 def _png(timeline: Timeline) -> bytes:

@@ -9,15 +9,13 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
-from pipeline.config.checks import expect, expect_share
-from pipeline.dataset.sampling import sample_clip
 from pipeline.errors import ConfigError
 from pipeline.inference.bundle import Bundle
 from pipeline.inference.clips import ClipModel, Images, decode_clip, pairs_of
 from pipeline.inference.runtime import Floats, Logits
+from pipeline.inference.window_plan import WindowPlan
 from pipeline.streams import IMAGES, stream_named
 
-_DAY = 24 * 60 * 60
 AT_ONCE = 16
 """Frames in a call of the backbone, which is faster than one by one."""
 
@@ -29,69 +27,18 @@ class Window:
     Attributes:
         start_seconds: Where it starts.
         end_seconds: Where it ends.
-        logits: float32 (C,).
+        logits: float32 (C,); where there is an answer at every frame, those of its real frames,
+            (up to T, C).
     """
 
     start_seconds: float
     end_seconds: float
     logits: Logits
 
-
-@dataclasses.dataclass(frozen=True)
-class WindowPlan:
-    """The stored frames of a video's windows: all of them lie on one grid.
-
-    Attributes:
-        length: Frames of a window (T).
-        stride: Distance of neighbouring ones, in stored frames.
-        offset: The first of a window, in stored frames from its start.
-        hop: Distance of neighbouring windows, in frames of the grid.
-        fps: Stored frames per second.
-    """
-
-    length: int
-    stride: int
-    offset: int
-    hop: int
-    fps: float
-
     @property
-    def window_seconds(self) -> float:
-        """Length of a window."""
-        return self.length * self.stride / self.fps
-
-    @property
-    def hop_seconds(self) -> float:
-        """Distance of neighbouring windows."""
-        return self.hop * self.stride / self.fps
-
-
-def plan_windows(
-    bundle: Bundle, *, window_seconds: float | None = None, overlap: float
-) -> WindowPlan:
-    """Chooses windows such that evaluation would cut the same clip of each.
-
-    Args:
-        bundle: How the clips of the run are cut.
-        window_seconds: About how long a window is, which is a multiple of as many stored frames as
-            a clip has; None: as long as a usual training video. A dense clip has its own length.
-        overlap: Share of a window that the next one has in common with it, from 0 to below 1.
-
-    Raises:
-        ConfigError: A value is out of range, or a dense clip is to have another length.
-    """
-    expect_share(overlap, "--overlap")
-    clip, fps = bundle.clip, bundle.frames.fps
-    length, stride = clip.num_frames, clip.stride
-    if clip.sampling == "uniform":
-        seconds = bundle.calibration.clip_seconds if window_seconds is None else window_seconds
-        expect(0 < seconds <= _DAY, "--window must be above 0 seconds, at most a day", seconds)
-        stride = max(1, round(seconds * fps / length))
-    elif window_seconds is not None:
-        seconds = length * stride / fps
-        raise ConfigError(f"--window: dense clips of this run last {seconds:.2f} s. Leave it out")
-    (first, *_), _ = sample_clip(length * stride, clip)
-    return WindowPlan(length, stride, int(first), max(1, round(length * (1 - overlap))), fps)
+    def newest(self) -> Logits:
+        """float32 (C,): its logits, or those of its last frame."""
+        return self.logits if self.logits.ndim == 1 else self.logits[-1]
 
 
 def slide(
@@ -103,7 +50,8 @@ def slide(
 ) -> Iterator[Window]:
     """Classifies the windows of a video, in constant memory.
 
-    The last window ends where the video does; a video that is shorter than a window has none.
+    The last window ends where the video does; a video that is shorter than a window has none,
+    unless there is an answer at every frame.
 
     Args:
         stored: What is stored of each frame, see `pipeline.prepare.stored_frames.stored_frames`.
@@ -121,17 +69,27 @@ def slide(
         while start + plan.length <= grid.end:
             yield grid.window(start)
             start += plan.hop
-    if start and grid.end > start - plan.hop + plan.length:
-        yield grid.window(grid.end - plan.length)
+    yield from map(grid.window, plan.last_starts(start, grid.end))
 
 
 def _on_grid(
     stored: Iterable[Mapping[str, bytes]], bundle: Bundle, plan: WindowPlan, at_once: int = 1
 ) -> Iterator[Images]:
     """The frames of the grid, so many at once."""
-    frames = itertools.islice(stored, plan.offset, None, plan.stride)
+    frames = _grid_frames(stored, plan)
     while batch := list(itertools.islice(frames, at_once)):
         yield decode_clip({name: [frame[name] for frame in batch] for name in batch[0]}, bundle)
+
+
+def _grid_frames(
+    stored: Iterable[Mapping[str, bytes]], plan: WindowPlan
+) -> Iterator[Mapping[str, bytes]]:
+    number, frame = 0, None
+    for number, frame in enumerate(stored):
+        if number >= plan.offset and not (number - plan.offset) % plan.stride:
+            yield frame
+    if frame and number < plan.offset and plan.per_frame:  # a video of a frame or two
+        yield frame
 
 
 def step_through(
@@ -213,16 +171,19 @@ class _Grid:
         self.end += len(found)
 
     def window(self, start: int) -> Window:
-        """Classifies the window from one of the frames on."""
+        """Classifies the window from one of the frames on, which may be cut short."""
         plan = self._plan
         skipped = start - (self.end - len(self._features))
         rows = list(itertools.islice(self._features, skipped, skipped + plan.length))
         rows[0] = self._first(rows[0], self._images[skipped])
-        features = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+        number = len(rows)
+        logits = self._model.temporal_logits(
+            {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+        )
         return Window(
             start_seconds=start * plan.stride / plan.fps,
-            end_seconds=(start + plan.length) * plan.stride / plan.fps,
-            logits=self._model.runtime.logits(features, np.ones(plan.length, bool)),
+            end_seconds=(start + number) * plan.stride / plan.fps,
+            logits=logits[:number] if plan.per_frame else logits,
         )
 
 
@@ -238,8 +199,10 @@ class _FirstOfClip:
         first = dict(features)
         for name in features:
             stream = stream_named(name.removesuffix("_features"))
-            # Motion that is stored is of the frame before, also where a clip begins later.
-            is_first = stream.needs_frame_before or not self._plan.offset
+            # Motion that is stored is of the frame before, also where a clip begins later, as all
+            # windows of a recording do.
+            plan = self._plan
+            is_first = stream.needs_frame_before or not (plan.offset or plan.per_frame)
             if stream.is_motion and is_first:
                 first[name] = self._of_stillness(images)[name]
             elif stream.needs_frame_before:

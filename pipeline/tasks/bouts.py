@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import heapq
+import itertools
 from typing import Any
 
 import numpy as np
@@ -9,7 +11,7 @@ import numpy.typing as npt
 
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.floating[Any]]
-Ints = npt.NDArray[np.int64]
+Ints = npt.NDArray[np.integer[Any]]
 
 
 def runs_of(holds: Bools) -> Ints:
@@ -22,51 +24,68 @@ def runs_of(holds: Bools) -> Ints:
         >>> runs_of(np.array([True, True, False, True])).tolist()
         [[0, 2], [3, 4]]
     """
-    borders = np.flatnonzero(np.diff(holds.astype(np.int8), prepend=0, append=0))
+    borders = np.flatnonzero(np.diff(np.pad(holds.astype(np.int8), 1)))
     return borders.reshape(-1, 2).astype(np.int64)
 
 
-def without_short(holds: Bools, least: Ints, gap: Ints) -> Bools:
-    """Answers of classes that may hold at once, without short gaps and then without short bouts.
+def without_short(runs: Ints, least: int, gap: int) -> Ints:
+    """Bouts of a class without short gaps and then without short bouts.
 
     Args:
-        holds: bool (N, C).
-        least: Frames of a bout of each class, at least, int (C,).
-        gap: Frames between two of its bouts, at least, int (C,).
+        runs: See `runs_of`, int64 (R, 2).
+        least: Frames of a bout, at least.
+        gap: Frames between two of them, at least.
+
+    Example:
+        >>> without_short(np.array([[0, 2], [3, 5], [9, 10]]), least=2, gap=2).tolist()
+        [[0, 5]]
     """
-    kept = holds.copy()
-    for column, shortest, closest in zip(kept.T, least, gap, strict=True):
-        for start, end in runs_of(~column):
-            if start > 0 and end < len(column) and end - start < closest:
-                column[start:end] = True
-        for start, end in runs_of(column):
-            if end - start < shortest:
-                column[start:end] = False
-    return kept
+    if not len(runs):
+        return runs
+    apart = runs[1:, 0] - runs[:-1, 1] >= gap
+    joined = np.stack([runs[np.append(True, apart), 0], runs[np.append(apart, True), 1]], axis=1)
+    return joined[joined[:, 1] - joined[:, 0] >= least]
 
 
-def without_short_exclusive(holds: Bools, probabilities: Floats, least: Ints) -> Bools:
-    """The same of classes of which one holds at each frame: a short bout goes to a neighbour.
+def without_short_exclusive(labels: Ints, probabilities: Floats, least: Ints) -> Ints:
+    """The class of each frame without short bouts: each goes to a neighbour.
 
     The shortest comes first, and goes to the one of its two neighbours that is more probable in it.
 
     Args:
-        holds: bool (N, C), one class at each frame.
+        labels: int (N,), from 0 to C - 1, or -1 for none, which is no more probable than 0.
         probabilities: float (N, C).
-        least: Frames of a bout of each class, at least, int (C,).
+        least: Frames of a bout, at least, int (C + 1,): of each class, and of none.
     """
-    labels = holds.argmax(axis=1)
-    while True:
-        starts = np.flatnonzero(np.diff(labels, prepend=labels[:1] - 1))
-        ends = np.append(starts[1:], len(labels))
-        missing = least[labels[starts]] - (ends - starts)
-        short = np.flatnonzero(missing > 0)
-        if not len(short) or len(starts) == 1:
-            return np.asarray(labels[:, None] == np.arange(holds.shape[1]))
-        run = short[np.argmin((ends - starts)[short])]
-        inside = probabilities[starts[run] : ends[run]].mean(axis=0)
-        around = [labels[starts[each]] for each in (run - 1, run + 1) if 0 <= each < len(starts)]
-        labels[starts[run] : ends[run]] = max(around, key=lambda label: inside[label])
+    labels = labels.copy()
+    borders = [0, *(np.flatnonzero(np.diff(labels)) + 1).tolist(), len(labels)]
+    ends = dict(itertools.pairwise(borders))
+    starts = {end: first for first, end in ends.items()}
+    waiting = [
+        (end - first, first, end)
+        for first, end in ends.items()
+        if end - first < least[labels[first]]
+    ]
+    heapq.heapify(waiting)
+    while waiting and len(ends) > 1:
+        _, first, end = heapq.heappop(waiting)
+        if ends.get(first) != end:
+            continue  # It has grown since.
+        around = [int(labels[each]) for each in (first - 1, end) if 0 <= each < len(labels)]
+        inside = np.append(probabilities[first:end].mean(axis=0), 0.0)
+        label = max(around, key=lambda each: inside[each])
+        labels[first:end] = label
+        del ends[first], starts[end]
+        if first in starts and labels[first - 1] == label:
+            first = starts.pop(first)
+            del ends[first]
+        if end in ends and labels[end] == label:
+            end = ends.pop(end)
+            del starts[end]
+        ends[first], starts[end] = end, first
+        if end - first < least[label]:
+            heapq.heappush(waiting, (end - first, first, end))
+    return labels
 
 
 def usual_bounds(labels: list[npt.NDArray[np.uint8]], num_classes: int) -> tuple[Ints, Ints]:

@@ -67,6 +67,11 @@ class Calibration:
         """`logit_threshold` as a number: minus infinity where nothing is asked for."""
         return -math.inf if self.logit_threshold is None else self.logit_threshold
 
+    @property
+    def class_thresholds(self) -> npt.NDArray[np.float64] | float:
+        """`thresholds` as an array (C,), or one for all classes."""
+        return np.array(self.thresholds) if self.thresholds else 0.5
+
     def is_enough(self, scores: Floats) -> npt.NDArray[np.bool_]:
         """Whether scores, float (...), are enough for an answer; bool (...)."""
         return np.asarray(scores >= self.limit)

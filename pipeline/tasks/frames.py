@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.manifest.annotation import UNKNOWN_LABEL
-from pipeline.tasks.bouts import without_short, without_short_exclusive
+from pipeline.tasks.bouts import runs_of, without_short, without_short_exclusive
 from pipeline.tasks.calibration import Calibration
 from pipeline.tasks.exclusive import Exclusive
 from pipeline.tasks.independent import Independent
@@ -94,16 +95,44 @@ class Frames:
             calibration: Says what is probable enough, and how short a bout may be.
             fps: Frames per second.
         """
+        holds = self.holds(probabilities, calibration.class_thresholds)
+        answers = np.zeros_like(holds)
+        bouts = self.bouts(holds.T, probabilities, calibration, fps)
+        for column, of_class in zip(answers.T, bouts, strict=True):
+            for start, end in of_class:
+                column[start:end] = True
+        return answers
+
+    def bouts(
+        self,
+        holds: Iterable[npt.NDArray[np.bool_]],
+        probabilities: Floats,
+        calibration: Calibration,
+        fps: float,
+    ) -> Iterator[npt.NDArray[np.integer[Any]]]:
+        """Yields the bouts of each class in a recording, see `pipeline.tasks.bouts.runs_of`.
+
+        Args:
+            holds: Of each class, where it is probable enough, bool (N,).
+            probabilities: float (N, C).
+            calibration: Says how short a bout may be.
+            fps: Frames per second.
+        """
         num_classes = probabilities.shape[1]
-        thresholds = np.array(calibration.thresholds or [0.5] * num_classes)
         least, gap = (
             np.rint(np.array(seconds or [0.0] * num_classes) * fps).astype(np.int64)
             for seconds in (calibration.least_seconds, calibration.gap_seconds)
         )
-        holds = self.each.holds(probabilities, thresholds)
-        if self.is_exclusive:
-            return without_short_exclusive(holds, probabilities, least)
-        return without_short(holds, least, gap)
+        if not self.is_exclusive:
+            for column, shortest, closest in zip(holds, least, gap, strict=True):
+                yield without_short(runs_of(column), shortest, closest)
+            return
+        labels = np.zeros(len(probabilities), np.int32)
+        for number, column in enumerate(holds):
+            labels[column] = number
+        kept = without_short_exclusive(labels, probabilities, np.append(least, 0))
+        for number in range(num_classes):
+            yield runs_of(kept == number)
 
     def score(self, logits: Floats) -> npt.NDArray[np.float64]:
         """See the other task."""

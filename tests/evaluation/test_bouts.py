@@ -3,7 +3,8 @@ import csv
 import numpy as np
 import pytest
 
-from pipeline.evaluation.bouts import Amount, bouts, summary, write_bouts
+from pipeline.evaluation.bouts import bouts, summary, write_bouts
+from pipeline.tasks.amounts import Amount
 from tests.evaluation.recordings import NAMES, at_once, exclusive, recording
 
 SEVERAL = recording(

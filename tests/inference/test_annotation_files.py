@@ -35,7 +35,7 @@ def timeline(tmp_path):
         info=probe(path),
         window_seconds=1.0,
         windows=(),
-        curve=Curve(np.zeros(1), np.zeros((0, 2)), np.zeros(0)),
+        curve=Curve(1.0, 4.0, np.zeros((0, 2)), np.zeros(0)),
         segments=SEGMENTS,
         class_names=("jump", "wälk & <wave>"),
     )

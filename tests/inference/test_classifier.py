@@ -264,7 +264,7 @@ def test_json_has_one_object_a_line(classify, hasty_run, video, predictions, tmp
     first, second = map(json.loads, result.stdout.splitlines())
     assert first | {"path": str(copy)} == second
     assert list(first) == [
-        *("path", "label", "known", "probability", "max_logit", "top"),
+        *("path", "label", "known", "holding", "probability", "max_logit", "top"),
         *("num_frames", "fps", "duration_seconds", "damaged"),
     ]
     assert first["path"] == str(video)

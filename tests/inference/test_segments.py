@@ -24,7 +24,7 @@ TASK = Exclusive()
 def curve(*of_a, scores=None):
     of_a = np.array(of_a, float)
     scores = np.full(len(of_a), 5.0) if scores is None else np.array(scores, float)
-    return Curve(np.arange(len(of_a) + 1.0), np.stack([of_a, 1 - of_a], axis=1), scores)
+    return Curve(1.0, len(of_a), np.stack([of_a, 1 - of_a], axis=1), scores)
 
 
 def found(of_a, scores=None, logit_threshold=None, temperature=1.0, **options):
@@ -106,7 +106,7 @@ def test_the_shortest_goes_first_and_what_it_joins_grows():
     rng = np.random.default_rng(0)
     for _ in range(50):
         shares = rng.dirichlet(np.full(3, 0.5), 40)
-        found = Curve(np.arange(41.0), shares, np.full(40, 5.0))
+        found = Curve(1.0, 40.0, shares, np.full(40, 5.0))
         runs = [[label, 1] for label in shares.argmax(axis=1)]
         while True:
             for at in range(len(runs) - 1, 0, -1):
@@ -149,7 +149,7 @@ def test_a_time_is_what_the_windows_say_whose_middle_is_near():
     ]
     calibration = Calibration(temperature=2.0)
     smoothed = probability_curve(windows, 1.0, 6.0, TASK, calibration.temperature)
-    assert smoothed.edges.tolist() == [0, 1, 2, 3, 4, 5, 6]
+    assert [smoothed.seconds(cell) for cell in range(7)] == [0, 1, 2, 3, 4, 5, 6]
     first = TASK.probabilities(np.array([2.0, 0.0]), calibration.temperature)
     np.testing.assert_allclose(smoothed.probabilities[:2], [first, first])
     # At 2.5 s the first window is half a second off its middle, the other 1.5 s, of 2 s.
@@ -169,5 +169,5 @@ def test_the_score_of_a_time_is_that_of_its_best_window():
 def test_the_last_cell_ends_with_the_video(end):
     windows = [Window(0.0, end, np.zeros(2, np.float32))]
     found = probability_curve(windows, 1.0, 2.5, TASK, 1.0)
-    assert found.edges.tolist() == [0, 1, 2, 2.5]
+    assert [found.seconds(cell) for cell in range(4)] == [0, 1, 2, 2.5]
     assert np.isfinite(found.probabilities).all()

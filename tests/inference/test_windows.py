@@ -18,7 +18,8 @@ from pipeline.dataset.sampling import sample_clip
 from pipeline.errors import ConfigError
 from pipeline.inference.bundle import Bundle
 from pipeline.inference.clips import ClipModel, cut_clips, decode_clip
-from pipeline.inference.windows import plan_windows, slide, step_through
+from pipeline.inference.window_plan import plan_windows
+from pipeline.inference.windows import slide, step_through
 from pipeline.models.recognizer import build_recognizer
 from pipeline.prepare.stored_frames import encode_array
 from pipeline.tasks.calibration import Calibration

@@ -1,0 +1,229 @@
+"""Runs that answer at every frame: timelines, streams, and what is written of several at once."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from pipeline.config import (
+    BackboneConfig,
+    ClipConfig,
+    FramesConfig,
+    ModelConfig,
+    RunConfig,
+    TemporalConfig,
+)
+from pipeline.config.prepare import PrepareConfig
+from pipeline.errors import ConfigError
+from pipeline.evaluation.frame_predictions import predict_frames
+from pipeline.inference.bundle import Bundle, write_bundle
+from pipeline.inference.classifier import Classifier
+from pipeline.inference.clips import StoredVideo
+from pipeline.inference.export import _write
+from pipeline.inference.frame_answers import frame_logits
+from pipeline.inference.stream import classify_stream
+from pipeline.inference.timeline import make_timeline
+from pipeline.inference.window_plan import plan_as_evaluation, plan_windows
+from pipeline.inference.windows import slide
+from pipeline.models.recognizer import build_recognizer
+from pipeline.prepare.preparation import prepare
+from pipeline.run import Run
+from pipeline.tasks.calibration import Calibration
+from pipeline.tasks.task import task_of
+from pipeline.video import LiveVideo, write_video
+
+FPS, LENGTH = 10, 8
+NAMES = ("background", "jump", "wave")
+TCN = {"kind": "tcn", "layers": 3}
+KINDS = {
+    "looks ahead": ("frames-multilabel", 1, TCN),
+    "looks back": ("frames", 1, {**TCN, "causal": True}),
+    "looks back, every second frame": ("frames-multilabel", 2, {"kind": "gru"}),
+}
+LENGTHS = {"a.avi": 43, "b.avi": 30, "short.avi": 5, "one.avi": 1}
+
+
+def configured(task, stride, temporal):
+    return RunConfig(
+        frames=FramesConfig(fps=FPS, size=16, jpeg_quality=95),
+        clip=ClipConfig(num_frames=LENGTH, sampling="dense", stride=stride),
+        model=ModelConfig(task=task, streams=("rgb", "difference"), background=NAMES[0]),
+        backbone=BackboneConfig(filters=(4,), grid=2),
+        temporal=TemporalConfig(units=6, **temporal),
+    )
+
+
+def with_weights(config):
+    model = build_recognizer(config, len(NAMES))
+    rng = np.random.default_rng(0)
+    for weight in model.weights:
+        if weight.name not in ("moving_variance", "gamma", "steps"):
+            weight.assign(rng.normal(scale=0.5, size=weight.shape))
+    return model
+
+
+def centre(model, predictions):
+    """Changes a model so that its logits are 0 in the mean, lest it always answer the same."""
+    mean = np.concatenate([each.logits for each in predictions]).mean(axis=0)
+    for weight in model.weights:
+        if weight.name == "bias" and weight.shape == mean.shape:
+            weight.assign(np.asarray(weight) - mean)
+
+
+def run_of(model, config, folder, **calibration):
+    """A run that was exported, with nothing but what classifying takes."""
+    folder.mkdir(exist_ok=True)
+    run = Run(folder)
+    _write("litert", model, config, None, run.litert_file)
+    bundle = Bundle(
+        class_names=NAMES,
+        frames=config.frames.only(config.model.images),
+        clip=config.clip,
+        model=config.model,
+        calibration=Calibration(**calibration),
+        looks_back_only=config.temporal.looks_back_only,
+    )
+    write_bundle(bundle, run)
+    return run
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """Recordings of noise that changes a few times a second, some shorter than a window."""
+    root = tmp_path_factory.mktemp("recordings")
+    (root / "videos").mkdir()
+    rng = np.random.default_rng(3)
+    for name, length in LENGTHS.items():
+        frames = rng.integers(256, size=(length, 4, 4, 3), dtype=np.uint8)
+        large = frames[np.arange(length) // 3].repeat(4, axis=1).repeat(4, axis=2)
+        write_video(root / "videos" / name, large, fps=FPS, codec="FFV1")
+    lines = [f"{name},0,0.1,{NAMES[1 + index % 2]},train" for index, name in enumerate(LENGTHS)]
+    table = ["video,start_seconds,end_seconds,label,split", *lines]
+    (root / "events.csv").write_text("\n".join(table))
+    config = PrepareConfig(
+        source="events",
+        path=str(root / "events.csv"),
+        videos=str(root / "videos"),
+        out=str(root / "data"),
+        fps=FPS,
+        size=16,
+        allow_leaks=True,
+        workers=1,
+    )
+    return prepare(config).store
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def found(request, store, tmp_path_factory):
+    """A run, and by recording what evaluation says of its frames."""
+    config = configured(*KINDS[request.param])
+    model = with_weights(config)
+    centre(model, predict_frames(model, store, config, "train"))
+    wanted = {each.name: each for each in predict_frames(model, store, config, "train")}
+    logits = np.concatenate([each.logits for each in wanted.values()])
+    shares = task_of(config.model).probabilities(logits, 2.0)
+    usual = np.quantile(shares, 0.5 + 0.5 / len(shares), axis=0, method="midpoint")
+    run = run_of(
+        model,
+        config,
+        tmp_path_factory.mktemp("runs") / "run",
+        temperature=2.0,
+        thresholds=tuple(map(float, usual)) if config.model.multilabel else (),
+        least_seconds=(0.1, 0.4, 0.2),
+        gap_seconds=(0.1, 0.1, 0.3),
+    )
+    return run, wanted
+
+
+def path_of(store, name):
+    return str(store.path.parent / "videos" / name)
+
+
+def test_answers_are_those_of_evaluation(found, store):
+    run, wanted = found
+    classifier = Classifier(run)
+    bundle, seen = classifier.bundle, 0
+    for name, length in LENGTHS.items():
+        stored = StoredVideo(path_of(store, name), bundle.frames)
+        plan = plan_as_evaluation(bundle)
+        logits = np.concatenate([*frame_logits(stored, classifier.model, plan)])
+        np.testing.assert_allclose(logits, wanted[name].logits, rtol=1e-4, atol=1e-4)
+        timeline = make_timeline(classifier, path_of(store, name))
+        fps = FPS / bundle.clip.stride
+        judged = wanted[name].judged_by(classifier.task, bundle.calibration, fps)
+        np.testing.assert_allclose(timeline.curve.probabilities, judged.probabilities, atol=1e-3)
+        answers = np.zeros_like(judged.answers)
+        for segment in timeline.segments:
+            first, end = segment.start_seconds * fps, segment.end_seconds * fps
+            inside = slice(round(first), int(np.ceil(end - 1e-6)))
+            number = NAMES.index(segment.label)
+            answers[inside, number] = True
+            mean = judged.probabilities[inside, number].mean()
+            assert segment.probability == pytest.approx(mean, abs=1e-3)
+        np.testing.assert_array_equal(answers[:, 1:], judged.answers[:, 1:])
+        assert not answers[:, 0].any(), "background is no event"
+        assert timeline.info.duration_seconds == pytest.approx(length / FPS)
+        seen += len(timeline.segments)
+    assert seen > 3
+
+
+def stream(classifier, path, **options):
+    with LiveVideo(path) as live:
+        return list(classify_stream(classifier, live, **options))
+
+
+def test_a_stream_with_a_state_gives_the_probabilities_of_the_timeline(found, store):
+    run, wanted = found
+    classifier = Classifier(run)
+    path = path_of(store, "a.avi")
+    if not classifier.bundle.looks_back_only:
+        with pytest.raises(ConfigError, match="--stateful takes a model that never looks ahead"):
+            stream(classifier, path, stateful=True)
+        return
+    results = stream(classifier, path, every=1, stateful=True, top=3)
+    temperature = classifier.bundle.calibration.temperature
+    shares = classifier.task.probabilities(wanted["a.avi"].logits, temperature)
+    assert len(results) == len(shares)
+    for result, row in zip(results, shares, strict=True):
+        top = dict(result.prediction.top)
+        assert [top[name] for name in NAMES] == pytest.approx(list(row), abs=1e-4)
+
+
+def test_a_stream_says_which_classes_hold_at_its_newest_frame(found, store):
+    classifier = Classifier(found[0])
+    calibration, images = classifier.bundle.calibration, classifier.bundle.frames
+    plan = dataclasses.replace(plan_windows(classifier.bundle, overlap=0), hop=1)
+    results = stream(classifier, path_of(store, "a.avi"), every=plan.stride, top=3)
+    windows = list(slide(StoredVideo(path_of(store, "a.avi"), images), classifier.model, plan))
+    shares = classifier.task.probabilities([w.logits[-1] for w in windows], calibration.temperature)
+    for result, row in zip(results, shares, strict=True):
+        top = dict(result.prediction.top)
+        assert [top[name] for name in NAMES] == pytest.approx(list(row), abs=1e-4)
+    for result in results:
+        top = dict(result.prediction.top)
+        row = np.array([top[name] for name in NAMES])
+        holds = classifier.task.holds(row, calibration.class_thresholds)
+        names = [name for name, held in zip(NAMES[1:], holds[1:], strict=True) if held]
+        assert result.prediction.label == ";".join(names)
+        assert result.prediction.known == bool(names)
+        assert [name for name, _ in result.prediction.holding] == names
+        assert json.loads(json.dumps(result.as_json()))["prediction"]["holding"] == [
+            {"label": name, "probability": top[name]} for name in names
+        ]
+
+
+def test_what_has_no_meaning_is_refused_in_a_line(found, store, tmp_path):
+    run, _ = found
+    classifier = Classifier(run)
+    path = path_of(store, "a.avi")
+    for options, name in [
+        ({"window_seconds": 1.0}, "--window"),
+        ({"overlap": 0.5}, "--overlap"),
+        ({"hysteresis": 0.1}, "hysteresis"),
+    ]:
+        with pytest.raises(ConfigError, match=f"^{name} is not for this run, which answers at"):
+            make_timeline(classifier, path, **options)
+    for video in (path, np.zeros((9, 16, 16, 3), np.uint8)):
+        with pytest.raises(ConfigError, match=r"no one answer for a video.* make_timeline"):
+            classifier.predict(video)
