@@ -1,7 +1,8 @@
-"""Keeping what native libraries write straight to standard error off the terminal."""
+"""Keeping what libraries write straight to standard error off the terminal."""
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import threading
@@ -40,7 +41,13 @@ def silent_native_log() -> Iterator[None]:
 
 
 def import_tensorflow() -> None:
-    """Imports TensorFlow without the notes that it prints about its build and missing GPUs."""
+    """Imports TensorFlow without its notes about its build, missing GPUs and traced functions."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with silent_native_log():
         import tensorflow  # noqa: F401
+    # Of many models, one after the other, each is traced by itself.
+    logging.getLogger("tensorflow").addFilter(_is_no_note)
+
+
+def _is_no_note(record: logging.LogRecord) -> bool:
+    return "triggered tf.function retracing" not in record.getMessage()

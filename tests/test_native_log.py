@@ -1,10 +1,13 @@
+import logging
 import os
+import sys
 import threading
+import types
 from pathlib import Path
 
 import pytest
 
-from pipeline.native_log import silent_native_log
+from pipeline.native_log import import_tensorflow, silent_native_log
 
 
 def place(descriptor):
@@ -53,3 +56,13 @@ def test_an_error_brings_it_back():
         raise ValueError("wrong")
     assert place(2) == before
     assert next_descriptor() == free
+
+
+def test_that_each_of_many_models_is_traced_is_not_told(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow", types.ModuleType("tensorflow"))
+    import_tensorflow()
+    logger = logging.getLogger("tensorflow")
+    traced = "%d out of the last %d calls to %s triggered tf.function retracing."
+    for text, arguments, told in ((traced, (5, 9, "f"), False), ("disk full", (), True)):
+        record = logging.LogRecord("tensorflow", logging.WARNING, "", 0, text, arguments, None)
+        assert bool(logger.filter(record)) == told
