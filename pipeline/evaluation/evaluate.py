@@ -96,7 +96,7 @@ def _check_options(
 ) -> None:
     frames, one = isinstance(task, Frames), isinstance(task, Exclusive)
     expect(views is None or not frames, "--views is for whole videos: leave it out", views)
-    expect(not unknown or one, "--unknown is for runs of task video: leave it out", unknown)
+    expect(not unknown or one, "--unknown is for runs of task video: leave it out", str(unknown))
     takes = "--bins is for runs that answer at every frame: leave it out"
     expect(bin_seconds is None or frames, takes, bin_seconds)
     if bin_seconds is not None:
