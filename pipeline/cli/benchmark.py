@@ -16,6 +16,7 @@ COMMANDS: Final = {
     "manifest": "a table of many videos, read and split",
     "classify": "VIDEO...: a file classified, cold and warm, against keras.Model.predict",
     "timeline": "a long video, by overlap and length, and what is found in it",
+    "recordings": "--data DATA: timelines of test recordings, against their events",
     "explain": "whether what `clipline explain` shows is what the answer comes from",
     "intervals": "how often the intervals of accuracies hold the truth, by simulation",
 }
@@ -26,7 +27,7 @@ Measures how fast the parts are, side by side with what one would compare them w
 
 `{benchmark} NAME --help` says more.
 """
-WITH_TENSORFLOW: Final = ("step", "input", "cache", "classify", "explain")
+WITH_TENSORFLOW: Final = ("step", "input", "cache", "classify", "recordings", "explain")
 
 
 def main(arguments: Sequence[str]) -> int | None:
