@@ -109,7 +109,7 @@ class _Brush:
         """The timeline as it lies below each frame, a row a class where several hold at once."""
         rows = _rows(timeline)
         num_rows = max(rows.values(), default=0) + 1
-        height = min(max(4, self._height // 32), max(2, self._height // 4 // num_rows))
+        height = min(max(4, self._height // 32), max(2, self._height // 6 // num_rows))
         strip = Image.new("RGB", (self._width, height * num_rows))
         pen = ImageDraw.Draw(strip)
         for each in timeline.segments:

@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 
+from pipeline.cli.timelines import format_timeline
 from pipeline.config import (
     BackboneConfig,
     ClipConfig,
@@ -227,3 +228,75 @@ def test_what_has_no_meaning_is_refused_in_a_line(found, store, tmp_path):
     for video in (path, np.zeros((9, 16, 16, 3), np.uint8)):
         with pytest.raises(ConfigError, match=r"no one answer for a video.* make_timeline"):
             classifier.predict(video)
+
+
+def test_the_scripts(found, store, classify, tmp_path):
+    run, _ = found
+    path = path_of(store, "a.avi")
+    out = tmp_path / "a.bouts.csv"
+    result = classify(path, "--run", run.folder, "--out", out, "--bins", 2)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout == f"{format_timeline(make_timeline(Classifier(run), path))}\n"
+    assert "background" not in out.read_text()
+    for options, message in [
+        (("--overlap", 0.5), "--overlap is not for this run"),
+        (("--top", 2), "--top is not for a timeline"),
+        (("--bins", 2), "--bins is for a table of bouts. Add --out NAME.bouts.csv"),
+        (("--out", tmp_path / "t.csv"), "of one video, got 2. Name one"),
+    ]:
+        videos = (path, path_of(store, "b.avi")) if "--out" in options else (path,)
+        result = classify(*videos, "--run", run.folder, *options)
+        assert (result.returncode, result.stdout) == (2, "")
+        assert message in result.stderr
+        assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.fixture(scope="module")
+def several(store, tmp_path_factory):
+    """A run of task video-multilabel."""
+    task = ModelConfig(task="video-multilabel", streams=("rgb",))
+    config = dataclasses.replace(configured("video", 1, {"kind": "gru"}), model=task)
+    folder = tmp_path_factory.mktemp("several") / "run"
+    return run_of(with_weights(config), config, folder, temperature=20.0), config
+
+
+def with_thresholds(run, *thresholds):
+    classifier = Classifier(run)
+    calibration = dataclasses.replace(classifier.bundle.calibration, thresholds=thresholds)
+    classifier.bundle = dataclasses.replace(classifier.bundle, calibration=calibration)
+    classifier.model.bundle = classifier.bundle
+    return classifier
+
+
+def test_a_video_may_show_several_classes_or_none(several, store):
+    run, _ = several
+    path = path_of(store, "b.avi")
+    all_of_them = with_thresholds(run, 0.0, 0.0, 0.0).predict(path, top=3)
+    assert (all_of_them.label, all_of_them.known) == ("background;jump;wave", True)
+    assert {*all_of_them.holding} == {*all_of_them.top}
+    assert all_of_them.probability == all_of_them.top[0][1]
+    assert str(all_of_them).count(", ") == 2
+    one = with_thresholds(run, 1.0, 0.0, 1.0).predict(path)
+    assert (one.label, [name for name, _ in one.holding]) == ("jump", ["jump"])
+    none = with_thresholds(run, 1.0, 1.0, 1.0).predict(path)
+    assert (none.label, none.known, none.holding, str(none)) == ("", False, (), "none")
+
+
+def test_a_timeline_of_windows_has_each_class_by_itself(several, store):
+    run, _ = several
+    path = path_of(store, "a.avi")
+    timeline = make_timeline(with_thresholds(run, 0.0, 1.0, 0.0), path)
+    assert [(s.label, s.start_seconds) for s in timeline.segments] == [
+        ("background", 0.0),
+        ("wave", 0.0),
+    ]
+    assert {segment.end_seconds for segment in timeline.segments} == {4.3}
+    usual = tuple(map(float, np.median(timeline.curve.probabilities, axis=0)))
+    changing = make_timeline(with_thresholds(run, *usual), path)
+    least = 2 / 3 * changing.window_seconds - changing.curve.cell_seconds
+    assert len(changing.segments) > 1
+    assert all(s.end_seconds - s.start_seconds > least for s in changing.segments)
+    none = make_timeline(with_thresholds(run, 1.0, 1.0, 1.0), path)
+    assert format_timeline(none) == "0:00.0 to 0:04.3   none"
+    with pytest.raises(ConfigError, match="^hysteresis is not for this run, whose classes may"):
+        make_timeline(Classifier(run), path, hysteresis=0.2)

@@ -208,3 +208,18 @@ def test_a_table_is_for_one_process_at_a_time(classify, hasty_run, folder, hold,
     process.kill()
     result = classify(folder / "a.avi", "--out", table, "--run", hasty_run.folder)
     assert result.stdout == f"{table}: 1 video classified\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--overlap", 0.75), "--overlap is for --timeline"),
+        (("--timeline", "--top", 5), "--top is not for a timeline"),
+        (("--json", "--out", "t.csv"), "--json is for what is printed"),
+        (("--top", 5, "--out", "t.csv"), "--top is for what is printed"),
+    ],
+)
+def test_options_without_effect_are_refused(classify, hasty_run, folder, options, message):
+    result = classify(folder, *options, "--run", hasty_run.folder)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert message in result.stderr
