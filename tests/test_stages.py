@@ -73,6 +73,7 @@ RUNS = {
         **AUGMENTATIONS,
     },
     "conv1d_lstm": {"model.streams": ("rgb_difference",), "temporal.pooling": "max"},
+    "tcn": {"temporal.causal": True, "temporal.layers": 3, "temporal.input_dropout": 0.2},
     "mean": {
         "model.streams": ("rgb", "difference", "flow"),
         "augment.mixup.strength": 0.4,

@@ -177,7 +177,7 @@ def _calibration(
     after = task.probabilities(logits, calibration.temperature).max(axis=1)
     answered = calibration.is_enough(task.score(logits))
     return {
-        **dataclasses.asdict(calibration),
+        **calibration.as_json(),
         "error_before": metrics.calibration_error(before, correct),
         "error_after": metrics.calibration_error(after, correct),
         "answered": float(answered.mean()),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
 from typing import Any
 
 import keras
@@ -67,7 +66,7 @@ def evaluate_recordings(
     result = score_recordings(recordings, class_names, background=background, exclusive=exclusive)
     if data.leaks:
         result["leaks"] = list(data.leaks)
-    result["calibration"] = dataclasses.asdict(calibration)
+    result["calibration"] = calibration.as_json()
     run.report.mkdir(exist_ok=True)
     write_recordings(run.report / f"{split}_frames.npz", recordings)
     rows = bouts(
@@ -117,7 +116,7 @@ def evaluate_labels(
         "videos": video_scores(
             predictions.labels, probabilities, answers, predictions.groups, class_names
         ),
-        "calibration": dataclasses.asdict(calibration),
+        "calibration": calibration.as_json(),
     }
     if data.leaks:
         result["leaks"] = list(data.leaks)

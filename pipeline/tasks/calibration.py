@@ -62,6 +62,13 @@ class Calibration:
             finite = math.isfinite(self.logit_threshold)
             expect(finite, "calibration.logit_threshold must be finite", self.logit_threshold)
 
+    def as_json(self) -> dict[str, Any]:
+        """The same as JSON types."""
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in dataclasses.asdict(self).items()
+        }
+
     @property
     def limit(self) -> float:
         """`logit_threshold` as a number: minus infinity where nothing is asked for."""

@@ -124,7 +124,10 @@ def completions(line, folder):
         ("clipline cl", ["classify"]),
         ("clipline benchmark de", ["decode"]),
         ("clipline classify --run", ["--run", "--runtime"]),
-        ("clipline train --temporal.kind ", ["lstm", "bilstm", "gru", "conv1d_lstm", "mean"]),
+        (
+            "clipline train --temporal.kind ",
+            ["lstm", "bilstm", "gru", "conv1d_lstm", "tcn", "mean"],
+        ),
         ("clipline prepare --source ka", [""]),
         ("clipline prepare --source ki", ["kinetics"]),
         ("clipline benchmark decode --re", ["--repeats"]),

@@ -144,7 +144,7 @@ def test_mistakes(classify, hasty_run, folder, tmp_path):
         (("--out", tmp_path / "x.txt"), "--out: expected a name that ends in .csv"),
         (("--out", "/proc/x.csv"), "--out: "),  # No file can be made there.
         (("--timeline", "--out", "x.doc"), "expected names that end in .json, .csv, .srt, .png"),
-        (("--timeline", "--out", "x.json"), "--out and --annotate are for one video, got 6"),
+        (("--timeline", "--out", "x.json"), "write the timeline of one video, got 6"),
         (("--timeline", "--overlap", "1"), "--overlap must be from 0 to below 1"),
         (("--top", "few"), "--top: expected a whole number above 0, got few"),
         (("--runtime", "torch"), "--runtime: invalid choice"),

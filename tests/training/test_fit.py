@@ -64,7 +64,9 @@ def test_the_folder_of_a_run_describes_itself(blob_run, blob_config, blob_store)
         "model.tflite",
         "report",
     }
-    assert blob_run.config() == dataclasses.replace(blob_config, frames=blob_store.frames)
+    model = dataclasses.replace(blob_config.model, task="video")
+    as_opened = dataclasses.replace(blob_config, frames=blob_store.frames, model=model)
+    assert blob_run.config() == as_opened
     assert blob_run.class_names() == ["left", "right"]
     environment = json.loads(blob_run.environment_file.read_text())
     assert environment["command"] == sys.argv
@@ -201,7 +203,7 @@ def test_no_class_has_the_name_of_what_is_none_of_them(
         for row in blob_store.manifest.rows
     )
     store = blob_store.with_rows(tuple(rows))
-    monkeypatch.setattr("pipeline.dataset.videos.open_data", lambda *_: store)
+    monkeypatch.setattr("pipeline.dataset.videos.open_data", lambda *_, **__: store)
     with pytest.raises(DataError, match="expected no class 'unknown'"):
         train(blob_config, tmp_path / "run")
     assert not (tmp_path / "run").exists()

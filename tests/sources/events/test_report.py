@@ -40,6 +40,7 @@ def test_report():
             "walk": {"count": 1, "points": 0, "total": 2},
         },
         "overlaps": {"eat + walk": 1},
+        "at_once": 1,
         "notices": {"k": ["one", "three\n"], "l": ["two"]},
     }
     assert list(report_lines(found)) == [
@@ -69,3 +70,10 @@ def test_overlaps():
 
     assert overlaps(events) == {"a + b": 5, "b + b": 1}
     assert overlaps([Event(0, 1, "a"), Event(1, 2, "a"), Event(1, 1, "b")]) == {}
+
+
+def test_a_label_that_overlaps_itself_is_no_two_at_once():
+    events = (Event(0, 3, "walk"), Event(2, 4, "walk"), Event(2, 5, "eat"))
+    (row,) = report([Recording(media="a.mp4", name="o", events=events)], [])["recordings"]
+    assert row["overlaps"] == {"eat + walk": 3, "walk + walk": 1}
+    assert row["at_once"] == 3
