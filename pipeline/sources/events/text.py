@@ -6,6 +6,7 @@ import codecs
 import csv
 import io
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -37,7 +38,8 @@ def read_any_text(path: Path) -> tuple[str, str]:
             marked = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
             if b"\0" in data and not marked:
                 raise NoTextError(f"{path}: expected text, got binary data.")
-            data += file.read(_MOST_BYTES)
+            # Python makes room for as much as is asked for.
+            data += file.read(min(_MOST_BYTES, os.fstat(file.fileno()).st_size))
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}.") from None
     if len(data) > _MOST_BYTES:
