@@ -37,6 +37,7 @@ _OWN_VIDEOS = (
     "modifiers",
     "tiers",
     "subjects",
+    "not_annotated",
     "multilabel",
     "annotations",
     "group_regex",
@@ -70,6 +71,8 @@ class PrepareConfig:
         subjects: For `events`, whether the events of each subject are a recording of their own.
         background: For `events`, the class of what no event covers. '': none; where one class holds
             at a time, nothing is then known of such frames.
+        not_annotated: For `events`, labels of stretches of which nothing is known, with commas
+            between them. They count neither in training nor in scores.
         cut_events: For `events`, whether each event is stored as a video of its own, with one
             label. Without it recordings are stored whole, with the labels of each frame.
         multilabel: For `csv`, whether a label may be several, with semicolons between them, or
@@ -124,6 +127,7 @@ class PrepareConfig:
     tiers: tuple[str, ...] = ()
     subjects: bool = False
     background: str = "background"
+    not_annotated: tuple[str, ...] = ()
     cut_events: bool = False
     multilabel: bool = False
     annotations: str = ""

@@ -46,6 +46,7 @@ _NOT_IN_THE_STORE = (
 )
 _OF_EVENTS = (
     *("videos", "point_seconds", "modifiers", "tiers", "subjects", "background", "cut_events"),
+    "not_annotated",
 )
 _SPLIT_SETTINGS = (
     *("source", "path", "annotations", "group_regex", "test_groups"),

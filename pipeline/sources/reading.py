@@ -31,7 +31,7 @@ _FOR_SOURCES: dict[str, tuple[Source, ...]] = {
     ),
     "--fold": ("ucf101", "hmdb51", "ut_interaction"),
     **dict.fromkeys(("--videos", "--point-seconds", "--modifiers", "--tiers"), ("events",)),
-    "--subjects": ("events",),
+    **dict.fromkeys(("--subjects", "--not-annotated"), ("events",)),
     **dict.fromkeys(("--background", "--cut-events"), ("events", "demo_recordings")),
     "--multilabel": ("csv",),
 }
@@ -92,6 +92,7 @@ def _check_options(config: PrepareConfig) -> None:
         "--modifiers": config.modifiers,
         "--tiers": bool(config.tiers),
         "--subjects": config.subjects,
+        "--not-annotated": bool(config.not_annotated),
         "--background": config.background != PrepareConfig.background,
         "--cut-events": config.cut_events,
         "--multilabel": config.multilabel,
@@ -133,6 +134,7 @@ def _scan_events(config: PrepareConfig, path: str | Path = "") -> Manifest:
         point_seconds=config.point_seconds,
         subjects=config.subjects,
         background=config.background,
+        not_annotated=config.not_annotated,
         cut=config.cut_events,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +16,7 @@ from pipeline.sources.events.event import Event, Notice, Recording
 from pipeline.sources.events.media import match_media
 from pipeline.sources.events.reading import ReadingOptions, read_events
 from pipeline.sources.events.report import report
-from pipeline.sources.events.subjects import by_subject, with_lengths
+from pipeline.sources.events.subjects import by_subject, where_known, with_lengths
 from pipeline.text import counted, listed
 from pipeline.video.paths import LeftOutWarning
 
@@ -32,6 +32,7 @@ def scan_events(
     point_seconds: float = 0.0,
     subjects: bool = False,
     background: str = "",
+    not_annotated: Collection[str] = (),
     cut: bool = False,
 ) -> Manifest:
     """Lists the recordings in which people marked events.
@@ -48,6 +49,7 @@ def scan_events(
             they are left out.
         subjects: Whether the events of each subject are a recording of their own.
         background: Class of what no event covers; empty: none.
+        not_annotated: Labels of stretches of which nothing is known.
         cut: Whether each event is a row, as a part of its video.
 
     Returns:
@@ -66,6 +68,8 @@ def scan_events(
         warnings.warn(message, LeftOutWarning, stacklevel=2)
     if point_seconds:
         matched = [with_lengths(recording, point_seconds) for recording in matched]
+    if not_annotated:
+        matched = [where_known(recording, not_annotated) for recording in matched]
     if subjects:
         matched = by_subject(matched)
     told, rows = [], []

@@ -1,16 +1,18 @@
-"""Recordings made ready for training: one for each subject, and points with a length."""
+"""Recordings made ready for training: by subject, points with a length, and what is not known."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable
-from typing import Literal
+from collections.abc import Collection, Iterable
+from typing import Final, Literal
 
-from pipeline.sources.events.event import Event, Notice, Recording
+from pipeline.sources.events.event import Event, Notice, Recording, Spans
 from pipeline.text import counted
 
 Anchor = Literal["centre", "start"]
+
+_MOST_SECONDS: Final = 1e9
 
 
 def by_subject(recordings: Iterable[Recording]) -> list[Recording]:
@@ -35,6 +37,33 @@ def by_subject(recordings: Iterable[Recording]) -> list[Recording]:
             for subject in subjects
         ] or [recording]
     return divided
+
+
+def where_known(recording: Recording, labels: Collection[str]) -> Recording:
+    """Returns a recording, its times seconds, of which nothing is known where some labels hold.
+
+    Args:
+        recording: As matched with its video.
+        labels: Of events that say that nobody watched; they are no events any more.
+    """
+    unknown = [event for event in recording.events if event.label in labels]
+    if not unknown:
+        return recording
+    whole: Spans = ((0.0, recording.duration_seconds or _MOST_SECONDS),)
+    known = whole if recording.known is None else recording.known
+    for gap in unknown:
+        parts = (
+            (max(start, low), min(end, high))
+            for start, end in known
+            for low, high in ((0.0, gap.start_seconds), (gap.end_seconds, _MOST_SECONDS))
+        )
+        known = tuple((start, end) for start, end in parts if start < end)
+    text = f"{recording.name}: {counted(len(unknown), 'event')} say where nothing is known"
+    return recording.telling(
+        Notice("not annotated", text),
+        known=known,
+        events=tuple(event for event in recording.events if event.label not in labels),
+    )
 
 
 def with_lengths(recording: Recording, seconds: float, *, anchor: Anchor = "centre") -> Recording:

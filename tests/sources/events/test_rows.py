@@ -197,3 +197,12 @@ def test_other_classes_become_background(recordings):
 def test_a_semicolon_in_a_label_is_no_second_label(recordings):
     (recordings / "events.csv").write_text(TABLE.replace("jump", "jump; high"))
     assert scan(recordings, cut=False).rows[0].labels == ("jump, high", "wave")
+
+
+def test_where_nobody_watched_frames_are_not_known(recordings):
+    (recordings / "events.csv").write_text(f"{TABLE}b.avi,2.5,3.5,pause\n")
+    config = configure(recordings, cut_events=False, not_annotated=("pause",))
+    store = prepare(config).store
+    (record,) = store.of_split("test")
+    counts = dict(zip(store.class_names, record.pieces[0].counts, strict=True))
+    assert counts == {"background": 25, "jump": 10, "wave": 5}, "of 50 frames, 10 are not known"

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from pipeline.sources.events.event import Event, Notice, Recording
-from pipeline.sources.events.subjects import by_subject, with_lengths
+from pipeline.sources.events.subjects import by_subject, where_known, with_lengths
 
 ANN, BOB, LIGHT = Event(1, 2, "walk", "ann"), Event(1, 3, "eat", "bob"), Event(2, 2, "light")
 
@@ -34,3 +34,16 @@ def test_points_are_given_a_length():
         *(Event(0.1, 1.1, "p"), ANN, Event(9.9, 10, "p", "ann")),
     )
     assert with_lengths(recording(LIGHT), 1.0).events == (Event(1.5, 2.5, "light"),)
+
+
+def test_nothing_is_known_where_nobody_watched():
+    events = (Event(1, 4, "walk"), Event(3, 5, "break"), Event(8, 12, "break"))
+
+    found = where_known(recording(*events, duration_seconds=10.0), ["break"])
+
+    assert found.known == ((0, 3), (5, 8))
+    assert found.events == (events[0],)
+    assert found.notices == (Notice("not annotated", "o: 2 events say where nothing is known"),)
+    part = where_known(recording(*events, known=((2.0, 9.0),)), ["break"])
+    assert part.known == ((2, 3), (5, 8))
+    assert where_known(recording(ANN), ["break"]) == recording(ANN)
