@@ -75,17 +75,19 @@ def _check_outputs(paths: Sequence[str], options: Any) -> None:
 
 
 def _show_timeline(timeline: Timeline, options: Any, *, titled: bool) -> None:
-    if options.json:
-        print(json.dumps(timeline.as_json(), ensure_ascii=False), flush=True)
-    else:
-        title = f"{visible(timeline.path)}\n" if titled else ""
-        print(f"{title}{format_timeline(timeline)}", flush=True)
-    for output in options.out:
-        write_timeline(timeline, Path(output), bin_seconds=options.bins)
-    if options.annotate:
-        from pipeline.inference.annotate import annotate
+    try:  # Files first: who reads what is printed may stop, as `head` does.
+        for output in options.out:
+            write_timeline(timeline, Path(output), bin_seconds=options.bins)
+        if options.annotate:
+            from pipeline.inference.annotate import annotate
 
-        annotate(timeline, Path(options.annotate))
+            annotate(timeline, Path(options.annotate))
+    finally:
+        if options.json:
+            print(json.dumps(timeline.as_json(), ensure_ascii=False), flush=True)
+        else:
+            title = f"{visible(timeline.path)}\n" if titled else ""
+            print(f"{title}{format_timeline(timeline)}", flush=True)
 
 
 def format_timeline(timeline: Timeline) -> str:

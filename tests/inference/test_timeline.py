@@ -7,12 +7,13 @@ import json
 import re
 import shutil
 import sys
+from argparse import Namespace
 
 import matplotlib.image
 import numpy as np
 import pytest
 
-from pipeline.cli.timelines import format_timeline
+from pipeline.cli.timelines import format_timeline, show_timelines
 from pipeline.errors import ConfigError
 from pipeline.evaluation.segmental import segmental_scores
 from pipeline.inference.annotate import annotate
@@ -172,6 +173,22 @@ def test_the_script_prints_and_writes(classify, blob_run, long_video, timeline, 
     assert all(path.stat().st_size > 100 for path in [*outputs, tmp_path / "x.mp4"])
     as_json = classify(long_video[0], *options, "--json")
     assert json.loads(as_json.stdout) == timeline.as_json()
+
+
+def test_files_are_written_though_nobody_reads_what_is_printed(
+    blob_run, long_video, tmp_path, monkeypatch
+):
+    def broken(*args, **options):
+        raise BrokenPipeError
+
+    options = Namespace(
+        videos=[str(long_video[0])], window=0.8, overlap=None, json=False, bins=None
+    )
+    options.out, options.annotate = [str(tmp_path / "x.eaf")], str(tmp_path / "x.avi")
+    monkeypatch.setattr("builtins.print", broken)
+    with pytest.raises(BrokenPipeError):
+        show_timelines(Classifier(blob_run), options)
+    assert all((tmp_path / name).stat().st_size > 100 for name in ("x.eaf", "x.avi"))
 
 
 def test_what_cannot_be_written_is_said_before_work_begins(
