@@ -38,12 +38,20 @@ _FOR_SOURCES: dict[str, tuple[Source, ...]] = {
 
 
 def folder_of_videos(config: PrepareConfig) -> Path:
-    """The folder, absolute, from which on the videos are named; those of the demo lie in `out`."""
+    """The folder, absolute, from which on the videos are named; those of the demo lie in `out`.
+
+    Raises:
+        ConfigError: What `videos` names is no folder.
+    """
     if config.is_rendered:
         return (Path(config.out) / "videos").absolute()
     path = Path(config.videos or config.path).absolute()
     lists = config.source in ("csv", "list", "events")
-    return path.parent if lists and not path.is_dir() else path
+    if not lists or path.is_dir():
+        return path
+    if config.videos:
+        raise ConfigError(f"--videos: {config.videos} is no folder")
+    return path.parent
 
 
 def read_manifest(config: PrepareConfig) -> Manifest:

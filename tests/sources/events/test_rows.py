@@ -11,7 +11,7 @@ from pipeline.config.prepare import PrepareConfig
 from pipeline.errors import ConfigError, DataError
 from pipeline.prepare.preparation import prepare
 from pipeline.sources.events.rows import scan_events
-from pipeline.sources.reading import read_manifest
+from pipeline.sources.reading import folder_of_videos, read_manifest
 from pipeline.video import write_video
 from pipeline.video.paths import LeftOutWarning
 
@@ -92,17 +92,23 @@ def test_nothing_to_learn_from(recordings):
         scan(recordings)
 
 
+def test_a_mistyped_folder_of_videos_is_told(recordings):
+    config = configure(recordings, videos=str(recordings / "vidoes"))
+    with pytest.raises(ConfigError, match="--videos: .*vidoes is no folder"):
+        prepare(config)
+    assert folder_of_videos(configure(recordings, videos="")) == recordings
+
+
 def configure(root, **options):
     return PrepareConfig(
         source="events",
         path=str(root / "events.csv"),
-        videos=str(root / "videos"),
         out=str(root / "out"),
         test_groups=("b.avi",),
         size=16,
         fps=10,
         workers=1,
-        **{"cut_events": True, **options},
+        **{"videos": str(root / "videos"), "cut_events": True, **options},
     )
 
 
