@@ -13,6 +13,7 @@ from pipeline.prepare.data_report import kind_of
 from pipeline.prepare.leaks import describe_random_split
 from pipeline.prepare.prepared import Store
 from pipeline.prepare.rate import MOST_FPS
+from pipeline.sources.events.event import LOST
 from pipeline.text import counted, listed, visible
 
 _MOST_LINES = 20
@@ -142,13 +143,17 @@ def _events(found: dict[str, Any]) -> list[str]:
     lines = [f"{counted(len(rows), 'recording')} with {counted(events, 'event')}"]
     if found["unmatched"]:
         lines.append(f"{counted(len(found['unmatched']), 'recording')} without their video")
-    kinds = Counter(
-        {
-            kind: sum(len(row["notices"].get(kind, ())) for row in rows)
-            for kind in dict.fromkeys(kind for row in rows for kind in row["notices"])
-        }
-    )
-    told = [f"{kind} {number:,}" for kind, number in kinds.most_common()]
+    unusable = found.get("unusable", [])  # An older report has none.
+    if unusable:
+        names = listed([row["media"] for row in unusable], most=3)
+        count = counted(len(unusable), "recording")
+        lines.append(f"{count} left out, of whose events none can be used: {names}")
+    kinds: Counter[str] = Counter()
+    for row in (*rows, *unusable):
+        kinds.update({kind: len(texts) for kind, texts in row["notices"].items()})
+    numbers = kinds.most_common()
+    lines += [f"  {counted(n, 'event')} {LOST[kind]}" for kind, n in numbers if kind in LOST]
+    told = [f"{kind} {number:,}" for kind, number in numbers if kind not in LOST]
     lines += [f"  {', '.join(told)}; data_report.md names them"] if told else []
     return lines
 

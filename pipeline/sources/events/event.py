@@ -16,6 +16,21 @@ Spans = tuple[tuple[float, float], ...]
 _MOST: Final = 1e9
 
 
+LOST: Final = {
+    "POINT": "without a length left out: --point-seconds",
+    "place unknown": "left out whose file is not known: read the .boris file instead",
+    "START without STOP": "without a stop left out",
+    "STOP without START": "without a start left out",
+    "without a time": "without a time left out",
+    "without a label": "without a label left out",
+    "unknown behaviour": "of a behaviour in no ethogram left out",
+    "before the start": "before the start of the video left out",
+    "past the end": "past the end of the video left out",
+    "two labels at once": "with two labels at once left out",
+}
+"""Kinds of notices of events that cannot be used; and what to say of a number of events."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True, order=True)
 class Event:
     """A span of time that a person marked, and its label.
@@ -130,7 +145,7 @@ class Draft:
             self.tell("before the start", f"{place}: {label} at {start:g} is left out")
         else:
             if start < 0:
-                self.tell("before the start", f"{place}: {label} at {start:g} now starts at 0")
+                self.tell("cut at the start", f"{place}: {label} at {start:g} now starts at 0")
             elif end == start and not point:
                 self.tell("without length", f"{place}: {label} at {start:g} is taken for a point")
             self._events.append(Event(max(0.0, start), end, label, subject.strip()))

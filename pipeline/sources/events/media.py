@@ -134,7 +134,8 @@ def in_seconds(recording: Recording, info: VideoInfo) -> Recording:
         if last > end + 1 / info.fps or first >= end:
             done = "left out" if first >= end else "cut"
             where = f"{recording.media}: {event.label} from {first:g} to {last:g} s"
-            notices.append(Notice("past the end", f"{where} is {done} at {end:g} s"))
+            kind = "past the end" if first >= end else "cut at the end"
+            notices.append(Notice(kind, f"{where} is {done} at {end:g} s"))
         if first < end:
             events.append(Event(first, min(last, end), event.label, event.subject))
     known = recording.known

@@ -12,16 +12,21 @@ from pipeline.text import counted, listed, visible
 _MOST_LINES: Final = 20
 
 
-def report(matched: Iterable[Recording], unmatched: Iterable[Recording]) -> dict[str, Any]:
+def report(
+    matched: Iterable[Recording],
+    unmatched: Iterable[Recording],
+    unusable: Iterable[Recording] = (),
+) -> dict[str, Any]:
     """Returns what was found as JSON can hold it.
 
     Args:
         matched: Recordings whose video is there; their times are seconds.
         unmatched: The others.
+        unusable: Recordings whose video is there, but of whose events none can be used.
 
     Returns:
-        `recordings` and `unmatched`, lists of what is known of each: `media`, `path`, `name`,
-        `subject`, `unit`, `events` (by label: `count`, `points` and `total`, in the unit),
+        `recordings`, `unmatched` and `unusable`, lists of what is known of each: `media`, `path`,
+        `name`, `subject`, `unit`, `events` (by label: `count`, `points` and `total`, in the unit),
         `overlaps` (by pair of labels: for how long both hold), `at_once` (for how long two
         different labels do, over all pairs) and `notices` (by kind: texts).
         And `without_events`, the media of matched recordings that have none.
@@ -30,6 +35,7 @@ def report(matched: Iterable[Recording], unmatched: Iterable[Recording]) -> dict
     return {
         "recordings": rows,
         "unmatched": [_describe(recording) for recording in unmatched],
+        "unusable": [_describe(recording) for recording in unusable],
         "without_events": [row["media"] for row in rows if not row["events"]],
     }
 
@@ -83,7 +89,8 @@ def report_lines(found: dict[str, Any]) -> Iterator[str]:
 
     Notices of one kind are a line with their number and an example.
     """
-    for row in (*found["recordings"], *found["unmatched"]):
+    # An older report knows of none that are unusable.
+    for row in (*found["recordings"], *found.get("unusable", ()), *found["unmatched"]):
         title = row["media"] or row["name"]
         yield visible(f"{title} ({row['subject']})" if row["subject"] else title)
         yield from _label_lines(row) if row["events"] else ["  no events"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import warnings
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Final
@@ -12,7 +13,7 @@ from typing import Final
 from pipeline.errors import DataError
 from pipeline.manifest.annotation import Annotation
 from pipeline.manifest.rows import Manifest, Row, relative_path
-from pipeline.sources.events.event import Event, Notice, Recording
+from pipeline.sources.events.event import LOST, Event, Notice, Recording
 from pipeline.sources.events.media import match_media
 from pipeline.sources.events.reading import ReadingOptions, read_events
 from pipeline.sources.events.report import report
@@ -39,7 +40,8 @@ def scan_events(
 
     The group of a recording is its video, where none is given. Where events are cut out, one during
     which another label holds is left out, since it has no one label; where two labels meet, the
-    second begins when the first ends.
+    second begins when the first ends. A recording of whose events none can be used is left out; one
+    without any is all background.
 
     Args:
         path: The file of events, or a folder of such files.
@@ -72,11 +74,15 @@ def scan_events(
         matched = [where_known(recording, not_annotated) for recording in matched]
     if subjects:
         matched = by_subject(matched)
-    told, rows = [], []
+    told, unusable, rows = [], [], []
     root = Path(videos).absolute()
     for recording in matched:
         kept, notices = (_with_one_label if cut else _with_length)(recording)
-        told.append(recording.telling(*notices))
+        telling = recording.telling(*notices)
+        if not kept and _lost(telling):
+            unusable.append(telling)  # Its frames are not the background that they seem to be.
+            continue
+        told.append(telling)
         rows += _cuts(recording, kept, root) if cut else [_row(recording, kept, root, background)]
     if not any(set(row.labels) - {background} for row in rows):
         why = "their videos are not there" if not matched else "none can be cut out of its video"
@@ -84,7 +90,20 @@ def scan_events(
             f"{path}: expected events to learn from, got none: {why}. Name the folder of the "
             "videos (--videos), and give points a length (--point-seconds)."
         )
-    return Manifest(rows=tuple(rows), annotations=report(told, unmatched))
+    if unusable:
+        texts = [f"{each.media} ({', '.join(_lost(each))})" for each in unusable]
+        message = (
+            f"{path}: left out {counted(len(unusable), 'recording')} of whose events none can be "
+            f"used: {listed(texts, most=3)}"
+        )
+        warnings.warn(message, LeftOutWarning, stacklevel=2)
+    return Manifest(rows=tuple(rows), annotations=report(told, unmatched, unusable))
+
+
+def _lost(recording: Recording) -> list[str]:
+    """Why events of a recording cannot be used, and how many each."""
+    kinds = Counter(kind for kind, _ in recording.notices if kind in LOST)
+    return [f"{counted(number, 'event')} {LOST[kind]}" for kind, number in kinds.items()]
 
 
 def _with_length(recording: Recording) -> tuple[list[Event], list[Notice]]:

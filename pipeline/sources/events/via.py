@@ -142,7 +142,7 @@ def _add(
         draft.tell("region", f"{place}: a region drawn into a frame is no event")
         return
     if not times:
-        draft.tell("without a time", f"{place}: what is said of the whole file is left out")
+        draft.tell("of the whole file", f"{place}: what is said of the whole file is left out")
         return
     if len(times) > 2:
         raise DataError(f"{place}: expected one time or two, got {len(times)}.")

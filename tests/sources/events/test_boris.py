@@ -80,7 +80,7 @@ def test_what_boris_added_to_all_times_is_taken_off(write):
     recording, _ = read_events(write("o.tsv", new(*lines, offset="100.0")))
 
     assert recording.events == (Event(0, 1, "s"), Event(5.5, 5.5, "s"))
-    assert kinds(recording) == ["before the start", "before the start"]
+    assert kinds(recording) == ["before the start", "cut at the start"]
 
 
 def test_modifiers_pair_marks_and_may_be_part_of_the_label(write):

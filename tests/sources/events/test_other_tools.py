@@ -81,7 +81,7 @@ def test_via_points_regions_and_several_labels(write):
     assert recording.events == (
         *(Event(2.5, 2.5, "eat"), Event(3, 4, "eat"), Event(3, 4, "fast"), Event(3, 4, "walk")),
     )
-    assert kinds(recording) == ["region", "without a time", "without a label"]
+    assert kinds(recording) == ["region", "of the whole file", "without a label"]
 
 
 def test_via_views_of_several_files_and_without_events(write):

@@ -10,6 +10,7 @@ import pytest
 from pipeline.config.prepare import PrepareConfig
 from pipeline.errors import ConfigError, DataError
 from pipeline.prepare.preparation import prepare
+from pipeline.sources.events.report import report_lines
 from pipeline.sources.events.rows import scan_events
 from pipeline.sources.reading import folder_of_videos, read_manifest
 from pipeline.video import write_video
@@ -124,8 +125,9 @@ def test_a_data_set_of_events(recordings):
     ]
     lines = str(report).splitlines()
     assert "2 recordings with 8 events" in lines
-    told = "two labels at once 2, without length 1, POINT 1; data_report.md names them"
-    assert f"  {told}" in lines
+    assert "  2 events with two labels at once left out" in lines
+    assert "  1 event without a length left out: --point-seconds" in lines
+    assert "  without length 1; data_report.md names them" in lines
     page = (recordings / "out" / "data_report.md").read_text()
     assert "## Events\n\n- `a.avi`\n  - jump: 2, 2.0 s\n" in page.replace("2.1", "2.0")
     assert prepare(configure(recordings)).up_to_date
@@ -184,13 +186,26 @@ def test_each_subject_has_a_recording_of_its_own(recordings):
 
 
 def test_a_recording_without_events_is_background(recordings):
-    table = TABLE.replace("b.avi,1,2,jump\nb.avi,3,4,wave\n", "b.avi,1,1,wave\n")
+    table = TABLE.replace("b.avi,1,2,jump\nb.avi,3,4,wave\n", "b.avi,,,\n")
     (recordings / "events.csv").write_text(table)
     rows = scan(recordings, cut=False, background="rest").rows
     assert [row.labels for row in rows] == [("jump", "rest", "wave"), ("rest",)]
-    (recordings / "events.csv").write_text(TABLE.splitlines()[0] + "\nb.avi,1,1,wave\n")
+    (recordings / "events.csv").write_text(TABLE.splitlines()[0] + "\nb.avi,,,\n")
     with pytest.raises(DataError, match="expected events to learn from"):
         scan(recordings, cut=False, background="rest")
+
+
+def test_a_recording_all_of_whose_events_are_lost_is_no_background(recordings):
+    table = TABLE.replace("b.avi,1,2,jump\nb.avi,3,4,wave\n", "b.avi,1,1,wave\nb.avi,9,9,wave\n")
+    (recordings / "events.csv").write_text(table)
+    reasons = "1 event past the end of .*, 1 event without a length left out: --point-seconds"
+    with pytest.warns(LeftOutWarning, match=rf"none can be used: b.avi \({reasons}"):
+        found = scan(recordings, cut=False, background="rest")
+    assert [row.group for row in found.rows] == ["a.avi"]
+    assert [each["media"] for each in found.annotations["unusable"]] == ["b.avi"]
+    assert "b.avi" in report_lines(found.annotations)
+    rows = scan(recordings, cut=False, background="rest", point_seconds=1.0).rows
+    assert [row.group for row in rows] == ["a.avi", "b.avi"]
 
 
 def test_other_classes_become_background(recordings):
