@@ -67,22 +67,6 @@ class RunConfig:
             "train.batch_size must be at least 2 for mixup and cutmix, which mix clips of a batch",
             self.train.batch_size,
         )
-        if self.model.per_frame:
-            self._check_frames()
-        else:
-            takes = "temporal.stages takes an answer at every frame: model.task frames"
-            expect(
-                self.temporal.stages == 1 or self.model.task == "auto", takes, self.temporal.stages
-            )
-        if self.model.task not in ("auto", "video"):
-            takes = "augment.reverse is for videos with one label: --augment.reverse 0"
-            expect(not self.augment.reverse, takes, self.augment.reverse)
-            takes = "evaluate.order_pairs is for videos with one label: --evaluate.order_pairs '[]'"
-            expect(not self.evaluate.order_pairs, takes, self.evaluate.order_pairs)
-        if self.train.class_weights:
-            is_one = self.model.task in ("auto", "video")
-            takes = "train.class_weights takes classes that exclude each other: train.balanced"
-            expect(is_one, takes, self.model.task)
         if self.train.cache_features:
             self._check_cache()
             expect(
@@ -91,6 +75,26 @@ class RunConfig:
                 "frames, know nothing: set their strength to 0",
                 mixes,
             )
+
+    def check_task(self) -> None:
+        """Makes sure that the values go with the task, once it is known, see `open_of_run`.
+
+        Raises:
+            ConfigError: They do not.
+        """
+        task, is_one = self.model.task, not self.model.per_frame and not self.model.multilabel
+        if self.model.per_frame:
+            self._check_frames()
+        else:
+            takes = "temporal.stages is for recordings. For videos: --config small, or "
+            stages = self.temporal.stages
+            expect(stages == 1, f"{takes}--temporal.stages 1", stages)
+        takes = "augment.reverse is for videos with one label: --augment.reverse 0"
+        expect(is_one or not self.augment.reverse, takes, self.augment.reverse)
+        takes = "evaluate.order_pairs is for videos with one label: --evaluate.order_pairs '[]'"
+        expect(is_one or not self.evaluate.order_pairs, takes, self.evaluate.order_pairs)
+        takes = "train.class_weights takes classes that exclude each other: train.balanced"
+        expect(is_one or not self.train.class_weights, takes, task)
 
     def _check_frames(self) -> None:
         task = self.model.task

@@ -74,7 +74,8 @@ def open_of_run(config: RunConfig) -> tuple[RunConfig, Data]:
 
     Raises:
         DataError: They cannot be opened, or lack images that the model takes.
-        ConfigError: There is no such fold, or the task does not fit what is labelled.
+        ConfigError: There is no such fold, or the task does not fit what is labelled, or the
+            values of the run do not fit the task.
     """
     several = config.model.task == "video-multilabel"
     data = open_data(Path(config.data), config.frames, config.split, several=several)
@@ -87,7 +88,9 @@ def open_of_run(config: RunConfig) -> tuple[RunConfig, Data]:
     model = dataclasses.replace(
         config.model, task=_task(config.model.task, data), background=data.background
     )
-    return dataclasses.replace(config, frames=data.frames, model=model), data
+    known = dataclasses.replace(config, frames=data.frames, model=model)
+    known.check_task()
+    return known, data
 
 
 def _task(asked: TaskName, data: Data) -> TaskName:
@@ -106,9 +109,10 @@ def _task(asked: TaskName, data: Data) -> TaskName:
             "several": "of videos with several labels",
             "frames": "of recordings; --cut-events makes videos of their events",
         }
+        preset = "recordings" if data.labelling == "frames" else "small"
         raise ConfigError(
             f"model.task {asked} does not fit {data.path}, a data set {how[data.labelling]}: it is "
-            f"for {' or '.join(tasks)}"
+            f"for {' or '.join(tasks)} (--config {preset})"
         )
     return asked
 

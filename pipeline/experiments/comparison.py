@@ -55,6 +55,7 @@ def variants(config: RunConfig) -> list[Variant]:
     seen, others = [config], []
     for variant in found:
         changed = with_values(config, variant.values, variant.name)
+        changed.check_task()
         if all(differing(changed, other) for other in seen):
             seen.append(changed)
             others.append(variant)

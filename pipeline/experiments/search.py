@@ -77,7 +77,7 @@ class Search:
         for key, choices in self.ranges.items():
             values = choices if isinstance(choices, list) else (choices["low"], choices["high"])
             for value in values:
-                with_values(config, {key: value}, "--search")
+                with_values(config, {key: value}, "--search").check_task()
 
     def seconds(self, folder: Path) -> float:
         """Seconds of the trials that have ended in a folder."""

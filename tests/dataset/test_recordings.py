@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.config import NO_AUGMENT, AugmentConfig, Change, ClipConfig, ModelConfig, RunConfig
+from pipeline.config.file import load_config
 from pipeline.config.prepare import PrepareConfig
 from pipeline.dataset.clip_batches import (
     augmented_clips,
@@ -68,17 +69,38 @@ def greys_of(inputs):
 def test_the_task_is_that_of_the_data_set(store):
     config = configure(store)
     assert (config.model.task, config.model.background) == ("frames", "background")
-    with pytest.raises(ConfigError, match="model.task video does not fit .* a data set of recordi"):
+    with pytest.raises(ConfigError, match=r"of recordings; .*\(--config recordings\)"):
         open_of_run(dataclasses.replace(config, model=ModelConfig(task="video")))
     with pytest.raises(ConfigError, match="frames in a row: --config recordings"):
         open_of_run(RunConfig(data=str(store.path)))
 
 
-def test_a_video_is_no_recording(blob_store):
-    config = RunConfig(data=str(blob_store.path), clip=ClipConfig(sampling="dense"))
-    model = dataclasses.replace(config.model, task="frames")
-    with pytest.raises(ConfigError, match="of videos with one label each: it is for video"):
-        open_of_run(dataclasses.replace(config, model=model))
+@pytest.mark.parametrize("preset", ["small", "recordings"])
+def test_a_video_is_no_recording(blob_store, preset):
+    """Whatever else does not go together: it is said first."""
+    config = load_config(preset, {"data": str(blob_store.path), "model.task": "frames"})
+    match = r"of videos with one label each: it is for video \(--config small\)"
+    with pytest.raises(ConfigError, match=match):
+        open_of_run(config)
+
+
+def test_the_preset_for_recordings_says_what_videos_take(blob_store):
+    config = load_config("recordings", {"data": str(blob_store.path)})
+    with pytest.raises(ConfigError, match="^temporal.stages is for recordings.*--config small"):
+        open_of_run(config)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("temporal.kind", "mean", "takes a temporal.kind that tells frames apart"),
+        ("clip.short", "loop", "takes clip.short mask"),
+    ],
+)
+def test_what_does_not_answer_at_every_frame_is_refused(store, key, value, message):
+    values = {"temporal.stages": 1, "data": str(store.path), "model.streams": ["rgb"], key: value}
+    with pytest.raises(ConfigError, match=f"task frames {message}"):
+        open_of_run(load_config("recordings", values))
 
 
 @pytest.mark.parametrize(("length", "stride"), [(16, 1), (5, 3), (64, 4)])
