@@ -10,10 +10,11 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
-from pipeline.errors import DataError
+from pipeline.errors import ConfigError, DataError
 from pipeline.manifest.annotation import Annotation
 from pipeline.manifest.rows import Manifest, Row, relative_path
 from pipeline.sources.events.event import LOST, Event, Notice, Recording
+from pipeline.sources.events.frames import BACKGROUND
 from pipeline.sources.events.media import match_media
 from pipeline.sources.events.reading import ReadingOptions, read_events
 from pipeline.sources.events.report import report
@@ -50,7 +51,8 @@ def scan_events(
         point_seconds: Length that events without one are given, around their time; 0: none, and
             they are left out.
         subjects: Whether the events of each subject are a recording of their own.
-        background: Class of what no event covers; empty: none.
+        background: Class of what no event covers; empty: none. Events of the usual name,
+            `background`, are no events.
         not_annotated: Labels of stretches of which nothing is known.
         cut: Whether each event is a row, as a part of its video.
 
@@ -59,19 +61,16 @@ def scan_events(
         time. And a report on the files of events.
 
     Raises:
+        ConfigError: A label is the name of the background, and not the usual one.
         DataError: A file cannot be read, or no event of it can be used.
     """
     matched, unmatched = match_media(read_events(path, options), videos)
-    if unmatched:
-        texts = [recording.notices[-1].text for recording in unmatched]
-        message = (
-            f"{path}: left out {counted(len(unmatched), 'recording')}: {listed(texts, most=3)}"
-        )
-        warnings.warn(message, LeftOutWarning, stacklevel=2)
+    _warn_left_out(path, "", [recording.notices[-1].text for recording in unmatched])
     if point_seconds:
         matched = [with_lengths(recording, point_seconds) for recording in matched]
-    if not_annotated:
-        matched = [where_known(recording, not_annotated) for recording in matched]
+    matched = [where_known(recording, not_annotated) for recording in matched]
+    if background and not cut:
+        matched = [_without_background(recording, background) for recording in matched]
     if subjects:
         matched = by_subject(matched)
     told, unusable, rows = [], [], []
@@ -90,14 +89,30 @@ def scan_events(
             f"{path}: expected events to learn from, got none: {why}. Name the folder of the "
             "videos (--videos), and give points a length (--point-seconds)."
         )
-    if unusable:
-        texts = [f"{each.media} ({', '.join(_lost(each))})" for each in unusable]
-        message = (
-            f"{path}: left out {counted(len(unusable), 'recording')} of whose events none can be "
-            f"used: {listed(texts, most=3)}"
-        )
-        warnings.warn(message, LeftOutWarning, stacklevel=2)
+    texts = [f"{each.media} ({', '.join(_lost(each))})" for each in unusable]
+    _warn_left_out(path, " of whose events none can be used", texts)
     return Manifest(rows=tuple(rows), annotations=report(told, unmatched, unusable))
+
+
+def _warn_left_out(path: str | os.PathLike[str], which: str, texts: Sequence[str]) -> None:
+    if texts:
+        count = counted(len(texts), "recording")
+        message = f"{path}: left out {count}{which}: {listed(texts, most=3)}"
+        warnings.warn(message, LeftOutWarning, stacklevel=3)
+
+
+def _without_background(recording: Recording, background: str) -> Recording:
+    """Returns a recording without events of that label: it holds where no other one does."""
+    events = tuple(e for e in recording.events if _class_name(e.label) != background)
+    number = len(recording.events) - len(events)
+    if not number:
+        return recording
+    if background != BACKGROUND:
+        raise ConfigError(
+            f"--background {background} is also the label of events: choose another name"
+        )
+    text = f"{recording.media}: {counted(number, 'event')}, background where no other one holds"
+    return recording.telling(Notice("background", text), events=events)
 
 
 def _lost(recording: Recording) -> list[str]:

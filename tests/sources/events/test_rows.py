@@ -208,6 +208,19 @@ def test_a_recording_all_of_whose_events_are_lost_is_no_background(recordings):
     assert [row.group for row in rows] == ["a.avi", "b.avi"]
 
 
+def test_events_of_the_background(recordings):
+    with pytest.raises(ConfigError, match="--background jump is also the label of events: choose"):
+        scan(recordings, cut=False, background="jump")
+    (recordings / "events.csv").write_text(f"{TABLE}b.avi,1.5,4.5,background\n")
+    manifest = scan(recordings, cut=False, background="background")
+    row = manifest.rows[1]
+    assert [label for _, _, label in row.annotation.events] == ["jump", "wave"]
+    labels = row.annotation.by_frame(10, manifest.class_names)(0, 50)
+    assert (labels.sum(axis=1) == 1).all(), "background never holds beside something else"
+    (told,) = manifest.annotations["recordings"][1]["notices"]["background"]
+    assert told == "b.avi: 1 event, background where no other one holds"
+
+
 def test_other_classes_become_background(recordings):
     config = configure(recordings, cut_events=False, classes=("wave",))
     (first, _) = read_manifest(config).rows
