@@ -39,10 +39,12 @@ class Prediction:
         label: The most probable class, or `unknown` where its logit is below the threshold. Where
             classes may hold at once, those that do with ";" between them, as in a table of videos;
             empty where none does, or only the background of a recording.
-        known: Whether there is a class in it.
+        known: Whether it is answered at all: False where `label` is `unknown`. That no class
+            holds is an answer, too: then `holding` is empty.
         holding: Pairs of class name and probability of the classes in it, in their order.
-        probability: The calibrated probability of the most probable class, 0 to 1: that it is this
-            one, if it is one of the classes.
+        probability: The calibrated probability of `label`, 0 to 1: that it is this class, if it is
+            one of the classes. Of several that hold, the highest; where none does, that of the most
+            probable class, as for `unknown`.
         max_logit: The highest logit, see `pipeline.tasks.exclusive.Exclusive.score`.
         top: Pairs of class name and probability, in falling order.
         num_frames: Frames that the file holds.
@@ -227,12 +229,12 @@ class Classifier:
             for name, probability, held in zip(self.class_names, probabilities, holds, strict=True)
             if held and name != background
         )
-        labels = ";".join(name for name, _ in holding)
+        known = bool(holding) or not is_exclusive
         return Prediction(
-            label=UNKNOWN if is_exclusive and not holding else labels,
-            known=bool(holding),
+            label=";".join(name for name, _ in holding) if known else UNKNOWN,
+            known=known,
             holding=holding,
-            probability=ranked[0][1],
+            probability=max((probability for _, probability in holding), default=ranked[0][1]),
             max_logit=float(score),
             top=ranked,
             **about,

@@ -207,7 +207,9 @@ def test_a_stream_says_which_classes_hold_at_its_newest_frame(found, store):
         holds = classifier.task.holds(row, calibration.class_thresholds)
         names = [name for name, held in zip(NAMES[1:], holds[1:], strict=True) if held]
         assert result.prediction.label == ";".join(names)
-        assert result.prediction.known == bool(names)
+        assert result.prediction.known, "that nothing holds is known"
+        shown = [top[name] for name in names] or [*top.values()]
+        assert result.prediction.probability == max(shown)
         assert [name for name, _ in result.prediction.holding] == names
         assert json.loads(json.dumps(result.as_json()))["prediction"]["holding"] == [
             {"label": name, "probability": top[name]} for name in names
@@ -277,9 +279,9 @@ def test_a_video_may_show_several_classes_or_none(several, store):
     assert all_of_them.probability == all_of_them.top[0][1]
     assert str(all_of_them).count(", ") == 2
     one = with_thresholds(run, 1.0, 0.0, 1.0).predict(path)
-    assert (one.label, [name for name, _ in one.holding]) == ("jump", ["jump"])
+    assert (one.label, one.holding) == ("jump", (("jump", one.probability),))
     none = with_thresholds(run, 1.0, 1.0, 1.0).predict(path)
-    assert (none.label, none.known, none.holding, str(none)) == ("", False, (), "none")
+    assert (none.label, none.known, none.holding, str(none)) == ("", True, (), "none")
 
 
 def test_a_timeline_of_windows_has_each_class_by_itself(several, store):
