@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from pipeline.errors import DataError, VideoDecodeError
 from pipeline.sources.events.event import Event, Notice, Recording, Spans
+from pipeline.sources.events.own_table import NO_LINES
 from pipeline.text import counted, listed, nearest
 from pipeline.video import VideoInfo, probe
 from pipeline.video.paths import VIDEO_SUFFIXES, named_files
@@ -42,7 +43,8 @@ def match_media(
         others, with a notice that says why.
 
     Raises:
-        DataError: Two files disagree about the group or split of a video.
+        DataError: Two files disagree about the group or split of a video; or a table without lines
+            is named like no video.
     """
     root = Path(folder).absolute()
     files = sorted((f for f in named_files(root) if f.suffix.lower() in VIDEO_SUFFIXES), key=str)
@@ -52,6 +54,8 @@ def match_media(
     for recording in recordings:
         found = _find(recording.media, indices)
         if len(found) != 1:
+            if problem := dict(recording.notices).get(NO_LINES):
+                raise DataError(problem)
             # Each nearest name takes a while.
             names = [file.name for file in files] if len(unmatched) < _MOST_HINTS else []
             unmatched.append(recording.telling(_missing(recording, found, names)))

@@ -12,6 +12,9 @@ from pipeline.sources.events.text import Line, read_columns, read_lines, with_co
 from pipeline.text import listed
 
 NEEDED = ("video", "start_seconds", "end_seconds", "label")
+NO_LINES = "table without lines"
+"""Kind of notice of a table that holds no events, if there is a video of its name."""
+
 _KNOWN = (*NEEDED, "subject", "group", "split")
 
 
@@ -20,7 +23,8 @@ def read_own_table(text: str, path: Path) -> list[Recording]:
 
     The others are subject, group and split; group and split are those of the whole video and need
     to stand in one of its lines only. Without an end, an event is a point. A line with a video
-    alone says that nothing happens in it.
+    alone says that nothing happens in it; so does a table without lines, of the video that is named
+    like the file.
 
     Raises:
         DataError: A column is missing, or a line is not as expected.
@@ -39,7 +43,10 @@ def read_own_table(text: str, path: Path) -> list[Recording]:
                 draft.tell("column left alone", f"{path}: {listed(unknown)}")
         _add(drafts[cells["video"]], line, cells)
     if not drafts:
-        raise DataError(f"{path}: expected a line for each event, got only the names of columns.")
+        draft = drafts[path.stem] = Draft(path.stem, path.name)
+        draft.tell(
+            NO_LINES, f"{path}: expected a line for each event, got only the names of columns."
+        )
     return [draft.done() for draft in drafts.values()]
 
 

@@ -62,10 +62,6 @@ BROKEN = {
         ", line 2: expected start_seconds, such as 12.5, got ''.",
     ),
     "no video": (f"{HEAD}\n,1,2,walk", ", line 2: expected a video, got an empty cell."),
-    "names of columns alone": (
-        HEAD,
-        ": expected a line for each event, got only the names of columns.",
-    ),
     "a column missing": (
         "video;start_seconds;label\na.mp4;1;walk",
         (

@@ -6,6 +6,7 @@ import pytest
 from pipeline.errors import DataError, VideoDecodeError
 from pipeline.sources.events.event import Event, Notice, Recording
 from pipeline.sources.events.media import in_seconds, match_media
+from pipeline.sources.events.reading import read_events
 from pipeline.video import write_video
 
 WALK = Event(1, 2, "walk")
@@ -77,6 +78,16 @@ def test_without_any_video_and_with_very_many_missing(touch, info):
     root = touch("b.mp4")
     _, unmatched = match_media([recording(f"a{n}.mp4") for n in range(60)], root, probe=info)
     assert [" nearest " in r.notices[0].text for r in unmatched] == [True] * 50 + [False] * 10
+
+
+def test_a_table_without_lines_speaks_of_the_video_of_its_name(touch, write, info):
+    root = touch("a.mp4")
+    head = "video,start_seconds,end_seconds,label"
+    (found,), _ = match_media(read_events(write("a.csv", head)), root, probe=info)
+    assert (found.path, found.events, found.known) == (str(root / "a.mp4"), (), None)
+    message = r"b.csv: expected a line for each event, got only the names of columns\.$"
+    with pytest.raises(DataError, match=message):
+        match_media(read_events(write("b.csv", head)), root, probe=info)
 
 
 def test_a_video_that_cannot_be_read_is_told(touch):
