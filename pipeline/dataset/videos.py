@@ -211,7 +211,7 @@ def label_table(data: Data, split: Split) -> npt.NDArray[np.int64]:
 
 @contextmanager
 def damage_named(store: Data) -> Iterator[None]:
-    """Within it, a shard or a video that was damaged since it was opened is an error that names it.
+    """Within it, a shard or a video that was damaged or lost since it was opened is named.
 
     Raises:
         DataError: There is one, and it was read.
@@ -223,6 +223,18 @@ def damage_named(store: Data) -> Iterator[None]:
         if not reason:
             raise
         raise DataError(reason[1]) from None
+    except tf.errors.NotFoundError:
+        lost = (
+            [str(p) for p in shard_paths(store) if not p.exists()]
+            if isinstance(store, Store)
+            else []
+        )
+        if not lost:
+            raise
+        raise DataError(
+            f"{listed(lost)}: not there any more. Put the data set back, and run the same command "
+            "again"
+        ) from None
     except tf.errors.DataLossError:
         if not isinstance(store, Store):
             raise

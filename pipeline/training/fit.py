@@ -13,6 +13,7 @@ import keras
 import tensorflow as tf
 
 from pipeline.config import RunConfig
+from pipeline.config.file import save_config
 from pipeline.dataset.clip_batches import (
     batches_for_training,
     batches_for_validation,
@@ -76,7 +77,8 @@ def train(
     is left as it is, to be exported. Meanwhile no other process can use the folder.
 
     Args:
-        config: The run. `frames` is filled in from the data set.
+        config: The run. `frames` is filled in from the data set. Of a training that goes on, `data`
+            may be where that was moved to.
         folder: Where the run goes.
         overwrite: Whether a run that is there already is replaced; one that was interrupted
             before it had a model always is.
@@ -107,6 +109,8 @@ def train(
         if not goes_on:
             check_free(run, overwrite=overwrite)
         config = decide_precision(config, run.config_file if goes_on else None)
+        if goes_on and run.config().data != config.data:  # the data set was moved
+            save_config(config, run.config_file)
         if goes_on and is_trained(run):
             print(f"{run.folder}: is trained already")
         else:

@@ -21,6 +21,7 @@ from pipeline.dataset.clip_batches import (
     training_batches,
 )
 from pipeline.dataset.sampling import sample_clip
+from pipeline.dataset.videos import damage_named
 from pipeline.errors import DataError
 from pipeline.prepare.preparation import prepare
 from pipeline.prepare.prepared import open_store
@@ -470,3 +471,16 @@ def test_a_training_that_goes_on_sees_what_it_would_have_seen(uneven, is_balance
         for (inputs, labels), (wanted, others) in zip(rest, whole[first:], strict=False):
             np.testing.assert_array_equal(inputs["frames"], wanted["frames"])
             np.testing.assert_array_equal(labels, others)
+
+
+def test_a_data_set_that_goes_away_is_named(store, tmp_path):
+    """As a disk that is taken out while a training runs."""
+    data = open_store(shutil.copytree(store.path, tmp_path / "store"))
+    opened = evaluation_clips(data, CONFIG, "train"), training_batches(data, CONFIG)
+    shutil.rmtree(data.path)
+    for batches in opened:
+        with (
+            pytest.raises(DataError, match=r"^/.*store/.*: not there any more. Put the data"),
+            damage_named(data),
+        ):
+            next(iter(batches))

@@ -244,6 +244,14 @@ def test_a_training_that_ended_unexported_is_left_to_be_exported(
         train(config, run.folder)
 
 
+def test_a_data_set_that_was_moved_is_found_by_what_follows(config, undisturbed, tmp_path):
+    """Calibrating and exporting look where the configuration of the run says."""
+    run = Run(shutil.copytree(undisturbed.folder, tmp_path / "run"))
+    moved = shutil.copytree(config.data, tmp_path / "moved")
+    train(dataclasses.replace(config, data=str(moved)), run.folder)
+    assert run.config() == dataclasses.replace(undisturbed.config(), data=str(moved))
+
+
 def test_killed_while_the_folder_is_made(config, tmp_path, monkeypatch):
     """There is no half a folder, which no command would take for that of a run."""
     with monkeypatch.context() as patch:
