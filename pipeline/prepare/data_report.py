@@ -153,7 +153,7 @@ def as_markdown(report: dict[str, Any]) -> str:
         [
             "# Data report",
             "",
-            f"{_counts(report['total'], kind)}; {len(report['left_out'])} left out.",
+            f"{_counts(report['total'], kind)}; {len(left_out(report))} left out.",
             "",
             *_class_table(report["splits"], kind),
             *_spreads(report),
@@ -161,13 +161,30 @@ def as_markdown(report: dict[str, Any]) -> str:
             *_section("Leaks", map(markdown, report["leaks"]), "None between splits or labels."),
             *_random(report),
             *_section("Copies", map(markdown, report["copies"]), "None within a split and class."),
-            *_section("Left out", map(_left_out, report["left_out"])),
+            *_section("Left out", _left_out(report)),
             *_section("Fewer frames than declared", _fewer(report)),
             *_section("Fewer frames a second than stored", map(code, report["repeating"])),
             *_section("Clocks that jump", map(code, report["broken_clocks"])),
             *_changes(report["changes"]),
         ]
     )
+
+
+def left_out(report: dict[str, Any]) -> list[str]:
+    """What is left out, each with the reason: videos, and recordings that came to no video."""
+    videos = [f"{video['video']}: {video['reason']}" for video in report["left_out"]]
+    return [*videos, *_recordings_left_out(report)]
+
+
+def _recordings_left_out(report: dict[str, Any]) -> list[str]:
+    found: list[str] = report.get("events", {}).get("left_out", [])  # An older report has none.
+    return found
+
+
+def _left_out(report: dict[str, Any]) -> Iterable[str]:
+    for video in report["left_out"]:
+        yield f"{code(video['video'])}: {markdown(video['reason'])}"
+    yield from map(markdown, _recordings_left_out(report))
 
 
 def kind_of(report: dict[str, Any]) -> str:
@@ -250,10 +267,6 @@ def _random(report: dict[str, Any]) -> list[str]:
         return []
     text = describe_random_split(report["random_split"])
     return [f"For comparison, {text}.", ""]
-
-
-def _left_out(video: dict[str, str]) -> str:
-    return f"{code(video['video'])}: {markdown(video['reason'])}"
 
 
 def _fewer(report: dict[str, Any]) -> list[str]:

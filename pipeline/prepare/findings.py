@@ -13,7 +13,7 @@ from pipeline.config.prepare import PrepareConfig
 from pipeline.errors import DataError
 from pipeline.manifest.rows import TRIM, Row, relative_path
 from pipeline.prepare import leaks
-from pipeline.prepare.data_report import as_markdown, describe
+from pipeline.prepare.data_report import as_markdown, describe, left_out
 from pipeline.prepare.plan import ShardReport, ShardTask, VideoReport
 from pipeline.text import counted, listed
 
@@ -70,11 +70,8 @@ def check_findings(found: Findings, config: PrepareConfig, partial: Path, *, roo
     refuse_leaks(found.leaks, config, f"; {partial / 'data_report.md'} names all")
     too_many = too_many_bad(found.report, config)
     if too_many:
-        first = found.report["left_out"][0]
-        raise DataError(
-            f"{too_many}; {partial / 'quarantine.csv'} says why. The first is {first['video']}: "
-            f"{first['reason']}"
-        )
+        names = listed(left_out(found.report), most=3)
+        raise DataError(f"{too_many}; {partial / 'data_report.md'} says why: {names}")
 
 
 def refuse_leaks(found: Sequence[str], config: PrepareConfig, where: str) -> None:
@@ -88,7 +85,8 @@ def refuse_leaks(found: Sequence[str], config: PrepareConfig, where: str) -> Non
 
 def too_many_bad(report: dict[str, Any], config: PrepareConfig) -> str:
     """The message that more videos would be left out than may be; empty: it is not so."""
-    bad, total = len(report["left_out"]), len(report["left_out"]) + report["total"]["videos"]
+    bad = len(left_out(report))
+    total = bad + report["total"]["videos"]
     if bad <= config.max_bad_fraction * total:
         return ""
     return (

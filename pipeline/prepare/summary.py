@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.manifest.rows import SPLITS, Row
-from pipeline.prepare.data_report import kind_of
+from pipeline.prepare.data_report import kind_of, left_out
 from pipeline.prepare.leaks import describe_random_split
 from pipeline.prepare.prepared import Store
 from pipeline.prepare.rate import MOST_FPS
@@ -46,8 +46,10 @@ class PrepareReport:
         lines += [] if self.up_to_date else _changes(store.report["changes"])
         lines += _damaged(store.report)
         lines += _findings(store.report)
-        left_out = counted(len(store.report["left_out"]), kind)
-        lines.append(f"{left_out} left out, listed in {store.path / 'quarantine.csv'}")
+        number, others = len(store.report["left_out"]), left_out(store.report)
+        if number or not others:
+            count = counted(number, kind)
+            lines.append(f"{count} left out, listed in {store.path / 'quarantine.csv'}")
         return "\n".join(lines)
 
 
@@ -69,8 +71,8 @@ class CheckReport:
         report = self.report
         total = report["total"]
         readable = counted(total["videos"], "readable video")
-        lines = [f"{readable}, {len(report['left_out'])} that would be left out"]
-        lines += _some([f"  {v['video']}: {v['reason']}" for v in report["left_out"]])
+        lines = [f"{readable}, {len(left_out(report))} that would be left out"]
+        lines += _some([f"  {reason}" for reason in left_out(report)])
         fewer = report["fewer_frames_than_declared"]
         lines.append(f"{counted(len(fewer), 'video')} with fewer frames than declared")
         lines += _some([f"  {_both_counts(video)}" for video in fewer])
@@ -142,7 +144,8 @@ def _events(found: dict[str, Any]) -> list[str]:
     events = sum(label["count"] for row in rows for label in row["events"].values())
     lines = [f"{counted(len(rows), 'recording')} with {counted(events, 'event')}"]
     if found["unmatched"]:
-        lines.append(f"{counted(len(found['unmatched']), 'recording')} without their video")
+        count = counted(len(found["unmatched"]), "recording")
+        lines.append(f"{count} left out: their video is not there or cannot be read")
     unusable = found.get("unusable", [])  # An older report has none.
     if unusable:
         names = listed([row["media"] for row in unusable], most=3)

@@ -29,8 +29,8 @@ posix = pytest.mark.skipif(os.name != "posix", reason="named pipes and signals o
 def test_too_many_bad_videos_stop_the_preparation(root: Path) -> None:
     config = configure(root, max_bad_fraction=0.08)
     message = (
-        r"1 of 12 videos would be left out, more than --max-bad-fraction 0.08; .*quarantine\.csv "
-        r"says why. The first is run/cid 1\.avi: it is text, not a video"
+        r"1 of 12 videos would be left out, more than --max-bad-fraction 0.08; .*report\.md "
+        r"says why: run/cid 1\.avi: it is text, not a video"
     )
 
     with pytest.raises(DataError, match=message):

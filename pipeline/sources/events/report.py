@@ -29,13 +29,18 @@ def report(
         `name`, `subject`, `unit`, `events` (by label: `count`, `points` and `total`, in the unit),
         `overlaps` (by pair of labels: for how long both hold), `at_once` (for how long two
         different labels do, over all pairs) and `notices` (by kind: texts).
+        `left_out`, why each of the last two is, in their order.
         And `without_events`, the media of matched recordings that have none.
     """
     rows = [_describe(recording) for recording in matched]
+    unmatched, unusable = tuple(unmatched), tuple(unusable)
     return {
         "recordings": rows,
         "unmatched": [_describe(recording) for recording in unmatched],
         "unusable": [_describe(recording) for recording in unusable],
+        "left_out": [
+            notice.text for each in (*unmatched, *unusable) for notice in each.notices[-1:]
+        ],
         "without_events": [row["media"] for row in rows if not row["events"]],
     }
 

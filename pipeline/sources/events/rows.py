@@ -65,7 +65,6 @@ def scan_events(
         DataError: A file cannot be read, or no event of it can be used.
     """
     matched, unmatched = match_media(read_events(path, options), videos)
-    _warn_left_out(path, "", [recording.notices[-1].text for recording in unmatched])
     if point_seconds:
         matched = [with_lengths(recording, point_seconds) for recording in matched]
     matched = [where_known(recording, not_annotated) for recording in matched]
@@ -79,26 +78,24 @@ def scan_events(
         kept, notices = (_with_one_label if cut else _with_length)(recording)
         telling = recording.telling(*notices)
         if not kept and _lost(telling):
-            unusable.append(telling)  # Its frames are not the background that they seem to be.
+            # Its frames are not the background that they seem to be.
+            text = f"{recording.media}: no event of it can be used: {', '.join(_lost(telling))}"
+            unusable.append(telling.telling(Notice("left out", text)))
             continue
         told.append(telling)
         rows += _cuts(recording, kept, root) if cut else [_row(recording, kept, root, background)]
+    annotations = report(told, unmatched, unusable)
+    if annotations["left_out"]:
+        count = counted(len(annotations["left_out"]), "recording")
+        message = f"{path}: left out {count}: {listed(annotations['left_out'], most=3)}"
+        warnings.warn(message, LeftOutWarning, stacklevel=2)
     if not any(set(row.labels) - {background} for row in rows):
         why = "their videos are not there" if not matched else "none can be cut out of its video"
         raise DataError(
             f"{path}: expected events to learn from, got none: {why}. Name the folder of the "
             "videos (--videos), and give points a length (--point-seconds)."
         )
-    texts = [f"{each.media} ({', '.join(_lost(each))})" for each in unusable]
-    _warn_left_out(path, " of whose events none can be used", texts)
-    return Manifest(rows=tuple(rows), annotations=report(told, unmatched, unusable))
-
-
-def _warn_left_out(path: str | os.PathLike[str], which: str, texts: Sequence[str]) -> None:
-    if texts:
-        count = counted(len(texts), "recording")
-        message = f"{path}: left out {count}{which}: {listed(texts, most=3)}"
-        warnings.warn(message, LeftOutWarning, stacklevel=3)
+    return Manifest(rows=tuple(rows), annotations=annotations)
 
 
 def _without_background(recording: Recording, background: str) -> Recording:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -82,7 +83,8 @@ def test_a_recording_without_its_video_is_named(recordings):
 
 def test_nothing_to_learn_from(recordings):
     (recordings / "events.csv").write_text(TABLE[: TABLE.index("a.avi")] + "a.avi,1,1,wave\n")
-    with pytest.raises(DataError, match=r"none can be cut out of its video\. .*--point-seconds"):
+    message = r"none can be cut out of its video\. .*--point-seconds"
+    with pytest.warns(LeftOutWarning), pytest.raises(DataError, match=message):
         scan(recordings)
     (recordings / "events.csv").write_text(TABLE.replace(".avi", ".mkv").replace("a.m", "x.m"))
     (recordings / "videos" / "b.avi").unlink()
@@ -98,6 +100,23 @@ def test_a_mistyped_folder_of_videos_is_told(recordings):
     with pytest.raises(ConfigError, match="--videos: .*vidoes is no folder"):
         prepare(config)
     assert folder_of_videos(configure(recordings, videos="")) == recordings
+
+
+def test_recordings_without_a_video_that_can_be_read_are_bad_ones(recordings):
+    (recordings / "videos" / "c.avi").write_text("no video")
+    (recordings / "events.csv").write_text(f"{TABLE}c.avi,1,2,wave\n")
+    config = configure(recordings, cut_events=False, max_bad_fraction=0.3)
+    message = (
+        "1 of 3 videos would be left out, more than --max-bad-fraction 0.3; .* says why: .*c.avi: "
+    )
+    with pytest.warns(LeftOutWarning), pytest.raises(DataError, match=message):
+        prepare(config)
+    with pytest.warns(LeftOutWarning):
+        report = prepare(dataclasses.replace(config, max_bad_fraction=0.34))
+    lines = str(report).splitlines()
+    assert "1 recording left out: their video is not there or cannot be read" in lines
+    assert not any(line.startswith("0 recordings") for line in lines)
+    assert "c.avi" in (recordings / "out" / "data_report.md").read_text()
 
 
 def configure(root, **options):
@@ -199,7 +218,7 @@ def test_a_recording_all_of_whose_events_are_lost_is_no_background(recordings):
     table = TABLE.replace("b.avi,1,2,jump\nb.avi,3,4,wave\n", "b.avi,1,1,wave\nb.avi,9,9,wave\n")
     (recordings / "events.csv").write_text(table)
     reasons = "1 event past the end of .*, 1 event without a length left out: --point-seconds"
-    with pytest.warns(LeftOutWarning, match=rf"none can be used: b.avi \({reasons}"):
+    with pytest.warns(LeftOutWarning, match=rf"b.avi: no event of it can be used: {reasons}"):
         found = scan(recordings, cut=False, background="rest")
     assert [row.group for row in found.rows] == ["a.avi"]
     assert [each["media"] for each in found.annotations["unusable"]] == ["b.avi"]
