@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,13 @@ Labels = npt.NDArray[np.integer[Any]]
 
 
 class Exclusive:
-    """Softmax, cross-entropy, and the class of the highest logit as the answer."""
+    """Softmax, cross-entropy, and the class of the highest logit as the answer.
+
+    Attributes:
+        metric_title: What the metric `accuracy` says, in words.
+    """
+
+    metric_title: Final = "accuracy"
 
     def targets(self, labels: tf.Tensor, num_classes: int, smoothing: float = 0.0) -> tf.Tensor:
         """Targets float32 (B, C), each of which adds up to 1.

@@ -66,6 +66,11 @@ class Frames:
 
         return [FrameAccuracy(exclusive=self.is_exclusive, name="accuracy")]
 
+    @property
+    def metric_title(self) -> str:
+        """See the other task."""
+        return self.each.metric_title
+
     def known(self, labels: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
         """Of which frames something is known, bool (N,), of labels (N, C), see `targets`."""
         if self.is_exclusive:

@@ -102,10 +102,14 @@ class EpochLog(keras.callbacks.Callback):
         path: The CSV file: epoch, seconds, learning_rate and every loss and metric.
         epochs: Number of epochs planned.
         best: Marks the epochs whose model was kept.
+        metric_title: What the metric `accuracy` is called on the terminal.
     """
 
-    def __init__(self, path: Path, epochs: int, best: KeepBest) -> None:
+    def __init__(
+        self, path: Path, epochs: int, best: KeepBest, metric_title: str = "accuracy"
+    ) -> None:
         super().__init__()
+        self._metric_title = metric_title
         self._path, self._epochs, self._best = path, epochs, best
         self._started = 0.0
 
@@ -138,7 +142,7 @@ class EpochLog(keras.callbacks.Callback):
         for title, prefix in (("train", ""), ("validation", "val_")):
             if f"{prefix}loss" in row:
                 loss, accuracy = row[f"{prefix}loss"], row[f"{prefix}accuracy"]
-                text += f"   {title} loss {loss:.3f} accuracy {accuracy:.3f}"
+                text += f"   {title} loss {loss:.3f} {self._metric_title} {accuracy:.3f}"
         kept = " *" if self._best.epoch == row["epoch"] and "val_loss" in row else ""
         return f"{text}   {row['seconds']:.1f} s{kept}"
 

@@ -24,6 +24,7 @@ from pipeline.dataset.videos import Data, damage_named, open_of_run
 from pipeline.errors import ConfigError, DataError, PipelineError
 from pipeline.models.recognizer import build_recognizer, float32_twin, trained_model
 from pipeline.run import Run
+from pipeline.tasks.task import task_of
 from pipeline.text import extra
 from pipeline.training.alarms import Alarms, warn_of_few_groups
 from pipeline.training.averaging import WeightAverage
@@ -133,7 +134,9 @@ def _train_alone(
         finally:
             with contextlib.suppress(DataError):
                 if history := run.history():  # Ctrl-C may come before the first line of it.
-                    plot_history(history, run.report / "curves.png")
+                    plot_history(
+                        history, run.report / "curves.png", task_of(config.model).metric_title
+                    )
 
 
 def _train(config: RunConfig, data: Data, run: Run, *, goes_on: bool) -> None:
@@ -210,7 +213,8 @@ def _callbacks(
     progress: Progress, config: RunConfig, run: Run, ctrl_c: CtrlC
 ) -> list[keras.callbacks.Callback]:
     """In the order in which they are called: the checkpoint holds what the others found."""
-    log = EpochLog(run.history_file, config.train.epochs, progress.best)
+    title = task_of(config.model).metric_title
+    log = EpochLog(run.history_file, config.train.epochs, progress.best, title)
     callbacks = [progress.best, log, progress.alarms]
     if progress.average:
         callbacks.insert(0, progress.average)

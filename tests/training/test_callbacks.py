@@ -7,7 +7,9 @@ import keras
 import numpy as np
 import pytest
 
+from pipeline.config import ModelConfig
 from pipeline.run import Run
+from pipeline.tasks.task import task_of
 from pipeline.training.alarms import TrainingWarning
 from pipeline.training.callbacks import EpochLog, KeepBest, cut_history
 
@@ -107,6 +109,16 @@ def test_each_epoch_is_a_line_on_the_terminal_and_in_the_file(best, model, tmp_p
     assert first.endswith(" s *"), "the epoch that is kept is marked"
     assert second.startswith("epoch   2/20")
     assert second.endswith(" s")
+
+
+def test_a_line_says_what_its_metric_is(best, model, tmp_path, capsys):
+    title = task_of(ModelConfig(task="frames-multilabel")).metric_title
+    log = EpochLog(tmp_path / "history.csv", 1, best, title)
+    log.set_model(model)
+    log.on_epoch_begin(0)
+    log.on_epoch_end(0, {"loss": 0.5, "accuracy": 0.25})
+    assert "loss 0.500 classes right 0.250" in capsys.readouterr().out
+    assert "accuracy" in (tmp_path / "history.csv").read_text()
 
 
 def test_without_validation_no_epoch_is_marked(best, model, tmp_path, capsys):

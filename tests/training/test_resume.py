@@ -138,7 +138,9 @@ def test_ctrl_c_can_be_gone_on_from(config, undisturbed, tmp_path, monkeypatch):
     check_same(train(config, run.folder), undisturbed)
 
 
-def test_a_training_on_recordings_can_be_gone_on_from(recording_config, tmp_path, monkeypatch):
+def test_a_training_on_recordings_can_be_gone_on_from(
+    recording_config, tmp_path, monkeypatch, capsys
+):
     """With windows cut at random, rare classes more often, mixing, and two stages."""
     mixup = dataclasses.replace(recording_config.augment.mixup, strength=0.2)
     config = dataclasses.replace(
@@ -149,6 +151,7 @@ def test_a_training_on_recordings_can_be_gone_on_from(recording_config, tmp_path
         train=dataclasses.replace(recording_config.train, epochs=3, balanced=True),
     )
     whole = train(config, tmp_path / "whole")
+    assert " classes right 0." in capsys.readouterr().out
     run = interrupted(config, tmp_path / "run", monkeypatch, epoch=1)
     check_same(train(config, run.folder), whole)
 
