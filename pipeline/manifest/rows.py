@@ -272,7 +272,8 @@ def _row(
     cells = dict(zip(columns, values, strict=False))
     video, label, group = (cells.get(column, "") for column in ("path", "label", "group"))
     if not (video and (label or several or "label" not in columns)):
-        raise DataError(f"{place}: expected path and label, got an empty one.")
+        hint = "" if not video or several else " With --multilabel a video may have no label."
+        raise DataError(f"{place}: expected path and label, got an empty one.{hint}")
     if "\0" in video:
         raise DataError(f"{place}: expected a path, got {video!r}.")
     split = cells.get("split", "")

@@ -90,7 +90,7 @@ def check_videos(config: PrepareConfig) -> CheckReport:
 
     Raises:
         ConfigError: A setting does not fit the videos.
-        DataError: The videos are not laid out as expected, or cannot be split.
+        DataError: The videos are not laid out as expected.
         PipelineError: Worker processes cannot be started, or the folder cannot be written.
     """
     out = Path(config.out)
@@ -99,16 +99,19 @@ def check_videos(config: PrepareConfig) -> CheckReport:
     folder = out / "check"
     with _disk_errors_named(out), alone(out, *_ALONE):
         manifest = read_manifest(config)
-        rows = manifest.rows
+        rows, obstacle = manifest.rows, ""
         if all(row.label for row in rows):
             manifest.check_classes()
-            rows = choose_split(manifest, config).rows
+            try:
+                rows = choose_split(manifest, config).rows
+            except DataError as error:
+                obstacle = str(error)
         folder.mkdir(exist_ok=True, parents=True)
         expect_writable(folder / "data_report.md")  # before hours of decoding
         tasks = _plan(_sources(manifest, config), rows, config, out)
         found = examine(tasks, check_shards(tasks, config), annotations=manifest.annotations)
         write_findings(folder, found.videos, found.report, root=folder)
-        obstacle = too_many_bad(found.report, config)
+        obstacle = "\n".join(filter(None, (too_many_bad(found.report, config), obstacle)))
         return CheckReport(report=found.report, folder=folder, obstacle=obstacle)
 
 

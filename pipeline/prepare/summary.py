@@ -77,8 +77,8 @@ class CheckReport:
         lines.append(f"{counted(len(fewer), 'video')} with fewer frames than declared")
         lines += _some([f"  {_both_counts(video)}" for video in fewer])
         lines += _findings(report)
-        lines += [self.obstacle] if self.obstacle else []
         lines.append(f"written: {self.folder / 'data_report.md'}")
+        lines += [self.obstacle] if self.obstacle else []
         return "\n".join(lines)
 
 

@@ -102,6 +102,10 @@ def test_csv_with_parts_of_files(tmp_path: Path) -> None:
         ("path,label,group\nä,wave,ann\n".encode("latin-1"), "expected CSV in UTF-8"),
         (b"path,label\n", "expected a line for each video, got only the names of columns"),
         (b"path;label\na;b\n", "got path;label; it separates them by ';': save it with commas"),
+        (
+            b"path,label\na,\n",
+            "got an empty one. With --multilabel a video may have no label",
+        ),
         (b"path,label,label\na,b,c\n", "expected each column once, got 'label' repeatedly"),
         (b"path,label\na,b, c\n", "line 2: expected at most 2 cells, got 3. A cell that holds"),
         (b"path,label\na\0,b\n", r"line 2: expected a path, got 'a\\x00'"),

@@ -7,6 +7,7 @@ import urllib.parse
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
+from pipeline.errors import DataError
 from pipeline.sources.events.event import Draft, Recording, time_of
 from pipeline.sources.events.text import part
 from pipeline.text import counted
@@ -23,9 +24,15 @@ def read_label_studio(data: Any, path: Path) -> list[Recording]:
     cancelled ones and predictions are told.
 
     Raises:
-        DataError: A task is not as expected.
+        DataError: A task is not as expected, or there are predictions alone.
     """
     tasks = data if isinstance(data, list) else [data]
+    annotated = any(isinstance(task, dict) and task.get("annotations") for task in tasks)
+    if not annotated and any(isinstance(task, dict) and task.get("predictions") for task in tasks):
+        raise DataError(
+            f"{path}: only predictions, no annotations: save them as annotations in Label Studio "
+            "and export again."
+        )
     return [_read(task, number, path) for number, task in enumerate(tasks, 1)]
 
 

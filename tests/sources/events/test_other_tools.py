@@ -10,6 +10,7 @@ from pipeline.errors import DataError
 from pipeline.sources.events.event import Event
 from pipeline.sources.events.reading import read_events
 
+PREDICTED = {"data": {"video": "a.mp4"}, "annotations": [], "predictions": [{"result": []}]}
 HEAD = "video,start_seconds,end_seconds,label"
 
 
@@ -211,3 +212,8 @@ def test_a_label_a_frame(write):
 def test_other_words_are_no_labels_of_frames(write, lines):
     with pytest.raises(DataError, match="or a text with a label a frame, got a file that starts"):
         read_events(write("words.txt", *lines))
+
+
+def test_label_studio_with_predictions_alone(write):
+    with pytest.raises(DataError, match="only predictions, no annotations: save them as annota"):
+        read_events(write("e.json", json.dumps([PREDICTED])))

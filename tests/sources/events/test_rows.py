@@ -8,6 +8,7 @@ import json
 import numpy as np
 import pytest
 
+from pipeline.cli.prepare import main
 from pipeline.config.prepare import PrepareConfig
 from pipeline.errors import ConfigError, DataError
 from pipeline.prepare.preparation import prepare
@@ -117,6 +118,16 @@ def test_recordings_without_a_video_that_can_be_read_are_bad_ones(recordings):
     assert "1 recording left out: their video is not there or cannot be read" in lines
     assert not any(line.startswith("0 recordings") for line in lines)
     assert "c.avi" in (recordings / "out" / "data_report.md").read_text()
+
+
+def test_a_check_of_one_recording_needs_no_split(recordings, capsys):
+    (recordings / "events.csv").write_text(TABLE[: TABLE.index("b.avi")])
+    folders = [f"--{name}={recordings / name}" for name in ("videos", "out")]
+    source = ["--source=events", f"--path={recordings / 'events.csv'}", "--workers=1"]
+    assert main([*source, *folders, "--check"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert "1 readable video, 0 that would be left out" in lines
+    assert "group" in lines[-1]
 
 
 def configure(root, **options):
