@@ -70,13 +70,15 @@ def _json(timeline: Timeline) -> bytes:
 
 
 def _csv(timeline: Timeline) -> bytes:
+    """A line for each segment; `prepare` reads it as a table of events."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
-    writer.writerow(["start_seconds", "end_seconds", "label", "probability", "max_logit"])
+    columns = ("video", "start_seconds", "end_seconds", "label", "probability", "max_logit")
+    writer.writerow(columns)
     for segment in timeline.segments:
         start, end = f"{segment.start_seconds:.3f}", f"{segment.end_seconds:.3f}"
         sure = f"{segment.probability:.4f}", f"{segment.max_logit:.4f}"
-        writer.writerow([start, end, segment.label, *sure])
+        writer.writerow([Path(timeline.path).name, start, end, segment.label, *sure])
     return text.getvalue().encode()
 
 

@@ -79,6 +79,14 @@ def test_what_was_found_reads_back_as_the_same_events(timeline, tmp_path, end, s
     assert told <= {"tier", "prediction"}, "lengths and rates agree"
 
 
+def test_the_table_is_one_of_events(timeline, tmp_path):
+    write_timeline(dataclasses.replace(timeline, segments=AT_ONCE), tmp_path / "out.csv")
+    (recording,), unmatched = match_media(read_events(tmp_path / "out.csv"), tmp_path / "videos")
+    assert (recording.path, unmatched) == (timeline.path, [])
+    events = sorted((e.start_seconds, e.end_seconds, e.label) for e in recording.events)
+    assert events == sorted((s.start_seconds, s.end_seconds, s.label) for s in AT_ONCE)
+
+
 def test_one_class_alone_keeps_its_name_in_elan(timeline, tmp_path):
     alone = dataclasses.replace(timeline, segments=SEGMENTS[:1])
     write_timeline(alone, tmp_path / "out.eaf")
