@@ -163,6 +163,7 @@ def as_markdown(report: dict[str, Any]) -> str:
             *_section("Copies", map(markdown, report["copies"]), "None within a split and class."),
             *_section("Left out", _left_out(report)),
             *_section("Fewer frames than declared", _fewer(report)),
+            *_behind(report),
             *_section("Fewer frames a second than stored", map(code, report["repeating"])),
             *_section("Clocks that jump", map(code, report["broken_clocks"])),
             *_changes(report["changes"]),
@@ -277,6 +278,15 @@ def _fewer(report: dict[str, Any]) -> list[str]:
         + (", damaged or shorter than asked" if video["damaged"] else "")
         for video in videos
     ]
+
+
+def _behind(report: dict[str, Any]) -> list[str]:
+    """Of recordings that end earlier than their file declares; an older report has none."""
+    lines = [
+        f"{code(each['video'])}: {counted(each['events'], 'event')} behind {each['seconds']:g} s"
+        for each in report.get("events_behind", ())
+    ]
+    return _section("Events that end behind what can be read", lines) if lines else []
 
 
 def _changes(changes: dict[str, list[str]]) -> list[str]:

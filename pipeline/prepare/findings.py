@@ -57,7 +57,22 @@ def examine(
     report = describe(videos, found, changes or {}, leaks.harmless(duplicates))
     if annotations:
         report["events"] = dict(annotations)
+        report["events_behind"] = _events_behind(videos, tasks[0].frames.fps)
     return Findings(videos=videos, duplicates=duplicates, leaks=found, report=report)
+
+
+def _events_behind(videos: Sequence[leaks.Video], fps: float) -> list[dict[str, Any]]:
+    """The recordings in which events end behind what decodes, by more than rounding."""
+    found = []
+    for source, video in videos:
+        if not source.row.annotation or video.problem:
+            continue
+        seconds = video.stored_frames / fps
+        most = seconds + 2 / min(fps, video.fps)
+        number = sum(end > most for _, end, _ in source.row.annotation.events)
+        if number:
+            found.append({"video": source.name, "events": number, "seconds": round(seconds, 3)})
+    return found
 
 
 def check_findings(found: Findings, config: PrepareConfig, partial: Path, *, root: Path) -> None:

@@ -118,6 +118,10 @@ def _findings(report: dict[str, Any]) -> list[str]:
     lines = _events(report["events"]) if "events" in report else []
     if report["splits"] and "test" not in report["splits"]:
         lines.append("no test videos: see --test-fraction, --test-groups, --folds and --fold")
+    if behind := report.get("events_behind", ()):  # An older report has none.
+        events = counted(sum(each["events"] for each in behind), "event")
+        names = listed([each["video"] for each in behind], most=3)
+        lines.append(f"of recordings cut short, {events} end behind what can be read: {names}")
     repeating = report.get("repeating", ())
     if repeating:
         videos = counted(len(repeating), "video")

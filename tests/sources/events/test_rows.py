@@ -120,6 +120,16 @@ def test_recordings_without_a_video_that_can_be_read_are_bad_ones(recordings):
     assert "c.avi" in (recordings / "out" / "data_report.md").read_text()
 
 
+def test_events_behind_what_can_be_read_are_told(recordings):
+    path = recordings / "videos" / "b.avi"
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+    report = prepare(configure(recordings, cut_events=False))
+    assert "of recordings cut short, 2 events end behind what can be read: b.avi" in str(report)
+    page = (recordings / "out" / "data_report.md").read_text()
+    assert "## Events that end behind what can be read\n\n- `b.avi`: 2 events behind 0." in page
+
+
 def test_a_check_of_one_recording_needs_no_split(recordings, capsys):
     (recordings / "events.csv").write_text(TABLE[: TABLE.index("b.avi")])
     folders = [f"--{name}={recordings / name}" for name in ("videos", "out")]
