@@ -55,7 +55,9 @@ def match_media(
         found = _find(recording.media, indices)
         if len(found) != 1:
             if problem := dict(recording.notices).get(NO_LINES):
-                raise DataError(problem)
+                raise DataError(
+                    f"{problem}. Expected a line for each event, or a video named like the file."
+                )
             # Each nearest name takes a while.
             names = [file.name for file in files] if len(unmatched) < _MOST_HINTS else []
             unmatched.append(recording.telling(_missing(recording, found, names)))

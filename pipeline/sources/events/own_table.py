@@ -44,9 +44,7 @@ def read_own_table(text: str, path: Path) -> list[Recording]:
         _add(drafts[cells["video"]], line, cells)
     if not drafts:
         draft = drafts[path.stem] = Draft(path.stem, path.name)
-        draft.tell(
-            NO_LINES, f"{path}: expected a line for each event, got only the names of columns."
-        )
+        draft.tell(NO_LINES, f"{path}: there are only the names of columns")
     return [draft.done() for draft in drafts.values()]
 
 
