@@ -160,7 +160,7 @@ def _events(found: dict[str, Any]) -> list[str]:
         kinds.update({kind: len(texts) for kind, texts in row["notices"].items()})
     numbers = kinds.most_common()
     lines += [f"  {counted(n, 'event')} {LOST[kind]}" for kind, n in numbers if kind in LOST]
-    told = [f"{kind} {number:,}" for kind, number in numbers if kind not in LOST]
+    told = [f"{kind} {n:,}" for kind, n in numbers if kind not in (*LOST, "left out")]
     lines += [f"  {', '.join(told)}; data_report.md names them"] if told else []
     return lines
 

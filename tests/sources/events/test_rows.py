@@ -145,11 +145,15 @@ def configure(root, **options):
         source="events",
         path=str(root / "events.csv"),
         out=str(root / "out"),
-        test_groups=("b.avi",),
         size=16,
         fps=10,
         workers=1,
-        **{"videos": str(root / "videos"), "cut_events": True, **options},
+        **{
+            "videos": str(root / "videos"),
+            "test_groups": ("b.avi",),
+            "cut_events": True,
+            **options,
+        },
     )
 
 
@@ -244,6 +248,11 @@ def test_a_recording_all_of_whose_events_are_lost_is_no_background(recordings):
     assert [row.group for row in found.rows] == ["a.avi"]
     assert [each["media"] for each in found.annotations["unusable"]] == ["b.avi"]
     assert "b.avi" in report_lines(found.annotations)
+    one = {"test_groups": (), "test_fraction": 0.0, "max_bad_fraction": 0.5}
+    with pytest.warns(LeftOutWarning):
+        summary = str(prepare(configure(recordings, cut_events=False, **one)))
+    assert "1 recording left out, of whose events none can be used: b.avi" in summary
+    assert "left out 1" not in summary, "it is told already"
     rows = scan(recordings, cut=False, background="rest", point_seconds=1.0).rows
     assert [row.group for row in rows] == ["a.avi", "b.avi"]
 
