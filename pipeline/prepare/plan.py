@@ -183,7 +183,8 @@ def identity(source: SourceVideo) -> tuple[object, ...]:
 
 def _marks(row: Row) -> tuple[object, ...]:
     """What a person marked in a recording."""
-    return (dataclasses.astuple(row.annotation),) if row.annotation else ()
+    marks = row.annotation
+    return ((marks.events, marks.known, marks.background, marks.subject),) if marks else ()
 
 
 def content_fingerprint(frames: FramesConfig, records: Iterable[tuple[SourceVideo, str]]) -> str:

@@ -11,7 +11,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from pipeline.atomic import atomic_write
 from pipeline.errors import VideoDecodeError
@@ -47,8 +47,14 @@ def write_shard(task: ShardTask, on_video: OnVideo | None = None) -> ShardReport
     with atomic_write(task.path) as file:
         report = _read_shard(task, file, on_video)
     with atomic_write(task.report_path) as file:
-        file.write(json.dumps(dataclasses.asdict(report), indent=1).encode())
+        videos = list(map(_fields, report.videos))
+        file.write(json.dumps({**_fields(report), "videos": videos}, indent=1).encode())
     return report
+
+
+def _fields(report: ShardReport | VideoReport) -> dict[str, Any]:
+    """A report by names, without a copy of what is in it, which may be long."""
+    return {field.name: getattr(report, field.name) for field in dataclasses.fields(report)}
 
 
 def check_shard(task: ShardTask, on_video: OnVideo | None = None) -> ShardReport:
