@@ -6,7 +6,7 @@ import bisect
 import dataclasses
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -52,42 +52,51 @@ def around_pieces(records: Sequence[Record], config: RunConfig) -> list[Stretch]
     reach = math.ceil(((clip.num_frames - 1) * clip.stride + 1) / slowest)
     found = []
     for record in records:
-        end = 0
+        cut, end = cutter(record), 0
         for piece in record.pieces:
             start, end = end, end + piece.num_frames
-            low, high = max(0, start - reach + 1), min(record.num_frames, end + reach - 1)
-            found.append(stretch(record, low, high))
+            found.append(cut(max(0, start - reach + 1), end + reach - 1))
     return found
 
 
 def windows_of(records: Sequence[Record], config: RunConfig) -> list[Stretch]:
     """The windows that evaluation cuts of recordings, which overlap by half."""
     clip = config.clip
-    return [
-        stretch(record, start * clip.stride, (start + clip.num_frames) * clip.stride)
-        for record in records
-        for start in window_starts(
+    found = []
+    for record in records:
+        cut = cutter(record)
+        starts = window_starts(
             grid_length(record.num_frames, clip),
             clip.num_frames,
             looks_back_only=config.temporal.looks_back_only,
         )
-    ]
+        ends = ((start + clip.num_frames) * clip.stride for start in starts)
+        found += [cut(start * clip.stride, end) for start, end in zip(starts, ends, strict=True)]
+    return found
 
 
-def stretch(record: Record, first: int, end: int) -> Stretch:
-    """Frames of a recording from a number to another one, or to its end."""
-    end = min(end, record.num_frames)
+def cutter(record: Record) -> Callable[[int, int], Stretch]:
+    """A function that cuts a recording: from the number of a frame to another one, or to its end.
+
+    What it needs to know of all records is reckoned once, since of ten hours there are thousands.
+    """
     ends = list(itertools.accumulate(piece.num_frames for piece in record.pieces))
-    low, high = bisect.bisect_right(ends, first), bisect.bisect_left(ends, end)
-    before = record.pieces[:low]
-    return Stretch(
-        record=record,
-        start=record.start + sum(piece.num_bytes + FRAME_BYTES for piece in before),
-        num_records=high - low + 1,
-        skip=first - sum(piece.num_frames for piece in before),
-        num_frames=end - first,
-        first=first,
-    )
+    lengths = (piece.num_bytes + FRAME_BYTES for piece in record.pieces)
+    places = list(itertools.accumulate(lengths, initial=record.start))
+
+    def cut(first: int, end: int) -> Stretch:
+        end = min(end, ends[-1])
+        low, high = bisect.bisect_right(ends, first), bisect.bisect_left(ends, end)
+        return Stretch(
+            record=record,
+            start=places[low],
+            num_records=high - low + 1,
+            skip=first - (ends[low - 1] if low else 0),
+            num_frames=end - first,
+            first=first,
+        )
+
+    return cut
 
 
 def class_frames(records: Sequence[Record]) -> npt.NDArray[np.int64]:

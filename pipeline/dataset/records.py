@@ -11,7 +11,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from pipeline.config import FramesConfig
-from pipeline.dataset.recordings import Stretch, stretch
+from pipeline.dataset.recordings import Stretch, cutter
 from pipeline.manifest.rows import Split
 from pipeline.prepare.prepared import Store
 from pipeline.prepare.record_index import Record
@@ -58,7 +58,8 @@ def recording_frames(
     store: Store, record: Record, numbers: Iterable[int]
 ) -> list[npt.NDArray[np.uint8]]:
     """Some frames of a recording by their numbers, each uint8 (size, size, 3)."""
-    stretches = [stretch(record, number, number + 1) for number in numbers]
+    cut = cutter(record)
+    stretches = [cut(number, number + 1) for number in numbers]
     read = record_reader(store, stretches, ("frames",))
     decode = IMAGES["frames"].decode
     return [decode(read(tf.constant(i))["frames"][0].numpy()) for i in range(len(stretches))]
