@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from pipeline.config.prepare import PrepareConfig
-from pipeline.errors import VideoDecodeError
-from pipeline.video import probe
-from pipeline.workers.pool import run_in_workers
+from pipeline.video import VideoInfo
+from pipeline.workers.probing import probe_each
 
 MOST_FPS: Final = 15.0
 _ONE_IN = 20
 _LOOKED_AT = 200
-_SECONDS_PER_VIDEO = 60.0
 
 
 def stored_rate(rates: Iterable[float]) -> float:
@@ -51,22 +49,10 @@ def chosen_rate(paths: Sequence[str], config: PrepareConfig) -> float:
         return MOST_FPS
     files = list(dict.fromkeys(paths))
     chosen = files[:: math.ceil(len(files) / _LOOKED_AT) or 1]
-    found = run_in_workers(
-        _rate,
+    found = probe_each(
         chosen,
         doing="looking at rates",
         workers=config.workers,
-        num_videos=len(chosen),
-        seconds_per_video=min(_SECONDS_PER_VIDEO, config.seconds_per_video),
-        on_loss=lambda *_: "",
+        seconds_per_video=config.seconds_per_video,
     )
-    return stored_rate(rate for rate in found if rate)
-
-
-def _rate(path: str, on_video: Callable[[str], None]) -> float:
-    """Frames per second of a file; 0 where it cannot be read, or cost a worker its life."""
-    on_video(path)
-    try:
-        return probe(path).fps if path else 0.0
-    except VideoDecodeError:
-        return 0.0
+    return stored_rate(info.fps for info in found.values() if isinstance(info, VideoInfo))

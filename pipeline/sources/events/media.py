@@ -6,7 +6,7 @@ import dataclasses
 import itertools
 import os
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
@@ -14,8 +14,9 @@ from pipeline.errors import DataError, VideoDecodeError
 from pipeline.sources.events.event import Event, Notice, Recording, Spans
 from pipeline.sources.events.own_table import NO_LINES
 from pipeline.text import counted, listed, nearest
-from pipeline.video import VideoInfo, probe
+from pipeline.video import VideoInfo
 from pipeline.video.paths import VIDEO_SUFFIXES, named_files
+from pipeline.workers.probing import probe_each
 
 Fold = Callable[[str], str]
 Index = tuple[Fold, dict[str, list[PurePosixPath]]]
@@ -28,14 +29,14 @@ def match_media(
     recordings: Iterable[Recording],
     folder: str | os.PathLike[str],
     *,
-    probe: Callable[[Path], VideoInfo] = probe,
+    probe: Callable[[Iterable[str]], Mapping[str, VideoInfo | VideoDecodeError]] = probe_each,
 ) -> tuple[list[Recording], list[Recording]]:
     """Finds the videos: by as much of their path as possible, by name, without suffix, in any case.
 
     Args:
         recordings: As read.
         folder: Where the videos lie, and below it.
-        probe: Says what is known of a video file.
+        probe: Says what is known of video files, or why they cannot be read.
 
     Returns:
         Those whose video is there, one for each video, sorted by path: times are seconds and end
@@ -53,23 +54,25 @@ def match_media(
     unmatched: list[Recording] = []
     for recording in recordings:
         found = _find(recording.media, indices)
-        if len(found) != 1:
-            if problem := dict(recording.notices).get(NO_LINES):
-                raise DataError(
-                    f"{problem}. Expected a line for each event, or a video named like the file."
-                )
-            # Each nearest name takes a while.
-            names = [file.name for file in files] if len(unmatched) < _MOST_HINTS else []
-            unmatched.append(recording.telling(_missing(recording, found, names)))
+        if len(found) == 1:
+            by_path.setdefault(str(root / found[0]), []).append(recording)
             continue
-        path = root / found[0]
-        try:
-            placed = in_seconds(recording, probe(path))
-        except VideoDecodeError as error:
-            unmatched.append(recording.telling(Notice("media unreadable", str(error))))
-            continue
-        by_path.setdefault(str(path), []).append(dataclasses.replace(placed, path=str(path)))
-    return [_merge(by_path[path]) for path in sorted(by_path)], unmatched
+        if problem := dict(recording.notices).get(NO_LINES):
+            raise DataError(
+                f"{problem}. Expected a line for each event, or a video named like the file."
+            )
+        # Each nearest name takes a while.
+        names = [file.name for file in files] if len(unmatched) < _MOST_HINTS else []
+        unmatched.append(recording.telling(_missing(recording, found, names)))
+    matched = []
+    for path, info in sorted(probe(by_path).items()):
+        if isinstance(info, VideoDecodeError):
+            notice = Notice("media unreadable", str(info))
+            unmatched += [recording.telling(notice) for recording in by_path[path]]
+        else:
+            placed = [in_seconds(recording, info) for recording in by_path[path]]
+            matched.append(_merge([dataclasses.replace(each, path=path) for each in placed]))
+    return matched, unmatched
 
 
 def _index(files: Iterable[PurePosixPath], fold: Fold) -> Index:

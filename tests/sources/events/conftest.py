@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
@@ -333,3 +333,9 @@ def info() -> Callable[..., VideoInfo]:
         )
 
     return info
+
+
+@pytest.fixture
+def infos(info: Callable[..., VideoInfo]) -> Callable[[Iterable[str]], dict[str, VideoInfo]]:
+    """What is known of each of several such videos."""
+    return lambda paths: {path: info(path) for path in paths}

@@ -12,11 +12,11 @@ from pipeline.sources.events.media import match_media
 from pipeline.sources.events.reading import read_events
 
 
-def test_the_same_events_from_each_format(a_format, events, without_subjects, touch, info):
+def test_the_same_events_from_each_format(a_format, events, without_subjects, touch, infos):
     name, path = a_format
     folder = touch("videos/trial 1/ä 1.mp4", "videos/trial 2/ä 2.mp4") / "videos"
 
-    matched, unmatched = match_media(read_events(path), folder, probe=info)
+    matched, unmatched = match_media(read_events(path), folder, probe=infos)
 
     if name in without_subjects:
         events = tuple(dataclasses.replace(event, subject="") for event in events)
