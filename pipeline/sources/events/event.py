@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import sys
 from typing import Any, Final, Literal, NamedTuple
 
 from pipeline.errors import DataError
@@ -133,7 +134,7 @@ class Draft:
         Raises:
             DataError: It ends before it starts.
         """
-        label = label.strip()
+        label = sys.intern(label.strip())  # which tens of thousands of events share
         if end < start:
             raise DataError(
                 f"{place}: expected an event to end after its start, got {start:g} to {end:g}. "
