@@ -12,7 +12,7 @@ import pipeline
 
 ROOT = Path(pipeline.__file__).parent
 ROOMS = [
-    *("text", "errors", "atomic", "interrupt", "native_log", "figures", "locks"),
+    *("text", "errors", "atomic", "interrupt", "native_log", "figures", "locks", "progress"),
     *("video", "streams", "config", "run", "workers", "manifest", "sources", "prepare", "tasks"),
     *("dataset", "models", "training", "evaluation", "experiments", "inference", "cli"),
 ]

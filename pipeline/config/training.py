@@ -44,8 +44,9 @@ class TrainConfig:
             stops early. Without validation videos all epochs are run.
         precision: Of the backbone in training: `float32`; half the bits where it does not hurt,
             `mixed_bfloat16` or `mixed_float16`; or `auto`, `mixed_bfloat16` on processors with
-            AMX and GPUs with tensor cores for it, `float32` elsewhere. A training that goes on
-            keeps what it began with. The model that is kept computes in float32.
+            AMX and GPUs with tensor cores for it, `float32` elsewhere and where features are
+            stored. A training that goes on keeps what it began with. The model that is kept
+            computes in float32.
         cache_features: Whether the features of a frozen backbone are computed once and stored in
             the data set, and only the temporal part is trained. Of augmentation, flip and what
             concerns time remain.

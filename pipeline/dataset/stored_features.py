@@ -6,17 +6,20 @@ A temporal part that is trained on them needs no frames and no backbone.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
-from collections.abc import Callable, Iterable, Mapping
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.atomic import atomic_write, remove_unfinished
+from pipeline.atomic import atomic_write, named_in_errors
 from pipeline.manifest.rows import Split
 from pipeline.prepare.prepared import Store
+from pipeline.progress import progress
 from pipeline.streams import IMAGES
 
 Images = npt.NDArray[np.uint8]
@@ -25,7 +28,8 @@ Features = npt.NDArray[np.float32]
 FOLDER = "features"
 """Folder of a data set for its features."""
 
-_AT_ONCE = 64  # frames
+_AT_ONCE = 16
+"""Frames. EfficientNet-Lite0 takes 15.5 ms a frame on a core, of 64 at once 18, of 128 19."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,8 +89,13 @@ def write_features(
     videos: Iterable[Mapping[str, Any]],
     image: str,
     extract: Callable[[Images], Features],
+    *,
+    shape: tuple[int, int, int],
 ) -> FeatureFile:
     """Computes the features of all videos and writes them, in little memory.
+
+    Until it is whole, the file has the suffix `.part`. What is in it when a process is killed is
+    kept, and not computed again.
 
     Args:
         path: The file to write, which no other process may be writing.
@@ -94,33 +103,48 @@ def write_features(
             of JPEG files.
         image: Which images, by their name in `IMAGES`.
         extract: From uint8 (N, H, W, 3) to float32 (N, variants, F).
+        shape: (frames of all videos, variants, F).
 
     Raises:
         OSError: The file cannot be written.
     """
-    decode = IMAGES[image].decode
     path.parent.mkdir(exist_ok=True)
-    remove_unfinished(path)
-    spans: list[Span] = []
-    row, shape = 0, (0, 0)
-    with atomic_write(path) as file:
-        for video in videos:
-            jpegs, start = video[image], row
-            for first in range(0, len(jpegs), _AT_ONCE):
-                pixels = np.stack([decode(jpeg) for jpeg in jpegs[first : first + _AT_ONCE]])
-                features = extract(pixels)
+    part, spans = path.with_name(f"{path.name}.part"), list[Span]()
+    jpegs = _images(videos, image, spans)
+    with named_in_errors(path, part), part.open("ab") as file:
+        # Whole batches: in others, the last digits of the features may differ.
+        size = _AT_ONCE * 4 * shape[1] * shape[2]
+        batches = file.tell() // size
+        file.truncate(batches * size)
+        done = batches * _AT_ONCE
+        jpegs = itertools.islice(jpegs, done, None)
+        with progress("computing features", "frame", total=shape[0], done=done) as advance:
+            while batch := list(itertools.islice(jpegs, _AT_ONCE)):
+                features = extract(np.stack([IMAGES[image].decode(jpeg) for jpeg in batch]))
                 file.write(np.ascontiguousarray(features, np.float32).tobytes())
-                row, shape = row + len(features), features.shape[1:]
-            if video["first_frame"]:  # It goes on from the record before.
-                last = spans.pop()
-                spans.append(dataclasses.replace(last, num_frames=row - last.start))
-                continue
-            name, group = video["video"].decode(), video["group"].decode()
-            spans.append(Span(name, group, int(video["label"]), start, row - start))
-    content = {"shape": (row, *shape), "spans": [dataclasses.astuple(span) for span in spans]}
+                file.flush()
+                advance(len(batch))
+        os.fsync(file.fileno())
+    content = {"shape": shape, "spans": [dataclasses.astuple(span) for span in spans]}
     with atomic_write(path.with_suffix(".json")) as file:
         file.write(json.dumps(content, ensure_ascii=False).encode())
-    return FeatureFile(path, (row, *shape), tuple(spans))
+    part.replace(path)
+    return FeatureFile(path, shape, tuple(spans))
+
+
+def _images(videos: Iterable[Mapping[str, Any]], image: str, spans: list[Span]) -> Iterator[bytes]:
+    """The images of all videos, as JPEG; `spans` says at the end whose they are."""
+    row = 0
+    for video in videos:
+        jpegs = video[image]
+        if video["first_frame"]:  # It goes on from the record before.
+            last = spans.pop()
+            spans.append(dataclasses.replace(last, num_frames=last.num_frames + len(jpegs)))
+        else:
+            name, group = video["video"].decode(), video["group"].decode()
+            spans.append(Span(name, group, int(video["label"]), row, len(jpegs)))
+        row += len(jpegs)
+        yield from jpegs
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -31,7 +31,15 @@ from pipeline.errors import DataError
 from pipeline.manifest.annotation import Annotation
 from pipeline.manifest.rows import Labelling, Manifest, Row, Split, read_csv
 from pipeline.prepare.leaks import Duplicate, crossing, leaking
-from pipeline.prepare.plan import FORMAT, NAME, REPORTS, SourceVideo, fingerprint
+from pipeline.prepare.plan import (
+    FORMAT,
+    NAME,
+    REPORTS,
+    SourceVideo,
+    fingerprint,
+    read_report,
+    report_path,
+)
 from pipeline.prepare.record_index import AGAIN, Record, find_records
 from pipeline.text import command
 from pipeline.video.paths import VIDEO_SUFFIXES
@@ -105,6 +113,12 @@ class Store:
     def records(self) -> tuple[Record, ...]:
         """Places of its videos, whatever their splits are."""
         return find_records([self.path / name for name in self.shards], self.manifest.rows)
+
+    def count_frames(self) -> int:
+        """How many frames are stored."""
+        reports = [read_report(report_path(self.path / name)) for name in self.shards]
+        videos = [video for report in reports for video in report.videos if not video.problem]
+        return sum(video.stored_frames for video in videos)
 
     @property
     def background(self) -> str:

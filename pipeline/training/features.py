@@ -6,7 +6,6 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Callable
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -74,7 +73,7 @@ def _features_of(
     stream: str, recognizer: keras.Model, config: RunConfig, store: Store
 ) -> FeatureFile:
     variants = _variants(stream, config.augment)
-    path = store.path / FOLDER / f"{stream}-{_key(stream, recognizer, config, variants)}.f32"
+    path = store.path / FOLDER / f"{stream}-{_key(stream, recognizer, config, store, variants)}.f32"
     features = open_features(path)
     if features:
         return features
@@ -84,7 +83,10 @@ def _features_of(
             return features
         extract = _extractor(stream, recognizer, variants)
         records = read_records(store, store.frames).as_numpy_iterator()
-        features = write_features(path, records, STREAMS[stream].image.name, extract)
+        width = recognizer.get_layer(f"{stream}_features").output.shape[-1]
+        shape = (store.count_frames(), len(variants), width)
+        image = STREAMS[stream].image.name
+        features = write_features(path, records, image, extract, shape=shape)
     frames = counted(features.shape[0], "frame")
     print(f"{path}: features of {frames}, {path.stat().st_size / 1e6:,.0f} MB", flush=True)
     return features
@@ -97,10 +99,16 @@ def _variants(stream: str, augment: AugmentConfig) -> tuple[str, ...]:
     return (*mirrored, *(f"{name} backwards" for name in mirrored if backwards))
 
 
-def _key(stream: str, recognizer: keras.Model, config: RunConfig, variants: tuple[str, ...]) -> str:
+def _key(
+    stream: str,
+    recognizer: keras.Model,
+    config: RunConfig,
+    store: Store,
+    variants: tuple[str, ...],
+) -> str:
     """Changes with everything that the features depend on."""
     layer = recognizer.get_layer(f"{stream}_features")
-    videos = open_store(Path(config.data)).fingerprint  # whatever its splits are
+    videos = open_store(store.path).fingerprint  # whatever its splits are
     backbone = dataclasses.asdict(config.backbone_of(stream))
     settings = [videos, variants, config.train.precision, backbone]
     mark = hashlib.sha256(json.dumps(settings).encode())

@@ -28,6 +28,9 @@ def decide_precision(config: RunConfig, begun: Path | None = None) -> RunConfig:
         return config
     if begun:
         precision, why = load_config(begun).train.precision, "as it was begun"
+    elif config.train.cache_features:
+        # Nothing is trained with fewer bits, and the model that is kept computes in float32, too.
+        precision, why = "float32", "as the features are stored"
     else:
         precision, why = faster_precision()
     print(f"precision: {precision}, {why}", flush=True)

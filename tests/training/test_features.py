@@ -176,7 +176,6 @@ def test_other_weights_have_other_features_and_half_a_file_is_none(config):
     assert again.files == first.files
     path.write_bytes(path.read_bytes()[:-4])
     assert open_features(path) is None
-    (path.parent / f"{path.name}.0123abcd.tmp").touch()  # of a process that was killed
     _, mended = features_of(config, seed=3)
     assert mended.files == first.files
     assert open_features(path)

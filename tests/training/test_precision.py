@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from pipeline.config import RunConfig, TrainConfig
+from pipeline.config import BackboneConfig, ModelConfig, RunConfig, TrainConfig
 from pipeline.config.file import save_config
 from pipeline.training import precision
 from pipeline.training.precision import decide_precision
@@ -75,3 +75,13 @@ def test_what_is_configured_is_not_decided(processor, capsys):
     config = dataclasses.replace(AUTO, train=TrainConfig(precision="mixed_float16"))
     assert decide_precision(config) is config
     assert not capsys.readouterr().out
+
+
+def test_stored_features_are_those_of_the_network_that_is_kept(processor):
+    processor("flags : amx_bf16")
+    stored = TrainConfig(precision="auto", cache_features=True)
+    backbone = BackboneConfig(trainable="none")
+    config = dataclasses.replace(
+        AUTO, train=stored, backbone=backbone, model=ModelConfig(streams=("rgb",))
+    )
+    assert decide_precision(config).train.precision == "float32"
