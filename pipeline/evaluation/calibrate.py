@@ -28,6 +28,7 @@ from pipeline.tasks.calibration import (
 from pipeline.tasks.frames import Frames
 from pipeline.tasks.independent import Independent
 from pipeline.tasks.task import task_of
+from pipeline.training.features import on_stored_features
 
 _ENOUGH = 200
 """Videos that tell how long they usually are."""
@@ -54,7 +55,8 @@ def calibrate(run: Run, *, data: Path | None = None) -> Calibration:
             calibration = Calibration(clip_seconds=_usual_seconds(videos, config))
         if "val" in videos.num_videos:
             model = load_recognizer(run.model_file, config, len(class_names))
-            calibration = _fitted(calibration, model, videos, config)
+            part, seen = on_stored_features(model, videos, config)
+            calibration = _fitted(calibration, part, seen, config)
     write_calibration(run, calibration)
     return calibration
 

@@ -32,6 +32,7 @@ from pipeline.tasks.calibration import Calibration, read_calibration
 from pipeline.tasks.exclusive import Exclusive
 from pipeline.tasks.frames import Frames
 from pipeline.tasks.task import Task, task_of
+from pipeline.training.features import on_stored_features
 
 ORDERS: tuple[Order, ...] = ("in_order", "shuffled", "reversed")
 
@@ -79,14 +80,15 @@ def evaluate(
     others = open_unknown(run, unknown) if unknown else None
     model = load_recognizer(run.model_file, config, len(class_names))
     with damage_named(videos):
+        part, seen = on_stored_features(model, videos, config)
         if isinstance(task, Exclusive):
             result = _evaluate_videos(run, split, model, videos, config, calibration, others)
-        elif isinstance(videos, Store) and isinstance(task, Frames):
+        elif isinstance(seen, Store) and isinstance(task, Frames):
             result = evaluate_recordings(
-                run, split, model, videos, calibration, bin_seconds=bin_seconds
+                run, split, part, seen, calibration, bin_seconds=bin_seconds
             )
         else:
-            result = evaluate_labels(run, split, model, videos, calibration)
+            result = evaluate_labels(run, split, part, seen, calibration)
     write_json(run.metrics_file, {**run.metrics(), split: result})
     return result
 
@@ -114,12 +116,19 @@ def _evaluate_videos(
 ) -> dict[str, Any]:
     """Of a run of task video, with its report."""
     class_names, task = run.class_names(), Exclusive()
-    predictions = {order: predict(model, videos, config, split, order=order) for order in ORDERS}
+    quickest = on_stored_features(model, videos, config)
+    backwards = on_stored_features(model, videos, config, backwards=True)
+    predictions = {
+        order: predict(
+            *(backwards if order == "reversed" else quickest), config, split, order=order
+        )
+        for order in ORDERS
+    }
     seen = predictions["in_order"]
     result = summarise(seen, class_names, calibration, task)
     if videos.leaks:
         result["leaks"] = list(videos.leaks)
-    result["lengths"] = _accuracy_by_length(model, videos, config, split)
+    result["lengths"] = _accuracy_by_length(*quickest, config, split)
     result["order"] = _order_test(predictions, class_names, config)
     if others:
         scores = score_unknown(model, others, config, videos, class_names)

@@ -83,9 +83,19 @@ def trained_model(recognizer: keras.Model, config: RunConfig) -> keras.Model:
 
 
 def trained_logits(
-    recognizer: keras.Model, inputs: Mapping[str, keras.KerasTensor], config: RunConfig
+    recognizer: keras.Model,
+    inputs: Mapping[str, keras.KerasTensor],
+    config: RunConfig,
+    *,
+    all_stages: bool = True,
 ) -> keras.KerasTensor:
     """The logits that are fitted, of `STREAM_features` float (B, T, F) and `mask` bool (B, T).
+
+    Args:
+        recognizer: The network.
+        inputs: By name.
+        config: Its run.
+        all_stages: False: only those of the last stage, as the recogniser gives them.
 
     Returns:
         float32 (B, C); where there is an answer at every frame, (B, T, C); of several stages,
@@ -94,7 +104,7 @@ def trained_logits(
     logits = []
     for stream in config.model.streams:
         part = recognizer.get_layer(f"{stream}_temporal")
-        if _num_stages(config) > 1:
+        if all_stages and _num_stages(config) > 1:
             heads = [part.get_layer(name).output for name in _heads(config)]
             part = keras.Model(part.input, ops.stack(heads, axis=1), name=part.name)
         logits.append(part({"features": inputs[f"{stream}_features"], "mask": inputs["mask"]}))

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -53,12 +54,45 @@ def cached_features(recognizer: keras.Model, config: RunConfig, data: Data) -> F
     return FeatureVideos.of(data, files)
 
 
-def temporal_part(recognizer: keras.Model, config: RunConfig) -> keras.Model:
+def on_stored_features(
+    recognizer: keras.Model, data: Data, config: RunConfig, *, backwards: bool = False
+) -> tuple[keras.Model, Data]:
+    """What gives the answers of a network soonest: its temporal part, where features are stored.
+
+    Args:
+        recognizer: The network.
+        data: The videos.
+        config: The run. Where its features are not those of float32, which the network that was
+            kept computes in, they are not used.
+        backwards: Whether clips are shown backwards: images of motion are others then.
+
+    Returns:
+        The temporal part and the videos by their features; the same network and videos where
+        these are not there.
+    """
+    train, streams = config.train, config.model.streams
+    if not isinstance(data, Store) or not train.cache_features or train.precision != "float32":
+        return recognizer, data
+    is_motion = any(STREAMS[stream].image.is_motion for stream in streams)
+    if backwards and is_motion and not config.augment.reverse:
+        return recognizer, data
+    files = {}
+    for stream in streams:
+        features = open_features(_path(stream, recognizer, config, data))
+        if not features:
+            return recognizer, data
+        files[f"{stream}_features"] = features
+    return temporal_part(recognizer, config, all_stages=False), FeatureVideos.of(data, files)
+
+
+def temporal_part(
+    recognizer: keras.Model, config: RunConfig, *, all_stages: bool = True
+) -> keras.Model:
     """The temporal part of a network as a model of its own; its weights are the same.
 
     Returns:
         A model from `{"STREAM_features": float (B, T, F), "mask": bool (B, T)}` to the logits
-        that are fitted, see `trained_logits`.
+        that are fitted, or to those of the last stage, see `trained_logits`.
     """
     mask = keras.layers.Input((config.clip.num_frames,), dtype="bool", name="mask")
     inputs = {"mask": mask}
@@ -66,14 +100,14 @@ def temporal_part(recognizer: keras.Model, config: RunConfig) -> keras.Model:
         name = f"{stream}_features"
         part = recognizer.get_layer(f"{stream}_temporal")
         inputs[name] = keras.layers.Input(part.input["features"].shape[1:], name=name)
-    return keras.Model(inputs, trained_logits(recognizer, inputs, config), name="temporal_part")
+    logits = trained_logits(recognizer, inputs, config, all_stages=all_stages)
+    return keras.Model(inputs, logits, name="temporal_part")
 
 
 def _features_of(
     stream: str, recognizer: keras.Model, config: RunConfig, store: Store
 ) -> FeatureFile:
-    variants = _variants(stream, config.augment)
-    path = store.path / FOLDER / f"{stream}-{_key(stream, recognizer, config, store, variants)}.f32"
+    path = _path(stream, recognizer, config, store)
     features = open_features(path)
     if features:
         return features
@@ -81,6 +115,7 @@ def _features_of(
         features = open_features(path)  # It may have been another's turn.
         if features:
             return features
+        variants = _variants(stream, config.augment)
         extract = _extractor(stream, recognizer, variants)
         records = read_records(store, store.frames).as_numpy_iterator()
         width = recognizer.get_layer(f"{stream}_features").output.shape[-1]
@@ -99,22 +134,16 @@ def _variants(stream: str, augment: AugmentConfig) -> tuple[str, ...]:
     return (*mirrored, *(f"{name} backwards" for name in mirrored if backwards))
 
 
-def _key(
-    stream: str,
-    recognizer: keras.Model,
-    config: RunConfig,
-    store: Store,
-    variants: tuple[str, ...],
-) -> str:
-    """Changes with everything that the features depend on."""
+def _path(stream: str, recognizer: keras.Model, config: RunConfig, store: Store) -> Path:
+    """The file of the features; its name changes with everything that they depend on."""
     layer = recognizer.get_layer(f"{stream}_features")
     videos = open_store(store.path).fingerprint  # whatever its splits are
     backbone = dataclasses.asdict(config.backbone_of(stream))
-    settings = [videos, variants, config.train.precision, backbone]
+    settings = [videos, _variants(stream, config.augment), config.train.precision, backbone]
     mark = hashlib.sha256(json.dumps(settings).encode())
     for weight in layer.weights:
         mark.update(np.ascontiguousarray(weight.numpy()).tobytes())
-    return mark.hexdigest()[:16]
+    return store.path / FOLDER / f"{stream}-{mark.hexdigest()[:16]}.f32"
 
 
 def _extractor(

@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import shutil
 import threading
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,7 @@ from pipeline.config import (
     NO_AUGMENT,
     BackboneConfig,
     Change,
+    EvaluateConfig,
     ModelConfig,
     TemporalConfig,
     TrainConfig,
@@ -23,10 +25,12 @@ from pipeline.dataset.clip_batches import evaluation_batches, training_batches
 from pipeline.dataset.stored_features import open_features
 from pipeline.dataset.videos import open_data
 from pipeline.errors import ConfigError
+from pipeline.evaluation.calibrate import calibrate
 from pipeline.evaluation.evaluate import evaluate
+from pipeline.evaluation.frame_predictions import predict_frames
 from pipeline.models.recognizer import build_recognizer, load_recognizer
 from pipeline.prepare.preparation import prepare
-from pipeline.training.features import cached_features, temporal_part
+from pipeline.training.features import cached_features, on_stored_features, temporal_part
 from pipeline.training.fit import train
 
 
@@ -112,6 +116,27 @@ def test_windows_of_recordings_have_the_features_of_their_frames(
         np.testing.assert_allclose(part(taken), model(clips), atol=1e-5)
 
 
+def test_answers_at_every_frame_from_stored_features(recording_config, recording_store):
+    """Those of the last stage."""
+    config = dataclasses.replace(
+        recording_config,
+        frames=recording_store.frames,
+        augment=NO_AUGMENT,
+        model=dataclasses.replace(recording_config.model, task="frames", streams=("rgb",)),
+        backbone=BackboneConfig(filters=(4,), trainable="none"),
+        temporal=TemporalConfig(kind="tcn", units=4, stages=2),
+        train=TrainConfig(precision="float32", cache_features=True),
+    )
+    model, _ = features_of(config)
+    part, features = on_stored_features(model, recording_store, config)
+    assert part is not model
+    found = predict_frames(part, features, config, "test")
+    for frames, wanted in zip(
+        found, predict_frames(model, recording_store, config, "test"), strict=True
+    ):
+        np.testing.assert_allclose(frames.logits, wanted.logits, atol=1e-5)
+
+
 @pytest.mark.parametrize("flip", [0.0, 1.0])
 def test_clips_shown_backwards_have_the_features_of_their_flow(config, flow_store, flip):
     backwards = dataclasses.replace(
@@ -131,6 +156,44 @@ def test_clips_shown_backwards_have_the_features_of_their_flow(config, flow_stor
     np.testing.assert_array_equal(labels, same)
     np.testing.assert_allclose(part(taken), model(clips), atol=1e-5)
     assert [file.shape[1] for file in features.files.values()] == [1 + flip, 2 + 2 * flip]
+
+
+def evaluated(run):
+    """All numbers of calibration and evaluation, with those of each video, in one row."""
+
+    def numbers(value):
+        if isinstance(value, dict | list | tuple):
+            for each in value.values() if isinstance(value, dict) else value:
+                yield from numbers(each)
+        elif isinstance(value, int | float):
+            yield float(value)
+
+    calibration = calibrate(run)
+    result = evaluate(run)
+    with (run.report / "test_predictions.csv").open(newline="") as file:
+        logits = [float(row["max_logit"]) for row in csv.DictReader(file)]
+    return [*numbers(calibration.as_json()), *numbers(result), *logits]
+
+
+def test_evaluation_on_stored_features_is_the_same(config, flow_store, tmp_path):
+    """The order test shows flow backwards, of which no features are stored without `reverse`."""
+    pair = (("left", "right"),)
+    stored = dataclasses.replace(
+        config,
+        data=str(flow_store.path),
+        model=ModelConfig(streams=("rgb", "flow")),
+        augment=dataclasses.replace(NO_AUGMENT, flip=0.5),
+        temporal=TemporalConfig(kind="tcn", units=4),
+        train=TrainConfig(epochs=1, batch_size=10, cache_features=True),
+        evaluate=EvaluateConfig(order_pairs=pair),
+    )
+    run = train(stored, tmp_path / "run")
+    model = load_recognizer(run.model_file)
+    assert on_stored_features(model, flow_store, run.config())[0] is not model
+    found = evaluated(run)
+    shutil.rmtree(flow_store.path / "features")
+    np.testing.assert_allclose(evaluated(run), found, atol=1e-5)
+    assert on_stored_features(model, flow_store, run.config()) == (model, flow_store)
 
 
 def test_where_leaks_are_allowed_a_video_keeps_its_own_split(config, blob_store, tmp_path):
