@@ -78,7 +78,8 @@ def describe(
 
 
 def _has_fewer(report: VideoReport) -> bool:
-    return report.decoded_frames < (report.declared_frames or 0)
+    fewer = report.decoded_frames < (report.declared_frames or 0)
+    return fewer and (report.damaged or report.missing_frames > 0)
 
 
 def _repeats(report: VideoReport) -> bool:

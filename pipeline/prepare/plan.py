@@ -120,6 +120,7 @@ class VideoReport:
         reason: The same in full.
         declared_frames: What the container claims that its file holds; None: it claims nothing.
         decoded_frames: What decodes of the video.
+        missing_frames: Frames that are declared and for whose time there are none.
         stored_frames: What is stored, at the rate of the data set.
         damaged: Whether something is wrong with the file, or it ends before the part that is asked.
         damage: What is wrong with the file; empty: nothing.
@@ -141,6 +142,7 @@ class VideoReport:
     reason: str = ""
     declared_frames: int | None = None
     decoded_frames: int = 0
+    missing_frames: int = 0
     stored_frames: int = 0
     damaged: bool = False
     damage: str = ""

@@ -229,6 +229,7 @@ def _describe(
         _report(source),
         declared_frames=declared,
         decoded_frames=reader.num_read,
+        missing_frames=0 if is_trim else info.missing_frames,
         stored_frames=number,
         damaged=info.damaged or (is_trim and declared is not None),
         damage=info.damage,

@@ -12,6 +12,8 @@ from pipeline.video.timing import MOST_GAP_SECONDS
 # What FFmpeg assumes where a container states no frame rate.
 _DEFAULT_FPS: Final = 25.0
 MOST_FPS: Final = 1000.0
+# Decoders hold back 16 frames at most; what is later is a clock that is wrong.
+_MOST_START_SECONDS: Final = 1.0
 
 
 class DamagedVideoWarning(UserWarning):
@@ -33,6 +35,8 @@ class VideoInfo:
         duration_seconds: From the first frame to the end of the last: as declared until the frames
             are counted (0 if the container claims nothing), then as decoded.
         codec: FourCC, such as "h264".
+        start_seconds: When the first frame is shown by the clock of the container, which may begin
+            a few frames earlier.
         damage: What is wrong with it, as far as the frames were read: clearly fewer decode than are
             declared, or frames follow after one that does not decode, or its clock jumps. Empty:
             nothing.
@@ -46,6 +50,7 @@ class VideoInfo:
     num_frames: int | None
     duration_seconds: float
     codec: str
+    start_seconds: float = 0.0
     damage: str = ""
 
     @property
@@ -57,12 +62,14 @@ class VideoInfo:
     def missing_frames(self) -> int:
         """Number of declared frames that did not decode; 0 until the frames are counted.
 
-        Where the container computes its number from a duration, the frame rate varying, what counts
-        is the time that the decoded frames cover.
+        Most containers compute their number from a duration. So what counts is the time until the
+        decoded frames end: it may be all of that, where the frame rate varies, or where the clock
+        begins before the first frame, as that of AVI with frames that are stored out of order.
         """
         if self.num_frames is None or self.declared_frames is None:
             return 0
-        covered = max(self.num_frames, round(self.duration_seconds * self.fps))
+        end = self.start_seconds + self.duration_seconds
+        covered = max(self.num_frames, round(end * self.fps))
         return max(0, self.declared_frames - covered)
 
     @property
@@ -84,6 +91,7 @@ def declared_info(path: str, capture: cv2.VideoCapture) -> VideoInfo:
     if int(capture.get(cv2.CAP_PROP_ORIENTATION_META)) in (90, 270):
         width, height = height, width
     fps = frame_rate(capture)
+    start = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
     declared = max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT)))
     return VideoInfo(
         path=path,
@@ -94,6 +102,7 @@ def declared_info(path: str, capture: cv2.VideoCapture) -> VideoInfo:
         num_frames=None,
         duration_seconds=declared / fps,
         codec=codec_name(capture),
+        start_seconds=start if 0 <= start <= _MOST_START_SECONDS else 0.0,
     )
 
 

@@ -24,11 +24,11 @@ def video(name: str, split: str = "train", group: str = "ann", **report: object)
 VIDEOS = [
     video("run/1", group="ann"),
     video("run/2", group="bob", duration_seconds=7.0, fps=30.0, width=64),
-    video("run/3", group="bob", codec="ffv1", decoded_frames=18),
+    video("run/3", group="bob", codec="ffv1", decoded_frames=18, missing_frames=2),
     video("wa|k/1", group="ann", decoded_frames=5, damaged=True),
     video("wa|k/2", "test", "cid", damaged=True, damage="its clock jumps"),
     video("run/4", "test", "cid", problem="unreadable", reason="it is empty"),
-    video("run/5", "test", "ann"),
+    video("run/5", "test", "ann", decoded_frames=18),  # for whose time there are frames
 ]
 REPORT = describe(VIDEOS, ["a leak"], {**NOTHING, "added": ["run/5"]}, ["a copy"])
 

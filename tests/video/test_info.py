@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 
 from pipeline.video import VideoInfo
@@ -46,6 +48,12 @@ def test_a_number_computed_from_a_duration_is_compared_with_time():
     # Half of the frames of a nominal 30 per second are there, but they cover the whole duration.
     assert not info(300, 150, seconds=10.0, fps=30.0).is_cut_off
     assert info(300, 150, seconds=5.0, fps=30.0).is_cut_off
+
+
+def test_the_clock_of_a_container_may_begin_before_the_first_frame():
+    found = info(174, 172, fps=30.0)
+    assert found.missing_frames == 2
+    assert dataclasses.replace(found, start_seconds=0.1).missing_frames == 0
 
 
 def test_missing_frames():

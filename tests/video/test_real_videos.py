@@ -66,12 +66,20 @@ def test_odd_files_without_a_frame(row):
     assert REASONS[row["path"]] in caught.value.reason
 
 
-def test_ordinary_files_that_declare_a_few_frames_too_many():
+def test_ordinary_files_whose_clock_begins_before_their_first_frame():
     videos = listed("ut_interaction.csv")
     assert len(videos) == 120
     infos = [probe(Path(VIDEOS, row["path"]), count_frames=True) for row in videos]
     assert [info.num_frames for info in infos] == [int(row["frames"]) for row in videos]
     assert sum(info.declared_frames > info.num_frames for info in infos) == 119
+    assert not any(info.missing_frames for info in infos)
+
+
+def test_ordinary_files_whose_frame_rate_varies():
+    videos = listed("jhmdb_part.csv")[::20]
+    infos = [probe(Path(VIDEOS, row["path"]), count_frames=True) for row in videos]
+    assert all(info.declared_frames > info.num_frames for info in infos)
+    assert not any(info.missing_frames for info in infos)
 
 
 def test_a_clock_that_runs_backwards_is_told(tmp_path):
