@@ -13,8 +13,9 @@ import pipeline
 ROOT = Path(pipeline.__file__).parent
 ROOMS = [
     *("text", "errors", "atomic", "interrupt", "native_log", "figures", "locks", "progress"),
-    *("video", "streams", "config", "run", "workers", "manifest", "sources", "prepare", "tasks"),
-    *("dataset", "models", "training", "evaluation", "experiments", "inference", "cli"),
+    *("user_cache", "video", "pose", "streams", "config", "run", "workers", "manifest"),
+    *("sources", "prepare", "tasks", "dataset", "models", "training", "evaluation"),
+    *("experiments", "inference", "cli"),
 ]
 """Modules and packages directly in the package; each imports only what stands before it."""
 
@@ -30,6 +31,9 @@ WITHOUT_TENSORFLOW = [
     "pipeline.run",
     "pipeline.streams",
     "pipeline.video",
+    "pipeline.pose",
+    "pipeline.pose.drawing",
+    "pipeline.pose.fetch",
     "pipeline.dataset.augment",
     "pipeline.sources.download",
     "pipeline.prepare.duplicates",

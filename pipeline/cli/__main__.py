@@ -18,6 +18,7 @@ COMMANDS: Final = {
     "crossval": "test each video once, by a model that never saw its group",
     "ablate": "measure what each stage of the model is worth",
     "preview": "draw what training sees of a data set",
+    "fetch": "get the models that find key points of people",
     "benchmark": "measure how fast the parts are, against other programs",
 }
 ABOUT: Final = """\

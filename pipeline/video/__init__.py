@@ -1,5 +1,6 @@
 """Video files in and out. OpenCV decodes and encodes here and nowhere else."""
 
+from pipeline.video.crop import crop
 from pipeline.video.files import iter_frames, probe
 from pipeline.video.flow import decode_flow, encode_flow, flow_image, no_flow
 from pipeline.video.info import DamagedVideoWarning, VideoInfo
@@ -18,6 +19,7 @@ __all__ = [
     "VideoReader",
     "VideoWriteError",
     "check_target",
+    "crop",
     "decode_flow",
     "decode_jpeg",
     "encode_flow",

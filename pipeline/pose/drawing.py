@@ -1,0 +1,51 @@
+"""Skeletons on frames."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw
+
+from pipeline.pose.estimator import Poses
+from pipeline.pose.skeleton import LEFT_LIMBS, MIDDLE_LIMBS, RIGHT_LIMBS
+
+_COLOURS = (
+    (LEFT_LIMBS, (255, 140, 0)),
+    (RIGHT_LIMBS, (0, 190, 255)),
+    (MIDDLE_LIMBS, (235, 235, 235)),
+)
+_OUTLINES = ((0, 0, 0), (255, 255, 255), (120, 0, 120), (0, 120, 0))
+_FAINTEST = 0.15
+
+
+def draw_poses(frame: npt.NDArray[np.uint8], poses: Poses) -> npt.NDArray[np.uint8]:
+    """A frame with the people in it: their left side orange, their right side blue.
+
+    What is hardly visible is faint. Each person has an outline of their own, the first a black one
+    and the second a white one.
+
+    Args:
+        frame: uint8 (H, W, 3), RGB.
+        poses: Of that frame.
+
+    Returns:
+        uint8 (H, W, 3).
+    """
+    height, width = frame.shape[:2]
+    image = Image.fromarray(frame).convert("RGBA")
+    thick = max(2, round(min(height, width) / 100))
+    for number in np.flatnonzero(poses.flags):
+        points = poses.points[number]
+        ends = points[:, :2] * (width, height)
+        outline = _OUTLINES[number % len(_OUTLINES)]
+        # A limb is as opaque as a whole, so it is drawn on a picture of its own.
+        layer = Image.new("RGBA", image.size)
+        pen = ImageDraw.Draw(layer)
+        for extra, fill in ((2, outline), (0, None)):
+            for limbs, colour in _COLOURS:
+                for pair in limbs:
+                    seen = max(_FAINTEST, float(points[list(pair), 2].min()))
+                    line = [tuple(ends[each]) for each in pair]
+                    pen.line(line, fill=(*(fill or colour), round(255 * seen)), width=thick + extra)
+        image.alpha_composite(layer)
+    return np.asarray(image.convert("RGB"))

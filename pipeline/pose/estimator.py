@@ -1,0 +1,177 @@
+"""Key points of the people in a video, frame by frame.
+
+Source: BlazePose (Bazarevsky et al. 2020, arXiv 2006.10204).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.pose.detector import Detector
+from pipeline.pose.landmarks import Landmarks, Person
+from pipeline.pose.models import DETECTOR, LANDMARKS, models_folder
+from pipeline.pose.network import Floats, LiteRTNetwork, Network
+from pipeline.pose.region import Region
+from pipeline.pose.skeleton import NUM_POINTS
+
+_SURE = 0.5  # flag from which there is someone
+_LOOK_EVERY = 5  # frames, while there are fewer people than could be
+_SAME_HIPS = 0.1  # of a region's side: nearer middles are one person's
+_SAME_POINTS = 0.08  # of a region's side: points that are nearer in the mean are one person's
+_BODY = slice(11, NUM_POINTS)  # without the face
+
+
+@dataclass(frozen=True)
+class Poses:
+    """The people of a frame, each in a place of their own, which they keep from frame to frame.
+
+    Attributes:
+        points: float32 (P, 33, 6): x and y, from 0 to 1 of the frame's width and height (less or
+            more outside of it), visibility from 0 to 1, and x, y and z in metres from the point
+            between the hips: x to the right and y down as in the picture, z away from the camera.
+            In the order of `skeleton.POINTS`; 0 where there is nobody.
+        flags: float32 (P,), how sure it is that there is someone, above 0.5; 0: nobody.
+    """
+
+    points: Floats
+    flags: Floats
+
+
+@dataclass
+class _Place:
+    """Who is in a place now, and where the last one was."""
+
+    person: Person | None = None
+    last: Region | None = None
+
+
+class PoseEstimator:
+    """Follows the people of one video after another; see `Poses` for what it gives.
+
+    Where someone was in the last frame is where they are looked for in this one. The detector runs
+    where someone was lost, where there is nobody, and every fifth frame while there is room for
+    more. It is asked for much that is no person; the flag of the landmarks says what is.
+
+    Args:
+        detector: See `Detector`.
+        landmarks: See `Landmarks`.
+        max_people: How many are followed at most (P).
+    """
+
+    def __init__(self, detector: Network, landmarks: Network, max_people: int = 2) -> None:
+        self._detect = Detector(detector)
+        self._look_at = Landmarks(landmarks)
+        self._max_people = max_people
+        self.reset()
+
+    @classmethod
+    def load(cls, folder: Path | None = None, max_people: int = 2) -> PoseEstimator:
+        """An estimator with the models of a folder, of those of `clipline fetch pose` by default.
+
+        Raises:
+            DataError: The models are not there, or damaged.
+        """
+        folder = folder or models_folder()
+        detector, landmarks = (
+            LiteRTNetwork(folder / model.name, model.outputs) for model in (DETECTOR, LANDMARKS)
+        )
+        return cls(detector, landmarks, max_people)
+
+    def reset(self) -> None:
+        """Forgets everyone: the next frame is the first one of a video."""
+        self._places = [_Place() for _ in range(self._max_people)]
+        self._waited = 0
+
+    def __call__(self, frame: npt.NDArray[np.uint8]) -> Poses:
+        """The people of the next frame of the video, uint8 (H, W, 3), RGB."""
+        before = len(self._people())
+        self._follow(frame)
+        people = self._people()
+        self._waited += 1
+        free = self._max_people - len(people)
+        if free and (len(people) < max(before, 1) or self._waited >= _LOOK_EVERY):
+            self._waited = 0
+            self._seat(self._find(frame, free))
+        return self._poses(*frame.shape[:2])
+
+    def _people(self) -> list[Person]:
+        return [place.person for place in self._places if place.person]
+
+    def _follow(self, frame: npt.NDArray[np.uint8]) -> None:
+        """Looks for each person where they were; of two that became one, the surer one stays."""
+        for place in self._places:
+            if place.person:
+                person = self._look_at(frame, place.person.region)
+                place.person = person if person.flag > _SURE else None
+        kept: list[Person] = []
+        for place in sorted(self._places, key=lambda each: -each.person.flag if each.person else 0):
+            if place.person and _is_new(place.person, kept):
+                kept.append(place.person)
+                place.last = place.person.region
+            else:
+                place.person = None
+
+    def _find(self, frame: npt.NDArray[np.uint8], number: int) -> list[Person]:
+        """People who are not followed yet, at most so many."""
+        people = self._people()
+        regions = [
+            found.region
+            for found in self._detect(frame)
+            if not any(_is_near(found.region, person.region) for person in people)
+        ]
+        new = self._new(frame, regions[: number + 1], people)
+        if not people and not new:
+            new = self._new(frame, [Region.whole(*frame.shape[:2])], people)
+        return new[:number]
+
+    def _new(
+        self, frame: npt.NDArray[np.uint8], regions: Iterable[Region], people: list[Person]
+    ) -> list[Person]:
+        """The people in some regions, without those who are known."""
+        new: list[Person] = []
+        for region in regions:
+            person = self._look_at(frame, region)
+            if person.flag > _SURE and _is_new(person, [*people, *new]):
+                new.append(person)
+        return new
+
+    def _seat(self, people: list[Person]) -> None:
+        """Gives each the free place whose last person was nearest; else from left to right."""
+        for person in sorted(people, key=lambda each: each.region.x):
+            free = [place for place in self._places if not place.person]
+            place = min(free, key=lambda each: _distance(person.region, each.last))
+            place.person, place.last = person, person.region
+
+    def _poses(self, height: int, width: int) -> Poses:
+        points = np.zeros((self._max_people, NUM_POINTS, 6), np.float32)
+        flags = np.zeros(self._max_people, np.float32)
+        for number, place in enumerate(self._places):
+            if person := place.person:
+                points[number, :, :2] = person.pixels / np.array([width, height], np.float32)
+                points[number, :, 2] = person.visibility
+                points[number, :, 3:] = person.world
+                flags[number] = person.flag
+        return Poses(points, flags)
+
+
+def _distance(here: Region, there: Region | None) -> float:
+    """Between the middles, in pixels."""
+    return float(np.hypot(here.x - there.x, here.y - there.y)) if there else float("inf")
+
+
+def _is_near(here: Region, there: Region) -> bool:
+    return _distance(here, there) < _SAME_HIPS * max(here.side, there.side)
+
+
+def _is_new(person: Person, known: list[Person]) -> bool:
+    """Whether it is none of those who are known."""
+    return all(
+        np.linalg.norm(person.pixels[_BODY] - other.pixels[_BODY], axis=1).mean()
+        > _SAME_POINTS * max(person.region.side, other.region.side)
+        for other in known
+    )

@@ -1,0 +1,57 @@
+"""The 33 key points of a person, and the limbs between them; left and right are the person's."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+POINTS = (
+    "nose",
+    *("left_eye_inner", "left_eye", "left_eye_outer"),
+    *("right_eye_inner", "right_eye", "right_eye_outer"),
+    *("left_ear", "right_ear", "mouth_left", "mouth_right"),
+    *("left_shoulder", "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist"),
+    *("left_pinky", "right_pinky", "left_index", "right_index", "left_thumb", "right_thumb"),
+    *("left_hip", "right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle"),
+    *("left_heel", "right_heel", "left_foot_index", "right_foot_index"),
+)
+"""Their names, in their order."""
+
+NUM_POINTS = len(POINTS)
+
+LEFT_HIP, RIGHT_HIP = POINTS.index("left_hip"), POINTS.index("right_hip")
+
+
+def _other_side(name: str) -> str:
+    if "left" in name:
+        return name.replace("left", "right")
+    return name.replace("right", "left")
+
+
+MIRRORED = tuple(POINTS.index(_other_side(name)) for name in POINTS)
+"""For each point, which one takes its place when left and right are exchanged."""
+
+
+def _limbs(*chains: str) -> tuple[tuple[int, int], ...]:
+    """Pairs of points that follow each other in chains of names."""
+    names = [chain.split() for chain in chains]
+    return tuple(
+        (POINTS.index(here), POINTS.index(there))
+        for chain in names
+        for here, there in pairwise(chain)
+    )
+
+
+MIDDLE_LIMBS = _limbs(
+    "left_shoulder right_shoulder", "left_hip right_hip", "mouth_left mouth_right"
+)
+"""Limbs of neither side, as pairs of points."""
+
+LEFT_LIMBS = _limbs(
+    "nose left_eye left_ear",
+    "left_hip left_shoulder left_elbow left_wrist left_index",
+    "left_hip left_knee left_ankle left_heel left_foot_index",
+)
+"""Limbs of the left side, as pairs of points."""
+
+RIGHT_LIMBS = tuple((MIRRORED[here], MIRRORED[there]) for here, there in LEFT_LIMBS)
+"""Limbs of the right side, as pairs of points."""
