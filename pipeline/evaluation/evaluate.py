@@ -233,16 +233,18 @@ def _write_predictions(
     calibration: Calibration,
     task: Exclusive,
 ) -> None:
-    """One line a video, by name: what it is, what the model says and how sure it is."""
+    """One line a video, by name: what it is, what the model says, how sure it is of each class."""
     logits = predictions.video_logits
     probabilities = task.probabilities(logits, calibration.temperature)
     answers, scores = task.answers(logits), task.score(logits)
     path = run.report / f"{split}_predictions.csv"
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["video", "group", "label", "predicted", "probability", "max_logit"])
+        columns = ["video", "group", "label", "predicted", "probability", "max_logit"]
+        writer.writerow([*columns, *class_names])
         for i in sorted(range(len(logits)), key=lambda i: predictions.videos[i]):
             answer = answers[i]
             names = class_names[predictions.labels[i]], class_names[answer]
             sure = f"{probabilities[i, answer]:.4f}", f"{scores[i]:.4f}"
-            writer.writerow([predictions.videos[i], predictions.groups[i], *names, *sure])
+            each = [f"{probability:.6f}" for probability in probabilities[i]]
+            writer.writerow([predictions.videos[i], predictions.groups[i], *names, *sure, *each])

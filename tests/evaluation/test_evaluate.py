@@ -106,6 +106,8 @@ def test_the_probability_is_that_of_the_answer(evaluated, hasty_run, blob_store)
     assert answers == shares.argmax(axis=1).tolist()
     probabilities = [float(line["probability"]) for line in lines]
     np.testing.assert_allclose(probabilities, shares.max(axis=1), atol=1e-4)
+    of_classes = [[float(line[name]) for name in run.class_names()] for line in lines]
+    np.testing.assert_allclose(of_classes, shares, atol=1e-6)
 
 
 def test_the_confusion_matrix_is_drawn_for_each_split(evaluated):
