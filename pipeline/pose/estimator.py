@@ -22,8 +22,7 @@ from pipeline.pose.skeleton import NUM_POINTS
 _SURE = 0.5  # flag from which there is someone
 _LOOK_EVERY = 5  # frames, while there are fewer people than could be
 _SAME_HIPS = 0.1  # of a region's side: nearer middles are one person's
-_SAME_POINTS = 0.08  # of a region's side: points that are nearer in the mean are one person's
-_BODY = slice(11, NUM_POINTS)  # without the face
+_SAME_BODY = 0.6  # of the smaller box: two that have more in common are one person's
 
 
 @dataclass(frozen=True)
@@ -170,8 +169,11 @@ def _is_near(here: Region, there: Region) -> bool:
 
 def _is_new(person: Person, known: list[Person]) -> bool:
     """Whether it is none of those who are known."""
-    return all(
-        np.linalg.norm(person.pixels[_BODY] - other.pixels[_BODY], axis=1).mean()
-        > _SAME_POINTS * max(person.region.side, other.region.side)
-        for other in known
-    )
+    return all(_common(person.box, other.box) <= _SAME_BODY for other in known)
+
+
+def _common(box: Floats, other: Floats) -> float:
+    """What two boxes, float32 (2, 2), have in common, as a part of the smaller one."""
+    sides = np.minimum(box[1], other[1]) - np.maximum(box[0], other[0])
+    smaller = min((each[1] - each[0]).prod() for each in (box, other))
+    return float(np.maximum(sides, 0).prod() / max(smaller, 1))

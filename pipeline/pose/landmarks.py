@@ -13,7 +13,7 @@ import numpy.typing as npt
 from pipeline.pose.detector import sigmoid
 from pipeline.pose.network import Floats, Network
 from pipeline.pose.region import Region
-from pipeline.pose.skeleton import NUM_POINTS
+from pipeline.pose.skeleton import HANDS, NUM_POINTS
 
 LANDMARKS_SIZE = 256
 """Height and width of what the network of landmarks sees, in pixels."""
@@ -38,6 +38,12 @@ class Person:
     world: Floats
     flag: float
     region: Region
+
+    @property
+    def box(self) -> Floats:
+        """The upper left and the lower right corner of all but the hands, float32 (2, 2)."""
+        body = np.delete(self.pixels, HANDS, axis=0)
+        return np.stack([body.min(axis=0), body.max(axis=0)])
 
 
 class Landmarks:

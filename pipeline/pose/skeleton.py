@@ -18,7 +18,8 @@ POINTS = (
 
 NUM_POINTS = len(POINTS)
 
-LEFT_HIP, RIGHT_HIP = POINTS.index("left_hip"), POINTS.index("right_hip")
+HANDS = range(POINTS.index("left_wrist"), POINTS.index("right_thumb") + 1)
+"""The points of both hands."""
 
 
 def _other_side(name: str) -> str:

@@ -64,6 +64,16 @@ def test_two_who_become_one_take_one_place(estimator, landmarks):
     assert sorted(map(bool, columns(estimator(draw((40, 60)))))) == [False, True]
 
 
+def test_one_who_is_found_twice_takes_one_place(estimator, detector, landmarks):
+    detector.offsets = [0, 28]
+    assert columns(estimator(draw((40, 60)))) == [40, None]
+    assert landmarks.calls == 2
+
+
+def test_two_who_stand_close_take_two_places(estimator):
+    assert columns(estimator(draw((40, 60), (54, 60)))) == [40, 54]
+
+
 def test_no_more_than_asked_for(detector, landmarks):
     poses = PoseEstimator(detector, landmarks, max_people=1)(draw((40, 60), (120, 60)))
     assert columns(poses) == [40]  # the one of whom the detector is surer
