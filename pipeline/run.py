@@ -45,6 +45,8 @@ class Run:
             is itself a `Run` that can classify and nothing else.
         saved_model: In `export/savedmodel`, the model for TensorFlow Serving; a folder.
         onnx: In `export/onnx`, the model for ONNX; a folder.
+        fusion_file: In a folder of fused runs, what makes one of their answers, JSON.
+        members: The runs in such a folder, as exports.
         class_names_file: Class names in the order of the logits, JSON.
         history_file: Losses and accuracies by epoch, CSV.
         calibration_file: What makes its logits probabilities, JSON, where that could be fitted.
@@ -63,6 +65,8 @@ class Run:
     exports = _Inside("export")
     saved_model = _Inside("saved_model")
     onnx = _Inside("onnx")
+    fusion_file = _Inside("fusion.json")
+    members = _Inside("members")
     class_names_file = _Inside("class_names.json")
     history_file = _Inside("history.csv")
     calibration_file = _Inside("calibration.json")
@@ -197,6 +201,17 @@ def _read_json(file: Path, kind: type[T], next_step: str) -> T:
     if not isinstance(content, kind):
         raise DataError(f"{file}: damaged. {next_step}")
     return content
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a folder is that of a run, of an export or of fused runs."""
+    run = Run(folder)
+    return any(file.is_file() for file in (run.config_file, run.bundle_file, run.fusion_file))
+
+
+def folds_of(folder: Path) -> list[Run]:
+    """The runs of a cross-validation in a folder."""
+    return [Run(path) for path in sorted(folder.glob("fold-*"))]
 
 
 def latest_run(runs: Path = RUNS) -> Run:

@@ -11,6 +11,7 @@ COMMANDS: Final = {
     "prepare": "turn labelled videos into a data set to train on",
     "train": "train a model on a data set, and export it",
     "evaluate": "measure a run on its test videos, and write a report",
+    "fuse": "make one of several runs, which answers by all of them",
     "classify": "say what video files show",
     "stream": "say what a camera shows, again and again",
     "explain": "show where a run looks, and which frames its answer needs",

@@ -7,9 +7,10 @@ run that answers at every frame.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.cli.script import Parser, named_run, positive
+from pipeline.cli.script import Parser, positive
 from pipeline.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ def main(arguments: Sequence[str]) -> int:
     """Parses the command line and does it; returns the exit code."""
     parser = Parser(__doc__ or "", "classify", "NEW.mp4 --run runs/NAME")
     parser.add_argument(
-        "videos", nargs="+", metavar="VIDEO", help="Video files, folders of them, or patterns."
+        "videos", nargs="*", metavar="VIDEO", help="Video files, folders of them, or patterns."
     )
     add_classifier(parser)
     parser.add_argument("--top", type=positive, help="How many classes to list; default: 5.")
@@ -58,6 +59,7 @@ def main(arguments: Sequence[str]) -> int:
         "--annotate", help="A video to write, labelled with what happens (--timeline)."
     )
     options = parser.parse(arguments)
+    options.videos = options.videos or words_after_runs(options, "VIDEO")
 
     from pipeline.cli.answers import show_predictions
     from pipeline.cli.timelines import show_timelines
@@ -69,8 +71,20 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def add_classifier(parser: Parser) -> None:
-    """Adds the options that name a run and what runs its model, for `open_classifier`."""
-    parser.add_run()
+    """Adds the options that name runs and what runs their models, for `open_classifier`."""
+    parser.add_argument(
+        "--run",
+        nargs="+",
+        default=[],
+        help="Folder of the run; default: the one in runs/ whose training ended last. Of several, "
+        "the answers are fused, as those of a folder that `clipline fuse` made.",
+    )
+    parser.add_argument(
+        "--rule",
+        choices=("average", "product"),
+        help="How the answers of several runs are fused: the mean of their probabilities, or their "
+        "product; default: average.",
+    )
     parser.add_argument(
         "--runtime",
         choices=("auto", "savedmodel", "keras"),
@@ -80,15 +94,35 @@ def add_classifier(parser: Parser) -> None:
     )
 
 
+def words_after_runs(options: Any, name: str) -> list[str]:
+    """The words after `--run` that are no runs, which are taken from there.
+
+    Raises:
+        ConfigError: There are none.
+    """
+    from pipeline.run import is_run
+
+    words = [word for word in options.run[1:] if not is_run(Path(word))]
+    if not words:
+        raise ConfigError(f"the following arguments are required: {name}")
+    options.run = [word for word in options.run if word not in words]
+    return words
+
+
 def open_classifier(options: Any) -> Classifier:
     """The classifier that the options of `add_classifier` name.
 
     Raises:
+        ConfigError: A rule is given for one run.
         DataError: There is none, or it cannot be used.
     """
     from pipeline.inference.classifier import Classifier
+    from pipeline.run import Run, latest_run
 
-    return Classifier(named_run(options), runtime=options.runtime)
+    runs = [Run(Path(folder)) for folder in options.run] or [latest_run()]
+    if options.rule and len(runs) == 1:
+        raise ConfigError(f"--rule {options.rule} is for several runs: leave it out")
+    return Classifier(runs, runtime=options.runtime, rule=options.rule or "average")
 
 
 def _refuse_unused(options: Any) -> None:

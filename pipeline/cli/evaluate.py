@@ -5,15 +5,27 @@ The groups of these videos (people, source videos) took no part in training.
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from pipeline.cli.fuse import add_fusion
 from pipeline.cli.script import Parser, named_run
+from pipeline.errors import ConfigError
 from pipeline.native_log import import_tensorflow
+from pipeline.run import Run
 
 
 def main(arguments: Sequence[str]) -> None:
     """Parses the command line and does it."""
     parser = Parser(__doc__ or "", "evaluate", "runs/NAME")
-    parser.add_run(by_place=True)
+    parser.add_argument(
+        "runs",
+        nargs="*",
+        metavar="RUN",
+        help="Folder of the run; default: the one in runs/ whose training ended last. Several "
+        "runs, or cross-validations, are measured alone and together, their answers fused.",
+    )
+    parser.add_argument("--run", default="", help="The same as RUN.")
+    add_fusion(parser)
     parser.add_argument(
         "--split",
         choices=("train", "val", "test"),
@@ -39,6 +51,10 @@ def main(arguments: Sequence[str]) -> None:
         help="Of answers at every frame: count bouts in bins of time of this length as well.",
     )
     options = parser.parse(arguments)
+    if len(options.runs) > 1 or (options.runs and Run(Path(options.runs[0])).fusion_file.is_file()):
+        _evaluate_several(options)
+        return
+    options.folder = options.runs[0] if options.runs else ""
     run = named_run(options)
     run.config()  # says at once if there is no run
 
@@ -58,3 +74,41 @@ def main(arguments: Sequence[str]) -> None:
         )
     print(format_result(result, options.split))
     print(f"written: {run.metrics_file}; the report: {report_files(run, options.split)[0]}")
+
+
+def _evaluate_several(options: Any) -> None:
+    """Measures runs, cross-validations or a folder of fused runs."""
+    for name in ("run", "data", "views", "unknown", "bins"):
+        if getattr(options, name):
+            raise ConfigError(f"--{name} is for one run: leave it out")
+    folders = [Path(folder) for folder in options.runs]
+    import_tensorflow()
+    from pipeline.cli.fusion_scores import format_fusion
+    from pipeline.evaluation import fusing
+    from pipeline.inference.fuse import evaluate_fused
+
+    if len(folders) == 1:
+        run = Run(folders[0])
+        with run.alone():
+            result = evaluate_fused(run, options.split)
+        print(format_fusion(result, options.split))
+        print(f"written: {run.metrics_file}")
+        return
+    crossed = any(map(fusing.is_crossval, folders))
+    if crossed and options.split != "test":
+        raise ConfigError("--split is for runs: a cross-validation tests each video once")
+    several = (
+        fusing.cross_validated(folders) if crossed else fusing.evaluated(folders, options.split)
+    )
+    by_fold = crossed and options.weights == "fitted"
+    if options.weights == "fitted" and not crossed:
+        raise ConfigError(
+            "--weights fitted: weights are never fitted on what is measured. Fuse the runs first "
+            "(clipline fuse)"
+        )
+    fusion = several.fusion(options.rule, "equal" if by_fold else options.weights)
+    if by_fold:
+        answers = several.fused_by_fold(options.rule, fusing.fold_names(folders[0]))
+    else:
+        answers = several.fused(fusion)
+    print(format_fusion(fusing.compare(several, answers, fusion), options.split))

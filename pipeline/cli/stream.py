@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pipeline.cli.classify import add_classifier, open_classifier
+from pipeline.cli.classify import add_classifier, open_classifier, words_after_runs
 from pipeline.cli.script import Parser
 from pipeline.errors import DataError
 
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 def main(arguments: Sequence[str]) -> None:
     """Parses the command line and does it."""
     parser = Parser(__doc__ or "", "stream", "0 --run runs/NAME")
-    parser.add_argument("source", metavar="SOURCE", help="A camera, an address, a file or a pipe.")
+    parser.add_argument(
+        "source", nargs="?", metavar="SOURCE", help="A camera, an address, a file or a pipe."
+    )
     add_classifier(parser)
     parser.add_argument(
         "--every",
@@ -43,6 +45,8 @@ def main(arguments: Sequence[str]) -> None:
     )
     parser.add_argument("--json", action="store_true", help="Print one JSON object a line.")
     options = parser.parse(arguments)
+    if options.source is None:
+        (options.source,) = words_after_runs(options, "SOURCE")
 
     from pipeline.inference.stream import classify_stream
     from pipeline.video import LiveVideo

@@ -86,23 +86,42 @@ def _fitted(
     """With what validation videos, or the known frames of recordings, tell."""
     task = task_of(config.model)
     if isinstance(task, Frames):
-        each = task.each
         logits, labels = _known_frames(model, videos, config, task)
     else:
-        each = task
         predicted = predict(model, videos, config, "val")
         logits, labels = predicted.video_logits, predicted.labels
+    return fitted(calibration, logits, labels, videos.num_videos["val"], config)
+
+
+def fitted(
+    calibration: Calibration,
+    logits: npt.NDArray[np.floating[Any]],
+    labels: npt.NDArray[np.integer[Any]],
+    num_videos: int,
+    config: RunConfig,
+) -> Calibration:
+    """A calibration with what videos tell that took no part in training.
+
+    Args:
+        calibration: Its lengths of time stay.
+        logits: float (N, C), of the videos, or of the frames of which something is known.
+        labels: int (N,), or 0 and 1, (N, C).
+        num_videos: How many videos, or recordings, these are.
+        config: The run, of which the task is known.
+    """
     if not len(logits):
         return calibration
-    fitted: dict[str, Any] = {"temperature": each.fit_temperature(logits, labels)}
+    task = task_of(config.model)
+    each = task.each if isinstance(task, Frames) else task
+    found: dict[str, Any] = {"temperature": each.fit_temperature(logits, labels)}
     if isinstance(each, Independent):
-        probabilities = each.probabilities(logits, fitted["temperature"])
-        fitted["thresholds"] = fit_class_thresholds(probabilities, labels == 1)
+        probabilities = each.probabilities(logits, found["temperature"])
+        found["thresholds"] = fit_class_thresholds(probabilities, labels == 1)
     elif each is task:
         wanted = config.evaluate.unknown, config.evaluate.unknown_target
         right = each.is_right(logits, labels)
-        fitted["logit_threshold"] = fit_logit_threshold(each.score(logits), right, *wanted)
-    return dataclasses.replace(calibration, num_videos=videos.num_videos["val"], **fitted)
+        found["logit_threshold"] = fit_logit_threshold(each.score(logits), right, *wanted)
+    return dataclasses.replace(calibration, num_videos=num_videos, **found)
 
 
 def _known_frames(

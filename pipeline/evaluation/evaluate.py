@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from pipeline.dataset.sampling import Order
 from pipeline.dataset.videos import Data, damage_named
 from pipeline.errors import DataError
 from pipeline.evaluation import metrics
+from pipeline.evaluation.answers import answers_file, answers_of, write_answers
 from pipeline.evaluation.evaluate_frames import evaluate_labels, evaluate_recordings
 from pipeline.evaluation.intervals import accuracy_interval
 from pipeline.evaluation.predictions import Predictions, open_run_data, predict
@@ -134,7 +134,9 @@ def _evaluate_videos(
         scores = score_unknown(model, others, config, videos, class_names)
         result["unknown"] = unknown_test(task.score(seen.video_logits), scores, calibration)
     run.report.mkdir(exist_ok=True)
-    _write_predictions(run, split, seen, class_names, calibration, task)
+    answers = answers_of(seen, calibration, config.model)
+    path = answers_file(run, split, config.model)
+    write_answers(path, answers, config.model, class_names, calibration)
     write_report(run, split, result, seen, videos)
     return result
 
@@ -223,28 +225,3 @@ def _order_test(
     if {class_names[label] for label in labels} & {name for pair in pairs for name in pair}:
         result["pairs"] = metrics.order_pairs(logits, labels, class_names, pairs)
     return result
-
-
-def _write_predictions(
-    run: Run,
-    split: Split,
-    predictions: Predictions,
-    class_names: Sequence[str],
-    calibration: Calibration,
-    task: Exclusive,
-) -> None:
-    """One line a video, by name: what it is, what the model says, how sure it is of each class."""
-    logits = predictions.video_logits
-    probabilities = task.probabilities(logits, calibration.temperature)
-    answers, scores = task.answers(logits), task.score(logits)
-    path = run.report / f"{split}_predictions.csv"
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        columns = ["video", "group", "label", "predicted", "probability", "max_logit"]
-        writer.writerow([*columns, *class_names])
-        for i in sorted(range(len(logits)), key=lambda i: predictions.videos[i]):
-            answer = answers[i]
-            names = class_names[predictions.labels[i]], class_names[answer]
-            sure = f"{probabilities[i, answer]:.4f}", f"{scores[i]:.4f}"
-            each = [f"{probability:.6f}" for probability in probabilities[i]]
-            writer.writerow([predictions.videos[i], predictions.groups[i], *names, *sure, *each])

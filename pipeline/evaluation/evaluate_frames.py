@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from typing import Any
 
 import keras
@@ -12,9 +11,10 @@ from pipeline.config import RunConfig
 from pipeline.dataset.records import recording_frames
 from pipeline.dataset.videos import Data
 from pipeline.dataset.windows import grid_offset
+from pipeline.evaluation.answers import answers_file, answers_of, write_answers
 from pipeline.evaluation.bouts import bouts, write_bouts
 from pipeline.evaluation.frame_predictions import predict_frames
-from pipeline.evaluation.frame_scores import score_recordings, video_scores
+from pipeline.evaluation.frame_scores import score_recordings
 from pipeline.evaluation.frames_report import write_frames_report
 from pipeline.evaluation.predictions import predict
 from pipeline.evaluation.recordings import write_recordings
@@ -24,7 +24,6 @@ from pipeline.prepare.prepared import Store
 from pipeline.run import Run
 from pipeline.tasks.calibration import Calibration
 from pipeline.tasks.frames import Frames
-from pipeline.tasks.independent import Independent
 from pipeline.tasks.task import task_of
 from pipeline.video import encode_jpeg
 
@@ -68,7 +67,7 @@ def evaluate_recordings(
         result["leaks"] = list(data.leaks)
     result["calibration"] = calibration.as_json()
     run.report.mkdir(exist_ok=True)
-    write_recordings(run.report / f"{split}_frames.npz", recordings)
+    write_recordings(answers_file(run, split, config.model), recordings)
     rows = bouts(
         recordings,
         class_names,
@@ -108,25 +107,14 @@ def evaluate_labels(
         What `metrics.json` then holds for the split, see `frame_scores.video_scores`.
     """
     config, class_names = run.config(), run.class_names()
-    task = Independent()
-    predictions = predict(model, data, config, split)
-    probabilities = task.probabilities(predictions.video_logits, calibration.temperature)
-    answers = task.holds(probabilities, np.array(calibration.thresholds or 0.5))
-    result: dict[str, Any] = {
-        "videos": video_scores(
-            predictions.labels, probabilities, answers, predictions.groups, class_names
-        ),
+    answers = answers_of(predict(model, data, config, split), calibration, config.model)
+    result = {
+        **answers.scores(config.model, class_names),
         "calibration": calibration.as_json(),
     }
     if data.leaks:
         result["leaks"] = list(data.leaks)
     run.report.mkdir(exist_ok=True)
-    with (run.report / f"{split}_predictions.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["video", "group", "label", "predicted", *class_names])
-        for i in sorted(range(len(answers)), key=lambda i: predictions.videos[i]):
-            sets = (predictions.labels[i] == 1, answers[i])
-            names = [";".join(np.array(class_names)[each].tolist()) for each in sets]
-            sure = [f"{value:.4f}" for value in probabilities[i]]
-            writer.writerow([predictions.videos[i], predictions.groups[i], *names, *sure])
+    path = answers_file(run, split, config.model)
+    write_answers(path, answers, config.model, class_names, calibration)
     return result

@@ -13,13 +13,14 @@ from pipeline.config import NO_AUGMENT, BackboneConfig, RunConfig
 from pipeline.config.file import differing, flatten, with_values
 from pipeline.dataset.videos import open_of_run
 from pipeline.errors import check_known
+from pipeline.evaluation.answers import Answers, read_answers
 from pipeline.evaluation.intervals import difference_interval
 from pipeline.evaluation.main_score import main_score
 from pipeline.experiments.comparison import ONE_WAY, compare, variants, write_rows
 from pipeline.experiments.crossval import cross_validate, in_folds
-from pipeline.experiments.pooled import Answers, read_answers
 from pipeline.experiments.runs import scores_of
 from pipeline.locks import alone
+from pipeline.run import folds_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -170,7 +171,10 @@ class Measured:
 def _measure(config: RunConfig, folder: Path, *, overwrite: bool) -> Measured:
     result = cross_validate(config, folder, overwrite=overwrite)
     main = main_score(config.model.task)
-    answers = read_answers(folder, list(result["per_class"])) if "video" in result else None
+    answers = None
+    if "video" in result:
+        names = list(result["per_class"])
+        answers = read_answers(folds_of(folder), "test", config.model, names)
     return Measured(scores_of(result, main)[main.name] or 0.0, result["seconds"], answers)
 
 
@@ -191,8 +195,8 @@ def _row(stage: Stage, have: Measured, lack: Measured) -> dict[str, Any]:
     }
 
 
-def _difference(have: Answers, lack: Answers) -> tuple[np.ndarray, list[str]]:
+def _difference(have: Answers, lack: Answers) -> tuple[np.ndarray, Sequence[str]]:
     """By video, 1: right only with the stage, -1: only without it, float (N,); and its groups."""
-    without = dict(zip(lack.videos, lack.correct, strict=True))
-    before = np.array([without[video] for video in have.videos], float)
+    without = dict(zip(lack.names, lack.correct, strict=True))
+    before = np.array([without[name] for name in have.names], float)
     return have.correct - before, have.groups

@@ -10,15 +10,17 @@ from typing import Any, Final
 import numpy as np
 
 from pipeline.atomic import write_json
-from pipeline.config import RunConfig, expect
+from pipeline.config import ModelConfig, RunConfig, expect
 from pipeline.dataset.resplit import count_folds, with_splits
 from pipeline.dataset.videos import open_of_run
+from pipeline.evaluation import metrics
+from pipeline.evaluation.answers import read_answers
 from pipeline.evaluation.main_score import MainScore, main_score
-from pipeline.experiments.pooled import pooled_scores
+from pipeline.evaluation.plots import plot_confusion
 from pipeline.experiments.runs import Experiment, begin, measured
 from pipeline.experiments.search import Search
 from pipeline.locks import alone
-from pipeline.run import Run
+from pipeline.run import Run, folds_of
 
 _EXPERIMENT: Final = Experiment("crossval", "a cross-validation", "fold-*")
 
@@ -50,7 +52,7 @@ def cross_validate(
         are compared by; `folds`, for each its scores by name, `num_videos` and `seconds`, those of
         earlier calls as well; `fold_mean` and `fold_standard_deviation` of each score; `seconds` of
         all; if there are any, `leaks` of all folds; and scores of all videos with their 95 %
-        interval over groups, see `pooled_scores`.
+        interval over groups, see `pipeline.evaluation.answers.Answers.scores`.
 
     Raises:
         ConfigError: There are no folds, or the folder holds something else, or another process is
@@ -83,12 +85,22 @@ def _cross_validate(
         print(f"fold {split.fold}/{num_folds}: {main.text(scores[main.name])}", flush=True)
     result = {
         **_summary(folds, main),
-        **pooled_scores(folder, config.model, data.class_names),
+        **_pooled(folder, config.model, data.class_names),
     }
     if leaks := list(dict.fromkeys(leak for videos in opened for leak in videos.leaks)):
         result["leaks"] = leaks
     write_json(folder / "crossval.json", result)
     return result
+
+
+def _pooled(folder: Path, model: ModelConfig, class_names: Sequence[str]) -> dict[str, Any]:
+    """Scores of all test videos of all folds; of task video with a picture."""
+    answers = read_answers(folds_of(folder), "test", model, class_names)
+    if model.task == "video":
+        found = answers.holds.argmax(axis=1)
+        counts = metrics.confusion(found, answers.labels, len(class_names))
+        plot_confusion(counts, class_names, folder / "confusion.png")
+    return answers.scores(model, class_names)
 
 
 def _summary(folds: Sequence[Mapping[str, Any]], main: MainScore) -> dict[str, Any]:

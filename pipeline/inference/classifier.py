@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,17 +15,21 @@ import numpy.typing as npt
 
 from pipeline.config.checks import expect, expect_at_least
 from pipeline.errors import ConfigError, DataError
-from pipeline.inference.bundle import read_bundle
+from pipeline.inference.bundle import Bundle, read_bundle
 from pipeline.inference.clips import Clip, ClipModel, StoredVideo, clips_of, cut_clips
-from pipeline.inference.runtime import Logits
+from pipeline.inference.fused import Fused, member_run, read_fused
 from pipeline.inference.runtimes import RUNTIMES, RuntimeName, open_model
 from pipeline.inference.segments import answer_text
 from pipeline.manifest.class_names import UNKNOWN
 from pipeline.prepare.stored_frames import encode_array
 from pipeline.run import Run
+from pipeline.tasks.calibration import Calibration
 from pipeline.tasks.exclusive import Exclusive
+from pipeline.tasks.fusion import Fusion, Rule, expect_alike
 from pipeline.tasks.task import task_of
 from pipeline.video import VideoInfo
+
+Floats = npt.NDArray[np.floating[Any]]
 
 NONE = "none"
 """What people read where no class holds; its label is empty."""
@@ -94,52 +99,81 @@ class Prediction:
 
 
 class Classifier:
-    """A trained run, ready to classify.
+    """A trained run, or several whose answers are fused, ready to classify.
 
     Threads may share one, for `predict`, timelines and streams alike: each gets the answers that
     it would get alone. They decode at once and, as far as there are processor cores, compute at
     once; each core more that LiteRT computes on takes the memory of another interpreter.
 
     Args:
-        run: The run, or a folder that it was exported to; nothing else is read.
+        run: The run, or a folder that it was exported to, or one of fused runs; nothing else is
+            read. Or several runs, whose calibrated probabilities are then fused with equal weights;
+            "unknown" is not answered.
         runtime: `auto` takes the model that was exported to LiteRT, or else to ONNX; `savedmodel`
             the one for TensorFlow; `keras` the one that was trained. The last two are for folders
             from people whom you trust: a SavedModel can do anything that a program can.
         num_threads: Threads for one clip, where the runtime lets one say; 0: one per processor
             core, but no more than 4, which is all that so small a network can use. Where threads
             share the classifier, 1 takes the least work in all.
+        rule: How the answers of several runs are fused, see `pipeline.tasks.fusion.Fusion`; a
+            folder of fused runs has its own.
 
     Raises:
-        DataError: The run was not trained or not exported.
-        ConfigError: There is no such runtime, or the number of threads is below 0.
+        DataError: A run was not trained or not exported, or several do not answer the same
+            question.
+        ConfigError: There is no such runtime or rule, or the number of threads is below 0.
     """
 
-    def __init__(self, run: Run, *, runtime: RuntimeName = "auto", num_threads: int = 0) -> None:
-        self.bundle = read_bundle(run)
-        self.class_names = self.bundle.class_names
-        self.task = task_of(self.bundle.model)
+    def __init__(
+        self,
+        run: Run | Sequence[Run],
+        *,
+        runtime: RuntimeName = "auto",
+        num_threads: int = 0,
+        rule: Rule = "average",
+    ) -> None:
         expect(runtime in RUNTIMES, f"runtime must be one of {', '.join(RUNTIMES)}", runtime)
         expect_at_least(num_threads, "num_threads", 0)
         num_threads = num_threads or min(os.cpu_count() or 1, 4)
-        self.model = ClipModel(open_model(run, runtime, num_threads=num_threads), self.bundle)
-        self._check_fit(run)
+        runs, fused = _members([run] if isinstance(run, Run) else run, rule)
+        bundles = [read_bundle(each) for each in runs]
+        expect_alike(
+            [each.folder for each in runs],
+            [bundle.model for bundle in bundles],
+            [bundle.class_names for bundle in bundles],
+        )
+        self.members = tuple(
+            ClipModel(open_model(each, runtime, num_threads=num_threads), bundle)
+            for each, bundle in zip(runs, bundles, strict=True)
+        )
+        for each, model in zip(runs, self.members, strict=True):
+            _check_fit(each, model)
+        self.bundle, self.fusion = bundles[0], None
+        if fused:
+            temperatures = tuple(each.calibration.temperature for each in bundles)
+            self.fusion = Fusion(rule=fused.rule, weights=fused.weights, temperatures=temperatures)
+            self.bundle = dataclasses.replace(bundles[0], calibration=fused.calibration)
+        self.class_names = self.bundle.class_names
+        self.task = task_of(self.bundle.model)
 
     @classmethod
     def load(
-        cls, folder: str | Path, *, runtime: RuntimeName = "auto", num_threads: int = 0
+        cls, *folders: str | Path, runtime: RuntimeName = "auto", num_threads: int = 0
     ) -> Self:
-        """Opens the run in a folder, see the class.
+        """Opens the run in a folder, or several, see the class.
 
         Example:
             >>> Classifier.load("runs/none")
             Traceback (most recent call last):
             pipeline.errors.DataError: runs/none: no trained model here, config.toml is missing. ...
         """
-        return cls(Run(Path(folder)), runtime=runtime, num_threads=num_threads)
+        runs = [Run(Path(folder)) for folder in folders]
+        return cls(runs, runtime=runtime, num_threads=num_threads)
 
     def __repr__(self) -> str:
-        size = f"{self.bundle.frames.size} x {self.bundle.frames.size}"
-        return f"<Classifier of {len(self.class_names)} classes, frames {size}>"
+        sizes = (member.bundle.frames.size for member in self.members)
+        sides = " and ".join(f"{size} x {size}" for size in dict.fromkeys(sizes))
+        return f"<Classifier of {len(self.class_names)} classes, frames {sides}>"
 
     @property
     def fingerprint(self) -> str:
@@ -147,7 +181,28 @@ class Classifier:
 
         Exports of one model that round nothing have the same.
         """
-        return hashlib.sha256(repr(self.bundle).encode()).hexdigest()[:12]
+        if not self.fusion:
+            return _mark(self.bundle)
+        return _mark([self.fusion, self.bundle, *self.bundles])
+
+    @property
+    def bundles(self) -> list[Bundle]:
+        """Of each of its runs, what using it takes besides the model."""
+        return [member.bundle for member in self.members]
+
+    def logits(self, each: Sequence[Floats]) -> Floats:
+        """The logits of all its runs as one, float (..., C), of those of each.
+
+        Raises:
+            DataError: A model gives no numbers.
+        """
+        for member, logits in zip(self.members, each, strict=True):
+            member.check(logits)
+        return self.fusion.logits(each, self.task) if self.fusion else each[0]
+
+    def scores(self, each: Sequence[Floats]) -> Floats:
+        """The scores of answers of all its runs as one, float (...), of those of each."""
+        return self.fusion.scores(each) if self.fusion else each[0]
 
     def predict(
         self,
@@ -176,9 +231,12 @@ class Classifier:
         self._expect_one_answer()
         if isinstance(video, np.ndarray):
             fps = self.bundle.frames.fps if fps is None else float(fps)
-            images = encode_array(video, self.bundle.frames, fps=fps)
+            clips = [
+                cut_clips(encode_array(video, each.frames, fps=fps), each.clip)
+                for each in self.bundles
+            ]
             return self.describe(
-                self.model.video_logits(cut_clips(images, self.bundle.clip)),
+                self.video_logits(clips),
                 top=top,
                 path="",
                 num_frames=len(video),
@@ -188,15 +246,21 @@ class Classifier:
             )
         if fps is not None:
             raise ConfigError("fps is for arrays: a file has its own")
-        stored = StoredVideo(video, self.bundle.frames)
-        clips = clips_of(stored, self.bundle)
-        return self.predict_clips(clips, stored.info, top=top)
+        clips, info = clips_of(partial(StoredVideo, video), self.bundles)
+        return self.predict_clips(clips, info, top=top)
 
-    def predict_clips(self, clips: Sequence[Clip], info: VideoInfo, *, top: int = 5) -> Prediction:
+    def video_logits(self, clips: Sequence[Sequence[Clip]]) -> Floats:
+        """Logits (C,) of a video, by the clips that each of its runs sees."""
+        pairs = zip(self.members, clips, strict=True)
+        return self.logits([member.video_logits(each) for member, each in pairs])
+
+    def predict_clips(
+        self, clips: Sequence[Sequence[Clip]], info: VideoInfo, *, top: int = 5
+    ) -> Prediction:
         """Classifies what `pipeline.inference.clips.clips_of` gave of a file."""
         self._expect_one_answer()
         return self.describe(
-            self.model.video_logits(clips),
+            self.video_logits(clips),
             top=top,
             path=info.path,
             num_frames=info.num_frames,
@@ -205,15 +269,13 @@ class Classifier:
             damaged=info.damaged,
         )
 
-    def describe(self, logits: Logits, *, top: int = 5, **about: Any) -> Prediction:
+    def describe(self, logits: Floats, *, top: int = 5, **about: Any) -> Prediction:
         """The prediction of logits, float (C,), of a video; `about` is the rest of it.
 
         Raises:
             ConfigError: `top` is below 1.
-            DataError: The logits are no numbers.
         """
         expect_at_least(top, "top", 1)
-        self.model.check(logits)
         calibration = self.bundle.calibration
         probabilities = self.task.probabilities(logits, calibration.temperature)
         best = np.argsort(-probabilities, kind="stable")[:top]
@@ -249,14 +311,38 @@ class Classifier:
                 "frame. Ask for its timeline: make_timeline, or clipline classify --timeline"
             )
 
-    def _check_fit(self, run: Run) -> None:
-        """Makes sure that the model is that of the configuration."""
-        runtime = self.model.runtime
-        size, length = self.bundle.frames.size, self.bundle.clip.num_frames
-        shapes = dict.fromkeys(self.bundle.model.images, (length, size, size, 3))
-        fits = runtime.input_shapes == {**shapes, "mask": (length,)}
-        if not fits or runtime.num_classes != len(self.class_names):
-            raise DataError(
-                f"{runtime.path}: does not fit the {run.bundle_file.name} beside it. Export it "
-                f"again: {run.export_command()}"
-            )
+
+def _members(runs: Sequence[Run], rule: Rule) -> tuple[list[Run], Fused | None]:
+    """The runs that have a model, and how their answers become one, if there are several."""
+    fused = [run for run in runs if run.fusion_file.is_file()]
+    if len(runs) == 1:
+        if not fused:
+            return list(runs), None
+        found = read_fused(runs[0])
+        return [member_run(runs[0], number) for number in range(len(found.runs))], found
+    if fused:
+        raise ConfigError(f"{fused[0].folder} is fused already. Name its runs instead")
+    expect(bool(runs), "expected a run", 0)
+    return list(runs), Fused(
+        rule=rule,
+        weights=(1.0,) * len(runs),
+        calibration=Calibration(),
+        runs=tuple(str(run.folder) for run in runs),
+    )
+
+
+def _mark(content: object) -> str:
+    return hashlib.sha256(repr(content).encode()).hexdigest()[:12]
+
+
+def _check_fit(run: Run, model: ClipModel) -> None:
+    """Makes sure that a model is that of the configuration beside it."""
+    bundle, runtime = model.bundle, model.runtime
+    size, length = bundle.frames.size, bundle.clip.num_frames
+    shapes = dict.fromkeys(bundle.model.images, (length, size, size, 3))
+    fits = runtime.input_shapes == {**shapes, "mask": (length,)}
+    if not fits or runtime.num_classes != len(bundle.class_names):
+        raise DataError(
+            f"{runtime.path}: does not fit the {run.bundle_file.name} beside it. Export it "
+            f"again: {run.export_command()}"
+        )

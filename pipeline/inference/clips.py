@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import operator
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,7 +17,7 @@ from pipeline.dataset.sampling import sample_clip
 from pipeline.errors import DataError
 from pipeline.inference.bundle import Bundle
 from pipeline.inference.runtime import Arrays, Logits, Runtime
-from pipeline.prepare.stored_frames import FrameSpool, stored_frames
+from pipeline.prepare.stored_frames import FrameSpool, stored_in_sizes
 from pipeline.streams import IMAGES
 from pipeline.video import VideoInfo, VideoReader
 
@@ -45,6 +47,10 @@ def cut_clips(images: Mapping[str, Stored], clip: ClipConfig) -> list[Clip]:
     ]
 
 
+Frame = tuple[Mapping[str, bytes], ...]
+"""What is stored of a frame, for each configuration of frames."""
+
+
 class StoredFrames(Protocol):
     """Stored images of each frame of a video file, to be iterated over once.
 
@@ -54,41 +60,102 @@ class StoredFrames(Protocol):
 
     info: VideoInfo
 
-    def __iter__(self) -> Iterator[Mapping[str, bytes]]: ...
+    def __iter__(self) -> Iterator[Frame]: ...
 
 
 class StoredVideo:
-    """The `StoredFrames` of a file that is read in this process, in constant memory."""
+    """The `StoredFrames` of a file that is read in this process, in constant memory.
+
+    Args:
+        path: The file.
+        each: What is stored of a frame; all at one rate.
+    """
 
     info: VideoInfo
 
-    def __init__(self, path: str | os.PathLike[str], frames: FramesConfig) -> None:
-        self._path, self._frames = path, frames
+    def __init__(self, path: str | os.PathLike[str], each: Sequence[FramesConfig]) -> None:
+        self._path, self._each = path, each
 
-    def __iter__(self) -> Iterator[Mapping[str, bytes]]:
-        """Yields as `pipeline.prepare.stored_frames.stored_frames` does.
+    def __iter__(self) -> Iterator[Frame]:
+        """Yields as `pipeline.prepare.stored_frames.stored_in_sizes` does.
 
         Raises:
             VideoDecodeError: No frame can be had from the file.
         """
         with VideoReader(self._path) as reader:
-            yield from stored_frames(reader, self._frames)
+            yield from stored_in_sizes(reader, self._each)
             self.info = reader.info
 
 
-def clips_of(stored: Iterable[Mapping[str, bytes]], bundle: Bundle) -> list[Clip]:
-    """The clips that the model sees of a whole video, which is not held in memory.
+@dataclasses.dataclass(frozen=True)
+class Reading:
+    """What models take of a video that is read once, those that take frames at one rate.
+
+    Attributes:
+        frames: What is stored of each frame, for each size and quality.
+        takes: By the number of a model, which of `frames` it takes.
+    """
+
+    frames: tuple[FramesConfig, ...]
+    takes: Mapping[int, int]
+
+    def of(self, model: int, stored: Iterable[Frame]) -> Iterator[Mapping[str, bytes]]:
+        """What one of the models takes of what is stored."""
+        return map(operator.itemgetter(self.takes[model]), stored)
+
+
+def readings_of(bundles: Sequence[Bundle]) -> list[Reading]:
+    """How often a video must be read for some models: once for each rate."""
+    rates = dict.fromkeys(bundle.frames.fps for bundle in bundles)
+    found = []
+    for fps in rates:
+        numbers = [number for number, each in enumerate(bundles) if each.frames.fps == fps]
+        images: dict[FramesConfig, set[str]] = {}
+        for number in numbers:
+            frames = bundles[number].frames
+            images.setdefault(frames.only(()), set()).update(frames.images)
+        kinds = list(images)
+        takes = {number: kinds.index(bundles[number].frames.only(())) for number in numbers}
+        found.append(Reading(tuple(kind.only(images[kind]) for kind in kinds), takes))
+    return found
+
+
+OpenStored = Callable[[Sequence[FramesConfig]], StoredFrames]
+"""Opens a file for what is stored of its frames."""
+
+
+def clips_of(
+    open_stored: OpenStored, bundles: Sequence[Bundle]
+) -> tuple[list[list[Clip]], VideoInfo]:
+    """The clips that each of some models sees of a whole video, which is not held in memory.
 
     Args:
-        stored: What is stored of each frame, see `pipeline.prepare.stored_frames.stored_frames`.
-        bundle: What is stored, and how clips are cut.
+        open_stored: Opens the file, such as `functools.partial(StoredVideo, path)`.
+        bundles: Of each model, what it takes of a frame, and how clips are cut.
+
+    Returns:
+        The clips, by the number of the model, and what is known of the file.
+
+    Raises:
+        VideoDecodeError: No frame can be had from the file.
     """
-    with contextlib.ExitStack() as stack:
-        images = {name: stack.enter_context(FrameSpool()) for name in bundle.frames.images}
-        for frame in stored:
-            for name, image in frame.items():
-                images[name].append(image)
-        return cut_clips(images, bundle.clip)
+    clips: dict[int, list[Clip]] = {}
+    for reading in readings_of(bundles):
+        stored = open_stored(reading.frames)
+        with contextlib.ExitStack() as stack:
+            spools = [
+                {name: stack.enter_context(FrameSpool()) for name in frames.images}
+                for frames in reading.frames
+            ]
+            for frame in stored:
+                for images, spool in zip(frame, spools, strict=True):
+                    for name, image in images.items():
+                        spool[name].append(image)
+            for number, kind in reading.takes.items():
+                bundle = bundles[number]
+                taken = {name: spools[kind][name] for name in bundle.frames.images}
+                clips[number] = cut_clips(taken, bundle.clip)
+    return [clips[number] for number in range(len(bundles))], stored.info
 
 
 def decode_clip(clip: Mapping[str, Sequence[bytes]], bundle: Bundle) -> Images:
@@ -135,7 +202,7 @@ class ClipModel:
         mean: Logits = np.mean([self._clip_logits(clip) for clip in clips], axis=0)
         return mean
 
-    def check(self, logits: Logits) -> None:
+    def check(self, logits: npt.NDArray[np.floating[Any]]) -> None:
         """Makes sure that logits, float (..., C), are numbers.
 
         Raises:

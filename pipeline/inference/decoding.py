@@ -6,7 +6,7 @@ import itertools
 import time
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from typing import Never, Self, TypeVar
 from pipeline.config import FramesConfig
 from pipeline.errors import VideoDecodeError
 from pipeline.inference.bundle import Bundle
-from pipeline.inference.clips import Clip, StoredVideo, clips_of
+from pipeline.inference.clips import Clip, Frame, StoredVideo, clips_of
 from pipeline.text import one_line
 from pipeline.video import DamagedVideoWarning, VideoInfo
 from pipeline.workers.pool import OnVideo, Work, WorkerPool, num_cores
@@ -29,6 +29,7 @@ _SIGN_OF_LIFE_SECONDS = 1.0
 _AT_ONCE = 64
 """Frames that a process sends at once."""
 
+Frames = Sequence[FramesConfig]
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
@@ -38,12 +39,12 @@ class Decoded:
     """The decoded clips of a video file, or why there are none.
 
     Attributes:
-        clips: The clips that the model sees.
+        clips: The clips that each model sees.
         info: What is known of the file, with the number of frames that it decodes to.
         warnings: What is wrong with it nevertheless.
     """
 
-    clips: list[Clip]
+    clips: list[list[Clip]]
     info: VideoInfo
     warnings: tuple[str, ...]
 
@@ -58,13 +59,13 @@ class Decoders:
     They are spawned: a script that uses them needs `if __name__ == "__main__":`.
 
     Args:
-        bundle: What is stored of a video, and how clips are cut.
+        bundles: Of each model, what is stored of a video, and how clips are cut.
         workers: How many at most; each is started when it is first needed. 0 is one per
             processor core.
     """
 
-    def __init__(self, bundle: Bundle, *, workers: int) -> None:
-        self._bundle = bundle
+    def __init__(self, bundles: Sequence[Bundle], *, workers: int) -> None:
+        self._bundles = bundles
         workers = workers or num_cores()
         self._threads = ThreadPoolExecutor(workers)
         self._pools = [_pool(_decode) for _ in range(workers)]
@@ -100,7 +101,7 @@ class Decoders:
     def _decode(self, path: str) -> Decoded | VideoDecodeError:
         pool = self._free.pop()  # There are as many as threads.
         try:
-            return pool.run([(path, self._bundle)])[0]
+            return pool.run([(path, self._bundles)])[0]
         except VideoDecodeError as error:
             return error
         finally:
@@ -108,7 +109,7 @@ class Decoders:
 
 
 @contextmanager
-def reading_elsewhere() -> Iterator[Callable[[str | Path, FramesConfig], RemoteVideo]]:
+def reading_elsewhere() -> Iterator[Callable[[str | Path, Frames], RemoteVideo]]:
     """An opener of video files in a worker process; one at a time is read."""
     with _pool(_read_on) as pool:
         yield partial(RemoteVideo, pool)
@@ -121,19 +122,19 @@ class RemoteVideo:
 
     def __init__(
         self,
-        pool: WorkerPool[tuple[str, FramesConfig | None], _Part | VideoDecodeError],
+        pool: WorkerPool[tuple[str, Frames | None], _Part | VideoDecodeError],
         path: str | Path,
-        frames: FramesConfig,
+        frames: Frames,
     ) -> None:
         self._pool, self._path, self._frames = pool, str(path), frames
 
-    def __iter__(self) -> Iterator[Mapping[str, bytes]]:
+    def __iter__(self) -> Iterator[Frame]:
         """Yields what is stored of each frame.
 
         Raises:
             VideoDecodeError: See `Decoders.decode`.
         """
-        frames: FramesConfig | None = self._frames
+        frames: Frames | None = self._frames
         while True:
             (part,) = self._pool.run([(self._path, frames)])
             if isinstance(part, VideoDecodeError):
@@ -148,7 +149,7 @@ class RemoteVideo:
 
 @dataclass(frozen=True, kw_only=True)
 class _Part:
-    stored: list[Mapping[str, bytes]]
+    stored: list[Frame]
     info: VideoInfo | None  # at the end of the file
     warnings: tuple[str, ...]
 
@@ -174,17 +175,27 @@ def _warn(texts: tuple[str, ...]) -> None:
 # What follows runs in the worker processes.
 
 
-def _decode(task: tuple[str, Bundle], on_video: OnVideo) -> Decoded | VideoDecodeError:
-    path, bundle = task
+def _decode(task: tuple[str, Sequence[Bundle]], on_video: OnVideo) -> Decoded | VideoDecodeError:
+    path, bundles = task
 
     def decode() -> Decoded:
-        stored = StoredVideo(path, bundle.frames)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            clips = clips_of(_with_signs(stored, path, on_video), bundle)
-        return Decoded(clips=clips, info=stored.info, warnings=_texts(caught))
+            clips, info = clips_of(partial(_WatchedVideo, path, on_video), bundles)
+        return Decoded(clips=clips, info=info, warnings=_texts(caught))
 
     return _guarded(decode, path, on_video)
+
+
+class _WatchedVideo(StoredVideo):
+    """A file that is read here; meanwhile its name is said again."""
+
+    def __init__(self, path: str, on_video: OnVideo, each: Frames) -> None:
+        super().__init__(path, each)
+        self._name, self._on_video = path, on_video
+
+    def __iter__(self) -> Iterator[Frame]:
+        return _with_signs(super().__iter__(), self._name, self._on_video)
 
 
 class _Reading:
@@ -192,9 +203,9 @@ class _Reading:
 
     current: _Reading
 
-    def __init__(self, path: str, frames: FramesConfig, on_video: OnVideo) -> None:
-        self._stored = StoredVideo(path, frames)
-        self._frames = _with_signs(self._stored, path, on_video)
+    def __init__(self, path: str, frames: Frames, on_video: OnVideo) -> None:
+        self._stored = _WatchedVideo(path, on_video, frames)
+        self._frames = iter(self._stored)
 
     def next_part(self) -> _Part:
         with warnings.catch_warnings(record=True) as caught:
@@ -204,7 +215,7 @@ class _Reading:
         return _Part(stored=stored, info=info, warnings=_texts(caught))
 
 
-def _read_on(task: tuple[str, FramesConfig | None], on_video: OnVideo) -> _Part | VideoDecodeError:
+def _read_on(task: tuple[str, Frames | None], on_video: OnVideo) -> _Part | VideoDecodeError:
     """The first part of a file, where it is said what is stored of it; else the next one."""
     path, frames = task
 
@@ -229,17 +240,15 @@ def _guarded(work: Callable[[], Result], path: str, on_video: OnVideo) -> Result
         return VideoDecodeError(path, f"{type(error).__name__}: {one_line(error)}")
 
 
-def _with_signs(
-    stored: Iterable[Mapping[str, bytes]], path: str, on_video: OnVideo
-) -> Iterator[Mapping[str, bytes]]:
+def _with_signs(stored: Iterable[Frame], path: str, on_video: OnVideo) -> Iterator[Frame]:
     """Says the name of a file again while new frames come, however long it is."""
     last, said = b"", time.monotonic()
     for frame in stored:
         now = time.monotonic()
-        if frame["frames"] is not last and now - said >= _SIGN_OF_LIFE_SECONDS:
+        if frame[0]["frames"] is not last and now - said >= _SIGN_OF_LIFE_SECONDS:
             on_video(path)
             said = now
-        last = frame["frames"]
+        last = frame[0]["frames"]
         yield frame
 
 

@@ -18,6 +18,8 @@ from pipeline.tasks.bouts import without_short_exclusive
 from pipeline.tasks.calibration import Calibration
 from pipeline.tasks.task import Task
 
+Floats = npt.NDArray[np.floating[Any]]
+
 _NONE = -1
 
 
@@ -83,13 +85,9 @@ class Curve:
         return math.ceil(seconds / self.cell_seconds - 1e-9)
 
 
-def probability_curve(
-    windows: Sequence[Window],
-    cell_seconds: float,
-    duration_seconds: float,
-    task: Task,
-    temperature: float,
-) -> Curve:
+def smooth(
+    windows: Sequence[Window], cell_seconds: float, duration_seconds: float, task: Task
+) -> tuple[Floats, Floats]:
     """Averages the logits of the windows that a time lies in; the nearer its middle, the more.
 
     The score is that of the window that has the highest: one that an action fills has as high a one
@@ -100,7 +98,9 @@ def probability_curve(
         cell_seconds: Length of a cell, above 0; the last one ends with the video.
         duration_seconds: Length of the video, above 0.
         task: Of the run.
-        temperature: Of its calibration.
+
+    Returns:
+        Of each cell, logits, float64 (N, C), and the score, float64 (N,).
     """
     num_cells = max(1, int(np.ceil(duration_seconds / cell_seconds - 1e-6)))
     edges = np.minimum(np.arange(num_cells + 1) * cell_seconds, duration_seconds)
@@ -122,8 +122,7 @@ def probability_curve(
             weights[np.argmax(nearness)] = 1
         smoothed[number] = weights @ logits[near] / weights.sum()
         most[number] = task.score(logits[near][weights > 0]).max()
-    shares = task.probabilities(smoothed, temperature)
-    return Curve(cell_seconds, duration_seconds, shares, most)
+    return smoothed, most
 
 
 def find_segments(

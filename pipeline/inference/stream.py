@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from pipeline.config import FramesConfig
 from pipeline.config.checks import MANY, expect_range
+from pipeline.errors import ConfigError
 from pipeline.inference.classifier import Classifier, Prediction
-from pipeline.inference.clips import ClipModel
+from pipeline.inference.clips import ClipModel, Frame, Reading, readings_of
 from pipeline.inference.runtime import Arrays, Floats, Runtime
-from pipeline.inference.window_plan import plan_windows
-from pipeline.inference.windows import slide, step_through
-from pipeline.prepare.stored_frames import encode_frames
-from pipeline.video import LiveVideo, timed_frames
+from pipeline.inference.window_plan import WindowPlan, in_step, plan_windows
+from pipeline.inference.windows import Window, slide, step_through
+from pipeline.prepare.stored_frames import FrameEncoder
+from pipeline.text import listed
+from pipeline.video import LiveVideo, timed_in_sizes
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -80,25 +84,25 @@ def classify_stream(
         ConfigError: A value is out of range, or the model looks ahead and `stateful` is set.
     """
     expect_range(every, "--every", 1, MANY)
-    bundle = classifier.bundle
-    plan = plan_windows(bundle, window_seconds=window_seconds, overlap=0)
-    plan = dataclasses.replace(plan, hop=max(1, round(every / plan.stride)))
-    model = ClipModel(_Remembering(classifier.model.runtime), bundle)
-    clock = _Arrivals(live, longest=plan.window_seconds)
-    size = (bundle.frames.size, bundle.frames.size)
-    shown = timed_frames(clock, fps=plan.fps, size=size, frame_seconds=1 / plan.fps)
-    stored = encode_frames(shown, bundle.frames)
-    if stateful:
-        windows = step_through(stored, model, plan)
-    else:
-        windows = slide(stored, model, plan, at_once=1)
-    for window in windows:
+    (reading,) = _one_rate(classifier)
+    plans = [
+        plan_windows(each, window_seconds=window_seconds, overlap=0) for each in classifier.bundles
+    ]
+    plans = in_step([dataclasses.replace(p, hop=max(1, round(every / p.stride))) for p in plans])
+    clock = _Arrivals(live, longest=max(plan.window_seconds for plan in plans))
+    copies = itertools.tee(_stored(clock, reading.frames), len(plans))
+    sliding = [
+        _windows(reading.of(number, copies[number]), member, plans[number], stateful=stateful)
+        for number, member in enumerate(classifier.members)
+    ]
+    for windows in zip(*sliding, strict=False):  # each ends with the stream
+        window = windows[0]
         prediction = classifier.describe(
-            window.newest,
+            classifier.logits([each.newest for each in windows]),
             top=top,
             path=live.name,
             num_frames=None,
-            fps=plan.fps,
+            fps=plans[0].fps,
             duration_seconds=window.end_seconds - window.start_seconds,
             damaged=False,
         )
@@ -109,6 +113,35 @@ def classify_stream(
             dropped=live.dropped,
             reconnects=live.reconnects,
         )
+
+
+def _one_rate(classifier: Classifier) -> list[Reading]:
+    readings = readings_of(classifier.bundles)
+    if len(readings) > 1:
+        rates = listed(f"{reading.frames[0].fps:g}" for reading in readings)
+        raise ConfigError(
+            f"a stream is read at one rate, and these runs take {rates} frames a second. Fuse "
+            "runs whose data sets were prepared with the same --fps"
+        )
+    return readings
+
+
+def _stored(
+    clock: Iterable[tuple[float, np.ndarray]], each: Sequence[FramesConfig]
+) -> Iterator[Frame]:
+    """What is stored of the frames of a stream."""
+    fps, sizes = each[0].fps, [(frames.size, frames.size) for frames in each]
+    encoders = [FrameEncoder(frames) for frames in each]
+    for shown in timed_in_sizes(clock, fps=fps, sizes=sizes, frame_seconds=1 / fps):
+        yield tuple(encode(frame) for encode, frame in zip(encoders, shown, strict=True))
+
+
+def _windows(
+    stored: Iterable[Mapping[str, bytes]], model: ClipModel, plan: WindowPlan, *, stateful: bool
+) -> Iterator[Window]:
+    """The windows of a run, of which frames that repeat take no work."""
+    model = ClipModel(_Remembering(model.runtime), model.bundle)
+    return step_through(stored, model, plan) if stateful else slide(stored, model, plan, at_once=1)
 
 
 class _Remembering(Runtime):

@@ -3,34 +3,41 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from pipeline.config import FramesConfig
 from pipeline.config.checks import expect_range
 from pipeline.errors import ConfigError
 from pipeline.inference.classifier import Classifier
-from pipeline.inference.clips import StoredFrames, StoredVideo, clips_of
+from pipeline.inference.clips import (
+    OpenStored,
+    Reading,
+    StoredFrames,
+    StoredVideo,
+    clips_of,
+    readings_of,
+)
 from pipeline.inference.frame_answers import answer_frames
 from pipeline.inference.segments import (
     Curve,
     Segment,
     find_segments,
-    probability_curve,
     segments_of_bouts,
+    smooth,
 )
-from pipeline.inference.window_plan import WindowPlan, plan_as_evaluation, plan_windows
+from pipeline.inference.window_plan import WindowPlan, in_step, plan_as_evaluation, plan_windows
 from pipeline.inference.windows import Window, slide
 from pipeline.tasks.bouts import runs_of, without_short
 from pipeline.tasks.frames import Frames
 from pipeline.tasks.independent import Independent
-from pipeline.text import clock
+from pipeline.text import clock, listed
 from pipeline.video import VideoInfo
 
-OpenVideo = Callable[[str | Path, FramesConfig], StoredFrames]
+OpenVideo = Callable[[str | Path, Sequence[FramesConfig]], StoredFrames]
 
 OVERLAP = 0.75
 HYSTERESIS = 0.1
@@ -46,7 +53,8 @@ class Timeline:
         path: The video file.
         info: What is known of the file.
         window_seconds: Length of the windows that were looked at.
-        windows: What the model says of each of them; none where it does of every frame.
+        windows: What the model, of several the first, says of each of them; none where it does of
+            every frame.
         curve: How probable each class is over time.
         segments: What happens from when to when, by their start. They lie end to end where one of
             the classes always holds; else there may be gaps, and several may hold at once.
@@ -113,33 +121,66 @@ def make_timeline(
         DataError: The model gives no numbers.
         ConfigError: A value is out of range, or is not for this run.
     """
-    task, bundle = classifier.task, classifier.bundle
+    bundle = classifier.bundle
     windows: tuple[Window, ...] = ()
-    if isinstance(task, Frames):
+    if isinstance(classifier.task, Frames):
         options = {"--window": window_seconds, "--overlap": overlap, "hysteresis": hysteresis}
         _refuse(options, "which answers at every frame")
-        plan, stored = plan_as_evaluation(bundle), open_video(path, bundle.frames)
-        curve, bouts = answer_frames(stored, classifier.model, plan, task)
+        plans = [plan_as_evaluation(each) for each in classifier.bundles]
+        (reading,) = _one_grid(classifier, plans)
+        stored = open_video(path, reading.frames)
+        curve, bouts = answer_frames(stored, reading, classifier, plans)
         info = stored.info
         segments = segments_of_bouts(bouts, curve, bundle.class_names, bundle.model.background)
     else:
         overlap = OVERLAP if overlap is None else overlap
-        plan = plan_windows(bundle, window_seconds=window_seconds, overlap=overlap)
-        windows, info = _windows_of(classifier, plan, lambda: open_video(path, bundle.frames))
-        curve = probability_curve(
-            windows, plan.hop_seconds, info.duration_seconds, task, bundle.calibration.temperature
+        plans = in_step(
+            [
+                plan_windows(each, window_seconds=window_seconds, overlap=overlap)
+                for each in classifier.bundles
+            ]
         )
-        segments = _segments(classifier, curve, plan, hysteresis)
+        found, info = _windows_of(classifier, plans, partial(open_video, path))
+        curve = _curve(classifier, found, plans[0].hop_seconds, info.duration_seconds)
+        segments = _segments(classifier, curve, plans[0], hysteresis)
+        windows = found[0]
     return Timeline(
         path=str(path),
         info=info,
-        window_seconds=plan.window_seconds,
+        window_seconds=plans[0].window_seconds,
         windows=windows,
         curve=curve,
         segments=tuple(segments),
         class_names=tuple(classifier.class_names),
         background=bundle.model.background,
     )
+
+
+def _one_grid(classifier: Classifier, plans: Sequence[WindowPlan]) -> list[Reading]:
+    """The one reading of runs that answer at every frame, which are to be the same frames."""
+    readings = readings_of(classifier.bundles)
+    if len({(plan.stride, plan.fps) for plan in plans}) > 1:
+        rates = listed(f"{1 / plan.frame_seconds:g}" for plan in plans)
+        raise ConfigError(
+            f"runs that answer at every frame are fused frame by frame, and these answer {rates} "
+            "times a second. Train them with the same clip.stride, on data of one rate (--fps)"
+        )
+    return readings
+
+
+def _curve(
+    classifier: Classifier,
+    windows: Sequence[Sequence[Window]],
+    cell_seconds: float,
+    duration_seconds: float,
+) -> Curve:
+    """How probable each class is over time, by the windows of each run."""
+    task = classifier.task
+    smoothed = [smooth(each, cell_seconds, duration_seconds, task) for each in windows]
+    logits = classifier.logits([each for each, _ in smoothed])
+    shares = task.probabilities(logits, classifier.bundle.calibration.temperature)
+    scores = classifier.scores([each for _, each in smoothed])
+    return Curve(cell_seconds, duration_seconds, shares, scores)
 
 
 def _refuse(options: Mapping[str, float | None], why: str) -> None:
@@ -149,17 +190,29 @@ def _refuse(options: Mapping[str, float | None], why: str) -> None:
 
 
 def _windows_of(
-    classifier: Classifier, plan: WindowPlan, open_stored: Callable[[], StoredFrames]
-) -> tuple[tuple[Window, ...], VideoInfo]:
-    """What the model says of the windows of a video, of which there is one at least."""
-    stored = open_stored()
-    windows = tuple(slide(stored, classifier.model, plan))
+    classifier: Classifier, plans: Sequence[WindowPlan], open_stored: OpenStored
+) -> tuple[list[tuple[Window, ...]], VideoInfo]:
+    """What each run says of the windows of a video, of which there is one at least."""
+    found: list[list[Window]] = [[] for _ in plans]
+    for reading in readings_of(classifier.bundles):
+        stored = open_stored(reading.frames)
+        copies = itertools.tee(stored, len(reading.takes))
+        sliding = {
+            number: slide(reading.of(number, copy), classifier.members[number], plans[number])
+            for number, copy in zip(reading.takes, copies, strict=True)
+        }
+        # In step, so that what one has read and another has not stays little.
+        for windows in itertools.zip_longest(*sliding.values()):
+            for number, window in zip(sliding, windows, strict=True):
+                found[number] += [window] if window else []
     info = stored.info
-    if not windows:  # It is shorter than one: then as evaluation sees it.
-        clips = clips_of(open_stored(), classifier.bundle)
-        windows = (Window(0.0, info.duration_seconds, classifier.model.video_logits(clips)),)
-    classifier.model.check(np.stack([window.logits for window in windows]))
-    return windows, info
+    if not all(found):  # It is shorter than a window: then as evaluation sees it.
+        clips, info = clips_of(open_stored, classifier.bundles)
+        found = [
+            each or [Window(0.0, info.duration_seconds, member.video_logits(own))]
+            for each, member, own in zip(found, classifier.members, clips, strict=True)
+        ]
+    return [tuple(each) for each in found], info
 
 
 def _segments(

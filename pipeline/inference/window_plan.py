@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+from collections.abc import Sequence
 
 from pipeline.config.checks import expect, expect_share
 from pipeline.dataset.sampling import sample_clip
@@ -104,3 +106,13 @@ def plan_as_evaluation(bundle: Bundle) -> WindowPlan:
     plan = plan_windows(bundle, overlap=0.5)
     hop = max(1, plan.length // 2)
     return dataclasses.replace(plan, hop=hop, starts_over=bundle.looks_back_only)
+
+
+def in_step(plans: Sequence[WindowPlan]) -> list[WindowPlan]:
+    """The plans of several models for one video, with windows at one distance from each other.
+
+    It is about that of the plan whose windows follow soonest.
+    """
+    unit = math.lcm(*(plan.stride for plan in plans))
+    hop = unit * max(1, round(min(plan.hop * plan.stride for plan in plans) / unit))
+    return [dataclasses.replace(plan, hop=hop // plan.stride) for plan in plans]

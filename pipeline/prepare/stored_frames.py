@@ -6,7 +6,7 @@ import math
 import os
 import tempfile
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Self
 
 import numpy as np
@@ -48,32 +48,52 @@ def stored_frames(
     Raises:
         VideoDecodeError: A frame cannot be converted to RGB.
     """
-    read = reader.frames(
-        fps=frames.fps,
-        size=(frames.size, frames.size),
+    part = {"start_seconds": start_seconds, "end_seconds": end_seconds}
+    return (stored for (stored,) in stored_in_sizes(reader, [frames], **part))
+
+
+def stored_in_sizes(
+    reader: VideoReader,
+    each: Sequence[FramesConfig],
+    *,
+    start_seconds: float = 0.0,
+    end_seconds: float = math.inf,
+) -> Iterator[tuple[dict[str, bytes], ...]]:
+    """Yields what is stored for each of some configurations of one rate, see `stored_frames`."""
+    encoders = [FrameEncoder(frames) for frames in each]
+    for shown in reader.frames_in_sizes(
+        [(frames.size, frames.size) for frames in each],
+        fps=each[0].fps,
         start_seconds=start_seconds,
         end_seconds=end_seconds,
-    )
-    yield from encode_frames(read, frames)
+    ):
+        yield tuple(encode(frame) for encode, frame in zip(encoders, shown, strict=True))
 
 
-def encode_frames(shown: Iterable[np.ndarray], frames: FramesConfig) -> Iterator[dict[str, bytes]]:
-    """Yields what is stored of frames that have the right rate and size, see `stored_frames`.
+class FrameEncoder:
+    """Makes what is stored of frames that have the right rate and size, see `stored_frames`.
 
-    They are uint8 (size, size, 3), RGB; the same object again where a frame repeats.
+    It is called with one after the other, uint8 (size, size, 3), RGB; the same object again where a
+    frame repeats.
     """
-    last: np.ndarray | None = None
-    stored: dict[str, bytes] = {}
-    for frame in shown:
-        before = None if frame is last else last
-        stored = {
-            name: stored[name]
-            if frame is last and not IMAGES[name].is_motion
-            else IMAGES[name].encode(frame, before, quality=frames.jpeg_quality)
-            for name in frames.images
+
+    def __init__(self, frames: FramesConfig) -> None:
+        self._frames = frames
+        self._last: np.ndarray | None = None
+        self._stored: dict[str, bytes] = {}
+
+    def __call__(self, frame: np.ndarray) -> dict[str, bytes]:
+        """What is stored of a frame."""
+        repeats = frame is self._last
+        before = None if repeats else self._last
+        self._last = frame
+        self._stored = {
+            name: self._stored[name]
+            if repeats and not IMAGES[name].is_motion
+            else IMAGES[name].encode(frame, before, quality=self._frames.jpeg_quality)
+            for name in self._frames.images
         }
-        last = frame
-        yield stored
+        return self._stored
 
 
 def encode_video(
@@ -115,7 +135,7 @@ def encode_array(array: np.ndarray, frames: FramesConfig, *, fps: float) -> dict
     size = (frames.size, frames.size)
     timed = ((index / fps, frame) for index, frame in enumerate(array))
     shown = timed_frames(timed, fps=frames.fps, size=size, frame_seconds=1 / fps)
-    return by_name(encode_frames(shown, frames), frames)
+    return by_name(map(FrameEncoder(frames), shown), frames)
 
 
 def by_name(stored: Iterable[dict[str, bytes]], frames: FramesConfig) -> dict[str, list[bytes]]:

@@ -68,6 +68,19 @@ class Exclusive:
         shares: npt.NDArray[np.float64] = powers / powers.sum(axis=-1, keepdims=True)
         return shares
 
+    def mean_of_probabilities(self, logits: Floats, weights: Floats) -> npt.NDArray[np.float64]:
+        """Logits (..., C) whose probabilities are a mean, of logits (M, ..., C), weights (M,)."""
+        highest = logits.max(axis=-1, keepdims=True)
+        total = highest + np.log(np.exp(logits - highest).sum(axis=-1, keepdims=True))
+        mean = np.tensordot(weights, np.exp(logits - total), 1)
+        # What probabilities do not show is how high the logits were.
+        return np.asarray(np.log(np.maximum(mean, 1e-300)) + np.tensordot(weights, total, 1))
+
+    def log_likelihood(self, logits: Floats, labels: Labels) -> npt.NDArray[np.float64]:
+        """The logarithm of the probability of each label, (N,), of logits (N, C), float64 (N,)."""
+        shares = self.probabilities(logits)[np.arange(len(labels)), labels]
+        return np.asarray(np.log(np.maximum(shares, 1e-300)))
+
     def answers(self, logits: Floats) -> npt.NDArray[np.int64]:
         """The number of the class that each video shows, int64 (...), of logits (..., C)."""
         return np.asarray(np.argmax(logits, axis=-1), np.int64)

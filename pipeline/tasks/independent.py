@@ -66,6 +66,16 @@ class Independent:
         shares: npt.NDArray[np.float64] = np.exp(-np.logaddexp(0, -scaled))
         return shares
 
+    def mean_of_probabilities(self, logits: Floats, weights: Floats) -> npt.NDArray[np.float64]:
+        """Logits (..., C) whose probabilities are a mean, of logits (M, ..., C), weights (M,)."""
+        holds, not_ = (np.tensordot(weights, self.probabilities(s * logits), 1) for s in (1, -1))
+        return np.asarray(np.log(np.maximum(holds, 1e-300)) - np.log(np.maximum(not_, 1e-300)))
+
+    def log_likelihood(self, logits: Floats, labels: Labels) -> npt.NDArray[np.float64]:
+        """The logarithm of the probability of labels, 0 or 1, (N, C); float64 (N,)."""
+        signed = np.where(labels > 0, -1.0, 1.0) * logits
+        return np.asarray(-np.logaddexp(0, signed).sum(axis=-1))
+
     def holds(self, probabilities: Floats, thresholds: Floats | float) -> npt.NDArray[np.bool_]:
         """Which classes are answered, bool (..., C): those with a probability of their threshold.
 

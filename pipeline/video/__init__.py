@@ -8,7 +8,7 @@ from pipeline.video.jpeg import decode_jpeg, encode_jpeg
 from pipeline.video.live import LiveFrame, LiveVideo
 from pipeline.video.reader import VideoReader
 from pipeline.video.resize import resize
-from pipeline.video.timed import timed_frames
+from pipeline.video.timed import timed_frames, timed_in_sizes
 from pipeline.video.writer import VideoWriteError, check_target, write_video
 
 __all__ = [
@@ -30,5 +30,6 @@ __all__ = [
     "probe",
     "resize",
     "timed_frames",
+    "timed_in_sizes",
     "write_video",
 ]

@@ -12,7 +12,7 @@ import itertools
 import math
 import os
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Final, Self
 
@@ -114,6 +114,18 @@ class VideoReader:
             VideoDecodeError: No frame can be converted to RGB, or the clock of the file gives its
                 frames hours.
         """
+        part = {"start_seconds": start_seconds, "end_seconds": end_seconds}
+        return (frame for (frame,) in self.frames_in_sizes([size], fps=fps, **part))
+
+    def frames_in_sizes(
+        self,
+        sizes: Sequence[Size | None],
+        *,
+        fps: float | None = None,
+        start_seconds: float = 0.0,
+        end_seconds: float = math.inf,
+    ) -> Iterator[tuple[np.ndarray, ...]]:
+        """Yields each frame in each of some sizes, decoded once, see `frames`."""
         if fps is not None and not 0 < fps < math.inf:
             raise ConfigError(f"fps: expected a number above 0, got {fps}.")
         shown: Iterable[tuple[np.ndarray, int]]
@@ -129,7 +141,8 @@ class VideoReader:
             )
         with suppress(_SpoiltFrameError):
             for stored, ticks in shown:
-                yield from itertools.repeat(self._finished(stored, size), ticks)
+                finished = tuple(self._finished(stored, size) for size in sizes)
+                yield from itertools.repeat(finished, ticks)
 
     def count(self) -> int:
         """Decodes the file to its end and returns the number of frames."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -37,6 +37,18 @@ def timed_frames(
         >>> [int(frame[0, 0, 0]) for frame in shown]
         [0, 2]
     """
+    shown = timed_in_sizes(timed, fps=fps, sizes=[size], frame_seconds=frame_seconds)
+    return (frame for (frame,) in shown)
+
+
+def timed_in_sizes(
+    timed: Iterable[tuple[float, np.ndarray]],
+    *,
+    fps: float,
+    sizes: Sequence[tuple[int, int]],
+    frame_seconds: float,
+) -> Iterator[tuple[np.ndarray, ...]]:
+    """Yields each frame in each of some sizes, see `timed_frames`."""
     latest: list[np.ndarray] = []
 
     def times() -> Iterator[float]:
@@ -48,4 +60,5 @@ def timed_frames(
         times(), lambda: latest[-1], lambda: latest[0], fps=fps, frame_seconds=frame_seconds
     )
     for frame, ticks in shown:
-        yield from itertools.repeat(resize(frame, size), ticks)
+        resized = tuple(resize(frame, size) for size in sizes)
+        yield from itertools.repeat(resized, ticks)

@@ -10,9 +10,9 @@ from pipeline.config import RunConfig, SplitConfig
 from pipeline.config.file import differing, load_config, preset_names, with_values
 from pipeline.dataset.videos import open_data
 from pipeline.errors import ConfigError, DataError
+from pipeline.evaluation.answers import Answers
 from pipeline.experiments.ablation import Measured, ablate, stages
 from pipeline.experiments.comparison import compare, variants
-from pipeline.experiments.pooled import Answers
 from pipeline.run import Run
 
 
@@ -54,8 +54,10 @@ def test_a_stage_that_is_off_is_switched_on(blob_config, tmp_path, monkeypatch, 
         """One video more is right with a penalty, of four."""
         folder.mkdir(parents=True)
         answers = np.array([0, 0, 1, 1 if config.model.l2 else 0])
-        labels, groups = np.array([0, 0, 1, 1]), list("aabb")
-        answered = Answers(videos=list("stuv"), groups=groups, labels=labels, answers=answers)
+        labels, holds = np.array([0, 0, 1, 1]), np.eye(2, dtype=bool)[answers]
+        answered = Answers(
+            names=tuple("stuv"), groups=tuple("aabb"), labels=labels, logits=holds / 1, holds=holds
+        )
         return Measured(answered.correct.mean(), 1.0, answered)
 
     monkeypatch.setattr("pipeline.experiments.ablation._measure", measure)

@@ -11,11 +11,11 @@ from pipeline.config import BackboneConfig, ModelConfig, SplitConfig, TemporalCo
 from pipeline.dataset.resplit import with_splits
 from pipeline.dataset.videos import open_of_run
 from pipeline.errors import ConfigError, DataError
+from pipeline.evaluation.answers import read_answers
 from pipeline.evaluation.recordings import read_recordings
 from pipeline.experiments.crossval import cross_validate
-from pipeline.experiments.pooled import pooled_scores, read_answers
 from pipeline.experiments.search import Search
-from pipeline.run import Run
+from pipeline.run import Run, folds_of
 from pipeline.training.callbacks import EpochLog
 
 
@@ -40,8 +40,9 @@ def folder(config, tmp_path_factory):
 
 def test_each_video_is_tested_once_by_a_model_that_never_saw_its_group(folder, blob_store):
     result = json.loads((folder / "crossval.json").read_text())
-    answers = read_answers(folder, blob_store.class_names)
-    assert result["num_videos"] == len(set(answers.videos)) == 80
+    names = blob_store.class_names
+    answers = read_answers(folds_of(folder), "test", ModelConfig(), names)
+    assert result["num_videos"] == len(set(answers.names)) == 80
     assert result["num_groups"] == 20
     assert result["main_score"] == "top1"
     top1 = result["video"]["top1"]
@@ -260,7 +261,8 @@ def test_videos_of_several_labels_are_pooled(tmp_path):
         head = "video,group,label,predicted,walk,label\n"
         (report / "test_predictions.csv").write_text(head + lines.replace("wave", "label"))
     model = ModelConfig(task="video-multilabel")
-    scores = pooled_scores(tmp_path, model, ["walk", "label"])["videos"]
+    answers = read_answers(folds_of(tmp_path), "test", model, ["walk", "label"])
+    scores = answers.scores(model, ["walk", "label"])["videos"]
     assert scores["num_videos"] == scores["num_groups"] == 3
     assert scores["accuracy"] == pytest.approx(1 / 3)
     precision = {name: row["average_precision"] for name, row in scores["per_class"].items()}

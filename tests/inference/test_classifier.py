@@ -246,7 +246,7 @@ def test_a_fingerprint_is_that_of_all_that_an_answer_depends_on(hasty_run, blob_
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_a_model_that_gives_no_numbers_is_no_unknown(hasty_run, video, tmp_path, value):
     classifier = Classifier(hasty_run)
-    classifier.model.runtime.logits = lambda *_: np.array([0, value], np.float32)
+    classifier.members[0].runtime.logits = lambda *_: np.array([0, value], np.float32)
     message = "model.tflite: the model gives logits that are no numbers"
     with pytest.raises(DataError, match=message):
         classifier.predict(video)

@@ -4,6 +4,7 @@ import dataclasses
 import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import pytest
@@ -35,14 +36,14 @@ def test_it_says_that_it_lives_while_new_frames_come(bundle, video, monkeypatch)
     """Where a frame repeats, it may be that nothing else comes for ever."""
     monkeypatch.setattr(decoding, "_SIGN_OF_LIFE_SECONDS", 0)
     said = []
-    decoded = decoding._decode((video, at(bundle, fps=20)), said.append)
+    decoded = decoding._decode((video, [at(bundle, fps=20)]), said.append)
     assert decoded.info.num_frames == 12
     assert said == [video] * (1 + 12)
 
 
 def test_it_says_so_seldom(bundle, video):
     said = []
-    decoding._decode((video, bundle), said.append)
+    decoding._decode((video, [bundle]), said.append)
     assert said == [video]
 
 
@@ -58,29 +59,29 @@ def test_whatever_happens_is_the_reason(bundle, video, monkeypatch, error, reaso
     def fail(*_):
         raise error
 
-    monkeypatch.setattr(decoding, "StoredVideo", fail)
+    monkeypatch.setattr(decoding, "_WatchedVideo", fail)
     for found in (
-        decoding._decode((video, bundle), lambda _: None),
-        decoding._read_on((video, bundle.frames), lambda _: None),
+        decoding._decode((video, [bundle]), lambda _: None),
+        decoding._read_on((video, [bundle.frames]), lambda _: None),
     ):
         assert isinstance(found, VideoDecodeError)
         assert found.reason == reason
 
 
 def test_a_clip_holds_its_real_frames(bundle, video):
-    clips = clips_of(StoredVideo(video, bundle.frames), bundle)
+    (clips,), _ = clips_of(partial(StoredVideo, video), [bundle])
     assert [len(clip["frames"]) for clip in clips] == [8, 8]
     slow = at(bundle, fps=2)
-    clips = clips_of(StoredVideo(video, slow.frames), slow)
+    (clips,), _ = clips_of(partial(StoredVideo, video), [slow])
     assert [len(clip["frames"]) for clip in clips] == [3, 3]
 
 
 @pytest.mark.parametrize("at_once", [1, 4, 5, 100])
 def test_another_process_gives_the_same_frames(bundle, video, monkeypatch, at_once):
     monkeypatch.setattr(decoding, "_AT_ONCE", at_once)
-    here = StoredVideo(video, bundle.frames)
+    here = StoredVideo(video, [bundle.frames])
     wanted = list(here)
-    first, *others = parts = list(iter_parts(video, bundle.frames))
+    first, *others = parts = list(iter_parts(video, [bundle.frames]))
     assert [frame for part in parts for frame in part.stored] == wanted
     assert [bool(part.info) for part in parts] == [False] * len(others) + [True]
     assert parts[-1].info == here.info
@@ -103,13 +104,13 @@ def test_files_one_after_the_other_in_another_process(bundle, video, blob_videos
     cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
     with decoding.reading_elsewhere() as open_video:
         for path in (video, blob_videos / "right" / "g01 0.avi"):
-            here, there = StoredVideo(path, bundle.frames), open_video(path, bundle.frames)
+            here, there = StoredVideo(path, [bundle.frames]), open_video(path, [bundle.frames])
             assert list(there) == list(here)
             assert there.info == here.info
         with pytest.raises(VideoDecodeError, match="none.avi: it cannot be opened"):
-            list(open_video(tmp_path / "none.avi", bundle.frames))
+            list(open_video(tmp_path / "none.avi", [bundle.frames]))
         with pytest.warns(DamagedVideoWarning, match="cut.avi: decoded"):
-            list(open_video(cut, bundle.frames))
+            list(open_video(cut, [bundle.frames]))
 
 
 @linux
@@ -117,6 +118,6 @@ def test_a_crash_of_the_other_process_costs_its_file(bundle, video, endless):
     with decoding.reading_elsewhere() as open_video, ThreadPoolExecutor(1) as thread:
         crashed = thread.submit(endless.crash, os.getpid())
         with pytest.raises(VideoDecodeError, match=r"its decoder crashed \(SIGSEGV\)\."):
-            list(open_video(endless.path, bundle.frames))
+            list(open_video(endless.path, [bundle.frames]))
         crashed.result()
-        assert len(list(open_video(video, bundle.frames))) == 12
+        assert len(list(open_video(video, [bundle.frames]))) == 12

@@ -89,6 +89,10 @@ def run_of(model, config, folder, **calibration):
     return run
 
 
+def stored_of(path, frames):
+    return (stored for (stored,) in StoredVideo(path, [frames]))
+
+
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
     """Recordings of noise that changes a few times a second, some shorter than a window."""
@@ -146,9 +150,9 @@ def test_answers_are_those_of_evaluation(found, store):
     classifier = Classifier(run)
     bundle, seen = classifier.bundle, 0
     for name, length in LENGTHS.items():
-        stored = StoredVideo(path_of(store, name), bundle.frames)
+        stored = stored_of(path_of(store, name), bundle.frames)
         plan = plan_as_evaluation(bundle)
-        logits = np.concatenate([*frame_logits(stored, classifier.model, plan)])
+        logits = np.concatenate([*frame_logits(stored, classifier.members[0], plan)])
         np.testing.assert_allclose(logits, wanted[name].logits, rtol=1e-4, atol=1e-4)
         timeline = make_timeline(classifier, path_of(store, name))
         fps = FPS / bundle.clip.stride
@@ -196,7 +200,7 @@ def test_a_stream_says_which_classes_hold_at_its_newest_frame(found, store):
     calibration, images = classifier.bundle.calibration, classifier.bundle.frames
     plan = dataclasses.replace(plan_windows(classifier.bundle, overlap=0), hop=1)
     results = stream(classifier, path_of(store, "a.avi"), every=plan.stride, top=3)
-    windows = list(slide(StoredVideo(path_of(store, "a.avi"), images), classifier.model, plan))
+    windows = list(slide(stored_of(path_of(store, "a.avi"), images), classifier.members[0], plan))
     shares = classifier.task.probabilities([w.logits[-1] for w in windows], calibration.temperature)
     for result, row in zip(results, shares, strict=True):
         top = dict(result.prediction.top)
@@ -266,7 +270,7 @@ def with_thresholds(run, *thresholds):
     classifier = Classifier(run)
     calibration = dataclasses.replace(classifier.bundle.calibration, thresholds=thresholds)
     classifier.bundle = dataclasses.replace(classifier.bundle, calibration=calibration)
-    classifier.model.bundle = classifier.bundle
+    classifier.members[0].bundle = classifier.bundle
     return classifier
 
 

@@ -9,7 +9,7 @@ from pipeline.inference.segments import (
     Curve,
     Segment,
     find_segments,
-    probability_curve,
+    smooth,
 )
 from pipeline.inference.windows import Window
 from pipeline.tasks.calibration import Calibration
@@ -123,6 +123,12 @@ def test_the_shortest_goes_first_and_what_it_joins_grows():
         assert [(s.label, s.start_seconds) for s in segments] == [
             ("abc"[label], start) for (label, _), start in zip(runs, starts[:-1], strict=True)
         ]
+
+
+def probability_curve(windows, cell_seconds, duration_seconds, task, temperature):
+    logits, scores = smooth(windows, cell_seconds, duration_seconds, task)
+    shares = task.probabilities(logits, temperature)
+    return Curve(cell_seconds, duration_seconds, shares, scores)
 
 
 def seconds_of(num_windows):

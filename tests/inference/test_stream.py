@@ -79,14 +79,14 @@ class Gaps(LiveVideo):
 
 def counting(classifier, seconds=0.0):
     """Counts the calls of the backbone of a classifier, and makes them last longer."""
-    calls, features = [], classifier.model.runtime.features
+    calls, features = [], classifier.members[0].runtime.features
 
     def slow_features(pairs):
         calls.append(pairs)
         time.sleep(seconds)
         return features(pairs)
 
-    classifier.model.runtime.features = slow_features
+    classifier.members[0].runtime.features = slow_features
     return calls
 
 

@@ -96,7 +96,7 @@ def test_a_video_shorter_than_a_window_is_what_classifying_says_of_it(hasty_run,
         classifier = Classifier(hasty_run)
         clip = dataclasses.replace(classifier.bundle.clip, short=short)
         bundle = dataclasses.replace(classifier.bundle, clip=clip)
-        classifier.bundle = classifier.model.bundle = bundle
+        classifier.bundle = classifier.members[0].bundle = bundle
         timeline = make_timeline(classifier, path, window_seconds=9)
         (segment,) = timeline.segments
         assert (segment.start_seconds, segment.end_seconds) == (0, pytest.approx(1.2))

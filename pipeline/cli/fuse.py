@@ -1,0 +1,104 @@
+"""Fuses trained runs into one folder, which classifies by all of them.
+
+Networks that see different things make different mistakes. Each is trained by itself; their answers
+are averaged. The folder is a copy that needs nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline.cli.script import Parser
+from pipeline.errors import ConfigError
+from pipeline.native_log import import_tensorflow
+from pipeline.run import Run
+from pipeline.text import command
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Parses the command line and does it."""
+    parser = Parser(__doc__ or "", "fuse", "runs/ONE runs/OTHER --out runs/NAME")
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="Folders of trained runs.")
+    parser.add_argument("--out", type=Path, required=True, help="The folder to write.")
+    add_fusion(parser)
+    parser.add_argument(
+        "--crossval",
+        nargs="+",
+        type=Path,
+        metavar="FOLDER",
+        help="A cross-validation for each run, of the same settings. Weights and probabilities are "
+        "then fitted on what its models say of videos that they never saw; default: on the "
+        "validation videos of the runs.",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="Replace fused runs in --out.")
+    options = parser.parse(arguments)
+    runs, out = [Run(Path(folder)) for folder in options.runs], Run(options.out)
+    _check(runs, out, options)
+    import_tensorflow()
+    from pipeline.cli.fusion_scores import fusion_lines
+    from pipeline.inference.fuse import fuse
+
+    with out.alone():
+        result = fuse(
+            runs,
+            out,
+            rule=options.rule,
+            weights=options.weights,
+            crossvals=options.crossval or (),
+        )
+    if result:
+        where = "out of fold" if options.crossval else "on the validation videos"
+        print("\n".join([f"{where}:", *fusion_lines(result)]))
+    else:
+        print("no validation videos: weights are equal, and the probabilities are not calibrated")
+    print(f"written: {out.folder}")
+    print(f"next: {command('evaluate', out.folder)}")
+
+
+def add_fusion(parser: Parser) -> None:
+    """Adds the options that say how the answers of runs become one."""
+    parser.add_argument(
+        "--rule",
+        choices=("average", "product"),
+        default="average",
+        help="The mean of the probabilities of the runs, or their product.",
+    )
+    parser.add_argument(
+        "--weights",
+        type=_weights,
+        default="equal",
+        help="What each run counts: equal, fitted, or a number for each, such as 0.5,0.3,0.2. "
+        "Weights are never fitted on what is measured.",
+    )
+
+
+def _weights(text: str) -> str | list[float]:
+    if text in ("equal", "fitted"):
+        return text
+    try:
+        return [float(each) for each in text.split(",")]
+    except ValueError:
+        raise ConfigError(
+            f"--weights: expected equal, fitted or numbers such as 0.5,0.5, got {text}"
+        ) from None
+
+
+def _check(runs: Sequence[Run], out: Run, options: Any) -> None:
+    if len(runs) < 2:
+        raise ConfigError("expected two runs or more, got one")
+    if isinstance(options.weights, list) and len(options.weights) != len(runs):
+        raise ConfigError(
+            f"--weights: expected a number for each of {len(runs)} runs, got {len(options.weights)}"
+        )
+    if options.crossval and len(options.crossval) != len(runs):
+        raise ConfigError(
+            f"--crossval: expected a folder for each of {len(runs)} runs, got "
+            f"{len(options.crossval)}"
+        )
+    if out.folder.exists() and any(out.folder.iterdir()):
+        if not out.fusion_file.is_file():
+            raise ConfigError(f"--out: {out.folder} holds something else. Name another folder")
+        if not options.overwrite:
+            raise ConfigError(f"--out: {out.folder} is there already. Replace it by --overwrite")

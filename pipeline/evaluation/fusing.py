@@ -1,0 +1,217 @@
+"""What several runs say of the same videos, each alone and all together."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from pipeline.config import RunConfig
+from pipeline.config.model import ModelConfig
+from pipeline.errors import DataError
+from pipeline.evaluation.answers import Answers, answers_file, read_answers
+from pipeline.evaluation.calibrate import fitted
+from pipeline.evaluation.evaluate import evaluate
+from pipeline.manifest.rows import Split
+from pipeline.run import Run, folds_of
+from pipeline.tasks.calibration import Calibration
+from pipeline.tasks.fusion import Fusion, Rule, expect_alike, fit_weights
+from pipeline.tasks.task import task_of
+from pipeline.text import counted, listed
+
+Weights = Literal["equal", "fitted"]
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Several:
+    """The answers of M runs, or cross-validations, for the same videos.
+
+    Attributes:
+        folders: Of each.
+        each: What each answered, in one order.
+        model: The network of the first, of which the task is known.
+        class_names: C names.
+    """
+
+    folders: tuple[Path, ...]
+    each: tuple[Answers, ...]
+    model: ModelConfig
+    class_names: tuple[str, ...]
+
+    def fusion(self, rule: Rule, weights: Weights | Sequence[float] = "equal") -> Fusion:
+        """How they become one: their logits are calibrated already.
+
+        Args:
+            rule: See `Fusion`.
+            weights: `fitted`: on these videos.
+        """
+        number = len(self.each)
+        ones = (1.0,) * number
+        fusion = Fusion(rule=rule, weights=ones, temperatures=ones)
+        if weights == "fitted":
+            known, labels = self.each[0].known(self.model)
+            logits = [each.logits[known] for each in self.each]
+            weights = fit_weights(logits, labels, fusion, task_of(self.model))
+        elif weights == "equal":
+            weights = ones
+        return dataclasses.replace(fusion, weights=tuple(map(float, weights)))
+
+    def fused(self, fusion: Fusion, calibration: Calibration | None = None) -> Answers:
+        """What all answer together."""
+        logits = fusion.logits([each.logits for each in self.each], task_of(self.model))
+        return self.each[0].answered(logits, calibration or Calibration(), self.model)
+
+    def fused_by_fold(self, rule: Rule, folds: Sequence[frozenset[str]]) -> Answers:
+        """The same, of weights that are fitted for the videos of each fold on all other ones.
+
+        Args:
+            rule: See `Fusion`.
+            folds: Names of the videos of each.
+        """
+        logits = np.empty_like(self.each[0].logits)
+        for fold in folds:
+            inside = np.array([name in fold for name in self.each[0].names])
+            others, own = (self._of(chosen) for chosen in (~inside, inside))
+            logits[inside] = own.fused(others.fusion(rule, "fitted")).logits
+        return self.each[0].answered(logits, Calibration(), self.model)
+
+    def calibration(self, fusion: Fusion, first: Calibration, config: RunConfig) -> Calibration:
+        """The calibration of what all answer together, fitted on these videos.
+
+        Args:
+            fusion: How they become one.
+            first: Of the first run, whose lengths of time stay.
+            config: Of the first run.
+        """
+        known, labels = self.each[0].known(self.model)
+        logits = self.fused(fusion).logits[known]
+        unfitted = dataclasses.replace(first, temperature=1.0, logit_threshold=None, thresholds=())
+        return fitted(unfitted, logits, labels, len(self.each[0].names), config)
+
+    def _of(self, chosen: np.ndarray) -> Several:
+        return dataclasses.replace(self, each=tuple(each.of(chosen) for each in self.each))
+
+
+def evaluated(folders: Sequence[Path], split: Split) -> Several:
+    """The answers of runs for a split; a run that was not evaluated on it is evaluated now.
+
+    Raises:
+        DataError: A run cannot be evaluated, or they are not for the same videos and classes.
+    """
+    kinds = _kinds(folders, [Run(folder) for folder in folders])
+    found = []
+    for run, (model, names) in kinds.items():
+        if not answers_file(run, split, model).is_file():
+            with run.alone():
+                print(f"{run.folder}: evaluating on its {split} videos", flush=True)
+                evaluate(run, split)
+        found.append(read_answers([run], split, model, names))
+    return _several(folders, found, *next(iter(kinds.values())))
+
+
+def cross_validated(folders: Sequence[Path]) -> Several:
+    """The answers of cross-validations, of each video by a run that never saw its group.
+
+    Raises:
+        DataError: One is not finished, or they are not of the same videos and classes.
+    """
+    for folder in folders:
+        if not is_crossval(folder):
+            raise DataError(f"{folder}: no finished cross-validation. Run `clipline crossval` on")
+    kinds = _kinds(folders, [folds_of(folder)[0] for folder in folders])
+    found = [
+        read_answers(folds_of(folder), "test", model, names)
+        for folder, (model, names) in zip(folders, kinds.values(), strict=True)
+    ]
+    return _several(folders, found, *next(iter(kinds.values())))
+
+
+def is_crossval(folder: Path) -> bool:
+    """Whether a folder is that of a finished cross-validation."""
+    return (folder / "crossval.json").is_file() and bool(folds_of(folder))
+
+
+def _kinds(
+    folders: Sequence[Path], runs: Sequence[Run]
+) -> dict[Run, tuple[ModelConfig, list[str]]]:
+    """The network and the class names of runs, which answer the same question."""
+    if len(set(folders)) < len(folders):
+        raise DataError(f"expected runs that differ, got {listed(map(str, folders))}")
+    kinds = {run: (run.config().model, run.class_names()) for run in runs}
+    models, names = zip(*kinds.values(), strict=True)
+    expect_alike(folders, models, names)
+    return kinds
+
+
+def _several(
+    folders: Sequence[Path], found: Sequence[Answers], model: ModelConfig, names: Sequence[str]
+) -> Several:
+    each = _matched(folders, found)
+    return Several(folders=tuple(folders), each=each, model=model, class_names=tuple(names))
+
+
+def fold_names(folder: Path) -> list[frozenset[str]]:
+    """Names of the test videos of each fold of a cross-validation."""
+    found = []
+    for run in folds_of(folder):
+        model, names = run.config().model, run.class_names()
+        found.append(frozenset(read_answers([run], "test", model, names).names))
+    return found
+
+
+def _matched(folders: Sequence[Path], each: Sequence[Answers]) -> tuple[Answers, ...]:
+    """The same answers, by video.
+
+    Raises:
+        DataError: They are for different videos, or the labels differ.
+    """
+    sorted_ = tuple(answers.by_name() for answers in each)
+    first = sorted_[0]
+    for folder, answers in zip(folders[1:], sorted_[1:], strict=True):
+        both = f"{folders[0]} and {folder} cannot be fused"
+        if answers.names != first.names:
+            number = len(set(answers.names) ^ set(first.names))
+            raise DataError(
+                f"{both}: {counted(number, 'video')} of the split are not those of the other. "
+                "Prepare both data sets of the same videos, with the same split"
+            )
+        if answers.num_frames != first.num_frames:
+            raise DataError(f"{both}: they answer at different frames. Take one clip.stride")
+        if not np.array_equal(answers.labels, first.labels):
+            raise DataError(f"{both}: the labels of their videos differ")
+    return sorted_
+
+
+def compare(several: Several, fused: Answers, fusion: Fusion) -> dict[str, Any]:
+    """Scores of each and of all together, as `metrics.json` has them, and what was gained.
+
+    Returns:
+        The scores of all together, see `Answers.scores`; `task`, `num_videos` and `num_groups`;
+        `runs`, the scores of each by its folder; `rule` and `weights`; and of task video `gained`
+        and `lost`, how many videos are right that the best run alone has wrong, and the other way
+        round.
+    """
+    names = several.class_names
+    alone = {
+        str(folder): each.scores(several.model, names)
+        for folder, each in zip(several.folders, several.each, strict=True)
+    }
+    result: dict[str, Any] = {
+        **fused.scores(several.model, names),
+        "task": several.model.task,
+        "num_videos": len(fused.names),
+        "num_groups": len(set(fused.groups)),
+        "runs": alone,
+        "rule": fusion.rule,
+        "weights": list(fusion.weights),
+    }
+    if several.model.task == "video":
+        best = max(several.each, key=lambda each: each.correct.mean()).correct
+        result |= {
+            "gained": int((fused.correct & ~best).sum()),
+            "lost": int((best & ~fused.correct).sum()),
+        }
+    return result

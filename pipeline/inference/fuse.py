@@ -1,0 +1,102 @@
+"""Fusing trained runs, and measuring what they say together."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline.atomic import write_json
+from pipeline.config.checks import expect
+from pipeline.errors import DataError
+from pipeline.evaluation.answers import answers_file, write_answers
+from pipeline.evaluation.fusing import Several, Weights, compare, cross_validated, evaluated
+from pipeline.evaluation.predictions import open_run_data
+from pipeline.evaluation.recordings import write_recordings
+from pipeline.inference.fused import Fused, read_fused, write_fused
+from pipeline.manifest.rows import Split
+from pipeline.run import Run, is_run
+from pipeline.tasks.calibration import read_calibration
+from pipeline.tasks.fusion import Rule
+
+
+def fuse(
+    runs: Sequence[Run],
+    out: Run,
+    *,
+    rule: Rule = "average",
+    weights: Weights | Sequence[float] = "equal",
+    crossvals: Sequence[Path] = (),
+) -> dict[str, Any] | None:
+    """Writes a folder that classifies by several runs; nothing of it is fitted on test videos.
+
+    Args:
+        runs: Trained and exported.
+        out: The folder.
+        rule: See `pipeline.tasks.fusion.Fusion`.
+        weights: See `Several.fusion`.
+        crossvals: Cross-validations of the same settings, one a run, on whose answers weights and
+            calibration are fitted; none: on those for the validation videos.
+
+    Returns:
+        See `compare`, of what it was fitted on; None: on nothing, there are no such videos.
+
+    Raises:
+        DataError: The runs cannot be fused, or one was not exported.
+        ConfigError: Weights are to be fitted and there is nothing to fit them on.
+    """
+    several = _fitted_on(runs, crossvals)
+    calibration, result = read_calibration(runs[0]), None
+    if several is None:
+        expect(weights != "fitted", "--weights fitted takes validation videos", weights)
+        shares = (1.0,) * len(runs) if weights == "equal" else tuple(map(float, weights))
+        calibration = dataclasses.replace(
+            calibration, temperature=1.0, logit_threshold=None, num_videos=0, thresholds=()
+        )
+    else:
+        fusion = several.fusion(rule, weights)
+        shares = fusion.weights
+        calibration = several.calibration(fusion, calibration, runs[0].config())
+        result = compare(several, several.fused(fusion, calibration), fusion)
+    names = tuple(str(run.folder) for run in runs)
+    write_fused(Fused(rule=rule, weights=shares, calibration=calibration, runs=names), out)
+    return result
+
+
+def evaluate_fused(run: Run, split: Split) -> dict[str, Any]:
+    """Evaluates fused runs on a split, which each of them has, and writes `metrics.json`.
+
+    A run that was not evaluated on the split is evaluated now.
+
+    Returns:
+        What `metrics.json` then holds for the split, see `compare`.
+
+    Raises:
+        DataError: A run is not where it was, or cannot be evaluated.
+    """
+    fused = read_fused(run)
+    folders = [Path(folder) for folder in fused.runs]
+    for folder in folders:
+        if not is_run(folder):
+            raise DataError(f"{folder}: not there, and evaluating takes each of the fused runs")
+    several = evaluated(folders, split)
+    fusion = several.fusion(fused.rule, fused.weights)
+    answers = several.fused(fusion, fused.calibration)
+    result = compare(several, answers, fusion)
+    run.report.mkdir(exist_ok=True)
+    path = answers_file(run, split, several.model)
+    if several.model.per_frame:
+        write_recordings(path, answers.recordings(several.model))
+    else:
+        write_answers(path, answers, several.model, several.class_names, fused.calibration)
+    write_json(run.metrics_file, {**run.metrics(), split: result})
+    return result
+
+
+def _fitted_on(runs: Sequence[Run], crossvals: Sequence[Path]) -> Several | None:
+    if crossvals:
+        return cross_validated(crossvals)
+    if all("val" in open_run_data(run).num_videos for run in runs):
+        return evaluated([run.folder for run in runs], "val")
+    return None

@@ -1,0 +1,152 @@
+"""The answers of several networks as one."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.config import ModelConfig
+from pipeline.config.checks import expect, expect_range
+from pipeline.errors import DataError
+from pipeline.tasks.exclusive import Exclusive
+from pipeline.tasks.frames import Frames
+from pipeline.tasks.independent import Independent
+from pipeline.tasks.task import Task
+
+Floats = npt.NDArray[np.floating[Any]]
+Rule = Literal["average", "product"]
+RULES: Final[tuple[Rule, ...]] = get_args(Rule)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Fusion:
+    """How the answers of M networks become one.
+
+    Attributes:
+        rule: `average` takes the mean of their probabilities, which forgives a network that is sure
+            and wrong; `product` their geometric mean, the mean of their logits.
+        weights: Of each network, above 0; what counts are their shares.
+        temperatures: What the logits of each are divided by, see
+            `pipeline.tasks.calibration.Calibration`.
+
+    Raises:
+        ConfigError: A value is not as it must be.
+
+    Source: the sum and the product rule, Kittler et al. (1998).
+    """
+
+    rule: Rule = "average"
+    weights: tuple[float, ...]
+    temperatures: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        expect(self.rule in RULES, f"the rule must be one of {', '.join(RULES)}", self.rule)
+        numbers = len(self.weights), len(self.temperatures)
+        expect(numbers[0] == numbers[1] > 0, "there must be a weight for each run", numbers)
+        for weight in self.weights:
+            expect_range(weight, "each weight", 1e-6, 1e6)
+        for temperature in self.temperatures:
+            expect_range(temperature, "each temperature", 1e-6, 1e6)
+
+    def logits(self, each: Sequence[Floats], task: Task) -> npt.NDArray[np.float64]:
+        """The logits of all networks together.
+
+        Their probabilities are the fused ones; the highest of them, as the score of an answer,
+        stays a mean of those of the networks.
+
+        Args:
+            each: M times float (..., C), before any temperature.
+            task: What was asked.
+
+        Returns:
+            float64 (..., C).
+
+        Example:
+            >>> both = np.log([[0.9, 0.1]]), np.log([[0.5, 0.5]])
+            >>> fusion = Fusion(weights=(1, 1), temperatures=(1, 1))
+            >>> Exclusive().probabilities(fusion.logits(both, Exclusive())).round(2)
+            array([[0.7, 0.3]])
+        """
+        if self.rule == "product":
+            return self.scores(each)
+        return _each(task).mean_of_probabilities(self._scaled(each), self._shares)
+
+    def scores(self, each: Sequence[Floats]) -> npt.NDArray[np.float64]:
+        """The weighted mean of scaled numbers, such as scores, float64 (...), of M times (...)."""
+        return np.tensordot(self._shares, self._scaled(each), 1)
+
+    @property
+    def _shares(self) -> npt.NDArray[np.float64]:
+        weights = np.array(self.weights)
+        shares: npt.NDArray[np.float64] = weights / weights.sum()
+        return shares
+
+    def _scaled(self, each: Sequence[Floats]) -> npt.NDArray[np.float64]:
+        pairs = zip(each, self.temperatures, strict=True)
+        return np.stack([np.asarray(logits, np.float64) / by for logits, by in pairs])
+
+
+def expect_alike(
+    folders: Sequence[Path], models: Sequence[ModelConfig], names: Sequence[Sequence[str]]
+) -> None:
+    """Makes sure that runs answer the same question.
+
+    Args:
+        folders: Of each, for messages.
+        models: The network of each, of which the task is known.
+        names: The class names of each.
+
+    Raises:
+        DataError: They do not; the message names two.
+    """
+    first, first_names = models[0], list(names[0])
+    for folder, model, own in zip(folders, models, names, strict=True):
+        both = f"{folders[0]} and {folder} cannot be fused"
+        if model.task != first.task:
+            raise DataError(f"{both}: they are of tasks {first.task} and {model.task}")
+        if list(own) != first_names or model.background != first.background:
+            others = sorted(set(own) ^ set(first_names)) or ["they are in another order"]
+            raise DataError(f"{both}: their classes differ: {', '.join(others)}")
+
+
+def fit_weights(
+    each: Sequence[Floats], labels: npt.NDArray[np.integer[Any]], fusion: Fusion, task: Task
+) -> tuple[float, ...]:
+    """The weights under which labels are most likely, held to equal ones where these are few.
+
+    Args:
+        each: M times float (N, C), logits of what took no part in training.
+        labels: As of `task`: int (N,), or 0 and 1, (N, C).
+        fusion: Its rule and its temperatures count.
+        task: What was asked.
+
+    Returns:
+        M weights, which add up to 1.
+
+    Source: the most probable weights under a Dirichlet distribution with all parameters 2.
+    """
+    from scipy.optimize import minimize  # takes a while
+
+    def loss(values: npt.NDArray[np.float64]) -> float:
+        shares = _softmax(values)
+        fused = dataclasses.replace(fusion, weights=tuple(np.maximum(shares, 1e-6)))
+        likelihood = _each(task).log_likelihood(fused.logits(each, task), labels)
+        return -float(likelihood.sum() + np.log(np.maximum(shares, 1e-12)).sum())
+
+    best = minimize(loss, np.zeros(len(each)), method="Nelder-Mead", options={"maxiter": 2000})
+    return tuple(np.maximum(_softmax(best.x), 1e-6).round(6).tolist())
+
+
+def _each(task: Task) -> Exclusive | Independent:
+    return task.each if isinstance(task, Frames) else task
+
+
+def _softmax(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    powers = np.exp(values - values.max())
+    shares: npt.NDArray[np.float64] = powers / powers.sum()
+    return shares
