@@ -1,0 +1,260 @@
+"""Several runs that answer as one: alone, in a folder, of files, timelines and streams."""
+
+import csv
+import dataclasses
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.config import ClipConfig
+from pipeline.config.prepare import PrepareConfig
+from pipeline.errors import ConfigError, DataError
+from pipeline.evaluation.evaluate import evaluate
+from pipeline.evaluation.fusing import evaluated
+from pipeline.inference import clips
+from pipeline.inference.classifier import Classifier
+from pipeline.inference.export import export
+from pipeline.inference.fuse import evaluate_fused, fuse
+from pipeline.inference.many import predict_many
+from pipeline.inference.stream import classify_stream
+from pipeline.inference.timeline import make_timeline
+from pipeline.prepare.preparation import prepare
+from pipeline.run import Run
+from pipeline.training.fit import train
+from pipeline.video import LiveVideo, iter_frames, write_video
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+
+
+@pytest.fixture(scope="module")
+def small_run(blob_config, blob_videos, tmp_path_factory):
+    """One that takes smaller frames of the same videos, and other clips of them."""
+    folder = tmp_path_factory.mktemp("small")
+    prepared = PrepareConfig(
+        source="folder",
+        path=str(blob_videos),
+        out=str(folder / "store"),
+        group_regex=r"g\d+",
+        test_groups=("g00", "g01", "g02", "g03"),
+        val_fraction=0.2,
+        fps=10,
+        size=16,
+        workers=1,
+    )
+    config = dataclasses.replace(
+        blob_config,
+        data=str(prepare(prepared).store.path),
+        clip=ClipConfig(num_frames=5, views=1),
+        train=dataclasses.replace(blob_config.train, epochs=2),
+    )
+    run = train(config, folder / "run")
+    export(run)
+    return run
+
+
+@pytest.fixture(scope="module")
+def runs(hasty_run, small_run, tmp_path_factory):
+    copy = tmp_path_factory.mktemp("runs") / "hasty"
+    return [Run(shutil.copytree(hasty_run.folder, copy)), small_run]
+
+
+@pytest.fixture(scope="module")
+def fused(runs, tmp_path_factory):
+    out = Run(tmp_path_factory.mktemp("fused") / "run")
+    return out, fuse(runs, out, rule="product", weights="fitted")
+
+
+@pytest.fixture(scope="module")
+def video(blob_videos):
+    return blob_videos / "left" / "g00 0.avi"
+
+
+@pytest.fixture(scope="module")
+def long_video(blob_videos, tmp_path_factory):
+    path = tmp_path_factory.mktemp("long") / "long.avi"
+    names = ("left/g00 0.avi", "right/g01 0.avi", "left/g02 0.avi", "right/g04 0.avi")
+    frames = [frame for name in names for frame in iter_frames(blob_videos / name)]
+    write_video(path, frames, fps=10, codec="FFV1")
+    return path
+
+
+def by_hand(runs, path, rule="average", weights=(0.5, 0.5)):
+    """Fused probabilities, of those of each run for all classes."""
+    each = []
+    for run in runs:
+        found = dict(Classifier(run).predict(path).top)
+        each.append([found["left"], found["right"]])
+    if rule == "average":
+        return np.average(each, axis=0, weights=weights)
+    powers = np.exp(np.average(np.log(each), axis=0, weights=weights))
+    return powers / powers.sum()
+
+
+@pytest.mark.parametrize("rule", ["average", "product"])
+def test_answers_are_fused(runs, video, rule):
+    answer = Classifier(runs, rule=rule).predict(video)
+    expected = by_hand(runs, video, rule)
+    found = dict(answer.top)
+    np.testing.assert_allclose([found["left"], found["right"]], expected, rtol=1e-5)
+    assert answer.known
+
+
+def test_a_file_is_read_once_for_frames_of_all_sizes(runs, video, monkeypatch):
+    opened = []
+
+    class Counting(clips.VideoReader):
+        def __init__(self, path):
+            opened.append(path)
+            super().__init__(path)
+
+    monkeypatch.setattr(clips, "VideoReader", Counting)
+    Classifier(runs).predict(video)
+    assert opened == [video]
+
+
+def test_an_array_and_many_files_get_the_same_answers(runs, video, blob_videos):
+    classifier = Classifier(runs)
+    frames = np.stack(list(iter_frames(video)))
+    alone = classifier.predict(video)
+    assert classifier.predict(frames, fps=10).top == alone.top
+    paths = [str(video), str(blob_videos / "right" / "g01 0.avi")]
+    for path, answer in predict_many(classifier, paths, workers=1):
+        assert answer == classifier.predict(path)
+
+
+def test_a_folder_answers_as_its_runs_do_and_needs_nothing_else(runs, fused, video, tmp_path):
+    run, _ = fused
+    moved = Run(Path(shutil.copytree(run.folder, tmp_path / "elsewhere")))
+    classifier = Classifier(moved)
+    content = json.loads(run.fusion_file.read_text())
+    logs = np.log(by_hand(runs, video, "product", content["weights"]))
+    scaled = np.exp(logs / content["calibration"]["temperature"])
+    found = dict(classifier.predict(video).top)
+    expected = scaled / scaled.sum()
+    np.testing.assert_allclose([found["left"], found["right"]], expected, rtol=1e-4)
+    assert classifier.fingerprint != Classifier(runs, rule="product").fingerprint
+    command = [sys.executable, "-X", "importtime", SCRIPTS / "classify.py", video, "--run"]
+    done = subprocess.run([*command, moved.folder], capture_output=True, text=True, check=True)
+    assert str(video) in done.stdout
+    assert "tensorflow" not in done.stderr
+
+
+def test_evaluation_says_what_classifying_does(runs, fused, blob_videos):
+    run, _ = fused
+    result = evaluate_fused(run, "test")
+    with (run.report / "test_predictions.csv").open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert len(lines) == result["num_videos"] == 16
+    classifier = Classifier(run)
+    right = 0
+    for line in lines:
+        answer = classifier.predict(blob_videos / line["video"])
+        found = dict(answer.top)
+        assert answer.top[0][0] == line["predicted"]
+        assert found["left"] == pytest.approx(float(line["left"]), abs=2e-3)
+        assert answer.max_logit == pytest.approx(float(line["max_logit"]), abs=1e-2)
+        right += line["predicted"] == line["label"]
+    assert result["video"]["top1"] == right / 16
+    assert json.loads(run.metrics_file.read_text())["test"] == result
+    alone = [result["runs"][str(each.folder)]["video"]["top1"] for each in runs]
+    assert result["video"]["top1"] == max(alone) + (result["gained"] - result["lost"]) / 16
+
+
+def test_weights_and_calibration_come_from_validation_videos(runs, fused):
+    run, result = fused
+    content = json.loads(run.fusion_file.read_text())
+    assert content["calibration"]["num_videos"] == result["num_videos"] == 16
+    several = evaluated([each.folder for each in runs], "val")
+    fusion = several.fusion("product", "fitted")
+    assert list(fusion.weights) == content["weights"] == result["weights"]
+    assert content["calibration"]["temperature"] != 1
+    assert content["calibration"]["logit_threshold"] is not None
+
+
+@pytest.mark.parametrize("rule", ["average", "product"])
+def test_a_timeline_is_fused_time_by_time(runs, long_video, rule):
+    options = {"window_seconds": 0.8, "overlap": 0.5}
+    fused = make_timeline(Classifier(runs, rule=rule), long_video, **options)
+    assert fused.curve.probabilities.shape[1] == 2
+    each = [make_timeline(Classifier(run), long_video, **options).curve for run in runs]
+    times = np.arange(0.4, 4.4, 0.4)
+    rows = [curve.probabilities[(times / curve.cell_seconds).astype(int)] for curve in each]
+    mean = np.mean(rows, axis=0)
+    found = fused.curve.probabilities[(times / fused.curve.cell_seconds).astype(int)]
+    # The windows of each alone lie elsewhere.
+    assert np.abs(found - mean).mean() < 0.15
+    assert {segment.label for segment in fused.segments} <= {"left", "right"}
+
+
+def test_a_short_video_has_a_timeline(runs, video):
+    timeline = make_timeline(Classifier(runs), video, window_seconds=9)
+    (segment,) = timeline.segments
+    assert segment.label == Classifier(runs).predict(video).label
+
+
+def test_a_stream_gets_an_answer_of_all(runs, long_video):
+    with LiveVideo(str(long_video)) as live:
+        results = list(classify_stream(Classifier(runs), live, every=4, window_seconds=0.8))
+    assert len(results) > 5
+    with LiveVideo(str(long_video)) as live:
+        alone = list(classify_stream(Classifier(runs[0]), live, every=4, window_seconds=0.8))
+    assert results[-1].prediction.top != alone[-1].prediction.top
+
+
+def test_what_cannot_be_fused(runs, fused, blob_videos, tmp_path):
+    run, _ = fused
+    with pytest.raises(ConfigError, match="is fused already. Name its runs instead"):
+        Classifier([run, runs[0]])
+    broken = Run(Path(shutil.copytree(run.folder, tmp_path / "broken")))
+    content = json.loads(broken.fusion_file.read_text())
+    for change in ({"weights": [1]}, {"rule": "sum"}, {"format": 99}, {"calibration": 3}):
+        broken.fusion_file.write_text(json.dumps({**content, **change}))
+        with pytest.raises(DataError, match=r"fusion.json: .*Fuse its runs again"):
+            Classifier(broken)
+    broken.fusion_file.write_text("{")
+    with pytest.raises(DataError, match="damaged. Fuse its runs again"):
+        Classifier(broken)
+
+
+def run_script(name, *arguments):
+    command = [sys.executable, SCRIPTS / f"{name}.py", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_the_commands(runs, video, tmp_path):
+    folders = [run.folder for run in runs]
+    out = tmp_path / "both"
+    code, text = run_script("fuse", *folders, "--out", out, "--weights", "0.75,0.25")
+    assert code == 0, text
+    assert "weights 0.75, 0.25" in text
+    code, text = run_script("fuse", *folders, "--out", out)
+    assert (code, "is there already. Replace it by --overwrite" in text) == (2, True)
+    code, text = run_script("evaluate", out)
+    assert code == 0, text
+    assert re.search(r"^fused \(average\) +top-1 0\.", text, re.MULTILINE)
+    code, text = run_script("evaluate", *folders, "--weights", "fitted")
+    assert (code, "never fitted on what is measured" in text) == (2, True)
+    code, text = run_script("classify", "--run", *folders, video)
+    assert code == 0, text
+    assert text.startswith(f"{video}: ")
+    code, text = run_script("classify", "--run", folders[0], video, "--rule", "product")
+    assert (code, "--rule product is for several runs" in text) == (2, True)
+
+
+def test_runs_of_other_videos(runs, tmp_path):
+    other = Run(Path(shutil.copytree(runs[0].folder, tmp_path / "other")))
+    evaluate(runs[0])
+    table = (runs[0].report / "test_predictions.csv").read_text()
+    other.report.mkdir(exist_ok=True)
+    (other.report / "test_predictions.csv").write_text(table.replace("g00", "g77"))
+    with pytest.raises(DataError, match="of the split are not those of the other"):
+        evaluated([runs[0].folder, other.folder], "test")
+    with pytest.raises(DataError, match="expected runs that differ"):
+        evaluated([runs[0].folder, runs[0].folder], "test")
