@@ -38,6 +38,8 @@ class ModelConfig:
             before it; `rgb_difference`, both stacked as channels; the optical `flow`, for which
             the data set is prepared with --flow. Of several, such as `rgb,flow`, each has a
             backbone and a temporal part of its own, and their logits are averaged.
+        fusion: How several streams are trained: `together`, by the loss of their average; or
+            `apart`, each by a loss of its own, as if they were several networks.
         difference_gain: Factor on the differences, above 0, so that they fill the input range.
         dropout: Share of values dropped before the head, from 0 to below 1.
         l1: L1 penalty on the weights of Conv2D, Conv1D, LSTM, GRU and Dense, at least 0.
@@ -47,6 +49,7 @@ class ModelConfig:
     task: TaskName = "auto"
     background: str = ""
     streams: tuple[str, ...] = ("difference",)
+    fusion: Literal["together", "apart"] = "together"
     difference_gain: float = 3.0
     dropout: float = 0.3
     l1: float = 0.0
@@ -75,6 +78,11 @@ class ModelConfig:
     def multilabel(self) -> bool:
         """Whether several classes may hold at once."""
         return self.task.endswith("multilabel")
+
+    @property
+    def trained_apart(self) -> bool:
+        """Whether each of several streams has a loss of its own."""
+        return self.fusion == "apart" and len(self.streams) > 1
 
     @property
     def images(self) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from pipeline.run import Run
 from pipeline.streams.former import streams_of_input
 from pipeline.tasks.calibration import Calibration, read_calibration, with_new_names
 
-FORMAT = 6
+FORMAT = 7
 Precision = Literal["float32", "float16", "int8"]
 
 
@@ -103,7 +103,7 @@ def read_bundle(run: Run) -> Bundle:
         version = content.pop("format")
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise DataError(f"{run.bundle_file}: damaged. {again}") from None
-    if type(version) is not int or version not in (4, 5, FORMAT):
+    if type(version) is not int or version not in (4, 5, 6, FORMAT):
         raise DataError(f"{run.bundle_file}: of another version. {again}")
     try:
         return strictly(Bundle, _in_todays_names(content, version), "")
@@ -115,8 +115,13 @@ def _in_todays_names(content: dict[str, Any], version: int) -> dict[str, Any]:
     """Metadata of any format in the names of today; other mistakes are left to be found."""
     if version == FORMAT:
         return content
+    model = content.get("model")
+    if isinstance(model, dict):
+        content["model"] = model = {"fusion": "together", **model}
+    if version == 6:
+        return content
     content = {"looks_back_only": False, **content}  # It says how answers at each frame are joined.
-    if isinstance(model := content.get("model"), dict):
+    if isinstance(model, dict):
         others = {key: value for key, value in model.items() if key != "input"}
         streams = {"streams": streams_of_input(model.get("input"))} if version == 4 else {}
         content["model"] = {**streams, **others, "task": "video", "background": ""}

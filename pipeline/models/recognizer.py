@@ -68,13 +68,13 @@ def _build(config: RunConfig, num_classes: int, *, for_export: bool) -> keras.Mo
 
 
 def trained_model(recognizer: keras.Model, config: RunConfig) -> keras.Model:
-    """The network as it is fitted, which gives the logits of all stages; it has the same layers.
+    """The network as it is fitted, which gives all logits that have a loss; it has the same layers.
 
     Returns:
-        A model of what the recogniser takes to float32 logits (B, S, T, C), where it has several
-        stages (S); the recogniser itself otherwise.
+        A model of what the recogniser takes to what `trained_logits` gives; the recogniser itself
+        where that is the same.
     """
-    if _num_stages(config) == 1:
+    if _num_stages(config) == 1 and not config.model.trained_apart:
         return recognizer
     names = [f"{stream}_features" for stream in config.model.streams]
     features = {name: recognizer.get_layer(name).output for name in names}
@@ -87,7 +87,7 @@ def trained_logits(
     inputs: Mapping[str, keras.KerasTensor],
     config: RunConfig,
     *,
-    all_stages: bool = True,
+    as_fitted: bool = True,
 ) -> keras.KerasTensor:
     """The logits that are fitted, of `STREAM_features` float (B, T, F) and `mask` bool (B, T).
 
@@ -95,20 +95,21 @@ def trained_logits(
         recognizer: The network.
         inputs: By name.
         config: Its run.
-        all_stages: False: only those of the last stage, as the recogniser gives them.
+        as_fitted: False: those that the recogniser gives.
 
     Returns:
         float32 (B, C); where there is an answer at every frame, (B, T, C); of several stages,
-        (B, S, T, C).
+        (B, S, T, C). Of streams that are trained apart, one of these for each on the second axis.
     """
     logits = []
     for stream in config.model.streams:
         part = recognizer.get_layer(f"{stream}_temporal")
-        if all_stages and _num_stages(config) > 1:
+        if as_fitted and _num_stages(config) > 1:
             heads = [part.get_layer(name).output for name in _heads(config)]
             part = keras.Model(part.input, ops.stack(heads, axis=1), name=part.name)
         logits.append(part({"features": inputs[f"{stream}_features"], "mask": inputs["mask"]}))
-    return _average(logits)
+    apart = as_fitted and config.model.trained_apart
+    return ops.stack(logits, axis=1) if apart else _average(logits)
 
 
 def _average(logits: list[keras.KerasTensor]) -> keras.KerasTensor:

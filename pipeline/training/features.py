@@ -82,17 +82,17 @@ def on_stored_features(
         if not features:
             return recognizer, data
         files[f"{stream}_features"] = features
-    return temporal_part(recognizer, config, all_stages=False), FeatureVideos.of(data, files)
+    return temporal_part(recognizer, config, as_fitted=False), FeatureVideos.of(data, files)
 
 
 def temporal_part(
-    recognizer: keras.Model, config: RunConfig, *, all_stages: bool = True
+    recognizer: keras.Model, config: RunConfig, *, as_fitted: bool = True
 ) -> keras.Model:
     """The temporal part of a network as a model of its own; its weights are the same.
 
     Returns:
         A model from `{"STREAM_features": float (B, T, F), "mask": bool (B, T)}` to the logits
-        that are fitted, or to those of the last stage, see `trained_logits`.
+        that are fitted, or to those that the recogniser gives, see `trained_logits`.
     """
     mask = keras.layers.Input((config.clip.num_frames,), dtype="bool", name="mask")
     inputs = {"mask": mask}
@@ -100,7 +100,7 @@ def temporal_part(
         name = f"{stream}_features"
         part = recognizer.get_layer(f"{stream}_temporal")
         inputs[name] = keras.layers.Input(part.input["features"].shape[1:], name=name)
-    logits = trained_logits(recognizer, inputs, config, all_stages=all_stages)
+    logits = trained_logits(recognizer, inputs, config, as_fitted=as_fitted)
     return keras.Model(inputs, logits, name="temporal_part")
 
 

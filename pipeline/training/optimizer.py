@@ -11,6 +11,7 @@ import tensorflow as tf
 from pipeline.config import RunConfig
 from pipeline.tasks.task import task_of
 from pipeline.training.alarms import TopClassShare
+from pipeline.training.apart import LossOfEach, MetricOfMean
 
 _NO_WEIGHTS = ("bias", "gamma", "beta")
 
@@ -74,11 +75,15 @@ def compile_model(model: keras.Model, config: RunConfig, steps: int) -> None:
         gradient_accumulation_steps=train.accumulate if train.accumulate > 1 else None,
         factors=_factors(model, config),
     )
+    loss = task.loss(train.transition_penalty)
+    # By its name alone, its variables were made within the first step, which is traced again.
+    metrics = [*task.metrics(), TopClassShare(model.output_shape[-1])]
+    if config.model.trained_apart:
+        loss, metrics = LossOfEach(loss), [MetricOfMean(metric) for metric in metrics]
     model.compile(
         optimizer,
-        task.loss(train.transition_penalty),
-        # By its name alone, its variables were made within the first step, which is traced again.
-        metrics=[*task.metrics(), TopClassShare(model.output_shape[-1])],
+        loss,
+        metrics=metrics,
         # The number of real frames varies from batch to batch; XLA would compile for each.
         jit_compile=False,
     )

@@ -43,6 +43,14 @@ def test_a_bundle_of_the_version_before_is_read(run):
     assert read_bundle(run) == BUNDLE
 
 
+def test_a_bundle_from_before_streams_could_be_trained_apart(run):
+    content = json.loads(run.bundle_file.read_text())
+    content["format"] = 6
+    assert content["model"].pop("fusion") == "together"
+    run.bundle_file.write_text(json.dumps(content))
+    assert read_bundle(run) == BUNDLE
+
+
 @pytest.mark.parametrize("content", ["", "[]", "{}", "3", "\xff", DEEP, "9" * 5000], ids=range(7))
 def test_a_file_that_is_no_bundle(run, content):
     run.bundle_file.write_text(content, encoding="latin-1")
