@@ -18,7 +18,7 @@ from pipeline.video import resize
 DETECTOR_SIZE = 224
 """Height and width of what the detector sees, in pixels."""
 
-_THRESHOLD = 0.15  # Low: the network of landmarks says whether there is someone.
+_THRESHOLD = 0.05  # Low: the network of landmarks says whether there is someone.
 _OVERLAP = 0.3
 _LOGITS = 80.0  # Larger ones are cut off: their exponential does not fit in float32.
 _GRIDS = ((8, 2), (16, 2), (32, 6))

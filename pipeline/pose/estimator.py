@@ -21,6 +21,7 @@ from pipeline.pose.skeleton import NUM_POINTS
 
 _SURE = 0.5  # flag from which there is someone
 _LOOK_EVERY = 5  # frames, while there are fewer people than could be
+_SEEN = 0.7  # mean visibility from which there is one more person
 _SAME_HIPS = 0.1  # of a region's side: nearer middles are one person's
 _SAME_BODY = 0.6  # of the smaller box: two that have more in common are one person's
 
@@ -54,7 +55,8 @@ class PoseEstimator:
 
     Where someone was in the last frame is where they are looked for in this one. The detector runs
     where someone was lost, where there is nobody, and every fifth frame while there is room for
-    more. It is asked for much that is no person; the flag of the landmarks says what is.
+    more. It proposes much that is no person; the flag of the landmarks says what is one. One more
+    person beside others has to be seen well, too: else a bottle or an arm often is one.
 
     Args:
         detector: See `Detector`.
@@ -134,8 +136,9 @@ class PoseEstimator:
         """The people in some regions, without those who are known."""
         new: list[Person] = []
         for region in regions:
-            person = self._look_at(frame, region)
-            if person.flag > _SURE and _is_new(person, [*people, *new]):
+            person, known = self._look_at(frame, region), [*people, *new]
+            is_clear = person.flag > _SURE and (not known or person.seen > _SEEN)
+            if is_clear and _is_new(person, known):
                 new.append(person)
         return new
 

@@ -13,7 +13,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-from pipeline.atomic import atomic_write, remove_unfinished
+from pipeline.atomic import atomic_write
 from pipeline.errors import DataError
 from pipeline.pose.models import DETECTOR, LANDMARKS, Model, models_folder
 from pipeline.pose.prune import prune
@@ -84,7 +84,6 @@ def _keep(folder: Path, origin: object, read: Callable[[str], bytes | None]) -> 
     texts = {"NOTICE": _NOTICE.encode(), **({"LICENSE": licence} if licence else {})}
     folder.mkdir(parents=True, exist_ok=True)
     for name, data in (models | texts | {_SUMS: sums.encode()}).items():
-        remove_unfinished(folder / name)
         with atomic_write(folder / name) as file:
             file.write(data)
 

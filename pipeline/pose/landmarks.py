@@ -40,6 +40,11 @@ class Person:
     region: Region
 
     @property
+    def seen(self) -> float:
+        """Mean visibility of all but the hands."""
+        return float(np.delete(self.visibility, HANDS).mean())
+
+    @property
     def box(self) -> Floats:
         """The upper left and the lower right corner of all but the hands, float32 (2, 2)."""
         body = np.delete(self.pixels, HANDS, axis=0)

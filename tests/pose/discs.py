@@ -57,6 +57,7 @@ class Landmarks:
     def __init__(self):
         self.calls = 0
         self.sees = 90  # pixels
+        self.visibility = 0.9
 
     def __call__(self, image):
         self.calls += 1
@@ -65,6 +66,7 @@ class Landmarks:
         if not found or np.hypot(*(found[0] - 128)) > self.sees:
             return points.ravel(), np.float32([0.1]), world.ravel()
         points[:, :2] = found[0]
+        points[:, 3] = np.log(self.visibility / (1 - self.visibility))
         points[11, :2] -= (20, 40)  # A body of 40 x 80 pixels.
         points[28, :2] += (20, 40)
         points[34, 1] -= 256 / 2.5  # The next region is as large as this one.

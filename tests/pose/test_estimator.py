@@ -26,7 +26,7 @@ def test_the_arrays(estimator):
     assert poses.points.shape == (2, 33, 6)
     assert poses.points.dtype == poses.flags.dtype == np.float32
     np.testing.assert_allclose(
-        poses.points[0, 5], [40 / WIDTH, 60 / HEIGHT, 0.5, 1, 0, 0], atol=0.01
+        poses.points[0, 5], [40 / WIDTH, 60 / HEIGHT, 0.9, 1, 0, 0], atol=0.01
     )
     assert poses.flags.tolist() == pytest.approx([0.9, 0])
     assert not poses.points[1].any()
@@ -72,6 +72,12 @@ def test_one_who_is_found_twice_takes_one_place(estimator, detector, landmarks):
 
 def test_two_who_stand_close_take_two_places(estimator):
     assert columns(estimator(draw((40, 60), (54, 60)))) == [40, 54]
+
+
+@pytest.mark.parametrize(("visibility", "expected"), [(0.65, [40, None]), (0.75, [40, 120])])
+def test_one_more_has_to_be_seen_well(estimator, landmarks, visibility, expected):
+    landmarks.visibility = visibility
+    assert columns(estimator(draw((40, 60), (120, 60)))) == expected
 
 
 def test_no_more_than_asked_for(detector, landmarks):

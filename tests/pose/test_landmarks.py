@@ -26,6 +26,7 @@ def test_a_person():
     np.testing.assert_allclose(person.pixels[0], [100, 112], atol=1e-4)
     np.testing.assert_allclose(person.world[0], [0, 1, 5], atol=1e-6)
     assert person.visibility[:2] == pytest.approx([0.75, 0.5])
+    assert person.seen == pytest.approx((25 * 0.5 + 0.25) / 25)
     assert (person.flag, len(person.pixels), len(person.world)) == (0.75, 33, 33)
     # 64 of 256 pixels to the right in the square: 16 down in the frame, where the head is now.
     assert (person.region.x, person.region.y) == pytest.approx((100, 80))
