@@ -162,7 +162,14 @@ class TemporalConfig:
     Attributes:
         kind: `lstm`; `bilstm`, which reads both ways; `gru`; `conv1d_lstm`, a convolution over
             time before the LSTM; `tcn`, convolutions over time, each of which looks twice as far
-            as the one before; or `mean`, which knows no order: the baseline to beat.
+            as the one before; `mean`, which knows no order: the baseline to beat; or `stats`, the
+            mean of each feature, its standard deviation, its mean absolute change from frame to
+            frame, and its mean in the second half less that in the first. On stored features
+            (`train.cache_features`), the head of `stats` is not trained in epochs, but fitted at
+            once, as logistic regression; what concerns epochs and learning rates has no say then.
+        penalty: Of `stats` on stored features: half the sum of the squared weights times this is
+            added to the summed cross-entropy of the training clips, above 0; `auto`: what does
+            best in five folds over groups of the training videos.
         units: Of each recurrent layer in each direction, and filters of convolutions, 1 to 4096.
         layers: Recurrent layers, or convolutions of `tcn` in each stage, one above the other, 1 to
             12.
@@ -180,7 +187,8 @@ class TemporalConfig:
             use its fast LSTM.
     """
 
-    kind: Literal["lstm", "bilstm", "gru", "conv1d_lstm", "tcn", "mean"] = "lstm"
+    kind: Literal["lstm", "bilstm", "gru", "conv1d_lstm", "tcn", "mean", "stats"] = "lstm"
+    penalty: float | Literal["auto"] = "auto"
     units: int = 96
     layers: int = 1
     causal: bool = False
@@ -196,6 +204,13 @@ class TemporalConfig:
         expect_range(self.units, "temporal.units", 1, _WIDEST)
         for name in ("dropout", "input_dropout", "recurrent_dropout"):
             expect_share(getattr(self, name), f"temporal.{name}")
+        expect(
+            self.kind == "stats" or self.penalty == "auto",
+            "temporal.penalty is for temporal.kind stats",
+            self.penalty,
+        )
+        if self.penalty != "auto":
+            expect_above_0(self.penalty, "temporal.penalty")
         for name in ("causal", "stages"):
             value = getattr(self, name)
             is_default = value == getattr(TemporalConfig, name)

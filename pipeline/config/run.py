@@ -99,7 +99,8 @@ class RunConfig:
     def _check_frames(self) -> None:
         task = self.model.task
         kind, sampling, short = self.temporal.kind, self.clip.sampling, self.clip.short
-        expect(kind != "mean", f"task {task} takes a temporal.kind that tells frames apart", kind)
+        known = kind not in ("mean", "stats")
+        expect(known, f"task {task} takes a temporal.kind that tells frames apart", kind)
         expect(
             sampling == "dense",
             f"task {task} takes frames in a row: --config recordings, or --clip.sampling dense",

@@ -189,13 +189,13 @@ def batches_for_training(
 
 
 def batches_for_validation(
-    data: Data, config: RunConfig, *, num_devices: int = 1
+    data: Data, config: RunConfig, *, num_devices: int = 1, split: Split = "val"
 ) -> tf.data.Dataset | None:
-    """The validation clips once, as for training; None where there are none."""
-    if "val" not in data.num_videos:
+    """The clips of a split once, with targets as for training; None where there are none."""
+    if split not in data.num_videos:
         return None
     task, num_classes = task_of(config.model), len(data.class_names)
-    batches = evaluation_batches(data, config, "val").map(
+    batches = evaluation_batches(data, config, split).map(
         lambda inputs, label: (inputs, task.targets(label, num_classes))
     )
     return _for_devices(batches, num_devices)

@@ -157,7 +157,8 @@ def _temporal(
     if backbone.normalise_features:
         normalise = BatchNormalization(momentum=backbone.momentum, name="normalise")
         features = normalise(features, mask=mask)
-    features = layers.Dropout(config.temporal.dropout)(features)
+    if config.temporal.kind != "stats":  # What is dropped would look like change.
+        features = layers.Dropout(config.temporal.dropout)(features)
     summary = summarise(features, mask, config, unroll=for_export)
     summary = layers.Dropout(config.model.dropout)(summary)
     first, *others = (

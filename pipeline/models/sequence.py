@@ -8,6 +8,8 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+_LEAST_VARIANCE = 1e-10
+"""Added, so that a standard deviation of 0 has a gradient."""
 _register = keras.saving.register_keras_serializable(package="clipline")
 
 
@@ -132,6 +134,46 @@ class TemporalPooling(Pooling):
 
 
 @_register
+class FrameStatistics(EndOfMask):
+    """What the frames of a clip are like, and how they change, in four numbers of each feature.
+
+    Over the real frames: the mean; the standard deviation; the mean absolute difference from one to
+    the next; and the mean of the second half less that of the first, of an odd number without the
+    middle one. Of a single frame, all but the mean are 0.
+
+    Call arguments:
+        sequence: float (B, T, F).
+        mask: bool (B, T), true for real frames, right-padded, at least one in each row.
+
+    Returns:
+        float (B, 4 F).
+    """
+
+    def compute_output_shape(self, sequence_shape: tuple[int, ...], *_: object) -> tuple[int, ...]:
+        """(B, T, F) -> (B, 4 F), without tracing the layer for it."""
+        return (sequence_shape[0], 4 * sequence_shape[-1])
+
+    def call(self, sequence: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+        """See the class."""
+        real = ops.cast(mask, sequence.dtype)
+        number = ops.sum(real, axis=1, keepdims=True)
+        half = ops.floor(number / 2)
+        position = ops.arange(sequence.shape[1], dtype=sequence.dtype)[None]
+        early = ops.cast(position < half, sequence.dtype)
+        late = ops.cast(position >= number - half, sequence.dtype) * real
+        mean = _mean(sequence, real)
+        variance = _mean(ops.square(sequence - mean[:, None]), real)
+        steps = ops.abs(sequence[:, 1:] - sequence[:, :-1])
+        parts = [
+            mean,
+            ops.sqrt(variance + _LEAST_VARIANCE) - _LEAST_VARIANCE**0.5,
+            _mean(steps, real[:, 1:]),
+            _mean(sequence, late) - _mean(sequence, early),
+        ]
+        return ops.concatenate(parts, axis=-1)
+
+
+@_register
 class AttentionPooling(Pooling):
     """The mean of a sequence over its real frames, weighted by what the frames hold.
 
@@ -185,6 +227,12 @@ class AttentionPooling(Pooling):
     def get_config(self) -> dict[str, Any]:
         """Arguments to build the layer again."""
         return {**super().get_config(), "units": self.units}
+
+
+def _mean(sequence: tf.Tensor, chosen: tf.Tensor) -> tf.Tensor:
+    """The mean, float (B, F), of the chosen frames, 1 in float (B, T); 0 where there are none."""
+    total = ops.sum(ops.where(chosen[..., None] > 0, sequence, ops.zeros_like(sequence)), axis=1)
+    return total / ops.maximum(ops.sum(chosen, axis=1, keepdims=True), 1)
 
 
 def _lowest(values: tf.Tensor) -> float:

@@ -9,10 +9,11 @@ import tensorflow as tf
 from keras import layers
 
 from pipeline.config import RunConfig
-from pipeline.models.layers import penalty
+from pipeline.models.layers import BatchNormalization, penalty
 from pipeline.models.recurrent import UnrolledGRU, UnrolledLSTM
 from pipeline.models.sequence import (
     AttentionPooling,
+    FrameStatistics,
     ReverseFrames,
     TemporalPooling,
     ZeroPadding,
@@ -37,11 +38,15 @@ def summarise(
             converters need.
 
     Returns:
-        float (B, units), twice as many for `bilstm`; (B, F) for `mean`. Of every frame, where
-        there is an answer at each, (B, T, units).
+        float (B, units), twice as many for `bilstm`; (B, F) for `mean`; (B, 4 F) for `stats`,
+        standardised. Of every frame, where there is an answer at each, (B, T, units).
     """
     temporal = config.temporal
     outputs, pooling = features, temporal.pooling
+    if temporal.kind == "stats":
+        statistics = FrameStatistics(name="temporal_pooling")(features, mask=mask)
+        options = {"epsilon": 1e-5, "center": False, "scale": False}
+        return BatchNormalization(momentum=0.9, name="standardise", **options)(statistics)
     if temporal.kind == "mean":
         pooling = "mean"
     elif temporal.kind == "tcn":

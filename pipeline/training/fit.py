@@ -20,6 +20,7 @@ from pipeline.dataset.clip_batches import (
     chance,
     steps_per_epoch,
 )
+from pipeline.dataset.stored_features import FeatureVideos
 from pipeline.dataset.videos import Data, damage_named, open_of_run
 from pipeline.errors import ConfigError, DataError, PipelineError
 from pipeline.models.recognizer import build_recognizer, float32_twin, trained_model
@@ -33,6 +34,7 @@ from pipeline.training.checkpoint import Checkpoint, Progress, restore
 from pipeline.training.ctrl_c import CtrlC, ctrl_c_between_steps
 from pipeline.training.curves import plot_history
 from pipeline.training.features import cached_features, temporal_part
+from pipeline.training.linear import fit_heads, is_linear, note_fit
 from pipeline.training.memory import check_memory
 from pipeline.training.optimizer import compile_model
 from pipeline.training.precision import decide_precision
@@ -167,7 +169,11 @@ def _train(config: RunConfig, data: Data, run: Run, *, goes_on: bool) -> None:
         start(run, config, data)
     if not has_stopped:
         try:
-            _fit(progress, config, videos, run, epochs_done=epochs_done)
+            if isinstance(videos, FeatureVideos) and is_linear(config):
+                fit_heads(recognizer, config, videos)
+                note_fit(progress, config, videos, run)
+            else:
+                _fit(progress, config, videos, run, epochs_done=epochs_done)
         except KeyboardInterrupt:
             if not best.epoch:
                 raise

@@ -83,6 +83,7 @@ VARIANTS = {
     "gru": configured(temporal={"kind": "gru"}),
     "conv1d_lstm": configured(temporal={"kind": "conv1d_lstm"}),
     "mean of features": configured(temporal={"kind": "mean"}),
+    "statistics of features": configured(temporal={"kind": "stats"}),
     "two layers": configured(temporal={"layers": 2}),
     "all dropouts": configured(
         temporal={"dropout": 0.5, "input_dropout": 0.5, "recurrent_dropout": 0.5}

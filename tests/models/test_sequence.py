@@ -1,6 +1,13 @@
 import numpy as np
+import tensorflow as tf
 
-from pipeline.models.sequence import AttentionPooling, ReverseFrames, TemporalPooling, ZeroPadding
+from pipeline.models.sequence import (
+    AttentionPooling,
+    FrameStatistics,
+    ReverseFrames,
+    TemporalPooling,
+    ZeroPadding,
+)
 
 SEQUENCE = np.array([[[1.0], [3.0], [100.0]], [[-5.0], [-1.0], [-3.0]]], np.float32)
 MASK = np.array([[True, True, False], [True, True, True]])
@@ -32,3 +39,25 @@ def test_zero_padding_leaves_real_frames():
 def test_reversing_leaves_the_padding_at_the_end():
     turned = ReverseFrames()(SEQUENCE, mask=MASK).numpy()
     assert turned[..., 0].tolist() == [[3, 1, 100], [-3, -1, -5]]
+
+
+def test_statistics_of_real_frames():
+    sequence = np.array(
+        [[1.0, 3.0, 2.0, 6.0, 99.0], [5.0, 9.0, 2.0, 99.0, 99.0], [4.0] + [99.0] * 4]
+    )
+    mask = np.arange(5) < np.array([[4], [3], [1]])
+    found = FrameStatistics()(sequence[..., None].astype(np.float32), mask=mask).numpy()
+    wanted = [
+        [3.0, np.std([1, 3, 2, 6]), (2 + 1 + 4) / 3, 4.0 - 2.0],
+        [16 / 3, np.std([5, 9, 2]), (4 + 7) / 2, 2.0 - 5.0],  # without the middle one
+        [4.0, 0.0, 0.0, 0.0],
+    ]
+    np.testing.assert_allclose(found, wanted, atol=2e-5)
+
+
+def test_the_gradient_of_statistics_of_a_still_clip_is_a_number():
+    still = tf.ones((1, 3, 2))
+    with tf.GradientTape() as tape:
+        tape.watch(still)
+        total = tf.reduce_sum(FrameStatistics()(still, mask=tf.ones((1, 3), tf.bool)))
+    assert np.isfinite(tape.gradient(total, still)).all()

@@ -70,7 +70,14 @@ def test_logits_are_those_of_the_clip_so_far(task, temporal, streams):
 
 
 def test_what_needs_later_frames_has_no_step():
-    kinds = ({"kind": "lstm"}, {"kind": "bilstm"}, {"kind": "conv1d_lstm"}, {"kind": "tcn"}, TCN)
+    kinds = (
+        {"kind": "lstm"},
+        {"kind": "bilstm"},
+        {"kind": "conv1d_lstm"},
+        {"kind": "tcn"},
+        {"kind": "stats"},
+        TCN,
+    )
     found = []
     for kind in kinds:
         config = RunConfig(
@@ -80,4 +87,4 @@ def test_what_needs_later_frames_has_no_step():
         )
         parts = Parts(build_recognizer(config, 3, for_export=True), config)
         found.append("step" in parts.functions(1))
-    assert found == [True, False, False, False, True]
+    assert found == [True, False, False, False, False, True]
