@@ -63,7 +63,8 @@ class Landmarks:
         self.calls += 1
         points, world = np.zeros((39, 5), np.float32), np.zeros((39, 3), np.float32)
         found = sorted(middles(image, 255), key=lambda each: np.hypot(*(each - 128)))
-        if not found or np.hypot(*(found[0] - 128)) > self.sees:
+        away = np.hypot(*(found[0] - 128)) if found else np.inf
+        if away > self.sees:
             return points.ravel(), np.float32([0.1]), world.ravel()
         points[:, :2] = found[0]
         points[:, 3] = np.log(self.visibility / (1 - self.visibility))
@@ -71,4 +72,4 @@ class Landmarks:
         points[28, :2] += (20, 40)
         points[34, 1] -= 256 / 2.5  # The next region is as large as this one.
         world[:, 0] = 1
-        return points.ravel(), np.float32([0.9]), world.ravel()
+        return points.ravel(), np.float32([0.9 - away / 1000]), world.ravel()

@@ -59,13 +59,21 @@ def test_both_return_to_their_places(estimator):
 
 
 def test_two_who_become_one_take_one_place(estimator, landmarks):
-    landmarks.sees = 200
-    estimator(draw((40, 60), (90, 60)))
-    assert sorted(map(bool, columns(estimator(draw((40, 60)))))) == [False, True]
+    landmarks.sees = 120
+    assert all(columns(estimator(draw((40, 60), (60, 60)))))
+    # The region of the first one now shows the second one, too, but not in its middle.
+    assert columns(estimator(draw(None, (60, 60)))) == [None, 60]
+
+
+def test_a_place_is_where_its_person_was_last(estimator):
+    for step in range(0, 60, 5):
+        estimator(draw((40 + step, 30), (120 - step, 90)))
+    estimator(draw())
+    assert columns(estimator(draw((95, 60)))) == [95, None]
 
 
 def test_one_who_is_found_twice_takes_one_place(estimator, detector, landmarks):
-    detector.offsets = [0, 28]
+    detector.offsets, landmarks.sees = [0, 28], 120
     assert columns(estimator(draw((40, 60)))) == [40, None]
     assert landmarks.calls == 2
 
@@ -91,10 +99,17 @@ def test_the_detector_rests_while_all_are_there(estimator, detector, landmarks):
     assert (detector.calls, landmarks.calls) == (1, 24)
 
 
-def test_the_detector_looks_for_more_now_and_then(estimator, detector):
+def test_only_a_few_proposals_are_looked_at(estimator, detector, landmarks):
+    detector.offsets, landmarks.sees = [-28, 0, 28, 56, 84], -1
+    estimator(draw((40, 60)))
+    assert landmarks.calls == 4  # three proposals and the whole frame
+
+
+def test_the_detector_looks_for_more_now_and_then(estimator, detector, landmarks):
     for _ in range(12):
         estimator(draw((40, 60)))
     assert detector.calls == 3  # frames 0, 5 and 10
+    assert landmarks.calls == 12  # who is followed is not looked at again
 
 
 def test_the_detector_looks_at_once_for_one_who_was_lost(estimator, detector):
