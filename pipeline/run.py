@@ -45,6 +45,7 @@ class Run:
             is itself a `Run` that can classify and nothing else.
         saved_model: In `export/savedmodel`, the model for TensorFlow Serving; a folder.
         onnx: In `export/onnx`, the model for ONNX; a folder.
+        pose: Where pictures are read for key points: the models that find them; a folder.
         fusion_file: In a folder of fused runs, what makes one of their answers, JSON.
         members: The runs in such a folder, as exports.
         class_names_file: Class names in the order of the logits, JSON.
@@ -65,6 +66,7 @@ class Run:
     exports = _Inside("export")
     saved_model = _Inside("saved_model")
     onnx = _Inside("onnx")
+    pose = _Inside("pose")
     fusion_file = _Inside("fusion.json")
     members = _Inside("members")
     class_names_file = _Inside("class_names.json")

@@ -236,7 +236,7 @@ def test_presets_load_and_open_with_what_they_are_for(name):
 
 
 def test_there_are_the_presets_that_the_docs_name():
-    names = {"demo", "flow", "pretrained", "small", "three_stream", "tiny", "two_stream"}
+    names = {"demo", "flow", "pose", "pretrained", "small", "three_stream", "tiny", "two_stream"}
     names |= {"recordings", "demo_recordings"}
     assert set(preset_names()) == names
     page = (PRESETS.parents[2] / "docs" / "configuration.md").read_text(encoding="utf-8")

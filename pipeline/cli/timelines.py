@@ -49,7 +49,8 @@ def show_timelines(classifier: Classifier, options: Any) -> int:
                 else:
                     list_errors([error])
             else:
-                _show_timeline(timeline, options, titled=len(paths) > 1)
+                people = max(bundle.frames.pose for bundle in classifier.bundles)
+                _show_timeline(timeline, options, people=people, titled=len(paths) > 1)
     return failed
 
 
@@ -74,14 +75,14 @@ def _check_outputs(paths: Sequence[str], options: Any) -> None:
             raise ConfigError(f"--annotate: {options.annotate} is there already. Name another file")
 
 
-def _show_timeline(timeline: Timeline, options: Any, *, titled: bool) -> None:
+def _show_timeline(timeline: Timeline, options: Any, *, people: int, titled: bool) -> None:
     try:  # Files first: who reads what is printed may stop, as `head` does.
         for output in options.out:
             write_timeline(timeline, Path(output), bin_seconds=options.bins)
         if options.annotate:
             from pipeline.inference.annotate import annotate
 
-            annotate(timeline, Path(options.annotate))
+            annotate(timeline, Path(options.annotate), people=people)
     finally:
         if options.json:
             print(json.dumps(timeline.as_json(), ensure_ascii=False), flush=True)

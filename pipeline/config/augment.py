@@ -68,6 +68,8 @@ class AugmentConfig:
         greyscale: Probability of taking the colours away, 0 to 1.
         noise: Gaussian noise, another in each frame and the same in all colours, with a standard
             deviation of up to this share of the full range, 0 to 1.
+        jitter: Of key points: each is displaced, another way in each frame, with a standard
+            deviation of this share of the height of the frame, 0 to 0.1.
         erase: A grey rectangle in place of a part of each frame, of up to this share of each side,
             0 to 0.9.
         speed: A uniform clip is cut of a random part of the video, which leaves out up to this
@@ -99,6 +101,7 @@ class AugmentConfig:
     hue: Change = OFF
     greyscale: float = 0.0
     noise: Change = OFF
+    jitter: float = 0.005
     erase: Change = OFF
     speed: Change = OFF
     drop_frames: Change = OFF
@@ -110,6 +113,7 @@ class AugmentConfig:
     def __post_init__(self) -> None:
         for name in ("flip", "greyscale", "reverse"):
             expect_range(getattr(self, name), f"augment.{name}", 0, 1)
+        expect_range(self.jitter, "augment.jitter", 0, 0.1)
         for name, largest in _LARGEST.items():
             change = getattr(self, name)
             expect_range(change.probability, f"augment.{name}.probability", 0, 1)
@@ -126,5 +130,7 @@ class AugmentConfig:
         )
 
 
-NO_AUGMENT = AugmentConfig(flip=0, crop=OFF, scale=OFF, rotation=OFF, brightness=OFF, contrast=OFF)
+NO_AUGMENT = AugmentConfig(
+    flip=0, crop=OFF, scale=OFF, rotation=OFF, brightness=OFF, contrast=OFF, jitter=0
+)
 """Every change switched off."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection
-from typing import Literal
+from collections.abc import Collection, Mapping
+from typing import Any, Final, Literal
 
 from pipeline.config.checks import MANY, expect, expect_range
 from pipeline.streams import IMAGES
+
+_USUAL: Final[Mapping[str, Any]] = {"flow": True, "pose": 2}
+"""What is beside the frames where no more is said than that it is."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -19,15 +22,18 @@ class FramesConfig:
         size: Height and width of a frame in pixels; 0 until a data set is opened.
         jpeg_quality: Quality of the stored JPEG frames, 1 to 100; 0 until a data set is opened.
         flow: Whether the optical flow from frame to frame is stored beside them.
+        pose: The key points of so many people at most are stored beside them, 0 to 8; 0: none.
     """
 
     fps: float = 0.0
     size: int = 0
     jpeg_quality: int = 0
     flow: bool = False
+    pose: int = 0
 
     def __post_init__(self) -> None:
-        for name, limit in {"fps": 1000, "size": 4096, "jpeg_quality": 100}.items():
+        limits = {"fps": 1000, "size": 4096, "jpeg_quality": 100, "pose": 8}
+        for name, limit in limits.items():
             expect_range(getattr(self, name), f"frames.{name}", 0, limit)
 
     def __str__(self) -> str:
@@ -35,15 +41,23 @@ class FramesConfig:
         text = f"{self.fps:g} per second, {self.size} pixels, JPEG quality {self.jpeg_quality}"
         return ", with ".join([text, *(IMAGES[name].title for name in self.images[1:])])
 
+    def as_json(self) -> dict[str, Any]:
+        """The same as JSON types; without `pose` where there is none, as before there was any."""
+        content = dataclasses.asdict(self)
+        return content if self.pose else {key: content[key] for key in content if key != "pose"}
+
     @property
     def images(self) -> tuple[str, ...]:
         """Names of the images that are stored of each frame: the frame, and those beside it."""
         return tuple(name for name in IMAGES if getattr(self, name, True))
 
     def only(self, images: Collection[str]) -> FramesConfig:
-        """The same frames, and beside them only what is named."""
-        beside = [name for name in IMAGES if hasattr(self, name)]
-        return dataclasses.replace(self, **{name: name in images for name in beside})
+        """The same frames, and beside them what is named and nothing else."""
+        beside = {
+            name: (getattr(self, name) or usual) if name in images else type(usual)()
+            for name, usual in _USUAL.items()
+        }
+        return dataclasses.replace(self, **beside)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

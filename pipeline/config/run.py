@@ -67,6 +67,13 @@ class RunConfig:
             "train.batch_size must be at least 2 for mixup and cutmix, which mix clips of a batch",
             self.train.batch_size,
         )
+        numbers = [name for name in self.model.streams if not STREAMS[name].is_picture]
+        expect(
+            not (numbers and mixes),
+            f"mixup and cutmix mix pictures, which the stream {', '.join(numbers)} does not see: "
+            "set their strength to 0",
+            mixes,
+        )
         if self.train.cache_features:
             self._check_cache()
             expect(

@@ -42,7 +42,7 @@ def training_batches(data: Data, config: RunConfig, *, first_step: int = 0) -> t
     """
     size = epoch_size(data, config)
     batch_size = min(config.train.batch_size, size)
-    clip = random_clip(config, data.frames.size, data.class_names, size)
+    clip = random_clip(config, data.frames.only(config.model.images), data.class_names, size)
     read, num_videos = video_reader(data, "train", config)
 
     def make(position: tf.Tensor, number: tf.Tensor) -> Any:
@@ -113,7 +113,7 @@ def augmented_clips(
     """
     config = dataclasses.replace(config, train=dataclasses.replace(config.train, balanced=False))
     size = epoch_size(data, config)
-    clip = random_clip(config, data.frames.size, data.class_names, size)
+    clip = random_clip(config, data.frames.only(config.model.images), data.class_names, size)
     videos = read_videos(data, "train", config, numbers)
     return videos.map(lambda *video: clip(tf.constant(epoch * size, tf.int64), video))
 
@@ -148,7 +148,8 @@ def evaluation_clips(
         `{"video": string (B,), "group": string (B,)}`; of a window also `first_frame`, int64 (B,),
         the number of the stored frame that it starts with. The last batch holds what is left.
     """
-    clip = fixed_clip(config, data.frames.size, view, order, most)
+    frames = data.frames.only(config.model.images)
+    clip = fixed_clip(config, frames, view, order, most)
     videos = read_videos(data, split, config, numbers)
     clips = videos.map(clip, num_parallel_calls=tf.data.AUTOTUNE)
     return clips.batch(config.train.batch_size).prefetch(tf.data.AUTOTUNE)

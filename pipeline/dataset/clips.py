@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from pipeline.config import RunConfig
+from pipeline.config import FramesConfig, RunConfig
 from pipeline.dataset import sampling
 from pipeline.dataset.augment.draw import PIXEL_TYPES, Pixels, draw
 from pipeline.dataset.augment.pixels import change_clip
@@ -24,7 +24,7 @@ _SEVERAL = np.int64(-1)
 
 
 def random_clip(
-    config: RunConfig, size: int, class_names: Sequence[str], epoch_size: int
+    config: RunConfig, frames: FramesConfig, class_names: Sequence[str], epoch_size: int
 ) -> Callable[[tf.Tensor, tuple[tf.Tensor, Any]], Any]:
     """(position in the endless stream, (index, video)) -> augmented clip and label."""
     when_mirrored = _partners(config.augment.flip_labels, class_names)
@@ -33,7 +33,7 @@ def random_clip(
 
     def choose(num_frames: int, position: int, index: int, label: int) -> tuple[Any, ...]:
         rng = np.random.default_rng((config.seed, position // epoch_size, index))
-        drawn = draw(config.augment, size, rng)
+        drawn = draw(config.augment, frames.size, rng)
         if drawn.mirrored:
             label = when_mirrored.get(label, label)
         backwards = drawn.reverse and label in when_reversed
@@ -59,7 +59,7 @@ def random_clip(
             (tf.int64, tf.bool, tf.bool, tf.int64, tf.bool, *PIXEL_TYPES),
         )
         backwards = backwards if config.augment.reverse else False
-        inputs = _clip(video, indices, mask, config, size, mirrored=mirrored, backwards=backwards)
+        inputs = _clip(video, indices, mask, config, frames, mirrored=mirrored, backwards=backwards)
         if "features" not in video:
             inputs = change_clip(inputs, Pixels(*pixels), config.augment)
         if is_one:
@@ -86,7 +86,7 @@ def _partners(pairs: tuple[tuple[str, str], ...], class_names: Sequence[str]) ->
 
 
 def fixed_clip(
-    config: RunConfig, size: int, view: int | None, order: Order, most: int | None
+    config: RunConfig, frames: FramesConfig, view: int | None, order: Order, most: int | None
 ) -> Callable[[tf.Tensor, dict[str, Any]], Any]:
     """(index, video) -> the clip that evaluation cuts of it, its label, and where it comes from."""
 
@@ -98,7 +98,7 @@ def fixed_clip(
 
     def clip(index: tf.Tensor, video: dict[str, Any]) -> Any:
         indices, mask = tf.numpy_function(choose, (video["num_frames"], index), (tf.int64, tf.bool))
-        inputs = _clip(video, indices, mask, config, size, backwards=order == "reversed")
+        inputs = _clip(video, indices, mask, config, frames, backwards=order == "reversed")
         source = {name: video[name] for name in _SOURCE if name in video}
         return inputs, _labels_at(video["label"], indices, inputs["mask"]), source
 
@@ -110,7 +110,7 @@ def _clip(
     indices: tf.Tensor,
     mask: tf.Tensor,
     config: RunConfig,
-    size: int,
+    frames: FramesConfig,
     *,
     mirrored: tf.Tensor | bool = False,
     backwards: tf.Tensor | bool = False,
@@ -132,7 +132,7 @@ def _clip(
     for name in config.model.images:
         image = IMAGES[name]
         chosen = tf.gather(video[name], motion if image.is_motion else indices)
-        shown = image.decode_tensors(chosen, size)
+        shown = image.decode_tensors(chosen, frames)
         if image.is_motion and backwards is not False:
             shown = tf.where(backwards, image.turned(shown, backwards=True), shown)
         clip[name] = shown

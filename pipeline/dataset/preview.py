@@ -20,6 +20,7 @@ from pipeline.dataset.records import recording_labels
 from pipeline.dataset.videos import Data, damage_named, label_table
 from pipeline.errors import ConfigError
 from pipeline.figures import PLAIN, any_script, class_colours, frame_strip
+from pipeline.pose.drawing import draw_points
 from pipeline.prepare.prepared import Store
 from pipeline.text import clock
 
@@ -28,6 +29,7 @@ _TITLE_INCHES = 0.35
 _TRACK_INCHES = 0.18
 _GAP_INCHES = 0.06  # below a clip
 _DPI = 100
+_POSE_SIDE = 128  # pixels of a picture of key points, at least
 _MOST_FRAMES = 16  # that are drawn of a clip of a recording
 
 
@@ -58,7 +60,7 @@ def write_contact_sheets(
     Args:
         data: The videos; those of training are drawn.
         config: The run; its clip and augment count here. Frames are drawn, whatever its model
-            takes.
+            takes; and key points where it takes them.
         folder: Where to; one PNG file a class.
         num_videos: Videos of each class, at most; of recordings, in each of which it holds, a
             window.
@@ -71,9 +73,10 @@ def write_contact_sheets(
         DataError: A video or a shard is damaged.
         ConfigError: The folder cannot be made.
     """
+    streams = ("rgb", "pose") if "pose" in config.model.streams else ("rgb",)
     config = dataclasses.replace(
         config,
-        model=dataclasses.replace(config.model, streams=("rgb",)),
+        model=dataclasses.replace(config.model, streams=streams),
         train=dataclasses.replace(config.train, batch_size=1),
     )
     try:
@@ -150,13 +153,21 @@ def _videos(
 
 
 def _clip(inputs: dict[str, Any], label: Any, class_names: Sequence[str]) -> _Clip:
-    frames, mask = inputs["frames"].numpy(), inputs["mask"].numpy()
-    if label.shape.rank < 2:
-        return _Clip(frame_strip(frames, mask), {})
-    shown = np.linspace(0, len(frames) - 1, min(_MOST_FRAMES, len(frames))).round().astype(int)
-    holds = label.numpy().T == 1
-    tracks = {name: at for name, at in zip(class_names, holds, strict=True) if at.any()}
-    return _Clip(frame_strip(frames[shown], mask[shown]), tracks)
+    mask = inputs["mask"].numpy()
+    shown, tracks = np.arange(len(mask)), {}
+    if label.shape.rank == 2:
+        shown = np.linspace(0, len(mask) - 1, min(_MOST_FRAMES, len(mask))).round().astype(int)
+        holds = label.numpy().T == 1
+        tracks = {name: at for name, at in zip(class_names, holds, strict=True) if at.any()}
+    frames = inputs["frames"].numpy()[shown]
+    if "pose" not in inputs:
+        return _Clip(frame_strip(frames, mask[shown]), tracks)
+    larger = -(-_POSE_SIDE // frames.shape[1])
+    frames = frames.repeat(larger, axis=1).repeat(larger, axis=2)
+    points = inputs["pose"].numpy()[shown]
+    people = np.stack([draw_points(each, frames.shape[1]) for each in points])
+    strips = [frame_strip(each, mask[shown]) for each in (frames, people)]
+    return _Clip(np.concatenate(strips), tracks)
 
 
 def _sheet(name: str, videos: Sequence[_Video], colours: Mapping[str, Any]) -> Figure:

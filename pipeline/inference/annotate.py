@@ -18,6 +18,8 @@ from pipeline.figures import font_families
 from pipeline.inference.plots import colours_of
 from pipeline.inference.segments import cues
 from pipeline.manifest.class_names import UNKNOWN
+from pipeline.pose import PoseEstimator
+from pipeline.pose.drawing import draw_poses
 from pipeline.video import VideoReader, write_video
 
 if TYPE_CHECKING:
@@ -29,8 +31,13 @@ Frame = npt.NDArray[np.uint8]
 _SOON = 1e-6  # seconds by which times are rounded
 
 
-def annotate(timeline: Timeline, path: Path) -> None:
+def annotate(timeline: Timeline, path: Path, *, people: int = 0) -> None:
     """Writes the video of a timeline anew, with what holds above and the timeline below.
+
+    Args:
+        timeline: What to write into it.
+        path: The video to write.
+        people: How many people are drawn by their key points, at most.
 
     Raises:
         VideoWriteError: It cannot be written.
@@ -40,7 +47,11 @@ def annotate(timeline: Timeline, path: Path) -> None:
     starts = [start for start, _, _ in shown]
     brush = functools.cache(lambda height, width: _Brush(timeline, height, width))
 
+    estimate = PoseEstimator.load(max_people=people) if people else None
+
     def draw(frame: Frame, seconds: float) -> Frame:
+        if estimate:
+            frame = draw_poses(frame, estimate(frame))
         number = bisect_right(starts, seconds + _SOON) - 1
         _, end, segments = shown[number] if number >= 0 else (0.0, 0.0, ())
         holding = segments if seconds + _SOON < end else ()

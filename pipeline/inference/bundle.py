@@ -115,6 +115,8 @@ def _in_todays_names(content: dict[str, Any], version: int) -> dict[str, Any]:
     """Metadata of any format in the names of today; other mistakes are left to be found."""
     if version == FORMAT:
         return content
+    if isinstance(frames := content.get("frames"), dict):
+        content["frames"] = {"pose": 0, **frames}
     model = content.get("model")
     if isinstance(model, dict):
         content["model"] = model = {"fusion": "together", **model}

@@ -21,8 +21,10 @@ from pipeline.inference.fused import Fused, member_run, read_fused
 from pipeline.inference.runtimes import RUNTIMES, RuntimeName, open_model
 from pipeline.inference.segments import answer_text
 from pipeline.manifest.class_names import UNKNOWN
+from pipeline.pose.models import use_carried
 from pipeline.prepare.stored_frames import encode_array
 from pipeline.run import Run
+from pipeline.streams import IMAGES
 from pipeline.tasks.calibration import Calibration
 from pipeline.tasks.exclusive import Exclusive
 from pipeline.tasks.fusion import Fusion, Rule, expect_alike
@@ -148,6 +150,7 @@ class Classifier:
         )
         for each, model in zip(runs, self.members, strict=True):
             _check_fit(each, model)
+            use_carried(each.pose)
         self.bundle, self.fusion = bundles[0], None
         if fused:
             temperatures = tuple(each.calibration.temperature for each in bundles)
@@ -338,8 +341,8 @@ def _mark(content: object) -> str:
 def _check_fit(run: Run, model: ClipModel) -> None:
     """Makes sure that a model is that of the configuration beside it."""
     bundle, runtime = model.bundle, model.runtime
-    size, length = bundle.frames.size, bundle.clip.num_frames
-    shapes = dict.fromkeys(bundle.model.images, (length, size, size, 3))
+    length = bundle.clip.num_frames
+    shapes = {name: (length, *IMAGES[name].shape(bundle.frames)) for name in bundle.model.images}
     fits = runtime.input_shapes == {**shapes, "mask": (length,)}
     if not fits or runtime.num_classes != len(bundle.class_names):
         raise DataError(

@@ -21,16 +21,16 @@ from pipeline.prepare.stored_frames import FrameSpool, stored_in_sizes
 from pipeline.streams import IMAGES
 from pipeline.video import VideoInfo, VideoReader
 
-Images = dict[str, npt.NDArray[np.uint8]]
-"""What a model takes of some frames, `frames` or `flow` or both, each (N, H, W, 3)."""
+Images = dict[str, npt.NDArray[Any]]
+"""What a model takes of some frames: `frames` and `flow`, each uint8 (N, H, W, 3), `pose`, ..."""
 
 Clip = dict[str, list[bytes]]
-"""`frames` or `flow` or both of a clip: a JPEG for each of its real frames, the T of the model at
+"""The same of a clip as it is stored: bytes for each of its real frames, the T of the model at
 most."""
 
 
 class Stored(Protocol):
-    """JPEGs of a video, such as a list of them."""
+    """What is stored of the frames of a video, such as a list of bytes."""
 
     def __len__(self) -> int: ...
 
@@ -38,7 +38,7 @@ class Stored(Protocol):
 
 
 def cut_clips(images: Mapping[str, Stored], clip: ClipConfig) -> list[Clip]:
-    """The clips that the model sees of a video, one a view; there is a JPEG a stored frame."""
+    """The clips that the model sees of a video, one a view."""
     num_frames = len(next(iter(images.values())))
     chosen = (sample_clip(num_frames, clip, view=view) for view in range(clip.views))
     return [
@@ -110,14 +110,21 @@ def readings_of(bundles: Sequence[Bundle]) -> list[Reading]:
     found = []
     for fps in rates:
         numbers = [number for number, each in enumerate(bundles) if each.frames.fps == fps]
-        images: dict[FramesConfig, set[str]] = {}
-        for number in numbers:
-            frames = bundles[number].frames
-            images.setdefault(frames.only(()), set()).update(frames.images)
-        kinds = list(images)
-        takes = {number: kinds.index(bundles[number].frames.only(())) for number in numbers}
-        found.append(Reading(tuple(kind.only(images[kind]) for kind in kinds), takes))
+        kinds: list[FramesConfig] = []
+        takes = {number: _taken(bundles[number].frames, kinds) for number in numbers}
+        found.append(Reading(tuple(kinds), takes))
     return found
+
+
+def _taken(frames: FramesConfig, kinds: list[FramesConfig]) -> int:
+    """Which of some kinds of frames holds what is asked for, which is added where none does."""
+    for number, kind in enumerate(kinds):
+        pose = max(kind.pose, frames.pose)
+        if kind.only(()) == frames.only(()) and {kind.pose, frames.pose} <= {0, pose}:
+            kinds[number] = dataclasses.replace(kind, flow=kind.flow or frames.flow, pose=pose)
+            return number
+    kinds.append(frames)
+    return len(kinds) - 1
 
 
 OpenStored = Callable[[Sequence[FramesConfig]], StoredFrames]
@@ -167,7 +174,7 @@ def decode_clip(clip: Mapping[str, Sequence[bytes]], bundle: Bundle) -> Images:
 
 
 def pairs_of(images: Arrays, before: Images | None = None) -> Images:
-    """Each frame after the one before it, uint8 (N, 2, H, W, 3), as `Runtime.features` takes it.
+    """Each frame after the one before it, (N, 2, ...), as `Runtime.features` takes it.
 
     Args:
         images: Of frames in their order; a `mask` beside them does not count.
@@ -186,8 +193,11 @@ def pairs_of(images: Arrays, before: Images | None = None) -> Images:
 def as_batch(images: Images, length: int) -> dict[str, Any]:
     """The real frames of a clip as a network takes it: filled up to a length, a batch of one."""
     number = len(next(iter(images.values())))
-    missing = ((0, length - number), (0, 0), (0, 0), (0, 0))
-    padded = {name: np.pad(each, missing)[None] for name, each in images.items()}
+    missing = length - number
+    padded = {
+        name: np.pad(each, [(0, missing), *[(0, 0)] * (each.ndim - 1)])[None]
+        for name, each in images.items()
+    }
     return {**padded, "mask": (np.arange(length) < number)[None]}
 
 

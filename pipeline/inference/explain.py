@@ -23,6 +23,7 @@ from pipeline.inference.heat import HeatModel
 from pipeline.models.recognizer import float32_twin, load_recognizer
 from pipeline.prepare.stored_frames import encode_video
 from pipeline.run import Run
+from pipeline.streams import STREAMS
 from pipeline.tasks.exclusive import Exclusive
 from pipeline.tasks.task import exclusive_task_of
 from pipeline.video import decode_jpeg, resize
@@ -64,8 +65,8 @@ def explain(run: Run, path: str | Path, label: str = "") -> Explanation:
 
     Raises:
         VideoDecodeError: No frame can be had from the file.
-        ConfigError: There is no such class, the backbone has no map of features, or the run is not
-            of task video.
+        ConfigError: There is no such class, the backbone has no map of features, a stream sees no
+            pictures, or the run is not of task video.
         DataError: The run cannot be used.
 
     Source: the heat, see `HeatModel.heat`; occlusion, Zeiler and Fergus (2014), section 4.2, here
@@ -73,6 +74,12 @@ def explain(run: Run, path: str | Path, label: str = "") -> Explanation:
     """
     config, bundle = run.config(), bundle_of(run)
     task = exclusive_task_of(config.model)
+    numbers = [name for name in config.model.streams if not STREAMS[name].is_picture]
+    if numbers:
+        raise ConfigError(
+            f"the stream {', '.join(numbers)} sees no pictures, in which a place could be shown. "
+            "Explain a run of other streams"
+        )
     if label and label not in bundle.class_names:
         raise ConfigError(f"--label: expected one of {', '.join(bundle.class_names)}, got {label}")
     model = load_recognizer(run.model_file, config, len(bundle.class_names))

@@ -35,6 +35,7 @@ from pipeline.inference.tensorflow import open_saved_model
 from pipeline.models.parts import CLIP, FEATURES, STEP, TEMPORAL, Parts
 from pipeline.models.recognizer import float32_twin, load_recognizer
 from pipeline.native_log import silent_native_log
+from pipeline.pose.models import carry
 from pipeline.run import Run
 
 _PRECISIONS: dict[Format, Precision] = {"litert-float16": "float16", "litert-int8": "int8"}
@@ -85,8 +86,11 @@ def export(
         if target.is_dir():  # A file is replaced at once.
             _remove(target)
         temporary.replace(target)
+        described = bundle_of(run)
+        if described.frames.pose:
+            carry(bundle.pose)
         precision = _PRECISIONS.get(kind, "float32")
-        write_bundle(dataclasses.replace(bundle_of(run), precision=precision), bundle)
+        write_bundle(dataclasses.replace(described, precision=precision), bundle)
     finally:
         _remove(temporary)
     return exported

@@ -18,7 +18,7 @@ from pipeline.inference.clips import ClipModel, Frame, Reading, readings_of
 from pipeline.inference.runtime import Arrays, Floats, Runtime
 from pipeline.inference.window_plan import WindowPlan, in_step, plan_windows
 from pipeline.inference.windows import Window, slide, step_through
-from pipeline.prepare.stored_frames import FrameEncoder
+from pipeline.prepare.stored_frames import encode_frames, sizes_of
 from pipeline.text import listed
 from pipeline.video import LiveVideo, timed_in_sizes
 
@@ -130,10 +130,9 @@ def _stored(
     clock: Iterable[tuple[float, np.ndarray]], each: Sequence[FramesConfig]
 ) -> Iterator[Frame]:
     """What is stored of the frames of a stream."""
-    fps, sizes = each[0].fps, [(frames.size, frames.size) for frames in each]
-    encoders = [FrameEncoder(frames) for frames in each]
-    for shown in timed_in_sizes(clock, fps=fps, sizes=sizes, frame_seconds=1 / fps):
-        yield tuple(encode(frame) for encode, frame in zip(encoders, shown, strict=True))
+    fps = each[0].fps
+    shown = timed_in_sizes(clock, fps=fps, sizes=sizes_of(each), frame_seconds=1 / fps)
+    return encode_frames(shown, each)
 
 
 def _windows(

@@ -150,17 +150,17 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
 @_register
 class InputStage(keras.layers.Layer):
-    """Turns uint8 images into what the backbone of a stream sees.
+    """Turns what is stored of frames into what the backbone of a stream sees.
 
     Args:
         kind: The stream, see `pipeline.streams`.
         gain: Factor on the differences of frames in [0, 1].
 
     Call arguments:
-        images: uint8 (B, T, H, W, 3), those that the stream is made of.
+        images: What the stream is made of, such as uint8 (B, T, H, W, 3).
 
     Returns:
-        float (B, T, H, W, C), with the channels of the stream.
+        See `pipeline.streams.Stream.see`.
     """
 
     def __init__(self, kind: str, *, gain: float = 3.0, **kwargs: Any) -> None:
@@ -172,8 +172,8 @@ class InputStage(keras.layers.Layer):
         return STREAMS[self.kind].see(ops.cast(images, self.compute_dtype), self.gain)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """(B, T, H, W, 3) -> (B, T, H, W, C), without tracing the layer for it."""
-        return (*input_shape[:-1], STREAMS[self.kind].channels)
+        """The shape of what it gives, without tracing the layer for it."""
+        return STREAMS[self.kind].seen_shape(input_shape)
 
     def get_config(self) -> dict[str, Any]:
         """Arguments to build the layer again."""

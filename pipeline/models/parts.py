@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from pipeline.config import RunConfig
 from pipeline.models.stepwise import Stepwise
-from pipeline.streams import STREAMS
+from pipeline.streams import IMAGES, STREAMS
 
 Tensors = Mapping[str, tf.Tensor]
 Part = Callable[[Tensors], Tensors]
@@ -53,15 +53,16 @@ class Parts:
             batch: The clips (B) in a call; None: any number.
         """
         config, length = self._config, self._config.clip.num_frames
-        frame = (config.frames.size, config.frames.size, 3)
         images = config.model.images
+        frames = config.frames.only(images)
+        kinds = {name: (IMAGES[name].dtype, IMAGES[name].shape(frames)) for name in images}
         mask = _spec("mask", "bool", batch, length)
         widths = {
             f"{stream}_features": self._temporal(stream).input["features"].shape[-1]
             for stream in self._streams
         }
-        clips = {name: _spec(name, "uint8", batch, length, *frame) for name in images}
-        pairs = {name: _spec(name, "uint8", None, 2, *frame) for name in images}
+        clips = {name: _spec(name, kind, batch, length, *s) for name, (kind, s) in kinds.items()}
+        pairs = {name: _spec(name, kind, None, 2, *s) for name, (kind, s) in kinds.items()}
         rows = {name: _spec(name, "float32", batch, length, w) for name, w in widths.items()}
         parts: dict[str, tuple[Part, dict[str, tf.TensorSpec]]] = {
             CLIP: (self.clip, {**clips, "mask": mask}),

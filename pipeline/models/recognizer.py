@@ -16,7 +16,7 @@ from pipeline.models.backbones import build_backbone
 from pipeline.models.layers import BatchNormalization, InputStage, TimeDistributed, penalty
 from pipeline.models.tcn import correct
 from pipeline.models.temporal import summarise
-from pipeline.streams import STREAMS
+from pipeline.streams import IMAGES, STREAMS
 from pipeline.streams.former import layer_name
 from pipeline.text import command
 
@@ -127,16 +127,24 @@ def _heads(config: RunConfig) -> list[str]:
 
 
 def _inputs(config: RunConfig) -> dict[str, keras.KerasTensor]:
-    size, length = config.frames.size, config.clip.num_frames
-    shape = (length, size, size, 3)
-    inputs = {name: layers.Input(shape, dtype="uint8", name=name) for name in config.model.images}
+    length, images = config.clip.num_frames, config.model.images
+    frames = config.frames.only(images)
+    inputs = {
+        name: layers.Input(
+            (length, *IMAGES[name].shape(frames)), dtype=IMAGES[name].dtype, name=name
+        )
+        for name in images
+    }
     return {**inputs, "mask": layers.Input((length,), dtype="bool", name="mask")}
 
 
 def _frame_features(
     inputs: dict[str, keras.KerasTensor], stream: str, config: RunConfig, *, skip_padding: bool
 ) -> keras.KerasTensor:
-    stage = InputStage(stream, gain=config.model.difference_gain, name=f"{stream}_input")
+    # Numbers, other than the bytes of pictures, are not exact in half precision.
+    dtype = None if STREAMS[stream].is_picture else "float32"
+    gain, name = config.model.difference_gain, f"{stream}_input"
+    stage = InputStage(stream, gain=gain, name=name, dtype=dtype)
     pixels = stage(inputs[STREAMS[stream].image.name])
     backbone = build_backbone(config, stream, tuple(pixels.shape[2:]))
     per_frame = TimeDistributed(backbone, skip_padding=skip_padding, name=f"{stream}_features")

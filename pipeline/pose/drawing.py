@@ -49,3 +49,19 @@ def draw_poses(frame: npt.NDArray[np.uint8], poses: Poses) -> npt.NDArray[np.uin
                     pen.line(line, fill=(*(fill or colour), round(255 * seen)), width=thick + extra)
         image.alpha_composite(layer)
     return np.asarray(image.convert("RGB"))
+
+
+def draw_points(points: npt.NDArray[np.float32], side: int) -> npt.NDArray[np.uint8]:
+    """People as a network sees them, on a dark square that is as wide as a frame of 16 to 9.
+
+    Args:
+        points: float32 (P, 33, 7), see `pipeline.streams.pose.PosePoints`.
+        side: Of the square, in pixels.
+
+    Returns:
+        uint8 (side, side, 3).
+    """
+    placed = points[..., :6].copy()
+    placed[..., :2] = points[..., :2] * 9 / 16 + 0.5
+    dark = np.full((side, side, 3), 24, np.uint8)
+    return draw_poses(dark, Poses(placed, points[:, 0, 6]))

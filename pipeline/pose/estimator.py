@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from pipeline.pose.detector import Detector
 from pipeline.pose.landmarks import Landmarks, Person
-from pipeline.pose.models import DETECTOR, LANDMARKS, models_folder
+from pipeline.pose.models import DETECTOR, LANDMARKS, usable_folder
 from pipeline.pose.network import Floats, LiteRTNetwork, Network
 from pipeline.pose.region import Region
 from pipeline.pose.skeleton import NUM_POINTS
@@ -40,6 +40,19 @@ class Poses:
 
     points: Floats
     flags: Floats
+
+
+def load_networks(folder: Path | None = None) -> tuple[Network, Network]:
+    """The detector and the landmarks in a folder, by default where `clipline fetch pose` puts them.
+
+    Raises:
+        DataError: They are not there, or damaged.
+    """
+    folder = folder or usable_folder()
+    detector, landmarks = (
+        LiteRTNetwork(folder / model.name, model.outputs) for model in (DETECTOR, LANDMARKS)
+    )
+    return detector, landmarks
 
 
 @dataclass
@@ -77,11 +90,7 @@ class PoseEstimator:
         Raises:
             DataError: The models are not there, or damaged.
         """
-        folder = folder or models_folder()
-        detector, landmarks = (
-            LiteRTNetwork(folder / model.name, model.outputs) for model in (DETECTOR, LANDMARKS)
-        )
-        return cls(detector, landmarks, max_people)
+        return cls(*load_networks(folder), max_people)
 
     def reset(self) -> None:
         """Forgets everyone: the next frame is the first one of a video."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from pipeline.user_cache import user_cache
 
@@ -39,6 +42,32 @@ LANDMARKS = Model(
 )
 
 
+_CARRIED: Final = "CLIPLINE_POSE_MODELS"
+"""Names a folder with the models, for this process and those that it starts."""
+
+
 def models_folder() -> Path:
     """Where `clipline fetch pose` keeps them."""
     return user_cache("pose")
+
+
+def usable_folder() -> Path:
+    """Where they are: those that were fetched, or else those that came with a run."""
+    folder = models_folder()
+    carried = os.environ.get(_CARRIED, "")
+    return Path(carried) if carried and not (folder / LANDMARKS.name).is_file() else folder
+
+
+def use_carried(folder: Path) -> None:
+    """Takes the models that lie in the folder of a run, if there are some and none were fetched."""
+    if (folder / LANDMARKS.name).is_file():
+        os.environ[_CARRIED] = str(folder.absolute())
+
+
+def carry(target: Path) -> None:
+    """Copies the models, with their licence, so that a run has them with it.
+
+    Raises:
+        OSError: They are not there, or cannot be written.
+    """
+    shutil.copytree(usable_folder(), target, dirs_exist_ok=True)

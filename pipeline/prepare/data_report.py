@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from pipeline.manifest.rows import SPLITS, Manifest
 from pipeline.prepare.leaks import Video, describe_random_split, random_split
@@ -13,6 +13,8 @@ from pipeline.prepare.plan import VideoReport
 from pipeline.sources.events.report import report_lines
 from pipeline.text import code, counted, markdown
 
+FEW_PEOPLE: Final = 0.6
+"""The mean flag of key points from which on they tell actions."""
 _MOST_ITEMS = 20  # of a list on the page
 
 
@@ -66,6 +68,7 @@ def describe(
         "broken_clocks": [
             report.name for report in reports if report.damage and not _has_fewer(report)
         ],
+        **_pose(reports),
         "changes": changes,
         "leaks": list(leaks),
         "copies": list(copies),
@@ -80,6 +83,17 @@ def describe(
 def _has_fewer(report: VideoReport) -> bool:
     fewer = report.decoded_frames < (report.declared_frames or 0)
     return fewer and (report.damaged or report.missing_frames > 0)
+
+
+def _pose(reports: Sequence[VideoReport]) -> dict[str, Any]:
+    """How sure it is that there is someone: of all frames, and the videos where it is hardly so."""
+    found = [report for report in reports if report.pose_flag is not None]
+    if not found:
+        return {}
+    frames = sum(report.stored_frames for report in found)
+    total = sum((report.pose_flag or 0) * report.stored_frames for report in found)
+    few = [report.name for report in found if (report.pose_flag or 0) < FEW_PEOPLE]
+    return {"pose": {"mean_flag": round(total / frames, 3), "few": few}}
 
 
 def _repeats(report: VideoReport) -> bool:
@@ -165,6 +179,7 @@ def as_markdown(report: dict[str, Any]) -> str:
             *_section("Left out", _left_out(report)),
             *_section("Fewer frames than declared", _fewer(report)),
             *_behind(report),
+            *_people(report),
             *_section("Fewer frames a second than stored", map(code, report["repeating"])),
             *_section("Clocks that jump", map(code, report["broken_clocks"])),
             *_changes(report["changes"]),
@@ -288,6 +303,15 @@ def _behind(report: dict[str, Any]) -> list[str]:
         for each in report.get("events_behind", ())
     ]
     return _section("Events that end behind what can be read", lines) if lines else []
+
+
+def _people(report: dict[str, Any]) -> list[str]:
+    """Of key points, where they are stored."""
+    if "pose" not in report:
+        return []
+    head = f"Videos in which people are hardly found (mean flag below {FEW_PEOPLE:g})"
+    text = f"Mean flag of the key points of all frames: {report['pose']['mean_flag']:.2f}."
+    return [*_section(head, map(code, report["pose"]["few"])), text, ""]
 
 
 def _changes(changes: dict[str, list[str]]) -> list[str]:

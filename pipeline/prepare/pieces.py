@@ -12,6 +12,7 @@ from pipeline.prepare.duplicates import hash_positions
 from pipeline.prepare.plan import Piece
 from pipeline.prepare.record import write_record
 from pipeline.prepare.stored_frames import FrameSpool
+from pipeline.streams.pose import highest_flags
 
 PIECE_FRAMES: Final = 128
 """Frames of a record; the last one of a recording may have fewer."""
@@ -31,14 +32,23 @@ class StoredPieces:
         self.pieces: list[Piece] = []
         self.num_frames, self._step = 0, 1
         self._kept: list[bytes] = []
+        self._flags: float | None = None
+
+    @property
+    def pose_flag(self) -> float | None:
+        """See `pipeline.prepare.plan.VideoReport`."""
+        return None if self._flags is None else round(self._flags / self.num_frames, 4)
 
     @property
     def num_bytes(self) -> int:
         """Bytes of all records."""
         return sum(piece.num_bytes for piece in self.pieces)
 
-    def add(self, frames: FrameSpool, labels: Labels, num_bytes: int) -> None:
+    def add(self, images: Mapping[str, FrameSpool], labels: Labels, num_bytes: int) -> None:
         """Takes up a record."""
+        frames = images["frames"]
+        if "pose" in images:
+            self._flags = (self._flags or 0.0) + sum(highest_flags(images["pose"]))
         counts = (labels == 1).sum(axis=0).tolist()
         self.pieces.append(Piece(len(frames), num_bytes, tuple(counts)))
         for frame in frames:
@@ -78,7 +88,7 @@ def write_pieces(
         labels = label(first, len(images["frames"]))
         features = {**others, "labels": labels.tobytes(), "first_frame": first}
         num_bytes = write_record(file, images, features) if file else 0
-        written.add(images["frames"], labels, num_bytes)
+        written.add(images, labels, num_bytes)
         on_piece()
     return written
 

@@ -90,7 +90,7 @@ class ShardTask:
     @functools.cached_property
     def fingerprint(self) -> str:
         """Changes with everything that the bytes of the shard depend on."""
-        settings = dataclasses.asdict(self.frames), self.min_frames, self.class_names
+        settings = self.frames.as_json(), self.min_frames, self.class_names
         return fingerprint(*settings, map(identity, self.sources))
 
 
@@ -130,6 +130,8 @@ class VideoReport:
         duration_seconds: Of the video.
         codec: FourCC of the file.
         hash: What tells it from other videos by its looks; None: it looks like nothing.
+        pose_flag: How sure it is that there is someone, the mean over stored frames, 0 to 1; None:
+            no key points are stored.
         digest: SHA-256 of the file, hexadecimal; empty: the video is left out.
         record_bytes: Bytes of its record in the shard, of a recording of all its records.
         pieces: Of a recording, its records, which follow one another.
@@ -152,6 +154,7 @@ class VideoReport:
     duration_seconds: float = 0.0
     codec: str = ""
     hash: str | None = None
+    pose_flag: float | None = None
     digest: str = ""
     record_bytes: int = 0
     pieces: tuple[Piece, ...] = ()
@@ -200,7 +203,7 @@ def content_fingerprint(frames: FramesConfig, records: Iterable[tuple[SourceVide
         (video.name, video.row.label, video.row.group, video.row.split, content, *_marks(video.row))
         for video, content in records
     )
-    return fingerprint(dataclasses.asdict(frames), videos)
+    return fingerprint(frames.as_json(), videos)
 
 
 def fingerprint(*parts: object) -> str:

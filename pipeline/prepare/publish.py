@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
@@ -165,7 +164,7 @@ def finish_store(
     _write_metadata(out, tasks, reports, labelling)
     state = {
         "format": FORMAT,
-        "frames": dataclasses.asdict(tasks[0].frames),
+        "frames": tasks[0].frames.as_json(),
         "labelling": labelling,
         "settings": settings,
         "leaks": list(leaks),

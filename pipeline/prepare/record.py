@@ -37,11 +37,7 @@ def record_features(
     """
     import tensorflow_datasets as tfds  # takes a while, which worker processes are spared
 
-    shapes = {name: IMAGES[name].jpeg_shape(frames.size) for name in frames.images}
-    images = {
-        name: tfds.features.Image(shape=shape, encoding_format="jpeg")
-        for name, shape in shapes.items()
-    }
+    images = {name: IMAGES[name].feature(frames) for name in frames.images}
     return tfds.features.FeaturesDict(
         {
             **{name: tfds.features.Sequence(image) for name, image in images.items()},

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
+
 from pipeline.atomic import atomic_write
 from pipeline.errors import VideoDecodeError
 from pipeline.manifest.annotation import Annotation
@@ -29,6 +31,7 @@ from pipeline.prepare.plan import (
 )
 from pipeline.prepare.record import MAX_BYTES, write_record
 from pipeline.prepare.stored_frames import FrameSpool, stored_frames
+from pipeline.streams.pose import highest_flags
 from pipeline.video import DamagedVideoWarning, VideoInfo, VideoReader, decode_jpeg
 
 OnVideo = Callable[[str], None]
@@ -154,6 +157,9 @@ def _read(
             return _left_out(source, "too short", _too_short(source, reader, task))
         shown = [images["frames"][position] for position in hash_positions(number)]
         report = _describe(source, reader, opened.digest, number, shown)
+        if "pose" in images:
+            flag = round(float(np.mean(highest_flags(images["pose"]))), 4)
+            report = dataclasses.replace(report, pose_flag=flag)
         if not file:
             return report
         others: dict[str, float | str | bytes] = {
@@ -200,7 +206,10 @@ def _read_recording(
             return _left_out(source, "too short", _too_short(source, reader, task))
         report = _describe(source, reader, opened.digest, found.num_frames, found.shown())
         undo.pop_all()
-    return dataclasses.replace(report, record_bytes=found.num_bytes, pieces=tuple(found.pieces))
+    pieces = tuple(found.pieces)
+    return dataclasses.replace(
+        report, record_bytes=found.num_bytes, pieces=pieces, pose_flag=found.pose_flag
+    )
 
 
 def _cut_off(file: BinaryIO, num_bytes: int) -> None:

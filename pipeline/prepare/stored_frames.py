@@ -13,8 +13,8 @@ import numpy as np
 
 from pipeline.config import FramesConfig
 from pipeline.errors import DataError
-from pipeline.streams import IMAGES
-from pipeline.video import VideoInfo, VideoReader, timed_frames
+from pipeline.streams import IMAGES, Shown
+from pipeline.video import VideoInfo, VideoReader, timed_in_sizes
 from pipeline.video.info import MOST_FPS
 from pipeline.video.timing import MOST_GAP_SECONDS
 
@@ -43,7 +43,8 @@ def stored_frames(
     Yields:
         For each of `frames.images` the bytes of a JPEG file: `frames` of (size, size) pixels, the
         same object again where the file has fewer frames per second; `flow` as of `encode_flow`,
-        without motion for the first frame and for one that repeats.
+        without motion for the first frame and for one that repeats; `pose` as of
+        `pipeline.streams.pose.PosePoints`.
 
     Raises:
         VideoDecodeError: A frame cannot be converted to RGB.
@@ -60,38 +61,61 @@ def stored_in_sizes(
     end_seconds: float = math.inf,
 ) -> Iterator[tuple[dict[str, bytes], ...]]:
     """Yields what is stored for each of some configurations of one rate, see `stored_frames`."""
-    encoders = [FrameEncoder(frames) for frames in each]
-    for shown in reader.frames_in_sizes(
-        [(frames.size, frames.size) for frames in each],
-        fps=each[0].fps,
-        start_seconds=start_seconds,
-        end_seconds=end_seconds,
-    ):
-        yield tuple(encode(frame) for encode, frame in zip(encoders, shown, strict=True))
+    shown = reader.frames_in_sizes(
+        sizes_of(each), fps=each[0].fps, start_seconds=start_seconds, end_seconds=end_seconds
+    )
+    yield from encode_frames(shown, each)
 
 
-class FrameEncoder:
-    """Makes what is stored of frames that have the right rate and size, see `stored_frames`.
+def sizes_of(each: Sequence[FramesConfig]) -> list[tuple[int, int] | None]:
+    """The sizes of the frames that `encode_frames` takes; None: as they are in the file."""
+    squares: list[tuple[int, int] | None] = [(frames.size, frames.size) for frames in each]
+    return [*squares, None] if any(map(_needs_whole, each)) else squares
 
-    It is called with one after the other, uint8 (size, size, 3), RGB; the same object again where a
-    frame repeats.
+
+def encode_frames(
+    shown: Iterable[tuple[np.ndarray, ...]], each: Sequence[FramesConfig]
+) -> Iterator[tuple[dict[str, bytes], ...]]:
+    """Yields what is stored of frames that have the right rate, see `stored_frames`.
+
+    Args:
+        shown: Each in all of `sizes_of`, uint8 (H, W, 3), RGB; the same objects again where a frame
+            repeats.
+        each: What is stored.
+
+    Raises:
+        DataError: What makes it is not there.
     """
+    encoders = [_FrameEncoder(frames) for frames in each]
+    for sizes in shown:
+        small, whole = sizes[: len(each)], sizes[-1] if len(sizes) > len(each) else None
+        yield tuple(
+            encode(Shown(frame, whole)) for encode, frame in zip(encoders, small, strict=True)
+        )
+
+
+def _needs_whole(frames: FramesConfig) -> bool:
+    return any(IMAGES[name].needs_whole for name in frames.images)
+
+
+class _FrameEncoder:
+    """Makes what is stored of one frame after the other."""
 
     def __init__(self, frames: FramesConfig) -> None:
-        self._frames = frames
+        self._encoders = {name: IMAGES[name].encoder(frames) for name in frames.images}
         self._last: np.ndarray | None = None
         self._stored: dict[str, bytes] = {}
 
-    def __call__(self, frame: np.ndarray) -> dict[str, bytes]:
+    def __call__(self, shown: Shown) -> dict[str, bytes]:
         """What is stored of a frame."""
-        repeats = frame is self._last
+        repeats = shown.frame is self._last
         before = None if repeats else self._last
-        self._last = frame
+        self._last = shown.frame
         self._stored = {
             name: self._stored[name]
             if repeats and not IMAGES[name].is_motion
-            else IMAGES[name].encode(frame, before, quality=self._frames.jpeg_quality)
-            for name in self._frames.images
+            else encode(shown, before)
+            for name, encode in self._encoders.items()
         }
         return self._stored
 
@@ -132,10 +156,9 @@ def encode_array(array: np.ndarray, frames: FramesConfig, *, fps: float) -> dict
         raise DataError(
             f"expected frames per second from {1 / MOST_GAP_SECONDS:g} to {MOST_FPS:g}, got {fps}"
         )
-    size = (frames.size, frames.size)
     timed = ((index / fps, frame) for index, frame in enumerate(array))
-    shown = timed_frames(timed, fps=frames.fps, size=size, frame_seconds=1 / fps)
-    return by_name(map(FrameEncoder(frames), shown), frames)
+    shown = timed_in_sizes(timed, fps=frames.fps, sizes=sizes_of([frames]), frame_seconds=1 / fps)
+    return by_name((stored for (stored,) in encode_frames(shown, [frames])), frames)
 
 
 def by_name(stored: Iterable[dict[str, bytes]], frames: FramesConfig) -> dict[str, list[bytes]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.manifest.rows import SPLITS, Row
-from pipeline.prepare.data_report import kind_of, left_out
+from pipeline.prepare.data_report import FEW_PEOPLE, kind_of, left_out
 from pipeline.prepare.leaks import describe_random_split
 from pipeline.prepare.prepared import Store
 from pipeline.prepare.rate import MOST_FPS
@@ -131,6 +131,7 @@ def _findings(report: dict[str, Any]) -> list[str]:
     if clocks:
         names = listed(clocks, most=3)
         lines.append(f"{len(clocks)} with a clock that jumps, kept without the gaps: {names}")
+    lines += _people(report)
     if report["leaks"]:
         lines.append(f"{counted(len(report['leaks']), 'leak')} between splits or labels")
         lines += _some([f"  {leak}" for leak in report["leaks"]])
@@ -139,6 +140,20 @@ def _findings(report: dict[str, Any]) -> list[str]:
         lines.append(f"{copies} more than once in a split and class, listed in data_report.md")
     if "random_split" in report and report["random_split"]["beside_their_group"]:
         lines.append(describe_random_split(report["random_split"]))
+    return lines
+
+
+def _people(report: dict[str, Any]) -> list[str]:
+    """Of key points, where they are stored."""
+    pose = report.get("pose")
+    if not pose:
+        return []
+    lines = [f"key points: mean flag {pose['mean_flag']:.2f}"]
+    if pose["few"]:
+        videos = counted(len(pose["few"]), "video")
+        lines[0] += f", below {FEW_PEOPLE:g} in {videos}: {listed(pose['few'], most=3)}"
+    if pose["mean_flag"] < FEW_PEOPLE:
+        lines.append("people are hardly found: streams other than pose will do better")
     return lines
 
 

@@ -6,16 +6,17 @@ In come frames, or images that were stored of them; out go the numbers that a ba
 from pipeline.streams.difference import Difference
 from pipeline.streams.flow import Flow
 from pipeline.streams.former import FORMER
+from pipeline.streams.pose import Pose, PosePoints
 from pipeline.streams.rgb import Rgb
 from pipeline.streams.rgb_difference import RgbDifference
-from pipeline.streams.stream import StoredImage, Stream
+from pipeline.streams.stream import Shown, Stored, StoredImage, Stream
 
 STREAMS: dict[str, Stream] = {
-    stream.name: stream for stream in (Rgb(), Difference(), RgbDifference(), Flow())
+    stream.name: stream for stream in (Rgb(), Difference(), RgbDifference(), Flow(), Pose())
 }
 """Every stream by its name."""
 
-IMAGES: dict[str, StoredImage] = {stream.image.name: stream.image for stream in STREAMS.values()}
+IMAGES: dict[str, Stored] = {stream.image.name: stream.image for stream in STREAMS.values()}
 """What can be stored of each frame of a video, by its name; `frames` are first, and always there.
 
 Whether there are others is for `pipeline.config.FramesConfig` to say, by the same name.
@@ -35,4 +36,13 @@ def stream_named(name: str) -> Stream:
     return STREAMS[FORMER.get(name, name)]
 
 
-__all__ = ["IMAGES", "STREAMS", "StoredImage", "Stream", "stream_named"]
+__all__ = [
+    "IMAGES",
+    "STREAMS",
+    "PosePoints",
+    "Shown",
+    "Stored",
+    "StoredImage",
+    "Stream",
+    "stream_named",
+]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -11,28 +12,125 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     import tensorflow as tf
 
+Array = npt.NDArray[Any]
 Image = npt.NDArray[np.uint8]
 
 
-class StoredImage(ABC):
-    """An image that is stored of each frame of a video, as JPEG.
+class Frames(Protocol):
+    """What of `pipeline.config.FramesConfig` says how what is stored looks."""
 
-    Decoded, it is uint8 (H, W, 3).
+    @property
+    def size(self) -> int:
+        """Height and width of a frame in pixels."""
+
+    @property
+    def jpeg_quality(self) -> int:
+        """Of JPEGs, 1 to 100."""
+
+    @property
+    def pose(self) -> int:
+        """People whose key points are stored, at most; 0: none."""
+
+
+class Shown(NamedTuple):
+    """A frame of a video, as what is stored is made of it.
+
+    Attributes:
+        frame: uint8 (size, size, 3), RGB.
+        whole: uint8 (H, W, 3), the same as it is in the file; None where nothing needs it.
+    """
+
+    frame: Image
+    whole: Image | None = None
+
+
+Encode = Callable[[Shown, Image | None], bytes]
+"""From a frame, and the small one before it, None where there is none or it is the same, to bytes;
+called with one frame of a video after the other."""
+
+
+class Stored(ABC):
+    """What is stored of each frame of a video.
 
     Attributes:
         name: What it is called in records, clips and batches, and in `FramesConfig`.
         title: What it is called in messages.
+        dtype: Of what is decoded.
         is_motion: Whether it shows what moved since the frame before, not what is there. Of the
             first frame, and of one that repeats, it shows that nothing did.
-        erased: Its value where augmentation takes the picture away.
-        is_lit: Whether light, colours and noise change it.
+        needs_whole: Whether it is made of frames as they are in the file.
     """
 
     name: str
     title: str
+    dtype: str = "uint8"
     is_motion = False
+    needs_whole = False
+
+    @abstractmethod
+    def shape(self, frames: Frames) -> tuple[int, ...]:
+        """The shape of one, decoded."""
+
+    @abstractmethod
+    def encoder(self, frames: Frames) -> Encode:
+        """What makes one of each frame of a video.
+
+        Raises:
+            DataError: What makes it is not there.
+        """
+
+    @abstractmethod
+    def decode(self, data: bytes) -> Array:
+        """Decodes one with NumPy and OpenCV.
+
+        Raises:
+            DataError: The bytes are none.
+        """
+
+    @abstractmethod
+    def decode_tensors(self, data: tf.Tensor, frames: Frames) -> tf.Tensor:
+        """Decodes some, string (T,) with T static, inside TensorFlow: the same as `decode`."""
+
+    @abstractmethod
+    def feature(self, frames: Frames) -> Any:
+        """What TensorFlow Datasets is told of one."""
+
+    def still(self, image: Array) -> Array:
+        """That of the same frame if nothing moved, (..., *shape)."""
+        return image
+
+    @abstractmethod
+    def turned(
+        self, images: tf.Tensor, *, mirrored: bool = False, backwards: bool = False
+    ) -> tf.Tensor:
+        """Those of another video.
+
+        Args:
+            images: Of its frames, (N, *shape), which stay in their order.
+            mirrored: Whether left and right are swapped.
+            backwards: Whether the video is shown backwards.
+        """
+
+
+class StoredImage(Stored):
+    """An image that is stored of each frame of a video, as JPEG; decoded, uint8 (H, W, 3).
+
+    Attributes:
+        erased: Its value where augmentation takes the picture away.
+        is_lit: Whether light, colours and noise change it.
+    """
+
     erased = (128, 128, 128)
     is_lit = True
+
+    def shape(self, frames: Frames) -> tuple[int, ...]:
+        """See `Stored`."""
+        return (frames.size, frames.size, 3)
+
+    def encoder(self, frames: Frames) -> Encode:
+        """See `Stored`."""
+        quality = frames.jpeg_quality
+        return lambda shown, before: self.encode(shown.frame, before, quality=quality)
 
     @abstractmethod
     def encode(self, frame: Image, before: Image | None, *, quality: int) -> bytes:
@@ -44,38 +142,26 @@ class StoredImage(ABC):
             quality: Of the JPEG, 1 to 100.
         """
 
-    @abstractmethod
-    def decode(self, data: bytes) -> Image:
-        """Decodes it with NumPy and OpenCV.
+    def feature(self, frames: Frames) -> Any:
+        """See `Stored`."""
+        import tensorflow_datasets as tfds  # takes a while
 
-        Returns:
-            uint8 (H, W, 3).
-
-        Raises:
-            DataError: The bytes are not a JPEG image.
-        """
+        return tfds.features.Image(shape=self.jpeg_shape(frames.size), encoding_format="jpeg")
 
     def jpeg_shape(self, size: int) -> tuple[int, int, int]:
         """Height, width and channels of its JPEG, for frames of `size` pixels a side."""
         return (size, size, 3)
 
-    def decode_tensors(self, jpegs: tf.Tensor, size: int) -> tf.Tensor:
-        """Decodes some inside TensorFlow: the same pixels as `decode`.
-
-        Args:
-            jpegs: string (T,), T static.
-            size: Height and width of a frame in pixels.
-
-        Returns:
-            uint8 (T, size, size, 3).
-        """
+    def decode_tensors(self, data: tf.Tensor, frames: Frames) -> tf.Tensor:
+        """See `Stored`."""
         import tensorflow as tf
 
-        shape, number = self.jpeg_shape(size), jpegs.shape[0]
+        size = frames.size
+        shape, number = self.jpeg_shape(size), data.shape[0]
         # One decode after another is faster than `tf.map_fn`.
         images = tf.stack(
             [
-                tf.io.decode_jpeg(jpegs[i], channels=shape[-1], dct_method="INTEGER_ACCURATE")
+                tf.io.decode_jpeg(data[i], channels=shape[-1], dct_method="INTEGER_ACCURATE")
                 for i in range(number)
             ]
         )
@@ -85,10 +171,6 @@ class StoredImage(ABC):
     def _unpacked(self, images: tf.Tensor, size: int) -> tf.Tensor:  # noqa: ARG002
         """Contents of JPEGs, uint8 (T, *jpeg_shape), as uint8 (T, size, size, 3)."""
         return images
-
-    def still(self, image: Image) -> Image:
-        """The image of the same frame if nothing moved, uint8 (..., H, W, 3)."""
-        return image
 
     def moved(self, pixels: tf.Tensor, transform: tf.Tensor) -> tf.Tensor:  # noqa: ARG002
         """Images with their values changed as a geometric change asks, besides moving them.
@@ -106,13 +188,7 @@ class StoredImage(ABC):
         mirrored: bool = False,
         backwards: bool = False,  # noqa: ARG002
     ) -> tf.Tensor:
-        """Images of another video.
-
-        Args:
-            images: uint8 (N, H, W, 3), which stay in their order.
-            mirrored: Whether left and right are swapped.
-            backwards: Whether the video is shown backwards.
-        """
+        """See `Stored`."""
         return images[:, :, ::-1] if mirrored else images
 
 
@@ -125,13 +201,16 @@ class Stream(ABC):
         channels: Of what it sees (C).
         needs_frame_before: Whether what it sees of a frame depends on the frame of the clip before.
         is_motion: Whether it sees motion alone, so that all that stands still looks the same.
+        is_picture: Whether it sees pictures, which a backbone turns into features; else numbers,
+            which are features.
     """
 
     name: str
-    image: StoredImage
+    image: Stored
     channels = 3
     needs_frame_before = False
     is_motion = False
+    is_picture = True
 
     @abstractmethod
     def see(self, pixels: tf.Tensor, gain: float) -> tf.Tensor:
@@ -141,9 +220,14 @@ class Stream(ABC):
         values are subtracted before they are scaled.
 
         Args:
-            pixels: float (B, T, H, W, 3), from 0 to 255, of any precision.
+            pixels: float (B, T, *shape), such as (B, T, H, W, 3) from 0 to 255; pictures of any
+                precision, other numbers of float32.
             gain: Factor on the differences of frames in [0, 1].
 
         Returns:
-            float (B, T, H, W, C).
+            float (B, T, H, W, C), or (B, T, F) of numbers.
         """
+
+    def seen_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """The shape of what it sees, (B, T, ...), by that of what it is made of."""
+        return (*shape[:-1], self.channels)

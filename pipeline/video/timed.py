@@ -45,10 +45,10 @@ def timed_in_sizes(
     timed: Iterable[tuple[float, np.ndarray]],
     *,
     fps: float,
-    sizes: Sequence[tuple[int, int]],
+    sizes: Sequence[tuple[int, int] | None],
     frame_seconds: float,
 ) -> Iterator[tuple[np.ndarray, ...]]:
-    """Yields each frame in each of some sizes, see `timed_frames`."""
+    """Yields each frame in each of some sizes, see `timed_frames`; None leaves it as it is."""
     latest: list[np.ndarray] = []
 
     def times() -> Iterator[float]:
@@ -60,5 +60,5 @@ def timed_in_sizes(
         times(), lambda: latest[-1], lambda: latest[0], fps=fps, frame_seconds=frame_seconds
     )
     for frame, ticks in shown:
-        resized = tuple(resize(frame, size) for size in sizes)
+        resized = tuple(resize(frame, size) if size else frame for size in sizes)
         yield from itertools.repeat(resized, ticks)

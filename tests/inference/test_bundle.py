@@ -43,10 +43,11 @@ def test_a_bundle_of_the_version_before_is_read(run):
     assert read_bundle(run) == BUNDLE
 
 
-def test_a_bundle_from_before_streams_could_be_trained_apart(run):
+def test_a_bundle_from_before_key_points_and_streams_that_are_trained_apart(run):
     content = json.loads(run.bundle_file.read_text())
     content["format"] = 6
     assert content["model"].pop("fusion") == "together"
+    assert content["frames"].pop("pose") == 0
     run.bundle_file.write_text(json.dumps(content))
     assert read_bundle(run) == BUNDLE
 

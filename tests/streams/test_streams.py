@@ -8,11 +8,14 @@ import tensorflow as tf
 import pipeline.streams
 from pipeline.config import FramesConfig, ModelConfig
 from pipeline.errors import DataError
-from pipeline.streams import IMAGES, STREAMS
+from pipeline.streams import IMAGES, STREAMS, StoredImage
 
 SIZE = 24
-IMAGE = pytest.mark.parametrize("image", IMAGES.values(), ids=IMAGES)
-STREAM = pytest.mark.parametrize("stream", STREAMS.values(), ids=STREAMS)
+FRAMES = FramesConfig(size=SIZE)
+PICTURES = {name: each for name, each in IMAGES.items() if isinstance(each, StoredImage)}
+IMAGE = pytest.mark.parametrize("image", PICTURES.values(), ids=PICTURES)
+SIGHTS = {name: each for name, each in STREAMS.items() if each.is_picture}
+STREAM = pytest.mark.parametrize("stream", SIGHTS.values(), ids=SIGHTS)
 
 
 @pytest.fixture
@@ -51,9 +54,11 @@ def test_the_frames_come_first_and_are_always_there():
     assert FramesConfig().only(["flow"]) == FramesConfig(flow=True)
 
 
-@IMAGE
-def test_what_is_stored_beside_the_frames_has_a_setting_of_its_name(image):
-    assert image.name == "frames" or getattr(FramesConfig(), image.name) is False
+@pytest.mark.parametrize("name", [name for name in IMAGES if name != "frames"])
+def test_what_is_stored_beside_the_frames_has_a_setting_of_its_name(name):
+    assert not getattr(FramesConfig(), name)
+    assert FramesConfig().only([name]).images == ("frames", name)
+    assert FramesConfig(flow=True, pose=3).only([name]).images == ("frames", name)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +77,7 @@ def test_a_clip_holds_what_the_streams_are_made_of(streams, images):
 def test_tensorflow_decodes_the_pixels_of_numpy(image, frames):
     jpegs = stored(image, frames)
     wanted = np.stack([image.decode(jpeg) for jpeg in jpegs])
-    found = image.decode_tensors(tf.constant(jpegs), SIZE)
+    found = image.decode_tensors(tf.constant(jpegs), FRAMES)
     np.testing.assert_array_equal(found, wanted)
     assert found.shape == (5, SIZE, SIZE, 3)
     plain = tf.io.decode_jpeg(jpegs[0])

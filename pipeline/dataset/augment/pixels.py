@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from pipeline.config import AugmentConfig
 from pipeline.dataset.augment.draw import Pixels
-from pipeline.streams import IMAGES, StoredImage
+from pipeline.streams import IMAGES, PosePoints, StoredImage
 
 
 def change_clip(
@@ -18,7 +18,7 @@ def change_clip(
     What a frame shows beyond its border is the border itself.
 
     Args:
-        inputs: Some of `IMAGES` by name, uint8 (T, H, W, 3); and what stays as it is.
+        inputs: Some of `IMAGES` by name, such as uint8 (T, H, W, 3); and what stays as it is.
         changes: What was drawn with this configuration.
         config: What can have been drawn.
 
@@ -28,7 +28,14 @@ def change_clip(
     changed = dict(inputs)
     # Always in the same order: that in which TensorFlow is given its operations decides rounding.
     for name in [name for name in IMAGES if name in inputs]:
-        images = _change(inputs[name], IMAGES[name], changes, config)
+        kind = IMAGES[name]
+        if isinstance(kind, StoredImage):
+            images = _change(inputs[name], kind, changes, config)
+        elif isinstance(kind, PosePoints):
+            points = inputs[name]
+            if _moves(config):
+                points = kind.moved(points, changes.transform, tf.shape(changes.erased)[0])
+            images = _jittered(points, changes, config)
         changed[name] = tf.ensure_shape(images, inputs[name].shape)
     return changed
 
@@ -51,6 +58,15 @@ def _change(
         noise = tf.random.stateless_normal((*images.shape[:3], 1), changes.noise_seed)
         pixels += noise * (255 * changes.noise)
     return _erase(_to_uint8(pixels), changes, config, kind.erased)
+
+
+def _jittered(points: tf.Tensor, changes: Pixels, config: AugmentConfig) -> tf.Tensor:
+    """Key points, float32 (T, P, 33, 7), each displaced at random, another way in each frame."""
+    if not config.jitter:
+        return points
+    noise = tf.random.stateless_normal((*points.shape[:-1], 2), changes.noise_seed)
+    there = tf.cast(points[..., 6:] > 0, tf.float32)
+    return tf.concat([points[..., :2] + config.jitter * noise * there, points[..., 2:]], axis=-1)
 
 
 def _moves(config: AugmentConfig) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 import keras
 from keras import layers
@@ -16,18 +17,19 @@ from pipeline.models.backbones.efficientnet_lite0 import efficientnet_lite0
 from pipeline.models.backbones.freezing import freeze, layers_of
 from pipeline.models.backbones.keras_file import keras_file
 from pipeline.models.layers import ToPixels, penalty
+from pipeline.streams import STREAMS
 from pipeline.text import suggestion
 
 
-def build_backbone(
-    config: RunConfig, stream: str, input_shape: tuple[int, int, int]
-) -> keras.Model:
+def build_backbone(config: RunConfig, stream: str, input_shape: Any) -> keras.Model:
     """Builds the backbone of a stream, its features flattened on a coarse grid.
+
+    What a stream sees that is no picture are its features already.
 
     Args:
         config: The run.
         stream: What the backbone sees.
-        input_shape: (H, W, C) of a frame as the input stage gives it.
+        input_shape: (H, W, C) of a frame, or (F,), as the input stage gives it.
 
     Returns:
         A model from float (N, H, W, C) to features (N, F).
@@ -39,6 +41,8 @@ def build_backbone(
     """
     config = dataclasses.replace(config, backbone=config.backbone_of(stream))
     inputs = layers.Input(input_shape)
+    if not STREAMS[stream].is_picture:
+        return keras.Model(inputs, layers.Identity()(inputs), name=f"{stream}_backbone")
     if config.backbone.name == "cnn":
         network, pixels = cnn(config, input_shape), inputs
     else:

@@ -1,0 +1,177 @@
+"""Key points as a stream of the network."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pipeline.config import FramesConfig
+from pipeline.errors import DataError
+from pipeline.pose import Poses
+from pipeline.pose.skeleton import MIRRORED, POINTS
+from pipeline.streams import IMAGES, STREAMS, Shown
+from pipeline.streams.pose import highest_flags
+
+POSE = IMAGES["pose"]
+STREAM = STREAMS["pose"]
+FRAMES = FramesConfig(fps=10, size=32, jpeg_quality=95, pose=2)
+
+
+@pytest.fixture
+def points():
+    """Two people, of whom the second one comes later, float32 (5, 2, 33, 7)."""
+    rng = np.random.default_rng(0)
+    found = rng.normal(0, 0.1, (5, 2, 33, 7)).astype(np.float32)
+    found[:, 0, :, 0] -= 0.4
+    found[:, 1, :, 0] += 0.4
+    found[..., 2] = rng.uniform(0, 1, (5, 2, 33))
+    found[..., 6] = 0.9
+    found[:2, 1] = 0
+    return found.astype(np.float16).astype(np.float32)
+
+
+class Estimator:
+    """Says that one person is where the picture is brightest."""
+
+    def __init__(self, *_, max_people):
+        self._people = max_people
+
+    def __call__(self, frame):
+        height, width = frame.shape[:2]
+        y, x = np.unravel_index(frame[..., 0].argmax(), (height, width))
+        points = np.zeros((self._people, 33, 6), np.float32)
+        points[0] = 0.5
+        points[0, :, :2] = (x + 0.5) / width, (y + 0.5) / height
+        points[1:] = 7  # where nobody is, it does not matter
+        return Poses(points, np.array([0.75] + [0] * (self._people - 1), np.float32))
+
+
+@pytest.fixture
+def encode(monkeypatch):
+    monkeypatch.setattr("pipeline.pose.PoseEstimator", Estimator)
+    monkeypatch.setattr("pipeline.streams.pose._networks", lambda: ())
+    return POSE.encoder(FRAMES)
+
+
+@pytest.mark.parametrize(("height", "width"), [(40, 80), (60, 30), (1000, 2000)])
+def test_points_are_in_heights_of_the_frame_from_its_centre(encode, height, width):
+    whole = np.zeros((height, width, 3), np.uint8)
+    tenth = height // 10
+    whole[tenth : 2 * tenth, -tenth:] = 255
+    small = np.zeros((32, 32, 3), np.uint8)
+    decoded = POSE.decode(encode(Shown(small, whole), None))
+    assert decoded.shape == POSE.shape(FRAMES) == (2, 33, 7)
+    x, y = decoded[0, 5, :2]
+    assert x == pytest.approx(width / height / 2 - 0.1, abs=0.1)
+    assert y == pytest.approx(-0.4, abs=0.1)
+    np.testing.assert_allclose(decoded[0, :, 2:], [[0.5, 0.5, 0.5, 0.5, 0.75]] * 33)
+    assert not decoded[1].any()
+
+
+def test_tensorflow_decodes_what_numpy_does(points):
+    data = [each.astype(np.float16).tobytes() for each in points]
+    np.testing.assert_array_equal(np.stack([POSE.decode(each) for each in data]), points)
+    np.testing.assert_array_equal(POSE.decode_tensors(tf.constant(data), FRAMES), points)
+    assert highest_flags(data) == pytest.approx([0.9] * 5, abs=1e-3)
+    with pytest.raises(DataError, match="expected key points of people"):
+        POSE.decode(b"abc")
+
+
+def test_left_and_right_are_exchanged_and_so_are_people_in_their_order(points):
+    mirrored = POSE.turned(tf.constant(points), mirrored=True).numpy()
+    left, right = POINTS.index("left_wrist"), POINTS.index("right_wrist")
+    np.testing.assert_allclose(mirrored[:, 0, left, 0], -points[:, 1, right, 0])
+    np.testing.assert_allclose(mirrored[:, 0, left, 1:3], points[:, 1, right, 1:3])
+    np.testing.assert_allclose(mirrored[:, 0, left, 3], -points[:, 1, right, 3])
+    np.testing.assert_allclose(mirrored[:, 0, left, 4:], points[:, 1, right, 4:])
+    twice = POSE.turned(tf.constant(mirrored), mirrored=True)
+    np.testing.assert_allclose(twice, points)
+    alone = points * np.array([1, 0], np.float32)[:, None, None]
+    stays = POSE.turned(tf.constant(alone), mirrored=True).numpy()
+    np.testing.assert_allclose(
+        stays[:, 0], alone[:, 0][:, list(MIRRORED)] * [-1, 1, 1, -1, 1, 1, 1]
+    )
+    np.testing.assert_allclose(POSE.turned(tf.constant(points)), points)
+
+
+def moved(points, *transform, size=64):
+    full = tf.constant([*transform, 0, 0], tf.float32)
+    return POSE.moved(tf.constant(points), full, tf.constant(size)).numpy()
+
+
+def test_points_move_as_the_picture_does(points):
+    seen = points[..., 6] > 0
+    # The map leads from the output to the input: the picture goes 6.4 pixels of 64 to the right.
+    shifted = moved(points, 1, 0, -6.4, 0, 1, 0)
+    np.testing.assert_allclose(shifted[seen][:, 0], points[seen][:, 0] + 0.1, atol=1e-6)
+    np.testing.assert_allclose(shifted[..., 1:], points[..., 1:], atol=1e-6)
+    assert not shifted[~seen].any()
+    # Twice as large about the centre, which lies between pixels 31 and 32.
+    larger = moved(points, 0.5, 0, 15.75, 0, 0.5, 15.75)
+    np.testing.assert_allclose(larger[..., :2], 2 * points[..., :2], atol=1e-6)
+    np.testing.assert_allclose(larger[..., 3:6], points[..., 3:6], atol=1e-6)  # metres
+    # A quarter turn: what was to the right is now below.
+    turned = moved(points, 0, 1, 0, -1, 0, 63)
+    np.testing.assert_allclose(turned[..., 1], points[..., 0], atol=1e-6)
+    np.testing.assert_allclose(turned[..., 0], -points[..., 1], atol=1e-6)
+    np.testing.assert_allclose(turned[..., 4], points[..., 3], atol=1e-6)
+    flipped = moved(points, -1, 0, 63, 0, 1, 0)
+    np.testing.assert_allclose(flipped, POSE.turned(tf.constant(points), mirrored=True), atol=1e-6)
+
+
+def see(points, gain=1.0):
+    return STREAM.see(tf.constant(points[None]), gain).numpy()[0]
+
+
+def test_what_the_network_sees_does_not_depend_on_place_and_size(points):
+    seen = see(points)
+    assert seen.shape == STREAM.seen_shape((1, *points.shape))[1:] == (5, 536)
+    there = (points[..., 6:] > 0).astype(np.float32)
+    elsewhere = points.copy()
+    elsewhere[..., :2] = (2 * points[..., :2] + 0.3) * there
+    np.testing.assert_allclose(see(elsewhere), seen, atol=1e-4)
+
+
+def test_velocities_are_those_from_frame_to_frame(points):
+    person = np.repeat(points[:1, :1], 5, axis=0)
+    still = see(person)[:, 66 : 66 + 68]
+    assert not still.any()
+    walking = person.copy()
+    walking[..., 0] += 0.1 * np.arange(5, dtype=np.float32)[:, None, None]
+    hips = [POINTS.index("left_hip"), POINTS.index("right_hip")]
+    shoulders = [POINTS.index("left_shoulder"), POINTS.index("right_shoulder")]
+    middles = [person[0, 0, each, :2].mean(axis=0) for each in (hips, shoulders)]
+    torso = np.linalg.norm(middles[1] - middles[0])
+    steps = see(walking, gain=3.0)[:, 66 : 66 + 68]
+    np.testing.assert_allclose(steps[:, :66], 0, atol=1e-4)  # of the points, from the hips
+    np.testing.assert_allclose(steps[1:, 66], 3 * 0.1 / torso, rtol=1e-3)
+    np.testing.assert_allclose(steps[0], 0)
+    one = STREAM.see(tf.constant(walking[None, :, :1]), 1.0)
+    assert one.shape == STREAM.seen_shape((1, 5, 1, 33, 7)) == (1, 5, 267)
+
+
+def test_who_comes_and_goes_does_not_jump(points):
+    second = see(points)[:, 267:534]
+    assert not second[:2, :134].any()
+    assert not second[2, 66:134].any(), "there was nobody before"
+    assert second[3, 66:134].any()
+    between = see(points)[:, 534:]
+    assert not between[:2].any()
+    assert (between[2:, 0] > 0).all(), "the second one stands to the right"
+    assert np.isfinite(see(np.zeros_like(points))).all()
+
+
+def test_a_whole_network_of_key_points(points):
+    from pipeline.config.file import load_config
+    from pipeline.models.recognizer import build_recognizer
+
+    config = dataclasses.replace(load_config("pose"), frames=FRAMES)
+    config = dataclasses.replace(config, clip=dataclasses.replace(config.clip, num_frames=5))
+    model = build_recognizer(config, 3)
+    padded = np.concatenate([points[:3], 9 * np.ones_like(points[:2])])
+    mask = np.array([[True, True, True, False, False]])
+    assert model.input["pose"].dtype == "float32"
+    logits = model({"pose": padded[None], "mask": mask})
+    padded[3:] = 0
+    np.testing.assert_allclose(model({"pose": padded[None], "mask": mask}), logits, atol=1e-6)
