@@ -16,6 +16,7 @@ _LARGEST = {
     "saturation": 4,
     "hue": 0.5,
     "noise": 1,
+    "jitter": 0.1,
     "erase": 0.9,
     "speed": 0.9,
     "drop_frames": 0.9,
@@ -69,7 +70,7 @@ class AugmentConfig:
         noise: Gaussian noise, another in each frame and the same in all colours, with a standard
             deviation of up to this share of the full range, 0 to 1.
         jitter: Of key points: each is displaced, another way in each frame, with a standard
-            deviation of this share of the height of the frame, 0 to 0.1.
+            deviation of up to this share of the height of the frame, 0 to 0.1.
         erase: A grey rectangle in place of a part of each frame, of up to this share of each side,
             0 to 0.9.
         speed: A uniform clip is cut of a random part of the video, which leaves out up to this
@@ -101,7 +102,7 @@ class AugmentConfig:
     hue: Change = OFF
     greyscale: float = 0.0
     noise: Change = OFF
-    jitter: float = 0.005
+    jitter: Change = Change(strength=0.005)
     erase: Change = OFF
     speed: Change = OFF
     drop_frames: Change = OFF
@@ -113,7 +114,6 @@ class AugmentConfig:
     def __post_init__(self) -> None:
         for name in ("flip", "greyscale", "reverse"):
             expect_range(getattr(self, name), f"augment.{name}", 0, 1)
-        expect_range(self.jitter, "augment.jitter", 0, 0.1)
         for name, largest in _LARGEST.items():
             change = getattr(self, name)
             expect_range(change.probability, f"augment.{name}.probability", 0, 1)
@@ -131,6 +131,6 @@ class AugmentConfig:
 
 
 NO_AUGMENT = AugmentConfig(
-    flip=0, crop=OFF, scale=OFF, rotation=OFF, brightness=OFF, contrast=OFF, jitter=0
+    flip=0, crop=OFF, scale=OFF, rotation=OFF, brightness=OFF, contrast=OFF, jitter=OFF
 )
 """Every change switched off."""

@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipeline.config import NO_AUGMENT, Change, ClipConfig, ModelConfig, RunConfig, TemporalConfig
+from pipeline.config import (
+    NO_AUGMENT,
+    Change,
+    ClipConfig,
+    FramesConfig,
+    ModelConfig,
+    RunConfig,
+    TemporalConfig,
+)
 from pipeline.dataset.clips import random_clip
 from pipeline.video import encode_jpeg
 
@@ -41,7 +49,7 @@ def clips(num_frames=16, **changes):
         temporal=TemporalConfig(kind="tcn"),
         augment=dataclasses.replace(NO_AUGMENT, **changes),
     )
-    make, video = random_clip(config, SIZE, CLASSES, 1), recording()
+    make, video = random_clip(config, FramesConfig(size=SIZE), CLASSES, 1), recording()
     number = tf.constant(0, tf.int64)
     for inputs, labels in tf.data.Dataset.range(30).map(lambda at: make(at, (number, video))):
         frames, mask = inputs["frames"].numpy().astype(int), inputs["mask"].numpy()

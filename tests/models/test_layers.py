@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 from keras import layers
 
+from pipeline.config import FramesConfig
 from pipeline.models.layers import BatchNormalization, InputStage, TimeDistributed
 from pipeline.streams import STREAMS
 
@@ -204,5 +205,6 @@ def test_input_stage_scales_and_differences():
 
 @pytest.mark.parametrize("kind", STREAMS)
 def test_input_stage_names_its_shape(kind):
-    stage, shape = InputStage(kind), (2, 4, 8, 8, 3)
-    assert stage.compute_output_shape(shape) == tuple(stage(np.zeros(shape, np.uint8)).shape)
+    stage, image = InputStage(kind), STREAMS[kind].image
+    shape = (2, 4, *image.shape(FramesConfig(size=8, pose=2)))
+    assert stage.compute_output_shape(shape) == tuple(stage(np.zeros(shape, image.dtype)).shape)

@@ -164,7 +164,7 @@ def test_frames_that_tell_a_recording_from_others_are_from_end_to_end() -> None:
             with pieces.FrameSpool() as spool:
                 for frame in range(first, first + number):
                     spool.append(frame.to_bytes(4))
-                written.add(spool, np.zeros((number, 1), np.uint8), 0)
+                written.add({"frames": spool}, np.zeros((number, 1), np.uint8), 0)
         shown = [int.from_bytes(frame) for frame in written.shown()]
         wanted = pieces.hash_positions(num_frames)
         assert np.abs(shown - wanted).max() < max(1, num_frames / 64)

@@ -42,8 +42,9 @@ class Pixels(NamedTuple):
         contrast: Factor on the distance of every value from the clip's mean.
         brightness: Added to every value, as a share of the full range.
         noise: Standard deviation of the noise, as a share of the full range.
-        noise_seed: int32 (2,).
+        noise_seed: int32 (2,), of the noise as of the jitter.
         erased: bool (H, W), true where the picture is taken away.
+        jitter: Standard deviation by which key points are displaced, in heights of the frame.
     """
 
     transform: npt.NDArray[np.float32]
@@ -53,9 +54,10 @@ class Pixels(NamedTuple):
     noise: np.float32
     noise_seed: npt.NDArray[np.int32]
     erased: npt.NDArray[np.bool_]
+    jitter: np.float32
 
 
-PIXEL_TYPES = (*[np.float32] * 5, np.int32, np.bool_)
+PIXEL_TYPES = (*[np.float32] * 5, np.int32, np.bool_, np.float32)
 """Types of the fields of `Pixels`."""
 
 
@@ -86,6 +88,9 @@ def draw(config: AugmentConfig, size: int, rng: np.random.Generator) -> Augmenta
     # decides whether it happens, the others how.
     numbers = dict(zip(_CHANGES, rng.random((len(_CHANGES), 5)), strict=True))
 
+    # Of a generator of its own, so that what is drawn next does not depend on it.
+    numbers["jitter"] = rng.spawn(1)[0].random(5)
+
     def happens(name: str) -> bool:
         return bool(numbers[name][0] < getattr(config, name))
 
@@ -115,6 +120,7 @@ def draw(config: AugmentConfig, size: int, rng: np.random.Generator) -> Augmenta
         np.float32(strength("noise") * numbers["noise"][1]),
         (numbers["noise"][2:4] * 2**31).astype(np.int32),
         _rectangle(size, *window("erase")),
+        np.float32(strength("jitter") * numbers["jitter"][1]),
     )
     speed = (1 - strength("speed")) ** (2 * numbers["speed"][1] - 1)
     return Augmentation(mirrored, happens("reverse"), speed, strength("drop_frames"), pixels)

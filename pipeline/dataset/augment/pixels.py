@@ -62,11 +62,11 @@ def _change(
 
 def _jittered(points: tf.Tensor, changes: Pixels, config: AugmentConfig) -> tf.Tensor:
     """Key points, float32 (T, P, 33, 7), each displaced at random, another way in each frame."""
-    if not config.jitter:
+    if not config.jitter.on:
         return points
     noise = tf.random.stateless_normal((*points.shape[:-1], 2), changes.noise_seed)
     there = tf.cast(points[..., 6:] > 0, tf.float32)
-    return tf.concat([points[..., :2] + config.jitter * noise * there, points[..., 2:]], axis=-1)
+    return tf.concat([points[..., :2] + changes.jitter * noise * there, points[..., 2:]], axis=-1)
 
 
 def _moves(config: AugmentConfig) -> bool:
