@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pipeline.cli.auto import crossval_auto, is_auto
 from pipeline.cli.parser import ConfigParser, run_config
 from pipeline.evaluation.main_score import score_title
 from pipeline.native_log import import_tensorflow
@@ -16,6 +17,9 @@ from pipeline.text import counted, listed
 
 def main(arguments: Sequence[str]) -> None:
     """Parses the command line and does it."""
+    if is_auto(arguments):
+        crossval_auto(arguments)
+        return
     parser = ConfigParser(__doc__ or "", "crossval", "--data data/NAME --split.folds groups")
     parser.add_argument("--out", default="", help="Folder to write; default: runs/NAME-crossval.")
     parser.add_argument("--overwrite", action="store_true", help="Replace what is there.")

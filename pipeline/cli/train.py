@@ -9,6 +9,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+from pipeline.cli.auto import is_auto, train_auto
 from pipeline.cli.export import format_exported
 from pipeline.cli.parser import ConfigParser, run_config
 from pipeline.config import RunConfig
@@ -19,6 +20,8 @@ from pipeline.text import command
 
 def main(arguments: Sequence[str]) -> int:
     """Parses the command line and does it; the exit code is 130 after Ctrl-C."""
+    if is_auto(arguments):
+        return train_auto(arguments)
     parser = ConfigParser(__doc__ or "", "train", "--data data/NAME --run runs/NAME")
     parser.add_argument("--run", default="", help="Folder to write; default: a new one in runs/.")
     parser.add_argument("--overwrite", action="store_true", help="Replace the run that is there.")

@@ -71,6 +71,7 @@ class SplitConfig:
         val_folds: Cut the groups that are not in the test into so many folds and take one of them
             for validation; 0: all of them are for training.
         val_fold: Number of the fold that is for validation, from 1.
+        train_on_val: Train on the validation videos as well; then there are none.
         seed: Of the cut into folds; it does not depend on the seed of the run.
     """
 
@@ -78,6 +79,7 @@ class SplitConfig:
     fold: int = 1
     val_folds: int = 0
     val_fold: int = 1
+    train_on_val: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -89,6 +91,8 @@ class SplitConfig:
             expect_range(fold, f"split.{number}", 1, MANY)
             takes = f"split.{number} takes split.{name}, the number of folds"
             expect(folds != 0 or fold == 1, takes, fold)
+        takes = "split.train_on_val leaves nothing for split.val_folds"
+        expect(not (self.val_folds and self.train_on_val), takes, self.val_folds)
         if self.val_folds:
             expect_range(self.val_fold, "split.val_fold", 1, self.val_folds)
         expect_range(self.seed, "split.seed", 0, 2**32 - 1)
@@ -96,7 +100,7 @@ class SplitConfig:
     @property
     def as_prepared(self) -> bool:
         """Whether the videos keep the splits that they were prepared with."""
-        return not self.folds and not self.val_folds
+        return not (self.folds or self.val_folds or self.train_on_val)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

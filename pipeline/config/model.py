@@ -169,7 +169,8 @@ class TemporalConfig:
             once, as logistic regression; what concerns epochs and learning rates has no say then.
         penalty: Of `stats` on stored features: half the sum of the squared weights times this is
             added to the summed cross-entropy of the training clips, above 0; `auto`: what does
-            best in five folds over groups of the training videos.
+            best in five folds over groups of the training videos; `nearest`: nothing is fitted,
+            the class whose mean is nearest is the answer, which works from one video a class on.
         units: Of each recurrent layer in each direction, and filters of convolutions, 1 to 4096.
         layers: Recurrent layers, or convolutions of `tcn` in each stage, one above the other, 1 to
             12.
@@ -188,7 +189,7 @@ class TemporalConfig:
     """
 
     kind: Literal["lstm", "bilstm", "gru", "conv1d_lstm", "tcn", "mean", "stats"] = "lstm"
-    penalty: float | Literal["auto"] = "auto"
+    penalty: float | Literal["auto", "nearest"] = "auto"
     units: int = 96
     layers: int = 1
     causal: bool = False
@@ -209,7 +210,7 @@ class TemporalConfig:
             "temporal.penalty is for temporal.kind stats",
             self.penalty,
         )
-        if self.penalty != "auto":
+        if not isinstance(self.penalty, str):
             expect_above_0(self.penalty, "temporal.penalty")
         for name in ("causal", "stages"):
             value = getattr(self, name)

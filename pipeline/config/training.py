@@ -42,6 +42,8 @@ class TrainConfig:
             somewhat more often, and at most four times.
         patience: Epochs without a better validation loss after which training stops; 0 never
             stops early. Without validation videos all epochs are run.
+        keep: Which epoch is kept: the `best` by validation loss; or the `last`, so that validation
+            videos choose nothing and say what to expect.
         precision: Of the backbone in training: `float32`; half the bits where it does not hurt,
             `mixed_bfloat16` or `mixed_float16`; or `auto`, `mixed_bfloat16` on processors with
             AMX and GPUs with tensor cores for it, `float32` elsewhere and where features are
@@ -67,6 +69,7 @@ class TrainConfig:
     class_weights: bool = False
     balanced: bool = False
     patience: int = 20
+    keep: Literal["best", "last"] = "best"
     precision: Literal["auto", "float32", "mixed_float16", "mixed_bfloat16"] = "auto"
     cache_features: bool = False
     tensorboard: bool = False

@@ -7,7 +7,7 @@ import dataclasses
 from pipeline.config import SplitConfig
 from pipeline.dataset.unprepared import VideoFiles
 from pipeline.errors import ConfigError, DataError
-from pipeline.manifest.rows import Manifest
+from pipeline.manifest.rows import Manifest, Row
 from pipeline.manifest.split import split_by_fold
 from pipeline.manifest.stratify import cut_folds
 from pipeline.prepare.prepared import Store
@@ -32,7 +32,13 @@ def resplit(manifest: Manifest, config: SplitConfig) -> Manifest:
         manifest = split_by_fold(
             manifest, folds=config.folds, fold=config.fold, val_fraction=0, seed=config.seed
         )
+    if config.train_on_val:
+        return Manifest(rows=tuple(map(_trained_on, manifest.rows)))
     return _hold_out_fold(manifest, config) if config.val_folds else manifest
+
+
+def _trained_on(row: Row) -> Row:
+    return dataclasses.replace(row, split="train") if row.split == "val" else row
 
 
 def with_splits(data: Store | VideoFiles, config: SplitConfig) -> Store | VideoFiles:

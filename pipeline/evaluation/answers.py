@@ -216,18 +216,18 @@ def read_answers(
         except (OSError, ValueError, KeyError, csv.Error):
             problem = "damaged, or of an earlier version" if path.exists() else "missing"
             raise DataError(f"{path}: {problem}. Evaluate again") from None
-    return _joined(found)
+    return joined(found)
 
 
-def _joined(parts: Sequence[Answers]) -> Answers:
+def joined(parts: Sequence[Answers]) -> Answers:
     """The answers of several runs for videos of their own."""
-    joined: dict[str, Any] = {
+    found: dict[str, Any] = {
         name: tuple(itertools.chain.from_iterable(getattr(part, name) for part in parts))
         for name in ("names", "groups", "num_frames")
     }
     for name in ("labels", "logits", "holds"):
-        joined[name] = np.concatenate([getattr(part, name) for part in parts])
-    return dataclasses.replace(parts[0], **joined)
+        found[name] = np.concatenate([getattr(part, name) for part in parts])
+    return dataclasses.replace(parts[0], **found)
 
 
 def _of_videos(path: Path, run: Run, model: ModelConfig, class_names: Sequence[str]) -> Answers:

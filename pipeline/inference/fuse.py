@@ -18,7 +18,7 @@ from pipeline.inference.fused import Fused, read_fused, write_fused
 from pipeline.manifest.rows import Split
 from pipeline.run import Run, is_run
 from pipeline.tasks.calibration import read_calibration
-from pipeline.tasks.fusion import Rule
+from pipeline.tasks.fusion import Fusion, Rule
 
 
 def fuse(
@@ -100,3 +100,25 @@ def _fitted_on(runs: Sequence[Run], crossvals: Sequence[Path]) -> Several | None
     if all("val" in open_run_data(run).num_videos for run in runs):
         return evaluated([run.folder for run in runs], "val")
     return None
+
+
+def fuse_as(runs: Sequence[Run], out: Run, several: Several | None, fusion: Fusion | None) -> None:
+    """Writes a folder that classifies by runs whose fusion was decided.
+
+    Args:
+        runs: Trained and exported, one or more.
+        out: The folder.
+        several: What runs of the same settings answered for videos that they were not trained on,
+            on which the calibration is fitted; None: nothing is known of that.
+        fusion: How the answers become one; None: there is one run.
+    """
+    calibration = read_calibration(runs[0])
+    if several and fusion:
+        calibration = several.calibration(fusion, calibration, runs[0].config())
+    fused = Fused(
+        rule=fusion.rule if fusion else "average",
+        weights=fusion.weights if fusion else (1.0,),
+        calibration=calibration,
+        runs=tuple(str(run.folder) for run in runs),
+    )
+    write_fused(fused, out)

@@ -79,6 +79,6 @@ def read_fused(run: Run) -> Fused:
         fused = strictly(Fused, content, "")
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, ConfigError):
         raise DataError(f"{run.fusion_file}: damaged. {again}") from None
-    if not len(fused.weights) == len(fused.runs) > 1:
+    if not len(fused.weights) == len(fused.runs) > 0:
         raise DataError(f"{run.fusion_file}: damaged. {again}")
     return fused

@@ -37,6 +37,7 @@ class KeepBest(keras.callbacks.Callback):
         twin: Builds the network that is saved with these weights.
         average: The average of the weights to keep in place of the last ones.
         patience: Epochs without a better validation loss after which training stops; 0: none.
+        last: Whether the last weights are kept in any case.
 
     Attributes:
         epoch: Epoch of the weights, from 1; 0 while there are none.
@@ -51,11 +52,12 @@ class KeepBest(keras.callbacks.Callback):
         *,
         average: WeightAverage | None = None,
         patience: int = 0,
+        last: bool = False,
     ) -> None:
         super().__init__()
         self._path, self._network = path, network
         self._twin = functools.cache(twin)
-        self._average, self._patience = average, patience
+        self._average, self._patience, self._last = average, patience, last
         self._unwritten: list[np.ndarray] | None = None
         self.lowest = math.inf
         self.epoch = 0
@@ -67,10 +69,10 @@ class KeepBest(keras.callbacks.Callback):
         if not math.isfinite(logs["loss"]):
             self.model.stop_training = True
             return
-        if loss is None or loss < self.lowest:  # It may be NaN, which is not less.
+        if loss is None or self._last or loss < self.lowest:  # It may be NaN, which is not less.
             with self._average.applied() if self._average else contextlib.nullcontext():
                 self._unwritten = self._network.get_weights()
-            self.lowest = math.inf if loss is None else loss
+            self.lowest = math.inf if loss is None else min(loss, self.lowest)
             self.epoch = epoch + 1
         elif self._patience and epoch + 1 - self.epoch >= self._patience:
             self.model.stop_training = True

@@ -156,8 +156,14 @@ def _train(config: RunConfig, data: Data, run: Run, *, goes_on: bool) -> None:
         compile_model(model, config, steps_per_epoch(config, data))
     average = WeightAverage(model, config.train.averaging) if config.train.averaging else None
     twin = functools.partial(float32_twin, recognizer, config)
-    patience = config.train.patience
-    best = KeepBest(run.model_file, recognizer, twin, average=average, patience=patience)
+    best = KeepBest(
+        run.model_file,
+        recognizer,
+        twin,
+        average=average,
+        patience=config.train.patience,
+        last=config.train.keep == "last",
+    )
     progress = Progress(model, best, Alarms(config.train, chance(data, config)), average)
     epochs_done, has_stopped = 0, False
     if goes_on:
@@ -195,9 +201,12 @@ def _fit(progress: Progress, config: RunConfig, data: Data, run: Run, *, epochs_
     with ctrl_c_between_steps() as ctrl_c:
         validation = batches_for_validation(data, config, num_devices=num_devices)
         if not epochs_done:
+            last = "all epochs are run, and the model of the last one is kept"
             print(
-                "no validation videos: all epochs are run, and the model of the last one is kept"
+                f"no validation videos: {last}"
                 if validation is None
+                else last
+                if config.train.keep == "last"
                 else "* marks an epoch with the lowest validation loss so far; the last one is kept"
             )
         batches = batches_for_training(

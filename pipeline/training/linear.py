@@ -15,7 +15,7 @@ from pipeline.run import Run
 from pipeline.tasks.task import task_of
 from pipeline.training.callbacks import EpochLog
 from pipeline.training.checkpoint import Progress
-from pipeline.training.logistic import Problem, choose_penalty, fit, shortened
+from pipeline.training.logistic import Problem, choose_penalty, fit, nearest_mean, shortened
 
 _MOST_CLIPS = 4
 """Of each training video, each cut and changed at random."""
@@ -53,7 +53,7 @@ def fit_heads(recognizer: keras.Model, config: RunConfig, videos: FeatureVideos)
         if penalty == "auto":
             penalty = choose_penalty(problem)
             print(f"{stream}: penalty {penalty:g}, by folds over training groups", flush=True)
-        kernel, bias = fit(problem, penalty)
+        kernel, bias = nearest_mean(problem) if penalty == "nearest" else fit(problem, penalty)
         head.set_weights([inputs.T @ (back @ kernel) if is_long else kernel, bias])
 
 

@@ -101,6 +101,23 @@ def fit(
     return weights[:-1], weights[-1]
 
 
+def nearest_mean(problem: Problem) -> tuple[Floats, Floats]:
+    """The head that answers with the class whose mean is nearest: there is nothing to fit.
+
+    Returns:
+        As of `fit`; logits are less half the squared distances, in units of what rows are apart
+        from the means of their classes.
+
+    Source: the nearest class mean, Mensink et al. (2013); prototypes, Snell et al. (2017).
+    """
+    shares = problem.targets * problem.weights[:, None]
+    means = shares.T @ problem.inputs / np.maximum(shares.sum(axis=0), 1e-9)[:, None]
+    apart = problem.inputs - problem.targets @ means
+    spread = np.square(apart).sum(axis=1).mean() or np.square(problem.inputs).sum(axis=1).mean()
+    scale = 10 / max(float(spread), 1e-9)
+    return scale * means.T, -scale / 2 * np.square(means).sum(axis=1)
+
+
 def choose_penalty(problem: Problem) -> float:
     """The penalty of the least cross-entropy of rows whose groups were not fitted to."""
     folds = min(_FOLDS, len(np.unique(problem.groups)))

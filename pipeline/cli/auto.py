@@ -1,0 +1,120 @@
+"""Training and cross-validating with `--config auto`: the recipe is chosen by trying."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from pipeline.cli.script import Parser
+from pipeline.config import RunConfig, SplitConfig
+from pipeline.errors import ConfigError
+from pipeline.native_log import import_tensorflow
+from pipeline.run import Run
+from pipeline.text import clock, command, listed
+
+NAME: Final = "auto"
+_UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def is_auto(arguments: Sequence[str]) -> bool:
+    """Whether a command line asks for `--config auto`."""
+    pairs = itertools.pairwise(arguments)
+    return f"--config={NAME}" in arguments or ("--config", NAME) in pairs
+
+
+def train_auto(arguments: Sequence[str]) -> int:
+    """Chooses a recipe for a data set, trains it and exports it; returns the exit code."""
+    parser = _parser("train", "--config auto --budget 30m --data data/NAME --run runs/NAME")
+    parser.add_argument("--run", required=True, help="Folder to write.")
+    parser.add_argument("--overwrite", action="store_true", help="Replace what is there.")
+    options = parser.parse(arguments)
+    config, out = _base(options), Run(Path(options.run))
+    import_tensorflow()
+    from pipeline.experiments.auto import begin_auto, choose, finish, table
+    from pipeline.inference.export import export
+    from pipeline.inference.fuse import fuse_as
+
+    with out.alone("name another folder (--run)"):
+        watch = begin_auto(config, out.folder, options.budget, overwrite=options.overwrite)
+        choice = choose(config, out.folder / "tried", watch)
+        runs = finish(choice, out.folder / "runs")
+        for run in runs:
+            export(run)
+        fuse_as(runs, out, choice.several, choice.fusion)
+        watch.note()
+        rows = table(choice, runs[0].class_names(), out.folder / "tried.csv")
+    print("\n".join(_lines(rows, choice.missing)))
+    chosen = listed(trial.recipe.name for trial in choice.members)
+    print(f"chosen: {chosen}; {clock(watch.spent)} of {clock(options.budget)}")
+    print(f"written: {out.folder}")
+    print(f"next: {command('evaluate', out.folder)}")
+    return 0
+
+
+def crossval_auto(arguments: Sequence[str]) -> None:
+    """Chooses a recipe for each fold by its training videos alone, and tests it."""
+    parser = _parser("crossval", "--config auto --budget 2h --data data/NAME --split.folds 5")
+    parser.add_argument("--out", default="", help="Folder to write; default: runs/NAME-crossval.")
+    parser.add_argument("--overwrite", action="store_true", help="Replace what is there.")
+    parser.add_argument(
+        "--split.folds",
+        dest="folds",
+        default="5",
+        help="How many folds are tested, or groups; they share the budget.",
+    )
+    options = parser.parse(arguments)
+    folds = options.folds if options.folds == "groups" else int(options.folds)
+    config = _base(options, SplitConfig(folds=folds))
+    folder = Path(options.out or f"runs/{Path(config.data).name}-crossval")
+    import_tensorflow()
+    from pipeline.cli.scores import top1_text
+    from pipeline.experiments.auto import cross_validate_auto
+
+    result = cross_validate_auto(config, folder, options.budget, overwrite=options.overwrite)
+    for number, names in enumerate(result["chosen"], start=1):
+        print(f"fold {number}: {listed(names)}")
+    if "video" in result:
+        print(f"video  {top1_text(result['video'])}   chance {result['chance']:.3f}")
+    print(f"{clock(result['seconds'])} in all; written: {folder / 'crossval.json'}")
+
+
+def _parser(name: str, example: str) -> Parser:
+    about = (
+        "Tries recipes by cross-validation over groups of the training videos, drops what is "
+        "behind, and fuses the best."
+    )
+    parser = Parser(about, name, example)
+    parser.add_argument("--config", help="auto")
+    parser.add_argument("--data", required=True, help="The prepared data set.")
+    parser.add_argument(
+        "--budget", type=_seconds, default=1800.0, help="The time for all, such as 20m or 2h."
+    )
+    parser.add_argument("--seed", type=int, default=0, help="Of every training.")
+    return parser
+
+
+def _base(options: Any, split: SplitConfig | None = None) -> RunConfig:
+    return RunConfig(data=options.data, seed=options.seed, split=split or SplitConfig())
+
+
+def _seconds(text: str) -> float:
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text.strip())
+    if not found or not float(found[1]):
+        raise ConfigError(f"--budget: expected a time such as 90s, 20m or 2h, got {text}")
+    return float(found[1]) * _UNITS[found[2] or "s"]
+
+
+def _lines(rows: Sequence[Mapping[str, Any]], missing: Sequence[str]) -> list[str]:
+    """What was tried, a line each, and what could be tried besides."""
+    width = max(len(row["recipe"]) for row in rows)
+    lines = []
+    for row in rows:
+        low_high = row["interval95"]
+        score = "–" if row["score"] is None else f"{row['score']:.3f}"
+        interval = f" ({low_high[0]:.3f} to {low_high[1]:.3f})" if low_high else ""
+        folds = f"{row['folds']} folds, {row['seconds']:.0f} s"
+        lines.append(f"{row['recipe']:{width}}  {score}{interval}  {folds}  {row['status']}")
+    return [*lines, *(f"not tried: {each}" for each in missing)]

@@ -1,0 +1,228 @@
+"""A recipe chosen for a data set: several are tried, what is behind is dropped, the best are fused.
+
+All is chosen by cross-validation over groups of the training videos; test videos are not looked at.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from pipeline.atomic import write_json
+from pipeline.config import RunConfig
+from pipeline.dataset.resplit import count_folds
+from pipeline.dataset.videos import open_of_run
+from pipeline.evaluation.answers import Answers, joined
+from pipeline.evaluation.calibrate import calibrate
+from pipeline.evaluation.fusing import Several, evaluated
+from pipeline.evaluation.main_score import main_score
+from pipeline.experiments.comparison import write_rows
+from pipeline.experiments.race import Clock, Race, Trial, joined_answers, logged_to, several_of
+from pipeline.experiments.recipes import FEW, NEAREST, RECORDINGS, VIDEOS, Recipe, usable
+from pipeline.experiments.runs import Experiment, begin
+from pipeline.locks import alone
+from pipeline.run import Run
+from pipeline.tasks.calibration import Calibration
+from pipeline.tasks.fusion import Fusion
+from pipeline.text import clock, counted
+from pipeline.training.fit import train
+from pipeline.training.run_folder import is_trained
+
+_EXPERIMENT: Final = Experiment("auto", "a choice of recipes", "fold-*")
+_CLOCK: Final = "spent.json"
+_FOLDS: Final = 5
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Choice:
+    """What was chosen.
+
+    Attributes:
+        trials: All that was tried.
+        members: Those whose answers are fused.
+        fusion: How.
+        several: What the members answered for videos that they were not trained on.
+        missing: What could be tried besides, and what it takes.
+    """
+
+    trials: Sequence[Trial]
+    members: Sequence[Trial]
+    fusion: Fusion | None
+    several: Several | None
+    missing: Sequence[str]
+
+
+def choose(config: RunConfig, folder: Path, watch: Clock) -> Choice:
+    """Tries recipes on the training videos of a run; what was tried before is not tried again.
+
+    Args:
+        config: Its data, its split, its seed and its evaluation count.
+        folder: Where what is tried goes.
+        watch: The time that there is for all, the last training included.
+
+    Raises:
+        DataError: The data set cannot be used, or no recipe could be trained.
+    """
+    _, data = open_of_run(config)
+    rows = [row for row in data.manifest.rows if row.split != "test"]
+    few = min(Counter(label for row in rows for label in row.labels).values()) < FEW
+    kinds = RECORDINGS if data.labelling == "frames" else NEAREST if few else VIDEOS
+    recipes, missing = usable(kinds, data)
+    if few and data.labelling != "frames":
+        return _untried(recipes[0], config, folder, missing)
+    folds = min(_FOLDS, len({row.group for row in rows}))
+    trials = []
+    for recipe in recipes:
+        own, _ = open_of_run(recipe.config(config))
+        name = recipe.name.replace(", ", "-").replace(" ", "-")
+        trials.append(Trial(recipe, own, folder / name))
+    main = main_score(trials[0].config.model.task)
+    print(
+        f"{counted(len(trials), 'recipe')}, each in up to {folds} folds over groups of the "
+        f"training videos, and the last training: {clock(watch.left)} at most",
+        flush=True,
+    )
+    names = list(data.class_names)
+    race = Race(trials, folds, names, main, watch)
+    race.run()
+    members = race.members()
+    several = several_of(members, names)
+    fusion = several.fusion("average")
+    return Choice(trials=trials, members=members, fusion=fusion, several=several, missing=missing)
+
+
+def _untried(recipe: Recipe, config: RunConfig, folder: Path, missing: Sequence[str]) -> Choice:
+    print(
+        f"fewer than {FEW} videos of a class that are not for the test: too few to choose by. "
+        f"What is taken is: {recipe.name}. Expect it to be wrong often; each more video of a class "
+        "helps",
+        flush=True,
+    )
+    own, _ = open_of_run(recipe.config(config))
+    trial = Trial(recipe, own, folder / "only", status="the only one")
+    return Choice(trials=[trial], members=[trial], fusion=None, several=None, missing=missing)
+
+
+def finish(choice: Choice, folder: Path) -> list[Run]:
+    """Trains what was chosen on all videos that are not for the test, without validation videos.
+
+    Returns:
+        The runs, calibrated as far as that takes no validation videos, and not exported.
+    """
+    runs = []
+    for trial in choice.members:
+        split = dataclasses.replace(trial.config.split, val_folds=0, val_fold=1, train_on_val=True)
+        run = Run(folder / trial.folder.name)
+        print(f"{trial.recipe.name}: the last training, on all videos", flush=True)
+        with logged_to(folder / "training.log"):
+            if not is_trained(run):
+                train(dataclasses.replace(trial.config, split=split), run.folder)
+            calibrate(run)
+        runs.append(run)
+    return runs
+
+
+def table(choice: Choice, class_names: Sequence[str], file: Path) -> list[dict[str, Any]]:
+    """What was tried, a row each, which a CSV file then holds as well.
+
+    Returns:
+        `recipe`; the main `score`, of videos that were held out, and its `interval95`; how many
+        `folds` were tried in how many `seconds`; and the `status`.
+    """
+    rows: list[dict[str, Any]] = []
+    main = main_score(choice.members[0].config.model.task)
+    for trial in choice.trials:
+        scores: dict[str, Any] = {}
+        if trial.answers:
+            scores = joined_answers(trial).scores(trial.config.model, class_names)
+        rows.append(
+            {
+                "recipe": trial.recipe.name,
+                "score": main.of(scores) if scores else None,
+                "interval95": scores[main.level].get(f"{main.name}_interval95") if scores else None,
+                "folds": len(trial.answers),
+                "seconds": round(sum(trial.seconds), 1),
+                "status": "chosen" if trial in choice.members else trial.status,
+            }
+        )
+    write_rows(rows, file)
+    return rows
+
+
+def begin_auto(config: RunConfig, folder: Path, budget: float, *, overwrite: bool) -> Clock:
+    """Makes the folder, or makes sure that it holds the beginning of the same; starts the time.
+
+    Raises:
+        ConfigError: The folder holds something else.
+    """
+    _, data = open_of_run(config)
+    facts = {"data": data.fingerprint, "seed": config.seed}
+    if overwrite and (folder / f"{_EXPERIMENT.name}-of.json").is_file():
+        for part in ("tried", "runs", "members"):
+            shutil.rmtree(folder / part, ignore_errors=True)
+        (folder / _CLOCK).unlink(missing_ok=True)
+    begin(_EXPERIMENT, config, folder, facts, overwrite=overwrite)
+    return Clock(folder / _CLOCK, budget)
+
+
+def cross_validate_auto(
+    config: RunConfig, folder: Path, budget: float, *, overwrite: bool = False
+) -> dict[str, Any]:
+    """Chooses for each fold by its training videos alone, and tests what was chosen.
+
+    What was finished before is not done again.
+
+    Args:
+        config: Its `split.folds` says how many folds are tested.
+        folder: Where they go.
+        budget: Seconds for all of them.
+        overwrite: Whether one of other settings that is there is replaced.
+
+    Returns:
+        What `crossval.json` then holds: the scores of all videos, see `Answers.scores`; `chosen`,
+        the recipes of each fold; and `seconds`.
+
+    Raises:
+        ConfigError: The folder holds something else.
+        DataError: The data set cannot be used.
+    """
+    with alone(folder, "cross-validating in", "name another folder (--out)"):
+        whole = begin_auto(config, folder, budget, overwrite=overwrite)
+        _, data = open_of_run(config)
+        number = count_folds(data.manifest, config.split)
+        names, answers, chosen = list(data.class_names), [], []
+        for fold in range(1, number + 1):
+            split = dataclasses.replace(config.split, fold=fold)
+            own = folder / f"fold-{fold:02d}"
+            own.mkdir(exist_ok=True)
+            watch = Clock(own / _CLOCK, budget / number)
+            print(f"fold {fold}/{number}", flush=True)
+            choice = choose(dataclasses.replace(config, split=split), own / "tried", watch)
+            runs = finish(choice, own / "runs")
+            several = evaluated([run.folder for run in runs], "test")
+            answers.append(_fused(several, choice))
+            model = several.model
+            chosen.append([trial.recipe.name for trial in choice.members])
+            watch.note()
+            table(choice, names, own / "tried.csv")
+        whole.note()
+        result = {
+            **joined(answers).scores(model, names),
+            "chosen": chosen,
+            "seconds": round(whole.spent, 1),
+        }
+        write_json(folder / "crossval.json", result)
+        return result
+
+
+def _fused(several: Several, choice: Choice) -> Answers:
+    """What the members of a choice say of test videos."""
+    if not choice.fusion or not choice.several:
+        return several.each[0]
+    config = choice.members[0].config
+    calibration = choice.several.calibration(choice.fusion, Calibration(), config)
+    return several.fused(choice.fusion, calibration)

