@@ -102,8 +102,9 @@ class BackboneConfig:
 
     Attributes:
         name: `cnn`, blocks of Conv2D, normalisation, activation and MaxPooling2D;
-            `efficientnet_lite0`; a model of `keras.applications`, such as `MobileNetV2`; or a
-            `.keras` file that maps a frame, 0 to 255, to features.
+            `efficientnet_lite0`, `efficientnet_lite1` or `efficientnet_lite2`; a model of
+            `keras.applications`, such as `MobileNetV2`; or a `.keras` file that maps a frame, 0 to
+            255, to features.
         weights: Of a model that is not `cnn`: `imagenet`, a weights file, or `none`.
         trainable: `all`, `none`, or the number of last blocks that are trained; a block ends
             where the resolution falls. What is not trained keeps its batch normalisation, too.

