@@ -12,9 +12,9 @@ import numpy as np
 from pipeline.config import RunConfig
 from pipeline.config.model import ModelConfig
 from pipeline.errors import DataError
+from pipeline.evaluation.answering import answer
 from pipeline.evaluation.answers import Answers, answers_file, read_answers
 from pipeline.evaluation.calibrate import fitted
-from pipeline.evaluation.evaluate import evaluate
 from pipeline.manifest.rows import Split
 from pipeline.run import Run, folds_of
 from pipeline.tasks.calibration import Calibration
@@ -96,7 +96,7 @@ class Several:
 
 
 def evaluated(folders: Sequence[Path], split: Split) -> Several:
-    """The answers of runs for a split; a run that was not evaluated on it is evaluated now.
+    """The answers of runs for a split; one that was not evaluated on it answers now.
 
     Raises:
         DataError: A run cannot be evaluated, or they are not for the same videos and classes.
@@ -106,8 +106,7 @@ def evaluated(folders: Sequence[Path], split: Split) -> Several:
     for run, (model, names) in kinds.items():
         if not answers_file(run, split, model).is_file():
             with run.alone():
-                print(f"{run.folder}: evaluating on its {split} videos", flush=True)
-                evaluate(run, split)
+                answer(run, split)
         found.append(read_answers([run], split, model, names))
     return _several(folders, found, *next(iter(kinds.values())))
 

@@ -135,6 +135,7 @@ def table(choice: Choice, class_names: Sequence[str], file: Path) -> list[dict[s
     """
     rows: list[dict[str, Any]] = []
     main = main_score(choice.members[0].config.model.task)
+    chosen = {trial.folder for trial in choice.members}
     for trial in choice.trials:
         scores: dict[str, Any] = {}
         if trial.answers:
@@ -146,7 +147,7 @@ def table(choice: Choice, class_names: Sequence[str], file: Path) -> list[dict[s
                 "interval95": scores[main.level].get(f"{main.name}_interval95") if scores else None,
                 "folds": len(trial.answers),
                 "seconds": round(sum(trial.seconds), 1),
-                "status": "chosen" if trial in choice.members else trial.status,
+                "status": "chosen" if trial.folder in chosen else trial.status,
             }
         )
     write_rows(rows, file)

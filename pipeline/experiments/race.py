@@ -20,8 +20,8 @@ import numpy as np
 from pipeline.atomic import write_json
 from pipeline.config import ModelConfig, RunConfig
 from pipeline.errors import DataError
+from pipeline.evaluation.answering import answer
 from pipeline.evaluation.answers import Answers, joined, read_answers
-from pipeline.evaluation.evaluate import evaluate
 from pipeline.evaluation.fusing import Several
 from pipeline.evaluation.intervals import difference_interval
 from pipeline.evaluation.main_score import MainScore
@@ -33,6 +33,9 @@ from pipeline.training.fit import DivergenceError, train
 from pipeline.training.run_folder import is_trained
 
 _MOST_FUSED: Final = 4
+_SMALL: Final = 0.2
+"""Share of the budget that a second member may take, for time to be left for it."""
+_EXPORT_SECONDS: Final = 12.0
 _DONE: Final = "fold.json"
 _SPARE: Final = 0.06
 """Share of the budget that is left for what cannot be foreseen."""
@@ -123,19 +126,23 @@ class Race:
             self._watch.note()
 
     def members(self) -> list[Trial]:
-        """The best, and those that make it better.
+        """The best, and those that make it better, as far as there is time to train them all.
+
+        Recipes are compared on the folds that two of them have been through at least.
 
         Raises:
             DataError: None could be tried.
         """
-        whole = [trial for trial in self._trials if len(trial.answers) == self._folds]
-        tried = whole or [trial for trial in self._trials if trial.answers]
-        ranked = sorted(tried, key=self._rank, reverse=True)
-        if not ranked:
+        counts = sorted((len(trial.answers) for trial in self._trials), reverse=True)
+        depth = counts[1] if len(counts) > 1 and counts[1] else counts[0]
+        if not depth:
             raise DataError("no recipe could be tried in the time. Give it a larger --budget")
+        tried = [_shortened(trial, depth) for trial in self._trials if len(trial.answers) >= depth]
+        ranked = sorted(tried, key=self._rank, reverse=True)
         members = ranked[:1]
-        while whole and len(members) < _MOST_FUSED:
+        while depth > 1 and len(members) < _MOST_FUSED:
             better = [each for each in ranked if each not in members and self._adds(members, each)]
+            better = [e for e in better if _last_seconds([*members, e]) < self._watch.left]
             if not better:
                 break
             members.append(max(better, key=lambda each: self._likelihood([*members, each]).sum()))
@@ -164,13 +171,12 @@ class Race:
         )
 
     def _last_training(self) -> float:
-        """Seconds that training the best on all videos takes, about."""
-        tried = [trial for trial in self._trials if trial.answers]
-        if not tried:
-            return 0.0
-        longest = max(len(trial.answers) for trial in tried)
-        best = max((t for t in tried if len(t.answers) == longest), key=self._rank)
-        return 1.3 * best.next_seconds + 10
+        """Seconds that training the best on all videos takes, about, if two are fused."""
+        going = [trial for trial in self._trials if trial.answers and not trial.status]
+        ranked = sorted(going, key=lambda t: (len(t.answers), self._rank(t)), reverse=True)
+        best, others = ranked[:1], ranked[1:]
+        cheap = [o for o in others if _last_seconds([o]) < _SMALL * self._watch.budget]
+        return _last_seconds([*best, *cheap[:1]])
 
     def _drop(self) -> None:
         """Takes out what is behind the best with confidence."""
@@ -214,6 +220,15 @@ class Race:
         return bool(gain.mean() > error and after >= before)
 
 
+def _last_seconds(members: Sequence[Trial]) -> float:
+    """What training members on all videos takes, more than a fold has, and exporting them."""
+    return sum(1.25 * trial.next_seconds + _EXPORT_SECONDS for trial in members)
+
+
+def _shortened(trial: Trial, folds: int) -> Trial:
+    return dataclasses.replace(trial, answers=trial.answers[:folds])
+
+
 def held_out(
     config: RunConfig, folder: Path, fold: int, folds: int, class_names: Sequence[str]
 ) -> tuple[Answers, float]:
@@ -241,7 +256,7 @@ def held_out(
         with logged_to(folder / "training.log"):
             own = dataclasses.replace(config, split=split, train=fit)
             train(own, run.folder, overwrite=not _goes_on(run))
-            evaluate(run, "val")
+            answer(run, "val")
         write_json(done, {"seconds": round(time.monotonic() - started, 1)})
     seconds = json.loads(done.read_bytes())["seconds"]
     return read_answers([run], "val", config.model, class_names), seconds

@@ -67,7 +67,7 @@ def fuse(
 def evaluate_fused(run: Run, split: Split) -> dict[str, Any]:
     """Evaluates fused runs on a split, which each of them has, and writes `metrics.json`.
 
-    A run that was not evaluated on the split is evaluated now.
+    A run that was not evaluated on the split answers now.
 
     Returns:
         What `metrics.json` then holds for the split, see `compare`.

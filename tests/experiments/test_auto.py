@@ -1,0 +1,121 @@
+"""A recipe chosen for a data set, from the first fold to a folder that classifies."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from pipeline.cli.auto import is_auto, train_auto
+from pipeline.cli.crossval import main as crossval
+from pipeline.errors import ConfigError
+from pipeline.experiments import auto
+from pipeline.experiments.recipes import Recipe
+from pipeline.inference.classifier import Classifier
+from pipeline.inference.fuse import evaluate_fused
+from pipeline.run import Run
+
+SMALL = {
+    "clip.num_frames": 8,
+    "clip.views": 1,
+    "augment.flip": 0.0,
+    "backbone.filters": [8],
+    "temporal.units": 8,
+    "train.learning_rate": 5e-3,
+    "train.precision": "float32",
+}
+QUICK = (
+    Recipe("quick", "small", {**SMALL, "train.epochs": 1}),
+    Recipe("slower", "small", {**SMALL, "train.epochs": 2, "model.streams": ["rgb", "difference"]}),
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(auto, "VIDEOS", QUICK)
+        patch.setattr(auto, "_FOLDS", 2)
+        yield
+
+
+@pytest.fixture(scope="module")
+def chosen(blob_store, tmp_path_factory):
+    out = tmp_path_factory.mktemp("auto") / "run"
+    words = ["--config", "auto", "--data", str(blob_store.path), "--run", str(out)]
+    assert train_auto([*words, "--budget", "10m"]) == 0
+    return Run(out), words
+
+
+def test_it_classifies_and_is_measured_on_what_it_never_saw(chosen, blob_videos):
+    run, _ = chosen
+    assert Classifier(run).predict(blob_videos / "left" / "g00 0.avi").top[0][0] in (
+        "left",
+        "right",
+    )
+    result = evaluate_fused(run, "test")
+    assert result["num_videos"] == 16
+    assert result["num_groups"] == 4
+
+
+def test_the_table_says_what_was_tried(chosen):
+    run, _ = chosen
+    with (run.folder / "tried.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["recipe"] for row in rows] == ["quick", "slower"]
+    assert any(row["status"] == "chosen" for row in rows)
+    assert all(0 <= float(row["score"]) <= 1 and int(row["folds"]) >= 1 for row in rows)
+
+
+def test_the_last_training_has_all_videos_but_those_of_the_test(chosen, blob_store):
+    run, _ = chosen
+    content = json.loads(run.fusion_file.read_text())
+    for folder in content["runs"]:
+        config = Run(Path(folder)).config()
+        assert config.split.train_on_val
+        assert config.split.val_folds == 0
+        assert config.train.keep == "best", "there are no validation videos to choose by"
+    groups = blob_store.manifest.rows
+    held_out = {row.group for row in groups if row.split != "test"}
+    assert content["calibration"]["num_videos"] == sum(row.group in held_out for row in groups)
+
+
+def test_what_was_tried_is_not_tried_again(chosen, capsys):
+    run, words = chosen
+    files = [*(run.folder / "tried").rglob("fold.json"), *(run.folder / "runs").rglob("*.keras")]
+    before = {path: path.stat().st_mtime_ns for path in files}
+    assert train_auto([*words, "--budget", "20m"]) == 0
+    assert {path: path.stat().st_mtime_ns for path in files} == before
+    assert "chosen: " in capsys.readouterr().out
+    with pytest.raises(ConfigError, match=r"another seed. .*--overwrite"):
+        train_auto([*words, "--seed", "3"])
+
+
+def test_each_fold_chooses_by_its_own_training_videos(blob_store, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(auto, "VIDEOS", QUICK[:1])
+    out = tmp_path / "crossval"
+    words = ["--config=auto", "--data", str(blob_store.path), "--out", str(out)]
+    crossval([*words, "--budget", "20m", "--split.folds", "2"])
+    result = json.loads((out / "crossval.json").read_text())
+    assert result["num_videos"] == 80
+    assert result["num_groups"] == 20
+    assert len(result["chosen"]) == 2
+    text = capsys.readouterr().out
+    assert "fold 2: " in text
+    for fold in (1, 2):
+        tried = out / f"fold-{fold:02d}" / "tried" / "quick" / "fold-01"
+        split = Run(tried).config().split
+        assert (split.folds, split.fold, split.val_folds) == (2, fold, 2)
+
+
+@pytest.mark.parametrize("budget", ["", "0", "soon", "-3m", "3d"])
+def test_a_budget_that_is_no_time(budget, blob_store, tmp_path):
+    words = ["--config", "auto", "--data", str(blob_store.path), "--run", str(tmp_path / "run")]
+    with pytest.raises(ConfigError, match="--budget: expected a time such as 90s, 20m or 2h"):
+        train_auto([*words, f"--budget={budget}"])
+
+
+def test_where_it_is_asked_for():
+    assert is_auto(["--data", "d", "--config", "auto"])
+    assert is_auto(["--config=auto"])
+    assert not is_auto(["--config", "small", "auto"])
+    assert not is_auto(["--config"])

@@ -1,0 +1,173 @@
+"""Recipes against each other: which go on, which are chosen."""
+
+import dataclasses
+import itertools
+
+import numpy as np
+import pytest
+
+from pipeline.config import ModelConfig, RunConfig
+from pipeline.errors import DataError
+from pipeline.evaluation.answers import Answers
+from pipeline.evaluation.main_score import main_score
+from pipeline.experiments import race
+from pipeline.experiments.recipes import NEEDS, VIDEOS, Recipe, usable
+from pipeline.training.fit import DivergenceError
+
+CONFIG = RunConfig(model=ModelConfig(task="video"))
+NAMES = ["a", "b"]
+GROUPS, VIDEOS_A_GROUP, FOLDS = 20, 4, 4
+
+
+def answers(fold, shares):
+    """Those of a fold of five groups, of which so large a share of videos is right."""
+    rng = np.random.default_rng(fold)
+    found, names, groups = [], [], []
+    labels = np.tile([0, 1], GROUPS * VIDEOS_A_GROUP // FOLDS // 2)
+    for number, label in enumerate(labels):
+        group = fold * GROUPS // FOLDS + number // VIDEOS_A_GROUP
+        right = shares(number, rng)
+        sure = 2.0 if right else -1.0
+        found.append([sure, 0] if label == 0 else [0, sure])
+        names.append(f"{fold} {number:03d}")
+        groups.append(str(group))
+    logits = np.array(found)
+    holds = logits.argmax(axis=1)[:, None] == np.arange(2)
+    return Answers(
+        names=tuple(names), groups=tuple(groups), labels=labels, logits=logits, holds=holds
+    )
+
+
+class Watch:
+    """Time that passes only where something is tried."""
+
+    def __init__(self, left=1e9):
+        self.left, self.budget, self.noted = left, left, 0
+
+    def note(self):
+        self.noted += 1
+
+
+@pytest.fixture
+def start(monkeypatch, tmp_path):
+    """Makes a race of recipes, by name how right they are and what a fold of them takes."""
+
+    def start(kinds, left=1e9):
+        watch = Watch(left)
+        done = []
+
+        def held_out(_, folder, fold, folds, class_names):
+            assert (folds, class_names) == (FOLDS, NAMES)
+            shares, seconds = kinds[folder.name]
+            if shares is None:
+                raise DivergenceError("no number")
+            done.append((folder.name, fold))
+            watch.left -= seconds
+            return answers(fold, shares), seconds
+
+        monkeypatch.setattr(race, "held_out", held_out)
+        trials = [race.Trial(Recipe(name, "small"), CONFIG, tmp_path / name) for name in kinds]
+        found = race.Race(trials, FOLDS, NAMES, main_score("video"), watch)
+        found.run()
+        return found, {trial.recipe.name: trial for trial in trials}, done
+
+    return start
+
+
+def always(share):
+    return lambda number, _: number % 10 < 10 * share
+
+
+def test_what_is_clearly_behind_is_not_tried_again(start):
+    found, trials, done = start({"good": (always(1.0), 1), "bad": (always(0.2), 1)})
+    assert done == [("good", 1), ("bad", 1), ("good", 2), ("bad", 2), ("good", 3), ("good", 4)]
+    assert trials["bad"].status == "behind after 2 folds"
+    assert [trial.recipe.name for trial in found.members()] == ["good"]
+
+
+def test_those_that_are_alike_all_go_on(start):
+    _, trials, done = start({"one": (always(0.8), 1), "other": (always(0.7), 1)})
+    assert len(done) == 2 * FOLDS
+    assert {trial.status for trial in trials.values()} == {""}
+
+
+def test_what_makes_other_mistakes_is_fused(start):
+    even, odd = (lambda n, _, k=k: n % 2 == k or n % 3 for k in (0, 1))
+    found, trials, _ = start({"even": (even, 1), "odd": (odd, 1), "same": (even, 1)})
+    names = {trial.recipe.name for trial in found.members()}
+    assert "odd" in names
+    assert len(names) == 2, "the third one says what one of the others does"
+    fused = race.several_of(found.members(), NAMES)
+    together = fused.fused(fused.fusion("average")).correct.mean()
+    assert together > max(race.joined_answers(trial).correct.mean() for trial in trials.values())
+
+
+def test_a_recipe_that_diverges_is_left_out(start):
+    found, trials, _ = start({"wild": (None, 1), "good": (always(0.9), 1)})
+    assert trials["wild"].status == "diverged"
+    assert [trial.recipe.name for trial in found.members()] == ["good"]
+
+
+def test_time_is_left_for_the_last_training(start):
+    """Of the best, which takes somewhat more than a fold of it."""
+    found, trials, done = start({"cheap": (always(0.9), 10), "dear": (always(0.9), 100)}, left=185)
+    assert done == [("cheap", 1), ("dear", 1), ("cheap", 2), ("cheap", 3), ("cheap", 4)]
+    assert trials["dear"].status == "no time"
+    assert [trial.recipe.name for trial in found.members()] == ["cheap"]
+
+
+def test_without_a_whole_round_the_best_so_far_is_taken(start):
+    found, _, done = start({"cheap": (always(0.6), 10), "better": (always(0.9), 10)}, left=45)
+    assert len(done) < 2 * FOLDS
+    assert [trial.recipe.name for trial in found.members()] == ["better"]
+
+
+def test_without_any_time_there_is_nothing(start):
+    found, _, done = start({"cheap": (always(0.6), 10)}, left=-1)
+    assert done == []
+    with pytest.raises(DataError, match="Give it a larger --budget"):
+        found.members()
+
+
+def test_time_that_was_spent_before_counts(tmp_path):
+    file = tmp_path / "spent.json"
+    watch = race.Clock(file, 100)
+    assert 0 <= watch.spent < 5
+    assert watch.left == pytest.approx(94, abs=5)
+    file.write_text('{"seconds": 60}')
+    later = race.Clock(file, 100)
+    assert 60 <= later.spent < 65
+    later.note()
+    assert race.Clock(file, 100).spent >= 60
+
+
+@dataclasses.dataclass
+class _Frames:
+    flow: bool = False
+    pose: int = 0
+    size: int = 64
+
+
+@dataclasses.dataclass
+class _Data:
+    frames: _Frames
+
+
+def test_recipes_follow_what_a_data_set_has():
+    plain, missing = usable(VIDEOS, _Data(_Frames()))
+    assert {recipe.preset for recipe in plain} == {"small"}
+    assert any("--flow" in each for each in missing)
+    assert any("fetch pose" in each for each in missing)
+    some, missing = usable(VIDEOS, _Data(_Frames(flow=True, pose=2)))
+    assert {recipe.preset for recipe in some} == {"small", "flow", "pose"}
+    assert not any("--flow" in each for each in missing)
+
+
+def test_each_recipe_is_a_run_that_can_be():
+    for recipe in VIDEOS:
+        config = recipe.config(RunConfig(data="d", seed=7))
+        assert (config.data, config.seed) == ("d", 7)
+        assert set(recipe.needs) <= set(NEEDS)
+    names = [recipe.name for recipe in VIDEOS]
+    assert len(set(names)) == len(names)
+    assert all(a is not b for a, b in itertools.pairwise(VIDEOS))
