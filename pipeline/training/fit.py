@@ -201,11 +201,10 @@ def _fit(progress: Progress, config: RunConfig, data: Data, run: Run, *, epochs_
     with ctrl_c_between_steps() as ctrl_c:
         validation = batches_for_validation(data, config, num_devices=num_devices)
         if not epochs_done:
-            last = "all epochs are run, and the model of the last one is kept"
             print(
-                f"no validation videos: {last}"
+                "no validation videos: all epochs are run, and the model of the last one is kept"
                 if validation is None
-                else last
+                else "all epochs are run, and the model of the last one is kept"
                 if config.train.keep == "last"
                 else "* marks an epoch with the lowest validation loss so far; the last one is kept"
             )
