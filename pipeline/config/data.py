@@ -23,6 +23,8 @@ class FramesConfig:
         jpeg_quality: Quality of the stored JPEG frames, 1 to 100; 0 until a data set is opened.
         flow: Whether the optical flow from frame to frame is stored beside them.
         pose: The key points of so many people at most are stored beside them, 0 to 8; 0: none.
+        shrink: What the sides of stored images are divided by where they are read, see
+            `ClipConfig`.
     """
 
     fps: float = 0.0
@@ -30,11 +32,13 @@ class FramesConfig:
     jpeg_quality: int = 0
     flow: bool = False
     pose: int = 0
+    shrink: int = 1
 
     def __post_init__(self) -> None:
         limits = {"fps": 1000, "size": 4096, "jpeg_quality": 100, "pose": 8}
         for name, limit in limits.items():
             expect_range(getattr(self, name), f"frames.{name}", 0, limit)
+        expect(self.shrink in (1, 2, 4, 8), "frames.shrink must be 1, 2, 4 or 8", self.shrink)
 
     def __str__(self) -> str:
         """Rate, size and quality in words."""
@@ -42,9 +46,15 @@ class FramesConfig:
         return ", with ".join([text, *(IMAGES[name].title for name in self.images[1:])])
 
     def as_json(self) -> dict[str, Any]:
-        """The same as JSON types; without `pose` where there is none, as before there was any."""
+        """What is stored, as JSON types; without `pose` where there is none, as there never was."""
         content = dataclasses.asdict(self)
-        return content if self.pose else {key: content[key] for key in content if key != "pose"}
+        left_out = ("shrink",) if self.pose else ("shrink", "pose")
+        return {key: value for key, value in content.items() if key not in left_out}
+
+    @property
+    def side(self) -> int:
+        """Height and width of an image as it is read."""
+        return self.size // self.shrink
 
     @property
     def images(self) -> tuple[str, ...]:
@@ -115,6 +125,8 @@ class ClipConfig:
         short: What a video with too few frames gets: `mask` pads and marks the padding, `loop`
             starts again from the first frame, `hold` repeats the last frame.
         views: Clips of one video whose logits are averaged at test time, 1 to 100.
+        shrink: Stored frames and flow are read at 1/2, 1/4 or 1/8 of their size, which a data set
+            of larger frames than a network needs is quick to give; 1, 2, 4 or 8.
     """
 
     num_frames: int = 16
@@ -122,8 +134,10 @@ class ClipConfig:
     stride: int = 2
     short: Literal["mask", "loop", "hold"] = "mask"
     views: int = 3
+    shrink: int = 1
 
     def __post_init__(self) -> None:
         # A network and its export take a step of their own for each frame of a clip.
         for name, most in {"num_frames": 512, "stride": 10_000, "views": 100}.items():
             expect_range(getattr(self, name), f"clip.{name}", 1, most)
+        expect(self.shrink in (1, 2, 4, 8), "clip.shrink must be 1, 2, 4 or 8", self.shrink)

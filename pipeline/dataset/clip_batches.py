@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from pipeline.config import RunConfig
+from pipeline.config import FramesConfig, RunConfig
 from pipeline.dataset.augment.mixing import training_targets
 from pipeline.dataset.clips import fixed_clip, random_clip
 from pipeline.dataset.order import Order, RepeatingOrder, TrainingOrder, repeat_factors
@@ -42,7 +42,7 @@ def training_batches(data: Data, config: RunConfig, *, first_step: int = 0) -> t
     """
     size = epoch_size(data, config)
     batch_size = min(config.train.batch_size, size)
-    clip = random_clip(config, data.frames.only(config.model.images), data.class_names, size)
+    clip = random_clip(config, _shown(data, config), data.class_names, size)
     read, num_videos = video_reader(data, "train", config)
 
     def make(position: tf.Tensor, number: tf.Tensor) -> Any:
@@ -113,7 +113,7 @@ def augmented_clips(
     """
     config = dataclasses.replace(config, train=dataclasses.replace(config.train, balanced=False))
     size = epoch_size(data, config)
-    clip = random_clip(config, data.frames.only(config.model.images), data.class_names, size)
+    clip = random_clip(config, _shown(data, config), data.class_names, size)
     videos = read_videos(data, "train", config, numbers)
     return videos.map(lambda *video: clip(tf.constant(epoch * size, tf.int64), video))
 
@@ -148,8 +148,7 @@ def evaluation_clips(
         `{"video": string (B,), "group": string (B,)}`; of a window also `first_frame`, int64 (B,),
         the number of the stored frame that it starts with. The last batch holds what is left.
     """
-    frames = data.frames.only(config.model.images)
-    clip = fixed_clip(config, frames, view, order, most)
+    clip = fixed_clip(config, _shown(data, config), view, order, most)
     videos = read_videos(data, split, config, numbers)
     clips = videos.map(clip, num_parallel_calls=tf.data.AUTOTUNE)
     return clips.batch(config.train.batch_size).prefetch(tf.data.AUTOTUNE)
@@ -238,3 +237,9 @@ def _for_devices(batches: tf.data.Dataset, num_devices: int) -> tf.data.Dataset:
     return batches.map(
         lambda inputs, *targets: ({**inputs, "mask": tf.cast(inputs["mask"], tf.uint8)}, *targets)
     )
+
+
+def _shown(data: Data, config: RunConfig) -> FramesConfig:
+    """What a run reads of the frames of a data set."""
+    frames = data.frames.only(config.model.images)
+    return dataclasses.replace(frames, shrink=config.clip.shrink)

@@ -33,7 +33,7 @@ def random_clip(
 
     def choose(num_frames: int, position: int, index: int, label: int) -> tuple[Any, ...]:
         rng = np.random.default_rng((config.seed, position // epoch_size, index))
-        drawn = draw(config.augment, frames.size, rng)
+        drawn = draw(config.augment, frames.side, rng)
         if drawn.mirrored:
             label = when_mirrored.get(label, label)
         backwards = drawn.reverse and label in when_reversed

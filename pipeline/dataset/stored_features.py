@@ -91,6 +91,7 @@ def write_features(
     extract: Callable[[Images], Features],
     *,
     shape: tuple[int, int, int],
+    shrink: int = 1,
 ) -> FeatureFile:
     """Computes the features of all videos and writes them, in little memory.
 
@@ -104,6 +105,7 @@ def write_features(
         image: Which images, by their name in `IMAGES`.
         extract: From uint8 (N, H, W, 3) to float32 (N, variants, F).
         shape: (frames of all videos, variants, F).
+        shrink: What the sides of images are divided by, see `pipeline.config.ClipConfig`.
 
     Raises:
         OSError: The file cannot be written.
@@ -120,7 +122,8 @@ def write_features(
         jpegs = itertools.islice(jpegs, done, None)
         with progress("computing features", "frame", total=shape[0], done=done) as advance:
             while batch := list(itertools.islice(jpegs, _AT_ONCE)):
-                features = extract(np.stack([IMAGES[image].decode(jpeg) for jpeg in batch]))
+                decoded = [IMAGES[image].decode(jpeg, shrink) for jpeg in batch]
+                features = extract(np.stack(decoded))
                 file.write(np.ascontiguousarray(features, np.float32).tobytes())
                 file.flush()
                 advance(len(batch))

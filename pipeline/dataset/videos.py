@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from pipeline.config import FramesConfig, RunConfig, SplitConfig
+from pipeline.config import FramesConfig, RunConfig, SplitConfig, expect
 from pipeline.config.model import TaskName
 from pipeline.dataset.recordings import (
     Stretch,
@@ -34,6 +34,7 @@ from pipeline.prepare.record_index import Record
 from pipeline.streams import IMAGES
 from pipeline.text import command, listed
 
+_SMALLEST = 8  # pixels of a side
 IN_MEMORY_BYTES = 2**30
 """Of videos that come straight from their files: those that are kept, as JPEG, for all epochs."""
 
@@ -78,7 +79,8 @@ def open_of_run(config: RunConfig) -> tuple[RunConfig, Data]:
             values of the run do not fit the task.
     """
     several = config.model.task == "video-multilabel"
-    data = open_data(Path(config.data), config.frames, config.split, several=several)
+    asked = dataclasses.replace(config.frames, shrink=1)
+    data = open_data(Path(config.data), asked, config.split, several=several)
     for name in config.model.images:
         if name not in images_of(data):
             raise DataError(
@@ -88,7 +90,11 @@ def open_of_run(config: RunConfig) -> tuple[RunConfig, Data]:
     model = dataclasses.replace(
         config.model, task=_task(config.model.task, data), background=data.background
     )
-    known = dataclasses.replace(config, frames=data.frames, model=model)
+    size, shrink = data.frames.size, config.clip.shrink
+    whole = f"{data.path}: clip.shrink must divide the {size} pixels of its frames into 8 or more"
+    expect(size % shrink == 0 and size // shrink >= _SMALLEST, whole, shrink)
+    frames = dataclasses.replace(data.frames, shrink=shrink)
+    known = dataclasses.replace(config, frames=frames, model=model)
     known.check_task()
     return known, data
 

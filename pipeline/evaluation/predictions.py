@@ -109,7 +109,8 @@ def open_run_data(run: Run, data: Path | None = None) -> Data:
             "now: --data"
         )
     several = config.model.task == "video-multilabel"
-    opened = open_data(path, config.frames, config.split, several=several)
+    frames = dataclasses.replace(config.frames, shrink=1)
+    opened = open_data(path, frames, config.split, several=several)
     if list(opened.class_names) != run.class_names():
         raise DataError(f"{path} has other classes than the run was trained on. Train again")
     check_frames(run, opened)
@@ -128,7 +129,7 @@ def check_frames(run: Run, data: Data) -> None:
         DataError: It is not.
     """
     config = run.config()
-    frames = config.frames.only(config.model.images)
+    frames = dataclasses.replace(config.frames.only(config.model.images), shrink=1)
     found = data.frames.only(set(config.model.images).intersection(images_of(data)))
     if found != frames:
         raise DataError(

@@ -68,16 +68,17 @@ def choose(config: RunConfig, folder: Path, watch: Clock) -> Choice:
         DataError: The data set cannot be used, or no recipe could be trained.
     """
     _, data = open_of_run(config)
+    size = data.frames.size
     rows = [row for row in data.manifest.rows if row.split != "test"]
     few = min(Counter(label for row in rows for label in row.labels).values()) < FEW
     kinds = RECORDINGS if data.labelling == "frames" else NEAREST if few else VIDEOS
     recipes, missing = usable(kinds, data)
     if few and data.labelling != "frames":
-        return _untried(recipes[0], config, folder, missing)
+        return _untried(recipes[0], config, size, folder, missing)
     folds = min(_FOLDS, len({row.group for row in rows}))
     trials = []
     for recipe in recipes:
-        own, _ = open_of_run(recipe.config(config))
+        own, _ = open_of_run(recipe.config(config, size))
         name = recipe.name.replace(", ", "-").replace(" ", "-")
         trials.append(Trial(recipe, own, folder / name))
     main = main_score(trials[0].config.model.task)
@@ -95,14 +96,16 @@ def choose(config: RunConfig, folder: Path, watch: Clock) -> Choice:
     return Choice(trials=trials, members=members, fusion=fusion, several=several, missing=missing)
 
 
-def _untried(recipe: Recipe, config: RunConfig, folder: Path, missing: Sequence[str]) -> Choice:
+def _untried(
+    recipe: Recipe, config: RunConfig, size: int, folder: Path, missing: Sequence[str]
+) -> Choice:
     print(
         f"fewer than {FEW} videos of a class that are not for the test: too few to choose by. "
         f"What is taken is: {recipe.name}. Expect it to be wrong often; each more video of a class "
         "helps",
         flush=True,
     )
-    own, _ = open_of_run(recipe.config(config))
+    own, _ = open_of_run(recipe.config(config, size))
     trial = Trial(recipe, own, folder / "only", status="the only one")
     return Choice(trials=[trial], members=[trial], fusion=None, several=None, missing=missing)
 

@@ -13,6 +13,8 @@ from pipeline.dataset.videos import Data
 from pipeline.prepare.prepared import Store
 from pipeline.text import command, extra
 
+_USUAL: Final = 48
+"""Pixels of a side that a network from scratch needs at least."""
 _LARGE: Final = 96
 """Pixels of a side from which on a network that knows photographs sees more than blots."""
 
@@ -33,9 +35,18 @@ class Recipe:
     changes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     needs: tuple[str, ...] = ()
 
-    def config(self, base: RunConfig) -> RunConfig:
-        """The run of a base, of which data, split, seed and evaluation count."""
+    def config(self, base: RunConfig, size: int) -> RunConfig:
+        """The run of a base, of which data, split, seed and evaluation count.
+
+        Args:
+            base: Of all recipes.
+            size: Pixels of a side of stored frames, which a network from scratch reads smaller.
+        """
         own = with_values(load_config(self.preset), self.changes, self.name)
+        if "large" not in self.needs:
+            fitting = [each for each in (8, 4, 2, 1) if not size % each and size // each >= _USUAL]
+            clip = dataclasses.replace(own.clip, shrink=(fitting or [1])[0])
+            own = dataclasses.replace(own, clip=clip)
         kept = ("data", "seed", "split", "evaluate")
         return dataclasses.replace(own, **{name: getattr(base, name) for name in kept})
 

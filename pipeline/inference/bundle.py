@@ -116,7 +116,9 @@ def _in_todays_names(content: dict[str, Any], version: int) -> dict[str, Any]:
     if version == FORMAT:
         return content
     if isinstance(frames := content.get("frames"), dict):
-        content["frames"] = {"pose": 0, **frames}
+        content["frames"] = {"pose": 0, "shrink": 1, **frames}
+    if isinstance(clip := content.get("clip"), dict):
+        content["clip"] = {"shrink": 1, **clip}
     model = content.get("model")
     if isinstance(model, dict):
         content["model"] = model = {"fusion": "together", **model}

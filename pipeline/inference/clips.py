@@ -118,6 +118,7 @@ def readings_of(bundles: Sequence[Bundle]) -> list[Reading]:
 
 def _taken(frames: FramesConfig, kinds: list[FramesConfig]) -> int:
     """Which of some kinds of frames holds what is asked for, which is added where none does."""
+    frames = dataclasses.replace(frames, shrink=1)  # It is read so, not stored.
     for number, kind in enumerate(kinds):
         pose = max(kind.pose, frames.pose)
         if kind.only(()) == frames.only(()) and {kind.pose, frames.pose} <= {0, pose}:
@@ -168,7 +169,7 @@ def clips_of(
 def decode_clip(clip: Mapping[str, Sequence[bytes]], bundle: Bundle) -> Images:
     """Decodes what a model takes of the frames of a clip, at least one."""
     return {
-        name: np.stack([IMAGES[name].decode(image) for image in clip[name]])
+        name: np.stack([IMAGES[name].decode(image, bundle.frames.shrink) for image in clip[name]])
         for name in bundle.model.images
     }
 

@@ -95,11 +95,12 @@ def explain(run: Run, path: str | Path, label: str = "") -> Explanation:
         for place in range(len(indices))
         if len(indices) > 1
     ]
+    shrink = config.clip.shrink
     return Explanation(
         path=str(path),
         label=bundle.class_names[number],
         probability=float(task.probabilities(logits, bundle.calibration.temperature)[number]),
-        frames=np.stack([decode_jpeg(stored["frames"][index]) for index in indices]),
+        frames=np.stack([decode_jpeg(stored["frames"][i], shrink=shrink) for i in indices]),
         seconds=indices / bundle.frames.fps,
         heat=_on_frames(heat_model.heat(clip, number), clip),
         importance=np.array([logits[number] - each[number] for each in without] or [0.0]),

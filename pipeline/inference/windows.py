@@ -14,7 +14,7 @@ from pipeline.inference.bundle import Bundle
 from pipeline.inference.clips import ClipModel, Images, decode_clip, pairs_of
 from pipeline.inference.runtime import Floats, Logits
 from pipeline.inference.window_plan import WindowPlan
-from pipeline.streams import IMAGES, Shown, stream_named
+from pipeline.streams import IMAGES, stream_named
 
 AT_ONCE = 16
 """Frames in a call of the backbone, which is faster than one by one."""
@@ -212,11 +212,8 @@ class _FirstOfClip:
     def _of_stillness(self, images: Images) -> Floats:
         """The features of no motion, which are the same for all frames."""
         if not self._still:
-            frames = self._model.bundle.frames
             still = {
-                name: IMAGES[name].decode(IMAGES[name].encoder(frames)(Shown(each[0]), None))[None]
-                if IMAGES[name].is_motion
-                else each
+                name: IMAGES[name].still(each[:1]) if IMAGES[name].is_motion else each
                 for name, each in images.items()
             }
             (self._still,) = _rows(self._model.runtime.features(pairs_of(still)))

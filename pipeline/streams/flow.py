@@ -35,9 +35,9 @@ class FlowImage(StoredImage):
             return _encoded_still(frame.shape, quality)
         return encode_flow(flow_image(before, frame), quality=quality)
 
-    def decode(self, data: bytes) -> Image:
+    def decode(self, data: bytes, shrink: int = 1) -> Image:
         """See `StoredImage`."""
-        return decode_flow(data)
+        return decode_flow(data, shrink=shrink)
 
     def jpeg_shape(self, size: int) -> tuple[int, int, int]:
         """Its channels lie one below the other."""

@@ -16,9 +16,9 @@ class Frames(StoredImage):
         """See `StoredImage`."""
         return encode_jpeg(frame, quality=quality)
 
-    def decode(self, data: bytes) -> Image:
+    def decode(self, data: bytes, shrink: int = 1) -> Image:
         """See `StoredImage`."""
-        return decode_jpeg(data)
+        return decode_jpeg(data, shrink=shrink)
 
 
 FRAMES = Frames()

@@ -68,7 +68,7 @@ class PosePoints(Stored):
 
         return encode
 
-    def decode(self, data: bytes) -> npt.NDArray[np.float32]:
+    def decode(self, data: bytes, shrink: int = 1) -> npt.NDArray[np.float32]:  # noqa: ARG002
         """See `Stored`."""
         try:
             values = np.frombuffer(data, np.float16).reshape(-1, NUM_POINTS, _VALUES)

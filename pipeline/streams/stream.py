@@ -24,6 +24,14 @@ class Frames(Protocol):
         """Height and width of a frame in pixels."""
 
     @property
+    def shrink(self) -> int:
+        """What its sides are divided by where it is read: 1, 2, 4 or 8."""
+
+    @property
+    def side(self) -> int:
+        """Height and width of a frame as it is read."""
+
+    @property
     def jpeg_quality(self) -> int:
         """Of JPEGs, 1 to 100."""
 
@@ -80,8 +88,8 @@ class Stored(ABC):
         """
 
     @abstractmethod
-    def decode(self, data: bytes) -> Array:
-        """Decodes one with NumPy and OpenCV.
+    def decode(self, data: bytes, shrink: int = 1) -> Array:
+        """Decodes one with NumPy and OpenCV; of an image, the sides are divided by `shrink`.
 
         Raises:
             DataError: The bytes are none.
@@ -125,7 +133,7 @@ class StoredImage(Stored):
 
     def shape(self, frames: Frames) -> tuple[int, ...]:
         """See `Stored`."""
-        return (frames.size, frames.size, 3)
+        return (frames.side, frames.side, 3)
 
     def encoder(self, frames: Frames) -> Encode:
         """See `Stored`."""
@@ -156,12 +164,14 @@ class StoredImage(Stored):
         """See `Stored`."""
         import tensorflow as tf
 
-        size = frames.size
+        size, shrink = frames.side, frames.shrink
         shape, number = self.jpeg_shape(size), data.shape[0]
         # One decode after another is faster than `tf.map_fn`.
         images = tf.stack(
             [
-                tf.io.decode_jpeg(data[i], channels=shape[-1], dct_method="INTEGER_ACCURATE")
+                tf.io.decode_jpeg(
+                    data[i], channels=shape[-1], ratio=shrink, dct_method="INTEGER_ACCURATE"
+                )
                 for i in range(number)
             ]
         )

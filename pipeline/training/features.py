@@ -121,7 +121,9 @@ def _features_of(
         width = recognizer.get_layer(f"{stream}_features").output.shape[-1]
         shape = (store.count_frames(), len(variants), width)
         image = STREAMS[stream].image.name
-        features = write_features(path, records, image, extract, shape=shape)
+        features = write_features(
+            path, records, image, extract, shape=shape, shrink=config.clip.shrink
+        )
     frames = counted(features.shape[0], "frame")
     print(f"{path}: features of {frames}, {path.stat().st_size / 1e6:,.0f} MB", flush=True)
     return features
@@ -139,7 +141,14 @@ def _path(stream: str, recognizer: keras.Model, config: RunConfig, store: Store)
     layer = recognizer.get_layer(f"{stream}_features")
     videos = open_store(store.path).fingerprint  # whatever its splits are
     backbone = dataclasses.asdict(config.backbone_of(stream))
-    settings = [videos, _variants(stream, config.augment), config.train.precision, backbone]
+    settings: list[object] = [
+        videos,
+        _variants(stream, config.augment),
+        config.train.precision,
+        backbone,
+    ]
+    if config.clip.shrink > 1:
+        settings.append(config.clip.shrink)
     mark = hashlib.sha256(json.dumps(settings).encode())
     for weight in layer.weights:
         mark.update(np.ascontiguousarray(weight.numpy()).tobytes())

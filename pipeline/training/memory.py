@@ -44,7 +44,7 @@ def _clip_bytes(config: RunConfig, *, on_gpu: bool) -> int:
     for backbone in map(config.backbone_of, config.model.streams):
         if backbone.name == "cnn" and not (on_gpu or config.train.cache_features):
             a_pixel += 2 * number_bytes * backbone.filters[0]
-    return a_pixel * config.frames.size**2 * config.clip.num_frames
+    return a_pixel * config.frames.side**2 * config.clip.num_frames
 
 
 def _memory() -> float:

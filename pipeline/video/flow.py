@@ -16,6 +16,12 @@ On real video of people, 15 frames a second, 1 of 10,000 values is beyond it.
 """
 
 _STILL = (128, 128, 0)
+_GREY = {
+    1: cv2.IMREAD_GRAYSCALE,
+    2: cv2.IMREAD_REDUCED_GRAYSCALE_2,
+    4: cv2.IMREAD_REDUCED_GRAYSCALE_4,
+    8: cv2.IMREAD_REDUCED_GRAYSCALE_8,
+}
 
 
 def flow_image(before: np.ndarray, frame: np.ndarray) -> np.ndarray:
@@ -80,7 +86,7 @@ def encode_flow(image: np.ndarray, *, quality: int) -> bytes:
     return data.tobytes()
 
 
-def decode_flow(data: bytes) -> np.ndarray:
+def decode_flow(data: bytes, *, shrink: int = 1) -> np.ndarray:
     """Decodes what `encode_flow` gives: uint8 (H, W, 3), as `decode_jpeg` does a frame."""
-    planes = decode_image(data, cv2.IMREAD_GRAYSCALE)
+    planes = decode_image(data, _GREY[shrink])
     return np.stack(np.split(planes, 3), axis=-1)

@@ -13,6 +13,13 @@ from pipeline.errors import DataError
 _SAMPLING: Final = (cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444)
 
 
+_REDUCED: Final = {
+    2: cv2.IMREAD_REDUCED_COLOR_2,
+    4: cv2.IMREAD_REDUCED_COLOR_4,
+    8: cv2.IMREAD_REDUCED_COLOR_8,
+}
+
+
 def encode_jpeg(frame: np.ndarray, *, quality: int) -> bytes:
     """Encodes a frame as JPEG.
 
@@ -33,20 +40,23 @@ def encode_jpeg(frame: np.ndarray, *, quality: int) -> bytes:
     return data.tobytes()
 
 
-def decode_jpeg(data: bytes) -> np.ndarray:
+def decode_jpeg(data: bytes, *, shrink: int = 1) -> np.ndarray:
     """Decodes a JPEG file.
 
     Args:
         data: The bytes of the file.
+        shrink: What height and width are divided by, and rounded up: 1, 2, 4 or 8.
 
     Returns:
         uint8 (H, W, 3), RGB: the pixels that `tf.io.decode_jpeg` gives with
-        `dct_method="INTEGER_ACCURATE"`.
+        `dct_method="INTEGER_ACCURATE"`, and with `ratio` where they shrink.
 
     Raises:
         DataError: The bytes are not a JPEG image.
     """
-    return decode_image(data, cv2.IMREAD_COLOR_RGB)
+    if shrink == 1:
+        return decode_image(data, cv2.IMREAD_COLOR_RGB)
+    return cv2.cvtColor(decode_image(data, _REDUCED[shrink]), cv2.COLOR_BGR2RGB)
 
 
 def decode_image(data: bytes, mode: int) -> np.ndarray:

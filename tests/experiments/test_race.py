@@ -165,7 +165,9 @@ def test_recipes_follow_what_a_data_set_has():
 
 def test_each_recipe_is_a_run_that_can_be():
     for recipe in VIDEOS:
-        config = recipe.config(RunConfig(data="d", seed=7))
+        config = recipe.config(RunConfig(data="d", seed=7), 224)
+        assert config.clip.shrink == (1 if "large" in recipe.needs else 4)
+        assert recipe.config(RunConfig(data="d"), 64).clip.shrink == 1
         assert (config.data, config.seed) == ("d", 7)
         assert set(recipe.needs) <= set(NEEDS)
     names = [recipe.name for recipe in VIDEOS]

@@ -48,6 +48,7 @@ def test_a_bundle_from_before_key_points_and_streams_that_are_trained_apart(run)
     content["format"] = 6
     assert content["model"].pop("fusion") == "together"
     assert content["frames"].pop("pose") == 0
+    assert content["frames"].pop("shrink") == content["clip"].pop("shrink") == 1
     run.bundle_file.write_text(json.dumps(content))
     assert read_bundle(run) == BUNDLE
 

@@ -146,3 +146,19 @@ def test_half_precision_sees_small_differences(stream):
     images = np.array([128, 200, 203], np.uint8).reshape(3, 1, 1, 1).repeat(3, axis=-1)
     wanted, half = seen(stream, images), seen(stream, images, "bfloat16")
     np.testing.assert_allclose(half, wanted, rtol=2**-7)
+
+
+@IMAGE
+@pytest.mark.parametrize("shrink", [2, 4, 8])
+def test_images_that_shrink_are_the_same_in_tensorflow(image, shrink):
+    rng = np.random.default_rng(0)
+    frames = rng.integers(256, size=(3, 6, 6, 3), dtype=np.uint8).repeat(8, 1).repeat(8, 2)
+    jpegs = stored(image, frames)
+    shown = FramesConfig(size=48, shrink=shrink)
+    found = image.decode_tensors(tf.constant(jpegs), shown)
+    wanted = np.stack([image.decode(jpeg, shrink) for jpeg in jpegs])
+    np.testing.assert_array_equal(found, wanted)
+    assert wanted.shape[1:] == image.shape(shown) == (48 // shrink, 48 // shrink, 3)
+    whole = np.stack([image.decode(jpeg) for jpeg in jpegs]).astype(float)
+    means = whole.reshape(3, 48 // shrink, shrink, 48 // shrink, shrink, 3).mean((2, 4))
+    assert np.abs(means - wanted).mean() < 12

@@ -20,7 +20,7 @@ class Recognizer(nn.Module):
         self.gain = config.model.difference_gain
         momentum = 1 - config.backbone.momentum
         blocks: list[nn.Module] = []
-        channels, side = 3, config.frames.size
+        channels, side = 3, config.frames.side
         for filters in config.backbone.filters:
             blocks += [
                 nn.Conv2d(channels, filters, 3, padding="same", bias=False),

@@ -115,7 +115,7 @@ def _software() -> str:
 
 def build_as_in_tutorials(config: RunConfig) -> keras.Model:
     """The network of `build_recognizer` for the default blocks, each layer wrapped by Keras."""
-    size, length = config.frames.size, config.clip.num_frames
+    size, length = config.frames.side, config.clip.num_frames
     frames = layers.Input((length, size, size, 3), dtype="uint8", name="frames")
     mask = layers.Input((length,), dtype="bool", name="mask")
     x = InputStage(config.model.streams[0], gain=config.model.difference_gain)(frames)
