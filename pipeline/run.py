@@ -111,6 +111,11 @@ class Run:
                 f"{self.folder}: an export, which can classify and nothing else. Name the run that "
                 f"it came from{named}"
             )
+        if not make and self.fusion_file.is_file():
+            raise DataError(
+                f"{self.folder}: fused runs, which classify and are evaluated together. Name one "
+                f"of the runs that {self.fusion_file.name} lists"
+            )
         make = make or self._other_run()
         raise DataError(f"{self.folder}: no trained model here, {file.name} is missing. {make}")
 
@@ -222,7 +227,8 @@ def latest_run(runs: Path = RUNS) -> Run:
     Raises:
         DataError: There is none.
     """
-    found = [Run(model.parent) for model in runs.glob("[!.]*/model.tflite")]
+    names = ("model.tflite", "fusion.json")
+    found = [Run(file.parent) for name in names for file in runs.glob(f"[!.]*/{name}")]
     if not found:
         raise DataError(
             f"no trained run in {runs}/. Train one ({command('train')}) or name one (--run)"
@@ -235,4 +241,5 @@ def _ended(run: Run) -> float:
     try:
         return datetime.datetime.fromisoformat(run.environment()["ended"]).timestamp()
     except (DataError, KeyError, TypeError, ValueError):
-        return run.litert_file.stat().st_mtime
+        file = run.fusion_file if run.fusion_file.is_file() else run.litert_file
+        return file.stat().st_mtime

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -25,7 +26,7 @@ from pipeline.inference.many import predict_many
 from pipeline.inference.stream import classify_stream
 from pipeline.inference.timeline import make_timeline
 from pipeline.prepare.preparation import prepare
-from pipeline.run import Run
+from pipeline.run import Run, latest_run
 from pipeline.training.fit import train
 from pipeline.video import LiveVideo, iter_frames, write_video
 
@@ -258,3 +259,20 @@ def test_runs_of_other_videos(runs, tmp_path):
         evaluated([runs[0].folder, other.folder], "test")
     with pytest.raises(DataError, match="expected runs that differ"):
         evaluated([runs[0].folder, runs[0].folder], "test")
+
+
+def test_other_commands_say_what_to_name(fused):
+    run, _ = fused
+    with pytest.raises(DataError, match="fused runs, which classify and are evaluated together"):
+        run.config()
+
+
+def test_fused_runs_can_be_the_latest(fused, runs, tmp_path):
+    run, _ = fused
+    for folder in (runs[0].folder, run.folder):
+        shutil.copytree(folder, tmp_path / folder.parent.name)
+    newest = tmp_path / run.folder.parent.name
+    os.utime(newest / "fusion.json", (2e9, 2e9))
+    assert latest_run(tmp_path).folder == newest
+    os.utime(newest / "fusion.json", (1e9, 1e9))
+    assert latest_run(tmp_path).folder == tmp_path / runs[0].folder.parent.name
