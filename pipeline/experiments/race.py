@@ -35,6 +35,7 @@ from pipeline.training.run_folder import is_trained
 _MOST_FUSED: Final = 4
 _SMALL: Final = 0.2
 """Share of the budget that a second member may take, for time to be left for it."""
+_DEARER: Final = 2.0
 _EXPORT_SECONDS: Final = 12.0
 _DONE: Final = "fold.json"
 _SPARE: Final = 0.06
@@ -149,11 +150,7 @@ class Race:
         return members
 
     def _try(self, trial: Trial, fold: int) -> None:
-        reserve = self._last_training()
-        expected = trial.next_seconds or max(
-            (each.next_seconds for each in self._trials), default=0.0
-        )
-        if self._watch.left - reserve < expected:
+        if not is_tried(trial.folder, fold) and not self._has_time(trial):
             trial.status = "no time"
             return
         try:
@@ -169,6 +166,13 @@ class Race:
             f"{seconds:.0f} s",
             flush=True,
         )
+
+    def _has_time(self, trial: Trial) -> bool:
+        """Whether there is time for a fold more, and for the last training after it."""
+        expected = trial.next_seconds
+        if not expected:  # Recipes get dearer.
+            expected = _DEARER * max(each.next_seconds for each in self._trials)
+        return self._watch.left - self._last_training() > expected
 
     def _last_training(self) -> float:
         """Seconds that training the best on all videos takes, about, if two are fused."""
@@ -229,6 +233,11 @@ def _shortened(trial: Trial, folds: int) -> Trial:
     return dataclasses.replace(trial, answers=trial.answers[:folds])
 
 
+def is_tried(folder: Path, fold: int) -> bool:
+    """Whether a run of a fold has answered."""
+    return (folder / f"fold-{fold:02d}" / _DONE).is_file()
+
+
 def held_out(
     config: RunConfig, folder: Path, fold: int, folds: int, class_names: Sequence[str]
 ) -> tuple[Answers, float]:
@@ -251,7 +260,7 @@ def held_out(
     fit = dataclasses.replace(config.train, keep="last", patience=0)
     run = Run(folder / f"fold-{fold:02d}")
     done = run.folder / _DONE
-    if not done.is_file():
+    if not is_tried(folder, fold):
         started = time.monotonic()
         with logged_to(folder / "training.log"):
             own = dataclasses.replace(config, split=split, train=fit)

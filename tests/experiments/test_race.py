@@ -117,7 +117,7 @@ def test_time_is_left_for_the_last_training(start):
 
 
 def test_without_a_whole_round_the_best_so_far_is_taken(start):
-    found, _, done = start({"cheap": (always(0.6), 10), "better": (always(0.9), 10)}, left=45)
+    found, _, done = start({"cheap": (always(0.6), 10), "better": (always(0.9), 10)}, left=55)
     assert len(done) < 2 * FOLDS
     assert [trial.recipe.name for trial in found.members()] == ["better"]
 
