@@ -36,13 +36,13 @@ def main(arguments: Sequence[str]) -> None:
     path = Path(options.path or config.data)
 
     import_tensorflow()
-    from pipeline.dataset.preview import write_contact_sheets
+    from pipeline.dataset.preview import drawn, write_contact_sheets
     from pipeline.dataset.videos import open_of_run
 
     # Beside a table there are videos, and a folder among them would be taken for a class.
     default = path / "preview" if path.is_dir() else Path(f"preview-{path.stem}")
     folder = Path(options.out) if options.out else default
-    plain = dataclasses.replace(config.model, streams=("rgb",))
-    config, data = open_of_run(dataclasses.replace(config, data=str(path), model=plain))
+    model = drawn(config.model)
+    config, data = open_of_run(dataclasses.replace(config, data=str(path), model=model))
     files = write_contact_sheets(data, config, folder, num_videos=options.videos)
     print(f"{counted(len(files), 'contact sheet')} in {folder}/")

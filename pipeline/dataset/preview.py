@@ -13,7 +13,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pipeline.config import RunConfig
+from pipeline.config import ModelConfig, RunConfig
 from pipeline.dataset.clip_batches import augmented_clips, evaluation_clips
 from pipeline.dataset.recordings import windows_of
 from pipeline.dataset.records import recording_labels
@@ -73,10 +73,9 @@ def write_contact_sheets(
         DataError: A video or a shard is damaged.
         ConfigError: The folder cannot be made.
     """
-    streams = ("rgb", "pose") if "pose" in config.model.streams else ("rgb",)
     config = dataclasses.replace(
         config,
-        model=dataclasses.replace(config.model, streams=streams),
+        model=drawn(config.model),
         train=dataclasses.replace(config.train, batch_size=1),
     )
     try:
@@ -94,6 +93,12 @@ def write_contact_sheets(
             videos = list(_videos(data, config, numbers, num_augmented))
             _sheet(name, videos, class_colours(data.class_names)).savefig(files[-1])
     return files
+
+
+def drawn(model: ModelConfig) -> ModelConfig:
+    """A network that takes what is drawn: frames, and key points where a network takes them."""
+    streams = ("rgb", "pose") if "pose" in model.streams else ("rgb",)
+    return dataclasses.replace(model, streams=streams)
 
 
 def _examples(data: Data, config: RunConfig, most: int) -> list[list[int]]:
@@ -155,8 +160,9 @@ def _videos(
 def _clip(inputs: dict[str, Any], label: Any, class_names: Sequence[str]) -> _Clip:
     mask = inputs["mask"].numpy()
     shown, tracks = np.arange(len(mask)), {}
-    if label.shape.rank == 2:
+    if label.shape.rank == 2 or "pose" in inputs:
         shown = np.linspace(0, len(mask) - 1, min(_MOST_FRAMES, len(mask))).round().astype(int)
+    if label.shape.rank == 2:
         holds = label.numpy().T == 1
         tracks = {name: at for name, at in zip(class_names, holds, strict=True) if at.any()}
     frames = inputs["frames"].numpy()[shown]
