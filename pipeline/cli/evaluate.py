@@ -85,6 +85,7 @@ def _evaluate_several(options: Any) -> None:
     import_tensorflow()
     from pipeline.cli.fusion_scores import format_fusion
     from pipeline.evaluation import fusing
+    from pipeline.evaluation.page import report_files
     from pipeline.inference.fuse import evaluate_fused
 
     if len(folders) == 1:
@@ -92,7 +93,9 @@ def _evaluate_several(options: Any) -> None:
         with run.alone():
             result = evaluate_fused(run, options.split)
         print(format_fusion(result, options.split))
-        print(f"written: {run.metrics_file}")
+        page = report_files(run, options.split)[0]
+        there = f"; the report: {page}" if page.is_file() else ""
+        print(f"written: {run.metrics_file}{there}")
         return
     crossed = any(map(fusing.is_crossval, folders))
     if crossed and options.split != "test":

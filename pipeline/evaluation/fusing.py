@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 
 from pipeline.config import RunConfig
 from pipeline.config.model import ModelConfig
 from pipeline.errors import DataError
+from pipeline.evaluation import metrics
 from pipeline.evaluation.answering import answer
 from pipeline.evaluation.answers import Answers, answers_file, read_answers
 from pipeline.evaluation.calibrate import fitted
+from pipeline.evaluation.page import write_fused_page
+from pipeline.evaluation.plots import plot_confusion, plot_per_class
 from pipeline.manifest.rows import Split
 from pipeline.run import Run, folds_of
 from pipeline.tasks.calibration import Calibration
@@ -22,6 +25,7 @@ from pipeline.tasks.fusion import Fusion, Rule, expect_alike, fit_weights
 from pipeline.tasks.task import task_of
 from pipeline.text import counted, listed
 
+_MOST_MISTAKES: Final = 20
 Weights = Literal["equal", "fitted"]
 
 
@@ -182,6 +186,29 @@ def _matched(folders: Sequence[Path], each: Sequence[Answers]) -> tuple[Answers,
         if not np.array_equal(answers.labels, first.labels):
             raise DataError(f"{both}: the labels of their videos differ")
     return sorted_
+
+
+def report(
+    run: Run, split: Split, several: Several, answers: Answers, result: Mapping[str, Any]
+) -> None:
+    """Writes the page of fused runs of task video, of what `compare` gives."""
+    names, found = several.class_names, answers.holds.argmax(axis=1)
+    run.report.mkdir(exist_ok=True)
+    counts = metrics.confusion(found, answers.labels, len(names))
+    plot_confusion(counts, names, run.report / f"{split}_confusion.png")
+    plot_per_class(result["per_class"], run.report / f"{split}_per_class.png")
+    highest = task_of(several.model).probabilities(answers.logits).max(axis=1)
+    wrong = np.flatnonzero(~answers.correct)
+    mistakes = [
+        {
+            "video": answers.names[index],
+            "label": names[answers.labels[index]],
+            "answer": names[found[index]],
+            "probability": float(highest[index]),
+        }
+        for index in wrong[np.argsort(-highest[wrong], kind="stable")][:_MOST_MISTAKES]
+    ]
+    write_fused_page(run, split, names, {"result": result, "mistakes": mistakes})
 
 
 def compare(several: Several, fused: Answers, fusion: Fusion) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,20 @@ def write_page(
     for file, template in zip(report_files(run, split), (page, card), strict=True):
         text = _templates(run.report).get_template(template).render(of_run, **facts)
         file.write_text(text, encoding="utf-8")
+
+
+def write_fused_page(
+    run: Run, split: Split, class_names: Sequence[str], facts: Mapping[str, Any]
+) -> None:
+    """Writes the page of a folder of fused runs, whose pictures are in its `report` by now."""
+    of_run = {
+        "name": run.folder.resolve().name,
+        "split": split,
+        "class_names": class_names,
+        "caution": CAUTION.get(split, []),
+    }
+    text = _templates(run.report).get_template("fused.html").render(of_run, **facts)
+    report_files(run, split)[0].write_text(text, encoding="utf-8")
 
 
 def report_files(run: Run, split: Split) -> tuple[Path, Path]:

@@ -11,7 +11,14 @@ from pipeline.atomic import write_json
 from pipeline.config.checks import expect
 from pipeline.errors import DataError
 from pipeline.evaluation.answers import answers_file, write_answers
-from pipeline.evaluation.fusing import Several, Weights, compare, cross_validated, evaluated
+from pipeline.evaluation.fusing import (
+    Several,
+    Weights,
+    compare,
+    cross_validated,
+    evaluated,
+    report,
+)
 from pipeline.evaluation.predictions import open_run_data
 from pipeline.evaluation.recordings import write_recordings
 from pipeline.inference.fused import Fused, read_fused, write_fused
@@ -90,6 +97,8 @@ def evaluate_fused(run: Run, split: Split) -> dict[str, Any]:
         write_recordings(path, answers.recordings(several.model))
     else:
         write_answers(path, answers, several.model, several.class_names, fused.calibration)
+    if several.model.task == "video":
+        report(run, split, several, answers, result)
     write_json(run.metrics_file, {**run.metrics(), split: result})
     return result
 

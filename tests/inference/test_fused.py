@@ -163,6 +163,10 @@ def test_evaluation_says_what_classifying_does(runs, fused, blob_videos):
         right += line["predicted"] == line["label"]
     assert result["video"]["top1"] == right / 16
     assert json.loads(run.metrics_file.read_text())["test"] == result
+    page = (run.report / "index.html").read_text(encoding="utf-8")
+    wrong = [line["video"] for line in lines if line["predicted"] != line["label"]]
+    assert wrong
+    assert all(name in page for name in wrong)
     alone = [result["runs"][str(each.folder)]["video"]["top1"] for each in runs]
     assert result["video"]["top1"] == max(alone) + (result["gained"] - result["lost"]) / 16
 
