@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from pipeline.config import RunConfig
 from pipeline.errors import DataError
+from pipeline.foreign import file_of
 from pipeline.locks import alone
 from pipeline.text import command, listed
 
@@ -46,6 +47,7 @@ class Run:
         saved_model: In `export/savedmodel`, the model for TensorFlow Serving; a folder.
         onnx: In `export/onnx`, the model for ONNX; a folder.
         pose: Where pictures are read for key points: the models that find them; a folder.
+        backbones: Where streams have networks of others: their files, by stream; a folder.
         fusion_file: In a folder of fused runs, what makes one of their answers, JSON.
         members: The runs in such a folder, as exports.
         class_names_file: Class names in the order of the logits, JSON.
@@ -67,6 +69,7 @@ class Run:
     saved_model = _Inside("saved_model")
     onnx = _Inside("onnx")
     pose = _Inside("pose")
+    backbones = _Inside("backbones")
     fusion_file = _Inside("fusion.json")
     members = _Inside("members")
     class_names_file = _Inside("class_names.json")
@@ -82,7 +85,7 @@ class Run:
         return alone(self.folder, "training or testing", instead)
 
     def config(self) -> RunConfig:
-        """The configuration that the run used.
+        """The configuration that the run used; it names networks of others that lie in the run.
 
         Raises:
             DataError: The folder is not that of a trained run.
@@ -94,7 +97,8 @@ class Run:
         config = load_config(self.config_file)
         if not (config.data and config.frames.size and config.frames.fps):
             raise DataError(f"{self.config_file}: damaged, or not written by a run. Train again")
-        return config
+        files = {stream: file_of(self.backbones, stream) for stream in config.foreign}
+        return config.with_files({stream: str(file) for stream, file in files.items() if file})
 
     def expect(self, file: Path, make: str = "") -> None:
         """Makes sure that a file of the run is there, which training makes, or what `make` says.

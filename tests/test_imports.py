@@ -13,8 +13,8 @@ import pipeline
 ROOT = Path(pipeline.__file__).parent
 ROOMS = [
     *("text", "errors", "atomic", "interrupt", "native_log", "figures", "locks", "progress"),
-    *("user_cache", "video", "pose", "streams", "config", "run", "workers", "manifest"),
-    *("sources", "prepare", "tasks", "dataset", "models", "training", "evaluation"),
+    *("user_cache", "spares", "video", "pose", "foreign", "streams", "config", "run", "workers"),
+    *("manifest", "sources", "prepare", "tasks", "dataset", "models", "training", "evaluation"),
     *("experiments", "inference", "cli"),
 ]
 """Modules and packages directly in the package; each imports only what stands before it."""
@@ -34,6 +34,9 @@ WITHOUT_TENSORFLOW = [
     "pipeline.pose",
     "pipeline.pose.drawing",
     "pipeline.pose.fetch",
+    "pipeline.foreign",
+    "pipeline.foreign.litert",
+    "pipeline.foreign.onnx",
     "pipeline.dataset.augment",
     "pipeline.sources.download",
     "pipeline.prepare.duplicates",

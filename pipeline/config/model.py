@@ -13,6 +13,7 @@ from pipeline.config.checks import (
     expect_range,
     expect_share,
 )
+from pipeline.foreign.reading import SUFFIXES, Channels, Reading
 from pipeline.streams import IMAGES, STREAMS
 
 TaskName = Literal["auto", "video", "video-multilabel", "frames", "frames-multilabel"]
@@ -103,8 +104,9 @@ class BackboneConfig:
     Attributes:
         name: `cnn`, blocks of Conv2D, normalisation, activation and MaxPooling2D;
             `efficientnet_lite0`, `efficientnet_lite1` or `efficientnet_lite2`; a model of
-            `keras.applications`, such as `MobileNetV2`; or a `.keras` file that maps a frame, 0 to
-            255, to features.
+            `keras.applications`, such as `MobileNetV2`; a `.keras` file that maps a frame, 0 to
+            255, to features; or a `.tflite` or `.onnx` file that maps a frame to features, which
+            are stored (`train.cache_features`).
         weights: Of a model that is not `cnn`: `imagenet`, a weights file, or `none`.
         trainable: `all`, `none`, or the number of last blocks that are trained; a block ends
             where the resolution falls. What is not trained keeps its batch normalisation, too.
@@ -117,6 +119,10 @@ class BackboneConfig:
         grid: The features keep a grid of at most this many cells a side; 1 is global average
             pooling, which forgets where something moved.
         normalise_features: Whether to batch-normalise the frame features before the temporal part.
+        mean: Of a `.tflite` or `.onnx` file, which takes (pixel - mean) / std of pixels from 0 to
+            255: one for all channels, or those of red, green and blue; empty: what the file says.
+        std: Likewise, above 0.
+        channels: Their order in such a file; `auto`: what the file says, else `rgb`.
     """
 
     name: str = "cnn"
@@ -129,6 +135,19 @@ class BackboneConfig:
     spatial_dropout: float = 0.0
     grid: int = 4
     normalise_features: bool = True
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    channels: Channels = "auto"
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether it is a network of others, which is no part of the graph."""
+        return self.name.endswith(SUFFIXES)
+
+    @property
+    def reading(self) -> Reading:
+        """How such a network takes frames."""
+        return Reading(mean=self.mean, std=self.std, channels=self.channels, grid=self.grid)
 
     def __post_init__(self) -> None:
         expect(bool(self.name), "backbone.name must name a network, such as cnn", self.name)
@@ -150,9 +169,22 @@ class BackboneConfig:
             expect_share(getattr(self, name), f"backbone.{name}")
         expect_range(self.grid, "backbone.grid", 1, _WIDEST)
         expect(
-            self.name != "cnn" or self.weights in ("imagenet", "none"),
-            "backbone.weights is for networks other than cnn: name one as well (--backbone.name)",
+            (self.name != "cnn" and not self.is_foreign) or self.weights in ("imagenet", "none"),
+            "backbone.weights is for networks other than cnn and .tflite and .onnx files: name one "
+            "as well (--backbone.name)",
             self.weights,
+        )
+        given = (self.mean, self.std, self.channels)
+        expect(
+            self.is_foreign or given == ((), (), "auto"),
+            "backbone.mean, std and channels are for .tflite and .onnx files: leave them out",
+            given,
+        )
+        expect(
+            len(self.mean) == len(self.std) in (0, 1, 3) and all(each > 0 for each in self.std),
+            "backbone.mean and backbone.std must both be one number, or one for red, green and "
+            "blue, and std above 0",
+            given[:2],
         )
 
 

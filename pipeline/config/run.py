@@ -74,6 +74,8 @@ class RunConfig:
             "set their strength to 0",
             mixes,
         )
+        for stream in self.foreign:
+            self._check_foreign(stream)
         if self.train.cache_features:
             self._check_cache()
             expect(
@@ -131,6 +133,38 @@ class RunConfig:
             f"with {' or '.join(alone)}",
             list(self.model.streams),
         )
+
+    def _check_foreign(self, stream: str) -> None:
+        name, seen = self.backbone_of(stream).name, STREAMS[stream]
+        expect(
+            seen.image.name == "frames" and not seen.needs_frame_before,
+            f"backbone.name {name} takes frames as they are: --model.streams rgb, or give the "
+            f"stream a backbone of its own, such as --backbone.{stream}.name cnn",
+            stream,
+        )
+        expect(
+            self.train.cache_features,
+            f"backbone.name {name} is not trained, and its features are stored: "
+            "--backbone.trainable none --train.cache_features true",
+            self.train.cache_features,
+        )
+
+    @property
+    def foreign(self) -> tuple[str, ...]:
+        """Those of the streams whose features come from a network of others, a file."""
+        return tuple(
+            stream
+            for stream in self.model.streams
+            if STREAMS[stream].is_picture and self.backbone_of(stream).is_foreign
+        )
+
+    def with_files(self, files: Mapping[str, str]) -> RunConfig:
+        """The same run, with other files of the networks of others, by stream."""
+        own = {
+            stream: dataclasses.replace(self.backbone_of(stream), name=file)
+            for stream, file in files.items()
+        }
+        return dataclasses.replace(self, backbones={**self.backbones, **own}) if own else self
 
     def backbone_of(self, stream: str) -> BackboneConfig:
         """The backbone of a stream: its own, or else that of all."""

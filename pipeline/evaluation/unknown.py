@@ -19,6 +19,7 @@ from pipeline.manifest.rows import SPLITS
 from pipeline.run import Run
 from pipeline.tasks.calibration import Calibration
 from pipeline.tasks.task import task_of
+from pipeline.training.features import on_stored_features
 
 Scores = Mapping[str, Sequence[float]]
 """The score of each video, see `Task.score`, by its class."""
@@ -57,7 +58,7 @@ def score_unknown(
         if split not in unknown.num_videos:
             continue
         with damage_named(unknown):
-            predictions = predict(model, unknown, config, split)
+            predictions = predict(*on_stored_features(model, unknown, config), config, split)
         found = task_of(config.model).score(predictions.video_logits)
         rows = zip(predictions.labels, predictions.groups, found, strict=True)
         for label, group, score in rows:

@@ -16,6 +16,7 @@ from pipeline.dataset.clip_batches import evaluation_batches
 from pipeline.dataset.videos import Data
 from pipeline.errors import PipelineError
 from pipeline.inference.clips import pairs_of
+from pipeline.inference.foreign import Networks, inputs_of
 from pipeline.inference.runtime import Arrays, Runtime
 from pipeline.manifest.rows import SPLITS, Split
 from pipeline.run import Run
@@ -91,15 +92,19 @@ def compare(
     config: RunConfig,
     bundle: Run,
     target: Path,
+    networks: Networks,
 ) -> Exported:
     """Runs a recogniser and its export, which is to be `target`, on clips from `some_clips`.
 
     Where there is an answer at every frame, real frames are compared.
     """
-    wanted, keras_seconds = _timed(
-        lambda clip: model.predict_on_batch({name: each[None] for name, each in clip.items()})[0],
-        clips,
-    )
+
+    def keras_logits(clip: Arrays) -> np.ndarray:
+        batch = {name: each[None] for name, each in clip.items()}
+        logits: np.ndarray = model.predict_on_batch(inputs_of(batch, networks, model.input))[0]
+        return logits
+
+    wanted, keras_seconds = _timed(keras_logits, clips)
     found, clip_seconds = _timed(  # by way of features, as classifying goes
         lambda clip: exported.logits(exported.features(pairs_of(clip)), clip["mask"]), clips
     )

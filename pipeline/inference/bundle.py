@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +14,7 @@ from pipeline.config import ClipConfig, FramesConfig, ModelConfig
 from pipeline.config.checks import expect_range
 from pipeline.config.strict import strictly
 from pipeline.errors import DataError, PipelineError
+from pipeline.foreign import Reading
 from pipeline.manifest.class_names import check_class_names
 from pipeline.run import Run
 from pipeline.streams.former import streams_of_input
@@ -37,6 +39,8 @@ class Bundle:
         weights: A checksum of the trained model that all exports of it share.
         precision: What the weights of the export were rounded to: float32 (not at all), float16 or
             int8.
+        foreign: Streams whose features come from networks of others, which lie in `backbones`
+            beside the model, with how these take frames.
 
     Raises:
         DataError: A class name is not one.
@@ -51,6 +55,7 @@ class Bundle:
     looks_back_only: bool = False
     weights: str = ""
     precision: Precision = "float32"
+    foreign: Mapping[str, Reading] = dataclasses.field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         check_class_names(self.class_names)
@@ -75,6 +80,7 @@ def bundle_of(run: Run) -> Bundle:
         calibration=read_calibration(run),
         looks_back_only=config.temporal.looks_back_only,
         weights=_checksum(run.model_file),
+        foreign={stream: config.backbone_of(stream).reading for stream in config.foreign},
     )
 
 
@@ -113,6 +119,7 @@ def read_bundle(run: Run) -> Bundle:
 
 def _in_todays_names(content: dict[str, Any], version: int) -> dict[str, Any]:
     """Metadata of any format in the names of today; other mistakes are left to be found."""
+    content = {"foreign": {}, **content}
     if version == FORMAT:
         return content
     if isinstance(frames := content.get("frames"), dict):

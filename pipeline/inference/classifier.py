@@ -17,6 +17,7 @@ from pipeline.config.checks import expect, expect_at_least
 from pipeline.errors import ConfigError, DataError
 from pipeline.inference.bundle import Bundle, read_bundle
 from pipeline.inference.clips import Clip, ClipModel, StoredVideo, clips_of, cut_clips
+from pipeline.inference.foreign import networks_of, with_networks
 from pipeline.inference.fused import Fused, member_run, read_fused
 from pipeline.inference.runtimes import RUNTIMES, RuntimeName, open_model
 from pipeline.inference.segments import answer_text
@@ -145,7 +146,7 @@ class Classifier:
             [bundle.class_names for bundle in bundles],
         )
         self.members = tuple(
-            ClipModel(open_model(each, runtime, num_threads=num_threads), bundle)
+            _open(each, bundle, runtime, num_threads)
             for each, bundle in zip(runs, bundles, strict=True)
         )
         for each, model in zip(runs, self.members, strict=True):
@@ -332,6 +333,12 @@ def _members(runs: Sequence[Run], rule: Rule) -> tuple[list[Run], Fused | None]:
         calibration=Calibration(),
         runs=tuple(str(run.folder) for run in runs),
     )
+
+
+def _open(run: Run, bundle: Bundle, runtime: RuntimeName, num_threads: int) -> ClipModel:
+    model = open_model(run, runtime, num_threads=num_threads)
+    networks = networks_of(bundle, run, num_threads=num_threads)
+    return ClipModel(with_networks(model, networks, bundle), bundle)
 
 
 def _mark(content: object) -> str:

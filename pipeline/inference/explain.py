@@ -80,6 +80,11 @@ def explain(run: Run, path: str | Path, label: str = "") -> Explanation:
             f"the stream {', '.join(numbers)} sees no pictures, in which a place could be shown. "
             "Explain a run of other streams"
         )
+    if config.foreign:
+        raise ConfigError(
+            f"the stream {', '.join(config.foreign)} has a network from a file that gives features "
+            "and no more, so that no place can be shown. Explain a run of another backbone"
+        )
     if label and label not in bundle.class_names:
         raise ConfigError(f"--label: expected one of {', '.join(bundle.class_names)}, got {label}")
     model = load_recognizer(run.model_file, config, len(bundle.class_names))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import shutil
 import tempfile
 import warnings
@@ -30,6 +31,7 @@ from pipeline.inference.agreement import (
 )
 from pipeline.inference.bundle import Precision, bundle_of, write_bundle
 from pipeline.inference.clips import pairs_of
+from pipeline.inference.foreign import Networks, inputs_of, networks_of, with_networks
 from pipeline.inference.runtimes import open_runtime
 from pipeline.inference.tensorflow import open_saved_model
 from pipeline.models.parts import CLIP, FEATURES, STEP, TEMPORAL, Parts
@@ -65,6 +67,8 @@ def export(
     config = run.config()
     videos = open_run_data(run, data)
     model = load_recognizer(run.model_file, config, len(videos.class_names))
+    described = bundle_of(run)
+    networks = networks_of(described, run, num_threads=os.cpu_count() or 1)
     bundle = run if kind == "litert" else Run(run.exports / kind)
     bundle.folder.mkdir(parents=True, exist_ok=True)
     folders = {"savedmodel": bundle.saved_model, "onnx": bundle.onnx}
@@ -72,11 +76,12 @@ def export(
     temporary = target.with_name(f".partial-{target.name}")
     _remove(temporary)  # of an export that was killed
     try:
-        _write(kind, model, config, videos, temporary)
+        _write(kind, model, config, videos, temporary, networks)
         clips = list(some_clips(videos, config, num_clips, held_out(videos)))
         opened = (open_saved_model if kind == "savedmodel" else open_runtime)(temporary)
+        opened = with_networks(opened, networks, described)
         try:
-            exported = compare(model, opened, clips, config, bundle, target)
+            exported = compare(model, opened, clips, config, bundle, target, networks)
         except RuntimeError:  # of numbers that an interpreter of 8 bits does not take
             raise PipelineError(
                 f"{kind}: the exported model cannot be run and was not kept; its numbers may be "
@@ -86,7 +91,8 @@ def export(
         if target.is_dir():  # A file is replaced at once.
             _remove(target)
         temporary.replace(target)
-        described = bundle_of(run)
+        if networks and bundle.folder != run.folder:
+            shutil.copytree(run.backbones, bundle.backbones, dirs_exist_ok=True)
         if described.frames.pose:
             carry(bundle.pose)
         precision = _PRECISIONS.get(kind, "float32")
@@ -96,7 +102,14 @@ def export(
     return exported
 
 
-def _write(kind: Format, model: keras.Model, config: RunConfig, videos: Data, path: Path) -> None:
+def _write(
+    kind: Format,
+    model: keras.Model,
+    config: RunConfig,
+    videos: Data,
+    path: Path,
+    networks: Networks,
+) -> None:
     if kind == "onnx":
         from pipeline.inference.onnx import write_onnx
 
@@ -112,7 +125,7 @@ def _write(kind: Format, model: keras.Model, config: RunConfig, videos: Data, pa
                 converter.target_spec.supported_types = [tf.float16]
             elif kind == "litert-int8":
                 converter.optimizations = [tf.lite.Optimize.DEFAULT]
-                converter.representative_dataset = _examples(model, config, videos)
+                converter.representative_dataset = _examples(model, config, videos, networks)
             with warnings.catch_warnings():  # of the interpreter that the converter itself uses
                 warnings.filterwarnings("ignore", message=r"\s*Warning: tf.lite.Interpreter")
                 content = converter.convert()
@@ -137,21 +150,27 @@ def _save_parts(
 
 
 def _examples(
-    model: keras.Model, config: RunConfig, videos: Data, *, most: int = 100
+    model: keras.Model, config: RunConfig, videos: Data, networks: Networks, *, most: int = 100
 ) -> Callable[[], Iterator[tuple[str, dict[str, Any]]]]:
     """Inputs of each part for training clips, from which the ranges of int8 are taken."""
     parts = Parts(float32_twin(model, config, for_export=True), config)
 
     def examples() -> Iterator[tuple[str, dict[str, Any]]]:
         for clip in some_clips(videos, config, most, "train"):
-            mask, pairs = clip["mask"], pairs_of(clip)
-            features = {
-                name: np.where(mask[:, None], rows, 0)[None].astype(np.float32)
-                for name, rows in arrays_of(parts.features(pairs)).items()
+            batch = {name: each[None] for name, each in clip.items()}
+            given = inputs_of(batch, networks, model.input)
+            pairs = pairs_of({name: clip[name] for name in given if name in clip})
+            features = {name: each[0] for name, each in given.items() if name not in clip}
+            features |= arrays_of(parts.features(pairs))
+            mask = clip["mask"]
+            rows = {
+                name: np.where(mask[:, None], each, 0)[None].astype(np.float32)
+                for name, each in features.items()
             }
-            yield CLIP, {name: each[None] for name, each in clip.items()}
-            yield FEATURES, pairs
-            yield TEMPORAL, {**features, "mask": mask[None]}
+            yield CLIP, given
+            if pairs:
+                yield FEATURES, pairs
+            yield TEMPORAL, {**rows, "mask": mask[None]}
 
     return examples
 

@@ -60,8 +60,9 @@ def write_fused(fused: Fused, run: Run) -> None:
         target.folder.mkdir(parents=True)
         shutil.copyfile(each.bundle_file, target.bundle_file)
         (shutil.copytree if model.is_dir() else shutil.copyfile)(model, target.folder / model.name)
-        if each.pose.is_dir():
-            shutil.copytree(each.pose, target.pose)
+        for folder in (each.pose, each.backbones):
+            if folder.is_dir():
+                shutil.copytree(folder, target.folder / folder.name)
     write_json(run.fusion_file, {"format": _FORMAT, **dataclasses.asdict(fused)})
 
 

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from queue import LifoQueue
 from typing import Any
 
 from ai_edge_litert.interpreter import Interpreter
@@ -15,15 +11,16 @@ from pipeline.errors import DataError
 from pipeline.inference.runtime import Arrays, Floats, Runtime
 from pipeline.native_log import silent_native_log
 from pipeline.run import Run
+from pipeline.spares import Spares
 
-_PARTS = {"serving_default", "features", "temporal"}
+_PARTS = {"serving_default", "temporal"}
 
 
 class LiteRTModel(Runtime):
     """A model file of a run, with so many threads for one clip; see `Runtime`.
 
     An interpreter of LiteRT holds the inputs and outputs of one call at a time. So there are
-    several, one more whenever a thread finds none free, but no more than processor cores.
+    several.
 
     Raises:
         DataError: The file is not a model, or of another version.
@@ -31,18 +28,13 @@ class LiteRTModel(Runtime):
 
     def __init__(self, path: Path, *, num_threads: int = 1) -> None:
         self.path = path
-        self._num_threads = num_threads
-        # The last one in is the first one out: one is started only while all others are busy.
-        self._free: LifoQueue[_Interpreter | None] = LifoQueue()
-        for _ in range(1, os.cpu_count() or 1):
-            self._free.put(None)
         first = _Interpreter(path, num_threads)
+        self._interpreters = Spares(lambda: _Interpreter(path, num_threads), first)
         self.num_classes = int(first.part("temporal").get_output_details()["logits"]["shape"][-1])
-        self._free.put(first)
 
     def inputs(self, part: str) -> dict[str, tuple[int, ...]]:
         """See `Runtime`."""
-        with self._borrowed() as interpreter:
+        with self._interpreters.borrowed() as interpreter:
             if part not in interpreter.signatures:
                 return {}
             details = interpreter.part(part).get_input_details()
@@ -50,18 +42,8 @@ class LiteRTModel(Runtime):
 
     def run(self, part: str, inputs: Arrays) -> Floats:
         """See `Runtime`."""
-        with self._borrowed() as interpreter:
+        with self._interpreters.borrowed() as interpreter:
             return interpreter.call(part, inputs)
-
-    @contextmanager
-    def _borrowed(self) -> Iterator[_Interpreter]:
-        """An interpreter that no other thread uses meanwhile."""
-        interpreter = self._free.get()
-        try:
-            interpreter = interpreter or _Interpreter(self.path, self._num_threads)
-            yield interpreter
-        finally:
-            self._free.put(interpreter)
 
 
 class _Interpreter:

@@ -61,7 +61,7 @@ class ONNXModel(Runtime):
             self._sessions = {
                 name: runtime.InferenceSession(str(path / file), options)
                 for name, file in _FILES.items()
-                if (path / file).is_file() or name != "step"
+                if (path / file).is_file() or name not in ("features", "step")
             }
         except Exception:  # onnxruntime's errors have no class of their own in common
             raise DataError(

@@ -34,6 +34,7 @@ class Parts:
     def __init__(self, recognizer: keras.Model, config: RunConfig) -> None:
         self._recognizer, self._config = recognizer, config
         self._streams = config.model.streams
+        self._own = [stream for stream in self._streams if stream not in config.foreign]
         looks_back = config.temporal.looks_back_only
         self._stepwise = Stepwise(recognizer, config) if looks_back else None
 
@@ -47,14 +48,16 @@ class Parts:
         that never look ahead, takes one frame, (B, F), and a `state` float (B, S), 0 at first, and
         gives the `next_state` as well. All but `features` give `logits` float (B, C); where there
         is an answer at every frame, `serving_default` and `temporal` give (B, T, C), and `step`
-        those of the frame.
+        those of the frame. Of a stream whose backbone is a network of others, `serving_default`
+        takes `STREAM_features` as well, and `features` gives none; where there is no other stream,
+        there is no `features`.
 
         Args:
             batch: The clips (B) in a call; None: any number.
         """
         config, length = self._config, self._config.clip.num_frames
-        images = config.model.images
-        frames = config.frames.only(images)
+        images = [name for name in config.model.images if name in self._recognizer.input]
+        frames = config.frames.only(config.model.images)
         kinds = {name: (IMAGES[name].dtype, IMAGES[name].shape(frames)) for name in images}
         mask = _spec("mask", "bool", batch, length)
         widths = {
@@ -64,11 +67,13 @@ class Parts:
         clips = {name: _spec(name, kind, batch, length, *s) for name, (kind, s) in kinds.items()}
         pairs = {name: _spec(name, kind, None, 2, *s) for name, (kind, s) in kinds.items()}
         rows = {name: _spec(name, "float32", batch, length, w) for name, w in widths.items()}
+        others = {name: each for name, each in rows.items() if name in self._recognizer.input}
         parts: dict[str, tuple[Part, dict[str, tf.TensorSpec]]] = {
-            CLIP: (self.clip, {**clips, "mask": mask}),
-            FEATURES: (self.features, pairs),
+            CLIP: (self.clip, {**clips, **others, "mask": mask}),
             TEMPORAL: (self.temporal, {**rows, "mask": mask}),
         }
+        if pairs:
+            parts[FEATURES] = (self.features, pairs)
         if self._stepwise:
             row = {name: _spec(name, "float32", batch, width) for name, width in widths.items()}
             state = _spec("state", "float32", batch, self._stepwise.state_size)
@@ -82,7 +87,7 @@ class Parts:
     def features(self, inputs: Tensors) -> Tensors:
         """The features of frames, each given after the one before it."""
         found = {}
-        for stream in self._streams:
+        for stream in self._own:
             stage = self._recognizer.get_layer(f"{stream}_input")
             seen = stage(inputs[STREAMS[stream].image.name])[:, 1]
             found[f"{stream}_features"] = self._backbone(stream)(seen, training=False)

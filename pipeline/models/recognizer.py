@@ -13,6 +13,7 @@ from keras import layers, ops
 from pipeline.config import RunConfig
 from pipeline.errors import DataError
 from pipeline.models.backbones import build_backbone
+from pipeline.models.backbones.foreign import foreign_network
 from pipeline.models.layers import BatchNormalization, InputStage, TimeDistributed, penalty
 from pipeline.models.tcn import correct
 from pipeline.models.temporal import summarise
@@ -40,7 +41,8 @@ def build_recognizer(
         A model from `{"frames": uint8 (B, T, H, W, 3), "mask": bool (B, T)}` to float32 logits
         (B, num_classes), or (B, T, num_classes) where there is an answer at every frame, those of
         the last stage; `"flow": uint8 (B, T, H, W, 3)` comes beside the frames or in place of
-        them where the input of the model says so.
+        them where the input of the model says so. A stream whose backbone is a network of others
+        takes what that gives, `"STREAM_features": float32 (B, T, F)`.
 
     Example:
         >>> from pipeline.config import FramesConfig
@@ -57,7 +59,11 @@ def _build(config: RunConfig, num_classes: int, *, for_export: bool) -> keras.Mo
     inputs = _inputs(config)
     logits = []
     for stream in config.model.streams:
-        features = _frame_features(inputs, stream, config, skip_padding=not for_export)
+        features = (
+            inputs[f"{stream}_features"]
+            if stream in config.foreign
+            else _frame_features(inputs, stream, config, skip_padding=not for_export)
+        )
         # Small, and its sums over time need the bits.
         with _dtype_policy("float32"):
             temporal = _temporal(
@@ -127,14 +133,18 @@ def _heads(config: RunConfig) -> list[str]:
 
 
 def _inputs(config: RunConfig) -> dict[str, keras.KerasTensor]:
-    length, images = config.clip.num_frames, config.model.images
-    frames = config.frames.only(images)
+    length, frames = config.clip.num_frames, config.frames.only(config.model.images)
+    others = {f"{stream}_features": foreign_network(config, stream) for stream in config.foreign}
+    own = [STREAMS[name].image.name for name in config.model.streams if name not in config.foreign]
     inputs = {
         name: layers.Input(
             (length, *IMAGES[name].shape(frames)), dtype=IMAGES[name].dtype, name=name
         )
-        for name in images
+        for name in config.model.images
+        if name in own
     }
+    for name, network in others.items():
+        inputs[name] = layers.Input((length, network.num_features), dtype="float32", name=name)
     return {**inputs, "mask": layers.Input((length,), dtype="bool", name="mask")}
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from pipeline.config import AugmentConfig, RunConfig
+from pipeline.config import AugmentConfig, BackboneConfig, RunConfig
 from pipeline.dataset.records import read_records
 from pipeline.dataset.stored_features import (
     FOLDER,
@@ -26,7 +28,8 @@ from pipeline.dataset.stored_features import (
 from pipeline.dataset.videos import Data
 from pipeline.errors import ConfigError
 from pipeline.locks import in_turn
-from pipeline.models.recognizer import trained_logits
+from pipeline.models.backbones.foreign import foreign_network
+from pipeline.models.recognizer import trained_logits, trained_model
 from pipeline.prepare.prepared import Store, open_store
 from pipeline.streams import STREAMS
 from pipeline.text import command, counted
@@ -54,6 +57,17 @@ def cached_features(recognizer: keras.Model, config: RunConfig, data: Data) -> F
     return FeatureVideos.of(data, files)
 
 
+def fitted_part(recognizer: keras.Model, config: RunConfig, data: Data) -> tuple[keras.Model, Data]:
+    """What of a network is fitted, and on which videos: by their features, where these are stored.
+
+    Raises:
+        ConfigError: See `cached_features`.
+    """
+    if not config.train.cache_features:
+        return trained_model(recognizer, config), data
+    return temporal_part(recognizer, config), cached_features(recognizer, config, data)
+
+
 def on_stored_features(
     recognizer: keras.Model, data: Data, config: RunConfig, *, backwards: bool = False
 ) -> tuple[keras.Model, Data]:
@@ -68,8 +82,14 @@ def on_stored_features(
 
     Returns:
         The temporal part and the videos by their features; the same network and videos where
-        these are not there.
+        these are not there. Those of networks of others are computed now, if need be.
     """
+    if config.foreign:
+        # The network that was kept computes in float32.
+        train = dataclasses.replace(config.train, precision="float32")
+        config = dataclasses.replace(config, train=train)
+        part = temporal_part(recognizer, config, as_fitted=False)
+        return part, cached_features(recognizer, config, data)
     train, streams = config.train, config.model.streams
     if not isinstance(data, Store) or not train.cache_features or train.precision != "float32":
         return recognizer, data
@@ -116,7 +136,7 @@ def _features_of(
         if features:
             return features
         variants = _variants(stream, config.augment)
-        extract = _extractor(stream, recognizer, variants)
+        extract = _extractor(stream, recognizer, config, variants)
         records = read_records(store, store.frames).as_numpy_iterator()
         width = recognizer.get_layer(f"{stream}_features").output.shape[-1]
         shape = (store.count_frames(), len(variants), width)
@@ -140,7 +160,7 @@ def _path(stream: str, recognizer: keras.Model, config: RunConfig, store: Store)
     """The file of the features; its name changes with everything that they depend on."""
     layer = recognizer.get_layer(f"{stream}_features")
     videos = open_store(store.path).fingerprint  # whatever its splits are
-    backbone = dataclasses.asdict(config.backbone_of(stream))
+    backbone = _backbone_mark(config.backbone_of(stream))
     settings: list[object] = [
         videos,
         _variants(stream, config.augment),
@@ -155,17 +175,24 @@ def _path(stream: str, recognizer: keras.Model, config: RunConfig, store: Store)
     return store.path / FOLDER / f"{stream}-{mark.hexdigest()[:16]}.f32"
 
 
+def _backbone_mark(config: BackboneConfig) -> dict[str, Any]:
+    """What features depend on of a backbone, besides its weights."""
+    if config.is_foreign:
+        content = hashlib.sha256(Path(config.name).read_bytes())
+        return {**dataclasses.asdict(config.reading), "sha256": content.hexdigest()}
+    others = ("mean", "std", "channels")
+    return {name: each for name, each in dataclasses.asdict(config).items() if name not in others}
+
+
 def _extractor(
-    stream: str, recognizer: keras.Model, variants: tuple[str, ...]
+    stream: str, recognizer: keras.Model, config: RunConfig, variants: tuple[str, ...]
 ) -> Callable[[Images], Features]:
     """From uint8 (N, H, W, 3) to features float32 (N, variants, F), as the network computes."""
-    stage = recognizer.get_layer(f"{stream}_input")
-    backbone = recognizer.get_layer(f"{stream}_features").layer
-
-    @tf.function(reduce_retracing=True)
-    def compute(images: tf.Tensor) -> tf.Tensor:
-        return tf.cast(backbone(stage(images[None])[0], training=False), tf.float32)
-
+    compute = (
+        foreign_network(config, stream, num_threads=os.cpu_count() or 1)
+        if stream in config.foreign
+        else _own_network(stream, recognizer)
+    )
     turned = STREAMS[stream].image.turned
 
     def extract(images: Images) -> Features:
@@ -174,6 +201,18 @@ def _extractor(
             turned(given, mirrored="mirrored" in variant, backwards="backwards" in variant)
             for variant in variants
         )
-        return np.stack([compute(each).numpy() for each in changed], axis=1)
+        return np.stack([compute(each.numpy()) for each in changed], axis=1)
 
     return extract
+
+
+def _own_network(stream: str, recognizer: keras.Model) -> Callable[[Images], Features]:
+    """The input stage and the backbone of a stream: from uint8 (N, H, W, 3) to float32 (N, F)."""
+    stage = recognizer.get_layer(f"{stream}_input")
+    backbone = recognizer.get_layer(f"{stream}_features").layer
+
+    @tf.function(reduce_retracing=True)
+    def compute(images: tf.Tensor) -> tf.Tensor:
+        return tf.cast(backbone(stage(images[None])[0], training=False), tf.float32)
+
+    return lambda images: np.asarray(compute(tf.constant(images)))

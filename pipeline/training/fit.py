@@ -23,7 +23,7 @@ from pipeline.dataset.clip_batches import (
 from pipeline.dataset.stored_features import FeatureVideos
 from pipeline.dataset.videos import Data, damage_named, open_of_run
 from pipeline.errors import ConfigError, DataError, PipelineError
-from pipeline.models.recognizer import build_recognizer, float32_twin, trained_model
+from pipeline.models.recognizer import build_recognizer, float32_twin
 from pipeline.run import Run
 from pipeline.tasks.task import task_of
 from pipeline.text import extra
@@ -33,7 +33,7 @@ from pipeline.training.callbacks import EpochLog, KeepBest, cut_history
 from pipeline.training.checkpoint import Checkpoint, Progress, restore
 from pipeline.training.ctrl_c import CtrlC, ctrl_c_between_steps
 from pipeline.training.curves import plot_history
-from pipeline.training.features import cached_features, temporal_part
+from pipeline.training.features import fitted_part
 from pipeline.training.linear import fit_heads, is_linear, note_fit
 from pipeline.training.memory import check_memory
 from pipeline.training.optimizer import compile_model
@@ -143,16 +143,12 @@ def _train_alone(
 
 def _train(config: RunConfig, data: Data, run: Run, *, goes_on: bool) -> None:
     keras.utils.set_random_seed(config.seed)
-    videos = data
     strategy = training_strategy()
     _check_machine(config, strategy.num_replicas_in_sync)
     _check_steps(config, data)
     with strategy.scope():
         recognizer = build_recognizer(config, len(data.class_names))
-        model = trained_model(recognizer, config)
-        if config.train.cache_features:
-            videos = cached_features(recognizer, config, data)
-            model = temporal_part(recognizer, config)
+        model, videos = fitted_part(recognizer, config, data)
         compile_model(model, config, steps_per_epoch(config, data))
     average = WeightAverage(model, config.train.averaging) if config.train.averaging else None
     twin = functools.partial(float32_twin, recognizer, config)

@@ -10,9 +10,10 @@ from pipeline.config import NO_AUGMENT, RunConfig
 from pipeline.dataset.clip_batches import training_batches
 from pipeline.dataset.videos import Data
 from pipeline.errors import PipelineError
-from pipeline.models.recognizer import build_recognizer, trained_model
+from pipeline.models.recognizer import build_recognizer
 from pipeline.tasks.task import task_of
 from pipeline.text import command
+from pipeline.training.features import fitted_part
 from pipeline.training.optimizer import compile_model
 
 MOST_STEPS = 300
@@ -28,10 +29,11 @@ def overfit_one_batch(config: RunConfig, data: Data) -> int:
     Raises:
         PipelineError: 300 steps were not enough.
     """
-    config = _without_regularisation(config)
     keras.utils.set_random_seed(config.seed)
-    num_classes = len(data.class_names)
-    model = trained_model(build_recognizer(config, num_classes), config)
+    num_classes, plain = len(data.class_names), _without_regularisation(config)
+    # Where features are stored, then as the training will need them.
+    model, data = fitted_part(build_recognizer(plain, num_classes), config, data)
+    config = plain
     compile_model(model, config, steps=MOST_STEPS)
     inputs, labels = next(iter(training_batches(data, config)))
     targets = task_of(config.model).targets(labels, num_classes)

@@ -18,7 +18,7 @@ import tensorflow as tf
 import pipeline
 from pipeline.atomic import write_json
 from pipeline.config import RunConfig
-from pipeline.config.file import differing, save_config
+from pipeline.config.file import differing, load_config, save_config
 from pipeline.dataset.videos import Data
 from pipeline.errors import ConfigError
 from pipeline.run import Run
@@ -71,8 +71,9 @@ def is_unfinished(run: Run, config: RunConfig, data_fingerprint: str) -> bool:
     is_stopped = run.checkpoint_file.is_file() or (is_trained(run) and not is_exported)
     if not is_stopped or not run.config_file.is_file():
         return False
+    begun = load_config(run.config_file)
     expected = {"data", "train.precision" if config.train.precision == "auto" else ""}
-    changed = [key for key in differing(run.config(), config) if key not in expected]
+    changed = [key for key in differing(begun, config) if key not in expected]
     if run.environment().get("data_fingerprint") != data_fingerprint:
         changed.append("data")
     if changed:
@@ -97,6 +98,10 @@ def start(run: Run, config: RunConfig, data: Data) -> None:
     shutil.rmtree(new.folder, ignore_errors=True)  # of a training that was killed
     new.report.mkdir(parents=True)
     save_config(config, new.config_file)
+    for stream in config.foreign:
+        new.backbones.mkdir(exist_ok=True)
+        file = Path(config.backbone_of(stream).name)
+        shutil.copyfile(file, new.backbones / f"{stream}{file.suffix}")
     write_json(new.class_names_file, list(data.class_names))
     environment = {**_environment(), "data_fingerprint": data.fingerprint}
     write_json(new.environment_file, environment)

@@ -58,7 +58,7 @@ def test_there_are_no_more_interpreters_than_cores(hasty_run, arrays, monkeypatc
             super().__init__(*arguments, **options)
 
     monkeypatch.setattr(litert, "Interpreter", Counted)
-    monkeypatch.setattr(litert.os, "cpu_count", lambda: cores)
+    monkeypatch.setattr("pipeline.spares.os.cpu_count", lambda: cores)
     classifier = Classifier(hasty_run)
     for array in arrays[:3]:
         classifier.predict(array)

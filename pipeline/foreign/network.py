@@ -1,0 +1,190 @@
+"""A frozen network of others: frames to features."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.errors import ConfigError, DataError
+from pipeline.foreign.file import Floats, NetworkFile, NoFrameNetworkError, Values
+from pipeline.foreign.reading import SUFFIXES, Reading
+from pipeline.text import one_line
+from pipeline.video import resize
+
+Frames = npt.NDArray[np.uint8]
+
+_AT_ONCE = 16
+"""Frames in a call, where the file takes any number."""
+_INTEGERS = {"uint8": (0, 255), "int8": (-128, 127)}
+
+
+class FrameNetwork:
+    """A network in a file, which turns frames into features; threads may share it.
+
+    Args:
+        network: What runs it.
+        reading: How it takes frames.
+        path: Of the file, for messages.
+        size: Height and width of the frames that it will be given.
+
+    Raises:
+        ConfigError: It is not said which values it takes.
+        DataError: It takes no frames, or gives no features.
+    """
+
+    def __init__(self, network: NetworkFile, reading: Reading, path: Path, size: int) -> None:
+        self._network, self._path, self._size = network, path, size
+        given = network.input
+        self._channels_first = _channel_axis(path, given.shape) == 1
+        height, width = given.shape[2:] if self._channels_first else given.shape[1:3]
+        self._sides = (height or size, width or size)
+        self._reading = _complete(path, reading, given.said, is_integer=given.dtype in _INTEGERS)
+
+    def __call__(self, frames: Frames) -> Floats:
+        """The features, float32 (N, F), of frames, uint8 (N, H, W, 3), RGB.
+
+        Raises:
+            DataError: The network cannot be run, or gives no features.
+        """
+        values = self._values(frames)
+        number = self._network.input.shape[0] or _AT_ONCE
+        parts = [self._features(values[i : i + number]) for i in range(0, len(values), number)]
+        return np.concatenate(parts)
+
+    @functools.cached_property
+    def num_features(self) -> int:
+        """How many features a frame has (F).
+
+        Raises:
+            DataError: The network cannot be run, or gives no features.
+        """
+        return self(np.zeros((1, self._size, self._size, 3), np.uint8)).shape[1]
+
+    def _features(self, values: Values) -> Floats:
+        number, batch = len(values), self._network.input.shape[0] or len(values)
+        if number < batch:
+            values = np.pad(values, [(0, batch - number), *[(0, 0)] * 3])
+        try:
+            found = self._network(values)
+        except (ValueError, RuntimeError) as error:
+            raise DataError(f"{self._path}: cannot be run: {one_line(error)}") from None
+        if found.ndim not in (2, 4) or len(found) != batch:
+            raise DataError(
+                f"{self._path}: expected one output, of features (N, F) or (N, h, w, F). Received: "
+                f"{found.shape} for {batch} frames"
+            )
+        if found.ndim == 4 and self._channels_first:
+            found = found.transpose(0, 2, 3, 1)
+        return _on_grid(found[:number], self._reading.grid)
+
+    def _values(self, frames: Frames) -> Values:
+        """Frames as the network takes them."""
+        given, reading = self._network.input, self._reading
+        images = np.stack([resize(frame, self._sides) for frame in frames])
+        if not reading.mean:  # the integers that pixels are
+            values = images.astype(np.float32) + _INTEGERS[given.dtype][0]
+        else:
+            mean, std = np.array(reading.mean, np.float32), np.array(reading.std, np.float32)
+            values = (images.astype(np.float32) - mean) / std
+            if given.dtype in _INTEGERS:
+                lowest, highest = _INTEGERS[given.dtype]
+                values = np.rint(values / given.step) + given.zero
+                values = np.clip(values, lowest, highest)
+        if reading.channels == "bgr":
+            values = values[..., ::-1]
+        if self._channels_first:
+            values = values.transpose(0, 3, 1, 2)
+        return np.ascontiguousarray(values.astype(given.dtype))
+
+
+def open_network(path: Path, reading: Reading, *, size: int, num_threads: int = 1) -> FrameNetwork:
+    """Opens a network in a file of LiteRT or ONNX, which can compute and nothing else.
+
+    Args:
+        path: A `.tflite` or `.onnx` file.
+        reading: How it takes frames.
+        size: Height and width of the frames that it will be given.
+        num_threads: For one call.
+
+    Raises:
+        ConfigError: There is no such file, it is not said which values it takes, or the package
+            that runs it is missing.
+        DataError: The file is damaged, or holds no network of frames.
+    """
+    if not path.is_file():
+        raise ConfigError(f"backbone.name {path}: there is no such file")
+    try:
+        network = _opened(path, num_threads)
+    except NoFrameNetworkError as error:
+        raise DataError(f"{path}: {error}") from None
+    except (ValueError, RuntimeError) as error:
+        kind = "an ONNX" if path.suffix == ".onnx" else "a LiteRT"
+        raise DataError(f"{path}: not {kind} network, or damaged: {one_line(error)}") from None
+    return FrameNetwork(network, reading, path, size)
+
+
+def _opened(path: Path, num_threads: int) -> NetworkFile:
+    """What runs a file; what that takes is imported now, and only now."""
+    if path.suffix == ".onnx":
+        from pipeline.foreign.onnx import ONNXFile
+
+        return ONNXFile(path.read_bytes(), num_threads)
+    from pipeline.foreign.litert import LiteRTFile
+
+    return LiteRTFile(path.read_bytes(), num_threads)
+
+
+def file_of(folder: Path, stream: str) -> Path | None:
+    """The file of a stream's network in the folder that a run has for them; None: no such file."""
+    files = (folder / f"{stream}{suffix}" for suffix in SUFFIXES)
+    return next((file for file in files if file.is_file()), None)
+
+
+def _channel_axis(path: Path, shape: tuple[int | None, ...]) -> int:
+    """The axis of the three channels, 1 or 3; the last one if both may be."""
+    for axis in (3, 1):
+        if len(shape) == 4 and shape[axis] == 3:
+            return axis
+    shown = tuple("any" if size is None else size for size in shape)
+    raise DataError(
+        f"{path}: expected one input, of frames (N, H, W, 3) or (N, 3, H, W). Received: "
+        f"({', '.join(map(str, shown))})"
+    )
+
+
+def _complete(path: Path, reading: Reading, said: Reading, *, is_integer: bool) -> Reading:
+    """How frames are taken, with what the file says where nothing else is."""
+    known = reading if reading.mean else said
+    if not known.mean and not is_integer:
+        raise ConfigError(
+            f"{path} does not say which values it takes, (pixel - mean) / std. Give both: "
+            "--backbone.mean '[127.5]' --backbone.std '[127.5]' for -1 to 1, 0 and 255 for 0 to 1, "
+            "0 and 1 for 0 to 255, or those of red, green and blue"
+        )
+    channels = said.channels if reading.channels == "auto" else reading.channels
+    return dataclasses.replace(reading, mean=known.mean, std=known.std, channels=channels)
+
+
+def _on_grid(features: Floats, grid: int) -> Floats:
+    """Maps (N, h, w, F) averaged to at most `grid` cells a side, in a row; rows as they are."""
+    if features.ndim == 2:
+        return features
+    side = max(features.shape[1:3])
+    if side > grid:
+        for axis in (1, 2):
+            features = _averaged(features, axis, math.ceil(side / grid))
+    return features.reshape(len(features), -1)
+
+
+def _averaged(maps: Floats, axis: int, step: int) -> Floats:
+    """Means of `step` cells; of what is left over, half is before the first whole one."""
+    length = maps.shape[axis]
+    starts = np.maximum(np.arange(-(-length % step // 2), length, step), 0)
+    counts = np.diff([*starts, length]).astype(np.float32)
+    sums = np.add.reduceat(maps, starts, axis)
+    return np.asarray(sums / counts.reshape([-1 if each == axis else 1 for each in range(4)]))
