@@ -79,6 +79,7 @@ RUNS = {
         "augment.mixup.strength": 0.4,
         **AUGMENTATIONS,
     },
+    "stats": {"model.streams": ("rgb", "flow"), "model.fusion": "apart", "clip.shrink": 2},
 }
 """By the kind of the temporal part, what else is switched on; each stage is in one of them."""
 

@@ -3,15 +3,19 @@
 The groups of these videos (people, source videos) took no part in training.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.cli.fuse import add_fusion
 from pipeline.cli.script import Parser, named_run
 from pipeline.errors import ConfigError
 from pipeline.native_log import import_tensorflow
-from pipeline.run import Run
+
+if TYPE_CHECKING:
+    from pipeline.run import Run
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -51,11 +55,31 @@ def main(arguments: Sequence[str]) -> None:
         help="Of answers at every frame: count bouts in bins of time of this length as well.",
     )
     options = parser.parse(arguments)
-    if len(options.runs) > 1 or (options.runs and Run(Path(options.runs[0])).fusion_file.is_file()):
-        _evaluate_several(options)
-        return
-    options.folder = options.runs[0] if options.runs else ""
-    run = named_run(options)
+    runs = _named(options)
+    if len(runs) > 1:
+        _evaluate_together(runs, options)
+    elif runs[0].fusion_file.is_file():
+        _evaluate_fused(runs[0], options)
+    else:
+        _evaluate(runs[0], options)
+
+
+def _named(options: Any) -> list[Run]:
+    """The runs that are named by their places, or as `--run`; or else the latest one."""
+    from pipeline.run import Run
+
+    if options.runs and options.run:
+        raise ConfigError(f"expected runs in one way, got {options.runs[0]} and --run")
+    runs = [Run(Path(folder)) for folder in options.runs] or [named_run(options)]
+    several = len(runs) > 1 or runs[0].fusion_file.is_file()
+    for name in ("data", "views", "unknown", "bins") if several else ():
+        if getattr(options, name):
+            raise ConfigError(f"--{name} is for one run: leave it out")
+    return runs
+
+
+def _evaluate(run: Run, options: Any) -> None:
+    """Measures a run."""
     run.config()  # says at once if there is no run
 
     with run.alone():
@@ -76,41 +100,43 @@ def main(arguments: Sequence[str]) -> None:
     print(f"written: {run.metrics_file}; the report: {report_files(run, options.split)[0]}")
 
 
-def _evaluate_several(options: Any) -> None:
-    """Measures runs, cross-validations or a folder of fused runs."""
-    for name in ("run", "data", "views", "unknown", "bins"):
-        if getattr(options, name):
-            raise ConfigError(f"--{name} is for one run: leave it out")
-    folders = [Path(folder) for folder in options.runs]
+def _evaluate_fused(run: Run, options: Any) -> None:
+    """Measures a folder of fused runs."""
     import_tensorflow()
     from pipeline.cli.fusion_scores import format_fusion
-    from pipeline.evaluation import fusing
     from pipeline.evaluation.page import report_files
     from pipeline.inference.fuse import evaluate_fused
 
-    if len(folders) == 1:
-        run = Run(folders[0])
-        with run.alone():
-            result = evaluate_fused(run, options.split)
-        print(format_fusion(result, options.split))
-        page = report_files(run, options.split)[0]
-        there = f"; the report: {page}" if page.is_file() else ""
-        print(f"written: {run.metrics_file}{there}")
-        return
+    with run.alone():
+        result = evaluate_fused(run, options.split)
+    print(format_fusion(result, options.split))
+    page = report_files(run, options.split)[0]
+    there = f"; the report: {page}" if page.is_file() else ""
+    print(f"written: {run.metrics_file}{there}")
+
+
+def _evaluate_together(runs: Sequence[Run], options: Any) -> None:
+    """Measures runs, or cross-validations, alone and together; nothing is written."""
+    import_tensorflow()
+    from pipeline.cli.fusion_scores import format_fusion
+    from pipeline.evaluation import fusing
+
+    folders = [run.folder for run in runs]
     crossed = any(map(fusing.is_crossval, folders))
     if crossed and options.split != "test":
         raise ConfigError("--split is for runs: a cross-validation tests each video once")
-    several = (
-        fusing.cross_validated(folders) if crossed else fusing.evaluated(folders, options.split)
-    )
-    by_fold = crossed and options.weights == "fitted"
-    if options.weights == "fitted" and not crossed:
+    fitted = options.weights == "fitted"
+    if fitted and not crossed:
         raise ConfigError(
             "--weights fitted: weights are never fitted on what is measured. Fuse the runs first "
             "(clipline fuse)"
         )
-    fusion = several.fusion(options.rule, "equal" if by_fold else options.weights)
-    if by_fold:
+    if crossed:
+        several = fusing.cross_validated(folders)
+    else:
+        several = fusing.evaluated(folders, options.split)
+    fusion = several.fusion(options.rule, "equal" if fitted else options.weights)
+    if fitted:
         answers = several.fused_by_fold(options.rule, fusing.fold_names(folders[0]))
     else:
         answers = several.fused(fusion)

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.cli.script import Parser
 from pipeline.errors import ConfigError
 from pipeline.native_log import import_tensorflow
-from pipeline.run import Run
 from pipeline.text import command
+
+if TYPE_CHECKING:
+    from pipeline.run import Run
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -34,6 +36,9 @@ def main(arguments: Sequence[str]) -> None:
     )
     parser.add_argument("--overwrite", action="store_true", help="Replace fused runs in --out.")
     options = parser.parse(arguments)
+
+    from pipeline.run import Run
+
     runs, out = [Run(Path(folder)) for folder in options.runs], Run(options.out)
     _check(runs, out, options)
     import_tensorflow()

@@ -72,7 +72,8 @@ print(*sorted(new - set(sys.stdlib_module_names)), file=sys.stderr)
             "clipline: unrecognized arguments: data/ut. Did you mean --data dat",
         ),
         (["prepare", "a b"], "clipline: unrecognized arguments: a b. Did you mean --path 'a b'?"),
-        (["evaluate", "a", "b"], "clipline: unrecognized arguments: b. See clipline evaluate --h"),
+        (["evaluate", "a", "b"], "clipline: a: no trained model here, config.toml is missing. "),
+        (["export", "a", "b"], "clipline: unrecognized arguments: b. See clipline export --help"),
         (["train", "-x"], "clipline: unrecognized arguments: -x. See clipline train --help"),
         (["preview", "a", "--data", "b"], "clipline: expected one data set, got a and b"),
         (["evaluate", "runs/none"], "clipline: runs/none: no trained model here"),
@@ -126,7 +127,7 @@ def completions(line, folder):
         ("clipline classify --run", ["--run", "--runtime"]),
         (
             "clipline train --temporal.kind ",
-            ["lstm", "bilstm", "gru", "conv1d_lstm", "tcn", "mean"],
+            ["lstm", "bilstm", "gru", "conv1d_lstm", "tcn", "mean", "stats"],
         ),
         ("clipline prepare --source ka", [""]),
         ("clipline prepare --source ki", ["kinetics"]),
