@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pipeline.atomic import write_json
 from pipeline.config import ClipConfig, FramesConfig, ModelConfig
-from pipeline.config.checks import expect_range
+from pipeline.config.checks import expect, expect_range
 from pipeline.config.strict import strictly
 from pipeline.errors import DataError, PipelineError
 from pipeline.foreign import Reading
@@ -62,6 +62,8 @@ class Bundle:
         expect_range(self.frames.fps, "frames.fps", 0.001, 1000)
         expect_range(self.frames.size, "frames.size", 1, 4096)
         expect_range(self.frames.jpeg_quality, "frames.jpeg_quality", 1, 100)
+        known = set(self.foreign) <= set(self.model.streams)
+        expect(known, "foreign must name streams of model.streams", list(self.foreign))
 
 
 def bundle_of(run: Run) -> Bundle:

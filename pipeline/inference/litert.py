@@ -60,6 +60,7 @@ class _Interpreter:
         if not self.signatures.keys() >= _PARTS:
             raise DataError(f"{path}: exported by another version of this program. {again}")
         self._runners: dict[str, Any] = {}
+        self._called: set[str] = set()
 
     def part(self, name: str) -> Any:
         """The runner of a part; its memory is taken when it is first asked for."""
@@ -69,7 +70,8 @@ class _Interpreter:
 
     def call(self, part: str, inputs: Arrays) -> Floats:
         """The outputs of a part, in memory of their own."""
-        if part in self._runners:
+        if part in self._called:
             return dict(self._runners[part](**inputs))
+        self._called.add(part)
         with silent_native_log():  # the first call tells of delegates
             return dict(self.part(part)(**inputs))

@@ -174,24 +174,27 @@ def test_fused_runs_have_the_network_with_them(run, hasty_run, fused, video):
     assert both == pytest.approx(dict(Classifier([run, hasty_run]).predict(video).top), abs=1e-5)
 
 
-def test_a_run_classifies_elsewhere_and_without_tensorflow(run, video, tmp_path):
+@pytest.mark.parametrize("kind", ["tflite", "onnx"])
+def test_a_run_classifies_elsewhere_and_without_tensorflow(run, files, video, tmp_path, kind):
     for name in ("model.tflite", "bundle.json"):
         shutil.copy(run.folder / name, tmp_path / name)
     done = classify(tmp_path, video)
     assert done.returncode == 2
     assert "backbones: the network of the stream rgb is not there. Copy it from" in done.stderr
     assert "Traceback" not in done.stderr
-    shutil.copytree(run.backbones, tmp_path / "backbones")
+    (tmp_path / "backbones").mkdir()
+    shutil.copy(files / f"network.{kind}", tmp_path / "backbones" / f"rgb.{kind}")
     code = f"""
 import sys
 from pipeline import Classifier
-print(Classifier.load({str(tmp_path)!r}).predict({str(video)!r}).as_json()["top"])
+print(dict(Classifier.load({str(tmp_path)!r}).predict({str(video)!r}).top)["left"])
 sys.exit("tensorflow" in sys.modules)
 """
     words = [sys.executable, "-c", code]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.strip() == str(Classifier(run).predict(video).as_json()["top"])
+    wanted = dict(Classifier(run).predict(video).top)["left"]
+    assert float(done.stdout) == pytest.approx(wanted, abs=1e-5)
 
 
 def test_a_network_of_other_features_is_refused(run, tmp_path):
@@ -199,6 +202,25 @@ def test_a_network_of_other_features_is_refused(run, tmp_path):
     write_onnx(moved.backbones / "rgb.onnx", mean_over=(2, 3))
     (moved.backbones / "rgb.tflite").unlink()
     with pytest.raises(DataError, match=r"takes 80 features of the stream rgb, and .* gives 5"):
+        Classifier(moved)
+
+
+@pytest.mark.parametrize(
+    ("foreign", "problem"),
+    [
+        ({"../rgb": {}}, "foreign must name streams of model.streams"),
+        ({"rgb": {"std": []}}, "must both be one number"),
+        ({"rgb": {"grid": 0}}, "backbone.grid must be at least 1"),
+        ({"rgb": {"channels": "grb"}}, "foreign.rgb.channels: expected one of auto, rgb, bgr"),
+    ],
+)
+def test_a_bundle_of_somebody_else_is_checked(run, tmp_path, foreign, problem):
+    moved = Run(Path(shutil.copytree(run.folder, tmp_path / "run")))
+    content = json.loads(moved.bundle_file.read_bytes())
+    usual = content["foreign"]["rgb"]
+    content["foreign"] = {stream: {**usual, **changed} for stream, changed in foreign.items()}
+    moved.bundle_file.write_text(json.dumps(content))
+    with pytest.raises(DataError, match=problem):
         Classifier(moved)
 
 
