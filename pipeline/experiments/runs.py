@@ -138,7 +138,7 @@ def _is_other(run: Run, config: RunConfig) -> bool:
     if not run.config_file.is_file():
         return True
     try:
-        return bool(differing(run.config(), config))
+        return bool(differing(load_config(run.config_file), config))
     except PipelineError:
         return True
 

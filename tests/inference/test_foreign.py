@@ -24,6 +24,7 @@ from pipeline.config.prepare import PrepareConfig
 from pipeline.dataset.videos import open_of_run
 from pipeline.errors import ConfigError, DataError
 from pipeline.evaluation.evaluate import evaluate
+from pipeline.experiments.runs import _is_other
 from pipeline.inference.classifier import Classifier
 from pipeline.inference.explain import explain
 from pipeline.inference.export import export
@@ -250,6 +251,7 @@ def test_a_training_that_was_stopped_goes_on(run, tmp_path):
     begun = load_config(copy.config_file)
     assert begun.backbone.name != copy.config().backbone_of("rgb").name
     assert is_unfinished(copy, begun, copy.environment()["data_fingerprint"])
+    assert not _is_other(copy, begun)  # nor does a cross-validation begin anew
 
 
 def test_the_preflight_learns_from_stored_features(config, blob_store):
