@@ -16,6 +16,7 @@ from pipeline.native_log import import_tensorflow
 
 if TYPE_CHECKING:
     from pipeline.run import Run
+    from pipeline.tasks.fusion import Rule
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -69,12 +70,15 @@ def _named(options: Any) -> list[Run]:
     from pipeline.run import Run
 
     if options.runs and options.run:
-        raise ConfigError(f"expected runs in one way, got {options.runs[0]} and --run")
+        raise ConfigError(f"expected one run, got {options.runs[0]} and {options.run}")
     runs = [Run(Path(folder)) for folder in options.runs] or [named_run(options)]
     several = len(runs) > 1 or runs[0].fusion_file.is_file()
     for name in ("data", "views", "unknown", "bins") if several else ():
         if getattr(options, name):
             raise ConfigError(f"--{name} is for one run: leave it out")
+    for name in ("rule", "weights") if len(runs) == 1 else ():
+        if getattr(options, name):
+            raise ConfigError(f"--{name} is for several runs: leave it out")
     return runs
 
 
@@ -125,6 +129,7 @@ def _evaluate_together(runs: Sequence[Run], options: Any) -> None:
     crossed = any(map(fusing.is_crossval, folders))
     if crossed and options.split != "test":
         raise ConfigError("--split is for runs: a cross-validation tests each video once")
+    rule: Rule = options.rule or "average"
     fitted = options.weights == "fitted"
     if fitted and not crossed:
         raise ConfigError(
@@ -135,9 +140,9 @@ def _evaluate_together(runs: Sequence[Run], options: Any) -> None:
         several = fusing.cross_validated(folders)
     else:
         several = fusing.evaluated(folders, options.split)
-    fusion = several.fusion(options.rule, "equal" if fitted else options.weights)
+    fusion = several.fusion(rule, "equal" if fitted else options.weights or "equal")
     if fitted:
-        answers = several.fused_by_fold(options.rule, fusing.fold_names(folders[0]))
+        answers = several.fused_by_fold(rule, fusing.fold_names(folders[0]))
     else:
         answers = several.fused(fusion)
     print(format_fusion(fusing.compare(several, answers, fusion), options.split))

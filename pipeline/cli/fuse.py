@@ -49,8 +49,8 @@ def main(arguments: Sequence[str]) -> None:
         result = fuse(
             runs,
             out,
-            rule=options.rule,
-            weights=options.weights,
+            rule=options.rule or "average",
+            weights=options.weights or "equal",
             crossvals=options.crossval or (),
         )
     if result:
@@ -67,15 +67,13 @@ def add_fusion(parser: Parser) -> None:
     parser.add_argument(
         "--rule",
         choices=("average", "product"),
-        default="average",
-        help="The mean of the probabilities of the runs, or their product.",
+        help="The mean of the probabilities of the runs, or their product; default: average.",
     )
     parser.add_argument(
         "--weights",
         type=_weights,
-        default="equal",
-        help="What each run counts: equal, fitted, or a number for each, such as 0.5,0.3,0.2. "
-        "Weights are never fitted on what is measured.",
+        help="What each run counts: equal (the default), fitted, or a number for each, such as "
+        "0.5,0.3,0.2. Weights are never fitted on what is measured.",
     )
 
 

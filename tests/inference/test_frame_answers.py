@@ -56,7 +56,7 @@ def exported(request, tmp_path_factory):
     config = configured(**KINDS[request.param])
     model = with_weights(config)
     path = tmp_path_factory.mktemp("exported") / "model.tflite"
-    _write("litert", model, config, None, path)
+    _write("litert", model, config, None, path, {})
     return model, config, open_runtime(path)
 
 
@@ -99,7 +99,7 @@ def agreement(task, keep, change):
     runtime.logits = lambda features, mask: changed(logits(features, mask), mask)
     runtime.clip_logits = lambda clip: changed(clip_logits(clip), clip["mask"])
     clips = [clip_of(number, number) for number in (LENGTH, 2)]
-    return compare(model, runtime, clips, config, Run(Path()), Path())
+    return compare(model, runtime, clips, config, Run(Path()), Path(), {})
 
 
 def test_padding_is_not_compared():

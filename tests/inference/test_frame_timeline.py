@@ -76,7 +76,7 @@ def run_of(model, config, folder, **calibration):
     """A run that was exported, with nothing but what classifying takes."""
     folder.mkdir(exist_ok=True)
     run = Run(folder)
-    _write("litert", model, config, None, run.litert_file)
+    _write("litert", model, config, None, run.litert_file, {})
     bundle = Bundle(
         class_names=NAMES,
         frames=config.frames.only(config.model.images),

@@ -244,6 +244,8 @@ def test_the_commands(runs, video, tmp_path):
     code, text = run_script("evaluate", out)
     assert code == 0, text
     assert re.search(r"^fused \(average\) +top-1 0\.", text, re.MULTILINE)
+    code, text = run_script("evaluate", out, "--rule", "product")
+    assert (code, "--rule is for several runs: leave it out" in text) == (2, True)
     code, text = run_script("evaluate", *folders, "--weights", "fitted")
     assert (code, "never fitted on what is measured" in text) == (2, True)
     code, text = run_script("classify", "--run", *folders, video)
