@@ -6,7 +6,7 @@ import itertools
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from pipeline.cli.script import Parser
 from pipeline.config import RunConfig, SplitConfig
@@ -62,12 +62,12 @@ def crossval_auto(arguments: Sequence[str]) -> None:
     parser.add_argument(
         "--split.folds",
         dest="folds",
-        default="5",
+        type=_folds,
+        default=5,
         help="How many folds are tested, or groups; they share the budget.",
     )
     options = parser.parse(arguments)
-    folds = options.folds if options.folds == "groups" else int(options.folds)
-    config = _base(options, SplitConfig(folds=folds))
+    config = _base(options, SplitConfig(folds=options.folds))
     folder = Path(options.out or f"runs/{Path(config.data).name}-crossval")
     import_tensorflow()
     from pipeline.cli.scores import top1_text
@@ -98,6 +98,14 @@ def _parser(name: str, example: str) -> Parser:
 
 def _base(options: Any, split: SplitConfig | None = None) -> RunConfig:
     return RunConfig(data=options.data, seed=options.seed, split=split or SplitConfig())
+
+
+def _folds(text: str) -> int | Literal["groups"]:
+    if text == "groups":
+        return "groups"
+    if not text.isdecimal():
+        raise ConfigError(f"--split.folds: expected a number, or groups, got {text}")
+    return int(text)
 
 
 def _seconds(text: str) -> float:

@@ -18,7 +18,7 @@ from pipeline.errors import ConfigError, DataError
 from pipeline.inference.bundle import Bundle, read_bundle
 from pipeline.inference.clips import Clip, ClipModel, StoredVideo, clips_of, cut_clips
 from pipeline.inference.foreign import networks_of, with_networks
-from pipeline.inference.fused import Fused, member_run, read_fused
+from pipeline.inference.fused import members_of
 from pipeline.inference.runtimes import RUNTIMES, RuntimeName, open_model
 from pipeline.inference.segments import answer_text
 from pipeline.manifest.class_names import UNKNOWN
@@ -26,7 +26,6 @@ from pipeline.pose.models import use_carried
 from pipeline.prepare.stored_frames import encode_array
 from pipeline.run import Run
 from pipeline.streams import IMAGES
-from pipeline.tasks.calibration import Calibration
 from pipeline.tasks.exclusive import Exclusive
 from pipeline.tasks.fusion import Fusion, Rule, expect_alike
 from pipeline.tasks.task import task_of
@@ -138,7 +137,7 @@ class Classifier:
         expect(runtime in RUNTIMES, f"runtime must be one of {', '.join(RUNTIMES)}", runtime)
         expect_at_least(num_threads, "num_threads", 0)
         num_threads = num_threads or min(os.cpu_count() or 1, 4)
-        runs, fused = _members([run] if isinstance(run, Run) else run, rule)
+        runs, fused = members_of([run] if isinstance(run, Run) else run, rule)
         bundles = [read_bundle(each) for each in runs]
         expect_alike(
             [each.folder for each in runs],
@@ -314,25 +313,6 @@ class Classifier:
                 f"this run of task {model.task} has no one answer for a video, but one for every "
                 "frame. Ask for its timeline: make_timeline, or clipline classify --timeline"
             )
-
-
-def _members(runs: Sequence[Run], rule: Rule) -> tuple[list[Run], Fused | None]:
-    """The runs that have a model, and how their answers become one, if there are several."""
-    fused = [run for run in runs if run.fusion_file.is_file()]
-    if len(runs) == 1:
-        if not fused:
-            return list(runs), None
-        found = read_fused(runs[0])
-        return [member_run(runs[0], number) for number in range(len(found.runs))], found
-    if fused:
-        raise ConfigError(f"{fused[0].folder} is fused already. Name its runs instead")
-    expect(bool(runs), "expected a run", 0)
-    return list(runs), Fused(
-        rule=rule,
-        weights=(1.0,) * len(runs),
-        calibration=Calibration(),
-        runs=tuple(str(run.folder) for run in runs),
-    )
 
 
 def _open(run: Run, bundle: Bundle, runtime: RuntimeName, num_threads: int) -> ClipModel:

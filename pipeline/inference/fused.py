@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from pipeline.atomic import write_json
+from pipeline.config.checks import expect
 from pipeline.config.strict import strictly
 from pipeline.errors import ConfigError, DataError
 from pipeline.inference.bundle import read_bundle
@@ -45,17 +47,15 @@ def member_run(run: Run, number: int) -> Run:
 def write_fused(fused: Fused, run: Run) -> None:
     """Copies the exported models of runs into a folder, with what makes one of their answers.
 
+    What is there stays until all of them can be copied.
+
     Raises:
         DataError: A run is not exported to LiteRT or ONNX.
     """
+    models = {each: _exported(each) for each in map(Run, map(Path, fused.runs))}
     if run.members.exists():
         shutil.rmtree(run.members)
-    for number, each in enumerate(map(Run, map(Path, fused.runs))):
-        read_bundle(each)
-        model = each.litert_file if each.litert_file.is_file() else each.onnx
-        each.expect(each.bundle_file)
-        if not model.exists():
-            raise DataError(f"{each.folder}: no exported model. Next: {each.export_command()}")
+    for number, (each, model) in enumerate(models.items()):
         target = member_run(run, number)
         target.folder.mkdir(parents=True)
         shutil.copyfile(each.bundle_file, target.bundle_file)
@@ -64,6 +64,15 @@ def write_fused(fused: Fused, run: Run) -> None:
             if folder.is_dir():
                 shutil.copytree(folder, target.folder / folder.name)
     write_json(run.fusion_file, {"format": _FORMAT, **dataclasses.asdict(fused)})
+
+
+def _exported(run: Run) -> Path:
+    """The exported model of a run."""
+    read_bundle(run)
+    model = run.litert_file if run.litert_file.is_file() else run.onnx
+    if not model.exists():
+        raise DataError(f"{run.folder}: no exported model. Next: {run.export_command()}")
+    return model
 
 
 def read_fused(run: Run) -> Fused:
@@ -83,3 +92,31 @@ def read_fused(run: Run) -> Fused:
     if not len(fused.weights) == len(fused.runs) > 0:
         raise DataError(f"{run.fusion_file}: damaged. {again}")
     return fused
+
+
+def members_of(runs: Sequence[Run], rule: Rule) -> tuple[list[Run], Fused | None]:
+    """The runs that have a model, and how their answers become one, if that is asked for.
+
+    Args:
+        runs: A folder of fused runs, one run, or several.
+        rule: How the answers of several are fused.
+
+    Raises:
+        ConfigError: There is none, or one of several is fused already.
+        DataError: A folder of fused runs is damaged.
+    """
+    fused = [run for run in runs if run.fusion_file.is_file()]
+    if len(runs) == 1:
+        if not fused:
+            return list(runs), None
+        found = read_fused(runs[0])
+        return [member_run(runs[0], number) for number in range(len(found.runs))], found
+    if fused:
+        raise ConfigError(f"{fused[0].folder} is fused already. Name its runs instead")
+    expect(bool(runs), "expected a run", 0)
+    return list(runs), Fused(
+        rule=rule,
+        weights=(1.0,) * len(runs),
+        calibration=Calibration(),
+        runs=tuple(str(run.folder) for run in runs),
+    )

@@ -114,6 +114,12 @@ def test_a_budget_that_is_no_time(budget, blob_store, tmp_path):
         train_auto([*words, f"--budget={budget}"])
 
 
+def test_folds_that_are_no_number(blob_store):
+    words = ["--config", "auto", "--data", str(blob_store.path), "--split.folds", "many"]
+    with pytest.raises(ConfigError, match="--split.folds: expected a number, or groups, got many"):
+        crossval(words)
+
+
 def test_where_it_is_asked_for():
     assert is_auto(["--data", "d", "--config", "auto"])
     assert is_auto(["--config=auto"])

@@ -227,6 +227,16 @@ def test_what_cannot_be_fused(runs, fused, blob_videos, tmp_path):
         Classifier(broken)
 
 
+def test_what_is_there_stays_where_a_run_was_not_exported(runs, fused, tmp_path):
+    run, _ = fused
+    out = Run(Path(shutil.copytree(run.folder, tmp_path / "out")))
+    bare = Run(Path(shutil.copytree(runs[0].folder, tmp_path / "bare")))
+    bare.litert_file.unlink()
+    with pytest.raises(DataError, match="bare: no exported model. Next: "):
+        fuse([bare, runs[1]], out)
+    assert Classifier(out).fingerprint == Classifier(run).fingerprint
+
+
 def run_script(name, *arguments):
     command = [sys.executable, SCRIPTS / f"{name}.py", *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
