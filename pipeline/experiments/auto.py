@@ -21,9 +21,10 @@ from pipeline.evaluation.calibrate import calibrate
 from pipeline.evaluation.fusing import Several, evaluated
 from pipeline.evaluation.main_score import main_score
 from pipeline.experiments.comparison import write_rows
-from pipeline.experiments.race import Clock, Race, Trial, joined_answers, logged_to, several_of
+from pipeline.experiments.race import Clock, Race
 from pipeline.experiments.recipes import FEW, NEAREST, RECORDINGS, VIDEOS, Recipe, usable
 from pipeline.experiments.runs import Experiment, begin
+from pipeline.experiments.trial import Trial, joined_answers, logged_to, several_of
 from pipeline.locks import alone
 from pipeline.run import Run
 from pipeline.tasks.calibration import Calibration

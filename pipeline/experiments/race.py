@@ -5,67 +5,40 @@ Source: racing, Maron and Moore (1994); the choice of what to fuse, Caruana et a
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import itertools
 import json
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
 from pipeline.atomic import write_json
-from pipeline.config import ModelConfig, RunConfig
 from pipeline.errors import DataError
-from pipeline.evaluation.answering import answer
-from pipeline.evaluation.answers import Answers, joined, read_answers
-from pipeline.evaluation.fusing import Several
 from pipeline.evaluation.intervals import difference_interval
 from pipeline.evaluation.main_score import MainScore
-from pipeline.experiments.recipes import Recipe
-from pipeline.run import Run
+from pipeline.experiments.trial import (
+    Trial,
+    correct_of,
+    held_out,
+    is_tried,
+    joined_answers,
+    several_of,
+)
 from pipeline.tasks.frames import Frames
 from pipeline.tasks.task import task_of
-from pipeline.training.fit import DivergenceError, train
-from pipeline.training.run_folder import is_trained
+from pipeline.training.fit import DivergenceError
 
 _MOST_FUSED: Final = 4
 _SMALL: Final = 0.2
 """Share of the budget that a second member may take, for time to be left for it."""
 _DEARER: Final = 2.0
 _EXPORT_SECONDS: Final = 12.0
-_DONE: Final = "fold.json"
 _SPARE: Final = 0.06
 """Share of the budget that is left for what cannot be foreseen."""
-
-
-@dataclasses.dataclass(eq=False)
-class Trial:
-    """A recipe while it is tried.
-
-    Attributes:
-        recipe: What is tried.
-        config: Its run, of which all but the fold is known.
-        folder: Where its runs are.
-        answers: What was answered for the videos of each fold that was held out.
-        seconds: What each of these folds took.
-        status: Why it is not tried any more; empty: it is.
-    """
-
-    recipe: Recipe
-    config: RunConfig
-    folder: Path
-    answers: list[Answers] = dataclasses.field(default_factory=list)
-    seconds: list[float] = dataclasses.field(default_factory=list)
-    status: str = ""
-
-    @property
-    def next_seconds(self) -> float:
-        """What the next fold is expected to take; the first one stores features as well."""
-        return self.seconds[-1] if self.seconds else 0.0
 
 
 class Clock:
@@ -189,7 +162,7 @@ class Race:
             return
         best = max(going, key=self._rank)
         for trial in going:
-            difference = _correct(trial) - _correct(best)
+            difference = correct_of(trial) - correct_of(best)
             groups = list(itertools.chain.from_iterable(each.groups for each in trial.answers))
             interval = difference_interval(difference, groups)
             if trial is not best and interval and interval[1] < 0:
@@ -231,84 +204,3 @@ def _last_seconds(members: Sequence[Trial]) -> float:
 
 def _shortened(trial: Trial, folds: int) -> Trial:
     return dataclasses.replace(trial, answers=trial.answers[:folds])
-
-
-def is_tried(folder: Path, fold: int) -> bool:
-    """Whether a run of a fold has answered."""
-    return (folder / f"fold-{fold:02d}" / _DONE).is_file()
-
-
-def held_out(
-    config: RunConfig, folder: Path, fold: int, folds: int, class_names: Sequence[str]
-) -> tuple[Answers, float]:
-    """Trains a run without one fold of the training videos, and has it answer for these.
-
-    Args:
-        config: The run.
-        folder: Where runs of its folds go; one that is there is read.
-        fold: The fold, from 1.
-        folds: How many there are.
-        class_names: C names.
-
-    Returns:
-        The answers, and the seconds that it took.
-
-    Raises:
-        DivergenceError: The training did.
-    """
-    split = dataclasses.replace(config.split, val_folds=folds, val_fold=fold)
-    fit = dataclasses.replace(config.train, keep="last", patience=0)
-    run = Run(folder / f"fold-{fold:02d}")
-    done = run.folder / _DONE
-    if not is_tried(folder, fold):
-        started = time.monotonic()
-        with logged_to(folder / "training.log"):
-            own = dataclasses.replace(config, split=split, train=fit)
-            train(own, run.folder, overwrite=not _goes_on(run))
-            answer(run, "val")
-        write_json(done, {"seconds": round(time.monotonic() - started, 1)})
-    seconds = json.loads(done.read_bytes())["seconds"]
-    return read_answers([run], "val", config.model, class_names), seconds
-
-
-def _goes_on(run: Run) -> bool:
-    return run.checkpoint_file.is_file() or is_trained(run)
-
-
-def joined_answers(trial: Trial) -> Answers:
-    """What a recipe answered for the videos of all folds, sorted by name."""
-    return joined(trial.answers).by_name()
-
-
-def several_of(members: Sequence[Trial], class_names: Sequence[str]) -> Several:
-    """The answers of several recipes for the same videos."""
-    return Several(
-        folders=tuple(trial.folder for trial in members),
-        each=tuple(map(joined_answers, members)),
-        model=members[0].config.model,
-        class_names=tuple(class_names),
-    )
-
-
-def _correct(trial: Trial) -> np.ndarray:
-    """Of each video, or recording, what of it is answered rightly, 0 to 1."""
-    model: ModelConfig = trial.config.model
-    found = []
-    for answers in trial.answers:
-        if model.per_frame:
-            for each in answers.recordings(model):
-                known = each.known(exclusive=not model.multilabel)
-                found.append((each.holds == each.answers)[known].all(axis=1).mean())
-        elif model.multilabel:
-            found += (answers.holds == (answers.labels == 1)).mean(axis=1).tolist()
-        else:
-            found += answers.correct.astype(float).tolist()
-    return np.array(found)
-
-
-@contextlib.contextmanager
-def logged_to(file: Path) -> Iterator[None]:
-    """What is printed goes to a file."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("a", encoding="utf-8") as log, contextlib.redirect_stdout(log):
-        yield

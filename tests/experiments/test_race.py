@@ -12,6 +12,7 @@ from pipeline.evaluation.answers import Answers
 from pipeline.evaluation.main_score import main_score
 from pipeline.experiments import race
 from pipeline.experiments.recipes import NEEDS, VIDEOS, Recipe, usable
+from pipeline.experiments.trial import Trial, joined_answers, several_of
 from pipeline.training.fit import DivergenceError
 
 CONFIG = RunConfig(model=ModelConfig(task="video"))
@@ -66,7 +67,7 @@ def start(monkeypatch, tmp_path):
             return answers(fold, shares), seconds
 
         monkeypatch.setattr(race, "held_out", held_out)
-        trials = [race.Trial(Recipe(name, "small"), CONFIG, tmp_path / name) for name in kinds]
+        trials = [Trial(Recipe(name, "small"), CONFIG, tmp_path / name) for name in kinds]
         found = race.Race(trials, FOLDS, NAMES, main_score("video"), watch)
         found.run()
         return found, {trial.recipe.name: trial for trial in trials}, done
@@ -97,9 +98,9 @@ def test_what_makes_other_mistakes_is_fused(start):
     names = {trial.recipe.name for trial in found.members()}
     assert "odd" in names
     assert len(names) == 2, "the third one says what one of the others does"
-    fused = race.several_of(found.members(), NAMES)
+    fused = several_of(found.members(), NAMES)
     together = fused.fused(fused.fusion("average")).correct.mean()
-    assert together > max(race.joined_answers(trial).correct.mean() for trial in trials.values())
+    assert together > max(joined_answers(trial).correct.mean() for trial in trials.values())
 
 
 def test_a_recipe_that_diverges_is_left_out(start):

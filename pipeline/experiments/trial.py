@@ -1,0 +1,132 @@
+"""A recipe while it is tried: its folds, and what it answered for videos that it never saw."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from pipeline.atomic import write_json
+from pipeline.config import ModelConfig, RunConfig
+from pipeline.evaluation.answering import answer
+from pipeline.evaluation.answers import Answers, joined, read_answers
+from pipeline.evaluation.fusing import Several
+from pipeline.experiments.recipes import Recipe
+from pipeline.run import Run
+from pipeline.training.fit import train
+from pipeline.training.run_folder import is_trained
+
+_DONE: Final = "fold.json"
+
+
+@dataclasses.dataclass(eq=False)
+class Trial:
+    """A recipe while it is tried.
+
+    Attributes:
+        recipe: What is tried.
+        config: Its run, of which all but the fold is known.
+        folder: Where its runs are.
+        answers: What was answered for the videos of each fold that was held out.
+        seconds: What each of these folds took.
+        status: Why it is not tried any more; empty: it is.
+    """
+
+    recipe: Recipe
+    config: RunConfig
+    folder: Path
+    answers: list[Answers] = dataclasses.field(default_factory=list)
+    seconds: list[float] = dataclasses.field(default_factory=list)
+    status: str = ""
+
+    @property
+    def next_seconds(self) -> float:
+        """What the next fold is expected to take; the first one stores features as well."""
+        return self.seconds[-1] if self.seconds else 0.0
+
+
+def is_tried(folder: Path, fold: int) -> bool:
+    """Whether a run of a fold has answered."""
+    return (folder / f"fold-{fold:02d}" / _DONE).is_file()
+
+
+def held_out(
+    config: RunConfig, folder: Path, fold: int, folds: int, class_names: Sequence[str]
+) -> tuple[Answers, float]:
+    """Trains a run without one fold of the training videos, and has it answer for these.
+
+    Args:
+        config: The run.
+        folder: Where runs of its folds go; one that is there is read.
+        fold: The fold, from 1.
+        folds: How many there are.
+        class_names: C names.
+
+    Returns:
+        The answers, and the seconds that it took.
+
+    Raises:
+        DivergenceError: The training did.
+    """
+    split = dataclasses.replace(config.split, val_folds=folds, val_fold=fold)
+    fit = dataclasses.replace(config.train, keep="last", patience=0)
+    run = Run(folder / f"fold-{fold:02d}")
+    done = run.folder / _DONE
+    if not is_tried(folder, fold):
+        started = time.monotonic()
+        with logged_to(folder / "training.log"):
+            own = dataclasses.replace(config, split=split, train=fit)
+            train(own, run.folder, overwrite=not _goes_on(run))
+            answer(run, "val")
+        write_json(done, {"seconds": round(time.monotonic() - started, 1)})
+    seconds = json.loads(done.read_bytes())["seconds"]
+    return read_answers([run], "val", config.model, class_names), seconds
+
+
+def _goes_on(run: Run) -> bool:
+    return run.checkpoint_file.is_file() or is_trained(run)
+
+
+def joined_answers(trial: Trial) -> Answers:
+    """What a recipe answered for the videos of all folds, sorted by name."""
+    return joined(trial.answers).by_name()
+
+
+def several_of(members: Sequence[Trial], class_names: Sequence[str]) -> Several:
+    """The answers of several recipes for the same videos."""
+    return Several(
+        folders=tuple(trial.folder for trial in members),
+        each=tuple(map(joined_answers, members)),
+        model=members[0].config.model,
+        class_names=tuple(class_names),
+    )
+
+
+def correct_of(trial: Trial) -> np.ndarray:
+    """Of each video, or recording, what of it is answered rightly, 0 to 1."""
+    model: ModelConfig = trial.config.model
+    found = []
+    for answers in trial.answers:
+        if model.per_frame:
+            for each in answers.recordings(model):
+                known = each.known(exclusive=not model.multilabel)
+                found.append((each.holds == each.answers)[known].all(axis=1).mean())
+        elif model.multilabel:
+            found += (answers.holds == (answers.labels == 1)).mean(axis=1).tolist()
+        else:
+            found += answers.correct.astype(float).tolist()
+    return np.array(found)
+
+
+@contextlib.contextmanager
+def logged_to(file: Path) -> Iterator[None]:
+    """What is printed goes to a file."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("a", encoding="utf-8") as log, contextlib.redirect_stdout(log):
+        yield
