@@ -1,6 +1,7 @@
 """Shows why a run answers as it does.
 
-It draws where the network looks in each frame of a clip, and which frames the answer needs.
+It draws where the network looks in each frame of a clip, or which parts of people's bodies it goes
+by, and which frames the answer needs. Of fused runs, it explains each.
 """
 
 from collections.abc import Sequence
@@ -34,7 +35,8 @@ def main(arguments: Sequence[str]) -> None:
         check_target(options.annotate, source=options.video)
 
     import_tensorflow()
-    from pipeline.inference.explain import draw_strip, explain, write_heat_video
+    from pipeline.inference.explain import explain
+    from pipeline.inference.explanation_files import draw_strip, write_heat_video
 
     explanation = explain(run, options.video, options.label)
     draw_strip(explanation, out)
@@ -44,6 +46,8 @@ def main(arguments: Sequence[str]) -> None:
         written.append(visible(options.annotate))
     answer = f"{visible(explanation.label)} {explanation.probability:.2f}"
     print(f"{visible(options.video)}: {answer} in its middle clip")
-    most = int(explanation.importance.argmax())
-    print(f"the frame that matters most is at {explanation.seconds[most]:.1f} s")
+    for strip in explanation.strips:
+        most = strip.seconds[strip.importance.argmax()]
+        whose = f"{visible(strip.run)}: " if len(explanation.strips) > 1 else ""
+        print(f"{whose}the frame that matters most is at {most:.1f} s")
     print(f"written: {', '.join(written)}")

@@ -3,32 +3,54 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
-from matplotlib import colormaps
-from matplotlib.figure import Figure
 
-from pipeline.dataset.sampling import sample_clip
 from pipeline.errors import ConfigError
-from pipeline.figures import PLAIN, any_script
-from pipeline.inference.annotate import redraw
 from pipeline.inference.bundle import Bundle, bundle_of
-from pipeline.inference.clips import Images, as_batch, cut_clips, decode_clip
-from pipeline.inference.heat import HeatModel
-from pipeline.models.recognizer import float32_twin, load_recognizer
-from pipeline.prepare.stored_frames import encode_video
+from pipeline.inference.fused import Fused, read_fused, trained_runs
+from pipeline.inference.heat import MapStream, NoMapError
+from pipeline.inference.occlusion import HidingStream
+from pipeline.inference.people import People, people_of
+from pipeline.inference.seen_video import SeenVideo
 from pipeline.run import Run
 from pipeline.streams import STREAMS
 from pipeline.tasks.exclusive import Exclusive
+from pipeline.tasks.fusion import Fusion, expect_alike
 from pipeline.tasks.task import exclusive_task_of
-from pipeline.video import decode_jpeg, resize
+from pipeline.video import decode_jpeg
 
-_DPI = 110
+Floats = npt.NDArray[np.floating[Any]]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Strip:
+    """Why one run says so, by the middle clip of a video.
+
+    Attributes:
+        run: Its folder.
+        probability: What it gives the class in the clip, 0 to 1.
+        frames: The frames of the clip, uint8 (N, H, W, 3).
+        seconds: Where they are in the video, float (N,).
+        heat: How much each place speaks for the class, float32 (N, H, W), 0 to 1; None where it
+            sees no pictures.
+        people: Where it sees key points: the people, and how much each point speaks for the class.
+        importance: By how much the logit of the class falls without each frame, float (N,);
+            below 0 where it rises.
+    """
+
+    run: Path
+    probability: float
+    frames: npt.NDArray[np.uint8]
+    seconds: npt.NDArray[np.float64]
+    heat: npt.NDArray[np.float32] | None
+    people: People | None
+    importance: npt.NDArray[np.float64]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -38,175 +60,99 @@ class Explanation:
     Attributes:
         path: The video file.
         label: The class that is explained.
-        probability: Its probability in the clip, 0 to 1.
-        frames: The frames of the clip, uint8 (N, H, W, 3).
-        seconds: Where they are in the video, float (N,).
-        heat: How much the motion at each place speaks for the class, float32 (N, H, W), 0 to 1.
-        importance: By how much the logit of the class falls without each frame, float (N,);
-            below 0 where it rises.
+        probability: Its probability in the middle clip, 0 to 1.
+        strips: Why the run says so; of fused runs, each.
     """
 
     path: str
     label: str
     probability: float
-    frames: npt.NDArray[np.uint8]
-    seconds: npt.NDArray[np.float64]
-    heat: npt.NDArray[np.float32]
-    importance: npt.NDArray[np.float64]
+    strips: tuple[Strip, ...]
 
 
 def explain(run: Run, path: str | Path, label: str = "") -> Explanation:
-    """Explains what a run says of a video, by its middle clip.
+    """Explains what a run, or a folder of fused runs, says of a video, by its middle clip.
 
     Args:
-        run: A trained run.
+        run: A trained run, or fused ones that are still where they were trained.
         path: The video file.
         label: The class to explain; empty: the answer.
 
     Raises:
         VideoDecodeError: No frame can be had from the file.
-        ConfigError: There is no such class, the backbone has no map of features, a stream sees no
-            pictures, or the run is not of task video.
+        ConfigError: There is no such class, or the run is not of task video.
         DataError: The run cannot be used.
 
-    Source: the heat, see `HeatModel.heat`; occlusion, Zeiler and Fergus (2014), section 4.2, here
-    in time.
+    Source: where it looks, see `MapStream.heat`, `HidingStream.heat` and `PointStream.heat`; which
+    frames it needs, occlusion, Zeiler and Fergus (2014), section 4.2, here in time.
     """
-    config, bundle = run.config(), bundle_of(run)
-    task = exclusive_task_of(config.model)
-    numbers = [name for name in config.model.streams if not STREAMS[name].is_picture]
-    if numbers:
-        raise ConfigError(
-            f"the stream {', '.join(numbers)} sees no pictures, in which a place could be shown. "
-            "Explain a run of other streams"
-        )
-    if config.foreign:
-        raise ConfigError(
-            f"the stream {', '.join(config.foreign)} has a network from a file that gives features "
-            "and no more, so that no place can be shown. Explain a run of another backbone"
-        )
-    if label and label not in bundle.class_names:
-        raise ConfigError(f"--label: expected one of {', '.join(bundle.class_names)}, got {label}")
-    model = load_recognizer(run.model_file, config, len(bundle.class_names))
-    model = float32_twin(model, config)
-    heat_model = HeatModel(model, config)
-    stored, _ = encode_video(path, bundle.frames)
-    indices = middle_clip(stored, bundle)
-    clip = clip_of(stored, indices, bundle)
-    logits = _logits(model, clip, bundle)
-    number = bundle.class_names.index(label) if label else _answer(model, stored, bundle, task)
-    without = [
-        _logits(model, clip_of(stored, np.delete(indices, place), bundle), bundle)
-        for place in range(len(indices))
-        if len(indices) > 1
-    ]
-    shrink = config.clip.shrink
+    fused = read_fused(run) if run.fusion_file.is_file() else None
+    runs = trained_runs(fused) if fused else [run]
+    bundles = [bundle_of(each) for each in runs]
+    names, task = bundles[0].class_names, exclusive_task_of(bundles[0].model)
+    expect_alike(
+        [each.folder for each in runs],
+        [bundle.model for bundle in bundles],
+        [bundle.class_names for bundle in bundles],
+    )
+    if label and label not in names:
+        raise ConfigError(f"--label: expected one of {', '.join(names)}, got {label}")
+    fusion, temperature = _fusion(fused, bundles)
+    videos = [SeenVideo(each, path) for each in runs]
+    answer = task.answers(fusion.logits([video.mean_logits() for video in videos], task))
+    number = names.index(label) if label else int(answer)
+    middle = fusion.logits([video.logits(video.middle) for video in videos], task)
     return Explanation(
         path=str(path),
-        label=bundle.class_names[number],
+        label=names[number],
+        probability=float(task.probabilities(middle, temperature)[number]),
+        strips=tuple(_strip(video, number, task) for video in videos),
+    )
+
+
+def _fusion(fused: Fused | None, bundles: Sequence[Bundle]) -> tuple[Fusion, float]:
+    """How the answers of runs become one, and the temperature of that; of one, it stays."""
+    temperatures = tuple(bundle.calibration.temperature for bundle in bundles)
+    if fused is None:
+        return Fusion(rule="product", weights=(1.0,), temperatures=(1.0,)), temperatures[0]
+    fusion = Fusion(rule=fused.rule, weights=fused.weights, temperatures=temperatures)
+    return fusion, fused.calibration.temperature
+
+
+def _strip(video: SeenVideo, number: int, task: Exclusive) -> Strip:
+    indices, bundle = video.middle, video.bundle
+    logits = video.logits(indices)
+    without = [
+        video.logits(np.delete(indices, place)) for place in range(len(indices)) if len(indices) > 1
+    ]
+    stored, shrink = video.stored["frames"], video.config.clip.shrink
+    pictures = [each for each in bundle.model.streams if STREAMS[each].is_picture]
+    others = [each for each in bundle.model.streams if not STREAMS[each].is_picture]
+    return Strip(
+        run=video.run.folder,
         probability=float(task.probabilities(logits, bundle.calibration.temperature)[number]),
-        frames=np.stack([decode_jpeg(stored["frames"][i], shrink=shrink) for i in indices]),
+        frames=np.stack([decode_jpeg(stored[i], shrink=shrink) for i in indices]),
         seconds=indices / bundle.frames.fps,
-        heat=_on_frames(heat_model.heat(clip, number), clip),
+        heat=_heat(video, pictures, number) if pictures else None,
+        people=people_of(video, number) if others else None,
         importance=np.array([logits[number] - each[number] for each in without] or [0.0]),
     )
 
 
-def _answer(
-    model: keras.Model, stored: dict[str, list[bytes]], bundle: Bundle, task: Exclusive
-) -> int:
-    """The class that classifying gives, from all views."""
-    clips = cut_clips(stored, bundle.clip)
-    logits = [_logits(model, decode_clip(clip, bundle), bundle) for clip in clips]
-    return int(task.answers(np.mean(logits, axis=0)))
+def _heat(video: SeenVideo, streams: Sequence[str], number: int) -> npt.NDArray[np.float32]:
+    """The mean heat of streams of pictures, as large as frames, 1 where it is highest."""
+    clip, side = video.clip(video.middle), video.bundle.frames.side
+    found = []
+    for stream in streams:
+        cells = _part(video, stream).heat(clip, number)
+        share = cells.shape[1] * cells.shape[2]  # A cell of a coarser map is more of the frame.
+        found.append(tf.image.resize(share * cells[..., None], (side, side))[..., 0].numpy())
+    heat = np.maximum(np.mean(found, axis=0), 0)
+    return np.asarray(heat / max(float(heat.max()), 1e-9), np.float32)
 
 
-def middle_clip(stored: dict[str, list[bytes]], bundle: Bundle) -> npt.NDArray[np.int64]:
-    """Indices of the stored frames that the middle clip has, without padding."""
-    indices, mask = sample_clip(len(stored["frames"]), bundle.clip)
-    return indices[mask]
-
-
-def clip_of(
-    stored: dict[str, list[bytes]], indices: npt.NDArray[np.int64], bundle: Bundle
-) -> Images:
-    """Some of the stored frames of a video, and what else the model takes of them."""
-    clip = {name: [each[index] for index in indices] for name, each in stored.items()}
-    return decode_clip(clip, bundle)
-
-
-def _logits(model: keras.Model, clip: Images, bundle: Bundle) -> np.ndarray:
-    logits: np.ndarray = model.predict_on_batch(as_batch(clip, bundle.clip.num_frames))[0]
-    return logits
-
-
-def _on_frames(cells: npt.NDArray[np.float32], clip: Images) -> npt.NDArray[np.float32]:
-    """Heat as large as the frames, 1 where it is highest in the clip."""
-    size = next(iter(clip.values())).shape[1:3]
-    heat = tf.image.resize(np.maximum(cells, 0)[..., None], size)[..., 0].numpy()
-    return np.asarray(heat / max(float(heat.max()), 1e-9))
-
-
-def warm(
-    frame: npt.NDArray[np.uint8], heat: npt.NDArray[np.floating[Any]]
-) -> npt.NDArray[np.uint8]:
-    """A frame under its heat.
-
-    Args:
-        frame: uint8 (H, W, 3).
-        heat: float (H, W), 0 to 1.
-
-    Returns:
-        uint8 (H, W, 3): grey where there is no heat, coloured where there is.
-    """
-    grey = frame.mean(axis=-1, keepdims=True).repeat(3, axis=-1)
-    colours = 255 * colormaps["inferno"](heat)[..., :3]
-    share = 0.75 * heat[..., None]
-    mixed = (1 - share) * grey + share * colours
-    return np.asarray(np.clip(mixed, 0, 255), np.uint8)
-
-
-def draw_strip(explanation: Explanation, path: Path) -> None:
-    """Draws the frames of the clip under their heat, and how much each frame matters."""
-    number = len(explanation.frames)
-    with any_script():
-        figure = Figure(figsize=(max(6.0, 1.1 * number), 3.9), layout="constrained")
-        figure.suptitle(
-            f"{explanation.path}: why {explanation.label} {explanation.probability:.2f}",
-            **PLAIN,
-        )
-        rows = figure.subplots(3, number, squeeze=False, height_ratios=[1, 1, 0.8])
-        for column, (frame, heat) in enumerate(
-            zip(explanation.frames, explanation.heat, strict=True)
-        ):
-            rows[0, column].imshow(frame)
-            rows[0, column].set_title(f"{explanation.seconds[column]:.1f} s", fontsize=8)
-            rows[1, column].imshow(warm(frame, heat))
-        for axes in rows.flat:
-            axes.axis("off")
-        below = figure.add_subplot(rows[2, 0].get_gridspec()[2, :])
-        colours = ["#1f5a94" if value > 0 else "#c9a06a" for value in explanation.importance]
-        below.bar(np.arange(number), explanation.importance, 0.6, color=colours)
-        below.axhline(0, color="0.5", linewidth=0.8)
-        below.set_xlim(-0.5, number - 0.5)
-        below.set_xticks([])
-        below.set_ylabel("logit lost\nwithout it", fontsize=8)
-        below.tick_params(labelsize=8)
-        below.spines[["top", "right", "bottom"]].set_visible(False)
-        figure.savefig(path, dpi=_DPI)
-
-
-def write_heat_video(explanation: Explanation, path: Path) -> None:
-    """Writes the video anew, each frame under the heat of the nearest frame of the clip.
-
-    Raises:
-        VideoWriteError: It cannot be written.
-    """
-
-    def draw(frame: npt.NDArray[np.uint8], seconds: float) -> npt.NDArray[np.uint8]:
-        nearest = int(np.abs(explanation.seconds - seconds).argmin())
-        levels = (255 * explanation.heat[nearest]).astype(np.uint8)[..., None].repeat(3, axis=-1)
-        heat = resize(levels, frame.shape[:2])[..., 0].astype(np.float32) / 255
-        return warm(frame, heat)
-
-    redraw(explanation.path, path, draw)
+def _part(video: SeenVideo, stream: str) -> MapStream | HidingStream:
+    try:
+        return MapStream(video.model, stream, video.config)
+    except NoMapError:
+        return HidingStream(video.model, stream, video.config, video.networks.get(stream))

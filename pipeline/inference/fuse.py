@@ -9,7 +9,6 @@ from typing import Any
 
 from pipeline.atomic import write_json
 from pipeline.config.checks import expect
-from pipeline.errors import DataError
 from pipeline.evaluation.answers import answers_file, write_answers
 from pipeline.evaluation.fusing import (
     Several,
@@ -21,9 +20,9 @@ from pipeline.evaluation.fusing import (
 )
 from pipeline.evaluation.predictions import open_run_data
 from pipeline.evaluation.recordings import write_recordings
-from pipeline.inference.fused import Fused, read_fused, write_fused
+from pipeline.inference.fused import Fused, read_fused, trained_runs, write_fused
 from pipeline.manifest.rows import Split
-from pipeline.run import Run, is_run
+from pipeline.run import Run
 from pipeline.tasks.calibration import read_calibration
 from pipeline.tasks.fusion import Fusion, Rule
 
@@ -83,11 +82,7 @@ def evaluate_fused(run: Run, split: Split) -> dict[str, Any]:
         DataError: A run is not where it was, or cannot be evaluated.
     """
     fused = read_fused(run)
-    folders = [Path(folder) for folder in fused.runs]
-    for folder in folders:
-        if not is_run(folder):
-            raise DataError(f"{folder}: not there, and evaluating takes each of the fused runs")
-    several = evaluated(folders, split)
+    several = evaluated([each.folder for each in trained_runs(fused)], split)
     fusion = several.fusion(fused.rule, fused.weights)
     answers = several.fused(fusion, fused.calibration)
     result = compare(several, answers, fusion)

@@ -14,7 +14,7 @@ from pipeline.config.checks import expect
 from pipeline.config.strict import strictly
 from pipeline.errors import ConfigError, DataError
 from pipeline.inference.bundle import read_bundle
-from pipeline.run import Run
+from pipeline.run import Run, is_run
 from pipeline.tasks.calibration import Calibration
 from pipeline.tasks.fusion import Rule
 from pipeline.text import command
@@ -30,7 +30,7 @@ class Fused:
         rule: See `pipeline.tasks.fusion.Fusion`.
         weights: Likewise.
         calibration: Of the answers of all together.
-        runs: Where each was trained, which evaluating takes.
+        runs: Where each was trained, which evaluating and explaining take.
     """
 
     rule: Rule
@@ -92,6 +92,20 @@ def read_fused(run: Run) -> Fused:
     if not len(fused.weights) == len(fused.runs) > 0:
         raise DataError(f"{run.fusion_file}: damaged. {again}")
     return fused
+
+
+def trained_runs(fused: Fused) -> list[Run]:
+    """The runs that were fused, where they were trained; an export of each is all the folder has.
+
+    Raises:
+        DataError: One is not there.
+    """
+    for folder in map(Path, fused.runs):
+        if not is_run(folder):
+            raise DataError(
+                f"{folder}: not there, and this takes each of the fused runs, where it was trained"
+            )
+    return [Run(Path(folder)) for folder in fused.runs]
 
 
 def members_of(runs: Sequence[Run], rule: Rule) -> tuple[list[Run], Fused | None]:

@@ -56,3 +56,21 @@ LEFT_LIMBS = _limbs(
 
 RIGHT_LIMBS = tuple((MIRRORED[here], MIRRORED[there]) for here, there in LEFT_LIMBS)
 """Limbs of the right side, as pairs of points."""
+
+
+def _parts() -> dict[str, tuple[int, ...]]:
+    found = {"head": ("nose", *(name for name in POINTS if "eye" in name or "ear" in name))}
+    found["head"] += ("mouth_left", "mouth_right")
+    several = {
+        "hand": ("wrist", "pinky", "index", "thumb"),
+        "foot": ("ankle", "heel", "foot_index"),
+    }
+    for side in ("left", "right"):
+        for part in ("shoulder", "elbow", "hand", "hip", "knee", "foot"):
+            names = several.get(part, (part,))
+            found[f"{side} {part}"] = tuple(f"{side}_{name}" for name in names)
+    return {part: tuple(map(POINTS.index, names)) for part, names in found.items()}
+
+
+PARTS = _parts()
+"""Parts of the body by name, with their points; each point is in one."""

@@ -90,6 +90,12 @@ class PosePoints(Stored):
         shape = self.shape(frames)
         return tfds.features.Tensor(shape=shape, dtype=np.float16, encoding="bytes")
 
+    def stilled(self, images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """See `Stored`: each person in the mean pose and place, in the frames that have them."""
+        there = images[:, :, :1, 6:] > 0
+        mean = images.sum(axis=0) / np.maximum(there.sum(axis=0), 1)
+        return np.asarray(np.where(there, mean, 0), np.float32)
+
     def turned(
         self,
         images: tf.Tensor,
@@ -186,6 +192,23 @@ class Pose(Stream):
         """See `Stream`."""
         people = shape[2] or 0
         return (*shape[:2], people * (NUM_POINTS * 8 + 3) + 2 * (people - 1))
+
+
+def point_shares(people: int) -> npt.NDArray[np.float32]:
+    """Whose each number is that `Pose` sees, float32 (F, P, 33); each row adds up to 1.
+
+    What is of a person as a whole belongs to both hips, by which the person's place is told, and
+    where one is, seen from another, to the hips of both.
+    """
+    points = np.eye(NUM_POINTS, dtype=np.float32)
+    hips = points[list(_HIPS)].mean(axis=0, keepdims=True)
+    # Points, steps, walks, world, visibility, there: as they are joined.
+    parts = ((points, 2), (points, 2), (hips, 2), (points, 3), (points, 1), (hips, 1))
+    each = np.concatenate([np.repeat(rows, number, axis=0) for rows, number in parts])
+    persons = np.eye(people, dtype=np.float32)
+    own = np.einsum("pq,fn->pfqn", persons, each).reshape(-1, people, NUM_POINTS)
+    pairs = np.repeat((persons[1:] + persons[0]) / 2, 2, axis=0)
+    return np.concatenate([own, np.einsum("fq,n->fqn", pairs, hips[0])])
 
 
 def _middle(points: tf.Tensor, between: Sequence[int]) -> tf.Tensor:

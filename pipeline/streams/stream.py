@@ -108,6 +108,10 @@ class Stored(ABC):
         return image
 
     @abstractmethod
+    def stilled(self, images: Array) -> Array:
+        """Those of as many frames, (N, *shape), if all were alike, and nothing moved in them."""
+
+    @abstractmethod
     def turned(
         self, images: tf.Tensor, *, mirrored: bool = False, backwards: bool = False
     ) -> tf.Tensor:
@@ -181,6 +185,11 @@ class StoredImage(Stored):
     def _unpacked(self, images: tf.Tensor, size: int) -> tf.Tensor:  # noqa: ARG002
         """Contents of JPEGs, uint8 (T, *jpeg_shape), as uint8 (T, size, size, 3)."""
         return images
+
+    def stilled(self, images: Array) -> Array:
+        """See `Stored`: the mean frame."""
+        frame = np.rint(images.mean(axis=0)).astype(np.uint8)
+        return np.stack([self.still(frame)] * len(images))
 
     def moved(self, pixels: tf.Tensor, transform: tf.Tensor) -> tf.Tensor:  # noqa: ARG002
         """Images with their values changed as a geometric change asks, besides moving them.

@@ -13,8 +13,13 @@ import pytest
 from pipeline.config import BackboneConfig, ModelConfig, TrainConfig
 from pipeline.errors import ConfigError
 from pipeline.inference.classifier import Classifier
-from pipeline.inference.explain import draw_strip, explain, warm, write_heat_video
+from pipeline.inference.explain import explain
+from pipeline.inference.explanation_files import draw_strip, write_heat_video
+from pipeline.inference.heat_drawing import warm, warm_people
+from pipeline.inference.occlusion import HidingStream
+from pipeline.inference.seen_video import SeenVideo
 from pipeline.models.recognizer import load_recognizer
+from pipeline.pose.skeleton import PARTS
 from pipeline.training.fit import train
 from pipeline.video import iter_frames, probe
 
@@ -31,26 +36,34 @@ def explanation(blob_run, video):
     return explain(blob_run, video)
 
 
-def test_it_explains_the_answer_of_the_middle_clip(explanation, blob_run, video):
+@pytest.fixture(scope="module")
+def strip(explanation):
+    (strip,) = explanation.strips
+    return strip
+
+
+def test_it_explains_the_answer_of_the_middle_clip(explanation, strip, blob_run, video):
     assert explanation.label == Classifier(blob_run).predict(video).label == "left"
-    assert explanation.frames.shape == (8, 32, 32, 3)
-    assert explanation.heat.shape == (8, 32, 32)
-    assert explanation.heat.min() >= 0
-    assert explanation.heat.max() == pytest.approx(1)
-    assert np.all(np.diff(explanation.seconds) > 0)
-    assert explanation.seconds[-1] < 1.2
+    assert strip.probability == explanation.probability
+    assert strip.frames.shape == (8, 32, 32, 3)
+    assert strip.heat.shape == (8, 32, 32)
+    assert strip.heat.min() >= 0
+    assert strip.heat.max() == pytest.approx(1)
+    assert strip.people is None
+    assert np.all(np.diff(strip.seconds) > 0)
+    assert strip.seconds[-1] < 1.2
 
 
-def test_it_is_hot_where_something_moves(explanation, video):
+def test_it_is_hot_where_something_moves(strip, video):
     frames = np.stack(list(iter_frames(video))).astype(int)
     moves = np.abs(np.diff(frames, axis=0)).sum(axis=(0, 2, 3))  # by row
     rows = moves > 0
     assert 6 <= rows.sum() <= 12
-    by_row = explanation.heat.mean(axis=(0, 2))
+    by_row = strip.heat.mean(axis=(0, 2))
     assert by_row[rows].mean() > 2 * by_row[~rows].mean()
 
 
-def test_the_importance_of_a_frame_is_the_logit_lost_without_it(explanation, blob_run):
+def test_the_importance_of_a_frame_is_the_logit_lost_without_it(strip, blob_run):
     """Counted once more, by Keras."""
     model = load_recognizer(blob_run.model_file)
     label = blob_run.class_names().index("left")
@@ -63,18 +76,18 @@ def test_the_importance_of_a_frame_is_the_logit_lost_without_it(explanation, blo
         }
         return model.predict_on_batch(inputs)[0, label]
 
-    whole = logit(explanation.frames)
+    whole = logit(strip.frames)
     for place in (0, 3, 7):
-        lost = whole - logit(np.delete(explanation.frames, place, axis=0))
-        assert explanation.importance[place] == pytest.approx(lost, abs=1e-3)
+        lost = whole - logit(np.delete(strip.frames, place, axis=0))
+        assert strip.importance[place] == pytest.approx(lost, abs=1e-3)
 
 
-def test_another_class(blob_run, hasty_run, video, explanation):
+def test_another_class(blob_run, hasty_run, video, explanation, strip):
     other = explain(blob_run, video, "right")
     assert (other.label, explanation.label) == ("right", "left")
     assert other.probability == pytest.approx(1 - explanation.probability, abs=1e-5)
-    np.testing.assert_allclose(other.frames, explanation.frames)
-    assert not np.allclose(other.heat, explanation.heat, atol=0.05)
+    np.testing.assert_allclose(other.strips[0].frames, strip.frames)
+    assert not np.allclose(other.strips[0].heat, strip.heat, atol=0.05)
     with pytest.raises(ConfigError, match="--label: expected one of left, right, got up"):
         explain(hasty_run, video, "up")
 
@@ -105,18 +118,25 @@ def trained(blob_config, folder, backbone, kind):
 def test_other_backbones_and_two_streams(blob_config, video, tmp_path, backbone, kind):
     if backbone.endswith(".keras"):
         backbone = keras_file(tmp_path / backbone)
-    found = explain(trained(blob_config, tmp_path / "run", backbone, kind), video, "left")
+    run = trained(blob_config, tmp_path / "run", backbone, kind)
+    (found,) = explain(run, video, "left").strips
     assert found.heat.shape == (8, 32, 32)
     assert found.heat.min() >= 0
     assert found.heat.max() == pytest.approx(1)
     assert np.ptp(found.importance) > 0
 
 
-def test_a_backbone_without_a_map_of_features_is_refused(blob_config, video, tmp_path):
-    path = keras_file(tmp_path / "network.keras", keras.layers.GlobalAveragePooling2D())
+def test_a_backbone_without_a_map_of_features_is_explained_by_hiding(blob_config, video, tmp_path):
+    """This one sees the left third of a frame, two columns of six."""
+    steps = keras.layers.Cropping2D(((0, 0), (0, 5))), keras.layers.GlobalAveragePooling2D()
+    path = keras_file(tmp_path / "network.keras", *steps)
     run = trained(blob_config, tmp_path / "run", path, "rgb")
-    with pytest.raises(ConfigError, match="takes a backbone that gives a map of features"):
-        explain(run, video)
+    seen = SeenVideo(run, video)
+    heat = HidingStream(seen.model, "rgb", seen.config).heat(seen.clip(seen.middle), 0)
+    assert heat.shape == (8, 6, 6)
+    assert np.abs(heat[..., :2]).max() > 1e-4
+    np.testing.assert_allclose(heat[..., 3:], 0, atol=1e-6)
+    assert explain(run, video).strips[0].heat.max() == pytest.approx(1)
 
 
 def test_a_frame_under_its_heat():
@@ -126,6 +146,27 @@ def test_a_frame_under_its_heat():
     assert drawn[0, 0].tolist() == drawn[1, 0].tolist() == [120, 120, 120]
     red, _, blue = drawn[0, 1].astype(int)
     assert red - blue > 20
+
+
+def test_people_on_a_frame():
+    """The right foot of the first one is hot; there is no second one."""
+    points = np.zeros((2, 33, 7), np.float32)
+    points[0, :, 6] = 1
+    foot = list(PARTS["right foot"])
+    points[0, foot, :2] = (0.5, 0.25)
+    points[1, :, 0] = -0.5
+    heat = np.zeros((2, 13))
+    heat[0, list(PARTS).index("right foot")] = heat[1] = 1
+    drawn = warm_people(np.zeros((100, 200, 3), np.uint8), points, heat).astype(int)
+    red, green, blue = drawn[75 + 4, 150]
+    assert red > green > blue + 100
+    assert np.ptp(drawn[50, 100]) < 20  # where all others are: grey
+    assert drawn[:, :80].max() == 0
+    coloured = np.full((100, 200, 3), (250, 100, 10), np.uint8)
+    assert (warm_people(coloured, points, heat)[:, :80] == coloured[:, :80]).all()
+    heat[0] = -1
+    red, _, blue = warm_people(np.zeros((100, 200, 3), np.uint8), points, heat)[75, 150].astype(int)
+    assert red - blue < 20
 
 
 def test_pictures_are_written(explanation, video, tmp_path):

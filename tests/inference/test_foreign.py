@@ -29,6 +29,8 @@ from pipeline.inference.classifier import Classifier
 from pipeline.inference.explain import explain
 from pipeline.inference.export import export
 from pipeline.inference.fused import Fused, write_fused
+from pipeline.inference.occlusion import HidingStream
+from pipeline.inference.seen_video import SeenVideo
 from pipeline.inference.stream import classify_stream
 from pipeline.inference.timeline import make_timeline
 from pipeline.models.recognizer import build_recognizer
@@ -277,10 +279,37 @@ def test_other_classes_are_told_by_features(run, blob_videos, tmp_path):
     assert (found["classes"], found["num_videos"]) == (["noise"], 1)
 
 
-def test_what_such_a_network_cannot_do(run, config, video):
+def test_it_is_explained_by_hiding(run, video):
+    (strip,) = explain(run, video, "left").strips
+    assert strip.heat.shape == (8, 32, 32)
+    seen = SeenVideo(run, video)
+    clip = seen.clip(seen.middle)
+    heat = HidingStream(seen.model, "rgb", seen.config, seen.networks["rgb"]).heat(clip, 0)
+    place = number, row, column = np.unravel_index(np.abs(heat).argmax(), heat.shape)
+    still = np.rint(clip["frames"].mean(axis=0)).astype(np.uint8)
+    cell = np.ix_(*(np.arange(32) * 6 // 32 == each for each in (row, column)))
+    hidden = clip["frames"].copy()
+    hidden[number][cell] = still[cell]
+    logits = [
+        seen.model.predict_on_batch(
+            {
+                "rgb_features": seen.networks["rgb"](frames)[None],
+                "mask": np.ones((1, 8), bool),
+            }
+        )[0, 0]
+        for frames in (clip["frames"], hidden)
+    ]
+    assert abs(logits[0] - logits[1]) > 1e-4
+    assert heat[place] == pytest.approx(logits[0] - logits[1], abs=1e-5)
+    shorter = np.delete(seen.middle, 2)
+    rows = seen.networks["rgb"](np.delete(clip["frames"], 2, axis=0))
+    inputs = {"rgb_features": np.pad(rows, ((0, 1), (0, 0)))[None], "mask": np.arange(8)[None] < 7}
+    expected = seen.model.predict_on_batch(inputs)[0]
+    np.testing.assert_allclose(seen.logits(shorter), expected, atol=1e-5)
+
+
+def test_what_such_a_network_cannot_do(config):
     file = config.backbone.name
-    with pytest.raises(ConfigError, match=r"that gives features and no more.* Explain a run of"):
-        explain(run, video)
     plain = partial(dataclasses.replace, config)
     with pytest.raises(ConfigError, match=r"are stored: --backbone.trainable none --train.cache_f"):
         plain(train=TrainConfig())

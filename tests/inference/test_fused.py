@@ -20,8 +20,11 @@ from pipeline.evaluation.evaluate import evaluate
 from pipeline.evaluation.fusing import evaluated
 from pipeline.inference import clips
 from pipeline.inference.classifier import Classifier
+from pipeline.inference.explain import explain
+from pipeline.inference.explanation_files import draw_strip
 from pipeline.inference.export import export
 from pipeline.inference.fuse import evaluate_fused, fuse
+from pipeline.inference.fused import read_fused
 from pipeline.inference.many import predict_many
 from pipeline.inference.stream import classify_stream
 from pipeline.inference.timeline import make_timeline
@@ -292,3 +295,24 @@ def test_fused_runs_can_be_the_latest(fused, runs, tmp_path):
     assert latest_run(tmp_path).folder == newest
     os.utime(newest / "fusion.json", (1e9, 1e9))
     assert latest_run(tmp_path).folder == tmp_path / runs[0].folder.parent.name
+
+
+def test_each_of_them_is_explained(fused, runs, video, tmp_path):
+    out, _ = fused
+    explanation = explain(out, video, "left")
+    assert [strip.run for strip in explanation.strips] == [run.folder for run in runs]
+    assert [len(strip.frames) for strip in explanation.strips] == [8, 5]
+    each = [strip.probability for strip in explanation.strips]
+    for strip, run in zip(explanation.strips, runs, strict=True):
+        assert strip.probability == pytest.approx(explain(run, video, "left").probability)
+    found = read_fused(out)
+    shares = np.array(found.weights) / sum(found.weights)
+    odds = np.dot(shares, np.log(each) - np.log1p(-np.array(each))) / found.calibration.temperature
+    assert explanation.probability == pytest.approx(1 / (1 + np.exp(-odds)), abs=1e-4)
+    assert explain(out, video).label == Classifier(out).predict(video).label
+    draw_strip(explanation, tmp_path / "why.png")
+    lost = Run(shutil.copytree(out.folder, tmp_path / "lost"))
+    content = json.loads(lost.fusion_file.read_bytes())
+    lost.fusion_file.write_text(json.dumps({**content, "runs": ["gone", "gone"]}))
+    with pytest.raises(DataError, match="gone: not there, and this takes each of the fused runs"):
+        explain(lost, video)

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from pipeline.inference.bundle import bundle_of
-from pipeline.inference.explain import clip_of, middle_clip
-from pipeline.inference.heat import HeatModel, still_clip
+from pipeline.inference.heat import HeatModel
+from pipeline.inference.seen_video import clip_of, middle_clip
+from pipeline.inference.stream_parts import still_clip
 from pipeline.models.recognizer import load_recognizer
 from pipeline.prepare.stored_frames import encode_video
 from pipeline.video import no_flow

@@ -29,6 +29,7 @@ from pipeline.evaluation.evaluate import evaluate
 from pipeline.inference.annotate import annotate
 from pipeline.inference.classifier import Classifier
 from pipeline.inference.explain import explain
+from pipeline.inference.explanation_files import draw_strip, write_heat_video
 from pipeline.inference.export import export
 from pipeline.inference.stream import classify_stream
 from pipeline.inference.timeline import make_timeline
@@ -37,7 +38,7 @@ from pipeline.pose.models import DETECTOR, LANDMARKS
 from pipeline.prepare.preparation import prepare
 from pipeline.run import Run
 from pipeline.training.fit import train
-from pipeline.video import LiveVideo, probe, write_video
+from pipeline.video import LiveVideo, iter_frames, probe, write_video
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 
@@ -216,9 +217,26 @@ def test_a_preview_draws_what_the_network_sees(config, store, tmp_path):
     assert [path.suffix for path in files] == [".png", ".png"]
 
 
-def test_what_has_no_meaning_for_numbers(run, config, videos):
-    with pytest.raises(ConfigError, match="sees no pictures, in which a place could be shown"):
-        explain(run, videos / "left" / "g01 0.avi")
+@pytest.mark.parametrize("streams", [("pose",), ("rgb", "pose")])
+def test_it_is_explained_by_people(run, config, videos, tmp_path, streams):
+    video = videos / "left" / "g01 0.avi"
+    if len(streams) > 1:
+        model = dataclasses.replace(config.model, streams=streams)
+        brief = dataclasses.replace(config.train, epochs=1)
+        run = train(dataclasses.replace(config, model=model, train=brief), tmp_path / "run")
+    explanation = explain(run, video)
+    (strip,) = explanation.strips
+    assert (strip.heat is None) == (len(streams) == 1)
+    assert strip.people.frames.shape == (8, *next(iter_frames(video)).shape)
+    np.testing.assert_allclose(strip.people.frames[-1], list(iter_frames(video))[9])
+    assert strip.people.heat.shape == (8, 1, 13)
+    assert strip.people.heat.max() == pytest.approx(1)
+    draw_strip(explanation, tmp_path / "why.png")
+    write_heat_video(explanation, tmp_path / "why.avi")
+    assert probe(tmp_path / "why.avi", count_frames=True).num_frames == 10
+
+
+def test_what_has_no_meaning_for_numbers(config):
     mixing = AugmentConfig(mixup=Change(strength=0.2))
     with pytest.raises(ConfigError, match="mix pictures, which the stream pose does not see"):
         dataclasses.replace(config, augment=mixing)

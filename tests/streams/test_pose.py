@@ -9,9 +9,9 @@ import tensorflow as tf
 from pipeline.config import FramesConfig
 from pipeline.errors import DataError
 from pipeline.pose import Poses
-from pipeline.pose.skeleton import MIRRORED, POINTS
+from pipeline.pose.skeleton import MIRRORED, PARTS, POINTS
 from pipeline.streams import IMAGES, STREAMS, Shown
-from pipeline.streams.pose import highest_flags
+from pipeline.streams.pose import highest_flags, point_shares
 
 POSE = IMAGES["pose"]
 STREAM = STREAMS["pose"]
@@ -175,3 +175,39 @@ def test_a_whole_network_of_key_points(points):
     logits = model({"pose": padded[None], "mask": mask})
     padded[3:] = 0
     np.testing.assert_allclose(model({"pose": padded[None], "mask": mask}), logits, atol=1e-6)
+
+
+def test_numbers_belong_to_the_points_that_they_are_of(points):
+    shares = point_shares(2)
+    seen = STREAM.see(points[None], 3.0)[0].numpy()
+    assert shares.shape == (seen.shape[-1], 2, 33)
+    np.testing.assert_allclose(shares.sum(axis=(1, 2)), 1)
+    torso = [
+        POINTS.index(f"{side}_{name}") for side in ("left", "right") for name in ("shoulder", "hip")
+    ]
+    for person in range(2):
+        for point in set(range(33)) - set(torso):
+            other = points.copy()
+            other[3:, person, point, :6] += 0.1
+            changed = (STREAM.see(other[None], 3.0)[0].numpy() != seen).any(axis=0)
+            assert changed.sum() == 8
+            assert (shares[changed, person, point] == 1).all()
+        walking = points.copy()
+        walking[3:, person, :, :2] += 0.1
+        changed = np.abs(STREAM.see(walking[None], 3.0)[0].numpy() - seen).max(axis=0) > 1e-3
+        assert changed.any()
+        assert (shares[changed, person][:, [23, 24]] > 0).all()
+
+
+def test_in_a_still_clip_everybody_stands_in_their_mean_pose(points):
+    still = POSE.stilled(points)
+    np.testing.assert_allclose(still[:, 0], points[:, 0].mean(axis=0)[None].repeat(5, 0), rtol=1e-5)
+    assert (still[:2, 1] == 0).all()  # who comes later
+    np.testing.assert_allclose(
+        still[2:, 1], points[2:, 1].mean(axis=0)[None].repeat(3, 0), rtol=1e-5
+    )
+
+
+def test_each_point_is_in_one_part_of_the_body():
+    assert len(PARTS) == 13
+    assert sorted(point for points in PARTS.values() for point in points) == list(range(33))

@@ -38,7 +38,8 @@ def test_from_training_to_classifying(config, hasty_run, blob_videos, tmp_path):
     video = blob_videos / "left" / "g00 0.avi"
     assert make_timeline(classifier, video, window_seconds=0.8).segments
     explanation = explain(run, video)
-    assert explanation.frames.shape[1:] == (*explanation.heat.shape[1:], 3) == (16, 16, 3)
+    (strip,) = explanation.strips
+    assert strip.frames.shape[1:] == (*strip.heat.shape[1:], 3) == (16, 16, 3)
     both = Classifier([run, hasty_run])
     (reading,) = readings_of(both.bundles)
     assert [frames.size for frames in reading.frames] == [32], "a frame is stored once for both"
