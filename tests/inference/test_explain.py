@@ -4,6 +4,7 @@ import dataclasses
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import matplotlib.image
@@ -12,11 +13,13 @@ import pytest
 
 from pipeline.config import BackboneConfig, ModelConfig, TrainConfig
 from pipeline.errors import ConfigError
+from pipeline.inference import explain as explaining
 from pipeline.inference.classifier import Classifier
-from pipeline.inference.explain import explain
+from pipeline.inference.explain import Explanation, Strip, explain
 from pipeline.inference.explanation_files import draw_strip, write_heat_video
 from pipeline.inference.heat_drawing import warm, warm_people
 from pipeline.inference.occlusion import HidingStream
+from pipeline.inference.people import People
 from pipeline.inference.seen_video import SeenVideo
 from pipeline.models.recognizer import load_recognizer
 from pipeline.pose.skeleton import PARTS
@@ -174,6 +177,62 @@ def test_pictures_are_written(explanation, video, tmp_path):
     assert matplotlib.image.imread(tmp_path / "why.png").shape[1] > 800
     write_heat_video(explanation, tmp_path / "why.avi")
     assert probe(tmp_path / "why.avi", count_frames=True).num_frames == 12
+
+
+def test_maps_of_several_sizes_count_alike(monkeypatch):
+    """One says as much for the left half as the other, of smaller cells, for the right half."""
+    coarse, fine = np.zeros((1, 2, 2), np.float32), np.zeros((1, 8, 8), np.float32)
+    coarse[..., :1] = 1 / 2
+    fine[..., 4:] = 1 / 32
+    parts = {"a": coarse, "b": fine}
+    monkeypatch.setattr(
+        explaining, "_part", lambda _, name: SimpleNamespace(heat=lambda *_: parts[name])
+    )
+    frames = SimpleNamespace(frames=SimpleNamespace(side=16))
+    video = SimpleNamespace(clip=lambda _: {}, middle=None, bundle=frames)
+    heat = explaining._heat(video, ["a", "b"], 0)
+    assert heat[0, 0, 0] == pytest.approx(heat[0, 0, -1])
+    assert heat[0, 0, -1] > 0.5
+
+
+def synthetic(path, number, people=None):
+    strip = Strip(
+        run=Path("runs/a"),
+        probability=0.5,
+        frames=np.zeros((number, 16, 16, 3), np.uint8),
+        seconds=np.arange(number) / 10,
+        heat=None if people else np.ones((number, 16, 16), np.float32),
+        people=people,
+        importance=np.linspace(-1, 1, number),
+    )
+    return Explanation(path=str(path), label="$a", probability=0.5, strips=(strip,))
+
+
+def test_a_clip_of_many_frames_takes_several_rows(video, tmp_path):
+    shapes = []
+    for number in (1, 16, 32):
+        draw_strip(synthetic(video, number), tmp_path / "why.png")
+        shapes.append(matplotlib.image.imread(tmp_path / "why.png").shape)
+    assert shapes[0][1] < shapes[1][1] == shapes[2][1]
+    assert shapes[2][0] > 1.5 * shapes[1][0]
+
+
+def test_people_are_drawn_where_they_are_between_the_frames_of_the_clip(video, tmp_path):
+    points = np.zeros((12, 1, 33, 7), np.float32)
+    points[..., 0] = np.linspace(-0.4, 0.4, 12)[:, None, None]
+    points[..., 6] = 1
+    people = People(
+        frames=np.zeros((1, 32, 32, 3), np.uint8),
+        points=points[:1],
+        heat=np.ones((1, 1, 13), np.float32),
+        all_points=points,
+        fps=10,
+    )
+    write_heat_video(synthetic(video, 1, people), tmp_path / "why.avi")
+    for number, frame in enumerate(iter_frames(tmp_path / "why.avi")):
+        yellow = frame[..., 0].astype(int) - frame[..., 2]
+        x = 16 + 32 * points[number, 0, 0, 0]
+        assert yellow.max(axis=0).argmax() == pytest.approx(x, abs=3)
 
 
 def test_the_script(blob_run, video, tmp_path):

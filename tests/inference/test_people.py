@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from pipeline.config import NO_AUGMENT, ClipConfig, FramesConfig, ModelConfig, TemporalConfig
+from pipeline.inference.clips import as_batch
 from pipeline.inference.people import PointStream
 from pipeline.inference.stream_parts import still_clip
 from pipeline.models.recognizer import build_recognizer
@@ -44,6 +45,14 @@ def changed(part, clip, label):
         part.logits(part.pixels(each)[None])[0, label].numpy() for each in (clip, still_clip(clip))
     ]
     return logits[0] - logits[1]
+
+
+def test_its_logits_are_those_of_the_model(config, clip):
+    keras.utils.set_random_seed(0)
+    model = build_recognizer(config, 3)
+    part = PointStream(model, "pose", config)
+    expected = model.predict_on_batch(as_batch(clip, 6))
+    np.testing.assert_allclose(part.logits(part.pixels(clip)[None]), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["lstm", "stats", "mean"])
