@@ -316,3 +316,13 @@ def test_each_of_them_is_explained(fused, runs, video, tmp_path):
     lost.fusion_file.write_text(json.dumps({**content, "runs": ["gone", "gone"]}))
     with pytest.raises(DataError, match="gone: not there, and this takes each of the fused runs"):
         explain(lost, video)
+
+
+def test_the_benchmark_measures_a_frame_of_fused_runs(fused, video, capsys):
+    from pipeline.cli.benchmarks.classify import main  # what it loads takes a while
+
+    main([str(video), "--run", str(fused[0].folder), "--repeats", "1"])
+    title, row = capsys.readouterr().out.splitlines()[-2:]
+    assert title.split() == ["cold", "memory", "warm", "a", "frame", "reading"]
+    _, _, _, _, _, _, warm, _, frame, *_ = row.split()
+    assert float(warm) == pytest.approx(float(frame) * 10, abs=1.5), "ten frames are stored"

@@ -14,7 +14,7 @@ import numpy as np
 from pipeline.cli.benchmarks.measuring import apart, in_turn
 from pipeline.cli.script import Parser, named_run, positive
 from pipeline.inference.classifier import Classifier
-from pipeline.inference.clips import as_batch, cut_clips, decode_clip
+from pipeline.inference.clips import StoredVideo, as_batch, clips_of, cut_clips, decode_clip
 from pipeline.models.recognizer import load_recognizer
 from pipeline.prepare.stored_frames import encode_video
 from pipeline.run import Run
@@ -28,6 +28,14 @@ From the file to the label, {views} clips a video, on {cores} CPU cores; the bes
   Keras    the same frames, cut into the same clips, each through keras.Model.predict
   reading  what both take to get the frames of the file
   model    Keras / warm, both without reading
+"""
+FUSED = """\
+From the file to the label, by {number} fused runs, on {cores} CPU cores; best of {repeats} runs.
+
+  cold     a process: clipline classify VIDEO, with its peak memory
+  warm     Classifier.predict in a process that has classified before, in all and for a frame of
+           those that are stored
+  reading  what of it gets the frames of the file, their flow and key points
 """
 
 
@@ -44,22 +52,30 @@ def main(arguments: Sequence[str]) -> None:
     for path in options.paths:
         probe(path)  # says at once what cannot be read
     classifier = Classifier(run)
+    if classifier.fusion:
+        measure_fused(options.paths, run, classifier, options.repeats)
+    else:
+        measure(options.paths, run, classifier, options.repeats)
+
+
+def measure(paths: Sequence[str], run: Run, classifier: Classifier, repeats: int) -> None:
+    """Prints what files take, beside Keras."""
     model = load_recognizer(run.model_file)
-    views, cores = classifier.bundle.clip.views, os.cpu_count()
-    print(EXPLANATION.format(views=views, cores=cores, repeats=options.repeats))
-    width = max(len(Path(path).name) for path in options.paths)
+    views, cores = classifier.bundle.clip.views, _cores()
+    print(EXPLANATION.format(views=views, cores=cores, repeats=repeats))
+    width = max(len(Path(path).name) for path in paths)
     print(
         f"{'':{width}} {'cold':>9} {'memory':>9} {'warm':>9} {'Keras':>9} {'ratio':>6} "
         f"{'reading':>9} {'model':>6}"
     )
-    for path in options.paths:
-        colds, megabytes = zip(*(cold(path, run) for _ in range(options.repeats)), strict=True)
+    for path in paths:
+        colds, megabytes = zip(*(cold(path, run) for _ in range(repeats)), strict=True)
         calls: list[Callable[[], Any]] = [
             partial(classifier.predict, path),
             partial(label_by_keras, path, classifier, model),
             partial(encode_video, path, classifier.bundle.frames),
         ]
-        runs = in_turn(calls, 1 + options.repeats)  # the first is a warm-up
+        runs = in_turn(calls, 1 + repeats)  # the first is a warm-up
         label, other = runs[0][0][1].top[0][0], runs[1][0][1]
         if label != other:
             raise RuntimeError(f"the two disagree: {label} and {other}")
@@ -70,6 +86,33 @@ def main(arguments: Sequence[str]) -> None:
             f"{1000 * reading:6.1f} ms {(by_keras - reading) / (warm - reading):5.1f}x",
             flush=True,
         )
+
+
+def measure_fused(paths: Sequence[str], run: Run, classifier: Classifier, repeats: int) -> None:
+    """Prints what files take by fused runs."""
+    number = len(classifier.members)
+    print(FUSED.format(number=number, cores=_cores(), repeats=repeats))
+    width = max(len(Path(path).name) for path in paths)
+    print(f"{'':{width}} {'cold':>9} {'memory':>9} {'warm':>9} {'a frame':>9} {'reading':>9}")
+    for path in paths:
+        colds, megabytes = zip(*(cold(path, run) for _ in range(repeats)), strict=True)
+        calls: list[Callable[[], Any]] = [
+            partial(classifier.predict, path),
+            partial(clips_of, partial(StoredVideo, path), classifier.bundles),
+        ]
+        runs = in_turn(calls, 1 + repeats)  # the first is a warm-up
+        warm, reading = (1000 * min(seconds for seconds, _ in each[1:]) for each in runs)
+        num_frames = len(list(StoredVideo(path, [classifier.bundle.frames.only(())])))
+        print(
+            f"{Path(path).name:{width}} {min(colds):7.2f} s {statistics.median(megabytes):6.0f} MB "
+            f"{warm:6.0f} ms {warm / num_frames:6.1f} ms {reading:6.0f} ms",
+            flush=True,
+        )
+
+
+def _cores() -> int:
+    """CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def cold(path: str, run: Run) -> tuple[float, float]:
