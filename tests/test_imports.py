@@ -13,9 +13,9 @@ import pipeline
 ROOT = Path(pipeline.__file__).parent
 ROOMS = [
     *("text", "errors", "atomic", "interrupt", "native_log", "figures", "locks", "progress"),
-    *("user_cache", "spares", "video", "pose", "foreign", "streams", "config", "run", "workers"),
-    *("manifest", "sources", "prepare", "tasks", "dataset", "models", "training", "evaluation"),
-    *("experiments", "inference", "cli"),
+    *("user_cache", "spares", "video", "pose", "key_points", "foreign", "streams", "config"),
+    *("run", "workers", "manifest", "sources", "prepare", "tasks", "dataset", "models"),
+    *("training", "evaluation", "experiments", "inference", "cli"),
 ]
 """Modules and packages directly in the package; each imports only what stands before it."""
 
@@ -31,6 +31,7 @@ WITHOUT_TENSORFLOW = [
     "pipeline.run",
     "pipeline.streams",
     "pipeline.video",
+    "pipeline.key_points",
     "pipeline.pose",
     "pipeline.pose.drawing",
     "pipeline.pose.fetch",

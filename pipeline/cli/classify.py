@@ -58,13 +58,20 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--annotate", help="A video to write, labelled with what happens (--timeline)."
     )
+    parser.add_argument(
+        "--key-points",
+        metavar="TABLES",
+        help="Folder of the tables of key points of the videos, or the table of one, for a run "
+        "that was trained on such.",
+    )
     options = parser.parse(arguments)
     options.videos = options.videos or words_after_runs(options, "VIDEO")
 
     from pipeline.cli.answers import show_predictions
     from pipeline.cli.timelines import show_timelines
 
-    classifier = open_classifier(options)
+    classifier = open_classifier(options, key_points=options.key_points)
+    _check_key_points(classifier, options)
     options.timeline |= classifier.bundle.model.per_frame
     _refuse_unused(options)
     return (show_timelines if options.timeline else show_predictions)(classifier, options)
@@ -109,8 +116,8 @@ def words_after_runs(options: Any, name: str) -> list[str]:
     return words
 
 
-def open_classifier(options: Any) -> Classifier:
-    """The classifier that the options of `add_classifier` name.
+def open_classifier(options: Any, key_points: str | None = None) -> Classifier:
+    """The classifier that the options of `add_classifier` name, with tables of key points.
 
     Raises:
         ConfigError: A rule is given for one run.
@@ -122,7 +129,29 @@ def open_classifier(options: Any) -> Classifier:
     runs = [Run(Path(folder)) for folder in options.run] or [latest_run()]
     if options.rule and len(runs) == 1:
         raise ConfigError(f"--rule {options.rule} is for several runs: leave it out")
-    return Classifier(runs, runtime=options.runtime, rule=options.rule or "average")
+    return Classifier(
+        runs,
+        runtime=options.runtime,
+        rule=options.rule or "average",
+        key_points=key_points,
+    )
+
+
+def _check_key_points(classifier: Classifier, options: Any) -> None:
+    """Makes sure that there are tables where a run takes them, and only there."""
+    from pipeline.inference.many import find_videos
+
+    if classifier.takes_tables and not classifier.tables:
+        raise ConfigError(
+            "this run takes key points from tables of DeepLabCut or SLEAP: add --key-points and "
+            "their folder"
+        )
+    if classifier.tables and not classifier.takes_tables:
+        raise ConfigError("--key-points is for runs that were trained on tables: leave it out")
+    if classifier.tables and classifier.tables.is_one and len(find_videos(options.videos)) > 1:
+        raise ConfigError(
+            f"--key-points: {options.key_points} is the table of one video: name the folder of all"
+        )
 
 
 def _refuse_unused(options: Any) -> None:

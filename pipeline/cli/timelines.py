@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,9 @@ def show_timelines(classifier: Classifier, options: Any) -> int:
     _check_outputs(paths, options)
     failed = 0
     # One file may crash what reads it, which is to cost no other.
-    opener = reading_elsewhere() if len(paths) > 1 else nullcontext(StoredVideo)
+    tables = classifier.tables
+    here = nullcontext(partial(StoredVideo, tables=tables))
+    opener = reading_elsewhere(tables) if len(paths) > 1 else here
     with opener as open_video:
         for path in paths:
             try:
@@ -49,8 +52,7 @@ def show_timelines(classifier: Classifier, options: Any) -> int:
                 else:
                     list_errors([error])
             else:
-                people = max(bundle.frames.pose for bundle in classifier.bundles)
-                _show_timeline(timeline, options, people=people, titled=len(paths) > 1)
+                _show_timeline(timeline, options, classifier, titled=len(paths) > 1)
     return failed
 
 
@@ -75,14 +77,17 @@ def _check_outputs(paths: Sequence[str], options: Any) -> None:
             raise ConfigError(f"--annotate: {options.annotate} is there already. Name another file")
 
 
-def _show_timeline(timeline: Timeline, options: Any, *, people: int, titled: bool) -> None:
+def _show_timeline(
+    timeline: Timeline, options: Any, classifier: Classifier, *, titled: bool
+) -> None:
     try:  # Files first: who reads what is printed may stop, as `head` does.
         for output in options.out:
             write_timeline(timeline, Path(output), bin_seconds=options.bins)
         if options.annotate:
             from pipeline.inference.annotate import annotate
 
-            annotate(timeline, Path(options.annotate), people=people)
+            each = [bundle.frames for bundle in classifier.bundles]
+            annotate(timeline, Path(options.annotate), each=each, tables=classifier.tables)
     finally:
         if options.json:
             print(json.dumps(timeline.as_json(), ensure_ascii=False), flush=True)

@@ -70,7 +70,8 @@ class AugmentConfig:
         noise: Gaussian noise, another in each frame and the same in all colours, with a standard
             deviation of up to this share of the full range, 0 to 1.
         jitter: Of key points: each is displaced, another way in each frame, with a standard
-            deviation of up to this share of the height of the frame, 0 to 0.1.
+            deviation of up to this share of the height of the frame, or, of points from tables, of
+            the length of the animal, 0 to 0.1.
         erase: A grey rectangle in place of a part of each frame, of up to this share of each side,
             0 to 0.9.
         speed: A uniform clip is cut of a random part of the video, which leaves out up to this

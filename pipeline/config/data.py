@@ -23,6 +23,8 @@ class FramesConfig:
         jpeg_quality: Quality of the stored JPEG frames, 1 to 100; 0 until a data set is opened.
         flow: Whether the optical flow from frame to frame is stored beside them.
         pose: The key points of so many people at most are stored beside them, 0 to 8; 0: none.
+        key_points: Names of these points where they are from tables of other tools, of animals or
+            people; none: those of people that BlazePose finds.
         shrink: What the sides of stored images are divided by where they are read, see
             `ClipConfig`.
     """
@@ -32,6 +34,7 @@ class FramesConfig:
     jpeg_quality: int = 0
     flow: bool = False
     pose: int = 0
+    key_points: tuple[str, ...] = ()
     shrink: int = 1
 
     def __post_init__(self) -> None:
@@ -39,6 +42,10 @@ class FramesConfig:
         for name, limit in limits.items():
             expect_range(getattr(self, name), f"frames.{name}", 0, limit)
         expect(self.shrink in (1, 2, 4, 8), "frames.shrink must be 1, 2, 4 or 8", self.shrink)
+        names = tuple(self.key_points)  # as JSON a list
+        object.__setattr__(self, "key_points", names)
+        good = len(set(names)) == len(names) <= 1000 and (self.pose > 0 or not names)
+        expect(good, "frames.key_points must be different names, of frames.pose", list(names))
 
     def __str__(self) -> str:
         """Rate, size and quality in words."""
@@ -46,9 +53,10 @@ class FramesConfig:
         return ", with ".join([text, *(IMAGES[name].title for name in self.images[1:])])
 
     def as_json(self) -> dict[str, Any]:
-        """What is stored, as JSON types; without `pose` where there is none, as there never was."""
+        """What is stored, as JSON types; without key points where there are none, as ever."""
         content = dataclasses.asdict(self)
-        left_out = ("shrink",) if self.pose else ("shrink", "pose")
+        content["key_points"] = list(self.key_points)
+        left_out = {"shrink", *(name for name in ("pose", "key_points") if not content[name])}
         return {key: value for key, value in content.items() if key not in left_out}
 
     @property
@@ -67,7 +75,18 @@ class FramesConfig:
             name: (getattr(self, name) or usual) if name in images else type(usual)()
             for name, usual in _USUAL.items()
         }
-        return dataclasses.replace(self, **beside)
+        names = self.key_points if beside["pose"] else ()
+        return dataclasses.replace(self, **beside, key_points=names)
+
+    def joined(self, other: FramesConfig) -> FramesConfig | None:
+        """The same frames with what is beside either; None: one cannot hold both."""
+        mine, others = (self.pose, self.key_points), (other.pose, other.key_points)
+        alike = mine == others or not (self.pose and other.pose)
+        if self.only(()) != other.only(()) or not alike:
+            return None
+        pose, key_points = max(mine, others)
+        flow = self.flow or other.flow
+        return dataclasses.replace(self, flow=flow, pose=pose, key_points=key_points)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

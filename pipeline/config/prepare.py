@@ -46,6 +46,7 @@ _OWN_VIDEOS = (
     "test_fraction",
     "folds",
     "fold",
+    "key_points",
     "check",
 )
 
@@ -106,7 +107,9 @@ class PrepareConfig:
             prepare as to classify.
         pose: Store the key points of people as well, for `model.streams` with pose. It takes the
             models of `clipline fetch pose`, and 20 to 30 ms a frame, to prepare as to classify.
-        people: How many people a frame has key points of, at most, 1 to 8.
+        key_points: Folder of tables of key points that DeepLabCut or SLEAP found, of animals or
+            people, one a video, in place of --pose.
+        people: How many people, or animals, a frame has key points of, at most, 1 to 8.
         min_frames: Stored frames of a video, at least; a shorter video is left out. 1 or more.
         shard_videos: Videos in one file of the data set, about, at least 1.
         seed: Of the split and of the demo videos; 0 or above.
@@ -148,6 +151,7 @@ class PrepareConfig:
     jpeg_quality: int = 95
     flow: bool = False
     pose: bool = False
+    key_points: str = ""
     people: int = 2
     min_frames: int = 1
     shard_videos: int = 32
@@ -188,6 +192,8 @@ class PrepareConfig:
         expect_range(self.fps, "--fps", 0, 1000)
         expect_range(self.jpeg_quality, "--jpeg-quality", 1, 100)
         expect_range(self.people, "--people", 1, 8)
+        takes = "--key-points takes the place of --pose: leave one out"
+        expect(not (self.pose and self.key_points), takes, self.key_points)
         expect_range(self.size, "--size", 8, 4096)
         expect_range(self.seed, "--seed", 0, 2**32 - 1)
         expect_range(self.max_bad_fraction, "--max-bad-fraction", 0, 1)

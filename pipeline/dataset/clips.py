@@ -15,7 +15,7 @@ from pipeline.dataset.augment.pixels import change_clip
 from pipeline.dataset.sampling import Order
 from pipeline.dataset.windows import window_frames
 from pipeline.manifest.annotation import UNKNOWN_LABEL
-from pipeline.streams import IMAGES, stream_named
+from pipeline.streams import IMAGES, StoredImage, stream_named
 
 _SOURCE = ("video", "group", "first_frame")
 """What is told of where a clip comes from."""
@@ -61,7 +61,7 @@ def random_clip(
         backwards = backwards if config.augment.reverse else False
         inputs = _clip(video, indices, mask, config, frames, mirrored=mirrored, backwards=backwards)
         if "features" not in video:
-            inputs = change_clip(inputs, Pixels(*pixels), config.augment)
+            inputs = change_clip(inputs, Pixels(*pixels), config.augment, frames.key_points)
         if is_one:
             return inputs, tf.ensure_shape(label, ())
         labels = _labels_at(video["label"], indices, inputs["mask"])
@@ -133,7 +133,7 @@ def _clip(
         image = IMAGES[name]
         chosen = tf.gather(video[name], motion if image.is_motion else indices)
         shown = image.decode_tensors(chosen, frames)
-        if image.is_motion and backwards is not False:
+        if isinstance(image, StoredImage) and image.is_motion and backwards is not False:
             shown = tf.where(backwards, image.turned(shown, backwards=True), shown)
         clip[name] = shown
     return clip

@@ -151,13 +151,12 @@ def _videos(
             title += f"   from {clock(int(source['first_frame']) / data.frames.fps)} on"
         if label.shape.rank == 1:
             title += f"   {', '.join(np.array(data.class_names)[label.numpy() == 1])}"
-        clips = [
-            _clip(inputs, label, data.class_names) for inputs, label in [(inputs, label), *others]
-        ]
+        clips = [_clip(inputs, label, data) for inputs, label in [(inputs, label), *others]]
         yield _Video(title, clips)
 
 
-def _clip(inputs: dict[str, Any], label: Any, class_names: Sequence[str]) -> _Clip:
+def _clip(inputs: dict[str, Any], label: Any, data: Data) -> _Clip:
+    class_names, names = data.class_names, data.frames.key_points
     mask = inputs["mask"].numpy()
     shown, tracks = np.arange(len(mask)), {}
     if label.shape.rank == 2 or "pose" in inputs:
@@ -171,7 +170,7 @@ def _clip(inputs: dict[str, Any], label: Any, class_names: Sequence[str]) -> _Cl
     larger = -(-_POSE_SIDE // frames.shape[1])
     frames = frames.repeat(larger, axis=1).repeat(larger, axis=2)
     points = inputs["pose"].numpy()[shown]
-    people = np.stack([draw_points(each, frames.shape[1]) for each in points])
+    people = np.stack([draw_points(each, frames.shape[1], names) for each in points])
     strips = [frame_strip(each, mask[shown]) for each in (frames, people)]
     return _Clip(np.concatenate(strips), tracks)
 

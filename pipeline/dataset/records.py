@@ -62,7 +62,8 @@ def recording_frames(
     stretches = [cut(number, number + 1) for number in numbers]
     read = record_reader(store, stretches, ("frames",))
     decode = IMAGES["frames"].decode
-    return [decode(read(tf.constant(i))["frames"][0].numpy()) for i in range(len(stretches))]
+    shown = (read(tf.constant(i))["frames"][0].numpy() for i in range(len(stretches)))
+    return [decode(each, store.frames) for each in shown]
 
 
 def record_reader(store: Store, stretches: Sequence[Stretch], names: Sequence[str]) -> ReadVideo:

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.atomic import atomic_write, named_in_errors
+from pipeline.config import FramesConfig
 from pipeline.manifest.rows import Split
 from pipeline.prepare.prepared import Store
 from pipeline.progress import progress
@@ -91,7 +92,7 @@ def write_features(
     extract: Callable[[Images], Features],
     *,
     shape: tuple[int, int, int],
-    shrink: int = 1,
+    frames: FramesConfig,
 ) -> FeatureFile:
     """Computes the features of all videos and writes them, in little memory.
 
@@ -105,7 +106,7 @@ def write_features(
         image: Which images, by their name in `IMAGES`.
         extract: From uint8 (N, H, W, 3) to float32 (N, variants, F).
         shape: (frames of all videos, variants, F).
-        shrink: What the sides of images are divided by, see `pipeline.config.ClipConfig`.
+        frames: How they are stored, and read.
 
     Raises:
         OSError: The file cannot be written.
@@ -122,7 +123,7 @@ def write_features(
         jpegs = itertools.islice(jpegs, done, None)
         with progress("computing features", "frame", total=shape[0], done=done) as advance:
             while batch := list(itertools.islice(jpegs, _AT_ONCE)):
-                decoded = [IMAGES[image].decode(jpeg, shrink) for jpeg in batch]
+                decoded = [IMAGES[image].decode(jpeg, frames) for jpeg in batch]
                 features = extract(np.stack(decoded))
                 file.write(np.ascontiguousarray(features, np.float32).tobytes())
                 file.flush()

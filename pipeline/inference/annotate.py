@@ -14,12 +14,14 @@ from matplotlib.colors import to_rgb
 from matplotlib.font_manager import FontProperties, findfont
 from PIL import Image, ImageDraw, ImageFont
 
+from pipeline.config import FramesConfig
 from pipeline.figures import font_families
 from pipeline.inference.plots import colours_of
 from pipeline.inference.segments import cues
+from pipeline.key_points import KeyPoints, Tables
 from pipeline.manifest.class_names import UNKNOWN
 from pipeline.pose import PoseEstimator
-from pipeline.pose.drawing import draw_poses
+from pipeline.pose.drawing import draw_marks, draw_poses
 from pipeline.video import VideoReader, write_video
 
 if TYPE_CHECKING:
@@ -31,13 +33,20 @@ Frame = npt.NDArray[np.uint8]
 _SOON = 1e-6  # seconds by which times are rounded
 
 
-def annotate(timeline: Timeline, path: Path, *, people: int = 0) -> None:
+def annotate(
+    timeline: Timeline,
+    path: Path,
+    *,
+    each: Sequence[FramesConfig] = (),
+    tables: Tables | None = None,
+) -> None:
     """Writes the video of a timeline anew, with what holds above and the timeline below.
 
     Args:
         timeline: What to write into it.
         path: The video to write.
-        people: How many people are drawn by their key points, at most.
+        each: What the runs take of a frame: key points among it are drawn.
+        tables: Those of key points, where these are not looked for in the frames.
 
     Raises:
         VideoWriteError: It cannot be written.
@@ -47,11 +56,11 @@ def annotate(timeline: Timeline, path: Path, *, people: int = 0) -> None:
     starts = [start for start, _, _ in shown]
     brush = functools.cache(lambda height, width: _Brush(timeline, height, width))
 
-    estimate = PoseEstimator.load(max_people=people) if people else None
+    key_points = _key_points(timeline, each, tables)
 
-    def draw(frame: Frame, seconds: float) -> Frame:
-        if estimate:
-            frame = draw_poses(frame, estimate(frame))
+    def draw(frame: Frame, seconds: float, index: int) -> Frame:
+        for mark in key_points:
+            frame = mark(frame, index)
         number = bisect_right(starts, seconds + _SOON) - 1
         _, end, segments = shown[number] if number >= 0 else (0.0, 0.0, ())
         holding = segments if seconds + _SOON < end else ()
@@ -60,8 +69,31 @@ def annotate(timeline: Timeline, path: Path, *, people: int = 0) -> None:
     redraw(timeline.path, path, draw)
 
 
-def redraw(source: str, path: Path, draw: Callable[[Frame, float], Frame]) -> None:
-    """Writes a video anew, with what `draw` makes of each frame, uint8 (H, W, 3), and its seconds.
+def _key_points(
+    timeline: Timeline, each: Sequence[FramesConfig], tables: Tables | None
+) -> list[Callable[[Frame, int], Frame]]:
+    """What draws key points on a frame, by its number in the file."""
+    marks: list[Callable[[Frame, int], Frame]] = []
+    people = max((frames.pose for frames in each if not frames.key_points), default=0)
+    if people:
+        estimate = PoseEstimator.load(max_people=people)
+        marks.append(lambda frame, _: draw_poses(frame, estimate(frame)))
+    of_tables = [frames for frames in each if frames.key_points]
+    if of_tables and tables:
+        most = max(of_tables, key=lambda frames: frames.pose)
+        names = most.key_points
+        found = KeyPoints.open(tables, timeline.info, names, most.pose)
+        marks.append(lambda frame, index: draw_marks(frame, found.at(index), names))
+    return marks
+
+
+def redraw(source: str, path: Path, draw: Callable[[Frame, float, int], Frame]) -> None:
+    """Writes a video anew, with what `draw` makes of each frame.
+
+    Args:
+        source: The video.
+        path: The one to write.
+        draw: Takes the frame, uint8 (H, W, 3), its seconds, and its number in the file.
 
     Raises:
         VideoWriteError: It cannot be written.
@@ -70,7 +102,8 @@ def redraw(source: str, path: Path, draw: Callable[[Frame, float], Frame]) -> No
     with VideoReader(source) as reader:
         fps = reader.info.fps
         frames = enumerate(reader.frames(fps=fps))
-        write_video(path, (draw(frame, number / fps) for number, frame in frames), fps=fps)
+        drawn = (draw(frame, number / fps, reader.index) for number, frame in frames)
+        write_video(path, drawn, fps=fps)
 
 
 class _Brush:

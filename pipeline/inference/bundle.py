@@ -122,6 +122,8 @@ def read_bundle(run: Run) -> Bundle:
 def _in_todays_names(content: dict[str, Any], version: int) -> dict[str, Any]:
     """Metadata of any format in the names of today; other mistakes are left to be found."""
     content = {"foreign": {}, **content}
+    if isinstance(frames := content.get("frames"), dict):
+        content["frames"] = {"key_points": [], **frames}
     if version == FORMAT:
         return content
     if isinstance(frames := content.get("frames"), dict):

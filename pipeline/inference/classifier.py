@@ -21,6 +21,7 @@ from pipeline.inference.foreign import networks_of, with_networks
 from pipeline.inference.fused import members_of
 from pipeline.inference.runtimes import RUNTIMES, RuntimeName, open_model
 from pipeline.inference.segments import answer_text
+from pipeline.key_points import Tables
 from pipeline.manifest.class_names import UNKNOWN
 from pipeline.pose.models import use_carried
 from pipeline.prepare.stored_frames import encode_array
@@ -119,6 +120,8 @@ class Classifier:
             share the classifier, 1 takes the least work in all.
         rule: How the answers of several runs are fused, see `pipeline.tasks.fusion.Fusion`; a
             folder of fused runs has its own.
+        key_points: Folder of the tables of key points of videos, or the table of a single one, for
+            runs that take them.
 
     Raises:
         DataError: A run was not trained or not exported, or several do not answer the same
@@ -133,6 +136,7 @@ class Classifier:
         runtime: RuntimeName = "auto",
         num_threads: int = 0,
         rule: Rule = "average",
+        key_points: str | os.PathLike[str] | None = None,
     ) -> None:
         expect(runtime in RUNTIMES, f"runtime must be one of {', '.join(RUNTIMES)}", runtime)
         expect_at_least(num_threads, "num_threads", 0)
@@ -158,10 +162,15 @@ class Classifier:
             self.bundle = dataclasses.replace(bundles[0], calibration=fused.calibration)
         self.class_names = self.bundle.class_names
         self.task = task_of(self.bundle.model)
+        self.tables = Tables(key_points) if key_points else None
 
     @classmethod
     def load(
-        cls, *folders: str | Path, runtime: RuntimeName = "auto", num_threads: int = 0
+        cls,
+        *folders: str | Path,
+        runtime: RuntimeName = "auto",
+        num_threads: int = 0,
+        key_points: str | os.PathLike[str] | None = None,
     ) -> Self:
         """Opens the run in a folder, or several, see the class.
 
@@ -171,7 +180,7 @@ class Classifier:
             pipeline.errors.DataError: runs/none: no trained model here, config.toml is missing. ...
         """
         runs = [Run(Path(folder)) for folder in folders]
-        return cls(runs, runtime=runtime, num_threads=num_threads)
+        return cls(runs, runtime=runtime, num_threads=num_threads, key_points=key_points)
 
     def __repr__(self) -> str:
         sizes = (member.bundle.frames.size for member in self.members)
@@ -192,6 +201,11 @@ class Classifier:
     def bundles(self) -> list[Bundle]:
         """Of each of its runs, what using it takes besides the model."""
         return [member.bundle for member in self.members]
+
+    @property
+    def takes_tables(self) -> bool:
+        """Whether one of its runs takes key points from tables."""
+        return any(bundle.frames.key_points for bundle in self.bundles)
 
     def logits(self, each: Sequence[Floats]) -> Floats:
         """The logits of all its runs as one, float (..., C), of those of each.
@@ -249,7 +263,7 @@ class Classifier:
             )
         if fps is not None:
             raise ConfigError("fps is for arrays: a file has its own")
-        clips, info = clips_of(partial(StoredVideo, video), self.bundles)
+        clips, info = clips_of(partial(StoredVideo, video, tables=self.tables), self.bundles)
         return self.predict_clips(clips, info, top=top)
 
     def video_logits(self, clips: Sequence[Sequence[Clip]]) -> Floats:

@@ -17,6 +17,7 @@ from pipeline.dataset.sampling import sample_clip
 from pipeline.errors import DataError
 from pipeline.inference.bundle import Bundle
 from pipeline.inference.runtime import Arrays, Logits, Runtime
+from pipeline.key_points import Tables
 from pipeline.prepare.stored_frames import FrameSpool, stored_in_sizes
 from pipeline.streams import IMAGES
 from pipeline.video import VideoInfo, VideoReader
@@ -69,12 +70,18 @@ class StoredVideo:
     Args:
         path: The file.
         each: What is stored of a frame; all at one rate.
+        tables: Those of key points, for frames that take them.
     """
 
     info: VideoInfo
 
-    def __init__(self, path: str | os.PathLike[str], each: Sequence[FramesConfig]) -> None:
-        self._path, self._each = path, each
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        each: Sequence[FramesConfig],
+        tables: Tables | None = None,
+    ) -> None:
+        self._path, self._each, self._tables = path, each, tables
 
     def __iter__(self) -> Iterator[Frame]:
         """Yields as `pipeline.prepare.stored_frames.stored_in_sizes` does.
@@ -83,7 +90,7 @@ class StoredVideo:
             VideoDecodeError: No frame can be had from the file.
         """
         with VideoReader(self._path) as reader:
-            yield from stored_in_sizes(reader, self._each)
+            yield from stored_in_sizes(reader, self._each, tables=self._tables)
             self.info = reader.info
 
 
@@ -120,9 +127,8 @@ def _taken(frames: FramesConfig, kinds: list[FramesConfig]) -> int:
     """Which of some kinds of frames holds what is asked for, which is added where none does."""
     frames = dataclasses.replace(frames, shrink=1)  # It is read so, not stored.
     for number, kind in enumerate(kinds):
-        pose = max(kind.pose, frames.pose)
-        if kind.only(()) == frames.only(()) and {kind.pose, frames.pose} <= {0, pose}:
-            kinds[number] = dataclasses.replace(kind, flow=kind.flow or frames.flow, pose=pose)
+        if both := kind.joined(frames):
+            kinds[number] = both
             return number
     kinds.append(frames)
     return len(kinds) - 1
@@ -169,7 +175,7 @@ def clips_of(
 def decode_clip(clip: Mapping[str, Sequence[bytes]], bundle: Bundle) -> Images:
     """Decodes what a model takes of the frames of a clip, at least one."""
     return {
-        name: np.stack([IMAGES[name].decode(image, bundle.frames.shrink) for image in clip[name]])
+        name: np.stack([IMAGES[name].decode(image, bundle.frames) for image in clip[name]])
         for name in bundle.model.images
     }
 

@@ -18,6 +18,7 @@ from pipeline.config import FramesConfig
 from pipeline.errors import VideoDecodeError
 from pipeline.inference.bundle import Bundle
 from pipeline.inference.clips import Clip, Frame, StoredVideo, clips_of
+from pipeline.key_points import Tables
 from pipeline.text import one_line
 from pipeline.video import DamagedVideoWarning, VideoInfo
 from pipeline.workers.pool import OnVideo, Work, WorkerPool, num_cores
@@ -62,10 +63,13 @@ class Decoders:
         bundles: Of each model, what is stored of a video, and how clips are cut.
         workers: How many at most; each is started when it is first needed. 0 is one per
             processor core.
+        tables: Those of key points, for models that take them.
     """
 
-    def __init__(self, bundles: Sequence[Bundle], *, workers: int) -> None:
-        self._bundles = bundles
+    def __init__(
+        self, bundles: Sequence[Bundle], *, workers: int, tables: Tables | None = None
+    ) -> None:
+        self._bundles, self._tables = bundles, tables
         workers = workers or num_cores()
         self._threads = ThreadPoolExecutor(workers)
         self._pools = [_pool(_decode) for _ in range(workers)]
@@ -101,7 +105,7 @@ class Decoders:
     def _decode(self, path: str) -> Decoded | VideoDecodeError:
         pool = self._free.pop()  # There are as many as threads.
         try:
-            return pool.run([(path, self._bundles)])[0]
+            return pool.run([(path, self._bundles, self._tables)])[0]
         except VideoDecodeError as error:
             return error
         finally:
@@ -109,10 +113,12 @@ class Decoders:
 
 
 @contextmanager
-def reading_elsewhere() -> Iterator[Callable[[str | Path, Frames], RemoteVideo]]:
+def reading_elsewhere(
+    tables: Tables | None = None,
+) -> Iterator[Callable[[str | Path, Frames], RemoteVideo]]:
     """An opener of video files in a worker process; one at a time is read."""
     with _pool(_read_on) as pool:
-        yield partial(RemoteVideo, pool)
+        yield partial(RemoteVideo, pool, tables)
 
 
 class RemoteVideo:
@@ -122,11 +128,12 @@ class RemoteVideo:
 
     def __init__(
         self,
-        pool: WorkerPool[tuple[str, Frames | None], _Part | VideoDecodeError],
+        pool: WorkerPool[tuple[str, Frames | None, Tables | None], _Part | VideoDecodeError],
+        tables: Tables | None,
         path: str | Path,
         frames: Frames,
     ) -> None:
-        self._pool, self._path, self._frames = pool, str(path), frames
+        self._pool, self._tables, self._path, self._frames = pool, tables, str(path), frames
 
     def __iter__(self) -> Iterator[Frame]:
         """Yields what is stored of each frame.
@@ -136,7 +143,7 @@ class RemoteVideo:
         """
         frames: Frames | None = self._frames
         while True:
-            (part,) = self._pool.run([(self._path, frames)])
+            (part,) = self._pool.run([(self._path, frames, self._tables)])
             if isinstance(part, VideoDecodeError):
                 raise part
             _warn(part.warnings)
@@ -175,13 +182,15 @@ def _warn(texts: tuple[str, ...]) -> None:
 # What follows runs in the worker processes.
 
 
-def _decode(task: tuple[str, Sequence[Bundle]], on_video: OnVideo) -> Decoded | VideoDecodeError:
-    path, bundles = task
+def _decode(
+    task: tuple[str, Sequence[Bundle], Tables | None], on_video: OnVideo
+) -> Decoded | VideoDecodeError:
+    path, bundles, tables = task
 
     def decode() -> Decoded:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            clips, info = clips_of(partial(_WatchedVideo, path, on_video), bundles)
+            clips, info = clips_of(partial(_WatchedVideo, path, on_video, tables), bundles)
         return Decoded(clips=clips, info=info, warnings=_texts(caught))
 
     return _guarded(decode, path, on_video)
@@ -190,8 +199,8 @@ def _decode(task: tuple[str, Sequence[Bundle]], on_video: OnVideo) -> Decoded | 
 class _WatchedVideo(StoredVideo):
     """A file that is read here; meanwhile its name is said again."""
 
-    def __init__(self, path: str, on_video: OnVideo, each: Frames) -> None:
-        super().__init__(path, each)
+    def __init__(self, path: str, on_video: OnVideo, tables: Tables | None, each: Frames) -> None:
+        super().__init__(path, each, tables)
         self._name, self._on_video = path, on_video
 
     def __iter__(self) -> Iterator[Frame]:
@@ -203,8 +212,8 @@ class _Reading:
 
     current: _Reading
 
-    def __init__(self, path: str, frames: Frames, on_video: OnVideo) -> None:
-        self._stored = _WatchedVideo(path, on_video, frames)
+    def __init__(self, path: str, frames: Frames, tables: Tables | None, on_video: OnVideo) -> None:
+        self._stored = _WatchedVideo(path, on_video, tables, frames)
         self._frames = iter(self._stored)
 
     def next_part(self) -> _Part:
@@ -215,13 +224,15 @@ class _Reading:
         return _Part(stored=stored, info=info, warnings=_texts(caught))
 
 
-def _read_on(task: tuple[str, Frames | None], on_video: OnVideo) -> _Part | VideoDecodeError:
+def _read_on(
+    task: tuple[str, Frames | None, Tables | None], on_video: OnVideo
+) -> _Part | VideoDecodeError:
     """The first part of a file, where it is said what is stored of it; else the next one."""
-    path, frames = task
+    path, frames, tables = task
 
     def read() -> _Part:
         if frames:
-            _Reading.current = _Reading(path, frames, on_video)
+            _Reading.current = _Reading(path, frames, tables, on_video)
         return _Reading.current.next_part()
 
     return _guarded(read, path, on_video)

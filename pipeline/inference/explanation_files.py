@@ -158,7 +158,7 @@ def write_heat_video(explanation: Explanation, path: Path) -> None:
         VideoWriteError: It cannot be written.
     """
 
-    def draw(frame: Frame, seconds: float) -> Frame:
+    def draw(frame: Frame, seconds: float, _: int) -> Frame:
         strips = explanation.strips
         heats = [each for strip in strips if (each := _heat_at(strip, seconds, frame)) is not None]
         frame = warm(frame, np.mean(heats, axis=0)) if heats else dimmed(frame)

@@ -52,7 +52,7 @@ def warm_people(frame: Frame, points: Floats, heat: Floats) -> Frame:
 
     Args:
         frame: uint8 (H, W, 3).
-        points: float32 (P, 33, 7), see `pipeline.streams.pose.PosePoints`.
+        points: float32 (P, 33, 7), see `pipeline.streams.PosePoints`.
         heat: Of each part, float (P, 13), 1 at most.
 
     Returns:

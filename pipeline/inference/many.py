@@ -58,7 +58,7 @@ def predict_many(
     """
     from pipeline.inference.decoding import Decoders  # takes a while
 
-    with Decoders(classifier.bundles, workers=workers) as decoders:
+    with Decoders(classifier.bundles, workers=workers, tables=classifier.tables) as decoders:
         for path, found in decoders.decode(paths):
             if isinstance(found, VideoDecodeError):
                 yield path, found

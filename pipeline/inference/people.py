@@ -27,7 +27,7 @@ class People:
     Attributes:
         frames: The frames of the clip as they are in the file, uint8 (N, H, W, 3).
         points: Of each frame of the clip, float32 (N, P, 33, 7), see
-            `pipeline.streams.pose.PosePoints`.
+            `pipeline.streams.PosePoints`.
         heat: How much each of `PARTS` speaks for the class, float32 (N, P, 13); the highest is 1,
             and below 0 is what speaks against it.
         all_points: As `points`, of the whole video.
@@ -69,7 +69,9 @@ def people_of(video: SeenVideo, label: int) -> People:
     part = PointStream(video.model, _STREAM, video.config)
     by_point = part.heat(video.clip(indices), label)
     heat = np.stack([by_point[..., list(points)].sum(axis=-1) for points in PARTS.values()], -1)
-    points = np.stack([image.decode(each) for each in video.stored[image.name]])
+    points = np.stack(
+        [image.decode(each, video.bundle.frames) for each in video.stored[image.name]]
+    )
     return People(
         frames=_whole_frames(video),
         points=points[indices],

@@ -84,6 +84,11 @@ def classify_stream(
         ConfigError: A value is out of range, or the model looks ahead and `stateful` is set.
     """
     expect_range(every, "--every", 1, MANY)
+    if classifier.takes_tables:
+        raise ConfigError(
+            "this run takes key points from tables, and a stream has none: classify its recording, "
+            "clipline classify VIDEO --key-points TABLES"
+        )
     (reading,) = _one_rate(classifier)
     plans = [
         plan_windows(each, window_seconds=window_seconds, overlap=0) for each in classifier.bundles

@@ -97,7 +97,7 @@ def make_timeline(
     window_seconds: float | None = None,
     overlap: float | None = None,
     hysteresis: float | None = None,
-    open_video: OpenVideo = StoredVideo,
+    open_video: OpenVideo | None = None,
 ) -> Timeline:
     """Classifies a video of any length, window by window, in constant memory.
 
@@ -113,7 +113,7 @@ def make_timeline(
             None: `OVERLAP`.
         hysteresis: By how much another class must be more probable than the one before it, 0 to 1,
             where classes exclude each other; None: `HYSTERESIS`.
-        open_video: What reads the file: this process, or another one, see
+        open_video: What reads the file; None: this process; or another one, see
             `pipeline.inference.decoding.reading_elsewhere`.
 
     Raises:
@@ -122,6 +122,7 @@ def make_timeline(
         ConfigError: A value is out of range, or is not for this run.
     """
     bundle = classifier.bundle
+    open_video = open_video or partial(StoredVideo, tables=classifier.tables)
     windows: tuple[Window, ...] = ()
     if isinstance(classifier.task, Frames):
         options = {"--window": window_seconds, "--overlap": overlap, "hysteresis": hysteresis}

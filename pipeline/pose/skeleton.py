@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import re
+from collections.abc import Iterator
 from itertools import pairwise
 
 POINTS = (
@@ -22,14 +25,57 @@ HANDS = range(POINTS.index("left_wrist"), POINTS.index("right_thumb") + 1)
 """The points of both hands."""
 
 
-def _other_side(name: str) -> str:
-    if "left" in name:
-        return name.replace("left", "right")
-    return name.replace("right", "left")
+_OTHERS = {"left": "right", "right": "left", "l": "r", "r": "l"}
 
 
-MIRRORED = tuple(POINTS.index(_other_side(name)) for name in POINTS)
-"""For each point, which one takes its place when left and right are exchanged."""
+@functools.cache
+def mirrored(names: tuple[str, ...]) -> tuple[int, ...]:
+    """For each point, which one takes its place when left and right are exchanged.
+
+    Two are a pair whose names differ in left and right, or in one letter l and r, of whatever case.
+
+    Example:
+        >>> mirrored(("nose", "earL", "earR", "Left_paw", "Right_paw", "tail"))
+        (0, 2, 1, 4, 3, 5)
+    """
+    places = {name: number for number, name in enumerate(names)}
+    others = [
+        next((places[other] for other in _other_sides(name) if other in places), number)
+        for number, name in enumerate(names)
+    ]
+    return tuple(
+        other if others[other] == number else number for number, other in enumerate(others)
+    )
+
+
+def _other_sides(name: str) -> Iterator[str]:
+    """Names that differ from one in its side."""
+    for found in (*re.finditer("left|right", name, re.I), *re.finditer("[lr]", name, re.I)):
+        word = found.group()
+        other = _OTHERS[word.lower()]
+        other = other.upper() if word.isupper() else other
+        other = other.capitalize() if word.istitle() else other
+        yield name[: found.start()] + other + name[found.end() :]
+
+
+def sides(names: tuple[str, ...]) -> tuple[str, ...]:
+    """For each point its side: left, right, or middle where it has no other.
+
+    Example:
+        >>> sides(("nose", "earL", "earR"))
+        ('middle', 'left', 'right')
+    """
+    pairs = zip(names, (names[other] for other in mirrored(names)), strict=True)
+    return tuple(_side(name.lower(), other.lower()) for name, other in pairs)
+
+
+def _side(name: str, other: str) -> str:
+    differ = next((a for a, b in zip(name, other, strict=False) if a != b), "")
+    return {"l": "left", "r": "right", "": "middle"}[differ]
+
+
+MIRRORED = mirrored(POINTS)
+"""The same of these points."""
 
 
 def _limbs(*chains: str) -> tuple[tuple[int, int], ...]:

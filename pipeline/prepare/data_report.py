@@ -309,7 +309,7 @@ def _people(report: dict[str, Any]) -> list[str]:
     """Of key points, where they are stored."""
     if "pose" not in report:
         return []
-    head = f"Videos in which people are hardly found (mean flag below {FEW_PEOPLE:g})"
+    head = f"Videos in which key points are hardly found (mean flag below {FEW_PEOPLE:g})"
     text = f"Mean flag of the key points of all frames: {report['pose']['mean_flag']:.2f}."
     return [*_section(head, map(code, report["pose"]["few"])), text, ""]
 

@@ -7,12 +7,13 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import BinaryIO, Final
 
+from pipeline.config import FramesConfig
 from pipeline.manifest.annotation import Labels
 from pipeline.prepare.duplicates import hash_positions
 from pipeline.prepare.plan import Piece
 from pipeline.prepare.record import write_record
 from pipeline.prepare.stored_frames import FrameSpool
-from pipeline.streams.pose import highest_flags
+from pipeline.streams.pose_points import highest_flags
 
 PIECE_FRAMES: Final = 128
 """Frames of a record; the last one of a recording may have fewer."""
@@ -28,7 +29,8 @@ class StoredPieces:
         num_frames: All frames.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, frames: FramesConfig) -> None:
+        self._frames = frames
         self.pieces: list[Piece] = []
         self.num_frames, self._step = 0, 1
         self._kept: list[bytes] = []
@@ -48,7 +50,7 @@ class StoredPieces:
         """Takes up a record."""
         frames = images["frames"]
         if "pose" in images:
-            self._flags = (self._flags or 0.0) + sum(highest_flags(images["pose"]))
+            self._flags = (self._flags or 0.0) + sum(highest_flags(images["pose"], self._frames))
         counts = (labels == 1).sum(axis=0).tolist()
         self.pieces.append(Piece(len(frames), num_bytes, tuple(counts)))
         for frame in frames:
@@ -66,7 +68,7 @@ class StoredPieces:
 def write_pieces(
     file: BinaryIO | None,
     stored: Iterator[Mapping[str, bytes]],
-    names: Sequence[str],
+    kept: FramesConfig,
     label: Callable[[int, int], Labels],
     others: Mapping[str, float | str],
     *,
@@ -77,13 +79,13 @@ def write_pieces(
     Args:
         file: The file; None: nothing is written.
         stored: What is stored of each frame, see `pipeline.prepare.stored_frames.stored_frames`.
-        names: Of what is stored.
+        kept: What is stored.
         label: Labels of frames in a row, see `pipeline.manifest.annotation.Annotation.by_frame`.
         others: Other features of each record.
         on_piece: Called after each.
     """
-    written = StoredPieces()
-    for images in _pieces(stored, names):
+    written = StoredPieces(kept)
+    for images in _pieces(stored, kept.images):
         first = written.num_frames
         labels = label(first, len(images["frames"]))
         features = {**others, "labels": labels.tobytes(), "first_frame": first}

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from pipeline.config import FramesConfig
+from pipeline.key_points import Tables
 from pipeline.manifest.rows import SPLITS, Manifest, Row, Split
 
 FORMAT = 4
@@ -35,12 +36,14 @@ class SourceVideo:
         file: Path of its file, from the folder of all videos on, with forward slashes.
         num_bytes: Size of the file; -1: it cannot be read, or was not looked at.
         modified_ns: When the file was written, in nanoseconds; 0 where that does not count.
+        table: SHA-256 of its table of key points, hexadecimal; empty: there is none.
     """
 
     row: Row
     file: str
     num_bytes: int = -1
     modified_ns: int = 0
+    table: str = ""
 
     @property
     def name(self) -> str:
@@ -65,6 +68,7 @@ class ShardTask:
         class_names: All class names of the data set; the index of a name is its label number.
         frames: Rate, size and quality of the frames.
         min_frames: Stored frames of a video, at least.
+        tables: Those of key points, where these are not looked for in the frames.
         skip: Videos that cost a worker process its life, which are not read again, and the reason.
     """
 
@@ -75,6 +79,7 @@ class ShardTask:
     class_names: tuple[str, ...]
     frames: FramesConfig
     min_frames: int = 1
+    tables: Tables | None = None
     skip: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -183,7 +188,8 @@ def identity(source: SourceVideo) -> tuple[object, ...]:
     """A key of a video and its place in the data set, on this machine."""
     row = source.row
     file = source.num_bytes, source.modified_ns
-    return source.name, row.label, row.group, row.split, *file, *_marks(row)
+    table = (source.table,) if source.table else ()
+    return source.name, row.label, row.group, row.split, *file, *table, *_marks(row)
 
 
 def _marks(row: Row) -> tuple[object, ...]:
@@ -200,7 +206,10 @@ def content_fingerprint(frames: FramesConfig, records: Iterable[tuple[SourceVide
         records: The videos in the order of their records, each with what tells its content.
     """
     videos = (
-        (video.name, video.row.label, video.row.group, video.row.split, content, *_marks(video.row))
+        (
+            *(video.name, video.row.label, video.row.group, video.row.split),
+            *(content + video.table, *_marks(video.row)),
+        )
         for video, content in records
     )
     return fingerprint(frames.as_json(), videos)
@@ -229,6 +238,7 @@ def plan_shards(
     shard_videos: int,
     seed: int,
     min_frames: int = 1,
+    tables: Tables | None = None,
 ) -> list[ShardTask]:
     """Deals the videos of each split, and those of none, out to shards.
 
@@ -243,6 +253,7 @@ def plan_shards(
         shard_videos: Videos in a shard, at most, in the mean.
         seed: Of the hash.
         min_frames: Stored frames of a video, at least.
+        tables: Those of key points, where these are not looked for in the frames.
     """
     class_names = Manifest(rows=tuple(source.row for source in sources)).class_names
     tasks = []
@@ -258,6 +269,7 @@ def plan_shards(
                 class_names=class_names,
                 frames=frames,
                 min_frames=min_frames,
+                tables=tables,
             )
             for index, videos in enumerate(shards)
         ]

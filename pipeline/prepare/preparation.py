@@ -13,10 +13,12 @@ from typing import Any
 
 from pipeline.atomic import expect_writable
 from pipeline.config.prepare import PrepareConfig
-from pipeline.errors import ConfigError, DataError, PipelineError
+from pipeline.errors import ConfigError, DataError, PipelineError, VideoDecodeError
+from pipeline.key_points import Tables
 from pipeline.locks import alone
 from pipeline.manifest.rows import Manifest, Row, Split, relative_path
 from pipeline.manifest.split import choose_split
+from pipeline.prepare.duplicates import file_digest
 from pipeline.prepare.findings import (
     check_findings,
     examine,
@@ -165,6 +167,12 @@ def _settings(config: PrepareConfig, out: Path) -> dict[str, Any]:
     foreign = () if config.source in ("events", "demo_recordings") else _OF_EVENTS
     for name in (*_NOT_IN_THE_STORE, *foreign, *(() if config.multilabel else ("multilabel",))):
         del settings[name]
+    if config.key_points:
+        settings["key_points"] = relative_path(
+            str(Path(config.key_points).resolve()), out.absolute()
+        )
+    else:  # Older data sets stay up to date.
+        del settings["key_points"]
     rendered = config.is_rendered
     path = folder_of_videos(config) if rendered else Path(config.path).resolve()
     settings["path"] = relative_path(str(path), out.absolute())
@@ -189,7 +197,22 @@ def _sources(manifest: Manifest, config: PrepareConfig) -> list[SourceVideo]:
     root = folder_of_videos(config)
     # Rendering the demo videos once more gives the same videos at another time.
     timed = not config.is_rendered
-    return [_source(row, root, timed=timed) for row in manifest.rows]
+    sources = [_source(row, root, timed=timed) for row in manifest.rows]
+    if not (tables := _tables(config)):
+        return sources
+    digests = {path: _table_digest(tables, path) for path in {row.path for row in manifest.rows}}
+    return [dataclasses.replace(each, table=digests[each.row.path]) for each in sources]
+
+
+def _tables(config: PrepareConfig) -> Tables | None:
+    return Tables(config.key_points) if config.key_points else None
+
+
+def _table_digest(tables: Tables, video: str) -> str:
+    try:
+        return file_digest(str(tables.of(video)))
+    except VideoDecodeError:  # The report on the video will say it.
+        return ""
 
 
 def _source(row: Row, root: Path, *, timed: bool) -> SourceVideo:
@@ -235,12 +258,18 @@ def _known_splits(old: Store | None, settings: dict[str, Any]) -> dict[str, Spli
 def _plan(
     sources: Sequence[SourceVideo], rows: Sequence[Row], config: PrepareConfig, out: Path
 ) -> list[ShardTask]:
-    fps = config.fps or chosen_rate([row.path for row in rows], config)
+    paths = [row.path for row in rows]
+    frames = dataclasses.replace(config.frames, fps=config.fps or chosen_rate(paths, config))
+    if tables := _tables(config):
+        head = tables.head(paths)
+        people = min(config.people, head.individuals)
+        frames = dataclasses.replace(frames, pose=people, key_points=head.names)
     return plan_shards(
         [dataclasses.replace(source, row=row) for source, row in zip(sources, rows, strict=True)],
         (out / PARTIAL).absolute(),  # Other machines may write them.
-        frames=dataclasses.replace(config.frames, fps=fps),
+        frames=frames,
         shard_videos=config.shard_videos,
         seed=config.seed,
         min_frames=config.min_frames,
+        tables=tables,
     )

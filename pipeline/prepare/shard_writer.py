@@ -31,7 +31,7 @@ from pipeline.prepare.plan import (
 )
 from pipeline.prepare.record import MAX_BYTES, write_record
 from pipeline.prepare.stored_frames import FrameSpool, stored_frames
-from pipeline.streams.pose import highest_flags
+from pipeline.streams.pose_points import highest_flags
 from pipeline.video import DamagedVideoWarning, VideoInfo, VideoReader, decode_jpeg
 
 OnVideo = Callable[[str], None]
@@ -145,7 +145,11 @@ def _read(
         warnings.simplefilter("ignore", DamagedVideoWarning)  # It is in the report.
         images = {name: stack.enter_context(FrameSpool()) for name in task.frames.images}
         for stored in stored_frames(
-            reader, task.frames, start_seconds=row.start_seconds, end_seconds=row.end_seconds
+            reader,
+            task.frames,
+            start_seconds=row.start_seconds,
+            end_seconds=row.end_seconds,
+            tables=task.tables,
         ):
             for name, image in stored.items():
                 images[name].append(image)
@@ -158,7 +162,7 @@ def _read(
         shown = [images["frames"][position] for position in hash_positions(number)]
         report = _describe(source, reader, opened.digest, number, shown)
         if "pose" in images:
-            flag = round(float(np.mean(highest_flags(images["pose"]))), 4)
+            flag = round(float(np.mean(highest_flags(images["pose"], task.frames))), 4)
             report = dataclasses.replace(report, pose_flag=flag)
         if not file:
             return report
@@ -195,8 +199,8 @@ def _read_recording(
             undo.callback(_cut_off, file, file.tell())
         found = write_pieces(
             file,
-            stored_frames(reader, frames),
-            frames.images,
+            stored_frames(reader, frames, tables=task.tables),
+            frames,
             annotation.by_frame(frames.fps, task.class_names),
             {"video": source.name, "group": source.row.group, "fps": float(reader.info.fps)},
             # The time that a video may take is that of a piece.

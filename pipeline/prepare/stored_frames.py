@@ -6,17 +6,21 @@ import math
 import os
 import tempfile
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 
 from pipeline.config import FramesConfig
 from pipeline.errors import DataError
+from pipeline.key_points import KeyPoints, Tables
 from pipeline.streams import IMAGES, Shown
 from pipeline.video import VideoInfo, VideoReader, timed_in_sizes
 from pipeline.video.info import MOST_FPS
 from pipeline.video.timing import MOST_GAP_SECONDS
+
+Floats = npt.NDArray[np.float32]
 
 _IN_MEMORY = 2**20
 """Bytes of one video that are held before they go to a temporary file."""
@@ -28,6 +32,7 @@ def stored_frames(
     *,
     start_seconds: float = 0.0,
     end_seconds: float = math.inf,
+    tables: Tables | None = None,
 ) -> Iterator[dict[str, bytes]]:
     """Yields what is stored of an open video, at a fixed rate and size, as JPEG.
 
@@ -39,18 +44,19 @@ def stored_frames(
         frames: Rate, size and quality of the frames, and what is stored beside them.
         start_seconds: Where the video starts within its file.
         end_seconds: Where it ends.
+        tables: Those of key points, for frames that take them.
 
     Yields:
         For each of `frames.images` the bytes of a JPEG file: `frames` of (size, size) pixels, the
         same object again where the file has fewer frames per second; `flow` as of `encode_flow`,
         without motion for the first frame and for one that repeats; `pose` as of
-        `pipeline.streams.pose.PosePoints`.
+        `pipeline.streams.PosePoints`.
 
     Raises:
-        VideoDecodeError: A frame cannot be converted to RGB.
+        VideoDecodeError: A frame cannot be converted to RGB, or the video has no table that fits.
     """
     part = {"start_seconds": start_seconds, "end_seconds": end_seconds}
-    return (stored for (stored,) in stored_in_sizes(reader, [frames], **part))
+    return (stored for (stored,) in stored_in_sizes(reader, [frames], tables=tables, **part))
 
 
 def stored_in_sizes(
@@ -59,12 +65,24 @@ def stored_in_sizes(
     *,
     start_seconds: float = 0.0,
     end_seconds: float = math.inf,
+    tables: Tables | None = None,
 ) -> Iterator[tuple[dict[str, bytes], ...]]:
     """Yields what is stored for each of some configurations of one rate, see `stored_frames`."""
+    points = [_points_of(reader, frames, tables) for frames in each]
     shown = reader.frames_in_sizes(
         sizes_of(each), fps=each[0].fps, start_seconds=start_seconds, end_seconds=end_seconds
     )
-    yield from encode_frames(shown, each)
+    yield from encode_frames(shown, each, points)
+
+
+def _points_of(
+    reader: VideoReader, frames: FramesConfig, tables: Tables | None
+) -> Callable[[], Floats] | None:
+    """What gives the key points of the frame that was read last."""
+    if not frames.key_points or not tables:
+        return None
+    found = KeyPoints.open(tables, reader.info, frames.key_points, frames.pose)
+    return lambda: found.at(reader.index)
 
 
 def sizes_of(each: Sequence[FramesConfig]) -> list[tuple[int, int] | None]:
@@ -74,7 +92,9 @@ def sizes_of(each: Sequence[FramesConfig]) -> list[tuple[int, int] | None]:
 
 
 def encode_frames(
-    shown: Iterable[tuple[np.ndarray, ...]], each: Sequence[FramesConfig]
+    shown: Iterable[tuple[np.ndarray, ...]],
+    each: Sequence[FramesConfig],
+    points: Sequence[Callable[[], Floats] | None] = (),
 ) -> Iterator[tuple[dict[str, bytes], ...]]:
     """Yields what is stored of frames that have the right rate, see `stored_frames`.
 
@@ -82,20 +102,23 @@ def encode_frames(
         shown: Each in all of `sizes_of`, uint8 (H, W, 3), RGB; the same objects again where a frame
             repeats.
         each: What is stored.
+        points: For each what gives the key points of the frame that was shown last, from a table.
 
     Raises:
         DataError: What makes it is not there.
     """
     encoders = [_FrameEncoder(frames) for frames in each]
+    points = points or [None] * len(each)
     for sizes in shown:
         small, whole = sizes[: len(each)], sizes[-1] if len(sizes) > len(each) else None
         yield tuple(
-            encode(Shown(frame, whole)) for encode, frame in zip(encoders, small, strict=True)
+            encode(Shown(frame, whole, found and found()))
+            for encode, frame, found in zip(encoders, small, points, strict=True)
         )
 
 
 def _needs_whole(frames: FramesConfig) -> bool:
-    return any(IMAGES[name].needs_whole for name in frames.images)
+    return any(IMAGES[name].needs_whole(frames) for name in frames.images)
 
 
 class _FrameEncoder:

@@ -153,7 +153,7 @@ def _people(report: dict[str, Any]) -> list[str]:
         videos = counted(len(pose["few"]), "video")
         lines[0] += f", below {FEW_PEOPLE:g} in {videos}: {listed(pose['few'], most=3)}"
     if pose["mean_flag"] < FEW_PEOPLE:
-        lines.append("people are hardly found: streams other than pose will do better")
+        lines.append("key points are hardly found: streams other than pose will do better")
     return lines
 
 

@@ -6,7 +6,8 @@ In come frames, or images that were stored of them; out go the numbers that a ba
 from pipeline.streams.difference import Difference
 from pipeline.streams.flow import Flow
 from pipeline.streams.former import FORMER
-from pipeline.streams.pose import Pose, PosePoints
+from pipeline.streams.pose import Pose
+from pipeline.streams.pose_points import PosePoints
 from pipeline.streams.rgb import Rgb
 from pipeline.streams.rgb_difference import RgbDifference
 from pipeline.streams.stream import Shown, Stored, StoredImage, Stream

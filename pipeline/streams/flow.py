@@ -35,7 +35,7 @@ class FlowImage(StoredImage):
             return _encoded_still(frame.shape, quality)
         return encode_flow(flow_image(before, frame), quality=quality)
 
-    def decode(self, data: bytes, shrink: int = 1) -> Image:
+    def decode_image(self, data: bytes, *, shrink: int) -> Image:
         """See `StoredImage`."""
         return decode_flow(data, shrink=shrink)
 

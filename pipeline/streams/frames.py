@@ -16,7 +16,7 @@ class Frames(StoredImage):
         """See `StoredImage`."""
         return encode_jpeg(frame, quality=quality)
 
-    def decode(self, data: bytes, shrink: int = 1) -> Image:
+    def decode_image(self, data: bytes, *, shrink: int) -> Image:
         """See `StoredImage`."""
         return decode_jpeg(data, shrink=shrink)
 

@@ -39,6 +39,10 @@ class Frames(Protocol):
     def pose(self) -> int:
         """People whose key points are stored, at most; 0: none."""
 
+    @property
+    def key_points(self) -> tuple[str, ...]:
+        """Names of these points where they are from tables; none: those of BlazePose."""
+
 
 class Shown(NamedTuple):
     """A frame of a video, as what is stored is made of it.
@@ -46,10 +50,13 @@ class Shown(NamedTuple):
     Attributes:
         frame: uint8 (size, size, 3), RGB.
         whole: uint8 (H, W, 3), the same as it is in the file; None where nothing needs it.
+        points: Its key points from a table, see `pipeline.key_points.KeyPoints`; None: there is
+            none.
     """
 
     frame: Image
     whole: Image | None = None
+    points: npt.NDArray[np.float32] | None = None
 
 
 Encode = Callable[[Shown, Image | None], bytes]
@@ -66,14 +73,16 @@ class Stored(ABC):
         dtype: Of what is decoded.
         is_motion: Whether it shows what moved since the frame before, not what is there. Of the
             first frame, and of one that repeats, it shows that nothing did.
-        needs_whole: Whether it is made of frames as they are in the file.
     """
 
     name: str
     title: str
     dtype: str = "uint8"
     is_motion = False
-    needs_whole = False
+
+    def needs_whole(self, frames: Frames) -> bool:  # noqa: ARG002
+        """Whether it is made of frames as they are in the file."""
+        return False
 
     @abstractmethod
     def shape(self, frames: Frames) -> tuple[int, ...]:
@@ -88,7 +97,7 @@ class Stored(ABC):
         """
 
     @abstractmethod
-    def decode(self, data: bytes, shrink: int = 1) -> Array:
+    def decode(self, data: bytes, frames: Frames) -> Array:
         """Decodes one with NumPy and OpenCV; of an image, the sides are divided by `shrink`.
 
         Raises:
@@ -111,18 +120,6 @@ class Stored(ABC):
     def stilled(self, images: Array) -> Array:
         """Those of as many frames, (N, *shape), if all were alike, and nothing moved in them."""
 
-    @abstractmethod
-    def turned(
-        self, images: tf.Tensor, *, mirrored: bool = False, backwards: bool = False
-    ) -> tf.Tensor:
-        """Those of another video.
-
-        Args:
-            images: Of its frames, (N, *shape), which stay in their order.
-            mirrored: Whether left and right are swapped.
-            backwards: Whether the video is shown backwards.
-        """
-
 
 class StoredImage(Stored):
     """An image that is stored of each frame of a video, as JPEG; decoded, uint8 (H, W, 3).
@@ -143,6 +140,14 @@ class StoredImage(Stored):
         """See `Stored`."""
         quality = frames.jpeg_quality
         return lambda shown, before: self.encode(shown.frame, before, quality=quality)
+
+    def decode(self, data: bytes, frames: Frames | None = None) -> Image:
+        """See `Stored`; as large as it is stored where no more is said."""
+        return self.decode_image(data, shrink=frames.shrink if frames else 1)
+
+    @abstractmethod
+    def decode_image(self, data: bytes, *, shrink: int) -> Image:
+        """Decodes one to uint8 (H, W, 3), whose sides are divided by `shrink`: 1, 2, 4 or 8."""
 
     @abstractmethod
     def encode(self, frame: Image, before: Image | None, *, quality: int) -> bytes:
@@ -207,7 +212,13 @@ class StoredImage(Stored):
         mirrored: bool = False,
         backwards: bool = False,  # noqa: ARG002
     ) -> tf.Tensor:
-        """See `Stored`."""
+        """Those of another video.
+
+        Args:
+            images: Of its frames, (N, *shape), which stay in their order.
+            mirrored: Whether left and right are swapped.
+            backwards: Whether the video is shown backwards.
+        """
         return images[:, :, ::-1] if mirrored else images
 
 

@@ -31,7 +31,7 @@ from pipeline.locks import in_turn
 from pipeline.models.backbones.foreign import foreign_network
 from pipeline.models.recognizer import trained_logits, trained_model
 from pipeline.prepare.prepared import Store, open_store
-from pipeline.streams import STREAMS
+from pipeline.streams import STREAMS, StoredImage
 from pipeline.text import command, counted
 
 
@@ -141,11 +141,10 @@ def _features_of(
         width = recognizer.get_layer(f"{stream}_features").output.shape[-1]
         shape = (store.count_frames(), len(variants), width)
         image = STREAMS[stream].image.name
-        features = write_features(
-            path, records, image, extract, shape=shape, shrink=config.clip.shrink
-        )
-    frames = counted(features.shape[0], "frame")
-    print(f"{path}: features of {frames}, {path.stat().st_size / 1e6:,.0f} MB", flush=True)
+        frames = dataclasses.replace(store.frames, shrink=config.clip.shrink)
+        features = write_features(path, records, image, extract, shape=shape, frames=frames)
+    number = counted(features.shape[0], "frame")
+    print(f"{path}: features of {number}, {path.stat().st_size / 1e6:,.0f} MB", flush=True)
     return features
 
 
@@ -193,12 +192,14 @@ def _extractor(
         if stream in config.foreign
         else _own_network(stream, recognizer)
     )
-    turned = STREAMS[stream].image.turned
+    image = STREAMS[stream].image
+    if not isinstance(image, StoredImage):
+        raise TypeError("expected a stream of pictures")
 
     def extract(images: Images) -> Features:
         given = tf.constant(images)
         changed = (
-            turned(given, mirrored="mirrored" in variant, backwards="backwards" in variant)
+            image.turned(given, mirrored="mirrored" in variant, backwards="backwards" in variant)
             for variant in variants
         )
         return np.stack([compute(each.numpy()) for each in changed], axis=1)

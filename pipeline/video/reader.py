@@ -60,6 +60,7 @@ class VideoReader:
             `duration_seconds` are those that decode.
         num_read: Frames that the part read last holds.
         read_until: Where it ends, in seconds.
+        index: Number in the file, from 0, of the frame that was yielded last.
 
     Raises:
         VideoDecodeError: No frame can be had from the file.
@@ -72,6 +73,7 @@ class VideoReader:
         self._turn = _TURNS.get(int(self._capture.get(cv2.CAP_PROP_ORIENTATION_META)))
         self.info = declared_info(self._path, self._capture)
         self.num_read = 0
+        self.index = -1
         self._index = -1  # of the grabbed frame
         self._steps_back = 0
         self._clock = self._all_times()
@@ -128,7 +130,7 @@ class VideoReader:
         """Yields each frame in each of some sizes, decoded once, see `frames`."""
         if fps is not None and not 0 < fps < math.inf:
             raise ConfigError(f"fps: expected a number above 0, got {fps}.")
-        shown: Iterable[tuple[np.ndarray, int]]
+        shown: Iterable[tuple[tuple[np.ndarray, int], int]]
         if fps is None:
             shown = ((self._retrieve(), 1) for _ in self._times(start_seconds, end_seconds))
         else:
@@ -140,7 +142,7 @@ class VideoReader:
                 frame_seconds=1 / self.info.fps,
             )
         with suppress(_SpoiltFrameError):
-            for stored, ticks in shown:
+            for (stored, self.index), ticks in shown:
                 finished = tuple(self._finished(stored, size) for size in sizes)
                 yield from itertools.repeat(finished, ticks)
 
@@ -244,16 +246,19 @@ class VideoReader:
         if not self._capture.isOpened():
             raise RuntimeError(f"{self._path}: the VideoReader was closed before its last frame.")
 
-    def _retrieve(self) -> np.ndarray:
-        """Returns the grabbed frame as it is stored, uint8 (H, W, 3), BGR, until the next one."""
+    def _retrieve(self) -> tuple[np.ndarray, int]:
+        """Returns the grabbed frame as it is stored, uint8 (H, W, 3), BGR, until the next one.
+
+        After it comes its number.
+        """
         # Into the same memory each time: new memory costs more than resizing.
         retrieved, self._stored = self._capture.retrieve(self._stored)
         if not retrieved:
             self._end_before_frame()
             raise _SpoiltFrameError
-        return self._stored
+        return self._stored, self._index
 
-    def _retrieve_previous(self) -> np.ndarray:
+    def _retrieve_previous(self) -> tuple[np.ndarray, int]:
         """Returns the frame before the grabbed one, which takes decoding up to it once more."""
         capture = self._open()
         if not all(capture.grab() for _ in range(self._index - 1)):
@@ -262,7 +267,7 @@ class VideoReader:
         capture.release()
         if not retrieved:
             raise VideoDecodeError(self._path, "a frame of it cannot be converted to RGB.")
-        return frame
+        return frame, self._index - 1
 
     def _finished(self, frame: np.ndarray, size: Size | None) -> np.ndarray:
         """Returns a new array. Resizes first: the other steps are then cheap."""

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from pipeline import progress
+from pipeline.config import FramesConfig
 from pipeline.dataset.stored_features import open_features, write_features
 from pipeline.video import encode_jpeg
 from tests.processes import python_processes
@@ -37,7 +38,7 @@ def means(images):
 
 
 def write(path, extract=means):
-    return write_features(path, videos(), "frames", extract, shape=SHAPE)
+    return write_features(path, videos(), "frames", extract, shape=SHAPE, frames=FramesConfig())
 
 
 SLOW = """

@@ -36,14 +36,14 @@ def test_it_says_that_it_lives_while_new_frames_come(bundle, video, monkeypatch)
     """Where a frame repeats, it may be that nothing else comes for ever."""
     monkeypatch.setattr(decoding, "_SIGN_OF_LIFE_SECONDS", 0)
     said = []
-    decoded = decoding._decode((video, [at(bundle, fps=20)]), said.append)
+    decoded = decoding._decode((video, [at(bundle, fps=20)], None), said.append)
     assert decoded.info.num_frames == 12
     assert said == [video] * (1 + 12)
 
 
 def test_it_says_so_seldom(bundle, video):
     said = []
-    decoding._decode((video, [bundle]), said.append)
+    decoding._decode((video, [bundle], None), said.append)
     assert said == [video]
 
 
@@ -61,8 +61,8 @@ def test_whatever_happens_is_the_reason(bundle, video, monkeypatch, error, reaso
 
     monkeypatch.setattr(decoding, "_WatchedVideo", fail)
     for found in (
-        decoding._decode((video, [bundle]), lambda _: None),
-        decoding._read_on((video, [bundle.frames]), lambda _: None),
+        decoding._decode((video, [bundle], None), lambda _: None),
+        decoding._read_on((video, [bundle.frames], None), lambda _: None),
     ):
         assert isinstance(found, VideoDecodeError)
         assert found.reason == reason
@@ -90,7 +90,7 @@ def test_another_process_gives_the_same_frames(bundle, video, monkeypatch, at_on
 
 def iter_parts(video, frames):
     while True:
-        part = decoding._read_on((video, frames), lambda _: None)
+        part = decoding._read_on((video, frames, None), lambda _: None)
         yield part
         if part.info:
             return

@@ -173,7 +173,7 @@ def test_timelines_streams_and_annotated_videos(run, videos, tmp_path):
     video = videos / "left" / "g01 0.avi"
     timeline = make_timeline(Classifier(run), video, window_seconds=0.8)
     assert {segment.label for segment in timeline.segments} <= {"left", "right", "unknown"}
-    annotate(timeline, tmp_path / "out.avi", people=1)
+    annotate(timeline, tmp_path / "out.avi", each=[run.config().frames])
     assert probe(tmp_path / "out.avi", count_frames=True).num_frames == 10
     with LiveVideo(str(video)) as live:
         *_, result = classify_stream(Classifier(run), live, every=8, window_seconds=0.8)

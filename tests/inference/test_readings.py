@@ -14,6 +14,7 @@ from pipeline.tasks.calibration import Calibration
 from pipeline.video import VideoReader, timed_frames, timed_in_sizes, write_video
 
 FRAMES = FramesConfig(fps=10, size=32, jpeg_quality=90)
+TABLE = {"pose": 2, "key_points": ("nose", "tail")}
 
 
 def bundle(**changes):
@@ -36,6 +37,8 @@ def bundle(**changes):
         ([{"flow": True}, {"pose": 2}], [[{"flow": True, "pose": 2}]], [{0: 0, 1: 0}]),
         ([{"pose": 1}, {"pose": 2}], [[{"pose": 1}, {"pose": 2}]], [{0: 0, 1: 1}]),
         ([{"shrink": 4}, {}], [[{}]], [{0: 0, 1: 0}]),
+        ([{"flow": True}, TABLE], [[{"flow": True, **TABLE}]], [{0: 0, 1: 0}]),
+        ([TABLE, {"pose": 2}], [[TABLE, {"pose": 2}]], [{0: 0, 1: 1}]),
     ],
 )
 def test_what_is_read_at_once(each, kinds, takes):

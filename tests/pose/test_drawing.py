@@ -1,10 +1,11 @@
 """Skeletons on frames."""
 
 import numpy as np
+import pytest
 
 from pipeline.pose import Poses
-from pipeline.pose.drawing import draw_poses
-from pipeline.pose.skeleton import LEFT_LIMBS, MIRRORED, POINTS, RIGHT_LIMBS
+from pipeline.pose.drawing import draw_marks, draw_points, draw_poses
+from pipeline.pose.skeleton import LEFT_LIMBS, MIRRORED, POINTS, RIGHT_LIMBS, mirrored, sides
 
 LEFT_KNEE, LEFT_ANKLE = POINTS.index("left_knee"), POINTS.index("left_ankle")
 RIGHT_KNEE, RIGHT_ANKLE = POINTS.index("right_knee"), POINTS.index("right_ankle")
@@ -50,3 +51,38 @@ def test_who_is_not_there_is_not_drawn():
     poses = Poses(np.full((1, 33, 6), 0.5, np.float32), np.zeros(1, np.float32))
     frame = np.zeros((10, 10, 3), np.uint8)
     assert not draw_poses(frame, poses).any()
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ("left_ear", "right_ear"),
+        ("LeftEar", "RightEar"),
+        ("ear_LEFT", "ear_RIGHT"),
+        ("earL", "earR"),
+        ("l_ear", "r_ear"),
+        ("forelegL4", "forelegR4"),
+        ("left_rear_paw", "right_rear_paw"),
+    ],
+)
+def test_pairs_of_points_are_found_by_their_names(left, right):
+    names = ("snout", right, "tail_base", left, "L9")
+    assert mirrored(names) == (0, 3, 2, 1, 4)
+    assert sides(names) == ("middle", "right", "middle", "left", "middle")
+
+
+def test_points_of_tables_in_the_colours_of_their_sides():
+    points = np.zeros((2, 4, 5), np.float32)
+    points[0, :, 0] = [-0.3, -0.1, 0.1, 0.3]
+    points[0, :, 2:] = 1
+    points[0, 3, 2] = 0  # it is not seen
+    points[1, :, 1:3] = 0.4
+    dark = np.zeros((100, 200, 3), np.uint8)
+    frame = draw_marks(dark, points, ("nose", "earL", "earR", "tail"))
+    assert frame[50, 70].min() > 200
+    assert tuple(frame[50, 90]) == (255, 140, 0)
+    assert tuple(frame[50, 110]) == (0, 190, 255)
+    assert not frame[:, 125:].any()
+    assert not frame[80:].any(), "the second one is not there"
+    square = draw_points(points, 160, ("nose", "earL", "earR", "tail"))
+    assert tuple(square[80, 80 - 9]) == (255, 140, 0)

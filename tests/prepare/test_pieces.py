@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
+from pipeline.config import FramesConfig
 from pipeline.config.prepare import PrepareConfig
 from pipeline.dataset.records import recording_frames, recording_labels
 from pipeline.manifest.annotation import Annotation
@@ -148,7 +149,7 @@ def test_memory_does_not_grow_with_the_length(monkeypatch: pytest.MonkeyPatch) -
     def peak(num_frames: int) -> int:
         stored = ({"frames": bytes(1000)} for _ in range(num_frames))
         tracemalloc.start()
-        pieces.write_pieces(None, stored, ["frames"], label, {}, on_piece=lambda: None)
+        pieces.write_pieces(None, stored, FramesConfig(), label, {}, on_piece=lambda: None)
         found = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return found
@@ -158,7 +159,7 @@ def test_memory_does_not_grow_with_the_length(monkeypatch: pytest.MonkeyPatch) -
 
 def test_frames_that_tell_a_recording_from_others_are_from_end_to_end() -> None:
     for num_frames in (1, 5, 127, 129, 1000, 5003):
-        written = pieces.StoredPieces()
+        written = pieces.StoredPieces(FramesConfig())
         for first in range(0, num_frames, 128):
             number = min(128, num_frames - first)
             with pieces.FrameSpool() as spool:

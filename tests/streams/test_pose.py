@@ -7,11 +7,12 @@ import pytest
 import tensorflow as tf
 
 from pipeline.config import FramesConfig
-from pipeline.errors import DataError
+from pipeline.errors import ConfigError, DataError
 from pipeline.pose import Poses
 from pipeline.pose.skeleton import MIRRORED, PARTS, POINTS
 from pipeline.streams import IMAGES, STREAMS, Shown
-from pipeline.streams.pose import highest_flags, point_shares
+from pipeline.streams.pose import point_shares
+from pipeline.streams.pose_points import highest_flags
 
 POSE = IMAGES["pose"]
 STREAM = STREAMS["pose"]
@@ -50,7 +51,7 @@ class Estimator:
 @pytest.fixture
 def encode(monkeypatch):
     monkeypatch.setattr("pipeline.pose.PoseEstimator", Estimator)
-    monkeypatch.setattr("pipeline.streams.pose._networks", lambda: ())
+    monkeypatch.setattr("pipeline.streams.pose_points._networks", lambda: ())
     return POSE.encoder(FRAMES)
 
 
@@ -60,7 +61,7 @@ def test_points_are_in_heights_of_the_frame_from_its_centre(encode, height, widt
     tenth = height // 10
     whole[tenth : 2 * tenth, -tenth:] = 255
     small = np.zeros((32, 32, 3), np.uint8)
-    decoded = POSE.decode(encode(Shown(small, whole), None))
+    decoded = POSE.decode(encode(Shown(small, whole), None), FRAMES)
     assert decoded.shape == POSE.shape(FRAMES) == (2, 33, 7)
     x, y = decoded[0, 5, :2]
     assert x == pytest.approx(width / height / 2 - 0.1, abs=0.1)
@@ -71,33 +72,33 @@ def test_points_are_in_heights_of_the_frame_from_its_centre(encode, height, widt
 
 def test_tensorflow_decodes_what_numpy_does(points):
     data = [each.astype(np.float16).tobytes() for each in points]
-    np.testing.assert_array_equal(np.stack([POSE.decode(each) for each in data]), points)
+    np.testing.assert_array_equal(np.stack([POSE.decode(each, FRAMES) for each in data]), points)
     np.testing.assert_array_equal(POSE.decode_tensors(tf.constant(data), FRAMES), points)
-    assert highest_flags(data) == pytest.approx([0.9] * 5, abs=1e-3)
+    assert highest_flags(data, FRAMES) == pytest.approx([0.9] * 5, abs=1e-3)
     with pytest.raises(DataError, match="expected key points of people"):
-        POSE.decode(b"abc")
+        POSE.decode(b"abc", FRAMES)
 
 
-def test_left_and_right_are_exchanged_and_so_are_people_in_their_order(points):
-    mirrored = POSE.turned(tf.constant(points), mirrored=True).numpy()
-    left, right = POINTS.index("left_wrist"), POINTS.index("right_wrist")
-    np.testing.assert_allclose(mirrored[:, 0, left, 0], -points[:, 1, right, 0])
-    np.testing.assert_allclose(mirrored[:, 0, left, 1:3], points[:, 1, right, 1:3])
-    np.testing.assert_allclose(mirrored[:, 0, left, 3], -points[:, 1, right, 3])
-    np.testing.assert_allclose(mirrored[:, 0, left, 4:], points[:, 1, right, 4:])
-    twice = POSE.turned(tf.constant(mirrored), mirrored=True)
-    np.testing.assert_allclose(twice, points)
-    alone = points * np.array([1, 0], np.float32)[:, None, None]
-    stays = POSE.turned(tf.constant(alone), mirrored=True).numpy()
-    np.testing.assert_allclose(
-        stays[:, 0], alone[:, 0][:, list(MIRRORED)] * [-1, 1, 1, -1, 1, 1, 1]
-    )
-    np.testing.assert_allclose(POSE.turned(tf.constant(points)), points)
+MIRROR = (-1, 0, 63, 0, 1, 0)
 
 
 def moved(points, *transform, size=64):
     full = tf.constant([*transform, 0, 0], tf.float32)
     return POSE.moved(tf.constant(points), full, tf.constant(size)).numpy()
+
+
+def test_left_and_right_are_exchanged_and_so_are_people_in_their_order(points):
+    mirrored = moved(points, *MIRROR)
+    left, right = POINTS.index("left_wrist"), POINTS.index("right_wrist")
+    np.testing.assert_allclose(mirrored[:, 0, left, 0], -points[:, 1, right, 0], atol=1e-6)
+    np.testing.assert_allclose(mirrored[:, 0, left, 1:3], points[:, 1, right, 1:3])
+    np.testing.assert_allclose(mirrored[:, 0, left, 3], -points[:, 1, right, 3])
+    np.testing.assert_allclose(mirrored[:, 0, left, 4:], points[:, 1, right, 4:])
+    np.testing.assert_allclose(moved(mirrored, *MIRROR), points, atol=1e-6)
+    alone = points * np.array([1, 0], np.float32)[:, None, None]
+    signs = [-1, 1, 1, -1, 1, 1, 1]
+    wanted = alone[:, 0][:, list(MIRRORED)] * signs
+    np.testing.assert_allclose(moved(alone, *MIRROR)[:, 0], wanted, atol=1e-6)
 
 
 def test_points_move_as_the_picture_does(points):
@@ -116,8 +117,6 @@ def test_points_move_as_the_picture_does(points):
     np.testing.assert_allclose(turned[..., 1], points[..., 0], atol=1e-6)
     np.testing.assert_allclose(turned[..., 0], -points[..., 1], atol=1e-6)
     np.testing.assert_allclose(turned[..., 4], points[..., 3], atol=1e-6)
-    flipped = moved(points, -1, 0, 63, 0, 1, 0)
-    np.testing.assert_allclose(flipped, POSE.turned(tf.constant(points), mirrored=True), atol=1e-6)
 
 
 def see(points, gain=1.0):
@@ -211,3 +210,100 @@ def test_in_a_still_clip_everybody_stands_in_their_mean_pose(points):
 def test_each_point_is_in_one_part_of_the_body():
     assert len(PARTS) == 13
     assert sorted(point for points in PARTS.values() for point in points) == list(range(33))
+
+
+NAMES = ("nose", "earL", "earR", "tail")
+TABLE = FramesConfig(fps=10, size=32, jpeg_quality=95, pose=2, key_points=NAMES)
+
+
+@pytest.fixture
+def animals():
+    """Two animals of four points, of whom the second one comes later, float32 (5, 2, 4, 5)."""
+    rng = np.random.default_rng(0)
+    found = rng.normal(0, 0.1, (5, 2, 4, 5)).astype(np.float32)
+    found[..., 2] = rng.uniform(0.2, 1, (5, 2, 4))
+    found[..., 3] = 0.1
+    found[..., 4] = 0.9
+    found[:2, 1] = 0
+    return found
+
+
+def test_points_of_a_table_are_stored_as_they_are(animals):
+    encode = POSE.encoder(TABLE)
+    small = np.zeros((32, 32, 3), np.uint8)
+    data = [encode(Shown(small, points=each), None) for each in animals]
+    assert POSE.shape(TABLE) == (2, 4, 5)
+    np.testing.assert_array_equal(np.stack([POSE.decode(each, TABLE) for each in data]), animals)
+    np.testing.assert_array_equal(POSE.decode_tensors(tf.constant(data), TABLE), animals)
+    assert highest_flags(data, TABLE) == pytest.approx([0.9] * 5)
+    assert POSE.needs_whole(FRAMES)
+    assert not POSE.needs_whole(TABLE)
+    with pytest.raises(ConfigError, match="this run takes key points from tables"):
+        encode(Shown(small), None)
+
+
+def moved_animals(animals, *transform):
+    full = tf.constant([*transform, 0, 0], tf.float32)
+    return POSE.moved(tf.constant(animals), full, tf.constant(64), NAMES).numpy()
+
+
+def test_animals_move_as_the_picture_does_and_stay_in_their_order(animals):
+    mirrored = moved_animals(animals, *MIRROR)
+    order = [0, 2, 1, 3]
+    wanted = animals[..., order, :] * np.float32([-1, 1, 1, 1, 1])
+    np.testing.assert_allclose(mirrored, wanted, atol=1e-6)
+    larger = moved_animals(animals, 0.5, 0, 15.75, 0, 0.5, 15.75)
+    np.testing.assert_allclose(larger[..., :2], 2 * animals[..., :2], atol=1e-6)
+    np.testing.assert_allclose(larger[..., 3], 2 * animals[..., 3], atol=1e-6)
+    np.testing.assert_allclose(larger[..., 2::2], animals[..., 2::2], atol=1e-6)
+    np.testing.assert_allclose(see(larger), see(animals), atol=1e-4)
+
+
+def test_what_is_seen_of_an_animal_does_not_depend_on_its_place(animals):
+    seen = see(animals)
+    assert seen.shape == STREAM.seen_shape((1, *animals.shape))[1:] == (5, 2 * 23 + 2)
+    there = (animals[..., 4:] > 0).astype(np.float32)
+    elsewhere = animals.copy()
+    elsewhere[..., :2] += 0.3 * there
+    np.testing.assert_allclose(see(elsewhere), seen, atol=1e-4)
+    points = seen[:, :8].reshape(5, 4, 2)
+    places, sure = animals[:, 0, :, :2], animals[:, 0, :, 2:3]
+    middles = (places * sure).sum(axis=1, keepdims=True) / sure.sum(axis=1, keepdims=True)
+    wanted = (places - middles) / 0.1 * sure
+    np.testing.assert_allclose(points, wanted, atol=1e-4)
+    np.testing.assert_allclose(seen[:, 18:22], animals[:, 0, :, 2])
+    assert (seen[:, 22] == 1).all()
+    second = seen[:, 23:46]
+    assert not second[:2].any()
+    assert not second[2, 8:18].any(), "there was nobody before"
+    assert second[3, 8:18].any()
+    np.testing.assert_allclose(seen[:2, 46:], 0)
+    assert np.isfinite(see(np.zeros_like(animals))).all()
+
+
+def test_a_point_that_is_not_seen_moves_nothing(animals):
+    walking = np.repeat(animals[:1, :1], 5, axis=0)
+    walking[..., 0] += 0.02 * np.arange(5, dtype=np.float32)[:, None, None]
+    walking[2, 0, 3, :3] = 0
+    seen = see(walking, gain=3.0)
+    np.testing.assert_allclose(seen[:, 8:16], 0, atol=1e-4)
+    np.testing.assert_allclose(seen[1:, 16], 3 * 0.02 / 0.1, rtol=1e-4)
+    np.testing.assert_allclose(seen[1:, 17], 0, atol=1e-4)
+    np.testing.assert_allclose(seen[0, 8:18], 0)
+    jerk = np.repeat(animals[:1, :1], 3, axis=0)
+    jerk[1:, 0, 0, 0] += 0.05
+    assert see(jerk)[1, 8] > 0.05
+    assert not see(jerk)[2, 8:18].any()
+
+
+def test_points_of_animals_are_displaced_by_lengths_of_these(points, animals):
+    by = np.full((5, 2, 4, 2), 0.01, np.float32)
+    found = POSE.displaced(tf.constant(animals), tf.constant(by), NAMES).numpy()
+    there = animals[..., 4:] > 0
+    wanted = animals[..., :2] + 0.01 * 3.5 * 0.1 * there
+    np.testing.assert_allclose(found[..., :2], wanted, rtol=1e-5)
+    np.testing.assert_array_equal(found[..., 2:], animals[..., 2:])
+    by = np.full((5, 2, 33, 2), 0.01, np.float32)
+    found = POSE.displaced(tf.constant(points), tf.constant(by)).numpy()
+    wanted = points[..., :2] + 0.01 * (points[..., 6:] > 0)
+    np.testing.assert_allclose(found[..., :2], wanted, rtol=1e-5)

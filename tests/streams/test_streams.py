@@ -42,7 +42,7 @@ def seen(stream, images, dtype="float32"):
 def test_each_stream_is_in_the_module_of_its_name():
     folder = Path(pipeline.streams.__file__).parent
     modules = {path.stem for path in folder.glob("*.py")}
-    assert modules - set(STREAMS) == {"__init__", "stream", "frames", "former"}
+    assert modules - set(STREAMS) == {"__init__", "stream", "frames", "former", "pose_points"}
     assert set(STREAMS) < modules
 
 
@@ -156,7 +156,7 @@ def test_images_that_shrink_are_the_same_in_tensorflow(image, shrink):
     jpegs = stored(image, frames)
     shown = FramesConfig(size=48, shrink=shrink)
     found = image.decode_tensors(tf.constant(jpegs), shown)
-    wanted = np.stack([image.decode(jpeg, shrink) for jpeg in jpegs])
+    wanted = np.stack([image.decode(jpeg, shown) for jpeg in jpegs])
     np.testing.assert_array_equal(found, wanted)
     assert wanted.shape[1:] == image.shape(shown) == (48 // shrink, 48 // shrink, 3)
     whole = np.stack([image.decode(jpeg) for jpeg in jpegs]).astype(float)

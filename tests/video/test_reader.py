@@ -102,6 +102,15 @@ def test_variable_frame_rate(tmp_path, fps, expected):
     assert probe(path).codec == "gif"
 
 
+@pytest.mark.parametrize("fps", [None, 2, 10, 25])
+def test_the_number_of_a_frame_in_its_file(tmp_path, fps):
+    path = animation(tmp_path / "variable.gif", [100, 100, 400, 100, 900, 100])
+    with VideoReader(path) as reader:
+        pairs = [(frame[0, 0, 0] // 36, reader.index) for frame in reader.frames(fps=fps)]
+    assert all(shown == index for shown, index in pairs)
+    assert len(set(pairs)) > 2
+
+
 def animation(path: Path, milliseconds: list[int]) -> Path:
     """A GIF of grey frames, each on display for a time of its own."""
     animation = cv2.Animation()

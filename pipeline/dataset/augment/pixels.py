@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import tensorflow as tf
 
@@ -11,7 +13,10 @@ from pipeline.streams import IMAGES, PosePoints, StoredImage
 
 
 def change_clip(
-    inputs: dict[str, tf.Tensor], changes: Pixels, config: AugmentConfig
+    inputs: dict[str, tf.Tensor],
+    changes: Pixels,
+    config: AugmentConfig,
+    key_points: Sequence[str] = (),
 ) -> dict[str, tf.Tensor]:
     """Changes all frames of a clip alike. What is switched off costs nothing.
 
@@ -21,6 +26,7 @@ def change_clip(
         inputs: Some of `IMAGES` by name, such as uint8 (T, H, W, 3); and what stays as it is.
         changes: What was drawn with this configuration.
         config: What can have been drawn.
+        key_points: See `pipeline.config.FramesConfig`.
 
     Returns:
         The same, changed.
@@ -34,8 +40,12 @@ def change_clip(
         elif isinstance(kind, PosePoints):
             points = inputs[name]
             if _moves(config):
-                points = kind.moved(points, changes.transform, tf.shape(changes.erased)[0])
-            images = _jittered(points, changes, config)
+                size = tf.shape(changes.erased)[0]
+                points = kind.moved(points, changes.transform, size, key_points)
+            if config.jitter.on:
+                noise = tf.random.stateless_normal((*points.shape[:-1], 2), changes.noise_seed)
+                points = kind.displaced(points, changes.jitter * noise, key_points)
+            images = points
         changed[name] = tf.ensure_shape(images, inputs[name].shape)
     return changed
 
@@ -58,15 +68,6 @@ def _change(
         noise = tf.random.stateless_normal((*images.shape[:3], 1), changes.noise_seed)
         pixels += noise * (255 * changes.noise)
     return _erase(_to_uint8(pixels), changes, config, kind.erased)
-
-
-def _jittered(points: tf.Tensor, changes: Pixels, config: AugmentConfig) -> tf.Tensor:
-    """Key points, float32 (T, P, 33, 7), each displaced at random, another way in each frame."""
-    if not config.jitter.on:
-        return points
-    noise = tf.random.stateless_normal((*points.shape[:-1], 2), changes.noise_seed)
-    there = tf.cast(points[..., 6:] > 0, tf.float32)
-    return tf.concat([points[..., :2] + changes.jitter * noise * there, points[..., 2:]], axis=-1)
 
 
 def _moves(config: AugmentConfig) -> bool:

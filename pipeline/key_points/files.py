@@ -1,0 +1,224 @@
+"""Which table is of which video."""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from pipeline.errors import DataError, VideoDecodeError
+from pipeline.key_points.deeplabcut import FIRST, read_deeplabcut, read_deeplabcut_head
+from pipeline.key_points.sleap import (
+    FRAME,
+    read_sleap_csv,
+    read_sleap_csv_head,
+    read_sleap_h5,
+    read_sleap_h5_head,
+)
+from pipeline.key_points.table import Head, NotATableError, Table, rows_of
+from pipeline.text import listed
+from pipeline.video.paths import VIDEO_SUFFIXES, visible_files
+
+_ENDINGS: Final = (".csv", ".h5")
+"""Of two tables that differ in their ending alone, the first kind is read."""
+
+_FILTERED: Final = "_filtered"
+_OF_BONES: Final = "_skeleton"
+_NAMES: Final = (
+    r"{stem}(DLC.*|_superanimal.*|(\.({suffixes}))?(\.({stages}))*(\.analysis)?)"
+    r"|.*\.\d+_{stem}\.analysis"
+)
+"""Names of tables: of DeepLabCut, of SLEAP's commands, and of what its window exports."""
+
+_STAGES: Final = "predictions|inference|cleaned|proofread|tracked|slp"
+
+
+class Tables:
+    """The tables of key points in a folder, or a single one.
+
+    Args:
+        path: The folder; tables may lie in sub-folders, such as those of the videos. Or a table.
+
+    Raises:
+        DataError: There is none.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path).absolute()
+        if not self.path.exists():
+            raise DataError(f"--key-points: {path} is not there. Name the folder of the tables")
+        self._latest: tuple[tuple[Path, int], Table] | None = None
+
+    def __reduce__(self) -> tuple[type[Tables], tuple[Path]]:
+        """Only the path travels to other processes."""
+        return type(self), (self.path,)
+
+    @property
+    def is_one(self) -> bool:
+        """Whether it is a single table, of whichever video."""
+        return not self.path.is_dir()
+
+    def of(self, video: str | os.PathLike[str]) -> Path:
+        """The table of a video file, found by its name.
+
+        Where there are tables in a folder that is called as that of the video, they count alone. Of
+        several, a filtered one comes before what it was made of, and CSV before HDF5.
+
+        Raises:
+            VideoDecodeError: There is none, or there are several.
+        """
+        if self.is_one:
+            return self.path
+        place = Path(video).absolute()
+        nearest = max((_common(folder, place.parent) for folder in self._folders), default=0)
+        named = (file for file in self._files if place.stem in file.stem and _is_of(file, place))
+        found = _without_doubles(
+            file for file in named if _common(file.parent, place.parent) == nearest
+        )
+        if not found:
+            raise VideoDecodeError(
+                video,
+                f"no table of key points for it in {self.path}. It is found by its name, such as "
+                f"{place.stem}DLC...csv or {place.stem}.analysis.h5.",
+            )
+        if len(found) > 1:
+            names = listed(file.name for file in found)
+            raise VideoDecodeError(
+                video, f"{len(found)} tables of key points for it: {names}. Leave one."
+            )
+        return found[0]
+
+    def read(self, video: str) -> tuple[Path, Table]:
+        """The table of a video file, which is kept until that of another one is read.
+
+        Raises:
+            VideoDecodeError: There is none, or it cannot be read.
+        """
+        path = self.of(video)
+        with _named(path, video):
+            key = path, path.stat().st_mtime_ns
+        latest = self._latest  # of this thread
+        if latest is None or latest[0] != key:
+            self._latest = latest = key, read_table(path, video)
+        return path, latest[1]
+
+    def head(self, videos: Iterable[str]) -> Head:
+        """The points that most of the tables of some videos have, and the most individuals.
+
+        Raises:
+            DataError: There is no table of any, or one is of several by its name.
+        """
+        found, problem, owners = [], "", dict[Path, str]()
+        for video in dict.fromkeys(videos):
+            try:
+                table = self.of(video)
+                found.append(read_head(table, video))
+            except VideoDecodeError as error:
+                problem = problem or str(error)
+                continue
+            if (other := owners.setdefault(table, video)) != video:
+                raise DataError(
+                    f"{table}: by its name it is of {other} and of {video}. Put the tables into "
+                    "folders that are called as those of the videos"
+                )
+        if not found:
+            raise DataError(problem or f"{self.path}: no videos for its tables")
+        ((names, _),) = Counter(head.names for head in found).most_common(1)
+        return Head(names, max(head.individuals for head in found))
+
+    @functools.cached_property
+    def _files(self) -> list[Path]:
+        files = sorted(map(str, visible_files(self.path)))
+        return [self.path / file for file in files if file.lower().endswith(_ENDINGS)]
+
+    @functools.cached_property
+    def _folders(self) -> set[Path]:
+        return {file.parent for file in self._files}
+
+
+def read_head(path: Path, video: str) -> Head:
+    """What the table of a video is of.
+
+    Raises:
+        VideoDecodeError: It cannot be read.
+    """
+    with _named(path, video):
+        if path.suffix.lower() == ".h5":
+            return read_sleap_h5_head(path)
+        return (read_deeplabcut_head if _is_deeplabcut(path) else read_sleap_csv_head)(path)
+
+
+def read_table(path: Path, video: str) -> Table:
+    """Reads the table of a video.
+
+    Raises:
+        VideoDecodeError: It cannot be read.
+    """
+    with _named(path, video):
+        if path.suffix.lower() == ".h5":
+            return read_sleap_h5(path)
+        return (read_deeplabcut if _is_deeplabcut(path) else read_sleap_csv)(path)
+
+
+@contextmanager
+def _named(path: Path, video: str) -> Iterator[None]:
+    """Says of which video a table is that cannot be read."""
+    try:
+        yield
+    except NotATableError as error:
+        reason = str(error)
+    except OSError as error:
+        reason = f"cannot be read: {error.strerror or 'it is damaged'}."
+    except (ValueError, LookupError, TypeError, AttributeError):
+        reason = "it is damaged."
+    else:
+        return
+    raise VideoDecodeError(video, f"its table of key points, {path.name}: {reason}")
+
+
+def _is_deeplabcut(path: Path) -> bool:
+    """Whether a CSV file is one of DeepLabCut, not of SLEAP.
+
+    Raises:
+        NotATableError: It is neither.
+    """
+    header = next(rows_of(path), [])
+    if header[:1] == [FIRST]:
+        return True
+    if FRAME in header:
+        return False
+    raise NotATableError(
+        f"expected a table of DeepLabCut, which begins with {FIRST}, or of SLEAP, with "
+        f"a column {FRAME}."
+    )
+
+
+def _is_of(table: Path, video: Path) -> bool:
+    pattern = _NAMES.format(
+        stem=re.escape(video.stem),
+        suffixes="|".join(suffix[1:] for suffix in sorted(VIDEO_SUFFIXES)),
+        stages=_STAGES,
+    )
+    return not table.stem.endswith(_OF_BONES) and bool(re.fullmatch(pattern, table.stem))
+
+
+def _without_doubles(tables: Iterable[Path]) -> list[Path]:
+    """Without those that another one stands for, see `Tables.of`."""
+    found = sorted(tables, key=lambda table: _ENDINGS.index(table.suffix.lower()))
+    chosen = {table.with_suffix(""): table for table in reversed(found)}
+    return [
+        table
+        for name, table in sorted(chosen.items())
+        if name.with_name(f"{name.name}{_FILTERED}") not in chosen
+    ]
+
+
+def _common(one: Path, other: Path) -> int:
+    """How many of two folders and those that they are in are called the same."""
+    pairs = list(zip(one.parts[::-1], other.parts[::-1], strict=False))
+    return next((n for n, (here, there) in enumerate(pairs) if here != there), len(pairs))

@@ -1,0 +1,112 @@
+"""What is stored of the rows of a table."""
+
+import numpy as np
+import pytest
+
+from pipeline.errors import VideoDecodeError
+from pipeline.key_points import KeyPoints, Tables
+from pipeline.key_points.table import Table, clean
+from pipeline.video import VideoInfo
+from tests.key_points.tables import NAMES, some_points, write_deeplabcut, write_sleap_h5
+
+
+def info(frames=20, width=64, height=48):
+    return VideoInfo(
+        path="a.mp4",
+        width=width,
+        height=height,
+        fps=10,
+        declared_frames=frames,
+        num_frames=None,
+        duration_seconds=1,
+        codec="FFV1",
+    )
+
+
+def table(points, names=NAMES):
+    return Table(names, clean(points[..., :2], points[..., 2]), is_whole=True)
+
+
+def test_places_are_in_heights_of_the_frame_from_its_centre():
+    points = some_points(3, 1)
+    points[1, 0, 2] = np.nan
+    found = KeyPoints(table(points), 2, 48, 64)
+    shown = found.at(0)
+    assert shown.shape == (2, 4, 5)
+    assert shown.dtype == np.float32
+    np.testing.assert_allclose(shown[0, :, 0], (points[0, 0, :, 0] - 32) / 48, rtol=1e-5)
+    np.testing.assert_allclose(shown[0, :, 1], (points[0, 0, :, 1] - 24) / 48, rtol=1e-5)
+    np.testing.assert_allclose(shown[0, :, 2], points[0, 0, :, 2], rtol=1e-5)
+    np.testing.assert_allclose(shown[0, :, 4], points[0, 0, :, 2].mean(), rtol=1e-5)
+    assert not shown[1].any(), "there is one"
+    assert not found.at(1)[0, 2, :3].any(), "the point is missing"
+    assert not found.at(3).any(), "the table has ended"
+
+
+def test_those_who_are_seen_most_in_their_order():
+    points = some_points(10, 3)
+    points[3:, 0] = np.nan
+    found = KeyPoints(table(points), 2, 48, 64)
+    np.testing.assert_allclose(found.at(0)[..., 2], points[0, 1:, :, 2], rtol=1e-5)
+    np.testing.assert_allclose(KeyPoints(table(points), 3, 48, 64).at(5)[0], 0)
+
+
+def test_the_size_of_an_animal_is_one_for_the_whole_video():
+    square = np.array([[-3, -3], [3, -3], [3, 3], [-3, 3]], float)
+    points = np.ones((9, 1, 4, 3))
+    points[..., :2] = square + np.arange(9)[:, None, None, None] + 10
+    points[3, 0, :, :2] *= 9  # a frame that went wrong
+    points[4:6, 0, 1:] = np.nan  # hardly seen
+    points[6:8, 0, 0] = (40, 40, 0.01)  # elsewhere, but hardly likely
+    found = KeyPoints(table(points), 1, 48, 64)
+    sizes = [found.at(frame)[0, 0, 3] for frame in range(9)]
+    np.testing.assert_allclose(sizes, np.sqrt(18) / 48, rtol=0.02)
+    one = KeyPoints(table(points[..., :1, :], NAMES[:1]), 1, 48, 64)
+    assert one.at(0)[0, 0, 3] == 1
+
+
+def test_points_are_taken_by_their_names(tmp_path):
+    points = some_points(20)
+    tables = Tables(write_deeplabcut(tmp_path / "a.csv", points))
+    order = [2, 0, 1, 3]
+    names = [NAMES[number] for number in order]
+    found = KeyPoints.open(tables, info(), names, 1).at(0)
+    np.testing.assert_allclose(found[0, :, 2], points[0, 0, order, 2], rtol=1e-5)
+    with pytest.raises(VideoDecodeError, match="its points are nose, earL, .*the others nose, ta"):
+        KeyPoints.open(tables, info(), ("nose", "tail"), 1)
+
+
+@pytest.mark.parametrize(
+    ("write", "rows", "frames", "good"),
+    [
+        (write_deeplabcut, 20, 23, True),
+        (write_deeplabcut, 23, 20, True),
+        (write_deeplabcut, 20, 40, False),
+        (write_deeplabcut, 40, 20, False),
+        (write_deeplabcut, 95, 100, True),
+        (write_deeplabcut, 85, 100, False),
+        (write_sleap_h5, 20, 40, True),
+        (write_sleap_h5, 40, 20, False),
+        (write_deeplabcut, 40, None, True),
+    ],
+)
+def test_a_table_of_another_length(tmp_path, write, rows, frames, good):
+    tables = Tables(
+        write(tmp_path / ("a.h5" if write is write_sleap_h5 else "a.csv"), some_points(rows))
+    )
+    if good:
+        KeyPoints.open(tables, info(frames), NAMES, 1)
+        return
+    with pytest.raises(VideoDecodeError, match=f"goes to frame {rows}, and the file has {frames}"):
+        KeyPoints.open(tables, info(frames), NAMES, 1)
+
+
+def test_a_table_of_larger_frames(tmp_path):
+    points = some_points(20)
+    points[..., :2] *= 10
+    tables = Tables(write_deeplabcut(tmp_path / "a.csv", points))
+    with pytest.raises(VideoDecodeError, match="lie outside of frames of 64 x 48 pixels"):
+        KeyPoints.open(tables, info(), NAMES, 1)
+    points[:] = np.nan
+    tables = Tables(write_deeplabcut(tmp_path / "b.csv", points))
+    assert not KeyPoints.open(tables, info(), NAMES, 1).at(0).any(), "nobody in any frame"

@@ -1,0 +1,216 @@
+"""Tables of each format, and which is of which video."""
+
+import os
+import pickle
+
+import h5py
+import numpy as np
+import pytest
+
+from pipeline.errors import DataError, VideoDecodeError
+from pipeline.key_points import Tables
+from pipeline.key_points.files import read_head, read_table
+from tests.key_points.tables import (
+    NAMES,
+    some_points,
+    write_deeplabcut,
+    write_sleap_csv,
+    write_sleap_h5,
+)
+
+
+def with_gaps(animals=2):
+    """The second animal comes later, and a point is missing."""
+    points = some_points(6, animals)
+    points[:2, 1:] = np.nan
+    points[4, 0, 2] = np.nan
+    return points
+
+
+def cleaned(points):
+    return np.nan_to_num(points).astype(np.float32)
+
+
+def both(path):
+    """The table, and whether its head says the same."""
+    table, head = read_table(path, "a.mp4"), read_head(path, "a.mp4")
+    assert head == (table.names, table.points.shape[1])
+    return table
+
+
+def test_one_animal_of_deeplabcut(tmp_path):
+    points = with_gaps(1)
+    table = both(write_deeplabcut(tmp_path / "a.csv", points))
+    assert table.names == NAMES
+    assert table.is_whole
+    np.testing.assert_array_equal(table.points, cleaned(points))
+
+
+def test_several_animals_of_deeplabcut_without_the_points_of_the_place(tmp_path):
+    points, animals = with_gaps(), ("mouse1", "mouse2")
+    path = write_deeplabcut(tmp_path / "a.csv", points, animals=animals, place=("corner", "nose"))
+    table = both(path)
+    assert table.names == NAMES
+    np.testing.assert_array_equal(table.points, cleaned(points))
+
+
+def test_the_number_of_a_row_is_that_of_its_frame(tmp_path):
+    points = some_points(3)
+    table = both(write_deeplabcut(tmp_path / "a.csv", points, first=2))
+    assert not table.points[:2].any()
+    np.testing.assert_array_equal(table.points[2:], cleaned(points))
+
+
+@pytest.mark.parametrize("dims", [(), ("frame", "track", "node", "xy")])
+def test_hdf5_of_sleap(tmp_path, dims):
+    points = with_gaps()
+    table = both(write_sleap_h5(tmp_path / "a.analysis.h5", points, dims=dims))
+    assert table.names == NAMES
+    assert not table.is_whole
+    np.testing.assert_array_equal(table.points, cleaned(points))
+
+
+def test_points_that_a_person_placed_have_no_score_and_are_sure(tmp_path):
+    points = some_points(3)
+    points[1, 0, 0, 2] = np.nan
+    table = both(write_sleap_h5(tmp_path / "a.analysis.h5", points))
+    assert table.points[1, 0, 0, 2] == 1
+    points[0, 0, 1, 2] = 1.2
+    table = both(write_sleap_csv(tmp_path / "a.csv", points))
+    assert table.points[1, 0, 0, 2] == table.points[0, 0, 1, 2] == 1
+
+
+def test_csv_of_sleap(tmp_path):
+    points = with_gaps()
+    table = both(write_sleap_csv(tmp_path / "a.analysis.csv", points))
+    assert table.names == NAMES
+    assert not table.is_whole
+    np.testing.assert_array_equal(table.points, cleaned(points))
+    untracked = both(write_sleap_csv(tmp_path / "b.analysis.csv", points, tracked=False))
+    np.testing.assert_array_equal(untracked.points, cleaned(points))
+
+
+TOP = "scorer,s,s\nbodyparts,a,a\ncoords,x,y\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("frame,x,y\n", "expected a table of DeepLabCut, which begins with scorer, or of SLEAP"),
+        ("scorer,s\nbodyparts,a\n", "expected rows of scorer, bodyparts, coords or scorer, indi"),
+        ("scorer,s\nbodyparts,a\ncoords,x\n0,1\n", "it has no y of a"),
+        ("scorer,s\nbodyparts,a,b\ncoords,x\n0,1\n", "the rows at its top are of different length"),
+        (TOP, "it has no row of a frame"),
+        (f"{TOP}labeled-data/a/img1.png,1,2\n", "line 4: expected the number of a frame of a vide"),
+        (f"{TOP}0,1,2\n1,1\n", "line 5: expected 3 cells, got 2"),
+        (f"{TOP}0,1,two\n", "line 4: expected numbers: could not convert"),
+        (f"{TOP}99999999999,1,2\n", "line 4: expected the number of a frame"),
+        ("track,frame_idx,a.x\n,0,1\n", "it has no column a.y"),
+        ("track,frame_idx\n,0\n", "it has no column NODE.x"),
+        ("track,frame_idx,a.x,a.y\n,0,1\n", "line 2: expected 4 cells, got 3"),
+        ("track,frame_idx,a.x,a.y\n", "it has no row of a frame"),
+        ("a\0b\n", "expected a table"),
+    ],
+)
+def test_a_file_that_is_no_table(tmp_path, text, reason):
+    path = tmp_path / "a.csv"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(VideoDecodeError) as error:
+        read_table(path, "v.mp4")
+    assert str(error.value).startswith("v.mp4: its table of key points, a.csv: ")
+    assert reason in str(error.value)
+
+
+def test_hdf5_that_is_none_of_sleap(tmp_path):
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        file.create_group("df_with_missing").attrs["pandas_type"] = "frame_table"
+    with pytest.raises(VideoDecodeError, match="DeepLabCut is read as CSV: .*save_as_csv=True"):
+        read_table(path, "v.mp4")
+    path.write_bytes(b"abc")
+    with pytest.raises(VideoDecodeError, match="it is no HDF5 file, or damaged"):
+        read_head(path, "v.mp4")
+    write_sleap_h5(path, some_points(2), names=NAMES[:3])
+    with pytest.raises(VideoDecodeError, match="do not fit each other"):
+        read_table(path, "v.mp4")
+    with pytest.raises(VideoDecodeError, match="cannot be read: No such file"):
+        read_table(tmp_path / "none.csv", "v.mp4")
+    (tmp_path / "bytes.csv").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(VideoDecodeError, match="it is no CSV file"):
+        read_table(tmp_path / "bytes.csv", "v.mp4")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "m 1.csv",
+        "m 1DLC_resnet50_openfieldJun30shuffle1_500.csv",
+        "m 1DLC_dlcrnetms5_miceshuffle1_50000_el.csv",
+        "m 1_superanimal_quadruped_hrnet_w32.csv",
+        "m 1.analysis.h5",
+        "m 1.mp4.predictions.analysis.h5",
+        "m 1.predictions.csv",
+        "labels.v001.000_m 1.analysis.h5",
+    ],
+)
+def test_a_table_is_found_by_the_name_of_its_video(tmp_path, name):
+    (tmp_path / name).touch()
+    for other in (
+        "m 10DLC_x.csv",
+        "am 1.csv",
+        "m 1DLC_x_skeleton.csv",
+        "m 1.slp",
+        "m 1_2DLC_x.csv",
+    ):
+        (tmp_path / other).touch()
+    assert Tables(tmp_path).of("videos/m 1.mp4") == tmp_path / name
+    with pytest.raises(VideoDecodeError, match="none.mp4: no table of key points for it in "):
+        Tables(tmp_path).of("none.mp4")
+
+
+def test_of_several_tables_one_counts(tmp_path):
+    for name in ("aDLC_1.h5", "aDLC_1.csv", "aDLC_1_filtered.csv", "aDLC_1_filtered.h5"):
+        (tmp_path / name).touch()
+    assert Tables(tmp_path).of("a.mp4").name == "aDLC_1_filtered.csv"
+    (tmp_path / "aDLC_2.csv").touch()
+    with pytest.raises(VideoDecodeError, match=r"2 tables of key points for it: .*Leave one"):
+        Tables(tmp_path).of("a.mp4")
+
+
+def test_tables_in_folders_as_those_of_the_videos(tmp_path):
+    for label in ("run", "walk"):
+        write_deeplabcut(tmp_path / "tables" / label / "aDLC_1.csv", some_points(2))
+    tables = pickle.loads(pickle.dumps(Tables(tmp_path / "tables")))  # noqa: S301
+    videos = [tmp_path / "videos" / label / "a.mp4" for label in ("run", "walk")]
+    assert [tables.of(video).parent.name for video in videos] == ["run", "walk"]
+    assert tables.head(map(str, videos)) == (NAMES, 1)
+    write_deeplabcut(tmp_path / "flat" / "aDLC_1.csv", some_points(2))
+    with pytest.raises(DataError, match="by its name it is of .*run/a.mp4 and of .*walk/a.mp4"):
+        Tables(tmp_path / "flat").head(map(str, videos))
+    assert tables.head([str(videos[0])] * 2).individuals == 1
+    with pytest.raises(DataError, match="--key-points: none is not there"):
+        Tables("none")
+
+
+def test_most_tables_say_which_points_there_are(tmp_path):
+    write_deeplabcut(tmp_path / "a.csv", some_points(2)[:, :, :2], names=("x1", "x2"))
+    write_deeplabcut(tmp_path / "b.csv", some_points(2))
+    write_sleap_h5(tmp_path / "c.analysis.h5", some_points(2, 3))
+    (tmp_path / "d.csv").write_text("nothing")
+    assert Tables(tmp_path).head(f"{name}.mp4" for name in "abcd") == (NAMES, 3)
+    with pytest.raises(DataError, match=r"d.mp4: its table of key points, d.csv: expected"):
+        Tables(tmp_path).head(["d.mp4", "e.mp4"])
+    assert Tables(tmp_path / "a.csv").of("z.mp4") == tmp_path / "a.csv"
+
+
+def test_a_table_of_many_clips_is_read_once(tmp_path):
+    tables = Tables(write_deeplabcut(tmp_path / "a.csv", some_points(2)))
+    path, table = tables.read("a.mp4")
+    assert tables.read("a.mp4")[1] is table
+    assert path == tables.path
+    write_deeplabcut(path, some_points(3))
+    os.utime(path, ns=(1, 1))
+    assert len(tables.read("a.mp4")[1].points) == 3
+    path.unlink()
+    with pytest.raises(VideoDecodeError, match=r"a.csv: cannot be read: No such file"):
+        tables.read("a.mp4")

@@ -1,0 +1,200 @@
+"""Preparing videos with tables of key points: the rows of the frames that are stored."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+from PIL import Image
+
+from pipeline.config import FramesConfig
+from pipeline.config.prepare import PrepareConfig
+from pipeline.errors import ConfigError, DataError
+from pipeline.key_points import Tables
+from pipeline.prepare.preparation import check_videos, prepare
+from pipeline.prepare.prepared import Store, open_store
+from pipeline.prepare.stored_frames import stored_frames
+from pipeline.streams import IMAGES
+from pipeline.video import VideoReader, decode_jpeg, write_video
+from tests.key_points.tables import NAMES, write_deeplabcut, write_sleap_csv, write_sleap_h5
+
+FRAMES = FramesConfig(fps=10, size=16, jpeg_quality=95, pose=1, key_points=NAMES)
+WIDTH, HEIGHT = 64, 48
+
+
+def coded(number: int) -> np.ndarray:
+    """A frame that is as bright as its number."""
+    return np.full((HEIGHT, WIDTH, 3), 5 * number, np.uint8)
+
+
+def rows(num_frames: int) -> np.ndarray:
+    """Points whose x is the number of their frame, and whose y differ, float (F, 1, N, 3)."""
+    points = np.ones((num_frames, 1, len(NAMES), 3))
+    points[..., 0] = np.arange(num_frames)[:, None, None]
+    points[..., 1] = [10, 12, 14, 16]
+    return points
+
+
+def video(path: Path, num_frames: int = 40, fps: float = 30) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    frames = np.stack([coded(number) for number in range(num_frames)])
+    write_video(path, frames, fps=fps, codec="FFV1")
+    return path
+
+
+def numbers(stored: list[dict[str, bytes]]) -> tuple[list[int], list[int]]:
+    """The frame that each stored picture shows, and that whose points are beside it."""
+    shown = [round(float(decode_jpeg(each["frames"]).mean()) / 5) for each in stored]
+    points = [IMAGES["pose"].decode(each["pose"], FRAMES) for each in stored]
+    return shown, [round(float(each[0, 0, 0]) * HEIGHT + WIDTH / 2) for each in points]
+
+
+@pytest.mark.parametrize("fps", [7, 10, 29.97, 45])
+def test_points_are_those_of_the_frame_that_is_stored(tmp_path: Path, fps: float) -> None:
+    path = video(tmp_path / "a.avi")
+    tables = Tables(write_deeplabcut(tmp_path / "aDLC_1.csv", rows(40)))
+    with VideoReader(path) as reader:
+        frames = dataclasses.replace(FRAMES, fps=fps)
+        shown, found = numbers(list(stored_frames(reader, frames, tables=tables)))
+    assert found == shown
+    assert len(set(shown)) > 8
+
+
+def test_points_of_parts_of_a_file(tmp_path: Path) -> None:
+    path = video(tmp_path / "a.avi")
+    tables = Tables(write_sleap_h5(tmp_path / "a.analysis.h5", rows(40)))
+    with VideoReader(path) as reader:
+        for start, end in ((0.2, 0.5), (0.7, 1.2)):
+            part = {"start_seconds": start, "end_seconds": end, "tables": tables}
+            shown, found = numbers(list(stored_frames(reader, FRAMES, **part)))
+            assert found == shown
+            assert shown[0] == round(30 * start)
+
+
+def test_points_where_frames_last_unequally_long(tmp_path: Path) -> None:
+    path = tmp_path / "a.gif"
+    pictures = [Image.fromarray(coded(number)) for number in range(12)]
+    times = [50, 200, 30, 30, 30, 400, 100, 100, 60, 300, 40, 100]
+    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=times)
+    tables = Tables(write_sleap_csv(tmp_path / "a.csv", rows(12)))
+    with VideoReader(path) as reader:
+        shown, found = numbers(list(stored_frames(reader, FRAMES, tables=tables)))
+    assert found == shown
+    assert shown != sorted(set(shown)), "some repeat"
+    assert set(range(12)) - set(shown), "some are left out"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Eight videos of two classes, in a folder each, and their tables."""
+    for number in range(4):
+        for label in ("run", "walk"):
+            video(tmp_path / "videos" / label / f"g{number}.avi", 12 + number)
+            table = tmp_path / "tables" / label / f"g{number}DLC_net.csv"
+            write_deeplabcut(table, rows(12 + number))
+    return tmp_path
+
+
+def config(folder: Path, **changes: object) -> PrepareConfig:
+    options: dict[str, object] = {
+        "source": "folder",
+        "path": str(folder / "videos"),
+        "key_points": str(folder / "tables"),
+        "out": str(folder / "out"),
+        "group_regex": r"g\d",
+        "test_groups": ("g3",),
+        "fps": 10.0,
+        "size": 16,
+        "workers": 1,
+        "max_bad_fraction": 0.5,
+        "allow_leaks": True,  # All videos look alike.
+    }
+    return PrepareConfig(**{**options, **changes})  # type: ignore[arg-type]
+
+
+def reasons(store: Store) -> dict[str, str]:
+    return {video["video"]: video["reason"] for video in store.report["left_out"]}
+
+
+def test_a_data_set_of_tables(folder: Path) -> None:
+    store = prepare(config(folder)).store
+    assert store.frames.key_points == NAMES
+    assert store.frames.pose == 1, "no table has two"
+    data = tfds.builder_from_directory(str(store.path)).as_dataset(split="test")
+    example = next(iter(data.take(1).as_numpy_iterator()))
+    assert example["pose"].shape == (len(example["frames"]), 1, 4, 5)
+    assert example["pose"].dtype == np.float32
+    assert store.report["pose"] == {"mean_flag": 1.0, "few": []}
+    assert open_store(store.path).frames == store.frames
+    assert prepare(config(folder)).up_to_date
+
+
+def test_a_changed_table_makes_a_data_set_anew(folder: Path) -> None:
+    before = prepare(config(folder)).store
+    points = rows(12)
+    points[..., 1] += 1
+    write_deeplabcut(folder / "tables" / "run" / "g0DLC_net.csv", points)
+    again = prepare(config(folder))
+    assert not again.up_to_date
+    assert again.store.fingerprint != before.fingerprint
+
+
+def test_videos_without_a_table_that_fits_are_left_out(folder: Path) -> None:
+    tables = folder / "tables" / "run"
+    (tables / "g0DLC_net.csv").unlink()
+    write_deeplabcut(tables / "g1DLC_net.csv", rows(60))
+    write_deeplabcut(tables / "g2DLC_net.csv", rows(14), names=("a", "b", "c", "d"))
+    report = check_videos(config(folder, check=True)).report
+    found = {each["video"]: each["reason"] for each in report["left_out"]}
+    assert found.keys() == {"run/g0.avi", "run/g1.avi", "run/g2.avi"}
+    assert found["run/g0.avi"].startswith("no table of key points for it in ")
+    assert "it goes to frame 60, and the file has 13 frames" in found["run/g1.avi"]
+    assert "its points are a, b, c, d, those of the others nose, earL" in found["run/g2.avi"]
+    shutil.copy(tables / "g3DLC_net.csv", tables / "g1DLC_net.csv")
+    shutil.copy(tables / "g3DLC_net.csv", tables / "g0DLC_net.csv")
+    assert reasons(prepare(config(folder)).store).keys() == {"run/g2.avi"}
+
+
+def test_several_animals_and_recordings(folder: Path) -> None:
+    two = np.concatenate([rows(40), rows(40)], axis=1)
+    two[..., 1, :, 1] += 20
+    video(folder / "long" / "r.avi")
+    write_sleap_h5(folder / "tables" / "r.analysis.h5", two)
+    (folder / "events.csv").write_text(
+        "video,label,start_seconds,end_seconds\nr.avi,sniff,0.2,0.9\n"
+    )
+    events = {"source": "events", "path": str(folder / "events.csv")}
+    events |= {"videos": str(folder / "long"), "group_regex": "", "test_groups": ()}
+    store = prepare(config(folder, **events, people=8, test_fraction=0.0)).store
+    assert store.frames.pose == 2
+    data = tfds.builder_from_directory(str(store.path)).as_dataset(split="train")
+    example = next(iter(data.as_numpy_iterator()))
+    assert example["pose"].shape[1:] == (2, 4, 5)
+    assert store.report["pose"]["mean_flag"] == 1.0
+
+
+def test_what_is_wrong_is_said_before_work_begins(folder: Path) -> None:
+    with pytest.raises(ConfigError, match="--key-points takes the place of --pose"):
+        config(folder, pose=True)
+    with pytest.raises(ConfigError, match="--key-points is for your own videos"):
+        PrepareConfig(key_points="tables")
+    with pytest.raises(DataError, match="--key-points: .*none is not there"):
+        prepare(config(folder, key_points=str(folder / "none")))
+    (folder / "empty").mkdir()
+    with pytest.raises(DataError, match="no table of key points for it in .*empty"):
+        prepare(config(folder, key_points=str(folder / "empty")))
+
+
+def test_data_sets_and_bundles_without_tables_are_described_as_ever() -> None:
+    assert "key_points" not in dataclasses.replace(FRAMES, key_points=()).as_json()
+    assert FramesConfig(**FRAMES.as_json()) == dataclasses.replace(FRAMES)
+    assert FRAMES.only(["frames"]).key_points == ()
+    assert FRAMES.only(["pose"]) == FRAMES
+    with pytest.raises(ConfigError, match="key_points must be different names"):
+        FramesConfig(pose=1, key_points=("a", "a"))
+    with pytest.raises(ConfigError, match="key_points must be different names"):
+        FramesConfig(key_points=("a",))
