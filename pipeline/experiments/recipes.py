@@ -74,15 +74,11 @@ _STORED: Final = ("store", "network", "large")
 _LESS: Final = {"model.dropout": 0.1, "temporal.dropout": 0.1}
 
 VIDEOS: Final = (
-    Recipe(
-        "pictures, statistics",
-        "pretrained",
-        {"temporal.kind": "stats", "augment.flip": 0.0},
-        _STORED,
-    ),
-    Recipe("pictures, mean", "pretrained", {"temporal.kind": "mean", "augment.flip": 0.0}, _STORED),
+    Recipe("pictures, statistics", "pretrained", {}, _STORED),
+    Recipe("pictures, mean", "pretrained", {"temporal.kind": "mean"}, _STORED),
     Recipe("key points", "pose", {}, ("pose",)),
-    Recipe("pictures, lstm", "pretrained", {"augment.flip": 0.0}, _STORED),
+    Recipe("flow, statistics", "pretrained", {"model.streams": ("flow",)}, (*_STORED, "flow")),
+    Recipe("pictures, lstm", "pretrained", {"temporal.kind": "lstm"}, _STORED),
     Recipe("differences", "small"),
     Recipe("flow", "flow", {}, ("flow",)),
     Recipe("differences, less dropout", "small", _LESS),
@@ -110,7 +106,7 @@ NEAREST: Final = (
     Recipe(
         "nearest by pictures",
         "pretrained",
-        {"temporal.kind": "stats", "temporal.penalty": "nearest", "augment.flip": 0.0},
+        {"temporal.penalty": "nearest"},
         _STORED,
     ),
     Recipe("key points", "pose", {}, ("pose",)),
