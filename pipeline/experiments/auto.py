@@ -93,7 +93,7 @@ def choose(config: RunConfig, folder: Path, watch: Clock) -> Choice:
     race.run()
     members = race.members()
     several = several_of(members, names)
-    fusion = several.fusion("average")
+    fusion = several.fusion(race.rule(members))
     return Choice(trials=trials, members=members, fusion=fusion, several=several, missing=missing)
 
 

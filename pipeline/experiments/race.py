@@ -29,6 +29,7 @@ from pipeline.experiments.trial import (
     several_of,
 )
 from pipeline.tasks.frames import Frames
+from pipeline.tasks.fusion import RULES, Rule
 from pipeline.tasks.task import task_of
 from pipeline.training.fit import DivergenceError
 
@@ -172,14 +173,18 @@ class Race:
         score = self._main.of(joined_answers(trial).scores(trial.config.model, self._names)) or 0.0
         return round(score, 4), float(self._likelihood([trial]).mean())
 
-    def _likelihood(self, members: Sequence[Trial]) -> np.ndarray:
+    def rule(self, members: Sequence[Trial]) -> Rule:
+        """The rule of fusion under which their labels are most likely."""
+        return max(RULES, key=lambda rule: float(self._likelihood(members, rule).sum()))
+
+    def _likelihood(self, members: Sequence[Trial], rule: Rule = "average") -> np.ndarray:
         """The log likelihood of each label, float (N,), by what members answer together."""
         several = several_of(members, self._names)
         model = members[0].config.model
         task = task_of(model)
         each = task.each if isinstance(task, Frames) else task
         known, labels = several.each[0].known(model)
-        logits = several.fused(several.fusion("average")).logits[known]
+        logits = several.fused(several.fusion(rule)).logits[known]
         temperature = each.fit_temperature(logits, labels)
         found: np.ndarray = each.log_likelihood(logits / temperature, labels)
         return found

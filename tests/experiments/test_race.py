@@ -103,6 +103,27 @@ def test_what_makes_other_mistakes_is_fused(start):
     assert together > max(joined_answers(trial).correct.mean() for trial in trials.values())
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "rule"),
+    [([6, 6, 6, -6], [2, 2, 2, 2], "average"), ([5, -1, 5, 1], [-3, 2, -3, -2], "product")],
+    ids=["one is sure and wrong", "the surer one is right"],
+)
+def test_the_rule_is_the_one_that_makes_labels_likely(start, first, second, rule):
+    """By how much the logit of the right class is the higher one."""
+    found, trials, _ = start({"one": (always(1.0), 1), "other": (always(1.0), 1)})
+    for name, margins in (("one", first), ("other", second)):
+        logits = np.array([[margin, 0] for margin in margins], float)
+        right = Answers(
+            names=tuple("abcd"),
+            groups=tuple("abcd"),
+            labels=np.zeros(4, int),
+            logits=logits,
+            holds=logits.argmax(axis=1)[:, None] == np.arange(2),
+        )
+        trials[name].answers = [right]
+    assert found.rule(list(trials.values())) == rule
+
+
 def test_a_recipe_that_diverges_is_left_out(start):
     found, trials, _ = start({"wild": (None, 1), "good": (always(0.9), 1)})
     assert trials["wild"].status == "diverged"
