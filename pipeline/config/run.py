@@ -150,6 +150,20 @@ class RunConfig:
         )
 
     @property
+    def sorts_people(self) -> bool:
+        """Whether people of a clip are put in order, which takes all its frames.
+
+        Individuals of tables have names, and stay in their order.
+        """
+        is_one = not self.model.per_frame
+        return is_one and "pose" in self.model.streams and not self.frames.key_points
+
+    @property
+    def looks_back_only(self) -> bool:
+        """Whether what it says of a frame depends on this and those before alone."""
+        return self.temporal.looks_back_only and not (self.sorts_people and self.frames.pose > 1)
+
+    @property
     def foreign(self) -> tuple[str, ...]:
         """Those of the streams whose features come from a network of others, a file."""
         return tuple(

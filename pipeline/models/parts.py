@@ -35,7 +35,7 @@ class Parts:
         self._recognizer, self._config = recognizer, config
         self._streams = config.model.streams
         self._own = [stream for stream in self._streams if stream not in config.foreign]
-        looks_back = config.temporal.looks_back_only
+        looks_back = config.looks_back_only
         self._stepwise = Stepwise(recognizer, config) if looks_back else None
 
     def functions(self, batch: int | None) -> dict[str, tuple[Part, dict[str, tf.TensorSpec]]]:

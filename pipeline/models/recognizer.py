@@ -14,6 +14,7 @@ from pipeline.config import RunConfig
 from pipeline.errors import DataError
 from pipeline.models.backbones import build_backbone
 from pipeline.models.backbones.foreign import foreign_network
+from pipeline.models.individuals import Individuals
 from pipeline.models.layers import BatchNormalization, InputStage, TimeDistributed, penalty
 from pipeline.models.tcn import correct
 from pipeline.models.temporal import summarise
@@ -171,6 +172,11 @@ def _temporal(
         "mask": layers.Input((length,), dtype="bool", name="mask"),
     }
     features, mask = inputs["features"], inputs["mask"]
+    if not STREAMS[stream].is_picture:
+        individuals = Individuals(
+            config.frames.pose, is_sorted=config.sorts_people, name="individuals"
+        )
+        features = individuals(features, mask=mask)
     backbone = config.backbone_of(stream)
     if backbone.normalise_features:
         normalise = BatchNormalization(momentum=backbone.momentum, name="normalise")

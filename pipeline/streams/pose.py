@@ -19,6 +19,9 @@ _HIPS = tuple(POINTS.index(f"{side}_hip") for side in ("left", "right"))
 _SHOULDERS = tuple(POINTS.index(f"{side}_shoulder") for side in ("left", "right"))
 _LEAST_TORSO: Final = 0.04
 """Of the height of the frame: of somebody who is seen from above, the torso has no length."""
+PLACE: Final = 3
+"""Numbers of an individual that say where its middle is and how large it is, after the one that
+says whether it is there."""
 _LEAST: Final = 1e-6
 """Of what is divided by, where there is nobody."""
 
@@ -41,13 +44,13 @@ class _Posture(NamedTuple):
 
 
 class Pose(Stream):
-    """Key points as numbers, F for a frame.
+    """Key points as numbers, F for a frame: those of each of P individuals, one after the other.
 
-    Of each of P people: the points from between the hips, in lengths of the torso; how they moved
-    since the frame before, and the person as a whole; the points in metres; how visible each is;
-    and whether there is someone. Of points from tables, which may be those of any animal: the
-    points from their middle, in sizes of the animal, each as much as it is likely; and the same of
-    their motion. Then where the others are, seen from the first.
+    Of people: the points from between the hips, in lengths of the torso; how they moved since the
+    frame before, and the person as a whole; the points in metres; how visible each is; and whether
+    there is someone. Of points from tables, which may be those of any animal: the points from their
+    middle, in sizes of the animal, each as much as it is likely; and the same of their motion. The
+    last `PLACE` numbers of each say where it is, and how large.
     """
 
     name = "pose"
@@ -61,18 +64,14 @@ class Pose(Stream):
 
         look = _person if pixels.shape[-1] == METRIC else _animal
         each, middle, size, there = look(pixels, gain)
-        seen = [_joined(values, 3) for values in (*each, there)]
-        seen = [_joined(ops.concatenate(seen, axis=-1), 2)]
-        if pixels.shape[2] > 1:
-            others = (middle[:, :, 1:] - middle[:, :, :1]) / size[:, :, :1]
-            seen.append(_joined(others * there[:, :, 1:] * there[:, :, :1], 2))
-        return ops.concatenate(seen, axis=-1)
+        seen = [_joined(values, 3) for values in (*each, there, middle, size)]
+        return _joined(ops.concatenate(seen, axis=-1), 2)
 
     def seen_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """See `Stream`."""
         people, points, values = (side or 0 for side in shape[2:])
         of_point = 8 if values == METRIC else 5
-        return (*shape[:2], people * (points * of_point + 3) + 2 * (people - 1))
+        return (*shape[:2], people * (points * of_point + 3 + PLACE))
 
 
 def _person(pixels: tf.Tensor, gain: float) -> _Posture:
@@ -114,18 +113,15 @@ def _animal(pixels: tf.Tensor, gain: float) -> _Posture:
 def point_shares(people: int) -> npt.NDArray[np.float32]:
     """Whose each number is that `Pose` sees of people, float32 (F, P, 33); each row adds up to 1.
 
-    What is of a person as a whole belongs to both hips, by which the person's place is told, and
-    where one is, seen from another, to the hips of both.
+    What is of a person as a whole belongs to both hips, by which the person's place is told.
     """
     points = np.eye(NUM_POINTS, dtype=np.float32)
     hips = points[list(_HIPS)].mean(axis=0, keepdims=True)
-    # Points, steps, walks, world, visibility, there: as they are joined.
-    parts = ((points, 2), (points, 2), (hips, 2), (points, 3), (points, 1), (hips, 1))
+    # Points, steps, walks, world, visibility, there, middle and size: as they are joined.
+    parts = ((points, 2), (points, 2), (hips, 2), (points, 3), (points, 1), (hips, 1 + PLACE))
     each = np.concatenate([np.repeat(rows, number, axis=0) for rows, number in parts])
     persons = np.eye(people, dtype=np.float32)
-    own = np.einsum("pq,fn->pfqn", persons, each).reshape(-1, people, NUM_POINTS)
-    pairs = np.repeat((persons[1:] + persons[0]) / 2, 2, axis=0)
-    return np.concatenate([own, np.einsum("fq,n->fqn", pairs, hips[0])])
+    return np.einsum("pq,fn->pfqn", persons, each).reshape(-1, people, NUM_POINTS)
 
 
 def _middle(points: tf.Tensor, between: Sequence[int]) -> tf.Tensor:
