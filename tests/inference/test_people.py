@@ -32,10 +32,11 @@ def config(blob_config):
 
 @pytest.fixture
 def clip():
-    """Two people, of whom the second one comes later; the clip is not full."""
+    """Two people, of whom the second one comes later, to the right; the clip is not full."""
     rng = np.random.default_rng(0)
     points = rng.normal(0, 0.2, (5, 2, 33, 7)).astype(np.float32)
     points[..., 6] = 0.9
+    points[:, 1, :, 0] += 1
     points[:2, 1] = 0
     return {"pose": points}
 
