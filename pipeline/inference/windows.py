@@ -117,7 +117,7 @@ def step_through(
     if runtime.state_size is None:
         raise ConfigError(
             "--stateful takes a model that never looks ahead: temporal.kind lstm, gru, mean or a "
-            "causal tcn, and an export that is not litert-int8"
+            "causal tcn, key points of one person at most, and an export that is not litert-int8"
         )
     first = _FirstOfClip(model, plan)
     seconds = plan.stride / plan.fps
