@@ -325,4 +325,4 @@ def test_the_benchmark_measures_a_frame_of_fused_runs(fused, video, capsys):
     title, row = capsys.readouterr().out.splitlines()[-2:]
     assert title.split() == ["cold", "memory", "warm", "a", "frame", "reading"]
     _, _, _, _, _, _, warm, _, frame, *_ = row.split()
-    assert float(warm) == pytest.approx(float(frame) * 10, abs=1.5), "ten frames are stored"
+    assert float(warm) == pytest.approx(12 * float(frame), abs=1.2), "of twelve frames; rounded"
