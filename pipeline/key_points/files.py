@@ -6,7 +6,7 @@ import functools
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -148,9 +148,8 @@ def read_head(path: Path, video: str) -> Head:
         VideoDecodeError: It cannot be read.
     """
     with _named(path, video):
-        if path.suffix.lower() == ".h5":
-            return read_sleap_h5_head(path)
-        return (read_deeplabcut_head if _is_deeplabcut(path) else read_sleap_csv_head)(path)
+        read, _ = _readers(path)
+        return read(path)
 
 
 def read_table(path: Path, video: str) -> Table:
@@ -160,9 +159,17 @@ def read_table(path: Path, video: str) -> Table:
         VideoDecodeError: It cannot be read.
     """
     with _named(path, video):
-        if path.suffix.lower() == ".h5":
-            return read_sleap_h5(path)
-        return (read_deeplabcut if _is_deeplabcut(path) else read_sleap_csv)(path)
+        _, read = _readers(path)
+        return read(path)
+
+
+def _readers(path: Path) -> tuple[Callable[[Path], Head], Callable[[Path], Table]]:
+    """What reads the head of a table of this kind, and what reads it whole."""
+    if path.suffix.lower() == ".h5":
+        return read_sleap_h5_head, read_sleap_h5
+    if _is_deeplabcut(path):
+        return read_deeplabcut_head, read_deeplabcut
+    return read_sleap_csv_head, read_sleap_csv
 
 
 @contextmanager
