@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import json
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -126,7 +127,12 @@ def correct_of(trial: Trial) -> np.ndarray:
 
 @contextlib.contextmanager
 def logged_to(file: Path) -> Iterator[None]:
-    """What is printed goes to a file."""
+    """What is printed, or warned of, goes to a file."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("a", encoding="utf-8") as log, contextlib.redirect_stdout(log):
+    with (
+        file.open("a", encoding="utf-8") as log,
+        contextlib.redirect_stdout(log),
+        warnings.catch_warnings(),
+    ):
+        warnings.showwarning = lambda message, *_, **__: print(message, file=log)
         yield

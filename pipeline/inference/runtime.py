@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,9 @@ import numpy.typing as npt
 Arrays = Mapping[str, npt.NDArray[Any]]
 Floats = dict[str, npt.NDArray[np.float32]]
 Logits = npt.NDArray[np.float32]
+
+_BYTES_AT_ONCE: Final = 2**20
+"""Of frames in a call of the backbone: what it computes of more leaves the processor's caches."""
 
 
 class Runtime(ABC):
@@ -65,7 +68,8 @@ class Runtime(ABC):
             pairs: `frames` or `flow` or both, uint8 (N, 2, H, W, 3): each frame after the one
                 before it in its clip, the first one after itself.
         """
-        return self.run("features", pairs)
+        parts = [self.run("features", part) for part in _few_at_once(pairs)]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def logits(self, features: Arrays, mask: npt.NDArray[np.bool_]) -> Logits:
         """The logits of one clip, (C,) or (T, C), see `clip_logits`.
@@ -89,3 +93,11 @@ class Runtime(ABC):
     def _run_one(self, part: str, inputs: Arrays) -> Floats:
         found = self.run(part, {name: each[None] for name, each in inputs.items()})
         return {name: each[0] for name, each in found.items()}
+
+
+def _few_at_once(pairs: Arrays) -> Iterator[Arrays]:
+    number = len(next(iter(pairs.values())))
+    size = sum(each.nbytes for each in pairs.values()) // number
+    step = max(1, _BYTES_AT_ONCE // size)
+    for start in range(0, number, step):
+        yield {name: each[start : start + step] for name, each in pairs.items()}

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import warnings
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,11 @@ from pipeline.cli.crossval import main as crossval
 from pipeline.errors import ConfigError
 from pipeline.experiments import auto
 from pipeline.experiments.recipes import Recipe
+from pipeline.experiments.trial import logged_to
 from pipeline.inference.classifier import Classifier
 from pipeline.inference.fuse import evaluate_fused
 from pipeline.run import Run
+from pipeline.training.alarms import TrainingWarning
 
 SMALL = {
     "clip.num_frames": 8,
@@ -125,3 +128,16 @@ def test_where_it_is_asked_for():
     assert is_auto(["--config=auto"])
     assert not is_auto(["--config", "small", "auto"])
     assert not is_auto(["--config"])
+
+
+@pytest.mark.filterwarnings("default")
+def test_what_a_trial_prints_and_warns_of_goes_to_its_log(tmp_path, capsys):
+    for text in ("first", "second"):
+        with logged_to(tmp_path / "new" / "training.log"):
+            print(f"{text} epoch")
+            warnings.warn("likely wrong", TrainingWarning, stacklevel=1)
+    lines = (tmp_path / "new" / "training.log").read_text().splitlines()
+    assert lines == ["first epoch", "likely wrong", "second epoch", "likely wrong"]
+    with pytest.warns(TrainingWarning):
+        warnings.warn("said again", TrainingWarning, stacklevel=1)
+    assert capsys.readouterr() == ("", "")
