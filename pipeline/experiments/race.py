@@ -1,4 +1,4 @@
-"""Recipes against each other, fold by fold of the training videos.
+"""Recipes against each other, on folds of the training videos.
 
 Source: racing, Maron and Moore (1994); the choice of what to fuse, Caruana et al. (2004).
 """
@@ -6,6 +6,7 @@ Source: racing, Maron and Moore (1994); the choice of what to fuse, Caruana et a
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import json
 import math
@@ -25,7 +26,6 @@ from pipeline.experiments.trial import (
     correct_of,
     held_out,
     is_tried,
-    joined_answers,
     several_of,
 )
 from pipeline.tasks.frames import Frames
@@ -34,9 +34,6 @@ from pipeline.tasks.task import task_of
 from pipeline.training.fit import DivergenceError
 
 _MOST_FUSED: Final = 4
-_SMALL: Final = 0.2
-"""Share of the budget that a second member may take, for time to be left for it."""
-_DEARER: Final = 2.0
 _EXPORT_SECONDS: Final = 12.0
 _SPARE: Final = 0.06
 """Share of the budget that is left for what cannot be foreseen."""
@@ -70,10 +67,10 @@ class Clock:
 
 
 class Race:
-    """Fold by fold, those recipes go on that are not clearly behind.
+    """Recipe after recipe is tried, fold by fold, for as long as it may be of use.
 
     Args:
-        trials: The recipes, the cheapest first.
+        trials: The recipes, in the order in which they are tried.
         folds: How many there are.
         class_names: C names.
         main: The score by which they are compared.
@@ -92,38 +89,48 @@ class Race:
         self._main, self._watch = main, watch
 
     def run(self) -> None:
-        """Tries all, a fold at a time."""
-        for fold in range(1, self._folds + 1):
-            for trial in self._trials:
-                if not trial.status:
-                    self._try(trial, fold)
-            self._drop()
+        """Tries all that there is time for."""
+        for trial in self._trials:
+            while len(trial.answers) < self._folds and not trial.status:
+                self._try(trial)
+                if self._is_of_no_use(trial):
+                    trial.status = f"behind after {len(trial.answers)} folds"
             self._watch.note()
 
     def members(self) -> list[Trial]:
         """The best, and those that make it better, as far as there is time to train them all.
 
-        Recipes are compared on the folds that two of them have been through at least.
+        Recipes are compared on the folds that all of them have been through. One fold is enough
+        only where none has more.
 
         Raises:
             DataError: None could be tried.
         """
-        counts = sorted((len(trial.answers) for trial in self._trials), reverse=True)
-        depth = counts[1] if len(counts) > 1 and counts[1] else counts[0]
-        if not depth:
+        most = max(len(trial.answers) for trial in self._trials)
+        if not most:
             raise DataError("no recipe could be tried in the time. Give it a larger --budget")
-        tried = [_shortened(trial, depth) for trial in self._trials if len(trial.answers) >= depth]
-        ranked = sorted(tried, key=self._rank, reverse=True)
-        members = ranked[:1]
-        while depth > 1 and len(members) < _MOST_FUSED:
-            better = [each for each in ranked if each not in members and self._adds(members, each)]
-            better = [e for e in better if _last_seconds([*members, e]) < self._watch.left]
-            if not better:
+        tried = [trial for trial in self._trials if len(trial.answers) >= min(2, most)]
+        members = [functools.reduce(self._better, tried)]
+        while most > 1 and len(members) < _MOST_FUSED:
+            gains = {t: self._gain(members, t) for t in tried if t not in members}
+            adding = [
+                trial
+                for trial, gain in gains.items()
+                if gain.mean() > gain.std() / math.sqrt(len(gain))
+                and self._is_no_worse(members, trial)
+                and self._last_seconds([*members, trial]) < self._watch.left
+            ]
+            if not adding:
                 break
-            members.append(max(better, key=lambda each: self._likelihood([*members, each]).sum()))
-        return members
+            members.append(max(adding, key=lambda trial: float(gains[trial].mean())))
+        return _on_common_folds(members)
 
-    def _try(self, trial: Trial, fold: int) -> None:
+    def rule(self, members: Sequence[Trial]) -> Rule:
+        """The rule of fusion under which their labels are most likely."""
+        return max(RULES, key=lambda rule: float(self._likelihood(members, rule).sum()))
+
+    def _try(self, trial: Trial) -> None:
+        fold = len(trial.answers) + 1
         if not is_tried(trial.folder, fold) and not self._has_time(trial):
             trial.status = "no time"
             return
@@ -142,40 +149,61 @@ class Race:
         )
 
     def _has_time(self, trial: Trial) -> bool:
-        """Whether there is time for a fold more, and for the last training after it."""
-        expected = trial.next_seconds
-        if not expected:  # Recipes get dearer.
-            expected = _DEARER * max(each.next_seconds for each in self._trials)
-        return self._watch.left - self._last_training() > expected
+        """Whether there is time for a fold more, and for the last training after it.
 
-    def _last_training(self) -> float:
-        """Seconds that training the best on all videos takes, about, if two are fused."""
-        going = [trial for trial in self._trials if trial.answers and not trial.status]
-        ranked = sorted(going, key=lambda t: (len(t.answers), self._rank(t)), reverse=True)
-        best, others = ranked[:1], ranked[1:]
-        cheap = [o for o in others if _last_seconds([o]) < _SMALL * self._watch.budget]
-        return _last_seconds([*best, *cheap[:1]])
+        Of what sees a recipe for the first time, two are needed for it to be compared.
+        """
+        others = [each for each in self._trials if each.answers and each is not trial]
+        folds = 2 if others and not trial.answers else 1
+        last = self._last_seconds([*(self.members() if others else []), trial])
+        return self._watch.left - last > folds * self._fold_seconds(trial)
 
-    def _drop(self) -> None:
-        """Takes out what is behind the best with confidence."""
-        going = [trial for trial in self._trials if not trial.status]
-        if len(going) < 2 or len(going[0].answers) < 2:
-            return
-        best = max(going, key=self._rank)
-        for trial in going:
-            difference = correct_of(trial) - correct_of(best)
-            groups = list(itertools.chain.from_iterable(each.groups for each in trial.answers))
-            interval = difference_interval(difference, groups)
-            if trial is not best and interval and interval[1] < 0:
-                trial.status = f"behind after {len(trial.answers)} folds"
+    def _fold_seconds(self, trial: Trial) -> float:
+        """What a fold of a recipe takes, about; 0 while nothing is known of any."""
+        if trial.seconds:
+            return trial.seconds[-1]
+        rates = [each.seconds[-1] / each.recipe.cost for each in self._trials if each.seconds]
+        return max(rates, default=0.0) * trial.recipe.cost
+
+    def _last_seconds(self, members: Sequence[Trial]) -> float:
+        """What training some on all videos takes, more than a fold has, and exporting them."""
+        return sum(1.25 * self._fold_seconds(trial) + _EXPORT_SECONDS for trial in members)
+
+    def _is_of_no_use(self, trial: Trial) -> bool:
+        """Whether it is behind another with confidence, and adds nothing to the best so far."""
+        number = len(trial.answers)
+        others = [t for t in self._trials if t is not trial and len(t.answers) >= number > 1]
+        if not others:
+            return False
+        best = _shortened(functools.reduce(self._better, others), number)
+        groups = list(itertools.chain.from_iterable(each.groups for each in trial.answers))
+        interval = difference_interval(correct_of(trial) - correct_of(best), groups)
+        if not interval or interval[1] >= 0:
+            return False
+        members = [member for member in self.members() if member.folder != trial.folder]
+        return bool(self._gain(members or [best], trial).mean() <= 0)
+
+    def _better(self, one: Trial, other: Trial) -> Trial:
+        """That which does better on the folds that both have been through, else the first."""
+        first, second = map(self._rank, _on_common_folds([one, other]))
+        return other if second > first else one
 
     def _rank(self, trial: Trial) -> tuple[float, float]:
-        score = self._main.of(joined_answers(trial).scores(trial.config.model, self._names)) or 0.0
-        return round(score, 4), float(self._likelihood([trial]).mean())
+        return round(self._score([trial]), 4), float(self._likelihood([trial]).mean())
 
-    def rule(self, members: Sequence[Trial]) -> Rule:
-        """The rule of fusion under which their labels are most likely."""
-        return max(RULES, key=lambda rule: float(self._likelihood(members, rule).sum()))
+    def _score(self, members: Sequence[Trial]) -> float:
+        several = several_of(members, self._names)
+        fused = several.fused(several.fusion("average"))
+        return self._main.of(fused.scores(several.model, self._names)) or 0.0
+
+    def _is_no_worse(self, members: Sequence[Trial], other: Trial) -> bool:
+        *before, last = _on_common_folds([*members, other])
+        return self._score([*before, last]) >= self._score(before)
+
+    def _gain(self, members: Sequence[Trial], other: Trial) -> np.ndarray:
+        """By how much labels are more likely with one more, float (N,)."""
+        *before, last = _on_common_folds([*members, other])
+        return self._likelihood([*before, last]) - self._likelihood(before)
 
     def _likelihood(self, members: Sequence[Trial], rule: Rule = "average") -> np.ndarray:
         """The log likelihood of each label, float (N,), by what members answer together."""
@@ -189,22 +217,10 @@ class Race:
         found: np.ndarray = each.log_likelihood(logits / temperature, labels)
         return found
 
-    def _score(self, members: Sequence[Trial]) -> float:
-        several = several_of(members, self._names)
-        fused = several.fused(several.fusion("average"))
-        return self._main.of(fused.scores(several.model, self._names)) or 0.0
 
-    def _adds(self, members: Sequence[Trial], other: Trial) -> bool:
-        """Whether labels are clearly more likely with one more, and answers no worse."""
-        gain = self._likelihood([*members, other]) - self._likelihood(members)
-        error = gain.std() / math.sqrt(len(gain))
-        before, after = self._score(members), self._score([*members, other])
-        return bool(gain.mean() > error and after >= before)
-
-
-def _last_seconds(members: Sequence[Trial]) -> float:
-    """What training members on all videos takes, more than a fold has, and exporting them."""
-    return sum(1.25 * trial.next_seconds + _EXPORT_SECONDS for trial in members)
+def _on_common_folds(trials: Sequence[Trial]) -> list[Trial]:
+    folds = min(len(trial.answers) for trial in trials)
+    return [_shortened(trial, folds) for trial in trials]
 
 
 def _shortened(trial: Trial, folds: int) -> Trial:

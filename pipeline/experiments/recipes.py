@@ -1,4 +1,4 @@
-"""Recipes: configurations that are worth trying on a data set, the cheapest first."""
+"""Recipes: configurations that are worth trying on a data set, in their order."""
 
 from __future__ import annotations
 
@@ -28,12 +28,14 @@ class Recipe:
         preset: What it is based on.
         changes: Of that, by dotted key.
         needs: Keys of `NEEDS`.
+        cost: What training takes, about, in units that are the same for all.
     """
 
     name: str
     preset: str
     changes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     needs: tuple[str, ...] = ()
+    cost: float = 1.0
 
     def config(self, base: RunConfig, size: int) -> RunConfig:
         """The run of a base, of which data, split, seed and evaluation count.
@@ -75,22 +77,23 @@ _LESS: Final = {"model.dropout": 0.1, "temporal.dropout": 0.1}
 
 VIDEOS: Final = (
     Recipe("pictures, statistics", "pretrained", {}, _STORED),
-    Recipe("pictures, mean", "pretrained", {"temporal.kind": "mean"}, _STORED),
-    Recipe("key points", "pose", {}, ("pose",)),
     Recipe("flow, statistics", "pretrained", {"model.streams": ("flow",)}, (*_STORED, "flow")),
-    Recipe("pictures, lstm", "pretrained", {"temporal.kind": "lstm"}, _STORED),
-    Recipe("differences", "small"),
-    Recipe("flow", "flow", {}, ("flow",)),
-    Recipe("differences, less dropout", "small", _LESS),
-    Recipe("flow, less dropout", "flow", _LESS, ("flow",)),
-    Recipe("differences, longer", "small", {**_LESS, "train.epochs": 120}),
+    Recipe("key points", "pose", {}, ("pose",), cost=3),
+    Recipe("differences", "small", cost=6),
+    Recipe("flow", "flow", {}, ("flow",), cost=6),
+    Recipe("pictures, mean", "pretrained", {"temporal.kind": "mean"}, _STORED, cost=2),
+    Recipe("pictures, lstm", "pretrained", {"temporal.kind": "lstm"}, _STORED, cost=2),
+    Recipe("differences, less dropout", "small", _LESS, cost=6),
+    Recipe("flow, less dropout", "flow", _LESS, ("flow",), cost=6),
+    Recipe("differences, longer", "small", {**_LESS, "train.epochs": 120}, cost=12),
     Recipe(
         "differences, larger",
         "small",
         {**_LESS, "backbone.filters": [32, 64, 96, 128], "temporal.units": 128},
+        cost=18,
     ),
 )
-"""For tasks that have one answer for a video."""
+"""For tasks that have one answer for a video: what sees something else comes before variants."""
 
 RECORDINGS: Final = (
     Recipe("differences, tcn", "recordings"),

@@ -35,7 +35,7 @@ class Trial:
         config: Its run, of which all but the fold is known.
         folder: Where its runs are.
         answers: What was answered for the videos of each fold that was held out.
-        seconds: What each of these folds took.
+        seconds: What each of these folds took; the first one stored features as well.
         status: Why it is not tried any more; empty: it is.
     """
 
@@ -45,11 +45,6 @@ class Trial:
     answers: list[Answers] = dataclasses.field(default_factory=list)
     seconds: list[float] = dataclasses.field(default_factory=list)
     status: str = ""
-
-    @property
-    def next_seconds(self) -> float:
-        """What the next fold is expected to take; the first one stores features as well."""
-        return self.seconds[-1] if self.seconds else 0.0
 
 
 def is_tried(folder: Path, fold: int) -> bool:

@@ -22,12 +22,11 @@ GROUPS, VIDEOS_A_GROUP, FOLDS = 20, 4, 4
 
 def answers(fold, shares):
     """Those of a fold of five groups, of which so large a share of videos is right."""
-    rng = np.random.default_rng(fold)
     found, names, groups = [], [], []
     labels = np.tile([0, 1], GROUPS * VIDEOS_A_GROUP // FOLDS // 2)
     for number, label in enumerate(labels):
         group = fold * GROUPS // FOLDS + number // VIDEOS_A_GROUP
-        right = shares(number, rng)
+        right = shares(number, fold)
         sure = 2.0 if right else -1.0
         found.append([sure, 0] if label == 0 else [0, sure])
         names.append(f"{fold} {number:03d}")
@@ -67,7 +66,10 @@ def start(monkeypatch, tmp_path):
             return answers(fold, shares), seconds
 
         monkeypatch.setattr(race, "held_out", held_out)
-        trials = [Trial(Recipe(name, "small"), CONFIG, tmp_path / name) for name in kinds]
+        trials = [
+            Trial(Recipe(name, "small", cost=kind[1]), CONFIG, tmp_path / name)
+            for name, kind in kinds.items()
+        ]
         found = race.Race(trials, FOLDS, NAMES, main_score("video"), watch)
         found.run()
         return found, {trial.recipe.name: trial for trial in trials}, done
@@ -79,17 +81,36 @@ def always(share):
     return lambda number, _: number % 10 < 10 * share
 
 
+def times(name, number):
+    return [(name, fold + 1) for fold in range(number)]
+
+
 def test_what_is_clearly_behind_is_not_tried_again(start):
     found, trials, done = start({"good": (always(1.0), 1), "bad": (always(0.2), 1)})
-    assert done == [("good", 1), ("bad", 1), ("good", 2), ("bad", 2), ("good", 3), ("good", 4)]
+    assert done == times("good", FOLDS) + times("bad", 2)
     assert trials["bad"].status == "behind after 2 folds"
     assert [trial.recipe.name for trial in found.members()] == ["good"]
+
+
+def test_what_is_behind_but_makes_the_best_better_goes_on(start):
+    """It is right where the best one is not sure of being wrong."""
+    found, trials, done = start(
+        {"good": (lambda n, _: n % 5 != 0, 1), "behind": (lambda n, _: n % 5 in (0, 1), 1)}
+    )
+    assert joined_answers(trials["behind"]).correct.mean() < 0.5
+    assert done == times("good", FOLDS) + times("behind", FOLDS)
+    assert {trial.recipe.name for trial in found.members()} == {"good", "behind"}
 
 
 def test_those_that_are_alike_all_go_on(start):
     _, trials, done = start({"one": (always(0.8), 1), "other": (always(0.7), 1)})
     assert len(done) == 2 * FOLDS
     assert {trial.status for trial in trials.values()} == {""}
+
+
+def test_a_better_one_that_comes_later_is_taken(start):
+    found, _, _ = start({"poor": (always(0.4), 1), "good": (always(1.0), 1)})
+    assert [trial.recipe.name for trial in found.members()] == ["good"]
 
 
 def test_what_makes_other_mistakes_is_fused(start):
@@ -131,17 +152,34 @@ def test_a_recipe_that_diverges_is_left_out(start):
 
 
 def test_time_is_left_for_the_last_training(start):
-    """Of the best, which takes somewhat more than a fold of it."""
-    found, trials, done = start({"cheap": (always(0.9), 10), "dear": (always(0.9), 100)}, left=185)
-    assert done == [("cheap", 1), ("dear", 1), ("cheap", 2), ("cheap", 3), ("cheap", 4)]
+    """Of the best, which takes somewhat more than a fold of it, beside what is tried."""
+    kinds = {"cheap": (always(0.9), 10), "dear": (always(0.9), 100)}
+    found, trials, done = start(kinds, left=400)
+    assert done == times("cheap", FOLDS)
     assert trials["dear"].status == "no time"
     assert [trial.recipe.name for trial in found.members()] == ["cheap"]
+    _, trials, done = start(kinds, left=500)
+    assert done == times("cheap", FOLDS) + times("dear", 2)
 
 
-def test_without_a_whole_round_the_best_so_far_is_taken(start):
-    found, _, done = start({"cheap": (always(0.6), 10), "better": (always(0.9), 10)}, left=55)
-    assert len(done) < 2 * FOLDS
-    assert [trial.recipe.name for trial in found.members()] == ["better"]
+def test_what_has_seen_fewer_folds_is_compared_on_these(start):
+    """Time is out after the two folds that are harder than the others."""
+    kinds = {
+        "cheap": (lambda n, fold: fold > 2 or n % 10 < 4, 1),
+        "better": (lambda n, fold: fold > 2 or n % 10 < 6, 100),
+    }
+    found, trials, done = start(kinds, left=450)
+    assert done == times("cheap", FOLDS) + times("better", 2)
+    assert trials["better"].status == "no time"
+    members = found.members()
+    assert members[0].recipe.name == "better"
+    assert {len(trial.answers) for trial in members} == {2}
+
+
+def test_if_there_is_time_for_a_single_fold_it_is_taken(start):
+    found, _, done = start({"cheap": (always(0.6), 10), "other": (always(0.9), 10)}, left=40)
+    assert done == [("cheap", 1)]
+    assert [trial.recipe.name for trial in found.members()] == ["cheap"]
 
 
 def test_without_any_time_there_is_nothing(start):
