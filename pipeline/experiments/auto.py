@@ -80,8 +80,7 @@ def choose(config: RunConfig, folder: Path, watch: Clock) -> Choice:
     trials = []
     for recipe in recipes:
         own, _ = open_of_run(recipe.config(config, size))
-        name = recipe.name.replace(", ", "-").replace(" ", "-")
-        trials.append(Trial(recipe, own, folder / name))
+        trials.append(Trial(recipe, own, folder / recipe.folder_name))
     main = main_score(trials[0].config.model.task)
     print(
         f"{counted(len(trials), 'recipe')}, each in up to {folds} folds over groups of the "

@@ -32,8 +32,10 @@ from pipeline.tasks.frames import Frames
 from pipeline.tasks.fusion import RULES, Rule
 from pipeline.tasks.task import task_of
 from pipeline.training.fit import DivergenceError
+from pipeline.training.linear import is_linear
 
 _MOST_FUSED: Final = 4
+_MORE_SEEDS: Final = 2
 _EXPORT_SECONDS: Final = 12.0
 _SPARE: Final = 0.06
 """Share of the budget that is left for what cannot be foreseen."""
@@ -89,13 +91,11 @@ class Race:
         self._main, self._watch = main, watch
 
     def run(self) -> None:
-        """Tries all that there is time for."""
+        """Tries all that there is time for; what is left goes into the best, of other seeds."""
         for trial in self._trials:
-            while len(trial.answers) < self._folds and not trial.status:
-                self._try(trial)
-                if self._is_of_no_use(trial):
-                    trial.status = f"behind after {len(trial.answers)} folds"
-            self._watch.note()
+            self._follow(trial)
+        if any(trial.answers for trial in self._trials):
+            self._repeat()
 
     def members(self) -> list[Trial]:
         """The best, and those that make it better, as far as there is time to train them all.
@@ -128,6 +128,20 @@ class Race:
     def rule(self, members: Sequence[Trial]) -> Rule:
         """The rule of fusion under which their labels are most likely."""
         return max(RULES, key=lambda rule: float(self._likelihood(members, rule).sum()))
+
+    def _follow(self, trial: Trial) -> None:
+        while len(trial.answers) < self._folds and not trial.status:
+            self._try(trial)
+            if self._is_of_no_use(trial):
+                trial.status = f"behind after {len(trial.answers)} folds"
+        self._watch.note()
+
+    def _repeat(self) -> None:
+        seeded = [trial for trial in self.members() if not is_linear(trial.config)]
+        for best in seeded[:1]:
+            for seed in range(1, _MORE_SEEDS + 1):
+                self._trials.append(best.of_seed(best.config.seed + seed))
+                self._follow(self._trials[-1])
 
     def _try(self, trial: Trial) -> None:
         fold = len(trial.answers) + 1

@@ -24,7 +24,7 @@ class Recipe:
     """A way to learn from videos.
 
     Attributes:
-        name: In a word or two; its folder is called so.
+        name: In a word or two.
         preset: What it is based on.
         changes: Of that, by dotted key.
         needs: Keys of `NEEDS`.
@@ -36,6 +36,11 @@ class Recipe:
     changes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     needs: tuple[str, ...] = ()
     cost: float = 1.0
+
+    @property
+    def folder_name(self) -> str:
+        """What its folder is called."""
+        return self.name.replace(", ", "-").replace(" ", "-")
 
     def config(self, base: RunConfig, size: int) -> RunConfig:
         """The run of a base, of which data, split, seed and evaluation count.

@@ -46,6 +46,12 @@ class Trial:
     seconds: list[float] = dataclasses.field(default_factory=list)
     status: str = ""
 
+    def of_seed(self, seed: int) -> Trial:
+        """The same recipe with another seed, not tried yet."""
+        recipe = dataclasses.replace(self.recipe, name=f"{self.recipe.name}, seed {seed}")
+        config = dataclasses.replace(self.config, seed=seed)
+        return Trial(recipe, config, self.folder.with_name(recipe.folder_name))
+
 
 def is_tried(folder: Path, fold: int) -> bool:
     """Whether a run of a fold has answered."""

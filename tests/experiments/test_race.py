@@ -52,13 +52,14 @@ class Watch:
 def start(monkeypatch, tmp_path):
     """Makes a race of recipes, by name how right they are and what a fold of them takes."""
 
-    def start(kinds, left=1e9):
+    def start(kinds, left=1e9, seeds=0):
         watch = Watch(left)
+        monkeypatch.setattr(race, "_MORE_SEEDS", seeds)
         done = []
 
         def held_out(_, folder, fold, folds, class_names):
             assert (folds, class_names) == (FOLDS, NAMES)
-            shares, seconds = kinds[folder.name]
+            shares, seconds = kinds[folder.name.split("-")[0]]
             if shares is None:
                 raise DivergenceError("no number")
             done.append((folder.name, fold))
@@ -160,6 +161,29 @@ def test_time_is_left_for_the_last_training(start):
     assert [trial.recipe.name for trial in found.members()] == ["cheap"]
     _, trials, done = start(kinds, left=500)
     assert done == times("cheap", FOLDS) + times("dear", 2)
+
+
+def test_time_that_is_left_goes_into_the_best_of_other_seeds(start):
+    kinds = {"good": (always(1.0), 1), "poor": (always(0.3), 1)}
+    _, _, done = start(kinds, seeds=2)
+    both = times("good-seed-1", FOLDS) + times("good-seed-2", FOLDS)
+    assert done == times("good", FOLDS) + times("poor", 2) + both
+    _, _, done = start(kinds, left=37, seeds=2)
+    assert done[-1] == ("good-seed-1", 4)
+
+
+def test_another_seed_is_another_run_of_the_same_recipe(tmp_path):
+    trial = Trial(Recipe("key points, new", "pose", cost=3), CONFIG, tmp_path / "key-points-new")
+    other = trial.of_seed(2)
+    assert (other.recipe.name, other.recipe.cost) == ("key points, new, seed 2", 3)
+    assert other.config == dataclasses.replace(CONFIG, seed=2)
+    assert other.folder == tmp_path / "key-points-new-seed-2"
+
+
+def test_what_is_fitted_at_once_has_no_seed(start, monkeypatch):
+    monkeypatch.setattr(race, "is_linear", lambda _: True)
+    _, _, done = start({"good": (always(1.0), 1)}, seeds=2)
+    assert done == times("good", FOLDS)
 
 
 def test_what_has_seen_fewer_folds_is_compared_on_these(start):
