@@ -10,7 +10,8 @@ To classify with a trained run:
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pipeline.inference.classifier import Classifier, Prediction
+    from pipeline.inference.classifier import Classifier
+    from pipeline.inference.prediction import Prediction
     from pipeline.inference.timeline import Timeline, make_timeline
 
 __version__ = "0.1.0"
@@ -18,7 +19,7 @@ __all__ = ["Classifier", "Prediction", "Timeline", "make_timeline"]
 
 _HOMES = {
     "Classifier": "pipeline.inference.classifier",
-    "Prediction": "pipeline.inference.classifier",
+    "Prediction": "pipeline.inference.prediction",
     "Timeline": "pipeline.inference.timeline",
     "make_timeline": "pipeline.inference.timeline",
 }

@@ -10,8 +10,9 @@ from typing import Any
 
 from pipeline.config.checks import expect_output
 from pipeline.errors import ConfigError, VideoDecodeError
-from pipeline.inference.classifier import Classifier, Prediction
+from pipeline.inference.classifier import Classifier
 from pipeline.inference.many import find_videos, predict_here, predict_many
+from pipeline.inference.prediction import Prediction
 from pipeline.inference.results import open_results
 from pipeline.inference.segments import answer_text
 from pipeline.text import counted, visible

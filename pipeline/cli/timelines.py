@@ -12,10 +12,11 @@ from typing import Any
 from pipeline.cli.answers import list_errors
 from pipeline.config.checks import expect_above_0
 from pipeline.errors import ConfigError, VideoDecodeError
-from pipeline.inference.classifier import NONE, Classifier
+from pipeline.inference.classifier import Classifier
 from pipeline.inference.clips import StoredVideo
 from pipeline.inference.decoding import reading_elsewhere
 from pipeline.inference.many import find_videos
+from pipeline.inference.prediction import NONE
 from pipeline.inference.timeline import Timeline, make_timeline
 from pipeline.inference.timeline_files import BOUTS, check_output, write_timeline
 from pipeline.text import clock, visible

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pipeline.errors import DataError, VideoDecodeError
-from pipeline.inference.classifier import Classifier, Prediction
+from pipeline.inference.classifier import Classifier
+from pipeline.inference.prediction import Prediction
 from pipeline.text import command, without_secrets
 from pipeline.video.paths import VIDEO_SUFFIXES, visible_files
 

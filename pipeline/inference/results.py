@@ -12,7 +12,7 @@ from typing import Any
 
 from pipeline.atomic import atomic_write
 from pipeline.errors import ConfigError, VideoDecodeError
-from pipeline.inference.classifier import Prediction
+from pipeline.inference.prediction import Prediction
 from pipeline.locks import alone
 
 _FOUND = ("label", "probability", "max_logit", "num_frames", "duration_seconds", "damaged")

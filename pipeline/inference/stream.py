@@ -13,8 +13,9 @@ import numpy as np
 from pipeline.config import FramesConfig
 from pipeline.config.checks import MANY, expect_range
 from pipeline.errors import ConfigError
-from pipeline.inference.classifier import Classifier, Prediction
+from pipeline.inference.classifier import Classifier
 from pipeline.inference.clips import ClipModel, Frame, Reading, readings_of
+from pipeline.inference.prediction import Prediction
 from pipeline.inference.runtime import Arrays, Floats, Runtime
 from pipeline.inference.window_plan import WindowPlan, in_step, plan_windows
 from pipeline.inference.windows import Window, slide, step_through
