@@ -98,7 +98,8 @@ class SplitConfig:
             test; `groups`: a fold is a group (leave one group out); 0: as prepared.
         fold: Number of the fold that is the test, from 1.
         val_folds: Cut the groups that are not in the test into so many folds and take one of them
-            for validation; 0: all of them are for training.
+            for validation, without the last group of any class, which is for training; 0: all of
+            them are for training.
         val_fold: Number of the fold that is for validation, from 1.
         train_on_val: Train on the validation videos as well; then there are none.
         seed: Of the cut into folds; it does not depend on the seed of the run.

@@ -6,10 +6,10 @@ import dataclasses
 
 from pipeline.config import SplitConfig
 from pipeline.dataset.unprepared import VideoFiles
-from pipeline.errors import ConfigError, DataError
+from pipeline.errors import DataError
 from pipeline.manifest.rows import Manifest, Row
 from pipeline.manifest.split import split_by_fold
-from pipeline.manifest.stratify import cut_folds
+from pipeline.manifest.stratify import hold_out_fold
 from pipeline.prepare.prepared import Store
 from pipeline.text import listed
 
@@ -78,18 +78,12 @@ def _hold_out_fold(manifest: Manifest, config: SplitConfig) -> Manifest:
             f"split.val_folds: expected at most as many folds as groups that are not in the test, "
             f"of which there are {num_groups}, got {config.val_folds}"
         )
-    held_out = cut_folds(rest, config.val_folds, config.seed)[config.val_fold - 1]
-    rows = tuple(
-        row
-        if row.split == "test"
-        else dataclasses.replace(row, split="val" if row.group in held_out else "train")
-        for row in manifest.rows
-    )
-    trained = Manifest(rows=tuple(row for row in rows if row.split == "train"))
-    missing = set(Manifest(rows=tuple(rest)).class_names) - set(trained.class_names)
-    if missing:
-        raise ConfigError(
-            f"split.val_folds: with {config.val_folds} folds, {min(missing)!r} has no video for "
-            "training. Cut into more folds"
+    held_out = hold_out_fold(rest, config.val_folds, config.val_fold, config.seed)
+    return Manifest(
+        rows=tuple(
+            row
+            if row.split == "test"
+            else dataclasses.replace(row, split="val" if row.group in held_out else "train")
+            for row in manifest.rows
         )
-    return Manifest(rows=rows)
+    )

@@ -26,10 +26,11 @@ from pipeline.experiments.recipes import FEW, NEAREST, RECORDINGS, VIDEOS, Recip
 from pipeline.experiments.runs import Experiment, begin
 from pipeline.experiments.trial import Trial, joined_answers, logged_to, several_of
 from pipeline.locks import alone
+from pipeline.manifest.rows import Row
 from pipeline.run import Run
 from pipeline.tasks.calibration import Calibration
 from pipeline.tasks.fusion import Fusion
-from pipeline.text import clock, counted
+from pipeline.text import clock, counted, listed
 from pipeline.training.fit import train
 from pipeline.training.run_folder import is_trained
 
@@ -71,11 +72,18 @@ def choose(config: RunConfig, folder: Path, watch: Clock) -> Choice:
     _, data = open_of_run(config)
     size = data.frames.size
     rows = [row for row in data.manifest.rows if row.split != "test"]
-    few = min(Counter(label for row in rows for label in row.labels).values()) < FEW
-    kinds = RECORDINGS if data.labelling == "frames" else NEAREST if few else VIDEOS
-    recipes, missing = usable(kinds, data)
-    if few and data.labelling != "frames":
+    if data.labelling == "frames":
+        recipes, missing = usable(RECORDINGS, data)
+    elif reason := _too_few(rows):
+        recipes, missing = usable(NEAREST, data)
+        print(
+            f"{reason}. What is taken is: {recipes[0].name}. Expect it to be wrong often; each "
+            "more video of a class helps",
+            flush=True,
+        )
         return _untried(recipes[0], config, size, folder, missing)
+    else:
+        recipes, missing = usable(VIDEOS, data)
     folds = min(_FOLDS, len({row.group for row in rows}))
     trials = []
     for recipe in recipes:
@@ -96,15 +104,27 @@ def choose(config: RunConfig, folder: Path, watch: Clock) -> Choice:
     return Choice(trials=trials, members=members, fusion=fusion, several=several, missing=missing)
 
 
+def _too_few(rows: Sequence[Row]) -> str:
+    """Why nothing can be chosen by trying, of videos that are not for the test; empty: it can."""
+    videos = Counter(label for row in rows for label in row.labels)
+    groups = Counter(label for label, _ in {(e, row.group) for row in rows for e in row.labels})
+    if min(videos.values()) < FEW:
+        return f"fewer than {FEW} videos of a class that are not for the test: too few to choose by"
+    alone = sorted(label for label, number in groups.items() if number < 2)
+    if len(alone) == len(groups):
+        return "each class has a single group that is not for the test: there is none to choose by"
+    if alone:
+        print(
+            f"{listed(map(repr, alone))}: of a single group that is not for the test, so that "
+            "nothing is chosen by it. Add videos of others",
+            flush=True,
+        )
+    return ""
+
+
 def _untried(
     recipe: Recipe, config: RunConfig, size: int, folder: Path, missing: Sequence[str]
 ) -> Choice:
-    print(
-        f"fewer than {FEW} videos of a class that are not for the test: too few to choose by. "
-        f"What is taken is: {recipe.name}. Expect it to be wrong often; each more video of a class "
-        "helps",
-        flush=True,
-    )
     own, _ = open_of_run(recipe.config(config, size))
     trial = Trial(recipe, own, folder / "only", status="the only one")
     return Choice(trials=[trial], members=[trial], fusion=None, several=None, missing=missing)

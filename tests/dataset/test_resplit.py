@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 
 from pipeline.config import ClipConfig, FramesConfig, RunConfig, SplitConfig
@@ -5,6 +7,7 @@ from pipeline.dataset.clip_batches import evaluation_clips
 from pipeline.dataset.resplit import count_folds, resplit
 from pipeline.dataset.videos import open_data
 from pipeline.errors import ConfigError, DataError
+from pipeline.manifest.rows import Manifest
 from pipeline.prepare.leaks import crossing
 
 CONFIG = RunConfig(frames=FramesConfig(size=32), clip=ClipConfig(num_frames=4))
@@ -37,6 +40,21 @@ def test_validation_is_cut_of_what_is_not_in_the_test(blob_store):
         assert len(groups["test"]) == 4
         held_out |= groups["val"]
     assert len(held_out) == 16
+
+
+def test_the_only_group_of_a_class_is_for_training(blob_store):
+    """Each other group of those that are not in the test is held out once."""
+    rest = [row for row in blob_store.manifest.rows if row.split != "test"]
+    only = rest[0].group
+    rows = tuple(
+        dataclasses.replace(row, label="rare") if row.group == only else row for row in rest
+    )
+    held_out = set()
+    for fold in (1, 2, 3):
+        split = resplit(Manifest(rows=rows), SplitConfig(val_folds=3, val_fold=fold)).rows
+        assert {row.label for row in split if row.split == "train"} == {"left", "right", "rare"}
+        held_out |= {row.group for row in split if row.split == "val"}
+    assert held_out == {row.group for row in rows} - {only}
 
 
 def test_without_folds_the_test_stays_as_it_was_prepared(blob_store):

@@ -22,7 +22,7 @@ from pipeline.config import (
 )
 from pipeline.config.prepare import PrepareConfig
 from pipeline.dataset.clip_batches import evaluation_batches, training_batches
-from pipeline.dataset.stored_features import open_features
+from pipeline.dataset.stored_features import FOLDER, open_features
 from pipeline.dataset.videos import open_data
 from pipeline.errors import ConfigError
 from pipeline.evaluation.calibrate import calibrate
@@ -30,6 +30,7 @@ from pipeline.evaluation.evaluate import evaluate
 from pipeline.evaluation.frame_predictions import predict_frames
 from pipeline.models.recognizer import build_recognizer, load_recognizer
 from pipeline.prepare.preparation import prepare
+from pipeline.training import features as features_module
 from pipeline.training.features import cached_features, on_stored_features, temporal_part
 from pipeline.training.fit import train
 
@@ -78,6 +79,17 @@ def features_of(config, seed=0):
     return model, cached_features(model, config, open_data(Path(config.data)))
 
 
+@pytest.fixture(params=["by LiteRT, as many frames are", "by TensorFlow"])
+def either_way(request, monkeypatch, blob_store, flow_store):
+    """The backbone computes in each of two ways, and in no other."""
+    for store in (blob_store, flow_store):
+        shutil.rmtree(store.path / FOLDER, ignore_errors=True)
+    by_litert = "LiteRT" in request.param
+    monkeypatch.setattr(features_module, "_MANY_FRAMES", 1 if by_litert else 10**9)
+    monkeypatch.delattr(features_module, "_by_tensorflow" if by_litert else "_by_litert")
+
+
+@pytest.mark.usefixtures("either_way")
 def test_mirrored_clips_have_the_features_of_mirrored_frames(config, tmp_path):
     flipped = dataclasses.replace(config, augment=dataclasses.replace(NO_AUGMENT, flip=1.0))
     model, features = features_of(flipped)
@@ -137,6 +149,7 @@ def test_answers_at_every_frame_from_stored_features(recording_config, recording
         np.testing.assert_allclose(frames.logits, wanted.logits, atol=1e-5)
 
 
+@pytest.mark.usefixtures("either_way")
 @pytest.mark.parametrize("flip", [0.0, 1.0])
 def test_clips_shown_backwards_have_the_features_of_their_flow(config, flow_store, flip):
     backwards = dataclasses.replace(
