@@ -36,6 +36,8 @@ from pipeline.training.linear import is_linear
 
 _MOST_FUSED: Final = 4
 _MORE_SEEDS: Final = 2
+_ENOUGH_VIDEOS: Final = 150
+"""Answers by which recipes are compared before any of them is tried further."""
 _EXPORT_SECONDS: Final = 12.0
 _SPARE: Final = 0.06
 """Share of the budget that is left for what cannot be foreseen."""
@@ -92,8 +94,9 @@ class Race:
 
     def run(self) -> None:
         """Tries all that there is time for; what is left goes into the best, of other seeds."""
-        for trial in self._trials:
-            self._follow(trial)
+        for enough in (_ENOUGH_VIDEOS, math.inf):
+            for trial in self._trials:
+                self._follow(trial, enough)
         if any(trial.answers for trial in self._trials):
             self._repeat()
 
@@ -129,8 +132,11 @@ class Race:
         """The rule of fusion under which their labels are most likely."""
         return max(RULES, key=lambda rule: float(self._likelihood(members, rule).sum()))
 
-    def _follow(self, trial: Trial) -> None:
+    def _follow(self, trial: Trial, enough: float = math.inf) -> None:
+        """Tries a recipe, until it has answered for so many videos, in two folds at least."""
         while len(trial.answers) < self._folds and not trial.status:
+            if len(trial.answers) > 1 and sum(len(a.names) for a in trial.answers) >= enough:
+                return
             self._try(trial)
             if self._is_of_no_use(trial):
                 trial.status = f"behind after {len(trial.answers)} folds"

@@ -186,6 +186,17 @@ def test_what_is_fitted_at_once_has_no_seed(start, monkeypatch):
     assert done == times("good", FOLDS)
 
 
+def test_with_many_videos_all_are_tried_before_any_is_tried_further(start, monkeypatch):
+    """A fold has 20 videos."""
+    monkeypatch.setattr(race, "_ENOUGH_VIDEOS", 60)
+    kinds = {"one": (always(0.8), 1), "other": (always(0.7), 1)}
+    _, _, done = start(kinds)
+    assert done == times("one", 3) + times("other", 3) + [("one", 4), ("other", 4)]
+    monkeypatch.setattr(race, "_ENOUGH_VIDEOS", 1)
+    _, _, done = start(kinds)
+    assert done[:4] == times("one", 2) + times("other", 2)
+
+
 def test_what_has_seen_fewer_folds_is_compared_on_these(start):
     """Time is out after the two folds that are harder than the others."""
     kinds = {
