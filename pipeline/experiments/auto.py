@@ -21,6 +21,7 @@ from pipeline.evaluation.calibrate import calibrate
 from pipeline.evaluation.fusing import Several, evaluated
 from pipeline.evaluation.main_score import main_score
 from pipeline.experiments.comparison import write_rows
+from pipeline.experiments.pace import in_time
 from pipeline.experiments.race import Clock, Race
 from pipeline.experiments.recipes import FEW, NEAREST, RECORDINGS, VIDEOS, Recipe, usable
 from pipeline.experiments.runs import Experiment, begin
@@ -95,6 +96,7 @@ def choose(config: RunConfig, folder: Path, watch: Clock) -> Choice:
         f"training videos, and the last training: {clock(watch.left)} at most",
         flush=True,
     )
+    trials = in_time(trials, data, folds, folder, watch.left)
     names = list(data.class_names)
     race = Race(trials, folds, names, main, watch)
     race.run()

@@ -58,6 +58,13 @@ def is_tried(folder: Path, fold: int) -> bool:
     return (folder / f"fold-{fold:02d}" / _DONE).is_file()
 
 
+def of_fold(config: RunConfig, fold: int, folds: int) -> RunConfig:
+    """A run that is trained without one of the folds, whatever it would answer for it."""
+    split = dataclasses.replace(config.split, val_folds=folds, val_fold=fold)
+    fit = dataclasses.replace(config.train, keep="last", patience=0)
+    return dataclasses.replace(config, split=split, train=fit)
+
+
 def held_out(
     config: RunConfig, folder: Path, fold: int, folds: int, class_names: Sequence[str]
 ) -> tuple[Answers, float]:
@@ -76,15 +83,12 @@ def held_out(
     Raises:
         DivergenceError: The training did.
     """
-    split = dataclasses.replace(config.split, val_folds=folds, val_fold=fold)
-    fit = dataclasses.replace(config.train, keep="last", patience=0)
     run = Run(folder / f"fold-{fold:02d}")
     done = run.folder / _DONE
     if not is_tried(folder, fold):
         started = time.monotonic()
         with logged_to(folder / "training.log"):
-            own = dataclasses.replace(config, split=split, train=fit)
-            train(own, run.folder, overwrite=not _goes_on(run))
+            train(of_fold(config, fold, folds), run.folder, overwrite=not _goes_on(run))
             answer(run, "val")
         write_json(done, {"seconds": round(time.monotonic() - started, 1)})
     seconds = json.loads(done.read_bytes())["seconds"]
