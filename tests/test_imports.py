@@ -169,3 +169,9 @@ def test_nothing_is_asserted_in_the_package():
     for path in modules():
         tree = ast.parse(path.read_text(encoding="utf-8"))
         assert not any(isinstance(node, ast.Assert) for node in ast.walk(tree)), path
+
+
+def test_classifying_files_takes_no_network():
+    """`http.client` and all below it take longer to import than a short video to read."""
+    code = "import pipeline.inference.classifier, sys; sys.exit('http.client' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

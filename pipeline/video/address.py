@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import base64
 from http.client import HTTPException
-from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import Request, urlopen
 
-TIMEOUT_SECONDS: Final = 10.0
 
-
-def has_length(address: str) -> bool:
+def has_length(address: str, *, timeout_seconds: float) -> bool:
     """Whether a server says how long what it sends is: a file does not always say so itself."""
     if not address.startswith(("http://", "https://")):
         return False
     try:
         parts = urlsplit(address)
-        with urlopen(_head(parts), timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310
+        with urlopen(_head(parts), timeout=timeout_seconds) as answer:  # noqa: S310
             return "Content-Length" in answer.headers
     except (OSError, ValueError, HTTPException):
         return False

@@ -16,12 +16,12 @@ import numpy as np
 
 from pipeline.errors import VideoDecodeError
 from pipeline.text import without_secrets
-from pipeline.video.address import TIMEOUT_SECONDS, has_length
 from pipeline.video.info import VideoInfo, declared_info
 from pipeline.video.opening import NOT_UTF8, is_utf8
 from pipeline.video.quiet import quiet
 from pipeline.video.timing import increasing, near_clock
 
+_TIMEOUT_SECONDS = 10.0
 _CAMERA_DIGITS = 9  # as many as fit into an int of C
 _MOST_OFF_SECONDS = 0.5
 
@@ -142,7 +142,7 @@ class LiveVideo:
             capture = self._open()
             info = declared_info(self.name, capture)
             self.is_live = self._is_camera or (
-                self._is_remote and not info.declared_frames and not has_length(self._source)
+                self._is_remote and not info.declared_frames and not self._has_length()
             )
             info = self._pass_on(capture, info)
             capture.release()
@@ -216,8 +216,13 @@ class LiveVideo:
             return times
         return near_clock(times, time.perf_counter, most_seconds=_MOST_OFF_SECONDS)
 
+    def _has_length(self) -> bool:
+        from pipeline.video.address import has_length  # HTTP is not for those who read files.
+
+        return has_length(self._source, timeout_seconds=_TIMEOUT_SECONDS)
+
     def _open(self) -> cv2.VideoCapture:
-        timeout = round(1000 * TIMEOUT_SECONDS)
+        timeout = round(1000 * _TIMEOUT_SECONDS)
         limits = [
             *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, timeout),
             *(cv2.CAP_PROP_READ_TIMEOUT_MSEC, timeout),

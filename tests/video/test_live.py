@@ -212,8 +212,8 @@ def test_the_length_of_a_file_behind_a_password(video):
 
     with contextlib.ExitStack() as stack:
         address = address_of("http", video, stack, Guard).replace("://", "://ann:p%40ss@")
-        assert has_length(address)
-        assert not has_length(f"{address}.gone")
+        assert has_length(address, timeout_seconds=10)
+        assert not has_length(f"{address}.gone", timeout_seconds=10)
     assert asked[0] == "Basic YW5uOnBAc3M="
 
 
