@@ -112,6 +112,17 @@ class Answers:
         found = self.labels[known]
         return known, found.argmax(axis=1) if task.is_exclusive else found
 
+    def temperature(self, model: ModelConfig) -> float:
+        """What the logits are best divided by, fitted on these videos."""
+        known, labels = self.known(model)
+        task = task_of(model)
+        each = task.each if isinstance(task, Frames) else task
+        return each.fit_temperature(self.logits[known], labels)
+
+    def divided(self, temperature: float) -> Answers:
+        """The same answers, more or less sure."""
+        return dataclasses.replace(self, logits=self.logits / temperature)
+
     def recordings(self, model: ModelConfig) -> list[Recording]:
         """The recordings whose frames these are."""
         shares = task_of(model).probabilities(self.logits)

@@ -14,7 +14,7 @@ from pipeline.config.model import ModelConfig
 from pipeline.errors import DataError
 from pipeline.evaluation import metrics
 from pipeline.evaluation.answering import answer
-from pipeline.evaluation.answers import Answers, answers_file, read_answers
+from pipeline.evaluation.answers import Answers, answers_file, joined, read_answers
 from pipeline.evaluation.calibrate import fitted
 from pipeline.evaluation.page import write_fused_page
 from pipeline.evaluation.plots import plot_confusion, plot_per_class
@@ -38,23 +38,31 @@ class Several:
         each: What each answered, in one order.
         model: The network of the first, of which the task is known.
         class_names: C names.
+        temperatures: What the logits of each were divided by, besides its own calibration; of runs
+            of the same settings, those for other videos are to be divided by it.
     """
 
     folders: tuple[Path, ...]
     each: tuple[Answers, ...]
     model: ModelConfig
     class_names: tuple[str, ...]
+    temperatures: tuple[float, ...]
 
-    def fusion(self, rule: Rule, weights: Weights | Sequence[float] = "equal") -> Fusion:
-        """How they become one: their logits are calibrated already.
+    def fusion(
+        self,
+        rule: Rule,
+        weights: Weights | Sequence[float] = "equal",
+        temperatures: Sequence[float] = (),
+    ) -> Fusion:
+        """How they become one.
 
         Args:
             rule: See `Fusion`.
             weights: `fitted`: on these videos.
+            temperatures: What their logits are divided by; none: they are calibrated already.
         """
-        number = len(self.each)
-        ones = (1.0,) * number
-        fusion = Fusion(rule=rule, weights=ones, temperatures=ones)
+        ones = (1.0,) * len(self.each)
+        fusion = Fusion(rule=rule, weights=ones, temperatures=tuple(temperatures) or ones)
         if weights == "fitted":
             known, labels = self.each[0].known(self.model)
             logits = [each.logits[known] for each in self.each]
@@ -112,11 +120,13 @@ def evaluated(folders: Sequence[Path], split: Split) -> Several:
             with run.alone():
                 answer(run, split)
         found.append(read_answers([run], split, model, names))
-    return _several(folders, found, *next(iter(kinds.values())))
+    return _several(folders, found, *next(iter(kinds.values())), [1.0] * len(found))
 
 
 def cross_validated(folders: Sequence[Path]) -> Several:
     """The answers of cross-validations, of each video by a run that never saw its group.
+
+    Those of each fold are divided by the temperature that fits all others.
 
     Raises:
         DataError: One is not finished, or they are not of the same videos and classes.
@@ -125,11 +135,14 @@ def cross_validated(folders: Sequence[Path]) -> Several:
         if not is_crossval(folder):
             raise DataError(f"{folder}: no finished cross-validation. Run `clipline crossval` on")
     kinds = _kinds(folders, [folds_of(folder)[0] for folder in folders])
-    found = [
-        read_answers(folds_of(folder), "test", model, names)
-        for folder, (model, names) in zip(folders, kinds.values(), strict=True)
-    ]
-    return _several(folders, found, *next(iter(kinds.values())))
+    found, temperatures = [], []
+    for folder, (model, names) in zip(folders, kinds.values(), strict=True):
+        parts = [read_answers([run], "test", model, names) for run in folds_of(folder)]
+        temperatures.append(joined(parts).temperature(model))
+        others = [joined([*parts[:i], *parts[i + 1 :]]) for i in range(len(parts))]
+        fitting = [each.temperature(model) for each in others]
+        found.append(joined([*map(Answers.divided, parts, fitting)]))
+    return _several(folders, found, *next(iter(kinds.values())), temperatures)
 
 
 def is_crossval(folder: Path) -> bool:
@@ -150,10 +163,19 @@ def _kinds(
 
 
 def _several(
-    folders: Sequence[Path], found: Sequence[Answers], model: ModelConfig, names: Sequence[str]
+    folders: Sequence[Path],
+    found: Sequence[Answers],
+    model: ModelConfig,
+    names: Sequence[str],
+    temperatures: Sequence[float],
 ) -> Several:
-    each = _matched(folders, found)
-    return Several(folders=tuple(folders), each=each, model=model, class_names=tuple(names))
+    return Several(
+        folders=tuple(folders),
+        each=_matched(folders, found),
+        model=model,
+        class_names=tuple(names),
+        temperatures=tuple(temperatures),
+    )
 
 
 def fold_names(folder: Path) -> list[frozenset[str]]:

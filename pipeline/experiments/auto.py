@@ -249,6 +249,7 @@ def _fused(several: Several, choice: Choice) -> Answers:
     """What the members of a choice say of test videos."""
     if not choice.fusion or not choice.several:
         return several.each[0]
-    config = choice.members[0].config
-    calibration = choice.several.calibration(choice.fusion, Calibration(), config)
-    return several.fused(choice.fusion, calibration)
+    config, fusion = choice.members[0].config, choice.fusion
+    calibration = choice.several.calibration(fusion, Calibration(), config)
+    as_chosen = several.fusion(fusion.rule, fusion.weights, choice.several.temperatures)
+    return several.fused(as_chosen, calibration)

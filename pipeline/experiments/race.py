@@ -228,13 +228,12 @@ class Race:
     def _likelihood(self, members: Sequence[Trial], rule: Rule = "average") -> np.ndarray:
         """The log likelihood of each label, float (N,), by what members answer together."""
         several = several_of(members, self._names)
-        model = members[0].config.model
-        task = task_of(model)
+        task = task_of(several.model)
         each = task.each if isinstance(task, Frames) else task
-        known, labels = several.each[0].known(model)
-        logits = several.fused(several.fusion(rule)).logits[known]
-        temperature = each.fit_temperature(logits, labels)
-        found: np.ndarray = each.log_likelihood(logits / temperature, labels)
+        fused = several.fused(several.fusion(rule))
+        known, labels = fused.known(several.model)
+        logits = fused.divided(fused.temperature(several.model)).logits[known]
+        found: np.ndarray = each.log_likelihood(logits, labels)
         return found
 
 

@@ -105,12 +105,16 @@ def joined_answers(trial: Trial) -> Answers:
 
 
 def several_of(members: Sequence[Trial], class_names: Sequence[str]) -> Several:
-    """The answers of several recipes for the same videos."""
+    """The answers of several recipes for the same videos, each divided by what fits it best."""
+    model = members[0].config.model
+    each = tuple(map(joined_answers, members))
+    temperatures = tuple(answers.temperature(model) for answers in each)
     return Several(
         folders=tuple(trial.folder for trial in members),
-        each=tuple(map(joined_answers, members)),
-        model=members[0].config.model,
+        each=tuple(map(Answers.divided, each, temperatures)),
+        model=model,
         class_names=tuple(class_names),
+        temperatures=temperatures,
     )
 
 

@@ -91,7 +91,8 @@ class Classifier:
             use_carried(each.pose)
         self.bundle, self.fusion = bundles[0], None
         if fused:
-            temperatures = tuple(each.calibration.temperature for each in bundles)
+            pairs = zip(fused.temperatures, bundles, strict=True)
+            temperatures = tuple(by * each.calibration.temperature for by, each in pairs)
             self.fusion = Fusion(rule=fused.rule, weights=fused.weights, temperatures=temperatures)
             self.bundle = dataclasses.replace(bundles[0], calibration=fused.calibration)
         self.class_names = self.bundle.class_names

@@ -54,6 +54,7 @@ def fuse(
     """
     several = _fitted_on(runs, crossvals)
     calibration, result = read_calibration(runs[0]), None
+    temperatures = (1.0,) * len(runs)
     if several is None:
         expect(weights != "fitted", "--weights fitted takes validation videos", weights)
         shares = (1.0,) * len(runs) if weights == "equal" else tuple(map(float, weights))
@@ -62,11 +63,14 @@ def fuse(
         )
     else:
         fusion = several.fusion(rule, weights)
-        shares = fusion.weights
+        shares, temperatures = fusion.weights, several.temperatures
         calibration = several.calibration(fusion, calibration, runs[0].config())
         result = compare(several, several.fused(fusion, calibration), fusion)
     names = tuple(str(run.folder) for run in runs)
-    write_fused(Fused(rule=rule, weights=shares, calibration=calibration, runs=names), out)
+    fused = Fused(
+        rule=rule, weights=shares, temperatures=temperatures, calibration=calibration, runs=names
+    )
+    write_fused(fused, out)
     return result
 
 
@@ -83,7 +87,7 @@ def evaluate_fused(run: Run, split: Split) -> dict[str, Any]:
     """
     fused = read_fused(run)
     several = evaluated([each.folder for each in trained_runs(fused)], split)
-    fusion = several.fusion(fused.rule, fused.weights)
+    fusion = several.fusion(fused.rule, fused.weights, fused.temperatures)
     answers = several.fused(fusion, fused.calibration)
     result = compare(several, answers, fusion)
     run.report.mkdir(exist_ok=True)
@@ -122,6 +126,7 @@ def fuse_as(runs: Sequence[Run], out: Run, several: Several | None, fusion: Fusi
     fused = Fused(
         rule=fusion.rule if fusion else "average",
         weights=fusion.weights if fusion else (1.0,),
+        temperatures=several.temperatures if several else (1.0,),
         calibration=calibration,
         runs=tuple(str(run.folder) for run in runs),
     )

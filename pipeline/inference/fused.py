@@ -19,7 +19,7 @@ from pipeline.tasks.calibration import Calibration
 from pipeline.tasks.fusion import Rule
 from pipeline.text import command
 
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -29,12 +29,14 @@ class Fused:
     Attributes:
         rule: See `pipeline.tasks.fusion.Fusion`.
         weights: Likewise.
+        temperatures: Likewise, besides the calibration of each run.
         calibration: Of the answers of all together.
         runs: Where each was trained, which evaluating and explaining take.
     """
 
     rule: Rule
     weights: tuple[float, ...]
+    temperatures: tuple[float, ...]
     calibration: Calibration
     runs: tuple[str, ...]
 
@@ -89,7 +91,7 @@ def read_fused(run: Run) -> Fused:
         fused = strictly(Fused, content, "")
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, ConfigError):
         raise DataError(f"{run.fusion_file}: damaged. {again}") from None
-    if not len(fused.weights) == len(fused.runs) > 0:
+    if not len(fused.weights) == len(fused.temperatures) == len(fused.runs) > 0:
         raise DataError(f"{run.fusion_file}: damaged. {again}")
     return fused
 
@@ -131,6 +133,7 @@ def members_of(runs: Sequence[Run], rule: Rule) -> tuple[list[Run], Fused | None
     return list(runs), Fused(
         rule=rule,
         weights=(1.0,) * len(runs),
+        temperatures=(1.0,) * len(runs),
         calibration=Calibration(),
         runs=tuple(str(run.folder) for run in runs),
     )

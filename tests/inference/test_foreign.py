@@ -164,7 +164,9 @@ def fused(run, hasty_run, tmp_path_factory):
     moved = Run(Path(shutil.copytree(run.folder, copies / "moved")))
     folders = (str(moved.folder), str(hasty_run.folder))
     ones = (1.0, 1.0)
-    fused = Fused(rule="average", weights=ones, calibration=Calibration(), runs=folders)
+    fused = Fused(
+        rule="average", weights=ones, temperatures=ones, calibration=Calibration(), runs=folders
+    )
     write_fused(fused, Run(copies / "run"))
     shutil.rmtree(moved.folder)
     return Run(copies / "run")

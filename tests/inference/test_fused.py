@@ -17,7 +17,7 @@ from pipeline.config import ClipConfig
 from pipeline.config.prepare import PrepareConfig
 from pipeline.errors import ConfigError, DataError
 from pipeline.evaluation.evaluate import evaluate
-from pipeline.evaluation.fusing import evaluated
+from pipeline.evaluation.fusing import cross_validated, evaluated
 from pipeline.inference import clips
 from pipeline.inference.classifier import Classifier
 from pipeline.inference.explain import explain
@@ -30,8 +30,10 @@ from pipeline.inference.stream import classify_stream
 from pipeline.inference.timeline import make_timeline
 from pipeline.prepare.preparation import prepare
 from pipeline.run import Run, latest_run
+from pipeline.tasks.exclusive import Exclusive
 from pipeline.training.fit import train
 from pipeline.video import LiveVideo, iter_frames, write_video
+from tests.evaluation.made_up_crossval import some_answers, write_crossval
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 
@@ -183,6 +185,40 @@ def test_weights_and_calibration_come_from_validation_videos(runs, fused):
     assert list(fusion.weights) == content["weights"] == result["weights"]
     assert content["calibration"]["temperature"] != 1
     assert content["calibration"]["logit_threshold"] is not None
+
+
+def test_what_cross_validations_say_of_each_run_goes_with_them(runs, video, tmp_path):
+    """Their answers were eight times too sure, and not at all."""
+    names = runs[0].class_names()
+    crossvals = [
+        write_crossval(
+            tmp_path / str(sure),
+            names,
+            [some_answers(fold, names, sure=sure, right=0.8) for fold in (1, 2, 3)],
+        )
+        for sure in (11.0, 1.4)
+    ]
+    out = Run(tmp_path / "run")
+    result = fuse(runs, out, rule="product", crossvals=crossvals)
+    assert result["num_videos"] == 90
+    content = json.loads(out.fusion_file.read_text())
+    assert content["temperatures"] == pytest.approx(cross_validated(crossvals).temperatures)
+    assert content["temperatures"][0] > 5 > 1.5 > content["temperatures"][1]
+    each = [Classifier(run) for run in runs]
+    logits = [np.log([dict(one.predict(video).top)[name] for name in names]) for one in each]
+    scaled = np.mean(
+        [by / t for by, t in zip(logits, content["temperatures"], strict=True)], axis=0
+    )
+    expected = Exclusive().probabilities(scaled, content["calibration"]["temperature"])
+    found = dict(Classifier(out).predict(video).top)
+    np.testing.assert_allclose([found[name] for name in names], expected, rtol=1e-4)
+    answers = evaluate_fused(out, "test")
+    with (out.report / "test_predictions.csv").open(newline="") as file:
+        line = next(
+            line for line in csv.DictReader(file) if line["video"].endswith("left/g00 0.avi")
+        )
+    assert float(line["left"]) == pytest.approx(found["left"], abs=2e-3)
+    assert answers["rule"] == "product"
 
 
 @pytest.mark.parametrize("rule", ["average", "product"])

@@ -1,0 +1,71 @@
+"""What several cross-validations say together."""
+
+import numpy as np
+import pytest
+
+from pipeline.evaluation.fusing import cross_validated, fold_names
+from pipeline.tasks.exclusive import Exclusive
+from tests.evaluation.made_up_crossval import some_answers, write_crossval
+
+NAMES = ["a", "b", "c"]
+
+
+@pytest.fixture(scope="module")
+def parts():
+    """Of two networks; in the last fold, both are mostly wrong."""
+    right = {1: 0.8, 2: 0.8, 3: 0.8, 4: 0.2}
+    return {
+        name: [some_answers(fold, NAMES, sure=sure, right=share) for fold, share in right.items()]
+        for name, sure in (("sure", 8.0), ("unsure", 1.0))
+    }
+
+
+@pytest.fixture(scope="module")
+def several(parts, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("crossvals")
+    return cross_validated(
+        [write_crossval(folder / name, NAMES, folds) for name, folds in parts.items()]
+    )
+
+
+def test_answers_of_a_fold_are_divided_by_what_fits_the_others(parts, several):
+    for answers, folds in zip(several.each, parts.values(), strict=True):
+        for fold in folds:
+            others = [part for part in folds if part is not fold]
+            temperature = Exclusive().fit_temperature(
+                np.concatenate([part.logits for part in others]),
+                np.concatenate([part.labels for part in others]),
+            )
+            inside = np.array([name in fold.names for name in answers.names])
+            expected = Exclusive().probabilities(fold.logits, temperature)
+            found = Exclusive().probabilities(answers.logits[inside])
+            np.testing.assert_allclose(found, expected, rtol=2e-3, atol=1e-6)
+
+
+def test_for_other_videos_all_folds_say_the_temperature(parts, several):
+    expected = [
+        Exclusive().fit_temperature(
+            np.concatenate([part.logits for part in folds]),
+            np.concatenate([part.labels for part in folds]),
+        )
+        for folds in parts.values()
+    ]
+    np.testing.assert_allclose(several.temperatures, expected, rtol=1e-3)
+    assert several.temperatures[0] > 3 > several.temperatures[1]
+
+
+def test_one_that_is_too_sure_of_itself_does_not_drown_the_other(several):
+    """With equal weights each counts by how often it is right."""
+    shares = [Exclusive().probabilities(each.logits).max(axis=1).mean() for each in several.each]
+    assert shares[0] == pytest.approx(shares[1], abs=0.1)
+
+
+def test_weights_of_a_fold_are_fitted_on_the_others(several):
+    folds = fold_names(several.folders[0])
+    found = several.fused_by_fold("product", folds)
+    for fold in folds:
+        inside = np.array([name in fold for name in found.names])
+        others, own = several._of(~inside), several._of(inside)
+        fusion = others.fusion("product", "fitted")
+        np.testing.assert_allclose(found.logits[inside], own.fused(fusion).logits)
+    assert len({tuple(sorted(fold)) for fold in folds}) == 4
