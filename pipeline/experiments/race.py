@@ -173,10 +173,14 @@ class Race:
 
         Of what sees a recipe for the first time, two are needed for it to be compared.
         """
-        others = [each for each in self._trials if each.answers and each is not trial]
+        others = self._others(trial) if any(each.answers for each in self._trials) else []
         folds = 2 if others and not trial.answers else 1
-        last = self._last_seconds([*(self.members() if others else []), trial])
+        last = self._last_seconds([*others, trial])
         return self._watch.left - last > folds * self._fold_seconds(trial)
+
+    def _others(self, trial: Trial) -> list[Trial]:
+        """Who would be fused, but one."""
+        return [member for member in self.members() if member.folder != trial.folder]
 
     def _fold_seconds(self, trial: Trial) -> float:
         """What a fold of a recipe takes, about; 0 while nothing is known of any."""
@@ -200,8 +204,7 @@ class Race:
         interval = difference_interval(correct_of(trial) - correct_of(best), groups)
         if not interval or interval[1] >= 0:
             return False
-        members = [member for member in self.members() if member.folder != trial.folder]
-        return bool(self._gain(members or [best], trial).mean() <= 0)
+        return bool(self._gain(self._others(trial) or [best], trial).mean() <= 0)
 
     def _better(self, one: Trial, other: Trial) -> Trial:
         """That which does better on the folds that both have been through, else the first."""

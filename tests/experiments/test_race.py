@@ -163,6 +163,14 @@ def test_time_is_left_for_the_last_training(start):
     assert done == times("cheap", FOLDS) + times("dear", 2)
 
 
+def test_the_last_training_of_a_recipe_counts_once(start):
+    """It takes 137 seconds, and each of 4 folds 100."""
+    _, _, done = start({"only": (always(0.9), 100)}, left=540)
+    assert done == times("only", FOLDS)
+    _, _, done = start({"only": (always(0.9), 100)}, left=530)
+    assert done == times("only", FOLDS - 1)
+
+
 def test_time_that_is_left_goes_into_the_best_of_other_seeds(start):
     kinds = {"good": (always(1.0), 1), "poor": (always(0.3), 1)}
     _, _, done = start(kinds, seeds=2)
@@ -203,7 +211,7 @@ def test_what_has_seen_fewer_folds_is_compared_on_these(start):
         "cheap": (lambda n, fold: fold > 2 or n % 10 < 4, 1),
         "better": (lambda n, fold: fold > 2 or n % 10 < 6, 100),
     }
-    found, trials, done = start(kinds, left=450)
+    found, trials, done = start(kinds, left=430)
     assert done == times("cheap", FOLDS) + times("better", 2)
     assert trials["better"].status == "no time"
     members = found.members()
