@@ -19,11 +19,13 @@ def format_fusion(result: Mapping[str, Any], split: str) -> str:
 
 
 def fusion_lines(result: Mapping[str, Any]) -> list[str]:
-    """The main score of each run and of all together, a line each."""
-    main = main_score(result["task"])
-    rows = {**result["runs"], f"fused ({result['rule']})": result}
+    """The main score of each run and of all together, a line each; of a single run, its own."""
+    main, is_one = main_score(result["task"]), len(result["runs"]) == 1
+    rows = result["runs"] if is_one else {**result["runs"], f"fused ({result['rule']})": result}
     width = max(map(len, rows))
     lines = [f"{name:{width}}  {_score(scores, main)}" for name, scores in rows.items()]
+    if is_one:
+        return lines
     total = sum(result["weights"])
     shares = ", ".join(f"{weight / total:.2f}" for weight in result["weights"])
     lines.append(f"weights {shares}")

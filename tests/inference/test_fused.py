@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.cli.fusion_scores import format_fusion
 from pipeline.config import ClipConfig
 from pipeline.config.prepare import PrepareConfig
 from pipeline.errors import ConfigError, DataError
@@ -23,7 +24,7 @@ from pipeline.inference.classifier import Classifier
 from pipeline.inference.explain import explain
 from pipeline.inference.explanation_files import draw_strip
 from pipeline.inference.export import export
-from pipeline.inference.fuse import evaluate_fused, fuse
+from pipeline.inference.fuse import evaluate_fused, fuse, fuse_as
 from pipeline.inference.fused import read_fused
 from pipeline.inference.many import predict_many
 from pipeline.inference.stream import classify_stream
@@ -219,6 +220,22 @@ def test_what_cross_validations_say_of_each_run_goes_with_them(runs, video, tmp_
         )
     assert float(line["left"]) == pytest.approx(found["left"], abs=2e-3)
     assert answers["rule"] == "product"
+
+
+def test_of_a_folder_of_one_run_nothing_is_said_of_fusing(runs, fused, tmp_path):
+    """As `--config auto` leaves it where nothing adds to the best recipe."""
+    one, (both, _) = Run(tmp_path / "one"), fused
+    fuse_as(runs[:1], one, None, None)
+    text, others = (format_fusion(evaluate_fused(run, "test"), "test") for run in (one, both))
+    assert [line.split("top-1")[0].strip() for line in text.splitlines()[-1:]] == [
+        str(runs[0].folder)
+    ]
+    assert "weights" not in text
+    assert "weights" in others
+    page, other = ((run.report / "index.html").read_text(encoding="utf-8") for run in (one, both))
+    for word in ("together", "fused"):
+        assert word not in page
+        assert word in other
 
 
 @pytest.mark.parametrize("rule", ["average", "product"])
