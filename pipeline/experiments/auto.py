@@ -15,7 +15,7 @@ from typing import Any, Final
 from pipeline.atomic import write_json
 from pipeline.config import RunConfig
 from pipeline.dataset.resplit import count_folds
-from pipeline.dataset.videos import open_of_run
+from pipeline.dataset.videos import open_data, open_of_run
 from pipeline.evaluation.answers import Answers, joined
 from pipeline.evaluation.calibrate import calibrate
 from pipeline.evaluation.fusing import Several, evaluated
@@ -70,7 +70,7 @@ def choose(config: RunConfig, folder: Path, watch: Clock) -> Choice:
     Raises:
         DataError: The data set cannot be used, or no recipe could be trained.
     """
-    _, data = open_of_run(config)
+    data = open_data(Path(config.data), split=config.split)
     size = data.frames.size
     rows = [row for row in data.manifest.rows if row.split != "test"]
     if data.labelling == "frames":
@@ -185,7 +185,7 @@ def begin_auto(config: RunConfig, folder: Path, budget: float, *, overwrite: boo
     Raises:
         ConfigError: The folder holds something else.
     """
-    _, data = open_of_run(config)
+    data = open_data(Path(config.data), split=config.split)
     facts = {"data": data.fingerprint, "seed": config.seed}
     if overwrite and (folder / f"{_EXPERIMENT.name}-of.json").is_file():
         for part in ("tried", "runs", "members"):
@@ -218,7 +218,7 @@ def cross_validate_auto(
     """
     with alone(folder, "cross-validating in", "name another folder (--out)"):
         whole = begin_auto(config, folder, budget, overwrite=overwrite)
-        _, data = open_of_run(config)
+        data = open_data(Path(config.data), split=config.split)
         number = count_folds(data.manifest, config.split)
         names, answers, chosen = list(data.class_names), [], []
         for fold in range(1, number + 1):

@@ -10,11 +10,12 @@ import pytest
 from pipeline.cli.auto import is_auto, train_auto
 from pipeline.cli.crossval import main as crossval
 from pipeline.errors import ConfigError
-from pipeline.experiments import auto
+from pipeline.experiments import auto, race
 from pipeline.experiments.recipes import Recipe
 from pipeline.experiments.trial import logged_to
 from pipeline.inference.classifier import Classifier
 from pipeline.inference.fuse import evaluate_fused
+from pipeline.inference.timeline import make_timeline
 from pipeline.run import Run
 from pipeline.training.alarms import TrainingWarning
 
@@ -38,6 +39,7 @@ def quick():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(auto, "VIDEOS", QUICK)
         patch.setattr(auto, "_FOLDS", 2)
+        patch.setattr(race, "_MORE_SEEDS", 0)
         yield
 
 
@@ -108,6 +110,36 @@ def test_each_fold_chooses_by_its_own_training_videos(blob_store, tmp_path, caps
         tried = out / f"fold-{fold:02d}" / "tried" / "quick" / "fold-01"
         split = Run(tried).config().split
         assert (split.folds, split.fold, split.val_folds) == (2, fold, 2)
+
+
+def test_recordings_get_an_answer_at_every_frame(recording_store, tmp_path, monkeypatch):
+    small = {
+        **{key: value for key, value in SMALL.items() if key != "augment.flip"},
+        "clip.num_frames": 16,
+        "temporal.layers": 2,
+        "temporal.stages": 1,
+        "train.epochs": 2,
+    }
+    monkeypatch.setattr(auto, "RECORDINGS", (Recipe("quick", "recordings", small),))
+    run = Run(tmp_path / "run")
+    words = ["--config", "auto", "--data", str(recording_store.path), "--run", str(run.folder)]
+    assert train_auto([*words, "--budget", "10m"]) == 0
+    with (run.folder / "tried.csv").open(newline="") as file:
+        (quick,) = csv.DictReader(file)
+    assert (quick["recipe"], quick["folds"], quick["status"]) == ("quick", "2", "chosen")
+    result = evaluate_fused(run, "test")
+    assert (result["task"], result["num_videos"]) == ("frames", 2)
+    video = next(Path(recording_store.path).parent.glob("videos/*.avi"))
+    assert make_timeline(Classifier(run), video).segments
+
+
+@pytest.mark.filterwarnings("ignore::pipeline.training.alarms.TrainingWarning")
+def test_videos_of_several_labels(several_store, tmp_path, monkeypatch):
+    monkeypatch.setattr(auto, "VIDEOS", QUICK[:1])
+    run = Run(tmp_path / "run")
+    words = ["--config", "auto", "--data", str(several_store.path), "--run", str(run.folder)]
+    assert train_auto([*words, "--budget", "10m"]) == 0
+    assert evaluate_fused(run, "test")["task"] == "video-multilabel"
 
 
 @pytest.mark.parametrize("budget", ["", "0", "soon", "-3m", "3d"])
