@@ -118,7 +118,12 @@ class Run:
         if not make and self.fusion_file.is_file():
             raise DataError(
                 f"{self.folder}: fused runs, which classify and are evaluated together. Name one "
-                f"of the runs that {self.fusion_file.name} lists"
+                f"of those that were fused: see runs in {self.fusion_file}"
+            )
+        if not make and folds_of(self.folder):
+            raise DataError(
+                f"{self.folder}: a cross-validation, which measures and does not classify. Name a "
+                "run, or two cross-validations to measure them together"
             )
         make = make or self._other_run()
         raise DataError(f"{self.folder}: no trained model here, {file.name} is missing. {make}")

@@ -20,9 +20,16 @@ _UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 def is_auto(arguments: Sequence[str]) -> bool:
-    """Whether a command line asks for `--config auto`."""
+    """Whether a command line asks for `--config auto`.
+
+    Raises:
+        ConfigError: It has a `--budget` and does not ask for it.
+    """
     pairs = itertools.pairwise(arguments)
-    return f"--config={NAME}" in arguments or ("--config", NAME) in pairs
+    found = f"--config={NAME}" in arguments or ("--config", NAME) in pairs
+    if not found and any(word.split("=")[0] == "--budget" for word in arguments):
+        raise ConfigError(f"--budget is for --config {NAME}")
+    return found
 
 
 def train_auto(arguments: Sequence[str]) -> int:
@@ -109,10 +116,10 @@ def _folds(text: str) -> int | Literal["groups"]:
 
 
 def _seconds(text: str) -> float:
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text.strip())
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text.strip())
     if not found or not float(found[1]):
         raise ConfigError(f"--budget: expected a time such as 90s, 20m or 2h, got {text}")
-    return float(found[1]) * _UNITS[found[2] or "s"]
+    return float(found[1]) * _UNITS[found[2]]
 
 
 def _lines(rows: Sequence[Mapping[str, Any]], missing: Sequence[str]) -> list[str]:

@@ -81,6 +81,7 @@ def add_classifier(parser: Parser) -> None:
     """Adds the options that name runs and what runs their models, for `open_classifier`."""
     parser.add_argument(
         "--run",
+        action="extend",
         nargs="+",
         default=[],
         help="Folder of the run; default: the one in runs/ whose training ended last. Of several, "
@@ -128,7 +129,9 @@ def open_classifier(options: Any, key_points: str | None = None) -> Classifier:
 
     runs = [Run(Path(folder)) for folder in options.run] or [latest_run()]
     if options.rule and len(runs) == 1:
-        raise ConfigError(f"--rule {options.rule} is for several runs: leave it out")
+        fused = runs[0].fusion_file.is_file()
+        why = "fuse it again with another one" if fused else "it is for several runs: leave it out"
+        raise ConfigError(f"--rule {options.rule}: {why}")
     return Classifier(
         runs,
         runtime=options.runtime,

@@ -133,14 +133,14 @@ def _evaluate_together(runs: Sequence[Run], options: Any) -> None:
     fitted = options.weights == "fitted"
     if fitted and not crossed:
         raise ConfigError(
-            "--weights fitted: weights are never fitted on what is measured. Fuse the runs first "
-            "(clipline fuse)"
+            "--weights fitted: weights are never fitted on what is measured. Measure "
+            "cross-validations, or fuse the runs first: clipline fuse RUN RUN --weights fitted"
         )
     if crossed:
         several = fusing.cross_validated(folders)
     else:
         several = fusing.evaluated(folders, options.split)
-    fusion = several.fusion(rule, "equal" if fitted else options.weights or "equal")
+    fusion = several.fusion(rule, options.weights or "equal")
     if fitted:
         answers = several.fused_by_fold(rule, fusing.fold_names(folders[0]))
     else:

@@ -57,7 +57,11 @@ def main(arguments: Sequence[str]) -> None:
         where = "out of fold" if options.crossval else "on the validation videos"
         print("\n".join([f"{where}:", *fusion_lines(result)]))
     else:
-        print("no validation videos: weights are equal, and the probabilities are not calibrated")
+        given = options.weights if isinstance(options.weights, list) else ["equal"]
+        print(
+            f"no validation videos: weights {', '.join(map(str, given))}; probabilities are not "
+            "calibrated"
+        )
     print(f"written: {out.folder}")
     print(f"next: {command('evaluate', out.folder)}")
 

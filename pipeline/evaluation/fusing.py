@@ -133,7 +133,8 @@ def cross_validated(folders: Sequence[Path]) -> Several:
     """
     for folder in folders:
         if not is_crossval(folder):
-            raise DataError(f"{folder}: no finished cross-validation. Run `clipline crossval` on")
+            done = "is not finished. Run the same command again" if folds_of(folder) else "is none"
+            raise DataError(f"expected cross-validations, and {folder} {done}")
     kinds = _kinds(folders, [folds_of(folder)[0] for folder in folders])
     found, temperatures = [], []
     for folder, (model, names) in zip(folders, kinds.values(), strict=True):

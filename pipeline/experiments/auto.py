@@ -110,15 +110,19 @@ def _too_few(rows: Sequence[Row]) -> str:
     """Why nothing can be chosen by trying, of videos that are not for the test; empty: it can."""
     videos = Counter(label for row in rows for label in row.labels)
     groups = Counter(label for label, _ in {(e, row.group) for row in rows for e in row.labels})
-    if min(videos.values()) < FEW:
-        return f"fewer than {FEW} videos of a class that are not for the test: too few to choose by"
+    rarest = min(videos, key=videos.__getitem__)
+    if videos[rarest] < FEW:
+        return (
+            f"{rarest!r} has {counted(videos[rarest], 'video')} besides those of the test, and "
+            f"choosing takes {FEW} of each class"
+        )
     alone = sorted(label for label, number in groups.items() if number < 2)
     if len(alone) == len(groups):
-        return "each class has a single group that is not for the test: there is none to choose by"
+        return "each class has a single group besides those of the test: there is none to choose by"
     if alone:
         print(
-            f"{listed(map(repr, alone))}: of a single group that is not for the test, so that "
-            "nothing is chosen by it. Add videos of others",
+            f"all videos of {listed(map(repr, alone))} are of one group, besides those of the "
+            "test, so no choice can be measured on them. Add videos of other groups",
             flush=True,
         )
     return ""

@@ -37,7 +37,7 @@ from pipeline.training.linear import is_linear
 _MOST_FUSED: Final = 4
 _MORE_SEEDS: Final = 2
 _ENOUGH_VIDEOS: Final = 150
-"""Answers by which recipes are compared before any of them is tried further."""
+"""Answers by which recipes are compared before any of them is tried further, if they can be."""
 _EXPORT_SECONDS: Final = 12.0
 _SPARE: Final = 0.06
 """Share of the budget that is left for what cannot be foreseen."""
@@ -94,8 +94,14 @@ class Race:
 
     def run(self) -> None:
         """Tries all that there is time for; what is left goes into the best, of other seeds."""
-        for enough in (_ENOUGH_VIDEOS, math.inf):
-            for trial in self._trials:
+        different = [trial for trial in self._trials if not trial.recipe.is_variant]
+        for trials, enough in (
+            (different, 0),
+            (different, _ENOUGH_VIDEOS),
+            (self._trials, _ENOUGH_VIDEOS),
+            (self._trials, math.inf),
+        ):
+            for trial in trials:
                 self._follow(trial, enough)
         if any(trial.answers for trial in self._trials):
             self._repeat()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from typing import Any, Final
@@ -29,6 +30,7 @@ class Recipe:
         changes: Of that, by dotted key.
         needs: Keys of `NEEDS`.
         cost: What training takes, about, in units that are the same for all.
+        is_variant: Whether it sees what another one sees.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Recipe:
     changes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     needs: tuple[str, ...] = ()
     cost: float = 1.0
+    is_variant: bool = False
 
     @property
     def folder_name(self) -> str:
@@ -79,6 +82,9 @@ NEEDS: Final[Mapping[str, tuple[Callable[[Data], bool], str]]] = {
 
 _STORED: Final = ("store", "network", "large")
 _LESS: Final = {"model.dropout": 0.1, "temporal.dropout": 0.1}
+_LARGER: Final = {"backbone.filters": [32, 64, 96, 128], "temporal.units": 128}
+
+_variant = functools.partial(Recipe, is_variant=True)
 
 VIDEOS: Final = (
     Recipe("pictures, statistics", "pretrained", {}, _STORED),
@@ -86,17 +92,12 @@ VIDEOS: Final = (
     Recipe("key points", "pose", {}, ("pose",), cost=3),
     Recipe("differences", "small", cost=6),
     Recipe("flow", "flow", {}, ("flow",), cost=6),
-    Recipe("pictures, mean", "pretrained", {"temporal.kind": "mean"}, _STORED, cost=2),
-    Recipe("pictures, lstm", "pretrained", {"temporal.kind": "lstm"}, _STORED, cost=2),
-    Recipe("differences, less dropout", "small", _LESS, cost=6),
-    Recipe("flow, less dropout", "flow", _LESS, ("flow",), cost=6),
-    Recipe("differences, longer", "small", {**_LESS, "train.epochs": 120}, cost=12),
-    Recipe(
-        "differences, larger",
-        "small",
-        {**_LESS, "backbone.filters": [32, 64, 96, 128], "temporal.units": 128},
-        cost=18,
-    ),
+    _variant("pictures, mean", "pretrained", {"temporal.kind": "mean"}, _STORED, 2),
+    _variant("pictures, lstm", "pretrained", {"temporal.kind": "lstm"}, _STORED, 2),
+    _variant("differences, less dropout", "small", _LESS, (), 6),
+    _variant("flow, less dropout", "flow", _LESS, ("flow",), 6),
+    _variant("differences, longer", "small", {**_LESS, "train.epochs": 120}, (), 12),
+    _variant("differences, larger", "small", {**_LESS, **_LARGER}, (), 18),
 )
 """For tasks that have one answer for a video: what sees something else comes before variants."""
 

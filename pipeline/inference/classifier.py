@@ -28,7 +28,7 @@ from pipeline.prepare.stored_frames import encode_array
 from pipeline.run import Run
 from pipeline.streams import IMAGES
 from pipeline.tasks.exclusive import Exclusive
-from pipeline.tasks.fusion import Fusion, Rule, expect_alike
+from pipeline.tasks.fusion import Rule, expect_alike
 from pipeline.tasks.task import task_of
 from pipeline.video import VideoInfo
 
@@ -91,9 +91,7 @@ class Classifier:
             use_carried(each.pose)
         self.bundle, self.fusion = bundles[0], None
         if fused:
-            pairs = zip(fused.temperatures, bundles, strict=True)
-            temperatures = tuple(by * each.calibration.temperature for by, each in pairs)
-            self.fusion = Fusion(rule=fused.rule, weights=fused.weights, temperatures=temperatures)
+            self.fusion = fused.fusion(bundles)
             self.bundle = dataclasses.replace(bundles[0], calibration=fused.calibration)
         self.class_names = self.bundle.class_names
         self.task = task_of(self.bundle.model)

@@ -87,7 +87,7 @@ def explain(run: Run, path: str | Path, label: str = "") -> Explanation:
     frames it needs, occlusion, Zeiler and Fergus (2014), section 4.2, here in time.
     """
     fused = read_fused(run) if run.fusion_file.is_file() else None
-    runs = trained_runs(fused) if fused else [run]
+    runs = trained_runs(run, fused) if fused else [run]
     bundles = [bundle_of(each) for each in runs]
     names, task = bundles[0].class_names, exclusive_task_of(bundles[0].model)
     expect_alike(
@@ -112,11 +112,10 @@ def explain(run: Run, path: str | Path, label: str = "") -> Explanation:
 
 def _fusion(fused: Fused | None, bundles: Sequence[Bundle]) -> tuple[Fusion, float]:
     """How the answers of runs become one, and the temperature of that; of one, it stays."""
-    temperatures = tuple(bundle.calibration.temperature for bundle in bundles)
-    if fused is None:
-        return Fusion(rule="product", weights=(1.0,), temperatures=(1.0,)), temperatures[0]
-    fusion = Fusion(rule=fused.rule, weights=fused.weights, temperatures=temperatures)
-    return fusion, fused.calibration.temperature
+    if fused:
+        return fused.fusion(bundles), fused.calibration.temperature
+    one = Fusion(rule="product", weights=(1.0,), temperatures=(1.0,))
+    return one, bundles[0].calibration.temperature
 
 
 def _strip(video: SeenVideo, number: int, task: Exclusive) -> Strip:

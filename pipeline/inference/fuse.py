@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pipeline.atomic import write_json
-from pipeline.config.checks import expect
+from pipeline.config import RunConfig
+from pipeline.config.file import differing
+from pipeline.errors import ConfigError
 from pipeline.evaluation.answers import answers_file, write_answers
 from pipeline.evaluation.fusing import (
     Several,
@@ -22,9 +24,13 @@ from pipeline.evaluation.predictions import open_run_data
 from pipeline.evaluation.recordings import write_recordings
 from pipeline.inference.fused import Fused, read_fused, trained_runs, write_fused
 from pipeline.manifest.rows import Split
-from pipeline.run import Run
+from pipeline.run import Run, folds_of
 from pipeline.tasks.calibration import read_calibration
-from pipeline.tasks.fusion import Fusion, Rule
+from pipeline.tasks.fusion import Fusion, Rule, expect_alike
+from pipeline.text import listed
+
+_OF_DATA: Final = ("data", "seed", "split.", "frames.flow", "frames.pose", "train.precision")
+"""What a run and its cross-validation may differ in."""
 
 
 def fuse(
@@ -50,14 +56,28 @@ def fuse(
 
     Raises:
         DataError: The runs cannot be fused, or one was not exported.
-        ConfigError: Weights are to be fitted and there is nothing to fit them on.
+        ConfigError: Weights are to be fitted and there is nothing to fit them on, or are none; or a
+            cross-validation is of other settings than its run.
     """
+    configs = [run.config() for run in runs]
+    expect_alike(
+        [run.folder for run in runs],
+        [config.model for config in configs],
+        [run.class_names() for run in runs],
+    )
+    for run, config, folder in zip(runs, configs, crossvals, strict=bool(crossvals)):
+        _expect_same(run, config, folder)
     several = _fitted_on(runs, crossvals)
     calibration, result = read_calibration(runs[0]), None
     temperatures = (1.0,) * len(runs)
     if several is None:
-        expect(weights != "fitted", "--weights fitted takes validation videos", weights)
+        if weights == "fitted":
+            raise ConfigError(
+                "--weights fitted: there is nothing to fit them on. Name a cross-validation of "
+                "each run (--crossval), or prepare with --val-fraction 0.15 and train again"
+            )
         shares = (1.0,) * len(runs) if weights == "equal" else tuple(map(float, weights))
+        Fusion(rule=rule, weights=shares, temperatures=temperatures)
         calibration = dataclasses.replace(
             calibration, temperature=1.0, logit_threshold=None, num_videos=0, thresholds=()
         )
@@ -86,7 +106,7 @@ def evaluate_fused(run: Run, split: Split) -> dict[str, Any]:
         DataError: A run is not where it was, or cannot be evaluated.
     """
     fused = read_fused(run)
-    several = evaluated([each.folder for each in trained_runs(fused)], split)
+    several = evaluated([each.folder for each in trained_runs(run, fused)], split)
     fusion = several.fusion(fused.rule, fused.weights, fused.temperatures)
     answers = several.fused(fusion, fused.calibration)
     result = compare(several, answers, fusion)
@@ -100,6 +120,21 @@ def evaluate_fused(run: Run, split: Split) -> dict[str, Any]:
         report(run, split, several, answers, result)
     write_json(run.metrics_file, {**run.metrics(), split: result})
     return result
+
+
+def _expect_same(run: Run, config: RunConfig, crossval: Path) -> None:
+    """Makes sure that a cross-validation is of the settings of a run, whatever its splits."""
+    folds = folds_of(crossval)
+    changed = [
+        key
+        for key in (differing(config, folds[0].config()) if folds else ())
+        if not key.startswith(_OF_DATA)
+    ]
+    if changed:
+        raise ConfigError(
+            f"{crossval} is of other settings than {run.folder}: {listed(changed, most=3)}. Name "
+            "the cross-validation of each run, in the order of the runs"
+        )
 
 
 def _fitted_on(runs: Sequence[Run], crossvals: Sequence[Path]) -> Several | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import filecmp
 import json
 import shutil
 from collections.abc import Sequence
@@ -13,10 +14,10 @@ from pipeline.atomic import write_json
 from pipeline.config.checks import expect
 from pipeline.config.strict import strictly
 from pipeline.errors import ConfigError, DataError
-from pipeline.inference.bundle import read_bundle
+from pipeline.inference.bundle import Bundle, read_bundle
 from pipeline.run import Run, is_run
 from pipeline.tasks.calibration import Calibration
-from pipeline.tasks.fusion import Rule
+from pipeline.tasks.fusion import Fusion, Rule
 from pipeline.text import command
 
 _FORMAT: Final = 2
@@ -39,6 +40,12 @@ class Fused:
     temperatures: tuple[float, ...]
     calibration: Calibration
     runs: tuple[str, ...]
+
+    def fusion(self, bundles: Sequence[Bundle]) -> Fusion:
+        """How the logits of the runs become one, of what each knows besides its model."""
+        pairs = zip(self.temperatures, bundles, strict=True)
+        temperatures = tuple(by * bundle.calibration.temperature for by, bundle in pairs)
+        return Fusion(rule=self.rule, weights=self.weights, temperatures=temperatures)
 
 
 def member_run(run: Run, number: int) -> Run:
@@ -71,10 +78,9 @@ def write_fused(fused: Fused, run: Run) -> None:
 def _exported(run: Run) -> Path:
     """The exported model of a run."""
     read_bundle(run)
-    model = run.litert_file if run.litert_file.is_file() else run.onnx
-    if not model.exists():
-        raise DataError(f"{run.folder}: no exported model. Next: {run.export_command()}")
-    return model
+    for model in _models(run):
+        return model
+    raise DataError(f"{run.folder}: no exported model. Next: {run.export_command()}")
 
 
 def read_fused(run: Run) -> Fused:
@@ -93,21 +99,49 @@ def read_fused(run: Run) -> Fused:
         raise DataError(f"{run.fusion_file}: damaged. {again}") from None
     if not len(fused.weights) == len(fused.temperatures) == len(fused.runs) > 0:
         raise DataError(f"{run.fusion_file}: damaged. {again}")
+    for number, folder in enumerate(fused.runs):
+        if not _models(member_run(run, number)):
+            raise DataError(f"{run.folder}: the copy of {folder} is not there. {again}")
     return fused
 
 
-def trained_runs(fused: Fused) -> list[Run]:
+def trained_runs(run: Run, fused: Fused) -> list[Run]:
     """The runs that were fused, where they were trained; an export of each is all the folder has.
 
+    Args:
+        run: The folder of fused runs.
+        fused: What it knows.
+
     Raises:
-        DataError: One is not there.
+        DataError: One is not there, or not the one that was fused.
     """
-    for folder in map(Path, fused.runs):
-        if not is_run(folder):
+    found = [Run(Path(folder)) for folder in fused.runs]
+    for number, each in enumerate(found):
+        if not is_run(each.folder):
             raise DataError(
-                f"{folder}: not there, and this takes each of the fused runs, where it was trained"
+                f"{each.folder}: not there, and this takes each of the fused runs, where it was "
+                "trained"
             )
-    return [Run(Path(folder)) for folder in fused.runs]
+        (copy,) = _models(member_run(run, number))
+        if not _is_same(each.folder / copy.name, copy):
+            raise DataError(
+                f"{each.folder} was trained or exported again since it was fused. Fuse it again: "
+                f"{command('fuse', *fused.runs, '--out', run.folder, '--overwrite')}"
+            )
+    return found
+
+
+def _models(run: Run) -> list[Path]:
+    """The exported model of a run, or none."""
+    return [path for path in (run.litert_file, run.onnx) if path.exists()][:1]
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    """Whether two models, files or folders of them, are the same."""
+    if not other.is_dir():
+        return one.is_file() and filecmp.cmp(one, other, shallow=False)
+    names = [path.name for path in other.iterdir()]
+    return one.is_dir() and not any(filecmp.cmpfiles(one, other, names, shallow=False)[1:])
 
 
 def members_of(runs: Sequence[Run], rule: Rule) -> tuple[list[Run], Fused | None]:

@@ -17,6 +17,7 @@ from pipeline.tasks.exclusive import Exclusive
 from pipeline.tasks.frames import Frames
 from pipeline.tasks.independent import Independent
 from pipeline.tasks.task import Task
+from pipeline.text import listed
 
 Floats = npt.NDArray[np.floating[Any]]
 Rule = Literal["average", "product"]
@@ -110,8 +111,10 @@ def expect_alike(
         if model.task != first.task:
             raise DataError(f"{both}: they are of tasks {first.task} and {model.task}")
         if list(own) != first_names or model.background != first.background:
-            others = sorted(set(own) ^ set(first_names)) or ["they are in another order"]
-            raise DataError(f"{both}: their classes differ: {', '.join(others)}")
+            pairs = ((folder, own, first_names), (folders[0], first_names, own))
+            others = [f"only {a} has {name!r}" for a, x, y in pairs for name in sorted({*x} - {*y})]
+            what = listed(others, most=3) or "they are in another order"
+            raise DataError(f"{both}: their classes differ: {what}")
 
 
 def fit_weights(

@@ -27,16 +27,19 @@ def some_answers(fold: int, names: list[str], *, sure: float, right: float) -> A
     )
 
 
-def write_crossval(folder: Path, names: list[str], folds: list[Answers]) -> Path:
+CONFIG = RunConfig(data="d", frames=FramesConfig(size=32, fps=5), model=ModelConfig())
+
+
+def write_crossval(
+    folder: Path, names: list[str], folds: list[Answers], config: RunConfig = CONFIG
+) -> Path:
     """Writes what `clipline crossval` leaves of runs that were not calibrated."""
-    model = ModelConfig()
-    config = RunConfig(data="d", frames=FramesConfig(size=32, fps=5), model=model)
     for number, answers in enumerate(folds, start=1):
         run = Run(folder / f"fold-{number:02d}")
         run.report.mkdir(parents=True)
         save_config(config, run.config_file)
         run.class_names_file.write_text(json.dumps(names))
-        path = answers_file(run, "test", model)
-        write_answers(path, answers, model, names, Calibration())
+        path = answers_file(run, "test", config.model)
+        write_answers(path, answers, config.model, names, Calibration())
     (folder / "crossval.json").write_text("{}")
     return folder

@@ -142,7 +142,7 @@ def test_videos_of_several_labels(several_store, tmp_path, monkeypatch):
     assert evaluate_fused(run, "test")["task"] == "video-multilabel"
 
 
-@pytest.mark.parametrize("budget", ["", "0", "soon", "-3m", "3d"])
+@pytest.mark.parametrize("budget", ["", "0", "3", "0m", "soon", "-3m", "3d"])
 def test_a_budget_that_is_no_time(budget, blob_store, tmp_path):
     words = ["--config", "auto", "--data", str(blob_store.path), "--run", str(tmp_path / "run")]
     with pytest.raises(ConfigError, match="--budget: expected a time such as 90s, 20m or 2h"):
@@ -160,6 +160,9 @@ def test_where_it_is_asked_for():
     assert is_auto(["--config=auto"])
     assert not is_auto(["--config", "small", "auto"])
     assert not is_auto(["--config"])
+    for words in (["--config", "small", "--budget", "3m"], ["--budget=3m"]):
+        with pytest.raises(ConfigError, match="--budget is for --config auto"):
+            is_auto(words)
 
 
 @pytest.mark.filterwarnings("default")

@@ -196,9 +196,13 @@ def test_what_cross_validations_say_of_each_run_goes_with_them(runs, video, tmp_
             tmp_path / str(sure),
             names,
             [some_answers(fold, names, sure=sure, right=0.8) for fold in (1, 2, 3)],
+            run.config(),
         )
-        for sure in (11.0, 1.4)
+        for run, sure in zip(runs, (11.0, 1.4), strict=True)
     ]
+    with pytest.raises(ConfigError, match=r"1.4 is of other .*clip.num_frames.* order"):
+        fuse(runs, Run(tmp_path / "run"), crossvals=crossvals[::-1])
+    assert not (tmp_path / "run").exists()
     out = Run(tmp_path / "run")
     result = fuse(runs, out, rule="product", crossvals=crossvals)
     assert result["num_videos"] == 90
@@ -283,6 +287,42 @@ def test_what_cannot_be_fused(runs, fused, blob_videos, tmp_path):
         Classifier(broken)
 
 
+def test_a_folder_without_one_of_its_copies(fused, tmp_path):
+    run, _ = fused
+    out = Run(Path(shutil.copytree(run.folder, tmp_path / "out")))
+    shutil.rmtree(out.members / "2")
+    for use in (Classifier, lambda run: evaluate_fused(run, "test")):
+        with pytest.raises(DataError, match=r"the copy of .* is not there. Fuse its runs again"):
+            use(out)
+
+
+def test_what_was_trained_again_is_not_what_was_fused(runs, tmp_path):
+    moved = Run(Path(shutil.copytree(runs[0].folder, tmp_path / "moved")))
+    out = Run(tmp_path / "out")
+    fuse([moved, runs[1]], out)
+    assert evaluate_fused(out, "test")["num_videos"] == 16
+    with moved.litert_file.open("ab") as file:
+        file.write(b"other weights")
+    for use in (lambda: evaluate_fused(out, "test"), lambda: explain(out, "none.avi")):
+        with pytest.raises(DataError, match=r"moved was trained or exported again .*--overwrite"):
+            use()
+    shutil.rmtree(moved.folder)
+    with pytest.raises(DataError, match="moved: not there"):
+        evaluate_fused(out, "test")
+
+
+def test_nothing_is_written_of_what_cannot_be_fused(runs, tmp_path):
+    out = Run(tmp_path / "out")
+    for weights in ([0, 0], [-1, 2]):
+        with pytest.raises(ConfigError, match="each weight must be from"):
+            fuse(runs, out, weights=weights)
+    other = Run(Path(shutil.copytree(runs[1].folder, tmp_path / "other")))
+    other.class_names_file.write_text('["left", "up"]')
+    with pytest.raises(DataError, match=r"only .*hasty has 'right'"):
+        fuse([runs[0], other], out)
+    assert not out.folder.exists()
+
+
 def test_what_is_there_stays_where_a_run_was_not_exported(runs, fused, tmp_path):
     run, _ = fused
     out = Run(Path(shutil.copytree(run.folder, tmp_path / "out")))
@@ -307,6 +347,8 @@ def test_the_commands(runs, video, tmp_path):
     assert "weights 0.75, 0.25" in text
     code, text = run_script("fuse", *folders, "--out", out)
     assert (code, "is there already. Replace it by --overwrite" in text) == (2, True)
+    code, text = run_script("classify", "--run", out, video, "--rule", "product")
+    assert (code, "--rule product: fuse it again with another one" in text) == (2, True)
     code, text = run_script("evaluate", out)
     assert code == 0, text
     assert re.search(r"^fused \(average\) +top-1 0\.", text, re.MULTILINE)
@@ -317,8 +359,9 @@ def test_the_commands(runs, video, tmp_path):
     code, text = run_script("classify", "--run", *folders, video)
     assert code == 0, text
     assert text.startswith(f"{video}: ")
+    assert run_script("classify", video, "--run", folders[0], "--run", folders[1]) == (0, text)
     code, text = run_script("classify", "--run", folders[0], video, "--rule", "product")
-    assert (code, "--rule product is for several runs" in text) == (2, True)
+    assert (code, "--rule product: it is for several runs" in text) == (2, True)
 
 
 def test_runs_of_other_videos(runs, tmp_path):

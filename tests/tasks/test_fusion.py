@@ -112,7 +112,11 @@ def test_what_cannot_be(changes, message):
     ("model", "names", "message"),
     [
         (ModelConfig(task="frames"), "ab", "a and b cannot be fused: they are of tasks video and"),
-        (ModelConfig(task="video"), "abc", "a and b cannot be fused: their classes differ: c"),
+        (
+            ModelConfig(task="video"),
+            "abc",
+            "their classes differ: only b has 'c'",
+        ),
         (ModelConfig(task="video"), "ba", "they are in another order"),
     ],
 )
