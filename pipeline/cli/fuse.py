@@ -1,7 +1,8 @@
 """Fuses trained runs into one folder, which classifies by all of them.
 
 Networks that see different things make different mistakes. Each is trained by itself; their answers
-are averaged. The folder is a copy that needs nothing else.
+are averaged. The folder is a copy that classifies by itself; evaluating and explaining it take the
+runs.
 """
 
 from __future__ import annotations
