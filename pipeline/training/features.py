@@ -37,8 +37,8 @@ from pipeline.streams import STREAMS, StoredImage
 from pipeline.text import command, counted
 
 _MANY_FRAMES = 1000
-"""From so many on, LiteRT saves more than it takes to convert a network for it: on a CPU, a frame
-takes 9 ms of EfficientNet-Lite0 where TensorFlow takes 15."""
+"""From so many on, LiteRT saves more than it takes to convert a network for it: on 2 cores, a frame
+takes 8 ms of EfficientNet-Lite0 where TensorFlow takes 13."""
 
 
 def cached_features(recognizer: keras.Model, config: RunConfig, data: Data) -> FeatureVideos:
