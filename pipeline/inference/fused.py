@@ -78,9 +78,10 @@ def write_fused(fused: Fused, run: Run) -> None:
 def _exported(run: Run) -> Path:
     """The exported model of a run."""
     read_bundle(run)
-    for model in _models(run):
-        return model
-    raise DataError(f"{run.folder}: no exported model. Next: {run.export_command()}")
+    model = _model(run)
+    if not model:
+        raise DataError(f"{run.folder}: no exported model. Next: {run.export_command()}")
+    return model
 
 
 def read_fused(run: Run) -> Fused:
@@ -89,7 +90,9 @@ def read_fused(run: Run) -> Fused:
     Raises:
         DataError: It is damaged, or of another version.
     """
-    again = f"Fuse its runs again: {command('fuse', 'RUN', 'RUN', '--out', run.folder)}"
+    again = (
+        f"Fuse its runs again: {command('fuse', 'RUN', 'RUN', '--out', run.folder, '--overwrite')}"
+    )
     try:
         content = json.loads(run.fusion_file.read_bytes())
         if content.pop("format") != _FORMAT:
@@ -100,7 +103,7 @@ def read_fused(run: Run) -> Fused:
     if not len(fused.weights) == len(fused.temperatures) == len(fused.runs) > 0:
         raise DataError(f"{run.fusion_file}: damaged. {again}")
     for number, folder in enumerate(fused.runs):
-        if not _models(member_run(run, number)):
+        if not _model(member_run(run, number)):
             raise DataError(f"{run.folder}: the copy of {folder} is not there. {again}")
     return fused
 
@@ -122,7 +125,7 @@ def trained_runs(run: Run, fused: Fused) -> list[Run]:
                 f"{each.folder}: not there, and this takes each of the fused runs, where it was "
                 "trained"
             )
-        (copy,) = _models(member_run(run, number))
+        copy = _exported(member_run(run, number))
         if not _is_same(each.folder / copy.name, copy):
             raise DataError(
                 f"{each.folder} was trained or exported again since it was fused. Fuse it again: "
@@ -131,9 +134,9 @@ def trained_runs(run: Run, fused: Fused) -> list[Run]:
     return found
 
 
-def _models(run: Run) -> list[Path]:
-    """The exported model of a run, or none."""
-    return [path for path in (run.litert_file, run.onnx) if path.exists()][:1]
+def _model(run: Run) -> Path | None:
+    """The exported model of a run; None: there is none."""
+    return next((path for path in (run.litert_file, run.onnx) if path.exists()), None)
 
 
 def _is_same(one: Path, other: Path) -> bool:

@@ -45,10 +45,8 @@ def cut_folds(rows: Sequence[Row], num_folds: int, seed: int) -> list[set[str]]:
 
 def hold_out_fold(rows: Sequence[Row], num_folds: int, fold: int, seed: int) -> set[str]:
     """The groups of one of the folds, from 1, but those without which a class would have none."""
-    counts = _count(rows)
-    chosen = next(_partitions(counts, num_folds, attempts=1, seed=seed))[fold - 1]
-    held_out = np.zeros(len(counts.groups), bool)
-    held_out[chosen] = True
+    counts, chosen = _count(rows), cut_folds(rows, num_folds, seed)[fold - 1]
+    held_out = np.array([group in chosen for group in counts.groups])
     _give_back(held_out, counts)
     return {counts.groups[index] for index in np.flatnonzero(held_out)}
 

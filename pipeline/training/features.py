@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -35,6 +34,7 @@ from pipeline.native_log import silent_native_log
 from pipeline.prepare.prepared import Store, open_store
 from pipeline.streams import STREAMS, StoredImage
 from pipeline.text import command, counted
+from pipeline.workers.pool import num_cores
 
 _MANY_FRAMES = 1000
 """From so many on, LiteRT saves more than it takes to convert a network for it: on 2 cores, a frame
@@ -200,7 +200,7 @@ def _extractor(
     is_float32, on_gpu = config.train.precision == "float32", tf.config.list_physical_devices("GPU")
     compute: Callable[[Images], Features]
     if stream in config.foreign:
-        compute = foreign_network(config, stream, num_threads=os.cpu_count() or 1)
+        compute = foreign_network(config, stream, num_threads=num_cores())
     elif num_frames >= _MANY_FRAMES and is_float32 and not on_gpu:
         compute = _by_litert(_own_network(stream, recognizer), recognizer, stream)
     else:
@@ -240,5 +240,5 @@ def _by_litert(
     traced = tf.function(compute).get_concrete_function(frame)
     with silent_native_log():
         content = tf.lite.TFLiteConverter.from_concrete_functions([traced]).convert()
-    network = LiteRTFile(content, os.cpu_count() or 1)
+    network = LiteRTFile(content, num_cores())
     return lambda images: np.concatenate([network(image[None]) for image in images])
