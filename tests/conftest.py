@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import http.server
 import os
+import queue
 import resource
 import subprocess
 import sys
@@ -320,3 +321,11 @@ def hold() -> Iterator[Callable[[Path], subprocess.Popen[str]]]:
     for process in processes:
         process.kill()
         process.communicate()
+
+
+@pytest.fixture
+def said_of_locks(monkeypatch: pytest.MonkeyPatch) -> queue.SimpleQueue[str]:
+    """What is printed about locks, by any thread. Reading `capsys` meanwhile would lose some."""
+    said: queue.SimpleQueue[str] = queue.SimpleQueue()
+    monkeypatch.setattr("pipeline.locks.print", lambda text, **_: said.put(text), raising=False)
+    return said

@@ -67,7 +67,7 @@ def test_a_thread_may_take_it_again_and_no_other_thread(tmp_path):
     assert not [*tmp_path.iterdir()]
 
 
-def test_who_waits_has_its_turn_when_the_other_has_ended(tmp_path, hold, capsys):
+def test_who_waits_has_its_turn_when_the_other_has_ended(tmp_path, hold, said_of_locks):
     path, order = tmp_path / "x", []
     process = hold(path)
 
@@ -77,8 +77,7 @@ def test_who_waits_has_its_turn_when_the_other_has_ended(tmp_path, hold, capsys)
 
     thread = threading.Thread(target=wait)
     thread.start()
-    while "waiting" not in capsys.readouterr().out:
-        assert thread.is_alive()
+    assert "waiting" in said_of_locks.get(timeout=60)
     assert not order
     process.communicate()
     thread.join()

@@ -265,21 +265,20 @@ def test_features_of_which_nothing_is_known_are_none(tmp_path, content):
     assert open_features(tmp_path / "x.f32") is None
 
 
-def test_what_another_process_is_computing_is_waited_for(config, hold, capsys):
+def test_what_another_process_is_computing_is_waited_for(config, hold, said_of_locks, capsys):
     model, features = features_of(config, seed=5)
     path = features.files["rgb_features"].path
     aside = path.replace(path.with_name("aside"))
     process, found = hold(path), []
+    capsys.readouterr()
 
     def wait():
         found.append(cached_features(model, config, open_data(Path(config.data))))
 
     thread = threading.Thread(target=wait)
     thread.start()
-    said = ""
-    while "waiting for it" not in said and thread.is_alive():
-        said += capsys.readouterr().out
-    assert f"another process is computing {path}: waiting for it" in said
+    said = said_of_locks.get(timeout=60)
+    assert said == f"another process is computing {path}: waiting for it"
     aside.replace(path)  # as the other does at its end
     process.communicate()
     thread.join()
