@@ -15,7 +15,7 @@ ROOMS = [
     *("text", "errors", "atomic", "interrupt", "native_log", "figures", "locks", "progress"),
     *("user_cache", "spares", "video", "pose", "key_points", "foreign", "streams", "config"),
     *("run", "workers", "manifest", "sources", "prepare", "tasks", "dataset", "models"),
-    *("training", "evaluation", "experiments", "inference", "cli"),
+    *("training", "evaluation", "experiments", "inference", "web", "cli"),
 ]
 """Modules and packages directly in the package; each imports only what stands before it."""
 
@@ -71,6 +71,8 @@ WITHOUT_TENSORFLOW = [
     "pipeline.cli.stream",
     "pipeline.cli.timelines",
     "pipeline.inference.timeline",
+    "pipeline.web.guard",
+    "pipeline.web.server",
 ]
 
 

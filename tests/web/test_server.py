@@ -1,0 +1,136 @@
+"""A server as a process of its own, over real connections."""
+
+import signal
+import socket
+import time
+
+import pytest
+
+from pipeline.errors import ConfigError
+from pipeline.web.server import serve
+from tests.processes import python_processes
+
+CODE = """
+import asyncio, sys
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+from pipeline.web import server
+
+async def slow(request):
+    print("taken", flush=True)
+    await asyncio.sleep(1)
+    return PlainTextResponse("done")
+
+async def body(request):
+    return PlainTextResponse(str(len(await request.body())))
+
+app = Starlette(routes=[Route("/slow", slow), Route("/body", body, methods=["POST"])])
+server._SECONDS_FOR_HEADERS = 0.5
+server.serve(app, host=sys.argv[1], port=0, on_start=lambda address: print(address, flush=True))
+print("ended", flush=True)
+"""
+
+
+@pytest.fixture
+def start():
+    with python_processes() as python:
+
+        def start(host="127.0.0.1"):
+            process = python("-c", CODE, host)
+            address = process.stdout.readline().strip()
+            return process, address
+
+        yield start
+
+
+def connected(address):
+    port = int(address.partition("?")[0].rstrip("/").rpartition(":")[2])
+    return socket.create_connection(("127.0.0.1", port), timeout=20)
+
+
+def say(connection, text):
+    connection.sendall(text.replace("\n", "\r\n").encode())
+
+
+def heard(connection):
+    """Everything until the other end closes."""
+    parts = []
+    while part := connection.recv(4096):
+        parts.append(part)
+    return b"".join(parts).decode()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_what_was_taken_is_finished_and_nothing_new_is_taken(start, number):
+    process, address = start()
+    assert address.startswith("http://127.0.0.1:")
+    assert "token" not in address
+    with connected(address) as connection:
+        say(connection, "GET /slow HTTP/1.1\nHost: localhost\n\n")
+        assert process.stdout.readline() == "taken\n"
+        process.send_signal(number)
+        answer = heard(connection)
+    assert answer.startswith("HTTP/1.1 200 OK")
+    assert answer.endswith("done")
+    out, errors = process.communicate(timeout=20)
+    assert (process.returncode, out, errors) == (0, "ended\n", "")
+    with pytest.raises(ConnectionRefusedError):
+        connected(address)
+
+
+def test_who_does_not_say_what_is_wanted_is_not_waited_for(start):
+    _, address = start()
+    for begun in (
+        "",
+        "GET /slow HTTP/1.1\nHost: localh",
+        "GET /none HTTP/1.1\nHost: localhost\n\nGET ",
+    ):
+        with connected(address) as connection:
+            say(connection, begun)
+            began = time.monotonic()
+            answer = heard(connection)
+            assert "200 OK" not in answer
+            assert time.monotonic() - began < 15, "no more than the default of any library"
+
+
+def test_a_slow_answer_is_not_cut_off(start):
+    """Though it takes longer than saying what is wanted may."""
+    _, address = start()
+    with connected(address) as connection:
+        for _ in range(2):
+            say(connection, "GET /slow HTTP/1.1\nHost: localhost\n\n")
+            answer = connection.recv(4096).decode()
+            while not answer.endswith("done"):
+                answer += connection.recv(4096).decode()
+
+
+def test_a_body_that_comes_slowly_is_taken(start):
+    _, address = start()
+    with connected(address) as connection:
+        say(
+            connection,
+            "POST /body HTTP/1.1\nHost: localhost\nContent-Length: 4\nConnection: close\n\nab",
+        )
+        time.sleep(1)
+        say(connection, "cd")
+        assert heard(connection).endswith("\r\n\r\n4")
+
+
+def test_others_are_let_in_by_a_token(start):
+    _, address = start("0.0.0.0")  # noqa: S104
+    assert "?token=" in address
+    token = address.partition("token=")[2]
+    for line, status in (("", "401"), (f"Authorization: Bearer {token}\n", "404")):
+        with connected(address) as connection:
+            say(connection, f"GET / HTTP/1.1\nHost: lab\nConnection: close\n{line}\n")
+            assert heard(connection).startswith(f"HTTP/1.1 {status}")
+
+
+def test_a_port_that_is_taken_is_told():
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(ConfigError, match=rf"port {port}: Address already in use.*{port + 1}"):
+            serve(None, host="127.0.0.1", port=port, on_start=print)
+    with pytest.raises(ConfigError, match="--port: expected 0 to 65535, got 65536"):
+        serve(None, host="127.0.0.1", port=65_536, on_start=print)
