@@ -15,7 +15,7 @@ NEEDED = ("video", "start_seconds", "end_seconds", "label")
 NO_LINES = "table without lines"
 """Kind of notice of a table that holds no events, if there is a video of its name."""
 
-_KNOWN = (*NEEDED, "subject", "group", "split")
+_KNOWN = (*NEEDED, "subject", "notes", "group", "split")
 
 
 def read_own_table(text: str, path: Path) -> list[Recording]:

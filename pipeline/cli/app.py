@@ -1,0 +1,49 @@
+"""Opens pages in the browser to label recordings."""
+
+from __future__ import annotations
+
+import os
+import webbrowser
+from collections.abc import Sequence
+
+from pipeline.cli.script import Parser
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Parses the command line and does it."""
+    parser = Parser(__doc__ or "", "app", "VIDEOS")
+    parser.add_argument(
+        "folder",
+        nargs="?",
+        default=".",
+        help="Folder of recordings, or of folders of them; the pages see nothing outside it.",
+    )
+    parser.add_argument("--port", type=int, default=8000, help="Port to listen at; 0: any.")
+    parser.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="Address to listen at. With one that others can reach, a token is demanded.",
+    )
+    parser.add_argument(
+        "--no-browser", action="store_true", help="Print the address, and open nothing."
+    )
+    options = parser.parse(arguments)
+
+    from pipeline.web.application import application
+    from pipeline.web.server import serve
+    from pipeline.web.workspace import Workspace
+
+    workspace = Workspace(options.folder)
+
+    def show(address: str) -> None:
+        print(f"{workspace.root}: {address} (Ctrl-C ends it)", flush=True)
+        if not options.no_browser:
+            webbrowser.open(address)
+
+    serve(
+        application(workspace),
+        host=options.host,
+        port=options.port,
+        token=os.environ.get("CLIPLINE_TOKEN", ""),
+        on_start=show,
+    )

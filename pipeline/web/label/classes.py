@@ -1,0 +1,129 @@
+"""The classes of a folder, the keys that mark them, and what is begun and not ended yet."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any, Final, Self
+
+from pipeline.atomic import write_json
+from pipeline.errors import DataError
+from pipeline.web.label.table import MarkedEvent
+
+NAME: Final = ".clipline-labels.json"
+"""Hidden, so that nothing takes it for labels."""
+
+_MOST_CLASSES: Final = 200
+_MOST_OPEN: Final = 1000
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelClass:
+    """A class that can be marked.
+
+    Attributes:
+        name: Its name.
+        key: The key that marks it, one character; empty: none.
+        is_point: Whether it has no length.
+    """
+
+    name: str
+    key: str = ""
+    is_point: bool = False
+
+    @classmethod
+    def checked(cls, value: Any) -> Self:
+        """A class of what came over the network or out of a file.
+
+        Raises:
+            DataError: It is none.
+        """
+        if not isinstance(value, dict):
+            raise DataError("expected a class, an object")
+        # Its name is the label of an event.
+        event = MarkedEvent.checked({"start": 0, "end": None, "label": value.get("name")})
+        key = value.get("key", "")
+        if not isinstance(key, str) or len(key) > 1 or not key.isprintable() or key.isspace():
+            raise DataError(f"{event.label}: expected a key of one character")
+        return cls(event.label, key.lower(), value.get("is_point") is True)
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What a folder has besides its table.
+
+    Attributes:
+        classes: In the order of the page.
+        subjects: Who can be marked.
+        begun: By the name of a video: events that have begun there; their end is still to come.
+    """
+
+    classes: tuple[LabelClass, ...] = ()
+    subjects: tuple[str, ...] = ()
+    begun: dict[str, tuple[MarkedEvent, ...]] = dataclasses.field(default_factory=dict)
+
+    @classmethod
+    def checked(cls, value: Any) -> Self:
+        """Settings of what came over the network or out of a file.
+
+        Raises:
+            DataError: They are none, or a name or a key is there twice.
+        """
+        if not isinstance(value, dict):
+            raise DataError("expected settings, an object")
+        classes = tuple(map(LabelClass.checked, _list(value, "classes", _MOST_CLASSES)))
+        _expect_once("the class", [each.name for each in classes])
+        _expect_once("the key", [each.key for each in classes if each.key])
+        subjects = [
+            MarkedEvent.checked({"start": 0, "end": None, "label": each}).label
+            for each in _list(value, "subjects", _MOST_CLASSES)
+        ]
+        _expect_once("the subject", subjects)
+        begun = value.get("begun", {})
+        if not isinstance(begun, dict):
+            raise DataError("expected begun events by video")
+        by_video = {
+            str(video): tuple(map(MarkedEvent.checked, _list(begun, video, _MOST_OPEN)))
+            for video in begun
+        }
+        return cls(
+            classes, tuple(subjects), {name: each for name, each in by_video.items() if each}
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """The same as JSON types."""
+        return dataclasses.asdict(self)
+
+
+def read_settings(folder: Path) -> Settings:
+    """The settings of a folder; none where there is no file yet.
+
+    Raises:
+        DataError: The file is damaged.
+    """
+    path = folder / NAME
+    try:
+        return Settings.checked(json.loads(path.read_bytes()))
+    except FileNotFoundError:
+        return Settings()
+    except (ValueError, DataError) as error:
+        raise DataError(f"{path}: damaged ({error}). Delete it: the events are not in it") from None
+
+
+def write_settings(folder: Path, settings: Settings) -> None:
+    """Writes the settings of a folder."""
+    write_json(folder / NAME, settings.as_json())
+
+
+def _list(value: dict[str, Any], name: str, most: int) -> list[Any]:
+    found = value.get(name, [])
+    if not isinstance(found, list) or len(found) > most:
+        raise DataError(f"expected a list of at most {most} {name}")
+    return found
+
+
+def _expect_once(what: str, names: list[str]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise DataError(f"{what} {name} is there twice")

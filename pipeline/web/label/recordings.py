@@ -1,0 +1,256 @@
+"""Frames of recordings for the page, by their number, decoded in processes of their own.
+
+A file is read through once in the background. What that found is kept in the user's cache, so that
+it is not done again for the same file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final, Never, Self, TypeVar
+
+import numpy as np
+
+from pipeline.atomic import atomic_write
+from pipeline.errors import PipelineError, VideoDecodeError
+from pipeline.text import one_line
+from pipeline.user_cache import user_cache
+from pipeline.video import VideoInfo, encode_jpeg, probe
+from pipeline.video.seeking import FrameMark, SeekingReader, mark_frames
+from pipeline.workers.pool import OnVideo, Work, WorkerPool
+
+_SECONDS: Final = 60.0
+"""A file that gives nothing for so long is given up."""
+
+_MARKS_AT_ONCE: Final = 100
+_STAMPS: Final = 1000
+"""Timestamps before a frame that finding it takes at most."""
+
+_MOST_FRAMES: Final = 64
+_MOST_OPEN: Final = 8
+_QUALITY: Final = 90
+_CACHE: Final = "recordings"
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+
+class Recording:
+    """What is known of the frames of a file so far; it grows while the file is read through.
+
+    Attributes:
+        info: What the container says.
+        marks: float64 (N, 3): `FrameMark` of each frame so far.
+        is_complete: Whether that is all of them.
+        error: Why reading stopped before the end; empty: it did not.
+    """
+
+    def __init__(self, info: VideoInfo, marks: np.ndarray, *, is_complete: bool) -> None:
+        self.info, self.marks, self.is_complete, self.error = info, marks, is_complete, ""
+
+    def add(self, marks: Sequence[FrameMark]) -> None:
+        """Takes up the next frames."""
+        self.marks = np.concatenate([self.marks, np.reshape(marks, (-1, 3))])
+
+    @property
+    def is_unread(self) -> bool:
+        """Whether there is more to read."""
+        return not self.is_complete and not self.error
+
+    def stamps(self, number: int) -> list[float]:
+        """Timestamps of a frame and of those before it."""
+        return [float(each) for each in self.marks[max(0, number + 1 - _STAMPS) : number + 1, 1]]
+
+
+class Recordings:
+    """The files that pages look at; a context manager. Threads may share it."""
+
+    def __init__(self) -> None:
+        self._open: dict[Path, Recording] = {}
+        self._lock = threading.Lock()
+        self._frames_lock = threading.Lock()
+        self._thread = ThreadPoolExecutor(1)
+        self._marking = _pool(_mark)
+        self._showing = _pool(_show)
+        self._is_closed = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._is_closed = True
+        for pool in (self._marking, self._showing):
+            pool.stop()
+        self._thread.shutdown(cancel_futures=True)
+        for pool in (self._marking, self._showing):
+            pool.close()
+
+    def open(self, path: Path) -> Recording:
+        """What is known of a file so far; reading it through begins if need be.
+
+        Raises:
+            VideoDecodeError: No frame can be had from the file.
+        """
+        with self._lock:
+            known = self._open.pop(path, None)
+            if known is None or known.error:
+                known = _kept(path) or self._begun(path)
+            self._open[path] = known  # the last of them is the latest
+            for old in list(self._open)[:-_MOST_OPEN]:
+                if self._open[old].is_complete:
+                    del self._open[old]
+            return known
+
+    def frames(self, path: Path, first: int, count: int, *, width: int) -> list[bytes]:
+        """Frames in a row as JPEG, none of them wider than so many pixels; fewer at the end.
+
+        Raises:
+            VideoDecodeError: A frame cannot be decoded, or the file was changed.
+        """
+        recording = self.open(path)
+        last = min(first + min(count, _MOST_FRAMES), len(recording.marks))
+        if not 0 <= first < last:
+            return []
+        stamps = recording.stamps(last - 1)
+        size = _size(recording.info, width)
+        with self._frames_lock:
+            (found,) = self._showing.run([(str(path), first, last, stamps, size)])
+        if isinstance(found, VideoDecodeError):
+            raise found
+        return found
+
+    def _begun(self, path: Path) -> Recording:
+        recording = Recording(probe(path), np.empty((0, 3)), is_complete=False)
+        self._thread.submit(self._read_on)
+        return recording
+
+    def _read_on(self) -> None:
+        """Reads the next part of the file that was opened last, until all are read through."""
+        with self._lock:
+            paths = [path for path, each in self._open.items() if each.is_unread]
+            path = paths[-1] if paths else None
+            recording = self._open[path] if path else None
+        if not path or not recording or self._is_closed:
+            return
+        try:
+            key = _key(path)
+            (marks,) = self._marking.run([(str(path), len(recording.marks))])
+            if isinstance(marks, VideoDecodeError):
+                raise marks
+            recording.add(marks)
+            if len(marks) < _MARKS_AT_ONCE:
+                recording.is_complete = True
+                _keep(key, recording)
+        except (PipelineError, OSError) as error:
+            recording.error = one_line(getattr(error, "reason", error))
+        self._thread.submit(self._read_on)
+
+
+def _size(info: VideoInfo, width: int) -> tuple[int, int] | None:
+    if info.width <= width:
+        return None
+    return max(1, round(info.height * width / info.width)), width
+
+
+def _key(path: Path) -> str:
+    """Changes with the file."""
+    about = path.stat()
+    text = f"{path.resolve()}\n{about.st_size}\n{about.st_mtime_ns}"
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _kept(path: Path) -> Recording | None:
+    """What was found before of a file as it is now."""
+    file = user_cache(_CACHE) / f"{_key(path)}.npy"
+    try:
+        marks = np.load(file, allow_pickle=False)
+    except (OSError, ValueError):
+        return None
+    if marks.ndim != 2 or marks.shape[1] != 3 or not len(marks):
+        return None
+    return Recording(probe(path), marks, is_complete=True)
+
+
+def _keep(key: str, recording: Recording) -> None:
+    folder = user_cache(_CACHE)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with atomic_write(folder / f"{key}.npy") as file:
+            np.save(file, recording.marks)
+    except OSError:
+        return  # It is found again, then.
+
+
+def _pool(work: Work[Task, Result]) -> WorkerPool[Task, Result]:
+    return WorkerPool(work, seconds_per_video=_SECONDS, on_loss=_give_up)
+
+
+def _give_up(_: object, path: str, reason: str) -> Never:
+    raise VideoDecodeError(path, f"{reason}.")
+
+
+# What follows runs in the worker processes.
+
+_marks: dict[str, tuple[int, Iterator[FrameMark]]] = {}
+_reader: tuple[str, SeekingReader] | None = None
+
+
+def _mark(task: tuple[str, int], on_video: OnVideo) -> list[FrameMark] | VideoDecodeError:
+    """The marks of the next frames of a file, after so many."""
+    path, done = task
+    on_video(path)
+    try:
+        at, marks = _marks.pop(path, (-1, iter(())))
+        if at != done:  # It is begun, or the process is another one.
+            marks = itertools.islice(mark_frames(path), done, None)
+        found = list(itertools.islice(marks, _MARKS_AT_ONCE))
+        if len(found) == _MARKS_AT_ONCE:
+            _marks[path] = done + len(found), marks
+        return found
+    except VideoDecodeError as error:
+        return error
+    except Exception as error:  # whatever a decoder thinks of
+        return VideoDecodeError(path, f"{type(error).__name__}: {one_line(error)}")
+
+
+def _show(
+    task: tuple[str, int, int, list[float], tuple[int, int] | None], on_video: OnVideo
+) -> list[bytes] | VideoDecodeError:
+    """JPEGs of frames in a row."""
+    path, first, last, stamps, size = task
+    on_video(path)
+    try:
+        reader = _opened(path)
+        ends = range(len(stamps) - (last - first) + 1, len(stamps) + 1)
+        return [
+            encode_jpeg(reader.frame(number, stamps[:end], size=size), quality=_QUALITY)
+            for number, end in zip(range(first, last), ends, strict=True)
+        ]
+    except VideoDecodeError as error:
+        _forget()
+        return error
+    except Exception as error:  # whatever a decoder thinks of
+        _forget()
+        return VideoDecodeError(path, f"{type(error).__name__}: {one_line(error)}")
+
+
+def _opened(path: str) -> SeekingReader:
+    """The file, which stays open until another one is looked at."""
+    global _reader
+    mark = f"{path} {Path(path).stat().st_mtime_ns}"
+    if not _reader or _reader[0] != mark:
+        _forget()
+        _reader = mark, SeekingReader(path)
+    return _reader[1]
+
+
+def _forget() -> None:
+    global _reader
+    if _reader:
+        _reader[1].close()
+        _reader = None

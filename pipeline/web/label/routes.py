@@ -1,0 +1,136 @@
+"""What the page for labelling asks for."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from pipeline.web.label.classes import Settings, read_settings, write_settings
+from pipeline.web.label.recordings import Recording, Recordings
+from pipeline.web.label.table import EventsTable, VideoEvents
+from pipeline.web.pages import json_of, number_of, page
+from pipeline.web.workspace import Workspace
+
+_MOST_NUMBER: Final = 99_999_999
+_MEDIA_TYPES: Final = {
+    ".mp4": "video/mp4",
+    ".m4v": "video/mp4",
+    ".mov": "video/mp4",  # Browsers play what is in it, but not by its own name.
+    ".webm": "video/webm",
+    ".mkv": "video/webm",
+    ".ogv": "video/ogg",
+}
+"""What a browser may be able to play; of all else, frames are shown one by one."""
+
+
+class Labelling:
+    """The page for the recordings of a folder.
+
+    Args:
+        workspace: Where folders are.
+        recordings: What gives their frames.
+    """
+
+    def __init__(self, workspace: Workspace, recordings: Recordings) -> None:
+        self._workspace, self._recordings = workspace, recordings
+
+    @property
+    def routes(self) -> Sequence[Route]:
+        """Where it answers."""
+        return (
+            Route("/label", self._page),
+            Route("/api/label/folder", self._folder),
+            Route("/api/label/settings", self._save_settings, methods=["PUT"]),
+            Route("/api/label/events", self._save_events, methods=["PUT"]),
+            Route("/api/video", self._video),
+            Route("/api/video/frames", self._frames),
+            Route("/api/video/file", self._file),
+        )
+
+    def _page(self, request: Request) -> Response:
+        folder = request.query_params.get("folder")
+        if folder is None:
+            return RedirectResponse("/", 303)
+        self._workspace.folder(folder)
+        return page("label.html", folder=folder)
+
+    def _folder(self, request: Request) -> Response:
+        """The recordings of a folder with their events, and its settings."""
+        name = request.query_params.get("folder", "")
+        folder, videos = self._workspace.folder(name), self._workspace.videos(name)
+        found = EventsTable(folder).read(videos)
+        listed = [{"name": video, **_as_json(found[video])} for video in videos]
+        return JSONResponse({"videos": listed, "settings": read_settings(folder).as_json()})
+
+    async def _save_settings(self, request: Request) -> Response:
+        folder = self._workspace.folder(request.query_params.get("folder", ""))
+        settings = Settings.checked(await json_of(request))
+        await run_in_threadpool(write_settings, folder, settings)
+        return JSONResponse(settings.as_json())
+
+    async def _save_events(self, request: Request) -> Response:
+        """Writes the events of a video; where somebody else changed them, says what they are."""
+        folder, video = self._named(request)
+        content = await json_of(request)
+        events = VideoEvents.checked(content)
+        table = EventsTable(folder)
+        version = str(content.get("version", ""))
+        await run_in_threadpool(table.save, video, events, version=version)
+        return JSONResponse(_as_json(events))
+
+    def _named(self, request: Request) -> tuple[Path, str]:
+        """The folder of a video, and the name of its file."""
+        path = self._workspace.video(request.query_params.get("video", ""))
+        return path.parent, path.name
+
+    def _video(self, request: Request) -> Response:
+        """What is known of a recording, and of its frames from a number on."""
+        path = self._workspace.video(request.query_params.get("video", ""))
+        first = number_of(request, "from", 0, most=_MOST_NUMBER)
+        return JSONResponse(_described(self._recordings.open(path), path, first))
+
+    def _frames(self, request: Request) -> Response:
+        """JPEGs of frames in a row, each after its length in 4 bytes, the lowest first."""
+        path = self._workspace.video(request.query_params.get("video", ""))
+        first = number_of(request, "first", 0, most=_MOST_NUMBER)
+        count = number_of(request, "count", 1, least=1, most=64)
+        width = number_of(request, "width", 960, least=16, most=4096)
+        frames = self._recordings.frames(path, first, count, width=width)
+        content = b"".join(struct.pack("<I", len(each)) + each for each in frames)
+        return Response(content, media_type="application/octet-stream")
+
+    def _file(self, request: Request) -> Response:
+        """The file, for the player of the browser."""
+        path = self._workspace.video(request.query_params.get("video", ""))
+        kind = _MEDIA_TYPES.get(path.suffix.lower(), "application/octet-stream")
+        return FileResponse(path, media_type=kind)
+
+
+def _as_json(events: VideoEvents) -> dict[str, Any]:
+    return {**events.as_json(), "version": events.version}
+
+
+def _described(recording: Recording, path: Path, first: int) -> dict[str, Any]:
+    info, marks = recording.info, recording.marks
+    end = float(marks[-1, 0]) + 1 / info.fps if len(marks) else 0.0
+    return {
+        "width": info.width,
+        "height": info.height,
+        "fps": info.fps,
+        "declared_seconds": info.duration_seconds,
+        "duration_seconds": end,
+        "is_complete": recording.is_complete,
+        "error": recording.error,
+        "may_play": path.suffix.lower() in _MEDIA_TYPES,
+        "first": first,
+        "seconds": np.round(marks[first:, 0], 6).tolist(),
+        "motion": np.round(marks[first:, 2], 2).tolist(),
+    }

@@ -1,0 +1,245 @@
+"""Events of recordings in the table that `prepare --source events` reads.
+
+The table is the only place where they are. Each change reads it, writes it anew as a whole, and is
+refused where the events of that video were changed meanwhile by somebody else. Columns and lines
+that are not of that video stay as they are.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import hashlib
+import io
+import json
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any, Final, Self
+
+from pipeline.atomic import atomic_write
+from pipeline.errors import DataError
+from pipeline.locks import in_turn
+from pipeline.sources.events.own_table import NEEDED, read_own_table
+from pipeline.sources.events.text import NoTextError, read_any_text, read_columns, read_lines
+from pipeline.sources.events.text import with_columns as cells_of
+from pipeline.web.errors import ChangedError
+
+NAME: Final = "events.csv"
+"""Name of the table in the folder of its recordings."""
+
+_COLUMNS: Final = (*NEEDED, "subject", "notes")
+_MOST_EVENTS: Final = 100_000
+_LONGEST_TEXT: Final = 1000
+_LONGEST_SECONDS: Final = 1e8
+
+Row = dict[str, str]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, order=True)
+class MarkedEvent:
+    """An event as a person marked it.
+
+    Attributes:
+        start: Seconds from the first frame of the recording on.
+        end: Where it ends; None: it is a point in time.
+        label: Class name.
+        subject: Who did it; empty: nobody in particular.
+        notes: What else is said of it.
+    """
+
+    start: float
+    end: float | None
+    label: str
+    subject: str = ""
+    notes: str = ""
+
+    @classmethod
+    def checked(cls, value: Any) -> Self:
+        """An event of what came over the network.
+
+        Raises:
+            DataError: It is none.
+        """
+        if not isinstance(value, dict):
+            raise DataError("expected an event, an object")
+        start, end = _time(value.get("start")), value.get("end")
+        if end is not None and _time(end) <= start:
+            raise DataError(f"expected an event to end after its start, {start:g} s")
+        texts = {name: _text(value.get(name, ""), name) for name in ("label", "subject", "notes")}
+        if not texts["label"]:
+            raise DataError("expected an event to have a label")
+        return cls(start, end if end is None else _time(end), **texts)
+
+
+@dataclasses.dataclass(frozen=True)
+class VideoEvents:
+    """What is known of a recording.
+
+    Attributes:
+        events: In order of their start.
+        is_listed: Whether it stands in the table at all: without events, nothing happens in it.
+    """
+
+    events: tuple[MarkedEvent, ...] = ()
+    is_listed: bool = False
+
+    @classmethod
+    def checked(cls, value: Any) -> Self:
+        """What came over the network, see `MarkedEvent.checked`."""
+        events = value.get("events") if isinstance(value, dict) else None
+        if not isinstance(events, list) or len(events) > _MOST_EVENTS:
+            raise DataError(f"expected a list of at most {_MOST_EVENTS:,} events")
+        found = tuple(sorted(map(MarkedEvent.checked, events), key=_order))
+        return cls(found, bool(found) or value.get("is_listed") is True)
+
+    @property
+    def version(self) -> str:
+        """Changes with what it says."""
+        return hashlib.sha256(json.dumps(self.as_json()).encode()).hexdigest()[:16]
+
+    def as_json(self) -> dict[str, Any]:
+        """The same as JSON types."""
+        return {
+            "events": [dataclasses.asdict(each) for each in self.events],
+            "is_listed": self.is_listed,
+        }
+
+
+class EventsTable:
+    """The table of a folder of recordings; it need not be there yet.
+
+    Args:
+        folder: The folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / NAME
+
+    def read(self, videos: Iterable[str]) -> dict[str, VideoEvents]:
+        """The events of some videos, by the names of their files.
+
+        Raises:
+            DataError: The table cannot be read.
+        """
+        _, rows = self._rows()
+        return {video: _events_of(rows, video) for video in videos}
+
+    def save(self, video: str, events: VideoEvents, *, version: str) -> str:
+        """Writes the events of a video, once they are on disk.
+
+        Args:
+            video: The name of its file.
+            events: What is to stand there.
+            version: That of the events that were changed to these.
+
+        Returns:
+            The version of the new ones.
+
+        Raises:
+            ChangedError: Somebody else changed them meanwhile.
+            DataError: The table cannot be read.
+            OSError: It cannot be written.
+        """
+        with in_turn(self.path, "writing"):
+            columns, rows = self._rows()
+            before = _events_of(rows, video)
+            if before.version not in (version, events.version):
+                raise ChangedError(
+                    f"{video}: its events were changed in another window, or by another program"
+                )
+            kept = [row for row in rows if not _is_of(row, video)]
+            old = [row for row in rows if _is_of(row, video)]
+            self._write(columns, kept + _rows_of(video, events, old))
+        return events.version
+
+    def _rows(self) -> tuple[list[str], list[Row]]:
+        if not self.path.exists():
+            return list(_COLUMNS), []
+        try:
+            text, _ = read_any_text(self.path)
+        except NoTextError:
+            if self.path.stat().st_size:
+                raise
+            return list(_COLUMNS), []
+        read_own_table(text, self.path)  # which says what is wrong with it
+        lines = read_lines(text, self.path)
+        columns = read_columns(next(lines), *NEEDED)
+        rows = [cells_of(line, columns) for line in lines]
+        return [*columns, *(name for name in _COLUMNS if name not in columns)], rows
+
+    def _write(self, columns: list[str], rows: Iterable[Row]) -> None:
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        with atomic_write(self.path) as file:
+            file.write(text.getvalue().encode())
+
+
+def _events_of(rows: Iterable[Row], video: str) -> VideoEvents:
+    own = [row for row in rows if _is_of(row, video)]
+    events = (_event(row) for row in own if row["label"])
+    return VideoEvents(tuple(sorted(events, key=_order)), bool(own))
+
+
+def _event(row: Mapping[str, str]) -> MarkedEvent:
+    end = row["end_seconds"]
+    return MarkedEvent(
+        _number(row["start_seconds"]),
+        _number(end) if end and _number(end) > _number(row["start_seconds"]) else None,
+        row["label"],
+        row.get("subject", ""),
+        row.get("notes", ""),
+    )
+
+
+def _rows_of(video: str, events: VideoEvents, old: list[Row]) -> list[Row]:
+    """The lines of a video; what else stood in the line of an event stays in it."""
+    others = {_event(row): row for row in old if row["label"]}
+    same = {name: row[name] for row in old for name in ("group", "split") if row.get(name)}
+    name = old[0]["video"] if old else video
+    rows: list[Row] = []
+    for event in events.events:
+        times = {"start_seconds": f"{event.start:.3f}"}
+        times["end_seconds"] = "" if event.end is None else f"{event.end:.3f}"
+        texts = {"label": event.label, "subject": event.subject, "notes": event.notes}
+        rows.append({**others.get(event, {}), **same, "video": name, **times, **texts})
+    if not rows and events.is_listed:
+        rows.append({**same, "video": name})
+    return rows
+
+
+def _is_of(row: Mapping[str, str], video: str) -> bool:
+    """Whether a line is of a video: by the name of the file, or that without its ending."""
+    written = PurePosixPath(row["video"].replace("\\", "/")).name
+    return written in (video, PurePosixPath(video).stem)
+
+
+def _order(event: MarkedEvent) -> tuple[float, float, str, str]:
+    end = event.start if event.end is None else event.end
+    return event.start, end, event.label, event.subject
+
+
+def _time(value: Any) -> float:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not 0 <= value <= _LONGEST_SECONDS or not math.isfinite(value):
+        raise DataError(f"expected a time in seconds, 0 or more, got {str(value)[:40]!r}")
+    return round(float(value), 3)
+
+
+def _number(text: str) -> float:
+    return round(float(text.replace(",", ".")), 3)
+
+
+def _text(value: Any, what: str) -> str:
+    if not isinstance(value, str) or len(value) > _LONGEST_TEXT:
+        raise DataError(f"expected a {what} of at most {_LONGEST_TEXT} characters")
+    text = " ".join(value.split())
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise DataError(f"expected a {what} in UTF-8") from None
+    if not text.isprintable():
+        raise DataError(f"expected a {what} of characters that can be seen")
+    return text

@@ -1,0 +1,106 @@
+"""Pages and what they ask for: templates, JSON in and out, errors that say what to do."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+
+from pipeline import __version__
+from pipeline.errors import DataError, PipelineError
+from pipeline.text import one_line
+from pipeline.web.errors import ChangedError, OutsideError
+
+STATIC: Final = Path(__file__).parent / "static"
+
+MOST_JSON_BYTES: Final = 2**24
+
+_TEMPLATES: Final = Environment(
+    loader=PackageLoader("pipeline.web"),
+    autoescape=select_autoescape(),
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+def page(name: str, **facts: Any) -> HTMLResponse:
+    """A page of a template; `facts` are what it names."""
+    text = _TEMPLATES.get_template(name).render(version=__version__, **facts)
+    return HTMLResponse(text)
+
+
+async def json_of(request: Request) -> Any:
+    """The JSON in a request, which must say that it is JSON: no form of another site can.
+
+    Raises:
+        HTTPException: It is none, or too large.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise HTTPException(415, "expected application/json")
+    content = bytearray()
+    async for part in request.stream():
+        content += part
+        if len(content) > MOST_JSON_BYTES:
+            raise HTTPException(413, f"expected at most {MOST_JSON_BYTES:,} bytes")
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        raise HTTPException(400, "expected JSON") from None
+
+
+def number_of(request: Request, name: str, default: int, *, least: int = 0, most: int) -> int:
+    """A whole number in the address of a request.
+
+    Raises:
+        HTTPException: It is none, or beyond what it may be.
+    """
+    text = request.query_params.get(name, str(default))
+    if not (text.isascii() and text.isdecimal() and len(text) < 10 and least <= int(text) <= most):
+        raise HTTPException(400, f"{name}: expected a whole number from {least} to {most}")
+    return int(text)
+
+
+def _status(error: Exception) -> int:
+    if isinstance(error, HTTPException):
+        return error.status_code
+    if isinstance(error, OutsideError):
+        return 404
+    if isinstance(error, ChangedError):
+        return 409
+    return 422 if isinstance(error, PipelineError) else 500
+
+
+def answer_error(request: Request, error: Exception) -> Response:
+    """What a person or the page reads about an error."""
+    status = _status(error)
+    text = error.detail if isinstance(error, HTTPException) else _told(error)
+    if status == 500 and not isinstance(error, OSError):
+        print(f"clipline: {type(error).__name__}: {text}", file=sys.stderr, flush=True)
+        text = "something went wrong in the server; its terminal says what"
+    headers = getattr(error, "headers", None)
+    if "text/html" in request.headers.get("accept", ""):
+        response: Response = page("error.html", text=text)
+        response.status_code = status
+        return response
+    return JSONResponse({"error": text}, status, headers)
+
+
+def _told(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    return one_line(error)
+
+
+ERRORS: Final[dict[Any, Callable[[Request, Exception], Response]]] = dict.fromkeys(
+    (HTTPException, PipelineError, DataError, OSError, Exception), answer_error
+)
+"""For `exception_handlers` of an application."""

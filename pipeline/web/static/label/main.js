@@ -1,0 +1,387 @@
+// The page for labelling: what was pressed becomes events.
+
+import { get, put } from "../api.js";
+import { Axis } from "./axis.js";
+import { LabelDocument, endOf } from "./document.js";
+import { Player } from "./player.js";
+import { EventList } from "./events.js";
+import { clock } from "./timing.js";
+
+const COLOURS = ["#2f7ed8", "#d9622b", "#3a9d5d", "#b5479b", "#c99a16", "#5b5bd6", "#17a2a2", "#c23b4a", "#7c8a1d", "#8a5a3c"];
+const byId = (id) => document.getElementById(id);
+const folder = byId("label").dataset.folder;
+const pathOf = (name) => (folder ? `${folder}/${name}` : name);
+
+const player = new Player(byId("screen"), byId("media"), byId("picture"), byId("waiting"));
+const axis = new Axis(byId("axis"), player, colourOf);
+const list = new EventList(byId("events"), colourOf);
+const documents = new Map(); // by the name of the video
+let settings = { classes: [], subjects: [], begun: {} };
+let videos = [];
+let current = null; // the LabelDocument
+let chosen = null;
+
+function colourOf(label) {
+  const place = labels().indexOf(label);
+  return COLOURS[(place < 0 ? 0 : place) % COLOURS.length];
+}
+
+// The names of all classes: those with a key first, then those that only the table has.
+function labels() {
+  const named = settings.classes.map((each) => each.name);
+  const used = current ? [...current.events, ...current.begun].map((each) => each.label) : [];
+  return [...new Set([...named, ...used])];
+}
+
+// --- recordings
+
+async function load() {
+  const found = await get("/api/label/folder", { folder });
+  settings = found.settings;
+  videos = found.videos;
+  const asked = new URLSearchParams(location.search).get("video");
+  const first = videos.find((each) => each.name === asked) ?? videos.find((each) => !each.is_listed) ?? videos[0];
+  show();
+  if (first) await open(first.name);
+  else tell("There are no videos in this folder.");
+}
+
+async function open(name) {
+  await current?.save();
+  chosen = null;
+  current = documentOf(videos.find((each) => each.name === name));
+  const here = new URL(location);
+  here.searchParams.set("video", name);
+  history.replaceState(null, "", here);
+  byId("loop").checked = false;
+  player.range = null;
+  player.loops = false;
+  axis.all();
+  show();
+  showSaved();
+  untell();
+  try {
+    await player.open(pathOf(name));
+  } catch (error) {
+    tell(error.message);
+  }
+}
+
+function documentOf(video) {
+  const known = documents.get(video.name);
+  if (known) return known;
+  const found = new LabelDocument(folder, pathOf(video.name), video, settings.begun[video.name] ?? []);
+  found.name = video.name;
+  found.onBegun = (begun) => saveSettings({ begun: { ...settings.begun, [video.name]: begun } });
+  found.addEventListener("change", show);
+  found.addEventListener("saving", showSaved);
+  documents.set(video.name, found);
+  return found;
+}
+
+async function saveSettings(changes) {
+  settings = { ...settings, ...changes };
+  await put("/api/label/settings", { folder }, settings);
+}
+
+function openNeighbour(step) {
+  const place = videos.findIndex((each) => each.name === current?.name) + step;
+  if (videos[place]) open(videos[place].name);
+}
+
+// --- what is shown
+
+function show() {
+  showVideos();
+  showClasses();
+  showSubjects();
+  if (!current) return;
+  if (chosen && !current.events.includes(chosen)) chosen = null;
+  list.show({ events: current.events, begun: current.begun, labels: labels(), subjects: settings.subjects, chosen });
+  axis.show({ events: current.events, begun: current.begun, rows: labels(), chosen });
+  byId("count").textContent = current.events.length || "";
+  byId("done").checked = current.now.isListed;
+  byId("nothing").hidden = current.events.length + current.begun.length > 0;
+  byId("undo").disabled = !current.past.length;
+  byId("redo").disabled = !current.future.length;
+}
+
+function showVideos() {
+  byId("videos").replaceChildren(
+    ...videos.map((video) => {
+      const known = documents.get(video.name)?.now ?? { events: video.events, isListed: video.is_listed };
+      const button = made("button", { type: "button" }, made("span", {}, video.name), made("span", {}, known.events.length || (known.isListed ? "none" : "")));
+      if (video.name === current?.name) button.setAttribute("aria-current", "true");
+      button.addEventListener("click", () => open(video.name));
+      return made("li", {}, button);
+    }),
+  );
+}
+
+function showClasses() {
+  const subject = byId("subject").value;
+  byId("hint").hidden = !settings.classes.length;
+  byId("classes").replaceChildren(
+    ...settings.classes.map((each) => {
+      const isBegun = Boolean(current?.begun.some((event) => event.label === each.name && event.subject === subject));
+      const chip = made("span", { className: "chip" });
+      chip.style.background = colourOf(each.name);
+      const button = made("button", { type: "button", className: "mark" }, chip, made("b", {}, each.name), each.key ? made("kbd", {}, each.key) : "");
+      button.setAttribute("aria-pressed", isBegun);
+      button.addEventListener("click", () => mark(each));
+      const remove = made("button", { type: "button", title: `Take ${each.name} off the list; its events stay` }, "×");
+      remove.setAttribute("aria-label", `Take ${each.name} off the list`);
+      remove.addEventListener("click", () => changeClasses(settings.classes.filter((other) => other !== each)));
+      return made("li", {}, button, remove);
+    }),
+  );
+}
+
+function showSubjects() {
+  const select = byId("subject");
+  const { value } = select;
+  select.replaceChildren(made("option", { value: "" }, "Nobody in particular"), ...settings.subjects.map((each) => made("option", { value: each }, each)));
+  select.value = settings.subjects.includes(value) ? value : "";
+}
+
+function showSaved() {
+  const element = byId("saved");
+  const open = [...documents.values()].filter((each) => !each.isSaved);
+  const failed = open.find((each) => each.failure);
+  element.classList.toggle("not", open.length > 0);
+  if (failed) {
+    element.textContent = "Not saved";
+    if (failed.failure.status === 409) tellConflict(failed);
+    else tell(failed.failure.message);
+  } else {
+    element.textContent = open.length ? "Saving" : "Saved";
+    if (!open.length && byId("told").dataset.kind === "saving") untell();
+  }
+}
+
+// --- what is told
+
+function tell(text, ...buttons) {
+  const told = byId("told");
+  told.replaceChildren(made("span", {}, text), ...buttons);
+  told.dataset.kind = buttons.length ? "question" : "saving";
+  told.hidden = false;
+}
+
+function untell() {
+  byId("told").hidden = true;
+}
+
+function say(text) {
+  byId("said").textContent = text;
+}
+
+function tellConflict(changed) {
+  const theirs = made("button", { type: "button" }, "Take theirs");
+  const mine = made("button", { type: "button" }, "Keep mine");
+  theirs.addEventListener("click", async () => {
+    documents.delete(changed.name);
+    untell();
+    await refresh(changed.name);
+  });
+  mine.addEventListener("click", async () => {
+    untell();
+    const found = await get("/api/label/folder", { folder });
+    await changed.overwrite(found.videos.find((each) => each.name === changed.name).version);
+  });
+  tell(`The events of ${changed.name} were changed in another window, or by somebody else. What you changed since is not saved.`, theirs, mine);
+}
+
+async function refresh(name) {
+  const found = await get("/api/label/folder", { folder });
+  videos = found.videos;
+  settings = found.settings;
+  showSaved();
+  await open(name);
+}
+
+// --- what is done
+
+function mark({ name, is_point: isPoint }) {
+  if (!current || !player.times.length) return;
+  const subject = byId("subject").value;
+  const { seconds } = player;
+  const event = current.mark(name, isPoint, subject, seconds);
+  if (event) choose(event);
+  const began = current.begun.some((each) => each.label === name && each.subject === subject);
+  say(`${name} ${isPoint ? "at" : began ? "begins at" : "ended at"} ${clock(seconds)}`);
+}
+
+function choose(event, seek = false) {
+  chosen = event;
+  if (player.range && event) player.range = rangeOf(event);
+  show();
+  if (seek && event) player.seek(event.start);
+}
+
+function rangeOf(event) {
+  return event && event.end !== null ? [event.start, event.end] : null;
+}
+
+function chooseNeighbour(step) {
+  if (!current?.events.length) return;
+  const place = current.events.indexOf(chosen);
+  const after = current.events.findIndex((each) => each.start > player.seconds);
+  const next = place >= 0 ? place + step : step > 0 ? after : (after < 0 ? current.events.length : after) - 1;
+  if (current.events[next]) choose(current.events[next], true);
+}
+
+function changeClasses(classes) {
+  saveSettings({ classes }).then(show, (error) => tell(error.message));
+  show();
+}
+
+function addClass(event) {
+  event.preventDefault();
+  const name = byId("class-name").value.trim().replace(/\s+/g, " ");
+  if (!name) return;
+  if (settings.classes.some((each) => each.name === name)) return tell(`There is a class ${name} already.`);
+  const key = byId("class-key").value.toLowerCase() || freeKey(name);
+  const taken = settings.classes.find((each) => key && each.key === key);
+  if (taken) return tell(`The key ${key} marks ${taken.name} already.`);
+  if (RESERVED.includes(key)) return tell(`The key ${key} is for the player. Choose another one.`);
+  untell();
+  changeClasses([...settings.classes, { name, key, is_point: byId("class-point").checked }]);
+  byId("add-class").reset();
+  byId("class-name").focus();
+}
+
+function freeKey(name) {
+  const taken = settings.classes.map((each) => each.key);
+  const wanted = [...name.toLowerCase(), ..."123456789abcdefghijklmnopqrstuvwxyz"];
+  return wanted.find((each) => /[\p{L}\p{N}]/u.test(each) && each.length === 1 && !taken.includes(each)) ?? "";
+}
+
+function addSubject() {
+  const name = prompt("Name of the subject")?.trim().replace(/\s+/g, " ");
+  if (!name || settings.subjects.includes(name)) return;
+  saveSettings({ subjects: [...settings.subjects, name] }).then(
+    () => {
+      show();
+      byId("subject").value = name;
+      show();
+    },
+    (error) => tell(error.message),
+  );
+}
+
+// --- keys
+
+const RESERVED = [" ", "+", "-", "=", "[", "]"];
+const KEYS = {
+  " ": () => player.toggle(),
+  ArrowLeft: (event) => (event.shiftKey ? player.seek(player.seconds - 1) : player.step(-1)),
+  ArrowRight: (event) => (event.shiftKey ? player.seek(player.seconds + 1) : player.step(1)),
+  ArrowUp: () => chooseNeighbour(-1),
+  ArrowDown: () => chooseNeighbour(1),
+  Home: () => player.seek(0),
+  End: () => player.seek(player.duration),
+  PageUp: () => openNeighbour(-1),
+  PageDown: () => openNeighbour(1),
+  "+": () => axis.zoom(1.6),
+  "=": () => axis.zoom(1.6),
+  "-": () => axis.zoom(1 / 1.6),
+  "[": () => changeRate(-1),
+  "]": () => changeRate(1),
+  Delete: () => chosen && current.remove(chosen),
+  Backspace: () => chosen && current.remove(chosen),
+  Escape: () => choose(null),
+};
+
+function isTyping(target) {
+  return target.matches("input:not([type=checkbox]), select, textarea");
+}
+
+function press(event) {
+  if (!current || event.isComposing) return;
+  const withControl = event.ctrlKey || event.metaKey;
+  if (withControl && !event.altKey && event.key.toLowerCase() === "z" && !isTyping(event.target)) {
+    event.preventDefault();
+    return event.shiftKey ? current.redo() : current.undo();
+  }
+  if (withControl && event.key.toLowerCase() === "y" && !isTyping(event.target)) {
+    event.preventDefault();
+    return current.redo();
+  }
+  if (withControl || event.altKey || isTyping(event.target)) return;
+  if (event.key === " " && event.target.matches("button, input, summary, a") && event.target.id !== "play") event.target.blur();
+  const known = KEYS[event.key];
+  if (known) {
+    event.preventDefault();
+    return known(event);
+  }
+  const found = settings.classes.find((each) => each.key && each.key === event.key.toLowerCase());
+  if (found && !event.repeat) {
+    event.preventDefault();
+    mark(found);
+  }
+}
+
+function changeRate(step) {
+  const select = byId("rate");
+  select.selectedIndex = Math.min(Math.max(0, select.selectedIndex + step), select.length - 1);
+  player.setRate(Number(select.value));
+}
+
+function made(name, properties, ...children) {
+  const element = Object.assign(document.createElement(name), properties);
+  element.append(...children.map((each) => (each instanceof Node ? each : String(each))));
+  return element;
+}
+
+// --- what listens to what
+
+player.addEventListener("frame", () => {
+  byId("clock").textContent = `${clock(player.seconds)}  ·  frame ${player.number}`;
+  axis.follow();
+});
+player.addEventListener("growth", () => {
+  const { about, times } = player;
+  if (about.error) tell(`${current.name}: ${about.error} What was read until there can be labelled.`);
+  const share = Math.floor((100 * (times[times.length - 1] ?? 0)) / (about.declared_seconds || 1));
+  player.say(about.is_complete || about.error ? "" : `Reading the recording: ${Math.min(share, 99)} %`);
+  axis.draw();
+});
+player.addEventListener("state", () => (byId("play").textContent = player.isPlaying ? "Pause" : "Play"));
+player.addEventListener("failure", (event) => tell(event.detail));
+axis.addEventListener("seek", (event) => player.seek(event.detail));
+axis.addEventListener("choose", (event) => choose(event.detail));
+axis.addEventListener("replace", ({ detail }) => choose(current.replace(detail.old, detail.event)));
+list.addEventListener("choose", (event) => choose(event.detail, true));
+list.addEventListener("replace", ({ detail }) => choose(current.replace(detail.old, detail.event)));
+list.addEventListener("remove", (event) => current.remove(event.detail));
+
+const CLICKS = {
+  play: () => player.toggle(),
+  "back-frame": () => player.step(-1),
+  "next-frame": () => player.step(1),
+  "back-second": () => player.seek(player.seconds - 1),
+  "next-second": () => player.seek(player.seconds + 1),
+  "zoom-in": () => axis.zoom(1.6),
+  "zoom-out": () => axis.zoom(1 / 1.6),
+  "zoom-all": () => axis.all(),
+  undo: () => current?.undo(),
+  redo: () => current?.redo(),
+  "add-subject": addSubject,
+};
+for (const [id, action] of Object.entries(CLICKS)) byId(id).addEventListener("click", action);
+byId("rate").addEventListener("change", (event) => player.setRate(Number(event.target.value)));
+byId("sound").addEventListener("change", (event) => (player.media.muted = !event.target.checked));
+byId("loop").addEventListener("change", (event) => {
+  player.loops = event.target.checked;
+  player.range = event.target.checked ? rangeOf(chosen) : null;
+});
+byId("subject").addEventListener("change", show);
+byId("done").addEventListener("change", (event) => current?.change({ isListed: event.target.checked }));
+byId("add-class").addEventListener("submit", addClass);
+document.addEventListener("keydown", press);
+addEventListener("beforeunload", (event) => {
+  if ([...documents.values()].some((each) => !each.isSaved)) event.preventDefault();
+});
+
+load().catch((error) => tell(error.message));

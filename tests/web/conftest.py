@@ -1,0 +1,93 @@
+import dataclasses
+import json
+import os
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.video import write_video
+from tests.processes import python_processes
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "app.py"
+
+
+@dataclasses.dataclass
+class App:
+    """A running app: its process, its address and the folder that it works in."""
+
+    process: object
+    address: str
+    root: Path
+
+    def ask(self, path, content=None, *, method=None, headers=None, **parameters):
+        """The status and the bytes that come back."""
+        url = f"{self.address}{path}?{urllib.parse.urlencode(parameters)}"
+        headers = {"Accept": "application/json", **(headers or {})}
+        data = None
+        if content is not None:
+            data = content if isinstance(content, bytes) else json.dumps(content).encode()
+            headers.setdefault("Content-Type", "application/json")
+        request = urllib.request.Request(url, data, headers, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=60) as response:
+                return response.status, response.read()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read()
+
+    def get(self, path, **parameters):
+        """The JSON that comes back of a request that goes well."""
+        status, content = self.ask(path, **parameters)
+        assert status == 200, content
+        return json.loads(content)
+
+    def put(self, path, content, **parameters):
+        """The status and the JSON that come back."""
+        status, answer = self.ask(path, content, method="PUT", **parameters)
+        return status, json.loads(answer)
+
+
+def coded(num_frames, *, height=96, width=128):
+    """Frames, uint8 (N, H, W, 3), whose halves say their number by their brightness."""
+    frames = np.zeros((num_frames, height, width, 3), np.uint8)
+    for number in range(num_frames):
+        for place, digit in enumerate(divmod(number, 16)):
+            half = slice(place * width // 2, (place + 1) * width // 2)
+            frames[number, :, half] = 16 * digit + 8
+    return frames
+
+
+def number_of(pixels):
+    """The number that a frame of `coded` says, of pixels (H, W, 3) of any size."""
+    width = pixels.shape[1]
+    middles = pixels[:, width // 8 : 3 * width // 8], pixels[:, 5 * width // 8 : 7 * width // 8]
+    first, second = (int(each.mean()) // 16 for each in middles)
+    return 16 * first + second
+
+
+@pytest.fixture
+def start_app(tmp_path) -> Iterator:
+    """Starts the app on a folder; whatever it keeps of files is kept for this test alone."""
+    with python_processes() as python:
+
+        def start(root):
+            environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+            process = python(SCRIPT, root, "--port", 0, "--no-browser", env=environment)
+            line = process.stdout.readline()
+            return App(process, line.split(": ")[1].split(" ")[0].rstrip("/"), root)
+
+        yield start
+
+
+@pytest.fixture
+def recordings(tmp_path):
+    """A folder of recordings that say the numbers of their frames."""
+    folder = tmp_path / "work" / "lab"
+    folder.mkdir(parents=True)
+    write_video(folder / "a.avi", coded(120), fps=25, codec="FFV1")
+    write_video(folder / "b.avi", coded(60), fps=10, codec="MJPG")
+    return folder

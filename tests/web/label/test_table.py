@@ -1,0 +1,158 @@
+import math
+import threading
+
+import pytest
+
+from pipeline.errors import DataError
+from pipeline.sources.events.reading import read_events
+from pipeline.web.errors import ChangedError
+from pipeline.web.label.table import EventsTable, MarkedEvent, VideoEvents
+
+WALK = MarkedEvent(1.0, 2.5, "walk")
+JUMP = MarkedEvent(4.04, None, "jump", "Ann", 'a "note", with all')
+
+
+def events(*found):
+    return VideoEvents(tuple(found), bool(found))
+
+
+NONE = VideoEvents()
+
+
+def test_what_is_saved_is_read_again_and_prepare_reads_it(tmp_path):
+    table = EventsTable(tmp_path)
+    table.save("b.mp4", events(WALK, JUMP), version=NONE.version)
+    table.save("a.mp4", VideoEvents((), is_listed=True), version=NONE.version)
+    found = EventsTable(tmp_path).read(["a.mp4", "b.mp4", "c.mp4"])
+    assert found == {
+        "a.mp4": VideoEvents((), is_listed=True),
+        "b.mp4": events(WALK, JUMP),
+        "c.mp4": NONE,
+    }
+    (other, first) = sorted(read_events(table.path), key=lambda each: each.media)
+    assert (other.media, other.events) == ("a.mp4", ())
+    assert [(e.start_seconds, e.end_seconds, e.label, e.subject) for e in first.events] == [
+        (1.0, 2.5, "walk", ""),
+        (4.04, 4.04, "jump", "Ann"),
+    ]
+    assert not first.notices
+
+
+def test_what_others_wrote_stays(tmp_path):
+    (tmp_path / "events.csv").write_text(
+        "Video;start_seconds;end_seconds;label;split;temperature\n"
+        "day/b.mp4;1;2,5;walk;train;20\n"
+        "c;0;1;jump;;21\n"
+        "b;7;8;sit;;22\n"
+    )
+    table = EventsTable(tmp_path)
+    found = table.read(["b.mp4", "c.avi"])
+    sit = MarkedEvent(7.0, 8.0, "sit")
+    assert found == {"b.mp4": events(WALK, sit), "c.avi": events(MarkedEvent(0.0, 1.0, "jump"))}
+    table.save("b.mp4", events(WALK, JUMP), version=found["b.mp4"].version)
+    lines = table.path.read_text().splitlines()
+    assert lines == [
+        "video,start_seconds,end_seconds,label,split,temperature,subject,notes",
+        "c,0,1,jump,,21,,",
+        "day/b.mp4,1.000,2.500,walk,train,20,,",
+        'day/b.mp4,4.040,,jump,train,,Ann,"a ""note"", with all"',
+    ]
+
+
+def test_nothing_is_left_of_a_video_without_anything(tmp_path):
+    table = EventsTable(tmp_path)
+    version = table.save("a.mp4", events(WALK), version=NONE.version)
+    table.save("a.mp4", NONE, version=version)
+    assert table.read(["a.mp4"]) == {"a.mp4": NONE}
+    assert len(table.path.read_text().splitlines()) == 1
+    assert table.save("a.mp4", events(WALK), version=NONE.version) == version
+
+
+def test_what_somebody_else_changed_is_not_written_over(tmp_path):
+    one, other = EventsTable(tmp_path), EventsTable(tmp_path)
+    version = one.save("a.mp4", events(WALK), version=NONE.version)
+    with pytest.raises(ChangedError, match=r"a.mp4: its events were changed in another window"):
+        other.save("a.mp4", events(JUMP), version=NONE.version)
+    other.save("b.mp4", events(JUMP), version=NONE.version)
+    assert one.save("a.mp4", events(WALK, JUMP), version=version) != version
+    assert one.read(["a.mp4", "b.mp4"]) == {"a.mp4": events(WALK, JUMP), "b.mp4": events(JUMP)}
+
+
+def test_the_same_once_more_is_no_conflict(tmp_path):
+    """As after an answer that was lost on its way."""
+    table = EventsTable(tmp_path)
+    version = table.save("a.mp4", events(WALK), version=NONE.version)
+    assert table.save("a.mp4", events(WALK), version=NONE.version) == version
+
+
+def test_those_who_save_at_once_lose_nothing(tmp_path):
+    names = [f"{number}.mp4" for number in range(12)]
+
+    def save(name):
+        EventsTable(tmp_path).save(name, events(WALK), version=NONE.version)
+
+    threads = [threading.Thread(target=save, args=[name]) for name in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert EventsTable(tmp_path).read(names) == dict.fromkeys(names, events(WALK))
+
+
+def test_a_table_that_is_damaged_stays_as_it_is(tmp_path):
+    path = tmp_path / "events.csv"
+    for content in (
+        b"a,b\n1,2\n",
+        b"\x00\x01",
+        b"video,start_seconds,end_seconds,label\na,x,1,l\n",
+    ):
+        path.write_bytes(content)
+        with pytest.raises(DataError, match="expected"):
+            EventsTable(tmp_path).save("a.mp4", events(WALK), version=NONE.version)
+        assert path.read_bytes() == content
+    path.write_bytes(b"")
+    EventsTable(tmp_path).save("a.mp4", events(WALK), version=NONE.version)
+    assert EventsTable(tmp_path).read(["a.mp4"]) == {"a.mp4": events(WALK)}
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (3, "expected an event, an object"),
+        ({"start": -1, "end": None, "label": "a"}, "a time in seconds"),
+        ({"start": math.nan, "end": None, "label": "a"}, "a time in seconds"),
+        ({"start": math.inf, "end": None, "label": "a"}, "a time in seconds"),
+        ({"start": True, "end": None, "label": "a"}, "a time in seconds"),
+        ({"start": "1", "end": None, "label": "a"}, "a time in seconds"),
+        ({"start": 10**400, "end": None, "label": "a"}, "a time in seconds"),
+        ({"start": 1, "end": 1.0001, "label": "a"}, "to end after its start"),
+        ({"start": 1, "end": 0.5, "label": "a"}, "to end after its start"),
+        ({"start": 1, "end": 2, "label": " "}, "to have a label"),
+        ({"start": 1, "end": 2, "label": None}, "a label of at most"),
+        ({"start": 1, "end": 2, "label": "a" * 1001}, "a label of at most"),
+        ({"start": 1, "end": 2, "label": "a\x1bb"}, "a label of characters that can be seen"),
+        ({"start": 1, "end": 2, "label": "a", "notes": "\ud800"}, "notes in UTF-8"),
+    ],
+)
+def test_what_is_no_event(value, message):
+    with pytest.raises(DataError, match=message):
+        VideoEvents.checked({"events": [value]})
+
+
+@pytest.mark.parametrize("value", [None, [], {}, {"events": {}}, {"events": [{}] * 100_001}])
+def test_what_are_no_events(value):
+    with pytest.raises(DataError, match="expected a list of at most 100,000 events"):
+        VideoEvents.checked(value)
+
+
+def test_texts_stay_in_their_line_and_times_have_thousandths():
+    found = VideoEvents.checked(
+        {
+            "events": [
+                {"start": 2, "end": None, "label": " a\r\n b ", "notes": "x\n,y"},
+                {"start": 0.12345, "end": 1, "label": "é"},
+            ]
+        }
+    )
+    assert found.events == (MarkedEvent(0.123, 1.0, "é"), MarkedEvent(2.0, None, "a b", "", "x ,y"))
+    assert found.is_listed
