@@ -134,6 +134,7 @@ export class Player extends EventTarget {
 
   end() {
     if (this.range || this.loops) return this.begin(this.range ? shownAt(this.times, this.range[0]) : 0);
+    this.number = this.times.length - 1;
     this.pause();
   }
 

@@ -1,0 +1,334 @@
+"""The page for labelling in a real browser, as a person uses it."""
+
+import random
+import re
+import subprocess
+
+import imageio_ffmpeg
+import pytest
+from playwright.sync_api import expect
+
+from pipeline.sources.events.reading import read_events
+from pipeline.video import write_video
+from pipeline.video.seeking import mark_frames
+from tests.web.browser import MOST_BYTES, NEEDS_CHROMIUM, chromium, findings, opened
+from tests.web.conftest import coded
+
+pytestmark = NEEDS_CHROMIUM
+
+LEVELS = """(source) => {
+    const canvas = new OffscreenCanvas(128, 96);
+    const context = canvas.getContext("2d", { willReadFrequently: true });
+    context.drawImage(source, 0, 0, 128, 96);
+    const level = (x) => Math.floor(context.getImageData(x, 48, 1, 1).data[0] / 16);
+    return 16 * level(32) + level(96);
+}"""
+NUMBER = f"({LEVELS})(document.getElementById('picture'))"
+"""The number that a frame of `coded` says, of what is drawn."""
+
+MOVES = [("ArrowRight", 1), ("ArrowLeft", -1), ("End", 150), ("Home", -150)]
+FORMATS = {
+    "ffv1.avi": ["-c:v", "ffv1"],
+    "mpeg4.avi": ["-c:v", "mpeg4", "-bf", "2", "-q:v", "2"],
+    "b frames.mp4": ["-c:v", "libx264", "-bf", "3", "-g", "40", "-pix_fmt", "yuv420p"],
+    "rotated.mov": ["-c:v", "libx264", "-pix_fmt", "yuv420p"],
+    "vp9.webm": ["-c:v", "libvpx-vp9", "-g", "50", "-b:v", "2M", "-pix_fmt", "yuv420p"],
+    "variable.mkv": ["-c:v", "libx264", "-bf", "2", "-pix_fmt", "yuv420p", "-fps_mode", "vfr"],
+}
+
+
+def encode(source, target, name):
+    """A copy of a video in one of `FORMATS`."""
+    ffmpeg = [imageio_ffmpeg.get_ffmpeg_exe(), "-y", "-loglevel", "error"]
+    filters = []
+    if name.startswith("variable"):  # Of three frames, the second is shown twice as long.
+        filters = ["-vf", "setpts='(floor(N/3)*4+mod(N,3)+gte(mod(N,3),2))/25/TB'"]
+    command = [*ffmpeg, "-i", source, *filters, *FORMATS[name], target]
+    subprocess.run(command, check=True)
+    if name.startswith("rotated"):
+        aside = target.with_name("aside.mov")
+        target.rename(aside)
+        turned = [*ffmpeg, "-display_rotation", "180", "-i", aside, "-c", "copy", target]
+        subprocess.run(turned, check=True)
+        aside.unlink()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def app(start_app, recordings):
+    return start_app(recordings.parent)
+
+
+def label(app, browser, video="a.avi", folder="lab", **options):
+    """The page, once a recording is read through."""
+    context = opened(browser, f"{app.address}/label?folder={folder}&video={video}", **options)
+    page = context.__enter__()
+    page.done = lambda: context.__exit__(None, None, None)
+    page.wait_for_selector("#picture[data-number='0']")
+    expect(page.locator("#waiting")).to_be_hidden()
+    return page
+
+
+def add_class(page, name, key, *, point=False):
+    page.fill("#class-name", name)
+    page.fill("#class-key", key)
+    page.set_checked("#class-point", point)
+    page.click("#add-class button")
+    page.locator("#class-name").blur()
+
+
+def press(page, *keys):
+    for key in keys:
+        page.keyboard.press(key)
+
+
+def frame(page):
+    """The number of the frame that is shown, once it is drawn."""
+    number = page.text_content("#clock").split("frame ")[1]
+    page.wait_for_selector(f"#picture[data-number='{number}']")
+    return int(number)
+
+
+def saved(page):
+    expect(page.locator("#saved")).to_have_text("Saved")
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_frame_of_a_time_is_the_one_of_the_reader(start_app, browser, tmp_path, name):
+    folder = tmp_path / "work"
+    folder.mkdir()
+    write_video(tmp_path / "coded.avi", coded(150), fps=25, codec="FFV1")
+    encode(tmp_path / "coded.avi", folder / name, name)
+    times = [mark.seconds for mark in mark_frames(folder / name)]
+    assert len(times) == 150
+    page = label(start_app(folder), browser, video=name, folder="")
+    add_class(page, "peck", "p", point=True)
+    rng, at = random.Random(name), 0
+    expected = []
+    for step in range(30):
+        key, moved = rng.choice(
+            [("ArrowRight", 1), ("ArrowLeft", -1), ("End", 150), ("Home", -150)]
+        )
+        if step % 3 == 0:
+            at = rng.randrange(150)
+            box = page.locator("#axis").bounding_box()
+            duration = float(page.get_attribute("#axis", "aria-valuemax"))
+            page.mouse.click(box["x"] + 0.5 + times[at] / duration * box["width"], box["y"] + 5)
+            at = frame(page)
+        else:
+            press(page, key)
+            at = min(max(0, at + moved), 149)
+        assert frame(page) == at
+        drawn = page.evaluate(NUMBER)
+        if name == "rotated.mov":  # by half a turn, which exchanges the halves
+            drawn = 16 * (drawn % 16) + drawn // 16
+        assert drawn == at
+        if step % 5 == 0:
+            press(page, "p")
+            expected.append(round(times[at], 3))
+    saved(page)
+    page.done()
+    (recording,) = read_events(folder / "events.csv")
+    assert [event.start_seconds for event in recording.events] == sorted(expected)
+
+
+def test_keys_begin_and_end_events_of_several_classes_at_once(app, browser, recordings):
+    page = label(app, browser)
+    add_class(page, "walk", "w")
+    add_class(page, "peck", "p", point=True)
+    add_class(page, "<b>&", "b")
+    press(page, "Shift+ArrowRight", "w", "ArrowRight", "b", "p")
+    expect(page.locator("#classes .mark[aria-pressed=true]")).to_have_count(2)
+    press(page, "Shift+ArrowRight", "w", "ArrowLeft", "b")
+    saved(page)
+    page.done()
+    lines = (recordings / "events.csv").read_text().splitlines()[1:]
+    assert lines == [
+        "a.avi,1.000,2.040,walk,,",
+        "a.avi,1.040,,peck,,",
+        "a.avi,1.040,2.000,<b>&,,",
+    ]
+
+
+def test_undo_and_redo_go_all_the_way(app, browser, recordings):
+    page = label(app, browser)
+    add_class(page, "peck", "p", point=True)
+    for _ in range(12):
+        press(page, "ArrowRight", "p")
+    expect(page.locator("#count")).to_have_text("12")
+    press(page, *["Control+z"] * 12)
+    expect(page.locator("#count")).to_have_text("")
+    expect(page.locator("#undo")).to_be_disabled()
+    press(page, *["Control+Shift+z"] * 5)
+    expect(page.locator("#count")).to_have_text("5")
+    saved(page)
+    assert len((recordings / "events.csv").read_text().splitlines()) == 6
+    press(page, "ArrowUp", "Delete")
+    expect(page.locator("#count")).to_have_text("4")
+    expect(page.locator("#redo")).to_be_disabled()
+    page.done()
+
+
+def test_an_edge_is_dragged_to_a_frame_and_cells_are_typed(app, browser, recordings):
+    page = label(app, browser)
+    add_class(page, "walk", "w")
+    press(page, "Shift+ArrowRight", "w", "Shift+ArrowRight", "w")
+    box = page.locator("#axis").bounding_box()
+    duration = float(page.get_attribute("#axis", "aria-valuemax"))
+    row = box["y"] + 66
+    page.mouse.move(box["x"] + 2 / duration * box["width"], row)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 3.01 / duration * box["width"], row, steps=4)
+    page.mouse.up()
+    end = page.get_by_label("End in seconds")
+    expect(end).to_have_value("3.000")
+    end.fill("3,2")
+    end.press("Enter")
+    page.get_by_label("Notes of walk").fill('a, "b"')
+    page.get_by_label("Notes of walk").press("Enter")
+    end = page.get_by_label("End in seconds")
+    end.fill("0.5")
+    end.press("Enter")
+    expect(end).to_have_value("3.200")
+    saved(page)
+    page.done()
+    assert (recordings / "events.csv").read_text().splitlines()[1] == (
+        'a.avi,1.000,3.200,walk,,"a, ""b"""'
+    )
+
+
+@pytest.mark.parametrize("video", ["a.avi", "h264.mp4"])
+def test_it_plays_and_rests_at_the_frame_that_was_shown(app, browser, recordings, video):
+    encode(recordings / "a.avi", recordings / "h264.mp4", "b frames.mp4")
+    page = label(app, browser, video=video)
+    page.select_option("#rate", "0.5")
+    press(page, "Home", "Space")
+    is_media = video == "h264.mp4"
+    expect(page.locator("#screen.playing-media")).to_have_count(int(is_media))
+    expect(page.locator("#clock")).not_to_have_text(re.compile("frame [0-9]$"))
+    press(page, "Space")
+    at = frame(page)
+    assert 9 < at < 119
+    assert page.evaluate(NUMBER) == at
+    page.select_option("#rate", "8")
+    press(page, "Space")
+    expect(page.locator("#play")).to_have_text("Play")
+    assert frame(page) >= 118
+    page.done()
+
+
+def test_a_browser_s_frame_has_the_number_that_the_page_says(app, browser, recordings):
+    """While it plays: what is drawn of the player is what the page takes for the frame."""
+    encode(recordings / "a.avi", recordings / "h264.mp4", "b frames.mp4")
+    page = label(app, browser, video="h264.mp4")
+    page.select_option("#rate", "0.25")
+    press(page, "Space")
+    expect(page.locator("#screen.playing-media")).to_have_count(1)
+    pairs = page.evaluate(
+        f"""async () => {{
+            const media = document.getElementById("media"), found = [];
+            for (let count = 0; count < 12; count++) {{
+                await new Promise((done) => media.requestVideoFrameCallback(done));
+                const text = document.getElementById("clock").textContent;
+                found.push([({LEVELS})(media), Number(text.split("frame ")[1])]);
+            }}
+            return found;
+        }}"""
+    )
+    assert all(abs(drawn - said) <= 1 for drawn, said in pairs)
+    assert sum(drawn == said for drawn, said in pairs) >= 6
+    page.done()
+
+
+def test_two_windows_at_one_recording_are_told(app, browser, recordings):
+    one, other = label(app, browser), label(app, browser)
+    add_class(one, "peck", "p", point=True)
+    other.reload()
+    other.wait_for_selector("#picture[data-number='0']")
+    press(one, "p")
+    saved(one)
+    press(other, "ArrowRight", "p")
+    expect(other.locator("#told")).to_contain_text("were changed in another window")
+    expect(other.locator("#saved")).to_have_text("Not saved")
+    other.get_by_role("button", name="Take theirs").click()
+    expect(other.locator("#count")).to_have_text("1")
+    other.wait_for_selector("#picture[data-number='0']")
+    press(other, "ArrowRight", "ArrowRight", "p")
+    saved(other)
+    press(one, "ArrowRight", "ArrowRight", "ArrowRight", "p")
+    one.get_by_role("button", name="Keep mine").click()
+    saved(one)
+    times = [line.split(",")[1] for line in (recordings / "events.csv").read_text().splitlines()]
+    assert times[1:] == ["0.000", "0.120"]
+    for page in (one, other):
+        page.said[:] = [each for each in page.said if "409 (Conflict)" not in each]
+        page.done()
+
+
+def test_what_was_shown_as_saved_is_there_after_a_kill(app, start_app, browser, recordings):
+    page = label(app, browser)
+    add_class(page, "peck", "p", point=True)
+    press(page, "p", "ArrowRight", "p")
+    saved(page)
+    app.process.kill()
+    app.process.communicate()
+    press(page, "ArrowRight", "p")
+    expect(page.locator("#saved")).to_have_text("Not saved")
+    expect(page.locator("#told")).to_contain_text("The server does not answer")
+    (recording,) = read_events(recordings / "events.csv")
+    assert [event.start_seconds for event in recording.events] == [0.0, 0.04]
+    page.said.clear()
+    page.close()
+    again = label(start_app(app.root), browser)
+    expect(again.locator("#count")).to_have_text("2")
+    again.done()
+
+
+def test_the_table_that_cannot_be_read_is_told(app, browser, recordings):
+    (recordings / "events.csv").write_text("a,b\n1,2\n")
+    with opened(browser, f"{app.address}/label?folder=lab") as page:
+        expect(page.locator("#told")).to_contain_text("expected the columns video, start_seconds")
+        page.said.clear()
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"color_scheme": "dark"}, {"viewport": {"width": 390, "height": 844}}]
+)
+def test_nobody_is_kept_out(app, browser, options):
+    page = label(app, browser, **options)
+    add_class(page, "walk", "w")
+    press(page, "w", "ArrowRight", "w")
+    saved(page)
+    assert findings(page) == []
+    width = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+    assert width <= 0
+    page.done()
+    with opened(browser, app.address, **options) as home:
+        assert findings(home) == []
+
+
+def test_the_pages_are_light(app, browser):
+    weights = []
+    with opened(browser, app.address) as page:
+        page.on("response", lambda response: weights.append((response.url, response)))
+        page.goto(f"{app.address}/label?folder=lab")
+        page.wait_for_selector("#picture[data-number='0']")
+        own = [response for url, response in weights if "/api/video" not in url]
+        assert 10_000 < sum(len(each.body()) for each in own) < MOST_BYTES
+
+
+def test_folders_are_listed_and_names_are_no_markup(start_app, browser, tmp_path):
+    folder = tmp_path / "work" / "<img src=x onerror=alert(1)> & 'q'"
+    folder.mkdir(parents=True)
+    write_video(folder / '"><b>.avi', coded(3), fps=25, codec="FFV1")
+    app = start_app(tmp_path / "work")
+    with opened(browser, app.address) as page:
+        page.get_by_role("link", name="<img src=x").click()
+        page.wait_for_selector("#picture[data-number='0']")
+        expect(page.locator("#videos")).to_contain_text('"><b>.avi')
+        assert page.locator("#videos b, main img").count() == 0
