@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
 
+import axe_playwright_python
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -44,7 +45,7 @@ def opened(browser: Browser, address: str, **options: object) -> Iterator[Page]:
 
 def findings(page: Page) -> list[str]:
     """What axe finds of a page that keeps somebody out."""
-    page.evaluate(files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8"))
+    page.evaluate(files(axe_playwright_python).joinpath("axe.min.js").read_text("utf-8"))
     found = page.evaluate("axe.run()")
     return [
         f"{each['id']}: {json.dumps([node['target'] for node in each['nodes']])}"
