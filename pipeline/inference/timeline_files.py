@@ -15,9 +15,10 @@ import numpy as np
 from pipeline.atomic import atomic_write
 from pipeline.config.checks import expect_output
 from pipeline.errors import ConfigError
-from pipeline.inference.annotation_files import as_boris, as_elan, as_label_studio, as_via
 from pipeline.inference.segments import cues
 from pipeline.inference.timeline import Timeline
+from pipeline.manifest.class_names import UNKNOWN
+from pipeline.sources.events.writing import WRITERS, WrittenEvent, WrittenRecording
 from pipeline.tasks.amounts import Amount, Spans
 
 BOUTS: Final = ".bouts.csv"
@@ -41,8 +42,12 @@ def write_timeline(timeline: Timeline, path: Path, *, bin_seconds: float | None 
         OSError: It cannot be written.
     """
     end = check_output(path)
-    is_bouts = end == BOUTS
-    content = _bouts(timeline, bin_seconds) if is_bouts else _WRITERS[end](timeline)
+    if end == BOUTS:
+        content = _bouts(timeline, bin_seconds)
+    elif end in WRITERS:
+        content = WRITERS[end](_written(timeline))
+    else:
+        content = _WRITERS[end](timeline)
     with atomic_write(path) as file:
         file.write(content)
 
@@ -53,7 +58,7 @@ def check_output(path: Path) -> str:
     Raises:
         ConfigError: It cannot.
     """
-    known = (*_WRITERS, BOUTS)
+    known = (*_WRITERS, *WRITERS, BOUTS)
     ends = [end for end in known if path.name.lower().endswith(end)]
     if not ends:
         raise ConfigError(
@@ -126,11 +131,28 @@ _WRITERS: Mapping[str, Callable[[Timeline], bytes]] = {
     ".csv": _csv,
     ".srt": _srt,
     ".png": _png,
-    ".boris.tsv": as_boris,
-    ".eaf": as_elan,
-    ".via.json": as_via,
-    ".label-studio.json": as_label_studio,
 }
+
+
+def _written(timeline: Timeline) -> WrittenRecording:
+    """A timeline for annotation programs; where the answer is `unknown`, nothing is written."""
+    events = (
+        WrittenEvent(
+            start_seconds=segment.start_seconds,
+            end_seconds=segment.end_seconds,
+            label=segment.label,
+            probability=segment.probability,
+        )
+        for segment in timeline.segments
+        if segment.label != UNKNOWN
+    )
+    return WrittenRecording(
+        path=timeline.path,
+        fps=timeline.info.fps,
+        duration_seconds=timeline.info.duration_seconds,
+        class_names=timeline.class_names,
+        events=tuple(events),
+    )
 
 
 def _subtitle_time(seconds: float) -> str:

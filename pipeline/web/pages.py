@@ -20,7 +20,7 @@ from pipeline.web.errors import ChangedError, OutsideError
 
 STATIC: Final = Path(__file__).parent / "static"
 
-MOST_JSON_BYTES: Final = 2**24
+MOST_BYTES: Final = 2**24
 
 _TEMPLATES: Final = Environment(
     loader=PackageLoader("pipeline.web"),
@@ -43,18 +43,41 @@ async def json_of(request: Request) -> Any:
     Raises:
         HTTPException: It is none, or too large.
     """
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json":
-        raise HTTPException(415, "expected application/json")
+    expect_kind(request, "application/json")
+    try:
+        return json.loads(await _body(request))
+    except (ValueError, RecursionError):
+        raise HTTPException(400, "expected JSON") from None
+
+
+async def bytes_of(request: Request) -> bytes:
+    """The body of a request, which must say that it is bytes: no form of another site can.
+
+    Raises:
+        HTTPException: It says something else, or is too large.
+    """
+    expect_kind(request, "application/octet-stream")
+    return await _body(request)
+
+
+def expect_kind(request: Request, kind: str) -> None:
+    """Makes sure that a request says what is in it.
+
+    Raises:
+        HTTPException: It says something else.
+    """
+    said = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if said != kind:
+        raise HTTPException(415, f"expected {kind}")
+
+
+async def _body(request: Request) -> bytes:
     content = bytearray()
     async for part in request.stream():
         content += part
-        if len(content) > MOST_JSON_BYTES:
-            raise HTTPException(413, f"expected at most {MOST_JSON_BYTES:,} bytes")
-    try:
-        return json.loads(content)
-    except (ValueError, RecursionError):
-        raise HTTPException(400, "expected JSON") from None
+        if len(content) > MOST_BYTES:
+            raise HTTPException(413, f"expected at most {MOST_BYTES:,} bytes")
+    return bytes(content)
 
 
 def number_of(request: Request, name: str, default: int, *, least: int = 0, most: int) -> int:

@@ -42,8 +42,9 @@ def read_elan(
         tiers: The tiers to read; none: all.
         tier_as: What the name of a tier is. "label": the label, whatever its annotations say.
             "subject": who does what its annotations say, unless the tier names a participant.
-            "auto": the subject where some tier has different values, else the label; a tier of
-            empty annotations is a label.
+            "auto": the subject where some tier has different values, else the label. A tier of
+            empty annotations, or of such that repeat its name, is a label. One that is called
+            "LABEL (PARTICIPANT)", as Clipline writes it, is what its annotations say.
 
     Raises:
         DataError: The document is not as expected, or has no such tier.
@@ -60,7 +61,9 @@ def read_elan(
     several = any(len(each) > 1 for each in values.values())
     people = {tier.get("TIER_ID", ""): tier.get("PARTICIPANT", "") for tier in root.iter("TIER")}
     for name, marked in chosen.items():
-        is_label = tier_as == "label" or (tier_as == "auto" and not (several and values[name]))
+        is_label = tier_as == "label" or (
+            tier_as == "auto" and _is_label(name, values[name], people[name], several=several)
+        )
         if marked:
             draft.tell(
                 "tier", f"{path}: {name} is taken for a {'label' if is_label else 'subject'}"
@@ -73,6 +76,13 @@ def read_elan(
             label, subject = (name, "") if is_label else (value, name)
             draft.add(place, first, last, label, people[name] or subject, point=False)
     return [draft.done()]
+
+
+def _is_label(name: str, values: set[str], participant: str, *, several: bool) -> bool:
+    """Whether the name of a tier is a label; `several`: some tier has different values."""
+    if not values or values == {name}:
+        return True
+    return not several and {f"{value} ({participant})" for value in values} != {name}
 
 
 def _chosen(

@@ -144,8 +144,8 @@ class Recordings:
                 raise marks
             recording.add(marks)
             if len(marks) < _MARKS_AT_ONCE:
-                recording.is_complete = True
                 _keep(key, recording)
+                recording.is_complete = True
         except (PipelineError, OSError) as error:
             recording.error = one_line(getattr(error, "reason", error))
         self._thread.submit(self._read_on)

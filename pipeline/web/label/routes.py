@@ -6,6 +6,7 @@ import struct
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 import numpy as np
 from starlette.concurrency import run_in_threadpool
@@ -13,10 +14,13 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from pipeline.errors import DataError
 from pipeline.web.label.classes import Settings, read_settings, write_settings
+from pipeline.web.label.clips import ClipTable, checked_label
+from pipeline.web.label.exchange import export_events, import_events
 from pipeline.web.label.recordings import Recording, Recordings
 from pipeline.web.label.table import EventsTable, VideoEvents
-from pipeline.web.pages import json_of, number_of, page
+from pipeline.web.pages import bytes_of, json_of, number_of, page
 from pipeline.web.workspace import Workspace
 
 _MOST_NUMBER: Final = 99_999_999
@@ -50,6 +54,11 @@ class Labelling:
             Route("/api/label/folder", self._folder),
             Route("/api/label/settings", self._save_settings, methods=["PUT"]),
             Route("/api/label/events", self._save_events, methods=["PUT"]),
+            Route("/api/label/import", self._import, methods=["POST"]),
+            Route("/api/label/export", self._export),
+            Route("/clips", self._clips_page),
+            Route("/api/clips/folder", self._clips),
+            Route("/api/clips/label", self._save_clip, methods=["PUT"]),
             Route("/api/video", self._video),
             Route("/api/video/frames", self._frames),
             Route("/api/video/file", self._file),
@@ -86,10 +95,51 @@ class Labelling:
         await run_in_threadpool(table.save, video, events, version=version)
         return JSONResponse(_as_json(events))
 
+    async def _import(self, request: Request) -> Response:
+        """Adds the events of a file, whose bytes are the body."""
+        folder = self._workspace.folder(request.query_params.get("folder", ""))
+        content = await bytes_of(request)
+        name = request.query_params.get("name", "")
+        found = await run_in_threadpool(import_events, folder, name, content)
+        return JSONResponse(found.as_json())
+
+    def _export(self, request: Request) -> Response:
+        """The events of a video as a file of an annotation program."""
+        folder, video = self._named(request)
+        end = request.query_params.get("format", "")
+        names = tuple(each.name for each in read_settings(folder).classes)
+        content = export_events(folder, video, end, names)
+        name = quote(f"{Path(video).stem}{end}")
+        headers = {"Content-Disposition": f"attachment; filename*=utf-8''{name}"}
+        return Response(content, media_type="application/octet-stream", headers=headers)
+
     def _named(self, request: Request) -> tuple[Path, str]:
         """The folder of a video, and the name of its file."""
         path = self._workspace.video(request.query_params.get("video", ""))
         return path.parent, path.name
+
+    def _clips_page(self, request: Request) -> Response:
+        folder = request.query_params.get("folder", "")
+        self._workspace.folder(folder)
+        return page("clips.html", folder=folder)
+
+    def _clips(self, request: Request) -> Response:
+        """The clips of a folder with their labels, and its settings."""
+        name = request.query_params.get("folder", "")
+        folder, videos = self._workspace.folder(name), self._workspace.videos(name)
+        found = ClipTable(folder).read(videos)
+        clips = [{"name": video, "label": found[video]} for video in videos]
+        return JSONResponse({"videos": clips, "settings": read_settings(folder).as_json()})
+
+    async def _save_clip(self, request: Request) -> Response:
+        """Writes the label of a clip, in place of the one that it had."""
+        folder, video = self._named(request)
+        content = await json_of(request)
+        if not isinstance(content, dict):
+            raise DataError("expected a label, an object")
+        label, before = (checked_label(content.get(name, "")) for name in ("label", "before"))
+        await run_in_threadpool(ClipTable(folder).save, video, label, before=before)
+        return JSONResponse({"label": label})
 
     def _video(self, request: Request) -> Response:
         """What is known of a recording, and of its frames from a number on."""

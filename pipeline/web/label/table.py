@@ -7,23 +7,19 @@ that are not of that video stay as they are.
 
 from __future__ import annotations
 
-import csv
 import dataclasses
+import functools
 import hashlib
-import io
 import json
 import math
 from collections.abc import Iterable, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Final, Self
 
-from pipeline.atomic import atomic_write
 from pipeline.errors import DataError
-from pipeline.locks import in_turn
 from pipeline.sources.events.own_table import NEEDED, read_own_table
-from pipeline.sources.events.text import NoTextError, read_any_text, read_columns, read_lines
-from pipeline.sources.events.text import with_columns as cells_of
 from pipeline.web.errors import ChangedError
+from pipeline.web.label.sheet import Row, Sheet, is_named
 
 NAME: Final = "events.csv"
 """Name of the table in the folder of its recordings."""
@@ -32,8 +28,6 @@ _COLUMNS: Final = (*NEEDED, "subject", "notes")
 _MOST_EVENTS: Final = 100_000
 _LONGEST_TEXT: Final = 1000
 _LONGEST_SECONDS: Final = 1e8
-
-Row = dict[str, str]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, order=True)
@@ -114,7 +108,9 @@ class EventsTable:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.path = folder / NAME
+        path = folder / NAME
+        check = functools.partial(read_own_table, path=path)
+        self._sheet = Sheet(path, _COLUMNS, NEEDED, check)
 
     def read(self, videos: Iterable[str]) -> dict[str, VideoEvents]:
         """The events of some videos, by the names of their files.
@@ -122,7 +118,7 @@ class EventsTable:
         Raises:
             DataError: The table cannot be read.
         """
-        _, rows = self._rows()
+        _, rows = self._sheet.read()
         return {video: _events_of(rows, video) for video in videos}
 
     def save(self, video: str, events: VideoEvents, *, version: str) -> str:
@@ -141,40 +137,38 @@ class EventsTable:
             DataError: The table cannot be read.
             OSError: It cannot be written.
         """
-        with in_turn(self.path, "writing"):
-            columns, rows = self._rows()
-            before = _events_of(rows, video)
-            if before.version not in (version, events.version):
+        with self._sheet.alone():
+            columns, rows = self._sheet.read()
+            if _events_of(rows, video).version not in (version, events.version):
                 raise ChangedError(
                     f"{video}: its events were changed in another window, or by another program"
                 )
-            kept = [row for row in rows if not _is_of(row, video)]
-            old = [row for row in rows if _is_of(row, video)]
-            self._write(columns, kept + _rows_of(video, events, old))
+            self._replace(columns, rows, video, events)
         return events.version
 
-    def _rows(self) -> tuple[list[str], list[Row]]:
-        if not self.path.exists():
-            return list(_COLUMNS), []
-        try:
-            text, _ = read_any_text(self.path)
-        except NoTextError:
-            if self.path.stat().st_size:
-                raise
-            return list(_COLUMNS), []
-        read_own_table(text, self.path)  # which says what is wrong with it
-        lines = read_lines(text, self.path)
-        columns = read_columns(next(lines), *NEEDED)
-        rows = [cells_of(line, columns) for line in lines]
-        return [*columns, *(name for name in _COLUMNS if name not in columns)], rows
+    def add(self, video: str, events: VideoEvents) -> int:
+        """Adds events to those of a video; returns how many were not there yet.
 
-    def _write(self, columns: list[str], rows: Iterable[Row]) -> None:
-        text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        with atomic_write(self.path) as file:
-            file.write(text.getvalue().encode())
+        Raises:
+            DataError: The table cannot be read.
+            OSError: It cannot be written.
+        """
+        with self._sheet.alone():
+            columns, rows = self._sheet.read()
+            before = _events_of(rows, video).events
+            # Whatever is noted of one that is there.
+            known = {dataclasses.replace(event, notes="") for event in before}
+            new = tuple(event for event in dict.fromkeys(events.events) if event not in known)
+            both = VideoEvents(tuple(sorted((*before, *new), key=_order)), True)
+            self._replace(columns, rows, video, both)
+        return len(new)
+
+    def _replace(
+        self, columns: list[str], rows: list[Row], video: str, events: VideoEvents
+    ) -> None:
+        kept = [row for row in rows if not _is_of(row, video)]
+        old = [row for row in rows if _is_of(row, video)]
+        self._sheet.write(columns, kept + _rows_of(video, events, old))
 
 
 def _events_of(rows: Iterable[Row], video: str) -> VideoEvents:
@@ -210,10 +204,8 @@ def _rows_of(video: str, events: VideoEvents, old: list[Row]) -> list[Row]:
     return rows
 
 
-def _is_of(row: Mapping[str, str], video: str) -> bool:
-    """Whether a line is of a video: by the name of the file, or that without its ending."""
-    written = PurePosixPath(row["video"].replace("\\", "/")).name
-    return written in (video, PurePosixPath(video).stem)
+def _is_of(row: Row, video: str) -> bool:
+    return is_named(row["video"], video)
 
 
 def _order(event: MarkedEvent) -> tuple[float, float, str, str]:

@@ -20,6 +20,11 @@ export async function put(path, parameters, content) {
   return (await fetched(path, parameters, options)).json();
 }
 
+export async function postBytes(path, parameters, content) {
+  const options = { method: "POST", headers: { "Content-Type": "application/octet-stream" }, body: content };
+  return (await fetched(path, parameters, options)).json();
+}
+
 export function address(path, parameters) {
   return `${path}?${new URLSearchParams(parameters)}`;
 }

@@ -112,9 +112,66 @@ def test_settings_are_kept(app):
     assert (status, answer["error"]) == (422, "the class walk is there twice")
 
 
+@pytest.mark.parametrize("end", [".boris.tsv", ".eaf", ".via.json", ".label-studio.json"])
+def test_what_is_exported_is_imported_again(app, recordings, end):
+    point = {"start": 3.0, "end": 3.04, "label": "peck", "subject": "", "notes": ""}
+    events = [EVENT, point]
+    content = {"events": events, "is_listed": True, "version": saved_version(app, "a.avi")}
+    assert app.put("/api/label/events", content, video="lab/a.avi")[0] == 200
+    status, exported = app.ask("/api/label/export", video="lab/a.avi", format=end)
+    assert status == 200
+    (recordings / "events.csv").unlink()
+    other = {"events": [], "is_listed": True, "version": saved_version(app, "b.avi")}
+    assert app.put("/api/label/events", other, video="lab/b.avi")[0] == 200
+    for number in (2, 0):
+        status, answer = import_file(app, exported, f"day 1{end}")
+        assert (status, answer["added"]) == (200, {"a.avi": number})
+    found = app.get("/api/label/folder", folder="lab")["videos"]
+    assert [(each["events"], each["is_listed"]) for each in found] == [(events, True), ([], True)]
+
+
+def saved_version(app, name):
+    videos = app.get("/api/label/folder", folder="lab")["videos"]
+    return next(each["version"] for each in videos if each["name"] == name)
+
+
+def import_file(app, content, name, folder="lab"):
+    kind = {"Content-Type": "application/octet-stream"}
+    status, answer = app.ask(
+        "/api/label/import", content, method="POST", headers=kind, folder=folder, name=name
+    )
+    return status, json.loads(answer)
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "message"),
+    [
+        (b"no events", "a.txt", "a.txt: expected a table with the columns"),
+        (b"\x00\x01", "../../x.csv", "x.csv: expected text, got binary data"),
+        (
+            b"video,start_seconds,end_seconds,label\nz.mp4,0,1,a\n",
+            "b.csv",
+            "none of the recordings",
+        ),
+        (b"video,start_seconds,end_seconds,label\na.avi,0,x,a\n", "c.csv", "expected end_seconds"),
+        (b"x", "\x00.csv", "rename the file"),
+        (b"x", "a" * 300, "rename the file"),
+        (b"x", "", "events: expected a table"),
+    ],
+)
+def test_what_cannot_be_imported(app, recordings, content, name, message):
+    status, answer = import_file(app, content, name)
+    assert status == 422
+    assert message in answer["error"]
+    assert "/" not in answer["error"].partition(": ")[0]
+    assert sorted(each.name for each in recordings.iterdir()) == ["a.avi", "b.avi"]
+
+
 @pytest.mark.parametrize(
     ("path", "parameters", "status"),
     [
+        ("/api/label/export", {"video": "lab/a.avi", "format": ".exe"}, 422),
+        ("/api/label/export", {"video": "lab/none.avi", "format": ".eaf"}, 404),
         ("/api/video", {"video": "../secret.mp4"}, 404),
         ("/api/video/file", {"video": "lab/events.csv"}, 404),
         ("/api/video/file", {"video": ""}, 404),

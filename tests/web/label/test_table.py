@@ -6,7 +6,7 @@ import pytest
 from pipeline.errors import DataError
 from pipeline.sources.events.reading import read_events
 from pipeline.web.errors import ChangedError
-from pipeline.web.label.table import EventsTable, MarkedEvent, VideoEvents
+from pipeline.web.label.table import NAME, EventsTable, MarkedEvent, VideoEvents
 
 WALK = MarkedEvent(1.0, 2.5, "walk")
 JUMP = MarkedEvent(4.04, None, "jump", "Ann", 'a "note", with all')
@@ -29,7 +29,7 @@ def test_what_is_saved_is_read_again_and_prepare_reads_it(tmp_path):
         "b.mp4": events(WALK, JUMP),
         "c.mp4": NONE,
     }
-    (other, first) = sorted(read_events(table.path), key=lambda each: each.media)
+    (other, first) = sorted(read_events(tmp_path / NAME), key=lambda each: each.media)
     assert (other.media, other.events) == ("a.mp4", ())
     assert [(e.start_seconds, e.end_seconds, e.label, e.subject) for e in first.events] == [
         (1.0, 2.5, "walk", ""),
@@ -50,7 +50,7 @@ def test_what_others_wrote_stays(tmp_path):
     sit = MarkedEvent(7.0, 8.0, "sit")
     assert found == {"b.mp4": events(WALK, sit), "c.avi": events(MarkedEvent(0.0, 1.0, "jump"))}
     table.save("b.mp4", events(WALK, JUMP), version=found["b.mp4"].version)
-    lines = table.path.read_text().splitlines()
+    lines = (tmp_path / NAME).read_text().splitlines()
     assert lines == [
         "video,start_seconds,end_seconds,label,split,temperature,subject,notes",
         "c,0,1,jump,,21,,",
@@ -64,7 +64,7 @@ def test_nothing_is_left_of_a_video_without_anything(tmp_path):
     version = table.save("a.mp4", events(WALK), version=NONE.version)
     table.save("a.mp4", NONE, version=version)
     assert table.read(["a.mp4"]) == {"a.mp4": NONE}
-    assert len(table.path.read_text().splitlines()) == 1
+    assert len((tmp_path / NAME).read_text().splitlines()) == 1
     assert table.save("a.mp4", events(WALK), version=NONE.version) == version
 
 

@@ -1,13 +1,14 @@
 // The page for labelling: what was pressed becomes events.
 
-import { get, put } from "../api.js";
+import { address, get, postBytes, put } from "../api.js";
 import { Axis } from "./axis.js";
 import { LabelDocument, endOf } from "./document.js";
 import { Player } from "./player.js";
+import { COLOURS, classItem, freeKey, isTyping, made, refusal } from "./classes.js";
 import { EventList } from "./events.js";
 import { clock } from "./timing.js";
 
-const COLOURS = ["#2f7ed8", "#d9622b", "#3a9d5d", "#b5479b", "#c99a16", "#5b5bd6", "#17a2a2", "#c23b4a", "#7c8a1d", "#8a5a3c"];
+const RESERVED = [" ", "+", "-", "=", "[", "]"];
 const byId = (id) => document.getElementById(id);
 const folder = byId("label").dataset.folder;
 const pathOf = (name) => (folder ? `${folder}/${name}` : name);
@@ -36,14 +37,27 @@ function labels() {
 // --- recordings
 
 async function load() {
-  const found = await get("/api/label/folder", { folder });
-  settings = found.settings;
-  videos = found.videos;
+  await readFolder();
   const asked = new URLSearchParams(location.search).get("video");
   const first = videos.find((each) => each.name === asked) ?? videos.find((each) => !each.is_listed) ?? videos[0];
   show();
   if (first) await open(first.name);
   else tell("There are no videos in this folder.");
+}
+
+// Reads what is known of the folder; classes that only its table has get keys.
+async function readFolder() {
+  const found = await get("/api/label/folder", { folder });
+  videos = found.videos;
+  settings = found.settings;
+  const used = new Set(videos.flatMap((video) => video.events.map((event) => event.label)));
+  const added = [...used].filter((name) => !settings.classes.some((each) => each.name === name)).sort();
+  if (!added.length) return;
+  for (const name of added) {
+    const isPoint = videos.every((video) => video.events.every((event) => event.label !== name || event.end === null));
+    settings.classes.push({ name, key: freeKey(name, settings.classes, RESERVED), is_point: isPoint });
+  }
+  await saveSettings({});
 }
 
 async function open(name) {
@@ -124,15 +138,8 @@ function showClasses() {
   byId("classes").replaceChildren(
     ...settings.classes.map((each) => {
       const isBegun = Boolean(current?.begun.some((event) => event.label === each.name && event.subject === subject));
-      const chip = made("span", { className: "chip" });
-      chip.style.background = colourOf(each.name);
-      const button = made("button", { type: "button", className: "mark" }, chip, made("b", {}, each.name), each.key ? made("kbd", {}, each.key) : "");
-      button.setAttribute("aria-pressed", isBegun);
-      button.addEventListener("click", () => mark(each));
-      const remove = made("button", { type: "button", title: `Take ${each.name} off the list; its events stay` }, "×");
-      remove.setAttribute("aria-label", `Take ${each.name} off the list`);
-      remove.addEventListener("click", () => changeClasses(settings.classes.filter((other) => other !== each)));
-      return made("li", {}, button, remove);
+      const remove = () => changeClasses(settings.classes.filter((other) => other !== each));
+      return classItem(each, colourOf(each.name), isBegun, () => mark(each), remove);
     }),
   );
 }
@@ -193,9 +200,7 @@ function tellConflict(changed) {
 }
 
 async function refresh(name) {
-  const found = await get("/api/label/folder", { folder });
-  videos = found.videos;
-  settings = found.settings;
+  await readFolder();
   showSaved();
   await open(name);
 }
@@ -240,21 +245,13 @@ function addClass(event) {
   event.preventDefault();
   const name = byId("class-name").value.trim().replace(/\s+/g, " ");
   if (!name) return;
-  if (settings.classes.some((each) => each.name === name)) return tell(`There is a class ${name} already.`);
-  const key = byId("class-key").value.toLowerCase() || freeKey(name);
-  const taken = settings.classes.find((each) => key && each.key === key);
-  if (taken) return tell(`The key ${key} marks ${taken.name} already.`);
-  if (RESERVED.includes(key)) return tell(`The key ${key} is for the player. Choose another one.`);
+  const key = byId("class-key").value.toLowerCase() || freeKey(name, settings.classes, RESERVED);
+  const refused = refusal(name, key, settings.classes, RESERVED);
+  if (refused) return tell(refused);
   untell();
   changeClasses([...settings.classes, { name, key, is_point: byId("class-point").checked }]);
   byId("add-class").reset();
   byId("class-name").focus();
-}
-
-function freeKey(name) {
-  const taken = settings.classes.map((each) => each.key);
-  const wanted = [...name.toLowerCase(), ..."123456789abcdefghijklmnopqrstuvwxyz"];
-  return wanted.find((each) => /[\p{L}\p{N}]/u.test(each) && each.length === 1 && !taken.includes(each)) ?? "";
 }
 
 function addSubject() {
@@ -270,9 +267,28 @@ function addSubject() {
   );
 }
 
+async function importFile(file) {
+  try {
+    await current?.save();
+    const { added, notices } = await postBytes("/api/label/import", { folder, name: file.name }, file);
+    documents.clear();
+    await refresh(current?.name ?? Object.keys(added)[0]);
+    const count = Object.values(added).reduce((sum, each) => sum + each, 0);
+    const told = notices.filter((each) => each && !each.startsWith("tier:"));
+    tell(`${file.name}: ${count} new events in ${Object.keys(added).length} recordings. ${told.join(" · ")}`);
+  } catch (error) {
+    tell(error.message);
+  }
+}
+
+async function exportEvents() {
+  await current.save();
+  const link = made("a", { href: address("/api/label/export", { video: current.video, format: byId("format").value }), download: "" });
+  link.click();
+}
+
 // --- keys
 
-const RESERVED = [" ", "+", "-", "=", "[", "]"];
 const KEYS = {
   " ": () => player.toggle(),
   ArrowLeft: (event) => (event.shiftKey ? player.seek(player.seconds - 1) : player.step(-1)),
@@ -292,10 +308,6 @@ const KEYS = {
   Backspace: () => chosen && current.remove(chosen),
   Escape: () => choose(null),
 };
-
-function isTyping(target) {
-  return target.matches("input:not([type=checkbox]), select, textarea");
-}
 
 function press(event) {
   if (!current || event.isComposing) return;
@@ -326,12 +338,6 @@ function changeRate(step) {
   const select = byId("rate");
   select.selectedIndex = Math.min(Math.max(0, select.selectedIndex + step), select.length - 1);
   player.setRate(Number(select.value));
-}
-
-function made(name, properties, ...children) {
-  const element = Object.assign(document.createElement(name), properties);
-  element.append(...children.map((each) => (each instanceof Node ? each : String(each))));
-  return element;
 }
 
 // --- what listens to what
@@ -368,6 +374,8 @@ const CLICKS = {
   undo: () => current?.undo(),
   redo: () => current?.redo(),
   "add-subject": addSubject,
+  export: exportEvents,
+  import: () => byId("file").click(),
 };
 for (const [id, action] of Object.entries(CLICKS)) byId(id).addEventListener("click", action);
 byId("rate").addEventListener("change", (event) => player.setRate(Number(event.target.value)));
@@ -379,6 +387,10 @@ byId("loop").addEventListener("change", (event) => {
 byId("subject").addEventListener("change", show);
 byId("done").addEventListener("change", (event) => current?.change({ isListed: event.target.checked }));
 byId("add-class").addEventListener("submit", addClass);
+byId("file").addEventListener("change", (event) => {
+  if (event.target.files[0]) importFile(event.target.files[0]);
+  event.target.value = "";
+});
 document.addEventListener("keydown", press);
 addEventListener("beforeunload", (event) => {
   if ([...documents.values()].some((each) => !each.isSaved)) event.preventDefault();

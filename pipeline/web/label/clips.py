@@ -1,0 +1,78 @@
+"""What clips show as a whole, in a table that `prepare --source csv` reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final
+
+from pipeline.errors import DataError
+from pipeline.web.errors import ChangedError
+from pipeline.web.label.sheet import Sheet, is_named
+from pipeline.web.label.table import MarkedEvent
+
+NAME: Final = "labels.csv"
+"""Name of the table in the folder of its clips."""
+
+
+class ClipTable:
+    """The table of a folder of clips; it need not be there yet.
+
+    Args:
+        folder: The folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._sheet = Sheet(folder / NAME, ("path", "label"), ("path", "label"))
+
+    def read(self, videos: Iterable[str]) -> dict[str, str]:
+        """The labels of some clips, by the names of their files; empty: none yet.
+
+        Raises:
+            DataError: The table cannot be read.
+        """
+        _, rows = self._sheet.read()
+        found = dict.fromkeys(videos, "")
+        for row in rows:
+            for video in found:
+                if is_named(row["path"], video):
+                    found[video] = row["label"]
+        return found
+
+    def save(self, video: str, label: str, *, before: str) -> None:
+        """Writes the label of a clip; an empty one takes it out of the table.
+
+        Args:
+            video: The name of its file.
+            label: Class name.
+            before: The label that is to be replaced.
+
+        Raises:
+            ChangedError: It has another label by now.
+            DataError: The table cannot be read.
+            OSError: It cannot be written.
+        """
+        with self._sheet.alone():
+            columns, rows = self._sheet.read()
+            own = [row for row in rows if is_named(row["path"], video)]
+            found = own[-1]["label"] if own else ""
+            if found not in (before, label):
+                raise ChangedError(
+                    f"{video}: somebody else called it {found or 'nothing'} meanwhile"
+                )
+            kept = [row for row in rows if row not in own]
+            new = [{**(own[-1] if own else {"path": video}), "label": label}] if label else []
+            self._sheet.write(columns, [*kept, *new])
+
+
+def checked_label(value: Any) -> str:
+    """A label of what came over the network; empty: none.
+
+    Raises:
+        DataError: It is no name of a class.
+    """
+    if value == "":
+        return ""
+    if not isinstance(value, str):
+        raise DataError("expected a label")
+    return MarkedEvent.checked({"start": 0, "end": None, "label": value}).label

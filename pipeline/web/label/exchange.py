@@ -1,0 +1,125 @@
+"""Events from and to the files of annotation programs."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
+
+from pipeline.errors import DataError
+from pipeline.sources.events.event import Event, Recording
+from pipeline.sources.events.media import match_media
+from pipeline.sources.events.reading import read_events
+from pipeline.sources.events.writing import WRITERS, WrittenEvent, WrittenRecording
+from pipeline.video import probe
+from pipeline.web.label.table import EventsTable, MarkedEvent, VideoEvents
+
+_MOST_NOTICES: Final = 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Imported:
+    """What came of a file.
+
+    Attributes:
+        added: Events that were not there yet, by the name of the video.
+        notices: What a person should know of, a line each.
+    """
+
+    added: dict[str, int]
+    notices: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """The same as JSON types."""
+        return dataclasses.asdict(self)
+
+
+def import_events(folder: Path, name: str, content: bytes) -> Imported:
+    """Adds the events of a file to the table of a folder.
+
+    Args:
+        folder: The folder of the recordings.
+        name: What the file is called, which some formats say something by.
+        content: What is in it.
+
+    Raises:
+        DataError: It holds no events that can be read, or none of these recordings.
+    """
+    with tempfile.TemporaryDirectory() as place:
+        # The last part of the name alone, so that it leads nowhere.
+        file = Path(place) / (PurePosixPath(name.replace("\\", "/")).name.lstrip(".") or "events")
+        try:
+            file.write_bytes(content)
+        except (OSError, ValueError):
+            raise DataError(f"{name[:80]!r}: rename the file, and import it again") from None
+        try:
+            recordings = read_events(file)
+        except DataError as error:
+            raise DataError(str(error).replace(str(file), file.name)) from None
+        matched, others = match_media(recordings, folder)
+    table, added = EventsTable(folder), {}
+    for recording in matched:
+        video = Path(recording.path)
+        if video.parent.resolve() == folder.resolve():
+            added[video.name] = table.add(video.name, VideoEvents(_marked(recording), True))
+    if not added:
+        raise DataError(f"{file.name}: it is of none of the recordings here. {_told(others)[0]}")
+    return Imported(added, _told([*matched, *others]))
+
+
+def export_events(folder: Path, video: str, end: str, class_names: tuple[str, ...]) -> bytes:
+    """The events of a recording as a file of an annotation program.
+
+    Args:
+        folder: The folder of the recordings.
+        video: The name of its file.
+        end: How the name of the file to write ends, see `WRITERS`.
+        class_names: All classes of the folder.
+
+    Raises:
+        DataError: There is no such format.
+        VideoDecodeError: The recording cannot be read.
+    """
+    if end not in WRITERS:
+        raise DataError(f"expected a format of {', '.join(WRITERS)}")
+    path = folder / video
+    events = EventsTable(folder).read([video])[video].events
+    info = probe(path)
+    names = dict.fromkeys([*class_names, *(event.label for event in events)])
+    return WRITERS[end](
+        WrittenRecording(
+            path=str(path),
+            fps=info.fps,
+            duration_seconds=info.duration_seconds,
+            class_names=tuple(names),
+            events=tuple(map(_written, events)),
+        )
+    )
+
+
+def _written(event: MarkedEvent) -> WrittenEvent:
+    return WrittenEvent(
+        start_seconds=event.start,
+        end_seconds=event.start if event.end is None else event.end,
+        label=event.label,
+        subject=event.subject,
+        notes=event.notes,
+    )
+
+
+def _marked(recording: Recording) -> tuple[MarkedEvent, ...]:
+    return tuple(
+        MarkedEvent(*_times(event), event.label, event.subject) for event in recording.events
+    )
+
+
+def _times(event: Event) -> tuple[float, float | None]:
+    start, end = round(event.start_seconds, 3), round(event.end_seconds, 3)
+    return start, end if end > start else None
+
+
+def _told(recordings: list[Recording]) -> tuple[str, ...]:
+    notices = [notice for recording in recordings for notice in recording.notices]
+    texts = [f"{notice.kind}: {notice.text}" for notice in notices]
+    return tuple(dict.fromkeys(texts))[:_MOST_NOTICES] or ("",)

@@ -1,0 +1,89 @@
+"""A table on disk of which some lines are changed and all else stays."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path, PurePosixPath
+
+from pipeline.atomic import atomic_write
+from pipeline.locks import in_turn
+from pipeline.sources.events.text import (
+    NoTextError,
+    read_any_text,
+    read_columns,
+    read_lines,
+    with_columns,
+)
+
+Row = dict[str, str]
+
+
+class Sheet:
+    """A table of text; it need not be there yet.
+
+    Args:
+        path: The file.
+        columns: Those that are written in any case.
+        needed: Those of them that a table which is there must have.
+        check: Called with the text of the table; raises an error that says what is wrong with it.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        columns: Sequence[str],
+        needed: Sequence[str],
+        check: Callable[[str], object] = lambda _: None,
+    ) -> None:
+        self.path, self._columns, self._needed, self._check = path, columns, needed, check
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Keeps others from writing it; waits until they have."""
+        return in_turn(self.path, "writing")
+
+    def read(self) -> tuple[list[str], list[Row]]:
+        """The names of its columns, and its lines.
+
+        Raises:
+            DataError: It cannot be read.
+        """
+        try:
+            text, _ = read_any_text(self.path) if self.path.exists() else ("", "")
+        except NoTextError:
+            if self.path.stat().st_size:
+                raise
+            text = ""
+        if not text:
+            return list(self._columns), []
+        self._check(text)
+        lines = read_lines(text, self.path)
+        columns = read_columns(next(lines), *self._needed)
+        rows = [with_columns(line, columns) for line in lines]
+        return [*columns, *(name for name in self._columns if name not in columns)], rows
+
+    def write(self, columns: Sequence[str], rows: Iterable[Row]) -> None:
+        """Writes it anew; what was there before stays until all is on disk.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        with atomic_write(self.path) as file:
+            file.write(text.getvalue().encode())
+
+
+def is_named(written: str, video: str) -> bool:
+    """Whether what a table says is the name of a video: that of its file, or that without its end.
+
+    Example:
+        >>> [is_named(name, "a.mp4") for name in ("a.mp4", "day/a.mp4", "x/a", "b.mp4")]
+        [True, True, True, False]
+    """
+    name = PurePosixPath(written.replace("\\", "/")).name
+    return name in (video, PurePosixPath(video).stem)

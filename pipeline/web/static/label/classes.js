@@ -1,0 +1,42 @@
+// The list of classes with their keys, of recordings and of clips alike.
+
+export const COLOURS = ["#2f7ed8", "#d9622b", "#3a9d5d", "#b5479b", "#c99a16", "#5b5bd6", "#17a2a2", "#c23b4a", "#7c8a1d", "#8a5a3c"];
+
+// An element with properties and children, of which texts are never markup.
+export function made(name, properties, ...children) {
+  const element = Object.assign(document.createElement(name), properties);
+  element.append(...children.map((each) => (each instanceof Node ? each : String(each))));
+  return element;
+}
+
+// The first letter of a name whose key is free, or else another one.
+export function freeKey(name, classes, reserved) {
+  const taken = [...classes.map((each) => each.key), ...reserved];
+  const wanted = [...name.toLowerCase(), ..."123456789abcdefghijklmnopqrstuvwxyz"];
+  return wanted.find((each) => /[\p{L}\p{N}]/u.test(each) && each.length === 1 && !taken.includes(each)) ?? "";
+}
+
+// Why a class cannot be added; empty: it can.
+export function refusal(name, key, classes, reserved) {
+  if (classes.some((each) => each.name === name)) return `There is a class ${name} already.`;
+  const taken = classes.find((each) => key && each.key === key);
+  if (taken) return `The key ${key} marks ${taken.name} already.`;
+  return reserved.includes(key) ? `The key ${key} is for the player. Choose another one.` : "";
+}
+
+// An item of the list: its button marks the class, × takes it off the list.
+export function classItem(each, colour, isPressed, onMark, onRemove) {
+  const chip = made("span", { className: "chip" });
+  chip.style.background = colour;
+  const button = made("button", { type: "button", className: "mark" }, chip, made("b", {}, each.name), each.key ? made("kbd", {}, each.key) : "");
+  button.setAttribute("aria-pressed", isPressed);
+  button.addEventListener("click", onMark);
+  const remove = made("button", { type: "button", title: `Take ${each.name} off the list; what is labelled stays` }, "×");
+  remove.setAttribute("aria-label", `Take ${each.name} off the list`);
+  remove.addEventListener("click", onRemove);
+  return made("li", {}, button, remove);
+}
+
+export function isTyping(target) {
+  return target.matches("input:not([type=checkbox]), select, textarea");
+}

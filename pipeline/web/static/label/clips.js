@@ -1,0 +1,180 @@
+// The page for clips: a key labels the clip that is shown, and the next one comes.
+
+import { get, put } from "../api.js";
+import { COLOURS, classItem, freeKey, isTyping, made, refusal } from "./classes.js";
+import { Player } from "./player.js";
+
+const RESERVED = [" "];
+const byId = (id) => document.getElementById(id);
+const folder = byId("clips").dataset.folder;
+const pathOf = (name) => (folder ? `${folder}/${name}` : name);
+
+const player = new Player(byId("screen"), byId("media"), byId("picture"), byId("waiting"));
+player.loops = true;
+let settings = { classes: [], subjects: [], begun: {} };
+let clips = [];
+let current = null;
+let saving = Promise.resolve();
+let waiting = 0; // changes that are not saved yet
+const past = [];
+
+async function load() {
+  const found = await get("/api/clips/folder", { folder });
+  settings = found.settings;
+  clips = found.videos;
+  const used = [...new Set(clips.map((clip) => clip.label).filter(Boolean))];
+  const added = used.filter((name) => !settings.classes.some((each) => each.name === name));
+  for (const name of added) settings.classes.push({ name, key: freeKey(name, settings.classes, RESERVED), is_point: false });
+  if (added.length) await put("/api/label/settings", { folder }, settings);
+  show();
+  const first = clips.find((clip) => !clip.label) ?? clips[0];
+  if (first) await open(first);
+  else tell("There are no videos in this folder.");
+}
+
+async function open(clip) {
+  current = clip;
+  show();
+  untell();
+  try {
+    await player.open(pathOf(clip.name));
+    if (current === clip) player.play();
+  } catch (error) {
+    tell(error.message);
+  }
+}
+
+function openNext(step, isOpen = () => true) {
+  const place = clips.indexOf(current);
+  const others = step > 0 ? [...clips.slice(place + 1), ...clips.slice(0, place)] : clips.slice(0, Math.max(0, place)).reverse();
+  const next = others.find(isOpen);
+  if (next) open(next);
+}
+
+// Labels a clip; what it was before can be had back.
+function label(clip, name, isUndo = false) {
+  const before = clip.label;
+  if (before === name) return;
+  if (!isUndo) past.push({ clip, before });
+  clip.label = name;
+  waiting++;
+  show();
+  saving = saving.then(() => save(clip, name, before));
+}
+
+async function save(clip, name, before) {
+  try {
+    await put("/api/clips/label", { video: pathOf(clip.name) }, { label: name, before });
+  } catch (error) {
+    clip.label = before;
+    tell(`${error.message} Reload this page to see what is there.`);
+  }
+  waiting--;
+  show();
+}
+
+function mark(each) {
+  if (!current) return;
+  label(current, each.name);
+  openNext(1, (clip) => !clip.label);
+}
+
+function undo() {
+  const last = past.pop();
+  if (!last) return;
+  label(last.clip, last.before, true);
+  open(last.clip);
+}
+
+function show() {
+  const count = clips.filter((clip) => !clip.label).length;
+  byId("left").textContent = count ? `${count} to do` : "all done";
+  byId("saved").textContent = waiting ? "Saving" : "Saved";
+  byId("saved").classList.toggle("not", waiting > 0);
+  byId("name").textContent = current ? `${current.name}${current.label ? `: ${current.label}` : ""}` : "";
+  byId("undo").disabled = !past.length;
+  byId("videos").replaceChildren(
+    ...clips.map((clip) => {
+      const button = made("button", { type: "button" }, made("span", {}, clip.name), made("span", {}, clip.label));
+      if (clip === current) button.setAttribute("aria-current", "true");
+      button.addEventListener("click", () => open(clip));
+      return made("li", {}, button);
+    }),
+  );
+  byId("videos").querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  byId("classes").replaceChildren(
+    ...settings.classes.map((each, place) =>
+      classItem(
+        each,
+        COLOURS[place % COLOURS.length],
+        current?.label === each.name,
+        () => mark(each),
+        () => changeClasses(settings.classes.filter((other) => other !== each)),
+      ),
+    ),
+  );
+  byId("hint").hidden = !settings.classes.length;
+}
+
+function changeClasses(classes) {
+  settings = { ...settings, classes };
+  put("/api/label/settings", { folder }, settings).catch((error) => tell(error.message));
+  show();
+}
+
+function addClass(event) {
+  event.preventDefault();
+  const name = byId("class-name").value.trim().replace(/\s+/g, " ");
+  const key = byId("class-key").value.toLowerCase() || freeKey(name, settings.classes, RESERVED);
+  const refused = name && refusal(name, key, settings.classes, RESERVED);
+  if (!name || refused) return refused && tell(refused);
+  untell();
+  changeClasses([...settings.classes, { name, key, is_point: false }]);
+  byId("add-class").reset();
+  byId("class-name").focus();
+}
+
+function tell(text) {
+  byId("told").replaceChildren(made("span", {}, text));
+  byId("told").hidden = false;
+}
+
+function untell() {
+  byId("told").hidden = true;
+}
+
+const KEYS = {
+  " ": () => player.toggle(),
+  ArrowLeft: () => openNext(-1),
+  ArrowRight: () => openNext(1),
+  Enter: () => openNext(1, (clip) => !clip.label),
+  Delete: () => current && label(current, ""),
+  Backspace: () => current && label(current, ""),
+};
+
+function press(event) {
+  if (!current || event.isComposing || event.altKey || isTyping(event.target)) return;
+  if (event.ctrlKey || event.metaKey) {
+    if (event.key.toLowerCase() !== "z") return;
+    event.preventDefault(); // Else the browser takes back what was typed last.
+    return undo();
+  }
+  if (event.key === "Enter" && event.target.matches("button, a")) return;
+  const known = KEYS[event.key];
+  const found = settings.classes.find((each) => each.key && each.key === event.key.toLowerCase());
+  if (!known && (!found || event.repeat)) return;
+  event.preventDefault();
+  if (known) known();
+  else mark(found);
+}
+
+player.addEventListener("state", () => (byId("play").textContent = player.isPlaying ? "Pause" : "Play"));
+player.addEventListener("failure", (event) => tell(event.detail));
+const CLICKS = { play: KEYS[" "], before: KEYS.ArrowLeft, next: KEYS.ArrowRight, open: KEYS.Enter, none: KEYS.Delete, undo };
+for (const [id, action] of Object.entries(CLICKS)) byId(id).addEventListener("click", action);
+byId("rate").addEventListener("change", (event) => player.setRate(Number(event.target.value)));
+byId("add-class").addEventListener("submit", addClass);
+document.addEventListener("keydown", press);
+addEventListener("beforeunload", (event) => waiting && event.preventDefault());
+
+load().catch((error) => tell(error.message));
