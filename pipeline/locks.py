@@ -65,6 +65,12 @@ def in_turn(path: Path, doing: str) -> Iterator[None]:
         yield
 
 
+def is_taken(path: Path) -> bool:
+    """Whether another process, or another thread, keeps others off a file or folder."""
+    with _held(path, timeout=0) as is_held:
+        return not is_held
+
+
 @contextmanager
 def _held(path: Path, *, timeout: float) -> Iterator[bool]:
     """Holds the lock of a path; gives False if another has it still after so many seconds."""

@@ -8,7 +8,7 @@ from typing import Final
 from pipeline.cli.script import run_script
 
 COMMANDS: Final = {
-    "app": "label recordings in the browser",
+    "app": "label videos in the browser, and train on them",
     "prepare": "turn labelled videos into a data set to train on",
     "train": "train a model on a data set, and export it",
     "evaluate": "measure a run on its test videos, and write a report",

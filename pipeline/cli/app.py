@@ -1,8 +1,9 @@
-"""Opens pages in the browser to label recordings."""
+"""Opens pages in the browser to label videos, to train on them, and to see what comes of it."""
 
 from __future__ import annotations
 
 import os
+import threading
 import webbrowser
 from collections.abc import Sequence
 
@@ -40,10 +41,12 @@ def main(arguments: Sequence[str]) -> None:
         if not options.no_browser:
             webbrowser.open(address)
 
+    ending = threading.Event()
     serve(
-        application(workspace),
+        application(workspace, ending.is_set),
         host=options.host,
         port=options.port,
         token=os.environ.get("CLIPLINE_TOKEN", ""),
         on_start=show,
+        on_end=ending.set,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -14,11 +14,17 @@ from starlette.staticfiles import StaticFiles
 from pipeline.web.label.recordings import Recordings
 from pipeline.web.label.routes import Labelling
 from pipeline.web.pages import ERRORS, STATIC, page
+from pipeline.web.train.routes import Training
 from pipeline.web.workspace import Workspace
 
 
-def application(workspace: Workspace) -> Starlette:
-    """The application that answers the pages of a workspace."""
+def application(workspace: Workspace, is_ending: Callable[[], bool]) -> Starlette:
+    """The application that answers the pages of a workspace.
+
+    Args:
+        workspace: The folder.
+        is_ending: Says whether the server is about to end.
+    """
     recordings = Recordings()
 
     @contextlib.asynccontextmanager
@@ -33,6 +39,7 @@ def application(workspace: Workspace) -> Starlette:
         routes=[
             Route("/", home),
             *Labelling(workspace, recordings).routes,
+            *Training(workspace, is_ending).routes,
             Mount("/static", StaticFiles(directory=STATIC)),
         ],
         exception_handlers=ERRORS,

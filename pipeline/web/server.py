@@ -9,6 +9,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from types import FrameType
 from typing import Any, Final
 
 import uvicorn
@@ -34,6 +35,7 @@ def serve(
     token: str = "",
     open_paths: tuple[str, ...] = (),
     on_start: Callable[[str], object],
+    on_end: Callable[[], object] = lambda: None,
 ) -> None:
     """Answers requests until Ctrl-C or SIGTERM; what was taken by then is finished.
 
@@ -44,6 +46,7 @@ def serve(
         token: What requests must know; empty: nothing on this machine alone, else one that is made.
         open_paths: See `Guard`.
         on_start: Called with the address to open, once connections are taken.
+        on_end: Called when it is told to end: answers that go on for ever are to end then.
 
     Raises:
         ConfigError: It cannot listen there.
@@ -64,7 +67,7 @@ def serve(
             timeout_graceful_shutdown=SECONDS_TO_END,
         )
         address = _address(listener, host, token)
-        _Server(config, lambda: on_start(address)).run(sockets=[listener])
+        _Server(config, lambda: on_start(address), on_end).run(sockets=[listener])
 
 
 @contextlib.contextmanager
@@ -93,9 +96,18 @@ def _address(listener: socket.socket, host: str, token: str) -> str:
 class _Server(uvicorn.Server):
     """A server that ends by itself on a signal, so that the process can say how it went."""
 
-    def __init__(self, config: uvicorn.Config, on_start: Callable[[], object]) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        on_start: Callable[[], object],
+        on_end: Callable[[], object],
+    ) -> None:
         super().__init__(config)
-        self._on_start = on_start
+        self._on_start, self._on_end = on_start, on_end
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._on_end()
+        super().handle_exit(sig, frame)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

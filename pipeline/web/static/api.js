@@ -15,8 +15,20 @@ export async function getBytes(path, parameters = {}) {
   return (await fetched(path, parameters)).arrayBuffer();
 }
 
-export async function put(path, parameters, content) {
-  const options = { method: "PUT", headers: { "Content-Type": "application/json" }, body: JSON.stringify(content) };
+export async function text(path, parameters = {}) {
+  return (await fetched(path, parameters)).text();
+}
+
+export function put(path, parameters, content) {
+  return sent("PUT", path, parameters, content);
+}
+
+export function post(path, parameters, content) {
+  return sent("POST", path, parameters, content);
+}
+
+async function sent(method, path, parameters, content) {
+  const options = { method, headers: { "Content-Type": "application/json" }, body: JSON.stringify(content) };
   return (await fetched(path, parameters, options)).json();
 }
 

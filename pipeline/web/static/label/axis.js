@@ -1,5 +1,6 @@
 // The time axis: motion, events by class, edges to drag, the place of the player.
 
+import { colours } from "../colours.js";
 import { endOf, round } from "./document.js";
 import { clock, nearest } from "./timing.js";
 
@@ -155,11 +156,9 @@ export class Axis extends EventTarget {
     this.canvas.style.height = `${height}px`;
     this.canvas.width = Math.round(this.width * devicePixelRatio);
     this.canvas.height = Math.round(height * devicePixelRatio);
-    const style = getComputedStyle(document.documentElement);
-    const probe = (name) => resolved(style.getPropertyValue(name));
     const context = this.canvas.getContext("2d");
     context.scale(devicePixelRatio, devicePixelRatio);
-    const ink = { page: probe("--page"), line: probe("--line"), soft: probe("--soft"), ink: probe("--ink"), wash: probe("--wash"), blue: probe("--blue") };
+    const ink = colours("page", "line", "soft", "ink", "wash", "blue");
     context.font = "12px system-ui, sans-serif";
     context.fillStyle = ink.page;
     context.fillRect(0, 0, this.width, height);
@@ -277,15 +276,4 @@ export class Axis extends EventTarget {
   tell(kind, detail) {
     this.dispatchEvent(new CustomEvent(kind, { detail }));
   }
-}
-
-// A canvas does not know light-dark(): the colour that an element with it has.
-const element = document.createElement("i");
-function resolved(value) {
-  if (!element.isConnected) {
-    element.hidden = true;
-    document.body.append(element);
-  }
-  element.style.color = value;
-  return getComputedStyle(element).color;
 }

@@ -1,0 +1,46 @@
+// The form that starts a training: what can be chosen follows what was labelled.
+
+import { post } from "../api.js";
+
+const byId = (id) => document.getElementById(id);
+
+function show() {
+  const { kind } = byId("folder").selectedOptions[0].dataset;
+  const { preset } = { preset: byId("preset") };
+  for (const option of preset.options) option.hidden = option.disabled = option.dataset.kind !== kind;
+  if (preset.selectedOptions[0]?.disabled ?? true) preset.value = [...preset.options].find((each) => !each.disabled).value;
+  // Of several of one name, the one of this kind.
+  const chosen = [...preset.options].find((each) => each.value === preset.value && !each.disabled);
+  chosen.selected = true;
+  byId("about").textContent = chosen.dataset.about;
+  for (const each of document.querySelectorAll(".budget")) each.hidden = chosen.value !== "auto";
+}
+
+async function start(check) {
+  const folder = byId("folder").selectedOptions[0];
+  const choice = {
+    folder: folder.value,
+    kind: folder.dataset.kind,
+    preset: byId("preset").value,
+    folds: Number(byId("folds").value),
+    minutes: Number(byId("minutes").value) || 30,
+    check,
+  };
+  try {
+    const { number } = await post("/api/jobs", {}, choice);
+    location.assign(`/jobs/${number}`);
+  } catch (error) {
+    byId("told").textContent = error.message;
+    byId("told").hidden = false;
+  }
+}
+
+if (byId("choice")) {
+  byId("choice").addEventListener("change", show);
+  byId("choice").addEventListener("submit", (event) => {
+    event.preventDefault();
+    start(false);
+  });
+  byId("check").addEventListener("click", () => start(true));
+  show();
+}

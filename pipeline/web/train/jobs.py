@@ -1,0 +1,101 @@
+"""The trainings of a workspace: started, stopped, and found again by the next server."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Final
+
+from pipeline.errors import DataError
+from pipeline.web.train.job import Job, JobFolder
+
+FOLDER: Final = Path(".clipline") / "jobs"
+"""Where they are kept in the workspace; hidden, so that nothing takes them for data."""
+
+_SECONDS_TO_START: Final = 10.0
+
+
+class Jobs:
+    """The jobs of a workspace, by numbers that count up.
+
+    Args:
+        root: The folder of the workspace.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._processes: list[subprocess.Popen[bytes]] = []
+
+    def folder(self, number: str) -> JobFolder:
+        """The folder of a job; whether there is one shows when it is read."""
+        if not (number.isascii() and number.isdecimal() and len(number) < 10):
+            raise DataError("there is no such training")
+        return JobFolder(self._root / FOLDER / number)
+
+    def all(self) -> dict[str, Job]:
+        """All jobs by their numbers, the latest first."""
+        self._forget_ended()
+        folder = self._root / FOLDER
+        numbers = [each.name for each in folder.iterdir()] if folder.is_dir() else []
+        numbers = sorted(filter(str.isdecimal, numbers), key=int, reverse=True)
+        return {number: self.folder(number).read() for number in numbers}
+
+    def start(self, job: Job) -> str:
+        """Starts a job; returns its number.
+
+        Raises:
+            DataError: Another one is running: two at once would slow each other.
+        """
+        known = self.all()
+        for number, other in known.items():
+            if other.state == "running":
+                raise DataError(f"{other.title} is running (number {number}). Stop it, or wait")
+        number = str(max(map(int, known), default=0) + 1)
+        self.folder(number).write(dataclasses.replace(job, started=time.time()))
+        self.go_on(number)
+        return number
+
+    def go_on(self, number: str) -> None:
+        """Runs what is left of a job.
+
+        Raises:
+            DataError: There is none, or nothing is left of it.
+        """
+        folder = self.folder(number)
+        job = folder.read()
+        if job.state in ("running", "done"):
+            raise DataError(f"{job.title}: {job.state}, there is nothing to go on with")
+        process = subprocess.Popen(  # noqa: S603
+            [sys.executable, "-m", "pipeline.web.train.runner", str(folder.path)],
+            cwd=self._root,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        self._processes.append(process)
+        deadline = time.monotonic() + _SECONDS_TO_START
+        while folder.read().process != process.pid and process.poll() is None:
+            if time.monotonic() > deadline:
+                raise DataError(f"{job.title}: it did not start")
+            time.sleep(0.02)
+
+    def stop(self, number: str) -> None:
+        """Presses Ctrl-C, as it were: a training keeps its best epoch and can go on.
+
+        Raises:
+            DataError: There is no such job.
+        """
+        job = self.folder(number).read()
+        if job.state == "running":
+            os.killpg(job.process, signal.SIGINT)
+
+    def _forget_ended(self) -> None:
+        """Lets the system forget the processes that have ended, which it keeps until then."""
+        self._processes = [each for each in self._processes if each.poll() is None]

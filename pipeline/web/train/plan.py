@@ -1,0 +1,170 @@
+"""What was chosen in the page, as commands."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final, Literal, Self
+
+from pipeline.errors import DataError
+from pipeline.web.label.clips import NAME as CLIPS
+from pipeline.web.label.table import NAME as EVENTS
+from pipeline.web.label.table import EventsTable
+from pipeline.web.train.job import Job
+from pipeline.web.workspace import Workspace
+
+Kind = Literal["events", "clips"]
+
+PRESETS: Final[dict[Kind, dict[str, str]]] = {
+    "events": {
+        "recordings": "An answer at every frame; minutes to an hour.",
+        "auto": "Tries several ways in the time that you give it, and takes the best.",
+    },
+    "clips": {
+        "small": "From scratch, from tens of videos on; minutes.",
+        "tiny": "The same for slow machines.",
+        "flow": "By motion alone, for a camera that stands still.",
+        "pretrained": "By what single frames show; takes the extra [pretrained].",
+        "pose": "By key points of one or two people; takes `clipline fetch pose`.",
+        "three_stream": "Frames, differences and flow; slower.",
+        "auto": "Tries several ways in the time that you give it, and takes the best.",
+    },
+}
+"""Presets by what was labelled, with what to say of each."""
+
+_PREPARED: Final[dict[str, tuple[str, ...]]] = {
+    "flow": ("--flow",),
+    "three_stream": ("--flow",),
+    "pose": ("--pose",),
+    "pretrained": ("--size", "224"),
+}
+"""Options of `prepare` that a preset needs."""
+
+_MOST_MINUTES: Final = 24 * 60
+_MOST_FOLDS: Final = 20
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Choice:
+    """What was chosen.
+
+    Attributes:
+        folder: Folder of the videos in the workspace.
+        kind: What was labelled there.
+        preset: See `PRESETS`.
+        folds: Train so many times, so that each video is tested once; 0: train and test once.
+        minutes: The budget of `auto`.
+    """
+
+    folder: str
+    kind: Kind
+    preset: str
+    folds: int = 0
+    minutes: int = 30
+
+    @classmethod
+    def checked(cls, value: Any) -> Self:
+        """A choice of what came over the network.
+
+        Raises:
+            DataError: It is none.
+        """
+        if not isinstance(value, dict) or not isinstance(value.get("folder"), str):
+            raise DataError("expected the folder of the videos")
+        kind = value.get("kind")
+        if kind not in PRESETS or value.get("preset") not in PRESETS[kind]:
+            raise DataError("expected a preset for events or for clips")
+        return cls(
+            folder=value["folder"],
+            kind=kind,
+            preset=value["preset"],
+            folds=_whole(value, "folds", _MOST_FOLDS),
+            minutes=max(1, _whole(value, "minutes", _MOST_MINUTES)),
+        )
+
+    @property
+    def data(self) -> str:
+        """Folder of the prepared data set: one for each way of preparing the same videos."""
+        ways = [word.strip("-") for word in _PREPARED.get(self.preset, ()) if word != "--size"]
+        return "data/" + "-".join([_slug(self.folder), *ways])
+
+    def check(self, workspace: Workspace) -> Job:
+        """The job that reads all videos and reports on them.
+
+        Raises:
+            DataError: There is no table of labels yet.
+        """
+        steps = [("prepare", "--check", *self._source(workspace))]
+        return Job(title=f"check of {self._place}", steps=tuple(steps), data=f"{self.data}/check")
+
+    def training(self, workspace: Workspace) -> Job:
+        """The job that prepares, trains and tests.
+
+        Raises:
+            DataError: There is no table of labels yet.
+        """
+        run = _free(workspace, f"runs/{_slug(self.folder)}-{self.preset}")
+        config = ["--config", self.preset, "--data", self.data]
+        if self.preset == "auto":
+            config += ["--budget", f"{self.minutes}m"]
+        prepare = ("prepare", *self._source(workspace))
+        train: Sequence[Sequence[str]] = (("train", *config, "--run", run), ("evaluate", run))
+        if self.folds:
+            folds = ("--split.folds", str(self.folds))
+            train = (("crossval", *config, *folds, "--out", run),)
+        return Job(
+            title=f"{self.preset} on {self._place}",
+            steps=tuple(map(tuple, (prepare, *train))),
+            run=run,
+            data=self.data,
+        )
+
+    @property
+    def _place(self) -> str:
+        return self.folder or "this folder"
+
+    def _source(self, workspace: Workspace) -> tuple[str, ...]:
+        folder = self.folder or "."
+        table = workspace.folder(self.folder) / (EVENTS if self.kind == "events" else CLIPS)
+        if not table.is_file():
+            raise DataError(f"{self._place}: there are no labels yet. Label some videos first")
+        words = ["--source", "events" if self.kind == "events" else "csv"]
+        # So that no name of a folder reads as an option.
+        words += ["--path", f"{'./' if folder[0] == '-' else ''}{folder}/{table.name}"]
+        if self.kind == "events" and _has_points(table.parent, workspace.videos(self.folder)):
+            words += ["--point-seconds", "1"]
+        if not self.folds and self.preset != "auto":
+            words += ["--val-fraction", "0.15"]
+        return (*words, *_PREPARED.get(self.preset, ()), "--out", self.data)
+
+
+def _has_points(folder: Path, videos: Sequence[str]) -> bool:
+    found = EventsTable(folder).read(videos).values()
+    return any(event.end is None for each in found for event in each.events)
+
+
+def _slug(folder: str) -> str:
+    """A name for a folder that any system can have.
+
+    Example:
+        >>> _slug("Lab 1/Tag öffnen"), _slug("")
+        ('Lab_1-Tag_ffnen', 'videos')
+    """
+    parts = (re.sub(r"[^A-Za-z0-9_-]", "", part.replace(" ", "_")) for part in folder.split("/"))
+    return "-".join(filter(None, parts))[:60] or "videos"
+
+
+def _free(workspace: Workspace, name: str) -> str:
+    """A name in the workspace that is free: this one with the next number."""
+    numbered = (f"{name}-{number}" for number in itertools.count(1))
+    return next(each for each in numbered if not (workspace.root / each).exists())
+
+
+def _whole(value: dict[str, Any], name: str, most: int) -> int:
+    number = value.get(name, 0)
+    if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number <= most:
+        raise DataError(f"{name}: expected a whole number from 0 to {most}")
+    return number

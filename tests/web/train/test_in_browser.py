@@ -1,0 +1,109 @@
+"""Training in a real browser, from labels to a run."""
+
+import json
+import time
+
+import numpy as np
+import pytest
+from playwright.sync_api import expect
+
+from pipeline.run import Run
+from pipeline.video import write_video
+from tests.conftest import blob
+from tests.web.browser import NEEDS_CHROMIUM, chromium, findings, opened
+
+pytestmark = NEEDS_CHROMIUM
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def app(start_app, tmp_path):
+    """Short videos that are labelled, of names that are no markup."""
+    folder = tmp_path / "work" / "lab <b>"
+    folder.mkdir(parents=True)
+    lines = ["path,label,group"]
+    for group in range(8):
+        frames = blob(np.random.default_rng(group), 12)
+        for label, ordered in (("right <i>", frames), ("left", frames[::-1])):
+            name = f"{group} {label}.avi"
+            write_video(folder / name, ordered, fps=10, codec="FFV1")
+            lines.append(f"{name},{label},{group}")
+    (folder / "labels.csv").write_text("\n".join(lines))
+    app = start_app(folder.parent)
+    yield app
+    for number in ("1", "2", "3"):
+        app.ask(f"/api/jobs/{number}/stop", {}, method="POST")
+
+
+def test_labels_become_a_run_with_its_report(app, browser):
+    with opened(browser, f"{app.address}/train?folder=lab+%3Cb%3E") as page:
+        assert findings(page) == []
+        expect(page.locator("#preset option:not([hidden])").first).to_have_text("small")
+        page.click("#check")
+        expect(page.locator("#state")).to_have_text("Done", timeout=60_000)
+        expect(page.locator("#data table").first).to_be_visible()
+        assert page.locator("#data i").count() == 0
+        assert findings(page) == []
+        page.goto(f"{app.address}/train")
+        page.select_option("#preset", "tiny")
+        page.click("#choice button.main")
+        expect(page.locator("#steps li.done")).to_have_count(1, timeout=60_000)
+        expect(page.locator("#log")).to_contain_text("epoch   2/", timeout=120_000)
+        expect(page.locator("#curves")).to_be_visible()
+        expect(page.locator("#progress")).to_contain_text("minutes more")
+        page.reload()
+        expect(page.locator("#log")).to_contain_text("epoch   1/")
+        page.click("#stop")
+        expect(page.locator("#state")).to_have_text("Stopped", timeout=60_000)
+        page.click("#go-on")
+        expect(page.locator("#state")).to_have_text("Done", timeout=240_000)
+        expect(page.locator("#result")).to_contain_text("top-1")
+        assert findings(page) == []
+        page.get_by_role("link", name="Open the report").click()
+        expect(page.locator("h1")).to_have_text("lab_b-tiny-1")
+    run = Run(app.root / "runs" / "lab_b-tiny-1")
+    assert run.bundle_file.is_file()
+    found = json.loads(run.metrics_file.read_text())["test"]["video"]["top1"]
+    with opened(browser, f"{app.address}/runs") as page:
+        expect(page.locator("tbody")).to_contain_text(f"top-1 {found:.3f}")
+        assert findings(page) == []
+
+
+def test_a_report_reaches_nothing_of_the_pages(app, browser):
+    report = app.root / "runs" / "x" / "report"
+    report.mkdir(parents=True)
+    (report.parent / "config.toml").write_text("")
+    (report / "index.html").write_text(
+        "<h1>a</h1><img src='/static/icon.svg'><script>"
+        "try { document.title = document.cookie + localStorage.length }"
+        "catch { document.title = 'shut' }"
+        "fetch('/api/jobs/1').then(() => document.title = 'open', () => {})</script>"
+    )
+    with opened(browser, f"{app.address}/runs/x/report") as page:
+        time.sleep(0.5)
+        assert page.title() == "shut"
+        assert any("img-src" in each for each in page.said)
+        page.said.clear()
+
+
+def test_what_cannot_be_trained_is_told(app, browser):
+    (app.root / "lab <b>" / "labels.csv").unlink()
+    with opened(browser, f"{app.address}/train") as page:
+        expect(page.locator("main")).to_contain_text("Nothing is labelled yet")
+    choice = {"folder": "lab <b>", "kind": "clips", "preset": "tiny"}
+    status, answer = app.ask("/api/jobs", choice, method="POST")
+    assert status == 422
+    assert b"there are no labels yet" in answer
+    for path in (
+        "/jobs/1",
+        "/api/jobs/1",
+        "/api/jobs/1/events",
+        "/runs/x/report",
+        "/runs/../report",
+    ):
+        assert app.ask(path)[0] in (404, 422)

@@ -1,0 +1,114 @@
+"""Commands that run in processes of their own, really."""
+
+import dataclasses
+import os
+import signal
+import time
+
+import numpy as np
+import pytest
+
+from pipeline.errors import DataError
+from pipeline.video import write_video
+from pipeline.web.train.job import Job
+from pipeline.web.train.jobs import Jobs
+from tests.processes import alive, wait_until
+
+PREPARE = ("prepare", "--source", "csv", "--path", "lab/labels.csv", "--out", "data/lab")
+
+
+@pytest.fixture
+def jobs(tmp_path):
+    folder = tmp_path / "lab"
+    folder.mkdir()
+    lines = ["path,label,group"]
+    for number in range(6):
+        frames = np.random.default_rng(number).integers(256, size=(8, 32, 32, 3), dtype=np.uint8)
+        write_video(folder / f"{number}.avi", frames, fps=8, codec="FFV1")
+        lines.append(f"{number}.avi,{'down' if number % 2 else 'up'},{number}")
+    (folder / "labels.csv").write_text("\n".join(lines))
+    jobs = Jobs(tmp_path)
+    yield jobs
+    for number, each in jobs.all().items():
+        jobs.stop(number)
+        ended(jobs, number)
+        wait_until(lambda each=each: not alive([each.process]))
+    jobs.all()
+
+
+def job(*steps):
+    return Job(title="a test", steps=steps)
+
+
+def ended(jobs, number):
+    wait_until(lambda: jobs.folder(number).read().state != "running")
+    return jobs.folder(number).read()
+
+
+def test_commands_run_one_after_the_other_and_say_what_they_do(jobs, tmp_path):
+    number = jobs.start(job((*PREPARE, "--check"), ("--version",)))
+    assert jobs.all()[number].state == "running"
+    found = ended(jobs, number)
+    assert (found.state, found.done) == ("done", 2)
+    assert 0 < found.seconds < time.time() - found.started
+    log = jobs.folder(number).log.read_text()
+    assert "$ clipline prepare --source csv --path lab/labels.csv" in log
+    assert log.index("6 readable videos") < log.index("$ clipline --version")
+    assert (tmp_path / "data" / "lab" / "check" / "data_report.md").is_file()
+    with pytest.raises(DataError, match="a test: done, there is nothing to go on with"):
+        jobs.go_on(number)
+
+
+def test_one_that_fails_ends_the_job_and_it_goes_on_there(jobs, tmp_path):
+    steps = (("--version",), ("evaluate", "runs/none"), ("--version",))
+    number = jobs.start(job(*steps))
+    found = ended(jobs, number)
+    assert (found.state, found.done) == ("failed", 1)
+    assert "clipline: runs/none: no trained model here" in jobs.folder(number).log.read_text()
+    folder = jobs.folder(number)
+    folder.write(dataclasses.replace(folder.read(), steps=(steps[0], *steps[::2])))
+    jobs.go_on(number)
+    assert ended(jobs, number).state == "done"
+    assert folder.log.read_text().count("$ clipline --version") == 3
+
+
+def slow(jobs):
+    """Starts a job of which the first command takes long; returns its number once that runs."""
+    number = jobs.start(job((*PREPARE, "--fps", "8"), ("--version",)))
+    wait_until(lambda: b"$ clipline prepare" in jobs.folder(number).log.read_bytes())
+    return number
+
+
+def test_one_that_is_stopped_goes_on_where_it_was(jobs):
+    number = slow(jobs)
+    with pytest.raises(DataError, match=r"a test is running \(number 1\)"):
+        jobs.start(job(("--version",)))
+    with pytest.raises(DataError, match="a test: running"):
+        jobs.go_on(number)
+    jobs.stop(number)
+    found = ended(jobs, number)
+    assert (found.state, found.done) == ("stopped", 0)
+    jobs.go_on(number)
+    assert ended(jobs, number).state == "done"
+    jobs.stop(number)
+    assert jobs.folder(number).read().state == "done"
+
+
+def test_one_that_was_killed_is_stopped(jobs):
+    number = slow(jobs)
+    process = jobs.folder(number).read().process
+    os.killpg(process, signal.SIGKILL)
+    wait_until(lambda: jobs.folder(number).read().state != "running")
+    assert jobs.folder(number).read().state == "stopped"
+    assert jobs.start(job(("--version",))) == "2"
+    assert ended(jobs, "2").state == "done"
+    jobs.go_on(number)
+    assert ended(jobs, number).state == "done"
+    assert list(jobs.all()) == ["2", "1"]
+
+
+@pytest.mark.parametrize("number", ["", "0", "7", "-1", "../1", "1/..", "x", "９", "1" * 20])
+def test_what_is_no_job(jobs, number):
+    with pytest.raises(DataError, match="there is no such training"):
+        jobs.folder(number).read()
+    assert jobs.all() == {}

@@ -1,0 +1,127 @@
+import pytest
+
+from pipeline.config.file import preset_names
+from pipeline.errors import DataError
+from pipeline.video import write_video
+from pipeline.web.errors import OutsideError
+from pipeline.web.train.plan import PRESETS, Choice
+from pipeline.web.workspace import Workspace
+from tests.web.conftest import coded
+
+CHOICE = {"folder": "lab", "kind": "events", "preset": "recordings"}
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    folder = tmp_path / "lab"
+    folder.mkdir()
+    write_video(folder / "a.avi", coded(3), fps=25, codec="FFV1")
+    (folder / "events.csv").write_text("video,start_seconds,end_seconds,label\na.avi,0,1,walk\n")
+    (folder / "labels.csv").write_text("path,label\na.avi,walk\n")
+    return Workspace(tmp_path)
+
+
+def steps(workspace, **changes):
+    return Choice.checked({**CHOICE, **changes}).training(workspace).steps
+
+
+def test_events_are_prepared_trained_and_tested(workspace):
+    job = Choice.checked(CHOICE).training(workspace)
+    assert job.steps == (
+        (
+            *("prepare", "--source", "events", "--path", "lab/events.csv"),
+            *("--val-fraction", "0.15", "--out", "data/lab"),
+        ),
+        ("train", "--config", "recordings", "--data", "data/lab", "--run", "runs/lab-recordings-1"),
+        ("evaluate", "runs/lab-recordings-1"),
+    )
+    assert (job.run, job.data) == ("runs/lab-recordings-1", "data/lab")
+
+
+def test_folds_and_auto_give_no_videos_away(workspace):
+    prepare, *others = steps(workspace, folds=5)
+    assert "--val-fraction" not in prepare
+    assert others == [
+        (
+            *("crossval", "--config", "recordings", "--data", "data/lab"),
+            *("--split.folds", "5", "--out", "runs/lab-recordings-1"),
+        )
+    ]
+    prepare, train, _ = steps(workspace, preset="auto", minutes=7)
+    assert "--val-fraction" not in prepare
+    assert train[-2:] == ("--run", "runs/lab-auto-1")
+    assert train[train.index("--budget") + 1] == "7m"
+
+
+@pytest.mark.parametrize(
+    ("preset", "words", "data"),
+    [
+        ("flow", ("--flow",), "data/lab-flow"),
+        ("pose", ("--pose",), "data/lab-pose"),
+        ("pretrained", ("--size", "224"), "data/lab-224"),
+        ("small", (), "data/lab"),
+    ],
+)
+def test_what_a_preset_needs_is_prepared(workspace, preset, words, data):
+    prepare, *_ = steps(workspace, kind="clips", preset=preset)
+    assert prepare == (
+        *("prepare", "--source", "csv", "--path", "lab/labels.csv", "--val-fraction", "0.15"),
+        *(*words, "--out", data),
+    )
+
+
+def test_points_get_a_length(workspace):
+    table = workspace.path("lab/events.csv")
+    table.write_text(f"{table.read_text()}a.avi,2,,peck\n")
+    prepare, *_ = steps(workspace)
+    assert prepare[prepare.index("--point-seconds") + 1] == "1"
+
+
+def test_a_run_never_takes_the_place_of_another(workspace):
+    (workspace.root / "runs" / "lab-recordings-1").mkdir(parents=True)
+    assert steps(workspace)[-1] == ("evaluate", "runs/lab-recordings-2")
+
+
+def test_a_check_prepares_nothing(workspace):
+    job = Choice.checked(CHOICE).check(workspace)
+    assert [step[:2] for step in job.steps] == [("prepare", "--check")]
+    assert (job.run, job.data) == ("", "data/lab/check")
+
+
+def test_a_folder_is_never_an_option(workspace):
+    folder = workspace.root / "--out x"
+    folder.mkdir()
+    (folder / "events.csv").write_text("video,start_seconds,end_seconds,label\na.avi,0,1,walk\n")
+    prepare, *_ = steps(workspace, folder="--out x")
+    assert prepare[3:5] == ("--path", "./--out x/events.csv")
+    assert prepare[-1] == "data/--out_x"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"folder": None}, "expected the folder of the videos"),
+        ({"kind": "other"}, "expected a preset"),
+        ({"preset": "small"}, "expected a preset"),
+        ({"preset": "../x"}, "expected a preset"),
+        ({"folds": 21}, "folds: expected a whole number from 0 to 20"),
+        ({"folds": -1}, "folds: expected a whole number"),
+        ({"folds": True}, "folds: expected a whole number"),
+        ({"minutes": "5; rm"}, "minutes: expected a whole number"),
+    ],
+)
+def test_what_cannot_be_chosen(changes, message):
+    with pytest.raises(DataError, match=message):
+        Choice.checked({**CHOICE, **changes})
+
+
+def test_what_is_not_labelled_or_not_there(workspace):
+    (workspace.root / "empty").mkdir()
+    with pytest.raises(DataError, match="empty: there are no labels yet"):
+        steps(workspace, folder="empty")
+    with pytest.raises(OutsideError):
+        steps(workspace, folder="..")
+
+
+def test_presets_are_those_that_there_are():
+    assert {each for kind in PRESETS.values() for each in kind} <= {*preset_names(), "auto"}

@@ -1,0 +1,72 @@
+import json
+
+import pytest
+
+from pipeline.run import Run
+from pipeline.web.train.runs import all_runs, differing, figures, history
+
+
+def write(folder, **files):
+    folder.mkdir(parents=True)
+    for name, content in files.items():
+        text = content if isinstance(content, str) else json.dumps(content)
+        (folder / name.replace("_", ".", 1)).write_text(text)
+    return Run(folder)
+
+
+TESTED = {
+    "test": {
+        "video": {"top1": 0.75, "top1_interval95": [0.5, 0.9]},
+        "num_videos": 12,
+        "num_groups": 3,
+    }
+}
+BUNDLE = {"model": {"task": "video"}}
+FOLDS = {
+    "main_score": "top1",
+    "video": {"top1": 0.6, "top1_interval95": [0.4, 0.8]},
+    "folds": [{}, {}],
+    "num_videos": 20,
+}
+
+
+@pytest.fixture
+def root(tmp_path):
+    runs = tmp_path / "runs"
+    write(
+        runs / "a",
+        config_toml="seed = 1\n[clip]\nstride = 2\n",
+        metrics_json=TESTED,
+        bundle_json=BUNDLE,
+    )
+    write(runs / "b", crossval_toml="seed = 2\n[clip]\nstride = 3\n", crossval_json=FOLDS)
+    write(runs / "c", config_toml="[clip]\nstride = 3\n", metrics_json="{damaged")
+    write(runs / "other", notes_txt="")
+    return tmp_path
+
+
+def test_figures_are_those_of_the_files(root):
+    found = {each.name: each for each in all_runs(root)}
+    assert sorted(found) == ["a", "b", "c"]
+    a, b, c = found["a"], found["b"], found["c"]
+    assert (a.score, a.value, a.interval) == ("top-1", 0.75, (0.5, 0.9))
+    assert a.about == "12 videos, 3 groups"
+    assert (b.value, b.interval, b.about) == (0.6, (0.4, 0.8), "2 folds, 20 videos")
+    assert (c.score, c.value, c.interval, c.about) == ("", None, None, "not tested")
+    assert differing([a, b, c]) == {"clip.stride": ["2", "3", "3"]}
+    assert differing([b, c]) == {}
+    assert [each.can_classify for each in (a, b, c)] == [True, False, False]
+
+
+def test_a_real_run(blob_run):
+    found = figures(blob_run)
+    assert found.can_classify
+    assert found.settings["clip.num_frames"] == blob_run.config().clip.num_frames
+    rows = history(blob_run)
+    assert [row["epoch"] for row in rows] == list(range(1, len(rows) + 1))
+    assert {"loss", "val_loss", "seconds"} <= set(rows[0])
+
+
+def test_where_nothing_is_yet(tmp_path):
+    assert all_runs(tmp_path) == []
+    assert history(Run(tmp_path)) == []
