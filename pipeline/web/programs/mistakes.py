@@ -14,6 +14,7 @@ from pipeline.errors import ConfigError, VideoDecodeError
 from pipeline.inference.decoding import DecoderKilledError
 from pipeline.text import one_line, visible
 from pipeline.web.bodies import discard
+from pipeline.workers.pool import WorkerLostError
 
 _UNEXPECTED = "something went wrong in the server; its log says what"
 
@@ -53,7 +54,7 @@ class Explained:
 
 def explained(error: Exception) -> Response:
     """The answer for an error."""
-    if isinstance(error, DecoderKilledError):
+    if isinstance(error, DecoderKilledError | WorkerLostError):
         reason = "the process that read the video was killed, perhaps for lack of memory; try again"
         return said(503, reason, {"Retry-After": "2"})
     if isinstance(error, VideoDecodeError):

@@ -109,8 +109,8 @@ def _inputs(described: object, data: bytes) -> Arrays:
         if size is None:
             found[name] = _of_json(name, each.get("data"), _TYPES[dtype], shape)
         else:
-            found[name] = _of_bytes(name, rest[:size], _TYPES[dtype], shape, size)
-            rest = rest[size:]
+            found[name] = _of_bytes(name, rest, _TYPES[dtype], shape, size)
+            rest = rest[found[name].nbytes :]
     if rest:
         raise ConfigError(f"{len(rest):,} bytes are left of which no input has told its size")
     return found
@@ -129,10 +129,13 @@ def _has_bytes(described: Mapping[str, Any]) -> bool:
 def _of_bytes(
     name: str, data: memoryview, dtype: type[Any], shape: list[int], size: object
 ) -> npt.NDArray[Any]:
+    """A tensor at the beginning of bytes."""
     wanted = math.prod(shape) * np.dtype(dtype).itemsize
-    if size != wanted or len(data) != wanted:
-        raise ConfigError(f"{name}: its shape takes {wanted:,} bytes, got {len(data):,}")
-    return np.frombuffer(data, dtype).reshape(shape)
+    if size != wanted or len(data) < wanted:
+        raise ConfigError(
+            f"{name}: its shape takes {wanted:,} bytes, got {size} of {len(data):,} that are there"
+        )
+    return np.frombuffer(data[:wanted], dtype).reshape(shape)
 
 
 def _of_json(name: str, data: object, dtype: type[Any], shape: list[int]) -> npt.NDArray[Any]:
