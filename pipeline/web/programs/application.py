@@ -146,7 +146,8 @@ class _Programs:
         self._queue.check_room()
         upload = await self._uploads.receive(request, until=until, any_type=True)
         try:
-            work = self._queue.do(lambda _: infer(model, upload.path, json_bytes), until=until)
+            answer = partial(infer, model, upload.path, json_bytes)
+            work = self._queue.do(answer, until=until)
             body, length = await unless_gone(request, work)
         finally:
             self._uploads.remove(upload)

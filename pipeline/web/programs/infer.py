@@ -8,8 +8,9 @@ from typing import Any, Final
 import numpy as np
 
 from pipeline import __version__
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, PipelineError
 from pipeline.inference.clips import ClipModel, pairs_of
+from pipeline.inference.decoding import Decoder
 from pipeline.streams import IMAGES
 from pipeline.web.programs.models import Model
 from pipeline.web.programs.tensors import (
@@ -53,13 +54,16 @@ def described(model: Model) -> dict[str, Any]:
     }
 
 
-def infer(model: Model, path: Path, json_bytes: int | None) -> tuple[bytes, int | None]:
+def infer(
+    model: Model, path: Path, json_bytes: int | None, decoder: Decoder
+) -> tuple[bytes, int | None]:
     """The answer to a request for the logits of clips, computed one by one.
 
     Args:
         model: The run.
         path: The body of the request, in a file.
         json_bytes: How many of its bytes are JSON; None: all.
+        decoder: That of the turn, of which no more is asked than whether it was stopped.
 
     Returns:
         The body of the answer, and how many bytes of it are JSON; None: all.
@@ -67,11 +71,17 @@ def infer(model: Model, path: Path, json_bytes: int | None) -> tuple[bytes, int 
     Raises:
         ConfigError: The request is not one that the run can answer.
         DataError: The model gives no numbers.
+        PipelineError: Nobody waits any more.
     """
     member = _only_member(model)
     request = InferRequest(path.read_bytes(), json_bytes)
     number = check_clips(request.inputs, _wanted(member))
-    logits = np.stack([_logits(member, request.inputs, each) for each in range(number)])
+    found = []
+    for each in range(number):
+        if decoder.is_stopped:
+            raise PipelineError("nobody waits for the answer any more")
+        found.append(_logits(member, request.inputs, each))
+    logits = np.stack(found)
     model.classifier.logits([logits])  # It checks that they are numbers.
     temperature = model.classifier.bundle.calibration.temperature
     probabilities = model.classifier.task.probabilities(logits, temperature)

@@ -73,7 +73,8 @@ async def refused(request: Request, error: Exception) -> Response:
     """The answer to a request that is refused, once it can be heard."""
     if not isinstance(error, HTTPException):
         return explained(error)
-    await discard(request)
+    if error.status_code != 408:  # It is given up because it comes so slowly.
+        await discard(request)
     reason = {
         404: "there is nothing here; /docs says what there is",
         405: "another method is expected here; /docs says which",
