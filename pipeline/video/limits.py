@@ -12,11 +12,11 @@ from pipeline.video.info import VideoInfo
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Limits of a video; what its container declares is checked first, then what decodes.
+    """Limits of a video; what its container declares is checked first, then how long it turns out.
 
     Attributes:
         seconds: How long it may last.
-        pixels: How many a frame may have.
+        pixels: How many its frames may have; OpenCV makes all of them as large as the first.
     """
 
     seconds: float = math.inf
@@ -28,7 +28,7 @@ class Limits:
         Raises:
             VideoDecodeError: It is too long or too large.
         """
-        self.check_pixels(info.path, info.width, info.height)
+        self._check_pixels(info)
         self.check_seconds(info.path, info.duration_seconds)
 
     def check_seconds(self, path: str, seconds: float) -> None:
@@ -44,17 +44,12 @@ class Limits:
                 "it into parts.",
             )
 
-    def check_pixels(self, path: str, width: int, height: int) -> None:
-        """Refuses a frame of such a size.
-
-        Raises:
-            VideoDecodeError: That is too large.
-        """
-        if width * height > self.pixels:
+    def _check_pixels(self, info: VideoInfo) -> None:
+        if info.width * info.height > self.pixels:
             raise VideoDecodeError(
-                path,
-                f"its frames have {width} x {height} pixels, and {self.pixels:,.0f} in all are "
-                "allowed; make them smaller: ffmpeg -i INPUT -vf scale=640:-2 OUTPUT.mp4",
+                info.path,
+                f"its frames have {info.width} x {info.height} pixels, and {self.pixels:,.0f} in "
+                "all are allowed; make them smaller: ffmpeg -i INPUT -vf scale=640:-2 OUTPUT.mp4",
             )
 
 

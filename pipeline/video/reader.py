@@ -261,8 +261,6 @@ class VideoReader:
         if not retrieved:
             self._end_before_frame()
             raise _SpoiltFrameError
-        height, width = self._stored.shape[:2]
-        self._limits.check_pixels(self._path, width, height)
         return self._stored, self._index
 
     def _retrieve_previous(self) -> tuple[np.ndarray, int]:

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 
@@ -46,6 +47,7 @@ class Load:
         lost: Requests without an answer, and why.
         megabytes: Memory of the server and its decoders, now and then.
         killed: Decoders that were killed.
+        elapsed_seconds: From the first request to the last answer.
     """
 
     seconds: list[float] = field(default_factory=list)
@@ -53,6 +55,7 @@ class Load:
     lost: list[str] = field(default_factory=list)
     megabytes: list[float] = field(default_factory=list)
     killed: int = 0
+    elapsed_seconds: float = 0.0
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -82,7 +85,7 @@ def main(arguments: Sequence[str]) -> None:
     seconds = 60 * options.minutes
     load = measure(run, wanted, clients=options.clients, seconds=seconds, kill=options.kill)
     after = classified_a_second(run, paths)
-    _show(load, (before, after), seconds)
+    _show(load, (before, after))
 
 
 def truth_of(run: Run, paths: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -117,7 +120,8 @@ def measure(
     bodies = {path: Path(path).read_bytes() for path in wanted}
     order = itertools.cycle(wanted)
     with _server(run) as (process, port), ThreadPoolExecutor(clients) as threads:
-        end = time.monotonic() + seconds
+        start = time.monotonic()
+        end = start + seconds
         over = threading.Event()
         watches = [threading.Thread(target=_watch, args=(load, process, seconds, over))]
         if kill:
@@ -129,6 +133,7 @@ def measure(
         ]
         for each in asked:
             each.result()
+        load.elapsed_seconds = time.monotonic() - start
         over.set()
         for watch in watches:
             watch.join()
@@ -164,7 +169,7 @@ def _client(
         start = time.perf_counter()
         try:
             headers = {"Content-Type": "application/octet-stream"}
-            target = f"/v1/classify?name={Path(path).name}"
+            target = f"/v1/classify?name={quote(Path(path).name)}"
             connection.request("POST", target, bodies[path], headers)
             answer = json.loads(connection.getresponse().read())
         except (OSError, http.client.HTTPException, ValueError) as error:
@@ -230,8 +235,8 @@ def _read(path: str) -> bytes:
         return b""
 
 
-def _show(load: Load, by_classify: tuple[float, float], seconds: float) -> None:
-    classify, server = sum(by_classify) / 2, len(load.seconds) / seconds
+def _show(load: Load, by_classify: tuple[float, float]) -> None:
+    classify, server = sum(by_classify) / 2, len(load.seconds) / load.elapsed_seconds
     middle, most = np.quantile(load.seconds or [0.0], (0.5, 0.95))
     memory = ", ".join(f"{each:.0f}" for each in load.megabytes) or "unknown"
     print(f"classify       {by_classify[0]:6.1f} and {by_classify[1]:.1f} files a second")

@@ -19,8 +19,10 @@ function kind(schema) {
   return [schema.enum ? schema.enum.join(", ") : schema.type, ...limits].join("; ");
 }
 
-function example(method, path, body) {
-  const target = `'${location.origin}${path}'`;
+function example(method, path, parameters) {
+  const run = parameters.find((each) => each.name === "run");
+  const query = run && run.schema.enum.length > 1 ? `?run=${run.schema.enum[0]}` : "";
+  const target = `'${location.origin}${path}${query}'`;
   if (method === "GET") return `curl ${target}`;
   if (path.endsWith("/infer")) return `curl -H 'Content-Type: application/json' -d @REQUEST.json ${target}`;
   return `curl --data-binary @NEW.mp4 ${target}\ncurl -F video=@NEW.mp4 ${target}`;
@@ -38,7 +40,7 @@ function shape(schema, schemas) {
 function operation(path, method, about, schemas) {
   const title = made("h2", "", made("span", method), made("code", path));
   const section = made("section", "", title, made("p", about.summary));
-  section.append(made("pre", example(method, path)));
+  section.append(made("pre", example(method, path, about.parameters)));
   if (about.parameters.length) {
     const rows = about.parameters.map((each) => [each.name, kind(each.schema), each.description || ""]);
     section.append(table(["setting", "is", "meaning"], rows));
