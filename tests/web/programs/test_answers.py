@@ -1,15 +1,21 @@
 """Videos and tensors in, answers out: those that the package itself gives."""
 
 import json
+import signal
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from pipeline.errors import PipelineError
 from pipeline.inference.classifier import Classifier
 from pipeline.inference.clips import StoredVideo, as_batch, clips_of, decode_clip
 from pipeline.inference.timeline import make_timeline
+from pipeline.video import iter_frames, write_video
+from pipeline.web.programs.infer import infer
+from pipeline.web.programs.models import Model
 from tests.processes import workers_of
 
 LENGTH = "Inference-Header-Content-Length"
@@ -183,6 +189,26 @@ def test_outputs_as_bytes_are_those_that_were_asked_for(server, classifiers, cli
     assert head["outputs"][0]["parameters"] == {"binary_data_size": 24}
     found = np.frombuffer(content[int(about[LENGTH]) :], np.float32)
     np.testing.assert_allclose(found, wanted["outputs"][1]["data"], atol=1e-5)
+
+
+def test_nothing_is_computed_for_who_is_gone(classifiers, tmp_path):
+    inputs = {"frames": np.zeros((1, 8, 16, 16, 3), np.uint8), "mask": np.ones((1, 8), bool)}
+    (tmp_path / "body").write_bytes(request_of(inputs, binary=False)[0])
+    model, body = Model("videos", classifiers["videos"]), tmp_path / "body"
+    with pytest.raises(PipelineError, match="nobody waits"):
+        infer(model, body, None, SimpleNamespace(is_stopped=True))
+    assert infer(model, body, None, SimpleNamespace(is_stopped=False))[0]
+
+
+def test_a_damaged_video_is_answered_and_the_log_stays_empty(start, served_runs, clips, tmp_path):
+    server = start(served_runs["videos"])
+    write_video(tmp_path / "a.avi", [*iter_frames(clips / "0.avi")] * 4, fps=10, codec="MJPG")
+    data = (tmp_path / "a.avi").read_bytes()
+    for kind in ("classify", "timeline"):
+        status, answer = server.json(f"/v1/{kind}", data[: len(data) // 2])
+        assert (status, answer["damaged"]) == (200, True)
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.communicate(timeout=30)[1] == ""
 
 
 def test_a_run_says_what_it_takes(server):

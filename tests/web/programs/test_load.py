@@ -45,9 +45,18 @@ def test_who_comes_when_too_many_wait_is_sent_away_and_the_others_are_answered(s
         for path in (CLASSIFY, "/v2/models/videos/infer"):
             status, headers, body = server.ask(path, video)
             assert (status, headers["retry-after"]) == (429, "2"), body
+            assert before_body(server.port, path).startswith(b"HTTP/1.1 429 ")
         assert server.json("/v2/health/live") == (200, {"live": True})
     for each in (worked_on, waits):
         assert server.end(each)[0] == 200
+
+
+def before_body(port, path):
+    """What a client hears that waits for leave to send."""
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+        head = "Host: localhost\r\nContent-Length: 9\r\nExpect: 100-continue"
+        connection.sendall(f"POST {path} HTTP/1.1\r\n{head}\r\n\r\n".encode())
+        return connection.recv(4096)
 
 
 def test_told_to_end_it_finishes_what_it_took(small, video):
