@@ -11,11 +11,14 @@ import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pipeline.cli.script import Parser
 from pipeline.errors import ConfigError
 from pipeline.text import extra
+
+if TYPE_CHECKING:
+    from pipeline.web.programs.models import Model
 
 _VARIABLE: Final = "CLIPLINE_TOKEN"
 _UNITS: Final = {"K": 2**10, "M": 2**20, "G": 2**30}
@@ -60,9 +63,7 @@ def main(arguments: Sequence[str]) -> None:
         port=options.port,
         token=token,
         open_paths=OPEN_PATHS,
-        on_start=lambda address: _show_start(
-            [model.name for model in models], address, is_secret=bool(token)
-        ),
+        on_start=lambda address: _show_start(list(models), address, is_secret=bool(token)),
     )
 
 
@@ -121,11 +122,14 @@ def _bytes(text: str) -> int:
     return int(number) * unit
 
 
-def _show_start(names: Sequence[str], address: str, *, is_secret: bool) -> None:
+def _show_start(models: Sequence[Model], address: str, *, is_secret: bool) -> None:
     """Says where it listens; a token that was given is known, and stays out of logs."""
     base, _, query = address.partition("?")
-    print(f"serving {', '.join(names)} at {base if is_secret else address}", flush=True)
+    names = ", ".join(model.name for model in models)
+    print(f"serving {names} at {base if is_secret else address}", flush=True)
     token = query.partition("=")[2]
     header = f"-H 'Authorization: Bearer {'TOKEN' if is_secret else token}' " if token else ""
-    several = f"?run={names[0]}" if len(names) > 1 else ""
-    print(f"  curl {header}--data-binary @NEW.mp4 '{base}v1/classify{several}'", flush=True)
+    first = models[0]
+    path = f"v1/{'timeline' if first.per_frame else 'classify'}"
+    path += f"?run={first.name}" if len(models) > 1 else ""
+    print(f"  curl {header}--data-binary @NEW.mp4 '{base}{path}'", flush=True)

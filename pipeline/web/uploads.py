@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import errno
 import os
 import secrets
 import shutil
@@ -22,6 +23,7 @@ from pipeline.web.bodies import FORM, Form, base_name, chunks_of, expect_video_t
 
 _PREFIX: Final = "clipline-uploads-"
 _HOUR: Final = 3600.0
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _own_folders: set[Path] = set()
 """Of this process."""
 
@@ -116,17 +118,24 @@ class Uploads:
             expect_video_type(media_type(header))
         path = self.folder / secrets.token_hex(16)
         try:
-            with path.open("xb") as file:
+            with self._opened(path) as file:
                 name = await self._write(request, file, header if is_form else "", until)
                 num_bytes = file.tell()
         except BaseException as error:
             self._forget(path)
-            if isinstance(error, OSError) and not isinstance(error, TimeoutError):
+            if isinstance(error, OSError) and error.errno in _FULL:
                 raise HTTPException(
                     507, "the disk of the server is full; try again later"
                 ) from None
             raise
         return Upload(path=path, name=name, num_bytes=num_bytes)
+
+    def _opened(self, path: Path) -> BinaryIO:
+        try:
+            return path.open("xb")
+        except FileNotFoundError:  # Systems remove temporary folders that were not used for days.
+            self.folder.mkdir(mode=0o700)
+            return path.open("xb")
 
     def remove(self, upload: Upload) -> None:
         """Removes a file, if it is still there."""

@@ -61,6 +61,12 @@ def test_the_folder_goes_with_the_server(uploads):
     assert not uploads.folder.exists()
 
 
+def test_a_folder_that_the_system_removed_is_made_again(uploads):
+    uploads.folder.rmdir()
+    assert received(uploads, b"abc").path.read_bytes() == b"abc"
+    assert stat.S_IMODE(uploads.folder.stat().st_mode) == 0o700
+
+
 def test_all_files_have_a_quota(uploads):
     kept = [received(uploads, bytes(100)) for _ in range(2)]
     with pytest.raises(HTTPException) as refused:

@@ -142,7 +142,8 @@ def _of_json(name: str, data: object, dtype: type[Any], shape: list[int]) -> npt
     """Numbers in a list, flat or nested, that are none but those of the type."""
     try:
         values = np.asarray(data)
-        array = values.astype(dtype)
+        with np.errstate(invalid="ignore"):
+            array = values.astype(dtype)
         fits = values.dtype.kind in "biuf" and values.size == math.prod(shape)
         exact = dtype is np.float32 or bool((array == values).all())
     except (ValueError, TypeError, OverflowError):
@@ -173,6 +174,8 @@ def check_clips(inputs: Arrays, wanted: Mapping[str, tuple[tuple[int, ...], str]
                 f"{name}: expected {type_name(dtype)} ({expected}), got "
                 f"{type_name(str(array.dtype))} {array.shape}"
             )
+        if not np.isfinite(array).all():
+            raise ConfigError(f"{name}: expected numbers, got NaN or infinity")
     lengths = {len(array) for array in inputs.values()}
     if len(lengths) > 1 or not min(lengths):
         raise ConfigError(f"expected as many clips in each input, got {sorted(lengths)}")

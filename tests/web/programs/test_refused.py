@@ -170,6 +170,7 @@ def test_tensors_that_are_no_clips(server, change, reason, binary):
         ({"data": [1] * 7 + [2]}, "mask: expected data of 8 numbers of its datatype"),
         ({"data": [[1], [1, 2]]}, "mask: expected data of 8 numbers of its datatype"),
         ({"data": ["x"] * 8}, "mask: expected data of 8 numbers of its datatype"),
+        ({"data": [float("nan")] * 8}, "mask: expected data of 8 numbers of its datatype"),
         ({"data": None}, "mask: expected data of 8 numbers of its datatype"),
         (
             {"parameters": {"binary_data_size": 9}},
