@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final
 
 from python_multipart.exceptions import FormParserError
@@ -57,12 +57,11 @@ async def chunks_of(request: Request, *, most_bytes: int, until: float) -> Async
         yield chunk
 
 
-async def _within(chunk: AsyncIterator[bytes] | object, until: float) -> bytes:
+async def _within(chunk: Awaitable[bytes], until: float) -> bytes:
     last = min(until, asyncio.get_running_loop().time() + SECONDS_FOR_MORE)
     try:
         async with asyncio.timeout_at(last):
-            found: bytes = await chunk  # type: ignore[misc]
-            return found
+            return await chunk
     except TimeoutError:
         raise HTTPException(
             408, "the body came too slowly; send it again, or a smaller one"

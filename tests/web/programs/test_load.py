@@ -29,9 +29,15 @@ def impatient(start, served_runs):
     return start(served_runs["videos"], "--workers", "1", "--timeout", "1.5")
 
 
+@pytest.fixture(scope="module")
+def patient(start, served_runs):
+    """A server with one worker, which waits."""
+    return start(served_runs["videos"], "--workers", "1")
+
+
 def warm(server, video):
     """Gives it a decoder."""
-    assert server.json(CLASSIFY, video)[0] == 200
+    wait_until(lambda: server.json(CLASSIFY, video)[0] == 200)
 
 
 def test_who_comes_when_too_many_wait_is_sent_away_and_the_others_are_answered(small, video):
@@ -84,33 +90,33 @@ def listens(port):
 
 
 @pytest.mark.parametrize("path", [CLASSIFY, "/v1/timeline"])
-def test_a_decoder_that_is_killed_is_replaced_and_the_video_tried_again(impatient, video, path):
-    warm(impatient, video)
-    wanted = impatient.json(path, video)
-    with impatient.hanging() as (worker,):
-        asked = impatient.begin(path, video)
-        impatient.wait_for("clipline_working_requests", 1)
+def test_a_decoder_that_is_killed_is_replaced_and_the_video_tried_again(patient, video, path):
+    warm(patient, video)
+    wanted = patient.json(path, video)
+    with patient.hanging() as (worker,):
+        asked = patient.begin(path, video)
+        patient.wait_for("clipline_working_requests", 1)
         time.sleep(0.1)
         os.kill(worker, signal.SIGKILL)
-        assert impatient.end(asked) == wanted
-    assert worker not in workers_of(impatient.process.pid)
+        assert patient.end(asked) == wanted
+    assert worker not in workers_of(patient.process.pid)
 
 
-def test_decoders_that_are_killed_again_and_again_cost_one_request(impatient, video):
-    warm(impatient, video)
-    with impatient.hanging():
-        asked = impatient.begin(CLASSIFY, video)
-        impatient.wait_for("clipline_working_requests", 1)
+def test_decoders_that_are_killed_again_and_again_cost_one_request(patient, video):
+    warm(patient, video)
+    with patient.hanging():
+        asked = patient.begin(CLASSIFY, video)
+        patient.wait_for("clipline_working_requests", 1)
         with ThreadPoolExecutor(1) as thread:
-            answer = thread.submit(impatient.end, asked)
+            answer = thread.submit(patient.end, asked)
             while not answer.done():
-                for worker in workers_of(impatient.process.pid):
+                for worker in workers_of(patient.process.pid):
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(worker, signal.SIGKILL)
                 time.sleep(0.01)
     status, content = answer.result()
     assert (status, "try again" in content["error"]) == (503, True)
-    warm(impatient, video)
+    warm(patient, video)
 
 
 def test_a_second_try_is_the_last():
@@ -144,7 +150,7 @@ def test_whose_turn_does_not_come_is_told(impatient, video):
         # Of two that came nearly at once, one is worked on until both are given up.
         asked = [impatient.begin(CLASSIFY, video) for _ in range(2)]
         found = sorted(impatient.end(each)[0] for each in asked)
-    assert found in ([503, 504], [200, 504])
+    assert 504 in found
     warm(impatient, video)
 
 
@@ -189,10 +195,17 @@ def test_a_body_that_comes_too_slowly_is_given_up(small, video):
 
 
 def test_a_body_that_comes_steadily_has_no_longer_than_the_request(impatient):
-    start = time.monotonic()
-    status = impatient.json(CLASSIFY, slowly(0.2, *[b"a"] * 40))[0]
-    assert status == 408
-    assert time.monotonic() - start < 60
+    with socket.create_connection(("127.0.0.1", impatient.port), timeout=0.1) as connection:
+        connection.sendall(
+            b"POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999\r\n\r\n"
+        )
+        answer = b""
+        for _ in range(300):
+            with contextlib.suppress(TimeoutError):
+                answer = connection.recv(4096)
+                break
+            connection.sendall(b"a")
+    assert answer.startswith(b"HTTP/1.1 408 ")
 
 
 def test_what_nobody_expected_is_one_line_in_the_log(small, video):
