@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
 SECONDS_FOR_MORE: Final = 20.0
 """Without a further byte for so long, a body is given up."""
 
-_SECONDS_TO_DISCARD: Final = 5.0
 FORM: Final = "multipart/form-data"
 _VIDEO_TYPES: Final = frozenset(
     (
@@ -72,19 +70,6 @@ def _too_large(most_bytes: int) -> HTTPException:
     return HTTPException(
         413, f"the body has more than {most_bytes:,} bytes; cut the video, or make it smaller"
     )
-
-
-async def discard(request: Request) -> None:
-    """Reads what is left of a body that is not wanted, for a while.
-
-    A client that still sends when the connection is closed would never see the answer.
-    """
-    if request.headers.get("expect", "").lower() == "100-continue":
-        return  # It waits for leave to send, and sees the answer instead.
-    with contextlib.suppress(TimeoutError, ClientDisconnect, RuntimeError):
-        async with asyncio.timeout(_SECONDS_TO_DISCARD):
-            async for _ in request.stream():
-                pass
 
 
 def media_type(header: str) -> str:

@@ -13,7 +13,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from pipeline.errors import ConfigError, VideoDecodeError
 from pipeline.inference.decoding import DecoderKilledError
 from pipeline.text import one_line, visible
-from pipeline.web.bodies import discard
 from pipeline.workers.pool import WorkerLostError
 
 _UNEXPECTED = "something went wrong in the server; its log says what"
@@ -69,18 +68,15 @@ def said(status: int, reason: str, headers: Mapping[str, str] | None = None) -> 
     return JSONResponse({"error": reason}, status, headers)
 
 
-async def refused(request: Request, error: Exception) -> Response:
-    """The answer to a request that is refused, once it can be heard."""
+async def refused(_: Request, error: Exception) -> Response:
+    """The answer to a request that is refused; what is left of its body is read and dropped."""
     if not isinstance(error, HTTPException):
         return explained(error)
-    if error.status_code != 408:  # It is given up because it comes so slowly.
-        await discard(request)
-    reason = {
-        404: "there is nothing here; /docs says what there is",
-        405: "another method is expected here; /docs says which",
-    }.get(error.status_code, "")
-    is_own = error.detail and error.detail not in ("Not Found", "Method Not Allowed")
-    return said(error.status_code, error.detail if is_own else reason, error.headers)
+    usual = {
+        "Not Found": "there is nothing here; /docs says what there is",
+        "Method Not Allowed": "another method is expected here; /docs says which",
+    }
+    return said(error.status_code, usual.get(error.detail, error.detail), error.headers)
 
 
 def _log(scope: Scope, error: Exception) -> None:
