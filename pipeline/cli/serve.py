@@ -31,7 +31,7 @@ def main(arguments: Sequence[str]) -> None:
 
     from pipeline.run import latest_run
 
-    folders = [Path(run) for run in options.runs] or [latest_run().folder]
+    folders = [Path(run) for run in (*options.runs, *(options.run or ()))] or [latest_run().folder]
     try:
         from pipeline.web.programs.application import OPEN_PATHS, application
         from pipeline.web.programs.models import open_models
@@ -76,6 +76,7 @@ def _parser() -> Parser:
         help="Folders of runs, or of fused ones; requests choose by their names (?run=NAME). "
         "Default: the one in runs/ whose training ended last.",
     )
+    parser.add_argument("--run", nargs="+", action="extend", help="The same as RUN.")
     _add(parser, "host", "127.0.0.1", str, "The address to listen at; 0.0.0.0: others, too.")
     _add(parser, "port", 8000, int, "The port; 0: any that is free.")
     parser.add_argument(
@@ -90,22 +91,26 @@ def _parser() -> Parser:
         default="",
         help="Requests may name videos below this folder, besides sending them.",
     )
-    _add(parser, "workers", 0, int, "Requests worked on at once; 0: one per processor core.")
-    _add(parser, "most-waiting", 64, int, "Requests that may wait besides; more get 429.")
-    _add(parser, "timeout", 120.0, float, "Seconds for a request, its video included.")
+    each_core = "Requests worked on at once; 0: one per processor core."
+    _add(parser, "workers", 0, int, each_core, "NUMBER")
+    _add(parser, "most-waiting", 64, int, "Requests that may wait besides; more get 429.", "NUMBER")
+    _add(parser, "timeout", 120.0, float, "For a request, its video included.", "SECONDS")
     parser.add_argument(
         "--most-bytes",
         type=_bytes,
+        metavar="BYTES",
         default="256M",
-        help="Bytes of a video, such as 500M or 2G; all uploads at once may have 8 times that.",
+        help="Of a video, such as 500M or 2G; all uploads at once may have 8 times that.",
     )
-    _add(parser, "most-seconds", 600.0, float, "Seconds that a video may last.")
-    _add(parser, "most-pixels", 4096 * 2304, int, "Pixels that its frames may have.")
+    _add(parser, "most-seconds", 600.0, float, "That a video may last.", "SECONDS")
+    _add(parser, "most-pixels", 4096 * 2304, int, "That its frames may have.", "PIXELS")
     return parser
 
 
-def _add(parser: Parser, name: str, default: Any, kind: type[Any], text: str) -> None:
-    parser.add_argument(f"--{name}", type=kind, default=default, help=text)
+def _add(
+    parser: Parser, name: str, default: Any, kind: type[Any], text: str, metavar: str | None = None
+) -> None:
+    parser.add_argument(f"--{name}", type=kind, default=default, metavar=metavar, help=text)
 
 
 def _bytes(text: str) -> int:

@@ -169,6 +169,8 @@ def test_who_goes_leaves_nothing_behind(small, video):
         wait_until(lambda: list(server.uploads.iterdir()) == [])
         assert alive([worker]) == []
     warm(server, video)
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.communicate(timeout=30)[1] == ""
 
 
 def test_who_goes_in_the_middle_of_a_body_leaves_nothing_behind(server, video):

@@ -110,7 +110,7 @@ def test_a_package_that_is_missing_is_named(served_runs):
 
 
 def test_ctrl_c_ends_it(start, served_runs):
-    server = start(served_runs["frames"])
+    server = start("--run", served_runs["frames"])
     assert (
         f"curl --data-binary @NEW.mp4 'http://127.0.0.1:{server.port}/v1/timeline'" in server.said
     )
