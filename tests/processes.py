@@ -54,9 +54,11 @@ def alive(processes: Iterable[int]) -> list[int]:
 
 
 def workers_of(parent: int) -> list[int]:
-    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    """Those that any thread of a process has started."""
+    threads = Path(f"/proc/{parent}/task").glob("*/children")
     return [
         int(child)
-        for child in children
+        for children in threads
+        for child in children.read_text().split()
         if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()
     ]

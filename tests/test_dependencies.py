@@ -64,6 +64,19 @@ def test_what_the_tests_import_is_declared():
     assert EXTRAS["test"] - imported(ROOT / "tests") - {"clipline"} <= TOOLS
 
 
+def test_the_image_takes_what_is_declared():
+    """The same floors, and nothing that only training takes."""
+    dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    installed = set(re.findall(r'^    "(.+>=.+)"', dockerfile, re.MULTILINE))
+    web = set(PROJECT["optional-dependencies"]["web"])
+    assert web < installed < {*PROJECT["dependencies"], *web}
+    copied = re.findall(r"^COPY (.*) \S+$", dockerfile, re.MULTILINE)
+    names = {name for line in copied for name in line.split()}
+    ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    assert {line[1:] for line in ignored if line[0] == "!"} == names
+    assert all((ROOT / name).exists() for name in names)
+
+
 def test_each_requirement_has_a_floor():
     for each in itertools.chain(
         PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()

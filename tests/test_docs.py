@@ -7,9 +7,6 @@ import re
 import shlex
 import shutil
 import sys
-import threading
-import urllib.request
-from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +15,7 @@ import pytest
 import pipeline
 from pipeline.config.prepare import PrepareConfig
 from pipeline.video import write_video
+from tests.processes import python_processes
 
 PACKAGE = Path(pipeline.__file__).parent
 ROOT = PACKAGE.parent
@@ -133,26 +131,20 @@ def test_the_commands_of_the_tutorial_run(tutorial):
     assert [name for name in made if not (tutorial / name).exists()] == []
 
 
-def test_the_server_of_the_docs_answers(tutorial):
-    (code,) = blocks(DOCS / "how-to/server.md", ("python",), only_run=True)
-    namespace = {"__name__": "server"}
-    with contextlib.chdir(tutorial):
-        exec(compile(code, "server.py", "exec"), namespace)  # noqa: S102
-    server = ThreadingHTTPServer(("127.0.0.1", 0), namespace["Handler"])
-    server.RequestHandlerClass.log_message = lambda *_: None
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    address = f"http://127.0.0.1:{server.server_address[1]}"
-    try:
-        video = (tutorial / "NEW.mp4").read_bytes()
-        with urllib.request.urlopen(address, video) as answer:
-            assert '"label": ' in answer.read().decode()
-        with pytest.raises(urllib.error.HTTPError) as refused:
-            urllib.request.urlopen(address, b"no video")
-        assert refused.value.code == 422
-        assert "it is text, not a video" in refused.value.read().decode()
-    finally:
-        server.shutdown()
-        server.server_close()
+def test_the_server_of_the_docs_answers(tutorial, capsys, monkeypatch):
+    """A program of the docs asks a server that a command of the docs started."""
+    page = DOCS / "how-to/server.md"
+    (code,) = blocks(page, ("python",), only_run=True)
+    starting = [words for text in blocks(page, ("sh",)) for _, words in commands(text)]
+    assert ["runs/NAME"] in starting
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    with python_processes() as python:
+        process = python("-m", "pipeline.cli", "serve", "runs/NAME", "--port", "0", cwd=tutorial)
+        address = process.stdout.readline().strip().partition(" at ")[2].rstrip("/")
+        with contextlib.chdir(tutorial):
+            code = code.replace("http://127.0.0.1:8000", address)
+            exec(compile(code, "client.py", "exec"), {})  # noqa: S102
+    assert capsys.readouterr().out.strip() in ("left", "right", "unknown")
 
 
 def printed_texts() -> str:

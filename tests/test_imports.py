@@ -71,7 +71,10 @@ WITHOUT_TENSORFLOW = [
     "pipeline.cli.stream",
     "pipeline.cli.timelines",
     "pipeline.inference.timeline",
+    "pipeline.cli.serve",
     "pipeline.web.guard",
+    "pipeline.web.programs.application",
+    "pipeline.web.programs.models",
     "pipeline.web.server",
 ]
 
@@ -159,6 +162,21 @@ def test_classifying_takes_numpy_opencv_and_litert_alone():
     )
     # What LiteRT brings along.
     assert found - {"flatbuffers", "backports", "google", "typing_extensions"} <= allowed
+
+
+def test_serving_takes_a_web_server_besides():
+    """What the image of the Dockerfile has."""
+    allowed = {"numpy", "cv2", "ai_edge_litert", "pipeline"}
+    allowed |= {"starlette", "uvicorn", "python_multipart", "prometheus_client"}
+    found = packages_of(
+        "pipeline.cli.serve",
+        "pipeline.inference.litert",
+        *("pipeline.web.server", "pipeline.web.programs.application"),
+    )
+    # What these bring along.
+    brought = {"flatbuffers", "backports", "google", "typing_extensions"}
+    brought |= {"anyio", "sniffio", "idna", "click", "h11"}
+    assert found - brought <= allowed
 
 
 @pytest.mark.parametrize("module", WITHOUT_TENSORFLOW)

@@ -15,6 +15,7 @@ COMMANDS: Final = {
     "fuse": "make one of several runs, which answers by all of them",
     "classify": "say what video files show",
     "stream": "say what a camera shows, again and again",
+    "serve": "answer programs over HTTP: what videos show",
     "explain": "show where a run looks, and which frames its answer needs",
     "export": "write the model of a run for LiteRT, ONNX or TensorFlow",
     "crossval": "test each video once, by a model that never saw its group",

@@ -16,6 +16,7 @@ COMMANDS: Final = {
     "manifest": "a table of many videos, read and split",
     "classify": "VIDEO...: a file classified, cold and warm, against keras.Model.predict",
     "timeline": "a long video, by overlap and length, and what is found in it",
+    "serve": "VIDEO...: a server under load, against `clipline classify`",
     "recordings": "--data DATA: timelines of test recordings, against their events",
     "explain": "whether what `clipline explain` shows is what the answer comes from",
     "intervals": "how often the intervals of accuracies hold the truth, by simulation",

@@ -20,7 +20,7 @@ from pipeline.inference.runtime import Arrays, Logits, Runtime
 from pipeline.key_points import Tables
 from pipeline.prepare.stored_frames import FrameSpool, stored_in_sizes
 from pipeline.streams import IMAGES
-from pipeline.video import VideoInfo, VideoReader
+from pipeline.video import NO_LIMITS, Limits, VideoInfo, VideoReader
 
 Images = dict[str, npt.NDArray[Any]]
 """What a model takes of some frames: `frames` and `flow`, each uint8 (N, H, W, 3), `pose`, ..."""
@@ -71,6 +71,7 @@ class StoredVideo:
         path: The file.
         each: What is stored of a frame; all at one rate.
         tables: Those of key points, for frames that take them.
+        limits: How long and how large it may be.
     """
 
     info: VideoInfo
@@ -80,16 +81,17 @@ class StoredVideo:
         path: str | os.PathLike[str],
         each: Sequence[FramesConfig],
         tables: Tables | None = None,
+        limits: Limits = NO_LIMITS,
     ) -> None:
-        self._path, self._each, self._tables = path, each, tables
+        self._path, self._each, self._tables, self._limits = path, each, tables, limits
 
     def __iter__(self) -> Iterator[Frame]:
         """Yields as `pipeline.prepare.stored_frames.stored_in_sizes` does.
 
         Raises:
-            VideoDecodeError: No frame can be had from the file.
+            VideoDecodeError: No frame can be had from the file, or it is beyond the limits.
         """
-        with VideoReader(self._path) as reader:
+        with VideoReader(self._path, self._limits) as reader:
             yield from stored_in_sizes(reader, self._each, tables=self._tables)
             self.info = reader.info
 

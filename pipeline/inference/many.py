@@ -57,14 +57,14 @@ def predict_many(
     Raises:
         ConfigError: `top` is below 1.
     """
-    from pipeline.inference.decoding import Decoders  # takes a while
+    from pipeline.inference.decoding import Decoders, warn_of  # takes a while
 
     with Decoders(classifier.bundles, workers=workers, tables=classifier.tables) as decoders:
         for path, found in decoders.decode(paths):
             if isinstance(found, VideoDecodeError):
                 yield path, found
             else:
-                found.warn()
+                warn_of(found)
                 yield path, classifier.predict_clips(found.clips, found.info, top=top)
 
 

@@ -5,14 +5,18 @@ from pipeline.video.files import iter_frames, probe
 from pipeline.video.flow import decode_flow, encode_flow, flow_image, no_flow
 from pipeline.video.info import DamagedVideoWarning, VideoInfo
 from pipeline.video.jpeg import decode_jpeg, encode_jpeg
+from pipeline.video.limits import NO_LIMITS, Limits
 from pipeline.video.live import LiveFrame, LiveVideo
+from pipeline.video.opening import whole_files_only
 from pipeline.video.reader import VideoReader
 from pipeline.video.resize import resize
 from pipeline.video.timed import timed_frames, timed_in_sizes
 from pipeline.video.writer import VideoWriteError, check_target, write_video
 
 __all__ = [
+    "NO_LIMITS",
     "DamagedVideoWarning",
+    "Limits",
     "LiveFrame",
     "LiveVideo",
     "VideoInfo",
@@ -31,5 +35,6 @@ __all__ = [
     "resize",
     "timed_frames",
     "timed_in_sizes",
+    "whole_files_only",
     "write_video",
 ]

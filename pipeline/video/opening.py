@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import Final
 
 import cv2
 
@@ -11,6 +13,23 @@ from pipeline.video.info import codec_name
 from pipeline.video.quiet import quiet
 
 NOT_UTF8 = "its name is not valid UTF-8, which OpenCV needs; rename the file."
+
+
+_CONTAINERS: Final = (
+    "apng,asf,avi,dv,flv,gif,h264,hevc,ivf,m4v,matroska,mjpeg,mov,mpeg,mpegts,mpegvideo,mxf,nut,obu,"
+    "ogg,rm,wtv,yuv4mpegpipe"
+)
+"""FFmpeg's names of those whose frames are inside."""
+
+
+def whole_files_only() -> None:
+    """Makes this process, and those it starts, open videos alone whose frames are in their files.
+
+    A list of other files, or of addresses, is none: who sends one must not have it followed here.
+    """
+    os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] = (
+        f"format_whitelist;{_CONTAINERS}|protocol_whitelist;file"
+    )
 
 
 def open_capture(path: str) -> cv2.VideoCapture:

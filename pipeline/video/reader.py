@@ -22,6 +22,7 @@ import numpy as np
 from pipeline.errors import ConfigError, VideoDecodeError
 from pipeline.text import counted
 from pipeline.video.info import MOST_FPS, DamagedVideoWarning, VideoInfo, declared_info
+from pipeline.video.limits import NO_LIMITS, Limits
 from pipeline.video.opening import open_capture
 from pipeline.video.resize import resize
 from pipeline.video.timing import MOST_GAP_SECONDS, TOLERANCE_SECONDS, increasing, on_display
@@ -54,6 +55,7 @@ class VideoReader:
 
     Args:
         path: The file.
+        limits: How long and how large it may be.
 
     Attributes:
         info: What is known of the file. Once its frames were read to the end, `num_frames` and
@@ -63,15 +65,17 @@ class VideoReader:
         index: Number in the file, from 0, of the frame that was yielded last.
 
     Raises:
-        VideoDecodeError: No frame can be had from the file.
+        VideoDecodeError: No frame can be had from the file, or it is beyond the limits,
+            which may turn out only while frames are read.
     """
 
-    def __init__(self, path: PathLike) -> None:
-        self._path = os.fspath(path)
+    def __init__(self, path: PathLike, limits: Limits = NO_LIMITS) -> None:
+        self._path, self._limits = os.fspath(path), limits
         self._capture = self._open()
         self._stored: np.ndarray | None = None
         self._turn = _TURNS.get(int(self._capture.get(cv2.CAP_PROP_ORIENTATION_META)))
         self.info = declared_info(self._path, self._capture)
+        limits.check_declared(self.info)
         self.num_read = 0
         self.index = -1
         self._index = -1  # of the grabbed frame
@@ -223,6 +227,7 @@ class VideoReader:
 
     def _check_length(self, seconds: float) -> None:
         num_frames = self._index + 1
+        self._limits.check_seconds(self._path, seconds)
         if seconds > max(_LONG_SECONDS, _MOST_SECONDS_A_FRAME * num_frames):
             raise VideoDecodeError(
                 self._path,

@@ -9,7 +9,7 @@ from typing import Final
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipeline.errors import ConfigError
@@ -97,11 +97,11 @@ class Guard:
         headers = Headers(scope=scope)
         hosts = headers.getlist("host")
         if len(hosts) != 1 or not _is_host(hosts[0]):
-            return PlainTextResponse("expected one Host header", 400)
+            return _refusal(headers, "expected one Host header", 400)
         if self._loopback and not is_loopback(_name_of(hosts[0])):
-            return PlainTextResponse("this server answers on localhost only", 421)
+            return _refusal(headers, "this server answers on localhost only", 421)
         if not _is_own(scope["method"], hosts[0], headers):
-            return PlainTextResponse("this request came from a page of another site", 403)
+            return _refusal(headers, "this request came from a page of another site", 403)
         if not self._token or scope["path"] in self._open_paths:
             return None
         return self._without_token(scope, headers, hosts[0])
@@ -122,11 +122,22 @@ class Guard:
             return None
         if self._is_token(_cookie(headers, name)):
             return None
-        text = "this server wants its token: open the address that it printed when it started"
-        return PlainTextResponse(text, 401, {"WWW-Authenticate": "Bearer"})
+        text = (
+            "this server wants its token: open the address that it printed when it started, or "
+            "send Authorization: Bearer TOKEN"
+        )
+        return _refusal(headers, text, 401)
 
     def _is_token(self, given: str) -> bool:
         return secrets.compare_digest(given.encode(), self._token.encode())
+
+
+def _refusal(headers: Headers, text: str, status: int) -> Response:
+    """What is wrong, for a person to read in a browser, or as JSON for a program."""
+    about = {"WWW-Authenticate": "Bearer"} if status == 401 else None
+    if "text/html" in headers.get("accept", ""):
+        return PlainTextResponse(text, status, about)
+    return JSONResponse({"error": text}, status, about)
 
 
 def _is_own(method: str, host: str, headers: Headers) -> bool:

@@ -84,6 +84,10 @@ def run_in_workers(
         return pool.run(tasks, workers=workers or num_cores())
 
 
+class WorkerLostError(PipelineError):
+    """A worker process ended before its work did, and the work cannot go on without it."""
+
+
 @dataclass(kw_only=True)
 class _Job(Generic[Task]):
     """A task on its way through one worker or, where workers are lost, several."""
@@ -230,12 +234,12 @@ def _end(workers: Collection[WorkerProcess]) -> None:
         worker.close()
 
 
-def _lost(job: _Job[Any], reason: str) -> PipelineError:
+def _lost(job: _Job[Any], reason: str) -> WorkerLostError:
     if job.video is None:
         where, without = "before it began on a video", ""
     else:
         where, without = f"at work on {job.video}", " or without that video"
-    return PipelineError(
+    return WorkerLostError(
         f"a worker process was lost {where}: {reason}. Run the same command again, with fewer "
         f"--workers{without}; what is finished is kept."
     )

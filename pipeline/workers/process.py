@@ -12,13 +12,16 @@ from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import ForkingPickler
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pipeline.errors import PipelineError
 from pipeline.text import one_line
 
 Message = tuple[Literal["ready", "video", "result", "error", "dead"], Any]
 """What is new, with the name of the video, the result, the error or the cause of death."""
+
+KILLED: Final = "killed"
+"""How the cause of death begins where it was not the work: someone else ended the process."""
 
 _CONTEXT = multiprocessing.get_context("spawn")
 # While a process is started, others that died are reaped, of whichever thread they are.
@@ -79,7 +82,7 @@ def _cause_of_death(exit_code: int | None) -> str:
         name = f"signal {-exit_code}"
     if name in _CRASHES:
         return f"its decoder crashed ({name})"
-    return f"killed{', perhaps for lack of memory' if name == 'SIGKILL' else ''} ({name})"
+    return f"{KILLED}{', perhaps for lack of memory' if name == 'SIGKILL' else ''} ({name})"
 
 
 @contextmanager

@@ -44,3 +44,37 @@ def test_both_networks_of_the_step_compute_the_same():
     )
     difference = re.search(r"^largest difference .* (\S+e-?\S+)$", output, re.MULTILINE)[1]
     assert float(difference) < 1e-5
+
+
+def test_the_server_under_load_gives_the_answers_of_the_classifier(
+    hasty_run, blob_videos, tmp_path
+):
+    broken = tmp_path / "broken.avi"
+    broken.write_text("no video")
+    videos = [blob_videos / "left" / f"g0{number} 0.avi" for number in range(3)]
+    output = benchmark(
+        "serve",
+        *map(str, (*videos, broken)),
+        *("--run", str(hasty_run.folder), "--clients", "3", "--minutes", "0.05", "--kill", "1"),
+    )
+    found = re.search(
+        r"^answers +([\d,]+); (\d+) of another file or wrong, (\d+) lost; (\d+) decoders",
+        output,
+        re.MULTILINE,
+    )
+    answered, wrong, lost, killed = (int(text.replace(",", "")) for text in found.groups())
+    assert answered >= 3
+    assert (wrong, lost) == (0, 0), output
+    assert killed >= 1
+    assert re.search(r"^server .* requests a second, \d+\.\d+ of classify$", output, re.MULTILINE)
+
+
+def test_an_answer_of_another_file_is_seen():
+    from pipeline.cli.benchmarks.serve import is_same
+
+    answer = {"label": "a", "top": [{"label": "a", "probability": 0.75}], "damaged": False}
+    assert is_same(answer, answer)
+    assert not is_same({**answer, "label": "b"}, answer)
+    assert not is_same({**answer, "top": []}, answer)
+    assert not is_same({"error": "it is text"}, answer)
+    assert not is_same({**answer, "damaged": True}, answer)

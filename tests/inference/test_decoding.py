@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from pipeline.errors import VideoDecodeError
-from pipeline.inference import decoding
+from pipeline.inference import decoding, decoding_process
 from pipeline.inference.bundle import read_bundle
 from pipeline.inference.clips import StoredVideo, clips_of
+from pipeline.inference.decoding_process import Means
 from pipeline.video import DamagedVideoWarning, write_video
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
@@ -34,16 +35,16 @@ def at(bundle, fps):
 
 def test_it_says_that_it_lives_while_new_frames_come(bundle, video, monkeypatch):
     """Where a frame repeats, it may be that nothing else comes for ever."""
-    monkeypatch.setattr(decoding, "_SIGN_OF_LIFE_SECONDS", 0)
+    monkeypatch.setattr(decoding_process, "_SIGN_OF_LIFE_SECONDS", 0)
     said = []
-    decoded = decoding._decode((video, [at(bundle, fps=20)], None), said.append)
+    decoded = decoding_process.decode((video, [at(bundle, fps=20)], Means()), said.append)
     assert decoded.info.num_frames == 12
     assert said == [video] * (1 + 12)
 
 
 def test_it_says_so_seldom(bundle, video):
     said = []
-    decoding._decode((video, [bundle], None), said.append)
+    decoding_process.decode((video, [bundle], Means()), said.append)
     assert said == [video]
 
 
@@ -59,10 +60,10 @@ def test_whatever_happens_is_the_reason(bundle, video, monkeypatch, error, reaso
     def fail(*_):
         raise error
 
-    monkeypatch.setattr(decoding, "_WatchedVideo", fail)
+    monkeypatch.setattr(decoding_process, "_WatchedVideo", fail)
     for found in (
-        decoding._decode((video, [bundle], None), lambda _: None),
-        decoding._read_on((video, [bundle.frames], None), lambda _: None),
+        decoding_process.decode((video, [bundle], Means()), lambda _: None),
+        decoding_process.read_on((video, [bundle.frames], Means()), lambda _: None),
     ):
         assert isinstance(found, VideoDecodeError)
         assert found.reason == reason
@@ -78,7 +79,7 @@ def test_a_clip_holds_its_real_frames(bundle, video):
 
 @pytest.mark.parametrize("at_once", [1, 4, 5, 100])
 def test_another_process_gives_the_same_frames(bundle, video, monkeypatch, at_once):
-    monkeypatch.setattr(decoding, "_AT_ONCE", at_once)
+    monkeypatch.setattr(decoding_process, "_AT_ONCE", at_once)
     here = StoredVideo(video, [bundle.frames])
     wanted = list(here)
     first, *others = parts = list(iter_parts(video, [bundle.frames]))
@@ -90,7 +91,7 @@ def test_another_process_gives_the_same_frames(bundle, video, monkeypatch, at_on
 
 def iter_parts(video, frames):
     while True:
-        part = decoding._read_on((video, frames, None), lambda _: None)
+        part = decoding_process.read_on((video, frames, Means()), lambda _: None)
         yield part
         if part.info:
             return

@@ -132,6 +132,16 @@ def test_who_does_not_know_the_token_stays_outside(locked):
     assert ask(locked, "/v2/health/live/")[0] == 401
 
 
+def test_programs_are_told_in_json_what_people_read(locked, guard):
+    for guarded, headers, status in ((locked, {}, 401), (guard, {"origin": "null"}, 403)):
+        found, about, text = ask(guarded, **headers)
+        assert (found, about["content-type"]) == (status, "application/json")
+        assert text.startswith('{"error":"this ')
+        found, about, text = ask(guarded, **headers, accept="text/html,*/*;q=0.8")
+        assert (found, about["content-type"]) == (status, "text/plain; charset=utf-8")
+        assert text.startswith("this ")
+
+
 def test_a_token_opens(locked):
     assert ask(locked, authorization="Bearer s+cret/&")[0] == 200
     assert ask(locked, host="lab.example:8000", authorization="bearer s+cret/&")[0] == 200

@@ -1,0 +1,264 @@
+"""Videos and tensors in, answers out: those that the package itself gives."""
+
+import json
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from pipeline.errors import PipelineError
+from pipeline.inference.classifier import Classifier
+from pipeline.inference.clips import StoredVideo, as_batch, clips_of, decode_clip
+from pipeline.inference.timeline import make_timeline
+from pipeline.video import iter_frames, write_video
+from pipeline.web.programs.infer import infer
+from pipeline.web.programs.models import Model
+from tests.processes import workers_of
+
+LENGTH = "Inference-Header-Content-Length"
+
+
+@pytest.fixture(scope="module")
+def classifiers(served_runs):
+    return {name: Classifier.load(folder, num_threads=1) for name, folder in served_runs.items()}
+
+
+def same(found, wanted):
+    """Whether JSON types are the same, numbers nearly."""
+    if isinstance(wanted, dict):
+        return found.keys() == wanted.keys() and all(same(found[k], wanted[k]) for k in wanted)
+    if isinstance(wanted, list | tuple):
+        return len(found) == len(wanted) and all(map(same, found, wanted))
+    return (
+        found == pytest.approx(wanted, abs=1e-5) if isinstance(wanted, float) else found == wanted
+    )
+
+
+@pytest.mark.parametrize("run", ["videos", "other", "both"])
+def test_each_of_many_at_once_gets_its_own_answer(server, classifiers, clips, run):
+    paths = sorted(clips.rglob("*.avi")) * 3
+    with ThreadPoolExecutor(6) as threads:
+        found = list(
+            threads.map(
+                lambda path: server.json(
+                    f"/v1/classify?run={run}&name={path.name}", path.read_bytes()
+                ),
+                paths,
+            )
+        )
+    for path, (status, answer) in zip(paths, found, strict=True):
+        wanted = classifiers[run].predict(path).as_json() | {"path": path.name}
+        assert (status, same(answer, wanted)) == (200, True), answer
+
+
+def test_the_answers_differ(classifiers, clips):
+    """Else it would not be seen that one is another's."""
+    for run in ("videos", "other", "both"):
+        shares = {
+            round(classifiers[run].predict(path).max_logit, 3) for path in clips.rglob("*.avi")
+        }
+        assert len(shares) == 6
+
+
+def test_a_form_says_what_its_file_is_called(server, clips):
+    part = (
+        b'--x\r\nContent-Disposition: form-data; name="note"\r\n\r\nhello\r\n--x\r\n'
+        b'Content-Disposition: form-data; name="video"; filename="../a b.avi"\r\n'
+        b"Content-Type: video/x-msvideo\r\n\r\n%b\r\n--x--\r\n" % (clips / "0.avi").read_bytes()
+    )
+    kind = "multipart/form-data; boundary=x"
+    status, answer = server.json("/v1/classify?run=videos&top=2", part, Content_Type=kind)
+    assert (status, answer["path"], len(answer["top"])) == (200, "a b.avi", 2)
+    assert answer["num_frames"] == 20
+
+
+def test_a_body_may_come_in_pieces_of_unknown_number(server, clips):
+    data = (clips / "0.avi").read_bytes()
+    pieces = iter([data[:1000], data[1000:]])
+    assert server.json("/v1/classify?run=videos", pieces)[1]["num_frames"] == 20
+
+
+@pytest.mark.parametrize("name", ["1.avi", "inner/5.avi", "./inner/../inner/5.avi"])
+def test_a_file_below_the_folder(server, classifiers, clips, name):
+    body = json.dumps({"path": name})
+    kind = "application/json; charset=utf-8"
+    status, answer = server.json("/v1/classify?run=videos", body, Content_Type=kind)
+    if ".." in name:
+        assert (status, answer["error"].partition(";")[0]) == (
+            404,
+            "no such file in the folder of the server",
+        )
+        return
+    wanted = classifiers["videos"].predict(clips / name).as_json() | {"path": name}
+    assert (status, same(answer, wanted)) == (200, True)
+
+
+@pytest.mark.parametrize(
+    ("run", "query", "options"),
+    [
+        ("videos", "", {}),
+        ("both", "&overlap=0.5", {"overlap": 0.5}),
+        ("frames", "", {}),
+    ],
+)
+def test_a_timeline(server, classifiers, clips, run, query, options):
+    path = clips / "inner/5.avi"
+    found = server.json(f"/v1/timeline?run={run}&name=5.avi{query}", path.read_bytes())
+    wanted = make_timeline(classifiers[run], path, **options).as_json() | {"path": "5.avi"}
+    assert found[0] == 200
+    assert wanted["segments"]
+    assert same(found[1], wanted)
+
+
+def test_a_run_of_frames_has_no_one_answer(server, clips):
+    status, answer = server.json("/v1/classify?run=frames", (clips / "0.avi").read_bytes())
+    assert (status, "/v1/timeline" in answer["error"]) == (422, True)
+
+
+def test_a_window_that_is_not_for_the_run(server, clips):
+    data = (clips / "0.avi").read_bytes()
+    status, answer = server.json("/v1/timeline?run=videos&window=3", data)
+    assert (status, answer["error"]) == (
+        422,
+        "window: dense clips of this run last 0.80 s. Leave it out",
+    )
+
+
+def tensors(classifier, path):
+    """The clips of a video as a batch, one of them cut short."""
+    (clips,), _ = clips_of(lambda each: StoredVideo(path, each), classifier.bundles)
+    images = [decode_clip(clip, classifier.bundle) for clip in clips]
+    images[1] = {name: each[:5] for name, each in images[1].items()}
+    batches = [as_batch(each, 8) for each in images]
+    return {name: np.concatenate([each[name] for each in batches]) for name in batches[0]}
+
+
+def request_of(inputs, *, binary, **others):
+    described, behind = [], b""
+    for name, array in inputs.items():
+        kind = {"bool": "BOOL", "uint8": "UINT8", "float32": "FP32"}[str(array.dtype)]
+        each = {"name": name, "datatype": kind, "shape": list(array.shape)}
+        if binary:
+            each["parameters"] = {"binary_data_size": array.nbytes}
+            behind += array.tobytes()
+        else:
+            each["data"] = array.tolist()
+        described.append(each)
+    head = json.dumps({"inputs": described, **others}).encode()
+    return head + behind, {LENGTH.replace("-", "_"): str(len(head))} if binary else {}
+
+
+@pytest.mark.parametrize("binary", [False, True])
+@pytest.mark.parametrize("run", ["videos", "frames"])
+def test_logits_of_tensors(server, classifiers, clips, run, binary):
+    classifier = classifiers[run]
+    inputs = tensors(classifier, clips / "0.avi")
+    body, headers = request_of(inputs, binary=binary, id="7")
+    status, answer = server.json(f"/v2/models/{run}/infer", body, **headers)
+    assert (status, answer["model_name"], answer["id"]) == (200, run, "7")
+    wanted = np.stack(
+        [
+            classifier.members[0].runtime.clip_logits(
+                {name: each[i] for name, each in inputs.items()}
+            )
+            for i in range(2)
+        ]
+    )
+    outputs = {
+        each["name"]: np.array(each["data"]).reshape(each["shape"]) for each in answer["outputs"]
+    }
+    real = inputs["mask"] if run == "frames" else [True, True]
+    np.testing.assert_allclose(outputs["logits"][real], wanted[real], atol=1e-4)
+    shares = np.exp(wanted / 2.0)  # the temperature of the run
+    shares /= shares.sum(axis=-1, keepdims=True)
+    np.testing.assert_allclose(outputs["probabilities"][real], shares[real], atol=1e-5)
+
+
+def test_outputs_as_bytes_are_those_that_were_asked_for(server, classifiers, clips):
+    inputs = tensors(classifiers["videos"], clips / "0.avi")
+    wanted = server.json("/v2/models/videos/infer", request_of(inputs, binary=False)[0])[1]
+    asked = [{"name": "probabilities", "parameters": {"binary_data": True}}, {"name": "logits"}]
+    body, headers = request_of(inputs, binary=True, outputs=asked)
+    status, about, content = server.ask("/v2/models/videos/infer", body, **headers)
+    assert (status, about["content-type"]) == (200, "application/octet-stream")
+    head = json.loads(content[: int(about[LENGTH])])
+    assert [each["name"] for each in head["outputs"]] == ["probabilities", "logits"]
+    assert head["outputs"][0]["parameters"] == {"binary_data_size": 24}
+    found = np.frombuffer(content[int(about[LENGTH]) :], np.float32)
+    np.testing.assert_allclose(found, wanted["outputs"][1]["data"], atol=1e-5)
+
+
+def test_nothing_is_computed_for_who_is_gone(classifiers, tmp_path):
+    inputs = {"frames": np.zeros((1, 8, 16, 16, 3), np.uint8), "mask": np.ones((1, 8), bool)}
+    (tmp_path / "body").write_bytes(request_of(inputs, binary=False)[0])
+    model, body = Model("videos", classifiers["videos"]), tmp_path / "body"
+    with pytest.raises(PipelineError, match="nobody waits"):
+        infer(model, body, None, SimpleNamespace(is_stopped=True))
+    assert infer(model, body, None, SimpleNamespace(is_stopped=False))[0]
+
+
+def test_a_damaged_video_is_answered_and_the_log_stays_empty(start, served_runs, clips, tmp_path):
+    server = start(served_runs["videos"])
+    write_video(tmp_path / "a.avi", [*iter_frames(clips / "0.avi")] * 4, fps=10, codec="MJPG")
+    data = (tmp_path / "a.avi").read_bytes()
+    for kind in ("classify", "timeline"):
+        status, answer = server.json(f"/v1/{kind}", data[: len(data) // 2])
+        assert (status, answer["damaged"]) == (200, True)
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.communicate(timeout=30)[1] == ""
+
+
+def test_a_run_says_what_it_takes(server):
+    status, answer = server.json("/v2/models/frames")
+    assert status == 200
+    assert [(e["name"], e["datatype"], e["shape"]) for e in answer["inputs"]] == [
+        ("frames", "UINT8", [-1, 8, 16, 16, 3]),
+        ("mask", "BOOL", [-1, 8]),
+    ]
+    assert {tuple(each["shape"]) for each in answer["outputs"]} == {(-1, 8, 3)}
+    assert server.json("/v2/models/videos/ready")[1] == {"name": "videos", "ready": True}
+    for path in ("/v2/models/both", "/v2/models/both/infer"):
+        status, answer = server.json(path, b"{}" if "infer" in path else None)
+        assert (status, "fused runs" in answer["error"]) == (422, True)
+
+
+def test_what_the_server_says_of_itself(server):
+    assert server.json("/v2")[1]["extensions"] == ["binary_tensor_data"]
+    assert server.json("/v2/health/live") == (200, {"live": True})
+    assert server.json("/v2/health/ready") == (200, {"ready": True})
+    models = {each["name"]: each for each in server.json("/v1/models")[1]["models"]}
+    assert list(models) == ["videos", "other", "frames", "both"]
+    assert models["frames"]["answers"] == "frames"
+    assert models["both"]["fused"] == 2
+
+
+def test_metrics_count(server, clips):
+    def value(start):
+        lines = server.ask("/metrics")[2].decode().splitlines()
+        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(start))
+
+    counters = {
+        'clipline_requests_total{path="/v1/classify",status="200"}': 1,
+        'clipline_requests_total{path="other",status="404"}': 2,
+        'clipline_request_seconds_count{path="/v1/classify"}': 1,
+        'clipline_answers_total{kind="classify",run="other"}': 1,
+        "clipline_received_bytes_total": len(data := (clips / "0.avi").read_bytes()),
+    }
+    before = {name: value(name) for name in counters}
+    server.ask("/v1/classify?run=other", data)
+    server.ask("/none")
+    server.ask("/none/2")
+    assert {name: value(name) - before[name] for name in counters} == counters
+    assert server.gauge("clipline_waiting_requests") == 0
+
+
+def test_it_runs_without_tensorflow(server):
+    processes = [server.process.pid, *workers_of(server.process.pid)]
+    assert len(processes) > 1
+    for process in processes:
+        maps = Path(f"/proc/{process}/maps").read_text().lower()
+        assert "litert" in maps or process != server.process.pid
+        assert "tensorflow" not in maps

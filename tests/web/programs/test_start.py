@@ -1,0 +1,119 @@
+"""Starting the server: its token, its page, and what stops it."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.web.programs.openapi import document
+
+SCRIPT = Path(__file__).parents[3] / "scripts" / "serve.py"
+
+
+def test_a_token_from_the_environment_is_wanted_and_not_printed(start, served_runs, clips):
+    environment = {**os.environ, "CLIPLINE_TOKEN": "secret"}
+    server = start(served_runs["videos"], served_runs["other"], env=environment)
+    assert "secret" not in server.said
+    assert "-H 'Authorization: Bearer TOKEN' " in server.said
+    assert "?run=videos" in server.said
+    video = (clips / "0.avi").read_bytes()
+    path = "/v1/classify?run=videos"
+    status, answer = server.json(path, video)
+    assert (status, "Authorization: Bearer TOKEN" in answer["error"]) == (401, True)
+    assert server.ask("/metrics")[0] == 401
+    assert server.ask("/v2/health/live")[0] == 200
+    assert server.ask("/v2/health/ready")[0] == 200
+    assert server.json(path, video, Authorization="Bearer secret")[0] == 200
+
+
+def test_the_page_is_made_of_files_of_the_server(server):
+    """Its own policy forbids scripts and styles within it, and those of others."""
+    status, about, page = server.ask("/docs")
+    assert (status, about["content-type"]) == (200, "text/html; charset=utf-8")
+    text = page.decode()
+    assert "<style" not in text
+    assert re.findall(r"<script(?! src=)", text) == []
+    assert re.findall(r"https?://|\bon\w+=", text) == []
+    wanted = re.findall(r'(?:src|href)="(/[^"]+)"', text)
+    assert {"/docs/docs.js", "/docs/docs.css", "/openapi.json"} <= set(wanted)
+    for path in wanted:
+        assert server.ask(path)[0] == 200, path
+    status, about, _ = server.ask("/")
+    assert (status, about["location"]) == (303, "/docs")
+
+
+def test_the_document_names_what_there_is(server):
+    status, found = server.json("/openapi.json")
+    assert (status, found) == (200, document(["videos", "other", "frames", "both"]))
+    assert found["openapi"] == "3.1.0"
+    names = set(re.findall(r'"#/components/schemas/(\w+)"', json.dumps(found)))
+    assert names <= set(found["components"]["schemas"])
+    for path, methods in found["paths"].items():
+        for method in methods:
+            body = b"" if method == "post" else None
+            status = server.ask(path.replace("{name}", "videos"), body)[0]
+            assert status not in (404, 405, 500), path
+
+
+def test_answers_are_as_the_document_says(server, clips):
+    schemas = document([])["components"]["schemas"]
+    for kind, name in (("classify", "Prediction"), ("timeline", "Timeline")):
+        answer = server.json(f"/v1/{kind}?run=videos", (clips / "0.avi").read_bytes())[1]
+        assert set(answer) == set(schemas[name]["required"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["{videos}", "{copy}"], "two runs are called videos"),
+        (["none"], "none: no trained model here"),
+        (["{videos}", "--folder", "none"], "--folder: none is no folder"),
+        (["{videos}", "--most-bytes", "many"], "--most-bytes: expected bytes, such as 500M"),
+        (["{videos}", "--timeout", "0"], "--timeout must be above 0"),
+        (["{videos}", "--workers", "-1"], "--workers must be at least 0"),
+        (["{videos}", "--port", "99999"], "--port: expected 0 to 65535"),
+        (["{videos}", "--host", "::1", "--token", "a b"], "expected a token of letters"),
+    ],
+)
+def test_what_stops_it_is_one_line(served_runs, tmp_path, arguments, reason):
+    copy = tmp_path / "videos"
+    copy.symlink_to(served_runs["other"])
+    places = {"videos": served_runs["videos"], "copy": copy}
+    if "two runs" in reason:
+        copy.unlink()
+        copy.mkdir()
+        for file in served_runs["other"].iterdir():
+            (copy / file.name).symlink_to(file)
+    words = [word.format(**places) for word in arguments]
+    done = subprocess.run([sys.executable, SCRIPT, *words], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert reason in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_package_that_is_missing_is_named(served_runs):
+    code = (
+        "import sys; sys.modules['python_multipart'] = None\n"
+        "from pipeline.cli.script import run_script\nfrom pipeline.cli.serve import main\n"
+        "run_script(main)"
+    )
+    command = [sys.executable, "-c", code, str(served_runs["videos"])]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "pip install -e '.[web]'" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_ctrl_c_ends_it(start, served_runs):
+    server = start("--run", served_runs["frames"])
+    assert (
+        f"curl --data-binary @NEW.mp4 'http://127.0.0.1:{server.port}/v1/timeline'" in server.said
+    )
+    server.process.send_signal(signal.SIGINT)
+    out, errors = server.process.communicate(timeout=30)
+    assert (server.process.returncode, out, errors) == (0, "", "")
