@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from pipeline.web.label.proposals import Proposals
 from pipeline.web.label.recordings import Recordings
 from pipeline.web.label.routes import Labelling
 from pipeline.web.pages import ERRORS, STATIC, page
@@ -25,11 +26,11 @@ def application(workspace: Workspace, is_ending: Callable[[], bool]) -> Starlett
         workspace: The folder.
         is_ending: Says whether the server is about to end.
     """
-    recordings = Recordings()
+    recordings, proposals = Recordings(), Proposals(workspace.root)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        with recordings:
+        with recordings, proposals:
             yield
 
     def home(_: Request) -> Response:
@@ -38,7 +39,7 @@ def application(workspace: Workspace, is_ending: Callable[[], bool]) -> Starlett
     return Starlette(
         routes=[
             Route("/", home),
-            *Labelling(workspace, recordings).routes,
+            *Labelling(workspace, recordings, proposals).routes,
             *Training(workspace, is_ending).routes,
             Mount("/static", StaticFiles(directory=STATIC)),
         ],

@@ -138,7 +138,7 @@ class Recordings:
         if not path or not recording or self._is_closed:
             return
         try:
-            key = _key(path)
+            key = file_mark(path)
             (marks,) = self._marking.run([(str(path), len(recording.marks))])
             if isinstance(marks, VideoDecodeError):
                 raise marks
@@ -157,8 +157,8 @@ def _size(info: VideoInfo, width: int) -> tuple[int, int] | None:
     return max(1, round(info.height * width / info.width)), width
 
 
-def _key(path: Path) -> str:
-    """Changes with the file."""
+def file_mark(path: Path) -> str:
+    """Changes with a file."""
     about = path.stat()
     text = f"{path.resolve()}\n{about.st_size}\n{about.st_mtime_ns}"
     return hashlib.sha256(text.encode()).hexdigest()[:32]
@@ -166,7 +166,7 @@ def _key(path: Path) -> str:
 
 def _kept(path: Path) -> Recording | None:
     """What was found before of a file as it is now."""
-    file = user_cache(_CACHE) / f"{_key(path)}.npy"
+    file = user_cache(_CACHE) / f"{file_mark(path)}.npy"
     try:
         marks = np.load(file, allow_pickle=False)
     except (OSError, ValueError):

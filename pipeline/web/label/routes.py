@@ -18,6 +18,7 @@ from pipeline.errors import DataError
 from pipeline.web.label.classes import Settings, read_settings, write_settings
 from pipeline.web.label.clips import ClipTable, checked_label
 from pipeline.web.label.exchange import export_events, import_events
+from pipeline.web.label.proposals import Proposals, as_json
 from pipeline.web.label.recordings import Recording, Recordings
 from pipeline.web.label.table import EventsTable, VideoEvents
 from pipeline.web.pages import bytes_of, json_of, number_of, page
@@ -41,10 +42,12 @@ class Labelling:
     Args:
         workspace: Where folders are.
         recordings: What gives their frames.
+        proposals: What runs find in them.
     """
 
-    def __init__(self, workspace: Workspace, recordings: Recordings) -> None:
+    def __init__(self, workspace: Workspace, recordings: Recordings, proposals: Proposals) -> None:
         self._workspace, self._recordings = workspace, recordings
+        self._proposals = proposals
 
     @property
     def routes(self) -> Sequence[Route]:
@@ -56,6 +59,7 @@ class Labelling:
             Route("/api/label/events", self._save_events, methods=["PUT"]),
             Route("/api/label/import", self._import, methods=["POST"]),
             Route("/api/label/export", self._export),
+            Route("/api/label/proposals", self._propose),
             Route("/clips", self._clips_page),
             Route("/api/clips/folder", self._clips),
             Route("/api/clips/label", self._save_clip, methods=["PUT"]),
@@ -77,7 +81,14 @@ class Labelling:
         folder, videos = self._workspace.folder(name), self._workspace.videos(name)
         found = EventsTable(folder).read(videos)
         listed = [{"name": video, **_as_json(found[video])} for video in videos]
-        return JSONResponse({"videos": listed, "settings": read_settings(folder).as_json()})
+        about = {"settings": read_settings(folder).as_json(), "runs": self._proposals.runs()}
+        return JSONResponse({"videos": listed, **about})
+
+    def _propose(self, request: Request) -> Response:
+        """What a run finds in a video."""
+        path = self._workspace.video(request.query_params.get("video", ""))
+        found = self._proposals.propose(path, request.query_params.get("run", ""))
+        return JSONResponse({"proposals": as_json(found)})
 
     async def _save_settings(self, request: Request) -> Response:
         folder = self._workspace.folder(request.query_params.get("folder", ""))

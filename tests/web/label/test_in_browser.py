@@ -2,15 +2,18 @@
 
 import random
 import re
+import shutil
 import subprocess
 
 import imageio_ffmpeg
+import numpy as np
 import pytest
 from playwright.sync_api import expect
 
 from pipeline.sources.events.reading import read_events
 from pipeline.video import write_video
 from pipeline.video.seeking import mark_frames
+from tests.conftest import blob
 from tests.web.browser import MOST_BYTES, NEEDS_CHROMIUM, chromium, findings, opened
 from tests.web.conftest import coded
 
@@ -312,6 +315,61 @@ def test_the_table_that_cannot_be_read_is_told(app, browser, recordings):
     with opened(browser, f"{app.address}/label?folder=lab") as page:
         expect(page.locator("#told")).to_contain_text("expected the columns video, start_seconds")
         page.said.clear()
+
+
+@pytest.fixture
+def proposing(start_app, tmp_path, blob_run):
+    """The app with a recording of things that move, and a run that knows them."""
+    folder = tmp_path / "work" / "lab"
+    folder.mkdir(parents=True)
+    shutil.copytree(blob_run.folder, tmp_path / "work" / "runs" / "blobs")
+    parts = [blob(np.random.default_rng(number), 12) for number in range(8)]
+    frames = np.concatenate(
+        [part[::-1] if number % 2 else part for number, part in enumerate(parts)]
+    )
+    write_video(folder / "a.avi", frames, fps=10, codec="FFV1")
+    return start_app(tmp_path / "work")
+
+
+def test_what_a_run_proposes_is_accepted_or_rejected(proposing, browser):
+    page = label(proposing, browser)
+    assert findings(page) == []
+    page.click("#ask")
+    expect(page.locator("#proposed")).to_contain_text("to decide")
+    count = int(page.text_content("#proposed").split()[0])
+    assert count >= 3
+    page.click("#unsure")
+    expect(page.locator("#proposed")).to_contain_text(re.compile(r"^(left|right) 0\.\d\d\. "))
+    page.locator("#unsure").blur()
+    press(page, "Delete")
+    expect(page.locator("#proposed")).to_contain_text(f"{count - 1} to decide")
+    press(page, "Enter")
+    expect(page.locator("#count")).to_have_text("1")
+    page.fill("#above", "2")
+    page.click("#accept-all")
+    expect(page.locator("#count")).to_have_text("1")
+    page.fill("#above", "0,1")
+    page.click("#accept-all")
+    expect(page.locator("#count")).to_have_text(str(count - 1))
+    expect(page.locator("#decide")).to_be_hidden()
+    page.click("#undo")
+    expect(page.locator("#count")).to_have_text("1")
+    page.click("#redo")
+    saved(page)
+    page.click("#ask")
+    expect(page.locator("#proposed")).to_contain_text("1 to decide")
+    page.done()
+    (recording,) = read_events(proposing.root / "lab" / "events.csv")
+    assert {event.label for event in recording.events} <= {"left", "right"}
+    assert len(recording.events) == count - 1
+
+
+def test_what_cannot_propose(proposing):
+    status, answer = proposing.ask("/api/label/proposals", video="lab/a.avi", run="none")
+    assert status == 422
+    assert b"there is no such run" in answer
+    status, _ = proposing.ask("/api/label/proposals", video="lab/a.avi", run="../runs/blobs")
+    assert status == 422
 
 
 def test_clips_get_a_label_each(app, browser, recordings):

@@ -20,6 +20,7 @@ export class Axis extends EventTarget {
     this.isWhole = true;
     this.events = [];
     this.begun = [];
+    this.proposals = [];
     this.rows = [];
     this.chosen = null;
     this.drag = null;
@@ -45,8 +46,8 @@ export class Axis extends EventTarget {
   }
 
   // Shows these; `rows` are the names of classes, each a row.
-  show({ events, begun, rows, chosen }) {
-    Object.assign(this, { events, begun, rows, chosen });
+  show({ events, begun, proposals, rows, chosen }) {
+    Object.assign(this, { events, begun, proposals, rows, chosen });
     this.draw();
   }
 
@@ -132,14 +133,15 @@ export class Axis extends EventTarget {
   hit(x, y) {
     const label = this.rows[Math.floor((y - RULER - MOTION) / ROW)];
     let best = null;
-    for (const event of this.events) {
+    for (const event of [...this.events, ...this.proposals]) {
       if (event.label !== label) continue;
       const [left, right] = [this.x(event.start), this.x(endOf(event))];
       if (x < left - GRIP || x > right + GRIP) continue;
       const toStart = Math.abs(x - left);
       const toEnd = Math.abs(x - right);
       const distance = Math.min(toStart, toEnd);
-      const edge = distance > GRIP ? null : event.end === null || toStart < toEnd ? "start" : "end";
+      const isProposal = event.probability !== undefined;
+      const edge = isProposal || distance > GRIP ? null : event.end === null || toStart < toEnd ? "start" : "end";
       if (!best || distance < best.distance) best = { event, edge, distance };
     }
     return best;
@@ -222,6 +224,7 @@ export class Axis extends EventTarget {
   }
 
   paintRows(context, ink) {
+    for (const each of this.proposals) this.paintProposal(context, ink, each);
     for (const event of this.events) this.paintEvent(context, ink, this.drag?.changed && event === this.drag.event ? this.drag.changed : event, event === this.chosen);
     for (const event of this.begun) this.paintEvent(context, ink, { ...event, end: Math.max(this.player.seconds, event.start) }, false, true);
     context.lineWidth = 3;
@@ -255,6 +258,24 @@ export class Axis extends EventTarget {
     context.strokeStyle = ink.ink;
     context.lineWidth = 2;
     context.strokeRect(left, top, width, ROW - 4);
+  }
+
+  // An outline, the fuller the surer.
+  paintProposal(context, ink, proposal) {
+    const row = this.rows.indexOf(proposal.label);
+    const top = RULER + MOTION + row * ROW + 2;
+    const left = this.x(proposal.start);
+    const width = Math.max(2, this.x(proposal.end) - left);
+    if (row < 0 || left > this.width || left + width < 0) return;
+    context.fillStyle = context.strokeStyle = this.colour(proposal.label);
+    context.globalAlpha = 0.4 * proposal.probability;
+    context.fillRect(left, top, width, ROW - 4);
+    context.globalAlpha = 1;
+    context.lineWidth = proposal === this.chosen ? 2 : 1;
+    if (proposal === this.chosen) context.strokeStyle = ink.ink;
+    else context.setLineDash([3, 2]);
+    context.strokeRect(left + 0.5, top + 0.5, width - 1, ROW - 5);
+    context.setLineDash([]);
   }
 
   paintPlace(context, ink, height) {

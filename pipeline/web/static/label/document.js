@@ -70,6 +70,11 @@ export class LabelDocument extends EventTarget {
     return event;
   }
 
+  // Takes up several events in one change.
+  addAll(events) {
+    this.change({ events: inOrder([...this.events, ...events]), isListed: true });
+  }
+
   replace(old, event) {
     if (this.begun.includes(old)) this.change({ begun: this.begun.map((each) => (each === old ? event : each)) });
     else this.change({ events: inOrder(this.events.map((each) => (each === old ? event : each))) });

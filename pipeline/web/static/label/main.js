@@ -4,11 +4,12 @@ import { address, get, postBytes, put } from "../api.js";
 import { Axis } from "./axis.js";
 import { LabelDocument, endOf } from "./document.js";
 import { Player } from "./player.js";
+import { Proposals } from "./proposals.js";
 import { COLOURS, classItem, freeKey, isTyping, made, refusal } from "./classes.js";
 import { EventList } from "./events.js";
 import { clock } from "./timing.js";
 
-const RESERVED = [" ", "+", "-", "=", "[", "]"];
+const RESERVED = [" ", "+", "-", "=", "[", "]", "?"];
 const byId = (id) => document.getElementById(id);
 const folder = byId("label").dataset.folder;
 const pathOf = (name) => (folder ? `${folder}/${name}` : name);
@@ -16,6 +17,7 @@ const pathOf = (name) => (folder ? `${folder}/${name}` : name);
 const player = new Player(byId("screen"), byId("media"), byId("picture"), byId("waiting"));
 const axis = new Axis(byId("axis"), player, colourOf);
 const list = new EventList(byId("events"), colourOf);
+const proposals = new Proposals();
 const documents = new Map(); // by the name of the video
 let settings = { classes: [], subjects: [], begun: {} };
 let videos = [];
@@ -30,7 +32,7 @@ function colourOf(label) {
 // The names of all classes: those with a key first, then those that only the table has.
 function labels() {
   const named = settings.classes.map((each) => each.name);
-  const used = current ? [...current.events, ...current.begun].map((each) => each.label) : [];
+  const used = current ? [...current.events, ...current.begun, ...proposals.open(current)].map((each) => each.label) : [];
   return [...new Set([...named, ...used])];
 }
 
@@ -50,6 +52,7 @@ async function readFolder() {
   const found = await get("/api/label/folder", { folder });
   videos = found.videos;
   settings = found.settings;
+  showRuns(found.runs);
   const used = new Set(videos.flatMap((video) => video.events.map((event) => event.label)));
   const added = [...used].filter((name) => !settings.classes.some((each) => each.name === name)).sort();
   if (!added.length) return;
@@ -110,14 +113,33 @@ function show() {
   showClasses();
   showSubjects();
   if (!current) return;
-  if (chosen && !current.events.includes(chosen)) chosen = null;
+  const proposed = proposals.open(current);
+  if (chosen && !current.events.includes(chosen) && !proposed.includes(chosen)) chosen = null;
   list.show({ events: current.events, begun: current.begun, labels: labels(), subjects: settings.subjects, chosen });
-  axis.show({ events: current.events, begun: current.begun, rows: labels(), chosen });
+  axis.show({ events: current.events, begun: current.begun, proposals: proposed, rows: labels(), chosen });
+  showProposed(proposed);
   byId("count").textContent = current.events.length || "";
   byId("done").checked = current.now.isListed;
   byId("nothing").hidden = current.events.length + current.begun.length > 0;
   byId("undo").disabled = !current.past.length;
   byId("redo").disabled = !current.future.length;
+}
+
+function showRuns(runs) {
+  const select = byId("run");
+  const { value } = select;
+  select.replaceChildren(...runs.map((name) => made("option", { value: name }, name)));
+  if (runs.includes(value)) select.value = value;
+  byId("propose").hidden = !runs.length;
+}
+
+function showProposed(proposed) {
+  const isAsked = proposals.isAsked(current);
+  byId("decide").hidden = !proposed.length;
+  const isChosen = proposed.includes(chosen);
+  byId("accept").disabled = byId("reject").disabled = !isChosen;
+  const about = isChosen ? `${chosen.label} ${chosen.probability.toFixed(2)}. ` : "";
+  byId("proposed").textContent = isAsked ? `${about}${proposed.length} to decide` : "";
 }
 
 function showVideos() {
@@ -267,6 +289,44 @@ function addSubject() {
   );
 }
 
+async function propose() {
+  const document = current;
+  byId("ask").disabled = true;
+  byId("proposed").textContent = "Reading the recording";
+  try {
+    await proposals.ask(document, byId("run").value);
+  } catch (error) {
+    tell(error.message);
+  }
+  byId("ask").disabled = false;
+  show();
+}
+
+// Decides on the chosen proposal, and goes on to the next one.
+function decide(isAccepted) {
+  const open = proposals.open(current);
+  const place = open.indexOf(chosen);
+  if (place < 0) return;
+  proposals.decide(current, chosen);
+  if (isAccepted) current.add(proposals.eventOf(chosen, player.times));
+  const next = open[place + 1] ?? open[place - 1] ?? null;
+  choose(next, true);
+}
+
+function acceptAll() {
+  const least = Number(byId("above").value.replace(",", "."));
+  if (!Number.isFinite(least)) return tell("Above: expected a probability, such as 0.8.");
+  const sure = proposals.open(current).filter((each) => each.probability >= least);
+  for (const each of sure) proposals.decide(current, each);
+  if (sure.length) current.addAll(sure.map((each) => proposals.eventOf(each, player.times)));
+  show();
+}
+
+function chooseUnsure() {
+  const open = proposals.open(current);
+  if (open.length) choose(open.reduce((one, other) => (other.probability < one.probability ? other : one)), true);
+}
+
 async function importFile(file) {
   try {
     await current?.save();
@@ -304,10 +364,18 @@ const KEYS = {
   "-": () => axis.zoom(1 / 1.6),
   "[": () => changeRate(-1),
   "]": () => changeRate(1),
-  Delete: () => chosen && current.remove(chosen),
-  Backspace: () => chosen && current.remove(chosen),
+  Delete: () => removeChosen(),
+  Backspace: () => removeChosen(),
+  Enter: () => decide(true),
+  "?": () => chooseUnsure(),
   Escape: () => choose(null),
 };
+
+function removeChosen() {
+  if (!chosen) return;
+  if (current.events.includes(chosen)) current.remove(chosen);
+  else decide(false);
+}
 
 function press(event) {
   if (!current || event.isComposing) return;
@@ -322,6 +390,7 @@ function press(event) {
   }
   if (withControl || event.altKey || isTyping(event.target)) return;
   if (event.key === " " && event.target.matches("button, input, summary, a") && event.target.id !== "play") event.target.blur();
+  if (event.key === "Enter" && event.target.matches("button, a, summary")) return;
   const known = KEYS[event.key];
   if (known) {
     event.preventDefault();
@@ -374,6 +443,11 @@ const CLICKS = {
   undo: () => current?.undo(),
   redo: () => current?.redo(),
   "add-subject": addSubject,
+  ask: propose,
+  accept: () => decide(true),
+  reject: () => decide(false),
+  unsure: chooseUnsure,
+  "accept-all": acceptAll,
   export: exportEvents,
   import: () => byId("file").click(),
 };
