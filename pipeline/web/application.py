@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Callable
+from typing import Final
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -14,9 +15,16 @@ from starlette.staticfiles import StaticFiles
 from pipeline.web.label.proposals import Proposals
 from pipeline.web.label.recordings import Recordings
 from pipeline.web.label.routes import Labelling
+from pipeline.web.opened import OpenedRuns
 from pipeline.web.pages import ERRORS, STATIC, page
 from pipeline.web.train.routes import Training
+from pipeline.web.tryout.routes import Tryout
+from pipeline.web.uploads import Uploads
 from pipeline.web.workspace import Workspace
+
+_MOST_BYTES: Final = 2**32
+_QUOTA: Final = 2**34
+"""Of the videos that are tried, all together."""
 
 
 def application(workspace: Workspace, is_ending: Callable[[], bool]) -> Starlette:
@@ -26,11 +34,13 @@ def application(workspace: Workspace, is_ending: Callable[[], bool]) -> Starlett
         workspace: The folder.
         is_ending: Says whether the server is about to end.
     """
-    recordings, proposals = Recordings(), Proposals(workspace.root)
+    recordings, runs = Recordings(), OpenedRuns(workspace.root)
+    uploads = Uploads(most_bytes=_MOST_BYTES, quota=_QUOTA)
+    tryout = Tryout(runs, uploads)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        with recordings, proposals:
+        with recordings, runs, uploads:
             yield
 
     def home(_: Request) -> Response:
@@ -39,8 +49,9 @@ def application(workspace: Workspace, is_ending: Callable[[], bool]) -> Starlett
     return Starlette(
         routes=[
             Route("/", home),
-            *Labelling(workspace, recordings, proposals).routes,
+            *Labelling(workspace, recordings, Proposals(runs), tryout.path).routes,
             *Training(workspace, is_ending).routes,
+            *tryout.routes,
             Mount("/static", StaticFiles(directory=STATIC)),
         ],
         exception_handlers=ERRORS,

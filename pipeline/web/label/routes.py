@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -43,11 +43,18 @@ class Labelling:
         workspace: Where folders are.
         recordings: What gives their frames.
         proposals: What runs find in them.
+        tried: Gives the file of a video that is tried, which lies outside the workspace.
     """
 
-    def __init__(self, workspace: Workspace, recordings: Recordings, proposals: Proposals) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        recordings: Recordings,
+        proposals: Proposals,
+        tried: Callable[[str], Path],
+    ) -> None:
         self._workspace, self._recordings = workspace, recordings
-        self._proposals = proposals
+        self._proposals, self._tried = proposals, tried
 
     @property
     def routes(self) -> Sequence[Route]:
@@ -152,15 +159,21 @@ class Labelling:
         await run_in_threadpool(ClipTable(folder).save, video, label, before=before)
         return JSONResponse({"label": label})
 
+    def _shown(self, request: Request) -> Path:
+        """The file of a video that is looked at."""
+        if tried := request.query_params.get("tried"):
+            return self._tried(tried)
+        return self._workspace.video(request.query_params.get("video", ""))
+
     def _video(self, request: Request) -> Response:
         """What is known of a recording, and of its frames from a number on."""
-        path = self._workspace.video(request.query_params.get("video", ""))
+        path = self._shown(request)
         first = number_of(request, "from", 0, most=_MOST_NUMBER)
         return JSONResponse(_described(self._recordings.open(path), path, first))
 
     def _frames(self, request: Request) -> Response:
         """JPEGs of frames in a row, each after its length in 4 bytes, the lowest first."""
-        path = self._workspace.video(request.query_params.get("video", ""))
+        path = self._shown(request)
         first = number_of(request, "first", 0, most=_MOST_NUMBER)
         count = number_of(request, "count", 1, least=1, most=64)
         width = number_of(request, "width", 960, least=16, most=4096)
@@ -170,7 +183,7 @@ class Labelling:
 
     def _file(self, request: Request) -> Response:
         """The file, for the player of the browser."""
-        path = self._workspace.video(request.query_params.get("video", ""))
+        path = self._shown(request)
         kind = _MEDIA_TYPES.get(path.suffix.lower(), "application/octet-stream")
         return FileResponse(path, media_type=kind)
 

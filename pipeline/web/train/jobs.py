@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.errors import DataError
+from pipeline.web.child import child_environment
 from pipeline.web.train.job import Job, JobFolder
 
 FOLDER: Final = Path(".clipline") / "jobs"
@@ -73,7 +74,7 @@ class Jobs:
         process = subprocess.Popen(  # noqa: S603
             [sys.executable, "-m", "pipeline.web.train.runner", str(folder.path)],
             cwd=self._root,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            env=child_environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -6,8 +6,9 @@ const AT_ONCE = 16;
 const MOST_KEPT = 40;
 
 export class Frames {
-  constructor(video, width) {
-    this.video = video;
+  // source: which video it is, as the server is asked for it
+  constructor(source, width) {
+    this.source = source;
     this.width = width;
     this.parts = new Map(); // by the number of the first frame; the last one was used last
   }
@@ -47,7 +48,7 @@ export class Frames {
   }
 
   async fetched(first) {
-    const content = await getBytes("/api/video/frames", { video: this.video, first, count: AT_ONCE, width: this.width });
+    const content = await getBytes("/api/video/frames", { ...this.source, first, count: AT_ONCE, width: this.width });
     const view = new DataView(content);
     const found = [];
     for (let at = 0; at < content.byteLength; ) {

@@ -44,6 +44,11 @@ export class Player extends EventTarget {
     return this.about.is_complete ? this.about.duration_seconds : Math.max(this.about.declared_seconds, this.about.duration_seconds);
   }
 
+  // How the server is asked for a video: by its path in the workspace, or as one that is tried.
+  source(video) {
+    return video.tried ? video : { video };
+  }
+
   // Opens a recording, and follows while its frames are found.
   async open(video) {
     const opened = ++this.opened;
@@ -53,14 +58,14 @@ export class Player extends EventTarget {
     this.media.load();
     this.picture.getContext("2d").clearRect(0, 0, this.picture.width, this.picture.height);
     const width = Math.min(MOST_WIDTH, Math.round(this.screen.clientWidth * devicePixelRatio));
-    this.frames = new Frames(video, width);
+    this.frames = new Frames(this.source(video), width);
     while (true) {
-      const about = await get("/api/video", { video, from: this.times.length });
+      const about = await get("/api/video", { ...this.source(video), from: this.times.length });
       if (opened !== this.opened) return;
       const isFirst = !this.times.length && about.seconds.length;
       this.times = this.times.concat(about.seconds);
       this.motion = this.motion.concat(about.motion);
-      if (!this.about && about.may_play) this.media.src = address("/api/video/file", { video });
+      if (!this.about && about.may_play) this.media.src = address("/api/video/file", this.source(video));
       this.about = about;
       if (isFirst) await this.show(0);
       this.tell("growth");

@@ -1,0 +1,108 @@
+"""Trying a run in a real browser: files, downloads, a webcam that is a file."""
+
+import json
+import shutil
+import subprocess
+
+import imageio_ffmpeg
+import numpy as np
+import pytest
+from playwright.sync_api import expect
+
+from pipeline.inference.classifier import Classifier
+from pipeline.sources.events.reading import read_events
+from pipeline.video import VideoReader, write_video
+from tests.conftest import blob
+from tests.web.browser import NEEDS_CHROMIUM, chromium, findings, opened
+
+pytestmark = NEEDS_CHROMIUM
+
+
+@pytest.fixture
+def right(tmp_path):
+    """A video of something that moves to the right, of a name that is no markup."""
+    path = tmp_path / "<b>right.avi"
+    write_video(path, blob(np.random.default_rng(50), 12), fps=10, codec="FFV1")
+    return path
+
+
+@pytest.fixture
+def app(start_app, tmp_path, blob_run):
+    shutil.copytree(blob_run.folder, tmp_path / "work" / "runs" / "blobs")
+    return start_app(tmp_path / "work")
+
+
+def test_files_are_answered_as_the_classifier_does(app, right, tmp_path):
+    (tmp_path / "bad.mp4").write_bytes(b"no video")
+    with chromium() as browser, opened(browser, f"{app.address}/try") as page:
+        assert findings(page) == []
+        page.set_input_files("#files", [tmp_path / "bad.mp4", right])
+        results = page.locator("#results li")
+        expect(results.nth(0)).to_contain_text("it is text, not a video")
+        expect(results.nth(1)).to_contain_text("(blobs)")
+        prediction = Classifier.load(app.root / "runs" / "blobs").predict(right)
+        expect(page.locator("#answer")).to_have_text(str(prediction))
+        expect(page.locator("#bars li")).to_have_count(2)
+        page.wait_for_selector("#picture[data-number='0']")
+        assert page.locator("main b").count() == 0
+        assert findings(page) == []
+        for end in (".json", ".csv", ".srt", ".boris.tsv", ".mp4"):
+            page.select_option("#format", end)
+            with page.expect_download() as download:
+                page.click("#download")
+            assert download.value.suggested_filename.endswith(f"right{end}")
+            download.value.save_as(tmp_path / f"out{end}")
+        page.said[:] = [each for each in page.said if "422" not in each]
+    assert json.loads((tmp_path / "out.json").read_text())["path"] == right.name
+    (recording,) = read_events(tmp_path / "out.csv")
+    assert recording.media == right.name
+    with VideoReader(tmp_path / "out.mp4") as reader:
+        assert reader.count() == 12
+
+
+def test_an_answer_is_explained(app, right):
+    status, content = app.ask(
+        "/api/try",
+        right.read_bytes(),
+        method="POST",
+        headers={"Content-Type": "video/x-msvideo"},
+        run="blobs",
+        name="../../x.avi",
+    )
+    assert status == 200, content
+    found = json.loads(content)
+    assert found["name"] == "x.avi"
+    status, picture = app.ask(f"/api/try/{found['key']}/explanation")
+    assert (status, picture[:4]) == (200, b"\x89PNG")
+    assert app.get("/api/video", tried=found["key"])["width"] == 32
+
+
+def test_what_is_not_tried(app):
+    for path in ("/api/try/0/download", "/api/try/0/explanation"):
+        assert app.ask(path)[0] == 404
+    assert app.ask("/api/video", tried="../../etc/passwd")[0] == 404
+    headers = {"Content-Type": "video/mp4"}
+    status, answer = app.ask("/api/try", b"x", method="POST", headers=headers, run="none")
+    assert status == 422
+    assert b"there is no such run" in answer
+    headers = {"Content-Type": "text/html"}
+    assert app.ask("/api/try", b"x", method="POST", headers=headers, run="blobs")[0] == 415
+
+
+def test_a_webcam_is_answered_again_and_again(app, right, tmp_path):
+    camera = tmp_path / "camera.y4m"
+    ffmpeg = [imageio_ffmpeg.get_ffmpeg_exe(), "-loglevel", "error", "-i", right]
+    scaled = ["-vf", "scale=160:120:flags=neighbor", "-pix_fmt", "yuv420p", camera]
+    subprocess.run([*ffmpeg, *scaled], check=True)
+    fake = (
+        "--use-fake-ui-for-media-stream",
+        "--use-fake-device-for-media-stream",
+        f"--use-file-for-fake-video-capture={camera}",
+    )
+    with chromium(*fake) as browser, opened(browser, f"{app.address}/try") as page:
+        page.click("#webcam")
+        expect(page.locator("#seen")).to_have_text("Watching")
+        expect(page.locator("#seen")).to_contain_text("0.", timeout=30_000)
+        assert findings(page) == []
+        page.click("#webcam")
+        expect(page.locator("#live")).to_be_hidden()
