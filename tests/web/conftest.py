@@ -12,6 +12,7 @@ import pytest
 
 from pipeline.video import write_video
 from tests.processes import python_processes
+from tests.web.browser import chromium
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "app.py"
 
@@ -91,3 +92,9 @@ def recordings(tmp_path):
     write_video(folder / "a.avi", coded(120), fps=25, codec="FFV1")
     write_video(folder / "b.avi", coded(60), fps=10, codec="MJPG")
     return folder
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as browser:
+        yield browser

@@ -12,7 +12,7 @@ from pipeline.sources.events.event import Event, Recording
 from pipeline.sources.events.media import match_media
 from pipeline.sources.events.reading import read_events
 from pipeline.sources.events.writing import WRITERS, WrittenEvent, WrittenRecording
-from pipeline.video import probe
+from pipeline.video import VideoInfo
 from pipeline.web.label.table import EventsTable, MarkedEvent, VideoEvents
 
 _MOST_NOTICES: Final = 20
@@ -68,24 +68,21 @@ def import_events(folder: Path, name: str, content: bytes) -> Imported:
     return Imported(added, _told([*matched, *others]))
 
 
-def export_events(folder: Path, video: str, end: str, class_names: tuple[str, ...]) -> bytes:
+def export_events(path: Path, info: VideoInfo, end: str, class_names: tuple[str, ...]) -> bytes:
     """The events of a recording as a file of an annotation program.
 
     Args:
-        folder: The folder of the recordings.
-        video: The name of its file.
+        path: The recording.
+        info: What is known of it.
         end: How the name of the file to write ends, see `WRITERS`.
         class_names: All classes of the folder.
 
     Raises:
         DataError: There is no such format.
-        VideoDecodeError: The recording cannot be read.
     """
     if end not in WRITERS:
         raise DataError(f"expected a format of {', '.join(WRITERS)}")
-    path = folder / video
-    events = EventsTable(folder).read([video])[video].events
-    info = probe(path)
+    events = EventsTable(path.parent).read([path.name])[path.name].events
     names = dict.fromkeys([*class_names, *(event.label for event in events)])
     return WRITERS[end](
         WrittenRecording(

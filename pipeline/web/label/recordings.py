@@ -9,10 +9,10 @@ from __future__ import annotations
 import hashlib
 import itertools
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final, Never, Self, TypeVar
+from typing import Any, Final, Never, Self
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from pipeline.text import one_line
 from pipeline.user_cache import user_cache
 from pipeline.video import VideoInfo, encode_jpeg, probe
 from pipeline.video.seeking import FrameMark, SeekingReader, mark_frames
-from pipeline.workers.pool import OnVideo, Work, WorkerPool
+from pipeline.workers.pool import OnVideo, WorkerPool
 
 _SECONDS: Final = 60.0
 """A file that gives nothing for so long is given up."""
@@ -36,22 +36,21 @@ _MOST_OPEN: Final = 8
 _QUALITY: Final = 90
 _CACHE: Final = "recordings"
 
-Task = TypeVar("Task")
-Result = TypeVar("Result")
-
 
 class Recording:
     """What is known of the frames of a file so far; it grows while the file is read through.
 
     Attributes:
+        mark: Changes with the file, see `file_mark`.
         info: What the container says.
         marks: float64 (N, 3): `FrameMark` of each frame so far.
         is_complete: Whether that is all of them.
         error: Why reading stopped before the end; empty: it did not.
     """
 
-    def __init__(self, info: VideoInfo, marks: np.ndarray, *, is_complete: bool) -> None:
-        self.info, self.marks, self.is_complete, self.error = info, marks, is_complete, ""
+    def __init__(self, mark: str, info: VideoInfo, marks: np.ndarray, *, is_complete: bool) -> None:
+        self.mark, self.info, self.marks = mark, info, marks
+        self.is_complete, self.error = is_complete, ""
 
     def add(self, marks: Sequence[FrameMark]) -> None:
         """Takes up the next frames."""
@@ -75,8 +74,7 @@ class Recordings:
         self._lock = threading.Lock()
         self._frames_lock = threading.Lock()
         self._thread = ThreadPoolExecutor(1)
-        self._marking = _pool(_mark)
-        self._showing = _pool(_show)
+        self._marking, self._showing = _pool(), _pool()
         self._is_closed = False
 
     def __enter__(self) -> Self:
@@ -96,10 +94,11 @@ class Recordings:
         Raises:
             VideoDecodeError: No frame can be had from the file.
         """
+        mark = file_mark(path)
         with self._lock:
             known = self._open.pop(path, None)
-            if known is None or known.error:
-                known = _kept(path) or self._begun(path)
+            if known is None or known.error or known.mark != mark:
+                known = self._begun(path, mark)
             self._open[path] = known  # the last of them is the latest
             for old in list(self._open)[:-_MOST_OPEN]:
                 if self._open[old].is_complete:
@@ -118,16 +117,21 @@ class Recordings:
             return []
         stamps = recording.stamps(last - 1)
         size = _size(recording.info, width)
-        with self._frames_lock:
-            (found,) = self._showing.run([(str(path), first, last, stamps, size)])
-        if isinstance(found, VideoDecodeError):
-            raise found
+        found: list[bytes] = self._show(_frames, path, first, last, stamps, size)
         return found
 
-    def _begun(self, path: Path) -> Recording:
-        recording = Recording(probe(path), np.empty((0, 3)), is_complete=False)
+    def _begun(self, path: Path, mark: str) -> Recording:
+        """What was kept of a file, or the beginning of reading it through."""
+        info, marks = self._show(_about, path), _kept(mark)
+        if marks is not None:
+            return Recording(mark, info, marks, is_complete=True)
         self._thread.submit(self._read_on)
-        return recording
+        return Recording(mark, info, np.empty((0, 3)), is_complete=False)
+
+    def _show(self, work: Callable[..., Any], path: Path, *others: object) -> Any:
+        """What a function gives that is called in the process that shows frames."""
+        with self._frames_lock:
+            return _done(self._showing, work, path, *others)
 
     def _read_on(self) -> None:
         """Reads the next part of the file that was opened last, until all are read through."""
@@ -138,13 +142,11 @@ class Recordings:
         if not path or not recording or self._is_closed:
             return
         try:
-            key = file_mark(path)
-            (marks,) = self._marking.run([(str(path), len(recording.marks))])
-            if isinstance(marks, VideoDecodeError):
-                raise marks
+            marks = _done(self._marking, _marks, path, len(recording.marks))
             recording.add(marks)
             if len(marks) < _MARKS_AT_ONCE:
-                _keep(key, recording)
+                if file_mark(path) == recording.mark:
+                    _keep(recording)
                 recording.is_complete = True
         except (PipelineError, OSError) as error:
             recording.error = one_line(getattr(error, "reason", error))
@@ -164,30 +166,35 @@ def file_mark(path: Path) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def _kept(path: Path) -> Recording | None:
-    """What was found before of a file as it is now."""
-    file = user_cache(_CACHE) / f"{file_mark(path)}.npy"
+def _kept(mark: str) -> np.ndarray | None:
+    """What was found before of a file, float64 (N, 3); None: nothing was."""
     try:
-        marks = np.load(file, allow_pickle=False)
+        marks: np.ndarray = np.load(user_cache(_CACHE) / f"{mark}.npy", allow_pickle=False)
     except (OSError, ValueError):
         return None
-    if marks.ndim != 2 or marks.shape[1] != 3 or not len(marks):
-        return None
-    return Recording(probe(path), marks, is_complete=True)
+    return marks if marks.ndim == 2 and marks.shape[1] == 3 and len(marks) else None
 
 
-def _keep(key: str, recording: Recording) -> None:
+def _keep(recording: Recording) -> None:
     folder = user_cache(_CACHE)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with atomic_write(folder / f"{key}.npy") as file:
+        with atomic_write(folder / f"{recording.mark}.npy") as file:
             np.save(file, recording.marks)
     except OSError:
         return  # It is found again, then.
 
 
-def _pool(work: Work[Task, Result]) -> WorkerPool[Task, Result]:
-    return WorkerPool(work, seconds_per_video=_SECONDS, on_loss=_give_up)
+def _pool() -> WorkerPool[Any, Any]:
+    return WorkerPool(_call, seconds_per_video=_SECONDS, on_loss=_give_up)
+
+
+def _done(pool: WorkerPool[Any, Any], work: Callable[..., Any], path: Path, *others: object) -> Any:
+    """What a function gives that is called in a worker process; any file may end that."""
+    (found,) = pool.run([(work, str(path), others)])
+    if isinstance(found, VideoDecodeError):
+        raise found
+    return found
 
 
 def _give_up(_: object, path: str, reason: str) -> Never:
@@ -196,53 +203,56 @@ def _give_up(_: object, path: str, reason: str) -> Never:
 
 # What follows runs in the worker processes.
 
-_marks: dict[str, tuple[int, Iterator[FrameMark]]] = {}
+_marking: dict[str, tuple[int, Iterator[FrameMark]]] = {}
 _reader: tuple[str, SeekingReader] | None = None
 
 
-def _mark(task: tuple[str, int], on_video: OnVideo) -> list[FrameMark] | VideoDecodeError:
+def _call(task: tuple[Callable[..., Any], str, tuple[Any, ...]], on_video: OnVideo) -> Any:
+    """What a function gives of a file; an error is returned, since one that is raised ends this."""
+    work, path, others = task
+    on_video(path)
+    try:
+        return work(path, *others)
+    except VideoDecodeError as error:
+        found = error
+    except Exception as error:  # whatever a decoder thinks of
+        found = VideoDecodeError(path, f"{type(error).__name__}: {one_line(error)}")
+    _forget()
+    return found
+
+
+def _about(path: str) -> VideoInfo:
+    """What the container of a file says."""
+    return probe(path)
+
+
+def _marks(path: str, done: int) -> list[FrameMark]:
     """The marks of the next frames of a file, after so many."""
-    path, done = task
-    on_video(path)
-    try:
-        at, marks = _marks.pop(path, (-1, iter(())))
-        if at != done:  # It is begun, or the process is another one.
-            marks = itertools.islice(mark_frames(path), done, None)
-        found = list(itertools.islice(marks, _MARKS_AT_ONCE))
-        if len(found) == _MARKS_AT_ONCE:
-            _marks[path] = done + len(found), marks
-        return found
-    except VideoDecodeError as error:
-        return error
-    except Exception as error:  # whatever a decoder thinks of
-        return VideoDecodeError(path, f"{type(error).__name__}: {one_line(error)}")
+    at, marks = _marking.pop(path, (-1, iter(())))
+    if at != done:  # It is begun, or the process is another one.
+        marks = itertools.islice(mark_frames(path), done, None)
+    found = list(itertools.islice(marks, _MARKS_AT_ONCE))
+    if len(found) == _MARKS_AT_ONCE:
+        _marking[path] = done + len(found), marks
+    return found
 
 
-def _show(
-    task: tuple[str, int, int, list[float], tuple[int, int] | None], on_video: OnVideo
-) -> list[bytes] | VideoDecodeError:
+def _frames(
+    path: str, first: int, last: int, stamps: list[float], size: tuple[int, int] | None
+) -> list[bytes]:
     """JPEGs of frames in a row."""
-    path, first, last, stamps, size = task
-    on_video(path)
-    try:
-        reader = _opened(path)
-        ends = range(len(stamps) - (last - first) + 1, len(stamps) + 1)
-        return [
-            encode_jpeg(reader.frame(number, stamps[:end], size=size), quality=_QUALITY)
-            for number, end in zip(range(first, last), ends, strict=True)
-        ]
-    except VideoDecodeError as error:
-        _forget()
-        return error
-    except Exception as error:  # whatever a decoder thinks of
-        _forget()
-        return VideoDecodeError(path, f"{type(error).__name__}: {one_line(error)}")
+    reader = _opened(path)
+    ends = range(len(stamps) - (last - first) + 1, len(stamps) + 1)
+    return [
+        encode_jpeg(reader.frame(number, stamps[:end], size=size), quality=_QUALITY)
+        for number, end in zip(range(first, last), ends, strict=True)
+    ]
 
 
 def _opened(path: str) -> SeekingReader:
     """The file, which stays open until another one is looked at."""
     global _reader
-    mark = f"{path} {Path(path).stat().st_mtime_ns}"
+    mark = file_mark(Path(path))
     if not _reader or _reader[0] != mark:
         _forget()
         _reader = mark, SeekingReader(path)

@@ -123,11 +123,11 @@ class Labelling:
 
     def _export(self, request: Request) -> Response:
         """The events of a video as a file of an annotation program."""
-        folder, video = self._named(request)
+        path = self._workspace.video(request.query_params.get("video", ""))
         end = request.query_params.get("format", "")
-        names = tuple(each.name for each in read_settings(folder).classes)
-        content = export_events(folder, video, end, names)
-        name = quote(f"{Path(video).stem}{end}")
+        names = tuple(each.name for each in read_settings(path.parent).classes)
+        content = export_events(path, self._recordings.open(path).info, end, names)
+        name = quote(f"{path.stem}{end}")
         headers = {"Content-Disposition": f"attachment; filename*=utf-8''{name}"}
         return Response(content, media_type="application/octet-stream", headers=headers)
 

@@ -14,7 +14,7 @@ from pipeline.sources.events.reading import read_events
 from pipeline.video import write_video
 from pipeline.video.seeking import mark_frames
 from tests.conftest import blob
-from tests.web.browser import MOST_BYTES, NEEDS_CHROMIUM, chromium, findings, opened
+from tests.web.browser import MOST_BYTES, NEEDS_CHROMIUM, findings, opened
 from tests.web.conftest import coded
 
 pytestmark = NEEDS_CHROMIUM
@@ -54,12 +54,6 @@ def encode(source, target, name):
         turned = [*ffmpeg, "-display_rotation", "180", "-i", aside, "-c", "copy", target]
         subprocess.run(turned, check=True)
         aside.unlink()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture

@@ -2,6 +2,9 @@
 
 import io
 import json
+import os
+import shutil
+import signal
 import struct
 import time
 
@@ -10,6 +13,7 @@ import pytest
 from PIL import Image
 
 from pipeline.video import VideoReader
+from tests.processes import workers_of
 from tests.web.conftest import number_of
 
 EVENT = {"start": 1.0, "end": 2.0, "label": "walk", "subject": "", "notes": ""}
@@ -213,3 +217,21 @@ def test_the_file_itself_and_parts_of_it(app, recordings):
     status, found = app.ask("/api/video/file", video="lab/b.avi", headers=many)
     assert status in (200, 206, 400, 416)
     assert len(found) < 20 * len(content)
+
+
+def test_a_file_that_was_replaced_is_read_anew(app, recordings):
+    read_through(app, "lab/a.avi")
+    shutil.copy(recordings / "b.avi", recordings / "a.avi")
+    assert len(read_through(app, "lab/a.avi")["seconds"]) == 60
+    _, content = app.ask("/api/video/frames", video="lab/a.avi", first=59)
+    assert [number_of(frame) for frame in frames_of(content)] == [59]
+
+
+def test_a_process_that_dies_costs_what_it_was_at(app):
+    read_through(app, "lab/a.avi")
+    for worker in workers_of(app.process.pid):
+        os.kill(worker, signal.SIGKILL)
+    for _ in range(2):
+        status, _ = app.ask("/api/video/frames", video="lab/a.avi", first=59)
+    assert status == 200
+    assert read_through(app, "lab/b.avi")["is_complete"]

@@ -10,15 +10,9 @@ from playwright.sync_api import expect
 from pipeline.run import Run
 from pipeline.video import write_video
 from tests.conftest import blob
-from tests.web.browser import NEEDS_CHROMIUM, chromium, findings, opened
+from tests.web.browser import NEEDS_CHROMIUM, findings, opened
 
 pytestmark = NEEDS_CHROMIUM
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture

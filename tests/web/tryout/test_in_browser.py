@@ -32,9 +32,9 @@ def app(start_app, tmp_path, blob_run):
     return start_app(tmp_path / "work")
 
 
-def test_files_are_answered_as_the_classifier_does(app, right, tmp_path):
+def test_files_are_answered_as_the_classifier_does(app, browser, right, tmp_path):
     (tmp_path / "bad.mp4").write_bytes(b"no video")
-    with chromium() as browser, opened(browser, f"{app.address}/try") as page:
+    with opened(browser, f"{app.address}/try") as page:
         assert findings(page) == []
         page.set_input_files("#files", [tmp_path / "bad.mp4", right])
         results = page.locator("#results li")
