@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, Self
 
 from pipeline.atomic import write_json
 from pipeline.errors import DataError
+from pipeline.locks import in_turn
 from pipeline.web.label.table import MarkedEvent
 
 NAME: Final = ".clipline-labels.json"
@@ -41,12 +43,11 @@ class LabelClass:
         """
         if not isinstance(value, dict):
             raise DataError("expected a class, an object")
-        # Its name is the label of an event.
-        event = MarkedEvent.checked({"start": 0, "end": None, "label": value.get("name")})
+        name = _name(value.get("name"))
         key = value.get("key", "")
         if not isinstance(key, str) or len(key) > 1 or not key.isprintable() or key.isspace():
-            raise DataError(f"{event.label}: expected a key of one character")
-        return cls(event.label, key.lower(), value.get("is_point") is True)
+            raise DataError(f"{name}: expected a key of one character")
+        return cls(name, key.lower(), value.get("is_point") is True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,33 +64,33 @@ class Settings:
     subjects: tuple[str, ...] = ()
     begun: dict[str, tuple[MarkedEvent, ...]] = dataclasses.field(default_factory=dict)
 
-    @classmethod
-    def checked(cls, value: Any) -> Self:
-        """Settings of what came over the network or out of a file.
+    def changed(self, value: Any) -> Self:
+        """These settings with what came over the network or out of a file.
+
+        Args:
+            value: `classes`, `subjects`, both or neither; and `begun`, of some videos alone.
 
         Raises:
-            DataError: They are none, or a name or a key is there twice.
+            DataError: They are no settings, or a name or a key is there twice.
         """
         if not isinstance(value, dict):
             raise DataError("expected settings, an object")
-        classes = tuple(map(LabelClass.checked, _list(value, "classes", _MOST_CLASSES)))
-        _expect_once("the class", [each.name for each in classes])
-        _expect_once("the key", [each.key for each in classes if each.key])
-        subjects = [
-            MarkedEvent.checked({"start": 0, "end": None, "label": each}).label
-            for each in _list(value, "subjects", _MOST_CLASSES)
-        ]
-        _expect_once("the subject", subjects)
-        begun = value.get("begun", {})
+        classes, subjects, begun = self.classes, self.subjects, value.get("begun", {})
+        if "classes" in value:
+            classes = tuple(map(LabelClass.checked, _list(value, "classes", _MOST_CLASSES)))
+            _expect_once("the class", [each.name for each in classes])
+            _expect_once("the key", [each.key for each in classes if each.key])
+        if "subjects" in value:
+            subjects = tuple(map(_name, _list(value, "subjects", _MOST_CLASSES)))
+            _expect_once("the subject", subjects)
         if not isinstance(begun, dict):
             raise DataError("expected begun events by video")
         by_video = {
             str(video): tuple(map(MarkedEvent.checked, _list(begun, video, _MOST_OPEN)))
             for video in begun
         }
-        return cls(
-            classes, tuple(subjects), {name: each for name, each in by_video.items() if each}
-        )
+        kept = {name: each for name, each in (self.begun | by_video).items() if each}
+        return dataclasses.replace(self, classes=classes, subjects=subjects, begun=kept)
 
     def as_json(self) -> dict[str, Any]:
         """The same as JSON types."""
@@ -104,16 +105,31 @@ def read_settings(folder: Path) -> Settings:
     """
     path = folder / NAME
     try:
-        return Settings.checked(json.loads(path.read_bytes()))
+        return Settings().changed(json.loads(path.read_bytes()))
     except FileNotFoundError:
         return Settings()
     except (ValueError, DataError) as error:
         raise DataError(f"{path}: damaged ({error}). Delete it: the events are not in it") from None
 
 
-def write_settings(folder: Path, settings: Settings) -> None:
-    """Writes the settings of a folder."""
-    write_json(folder / NAME, settings.as_json())
+def change_settings(folder: Path, changes: Any) -> Settings:
+    """Changes some of the settings of a folder; what others changed meanwhile stays.
+
+    Returns:
+        All of them.
+
+    Raises:
+        DataError: See `Settings.changed`.
+    """
+    with in_turn(folder / NAME, "writing"):
+        settings = read_settings(folder).changed(changes)
+        write_json(folder / NAME, settings.as_json())
+    return settings
+
+
+def _name(value: Any) -> str:
+    """A name of what came over the network, as the label of an event may be one."""
+    return MarkedEvent.checked({"start": 0, "end": None, "label": value}).label
 
 
 def _list(value: dict[str, Any], name: str, most: int) -> list[Any]:
@@ -123,7 +139,7 @@ def _list(value: dict[str, Any], name: str, most: int) -> list[Any]:
     return found
 
 
-def _expect_once(what: str, names: list[str]) -> None:
+def _expect_once(what: str, names: Sequence[str]) -> None:
     for name in names:
         if names.count(name) > 1:
             raise DataError(f"{what} {name} is there twice")

@@ -15,7 +15,7 @@ from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import Route
 
 from pipeline.errors import DataError
-from pipeline.web.label.classes import Settings, read_settings, write_settings
+from pipeline.web.label.classes import change_settings, read_settings
 from pipeline.web.label.clips import ClipTable, checked_label
 from pipeline.web.label.exchange import export_events, import_events
 from pipeline.web.label.proposals import Proposals, as_json
@@ -99,8 +99,7 @@ class Labelling:
 
     async def _save_settings(self, request: Request) -> Response:
         folder = self._workspace.folder(request.query_params.get("folder", ""))
-        settings = Settings.checked(await json_of(request))
-        await run_in_threadpool(write_settings, folder, settings)
+        settings = await run_in_threadpool(change_settings, folder, await json_of(request))
         return JSONResponse(settings.as_json())
 
     async def _save_events(self, request: Request) -> Response:

@@ -111,6 +111,11 @@ def test_settings_are_kept(app):
     }
     assert app.put("/api/label/settings", settings, folder="lab") == (200, settings)
     assert app.get("/api/label/folder", folder="lab")["settings"] == settings
+    other = {"b.avi": [{**EVENT, "end": None}]}
+    both = {**settings, "begun": settings["begun"] | other}
+    assert app.put("/api/label/settings", {"begun": other}, folder="lab") == (200, both)
+    status, found = app.put("/api/label/settings", {"begun": {"a.avi": []}}, folder="lab")
+    assert (status, found["begun"]) == (200, other)
     twice = {**settings, "classes": settings["classes"] * 2}
     status, answer = app.put("/api/label/settings", twice, folder="lab")
     assert (status, answer["error"]) == (422, "the class walk is there twice")

@@ -25,7 +25,7 @@ async function load() {
   const used = [...new Set(clips.map((clip) => clip.label).filter(Boolean))];
   const added = used.filter((name) => !settings.classes.some((each) => each.name === name));
   for (const name of added) settings.classes.push({ name, key: freeKey(name, settings.classes, RESERVED), is_point: false });
-  if (added.length) await put("/api/label/settings", { folder }, settings);
+  if (added.length) await put("/api/label/settings", { folder }, { classes: settings.classes });
   show();
   const first = clips.find((clip) => !clip.label) ?? clips[0];
   if (first) await open(first);
@@ -118,7 +118,7 @@ function show() {
 
 function changeClasses(classes) {
   settings = { ...settings, classes };
-  put("/api/label/settings", { folder }, settings).catch((error) => tell(error.message));
+  put("/api/label/settings", { folder }, { classes }).catch((error) => tell(error.message));
   show();
 }
 

@@ -116,11 +116,13 @@ export class LabelDocument extends EventTarget {
     this.tell("saving");
   }
 
+  // Events first: what has ended is then never neither begun nor there.
   async send(state) {
+    if (state.events !== this.saved.events || state.isListed !== this.saved.isListed) {
+      const content = { events: state.events, is_listed: state.isListed, version: this.version };
+      this.version = (await put("/api/label/events", { video: this.video }, content)).version;
+    }
     if (state.begun !== this.saved.begun) await this.onBegun(state.begun);
-    if (state.events === this.saved.events && state.isListed === this.saved.isListed) return;
-    const content = { events: state.events, is_listed: state.isListed, version: this.version };
-    this.version = (await put("/api/label/events", { video: this.video }, content)).version;
   }
 
   // Writes over what somebody else wrote, whose version is given.

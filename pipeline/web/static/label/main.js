@@ -60,7 +60,7 @@ async function readFolder() {
     const isPoint = videos.every((video) => video.events.every((event) => event.label !== name || event.end === null));
     settings.classes.push({ name, key: freeKey(name, settings.classes, RESERVED), is_point: isPoint });
   }
-  await saveSettings({});
+  await saveSettings({ classes: settings.classes });
 }
 
 async function open(name) {
@@ -89,16 +89,17 @@ function documentOf(video) {
   if (known) return known;
   const found = new LabelDocument(folder, pathOf(video.name), video, settings.begun[video.name] ?? []);
   found.name = video.name;
-  found.onBegun = (begun) => saveSettings({ begun: { ...settings.begun, [video.name]: begun } });
+  found.onBegun = (begun) => saveSettings({ begun: { [video.name]: begun } });
   found.addEventListener("change", show);
   found.addEventListener("saving", showSaved);
   documents.set(video.name, found);
   return found;
 }
 
+// Saves some of the settings; what other windows changed meanwhile stays.
 async function saveSettings(changes) {
-  settings = { ...settings, ...changes };
-  await put("/api/label/settings", { folder }, settings);
+  if (changes.classes) settings.classes = changes.classes;
+  settings = await put("/api/label/settings", { folder }, changes);
 }
 
 function openNeighbour(step) {
