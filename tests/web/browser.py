@@ -10,11 +10,14 @@ from importlib.resources import files
 
 import axe_playwright_python
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 NEEDS_CHROMIUM = pytest.mark.skipif(not CHROMIUM, reason="Chromium is not installed")
 MOST_BYTES = 300_000
+
+# For machines that are slow, or busy with other tests.
+expect.set_options(timeout=30_000)
 
 _SEVERE = ("serious", "critical")
 
@@ -33,6 +36,7 @@ def chromium(*arguments: str) -> Iterator[Browser]:
 def opened(browser: Browser, address: str, **options: object) -> Iterator[Page]:
     """A page whose console says nothing until it is closed."""
     context = browser.new_context(**options)
+    context.set_default_timeout(60_000)
     page, said = context.new_page(), []
     page.on("console", lambda message: said.append(f"{message.type}: {message.text}"))
     page.on("pageerror", lambda error: said.append(f"error: {error}"))

@@ -256,7 +256,7 @@ def test_a_browser_s_frame_has_the_number_that_the_page_says(app, browser, recor
         }}"""
     )
     assert all(abs(drawn - said) <= 1 for drawn, said in pairs)
-    assert sum(drawn == said for drawn, said in pairs) >= 6
+    assert sum(drawn == said for drawn, said in pairs) >= 4
     page.done()
 
 
