@@ -131,13 +131,14 @@ def test_the_commands_of_the_tutorial_run(tutorial):
     assert [name for name in made if not (tutorial / name).exists()] == []
 
 
-def test_the_server_of_the_docs_answers(tutorial, capsys, monkeypatch):
+def test_the_server_of_the_docs_answers(tutorial, capsys, monkeypatch, tmp_path):
     """A program of the docs asks a server that a command of the docs started."""
     page = DOCS / "how-to/server.md"
     (code,) = blocks(page, ("python",), only_run=True)
     starting = [words for text in blocks(page, ("sh",)) for _, words in commands(text)]
     assert ["runs/NAME"] in starting
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # Killed, it leaves its folder there.
     with python_processes() as python:
         process = python("-m", "pipeline.cli", "serve", "runs/NAME", "--port", "0", cwd=tutorial)
         address = process.stdout.readline().strip().partition(" at ")[2].rstrip("/")

@@ -51,14 +51,14 @@ class Endless:
         finally:
             os.close(end)
 
-    def crash(self, parent):
+    def crash(self, parent, number=signal.SIGSEGV):
         """Crashes the decoder that hangs, one of the children of a process."""
         with self.hanging():
-            self.kill_decoder(parent)
+            self.kill_decoder(parent, number)
 
-    def kill_decoder(self, parent):
+    def kill_decoder(self, parent, number=signal.SIGSEGV):
         """Does so when it hangs."""
-        os.kill(wait_for(lambda: self._decoder(parent)), signal.SIGSEGV)
+        os.kill(wait_for(lambda: self._decoder(parent)), number)
 
     def _writing_end(self):
         with contextlib.suppress(OSError):  # Nobody reads it yet.

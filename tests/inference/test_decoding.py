@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import signal
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -9,7 +10,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from pipeline.errors import VideoDecodeError
+from pipeline.errors import PipelineError, VideoDecodeError
 from pipeline.inference import decoding, decoding_process
 from pipeline.inference.bundle import read_bundle
 from pipeline.inference.clips import StoredVideo, clips_of
@@ -122,3 +123,27 @@ def test_a_crash_of_the_other_process_costs_its_file(bundle, video, endless):
             list(open_video(endless.path, [bundle.frames]))
         crashed.result()
         assert len(list(open_video(video, [bundle.frames]))) == 12
+
+
+@linux
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
+def test_a_decoder_that_is_killed_says_so_and_goes_on(bundle, video, endless, number):
+    """Other than by a crash, the file may not be to blame."""
+    with decoding.Decoder() as decoder, ThreadPoolExecutor(1) as thread:
+        killed = thread.submit(endless.crash, os.getpid(), number)
+        with pytest.raises(VideoDecodeError) as error:
+            decoder.clips(endless.path, [bundle])
+        killed.result()
+        assert isinstance(error.value, decoding.DecoderKilledError) == (number == signal.SIGKILL)
+        assert decoder.clips(video, [bundle]).info.num_frames == 12
+
+
+@linux
+def test_a_decoder_that_is_stopped_ends_what_it_reads(bundle, endless):
+    with decoding.Decoder() as decoder, ThreadPoolExecutor(1) as thread:
+        reading = thread.submit(decoder.clips, endless.path, [bundle])
+        with endless.hanging():
+            decoder.stop()
+            with pytest.raises(PipelineError, match="the worker processes were stopped"):
+                reading.result(timeout=60)
+        assert decoder.is_stopped

@@ -7,7 +7,9 @@ import socket
 import numpy as np
 import pytest
 
+from pipeline.errors import ConfigError
 from pipeline.video import write_video
+from pipeline.web.programs.tensors import MOST_JSON_BYTES, InferRequest
 from tests.web.programs.test_answers import request_of
 
 JSON = {"Content_Type": "application/json"}
@@ -196,6 +198,13 @@ def test_bytes_that_are_left(server):
         422,
         "4 bytes are left of which no input has told its size",
     )
+
+
+def test_pixels_as_text_are_refused_before_they_are_read():
+    with pytest.raises(ConfigError, match="Send tensors as bytes behind it"):
+        InferRequest(bytes(MOST_JSON_BYTES + 1), None)
+    with pytest.raises(ConfigError, match="expected a JSON object"):
+        InferRequest(bytes(MOST_JSON_BYTES + 1), 10)
 
 
 @pytest.mark.parametrize(
