@@ -8,6 +8,8 @@ import webbrowser
 from collections.abc import Sequence
 
 from pipeline.cli.script import Parser
+from pipeline.errors import ConfigError
+from pipeline.text import extra
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -30,11 +32,17 @@ def main(arguments: Sequence[str]) -> None:
     )
     options = parser.parse(arguments)
 
-    from pipeline.web.application import application
-    from pipeline.web.server import serve
-    from pipeline.web.workspace import Workspace
+    try:
+        from pipeline.web.application import application
+        from pipeline.web.server import serve
+        from pipeline.web.workspace import Workspace
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"the pages take the package {error.name}: {extra('web')}") from None
+
+    from pipeline.video import whole_files_only
 
     workspace = Workspace(options.folder)
+    whole_files_only()
 
     def show(address: str) -> None:
         print(f"{workspace.root}: {address} (Ctrl-C ends it)", flush=True)
