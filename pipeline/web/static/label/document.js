@@ -5,10 +5,10 @@ import { put } from "../api.js";
 const RETRY_MILLISECONDS = 2000;
 
 export class LabelDocument extends EventTarget {
-  // video: path in the workspace; state: { events, is_listed, version } as saved; begun: events without an end yet
-  constructor(folder, video, state, begun) {
+  // video: path in the workspace; state: { name, events, is_listed, version } as saved; begun: events without an end yet
+  constructor(video, state, begun) {
     super();
-    Object.assign(this, { folder, video });
+    Object.assign(this, { video, name: state.name });
     this.now = { events: state.events, isListed: state.is_listed, begun };
     this.saved = this.now;
     this.version = state.version;

@@ -11,6 +11,7 @@ export class EventList extends EventTarget {
   }
 
   show({ events, begun, labels, subjects, chosen }) {
+    if (this.isTyped()) return; // What is half typed is kept; what comes of it is shown.
     const active = document.activeElement?.dataset.field;
     const from = Math.max(0, Math.min(events.indexOf(chosen) - MOST_ROWS / 2, events.length - MOST_ROWS));
     const shown = events.slice(from, from + MOST_ROWS);
@@ -22,6 +23,11 @@ export class EventList extends EventTarget {
     const box = this.body.closest(".scroll");
     const top = row.offsetTop - box.offsetTop;
     if (top < box.scrollTop + 30 || top > box.scrollTop + box.clientHeight - 40) box.scrollTop = top - box.clientHeight / 2;
+  }
+
+  isTyped() {
+    const active = document.activeElement;
+    return this.body.contains(active) && active.matches("input") && active.value !== active.defaultValue && !this.isTaken;
   }
 
   row(event, isBegun, isChosen) {
@@ -61,7 +67,7 @@ export class EventList extends EventTarget {
     const element = this.field("input", event, field, field === "start" ? "Start in seconds" : "End in seconds");
     element.className = "time";
     element.inputMode = "decimal";
-    element.value = event[field] === null ? "" : event[field].toFixed(3);
+    element.defaultValue = event[field] === null ? "" : event[field].toFixed(3);
     element.placeholder = "point";
     element.addEventListener("change", () => {
       const text = element.value.trim().replace(",", ".");
@@ -69,14 +75,14 @@ export class EventList extends EventTarget {
       const changed = { ...event, [field]: value };
       const isRight = value === null || (Number.isFinite(value) && value >= 0 && text !== "");
       if (isRight && (changed.end === null || changed.end > changed.start)) this.replace(event, { [field]: value });
-      else element.value = event[field] === null ? "" : event[field].toFixed(3);
+      else element.value = element.defaultValue;
     });
     return element;
   }
 
   text(event) {
     const element = this.field("input", event, "notes", "Notes");
-    element.value = event.notes;
+    element.defaultValue = event.notes;
     element.maxLength = 1000;
     element.addEventListener("change", () => this.replace(event, { notes: element.value.trim() }));
     return element;
@@ -99,7 +105,9 @@ export class EventList extends EventTarget {
   }
 
   replace(old, changes) {
+    this.isTaken = true;
     this.tell("replace", { old, event: { ...old, ...changes } });
+    this.isTaken = false;
   }
 
   tell(kind, detail) {

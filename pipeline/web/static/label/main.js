@@ -1,28 +1,27 @@
 // The page for labelling: what was pressed becomes events.
 
-import { address, get, postBytes, put } from "../api.js";
+import { address, postBytes } from "../api.js";
 import { Axis } from "./axis.js";
-import { LabelDocument, endOf } from "./document.js";
-import { Player } from "./player.js";
-import { Proposals } from "./proposals.js";
 import { COLOURS, classItem, freeKey, isTyping, made, refusal } from "./classes.js";
 import { EventList } from "./events.js";
+import { LabelFolder } from "./folder.js";
+import { say, tell, untell } from "./notices.js";
+import { Player } from "./player.js";
+import { Review } from "./review.js";
 import { clock } from "./timing.js";
 
 const RESERVED = [" ", "+", "-", "=", "[", "]", "?"];
 const byId = (id) => document.getElementById(id);
-const folder = byId("label").dataset.folder;
-const pathOf = (name) => (folder ? `${folder}/${name}` : name);
+const folder = new LabelFolder(byId("label").dataset.folder, RESERVED);
 
 const player = new Player(byId("screen"), byId("media"), byId("picture"), byId("waiting"));
 const axis = new Axis(byId("axis"), player, colourOf);
 const list = new EventList(byId("events"), colourOf);
-const proposals = new Proposals();
-const documents = new Map(); // by the name of the video
-let settings = { classes: [], subjects: [], begun: {} };
-let videos = [];
-let current = null; // the LabelDocument
-let chosen = null;
+let current = null; // the LabelDocument that is shown
+let chosen = null; // an event or a proposal
+let isFailed = false; // whether it was told that something is not saved
+const page = { player, choose, show, get current() { return current; }, get chosen() { return chosen; } };
+const review = new Review(page);
 
 function colourOf(label) {
   const place = labels().indexOf(label);
@@ -31,15 +30,17 @@ function colourOf(label) {
 
 // The names of all classes: those with a key first, then those that only the table has.
 function labels() {
-  const named = settings.classes.map((each) => each.name);
-  const used = current ? [...current.events, ...current.begun, ...proposals.open(current)].map((each) => each.label) : [];
+  const named = folder.settings.classes.map((each) => each.name);
+  const used = current ? [...current.events, ...current.begun, ...review.open].map((each) => each.label) : [];
   return [...new Set([...named, ...used])];
 }
 
 // --- recordings
 
 async function load() {
-  await readFolder();
+  await folder.read();
+  review.showRuns(folder.runs);
+  const { videos } = folder;
   const asked = new URLSearchParams(location.search).get("video");
   const first = videos.find((each) => each.name === asked) ?? videos.find((each) => !each.is_listed) ?? videos[0];
   show();
@@ -47,26 +48,10 @@ async function load() {
   else tell("There are no videos in this folder.");
 }
 
-// Reads what is known of the folder; classes that only its table has get keys.
-async function readFolder() {
-  const found = await get("/api/label/folder", { folder });
-  videos = found.videos;
-  settings = found.settings;
-  showRuns(found.runs);
-  const used = new Set(videos.flatMap((video) => video.events.map((event) => event.label)));
-  const added = [...used].filter((name) => !settings.classes.some((each) => each.name === name)).sort();
-  if (!added.length) return;
-  for (const name of added) {
-    const isPoint = videos.every((video) => video.events.every((event) => event.label !== name || event.end === null));
-    settings.classes.push({ name, key: freeKey(name, settings.classes, RESERVED), is_point: isPoint });
-  }
-  await saveSettings({ classes: settings.classes });
-}
-
 async function open(name) {
   await current?.save();
   chosen = null;
-  current = documentOf(videos.find((each) => each.name === name));
+  current = folder.document(name);
   const here = new URL(location);
   here.searchParams.set("video", name);
   history.replaceState(null, "", here);
@@ -78,33 +63,15 @@ async function open(name) {
   showSaved();
   untell();
   try {
-    await player.open(pathOf(name));
+    await player.open(current.video);
   } catch (error) {
     tell(error.message);
   }
 }
 
-function documentOf(video) {
-  const known = documents.get(video.name);
-  if (known) return known;
-  const found = new LabelDocument(folder, pathOf(video.name), video, settings.begun[video.name] ?? []);
-  found.name = video.name;
-  found.onBegun = (begun) => saveSettings({ begun: { [video.name]: begun } });
-  found.addEventListener("change", show);
-  found.addEventListener("saving", showSaved);
-  documents.set(video.name, found);
-  return found;
-}
-
-// Saves some of the settings; what other windows changed meanwhile stays.
-async function saveSettings(changes) {
-  if (changes.classes) settings.classes = changes.classes;
-  settings = await put("/api/label/settings", { folder }, changes);
-}
-
 function openNeighbour(step) {
-  const place = videos.findIndex((each) => each.name === current?.name) + step;
-  if (videos[place]) open(videos[place].name);
+  const place = folder.videos.findIndex((each) => each.name === current?.name) + step;
+  if (folder.videos[place]) open(folder.videos[place].name);
 }
 
 // --- what is shown
@@ -114,11 +81,11 @@ function show() {
   showClasses();
   showSubjects();
   if (!current) return;
-  const proposed = proposals.open(current);
+  const proposed = review.open;
   if (chosen && !current.events.includes(chosen) && !proposed.includes(chosen)) chosen = null;
-  list.show({ events: current.events, begun: current.begun, labels: labels(), subjects: settings.subjects, chosen });
+  list.show({ events: current.events, begun: current.begun, labels: labels(), subjects: folder.settings.subjects, chosen });
   axis.show({ events: current.events, begun: current.begun, proposals: proposed, rows: labels(), chosen });
-  showProposed(proposed);
+  review.show();
   byId("count").textContent = current.events.length || "";
   byId("done").checked = current.now.isListed;
   byId("nothing").hidden = current.events.length + current.begun.length > 0;
@@ -126,27 +93,10 @@ function show() {
   byId("redo").disabled = !current.future.length;
 }
 
-function showRuns(runs) {
-  const select = byId("run");
-  const { value } = select;
-  select.replaceChildren(...runs.map((name) => made("option", { value: name }, name)));
-  if (runs.includes(value)) select.value = value;
-  byId("propose").hidden = !runs.length;
-}
-
-function showProposed(proposed) {
-  const isAsked = proposals.isAsked(current);
-  byId("decide").hidden = !proposed.length;
-  const isChosen = proposed.includes(chosen);
-  byId("accept").disabled = byId("reject").disabled = !isChosen;
-  const about = isChosen ? `${chosen.label} ${chosen.probability.toFixed(2)}. ` : "";
-  byId("proposed").textContent = isAsked ? `${about}${proposed.length} to decide` : "";
-}
-
 function showVideos() {
   byId("videos").replaceChildren(
-    ...videos.map((video) => {
-      const known = documents.get(video.name)?.now ?? { events: video.events, isListed: video.is_listed };
+    ...folder.videos.map((video) => {
+      const known = folder.known(video);
       const button = made("button", { type: "button" }, made("span", {}, video.name), made("span", {}, known.events.length || (known.isListed ? "none" : "")));
       if (video.name === current?.name) button.setAttribute("aria-current", "true");
       button.addEventListener("click", () => open(video.name));
@@ -157,11 +107,12 @@ function showVideos() {
 
 function showClasses() {
   const subject = byId("subject").value;
-  byId("hint").hidden = !settings.classes.length;
+  const { classes } = folder.settings;
+  byId("hint").hidden = !classes.length;
   byId("classes").replaceChildren(
-    ...settings.classes.map((each) => {
+    ...classes.map((each) => {
       const isBegun = Boolean(current?.begun.some((event) => event.label === each.name && event.subject === subject));
-      const remove = () => changeClasses(settings.classes.filter((other) => other !== each));
+      const remove = () => changeClasses(classes.filter((other) => other !== each));
       return classItem(each, colourOf(each.name), isBegun, () => mark(each), remove);
     }),
   );
@@ -170,60 +121,45 @@ function showClasses() {
 function showSubjects() {
   const select = byId("subject");
   const { value } = select;
-  select.replaceChildren(made("option", { value: "" }, "Nobody in particular"), ...settings.subjects.map((each) => made("option", { value: each }, each)));
-  select.value = settings.subjects.includes(value) ? value : "";
+  const { subjects } = folder.settings;
+  select.replaceChildren(made("option", { value: "" }, "Nobody in particular"), ...subjects.map((each) => made("option", { value: each }, each)));
+  select.value = subjects.includes(value) ? value : "";
 }
 
 function showSaved() {
   const element = byId("saved");
-  const open = [...documents.values()].filter((each) => !each.isSaved);
-  const failed = open.find((each) => each.failure);
-  element.classList.toggle("not", open.length > 0);
+  const { unsaved } = folder;
+  const failed = unsaved.find((each) => each.failure);
+  element.classList.toggle("not", unsaved.length > 0);
   if (failed) {
+    isFailed = true;
     element.textContent = "Not saved";
     if (failed.failure.status === 409) tellConflict(failed);
     else tell(failed.failure.message);
   } else {
-    element.textContent = open.length ? "Saving" : "Saved";
-    if (!open.length && byId("told").dataset.kind === "saving") untell();
+    element.textContent = unsaved.length ? "Saving" : "Saved";
+    if (isFailed && !unsaved.length) untell();
+    isFailed &&= unsaved.length > 0;
   }
-}
-
-// --- what is told
-
-function tell(text, ...buttons) {
-  const told = byId("told");
-  told.replaceChildren(made("span", {}, text), ...buttons);
-  told.dataset.kind = buttons.length ? "question" : "saving";
-  told.hidden = false;
-}
-
-function untell() {
-  byId("told").hidden = true;
-}
-
-function say(text) {
-  byId("said").textContent = text;
 }
 
 function tellConflict(changed) {
   const theirs = made("button", { type: "button" }, "Take theirs");
   const mine = made("button", { type: "button" }, "Keep mine");
   theirs.addEventListener("click", async () => {
-    documents.delete(changed.name);
+    folder.documents.delete(changed.name);
     untell();
     await refresh(changed.name);
   });
   mine.addEventListener("click", async () => {
     untell();
-    const found = await get("/api/label/folder", { folder });
-    await changed.overwrite(found.videos.find((each) => each.name === changed.name).version);
+    await changed.overwrite(await folder.versionOf(changed.name));
   });
   tell(`The events of ${changed.name} were changed in another window, or by somebody else. What you changed since is not saved.`, theirs, mine);
 }
 
 async function refresh(name) {
-  await readFolder();
+  await folder.read();
   showSaved();
   await open(name);
 }
@@ -260,7 +196,7 @@ function chooseNeighbour(step) {
 }
 
 function changeClasses(classes) {
-  saveSettings({ classes }).then(show, (error) => tell(error.message));
+  folder.save({ classes }).then(show, (error) => tell(error.message));
   show();
 }
 
@@ -268,19 +204,21 @@ function addClass(event) {
   event.preventDefault();
   const name = byId("class-name").value.trim().replace(/\s+/g, " ");
   if (!name) return;
-  const key = byId("class-key").value.toLowerCase() || freeKey(name, settings.classes, RESERVED);
-  const refused = refusal(name, key, settings.classes, RESERVED);
+  const { classes } = folder.settings;
+  const key = byId("class-key").value.toLowerCase() || freeKey(name, classes, RESERVED);
+  const refused = refusal(name, key, classes, RESERVED);
   if (refused) return tell(refused);
   untell();
-  changeClasses([...settings.classes, { name, key, is_point: byId("class-point").checked }]);
+  changeClasses([...classes, { name, key, is_point: byId("class-point").checked }]);
   byId("add-class").reset();
   byId("class-name").focus();
 }
 
 function addSubject() {
   const name = prompt("Name of the subject")?.trim().replace(/\s+/g, " ");
-  if (!name || settings.subjects.includes(name)) return;
-  saveSettings({ subjects: [...settings.subjects, name] }).then(
+  const { subjects } = folder.settings;
+  if (!name || subjects.includes(name)) return;
+  folder.save({ subjects: [...subjects, name] }).then(
     () => {
       show();
       byId("subject").value = name;
@@ -290,49 +228,11 @@ function addSubject() {
   );
 }
 
-async function propose() {
-  const document = current;
-  byId("ask").disabled = true;
-  byId("proposed").textContent = "Reading the recording";
-  try {
-    await proposals.ask(document, byId("run").value);
-  } catch (error) {
-    tell(error.message);
-  }
-  byId("ask").disabled = false;
-  show();
-}
-
-// Decides on the chosen proposal, and goes on to the next one.
-function decide(isAccepted) {
-  const open = proposals.open(current);
-  const place = open.indexOf(chosen);
-  if (place < 0) return;
-  proposals.decide(current, chosen);
-  if (isAccepted) current.add(proposals.eventOf(chosen, player.times));
-  const next = open[place + 1] ?? open[place - 1] ?? null;
-  choose(next, true);
-}
-
-function acceptAll() {
-  const least = Number(byId("above").value.replace(",", "."));
-  if (!Number.isFinite(least)) return tell("Above: expected a probability, such as 0.8.");
-  const sure = proposals.open(current).filter((each) => each.probability >= least);
-  for (const each of sure) proposals.decide(current, each);
-  if (sure.length) current.addAll(sure.map((each) => proposals.eventOf(each, player.times)));
-  show();
-}
-
-function chooseUnsure() {
-  const open = proposals.open(current);
-  if (open.length) choose(open.reduce((one, other) => (other.probability < one.probability ? other : one)), true);
-}
-
 async function importFile(file) {
   try {
     await current?.save();
-    const { added, notices } = await postBytes("/api/label/import", { folder, name: file.name }, file);
-    documents.clear();
+    const { added, notices } = await postBytes("/api/label/import", { folder: folder.name, name: file.name }, file);
+    folder.documents.clear();
     await refresh(current?.name ?? Object.keys(added)[0]);
     const count = Object.values(added).reduce((sum, each) => sum + each, 0);
     const told = notices.filter((each) => each && !each.startsWith("tier:"));
@@ -367,15 +267,15 @@ const KEYS = {
   "]": () => changeRate(1),
   Delete: () => removeChosen(),
   Backspace: () => removeChosen(),
-  Enter: () => decide(true),
-  "?": () => chooseUnsure(),
+  Enter: () => review.decide(true),
+  "?": () => review.chooseUnsure(),
   Escape: () => choose(null),
 };
 
 function removeChosen() {
   if (!chosen) return;
   if (current.events.includes(chosen)) current.remove(chosen);
-  else decide(false);
+  else review.decide(false);
 }
 
 function press(event) {
@@ -397,7 +297,7 @@ function press(event) {
     event.preventDefault();
     return known(event);
   }
-  const found = settings.classes.find((each) => each.key && each.key === event.key.toLowerCase());
+  const found = folder.settings.classes.find((each) => each.key && each.key === event.key.toLowerCase());
   if (found && !event.repeat) {
     event.preventDefault();
     mark(found);
@@ -412,6 +312,8 @@ function changeRate(step) {
 
 // --- what listens to what
 
+folder.addEventListener("change", show);
+folder.addEventListener("saving", showSaved);
 player.addEventListener("frame", () => {
   byId("clock").textContent = `${clock(player.seconds)}  ·  frame ${player.number}`;
   axis.follow();
@@ -444,11 +346,6 @@ const CLICKS = {
   undo: () => current?.undo(),
   redo: () => current?.redo(),
   "add-subject": addSubject,
-  ask: propose,
-  accept: () => decide(true),
-  reject: () => decide(false),
-  unsure: chooseUnsure,
-  "accept-all": acceptAll,
   export: exportEvents,
   import: () => byId("file").click(),
 };
@@ -468,7 +365,7 @@ byId("file").addEventListener("change", (event) => {
 });
 document.addEventListener("keydown", press);
 addEventListener("beforeunload", (event) => {
-  if ([...documents.values()].some((each) => !each.isSaved)) event.preventDefault();
+  if (folder.unsaved.length) event.preventDefault();
 });
 
 load().catch((error) => tell(error.message));

@@ -1,0 +1,68 @@
+// The recordings of a folder, their events, and the classes and keys that they share.
+
+import { get, put } from "../api.js";
+import { freeKey } from "./classes.js";
+import { LabelDocument } from "./document.js";
+
+export class LabelFolder extends EventTarget {
+  // reserved: keys that no class may have
+  constructor(name, reserved) {
+    super();
+    this.name = name;
+    this.reserved = reserved;
+    this.videos = []; // as they were read: { name, events, is_listed, version }
+    this.runs = [];
+    this.settings = { classes: [], subjects: [], begun: {} };
+    this.documents = new Map(); // by the name of the video: what is changed
+  }
+
+  // Reads what is known of the folder; classes that only its table has get keys.
+  async read() {
+    const found = await get("/api/label/folder", { folder: this.name });
+    Object.assign(this, { videos: found.videos, runs: found.runs, settings: found.settings });
+    const { classes } = this.settings;
+    const used = new Set(this.videos.flatMap((video) => video.events.map((event) => event.label)));
+    const added = [...used].filter((name) => !classes.some((each) => each.name === name)).sort();
+    for (const name of added) {
+      const isPoint = this.videos.every((video) => video.events.every((event) => event.label !== name || event.end === null));
+      classes.push({ name, key: freeKey(name, classes, this.reserved), is_point: isPoint });
+    }
+    if (added.length) await this.save({ classes });
+  }
+
+  // Saves some of the settings; what other windows changed meanwhile stays.
+  async save(changes) {
+    if (changes.classes) this.settings.classes = changes.classes;
+    this.settings = await put("/api/label/settings", { folder: this.name }, changes);
+  }
+
+  // The events of a video while they are changed.
+  document(name) {
+    if (!this.documents.has(name)) this.documents.set(name, this.opened(this.videos.find((each) => each.name === name)));
+    return this.documents.get(name);
+  }
+
+  opened(video) {
+    const path = this.name ? `${this.name}/${video.name}` : video.name;
+    const found = new LabelDocument(path, video, this.settings.begun[video.name] ?? []);
+    found.onBegun = (begun) => this.save({ begun: { [video.name]: begun } });
+    for (const kind of ["change", "saving"]) found.addEventListener(kind, () => this.dispatchEvent(new CustomEvent(kind)));
+    return found;
+  }
+
+  // What is known of a video, changed or not.
+  known(video) {
+    return this.documents.get(video.name)?.now ?? { events: video.events, isListed: video.is_listed };
+  }
+
+  // The documents that are not saved yet.
+  get unsaved() {
+    return [...this.documents.values()].filter((each) => !each.isSaved);
+  }
+
+  // The version of the events of a video as they are on disk now.
+  async versionOf(name) {
+    const { videos } = await get("/api/label/folder", { folder: this.name });
+    return videos.find((each) => each.name === name).version;
+  }
+}

@@ -1,0 +1,79 @@
+// Deciding on what a run proposes.
+
+import { made } from "./classes.js";
+import { tell } from "./notices.js";
+import { Proposals } from "./proposals.js";
+
+const byId = (id) => document.getElementById(id);
+
+export class Review {
+  // page: what is shown: { player, current, chosen, choose(event, seek), show() }
+  constructor(page) {
+    this.page = page;
+    this.proposals = new Proposals();
+    const clicks = { ask: () => this.ask(), accept: () => this.decide(true), reject: () => this.decide(false), unsure: () => this.chooseUnsure(), "accept-all": () => this.acceptAll() };
+    for (const [id, action] of Object.entries(clicks)) byId(id).addEventListener("click", action);
+  }
+
+  // The proposals for the recording that is shown.
+  get open() {
+    return this.page.current ? this.proposals.open(this.page.current) : [];
+  }
+
+  showRuns(runs) {
+    const select = byId("run");
+    const { value } = select;
+    select.replaceChildren(...runs.map((name) => made("option", { value: name }, name)));
+    if (runs.includes(value)) select.value = value;
+    byId("propose").hidden = !runs.length;
+  }
+
+  show() {
+    const { current, chosen } = this.page;
+    const { open } = this;
+    byId("decide").hidden = !open.length;
+    const isChosen = open.includes(chosen);
+    byId("accept").disabled = byId("reject").disabled = !isChosen;
+    const about = isChosen ? `${chosen.label} ${chosen.probability.toFixed(2)}. ` : "";
+    byId("proposed").textContent = this.proposals.isAsked(current) ? `${about}${open.length} to decide` : "";
+  }
+
+  async ask() {
+    const { current } = this.page;
+    byId("ask").disabled = true;
+    byId("proposed").textContent = "Reading the recording";
+    try {
+      await this.proposals.ask(current, byId("run").value);
+    } catch (error) {
+      tell(error.message);
+    }
+    byId("ask").disabled = false;
+    this.page.show();
+  }
+
+  // Decides on the chosen proposal, and goes on to the next one.
+  decide(isAccepted) {
+    const { current, chosen, player } = this.page;
+    const { open } = this;
+    const place = open.indexOf(chosen);
+    if (place < 0) return;
+    this.proposals.decide(current, chosen);
+    if (isAccepted) current.add(this.proposals.eventOf(chosen, player.times));
+    this.page.choose(open[place + 1] ?? open[place - 1] ?? null, true);
+  }
+
+  acceptAll() {
+    const { current, player } = this.page;
+    const least = Number(byId("above").value.replace(",", "."));
+    if (!Number.isFinite(least)) return tell("Above: expected a probability, such as 0.8.");
+    const sure = this.open.filter((each) => each.probability >= least);
+    for (const each of sure) this.proposals.decide(current, each);
+    if (sure.length) current.addAll(sure.map((each) => this.proposals.eventOf(each, player.times)));
+    this.page.show();
+  }
+
+  chooseUnsure() {
+    const { open } = this;
+    if (open.length) this.page.choose(open.reduce((one, other) => (other.probability < one.probability ? other : one)), true);
+  }
+}
