@@ -116,9 +116,9 @@ def test_a_file_is_read_once_for_frames_of_all_sizes(runs, video, monkeypatch):
     opened = []
 
     class Counting(clips.VideoReader):
-        def __init__(self, path):
+        def __init__(self, path, *others):
             opened.append(path)
-            super().__init__(path)
+            super().__init__(path, *others)
 
     monkeypatch.setattr(clips, "VideoReader", Counting)
     Classifier(runs).predict(video)

@@ -1,35 +1,15 @@
-"""Trying a run in a real browser: files, downloads, a webcam that is a file."""
+"""Trying a run in a real browser: files and downloads."""
 
 import json
-import shutil
-import subprocess
 
-import imageio_ffmpeg
-import numpy as np
-import pytest
 from playwright.sync_api import expect
 
 from pipeline.inference.classifier import Classifier
 from pipeline.sources.events.reading import read_events
-from pipeline.video import VideoReader, write_video
-from tests.conftest import blob
-from tests.web.browser import NEEDS_CHROMIUM, chromium, findings, opened
+from pipeline.video import VideoReader
+from tests.web.browser import NEEDS_CHROMIUM, findings, opened
 
 pytestmark = NEEDS_CHROMIUM
-
-
-@pytest.fixture
-def right(tmp_path):
-    """A video of something that moves to the right, of a name that is no markup."""
-    path = tmp_path / "<b>right.avi"
-    write_video(path, blob(np.random.default_rng(50), 12), fps=10, codec="FFV1")
-    return path
-
-
-@pytest.fixture
-def app(start_app, tmp_path, blob_run):
-    shutil.copytree(blob_run.folder, tmp_path / "work" / "runs" / "blobs")
-    return start_app(tmp_path / "work")
 
 
 def test_files_are_answered_as_the_classifier_does(app, browser, right, tmp_path):
@@ -87,22 +67,3 @@ def test_what_is_not_tried(app):
     assert b"there is no such run" in answer
     headers = {"Content-Type": "text/html"}
     assert app.ask("/api/try", b"x", method="POST", headers=headers, run="blobs")[0] == 415
-
-
-def test_a_webcam_is_answered_again_and_again(app, right, tmp_path):
-    camera = tmp_path / "camera.y4m"
-    ffmpeg = [imageio_ffmpeg.get_ffmpeg_exe(), "-loglevel", "error", "-i", right]
-    scaled = ["-vf", "scale=160:120:flags=neighbor", "-pix_fmt", "yuv420p", camera]
-    subprocess.run([*ffmpeg, *scaled], check=True)
-    fake = (
-        "--use-fake-ui-for-media-stream",
-        "--use-fake-device-for-media-stream",
-        f"--use-file-for-fake-video-capture={camera}",
-    )
-    with chromium(*fake) as browser, opened(browser, f"{app.address}/try") as page:
-        page.click("#webcam")
-        expect(page.locator("#seen")).to_have_text("Watching")
-        expect(page.locator("#seen")).to_contain_text("0.", timeout=30_000)
-        assert findings(page) == []
-        page.click("#webcam")
-        expect(page.locator("#live")).to_be_hidden()
