@@ -13,6 +13,7 @@ from typing import Any, Final
 from pipeline.config.model import TaskName
 from pipeline.evaluation.main_score import MainScore, main_score
 from pipeline.run import RUNS, Run
+from pipeline.text import counted
 
 _LEFT_OUT: Final = ("data", "seed")
 _FOLDS: Final = "crossval.json"
@@ -107,12 +108,10 @@ def _interval(test: Mapping[str, Any], score: MainScore) -> tuple[float, float] 
 def _about(test: Mapping[str, Any]) -> str:
     if not test:
         return "not tested"
-    folds = [f"{len(test['folds'])} folds"] if "folds" in test else []
-    parts = folds + [f"{test[key]} {name}" for key, name in _COUNTS.items() if key in test]
-    return ", ".join(parts)
-
-
-_COUNTS: Final = {"num_videos": "videos", "num_recordings": "recordings", "num_groups": "groups"}
+    counts = {"fold": len(test.get("folds", ())), "video": test.get("num_videos", 0)}
+    counts["recording"] = len(test.get("bouts", {}).get("recordings", ()))
+    counts["group"] = test.get("num_groups", 0)
+    return ", ".join(counted(number, name) for name, number in counts.items() if number)
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -67,6 +67,17 @@ def test_a_real_run(blob_run):
     assert {"loss", "val_loss", "seconds"} <= set(rows[0])
 
 
+def test_a_run_on_recordings(tmp_path):
+    test = {
+        "frames": {"mean_average_precision": 0.5},
+        "bouts": {"recordings": [{}]},
+    }
+    bundle = {"model": {"task": "frames-multilabel"}}
+    found = figures(write(tmp_path / "a", metrics_json={"test": test}, bundle_json=bundle))
+    assert (found.score, found.value) == ("mean average precision", 0.5)
+    assert (found.interval, found.about) == (None, "1 recording")
+
+
 def test_where_nothing_is_yet(tmp_path):
     assert all_runs(tmp_path) == []
     assert history(Run(tmp_path)) == []

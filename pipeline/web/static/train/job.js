@@ -70,7 +70,7 @@ function showResult() {
   if (byId("result").hidden) return;
   const name = state.run.replace(/^runs\//, "");
   const interval = figures?.interval ? ` (95 % interval over groups ${figures.interval.map((each) => each.toFixed(3)).join(" to ")})` : "";
-  const score = figures?.value != null ? `${figures.score} ${figures.value.toFixed(3)}${interval}, ${figures.text}. ` : "";
+  const score = figures?.value != null ? `${figures.score} ${figures.value.toFixed(3)}${interval}, on ${figures.text}. ` : "";
   const report = Object.assign(document.createElement("a"), { href: `/runs/${encodeURIComponent(name)}/report`, textContent: "Open the report" });
   const runs = Object.assign(document.createElement("a"), { href: "/runs", textContent: "All runs" });
   byId("result").replaceChildren(score, ...(state.has_report ? [report, ". "] : []), runs, ".");
