@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import signal
@@ -41,10 +42,16 @@ class Jobs:
     def all(self) -> dict[str, Job]:
         """All jobs by their numbers, the latest first."""
         self._forget_ended()
+        found = {}
+        for number in sorted(self._numbers(), key=int, reverse=True):
+            with contextlib.suppress(DataError):  # One that is damaged hides no other.
+                found[number] = self.folder(number).read()
+        return found
+
+    def _numbers(self) -> list[str]:
         folder = self._root / FOLDER
-        numbers = [each.name for each in folder.iterdir()] if folder.is_dir() else []
-        numbers = sorted(filter(str.isdecimal, numbers), key=int, reverse=True)
-        return {number: self.folder(number).read() for number in numbers}
+        names = [each.name for each in folder.iterdir()] if folder.is_dir() else []
+        return [name for name in names if name.isascii() and name.isdecimal()]
 
     def start(self, job: Job) -> str:
         """Starts a job; returns its number.
@@ -52,11 +59,10 @@ class Jobs:
         Raises:
             DataError: Another one is running: two at once would slow each other.
         """
-        known = self.all()
-        for number, other in known.items():
+        for number, other in self.all().items():
             if other.state == "running":
                 raise DataError(f"{other.title} is running (number {number}). Stop it, or wait")
-        number = str(max(map(int, known), default=0) + 1)
+        number = str(max(map(int, self._numbers()), default=0) + 1)
         self.folder(number).write(dataclasses.replace(job, started=time.time()))
         self.go_on(number)
         return number

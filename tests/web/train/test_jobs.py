@@ -107,6 +107,17 @@ def test_one_that_was_killed_is_stopped(jobs):
     assert list(jobs.all()) == ["2", "1"]
 
 
+def test_one_that_is_damaged_hides_no_other_and_keeps_its_number(jobs):
+    jobs.start(job(("--version",)))
+    ended(jobs, "1")
+    damaged = jobs.folder("2").path
+    damaged.mkdir()
+    (damaged / "job.json").write_text("{")
+    assert list(jobs.all()) == ["1"]
+    assert jobs.start(job(("--version",))) == "3"
+    ended(jobs, "3")
+
+
 @pytest.mark.parametrize("number", ["", "0", "7", "-1", "../1", "1/..", "x", "９", "1" * 20])
 def test_what_is_no_job(jobs, number):
     with pytest.raises(DataError, match="there is no such training"):

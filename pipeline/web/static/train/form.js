@@ -6,11 +6,11 @@ const byId = (id) => document.getElementById(id);
 
 function show() {
   const { kind } = byId("folder").selectedOptions[0].dataset;
-  const { preset } = { preset: byId("preset") };
+  const preset = byId("preset");
   for (const option of preset.options) option.hidden = option.disabled = option.dataset.kind !== kind;
-  if (preset.selectedOptions[0]?.disabled ?? true) preset.value = [...preset.options].find((each) => !each.disabled).value;
+  const open = [...preset.options].filter((each) => !each.disabled);
   // Of several of one name, the one of this kind.
-  const chosen = [...preset.options].find((each) => each.value === preset.value && !each.disabled);
+  const chosen = open.find((each) => each.value === preset.value) ?? open[0];
   chosen.selected = true;
   byId("about").textContent = chosen.dataset.about;
   for (const each of document.querySelectorAll(".budget")) each.hidden = chosen.value !== "auto";
