@@ -18,6 +18,7 @@ COMMANDS: Final = {
     "timeline": "a long video, by overlap and length, and what is found in it",
     "serve": "VIDEO...: a server under load, against `clipline classify`",
     "recordings": "--data DATA: timelines of test recordings, against their events",
+    "labels": "VIDEOS --events EVENTS: labels it takes, chosen or by chance",
     "explain": "whether what `clipline explain` shows is what the answer comes from",
     "intervals": "how often the intervals of accuracies hold the truth, by simulation",
 }

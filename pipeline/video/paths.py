@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import warnings
 from collections.abc import Iterator
@@ -78,3 +79,10 @@ def named_files(root: Path) -> Iterator[PurePosixPath]:
             name = str(root / file)
             raise DataError(f"{name!r}: expected a name in UTF-8; rename the file.") from None
         yield file
+
+
+def file_mark(path: Path) -> str:
+    """Changes with a file."""
+    about = path.stat()
+    text = f"{path.resolve()}\n{about.st_size}\n{about.st_mtime_ns}"
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

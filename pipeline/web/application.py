@@ -12,6 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from pipeline.web.label.learner import Learner
 from pipeline.web.label.proposals import Proposals
 from pipeline.web.label.recordings import Recordings
 from pipeline.web.label.routes import Labelling
@@ -34,13 +35,13 @@ def application(workspace: Workspace, is_ending: Callable[[], bool]) -> Starlett
         workspace: The folder.
         is_ending: Says whether the server is about to end.
     """
-    recordings, runs = Recordings(), OpenedRuns(workspace.root)
+    recordings, runs, learner = Recordings(), OpenedRuns(workspace.root), Learner()
     uploads = Uploads(most_bytes=_MOST_BYTES, quota=_QUOTA)
     tryout = Tryout(runs, uploads)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        with recordings, runs, uploads:
+        with recordings, runs, learner, uploads:
             yield
 
     def home(_: Request) -> Response:
@@ -49,7 +50,7 @@ def application(workspace: Workspace, is_ending: Callable[[], bool]) -> Starlett
     return Starlette(
         routes=[
             Route("/", home),
-            *Labelling(workspace, recordings, Proposals(runs), tryout.path).routes,
+            *Labelling(workspace, recordings, Proposals(runs), learner, tryout.path).routes,
             *Training(workspace, is_ending).routes,
             *tryout.routes,
             Mount("/static", StaticFiles(directory=STATIC)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,7 @@ from pipeline.web.errors import ChangedError, OutsideError
 STATIC: Final = Path(__file__).parent / "static"
 
 MOST_BYTES: Final = 2**24
+_LONGEST_SECONDS: Final = 1e8
 
 _TEMPLATES: Final = Environment(
     loader=PackageLoader("pipeline.web"),
@@ -90,6 +92,21 @@ def number_of(request: Request, name: str, default: int, *, least: int = 0, most
     if not (text.isascii() and text.isdecimal() and len(text) < 10 and least <= int(text) <= most):
         raise HTTPException(400, f"{name}: expected a whole number from {least} to {most}")
     return int(text)
+
+
+def seconds_of(request: Request, name: str) -> float:
+    """A time in the address of a request, in seconds.
+
+    Raises:
+        HTTPException: It is none.
+    """
+    try:
+        seconds = float(request.query_params.get(name, ""))
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds <= _LONGEST_SECONDS:
+        raise HTTPException(400, f"{name}: expected a time in seconds, 0 or more")
+    return seconds
 
 
 def _status(error: Exception) -> int:

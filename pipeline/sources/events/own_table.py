@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 from pipeline.errors import DataError
@@ -12,6 +13,8 @@ from pipeline.sources.events.text import Line, read_columns, read_lines, with_co
 from pipeline.text import listed
 
 NEEDED = ("video", "start_seconds", "end_seconds", "label")
+WATCHED = "*"
+"""Stands for the label where a line says that somebody watched, and no more."""
 NO_LINES = "table without lines"
 """Kind of notice of a table that holds no events, if there is a video of its name."""
 
@@ -24,7 +27,8 @@ def read_own_table(text: str, path: Path) -> list[Recording]:
     The others are subject, group and split; group and split are those of the whole video and need
     to stand in one of its lines only. Without an end, an event is a point. A line with a video
     alone says that nothing happens in it; so does a table without lines, of the video that is named
-    like the file.
+    like the file. A line with the label * says that somebody watched from then to then; of a
+    video that has such lines, nothing is known outside them and its events.
 
     Raises:
         DataError: A column is missing, or a line is not as expected.
@@ -45,7 +49,7 @@ def read_own_table(text: str, path: Path) -> list[Recording]:
     if not drafts:
         draft = drafts[path.stem] = Draft(path.stem, path.name)
         draft.tell(NO_LINES, f"{path}: there are only the names of columns")
-    return [draft.done() for draft in drafts.values()]
+    return [_known(draft.done()) for draft in drafts.values()]
 
 
 def _add(draft: Draft, line: Line, cells: dict[str, str]) -> None:
@@ -69,4 +73,17 @@ def _add(draft: Draft, line: Line, cells: dict[str, str]) -> None:
         raise DataError(f"{line.place}: expected a label, got an empty cell.")
     first = time_of(line.place, start, "start_seconds", least=0)
     last = time_of(line.place, end, "end_seconds", least=0) if end else first
+    if label == WATCHED:
+        if last < first:
+            raise DataError(f"{line.place}: expected a time that ends after its start.")
+        draft.fields["known"] = (*(draft.fields.get("known") or ()), (first, last))
+        return
     draft.add(line.place, first, last, label, cells.get("subject", ""), point=not end)
+
+
+def _known(recording: Recording) -> Recording:
+    """Nobody marks an event without having watched it."""
+    if recording.known is None:
+        return recording
+    events = tuple((each.start_seconds, each.end_seconds) for each in recording.events)
+    return dataclasses.replace(recording, known=tuple(sorted({*recording.known, *events})))

@@ -1,4 +1,4 @@
-"""The classes of a folder, the keys that mark them, and what is begun and not ended yet."""
+"""The classes of a folder, the keys that mark them, and what its table has no place for."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ NAME: Final = ".clipline-labels.json"
 """Hidden, so that nothing takes it for labels."""
 
 _MOST_CLASSES: Final = 200
-_MOST_OPEN: Final = 1000
+_MOST_EVENTS: Final = 10_000
+
+
+ByVideo = dict[str, tuple[MarkedEvent, ...]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,24 +61,27 @@ class Settings:
         classes: In the order of the page.
         subjects: Who can be marked.
         begun: By the name of a video: events that have begun there; their end is still to come.
+        rejected: Likewise: what was proposed there and is no event.
     """
 
     classes: tuple[LabelClass, ...] = ()
     subjects: tuple[str, ...] = ()
-    begun: dict[str, tuple[MarkedEvent, ...]] = dataclasses.field(default_factory=dict)
+    begun: ByVideo = dataclasses.field(default_factory=dict)
+    rejected: ByVideo = dataclasses.field(default_factory=dict)
 
     def changed(self, value: Any) -> Self:
         """These settings with what came over the network or out of a file.
 
         Args:
-            value: `classes`, `subjects`, both or neither; and `begun`, of some videos alone.
+            value: `classes` and `subjects`, as a whole, or not at all; `begun` and `rejected`, of
+                some videos alone.
 
         Raises:
             DataError: They are no settings, or a name or a key is there twice.
         """
         if not isinstance(value, dict):
             raise DataError("expected settings, an object")
-        classes, subjects, begun = self.classes, self.subjects, value.get("begun", {})
+        classes, subjects = self.classes, self.subjects
         if "classes" in value:
             classes = tuple(map(LabelClass.checked, _list(value, "classes", _MOST_CLASSES)))
             _expect_once("the class", [each.name for each in classes])
@@ -83,14 +89,13 @@ class Settings:
         if "subjects" in value:
             subjects = tuple(map(_name, _list(value, "subjects", _MOST_CLASSES)))
             _expect_once("the subject", subjects)
-        if not isinstance(begun, dict):
-            raise DataError("expected begun events by video")
-        by_video = {
-            str(video): tuple(map(MarkedEvent.checked, _list(begun, video, _MOST_OPEN)))
-            for video in begun
-        }
-        kept = {name: each for name, each in (self.begun | by_video).items() if each}
-        return dataclasses.replace(self, classes=classes, subjects=subjects, begun=kept)
+        return dataclasses.replace(
+            self,
+            classes=classes,
+            subjects=subjects,
+            begun=_changed(self.begun, value.get("begun", {})),
+            rejected=_changed(self.rejected, value.get("rejected", {})),
+        )
 
     def as_json(self) -> dict[str, Any]:
         """The same as JSON types."""
@@ -125,6 +130,17 @@ def change_settings(folder: Path, changes: Any) -> Settings:
         settings = read_settings(folder).changed(changes)
         write_json(folder / NAME, settings.as_json())
     return settings
+
+
+def _changed(known: ByVideo, value: Any) -> ByVideo:
+    """Events by video with those that came over the network, or out of a file, of some videos."""
+    if not isinstance(value, dict):
+        raise DataError("expected events by video, an object")
+    new = {
+        str(video): tuple(map(MarkedEvent.checked, _list(value, video, _MOST_EVENTS)))
+        for video in value
+    }
+    return {video: events for video, events in (known | new).items() if events}
 
 
 def _name(value: Any) -> str:

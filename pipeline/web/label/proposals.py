@@ -2,34 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any, Final
 
 from pipeline.inference.timeline import make_timeline
+from pipeline.labelling.learning import Proposal
 from pipeline.manifest.class_names import UNKNOWN
-from pipeline.web.label.recordings import file_mark
+from pipeline.video.paths import file_mark
 from pipeline.web.opened import Opened, OpenedRuns
 
 _MOST_KEPT: Final = 200
-
-
-@dataclasses.dataclass(frozen=True)
-class Proposal:
-    """An event that a run finds.
-
-    Attributes:
-        start: Seconds from the first frame on.
-        end: Where it ends.
-        label: Class name.
-        probability: Mean probability of the class within it.
-    """
-
-    start: float
-    end: float
-    label: str
-    probability: float
 
 
 class Proposals:
@@ -67,12 +50,7 @@ def _found(opened: Opened, path: Path) -> list[Proposal]:
     timeline = make_timeline(opened.classifier, path, open_video=opened.decoder.open_video)
     nothing = (UNKNOWN, timeline.background)
     return [
-        Proposal(
-            round(each.start_seconds, 3),
-            round(each.end_seconds, 3),
-            each.label,
-            round(each.probability, 4),
-        )
+        Proposal(each.start_seconds, each.end_seconds, each.label, each.probability)
         for each in timeline.segments
         if each.label not in nothing
     ]
@@ -80,4 +58,12 @@ def _found(opened: Opened, path: Path) -> list[Proposal]:
 
 def as_json(proposals: list[Proposal]) -> list[dict[str, Any]]:
     """The same as JSON types."""
-    return [dataclasses.asdict(each) for each in proposals]
+    return [
+        {
+            "start": round(each.start, 3),
+            "end": round(each.end, 3),
+            "label": each.label,
+            "probability": round(each.probability, 4),
+        }
+        for each in proposals
+    ]

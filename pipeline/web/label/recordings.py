@@ -6,23 +6,23 @@ it is not done again for the same file.
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Final, Never, Self
+from typing import Final, Self
 
 import numpy as np
 
 from pipeline.atomic import atomic_write
-from pipeline.errors import PipelineError, VideoDecodeError
+from pipeline.errors import PipelineError
 from pipeline.text import one_line
 from pipeline.user_cache import user_cache
 from pipeline.video import VideoInfo, encode_jpeg, probe
+from pipeline.video.paths import file_mark
 from pipeline.video.seeking import FrameMark, SeekingReader, mark_frames
-from pipeline.workers.pool import OnVideo, WorkerPool
+from pipeline.web.worker import FileWorker
 
 _SECONDS: Final = 60.0
 """A file that gives nothing for so long is given up."""
@@ -72,9 +72,8 @@ class Recordings:
     def __init__(self) -> None:
         self._open: dict[Path, Recording] = {}
         self._lock = threading.Lock()
-        self._frames_lock = threading.Lock()
         self._thread = ThreadPoolExecutor(1)
-        self._marking, self._showing = _pool(), _pool()
+        self._marking, self._showing = FileWorker(_SECONDS), FileWorker(_SECONDS)
         self._is_closed = False
 
     def __enter__(self) -> Self:
@@ -117,21 +116,16 @@ class Recordings:
             return []
         stamps = recording.stamps(last - 1)
         size = _size(recording.info, width)
-        found: list[bytes] = self._show(_frames, path, first, last, stamps, size)
+        found: list[bytes] = self._showing.do(_frames, path, first, last, stamps, size)
         return found
 
     def _begun(self, path: Path, mark: str) -> Recording:
         """What was kept of a file, or the beginning of reading it through."""
-        info, marks = self._show(_about, path), _kept(mark)
+        info, marks = self._showing.do(_about, path), _kept(mark)
         if marks is not None:
             return Recording(mark, info, marks, is_complete=True)
         self._thread.submit(self._read_on)
         return Recording(mark, info, np.empty((0, 3)), is_complete=False)
-
-    def _show(self, work: Callable[..., Any], path: Path, *others: object) -> Any:
-        """What a function gives that is called in the process that shows frames."""
-        with self._frames_lock:
-            return _done(self._showing, work, path, *others)
 
     def _read_on(self) -> None:
         """Reads the next part of the file that was opened last, until all are read through."""
@@ -142,7 +136,7 @@ class Recordings:
         if not path or not recording or self._is_closed:
             return
         try:
-            marks = _done(self._marking, _marks, path, len(recording.marks))
+            marks = self._marking.do(_marks, path, len(recording.marks))
             recording.add(marks)
             if len(marks) < _MARKS_AT_ONCE:
                 if file_mark(path) == recording.mark:
@@ -159,18 +153,11 @@ def _size(info: VideoInfo, width: int) -> tuple[int, int] | None:
     return max(1, round(info.height * width / info.width)), width
 
 
-def file_mark(path: Path) -> str:
-    """Changes with a file."""
-    about = path.stat()
-    text = f"{path.resolve()}\n{about.st_size}\n{about.st_mtime_ns}"
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
-
-
 def _kept(mark: str) -> np.ndarray | None:
     """What was found before of a file, float64 (N, 3); None: nothing was."""
     try:
         marks: np.ndarray = np.load(user_cache(_CACHE) / f"{mark}.npy", allow_pickle=False)
-    except (OSError, ValueError):
+    except (OSError, ValueError, EOFError):
         return None
     return marks if marks.ndim == 2 and marks.shape[1] == 3 and len(marks) else None
 
@@ -185,40 +172,10 @@ def _keep(recording: Recording) -> None:
         return  # It is found again, then.
 
 
-def _pool() -> WorkerPool[Any, Any]:
-    return WorkerPool(_call, seconds_per_video=_SECONDS, on_loss=_give_up)
-
-
-def _done(pool: WorkerPool[Any, Any], work: Callable[..., Any], path: Path, *others: object) -> Any:
-    """What a function gives that is called in a worker process; any file may end that."""
-    (found,) = pool.run([(work, str(path), others)])
-    if isinstance(found, VideoDecodeError):
-        raise found
-    return found
-
-
-def _give_up(_: object, path: str, reason: str) -> Never:
-    raise VideoDecodeError(path, f"{reason}.")
-
-
 # What follows runs in the worker processes.
 
 _marking: dict[str, tuple[int, Iterator[FrameMark]]] = {}
 _reader: tuple[str, SeekingReader] | None = None
-
-
-def _call(task: tuple[Callable[..., Any], str, tuple[Any, ...]], on_video: OnVideo) -> Any:
-    """What a function gives of a file; an error is returned, since one that is raised ends this."""
-    work, path, others = task
-    on_video(path)
-    try:
-        return work(path, *others)
-    except VideoDecodeError as error:
-        found = error
-    except Exception as error:  # whatever a decoder thinks of
-        found = VideoDecodeError(path, f"{type(error).__name__}: {one_line(error)}")
-    _forget()
-    return found
 
 
 def _about(path: str) -> VideoInfo:
@@ -243,10 +200,14 @@ def _frames(
     """JPEGs of frames in a row."""
     reader = _opened(path)
     ends = range(len(stamps) - (last - first) + 1, len(stamps) + 1)
-    return [
-        encode_jpeg(reader.frame(number, stamps[:end], size=size), quality=_QUALITY)
-        for number, end in zip(range(first, last), ends, strict=True)
-    ]
+    try:
+        return [
+            encode_jpeg(reader.frame(number, stamps[:end], size=size), quality=_QUALITY)
+            for number, end in zip(range(first, last), ends, strict=True)
+        ]
+    except Exception:
+        _forget()
+        raise
 
 
 def _opened(path: str) -> SeekingReader:

@@ -18,10 +18,11 @@ from pipeline.errors import DataError
 from pipeline.web.label.classes import change_settings, read_settings
 from pipeline.web.label.clips import ClipTable, checked_label
 from pipeline.web.label.exchange import export_events, import_events
+from pipeline.web.label.learner import Learner
 from pipeline.web.label.proposals import Proposals, as_json
 from pipeline.web.label.recordings import Recording, Recordings
 from pipeline.web.label.table import EventsTable, VideoEvents
-from pipeline.web.pages import bytes_of, json_of, number_of, page
+from pipeline.web.pages import bytes_of, json_of, number_of, page, seconds_of
 from pipeline.web.workspace import Workspace
 
 _MOST_NUMBER: Final = 99_999_999
@@ -43,6 +44,7 @@ class Labelling:
         workspace: Where folders are.
         recordings: What gives their frames.
         proposals: What runs find in them.
+        learner: What is learnt of their labels.
         tried: Gives the file of a video that is tried, which lies outside the workspace.
     """
 
@@ -51,10 +53,11 @@ class Labelling:
         workspace: Workspace,
         recordings: Recordings,
         proposals: Proposals,
+        learner: Learner,
         tried: Callable[[str], Path],
     ) -> None:
         self._workspace, self._recordings = workspace, recordings
-        self._proposals, self._tried = proposals, tried
+        self._proposals, self._learner, self._tried = proposals, learner, tried
 
     @property
     def routes(self) -> Sequence[Route]:
@@ -67,6 +70,8 @@ class Labelling:
             Route("/api/label/import", self._import, methods=["POST"]),
             Route("/api/label/export", self._export),
             Route("/api/label/proposals", self._propose),
+            Route("/api/label/learnt", self._learnt),
+            Route("/api/label/similar", self._similar),
             Route("/clips", self._clips_page),
             Route("/api/clips/folder", self._clips),
             Route("/api/clips/label", self._save_clip, methods=["PUT"]),
@@ -92,10 +97,24 @@ class Labelling:
         return JSONResponse({"videos": listed, **about})
 
     def _propose(self, request: Request) -> Response:
-        """What a run finds in a video."""
+        """What a run finds in a video; without one, what is learnt of the labels so far."""
         path = self._workspace.video(request.query_params.get("video", ""))
-        found = self._proposals.propose(path, request.query_params.get("run", ""))
-        return JSONResponse({"proposals": as_json(found)})
+        if run := request.query_params.get("run", ""):
+            return JSONResponse({"proposals": as_json(self._proposals.propose(path, run))})
+        return JSONResponse({"proposals": as_json(self._learner.proposals(path))})
+
+    def _learnt(self, request: Request) -> Response:
+        """What is learnt of the labels of a folder; it goes on in the background."""
+        name = request.query_params.get("folder", "")
+        folder, videos = self._workspace.folder(name), self._workspace.videos(name)
+        return JSONResponse(self._learner.look(folder, EventsTable(folder).read(videos)))
+
+    def _similar(self, request: Request) -> Response:
+        """Stretches of the same folder that look like one."""
+        path = self._workspace.video(request.query_params.get("video", ""))
+        start, end = (seconds_of(request, name) for name in ("start", "end"))
+        found = self._learner.similar(path, start, max(start, end))
+        return JSONResponse({"stretches": [each._asdict() for each in found]})
 
     async def _save_settings(self, request: Request) -> Response:
         folder = self._workspace.folder(request.query_params.get("folder", ""))

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from pipeline.errors import DataError
-from pipeline.sources.events.own_table import NEEDED, read_own_table
+from pipeline.manifest.annotation import Annotation, Spans
+from pipeline.sources.events.own_table import NEEDED, WATCHED, read_own_table
 from pipeline.web.errors import ChangedError
 from pipeline.web.label.sheet import Row, Sheet, is_named
 
@@ -61,8 +62,8 @@ class MarkedEvent:
         if end is not None and _time(end) <= start:
             raise DataError(f"expected an event to end after its start, {start:g} s")
         texts = {name: _text(value.get(name, ""), name) for name in ("label", "subject", "notes")}
-        if not texts["label"]:
-            raise DataError("expected an event to have a label")
+        if texts["label"] in ("", WATCHED):
+            raise DataError(f"expected an event to have a label, other than {WATCHED}")
         return cls(start, end if end is None else _time(end), **texts)
 
 
@@ -73,10 +74,12 @@ class VideoEvents:
     Attributes:
         events: In order of their start.
         is_listed: Whether it stands in the table at all: without events, nothing happens in it.
+        watched: From when to when somebody watched, in seconds; empty: as a whole, if it is listed.
     """
 
     events: tuple[MarkedEvent, ...] = ()
     is_listed: bool = False
+    watched: Spans = ()
 
     @classmethod
     def checked(cls, value: Any) -> Self:
@@ -85,7 +88,21 @@ class VideoEvents:
         if not isinstance(events, list) or len(events) > _MOST_EVENTS:
             raise DataError(f"expected a list of at most {_MOST_EVENTS:,} events")
         found = tuple(sorted(map(MarkedEvent.checked, events), key=_order))
-        return cls(found, bool(found) or value.get("is_listed") is True)
+        watched = _merged(map(_span, _list(value.get("watched", []))))
+        is_listed = bool(found or watched) or value.get("is_listed") is True
+        return cls(found, is_listed, watched)
+
+    @property
+    def annotation(self) -> Annotation | None:
+        """What is known of the recording; None: nothing. A point lasts no time here."""
+        if not self.is_listed:
+            return None
+        events = tuple(
+            (each.start, each.start if each.end is None else each.end, each.label)
+            for each in self.events
+        )
+        spans = (*self.watched, *(event[:2] for event in events))
+        return Annotation(events=events, known=_merged(spans) if self.watched else None)
 
     @property
     def version(self) -> str:
@@ -97,6 +114,7 @@ class VideoEvents:
         return {
             "events": [dataclasses.asdict(each) for each in self.events],
             "is_listed": self.is_listed,
+            "watched": [list(span) for span in self.watched],
         }
 
 
@@ -119,7 +137,14 @@ class EventsTable:
             DataError: The table cannot be read.
         """
         _, rows = self._sheet.read()
-        return {video: _events_of(rows, video) for video in videos}
+        by_name: dict[str, list[Row]] = {}
+        for row in rows:
+            by_name.setdefault(row["video"], []).append(row)
+        found = {}
+        for video in videos:
+            own = [name for name in by_name if is_named(name, video)]
+            found[video] = _events_of([row for name in own for row in by_name[name]], video)
+        return found
 
     def save(self, video: str, events: VideoEvents, *, version: str) -> str:
         """Writes the events of a video, once they are on disk.
@@ -155,11 +180,12 @@ class EventsTable:
         """
         with self._sheet.alone():
             columns, rows = self._sheet.read()
-            before = _events_of(rows, video).events
+            before = _events_of(rows, video)
             # Whatever is noted of one that is there.
-            known = {dataclasses.replace(event, notes="") for event in before}
+            known = {dataclasses.replace(event, notes="") for event in before.events}
             new = tuple(event for event in dict.fromkeys(events.events) if event not in known)
-            both = VideoEvents(tuple(sorted((*before, *new), key=_order)), True)
+            together = tuple(sorted((*before.events, *new), key=_order))
+            both = VideoEvents(together, True, before.watched)
             self._replace(columns, rows, video, both)
         return len(new)
 
@@ -173,8 +199,13 @@ class EventsTable:
 
 def _events_of(rows: Iterable[Row], video: str) -> VideoEvents:
     own = [row for row in rows if _is_of(row, video)]
-    events = (_event(row) for row in own if row["label"])
-    return VideoEvents(tuple(sorted(events, key=_order)), bool(own))
+    events = (_event(row) for row in own if row["label"] not in ("", WATCHED))
+    watched = _merged(
+        (_number(row["start_seconds"]), _number(row["end_seconds"] or row["start_seconds"]))
+        for row in own
+        if row["label"] == WATCHED
+    )
+    return VideoEvents(tuple(sorted(events, key=_order)), bool(own), watched)
 
 
 def _event(row: Mapping[str, str]) -> MarkedEvent:
@@ -190,7 +221,7 @@ def _event(row: Mapping[str, str]) -> MarkedEvent:
 
 def _rows_of(video: str, events: VideoEvents, old: list[Row]) -> list[Row]:
     """The lines of a video; what else stood in the line of an event stays in it."""
-    others = {_event(row): row for row in old if row["label"]}
+    others = {_event(row): row for row in old if row["label"] not in ("", WATCHED)}
     same = {name: row[name] for row in old for name in ("group", "split") if row.get(name)}
     name = old[0]["video"] if old else video
     rows: list[Row] = []
@@ -199,6 +230,9 @@ def _rows_of(video: str, events: VideoEvents, old: list[Row]) -> list[Row]:
         times["end_seconds"] = "" if event.end is None else f"{event.end:.3f}"
         texts = {"label": event.label, "subject": event.subject, "notes": event.notes}
         rows.append({**others.get(event, {}), **same, "video": name, **times, **texts})
+    for start, end in events.watched:
+        times = {"start_seconds": f"{start:.3f}", "end_seconds": f"{end:.3f}"}
+        rows.append({**same, "video": name, "label": WATCHED, **times})
     if not rows and events.is_listed:
         rows.append({**same, "video": name})
     return rows
@@ -206,6 +240,34 @@ def _rows_of(video: str, events: VideoEvents, old: list[Row]) -> list[Row]:
 
 def _is_of(row: Row, video: str) -> bool:
     return is_named(row["video"], video)
+
+
+def _span(value: Any) -> tuple[float, float]:
+    if not isinstance(value, list) or len(value) != 2 or _time(value[1]) < _time(value[0]):
+        raise DataError("expected a time that was watched, a start and an end after it")
+    return _time(value[0]), _time(value[1])
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list) or len(value) > _MOST_EVENTS:
+        raise DataError(f"expected a list of at most {_MOST_EVENTS:,} times")
+    return value
+
+
+def _merged(spans: Iterable[tuple[float, float]]) -> Spans:
+    """The same time in spans that do not touch, in order.
+
+    Example:
+        >>> _merged([(4.0, 6.0), (0.0, 2.0), (2.0, 3.0), (5.0, 5.5)])
+        ((0.0, 3.0), (4.0, 6.0))
+    """
+    found: list[tuple[float, float]] = []
+    for start, end in sorted(spans):
+        if found and start <= found[-1][1]:
+            found[-1] = found[-1][0], max(end, found[-1][1])
+        else:
+            found.append((start, end))
+    return tuple(found)
 
 
 def _order(event: MarkedEvent) -> tuple[float, float, str, str]:

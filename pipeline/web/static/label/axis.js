@@ -1,7 +1,7 @@
 // The time axis: motion, events by class, edges to drag, the place of the player.
 
 import { colours } from "../colours.js";
-import { endOf, round } from "./document.js";
+import { endOf, round } from "./spans.js";
 import { clock, nearest } from "./timing.js";
 
 const RULER = 22;
@@ -160,11 +160,13 @@ export class Axis extends EventTarget {
     this.canvas.height = Math.round(height * devicePixelRatio);
     const context = this.canvas.getContext("2d");
     context.scale(devicePixelRatio, devicePixelRatio);
-    const ink = colours("page", "line", "soft", "ink", "wash", "blue");
+    const ink = colours("page", "line", "soft", "ink", "wash", "blue", "good");
     context.font = "12px system-ui, sans-serif";
     context.fillStyle = ink.page;
     context.fillRect(0, 0, this.width, height);
     this.paintUnread(context, ink, height);
+    this.paintWatched(context, ink);
+    this.paintStretch(context, ink, height);
     this.paintRuler(context, ink, height);
     this.paintMotion(context, ink);
     this.paintRows(context, ink);
@@ -179,6 +181,22 @@ export class Axis extends EventTarget {
     const from = this.x(times[times.length - 1] ?? 0);
     context.fillStyle = ink.wash;
     context.fillRect(from, 0, this.x(duration) - from, height);
+  }
+
+  // Where somebody watched, if not everywhere.
+  paintWatched(context, ink) {
+    context.fillStyle = ink.good;
+    for (const [start, end] of this.watched ?? []) context.fillRect(this.x(start), RULER - 3, Math.max(2, this.x(end) - this.x(start)), 3);
+  }
+
+  // What is to be labelled next.
+  paintStretch(context, ink, height) {
+    if (!this.stretch) return;
+    const left = this.x(this.stretch.start);
+    context.fillStyle = ink.blue;
+    context.globalAlpha = 0.12;
+    context.fillRect(left, 0, this.x(this.stretch.end) - left, height);
+    context.globalAlpha = 1;
   }
 
   paintRuler(context, ink, height) {

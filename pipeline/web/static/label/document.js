@@ -1,15 +1,17 @@
 // The events of a recording while they are changed: undo, redo, and saving at once.
 
 import { put } from "../api.js";
+import { endOf, merged, round, spanOf } from "./spans.js";
 
 const RETRY_MILLISECONDS = 2000;
 
 export class LabelDocument extends EventTarget {
-  // video: path in the workspace; state: { name, events, is_listed, version } as saved; begun: events without an end yet
-  constructor(video, state, begun) {
+  // video: path in the workspace; state: { name, events, is_listed, watched, version } as saved; begun: events without
+  // an end yet; rejected: what was proposed and is no event
+  constructor(video, state, begun, rejected) {
     super();
     Object.assign(this, { video, name: state.name });
-    this.now = { events: state.events, isListed: state.is_listed, begun };
+    this.now = { events: state.events, isListed: state.is_listed, watched: state.watched, begun, rejected };
     this.saved = this.now;
     this.version = state.version;
     this.past = [];
@@ -24,6 +26,11 @@ export class LabelDocument extends EventTarget {
 
   get begun() {
     return this.now.begun;
+  }
+
+  // Whether all that is not marked is known not to happen.
+  get isWhole() {
+    return this.now.isListed && !this.now.watched.length;
   }
 
   get isSaved() {
@@ -70,9 +77,29 @@ export class LabelDocument extends EventTarget {
     return event;
   }
 
-  // Takes up several events in one change.
-  addAll(events) {
-    this.change({ events: inOrder([...this.events, ...events]), isListed: true });
+  // Takes up events that were proposed; around them, nothing is known.
+  accept(events) {
+    this.change({ events: inOrder([...this.events, ...events]), ...this.watching(events.map(spanOf)) });
+  }
+
+  // What was proposed does not happen.
+  reject(event) {
+    this.change({ rejected: [...this.now.rejected, event], ...this.watching([spanOf(event)]) });
+  }
+
+  // Somebody watched from then to then; what happens there is marked.
+  watch(span) {
+    if (!this.isWhole) this.change(this.watching([span.map(round)]));
+  }
+
+  watching(spans) {
+    return this.isWhole ? {} : { isListed: true, watched: merged([...this.now.watched, ...spans]) };
+  }
+
+  // Says whether somebody watched the whole recording, or only where events are.
+  setWhole(isWhole) {
+    if (isWhole) this.change({ isListed: true, watched: [] });
+    else this.change({ isListed: this.events.length > 0, watched: merged(this.events.map(spanOf)) });
   }
 
   replace(old, event) {
@@ -83,7 +110,7 @@ export class LabelDocument extends EventTarget {
 
   remove(event) {
     const events = this.events.filter((each) => each !== event);
-    this.change({ events, isListed: events.length > 0, begun: this.begun.filter((each) => each !== event) });
+    this.change({ events, isListed: events.length + this.now.watched.length > 0, begun: this.begun.filter((each) => each !== event) });
   }
 
   become(state) {
@@ -118,11 +145,12 @@ export class LabelDocument extends EventTarget {
 
   // Events first: what has ended is then never neither begun nor there.
   async send(state) {
-    if (state.events !== this.saved.events || state.isListed !== this.saved.isListed) {
-      const content = { events: state.events, is_listed: state.isListed, version: this.version };
+    const isChanged = ["events", "isListed", "watched"].some((name) => state[name] !== this.saved[name]);
+    if (isChanged) {
+      const content = { events: state.events, is_listed: state.isListed, watched: state.watched, version: this.version };
       this.version = (await put("/api/label/events", { video: this.video }, content)).version;
     }
-    if (state.begun !== this.saved.begun) await this.onBegun(state.begun);
+    for (const name of ["begun", "rejected"]) if (state[name] !== this.saved[name]) await this.onAside(name, state[name]);
   }
 
   // Writes over what somebody else wrote, whose version is given.
@@ -135,14 +163,6 @@ export class LabelDocument extends EventTarget {
   tell(kind) {
     this.dispatchEvent(new CustomEvent(kind));
   }
-}
-
-export function round(seconds) {
-  return Math.round(seconds * 1000) / 1000;
-}
-
-export function endOf(event) {
-  return event.end ?? event.start;
 }
 
 function inOrder(events) {

@@ -1,6 +1,6 @@
 // The events as a table, in which all of them can be changed.
 
-import { round } from "./document.js";
+import { round } from "./spans.js";
 
 const MOST_ROWS = 400;
 

@@ -10,9 +10,9 @@ export class LabelFolder extends EventTarget {
     super();
     this.name = name;
     this.reserved = reserved;
-    this.videos = []; // as they were read: { name, events, is_listed, version }
+    this.videos = []; // as they were read: { name, events, is_listed, watched, version }
     this.runs = [];
-    this.settings = { classes: [], subjects: [], begun: {} };
+    this.settings = { classes: [], subjects: [], begun: {}, rejected: {} };
     this.documents = new Map(); // by the name of the video: what is changed
   }
 
@@ -44,15 +44,16 @@ export class LabelFolder extends EventTarget {
 
   opened(video) {
     const path = this.name ? `${this.name}/${video.name}` : video.name;
-    const found = new LabelDocument(path, video, this.settings.begun[video.name] ?? []);
-    found.onBegun = (begun) => this.save({ begun: { [video.name]: begun } });
+    const { begun, rejected } = this.settings;
+    const found = new LabelDocument(path, video, begun[video.name] ?? [], rejected[video.name] ?? []);
+    found.onAside = (name, events) => this.save({ [name]: { [video.name]: events } });
     for (const kind of ["change", "saving"]) found.addEventListener(kind, () => this.dispatchEvent(new CustomEvent(kind)));
     return found;
   }
 
   // What is known of a video, changed or not.
   known(video) {
-    return this.documents.get(video.name)?.now ?? { events: video.events, isListed: video.is_listed };
+    return this.documents.get(video.name)?.now ?? { events: video.events, isListed: video.is_listed, watched: video.watched };
   }
 
   // The documents that are not saved yet.

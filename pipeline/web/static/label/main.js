@@ -5,12 +5,13 @@ import { Axis } from "./axis.js";
 import { COLOURS, classItem, freeKey, isTyping, made, refusal } from "./classes.js";
 import { EventList } from "./events.js";
 import { LabelFolder } from "./folder.js";
+import { Guide } from "./guide.js";
 import { say, tell, untell } from "./notices.js";
 import { Player } from "./player.js";
 import { Review } from "./review.js";
 import { clock } from "./timing.js";
 
-const RESERVED = [" ", "+", "-", "=", "[", "]", "?"];
+const RESERVED = [" ", "+", "-", "=", "[", "]", "?", "."];
 const byId = (id) => document.getElementById(id);
 const folder = new LabelFolder(byId("label").dataset.folder, RESERVED);
 
@@ -20,8 +21,9 @@ const list = new EventList(byId("events"), colourOf);
 let current = null; // the LabelDocument that is shown
 let chosen = null; // an event or a proposal
 let isFailed = false; // whether it was told that something is not saved
-const page = { player, choose, show, get current() { return current; }, get chosen() { return chosen; } };
+const page = { folder, player, choose, open, show, get current() { return current; }, get chosen() { return chosen; } };
 const review = new Review(page);
+const guide = new Guide(page);
 
 function colourOf(label) {
   const place = labels().indexOf(label);
@@ -46,6 +48,7 @@ async function load() {
   show();
   if (first) await open(first.name);
   else tell("There are no videos in this folder.");
+  guide.poll();
 }
 
 async function open(name) {
@@ -58,15 +61,27 @@ async function open(name) {
   byId("loop").checked = false;
   player.range = null;
   player.loops = false;
+  const opening = player.open(current.video); // What it showed before is forgotten at once.
   axis.all();
   show();
   showSaved();
   untell();
+  review.renew();
   try {
-    await player.open(current.video);
+    await opening;
   } catch (error) {
     tell(error.message);
   }
+}
+
+// Shows the stretch that is to be labelled next, once its frames are there.
+function goToStretch() {
+  const { shown } = guide;
+  if (!shown || axis.stretch === shown || !(player.times[player.times.length - 1] >= shown.start)) return;
+  axis.stretch = shown;
+  const length = shown.end - shown.start;
+  axis.look(shown.start - length / 2, 2 * length);
+  player.seek(shown.start);
 }
 
 function openNeighbour(step) {
@@ -86,9 +101,13 @@ function show() {
   list.show({ events: current.events, begun: current.begun, labels: labels(), subjects: folder.settings.subjects, chosen });
   axis.show({ events: current.events, begun: current.begun, proposals: proposed, rows: labels(), chosen });
   review.show();
+  axis.watched = current.isWhole ? null : current.now.watched;
+  if (!guide.shown) axis.stretch = null;
+  guide.show();
+  goToStretch();
   byId("count").textContent = current.events.length || "";
-  byId("done").checked = current.now.isListed;
-  byId("nothing").hidden = current.events.length + current.begun.length > 0;
+  byId("done").checked = current.isWhole;
+  byId("all").textContent = current.events.length ? "Watched as a whole: nothing else happens" : "Nothing happens in this recording";
   byId("undo").disabled = !current.past.length;
   byId("redo").disabled = !current.future.length;
 }
@@ -97,7 +116,7 @@ function showVideos() {
   byId("videos").replaceChildren(
     ...folder.videos.map((video) => {
       const known = folder.known(video);
-      const button = made("button", { type: "button" }, made("span", {}, video.name), made("span", {}, known.events.length || (known.isListed ? "none" : "")));
+      const button = made("button", { type: "button" }, made("span", {}, video.name), made("span", {}, known.events.length || (known.isListed ? (known.watched.length ? "in part" : "none") : "")));
       if (video.name === current?.name) button.setAttribute("aria-current", "true");
       button.addEventListener("click", () => open(video.name));
       return made("li", {}, button);
@@ -269,6 +288,7 @@ const KEYS = {
   Backspace: () => removeChosen(),
   Enter: () => review.decide(true),
   "?": () => review.chooseUnsure(),
+  ".": () => (guide.shown ? guide.watched() : guide.next()),
   Escape: () => choose(null),
 };
 
@@ -324,7 +344,9 @@ player.addEventListener("growth", () => {
   const share = Math.floor((100 * (times[times.length - 1] ?? 0)) / (about.declared_seconds || 1));
   player.say(about.is_complete || about.error ? "" : `Reading the recording: ${Math.min(share, 99)} %`);
   axis.draw();
+  goToStretch();
 });
+guide.addEventListener("lesson", () => review.renew());
 player.addEventListener("state", () => (byId("play").textContent = player.isPlaying ? "Pause" : "Play"));
 player.addEventListener("failure", (event) => tell(event.detail));
 axis.addEventListener("seek", (event) => player.seek(event.detail));
@@ -357,7 +379,7 @@ byId("loop").addEventListener("change", (event) => {
   player.range = event.target.checked ? rangeOf(chosen) : null;
 });
 byId("subject").addEventListener("change", show);
-byId("done").addEventListener("change", (event) => current?.change({ isListed: event.target.checked }));
+byId("done").addEventListener("change", (event) => current?.setWhole(event.target.checked));
 byId("add-class").addEventListener("submit", addClass);
 byId("file").addEventListener("change", (event) => {
   if (event.target.files[0]) importFile(event.target.files[0]);

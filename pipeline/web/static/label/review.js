@@ -1,9 +1,10 @@
-// Deciding on what a run proposes.
+// Deciding on what is proposed.
 
 import { made } from "./classes.js";
 import { tell } from "./notices.js";
-import { Proposals } from "./proposals.js";
+import { eventOf, Proposals } from "./proposals.js";
 
+const LABELS = "The labels so far";
 const byId = (id) => document.getElementById(id);
 
 export class Review {
@@ -11,8 +12,10 @@ export class Review {
   constructor(page) {
     this.page = page;
     this.proposals = new Proposals();
+    this.renews = false; // whether proposals of the labels so far are shown as they change
     const clicks = { ask: () => this.ask(), accept: () => this.decide(true), reject: () => this.decide(false), unsure: () => this.chooseUnsure(), "accept-all": () => this.acceptAll() };
     for (const [id, action] of Object.entries(clicks)) byId(id).addEventListener("click", action);
+    byId("run").addEventListener("change", () => this.changeRun());
   }
 
   // The proposals for the recording that is shown.
@@ -23,9 +26,8 @@ export class Review {
   showRuns(runs) {
     const select = byId("run");
     const { value } = select;
-    select.replaceChildren(...runs.map((name) => made("option", { value: name }, name)));
+    select.replaceChildren(...runs.map((name) => made("option", { value: name }, name)), made("option", { value: "" }, LABELS));
     if (runs.includes(value)) select.value = value;
-    byId("propose").hidden = !runs.length;
   }
 
   show() {
@@ -39,15 +41,30 @@ export class Review {
   }
 
   async ask() {
-    const { current } = this.page;
     byId("ask").disabled = true;
     byId("proposed").textContent = "Reading the recording";
+    this.renews = byId("run").value === "";
+    await this.find();
+    byId("ask").disabled = false;
+  }
+
+  // Asks again, where the labels so far have taught something new.
+  async renew() {
+    if (this.renews && this.page.current) await this.find();
+  }
+
+  async find() {
     try {
-      await this.proposals.ask(current, byId("run").value);
+      await this.proposals.ask(this.page.current, byId("run").value);
     } catch (error) {
       tell(error.message);
     }
-    byId("ask").disabled = false;
+    this.page.show();
+  }
+
+  changeRun() {
+    this.renews = false;
+    this.proposals.forget();
     this.page.show();
   }
 
@@ -57,8 +74,9 @@ export class Review {
     const { open } = this;
     const place = open.indexOf(chosen);
     if (place < 0) return;
-    this.proposals.decide(current, chosen);
-    if (isAccepted) current.add(this.proposals.eventOf(chosen, player.times));
+    const event = eventOf(chosen, player.times);
+    if (isAccepted) current.accept([event]);
+    else current.reject(event);
     this.page.choose(open[place + 1] ?? open[place - 1] ?? null, true);
   }
 
@@ -67,8 +85,7 @@ export class Review {
     const least = Number(byId("above").value.replace(",", "."));
     if (!Number.isFinite(least)) return tell("Above: expected a probability, such as 0.8.");
     const sure = this.open.filter((each) => each.probability >= least);
-    for (const each of sure) this.proposals.decide(current, each);
-    if (sure.length) current.addAll(sure.map((each) => this.proposals.eventOf(each, player.times)));
+    if (sure.length) current.accept(sure.map((each) => eventOf(each, player.times)));
     this.page.show();
   }
 

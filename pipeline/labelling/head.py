@@ -1,0 +1,220 @@
+"""A head on descriptors, fitted in seconds to what is labelled so far."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.labelling.descriptors import FPS
+from pipeline.manifest.annotation import UNKNOWN_LABEL, Annotation
+from pipeline.tasks.bouts import runs_of, usual_bounds, without_short
+
+Floats = npt.NDArray[np.floating]
+Labels = npt.NDArray[np.uint8]
+
+_NEAR, _WIDE = 2, 7
+"""Descriptors to either side that are averaged."""
+
+MOST_CELLS: Final = 8000
+"""A head is fitted to so many in about two seconds; more of them make it hardly better."""
+
+_STRENGTH: Final = 0.01
+_TOLERANCE: Final = 1e-3
+_LEAST: Final = 0.5
+_LEAST_SCALE: Final = 0.02
+"""Of what hardly varies in the labelled recordings, but may in others."""
+
+
+class Described(NamedTuple):
+    """A recording as the head sees it.
+
+    Attributes:
+        name: Its name.
+        descriptors: float16 (N, 288), see `describe`.
+        annotation: What is known of it; None: nothing.
+    """
+
+    name: str
+    descriptors: Floats
+    annotation: Annotation | None = None
+
+    @property
+    def events(self) -> tuple[tuple[float, float, str], ...]:
+        """Start, end and class of what was marked, in seconds."""
+        return self.annotation.events if self.annotation else ()
+
+    def labels(self, class_names: Sequence[str]) -> Labels:
+        """Of each cell, uint8 (N, C), see `Annotation.by_frame`; of other classes nothing."""
+        count = len(self.descriptors)
+        if self.annotation is None:
+            return np.full((count, len(class_names)), UNKNOWN_LABEL, np.uint8)
+        return self.annotation.of_classes(class_names).by_frame(FPS, class_names)(0, count)
+
+    def is_known(self) -> npt.NDArray[np.bool_]:
+        """Which cells were watched, bool (N,)."""
+        return self.labels([""])[:, 0] != UNKNOWN_LABEL
+
+
+class Bout(NamedTuple):
+    """A stretch at which a class is found: cells from the first up to the end, and how sure."""
+
+    label: str
+    first: int
+    end: int
+    probability: float
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Head:
+    """Says how probable classes are at each cell, each by itself, since several may hold.
+
+    Attributes:
+        class_names: C names.
+        mean: Of a cell in its context, float32 (D,).
+        weights: float32 (D, C), on what is left without the mean.
+        bias: float32 (C,).
+        shortest: Cells of a bout and of a gap, at least, int (2, C).
+    """
+
+    class_names: tuple[str, ...]
+    mean: Floats
+    weights: Floats
+    bias: Floats
+    shortest: npt.NDArray[np.integer]
+
+    def probabilities(self, descriptors: Floats) -> Floats:
+        """From descriptors, (N, 288), to float32 (N, C), averaged over half a second."""
+        logits = (in_context(descriptors) - self.mean) @ self.weights + self.bias
+        return _averaged(1 / (1 + np.exp(-np.clip(logits, -30, 30))), -_NEAR, _NEAR + 1)
+
+    def bouts(self, probabilities: Floats) -> list[Bout]:
+        """Where each class is found."""
+        return [
+            Bout(name, first, end, float(probabilities[first:end, number].mean()))
+            for number, name in enumerate(self.class_names)
+            for first, end in without_short(
+                runs_of(probabilities[:, number] > _LEAST), *self.shortest[:, number]
+            ).tolist()
+        ]
+
+
+def fit_head(
+    recordings: Sequence[Described],
+    class_names: Sequence[str],
+    *,
+    most_cells: int = MOST_CELLS,
+    seed: int = 0,
+) -> Head:
+    """Fits a head: a logistic regression for each class.
+
+    Args:
+        recordings: Of which those cells count that are known; there are some.
+        class_names: C names; one that never occurs is never found.
+        most_cells: How many cells it is fitted to, at most.
+        seed: Of the choice of cells, where there are too many.
+    """
+    labels = [each.labels(class_names) for each in recordings]
+    chosen = _chosen_cells(np.concatenate(labels), most_cells, seed)
+    cells = np.concatenate(list(_contexts(recordings, labels, chosen)))
+    known = np.concatenate(labels)[chosen.places]
+    mean, scale = cells.mean(axis=0), cells.std(axis=0) + _LEAST_SCALE
+    cells = (cells - mean) / scale
+    fitted = [_fitted(cells, column, chosen.weights) for column in known.T]
+    weights = np.stack([each[:-1] for each in fitted], axis=1) / scale[:, None]
+    bias = np.array([each[-1] for each in fitted], np.float32)
+    bouts, gaps = usual_bounds(labels, len(class_names))
+    # Of few events the gaps are wide by chance, which must not join others.
+    shortest = np.stack([bouts, np.minimum(bouts, gaps)])
+    return Head(tuple(class_names), mean, weights.astype(np.float32), bias, shortest)
+
+
+def in_context(descriptors: Floats) -> Floats:
+    """Each cell with those around it, float32 (N, 5 * 288).
+
+    Itself, the means of half a second and of a second and a half, the deviation in the latter, and
+    how much its second half is above the first.
+    """
+    own = np.asarray(descriptors, np.float32)
+    wide = _averaged(own, -_WIDE, _WIDE + 1)
+    variance = _averaged(own * own, -_WIDE, _WIDE + 1) - wide * wide
+    return np.concatenate(
+        [
+            own,
+            _averaged(own, -_NEAR, _NEAR + 1),
+            wide,
+            np.sqrt(np.maximum(variance, 0)),
+            _averaged(own, 0, _WIDE + 1) - _averaged(own, -_WIDE, 1),
+        ],
+        axis=1,
+    )
+
+
+def _averaged(values: Floats, first: int, end: int) -> Floats:
+    """The mean of each cell and its neighbours, by where they lie; fewer at the ends."""
+    places = np.arange(len(values))
+    low, high = np.maximum(places + first, 0), np.minimum(places + end, len(values))
+    sums = np.cumsum(values, axis=0, dtype=np.float64)
+    sums = np.concatenate([np.zeros_like(sums[:1]), sums])
+    found: Floats = (sums[high] - sums[low]) / (high - low)[:, None]
+    return found.astype(np.float32)
+
+
+class _Cells(NamedTuple):
+    """Which of all cells are fitted to, in order, and for how many others each stands."""
+
+    places: npt.NDArray[np.int64]
+    weights: Floats
+
+
+def _chosen_cells(labels: Labels, most: int, seed: int) -> _Cells:
+    """At most so many of the known cells: of each class about as many."""
+    random = np.random.default_rng(seed)
+    known = np.flatnonzero(labels[:, 0] != UNKNOWN_LABEL)
+    holds = labels[known] == 1
+    counts = holds.sum(axis=0)
+    # The rarest class that holds; where none does, the number of classes.
+    rarest = np.where(holds, counts, len(labels) + 1).argmin(axis=1)
+    kinds = np.where(holds.any(axis=1), rarest, labels.shape[1])
+    share = max(1, most // (labels.shape[1] + 1)) if len(known) > most else len(known)
+    places, weights = [], []
+    for kind in np.unique(kinds):
+        of_kind = known[kinds == kind]
+        kept = random.permutation(of_kind)[:share]
+        places.append(kept)
+        weights.append(np.full(len(kept), len(of_kind) / len(kept)))
+    together, order = np.concatenate(places), np.argsort(np.concatenate(places))
+    return _Cells(together[order], np.concatenate(weights)[order])
+
+
+def _contexts(
+    recordings: Sequence[Described], labels: Sequence[Labels], chosen: _Cells
+) -> Iterator[Floats]:
+    """Yields the chosen cells of each recording in their contexts."""
+    start = 0
+    for recording, own in zip(recordings, labels, strict=True):
+        end = start + len(own)
+        first, last = np.searchsorted(chosen.places, (start, end))
+        if first < last:
+            yield in_context(recording.descriptors)[chosen.places[first:last] - start]
+        start = end
+
+
+def _fitted(cells: Floats, labels: Labels, weights: Floats) -> Floats:
+    """The weights of a class, with its bias at the end, (D + 1,)."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
+    if labels.min() == labels.max():
+        never = np.zeros(cells.shape[1] + 1, np.float32)
+        never[-1] = 20.0 if labels[0] else -20.0
+        return never
+    model = LogisticRegression(C=_STRENGTH, tol=_TOLERANCE, max_iter=200)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # It is near enough by then.
+        model.fit(cells, labels, sample_weight=weights)
+    return np.append(model.coef_[0], model.intercept_[0])

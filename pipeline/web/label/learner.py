@@ -1,0 +1,267 @@
+"""What is learnt of the labels of folders while people make them.
+
+Recordings are described once, in the background; from then on a head is fitted within seconds
+whenever labels have changed. All of it happens in processes of its own, and only while a page asks.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final, Self
+
+import numpy as np
+
+from pipeline.errors import DataError, PipelineError
+from pipeline.labelling.choice import Stretch, similar_stretches
+from pipeline.labelling.descriptors import Floats, describe, keep_descriptors, kept_descriptors
+from pipeline.labelling.head import Described
+from pipeline.labelling.learning import Lesson, Point, Proposal, learn, learning_curve
+from pipeline.manifest.annotation import Annotation
+from pipeline.text import one_line
+from pipeline.video.paths import file_mark
+from pipeline.web.label.table import VideoEvents
+from pipeline.web.worker import FileWorker
+
+_SECONDS_A_PART: Final = 60.0
+_SECONDS_TO_LEARN: Final = 600.0
+_SECONDS_WATCHED: Final = 30.0
+"""So long after a page asked, work goes on."""
+
+_PART: Final = 600
+_MOST_SIMILAR: Final = 12
+
+Known = tuple[tuple[str, Annotation | None], ...]
+"""What is known of recordings, by the names of their files."""
+
+
+@dataclasses.dataclass
+class _Folder:
+    """What is known of a folder, and what was learnt of it."""
+
+    path: Path
+    events: dict[str, VideoEvents] = dataclasses.field(default_factory=dict)
+    asked: float = 0.0
+    described: set[str] = dataclasses.field(default_factory=set)
+    parts: dict[str, list[Floats]] = dataclasses.field(default_factory=dict)
+    failed: dict[str, str] = dataclasses.field(default_factory=dict)
+    lesson: Lesson = dataclasses.field(default_factory=lambda: Lesson({}, []))
+    lessons: int = 0
+    learnt: Known = ()
+    curve: list[Point] = dataclasses.field(default_factory=list)
+    scored: Known = ()
+    error: str = ""
+
+    @property
+    def waiting(self) -> list[str]:
+        """Recordings that are still to be described, those with labels first."""
+        left = (n for n in self.events if n not in self.described and n not in self.failed)
+        return sorted(left, key=lambda name: not self.events[name].is_listed)
+
+    @property
+    def known(self) -> Known:
+        """What is known of the described recordings, in order."""
+        return tuple(
+            (name, each.annotation) for name, each in self.events.items() if name in self.described
+        )
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether a head is to be fitted: labels have changed, or the last recording is there."""
+        labelled = [each for each in self.known if each[1]]
+        before = [each for each in self.learnt if each[1]]
+        return labelled != before or (not self.waiting and self.known != self.learnt)
+
+
+class Learner:
+    """Learns in the background; a context manager. Threads may share it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._folders: dict[Path, _Folder] = {}
+        self._threads = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
+        self._is_working = self._is_scoring = self._is_closed = False
+        self._describing = FileWorker(_SECONDS_A_PART)
+        self._learning, self._scoring = (FileWorker(_SECONDS_TO_LEARN) for _ in range(2))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._is_closed = True
+        workers = self._describing, self._learning, self._scoring
+        for worker in workers:
+            worker.stop()
+        for thread in self._threads:
+            thread.shutdown(cancel_futures=True)
+        for worker in workers:
+            worker.close()
+
+    def look(self, path: Path, events: Mapping[str, VideoEvents]) -> dict[str, Any]:
+        """What was learnt so far, as JSON types; work goes on for half a minute.
+
+        Args:
+            path: The folder.
+            events: What is known of its recordings, by the names of their files.
+        """
+        with self._lock:
+            folder = self._folders.setdefault(path, _Folder(path))
+            folder.events, folder.asked = dict(events), time.monotonic()
+            if not self._is_working and not self._is_closed:
+                self._is_working = True
+                self._threads[0].submit(self._work)
+            return _as_json(folder)
+
+    def proposals(self, path: Path) -> list[Proposal]:
+        """What is proposed for a recording; nothing where nothing is learnt yet."""
+        folder = self._folders.get(path.parent)
+        return folder.lesson.proposals.get(path.name, []) if folder else []
+
+    def similar(self, path: Path, start: float, end: float) -> list[Stretch]:
+        """Stretches of the folder of a recording that look like one of it, the likest first.
+
+        Raises:
+            DataError: It is not read yet.
+        """
+        folder = self._folders.get(path.parent)
+        if not folder or path.name not in folder.described:
+            raise DataError(f"{path.name}: it is still being read. Try again in a moment")
+        found: list[Stretch] = self._learning.do(
+            _similar, path.parent, folder.known, Stretch(path.name, start, end)
+        )
+        return found
+
+    def _work(self) -> None:
+        """Does what there is to do, a step at a time."""
+        while folder := self._next():
+            try:
+                if folder.is_stale:
+                    self._learn(folder)
+                else:
+                    self._describe(folder, folder.waiting[0])
+            except PipelineError as error:
+                folder.error = one_line(error)
+                folder.learnt = folder.known
+
+    def _next(self) -> _Folder | None:
+        """A folder that a page looks at and in which there is something to do."""
+        with self._lock:
+            latest = sorted(self._folders.values(), key=lambda each: -each.asked)
+            for folder in latest:
+                is_watched = time.monotonic() - folder.asked < _SECONDS_WATCHED
+                if is_watched and not self._is_closed and (folder.is_stale or folder.waiting):
+                    return folder
+            self._is_working = False
+            return None
+
+    def _learn(self, folder: _Folder) -> None:
+        known = folder.known
+        folder.lesson = self._learning.do(_learn, folder.path, known)
+        folder.lessons += 1
+        folder.learnt, folder.error = known, ""
+        with self._lock:
+            if not self._is_scoring and not self._is_closed:
+                self._is_scoring = True
+                self._threads[1].submit(self._score, folder)
+
+    def _score(self, folder: _Folder) -> None:
+        """Finds the learning curve, until it is that of what is learnt."""
+        while folder.scored != folder.learnt and not self._is_closed:
+            known = folder.learnt
+            try:
+                folder.curve = self._scoring.do(_curve, folder.path, known)
+            except PipelineError as error:
+                folder.error = one_line(error)
+            folder.scored = known
+        self._is_scoring = False
+
+    def _describe(self, folder: _Folder, name: str) -> None:
+        """Describes the next part of a recording."""
+        path, parts = folder.path / name, folder.parts.setdefault(name, [])
+        try:
+            if parts or kept_descriptors(path) is None:
+                part = self._describing.do(_part, path, sum(map(len, parts)))
+                parts.append(part)
+                if len(part) == _PART:
+                    return
+                keep_descriptors(path, np.concatenate(parts))
+            folder.described.add(name)
+        except (PipelineError, OSError) as error:
+            folder.failed[name] = one_line(getattr(error, "reason", error))
+        del folder.parts[name]
+
+
+def _as_json(folder: _Folder) -> dict[str, Any]:
+    marked = [len(each.events) for each in folder.events.values() if each.events]
+    return {
+        "recordings": len(folder.events),
+        "described": len(folder.described) + len(folder.failed),
+        "failed": folder.failed,
+        "events": sum(marked),
+        "labelled": len(marked),
+        "is_learning": folder.is_stale,
+        "is_scoring": folder.scored != folder.learnt,
+        "lesson": folder.lessons,
+        "stretches": [each._asdict() for each in folder.lesson.stretches],
+        "curve": [each._asdict() for each in folder.curve],
+        "error": folder.error,
+    }
+
+
+# What follows runs in the worker processes.
+
+_describing: dict[str, tuple[int, Iterator[Floats]]] = {}
+_described: dict[str, Floats] = {}
+
+
+def _part(path: str, done: int) -> Floats:
+    """The next descriptors of a file, after so many."""
+    at, rest = _describing.pop(path, (-1, iter(())))
+    if at != done:  # It is begun, or the process is another one.
+        rest = itertools.islice(describe(path), done, None)
+    found = list(itertools.islice(rest, _PART))
+    if len(found) == _PART:
+        _describing[path] = done + len(found), rest
+    return np.array(found, np.float16)
+
+
+def _learn(folder: str, known: Known) -> Lesson:
+    return learn(_recordings(folder, known))
+
+
+def _curve(folder: str, known: Known) -> list[Point]:
+    return learning_curve([each for each in _recordings(folder, known) if each.annotation])
+
+
+def _similar(folder: str, known: Known, example: Stretch) -> list[Stretch]:
+    return similar_stretches(_recordings(folder, known), example, most=_MOST_SIMILAR)
+
+
+def _recordings(folder: str, known: Known) -> list[Described]:
+    """The recordings as the head sees them; those that changed since are left out."""
+    found = []
+    for name, annotation in known:
+        path = Path(folder) / name
+        descriptors = _descriptors(path)
+        if descriptors is not None:
+            found.append(Described(name, descriptors, annotation))
+    return found
+
+
+def _descriptors(path: Path) -> Floats | None:
+    """Those of a recording, which stay in memory while the file stays as it is."""
+    try:
+        mark = file_mark(path)
+    except OSError:
+        return None
+    if mark not in _described:
+        kept = kept_descriptors(path)
+        if kept is None:
+            return None
+        _described[mark] = kept
+    return _described[mark]
