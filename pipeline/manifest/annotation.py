@@ -83,6 +83,22 @@ class Annotation:
         return labels
 
 
+def merged(spans: Iterable[tuple[float, float]]) -> Spans:
+    """The same time in spans that do not touch, in order.
+
+    Example:
+        >>> merged([(4.0, 6.0), (0.0, 2.0), (2.0, 3.0), (5.0, 5.5)])
+        ((0.0, 3.0), (4.0, 6.0))
+    """
+    found: list[tuple[float, float]] = []
+    for start, end in sorted(spans):
+        if found and start <= found[-1][1]:
+            found[-1] = found[-1][0], max(end, found[-1][1])
+        else:
+            found.append((start, end))
+    return tuple(found)
+
+
 def _frames_of(start: float, end: float, fps: float) -> tuple[int, int]:
     """The frames whose middles lie in a span of time, or else the one that is shown in its midst.
 

@@ -16,9 +16,7 @@ def test_it_finds_what_was_marked_in_another_recording(recordings):
     bouts = head.bouts(head.probabilities(new.descriptors))
     found = sorted((each.first / 10, each.end / 10, each.label) for each in bouts)
     assert [each[2] for each in found] == [each[2] for each in NEW]  # two of them at once
-    np.testing.assert_allclose(
-        [each[:2] for each in found], [each[:2] for each in NEW], atol=0.5
-    )
+    np.testing.assert_allclose([each[:2] for each in found], [each[:2] for each in NEW], atol=0.5)
     assert all(each.probability > 0.7 for each in bouts)
     assert score(head, [new], NAMES) == 1
 
@@ -30,11 +28,12 @@ def test_what_nobody_watched_teaches_nothing(recordings):
         for each in recordings
     ]
     new = described("new", NEW)
-    assert score(fit_head(partly, NAMES), [new], NAMES) > 0.6
-    wrong = [
-        each._replace(annotation=Annotation(events=each.annotation.events)) for each in partly
-    ]
-    assert score(fit_head(wrong, NAMES), [new], NAMES) < score(fit_head(partly, NAMES), [new], NAMES)
+    right = score(fit_head(partly, NAMES), [new], NAMES)
+    assert right > 0.6
+    wrong = [each._replace(annotation=Annotation(events=each.annotation.events)) for each in partly]
+    assert score(fit_head(wrong, NAMES), [new], NAMES) < score(
+        fit_head(partly, NAMES), [new], NAMES
+    )
 
 
 def test_few_cells_stand_for_all(recordings):

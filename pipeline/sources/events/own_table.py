@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 
 from pipeline.errors import DataError
+from pipeline.manifest.annotation import merged
 from pipeline.manifest.rows import SPLITS
 from pipeline.sources.annotations import split_of
 from pipeline.sources.events.event import Draft, Recording, time_of
@@ -86,4 +87,4 @@ def _known(recording: Recording) -> Recording:
     if recording.known is None:
         return recording
     events = tuple((each.start_seconds, each.end_seconds) for each in recording.events)
-    return dataclasses.replace(recording, known=tuple(sorted({*recording.known, *events})))
+    return dataclasses.replace(recording, known=merged((*recording.known, *events)))

@@ -7,7 +7,9 @@ whenever labels have changed. All of it happens in processes of its own, and onl
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
+import os
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -142,8 +144,8 @@ class Learner:
             try:
                 if folder.is_stale:
                     self._learn(folder)
-                else:
-                    self._describe(folder, folder.waiting[0])
+                elif waiting := folder.waiting:
+                    self._describe(folder, waiting[0])
             except PipelineError as error:
                 folder.error = one_line(error)
                 folder.learnt = folder.known
@@ -221,6 +223,7 @@ _described: dict[str, Floats] = {}
 
 def _part(path: str, done: int) -> Floats:
     """The next descriptors of a file, after so many."""
+    _give_way()
     at, rest = _describing.pop(path, (-1, iter(())))
     if at != done:  # It is begun, or the process is another one.
         rest = itertools.islice(describe(path), done, None)
@@ -244,6 +247,7 @@ def _similar(folder: str, known: Known, example: Stretch) -> list[Stretch]:
 
 def _recordings(folder: str, known: Known) -> list[Described]:
     """The recordings as the head sees them; those that changed since are left out."""
+    _give_way()
     found = []
     for name, annotation in known:
         path = Path(folder) / name
@@ -265,3 +269,10 @@ def _descriptors(path: Path) -> Floats | None:
             return None
         _described[mark] = kept
     return _described[mark]
+
+
+@functools.cache
+def _give_way() -> None:
+    """Lets whatever shows frames go first."""
+    if hasattr(os, "nice"):
+        os.nice(10)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from pipeline.errors import DataError
-from pipeline.manifest.annotation import Annotation, Spans
+from pipeline.manifest.annotation import Annotation, Spans, merged
 from pipeline.sources.events.own_table import NEEDED, WATCHED, read_own_table
 from pipeline.web.errors import ChangedError
 from pipeline.web.label.sheet import Row, Sheet, is_named
@@ -88,7 +88,7 @@ class VideoEvents:
         if not isinstance(events, list) or len(events) > _MOST_EVENTS:
             raise DataError(f"expected a list of at most {_MOST_EVENTS:,} events")
         found = tuple(sorted(map(MarkedEvent.checked, events), key=_order))
-        watched = _merged(map(_span, _list(value.get("watched", []))))
+        watched = merged(map(_span, _list(value.get("watched", []))))
         is_listed = bool(found or watched) or value.get("is_listed") is True
         return cls(found, is_listed, watched)
 
@@ -102,7 +102,7 @@ class VideoEvents:
             for each in self.events
         )
         spans = (*self.watched, *(event[:2] for event in events))
-        return Annotation(events=events, known=_merged(spans) if self.watched else None)
+        return Annotation(events=events, known=merged(spans) if self.watched else None)
 
     @property
     def version(self) -> str:
@@ -200,7 +200,7 @@ class EventsTable:
 def _events_of(rows: Iterable[Row], video: str) -> VideoEvents:
     own = [row for row in rows if _is_of(row, video)]
     events = (_event(row) for row in own if row["label"] not in ("", WATCHED))
-    watched = _merged(
+    watched = merged(
         (_number(row["start_seconds"]), _number(row["end_seconds"] or row["start_seconds"]))
         for row in own
         if row["label"] == WATCHED
@@ -252,22 +252,6 @@ def _list(value: Any) -> list[Any]:
     if not isinstance(value, list) or len(value) > _MOST_EVENTS:
         raise DataError(f"expected a list of at most {_MOST_EVENTS:,} times")
     return value
-
-
-def _merged(spans: Iterable[tuple[float, float]]) -> Spans:
-    """The same time in spans that do not touch, in order.
-
-    Example:
-        >>> _merged([(4.0, 6.0), (0.0, 2.0), (2.0, 3.0), (5.0, 5.5)])
-        ((0.0, 3.0), (4.0, 6.0))
-    """
-    found: list[tuple[float, float]] = []
-    for start, end in sorted(spans):
-        if found and start <= found[-1][1]:
-            found[-1] = found[-1][0], max(end, found[-1][1])
-        else:
-            found.append((start, end))
-    return tuple(found)
 
 
 def _order(event: MarkedEvent) -> tuple[float, float, str, str]:

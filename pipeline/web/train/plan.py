@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import re
@@ -9,7 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
-from pipeline.errors import DataError
+from pipeline.errors import DataError, PipelineError
+from pipeline.prepare.prepared import describe_store
 from pipeline.web.label.clips import NAME as CLIPS
 from pipeline.web.label.table import NAME as EVENTS
 from pipeline.web.label.table import EventsTable
@@ -17,6 +19,9 @@ from pipeline.web.train.job import Job
 from pipeline.web.workspace import Workspace
 
 Kind = Literal["events", "clips"]
+
+DATA: Final = "data"
+"""Where data sets lie in the workspace."""
 
 PRESETS: Final[dict[Kind, dict[str, str]]] = {
     "events": {
@@ -52,9 +57,10 @@ class Choice:
     """What was chosen.
 
     Attributes:
-        folder: Folder of the videos in the workspace.
+        folder: Folder of the videos in the workspace, or of a data set.
         kind: What was labelled there.
         preset: See `PRESETS`.
+        is_prepared: Whether it is a data set, see `prepared_sets`.
         folds: Train so many times, so that each video is tested once; 0: train and test once.
         minutes: The budget of `auto`.
     """
@@ -62,6 +68,7 @@ class Choice:
     folder: str
     kind: Kind
     preset: str
+    is_prepared: bool = False
     folds: int = 0
     minutes: int = 30
 
@@ -81,6 +88,7 @@ class Choice:
             folder=value["folder"],
             kind=kind,
             preset=value["preset"],
+            is_prepared=value.get("is_prepared") is True,
             folds=_whole(value, "folds", _MOST_FOLDS),
             minutes=max(1, _whole(value, "minutes", _MOST_MINUTES)),
         )
@@ -88,15 +96,20 @@ class Choice:
     @property
     def data(self) -> str:
         """Folder of the prepared data set: one for each way of preparing the same videos."""
+        if self.is_prepared:
+            return _path(self.folder)
         ways = [word.strip("-") for word in _PREPARED.get(self.preset, ()) if word != "--size"]
-        return "data/" + "-".join([_slug(self.folder), *ways])
+        return f"{DATA}/" + "-".join([_slug(self.folder), *ways])
 
     def check(self, workspace: Workspace) -> Job:
-        """The job that reads all videos and reports on them.
+        """The job that reads all videos and reports on them; of a data set the report is there.
 
         Raises:
-            DataError: There is no table of labels yet.
+            DataError: There is no table of labels yet, or no data set.
         """
+        if self.is_prepared:
+            _expect_prepared(workspace, self.folder)
+            return Job(title=f"report on {self._place}", steps=(), data=self.data)
         steps = [("prepare", "--check", *self._source(workspace))]
         return Job(title=f"check of {self._place}", steps=tuple(steps), data=f"{self.data}/check")
 
@@ -104,20 +117,25 @@ class Choice:
         """The job that prepares, trains and tests.
 
         Raises:
-            DataError: There is no table of labels yet.
+            DataError: There is no table of labels yet, or no data set.
         """
-        run = _free(workspace, f"runs/{_slug(self.folder)}-{self.preset}")
+        name = _slug(self.folder.removeprefix(f"{DATA}/"))
+        run = _free(workspace, f"runs/{name}-{self.preset}")
         config = ["--config", self.preset, "--data", self.data]
         if self.preset == "auto":
             config += ["--budget", f"{self.minutes}m"]
-        prepare = ("prepare", *self._source(workspace))
+        prepare: Sequence[Sequence[str]] = ()
+        if self.is_prepared:
+            _expect_prepared(workspace, self.folder)
+        else:
+            prepare = (("prepare", *self._source(workspace)),)
         train: Sequence[Sequence[str]] = (("train", *config, "--run", run), ("evaluate", run))
         if self.folds:
             folds = ("--split.folds", str(self.folds))
             train = (("crossval", *config, *folds, "--out", run),)
         return Job(
             title=f"{self.preset} on {self._place}",
-            steps=tuple(map(tuple, (prepare, *train))),
+            steps=tuple(map(tuple, (*prepare, *train))),
             run=run,
             data=self.data,
         )
@@ -127,18 +145,42 @@ class Choice:
         return self.folder or "this folder"
 
     def _source(self, workspace: Workspace) -> tuple[str, ...]:
-        folder = self.folder or "."
         table = workspace.folder(self.folder) / (EVENTS if self.kind == "events" else CLIPS)
         if not table.is_file():
             raise DataError(f"{self._place}: there are no labels yet. Label some videos first")
         words = ["--source", "events" if self.kind == "events" else "csv"]
-        # So that no name of a folder reads as an option.
-        words += ["--path", f"{'./' if folder[0] == '-' else ''}{folder}/{table.name}"]
+        words += ["--path", f"{_path(self.folder or '.')}/{table.name}"]
         if self.kind == "events" and _has_points(table.parent, workspace.videos(self.folder)):
             words += ["--point-seconds", "1"]
         if not self.folds and self.preset != "auto":
             words += ["--val-fraction", "0.15"]
         return (*words, *_PREPARED.get(self.preset, ()), "--out", self.data)
+
+
+def prepared_sets(workspace: Workspace) -> list[tuple[str, Kind]]:
+    """Data sets that were prepared in the workspace: their folders, and what is labelled there."""
+    folder = workspace.root / DATA
+    names = sorted(each.name for each in folder.iterdir()) if folder.is_dir() else []
+    found: list[tuple[str, Kind]] = []
+    for name in names:
+        with contextlib.suppress(PipelineError):  # Not prepared, not finished, or not in here.
+            place = f"{DATA}/{name}"
+            found.append((place, _kind_of(workspace.folder(place))))
+    return found
+
+
+def _kind_of(data: Path) -> Kind:
+    return "events" if describe_store(data).labelling == "frames" else "clips"
+
+
+def _expect_prepared(workspace: Workspace, folder: str) -> None:
+    """Makes sure that a data set is there and whole."""
+    _kind_of(workspace.folder(folder))
+
+
+def _path(folder: str) -> str:
+    """A folder as a word that reads as no option."""
+    return f"./{folder}" if folder.startswith("-") else folder
 
 
 def _has_points(folder: Path, videos: Sequence[str]) -> bool:

@@ -22,7 +22,7 @@ from pipeline.web.label.table import NAME as EVENTS
 from pipeline.web.pages import json_of, page
 from pipeline.web.train.job import Job, JobFolder
 from pipeline.web.train.jobs import Jobs
-from pipeline.web.train.plan import PRESETS, Choice
+from pipeline.web.train.plan import PRESETS, Choice, prepared_sets
 from pipeline.web.train.runs import all_runs, differing, figures, history
 from pipeline.web.workspace import Workspace
 
@@ -75,13 +75,14 @@ class Training:
 
     def _train_page(self, request: Request) -> Response:
         labelled = [
-            {"name": each.name, "kinds": kinds}
+            (each.name, kind)
             for each in self._workspace.video_folders()
-            if (kinds := self._kinds(each.name))
+            for kind in self._kinds(each.name)
         ]
         folder = request.query_params.get("folder", "")
         jobs = self._jobs.all()
-        return page("train.html", folders=labelled, folder=folder, presets=PRESETS, jobs=jobs)
+        facts = {"labelled": labelled, "prepared": prepared_sets(self._workspace), "folder": folder}
+        return page("train.html", presets=PRESETS, jobs=jobs, **facts)
 
     def _kinds(self, folder: str) -> list[str]:
         """What was labelled in a folder."""

@@ -55,6 +55,10 @@ BROKEN = {
         ),
     ),
     "no label": (f"{HEAD}\na.mp4,1,2,", ", line 2: expected a label, got an empty cell."),
+    "watched backwards": (
+        f"{HEAD}\na.mp4,2,1,*",
+        ", line 2: expected a time that ends after its start.",
+    ),
     "a time alone": (f"{HEAD}\na.mp4,1,,", ", line 2: expected a label, got an empty cell."),
     "an end alone": (f"{HEAD}\na.mp4,,2,", ", line 2: expected a label, got an empty cell."),
     "a label alone": (

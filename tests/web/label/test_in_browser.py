@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 from pipeline.sources.events.reading import read_events
 from pipeline.video import write_video
 from pipeline.video.seeking import mark_frames
-from tests.conftest import blob
+from tests.conftest import blob, blob_recording
 from tests.web.browser import MOST_BYTES, NEEDS_CHROMIUM, findings, opened
 from tests.web.conftest import coded
 
@@ -354,12 +354,106 @@ def test_what_a_run_proposes_is_accepted_or_rejected(proposing, browser):
     expect(page.locator("#count")).to_have_text("1")
     page.click("#redo")
     saved(page)
+    page.reload()
+    page.wait_for_selector("#picture[data-number='0']")
     page.click("#ask")
-    expect(page.locator("#proposed")).to_contain_text("1 to decide")
+    expect(page.locator("#proposed")).to_contain_text("0 to decide")  # What was rejected stays so.
     page.done()
     (recording,) = read_events(proposing.root / "lab" / "events.csv")
     assert {event.label for event in recording.events} <= {"left", "right"}
     assert len(recording.events) == count - 1
+    # Around what was decided on, nothing is known.
+    assert recording.known
+
+
+@pytest.fixture
+def guided(start_app, tmp_path):
+    """The app with six recordings of things that move, of which two are labelled."""
+    folder = tmp_path / "work" / "lab"
+    folder.mkdir(parents=True)
+    lines = ["video,start_seconds,end_seconds,label"]
+    for number in range(6):
+        frames, events = blob_recording(np.random.default_rng(number))
+        write_video(folder / f"g{number}.avi", frames, fps=10, codec="FFV1")
+        if number < 2:
+            lines += [f"g{number}.avi,{start},{end},{label}" for start, end, label in events]
+    (folder / "events.csv").write_text("\n".join(lines))
+    return start_app(tmp_path / "work")
+
+
+def test_the_page_leads_to_what_is_to_be_labelled_next(guided, browser):
+    page = label(guided, browser, video="g0.avi")
+    expect(page.locator("#learnt")).to_have_text(
+        re.compile(r"^4 events in 2 recordings\. Expected F1 of events in others: \d\.\d\d\.$")
+    )
+    expect(page.locator("#curve")).to_be_visible()
+    assert findings(page) == []
+    with page.expect_response(lambda response: "/api/video/frames" in response.url):
+        page.click("#next")
+    expect(page.locator("#where")).to_have_text(re.compile(r"^0:0\d\.000 to 0:0\d\.000\. "))
+    shown = page.locator("#videos [aria-current] span").first
+    first = shown.text_content()
+    assert first in {f"g{number}.avi" for number in range(2, 6)}
+    place = float(page.get_attribute("#axis", "aria-valuenow"))
+    press(page, "l")  # left, from the start of the stretch
+    for _ in range(10):
+        press(page, "ArrowRight")
+    press(page, "l", ".")
+    expect(shown).not_to_have_text(first)
+    second = shown.text_content()
+    page.click("#skip")
+    expect(shown).not_to_have_text(second)
+    saved(page)
+    expect(page.locator("#learnt")).to_contain_text("5 events in 3 recordings")
+    page.done()
+    (found,) = (
+        each for each in read_events(guided.root / "lab" / "events.csv") if each.media == first
+    )
+    (event,) = found.events
+    assert (event.start_seconds, event.end_seconds) == (place, pytest.approx(place + 1))
+    assert found.known == ((0.0, 6.0),)  # the stretch, which is the whole of it
+
+
+def test_proposals_of_the_labels_so_far_are_renewed(guided, browser):
+    page = label(guided, browser, video="g5.avi")
+    expect(page.locator("#learnt")).to_contain_text("Expected")
+    page.click("#ask")
+    expect(page.locator("#proposed")).to_have_text(re.compile(r"^\d to decide$"))
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.check("#done")  # Nothing happens in g5: the labels teach something else now.
+    expect(page.locator("#learnt")).to_contain_text("4 events")
+    with page.expect_response(lambda response: "/api/label/proposals" in response.url):
+        pass
+    page.done()
+
+
+def test_more_like_this_leads_through_what_looks_alike(guided, browser):
+    page = label(guided, browser, video="g0.avi")
+    expect(page.locator("#learnt")).to_contain_text("Expected")
+    press(page, "ArrowDown")
+    page.click("#alike")
+    expect(page.locator("#where")).to_contain_text(", alike")
+    expect(page.locator("#videos [aria-current] span").first).not_to_have_text("g0.avi")
+    page.done()
+
+
+def test_a_recording_is_known_as_a_whole_or_in_part(guided, browser):
+    page = label(guided, browser, video="g0.avi")
+
+    def known():
+        saved(page)
+        recordings = read_events(guided.root / "lab" / "events.csv")
+        return next(each.known for each in recordings if each.media == "g0.avi")
+
+    expect(page.locator("#done")).to_be_checked()
+    page.uncheck("#done")
+    assert known() == ((2.0, 6.0),)  # Where the events are.
+    page.locator("#done").blur()
+    press(page, "Control+z")
+    expect(page.locator("#done")).to_be_checked()
+    assert known() is None
+    page.done()
 
 
 def test_what_cannot_propose(proposing):

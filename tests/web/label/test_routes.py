@@ -108,6 +108,7 @@ def test_settings_are_kept(app):
         "classes": [{"name": "walk", "key": "w", "is_point": False}],
         "subjects": ["Ann"],
         "begun": {"a.avi": [{**EVENT, "end": None}]},
+        "rejected": {"b.avi": [EVENT]},
     }
     assert app.put("/api/label/settings", settings, folder="lab") == (200, settings)
     assert app.get("/api/label/folder", folder="lab")["settings"] == settings

@@ -115,6 +115,40 @@ def test_a_table_that_is_damaged_stays_as_it_is(tmp_path):
     assert EventsTable(tmp_path).read(["a.mp4"]) == {"a.mp4": events(WALK)}
 
 
+def test_what_was_watched_in_part_is_read_again_and_prepare_reads_it(tmp_path):
+    table = EventsTable(tmp_path)
+    partly = VideoEvents((WALK,), True, ((3.0, 6.0),))
+    version = table.save("a.mp4", partly, version=NONE.version)
+    nothing = VideoEvents((), True, ((0.0, 4.0), (8.0, 9.5)))
+    table.save("b.mp4", nothing, version=NONE.version)
+    assert table.read(["a.mp4", "b.mp4"]) == {"a.mp4": partly, "b.mp4": nothing}
+    first, second = sorted(read_events(tmp_path / NAME), key=lambda each: each.media)
+    assert (first.known, second.known) == (((1.0, 2.5), (3.0, 6.0)), nothing.watched)
+    assert [len(each.events) for each in (first, second)] == [1, 0]
+    assert partly.annotation.known == first.known
+    assert NONE.annotation is None
+    assert events(WALK).annotation.known is None
+    assert table.add("a.mp4", events(JUMP)) == 1  # What was watched stays.
+    found = table.read(["a.mp4"])["a.mp4"]
+    assert (found.watched, found.events) == (partly.watched, (WALK, JUMP))
+    whole = VideoEvents((WALK,), True)
+    assert whole.version != version
+    table.save("a.mp4", whole, version=found.version)
+    assert table.read(["a.mp4"])["a.mp4"] == whole
+
+
+def test_what_was_watched_is_merged():
+    spans = [[4, 6], [0, 2], [1.5, 3], [5, 5.5]]
+    found = VideoEvents.checked({"events": [], "watched": spans})
+    assert found == VideoEvents((), True, ((0.0, 3.0), (4.0, 6.0)))
+
+
+@pytest.mark.parametrize("value", [3, [3], [[2, 1]], [[1]], [[-1, 2]], [["1", 2]], [[0, 1, 2]]])
+def test_what_was_not_watched(value):
+    with pytest.raises(DataError, match="expected"):
+        VideoEvents.checked({"events": [], "watched": value})
+
+
 @pytest.mark.parametrize(
     ("value", "message"),
     [
@@ -128,6 +162,7 @@ def test_a_table_that_is_damaged_stays_as_it_is(tmp_path):
         ({"start": 1, "end": 1.0001, "label": "a"}, "to end after its start"),
         ({"start": 1, "end": 0.5, "label": "a"}, "to end after its start"),
         ({"start": 1, "end": 2, "label": " "}, "to have a label"),
+        ({"start": 1, "end": 2, "label": "*"}, "to have a label"),
         ({"start": 1, "end": 2, "label": None}, "a label of at most"),
         ({"start": 1, "end": 2, "label": "a" * 1001}, "a label of at most"),
         ({"start": 1, "end": 2, "label": "a\x1bb"}, "a label of characters that can be seen"),

@@ -1,10 +1,12 @@
+import shutil
+
 import pytest
 
 from pipeline.config.file import preset_names
 from pipeline.errors import DataError
 from pipeline.video import write_video
 from pipeline.web.errors import OutsideError
-from pipeline.web.train.plan import PRESETS, Choice
+from pipeline.web.train.plan import PRESETS, Choice, prepared_sets
 from pipeline.web.workspace import Workspace
 from tests.web.conftest import coded
 
@@ -95,6 +97,25 @@ def test_a_folder_is_never_an_option(workspace):
     prepare, *_ = steps(workspace, folder="--out x")
     assert prepare[3:5] == ("--path", "./--out x/events.csv")
     assert prepare[-1] == "data/--out_x"
+
+
+def test_a_data_set_is_trained_on_as_it_is(workspace, blob_store, recording_store):
+    (workspace.root / "data").mkdir()
+    for name, store in (("clips", blob_store), ("rec", recording_store)):
+        shutil.copytree(store.path, workspace.root / "data" / name)
+    (workspace.root / "data" / "begun").mkdir()
+    assert prepared_sets(workspace) == [("data/clips", "clips"), ("data/rec", "events")]
+    chosen = {"folder": "data/clips", "kind": "clips", "preset": "small", "is_prepared": True}
+    assert steps(workspace, **chosen) == (
+        ("train", "--config", "small", "--data", "data/clips", "--run", "runs/clips-small-1"),
+        ("evaluate", "runs/clips-small-1"),
+    )
+    job = Choice.checked(chosen).check(workspace)
+    assert (job.steps, job.data) == ((), "data/clips")
+    with pytest.raises(DataError, match="not a prepared data set"):
+        steps(workspace, **{**chosen, "folder": "data/begun"})
+    with pytest.raises(OutsideError):
+        steps(workspace, **{**chosen, "folder": "../data"})
 
 
 @pytest.mark.parametrize(

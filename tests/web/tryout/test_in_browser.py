@@ -1,6 +1,7 @@
 """Trying a run in a real browser: files and downloads."""
 
 import json
+import shutil
 
 from playwright.sync_api import expect
 
@@ -38,6 +39,26 @@ def test_files_are_answered_as_the_classifier_does(app, browser, right, tmp_path
     assert recording.media == right.name
     with VideoReader(tmp_path / "out.mp4") as reader:
         assert reader.count() == 12
+
+
+def test_a_folder_that_is_dropped_is_walked_through(app, browser, right, tmp_path):
+    folder = tmp_path / "many"
+    (folder / "day 2").mkdir(parents=True)
+    (folder / ".hidden").mkdir()
+    for place in ("b.avi", "a.avi", "day 2/c.avi", ".hidden/d.avi"):
+        shutil.copy(right, folder / place)
+    with opened(browser, f"{app.address}/try") as page:
+        box = page.locator("#drop").bounding_box()
+        place = {"x": box["x"] + 5, "y": box["y"] + 5}
+        data = {"items": [], "files": [str(folder)], "dragOperationsMask": 1}
+        session = page.context.new_cdp_session(page)
+        for kind in ("dragEnter", "dragOver", "drop"):
+            session.send("Input.dispatchDragEvent", {"type": kind, **place, "data": data})
+        names = page.locator("#results li button span:first-child")
+        expect(names).to_have_text(["a.avi", "b.avi", "c.avi"])
+        expect(page.locator("#results li").nth(2)).to_contain_text("(blobs)")
+        expect(page.locator("#answer")).not_to_be_empty()
+        page.wait_for_selector("#picture[data-number='0']")
 
 
 def test_an_answer_is_explained(app, right):

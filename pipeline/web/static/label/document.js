@@ -14,6 +14,7 @@ export class LabelDocument extends EventTarget {
     this.now = { events: state.events, isListed: state.is_listed, watched: state.watched, begun, rejected };
     this.saved = this.now;
     this.version = state.version;
+    this.isGuided = false; // whether stretches of it are looked at, rather than the whole
     this.past = [];
     this.future = [];
     this.saving = null;
@@ -68,13 +69,18 @@ export class LabelDocument extends EventTarget {
     const begun = this.begun.filter((each) => each !== open);
     if (open.start === time) return this.change({ begun });
     const event = { ...open, start: Math.min(open.start, time), end: Math.max(open.start, time) };
-    this.change({ begun, events: inOrder([...this.events, event]), isListed: true });
+    this.change({ begun, events: inOrder([...this.events, event]), ...this.noted(event) });
     return event;
   }
 
   add(event) {
-    this.change({ events: inOrder([...this.events, event]), isListed: true });
+    this.change({ events: inOrder([...this.events, event]), ...this.noted(event) });
     return event;
+  }
+
+  // What marking an event says of the rest of the recording.
+  noted(event) {
+    return this.isGuided ? this.watching([spanOf(event)]) : { isListed: true };
   }
 
   // Takes up events that were proposed; around them, nothing is known.

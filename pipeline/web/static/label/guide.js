@@ -112,11 +112,12 @@ function nameOf({ recording, start, end }) {
   return `${start} ${end} ${recording}`;
 }
 
-function said({ recordings, described, events, labelled, curve, error }) {
+function said({ recordings, described, events, labelled, curve, error, is_learning: isLearning, is_scoring: isScoring }) {
   if (error) return error;
   const reading = described < recordings ? `Reading the recordings: ${described} of ${recordings}. ` : "";
   if (!events) return `${reading}Mark a few events: what they teach is shown here.`;
   const made = `${events} events in ${labelled} ${labelled === 1 ? "recording" : "recordings"}. `;
   const last = curve[curve.length - 1];
-  return `${reading}${made}${last ? `Expected F1 of events in others: ${last.f1_50.toFixed(2)}.` : "Label a second recording to see what they are worth."}`;
+  if (last) return `${reading}${made}Expected F1 of events in others: ${last.f1_50.toFixed(2)}.`;
+  return `${reading}${made}${isLearning || isScoring ? "Learning." : "Label a second recording to see what they are worth."}`;
 }

@@ -79,6 +79,7 @@ function goToStretch() {
   const { shown } = guide;
   if (!shown || axis.stretch === shown || !(player.times[player.times.length - 1] >= shown.start)) return;
   axis.stretch = shown;
+  current.isGuided = true;
   const length = shown.end - shown.start;
   axis.look(shown.start - length / 2, 2 * length);
   player.seek(shown.start);

@@ -21,6 +21,7 @@ async function start(check) {
   const choice = {
     folder: folder.value,
     kind: folder.dataset.kind,
+    is_prepared: "prepared" in folder.dataset,
     preset: byId("preset").value,
     folds: Number(byId("folds").value),
     minutes: Number(byId("minutes").value) || 30,

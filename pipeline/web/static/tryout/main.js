@@ -21,6 +21,26 @@ function colourOf(label) {
 
 // --- files
 
+// The files of what was dropped; folders are walked through.
+async function dropped(transfer) {
+  const entries = [...transfer.items].map((each) => each.webkitGetAsEntry()).filter(Boolean);
+  return (await Promise.all(entries.map(filesOf))).flat();
+}
+
+async function filesOf(entry) {
+  if (entry.name.startsWith(".")) return [];
+  if (entry.isFile) return [await new Promise((done, failed) => entry.file(done, failed))];
+  const reader = entry.createReader();
+  const found = [];
+  while (true) {
+    const some = await new Promise((done, failed) => reader.readEntries(done, failed)); // at most a hundred at a time
+    if (!some.length) break;
+    found.push(...some);
+  }
+  found.sort((one, other) => one.name.localeCompare(other.name));
+  return (await Promise.all(found.map(filesOf))).flat();
+}
+
 async function tryFiles(files) {
   untell();
   for (const file of files) {
@@ -185,6 +205,6 @@ if (byId("run")) {
   document.addEventListener("drop", (event) => {
     event.preventDefault();
     byId("drop").classList.remove("over");
-    tryFiles([...event.dataTransfer.files]);
+    dropped(event.dataTransfer).then(tryFiles, (error) => tell(error.message));
   });
 }
