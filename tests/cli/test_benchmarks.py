@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from pipeline.video import write_video
+from tests.conftest import blob_recording
 
 
 def benchmark(*arguments: str) -> str:
@@ -78,3 +79,24 @@ def test_an_answer_of_another_file_is_seen():
     assert not is_same({**answer, "top": []}, answer)
     assert not is_same({"error": "it is text"}, answer)
     assert not is_same({**answer, "damaged": True}, answer)
+
+
+def test_labels_are_chosen_or_drawn(tmp_path):
+    lines = ["video,start_seconds,end_seconds,label"]
+    for number in range(8):
+        frames, events = blob_recording(np.random.default_rng(number))
+        write_video(tmp_path / f"g{number}.avi", frames, fps=10, codec="FFV1")
+        lines += [f"g{number}.avi,{start},{end},{label}" for start, end, label in events]
+    table = tmp_path / "events.csv"
+    table.write_text("\n".join(lines))
+    picture = tmp_path / "curves.png"
+    options = ["--seeds", "1", "--rounds", "3", "--stretches", "2", "--seconds", "2"]
+    options += ["--events", str(table), "--out", str(picture)]
+    output = benchmark("labels", str(tmp_path), *options)
+    head, *rows = output[output.index("events  F1") :].splitlines()
+    assert head == "events  F1, chosen  F1, chance  by chance it takes"
+    found = [row.split() for row in rows]
+    assert len(found) == 8
+    assert float(found[0][0]) < float(found[-1][0]) <= 12  # those of six recordings
+    assert all(0 <= float(score) <= 1 for row in found for score in row[1:3])
+    assert picture.read_bytes().startswith(b"\x89PNG")

@@ -19,13 +19,13 @@ from pipeline.manifest.annotation import Annotation
 from pipeline.sources.events.rows import scan_events
 
 EXPLANATION = """\
-A labeller who marks what the files of events say, {seconds:g} seconds at a time: {stretches}
-stretches by chance, then as many in each round: those where the head is unsure, or others by
-chance. Of {count} recordings, a quarter is for the test alone, drawn anew for each of {seeds}
-seeds. F1 is that of events that overlap by half.
+A labeller who marks what the files of events say, {stretches} stretches of {seconds:g} seconds in
+each round: those that the page would show next (at first, such as look unlike each other; then
+where the head is unsure), or others by chance. Of {count} recordings, a quarter is for the test
+alone, drawn anew for each of {seeds} seeds. F1 is that of events that overlap by half.
 """
 FEWEST = 8
-EVENTS_SHOWN = (25, 50, 75, 100, 125, 150, 200, 250)
+ROWS = 8
 
 
 @dataclass
@@ -83,7 +83,7 @@ def main(arguments: Sequence[str]) -> None:
     options = parser.parse(arguments)
     truth = described(options.events, options.videos)
     print(EXPLANATION.format(count=len(truth), **vars(options)), flush=True)
-    curves: dict[str, list[np.ndarray]] = {"unsure": [], "chance": []}
+    curves: dict[str, list[np.ndarray]] = {"chosen": [], "chance": []}
     with threadpool_limits(1):
         for seed, name in itertools.product(range(options.seeds), curves):
             curves[name].append(simulate(truth, name, seed, options))
@@ -124,9 +124,9 @@ def simulate(truth: Sequence[Described], name: str, seed: int, options: Any) -> 
         return [found[place] for place in random.permutation(len(found))[: options.stretches]]
 
     points, head = [], None
-    for number in range(options.rounds):
+    for _ in range(options.rounds):
         recordings = labeller.recordings()
-        if name == "chance" or not number:
+        if name == "chance":
             chosen = by_chance(recordings)
         else:
             sizes = {"seconds": options.seconds, "most": options.stretches}
@@ -145,16 +145,15 @@ def mean_curve(curves: Sequence[np.ndarray]) -> np.ndarray:
 
 def show(curves: dict[str, list[np.ndarray]]) -> None:
     """Prints F1 by labels, and how many labels one choice takes for what the other reaches."""
-    unsure, chance = (mean_curve(curves[name]) for name in ("unsure", "chance"))
-    print("events  F1, unsure  F1, chance  by chance it takes")
-    for events in EVENTS_SHOWN:
-        if not unsure[0, 0] <= events <= min(unsure[-1, 0], chance[-1, 0]):
-            continue
-        scores = [np.interp(events, *curve.T) for curve in (unsure, chance)]
-        best = np.maximum.accumulate(chance[:, 1])
-        is_reached = scores[0] <= best[-1]
-        takes = f"{np.interp(scores[0], best, chance[:, 0]):.0f}" if is_reached else "more"
-        print(f"{events:6}  {scores[0]:10.3f}  {scores[1]:10.3f}  {takes:>18}")
+    chosen, chance = (mean_curve(curves[name]) for name in ("chosen", "chance"))
+    print("events  F1, chosen  F1, chance  by chance it takes")
+    best = np.maximum.accumulate(chance[:, 1])
+    for events in np.linspace(chosen[0, 0], min(chosen[-1, 0], chance[-1, 0]), ROWS):
+        scores = [np.interp(events, *curve.T) for curve in (chosen, chance)]
+        takes = (
+            f"{np.interp(scores[0], best, chance[:, 0]):.0f}" if scores[0] <= best[-1] else "more"
+        )
+        print(f"{events:6.0f}  {scores[0]:10.3f}  {scores[1]:10.3f}  {takes:>18}")
 
 
 def draw(curves: dict[str, list[np.ndarray]], path: Path) -> None:
@@ -163,7 +162,7 @@ def draw(curves: dict[str, list[np.ndarray]], path: Path) -> None:
 
     figure = Figure(figsize=(6, 3.6), layout="constrained")
     axes = figure.subplots()
-    kinds = {"unsure": ("where the head is unsure", "C0"), "chance": ("by chance", "C1")}
+    kinds = {"chosen": ("what the page shows next", "C0"), "chance": ("by chance", "C1")}
     for name, (label, colour) in kinds.items():
         for curve in curves[name]:
             axes.plot(*curve.T, color=colour, alpha=0.25, linewidth=0.8)
