@@ -15,7 +15,7 @@ ROOMS = [
     *("text", "errors", "atomic", "interrupt", "native_log", "figures", "locks", "progress"),
     *("user_cache", "spares", "video", "pose", "key_points", "foreign", "streams", "config"),
     *("run", "workers", "manifest", "sources", "prepare", "tasks", "dataset", "models"),
-    *("training", "evaluation", "experiments", "inference", "web", "cli"),
+    *("training", "evaluation", "experiments", "inference", "labelling", "web", "cli"),
 ]
 """Modules and packages directly in the package; each imports only what stands before it."""
 
@@ -56,6 +56,7 @@ WITHOUT_TENSORFLOW = [
     "pipeline.evaluation.metrics",
     "pipeline.tasks.calibration",
     "pipeline.inference.classifier",
+    "pipeline.labelling.learning",
     "pipeline.inference.decoding",
     "pipeline.inference.many",
     "pipeline.cli.answers",

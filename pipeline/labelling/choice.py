@@ -8,8 +8,8 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.labelling.descriptors import FPS
 from pipeline.labelling.head import Described, Head
+from pipeline.video.descriptors import FPS
 
 Floats = npt.NDArray[np.floating]
 

@@ -10,9 +10,9 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.labelling.descriptors import FPS
 from pipeline.manifest.annotation import UNKNOWN_LABEL, Annotation
 from pipeline.tasks.bouts import runs_of, usual_bounds, without_short
+from pipeline.video.descriptors import FPS
 
 Floats = npt.NDArray[np.floating]
 Labels = npt.NDArray[np.uint8]

@@ -10,9 +10,9 @@ from threadpoolctl import threadpool_limits
 
 from pipeline.evaluation.segmental import segment_f1, segments_at_once
 from pipeline.labelling.choice import Stretch, next_stretches
-from pipeline.labelling.descriptors import FPS
 from pipeline.labelling.head import Described, Head, fit_head
 from pipeline.manifest.annotation import UNKNOWN_LABEL, Annotation
+from pipeline.video.descriptors import FPS
 
 _MOST_NEXT: Final = 20
 _OVERLAP: Final = 0.5

@@ -12,10 +12,12 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from pipeline.web.label.clip_routes import ClipLabelling
 from pipeline.web.label.learner import Learner
 from pipeline.web.label.proposals import Proposals
 from pipeline.web.label.recordings import Recordings
 from pipeline.web.label.routes import Labelling
+from pipeline.web.label.video_routes import Playing
 from pipeline.web.opened import OpenedRuns
 from pipeline.web.pages import ERRORS, STATIC, page
 from pipeline.web.train.routes import Training
@@ -50,7 +52,9 @@ def application(workspace: Workspace, is_ending: Callable[[], bool]) -> Starlett
     return Starlette(
         routes=[
             Route("/", home),
-            *Labelling(workspace, recordings, Proposals(runs), learner, tryout.path).routes,
+            *Labelling(workspace, recordings, Proposals(runs), learner).routes,
+            *ClipLabelling(workspace).routes,
+            *Playing(workspace, recordings, tryout.path).routes,
             *Training(workspace, is_ending).routes,
             *tryout.routes,
             Mount("/static", StaticFiles(directory=STATIC)),

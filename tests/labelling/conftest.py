@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from pipeline.labelling.descriptors import SIZE
 from pipeline.labelling.head import Described
 from pipeline.manifest.annotation import Annotation
+from pipeline.video.descriptors import SIZE
 
 NUMBERS = {"walk": slice(0, 20), "wave": slice(40, 60)}
 """The numbers of a descriptor by which a class is told."""

@@ -1,9 +1,9 @@
 import numpy as np
 
-from pipeline.labelling.descriptors import SIZE
 from pipeline.labelling.head import Described, fit_head, in_context
 from pipeline.labelling.learning import score
 from pipeline.manifest.annotation import Annotation
+from pipeline.video.descriptors import SIZE
 from tests.labelling.conftest import described
 
 NAMES = ["walk", "wave"]

@@ -12,11 +12,11 @@ from threadpoolctl import threadpool_limits
 from pipeline.cli.script import Parser, positive
 from pipeline.errors import DataError
 from pipeline.labelling.choice import Stretch, next_stretches, unwatched
-from pipeline.labelling.descriptors import describe, keep_descriptors, kept_descriptors
 from pipeline.labelling.head import Described
 from pipeline.labelling.learning import class_names_of, head_of, score
 from pipeline.manifest.annotation import Annotation
 from pipeline.sources.events.rows import scan_events
+from pipeline.video.descriptors import describe, keep_descriptors, kept_descriptors
 
 EXPLANATION = """\
 A labeller who marks what the files of events say, {stretches} stretches of {seconds:g} seconds in

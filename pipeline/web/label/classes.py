@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 from pipeline.atomic import write_json
 from pipeline.errors import DataError
 from pipeline.locks import in_turn
-from pipeline.web.label.table import MarkedEvent
+from pipeline.web.label.marked import MarkedEvent
 
 NAME: Final = ".clipline-labels.json"
 """Hidden, so that nothing takes it for labels."""

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from pipeline.errors import DataError
 from pipeline.web.errors import ChangedError
+from pipeline.web.label.marked import MarkedEvent
 from pipeline.web.label.sheet import Sheet, is_named
-from pipeline.web.label.table import MarkedEvent
 
 NAME: Final = "labels.csv"
 """Name of the table in the folder of its clips."""

@@ -13,7 +13,8 @@ from pipeline.sources.events.media import match_media
 from pipeline.sources.events.reading import read_events
 from pipeline.sources.events.writing import WRITERS, WrittenEvent, WrittenRecording
 from pipeline.video import VideoInfo
-from pipeline.web.label.table import EventsTable, MarkedEvent, VideoEvents
+from pipeline.web.label.marked import MarkedEvent, VideoEvents
+from pipeline.web.label.table import EventsTable
 
 _MOST_NOTICES: Final = 20
 

@@ -7,12 +7,9 @@ whenever labels have changed. All of it happens in processes of its own, and onl
 from __future__ import annotations
 
 import dataclasses
-import functools
-import itertools
-import os
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, Self
@@ -20,26 +17,25 @@ from typing import Any, Final, Self
 import numpy as np
 
 from pipeline.errors import DataError, PipelineError
-from pipeline.labelling.choice import Stretch, similar_stretches
-from pipeline.labelling.descriptors import Floats, describe, keep_descriptors, kept_descriptors
-from pipeline.labelling.head import Described
-from pipeline.labelling.learning import Lesson, Point, Proposal, learn, learning_curve
-from pipeline.manifest.annotation import Annotation
+from pipeline.labelling.choice import Stretch
+from pipeline.labelling.learning import Lesson, Point, Proposal
 from pipeline.text import one_line
-from pipeline.video.paths import file_mark
-from pipeline.web.label.table import VideoEvents
+from pipeline.video.descriptors import Floats, keep_descriptors, kept_descriptors
+from pipeline.web.label.learner_process import (
+    PART,
+    Known,
+    curve_of,
+    lesson_of,
+    next_part,
+    stretches_like,
+)
+from pipeline.web.label.marked import VideoEvents
 from pipeline.web.worker import FileWorker
 
 _SECONDS_A_PART: Final = 60.0
 _SECONDS_TO_LEARN: Final = 600.0
 _SECONDS_WATCHED: Final = 30.0
 """So long after a page asked, work goes on."""
-
-_PART: Final = 600
-_MOST_SIMILAR: Final = 12
-
-Known = tuple[tuple[str, Annotation | None], ...]
-"""What is known of recordings, by the names of their files."""
 
 
 @dataclasses.dataclass
@@ -134,7 +130,7 @@ class Learner:
         if not folder or path.name not in folder.described:
             raise DataError(f"{path.name}: it is still being read. Try again in a moment")
         found: list[Stretch] = self._learning.do(
-            _similar, path.parent, folder.known, Stretch(path.name, start, end)
+            stretches_like, path.parent, folder.known, Stretch(path.name, start, end)
         )
         return found
 
@@ -163,7 +159,7 @@ class Learner:
 
     def _learn(self, folder: _Folder) -> None:
         known = folder.known
-        folder.lesson = self._learning.do(_learn, folder.path, known)
+        folder.lesson = self._learning.do(lesson_of, folder.path, known)
         folder.lessons += 1
         folder.learnt, folder.error = known, ""
         with self._lock:
@@ -176,7 +172,7 @@ class Learner:
         while folder.scored != folder.learnt and not self._is_closed:
             known = folder.learnt
             try:
-                folder.curve = self._scoring.do(_curve, folder.path, known)
+                folder.curve = self._scoring.do(curve_of, folder.path, known)
             except PipelineError as error:
                 folder.error = one_line(error)
             folder.scored = known
@@ -187,9 +183,9 @@ class Learner:
         path, parts = folder.path / name, folder.parts.setdefault(name, [])
         try:
             if parts or kept_descriptors(path) is None:
-                part = self._describing.do(_part, path, sum(map(len, parts)))
+                part = self._describing.do(next_part, path, sum(map(len, parts)))
                 parts.append(part)
-                if len(part) == _PART:
+                if len(part) == PART:
                     return
                 keep_descriptors(path, np.concatenate(parts))
             folder.described.add(name)
@@ -213,66 +209,3 @@ def _as_json(folder: _Folder) -> dict[str, Any]:
         "curve": [each._asdict() for each in folder.curve],
         "error": folder.error,
     }
-
-
-# What follows runs in the worker processes.
-
-_describing: dict[str, tuple[int, Iterator[Floats]]] = {}
-_described: dict[str, Floats] = {}
-
-
-def _part(path: str, done: int) -> Floats:
-    """The next descriptors of a file, after so many."""
-    _give_way()
-    at, rest = _describing.pop(path, (-1, iter(())))
-    if at != done:  # It is begun, or the process is another one.
-        rest = itertools.islice(describe(path), done, None)
-    found = list(itertools.islice(rest, _PART))
-    if len(found) == _PART:
-        _describing[path] = done + len(found), rest
-    return np.array(found, np.float16)
-
-
-def _learn(folder: str, known: Known) -> Lesson:
-    return learn(_recordings(folder, known))
-
-
-def _curve(folder: str, known: Known) -> list[Point]:
-    return learning_curve([each for each in _recordings(folder, known) if each.annotation])
-
-
-def _similar(folder: str, known: Known, example: Stretch) -> list[Stretch]:
-    return similar_stretches(_recordings(folder, known), example, most=_MOST_SIMILAR)
-
-
-def _recordings(folder: str, known: Known) -> list[Described]:
-    """The recordings as the head sees them; those that changed since are left out."""
-    _give_way()
-    found = []
-    for name, annotation in known:
-        path = Path(folder) / name
-        descriptors = _descriptors(path)
-        if descriptors is not None:
-            found.append(Described(name, descriptors, annotation))
-    return found
-
-
-def _descriptors(path: Path) -> Floats | None:
-    """Those of a recording, which stay in memory while the file stays as it is."""
-    try:
-        mark = file_mark(path)
-    except OSError:
-        return None
-    if mark not in _described:
-        kept = kept_descriptors(path)
-        if kept is None:
-            return None
-        _described[mark] = kept
-    return _described[mark]
-
-
-@functools.cache
-def _give_way() -> None:
-    """Lets whatever shows frames go first."""
-    if hasattr(os, "nice"):
-        os.nice(10)

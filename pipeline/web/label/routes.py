@@ -2,39 +2,25 @@
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 from urllib.parse import quote
 
-import numpy as np
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from pipeline.errors import DataError
 from pipeline.web.label.classes import change_settings, read_settings
-from pipeline.web.label.clips import ClipTable, checked_label
 from pipeline.web.label.exchange import export_events, import_events
 from pipeline.web.label.learner import Learner
+from pipeline.web.label.marked import VideoEvents
 from pipeline.web.label.proposals import Proposals, as_json
-from pipeline.web.label.recordings import Recording, Recordings
-from pipeline.web.label.table import EventsTable, VideoEvents
-from pipeline.web.pages import bytes_of, json_of, number_of, page, seconds_of
+from pipeline.web.label.recordings import Recordings
+from pipeline.web.label.table import EventsTable
+from pipeline.web.pages import bytes_of, json_of, page, seconds_of
 from pipeline.web.workspace import Workspace
-
-_MOST_NUMBER: Final = 99_999_999
-_MEDIA_TYPES: Final = {
-    ".mp4": "video/mp4",
-    ".m4v": "video/mp4",
-    ".mov": "video/mp4",  # Browsers play what is in it, but not by its own name.
-    ".webm": "video/webm",
-    ".mkv": "video/webm",
-    ".ogv": "video/ogg",
-}
-"""What a browser may be able to play; of all else, frames are shown one by one."""
 
 
 class Labelling:
@@ -45,7 +31,6 @@ class Labelling:
         recordings: What gives their frames.
         proposals: What runs find in them.
         learner: What is learnt of their labels.
-        tried: Gives the file of a video that is tried, which lies outside the workspace.
     """
 
     def __init__(
@@ -54,10 +39,9 @@ class Labelling:
         recordings: Recordings,
         proposals: Proposals,
         learner: Learner,
-        tried: Callable[[str], Path],
     ) -> None:
         self._workspace, self._recordings = workspace, recordings
-        self._proposals, self._learner, self._tried = proposals, learner, tried
+        self._proposals, self._learner = proposals, learner
 
     @property
     def routes(self) -> Sequence[Route]:
@@ -72,12 +56,6 @@ class Labelling:
             Route("/api/label/proposals", self._propose),
             Route("/api/label/learnt", self._learnt),
             Route("/api/label/similar", self._similar),
-            Route("/clips", self._clips_page),
-            Route("/api/clips/folder", self._clips),
-            Route("/api/clips/label", self._save_clip, methods=["PUT"]),
-            Route("/api/video", self._video),
-            Route("/api/video/frames", self._frames),
-            Route("/api/video/file", self._file),
         )
 
     def _page(self, request: Request) -> Response:
@@ -154,75 +132,6 @@ class Labelling:
         path = self._workspace.video(request.query_params.get("video", ""))
         return path.parent, path.name
 
-    def _clips_page(self, request: Request) -> Response:
-        folder = request.query_params.get("folder", "")
-        self._workspace.folder(folder)
-        return page("clips.html", folder=folder)
-
-    def _clips(self, request: Request) -> Response:
-        """The clips of a folder with their labels, and its settings."""
-        name = request.query_params.get("folder", "")
-        folder, videos = self._workspace.folder(name), self._workspace.videos(name)
-        found = ClipTable(folder).read(videos)
-        clips = [{"name": video, "label": found[video]} for video in videos]
-        return JSONResponse({"videos": clips, "settings": read_settings(folder).as_json()})
-
-    async def _save_clip(self, request: Request) -> Response:
-        """Writes the label of a clip, in place of the one that it had."""
-        folder, video = self._named(request)
-        content = await json_of(request)
-        if not isinstance(content, dict):
-            raise DataError("expected a label, an object")
-        label, before = (checked_label(content.get(name, "")) for name in ("label", "before"))
-        await run_in_threadpool(ClipTable(folder).save, video, label, before=before)
-        return JSONResponse({"label": label})
-
-    def _shown(self, request: Request) -> Path:
-        """The file of a video that is looked at."""
-        if tried := request.query_params.get("tried"):
-            return self._tried(tried)
-        return self._workspace.video(request.query_params.get("video", ""))
-
-    def _video(self, request: Request) -> Response:
-        """What is known of a recording, and of its frames from a number on."""
-        path = self._shown(request)
-        first = number_of(request, "from", 0, most=_MOST_NUMBER)
-        return JSONResponse(_described(self._recordings.open(path), path, first))
-
-    def _frames(self, request: Request) -> Response:
-        """JPEGs of frames in a row, each after its length in 4 bytes, the lowest first."""
-        path = self._shown(request)
-        first = number_of(request, "first", 0, most=_MOST_NUMBER)
-        count = number_of(request, "count", 1, least=1, most=64)
-        width = number_of(request, "width", 960, least=16, most=4096)
-        frames = self._recordings.frames(path, first, count, width=width)
-        content = b"".join(struct.pack("<I", len(each)) + each for each in frames)
-        return Response(content, media_type="application/octet-stream")
-
-    def _file(self, request: Request) -> Response:
-        """The file, for the player of the browser."""
-        path = self._shown(request)
-        kind = _MEDIA_TYPES.get(path.suffix.lower(), "application/octet-stream")
-        return FileResponse(path, media_type=kind)
-
 
 def _as_json(events: VideoEvents) -> dict[str, Any]:
     return {**events.as_json(), "version": events.version}
-
-
-def _described(recording: Recording, path: Path, first: int) -> dict[str, Any]:
-    info, marks = recording.info, recording.marks
-    end = float(marks[-1, 0]) + 1 / info.fps if len(marks) else 0.0
-    return {
-        "width": info.width,
-        "height": info.height,
-        "fps": info.fps,
-        "declared_seconds": info.duration_seconds,
-        "duration_seconds": end,
-        "is_complete": recording.is_complete,
-        "error": recording.error,
-        "may_play": path.suffix.lower() in _MEDIA_TYPES,
-        "first": first,
-        "seconds": np.round(marks[first:, 0], 6).tolist(),
-        "motion": np.round(marks[first:, 2], 2).tolist(),
-    }

@@ -79,11 +79,20 @@ class Sheet:
 
 
 def is_named(written: str, video: str) -> bool:
-    """Whether what a table says is the name of a video: that of its file, or that without its end.
+    """Whether what a table says is the name of a video, see `names_of`.
 
     Example:
         >>> [is_named(name, "a.mp4") for name in ("a.mp4", "day/a.mp4", "x/a", "b.mp4")]
         [True, True, True, False]
     """
-    name = PurePosixPath(written.replace("\\", "/")).name
-    return name in (video, PurePosixPath(video).stem)
+    return file_name(written) in names_of(video)
+
+
+def names_of(video: str) -> set[str]:
+    """How a table may name a video: by its file, or without its end."""
+    return {video, PurePosixPath(video).stem}
+
+
+def file_name(written: str) -> str:
+    """The name of a file without its folders, whatever system they are of."""
+    return PurePosixPath(written.replace("\\", "/")).name

@@ -6,7 +6,8 @@ import pytest
 from pipeline.errors import DataError
 from pipeline.sources.events.reading import read_events
 from pipeline.web.errors import ChangedError
-from pipeline.web.label.table import NAME, EventsTable, MarkedEvent, VideoEvents
+from pipeline.web.label.marked import MarkedEvent, VideoEvents
+from pipeline.web.label.table import NAME, EventsTable
 
 WALK = MarkedEvent(1.0, 2.5, "walk")
 JUMP = MarkedEvent(4.04, None, "jump", "Ann", 'a "note", with all')

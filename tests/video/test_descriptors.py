@@ -2,14 +2,14 @@ import numpy as np
 import pytest
 
 from pipeline.errors import VideoDecodeError
-from pipeline.labelling.descriptors import (
+from pipeline.video import write_video
+from pipeline.video.descriptors import (
     FPS,
     SIZE,
     describe,
     keep_descriptors,
     kept_descriptors,
 )
-from pipeline.video import write_video
 
 LOOK, FLOW, OUTLINE = (slice(start, start + SIZE // 3) for start in (0, SIZE // 3, 2 * SIZE // 3))
 

@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from pipeline.atomic import atomic_write
 from pipeline.user_cache import user_cache
-from pipeline.video import VideoReader
 from pipeline.video.paths import file_mark
+from pipeline.video.reader import VideoReader
 
 Floats = npt.NDArray[np.floating]
 
