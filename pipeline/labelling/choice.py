@@ -90,6 +90,8 @@ def similar_stretches(
     end = min(max(first + 1, round(example.end * FPS)), count)
     wanted = _looks((np.asarray(shown.descriptors[first:end], np.float32) - mean) / scale)
     candidates = _candidates(recordings, None, (end - first) / FPS)
+    if not candidates.stretches:
+        return []
     likeness = candidates.looks @ wanted
     found: list[Stretch] = []
     for place in np.argsort(-likeness, kind="stable"):

@@ -23,8 +23,11 @@ _NEAR, _WIDE = 2, 7
 MOST_CELLS: Final = 8000
 """A head is fitted to so many in about two seconds; more of them make it hardly better."""
 
-_STRENGTH: Final = 0.01
-_TOLERANCE: Final = 1e-3
+_HIDDEN: Final = 64
+_PENALTY: Final = 1.0
+_BATCH: Final = 128
+_LEARNING_RATE: Final = 2e-3
+_EPOCHS: Final = 20
 _LEAST: Final = 0.5
 _LEAST_SCALE: Final = 0.02
 """Of what hardly varies in the labelled recordings, but may in others."""
@@ -76,20 +79,23 @@ class Head:
     Attributes:
         class_names: C names.
         mean: Of a cell in its context, float32 (D,).
-        weights: float32 (D, C), on what is left without the mean.
-        bias: float32 (C,).
+        scale: Likewise, its deviation.
+        layers: Weights and bias of the hidden layer, float32 (D, 64) and (64,), and of the last
+            one, (64, C) and (C,).
         shortest: Cells of a bout and of a gap, at least, int (2, C).
     """
 
     class_names: tuple[str, ...]
     mean: Floats
-    weights: Floats
-    bias: Floats
+    scale: Floats
+    layers: tuple[tuple[Floats, Floats], tuple[Floats, Floats]]
     shortest: npt.NDArray[np.integer]
 
     def probabilities(self, descriptors: Floats) -> Floats:
         """From descriptors, (N, 288), to float32 (N, C), averaged over half a second."""
-        logits = (in_context(descriptors) - self.mean) @ self.weights + self.bias
+        (weights, bias), (last_weights, last_bias) = self.layers
+        cells = (in_context(descriptors) - self.mean) / self.scale
+        logits = np.maximum(cells @ weights + bias, 0) @ last_weights + last_bias
         return _averaged(1 / (1 + np.exp(-np.clip(logits, -30, 30))), -_NEAR, _NEAR + 1)
 
     def bouts(self, probabilities: Floats) -> list[Bout]:
@@ -110,7 +116,7 @@ def fit_head(
     most_cells: int = MOST_CELLS,
     seed: int = 0,
 ) -> Head:
-    """Fits a head: a logistic regression for each class.
+    """Fits a head: a network of one hidden layer, whose last one says how probable each class is.
 
     Args:
         recordings: Of which those cells count that are known; there are some.
@@ -123,14 +129,11 @@ def fit_head(
     cells = np.concatenate(list(_contexts(recordings, labels, chosen)))
     known = np.concatenate(labels)[chosen.places]
     mean, scale = cells.mean(axis=0), cells.std(axis=0) + _LEAST_SCALE
-    cells = (cells - mean) / scale
-    fitted = [_fitted(cells, column, chosen.weights) for column in known.T]
-    weights = np.stack([each[:-1] for each in fitted], axis=1) / scale[:, None]
-    bias = np.array([each[-1] for each in fitted], np.float32)
+    layers = _fitted((cells - mean) / scale, known, chosen.weights, seed)
     bouts, gaps = usual_bounds(labels, len(class_names))
     # Of few events the gaps are wide by chance, which must not join others.
     shortest = np.stack([bouts, np.minimum(bouts, gaps)])
-    return Head(tuple(class_names), mean, weights.astype(np.float32), bias, shortest)
+    return Head(tuple(class_names), mean, scale, layers, shortest)
 
 
 def in_context(descriptors: Floats) -> Floats:
@@ -204,17 +207,25 @@ def _contexts(
         start = end
 
 
-def _fitted(cells: Floats, labels: Labels, weights: Floats) -> Floats:
-    """The weights of a class, with its bias at the end, (D + 1,)."""
+def _fitted(
+    cells: Floats, labels: Labels, weights: Floats, seed: int
+) -> tuple[tuple[Floats, Floats], tuple[Floats, Floats]]:
+    """The layers of a network, see `Head`."""
     from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import LogisticRegression
+    from sklearn.neural_network import MLPClassifier
 
-    if labels.min() == labels.max():
-        never = np.zeros(cells.shape[1] + 1, np.float32)
-        never[-1] = 20.0 if labels[0] else -20.0
-        return never
-    model = LogisticRegression(C=_STRENGTH, tol=_TOLERANCE, max_iter=200)
+    network = MLPClassifier(
+        (_HIDDEN,),
+        alpha=_PENALTY,
+        batch_size=min(_BATCH, len(cells)),
+        learning_rate_init=_LEARNING_RATE,
+        max_iter=_EPOCHS,
+        random_state=seed,
+    )
+    # A class more, which holds where no other one does: of one alone, others are made of it.
+    targets = np.column_stack([labels, ~labels.any(axis=1)]).astype(np.uint8)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # It is near enough by then.
-        model.fit(cells, labels, sample_weight=weights)
-    return np.append(model.coef_[0], model.intercept_[0])
+        network.fit(cells, targets, sample_weight=weights)
+    (first, last), (bias, last_bias) = network.coefs_, network.intercepts_
+    return (first, bias), (last[:, :-1], last_bias[:-1])

@@ -73,8 +73,8 @@ class Settings:
         """These settings with what came over the network or out of a file.
 
         Args:
-            value: `classes` and `subjects`, as a whole, or not at all; `begun` and `rejected`, of
-                some videos alone.
+            value: `classes` and `subjects`, as a whole, or not at all; classes to `add`, and names
+                of those to `remove`; `begun` and `rejected`, of some videos alone.
 
         Raises:
             DataError: They are no settings, or a name or a key is there twice.
@@ -84,8 +84,11 @@ class Settings:
         classes, subjects = self.classes, self.subjects
         if "classes" in value:
             classes = tuple(map(LabelClass.checked, _list(value, "classes", _MOST_CLASSES)))
-            _expect_once("the class", [each.name for each in classes])
-            _expect_once("the key", [each.key for each in classes if each.key])
+        removed = _list(value, "remove", _MOST_CLASSES)
+        classes = tuple(each for each in classes if each.name not in removed)
+        classes += tuple(map(LabelClass.checked, _list(value, "add", _MOST_CLASSES)))
+        _expect_once("the class", [each.name for each in classes])
+        _expect_once("the key", [each.key for each in classes if each.key])
         if "subjects" in value:
             subjects = tuple(map(_name, _list(value, "subjects", _MOST_CLASSES)))
             _expect_once("the subject", subjects)

@@ -63,7 +63,8 @@ def import_events(folder: Path, name: str, content: bytes) -> Imported:
     for recording in matched:
         video = Path(recording.path)
         if video.parent.resolve() == folder.resolve():
-            added[video.name] = table.add(video.name, VideoEvents(_marked(recording), True))
+            events = VideoEvents(_marked(recording), True, recording.known or ())
+            added[video.name] = table.add(video.name, events)
     if not added:
         raise DataError(f"{file.name}: it is of none of the recordings here. {_told(others)[0]}")
     return Imported(added, _told([*matched, *others]))

@@ -6,10 +6,11 @@ whenever labels have changed. All of it happens in processes of its own, and onl
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, Self
@@ -21,6 +22,7 @@ from pipeline.labelling.choice import Stretch
 from pipeline.labelling.learning import Lesson, Point, Proposal
 from pipeline.text import one_line
 from pipeline.video.descriptors import Floats, keep_descriptors, kept_descriptors
+from pipeline.video.paths import file_mark
 from pipeline.web.label.learner_process import (
     PART,
     Known,
@@ -44,8 +46,9 @@ class _Folder:
 
     path: Path
     events: dict[str, VideoEvents] = dataclasses.field(default_factory=dict)
+    marks: dict[str, str] = dataclasses.field(default_factory=dict)
     asked: float = 0.0
-    described: set[str] = dataclasses.field(default_factory=set)
+    described: dict[str, str] = dataclasses.field(default_factory=dict)
     parts: dict[str, list[Floats]] = dataclasses.field(default_factory=dict)
     failed: dict[str, str] = dataclasses.field(default_factory=dict)
     lesson: Lesson = dataclasses.field(default_factory=lambda: Lesson({}, []))
@@ -58,14 +61,20 @@ class _Folder:
     @property
     def waiting(self) -> list[str]:
         """Recordings that are still to be described, those with labels first."""
-        left = (n for n in self.events if n not in self.described and n not in self.failed)
+        left = (name for name in self.marks if not self.is_read(name))
         return sorted(left, key=lambda name: not self.events[name].is_listed)
+
+    def is_read(self, name: str) -> bool:
+        """Whether a file was described, or cannot be, as it is now."""
+        return self.described.get(name) == self.marks[name]
 
     @property
     def known(self) -> Known:
         """What is known of the described recordings, in order."""
         return tuple(
-            (name, each.annotation) for name, each in self.events.items() if name in self.described
+            (name, self.events[name].annotation)
+            for name in self.marks
+            if self.is_read(name) and name not in self.failed
         )
 
     @property
@@ -110,6 +119,7 @@ class Learner:
         with self._lock:
             folder = self._folders.setdefault(path, _Folder(path))
             folder.events, folder.asked = dict(events), time.monotonic()
+            folder.marks = _marks(path, events)
             if not self._is_working and not self._is_closed:
                 self._is_working = True
                 self._threads[0].submit(self._work)
@@ -127,7 +137,7 @@ class Learner:
             DataError: It is not read yet.
         """
         folder = self._folders.get(path.parent)
-        if not folder or path.name not in folder.described:
+        if not folder or path.name not in dict(folder.known):
             raise DataError(f"{path.name}: it is still being read. Try again in a moment")
         found: list[Stretch] = self._learning.do(
             stretches_like, path.parent, folder.known, Stretch(path.name, start, end)
@@ -136,15 +146,22 @@ class Learner:
 
     def _work(self) -> None:
         """Does what there is to do, a step at a time."""
-        while folder := self._next():
-            try:
-                if folder.is_stale:
-                    self._learn(folder)
-                elif waiting := folder.waiting:
-                    self._describe(folder, waiting[0])
-            except PipelineError as error:
-                folder.error = one_line(error)
-                folder.learnt = folder.known
+        try:
+            while folder := self._next():
+                self._step(folder)
+        finally:
+            self._is_working = False
+
+    def _step(self, folder: _Folder) -> None:
+        known = folder.known
+        try:
+            if folder.is_stale:
+                self._learn(folder, known)
+            elif waiting := folder.waiting:
+                self._describe(folder, waiting[0])
+        except PipelineError as error:
+            folder.error = one_line(error)
+            folder.learnt = known
 
     def _next(self) -> _Folder | None:
         """A folder that a page looks at and in which there is something to do."""
@@ -154,11 +171,9 @@ class Learner:
                 is_watched = time.monotonic() - folder.asked < _SECONDS_WATCHED
                 if is_watched and not self._is_closed and (folder.is_stale or folder.waiting):
                     return folder
-            self._is_working = False
-            return None
+        return None
 
-    def _learn(self, folder: _Folder) -> None:
-        known = folder.known
+    def _learn(self, folder: _Folder, known: Known) -> None:
         folder.lesson = self._learning.do(lesson_of, folder.path, known)
         folder.lessons += 1
         folder.learnt, folder.error = known, ""
@@ -169,18 +184,22 @@ class Learner:
 
     def _score(self, folder: _Folder) -> None:
         """Finds the learning curve, until it is that of what is learnt."""
-        while folder.scored != folder.learnt and not self._is_closed:
-            known = folder.learnt
-            try:
+        try:
+            while folder.scored != folder.learnt and not self._is_closed:
+                known = folder.learnt
                 folder.curve = self._scoring.do(curve_of, folder.path, known)
-            except PipelineError as error:
-                folder.error = one_line(error)
-            folder.scored = known
-        self._is_scoring = False
+                folder.scored = known
+        except PipelineError as error:
+            folder.error = one_line(error)
+            folder.scored = folder.learnt
+        finally:
+            self._is_scoring = False
 
     def _describe(self, folder: _Folder, name: str) -> None:
         """Describes the next part of a recording."""
         path, parts = folder.path / name, folder.parts.setdefault(name, [])
+        mark = folder.marks.get(name, "")
+        folder.failed.pop(name, None)
         try:
             if parts or kept_descriptors(path) is None:
                 part = self._describing.do(next_part, path, sum(map(len, parts)))
@@ -188,18 +207,27 @@ class Learner:
                 if len(part) == PART:
                     return
                 keep_descriptors(path, np.concatenate(parts))
-            folder.described.add(name)
         except (PipelineError, OSError) as error:
             folder.failed[name] = one_line(getattr(error, "reason", error))
+        folder.described[name] = mark
         del folder.parts[name]
+
+
+def _marks(path: Path, names: Iterable[str]) -> dict[str, str]:
+    """The marks of files, see `file_mark`; of those that are there."""
+    found = {}
+    for name in names:
+        with contextlib.suppress(OSError):
+            found[name] = file_mark(path / name)
+    return found
 
 
 def _as_json(folder: _Folder) -> dict[str, Any]:
     marked = [len(each.events) for each in folder.events.values() if each.events]
     return {
-        "recordings": len(folder.events),
-        "described": len(folder.described) + len(folder.failed),
-        "failed": folder.failed,
+        "recordings": len(folder.marks),
+        "described": len(folder.marks) - len(folder.waiting),
+        "failed": {name: why for name, why in folder.failed.items() if name in folder.marks},
         "events": sum(marked),
         "labelled": len(marked),
         "is_learning": folder.is_stale,

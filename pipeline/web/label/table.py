@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
-from pipeline.manifest.annotation import merged
+from pipeline.manifest.annotation import Spans, merged
 from pipeline.sources.events.own_table import NEEDED, WATCHED, read_own_table
 from pipeline.web.errors import ChangedError
 from pipeline.web.label.marked import MarkedEvent, VideoEvents, time_order
@@ -93,7 +93,7 @@ class EventsTable:
             known = {dataclasses.replace(event, notes="") for event in before.events}
             new = tuple(event for event in dict.fromkeys(events.events) if event not in known)
             together = tuple(sorted((*before.events, *new), key=time_order))
-            both = VideoEvents(together, True, before.watched)
+            both = VideoEvents(together, True, _both_watched(before, events))
             self._replace(columns, rows, video, both)
         return len(new)
 
@@ -103,6 +103,13 @@ class EventsTable:
         kept = [row for row in rows if not _is_of(row, video)]
         old = [row for row in rows if _is_of(row, video)]
         self._sheet.write(columns, kept + _rows_of(video, events, old))
+
+
+def _both_watched(before: VideoEvents, new: VideoEvents) -> Spans:
+    """Where somebody watched, by what was known and what is added; empty: everywhere."""
+    if not before.is_listed:
+        return new.watched
+    return merged((*before.watched, *new.watched)) if before.watched else ()
 
 
 def _events_of(rows: Iterable[Row], video: str) -> VideoEvents:

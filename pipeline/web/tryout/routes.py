@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from pipeline.errors import VideoDecodeError
 from pipeline.web.errors import OutsideError
 from pipeline.web.opened import OpenedRuns
 from pipeline.web.pages import page
@@ -87,8 +88,12 @@ class Tryout:
         return JSONResponse({"key": key, **found.as_json()})
 
     def _answer(self, upload: Upload, run: str) -> Answer:
+        name = upload.name or "video"
         with self._runs.use(run) as opened:
-            return answer(opened, upload.path, upload.name or "video")
+            try:
+                return answer(opened, upload.path, name)
+            except VideoDecodeError as error:
+                raise VideoDecodeError(name, error.reason) from None
 
     def _download(self, request: Request) -> Response:
         """What was said as a file."""

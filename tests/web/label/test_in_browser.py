@@ -357,7 +357,7 @@ def test_what_a_run_proposes_is_accepted_or_rejected(proposing, browser):
     page.reload()
     page.wait_for_selector("#picture[data-number='0']")
     page.click("#ask")
-    expect(page.locator("#proposed")).to_contain_text("0 to decide")  # What was rejected stays so.
+    expect(page.locator("#proposed")).to_contain_text("Nothing to decide")  # What was rejected stays so.
     page.done()
     (recording,) = read_events(proposing.root / "lab" / "events.csv")
     assert {event.label for event in recording.events} <= {"left", "right"}
@@ -384,7 +384,7 @@ def guided(start_app, tmp_path):
 def test_the_page_leads_to_what_is_to_be_labelled_next(guided, browser):
     page = label(guided, browser, video="g0.avi")
     expect(page.locator("#learnt")).to_have_text(
-        re.compile(r"^4 events in 2 recordings\. Expected F1 of events in others: \d\.\d\d\.$")
+        re.compile(r"^4 events in 2 recordings\. F1 of events in other recordings: \d\.\d\d of 1\.$")
     )
     expect(page.locator("#curve")).to_be_visible()
     assert findings(page) == []
@@ -416,7 +416,7 @@ def test_the_page_leads_to_what_is_to_be_labelled_next(guided, browser):
 
 def test_proposals_of_the_labels_so_far_are_renewed(guided, browser):
     page = label(guided, browser, video="g5.avi")
-    expect(page.locator("#learnt")).to_contain_text("Expected")
+    expect(page.locator("#learnt")).to_contain_text("F1 of events")
     page.click("#ask")
     expect(page.locator("#proposed")).to_have_text(re.compile(r"^\d to decide$"))
     asked = []
@@ -430,7 +430,7 @@ def test_proposals_of_the_labels_so_far_are_renewed(guided, browser):
 
 def test_more_like_this_leads_through_what_looks_alike(guided, browser):
     page = label(guided, browser, video="g0.avi")
-    expect(page.locator("#learnt")).to_contain_text("Expected")
+    expect(page.locator("#learnt")).to_contain_text("F1 of events")
     press(page, "ArrowDown")
     page.click("#alike")
     expect(page.locator("#where")).to_contain_text(", alike")

@@ -18,6 +18,7 @@ export function freeKey(name, classes, reserved) {
 
 // Why a class cannot be added; empty: it can.
 export function refusal(name, key, classes, reserved) {
+  if (name === "*") return "* stands for what was watched. Choose another name.";
   if (classes.some((each) => each.name === name)) return `There is a class ${name} already.`;
   const taken = classes.find((each) => key && each.key === key);
   if (taken) return `The key ${key} marks ${taken.name} already.`;

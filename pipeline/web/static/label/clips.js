@@ -5,6 +5,7 @@ import { COLOURS, classItem, freeKey, isTyping, made, refusal } from "./classes.
 import { Player } from "./player.js";
 
 const RESERVED = [" "];
+const RETRY_MILLISECONDS = 2000;
 const byId = (id) => document.getElementById(id);
 const folder = byId("clips").dataset.folder;
 const pathOf = (name) => (folder ? `${folder}/${name}` : name);
@@ -16,6 +17,7 @@ let clips = [];
 let current = null;
 let saving = Promise.resolve();
 let waiting = 0; // changes that are not saved yet
+let isFailed = false; // whether one of them could not be saved
 const past = [];
 
 async function load() {
@@ -24,8 +26,9 @@ async function load() {
   clips = found.videos;
   const used = [...new Set(clips.map((clip) => clip.label).filter(Boolean))];
   const added = used.filter((name) => !settings.classes.some((each) => each.name === name));
-  for (const name of added) settings.classes.push({ name, key: freeKey(name, settings.classes, RESERVED), is_point: false });
-  if (added.length) await put("/api/label/settings", { folder }, { classes: settings.classes });
+  const add = [];
+  for (const name of added) add.push({ name, key: freeKey(name, [...settings.classes, ...add], RESERVED), is_point: false });
+  if (add.length) await changeSettings({ add });
   show();
   const first = clips.find((clip) => !clip.label) ?? clips[0];
   if (first) await open(first);
@@ -62,12 +65,21 @@ function label(clip, name, isUndo = false) {
   saving = saving.then(() => save(clip, name, before));
 }
 
+// Saves a label; without an answer, again and again, so that nothing is lost.
 async function save(clip, name, before) {
-  try {
-    await put("/api/clips/label", { video: pathOf(clip.name) }, { label: name, before });
-  } catch (error) {
-    clip.label = before;
-    tell(`${error.message} Reload this page to see what is there.`);
+  while (true) {
+    try {
+      await put("/api/clips/label", { video: pathOf(clip.name) }, { label: name, before });
+      if (isFailed) untell();
+      isFailed = false;
+      break;
+    } catch (error) {
+      isFailed = true;
+      tell(error.status ? `${error.message} Reload this page to see what is there.` : error.message);
+      show();
+      if (error.status) return; // It stays unsaved.
+      await new Promise((done) => setTimeout(done, RETRY_MILLISECONDS));
+    }
   }
   waiting--;
   show();
@@ -89,7 +101,7 @@ function undo() {
 function show() {
   const count = clips.filter((clip) => !clip.label).length;
   byId("left").textContent = count ? `${count} to do` : "all done";
-  byId("saved").textContent = waiting ? "Saving" : "Saved";
+  byId("saved").textContent = isFailed ? "Not saved" : waiting ? "Saving" : "Saved";
   byId("saved").classList.toggle("not", waiting > 0);
   byId("name").textContent = current ? `${current.name}${current.label ? `: ${current.label}` : ""}` : "";
   byId("undo").disabled = !past.length;
@@ -109,16 +121,19 @@ function show() {
         COLOURS[place % COLOURS.length],
         current?.label === each.name,
         () => mark(each),
-        () => changeClasses(settings.classes.filter((other) => other !== each)),
+        () => changeSettings({ remove: [each.name] }),
       ),
     ),
   );
   byId("hint").hidden = !settings.classes.length;
 }
 
-function changeClasses(classes) {
-  settings = { ...settings, classes };
-  put("/api/label/settings", { folder }, { classes }).catch((error) => tell(error.message));
+async function changeSettings(changes) {
+  try {
+    settings = await put("/api/label/settings", { folder }, changes);
+  } catch (error) {
+    tell(error.message);
+  }
   show();
 }
 
@@ -129,7 +144,7 @@ function addClass(event) {
   const refused = name && refusal(name, key, settings.classes, RESERVED);
   if (!name || refused) return refused && tell(refused);
   untell();
-  changeClasses([...settings.classes, { name, key, is_point: false }]);
+  changeSettings({ add: [{ name, key, is_point: false }] });
   byId("add-class").reset();
   byId("class-name").focus();
 }

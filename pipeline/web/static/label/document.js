@@ -15,6 +15,7 @@ export class LabelDocument extends EventTarget {
     this.saved = this.now;
     this.version = state.version;
     this.isGuided = false; // whether stretches of it are looked at, rather than the whole
+    this.inPart = []; // where somebody watched, before it was the whole
     this.past = [];
     this.future = [];
     this.saving = null;
@@ -95,7 +96,7 @@ export class LabelDocument extends EventTarget {
 
   // Somebody watched from then to then; what happens there is marked.
   watch(span) {
-    if (!this.isWhole) this.change(this.watching([span.map(round)]));
+    if (!this.isWhole && span[1] > span[0]) this.change(this.watching([span.map(round)]));
   }
 
   watching(spans) {
@@ -104,8 +105,12 @@ export class LabelDocument extends EventTarget {
 
   // Says whether somebody watched the whole recording, or only where events are.
   setWhole(isWhole) {
-    if (isWhole) this.change({ isListed: true, watched: [] });
-    else this.change({ isListed: this.events.length > 0, watched: merged(this.events.map(spanOf)) });
+    if (isWhole) {
+      this.inPart = this.now.watched;
+      return this.change({ isListed: true, watched: [] });
+    }
+    const watched = merged([...this.inPart, ...this.events.map(spanOf)]);
+    this.change({ isListed: watched.length > 0, watched });
   }
 
   replace(old, event) {
@@ -115,8 +120,9 @@ export class LabelDocument extends EventTarget {
   }
 
   remove(event) {
+    if (this.begun.includes(event)) return this.change({ begun: this.begun.filter((each) => each !== event) });
     const events = this.events.filter((each) => each !== event);
-    this.change({ events, isListed: events.length + this.now.watched.length > 0, begun: this.begun.filter((each) => each !== event) });
+    this.change({ events, isListed: events.length + this.now.watched.length > 0 });
   }
 
   become(state) {

@@ -12,6 +12,7 @@ export class LabelFolder extends EventTarget {
     this.reserved = reserved;
     this.videos = []; // as they were read: { name, events, is_listed, watched, version }
     this.runs = [];
+    this.saving = 0; // requests of settings that are under way
     this.settings = { classes: [], subjects: [], begun: {}, rejected: {} };
     this.documents = new Map(); // by the name of the video: what is changed
   }
@@ -23,17 +24,31 @@ export class LabelFolder extends EventTarget {
     const { classes } = this.settings;
     const used = new Set(this.videos.flatMap((video) => video.events.map((event) => event.label)));
     const added = [...used].filter((name) => !classes.some((each) => each.name === name)).sort();
+    const add = [];
     for (const name of added) {
       const isPoint = this.videos.every((video) => video.events.every((event) => event.label !== name || event.end === null));
-      classes.push({ name, key: freeKey(name, classes, this.reserved), is_point: isPoint });
+      add.push({ name, key: freeKey(name, [...classes, ...add], this.reserved), is_point: isPoint });
     }
-    if (added.length) await this.save({ classes });
+    if (add.length) await this.save({ add });
   }
 
-  // Saves some of the settings; what other windows changed meanwhile stays.
+  // Saves some of the settings, such as { add: [class] }; what other windows changed meanwhile stays.
   async save(changes) {
-    if (changes.classes) this.settings.classes = changes.classes;
-    this.settings = await put("/api/label/settings", { folder: this.name }, changes);
+    const { add = [], remove = [] } = changes;
+    const before = this.settings;
+    this.settings = { ...before, classes: [...before.classes.filter((each) => !remove.includes(each.name)), ...add] };
+    this.saving++;
+    this.dispatchEvent(new CustomEvent("change"));
+    try {
+      const saved = await put("/api/label/settings", { folder: this.name }, changes);
+      if (this.saving === 1) this.settings = saved; // Else an answer that is on its way knows more.
+    } catch (error) {
+      this.settings = before;
+      throw error;
+    } finally {
+      this.saving--;
+      this.dispatchEvent(new CustomEvent("change"));
+    }
   }
 
   // The events of a video while they are changed.
@@ -46,6 +61,7 @@ export class LabelFolder extends EventTarget {
     const path = this.name ? `${this.name}/${video.name}` : video.name;
     const { begun, rejected } = this.settings;
     const found = new LabelDocument(path, video, begun[video.name] ?? [], rejected[video.name] ?? []);
+    found.isGuided = sessionStorage.getItem(`guided ${path}`) !== null;
     found.onAside = (name, events) => this.save({ [name]: { [video.name]: events } });
     for (const kind of ["change", "saving"]) found.addEventListener(kind, () => this.dispatchEvent(new CustomEvent(kind)));
     return found;

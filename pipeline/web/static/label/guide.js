@@ -3,7 +3,7 @@
 import { get } from "../api.js";
 import { made } from "./classes.js";
 import { drawLearning } from "./learning.js";
-import { tell } from "./notices.js";
+import { tell, untell } from "./notices.js";
 import { spanOf } from "./spans.js";
 import { clock } from "./timing.js";
 
@@ -17,10 +17,12 @@ export class Guide extends EventTarget {
     super();
     this.page = page;
     this.learnt = null;
-    this.passed = new Set(); // stretches that were skipped or watched
+    this.passed = []; // stretches that were skipped or watched
     this.queue = null; // stretches like one that was asked for
     this.stretch = null; // that is looked at
-    const clicks = { next: () => this.next(), watched: () => this.watched(), skip: () => this.next(), alike: () => this.alike() };
+    this.arrived = null; // the same, once its frames are shown
+    this.done = null; // what the last "Done" changed: { stretch, document, state }
+    const clicks = { next: () => this.next(), watched: () => this.watched(), skip: () => this.next(), alike: () => this.alike(), back: () => this.back() };
     for (const [id, action] of Object.entries(clicks)) byId(id).addEventListener("click", action);
     document.addEventListener("visibilitychange", () => this.poll());
   }
@@ -44,35 +46,56 @@ export class Guide extends EventTarget {
   // Stretches in their order that were neither skipped nor watched.
   get waiting() {
     const found = this.queue ?? this.learnt?.stretches ?? [];
-    return found.filter((each) => !this.passed.has(nameOf(each)));
+    return found.filter((each) => !this.passed.some((other) => isMostly(each, other)));
   }
 
   async next() {
-    if (this.stretch) this.passed.add(nameOf(this.stretch));
+    if (this.stretch) this.passed.push(this.stretch);
     let [stretch] = this.waiting;
     if (!stretch && this.queue) {
       this.queue = null;
       [stretch] = this.waiting;
     }
-    this.stretch = stretch ?? null;
     if (!stretch) {
+      this.stretch = null;
       this.page.show();
       return tell("There is nothing left to look at for now.");
     }
-    if (this.page.current.name === stretch.recording) this.page.show();
-    else await this.page.open(stretch.recording);
+    await this.goTo(stretch);
   }
 
   // What lies in the stretch is all that happens there.
   watched() {
-    const { current } = this.page;
-    if (this.stretch && current.name === this.stretch.recording) current.watch([this.stretch.start, Math.min(this.stretch.end, this.page.player.duration)]);
+    const { current, player } = this.page;
+    const { shown } = this;
+    if (!shown || this.arrived !== shown) return;
+    const open = current.begun.find((each) => each.start < shown.end);
+    if (open) return tell(`${open.label} has begun and not ended. Mark its end, or take it back, then go on.`);
+    untell();
+    current.watch([shown.start, Math.max(shown.start, Math.min(shown.end, player.duration))]);
+    this.done = { stretch: shown, document: current, state: current.now };
     return this.next();
+  }
+
+  // Takes back the last "Done", and shows its stretch again.
+  async back() {
+    const { stretch, document, state } = this.done;
+    this.done = null;
+    if (document.now === state) document.undo();
+    this.passed = this.passed.filter((each) => each !== stretch);
+    await this.goTo(stretch);
+  }
+
+  async goTo(stretch) {
+    this.stretch = stretch;
+    if (this.page.current.name === stretch.recording) this.page.show();
+    else await this.page.open(stretch.recording);
   }
 
   // Stretches that look like the chosen event, or like the one that is looked at.
   async alike() {
     const { current, chosen, player } = this.page;
+    if (!current) return;
     const [start, end] = chosen ? spanOf(chosen) : this.shown ? [this.shown.start, this.shown.end] : [player.seconds, player.seconds];
     byId("alike").disabled = true;
     try {
@@ -97,7 +120,9 @@ export class Guide extends EventTarget {
     const { learnt, shown } = this;
     byId("stretch").hidden = !shown;
     byId("next").hidden = Boolean(shown);
-    if (shown) byId("where").textContent = `${clock(shown.start)} to ${clock(shown.end)}${this.queue ? ", alike" : ""}. Mark what happens here.`;
+    byId("back").hidden = !this.done;
+    byId("alike").disabled = !this.page.current;
+    if (shown) byId("where").textContent = `${clock(shown.start)} to ${clock(shown.end)}${this.queue ? ", alike" : ""}. Mark all that happens here.`;
     if (!learnt) return;
     byId("learnt").textContent = said(learnt);
     byId("failed").replaceChildren(...Object.entries(learnt.failed).map(([name, why]) => made("li", {}, `${name}: ${why}`)));
@@ -108,16 +133,19 @@ export class Guide extends EventTarget {
   }
 }
 
-function nameOf({ recording, start, end }) {
-  return `${start} ${end} ${recording}`;
+// Whether half of a stretch or more lies in another one.
+function isMostly(one, other) {
+  const common = Math.min(one.end, other.end) - Math.max(one.start, other.start);
+  return one.recording === other.recording && common >= (one.end - one.start) / 2;
 }
 
 function said({ recordings, described, events, labelled, curve, error, is_learning: isLearning, is_scoring: isScoring }) {
   if (error) return error;
   const reading = described < recordings ? `Reading the recordings: ${described} of ${recordings}. ` : "";
   if (!events) return `${reading}Mark a few events: what they teach is shown here.`;
-  const made = `${events} events in ${labelled} ${labelled === 1 ? "recording" : "recordings"}. `;
+  const made = `${events} ${events === 1 ? "event" : "events"} in ${labelled} ${labelled === 1 ? "recording" : "recordings"}. `;
   const last = curve[curve.length - 1];
-  if (last) return `${reading}${made}Expected F1 of events in others: ${last.f1_50.toFixed(2)}.`;
-  return `${reading}${made}${isLearning || isScoring ? "Learning." : "Label a second recording to see what they are worth."}`;
+  if (last) return `${reading}${made}F1 of events in other recordings: ${last.f1_50.toFixed(2)} of 1.`;
+  if (labelled > 1 && (isLearning || isScoring)) return `${reading}${made}Learning.`;
+  return `${reading}${made}${recordings > 1 ? "Label a second recording to see what they are worth." : ""}`;
 }

@@ -12,6 +12,7 @@ import { Review } from "./review.js";
 import { clock } from "./timing.js";
 
 const RESERVED = [" ", "+", "-", "=", "[", "]", "?", "."];
+const WHOLE_SHARE = 0.9; // of the length that a file declares; files often declare a little too much
 const byId = (id) => document.getElementById(id);
 const folder = new LabelFolder(byId("label").dataset.folder, RESERVED);
 
@@ -21,6 +22,7 @@ const list = new EventList(byId("events"), colourOf);
 let current = null; // the LabelDocument that is shown
 let chosen = null; // an event or a proposal
 let isFailed = false; // whether it was told that something is not saved
+let isTold = false; // whether it was told what marking says of the rest
 const page = { folder, player, choose, open, show, get current() { return current; }, get chosen() { return chosen; } };
 const review = new Review(page);
 const guide = new Guide(page);
@@ -63,9 +65,9 @@ async function open(name) {
   player.loops = false;
   const opening = player.open(current.video); // What it showed before is forgotten at once.
   axis.all();
+  untell();
   show();
   showSaved();
-  untell();
   review.renew();
   try {
     await opening;
@@ -78,8 +80,10 @@ async function open(name) {
 function goToStretch() {
   const { shown } = guide;
   if (!shown || axis.stretch === shown || !(player.times[player.times.length - 1] >= shown.start)) return;
-  axis.stretch = shown;
+  axis.stretch = guide.arrived = shown;
   current.isGuided = true;
+  sessionStorage.setItem(`guided ${current.video}`, "yes"); // for when the page is loaded again
+  player.until = shown.end;
   const length = shown.end - shown.start;
   axis.look(shown.start - length / 2, 2 * length);
   player.seek(shown.start);
@@ -103,7 +107,7 @@ function show() {
   axis.show({ events: current.events, begun: current.begun, proposals: proposed, rows: labels(), chosen });
   review.show();
   axis.watched = current.isWhole ? null : current.now.watched;
-  if (!guide.shown) axis.stretch = null;
+  if (!guide.shown) axis.stretch = player.until = null;
   guide.show();
   goToStretch();
   byId("count").textContent = current.events.length || "";
@@ -132,7 +136,7 @@ function showClasses() {
   byId("classes").replaceChildren(
     ...classes.map((each) => {
       const isBegun = Boolean(current?.begun.some((event) => event.label === each.name && event.subject === subject));
-      const remove = () => changeClasses(classes.filter((other) => other !== each));
+      const remove = () => changeSettings({ remove: [each.name] });
       return classItem(each, colourOf(each.name), isBegun, () => mark(each), remove);
     }),
   );
@@ -190,8 +194,13 @@ function mark({ name, is_point: isPoint }) {
   if (!current || !player.times.length) return;
   const subject = byId("subject").value;
   const { seconds } = player;
+  const { isWhole } = current;
   const event = current.mark(name, isPoint, subject, seconds);
   if (event) choose(event);
+  if (current.isWhole && !isWhole && !isTold) {
+    isTold = true;
+    tell(`${current.name} now counts as watched as a whole: what is not marked does not happen. If you watch only a part, take the tick away.`);
+  }
   const began = current.begun.some((each) => each.label === name && each.subject === subject);
   say(`${name} ${isPoint ? "at" : began ? "begins at" : "ended at"} ${clock(seconds)}`);
 }
@@ -215,9 +224,8 @@ function chooseNeighbour(step) {
   if (current.events[next]) choose(current.events[next], true);
 }
 
-function changeClasses(classes) {
-  folder.save({ classes }).then(show, (error) => tell(error.message));
-  show();
+function changeSettings(changes) {
+  return folder.save(changes).catch((error) => tell(error.message));
 }
 
 function addClass(event) {
@@ -229,7 +237,7 @@ function addClass(event) {
   const refused = refusal(name, key, classes, RESERVED);
   if (refused) return tell(refused);
   untell();
-  changeClasses([...classes, { name, key, is_point: byId("class-point").checked }]);
+  changeSettings({ add: [{ name, key, is_point: byId("class-point").checked }] });
   byId("add-class").reset();
   byId("class-name").focus();
 }
@@ -263,6 +271,7 @@ async function importFile(file) {
 }
 
 async function exportEvents() {
+  if (!current) return;
   await current.save();
   const link = made("a", { href: address("/api/label/export", { video: current.video, format: byId("format").value }), download: "" });
   link.click();
@@ -289,7 +298,7 @@ const KEYS = {
   Backspace: () => removeChosen(),
   Enter: () => review.decide(true),
   "?": () => review.chooseUnsure(),
-  ".": () => (guide.shown ? guide.watched() : guide.next()),
+  ".": (event) => !event.repeat && (guide.shown ? guide.watched() : guide.next()),
   Escape: () => choose(null),
 };
 
@@ -311,7 +320,8 @@ function press(event) {
     return current.redo();
   }
   if (withControl || event.altKey || isTyping(event.target)) return;
-  if (event.key === " " && event.target.matches("button, input, summary, a") && event.target.id !== "play") event.target.blur();
+  // Who goes by keyboard presses what has the focus; after a click, Space is for the player.
+  if (event.key === " " && event.target.matches("button:focus-visible, input:focus-visible, summary, a")) return;
   if (event.key === "Enter" && event.target.matches("button, a, summary")) return;
   const known = KEYS[event.key];
   if (known) {
@@ -344,6 +354,8 @@ player.addEventListener("growth", () => {
   if (about.error) tell(`${current.name}: ${about.error} What was read until there can be labelled.`);
   const share = Math.floor((100 * (times[times.length - 1] ?? 0)) / (about.declared_seconds || 1));
   player.say(about.is_complete || about.error ? "" : `Reading the recording: ${Math.min(share, 99)} %`);
+  if (about.is_complete && about.duration_seconds < WHOLE_SHARE * about.declared_seconds)
+    tell(`${current.name}: only ${clock(about.duration_seconds)} of ${clock(about.declared_seconds)} can be read. It is damaged, or cut off.`);
   axis.draw();
   goToStretch();
 });
@@ -380,6 +392,8 @@ byId("loop").addEventListener("change", (event) => {
   player.range = event.target.checked ? rangeOf(chosen) : null;
 });
 byId("subject").addEventListener("change", show);
+// So that the next key marks, and turns no list over.
+for (const id of ["rate", "subject", "run", "format"]) byId(id).addEventListener("change", () => byId(id).blur());
 byId("done").addEventListener("change", (event) => current?.setWhole(event.target.checked));
 byId("add-class").addEventListener("submit", addClass);
 byId("file").addEventListener("change", (event) => {

@@ -16,6 +16,7 @@ export class Player extends EventTarget {
     Object.assign(this, { screen, media, picture, waiting });
     this.rate = 1;
     this.range = null; // [start, end] in seconds that is looped
+    this.until = null; // seconds at which playing stops once
     this.opened = 0;
     this.reset();
     media.addEventListener("ended", () => this.isPlaying && this.end());
@@ -68,6 +69,7 @@ export class Player extends EventTarget {
       if (!this.about && about.may_play) this.media.src = address("/api/video/file", this.source(video));
       this.about = about;
       if (isFirst) await this.show(0);
+      if (opened !== this.opened) return;
       this.tell("growth");
       if (about.is_complete || about.error) return;
       await new Promise((done) => setTimeout(done, POLL_MILLISECONDS));
@@ -81,15 +83,17 @@ export class Player extends EventTarget {
     this.number = Math.min(Math.max(0, number), this.times.length - 1);
     this.tell("frame");
     const wanted = this.number;
+    const { opened } = this;
     const late = setTimeout(() => this.say("Reading the frame"), 300);
     try {
       const bitmap = await this.frames.bitmap(wanted);
+      if (opened !== this.opened) return;
       if (bitmap && wanted === this.number && !this.isPlaying) this.draw(bitmap, wanted);
     } catch (error) {
-      this.tell("failure", error.message);
+      if (opened === this.opened) this.tell("failure", error.message);
     } finally {
       clearTimeout(late);
-      this.say("");
+      if (opened === this.opened) this.say("");
     }
     if (wanted === this.number && !this.isPlaying && wanted % 16 > 11) this.frames.ahead(wanted);
     if (wanted === this.number && !this.isPlaying && wanted % 16 < 4 && wanted > 15) this.frames.ahead(wanted - 32);
@@ -205,8 +209,10 @@ export class Player extends EventTarget {
   arrive(number) {
     if (this.range && this.times[number] >= this.range[1]) return this.begin(shownAt(this.times, this.range[0]));
     if (number === this.number) return;
+    const isOver = this.until !== null && this.seconds < this.until && this.times[number] >= this.until;
     this.number = number;
     this.tell("frame");
+    if (isOver) this.pause();
   }
 
   // The first frame has the time 0 for the reader; for the browser it may have a later one.

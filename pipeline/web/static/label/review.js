@@ -1,7 +1,7 @@
 // Deciding on what is proposed.
 
 import { made } from "./classes.js";
-import { tell } from "./notices.js";
+import { tell, untell } from "./notices.js";
 import { eventOf, Proposals } from "./proposals.js";
 
 const LABELS = "The labels so far";
@@ -35,12 +35,14 @@ export class Review {
     const { open } = this;
     byId("decide").hidden = !open.length;
     const isChosen = open.includes(chosen);
+    if (this.isOld && !isChosen) this.renew();
     byId("accept").disabled = byId("reject").disabled = !isChosen;
     const about = isChosen ? `${chosen.label} ${chosen.probability.toFixed(2)}. ` : "";
-    byId("proposed").textContent = this.proposals.isAsked(current) ? `${about}${open.length} to decide` : "";
+    byId("proposed").textContent = this.proposals.isAsked(current) ? `${about}${open.length || "Nothing"} to decide` : "";
   }
 
   async ask() {
+    if (!this.page.current) return;
     byId("ask").disabled = true;
     byId("proposed").textContent = "Reading the recording";
     this.renews = byId("run").value === "";
@@ -48,9 +50,11 @@ export class Review {
     byId("ask").disabled = false;
   }
 
-  // Asks again, where the labels so far have taught something new.
+  // Asks again, where the labels so far have taught something new; not while somebody decides.
   async renew() {
-    if (this.renews && this.page.current) await this.find();
+    if (!this.renews || !this.page.current) return;
+    this.isOld = this.open.includes(this.page.chosen);
+    if (!this.isOld) await this.find();
   }
 
   async find() {
@@ -82,8 +86,10 @@ export class Review {
 
   acceptAll() {
     const { current, player } = this.page;
-    const least = Number(byId("above").value.replace(",", "."));
-    if (!Number.isFinite(least)) return tell("Above: expected a probability, such as 0.8.");
+    const text = byId("above").value.trim().replace(",", ".");
+    const least = Number(text);
+    if (!text || !(least >= 0 && least <= 1)) return tell("Above: expected a probability from 0 to 1, such as 0.8.");
+    untell();
     const sure = this.open.filter((each) => each.probability >= least);
     if (sure.length) current.accept(sure.map((each) => eventOf(each, player.times)));
     this.page.show();

@@ -33,6 +33,7 @@ function show(next) {
   state = next;
   byId("state").textContent = WORDS[state.state];
   byId("stop").hidden = state.state !== "running";
+  if (state.state !== "running") byId("stop").disabled = false;
   byId("go-on").hidden = !["stopped", "failed"].includes(state.state);
   byId("progress").textContent = progress();
   byId("steps").replaceChildren(...state.steps.map(step));
@@ -96,6 +97,10 @@ async function act(what) {
   }
 }
 
-byId("stop").addEventListener("click", () => act("stop"));
+byId("stop").addEventListener("click", async () => {
+  byId("stop").disabled = true; // A second time would cut off what it still does.
+  await act("stop");
+  byId("state").textContent = "Stopping, once what is under way is done";
+});
 byId("go-on").addEventListener("click", () => act("go-on"));
 follow();

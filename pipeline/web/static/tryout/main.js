@@ -82,6 +82,7 @@ async function show(result) {
   const { answer } = result;
   byId("shown").hidden = false;
   byId("why").hidden = true;
+  byId("explain").hidden = !answer.prediction; // There is one for answers of whole videos alone.
   byId("name").textContent = answer.name;
   byId("answer").textContent = answer.prediction?.text ?? `${answer.events.length} events`;
   byId("bars").replaceChildren(
