@@ -343,8 +343,10 @@ def test_what_a_run_proposes_is_accepted_or_rejected(proposing, browser):
     expect(page.locator("#proposed")).to_contain_text(f"{count - 1} to decide")
     press(page, "Enter")
     expect(page.locator("#count")).to_have_text("1")
-    page.fill("#above", "2")
-    page.click("#accept-all")
+    for text in ("2", "", "80", "x"):
+        page.fill("#above", text)
+        page.click("#accept-all")
+        expect(page.locator("#told")).to_contain_text("a probability from 0 to 1")
     expect(page.locator("#count")).to_have_text("1")
     page.fill("#above", "0,1")
     page.click("#accept-all")
@@ -357,7 +359,8 @@ def test_what_a_run_proposes_is_accepted_or_rejected(proposing, browser):
     page.reload()
     page.wait_for_selector("#picture[data-number='0']")
     page.click("#ask")
-    expect(page.locator("#proposed")).to_contain_text("Nothing to decide")  # What was rejected stays so.
+    # What was rejected stays so.
+    expect(page.locator("#proposed")).to_contain_text("Nothing to decide")
     page.done()
     (recording,) = read_events(proposing.root / "lab" / "events.csv")
     assert {event.label for event in recording.events} <= {"left", "right"}
@@ -384,7 +387,7 @@ def guided(start_app, tmp_path):
 def test_the_page_leads_to_what_is_to_be_labelled_next(guided, browser):
     page = label(guided, browser, video="g0.avi")
     expect(page.locator("#learnt")).to_have_text(
-        re.compile(r"^4 events in 2 recordings\. F1 of events in other recordings: \d\.\d\d of 1\.$")
+        re.compile(r"^4 events in 2 recordings\. F1 of .* other recordings: \d\.\d\d of 1\.$")
     )
     expect(page.locator("#curve")).to_be_visible()
     assert findings(page) == []
@@ -412,6 +415,60 @@ def test_the_page_leads_to_what_is_to_be_labelled_next(guided, browser):
     (event,) = found.events
     assert (event.start_seconds, event.end_seconds) == (place, pytest.approx(place + 1))
     assert found.known == ((0.0, 6.0),)  # the stretch, which is the whole of it
+
+
+def test_done_waits_for_what_has_begun_and_can_be_taken_back(guided, browser):
+    page = label(guided, browser, video="g0.avi")
+    expect(page.locator("#learnt")).to_contain_text("F1 of events")
+    with page.expect_response(lambda response: "/api/video/frames" in response.url):
+        page.click("#next")
+    shown = page.locator("#videos [aria-current] span").first
+    first = shown.text_content()
+    press(page, "l", ".")
+    expect(page.locator("#told")).to_contain_text("left has begun and not ended")
+    press(page, "Control+z", ".")
+    expect(shown).not_to_have_text(first)
+    page.click("#back")
+    expect(shown).to_have_text(first)
+    saved(page)
+    media = {each.media for each in read_events(guided.root / "lab" / "events.csv")}
+    assert first not in media
+    page.done()
+
+
+def test_a_stretch_that_is_not_shown_yet_is_not_done(guided, browser):
+    page = label(guided, browser, video="g0.avi")
+    expect(page.locator("#learnt")).to_contain_text("F1 of events")
+    page.route("**/api/video/frames*", lambda _: None)  # No frame ever comes.
+    page.route("**/api/video?*", lambda _: None)
+    press(page, ".", ".", ".")
+    saved(page)
+    page.done()
+    media = {each.media for each in read_events(guided.root / "lab" / "events.csv")}
+    assert media == {"g0.avi", "g1.avi"}
+
+
+def test_two_windows_have_the_classes_of_both(guided, browser):
+    one, other = (label(guided, browser, video="g0.avi") for _ in range(2))
+    add_class(one, "alpha", "a")
+    add_class(other, "beta", "b")
+    names = other.locator("#classes b")
+    expect(names).to_have_text(["left", "right", "alpha", "beta"])
+    add_class(one, "*", "x")
+    expect(one.locator("#told")).to_contain_text("Choose another name")
+    one.locator("#classes li").nth(2).locator("button").last.click()
+    expect(one.locator("#classes b")).to_have_text(["left", "right", "beta"])
+    for page in (one, other):
+        page.done()
+
+
+def test_checkboxes_and_buttons_are_pressed_by_keyboard(app, browser):
+    page = label(app, browser)
+    page.focus("#play")
+    press(page, "Tab", "Tab", "Tab", "Tab", "Space")  # on to "Loop"
+    expect(page.locator("#loop")).to_be_checked()
+    expect(page.locator("#play")).to_have_text("Play")
+    page.done()
 
 
 def test_proposals_of_the_labels_so_far_are_renewed(guided, browser):
@@ -453,6 +510,15 @@ def test_a_recording_is_known_as_a_whole_or_in_part(guided, browser):
     press(page, "Control+z")
     expect(page.locator("#done")).to_be_checked()
     assert known() is None
+    page.done()
+    own = guided.root / "lab" / "events.csv"
+    own.write_text("video,start_seconds,end_seconds,label\ng0.avi,0,1,*\ng0.avi,3,4.5,*\n")
+    page = label(guided, browser, video="g0.avi")
+    expect(page.locator("#done")).not_to_be_checked()
+    page.check("#done")
+    assert known() is None
+    page.uncheck("#done")
+    assert known() == ((0.0, 1.0), (3.0, 4.5))
     page.done()
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import shutil
 import signal
 import time
 
@@ -115,6 +116,26 @@ def test_a_file_that_cannot_be_read_is_named_and_hinders_nothing(app, truth):
     found = learnt(app, events=2)
     assert list(found["failed"]) == ["broken.mp4"]
     assert found["stretches"]
+
+
+def test_a_file_that_is_replaced_is_read_anew(app, truth):
+    broken = app.root / "lab" / "broken.avi"
+    broken.write_bytes(b"x" * 1000)
+    assert list(learnt(app)["failed"]) == ["broken.avi"]
+    shutil.copy(app.root / "lab" / "g0.avi", broken)
+    found = learnt(app, failed={})
+    assert found["described"] == found["recordings"] == 7
+    assert "broken.avi" in {each["recording"] for each in found["stretches"]}
+    broken.unlink()
+    assert learnt(app, recordings=6)["described"] == 6
+
+
+def test_where_all_was_watched_there_is_nothing_alike(app, truth):
+    for video in truth:
+        save(app, video, events=truth[video])
+    assert learnt(app, labelled=6)["stretches"] == []
+    asked = {"video": "lab/g0.avi", "start": 0.0, "end": 2.0}
+    assert app.get("/api/label/similar", **asked) == {"stretches": []}
 
 
 def test_a_worker_that_is_killed_costs_nothing_for_good(app, truth):

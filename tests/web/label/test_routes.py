@@ -117,6 +117,13 @@ def test_settings_are_kept(app):
     assert app.put("/api/label/settings", {"begun": other}, folder="lab") == (200, both)
     status, found = app.put("/api/label/settings", {"begun": {"a.avi": []}}, folder="lab")
     assert (status, found["begun"]) == (200, other)
+    added = {"name": "sit", "key": "s", "is_point": False}
+    status, found = app.put("/api/label/settings", {"add": [added]}, folder="lab")
+    assert (status, found["classes"]) == (200, [*settings["classes"], added])
+    status, found = app.put("/api/label/settings", {"remove": ["walk"]}, folder="lab")
+    assert (status, found["classes"]) == (200, [added])
+    status, answer = app.put("/api/label/settings", {"add": [added]}, folder="lab")
+    assert (status, answer["error"]) == (422, "the class sit is there twice")
     twice = {**settings, "classes": settings["classes"] * 2}
     status, answer = app.put("/api/label/settings", twice, folder="lab")
     assert (status, answer["error"]) == (422, "the class walk is there twice")

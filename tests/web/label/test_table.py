@@ -132,6 +132,11 @@ def test_what_was_watched_in_part_is_read_again_and_prepare_reads_it(tmp_path):
     assert table.add("a.mp4", events(JUMP)) == 1  # What was watched stays.
     found = table.read(["a.mp4"])["a.mp4"]
     assert (found.watched, found.events) == (partly.watched, (WALK, JUMP))
+    table.add("c.mp4", partly)
+    assert table.read(["c.mp4"])["c.mp4"] == partly  # As it was imported.
+    table.save("d.mp4", events(JUMP), version=NONE.version)
+    table.add("d.mp4", partly)
+    assert table.read(["d.mp4"])["d.mp4"].watched == ()  # It was watched as a whole before.
     whole = VideoEvents((WALK,), True)
     assert whole.version != version
     table.save("a.mp4", whole, version=found.version)
