@@ -129,6 +129,7 @@ class Choice:
             _expect_prepared(workspace, self.folder)
         else:
             prepare = (("prepare", *self._source(workspace)),)
+            self._expect_enough(workspace)
         train: Sequence[Sequence[str]] = (("train", *config, "--run", run), ("evaluate", run))
         if self.folds:
             folds = ("--split.folds", str(self.folds))
@@ -143,6 +144,18 @@ class Choice:
     @property
     def _place(self) -> str:
         return self.folder or "this folder"
+
+    def _expect_enough(self, workspace: Workspace) -> None:
+        """Makes sure that there are recordings to learn from, to choose by and to test on."""
+        if self.kind != "events":
+            return
+        found = EventsTable(workspace.folder(self.folder)).read(workspace.videos(self.folder))
+        number, least = sum(each.is_listed for each in found.values()), max(3, self.folds)
+        if number < least:
+            raise DataError(
+                f"{self._place}: label {least} recordings or more, so that some are left to test "
+                f"on. There are {number} so far"
+            )
 
     def _source(self, workspace: Workspace) -> tuple[str, ...]:
         table = workspace.folder(self.folder) / (EVENTS if self.kind == "events" else CLIPS)

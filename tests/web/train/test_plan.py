@@ -17,8 +17,11 @@ CHOICE = {"folder": "lab", "kind": "events", "preset": "recordings"}
 def workspace(tmp_path):
     folder = tmp_path / "lab"
     folder.mkdir()
-    write_video(folder / "a.avi", coded(3), fps=25, codec="FFV1")
-    (folder / "events.csv").write_text("video,start_seconds,end_seconds,label\na.avi,0,1,walk\n")
+    lines = ["video,start_seconds,end_seconds,label"]
+    for name in ("a.avi", "b.avi", "c.avi", "d.avi", "e.avi"):
+        write_video(folder / name, coded(3), fps=25, codec="FFV1")
+        lines.append(f"{name},0,1,walk")
+    (folder / "events.csv").write_text("\n".join([*lines, ""]))
     (folder / "labels.csv").write_text("path,label\na.avi,walk\n")
     return Workspace(tmp_path)
 
@@ -91,12 +94,23 @@ def test_a_check_prepares_nothing(workspace):
 
 
 def test_a_folder_is_never_an_option(workspace):
-    folder = workspace.root / "--out x"
-    folder.mkdir()
-    (folder / "events.csv").write_text("video,start_seconds,end_seconds,label\na.avi,0,1,walk\n")
+    (workspace.root / "lab").rename(workspace.root / "--out x")
     prepare, *_ = steps(workspace, folder="--out x")
     assert prepare[3:5] == ("--path", "./--out x/events.csv")
     assert prepare[-1] == "data/--out_x"
+
+
+def test_too_few_recordings_are_told_before_anything_runs(workspace):
+    table = workspace.path("lab/events.csv")
+    lines = table.read_text().splitlines()
+    table.write_text("\n".join(lines[:3]))
+    with pytest.raises(DataError, match=r"lab: label 3 recordings or more, .* There are 2 so far"):
+        steps(workspace)
+    assert Choice.checked(CHOICE).check(workspace).steps  # What is there can be looked at.
+    table.write_text("\n".join(lines[:5]))
+    assert steps(workspace)
+    with pytest.raises(DataError, match="label 5 recordings or more"):
+        steps(workspace, folds=5)
 
 
 def test_a_data_set_is_trained_on_as_it_is(workspace, blob_store, recording_store):

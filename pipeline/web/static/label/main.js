@@ -9,6 +9,7 @@ import { Guide } from "./guide.js";
 import { say, tell, untell } from "./notices.js";
 import { Player } from "./player.js";
 import { Review } from "./review.js";
+import { round } from "./spans.js";
 import { clock } from "./timing.js";
 
 const RESERVED = [" ", "+", "-", "=", "[", "]", "?", "."];
@@ -212,6 +213,14 @@ function choose(event, seek = false) {
   if (seek && event) player.seek(event.start);
 }
 
+// An event that was typed, which ends with the recording.
+function within(event) {
+  const { duration } = player;
+  if (!(event.end > duration) || event.start >= duration) return event;
+  tell(`${current.name} ends at ${clock(duration)}, and so does the event.`);
+  return { ...event, end: round(duration) };
+}
+
 function rangeOf(event) {
   return event && event.end !== null ? [event.start, event.end] : null;
 }
@@ -366,7 +375,7 @@ axis.addEventListener("seek", (event) => player.seek(event.detail));
 axis.addEventListener("choose", (event) => choose(event.detail));
 axis.addEventListener("replace", ({ detail }) => choose(current.replace(detail.old, detail.event)));
 list.addEventListener("choose", (event) => choose(event.detail, true));
-list.addEventListener("replace", ({ detail }) => choose(current.replace(detail.old, detail.event)));
+list.addEventListener("replace", ({ detail }) => choose(current.replace(detail.old, within(detail.event))));
 list.addEventListener("remove", (event) => current.remove(event.detail));
 
 const CLICKS = {
