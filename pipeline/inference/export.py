@@ -93,7 +93,7 @@ def export(
         temporary.replace(target)
         if networks and bundle.folder != run.folder:
             shutil.copytree(run.backbones, bundle.backbones, dirs_exist_ok=True)
-        if described.frames.pose:
+        if described.frames.pose and not described.frames.key_points:  # Tables need no models.
             carry(bundle.pose)
         precision = _PRECISIONS.get(kind, "float32")
         write_bundle(dataclasses.replace(described, precision=precision), bundle)
