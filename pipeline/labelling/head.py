@@ -21,7 +21,7 @@ _NEAR, _WIDE = 2, 7
 """Descriptors to either side that are averaged."""
 
 MOST_CELLS: Final = 8000
-"""A head is fitted to so many in about two seconds; more of them make it hardly better."""
+"""A head is fitted to so many in about two seconds."""
 
 _HIDDEN: Final = 64
 _PENALTY: Final = 1.0

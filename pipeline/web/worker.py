@@ -1,15 +1,18 @@
-"""Work on files in a process of its own, which any file may end."""
+"""Work on files in a process of its own, which any file may end, at once or a part at a time."""
 
 from __future__ import annotations
 
+import itertools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Never
+from typing import Any, Generic, Never, TypeVar
 
 from pipeline.errors import VideoDecodeError
 from pipeline.text import one_line
 from pipeline.workers.pool import OnVideo, WorkerPool
+
+Item = TypeVar("Item")
 
 
 class FileWorker:
@@ -45,6 +48,29 @@ class FileWorker:
     def close(self) -> None:
         """Ends the process."""
         self._pool.close()
+
+
+class InParts(Generic[Item]):
+    """Long work on files within such a process, which yields items; it goes on where it was.
+
+    Args:
+        begin: Begins to work on a file.
+        size: Items of a part.
+    """
+
+    def __init__(self, begin: Callable[[str], Iterator[Item]], size: int) -> None:
+        self._begin, self.size = begin, size
+        self._under_way: dict[str, tuple[int, Iterator[Item]]] = {}
+
+    def next(self, path: str, done: int) -> list[Item]:
+        """The next items of a file, after so many; fewer than `size` at its end."""
+        at, items = self._under_way.pop(path, (-1, iter(())))
+        if at != done:  # It is begun, or the process is another one.
+            items = itertools.islice(self._begin(path), done, None)
+        found = list(itertools.islice(items, self.size))
+        if len(found) == self.size:
+            self._under_way[path] = done + len(found), items
+        return found
 
 
 def _give_up(_: object, path: str, reason: str) -> Never:

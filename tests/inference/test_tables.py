@@ -92,7 +92,10 @@ def config(blob_config, store):
 @pytest.fixture(scope="module")
 def run(config, folder):
     run = train(config, folder / "run")
-    export(run)
+    with pytest.MonkeyPatch.context() as patch:  # Nobody fetched the models of poses.
+        patch.setenv("XDG_CACHE_HOME", str(folder / "empty cache"))
+        patch.delenv("CLIPLINE_POSE_MODELS", raising=False)
+        export(run)
     evaluate(run)
     return run
 

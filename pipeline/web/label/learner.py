@@ -49,7 +49,7 @@ class _Folder:
     marks: dict[str, str] = dataclasses.field(default_factory=dict)
     asked: float = 0.0
     described: dict[str, str] = dataclasses.field(default_factory=dict)
-    parts: dict[str, list[Floats]] = dataclasses.field(default_factory=dict)
+    parts: dict[str, tuple[str, list[Floats]]] = dataclasses.field(default_factory=dict)
     failed: dict[str, str] = dataclasses.field(default_factory=dict)
     lesson: Lesson = dataclasses.field(default_factory=lambda: Lesson({}, []))
     lessons: int = 0
@@ -197,20 +197,22 @@ class Learner:
 
     def _describe(self, folder: _Folder, name: str) -> None:
         """Describes the next part of a recording."""
-        path, parts = folder.path / name, folder.parts.setdefault(name, [])
-        mark = folder.marks.get(name, "")
+        path, mark = folder.path / name, folder.marks.get(name, "")
+        begun, parts = folder.parts.pop(name, (mark, []))
+        if begun != mark:  # The file was replaced meanwhile.
+            parts = []
         folder.failed.pop(name, None)
         try:
             if parts or kept_descriptors(path) is None:
                 part = self._describing.do(next_part, path, sum(map(len, parts)))
                 parts.append(part)
-                if len(part) == PART:
+                if len(part) == PART or file_mark(path) != mark:
+                    folder.parts[name] = mark, parts
                     return
                 keep_descriptors(path, np.concatenate(parts))
         except (PipelineError, OSError) as error:
             folder.failed[name] = one_line(getattr(error, "reason", error))
         folder.described[name] = mark
-        del folder.parts[name]
 
 
 def _marks(path: Path, names: Iterable[str]) -> dict[str, str]:

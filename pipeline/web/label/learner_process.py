@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import functools
-import itertools
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +15,7 @@ from pipeline.labelling.learning import Lesson, Point, learn, learning_curve
 from pipeline.manifest.annotation import Annotation
 from pipeline.video.descriptors import Floats, describe, kept_descriptors
 from pipeline.video.paths import file_mark
+from pipeline.web.worker import InParts
 
 PART: Final = 600
 """Descriptors that are found at a time: those of a minute."""
@@ -26,20 +25,14 @@ _MOST_SIMILAR: Final = 12
 Known = tuple[tuple[str, Annotation | None], ...]
 """What is known of recordings, by the names of their files."""
 
-_describing: dict[str, tuple[int, Iterator[Floats]]] = {}
+_describing = InParts(describe, PART)
 _described: dict[str, Floats] = {}
 
 
 def next_part(path: str, done: int) -> Floats:
     """The next descriptors of a file, after so many."""
     _give_way()
-    at, rest = _describing.pop(path, (-1, iter(())))
-    if at != done:  # It is begun, or the process is another one.
-        rest = itertools.islice(describe(path), done, None)
-    found = list(itertools.islice(rest, PART))
-    if len(found) == PART:
-        _describing[path] = done + len(found), rest
-    return np.array(found, np.float16)
+    return np.array(_describing.next(path, done), np.float16)
 
 
 def lesson_of(folder: str, known: Known) -> Lesson:

@@ -6,9 +6,8 @@ it is not done again for the same file.
 
 from __future__ import annotations
 
-import itertools
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, Self
@@ -22,7 +21,7 @@ from pipeline.user_cache import user_cache
 from pipeline.video import VideoInfo, encode_jpeg, probe
 from pipeline.video.paths import file_mark
 from pipeline.video.seeking import FrameMark, SeekingReader, mark_frames
-from pipeline.web.worker import FileWorker
+from pipeline.web.worker import FileWorker, InParts
 
 _SECONDS: Final = 60.0
 """A file that gives nothing for so long is given up."""
@@ -174,7 +173,7 @@ def _keep(recording: Recording) -> None:
 
 # What follows runs in the worker processes.
 
-_marking: dict[str, tuple[int, Iterator[FrameMark]]] = {}
+_marking = InParts(mark_frames, _MARKS_AT_ONCE)
 _reader: tuple[str, SeekingReader] | None = None
 
 
@@ -185,13 +184,7 @@ def _about(path: str) -> VideoInfo:
 
 def _marks(path: str, done: int) -> list[FrameMark]:
     """The marks of the next frames of a file, after so many."""
-    at, marks = _marking.pop(path, (-1, iter(())))
-    if at != done:  # It is begun, or the process is another one.
-        marks = itertools.islice(mark_frames(path), done, None)
-    found = list(itertools.islice(marks, _MARKS_AT_ONCE))
-    if len(found) == _MARKS_AT_ONCE:
-        _marking[path] = done + len(found), marks
-    return found
+    return _marking.next(path, done)
 
 
 def _frames(

@@ -1,4 +1,4 @@
-// Colours of the page for a canvas, which does not know light-dark().
+// What a canvas lacks: the colours of the page, since it does not know light-dark(), and sharp pixels.
 
 const probe = document.createElement("i");
 
@@ -14,4 +14,16 @@ export function colours(...names) {
     found[name] = getComputedStyle(probe).color;
   }
   return found;
+}
+
+// The context of a canvas of a size in CSS pixels, blank.
+export function blank(canvas, width, height) {
+  canvas.width = Math.round(width * devicePixelRatio);
+  canvas.height = Math.round(height * devicePixelRatio);
+  const context = canvas.getContext("2d");
+  context.scale(devicePixelRatio, devicePixelRatio);
+  context.font = "12px system-ui, sans-serif";
+  context.fillStyle = colours("page").page;
+  context.fillRect(0, 0, width, height);
+  return context;
 }

@@ -476,8 +476,6 @@ def test_proposals_of_the_labels_so_far_are_renewed(guided, browser):
     expect(page.locator("#learnt")).to_contain_text("F1 of events")
     page.click("#ask")
     expect(page.locator("#proposed")).to_have_text(re.compile(r"^\d to decide$"))
-    asked = []
-    page.on("request", lambda request: asked.append(request.url))
     page.check("#done")  # Nothing happens in g5: the labels teach something else now.
     expect(page.locator("#learnt")).to_contain_text("4 events")
     with page.expect_response(lambda response: "/api/label/proposals" in response.url):

@@ -1,6 +1,6 @@
 // The time axis: motion, events by class, edges to drag, the place of the player.
 
-import { colours } from "../colours.js";
+import { blank, colours } from "../colours.js";
 import { endOf, round } from "./spans.js";
 import { clock, nearest } from "./timing.js";
 
@@ -156,14 +156,8 @@ export class Axis extends EventTarget {
     if (this.isWhole) [this.from, this.to] = [0, this.player.duration || 1];
     const height = RULER + MOTION + Math.max(1, this.rows.length) * ROW + 4;
     this.canvas.style.height = `${height}px`;
-    this.canvas.width = Math.round(this.width * devicePixelRatio);
-    this.canvas.height = Math.round(height * devicePixelRatio);
-    const context = this.canvas.getContext("2d");
-    context.scale(devicePixelRatio, devicePixelRatio);
+    const context = blank(this.canvas, this.width, height);
     const ink = colours("page", "line", "soft", "ink", "wash", "blue", "good");
-    context.font = "12px system-ui, sans-serif";
-    context.fillStyle = ink.page;
-    context.fillRect(0, 0, this.width, height);
     this.paintUnread(context, ink, height);
     this.paintWatched(context, ink);
     this.paintStretch(context, ink, height);

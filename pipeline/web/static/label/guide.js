@@ -12,7 +12,7 @@ const LEAST_SECONDS = 1;
 const byId = (id) => document.getElementById(id);
 
 export class Guide extends EventTarget {
-  // page: what is shown: { folder, player, current, chosen, open(name), show() }
+  // page: what is shown: { folder, player, axis, current, chosen, open(name), show() }
   constructor(page) {
     super();
     this.page = page;
@@ -92,6 +92,21 @@ export class Guide extends EventTarget {
     else await this.page.open(stretch.recording);
   }
 
+  // Shows the stretch that is to be labelled, once its frames are there.
+  arrive() {
+    const { shown } = this;
+    const { axis, player, current } = this.page;
+    if (!shown) axis.stretch = player.until = null;
+    if (!shown || axis.stretch === shown || !(player.times[player.times.length - 1] >= shown.start)) return;
+    axis.stretch = this.arrived = shown;
+    current.isGuided = true;
+    sessionStorage.setItem(`guided ${current.video}`, "yes"); // for when the page is loaded again
+    player.until = shown.end;
+    const length = shown.end - shown.start;
+    axis.look(shown.start - length / 2, 2 * length);
+    player.seek(shown.start);
+  }
+
   // Stretches that look like the chosen event, or like the one that is looked at.
   async alike() {
     const { current, chosen, player } = this.page;
@@ -117,6 +132,7 @@ export class Guide extends EventTarget {
   }
 
   show() {
+    this.arrive();
     const { learnt, shown } = this;
     byId("stretch").hidden = !shown;
     byId("next").hidden = Boolean(shown);

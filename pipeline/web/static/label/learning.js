@@ -1,6 +1,6 @@
 // The learning curve: what to expect of so many labels.
 
-import { colours } from "../colours.js";
+import { blank, colours } from "../colours.js";
 
 const LEFT = 30;
 const BOTTOM = 18;
@@ -8,18 +8,12 @@ const TOP = 16;
 const RIGHT = 12;
 
 export function drawLearning(canvas, curve) {
-  const { page, line, soft, blue } = colours("page", "line", "soft", "blue");
+  const { line, soft, blue } = colours("line", "soft", "blue");
   const { clientWidth: width, clientHeight: height } = canvas;
-  canvas.width = width * devicePixelRatio;
-  canvas.height = height * devicePixelRatio;
-  const context = canvas.getContext("2d");
-  context.scale(devicePixelRatio, devicePixelRatio);
-  context.fillStyle = page;
-  context.fillRect(0, 0, width, height);
+  const context = blank(canvas, width, height);
   const most = Math.max(...curve.map((each) => each.events), 1);
   const x = (events) => LEFT + (events / most) * (width - LEFT - RIGHT);
   const y = (score) => height - BOTTOM - score * (height - BOTTOM - TOP);
-  context.font = "12px system-ui, sans-serif";
   for (const score of [0, 0.5, 1]) {
     context.strokeStyle = line;
     context.strokeRect(LEFT, y(score), width - LEFT - RIGHT, 0);

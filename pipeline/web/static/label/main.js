@@ -24,7 +24,7 @@ let current = null; // the LabelDocument that is shown
 let chosen = null; // an event or a proposal
 let isFailed = false; // whether it was told that something is not saved
 let isTold = false; // whether it was told what marking says of the rest
-const page = { folder, player, choose, open, show, get current() { return current; }, get chosen() { return chosen; } };
+const page = { folder, player, axis, choose, open, show, get current() { return current; }, get chosen() { return chosen; } };
 const review = new Review(page);
 const guide = new Guide(page);
 
@@ -77,19 +77,6 @@ async function open(name) {
   }
 }
 
-// Shows the stretch that is to be labelled next, once its frames are there.
-function goToStretch() {
-  const { shown } = guide;
-  if (!shown || axis.stretch === shown || !(player.times[player.times.length - 1] >= shown.start)) return;
-  axis.stretch = guide.arrived = shown;
-  current.isGuided = true;
-  sessionStorage.setItem(`guided ${current.video}`, "yes"); // for when the page is loaded again
-  player.until = shown.end;
-  const length = shown.end - shown.start;
-  axis.look(shown.start - length / 2, 2 * length);
-  player.seek(shown.start);
-}
-
 function openNeighbour(step) {
   const place = folder.videos.findIndex((each) => each.name === current?.name) + step;
   if (folder.videos[place]) open(folder.videos[place].name);
@@ -108,9 +95,7 @@ function show() {
   axis.show({ events: current.events, begun: current.begun, proposals: proposed, rows: labels(), chosen });
   review.show();
   axis.watched = current.isWhole ? null : current.now.watched;
-  if (!guide.shown) axis.stretch = player.until = null;
   guide.show();
-  goToStretch();
   byId("count").textContent = current.events.length || "";
   byId("done").checked = current.isWhole;
   byId("all").textContent = current.events.length ? "Watched as a whole: nothing else happens" : "Nothing happens in this recording";
@@ -366,7 +351,7 @@ player.addEventListener("growth", () => {
   if (about.is_complete && about.duration_seconds < WHOLE_SHARE * about.declared_seconds)
     tell(`${current.name}: only ${clock(about.duration_seconds)} of ${clock(about.declared_seconds)} can be read. It is damaged, or cut off.`);
   axis.draw();
-  goToStretch();
+  guide.arrive();
 });
 guide.addEventListener("lesson", () => review.renew());
 player.addEventListener("state", () => (byId("play").textContent = player.isPlaying ? "Pause" : "Play"));

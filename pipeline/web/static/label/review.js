@@ -12,6 +12,7 @@ export class Review {
   constructor(page) {
     this.page = page;
     this.proposals = new Proposals();
+    this.isOld = false; // whether they wait to be renewed
     this.renews = false; // whether proposals of the labels so far are shown as they change
     const clicks = { ask: () => this.ask(), accept: () => this.decide(true), reject: () => this.decide(false), unsure: () => this.chooseUnsure(), "accept-all": () => this.acceptAll() };
     for (const [id, action] of Object.entries(clicks)) byId(id).addEventListener("click", action);

@@ -1,27 +1,20 @@
 // Curves by epoch: training and validation.
 
-import { colours } from "../colours.js";
+import { blank, colours } from "../colours.js";
 
 const LEFT = 44;
 const BOTTOM = 20;
 const TOP = 18;
 
 export function drawCurves(canvas, history, name) {
-  const { page, line, soft, blue, warn } = colours("page", "line", "soft", "blue", "warn");
-  const width = canvas.clientWidth;
-  const height = canvas.clientHeight;
-  canvas.width = width * devicePixelRatio;
-  canvas.height = height * devicePixelRatio;
-  const context = canvas.getContext("2d");
-  context.scale(devicePixelRatio, devicePixelRatio);
-  context.fillStyle = page;
-  context.fillRect(0, 0, width, height);
+  const { line, soft, blue, warn } = colours("line", "soft", "blue", "warn");
+  const { clientWidth: width, clientHeight: height } = canvas;
+  const context = blank(canvas, width, height);
   const values = history.flatMap((row) => [row[name], row[`val_${name}`]]).filter(Number.isFinite);
   const [low, high] = name === "loss" ? [0, Math.max(...values, 0.01)] : [0, 1];
   const last = Math.max(2, history[history.length - 1].epoch);
   const x = (epoch) => LEFT + ((epoch - 1) / (last - 1)) * (width - LEFT - 10);
   const y = (value) => height - BOTTOM - ((Math.min(value, high) - low) / (high - low)) * (height - BOTTOM - TOP);
-  context.font = "12px system-ui, sans-serif";
   for (const share of [0, 0.5, 1]) {
     const value = low + share * (high - low);
     context.strokeStyle = line;
