@@ -1,6 +1,6 @@
 import numpy as np
 
-from pipeline.labelling.learning import learn, learning_curve, score, usual_seconds
+from pipeline.labelling.learning import head_of, learn, learning_curve, score, usual_seconds
 from pipeline.manifest.annotation import Annotation
 from tests.labelling.conftest import described
 
@@ -65,3 +65,6 @@ def test_what_is_not_known_does_not_count(recordings):
     quiet = first._replace(annotation=Annotation(events=(), known=((22.0, 30.0),)))
     assert score(None, [quiet], ["walk"]) == 1
     assert score(None, [first], ["walk", "wave"]) == 0
+    head = head_of(recordings)  # It finds all three events.
+    partly = first._replace(annotation=Annotation(events=first.events[:1], known=((0.0, 6.5),)))
+    assert score(head, [partly], ["walk", "wave"]) == 1

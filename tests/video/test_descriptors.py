@@ -42,6 +42,16 @@ def test_what_rests_has_looks_and_no_motion(tmp_path):
     assert found[:, LOOK].max() > 0.1
     assert found[5, OUTLINE].max() == 0
     assert found[5, FLOW].max() < 0.1
+    np.testing.assert_array_equal(found[0], found[5])  # Nor does the first frame move.
+
+
+def test_outlines_are_the_same_whichever_side_is_brighter(tmp_path):
+    ramp = np.add.outer(0.9 * np.arange(72), 1.5 * np.arange(96)).astype(np.uint8)
+    rising = np.broadcast_to(ramp[..., None], (3, 72, 96, 3))
+    for frames in (rising, 255 - rising):
+        look = described(tmp_path, np.ascontiguousarray(frames))[1, LOOK].astype(float)
+        shares = (look.reshape(12, 8) ** 2).sum(axis=0)
+        assert shares[1] > 0.9  # at 31 degrees, of 180 in 8 parts
 
 
 def test_motion_shows_where_it_is_and_which_way_it_goes(tmp_path):
