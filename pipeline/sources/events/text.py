@@ -64,15 +64,20 @@ class Line(NamedTuple):
     cells: list[str]
 
 
+def delimiter_of(text: str) -> str:
+    """What divides the cells of a table, by its first line: a comma, a tab or a semicolon."""
+    first = text.lstrip("\n").partition("\n")[0]
+    return max(_DELIMITERS, key=first.count)
+
+
 def read_lines(text: str, path: Path) -> Iterator[Line]:
     """Yields the lines of a table that are not blank; commas, tabs or semicolons divide it.
 
     Raises:
         DataError: A quote is not closed, or a cell is too long.
     """
-    first = text.lstrip("\n").partition("\n")[0]
-    delimiter = max(_DELIMITERS, key=first.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    lines = io.StringIO(text, newline="")
+    reader = csv.reader(lines, delimiter=delimiter_of(text), strict=True)
     while True:
         try:
             cells = [cell.strip() for cell in next(reader)]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -46,7 +47,7 @@ class LabelClass:
         """
         if not isinstance(value, dict):
             raise DataError("expected a class, an object")
-        name = _name(value.get("name"))
+        name = class_name(value.get("name"))
         key = value.get("key", "")
         if not isinstance(key, str) or len(key) > 1 or not key.isprintable() or key.isspace():
             raise DataError(f"{name}: expected a key of one character")
@@ -90,7 +91,7 @@ class Settings:
         _expect_once("the class", [each.name for each in classes])
         _expect_once("the key", [each.key for each in classes if each.key])
         if "subjects" in value:
-            subjects = tuple(map(_name, _list(value, "subjects", _MOST_CLASSES)))
+            subjects = tuple(map(class_name, _list(value, "subjects", _MOST_CLASSES)))
             _expect_once("the subject", subjects)
         return dataclasses.replace(
             self,
@@ -99,6 +100,24 @@ class Settings:
             begun=_changed(self.begun, value.get("begun", {})),
             rejected=_changed(self.rejected, value.get("rejected", {})),
         )
+
+    def renamed(self, old: str, new: str) -> Self:
+        """These settings with a class of another name.
+
+        Raises:
+            DataError: There is no such class, or another one has the name.
+        """
+        names = [each.name for each in self.classes]
+        if old not in names:
+            raise DataError(f"there is no class {old}")
+        if new in names:
+            raise DataError(f"there is a class {new} already")
+        classes = (
+            dataclasses.replace(each, name=new) if each.name == old else each
+            for each in self.classes
+        )
+        begun, rejected = (_renamed(each, old, new) for each in (self.begun, self.rejected))
+        return dataclasses.replace(self, classes=tuple(classes), begun=begun, rejected=rejected)
 
     def as_json(self) -> dict[str, Any]:
         """The same as JSON types."""
@@ -129,10 +148,39 @@ def change_settings(folder: Path, changes: Any) -> Settings:
     Raises:
         DataError: See `Settings.changed`.
     """
+    with settings_in_turn(folder) as (settings, write):
+        changed = settings.changed(changes)
+        write(changed)
+    return changed
+
+
+@contextmanager
+def settings_in_turn(folder: Path) -> Iterator[tuple[Settings, Callable[[Settings], None]]]:
+    """The settings of a folder and what writes them, while nobody else does."""
     with in_turn(folder / NAME, "writing"):
-        settings = read_settings(folder).changed(changes)
-        write_json(folder / NAME, settings.as_json())
-    return settings
+        yield (
+            read_settings(folder),
+            lambda settings: write_json(folder / NAME, settings.as_json()),
+        )
+
+
+def class_name(value: Any) -> str:
+    """A name of what came over the network, as the label of an event may be one.
+
+    Raises:
+        DataError: It is none.
+    """
+    return MarkedEvent.checked({"start": 0, "end": None, "label": value}).label
+
+
+def _renamed(events: ByVideo, old: str, new: str) -> ByVideo:
+    """Events by video, those of one label with another one."""
+    return {
+        video: tuple(
+            dataclasses.replace(each, label=new) if each.label == old else each for each in found
+        )
+        for video, found in events.items()
+    }
 
 
 def _changed(known: ByVideo, value: Any) -> ByVideo:
@@ -144,11 +192,6 @@ def _changed(known: ByVideo, value: Any) -> ByVideo:
         for video in value
     }
     return {video: events for video, events in (known | new).items() if events}
-
-
-def _name(value: Any) -> str:
-    """A name of what came over the network, as the label of an event may be one."""
-    return MarkedEvent.checked({"start": 0, "end": None, "label": value}).label
 
 
 def _list(value: dict[str, Any], name: str, most: int) -> list[Any]:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from pipeline.errors import DataError
 from pipeline.web.errors import ChangedError
-from pipeline.web.label.marked import MarkedEvent
+from pipeline.web.label.classes import class_name
 from pipeline.web.label.sheet import Sheet, is_named
 
 NAME: Final = "labels.csv"
@@ -20,10 +20,13 @@ class ClipTable:
 
     Args:
         folder: The folder.
+
+    Attributes:
+        sheet: Its lines.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._sheet = Sheet(folder / NAME, ("path", "label"), ("path", "label"))
+        self.sheet = Sheet(folder / NAME, ("path", "label"), ("path", "label"))
 
     def read(self, videos: Iterable[str]) -> dict[str, str]:
         """The labels of some clips, by the names of their files; empty: none yet.
@@ -31,7 +34,7 @@ class ClipTable:
         Raises:
             DataError: The table cannot be read.
         """
-        _, rows = self._sheet.read()
+        _, rows = self.sheet.read()
         found = dict.fromkeys(videos, "")
         for row in rows:
             for video in found:
@@ -52,8 +55,8 @@ class ClipTable:
             DataError: The table cannot be read.
             OSError: It cannot be written.
         """
-        with self._sheet.alone():
-            columns, rows = self._sheet.read()
+        with self.sheet.alone():
+            columns, rows = self.sheet.read()
             own = [row for row in rows if is_named(row["path"], video)]
             found = own[-1]["label"] if own else ""
             if found not in (before, label):
@@ -62,7 +65,7 @@ class ClipTable:
                 )
             kept = [row for row in rows if row not in own]
             new = [{**(own[-1] if own else {"path": video}), "label": label}] if label else []
-            self._sheet.write(columns, [*kept, *new])
+            self.sheet.write(columns, [*kept, *new])
 
 
 def checked_label(value: Any) -> str:
@@ -75,4 +78,4 @@ def checked_label(value: Any) -> str:
         return ""
     if not isinstance(value, str):
         raise DataError("expected a label")
-    return MarkedEvent.checked({"start": 0, "end": None, "label": value}).label
+    return class_name(value)

@@ -18,6 +18,7 @@ from pipeline.web.label.learner import Learner
 from pipeline.web.label.marked import VideoEvents
 from pipeline.web.label.proposals import Proposals, as_json
 from pipeline.web.label.recordings import Recordings
+from pipeline.web.label.renaming import rename_class
 from pipeline.web.label.table import EventsTable
 from pipeline.web.pages import bytes_of, json_of, page, seconds_of
 from pipeline.web.workspace import Workspace
@@ -50,6 +51,7 @@ class Labelling:
             Route("/label", self._page),
             Route("/api/label/folder", self._folder),
             Route("/api/label/settings", self._save_settings, methods=["PUT"]),
+            Route("/api/label/rename", self._rename, methods=["PUT"]),
             Route("/api/label/events", self._save_events, methods=["PUT"]),
             Route("/api/label/import", self._import, methods=["POST"]),
             Route("/api/label/export", self._export),
@@ -97,6 +99,13 @@ class Labelling:
     async def _save_settings(self, request: Request) -> Response:
         folder = self._workspace.folder(request.query_params.get("folder", ""))
         settings = await run_in_threadpool(change_settings, folder, await json_of(request))
+        return JSONResponse(settings.as_json())
+
+    async def _rename(self, request: Request) -> Response:
+        """Gives a class another name, wherever it stands in a folder."""
+        folder = self._workspace.folder(request.query_params.get("folder", ""))
+        old, name = request.query_params.get("class", ""), await json_of(request)
+        settings = await run_in_threadpool(rename_class, folder, old, name)
         return JSONResponse(settings.as_json())
 
     async def _save_events(self, request: Request) -> Response:

@@ -12,6 +12,7 @@ from pipeline.atomic import atomic_write
 from pipeline.locks import in_turn
 from pipeline.sources.events.text import (
     NoTextError,
+    delimiter_of,
     read_any_text,
     read_columns,
     read_lines,
@@ -39,6 +40,7 @@ class Sheet:
         check: Callable[[str], object] = lambda _: None,
     ) -> None:
         self.path, self._columns, self._needed, self._check = path, columns, needed, check
+        self._delimiter = ","
 
     def alone(self) -> AbstractContextManager[None]:
         """Keeps others from writing it; waits until they have."""
@@ -59,23 +61,49 @@ class Sheet:
         if not text:
             return list(self._columns), []
         self._check(text)
+        self._delimiter = delimiter_of(text)
         lines = read_lines(text, self.path)
         columns = read_columns(next(lines), *self._needed)
         rows = [with_columns(line, columns) for line in lines]
         return [*columns, *(name for name in self._columns if name not in columns)], rows
 
     def write(self, columns: Sequence[str], rows: Iterable[Row]) -> None:
-        """Writes it anew; what was there before stays until all is on disk.
+        """Writes it anew, divided as it was read; what was there stays until all is on disk.
 
         Raises:
             OSError: It cannot be written.
         """
         text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+        writer = csv.DictWriter(
+            text, columns, restval="", delimiter=self._delimiter, lineterminator="\n"
+        )
         writer.writeheader()
         writer.writerows(rows)
         with atomic_write(self.path) as file:
             file.write(text.getvalue().encode())
+
+    def values(self, column: str) -> set[str]:
+        """What stands in a column.
+
+        Raises:
+            DataError: It cannot be read.
+        """
+        return {row[column] for row in self.read()[1]}
+
+    def replace(self, column: str, old: str, new: str) -> None:
+        """Writes another value wherever one stands in a column; all else stays.
+
+        Raises:
+            DataError: It cannot be read.
+            OSError: It cannot be written.
+        """
+        with self.alone():
+            columns, rows = self.read()
+            found = [row for row in rows if row[column] == old]
+            for row in found:
+                row[column] = new
+            if found:
+                self.write(columns, rows)
 
 
 def is_named(written: str, video: str) -> bool:

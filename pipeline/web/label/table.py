@@ -30,12 +30,15 @@ class EventsTable:
 
     Args:
         folder: The folder.
+
+    Attributes:
+        sheet: Its lines.
     """
 
     def __init__(self, folder: Path) -> None:
         path = folder / NAME
         check = functools.partial(read_own_table, path=path)
-        self._sheet = Sheet(path, _COLUMNS, NEEDED, check)
+        self.sheet = Sheet(path, _COLUMNS, NEEDED, check)
 
     def read(self, videos: Iterable[str]) -> dict[str, VideoEvents]:
         """The events of some videos, by the names of their files.
@@ -43,7 +46,7 @@ class EventsTable:
         Raises:
             DataError: The table cannot be read.
         """
-        _, rows = self._sheet.read()
+        _, rows = self.sheet.read()
         by_name: dict[str, list[Row]] = {}
         for row in rows:
             by_name.setdefault(file_name(row["video"]), []).append(row)
@@ -70,8 +73,8 @@ class EventsTable:
             DataError: The table cannot be read.
             OSError: It cannot be written.
         """
-        with self._sheet.alone():
-            columns, rows = self._sheet.read()
+        with self.sheet.alone():
+            columns, rows = self.sheet.read()
             if _events_of(rows, video).version not in (version, events.version):
                 raise ChangedError(
                     f"{video}: its events were changed in another window, or by another program"
@@ -86,8 +89,8 @@ class EventsTable:
             DataError: The table cannot be read.
             OSError: It cannot be written.
         """
-        with self._sheet.alone():
-            columns, rows = self._sheet.read()
+        with self.sheet.alone():
+            columns, rows = self.sheet.read()
             before = _events_of(rows, video)
             # Whatever is noted of one that is there.
             known = {dataclasses.replace(event, notes="") for event in before.events}
@@ -102,7 +105,7 @@ class EventsTable:
     ) -> None:
         kept = [row for row in rows if not _is_of(row, video)]
         old = [row for row in rows if _is_of(row, video)]
-        self._sheet.write(columns, kept + _rows_of(video, events, old))
+        self.sheet.write(columns, kept + _rows_of(video, events, old))
 
 
 def _both_watched(before: VideoEvents, new: VideoEvents) -> Spans:

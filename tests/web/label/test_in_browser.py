@@ -592,3 +592,81 @@ def test_folders_are_listed_and_names_are_no_markup(start_app, browser, tmp_path
         page.wait_for_selector("#picture[data-number='0']")
         expect(page.locator("#videos")).to_contain_text('"><b>.avi')
         assert page.locator("#videos b, main img").count() == 0
+
+
+def answer_with(page, text):
+    """What is typed where the page asks for something next."""
+    page.once("dialog", lambda dialog: dialog.accept(text))
+
+
+def test_a_class_is_renamed_wherever_it_stands(app, browser, recordings):
+    text = "video;start_seconds;end_seconds;label;notes\nb;1;2;walk;x\na.avi;0;1;*;\ngone.avi;3;;walk;\n"
+    (recordings / "events.csv").write_text(text)
+    page = label(app, browser)
+    add_class(page, "sit", "s", point=True)
+    press(page, "ArrowRight", "w")  # has begun
+    page.get_by_role("button", name="Take walk off the list").click()
+    expect(page.locator("#told")).to_have_text(
+        "walk has 2 events in 2 recordings. Delete these, or rename the class."
+    )
+    for name, told in (("sit", "There is a class sit already"), ("*", "*"), (" ", "needs a name")):
+        answer_with(page, name)
+        page.get_by_role("button", name="Rename walk").click()
+        expect(page.locator("#told")).to_contain_text(told)
+    answer_with(page, " go  on ")
+    page.get_by_role("button", name="Rename walk").click()
+    expect(page.locator("#classes b")).to_have_text(["go on", "sit"])
+    expect(page.locator("#told")).to_be_hidden()
+    press(page, "ArrowRight", "w")  # Its key is still the same, and what has begun ends.
+    saved(page)
+    assert (recordings / "events.csv").read_text() == (
+        "video;start_seconds;end_seconds;label;notes;subject\n"
+        "b;1;2;go on;x;\ngone.avi;3;;go on;;\n"
+        "a.avi;0.040;0.080;go on;;\na.avi;0.000;1.000;*;;\n"
+    )
+    page.get_by_role("button", name="Take sit off the list").click()
+    expect(page.locator("#classes b")).to_have_text(["go on"])
+    page.done()
+
+
+def test_the_same_event_is_there_once(app, browser, recordings):
+    page = label(app, browser)
+    add_class(page, "peck", "p", point=True)
+    add_class(page, "walk", "w")
+    press(page, "p", "p")
+    expect(page.locator("#count")).to_have_text("1")
+    for _ in range(2):
+        press(page, "Home", "w", "ArrowRight", "w")
+    expect(page.locator("#count")).to_have_text("2")
+    expect(page.locator("#classes [aria-pressed=true]")).to_have_count(0)
+    press(page, "Home", "w", "End", "w")
+    end = page.get_by_label("End in seconds of walk").last
+    end.fill("0.04")
+    end.press("Enter")
+    expect(page.locator("#told")).to_contain_text("There is the same event already: walk at 0:00")
+    expect(end).to_have_value("4.760")
+    expect(page.locator("#events .chosen [data-field=end]")).to_have_value("0.040")
+    saved(page)
+    page.done()
+    assert len((recordings / "events.csv").read_text().splitlines()) == 4
+
+
+def test_what_is_shown_as_saved_is_in_the_table(app, browser, recordings):
+    one, other = label(app, browser), label(app, browser)
+    add_class(one, "peck", "p", point=True)
+    other.reload()
+    other.wait_for_selector("#picture[data-number='0']")
+    press(one, "p")
+    saved(one)
+    press(other, "ArrowRight", "p")
+    expect(other.locator("#saved")).to_have_text("Not saved")
+    with other.expect_response(lambda response: response.status == 409):
+        press(other, "Control+z")
+    expect(other.locator("#count")).to_have_text("")
+    expect(other.locator("#saved")).to_have_text("Not saved")
+    press(other, "Home", "p")  # the same as theirs
+    saved(other)
+    expect(other.locator("#told")).to_be_hidden()
+    one.done()
+    other.said.clear()
+    other.done()

@@ -16,8 +16,23 @@ export function freeKey(name, classes, reserved) {
   return wanted.find((each) => /[\p{L}\p{N}]/u.test(each) && each.length === 1 && !taken.includes(each)) ?? "";
 }
 
-// Why a class cannot be added; empty: it can.
+// A name as it was typed, or asked for; undefined: none was.
+export function typedName(text) {
+  return text?.trim().replace(/\s+/g, " ");
+}
+
+// The new name that somebody gives a class; empty: none. Why it cannot have one is told.
+export function askName(name, classes, tell) {
+  const given = typedName(prompt(`New name of the class ${name}`, name));
+  if (given === undefined || given === name) return "";
+  const refused = refusal(given, "", classes, []);
+  if (refused) tell(refused);
+  return refused ? "" : given;
+}
+
+// Why a class cannot be called so, or marked by the key; empty: it can.
 export function refusal(name, key, classes, reserved) {
+  if (!name) return "A class needs a name.";
   if (name === "*") return "* stands for what was watched. Choose another name.";
   if (classes.some((each) => each.name === name)) return `There is a class ${name} already.`;
   const taken = classes.find((each) => key && each.key === key);
@@ -25,17 +40,20 @@ export function refusal(name, key, classes, reserved) {
   return reserved.includes(key) ? `The key ${key} is for the player. Choose another one.` : "";
 }
 
-// An item of the list: its button marks the class, × takes it off the list.
-export function classItem(each, colour, isPressed, onMark, onRemove) {
+// An item of the list: its button marks the class, others rename it and take it off the list.
+export function classItem(each, colour, isPressed, { onMark, onRename, onRemove }) {
   const chip = made("span", { className: "chip" });
   chip.style.background = colour;
   const button = made("button", { type: "button", className: "mark" }, chip, made("b", {}, each.name), each.key ? made("kbd", {}, each.key) : "");
   button.setAttribute("aria-pressed", isPressed);
   button.addEventListener("click", onMark);
-  const remove = made("button", { type: "button", title: `Take ${each.name} off the list; what is labelled stays` }, "×");
-  remove.setAttribute("aria-label", `Take ${each.name} off the list`);
-  remove.addEventListener("click", onRemove);
-  return made("li", {}, button, remove);
+  return made("li", {}, button, small("✎", `Rename ${each.name}`, onRename), small("×", `Take ${each.name} off the list`, onRemove));
+}
+
+function small(sign, title, action) {
+  const button = made("button", { type: "button", title, ariaLabel: title }, sign);
+  button.addEventListener("click", action);
+  return button;
 }
 
 export function isTyping(target) {

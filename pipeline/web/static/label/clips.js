@@ -1,7 +1,7 @@
 // The page for clips: a key labels the clip that is shown, and the next one comes.
 
 import { get, put } from "../api.js";
-import { COLOURS, classItem, freeKey, isTyping, made, refusal } from "./classes.js";
+import { COLOURS, askName, classItem, freeKey, isTyping, made, refusal, typedName } from "./classes.js";
 import { Player } from "./player.js";
 
 const RESERVED = [" "];
@@ -120,8 +120,7 @@ function show() {
         each,
         COLOURS[place % COLOURS.length],
         current?.label === each.name,
-        () => mark(each),
-        () => changeSettings({ remove: [each.name] }),
+        { onMark: () => mark(each), onRename: () => renameClass(each.name), onRemove: () => removeClass(each.name) },
       ),
     ),
   );
@@ -137,12 +136,33 @@ async function changeSettings(changes) {
   show();
 }
 
+function removeClass(name) {
+  const count = clips.filter((clip) => clip.label === name).length;
+  if (count) return tell(`${name} is the label of ${count} ${count === 1 ? "clip" : "clips"}. Give them another one, or rename the class.`);
+  changeSettings({ remove: [name] });
+}
+
+async function renameClass(name) {
+  const given = askName(name, settings.classes, tell);
+  await saving;
+  if (!given || waiting) return;
+  try {
+    settings = await put("/api/label/rename", { folder, class: name }, given);
+  } catch (error) {
+    return tell(error.message);
+  }
+  for (const clip of clips) if (clip.label === name) clip.label = given;
+  past.length = 0;
+  untell();
+  show();
+}
+
 function addClass(event) {
   event.preventDefault();
-  const name = byId("class-name").value.trim().replace(/\s+/g, " ");
+  const name = typedName(byId("class-name").value);
   const key = byId("class-key").value.toLowerCase() || freeKey(name, settings.classes, RESERVED);
-  const refused = name && refusal(name, key, settings.classes, RESERVED);
-  if (!name || refused) return refused && tell(refused);
+  const refused = refusal(name, key, settings.classes, RESERVED);
+  if (refused) return tell(refused);
   untell();
   changeSettings({ add: [{ name, key, is_point: false }] });
   byId("add-class").reset();

@@ -69,15 +69,17 @@ export class LabelDocument extends EventTarget {
     }
     const begun = this.begun.filter((each) => each !== open);
     if (open.start === time) return this.change({ begun });
-    const event = { ...open, start: Math.min(open.start, time), end: Math.max(open.start, time) };
-    this.change({ begun, events: inOrder([...this.events, event]), ...this.noted(event) });
-    return event;
+    return this.add({ ...open, start: Math.min(open.start, time), end: Math.max(open.start, time) }, begun);
   }
 
-  add(event) {
-    this.change({ events: inOrder([...this.events, event]), ...this.noted(event) });
-    return event;
+  // Adds an event; gives the one that is the same, if there is one already.
+  add(event, begun = this.begun) {
+    const same = this.events.find((each) => isSame(each, event));
+    const events = same ? this.events : inOrder([...this.events, event]);
+    if (!same || begun !== this.begun) this.change({ begun, events, ...this.noted(event) });
+    return same ?? event;
   }
+
 
   // What marking an event says of the rest of the recording.
   noted(event) {
@@ -113,7 +115,10 @@ export class LabelDocument extends EventTarget {
     this.change({ isListed: watched.length > 0, watched });
   }
 
+  // Changes an event; gives another one that would be the same, if there is one, and changes nothing.
   replace(old, event) {
+    const same = !this.begun.includes(old) && !isSame(old, event) && this.events.find((each) => isSame(each, event));
+    if (same) return same;
     if (this.begun.includes(old)) this.change({ begun: this.begun.map((each) => (each === old ? event : each)) });
     else this.change({ events: inOrder(this.events.map((each) => (each === old ? event : each))) });
     return event;
@@ -147,6 +152,7 @@ export class LabelDocument extends EventTarget {
         this.failure = null;
       } catch (error) {
         this.failure = error;
+        this.saved = {}; // Whatever is there now: until something is saved, nobody knows.
         this.tell("saving");
         if (error.status) return; // The server says why not; trying again would change nothing.
         await new Promise((done) => setTimeout(done, RETRY_MILLISECONDS));
@@ -175,6 +181,11 @@ export class LabelDocument extends EventTarget {
   tell(kind) {
     this.dispatchEvent(new CustomEvent(kind));
   }
+}
+
+// Whether two events are of the same class, subject and times.
+function isSame(one, other) {
+  return ["label", "subject", "start", "end"].every((name) => one[name] === other[name]);
 }
 
 function inOrder(events) {

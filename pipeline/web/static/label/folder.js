@@ -51,6 +51,33 @@ export class LabelFolder extends EventTarget {
     }
   }
 
+  // Gives a class another name in all that is saved, and reads it anew.
+  async rename(name, given) {
+    await put("/api/label/rename", { folder: this.name, class: name }, given);
+    await this.readAnew();
+  }
+
+  // Reads all of it again; what was changed, and can be undone, is forgotten.
+  readAnew() {
+    this.documents.clear();
+    return this.read();
+  }
+
+  // Saves all that was changed; whether that went well.
+  async saveAll() {
+    await Promise.all([...this.documents.values()].map((each) => each.save()));
+    return !this.unsaved.length;
+  }
+
+  // How many events of a class there are, and in how many recordings.
+  uses(name) {
+    const counts = this.videos.map((video) => {
+      const { events, begun } = this.known(video);
+      return [...events, ...begun].filter((each) => each.label === name).length;
+    });
+    return { events: counts.reduce((sum, each) => sum + each, 0), recordings: counts.filter(Boolean).length };
+  }
+
   // The events of a video while they are changed.
   document(name) {
     if (!this.documents.has(name)) this.documents.set(name, this.opened(this.videos.find((each) => each.name === name)));
@@ -69,7 +96,8 @@ export class LabelFolder extends EventTarget {
 
   // What is known of a video, changed or not.
   known(video) {
-    return this.documents.get(video.name)?.now ?? { events: video.events, isListed: video.is_listed, watched: video.watched };
+    const begun = this.settings.begun[video.name] ?? [];
+    return this.documents.get(video.name)?.now ?? { events: video.events, isListed: video.is_listed, watched: video.watched, begun };
   }
 
   // The documents that are not saved yet.

@@ -81,7 +81,8 @@ export class Guide extends EventTarget {
   async back() {
     const { stretch, document, state } = this.done;
     this.done = null;
-    if (document.now === state) document.undo();
+    const isOpen = this.page.folder.documents.get(document.name) === document; // and was not read anew
+    if (isOpen && document.now === state) document.undo();
     this.passed = this.passed.filter((each) => each !== stretch);
     await this.goTo(stretch);
   }

@@ -2,11 +2,11 @@
 
 import { address, postBytes } from "../api.js";
 import { Axis } from "./axis.js";
-import { COLOURS, classItem, freeKey, isTyping, made, refusal } from "./classes.js";
+import { COLOURS, askName, classItem, freeKey, isTyping, made, refusal, typedName } from "./classes.js";
 import { EventList } from "./events.js";
 import { LabelFolder } from "./folder.js";
 import { Guide } from "./guide.js";
-import { say, tell, untell } from "./notices.js";
+import { counted, say, tell, untell } from "./notices.js";
 import { Player } from "./player.js";
 import { Review } from "./review.js";
 import { round } from "./spans.js";
@@ -122,8 +122,8 @@ function showClasses() {
   byId("classes").replaceChildren(
     ...classes.map((each) => {
       const isBegun = Boolean(current?.begun.some((event) => event.label === each.name && event.subject === subject));
-      const remove = () => changeSettings({ remove: [each.name] });
-      return classItem(each, colourOf(each.name), isBegun, () => mark(each), remove);
+      const actions = { onMark: () => mark(each), onRename: () => renameClass(each.name), onRemove: () => removeClass(each.name) };
+      return classItem(each, colourOf(each.name), isBegun, actions);
     }),
   );
 }
@@ -158,6 +158,7 @@ function tellConflict(changed) {
   const mine = made("button", { type: "button" }, "Keep mine");
   theirs.addEventListener("click", async () => {
     folder.documents.delete(changed.name);
+    if (current === changed) current = null;
     untell();
     await refresh(changed.name);
   });
@@ -198,6 +199,12 @@ function choose(event, seek = false) {
   if (seek && event) player.seek(event.start);
 }
 
+function replace(old, event) {
+  const found = current.replace(old, event);
+  if (found !== event) tell(`There is the same event already: ${event.label} at ${clock(event.start)}.`);
+  choose(found);
+}
+
 // An event that was typed, which ends with the recording.
 function within(event) {
   const { duration } = player;
@@ -224,8 +231,7 @@ function changeSettings(changes) {
 
 function addClass(event) {
   event.preventDefault();
-  const name = byId("class-name").value.trim().replace(/\s+/g, " ");
-  if (!name) return;
+  const name = typedName(byId("class-name").value);
   const { classes } = folder.settings;
   const key = byId("class-key").value.toLowerCase() || freeKey(name, classes, RESERVED);
   const refused = refusal(name, key, classes, RESERVED);
@@ -236,8 +242,35 @@ function addClass(event) {
   byId("class-name").focus();
 }
 
+function removeClass(name) {
+  const { events, recordings } = folder.uses(name);
+  if (events) return tell(`${name} has ${counted(events, "event")} in ${counted(recordings, "recording")}. Delete these, or rename the class.`);
+  changeSettings({ remove: [name] });
+}
+
+async function renameClass(name) {
+  const given = askName(name, folder.settings.classes, tell);
+  if (!given || !(await folder.saveAll())) return;
+  try {
+    await folder.rename(name, given);
+    showAnew();
+  } catch (error) {
+    tell(error.message);
+  }
+}
+
+// Shows what was read anew, at the same place.
+function showAnew() {
+  chosen = null;
+  current &&= folder.document(current.name);
+  untell();
+  show();
+  showSaved();
+  review.renew();
+}
+
 function addSubject() {
-  const name = prompt("Name of the subject")?.trim().replace(/\s+/g, " ");
+  const name = typedName(prompt("Name of the subject"));
   const { subjects } = folder.settings;
   if (!name || subjects.includes(name)) return;
   folder.save({ subjects: [...subjects, name] }).then(
@@ -252,10 +285,10 @@ function addSubject() {
 
 async function importFile(file) {
   try {
-    await current?.save();
+    if (!(await folder.saveAll())) return;
     const { added, notices } = await postBytes("/api/label/import", { folder: folder.name, name: file.name }, file);
-    folder.documents.clear();
-    await refresh(current?.name ?? Object.keys(added)[0]);
+    await folder.readAnew();
+    showAnew();
     const count = Object.values(added).reduce((sum, each) => sum + each, 0);
     const told = notices.filter((each) => each && !each.startsWith("tier:"));
     tell(`${file.name}: ${count} new events in ${Object.keys(added).length} recordings. ${told.join(" · ")}`);
@@ -358,9 +391,9 @@ player.addEventListener("state", () => (byId("play").textContent = player.isPlay
 player.addEventListener("failure", (event) => tell(event.detail));
 axis.addEventListener("seek", (event) => player.seek(event.detail));
 axis.addEventListener("choose", (event) => choose(event.detail));
-axis.addEventListener("replace", ({ detail }) => choose(current.replace(detail.old, detail.event)));
+axis.addEventListener("replace", ({ detail }) => replace(detail.old, detail.event));
 list.addEventListener("choose", (event) => choose(event.detail, true));
-list.addEventListener("replace", ({ detail }) => choose(current.replace(detail.old, within(detail.event))));
+list.addEventListener("replace", ({ detail }) => replace(detail.old, within(detail.event)));
 list.addEventListener("remove", (event) => current.remove(event.detail));
 
 const CLICKS = {

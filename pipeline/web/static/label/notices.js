@@ -15,6 +15,11 @@ export function untell() {
   told.hidden = true;
 }
 
+// "1 event", "2 events"
+export function counted(number, name) {
+  return `${number} ${name}${number === 1 ? "" : "s"}`;
+}
+
 export function say(text) {
   said.textContent = text;
 }
