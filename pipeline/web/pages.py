@@ -17,7 +17,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from pipeline import __version__
 from pipeline.errors import DataError, PipelineError
 from pipeline.text import one_line
-from pipeline.web.errors import ChangedError, OutsideError
+from pipeline.web.errors import ChangedError, MissingError, OutsideError
 
 STATIC: Final = Path(__file__).parent / "static"
 
@@ -116,6 +116,8 @@ def _status(error: Exception) -> int:
         return 404
     if isinstance(error, ChangedError):
         return 409
+    if isinstance(error, MissingError):
+        return 410
     return 422 if isinstance(error, PipelineError) else 500
 
 

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
-from pipeline.sources.events.event import Event, Recording
+from pipeline.sources.events.event import Event, Recording, Spans
 from pipeline.text import counted, listed, visible
 
 _MOST_LINES: Final = 20
@@ -28,7 +28,8 @@ def report(
         `recordings`, `unmatched` and `unusable`, lists of what is known of each: `media`, `path`,
         `name`, `subject`, `unit`, `events` (by label: `count`, `points` and `total`, in the unit),
         `overlaps` (by pair of labels: for how long both hold), `at_once` (for how long two
-        different labels do, over all pairs) and `notices` (by kind: texts).
+        different labels do, over all pairs), `known` (for how long the annotation holds; None:
+        everywhere) and `notices` (by kind: texts).
         `left_out`, why each of the last two is, in their order.
         And `without_events`, the media of matched recordings that have none.
     """
@@ -61,6 +62,7 @@ def _describe(recording: Recording) -> dict[str, Any]:
         "events": events,
         "overlaps": overlaps(recording.events),
         "at_once": _at_once(recording.events),
+        "known": None if recording.known is None else _length(recording.known),
         "notices": dict(notices),
     }
 
@@ -98,13 +100,22 @@ def report_lines(found: dict[str, Any]) -> Iterator[str]:
     for row in (*found["recordings"], *found.get("unusable", ()), *found["unmatched"]):
         title = row["media"] or row["name"]
         yield visible(f"{title} ({row['subject']})" if row["subject"] else title)
-        yield from _label_lines(row) if row["events"] else ["  no events"]
+        yield from _label_lines(row)
         for kind, texts in row["notices"].items():
             yield visible(f"  {kind}: {len(texts):,}, {listed(texts, most=1)}")
 
 
+def _length(spans: Spans) -> float:
+    return sum(end - start for start, end in spans)
+
+
 def _label_lines(row: dict[str, Any]) -> Iterator[str]:
     unit = "s" if row["unit"] == "seconds" else "frames"
+    known = row.get("known")  # An older report does not say.
+    if known is not None:
+        yield f"  watched in part: {known:,.1f} {unit}" + ("" if row["events"] else ", no events")
+    elif not row["events"]:
+        yield "  no events"
     labels = [
         f"  {label}: {events['count']:,}, {events['total']:,.1f} {unit}"
         + (f", {counted(events['points'], 'point')}" if events["points"] else "")

@@ -9,7 +9,7 @@ from typing import Any, Final
 from pipeline.errors import DataError
 from pipeline.web.errors import ChangedError
 from pipeline.web.label.classes import class_name
-from pipeline.web.label.sheet import Sheet, is_named
+from pipeline.web.label.sheet import Sheet, is_named, plain
 
 NAME: Final = "labels.csv"
 """Name of the table in the folder of its clips."""
@@ -26,7 +26,13 @@ class ClipTable:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.sheet = Sheet(folder / NAME, ("path", "label"), ("path", "label"))
+        self.sheet = Sheet(
+            folder / NAME,
+            ("path", "label"),
+            ("path", "label"),
+            check_row=lambda row: checked_label(row["label"]),
+            delimiter=",",  # as `prepare` reads it
+        )
 
     def read(self, videos: Iterable[str]) -> dict[str, str]:
         """The labels of some clips, by the names of their files; empty: none yet.
@@ -39,7 +45,7 @@ class ClipTable:
         for row in rows:
             for video in found:
                 if is_named(row["path"], video):
-                    found[video] = row["label"]
+                    found[video] = plain(row["label"])
         return found
 
     def save(self, video: str, label: str, *, before: str) -> None:
@@ -58,7 +64,7 @@ class ClipTable:
         with self.sheet.alone():
             columns, rows = self.sheet.read()
             own = [row for row in rows if is_named(row["path"], video)]
-            found = own[-1]["label"] if own else ""
+            found = plain(own[-1]["label"]) if own else ""
             if found not in (before, label):
                 raise ChangedError(
                     f"{video}: somebody else called it {found or 'nothing'} meanwhile"

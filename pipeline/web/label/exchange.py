@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import tempfile
 from pathlib import Path, PurePosixPath
-from typing import Any, Final
+from typing import Any
 
 from pipeline.errors import DataError
 from pipeline.sources.events.event import Event, Recording
@@ -15,8 +15,6 @@ from pipeline.sources.events.writing import WRITERS, WrittenEvent, WrittenRecord
 from pipeline.video import VideoInfo
 from pipeline.web.label.marked import MarkedEvent, VideoEvents
 from pipeline.web.label.table import EventsTable
-
-_MOST_NOTICES: Final = 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,15 +57,17 @@ def import_events(folder: Path, name: str, content: bytes) -> Imported:
         except DataError as error:
             raise DataError(str(error).replace(str(file), file.name)) from None
         matched, others = match_media(recordings, folder)
-    table, added = EventsTable(folder), {}
-    for recording in matched:
-        video = Path(recording.path)
-        if video.parent.resolve() == folder.resolve():
-            events = VideoEvents(_marked(recording), True, recording.known or ())
-            added[video.name] = table.add(video.name, events)
+    here = (each for each in matched if Path(each.path).parent.resolve() == folder.resolve())
+    try:
+        found = {Path(each.path).name: _marked(each) for each in here}
+    except DataError as error:
+        raise DataError(f"{file.name}: {error}") from None
+    table = EventsTable(folder)
+    added = {video: table.add(video, events) for video, events in found.items()}
     if not added:
-        raise DataError(f"{file.name}: it is of none of the recordings here. {_told(others)[0]}")
-    return Imported(added, _told([*matched, *others]))
+        told = _told(others, file) or ("",)
+        raise DataError(f"{file.name}: it is of none of the recordings here. {told[0]}")
+    return Imported(added, _told([*matched, *others], file))
 
 
 def export_events(path: Path, info: VideoInfo, end: str, class_names: tuple[str, ...]) -> bytes:
@@ -107,18 +107,28 @@ def _written(event: MarkedEvent) -> WrittenEvent:
     )
 
 
-def _marked(recording: Recording) -> tuple[MarkedEvent, ...]:
-    return tuple(
-        MarkedEvent(*_times(event), event.label, event.subject) for event in recording.events
-    )
+def _marked(recording: Recording) -> VideoEvents:
+    """The events of a recording as a person could have marked them.
+
+    Raises:
+        DataError: One is not so.
+    """
+    events = tuple(map(_event, recording.events))
+    return VideoEvents(events, True, recording.known or ())
 
 
-def _times(event: Event) -> tuple[float, float | None]:
+def _event(event: Event) -> MarkedEvent:
     start, end = round(event.start_seconds, 3), round(event.end_seconds, 3)
-    return start, end if end > start else None
+    times = {"start": start, "end": end if end > start else None}
+    return MarkedEvent.checked({**times, "label": event.label, "subject": event.subject})
 
 
-def _told(recordings: list[Recording]) -> tuple[str, ...]:
-    notices = [notice for recording in recordings for notice in recording.notices]
-    texts = [f"{notice.kind}: {notice.text}" for notice in notices]
-    return tuple(dict.fromkeys(texts))[:_MOST_NOTICES] or ("",)
+def _told(recordings: list[Recording], file: Path) -> tuple[str, ...]:
+    """The notices, a line for each kind: the first of them, and how many more there are."""
+    by_kind: dict[str, dict[str, None]] = {}
+    for kind, text in (notice for recording in recordings for notice in recording.notices):
+        by_kind.setdefault(kind, {})[text.replace(str(file), file.name)] = None
+    return tuple(
+        f"{kind}: {texts[0]}" + (f" (and {len(texts) - 1:,} more)" if texts[1:] else "")
+        for kind, texts in ((kind, list(found)) for kind, found in by_kind.items())
+    )

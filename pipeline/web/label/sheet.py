@@ -9,8 +9,10 @@ from contextlib import AbstractContextManager
 from pathlib import Path, PurePosixPath
 
 from pipeline.atomic import atomic_write
+from pipeline.errors import DataError
 from pipeline.locks import in_turn
 from pipeline.sources.events.text import (
+    Line,
     NoTextError,
     delimiter_of,
     read_any_text,
@@ -30,6 +32,9 @@ class Sheet:
         columns: Those that are written in any case.
         needed: Those of them that a table which is there must have.
         check: Called with the text of the table; raises an error that says what is wrong with it.
+        check_row: Likewise with each of its lines; the place of the line is put before the error.
+        delimiter: What divides the cells that are written; empty: what divided those that were
+            read.
     """
 
     def __init__(
@@ -38,9 +43,13 @@ class Sheet:
         columns: Sequence[str],
         needed: Sequence[str],
         check: Callable[[str], object] = lambda _: None,
+        *,
+        check_row: Callable[[Row], object] = lambda _: None,
+        delimiter: str = "",
     ) -> None:
         self.path, self._columns, self._needed, self._check = path, columns, needed, check
-        self._delimiter = ","
+        self._check_row = check_row
+        self._delimiter, self._keeps = delimiter or ",", not delimiter
 
     def alone(self) -> AbstractContextManager[None]:
         """Keeps others from writing it; waits until they have."""
@@ -61,14 +70,23 @@ class Sheet:
         if not text:
             return list(self._columns), []
         self._check(text)
-        self._delimiter = delimiter_of(text)
+        if self._keeps:
+            self._delimiter = delimiter_of(text)
         lines = read_lines(text, self.path)
         columns = read_columns(next(lines), *self._needed)
-        rows = [with_columns(line, columns) for line in lines]
+        rows = [self._row(line, columns) for line in lines]
         return [*columns, *(name for name in self._columns if name not in columns)], rows
 
+    def _row(self, line: Line, columns: list[str]) -> Row:
+        row = with_columns(line, columns)
+        try:
+            self._check_row(row)
+        except DataError as error:
+            raise DataError(f"{line.place}: {error}") from None
+        return row
+
     def write(self, columns: Sequence[str], rows: Iterable[Row]) -> None:
-        """Writes it anew, divided as it was read; what was there stays until all is on disk.
+        """Writes it anew; what was there before stays until all is on disk.
 
         Raises:
             OSError: It cannot be written.
@@ -88,7 +106,7 @@ class Sheet:
         Raises:
             DataError: It cannot be read.
         """
-        return {row[column] for row in self.read()[1]}
+        return {plain(row[column]) for row in self.read()[1]}
 
     def replace(self, column: str, old: str, new: str) -> None:
         """Writes another value wherever one stands in a column; all else stays.
@@ -99,11 +117,16 @@ class Sheet:
         """
         with self.alone():
             columns, rows = self.read()
-            found = [row for row in rows if row[column] == old]
+            found = [row for row in rows if plain(row[column]) == old]
             for row in found:
                 row[column] = new
             if found:
                 self.write(columns, rows)
+
+
+def plain(text: str) -> str:
+    """A text with single blanks, as the pages have it."""
+    return " ".join(text.split())
 
 
 def is_named(written: str, video: str) -> bool:

@@ -17,7 +17,7 @@ from pipeline.manifest.annotation import Spans, merged
 from pipeline.sources.events.own_table import NEEDED, WATCHED, read_own_table
 from pipeline.web.errors import ChangedError
 from pipeline.web.label.marked import MarkedEvent, VideoEvents, time_order
-from pipeline.web.label.sheet import Row, Sheet, file_name, is_named, names_of
+from pipeline.web.label.sheet import Row, Sheet, file_name, is_named, names_of, plain
 
 NAME: Final = "events.csv"
 """Name of the table in the folder of its recordings."""
@@ -38,7 +38,7 @@ class EventsTable:
     def __init__(self, folder: Path) -> None:
         path = folder / NAME
         check = functools.partial(read_own_table, path=path)
-        self.sheet = Sheet(path, _COLUMNS, NEEDED, check)
+        self.sheet = Sheet(path, _COLUMNS, NEEDED, check, check_row=_check_row)
 
     def read(self, videos: Iterable[str]) -> dict[str, VideoEvents]:
         """The events of some videos, by the names of their files.
@@ -126,14 +126,18 @@ def _events_of(rows: Iterable[Row], video: str) -> VideoEvents:
     return VideoEvents(tuple(sorted(events, key=time_order)), bool(own), watched)
 
 
+def _check_row(row: Row) -> None:
+    """Makes sure that the page can take what it is to write again."""
+    if row["label"] not in ("", WATCHED):
+        MarkedEvent.checked(dataclasses.asdict(_event(row)))
+
+
 def _event(row: Mapping[str, str]) -> MarkedEvent:
     end = row["end_seconds"]
     return MarkedEvent(
         _number(row["start_seconds"]),
         _number(end) if end and _number(end) > _number(row["start_seconds"]) else None,
-        row["label"],
-        row.get("subject", ""),
-        row.get("notes", ""),
+        *(plain(row.get(name, "")) for name in ("label", "subject", "notes")),
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final, Literal, Self
 from pipeline.atomic import write_json
 from pipeline.errors import DataError
 from pipeline.locks import is_taken
+from pipeline.run import Run
 
 State = Literal["waiting", "running", "stopped", "failed", "done"]
 
@@ -51,6 +52,25 @@ class Job:
     def as_json(self) -> dict[str, Any]:
         """The same as JSON types."""
         return dataclasses.asdict(self)
+
+
+def as_far_as_it_came(job: Job, root: Path) -> Job | None:
+    """The job that makes a run of the best epoch so far of a training that did not end.
+
+    The training can still go on.
+
+    Args:
+        job: The training.
+        root: The folder of the workspace.
+
+    Returns:
+        None: It is running, or has ended, or has no epoch yet.
+    """
+    has_ended = job.state not in ("stopped", "failed") or job.steps[job.done][0] != "train"
+    if has_ended or not Run(root / job.run).model_file.is_file():
+        return None
+    steps = ("export", job.run), ("evaluate", job.run)
+    return Job(title=f"{job.title}, as far as it came", steps=steps, run=job.run, data=job.data)
 
 
 class JobFolder:

@@ -12,10 +12,13 @@ from typing import Any, Final, Literal, Self
 
 from pipeline.errors import DataError, PipelineError
 from pipeline.prepare.prepared import describe_store
+from pipeline.text import counted, listed
+from pipeline.web.errors import MissingError
 from pipeline.web.label.clips import NAME as CLIPS
 from pipeline.web.label.table import NAME as EVENTS
 from pipeline.web.label.table import EventsTable
 from pipeline.web.train.job import Job
+from pipeline.web.train.missing import Missing
 from pipeline.web.workspace import Workspace
 
 Kind = Literal["events", "clips"]
@@ -63,6 +66,7 @@ class Choice:
         is_prepared: Whether it is a data set, see `prepared_sets`.
         folds: Train so many times, so that each video is tested once; 0: train and test once.
         minutes: The budget of `auto`.
+        goes_without: Whether to train without videos that are missing.
     """
 
     folder: str
@@ -71,6 +75,7 @@ class Choice:
     is_prepared: bool = False
     folds: int = 0
     minutes: int = 30
+    goes_without: bool = False
 
     @classmethod
     def checked(cls, value: Any) -> Self:
@@ -91,6 +96,7 @@ class Choice:
             is_prepared=value.get("is_prepared") is True,
             folds=_whole(value, "folds", _MOST_FOLDS),
             minutes=max(1, _whole(value, "minutes", _MOST_MINUTES)),
+            goes_without=value.get("goes_without") is True,
         )
 
     @property
@@ -117,6 +123,7 @@ class Choice:
         """The job that prepares, trains and tests.
 
         Raises:
+            MissingError: Videos are, and nobody said to go on without them.
             DataError: There is no table of labels yet, or no data set.
         """
         name = _slug(self.folder.removeprefix(f"{DATA}/"))
@@ -130,6 +137,7 @@ class Choice:
         else:
             prepare = (("prepare", *self._source(workspace)),)
             self._expect_enough(workspace)
+            self._expect_all(workspace)
         train: Sequence[Sequence[str]] = (("train", *config, "--run", run), ("evaluate", run))
         if self.folds:
             folds = ("--split.folds", str(self.folds))
@@ -157,16 +165,36 @@ class Choice:
                 f"on. There are {number} so far"
             )
 
-    def _source(self, workspace: Workspace) -> tuple[str, ...]:
+    def _expect_all(self, workspace: Workspace) -> None:
+        """Makes sure that the videos are there, or that somebody goes on without some."""
+        missing = self._missing(workspace)
+        if missing.names and not self.goes_without:
+            kind = "recording" if self.kind == "events" else "clip"
+            raise MissingError(
+                f"{self._place}: {len(missing.names)} of {counted(missing.total, kind)} in its "
+                f"table cannot be found or read: {listed(missing.names)}. Bring them back, or "
+                "train without them"
+            )
+
+    def _missing(self, workspace: Workspace) -> Missing:
+        find = Missing.of_events if self.kind == "events" else Missing.of_clips
+        return find(self._table(workspace))
+
+    def _table(self, workspace: Workspace) -> Path:
         table = workspace.folder(self.folder) / (EVENTS if self.kind == "events" else CLIPS)
         if not table.is_file():
             raise DataError(f"{self._place}: there are no labels yet. Label some videos first")
+        return table
+
+    def _source(self, workspace: Workspace) -> tuple[str, ...]:
+        table = self._table(workspace)
         words = ["--source", "events" if self.kind == "events" else "csv"]
         words += ["--path", f"{_path(self.folder or '.')}/{table.name}"]
         if self.kind == "events" and _has_points(table.parent, workspace.videos(self.folder)):
             words += ["--point-seconds", "1"]
         if not self.folds and self.preset != "auto":
             words += ["--val-fraction", "0.15"]
+        words += self._missing(workspace).options
         return (*words, *_PREPARED.get(self.preset, ()), "--out", self.data)
 
 

@@ -15,12 +15,13 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from pipeline.errors import DataError
 from pipeline.run import RUNS, Run
 from pipeline.web.errors import OutsideError
 from pipeline.web.label.clips import NAME as CLIPS
 from pipeline.web.label.table import NAME as EVENTS
 from pipeline.web.pages import json_of, page
-from pipeline.web.train.job import Job, JobFolder
+from pipeline.web.train.job import Job, JobFolder, as_far_as_it_came
 from pipeline.web.train.jobs import Jobs
 from pipeline.web.train.plan import PRESETS, Choice, prepared_sets
 from pipeline.web.train.runs import all_runs, differing, figures, history
@@ -70,6 +71,7 @@ class Training:
             Route("/api/jobs/{number}/data", self._data),
             Route("/api/jobs/{number}/stop", self._stop, methods=["POST"]),
             Route("/api/jobs/{number}/go-on", self._go_on, methods=["POST"]),
+            Route("/api/jobs/{number}/finish", self._finish, methods=["POST"]),
             Route("/api/jobs/{number}/events", self._events),
         )
 
@@ -98,7 +100,8 @@ class Training:
         runs = all_runs(self._workspace.root)
         chosen = request.query_params.getlist("run")
         compared = [each for each in runs if each.name in chosen]
-        return page("runs.html", runs=runs, compared=compared, differing=differing(compared))
+        facts = {"compared": compared, "differing": differing(compared)}
+        return page("runs.html", runs=runs, asked="compare" in request.query_params, **facts)
 
     def _report(self, request: Request) -> Response:
         """The report of a run, a page that was written by `clipline evaluate`."""
@@ -148,6 +151,15 @@ class Training:
         self._jobs.go_on(request.path_params["number"])
         return JSONResponse({})
 
+    def _finish(self, request: Request) -> Response:
+        """Makes a run of a training that was stopped, as far as it came."""
+        job = as_far_as_it_came(
+            self._found(request.path_params["number"]).read(), self._workspace.root
+        )
+        if not job:
+            raise DataError("there is no epoch of this training yet, or it has ended")
+        return JSONResponse({"number": self._jobs.start(job)})
+
     def _events(self, request: Request) -> Response:
         """What changes while a job runs, as server-sent events."""
         folder = self._found(request.path_params["number"])
@@ -171,7 +183,9 @@ class Training:
 
     def _state(self, job: Job) -> dict[str, Any]:
         """A job with what came of it so far."""
-        state: dict[str, Any] = {**job.as_json(), "history": [], "figures": None}
+        can_finish = as_far_as_it_came(job, self._workspace.root) is not None
+        state: dict[str, Any] = {**job.as_json(), "can_finish": can_finish}
+        state |= {"history": [], "figures": None}
         folder = self._workspace.root / job.run
         if job.run and folder.is_dir():
             run, found = Run(folder), figures(Run(folder))

@@ -22,13 +22,14 @@ def test_report():
             notices=(Notice("k", "one"), Notice("l", "two"), Notice("k", "three\n")),
         ),
         Recording(media="b.mp4", name="p"),
+        Recording(media="c.mp4", name="p", known=((1.0, 3.5), (4.0, 5.0))),
     ]
     unmatched = [Recording(media="", name="q", unit="frames", events=(Event(0, 1200, "\x1b"),))]
 
     found = report(matched, unmatched)
 
     assert json.loads(json.dumps(found)) == found
-    assert found["without_events"] == ["b.mp4"]
+    assert found["without_events"] == ["b.mp4", "c.mp4"]
     assert found["recordings"][0] == {
         "media": "a.mp4",
         "path": "/v/a.mp4",
@@ -41,6 +42,7 @@ def test_report():
         },
         "overlaps": {"eat + walk": 1},
         "at_once": 1,
+        "known": None,
         "notices": {"k": ["one", "three\n"], "l": ["two"]},
     }
     assert list(report_lines(found)) == [
@@ -52,6 +54,8 @@ def test_report():
         "  l: 1, two",
         "b.mp4",
         "  no events",
+        "c.mp4",
+        "  watched in part: 3.5 s, no events",
         "q",
         "  \\u001b: 1, 1,200.0 frames",
     ]

@@ -308,6 +308,24 @@ def test_what_was_shown_as_saved_is_there_after_a_kill(app, start_app, browser, 
     again.done()
 
 
+def test_a_server_that_is_gone_is_asked_once_in_a_while(app, browser):
+    page = label(app, browser)
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.route("**/api/video*", lambda route: route.abort())
+    page.route("**/api/video/frames*", lambda route: route.abort())
+    press(page, "End", *["ArrowLeft"] * 40)
+    expect(page.locator("#told")).to_contain_text("The server does not answer")
+    press(page, "Space", *["ArrowLeft"] * 40)
+    page.wait_for_timeout(1000)
+    assert len([url for url in asked if "/api/video" in url]) < 8
+    page.unroute_all()
+    expect(page.locator("#told")).to_be_hidden()
+    page.wait_for_selector(f"#picture[data-number='{frame(page)}']")
+    page.said.clear()
+    page.done()
+
+
 def test_the_table_that_cannot_be_read_is_told(app, browser, recordings):
     (recordings / "events.csv").write_text("a,b\n1,2\n")
     with opened(browser, f"{app.address}/label?folder=lab") as page:
@@ -600,14 +618,14 @@ def answer_with(page, text):
 
 
 def test_a_class_is_renamed_wherever_it_stands(app, browser, recordings):
-    text = "video;start_seconds;end_seconds;label;notes\nb;1;2;walk;x\na.avi;0;1;*;\ngone.avi;3;;walk;\n"
-    (recordings / "events.csv").write_text(text)
+    rows = ["video;start_seconds;end_seconds;label;notes", "b;1;2;walk;x", "a.avi;0;1;*;"]
+    (recordings / "events.csv").write_text("\n".join([*rows, "gone.avi;3;;walk;", ""]))
     page = label(app, browser)
     add_class(page, "sit", "s", point=True)
     press(page, "ArrowRight", "w")  # has begun
     page.get_by_role("button", name="Take walk off the list").click()
     expect(page.locator("#told")).to_have_text(
-        "walk has 2 events in 2 recordings. Delete these, or rename the class."
+        "walk has 2 events in 2 recordings. Delete them, or rename the class."
     )
     for name, told in (("sit", "There is a class sit already"), ("*", "*"), (" ", "needs a name")):
         answer_with(page, name)

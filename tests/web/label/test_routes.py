@@ -171,6 +171,7 @@ def import_file(app, content, name, folder="lab"):
             "none of the recordings",
         ),
         (b"video,start_seconds,end_seconds,label\na.avi,0,x,a\n", "c.csv", "expected end_seconds"),
+        (b"video,start_seconds,end_seconds,label\na.avi,0,1,a\x1bb\n", "d.csv", "can be seen"),
         (b"x", "\x00.csv", "rename the file"),
         (b"x", "a" * 300, "rename the file"),
         (b"x", "", "events: expected a table"),
@@ -182,6 +183,17 @@ def test_what_cannot_be_imported(app, recordings, content, name, message):
     assert message in answer["error"]
     assert "/" not in answer["error"].partition(": ")[0]
     assert sorted(each.name for each in recordings.iterdir()) == ["a.avi", "b.avi"]
+
+
+def test_notices_of_a_kind_are_told_once(app):
+    rows = [f"{video}.avi,{start},{start + 1},walk" for video in "ab" for start in (50, 60)]
+    content = "\n".join(["video,start_seconds,end_seconds,label,mood", *rows, "a.avi,1,2,walk"])
+    status, answer = import_file(app, content.encode(), "old.csv")
+    assert (status, answer["added"]) == (200, {"a.avi": 1, "b.avi": 0})
+    past, column = sorted(answer["notices"], reverse=True)
+    assert past.startswith("past the end: ")
+    assert past.endswith(" (and 3 more)")
+    assert column == "column left alone: old.csv: mood"
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+import dataclasses
 import math
 import threading
 
@@ -6,7 +7,10 @@ import pytest
 from pipeline.errors import DataError
 from pipeline.sources.events.reading import read_events
 from pipeline.web.errors import ChangedError
+from pipeline.web.label.classes import LabelClass, change_settings, read_settings
+from pipeline.web.label.clips import ClipTable
 from pipeline.web.label.marked import MarkedEvent, VideoEvents
+from pipeline.web.label.renaming import rename_class
 from pipeline.web.label.table import NAME, EventsTable
 
 WALK = MarkedEvent(1.0, 2.5, "walk")
@@ -53,10 +57,10 @@ def test_what_others_wrote_stays(tmp_path):
     table.save("b.mp4", events(WALK, JUMP), version=found["b.mp4"].version)
     lines = (tmp_path / NAME).read_text().splitlines()
     assert lines == [
-        "video,start_seconds,end_seconds,label,split,temperature,subject,notes",
-        "c,0,1,jump,,21,,",
-        "day/b.mp4,1.000,2.500,walk,train,20,,",
-        'day/b.mp4,4.040,,jump,train,,Ann,"a ""note"", with all"',
+        "video;start_seconds;end_seconds;label;split;temperature;subject;notes",
+        "c;0;1;jump;;21;;",
+        "day/b.mp4;1.000;2.500;walk;train;20;;",
+        'day/b.mp4;4.040;;jump;train;;Ann;"a ""note"", with all"',
     ]
 
 
@@ -114,6 +118,54 @@ def test_a_table_that_is_damaged_stays_as_it_is(tmp_path):
     path.write_bytes(b"")
     EventsTable(tmp_path).save("a.mp4", events(WALK), version=NONE.version)
     assert EventsTable(tmp_path).read(["a.mp4"]) == {"a.mp4": events(WALK)}
+
+
+@pytest.mark.parametrize(
+    ("label", "message"),
+    [("a\x1bb", "characters that can be seen"), ("a" * 1001, "of at most 1000 char")],
+)
+def test_what_the_page_cannot_take_is_told_with_its_line(tmp_path, label, message):
+    (tmp_path / "events.csv").write_text(
+        f"video,start_seconds,end_seconds,label\na,0,1,*\na,0,1,{label}\n"
+    )
+    with pytest.raises(DataError, match=rf"events\.csv, line 3: expected a .*{message}"):
+        EventsTable(tmp_path).read(["a.mp4"])
+    (tmp_path / "labels.csv").write_text(f"path,label\na.mp4,{label}\n")
+    with pytest.raises(DataError, match=rf"labels\.csv, line 2: expected a .*{message}"):
+        ClipTable(tmp_path).read(["a.mp4"])
+
+
+def test_a_class_has_one_name_whatever_its_blanks(tmp_path):
+    (tmp_path / "events.csv").write_text(
+        "video,start_seconds,end_seconds,label,notes\na,1,2.5,a  b,c  d\na,4,5,sit,\n"
+    )
+    (tmp_path / "labels.csv").write_text("path;label\na.mp4;a  b\n")
+    found = EventsTable(tmp_path).read(["a.mp4"])["a.mp4"].events
+    assert found == (MarkedEvent(1.0, 2.5, "a b", "", "c d"), MarkedEvent(4.0, 5.0, "sit"))
+    assert ClipTable(tmp_path).read(["a.mp4"]) == {"a.mp4": "a b"}
+    ClipTable(tmp_path).save("b.mp4", "a b", before="")
+    classes = [LabelClass("a b", "a"), LabelClass("c", "c")]
+    change_settings(tmp_path, {"classes": [dataclasses.asdict(each) for each in classes]})
+    begun, rejected = (
+        {"start": 1, "end": None, "label": "a b"},
+        {"start": 3, "end": 4, "label": "a b"},
+    )
+    change_settings(tmp_path, {"begun": {"a": [begun]}, "rejected": {"a": [rejected]}})
+    for name, message in (("c", "is a class c"), ("sit", "is a class sit"), (" ", "have a label")):
+        with pytest.raises(DataError, match=message):
+            rename_class(tmp_path, "a b", name)
+    with pytest.raises(DataError, match="there is no class z"):
+        rename_class(tmp_path, "z", "y")
+    settings = rename_class(tmp_path, "a b", "new")
+    assert settings == read_settings(tmp_path)
+    assert settings.classes == (LabelClass("new", "a"), classes[1])
+    assert settings.begun == {"a": (MarkedEvent(1.0, None, "new"),)}
+    assert settings.rejected == {"a": (MarkedEvent(3.0, 4.0, "new"),)}
+    assert (tmp_path / "events.csv").read_text() == (
+        "video,start_seconds,end_seconds,label,notes,subject\na,1,2.5,new,c  d,\na,4,5,sit,,\n"
+    )
+    # With commas, since `prepare` reads no others there.
+    assert (tmp_path / "labels.csv").read_text() == "path,label\na.mp4,new\nb.mp4,new\n"
 
 
 def test_what_was_watched_in_part_is_read_again_and_prepare_reads_it(tmp_path):

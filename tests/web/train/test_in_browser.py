@@ -1,6 +1,7 @@
 """Training in a real browser, from labels to a run."""
 
 import json
+import shutil
 import time
 
 import numpy as np
@@ -35,6 +36,7 @@ def app(start_app, tmp_path):
 
 
 def test_labels_become_a_run_with_its_report(app, browser):
+    run = Run(app.root / "runs" / "lab_b-tiny-1")
     with opened(browser, f"{app.address}/train?folder=lab+%3Cb%3E") as page:
         assert findings(page) == []
         expect(page.locator("#preset option:not([hidden])").first).to_have_text("small")
@@ -54,18 +56,47 @@ def test_labels_become_a_run_with_its_report(app, browser):
         expect(page.locator("#log")).to_contain_text("epoch   1/")
         page.click("#stop")
         expect(page.locator("#state")).to_have_text("Stopped", timeout=60_000)
+        expect(page.get_by_role("link", name="Try it")).to_be_visible()
+        shutil.move(run.bundle_file, run.folder / "aside")  # as after a kill
+        page.click("#finish")
+        expect(page.locator("h1").first).to_contain_text(", as far as it came")
+        expect(page.locator("#state")).to_have_text("Done", timeout=120_000)
+        expect(page.locator("#result")).to_contain_text("top-1")
+        assert run.bundle_file.is_file()
+        expect(page.locator("#finish")).to_be_hidden()
+        page.goto(f"{app.address}/jobs/2")
         page.click("#go-on")
         expect(page.locator("#state")).to_have_text("Done", timeout=240_000)
         expect(page.locator("#result")).to_contain_text("top-1")
         assert findings(page) == []
         page.get_by_role("link", name="Open the report").click()
         expect(page.locator("h1")).to_have_text("lab_b-tiny-1")
-    run = Run(app.root / "runs" / "lab_b-tiny-1")
     assert run.bundle_file.is_file()
     found = json.loads(run.metrics_file.read_text())["test"]["video"]["top1"]
     with opened(browser, f"{app.address}/runs") as page:
         expect(page.locator("tbody")).to_contain_text(f"top-1 {found:.3f}")
+        assert page.locator("main [role=status]").count() == 0
+        page.get_by_role("button", name="Compare").click()
+        expect(page.get_by_role("status")).to_have_text("Choose two runs or more to compare.")
         assert findings(page) == []
+
+
+def test_one_epoch_is_seen_in_the_curves(app, browser):
+    with opened(browser, f"{app.address}/runs") as page:
+        coloured = page.evaluate(
+            """async () => {
+                const { drawCurves } = await import("/static/train/curves.js");
+                const canvas = document.body.appendChild(document.createElement("canvas"));
+                drawCurves(canvas, [{ epoch: 1, loss: 0.5, val_loss: 0.9 }], "loss");
+                const { width, height } = canvas;
+                const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
+                const isBlue = (at) => data[at + 2] - data[at] > 60;
+                const isWarm = (at) => data[at] - data[at + 2] > 60;
+                const places = Array.from({ length: data.length / 4 }, (_, place) => 4 * place);
+                return [places.filter(isBlue).length, places.filter(isWarm).length];
+            }"""
+        )
+    assert min(coloured) > 9
 
 
 def test_a_report_reaches_nothing_of_the_pages(app, browser):
@@ -83,6 +114,21 @@ def test_a_report_reaches_nothing_of_the_pages(app, browser):
         assert page.title() == "shut"
         assert any("img-src" in each for each in page.said)
         page.said.clear()
+
+
+def test_a_training_goes_on_without_what_is_missing(app, browser):
+    (app.root / "lab <b>" / "0 left.avi").unlink()
+    with opened(browser, f"{app.address}/train") as page:
+        page.select_option("#preset", "tiny")
+        page.click("#choice button.main")
+        expect(page.locator("#told")).to_contain_text("or read: 0 left.avi. Bring them back")
+        assert findings(page) == []
+        page.get_by_role("button", name="Train without them").click()
+        expect(page.locator("#steps li.done")).to_have_count(1, timeout=60_000)
+        page.click("#stop")
+        expect(page.locator("#state")).to_have_text("Stopped", timeout=60_000)
+        expect(page.locator("#finish")).to_be_hidden()  # There is no epoch of it.
+        page.said[:] = [each for each in page.said if "410" not in each]
 
 
 def test_what_cannot_be_trained_is_told(app, browser):

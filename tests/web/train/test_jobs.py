@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from pipeline.errors import DataError
+from pipeline.run import Run
 from pipeline.video import write_video
-from pipeline.web.train.job import Job
+from pipeline.web.train.job import Job, as_far_as_it_came
 from pipeline.web.train.jobs import Jobs
 from tests.processes import alive, wait_until
 
@@ -116,6 +117,20 @@ def test_one_that_is_damaged_hides_no_other_and_keeps_its_number(jobs):
     assert list(jobs.all()) == ["1"]
     assert jobs.start(job(("--version",))) == "3"
     ended(jobs, "3")
+
+
+def test_a_run_is_made_of_a_training_as_far_as_it_came(tmp_path):
+    steps = (("prepare",), ("train", "--run", "runs/a"), ("evaluate", "runs/a"))
+    stopped = Job(title="a test", steps=steps, run="runs/a", data="data/a", done=1, state="stopped")
+    assert not as_far_as_it_came(stopped, tmp_path)  # There is no epoch of it yet.
+    model = Run(tmp_path / "runs" / "a").model_file
+    model.parent.mkdir(parents=True)
+    model.touch()
+    found = as_far_as_it_came(stopped, tmp_path)
+    assert found.steps == (("export", "runs/a"), ("evaluate", "runs/a"))
+    assert (found.run, found.data, found.state) == ("runs/a", "data/a", "waiting")
+    for changes in ({"state": "running"}, {"done": 0}, {"done": 2}, {"done": 3, "state": "done"}):
+        assert not as_far_as_it_came(dataclasses.replace(stopped, **changes), tmp_path)
 
 
 @pytest.mark.parametrize("number", ["", "0", "7", "-1", "../1", "1/..", "x", "９", "1" * 20])

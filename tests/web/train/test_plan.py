@@ -3,9 +3,10 @@ import shutil
 import pytest
 
 from pipeline.config.file import preset_names
+from pipeline.config.prepare import PrepareConfig
 from pipeline.errors import DataError
 from pipeline.video import write_video
-from pipeline.web.errors import OutsideError
+from pipeline.web.errors import MissingError, OutsideError
 from pipeline.web.train.plan import PRESETS, Choice, prepared_sets
 from pipeline.web.workspace import Workspace
 from tests.web.conftest import coded
@@ -111,6 +112,30 @@ def test_too_few_recordings_are_told_before_anything_runs(workspace):
     assert steps(workspace)
     with pytest.raises(DataError, match="label 5 recordings or more"):
         steps(workspace, folds=5)
+
+
+def test_what_is_missing_is_told_and_one_can_go_on_without(workspace):
+    table = workspace.path("lab/events.csv")
+    workspace.path("lab/e.avi").write_bytes(b"no video")
+    table.write_text(f"{table.read_text()}gone.avi,0,1,walk\ngone.avi,2,3,sit\n")
+    told = r"lab: 2 of 6 recordings in its table .* gone\.avi, e\.avi\. Bring them back, or train"
+    with pytest.raises(MissingError, match=told):
+        steps(workspace)
+    prepare, *_ = steps(workspace, goes_without=True)
+    share = float(prepare[prepare.index("--max-bad-fraction") + 1])
+    assert share == pytest.approx(2 / 6 + PrepareConfig.max_bad_fraction, abs=1e-3)
+    ((_, *check),) = Choice.checked(CHOICE).check(workspace).steps
+    assert "--max-bad-fraction" in check  # Its report says what is missing.
+    clips = {"kind": "clips", "preset": "small"}
+    assert steps(workspace, **clips)
+    workspace.path("lab/labels.csv").write_text("path,label\na.avi,walk\nx/b.avi,walk\n")
+    with pytest.raises(MissingError, match=r"lab: 1 of 2 clips in its table .*: x/b\.avi\. "):
+        steps(workspace, **clips)
+    prepare, *_ = steps(workspace, **clips, goes_without=True)
+    assert float(prepare[prepare.index("--max-bad-fraction") + 1]) < 1
+    workspace.path("lab/a.avi").unlink()
+    prepare, *_ = steps(workspace, **clips, goes_without=True)
+    assert float(prepare[prepare.index("--max-bad-fraction") + 1]) == 1
 
 
 def test_a_data_set_is_trained_on_as_it_is(workspace, blob_store, recording_store):

@@ -205,6 +205,7 @@ function press(event) {
 
 player.addEventListener("state", () => (byId("play").textContent = player.isPlaying ? "Pause" : "Play"));
 player.addEventListener("failure", (event) => tell(event.detail));
+player.addEventListener("recovery", untell);
 const CLICKS = { play: KEYS[" "], before: KEYS.ArrowLeft, next: KEYS.ArrowRight, open: KEYS.Enter, none: KEYS.Delete, undo };
 for (const [id, action] of Object.entries(CLICKS)) byId(id).addEventListener("click", action);
 byId("rate").addEventListener("change", (event) => player.setRate(Number(event.target.value)));

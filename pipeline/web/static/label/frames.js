@@ -11,6 +11,7 @@ export class Frames {
     this.source = source;
     this.width = width;
     this.parts = new Map(); // by the number of the first frame; the last one was used last
+    this.isFailing = false; // whether the last request was
   }
 
   // Whether a frame is here already.
@@ -36,14 +37,21 @@ export class Frames {
     }
     const part = { bitmaps: null };
     part.promise = this.fetched(first).then((bitmaps) => (part.bitmaps = bitmaps));
-    part.promise.catch(() => this.parts.delete(first));
+    part.promise.then(
+      () => (this.isFailing = false),
+      () => {
+        this.isFailing = true;
+        this.parts.delete(first);
+      },
+    );
     this.parts.set(first, part);
     for (const old of [...this.parts.keys()].slice(0, -MOST_KEPT)) this.drop(old);
     return part.promise;
   }
 
-  // Asks for what comes next.
+  // Asks for what comes next; where that would fail as well, only what is shown is asked for.
   ahead(number, parts = 1) {
+    if (this.isFailing) return;
     for (let part = 1; part <= parts; part++) this.part(number + part * AT_ONCE).catch(() => {});
   }
 

@@ -244,7 +244,7 @@ function addClass(event) {
 
 function removeClass(name) {
   const { events, recordings } = folder.uses(name);
-  if (events) return tell(`${name} has ${counted(events, "event")} in ${counted(recordings, "recording")}. Delete these, or rename the class.`);
+  if (events) return tell(`${name} has ${counted(events, "event")} in ${counted(recordings, "recording")}. Delete ${events === 1 ? "it" : "them"}, or rename the class.`);
   changeSettings({ remove: [name] });
 }
 
@@ -290,7 +290,7 @@ async function importFile(file) {
     await folder.readAnew();
     showAnew();
     const count = Object.values(added).reduce((sum, each) => sum + each, 0);
-    const told = notices.filter((each) => each && !each.startsWith("tier:"));
+    const told = notices.filter((each) => !each.startsWith("tier:"));
     tell(`${file.name}: ${count} new events in ${Object.keys(added).length} recordings. ${told.join(" · ")}`);
   } catch (error) {
     tell(error.message);
@@ -389,6 +389,7 @@ player.addEventListener("growth", () => {
 guide.addEventListener("lesson", () => review.renew());
 player.addEventListener("state", () => (byId("play").textContent = player.isPlaying ? "Pause" : "Play"));
 player.addEventListener("failure", (event) => tell(event.detail));
+player.addEventListener("recovery", untell);
 axis.addEventListener("seek", (event) => player.seek(event.detail));
 axis.addEventListener("choose", (event) => choose(event.detail));
 axis.addEventListener("replace", ({ detail }) => replace(detail.old, detail.event));

@@ -8,6 +8,7 @@ import { Frames } from "./frames.js";
 import { nearest, shownAt } from "./timing.js";
 
 const POLL_MILLISECONDS = 250;
+const RETRY_MILLISECONDS = 2000;
 const MOST_WIDTH = 1280;
 
 export class Player extends EventTarget {
@@ -32,6 +33,7 @@ export class Player extends EventTarget {
     this.isPlaying = false;
     this.plays = false; // whether the browser can play the file
     this.offset = 0; // of the browser's times to those of the reader
+    this.isGone = false; // whether the server is
     this.frames?.close();
     this.frames = null;
   }
@@ -55,13 +57,14 @@ export class Player extends EventTarget {
     const opened = ++this.opened;
     this.pause();
     this.reset();
+    this.video = video;
     this.media.removeAttribute("src");
     this.media.load();
     this.picture.getContext("2d").clearRect(0, 0, this.picture.width, this.picture.height);
     const width = Math.min(MOST_WIDTH, Math.round(this.screen.clientWidth * devicePixelRatio));
     this.frames = new Frames(this.source(video), width);
     while (true) {
-      const about = await get("/api/video", { ...this.source(video), from: this.times.length });
+      const about = await this.ask(video, opened);
       if (opened !== this.opened) return;
       const isFirst = !this.times.length && about.seconds.length;
       this.times = this.times.concat(about.seconds);
@@ -77,11 +80,48 @@ export class Player extends EventTarget {
     }
   }
 
+  // What the server knows of the video; while it is gone, it is asked once in a while.
+  async ask(video, opened) {
+    while (opened === this.opened) {
+      try {
+        const about = await get("/api/video", { ...this.source(video), from: this.times.length });
+        if (this.isGone) this.tell("recovery");
+        this.isGone = false;
+        return about;
+      } catch (error) {
+        if (error.status !== 0) throw error;
+        await this.wait(error);
+      }
+    }
+  }
+
+  async wait(error) {
+    if (!this.isGone) this.tell("failure", error.message);
+    this.isGone = true;
+    await new Promise((done) => setTimeout(done, RETRY_MILLISECONDS));
+  }
+
+  // Tells why a frame cannot be shown; where the server is gone, shows it once that is back.
+  async fail(error) {
+    const { opened, video } = this;
+    if (error.status !== 0) return this.tell("failure", error.message);
+    if (this.isGone) return;
+    try {
+      await this.wait(error);
+      await this.ask(video, opened);
+      if (opened === this.opened) this.show(this.number);
+    } catch (later) {
+      this.isGone = false;
+      this.tell("failure", later.message);
+    }
+  }
+
   // Shows the frame of a number, exactly.
   async show(number) {
     if (!this.times.length) return;
     this.number = Math.min(Math.max(0, number), this.times.length - 1);
     this.tell("frame");
+    if (this.isGone && !this.frames.has(this.number)) return; // It is shown once the server is back.
     const wanted = this.number;
     const { opened } = this;
     const late = setTimeout(() => this.say("Reading the frame"), 300);
@@ -90,7 +130,7 @@ export class Player extends EventTarget {
       if (opened !== this.opened) return;
       if (bitmap && wanted === this.number && !this.isPlaying) this.draw(bitmap, wanted);
     } catch (error) {
-      if (opened === this.opened) this.tell("failure", error.message);
+      if (opened === this.opened) this.fail(error);
     } finally {
       clearTimeout(late);
       if (opened === this.opened) this.say("");

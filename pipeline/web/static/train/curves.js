@@ -27,8 +27,10 @@ export function drawCurves(canvas, history, name) {
   for (const [key, colour] of [[name, blue], [`val_${name}`, warn]]) {
     context.strokeStyle = colour;
     context.lineWidth = 2;
+    const rows = history.filter((each) => Number.isFinite(each[key]));
     context.beginPath();
-    for (const row of history.filter((each) => Number.isFinite(each[key]))) context.lineTo(x(row.epoch), y(row[key]));
+    for (const row of rows) context.lineTo(x(row.epoch), y(row[key]));
+    if (rows.length === 1) context.arc(x(rows[0].epoch), y(rows[0][key]), 2, 0, 2 * Math.PI); // No line goes through one point.
     context.stroke();
   }
 }

@@ -1,6 +1,8 @@
 // The form that starts a training: what can be chosen follows what was labelled.
 
 import { post } from "../api.js";
+import { made } from "../label/classes.js";
+import { tell } from "../label/notices.js";
 
 const byId = (id) => document.getElementById(id);
 
@@ -16,7 +18,10 @@ function show() {
   for (const each of document.querySelectorAll(".budget")) each.hidden = chosen.value !== "auto";
 }
 
-async function start(check) {
+const MISSING = 410; // status of an answer: videos are missing
+
+// check: reads and reports alone; goesWithout: trains without videos that are missing
+async function start({ check = false, goesWithout = false }) {
   const folder = byId("folder").selectedOptions[0];
   const choice = {
     folder: folder.value,
@@ -26,13 +31,15 @@ async function start(check) {
     folds: Number(byId("folds").value),
     minutes: Number(byId("minutes").value) || 30,
     check,
+    goes_without: goesWithout,
   };
   try {
     const { number } = await post("/api/jobs", {}, choice);
     location.assign(`/jobs/${number}`);
   } catch (error) {
-    byId("told").textContent = error.message;
-    byId("told").hidden = false;
+    const without = made("button", { type: "button" }, "Train without them");
+    without.addEventListener("click", () => start({ goesWithout: true }));
+    tell(error.message, ...(error.status === MISSING ? [without] : []));
   }
 }
 
@@ -40,8 +47,8 @@ if (byId("choice")) {
   byId("choice").addEventListener("change", show);
   byId("choice").addEventListener("submit", (event) => {
     event.preventDefault();
-    start(false);
+    start({});
   });
-  byId("check").addEventListener("click", () => start(true));
+  byId("check").addEventListener("click", () => start({ check: true }));
   show();
 }

@@ -1,6 +1,8 @@
 // A training while it runs: its log, its curves, and how long it still takes.
 
-import { post, text } from "../api.js";
+import { address, post, text } from "../api.js";
+import { made } from "../label/classes.js";
+import { tell, untell } from "../label/notices.js";
 import { drawCurves } from "./curves.js";
 
 const byId = (id) => document.getElementById(id);
@@ -35,6 +37,7 @@ function show(next) {
   byId("stop").hidden = state.state !== "running";
   if (state.state !== "running") byId("stop").disabled = false;
   byId("go-on").hidden = !["stopped", "failed"].includes(state.state);
+  byId("finish").hidden = !state.can_finish;
   byId("progress").textContent = progress();
   byId("steps").replaceChildren(...state.steps.map(step));
   showResult();
@@ -67,14 +70,16 @@ function progress() {
 
 function showResult() {
   const { figures } = state;
-  byId("result").hidden = state.state !== "done" || !state.run;
+  const isUsable = state.state === "done" || (state.state === "stopped" && state.can_classify);
+  byId("result").hidden = !isUsable || !state.run;
   if (byId("result").hidden) return;
   const name = state.run.replace(/^runs\//, "");
   const interval = figures?.interval ? ` (95 % interval over groups ${figures.interval.map((each) => each.toFixed(3)).join(" to ")})` : "";
   const score = figures?.value != null ? `${figures.score} ${figures.value.toFixed(3)}${interval}, on ${figures.text}. ` : "";
-  const report = Object.assign(document.createElement("a"), { href: `/runs/${encodeURIComponent(name)}/report`, textContent: "Open the report" });
-  const runs = Object.assign(document.createElement("a"), { href: "/runs", textContent: "All runs" });
-  byId("result").replaceChildren(score, ...(state.has_report ? [report, ". "] : []), runs, ".");
+  const report = made("a", { href: `/runs/${encodeURIComponent(name)}/report` }, "Open the report");
+  const trial = made("a", { href: address("/try", { run: name }) }, "Try it");
+  const runs = made("a", { href: "/runs" }, "All runs");
+  byId("result").replaceChildren(score, ...(state.has_report ? [report, ". "] : []), ...(state.can_classify ? [trial, ". "] : []), runs, ".");
 }
 
 async function showData() {
@@ -88,12 +93,12 @@ async function showData() {
 
 async function act(what) {
   try {
-    await post(`/api/jobs/${number}/${what}`, {}, {});
-    byId("told").hidden = true;
-    follow();
+    const started = await post(`/api/jobs/${number}/${what}`, {}, {});
+    untell();
+    if (started.number) location.assign(`/jobs/${started.number}`);
+    else follow();
   } catch (error) {
-    byId("told").textContent = error.message;
-    byId("told").hidden = false;
+    tell(error.message);
   }
 }
 
@@ -102,5 +107,5 @@ byId("stop").addEventListener("click", async () => {
   await act("stop");
   byId("state").textContent = "Stopping, once what is under way is done";
 });
-byId("go-on").addEventListener("click", () => act("go-on"));
+for (const what of ["go-on", "finish"]) byId(what).addEventListener("click", () => act(what));
 follow();

@@ -189,6 +189,7 @@ if (byId("run")) {
   player.addEventListener("growth", () => axis.draw());
   player.addEventListener("state", () => (byId("play").textContent = player.isPlaying ? "Pause" : "Play"));
   player.addEventListener("failure", (event) => tell(event.detail));
+  player.addEventListener("recovery", untell);
   axis.addEventListener("seek", (event) => player.seek(event.detail));
   const CLICKS = { choose: () => byId("files").click(), webcam: toggleWebcam, play: () => player.toggle(), download, explain };
   for (const [id, action] of Object.entries(CLICKS)) byId(id).addEventListener("click", action);
