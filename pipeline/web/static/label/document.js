@@ -154,8 +154,8 @@ export class LabelDocument extends EventTarget {
         this.failure = error;
         this.saved = {}; // Whatever is there now: until something is saved, nobody knows.
         this.tell("saving");
-        if (error.status) return; // The server says why not; trying again would change nothing.
-        await new Promise((done) => setTimeout(done, RETRY_MILLISECONDS));
+        if (error.status && state === this.now) return; // The server says why not; trying again would change nothing.
+        if (!error.status) await new Promise((done) => setTimeout(done, RETRY_MILLISECONDS));
       }
     }
     this.tell("saving");
