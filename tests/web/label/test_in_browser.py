@@ -274,9 +274,12 @@ def test_two_windows_at_one_recording_are_told(app, browser, recordings):
     press(other, "ArrowRight", "p")
     expect(other.locator("#told")).to_contain_text("were changed in another window")
     expect(other.locator("#saved")).to_have_text("Not saved")
+    asked = []
+    other.on("request", lambda request: asked.append(request.method))
     other.get_by_role("button", name="Take theirs").click()
     expect(other.locator("#count")).to_have_text("1")
     other.wait_for_selector("#picture[data-number='0']")
+    assert "PUT" not in asked
     press(other, "ArrowRight", "ArrowRight", "p")
     saved(other)
     press(one, "ArrowRight", "ArrowRight", "ArrowRight", "p")
@@ -314,14 +317,15 @@ def test_a_server_that_is_gone_is_asked_once_in_a_while(app, browser):
     page.on("request", lambda request: asked.append(request.url))
     page.route("**/api/video*", lambda route: route.abort())
     page.route("**/api/video/frames*", lambda route: route.abort())
-    press(page, "End", *["ArrowLeft"] * 40)
+    page.select_option("#rate", "0.5")
+    press(page, "Space")
     expect(page.locator("#told")).to_contain_text("The server does not answer")
-    press(page, "Space", *["ArrowLeft"] * 40)
+    press(page, "End", *["ArrowLeft"] * 40)
     page.wait_for_timeout(1000)
     assert len([url for url in asked if "/api/video" in url]) < 8
     page.unroute_all()
     expect(page.locator("#told")).to_be_hidden()
-    page.wait_for_selector(f"#picture[data-number='{frame(page)}']")
+    assert frame(page) == 79
     page.said.clear()
     page.done()
 
@@ -451,6 +455,13 @@ def test_done_waits_for_what_has_begun_and_can_be_taken_back(guided, browser):
     saved(page)
     media = {each.media for each in read_events(guided.root / "lab" / "events.csv")}
     assert first not in media
+    frame(page)
+    press(page, ".")
+    expect(page.locator("#back")).to_be_visible()
+    answer_with(page, "west")
+    page.get_by_role("button", name="Rename left").click()
+    expect(page.locator("#classes b").first).to_have_text("west")
+    expect(page.locator("#back")).to_be_hidden()  # What it would take back was read anew.
     page.done()
 
 
@@ -564,10 +575,19 @@ def test_clips_get_a_label_each(app, browser, recordings):
         saved(page)
         press(page, "ArrowLeft", "Delete", "w")
         saved(page)
+        page.get_by_role("button", name="Take walk off the list").click()
+        expect(page.locator("#told")).to_contain_text("walk is the label of 2 clips.")
+        answer_with(page, "jump")
+        page.get_by_role("button", name="Rename walk").click()
+        expect(page.locator("#told")).to_have_text("There is a class jump already.")
+        answer_with(page, "go")
+        page.get_by_role("button", name="Rename walk").click()
+        expect(page.locator("#videos li").nth(1)).to_have_text("b.avigo")
+        expect(page.locator("#undo")).to_be_disabled()
         assert findings(page) == []
     assert sorted((recordings / "labels.csv").read_text().splitlines()) == [
-        "a.avi,walk",
-        "b.avi,walk",
+        "a.avi,go",
+        "b.avi,go",
         "path,label",
     ]
 
@@ -682,9 +702,20 @@ def test_what_is_shown_as_saved_is_in_the_table(app, browser, recordings):
         press(other, "Control+z")
     expect(other.locator("#count")).to_have_text("")
     expect(other.locator("#saved")).to_have_text("Not saved")
-    press(other, "Home", "p")  # the same as theirs
+    answer_with(other, "bite")
+    with other.expect_response(lambda response: response.status == 409):
+        other.get_by_role("button", name="Rename peck").click()  # Only what is saved is renamed.
+    press(other, "Control+Shift+z")
+
+    def mark(route):
+        press(other, "Home", "p")  # the same as theirs, while an answer is on its way
+        route.continue_()
+
+    other.route("**/api/label/events*", mark, times=1)
+    press(other, "Control+z")
     saved(other)
     expect(other.locator("#told")).to_be_hidden()
+    assert (recordings / "events.csv").read_text().splitlines()[1:] == ["a.avi,0.000,,peck,,"]
     one.done()
     other.said.clear()
     other.done()

@@ -57,6 +57,11 @@ export class LabelFolder extends EventTarget {
     await this.readAnew();
   }
 
+  // Whether a document is what is changed of its video, and was not read anew.
+  isOpen(document) {
+    return this.documents.get(document.name) === document;
+  }
+
   // Reads all of it again; what was changed, and can be undone, is forgotten.
   readAnew() {
     this.documents.clear();

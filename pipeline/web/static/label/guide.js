@@ -81,8 +81,7 @@ export class Guide extends EventTarget {
   async back() {
     const { stretch, document, state } = this.done;
     this.done = null;
-    const isOpen = this.page.folder.documents.get(document.name) === document; // and was not read anew
-    if (isOpen && document.now === state) document.undo();
+    if (document.now === state) document.undo();
     this.passed = this.passed.filter((each) => each !== stretch);
     await this.goTo(stretch);
   }
@@ -135,6 +134,7 @@ export class Guide extends EventTarget {
   show() {
     this.arrive();
     const { learnt, shown } = this;
+    if (this.done && !this.page.folder.isOpen(this.done.document)) this.done = null;
     byId("stretch").hidden = !shown;
     byId("next").hidden = Boolean(shown);
     byId("back").hidden = !this.done;

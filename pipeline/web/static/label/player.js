@@ -229,7 +229,7 @@ export class Player extends EventTarget {
       const number = shownAt(this.times, start + ((now - clockStart) / 1000) * this.rate);
       this.frames.ahead(number, this.rate > 1 ? 4 : 2);
       if (!this.frames.has(number)) {
-        const bitmap = await this.frames.bitmap(number).catch(() => null);
+        const bitmap = await this.frames.bitmap(number).catch((error) => void this.fail(error));
         if (run !== this.run || !this.isPlaying) return;
         if (!bitmap) return this.pause();
         clockStart = performance.now();
