@@ -65,10 +65,17 @@ def in_turn(path: Path, doing: str) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def if_free(path: Path, seconds: float = 0) -> Iterator[bool]:
+    """As `alone`, but gives False where another is at it, still after so many seconds."""
+    with _held(path, timeout=seconds) as is_held:
+        yield is_held
+
+
 def is_taken(path: Path) -> bool:
     """Whether another process, or another thread, keeps others off a file or folder."""
-    with _held(path, timeout=0) as is_held:
-        return not is_held
+    with if_free(path) as is_free:
+        return not is_free
 
 
 @contextmanager

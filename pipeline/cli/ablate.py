@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.cli.parser import ConfigParser, run_config
+from pipeline.cli.spread import add_spread, spread_of
 from pipeline.evaluation.main_score import score_title
 from pipeline.native_log import import_tensorflow
 
@@ -22,6 +23,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument(
         "--stages", default="", help="Names with commas between them; default: all."
     )
+    add_spread(parser)
     parser.add_run_config(arguments)
     options = parser.parse(arguments)
     config = run_config(options)
@@ -31,7 +33,9 @@ def main(arguments: Sequence[str]) -> None:
     import_tensorflow()
     from pipeline.experiments.ablation import ablate
 
-    table = format_table(ablate(config, folder, chosen, overwrite=options.overwrite))
+    table = format_table(
+        ablate(config, folder, chosen, overwrite=options.overwrite, spread=spread_of(options))
+    )
     (folder / "ablation.md").write_text(f"{table}\n", encoding="utf-8")
     print(table)
     print(f"written: {folder / 'ablation.md'} and ablation.csv")

@@ -10,6 +10,7 @@ from typing import Any
 
 from pipeline.cli.auto import crossval_auto, is_auto
 from pipeline.cli.parser import ConfigParser, run_config
+from pipeline.cli.spread import add_spread, spread_of
 from pipeline.evaluation.main_score import score_title
 from pipeline.native_log import import_tensorflow
 from pipeline.text import counted, listed
@@ -33,6 +34,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument(
         "--inner-folds", type=int, default=3, help="Folds by which a setting is scored."
     )
+    add_spread(parser)
     parser.add_run_config(arguments)
     options = parser.parse(arguments)
     config = run_config(options)
@@ -47,7 +49,13 @@ def main(arguments: Sequence[str]) -> None:
         import_optuna()
         ranges = read_ranges(Path(options.search))
         choose = Search(ranges=ranges, trials=options.trials, inner_folds=options.inner_folds)
-    result = cross_validate(in_folds(config), folder, overwrite=options.overwrite, choose=choose)
+    result = cross_validate(
+        in_folds(config),
+        folder,
+        overwrite=options.overwrite,
+        choose=choose,
+        spread=spread_of(options),
+    )
     print(format_crossval(result))
     print(f"written: {folder / 'crossval.json'} and a run for each fold")
 

@@ -1,11 +1,15 @@
 """Trains a model on a prepared data set, and exports it.
 
 Choose a preset with --config. Every option after it overrides a value of the preset. A training
-that was stopped goes on with the same command, if --run names its folder.
+that was stopped goes on with the same command, if --run names its folder. Several machines train
+one model together where TF_CONFIG, or SLURM's srun, says so.
 """
 
+import contextlib
 import datetime
+import os
 import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,14 +17,19 @@ from pipeline.cli.auto import is_auto, train_auto
 from pipeline.cli.export import format_exported
 from pipeline.cli.parser import ConfigParser, run_config
 from pipeline.config import RunConfig
+from pipeline.errors import ConfigError
 from pipeline.native_log import import_tensorflow
 from pipeline.run import RUNS, Run
 from pipeline.text import command
+from pipeline.training.place import Place, place_in
 
 
 def main(arguments: Sequence[str]) -> int:
     """Parses the command line and does it; the exit code is 130 after Ctrl-C."""
+    place = place_in()
     if is_auto(arguments):
+        if place.num_workers > 1:
+            raise ConfigError("--config auto is for one machine: start one worker alone")
         return train_auto(arguments)
     parser = ConfigParser(__doc__ or "", "train", "--data data/NAME --run runs/NAME")
     parser.add_argument("--run", default="", help="Folder to write; default: a new one in runs/.")
@@ -36,25 +45,51 @@ def main(arguments: Sequence[str]) -> int:
     now = datetime.datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
     folder = Path(options.run or RUNS / f"{Path(config.data).name}-{now}")
 
+    asked = {"overwrite": options.overwrite, "preflight": options.preflight}
+    if place.index:
+        return _help(config, folder, place, asked)
     with Run(folder).alone("name another folder (--run)"):  # until all is written
         import_tensorflow()
-        code = _train_and_export(
-            config, folder, overwrite=options.overwrite, preflight=options.preflight
-        )
+        code = _train_and_export(config, folder, place, asked)
     print(f"next: {command('evaluate', folder)}")
     return code
 
 
-def _train_and_export(config: RunConfig, folder: Path, *, overwrite: bool, preflight: bool) -> int:
+def _help(config: RunConfig, folder: Path, place: Place, asked: dict[str, bool]) -> int:
+    """What all workers but the first do: they train, and say nothing."""
+    with (
+        Path(os.devnull).open("w", encoding="utf-8") as nowhere,
+        contextlib.redirect_stdout(nowhere),
+    ):
+        import_tensorflow()
+        _train(config, folder, place, asked)
+    return 0
+
+
+def _train(config: RunConfig, folder: Path, place: Place, asked: dict[str, bool]) -> Run:
+    from pipeline.training.cluster import join
+    from pipeline.training.fit import train
+    from pipeline.workers.pool import WorkerLostError
+
+    try:
+        return train(config, folder, **asked, cluster=join(place))
+    except WorkerLostError as lost:
+        # Without delay: TensorFlow waits for the others when a process ends.
+        print(f"clipline: {lost}", file=sys.stderr)
+        sys.stdout.flush()
+        os._exit(2)
+
+
+def _train_and_export(config: RunConfig, folder: Path, place: Place, asked: dict[str, bool]) -> int:
     from pipeline.evaluation.calibrate import calibrate
     from pipeline.inference.export import export
-    from pipeline.training.fit import Interrupted, train
+    from pipeline.training.fit import Interrupted
 
-    without = " and without --overwrite" if overwrite else ""
+    without = " and without --overwrite" if asked["overwrite"] else ""
     code = 0
     again = f"The same command with --run {shlex.quote(str(folder))}{without} goes on"
     try:
-        run = train(config, folder, overwrite=overwrite, preflight=preflight)
+        run = _train(config, folder, place, asked)
     except Interrupted as stop:
         run, code = stop.run, 130
         print(f"interrupted; the model of epoch {stop.epoch} is kept. {again}", flush=True)

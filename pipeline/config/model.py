@@ -115,6 +115,9 @@ class BackboneConfig:
         filters: Filters of each block of `cnn`, 1 to 4096.
         normalisation: In `cnn`, batch normalisation `before` or `after` the activation, or `off`.
         momentum: Of the moving statistics of batch normalisation, from 0 to below 1.
+        synchronised: Whether a batch that several devices share is normalised by the statistics of
+            all of it, as on one device, which costs a round trip a layer; else by those of each
+            device's share.
         spatial_dropout: Share of feature maps of `cnn` dropped after each block, from 0 to below 1.
         grid: The features keep a grid of at most this many cells a side; 1 is global average
             pooling, which forgets where something moved.
@@ -132,6 +135,7 @@ class BackboneConfig:
     filters: tuple[int, ...] = (16, 32, 64, 96)
     normalisation: Literal["before", "after", "off"] = "before"
     momentum: float = 0.9
+    synchronised: bool = False
     spatial_dropout: float = 0.0
     grid: int = 4
     normalise_features: bool = True

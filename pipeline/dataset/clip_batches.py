@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from pipeline.config import FramesConfig, RunConfig
-from pipeline.dataset.augment.mixing import training_targets
+from pipeline.dataset.augment.mixing import needed_clips, training_targets
 from pipeline.dataset.clips import fixed_clip, random_clip
 from pipeline.dataset.order import Order, RepeatingOrder, TrainingOrder, repeat_factors
 from pipeline.dataset.sampling import Order as FrameOrder
+from pipeline.dataset.share import Share
 from pipeline.dataset.videos import Data, label_numbers, label_table, read_videos, video_reader
 from pipeline.manifest.rows import Split
 from pipeline.prepare.prepared import Store
 from pipeline.tasks.task import task_of
 
+WHOLE = Share()
 
-def training_batches(data: Data, config: RunConfig, *, first_step: int = 0) -> tf.data.Dataset:
+
+def training_batches(
+    data: Data, config: RunConfig, *, first_step: int = 0, share: Share = WHOLE
+) -> tf.data.Dataset:
     """Endless batches of randomly cut and augmented training clips.
 
     Every epoch shows each training video once, or a clip for each record of a recording, in a new
@@ -33,6 +39,8 @@ def training_batches(data: Data, config: RunConfig, *, first_step: int = 0) -> t
         config: The run; its seed, clip, augment and train.batch_size count here.
         first_step: How many batches are left out at the beginning, for a training that goes on;
             none of their videos is read.
+        share: What of each batch is read. Where clips of it are mixed with others of their batch,
+            these come as well, and the rest of the batch as zeros.
 
     Returns:
         Batches `{"frames": uint8 (B, T, H, W, 3), "mask": bool (B, T)}, label int64 (B,)`; `flow`,
@@ -40,18 +48,62 @@ def training_batches(data: Data, config: RunConfig, *, first_step: int = 0) -> t
         Where a video has several classes, labels are uint8 (B, C); of recordings, uint8 (B, T, C),
         see `pipeline.tasks.frames`.
     """
-    size = epoch_size(data, config)
-    batch_size = min(config.train.batch_size, size)
+    batch_size, size = size_of_batch(data, config), epoch_size(data, config)
     clip = random_clip(config, _shown(data, config), data.class_names, size)
     read, num_videos = video_reader(data, "train", config)
 
     def make(position: tf.Tensor, number: tf.Tensor) -> Any:
         return clip(position, (number, read(number % num_videos)))
 
-    clips = _endless(_order(data, config), size, first_step * batch_size).map(
-        make, num_parallel_calls=tf.data.AUTOTUNE
-    )
+    positions = _endless(_order(data, config), size, first_step * batch_size)
+    if share.count > 1 and is_mixing(config):
+        clips = _needed(positions, make, config, share, first_step, batch_size)
+    elif share.count > 1:
+        rows = share.rows(batch_size)
+        mine = positions.filter(
+            lambda position, _: (
+                (position % batch_size >= rows.start) & (position % batch_size < rows.stop)
+            )
+        )
+        clips = mine.map(make, num_parallel_calls=tf.data.AUTOTUNE)
+        batch_size = rows.stop - rows.start
+    else:
+        clips = positions.map(make, num_parallel_calls=tf.data.AUTOTUNE)
     return clips.batch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+
+
+def _needed(
+    positions: tf.data.Dataset,
+    make: Callable[[tf.Tensor, tf.Tensor], Any],
+    config: RunConfig,
+    share: Share,
+    first_step: int,
+    batch_size: int,
+) -> tf.data.Dataset:
+    """All clips, zeros in place of those that a share of the batch has no use for."""
+    spec = positions.map(make).element_spec
+
+    def needed(step: tf.Tensor, batch: tuple[tf.Tensor, tf.Tensor]) -> Any:
+        draw = functools.partial(needed_clips, config, batch_size, share)
+        found = tf.numpy_function(draw, (step,), tf.bool)
+        return tf.data.Dataset.from_tensor_slices((*batch, tf.ensure_shape(found, (batch_size,))))
+
+    def read(position: tf.Tensor, number: tf.Tensor, is_needed: tf.Tensor) -> Any:
+        nothing = tf.nest.map_structure(lambda each: tf.zeros(each.shape, each.dtype), spec)
+        return tf.cond(is_needed, lambda: make(position, number), lambda: nothing)
+
+    batches = positions.batch(batch_size, drop_remainder=True).enumerate(first_step)
+    return batches.flat_map(needed).map(read, num_parallel_calls=tf.data.AUTOTUNE)
+
+
+def size_of_batch(data: Data, config: RunConfig) -> int:
+    """Clips of a batch: at most those of an epoch."""
+    return min(config.train.batch_size, epoch_size(data, config))
+
+
+def is_mixing(config: RunConfig) -> bool:
+    """Whether clips of a batch are mixed with each other."""
+    return (config.augment.mixup.on or config.augment.cutmix.on) and not config.train.cache_features
 
 
 def epoch_size(data: Data, config: RunConfig) -> int:
@@ -165,7 +217,7 @@ def steps_per_epoch(config: RunConfig, data: Data) -> int:
 
 
 def batches_for_training(
-    data: Data, config: RunConfig, *, first_step: int = 0, num_devices: int = 1
+    data: Data, config: RunConfig, *, first_step: int = 0, share: Share = WHOLE
 ) -> tf.data.Dataset:
     """Endless `(inputs, targets)` or, with class weights, `(inputs, targets, weights)`.
 
@@ -173,32 +225,56 @@ def batches_for_training(
         data: The videos.
         config: The run.
         first_step: How many batches are left out at the beginning.
-        num_devices: That share a batch.
+        share: What of each batch is given, in pieces for each device.
 
     Returns:
         Inputs as the recogniser takes them, targets float32 (B, num_classes), weights float32 (B,).
     """
-    batches = training_batches(data, config, first_step=first_step)
-    batches = training_targets(batches, config, len(data.class_names), first_step=first_step)
+    batches = training_batches(data, config, first_step=first_step, share=share)
+    rows = share.rows(size_of_batch(data, config))
+    batches = training_targets(
+        batches, config, len(data.class_names), first_step=first_step, rows=rows
+    )
     if config.train.class_weights:
         weights = _class_weights(data)
         batches = batches.map(
             lambda inputs, targets: (inputs, targets, tf.linalg.matvec(targets, weights))
         )
-    return _for_devices(batches, num_devices)
+    if share.devices == 1:
+        return batches
+    return batches.rebatch(share.of_each(size_of_batch(data, config)), drop_remainder=True)
 
 
 def batches_for_validation(
-    data: Data, config: RunConfig, *, num_devices: int = 1, split: Split = "val"
+    data: Data, config: RunConfig, *, split: Split = "val"
 ) -> tf.data.Dataset | None:
     """The clips of a split once, with targets as for training; None where there are none."""
     if split not in data.num_videos:
         return None
+    return _with_targets(evaluation_batches(data, config, split), data, config)
+
+
+def shared_validation(data: Data, config: RunConfig, share: Share) -> tuple[tf.data.Dataset, int]:
+    """The validation clips that one of several processes has to judge, again and again.
+
+    Returns:
+        Batches `(inputs, targets, counts)`, each for the next device in turn; of those that only
+        make their numbers equal, `counts` is false. And how many each device has.
+    """
+    _, number = video_reader(data, "val", config, at_random=False)
+    if share.is_whole:
+        batches = _with_targets(evaluation_batches(data, config, "val"), data, config)
+        return batches, -(-number // config.train.batch_size)
+    numbers, counts, turns = share.dealt(number, config.train.batch_size)
+    clips = evaluation_clips(data, config, "val", numbers=numbers)
+    batches = _with_targets(clips.map(lambda inputs, label, _: (inputs, label)), data, config)
+    flags = tf.data.Dataset.from_tensor_slices(counts)
+    return tf.data.Dataset.zip(batches, flags).map(lambda batch, flag: (*batch, flag)), turns
+
+
+def _with_targets(batches: tf.data.Dataset, data: Data, config: RunConfig) -> tf.data.Dataset:
     task, num_classes = task_of(config.model), len(data.class_names)
-    batches = evaluation_batches(data, config, split).map(
-        lambda inputs, label: (inputs, task.targets(label, num_classes))
-    )
-    return _for_devices(batches, num_devices)
+    return batches.map(lambda inputs, label: (inputs, task.targets(label, num_classes)))
 
 
 def chance(data: Data, config: RunConfig) -> float:
@@ -224,19 +300,6 @@ def _num_labelled(data: Data, split: Split) -> int:
 def _class_weights(data: Data) -> tf.Tensor:
     counts = np.array(class_counts(data, "train"), np.float32)
     return tf.constant(counts.sum() / (len(counts) * counts))
-
-
-def _for_devices(batches: tf.data.Dataset, num_devices: int) -> tf.data.Dataset:
-    """Where there are several, the mask is uint8, which the model takes as well.
-
-    To build its metrics, Keras 3.15 takes the mean of the first batches of all devices, and
-    TensorFlow has none of bool.
-    """
-    if num_devices == 1:
-        return batches
-    return batches.map(
-        lambda inputs, *targets: ({**inputs, "mask": tf.cast(inputs["mask"], tf.uint8)}, *targets)
-    )
 
 
 def _shown(data: Data, config: RunConfig) -> FramesConfig:

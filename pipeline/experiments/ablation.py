@@ -17,9 +17,9 @@ from pipeline.evaluation.answers import Answers, read_answers
 from pipeline.evaluation.intervals import difference_interval
 from pipeline.evaluation.main_score import main_score
 from pipeline.experiments.comparison import ONE_WAY, compare, variants, write_rows
-from pipeline.experiments.crossval import cross_validate, in_folds
+from pipeline.experiments.crossval import Folds, begin_folds, in_folds, summarise, tell_fold
+from pipeline.experiments.pieces import HERE, Spread, measure_all
 from pipeline.experiments.runs import scores_of
-from pipeline.locks import alone
 from pipeline.run import folds_of
 
 
@@ -100,7 +100,12 @@ def _augment(config: Any) -> dict[str, Any]:
 
 
 def ablate(
-    config: RunConfig, folder: Path, chosen: Sequence[str] = (), *, overwrite: bool = False
+    config: RunConfig,
+    folder: Path,
+    chosen: Sequence[str] = (),
+    *,
+    overwrite: bool = False,
+    spread: Spread = HERE,
 ) -> list[dict[str, Any]]:
     """Cross-validates a configuration, and again with each stage the other way round.
 
@@ -112,6 +117,7 @@ def ablate(
         folder: Where they go, a cross-validation or a run each; what was finished before is kept.
         chosen: Names of the stages, or of what is compared; empty: all.
         overwrite: Whether those with other settings that are there are replaced.
+        spread: Who works on them. Several calls in one folder share them.
 
     Returns:
         A row for each stage, which `ablation.csv` holds as well: `stage`, the main score of the
@@ -127,30 +133,43 @@ def ablate(
     config, data = open_of_run(config)
     known = variants(config) if config.model.per_frame else stages(config)
     check_known(chosen, [each.name for each in known], "--stages")
-    with alone(folder, "measuring stages in", "name another folder (--out)"):
-        if config.model.per_frame:
-            return compare(config, data, folder, chosen, overwrite=overwrite)
-        return _ablate(in_folds(config), folder, chosen, overwrite=overwrite)
+    if config.model.per_frame:
+        return compare(config, data, folder, chosen, overwrite=overwrite, spread=spread)
+    return _ablate(in_folds(config), folder, chosen, overwrite=overwrite, spread=spread)
 
 
 def _ablate(
-    config: RunConfig, folder: Path, chosen: Sequence[str], *, overwrite: bool
+    config: RunConfig, folder: Path, chosen: Sequence[str], *, overwrite: bool, spread: Spread
 ) -> list[dict[str, Any]]:
-    base = _measure(config, folder / "base", overwrite=overwrite)
+    others = [
+        (stage, *_switched(config, stage))
+        for stage in stages(config)
+        if not chosen or stage.name in chosen
+    ]
+    places = [("as configured", config, folder / "base")]
+    places += [
+        (f"{stage.name} {'off' if is_on else 'on'}", other, folder / stage.slug)
+        for stage, other, is_on in others
+    ]
+    begun = [
+        begin_folds(each, place, title=title, overwrite=overwrite) for title, each, place in places
+    ]
+    measure_all([piece for folds in begun for piece in folds.pieces], tell_fold, spread)
+    base, *found = (_measured(folds) for folds in begun)
     rows: list[dict[str, Any]] = [
         {"stage": "as configured", "with": base.score, "seconds_with": base.seconds}
     ]
-    for stage in stages(config):
-        if chosen and stage.name not in chosen:
-            continue
-        without = with_values(config, stage.off, stage.name)
-        is_on = bool(differing(config, without))
-        other = without if is_on else with_values(config, stage.on, stage.name)
-        print(f"{stage.name}: {'off' if is_on else 'on'}", flush=True)
-        result = _measure(other, folder / stage.slug, overwrite=overwrite)
+    for (stage, _, is_on), result in zip(others, found, strict=True):
         rows.append(_row(stage, *((base, result) if is_on else (result, base))))
-        write_rows(rows, folder / "ablation.csv")
+    write_rows(rows, folder / "ablation.csv")
     return rows
+
+
+def _switched(config: RunConfig, stage: Stage) -> tuple[RunConfig, bool]:
+    """A configuration with a stage the other way round, and whether it was on."""
+    without = with_values(config, stage.off, stage.name)
+    is_on = bool(differing(config, without))
+    return (without if is_on else with_values(config, stage.on, stage.name)), is_on
 
 
 @dataclasses.dataclass(frozen=True)
@@ -168,13 +187,13 @@ class Measured:
     answers: Answers | None = None
 
 
-def _measure(config: RunConfig, folder: Path, *, overwrite: bool) -> Measured:
-    result = cross_validate(config, folder, overwrite=overwrite)
+def _measured(folds: Folds) -> Measured:
+    result, config = summarise(folds), folds.config
     main = main_score(config.model.task)
     answers = None
     if "video" in result:
         names = list(result["per_class"])
-        answers = read_answers(folds_of(folder), "test", config.model, names)
+        answers = read_answers(folds_of(folds.folder), "test", config.model, names)
     return Measured(scores_of(result, main)[main.name] or 0.0, result["seconds"], answers)
 
 

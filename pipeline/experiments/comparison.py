@@ -13,8 +13,10 @@ from pipeline.config.file import differing, with_values
 from pipeline.dataset.videos import Data
 from pipeline.errors import DataError
 from pipeline.evaluation.main_score import main_score
-from pipeline.experiments.crossval import cross_validate
-from pipeline.experiments.runs import Experiment, begin, measured, scores_of
+from pipeline.experiments.crossval import Folds, begin_folds, summarise, tell_fold
+from pipeline.experiments.pieces import HERE, Piece, Spread, measure_all
+from pipeline.experiments.runs import Experiment, begin, done_before, scores_of
+from pipeline.locks import in_turn
 from pipeline.run import Run
 
 _EXPERIMENT: Final = Experiment("ablation", "an ablation", "variant-*")
@@ -63,7 +65,13 @@ def variants(config: RunConfig) -> list[Variant]:
 
 
 def compare(
-    config: RunConfig, data: Data, folder: Path, chosen: Sequence[str], *, overwrite: bool
+    config: RunConfig,
+    data: Data,
+    folder: Path,
+    chosen: Sequence[str],
+    *,
+    overwrite: bool,
+    spread: Spread = HERE,
 ) -> list[dict[str, Any]]:
     """Measures a configuration and its variants, see `pipeline.experiments.ablation.ablate`.
 
@@ -73,6 +81,7 @@ def compare(
         folder: Where the runs go.
         chosen: Names of the variants; empty: all.
         overwrite: Whether other runs that are there are replaced.
+        spread: Who works on them.
 
     Raises:
         ConfigError: The folder holds something else.
@@ -84,31 +93,42 @@ def compare(
             "(--split.val_folds 5), or cross-validate (--split.folds 5)"
         )
     facts = {"data": data.fingerprint}
-    config = begin(_EXPERIMENT, config, folder, facts, overwrite=overwrite)
+    with in_turn(folder, "beginning in"):
+        config = begin(_EXPERIMENT, config, folder, facts, overwrite=overwrite)
     others = [each for each in variants(config) if not chosen or each.name in chosen]
-    rows: list[dict[str, Any]] = []
-    main = main_score(config.model.task)
+    begun = {}
     for variant in (Variant("as configured", {}), *others):
-        print(variant.name, flush=True)
         changed = with_values(config, variant.values, variant.name)
         place = folder / f"variant-{variant.name.replace(' ', '-')}"
-        scores = _measure(changed, place, overwrite=overwrite)
+        begun[variant.name] = (
+            begin_folds(changed, place, title=variant.name, overwrite=overwrite)
+            if config.split.folds
+            else Piece(variant.name, changed, Run(place), "val")
+        )
+    pieces = [
+        piece
+        for each in begun.values()
+        for piece in (each.pieces if isinstance(each, Folds) else [each])
+    ]
+    measure_all(pieces, tell_fold, spread)
+    rows: list[dict[str, Any]] = []
+    main = main_score(config.model.task)
+    for name, each in begun.items():
+        scores = _scores(each)
         seconds = scores.pop("seconds")
         value, base = scores[main.name], rows[0][main.name] if rows else scores[main.name]
         difference = None if value is None or base is None else value - base
-        rows.append(
-            {"variant": variant.name, **scores, "difference": difference, "seconds": seconds}
-        )
-        write_rows(rows, folder / "ablation.csv")
+        rows.append({"variant": name, **scores, "difference": difference, "seconds": seconds})
+    write_rows(rows, folder / "ablation.csv")
     return rows
 
 
-def _measure(config: RunConfig, folder: Path, *, overwrite: bool) -> dict[str, Any]:
-    """Its scores on validation or, where there are folds, on all of them; and `seconds`."""
-    if not config.split.folds:
-        return measured(config, Run(folder), "val")
-    result = cross_validate(config, folder, overwrite=overwrite)
-    return {**scores_of(result, main_score(config.model.task)), "seconds": result["seconds"]}
+def _scores(begun: Folds | Piece) -> dict[str, Any]:
+    """Scores on validation or, where there are folds, on all of them; and `seconds`."""
+    if isinstance(begun, Piece):
+        return done_before(begun.run) or {}
+    result, main = summarise(begun), main_score(begun.config.model.task)
+    return {**scores_of(result, main), "seconds": result["seconds"]}
 
 
 def write_rows(rows: Sequence[Mapping[str, Any]], path: Path) -> None:

@@ -12,14 +12,15 @@ import numpy as np
 from pipeline.atomic import write_json
 from pipeline.config import ModelConfig, RunConfig, expect
 from pipeline.dataset.resplit import count_folds, with_splits
-from pipeline.dataset.videos import open_of_run
+from pipeline.dataset.videos import Data, open_of_run
 from pipeline.evaluation import metrics
 from pipeline.evaluation.answers import read_answers
 from pipeline.evaluation.main_score import MainScore, main_score
 from pipeline.evaluation.plots import plot_confusion
-from pipeline.experiments.runs import Experiment, begin, measured
+from pipeline.experiments.pieces import HERE, Piece, Spread, measure_all
+from pipeline.experiments.runs import Experiment, begin, done_before
 from pipeline.experiments.search import Search
-from pipeline.locks import alone
+from pipeline.locks import in_turn
 from pipeline.run import Run, folds_of
 
 _EXPERIMENT: Final = Experiment("crossval", "a cross-validation", "fold-*")
@@ -33,19 +34,25 @@ def in_folds(config: RunConfig) -> RunConfig:
 
 
 def cross_validate(
-    config: RunConfig, folder: Path, *, overwrite: bool = False, choose: Search | None = None
+    config: RunConfig,
+    folder: Path,
+    *,
+    overwrite: bool = False,
+    choose: Search | None = None,
+    spread: Spread = HERE,
 ) -> dict[str, Any]:
     """Trains and tests a model for each fold of a data set.
 
-    What was finished before is not done again: not a fold, and not an epoch of one. Meanwhile no
-    other process can cross-validate into the folder.
+    What was finished before is not done again: not a fold, and not an epoch of one. Several calls
+    in one folder share the folds.
 
     Args:
         config: The run of each fold; `split.folds` says how many there are.
         folder: Where they go: `fold-01` and so on, each a run of its own, and what all of them
             say together: `crossval.json` and, of task video, `confusion.png`.
         overwrite: Whether a cross-validation with other settings that is there is replaced.
-        choose: Searchs the settings of each fold; None: all are those of `config`.
+        choose: Searches the settings of each fold; None: all are those of `config`.
+        spread: Who works on the folds.
 
     Returns:
         What `crossval.json` then holds: `main_score`, the name of the score that runs of the task
@@ -61,33 +68,78 @@ def cross_validate(
         KeyboardInterrupt: Ctrl-C was pressed; the same call goes on.
     """
     expect(bool(config.split.folds), "split.folds must be at least 2, or groups", 0)
-    with alone(folder, "cross-validating in", "name another folder (--out)"):
-        return _cross_validate(config, folder, choose, overwrite=overwrite)
+    folds = begin_folds(config, folder, choose, overwrite=overwrite)
+    measure_all(folds.pieces, tell_fold, spread)
+    return summarise(folds)
 
 
-def _cross_validate(
-    config: RunConfig, folder: Path, choose: Search | None, *, overwrite: bool
-) -> dict[str, Any]:
+@dataclasses.dataclass(frozen=True)
+class Folds:
+    """A cross-validation that was begun.
+
+    Attributes:
+        config: Its run, as it is of its data set.
+        folder: Where it goes.
+        opened: The data set by fold.
+        pieces: What is to be measured.
+    """
+
+    config: RunConfig
+    folder: Path
+    opened: Sequence[Data]
+    pieces: Sequence[Piece]
+
+
+def begin_folds(
+    config: RunConfig,
+    folder: Path,
+    choose: Search | None = None,
+    *,
+    title: str = "",
+    overwrite: bool = False,
+) -> Folds:
+    """Begins a cross-validation, see `cross_validate`; the title stands before each fold's."""
     config, data = open_of_run(config)
     if choose:
         choose.check(config)
-    num_folds = count_folds(data.manifest, config.split)
-    splits = [dataclasses.replace(config.split, fold=fold + 1) for fold in range(num_folds)]
+    numbers = range(1, count_folds(data.manifest, config.split) + 1)
+    splits = [dataclasses.replace(config.split, fold=number) for number in numbers]
     # Opening all says before hours of training if one cannot be.
     opened = [with_splits(data, split) for split in splits]
     facts = {"data": data.fingerprint, "search": choose.describe() if choose else None}
-    config = begin(_EXPERIMENT, config, folder, facts, overwrite=overwrite)
-    main, folds = main_score(config.model.task), []
-    for split, videos in zip(splits, opened, strict=True):
-        run = Run(folder / f"fold-{split.fold:02d}")
-        scores = measured(dataclasses.replace(config, split=split), run, "test", choose)
-        folds.append({"fold": split.fold, "num_videos": videos.num_videos["test"], **scores})
-        print(f"fold {split.fold}/{num_folds}: {main.text(scores[main.name])}", flush=True)
+    with in_turn(folder, "beginning in"):
+        config = begin(_EXPERIMENT, config, folder, facts, overwrite=overwrite)
+    pieces = [
+        Piece(
+            f"{title}{', ' if title else ''}fold {split.fold}/{len(splits)}",
+            dataclasses.replace(config, split=split),
+            Run(folder / f"fold-{split.fold:02d}"),
+            "test",
+            choose,
+        )
+        for split in splits
+    ]
+    return Folds(config, folder, opened, pieces)
+
+
+def tell_fold(piece: Piece, scores: Mapping[str, Any]) -> None:
+    """Prints the main score of a fold."""
+    main = main_score(piece.config.model.task)
+    print(f"{piece.title}: {main.text(scores[main.name])}", flush=True)
+
+
+def summarise(folds: Folds) -> dict[str, Any]:
+    """Writes and returns what all folds say together, which are measured; see `cross_validate`."""
+    config, folder = folds.config, folds.folder
+    found = [
+        {"fold": number, "num_videos": videos.num_videos["test"], **(done_before(piece.run) or {})}
+        for number, (videos, piece) in enumerate(zip(folds.opened, folds.pieces, strict=True), 1)
+    ]
     result = {
-        **_summary(folds, main),
-        **_pooled(folder, config.model, data.class_names),
+        **_summary(found, main_score(config.model.task)),
+        **_pooled(folder, config.model, folds.opened[0].class_names),
     }
-    if leaks := list(dict.fromkeys(leak for videos in opened for leak in videos.leaks)):
+    if leaks := list(dict.fromkeys(leak for videos in folds.opened for leak in videos.leaks)):
         result["leaks"] = leaks
     write_json(folder / "crossval.json", result)
     return result

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ from pipeline.errors import ConfigError, DataError, PipelineError
 from pipeline.evaluation.calibrate import calibrate
 from pipeline.evaluation.evaluate import evaluate
 from pipeline.evaluation.main_score import MainScore, main_score
-from pipeline.experiments.search import Search
+from pipeline.locks import alone
 from pipeline.manifest.rows import Split
 from pipeline.run import Run
 from pipeline.text import listed
@@ -78,38 +79,46 @@ def begin(
                 "folder (--out) or replace it (--overwrite)"
             )
         if overwrite:
-            for part in folder.glob(experiment.parts):
-                shutil.rmtree(part)
+            _remove(list(folder.glob(experiment.parts)))
     folder.mkdir(parents=True, exist_ok=True)
     write_json(other_file, facts)
     save_config(config, file)
     return config
 
 
-def measured(
-    config: RunConfig, run: Run, split: Split, choose: Search | None = None
-) -> dict[str, Any]:
+def _remove(parts: Sequence[Path]) -> None:
+    """Removes all of them; none, where another process is at work in one."""
+    with contextlib.ExitStack() as stack:
+        for part in parts:
+            stack.enter_context(alone(part, "at work in", "name another folder (--out)"))
+        for part in parts:
+            shutil.rmtree(part)
+
+
+def done_before(run: Run) -> dict[str, Any] | None:
+    """What `measured` gave of a run; None: it was not measured yet."""
+    try:
+        found: dict[str, Any] = json.loads((run.folder / _DONE).read_bytes())
+    except FileNotFoundError:
+        return None
+    return found
+
+
+def measured(config: RunConfig, run: Run, split: Split, before: float = 0.0) -> dict[str, Any]:
     """Trains and measures a run, unless that was done.
 
     Args:
         config: Its configuration, of which the task is known.
         run: Where it goes. A run of another configuration that is there is replaced.
         split: What it is measured on.
-        choose: Searches its settings.
+        before: Seconds that it took already.
 
     Returns:
         Its scores by name, see `scores_of`, and the `seconds` that it took in all.
     """
-    done = run.folder / _DONE
-    if done.is_file():
-        result: dict[str, Any] = json.loads(done.read_bytes())
-        return result
+    if done := done_before(run):
+        return done
     started = time.perf_counter()
-    before = 0.0
-    if choose:
-        search = run.folder.with_name(f"{run.folder.name}-search")
-        before += choose.seconds(search)
-        config = choose(config, search)
     is_other = _is_other(run, config)
     if not is_other:
         before += _seconds(run)
@@ -118,7 +127,7 @@ def measured(
     calibrate(run)
     scores = scores_of(evaluate(run, split), main_score(config.model.task))
     result = {**scores, "seconds": round(before + time.perf_counter() - started, 1)}
-    write_json(done, result)
+    write_json(run.folder / _DONE, result)
     return result
 
 

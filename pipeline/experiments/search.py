@@ -5,10 +5,12 @@ It is nested, so that the accuracy that is reported is not the one that was sear
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import math
 import shutil
+import time
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +22,7 @@ from pipeline.errors import ConfigError, PipelineError, check_known
 from pipeline.evaluation.evaluate import evaluate
 from pipeline.evaluation.main_score import main_score
 from pipeline.figures import plain_axes
+from pipeline.locks import if_free, in_turn, is_taken
 from pipeline.run import Run
 from pipeline.text import extra
 from pipeline.training.fit import DivergenceError, train
@@ -27,8 +30,9 @@ from pipeline.training.fit import DivergenceError, train
 if TYPE_CHECKING:
     import optuna
 
-_STUDY = "study.db"
+_STUDY = "study.log"
 _DIVERGED = -1.0
+_LOOK_SECONDS = 1.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -89,10 +93,12 @@ class Search:
     def __call__(self, config: RunConfig, folder: Path) -> RunConfig:
         """Searches; goes on with what was tried before in the same folder.
 
+        Several processes may search in it at once, and share the trials.
+
         Args:
             config: The run whose settings are chosen, of which the task is known. Its test videos
                 are not looked at.
-            folder: Where the study is stored (`study.db`, for Optuna) and plotted.
+            folder: Where the study is stored (`study.log`, for Optuna) and plotted.
 
         Returns:
             The configuration with the settings of the best trial.
@@ -101,18 +107,19 @@ class Search:
             ConfigError: A setting does not fit the others, or Optuna is not installed.
             PipelineError: With no settings was there a training that did not diverge.
         """
-        optuna = import_optuna()
         self.check(config)
         folder.mkdir(parents=True, exist_ok=True)
-        study = _open_study(folder)
-        states = optuna.trial.TrialState
-        done = len(study.get_trials(states=(states.COMPLETE, states.PRUNED)))
-        # Another seed than before it was stopped, lest it draw the same settings once more.
-        study.sampler = optuna.samplers.TPESampler(seed=self.seed + len(study.trials))
-        study.optimize(
-            lambda trial: self._score(trial, config, folder / "trial"),
-            n_trials=max(0, self.trials - done),
-        )
+        study, sampler = _open_study(folder), None
+        while not self._is_done(study):
+            with contextlib.ExitStack() as stack:
+                with in_turn(folder / _STUDY, "drawing settings in"):
+                    sampler = sampler or self._sampler(study)
+                    study.sampler = sampler
+                    trial = self._next(study, folder, stack)
+                if trial is None:
+                    time.sleep(_LOOK_SECONDS)  # Others are at the last ones.
+                    continue
+                self._try(study, trial, config, folder / f"trial-{trial.number}")
         if study.best_value < 0:
             raise PipelineError(f"{folder}: no settings of --search trained without diverging")
         main = main_score(config.model.task)
@@ -121,6 +128,43 @@ class Search:
         best = ", ".join(f"{key} {value}" for key, value in chosen.items())
         print(f"best of {self.trials} trials, inner {main.text(study.best_value)}: {best}")
         return with_values(config, chosen, "--search")
+
+    def _is_done(self, study: optuna.Study) -> bool:
+        return len(_of_states(study, "COMPLETE", "PRUNED")) >= self.trials
+
+    def _sampler(self, study: optuna.Study) -> optuna.samplers.BaseSampler:
+        """Of a seed of its own, lest two processes, or one that goes on, draw the same again."""
+        seed = self.seed + len(study.get_trials(deepcopy=False))
+        return import_optuna().samplers.TPESampler(seed=seed, constant_liar=True)
+
+    def _next(
+        self, study: optuna.Study, folder: Path, stack: contextlib.ExitStack
+    ) -> optuna.Trial | None:
+        """Draws the settings of the next trial, which is locked; None: there are enough."""
+        optuna = import_optuna()
+        running = _of_states(study, "RUNNING")
+        lost = [each for each in running if not is_taken(folder / f"trial-{each.number}")]
+        for each in lost:  # Its process has ended.
+            study.tell(each.number, state=optuna.trial.TrialState.FAIL)
+        at_work = len(running) - len(lost)
+        if len(_of_states(study, "COMPLETE", "PRUNED")) + at_work >= self.trials:
+            return None
+        trial = study.ask()
+        stack.enter_context(if_free(folder / f"trial-{trial.number}"))
+        return trial
+
+    def _try(
+        self, study: optuna.Study, trial: optuna.Trial, config: RunConfig, folder: Path
+    ) -> None:
+        optuna = import_optuna()
+        states = optuna.trial.TrialState
+        try:
+            study.tell(trial, self._score(trial, config, folder))
+        except optuna.TrialPruned:
+            study.tell(trial, state=states.PRUNED)
+        except BaseException:
+            study.tell(trial, state=states.FAIL)
+            raise
 
     def _score(self, trial: optuna.Trial, config: RunConfig, folder: Path) -> float:
         """Mean score over the inner folds; given up as soon as it is clearly below others.
@@ -158,14 +202,21 @@ class Search:
 
 
 def _open_study(folder: Path) -> optuna.Study:
+    """The study of a folder, which several processes may have open."""
     optuna = import_optuna()
+    journal = optuna.storages.journal.JournalFileBackend(str(folder / _STUDY))
     return optuna.create_study(
-        storage=f"sqlite:///{folder / _STUDY}",
+        storage=optuna.storages.JournalStorage(journal),
         study_name=folder.name,
         direction="maximize",
         pruner=optuna.pruners.MedianPruner(n_startup_trials=5),
         load_if_exists=True,
     )
+
+
+def _of_states(study: optuna.Study, *names: str) -> list[optuna.trial.FrozenTrial]:
+    states = import_optuna().trial.TrialState
+    return list(study.get_trials(deepcopy=False, states=[states[name] for name in names]))
 
 
 def read_ranges(path: Path) -> dict[str, Any]:

@@ -92,6 +92,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
     model that fits its batches predicts one single class at inference. Here they start at 0 and
     are divided by the weight that the data has in them, 1 - momentum ** steps.
 
+    With `synchronized`, a batch is normalised by the statistics of its shares on all devices.
+
     Source: the bias correction of Adam (Kingma and Ba, 2015, section 3), applied to the moving
     averages of Ioffe and Szegedy (2015).
     """
@@ -116,20 +118,44 @@ class BatchNormalization(keras.layers.BatchNormalization):
         """Normalises by the batch in training, by the corrected moving statistics otherwise."""
         if training and self.trainable:
             self.steps.assign_add(1)
+            if self.synchronized and _num_devices() > 1:
+                return self._normalise_over_devices(inputs, mask)
             if mask is None and len(inputs.shape) == 4 and self.axis in (-1, 3):
                 return self._normalise_images(inputs)
             return super().call(inputs, training=training, mask=mask)
         weight = self.share_of_data()
+        variance = ops.where(self.steps > 0, self.moving_variance / weight, 1)
+        return self._normalised(inputs, self.moving_mean / weight, variance)
+
+    def _normalised(self, inputs: tf.Tensor, mean: tf.Tensor, variance: tf.Tensor) -> tf.Tensor:
         outputs = ops.batch_normalization(
             ops.cast(inputs, "float32"),
-            mean=self.moving_mean / weight,
-            variance=ops.where(self.steps > 0, self.moving_variance / weight, 1),
+            mean=mean,
+            variance=variance,
             axis=self.axis,
             offset=self.beta if self.center else None,
             scale=self.gamma if self.scale else None,
             epsilon=self.epsilon,
         )
         return ops.cast(outputs, self.compute_dtype)
+
+    def _normalise_over_devices(self, inputs: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:
+        """Batch normalisation over the last axis, by what all devices have of the batch."""
+        values = ops.cast(inputs, "float32")
+        values = ops.reshape(values, (-1, values.shape[-1]))
+        if mask is not None:
+            values = tf.boolean_mask(values, ops.reshape(mask, (-1,)))
+        count = ops.cast(ops.shape(values)[0], "float32")
+        mean = ops.sum(values, axis=0) / ops.maximum(count, 1)
+        squares = ops.sum(ops.square(values - mean), axis=0)
+        counts, means, squares = tf.unstack(
+            _of_devices(ops.stack([ops.broadcast_to(count, mean.shape), mean, squares]))
+        )
+        total = ops.sum(counts, axis=0)
+        mean = ops.sum(counts * means, axis=0) / total
+        variance = ops.sum(squares + counts * ops.square(means - mean), axis=0) / total
+        self._move(mean, variance)
+        return self._normalised(inputs, mean, variance)
 
     def _normalise_images(self, inputs: tf.Tensor) -> tf.Tensor:
         """Batch normalisation of images in one pass, by TensorFlow's fused kernel."""
@@ -142,10 +168,33 @@ class BatchNormalization(keras.layers.BatchNormalization):
         )
         # The kernel gives the unbiased estimate, over n - 1; the batch was normalised over n.
         count = ops.cast(ops.size(inputs) // channels, "float32")
-        variance *= (count - 1) / count
+        self._move(mean, variance * (count - 1) / count)
+        return outputs
+
+    def _move(self, mean: tf.Tensor, variance: tf.Tensor) -> None:
         for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
             moving.assign(moving * self.momentum + batch * (1 - self.momentum))
-        return outputs
+
+
+def _num_devices() -> int:
+    return int(tf.distribute.get_strategy().num_replicas_in_sync)
+
+
+def _of_devices(values: tf.Tensor) -> tf.Tensor:
+    """What each device has, (..., C), of all of them, (..., devices, C), with its gradient."""
+    context = tf.distribute.get_replica_context()
+    number = ops.one_hot(context.replica_id_in_sync_group, _num_devices(), dtype=values.dtype)
+    placed = values[..., None, :] * number[:, None]
+    return context.all_reduce(tf.distribute.ReduceOp.SUM, placed)
+
+
+def normalisations(model: keras.Model) -> list[keras.layers.BatchNormalization]:
+    """The layers of batch normalisation that are trained, wherever they are in a model."""
+    return [
+        layer
+        for layer in model._flatten_layers()
+        if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable
+    ]
 
 
 @_register

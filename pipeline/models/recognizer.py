@@ -15,7 +15,13 @@ from pipeline.errors import DataError
 from pipeline.models.backbones import build_backbone
 from pipeline.models.backbones.foreign import foreign_network
 from pipeline.models.individuals import Individuals
-from pipeline.models.layers import BatchNormalization, InputStage, TimeDistributed, penalty
+from pipeline.models.layers import (
+    BatchNormalization,
+    InputStage,
+    TimeDistributed,
+    normalisations,
+    penalty,
+)
 from pipeline.models.tcn import correct
 from pipeline.models.temporal import summarise
 from pipeline.streams import IMAGES, STREAMS
@@ -158,6 +164,8 @@ def _frame_features(
     stage = InputStage(stream, gain=gain, name=name, dtype=dtype)
     pixels = stage(inputs[STREAMS[stream].image.name])
     backbone = build_backbone(config, stream, tuple(pixels.shape[2:]))
+    for norm in normalisations(backbone):
+        norm.synchronized = config.backbone_of(stream).synchronised
     per_frame = TimeDistributed(backbone, skip_padding=skip_padding, name=f"{stream}_features")
     return per_frame(pixels, mask=inputs["mask"])
 
@@ -179,7 +187,9 @@ def _temporal(
         features = individuals(features, mask=mask)
     backbone = config.backbone_of(stream)
     if backbone.normalise_features:
-        normalise = BatchNormalization(momentum=backbone.momentum, name="normalise")
+        normalise = BatchNormalization(
+            momentum=backbone.momentum, synchronized=backbone.synchronised, name="normalise"
+        )
         features = normalise(features, mask=mask)
     if config.temporal.kind != "stats":  # What is dropped would look like change.
         features = layers.Dropout(config.temporal.dropout)(features)

@@ -6,17 +6,14 @@ A cluster runs the same tasks by Apache Beam, on Flink, Spark, Dataflow, ...
 from __future__ import annotations
 
 import dataclasses
-import logging
-import shlex
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from pipeline.config.prepare import PrepareConfig
-from pipeline.errors import ConfigError, PipelineError
 from pipeline.prepare.plan import ShardReport, ShardTask, finished_report, read_report
 from pipeline.prepare.shard_writer import check_shard, write_shard
-from pipeline.text import extra, one_line
+from pipeline.workers.beam import run_on_beam
 from pipeline.workers.pool import run_in_workers
 
 
@@ -63,45 +60,10 @@ def check_shards(tasks: Sequence[ShardTask], config: PrepareConfig) -> list[Shar
 
 def _write_with_beam(tasks: Sequence[ShardTask], config: PrepareConfig) -> list[ShardReport]:
     """Writes shards on a cluster, whose machines see videos and data set under the same paths."""
-    apache_beam = _import_beam()
-    pipeline = _pipeline(apache_beam, config.beam_options)
     # In a worker process there, too: a decoder that crashes or hangs costs one video only.
     alone = dataclasses.replace(config, workers=1)
-    try:
-        with pipeline:
-            (
-                pipeline
-                | "tasks" >> apache_beam.Create(list(tasks))
-                # Else a runner may fuse the steps, and one machine does all of them.
-                | "spread" >> apache_beam.Reshuffle()
-                | "write" >> apache_beam.Map(_write_one, alone)
-            )
-    except Exception as error:  # It may be any, of any runner and from any machine.
-        cause = error.__context__ or error
-        raise PipelineError(
-            f"Beam ended with {type(cause).__name__}: {one_line(cause)[-300:]}. Run the same "
-            "command again; finished shards are kept."
-        ) from error
+    run_on_beam(partial(_write_one, config=alone), tasks, config.beam_options)
     return [read_report(task.report_path) for task in tasks]
-
-
-def _import_beam() -> Any:
-    logging.disable(logging.WARNING)  # It speaks of what is only needed for Google's cloud.
-    try:
-        import apache_beam
-    except ImportError:
-        raise ConfigError(f"--runner beam needs Apache Beam: {extra('beam')}") from None
-    finally:
-        logging.disable(logging.NOTSET)
-    return apache_beam
-
-
-def _pipeline(apache_beam: Any, options: str) -> Any:
-    try:
-        flags = apache_beam.options.pipeline_options.PipelineOptions(shlex.split(options))
-        return apache_beam.Pipeline(options=flags)
-    except (ValueError, TypeError, ImportError, SystemExit) as error:
-        raise ConfigError(f"--beam-options: {one_line(error)}") from None
 
 
 def _write_one(task: ShardTask, config: PrepareConfig) -> None:

@@ -26,8 +26,8 @@ class FrameLoss(keras.losses.Loss):
             alike.
 
     Returns:
-        float (): the mean over known frames of the cross-entropy, which is summed over classes
-        that do not exclude each other; and the penalty.
+        float (B,): of each clip, so that their mean is that over known frames, the cross-entropy,
+        which is summed over classes that do not exclude each other; and the penalty.
 
     Source: the penalty with its limit, Farha and Gall (2019), equations 8 and 9.
     """
@@ -64,9 +64,10 @@ class FrameLoss(keras.losses.Loss):
 
 
 def _mean(values: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
-    """The mean of values, (B, S, T), over what is known, (B, 1, T)."""
-    total = ops.sum(known) * ops.cast(ops.shape(values)[1], known.dtype)
-    return ops.sum(values * known) / ops.maximum(total, 1)
+    """Of values (B, S, T), (B,), whose mean is that of what is known, (B, 1, T)."""
+    clips, stages = (ops.cast(ops.shape(values)[axis], known.dtype) for axis in (0, 1))
+    total = ops.maximum(ops.sum(known) * stages, 1)
+    return ops.sum(values * known, axis=(1, 2)) * (clips / total)
 
 
 class FrameAccuracy(keras.metrics.Mean):

@@ -29,8 +29,8 @@ class LossOfEach(keras.losses.Loss):
 
     def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
         """See the class."""
-        each = [self.loss(y_true, y_pred[:, stream]) for stream in range(y_pred.shape[1])]
-        return ops.mean(ops.stack(each))
+        each = [self.loss.call(y_true, y_pred[:, stream]) for stream in range(y_pred.shape[1])]
+        return ops.mean(ops.stack(each), axis=0)
 
 
 class MetricOfMean(keras.metrics.Metric):

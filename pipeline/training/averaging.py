@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from pipeline.models.layers import BatchNormalization
+from pipeline.models.layers import BatchNormalization, normalisations
 
 
 class WeightAverage(keras.callbacks.Callback):
@@ -28,11 +28,7 @@ class WeightAverage(keras.callbacks.Callback):
     def __init__(self, model: keras.Model, momentum: float) -> None:
         super().__init__()
         self._momentum = momentum
-        norms = [
-            layer
-            for layer in model._flatten_layers()
-            if isinstance(layer, BatchNormalization) and layer.trainable
-        ]
+        norms = [norm for norm in normalisations(model) if isinstance(norm, BatchNormalization)]
         statistics = [(s, norm) for norm in norms for s in (norm.moving_mean, norm.moving_variance)]
         self._weights = [*model.trainable_variables, *(each for each, _ in statistics)]
         # What a weight is divided by to be what it stands for.

@@ -186,7 +186,7 @@ def _backbone_mark(config: BackboneConfig) -> dict[str, Any]:
     if config.is_foreign:
         content = hashlib.sha256(Path(config.name).read_bytes())
         return {**dataclasses.asdict(config.reading), "sha256": content.hexdigest()}
-    others = ("mean", "std", "channels")
+    others = ("mean", "std", "channels", "synchronised")
     return {name: each for name, each in dataclasses.asdict(config).items() if name not in others}
 
 

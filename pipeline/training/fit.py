@@ -13,11 +13,12 @@ import keras
 import tensorflow as tf
 
 from pipeline.config import RunConfig
-from pipeline.config.file import save_config
+from pipeline.config.file import as_flat, save_config, with_values
 from pipeline.dataset.clip_batches import (
     batches_for_training,
-    batches_for_validation,
     chance,
+    shared_validation,
+    size_of_batch,
     steps_per_epoch,
 )
 from pipeline.dataset.stored_features import FeatureVideos
@@ -31,6 +32,7 @@ from pipeline.training.alarms import Alarms, warn_of_few_groups
 from pipeline.training.averaging import WeightAverage
 from pipeline.training.callbacks import EpochLog, KeepBest, cut_history
 from pipeline.training.checkpoint import Checkpoint, Progress, restore
+from pipeline.training.cluster import Cluster, alone, lost_workers_named
 from pipeline.training.ctrl_c import CtrlC, ctrl_c_between_steps
 from pipeline.training.curves import plot_history
 from pipeline.training.features import fitted_part
@@ -50,6 +52,7 @@ from pipeline.training.run_folder import (
     own_folder,
     start,
 )
+from pipeline.training.trainer import Trainer
 
 
 class DivergenceError(PipelineError):
@@ -70,7 +73,12 @@ class Interrupted(KeyboardInterrupt):
 
 
 def train(
-    config: RunConfig, folder: Path, *, overwrite: bool = False, preflight: bool = False
+    config: RunConfig,
+    folder: Path,
+    *,
+    overwrite: bool = False,
+    preflight: bool = False,
+    cluster: Cluster | None = None,
 ) -> Run:
     """Trains a model on the prepared data set of a configuration.
 
@@ -86,6 +94,8 @@ def train(
         overwrite: Whether a run that is there already is replaced; one that was interrupted
             before it had a model always is.
         preflight: Whether to see first that the network can learn one batch by heart.
+        cluster: The machines that train it together, each of which calls this; the first decides,
+            and alone writes. None: this machine, with all of its GPUs.
 
     Returns:
         The run, with its configuration, class names, history, curves and model.
@@ -96,16 +106,34 @@ def train(
         DataError: The data set cannot be used.
         DivergenceError: The training did from the first epoch on.
         PipelineError: Memory is too small, or the preflight failed.
+        WorkerLostError: Another machine has ended.
         Interrupted: Ctrl-C was pressed; the best model so far is kept. Before the end of the first
             epoch, when there is none, it is a mere `KeyboardInterrupt`.
     """
     if not config.data:
         raise ConfigError("which data set? Name its folder: --data data/NAME")
-    run = Run(own_folder(folder))
+    run, cluster = Run(own_folder(folder)), cluster or alone()
     config, data = open_of_run(config)
     data.manifest.check_classes()
     config.check_classes(data.class_names)
     check_memory(config, on_gpu=bool(tf.config.list_physical_devices("GPU")))
+    _check_machine(config, data, cluster)
+    with (
+        damage_named(data),
+        _enough_memory(config),
+        lost_workers_named(cluster.addresses, cluster.index),
+    ):
+        if cluster.is_first:
+            _train_first(config, data, run, cluster, overwrite=overwrite, preflight=preflight)
+        elif begun := _agree(cluster, config, data, goes_on=False):
+            config, goes_on = begun
+            _train(config, data, run, cluster, goes_on=goes_on)
+    return run
+
+
+def _train_first(
+    config: RunConfig, data: Data, run: Run, cluster: Cluster, *, overwrite: bool, preflight: bool
+) -> None:
     with run.alone("name another folder (--run)"):
         bring_back(run)
         goes_on = not overwrite and is_unfinished(run, config, data.fingerprint)
@@ -116,40 +144,55 @@ def train(
             save_config(config, run.config_file)
         if goes_on and is_trained(run):
             print(f"{run.folder}: is trained already")
+            cluster.agree(None)
         else:
-            _train_alone(config, data, run, goes_on=goes_on, preflight=preflight)
-    return run
+            _agree(cluster, config, data, goes_on=goes_on)
+            _train_alone(config, data, run, cluster, goes_on=goes_on, preflight=preflight)
+
+
+def _agree(
+    cluster: Cluster, config: RunConfig, data: Data, *, goes_on: bool
+) -> tuple[RunConfig, bool] | None:
+    """The configuration of the first worker, and whether its training goes on; None: it does not.
+
+    Raises:
+        DataError: This worker has other videos than the first one.
+    """
+    mine = as_flat(config)
+    found = cluster.agree({"config": mine, "data": data.fingerprint, "goes_on": goes_on})
+    if not found:
+        return None
+    if found["data"] != data.fingerprint:
+        raise DataError(
+            f"{config.data}: other videos than those of the first worker, which train together "
+            "here. Name the same data set for all"
+        )
+    values = {**found["config"], "data": config.data}
+    return with_values(config, values, "the first worker"), found["goes_on"]
 
 
 def _train_alone(
-    config: RunConfig, data: Data, run: Run, *, goes_on: bool, preflight: bool
+    config: RunConfig, data: Data, run: Run, cluster: Cluster, *, goes_on: bool, preflight: bool
 ) -> None:
     warn_of_few_groups(data.manifest.rows)
-    with damage_named(data), _enough_memory(config):
-        if preflight and not goes_on:
-            print(
-                f"preflight: one batch learned by heart in {overfit_one_batch(config, data)} steps"
-            )
-        try:
-            with contextlib.nullcontext() if goes_on else old_run_kept(run):
-                _train(config, data, run, goes_on=goes_on)
-        finally:
-            with contextlib.suppress(DataError):
-                if history := run.history():  # Ctrl-C may come before the first line of it.
-                    plot_history(
-                        history, run.report / "curves.png", task_of(config.model).metric_title
-                    )
+    if preflight and not goes_on:
+        print(f"preflight: one batch learned by heart in {overfit_one_batch(config, data)} steps")
+    try:
+        with contextlib.nullcontext() if goes_on else old_run_kept(run):
+            _train(config, data, run, cluster, goes_on=goes_on)
+    finally:
+        with contextlib.suppress(DataError):
+            if history := run.history():  # Ctrl-C may come before the first line of it.
+                plot_history(history, run.report / "curves.png", task_of(config.model).metric_title)
 
 
-def _train(config: RunConfig, data: Data, run: Run, *, goes_on: bool) -> None:
+def _train(config: RunConfig, data: Data, run: Run, cluster: Cluster, *, goes_on: bool) -> None:
     keras.utils.set_random_seed(config.seed)
-    strategy = training_strategy()
-    _check_machine(config, strategy.num_replicas_in_sync)
-    _check_steps(config, data)
-    with strategy.scope():
+    with cluster.strategy.scope():
         recognizer = build_recognizer(config, len(data.class_names))
         model, videos = fitted_part(recognizer, config, data)
-        compile_model(model, config, steps_per_epoch(config, data))
+        metrics = compile_model(model, config, steps_per_epoch(config, data))
+    trainer = Trainer(model, metrics, cluster)
     average = WeightAverage(model, config.train.averaging) if config.train.averaging else None
     twin = functools.partial(float32_twin, recognizer, config)
     best = KeepBest(
@@ -162,26 +205,34 @@ def _train(config: RunConfig, data: Data, run: Run, *, goes_on: bool) -> None:
     )
     progress = Progress(model, best, Alarms(config.train, chance(data, config)), average)
     epochs_done, has_stopped = 0, False
-    if goes_on:
+    if not cluster.is_first:
+        pass
+    elif goes_on:
         epochs_done, has_stopped = restore(run.checkpoint_file, progress)
         cut_history(run, epochs_done)
         discard_findings(run)
         print(f"{run.folder}: goes on after epoch {epochs_done}")
     else:
         start(run, config, data)
+    epochs_done, has_stopped, best.epoch, best.lowest = cluster.agree(
+        [epochs_done, has_stopped, best.epoch, best.lowest]
+    )
+    cluster.agree_on(progress.variables())
     if not has_stopped:
         try:
             if isinstance(videos, FeatureVideos) and is_linear(config):
                 fit_heads(recognizer, config, videos)
-                note_fit(progress, config, videos, run)
+                note_fit(trainer, progress, config, videos, run)
             else:
-                _fit(progress, config, videos, run, epochs_done=epochs_done)
+                _fit(trainer, progress, config, videos, run, epochs_done=epochs_done)
         except KeyboardInterrupt:
-            if not best.epoch:
+            if not best.epoch or not cluster.is_first:
                 raise
             best.write()
             note_end(run)
             raise Interrupted(run, best.epoch) from None
+    if not cluster.is_first:
+        return
     note_end(run)
     run.checkpoint_file.unlink(missing_ok=True)
     if not best.epoch:
@@ -191,69 +242,67 @@ def _train(config: RunConfig, data: Data, run: Run, *, goes_on: bool) -> None:
         )
 
 
-def _fit(progress: Progress, config: RunConfig, data: Data, run: Run, *, epochs_done: int) -> None:
-    steps = steps_per_epoch(config, data)
-    num_devices = progress.model.distribute_strategy.num_replicas_in_sync
+def _fit(
+    trainer: Trainer,
+    progress: Progress,
+    config: RunConfig,
+    data: Data,
+    run: Run,
+    *,
+    epochs_done: int,
+) -> None:
+    steps, has_validation = steps_per_epoch(config, data), "val" in data.num_videos
+    is_first = trainer.cluster.is_first
     with ctrl_c_between_steps() as ctrl_c:
-        validation = batches_for_validation(data, config, num_devices=num_devices)
-        if not epochs_done:
+        if not epochs_done and is_first:
             print(
                 "no validation videos: all epochs are run, and the model of the last one is kept"
-                if validation is None
+                if not has_validation
                 else "all epochs are run, and the model of the last one is kept"
                 if config.train.keep == "last"
                 else "* marks an epoch with the lowest validation loss so far; the last one is kept"
             )
-        batches = batches_for_training(
-            data, config, first_step=epochs_done * steps, num_devices=num_devices
-        )
-        progress.model.fit(
-            batches,
-            epochs=config.train.epochs,
-            initial_epoch=epochs_done,
-            steps_per_epoch=steps,
-            validation_data=validation,
-            callbacks=_callbacks(progress, config, run, ctrl_c),
-            shuffle=False,  # the data set shuffles by itself
-            verbose=0,
+        trainer.fit(
+            functools.partial(batches_for_training, data, config, first_step=epochs_done * steps),
+            functools.partial(shared_validation, data, config) if has_validation else None,
+            epochs=range(epochs_done, config.train.epochs),
+            steps=steps,
+            callbacks=_callbacks(progress, config, run, ctrl_c, writes=is_first),
+            ctrl_c=ctrl_c,
         )
 
 
 def _callbacks(
-    progress: Progress, config: RunConfig, run: Run, ctrl_c: CtrlC
+    progress: Progress, config: RunConfig, run: Run, ctrl_c: CtrlC, *, writes: bool
 ) -> list[keras.callbacks.Callback]:
     """In the order in which they are called: the checkpoint holds what the others found."""
+    callbacks = [progress.average, progress.best] if progress.average else [progress.best]
+    if not writes:
+        return callbacks
     title = task_of(config.model).metric_title
     log = EpochLog(run.history_file, config.train.epochs, progress.best, title)
-    callbacks = [progress.best, log, progress.alarms]
-    if progress.average:
-        callbacks.insert(0, progress.average)
+    callbacks += [log, progress.alarms]
     if config.train.tensorboard:
         folder = str(run.folder / "tensorboard")
         callbacks.append(keras.callbacks.TensorBoard(folder, write_graph=False))
-    return [*callbacks, Checkpoint(run.checkpoint_file, progress, ctrl_c), ctrl_c]
+    return [*callbacks, Checkpoint(run.checkpoint_file, progress, ctrl_c)]
 
 
-def training_strategy() -> tf.distribute.Strategy:
-    """All GPUs at once where there are several."""
-    gpus = tf.config.list_logical_devices("GPU")
-    if len(gpus) < 2:
-        return tf.distribute.get_strategy()
-    return tf.distribute.MirroredStrategy([gpu.name for gpu in gpus])
-
-
-def _check_machine(config: RunConfig, num_devices: int) -> None:
+def _check_machine(config: RunConfig, data: Data, cluster: Cluster) -> None:
     if config.train.tensorboard:
         try:
             importlib.import_module("tensorboard")
         except ImportError:
             how = extra("tensorboard")
             raise ConfigError(f"train.tensorboard needs TensorBoard: {how}") from None
-    if num_devices > 1 and config.train.accumulate > 1:
+    devices, size = cluster.num_devices, size_of_batch(data, config)
+    if size % devices:
         raise ConfigError(
-            f"train.accumulate is for one device, here are {num_devices}: set it to 1, or show "
-            "one of them only (CUDA_VISIBLE_DEVICES=0)"
+            f"train.batch_size must be a multiple of the {devices} devices that share a batch. "
+            f"Received: {size}; try {max(1, round(size / devices)) * devices}"
         )
+    if cluster.num_workers > 1 and is_linear(config):
+        raise ConfigError("its heads are fitted at once, on one machine: start one worker alone")
 
 
 def _check_steps(config: RunConfig, data: Data) -> None:

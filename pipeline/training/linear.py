@@ -16,6 +16,7 @@ from pipeline.tasks.task import task_of
 from pipeline.training.callbacks import EpochLog
 from pipeline.training.checkpoint import Progress
 from pipeline.training.logistic import Problem, choose_penalty, fit, nearest_mean, shortened
+from pipeline.training.trainer import Trainer
 
 _MOST_CLIPS = 4
 """Of each training video, each cut and changed at random."""
@@ -80,7 +81,9 @@ def _problem(
     return Problem(np.concatenate(inputs), targets, weights, groups, exclusive)
 
 
-def note_fit(progress: Progress, config: RunConfig, videos: FeatureVideos, run: Run) -> None:
+def note_fit(
+    trainer: Trainer, progress: Progress, config: RunConfig, videos: FeatureVideos, run: Run
+) -> None:
     """Keeps a network that was fitted at once, as that of the only epoch."""
     log = EpochLog(run.history_file, 1, progress.best, task_of(config.model).metric_title)
     log.set_model(progress.model)
@@ -89,7 +92,7 @@ def note_fit(progress: Progress, config: RunConfig, videos: FeatureVideos, run: 
     splits: tuple[tuple[Split, str], ...] = (("train", ""), ("val", "val_"))
     for split, prefix in splits:
         if batches := batches_for_validation(videos, config, split=split):
-            found = progress.model.evaluate(batches, return_dict=True, verbose=0)
+            found = trainer.judge(iter(batches))
             logs |= {f"{prefix}{name}": value for name, value in found.items()}
     progress.best.on_epoch_end(0, logs)
     log.on_epoch_end(0, logs)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -51,11 +51,34 @@ class AdamW(keras.optimizers.Adam):
             self.assign_sub(variable, variable * rate * self._decays[index])
         super().update_step(gradient, variable, rate)
 
+    def _backend_update_step(
+        self,
+        grads: Sequence[tf.Tensor],
+        trainable_variables: Sequence[keras.Variable],
+        learning_rate: tf.Tensor,
+    ) -> None:
+        """Changes this device's copy of all, by gradients that are summed over devices already.
 
-def compile_model(model: keras.Model, config: RunConfig, steps: int) -> None:
-    """Sets loss, metric and optimiser: AdamW, the learning rate rising, then falling to 0.
+        Keras would sum them here, after they were clipped.
+        """
+        for gradient, variable in zip(grads, trainable_variables, strict=True):
+            self.update_step(gradient, variable, learning_rate)
+
+    def _backend_increment_gradient_accumulators(
+        self, grads: Sequence[tf.Tensor], acc_grads: Sequence[keras.Variable]
+    ) -> None:
+        """Adds gradients up, likewise."""
+        for gradient, total in zip(grads, acc_grads, strict=True):
+            total.assign(total + gradient)
+
+
+def compile_model(model: keras.Model, config: RunConfig, steps: int) -> list[keras.metrics.Metric]:
+    """Sets loss, metrics and optimiser: AdamW, the learning rate rising, then falling to 0.
 
     There are so many steps in an epoch.
+
+    Returns:
+        The metrics besides the loss.
 
     Source: the cosine schedule, Loshchilov and Hutter (2017).
     """
@@ -89,6 +112,7 @@ def compile_model(model: keras.Model, config: RunConfig, steps: int) -> None:
     )
     # For the same reason; and a checkpoint is written before the first step.
     model.optimizer.build(model.trainable_variables)
+    return metrics
 
 
 def _factors(model: keras.Model, config: RunConfig) -> dict[str, float]:

@@ -15,12 +15,14 @@ from pipeline.dataset import clip_batches
 from pipeline.dataset.augment.draw import draw
 from pipeline.dataset.clip_batches import (
     augmented_clips,
+    batches_for_training,
     epoch_size,
     evaluation_batches,
     evaluation_clips,
     training_batches,
 )
 from pipeline.dataset.sampling import sample_clip
+from pipeline.dataset.share import Share
 from pipeline.dataset.videos import damage_named
 from pipeline.errors import DataError
 from pipeline.prepare.preparation import prepare
@@ -484,3 +486,46 @@ def test_a_data_set_that_goes_away_is_named(store, tmp_path):
             damage_named(data),
         ):
             next(iter(batches))
+
+
+# Shares of a batch.
+
+MIXING = dataclasses.replace(NO_AUGMENT, mixup=Change(probability=0.5, strength=0.8))
+
+
+@pytest.mark.parametrize("augment", [NO_AUGMENT, MIXING])
+@pytest.mark.parametrize("class_weights", [False, True])
+def test_shares_are_together_the_batch(store, augment, class_weights):
+    train = dataclasses.replace(CONFIG.train, class_weights=class_weights)
+    config = dataclasses.replace(CONFIG, augment=augment, train=train)
+    whole, first, second = (
+        batches_for_training(store, config, first_step=3, share=share).take(4)
+        for share in (Share(), Share(0, 2), Share(1, 2))
+    )
+    for batches in zip(whole, first, second, strict=True):
+        expected, *parts = (tf.nest.flatten(batch) for batch in batches)
+        assert {len(part[0]) for part in parts} == {2}
+        for all_of_it, *shares in zip(expected, *parts, strict=True):
+            np.testing.assert_allclose(all_of_it, np.concatenate(shares))
+
+
+def test_a_share_is_given_in_pieces_for_its_devices(store):
+    whole = batches_for_training(store, CONFIG).take(3)
+    pieces = iter(batches_for_training(store, CONFIG, share=Share(0, 1, 2)))
+    for inputs, targets in whole:
+        for rows in (slice(0, 2), slice(2, 4)):
+            piece, those = next(pieces)
+            np.testing.assert_array_equal(piece["frames"], inputs["frames"][rows])
+            np.testing.assert_array_equal(those, targets[rows])
+
+
+def test_what_a_share_has_no_use_for_is_not_read(store):
+    rarely = Change(probability=1e-9, strength=0.8)
+    config = dataclasses.replace(CONFIG, augment=dataclasses.replace(NO_AUGMENT, mixup=rarely))
+    whole, share = (
+        next(iter(training_batches(store, config, share=share)))[0]["frames"].numpy()
+        for share in (Share(), Share(1, 2))
+    )
+    np.testing.assert_array_equal(share[2:], whole[2:])
+    assert whole[:2].min() > 0
+    assert share[:2].max() == 0

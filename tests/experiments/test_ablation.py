@@ -1,6 +1,7 @@
 import csv
 import dataclasses
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -49,23 +50,30 @@ def test_the_worth_of_a_stage_is_what_cross_validation_says_with_it_and_without(
     assert table[3].startswith(f"| order of frames | {shown} | +")
 
 
-def test_a_stage_that_is_off_is_switched_on(blob_config, tmp_path, monkeypatch, capsys):
-    def measure(config, folder, *, overwrite):
-        """One video more is right with a penalty, of four."""
+def test_a_stage_that_is_off_is_switched_on(blob_config, tmp_path, monkeypatch):
+    def begin(config, folder, *, title, overwrite):
+        assert not overwrite
+        titles.append(title)
         folder.mkdir(parents=True)
-        answers = np.array([0, 0, 1, 1 if config.model.l2 else 0])
+        return SimpleNamespace(config=config, pieces=[])
+
+    def measure(folds):
+        """One video more is right with a penalty, of four."""
+        answers = np.array([0, 0, 1, 1 if folds.config.model.l2 else 0])
         labels, holds = np.array([0, 0, 1, 1]), np.eye(2, dtype=bool)[answers]
         answered = Answers(
             names=tuple("stuv"), groups=tuple("aabb"), labels=labels, logits=holds / 1, holds=holds
         )
         return Measured(answered.correct.mean(), 1.0, answered)
 
-    monkeypatch.setattr("pipeline.experiments.ablation._measure", measure)
-    base, penalty = ablate(blob_config, tmp_path / "ablation", ["L1 and L2"])
+    titles = []
+    monkeypatch.setattr("pipeline.experiments.ablation.begin_folds", begin)
+    monkeypatch.setattr("pipeline.experiments.ablation._measured", measure)
+    base, penalty = ablate(blob_config, tmp_path, ["L1 and L2"])
     assert penalty["without"] == base["with"] == 0.75
     assert penalty["with"] == 1
     assert penalty["difference"] == 0.25
-    assert "L1 and L2: on" in capsys.readouterr().out
+    assert titles == ["as configured", "L1 and L2 on"]
 
 
 def test_stages_know_the_default_run():
@@ -121,14 +129,22 @@ def test_temporal_parts_are_compared_on_validation(recording_config, tmp_path, m
 
 
 def test_variants_may_be_cross_validated(recording_config, tmp_path, monkeypatch):
-    def cross_validate(config, folder, *, overwrite):
-        frames = {"accuracy": 0.5 if config.train.transition_penalty else 0.25}
+    def summarise(folds):
+        frames = {"accuracy": 0.5 if folds.config.train.transition_penalty else 0.25}
         return {"frames": frames, "segments": {"f1_50": 0.1, "edit": 20.0}, "seconds": 3.0}
 
-    monkeypatch.setattr("pipeline.experiments.comparison.cross_validate", cross_validate)
+    measured = []
+    comparison = "pipeline.experiments.comparison"
+    monkeypatch.setattr(f"{comparison}.summarise", summarise)
+    monkeypatch.setattr(f"{comparison}.measure_all", lambda pieces, *_: measured.extend(pieces))
     folds = dataclasses.replace(recording_config, split=SplitConfig(folds=2))
     base, rough = ablate(folds, tmp_path / "ablation", ["without smoothing"])
     assert (base["difference"], rough["difference"]) == (0, -0.25)
+    assert [piece.title for piece in measured] == [
+        f"{name}, fold {fold}/2"
+        for name in ("as configured", "without smoothing")
+        for fold in (1, 2)
+    ]
 
 
 def test_without_validation_recordings_there_is_nothing_to_compare_on(recording_config, tmp_path):

@@ -2,6 +2,10 @@ import dataclasses
 import itertools
 import json
 import shutil
+import signal
+import subprocess
+import sys
+import threading
 
 import numpy as np
 import pytest
@@ -14,6 +18,7 @@ from pipeline.errors import ConfigError, DataError
 from pipeline.evaluation.answers import read_answers
 from pipeline.evaluation.recordings import read_recordings
 from pipeline.experiments.crossval import cross_validate
+from pipeline.experiments.pieces import Spread
 from pipeline.experiments.search import Search
 from pipeline.run import Run, folds_of
 from pipeline.training.callbacks import EpochLog
@@ -123,12 +128,65 @@ def test_a_fold_that_was_trained_but_not_tested_is_tested_alone(folder, config, 
     assert 2000 < result["folds"][1]["seconds"] < 3000, "those of the training count"
 
 
-def test_nobody_else_cross_validates_into_the_folder_meanwhile(folder, config, hold):
-    hold(folder)
-    with pytest.raises(
-        ConfigError, match=r"another process is cross-validating in .*or name .* \(--out\)"
-    ):
-        cross_validate(config, folder)
+def test_a_fold_that_another_process_is_at_is_waited_for(folder, config, tmp_path, hold, capsys):
+    """It is not trained again, even though this process has nothing else to do."""
+    shutil.copytree(folder, tmp_path / "run")
+    fold = tmp_path / "run" / "fold-02"
+    done = (fold / "fold.json").read_text()
+    (fold / "fold.json").unlink()
+    hold(fold)
+    other = threading.Timer(2, lambda: (fold / "fold.json").write_text(done))
+    other.start()
+    result = cross_validate(config, tmp_path / "run")
+    other.join()
+    assert "epoch" not in capsys.readouterr().out
+    assert result["folds"] == json.loads((folder / "crossval.json").read_text())["folds"]
+
+
+def test_a_fold_whose_process_ended_is_taken_over(folder, config, tmp_path):
+    shutil.copytree(folder, tmp_path / "run")
+    fold = tmp_path / "run" / "fold-02"
+    (fold / "fold.json").unlink()
+    holding = f"""
+from pathlib import Path
+from pipeline.locks import alone
+with alone(Path({str(fold)!r}), "training in"):
+    print("held", flush=True)
+    input()
+"""
+    other = subprocess.Popen(
+        [sys.executable, "-c", holding], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert other.stdout.readline() == "held\n"
+    killer = threading.Timer(2, other.kill)
+    killer.start()
+    result = cross_validate(config, tmp_path / "run")
+    assert other.wait() == -signal.SIGKILL
+    other.communicate()
+    expected = json.loads((folder / "crossval.json").read_text())
+    assert result["video"] == expected["video"]
+
+
+def test_nobody_overwrites_a_fold_that_another_process_is_at(folder, config, hold):
+    hold(folder / "fold-02")
+    other = dataclasses.replace(config, seed=5)
+    with pytest.raises(ConfigError, match=r"another process is at work in .*or name .* \(--out\)"):
+        cross_validate(other, folder, overwrite=True)
+
+
+def test_jobs_share_the_folds_and_find_the_same(folder, config, tmp_path, capfd):
+    result = cross_validate(config, tmp_path / "run", spread=Spread(jobs=2))
+    expected = json.loads((folder / "crossval.json").read_text())
+    assert result["video"]["top1"] == pytest.approx(expected["video"]["top1"], abs=0.1)
+    said = capfd.readouterr().out
+    assert sorted(line.split(":")[0] for line in said.splitlines() if line.startswith("fold")) == [
+        "fold 1/3",
+        "fold 2/3",
+        "fold 3/3",
+    ]
+    assert "epoch" not in said
+    logs = [path.read_text() for path in sorted((tmp_path / "run" / "logs").glob("*.log"))]
+    assert [log.count("epoch   2/2") for log in logs] == [1, 1, 1]
 
 
 def test_one_that_was_killed_while_its_folder_was_made(config, tmp_path, monkeypatch):
@@ -136,7 +194,7 @@ def test_one_that_was_killed_while_its_folder_was_made(config, tmp_path, monkeyp
         patch.setattr("pipeline.experiments.runs.save_config", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             cross_validate(config, tmp_path / "run")
-    monkeypatch.setattr("pipeline.experiments.crossval.measured", lambda *_: 1 / 0)
+    monkeypatch.setattr("pipeline.experiments.pieces.measured", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):  # It comes to its first fold.
         cross_validate(config, tmp_path / "run")
 
@@ -269,13 +327,11 @@ def test_videos_of_several_labels_are_pooled(tmp_path):
     assert precision == {"walk": 1.0, "label": pytest.approx((1 + 2 / 3) / 2)}
 
 
-def test_a_fold_without_any_class_has_no_main_score(folder, config, tmp_path, monkeypatch, capsys):
-    scores = iter([0.5, None, 0.75])
-    monkeypatch.setattr(
-        "pipeline.experiments.crossval.measured",
-        lambda *_: {"top1": next(scores), "seconds": 1.0},
-    )
+def test_a_fold_without_any_class_has_no_main_score(folder, config, tmp_path, capsys):
     shutil.copytree(folder, tmp_path / "run")
+    for number, score in enumerate([0.5, None, 0.75], start=1):
+        file = tmp_path / "run" / f"fold-{number:02d}" / "fold.json"
+        file.write_text(json.dumps({"top1": score, "seconds": 1.0}))
     result = cross_validate(config, tmp_path / "run")
     assert result["fold_mean"] == {"top1": 0.625}
     assert result["fold_standard_deviation"]["top1"] == pytest.approx(0.125 * 2**0.5)

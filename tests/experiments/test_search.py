@@ -1,11 +1,22 @@
 import dataclasses
+import os
+import time
 
 import pytest
 
 from pipeline.config import SplitConfig
 from pipeline.errors import ConfigError, PipelineError
+from pipeline.experiments import search
 from pipeline.experiments.search import Search, import_optuna, read_ranges
 from pipeline.run import Run
+from pipeline.workers.shares import run_in_shares
+
+
+def study_in(folder):
+    optuna = import_optuna()
+    journal = optuna.storages.journal.JournalFileBackend(str(folder / "study.log"))
+    storage = optuna.storages.JournalStorage(journal)
+    return optuna.load_study(study_name=folder.name, storage=storage)
 
 
 @pytest.fixture
@@ -26,14 +37,12 @@ def test_the_better_settings_are_found_and_the_study_goes_on(config, tmp_path):
     assert found.backbone.filters == (8, 16)
     assert found.split == config.split
     assert (folder / "trials.png").is_file()
-    assert not (folder / "trial").exists()
+    assert not list(folder.glob("trial-*"))
 
     again = Search(ranges=ranges, trials=2, inner_folds=2)(config, folder)
 
     assert again == found
-    study = import_optuna().load_study(
-        study_name=folder.name, storage=f"sqlite:///{folder}/study.db"
-    )
+    study = study_in(folder)
     assert sorted(trial.params["train.learning_rate"] for trial in study.trials) == [0, 1]
     spent = (study.trials[-1].datetime_complete - study.trials[0].datetime_start).total_seconds()
     search = Search(ranges=ranges)
@@ -78,9 +87,7 @@ def test_inner_folds_are_trained_as_the_final_run_will_be(
     found = Search(ranges={"temporal.units": [8]}, trials=1, inner_folds=2)(config, folder)
     assert found.train.patience == 5
     assert {(inner.split.val_folds, inner.train.patience) for inner in trained} == {(2, patience)}
-    study = import_optuna().load_study(
-        study_name=folder.name, storage=f"sqlite:///{folder}/study.db"
-    )
+    study = study_in(folder)
     assert study.best_value == pytest.approx(score)
 
 
@@ -90,10 +97,9 @@ def test_a_search_that_was_stopped_goes_on_with_other_settings(config, tmp_path,
     ranges = {"model.dropout": {"low": 0.0, "high": 0.9}, "temporal.units": [16]}
     folder = tmp_path / "fold-02-search"
     Search(ranges=ranges, trials=2, inner_folds=2)(config, folder)
-    storage = f"sqlite:///{folder}/study.db"
-    optuna.load_study(study_name=folder.name, storage=storage).ask()  # and never tells
+    study_in(folder).ask()  # and never tells
     Search(ranges=ranges, trials=4, inner_folds=2)(config, folder)
-    study = optuna.load_study(study_name=folder.name, storage=storage)
+    study = study_in(folder)
     complete = [t for t in study.trials if t.state == optuna.trial.TrialState.COMPLETE]
     assert len(complete) == 4
     drawn = {trial.params["model.dropout"] for trial in complete}
@@ -102,6 +108,35 @@ def test_a_search_that_was_stopped_goes_on_with_other_settings(config, tmp_path,
     output = capsys.readouterr().out
     assert "best of 4 trials" in output
     assert "temporal.units 16" in output, "what was chosen is named by its value"
+
+
+def search_in(asked, on_trial):
+    """What each of two processes does, where a training takes a moment and gives its process."""
+    config, folder = asked
+
+    def train(config, folder):
+        on_trial(folder.name)
+        folder.mkdir()
+        time.sleep(0.3)
+        with (folder.parent / "trained.txt").open("a") as file:
+            file.write(f"{os.getpid()} {config.model.dropout}\n")
+        run = Run(folder)
+        run.history_file.write_text(HISTORY)
+        return run
+
+    search.train = train
+    ranges = {"model.dropout": {"low": 0.0, "high": 0.9}}
+    Search(ranges=ranges, trials=8, inner_folds=2)(config, folder)
+
+
+def test_two_processes_share_the_trials_and_draw_other_settings(config, tmp_path):
+    folder = tmp_path / "search"
+    run_in_shares(search_in, (config, folder), 2, on_loss=print)
+    trained = [line.split() for line in (folder / "trained.txt").read_text().splitlines()]
+    assert len({process for process, _ in trained}) == 2
+    drawn = [trial.params["model.dropout"] for trial in study_in(folder).trials]
+    assert len(drawn) == len(set(drawn)) == 8
+    assert {float(dropout) for _, dropout in trained} == set(drawn)
 
 
 @pytest.mark.filterwarnings("ignore:epoch 1. the loss is not a number any more")

@@ -5,8 +5,11 @@ import threading
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
+from pipeline.training.cluster import Cluster
 from pipeline.training.ctrl_c import ctrl_c_between_steps
+from pipeline.training.trainer import Trainer
 
 
 class Press(keras.callbacks.Callback):
@@ -25,52 +28,53 @@ class Press(keras.callbacks.Callback):
 class Count(keras.callbacks.Callback):
     def __init__(self):
         super().__init__()
-        self.train_steps = self.test_steps = self.epochs = 0
+        self.train_steps = self.epochs = 0
 
     def on_train_batch_end(self, batch, logs=None):  # noqa: ARG002
         self.train_steps += 1
-
-    def on_test_batch_end(self, batch, logs=None):  # noqa: ARG002
-        self.test_steps += 1
 
     def on_epoch_end(self, epoch, logs=None):  # noqa: ARG002
         self.epochs += 1
 
 
-def fit(*callbacks):
-    """Three epochs of eight steps, and four of validation."""
+def fit(ctrl_c, *callbacks, test_steps=4):
+    """Three epochs of eight steps, and some of validation."""
     model = keras.Sequential([keras.layers.Input((1,)), keras.layers.Dense(1)])
     model.compile(loss="mse")
-    data = np.zeros((8, 1), np.float32)
-    validation = data[:4], data[:4]
-    callbacks = list(callbacks)
-    model.fit(
-        data,
-        data,
-        batch_size=1,
-        epochs=3,
-        verbose=0,
-        validation_data=validation,
-        validation_batch_size=1,
+    model.optimizer.build(model.trainable_variables)
+    clip = np.zeros((1, 1), np.float32)
+    clips = tf.data.Dataset.from_tensors((clip, clip)).repeat()
+    Trainer(model, [], Cluster()).fit(
+        lambda **_: clips,
+        lambda **_: (clips, test_steps),
+        epochs=range(3),
+        steps=8,
         callbacks=callbacks,
+        ctrl_c=ctrl_c,
     )
 
 
 @pytest.mark.parametrize(
-    ("hook", "train_steps", "test_steps", "epochs"),
+    ("hook", "train_steps", "epochs"),
     [
-        ("train_batch_begin", 2, 0, 0),
-        ("test_batch_begin", 8, 2, 0),
-        ("epoch_end", 16, 8, 2),
-        ("train_end", 24, 12, 3),
+        ("train_batch_begin", 2, 0),
+        ("epoch_end", 16, 2),
+        ("train_end", 24, 3),
     ],
 )
-def test_ctrl_c_ends_the_training_with_the_step(hook, train_steps, test_steps, epochs):
+def test_ctrl_c_ends_the_training_with_the_step(hook, train_steps, epochs):
     before, count = signal.getsignal(signal.SIGINT), Count()
     with pytest.raises(KeyboardInterrupt), ctrl_c_between_steps() as ctrl_c:
-        fit(count, Press(hook), ctrl_c)
-    assert (count.train_steps, count.test_steps, count.epochs) == (train_steps, test_steps, epochs)
+        fit(ctrl_c, count, Press(hook))
+    assert (count.train_steps, count.epochs) == (train_steps, epochs)
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_ctrl_c_ends_validation_between_its_steps():
+    count = Count()
+    with pytest.raises(KeyboardInterrupt), ctrl_c_between_steps() as ctrl_c:
+        fit(ctrl_c, count, Press("test_begin"), test_steps=10**9)
+    assert (count.train_steps, count.epochs) == (8, 0)
 
 
 def press_twice():
@@ -101,7 +105,7 @@ def test_where_ctrl_c_is_ignored_it_stays_ignored():
     before, count = signal.signal(signal.SIGINT, signal.SIG_IGN), Count()
     try:
         with ctrl_c_between_steps() as ctrl_c:
-            fit(count, Press("train_batch_begin"), ctrl_c)
+            fit(ctrl_c, count, Press("train_batch_begin"))
     finally:
         signal.signal(signal.SIGINT, before)
     assert count.epochs == 3

@@ -21,10 +21,11 @@ halves = [tf.config.LogicalDeviceConfiguration()] * 2
 tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], halves)
 from pipeline.config.file import load_config
 from pipeline.errors import ConfigError
-from pipeline.training import fit
-fit.training_strategy = lambda: tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+from pipeline.training.cluster import Cluster
+from pipeline.training.fit import train
+cluster = Cluster(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]))
 try:
-    fit.train(load_config(sys.argv[1]), Path(sys.argv[2]))
+    train(load_config(sys.argv[1]), Path(sys.argv[2]), cluster=cluster)
 except ConfigError as error:
     sys.exit(str(error))
 """
@@ -48,7 +49,12 @@ def test_two_devices_train_as_one(blob_config, blob_store, tmp_path):
         augment=NO_AUGMENT,
         backbone=BackboneConfig(filters=(8, 16), normalisation="off", normalise_features=False),
         train=TrainConfig(
-            epochs=2, batch_size=6, averaging=0.5, class_weights=True, precision="float32"
+            epochs=2,
+            batch_size=6,
+            accumulate=2,
+            averaging=0.5,
+            class_weights=True,
+            precision="float32",
         ),
     )
     one = train(config, tmp_path / "one")
@@ -62,12 +68,12 @@ def test_two_devices_train_as_one(blob_config, blob_store, tmp_path):
         np.testing.assert_allclose(got, wanted, rtol=1e-3, atol=1e-4)
 
 
-def test_accumulated_gradients_are_refused(blob_config, blob_store, tmp_path):
-    config = dataclasses.replace(blob_config, train=TrainConfig(accumulate=2))
+def test_a_batch_that_cannot_be_shared_evenly_is_refused(blob_config, blob_store, tmp_path):
+    config = dataclasses.replace(blob_config, train=TrainConfig(batch_size=7))
     ended = train_on_two_devices(config, tmp_path / "run")
     assert ended.returncode == 1
     assert ended.stderr.splitlines()[-1] == (
-        "train.accumulate is for one device, here are 2: set it to 1, or show one of them only "
-        "(CUDA_VISIBLE_DEVICES=0)"
+        "train.batch_size must be a multiple of the 2 devices that share a batch. Received: 7; "
+        "try 8"
     )
     assert not (tmp_path / "run").exists()

@@ -1,0 +1,46 @@
+"""Options of commands whose work falls into pieces: who works on these."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pipeline.cli.script import Parser, positive
+from pipeline.config import expect
+
+if TYPE_CHECKING:
+    from pipeline.experiments.pieces import Spread
+
+
+def add_spread(parser: Parser) -> None:
+    """Adds `--jobs`, `--runner` and `--beam-options`, for `spread_of`."""
+    parser.add_argument(
+        "--jobs",
+        type=positive,
+        default=1,
+        help="Trainings at once on this machine, each with its share of the cores and the GPUs. "
+        "The same command on other machines, in the same --out on a shared disk, helps as well.",
+    )
+    parser.add_argument(
+        "--runner",
+        choices=["local", "beam"],
+        default="local",
+        help="Apache Beam spreads them over a cluster that shares a disk.",
+    )
+    parser.add_argument(
+        "--beam-options", default="", help='What it needs, such as "--runner=FlinkRunner".'
+    )
+    parser.hold_options.add("--beam-options")
+
+
+def spread_of(options: Any) -> Spread:
+    """Who works on the pieces.
+
+    Raises:
+        ConfigError: The options do not go together.
+    """
+    from pipeline.experiments.pieces import Spread
+
+    on_beam = options.runner == "beam"
+    expect(on_beam or not options.beam_options, "--beam-options are for --runner beam", "local")
+    expect(not on_beam or options.jobs == 1, "--jobs is for this machine alone", options.jobs)
+    return Spread(jobs=options.jobs, beam_options=options.beam_options if on_beam else None)

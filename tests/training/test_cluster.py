@@ -1,0 +1,132 @@
+"""Training on several machines: processes of this one, which know each other by TF_CONFIG."""
+
+import dataclasses
+import json
+import signal
+import time
+
+import numpy as np
+import pytest
+
+from pipeline.config import BackboneConfig, TrainConfig
+from pipeline.config.augment import NO_AUGMENT
+from pipeline.config.file import save_config
+from pipeline.errors import ConfigError
+from pipeline.models.recognizer import load_recognizer
+from pipeline.run import Run
+from pipeline.training.fit import train
+from pipeline.training.place import Place, place_in
+from tests.training.workers import workers
+
+
+@pytest.fixture
+def config(blob_config, blob_store):
+    """Without what makes float32 drift: of networks with ReLU and MaxPooling, any rounding does."""
+    return dataclasses.replace(
+        blob_config,
+        augment=dataclasses.replace(NO_AUGMENT, mixup=blob_config.augment.mixup),
+        backbone=BackboneConfig(filters=(8, 16), synchronised=True),
+        train=TrainConfig(epochs=3, batch_size=6, precision="float32", keep="last"),
+    )
+
+
+def saved(config, tmp_path):
+    path = tmp_path / "config.toml"
+    save_config(config, path)
+    return path
+
+
+def weights(run):
+    return load_recognizer(run.model_file).get_weights()
+
+
+def figures(run):
+    return np.loadtxt(run.history_file, delimiter=",", skiprows=1)[:, 3:]
+
+
+def test_two_workers_train_as_one(config, tmp_path):
+    one, two = train(config, tmp_path / "one"), Run(tmp_path / "two")
+    with workers(2, "--config", saved(config, tmp_path), "--run", two.folder) as (first, second):
+        said, errors = first.communicate(timeout=300)
+        silent = second.communicate(timeout=60)
+    assert (first.returncode, second.returncode) == (0, 0), errors + silent[1]
+    assert silent == ("", "")
+    assert said.startswith("2 workers, waiting for all: localhost:")
+    np.testing.assert_allclose(figures(two), figures(one), rtol=1e-3)
+    for got, wanted in zip(weights(two), weights(one), strict=True):
+        np.testing.assert_allclose(got, wanted, rtol=1e-3, atol=1e-3)
+
+
+def until(condition, process, seconds=200):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("killed", [0, 1])
+def test_a_worker_that_is_killed_ends_the_others_and_all_go_on(config, tmp_path, killed):
+    config = dataclasses.replace(config, train=dataclasses.replace(config.train, epochs=400))
+    run = Run(tmp_path / "run")
+    with workers(2, "--config", saved(config, tmp_path), "--run", run.folder) as started:
+        until(lambda: run.history_file.is_file() and len(run.history()) > 2, started[0])
+        started[killed].kill()
+        before = time.monotonic()
+        _, errors = started[1 - killed].communicate(timeout=60)
+    assert time.monotonic() - before < 60
+    assert started[1 - killed].returncode == 2
+    (line,) = errors.splitlines()
+    assert line.startswith(f"clipline: worker {killed} (localhost:")
+    assert line.endswith(
+        "has ended, and so does this one. Start all again with the same command: "
+        "the training goes on after its last checkpoint"
+    )
+    with workers(2, "--config", saved(config, tmp_path), "--run", run.folder) as started:
+        until(lambda: len(run.history()) > 5, started[0])
+        started[1].send_signal(signal.SIGINT)
+        said, errors = started[0].communicate(timeout=120)
+        started[1].communicate(timeout=60)
+    assert errors == ""
+    assert f"{run.folder}: goes on after epoch " in said
+    assert "interrupted; the model of epoch " in said
+    assert [started[0].returncode, started[1].returncode] == [130, 130]
+    assert [int(row["epoch"]) for row in run.history()] == list(range(1, len(run.history()) + 1))
+
+
+# Which worker this is.
+
+ADDRESSES = ("one:1", "two:2", "three:3")
+CLUSTER = {"worker": ADDRESSES}
+
+
+def placed(cluster, task):
+    return place_in({"TF_CONFIG": json.dumps({"cluster": cluster, "task": task})})
+
+
+def test_the_place_is_that_of_the_environment():
+    assert place_in({}) == Place()
+    assert placed(CLUSTER, {"type": "worker", "index": 2}) == Place(
+        2, 3, ("one:1", "two:2", "three:3")
+    )
+    with_chief = {"chief": ["zero:0"], **CLUSTER}
+    assert placed(with_chief, {"type": "chief", "index": 0}).index == 0
+    assert placed(with_chief, {"type": "worker", "index": 1}).index == 2
+    assert placed({"worker": ["one:1"]}, {"type": "worker", "index": 0}) == Place()
+    slurm = {"SLURM_STEP_NUM_TASKS": "4", "SLURM_PROCID": "3"}
+    assert place_in(slurm) == Place(3, 4)
+    assert place_in({"SLURM_NTASKS": "4", "SLURM_PROCID": "0"}) == Place()  # not by srun
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("{", "expected JSON such as"),
+        ("[]", "expected JSON such as"),
+        (json.dumps({"cluster": CLUSTER, "task": {"type": "worker", "index": 3}}), "no worker 3"),
+        (json.dumps({"cluster": {**CLUSTER, "ps": ["x:1"]}, "task": {}}), "and no ps"),
+    ],
+)
+def test_a_place_that_cannot_be_is_told(text, reason):
+    with pytest.raises(ConfigError, match=reason):
+        place_in({"TF_CONFIG": text})
