@@ -54,18 +54,19 @@ class Trainer:
 
     def _batches(self, make: Batches) -> tf.data.Dataset:
         """What each device is given, of endless batches."""
-        if self.cluster.num_devices == 1:
-            return make(share=self.cluster.share())
+        share = self.cluster.share()
+        if share.devices == 1:
+            return make(share=share)
         endless = tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
         return self.cluster.strategy.distribute_datasets_from_function(
-            lambda _: make(share=self.cluster.share()).apply(endless)
+            lambda _: make(share=share).apply(endless)
         )
 
     def _validation(self, make: Validation | None) -> tuple[tf.data.Dataset | None, int]:
         if not make:
             return None, 0
         batches, turns = make(share=self.cluster.share())
-        if self.cluster.num_devices == 1:
+        if self.cluster.share().devices == 1:
             return batches, turns
         return self._batches(lambda **_: batches.repeat()), turns
 
