@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 from pipeline.config.checks import expect_output
 from pipeline.errors import ConfigError, VideoDecodeError
 from pipeline.inference.classifier import Classifier
-from pipeline.inference.many import find_videos, predict_here, predict_many
+from pipeline.inference.many import find_videos, predict_here, predict_many, read_list
 from pipeline.inference.prediction import Prediction
 from pipeline.inference.results import open_results
 from pipeline.inference.segments import answer_text
@@ -24,12 +25,49 @@ def show_predictions(classifier: Classifier, options: Any) -> int:
     Returns:
         The exit code: 1 if a file could not be read.
     """
-    paths = find_videos(options.videos)
+    paths = named_videos(options)
     if options.out:
         errors = _fill_table(classifier, paths, options)
     else:
         errors = _print_all(classifier, paths, options)
     return 1 if errors else 0
+
+
+def named_videos(options: Any) -> list[str]:
+    """The files that a command line names, those of its `--list` as well, each once.
+
+    Raises:
+        DataError: A folder or a pattern has no videos, or the list cannot be read.
+    """
+    listed = read_list(Path(options.list)) if options.list else []
+    return list(dict.fromkeys([*find_videos(options.videos), *listed]))
+
+
+def show_archive(options: Any) -> int:
+    """Classifies files on a cluster, and says how many have which answer.
+
+    Returns:
+        The exit code: 1 if a file could not be read.
+    """
+    from pipeline.inference.archive import Means, classify_archive
+    from pipeline.run import latest_run
+
+    folders = options.run or [str(latest_run().folder)]
+    means = Means(
+        tuple(str(Path(folder).absolute()) for folder in folders),
+        options.runtime,
+        options.rule or "average",
+        options.key_points and str(Path(options.key_points).absolute()),
+    )
+    names = [each if "://" in each else os.path.abspath(each) for each in named_videos(options)]  # noqa: PTH100  # without ..
+    found = classify_archive(names, means, Path(options.out[0]), options.beam_options or "")
+    for label, count in found.labels.items():
+        print(f"{count:>9,}  {visible(label)}")
+    good = found.num_files - found.num_bad
+    print(f"{good:,} of {counted(found.num_files, 'file')} classified: {options.out[0]}")
+    if found.num_bad:
+        print(f"{found.num_bad:,} could not be read, see {found.bad_file}", file=sys.stderr)
+    return 1 if found.num_bad else 0
 
 
 def _print_all(

@@ -32,7 +32,8 @@ def main(arguments: Sequence[str]) -> int:
         "--out",
         nargs="+",
         default=(),
-        help="A table to write (.csv); what is in it already is not done again. With --timeline, "
+        help="A table to write (.csv), or a folder (--runner beam); what is in it already is not "
+        "done again. With --timeline, "
         "one file or several: .json, .csv, .srt (subtitles), .png; .bouts.csv (how often and how "
         "long); for annotation programs .boris.tsv, .eaf (ELAN), .via.json, .label-studio.json.",
     )
@@ -64,16 +65,30 @@ def main(arguments: Sequence[str]) -> int:
         help="Folder of the tables of key points of the videos, or the table of one, for a run "
         "that was trained on such.",
     )
+    parser.add_argument(
+        "--list", metavar="FILE", help="A text file with a path, or an address, on each line."
+    )
+    parser.add_argument(
+        "--runner",
+        choices=("local", "beam"),
+        default="local",
+        help="Apache Beam spreads an archive over the machines of a cluster (--out FOLDER).",
+    )
+    parser.add_argument("--beam-options", help='What it needs, such as "--runner=FlinkRunner".')
+    parser.hold_options.add("--beam-options")
     options = parser.parse(arguments)
-    options.videos = options.videos or words_after_runs(options, "VIDEO")
+    if not options.videos and (not options.list or len(options.run) > 1):
+        options.videos = words_after_runs(options, "VIDEO", may_lack=bool(options.list))
 
-    from pipeline.cli.answers import show_predictions
+    from pipeline.cli.answers import show_archive, show_predictions
     from pipeline.cli.timelines import show_timelines
 
     classifier = open_classifier(options, key_points=options.key_points)
     _check_key_points(classifier, options)
     options.timeline |= classifier.bundle.model.per_frame
     _refuse_unused(options)
+    if options.runner == "beam":
+        return show_archive(options)
     return (show_timelines if options.timeline else show_predictions)(classifier, options)
 
 
@@ -102,16 +117,16 @@ def add_classifier(parser: Parser) -> None:
     )
 
 
-def words_after_runs(options: Any, name: str) -> list[str]:
+def words_after_runs(options: Any, name: str, *, may_lack: bool = False) -> list[str]:
     """The words after `--run` that are no runs, which are taken from there.
 
     Raises:
-        ConfigError: There are none.
+        ConfigError: There are none, and they may not lack.
     """
     from pipeline.run import is_run
 
     words = [word for word in options.run[1:] if not is_run(Path(word))]
-    if not words:
+    if not words and not may_lack:
         raise ConfigError(f"the following arguments are required: {name}")
     options.run = [word for word in options.run if word not in words]
     return words
@@ -165,6 +180,13 @@ def _refuse_unused(options: Any) -> None:
         unused = dict.fromkeys(("overlap", "window", "bins", "annotate"), "is for --timeline")
         if options.out:
             unused |= dict.fromkeys(("top", "json"), "is for what is printed, --out for a table")
+    if options.runner == "beam":
+        if options.timeline or options.annotate:
+            raise ConfigError("--runner beam classifies videos, and makes no timelines")
+        if len(options.out) != 1 or Path(options.out[0]).suffix:
+            raise ConfigError("--runner beam writes a folder: --out runs/NAME-archive")
+    elif options.beam_options is not None:
+        raise ConfigError("--beam-options are for --runner beam")
     for name, reason in unused.items():
         if getattr(options, name) is not None:
             raise ConfigError(f"--{name} {reason}")

@@ -9,13 +9,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pipeline.cli.answers import list_errors
+from pipeline.cli.answers import list_errors, named_videos
 from pipeline.config.checks import expect_above_0
 from pipeline.errors import ConfigError, VideoDecodeError
 from pipeline.inference.classifier import Classifier
 from pipeline.inference.clips import StoredVideo
 from pipeline.inference.decoding import reading_elsewhere
-from pipeline.inference.many import find_videos
 from pipeline.inference.prediction import NONE
 from pipeline.inference.timeline import Timeline, make_timeline
 from pipeline.inference.timeline_files import BOUTS, check_output, write_timeline
@@ -29,7 +28,7 @@ def show_timelines(classifier: Classifier, options: Any) -> int:
     Returns:
         The exit code: 1 if a file could not be read.
     """
-    paths = find_videos(options.videos)
+    paths = named_videos(options)
     _check_outputs(paths, options)
     failed = 0
     # One file may crash what reads it, which is to cost no other.

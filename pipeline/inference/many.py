@@ -45,6 +45,19 @@ def find_videos(names: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def read_list(path: Path) -> list[str]:
+    """The paths or addresses in a text file, one a line, each once.
+
+    Raises:
+        DataError: It cannot be read.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError):
+        raise DataError(f"{path}: expected a text file with a path on each line") from None
+    return list(dict.fromkeys(line.strip() for line in lines if line.strip()))
+
+
 def predict_many(
     classifier: Classifier, paths: Sequence[str], *, top: int = 5, workers: int = 0
 ) -> Iterator[Outcome]:

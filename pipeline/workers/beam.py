@@ -24,22 +24,32 @@ def run_on_beam(work: Callable[[Any], object], pieces: Sequence[Any], options: s
         PipelineError: A piece could not be done.
     """
     beam = import_beam()
-    pipeline = _pipeline(beam, options)
+    pipeline = _pipeline(beam, _with_parts(options, len(pieces)))
     try:
-        with pipeline:
-            (
-                pipeline
-                | "pieces" >> beam.Create(list(pieces))
-                # Else a runner may fuse the steps, and one machine does all of them.
-                | "spread" >> beam.Reshuffle()
-                | "work" >> beam.Map(_without_result, work)
-            )
+        (
+            pipeline
+            | "pieces" >> beam.Create(list(pieces))
+            # Else a runner may fuse the steps, and one machine does all of them.
+            | "spread" >> beam.Reshuffle()
+            | "work" >> beam.Map(_without_result, work)
+        )
+        result = pipeline.run()
+        result.wait_until_finish()
+        if hasattr(result, "client"):  # Of Dask, which would go on listening.
+            result.client.close()
     except Exception as error:  # It may be any, of any runner and from any machine.
         cause = error.__context__ or error
         raise PipelineError(
             f"Beam ended with {type(cause).__name__}: {one_line(cause)[-300:]}. Run the same "
             "command again; what is finished is kept."
         ) from error
+
+
+def _with_parts(options: str, count: int) -> str:
+    """On Dask, which else gives 128 pieces at once to one worker, each piece is a task."""
+    if "dask" not in options.lower() or "dask_npartitions" in options:
+        return options
+    return f"{options} --dask_npartitions={max(1, count)}"
 
 
 def _without_result(piece: Any, work: Callable[[Any], object]) -> None:

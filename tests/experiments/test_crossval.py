@@ -22,6 +22,7 @@ from pipeline.experiments.pieces import Spread
 from pipeline.experiments.search import Search
 from pipeline.run import Run, folds_of
 from pipeline.training.callbacks import EpochLog
+from tests.dask_cluster import dask_cluster
 
 
 @pytest.fixture(scope="module")
@@ -187,6 +188,15 @@ def test_jobs_share_the_folds_and_find_the_same(folder, config, tmp_path, capfd)
     assert "epoch" not in said
     logs = [path.read_text() for path in sorted((tmp_path / "run" / "logs").glob("*.log"))]
     assert [log.count("epoch   2/2") for log in logs] == [1, 1, 1]
+
+
+def test_a_cluster_of_dask_measures_the_folds(folder, config, tmp_path, capsys):
+    with dask_cluster(tmp_path, 2) as cluster:
+        spread = Spread(beam_options=cluster.beam_options)
+        result = cross_validate(config, tmp_path / "run", spread=spread)
+    assert "epoch" not in capsys.readouterr().out  # That was in other processes.
+    expected = json.loads((folder / "crossval.json").read_text())
+    assert result["video"]["top1"] == pytest.approx(expected["video"]["top1"], abs=0.1)
 
 
 def test_one_that_was_killed_while_its_folder_was_made(config, tmp_path, monkeypatch):

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from pipeline.video import write_video
+from tests.dask_cluster import dask_cluster
 from tests.prepare.people import tree
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "prepare.py"
@@ -49,6 +50,15 @@ def test_beam_and_the_local_workers_write_the_same_bytes(videos: Path) -> None:
     assert tree(videos.parent / "beam") == wanted
 
 
+def test_two_workers_of_dask_write_the_same_bytes(videos: Path, tmp_path: Path) -> None:
+    local = prepare(videos, "local", "--overwrite")
+    with dask_cluster(tmp_path, 2) as cluster:
+        options = f"--beam-options={cluster.beam_options}"
+        dask = prepare(videos, "dask", "--runner", "beam", options)
+    assert (dask.returncode, local.returncode) == (0, 0), dask.stderr
+    assert tree(videos.parent / "dask") == tree(videos.parent / "local")
+
+
 def test_options_of_beam_that_there_are_not(videos: Path) -> None:
     result = prepare(videos, "other", "--runner", "beam", "--beam-options=--runner=Nonsense")
     assert result.returncode == 2
@@ -70,4 +80,4 @@ def test_a_shard_that_cannot_be_written_ends_in_one_line(videos: Path) -> None:
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr.splitlines()[-1].startswith("clipline: Beam ended with ")
     assert "File too large" in result.stderr.splitlines()[-1]
-    assert result.stderr.endswith("finished shards are kept.\n")
+    assert result.stderr.endswith("what is finished is kept.\n")
