@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 
 from pipeline.config import BackboneConfig, TrainConfig
 from pipeline.config.augment import NO_AUGMENT
@@ -77,3 +78,50 @@ def test_a_batch_that_cannot_be_shared_evenly_is_refused(blob_config, blob_store
         "try 8"
     )
     assert not (tmp_path / "run").exists()
+
+
+AVERAGES = """
+import tensorflow as tf
+halves = [tf.config.LogicalDeviceConfiguration()] * 2
+tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], halves)
+import keras
+import numpy as np
+from pipeline.config import RunConfig
+from pipeline.models.layers import BatchNormalization
+from pipeline.training.cluster import Cluster
+from pipeline.training.ctrl_c import CtrlC
+from pipeline.training.optimizer import compile_model
+from pipeline.training.trainer import Trainer
+cluster = Cluster(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]))
+with cluster.strategy.scope():
+    inputs = keras.Input((3,))
+    dropped = keras.layers.Dropout(0.5)(BatchNormalization(momentum=0.5)(inputs))
+    model = keras.Model(inputs, keras.layers.Dense(2)(dropped))
+    metrics = compile_model(model, RunConfig(), 4)
+rng = np.random.default_rng(0)
+targets = np.eye(2, dtype="float32")[rng.integers(2, size=32)]
+clips = rng.normal(size=(32, 3)).astype("float32"), targets
+batches = tf.data.Dataset.from_tensor_slices(clips).repeat().batch(4)
+Trainer(model, metrics, cluster).fit(
+    lambda **_: batches, None, epochs=range(1), steps=4, callbacks=[], ctrl_c=CtrlC()
+)
+for variable in model.variables:
+    copies = cluster.strategy.experimental_local_results(variable.value)
+    one, other = (copy.numpy() for copy in copies)
+    print(variable.name, int(np.array_equal(one, other)), float(np.abs(one).sum()))
+means = clips[0][:32].reshape(4, 8, 3)
+moving = sum(0.5 ** (4 - step) * means[step].mean(axis=0) for step in range(4))
+print("expected", float(np.abs(moving).sum()))
+"""
+
+
+def test_averages_are_the_same_on_all_devices_and_dropout_is_not():
+    done = subprocess.run([sys.executable, "-c", AVERAGES], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    lines = [line.split() for line in done.stdout.splitlines()]
+    same = {name: bool(int(is_same)) for name, is_same, _ in lines[:-1]}
+    assert not same.pop("seed_generator_state")
+    assert same.keys() > {"kernel", "moving_mean", "moving_variance", "steps"}
+    assert all(same.values())
+    (moving,) = (float(total) for name, _, total in lines[:-1] if name == "moving_mean")
+    assert moving == pytest.approx(float(lines[-1][1]), rel=1e-4)

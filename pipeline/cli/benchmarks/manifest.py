@@ -1,4 +1,4 @@
-"""Time and memory to read, split and check a table of many videos."""
+"""Time and memory to read, split, check and plan a table of many videos."""
 
 import csv
 import random
@@ -15,6 +15,7 @@ from pipeline.config.prepare import PrepareConfig
 from pipeline.manifest.rows import read_csv
 from pipeline.manifest.split import choose_split
 from pipeline.prepare.leaks import crossing, random_split
+from pipeline.prepare.plan import ShardTask, SourceVideo, plan_shards
 from pipeline.text import counted
 
 Result = TypeVar("Result")
@@ -45,6 +46,8 @@ def measure_manifest(num_rows: int, *, groups: int, classes: int) -> None:
         split = _timed("split by group", lambda: choose_split(manifest, config))
         _timed("check for leaks", lambda: crossing(split.rows))
         _timed("compare with a random split", lambda: random_split(split.rows))
+        sources = [SourceVideo(row=row, file=row.path) for row in split.rows]
+        _timed("plan the shards", lambda: _plan(sources, config, Path(folder)))
         unit = 1e9 if sys.platform == "darwin" else 1e6
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
         print(f"{'all':30} {time.perf_counter() - started:6.1f} s   peak memory {memory:.2f} GB")
@@ -60,6 +63,12 @@ def write_table(path: Path, num_rows: int, groups: int, classes: int) -> None:
             group, label = rng.randrange(groups), rng.randrange(classes)
             name = f"class {label:04d}/video_{group:07d}_{row:07d}.mp4"
             writer.writerow((name, f"class {label:04d}", f"person {group:07d}"))
+
+
+def _plan(sources: Sequence[SourceVideo], config: PrepareConfig, folder: Path) -> list[ShardTask]:
+    return plan_shards(
+        sources, folder, frames=config.frames, shard_videos=config.shard_videos, seed=config.seed
+    )
 
 
 def _timed(step: str, work: Callable[[], Result]) -> Result:

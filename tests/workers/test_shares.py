@@ -1,0 +1,80 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from pipeline.workers.pool import WorkerLostError
+from pipeline.workers.shares import run_in_shares, share_of
+
+
+def note_cores(folder, on_piece):
+    on_piece("cores")
+    (folder / f"{os.getpid()}").write_text(json.dumps(sorted(os.sched_getaffinity(0))))
+    while len(list(folder.iterdir())) < 2:  # so that none does both
+        time.sleep(0.05)
+
+
+def test_each_job_has_its_share_of_the_cores(tmp_path):
+    if len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("one core")
+    run_in_shares(note_cores, tmp_path, 2, on_loss=print)
+    first, second = (set(json.loads(file.read_text())) for file in tmp_path.iterdir())
+    assert first | second == os.sched_getaffinity(0)
+    assert not first & second
+
+
+def test_shares_are_equal_and_too_few_things_are_shared():
+    assert [share_of("abcde", number, 2) for number in range(2)] == [["a", "b"], ["c", "d", "e"]]
+    assert [share_of("ab", number, 3) for number in range(3)] == [["a"], ["b"], ["a"]]
+
+
+@pytest.mark.parametrize(
+    ("shown", "devices", "expected"),
+    [
+        (None, ["nvidia0", "nvidia1", "nvidiactl"], "1"),
+        ("4,7", [], "7"),
+        (None, ["nvidiactl"], None),
+        ("", ["nvidia0"], ""),
+    ],
+)
+def test_each_job_has_one_of_the_gpus(tmp_path, shown, devices, expected):
+    for name in devices:
+        (tmp_path / name).touch()
+    program = (
+        "import os\nfrom pathlib import Path\nfrom pipeline.workers.shares import take_share\n"
+        f"take_share(1, 2, Path({str(tmp_path)!r}))\n"
+        "print(os.environ.get('CUDA_VISIBLE_DEVICES'))"
+    )
+    environment = {**os.environ} if shown is None else {**os.environ, "CUDA_VISIBLE_DEVICES": shown}
+    if shown is None:
+        environment.pop("CUDA_VISIBLE_DEVICES", None)
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == str(expected)
+
+
+def die(asked, on_piece):
+    """Ends its process at the piece, as often as there are files to take."""
+    on_piece("fold 1")
+    for file in sorted(asked.glob("dies-*")):
+        file.unlink()
+        os.kill(os.getpid(), signal.SIGKILL)
+    (asked / "done").touch()
+
+
+def test_a_job_that_is_lost_is_replaced_once(tmp_path):
+    told = []
+    (tmp_path / "dies-1").touch()
+    run_in_shares(die, tmp_path, 1, on_loss=told.append)
+    assert (tmp_path / "done").exists()
+    (line,) = told
+    assert line.startswith("fold 1: a process was lost at it: killed")
+    for number in range(2):
+        (tmp_path / f"dies-{number}").touch()
+    with pytest.raises(WorkerLostError, match="fold 1: a process was lost at it twice"):
+        run_in_shares(die, tmp_path, 1, on_loss=told.append)
