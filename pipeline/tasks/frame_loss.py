@@ -36,6 +36,12 @@ class FrameLoss(keras.losses.Loss):
         super().__init__(**kwargs)
         self.exclusive, self.transition_penalty = exclusive, transition_penalty
 
+    def __call__(
+        self, y_true: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        """The mean of `call`; the targets alone say what is known, no mask that logits carry."""
+        return super().__call__(y_true, tf.identity(y_pred), sample_weight)
+
     def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
         """See the class."""
         stages = y_pred if len(y_pred.shape) == 4 else y_pred[:, None]

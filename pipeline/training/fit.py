@@ -118,6 +118,7 @@ def train(
     config.check_classes(data.class_names)
     check_memory(config, on_gpu=bool(tf.config.list_physical_devices("GPU")))
     _check_machine(config, data, cluster)
+    _check_steps(config, data)
     with (
         damage_named(data),
         _enough_memory(config),
