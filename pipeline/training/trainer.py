@@ -167,30 +167,34 @@ class Trainer:
 
     def _learn(self, batch: Any, pressed: tf.Tensor) -> tf.Tensor:
         inputs, targets, *weights = batch
-        model, devices = self.model, self.cluster.num_devices
+        model = self.model
         with tf.GradientTape() as tape:
             logits = model(inputs, training=True)
             loss = model.compute_loss(inputs, targets, logits, *weights, training=True)
             scaled = model.optimizer.scale_loss(loss)
         gradients = tape.gradient(scaled, model.trainable_variables)
-        if devices > 1:
-            # What a device knows more of counts for more; Keras divided by the number of devices.
-            known = tf.reduce_sum(tf.cast(targets[..., 0] >= 0, tf.float32)) * devices
-            means = [each / devices for each in self._statistics]
-            *sums, total, pressed = self.cluster.sum(
-                [
-                    *(known * each for each in gradients),
-                    *means,
-                    known / devices,
-                    tf.identity(pressed),
-                ]
-            )
-            gradients = [each / tf.maximum(total, 1) for each in sums[: len(gradients)]]
-            for variable, mean in zip(self._statistics, sums[len(gradients) :], strict=True):
-                variable.assign(mean)
+        if self.cluster.num_devices > 1:
+            gradients, pressed = self._joined(gradients, targets, pressed)
         model.optimizer.apply(gradients, model.trainable_variables)
         self._note(loss, targets, logits)
         return pressed
+
+    def _joined(
+        self, gradients: Sequence[tf.Tensor], targets: tf.Tensor, pressed: tf.Tensor
+    ) -> tuple[list[tf.Tensor], tf.Tensor]:
+        """The gradients of the whole batch, and how many pressed Ctrl-C; averages the statistics.
+
+        A device whose share holds more clips, or known frames, counts for more.
+        """
+        devices, count = self.cluster.num_devices, len(gradients)
+        known = tf.reduce_sum(tf.cast(targets[..., 0] >= 0, tf.float32))
+        # Keras divides the loss by the number of devices.
+        weighted = [devices * known * each for each in gradients]
+        means = [each / devices for each in self._statistics]
+        *found, total, pressed = self.cluster.sum([*weighted, *means, known, tf.identity(pressed)])
+        for variable, mean in zip(self._statistics, found[count:], strict=True):
+            variable.assign(mean)
+        return [each / tf.maximum(total, 1) for each in found[:count]], pressed
 
     def _look(self, batch: Any) -> None:
         """Judges a batch; with a third part that is false, only computes."""
