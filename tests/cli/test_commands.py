@@ -124,7 +124,7 @@ def completions(line, folder):
     [
         ("clipline cl", ["classify"]),
         ("clipline benchmark de", ["decode"]),
-        ("clipline classify --run", ["--run", "--runtime"]),
+        ("clipline classify --run", ["--run", "--runtime", "--runner"]),
         (
             "clipline train --temporal.kind ",
             ["lstm", "bilstm", "gru", "conv1d_lstm", "tcn", "mean", "stats"],
