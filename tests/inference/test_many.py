@@ -121,7 +121,7 @@ def test_ctrl_c_lists_the_errors_so_far(hasty_run, folder, tmp_path, monkeypatch
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("pipeline.cli.answers.predict_many", interrupted)
     videos = paths(folder, ["a.avi", "empty.mp4", "b.avi"])
-    options = argparse.Namespace(videos=videos, out=out, json=None, top=5)
+    options = argparse.Namespace(videos=videos, list=None, out=out, json=None, top=5)
     with pytest.raises(KeyboardInterrupt):
         show_predictions(Classifier(hasty_run), options)
     printed, listed = capsys.readouterr()
