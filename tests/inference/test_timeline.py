@@ -182,7 +182,7 @@ def test_files_are_written_though_nobody_reads_what_is_printed(
         raise BrokenPipeError
 
     options = Namespace(
-        videos=[str(long_video[0])], window=0.8, overlap=None, json=False, bins=None
+        videos=[str(long_video[0])], list=None, window=0.8, overlap=None, json=False, bins=None
     )
     options.out, options.annotate = [str(tmp_path / "x.eaf")], str(tmp_path / "x.avi")
     monkeypatch.setattr("builtins.print", broken)
