@@ -19,6 +19,23 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str]) -> int:
     """Parses the command line and does it; returns the exit code."""
+    options = _parser().parse(arguments)
+    if not options.videos and (not options.list or len(options.run) > 1):
+        options.videos = words_after_runs(options, "VIDEO", may_lack=bool(options.list))
+
+    from pipeline.cli.answers import show_archive, show_predictions
+    from pipeline.cli.timelines import show_timelines
+
+    classifier = open_classifier(options, key_points=options.key_points)
+    _check_key_points(classifier, options)
+    options.timeline |= classifier.bundle.model.per_frame
+    _refuse_unused(options)
+    if options.runner == "beam":
+        return show_archive(options)
+    return (show_timelines if options.timeline else show_predictions)(classifier, options)
+
+
+def _parser() -> Parser:
     parser = Parser(__doc__ or "", "classify", "NEW.mp4 --run runs/NAME")
     parser.add_argument(
         "videos", nargs="*", metavar="VIDEO", help="Video files, folders of them, or patterns."
@@ -76,20 +93,7 @@ def main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("--beam-options", help='What it needs, such as "--runner=FlinkRunner".')
     parser.hold_options.add("--beam-options")
-    options = parser.parse(arguments)
-    if not options.videos and (not options.list or len(options.run) > 1):
-        options.videos = words_after_runs(options, "VIDEO", may_lack=bool(options.list))
-
-    from pipeline.cli.answers import show_archive, show_predictions
-    from pipeline.cli.timelines import show_timelines
-
-    classifier = open_classifier(options, key_points=options.key_points)
-    _check_key_points(classifier, options)
-    options.timeline |= classifier.bundle.model.per_frame
-    _refuse_unused(options)
-    if options.runner == "beam":
-        return show_archive(options)
-    return (show_timelines if options.timeline else show_predictions)(classifier, options)
+    return parser
 
 
 def add_classifier(parser: Parser) -> None:

@@ -42,7 +42,8 @@ def main(arguments: Sequence[str]) -> None:
 
     import_tensorflow()
     from pipeline.experiments.crossval import cross_validate, in_folds
-    from pipeline.experiments.search import Search, import_optuna, read_ranges
+    from pipeline.experiments.ranges import read_ranges
+    from pipeline.experiments.search import Search, import_optuna
 
     choose = None
     if options.search:

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from pipeline.config import FramesConfig, RunConfig
-from pipeline.dataset.augment.mixing import needed_clips, training_targets
+from pipeline.dataset.augment.mixing import is_mixing, needed_clips, training_targets
 from pipeline.dataset.clips import fixed_clip, random_clip
 from pipeline.dataset.order import Order, RepeatingOrder, TrainingOrder, repeat_factors
 from pipeline.dataset.sampling import Order as FrameOrder
@@ -99,11 +99,6 @@ def _needed(
 def size_of_batch(data: Data, config: RunConfig) -> int:
     """Clips of a batch: at most those of an epoch."""
     return min(config.train.batch_size, epoch_size(data, config))
-
-
-def is_mixing(config: RunConfig) -> bool:
-    """Whether clips of a batch are mixed with each other."""
-    return (config.augment.mixup.on or config.augment.cutmix.on) and not config.train.cache_features
 
 
 def epoch_size(data: Data, config: RunConfig) -> int:

@@ -62,7 +62,7 @@ HERE: Final = Spread()
 Told = Callable[[Piece, dict[str, Any]], None]
 
 
-def measure_all(pieces: Sequence[Piece], told: Told, spread: Spread = HERE) -> list[dict[str, Any]]:
+def measure_all(pieces: Sequence[Piece], told: Told, spread: Spread = HERE) -> None:
     """Measures the pieces that are not done yet and that no other process is at.
 
     What others are at is waited for, and taken over where they end before it is done. So several
@@ -72,9 +72,6 @@ def measure_all(pieces: Sequence[Piece], told: Told, spread: Spread = HERE) -> l
         pieces: What to measure.
         told: Called with each piece and its scores, once they are known.
         spread: Who does it.
-
-    Returns:
-        What `measured` gives of each.
     """
     todo = [piece for piece in pieces if done_before(piece.run) is None]
     if spread.beam_options is not None and todo:
@@ -82,7 +79,7 @@ def measure_all(pieces: Sequence[Piece], told: Told, spread: Spread = HERE) -> l
     elif spread.jobs > 1 and todo:
         jobs = min(spread.jobs, len(todo)) if not todo[0].choose else spread.jobs
         run_in_shares(_take_part, (todo, told), jobs, on_loss=partial(print, flush=True))
-    return _together(pieces, told if spread == HERE else _silent)
+    _together(pieces, told if spread == HERE else _silent)
 
 
 def _silent(*_: object) -> None:
@@ -106,25 +103,21 @@ def _together(
     *,
     waits: bool = True,
     logs: bool = False,
-) -> list[dict[str, Any]]:
+) -> None:
     """Goes round the pieces until all are done, or until others are at all that are left."""
-    found: dict[int, dict[str, Any]] = {}
-    while len(found) < len(pieces):
-        before = len(found)
-        for number, piece in enumerate(pieces):
-            if number in found:
-                continue
+    left = list(pieces)
+    while left:
+        before = list(left)
+        for piece in before:
             was_done = done_before(piece.run)
-            scores = was_done or _attempt(piece, on_piece, logs=logs)
-            if scores:
-                found[number] = scores
+            if scores := was_done or _attempt(piece, on_piece, logs=logs):
+                left.remove(piece)
                 if not (was_done and logs):
                     told(piece, scores)
-        if len(found) == before:
+        if left == before:
             if not waits:
-                break
+                return
             time.sleep(_LOOK_SECONDS)
-    return [found[number] for number in sorted(found)]
 
 
 def _attempt(piece: Piece, on_piece: OnVideo, *, logs: bool) -> dict[str, Any] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ import tensorflow as tf
 from pipeline.dataset.share import Share
 from pipeline.training.place import Place
 from pipeline.workers.pool import WorkerLostError
+from pipeline.workers.shares import share_gpus
 
 PORT = 8888
 """Of the first worker on a machine, where SLURM says which machines there are."""
@@ -114,18 +116,39 @@ def join(place: Place) -> Cluster:
     """
     if place.num_workers == 1:
         return alone()
-    resolvers = tf.distribute.cluster_resolver
-    resolver = (
-        resolvers.TFConfigClusterResolver()
-        if place.addresses
-        else resolvers.SlurmClusterResolver(port_base=PORT)
-    )
-    addresses = place.addresses or tuple(resolver.cluster_spec().as_dict()["worker"])
+    addresses = place.addresses or by_slurm(place)
     if place.index == 0:
         print(f"{len(addresses)} workers, waiting for all: {', '.join(addresses)}", flush=True)
     with lost_workers_named(addresses, place.index):
-        strategy = tf.distribute.MultiWorkerMirroredStrategy(resolver)
+        strategy = tf.distribute.MultiWorkerMirroredStrategy()
     return Cluster(strategy, place.index, addresses)
+
+
+def by_slurm(place: Place) -> tuple[str, ...]:
+    """The addresses of all tasks of a step of Slurm, which TensorFlow is told of by `TF_CONFIG`.
+
+    TensorFlow's resolver knows how Slurm writes names of machines. It sorts them as texts, node10
+    before node9, where Slurm counts; and it fails without a GPU.
+    """
+    count = place.num_workers
+    resolver = tf.distribute.cluster_resolver.SlurmClusterResolver(
+        port_base=PORT, gpus_per_node=count, gpus_per_task=1, auto_set_gpu=False
+    )
+    found = resolver.cluster_spec().as_dict()["worker"]
+    addresses = tuple(sorted(found, key=lambda each: _counted(each.rpartition(":"))))
+    host = addresses[place.index].rpartition(":")[0]
+    here = [number for number, each in enumerate(addresses) if each.rpartition(":")[0] == host]
+    share_gpus(here.index(place.index), len(here))
+    task = {"type": "worker", "index": place.index}
+    os.environ["TF_CONFIG"] = json.dumps({"cluster": {"worker": addresses}, "task": task})
+    return addresses
+
+
+def _counted(address: tuple[str, str, str]) -> tuple[list[tuple[int, str]], int]:
+    """A key by which numbers within names of machines are sorted as numbers."""
+    host, _, port = address
+    parts = re.split(r"(\d+)", host)
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts], int(port)
 
 
 @contextmanager

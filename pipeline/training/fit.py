@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import importlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import keras
@@ -18,7 +15,6 @@ from pipeline.dataset.clip_batches import (
     batches_for_training,
     chance,
     shared_validation,
-    size_of_batch,
     steps_per_epoch,
 )
 from pipeline.dataset.stored_features import FeatureVideos
@@ -27,11 +23,11 @@ from pipeline.errors import ConfigError, DataError, PipelineError
 from pipeline.models.recognizer import build_recognizer, float32_twin
 from pipeline.run import Run
 from pipeline.tasks.task import task_of
-from pipeline.text import extra
 from pipeline.training.alarms import Alarms, warn_of_few_groups
 from pipeline.training.averaging import WeightAverage
 from pipeline.training.callbacks import EpochLog, KeepBest, cut_history
 from pipeline.training.checkpoint import Checkpoint, Progress, restore
+from pipeline.training.checks import check_run, enough_memory
 from pipeline.training.cluster import Cluster, alone, lost_workers_named
 from pipeline.training.ctrl_c import CtrlC, ctrl_c_between_steps
 from pipeline.training.curves import plot_history
@@ -117,11 +113,10 @@ def train(
     data.manifest.check_classes()
     config.check_classes(data.class_names)
     check_memory(config, on_gpu=bool(tf.config.list_physical_devices("GPU")))
-    _check_machine(config, data, cluster)
-    _check_steps(config, data)
+    check_run(config, data, cluster)
     with (
         damage_named(data),
-        _enough_memory(config),
+        enough_memory(config),
         lost_workers_named(cluster.addresses, cluster.index),
     ):
         if cluster.is_first:
@@ -287,45 +282,3 @@ def _callbacks(
         folder = str(run.folder / "tensorboard")
         callbacks.append(keras.callbacks.TensorBoard(folder, write_graph=False))
     return [*callbacks, Checkpoint(run.checkpoint_file, progress, ctrl_c)]
-
-
-def _check_machine(config: RunConfig, data: Data, cluster: Cluster) -> None:
-    if config.train.tensorboard:
-        try:
-            importlib.import_module("tensorboard")
-        except ImportError:
-            how = extra("tensorboard")
-            raise ConfigError(f"train.tensorboard needs TensorBoard: {how}") from None
-    devices, size = cluster.num_devices, size_of_batch(data, config)
-    if size % devices:
-        raise ConfigError(
-            f"train.batch_size must be a multiple of the {devices} devices that share a batch. "
-            f"Received: {size}; try {max(1, round(size / devices)) * devices}"
-        )
-    if cluster.num_workers > 1 and is_linear(config):
-        raise ConfigError("its heads are fitted at once, on one machine: start one worker alone")
-
-
-def _check_steps(config: RunConfig, data: Data) -> None:
-    steps = config.train.epochs * steps_per_epoch(config, data)
-    if config.train.accumulate > steps:
-        raise ConfigError(
-            f"train.accumulate must be at most {steps}, which is how many steps all epochs have "
-            f"together; else the weights never change. Received: {config.train.accumulate}"
-        )
-
-
-@contextmanager
-def _enough_memory(config: RunConfig) -> Iterator[None]:
-    try:
-        yield
-    except tf.errors.ResourceExhaustedError:
-        batch_size, accumulate = config.train.batch_size, config.train.accumulate
-        smaller = (
-            f"try --train.batch_size {batch_size // 2} --train.accumulate {accumulate * 2}"
-            if batch_size > 1
-            else "lower clip.num_frames, or the size of the frames or of the network"
-        )
-        raise PipelineError(
-            f"out of memory with train.batch_size {batch_size}: {smaller}"
-        ) from None

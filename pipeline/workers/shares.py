@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from pipeline.workers.pool import OnVideo, WorkerLostError, WorkerPool
 
-_GPUS = "nvidia[0-9]*"
+_DEVICES = Path("/dev")
 
 
 class _Job(NamedTuple):
@@ -68,7 +68,7 @@ def _take_part(job: _Job, on_piece: OnVideo) -> None:
     work(argument, on_piece)
 
 
-def take_share(number: int, count: int, devices: Path = Path("/dev")) -> None:
+def take_share(number: int, count: int, devices: Path = _DEVICES) -> None:
     """Leaves this process one of several equal shares of its cores, and one of the GPUs.
 
     Call it before TensorFlow is imported, which makes as many threads as there are cores.
@@ -76,14 +76,24 @@ def take_share(number: int, count: int, devices: Path = Path("/dev")) -> None:
     if hasattr(os, "sched_setaffinity"):
         cores = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, share_of(cores, number, count))
-    shown = os.environ.get("CUDA_VISIBLE_DEVICES")
-    gpus = (
-        [str(each) for each in range(len(list(devices.glob(_GPUS))))]
-        if shown is None
-        else [each for each in shown.split(",") if each]
-    )
-    if gpus:
+    if gpus := _gpus(devices):
         os.environ["CUDA_VISIBLE_DEVICES"] = share_of(gpus, number, count)[0]
+
+
+def share_gpus(number: int, count: int, devices: Path = _DEVICES) -> None:
+    """Leaves this process one of several equal shares of the GPUs that it sees, before it uses any.
+
+    A single one is that of this process.
+    """
+    if gpus := _gpus(devices):
+        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(share_of(gpus, number, count))
+
+
+def _gpus(devices: Path) -> list[str]:
+    shown = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if shown is None:
+        return [str(each) for each in range(len(list(devices.glob("nvidia[0-9]*"))))]
+    return [each for each in shown.split(",") if each]
 
 
 def share_of(things: Sequence[Any], number: int, count: int) -> list[Any]:

@@ -7,7 +7,8 @@ import pytest
 from pipeline.config import SplitConfig
 from pipeline.errors import ConfigError, PipelineError
 from pipeline.experiments import search
-from pipeline.experiments.search import Search, import_optuna, read_ranges
+from pipeline.experiments.ranges import read_ranges
+from pipeline.experiments.search import Search, import_optuna
 from pipeline.run import Run
 from pipeline.workers.shares import run_in_shares
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import signal
 import time
 
@@ -14,6 +15,7 @@ from pipeline.config.file import save_config
 from pipeline.errors import ConfigError
 from pipeline.models.recognizer import load_recognizer
 from pipeline.run import Run
+from pipeline.training.cluster import by_slurm
 from pipeline.training.fit import train
 from pipeline.training.place import Place, place_in
 from tests.training.workers import workers
@@ -116,6 +118,18 @@ def test_the_place_is_that_of_the_environment():
     slurm = {"SLURM_STEP_NUM_TASKS": "4", "SLURM_PROCID": "3"}
     assert place_in(slurm) == Place(3, 4)
     assert place_in({"SLURM_NTASKS": "4", "SLURM_PROCID": "0"}) == Place()  # not by srun
+
+
+def test_addresses_under_slurm_are_in_its_order_and_gpus_are_shared(monkeypatch):
+    step = {"STEP_NUM_TASKS": "4", "STEP_NODELIST": "node[9-10]", "STEP_TASKS_PER_NODE": "2(x2)"}
+    for name, value in {**step, "PROCID": "3"}.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2,3")
+    monkeypatch.setenv("TF_CONFIG", "")
+    addresses = by_slurm(place_in())
+    assert addresses == ("node9:8888", "node9:8889", "node10:8888", "node10:8889")
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "2,3"
+    assert place_in() == Place(3, 4, addresses)  # as TensorFlow is told
 
 
 @pytest.mark.parametrize(

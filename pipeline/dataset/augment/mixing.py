@@ -52,8 +52,7 @@ def training_targets(
     targets = batches.map(
         lambda inputs, label: (inputs, task.targets(label, num_classes, smoothing))
     )
-    with_images = not IMAGES.keys().isdisjoint(batches.element_spec[0])
-    if not with_images or not (config.augment.mixup.on or config.augment.cutmix.on):
+    if not is_mixing(config):
         return targets
 
     def draw(number: int, shape: npt.NDArray[np.int32]) -> tuple[Partners, Shares]:
@@ -68,6 +67,12 @@ def training_targets(
 
     batches = targets.enumerate(first_step).map(mixed, num_parallel_calls=tf.data.AUTOTUNE)
     return batches.prefetch(tf.data.AUTOTUNE)
+
+
+def is_mixing(config: RunConfig) -> bool:
+    """Whether clips of a batch are mixed with each other; stored features are not."""
+    mixes = config.augment.mixup.on or config.augment.cutmix.on
+    return mixes and not config.train.cache_features
 
 
 def _generator(config: RunConfig, number: int) -> np.random.Generator:

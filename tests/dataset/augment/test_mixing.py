@@ -175,6 +175,8 @@ def test_stored_features_are_not_mixed(batches):
     stored = batches.map(
         lambda inputs, label: ({"rgb": tf.ones((3, 4, 5)), "mask": inputs["mask"]}, label)
     )
-    for inputs, targets in training_targets(stored, configured(BOTH), 3):
+    for inputs, targets in training_targets(
+        stored, configured(BOTH, train=TrainConfig(cache_features=True)), 3
+    ):
         assert inputs["rgb"].shape == (3, 4, 5)
         assert set(np.unique(targets)) == {0, 1}

@@ -264,7 +264,8 @@ def test_a_browser_s_frame_has_the_number_that_the_page_says(app, browser, recor
     page.done()
 
 
-def test_two_windows_at_one_recording_are_told(app, browser, recordings):
+def two_windows(app, browser):
+    """The second of which knows nothing of the event that the first one saved."""
     one, other = label(app, browser), label(app, browser)
     add_class(one, "peck", "p", point=True)
     other.reload()
@@ -272,6 +273,11 @@ def test_two_windows_at_one_recording_are_told(app, browser, recordings):
     press(one, "p")
     saved(one)
     press(other, "ArrowRight", "p")
+    return one, other
+
+
+def test_two_windows_at_one_recording_are_told(app, browser, recordings):
+    one, other = two_windows(app, browser)
     expect(other.locator("#told")).to_contain_text("were changed in another window")
     expect(other.locator("#saved")).to_have_text("Not saved")
     asked = []
@@ -690,13 +696,7 @@ def test_the_same_event_is_there_once(app, browser, recordings):
 
 
 def test_what_is_shown_as_saved_is_in_the_table(app, browser, recordings):
-    one, other = label(app, browser), label(app, browser)
-    add_class(one, "peck", "p", point=True)
-    other.reload()
-    other.wait_for_selector("#picture[data-number='0']")
-    press(one, "p")
-    saved(one)
-    press(other, "ArrowRight", "p")
+    one, other = two_windows(app, browser)
     expect(other.locator("#saved")).to_have_text("Not saved")
     with other.expect_response(lambda response: response.status == 409):
         press(other, "Control+z")
