@@ -70,9 +70,8 @@ def training_targets(
 
 
 def is_mixing(config: RunConfig) -> bool:
-    """Whether clips of a batch are mixed with each other; stored features are not."""
-    mixes = config.augment.mixup.on or config.augment.cutmix.on
-    return mixes and not config.train.cache_features
+    """Whether clips of a batch are mixed with each other."""
+    return config.augment.mixup.on or config.augment.cutmix.on
 
 
 def _generator(config: RunConfig, number: int) -> np.random.Generator:

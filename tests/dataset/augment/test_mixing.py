@@ -169,14 +169,3 @@ def test_frames_of_recordings_are_mixed_by_share():
 def test_the_defaults_mix_nothing(batches):
     for _, _, targets in targets_of(batches, configured(AugmentConfig())):
         assert set(np.unique(targets)) == {0, 1}
-
-
-def test_stored_features_are_not_mixed(batches):
-    stored = batches.map(
-        lambda inputs, label: ({"rgb": tf.ones((3, 4, 5)), "mask": inputs["mask"]}, label)
-    )
-    for inputs, targets in training_targets(
-        stored, configured(BOTH, train=TrainConfig(cache_features=True)), 3
-    ):
-        assert inputs["rgb"].shape == (3, 4, 5)
-        assert set(np.unique(targets)) == {0, 1}

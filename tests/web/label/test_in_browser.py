@@ -1,5 +1,6 @@
 """The page for labelling in a real browser, as a person uses it."""
 
+import contextlib
 import random
 import re
 import shutil
@@ -695,15 +696,23 @@ def test_the_same_event_is_there_once(app, browser, recordings):
     assert len((recordings / "events.csv").read_text().splitlines()) == 4
 
 
+@contextlib.contextmanager
+def refusal(page):
+    """What the page sends inside is refused, and the page has read that when it ends."""
+    with page.expect_response(lambda response: response.status == 409):
+        yield
+    page.evaluate("() => fetch('/api/label/folder?folder=lab').then((answer) => answer.text())")
+
+
 def test_what_is_shown_as_saved_is_in_the_table(app, browser, recordings):
     one, other = two_windows(app, browser)
     expect(other.locator("#saved")).to_have_text("Not saved")
-    with other.expect_response(lambda response: response.status == 409):
+    with refusal(other):
         press(other, "Control+z")
     expect(other.locator("#count")).to_have_text("")
     expect(other.locator("#saved")).to_have_text("Not saved")
     answer_with(other, "bite")
-    with other.expect_response(lambda response: response.status == 409):
+    with refusal(other):
         other.get_by_role("button", name="Rename peck").click()  # Only what is saved is renamed.
     press(other, "Control+Shift+z")
 
