@@ -41,6 +41,13 @@ class AdamW(keras.optimizers.Adam):
         self._factors = [self.factors.get(variable.path, 1.0) for variable in variables]
         self._decays = [0 if variable.name in _NO_WEIGHTS else self.decay for variable in variables]
 
+    def _get_current_learning_rate(self) -> tf.Tensor:
+        """That of the next change of the weights; where gradients add up, Keras counts steps."""
+        rate = self._learning_rate
+        if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
+            return rate(self.iterations)
+        return super()._get_current_learning_rate()
+
     def update_step(
         self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor
     ) -> None:
@@ -83,7 +90,7 @@ def compile_model(model: keras.Model, config: RunConfig, steps: int) -> list[ker
     Source: the cosine schedule, Loshchilov and Hutter (2017).
     """
     train, task = config.train, task_of(config.model)
-    total = steps * train.epochs
+    total = steps * train.epochs // train.accumulate
     warmup = round(total * train.warmup)
     schedule = keras.optimizers.schedules.CosineDecay(
         0.0 if warmup else train.learning_rate,

@@ -69,6 +69,26 @@ def test_two_devices_train_as_one(blob_config, blob_store, tmp_path):
         np.testing.assert_allclose(got, wanted, rtol=1e-3, atol=1e-4)
 
 
+def test_two_devices_take_the_steps_of_one_that_adds_up_the_same_halves(
+    blob_config, blob_store, tmp_path
+):
+    """Only the order of a sum would differ, and two numbers have one sum."""
+    config = dataclasses.replace(
+        blob_config,
+        augment=NO_AUGMENT,
+        backbone=BackboneConfig(filters=(8, 16), normalisation="off", normalise_features=False),
+        train=TrainConfig(epochs=2, batch_size=6, precision="float32", keep="last"),
+    )
+    two = Run(tmp_path / "two")
+    ended = train_on_two_devices(config, two.folder)
+    assert ended.returncode == 0, ended.stderr
+    halves = dataclasses.replace(config.train, batch_size=3, accumulate=2)
+    one = train(dataclasses.replace(config, train=halves), tmp_path / "one")
+    expected = load_recognizer(one.model_file).get_weights()
+    for wanted, got in zip(expected, load_recognizer(two.model_file).get_weights(), strict=True):
+        np.testing.assert_allclose(got, wanted, rtol=1e-6, atol=1e-7)
+
+
 def test_a_batch_that_cannot_be_shared_evenly_is_refused(blob_config, blob_store, tmp_path):
     config = dataclasses.replace(blob_config, train=TrainConfig(batch_size=7))
     ended = train_on_two_devices(config, tmp_path / "run")
