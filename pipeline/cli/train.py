@@ -5,13 +5,16 @@ that was stopped goes on with the same command, if --run names its folder. Sever
 one model together where TF_CONFIG, or SLURM's srun, says so.
 """
 
+from __future__ import annotations
+
 import contextlib
 import datetime
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.cli.auto import is_auto, train_auto
 from pipeline.cli.export import format_exported
@@ -22,6 +25,9 @@ from pipeline.native_log import import_tensorflow
 from pipeline.run import RUNS, Run
 from pipeline.text import command
 from pipeline.training.place import Place, place_in
+
+if TYPE_CHECKING:
+    from pipeline.training.cluster import Cluster
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -46,13 +52,36 @@ def main(arguments: Sequence[str]) -> int:
     folder = Path(options.run or RUNS / f"{Path(config.data).name}-{now}")
 
     asked = {"overwrite": options.overwrite, "preflight": options.preflight}
-    if place.index:
-        return _help(config, folder, place, asked)
-    with Run(folder).alone("name another folder (--run)"):  # until all is written
-        import_tensorflow()
-        code = _train_and_export(config, folder, place, asked)
+    with _ended_at_once():
+        if place.index:
+            return _help(config, folder, place, asked)
+        # Before all else, so that the others hear of it if the folder cannot be written.
+        cluster = _join(place) if place.num_workers > 1 else None
+        with Run(folder).alone("name another folder (--run)"):  # until all is written
+            import_tensorflow()
+            code = _train_and_export(config, folder, cluster, asked)
     print(f"next: {command('evaluate', folder)}")
     return code
+
+
+@contextlib.contextmanager
+def _ended_at_once() -> Iterator[None]:
+    """Within it, the end of another worker ends this one; TensorFlow would wait for the others."""
+    from pipeline.workers.pool import WorkerLostError
+
+    try:
+        yield
+    except WorkerLostError as lost:
+        print(f"clipline: {lost}", file=sys.stderr)
+        sys.stdout.flush()
+        os._exit(2)
+
+
+def _join(place: Place) -> Cluster:
+    import_tensorflow()
+    from pipeline.training.cluster import join
+
+    return join(place)
 
 
 def _help(config: RunConfig, folder: Path, place: Place, asked: dict[str, bool]) -> int:
@@ -61,35 +90,25 @@ def _help(config: RunConfig, folder: Path, place: Place, asked: dict[str, bool])
         Path(os.devnull).open("w", encoding="utf-8") as nowhere,
         contextlib.redirect_stdout(nowhere),
     ):
-        import_tensorflow()
-        _train(config, folder, place, asked)
+        cluster = _join(place)
+        from pipeline.training.fit import train
+
+        train(config, folder, **asked, cluster=cluster)
     return 0
 
 
-def _train(config: RunConfig, folder: Path, place: Place, asked: dict[str, bool]) -> Run:
-    from pipeline.training.cluster import join
-    from pipeline.training.fit import train
-    from pipeline.workers.pool import WorkerLostError
-
-    try:
-        return train(config, folder, **asked, cluster=join(place))
-    except WorkerLostError as lost:
-        # Without delay: TensorFlow waits for the others when a process ends.
-        print(f"clipline: {lost}", file=sys.stderr)
-        sys.stdout.flush()
-        os._exit(2)
-
-
-def _train_and_export(config: RunConfig, folder: Path, place: Place, asked: dict[str, bool]) -> int:
+def _train_and_export(
+    config: RunConfig, folder: Path, cluster: Cluster | None, asked: dict[str, bool]
+) -> int:
     from pipeline.evaluation.calibrate import calibrate
     from pipeline.inference.export import export
-    from pipeline.training.fit import Interrupted
+    from pipeline.training.fit import Interrupted, train
 
     without = " and without --overwrite" if asked["overwrite"] else ""
     code = 0
     again = f"The same command with --run {shlex.quote(str(folder))}{without} goes on"
     try:
-        run = _train(config, folder, place, asked)
+        run = train(config, folder, **asked, cluster=cluster)
     except Interrupted as stop:
         run, code = stop.run, 130
         print(f"interrupted; the model of epoch {stop.epoch} is kept. {again}", flush=True)

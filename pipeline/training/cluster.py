@@ -6,6 +6,8 @@ import json
 import math
 import os
 import re
+import signal
+import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,7 +17,10 @@ import numpy as np
 import tensorflow as tf
 
 from pipeline.dataset.share import Share
+from pipeline.errors import ConfigError
+from pipeline.text import one_line
 from pipeline.training.place import Place
+from pipeline.training.rendezvous import meet
 from pipeline.workers.pool import WorkerLostError
 from pipeline.workers.shares import share_gpus
 
@@ -112,15 +117,19 @@ def join(place: Place) -> Cluster:
     Nothing of TensorFlow may have run before in this process.
 
     Raises:
-        WorkerLostError: Another worker has ended meanwhile.
+        ConfigError: What TF_CONFIG or Slurm says cannot be.
+        WorkerLostError: Another worker has ended meanwhile, or did not come.
     """
     if place.num_workers == 1:
         return alone()
     addresses = place.addresses or by_slurm(place)
     if place.index == 0:
         print(f"{len(addresses)} workers, waiting for all: {', '.join(addresses)}", flush=True)
+    meet(addresses, place.index)
     with lost_workers_named(addresses, place.index):
         strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    # TensorFlow takes this signal, and then does not end.
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
     return Cluster(strategy, place.index, addresses)
 
 
@@ -129,12 +138,18 @@ def by_slurm(place: Place) -> tuple[str, ...]:
 
     TensorFlow's resolver knows how Slurm writes names of machines. It sorts them as texts, node10
     before node9, where Slurm counts; and it fails without a GPU.
+
+    Raises:
+        ConfigError: The variables of Slurm do not go together.
     """
     count = place.num_workers
-    resolver = tf.distribute.cluster_resolver.SlurmClusterResolver(
-        port_base=PORT, gpus_per_node=count, gpus_per_task=1, auto_set_gpu=False
-    )
-    found = resolver.cluster_spec().as_dict()["worker"]
+    try:
+        resolver = tf.distribute.cluster_resolver.SlurmClusterResolver(
+            port_base=PORT, gpus_per_node=count, gpus_per_task=1, auto_set_gpu=False
+        )
+        found = resolver.cluster_spec().as_dict()["worker"]
+    except (RuntimeError, ValueError, KeyError, subprocess.SubprocessError, OSError) as error:
+        raise ConfigError(f"the variables of Slurm: {one_line(error)}. Use `srun`") from None
     addresses = tuple(sorted(found, key=lambda each: _counted(each.rpartition(":"))))
     host = addresses[place.index].rpartition(":")[0]
     here = [number for number, each in enumerate(addresses) if each.rpartition(":")[0] == host]
@@ -168,6 +183,6 @@ def lost_workers_named(addresses: Sequence[str], index: int) -> Iterator[None]:
         found = others if len(others) == 1 else named
         who = f"worker {found[0]} ({addresses[found[0]]})" if len(found) == 1 else "another worker"
         raise WorkerLostError(
-            f"{who} has ended, and so does this one. Start all again with the same command: "
-            "the training goes on after its last checkpoint"
+            f"{who} has ended, and so does this one. See what was said there. Start all again with "
+            "the same command: the training goes on after its last checkpoint"
         ) from None

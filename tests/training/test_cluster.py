@@ -76,10 +76,10 @@ def test_a_worker_that_is_killed_ends_the_others_and_all_go_on(config, tmp_path)
     run = Run(tmp_path / "run")
     command = ("--config", saved(config, tmp_path), "--run", run.folder)
     done = 0
-    for killed in (1, 0):
+    for killed, ended_by in ((1, signal.SIGKILL), (0, signal.SIGTERM)):
         with workers(2, *command) as started:
             until(lambda most=done + 2: epochs_of(run) > most, started[0])
-            started[killed].kill()
+            started[killed].send_signal(ended_by)
             before = time.monotonic()
             _, errors = started[1 - killed].communicate(timeout=60)
         assert time.monotonic() - before < 60
@@ -87,8 +87,8 @@ def test_a_worker_that_is_killed_ends_the_others_and_all_go_on(config, tmp_path)
         (line,) = errors.splitlines()
         assert line.startswith(f"clipline: worker {killed} (localhost:")
         assert line.endswith(
-            "has ended, and so does this one. Start all again with the same command: "
-            "the training goes on after its last checkpoint"
+            "has ended, and so does this one. See what was said there. Start all again with the "
+            "same command: the training goes on after its last checkpoint"
         )
         done = epochs_of(run)
     with workers(2, *command) as started:
@@ -103,10 +103,24 @@ def test_a_worker_that_is_killed_ends_the_others_and_all_go_on(config, tmp_path)
     assert [int(row["epoch"]) for row in run.history()] == list(range(1, len(run.history()) + 1))
 
 
+def test_where_the_first_worker_cannot_begin_the_others_are_told(config, tmp_path, hold):
+    run = Run(tmp_path / "run")
+    hold(run.folder)
+    with workers(2, "--config", saved(config, tmp_path), "--run", run.folder) as (first, second):
+        _, errors = first.communicate(timeout=120)
+        _, others = second.communicate(timeout=60)
+    assert (first.returncode, second.returncode) == (2, 2)
+    assert errors.startswith(f"clipline: another process is training or testing {run.folder}")
+    (line,) = others.splitlines()
+    assert line.startswith("clipline: worker 0 (localhost:")
+    assert "has ended, and so does this one. See what was said there" in line
+
+
 # Which worker this is.
 
 ADDRESSES = ("one:1", "two:2", "three:3")
 CLUSTER = {"worker": ADDRESSES}
+TASK = {"type": "worker", "index": 0}
 
 
 def placed(cluster, task):
@@ -118,10 +132,11 @@ def test_the_place_is_that_of_the_environment():
     assert placed(CLUSTER, {"type": "worker", "index": 2}) == Place(
         2, 3, ("one:1", "two:2", "three:3")
     )
-    with_chief = {"chief": ["zero:0"], **CLUSTER}
+    with_chief = {"chief": ["zero:1"], **CLUSTER}
     assert placed(with_chief, {"type": "chief", "index": 0}).index == 0
     assert placed(with_chief, {"type": "worker", "index": 1}).index == 2
     assert placed({"worker": ["one:1"]}, {"type": "worker", "index": 0}) == Place()
+    assert place_in({"TF_CONFIG": "{}"}) == Place()
     slurm = {"SLURM_STEP_NUM_TASKS": "4", "SLURM_PROCID": "3"}
     assert place_in(slurm) == Place(3, 4)
     assert place_in({"SLURM_NTASKS": "4", "SLURM_PROCID": "0"}) == Place()  # not by srun
@@ -145,9 +160,50 @@ def test_addresses_under_slurm_are_in_its_order_and_gpus_are_shared(monkeypatch)
         ("{", "expected JSON such as"),
         ("[]", "expected JSON such as"),
         (json.dumps({"cluster": CLUSTER, "task": {"type": "worker", "index": 3}}), "no worker 3"),
-        (json.dumps({"cluster": {**CLUSTER, "ps": ["x:1"]}, "task": {}}), "and no ps"),
+        (json.dumps({"cluster": CLUSTER, "task": {"type": "worker", "index": 0.7}}), "such as"),
+        (json.dumps({"cluster": CLUSTER}), "expected JSON such as"),
+        (
+            json.dumps({"cluster": {**CLUSTER, "ps": ["x:1"]}, "task": TASK}),
+            "only workers train here, and no ps",
+        ),
+        (
+            json.dumps({"cluster": {"worker": "one:1"}, "task": TASK}),
+            "expected JSON such as",
+        ),
+        (
+            json.dumps({"cluster": {"worker": {"0": "one:1", "1": "two:2"}}, "task": TASK}),
+            "expected JSON such as",
+        ),
+        (
+            json.dumps({"cluster": {"worker": ["one:1", "two"]}, "task": TASK}),
+            "expected HOST:PORT, such as one:2222; got 'two'",
+        ),
+        (
+            json.dumps({"cluster": {"worker": ["one:1", "two:99999"]}, "task": TASK}),
+            "got 'two:99999'",
+        ),
+        (
+            json.dumps({"cluster": {"worker": ["one:1", "one:1"]}, "task": TASK}),
+            "two workers have the address one:1",
+        ),
     ],
 )
 def test_a_place_that_cannot_be_is_told(text, reason):
     with pytest.raises(ConfigError, match=reason):
         place_in({"TF_CONFIG": text})
+
+
+def test_a_place_that_slurm_cannot_mean_is_told(monkeypatch):
+    with pytest.raises(ConfigError, match="there is no task 2 of 2"):
+        place_in({"SLURM_STEP_NUM_TASKS": "2", "SLURM_PROCID": "2"})
+    step = {"STEP_NUM_TASKS": "3", "STEP_NODELIST": "node[1-2]", "STEP_TASKS_PER_NODE": "1(x2)"}
+    for name, value in {**step, "PROCID": "0"}.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    with pytest.raises(ConfigError, match=r"the variables of Slurm: .*3 tasks.*Use `srun`"):
+        by_slurm(place_in())
+    monkeypatch.setenv("SLURM_STEP_NODELIST", "node[1-b]")
+    with pytest.raises(ConfigError, match="the variables of Slurm"):
+        by_slurm(place_in())
+    monkeypatch.delenv("SLURM_STEP_TASKS_PER_NODE")
+    with pytest.raises(ConfigError, match="the variables of Slurm"):
+        by_slurm(place_in())

@@ -1,0 +1,172 @@
+"""Waiting until all workers of a training are there.
+
+TensorFlow waits for them as well, but it hears no Ctrl-C meanwhile, and does not say for whom.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import socket
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import Final
+
+from pipeline.errors import ConfigError
+from pipeline.workers.pool import WorkerLostError
+
+TELL_SECONDS: Final = 15.0
+"""After which somebody who waits says for whom."""
+MOST_SECONDS: Final = 900.0
+"""After which nobody waits any longer: what came so far ends."""
+
+_LOOK_SECONDS: Final = 0.5
+_ANSWER_SECONDS: Final = 5.0
+_HERE: Final = b"all here\n"
+
+
+def meet(addresses: Sequence[str], index: int, seconds: float = MOST_SECONDS) -> None:
+    """Waits until each worker has called this; the first one is who all others report to.
+
+    Args:
+        addresses: HOST:PORT of each worker, the port of which is free until TensorFlow listens.
+        index: The number of this worker, from 0.
+        seconds: How long to wait at most.
+
+    Raises:
+        ConfigError: The port of this worker is in use, or another one has the same number.
+        WorkerLostError: Not all have come in time.
+    """
+    names = [f"worker {number} ({address})" for number, address in enumerate(addresses)]
+    wait = _Wait(seconds)
+    with _listening(addresses[index]) as door:
+        if index:
+            _report(addresses, index, names[0], wait)
+        else:
+            _receive(door, names, wait)
+
+
+class _Wait:
+    """How long somebody has waited; says so once, and gives up in the end."""
+
+    def __init__(self, seconds: float) -> None:
+        self._began, self._seconds, self._is_told = time.monotonic(), seconds, False
+
+    def look(self, who: str, why: str = "") -> None:
+        """Called now and then with who is missing, and what is known of why.
+
+        Raises:
+            WorkerLostError: They have not come in time.
+        """
+        waited, reason = time.monotonic() - self._began, f": {why}" if why else ""
+        if waited > self._seconds:
+            raise WorkerLostError(
+                f"{who} did not come within {self._seconds / 60:.0f} minutes{reason}. See what was "
+                "said there, and start all again with the same command"
+            )
+        if waited > TELL_SECONDS and not self._is_told:
+            print(f"still waiting for {who}{reason}", file=sys.stderr, flush=True)
+            self._is_told = True
+
+
+def _listening(address: str) -> socket.socket:
+    """A socket at the port of an address, on all networks of this machine."""
+    port = int(address.rpartition(":")[2])
+    try:
+        return socket.create_server(("", port))
+    except OSError as error:
+        if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+            raise
+        raise ConfigError(
+            f"{address}: port {port} of this machine is in use, or not for everybody. End what "
+            "listens there, or name another port for this worker, at all of them"
+        ) from None
+
+
+def _receive(door: socket.socket, names: Sequence[str], wait: _Wait) -> None:
+    """What the first worker does: once all have reported, it tells them."""
+    door.settimeout(_LOOK_SECONDS)
+    count = len(names)
+    here: dict[int, socket.socket] = {}
+    with ExitStack() as stack:
+        while len(here) < count - 1:
+            here = {number: each for number, each in here.items() if not _is_gone(each)}
+            wait.look(", ".join(names[number] for number in range(1, count) if number not in here))
+            with contextlib.suppress(TimeoutError):
+                line, _ = door.accept()
+                stack.enter_context(line)
+                _welcome(line, here, count)
+        for line in here.values():
+            with contextlib.suppress(OSError):
+                line.sendall(_HERE)
+                line.recv(1)  # Whoever closes first keeps the port for a while.
+
+
+def _welcome(line: socket.socket, here: dict[int, socket.socket], count: int) -> None:
+    line.settimeout(_ANSWER_SECONDS)
+    try:
+        number, workers = json.loads(line.makefile().readline(100))
+    except (OSError, ValueError, TypeError):
+        return  # None of ours.
+    if workers != count:
+        reason = f"the first worker knows of {count} workers, this one of {workers}"
+    elif number in here and not _is_gone(here[number]):
+        reason = f"there is another worker {number}. Each has a number of its own"
+    elif number in range(1, count):
+        here[number] = line
+        return
+    else:
+        return
+    with contextlib.suppress(OSError):
+        line.sendall(f"{reason}\n".encode())
+
+
+def _is_gone(line: socket.socket) -> bool:
+    line.setblocking(False)
+    try:
+        return not line.recv(1)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    finally:
+        line.settimeout(_ANSWER_SECONDS)
+
+
+def _report(addresses: Sequence[str], index: int, first: str, wait: _Wait) -> None:
+    """What the others do, until the first worker says that all are here."""
+    host, _, port = addresses[0].rpartition(":")
+    why = ""
+    while True:
+        wait.look(first, why)
+        try:
+            with socket.create_connection((host.strip("[]"), int(port)), _ANSWER_SECONDS) as line:
+                line.sendall(json.dumps([index, len(addresses)]).encode() + b"\n")
+                if _is_answered(line, wait):
+                    return
+        except OSError as error:
+            why = error.strerror or str(error)
+        time.sleep(_LOOK_SECONDS)
+
+
+def _is_answered(line: socket.socket, wait: _Wait) -> bool:
+    """Whether all are here, once that is known; no, where the first worker has ended meanwhile.
+
+    Raises:
+        ConfigError: The first worker says why this one cannot take part.
+    """
+    line.settimeout(_LOOK_SECONDS)
+    answer = b""
+    while not answer.endswith(b"\n"):
+        wait.look("the other workers")
+        with contextlib.suppress(TimeoutError):
+            part = line.recv(200)
+            if not part:
+                return False
+            answer += part
+    if answer != _HERE:
+        raise ConfigError(f"TF_CONFIG: {answer.decode(errors='replace').strip()}")
+    return True
