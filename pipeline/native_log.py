@@ -40,6 +40,17 @@ def silent_native_log() -> Iterator[None]:
                 os.close(_kept)
 
 
+def drop_native_log() -> None:
+    """Drops it until this process ends; what Python writes to `sys.stderr` is written as before.
+
+    Of several workers, TensorFlow tells of each that ends, also when all is done.
+    """
+    sys.stderr.flush()
+    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, errors="backslashreplace")
+    with open(os.devnull, "w") as nowhere:  # noqa: PTH123
+        os.dup2(nowhere.fileno(), 2)
+
+
 def import_tensorflow() -> None:
     """Imports TensorFlow without its notes about its build, missing GPUs and traced functions."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

@@ -1,5 +1,6 @@
 import logging
 import os
+import subprocess
 import sys
 import threading
 import types
@@ -42,6 +43,21 @@ def test_threads_that_overlap_leave_the_descriptor_as_it_was():
     with Path(os.devnull).open() as nowhere:
         assert silenced == still == place(nowhere.fileno()) != before
     assert place(2) == before
+
+
+DROPPED = """
+import os, sys
+from pipeline.native_log import drop_native_log
+drop_native_log()
+os.write(2, b"a note")
+print("an error", file=sys.stderr)
+os._exit(0)
+"""
+
+
+def test_what_python_writes_is_left_where_all_else_is_dropped():
+    done = subprocess.run([sys.executable, "-c", DROPPED], capture_output=True)
+    assert done.stderr == b"an error\n"
 
 
 def next_descriptor():

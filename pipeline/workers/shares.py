@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pipeline.native_log import silent_native_log
 from pipeline.workers.pool import OnVideo, WorkerLostError, WorkerPool
 
 _DEVICES = Path("/dev")
@@ -64,7 +65,8 @@ def _again(on_loss: Callable[[str], object], job: _Job, piece: str, reason: str)
 
 def _take_part(job: _Job, on_piece: OnVideo) -> None:
     take_share(job.number, job.jobs)
-    work, argument = pickle.loads(job.content)  # noqa: S301  # It was pickled here.
+    with silent_native_log():  # Its modules may import TensorFlow.
+        work, argument = pickle.loads(job.content)  # noqa: S301  # It was pickled here.
     work(argument, on_piece)
 
 

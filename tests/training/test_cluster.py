@@ -52,7 +52,7 @@ def test_two_workers_train_as_one(config, tmp_path):
         said, errors = first.communicate(timeout=300)
         silent = second.communicate(timeout=60)
     assert (first.returncode, second.returncode) == (0, 0), errors + silent[1]
-    assert silent == ("", "")
+    assert (errors, *silent) == ("", "", "")
     assert said.startswith("2 workers, waiting for all: localhost:")
     np.testing.assert_allclose(figures(two), figures(one), rtol=1e-3)
     for got, wanted in zip(weights(two), weights(one), strict=True):
