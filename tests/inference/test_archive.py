@@ -14,7 +14,7 @@ from pipeline.cli.classify import main
 from pipeline.errors import ConfigError, DataError
 from pipeline.inference import archive
 from pipeline.inference.addresses import expect_file_systems
-from pipeline.inference.archive import Means, classify_archive
+from pipeline.inference.archive import Means, Part, classify_archive, classify_part
 from pipeline.inference.classifier import Classifier
 from pipeline.inference.many import find_videos, read_list
 from tests.dask_cluster import dask_cluster
@@ -101,6 +101,7 @@ def test_what_is_done_is_not_done_again(blob_run, names, tmp_path, monkeypatch):
     assert [each["path"] for each in lines_of(folder)] == names
     changed = [part for part in parts if part.stat().st_mtime_ns != before[part]]
     assert changed == [parts[1]]
+    classify_part(Part(tuple(names[100:200]), parts[1]), Means(("no run",)))  # It opens none.
     monkeypatch.setattr(archive, "run_on_beam", None)  # Nothing is left to do.
     assert classify_archive(names, means, folder).num_bad == 0
     with pytest.raises(ConfigError, match="holds results of other files"):
@@ -250,6 +251,7 @@ def test_a_list_that_cannot_be_read(tmp_path):
 
 def test_all_of_a_line_is_the_name(tmp_path):
     names = [" b.mp4 ", "a\x0cb.mp4", "a\x85b.mp4", "a\u2028b.mp4", "a\rb.mp4"]
-    text = "\n".join(["\ufeffa.mp4\r", "", " ", *names, "a.mp4", "file:///v/a%20%23.mp4", ""])
+    addresses = ["file:///v/a%20%23.mp4", "file://localhost/v/b.mp4"]
+    text = "\n".join(["\ufeffa.mp4\r", "", " ", *names, "a.mp4", *addresses, ""])
     (tmp_path / "list.txt").write_bytes(text.encode())
-    assert read_list(tmp_path / "list.txt") == ["a.mp4", *names, "/v/a #.mp4"]
+    assert read_list(tmp_path / "list.txt") == ["a.mp4", *names, "/v/a #.mp4", "/v/b.mp4"]
