@@ -13,7 +13,7 @@ from apache_beam.io.localfilesystem import LocalFileSystem
 from pipeline.cli.classify import main
 from pipeline.errors import ConfigError, DataError
 from pipeline.inference import archive
-from pipeline.inference.addresses import expect_file_systems
+from pipeline.inference.addresses import absolute, expect_file_systems
 from pipeline.inference.archive import Means, Part, classify_archive, classify_part
 from pipeline.inference.classifier import Classifier
 from pipeline.inference.many import find_videos, read_list
@@ -188,6 +188,10 @@ def test_addresses_without_a_file_system_are_refused_at_once(
 def test_a_file_system_whose_package_is_there(monkeypatch):
     monkeypatch.setitem(sys.modules, "boto3", sys)
     expect_file_systems(["s3://b/x.mp4"])
+
+
+def test_an_address_stays_what_it_is():
+    assert absolute("gs://b//a.mp4") == "gs://b//a.mp4"
 
 
 def test_addresses_are_for_beam(blob_run, tmp_path):
