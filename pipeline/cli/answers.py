@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,12 +10,13 @@ from typing import Any
 
 from pipeline.config.checks import expect_output
 from pipeline.errors import ConfigError, VideoDecodeError
+from pipeline.inference.addresses import absolute, each_once, is_address
 from pipeline.inference.classifier import Classifier
 from pipeline.inference.many import find_videos, predict_here, predict_many, read_list
 from pipeline.inference.prediction import Prediction
 from pipeline.inference.results import open_results
 from pipeline.inference.segments import answer_text
-from pipeline.text import counted, visible
+from pipeline.text import counted, visible, without_secrets
 
 
 def show_predictions(classifier: Classifier, options: Any) -> int:
@@ -37,10 +37,17 @@ def named_videos(options: Any) -> list[str]:
     """The files that a command line names, those of its `--list` as well, each once.
 
     Raises:
+        ConfigError: The list has addresses, and there is no Beam to read them.
         DataError: A folder or a pattern has no videos, or the list cannot be read.
     """
     listed = read_list(Path(options.list)) if options.list else []
-    return list(dict.fromkeys([*find_videos(options.videos), *listed]))
+    address = next(filter(is_address, listed), None)
+    if address and options.runner != "beam":
+        raise ConfigError(
+            f"--list: {without_secrets(address)}: addresses are for --runner beam. Add it, or "
+            "download these files and list their paths"
+        )
+    return each_once([*find_videos(options.videos), *listed])
 
 
 def show_archive(options: Any) -> int:
@@ -59,7 +66,7 @@ def show_archive(options: Any) -> int:
         options.rule or "average",
         options.key_points and str(Path(options.key_points).absolute()),
     )
-    names = [each if "://" in each else os.path.abspath(each) for each in named_videos(options)]  # noqa: PTH100  # without ..
+    names = list(map(absolute, named_videos(options)))
     found = classify_archive(names, means, Path(options.out[0]), options.beam_options or "")
     for label, count in found.labels.items():
         print(f"{count:>9,}  {visible(label)}")

@@ -83,7 +83,9 @@ def _parser() -> Parser:
         "that was trained on such.",
     )
     parser.add_argument(
-        "--list", metavar="FILE", help="A text file with a path, or an address, on each line."
+        "--list",
+        metavar="FILE",
+        help="A text file with a path on each line, or an address (--runner beam).",
     )
     parser.add_argument(
         "--runner",

@@ -2,34 +2,35 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import hashlib
 import io
+import itertools
 import json
-import shutil
-import tempfile
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from pipeline.atomic import atomic_write, write_json
 from pipeline.errors import ConfigError, DataError, VideoDecodeError
+from pipeline.inference.addresses import expect_file_systems, fetched
 from pipeline.inference.classifier import Classifier
 from pipeline.inference.decoding import Decoder, DecoderKilledError
 from pipeline.inference.runtimes import RuntimeName
 from pipeline.locks import alone
 from pipeline.run import Run
 from pipeline.tasks.fusion import Rule
-from pipeline.text import without_secrets
-from pipeline.workers.beam import import_beam, run_on_beam
+from pipeline.workers.beam import run_on_beam
 
 PART_SIZE: Final = 100
 """Files of a part, which is done anew as a whole where it was stopped."""
+
+_ABOUT: Final = "archive.json"
+"""Of which files and which model the results in a folder are."""
 
 _kept = threading.local()
 
@@ -84,6 +85,8 @@ def classify_archive(
 ) -> ArchiveResult:
     """Classifies files on the machines of a cluster; what was done before is not done again.
 
+    What could not be read before is tried again.
+
     All machines must see the runs, the files that have no address, and the folder, under the same
     paths. Files with an address, such as `gs://BUCKET/a.mp4`, are read by Beam's file systems.
 
@@ -96,13 +99,15 @@ def classify_archive(
 
     Raises:
         ConfigError: The folder holds results of other files or of another model, or another process
-            is at it, or Beam is not installed.
+            is at it, or Beam is not installed, or has no file system for an address.
+        DataError: There are no files, or a file of the folder is damaged.
         PipelineError: Beam ended before all was done; the same call goes on.
     """
     folder = folder.absolute()
+    expect_file_systems(names)
     with alone(folder, "adding results to", "name another folder (--out)"):
         parts = _begin(names, open_with(means).fingerprint, folder)
-        todo = [each for each in parts if not each.file.is_file()]
+        todo = [each for each in parts if not _is_done(each)]
         if todo:
             run_on_beam(partial(classify_part, means=means), todo, beam_options)
         return _summarise(parts, folder)
@@ -124,17 +129,14 @@ def _begin(names: Sequence[str], model: str, folder: Path) -> list[Part]:
         raise DataError("no files to classify")
     digest = hashlib.sha256("\n".join(names).encode(errors="backslashreplace")).hexdigest()
     facts = {"files": len(names), "digest": digest, "model": model, "part_size": PART_SIZE}
-    about = folder / "archive.json"
-    if about.is_file():
-        found = json.loads(about.read_bytes())
+    if _is_begun(folder):
+        found = _facts_in(folder)
         if found != facts:
             what = "other files" if found.get("digest") != digest else "another model"
             raise ConfigError(f"--out: {folder} holds results of {what}. Name another folder")
-    elif folder.exists() and any(folder.iterdir()):
-        raise ConfigError(f"--out: {folder} is not empty. Name another folder")
     else:
         folder.mkdir(parents=True, exist_ok=True)
-        write_json(about, facts)
+        write_json(folder / _ABOUT, facts)
     starts = range(0, len(names), PART_SIZE)
     return [
         Part(
@@ -145,15 +147,55 @@ def _begin(names: Sequence[str], model: str, folder: Path) -> list[Part]:
     ]
 
 
+def _is_begun(folder: Path) -> bool:
+    """Whether a folder holds results, and not just what they are to be of."""
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"--out: {folder} is a file. Name a folder")
+    files = folder.iterdir() if folder.exists() else ()
+    names = {each.name for each in files if each.suffix != ".tmp"}  # which a kill left
+    if names and _ABOUT not in names:
+        raise ConfigError(f"--out: {folder} is not empty. Name another folder")
+    return len(names) > 1
+
+
+def _facts_in(folder: Path) -> dict[str, Any]:
+    try:
+        found = json.loads((folder / _ABOUT).read_bytes())
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise DataError(f"{folder / _ABOUT} is damaged. Delete the folder, or name another (--out)")
+    return found
+
+
+def _is_done(part: Part) -> bool:
+    return part.file.is_file() and not any("error" in each for each in _answers(part))
+
+
+def _answers(part: Part) -> list[dict[str, Any]]:
+    """What was found in the files of a part, in their order."""
+    try:
+        with part.file.open(encoding="utf-8") as lines:
+            answers = [json.loads(line) for line in lines]
+        if tuple(each["path"] for each in answers) == part.names:
+            return answers
+    except (ValueError, TypeError, KeyError):
+        pass
+    raise DataError(f"{part.file} is damaged. Delete it, and run the same command again")
+
+
 # On each machine.
 
 
 def classify_part(part: Part, means: Means) -> None:
-    """Classifies the files of a part, if that was not done; a bad file costs itself alone."""
-    if part.file.is_file():
+    """Classifies the files of a part that have no answer yet; a bad file costs itself alone."""
+    before = _answers(part) if part.file.is_file() else []
+    done = {each["path"]: each for each in before if "error" not in each}
+    if len(done) == len(part.names):
         return
     classifier, decoder = _opened(means)
-    lines = [_line(name, classifier, decoder) for name in part.names]
+    answers = [done.get(name) or _answer(name, classifier, decoder) for name in part.names]
+    lines = [json.dumps(each, ensure_ascii=False) for each in answers]
     with atomic_write(part.file) as file:
         file.writelines(f"{line}\n".encode(errors="backslashreplace") for line in lines)
 
@@ -168,37 +210,16 @@ def _opened(means: Means) -> tuple[Classifier, Decoder]:
     return opened
 
 
-def _line(name: str, classifier: Classifier, decoder: Decoder) -> str:
+def _answer(name: str, classifier: Classifier, decoder: Decoder) -> dict[str, Any]:
     try:
-        with _fetched(name) as path:
+        with fetched(name) as path:
             try:
                 found = decoder.clips(path, classifier.bundles)
             except DecoderKilledError:  # It may be a good one.
                 found = decoder.clips(path, classifier.bundles)
-        answer = classifier.predict_clips(found.clips, found.info).as_json() | {"path": name}
+        return classifier.predict_clips(found.clips, found.info).as_json() | {"path": name}
     except VideoDecodeError as error:
-        answer = {"path": name, "error": error.reason}
-    return json.dumps(answer, ensure_ascii=False)
-
-
-@contextlib.contextmanager
-def _fetched(name: str) -> Iterator[str]:
-    """The file itself; of an address, a copy that is gone afterwards."""
-    if "://" not in name:
-        yield name
-        return
-    import_beam()
-    from apache_beam.io.filesystems import FileSystems
-
-    with tempfile.TemporaryDirectory(prefix="clipline-") as folder:
-        path = Path(folder) / f"video{PurePosixPath(name).suffix}"
-        try:
-            with FileSystems.open(name) as source, path.open("wb") as copy:
-                shutil.copyfileobj(source, copy)
-        except Exception as error:  # It may be any, of any file system.
-            reason = f"cannot be fetched: {type(error).__name__}"
-            raise VideoDecodeError(without_secrets(name), reason) from None
-        yield str(path)
+        return {"path": name, "error": error.reason}
 
 
 # When all parts are there.
@@ -211,7 +232,7 @@ def _summarise(parts: Sequence[Part], folder: Path) -> ArchiveResult:
         text = io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", newline="")
         table = csv.writer(text)
         table.writerow(("path", "error"))
-        for answer in _answers(parts):
+        for answer in itertools.chain.from_iterable(map(_answers, parts)):
             if "error" in answer:
                 num_bad += 1
                 table.writerow((answer["path"], answer["error"]))
@@ -223,9 +244,3 @@ def _summarise(parts: Sequence[Part], folder: Path) -> ArchiveResult:
     summary = {"files": result.num_files, "bad": num_bad, "labels": result.labels}
     write_json(folder / "summary.json", summary)
     return result
-
-
-def _answers(parts: Sequence[Part]) -> Iterator[dict[str, Any]]:
-    for part in parts:
-        with part.file.open(encoding="utf-8") as lines:
-            yield from map(json.loads, lines)

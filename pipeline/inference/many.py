@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pipeline.errors import DataError, VideoDecodeError
+from pipeline.inference.addresses import each_once, local_path
 from pipeline.inference.classifier import Classifier
 from pipeline.inference.prediction import Prediction
 from pipeline.text import command, without_secrets
@@ -42,20 +43,22 @@ def find_videos(names: Sequence[str]) -> list[str]:
         if not matches:
             raise DataError(f"{name}: no videos there")
         found += matches
-    return list(dict.fromkeys(found))
+    return each_once(found)
 
 
 def read_list(path: Path) -> list[str]:
     """The paths or addresses in a text file, one a line, each once.
 
+    All of a line is the name, but for its end.
+
     Raises:
-        DataError: It cannot be read.
+        DataError: It cannot be read, or names a file of this machine by no absolute path.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = path.read_bytes().decode("utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError):
         raise DataError(f"{path}: expected a text file with a path on each line") from None
-    return list(dict.fromkeys(line.strip() for line in lines if line.strip()))
+    return each_once(local_path(line.removesuffix("\r")) for line in lines if line.strip())
 
 
 def predict_many(
