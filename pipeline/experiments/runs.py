@@ -162,7 +162,7 @@ def _is_other(run: Run, config: RunConfig) -> bool:
         begun = load_config(run.config_file)
     except PipelineError:
         return True
-    is_same_data = _whole(begun.data) == _whole(config.data)
+    is_same_data = Path(begun.data).resolve() == Path(config.data).resolve()
     return bool(set(differing(begun, config)) - ({"data"} if is_same_data else set()))
 
 
