@@ -21,6 +21,7 @@ from pipeline.evaluation.answers import read_answers
 from pipeline.evaluation.recordings import read_recordings
 from pipeline.experiments.crossval import cross_validate
 from pipeline.experiments.pieces import Spread
+from pipeline.experiments.ranges import suggest
 from pipeline.experiments.runs import with_whole_paths
 from pipeline.experiments.search import Search
 from pipeline.run import Run, folds_of
@@ -225,12 +226,14 @@ def test_a_fold_of_a_cluster_goes_on_here(folder, config, tmp_path, monkeypatch)
     monkeypatch.chdir(tmp_path)
     shutil.copytree(folder, tmp_path / "run")
     (tmp_path / "run" / "fold-02" / "fold.json").unlink()
-    model = (tmp_path / "run" / "fold-02" / "model.keras").stat()
+    model = tmp_path / "run" / "fold-02" / "model.keras"
+    written = model.stat().st_mtime_ns
     begun = tmp_path / "run" / "crossval.toml"
     relative = os.path.relpath(config.data)
     begun.write_text(begun.read_text().replace(config.data, relative))
     cross_validate(dataclasses.replace(config, data=relative), Path("run"))
-    assert (tmp_path / "run" / "fold-02" / "model.keras").stat() == model
+    assert (tmp_path / "run" / "fold-02" / "fold.json").is_file()
+    assert model.stat().st_mtime_ns == written
 
 
 def test_files_of_networks_are_named_for_any_machine(tmp_path, monkeypatch):
@@ -247,16 +250,24 @@ def test_files_of_networks_are_named_for_any_machine(tmp_path, monkeypatch):
     }
 
 
-def test_settings_are_searched_for_each_fold(config, tmp_path):
+def test_settings_are_searched_for_each_fold(config, tmp_path, monkeypatch):
+    rates = [1e-3, 3e-3]
+
+    def score(self, trial, config, folder):
+        return float(suggest(trial, "train.learning_rate", rates))  # the number of the choice
+
+    monkeypatch.setattr(Search, "_score", score)
     short = dataclasses.replace(
         config,
         split=SplitConfig(folds=2),
         train=dataclasses.replace(config.train, epochs=1),
     )
-    search = Search(ranges={"train.learning_rate": [1e-3, 3e-3]}, trials=2, inner_folds=2)
+    search = Search(ranges={"train.learning_rate": rates}, trials=4, inner_folds=2)
     result = cross_validate(short, tmp_path / "run", choose=search)
     assert (tmp_path / "run" / "fold-01-search" / "study.log").is_file()
-    assert [run.folder.name for run in folds_of(tmp_path / "run")] == ["fold-01", "fold-02"]
+    folds = folds_of(tmp_path / "run")
+    assert [fold.folder.name for fold in folds] == ["fold-01", "fold-02"]
+    assert [fold.config().train.learning_rate for fold in folds] == [3e-3, 3e-3]
     assert result["num_videos"] == 80
     assert json.loads((tmp_path / "run" / "crossval.json").read_text()) == result
 
