@@ -226,8 +226,10 @@ def is_run(folder: Path) -> bool:
 
 
 def folds_of(folder: Path) -> list[Run]:
-    """The runs of a cross-validation in a folder."""
-    return [Run(path) for path in sorted(folder.glob("fold-*"))]
+    """The runs of a cross-validation in a folder, and not what a search left beside them."""
+    return [
+        Run(path) for path in sorted(folder.glob("fold-*")) if path.name[len("fold-") :].isdecimal()
+    ]
 
 
 def latest_run(runs: Path = RUNS) -> Run:

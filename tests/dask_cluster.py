@@ -1,6 +1,7 @@
 """A cluster of Dask on this machine: a scheduler and workers, each a process of its own."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -19,25 +20,37 @@ class DaskCluster:
         return f"--runner={runner} --dask_client_address={self.address}"
 
 
-def _started(program, *arguments):
+def _started(program, *arguments, **where):
     return subprocess.Popen(
         [sys.executable, "-m", f"distributed.cli.{program}", *map(str, arguments)],
+        **where,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
 
 
 @contextmanager
-def dask_cluster(folder, count):
+def dask_cluster(folder, count, *, options=("--no-nanny",), settings=None, cwd=None):
+    """Starts it.
+
+    Args:
+        folder: Where its files go.
+        count: Commands that start workers.
+        options: Of these commands.
+        settings: Of their environment, besides that of this process.
+        cwd: Their current folder; None: that of this process.
+    """
     file = folder / "scheduler.json"
     scheduler = ("--port", 0, "--dashboard-address", ":0", "--no-dashboard")
     started = [
         _started("dask_scheduler", *scheduler, "--host", "127.0.0.1", "--scheduler-file", file)
     ]
-    worker = ("--nthreads", 1, "--no-nanny", "--no-dashboard", "--local-directory", folder)
+    worker = ("--nthreads", 1, "--no-dashboard", "--local-directory", folder, *options)
+    where = {"cwd": cwd, "env": {**os.environ, **(settings or {})}}
     try:
         started += [
-            _started("dask_worker", "--scheduler-file", file, *worker) for _ in range(count)
+            _started("dask_worker", "--scheduler-file", file, *worker, **where)
+            for _ in range(count)
         ]
         end = time.monotonic() + 60
         while not (file.exists() and file.read_text().endswith("}")):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.cli.script import Parser, positive
 from pipeline.config import expect
+from pipeline.errors import ConfigError
 
 if TYPE_CHECKING:
     from pipeline.experiments.pieces import Spread
@@ -39,8 +40,12 @@ def spread_of(options: Any) -> Spread:
         ConfigError: The options do not go together.
     """
     from pipeline.experiments.pieces import Spread
+    from pipeline.workers.beam import check_options
 
     on_beam = options.runner == "beam"
-    expect(on_beam or not options.beam_options, "--beam-options are for --runner beam", "local")
+    if options.beam_options and not on_beam:
+        raise ConfigError("--beam-options are for --runner beam: add it, or leave them out")
     expect(not on_beam or options.jobs == 1, "--jobs is for this machine alone", options.jobs)
+    if on_beam:
+        check_options(options.beam_options)
     return Spread(jobs=options.jobs, beam_options=options.beam_options if on_beam else None)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from pipeline.config import RunConfig, expect
-from pipeline.experiments.runs import done_before, measured
+from pipeline.experiments.runs import done_before, done_file, measured, with_whole_paths
 from pipeline.experiments.search import Search
 from pipeline.locks import if_free
 from pipeline.manifest.rows import Split
@@ -75,11 +75,22 @@ def measure_all(pieces: Sequence[Piece], told: Told, spread: Spread = HERE) -> N
     """
     todo = [piece for piece in pieces if done_before(piece.run) is None]
     if spread.beam_options is not None and todo:
-        run_on_beam(partial(_measure_one, told=told), todo, spread.beam_options)
+        run_on_beam(
+            partial(_measure_one, told=told),
+            list(map(_for_any_machine, todo)),
+            spread.beam_options,
+            made=lambda piece: done_file(piece.run),
+        )
     elif spread.jobs > 1 and todo:
         jobs = min(spread.jobs, len(todo)) if not todo[0].choose else spread.jobs
         run_in_shares(_take_part, (todo, told), jobs, on_loss=partial(print, flush=True))
     _together(pieces, told if spread == HERE else _silent)
+
+
+def _for_any_machine(piece: Piece) -> Piece:
+    """The same with paths that hold in any current folder."""
+    run = Run(piece.run.folder.absolute())
+    return replace(piece, config=with_whole_paths(piece.config), run=run)
 
 
 def _silent(*_: object) -> None:

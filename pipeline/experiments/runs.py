@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import shutil
 import time
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline.atomic import write_json
-from pipeline.config import RunConfig
+from pipeline.config import BackboneConfig, RunConfig
 from pipeline.config.file import differing, load_config, save_config
 from pipeline.errors import ConfigError, DataError, PipelineError
 from pipeline.evaluation.calibrate import calibrate
@@ -66,12 +67,11 @@ def begin(
         ConfigError: The folder holds something else.
     """
     file, other_file = folder / f"{experiment.name}.toml", folder / f"{experiment.name}-of.json"
-    config = decide_precision(config, file if file.is_file() and not overwrite else None)
     if folder.exists() and any(folder.iterdir()):
         if not other_file.is_file():
             raise ConfigError(f"{folder} is not the folder of {experiment.title}. Name another")
         found = json.loads(other_file.read_bytes())
-        changed = differing(load_config(file), config) if file.is_file() else []
+        changed = _changed(load_config(file), config) if file.is_file() else []
         changed += [name for name, value in facts.items() if found.get(name) != value]
         if changed and not overwrite:
             raise ConfigError(
@@ -80,10 +80,17 @@ def begin(
             )
         if overwrite:
             _remove(list(folder.glob(experiment.parts)))
+    config = decide_precision(config, file if file.is_file() and not overwrite else None)
     folder.mkdir(parents=True, exist_ok=True)
     write_json(other_file, facts)
     save_config(config, file)
     return config
+
+
+def _changed(begun: RunConfig, config: RunConfig) -> list[str]:
+    """What differs; a precision that is still to be decided does not."""
+    is_open = config.train.precision == "auto"
+    return [key for key in differing(begun, config) if not (is_open and key == "train.precision")]
 
 
 def _remove(parts: Sequence[Path]) -> None:
@@ -95,10 +102,15 @@ def _remove(parts: Sequence[Path]) -> None:
             shutil.rmtree(part)
 
 
+def done_file(run: Run) -> Path:
+    """The file in which `measured` keeps the scores of a run."""
+    return run.folder / _DONE
+
+
 def done_before(run: Run) -> dict[str, Any] | None:
     """What `measured` gave of a run; None: it was not measured yet."""
     try:
-        found: dict[str, Any] = json.loads((run.folder / _DONE).read_bytes())
+        found: dict[str, Any] = json.loads(done_file(run).read_bytes())
     except FileNotFoundError:
         return None
     return found
@@ -127,7 +139,7 @@ def measured(config: RunConfig, run: Run, split: Split, before: float = 0.0) -> 
     calibrate(run)
     scores = scores_of(evaluate(run, split), main_score(config.model.task))
     result = {**scores, "seconds": round(before + time.perf_counter() - started, 1)}
-    write_json(run.folder / _DONE, result)
+    write_json(done_file(run), result)
     return result
 
 
@@ -147,9 +159,37 @@ def _is_other(run: Run, config: RunConfig) -> bool:
     if not run.config_file.is_file():
         return True
     try:
-        return bool(differing(load_config(run.config_file), config))
+        begun = load_config(run.config_file)
     except PipelineError:
         return True
+    is_same_data = Path(begun.data).resolve() == Path(config.data).resolve()
+    return bool(set(differing(begun, config)) - ({"data"} if is_same_data else set()))
+
+
+def with_whole_paths(config: RunConfig) -> RunConfig:
+    """A run whose paths hold in any current folder, so that other machines find its files."""
+    backbones = {stream: _with_files(each) for stream, each in config.backbones.items()}
+    return dataclasses.replace(
+        config,
+        data=_whole(config.data),
+        backbone=_with_files(config.backbone),
+        backbones=backbones,
+    )
+
+
+def _with_files(backbone: BackboneConfig) -> BackboneConfig:
+    is_file = backbone.is_foreign or backbone.name.endswith(".keras")
+    return dataclasses.replace(
+        backbone,
+        name=_whole(backbone.name) if is_file else backbone.name,
+        weights=backbone.weights
+        if backbone.weights in ("imagenet", "none")
+        else _whole(backbone.weights),
+    )
+
+
+def _whole(path: str) -> str:
+    return str(Path(path).absolute())
 
 
 def _seconds(run: Run) -> float:

@@ -62,7 +62,8 @@ def _write_with_beam(tasks: Sequence[ShardTask], config: PrepareConfig) -> list[
     """Writes shards on a cluster, whose machines see videos and data set under the same paths."""
     # In a worker process there, too: a decoder that crashes or hangs costs one video only.
     alone = dataclasses.replace(config, workers=1)
-    run_on_beam(partial(_write_one, config=alone), tasks, config.beam_options)
+    work = partial(_write_one, config=alone)
+    run_on_beam(work, tasks, config.beam_options, made=lambda task: task.report_path)
     return [read_report(task.report_path) for task in tasks]
 
 

@@ -2,26 +2,43 @@
 
 from __future__ import annotations
 
+import contextlib
+import difflib
+import io
 import logging
+import re
 import shlex
-from collections.abc import Callable, Sequence
-from typing import Any
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
 
 from pipeline.errors import ConfigError, PipelineError
 from pipeline.text import extra, one_line
 
+_SEEN_SECONDS: Final = 60.0
+"""After which this machine sees what another one wrote to a disk that they share, such as NFS."""
+_LIKE: Final = 0.9
+"""How much a misspelt option is like the one that is meant, at least; 1: it is the same."""
 
-def run_on_beam(work: Callable[[Any], object], pieces: Sequence[Any], options: str) -> None:
+
+def run_on_beam(
+    work: Callable[[Any], object],
+    pieces: Sequence[Any],
+    options: str,
+    made: Callable[[Any], Path] | None = None,
+) -> None:
     """Works on pieces, each on any machine of a cluster.
 
     Args:
         work: A function of a module, or a `functools.partial` of one; what it returns is dropped.
         pieces: What can be pickled.
         options: Of Beam and its runner, as on a command line.
+        made: Gives the file that the work on a piece leaves, which this machine must then see.
 
     Raises:
         ConfigError: Beam is not installed, or its options are none.
-        PipelineError: A piece could not be done.
+        PipelineError: A piece could not be done, or what was made of it is not seen here.
     """
     beam = import_beam()
     pipeline = _pipeline(beam, _with_parts(options, len(pieces)))
@@ -38,11 +55,34 @@ def run_on_beam(work: Callable[[Any], object], pieces: Sequence[Any], options: s
         if hasattr(result, "client"):  # Of Dask, which would go on listening.
             result.client.close()
     except Exception as error:  # It may be any, of any runner and from any machine.
-        cause = error.__context__ or error
-        raise PipelineError(
-            f"Beam ended with {type(cause).__name__}: {one_line(cause)[-300:]}. Run the same "
-            "command again; what is finished is kept."
-        ) from error
+        raise PipelineError(_line(error)) from error
+    if made:
+        _expect_seen(map(made, pieces))
+
+
+def _line(error: Exception) -> str:
+    """What to say of work that ended in an error; one of ours says by itself what to do."""
+    if isinstance(error, PipelineError):
+        said, _, _ = str(error).partition(" [while running ")  # by Beam
+        return f"on a machine of Beam: {said}"
+    cause = error.__context__ or error
+    return (
+        f"Beam ended with {type(cause).__name__}: {one_line(cause)[-300:]}. Run the same command "
+        "again; what is finished is kept."
+    )
+
+
+def _expect_seen(files: Iterable[Path]) -> None:
+    end = time.monotonic() + _SEEN_SECONDS
+    for file in files:
+        while not file.is_file():
+            if time.monotonic() > end:
+                raise PipelineError(
+                    f"{file}: Beam did its work, but this is not here. All of its machines must "
+                    f"see the folder {file.parent} under the same path: name one on a disk that "
+                    "they share"
+                )
+            time.sleep(0.5)
 
 
 def _with_parts(options: str, count: int) -> str:
@@ -62,19 +102,68 @@ def import_beam() -> Any:
     Raises:
         ConfigError: It is not installed.
     """
-    logging.disable(logging.WARNING)  # It speaks of what is only needed for Google's cloud.
-    try:
-        import apache_beam
-    except ImportError:
-        raise ConfigError(f"--runner beam needs Apache Beam: {extra('beam')}") from None
-    finally:
-        logging.disable(logging.NOTSET)
+    with _quiet():
+        try:
+            import apache_beam
+        except ImportError:
+            raise ConfigError(f"--runner beam needs Apache Beam: {extra('beam')}") from None
     return apache_beam
 
 
-def _pipeline(beam: Any, options: str) -> Any:
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Nothing is heard of what is only needed for Google's cloud."""
+    logging.disable(logging.WARNING)
     try:
-        flags = beam.options.pipeline_options.PipelineOptions(shlex.split(options))
-        return beam.Pipeline(options=flags)
-    except (ValueError, TypeError, ImportError, SystemExit) as error:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def check_options(options: str) -> None:
+    """Makes sure that Beam is installed and knows its options.
+
+    Raises:
+        ConfigError: It is not, or does not.
+    """
+    _pipeline(import_beam(), options)
+
+
+def _pipeline(beam: Any, options: str) -> Any:
+    usage = io.StringIO()  # It ends with what is wrong, which the error does not say.
+    try:
+        words = shlex.split(options)
+        with _quiet(), contextlib.redirect_stderr(usage):
+            flags = beam.options.pipeline_options.PipelineOptions(words)
+            pipeline = beam.Pipeline(options=flags)
+            _check_known(pipeline.runner, flags, words)
+    except SystemExit:
+        _, _, reason = usage.getvalue().rpartition("error: ")
+        raise ConfigError(f"--beam-options: {one_line(reason)}") from None
+    except (ValueError, TypeError, ImportError) as error:
         raise ConfigError(f"--beam-options: {one_line(error)}") from None
+    return pipeline
+
+
+def _check_known(runner: Any, flags: Any, words: Sequence[str]) -> None:
+    """Refuses what no runner knows.
+
+    A service that a runner asks may know more options, so that there only what is misspelt is
+    refused.
+    """
+    parsers: list[Any] = []
+    flags.get_all_options(add_extra_args_fn=parsers.append)
+    known = re.findall(r"--\w+", parsers[0].format_usage())
+    for word in parsers[0].parse_known_args(words)[1]:
+        near = difflib.get_close_matches(word.partition("=")[0], known, n=1, cutoff=_LIKE)
+        if near or not _asks_service(runner):
+            what = f"Did you mean {near[0]}?" if near else "Leave it out"
+            raise ConfigError(f"--beam-options: unknown {word}. {what}")
+
+
+def _asks_service(runner: Any) -> bool:
+    from apache_beam.runners.direct import direct_runner
+    from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+
+    own = (direct_runner.SwitchingDirectRunner, direct_runner.BundleBasedDirectRunner, FnApiRunner)
+    return not isinstance(runner, own)

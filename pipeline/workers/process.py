@@ -23,6 +23,11 @@ Message = tuple[Literal["ready", "video", "result", "error", "dead"], Any]
 KILLED: Final = "killed"
 """How the cause of death begins where it was not the work: someone else ended the process."""
 
+DASK_WORKER: Final = (
+    "DASK_DISTRIBUTED__WORKER__DAEMON=False dask worker HOST:8786 --nworkers -1 --nthreads 1"
+)
+"""The command that starts workers of Dask which may start processes."""
+
 _CONTEXT = multiprocessing.get_context("spawn")
 # While a process is started, others that died are reaped, of whichever thread they are.
 _reaping = threading.Lock()
@@ -36,9 +41,17 @@ class WorkerProcess:
 
     Attributes:
         connection: The pipe to it, to be waited for: when it is ready, there is a message.
+
+    Raises:
+        PipelineError: This process may start none, as a worker of Dask under its nanny.
     """
 
     def __init__(self) -> None:
+        if multiprocessing.current_process().daemon:
+            raise PipelineError(
+                "a daemonic process may start no others, and videos are decoded in processes of "
+                f"their own. Start the workers of Dask so: {DASK_WORKER}"
+            )
         self.connection, far_end = _CONTEXT.Pipe()
         # A daemon: should Ctrl-C come before anyone else knows of it, it is not waited for.
         self._process = _CONTEXT.Process(target=_serve, args=(far_end,), daemon=True)

@@ -1,24 +1,28 @@
 import dataclasses
 import itertools
 import json
+import os
 import shutil
 import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pipeline.cli.crossval import format_crossval
-from pipeline.config import BackboneConfig, ModelConfig, SplitConfig, TemporalConfig
+from pipeline.config import BackboneConfig, ModelConfig, RunConfig, SplitConfig, TemporalConfig
 from pipeline.dataset.resplit import with_splits
 from pipeline.dataset.videos import open_of_run
-from pipeline.errors import ConfigError, DataError
+from pipeline.errors import ConfigError, DataError, PipelineError
 from pipeline.evaluation.answers import read_answers
 from pipeline.evaluation.recordings import read_recordings
 from pipeline.experiments.crossval import cross_validate
 from pipeline.experiments.pieces import Spread
+from pipeline.experiments.ranges import suggest
+from pipeline.experiments.runs import with_whole_paths
 from pipeline.experiments.search import Search
 from pipeline.run import Run, folds_of
 from pipeline.training.callbacks import EpochLog
@@ -73,10 +77,12 @@ def test_what_is_done_is_not_done_again(folder, config, capsys):
     assert result == json.loads((folder / "crossval.json").read_text())
 
 
-def test_other_settings_need_another_folder(folder, config, tmp_path):
-    other = dataclasses.replace(config, seed=9)
-    with pytest.raises(ConfigError, match="holds a cross-validation with another seed"):
+def test_other_settings_need_another_folder(folder, config, tmp_path, capsys):
+    open_precision = dataclasses.replace(config.train, precision="auto")
+    other = dataclasses.replace(config, seed=9, train=open_precision)
+    with pytest.raises(ConfigError, match="holds a cross-validation with another seed. "):
         cross_validate(other, folder)
+    assert "precision" not in capsys.readouterr().out
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(ConfigError, match="is not the folder of a cross-validation"):
         cross_validate(config, tmp_path)
@@ -190,13 +196,80 @@ def test_jobs_share_the_folds_and_find_the_same(folder, config, tmp_path, capfd)
     assert [log.count("epoch   2/2") for log in logs] == [1, 1, 1]
 
 
-def test_a_cluster_of_dask_measures_the_folds(folder, config, tmp_path, capsys):
-    with dask_cluster(tmp_path, 2) as cluster:
+def test_a_cluster_of_dask_measures_the_folds(folder, config, tmp_path, capsys, monkeypatch):
+    """Its workers run in another folder, from which the paths of the command lead nowhere."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "elsewhere" / "deeper").mkdir(parents=True)
+    here = dataclasses.replace(config, data=os.path.relpath(config.data))
+    with dask_cluster(tmp_path, 2, cwd=tmp_path / "elsewhere" / "deeper") as cluster:
         spread = Spread(beam_options=cluster.beam_options)
-        result = cross_validate(config, tmp_path / "run", spread=spread)
+        result = cross_validate(here, Path("run"), spread=spread)
     assert "epoch" not in capsys.readouterr().out  # That was in other processes.
     expected = json.loads((folder / "crossval.json").read_text())
     assert result["video"]["top1"] == pytest.approx(expected["video"]["top1"], abs=0.1)
+
+
+def nothing(piece, told):
+    """What comes of the work on a machine that sees another disk."""
+
+
+def test_folds_that_are_not_here_are_not_trained_again(config, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("pipeline.experiments.pieces._measure_one", nothing)
+    monkeypatch.setattr("pipeline.workers.beam._SEEN_SECONDS", 0)
+    with pytest.raises(PipelineError, match="must see the folder .*/fold-01 under the same path"):
+        cross_validate(config, tmp_path / "run", spread=Spread(beam_options=""))
+    assert "epoch" not in capsys.readouterr().out
+
+
+def test_a_fold_of_a_cluster_goes_on_here(folder, config, tmp_path, monkeypatch):
+    """There the data set had its whole path."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(folder, tmp_path / "run")
+    (tmp_path / "run" / "fold-02" / "fold.json").unlink()
+    model = tmp_path / "run" / "fold-02" / "model.keras"
+    written = model.stat().st_mtime_ns
+    begun = tmp_path / "run" / "crossval.toml"
+    relative = os.path.relpath(config.data)
+    begun.write_text(begun.read_text().replace(config.data, relative))
+    cross_validate(dataclasses.replace(config, data=relative), Path("run"))
+    assert (tmp_path / "run" / "fold-02" / "fold.json").is_file()
+    assert model.stat().st_mtime_ns == written
+
+
+def test_files_of_networks_are_named_for_any_machine(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    own = {"flow": BackboneConfig(name="nets/a.onnx"), "rgb": BackboneConfig(name="b.keras")}
+    config = RunConfig(data="d", backbone=BackboneConfig(name="MobileNetV2", weights="w.h5"))
+    found = with_whole_paths(dataclasses.replace(config, backbones=own))
+    assert found.data == str(tmp_path / "d")
+    assert (found.backbone.name, found.backbone.weights) == ("MobileNetV2", str(tmp_path / "w.h5"))
+    names = {stream: (each.name, each.weights) for stream, each in found.backbones.items()}
+    assert names == {
+        "flow": (str(tmp_path / "nets/a.onnx"), "imagenet"),
+        "rgb": (str(tmp_path / "b.keras"), "imagenet"),
+    }
+
+
+def test_settings_are_searched_for_each_fold(config, tmp_path, monkeypatch):
+    rates = [1e-3, 3e-3]
+
+    def score(self, trial, config, folder):
+        return float(suggest(trial, "train.learning_rate", rates))  # the number of the choice
+
+    monkeypatch.setattr(Search, "_score", score)
+    short = dataclasses.replace(
+        config,
+        split=SplitConfig(folds=2),
+        train=dataclasses.replace(config.train, epochs=1),
+    )
+    search = Search(ranges={"train.learning_rate": rates}, trials=4, inner_folds=2)
+    result = cross_validate(short, tmp_path / "run", choose=search)
+    assert (tmp_path / "run" / "fold-01-search" / "study.log").is_file()
+    folds = folds_of(tmp_path / "run")
+    assert [fold.folder.name for fold in folds] == ["fold-01", "fold-02"]
+    assert [fold.config().train.learning_rate for fold in folds] == [3e-3, 3e-3]
+    assert result["num_videos"] == 80
+    assert json.loads((tmp_path / "run" / "crossval.json").read_text()) == result
 
 
 def test_one_that_was_killed_while_its_folder_was_made(config, tmp_path, monkeypatch):

@@ -10,11 +10,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.config.prepare import PrepareConfig
+from pipeline.errors import PipelineError
+from pipeline.prepare.plan import ShardTask
+from pipeline.prepare.preparation import prepare as run_prepare
 from pipeline.video import write_video
+from pipeline.workers.process import DASK_WORKER
 from tests.dask_cluster import dask_cluster
 from tests.prepare.people import tree
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "prepare.py"
+ROOT = Path(__file__).parents[2]
+SCRIPT = ROOT / "scripts" / "prepare.py"
+CLUSTER = ROOT / "docs" / "how-to" / "cluster.md"
 
 
 @pytest.fixture(scope="module")
@@ -51,16 +58,51 @@ def test_beam_and_the_local_workers_write_the_same_bytes(videos: Path) -> None:
 
 
 def test_two_workers_of_dask_write_the_same_bytes(videos: Path, tmp_path: Path) -> None:
+    """They are started as the documentation says."""
+    assert DASK_WORKER in CLUSTER.read_text(encoding="utf-8")
     local = prepare(videos, "local", "--overwrite")
-    with dask_cluster(tmp_path, 2) as cluster:
+    command = DASK_WORKER.split()
+    setting, value = command[0].split("=")
+    options = command[command.index("--nworkers") :]
+    options[options.index("-1")] = "2"
+    with dask_cluster(tmp_path, 1, options=options, settings={setting: value}) as cluster:
         options = f"--beam-options={cluster.beam_options}"
         dask = prepare(videos, "dask", "--runner", "beam", options)
     assert (dask.returncode, local.returncode) == (0, 0), dask.stderr
     assert tree(videos.parent / "dask") == tree(videos.parent / "local")
 
 
-def test_options_of_beam_that_there_are_not(videos: Path) -> None:
-    result = prepare(videos, "other", "--runner", "beam", "--beam-options=--runner=Nonsense")
+def test_a_worker_of_dask_that_may_start_no_process_ends_in_one_line(
+    videos: Path, tmp_path: Path
+) -> None:
+    with dask_cluster(tmp_path, 1, options=()) as cluster:
+        options = f"--beam-options={cluster.beam_options}"
+        result = prepare(videos, "refused", "--runner", "beam", options)
+    assert result.returncode == 2
+    last = result.stderr.splitlines()[-1]
+    assert last.startswith("clipline: on a machine of Beam: a daemonic process may start no others")
+    assert last.endswith(f"Start the workers of Dask so: {DASK_WORKER}")
+
+
+def nothing(task: ShardTask, config: PrepareConfig) -> None:
+    """What comes of the work on a machine that sees another disk."""
+
+
+def test_shards_that_are_not_here_end_in_one_line(
+    videos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.prepare.shard_workers._write_one", nothing)
+    monkeypatch.setattr("pipeline.workers.beam._SEEN_SECONDS", 0)
+    config = PrepareConfig(
+        source="folder", path=str(videos), out=str(videos.parent / "gone"), runner="beam"
+    )
+    with pytest.raises(PipelineError, match="must see the folder .*/gone/.* under the same path"):
+        run_prepare(config)
+
+
+@pytest.mark.parametrize("options", ["--runner=Nonsense", "--nonsense=3 garbage"])
+def test_options_of_beam_that_there_are_not(videos: Path, options: str) -> None:
+    result = prepare(videos, "other", "--runner", "beam", f"--beam-options={options}")
     assert result.returncode == 2
     assert "--beam-options" in result.stderr
     assert len(result.stderr.splitlines()) == 1

@@ -1,4 +1,9 @@
-"""What several cores are worth: as workers of one training, and as jobs of a cross-validation."""
+"""Measures what several cores are worth.
+
+It trains with several workers, each on a core of its own, and with one. Then it cross-validates
+with several jobs at once, and with one. It prints how long each takes, how many times as fast that
+is, and the mean scores of each cross-validation.
+"""
 
 import json
 import os
@@ -24,17 +29,30 @@ EPOCHS = 6
 
 def main(arguments: Sequence[str]) -> None:
     """Parses the command line and measures."""
-    parser = Parser(
-        "Workers of one training, and jobs of a cross-validation, against one process.",
-        "benchmark workers",
-        "--data data/NAME",
-    )
+    parser = Parser(__doc__ or "", "benchmark workers", "--data data/NAME")
     parser.add_argument("--data", required=True, help="A prepared data set.")
-    parser.add_argument("--config", default="small", help="A preset.")
-    parser.add_argument("--batch-size", type=positive, default=8, help="Of all workers together.")
-    parser.add_argument("--workers", type=positive, default=2, help="And jobs; at most the cores.")
-    parser.add_argument("--folds", type=positive, default=4, help="Of the cross-validation.")
-    parser.add_argument("--epochs", type=positive, default=5, help="Of each of its folds.")
+    parser.add_argument("--config", default="small", help="A preset or TOML file to train.")
+    parser.add_argument(
+        "--batch-size",
+        type=positive,
+        default=8,
+        help="Clips in a batch, which the workers of a training share.",
+    )
+    parser.add_argument(
+        "--workers",
+        type=positive,
+        default=2,
+        help="Number of workers, and of jobs, that is compared with one; at most the cores.",
+    )
+    parser.add_argument(
+        "--folds", type=positive, default=4, help="Number of folds of the cross-validation."
+    )
+    parser.add_argument(
+        "--epochs",
+        type=positive,
+        default=5,
+        help="Number of epochs in each fold of the cross-validation.",
+    )
     options = parser.parse(arguments)
     data = str(Path(options.data).absolute())
     batch = ("--train.batch_size", str(options.batch_size))

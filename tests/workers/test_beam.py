@@ -1,0 +1,73 @@
+"""Options of Apache Beam, and errors that come back from its machines."""
+
+from argparse import Namespace
+
+import pytest
+
+from pipeline.cli.spread import spread_of
+from pipeline.errors import ConfigError, PipelineError
+from pipeline.workers.beam import check_options, run_on_beam
+
+DASK = "--runner=apache_beam.runners.dask.dask_runner.DaskRunner"
+
+
+def of_command(**given):
+    return Namespace(**{"jobs": 1, "runner": "beam", "beam_options": "", **given})
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--nonsense=3 garbage", "unknown --nonsense=3. Leave it out"),
+        ("garbage", "unknown garbage. Leave it out"),
+        ("--runer=FlinkRunner", r"unknown --runer=FlinkRunner. Did you mean --runner\?"),
+        (f"{DASK} --dask_client_adress=a:1", r"Did you mean --dask_client_address\?"),
+        (f"{DASK} --nonsense", "unknown --nonsense. Leave it out"),
+        ("--runner=FlinkRunner --flink_mastr=a:1", r"Did you mean --flink_master\?"),
+        ("--direct_num_workers=x", "argument --direct_num_workers: invalid int value: 'x'$"),
+        ("--runner='", "No closing quotation"),
+    ],
+)
+def test_options_that_beam_does_not_know(options, message, capsys):
+    with pytest.raises(ConfigError, match=f"^--beam-options: .*{message}"):
+        spread_of(of_command(beam_options=options))
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "",
+        f"{DASK} --dask_client_address=HOST:8786 --dask_npartitions=3",
+        "--runner=FlinkRunner --flink_master=HOST:8081 --parallelism=2",
+        "--runner=FlinkRunner --checkpointing_interval=1000",  # which its job server knows
+        "--runner=SparkRunner --spark_master_url=local[2]",
+    ],
+)
+def test_options_of_runners(options):
+    check_options(options)
+    assert spread_of(of_command(beam_options=options)).beam_options == options
+
+
+def test_options_of_beam_without_it():
+    with pytest.raises(ConfigError, match="^--beam-options are for --runner beam: add it"):
+        spread_of(of_command(runner="local", beam_options="--streaming"))
+
+
+def fail(number):
+    raise PipelineError(f"{number} cannot be done. Do another") from ValueError("inside")
+
+
+def divide(number):
+    return 1 / number
+
+
+def test_an_error_that_says_what_to_do_is_told_as_it_is():
+    with pytest.raises(PipelineError) as caught:
+        run_on_beam(fail, [7], "--runner=DirectRunner")
+    assert str(caught.value) == "on a machine of Beam: 7 cannot be done. Do another"
+
+
+def test_any_other_error_ends_in_one_line():
+    with pytest.raises(PipelineError, match="^Beam ended with ZeroDivisionError: .*Run the same"):
+        run_on_beam(divide, [0], "--runner=DirectRunner")
