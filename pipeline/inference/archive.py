@@ -24,7 +24,7 @@ from pipeline.inference.runtimes import RuntimeName
 from pipeline.locks import alone
 from pipeline.run import Run
 from pipeline.tasks.fusion import Rule
-from pipeline.workers.beam import run_on_beam
+from pipeline.workers.beam import check_options, run_on_beam
 
 PART_SIZE: Final = 100
 """Files of a part, which is done anew as a whole where it was stopped."""
@@ -99,17 +99,20 @@ def classify_archive(
 
     Raises:
         ConfigError: The folder holds results of other files or of another model, or another process
-            is at it, or Beam is not installed, or has no file system for an address.
+            is at it, or Beam is not installed, does not know its options, or has no file system
+            for an address.
         DataError: There are no files, or a file of the folder is damaged.
         PipelineError: Beam ended before all was done; the same call goes on.
     """
     folder = folder.absolute()
+    check_options(beam_options)
     expect_file_systems(names)
     with alone(folder, "adding results to", "name another folder (--out)"):
         parts = _begin(names, open_with(means).fingerprint, folder)
         todo = [each for each in parts if not _is_done(each)]
         if todo:
-            run_on_beam(partial(classify_part, means=means), todo, beam_options)
+            work = partial(classify_part, means=means)
+            run_on_beam(work, todo, beam_options, made=lambda part: part.file)
         return _summarise(parts, folder)
 
 

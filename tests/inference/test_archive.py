@@ -259,3 +259,9 @@ def test_all_of_a_line_is_the_name(tmp_path):
     text = "\n".join(["\ufeffa.mp4\r", "", " ", *names, "a.mp4", *addresses, ""])
     (tmp_path / "list.txt").write_bytes(text.encode())
     assert read_list(tmp_path / "list.txt") == ["a.mp4", *names, "/v/a #.mp4", "/v/b.mp4"]
+
+
+def test_misspelt_options_of_beam_leave_nothing_behind(blob_run, names, tmp_path):
+    with pytest.raises(ConfigError, match="--beam-options: unknown --nonsense=3"):
+        classify_archive(names, means_of(blob_run), tmp_path / "archive", "--nonsense=3")
+    assert not (tmp_path / "archive").exists()
