@@ -76,7 +76,8 @@ def test_one_that_fails_ends_the_job_and_it_goes_on_there(jobs, tmp_path):
 def slow(jobs):
     """Starts a job of which the first command takes long; returns its number once that runs."""
     number = jobs.start(job((*PREPARE, "--fps", "8"), ("--version",)))
-    wait_until(lambda: b"$ clipline prepare" in jobs.folder(number).log.read_bytes())
+    log = jobs.folder(number).log
+    wait_until(lambda: log.is_file() and b"$ clipline prepare" in log.read_bytes())
     return number
 
 
