@@ -55,12 +55,12 @@ def run_on_beam(
         if hasattr(result, "client"):  # Of Dask, which would go on listening.
             result.client.close()
     except Exception as error:  # It may be any, of any runner and from any machine.
-        raise PipelineError(_line(error)) from error
+        raise PipelineError(_reason(error)) from error
     if made:
         _expect_seen(map(made, pieces))
 
 
-def _line(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     """What to say of work that ended in an error; one of ours says by itself what to do."""
     if isinstance(error, PipelineError):
         said, _, _ = str(error).partition(" [while running ")  # by Beam
