@@ -7,6 +7,7 @@ import math
 import os
 import re
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from pipeline.dataset.share import Share
 from pipeline.errors import ConfigError
 from pipeline.text import one_line
 from pipeline.training.place import Place
-from pipeline.training.rendezvous import meet
+from pipeline.training.rendezvous import leave, meet
 from pipeline.workers.pool import WorkerLostError
 from pipeline.workers.shares import share_gpus
 
@@ -39,11 +40,13 @@ class Cluster:
         strategy: Of TensorFlow, over all devices of all workers.
         index: The number of this worker; the first, 0, alone writes and speaks.
         addresses: HOST:PORT of each worker; of one that is alone, none.
+        lines: To the others, see `meet`.
     """
 
     strategy: tf.distribute.Strategy = field(default_factory=tf.distribute.get_strategy)
     index: int = 0
     addresses: tuple[str, ...] = ()
+    lines: tuple[socket.socket, ...] = ()
 
     @property
     def num_workers(self) -> int:
@@ -93,6 +96,16 @@ class Cluster:
             found = self._of_first(value.astype(np.float64 if whole else value.dtype))
             variable.assign(found.astype(value.dtype))
 
+    @contextmanager
+    def leaving_together(self) -> Iterator[None]:
+        """Within it, all use all others for the last time; Ctrl-C ends all of them as well."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            leave(self.lines, self.index)
+            raise
+        leave(self.lines, self.index)
+
     def _of_first(self, array: np.ndarray) -> np.ndarray:
         def one() -> tf.Tensor:
             number = tf.distribute.get_replica_context().replica_id_in_sync_group
@@ -125,12 +138,12 @@ def join(place: Place) -> Cluster:
     addresses = place.addresses or by_slurm(place)
     if place.index == 0:
         print(f"{len(addresses)} workers, waiting for all: {', '.join(addresses)}", flush=True)
-    meet(addresses, place.index)
+    lines = meet(addresses, place.index)
     with lost_workers_named(addresses, place.index):
         strategy = tf.distribute.MultiWorkerMirroredStrategy()
     # TensorFlow takes this signal, and then does not end.
     signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
-    return Cluster(strategy, place.index, addresses)
+    return Cluster(strategy, place.index, addresses, lines)
 
 
 def by_slurm(place: Place) -> tuple[str, ...]:

@@ -118,6 +118,7 @@ def train(
         damage_named(data),
         enough_memory(config),
         lost_workers_named(cluster.addresses, cluster.index),
+        cluster.leaving_together(),
     ):
         if cluster.is_first:
             _train_first(config, data, run, cluster, overwrite=overwrite, preflight=preflight)

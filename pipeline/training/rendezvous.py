@@ -1,6 +1,8 @@
-"""Waiting until all workers of a training are there.
+"""Workers of a training wait for each other: at the beginning, and at the end.
 
-TensorFlow waits for them as well, but it hears no Ctrl-C meanwhile, and does not say for whom.
+TensorFlow waits for all to come as well, but it hears no Ctrl-C meanwhile, and does not say for
+whom. It does not wait at the end: where one has its sum and leaves, another one may still be
+reading it there, and takes it for lost.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import json
 import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from typing import Final
 
@@ -23,18 +25,26 @@ TELL_SECONDS: Final = 15.0
 MOST_SECONDS: Final = 900.0
 """After which nobody waits any longer: what came so far ends."""
 
+LEAVE_SECONDS: Final = 30.0
+"""After which nobody waits any longer for others to leave as well."""
+
 _LOOK_SECONDS: Final = 0.5
 _ANSWER_SECONDS: Final = 5.0
 _HERE: Final = b"all here\n"
 
 
-def meet(addresses: Sequence[str], index: int, seconds: float = MOST_SECONDS) -> None:
+def meet(
+    addresses: Sequence[str], index: int, seconds: float = MOST_SECONDS
+) -> tuple[socket.socket, ...]:
     """Waits until each worker has called this; the first one is who all others report to.
 
     Args:
         addresses: HOST:PORT of each worker, the port of which is free until TensorFlow listens.
         index: The number of this worker, from 0.
         seconds: How long to wait at most.
+
+    Returns:
+        Lines to the others, for `leave`: of the first worker to each, of each to the first.
 
     Raises:
         ConfigError: The port of this worker is in use, or another one has the same number.
@@ -44,9 +54,32 @@ def meet(addresses: Sequence[str], index: int, seconds: float = MOST_SECONDS) ->
     wait = _Wait(seconds)
     with _listening(addresses[index]) as door:
         if index:
-            _report(addresses, index, names[0], wait)
-        else:
-            _receive(door, names, wait)
+            return (_report(addresses, index, names[0], wait),)
+        return _receive(door, names, wait)
+
+
+def leave(lines: Sequence[socket.socket], index: int) -> None:
+    """Waits until each worker has called this, or has ended.
+
+    Args:
+        lines: What `meet` gave; closed afterwards.
+        index: The number of this worker.
+    """
+    end = time.monotonic() + LEAVE_SECONDS  # A network may lose an end.
+    if index:
+        for line in lines:
+            with contextlib.suppress(OSError):
+                line.shutdown(socket.SHUT_WR)
+    for line in lines:  # The first worker hears all, and only then answers by closing its lines.
+        line.settimeout(max(0.1, end - time.monotonic()))
+        with contextlib.suppress(OSError):
+            line.recv(1)
+    _close(lines)
+
+
+def _close(lines: Iterable[socket.socket]) -> None:
+    for line in lines:
+        line.close()
 
 
 class _Wait:
@@ -86,42 +119,51 @@ def _listening(address: str) -> socket.socket:
         ) from None
 
 
-def _receive(door: socket.socket, names: Sequence[str], wait: _Wait) -> None:
+def _receive(door: socket.socket, names: Sequence[str], wait: _Wait) -> tuple[socket.socket, ...]:
     """What the first worker does: once all have reported, it tells them."""
     door.settimeout(_LOOK_SECONDS)
     count = len(names)
     here: dict[int, socket.socket] = {}
     with ExitStack() as stack:
+        stack.callback(lambda: _close(here.values()))
         while len(here) < count - 1:
-            here = {number: each for number, each in here.items() if not _is_gone(each)}
+            _drop_gone(here)
             wait.look(", ".join(names[number] for number in range(1, count) if number not in here))
             with contextlib.suppress(TimeoutError):
                 line, _ = door.accept()
-                stack.enter_context(line)
                 _welcome(line, here, count)
         for line in here.values():
             with contextlib.suppress(OSError):
                 line.sendall(_HERE)
-                line.recv(1)  # Whoever closes first keeps the port for a while.
+        stack.pop_all()
+    return tuple(here.values())
 
 
 def _welcome(line: socket.socket, here: dict[int, socket.socket], count: int) -> None:
+    _drop_gone(here)
     line.settimeout(_ANSWER_SECONDS)
     try:
-        number, workers = json.loads(line.makefile().readline(100))
+        with line.makefile() as text:
+            number, workers = map(int, json.loads(text.readline(100)))
     except (OSError, ValueError, TypeError):
-        return  # None of ours.
+        line.close()  # None of ours.
+        return
     if workers != count:
         reason = f"the first worker knows of {count} workers, this one of {workers}"
-    elif number in here and not _is_gone(here[number]):
+    elif number in here:
         reason = f"there is another worker {number}. Each has a number of its own"
     elif number in range(1, count):
         here[number] = line
         return
     else:
-        return
-    with contextlib.suppress(OSError):
+        reason = f"the first worker knows of {count} workers, this one is number {number}"
+    with line, contextlib.suppress(OSError):
         line.sendall(f"{reason}\n".encode())
+
+
+def _drop_gone(here: dict[int, socket.socket]) -> None:
+    for number in [number for number, line in here.items() if _is_gone(line)]:
+        here.pop(number).close()
 
 
 def _is_gone(line: socket.socket) -> bool:
@@ -136,17 +178,20 @@ def _is_gone(line: socket.socket) -> bool:
         line.settimeout(_ANSWER_SECONDS)
 
 
-def _report(addresses: Sequence[str], index: int, first: str, wait: _Wait) -> None:
+def _report(addresses: Sequence[str], index: int, first: str, wait: _Wait) -> socket.socket:
     """What the others do, until the first worker says that all are here."""
     host, _, port = addresses[0].rpartition(":")
     why = ""
     while True:
         wait.look(first, why)
         try:
-            with socket.create_connection((host.strip("[]"), int(port)), _ANSWER_SECONDS) as line:
+            with ExitStack() as stack:
+                line = socket.create_connection((host.strip("[]"), int(port)), _ANSWER_SECONDS)
+                stack.enter_context(line)
                 line.sendall(json.dumps([index, len(addresses)]).encode() + b"\n")
                 if _is_answered(line, wait):
-                    return
+                    stack.pop_all()
+                    return line
         except OSError as error:
             why = error.strerror or str(error)
         time.sleep(_LOOK_SECONDS)

@@ -4,6 +4,8 @@ import dataclasses
 import json
 import os
 import signal
+import socket
+import threading
 import time
 
 import numpy as np
@@ -15,7 +17,7 @@ from pipeline.config.file import save_config
 from pipeline.errors import ConfigError
 from pipeline.models.recognizer import load_recognizer
 from pipeline.run import Run
-from pipeline.training.cluster import by_slurm
+from pipeline.training.cluster import Cluster, by_slurm
 from pipeline.training.fit import train
 from pipeline.training.place import Place, place_in
 from tests.training.workers import workers
@@ -96,11 +98,30 @@ def test_a_worker_that_is_killed_ends_the_others_and_all_go_on(config, tmp_path)
         started[1].send_signal(signal.SIGINT)
         said, errors = started[0].communicate(timeout=120)
         started[1].communicate(timeout=60)
-    assert errors == ""
+    assert "clipline: " not in errors
     assert f"{run.folder}: goes on after epoch " in said
     assert "interrupted; the model of epoch " in said
     assert [started[0].returncode, started[1].returncode] == [130, 130]
     assert [int(row["epoch"]) for row in run.history()] == list(range(1, len(run.history()) + 1))
+
+
+def text_of(path):
+    return path.read_text() if path.is_file() else ""
+
+
+def test_a_worker_leaves_once_the_others_do(config, tmp_path):
+    config = dataclasses.replace(config, train=dataclasses.replace(config.train, epochs=1))
+    line, of_another = socket.socketpair()
+    args = {"cluster": Cluster(lines=(line,))}
+    first = threading.Thread(target=train, args=(config, tmp_path / "run"), kwargs=args)
+    first.start()
+    while '"ended"' not in text_of(Run(tmp_path / "run").environment_file):
+        time.sleep(0.05)
+    time.sleep(0.5)
+    assert first.is_alive()
+    of_another.close()
+    first.join(10)
+    assert not first.is_alive()
 
 
 def test_where_the_first_worker_cannot_begin_the_others_are_told(config, tmp_path, hold):

@@ -13,14 +13,19 @@ import pytest
 
 from pipeline.errors import ConfigError
 from pipeline.training import rendezvous
-from pipeline.training.rendezvous import meet
+from pipeline.training.rendezvous import leave, meet
 from pipeline.workers.pool import WorkerLostError
 from tests.training.workers import free_ports
+
+LINES = []
+"""That are still to be closed."""
 
 
 @pytest.fixture
 def addresses():
-    return [f"localhost:{port}" for port in free_ports(3)]
+    yield [f"localhost:{port}" for port in free_ports(3)]
+    while LINES:
+        LINES.pop().close()
 
 
 class Worker(threading.Thread):
@@ -28,12 +33,13 @@ class Worker(threading.Thread):
 
     def __init__(self, addresses, index, seconds=20.0):
         super().__init__()
-        self.given, self.error = (addresses, index, seconds), None
+        self.given, self.error, self.lines = (addresses, index, seconds), None, ()
         self.start()
 
     def run(self):
         try:
-            meet(*self.given)
+            self.lines = meet(*self.given)
+            LINES.extend(self.lines)
         except Exception as error:
             self.error = error
 
@@ -114,7 +120,15 @@ def test_a_worker_that_others_are_already_is_told(addresses):
 
 def test_strangers_are_in_nobodys_way(addresses):
     first = Worker(addresses, 0)
-    for said in (b"GET / HTTP/1.1\r\n\r\n", b"[1]\n", b'"ab"\n', b"[7, 3]\n", b"[0, 3]\n", b""):
+    for said in (
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"[1]\n",
+        b'"ab"\n',
+        b"[7, 3]\n",
+        b"[0, 3]\n",
+        b"[[1], 3]\n",
+        b"",
+    ):
         with knock(addresses[0]) as stranger:
             stranger.sendall(said)
     others = [Worker(addresses, 1), Worker(addresses, 2)]
@@ -132,6 +146,48 @@ def test_a_port_that_is_in_use_is_told(addresses, index):
         ),
     ):
         meet(addresses, index)
+
+
+def leaving(workers):
+    """Threads in which workers leave."""
+    threads = [threading.Thread(target=leave, args=(w.lines, w.given[1])) for w in workers]
+    for thread in threads:
+        thread.start()
+    return threads
+
+
+def all_met(addresses):
+    met = [Worker(addresses, index) for index in range(3)]
+    for worker in met:
+        worker.join(10)
+    return met
+
+
+@pytest.mark.parametrize("last", [0, 1, 2])
+def test_nobody_leaves_before_the_last_one_does(addresses, last):
+    met = all_met(addresses)
+    threads = leaving([worker for worker in met if worker.given[1] != last])
+    time.sleep(0.5)
+    assert all(thread.is_alive() for thread in threads)
+    for thread in [*threads, *leaving([met[last]])]:
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+def test_who_has_ended_is_not_waited_for(addresses):
+    met = all_met(addresses)
+    for line in met[2].lines:
+        line.close()
+    for thread in leaving(met[:2]):
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+def test_who_does_not_leave_is_not_waited_for_without_end(addresses, monkeypatch):
+    monkeypatch.setattr(rendezvous, "LEAVE_SECONDS", 0.5)
+    for thread in leaving(all_met(addresses)[:2]):
+        thread.join(10)
+        assert not thread.is_alive()
 
 
 WAIT = """
