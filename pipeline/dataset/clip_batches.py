@@ -16,7 +16,14 @@ from pipeline.dataset.clips import fixed_clip, random_clip
 from pipeline.dataset.order import Order, RepeatingOrder, TrainingOrder, repeat_factors
 from pipeline.dataset.sampling import Order as FrameOrder
 from pipeline.dataset.share import Share
-from pipeline.dataset.videos import Data, label_numbers, label_table, read_videos, video_reader
+from pipeline.dataset.videos import (
+    Data,
+    label_numbers,
+    label_table,
+    read_videos,
+    untuned,
+    video_reader,
+)
 from pipeline.manifest.rows import Split
 from pipeline.prepare.prepared import Store
 from pipeline.tasks.task import task_of
@@ -137,7 +144,7 @@ def _endless(order: Order, size: int, first: int) -> tf.data.Dataset:
         return tf.data.Dataset.from_tensor_slices(tf.ensure_shape(numbers, (size,)))
 
     epoch, done = divmod(first, size)
-    epochs = tf.data.Dataset.range(epoch, np.iinfo(np.int64).max)
+    epochs = untuned(tf.data.Dataset.range(epoch, np.iinfo(np.int64).max))
     return epochs.flat_map(numbers_of).skip(done).enumerate(first)
 
 

@@ -129,6 +129,18 @@ def images_of(data: Data) -> Collection[str]:
     return data.frames.images if isinstance(data, Store) else IMAGES
 
 
+def untuned(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    """The same; it and what is made of it read with as many threads as there are cores throughout.
+
+    TensorFlow would measure and choose. It finds nothing better here; and in a process of one core,
+    an iterator that is given up may wait for its next choice: as long as it has run, a minute at
+    most (TensorFlow 2.21).
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.with_options(options)
+
+
 def read_videos(
     data: Data, split: Split, config: RunConfig, numbers: Sequence[int] | None = None
 ) -> tf.data.Dataset:
@@ -146,7 +158,7 @@ def read_videos(
     """
     read, count = video_reader(data, split, config, at_random=False)
     wanted = np.array(range(count) if numbers is None else numbers, np.int64)
-    chosen = tf.data.Dataset.from_tensor_slices(wanted)
+    chosen = untuned(tf.data.Dataset.from_tensor_slices(wanted))
     return chosen.map(lambda number: (number, read(number)), num_parallel_calls=tf.data.AUTOTUNE)
 
 

@@ -139,6 +139,15 @@ def batches_of(store, config, count=6):
     ]
 
 
+def test_nothing_is_tuned_so_that_a_reader_that_is_given_up_ends_at_once(store):
+    for batches in (
+        batches_for_training(store, CONFIG),
+        batches_for_training(store, configured(augment=MIXING), share=Share(0, 2)),
+        evaluation_batches(store, CONFIG, "test"),
+    ):
+        assert batches.options().autotune.enabled is False
+
+
 def test_the_seed_decides_all(store):
     augmented = configured(augment=AugmentConfig())
     first, second = batches_of(store, augmented), batches_of(store, augmented)
