@@ -45,6 +45,8 @@ demo-recordings: install
 	rm -f runs/demo_recordings/figure39.*
 	$(BIN)/python scripts/classify.py --run runs/demo_recordings --timeline data/demo_recordings/videos/figure39.* --out runs/demo_recordings/figure39.bouts.csv runs/demo_recordings/figure39.png
 
+# Tests start hundreds of processes: what Python compiled is kept for the next one.
+test: export PYTHONDONTWRITEBYTECODE =
 test: .venv/.installed-test
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Literal
 
 import keras
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from pipeline.config import RunConfig
 from pipeline.dataset.clip_batches import augmented_clips, batches_for_validation
@@ -15,7 +17,14 @@ from pipeline.run import Run
 from pipeline.tasks.task import task_of
 from pipeline.training.callbacks import EpochLog
 from pipeline.training.checkpoint import Progress
-from pipeline.training.logistic import Problem, choose_penalty, fit, nearest_mean, shortened
+from pipeline.training.logistic import (
+    Floats,
+    Problem,
+    choose_penalty,
+    fit,
+    nearest_mean,
+    shortened,
+)
 from pipeline.training.trainer import Trainer
 
 _MOST_CLIPS = 4
@@ -50,12 +59,20 @@ def fit_heads(recognizer: keras.Model, config: RunConfig, videos: FeatureVideos)
         is_long = inputs.shape[1] > len(inputs)
         short, back = shortened(inputs) if is_long else (inputs, inputs)
         problem = dataclasses.replace(problem, inputs=short)
-        penalty = config.temporal.penalty
-        if penalty == "auto":
-            penalty = choose_penalty(problem)
-            print(f"{stream}: penalty {penalty:g}, by folds over training groups", flush=True)
-        kernel, bias = nearest_mean(problem) if penalty == "nearest" else fit(problem, penalty)
+        kernel, bias = _fitted(problem, config.temporal.penalty, stream)
         head.set_weights([inputs.T @ (back @ kernel) if is_long else kernel, bias])
+
+
+@threadpool_limits.wrap(limits=1)  # More wait for each other longer than they compute.
+def _fitted(
+    problem: Problem, penalty: float | Literal["auto", "nearest"], stream: str
+) -> tuple[Floats, Floats]:
+    if penalty == "nearest":
+        return nearest_mean(problem)
+    if penalty == "auto":
+        penalty = choose_penalty(problem)
+        print(f"{stream}: penalty {penalty:g}, by folds over training groups", flush=True)
+    return fit(problem, penalty)
 
 
 def _problem(

@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info
 
 from pipeline.config import (
     NO_AUGMENT,
@@ -21,6 +22,7 @@ from pipeline.evaluation.evaluate import evaluate
 from pipeline.inference.classifier import Classifier
 from pipeline.inference.export import export
 from pipeline.models.recognizer import load_recognizer
+from pipeline.training import linear, logistic
 from pipeline.training.fit import train
 
 
@@ -69,7 +71,16 @@ def test_it_is_calibrated_evaluated_exported_and_classifies(run, blob_videos):
     assert Classifier.load(run.folder).predict(next(blob_videos.glob("*/*.avi"))).label
 
 
-def test_a_given_penalty_is_taken(config, run, tmp_path, capsys):
+def test_a_given_penalty_is_taken(config, run, tmp_path, capsys, monkeypatch):
+    """On one thread: those of BLAS wait for each other for longer than they compute."""
+    threads = set()
+
+    def fit(problem, penalty):
+        found = threadpool_info()
+        threads.update(each["num_threads"] for each in found if each["user_api"] == "blas")
+        return logistic.fit(problem, penalty)
+
+    monkeypatch.setattr(linear, "fit", fit)
     strong = dataclasses.replace(config, temporal=TemporalConfig(kind="stats", penalty=1e6))
     weak = train(strong, tmp_path / "strong")
     assert "penalty" not in capsys.readouterr().out
@@ -78,6 +89,7 @@ def test_a_given_penalty_is_taken(config, run, tmp_path, capsys):
         for each in (load_recognizer(weak.model_file), load_recognizer(run.model_file))
     ]
     assert size[0] < size[1] / 100
+    assert threads == {1}
 
 
 def test_what_it_is_not_for():
