@@ -71,7 +71,7 @@ def format_crossval(result: dict[str, Any]) -> str:
             *lines,
             *_pooled_lines({key: each for key, each in result.items() if key != "leaks"}),
             f"folds  {_fold_text(result)}",
-            f"{result['seconds']:.0f} s in all",
+            f"{result['seconds']:.0f} s for all folds",
         ]
     )
 

@@ -12,7 +12,7 @@ import numpy as np
 from pipeline.config import NO_AUGMENT, BackboneConfig, RunConfig
 from pipeline.config.file import differing, flatten, with_values
 from pipeline.dataset.videos import open_of_run
-from pipeline.errors import check_known
+from pipeline.errors import DataError, check_known
 from pipeline.evaluation.answers import Answers, read_answers
 from pipeline.evaluation.intervals import difference_interval
 from pipeline.evaluation.main_score import main_score
@@ -151,9 +151,7 @@ def _ablate(
         (f"{stage.name} {'off' if is_on else 'on'}", other, folder / stage.slug)
         for stage, other, is_on in others
     ]
-    begun = [
-        begin_folds(each, place, title=title, overwrite=overwrite) for title, each, place in places
-    ]
+    begun = [_begun(title, each, place, overwrite=overwrite) for title, each, place in places]
     measure_all([piece for folds in begun for piece in folds.pieces], tell_fold, spread)
     base, *found = (_measured(folds) for folds in begun)
     rows: list[dict[str, Any]] = [
@@ -163,6 +161,13 @@ def _ablate(
         rows.append(_row(stage, *((base, result) if is_on else (result, base))))
     write_rows(rows, folder / "ablation.csv")
     return rows
+
+
+def _begun(title: str, config: RunConfig, place: Path, *, overwrite: bool) -> Folds:
+    try:
+        return begin_folds(config, place, title=title, overwrite=overwrite)
+    except DataError as error:
+        raise DataError(f"{title}: {error}. --stages names what is to be compared") from None
 
 
 def _switched(config: RunConfig, stage: Stage) -> tuple[RunConfig, bool]:

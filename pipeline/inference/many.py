@@ -56,8 +56,9 @@ def read_list(path: Path) -> list[str]:
     """
     try:
         lines = path.read_bytes().decode("utf-8-sig").split("\n")
-    except (OSError, UnicodeDecodeError):
-        raise DataError(f"{path}: expected a text file with a path on each line") from None
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not in UTF-8"
+        raise DataError(f"{path}: {reason}. Name a text file with a path on each line") from None
     return each_once(local_path(line.removesuffix("\r")) for line in lines if line.strip())
 
 

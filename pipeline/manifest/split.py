@@ -141,7 +141,7 @@ def split_by_fold(
     if num_folds > num_groups:
         raise DataError(
             f"folds: expected at most as many as groups, of which there are {num_groups}, "
-            f"got {num_folds}."
+            f"got {num_folds}"
         )
     if not 1 <= fold <= num_folds:
         raise ConfigError(f"fold: expected a number from 1 to {num_folds}, got {fold}.")

@@ -96,14 +96,8 @@ class Cluster:
             found = self._of_first(value.astype(np.float64 if whole else value.dtype))
             variable.assign(found.astype(value.dtype))
 
-    @contextmanager
-    def leaving_together(self) -> Iterator[None]:
-        """Within it, all use all others for the last time; Ctrl-C ends all of them as well."""
-        try:
-            yield
-        except KeyboardInterrupt:
-            leave(self.lines, self.index)
-            raise
+    def leave(self) -> None:
+        """Waits for all others to have done with this one as well: the last thing to do here."""
         leave(self.lines, self.index)
 
     def _of_first(self, array: np.ndarray) -> np.ndarray:

@@ -118,13 +118,13 @@ def train(
         damage_named(data),
         enough_memory(config),
         lost_workers_named(cluster.addresses, cluster.index),
-        cluster.leaving_together(),
     ):
         if cluster.is_first:
             _train_first(config, data, run, cluster, overwrite=overwrite, preflight=preflight)
         elif begun := _agree(cluster, config, data, goes_on=False):
             config, goes_on = begun
             _train(config, data, run, cluster, goes_on=goes_on)
+        cluster.leave()
     return run
 
 

@@ -74,7 +74,9 @@ def _parsed(text: str) -> tuple[dict[str, tuple[str, ...]], str, int]:
         cluster, task = content.get("cluster", {}), content.get("task", {})
         kinds = {kind: tuple(addresses) for kind, addresses in cluster.items()}
         kind, index = (task["type"], task["index"]) if kinds else ("worker", 0)
-        if not all(isinstance(each, list) for each in cluster.values()) or type(index) is not int:
+        if not all(isinstance(each, list) for each in cluster.values()):
+            raise TypeError
+        if not isinstance(kind, str) or type(index) is not int:
             raise TypeError
     except (ValueError, TypeError, AttributeError, KeyError):
         raise ConfigError(f"{_EXAMPLE}; got {text[:200]}") from None

@@ -83,10 +83,10 @@ def _close(lines: Iterable[socket.socket]) -> None:
 
 
 class _Wait:
-    """How long somebody has waited; says so once, and gives up in the end."""
+    """How long somebody has waited; says for whom, whenever that changes, and gives up at last."""
 
     def __init__(self, seconds: float) -> None:
-        self._began, self._seconds, self._is_told = time.monotonic(), seconds, False
+        self._began, self._seconds, self._told = time.monotonic(), seconds, ""
 
     def look(self, who: str, why: str = "") -> None:
         """Called now and then with who is missing, and what is known of why.
@@ -100,9 +100,10 @@ class _Wait:
                 f"{who} did not come within {self._seconds / 60:.0f} minutes{reason}. See what was "
                 "said there, and start all again with the same command"
             )
-        if waited > TELL_SECONDS and not self._is_told:
-            print(f"still waiting for {who}{reason}", file=sys.stderr, flush=True)
-            self._is_told = True
+        line = f"still waiting for {who}{reason}"
+        if waited > TELL_SECONDS and line != self._told:
+            print(line, file=sys.stderr, flush=True)
+            self._told = line
 
 
 def _listening(address: str) -> socket.socket:
@@ -114,8 +115,9 @@ def _listening(address: str) -> socket.socket:
         if error.errno not in (errno.EADDRINUSE, errno.EACCES):
             raise
         raise ConfigError(
-            f"{address}: port {port} of this machine is in use, or not for everybody. End what "
-            "listens there, or name another port for this worker, at all of them"
+            f"{address}: port {port} of this machine is in use, or not for everybody. Is another "
+            "worker with this number running? End what listens there, or name another port for "
+            "this worker, at all of them"
         ) from None
 
 

@@ -136,6 +136,7 @@ class Trainer:
             pressed = self._step(batches, tf.constant(float(ctrl_c.pressed)))
             calls.on_train_batch_end(step)
             if ctrl_c.pressed if self.cluster.num_workers == 1 else pressed > 0:
+                self.cluster.leave()
                 raise KeyboardInterrupt
         return self._logs()
 

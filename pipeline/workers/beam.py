@@ -39,8 +39,11 @@ def run_on_beam(
     Raises:
         ConfigError: Beam is not installed, or its options are none.
         PipelineError: A piece could not be done, or what was made of it is not seen here.
+        KeyboardInterrupt: Ctrl-C was pressed.
     """
     beam = import_beam()
+    # What it logs of a piece that failed is told by the error as well.
+    logging.getLogger("apache_beam.runners.common").setLevel(logging.CRITICAL)
     pipeline = _pipeline(beam, _with_parts(options, len(pieces)))
     try:
         (
@@ -55,9 +58,18 @@ def run_on_beam(
         if hasattr(result, "client"):  # Of Dask, which would go on listening.
             result.client.close()
     except Exception as error:  # It may be any, of any runner and from any machine.
+        if _is_ctrl_c(error):
+            raise KeyboardInterrupt from None
         raise PipelineError(_reason(error)) from error
     if made:
         _expect_seen(map(made, pieces))
+
+
+def _is_ctrl_c(error: BaseException | None) -> bool:
+    """Whether it is what Beam made of Ctrl-C, where it was at a piece."""
+    while error and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _reason(error: Exception) -> str:

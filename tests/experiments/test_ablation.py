@@ -12,7 +12,7 @@ from pipeline.config.file import differing, load_config, preset_names, with_valu
 from pipeline.dataset.videos import open_data
 from pipeline.errors import ConfigError, DataError
 from pipeline.evaluation.answers import Answers
-from pipeline.experiments.ablation import Measured, ablate, stages
+from pipeline.experiments.ablation import Measured, Stage, ablate, stages
 from pipeline.experiments.comparison import compare, variants
 from pipeline.run import Run
 
@@ -85,6 +85,14 @@ def test_a_stage_that_there_is_not(blob_config, tmp_path):
     with pytest.raises(ConfigError, match="unknown drop-out. Did you mean dropout"):
         ablate(blob_config, tmp_path / "ablation", ["drop-out"])
     assert not (tmp_path / "ablation").exists()
+
+
+def test_a_stage_that_the_groups_are_too_few_for(blob_config, tmp_path, monkeypatch):
+    large = Stage("early stopping", {"split.val_folds": 0}, {"split.val_folds": 60})
+    monkeypatch.setattr("pipeline.experiments.ablation.stages", lambda _: [large])
+    with pytest.raises(DataError, match=r"^early stopping on: .* got 60. --stages names what is"):
+        ablate(blob_config, tmp_path / "ablation")
+    assert not list(tmp_path.glob("**/fold-*"))
 
 
 def test_variants_differ_from_the_run_and_from_each_other(recording_config):

@@ -247,7 +247,7 @@ def test_options_that_do_not_go_together(blob_run, names, options, message):
 
 
 def test_a_list_that_cannot_be_read(tmp_path):
-    with pytest.raises(DataError, match="a text file with a path on each line"):
+    with pytest.raises(DataError, match="Name a text file with a path on each line"):
         read_list(tmp_path / "none.txt")
     (tmp_path / "list.txt").write_text("file://videos/a.mp4\n")
     with pytest.raises(DataError, match="expected file:/// and an absolute path"):

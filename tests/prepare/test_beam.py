@@ -120,6 +120,7 @@ def test_a_shard_that_cannot_be_written_ends_in_one_line(videos: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
     assert (result.returncode, result.stdout) == (2, "")
-    assert result.stderr.splitlines()[-1].startswith("clipline: Beam ended with ")
-    assert "File too large" in result.stderr.splitlines()[-1]
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("clipline: Beam ended with ")
+    assert "File too large" in line
     assert result.stderr.endswith("what is finished is kept.\n")

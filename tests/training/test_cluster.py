@@ -124,6 +124,20 @@ def test_a_worker_leaves_once_the_others_do(config, tmp_path):
     assert not first.is_alive()
 
 
+def test_ctrl_c_before_the_first_step_waits_for_nobody(config, tmp_path, monkeypatch):
+    """They are elsewhere, and hear of it by the end of this one."""
+
+    def press(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pipeline.training.fit.build_recognizer", press)
+    line, of_another = socket.socketpair()
+    with line, of_another:
+        with pytest.raises(KeyboardInterrupt):
+            train(config, tmp_path / "run", cluster=Cluster(lines=(line,)))
+        assert line.fileno() != -1
+
+
 def test_where_the_first_worker_cannot_begin_the_others_are_told(config, tmp_path, hold):
     run = Run(tmp_path / "run")
     hold(run.folder)
@@ -194,6 +208,7 @@ def test_addresses_under_slurm_are_in_its_order_and_gpus_are_shared(monkeypatch)
         ("[]", "expected JSON such as"),
         (json.dumps({"cluster": CLUSTER, "task": {"type": "worker", "index": 3}}), "no worker 3"),
         (json.dumps({"cluster": CLUSTER, "task": {"type": "worker", "index": 0.7}}), "such as"),
+        (json.dumps({"cluster": CLUSTER, "task": {"type": ["worker"], "index": 0}}), "such as"),
         (json.dumps({"cluster": CLUSTER}), "expected JSON such as"),
         (
             json.dumps({"cluster": {**CLUSTER, "ps": ["x:1"]}, "task": TASK}),

@@ -1,5 +1,6 @@
 import contextlib
 import signal
+import socket
 import threading
 
 import keras
@@ -37,14 +38,14 @@ class Count(keras.callbacks.Callback):
         self.epochs += 1
 
 
-def fit(ctrl_c, *callbacks, test_steps=4):
+def fit(ctrl_c, *callbacks, test_steps=4, cluster=None):
     """Three epochs of eight steps, and some of validation."""
     model = keras.Sequential([keras.layers.Input((1,)), keras.layers.Dense(1)])
     model.compile(loss="mse")
     model.optimizer.build(model.trainable_variables)
     clip = np.zeros((1, 1), np.float32)
     clips = tf.data.Dataset.from_tensors((clip, clip)).repeat()
-    Trainer(model, [], Cluster()).fit(
+    Trainer(model, [], cluster or Cluster()).fit(
         lambda **_: clips,
         lambda **_: (clips, test_steps),
         epochs=range(3),
@@ -68,6 +69,16 @@ def test_ctrl_c_ends_the_training_with_the_step(hook, train_steps, epochs):
         fit(ctrl_c, count, Press(hook))
     assert (count.train_steps, count.epochs) == (train_steps, epochs)
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_all_workers_are_through_with_the_step_that_ctrl_c_ends():
+    line, of_another = socket.socketpair()
+    with contextlib.closing(line), ctrl_c_between_steps() as ctrl_c:
+        threading.Timer(0.5, of_another.close).start()
+        with pytest.raises(KeyboardInterrupt):
+            fit(ctrl_c, Press("train_batch_begin"), cluster=Cluster(lines=(line,)))
+        assert line.fileno() == of_another.fileno() == -1
+        ctrl_c.pressed = False
 
 
 def test_ctrl_c_ends_validation_between_its_steps():

@@ -104,6 +104,17 @@ def test_a_worker_that_ended_while_it_waited_may_come_again(addresses):
         assert worker.error is None
 
 
+def test_a_first_worker_that_ended_meanwhile_is_told(addresses, monkeypatch, capsys):
+    monkeypatch.setattr(rendezvous, "TELL_SECONDS", 0.2)
+    first, second = Worker(addresses, 0, 1.5), Worker(addresses, 1, 4)
+    for worker in (first, second):
+        worker.join(10)
+    said = capsys.readouterr().err
+    assert said.index("still waiting for the other workers\n") < said.index(
+        f"still waiting for worker 0 ({addresses[0]}): Connection refused\n"
+    )
+
+
 def test_a_worker_that_others_are_already_is_told(addresses):
     first, second = Worker(addresses, 0), Worker(addresses, 1)
     time.sleep(1.5)

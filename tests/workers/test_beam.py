@@ -1,5 +1,8 @@
 """Options of Apache Beam, and errors that come back from its machines."""
 
+import os
+import signal
+import time
 from argparse import Namespace
 
 import pytest
@@ -66,6 +69,17 @@ def test_an_error_that_says_what_to_do_is_told_as_it_is():
     with pytest.raises(PipelineError) as caught:
         run_on_beam(fail, [7], "--runner=DirectRunner")
     assert str(caught.value) == "on a machine of Beam: 7 cannot be done. Do another"
+
+
+def press(number):
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(10)
+
+
+def test_ctrl_c_is_ctrl_c_and_nothing_is_logged(caplog):
+    with pytest.raises(KeyboardInterrupt):
+        run_on_beam(press, [7], "--runner=DirectRunner")
+    assert not caplog.records
 
 
 def test_any_other_error_ends_in_one_line():
