@@ -14,19 +14,14 @@ from pipeline.config import FramesConfig, RunConfig
 from pipeline.dataset.augment.mixing import is_mixing, needed_clips, training_targets
 from pipeline.dataset.clips import fixed_clip, random_clip
 from pipeline.dataset.order import Order, RepeatingOrder, TrainingOrder, repeat_factors
+from pipeline.dataset.pace import AHEAD, untuned
 from pipeline.dataset.sampling import Order as FrameOrder
 from pipeline.dataset.share import Share
-from pipeline.dataset.videos import (
-    Data,
-    label_numbers,
-    label_table,
-    read_videos,
-    untuned,
-    video_reader,
-)
+from pipeline.dataset.videos import Data, label_numbers, label_table, read_videos, video_reader
 from pipeline.manifest.rows import Split
 from pipeline.prepare.prepared import Store
 from pipeline.tasks.task import task_of
+from pipeline.workers.pool import num_cores
 
 WHOLE = Share()
 
@@ -72,11 +67,11 @@ def training_batches(
                 (position % batch_size >= rows.start) & (position % batch_size < rows.stop)
             )
         )
-        clips = mine.map(make, num_parallel_calls=tf.data.AUTOTUNE)
+        clips = mine.map(make, num_parallel_calls=num_cores())
         batch_size = rows.stop - rows.start
     else:
-        clips = positions.map(make, num_parallel_calls=tf.data.AUTOTUNE)
-    return clips.batch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+        clips = positions.map(make, num_parallel_calls=num_cores())
+    return clips.batch(batch_size, drop_remainder=True).prefetch(AHEAD)
 
 
 def _needed(
@@ -100,7 +95,7 @@ def _needed(
         return tf.cond(is_needed, lambda: make(position, number), lambda: nothing)
 
     batches = positions.batch(batch_size, drop_remainder=True).enumerate(first_step)
-    return batches.flat_map(needed).map(read, num_parallel_calls=tf.data.AUTOTUNE)
+    return batches.flat_map(needed).map(read, num_parallel_calls=num_cores())
 
 
 def size_of_batch(data: Data, config: RunConfig) -> int:
@@ -204,8 +199,8 @@ def evaluation_clips(
     """
     clip = fixed_clip(config, _shown(data, config), view, order, most)
     videos = read_videos(data, split, config, numbers)
-    clips = videos.map(clip, num_parallel_calls=tf.data.AUTOTUNE)
-    return clips.batch(config.train.batch_size).prefetch(tf.data.AUTOTUNE)
+    clips = videos.map(clip, num_parallel_calls=num_cores())
+    return clips.batch(config.train.batch_size).prefetch(AHEAD)
 
 
 def evaluation_batches(data: Data, config: RunConfig, split: Split) -> tf.data.Dataset:

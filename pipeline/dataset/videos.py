@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from pipeline.config import FramesConfig, RunConfig, SplitConfig, expect
 from pipeline.config.model import TaskName
+from pipeline.dataset.pace import untuned
 from pipeline.dataset.recordings import (
     Stretch,
     around_pieces,
@@ -33,6 +34,7 @@ from pipeline.prepare.record import is_whole
 from pipeline.prepare.record_index import Record
 from pipeline.streams import IMAGES
 from pipeline.text import command, listed
+from pipeline.workers.pool import num_cores
 
 _SMALLEST = 8  # pixels of a side
 IN_MEMORY_BYTES = 2**30
@@ -129,18 +131,6 @@ def images_of(data: Data) -> Collection[str]:
     return data.frames.images if isinstance(data, Store) else IMAGES
 
 
-def untuned(dataset: tf.data.Dataset) -> tf.data.Dataset:
-    """The same; it and what is made of it read with as many threads as there are cores throughout.
-
-    TensorFlow would measure and choose. It finds nothing better here; and in a process of one core,
-    an iterator that is given up may wait for its next choice: as long as it has run, a minute at
-    most (TensorFlow 2.21).
-    """
-    options = tf.data.Options()
-    options.autotune.enabled = False
-    return dataset.with_options(options)
-
-
 def read_videos(
     data: Data, split: Split, config: RunConfig, numbers: Sequence[int] | None = None
 ) -> tf.data.Dataset:
@@ -159,7 +149,7 @@ def read_videos(
     read, count = video_reader(data, split, config, at_random=False)
     wanted = np.array(range(count) if numbers is None else numbers, np.int64)
     chosen = untuned(tf.data.Dataset.from_tensor_slices(wanted))
-    return chosen.map(lambda number: (number, read(number)), num_parallel_calls=tf.data.AUTOTUNE)
+    return chosen.map(lambda number: (number, read(number)), num_parallel_calls=num_cores())
 
 
 def video_reader(

@@ -9,10 +9,12 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from pipeline.config import AugmentConfig, Change, RunConfig
+from pipeline.dataset.pace import AHEAD
 from pipeline.dataset.share import Share
 from pipeline.streams import IMAGES
 from pipeline.tasks.frames import UNKNOWN_TARGET
 from pipeline.tasks.task import task_of
+from pipeline.workers.pool import num_cores
 
 Inputs = dict[str, tf.Tensor]
 Partners = npt.NDArray[np.int64]
@@ -65,8 +67,8 @@ def training_targets(
         drawn = tf.numpy_function(draw, (number, shape), (tf.int64, tf.float32))
         return mix(*batch, *drawn, rows=rows)
 
-    batches = targets.enumerate(first_step).map(mixed, num_parallel_calls=tf.data.AUTOTUNE)
-    return batches.prefetch(tf.data.AUTOTUNE)
+    batches = targets.enumerate(first_step).map(mixed, num_parallel_calls=num_cores())
+    return batches.prefetch(AHEAD)
 
 
 def is_mixing(config: RunConfig) -> bool:
