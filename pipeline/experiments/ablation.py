@@ -146,12 +146,10 @@ def _ablate(
         for stage in stages(config)
         if not chosen or stage.name in chosen
     ]
-    places = [("as configured", config, folder / "base")]
-    places += [
-        (f"{stage.name} {'off' if is_on else 'on'}", other, folder / stage.slug)
-        for stage, other, is_on in others
-    ]
-    begun = [_begun(title, each, place, overwrite=overwrite) for title, each, place in places]
+    begun = [begin_folds(config, folder / "base", title="as configured", overwrite=overwrite)]
+    for stage, other, is_on in others:
+        title = f"{stage.name} {'off' if is_on else 'on'}"
+        begun.append(_begun(title, other, folder / stage.slug, overwrite=overwrite))
     measure_all([piece for folds in begun for piece in folds.pieces], tell_fold, spread)
     base, *found = (_measured(folds) for folds in begun)
     rows: list[dict[str, Any]] = [
@@ -163,9 +161,9 @@ def _ablate(
     return rows
 
 
-def _begun(title: str, config: RunConfig, place: Path, *, overwrite: bool) -> Folds:
+def _begun(title: str, config: RunConfig, folder: Path, *, overwrite: bool) -> Folds:
     try:
-        return begin_folds(config, place, title=title, overwrite=overwrite)
+        return begin_folds(config, folder, title=title, overwrite=overwrite)
     except DataError as error:
         raise DataError(f"{title}: {error}. --stages names what is to be compared") from None
 

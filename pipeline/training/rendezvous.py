@@ -24,7 +24,6 @@ TELL_SECONDS: Final = 15.0
 """After which somebody who waits says for whom."""
 MOST_SECONDS: Final = 900.0
 """After which nobody waits any longer: what came so far ends."""
-
 LEAVE_SECONDS: Final = 30.0
 """After which nobody waits any longer for others to leave as well."""
 

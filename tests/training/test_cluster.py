@@ -116,6 +116,7 @@ def test_a_worker_leaves_once_the_others_do(config, tmp_path):
     first = threading.Thread(target=train, args=(config, tmp_path / "run"), kwargs=args)
     first.start()
     while '"ended"' not in text_of(Run(tmp_path / "run").environment_file):
+        assert first.is_alive()
         time.sleep(0.05)
     time.sleep(0.5)
     assert first.is_alive()
