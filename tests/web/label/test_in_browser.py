@@ -205,6 +205,22 @@ def test_an_edge_is_dragged_to_a_frame_and_cells_are_typed(app, browser, recordi
     )
 
 
+def test_a_cell_keeps_its_focus_and_selection_while_something_is_saved(app, browser, recordings):
+    page = label(app, browser)
+    add_class(page, "walk", "w")
+    press(page, "w", "ArrowRight", "w", "ArrowRight", "w", "ArrowRight", "w")  # The later is chosen.
+    end = page.get_by_label("End in seconds of walk").first
+    end.select_text()
+    page.evaluate("document.getElementById('subject').dispatchEvent(new Event('change'))")
+    page.keyboard.insert_text("0.2")
+    page.keyboard.press("Enter")
+    expect(end).to_have_value("0.200")
+    saved(page)
+    page.done()
+    lines = (recordings / "events.csv").read_text().splitlines()[1:]
+    assert lines == ["a.avi,0.000,0.200,walk,,", "a.avi,0.080,0.120,walk,,"]
+
+
 def test_a_file_of_another_program_is_imported_and_exported(app, browser, recordings, tmp_path):
     text = "video,start_seconds,end_seconds,label\na.avi,1,2,walk\nb.avi,3,,peck\n"
     (tmp_path / "old.csv").write_text(text)
@@ -685,6 +701,7 @@ def test_the_same_event_is_there_once(app, browser, recordings):
     expect(page.locator("#count")).to_have_text("2")
     expect(page.locator("#classes [aria-pressed=true]")).to_have_count(0)
     press(page, "Home", "w", "End", "w")
+    expect(page.locator("#count")).to_have_text("3")
     end = page.get_by_label("End in seconds of walk").last
     end.fill("0.04")
     end.press("Enter")
