@@ -82,3 +82,13 @@ def test_that_each_of_many_models_is_traced_is_not_told(monkeypatch):
     for text, arguments, told in ((traced, (5, 9, "f"), False), ("disk full", (), True)):
         record = logging.LogRecord("tensorflow", logging.WARNING, "", 0, text, arguments, None)
         assert bool(logger.filter(record)) == told
+
+
+def test_onednn_is_taken_unless_the_user_says_no(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow", types.ModuleType("tensorflow"))
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
+    import_tensorflow()
+    assert os.environ["TF_ENABLE_ONEDNN_OPTS"] == "0"
+    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS")
+    import_tensorflow()
+    assert os.environ["TF_ENABLE_ONEDNN_OPTS"] == "1"

@@ -208,7 +208,7 @@ def test_an_edge_is_dragged_to_a_frame_and_cells_are_typed(app, browser, recordi
 def test_a_cell_keeps_its_focus_and_selection_while_something_is_saved(app, browser, recordings):
     page = label(app, browser)
     add_class(page, "walk", "w")
-    press(page, "w", "ArrowRight", "w", "ArrowRight", "w", "ArrowRight", "w")  # The later is chosen.
+    press(page, "w", "ArrowRight", "w", "ArrowRight", "w", "ArrowRight", "w")
     end = page.get_by_label("End in seconds of walk").first
     end.select_text()
     page.evaluate("document.getElementById('subject').dispatchEvent(new Event('change'))")
