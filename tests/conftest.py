@@ -37,6 +37,8 @@ from pipeline.video import encode_jpeg, write_video
 
 # Tests run side by side: threads of TensorFlow's own would only be in each other's way.
 os.environ["TF_NUM_INTRAOP_THREADS"] = "1"
+# As `import_tensorflow` sets it, also where a test imports TensorFlow itself.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 
 def blob(rng: np.random.Generator, num_frames: int) -> np.ndarray:

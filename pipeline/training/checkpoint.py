@@ -19,7 +19,6 @@ from pipeline.errors import DataError
 from pipeline.training.alarms import Alarms
 from pipeline.training.averaging import WeightAverage
 from pipeline.training.callbacks import KeepBest
-from pipeline.training.ctrl_c import CtrlC
 
 TIMES_AS_LONG = 20
 """Between two checkpoints, as long as one took."""
@@ -51,41 +50,58 @@ class Checkpoint(keras.callbacks.Callback):
     """Writes the progress, and the best model, after the first epoch, the last, and some between.
 
     The file is replaced as a whole. Writing takes at most a twentieth of the time; a kill loses
-    the epochs since the last time.
+    the epochs since the last time. What the last epoch left is in memory until `write` is called.
+
+    Args:
+        path: The file.
+        progress: What is written.
+
+    Attributes:
+        progress: The same.
     """
 
-    def __init__(self, path: Path, progress: Progress, ctrl_c: CtrlC) -> None:
+    def __init__(self, path: Path, progress: Progress) -> None:
         super().__init__()
-        self._path, self._progress, self._ctrl_c = path, progress, ctrl_c
+        self._path, self.progress = path, progress
         self._due = -math.inf
+        self._unwritten: tuple[dict[str, Any], list[np.ndarray]] | None = None
 
     def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002
         """Writes the file, so that there is one for as long as the training has not ended."""
         if not self._path.exists():
-            self._write(0)
+            self._take(0)
+            self.write()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
-        """Writes the file, where it is time to."""
+        """Takes the progress, and writes the file where it is time to."""
+        self._take(epoch + 1)
         is_last = self.model.stop_training or epoch + 1 == self.params["epochs"]
         started = time.monotonic()
-        if is_last or self._ctrl_c.pressed or started >= self._due:
-            self._progress.best.write()
-            self._write(epoch + 1)
+        if is_last or started >= self._due:
+            self.write()
             ended = time.monotonic()
             self._due = ended + TIMES_AS_LONG * (ended - started)
 
-    def _write(self, epochs_done: int) -> None:
-        best = self._progress.best
+    def write(self) -> None:
+        """Writes the best model, and then the progress that tells of it, if there is any news."""
+        self.progress.best.write()
+        if self._unwritten is None:
+            return
+        state, arrays = self._unwritten
+        with atomic_write(self._path) as file:
+            np.savez(file, json.dumps(state), *arrays)
+        self._unwritten = None
+
+    def _take(self, epochs_done: int) -> None:
+        best = self.progress.best
         state = {
             "epoch": epochs_done,
             "stopped": bool(self.model.stop_training),
             "best_epoch": best.epoch,
             "lowest": best.lowest,
-            "alarms": self._progress.alarms.state(),
+            "alarms": self.progress.alarms.state(),
         }
-        arrays = [np.asarray(each.numpy()) for each in self._progress.variables()]
-        with atomic_write(self._path) as file:
-            np.savez(file, json.dumps(state), *arrays)
+        self._unwritten = state, [np.array(each.numpy()) for each in self.progress.variables()]
 
 
 def restore(path: Path, progress: Progress) -> tuple[int, bool]:

@@ -29,7 +29,7 @@ from pipeline.training.callbacks import EpochLog, KeepBest, cut_history
 from pipeline.training.checkpoint import Checkpoint, Progress, restore
 from pipeline.training.checks import check_run, enough_memory
 from pipeline.training.cluster import Cluster, alone, lost_workers_named
-from pipeline.training.ctrl_c import CtrlC, ctrl_c_between_steps
+from pipeline.training.ctrl_c import ctrl_c_between_steps
 from pipeline.training.curves import plot_history
 from pipeline.training.features import fitted_part
 from pipeline.training.linear import fit_heads, is_linear, note_fit
@@ -201,6 +201,7 @@ def _train(config: RunConfig, data: Data, run: Run, cluster: Cluster, *, goes_on
         last=config.train.keep == "last",
     )
     progress = Progress(model, best, Alarms(config.train, chance(data, config)), average)
+    checkpoint = Checkpoint(run.checkpoint_file, progress)
     epochs_done, has_stopped = 0, False
     if not cluster.is_first:
         pass
@@ -221,11 +222,11 @@ def _train(config: RunConfig, data: Data, run: Run, cluster: Cluster, *, goes_on
                 fit_heads(recognizer, config, videos)
                 note_fit(trainer, progress, config, videos, run)
             else:
-                _fit(trainer, progress, config, videos, run, epochs_done=epochs_done)
+                _fit(trainer, checkpoint, config, videos, run, epochs_done=epochs_done)
         except KeyboardInterrupt:
             if not best.epoch or not cluster.is_first:
                 raise
-            best.write()
+            checkpoint.write()
             note_end(run)
             raise Interrupted(run, best.epoch) from None
     if not cluster.is_first:
@@ -241,7 +242,7 @@ def _train(config: RunConfig, data: Data, run: Run, cluster: Cluster, *, goes_on
 
 def _fit(
     trainer: Trainer,
-    progress: Progress,
+    checkpoint: Checkpoint,
     config: RunConfig,
     data: Data,
     run: Run,
@@ -264,15 +265,16 @@ def _fit(
             functools.partial(shared_validation, data, config) if has_validation else None,
             epochs=range(epochs_done, config.train.epochs),
             steps=steps,
-            callbacks=_callbacks(progress, config, run, ctrl_c, writes=is_first),
+            callbacks=_callbacks(checkpoint, config, run, writes=is_first),
             ctrl_c=ctrl_c,
         )
 
 
 def _callbacks(
-    progress: Progress, config: RunConfig, run: Run, ctrl_c: CtrlC, *, writes: bool
+    checkpoint: Checkpoint, config: RunConfig, run: Run, *, writes: bool
 ) -> list[keras.callbacks.Callback]:
     """In the order in which they are called: the checkpoint holds what the others found."""
+    progress = checkpoint.progress
     callbacks = [progress.average, progress.best] if progress.average else [progress.best]
     if not writes:
         return callbacks
@@ -282,4 +284,4 @@ def _callbacks(
     if config.train.tensorboard:
         folder = str(run.folder / "tensorboard")
         callbacks.append(keras.callbacks.TensorBoard(folder, write_graph=False))
-    return [*callbacks, Checkpoint(run.checkpoint_file, progress, ctrl_c)]
+    return [*callbacks, checkpoint]

@@ -49,8 +49,8 @@ class Trainer:
             for norm in normalisations(model)
             for variable in (norm.moving_mean, norm.moving_variance)
         ]
-        self._step = tf.function(self._train_step)
-        self._judge = tf.function(self._test_step)
+        self._step = tf.function(self._train_step, autograph=False)
+        self._judge = tf.function(self._test_step, autograph=False)
 
     def _batches(self, make: Batches) -> tf.data.Dataset:
         """What each device is given, of endless batches."""

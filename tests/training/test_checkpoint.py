@@ -1,14 +1,16 @@
 """After which epochs a checkpoint is written, with a clock of its own."""
 
+import json
 import types
 
 import keras
 import pytest
 
+from pipeline.config import TrainConfig
 from pipeline.training import checkpoint
+from pipeline.training.alarms import Alarms
 from pipeline.training.callbacks import KeepBest
 from pipeline.training.checkpoint import TIMES_AS_LONG, Checkpoint, Progress
-from pipeline.training.ctrl_c import CtrlC
 
 
 @pytest.fixture
@@ -24,20 +26,22 @@ def written(clock, monkeypatch):
     """The epochs after which it was written; each time took a second."""
     epochs = []
 
-    def write(_, epochs_done):
-        epochs.append(epochs_done)
+    def write(_, state, *arrays):
+        epochs.append(json.loads(state)["epoch"])
         clock.seconds += 1
 
-    monkeypatch.setattr(Checkpoint, "_write", write)
+    monkeypatch.setattr(checkpoint.np, "savez", write)
     return epochs
 
 
 @pytest.fixture
 def callback(tmp_path):
     model = keras.Sequential([keras.layers.Input((1,)), keras.layers.Dense(1)])
+    model.compile()
     model.stop_training = False
     best = KeepBest(tmp_path / "model.keras", model, lambda: model)
-    callback = Checkpoint(tmp_path / "checkpoint.npz", Progress(model, best, None), CtrlC())
+    progress = Progress(model, best, Alarms(TrainConfig(), 0.5))
+    callback = Checkpoint(tmp_path / "checkpoint.npz", progress)
     callback.set_model(model)
     callback.set_params({"epochs": 100})
     return callback
@@ -63,15 +67,18 @@ def test_what_stops_early_is_written(callback, written):
     assert written == [1, 2]
 
 
-def test_the_epoch_in_which_ctrl_c_was_pressed_is_written(callback, written):
+def test_what_the_last_epoch_left_is_written_when_asked(callback, written):
     callback.on_epoch_end(0)
-    callback._ctrl_c.pressed = True
     callback.on_epoch_end(1)
+    assert written == [1]
+    callback.write()
+    assert written == [1, 2]
+    callback.write()
     assert written == [1, 2]
 
 
 def test_the_best_model_is_written_before_what_tells_of_it(callback, tmp_path, written):
-    callback._progress.best.set_model(callback.model)
-    callback._progress.best.on_epoch_end(0, {"loss": 1.0})
+    callback.progress.best.set_model(callback.model)
+    callback.progress.best.on_epoch_end(0, {"loss": 1.0})
     callback.on_epoch_end(0)
     assert (tmp_path / "model.keras").is_file()

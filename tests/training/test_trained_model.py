@@ -25,7 +25,6 @@ from pipeline.training.alarms import Alarms
 from pipeline.training.averaging import WeightAverage
 from pipeline.training.callbacks import KeepBest
 from pipeline.training.checkpoint import Checkpoint, Progress, restore
-from pipeline.training.ctrl_c import CtrlC
 from pipeline.training.features import temporal_part
 from pipeline.training.optimizer import compile_model
 
@@ -64,7 +63,7 @@ def test_all_stages_are_trained_remembered_and_kept(tmp_path):
     recognizer, progress = begun(CONFIG, tmp_path / "model.keras", seed=0)
     before = [each.numpy() for each in recognizer.trainable_variables]
     inputs, targets = batch()
-    checkpoint = Checkpoint(tmp_path / "checkpoint.npz", progress, CtrlC())
+    checkpoint = Checkpoint(tmp_path / "checkpoint.npz", progress)
     callbacks = [progress.average, progress.best, checkpoint]
     history = progress.model.fit(
         inputs, targets, batch_size=2, epochs=2, verbose=0, callbacks=callbacks
