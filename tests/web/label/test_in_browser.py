@@ -215,10 +215,19 @@ def test_a_cell_keeps_its_focus_and_selection_while_something_is_saved(app, brow
     page.keyboard.insert_text("0.2")
     page.keyboard.press("Enter")
     expect(end).to_have_value("0.200")
+    start = page.get_by_label("Start in seconds of walk").last
+    start.fill("0")
+    start.press("Enter")
+    expect(end).to_have_value("0.120")
+    page.locator("#events .chip").last.click()  # The other is chosen, and stays so.
+    end.fill("0.2")
+    end.press("Enter")
+    expect(page.locator("#told")).to_contain_text("There is the same event already")
+    expect(end).to_have_value("0.120")  # What was refused is not shown.
     saved(page)
     page.done()
     lines = (recordings / "events.csv").read_text().splitlines()[1:]
-    assert lines == ["a.avi,0.000,0.200,walk,,", "a.avi,0.080,0.120,walk,,"]
+    assert lines == ["a.avi,0.000,0.120,walk,,", "a.avi,0.000,0.200,walk,,"]
 
 
 def test_a_file_of_another_program_is_imported_and_exported(app, browser, recordings, tmp_path):

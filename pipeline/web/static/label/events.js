@@ -8,36 +8,25 @@ export class EventList extends EventTarget {
   constructor(body, colour) {
     super();
     Object.assign(this, { body, colour });
+    this.drawn = []; // what was asked for last
   }
 
   show({ events, begun, labels, subjects, chosen }) {
     if (this.isTyped()) return; // What is half typed is kept; what comes of it is shown.
-    const held = this.held();
+    const asked = [events, begun, chosen, ...labels, "", ...subjects];
+    if (!this.isTaken && asked.length === this.drawn.length && asked.every((each, place) => each === this.drawn[place])) return;
+    this.drawn = asked; // A row that is drawn anew loses the focus, what is selected and an open list.
+    const active = document.activeElement?.dataset.field;
     const from = Math.max(0, Math.min(events.indexOf(chosen) - MOST_ROWS / 2, events.length - MOST_ROWS));
     const shown = events.slice(from, from + MOST_ROWS);
     this.names = { labels, subjects };
     this.body.replaceChildren(...begun.map((each) => this.row(each, true)), ...shown.map((each) => this.row(each, false, each === chosen)));
     const row = this.body.querySelector(".chosen");
-    if (held) this.hold([...this.body.rows].find((each) => each.event === held.event) ?? row, held);
     if (!row) return;
+    if (active) row.querySelector(`[data-field="${active}"]`)?.focus();
     const box = this.body.closest(".scroll");
     const top = row.offsetTop - box.offsetTop;
     if (top < box.scrollTop + 30 || top > box.scrollTop + box.clientHeight - 40) box.scrollTop = top - box.clientHeight / 2;
-  }
-
-  // The cell that has the focus, and what is selected in it.
-  held() {
-    const active = document.activeElement;
-    if (!this.body.contains(active) || !active.dataset.field) return null;
-    const { selectionStart, selectionEnd } = active;
-    return { event: active.closest("tr").event, field: active.dataset.field, selectionStart, selectionEnd };
-  }
-
-  // Gives the focus back to the cell in a row that was made anew.
-  hold(row, { field, selectionStart, selectionEnd }) {
-    const element = row?.querySelector(`[data-field="${field}"]`);
-    element?.focus({ preventScroll: true });
-    if (element?.matches("input")) element.setSelectionRange(selectionStart, selectionEnd);
   }
 
   isTyped() {
@@ -47,7 +36,6 @@ export class EventList extends EventTarget {
 
   row(event, isBegun, isChosen) {
     const row = document.createElement("tr");
-    row.event = event;
     row.classList.toggle("chosen", Boolean(isChosen));
     const chip = document.createElement("span");
     chip.className = "chip";
