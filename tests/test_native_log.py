@@ -92,3 +92,22 @@ def test_onednn_is_taken_unless_the_user_says_no(monkeypatch):
     monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS")
     import_tensorflow()
     assert os.environ["TF_ENABLE_ONEDNN_OPTS"] == "1"
+
+
+def test_what_keras_imports_for_others_is_left_out_until_it_is_asked_for(tmp_path):
+    """Keras takes it for not installed, as one that is needed by nobody."""
+    (tmp_path / "tensorflow.py").write_text(
+        "try:\n    import sklearn\nexcept ImportError:\n    has_sklearn = False\n"
+    )
+    script = (
+        "import importlib.util\n"
+        "from pipeline.native_log import import_tensorflow\n"
+        "import_tensorflow()\n"
+        "import tensorflow\n"
+        "assert not tensorflow.has_sklearn\n"
+        "assert importlib.util.find_spec('sklearn')\n"
+    )
+    paths = os.pathsep.join([str(tmp_path), *sys.path])
+    subprocess.run(
+        [sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": paths}, check=True
+    )

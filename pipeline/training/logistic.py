@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
 from scipy.special import expit, log_expit, log_softmax, softmax
-from sklearn.model_selection import GroupKFold
 
 Floats = npt.NDArray[np.floating[Any]]
 
@@ -123,6 +122,8 @@ def choose_penalty(problem: Problem) -> float:
     folds = min(_FOLDS, len(np.unique(problem.groups)))
     if folds < 2:
         return _USUAL
+    from sklearn.model_selection import GroupKFold  # takes more than a second
+
     losses = np.zeros(len(PENALTIES))
     for seen, unseen in GroupKFold(folds).split(problem.inputs, groups=problem.groups):
         known, test, start = problem.part(seen), problem.part(unseen), None
