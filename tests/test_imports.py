@@ -12,9 +12,9 @@ import pipeline
 
 ROOT = Path(pipeline.__file__).parent
 ROOMS = [
-    *("text", "errors", "atomic", "interrupt", "native_log", "figures", "locks", "progress"),
-    *("user_cache", "spares", "video", "pose", "key_points", "foreign", "streams", "config"),
-    *("run", "workers", "manifest", "sources", "prepare", "tasks", "dataset", "models"),
+    *("text", "errors", "atomic", "interrupt", "native_log", "importing", "figures", "locks"),
+    *("progress", "user_cache", "spares", "video", "pose", "key_points", "foreign", "streams"),
+    *("config", "run", "workers", "manifest", "sources", "prepare", "tasks", "dataset", "models"),
     *("training", "evaluation", "experiments", "inference", "labelling", "web", "cli"),
 ]
 """Modules and packages directly in the package; each imports only what stands before it."""

@@ -12,7 +12,7 @@ from typing import Any
 from pipeline.cli.parser import ConfigParser, run_config
 from pipeline.cli.spread import add_spread, spread_of
 from pipeline.evaluation.main_score import score_title
-from pipeline.native_log import import_tensorflow
+from pipeline.importing import import_tensorflow
 
 
 def main(arguments: Sequence[str]) -> None:

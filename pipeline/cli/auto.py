@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 from pipeline.cli.script import Parser
 from pipeline.config import RunConfig, SplitConfig
 from pipeline.errors import ConfigError
-from pipeline.native_log import import_tensorflow
+from pipeline.importing import import_tensorflow
 from pipeline.run import Run
 from pipeline.text import clock, command, listed
 

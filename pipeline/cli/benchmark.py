@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from pipeline.cli.commands import run_named
-from pipeline.native_log import import_tensorflow
+from pipeline.importing import import_tensorflow
 from pipeline.text import command
 
 COMMANDS: Final = {

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.cli.fuse import add_fusion
 from pipeline.cli.script import Parser, named_run
 from pipeline.errors import ConfigError
-from pipeline.native_log import import_tensorflow
+from pipeline.importing import import_tensorflow
 
 if TYPE_CHECKING:
     from pipeline.run import Run

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pipeline.cli.script import Parser, named_run
 from pipeline.errors import ConfigError
-from pipeline.native_log import import_tensorflow
+from pipeline.importing import import_tensorflow
 from pipeline.text import visible
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.cli.script import Parser, named_run
-from pipeline.native_log import import_tensorflow
+from pipeline.importing import import_tensorflow
 
 if TYPE_CHECKING:
     from pipeline.inference.agreement import Exported

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.cli.script import Parser
 from pipeline.errors import ConfigError
-from pipeline.native_log import import_tensorflow
+from pipeline.importing import import_tensorflow
 from pipeline.text import command
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from pathlib import Path
 from pipeline.cli.parser import ConfigParser, run_config
 from pipeline.cli.script import positive
 from pipeline.errors import ConfigError
-from pipeline.native_log import import_tensorflow
+from pipeline.importing import import_tensorflow
 from pipeline.text import counted
 
 

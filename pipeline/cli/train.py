@@ -21,7 +21,8 @@ from pipeline.cli.export import format_exported
 from pipeline.cli.parser import ConfigParser, run_config
 from pipeline.config import RunConfig
 from pipeline.errors import ConfigError
-from pipeline.native_log import drop_native_log, import_tensorflow
+from pipeline.importing import import_tensorflow
+from pipeline.native_log import drop_native_log
 from pipeline.run import RUNS, Run
 from pipeline.text import command
 from pipeline.training.place import Place, place_in

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from pipeline.errors import DataError
+from pipeline.importing import import_tensorflow
 from pipeline.inference.runtime import Runtime
-from pipeline.native_log import import_tensorflow
 from pipeline.run import Run
 
 RuntimeName = Literal["auto", "savedmodel", "keras"]
