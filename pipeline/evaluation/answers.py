@@ -110,7 +110,7 @@ class Answers:
             return np.ones(len(self.labels), np.bool_), self.labels
         known = task.known(self.labels.astype(np.uint8))
         found = self.labels[known]
-        return known, found.argmax(axis=1) if task.is_exclusive else found
+        return known, (found == 1).argmax(axis=1) if task.is_exclusive else found
 
     def temperature(self, model: ModelConfig) -> float:
         """What the logits are best divided by, fitted on these videos."""

@@ -127,10 +127,10 @@ def fitted(
 def _known_frames(
     model: keras.Model, videos: Data, config: RunConfig, task: Frames
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.integer[Any]]]:
-    """Logits and labels of the frames of validation recordings of which something is known."""
+    """Logits and labels of the frames of validation recordings of which all is known."""
     predictions = predict_frames(model, videos, config, "val")
     logits = np.concatenate([each.logits for each in predictions])
     labels = np.concatenate([each.labels for each in predictions])
     known = task.known(labels)
     found = labels[known]
-    return logits[known], found.argmax(axis=1) if task.is_exclusive else found
+    return logits[known], (found == 1).argmax(axis=1) if task.is_exclusive else found

@@ -27,8 +27,8 @@ class Recording:
         name: Its file, from the folder of all videos on, and the subject, if there is any.
         group: What it has in common with other recordings, such as the person in it.
         fps: Stored frames a second.
-        labels: uint8 (N, C), of the person: 1 where a class holds, 0 where not, 255 in all classes
-            where nothing is known.
+        labels: uint8 (N, C), of the person: 1 where a class holds, 0 where not, 255 where that is
+            not known.
         probabilities: float (N, C), of the model, calibrated.
         answers: bool (N, C), what the model answers; one class at each frame where classes exclude
             each other.
@@ -60,14 +60,14 @@ class Recording:
         return self.labels == 1
 
     def known(self, *, exclusive: bool) -> Bools:
-        """Of which frames something is known, bool (N,).
+        """Of which frames all is known, bool (N,).
 
         Args:
-            exclusive: Classes exclude each other: of a frame at which several hold, or none does,
-                nothing is known.
+            exclusive: Classes exclude each other: where one holds, no other one does; of a frame at
+                which several hold, or none does, nothing is known.
         """
         known: Bools = (self.labels != UNKNOWN_LABEL).all(axis=1)
-        return known & (self.holds.sum(axis=1) == 1) if exclusive else known
+        return np.asarray(self.holds.sum(axis=1) == 1) if exclusive else known
 
 
 def judged(recordings: Sequence[Recording], *, exclusive: bool) -> list[Recording]:

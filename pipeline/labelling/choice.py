@@ -107,7 +107,7 @@ def _candidates(recordings: Sequence[Described], head: Head | None, seconds: flo
     unsure: list[float] = []
     looks: list[Floats] = []
     for recording in recordings:
-        known, doubt = recording.is_known(), _doubt(recording, head)
+        known, doubt = recording.is_watched(), _doubt(recording, head)
         values = (np.asarray(recording.descriptors, np.float32) - mean) / scale
         for first, end in _windows(len(known), max(1, round(seconds * FPS))):
             if known[first:end].mean() <= _MOST_KNOWN:

@@ -16,6 +16,7 @@ from pipeline.video.descriptors import FPS
 
 Floats = npt.NDArray[np.floating]
 Labels = npt.NDArray[np.uint8]
+Layers = tuple[tuple[Floats, Floats], tuple[Floats, Floats]]
 
 _NEAR, _WIDE = 2, 7
 """Descriptors to either side that are averaged."""
@@ -58,8 +59,8 @@ class Described(NamedTuple):
             return np.full((count, len(class_names)), UNKNOWN_LABEL, np.uint8)
         return self.annotation.of_classes(class_names).by_frame(FPS, class_names)(0, count)
 
-    def is_known(self) -> npt.NDArray[np.bool_]:
-        """Which cells were watched, bool (N,)."""
+    def is_watched(self) -> npt.NDArray[np.bool_]:
+        """Of which cells all classes are known, bool (N,)."""
         return self.labels([""])[:, 0] != UNKNOWN_LABEL
 
 
@@ -78,24 +79,20 @@ class Head:
 
     Attributes:
         class_names: C names.
-        mean: Of a cell in its context, float32 (D,).
-        scale: Likewise, its deviation.
-        layers: Weights and bias of the hidden layer, float32 (D, 64) and (64,), and of the last
-            one, (64, C) and (C,).
+        layers: Weights and bias of the hidden layer, float32 (D, H) and (H,), and of the last one,
+            (H, C) and (C,).
         shortest: Cells of a bout and of a gap, at least, int (2, C).
     """
 
     class_names: tuple[str, ...]
-    mean: Floats
-    scale: Floats
-    layers: tuple[tuple[Floats, Floats], tuple[Floats, Floats]]
+    layers: Layers
     shortest: npt.NDArray[np.integer]
 
     def probabilities(self, descriptors: Floats) -> Floats:
         """From descriptors, (N, 288), to float32 (N, C), averaged over half a second."""
         (weights, bias), (last_weights, last_bias) = self.layers
-        cells = (in_context(descriptors) - self.mean) / self.scale
-        logits = np.maximum(cells @ weights + bias, 0) @ last_weights + last_bias
+        hidden = np.maximum(in_context(descriptors) @ weights + bias, 0)
+        logits = hidden @ last_weights + last_bias
         return _averaged(1 / (1 + np.exp(-np.clip(logits, -30, 30))), -_NEAR, _NEAR + 1)
 
     def bouts(self, probabilities: Floats) -> list[Bout]:
@@ -118,22 +115,37 @@ def fit_head(
 ) -> Head:
     """Fits a head: a network of one hidden layer, whose last one says how probable each class is.
 
+    Classes that are known at the same cells share the hidden layer: where stretches were watched,
+    all of them do. One that was decided by itself has one of its own.
+
     Args:
-        recordings: Of which those cells count that are known; there are some.
+        recordings: Of which, for each class, those cells count where it is known; there are some.
         class_names: C names; one that never occurs is never found.
-        most_cells: How many cells it is fitted to, at most.
+        most_cells: How many cells it is fitted to, at most; where each class was decided by itself,
+            up to twice as many in all.
         seed: Of the choice of cells, where there are too many.
     """
     labels = [each.labels(class_names) for each in recordings]
-    chosen = _chosen_cells(np.concatenate(labels), most_cells, seed)
-    cells = np.concatenate(list(_contexts(recordings, labels, chosen)))
-    known = np.concatenate(labels)[chosen.places]
-    mean, scale = cells.mean(axis=0), cells.std(axis=0) + _LEAST_SCALE
-    layers = _fitted((cells - mean) / scale, known, chosen.weights, seed)
+    together = np.concatenate(labels)
+    columns, number = np.unique(together != UNKNOWN_LABEL, axis=1, return_inverse=True)
+    share = most_cells // (len(class_names) + 1)
+    width = _HIDDEN * columns.shape[1]
+    last, last_bias = np.zeros((width, len(class_names))), np.zeros(len(class_names))
+    first = []
+    for group in range(columns.shape[1]):
+        alike = number == group
+        chosen = _chosen_cells(together[:, alike], share, seed)
+        cells = np.concatenate(list(_contexts(recordings, labels, chosen)))
+        known = together[chosen.places][:, alike]
+        hidden, (weights, last_bias[alike]) = _fitted(cells, known, chosen.weights, seed)
+        last[_HIDDEN * group : _HIDDEN * (group + 1), alike] = weights
+        first.append(hidden)
+    weights, bias = (np.concatenate(each, axis=-1) for each in zip(*first, strict=True))
+    layers = (weights, bias), (last, last_bias)
     bouts, gaps = usual_bounds(labels, len(class_names))
     # Of few events the gaps are wide by chance, which must not join others.
     shortest = np.stack([bouts, np.minimum(bouts, gaps)])
-    return Head(tuple(class_names), mean, scale, layers, shortest)
+    return Head(tuple(class_names), layers, shortest)
 
 
 def in_context(descriptors: Floats) -> Floats:
@@ -174,8 +186,8 @@ class _Cells(NamedTuple):
     weights: Floats
 
 
-def _chosen_cells(labels: Labels, most: int, seed: int) -> _Cells:
-    """At most so many of the known cells: of each class about as many."""
+def _chosen_cells(labels: Labels, share: int, seed: int) -> _Cells:
+    """The known cells; of each class at most so many, if there are more than that of each."""
     random = np.random.default_rng(seed)
     known = np.flatnonzero(labels[:, 0] != UNKNOWN_LABEL)
     holds = labels[known] == 1
@@ -183,7 +195,7 @@ def _chosen_cells(labels: Labels, most: int, seed: int) -> _Cells:
     # The rarest class that holds; where none does, the number of classes.
     rarest = np.where(holds, counts, len(labels) + 1).argmin(axis=1)
     kinds = np.where(holds.any(axis=1), rarest, labels.shape[1])
-    share = max(1, most // (labels.shape[1] + 1)) if len(known) > most else len(known)
+    share = max(1, share) if len(known) > share * (labels.shape[1] + 1) else len(known)
     places, weights = [], []
     for kind in np.unique(kinds):
         of_kind = known[kinds == kind]
@@ -207,13 +219,12 @@ def _contexts(
         start = end
 
 
-def _fitted(
-    cells: Floats, labels: Labels, weights: Floats, seed: int
-) -> tuple[tuple[Floats, Floats], tuple[Floats, Floats]]:
-    """The layers of a network, see `Head`."""
+def _fitted(cells: Floats, labels: Labels, weights: Floats, seed: int) -> Layers:
+    """The layers of a network on cells as they are, see `Head`."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.neural_network import MLPClassifier
 
+    mean, scale = cells.mean(axis=0), cells.std(axis=0) + _LEAST_SCALE
     network = MLPClassifier(
         (_HIDDEN,),
         alpha=_PENALTY,
@@ -226,6 +237,7 @@ def _fitted(
     targets = np.column_stack([labels, ~labels.any(axis=1)]).astype(np.uint8)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # It is near enough by then.
-        network.fit(cells, targets, sample_weight=weights)
+        network.fit((cells - mean) / scale, targets, sample_weight=weights)
     (first, last), (bias, last_bias) = network.coefs_, network.intercepts_
-    return (first, bias), (last[:, :-1], last_bias[:-1])
+    first = first / scale[:, None]
+    return (first, bias - mean @ first), (last[:, :-1], last_bias[:-1])

@@ -79,9 +79,17 @@ def learn(recordings: Sequence[Described]) -> Lesson:
 
 
 def head_of(recordings: Sequence[Described], **options: int) -> Head | None:
-    """A head for all classes that were marked, see `fit_head`; None: none was."""
-    known = _known(recordings)
-    names = class_names_of(known)
+    """A head, see `fit_head`, for all classes of which something tells them apart; None: for none.
+
+    That is where they were marked, and where they are known not to happen.
+    """
+    known = [each for each in recordings if each.annotation]
+    marked = class_names_of(known)
+    if not marked:
+        return None
+    labels = np.concatenate([each.labels(marked) for each in known])
+    is_told = (labels == 1).any(axis=0) & (labels == 0).any(axis=0)
+    names = [name for name, told in zip(marked, is_told, strict=True) if told]
     return fit_head(known, names, **options) if names else None
 
 
@@ -106,13 +114,13 @@ def learning_curve(recordings: Sequence[Described], *, seed: int = 0) -> list[Po
     stretches, of which a part is taken by chance.
 
     Args:
-        recordings: Those of which something is known count.
+        recordings: Those count that were watched, as a whole or in part.
         seed: Of the folds and of the parts.
 
     Returns:
         Points, the last one of all labels; none with fewer than two recordings or no event.
     """
-    known = _known(recordings)
+    known = [each for each in recordings if each.is_watched().any()]
     names = class_names_of(known)
     if len(known) < 2 or not names:
         return []
@@ -123,21 +131,16 @@ def learning_curve(recordings: Sequence[Described], *, seed: int = 0) -> list[Po
 
 
 def score(head: Head | None, recordings: Sequence[Described], class_names: Sequence[str]) -> float:
-    """F1 of segments that overlap by half, over what is known of recordings, 0 to 1."""
+    """F1 of segments that overlap by half, where all is known of recordings, 0 to 1."""
     pairs = []
     for recording in recordings:
         labels = recording.labels(class_names)
         found = np.zeros(labels.shape, np.bool_)
         for bout in head.bouts(head.probabilities(recording.descriptors)) if head else ():
             found[bout.first : bout.end, class_names.index(bout.label)] = True
-        known = labels[:, 0] != UNKNOWN_LABEL
+        known = (labels != UNKNOWN_LABEL).all(axis=1)
         pairs.append((segments_at_once(found[known]), segments_at_once(labels[known] == 1)))
     return segment_f1(pairs, _OVERLAP)
-
-
-def _known(recordings: Iterable[Described]) -> list[Described]:
-    """Those of which something is known."""
-    return [each for each in recordings if each.is_known().any()]
 
 
 def _point(
@@ -165,23 +168,30 @@ def _num_chunks(recording: Described) -> int:
 
 def _part(recording: Described, is_kept: np.ndarray) -> Described:
     """A recording of which only what is known in some of its chunks is known."""
-    if recording.annotation is None:
+    marks = recording.annotation
+    if marks is None:
         return recording
-    chunks = np.flatnonzero(is_kept) * _CHUNK_SECONDS
-    whole = ((0.0, len(recording.descriptors) / FPS),)
-    spans = tuple(
-        (max(start, chunk), min(end, chunk + _CHUNK_SECONDS))
-        for start, end in recording.annotation.known or whole
-        for chunk in chunks.tolist()
-        if start < chunk + _CHUNK_SECONDS and end > chunk
+    chunks = [(start, start + _CHUNK_SECONDS) for start in np.flatnonzero(is_kept) * _CHUNK_SECONDS]
+    watched = ((0.0, len(recording.descriptors) / FPS),) if marks.known is None else marks.known
+    spans = [
+        (max(start, first), min(end, last))
+        for start, end in watched
+        for first, last in chunks
+        if start < last and end > first
+    ]
+    events, known_of = (
+        tuple(
+            each
+            for each in found
+            if any(each[0] < last and each[1] > first for first, last in chunks)
+        )
+        for found in (marks.events, marks.known_of)
     )
-    events = tuple(
-        event
-        for event in recording.events
-        if any(start < event[1] and end > event[0] for start, end in spans)
+    if marks.known is None:  # All that is around an event is known.
+        spans += [event[:2] for event in events]
+    return recording._replace(
+        annotation=Annotation(events=events, known=tuple(spans), known_of=known_of)
     )
-    annotation = Annotation(events=events, known=(*spans, *(event[:2] for event in events)))
-    return recording._replace(annotation=annotation)
 
 
 def _proposed(recording: Described, head: Head) -> list[Proposal]:

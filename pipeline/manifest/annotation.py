@@ -13,7 +13,7 @@ Labels = npt.NDArray[np.uint8]
 Spans = tuple[tuple[float, float], ...]
 
 UNKNOWN_LABEL: Final = 255
-"""What stands for each class in the labels of a frame of which nothing is known."""
+"""What stands for a class in the labels of a frame where nobody knows whether it holds."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -22,13 +22,16 @@ class Annotation:
 
     Attributes:
         events: Start, end and class of each, in seconds from the first frame of the file.
-        known: Where the annotation holds, pairs of start and end; None: everywhere.
+        known: Where the annotation holds, pairs of start and end; None: everywhere. One without
+            length holds nowhere.
+        known_of: Where it holds of one class alone, besides: start, end and class of each.
         background: Class of the frames that no event covers; empty: they have none.
         subject: The only subject whose events these are; empty: all of them.
     """
 
     events: tuple[tuple[float, float, str], ...]
     known: Spans | None = None
+    known_of: tuple[tuple[float, float, str], ...] = ()
     background: str = ""
     subject: str = ""
 
@@ -39,9 +42,13 @@ class Annotation:
         return tuple(sorted(names - {""}))
 
     def of_classes(self, names: Iterable[str]) -> Annotation:
-        """The same with the events of some classes alone."""
+        """The same with what is said of some classes alone."""
         kept = set(names)
-        return dataclasses.replace(self, events=tuple(e for e in self.events if e[2] in kept))
+        events, known_of = (
+            tuple(each for each in spans if each[2] in kept)
+            for spans in (self.events, self.known_of)
+        )
+        return dataclasses.replace(self, events=events, known_of=known_of)
 
     def by_frame(self, fps: float, class_names: Sequence[str]) -> Callable[[int, int], Labels]:
         """A function that labels frames in a row.
@@ -55,7 +62,8 @@ class Annotation:
 
         Returns:
             From the number of the first frame, from 0, and how many there are (N) to uint8 (N, C):
-            1 where the class holds, 0 where not, 255 where nothing is known.
+            1 where the class holds, 0 where not, 255 where that is not known. The background is
+            known where another class holds, and where all of them are known.
 
         Example:
             >>> annotation = Annotation(events=((0.1, 0.3, "wave"),), known=((0.0, 0.4),))
@@ -63,24 +71,45 @@ class Annotation:
             [0, 1, 1, 0, 255]
         """
         numbers = {name: number for number, name in enumerate(class_names)}
-        spans = [(*_frames_of(e[0], e[1], fps), numbers[e[2]]) for e in self.events]
-        starts, ends, classes = np.array(spans, np.int64).reshape(-1, 3).T
-        known = None if self.known is None else [_frames_of(*span, fps) for span in self.known]
+        every, rest = slice(None), numbers[self.background] if self.background else None
+        holding = _Marks([(*e[:2], numbers[e[2]]) for e in self.events], fps)
+        known = [(*span, every) for span in self.known or ()]
+        known += [(*e[:2], numbers[e[2]]) for e in self.known_of if e[2] in numbers]
+        knowing = _Marks([each for each in known if each[1] > each[0]], fps)
 
         def labels(first: int, number: int) -> Labels:
-            found = np.zeros((number, len(class_names)), np.uint8)
-            for event in np.flatnonzero((starts < first + number) & (ends > first)):
-                found[max(0, starts[event] - first) : ends[event] - first, classes[event]] = 1
-            if self.background:
-                found[~found.any(axis=1), numbers[self.background]] = 1
-            if known is not None:
-                is_known = np.zeros(number, np.bool_)
-                for start, end in known:
-                    is_known[max(0, start - first) : max(0, end - first)] = True
-                found[~is_known] = UNKNOWN_LABEL
-            return found
+            shape = number, len(class_names)
+            holds = holding.put(np.zeros(shape, np.bool_), first)
+            is_known = knowing.put(np.full(shape, self.known is None), first)
+            if rest is not None:
+                others = np.arange(len(class_names)) != rest
+                is_held = (holds & is_known)[:, others].any(axis=1)
+                is_known[:, rest] |= is_held | (others.any() & is_known[:, others].all(axis=1))
+                holds[:, rest] = ~holds[:, others].any(axis=1)
+            return np.where(is_known, holds, UNKNOWN_LABEL).astype(np.uint8)
 
         return labels
+
+
+class _Marks:
+    """Spans of time of some classes, to be put into arrays of frames in a row.
+
+    Args:
+        spans: Start and end in seconds, and the column, or columns, of each.
+        fps: Frames per second.
+    """
+
+    def __init__(self, spans: Sequence[tuple[float, float, int | slice]], fps: float) -> None:
+        frames = [_frames_of(start, end, fps) for start, end, _ in spans]
+        self._starts, self._ends = np.array(frames, np.int64).reshape(-1, 2).T
+        self._columns = [column for _, _, column in spans]
+
+    def put(self, values: npt.NDArray[np.bool_], first: int) -> npt.NDArray[np.bool_]:
+        """Sets values, bool (N, C), of which the first is that of a frame; gives them back."""
+        for place in np.flatnonzero((self._starts < first + len(values)) & (self._ends > first)):
+            start, end = max(0, self._starts[place] - first), self._ends[place] - first
+            values[start:end, self._columns[place]] = True
+        return values
 
 
 def merged(spans: Iterable[tuple[float, float]]) -> Spans:
@@ -97,6 +126,21 @@ def merged(spans: Iterable[tuple[float, float]]) -> Spans:
         else:
             found.append((start, end))
     return tuple(found)
+
+
+def merged_by_class(
+    spans: Iterable[tuple[float, float, str]],
+) -> tuple[tuple[float, float, str], ...]:
+    """The same time of each class in spans that do not touch, by class and in order.
+
+    Example:
+        >>> merged_by_class([(2.0, 3.0, "walk"), (0.0, 2.0, "walk"), (1.0, 3.0, "run")])
+        ((1.0, 3.0, 'run'), (0.0, 3.0, 'walk'))
+    """
+    found: dict[str, list[tuple[float, float]]] = {}
+    for start, end, label in spans:
+        found.setdefault(label, []).append((start, end))
+    return tuple((*span, label) for label in sorted(found) for span in merged(found[label]))
 
 
 def _frames_of(start: float, end: float, fps: float) -> tuple[int, int]:

@@ -195,7 +195,10 @@ def identity(source: SourceVideo) -> tuple[object, ...]:
 def _marks(row: Row) -> tuple[object, ...]:
     """What a person marked in a recording."""
     marks = row.annotation
-    return ((marks.events, marks.known, marks.background, marks.subject),) if marks else ()
+    if not marks:
+        return ()
+    known_of = (marks.known_of,) if marks.known_of else ()  # as without it, where there is none
+    return ((marks.events, marks.known, marks.background, marks.subject, *known_of),)
 
 
 def content_fingerprint(frames: FramesConfig, records: Iterable[tuple[SourceVideo, str]]) -> str:

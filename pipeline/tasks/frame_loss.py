@@ -21,13 +21,14 @@ class FrameLoss(keras.losses.Loss):
             frame to frame.
 
     Call arguments:
-        y_true: float32 (B, T, C), from 0 to 1; below 0 for a frame of which nothing is known.
+        y_true: float32 (B, T, C), from 0 to 1; below 0 where nothing is known, which is of all
+            classes of a frame where they exclude each other.
         y_pred: Logits, float (B, T, C), or those of S stages, float (B, S, T, C), which count
             alike.
 
     Returns:
-        float (B,): of each clip, so that their mean is that over known frames, the cross-entropy,
-        which is summed over classes that do not exclude each other; and the penalty.
+        float (B,): of each clip, so that their mean is that over what is known, the cross-entropy
+        of a frame, which is summed over classes that do not exclude each other; and the penalty.
 
     Source: the penalty with its limit, Farha and Gall (2019), equations 8 and 9.
     """
@@ -45,22 +46,21 @@ class FrameLoss(keras.losses.Loss):
     def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
         """See the class."""
         stages = y_pred if len(y_pred.shape) == 4 else y_pred[:, None]
-        known = ops.cast(y_true[:, None, :, 0] >= 0, stages.dtype)
+        known = ops.cast(y_true[:, None] >= 0, stages.dtype)
         targets = ops.maximum(y_true, 0)[:, None]
+        # Each class has a share of what is known; together they are the cross-entropy of a frame.
         if self.exclusive:
             log_shares = ops.log_softmax(stages)
-            entropy = -ops.sum(targets * log_shares, axis=-1)
+            entropy = -targets * log_shares
         else:
             log_shares = ops.log_sigmoid(stages)
-            entropy = -ops.sum(
-                targets * log_shares + (1 - targets) * (log_shares - stages), axis=-1
-            )
-        loss = _mean(entropy, known)
+            entropy = -targets * log_shares - (1 - targets) * (log_shares - stages)
+        loss = y_true.shape[-1] * _mean(entropy, known)
         if self.transition_penalty:
             before = ops.stop_gradient(log_shares[:, :, :-1])
             change = ops.minimum(ops.abs(log_shares[:, :, 1:] - before), _MOST_CHANGE)
-            squared = ops.mean(ops.square(change), axis=-1)
-            loss += self.transition_penalty * _mean(squared, known[:, :, 1:] * known[:, :, :-1])
+            both = known[:, :, 1:] * known[:, :, :-1]
+            loss += self.transition_penalty * _mean(ops.square(change), both)
         return loss
 
     def get_config(self) -> dict[str, Any]:
@@ -70,16 +70,16 @@ class FrameLoss(keras.losses.Loss):
 
 
 def _mean(values: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
-    """Of values (B, S, T), (B,), whose mean is that of what is known, (B, 1, T)."""
+    """Of values (B, S, T, C), (B,), whose mean is that of what is known, (B, 1, T, C)."""
     clips, stages = (ops.cast(ops.shape(values)[axis], known.dtype) for axis in (0, 1))
     total = ops.maximum(ops.sum(known) * stages, 1)
-    return ops.sum(values * known, axis=(1, 2)) * (clips / total)
+    return ops.sum(values * known, axis=(1, 2, 3)) * (clips / total)
 
 
 class FrameAccuracy(keras.metrics.Mean):
     """The share of known frames that are answered rightly by the last stage, see `FrameLoss`.
 
-    Where classes do not exclude each other, of all answers at known frames, a class each.
+    Where classes do not exclude each other, of all answers that are known, a class each.
     """
 
     def __init__(self, *, exclusive: bool, **kwargs: Any) -> None:
@@ -92,9 +92,9 @@ class FrameAccuracy(keras.metrics.Mean):
         """Counts the frames of a batch."""
         del sample_weight
         logits = y_pred[:, -1] if len(y_pred.shape) == 4 else y_pred
-        known = ops.cast(y_true[..., 0] >= 0, "float32")
+        known = ops.cast(y_true >= 0, "float32")
         if self.exclusive:
-            right = ops.cast(ops.argmax(y_true, -1) == ops.argmax(logits, -1), "float32")
+            known, right = known[..., 0], ops.argmax(y_true, -1) == ops.argmax(logits, -1)
         else:
-            right = ops.mean(ops.cast((y_true > 0.5) == (logits > 0), "float32"), axis=-1)
-        super().update_state(right, sample_weight=known)
+            right = (y_true > 0.5) == (logits > 0)
+        super().update_state(ops.cast(right, "float32"), sample_weight=known)

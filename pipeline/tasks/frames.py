@@ -21,35 +21,37 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.floating[Any]]
 
 UNKNOWN_TARGET: Final = -1.0
-"""What stands for each class in the targets of a frame of which nothing is known."""
+"""What stands for a class in the targets of a frame where nobody knows whether it holds."""
 
 
 class Frames:
     """The question of another task, asked at every frame.
 
     Args:
-        each: `Exclusive`: one of the classes holds at a frame; of a frame at which several do,
-            nothing is known. `Independent`: any of them.
+        each: `Exclusive`: one of the classes holds at a frame, and no other one then; of a frame at
+            which several are said to hold, nothing is known. `Independent`: any of them, and what
+            is known of one says nothing of the others.
     """
 
     def __init__(self, each: Exclusive | Independent) -> None:
         self.each = each
 
     def targets(self, labels: tf.Tensor, num_classes: int, smoothing: float = 0.0) -> tf.Tensor:
-        """Targets float32 (B, T, C), -1 for all classes of a frame of which nothing is known.
+        """Targets float32 (B, T, C), -1 where nothing is known.
 
         Args:
-            labels: uint8 (B, T, C), 1 for the classes that hold, or 255 where nothing is known.
+            labels: uint8 (B, T, C), 1 for the classes that hold, or 255 where that is not known.
             num_classes: C.
             smoothing: As for the other task.
         """
         import tensorflow as tf
 
         if isinstance(self.each, Exclusive):
-            known = tf.reduce_sum(tf.cast(labels, tf.int32), axis=-1, keepdims=True) == 1
-            asked = tf.argmax(labels, axis=-1)
+            holds = tf.cast(labels == 1, tf.int32)
+            known = tf.reduce_sum(holds, axis=-1, keepdims=True) == 1
+            asked = tf.argmax(holds, axis=-1)
         else:
-            known = labels[..., :1] != UNKNOWN_LABEL
+            known = labels != UNKNOWN_LABEL
             asked = labels
         targets = self.each.targets(asked, num_classes, smoothing)
         return tf.where(known, targets, UNKNOWN_TARGET)
@@ -72,10 +74,10 @@ class Frames:
         return self.each.metric_title
 
     def known(self, labels: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
-        """Of which frames something is known, bool (N,), of labels (N, C), see `targets`."""
+        """Of which frames all is known, bool (N,), of labels (N, C), see `targets`."""
         if self.is_exclusive:
             return np.asarray((labels == 1).sum(axis=1) == 1)
-        return np.asarray(labels[:, 0] != UNKNOWN_LABEL)
+        return np.asarray((labels != UNKNOWN_LABEL).all(axis=1))
 
     @property
     def is_exclusive(self) -> bool:

@@ -56,13 +56,13 @@ class TopClassShare(keras.metrics.Metric):
     ) -> None:
         """Counts the answers of logits, (B, C), (B, T, C) or, of the last of S, (B, S, T, C).
 
-        A frame of which nothing is known has targets below 0.
+        A frame of which nothing is known has targets below 0 alone.
         """
         del sample_weight
         ops = keras.ops
         logits = y_pred[:, -1] if len(y_pred.shape) == 4 else y_pred
         answers = ops.one_hot(ops.argmax(logits, axis=-1), self.num_classes)
-        known = ops.cast(y_true[..., :1] >= 0, answers.dtype)
+        known = ops.cast(ops.any(y_true >= 0, axis=-1, keepdims=True), answers.dtype)
         counts = ops.sum(ops.reshape(answers * known, (-1, self.num_classes)), axis=0)
         self.counts.assign_add(ops.cast(counts, self.counts.dtype))
 

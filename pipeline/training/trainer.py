@@ -185,10 +185,10 @@ class Trainer:
     ) -> tuple[list[tf.Tensor], tf.Tensor]:
         """The gradients of the whole batch, and how many pressed Ctrl-C; averages the statistics.
 
-        A device whose share holds more clips, or known frames, counts for more.
+        A device whose share holds more clips, or of whose frames more is known, counts for more.
         """
         devices, count = self.cluster.num_devices, len(gradients)
-        known = tf.reduce_sum(tf.cast(targets[..., 0] >= 0, tf.float32))
+        known = tf.reduce_sum(tf.cast(targets >= 0, tf.float32))
         # Keras divides the loss by the number of devices.
         weighted = [devices * known * each for each in gradients]
         means = [each / devices for each in self._statistics]

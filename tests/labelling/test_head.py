@@ -100,3 +100,28 @@ def test_the_context_of_a_cell():
     np.testing.assert_allclose(deviation[9, 0], np.std([1] + [0] * 14), atol=1e-6)
     assert rise[5, 0] > 0 > rise[15, 0]
     assert in_context(values[:1]).shape == (1, 5 * SIZE)
+
+
+def test_what_is_known_of_one_class_teaches_nothing_of_others(recordings):
+    """Waves were looked for everywhere; of walks, one of each recording was marked, and no more."""
+    whole = (0.0, 30.0, "wave")
+    partly = []
+    for each in recordings:
+        walks, waves = ([e for e in each.events if e[2] == name] for name in NAMES)
+        known_of = (whole, walks[0], (walks[0][1], walks[0][1] + 1, "walk"))
+        events = (walks[0], *waves)
+        marks = Annotation(events=events, known=((0.0, 0.5),), known_of=known_of)
+        partly.append(each._replace(annotation=marks))
+    new = described("new", NEW)
+    right = fit_head(partly, NAMES)
+    assert score(right, [new], NAMES) == 1
+    wrong = [
+        each._replace(annotation=Annotation(events=each.events, known=((0.0, 30.0),)))
+        for each in partly
+    ]
+    walks = new.labels(NAMES)[:, 0] == 1
+    sure, unsure = (
+        head.probabilities(new.descriptors)[walks, 0].mean()
+        for head in (right, fit_head(wrong, NAMES))
+    )
+    assert sure > unsure + 0.05

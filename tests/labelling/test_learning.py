@@ -68,3 +68,13 @@ def test_what_is_not_known_does_not_count(recordings):
     head = head_of(recordings)  # It finds all three events.
     partly = first._replace(annotation=Annotation(events=first.events[:1], known=((0.0, 6.5),)))
     assert score(head, [partly], ["walk", "wave"]) == 1
+
+
+def test_a_class_is_learnt_once_it_is_known_where_it_does_not_happen(recordings):
+    walk, other = (2.0, 5.0, "walk"), (6.0, 9.0, "walk")
+    marks = Annotation(events=(walk,), known=(), known_of=(walk,))
+    one = recordings[0]._replace(annotation=marks)
+    assert head_of([one]) is None
+    told = Annotation(events=(walk,), known=(), known_of=(walk, other))
+    assert head_of([one._replace(annotation=told)]).class_names == ("walk",)
+    assert learning_curve([one, one._replace(name="b")]) == []  # Nobody watched all of a stretch.

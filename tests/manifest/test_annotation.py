@@ -63,3 +63,22 @@ def test_events_of_other_classes_are_left_out() -> None:
 
     assert chosen.class_names == ("rest", "wave")
     assert chosen.by_frame(10, chosen.class_names)(0, 4).argmax(axis=1).tolist() == [0, 0, 0, 0]
+
+
+def test_of_one_class_something_may_be_known_alone() -> None:
+    annotation = Annotation(
+        events=(EVENTS[0],),
+        known=((0.6, 0.8), (0.0, 0.0)),
+        known_of=((0.0, 0.4, "wave"), EVENTS[0], (0.0, 0.9, "jump"), (0.5, 0.5, "walk")),
+        background="rest",
+    )
+    label = annotation.by_frame(10, ["walk", "wave", "rest"])
+
+    assert np.where(label(0, 9) == UNKNOWN_LABEL, 9, label(0, 9)).T.tolist() == [
+        [9, 9, 1, 1, 1, 9, 0, 0, 9],
+        [0, 0, 0, 0, 9, 9, 0, 0, 9],
+        [9, 9, 0, 0, 0, 9, 1, 1, 9],
+    ]
+    np.testing.assert_array_equal(label(3, 4), label(0, 9)[3:7])
+    wave = annotation.of_classes(["wave"]).by_frame(10, ["rest", "wave"])(0, 9)[:, 1]
+    assert wave.tolist() == label(0, 9)[:, 1].tolist()

@@ -100,3 +100,21 @@ def test_the_temperature_that_labels_were_drawn_with_is_found():
     task = Independent()
     labels = (rng.random(logits.shape) < task.probabilities(logits, 2.0)).astype(np.uint8)
     assert task.fit_temperature(logits, labels) == pytest.approx(2.0, rel=0.05)
+
+
+def test_of_a_frame_one_class_may_be_known_alone():
+    """Where classes exclude each other, one that holds is all; one that does not says nothing."""
+    labels = np.array([[[1, 255], [0, 255], [255, 1]]], np.uint8)
+    one, several = (frames_task(each) for each in (False, True))
+    assert one.known(labels[0]).tolist() == [True, False, True]
+    assert several.known(labels[0]).tolist() == [False, False, False]
+    assert one.targets(labels, 2).numpy().tolist() == [[[1, 0], [-1, -1], [0, 1]]]
+    assert several.targets(labels, 2).numpy().tolist() == [[[1, -1], [0, -1], [-1, 1]]]
+    logits = np.array([[[np.log(3), 7.0], [np.log(3), 7.0], [7.0, np.log(3)]]], np.float32)
+    # The mean of what is known, for each of the classes: two of three answers are right.
+    wanted = 2 * np.mean([np.log(4 / 3), np.log(4), np.log(4 / 3)])
+    loss = several.loss(transition_penalty=0.0)(several.targets(labels, 2), logits)
+    assert float(loss) == pytest.approx(wanted)
+    (metric,) = several.metrics()
+    metric.update_state(several.targets(labels, 2), logits)
+    assert float(metric.result()) == pytest.approx(2 / 3)

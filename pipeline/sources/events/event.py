@@ -75,12 +75,13 @@ class Recording:
         media: The media file as written there; empty: none, the observation was live.
         name: The observation or document, for messages.
         events: In order of their start.
-        unit: What the times of events, `duration_seconds` and `known` count.
+        unit: What the times of events, `duration_seconds`, `known` and `known_of` count.
         fps: Frames per second as the annotation says; None: it does not.
         duration_seconds: Length of the media file as the annotation says; None: it does not.
         group: What must not cross splits; empty: the media file.
         split: `train`, `val`, `test` or empty.
         known: Where the annotation holds, pairs of start and end; None: everywhere.
+        known_of: Where it holds of the class and subject of an event alone, besides.
         subject: The only subject whose events these are; empty: all of them.
         path: The video file, absolute, once it was found.
         notices: What a person should know of.
@@ -95,6 +96,7 @@ class Recording:
     group: str = ""
     split: Split | Literal[""] = ""
     known: Spans | None = None
+    known_of: tuple[Event, ...] = ()
     subject: str = ""
     path: str = ""
     notices: tuple[Notice, ...] = ()

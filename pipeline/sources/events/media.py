@@ -146,8 +146,8 @@ def in_seconds(recording: Recording, info: VideoInfo) -> Recording:
             kind = "past the end" if first >= end else "cut at the end"
             notices.append(Notice(kind, f"{where} is {done} at {end:g} s"))
         if first < end:
-            events.append(Event(first, min(last, end), event.label, event.subject))
-    known = recording.known
+            events.append(_cut(event, rate, end))
+    known, known_of = recording.known, recording.known_of
     return recording.telling(
         *notices,
         unit="seconds",
@@ -155,7 +155,16 @@ def in_seconds(recording: Recording, info: VideoInfo) -> Recording:
         fps=info.fps,
         duration_seconds=length or None,
         known=known and tuple((a / rate, min(b / rate, end)) for a, b in known if a / rate < end),
+        known_of=tuple(
+            _cut(each, rate, end) for each in known_of if each.start_seconds / rate < end
+        ),
     )
+
+
+def _cut(event: Event, rate: float, end: float) -> Event:
+    """An event in seconds, which ends with its video."""
+    times = event.start_seconds / rate, min(event.end_seconds / rate, end)
+    return Event(*times, event.label, event.subject)
 
 
 def _disagree(first: float, second: float) -> bool:
@@ -188,6 +197,7 @@ def _merge(recordings: Sequence[Recording]) -> Recording:
         known=None
         if None in spans
         else tuple(sorted({span for each in spans for span in each or ()})),
+        known_of=tuple(sorted({event for each in recordings for event in each.known_of})),
     )
 
 

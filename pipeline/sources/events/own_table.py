@@ -9,13 +9,15 @@ from pipeline.errors import DataError
 from pipeline.manifest.annotation import merged
 from pipeline.manifest.rows import SPLITS
 from pipeline.sources.annotations import split_of
-from pipeline.sources.events.event import Draft, Recording, time_of
+from pipeline.sources.events.event import Draft, Event, Recording, time_of
 from pipeline.sources.events.text import Line, read_columns, read_lines, with_columns
 from pipeline.text import listed
 
 NEEDED = ("video", "start_seconds", "end_seconds", "label")
 WATCHED = "*"
-"""Stands for the label where a line says that somebody watched, and no more."""
+"""Stands for the label where a line says that somebody watched; before a label, for that class."""
+IN_PART = ((0.0, 0.0),)
+"""What was watched, where nothing more is known than that it was not the whole."""
 NO_LINES = "table without lines"
 """Kind of notice of a table that holds no events, if there is a video of its name."""
 
@@ -28,8 +30,9 @@ def read_own_table(text: str, path: Path) -> list[Recording]:
     The others are subject, group and split; group and split are those of the whole video and need
     to stand in one of its lines only. Without an end, an event is a point. A line with a video
     alone says that nothing happens in it; so does a table without lines, of the video that is named
-    like the file. A line with the label * says that somebody watched from then to then; of a
-    video that has such lines, nothing is known outside them and its events.
+    like the file. A line with the label * says that somebody watched from then to then: what of it
+    is not marked does not happen. One with the label * walk says so of the class walk alone. Of a
+    video that has such lines, no more is known than they say, and that its events happen.
 
     Raises:
         DataError: A column is missing, or a line is not as expected.
@@ -74,17 +77,33 @@ def _add(draft: Draft, line: Line, cells: dict[str, str]) -> None:
         raise DataError(f"{line.place}: expected a label, got an empty cell.")
     first = time_of(line.place, start, "start_seconds", least=0)
     last = time_of(line.place, end, "end_seconds", least=0) if end else first
-    if label == WATCHED:
-        if last < first:
-            raise DataError(f"{line.place}: expected a time that ends after its start.")
-        draft.fields["known"] = (*(draft.fields.get("known") or ()), (first, last))
+    watched = watched_class(label)
+    if watched is None:
+        draft.add(line.place, first, last, label, cells.get("subject", ""), point=not end)
         return
-    draft.add(line.place, first, last, label, cells.get("subject", ""), point=not end)
+    if last < first:
+        raise DataError(f"{line.place}: expected a time that ends after its start.")
+    known, known_of = (draft.fields.setdefault(name, ()) for name in ("known", "known_of"))
+    if watched:
+        draft.fields["known_of"] = (*known_of, Event(first, last, watched))
+    else:
+        draft.fields["known"] = (*known, (first, last))
+
+
+def watched_class(label: str) -> str | None:
+    """The class of a line that says that somebody watched; empty: all. None: it is an event.
+
+    Example:
+        >>> [watched_class(label) for label in ("*", "* walk", "walk", "*walk")]
+        ['', 'walk', None, None]
+    """
+    mark, _, name = label.strip().partition(" ")
+    return name.strip() if mark == WATCHED else None
 
 
 def _known(recording: Recording) -> Recording:
-    """Nobody marks an event without having watched it."""
+    """Of a recording that was watched in part, events are known to happen, and no more."""
     if recording.known is None:
         return recording
-    events = tuple((each.start_seconds, each.end_seconds) for each in recording.events)
-    return dataclasses.replace(recording, known=merged((*recording.known, *events)))
+    known_of = (*recording.known_of, *recording.events)
+    return dataclasses.replace(recording, known=merged(recording.known), known_of=known_of)

@@ -6,7 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
-from pipeline.sources.events.event import Event, Recording, Spans
+from pipeline.manifest.annotation import merged
+from pipeline.sources.events.event import Event, Recording
 from pipeline.text import counted, listed, visible
 
 _MOST_LINES: Final = 20
@@ -28,8 +29,8 @@ def report(
         `recordings`, `unmatched` and `unusable`, lists of what is known of each: `media`, `path`,
         `name`, `subject`, `unit`, `events` (by label: `count`, `points` and `total`, in the unit),
         `overlaps` (by pair of labels: for how long both hold), `at_once` (for how long two
-        different labels do, over all pairs), `known` (for how long the annotation holds; None:
-        everywhere) and `notices` (by kind: texts).
+        different labels do, over all pairs), `known` (for how long the annotation holds, of some
+        label at least; None: everywhere) and `notices` (by kind: texts).
         `left_out`, why each of the last two is, in their order.
         And `without_events`, the media of matched recordings that have none.
     """
@@ -62,7 +63,7 @@ def _describe(recording: Recording) -> dict[str, Any]:
         "events": events,
         "overlaps": overlaps(recording.events),
         "at_once": _at_once(recording.events),
-        "known": None if recording.known is None else _length(recording.known),
+        "known": _known_length(recording),
         "notices": dict(notices),
     }
 
@@ -105,8 +106,11 @@ def report_lines(found: dict[str, Any]) -> Iterator[str]:
             yield visible(f"  {kind}: {len(texts):,}, {listed(texts, most=1)}")
 
 
-def _length(spans: Spans) -> float:
-    return sum(end - start for start, end in spans)
+def _known_length(recording: Recording) -> float | None:
+    if recording.known is None:
+        return None
+    of_one = ((event.start_seconds, event.end_seconds) for event in recording.known_of)
+    return sum(end - start for start, end in merged((*recording.known, *of_one)))
 
 
 def _label_lines(row: dict[str, Any]) -> Iterator[str]:

@@ -176,6 +176,9 @@ def _row(recording: Recording, events: Iterable[Event], root: Path, background: 
     annotation = Annotation(
         events=tuple((e.start_seconds, e.end_seconds, _class_name(e.label)) for e in events),
         known=recording.known,
+        known_of=tuple(
+            (e.start_seconds, e.end_seconds, _class_name(e.label)) for e in recording.known_of
+        ),
         background=background,
         subject=recording.subject,
     )

@@ -32,11 +32,16 @@ def by_subject(recordings: Iterable[Recording]) -> list[Recording]:
             recording.telling(
                 *notices,
                 subject=subject,
-                events=tuple(e for e in recording.events if e.subject in ("", subject)),
+                events=_of_subject(recording.events, subject),
+                known_of=_of_subject(recording.known_of, subject),
             )
             for subject in subjects
         ] or [recording]
     return divided
+
+
+def _of_subject(events: Iterable[Event], subject: str) -> tuple[Event, ...]:
+    return tuple(event for event in events if event.subject in ("", subject))
 
 
 def where_known(recording: Recording, labels: Collection[str]) -> Recording:
@@ -51,19 +56,30 @@ def where_known(recording: Recording, labels: Collection[str]) -> Recording:
         return recording
     whole: Spans = ((0.0, recording.duration_seconds or _MOST_SECONDS),)
     known = whole if recording.known is None else recording.known
-    for gap in unknown:
-        parts = (
-            (max(start, low), min(end, high))
-            for start, end in known
-            for low, high in ((0.0, gap.start_seconds), (gap.end_seconds, _MOST_SECONDS))
-        )
-        known = tuple((start, end) for start, end in parts if start < end)
     text = f"{recording.name}: {counted(len(unknown), 'event')} say where nothing is known"
     return recording.telling(
         Notice("not annotated", text),
-        known=known,
+        known=_without(known, unknown),
+        known_of=tuple(
+            dataclasses.replace(event, start_seconds=start, end_seconds=end)
+            for event in recording.known_of
+            for start, end in _without([(event.start_seconds, event.end_seconds)], unknown)
+        ),
         events=tuple(event for event in recording.events if event.label not in labels),
     )
+
+
+def _without(spans: Iterable[tuple[float, float]], gaps: Iterable[Event]) -> Spans:
+    """What is left of spans outside of some events."""
+    left = tuple(spans)
+    for gap in gaps:
+        parts = (
+            (max(start, low), min(end, high))
+            for start, end in left
+            for low, high in ((0.0, gap.start_seconds), (gap.end_seconds, _MOST_SECONDS))
+        )
+        left = tuple((start, end) for start, end in parts if start < end)
+    return left
 
 
 def with_lengths(recording: Recording, seconds: float, *, anchor: Anchor = "centre") -> Recording:
@@ -76,11 +92,13 @@ def with_lengths(recording: Recording, seconds: float, *, anchor: Anchor = "cent
     """
     before = seconds / 2 if anchor == "centre" else 0.0
     most = recording.duration_seconds or math.inf
-    events = []
-    for event in recording.events:
-        if event.is_point:
-            start = max(0.0, event.start_seconds - before)
-            end = min(most, event.start_seconds - before + seconds)
-            event = Event(start, end, event.label, event.subject)
-        events.append(event)
-    return dataclasses.replace(recording, events=tuple(sorted(events)))
+
+    def lasting(event: Event) -> Event:
+        if not event.is_point:
+            return event
+        start = max(0.0, event.start_seconds - before)
+        end = min(most, event.start_seconds - before + seconds)
+        return Event(start, end, event.label, event.subject)
+
+    events, known_of = (sorted(map(lasting, e)) for e in (recording.events, recording.known_of))
+    return dataclasses.replace(recording, events=tuple(events), known_of=tuple(known_of))

@@ -8,8 +8,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pipeline.errors import DataError
+from pipeline.manifest.annotation import merged_by_class
 from pipeline.sources.events.event import Event, Recording
 from pipeline.sources.events.media import match_media
+from pipeline.sources.events.own_table import IN_PART
 from pipeline.sources.events.reading import read_events
 from pipeline.sources.events.writing import WRITERS, WrittenEvent, WrittenRecording
 from pipeline.video import VideoInfo
@@ -114,7 +116,11 @@ def _marked(recording: Recording) -> VideoEvents:
         DataError: One is not so.
     """
     events = tuple(map(_event, recording.events))
-    return VideoEvents(events, True, recording.known or ())
+    if recording.known is None:
+        return VideoEvents(events, True)
+    decided = (_event(each) for each in recording.known_of if each not in recording.events)
+    spans = merged_by_class((each.start, each.end or each.start, each.label) for each in decided)
+    return VideoEvents(events, True, recording.known or IN_PART, spans)
 
 
 def _event(event: Event) -> MarkedEvent:

@@ -9,8 +9,8 @@ import math
 from typing import Any, Final, Self
 
 from pipeline.errors import DataError
-from pipeline.manifest.annotation import Annotation, Spans, merged
-from pipeline.sources.events.own_table import WATCHED
+from pipeline.manifest.annotation import Annotation, Spans, merged, merged_by_class
+from pipeline.sources.events.own_table import WATCHED, watched_class
 
 _MOST_EVENTS: Final = 100_000
 _LONGEST_TEXT: Final = 1000
@@ -48,8 +48,10 @@ class MarkedEvent:
         if end is not None and _time(end) <= start:
             raise DataError(f"expected an event to end after its start, {start:g} s")
         texts = {name: _text(value.get(name, ""), name) for name in ("label", "subject", "notes")}
-        if texts["label"] in ("", WATCHED):
-            raise DataError(f"expected an event to have a label, other than {WATCHED}")
+        if not texts["label"] or watched_class(texts["label"]) is not None:
+            raise DataError(
+                f"expected an event to have a label, which does not begin with {WATCHED}"
+            )
         return cls(start, end if end is None else _time(end), **texts)
 
 
@@ -60,12 +62,15 @@ class VideoEvents:
     Attributes:
         events: In order of their start.
         is_listed: Whether it stands in the table at all: without events, nothing happens in it.
-        watched: From when to when somebody watched, in seconds; empty: as a whole, if it is listed.
+        watched: From when to when somebody watched, in seconds; see `IN_PART`. If it is listed, and
+            neither this nor `decided` says anything: as a whole.
+        decided: Likewise, but for one class alone, whose name is the third of each.
     """
 
     events: tuple[MarkedEvent, ...] = ()
     is_listed: bool = False
     watched: Spans = ()
+    decided: tuple[tuple[float, float, str], ...] = ()
 
     @classmethod
     def checked(cls, value: Any) -> Self:
@@ -75,8 +80,14 @@ class VideoEvents:
             raise DataError(f"expected a list of at most {_MOST_EVENTS:,} events")
         found = tuple(sorted(map(MarkedEvent.checked, events), key=time_order))
         watched = merged(map(_span, _list(value.get("watched", []))))
-        is_listed = bool(found or watched) or value.get("is_listed") is True
-        return cls(found, is_listed, watched)
+        decided = merged_by_class(map(_decision, _list(value.get("decided", []))))
+        is_listed = bool(found or watched or decided) or value.get("is_listed") is True
+        return cls(found, is_listed, watched, decided)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all that is not marked is known not to happen."""
+        return self.is_listed and not (self.watched or self.decided)
 
     @property
     def annotation(self) -> Annotation | None:
@@ -87,8 +98,9 @@ class VideoEvents:
             (each.start, each.start if each.end is None else each.end, each.label)
             for each in self.events
         )
-        spans = (*self.watched, *(event[:2] for event in events))
-        return Annotation(events=events, known=merged(spans) if self.watched else None)
+        if self.is_whole:
+            return Annotation(events=events)
+        return Annotation(events=events, known=self.watched, known_of=(*self.decided, *events))
 
     @property
     def version(self) -> str:
@@ -101,6 +113,7 @@ class VideoEvents:
             "events": [dataclasses.asdict(each) for each in self.events],
             "is_listed": self.is_listed,
             "watched": [list(span) for span in self.watched],
+            "decided": [list(span) for span in self.decided],
         }
 
 
@@ -114,6 +127,13 @@ def _span(value: Any) -> tuple[float, float]:
     if not isinstance(value, list) or len(value) != 2 or _time(value[1]) < _time(value[0]):
         raise DataError("expected a time that was watched, a start and an end after it")
     return _time(value[0]), _time(value[1])
+
+
+def _decision(value: Any) -> tuple[float, float, str]:
+    if not isinstance(value, list) or len(value) != 3:
+        raise DataError("expected what was decided, a start, an end and a class")
+    label = MarkedEvent.checked({"start": 0, "end": None, "label": value[2]}).label
+    return (*_span(value[:2]), label)
 
 
 def _list(value: Any) -> list[Any]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import DataError
+from pipeline.sources.events.own_table import WATCHED
 from pipeline.web.label.classes import Settings, class_name, settings_in_turn
 from pipeline.web.label.clips import ClipTable
 from pipeline.web.label.table import EventsTable
@@ -36,5 +37,6 @@ def rename_class(folder: Path, old: str, name: Any) -> Settings:
             raise DataError(f"there is a class {new} already")
         for sheet in sheets:
             sheet.replace("label", old, new)
+            sheet.replace("label", f"{WATCHED} {old}", f"{WATCHED} {new}")
         write(renamed)
     return renamed

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
-from pipeline.manifest.annotation import Spans, merged
-from pipeline.sources.events.own_table import NEEDED, WATCHED, read_own_table
+from pipeline.manifest.annotation import merged, merged_by_class
+from pipeline.sources.events.own_table import NEEDED, WATCHED, read_own_table, watched_class
 from pipeline.web.errors import ChangedError
 from pipeline.web.label.marked import MarkedEvent, VideoEvents, time_order
 from pipeline.web.label.sheet import Row, Sheet, file_name, is_named, names_of, plain
@@ -96,7 +96,7 @@ class EventsTable:
             known = {dataclasses.replace(event, notes="") for event in before.events}
             new = tuple(event for event in dict.fromkeys(events.events) if event not in known)
             together = tuple(sorted((*before.events, *new), key=time_order))
-            both = VideoEvents(together, True, _both_watched(before, events))
+            both = dataclasses.replace(_known_together(before, events), events=together)
             self._replace(columns, rows, video, both)
         return len(new)
 
@@ -108,27 +108,36 @@ class EventsTable:
         self.sheet.write(columns, kept + _rows_of(video, events, old))
 
 
-def _both_watched(before: VideoEvents, new: VideoEvents) -> Spans:
-    """Where somebody watched, by what was known and what is added; empty: everywhere."""
-    if not before.is_listed:
-        return new.watched
-    return merged((*before.watched, *new.watched)) if before.watched else ()
+def _known_together(before: VideoEvents, new: VideoEvents) -> VideoEvents:
+    """What was known of a recording, with what is added."""
+    if before.is_whole or not before.is_listed:
+        return before if before.is_whole else new
+    watched = merged((*before.watched, *new.watched))
+    decided = merged_by_class((*before.decided, *new.decided))
+    return dataclasses.replace(before, watched=watched, decided=decided)
 
 
 def _events_of(rows: Iterable[Row], video: str) -> VideoEvents:
     own = [row for row in rows if _is_of(row, video)]
-    events = (_event(row) for row in own if row["label"] not in ("", WATCHED))
-    watched = merged(
-        (_number(row["start_seconds"]), _number(row["end_seconds"] or row["start_seconds"]))
-        for row in own
-        if row["label"] == WATCHED
-    )
-    return VideoEvents(tuple(sorted(events, key=time_order)), bool(own), watched)
+    events = sorted((_event(row) for row in own if _is_event(row)), key=time_order)
+    watched, decided = [], []
+    for row in own:
+        label = watched_class(plain(row["label"]))
+        if label is not None:
+            end = row["end_seconds"] or row["start_seconds"]
+            span = _number(row["start_seconds"]), _number(end)
+            decided += [(*span, label)] if label else []
+            watched += [] if label else [span]
+    return VideoEvents(tuple(events), bool(own), merged(watched), merged_by_class(decided))
+
+
+def _is_event(row: Mapping[str, str]) -> bool:
+    return bool(row["label"]) and watched_class(row["label"]) is None
 
 
 def _check_row(row: Row) -> None:
     """Makes sure that the page can take what it is to write again."""
-    if row["label"] not in ("", WATCHED):
+    if _is_event(row):
         MarkedEvent.checked(dataclasses.asdict(_event(row)))
 
 
@@ -143,7 +152,7 @@ def _event(row: Mapping[str, str]) -> MarkedEvent:
 
 def _rows_of(video: str, events: VideoEvents, old: list[Row]) -> list[Row]:
     """The lines of a video; what else stood in the line of an event stays in it."""
-    others = {_event(row): row for row in old if row["label"] not in ("", WATCHED)}
+    others = {_event(row): row for row in old if _is_event(row)}
     same = {name: row[name] for row in old for name in ("group", "split") if row.get(name)}
     name = old[0]["video"] if old else video
     rows: list[Row] = []
@@ -152,9 +161,11 @@ def _rows_of(video: str, events: VideoEvents, old: list[Row]) -> list[Row]:
         times["end_seconds"] = "" if event.end is None else f"{event.end:.3f}"
         texts = {"label": event.label, "subject": event.subject, "notes": event.notes}
         rows.append({**others.get(event, {}), **same, "video": name, **times, **texts})
-    for start, end in events.watched:
+    watched = [(*span, WATCHED) for span in events.watched]
+    decided = [(start, end, f"{WATCHED} {label}") for start, end, label in events.decided]
+    for start, end, label in (*watched, *decided):
         times = {"start_seconds": f"{start:.3f}", "end_seconds": f"{end:.3f}"}
-        rows.append({**same, "video": name, "label": WATCHED, **times})
+        rows.append({**same, "video": name, "label": label, **times})
     if not rows and events.is_listed:
         rows.append({**same, "video": name})
     return rows

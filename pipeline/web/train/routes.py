@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 import json
 import re
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -168,15 +169,18 @@ class Training:
 
     async def _changes(self, folder: JobFolder) -> AsyncIterator[str]:
         at, last = max(0, _size(folder.log) - _LOG_BYTES), None
+        # A character may begin in one piece and end in the next.
+        decoder = codecs.getincrementaldecoder("utf-8")("ignore")
         while not self._is_ending():
             job = await run_in_threadpool(folder.read)
             state = await run_in_threadpool(self._state, job)
             if state != last:
                 last = state
                 yield _event("state", state)
-            text, at = await run_in_threadpool(_read_on, folder.log, at)
-            if text:
-                yield _event("log", text)
+            content = await run_in_threadpool(_read_on, folder.log, at)
+            at += len(content)
+            if content:
+                yield _event("log", decoder.decode(content))
             elif job.state != "running":
                 return
             await asyncio.sleep(_TICK_SECONDS)
@@ -206,12 +210,10 @@ def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-def _read_on(path: Path, at: int) -> tuple[str, int]:
-    """What was added to a file since a place, up to whole characters; and the place after it."""
+def _read_on(path: Path, at: int) -> bytes:
+    """What was added to a file since a place, or as much of it as is read at once."""
     if _size(path) <= at:
-        return "", at
+        return b""
     with path.open("rb") as file:
         file.seek(at)
-        content = file.read(_LOG_BYTES)
-    text = content.decode(errors="ignore")
-    return text, at + len(content)
+        return file.read(_LOG_BYTES)

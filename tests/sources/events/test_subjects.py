@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 from pipeline.sources.events.event import Event, Notice, Recording
 from pipeline.sources.events.subjects import by_subject, where_known, with_lengths
 
@@ -47,3 +49,15 @@ def test_nothing_is_known_where_nobody_watched():
     part = where_known(recording(*events, known=((2.0, 9.0),)), ["break"])
     assert part.known == ((2, 3), (5, 8))
     assert where_known(recording(ANN), ["break"]) == recording(ANN)
+
+
+def test_what_is_known_of_one_class_follows_its_events():
+    point, shared = Event(5, 5, "p"), Event(0, 9, "q")
+    known = recording(ANN, known=(), known_of=(ANN, point, shared), duration_seconds=10.0)
+
+    ann, bob = by_subject([dataclasses.replace(known, events=(ANN, BOB))])
+    assert (ann.known_of, bob.known_of) == ((ANN, point, shared), (point, shared))
+    assert Event(4.5, 5.5, "p") in with_lengths(known, 1.0).known_of
+    gap = dataclasses.replace(known, events=(Event(2, 4, "break"),))
+    found = where_known(gap, ["break"])
+    assert [e for e in found.known_of if e.label == "q"] == [Event(0, 2, "q"), Event(4, 9, "q")]

@@ -1,6 +1,7 @@
 """The page for labelling in a real browser, as a person uses it."""
 
 import contextlib
+import csv
 import random
 import re
 import shutil
@@ -11,9 +12,14 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 
+from pipeline.config.prepare import PrepareConfig
+from pipeline.dataset.records import recording_labels
+from pipeline.manifest.annotation import UNKNOWN_LABEL, Annotation
+from pipeline.prepare.preparation import prepare
 from pipeline.sources.events.reading import read_events
 from pipeline.video import write_video
 from pipeline.video.seeking import mark_frames
+from pipeline.web.label.classes import change_settings, read_settings
 from tests.conftest import blob, blob_recording
 from tests.web.browser import MOST_BYTES, NEEDS_CHROMIUM, findings, opened
 from tests.web.conftest import coded
@@ -78,7 +84,6 @@ def add_class(page, name, key, *, point=False):
     if point:
         page.check("#class-point")
     page.click("#add-class button")
-    page.locator("#class-name").blur()
 
 
 def press(page, *keys):
@@ -419,8 +424,218 @@ def test_what_a_run_proposes_is_accepted_or_rejected(proposing, browser):
     (recording,) = read_events(proposing.root / "lab" / "events.csv")
     assert {event.label for event in recording.events} <= {"left", "right"}
     assert len(recording.events) == count - 1
-    # Around what was decided on, nothing is known.
-    assert recording.known
+    # Around what was decided on, nothing is known; nor of the other class.
+    assert recording.known == ()
+    (rejected,) = set(recording.known_of) - set(recording.events)
+    assert rejected.label in {"left", "right"}
+
+
+PROPOSED = {
+    "a.avi": [
+        *((0, 3, "eat", 0.91, True), (1, 4, "walk", 0.55, True), (0, 3, "stand", 0.52, False)),
+        *((4, 8, "stand", 0.71, True), (4, 6, "eat", 0.62, False), (6, 8, "walk", 0.95, False)),
+        (8.5, 9.5, "stand", 0.81, False),
+    ],
+    "b.avi": [
+        *((0, 2, "walk", 0.66, True), (0, 2, "eat", 0.61, False), (2, 5, "stand", 0.51, True)),
+        *((2, 5, "walk", 0.58, False), (3, 6, "eat", 0.57, True), (6, 9, "stand", 0.54, False)),
+        (6, 9, "walk", 0.53, True),
+    ],
+    "c.avi": [
+        *((1, 3, "eat", 0.92, True), (1, 3, "stand", 0.52, False), (2, 5, "walk", 0.85, True)),
+        *((5, 8, "eat", 0.53, False), (5, 8, "stand", 0.99, True), (7, 9, "walk", 0.54, False)),
+    ],
+}
+"""Start, end, class and probability of what is proposed, and whether it is so."""
+
+ABOVE = [
+    {"start": 1, "end": 3, "label": "eat", "probability": 0.9},
+    {"start": 1, "end": 3, "label": "stand", "probability": 0.6},
+    {"start": 2, "end": 5, "label": "walk", "probability": 0.8},
+]
+
+UNSEEN = {
+    "a.avi": [(4.2, 5.8, "walk"), (8.2, 9.8, "eat")],
+    "b.avi": [(6.5, 8.5, "eat"), (9.2, 9.9, "stand")],
+    "c.avi": [(0.0, 0.9, "walk"), (8.2, 9.6, "stand")],
+}
+"""What happens besides, and nobody proposed."""
+
+
+def answer_proposals(page):
+    """What is proposed comes of `PROPOSED`."""
+
+    def answer(route):
+        name = route.request.url.split("video=")[1].split("&")[0].split("%2F")[-1]
+        fields = ("start", "end", "label", "probability")
+        found = [dict(zip(fields, each, strict=False)) for each in PROPOSED[name]]
+        route.fulfill(json={"proposals": found})
+
+    page.route("**/api/label/proposals*", answer)
+
+
+def decide_all(page, proposed, left):
+    """Accepts what is so, and rejects the rest."""
+    about = page.locator("#proposed")
+    press(page, "?")
+    while left:
+        expect(about).to_contain_text(f". {left} to decide")
+        probability = float(about.text_content().split()[1].rstrip("."))
+        (is_so,) = (each[4] for each in proposed if each[3] == probability)
+        press(page, "Enter" if is_so else "Delete")
+        left -= 1
+    expect(about).to_contain_text("Nothing to decide. Where nothing else happens, tick")
+
+
+def rows_of(table):
+    """What a table says, sorted."""
+    lines = csv.DictReader(table.read_text().splitlines())
+    cells = ("video", "start_seconds", "end_seconds", "label")
+    return sorted(tuple(line[cell] for cell in cells) for line in lines)
+
+
+def expect_taught(table, out):
+    """The data set that is prepared knows what was decided, all of it rightly, and no more."""
+    options = {"fps": 10, "size": 32, "workers": 1, "val_fraction": 0.4, "allow_leaks": True}
+    config = PrepareConfig(source="events", path=str(table), out=str(out), **options)
+    store = prepare(config).store
+    records = [each for split in store.num_videos for each in store.of_split(split)]
+    taught = [each for split in store.num_videos for each in recording_labels(store, split)]
+    assert sorted(record.name for record in records) == sorted(PROPOSED)
+
+    assert store.class_names == ("background", "eat", "stand", "walk")
+
+    def labels(events):
+        annotation = Annotation(events=tuple(events), background="background")
+        return annotation.by_frame(10, store.class_names)(0, 100)
+
+    for record, found in zip(records, taught, strict=True):
+        proposed = PROPOSED[record.name]
+        happens = [each[:3] for each in proposed if each[4]] + UNSEEN[record.name]
+        is_known = found != UNKNOWN_LABEL
+        np.testing.assert_array_equal(found[is_known], labels(happens)[is_known])
+        decided = labels(each[:3] for each in proposed)[:, 1:] == 1
+        np.testing.assert_array_equal(is_known[:, 1:], decided)
+        # The background is where none happens: not where one does, else where all were decided.
+        is_told = decided.all(axis=1) | (found[:, 1:] == 1).any(axis=1)
+        np.testing.assert_array_equal(is_known[:, 0], is_told)
+
+
+def test_a_decision_says_nothing_of_other_classes_and_other_times(start_app, browser, tmp_path):
+    """Twenty decisions on three recordings: they are what the table says, and what is taught."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    for name in PROPOSED:
+        write_video(folder / name, coded(100), fps=10, codec="FFV1")
+    app, table, wanted = start_app(folder), folder / "events.csv", []
+    for name, proposed in PROPOSED.items():
+        page = label(app, browser, video=name, folder="")
+        answer_proposals(page)
+        page.click("#ask")
+        expect(page.locator("#proposed")).to_have_text(f"{len(proposed)} to decide")
+        decide_all(page, proposed, len(proposed))
+        saved(page)
+        page.done()
+        wanted += [
+            (name, f"{start:.3f}", f"{end:.3f}", kind if is_so else f"* {kind}")
+            for start, end, kind, _, is_so in proposed
+        ]
+        assert rows_of(table) == sorted(wanted)
+    expect_taught(table, tmp_path / "store")
+
+
+def test_decisions_are_taken_back_and_done_again(app, browser, recordings):
+    table = recordings / "events.csv"
+    page, about = label(app, browser, video="b.avi"), "#proposed"
+    page.route("**/api/label/proposals*", lambda route: route.fulfill(json={"proposals": ABOVE}))
+    page.click("#ask")
+    page.click("#accept-all")  # above 0.8
+    expect(page.locator(about)).to_have_text("1 to decide")
+    saved(page)
+    accepted = [("b.avi", "0.000", "0.000", "*"), ("b.avi", "1.000", "3.000", "eat")]
+    assert rows_of(table) == [*accepted, ("b.avi", "2.000", "5.000", "walk")]
+    press(page, "?", "Delete")
+    expect(page.locator(about)).to_contain_text("Nothing to decide")
+    saved(page)
+    decided = rows_of(table)
+    press(page, "Control+z", "Control+z")
+    expect(page.locator(about)).to_have_text("3 to decide")
+    saved(page)
+    assert rows_of(table) == []
+    assert read_settings(recordings).rejected == {}
+    press(page, "Control+Shift+z", "Control+Shift+z")
+    saved(page)
+    assert rows_of(table) == decided
+    page.done()
+
+
+def test_what_an_earlier_version_took_to_be_watched_is_told(app, browser, recordings):
+    table = recordings / "events.csv"
+    spoilt = (
+        "video,start_seconds,end_seconds,label,subject,notes\n"
+        "a.avi,0.000,2.000,eat,,\na.avi,0.000,3.000,*,,\nb.avi,1.000,2.000,walk,,\n"
+        "b.avi,0.500,4.000,*,,\n"
+    )
+    table.write_text(spoilt)
+    rejected = {"start": 2, "end": 3, "label": "walk"}
+    change_settings(recordings, {"rejected": {"a.avi": [rejected]}})
+    page, told = label(app, browser), "1 stretch is exactly what was marked or rejected"
+    expect(page.locator("#told")).to_contain_text(told)
+    expect(page.locator("#told")).to_contain_text("a.avi 0:00.000 to 0:03.000. Did you")
+    page.get_by_role("button", name="b.avi").click()  # It is told until somebody decides.
+    expect(page.locator("#told")).to_contain_text(told)
+    page.get_by_role("button", name="Take back").click()
+    expect(page.locator("#told")).to_be_hidden()
+    saved(page)
+    a, b = sorted(read_events(table), key=lambda each: each.media)
+    assert (a.known, b.known) == (((0, 0),), ((0.5, 4.0),))
+    assert {(each.start_seconds, each.end_seconds, each.label) for each in a.known_of} == {
+        *((0, 2, "eat"), (2, 3, "walk"))
+    }
+    page.done()
+    table.write_text(spoilt)
+    page = label(app, browser)
+    page.get_by_role("button", name="I did, keep").click()
+    page.reload()
+    page.wait_for_selector("#picture[data-number='0']")
+    expect(page.locator("#told")).to_be_hidden()
+    assert table.read_text() == spoilt
+    page.done()
+
+
+def test_after_a_new_class_its_key_marks(app, browser, recordings):
+    page = label(app, browser)
+    for name in ("eat", "walk"):
+        press(page, ",")
+        page.keyboard.type(name)
+        press(page, "Enter")
+    press(page, "e", "ArrowRight", "w", "e")
+    saved(page)
+    page.done()
+    (recording,) = read_events(recordings / "events.csv")
+    assert [event.label for event in recording.events] == ["eat"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"labelled": 1}, "27 events in 1 recording. Label a second recording to see"),
+        (
+            {"described": 1},
+            "Reading the recordings: 1 of 20. 27 events in 13 recordings. Learning.",
+        ),
+        ({}, "27 events in 13 recordings. Watch two recordings, as a whole or in part"),
+        ({"curve": [{"events": 13.4, "f1_50": 0.5}] * 4}, "0.50 of 1, learnt from 13 of them at"),
+    ],
+)
+def test_what_labels_are_worth_is_told_or_what_is_missing(app, browser, changes, told):
+    learnt = {"recordings": 20, "described": 20, "events": 27, "labelled": 13, "curve": []}
+    learnt |= {"stretches": [], "failed": {}, "error": "", "lesson": 0}
+    learnt |= {"is_learning": False, "is_scoring": False, **changes}
+    with opened(browser, "about:blank") as page:
+        page.route("**/api/label/learnt*", lambda route: route.fulfill(json=learnt))
+        page.goto(f"{app.address}/label?folder=lab")
+        expect(page.locator("#learnt")).to_contain_text(told)
 
 
 @pytest.fixture
@@ -440,9 +655,8 @@ def guided(start_app, tmp_path):
 
 def test_the_page_leads_to_what_is_to_be_labelled_next(guided, browser):
     page = label(guided, browser, video="g0.avi")
-    expect(page.locator("#learnt")).to_have_text(
-        re.compile(r"^4 events in 2 recordings\. F1 of .* other recordings: \d\.\d\d of 1\.$")
-    )
+    told = r"^4 events in 2 recordings\. F1 of .* recordings: \d\.\d\d of 1, learnt from 2 of them"
+    expect(page.locator("#learnt")).to_have_text(re.compile(told))
     expect(page.locator("#curve")).to_be_visible()
     assert findings(page) == []
     with page.expect_response(lambda response: "/api/video/frames" in response.url):
@@ -455,7 +669,12 @@ def test_the_page_leads_to_what_is_to_be_labelled_next(guided, browser):
     press(page, "l")  # left, from the start of the stretch
     for _ in range(10):
         press(page, "ArrowRight")
-    press(page, "l", ".")
+    press(page, "l")
+    saved(page)
+    table = guided.root / "lab" / "events.csv"
+    (begun,) = (each for each in read_events(table) if each.media == first)
+    assert begun.known == ((0, 0),)  # Until it is done, the event alone is known.
+    press(page, ".")
     expect(shown).not_to_have_text(first)
     second = shown.text_content()
     page.click("#skip")
@@ -463,9 +682,7 @@ def test_the_page_leads_to_what_is_to_be_labelled_next(guided, browser):
     saved(page)
     expect(page.locator("#learnt")).to_contain_text("5 events in 3 recordings")
     page.done()
-    (found,) = (
-        each for each in read_events(guided.root / "lab" / "events.csv") if each.media == first
-    )
+    (found,) = (each for each in read_events(table) if each.media == first)
     (event,) = found.events
     assert (event.start_seconds, event.end_seconds) == (place, pytest.approx(place + 1))
     assert found.known == ((0.0, 6.0),)  # the stretch, which is the whole of it
@@ -564,7 +781,7 @@ def test_a_recording_is_known_as_a_whole_or_in_part(guided, browser):
 
     expect(page.locator("#done")).to_be_checked()
     page.uncheck("#done")
-    assert known() == ((2.0, 6.0),)  # Where the events are.
+    assert known() == ((0, 0),)  # Besides that the events happen, nothing.
     page.locator("#done").blur()
     press(page, "Control+z")
     expect(page.locator("#done")).to_be_checked()

@@ -2,13 +2,17 @@ import dataclasses
 import math
 import threading
 
+import numpy as np
 import pytest
 
 from pipeline.errors import DataError
+from pipeline.sources.events.event import Event
 from pipeline.sources.events.reading import read_events
+from pipeline.video import write_video
 from pipeline.web.errors import ChangedError
 from pipeline.web.label.classes import LabelClass, change_settings, read_settings
 from pipeline.web.label.clips import ClipTable
+from pipeline.web.label.exchange import import_events
 from pipeline.web.label.marked import MarkedEvent, VideoEvents
 from pipeline.web.label.renaming import rename_class
 from pipeline.web.label.table import NAME, EventsTable
@@ -176,9 +180,11 @@ def test_what_was_watched_in_part_is_read_again_and_prepare_reads_it(tmp_path):
     table.save("b.mp4", nothing, version=NONE.version)
     assert table.read(["a.mp4", "b.mp4"]) == {"a.mp4": partly, "b.mp4": nothing}
     first, second = sorted(read_events(tmp_path / NAME), key=lambda each: each.media)
-    assert (first.known, second.known) == (((1.0, 2.5), (3.0, 6.0)), nothing.watched)
+    assert (first.known, second.known) == (partly.watched, nothing.watched)
+    assert [each.label for each in first.known_of] == ["walk"]  # It happens; no more is known.
     assert [len(each.events) for each in (first, second)] == [1, 0]
     assert partly.annotation.known == first.known
+    assert partly.annotation.known_of == ((1.0, 2.5, "walk"),)
     assert NONE.annotation is None
     assert events(WALK).annotation.known is None
     assert table.add("a.mp4", events(JUMP)) == 1  # What was watched stays.
@@ -193,6 +199,34 @@ def test_what_was_watched_in_part_is_read_again_and_prepare_reads_it(tmp_path):
     assert whole.version != version
     table.save("a.mp4", whole, version=found.version)
     assert table.read(["a.mp4"])["a.mp4"] == whole
+
+
+def test_what_was_decided_of_a_class_is_read_again_renamed_and_imported(tmp_path):
+    table, folder = EventsTable(tmp_path), tmp_path / "other"
+    found = VideoEvents.checked({"events": [], "decided": [[2, 3, "sit"], [1, 2.5, "sit"]]})
+    assert (found.decided, found.is_listed, found.is_whole) == (((1.0, 3.0, "sit"),), True, False)
+    decided = dataclasses.replace(found, events=(WALK,))
+    table.save("a.avi", decided, version=NONE.version)
+    assert (tmp_path / NAME).read_text().splitlines()[1:] == [
+        *("a.avi,1.000,2.500,walk,,", "a.avi,1.000,3.000,* sit,,")
+    ]
+    assert table.read(["a.avi"]) == {"a.avi": decided}
+    (recording,) = read_events(tmp_path / NAME)
+    assert recording.known == ()
+    assert recording.known_of == (Event(1.0, 3.0, "sit"), Event(1.0, 2.5, "walk"))
+    change_settings(tmp_path, {"add": [{"name": "sit", "key": "s"}]})
+    rename_class(tmp_path, "sit", "rest")
+    decided = dataclasses.replace(decided, decided=((1.0, 3.0, "rest"),))
+    assert table.read(["a.avi"]) == {"a.avi": decided}
+    folder.mkdir()
+    write_video(folder / "a.avi", np.zeros((40, 16, 16, 3), np.uint8), fps=10, codec="FFV1")
+    import_events(folder, NAME, (tmp_path / NAME).read_bytes())
+    imported = EventsTable(folder).read(["a.avi"])["a.avi"]
+    assert (imported.events, imported.decided) == (decided.events, decided.decided)
+    assert not imported.is_whole
+    assert imported.annotation.by_frame(2, ["walk", "rest"])(0, 8).T.tolist() == [
+        *([255, 255, 1, 1, 1, 255, 255, 255], [255, 255, 0, 0, 0, 0, 255, 255])
+    ]
 
 
 def test_what_was_watched_is_merged():
@@ -221,6 +255,7 @@ def test_what_was_not_watched(value):
         ({"start": 1, "end": 0.5, "label": "a"}, "to end after its start"),
         ({"start": 1, "end": 2, "label": " "}, "to have a label"),
         ({"start": 1, "end": 2, "label": "*"}, "to have a label"),
+        ({"start": 1, "end": 2, "label": "* a"}, "to have a label"),
         ({"start": 1, "end": 2, "label": None}, "a label of at most"),
         ({"start": 1, "end": 2, "label": "a" * 1001}, "a label of at most"),
         ({"start": 1, "end": 2, "label": "a\x1bb"}, "a label of characters that can be seen"),

@@ -1,14 +1,17 @@
 """Commands that run in processes of their own, really."""
 
 import dataclasses
+import json
 import os
 import signal
 import time
+import urllib.request
 
 import numpy as np
 import pytest
 
 from pipeline.errors import DataError
+from pipeline.locks import alone
 from pipeline.run import Run
 from pipeline.video import write_video
 from pipeline.web.train.job import Job, as_far_as_it_came
@@ -139,3 +142,21 @@ def test_what_is_no_job(jobs, number):
     with pytest.raises(DataError, match="there is no such training"):
         jobs.folder(number).read()
     assert jobs.all() == {}
+
+
+def test_a_character_whose_bytes_come_apart_is_shown(start_app, jobs, tmp_path):
+    """As where a command was stopped while it wrote, or its output is read in pieces."""
+    folder, text = jobs.folder("1"), "Größe".encode()
+    folder.write(dataclasses.replace(job(("--version",)), state="running"))
+    app, found = start_app(tmp_path), []
+    with alone(folder.running, "running"):
+        folder.log.write_bytes(text[:3])
+        with urllib.request.urlopen(f"{app.address}/api/jobs/1/events", timeout=60) as events:
+            while "".join(found) != "Größe":
+                if events.readline().startswith(b"event: log"):
+                    found.append(json.loads(events.readline().removeprefix(b"data: ")))
+                    if len(found) == 1:
+                        with folder.log.open("ab") as log:
+                            log.write(text[3:])
+                assert len(found) < 3
+    assert found[0] == "Gr"

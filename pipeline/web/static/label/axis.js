@@ -1,7 +1,7 @@
 // The time axis: motion, events by class, edges to drag, the place of the player.
 
 import { blank, colours } from "../colours.js";
-import { endOf, round } from "./spans.js";
+import { endOf, hasLength, round } from "./spans.js";
 import { clock, nearest } from "./timing.js";
 
 const RULER = 22;
@@ -22,6 +22,8 @@ export class Axis extends EventTarget {
     this.begun = [];
     this.proposals = [];
     this.rows = [];
+    this.watched = []; // from when to when, for all classes
+    this.decided = []; // likewise, and the class
     this.chosen = null;
     this.drag = null;
     new ResizeObserver(() => this.draw()).observe(canvas);
@@ -177,10 +179,13 @@ export class Axis extends EventTarget {
     context.fillRect(from, 0, this.x(duration) - from, height);
   }
 
-  // Where somebody watched, if not everywhere.
+  // Where somebody watched, if not everywhere: for all classes, or below the row of one.
   paintWatched(context, ink) {
     context.fillStyle = ink.good;
-    for (const [start, end] of this.watched ?? []) context.fillRect(this.x(start), RULER - 3, Math.max(2, this.x(end) - this.x(start)), 3);
+    for (const [start, end, label] of [...this.watched, ...this.decided].filter(hasLength)) {
+      const bottom = label === undefined ? RULER : RULER + MOTION + (this.rows.indexOf(label) + 1) * ROW + 1;
+      context.fillRect(this.x(start), bottom - 3, Math.max(2, this.x(end) - this.x(start)), 3);
+    }
   }
 
   // What is to be labelled next.

@@ -33,7 +33,7 @@ export function askName(name, classes, tell) {
 // Why a class cannot be called so, or marked by the key; empty: it can.
 export function refusal(name, key, classes, reserved) {
   if (!name) return "A class needs a name.";
-  if (name === "*") return "* stands for what was watched. Choose another name.";
+  if (name === "*" || name.startsWith("* ")) return "* stands for what was watched. Choose another name.";
   if (classes.some((each) => each.name === name)) return `There is a class ${name} already.`;
   const taken = classes.find((each) => key && each.key === key);
   if (taken) return `The key ${key} marks ${taken.name} already.`;

@@ -4,7 +4,7 @@ import { get, put } from "../api.js";
 import { COLOURS, askName, classItem, freeKey, isTyping, made, refusal, typedName } from "./classes.js";
 import { Player } from "./player.js";
 
-const RESERVED = [" "];
+const RESERVED = [" ", ","];
 const RETRY_MILLISECONDS = 2000;
 const byId = (id) => document.getElementById(id);
 const folder = byId("clips").dataset.folder;
@@ -166,7 +166,7 @@ function addClass(event) {
   untell();
   changeSettings({ add: [{ name, key, is_point: false }] });
   byId("add-class").reset();
-  byId("class-name").focus();
+  document.activeElement.blur(); // So that the next key marks.
 }
 
 function tell(text) {
@@ -185,6 +185,7 @@ const KEYS = {
   Enter: () => openNext(1, (clip) => !clip.label),
   Delete: () => current && label(current, ""),
   Backspace: () => current && label(current, ""),
+  ",": () => byId("class-name").focus(),
 };
 
 function press(event) {

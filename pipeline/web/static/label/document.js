@@ -1,21 +1,24 @@
 // The events of a recording while they are changed: undo, redo, and saving at once.
 
 import { put } from "../api.js";
-import { endOf, merged, round, spanOf } from "./spans.js";
+import { endOf, hasLength, merged, round, spanOf } from "./spans.js";
 
 const RETRY_MILLISECONDS = 2000;
+const IN_PART = [[0, 0]]; // what was watched, where nothing more is known than that it was not the whole
 
 export class LabelDocument extends EventTarget {
-  // video: path in the workspace; state: { name, events, is_listed, watched, version } as saved; begun: events without
-  // an end yet; rejected: what was proposed and is no event
+  // video: path in the workspace; state: { name, events, is_listed, watched, decided, version } as saved, of which
+  // decided is [start, end, class] where somebody looked for that class alone; begun: events without an end yet;
+  // rejected: what was proposed and is no event
   constructor(video, state, begun, rejected) {
     super();
     Object.assign(this, { video, name: state.name });
-    this.now = { events: state.events, isListed: state.is_listed, watched: state.watched, begun, rejected };
+    const { events, watched, decided } = state;
+    this.now = { events, isListed: state.is_listed, watched, decided, begun, rejected };
     this.saved = this.now;
     this.version = state.version;
     this.isGuided = false; // whether stretches of it are looked at, rather than the whole
-    this.inPart = []; // where somebody watched, before it was the whole
+    this.inPart = { watched: [], decided: [] }; // what was known, before it was the whole
     this.past = [];
     this.future = [];
     this.saving = null;
@@ -32,7 +35,7 @@ export class LabelDocument extends EventTarget {
 
   // Whether all that is not marked is known not to happen.
   get isWhole() {
-    return this.now.isListed && !this.now.watched.length;
+    return this.now.isListed && !this.now.watched.length && !this.now.decided.length;
   }
 
   get isSaved() {
@@ -76,43 +79,66 @@ export class LabelDocument extends EventTarget {
   add(event, begun = this.begun) {
     const same = this.events.find((each) => isSame(each, event));
     const events = same ? this.events : inOrder([...this.events, event]);
-    if (!same || begun !== this.begun) this.change({ begun, events, ...this.noted(event) });
+    if (!same || begun !== this.begun) this.change({ begun, events, ...this.noted() });
     return same ?? event;
   }
 
-
-  // What marking an event says of the rest of the recording.
-  noted(event) {
-    return this.isGuided ? this.watching([spanOf(event)]) : { isListed: true };
+  // What marking an event says of the rest of the recording: where stretches are looked at, nothing, until it is done.
+  noted() {
+    return this.isGuided ? this.listed() : { isListed: true };
   }
 
-  // Takes up events that were proposed; around them, nothing is known.
+  // One that is not in the table yet is so in part: events happen, and that is all that is known.
+  listed() {
+    return this.now.isListed ? {} : { isListed: true, watched: IN_PART };
+  }
+
+  // Takes up events that were proposed; of what else happens meanwhile, and around them, nothing is known.
   accept(events) {
-    this.change({ events: inOrder([...this.events, ...events]), ...this.watching(events.map(spanOf)) });
+    this.change({ events: inOrder([...this.events, ...events]), ...this.listed() });
   }
 
-  // What was proposed does not happen.
+  // What was proposed does not happen; other classes may.
   reject(event) {
-    this.change({ rejected: [...this.now.rejected, event], ...this.watching([spanOf(event)]) });
+    const decided = this.isWhole ? [] : [...this.now.decided, decision(event)];
+    const watched = this.now.watched.filter(hasLength);
+    this.change({ rejected: [...this.now.rejected, event], isListed: true, watched, decided });
   }
 
   // Somebody watched from then to then; what happens there is marked.
   watch(span) {
-    if (!this.isWhole && span[1] > span[0]) this.change(this.watching([span.map(round)]));
+    if (this.isWhole || span[1] <= span[0]) return;
+    this.change({ isListed: true, watched: merged([...this.now.watched.filter(hasLength), span.map(round)]) });
   }
 
-  watching(spans) {
-    return this.isWhole ? {} : { isListed: true, watched: merged([...this.now.watched, ...spans]) };
-  }
-
-  // Says whether somebody watched the whole recording, or only where events are.
+  // Says whether somebody watched the whole recording, or no more is known than what was marked and decided.
   setWhole(isWhole) {
     if (isWhole) {
-      this.inPart = this.now.watched;
-      return this.change({ isListed: true, watched: [] });
+      const { watched, decided } = this.now;
+      this.inPart = { watched, decided };
+      return this.change({ isListed: true, watched: [], decided: [] });
     }
-    const watched = merged([...this.inPart, ...this.events.map(spanOf)]);
-    this.change({ isListed: watched.length > 0, watched });
+    const { watched, decided } = this.inPart;
+    if (watched.length || decided.length) this.change({ watched, decided });
+    else this.change(this.events.length ? { watched: IN_PART } : { isListed: false });
+  }
+
+  // Stretches that count as watched, and are exactly what was marked or rejected: earlier versions took them to be.
+  get doubtful() {
+    const spans = [...this.events, ...this.now.rejected].map(spanOf);
+    return this.now.watched.filter(hasLength).filter(([start, end]) => {
+      const [first, ...others] = merged(spans.filter((span) => span[0] >= start && span[1] <= end));
+      return first?.[0] === start && first[1] === end && !others.length;
+    });
+  }
+
+  // Takes back that these were watched; what was marked and rejected there stays so.
+  forgetDoubtful() {
+    const { doubtful } = this;
+    const { rejected, watched, decided } = this.now;
+    const left = watched.filter((span) => !doubtful.includes(span));
+    const inside = rejected.filter((event) => doubtful.some(([start, end]) => event.start >= start && endOf(event) <= end));
+    this.change({ watched: left.length ? left : IN_PART, decided: [...decided, ...inside.map(decision)] });
   }
 
   // Changes an event; gives another one that would be the same, if there is one, and changes nothing.
@@ -127,7 +153,8 @@ export class LabelDocument extends EventTarget {
   remove(event) {
     if (this.begun.includes(event)) return this.change({ begun: this.begun.filter((each) => each !== event) });
     const events = this.events.filter((each) => each !== event);
-    this.change({ events, isListed: events.length + this.now.watched.length > 0 });
+    const watched = events.length ? this.now.watched : this.now.watched.filter(hasLength);
+    this.change({ events, watched, isListed: events.length + watched.length + this.now.decided.length > 0 });
   }
 
   become(state) {
@@ -163,9 +190,10 @@ export class LabelDocument extends EventTarget {
 
   // Events first: what has ended is then never neither begun nor there.
   async send(state) {
-    const isChanged = ["events", "isListed", "watched"].some((name) => state[name] !== this.saved[name]);
+    const isChanged = ["events", "isListed", "watched", "decided"].some((name) => state[name] !== this.saved[name]);
     if (isChanged) {
-      const content = { events: state.events, is_listed: state.isListed, watched: state.watched, version: this.version };
+      const { events, isListed, watched, decided } = state;
+      const content = { events, is_listed: isListed, watched, decided, version: this.version };
       this.version = (await put("/api/label/events", { video: this.video }, content)).version;
     }
     for (const name of ["begun", "rejected"]) if (state[name] !== this.saved[name]) await this.onAside(name, state[name]);
@@ -186,6 +214,10 @@ export class LabelDocument extends EventTarget {
 // Whether two events are of the same class, subject and times.
 function isSame(one, other) {
   return ["label", "subject", "start", "end"].every((name) => one[name] === other[name]);
+}
+
+function decision(event) {
+  return [...spanOf(event), event.label];
 }
 
 function inOrder(events) {

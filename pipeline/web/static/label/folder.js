@@ -10,7 +10,7 @@ export class LabelFolder extends EventTarget {
     super();
     this.name = name;
     this.reserved = reserved;
-    this.videos = []; // as they were read: { name, events, is_listed, watched, version }
+    this.videos = []; // as they were read: { name, events, is_listed, watched, decided, version }
     this.runs = [];
     this.saving = 0; // requests of settings that are under way
     this.settings = { classes: [], subjects: [], begun: {}, rejected: {} };
@@ -101,8 +101,9 @@ export class LabelFolder extends EventTarget {
 
   // What is known of a video, changed or not.
   known(video) {
+    const { events, is_listed: isListed, watched, decided } = video;
     const begun = this.settings.begun[video.name] ?? [];
-    return this.documents.get(video.name)?.now ?? { events: video.events, isListed: video.is_listed, watched: video.watched, begun };
+    return this.documents.get(video.name)?.now ?? { events, isListed, watched, decided, begun };
   }
 
   // The documents that are not saved yet.

@@ -1,4 +1,4 @@
-// The learning curve: what to expect of so many labels.
+// The learning curve: what to expect of so many labels. Events of the recordings it is judged by are not among them.
 
 import { blank, colours } from "../colours.js";
 
@@ -23,7 +23,7 @@ export function drawLearning(canvas, curve) {
   context.fillText("F1 at half overlap", LEFT, 11);
   context.fillText("0", LEFT - 3, height - 4);
   context.textAlign = "right";
-  context.fillText(`${Math.round(most)} events`, width - RIGHT + 8, height - 4);
+  context.fillText(`learnt from ${Math.round(most)} events`, width - RIGHT + 8, height - 4);
   context.strokeStyle = context.fillStyle = blue;
   context.lineWidth = 2;
   context.beginPath();

@@ -2,6 +2,7 @@
 
 import { address, postBytes } from "../api.js";
 import { Axis } from "./axis.js";
+import { tellDoubtful } from "./doubtful.js";
 import { COLOURS, askName, classItem, freeKey, isTyping, made, refusal, typedName } from "./classes.js";
 import { EventList } from "./events.js";
 import { LabelFolder } from "./folder.js";
@@ -12,7 +13,7 @@ import { Review } from "./review.js";
 import { round } from "./spans.js";
 import { clock } from "./timing.js";
 
-const RESERVED = [" ", "+", "-", "=", "[", "]", "?", "."];
+const RESERVED = [" ", "+", "-", "=", "[", "]", "?", ".", ","];
 const WHOLE_SHARE = 0.9; // of the length that a file declares; files often declare a little too much
 const byId = (id) => document.getElementById(id);
 const folder = new LabelFolder(byId("label").dataset.folder, RESERVED);
@@ -69,6 +70,7 @@ async function open(name) {
   untell();
   show();
   showSaved();
+  tellDoubtful(folder);
   review.renew();
   try {
     await opening;
@@ -94,7 +96,8 @@ function show() {
   list.show({ events: current.events, begun: current.begun, labels: labels(), subjects: folder.settings.subjects, chosen });
   axis.show({ events: current.events, begun: current.begun, proposals: proposed, rows: labels(), chosen });
   review.show();
-  axis.watched = current.isWhole ? null : current.now.watched;
+  axis.watched = current.now.watched;
+  axis.decided = current.now.decided;
   guide.show();
   byId("count").textContent = current.events.length || "";
   byId("done").checked = current.isWhole;
@@ -107,7 +110,7 @@ function showVideos() {
   byId("videos").replaceChildren(
     ...folder.videos.map((video) => {
       const known = folder.known(video);
-      const button = made("button", { type: "button" }, made("span", {}, video.name), made("span", {}, known.events.length || (known.isListed ? (known.watched.length ? "in part" : "none") : "")));
+      const button = made("button", { type: "button" }, made("span", {}, video.name), made("span", {}, known.events.length || (known.isListed ? (known.watched.length + known.decided.length ? "in part" : "none") : "")));
       if (video.name === current?.name) button.setAttribute("aria-current", "true");
       button.addEventListener("click", () => open(video.name));
       return made("li", {}, button);
@@ -239,7 +242,7 @@ function addClass(event) {
   untell();
   changeSettings({ add: [{ name, key, is_point: byId("class-point").checked }] });
   byId("add-class").reset();
-  byId("class-name").focus();
+  document.activeElement.blur(); // So that the next key marks.
 }
 
 function removeClass(name) {
@@ -326,6 +329,7 @@ const KEYS = {
   Enter: () => review.decide(true),
   "?": () => review.chooseUnsure(),
   ".": (event) => !event.repeat && (guide.shown ? guide.watched() : guide.next()),
+  ",": () => byId("class-name").focus(),
   Escape: () => choose(null),
 };
 

@@ -25,15 +25,16 @@ export class Proposals {
     this.found.clear();
   }
 
-  // Those that are to be decided: not what is marked already, was rejected, or was watched before.
+  // Those that are to be decided: not what is marked already, was rejected, or was watched for its class.
   open(document) {
     const found = this.found.get(document.video) ?? [];
-    const known = [...document.events, ...document.now.rejected];
-    return found.filter(
-      (each) =>
-        !known.some((event) => event.label === each.label && overlap(event, each) > SAME) &&
-        !holds(document.now.watched, (each.start + each.end) / 2),
-    );
+    const { events, rejected, watched, decided } = document.now;
+    return found.filter((each) => {
+      const isOfClass = ({ label }) => label === each.label;
+      const looked = [...watched, ...decided.filter(([, , label]) => label === each.label)];
+      const isKnown = [...events, ...rejected].filter(isOfClass).some((event) => overlap(event, each) > SAME);
+      return !isKnown && !holds(looked, (each.start + each.end) / 2);
+    });
   }
 }
 

@@ -39,7 +39,8 @@ export class Review {
     if (this.isOld && !isChosen) this.renew();
     byId("accept").disabled = byId("reject").disabled = !isChosen;
     const about = isChosen ? `${chosen.label} ${chosen.probability.toFixed(2)}. ` : "";
-    byId("proposed").textContent = this.proposals.isAsked(current) ? `${about}${open.length || "Nothing"} to decide` : "";
+    const rest = open.length || current.isWhole ? "" : ". Where nothing else happens, tick Watched as a whole, or go through it by Next and Done.";
+    byId("proposed").textContent = this.proposals.isAsked(current) ? `${about}${open.length || "Nothing"} to decide${rest}` : "";
   }
 
   async ask() {

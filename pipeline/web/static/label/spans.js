@@ -23,6 +23,10 @@ export function spanOf(event) {
   return [event.start, endOf(event)];
 }
 
+export function hasLength([start, end]) {
+  return end > start;
+}
+
 export function holds(spans, seconds) {
   return spans.some(([start, end]) => start <= seconds && seconds <= end);
 }
