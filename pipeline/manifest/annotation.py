@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -71,18 +71,22 @@ class Annotation:
             [0, 1, 1, 0, 255]
         """
         numbers = {name: number for number, name in enumerate(class_names)}
-        every, rest = slice(None), numbers[self.background] if self.background else None
-        holding = _Marks([(*e[:2], numbers[e[2]]) for e in self.events], fps)
-        known = [(*span, every) for span in self.known or ()]
-        known += [(*e[:2], numbers[e[2]]) for e in self.known_of if e[2] in numbers]
-        knowing = _Marks([each for each in known if each[1] > each[0]], fps)
+        rest = numbers[self.background] if self.background else None
+        others = np.arange(len(class_names)) != rest
+        holding = _columns(self.events, numbers, fps)
+        known_of = (e for e in self.known_of if e[1] > e[0] and e[2] in numbers)
+        knowing = _columns(known_of, numbers, fps)
+        watched = [_frames_of(*span, fps) for span in self.known or () if span[1] > span[0]]
 
         def labels(first: int, number: int) -> Labels:
             shape = number, len(class_names)
-            holds = holding.put(np.zeros(shape, np.bool_), first)
-            is_known = knowing.put(np.full(shape, self.known is None), first)
+            holds, is_known = np.zeros(shape, np.bool_), np.full(shape, self.known is None)
+            for start, end in watched:
+                is_known[max(0, start - first) : max(0, end - first)] = True
+            for values, (starts, ends, columns) in ((holds, holding), (is_known, knowing)):
+                for at in np.flatnonzero((starts < first + number) & (ends > first)):
+                    values[max(0, starts[at] - first) : ends[at] - first, columns[at]] = True
             if rest is not None:
-                others = np.arange(len(class_names)) != rest
                 is_held = (holds & is_known)[:, others].any(axis=1)
                 is_known[:, rest] |= is_held | (others.any() & is_known[:, others].all(axis=1))
                 holds[:, rest] = ~holds[:, others].any(axis=1)
@@ -91,25 +95,12 @@ class Annotation:
         return labels
 
 
-class _Marks:
-    """Spans of time of some classes, to be put into arrays of frames in a row.
-
-    Args:
-        spans: Start and end in seconds, and the column, or columns, of each.
-        fps: Frames per second.
-    """
-
-    def __init__(self, spans: Sequence[tuple[float, float, int | slice]], fps: float) -> None:
-        frames = [_frames_of(start, end, fps) for start, end, _ in spans]
-        self._starts, self._ends = np.array(frames, np.int64).reshape(-1, 2).T
-        self._columns = [column for _, _, column in spans]
-
-    def put(self, values: npt.NDArray[np.bool_], first: int) -> npt.NDArray[np.bool_]:
-        """Sets values, bool (N, C), of which the first is that of a frame; gives them back."""
-        for place in np.flatnonzero((self._starts < first + len(values)) & (self._ends > first)):
-            start, end = max(0, self._starts[place] - first), self._ends[place] - first
-            values[start:end, self._columns[place]] = True
-        return values
+def _columns(
+    spans: Iterable[tuple[float, float, str]], numbers: Mapping[str, int], fps: float
+) -> npt.NDArray[np.int64]:
+    """First frame, frame after the last, and column of each, int (3, N)."""
+    found = [(*_frames_of(start, end, fps), numbers[label]) for start, end, label in spans]
+    return np.array(found, np.int64).reshape(-1, 3).T
 
 
 def merged(spans: Iterable[tuple[float, float]]) -> Spans:
@@ -126,21 +117,6 @@ def merged(spans: Iterable[tuple[float, float]]) -> Spans:
         else:
             found.append((start, end))
     return tuple(found)
-
-
-def merged_by_class(
-    spans: Iterable[tuple[float, float, str]],
-) -> tuple[tuple[float, float, str], ...]:
-    """The same time of each class in spans that do not touch, by class and in order.
-
-    Example:
-        >>> merged_by_class([(2.0, 3.0, "walk"), (0.0, 2.0, "walk"), (1.0, 3.0, "run")])
-        ((1.0, 3.0, 'run'), (0.0, 3.0, 'walk'))
-    """
-    found: dict[str, list[tuple[float, float]]] = {}
-    for start, end, label in spans:
-        found.setdefault(label, []).append((start, end))
-    return tuple((*span, label) for label in sorted(found) for span in merged(found[label]))
 
 
 def _frames_of(start: float, end: float, fps: float) -> tuple[int, int]:

@@ -8,7 +8,6 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pipeline.errors import DataError
-from pipeline.manifest.annotation import merged_by_class
 from pipeline.sources.events.event import Event, Recording
 from pipeline.sources.events.media import match_media
 from pipeline.sources.events.own_table import IN_PART
@@ -118,9 +117,9 @@ def _marked(recording: Recording) -> VideoEvents:
     events = tuple(map(_event, recording.events))
     if recording.known is None:
         return VideoEvents(events, True)
-    decided = (_event(each) for each in recording.known_of if each not in recording.events)
-    spans = merged_by_class((each.start, each.end or each.start, each.label) for each in decided)
-    return VideoEvents(events, True, recording.known or IN_PART, spans)
+    decided = map(_event, set(recording.known_of) - set(recording.events))
+    spans = sorted((each.start, each.end or each.start, each.label) for each in decided)
+    return VideoEvents(events, True, recording.known or IN_PART, tuple(spans))
 
 
 def _event(event: Event) -> MarkedEvent:

@@ -9,7 +9,7 @@ import math
 from typing import Any, Final, Self
 
 from pipeline.errors import DataError
-from pipeline.manifest.annotation import Annotation, Spans, merged, merged_by_class
+from pipeline.manifest.annotation import Annotation, Spans, merged
 from pipeline.sources.events.own_table import WATCHED, watched_class
 
 _MOST_EVENTS: Final = 100_000
@@ -80,7 +80,7 @@ class VideoEvents:
             raise DataError(f"expected a list of at most {_MOST_EVENTS:,} events")
         found = tuple(sorted(map(MarkedEvent.checked, events), key=time_order))
         watched = merged(map(_span, _list(value.get("watched", []))))
-        decided = merged_by_class(map(_decision, _list(value.get("decided", []))))
+        decided = tuple(sorted(set(map(_decision, _list(value.get("decided", []))))))
         is_listed = bool(found or watched or decided) or value.get("is_listed") is True
         return cls(found, is_listed, watched, decided)
 

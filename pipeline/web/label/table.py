@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
-from pipeline.manifest.annotation import merged, merged_by_class
+from pipeline.manifest.annotation import merged
 from pipeline.sources.events.own_table import NEEDED, WATCHED, read_own_table, watched_class
 from pipeline.web.errors import ChangedError
 from pipeline.web.label.marked import MarkedEvent, VideoEvents, time_order
@@ -113,7 +113,7 @@ def _known_together(before: VideoEvents, new: VideoEvents) -> VideoEvents:
     if before.is_whole or not before.is_listed:
         return before if before.is_whole else new
     watched = merged((*before.watched, *new.watched))
-    decided = merged_by_class((*before.decided, *new.decided))
+    decided = tuple(sorted({*before.decided, *new.decided}))
     return dataclasses.replace(before, watched=watched, decided=decided)
 
 
@@ -128,7 +128,7 @@ def _events_of(rows: Iterable[Row], video: str) -> VideoEvents:
             span = _number(row["start_seconds"]), _number(end)
             decided += [(*span, label)] if label else []
             watched += [] if label else [span]
-    return VideoEvents(tuple(events), bool(own), merged(watched), merged_by_class(decided))
+    return VideoEvents(tuple(events), bool(own), merged(watched), tuple(sorted(set(decided))))
 
 
 def _is_event(row: Mapping[str, str]) -> bool:

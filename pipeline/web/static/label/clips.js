@@ -2,6 +2,7 @@
 
 import { get, put } from "../api.js";
 import { COLOURS, askName, classItem, freeKey, isTyping, made, refusal, typedName } from "./classes.js";
+import { counted, tell, untell } from "./notices.js";
 import { Player } from "./player.js";
 
 const RESERVED = [" ", ","];
@@ -138,7 +139,7 @@ async function changeSettings(changes) {
 
 function removeClass(name) {
   const count = clips.filter((clip) => clip.label === name).length;
-  if (count) return tell(`${name} is the label of ${count} ${count === 1 ? "clip" : "clips"}. Give them another one, or rename the class.`);
+  if (count) return tell(`${name} is the label of ${counted(count, "clip")}. Give them another one, or rename the class.`);
   changeSettings({ remove: [name] });
 }
 
@@ -167,15 +168,6 @@ function addClass(event) {
   changeSettings({ add: [{ name, key, is_point: false }] });
   byId("add-class").reset();
   document.activeElement.blur(); // So that the next key marks.
-}
-
-function tell(text) {
-  byId("told").replaceChildren(made("span", {}, text));
-  byId("told").hidden = false;
-}
-
-function untell() {
-  byId("told").hidden = true;
 }
 
 const KEYS = {

@@ -138,7 +138,8 @@ export class LabelDocument extends EventTarget {
     const { rejected, watched, decided } = this.now;
     const left = watched.filter((span) => !doubtful.includes(span));
     const inside = rejected.filter((event) => doubtful.some(([start, end]) => event.start >= start && endOf(event) <= end));
-    this.change({ watched: left.length ? left : IN_PART, decided: [...decided, ...inside.map(decision)] });
+    const known = [...decided, ...inside.map(decision)];
+    this.change({ watched: left.length || known.length ? left : IN_PART, decided: known });
   }
 
   // Changes an event; gives another one that would be the same, if there is one, and changes nothing.

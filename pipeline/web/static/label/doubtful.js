@@ -1,7 +1,7 @@
 // Stretches that count as watched for all classes, though perhaps one alone was decided there.
 
 import { made } from "./classes.js";
-import { counted, tell, untell } from "./notices.js";
+import { tell, untell } from "./notices.js";
 import { clock } from "./timing.js";
 
 const MOST_NAMED = 4;
@@ -24,6 +24,6 @@ export function tellDoubtful(folder) {
     localStorage.setItem(kept, JSON.stringify(places));
   });
   const more = places.length > MOST_NAMED ? `, and ${places.length - MOST_NAMED} more` : "";
-  const text = `${counted(places.length, "stretch", "stretches")} ${places.length === 1 ? "is" : "are"} exactly what was marked or rejected, and count as watched for every class: what else happens there is taught not to happen. Earlier versions noted that by themselves: ${places.slice(0, MOST_NAMED).join(", ")}${more}. Did you look for every class? If not, take it back, and look there again. What you marked and rejected stays.`;
+  const text = `Did you watch these for every class: ${places.slice(0, MOST_NAMED).join(", ")}${more}? They are exactly what was marked or rejected, which earlier versions took for watched: what else happens there is taught not to happen. If you did not, take it back, and look there again. What you marked and rejected stays.`;
   tell(text, back, keep);
 }

@@ -162,7 +162,7 @@ function said({ recordings, described, events, labelled, curve, error, is_learni
   if (!events) return `${reading}Mark a few events: what they teach is shown here.`;
   const made = `${events} ${events === 1 ? "event" : "events"} in ${labelled} ${labelled === 1 ? "recording" : "recordings"}. `;
   const last = curve[curve.length - 1];
-  if (last) return `${reading}${made}F1 of events in other recordings: ${last.f1_50.toFixed(2)} of 1, learnt from ${Math.round(last.events)} of them at a time.`;
+  if (last) return `${reading}${made}F1 of events in other recordings: ${last.f1_50.toFixed(2)} of 1, learnt from ${Math.round(last.events)} of the ${events} at a time.`;
   if (labelled < 2) return `${reading}${made}${recordings > 1 ? "Label a second recording to see what they are worth." : ""}`;
   if (reading || isLearning || isScoring) return `${reading}${made}Learning.`;
   return `${reading}${made}Watch two recordings, as a whole or in part (Next, Done), to see what they are worth.`;

@@ -16,8 +16,8 @@ export function untell() {
 }
 
 // "1 event", "2 events"
-export function counted(number, name, several = `${name}s`) {
-  return `${number} ${number === 1 ? name : several}`;
+export function counted(number, name) {
+  return `${number} ${name}${number === 1 ? "" : "s"}`;
 }
 
 export function say(text) {
