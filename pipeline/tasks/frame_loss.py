@@ -55,7 +55,7 @@ class FrameLoss(keras.losses.Loss):
         else:
             log_shares = ops.log_sigmoid(stages)
             entropy = -targets * log_shares - (1 - targets) * (log_shares - stages)
-        loss = y_true.shape[-1] * _mean(entropy, known)
+        loss = stages.shape[-1] * _mean(entropy, known)
         if self.transition_penalty:
             before = ops.stop_gradient(log_shares[:, :, :-1])
             change = ops.minimum(ops.abs(log_shares[:, :, 1:] - before), _MOST_CHANGE)
