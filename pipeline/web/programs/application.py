@@ -18,6 +18,7 @@ from starlette.routing import Route
 
 from pipeline.errors import ConfigError
 from pipeline.inference.decoding import Decoder, DecoderKilledError
+from pipeline.web.clients import unless_gone
 from pipeline.web.programs.infer import SERVER, described, infer
 from pipeline.web.programs.metrics import Counted, Metrics
 from pipeline.web.programs.mistakes import Explained, refused
@@ -25,7 +26,7 @@ from pipeline.web.programs.models import Model, Models
 from pipeline.web.programs.openapi import document
 from pipeline.web.programs.options import Options
 from pipeline.web.programs.queue import WorkQueue
-from pipeline.web.programs.requests import settings_of, unless_gone, video_of
+from pipeline.web.programs.requests import settings_of, video_of
 from pipeline.web.programs.tensors import LENGTH_HEADER
 from pipeline.web.uploads import Uploads, deadline
 
