@@ -3,9 +3,11 @@
 import ast
 import contextlib
 import doctest
+import json
 import re
 import shlex
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -139,12 +141,18 @@ def test_the_server_of_the_docs_answers(tutorial, capsys, monkeypatch, tmp_path)
     assert ["runs/NAME"] in starting
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("TMPDIR", str(tmp_path))  # Killed, it leaves its folder there.
+    monkeypatch.setenv("CLIPLINE_TOKEN", "SECRET")
     with python_processes() as python:
         process = python("-m", "pipeline.cli", "serve", "runs/NAME", "--port", "0", cwd=tutorial)
-        address = process.stdout.readline().strip().partition(" at ")[2].rstrip("/")
+        address = process.stdout.readline().partition(" at ")[2].partition("/?")[0]
         with contextlib.chdir(tutorial):
             code = code.replace("http://127.0.0.1:8000", address)
             exec(compile(code, "client.py", "exec"), {})  # noqa: S102
+            for curl in re.findall(r"^curl .*", page.read_text(), re.MULTILINE)[:3]:
+                words = shlex.split(curl.replace("http://127.0.0.1:8000", address))
+                if shutil.which("curl"):
+                    answer = subprocess.run(words, capture_output=True, check=True).stdout
+                    assert "error" not in json.loads(answer), curl
     assert capsys.readouterr().out.strip() in ("left", "right", "unknown")
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import threading
-import webbrowser
 from collections.abc import Sequence
 
+from pipeline.cli.listening import add_listening, token_of
 from pipeline.cli.script import Parser
 from pipeline.errors import ConfigError
 from pipeline.text import extra
@@ -21,19 +20,16 @@ def main(arguments: Sequence[str]) -> None:
         default=".",
         help="Folder of recordings, or of folders of them; the pages see nothing outside it.",
     )
-    parser.add_argument("--port", type=int, default=8000, help="Port to listen at; 0: any.")
-    parser.add_argument(
-        "--host",
-        default="127.0.0.1",
-        help="Address to listen at. With one that others can reach, a token is demanded.",
-    )
+    add_listening(parser)
     parser.add_argument(
         "--no-browser", action="store_true", help="Print the address, and open nothing."
     )
     options = parser.parse(arguments)
+    token = token_of(options)
 
     try:
         from pipeline.web.application import application
+        from pipeline.web.browser import open_browser
         from pipeline.web.server import serve
         from pipeline.web.workspace import Workspace
     except ModuleNotFoundError as error:
@@ -45,16 +41,16 @@ def main(arguments: Sequence[str]) -> None:
     whole_files_only()
 
     def show(address: str) -> None:
-        print(f"{workspace.root}: {address} (Ctrl-C ends it)", flush=True)
+        print(f"{workspace.root}: {token.shown.within(address)} (Ctrl-C ends it)", flush=True)
         if not options.no_browser:
-            webbrowser.open(address)
+            open_browser(token.within(address))
 
     ending = threading.Event()
     serve(
         application(workspace, ending.is_set),
         host=options.host,
         port=options.port,
-        token=os.environ.get("CLIPLINE_TOKEN", ""),
+        token=token.value,
         on_start=show,
         on_end=ending.set,
     )

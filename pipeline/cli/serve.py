@@ -1,18 +1,18 @@
 """Answers programs over HTTP: what videos show, and what happens when in them.
 
-It listens on this machine alone, until Ctrl-C. Where others can reach it (--host), requests must
-know a token. http://127.0.0.1:8000/docs says what can be asked.
+It listens on this machine alone, until Ctrl-C; --host lets others in. Requests must know a token.
+http://127.0.0.1:8000/docs says what can be asked.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from pipeline.cli.listening import VARIABLE, Token, add_listening, token_of
 from pipeline.cli.script import Parser
 from pipeline.errors import ConfigError
 from pipeline.text import extra
@@ -20,14 +20,13 @@ from pipeline.text import extra
 if TYPE_CHECKING:
     from pipeline.web.programs.models import Model
 
-_VARIABLE: Final = "CLIPLINE_TOKEN"
 _UNITS: Final = {"K": 2**10, "M": 2**20, "G": 2**30}
 
 
 def main(arguments: Sequence[str]) -> None:
     """Parses the command line and does it."""
     options = _parser().parse(arguments)
-    token = options.token or os.environ.get(_VARIABLE, "")
+    token = token_of(options)
 
     from pipeline.run import latest_run
 
@@ -61,9 +60,9 @@ def main(arguments: Sequence[str]) -> None:
         application(models, limits),
         host=options.host,
         port=options.port,
-        token=token,
+        token=token.value,
         open_paths=OPEN_PATHS,
-        on_start=lambda address: _show_start(list(models), address, is_secret=bool(token)),
+        on_start=lambda address: _show_start(list(models), address, token),
     )
 
 
@@ -77,14 +76,12 @@ def _parser() -> Parser:
         "Default: the one in runs/ whose training ended last.",
     )
     parser.add_argument("--run", nargs="+", action="extend", help="The same as RUN.")
-    _add(parser, "host", "127.0.0.1", str, "The address to listen at; 0.0.0.0: others, too.")
-    _add(parser, "port", 8000, int, "The port; 0: any that is free.")
+    add_listening(parser)
     parser.add_argument(
         "--token",
         default="",
         help="What requests must know, as Authorization: Bearer TOKEN. Better as the variable "
-        f"{_VARIABLE}: the list of processes shows options. Default: one is made where others can "
-        "reach the server.",
+        f"{VARIABLE}: the list of processes shows options.",
     )
     parser.add_argument(
         "--folder",
@@ -127,14 +124,12 @@ def _bytes(text: str) -> int:
     return int(number) * unit
 
 
-def _show_start(models: Sequence[Model], address: str, *, is_secret: bool) -> None:
-    """Says where it listens; a token that was given is known, and stays out of logs."""
-    base, _, query = address.partition("?")
+def _show_start(models: Sequence[Model], address: str, token: Token) -> None:
+    """Says where it listens, and how to ask."""
     names = ", ".join(model.name for model in models)
-    print(f"serving {names} at {base if is_secret else address}", flush=True)
-    token = query.partition("=")[2]
-    header = f"-H 'Authorization: Bearer {'TOKEN' if is_secret else token}' " if token else ""
+    print(f"serving {names} at {token.shown.within(address)}", flush=True)
+    header = f"-H 'Authorization: Bearer {token.shown.value}' " if token.value else ""
     first = models[0]
     path = f"v1/{'timeline' if first.per_frame else 'classify'}"
     path += f"?run={first.name}" if len(models) > 1 else ""
-    print(f"  curl {header}--data-binary @NEW.mp4 '{base}{path}'", flush=True)
+    print(f"  curl {header}--data-binary @NEW.mp4 '{address}{path}'", flush=True)

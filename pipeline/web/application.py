@@ -21,6 +21,7 @@ from pipeline.web.label.video_routes import Playing
 from pipeline.web.opened import OpenedRuns
 from pipeline.web.pages import ERRORS, STATIC, page
 from pipeline.web.train.routes import Training
+from pipeline.web.tryout.explaining import Explainer
 from pipeline.web.tryout.routes import Tryout
 from pipeline.web.uploads import Uploads
 from pipeline.web.workspace import Workspace
@@ -39,7 +40,7 @@ def application(workspace: Workspace, is_ending: Callable[[], bool]) -> Starlett
     """
     recordings, runs, learner = Recordings(), OpenedRuns(workspace.root), Learner()
     uploads = Uploads(most_bytes=_MOST_BYTES, quota=_QUOTA)
-    tryout = Tryout(runs, uploads)
+    tryout = Tryout(runs, uploads, Explainer(is_ending))
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

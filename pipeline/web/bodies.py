@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+import zlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from typing import Final
 
 from python_multipart.exceptions import FormParserError
@@ -13,6 +14,9 @@ from starlette.requests import Request
 
 SECONDS_FOR_MORE: Final = 20.0
 """Without a further byte for so long, a body is given up."""
+
+_PART: Final = 2**16
+_GZIP: Final = 16 + zlib.MAX_WBITS
 
 FORM: Final = "multipart/form-data"
 _VIDEO_TYPES: Final = frozenset(
@@ -32,27 +36,52 @@ _VIDEO_TYPES: Final = frozenset(
 
 
 async def chunks_of(request: Request, *, most_bytes: int, until: float) -> AsyncIterator[bytes]:
-    """Yields the body of a request as it comes.
+    """Yields the body of a request as it comes, unpacked where it is packed by gzip.
 
     Args:
         request: The request.
-        most_bytes: How many it may have.
+        most_bytes: How many it may have, unpacked.
         until: When it must be there, by the clock of the event loop.
 
     Raises:
         HTTPException: 413, it is too large, which its header may tell before it comes; 408, it
-            comes too slowly.
+            comes too slowly; 415, it is packed in another way; 400, it is no gzip.
         ClientDisconnect: The client is gone.
     """
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > most_bytes:
         raise _too_large(most_bytes)
-    num_bytes, stream = 0, request.stream()
+    num_bytes, stream, unpacked = 0, request.stream(), _unpacker(request)
     while chunk := await _within(anext(stream, b""), until):
-        num_bytes += len(chunk)
-        if num_bytes > most_bytes:
-            raise _too_large(most_bytes)
-        yield chunk
+        for part in unpacked(chunk):
+            num_bytes += len(part)
+            if num_bytes > most_bytes:
+                raise _too_large(most_bytes)
+            yield part
+
+
+def _unpacker(request: Request) -> Callable[[bytes], Iterable[bytes]]:
+    encoding = request.headers.get("content-encoding", "identity").lower()
+    if encoding not in ("identity", "gzip"):
+        raise HTTPException(415, f"expected a body as it is, or in gzip, got one in {encoding}")
+    return _gunzip(zlib.decompressobj(_GZIP)) if encoding == "gzip" else lambda chunk: (chunk,)
+
+
+def _gunzip(gzip: zlib._Decompress) -> Callable[[bytes], Iterable[bytes]]:
+    def unpacked(chunk: bytes) -> Iterator[bytes]:
+        """Of a chunk, parts that are small whatever is in it."""
+        part = b""
+        while chunk or len(part) == _PART:
+            try:
+                part = gzip.decompress(chunk, _PART)
+            except zlib.error:
+                raise HTTPException(400, "the body is no gzip, as Content-Encoding says") from None
+            if gzip.unused_data:
+                raise HTTPException(400, "the body goes on after the end of its gzip")
+            chunk = gzip.unconsumed_tail
+            yield part
+
+    return unpacked
 
 
 async def _within(chunk: Awaitable[bytes], until: float) -> bytes:

@@ -76,7 +76,7 @@ class Guard:
         self, app: ASGIApp, *, token: str, loopback: bool, open_paths: tuple[str, ...] = ()
     ) -> None:
         if not token and not loopback:
-            raise ConfigError("a server that others can reach needs a token")
+            raise ConfigError("a server that others can reach needs a token: leave out --no-token")
         if not all("!" <= sign <= "~" for sign in token):
             raise ConfigError("expected a token of letters, digits and signs of ASCII")
         self._app, self._token, self._loopback = app, token, loopback
@@ -115,7 +115,8 @@ class Guard:
             # One slash alone, or the rest would be read as the name of another host.
             path = quote("/" + scope["path"].lstrip("/\\"))
             response = RedirectResponse(f"{path}?{others}" if others else path, 303)
-            response.set_cookie(name, self._token, httponly=True, samesite="strict")
+            # A strict one would not go along to where a link in a file or a message leads.
+            response.set_cookie(name, self._token, httponly=True, samesite="lax")
             return response
         scheme, _, value = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer" and self._is_token(value.strip()):

@@ -48,6 +48,16 @@ class OpenedRuns:
         found = [each for each in (self._root / RUNS).glob("*") if _can_classify(Run(each))]
         return [each.name for each in sorted(found, key=lambda each: -each.stat().st_mtime)]
 
+    def named(self, name: str) -> Run:
+        """A run that can classify.
+
+        Raises:
+            DataError: There is none of that name.
+        """
+        if name not in self.names():
+            raise DataError(f"{name}: there is no such run that can classify. Train one")
+        return Run(self._root / RUNS / name)
+
     @contextmanager
     def use(self, name: str) -> Iterator[Opened]:
         """Gives a run for as long as this lasts.
@@ -55,9 +65,7 @@ class OpenedRuns:
         Raises:
             DataError: There is no such run, or it cannot be used.
         """
-        if name not in self.names():
-            raise DataError(f"{name}: there is no such run that can classify. Train one")
-        run = Run(self._root / RUNS / name)
+        run = self.named(name)
         with self._lock:
             yield Opened(run, self._classifier(run), self._decoder)
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from pipeline import __version__
@@ -142,7 +142,8 @@ def _told(error: Exception) -> str:
     return one_line(error)
 
 
-ERRORS: Final[dict[Any, Callable[[Request, Exception], Response]]] = dict.fromkeys(
-    (HTTPException, PipelineError, DataError, OSError, Exception), answer_error
-)
+ERRORS: Final[dict[Any, Callable[[Request, Exception], Response]]] = {
+    **dict.fromkeys((HTTPException, PipelineError, DataError, OSError, Exception), answer_error),
+    ClientDisconnect: lambda *_: Response(status_code=499),  # which nobody reads
+}
 """For `exception_handlers` of an application."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import secrets
 import signal
 import socket
 import threading
@@ -32,7 +31,7 @@ def serve(
     *,
     host: str,
     port: int,
-    token: str = "",
+    token: str,
     open_paths: tuple[str, ...] = (),
     on_start: Callable[[str], object],
     on_end: Callable[[], object] = lambda: None,
@@ -41,21 +40,20 @@ def serve(
 
     Args:
         app: What answers, see `Guard` for what it is asked.
-        host: The address to listen at. Where others can reach it, requests must know a token.
+        host: The address to listen at.
         port: 0: any that is free.
-        token: What requests must know; empty: nothing on this machine alone, else one that is made.
+        token: What requests must know; empty: nothing, which others than this machine cannot be
+            let in with.
         open_paths: See `Guard`.
-        on_start: Called with the address to open, once connections are taken.
+        on_start: Called with the address, without the token, once connections are taken.
         on_end: Called when it is told to end: answers that go on for ever are to end then.
 
     Raises:
-        ConfigError: It cannot listen there.
+        ConfigError: It cannot listen there, or must not, see `Guard`.
     """
-    alone = is_loopback(host)
-    token = token or ("" if alone else secrets.token_urlsafe(24))
     with _listening(host, port) as listener:
         config = uvicorn.Config(
-            Guard(app, token=token, loopback=alone, open_paths=open_paths),
+            Guard(app, token=token, loopback=is_loopback(host), open_paths=open_paths),
             http=_Protocol,
             ws="none",
             lifespan="on",
@@ -66,7 +64,7 @@ def serve(
             limit_concurrency=_MOST_CONNECTIONS,
             timeout_graceful_shutdown=SECONDS_TO_END,
         )
-        address = _address(listener, host, token)
+        address = _address(listener, host)
         _Server(config, lambda: on_start(address), on_end).run(sockets=[listener])
 
 
@@ -87,10 +85,9 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
         yield listener
 
 
-def _address(listener: socket.socket, host: str, token: str) -> str:
+def _address(listener: socket.socket, host: str) -> str:
     name = f"[{host.strip('[]')}]" if ":" in host else host
-    query = f"?token={token}" if token else ""
-    return f"http://{name}:{listener.getsockname()[1]}/{query}"
+    return f"http://{name}:{listener.getsockname()[1]}/"
 
 
 class _Server(uvicorn.Server):

@@ -95,13 +95,12 @@ class Uploads:
         finally:
             self.remove(upload)
 
-    async def receive(self, request: Request, *, until: float, any_type: bool = False) -> Upload:
+    async def receive(self, request: Request, *, until: float) -> Upload:
         """Writes the body of a request, or the one file in its form, into the folder.
 
         Args:
             request: The request. The name of a body that is no form is the `name` of its query.
             until: When it must be there, by the clock of the event loop.
-            any_type: Whether it may be anything; else it must be called a video.
 
         Raises:
             HTTPException: 400, a form that is none; 408, it comes too slowly; 413, it is too
@@ -110,11 +109,8 @@ class Uploads:
         """
         self.remove_old()
         header = request.headers.get("content-type", "")
-        encoding = request.headers.get("content-encoding", "identity")
-        if encoding.lower() != "identity":
-            raise HTTPException(415, f"expected a body as it is, got one in {encoding}")
         is_form = media_type(header) == FORM
-        if not (is_form or any_type):
+        if not is_form:
             expect_video_type(media_type(header))
         path = self.folder / secrets.token_hex(16)
         try:

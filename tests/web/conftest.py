@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.video import write_video
 from tests.processes import python_processes
-from tests.web.browser import chromium
+from tests.web.browser import TOKEN, chromium
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "app.py"
 
@@ -28,7 +28,8 @@ class App:
     def ask(self, path, content=None, *, method=None, headers=None, **parameters):
         """The status and the bytes that come back."""
         url = f"{self.address}{path}?{urllib.parse.urlencode(parameters)}"
-        headers = {"Accept": "application/json", **(headers or {})}
+        usual = {"Accept": "application/json", "Authorization": f"Bearer {TOKEN}"}
+        headers = {**usual, **(headers or {})}
         data = None
         if content is not None:
             data = content if isinstance(content, bytes) else json.dumps(content).encode()
@@ -76,10 +77,11 @@ def start_app(tmp_path) -> Iterator:
     with python_processes() as python:
 
         def start(root):
-            environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+            cache = str(tmp_path / "cache")
+            environment = {**os.environ, "XDG_CACHE_HOME": cache, "CLIPLINE_TOKEN": TOKEN}
             process = python(SCRIPT, root, "--port", 0, "--no-browser", env=environment)
             line = process.stdout.readline()
-            return App(process, line.split(": ")[1].split(" ")[0].rstrip("/"), root)
+            return App(process, line.split(": ")[1].partition("/?")[0], root)
 
         yield start
 

@@ -152,7 +152,7 @@ def test_an_address_with_the_token_is_left_for_one_without(locked):
     assert (status, headers["location"]) == (303, "/label/a%20b?a=1&b=%26")
     cookie = headers["set-cookie"]
     assert "HttpOnly" in cookie
-    assert "SameSite=strict" in cookie
+    assert "SameSite=lax" in cookie
     assert ask(locked, cookie=cookie.partition("; ")[0])[0] == 200
 
 

@@ -5,6 +5,7 @@ import http.client
 import itertools
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from urllib.parse import quote
 
 import numpy as np
 
+from pipeline.cli.listening import VARIABLE
 from pipeline.cli.script import Parser, named_run, positive
 from pipeline.errors import DataError, VideoDecodeError
 from pipeline.inference.classifier import Classifier
@@ -33,6 +35,7 @@ CPU cores; each answer is compared with that of Classifier.predict for the file.
   classify  files a second by clipline classify, before and after; its start is left out
   server    requests a second; the clients take their share of the cores, too
 """
+_TOKEN = secrets.token_urlsafe()
 _SAME = 1e-4
 _FEWEST = 4
 _TICK = 1e-3
@@ -152,12 +155,14 @@ def measure(
 def _server(run: Run) -> Iterator[tuple[int, int]]:
     """The numbers of the process and of the port of a server."""
     command = [sys.executable, "-m", "pipeline.cli", "serve", str(run.folder), "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
+    with subprocess.Popen(  # noqa: S603
+        command, stdout=subprocess.PIPE, text=True, env={**os.environ, VARIABLE: _TOKEN}
+    ) as process:
         line = process.stdout.readline() if process.stdout else ""
         if not line:
             raise DataError("the server did not start")
         try:
-            yield process.pid, int(line.strip().rstrip("/").rpartition(":")[2])
+            yield process.pid, int(line.partition("/?")[0].rpartition(":")[2])
         finally:
             process.terminate()
             process.communicate()
@@ -176,7 +181,10 @@ def _client(
         path = next(order)
         start = time.perf_counter()
         try:
-            headers = {"Content-Type": "application/octet-stream"}
+            headers = {
+                "Content-Type": "application/octet-stream",
+                "Authorization": f"Bearer {_TOKEN}",
+            }
             target = f"/v1/classify?name={quote(Path(path).name)}"
             connection.request("POST", target, bodies[path], headers)
             answer = json.loads(connection.getresponse().read())

@@ -18,15 +18,15 @@ from starlette.routing import Route
 
 from pipeline.errors import ConfigError
 from pipeline.inference.decoding import Decoder, DecoderKilledError
-from pipeline.web.programs.infer import SERVER, described, infer
+from pipeline.web.clients import unless_gone
 from pipeline.web.programs.metrics import Counted, Metrics
 from pipeline.web.programs.mistakes import Explained, refused
 from pipeline.web.programs.models import Model, Models
 from pipeline.web.programs.openapi import document
 from pipeline.web.programs.options import Options
+from pipeline.web.programs.protocol import SERVER, described
 from pipeline.web.programs.queue import WorkQueue
-from pipeline.web.programs.requests import settings_of, unless_gone, video_of
-from pipeline.web.programs.tensors import LENGTH_HEADER
+from pipeline.web.programs.requests import settings_of, video_of
 from pipeline.web.uploads import Uploads, deadline
 
 T = TypeVar("T")
@@ -98,6 +98,7 @@ class _Programs:
             "/openapi.json": lambda: document([model.name for model in self._models]),
         }
         model = "/v2/models/{name}"
+        of_models = (model, f"{model}/versions/{{version}}")
         return [
             Route("/", lambda _: RedirectResponse("/docs", 303)),
             *(Route(path, partial(_static, *file)) for path, file in _STATIC.items()),
@@ -105,9 +106,9 @@ class _Programs:
             Route("/metrics", self._metrics),
             Route("/v1/classify", self._classify, methods=["POST"]),
             Route("/v1/timeline", self._timeline, methods=["POST"]),
-            Route(model, self._described),
-            Route(f"{model}/ready", self._ready),
-            Route(f"{model}/infer", self._infer, methods=["POST"]),
+            *(Route(each, self._described) for each in of_models),
+            *(Route(f"{each}/ready", self._ready) for each in of_models),
+            *(Route(f"{each}/infer", self._infer, methods=["POST"]) for each in of_models),
         ]
 
     async def _metrics(self, _: Request) -> Response:
@@ -129,33 +130,19 @@ class _Programs:
         return await self._answer(request, model, "timeline", partial(model.timeline, **settings))
 
     async def _described(self, request: Request) -> Response:
-        return JSONResponse(described(self._models.named(request.path_params["name"])))
+        return JSONResponse(described(self._models.of_path(**request.path_params)))
 
     async def _ready(self, request: Request) -> Response:
-        model = self._models.named(request.path_params["name"])
+        model = self._models.of_path(**request.path_params)
         return JSONResponse({"name": model.name, "ready": True})
 
     async def _infer(self, request: Request) -> Response:
-        model = self._models.named(request.path_params["name"])
-        header = request.headers.get(LENGTH_HEADER)
-        if not (header is None or header.isdecimal()):
-            raise ConfigError(f"{LENGTH_HEADER}: expected a number of bytes, got {header!r}")
-        json_bytes = None if header is None else int(header)
-        described(model)  # says before the tensors come whether there can be an answer
-        until = deadline(self._options.timeout_seconds)
-        self._queue.check_room()
-        upload = await self._uploads.receive(request, until=until, any_type=True)
-        try:
-            answer = partial(infer, model, upload.path, json_bytes)
-            work = self._queue.do(answer, until=until)
-            body, length = await unless_gone(request, work)
-        finally:
-            self._uploads.remove(upload)
-        self.metrics.answers.labels(model.name, "infer").inc()
-        if length is None:
-            return Response(body, media_type="application/json")
-        headers = {LENGTH_HEADER: str(length)}
-        return Response(body, headers=headers, media_type="application/octet-stream")
+        model = self._models.of_path(**request.path_params)
+        raise HTTPException(
+            501,
+            f"no tensors are taken here: send the video to {model.path}, or serve an export of the "
+            "run in Triton or TensorFlow Serving",
+        )
 
     async def _answer(
         self,

@@ -15,7 +15,7 @@ from pipeline.web.programs.models import Models
 from pipeline.web.programs.queue import WorkQueue
 
 _BUCKETS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
-_MODEL: Final = re.compile(r"/v2/models/[^/]+(/ready|/infer)?")
+_MODEL: Final = re.compile(r"/v2/models/[^/]+(?:/versions/[^/]+)?(/ready|/infer)?")
 _CLIENT_GONE: Final = "499"
 
 

@@ -31,6 +31,11 @@ class Model:
     classifier: Classifier
 
     @property
+    def path(self) -> str:
+        """Where it answers for a video."""
+        return "/v1/timeline" if self.per_frame else "/v1/classify"
+
+    @property
     def per_frame(self) -> bool:
         """Whether it answers at each frame, and has no one answer for a video."""
         return self.classifier.bundle.model.per_frame
@@ -109,6 +114,19 @@ class Models:
         if name not in self._models:
             raise HTTPException(404, f"no run {name} here. {suggestion(name, self._models)}")
         return self._models[name]
+
+    def of_path(self, name: str, version: str = "") -> Model:
+        """The run that a path names, with its fingerprint as the version or without.
+
+        Raises:
+            HTTPException: 404, there is none of that name, or it has another version.
+        """
+        model = self.named(name)
+        if version not in ("", model.classifier.fingerprint):
+            raise HTTPException(
+                404, f"{name} has the version {model.classifier.fingerprint} alone, not {version}"
+            )
+        return model
 
 
 def open_models(folders: Sequence[Path]) -> Models:

@@ -78,13 +78,6 @@ def _videos(runs: Sequence[str]) -> _Object:
 
 def _protocol() -> _Object:
     name = {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}
-    tensors = {
-        "required": True,
-        "content": {
-            "application/json": {"schema": _ref("InferRequest")},
-            "application/octet-stream": _VIDEO,
-        },
-    }
     return {
         "/v2": {"get": _operation("The server.", "Any")},
         "/v2/health/live": {"get": _operation("Whether it lives.", "Any")},
@@ -94,15 +87,6 @@ def _protocol() -> _Object:
         },
         "/v2/models/{name}/ready": {
             "get": _operation("Whether a run can answer.", "Any", [name]),
-        },
-        "/v2/models/{name}/infer": {
-            "post": _operation(
-                "Logits and probabilities of clips. Tensors may come as bytes behind the JSON, "
-                "whose length Inference-Header-Content-Length gives.",
-                "Any",
-                [name],
-                tensors,
-            ),
         },
     }
 
@@ -187,8 +171,5 @@ _SCHEMAS: Final = {
                 max_logit=_NUMBER,
             )
         ),
-    ),
-    "InferRequest": _object(
-        inputs=_list(_object(name=_TEXT, datatype=_TEXT, shape=_list(_NUMBER)))
     ),
 }

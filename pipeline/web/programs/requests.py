@@ -1,22 +1,19 @@
-"""What a request asks for: its query, its video, and whether its client still waits."""
+"""What a request asks for: its query, and its video."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
 from pipeline.errors import ConfigError, check_known
 from pipeline.web.bodies import media_type
 from pipeline.web.programs.folder import JSON, named_video
 from pipeline.web.uploads import Uploads
-
-T = TypeVar("T")
 
 _COMMON: Final = ("run", "name")
 _KINDS: Final[Mapping[str, tuple[Callable[[str], Any], str]]] = {
@@ -66,26 +63,3 @@ async def video_of(
         raise HTTPException(
             415, "expected the bytes of a video; to name files, start the server with --folder"
         )
-
-
-async def unless_gone(request: Request, work: Awaitable[T]) -> T:
-    """The result of work, which is cancelled once the client is gone.
-
-    Raises:
-        ClientDisconnect: It is gone.
-    """
-    task, gone = asyncio.ensure_future(work), asyncio.ensure_future(_gone(request))
-    try:
-        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            raise ClientDisconnect
-        return task.result()
-    finally:
-        for each in (task, gone):
-            each.cancel()
-        await asyncio.gather(task, gone, return_exceptions=True)
-
-
-async def _gone(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass

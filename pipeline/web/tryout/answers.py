@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any, Final
@@ -15,8 +13,6 @@ from pipeline.inference.prediction import Prediction
 from pipeline.inference.timeline import Timeline, make_timeline
 from pipeline.inference.timeline_files import write_timeline
 from pipeline.manifest.class_names import UNKNOWN
-from pipeline.run import Run
-from pipeline.web.child import child_environment
 from pipeline.web.opened import Opened
 
 DOWNLOADS: Final = (
@@ -99,24 +95,3 @@ def written(found: Answer, opened: Opened, end: str) -> bytes:
         else:
             write_timeline(dataclasses.replace(found.timeline, path=found.name), path)
         return path.read_bytes()
-
-
-def explained(run: Run, path: Path) -> bytes:
-    """A picture, PNG, of what the answer of a run depends on.
-
-    It takes TensorFlow, and so a process of its own.
-
-    Raises:
-        DataError: It cannot be made.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "why.png"
-        words = ("explain", str(path.absolute()), "--run", str(run.folder), "--out", str(out))
-        command = [sys.executable, "-m", "pipeline.cli", *words]
-        process = subprocess.run(  # noqa: S603
-            command, env=child_environment(), stdin=subprocess.DEVNULL, capture_output=True
-        )
-        if process.returncode or not out.is_file():
-            said = process.stderr.decode(errors="replace").strip().splitlines() or ["it failed"]
-            raise DataError(said[-1].removeprefix("clipline: "))
-        return out.read_bytes()

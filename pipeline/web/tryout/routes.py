@@ -15,10 +15,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from pipeline.errors import VideoDecodeError
+from pipeline.web.clients import unless_gone
 from pipeline.web.errors import OutsideError
 from pipeline.web.opened import OpenedRuns
 from pipeline.web.pages import page
-from pipeline.web.tryout.answers import DOWNLOADS, Answer, answer, explained, written
+from pipeline.web.tryout.answers import DOWNLOADS, Answer, answer, written
+from pipeline.web.tryout.explaining import Explainer
 from pipeline.web.uploads import Upload, Uploads, deadline
 
 _SECONDS_FOR_UPLOAD: Final = 3600.0
@@ -38,10 +40,11 @@ class Tryout:
     Args:
         runs: The runs.
         uploads: Where files come.
+        explainer: What explains answers.
     """
 
-    def __init__(self, runs: OpenedRuns, uploads: Uploads) -> None:
-        self._runs, self._uploads = runs, uploads
+    def __init__(self, runs: OpenedRuns, uploads: Uploads, explainer: Explainer) -> None:
+        self._runs, self._uploads, self._explainer = runs, uploads, explainer
         self._tried: OrderedDict[str, Tried] = OrderedDict()
 
     @property
@@ -105,9 +108,9 @@ class Tryout:
         headers = {"Content-Disposition": f"attachment; filename*=utf-8''{name}"}
         return Response(content, media_type="application/octet-stream", headers=headers)
 
-    def _explanation(self, request: Request) -> Response:
+    async def _explanation(self, request: Request) -> Response:
         """A picture of what the answer depends on."""
         tried = self._found(request.path_params["key"])
-        with self._runs.use(tried.answer.run) as opened:
-            run = opened.run
-        return Response(explained(run, tried.upload.path), media_type="image/png")
+        run = self._runs.named(tried.answer.run)
+        work = self._explainer.explained(run, tried.upload.path)
+        return Response(await unless_gone(request, work), media_type="image/png")

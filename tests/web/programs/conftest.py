@@ -188,9 +188,9 @@ def start(tmp_path_factory):
     patch.setenv("TMPDIR", str(tmp_path_factory.mktemp("temporary")))
     with python_processes() as python:
 
-        def start(*arguments, patches="", **options):
-            code = CODE.format(patches=patches)
-            return Server(python("-c", code, *arguments, "--port", "0", **options))
+        def start(*arguments, patches="", token=False, **options):
+            code, words = CODE.format(patches=patches), () if token else ("--no-token",)
+            return Server(python("-c", code, *arguments, *words, "--port", "0", **options))
 
         yield start
     patch.undo()

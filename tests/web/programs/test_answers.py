@@ -1,24 +1,17 @@
-"""Videos and tensors in, answers out: those that the package itself gives."""
+"""Videos in, answers out: those that the package itself gives."""
 
+import gzip
 import json
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import SimpleNamespace
 
-import numpy as np
 import pytest
 
-from pipeline.errors import PipelineError
 from pipeline.inference.classifier import Classifier
-from pipeline.inference.clips import StoredVideo, as_batch, clips_of, decode_clip
 from pipeline.inference.timeline import make_timeline
 from pipeline.video import iter_frames, write_video
-from pipeline.web.programs.infer import infer
-from pipeline.web.programs.models import Model
 from tests.processes import workers_of
-
-LENGTH = "Inference-Header-Content-Length"
 
 
 @pytest.fixture(scope="module")
@@ -127,79 +120,6 @@ def test_a_window_that_is_not_for_the_run(server, clips):
     )
 
 
-def tensors(classifier, path):
-    """The clips of a video as a batch, one of them cut short."""
-    (clips,), _ = clips_of(lambda each: StoredVideo(path, each), classifier.bundles)
-    images = [decode_clip(clip, classifier.bundle) for clip in clips]
-    images[1] = {name: each[:5] for name, each in images[1].items()}
-    batches = [as_batch(each, 8) for each in images]
-    return {name: np.concatenate([each[name] for each in batches]) for name in batches[0]}
-
-
-def request_of(inputs, *, binary, **others):
-    described, behind = [], b""
-    for name, array in inputs.items():
-        kind = {"bool": "BOOL", "uint8": "UINT8", "float32": "FP32"}[str(array.dtype)]
-        each = {"name": name, "datatype": kind, "shape": list(array.shape)}
-        if binary:
-            each["parameters"] = {"binary_data_size": array.nbytes}
-            behind += array.tobytes()
-        else:
-            each["data"] = array.tolist()
-        described.append(each)
-    head = json.dumps({"inputs": described, **others}).encode()
-    return head + behind, {LENGTH.replace("-", "_"): str(len(head))} if binary else {}
-
-
-@pytest.mark.parametrize("binary", [False, True])
-@pytest.mark.parametrize("run", ["videos", "frames"])
-def test_logits_of_tensors(server, classifiers, clips, run, binary):
-    classifier = classifiers[run]
-    inputs = tensors(classifier, clips / "0.avi")
-    body, headers = request_of(inputs, binary=binary, id="7")
-    status, answer = server.json(f"/v2/models/{run}/infer", body, **headers)
-    assert (status, answer["model_name"], answer["id"]) == (200, run, "7")
-    wanted = np.stack(
-        [
-            classifier.members[0].runtime.clip_logits(
-                {name: each[i] for name, each in inputs.items()}
-            )
-            for i in range(2)
-        ]
-    )
-    outputs = {
-        each["name"]: np.array(each["data"]).reshape(each["shape"]) for each in answer["outputs"]
-    }
-    real = inputs["mask"] if run == "frames" else [True, True]
-    np.testing.assert_allclose(outputs["logits"][real], wanted[real], atol=1e-4)
-    shares = np.exp(wanted / 2.0)  # the temperature of the run
-    shares /= shares.sum(axis=-1, keepdims=True)
-    np.testing.assert_allclose(outputs["probabilities"][real], shares[real], atol=1e-5)
-
-
-def test_outputs_as_bytes_are_those_that_were_asked_for(server, classifiers, clips):
-    inputs = tensors(classifiers["videos"], clips / "0.avi")
-    wanted = server.json("/v2/models/videos/infer", request_of(inputs, binary=False)[0])[1]
-    asked = [{"name": "probabilities", "parameters": {"binary_data": True}}, {"name": "logits"}]
-    body, headers = request_of(inputs, binary=True, outputs=asked)
-    status, about, content = server.ask("/v2/models/videos/infer", body, **headers)
-    assert (status, about["content-type"]) == (200, "application/octet-stream")
-    head = json.loads(content[: int(about[LENGTH])])
-    assert [each["name"] for each in head["outputs"]] == ["probabilities", "logits"]
-    assert head["outputs"][0]["parameters"] == {"binary_data_size": 24}
-    found = np.frombuffer(content[int(about[LENGTH]) :], np.float32)
-    np.testing.assert_allclose(found, wanted["outputs"][1]["data"], atol=1e-5)
-
-
-def test_nothing_is_computed_for_who_is_gone(classifiers, tmp_path):
-    inputs = {"frames": np.zeros((1, 8, 16, 16, 3), np.uint8), "mask": np.ones((1, 8), bool)}
-    (tmp_path / "body").write_bytes(request_of(inputs, binary=False)[0])
-    model, body = Model("videos", classifiers["videos"]), tmp_path / "body"
-    with pytest.raises(PipelineError, match="nobody waits"):
-        infer(model, body, None, SimpleNamespace(is_stopped=True))
-    assert infer(model, body, None, SimpleNamespace(is_stopped=False))[0]
-
-
 def test_a_damaged_video_is_answered_and_the_log_stays_empty(start, served_runs, clips, tmp_path):
     server = start(served_runs["videos"])
     write_video(tmp_path / "a.avi", [*iter_frames(clips / "0.avi")] * 4, fps=10, codec="MJPG")
@@ -220,13 +140,31 @@ def test_a_run_says_what_it_takes(server):
     ]
     assert {tuple(each["shape"]) for each in answer["outputs"]} == {(-1, 8, 3)}
     assert server.json("/v2/models/videos/ready")[1] == {"name": "videos", "ready": True}
-    for path in ("/v2/models/both", "/v2/models/both/infer"):
-        status, answer = server.json(path, b"{}" if "infer" in path else None)
-        assert (status, "fused runs" in answer["error"]) == (422, True)
+    status, error = server.json("/v2/models/both")
+    assert (status, "fused runs" in error["error"]) == (422, True)
+    (version,) = answer["versions"]
+    for end in ("", "/ready"):
+        whole = server.json(f"/v2/models/frames{end}")
+        assert server.json(f"/v2/models/frames/versions/{version}{end}") == whole
+        assert server.json(f"/v2/models/frames/versions/0{end}")[0] == 404
+    for run, path in (("frames", "/v1/timeline"), ("videos", "/v1/classify")):
+        status, error = server.json(f"/v2/models/{run}/infer", b"{}")
+        assert (status, path in error["error"]) == (501, True)
+
+
+def test_a_body_may_be_packed(server, clips):
+    data = (clips / "0.avi").read_bytes()
+    packed = gzip.compress(data)
+    wanted = server.json("/v1/classify?run=videos", data)
+    assert server.json("/v1/classify?run=videos", packed, Content_Encoding="gzip") == wanted
+    bomb = gzip.compress(bytes(2**24))
+    assert len(bomb) < 20_000
+    for body, status in ((bomb, 413), (data, 400), (packed + b"more", 400)):
+        assert server.json("/v1/classify?run=videos", body, Content_Encoding="gzip")[0] == status
 
 
 def test_what_the_server_says_of_itself(server):
-    assert server.json("/v2")[1]["extensions"] == ["binary_tensor_data"]
+    assert server.json("/v2")[1]["extensions"] == []
     assert server.json("/v2/health/live") == (200, {"live": True})
     assert server.json("/v2/health/ready") == (200, {"ready": True})
     models = {each["name"]: each for each in server.json("/v1/models")[1]["models"]}

@@ -7,10 +7,7 @@ import socket
 import numpy as np
 import pytest
 
-from pipeline.errors import ConfigError
 from pipeline.video import write_video
-from pipeline.web.programs.tensors import MOST_JSON_BYTES, InferRequest
-from tests.web.programs.test_answers import request_of
 
 JSON = {"Content_Type": "application/json"}
 VIDEO = {"Content_Type": "video/mp4"}
@@ -68,7 +65,7 @@ CLASSIFY = "/v1/classify?run=videos"
         ("/v1/timeline?run=videos&overlap=nan", "good", {}, 422, "overlap must be from 0 to below"),
         ("/v1/timeline?run=frames&overlap=0.5", "good", {}, 422, "overlap is not for this run"),
         (CLASSIFY, "good", {"Content_Type": "text/html"}, 415, "expected a video"),
-        (CLASSIFY, "good", {"Content_Encoding": "gzip"}, 415, "expected a body as it is"),
+        (CLASSIFY, "good", {"Content_Encoding": "br"}, 415, "expected a body as it is"),
         (CLASSIFY, "empty", VIDEO, 422, "it is empty (0 bytes)"),
         (CLASSIFY, "text", VIDEO, 422, "it is text, not a video"),
         (CLASSIFY, "zeros", VIDEO, 422, "no video that OpenCV can decode is in it"),
@@ -89,14 +86,6 @@ CLASSIFY = "/v1/classify?run=videos"
         (CLASSIFY, "named otherwise", JSON, 422, 'expected {"path": "walk.mp4"}'),
         (CLASSIFY, "no json", JSON, 422, 'expected {"path": "walk.mp4"}'),
         (CLASSIFY, "deep json", JSON, 422, 'expected {"path": "walk.mp4"}'),
-        ("/v2/models/videos/infer", "no json", JSON, 422, "expected a JSON object"),
-        (
-            "/v2/models/videos/infer",
-            "no json",
-            {"Inference_Header_Content_Length": "9"},
-            422,
-            "Inference-Header-Content-Length must be within the body",
-        ),
     ],
 )
 def test_one_sentence_says_why(server, bodies, path, body, headers, status, reason):
@@ -138,73 +127,6 @@ def test_who_waits_for_leave_to_send_is_told_at_once(server):
             b"Content-Length: 300000\r\nExpect: 100-continue\r\n\r\n"
         )
         assert connection.recv(4096).startswith(b"HTTP/1.1 413 ")
-
-
-@pytest.mark.parametrize(
-    ("change", "reason"),
-    [
-        ({"mask": None}, "inputs: mask is missing"),
-        ({"frame": np.zeros((1, 8), bool)}, "inputs: unknown frame. Did you mean frames?"),
-        ({"mask": np.zeros((1, 8), bool)}, "mask: expected true for the first frame"),
-        ({"mask": np.array([[1, 0, 1, 0, 0, 0, 0, 0]], bool)}, "mask: expected true for the first"),
-        ({"mask": np.ones((1, 7), bool)}, "mask: expected BOOL (B, 8), got BOOL (1, 7)"),
-        ({"mask": np.ones((2, 8), bool)}, "expected as many clips in each input, got [1, 2]"),
-        ({"frames": np.zeros((1, 8, 16, 16, 3), np.float32)}, "frames: expected UINT8 (B, 8, 16"),
-        ({"mask": np.ones((0, 8), bool)}, "expected as many clips in each input"),
-    ],
-)
-@pytest.mark.parametrize("binary", [False, True])
-def test_tensors_that_are_no_clips(server, change, reason, binary):
-    inputs = {"frames": np.zeros((1, 8, 16, 16, 3), np.uint8), "mask": np.ones((1, 8), bool)}
-    inputs = {name: each for name, each in (inputs | change).items() if each is not None}
-    body, headers = request_of(inputs, binary=binary)
-    status, answer = server.json("/v2/models/videos/infer", body, **headers)
-    assert (status, answer["error"][: len(reason)]) == (422, reason)
-
-
-@pytest.mark.parametrize(
-    ("described", "reason"),
-    [
-        ({"datatype": "INT64"}, "mask: expected a datatype of BOOL, UINT8, FP32, got INT64"),
-        ({"shape": [1, -8]}, "mask: expected a shape"),
-        ({"shape": [2**40, 2**40]}, "mask: expected data of"),
-        ({"data": [[1, 2]]}, "mask: expected data of 8 numbers of its datatype"),
-        ({"data": [1] * 7 + [2]}, "mask: expected data of 8 numbers of its datatype"),
-        ({"data": [[1], [1, 2]]}, "mask: expected data of 8 numbers of its datatype"),
-        ({"data": ["x"] * 8}, "mask: expected data of 8 numbers of its datatype"),
-        ({"data": [float("nan")] * 8}, "mask: expected data of 8 numbers of its datatype"),
-        ({"data": None}, "mask: expected data of 8 numbers of its datatype"),
-        (
-            {"parameters": {"binary_data_size": 9}},
-            "mask: its shape takes 8 bytes, got 9 of 0 that are there",
-        ),
-        ({"parameters": {"binary_data_size": 8}}, "mask: its shape takes 8 bytes, got 8 of 0"),
-        ({"parameters": {"binary_data_size": -1}}, "mask: its shape takes 8 bytes"),
-        ({"parameters": {"binary_data_size": "a"}}, "mask: its shape takes 8 bytes"),
-    ],
-)
-def test_tensors_that_are_none(server, described, reason):
-    mask = {"name": "mask", "datatype": "BOOL", "shape": [1, 8], "data": [1] * 8}
-    body = json.dumps({"inputs": [mask | described]})
-    status, answer = server.json("/v2/models/videos/infer", body)
-    assert (status, answer["error"][: len(reason)]) == (422, reason)
-
-
-def test_bytes_that_are_left(server):
-    inputs = {"mask": np.ones((1, 8), bool)}
-    body, headers = request_of(inputs, binary=True)
-    status, answer = server.json("/v2/models/videos/infer", body + b"more", **headers)
-    assert (status, answer["error"]) == (
-        422,
-        "4 bytes are left of which no input has told its size",
-    )
-
-
-def test_pixels_as_text_are_refused_before_they_are_read():
-    with pytest.raises(ConfigError, match="Send tensors as bytes behind it"):
-        InferRequest(bytes(MOST_JSON_BYTES + 1), None)
-    with pytest.raises(ConfigError, match="expected a JSON object"):
-        InferRequest(bytes(MOST_JSON_BYTES + 1), 10)
 
 
 @pytest.mark.parametrize(

@@ -10,14 +10,18 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.web.programs.application import OPEN_PATHS, application
+from pipeline.web.programs.models import Models
 from pipeline.web.programs.openapi import document
+from pipeline.web.programs.options import Options
+from tests.web.routes import asked_of
 
 SCRIPT = Path(__file__).parents[3] / "scripts" / "serve.py"
 
 
 def test_a_token_from_the_environment_is_wanted_and_not_printed(start, served_runs, clips):
     environment = {**os.environ, "CLIPLINE_TOKEN": "secret"}
-    server = start(served_runs["videos"], served_runs["other"], env=environment)
+    server = start(served_runs["videos"], served_runs["other"], token=True, env=environment)
     assert "secret" not in server.said
     assert "-H 'Authorization: Bearer TOKEN' " in server.said
     assert "?run=videos" in server.said
@@ -25,7 +29,9 @@ def test_a_token_from_the_environment_is_wanted_and_not_printed(start, served_ru
     path = "/v1/classify?run=videos"
     status, answer = server.json(path, video)
     assert (status, "Authorization: Bearer TOKEN" in answer["error"]) == (401, True)
-    assert server.ask("/metrics")[0] == 401
+    asked = set(asked_of(application(Models([]), Options()).routes))
+    opened = {each for each in asked if server.ask(each[1], method=each[0])[0] != 401}
+    assert opened == {each for each in asked if each[1] in OPEN_PATHS}
     assert server.ask("/v2/health/live")[0] == 200
     assert server.ask("/v2/health/ready")[0] == 200
     assert server.json(path, video, Authorization="Bearer secret")[0] == 200
@@ -78,6 +84,8 @@ def test_answers_are_as_the_document_says(server, clips):
         (["{videos}", "--workers", "-1"], "--workers must be at least 0"),
         (["{videos}", "--port", "99999"], "--port: expected 0 to 65535"),
         (["{videos}", "--host", "::1", "--token", "a b"], "expected a token of letters"),
+        (["{videos}", "--host", "::", "--no-token"], "others can reach needs a token"),
+        (["{videos}", "--token", "a", "--no-token"], "--token and --no-token contradict"),
     ],
 )
 def test_what_stops_it_is_one_line(served_runs, tmp_path, arguments, reason):

@@ -23,9 +23,9 @@ function example(method, path, parameters) {
   const run = parameters.find((each) => each.name === "run");
   const query = run && run.schema.enum.length > 1 ? `?run=${run.schema.enum[0]}` : "";
   const target = `'${location.origin}${path}${query}'`;
-  if (method === "GET") return `curl ${target}`;
-  if (path.endsWith("/infer")) return `curl -H 'Content-Type: application/json' -d @REQUEST.json ${target}`;
-  return `curl --data-binary @NEW.mp4 ${target}\ncurl -F video=@NEW.mp4 ${target}`;
+  const curl = "curl -H 'Authorization: Bearer TOKEN'";
+  if (method === "GET") return `${curl} ${target}`;
+  return `${curl} --data-binary @NEW.mp4 ${target}\n${curl} -F video=@NEW.mp4 ${target}`;
 }
 
 function shape(schema, schemas) {
