@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Final
 
 from python_multipart.exceptions import FormParserError
@@ -45,43 +45,43 @@ async def chunks_of(request: Request, *, most_bytes: int, until: float) -> Async
 
     Raises:
         HTTPException: 413, it is too large, which its header may tell before it comes; 408, it
-            comes too slowly; 415, it is packed in another way; 400, it is no gzip.
+            comes too slowly; 415, it is packed in another way; 400, it is no whole gzip.
         ClientDisconnect: The client is gone.
     """
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > most_bytes:
         raise _too_large(most_bytes)
-    num_bytes, stream, unpacked = 0, request.stream(), _unpacker(request)
+    num_bytes, stream, gzip = 0, request.stream(), _gzip_of(request)
     while chunk := await _within(anext(stream, b""), until):
-        for part in unpacked(chunk):
+        for part in _unpacked(chunk, gzip) if gzip else (chunk,):
             num_bytes += len(part)
             if num_bytes > most_bytes:
                 raise _too_large(most_bytes)
             yield part
+    if gzip and not gzip.eof:
+        raise HTTPException(400, "the body ends before its gzip does")
 
 
-def _unpacker(request: Request) -> Callable[[bytes], Iterable[bytes]]:
+def _gzip_of(request: Request) -> zlib._Decompress | None:
+    """What unpacks a body; None: it comes as it is."""
     encoding = request.headers.get("content-encoding", "identity").lower()
     if encoding not in ("identity", "gzip"):
         raise HTTPException(415, f"expected a body as it is, or in gzip, got one in {encoding}")
-    return _gunzip(zlib.decompressobj(_GZIP)) if encoding == "gzip" else lambda chunk: (chunk,)
+    return zlib.decompressobj(_GZIP) if encoding == "gzip" else None
 
 
-def _gunzip(gzip: zlib._Decompress) -> Callable[[bytes], Iterable[bytes]]:
-    def unpacked(chunk: bytes) -> Iterator[bytes]:
-        """Of a chunk, parts that are small whatever is in it."""
-        part = b""
-        while chunk or len(part) == _PART:
-            try:
-                part = gzip.decompress(chunk, _PART)
-            except zlib.error:
-                raise HTTPException(400, "the body is no gzip, as Content-Encoding says") from None
-            if gzip.unused_data:
-                raise HTTPException(400, "the body goes on after the end of its gzip")
-            chunk = gzip.unconsumed_tail
-            yield part
-
-    return unpacked
+def _unpacked(chunk: bytes, gzip: zlib._Decompress) -> Iterator[bytes]:
+    """What is in a chunk, in parts that are small whatever it is."""
+    part = b""
+    while chunk or len(part) == _PART:
+        try:
+            part = gzip.decompress(chunk, _PART)
+        except zlib.error:
+            raise HTTPException(400, "the body is no gzip, as Content-Encoding says") from None
+        if gzip.unused_data:
+            raise HTTPException(400, "the body goes on after the end of its gzip")
+        chunk = gzip.unconsumed_tail
+        yield part
 
 
 async def _within(chunk: Awaitable[bytes], until: float) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -79,7 +80,8 @@ class Explainer:
             await self._wait_for(end)
         finally:
             if process.returncode is None:
-                os.killpg(process.pid, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):  # It ended just now.
+                    os.killpg(process.pid, signal.SIGKILL)
             await asyncio.wait([end])
         if process.returncode:
             said = end.result()[1].decode(errors="replace").strip().splitlines() or ["it failed"]

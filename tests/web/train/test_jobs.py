@@ -17,6 +17,7 @@ from pipeline.video import write_video
 from pipeline.web.train.job import Job, as_far_as_it_came
 from pipeline.web.train.jobs import Jobs
 from tests.processes import alive, wait_until
+from tests.web.browser import TOKEN
 
 PREPARE = ("prepare", "--source", "csv", "--path", "lab/labels.csv", "--out", "data/lab")
 
@@ -151,7 +152,9 @@ def test_a_character_whose_bytes_come_apart_is_shown(start_app, jobs, tmp_path):
     app, found = start_app(tmp_path), []
     with alone(folder.running, "running"):
         folder.log.write_bytes(text[:3])
-        with urllib.request.urlopen(f"{app.address}/api/jobs/1/events", timeout=60) as events:
+        known = {"Authorization": f"Bearer {TOKEN}"}
+        request = urllib.request.Request(f"{app.address}/api/jobs/1/events", headers=known)
+        with urllib.request.urlopen(request, timeout=60) as events:
             while "".join(found) != "Größe":
                 if events.readline().startswith(b"event: log"):
                     found.append(json.loads(events.readline().removeprefix(b"data: ")))
