@@ -29,7 +29,11 @@ def open_results(path: Path, model: str) -> Iterator[ResultFile]:
             another model.
     """
     with alone(path, "adding results to", "name another file (--out)"):
-        yield ResultFile(path, model)
+        results = ResultFile(path, model)
+        try:
+            yield results
+        finally:
+            results.leave_latest()
 
 
 class ResultFile:
@@ -49,7 +53,6 @@ class ResultFile:
         if any(row["model"] != model for row in rows):
             raise ConfigError(f"--out: {path} holds results of another model. Name another file")
         self.done = {row["path"] for row in rows if not row["error"]}
-        self._failed = {row["path"] for row in rows} - self.done
         self._write(rows)
 
     def to_do(self, paths: Sequence[str]) -> list[str]:
@@ -57,7 +60,7 @@ class ResultFile:
         return [path for path in paths if _path_cell(path) not in self.done]
 
     def add(self, path: str, outcome: Prediction | VideoDecodeError) -> None:
-        """Adds a line, in place of an earlier error; it is on the disk when this returns."""
+        """Adds a line; it is on the disk when this returns. The last one of a video counts."""
         row: dict[str, Any] = {"path": _path_cell(path), "model": self._model}
         if isinstance(outcome, VideoDecodeError):
             row["error"] = outcome.reason
@@ -66,11 +69,12 @@ class ResultFile:
             row["probability"] = f"{outcome.probability:.4f}"
             row["max_logit"] = f"{outcome.max_logit:.4f}"
             row["duration_seconds"] = f"{outcome.duration_seconds:.3f}"
-        if row["path"] in self._failed:
-            self._write([*(each for each in self._read() if each["path"] != row["path"]), row])
-        else:
-            with self._path.open("ab") as file:
-                file.write(_lines([row]))
+        with self._path.open("ab") as file:
+            file.write(_lines([row]))
+
+    def leave_latest(self) -> None:
+        """Leaves one line a video, the last one: an error goes where another outcome came."""
+        self._write(self._read())
 
     def _write(self, rows: Iterable[dict[str, Any]]) -> None:
         with atomic_write(self._path) as file:
@@ -87,7 +91,7 @@ class ResultFile:
             raise self._no_table() from None
         if tuple(reader.fieldnames or ()) != COLUMNS or any(None in row for row in rows):
             raise self._no_table()
-        return [row for row in rows if row["error"] is not None]
+        return [*{row["path"]: row for row in rows if row["error"] is not None}.values()]
 
     def _no_table(self) -> ConfigError:
         return ConfigError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import re
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -29,13 +30,15 @@ _ENDINGS: Final = (".csv", ".h5")
 
 _FILTERED: Final = "_filtered"
 _OF_BONES: Final = "_skeleton"
-_NAMES: Final = (
-    r"{stem}(DLC.*|_superanimal.*|(\.({suffixes}))?(\.({stages}))*(\.analysis)?)"
-    r"|.*\.\d+_{stem}\.analysis"
-)
-"""Names of tables: of DeepLabCut, of SLEAP's commands, and of what its window exports."""
+_OF_A_TOOL: Final = re.compile("DLC|_superanimal")
+"""What follows the name of a video in names of DeepLabCut."""
 
-_STAGES: Final = "predictions|inference|cleaned|proofread|tracked|slp"
+_EXPORTED: Final = re.compile(r"\.\d+_")
+"""What comes before the name of a video in names that SLEAP's window gives what it exports."""
+
+_ANALYSIS: Final = ".analysis"
+_STAGES: Final = (".predictions", ".inference", ".cleaned", ".proofread", ".tracked", ".slp")
+"""What SLEAP's commands add to names, in this order: stages, and at the end the analysis."""
 
 
 class Tables:
@@ -52,11 +55,12 @@ class Tables:
         self.path = Path(path).absolute()
         if not self.path.exists():
             raise DataError(f"--key-points: {path} is not there. Name the folder of the tables")
+        self._token = uuid.uuid4().hex
         self._latest: tuple[tuple[Path, int], Table] | None = None
 
-    def __reduce__(self) -> tuple[type[Tables], tuple[Path]]:
-        """Only the path travels to other processes."""
-        return type(self), (self.path,)
+    def __reduce__(self) -> tuple[Callable[[Path, str], Tables], tuple[Path, str]]:
+        """Only the path travels to other processes, each of which looks for the tables once."""
+        return _in_this_process, (self.path, self._token)
 
     @property
     def is_one(self) -> bool:
@@ -75,10 +79,10 @@ class Tables:
         if self.is_one:
             return self.path
         place = Path(video).absolute()
-        nearest = max((_common(folder, place.parent) for folder in self._folders), default=0)
-        named = (file for file in self._files if place.stem in file.stem and _is_of(file, place))
+        named, folders = self._index
+        nearest = next((tail for tail in _tails(place.parent) if tail in folders), ())
         found = _without_doubles(
-            file for file in named if _common(file.parent, place.parent) == nearest
+            file for file in named.get(place.stem, ()) if nearest in _tails(file.parent)
         )
         if not found:
             raise VideoDecodeError(
@@ -132,13 +136,23 @@ class Tables:
         return Head(names, max(head.individuals for head in found))
 
     @functools.cached_property
-    def _files(self) -> list[Path]:
-        files = sorted(map(str, visible_files(self.path)))
-        return [self.path / file for file in files if file.lower().endswith(_ENDINGS)]
+    def _index(self) -> tuple[dict[str, list[Path]], set[tuple[str, ...]]]:
+        """The tables by the names that their videos may have, and how their folders' paths end."""
+        named, folders = dict[str, list[Path]](), set[Path]()
+        for file in sorted(map(str, visible_files(self.path))):
+            if file.lower().endswith(_ENDINGS):
+                table = self.path / file
+                folders.add(table.parent)
+                for video in _videos(table.stem):
+                    named.setdefault(video, []).append(table)
+        return named, {tail for folder in folders for tail in _tails(folder)}
 
-    @functools.cached_property
-    def _folders(self) -> set[Path]:
-        return {file.parent for file in self._files}
+
+@functools.lru_cache(maxsize=1)
+def _in_this_process(path: Path, token: str) -> Tables:
+    tables = Tables(path)
+    tables._token = token
+    return tables
 
 
 def read_head(path: Path, video: str) -> Head:
@@ -205,13 +219,29 @@ def _is_deeplabcut(path: Path) -> bool:
     )
 
 
-def _is_of(table: Path, video: Path) -> bool:
-    pattern = _NAMES.format(
-        stem=re.escape(video.stem),
-        suffixes="|".join(suffix[1:] for suffix in sorted(VIDEO_SUFFIXES)),
-        stages=_STAGES,
-    )
-    return not table.stem.endswith(_OF_BONES) and bool(re.fullmatch(pattern, table.stem))
+def _videos(table: str) -> set[str]:
+    """What videos a table may be of by its name, all without their endings.
+
+    Example:
+        >>> sorted(_videos("x.1_a.mp4.analysis"))
+        ['a.mp4', 'x.1_a', 'x.1_a.mp4', 'x.1_a.mp4.analysis']
+    """
+    if table.endswith(_OF_BONES):
+        return set()
+    stem = table.removesuffix(_ANALYSIS)
+    exported = {stem[mark.end() :] for mark in _EXPORTED.finditer(stem)} if stem != table else set()
+    stages = [table, stem]
+    while stem.endswith(_STAGES):
+        stem = stem.rpartition(".")[0]
+        stages.append(stem)
+    halves = (stage.rpartition(".") for stage in stages)
+    named = {name for name, _, suffix in halves if f".{suffix}" in VIDEO_SUFFIXES}
+    return {
+        *stages,
+        *named,
+        *exported,
+        *(table[: mark.start()] for mark in _OF_A_TOOL.finditer(table)),
+    }
 
 
 def _without_doubles(tables: Iterable[Path]) -> list[Path]:
@@ -225,7 +255,7 @@ def _without_doubles(tables: Iterable[Path]) -> list[Path]:
     ]
 
 
-def _common(one: Path, other: Path) -> int:
-    """How many of two folders and those that they are in are called the same."""
-    pairs = list(zip(one.parts[::-1], other.parts[::-1], strict=False))
-    return next((n for n, (here, there) in enumerate(pairs) if here != there), len(pairs))
+def _tails(folder: Path) -> list[tuple[str, ...]]:
+    """What the path of a folder ends with, backwards, from all of it to nothing."""
+    parts = folder.parts[::-1]
+    return [parts[:number] for number in range(len(parts), -1, -1)]

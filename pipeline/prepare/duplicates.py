@@ -78,23 +78,33 @@ def video_hash(images: Sequence[np.ndarray] | np.ndarray) -> str | None:
     return "".join(map(_image_hash, pictures))
 
 
-def near_duplicates(hashes: Sequence[str | None]) -> list[tuple[int, int]]:
+def near_duplicates(hashes: Sequence[str | None], *apart: Sequence[str]) -> list[list[int]]:
     """Finds the videos that look the same: the hashes of two differ in at most a quarter of bits.
 
-    Every pair is compared, in constant memory: 13,000 videos take about 2 seconds, 100,000 take
-    about 2 minutes.
+    That says something of videos in which something moves alone: whatever is filmed by a camera
+    that stands still looks the same while nothing moves.
+
+    Memory is constant, and what looks the same as many others is compared with few. 13,000 videos
+    of which no two look the same take about 2 seconds, 100,000 take about 2 minutes.
 
     Args:
         hashes: What `video_hash` returned for each video; a None is like no other.
+        apart: Names of each, such as that of its file: those that share one are not compared.
 
     Returns:
-        Pairs of indices into `hashes`, the smaller index first, in order.
+        Groups of indices into `hashes`, two or more each, in order: each looks the same as another
+        one of its group.
     """
     known = [(index, digits) for index, digits in enumerate(hashes) if digits is not None]
     data = bytes.fromhex("".join(digits for _, digits in known))
     words = np.frombuffer(data, np.uint64).reshape(-1, _NUM_BITS // 64)
-    pairs = _close_pairs(np.ascontiguousarray(words.T))
-    return sorted((known[first][0], known[second][0]) for first, second in pairs)
+    moving = _moves(words.reshape(len(words), 1 + _NUM_WAVES, _HASH_SIZE**2 // 64))
+    places = np.array([index for index, _ in known], np.int64)[moving]
+    joined = _joined(np.ascontiguousarray(words[moving].T), [_numbers(n)[places] for n in apart])
+    groups: defaultdict[int, list[int]] = defaultdict(list)
+    for place, group in zip(places.tolist(), joined.tolist(), strict=True):
+        groups[group].append(place)
+    return [group for group in groups.values() if len(group) > 1]
 
 
 def file_digest(path: str) -> str:
@@ -193,16 +203,60 @@ def _detail(picture: Image.Image) -> float:
     return float(rest.std())
 
 
-def _close_pairs(words: np.ndarray) -> Iterator[tuple[int, int]]:
-    """Yields the pairs first < second of columns of uint64 (words, videos) with few other bits."""
+def _moves(words: np.ndarray) -> np.ndarray:
+    """Whether something moves, in more than one way, by uint64 (videos, pictures, words).
+
+    Where nothing moves, or the light changes, waves look like the mean frame. What goes to and fro
+    at one place gives one wave again and again, of which only the sign tells when.
+    """
+    ways = np.zeros(len(words), np.int64)
+    for wave in range(1, words.shape[1]):
+        others = np.bitwise_count(words[:, :wave] ^ words[:, wave : wave + 1]).sum(axis=2)
+        unlike = np.minimum(others, _HASH_SIZE**2 - others) > _HASH_SIZE**2 // 4
+        ways += unlike.all(axis=1)
+    return ways > 1
+
+
+def _numbers(names: Sequence[str]) -> np.ndarray:
+    """The same number for the same name."""
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+    return np.array([numbers[name] for name in names], np.int64)
+
+
+def _joined(words: np.ndarray, apart: Sequence[np.ndarray]) -> np.ndarray:
+    """Numbers of groups, one a column of uint64 (words, videos), joined by few other bits.
+
+    Those that share a number of `apart` are not compared, nor those that are joined already.
+    """
     num_rows, num_columns = _BLOCK
-    for top in range(0, words.shape[1], num_rows):
-        for left in range(top, words.shape[1], num_columns):
-            rows = words[:, top : top + num_rows, None]
-            columns = words[:, None, left : left + num_columns]
-            distance = np.zeros((rows.shape[1], columns.shape[2]), np.uint16)
-            for row, column in zip(rows, columns, strict=True):
-                distance += np.bitwise_count(row ^ column)
-            for first, second in np.argwhere(distance <= _MOST_BITS).tolist():
-                if top + first < left + second:
-                    yield top + first, left + second
+    joined = np.arange(words.shape[1])
+    left = np.lexsort(apart) if apart else joined
+    while left.size:
+        together = left[joined[left] == joined[left[0]]]
+        rows = together[:num_rows] if len(together) >= num_rows else left[:num_rows]
+        others = left
+        for numbers in (joined, *apart):
+            if (numbers[rows] == numbers[rows[0]]).all():
+                others = others[numbers[others] != numbers[rows[0]]]
+        for start in range(0, len(others), num_columns):
+            columns = others[start : start + num_columns]
+            for row, near in _close(words, rows, columns, (joined, *apart)):
+                groups = np.unique(joined[[row, *near]])
+                joined = np.where(np.isin(joined, groups), groups[0], joined)
+        left = left[~np.isin(left, rows)]
+    return joined
+
+
+def _close(
+    words: np.ndarray, rows: np.ndarray, columns: np.ndarray, apart: Sequence[np.ndarray]
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Yields those of some videos that others differ from in few bits, with these."""
+    distance = np.zeros((len(rows), len(columns)), np.uint16)
+    for row, column in zip(words[:, rows, None], words[:, None, columns], strict=True):
+        distance += np.bitwise_count(row ^ column)
+    close = distance <= _MOST_BITS
+    if close.any():
+        for numbers in apart:
+            close &= numbers[rows, None] != numbers[None, columns]
+    for place in np.flatnonzero(close.any(axis=1)):
+        yield int(rows[place]), columns[close[place]]

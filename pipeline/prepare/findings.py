@@ -82,7 +82,7 @@ def check_findings(found: Findings, config: PrepareConfig, partial: Path, *, roo
         DataError: They have leaks, or too many of them are left out.
     """
     write_findings(partial, found.videos, found.report, root=root)
-    refuse_leaks(found.leaks, config, f"; {partial / 'data_report.md'} names all")
+    refuse_leaks(found.leaks, config, f"; {partial / 'data_report.json'} names all")
     too_many = too_many_bad(found.report, config)
     if too_many:
         names = listed(left_out(found.report), most=3)

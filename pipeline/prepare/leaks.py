@@ -14,6 +14,8 @@ from pipeline.text import counted, listed
 
 Video = tuple[SourceVideo, VideoReport]
 
+_MOST_NAMES = 10
+
 
 def crossing(rows: Iterable[Row]) -> list[str]:
     """Says which groups or video files lie in two splits, and which parts of files have two labels.
@@ -100,23 +102,27 @@ def copied(sources: Sequence[SourceVideo], copies: Iterable[Sequence[int]]) -> l
 
 
 def duplicates(videos: Sequence[Video]) -> list[Duplicate]:
-    """Finds videos that are the same, or nearly, among those that are not left out."""
+    """Finds videos that are the same, or nearly, among those that are not left out.
+
+    Parts of one file, or of files of one group, do not count as such: they may look the same.
+    """
     sources = [source for source, _ in videos]
     paths = [source.row.path for source in sources]
     same = copied(sources, same_digest(paths, [report.digest for _, report in videos]))
-    # Of copies, the first is compared for all: with thousands there would be millions of pairs. A
-    # video that looks like another copy leaks where the two copies do, or where the first does.
+    # Of copies, the first is compared for all: a video that looks like another copy leaks where the
+    # two copies do, or where the first does.
     contents = {
         (report.digest or source.name, *source.row.trim_cells): index
         for index, (source, report) in reversed([*enumerate(videos)])
     }
-    first_of_each = sorted(contents.values())
-    pairs = near_duplicates([videos[index][1].hash for index in first_of_each])
-    near = [
-        Duplicate((sources[first_of_each[first]], sources[first_of_each[second]]), "look the same")
-        for first, second in pairs
-    ]
-    return [*same, *(each for each in near if len({s.file for s in each.sources}) > 1)]
+    compared = [videos[index] for index in sorted(contents.values())]
+    near = near_duplicates(
+        [report.hash for _, report in compared],
+        [source.file for source, _ in compared],
+        [source.row.group if source.row.is_trim else source.name for source, _ in compared],
+    )
+    alike = (tuple(compared[index][0] for index in group) for group in near)
+    return [*same, *(Duplicate(group, "look the same") for group in alike)]
 
 
 def leaking(found: Iterable[Duplicate]) -> list[str]:
@@ -148,7 +154,8 @@ def _sentence(sources: Sequence[SourceVideo], what: str) -> str:
         source.name + (place if source.row.label else "")
         for source, place in zip(sources, places, strict=True)
     ]
-    return f"{listed(names, most=10)} {what}"
+    in_all = f" ({len(names):,} in all)" if len(names) > _MOST_NAMES else ""
+    return f"{listed(names, most=_MOST_NAMES)}{in_all} {what}"
 
 
 def random_split(rows: Sequence[Row]) -> dict[str, int]:

@@ -36,6 +36,9 @@ from pipeline.video import DamagedVideoWarning, VideoInfo, VideoReader, decode_j
 
 OnVideo = Callable[[str], None]
 
+_MOST_READERS = 8
+"""Of one file, for parts that overlap: each holds the pictures that its decoder refers to."""
+
 
 def write_shard(task: ShardTask, on_video: OnVideo | None = None) -> ShardReport:
     """Writes a shard and its report, unless they are there already; calls `on_video` as it goes.
@@ -103,11 +106,11 @@ def _read_videos(
 
 
 class _OpenFile:
-    """The file that is being read: its parts are read in one pass, unless they overlap."""
+    """The file that is being read: its parts in one pass, those that overlap side by side."""
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._reader: VideoReader | None = None
+        self._readers: list[VideoReader] = []
 
     @functools.cached_property
     def digest(self) -> str:
@@ -117,16 +120,25 @@ class _OpenFile:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._reader:
-            self._reader.close()
+        for reader in self._readers:
+            reader.close()
 
     def reader(self, source: SourceVideo) -> VideoReader:
-        if self._reader and self._reader.read_until <= source.row.start_seconds:
-            return self._reader
-        self.__exit__()
-        self._reader = None
-        self._reader = VideoReader(self._path)
-        return self._reader
+        """The one that is nearest before a part of the file; the latest is the last."""
+        start = source.row.start_seconds
+        for at_its_end in [each for each in self._readers if each.read_until == math.inf]:
+            at_its_end.close()
+            self._readers.remove(at_its_end)
+        free = [each for each in self._readers if each.read_until <= start]
+        if free:
+            nearest = max(free, key=lambda each: each.read_until)
+            self._readers.remove(nearest)
+        else:
+            nearest = VideoReader(self._path)
+        self._readers.append(nearest)
+        if len(self._readers) > _MOST_READERS:
+            self._readers.pop(0).close()
+        return nearest
 
 
 def _report(source: SourceVideo) -> VideoReport:

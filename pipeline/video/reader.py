@@ -80,6 +80,7 @@ class VideoReader:
         self.index = -1
         self._index = -1  # of the grabbed frame
         self._steps_back = 0
+        self._is_uneven = False  # Whether a frame of the file came later than it was due.
         self._clock = self._all_times()
         self._time = next(self._clock, None)  # of the grabbed frame; None after the last one
         self.read_until = 0.0
@@ -144,6 +145,7 @@ class VideoReader:
                 self._retrieve_previous,
                 fps=fps,
                 frame_seconds=1 / self.info.fps,
+                is_uneven=lambda: self._is_uneven,
             )
         with suppress(_SpoiltFrameError):
             for (stored, self.index), ticks in shown:
@@ -176,12 +178,14 @@ class VideoReader:
 
     def _all_times(self) -> Iterator[float]:
         frame_seconds = 1 / self.info.fps
-        time = 0.0
+        time = before = 0.0
         for time in increasing(
             self._timestamps(), frame_seconds=frame_seconds, on_jump=self._mark_jump
         ):
             self._index += 1
             self._check_length(time)
+            self._is_uneven |= time - before > frame_seconds + TOLERANCE_SECONDS
+            before = time
             yield time
         self._end(self._index + 1, time + frame_seconds)
 
@@ -264,7 +268,11 @@ class VideoReader:
         return self._stored, self._index
 
     def _retrieve_previous(self) -> tuple[np.ndarray, int]:
-        """Returns the frame before the grabbed one, which takes decoding up to it once more."""
+        """Returns the frame before the grabbed one, which takes decoding up to it once more.
+
+        It is needed once a file at most: where the first frame comes later than it was due.
+        """
+        self._is_uneven = True
         capture = self._open()
         if not all(capture.grab() for _ in range(self._index - 1)):
             raise VideoDecodeError(self._path, "it changed while it was read; try again.")

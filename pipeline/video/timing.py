@@ -104,6 +104,7 @@ def on_display(
     *,
     fps: float,
     frame_seconds: float,
+    is_uneven: Callable[[], bool] = lambda: False,
 ) -> Iterator[tuple[T, int]]:
     """Samples frames at the ticks 0, 1/fps, 2/fps, ...: at each, the frame that is on display.
 
@@ -117,11 +118,11 @@ def on_display(
             a tick is due before the next frame is; after the frame before was yielded: no two
             frames are needed at once.
         retrieve_previous: Returns the frame before that. It is called where the next frame comes
-            later than it was due. Then `retrieve` is called for each time, until there are twice
-            as many: where this takes all frames so far, it takes twice those of the file in all.
+            later than it was due, by more than times are rounded.
         fps: Ticks per second, from the first time on.
         frame_seconds: How long a frame lasts, in seconds: the last one, and what is expected of
             the others.
+        is_uneven: Whether frames may come later than they are due: then each is retrieved.
 
     Yields:
         A frame and the number of ticks that it is on display, at least 1.
@@ -134,20 +135,18 @@ def on_display(
         [(1, 1), (3, 2), (4, 1)]
     """
     tolerance = min(TOLERANCE_SECONDS, frame_seconds / 2)
-    past, due, careful_until = 0, 0.0, 0
+    past, due = 0, 0.0
     first: float | None = None
     shown: list[T] = []
-    for index, time in enumerate(times):
+    for time in times:
         first = time if first is None else first
         ticks = math.ceil((time - first - tolerance) * fps) - past
         if ticks > 0:
-            if not shown:
-                careful_until = 2 * index
-                shown = [retrieve_previous()]
-            yield shown.pop(), ticks
+            yield shown.pop() if shown else retrieve_previous(), ticks
             past += ticks
         due = time - first + frame_seconds - tolerance
-        wanted = math.ceil(due * fps) > past or index < careful_until
+        # Nearly as much later as the tolerance is earlier: not on the tick itself.
+        wanted = math.ceil((due + 0.9 * tolerance) * fps) > past or is_uneven()
         shown = [retrieve()] if wanted else []
     ticks = math.ceil(due * fps) - past
     if ticks > 0:

@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.errors import ConfigError, VideoDecodeError
 from pipeline.inference.classifier import Classifier
-from pipeline.inference.results import COLUMNS, ResultFile
+from pipeline.inference.results import COLUMNS, ResultFile, open_results
 from pipeline.video import write_video
 
 GOOD = ["a.avi", "b.avi", "inner/c.AVI", "inner/d.avi"]
@@ -155,10 +155,18 @@ def test_an_error_stays_until_its_video_has_another_outcome(hasty_run, folder, t
     results = ResultFile(table, "model")
     assert results.to_do(["/a", "/b", "/c", "/d"]) == ["/a", "/b", "/d"]
     assert [row["error"] for row in rows(table)] == ["first", "first", ""]
-    results.add("/a", error("second"))
-    results.add("/b", good)
-    found = sorted((row["path"], row["error"]) for row in rows(table))
-    assert found == [("/a", "second"), ("/b", ""), ("/c", "")]
+    with open_results(table, "model") as results:
+        same = tmp_path / "same.csv"
+        same.hardlink_to(table)
+        results.add("/a", error("second"))
+        results.add("/b", good)
+        assert table.samefile(same), "lines are added, the others are not written again"
+        killed = tmp_path / "killed.csv"
+        shutil.copy(table, killed)
+    assert ResultFile(killed, "model").to_do(["/a", "/b", "/c"]) == ["/a"]
+    for whole in (table, killed):
+        found = sorted((row["path"], row["error"]) for row in rows(whole))
+        assert found == [("/a", "second"), ("/b", ""), ("/c", "")]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="others have no such names")

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import sys
 
 import h5py
 import numpy as np
@@ -190,6 +191,31 @@ def test_tables_in_folders_as_those_of_the_videos(tmp_path):
     assert tables.head([str(videos[0])] * 2).individuals == 1
     with pytest.raises(DataError, match="--key-points: none is not there"):
         Tables("none")
+
+
+def test_asking_for_a_table_takes_no_more_steps_where_there_are_more(tmp_path):
+    steps = []
+    for number in (20, 200):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        for index in range(number):
+            (folder / f"clip{index}DLC_1.csv").touch()
+        tables = Tables(folder)
+        tables.of("clip3.mp4")
+        calls = []
+        sys.setprofile(lambda _frame, event, _value, calls=calls: calls.append(event))
+        found = tables.of("clip7.mp4")
+        sys.setprofile(None)
+        assert found.name == "clip7DLC_1.csv"
+        steps.append(len(calls))
+    assert steps[0] == steps[1]
+
+
+def test_each_process_looks_for_the_tables_once(tmp_path):
+    tables = Tables(tmp_path)
+    first, second = (pickle.loads(pickle.dumps(tables)) for _ in range(2))  # noqa: S301
+    assert first is second
+    assert pickle.loads(pickle.dumps(Tables(tmp_path))) is not first, "another preparation"  # noqa: S301
 
 
 def test_most_tables_say_which_points_there_are(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pipeline.manifest.rows import Row
@@ -69,8 +70,8 @@ def test_copies_within_a_split_and_label_are_no_leak(tmp_path: Path) -> None:
 
 
 def test_copies_of_one_video_are_named_together(tmp_path: Path) -> None:
-    """Those that look the same are found as pairs."""
-    looks = f"{2**1024 - 1:0256x}"
+    """Those that hold the same bytes, and those that look the same."""
+    looks = np.random.default_rng(0).bytes(128).hex()
     videos = [
         (source, dataclasses.replace(report, hash=looks))
         for source, report in (video(tmp_path / name) for name in ("a1", "b1", "c1", "c2"))
@@ -80,7 +81,7 @@ def test_copies_of_one_video_are_named_together(tmp_path: Path) -> None:
 
 def test_many_copies_of_one_video_are_one_finding(tmp_path: Path) -> None:
     """As of a class that was filled up with copies; of all pairs there would be 200 million."""
-    looks = f"{2**1024 - 1:0256x}"
+    looks = np.random.default_rng(0).bytes(128).hex()
     source, report = video(tmp_path / "a")
     report = dataclasses.replace(report, hash=looks)
     copies = [(renamed(source, f"a{number}"), report) for number in range(20_000)]
@@ -100,3 +101,17 @@ def renamed(source: SourceVideo, name: str) -> SourceVideo:
 def test_copies_without_labels(tmp_path: Path) -> None:
     videos = [video(tmp_path / name, "", "") for name in ("a1", "a2")]
     assert harmless(duplicates(videos)) == ["a1, a2 are the same, or nearly"]
+
+
+def test_bouts_of_a_group_may_look_the_same_and_the_same_bout_in_two_groups_may_not() -> None:
+    looks = np.random.default_rng(0).bytes(128).hex()
+    bouts = []
+    for group, split in (("ann", "train"), ("bob", "test")):
+        for file in range(2):
+            row = dataclasses.replace(part(group, 0, 2, split), path=f"/{group}{file}", group=group)
+            source = SourceVideo(row=row, file=f"{group}{file}")
+            bouts.append((source, VideoReport(name=source.name, digest=source.file, hash=looks)))
+    assert not duplicates(bouts[:2])
+    (found,) = leaking(duplicates(bouts))
+    assert found.endswith(" look the same")
+    assert [found.count(name) for name in ("ann0", "ann1", "bob0", "bob1")] == [1, 1, 1, 1]

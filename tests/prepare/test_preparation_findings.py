@@ -53,7 +53,7 @@ def test_a_copy_in_another_split_is_refused(root: Path) -> None:
     copied_into(root, "run/ann 1.avi", "run/eve 2.avi")
     message = (
         r"1 leak: run/ann 1.avi \(train run\), run/eve 2.avi \(test run\) have the same content; "
-        r".*data_report.md names all. Mend the splits or remove the copies"
+        r".*data_report.json names all. Mend the splits or remove the copies"
     )
 
     with pytest.raises(DataError, match=message):

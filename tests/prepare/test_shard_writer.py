@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
@@ -17,6 +19,7 @@ from pipeline.prepare.prepared import PARTIAL
 from pipeline.prepare.publish import clear_partial
 from pipeline.prepare.shard_writer import check_shard, write_shard
 from pipeline.prepare.stored_frames import encode_video
+from pipeline.video import VideoReader
 from tests.prepare.shards import FRAMES, TRAIN, plan, render
 
 JPEGS = {"frames": tf.io.RaggedFeature(tf.string)}
@@ -132,6 +135,30 @@ def test_parts_of_a_file_are_stored_one_by_one(tmp_path: Path) -> None:
     assert stored[0] == whole[:5]
     assert stored[1] == whole[5:15]
     assert stored[2] == whole[10:20]
+
+
+def test_windows_that_overlap_are_read_side_by_side(tmp_path: Path, monkeypatch) -> None:
+    path = render(tmp_path / "a.avi", num_frames=200)
+    windows = []
+    for start in np.arange(0, 19.5, 0.5):
+        row = Row(path=str(path), label="a", group="g", split="train", start_seconds=start)
+        row = dataclasses.replace(row, end_seconds=start + 1)
+        windows.append(SourceVideo(row=row, file="a.avi", num_bytes=1, modified_ns=2))
+    tasks = plan_shards(windows, tmp_path / "out", frames=FRAMES, shard_videos=99, seed=0)
+    decoded = []
+    grab = VideoReader._timestamps
+
+    def counted(reader: VideoReader) -> Iterator[float]:
+        for stamp in grab(reader):
+            decoded.append(stamp)
+            yield stamp
+
+    monkeypatch.setattr(VideoReader, "_timestamps", counted)
+
+    (report,) = (check_shard(task) for task in tasks if task.sources)
+
+    assert [video.decoded_frames for video in report.videos] == [10] * len(windows)
+    assert len(decoded) <= 2 * 200
 
 
 def test_a_video_that_cost_a_worker_its_life_is_not_read_again(

@@ -1,3 +1,4 @@
+import itertools
 import math
 import warnings
 import weakref
@@ -403,3 +404,44 @@ def test_damage_near_the_end_is_not_taken_for_the_end(tmp_path):
     path.write_bytes(start.join(parts[:56]) + spoilt + start + start.join(parts[57:]))
     with pytest.warns(DamagedVideoWarning, match="decoded 55 of 60 declared frames"):
         probe(path, count_frames=True)
+
+
+class CountingGrabs:
+    """An open file that notes each frame that is decoded of it."""
+
+    def __init__(self, capture, decoded):
+        self._capture, self._decoded = capture, decoded
+        decoded.append(1)  # The first one is grabbed already.
+
+    def grab(self):
+        self._decoded.append(1)
+        return self._capture.grab()
+
+    def __getattr__(self, name):
+        return getattr(self._capture, name)
+
+
+@pytest.mark.parametrize("num_parts", [1, 10, 50])
+def test_a_file_with_a_jittering_clock_is_decoded_once(tmp_path, monkeypatch, num_parts):
+    milliseconds = np.random.default_rng(0).choice([20, 30, 30, 30, 60], size=400)
+    path = animation(tmp_path / "jitter.gif", milliseconds.tolist())
+    times = np.cumsum([0, *milliseconds]) / 1000
+    ends = np.linspace(0, times[-1], num_parts + 1)
+    whole = [frame[0, 0, 0] for frame in iter_frames(path)]
+    decoded: list[int] = []
+    monkeypatch.setattr(
+        "pipeline.video.reader.open_capture",
+        lambda path: CountingGrabs(open_capture(path), decoded),
+    )
+    with VideoReader(path) as reader:
+        for start, end in itertools.pairwise(ends):
+            shown = [
+                (frame[0, 0, 0], reader.index)
+                for frame in reader.frames(fps=10, start_seconds=start, end_seconds=end)
+            ]
+            inside = np.flatnonzero((times[:-1] + 0.001 >= start) & (times[:-1] + 0.001 < end))
+            last = times[inside[-1]] + 1 / reader.info.fps
+            ticks = np.arange(times[inside[0]], last - 0.001, 0.1)
+            number = np.searchsorted(times[inside], ticks + 0.001, side="right") - 1
+            assert shown == [(whole[index], index) for index in inside[number]]
+    assert 400 <= len(decoded) <= 1.1 * 400

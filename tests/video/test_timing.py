@@ -134,11 +134,14 @@ def test_only_frames_that_a_tick_is_due_for_are_retrieved():
 
 def test_a_frame_that_stays_longer_than_expected_is_retrieved_after_all():
     # Frame 1 is to last until 0.2, so that no tick needs it; it lasts until 0.6.
-    player = Player([0.0, 0.1, 0.6, 0.7, 0.8])
-    shown = list(player.shown(fps=2, frame_seconds=0.1))
-    assert shown == [(0, 1), (1, 1)]
-    assert player.again == [1]
-    assert player.retrieved == [0, 2, 3], "all, until there are twice as many"
+    times = [0.0, 0.1, 0.6, 0.7, 0.8]
+    player = Player(times)
+    assert list(player.shown(fps=2, frame_seconds=0.1)) == [(0, 1), (1, 1)]
+    assert (player.retrieved, player.again) == ([0], [1])
+    player = Player(times)
+    shown = player.shown(fps=2, frame_seconds=0.1, is_uneven=lambda: True)
+    assert list(shown) == [(0, 1), (1, 1)]
+    assert (player.retrieved, player.again) == ([0, 1, 2, 3, 4], [])
 
 
 def test_ticks_start_at_the_first_time():
