@@ -184,8 +184,8 @@ def _settings(config: PrepareConfig, out: Path) -> dict[str, Any]:
 
 def _check_outside(config: PrepareConfig) -> None:
     root = folder_of_videos(config)
-    # What lies beside those that are listed by hand is no video.
-    listed_by_hand = config.is_rendered or config.source in ("csv", "list")
+    # What lies beside those that are listed by hand, or marked, is none of them.
+    listed_by_hand = config.is_rendered or config.source in ("csv", "list", "events")
     if not listed_by_hand and Path(config.out).resolve().is_relative_to(root.resolve()):
         raise ConfigError(
             f"--out: expected a folder outside of {root}, where the videos are, "

@@ -9,7 +9,14 @@ from pathlib import Path, PurePosixPath
 from pipeline.errors import DataError
 from pipeline.manifest.rows import Manifest, Row
 from pipeline.text import counted, listed
-from pipeline.video.paths import VIDEO_SUFFIXES, LeftOutWarning, is_visible, leads_back, named_files
+from pipeline.video.paths import (
+    VIDEO_SUFFIXES,
+    LeftOutWarning,
+    is_made,
+    is_visible,
+    leads_back,
+    named_files,
+)
 
 _SPLIT_FOLDERS = frozenset(("train", "training", "val", "valid", "validation", "dev", "test"))
 _LAYOUT = "Expected one folder a class with its videos below it, such as walk/001.mp4, run/001.mp4"
@@ -19,7 +26,7 @@ def scan_folder(path: str | os.PathLike[str], *, labelled: bool = True) -> Manif
     """Lists the videos of a folder that has one sub-folder a class.
 
     The name of the sub-folder is the class name; videos may be nested below it. Hidden files and
-    folders, whose names start with `.` or `@`, are passed over.
+    folders, whose names start with `.` or `@`, are passed over, and data sets and runs of Clipline.
 
     The group of a video is the folder that it lies in, written from the class folder on, so that
     `walk/ann/1.mp4` and `run/ann/1.mp4` belong to one group, `ann`; a video directly in its class
@@ -68,7 +75,8 @@ def _check_layout(
     path: str | os.PathLike[str], root: Path, videos: list[PurePosixPath], num_loose: int
 ) -> None:
     folders = [folder for folder in root.iterdir() if folder.is_dir() and is_visible(folder.name)]
-    classes = {folder.name for folder in folders if not leads_back(folder, root)}
+    passed_over = [folder for folder in folders if leads_back(folder, root) or is_made(folder)]
+    classes = {folder.name for folder in folders if folder not in passed_over}
     if not classes:
         found = (
             f"no class folders, but {counted(num_loose, 'video')} directly in it"

@@ -16,6 +16,13 @@ VIDEO_SUFFIXES = frozenset(
     .mxf .ogv .ts .vob .webm .wmv""".split()  # noqa: SIM905
 )
 
+_MADE = (
+    *({"prepare.json"}, {"clipline-partial"}, {"data_report.json", "data_report.md"}),
+    *({"config.toml", "class_names.json"}, {"bundle.json"}, {"fusion.json"}),
+    *({"crossval-of.json"}, {"ablation-of.json"}, {"auto-of.json"}),
+)
+"""Files by which a folder shows that Clipline made it: of data sets, and of runs."""
+
 
 class LeftOutWarning(UserWarning):
     """Files that are not taken: they are no videos by their name, or have no class, or no end."""
@@ -24,8 +31,9 @@ class LeftOutWarning(UserWarning):
 def visible_files(root: Path) -> Iterator[PurePosixPath]:
     """Yields the files below a folder, relative to it; follows links to folders.
 
-    Hidden files and folders, whose names start with `.` or `@`, are passed over. So are links to
-    what lies below the folder anyway, and to what they lie in themselves; a warning names them.
+    Hidden files and folders, whose names start with `.` or `@`, are passed over, and so is what
+    Clipline made, see `is_made`. So are links to what lies below the folder anyway, and to what
+    they lie in themselves; a warning names them.
 
     Raises:
         DataError: A folder cannot be read.
@@ -38,7 +46,7 @@ def visible_files(root: Path) -> Iterator[PurePosixPath]:
             for file in files
             if is_visible(file)
         )
-        folders[:] = filter(is_visible, folders)
+        folders[:] = [each for each in folders if is_visible(each) and not is_made(place / each)]
         circles = [folder for folder in folders if leads_back(place / folder, root)]
         left_out += [(place / folder).relative_to(root).as_posix() for folder in circles]
         folders[:] = [folder for folder in folders if folder not in circles]
@@ -64,6 +72,18 @@ def leads_back(folder: Path, root: Path) -> bool:
 def is_visible(name: str) -> bool:
     """Whether a file or folder is none of those that systems and programs hide."""
     return not name.startswith((".", "@")) and name != "__MACOSX"
+
+
+def is_made(folder: Path) -> bool:
+    """Whether Clipline made a folder, as a data set or a run, or it holds such folders alone."""
+    try:
+        inside = [each for each in folder.iterdir() if is_visible(each.name)]
+    except OSError:  # Who walks there says so.
+        return False
+    names = {each.name for each in inside}
+    if any(signs <= names for signs in _MADE):
+        return True
+    return bool(inside) and all(each.is_dir() and is_made(each) for each in inside)
 
 
 def named_files(root: Path) -> Iterator[PurePosixPath]:

@@ -15,3 +15,7 @@ class MissingError(DataError):
 
 class ChangedError(DataError):
     """What was to be written was changed meanwhile by somebody else."""
+
+
+class RunningError(DataError):
+    """Something cannot begin, since something else is running."""

@@ -17,7 +17,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from pipeline import __version__
 from pipeline.errors import DataError, PipelineError
 from pipeline.text import one_line
-from pipeline.web.errors import ChangedError, MissingError, OutsideError
+from pipeline.web.errors import ChangedError, MissingError, OutsideError, RunningError
 
 STATIC: Final = Path(__file__).parent / "static"
 
@@ -114,7 +114,7 @@ def _status(error: Exception) -> int:
         return error.status_code
     if isinstance(error, OutsideError):
         return 404
-    if isinstance(error, ChangedError):
+    if isinstance(error, (ChangedError, RunningError)):
         return 409
     if isinstance(error, MissingError):
         return 410

@@ -16,7 +16,7 @@ from pipeline.config.prepare import PrepareConfig
 from pipeline.dataset.videos import open_data
 from pipeline.errors import ConfigError, DataError
 from pipeline.prepare.preparation import check_videos, prepare
-from pipeline.prepare.prepared import open_store
+from pipeline.prepare.prepared import Store, open_store
 from pipeline.prepare.summary import PrepareReport
 from tests.prepare.people import configure, render, tree, writes
 
@@ -353,6 +353,24 @@ def test_out_within_the_videos(root: Path, out: str) -> None:
         ConfigError, match="--out: expected a folder outside of .*, where the videos are"
     ):
         prepare(configure(root, out))
+
+
+def test_recordings_with_events_may_have_their_data_sets_beside_them(
+    recording_store: Store, tmp_path: Path
+) -> None:
+    root = shutil.copytree(recording_store.path.parent / "videos", tmp_path / "videos")
+    table = PrepareConfig(
+        source="events",
+        path=str(root / "events.csv"),
+        out=str(root / "data" / "a"),
+        fps=10,
+        size=32,
+        workers=1,
+    )
+    assert not check_videos(table).obstacle
+    assert prepare(table).store.num_videos == recording_store.num_videos
+    folder = dataclasses.replace(table, path=str(root), out=str(root / "data" / "b"))
+    assert prepare(folder).store.num_videos == recording_store.num_videos
 
 
 @pytest.mark.skipif(not VIDEOS, reason="PIPELINE_VIDEOS is not set")

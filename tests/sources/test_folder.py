@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import sys
 import warnings
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import DataError
+from pipeline.prepare.prepared import Store
+from pipeline.run import Run
 from pipeline.sources.folder import LeftOutWarning, scan_folder
 
 VIDEOS = os.environ.get("PIPELINE_VIDEOS")
@@ -66,6 +69,18 @@ def test_passes_over_hidden_files_and_folders(tmp_path: Path) -> None:
     make(tmp_path, "walk/._a.avi", "walk/@eaDir/a.avi", "walk/.cache/a.avi")
 
     assert [path for path, *_ in table(tmp_path)] == ["run/a.avi", "walk/a.avi"]
+
+
+def test_passes_over_what_clipline_made(tmp_path: Path, blob_store: Store, blob_run: Run) -> None:
+    make(tmp_path, "walk/a.avi", "run/a.avi", "walk/runs/b.avi")
+    shutil.copytree(blob_store.path, tmp_path / "data" / "x")
+    make(tmp_path, "data/y/check/data_report.json", "data/y/check/data_report.md")
+    shutil.copytree(blob_run.folder, tmp_path / "runs" / "x")
+
+    assert [path for path, *_ in table(tmp_path)] == ["run/a.avi", "walk/a.avi", "walk/runs/b.avi"]
+    make(tmp_path, "data/notes.txt")  # So it is no folder of data sets alone.
+    with pytest.raises(DataError, match="got none in 'data'"):
+        table(tmp_path)
 
 
 def test_follows_links_to_folders_and_files(tmp_path: Path) -> None:

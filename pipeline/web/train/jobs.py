@@ -9,11 +9,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from pipeline.errors import DataError
+from pipeline.locks import if_free
 from pipeline.web.child import child_environment
+from pipeline.web.errors import RunningError
 from pipeline.web.train.job import Job, JobFolder
 
 FOLDER: Final = Path(".clipline") / "jobs"
@@ -57,26 +60,47 @@ class Jobs:
         """Starts a job; returns its number.
 
         Raises:
-            DataError: Another one is running: two at once would slow each other.
+            RunningError: Another one is running.
         """
-        for number, other in self.all().items():
-            if other.state == "running":
-                raise DataError(f"{other.title} is running (number {number}). Stop it, or wait")
-        number = str(max(map(int, self._numbers()), default=0) + 1)
-        self.folder(number).write(dataclasses.replace(job, started=time.time()))
-        self.go_on(number)
-        return number
+        with self._alone():
+            number = str(max(map(int, self._numbers()), default=0) + 1)
+            self.folder(number).write(dataclasses.replace(job, started=time.time()))
+            self._run(number)
+            return number
 
     def go_on(self, number: str) -> None:
         """Runs what is left of a job.
 
         Raises:
             DataError: There is none, or nothing is left of it.
+            RunningError: Another one is running.
         """
-        folder = self.folder(number)
-        job = folder.read()
+        job = self.folder(number).read()
         if job.state in ("running", "done"):
             raise DataError(f"{job.title}: {job.state}, there is nothing to go on with")
+        with self._alone():
+            self._run(number)
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keeps others from starting one, and makes sure that none is running.
+
+        Two at once would slow each other, and might want one name.
+        """
+        with if_free(self._root / FOLDER, _SECONDS_TO_START) as is_free:
+            for number, other in self.all().items():
+                if other.state == "running":
+                    raise RunningError(
+                        f"{other.title} is running, and one training runs at a time. Stop it, or "
+                        f"wait: /jobs/{number}"
+                    )
+            if not is_free:
+                raise RunningError("another training is about to start. Wait until it has ended")
+            yield
+
+    def _run(self, number: str) -> None:
+        folder = self.folder(number)
+        job = folder.read()
         process = subprocess.Popen(  # noqa: S603
             [sys.executable, "-m", "pipeline.web.train.runner", str(folder.path)],
             cwd=self._root,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 import itertools
 import re
 from collections.abc import Sequence
@@ -26,10 +27,15 @@ Kind = Literal["events", "clips"]
 DATA: Final = "data"
 """Where data sets lie in the workspace."""
 
+_AUTO: Final = (
+    "Tries several ways in the time that you give it, and takes the best; preparing before and "
+    "testing after come on top."
+)
+
 PRESETS: Final[dict[Kind, dict[str, str]]] = {
     "events": {
         "recordings": "An answer at every frame; minutes to an hour.",
-        "auto": "Tries several ways in the time that you give it, and takes the best.",
+        "auto": _AUTO,
     },
     "clips": {
         "small": "From scratch, from tens of videos on; minutes.",
@@ -38,7 +44,7 @@ PRESETS: Final[dict[Kind, dict[str, str]]] = {
         "pretrained": "By what single frames show; takes the extra [pretrained].",
         "pose": "By key points of one or two people; takes `clipline fetch pose`.",
         "three_stream": "Frames, differences and flow; slower.",
-        "auto": "Tries several ways in the time that you give it, and takes the best.",
+        "auto": _AUTO,
     },
 }
 """Presets by what was labelled, with what to say of each."""
@@ -101,11 +107,11 @@ class Choice:
 
     @property
     def data(self) -> str:
-        """Folder of the prepared data set: one for each way of preparing the same videos."""
+        """Folder of the prepared data set: one for each way of preparing the same labels."""
         if self.is_prepared:
             return _path(self.folder)
         ways = [word.strip("-") for word in _PREPARED.get(self.preset, ()) if word != "--size"]
-        return f"{DATA}/" + "-".join([_slug(self.folder), *ways])
+        return f"{DATA}/" + "-".join([_own_name(self.folder), self.kind, *ways])
 
     def check(self, workspace: Workspace) -> Job:
         """The job that reads all videos and reports on them; of a data set the report is there.
@@ -238,6 +244,19 @@ def _slug(folder: str) -> str:
     """
     parts = (re.sub(r"[^A-Za-z0-9_-]", "", part.replace(" ", "_")) for part in folder.split("/"))
     return "-".join(filter(None, parts))[:60] or "videos"
+
+
+def _own_name(folder: str) -> str:
+    """As `_slug`, but no other folder has it.
+
+    Example:
+        >>> _own_name("Lab_1"), _own_name("Lab 1"), _own_name(""), _own_name("videos")
+        ('Lab_1', 'Lab_1-fca379', 'videos', 'videos-26760e')
+    """
+    name = _slug(folder)
+    if not folder or (name == folder and folder != _slug("")):
+        return name
+    return f"{name}-{hashlib.sha256(folder.encode()).hexdigest()[:6]}"
 
 
 def _free(workspace: Workspace, name: str) -> str:

@@ -25,12 +25,11 @@ from pipeline.web.pages import json_of, page
 from pipeline.web.train.job import Job, JobFolder, as_far_as_it_came
 from pipeline.web.train.jobs import Jobs
 from pipeline.web.train.plan import PRESETS, Choice, prepared_sets
-from pipeline.web.train.runs import all_runs, differing, figures, history
+from pipeline.web.train.runs import all_runs, differing, figures, history, report_page
 from pipeline.web.workspace import Workspace
 
 _TICK_SECONDS: Final = 0.5
 _LOG_BYTES: Final = 200_000
-_REPORT: Final = "index.html"
 _REPORT_POLICY: Final = "; ".join(
     (
         "default-src 'none'",
@@ -107,7 +106,7 @@ class Training:
     def _report(self, request: Request) -> Response:
         """The report of a run, a page that was written by `clipline evaluate`."""
         run = self._run(request.path_params["name"])
-        file = run.report / _REPORT
+        file = report_page(run)
         if file.is_file():
             text = file.read_text("utf-8")
             return HTMLResponse(text, headers={"Content-Security-Policy": _REPORT_POLICY})
@@ -196,7 +195,7 @@ class Training:
             state["history"] = history(run)
             state["figures"] = {"text": found.about, "score": found.score, "value": found.value}
             state["figures"]["interval"] = found.interval
-            state["has_report"] = (run.report / _REPORT).is_file()
+            state["has_report"] = found.has_report
             state["can_classify"] = found.can_classify
             state["epochs"] = found.settings.get("train.epochs")
         return state

@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from pipeline.run import Run
 from pipeline.video import write_video
-from tests.conftest import blob
+from tests.conftest import blob, blob_recording
 from tests.web.browser import NEEDS_CHROMIUM, findings, opened
 
 pytestmark = NEEDS_CHROMIUM
@@ -80,6 +80,73 @@ def test_labels_become_a_run_with_its_report(app, browser):
         expect(page.locator("#result")).to_be_hidden()
         page.click("#stop")
         expect(page.locator("#state")).to_have_text("Stopped", timeout=60_000)
+
+
+def mark(page, events):
+    """Marks the events of a recording, each with the first letter of its class, as it is open."""
+    page.wait_for_selector("#picture[data-number='0']")
+    expect(page.locator("#waiting")).to_be_hidden()
+    for start, end, label in events:
+        page.keyboard.press("Home")
+        for seconds in (start, end - start):
+            for _ in range(round(seconds)):
+                page.keyboard.press("Shift+ArrowRight")
+            page.keyboard.press(label[0])
+    expect(page.locator("#count")).to_have_text(str(len(events)))
+    expect(page.locator("#saved")).to_have_text("Saved")
+
+
+def test_from_recordings_without_labels_to_what_a_run_proposes(start_app, browser, tmp_path):
+    videos, events = tmp_path / "VIDEOS", []
+    videos.mkdir()
+    for number in range(5):
+        frames, marked = blob_recording(np.random.default_rng(number))
+        write_video(videos / f"{number}.avi", frames, fps=10, codec="FFV1")
+        events.append(marked)
+    with opened(browser, start_app(videos).address) as page:
+        page.click("text=Mark events")
+        page.wait_for_selector("#picture[data-number='0']")
+        for name in ("left", "right"):
+            page.fill("#class-name", name)
+            page.fill("#class-key", name[0])
+            page.click("#add-class button")
+            page.locator("#class-name").blur()
+        for number in range(4):
+            page.locator("#videos li").nth(number).get_by_role("button").click()
+            mark(page, events[number])
+        page.get_by_role("link", name="Train").click()
+        page.click("#check")
+        expect(page.locator("#state")).to_have_text("Done", timeout=120_000)
+        page.get_by_role("link", name="Train").click()
+        page.click("#choice button.main")
+        expect(page.locator("main")).to_contain_text("Data set: data/videos-events")
+        expect(page.locator("#log")).to_contain_text("epoch   1/", timeout=240_000)
+        page.click("#stop")
+        expect(page.locator("#state")).to_have_text("Stopped", timeout=120_000)
+        page.get_by_role("link", name="Runs").first.click()
+        expect(page.locator("tbody")).to_contain_text("videos-recordings-1")
+        page.get_by_role("link", name="Label").click()
+        expect(page.locator(".card")).to_have_count(1)
+        page.click("text=Mark events")
+        expect(page.locator("#videos li")).to_have_count(5)
+        page.locator("#videos li").nth(4).get_by_role("button").click()
+        page.select_option("#run", "videos-recordings-1")
+        page.click("#ask")
+        expect(page.locator("#proposed")).to_contain_text("to decide", timeout=120_000)
+
+
+def test_a_second_click_starts_no_second_one(app, browser):
+    with opened(browser, f"{app.address}/train") as page:
+        page.select_option("#preset", "tiny")
+        page.dblclick("#choice button.main")
+        expect(page.locator("#state")).to_have_text("Running")
+        page.go_back()
+        expect(page.locator("#choice + h2 + .list li")).to_have_count(1)
+        page.click("#check")
+        expect(page.locator("#told")).to_contain_text("tiny on lab <b> is running")
+        assert page.get_by_role("link", name="See it").get_attribute("href") == "/jobs/1"
+        assert page.locator("#check").is_enabled()
+        page.said[:] = [each for each in page.said if "409" not in each]
 
 
 def test_one_epoch_is_seen_in_the_curves(app, browser):

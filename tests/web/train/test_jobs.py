@@ -1,11 +1,13 @@
 """Commands that run in processes of their own, really."""
 
+import contextlib
 import dataclasses
 import json
 import os
 import signal
 import time
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from pipeline.errors import DataError
 from pipeline.locks import alone
 from pipeline.run import Run
 from pipeline.video import write_video
+from pipeline.web.errors import RunningError
 from pipeline.web.train.job import Job, as_far_as_it_came
 from pipeline.web.train.jobs import Jobs
 from tests.processes import alive, wait_until
@@ -87,7 +90,7 @@ def slow(jobs):
 
 def test_one_that_is_stopped_goes_on_where_it_was(jobs):
     number = slow(jobs)
-    with pytest.raises(DataError, match=r"a test is running \(number 1\)"):
+    with pytest.raises(RunningError, match=r"a test is running, .* wait: /jobs/1$"):
         jobs.start(job(("--version",)))
     with pytest.raises(DataError, match="a test: running"):
         jobs.go_on(number)
@@ -98,6 +101,23 @@ def test_one_that_is_stopped_goes_on_where_it_was(jobs):
     assert ended(jobs, number).state == "done"
     jobs.stop(number)
     assert jobs.folder(number).read().state == "done"
+
+
+def test_of_several_that_begin_at_once_one_does(jobs, tmp_path):
+    def start(each):
+        with contextlib.suppress(RunningError):
+            return each.start(job((*PREPARE, "--fps", "8")))
+
+    others = [jobs, jobs, Jobs(tmp_path), Jobs(tmp_path)]  # of two servers more
+    with ThreadPoolExecutor(len(others)) as threads:
+        numbers = list(threads.map(start, others))
+    assert sorted(numbers, key=str) == ["1", None, None, None]
+    assert list(jobs.all()) == ["1"]
+    jobs.stop("1")
+    ended(jobs, "1")
+    number = slow(jobs)
+    with pytest.raises(RunningError, match=f"wait: /jobs/{number}$"):
+        jobs.go_on("1")
 
 
 def test_one_that_was_killed_is_stopped(jobs):

@@ -36,12 +36,20 @@ def test_events_are_prepared_trained_and_tested(workspace):
     assert job.steps == (
         (
             *("prepare", "--source", "events", "--path", "lab/events.csv"),
-            *("--val-fraction", "0.15", "--out", "data/lab"),
+            *("--val-fraction", "0.15", "--out", "data/lab-events"),
         ),
-        ("train", "--config", "recordings", "--data", "data/lab", "--run", "runs/lab-recordings-1"),
+        (
+            "train",
+            "--config",
+            "recordings",
+            "--data",
+            "data/lab-events",
+            "--run",
+            "runs/lab-recordings-1",
+        ),
         ("evaluate", "runs/lab-recordings-1"),
     )
-    assert (job.run, job.data) == ("runs/lab-recordings-1", "data/lab")
+    assert (job.run, job.data) == ("runs/lab-recordings-1", "data/lab-events")
 
 
 def test_folds_and_auto_give_no_videos_away(workspace):
@@ -49,7 +57,7 @@ def test_folds_and_auto_give_no_videos_away(workspace):
     assert "--val-fraction" not in prepare
     assert others == [
         (
-            *("crossval", "--config", "recordings", "--data", "data/lab"),
+            *("crossval", "--config", "recordings", "--data", "data/lab-events"),
             *("--split.folds", "5", "--out", "runs/lab-recordings-1"),
         )
     ]
@@ -62,10 +70,10 @@ def test_folds_and_auto_give_no_videos_away(workspace):
 @pytest.mark.parametrize(
     ("preset", "words", "data"),
     [
-        ("flow", ("--flow",), "data/lab-flow"),
-        ("pose", ("--pose",), "data/lab-pose"),
-        ("pretrained", ("--size", "224"), "data/lab-224"),
-        ("small", (), "data/lab"),
+        ("flow", ("--flow",), "data/lab-clips-flow"),
+        ("pose", ("--pose",), "data/lab-clips-pose"),
+        ("pretrained", ("--size", "224"), "data/lab-clips-224"),
+        ("small", (), "data/lab-clips"),
     ],
 )
 def test_what_a_preset_needs_is_prepared(workspace, preset, words, data):
@@ -91,14 +99,25 @@ def test_a_run_never_takes_the_place_of_another(workspace):
 def test_a_check_prepares_nothing(workspace):
     job = Choice.checked(CHOICE).check(workspace)
     assert [step[:2] for step in job.steps] == [("prepare", "--check")]
-    assert (job.run, job.data) == ("", "data/lab/check")
+    assert (job.run, job.data) == ("", "data/lab-events/check")
+
+
+def test_each_table_has_a_data_set_of_its_own():
+    folders = ("", "videos", "Lab 1", "Lab_1", "a/b", "a-b", "a-b-clips", "x" * 60, "x" * 61)
+    ways = (("events", "recordings"), ("clips", "small"), ("clips", "flow"))
+    names = [
+        Choice(folder=folder, kind=kind, preset=preset).data
+        for folder in folders
+        for kind, preset in ways
+    ]
+    assert len(set(names)) == len(names)
 
 
 def test_a_folder_is_never_an_option(workspace):
     (workspace.root / "lab").rename(workspace.root / "--out x")
     prepare, *_ = steps(workspace, folder="--out x")
     assert prepare[3:5] == ("--path", "./--out x/events.csv")
-    assert prepare[-1] == "data/--out_x"
+    assert prepare[-1].startswith("data/--out_x-")
 
 
 def test_too_few_recordings_are_told_before_anything_runs(workspace):

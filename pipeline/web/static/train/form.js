@@ -33,14 +33,23 @@ async function start({ check = false, goesWithout = false }) {
     check,
     goes_without: goesWithout,
   };
+  wait(true);
   try {
     const { number } = await post("/api/jobs", {}, choice);
     location.assign(`/jobs/${number}`);
   } catch (error) {
+    wait(false);
     const without = made("button", { type: "button" }, "Train without them");
     without.addEventListener("click", () => start({ goesWithout: true }));
-    tell(error.message, ...(error.status === MISSING ? [without] : []));
+    const running = error.message.match(/\/jobs\/\d+/); // which one it is that runs
+    const see = running ? [" ", made("a", { href: running[0] }, "See it")] : [];
+    tell(error.message, ...(error.status === MISSING ? [without] : see));
   }
+}
+
+// A second click would start a second one.
+function wait(isWaiting) {
+  for (const button of document.querySelectorAll("#choice button, #told button")) button.disabled = isWaiting;
 }
 
 if (byId("choice")) {
@@ -49,6 +58,7 @@ if (byId("choice")) {
     event.preventDefault();
     start({});
   });
+  addEventListener("pageshow", () => wait(false)); // as it was left, when one comes back to it
   byId("check").addEventListener("click", () => start({ check: true }));
   show();
 }
