@@ -117,7 +117,8 @@ def _ctrl_c_blocked() -> Iterator[None]:
 def _main_hidden() -> Iterator[None]:
     """A process started meanwhile does not run the script of this one again, guarded or not."""
     main = vars(sys.modules["__main__"])
-    hidden = {name: main[name] for name in ("__file__", "__spec__") if name in main}
+    names: tuple[str, ...] = ("__file__", "__spec__")
+    hidden = {name: main[name] for name in names if name in main}
     main.update(dict.fromkeys(hidden))
     try:
         yield
