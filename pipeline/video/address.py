@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import threading
 from http.client import HTTPException
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -12,9 +13,25 @@ _SECRET = "Authorization"  # noqa: S105  # the name of the header
 
 
 def has_length(address: str, *, timeout_seconds: float) -> bool:
-    """Whether a server says how long what it sends is: a file does not always say so itself."""
+    """Whether a server says how long what it sends is: a file does not always say so itself.
+
+    Args:
+        address: Of any scheme.
+        timeout_seconds: Of the whole answer; one that is not there by then is none.
+    """
     if not address.startswith(("http://", "https://")):
         return False
+    answers: list[bool] = []
+    # The time-out of a socket is for each byte, of which a server may send one from time to time.
+    asking = threading.Thread(
+        target=lambda: answers.append(_says_length(address, timeout_seconds)), daemon=True
+    )
+    asking.start()
+    asking.join(timeout_seconds)
+    return answers == [True]
+
+
+def _says_length(address: str, timeout_seconds: float) -> bool:
     try:
         request = _head(urlsplit(address))
         with build_opener(_Redirects).open(request, timeout=timeout_seconds) as answer:

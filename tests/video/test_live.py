@@ -218,6 +218,38 @@ def test_the_length_of_a_file_behind_a_password(video):
     assert asked[0] == "Basic YW5uOnBAc3M="
 
 
+def test_a_server_that_is_slow_with_its_headers_is_not_waited_for(video):
+    class Slow(QuietHandler):
+        def end_headers(self):
+            with contextlib.suppress(BrokenPipeError):
+                for number in range(10):
+                    self.send_header(f"X-{number}", "0")
+                    self.flush_headers()
+                    time.sleep(0.1)
+                super().end_headers()
+
+    with contextlib.ExitStack() as stack:
+        address = address_of("http", video, stack, Slow)
+        assert not has_length(address, timeout_seconds=0.3)
+        assert has_length(address, timeout_seconds=30)
+
+
+def test_a_server_without_video_is_not_asked_for_its_length(tmp_path):
+    asked = []
+
+    class Listening(QuietHandler):
+        def do_HEAD(self):
+            asked.append(self.path)
+            super().do_HEAD()
+
+    (tmp_path / "a.avi").write_text("no video")
+    with contextlib.ExitStack() as stack:
+        live = LiveVideo(address_of("http", tmp_path / "a.avi", stack, Listening), tries=1)
+        with live, pytest.raises(VideoDecodeError, match="no frame came in 1 tries"):
+            list(live)
+    assert not asked
+
+
 def test_a_password_follows_a_redirect_to_its_own_server_alone(video):
     asked = []
 
