@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pipeline.text import nearest, suggestion, without_secrets
+from pipeline.text import nearest, one_line, suggestion, without_secrets
 
 
 class PipelineError(Exception):
@@ -31,6 +31,18 @@ class VideoDecodeError(PipelineError):
         self.path = without_secrets(str(path))
         super().__init__(f"{self.path}: {reason}")
         self.reason = reason
+
+    @classmethod
+    def of(cls, path: object, error: Exception) -> VideoDecodeError:
+        """What is said of a file by whatever a decoder raised at it."""
+        if isinstance(error, VideoDecodeError):
+            return error
+        if isinstance(error, MemoryError):
+            return cls(path, "there is not enough memory to decode it.")
+        if isinstance(error, OSError) and error.strerror:
+            where = f" ({error.filename})" if error.filename else ""
+            return cls(path, f"it cannot be read: {error.strerror}{where}.")
+        return cls(path, f"{type(error).__name__}: {one_line(error)}")
 
     def __reduce__(self) -> tuple[type, tuple[str, str]]:
         """Both arguments travel, so that the error survives the way back from a worker process."""

@@ -52,7 +52,8 @@ def _parser() -> Parser:
         help="A table to write (.csv), or a folder (--runner beam); what is in it already is not "
         "done again. With --timeline, "
         "one file or several: .json, .csv, .srt (subtitles), .png; .bouts.csv (how often and how "
-        "long); for annotation programs .boris.tsv, .eaf (ELAN), .via.json, .label-studio.json.",
+        "long); for annotation programs .eaf (ELAN), .via.json, .label-studio.json; .boris.tsv (a "
+        "table as BORIS exports, for spreadsheets, R and pandas: BORIS does not open it).",
     )
     parser.add_argument(
         "--timeline", action="store_true", help="Say what happens from when to when."

@@ -98,8 +98,9 @@ class PrepareConfig:
             fold is a group. 0: no folds.
         fold: Number of the fold that is the test split, or of the official split, from 1. 0: the
             first, or all videos of a data set that can go without.
-        fps: Frames per second of video time that are stored, at most 1000. 0: 15, or, of slower
-            videos, as many as nearly all of them have, so that few repeat frames.
+        fps: Frames per second of video time that are stored, at most 1000. 0 leaves the choice
+            to Clipline: 15, or, of slower videos, as many as nearly all of them have, so that few
+            repeat frames.
         size: Height and width of the stored frames in pixels, 8 to 4096.
         jpeg_quality: Of the stored frames, 1 to 100.
         flow: Store the optical flow from frame to frame as well, for `model.streams` with flow.

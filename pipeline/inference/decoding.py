@@ -34,8 +34,7 @@ class DecoderKilledError(VideoDecodeError):
 class Decoder:
     """A worker process that reads video files, one at a time; a context manager for one thread.
 
-    It is spawned when it is first needed: a script that uses it needs `if __name__ ==
-    "__main__":`. One that was lost is replaced.
+    It is spawned when it is first needed. One that was lost is replaced.
 
     Args:
         tables: Those of key points, for models that take them.

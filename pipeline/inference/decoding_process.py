@@ -15,7 +15,6 @@ from pipeline.errors import VideoDecodeError
 from pipeline.inference.bundle import Bundle
 from pipeline.inference.clips import Clip, Frame, StoredVideo, clips_of
 from pipeline.key_points import Tables
-from pipeline.text import one_line
 from pipeline.video import NO_LIMITS, Limits, VideoInfo
 from pipeline.workers.pool import OnVideo
 
@@ -130,12 +129,8 @@ def _guarded(work: Callable[[], Result], path: str, on_video: OnVideo) -> Result
     on_video(path)
     try:
         return work()
-    except VideoDecodeError as error:
-        return error
-    except MemoryError:
-        return VideoDecodeError(path, "there is not enough memory to decode it.")
     except Exception as error:  # whatever a decoder thinks of
-        return VideoDecodeError(path, f"{type(error).__name__}: {one_line(error)}")
+        return VideoDecodeError.of(path, error)
 
 
 def _with_signs(stored: Iterable[Frame], path: str, on_video: OnVideo) -> Iterator[Frame]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pipeline.errors import DataError, VideoDecodeError
-from pipeline.inference.addresses import each_once, local_path
+from pipeline.inference.addresses import absolute, each_once, local_path
 from pipeline.inference.classifier import Classifier
 from pipeline.inference.prediction import Prediction
 from pipeline.text import command, without_secrets
@@ -52,14 +52,20 @@ def read_list(path: Path) -> list[str]:
     All of a line is the name, but for its end.
 
     Raises:
-        DataError: It cannot be read, or names a file of this machine by no absolute path.
+        DataError: It cannot be read, has no path in it or its own, or names a file of this machine
+            by no absolute path.
     """
     try:
         lines = path.read_bytes().decode("utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not in UTF-8"
         raise DataError(f"{path}: {reason}. Name a text file with a path on each line") from None
-    return each_once(local_path(line.removesuffix("\r")) for line in lines if line.strip())
+    names = each_once(local_path(line.removesuffix("\r")) for line in lines if line.strip())
+    if not names:
+        raise DataError(f"{path}: it is empty. Name a text file with a path on each line")
+    if absolute(str(path)) in map(absolute, names):
+        raise DataError(f"{path}: it lists itself. Take that line out: each is to name a video")
+    return names
 
 
 def predict_many(

@@ -28,9 +28,10 @@ BOUTS: Final = ".bouts.csv"
 def write_timeline(timeline: Timeline, path: Path, *, bin_seconds: float | None = None) -> None:
     """Writes a timeline as the name of the file ends.
 
-    `.json`, `.csv`, `.srt` (subtitles), `.png`; `.boris.tsv`, `.eaf` (ELAN), `.via.json` and
-    `.label-studio.json` for annotation programs; `.bouts.csv`, how often and how long each class
-    holds, see `pipeline.tasks.amounts.Amount`.
+    `.json`, `.csv`, `.srt` (subtitles), `.png`; `.eaf` (ELAN), `.via.json` and
+    `.label-studio.json` for annotation programs; `.boris.tsv`, a table as BORIS exports, but does
+    not open; `.bouts.csv`, how often and how long each class holds, see
+    `pipeline.tasks.amounts.Amount`.
 
     Args:
         timeline: The timeline.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -234,7 +236,21 @@ def float32_twin(model: keras.Model, config: RunConfig, *, for_export: bool = Fa
         twin.set_weights(model.get_weights())
     except ValueError:
         raise DataError("the model does not fit the config.toml beside it. Train again") from None
+    _number_layers(twin)
     return twin
+
+
+def _number_layers(model: keras.Model) -> None:
+    """Numbers the layers that Keras named, which counts all that there ever were in the process.
+
+    So the same weights give the same bytes when they are exported.
+    """
+    counts: Counter[str] = Counter()
+    for layer in model._flatten_layers():
+        kind = re.sub(r"_\d+$", "", layer.name)
+        if kind.replace("_", "") == type(layer).__name__.lower():
+            layer.name = f"{kind}_{counts[kind]}"
+            counts[kind] += 1
 
 
 def load_recognizer(

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from pipeline.atomic import atomic_write
-from pipeline.errors import VideoDecodeError
+from pipeline.errors import PipelineError, VideoDecodeError
 from pipeline.manifest.annotation import Annotation
 from pipeline.manifest.rows import Row
 from pipeline.prepare.duplicates import file_digest, hash_positions, video_hash
@@ -102,6 +102,7 @@ def _read_videos(
                     missing = not Path(source.row.path).exists()
                     problem: Problem = "missing" if missing else "unreadable"
                     hint = " Write its path with forward slashes." if "\\" in source.file else ""
+                    opened.close()  # After an error, the next part is read from the start.
                     yield _left_out(source, problem, error.reason + missing * hint)
 
 
@@ -114,14 +115,19 @@ class _OpenFile:
 
     @functools.cached_property
     def digest(self) -> str:
-        return file_digest(self._path)
+        with _errors_of(self._path):
+            return file_digest(self._path)
 
     def __enter__(self) -> _OpenFile:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
         for reader in self._readers:
             reader.close()
+        self._readers.clear()
 
     def reader(self, source: SourceVideo) -> VideoReader:
         """The one that is nearest before a part of the file; the latest is the last."""
@@ -134,11 +140,29 @@ class _OpenFile:
             nearest = max(free, key=lambda each: each.read_until)
             self._readers.remove(nearest)
         else:
-            nearest = VideoReader(self._path)
+            with _errors_of(self._path):
+                nearest = VideoReader(self._path)
         self._readers.append(nearest)
         if len(self._readers) > _MOST_READERS:
             self._readers.pop(0).close()
         return nearest
+
+    def stored(self, reader: VideoReader, row: Row, task: ShardTask) -> Iterator[dict[str, bytes]]:
+        """What is stored of each frame of a video that one of the readers reads."""
+        part = {"start_seconds": row.start_seconds, "end_seconds": row.end_seconds}
+        with _errors_of(self._path):
+            yield from stored_frames(reader, task.frames, tables=task.tables, **part)
+
+
+@contextlib.contextmanager
+def _errors_of(path: str) -> Iterator[None]:
+    """Whatever goes wrong here is the fault of a file, and costs that file alone."""
+    try:
+        yield
+    except PipelineError:
+        raise
+    except Exception as error:  # whatever a decoder thinks of
+        raise VideoDecodeError.of(path, error) from error
 
 
 def _report(source: SourceVideo) -> VideoReport:
@@ -153,16 +177,11 @@ def _read(
     source: SourceVideo, opened: _OpenFile, task: ShardTask, file: BinaryIO | None
 ) -> VideoReport:
     row, reader = source.row, opened.reader(source)
+    folder = Path(task.folder) if file else None
     with contextlib.ExitStack() as stack, warnings.catch_warnings():
         warnings.simplefilter("ignore", DamagedVideoWarning)  # It is in the report.
-        images = {name: stack.enter_context(FrameSpool()) for name in task.frames.images}
-        for stored in stored_frames(
-            reader,
-            task.frames,
-            start_seconds=row.start_seconds,
-            end_seconds=row.end_seconds,
-            tables=task.tables,
-        ):
+        images = {name: stack.enter_context(FrameSpool(folder)) for name in task.frames.images}
+        for stored in opened.stored(reader, row, task):
             for name, image in stored.items():
                 images[name].append(image)
             if sum(spool.num_bytes for spool in images.values()) > MAX_BYTES:
@@ -211,7 +230,7 @@ def _read_recording(
             undo.callback(_cut_off, file, file.tell())
         found = write_pieces(
             file,
-            stored_frames(reader, frames, tables=task.tables),
+            opened.stored(reader, source.row, task),
             frames,
             annotation.by_frame(frames.fps, task.class_names),
             {"video": source.name, "group": source.row.group, "fps": float(reader.info.fps)},

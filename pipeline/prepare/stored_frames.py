@@ -7,11 +7,14 @@ import os
 import tempfile
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Self
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.atomic import named_in_errors
 from pipeline.config import FramesConfig
 from pipeline.errors import DataError
 from pipeline.key_points import KeyPoints, Tables
@@ -22,8 +25,11 @@ from pipeline.video.timing import MOST_GAP_SECONDS
 
 Floats = npt.NDArray[np.float32]
 
-_IN_MEMORY = 2**20
+_IN_MEMORY: Final = 2**20
 """Bytes of one video that are held before they go to a temporary file."""
+
+_ON_DISK: Final = Path("/var/tmp")  # noqa: S108  # The files in it have no name.
+"""Where systems have room for large temporary files: /tmp may be a part of the memory."""
 
 
 def stored_frames(
@@ -196,13 +202,20 @@ def by_name(stored: Iterable[dict[str, bytes]], frames: FramesConfig) -> dict[st
 class FrameSpool:
     """The stored frames, or flow, of one video of any length in constant memory; a context manager.
 
+    Args:
+        folder: Where to put what is too much for the memory, unless TMPDIR names another folder;
+            None: a folder of the system's.
+
     Attributes:
         num_bytes: Bytes of all of them together.
         lengths: Bytes of each.
     """
 
-    def __init__(self) -> None:
-        self._file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = _place(folder)
+        self._file = tempfile.SpooledTemporaryFile(  # noqa: SIM115
+            _IN_MEMORY, dir=str(self._folder)
+        )
         self.num_bytes = 0
         self.lengths = array("L")
         self._starts = array("Q")
@@ -211,11 +224,17 @@ class FrameSpool:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        with suppress(OSError):  # What cannot be written any more is not needed any more.
+            self._file.close()
 
     def append(self, image: bytes) -> None:
-        """Adds a frame."""
-        self._file.write(image)
+        """Adds a frame.
+
+        Raises:
+            OSError: There is no room for it; the error names the folder.
+        """
+        with named_in_errors(self._folder):
+            self._file.write(image)
         self._starts.append(self.num_bytes)
         self.lengths.append(len(image))
         self.num_bytes += len(image)
@@ -225,10 +244,23 @@ class FrameSpool:
 
     def __getitem__(self, index: int) -> bytes:
         """Returns a frame; no frame can be added after that."""
-        self._file.seek(self._starts[index])
+        self._seek(self._starts[index])
         return self._file.read(self.lengths[index])
 
     def __iter__(self) -> Iterator[bytes]:
         """Yields all frames in order; no frame can be added after that."""
-        self._file.seek(0)
+        self._seek(0)
         return (self._file.read(length) for length in self.lengths)
+
+    def _seek(self, start: int) -> None:
+        with named_in_errors(self._folder):  # Before, it writes what it still holds.
+            self._file.seek(start)
+
+
+def _place(folder: Path | None) -> Path:
+    """Where a large temporary file goes."""
+    if "TMPDIR" not in os.environ:
+        for each in (folder, _ON_DISK):
+            if each and os.access(each, os.W_OK):
+                return each
+    return Path(tempfile.gettempdir())

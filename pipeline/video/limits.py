@@ -1,18 +1,21 @@
-"""How long, and how large, a video may be that others send."""
+"""How long, and how large, a video may be."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Final
 
 from pipeline.errors import VideoDecodeError
 from pipeline.text import clock
-from pipeline.video.info import VideoInfo
+
+MOST_PIXELS: Final = 8192 * 8192
+"""Of a frame: twice as many as H.264 has at most. It takes 10 bytes a pixel to decode one."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Limits of a video; what its container declares is checked first, then how long it turns out.
+    """Limits of a video: of what its container declares, and of how long it turns out.
 
     Attributes:
         seconds: How long it may last.
@@ -20,16 +23,20 @@ class Limits:
     """
 
     seconds: float = math.inf
-    pixels: float = math.inf
+    pixels: int = MOST_PIXELS
 
-    def check_declared(self, info: VideoInfo) -> None:
-        """Refuses a video by what its container declares.
+    def check_pixels(self, path: str, width: int, height: int) -> None:
+        """Refuses a video whose frames have that many pixels.
 
         Raises:
-            VideoDecodeError: It is too long or too large.
+            VideoDecodeError: They are too many.
         """
-        self._check_pixels(info)
-        self.check_seconds(info.path, info.duration_seconds)
+        if width * height > self.pixels:
+            raise VideoDecodeError(
+                path,
+                f"its frames have {width} x {height} pixels, and {self.pixels:,} in all are "
+                "allowed; make them smaller: ffmpeg -i INPUT -vf scale=640:-2 OUTPUT.mp4",
+            )
 
     def check_seconds(self, path: str, seconds: float) -> None:
         """Refuses a video that lasts so long, or longer.
@@ -44,13 +51,6 @@ class Limits:
                 "it into parts.",
             )
 
-    def _check_pixels(self, info: VideoInfo) -> None:
-        if info.width * info.height > self.pixels:
-            raise VideoDecodeError(
-                info.path,
-                f"its frames have {info.width} x {info.height} pixels, and {self.pixels:,.0f} in "
-                "all are allowed; make them smaller: ffmpeg -i INPUT -vf scale=640:-2 OUTPUT.mp4",
-            )
-
 
 NO_LIMITS = Limits()
+"""None but that of the memory that a frame may take."""

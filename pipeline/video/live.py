@@ -141,9 +141,10 @@ class LiveVideo:
         while failures < self._tries and not self._closed:
             capture = self._open()
             info = declared_info(self.name, capture)
-            self.is_live = self._is_camera or (
-                self._is_remote and not info.declared_frames and not self._has_length()
-            )
+            if capture.isOpened():
+                self.is_live = self._is_camera or (
+                    self._is_remote and not info.declared_frames and not self._has_length()
+                )
             info = self._pass_on(capture, info)
             capture.release()
             if info.num_frames and not self.is_live:

@@ -10,6 +10,7 @@ import cv2
 
 from pipeline.errors import VideoDecodeError
 from pipeline.video.info import codec_name
+from pipeline.video.limits import NO_LIMITS, Limits
 from pipeline.video.quiet import quiet
 
 NOT_UTF8 = "its name is not valid UTF-8, which OpenCV needs; rename the file."
@@ -32,11 +33,11 @@ def whole_files_only() -> None:
     )
 
 
-def open_capture(path: str) -> cv2.VideoCapture:
+def open_capture(path: str, limits: Limits = NO_LIMITS) -> cv2.VideoCapture:
     """Opens a video file; its first frame is grabbed.
 
     Raises:
-        VideoDecodeError: No frame can be had from the file.
+        VideoDecodeError: No frame can be had from the file, or its frames are too large.
     """
     codec = ""
     if is_utf8(path) and Path(path).is_file():  # else a pipe would be waited for
@@ -45,6 +46,8 @@ def open_capture(path: str) -> cv2.VideoCapture:
         with quiet():
             capture = cv2.VideoCapture(absolute, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
             if capture.isOpened():
+                sides = cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT
+                limits.check_pixels(path, *(int(capture.get(side)) for side in sides))
                 if capture.grab():
                     return capture
                 codec = codec_name(capture)

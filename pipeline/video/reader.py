@@ -75,7 +75,7 @@ class VideoReader:
         self._stored: np.ndarray | None = None
         self._turn = _TURNS.get(int(self._capture.get(cv2.CAP_PROP_ORIENTATION_META)))
         self.info = declared_info(self._path, self._capture)
-        limits.check_declared(self.info)
+        limits.check_seconds(self._path, self.info.duration_seconds)
         self.num_read = 0
         self.index = -1
         self._index = -1  # of the grabbed frame
@@ -157,7 +157,7 @@ class VideoReader:
         return sum(1 for _ in self._times())
 
     def _open(self) -> cv2.VideoCapture:
-        capture = open_capture(self._path)
+        capture = open_capture(self._path, self._limits)
         # OpenCV is told not to turn frames itself: turning them after the resize is cheaper.
         capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)
         return capture

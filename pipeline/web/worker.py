@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Generic, Never, TypeVar
 
 from pipeline.errors import VideoDecodeError
-from pipeline.text import one_line
 from pipeline.workers.pool import OnVideo, WorkerPool
 
 Item = TypeVar("Item")
@@ -83,7 +82,5 @@ def _call(task: tuple[Callable[..., Any], str, tuple[Any, ...]], on_video: OnVid
     on_video(path)
     try:
         return work(path, *others)
-    except VideoDecodeError as error:
-        return error
     except Exception as error:  # whatever a decoder thinks of
-        return VideoDecodeError(path, f"{type(error).__name__}: {one_line(error)}")
+        return VideoDecodeError.of(path, error)

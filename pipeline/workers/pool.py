@@ -51,10 +51,10 @@ def run_in_workers(
     Args:
         work: A function of a module, which is called with a task and with what is to be called
             with the name of each video before it is worked on. The names within a task differ.
+            The processes are spawned and know nothing of the script that this one runs.
         tasks: What to work on, in about this order.
         doing: What the bar says is being done.
-        workers: Processes; 0 is one per processor core. They are spawned: a script that calls
-            this needs `if __name__ == "__main__":`.
+        workers: Processes; 0 is one per processor core.
         num_videos: What the bar counts up to.
         done: Where it starts.
         seconds_per_video: A worker that is at one video for longer is killed.

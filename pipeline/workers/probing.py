@@ -54,5 +54,5 @@ def _probe(task: _Task, on_video: OnVideo) -> VideoInfo | VideoDecodeError:
     on_video(path)
     try:
         return probe(path)
-    except VideoDecodeError as error:
-        return error
+    except Exception as error:  # whatever a decoder thinks of
+        return VideoDecodeError.of(path, error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
@@ -55,7 +56,7 @@ class WorkerProcess:
         self.connection, far_end = _CONTEXT.Pipe()
         # A daemon: should Ctrl-C come before anyone else knows of it, it is not waited for.
         self._process = _CONTEXT.Process(target=_serve, args=(far_end,), daemon=True)
-        with far_end, _reaping, _ctrl_c_blocked():
+        with far_end, _reaping, _ctrl_c_blocked(), _main_hidden():
             self._process.start()
 
     def give(self, work: Callable[[Any, Callable[[str], None]], object], task: object) -> None:
@@ -110,6 +111,19 @@ def _ctrl_c_blocked() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+@contextmanager
+def _main_hidden() -> Iterator[None]:
+    """A process started meanwhile does not run the script of this one again, guarded or not."""
+    main = vars(sys.modules["__main__"])
+    names: tuple[str, ...] = ("__file__", "__spec__")
+    hidden = {name: main[name] for name in names if name in main}
+    main.update(dict.fromkeys(hidden))
+    try:
+        yield
+    finally:
+        main.update(hidden)
 
 
 # What follows runs in the process itself.

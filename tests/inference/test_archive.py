@@ -246,12 +246,20 @@ def test_options_that_do_not_go_together(blob_run, names, options, message):
         main([names[0], "--run", str(blob_run.folder), *options])
 
 
-def test_a_list_that_cannot_be_read(tmp_path):
+def test_a_list_that_cannot_be_read(tmp_path, monkeypatch):
     with pytest.raises(DataError, match="Name a text file with a path on each line"):
         read_list(tmp_path / "none.txt")
     (tmp_path / "list.txt").write_text("file://videos/a.mp4\n")
     with pytest.raises(DataError, match="expected file:/// and an absolute path"):
         read_list(tmp_path / "list.txt")
+    for text, message in {
+        " \n": "it is empty. Name a",
+        "a.mp4\nlist.txt\n": "lists itself",
+    }.items():
+        (tmp_path / "list.txt").write_text(text)
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(DataError, match=message):
+            read_list(tmp_path / "list.txt")
 
 
 def test_all_of_a_line_is_the_name(tmp_path):

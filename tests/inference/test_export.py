@@ -84,10 +84,11 @@ def pretend_trained_on(run, store):
     run.environment_file.write_text(json.dumps(environment))
 
 
-def test_a_data_set_that_was_moved(run, blob_store, tmp_path):
+def test_a_data_set_that_was_moved_gives_the_same_bytes(run, blob_store, exports, tmp_path):
     save_config(dataclasses.replace(run.config(), data="gone"), run.config_file)
     moved = shutil.copytree(blob_store.path, tmp_path / "moved")
     assert export(run, data=moved).difference < 1e-4
+    assert run.litert_file.read_bytes() == exports["litert"].model.read_bytes()
 
 
 def test_a_configuration_that_does_not_fit_the_model(run):

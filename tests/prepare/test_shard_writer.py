@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from pipeline.config import FramesConfig
 from pipeline.manifest.rows import Row
-from pipeline.prepare import shard_writer
+from pipeline.prepare import shard_writer, stored_frames
 from pipeline.prepare.plan import ShardTask, SourceVideo, finished_report, plan_shards
 from pipeline.prepare.prepared import PARTIAL
 from pipeline.prepare.publish import clear_partial
@@ -159,6 +163,94 @@ def test_windows_that_overlap_are_read_side_by_side(tmp_path: Path, monkeypatch)
 
     assert [video.decoded_frames for video in report.videos] == [10] * len(windows)
     assert len(decoded) <= 2 * 200
+
+
+def fail(error: Exception) -> Callable[[str], None]:
+    def raising(_: str) -> None:
+        raise error
+
+    return raising
+
+
+@pytest.mark.parametrize(
+    ("happens", "problem", "reason"),
+    [
+        (fail(cv2.error("wrong\nsize")), "unreadable", "error: wrong size"),
+        (fail(MemoryError()), "unreadable", "there is not enough memory to decode it."),
+        (
+            fail(OSError(5, "Input/output error")),
+            "unreadable",
+            "cannot be read: Input/output error.",
+        ),
+        (lambda path: Path(path).unlink(), "missing", "cannot be read: No such file or directory"),
+    ],
+)
+def test_whatever_happens_at_a_file_costs_that_file_alone(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    happens: Callable[[str], None],
+    problem: str,
+    reason: str,
+) -> None:
+    splits = {f"a/{number}.avi": "train" for number in range(3)}
+    for name in splits:
+        render(tmp_path / name)
+    task = only_task(tmp_path, tmp_path / "out", splits)
+
+    def stored(reader: Any, *arguments: Any, **options: Any) -> Iterator[dict[str, bytes]]:
+        yield from stored_frames.stored_frames(reader, *arguments, **options)
+        if reader.info.path.endswith("1.avi"):
+            happens(reader.info.path)
+
+    monkeypatch.setattr(shard_writer, "stored_frames", stored)
+    report = write_shard(task)
+
+    (video,) = (video for video in report.videos if video.problem)
+    assert (video.name, video.problem) == ("a/1.avi", problem)
+    assert reason in video.reason
+    assert report.num_records == len(report.videos) - 1 == 2
+
+
+def test_after_an_error_the_next_part_of_a_file_is_read_from_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = render(tmp_path / "a.avi", num_frames=30)
+    parts = [
+        Row(path=str(path), label="a", group="g", start_seconds=start, end_seconds=start + 1)
+        for start in range(3)
+    ]
+    sources = [SourceVideo(row=row, file="a.avi", num_bytes=1, modified_ns=2) for row in parts]
+    (task,) = plan_shards(sources, tmp_path, frames=FRAMES, shard_videos=9, seed=0)
+    errors = [MemoryError()]
+
+    def check_length(_: object, seconds: float) -> None:
+        if seconds > 1.4 and errors:
+            raise errors.pop()
+
+    monkeypatch.setattr("pipeline.video.reader.VideoReader._check_length", check_length)
+    found = [(video.problem, video.stored_frames) for video in check_shard(task).videos]
+    assert found == [("", 5), ("unreadable", 0), ("", 5)]
+
+
+@pytest.mark.parametrize("is_set", [True, False])
+def test_a_full_folder_of_temporary_files_is_named(
+    videos: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    full_disk: Callable[[], AbstractContextManager[None]],
+    is_set: bool,
+) -> None:
+    task = only_task(videos, tmp_path / "out", TRAIN)
+    monkeypatch.delenv("TMPDIR", raising=False)
+    if is_set:
+        monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(stored_frames, "_IN_MEMORY", 1000)
+
+    with full_disk(), pytest.raises(OSError, match="File too large") as caught:
+        write_shard(task)
+
+    assert str(caught.value.filename) == (str(tmp_path) if is_set else task.folder)
 
 
 def test_a_video_that_cost_a_worker_its_life_is_not_read_again(

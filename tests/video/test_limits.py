@@ -33,6 +33,15 @@ def test_what_is_declared_is_refused_before_frames_are_read(tmp_path):
     assert read(path, seconds=6.1, pixels=192) == 61
 
 
+def test_frames_that_fill_the_memory_are_refused_before_one_is_decoded(tmp_path):
+    path = tmp_path / "a.avi"
+    write_video(path, frames(3), fps=10, codec="FFV1")
+    huge = struct.pack("<II", 8192, 8193)
+    path.write_bytes(path.read_bytes().replace(struct.pack("<II", 16, 12), huge))
+    with pytest.raises(VideoDecodeError, match="have 8192 x 8193 pixels, and 67,108,864 in all"):
+        VideoReader(path)
+
+
 def test_a_video_that_turns_out_longer_than_it_declares(tmp_path):
     path = tmp_path / "a.avi"
     write_video(path, frames(61), fps=10, codec="FFV1")

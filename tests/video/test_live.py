@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from urllib.parse import urlsplit
 
 import cv2
 import numpy as np
@@ -215,6 +216,63 @@ def test_the_length_of_a_file_behind_a_password(video):
         assert has_length(address, timeout_seconds=10)
         assert not has_length(f"{address}.gone", timeout_seconds=10)
     assert asked[0] == "Basic YW5uOnBAc3M="
+
+
+def test_a_server_that_is_slow_with_its_headers_is_not_waited_for(video):
+    class Slow(QuietHandler):
+        def end_headers(self):
+            with contextlib.suppress(BrokenPipeError):
+                for number in range(10):
+                    self.send_header(f"X-{number}", "0")
+                    self.flush_headers()
+                    time.sleep(0.1)
+                super().end_headers()
+
+    with contextlib.ExitStack() as stack:
+        address = address_of("http", video, stack, Slow)
+        assert not has_length(address, timeout_seconds=0.3)
+        assert has_length(address, timeout_seconds=30)
+
+
+def test_a_server_without_video_is_not_asked_for_its_length(tmp_path):
+    asked = []
+
+    class Listening(QuietHandler):
+        def do_HEAD(self):
+            asked.append(self.path)
+            super().do_HEAD()
+
+    (tmp_path / "a.avi").write_text("no video")
+    with contextlib.ExitStack() as stack:
+        live = LiveVideo(address_of("http", tmp_path / "a.avi", stack, Listening), tries=1)
+        with live, pytest.raises(VideoDecodeError, match="no frame came in 1 tries"):
+            list(live)
+    assert not asked
+
+
+def test_a_password_follows_a_redirect_to_its_own_server_alone(video):
+    asked = []
+
+    class Elsewhere(QuietHandler):
+        def do_HEAD(self):
+            asked.append((self.server.server_address[1], self.headers["Authorization"]))
+            if self.path.startswith("/to/"):
+                self.send_response(302)
+                self.send_header("Location", self.path.removeprefix("/to/"))
+                self.end_headers()
+            else:
+                super().do_HEAD()
+
+    with contextlib.ExitStack() as stack:
+        first, second = (urlsplit(address_of("http", video, stack, Elsewhere)) for _ in "ab")
+        guarded = f"http://ann:p%40ss@{first.netloc}/to/"
+        assert has_length(f"{guarded}{first.path}", timeout_seconds=10)
+        for host in ("127.0.0.1", "localhost"):
+            address = f"http://{host}:{second.port}{second.path}"
+            assert has_length(f"{guarded}{address}", timeout_seconds=10)
+    own = (first.port, "Basic YW5uOnBAc3M=")
+    other = (second.port, None)
+    assert asked == [own, own, own, other, own, other]
 
 
 def test_credentials_are_not_shown():

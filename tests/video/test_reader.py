@@ -373,7 +373,7 @@ class SpoiltFrame:
 @pytest.mark.parametrize("fps", [None, 5, 25, 50])
 def test_a_file_ends_before_a_frame_that_cannot_be_converted(video, monkeypatch, fps):
     monkeypatch.setattr(
-        "pipeline.video.reader.open_capture", lambda path: SpoiltFrame(open_capture(path), 30)
+        "pipeline.video.reader.open_capture", lambda *of: SpoiltFrame(open_capture(*of), 30)
     )
     expected = coded_frames(range(30))[:: 5 if fps == 5 else 1, 0, 0, 0]
     with VideoReader(video) as reader:
@@ -387,7 +387,7 @@ def test_a_file_ends_before_a_frame_that_cannot_be_converted(video, monkeypatch,
 
 def test_a_file_without_a_frame_that_can_be_converted(video, monkeypatch):
     monkeypatch.setattr(
-        "pipeline.video.reader.open_capture", lambda path: SpoiltFrame(open_capture(path), 0)
+        "pipeline.video.reader.open_capture", lambda *of: SpoiltFrame(open_capture(*of), 0)
     )
     with pytest.raises(VideoDecodeError, match="no frame of it can be converted to RGB"):
         list(iter_frames(video))

@@ -212,6 +212,29 @@ def test_more_than_a_pipe_holds() -> None:
     assert run(tasks) == [[bytes(10**7)]] * 4
 
 
+UNGUARDED = """
+from pipeline.workers.pool import run_in_workers
+from test_pool import read
+
+print("the script runs")
+for _ in range(2):
+    print(run_in_workers(read, [[("a", "")], [("b", "")]], doing="", workers=2, num_videos=2))
+print(__file__, __spec__)
+"""
+
+
+def test_a_script_needs_no_guard(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(UNGUARDED)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, script], capture_output=True, text=True, env=environment, timeout=60
+    )
+    assert done.stderr == ""
+    results = ["[['a'], ['b']]"] * 2
+    assert done.stdout.splitlines() == ["the script runs", *results, f"{script} None"]
+
+
 # Workers that are lost.
 
 
@@ -447,9 +470,9 @@ def test_bar_counts_lost_videos_once(bars: list[Any], tmp_path: Path) -> None:
 
 @pytest.fixture
 def start() -> Iterator[Start]:
-    def begin(tasks: Sequence[Task], at_start: str = "", **options: Any) -> subprocess.Popen[str]:
-        root = str(Path(__file__).parents[2])
-        environment = os.environ | {"AT_START": at_start, "PYTHONPATH": root}
+    def begin(tasks: Sequence[Task], *modules: Path, **options: Any) -> subprocess.Popen[str]:
+        places = map(str, [*modules, Path(__file__).parents[2]])
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(places)}
         return start(__file__, json.dumps(tasks), json.dumps(options), env=environment)
 
     with python_processes() as start:
@@ -477,10 +500,23 @@ def test_ctrl_c(start: Start, tmp_path: Path) -> None:
     assert not alive(workers)
 
 
+STARTED = """
+import os, sys, time
+
+if "--multiprocessing-fork" in sys.orig_argv:
+    with open({begun!r}, "a") as file:
+        file.write("x")
+    while not os.path.exists({end!r}):
+        time.sleep(0.01)
+"""
+"""What a worker does before it imports anything."""
+
+
 @linux
 def test_ctrl_c_passes_workers_by_while_they_start(start: Start, tmp_path: Path) -> None:
     begun, end = tmp_path / "begun", tmp_path / "end"
-    process = start([[("a", "")], [("b", "")]], at_start=f"mark {begun};wait {end}")
+    (tmp_path / "sitecustomize.py").write_text(STARTED.format(begun=str(begun), end=str(end)))
+    process = start([[("a", "")], [("b", "")]], tmp_path)
     wait_until(lambda: begun.exists() and begun.stat().st_size == 2)
 
     for worker in workers_of(process.pid):
@@ -528,10 +564,6 @@ def main(tasks: str, options: str) -> None:
     except PipelineError as error:
         sys.exit(str(error))
 
-
-if __name__ == "__mp_main__" and os.environ.get("AT_START"):  # in a worker of such a run
-    for event in os.environ["AT_START"].split(";"):
-        read([(None, event)], print)
 
 if __name__ == "__main__":
     main(*sys.argv[1:])

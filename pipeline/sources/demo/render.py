@@ -36,8 +36,7 @@ def render_demo(
         directory: Where to put them; made if need be. Videos of another seed, or of another
             version of this package, are replaced.
         seed: 0 or more.
-        workers: Processes; 0 is one per processor core. They are spawned: a script that calls
-            this needs `if __name__ == "__main__":`.
+        workers: Processes; 0 is one per processor core.
         num_figures: How many people act, 3 or more. The first three quarters are for training;
             none is in two splits.
 

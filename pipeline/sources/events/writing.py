@@ -1,7 +1,7 @@
 """Events in the files of annotation programs, for those who correct them there.
 
 What is written here, `reading` reads as the same events. ELAN and Label Studio know no points in
-time: there, one has the length of a frame. Label Studio knows no subjects.
+time: there, one has the length of a frame. Label Studio knows no subjects. BORIS opens none of it.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ _BORIS = (
     *("Image file path", "Comment"),
 )
 _NOBODY: Final = "No focal subject"
+_SCHEMA: Final = "{http://www.w3.org/2001/XMLSchema-instance}noNamespaceSchemaLocation"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -80,7 +81,10 @@ class WrittenRecording:
 
 
 def as_boris(recording: WrittenRecording) -> bytes:
-    """The tabular export of BORIS: a line for each START, STOP and POINT, with tabs in it."""
+    """A table as BORIS exports it: a line for each START, STOP and POINT, with tabs in it.
+
+    It is for spreadsheets, R and pandas: BORIS opens projects, and no table.
+    """
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, _BORIS, restval="", delimiter="\t", lineterminator="\n")
     writer.writeheader()
@@ -107,8 +111,10 @@ def as_boris(recording: WrittenRecording) -> bytes:
 def as_elan(recording: WrittenRecording) -> bytes:
     """A document of ELAN, with a tier for each class, and for each subject of it."""
     path = Path(recording.path).absolute()
-    version = {"FORMAT": "3.0", "VERSION": "3.0", "AUTHOR": "Clipline"}
-    root = ET.Element("ANNOTATION_DOCUMENT", {**version, "DATE": _now().isoformat("T", "seconds")})
+    about = {"FORMAT": "3.0", "VERSION": "3.0", "AUTHOR": "Clipline"}
+    about |= {"DATE": _now().isoformat("T", "seconds")}
+    about |= {_SCHEMA: "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"}  # without which pympi fails
+    root = ET.Element("ANNOTATION_DOCUMENT", about)
     header = ET.SubElement(root, "HEADER", MEDIA_FILE="", TIME_UNITS="milliseconds")
     media = {"MEDIA_URL": path.as_uri(), "RELATIVE_MEDIA_URL": f"./{path.name}"}
     kind = "video/mp4" if path.suffix.lower() == ".mp4" else "video/*"

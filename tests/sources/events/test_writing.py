@@ -1,5 +1,7 @@
 """Events that a person marked, written for annotation programs, read back as the same."""
 
+import xml.etree.ElementTree as ET
+
 import pytest
 
 from pipeline.sources.events.reading import read_events
@@ -57,3 +59,9 @@ def test_what_was_marked_reads_back(tmp_path, end, events):
 def test_notes_go_into_the_comments_of_boris(tmp_path):
     text = WRITERS[".boris.tsv"](recording(EVENTS)).decode()
     assert '"a\ttab"' in text
+
+
+def test_the_document_of_elan_names_its_schema():
+    root = ET.fromstring(WRITERS[".eaf"](recording(EVENTS)))  # noqa: S314
+    name = "{http://www.w3.org/2001/XMLSchema-instance}noNamespaceSchemaLocation"
+    assert root.get(name) == "http://www.mpi.nl/tools/elan/EAFv3.0.xsd", "pympi wants it"
