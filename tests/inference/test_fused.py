@@ -35,6 +35,7 @@ from pipeline.tasks.exclusive import Exclusive
 from pipeline.training.fit import train
 from pipeline.video import LiveVideo, iter_frames, write_video
 from tests.evaluation.made_up_crossval import some_answers, write_crossval
+from tests.processes import killed_ever_later
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 
@@ -290,7 +291,7 @@ def test_what_cannot_be_fused(runs, fused, blob_videos, tmp_path):
 def test_a_folder_without_one_of_its_copies(fused, tmp_path):
     run, _ = fused
     out = Run(Path(shutil.copytree(run.folder, tmp_path / "out")))
-    shutil.rmtree(out.members / "2")
+    shutil.rmtree(read_fused(out).copies(out)[1].folder)
     for use in (Classifier, lambda run: evaluate_fused(run, "test")):
         with pytest.raises(DataError, match=r"the copy of .* is not there. Fuse its runs again"):
             use(out)
@@ -331,6 +332,37 @@ def test_what_is_there_stays_where_a_run_was_not_exported(runs, fused, tmp_path)
     with pytest.raises(DataError, match="bare: no exported model. Next: "):
         fuse([bare, runs[1]], out)
     assert Classifier(out).fingerprint == Classifier(run).fingerprint
+
+
+FUSE = """
+import sys
+from pathlib import Path
+from pipeline.inference.fused import Fused, write_fused
+from pipeline.run import Run
+from pipeline.tasks.calibration import Calibration
+both = {"rule": "average", "temperatures": (1.0, 1.0), "calibration": Calibration()}
+write_fused(Fused(weights=(0.7, 0.3), runs=tuple(sys.argv[3:]), **both), Run(Path(sys.argv[2])))
+"""
+
+
+def test_a_kill_leaves_the_folder_before_or_the_new_one(runs, video, tmp_path):
+    """Both fuse the same runs, in another order and with other weights."""
+    out, frames = Run(tmp_path / "out"), np.stack(list(iter_frames(video)))
+    names = [str(run.folder) for run in runs]
+
+    def answer():
+        return Classifier(out).predict(frames, fps=10).top
+
+    fuse(runs, out, weights=(0.9, 0.1))
+    found = [answer()]
+    for _ in killed_ever_later(FUSE, out.folder, *reversed(names)):
+        found.append(answer())
+        assert (out.folder / "fusion.json").is_file()
+    assert len(found) > 4
+    assert found == sorted(found, key=found.index), "first the old one, then the new one"
+    assert len(set(found)) == 2
+    assert found[0] != found[-1]
+    assert len([*out.folder.glob("*members*")]) == 1
 
 
 def run_script(name, *arguments):
