@@ -108,6 +108,9 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     With `synchronized`, a batch is normalised by the statistics of its shares on all devices.
 
+    Raises:
+        ValueError: `renorm` is asked for, which goes by other statistics.
+
     Source: the bias correction of Adam (Kingma and Ba, 2015, section 3), applied to the moving
     averages of Ioffe and Szegedy (2015).
     """

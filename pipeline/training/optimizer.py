@@ -105,7 +105,8 @@ def compile_model(model: keras.Model, config: RunConfig, steps: int) -> list[ker
         gradient_accumulation_steps=train.accumulate if train.accumulate > 1 else None,
         factors=_factors(model, config),
     )
-    if train.precision == "mixed_float16":  # in which small gradients would be 0
+    if train.precision == "mixed_float16":
+        # Small gradients would be 0 in it. Keras goes by the model itself, which may be of float32.
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     loss = task.loss(train.transition_penalty)
     # By its name alone, its variables were made within the first step, which is traced again.
@@ -118,8 +119,6 @@ def compile_model(model: keras.Model, config: RunConfig, steps: int) -> list[ker
         metrics=metrics,
         # The number of real frames varies from batch to batch; XLA would compile for each.
         jit_compile=False,
-        # Keras would go by the policy of the model itself, which may end in float32.
-        auto_scale_loss=False,
     )
     # For the same reason; and a checkpoint is written before the first step.
     model.optimizer.build(model.trainable_variables)
