@@ -28,7 +28,8 @@ class LiteRTModel(Runtime):
 
     def __init__(self, path: Path, *, num_threads: int = 1) -> None:
         self.path = path
-        content = path.read_bytes()  # once: the file may be another one later
+        # Read once: the file may be another one later. Strangers make folders of that name.
+        content = path.read_bytes() if path.is_file() else b""
         first = _Interpreter(path, content, num_threads)
         self._interpreters = Spares(lambda: _Interpreter(path, content, num_threads), first)
         self.num_classes = int(first.part("temporal").get_output_details()["logits"]["shape"][-1])
