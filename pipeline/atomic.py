@@ -7,6 +7,7 @@ import glob
 import json
 import os
 import secrets
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -71,6 +72,19 @@ def write_json(path: Path, value: object) -> None:
     """Writes a value of JSON types as by `atomic_write`."""
     with atomic_write(path) as file:
         file.write(f"{json.dumps(value, indent=2, ensure_ascii=False)}\n".encode())
+
+
+def replace_folder(path: Path, new: Path) -> None:
+    """Puts a folder that is complete in the place of another one on the same disk.
+
+    A kill leaves one of both there, or in rare cases none.
+    """
+    old = path.with_name(f".old-{path.name}")
+    shutil.rmtree(old, ignore_errors=True)  # which a kill left
+    if path.exists():
+        path.rename(old)
+    new.rename(path)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def remove_unfinished(path: Path) -> None:

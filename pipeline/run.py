@@ -49,7 +49,6 @@ class Run:
         pose: Where pictures are read for key points: the models that find them; a folder.
         backbones: Where streams have networks of others: their files, by stream; a folder.
         fusion_file: In a folder of fused runs, what makes one of their answers, JSON.
-        members: The runs in such a folder, as exports.
         class_names_file: Class names in the order of the logits, JSON.
         history_file: Losses and accuracies by epoch, CSV.
         calibration_file: What makes its logits probabilities, JSON, where that could be fitted.
@@ -71,7 +70,6 @@ class Run:
     pose = _Inside("pose")
     backbones = _Inside("backbones")
     fusion_file = _Inside("fusion.json")
-    members = _Inside("members")
     class_names_file = _Inside("class_names.json")
     history_file = _Inside("history.csv")
     calibration_file = _Inside("calibration.json")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import signal
 import subprocess
 import sys
 import time
@@ -34,6 +36,36 @@ def python_processes() -> Iterator[Start]:
         if process.poll() is None:
             process.kill()
         process.communicate()
+
+
+_DEADLY = """
+import os, signal, sys
+left = int(sys.argv[1])
+def deadly(act):
+    def acted(*arguments, **options):
+        global left
+        left -= 1
+        if not left:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return act(*arguments, **options)
+    return acted
+for name in ("rename", "replace", "rmdir"):
+    setattr(os, name, deadly(getattr(os, name)))
+"""
+
+
+def killed_ever_later(script: str, *arguments: object) -> Iterator[None]:
+    """Runs a script, killed just before its first move or removal, its second, to the end.
+
+    Its arguments begin at `sys.argv[2]`.
+    """
+    for number in itertools.count(1):
+        command = [sys.executable, "-c", _DEADLY + script, str(number), *map(str, arguments)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode in (0, -signal.SIGKILL), done.stderr
+        yield
+        if not done.returncode:
+            return
 
 
 def wait_until(condition: Callable[[], bool]) -> None:

@@ -130,19 +130,10 @@ def _evaluate_together(runs: Sequence[Run], options: Any) -> None:
     if crossed and options.split != "test":
         raise ConfigError("--split is for runs: a cross-validation tests each video once")
     rule: Rule = options.rule or "average"
-    fitted = options.weights == "fitted"
-    if fitted and not crossed:
-        raise ConfigError(
-            "--weights fitted: weights are never fitted on what is measured. Measure "
-            "cross-validations, or fuse the runs first: clipline fuse RUN RUN --weights fitted"
-        )
     if crossed:
         several = fusing.cross_validated(folders)
     else:
         several = fusing.evaluated(folders, options.split)
-    fusion = several.fusion(rule, options.weights or "equal")
-    if fitted:
-        answers = several.fused_by_fold(rule, fusing.fold_names(folders[0]))
-    else:
-        answers = several.fused(fusion)
-    print(format_fusion(fusing.compare(several, answers, fusion), options.split))
+    fusion = several.fusion(rule, options.weights)
+    result = fusing.compare(several, several.fused(fusion), fusion)
+    print(format_fusion(result, options.split))

@@ -31,8 +31,8 @@ def main(arguments: Sequence[str]) -> None:
         nargs="+",
         type=Path,
         metavar="FOLDER",
-        help="A cross-validation for each run, of the same settings. Weights and probabilities are "
-        "then fitted on what its models say of videos that they never saw; default: on the "
+        help="A cross-validation for each run, of the same settings. Probabilities are then "
+        "calibrated on what its models say of videos that they never saw; default: on the "
         "validation videos of the runs.",
     )
     parser.add_argument("--overwrite", action="store_true", help="Replace fused runs in --out.")
@@ -51,18 +51,14 @@ def main(arguments: Sequence[str]) -> None:
             runs,
             out,
             rule=options.rule or "average",
-            weights=options.weights or "equal",
+            weights=options.weights,
             crossvals=options.crossval or (),
         )
     if result:
         where = "out of fold" if options.crossval else "on the validation videos"
         print("\n".join([f"{where}:", *fusion_lines(result)]))
     else:
-        given = options.weights if isinstance(options.weights, list) else ["equal"]
-        print(
-            f"no validation videos: weights {', '.join(map(str, given))}; probabilities are not "
-            "calibrated"
-        )
+        print("no validation videos: probabilities are not calibrated")
     print(f"written: {out.folder}")
     print(f"next: {command('evaluate', out.folder)}")
 
@@ -77,26 +73,28 @@ def add_fusion(parser: Parser) -> None:
     parser.add_argument(
         "--weights",
         type=_weights,
-        help="What each run counts: equal (the default), fitted, or a number for each, such as "
-        "0.5,0.3,0.2. Weights are never fitted on what is measured.",
+        default=(),
+        help="What each run counts: equal (the default), or a number for each, such as "
+        "0.5,0.3,0.2.",
     )
 
 
-def _weights(text: str) -> str | list[float]:
-    if text in ("equal", "fitted"):
-        return text
+def _weights(text: str) -> tuple[float, ...]:
+    if text == "equal":
+        return ()
     try:
-        return [float(each) for each in text.split(",")]
+        return tuple(float(each) for each in text.split(","))
     except ValueError:
         raise ConfigError(
-            f"--weights: expected equal, fitted or numbers such as 0.5,0.5, got {text}"
+            f"--weights: expected equal or numbers such as 0.5,0.5, got {text}. Weights are not "
+            "fitted any more: each run is calibrated, and counts the same"
         ) from None
 
 
 def _check(runs: Sequence[Run], out: Run, options: Any) -> None:
     if len(runs) < 2:
         raise ConfigError("expected two runs or more, got one")
-    if isinstance(options.weights, list) and len(options.weights) != len(runs):
+    if options.weights and len(options.weights) != len(runs):
         raise ConfigError(
             f"--weights: expected a number for each of {len(runs)} runs, got {len(options.weights)}"
         )

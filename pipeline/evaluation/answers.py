@@ -91,15 +91,6 @@ class Answers:
         moved |= {name: getattr(self, name)[rows] for name in ("labels", "logits", "holds")}
         return dataclasses.replace(self, **moved)
 
-    def of(self, chosen: Bools) -> Answers:
-        """Those for some of the videos, which are bool (N,); not for recordings."""
-        kept = np.flatnonzero(chosen).tolist()
-        moved: dict[str, Any] = {
-            name: tuple(getattr(self, name)[i] for i in kept) for name in ("names", "groups")
-        }
-        moved |= {name: getattr(self, name)[chosen] for name in ("labels", "logits", "holds")}
-        return dataclasses.replace(self, **moved)
-
     def known(self, model: ModelConfig) -> tuple[Bools, Labels]:
         """Of which videos or frames something is known, bool (N,); and their labels.
 

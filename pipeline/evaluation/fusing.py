@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 
@@ -21,12 +21,11 @@ from pipeline.evaluation.plots import plot_confusion, plot_per_class
 from pipeline.manifest.rows import Split
 from pipeline.run import Run, folds_of
 from pipeline.tasks.calibration import Calibration
-from pipeline.tasks.fusion import Fusion, Rule, expect_alike, fit_weights
+from pipeline.tasks.fusion import Fusion, Rule, expect_alike
 from pipeline.tasks.task import task_of
 from pipeline.text import counted, listed
 
 _MOST_MISTAKES: Final = 20
-Weights = Literal["equal", "fitted"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
@@ -51,44 +50,24 @@ class Several:
     def fusion(
         self,
         rule: Rule,
-        weights: Weights | Sequence[float] = "equal",
+        weights: Sequence[float] = (),
         temperatures: Sequence[float] = (),
     ) -> Fusion:
         """How they become one.
 
         Args:
             rule: See `Fusion`.
-            weights: `fitted`: on these videos.
+            weights: What each counts; none: all the same.
             temperatures: What their logits are divided by; none: they are calibrated already.
         """
         ones = (1.0,) * len(self.each)
-        fusion = Fusion(rule=rule, weights=ones, temperatures=tuple(temperatures) or ones)
-        if weights == "fitted":
-            known, labels = self.each[0].known(self.model)
-            logits = [each.logits[known] for each in self.each]
-            weights = fit_weights(logits, labels, fusion, task_of(self.model))
-        elif weights == "equal":
-            weights = ones
-        return dataclasses.replace(fusion, weights=tuple(map(float, weights)))
+        shares = tuple(map(float, weights)) or ones
+        return Fusion(rule=rule, weights=shares, temperatures=tuple(temperatures) or ones)
 
     def fused(self, fusion: Fusion, calibration: Calibration | None = None) -> Answers:
         """What all answer together."""
         logits = fusion.logits([each.logits for each in self.each], task_of(self.model))
         return self.each[0].answered(logits, calibration or Calibration(), self.model)
-
-    def fused_by_fold(self, rule: Rule, folds: Sequence[frozenset[str]]) -> Answers:
-        """The same, of weights that are fitted for the videos of each fold on all other ones.
-
-        Args:
-            rule: See `Fusion`.
-            folds: Names of the videos of each.
-        """
-        logits = np.empty_like(self.each[0].logits)
-        for fold in folds:
-            inside = np.array([name in fold for name in self.each[0].names])
-            others, own = (self._of(chosen) for chosen in (~inside, inside))
-            logits[inside] = own.fused(others.fusion(rule, "fitted")).logits
-        return self.each[0].answered(logits, Calibration(), self.model)
 
     def calibration(self, fusion: Fusion, first: Calibration, config: RunConfig) -> Calibration:
         """The calibration of what all answer together, fitted on these videos.
@@ -102,9 +81,6 @@ class Several:
         logits = self.fused(fusion).logits[known]
         unfitted = dataclasses.replace(first, temperature=1.0, logit_threshold=None, thresholds=())
         return fitted(unfitted, logits, labels, len(self.each[0].names), config)
-
-    def _of(self, chosen: np.ndarray) -> Several:
-        return dataclasses.replace(self, each=tuple(each.of(chosen) for each in self.each))
 
 
 def evaluated(folders: Sequence[Path], split: Split) -> Several:
@@ -177,15 +153,6 @@ def _several(
         class_names=tuple(names),
         temperatures=tuple(temperatures),
     )
-
-
-def fold_names(folder: Path) -> list[frozenset[str]]:
-    """Names of the test videos of each fold of a cross-validation."""
-    found = []
-    for run in folds_of(folder):
-        model, names = run.config().model, run.class_names()
-        found.append(frozenset(read_answers([run], "test", model, names).names))
-    return found
 
 
 def _matched(folders: Sequence[Path], each: Sequence[Answers]) -> tuple[Answers, ...]:

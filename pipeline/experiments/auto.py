@@ -195,7 +195,7 @@ def begin_auto(config: RunConfig, folder: Path, budget: float, *, overwrite: boo
     data = open_data(Path(config.data), split=config.split)
     facts = {"data": data.fingerprint, "seed": config.seed}
     if overwrite and (folder / f"{_EXPERIMENT.name}-of.json").is_file():
-        for part in ("tried", "runs", "members"):
+        for part in ("tried", "runs"):
             shutil.rmtree(folder / part, ignore_errors=True)
         (folder / _CLOCK).unlink(missing_ok=True)
     begin(_EXPERIMENT, config, folder, facts, overwrite=overwrite)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pipeline.atomic import write_json
+from pipeline.atomic import replace_folder, write_json
 from pipeline.config import ClipConfig, FramesConfig, ModelConfig
 from pipeline.config.checks import expect, expect_range
 from pipeline.config.strict import strictly
@@ -37,6 +37,7 @@ class Bundle:
         calibration: What its logits are worth.
         looks_back_only: Whether its temporal part does, see `pipeline.config.TemporalConfig`.
         weights: A checksum of the trained model that all exports of it share.
+        export: A checksum of the export beside it; empty in a bundle of an older version.
         precision: What the weights of the export were rounded to: float32 (not at all), float16 or
             int8.
         foreign: Streams whose features come from networks of others, which lie in `backbones`
@@ -54,6 +55,7 @@ class Bundle:
     calibration: Calibration
     looks_back_only: bool = False
     weights: str = ""
+    export: str = dataclasses.field(default="", repr=False)
     precision: Precision = "float32"
     foreign: Mapping[str, Reading] = dataclasses.field(default_factory=dict, hash=False)
 
@@ -81,14 +83,48 @@ def bundle_of(run: Run) -> Bundle:
         model=config.model,
         calibration=read_calibration(run),
         looks_back_only=config.looks_back_only,
-        weights=_checksum(run.model_file),
+        weights=checksum(run.model_file),
         foreign={stream: config.backbone_of(stream).reading for stream in config.foreign},
     )
 
 
-def _checksum(file: Path) -> str:
-    with file.open("rb") as opened:
+def checksum(path: Path) -> str:
+    """Of the content of a file, or of the names and contents of the files in a folder."""
+    if path.is_dir():
+        inside = sorted(each for each in path.rglob("*") if each.is_file())
+        content = [(each.relative_to(path).as_posix(), checksum(each)) for each in inside]
+        return hashlib.sha256(repr(content).encode()).hexdigest()[:12]
+    with path.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()[:12]
+
+
+def expect_own_export(bundle: Bundle, model: Path) -> None:
+    """Makes sure that a bundle is of the export beside it.
+
+    Raises:
+        DataError: It is of another one: an export was stopped between the two.
+    """
+    if bundle.export and bundle.export != checksum(model):
+        run = Run(model.parent)
+        raise DataError(
+            f"{model}: does not fit the {run.bundle_file.name} beside it. Export it again: "
+            + run.export_command()
+        )
+
+
+def take_place(new: Run, run: Run) -> None:
+    """Puts an export that is complete, with its bundle, in the place of the one before.
+
+    Args:
+        new: The export, a folder beside what else the run has.
+        run: The run itself, which keeps what it has besides; or a folder in its `exports`.
+    """
+    if run.model_file.is_file():
+        for file in (new.bundle_file, new.litert_file):  # With it, the old model is refused.
+            file.replace(run.folder / file.name)
+    else:
+        run.folder.parent.mkdir(exist_ok=True)
+        replace_folder(run.folder, new.folder)
 
 
 def write_bundle(bundle: Bundle, run: Run) -> None:
@@ -104,7 +140,8 @@ def read_bundle(run: Run) -> Bundle:
     """
     again = f"Export it again: {run.export_command()}"
     if not run.bundle_file.is_file():
-        run.expect(run.config_file)
+        if not run.exported_from:
+            run.expect(run.config_file)
         run.expect(run.bundle_file, make=again.replace(" again", "", 1))
     try:
         content = json.loads(run.bundle_file.read_bytes())
@@ -121,7 +158,7 @@ def read_bundle(run: Run) -> Bundle:
 
 def _in_todays_names(content: dict[str, Any], version: int) -> dict[str, Any]:
     """Metadata of any format in the names of today; other mistakes are left to be found."""
-    content = {"foreign": {}, **content}
+    content = {"foreign": {}, "export": "", **content}
     if isinstance(frames := content.get("frames"), dict):
         content["frames"] = {"key_points": [], **frames}
     if version == FORMAT:

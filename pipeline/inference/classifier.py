@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from pipeline.config.checks import expect, expect_at_least
 from pipeline.errors import ConfigError, DataError
-from pipeline.inference.bundle import Bundle, read_bundle
+from pipeline.inference.bundle import Bundle, expect_own_export, read_bundle
 from pipeline.inference.clips import Clip, ClipModel, StoredVideo, clips_of, cut_clips
 from pipeline.inference.foreign import networks_of, with_networks
 from pipeline.inference.fused import members_of
@@ -275,6 +275,8 @@ def _mark(content: object) -> str:
 def _check_fit(run: Run, model: ClipModel) -> None:
     """Makes sure that a model is that of the configuration beside it."""
     bundle, runtime = model.bundle, model.runtime
+    if runtime.path != run.model_file:
+        expect_own_export(bundle, runtime.path)
     length = bundle.clip.num_frames
     shapes = {name: (length, *IMAGES[name].shape(bundle.frames)) for name in bundle.model.images}
     fits = runtime.input_shapes == {**shapes, "mask": (length,)}

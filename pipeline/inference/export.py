@@ -29,7 +29,7 @@ from pipeline.inference.agreement import (
     held_out,
     some_clips,
 )
-from pipeline.inference.bundle import Precision, bundle_of, write_bundle
+from pipeline.inference.bundle import Precision, bundle_of, checksum, take_place, write_bundle
 from pipeline.inference.clips import pairs_of
 from pipeline.inference.foreign import Networks, inputs_of, networks_of, with_networks
 from pipeline.inference.runtimes import open_runtime
@@ -70,15 +70,16 @@ def export(
     described = bundle_of(run)
     networks = networks_of(described, run, num_threads=os.cpu_count() or 1)
     bundle = run if kind == "litert" else Run(run.exports / kind)
-    bundle.folder.mkdir(parents=True, exist_ok=True)
-    folders = {"savedmodel": bundle.saved_model, "onnx": bundle.onnx}
-    target = folders.get(kind, bundle.litert_file)
-    temporary = target.with_name(f".partial-{target.name}")
-    _remove(temporary)  # of an export that was killed
+    new = Run(run.folder / f".new-{kind}")
+    folders = {"savedmodel": new.saved_model, "onnx": new.onnx}
+    written = folders.get(kind, new.litert_file)
+    target = bundle.folder / written.name
+    shutil.rmtree(new.folder, ignore_errors=True)  # of an export that was killed
+    new.folder.mkdir()
     try:
-        _write(kind, model, config, videos, temporary, networks)
+        _write(kind, model, config, videos, written, networks)
         clips = list(some_clips(videos, config, num_clips, held_out(videos)))
-        opened = (open_saved_model if kind == "savedmodel" else open_runtime)(temporary)
+        opened = (open_saved_model if kind == "savedmodel" else open_runtime)(written)
         opened = with_networks(opened, networks, described)
         try:
             exported = compare(model, opened, clips, config, bundle, target, networks)
@@ -88,17 +89,15 @@ def export(
                 "out of all range. Export it as --format litert"
             ) from None
         check(exported, kind)
-        if target.is_dir():  # A file is replaced at once.
-            _remove(target)
-        temporary.replace(target)
-        if networks and bundle.folder != run.folder:
-            shutil.copytree(run.backbones, bundle.backbones, dirs_exist_ok=True)
+        if networks and bundle is not run:
+            shutil.copytree(run.backbones, new.backbones)
         if described.frames.pose and not described.frames.key_points:  # Tables need no models.
-            carry(bundle.pose)
-        precision = _PRECISIONS.get(kind, "float32")
-        write_bundle(dataclasses.replace(described, precision=precision), bundle)
+            carry((run if bundle is run else new).pose)
+        precision, mark = _PRECISIONS.get(kind, "float32"), checksum(written)
+        write_bundle(dataclasses.replace(described, precision=precision, export=mark), new)
+        take_place(new, bundle)
     finally:
-        _remove(temporary)
+        shutil.rmtree(new.folder, ignore_errors=True)
     return exported
 
 
@@ -173,10 +172,3 @@ def _examples(
             yield TEMPORAL, {**rows, "mask": mask[None]}
 
     return examples
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)

@@ -14,7 +14,6 @@ from pipeline.errors import ConfigError
 from pipeline.evaluation.answers import answers_file, write_answers
 from pipeline.evaluation.fusing import (
     Several,
-    Weights,
     compare,
     cross_validated,
     evaluated,
@@ -38,7 +37,7 @@ def fuse(
     out: Run,
     *,
     rule: Rule = "average",
-    weights: Weights | Sequence[float] = "equal",
+    weights: Sequence[float] = (),
     crossvals: Sequence[Path] = (),
 ) -> dict[str, Any] | None:
     """Writes a folder that classifies by several runs; nothing of it is fitted on test videos.
@@ -48,16 +47,15 @@ def fuse(
         out: The folder.
         rule: See `pipeline.tasks.fusion.Fusion`.
         weights: See `Several.fusion`.
-        crossvals: Cross-validations of the same settings, one a run, on whose answers weights and
-            calibration are fitted; none: on those for the validation videos.
+        crossvals: Cross-validations of the same settings, one a run, on whose answers the
+            calibration is fitted; none: on those for the validation videos.
 
     Returns:
         See `compare`, of what it was fitted on; None: on nothing, there are no such videos.
 
     Raises:
         DataError: The runs cannot be fused, or one was not exported.
-        ConfigError: Weights are to be fitted and there is nothing to fit them on, or are none; or a
-            cross-validation is of other settings than its run.
+        ConfigError: Weights are none; or a cross-validation is of other settings than its run.
     """
     configs = [run.config() for run in runs]
     expect_alike(
@@ -69,26 +67,21 @@ def fuse(
         _expect_same(run, config, folder)
     several = _fitted_on(runs, crossvals)
     calibration, result = read_calibration(runs[0]), None
-    temperatures = (1.0,) * len(runs)
+    ones = (1.0,) * len(runs)
+    fusion = Fusion(rule=rule, weights=tuple(map(float, weights)) or ones, temperatures=ones)
     if several is None:
-        if weights == "fitted":
-            raise ConfigError(
-                "--weights fitted: there is nothing to fit them on. Name a cross-validation of "
-                "each run (--crossval), or prepare with --val-fraction 0.15 and train again"
-            )
-        shares = (1.0,) * len(runs) if weights == "equal" else tuple(map(float, weights))
-        Fusion(rule=rule, weights=shares, temperatures=temperatures)
         calibration = dataclasses.replace(
             calibration, temperature=1.0, logit_threshold=None, num_videos=0, thresholds=()
         )
     else:
-        fusion = several.fusion(rule, weights)
-        shares, temperatures = fusion.weights, several.temperatures
         calibration = several.calibration(fusion, calibration, runs[0].config())
         result = compare(several, several.fused(fusion, calibration), fusion)
-    names = tuple(str(run.folder) for run in runs)
     fused = Fused(
-        rule=rule, weights=shares, temperatures=temperatures, calibration=calibration, runs=names
+        rule=rule,
+        weights=fusion.weights,
+        temperatures=several.temperatures if several else ones,
+        calibration=calibration,
+        runs=tuple(str(run.folder) for run in runs),
     )
     write_fused(fused, out)
     return result

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import filecmp
 import json
+import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ from pipeline.atomic import write_json
 from pipeline.config.checks import expect
 from pipeline.config.strict import strictly
 from pipeline.errors import ConfigError, DataError
-from pipeline.inference.bundle import Bundle, read_bundle
+from pipeline.inference.bundle import Bundle, checksum, expect_own_export, read_bundle
 from pipeline.run import Run, is_run
 from pipeline.tasks.calibration import Calibration
 from pipeline.tasks.fusion import Fusion, Rule
@@ -33,6 +33,7 @@ class Fused:
         temperatures: Likewise, besides the calibration of each run.
         calibration: Of the answers of all together.
         runs: Where each was trained, which evaluating and explaining take.
+        members: The folder inside that holds a copy of each, as an export.
     """
 
     rule: Rule
@@ -40,6 +41,7 @@ class Fused:
     temperatures: tuple[float, ...]
     calibration: Calibration
     runs: tuple[str, ...]
+    members: str = "members"
 
     def fusion(self, bundles: Sequence[Bundle]) -> Fusion:
         """How the logits of the runs become one, of what each knows besides its model."""
@@ -47,40 +49,54 @@ class Fused:
         temperatures = tuple(by * bundle.calibration.temperature for by, bundle in pairs)
         return Fusion(rule=self.rule, weights=self.weights, temperatures=temperatures)
 
-
-def member_run(run: Run, number: int) -> Run:
-    """One of the runs in a folder of fused ones, by its number from 0: an export."""
-    return Run(run.members / str(number + 1))
+    def copies(self, run: Run) -> list[Run]:
+        """The copies of the runs in a folder of fused ones."""
+        folder = run.folder / self.members
+        return [Run(folder / str(number)) for number in range(1, len(self.runs) + 1)]
 
 
 def write_fused(fused: Fused, run: Run) -> None:
     """Copies the exported models of runs into a folder, with what makes one of their answers.
 
-    What is there stays until all of them can be copied.
+    What is there stays until `fusion.json`, which names the folder of the copies, is replaced.
 
     Raises:
         DataError: A run is not exported to LiteRT or ONNX.
     """
     models = {each: _exported(each) for each in map(Run, map(Path, fused.runs))}
-    if run.members.exists():
-        shutil.rmtree(run.members)
-    for number, (each, model) in enumerate(models.items()):
-        target = member_run(run, number)
-        target.folder.mkdir(parents=True)
-        shutil.copyfile(each.bundle_file, target.bundle_file)
-        (shutil.copytree if model.is_dir() else shutil.copyfile)(model, target.folder / model.name)
-        for folder in (each.pose, each.backbones):
-            if folder.is_dir():
-                shutil.copytree(folder, target.folder / folder.name)
-    write_json(run.fusion_file, {"format": _FORMAT, **dataclasses.asdict(fused)})
+    new = run.folder / ".new-members"
+    shutil.rmtree(new, ignore_errors=True)  # which a kill left
+    try:
+        for number, (each, model) in enumerate(models.items(), start=1):
+            _copy(each, model, Run(new / str(number)))
+        members = run.folder / f"members-{checksum(new)}"
+        if not members.exists():
+            new.rename(members)
+        done = dataclasses.replace(fused, members=members.name)
+        write_json(run.fusion_file, {"format": _FORMAT, **dataclasses.asdict(done)})
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+    for other in {*run.folder.glob("members"), *run.folder.glob("members-*")} - {members}:
+        shutil.rmtree(other)
+
+
+def _copy(run: Run, model: Path, target: Run) -> None:
+    """Copies an export; whether it was exported again meanwhile is seen afterwards."""
+    target.folder.mkdir(parents=True)
+    shutil.copyfile(run.bundle_file, target.bundle_file)
+    (shutil.copytree if model.is_dir() else shutil.copyfile)(model, target.folder / model.name)
+    for folder in (run.pose, run.backbones):
+        if folder.is_dir():
+            shutil.copytree(folder, target.folder / folder.name)
+    _exported(target)
 
 
 def _exported(run: Run) -> Path:
     """The exported model of a run."""
-    read_bundle(run)
-    model = _model(run)
+    bundle, model = read_bundle(run), _model(run)
     if not model:
         raise DataError(f"{run.folder}: no exported model. Next: {run.export_command()}")
+    expect_own_export(bundle, model)
     return model
 
 
@@ -97,13 +113,14 @@ def read_fused(run: Run) -> Fused:
         content = json.loads(run.fusion_file.read_bytes())
         if content.pop("format") != _FORMAT:
             raise DataError(f"{run.fusion_file}: of another version. {again}")
-        fused = strictly(Fused, content, "")
+        fused = strictly(Fused, {"members": "members", **content}, "")
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, ConfigError):
         raise DataError(f"{run.fusion_file}: damaged. {again}") from None
-    if not len(fused.weights) == len(fused.temperatures) == len(fused.runs) > 0:
+    is_inside = re.fullmatch("members(-[0-9a-f]+)?", fused.members)
+    if not (is_inside and len(fused.weights) == len(fused.temperatures) == len(fused.runs) > 0):
         raise DataError(f"{run.fusion_file}: damaged. {again}")
-    for number, folder in enumerate(fused.runs):
-        if not _model(member_run(run, number)):
+    for folder, copy in zip(fused.runs, fused.copies(run), strict=True):
+        if not _model(copy):
             raise DataError(f"{run.folder}: the copy of {folder} is not there. {again}")
     return fused
 
@@ -119,14 +136,15 @@ def trained_runs(run: Run, fused: Fused) -> list[Run]:
         DataError: One is not there, or not the one that was fused.
     """
     found = [Run(Path(folder)) for folder in fused.runs]
-    for number, each in enumerate(found):
+    for each, copied in zip(found, fused.copies(run), strict=True):
         if not is_run(each.folder):
             raise DataError(
                 f"{each.folder}: not there, and this takes each of the fused runs, where it was "
                 "trained"
             )
-        copy = _exported(member_run(run, number))
-        if not _is_same(each.folder / copy.name, copy):
+        copy = _exported(copied)
+        model = each.folder / copy.name
+        if not model.exists() or checksum(model) != checksum(copy):
             raise DataError(
                 f"{each.folder} was trained or exported again since it was fused. Fuse it again: "
                 f"{command('fuse', *fused.runs, '--out', run.folder, '--overwrite')}"
@@ -137,14 +155,6 @@ def trained_runs(run: Run, fused: Fused) -> list[Run]:
 def _model(run: Run) -> Path | None:
     """The exported model of a run; None: there is none."""
     return next((path for path in (run.litert_file, run.onnx) if path.exists()), None)
-
-
-def _is_same(one: Path, other: Path) -> bool:
-    """Whether two models, files or folders of them, are the same."""
-    if not other.is_dir():
-        return one.is_file() and filecmp.cmp(one, other, shallow=False)
-    names = [path.name for path in other.iterdir()]
-    return one.is_dir() and not any(filecmp.cmpfiles(one, other, names, shallow=False)[1:])
 
 
 def members_of(runs: Sequence[Run], rule: Rule) -> tuple[list[Run], Fused | None]:
@@ -163,7 +173,7 @@ def members_of(runs: Sequence[Run], rule: Rule) -> tuple[list[Run], Fused | None
         if not fused:
             return list(runs), None
         found = read_fused(runs[0])
-        return [member_run(runs[0], number) for number in range(len(found.runs))], found
+        return found.copies(runs[0]), found
     if fused:
         raise ConfigError(f"{fused[0].folder} is fused already. Name its runs instead")
     expect(bool(runs), "expected a run", 0)

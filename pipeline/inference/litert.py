@@ -28,8 +28,10 @@ class LiteRTModel(Runtime):
 
     def __init__(self, path: Path, *, num_threads: int = 1) -> None:
         self.path = path
-        first = _Interpreter(path, num_threads)
-        self._interpreters = Spares(lambda: _Interpreter(path, num_threads), first)
+        # Read once: the file may be another one later. Strangers make folders of that name.
+        content = path.read_bytes() if path.is_file() else b""
+        first = _Interpreter(path, content, num_threads)
+        self._interpreters = Spares(lambda: _Interpreter(path, content, num_threads), first)
         self.num_classes = int(first.part("temporal").get_output_details()["logits"]["shape"][-1])
 
     def inputs(self, part: str) -> dict[str, tuple[int, ...]]:
@@ -49,11 +51,11 @@ class LiteRTModel(Runtime):
 class _Interpreter:
     """A LiteRT interpreter, which runs the parts of a model for one thread at a time."""
 
-    def __init__(self, path: Path, num_threads: int) -> None:
+    def __init__(self, path: Path, content: bytes, num_threads: int) -> None:
         again = f"Export it again: {Run(path.parent).export_command()}"
         try:
             with silent_native_log():
-                self._interpreter = Interpreter(str(path), num_threads=num_threads)
+                self._interpreter = Interpreter(model_content=content, num_threads=num_threads)
         except (ValueError, RuntimeError):
             raise DataError(f"{path}: not a LiteRT model, or damaged. {again}") from None
         self.signatures = self._interpreter.get_signature_list()

@@ -42,7 +42,10 @@ class TimeDistributed(keras.layers.TimeDistributed):
         mask: bool (B, T), true for real frames; None where all are.
 
     Returns:
-        (B, T, ...).
+        (B, T, ...), of the dtype in which the layer computes.
+
+    Raises:
+        ValueError: The mask is not (B, T) of the inputs.
 
     Example:
         >>> layer = TimeDistributed(keras.layers.Conv2D(8, 3))
@@ -61,26 +64,37 @@ class TimeDistributed(keras.layers.TimeDistributed):
 
     def call(self, inputs: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor:
         """See the class."""
-        frames = ops.reshape(inputs, (-1, *inputs.shape[2:]))
+        if mask is not None:
+            _expect_fit(mask, inputs)
+        _, time, *shape = ops.shape(inputs)
+        frames = ops.reshape(inputs, (-1, *shape))
         if mask is None:
-            outputs = self.layer(frames)
+            outputs = computed = self.layer(frames)
         elif self.skip_padding:
+            # What was not known before the step, and would go unnoticed.
+            tf.debugging.assert_equal(tf.shape(mask), tf.shape(inputs)[:2], "mask must be (B, T)")
             real = tf.where(ops.reshape(mask, (-1,)))
             computed = self.layer(tf.gather_nd(frames, real))
             num_frames = tf.shape(frames, tf.int64)[:1]
             shape = tf.concat([num_frames, tf.shape(computed, tf.int64)[1:]], axis=0)
             outputs = tf.scatter_nd(real, computed, shape)
         else:
-            outputs = self.layer(frames)
-            keep = ops.reshape(mask, (-1, *[1] * (len(outputs.shape) - 1)))
-            outputs = ops.where(keep, outputs, ops.zeros_like(outputs))
-        time = inputs.shape[1] or ops.shape(inputs)[1]
-        features = self.compute_output_shape(tuple(inputs.shape))[2:]
-        return ops.reshape(outputs, (-1, time, *features))
+            computed = self.layer(frames)
+            keep = ops.reshape(mask, (-1, *[1] * (len(computed.shape) - 1)))
+            outputs = ops.where(keep, computed, ops.zeros_like(computed))
+        outputs = ops.reshape(outputs, (-1, time, *ops.shape(computed)[1:]))
+        return ops.cast(outputs, self.compute_dtype)
 
     def get_config(self) -> dict[str, Any]:
         """Arguments to build the layer again."""
         return {**super().get_config(), "skip_padding": self.skip_padding}
+
+
+def _expect_fit(mask: tf.Tensor, inputs: tf.Tensor) -> None:
+    if not inputs.shape[:2].is_compatible_with(mask.shape):
+        raise ValueError(
+            f"mask must be (B, T) of the inputs, {inputs.shape[:2]}. Received: {mask.shape}"
+        )
 
 
 @_register
@@ -94,11 +108,16 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     With `synchronized`, a batch is normalised by the statistics of its shares on all devices.
 
+    Raises:
+        ValueError: `renorm` is asked for, which goes by other statistics.
+
     Source: the bias correction of Adam (Kingma and Ba, 2015, section 3), applied to the moving
     averages of Ioffe and Szegedy (2015).
     """
 
     def __init__(self, **kwargs: Any) -> None:
+        if kwargs.get("renorm"):
+            raise ValueError("renorm must be False. Take keras.layers.BatchNormalization for it")
         super().__init__(**{**kwargs, "moving_variance_initializer": "zeros"})
 
     def build(self, input_shape: tuple[int, ...]) -> None:
@@ -120,7 +139,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
             self.steps.assign_add(1)
             if self.synchronized and _num_devices() > 1:
                 return self._normalise_over_devices(inputs, mask)
-            if mask is None and len(inputs.shape) == 4 and self.axis in (-1, 3):
+            is_image = mask is None and len(inputs.shape) == 4 and self.axis in (-1, 3)
+            if is_image and self.variable_dtype == "float32":  # all that the kernel takes
                 return self._normalise_images(inputs)
             return super().call(inputs, training=training, mask=mask)
         weight = self.share_of_data()
@@ -129,7 +149,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     def _normalised(self, inputs: tf.Tensor, mean: tf.Tensor, variance: tf.Tensor) -> tf.Tensor:
         outputs = ops.batch_normalization(
-            ops.cast(inputs, "float32"),
+            ops.cast(inputs, keras.backend.result_type(inputs.dtype, "float32")),
             mean=mean,
             variance=variance,
             axis=self.axis,

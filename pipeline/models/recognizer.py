@@ -161,15 +161,15 @@ def _frame_features(
     inputs: dict[str, keras.KerasTensor], stream: str, config: RunConfig, *, skip_padding: bool
 ) -> keras.KerasTensor:
     # Numbers, other than the bytes of pictures, are not exact in half precision.
-    dtype = None if STREAMS[stream].is_picture else "float32"
-    gain, name = config.model.difference_gain, f"{stream}_input"
-    stage = InputStage(stream, gain=gain, name=name, dtype=dtype)
-    pixels = stage(inputs[STREAMS[stream].image.name])
-    backbone = build_backbone(config, stream, tuple(pixels.shape[2:]))
-    for norm in normalisations(backbone):
-        norm.synchronized = config.backbone_of(stream).synchronised
-    per_frame = TimeDistributed(backbone, skip_padding=skip_padding, name=f"{stream}_features")
-    return per_frame(pixels, mask=inputs["mask"])
+    is_picture = STREAMS[stream].is_picture
+    with _dtype_policy(keras.config.dtype_policy() if is_picture else "float32"):
+        stage = InputStage(stream, gain=config.model.difference_gain, name=f"{stream}_input")
+        pixels = stage(inputs[STREAMS[stream].image.name])
+        backbone = build_backbone(config, stream, tuple(pixels.shape[2:]))
+        for norm in normalisations(backbone):
+            norm.synchronized = config.backbone_of(stream).synchronised
+        per_frame = TimeDistributed(backbone, skip_padding=skip_padding, name=f"{stream}_features")
+        return per_frame(pixels, mask=inputs["mask"])
 
 
 def _temporal(
@@ -208,7 +208,7 @@ def _temporal(
 
 
 @contextmanager
-def _dtype_policy(name: str) -> Iterator[None]:
+def _dtype_policy(name: str | keras.DTypePolicy) -> Iterator[None]:
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(name)
     try:

@@ -117,39 +117,5 @@ def expect_alike(
             raise DataError(f"{both}: their classes differ: {what}")
 
 
-def fit_weights(
-    each: Sequence[Floats], labels: npt.NDArray[np.integer[Any]], fusion: Fusion, task: Task
-) -> tuple[float, ...]:
-    """The weights under which labels are most likely, held to equal ones where these are few.
-
-    Args:
-        each: M times float (N, C), logits of what took no part in training.
-        labels: As of `task`: int (N,), or 0 and 1, (N, C).
-        fusion: Its rule and its temperatures count.
-        task: What was asked.
-
-    Returns:
-        M weights, which add up to 1.
-
-    Source: the most probable weights under a Dirichlet distribution with all parameters 2.
-    """
-    from scipy.optimize import minimize  # takes a while
-
-    def loss(values: npt.NDArray[np.float64]) -> float:
-        shares = _softmax(values)
-        fused = dataclasses.replace(fusion, weights=tuple(np.maximum(shares, 1e-6)))
-        likelihood = _each(task).log_likelihood(fused.logits(each, task), labels)
-        return -float(likelihood.sum() + np.log(np.maximum(shares, 1e-12)).sum())
-
-    best = minimize(loss, np.zeros(len(each)), method="Nelder-Mead", options={"maxiter": 2000})
-    return tuple(np.maximum(_softmax(best.x), 1e-6).round(6).tolist())
-
-
 def _each(task: Task) -> Exclusive | Independent:
     return task.each if isinstance(task, Frames) else task
-
-
-def _softmax(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    powers = np.exp(values - values.max())
-    shares: npt.NDArray[np.float64] = powers / powers.sum()
-    return shares

@@ -63,6 +63,11 @@ class Cluster:
         """Whether this is the worker that writes and speaks."""
         return self.index == 0
 
+    @property
+    def share_of_machine(self) -> float:
+        """What the workers on this machine have of each batch together, above 0 to 1."""
+        return len(_beside(self.addresses, self.index)) / self.num_workers if self.addresses else 1
+
     def share(self) -> Share:
         """What of each batch this worker reads."""
         return Share(self.index, self.num_workers, self.num_devices // self.num_workers)
@@ -158,12 +163,17 @@ def by_slurm(place: Place) -> tuple[str, ...]:
     except (RuntimeError, ValueError, KeyError, subprocess.SubprocessError, OSError) as error:
         raise ConfigError(f"the variables of Slurm: {one_line(error)}. Use `srun`") from None
     addresses = tuple(sorted(found, key=lambda each: _counted(each.rpartition(":"))))
-    host = addresses[place.index].rpartition(":")[0]
-    here = [number for number, each in enumerate(addresses) if each.rpartition(":")[0] == host]
+    here = _beside(addresses, place.index)
     share_gpus(here.index(place.index), len(here))
     task = {"type": "worker", "index": place.index}
     os.environ["TF_CONFIG"] = json.dumps({"cluster": {"worker": addresses}, "task": task})
     return addresses
+
+
+def _beside(addresses: Sequence[str], index: int) -> list[int]:
+    """The numbers of the workers on the machine of one of them, itself among them."""
+    hosts = [address.rpartition(":")[0] for address in addresses]
+    return [number for number, host in enumerate(hosts) if host == hosts[index]]
 
 
 def _counted(address: tuple[str, str, str]) -> tuple[list[tuple[int, str]], int]:

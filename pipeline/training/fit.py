@@ -112,7 +112,8 @@ def train(
     config, data = open_of_run(config)
     data.manifest.check_classes()
     config.check_classes(data.class_names)
-    check_memory(config, on_gpu=bool(tf.config.list_physical_devices("GPU")))
+    on_gpu = bool(tf.config.list_physical_devices("GPU"))
+    check_memory(config, on_gpu=on_gpu, share=cluster.share_of_machine)
     check_run(config, data, cluster)
     with (
         damage_named(data),

@@ -13,7 +13,7 @@ _OF_GROUP = Path("/sys/fs/cgroup/memory.max")
 """What a container may take, where it is limited."""
 
 
-def check_memory(config: RunConfig, *, on_gpu: bool) -> None:
+def check_memory(config: RunConfig, *, on_gpu: bool, share: float = 1) -> None:
     """Refuses clips and batches that cannot fit, before hours go by or the system ends the process.
 
     Counted is what a step holds at the very least: the frames as bytes and as float32, and on a
@@ -22,17 +22,19 @@ def check_memory(config: RunConfig, *, on_gpu: bool) -> None:
     Args:
         config: The run, with the frames of its data set.
         on_gpu: Whether the network computes in memory of its own.
+        share: Of each batch, what lies on this machine: above 0 to 1.
 
     Raises:
         ConfigError: It takes more than the machine has.
     """
-    clip = _clip_bytes(config, on_gpu=on_gpu)
+    clip = _clip_bytes(config, on_gpu=on_gpu) * share
     needed, there = clip * config.train.batch_size, _memory()
     if needed > there:
         most = int(there / clip)
         lower = f"train.batch_size below {most}" if most > 1 else "clip.num_frames"
+        part = "a step" if share == 1 else "the part that this machine has of a step"
         raise ConfigError(
-            f"a step of train.batch_size {config.train.batch_size} clips of clip.num_frames "
+            f"{part} of train.batch_size {config.train.batch_size} clips of clip.num_frames "
             f"{config.clip.num_frames} takes at least {needed / 1e9:.0f} GB of memory, this "
             f"machine has {there / 1e9:.0f} GB. Choose {lower}"
         )

@@ -105,6 +105,9 @@ def compile_model(model: keras.Model, config: RunConfig, steps: int) -> list[ker
         gradient_accumulation_steps=train.accumulate if train.accumulate > 1 else None,
         factors=_factors(model, config),
     )
+    if train.precision == "mixed_float16":
+        # Small gradients would be 0 in it. Keras goes by the model itself, which may be of float32.
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     loss = task.loss(train.transition_penalty)
     # By its name alone, its variables were made within the first step, which is traced again.
     metrics = [*task.metrics(), TopClassShare(model.output_shape[-1])]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.evaluation.fusing import cross_validated, fold_names
+from pipeline.evaluation.fusing import cross_validated
 from pipeline.tasks.exclusive import Exclusive
 from tests.evaluation.made_up_crossval import some_answers, write_crossval
 
@@ -58,14 +58,3 @@ def test_one_that_is_too_sure_of_itself_does_not_drown_the_other(several):
     """With equal weights each counts by how often it is right."""
     shares = [Exclusive().probabilities(each.logits).max(axis=1).mean() for each in several.each]
     assert shares[0] == pytest.approx(shares[1], abs=0.1)
-
-
-def test_weights_of_a_fold_are_fitted_on_the_others(several):
-    folds = fold_names(several.folders[0])
-    found = several.fused_by_fold("product", folds)
-    for fold in folds:
-        inside = np.array([name in fold for name in found.names])
-        others, own = several._of(~inside), several._of(inside)
-        fusion = others.fusion("product", "fitted")
-        np.testing.assert_allclose(found.logits[inside], own.fused(fusion).logits)
-    assert len({tuple(sorted(fold)) for fold in folds}) == 4

@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import math
+import re
 import shutil
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,7 @@ from pipeline.inference.agreement import (
     check,
     some_clips,
 )
+from pipeline.inference.bundle import checksum, read_bundle, write_bundle
 from pipeline.inference.classifier import Classifier
 from pipeline.inference.clips import pairs_of
 from pipeline.inference.export import export
@@ -29,6 +31,7 @@ from pipeline.inference.tensorflow import open_saved_model
 from pipeline.models.parts import Parts
 from pipeline.run import Run
 from pipeline.tasks.calibration import Calibration, write_calibration
+from tests.processes import killed_ever_later
 
 
 @pytest.fixture
@@ -166,7 +169,7 @@ def test_a_model_that_8_bits_cannot_hold_is_not_exported_to_them(run, vast, reas
     model.save(run.model_file)
     with pytest.raises(PipelineError, match=reason):
         export(run, "litert-int8", num_clips=16)
-    assert not [*(run.exports / "litert-int8").iterdir()]
+    assert not (run.exports / "litert-int8").exists()
 
 
 def test_clips_to_compare_are_from_all_over_the_split(run, blob_store):
@@ -227,6 +230,43 @@ def test_every_format_classifies_on_its_own(exports, blob_videos, tmp_path, kind
         assert found.probability == pytest.approx(wanted.probability, abs=0.1 if rounds else 1e-4)
         assert found.top[0][0] == wanted.top[0][0]
     assert "MB" in format_exported(exported)
+    other = dataclasses.replace(classifier.bundle, export="0" * 12)
+    assert classifier.bundle.export not in ("", other.export)
+    write_bundle(other, alone)
+    with pytest.raises(DataError, match=r"does not fit the bundle.json beside it. Export it again"):
+        Classifier(alone, runtime="savedmodel" if kind == "savedmodel" else "auto")
+
+
+TAKE_PLACE = """
+import shutil, sys
+from pathlib import Path
+from pipeline.inference.bundle import take_place
+from pipeline.run import Run
+new, folder, other = map(Path, sys.argv[2:])
+shutil.copytree(other, new, dirs_exist_ok=True)
+take_place(Run(new), Run(folder))
+"""
+
+
+@pytest.mark.parametrize("inside", ["", "export/litert-float16"])
+def test_a_kill_leaves_the_export_before_or_the_new_one_or_is_told(exports, tmp_path, inside):
+    run = Run(shutil.copytree(exports["litert"].run.folder, tmp_path / "run"))
+    other, target = exports["litert-int8"].run.folder, Run(run.folder / inside)
+    older = dataclasses.replace(read_bundle(target), export="")  # as before there were checksums
+    write_bundle(older, target)
+
+    def answering():
+        return Classifier(target).fingerprint, checksum(target.litert_file)
+
+    found = [answering()]
+    for _ in killed_ever_later(TAKE_PLACE, run.folder / ".new-it", target.folder, other):
+        try:
+            found.append(answering())
+        except DataError as error:
+            assert re.search(r"Export it( again)?: clipline export \S+/run( |$)", str(error))  # noqa: PT017
+    assert found[-1] == (Classifier(Run(other)).fingerprint, checksum(Run(other).litert_file))
+    assert len(set(found)) == 2
+    assert found.index(found[-1]) > 0
 
 
 def test_keras_itself_gives_the_same_answers(run, blob_videos):

@@ -35,6 +35,7 @@ from pipeline.tasks.exclusive import Exclusive
 from pipeline.training.fit import train
 from pipeline.video import LiveVideo, iter_frames, write_video
 from tests.evaluation.made_up_crossval import some_answers, write_crossval
+from tests.processes import killed_ever_later
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 
@@ -74,7 +75,7 @@ def runs(hasty_run, small_run, tmp_path_factory):
 @pytest.fixture(scope="module")
 def fused(runs, tmp_path_factory):
     out = Run(tmp_path_factory.mktemp("fused") / "run")
-    return out, fuse(runs, out, rule="product", weights="fitted")
+    return out, fuse(runs, out, rule="product", weights=(0.6, 0.4))
 
 
 @pytest.fixture(scope="module")
@@ -177,13 +178,11 @@ def test_evaluation_says_what_classifying_does(runs, fused, blob_videos):
     assert result["video"]["top1"] == max(alone) + (result["gained"] - result["lost"]) / 16
 
 
-def test_weights_and_calibration_come_from_validation_videos(runs, fused):
+def test_the_calibration_comes_from_validation_videos(fused):
     run, result = fused
     content = json.loads(run.fusion_file.read_text())
     assert content["calibration"]["num_videos"] == result["num_videos"] == 16
-    several = evaluated([each.folder for each in runs], "val")
-    fusion = several.fusion("product", "fitted")
-    assert list(fusion.weights) == content["weights"] == result["weights"]
+    assert content["weights"] == result["weights"] == [0.6, 0.4]
     assert content["calibration"]["temperature"] != 1
     assert content["calibration"]["logit_threshold"] is not None
 
@@ -290,7 +289,7 @@ def test_what_cannot_be_fused(runs, fused, blob_videos, tmp_path):
 def test_a_folder_without_one_of_its_copies(fused, tmp_path):
     run, _ = fused
     out = Run(Path(shutil.copytree(run.folder, tmp_path / "out")))
-    shutil.rmtree(out.members / "2")
+    shutil.rmtree(read_fused(out).copies(out)[1].folder)
     for use in (Classifier, lambda run: evaluate_fused(run, "test")):
         with pytest.raises(DataError, match=r"the copy of .* is not there. Fuse its runs again"):
             use(out)
@@ -333,6 +332,37 @@ def test_what_is_there_stays_where_a_run_was_not_exported(runs, fused, tmp_path)
     assert Classifier(out).fingerprint == Classifier(run).fingerprint
 
 
+FUSE = """
+import sys
+from pathlib import Path
+from pipeline.inference.fused import Fused, write_fused
+from pipeline.run import Run
+from pipeline.tasks.calibration import Calibration
+both = {"rule": "average", "temperatures": (1.0, 1.0), "calibration": Calibration()}
+write_fused(Fused(weights=(0.7, 0.3), runs=tuple(sys.argv[3:]), **both), Run(Path(sys.argv[2])))
+"""
+
+
+def test_a_kill_leaves_the_folder_before_or_the_new_one(runs, video, tmp_path):
+    """Both fuse the same runs, in another order and with other weights."""
+    out, frames = Run(tmp_path / "out"), np.stack(list(iter_frames(video)))
+    names = [str(run.folder) for run in runs]
+
+    def answer():
+        return Classifier(out).predict(frames, fps=10).top
+
+    fuse(runs, out, weights=(0.9, 0.1))
+    found = [answer()]
+    for _ in killed_ever_later(FUSE, out.folder, *reversed(names)):
+        found.append(answer())
+        assert (out.folder / "fusion.json").is_file()
+    assert len(found) > 4
+    assert found == sorted(found, key=found.index), "first the old one, then the new one"
+    assert len(set(found)) == 2
+    assert found[0] != found[-1]
+    assert len([*out.folder.glob("*members*")]) == 1
+
+
 def run_script(name, *arguments):
     command = [sys.executable, SCRIPTS / f"{name}.py", *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -355,7 +385,7 @@ def test_the_commands(runs, video, tmp_path):
     code, text = run_script("evaluate", out, "--rule", "product")
     assert (code, "--rule is for several runs: leave it out" in text) == (2, True)
     code, text = run_script("evaluate", *folders, "--weights", "fitted")
-    assert (code, "never fitted on what is measured" in text) == (2, True)
+    assert (code, "Weights are not fitted any more: each run is calibrated" in text) == (2, True)
     code, text = run_script("classify", "--run", *folders, video)
     assert code == 0, text
     assert text.startswith(f"{video}: ")

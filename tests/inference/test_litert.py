@@ -1,3 +1,6 @@
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -39,6 +42,18 @@ def test_what_lies_in_the_padding_does_not_count(hasty_run, clips):
     model = LiteRTModel(hasty_run.litert_file, num_threads=2)
     logits = model.clip_logits({"frames": spoilt, "mask": mask})
     np.testing.assert_allclose(logits, expected, atol=1e-4)
+
+
+def test_a_file_that_is_replaced_changes_nothing_for_who_opened_it(
+    hasty_run, clips, tmp_path, monkeypatch
+):
+    """Not for threads that come later either, which take an interpreter more."""
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    model = LiteRTModel(Path(shutil.copy(hasty_run.litert_file, tmp_path)))
+    model.path.write_bytes(b"another")
+    inputs, expected = clips[0]
+    with model._interpreters.borrowed():
+        np.testing.assert_allclose(model.clip_logits(inputs), expected, atol=1e-4)
 
 
 def test_a_damaged_model_file(tmp_path):

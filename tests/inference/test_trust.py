@@ -1,7 +1,7 @@
 """What comes from a stranger computes, and does nothing else."""
 
+import dataclasses
 import json
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 
 from pipeline.errors import DataError
-from pipeline.inference.bundle import read_bundle
+from pipeline.inference.bundle import read_bundle, write_bundle
 from pipeline.inference.classifier import Classifier
 from pipeline.models.backbones.keras_file import _load
 from pipeline.models.parts import CLIP, FEATURES, TEMPORAL
@@ -66,7 +66,7 @@ def strange_run(hasty_run, tmp_path):
     """A folder of `bundle.json` and a SavedModel that writes the file `mark`."""
     run = Run(tmp_path / "strange")
     run.folder.mkdir()
-    shutil.copy(hasty_run.bundle_file, run.bundle_file)
+    write_bundle(dataclasses.replace(read_bundle(hasty_run), export=""), run)
     Writer(str(tmp_path / "mark"), read_bundle(run)).save(run.saved_model)
     return run
 

@@ -91,6 +91,56 @@ def test_what_padding_holds_reaches_neither_outputs_nor_statistics(rng, mask):
     np.testing.assert_allclose(layer.layer.moving_mean, mean, atol=1e-6)
 
 
+@pytest.mark.parametrize("skip_padding", [True, False])
+def test_a_mask_that_does_not_fit_is_refused(skip_padding):
+    layer = TimeDistributed(layers.Dense(2), skip_padding=skip_padding)
+    message = r"mask must be \(B, T\) of the inputs, \(3, 5\). Received: \("
+    for shape in ((B, T - 1), (B, T + 1), (B - 1, T), (T, B), (B * T,), (B, T, 1)):
+        with pytest.raises(ValueError, match=message):
+            layer(np.ones((B, T, 4), np.float32), mask=np.ones(shape, bool))
+
+
+def test_a_mask_whose_size_is_known_late_is_refused():
+    import tensorflow as tf
+
+    layer = TimeDistributed(layers.Dense(2))
+    layer.build((None, T, 4))
+    sizes = [tf.TensorSpec((None, T, 4)), tf.TensorSpec((None, T), tf.bool)]
+    call = tf.function(lambda x, mask: layer(x, mask=mask), input_signature=sizes)
+    clips = tf.ones((B, T, 4))
+    assert call(clips, tf.ones((B, T), tf.bool)).shape == (B, T, 2)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="mask must be"):
+        call(clips, tf.ones((B - 1, T), tf.bool))
+
+
+@pytest.mark.parametrize("skip_padding", [True, False])
+@pytest.mark.parametrize("policy", ["float32", "float64", "mixed_float16", "mixed_bfloat16"])
+def test_outputs_are_of_the_dtype_of_the_layer(policy, skip_padding, mask):
+    layer = TimeDistributed(layers.Dense(2), skip_padding=skip_padding, dtype=policy)
+    spec = layer.compute_output_spec(keras.KerasTensor((B, T, 4), layer.compute_dtype))
+    for given in (None, mask):
+        found = layer(np.ones((B, T, 4), np.float32), mask=given)
+        assert found.dtype == spec.dtype == layer.compute_dtype
+    assert layer.layer.kernel.dtype == "float32"
+
+
+def test_a_layer_that_does_not_say_its_shape_in_clips_of_clips(rng):
+    x = rng.normal(size=(2, B, T, 4)).astype(np.float32)
+    double = layers.Wrapper(layers.Dense(2))
+    double.call = lambda inputs: 2 * double.layer(inputs)
+    nested = TimeDistributed(TimeDistributed(double))
+    np.testing.assert_allclose(nested(x), 2 * double.layer(x), atol=1e-6)
+
+
+def test_time_distributed_is_built_again_of_its_arguments():
+    layer = TimeDistributed(
+        layers.Dense(2), skip_padding=False, dtype="mixed_bfloat16", name="each"
+    )
+    again = TimeDistributed.from_config(layer.get_config())
+    assert again.get_config() == layer.get_config()
+    assert not again.skip_padding
+
+
 def test_one_update_of_the_moving_statistics_a_step(rng):
     x = rng.normal(loc=2.0, size=(8, T, 4)).astype(np.float32)
     layer = TimeDistributed(layers.BatchNormalization(momentum=0.9))
@@ -154,6 +204,21 @@ def test_batch_normalisation_of_images_in_half_precision(rng):
     assert outputs.dtype == "bfloat16"
     assert layer.moving_variance.dtype == "float32"
     np.testing.assert_allclose(layer.moving_variance, x.var(axis=(0, 1, 2)), rtol=1e-2)
+
+
+@pytest.mark.parametrize("policy", ["float64", "float16", "mixed_float16"])
+def test_batch_normalisation_of_images_in_any_precision(policy, rng):
+    x = rng.normal(3, 2, size=(8, 4, 4, 2))
+    ours, theirs = BatchNormalization(dtype=policy), layers.BatchNormalization(dtype=policy)
+    found = ours(x, training=True)
+    assert found.dtype == ours.compute_dtype
+    np.testing.assert_allclose(found, theirs(x, training=True), atol=1e-2)
+
+
+def test_batch_renormalisation_is_refused():
+    with pytest.raises(ValueError, match="renorm must be False"):
+        BatchNormalization(renorm=True)
+    assert not BatchNormalization.from_config(BatchNormalization().get_config()).renorm
 
 
 @pytest.mark.parametrize("shape", [(64, 4), (4, 4, 4, 4)])

@@ -283,6 +283,18 @@ def test_a_model_of_frames_survives_saving_and_its_twin(name, tmp_path):
     np.testing.assert_allclose(logits(model, batch()), logits(twin, batch()), atol=0.1)
 
 
+def test_only_pictures_are_seen_in_half_precision():
+    """1.001 is 1 in bfloat16."""
+    frames = FramesConfig(fps=10, size=16, pose=2)
+    train = TrainConfig(precision="mixed_bfloat16")
+    config = configured(model={"streams": ("rgb", "pose")})
+    model = build_recognizer(dataclasses.replace(config, frames=frames, train=train), CLASSES)
+    rgb, pose = (model.get_layer(f"{name}_features") for name in ("rgb", "pose"))
+    assert (rgb.output.dtype, pose.output.dtype) == ("bfloat16", "float32")
+    numbers = np.full((1, *pose.output.shape[1:]), 1.001, np.float32)
+    np.testing.assert_array_equal(pose(numbers), numbers)
+
+
 def test_a_model_of_clips_is_none_of_frames(tmp_path):
     clips, each = configured(temporal={"kind": "gru"}), OF_FRAMES["gru"]
     for saved, wanted in ((clips, each), (each, clips)):

@@ -9,7 +9,7 @@ from pipeline.config import ModelConfig
 from pipeline.errors import ConfigError, DataError
 from pipeline.tasks.exclusive import Exclusive
 from pipeline.tasks.frames import Frames
-from pipeline.tasks.fusion import Fusion, expect_alike, fit_weights
+from pipeline.tasks.fusion import Fusion, expect_alike
 from pipeline.tasks.independent import Independent
 
 SURE, UNSURE = np.log([0.9, 0.1]), np.log([0.4, 0.6])
@@ -65,33 +65,6 @@ def test_fusing_one_with_itself_changes_nothing():
     logits = np.array([[3.0, -1.0, 200.0], [-600.0, 0.0, 1.0]])
     np.testing.assert_allclose(fusion.logits([logits, logits], Exclusive()), logits)
     assert fusion.scores([np.array([1.0]), np.array([4.0])]).tolist() == [3.0]
-
-
-@pytest.fixture
-def answers():
-    """Logits of a network that is mostly right, and of one that guesses, of 200 videos."""
-    rng = np.random.default_rng(0)
-    labels = rng.integers(0, 3, 200)
-    right, guess = rng.normal(size=(2, 200, 3))
-    right[np.arange(200), labels] += 3
-    return [right, guess], labels
-
-
-@pytest.mark.parametrize("rule", ["average", "product"])
-def test_weights_follow_what_is_right_and_more_so_with_more_videos(answers, rule):
-    logits, labels = answers
-    fusion = Fusion(rule=rule, weights=(1, 1), temperatures=(1, 1))
-    many = fit_weights(logits, labels, fusion, Exclusive())
-    few = fit_weights([each[:4] for each in logits], labels[:4], fusion, Exclusive())
-    assert sum(many) == pytest.approx(1, abs=1e-5)
-    assert many[0] > 0.95 > few[0] > 0.5
-
-
-def test_weights_of_classes_that_may_hold_at_once(answers):
-    logits, labels = answers
-    fusion = Fusion(weights=(1, 1), temperatures=(1, 1))
-    holds = np.eye(3, dtype=int)[labels]
-    assert fit_weights(logits[::-1], holds, fusion, Frames(Independent()))[1] > 0.9
 
 
 @pytest.mark.parametrize(

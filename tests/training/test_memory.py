@@ -1,8 +1,11 @@
+import dataclasses
+
 import pytest
 
 from pipeline.config import ClipConfig, FramesConfig, ModelConfig, RunConfig, TrainConfig
 from pipeline.errors import ConfigError
 from pipeline.training import memory
+from pipeline.training.cluster import Cluster
 from pipeline.training.memory import check_memory
 
 FRAMES = FramesConfig(fps=15, size=64, jpeg_quality=95)
@@ -48,3 +51,18 @@ def test_a_container_has_what_it_may_take(monkeypatch, tmp_path):
         check_memory(config, on_gpu=False)
     limit.write_text("max\n")
     check_memory(config, on_gpu=False)
+
+
+def test_a_machine_has_its_part_of_the_batch(monkeypatch, tmp_path):
+    """Of four workers, two on it; 16 clips of 16 frames of 64 x 64 pixels, with 143 bytes each."""
+    config = RunConfig(frames=FRAMES, train=TrainConfig(precision="float32"))
+    monkeypatch.setattr(memory, "_OF_GROUP", tmp_path / "memory.max")
+    addresses = ("one:1", "two:1", "two:2", "three:1")
+    share = Cluster(index=2, addresses=addresses).share_of_machine
+    assert (share, Cluster().share_of_machine) == (0.5, 1)
+    memory._OF_GROUP.write_text(str(16 * 16 * 64 * 64 * 143 // 2))
+    check_memory(config, on_gpu=False, share=share)
+    larger = dataclasses.replace(config, train=dataclasses.replace(config.train, batch_size=20))
+    wanted = "the part .* of a step of train.batch_size 20 .* Choose train.batch_size below 16"
+    with pytest.raises(ConfigError, match=wanted):
+        check_memory(larger, on_gpu=False, share=share)

@@ -3,9 +3,15 @@ import dataclasses
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from pipeline.config import RunConfig
+from pipeline.config import BackboneConfig, ClipConfig, FramesConfig, ModelConfig, RunConfig
+from pipeline.config.model import TemporalConfig
+from pipeline.models.recognizer import build_recognizer, trained_model
+from pipeline.training.cluster import Cluster
+from pipeline.training.ctrl_c import CtrlC
 from pipeline.training.optimizer import AdamW, compile_model
+from pipeline.training.trainer import Trainer
 
 
 def stepped(factors, **options):
@@ -76,3 +82,56 @@ def test_accumulated_steps_equal_a_large_batch():
     small.train_on_batch(inputs[6:], targets[6:])
     assert np.abs(large.get_weights()[0] - before).max() > 0.05
     np.testing.assert_allclose(small.get_weights()[0], large.get_weights()[0], rtol=1e-4)
+
+
+TCN = TemporalConfig(kind="tcn", units=4, layers=1, stages=2, dropout=0)
+LSTM = TemporalConfig(units=4, dropout=0)
+WHOLE = {
+    "video": (ModelConfig(dropout=0), LSTM),
+    "recordings": (ModelConfig(task="frames", dropout=0), TCN),
+    "apart": (ModelConfig(streams=("rgb", "difference"), fusion="apart", dropout=0), LSTM),
+}
+
+
+def after_a_step(kind, precision, scale=None):
+    """A whole network, the weights that it began with, and the moments of its first gradients."""
+    model, temporal = WHOLE[kind]
+    config = RunConfig(
+        frames=FramesConfig(size=16),
+        clip=ClipConfig(num_frames=4),
+        model=model,
+        temporal=temporal,
+        backbone=BackboneConfig(filters=(4,)),
+    )
+    train = dataclasses.replace(config.train, precision=precision, clip_norm=0.5)
+    config = dataclasses.replace(config, train=train)
+    keras.utils.set_random_seed(0)
+    fitted = trained_model(build_recognizer(config, 3), config)
+    metrics = compile_model(fitted, config, steps=10)
+    if scale:
+        fitted.optimizer.dynamic_scale.assign(scale)
+    before = [each.numpy() for each in fitted.trainable_variables]
+    rng = np.random.default_rng(0)
+    frames = rng.integers(256, size=(2, 4, 16, 16, 3), dtype=np.uint8)
+    targets = np.eye(3, dtype=np.float32)[[[0, 1, 2, 0], [1, 1, 0, 2]]]
+    clips = {"frames": frames, "mask": np.ones((2, 4), bool)}, targets
+    clips = clips if model.per_frame else (clips[0], targets[:, 0])
+    batches = tf.data.Dataset.from_tensors(clips)
+    epoch = {"epochs": range(1), "steps": 1, "callbacks": [], "ctrl_c": CtrlC()}
+    Trainer(fitted, metrics, Cluster()).fit(lambda **_: batches, None, **epoch)
+    moments = [each for each in fitted.optimizer.variables if "momentum" in each.path]
+    return fitted, before, np.concatenate([each.numpy().ravel() for each in moments])
+
+
+@pytest.mark.parametrize("kind", WHOLE)
+def test_in_float16_the_loss_is_scaled_and_what_is_learned_is_not(kind):
+    fitted, _, moments = after_a_step(kind, "mixed_float16")
+    *_, expected = after_a_step(kind, "float32")
+    assert isinstance(fitted.optimizer, keras.optimizers.LossScaleOptimizer)
+    assert np.linalg.norm(moments - expected) < 0.05 * np.linalg.norm(expected)
+    assert np.linalg.norm(expected) > 0
+    too_high = 2.0**60
+    fitted, before, _ = after_a_step(kind, "mixed_float16", scale=too_high)
+    assert float(fitted.optimizer.dynamic_scale) == too_high / 2
+    for old, new in zip(before, fitted.trainable_variables, strict=True):
+        np.testing.assert_array_equal(new, old)

@@ -5,6 +5,7 @@ import functools
 
 import keras
 import numpy as np
+import pytest
 
 from pipeline.config import (
     BackboneConfig,
@@ -59,8 +60,10 @@ def begun(config, path, seed):
     return recognizer, Progress(model, best, Alarms(config.train, 0.5), average)
 
 
-def test_all_stages_are_trained_remembered_and_kept(tmp_path):
-    recognizer, progress = begun(CONFIG, tmp_path / "model.keras", seed=0)
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_all_stages_are_trained_remembered_and_kept(tmp_path, precision):
+    half = dataclasses.replace(CONFIG, train=dataclasses.replace(CONFIG.train, precision=precision))
+    recognizer, progress = begun(half, tmp_path / "model.keras", seed=0)
     before = [each.numpy() for each in recognizer.trainable_variables]
     inputs, targets = batch()
     checkpoint = Checkpoint(tmp_path / "checkpoint.npz", progress)
@@ -76,8 +79,10 @@ def test_all_stages_are_trained_remembered_and_kept(tmp_path):
     ]
     assert not still
 
-    other, again = begun(CONFIG, tmp_path / "other.keras", seed=1)
+    other, again = begun(half, tmp_path / "other.keras", seed=1)
     assert restore(tmp_path / "checkpoint.npz", again) == (2, False)
+    for mine, theirs in zip(again.variables(), progress.variables(), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
     for mine, theirs in zip(other.get_weights(), recognizer.get_weights(), strict=True):
         np.testing.assert_array_equal(mine, theirs)
 
