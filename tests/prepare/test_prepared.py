@@ -154,7 +154,9 @@ def test_store_that_is_not_whole(videos: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="not a prepared data set. Make one with: clipline"):
         open_store(tmp_path)
     state.unlink()
-    with pytest.raises(DataError, match=r"not finished\. Run the same clipline prepare"):
+    with pytest.raises(
+        DataError, match=r"not finished, or is going on\. Run the same clipline prepare"
+    ):
         open_store(out)
 
 
