@@ -12,6 +12,7 @@ from pipeline.cli.script import Parser
 from pipeline.config import RunConfig, SplitConfig
 from pipeline.errors import ConfigError
 from pipeline.importing import import_tensorflow
+from pipeline.prepare.prepared import held_open
 from pipeline.run import Run
 from pipeline.text import clock, command, listed
 
@@ -32,6 +33,7 @@ def is_auto(arguments: Sequence[str]) -> bool:
     return found
 
 
+@held_open()
 def train_auto(arguments: Sequence[str]) -> int:
     """Chooses a recipe for a data set, trains it and exports it; returns the exit code."""
     parser = _parser("train", "--config auto --budget 30m --data data/NAME --run runs/NAME")

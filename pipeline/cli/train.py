@@ -23,6 +23,7 @@ from pipeline.config import RunConfig
 from pipeline.errors import ConfigError
 from pipeline.importing import import_tensorflow
 from pipeline.native_log import drop_native_log
+from pipeline.prepare.prepared import held_open
 from pipeline.run import RUNS, Run
 from pipeline.text import command
 from pipeline.training.place import Place, place_in
@@ -99,6 +100,7 @@ def _help(config: RunConfig, folder: Path, place: Place, asked: dict[str, bool])
     return 0
 
 
+@held_open()
 def _train_and_export(
     config: RunConfig, folder: Path, cluster: Cluster | None, asked: dict[str, bool]
 ) -> int:

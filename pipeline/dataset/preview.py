@@ -85,7 +85,7 @@ def write_contact_sheets(
             f"--out: {folder} cannot be made: {error.strerror}. Name another folder"
         ) from None
     files = []
-    with damage_named(data), any_script():
+    with damage_named(), any_script():
         for label, numbers in enumerate(_examples(data, config, num_videos)):
             name = data.class_names[label]
             plain_name = re.sub(r"[^\w-]+", "_", name)[:60]

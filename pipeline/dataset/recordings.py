@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from pipeline.config import RunConfig
 from pipeline.dataset.windows import grid_length, window_starts
-from pipeline.prepare.record_index import FRAME_BYTES, Record
+from pipeline.prepare.record_index import Record
+from pipeline.prepare.shard_file import FRAME_BYTES
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,14 +17,12 @@ from pipeline.prepare.prepared import Store
 from pipeline.prepare.record_index import Record
 from pipeline.streams import IMAGES
 
-_BUFFER_BYTES = 2**18  # as in TensorFlow
-
 ReadVideo = Callable[[tf.Tensor], dict[str, Any]]
 """From the number of a video to what there is of it."""
 
 
 def read_records(store: Store, frames: FramesConfig) -> tf.data.Dataset:
-    """Reads the records of all splits of a prepared data set, file by file.
+    """Reads the records of all splits of a prepared data set, in their order.
 
     Of each there are the images, `video`, `group`, `label`, -1 where it is not one, and
     `first_frame`.
@@ -36,22 +34,27 @@ def read_records(store: Store, frames: FramesConfig) -> tf.data.Dataset:
         **({"first_frame": tf.io.FixedLenFeature((), tf.int64)} if recordings else {}),
     }
     others = {"label": tf.constant(-1, tf.int64), "first_frame": tf.constant(0, tf.int64)}
-    records = tf.data.TFRecordDataset([str(path) for path in shard_paths(store)])
+    records = tf.data.Dataset.from_generator(
+        lambda: itertools.chain.from_iterable(map(_stored, store.records)),
+        output_signature=tf.TensorSpec((), tf.string),
+    )
     return records.map(lambda record: others | tf.io.parse_single_example(record, features))
 
 
 def recording_labels(store: Store, split: Split) -> list[npt.NDArray[np.uint8]]:
     """The labels of each recording of a split, uint8 (N, C), in the order of `of_split`."""
-    names = {"video": tf.string, "labels": tf.string}
-    features = {name: tf.io.FixedLenFeature((), dtype) for name, dtype in names.items()}
-    records = tf.data.TFRecordDataset([str(path) for path in shard_paths(store)])
-    parts: dict[str, list[bytes]] = {record.name: [] for record in store.of_split(split)}
-    parsed = records.map(lambda record: tf.io.parse_single_example(record, features))
-    for record in parsed.as_numpy_iterator():
-        if (name := record["video"].decode()) in parts:
-            parts[name].append(record["labels"])
-    shape = (-1, len(store.class_names))
-    return [np.frombuffer(b"".join(each), np.uint8).reshape(shape) for each in parts.values()]
+    labels = {"labels": tf.io.FixedLenFeature((), tf.string)}
+    found = []
+    for record in store.of_split(split):
+        parts = (tf.io.parse_single_example(each, labels)["labels"] for each in _stored(record))
+        content = b"".join(part.numpy() for part in parts)
+        found.append(np.frombuffer(content, np.uint8).reshape(-1, len(store.class_names)))
+    return found
+
+
+def _stored(record: Record) -> Iterator[bytes]:
+    """The record of a video, or all those of a recording."""
+    return record.shard.records(record.start, max(1, len(record.pieces)))
 
 
 def recording_frames(
@@ -72,29 +75,24 @@ def record_reader(store: Store, stretches: Sequence[Stretch], names: Sequence[st
     The records are parsed here: TensorFlow Datasets would map over the frames one by one, even to
     leave them as they are, which costs more than reading them.
     """
-    paths = tf.constant([str(each.record.shard) for each in stretches])
-    starts = tf.constant([each.start for each in stretches], tf.int64)
+    is_recording = store.labelling == "frames"
     columns = {
-        "num_records": tf.constant([each.num_records for each in stretches], tf.int64),
         "skip": tf.constant([each.skip for each in stretches], tf.int32),
         "num_frames": tf.constant([each.num_frames or 0 for each in stretches], tf.int32),
         "first_frame": tf.constant([each.first for each in stretches], tf.int64),
     }
 
+    def take(number: int) -> np.ndarray:
+        stretch = stretches[number]
+        found = stretch.record.shard.records(stretch.start, stretch.num_records)
+        return np.array(list(found) if is_recording else next(found), object)
+
     def read(number: tf.Tensor) -> dict[str, Any]:
-        # What `TFRecordDataset` is made of; that always begins with the first record.
-        records = tf.raw_ops.TFRecordDatasetV2(
-            filenames=paths[number],
-            compression_type="",
-            buffer_size=tf.constant(_BUFFER_BYTES, tf.int64),
-            byte_offsets=starts[number],
-        )
-        records = tf.data.experimental.from_variant(records, tf.TensorSpec((), tf.string))
-        if store.labelling != "frames":
-            return _parse(records.take(1).get_single_element(), names, store)
+        found = tf.numpy_function(take, (number,), tf.string)
+        if not is_recording:
+            return _parse(tf.ensure_shape(found, ()), names, store)
         at = {name: column[number] for name, column in columns.items()}
-        found = records.take(at["num_records"]).batch(at["num_records"]).get_single_element()
-        return _parse_recording(found, names, store, at)
+        return _parse_recording(tf.ensure_shape(found, (None,)), names, store, at)
 
     return read
 
@@ -134,8 +132,3 @@ def _parse_recording(
         "num_frames": at["num_frames"],
         "first_frame": at["first_frame"],
     }
-
-
-def shard_paths(store: Store) -> list[Path]:
-    """The files of records."""
-    return [store.path / name for name in store.shards]

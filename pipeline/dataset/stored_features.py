@@ -6,6 +6,7 @@ A temporal part that is trained on them needs no frames and no backbone.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import json
 import os
@@ -68,8 +69,9 @@ class FeatureFile:
     shape: tuple[int, int, int]
     spans: tuple[Span, ...]
 
-    def open(self) -> Features:
-        """The features, float32, read from the disk as they are needed."""
+    @functools.cached_property
+    def features(self) -> Features:
+        """The features, float32, read from the disk as they are needed, also where it is gone."""
         return np.memmap(self.path, np.float32, "r", shape=self.shape)
 
 

@@ -23,17 +23,15 @@ from pipeline.dataset.recordings import (
     whole,
     windows_of,
 )
-from pipeline.dataset.records import ReadVideo, record_reader, shard_paths
+from pipeline.dataset.records import ReadVideo, record_reader
 from pipeline.dataset.resplit import with_splits
 from pipeline.dataset.stored_features import FeatureVideos
 from pipeline.dataset.unprepared import VideoFiles, encode_part, open_videos
 from pipeline.errors import ConfigError, DataError
 from pipeline.manifest.rows import Labelling, Split
 from pipeline.prepare.prepared import Store, open_store
-from pipeline.prepare.record import is_whole
 from pipeline.prepare.record_index import Record
 from pipeline.streams import IMAGES
-from pipeline.text import command, listed
 from pipeline.workers.pool import num_cores
 
 _SMALLEST = 8  # pixels of a side
@@ -218,7 +216,7 @@ def label_table(data: Data, split: Split) -> npt.NDArray[np.int64]:
 
 
 @contextmanager
-def damage_named(store: Data) -> Iterator[None]:
+def damage_named() -> Iterator[None]:
     """Within it, a shard or a video that was damaged or lost since it was opened is named.
 
     Raises:
@@ -227,30 +225,10 @@ def damage_named(store: Data) -> Iterator[None]:
     try:
         yield
     except tf.errors.UnknownError as error:  # so TensorFlow calls what Python raised within it
-        reason = re.search(r"VideoDecodeError: (.*)", str(error))
+        reason = re.search(r"(?:VideoDecodeError|DataError): (.*)", str(error))
         if not reason:
             raise
         raise DataError(reason[1]) from None
-    except tf.errors.NotFoundError:
-        lost = (
-            [str(p) for p in shard_paths(store) if not p.exists()]
-            if isinstance(store, Store)
-            else []
-        )
-        if not lost:
-            raise
-        raise DataError(
-            f"{listed(lost)}: not there any more. Put the data set back, and run the same command "
-            "again"
-        ) from None
-    except tf.errors.DataLossError:
-        if not isinstance(store, Store):
-            raise
-        damaged = [str(path) for path in shard_paths(store) if not is_whole(path)]
-        raise DataError(
-            f"{listed(damaged)}: damaged. Delete this, and run the same "
-            f"{command('prepare')} command again: it redoes what is missing."
-        ) from None
 
 
 def _file_reader(videos: VideoFiles, split: Split, frames: FramesConfig) -> ReadVideo:
@@ -310,7 +288,7 @@ def _feature_reader(data: FeatureVideos, split: Split, stretches: Sequence[Stret
         )
         for each in stretches
     ]
-    arrays = [file.open() for file in data.files.values()]
+    arrays = [file.features for file in data.files.values()]
     num_frames = tf.constant([place.stop - place.start for place in places])
     recordings = data.labelling == "frames"
     describe = record_reader(data, stretches, ()) if recordings else _described(data, split)

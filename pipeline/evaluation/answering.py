@@ -31,7 +31,7 @@ def answer(run: Run, split: Split) -> None:
     model = load_recognizer(run.model_file, config, len(class_names))
     run.report.mkdir(exist_ok=True)
     path = answers_file(run, split, config.model)
-    with damage_named(videos):
+    with damage_named():
         part, seen = on_stored_features(model, videos, config)
         if isinstance(task, Frames):
             fps = videos.frames.fps / config.clip.stride

@@ -48,7 +48,7 @@ def calibrate(run: Run, *, data: Path | None = None) -> Calibration:
     """
     config, class_names = run.config(), run.class_names()
     videos = open_run_data(run, data)
-    with damage_named(videos):
+    with damage_named():
         if isinstance(videos, Store) and config.model.per_frame:
             calibration = _bounds(videos, config)
         else:

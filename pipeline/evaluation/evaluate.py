@@ -79,7 +79,7 @@ def evaluate(
     _check_options(task, views=views, unknown=unknown, bin_seconds=bin_seconds)
     others = open_unknown(run, unknown) if unknown else None
     model = load_recognizer(run.model_file, config, len(class_names))
-    with damage_named(videos):
+    with damage_named():
         part, seen = on_stored_features(model, videos, config)
         if isinstance(task, Exclusive):
             result = _evaluate_videos(run, split, model, videos, config, calibration, others)

@@ -103,14 +103,17 @@ def open_run_data(run: Run, data: Path | None = None) -> Data:
     """
     config = run.config()
     path = data or Path(config.data)
-    if not path.exists():
+    several = config.model.task == "video-multilabel"
+    frames = dataclasses.replace(config.frames, shrink=1)
+    try:
+        opened = open_data(path, frames, config.split, several=several)
+    except DataError:
+        if path.exists():
+            raise
         raise DataError(
             f"{path}: the data set that the run was trained on is not there. Say where it is "
             "now: --data"
-        )
-    several = config.model.task == "video-multilabel"
-    frames = dataclasses.replace(config.frames, shrink=1)
-    opened = open_data(path, frames, config.split, several=several)
+        ) from None
     if list(opened.class_names) != run.class_names():
         raise DataError(f"{path} has other classes than the run was trained on. Train again")
     check_frames(run, opened)

@@ -57,7 +57,7 @@ def score_unknown(
     for split in SPLITS:
         if split not in unknown.num_videos:
             continue
-        with damage_named(unknown):
+        with damage_named():
             predictions = predict(*on_stored_features(model, unknown, config), config, split)
         found = task_of(config.model).score(predictions.video_logits)
         rows = zip(predictions.labels, predictions.groups, found, strict=True)

@@ -20,6 +20,7 @@ from pipeline.experiments.comparison import ONE_WAY, compare, variants, write_ro
 from pipeline.experiments.crossval import Folds, begin_folds, in_folds, summarise, tell_fold
 from pipeline.experiments.pieces import HERE, Spread, measure_all
 from pipeline.experiments.runs import scores_of
+from pipeline.prepare.prepared import held_open
 from pipeline.run import folds_of
 
 
@@ -99,6 +100,7 @@ def _augment(config: Any) -> dict[str, Any]:
     return flatten({"augment": dataclasses.asdict(config)})
 
 
+@held_open()
 def ablate(
     config: RunConfig,
     folder: Path,

@@ -28,6 +28,7 @@ from pipeline.experiments.runs import Experiment, begin
 from pipeline.experiments.trial import Trial, joined_answers, logged_to, several_of
 from pipeline.locks import alone
 from pipeline.manifest.rows import Row
+from pipeline.prepare.prepared import held_open
 from pipeline.run import Run
 from pipeline.tasks.calibration import Calibration
 from pipeline.tasks.fusion import Fusion
@@ -202,6 +203,7 @@ def begin_auto(config: RunConfig, folder: Path, budget: float, *, overwrite: boo
     return Clock(folder / _CLOCK, budget)
 
 
+@held_open()
 def cross_validate_auto(
     config: RunConfig, folder: Path, budget: float, *, overwrite: bool = False
 ) -> dict[str, Any]:

@@ -103,7 +103,7 @@ def compare(
         begun[variant.name] = (
             begin_folds(changed, place, title=variant.name, overwrite=overwrite)
             if config.split.folds
-            else Piece(variant.name, changed, Run(place), "val")
+            else Piece(variant.name, changed, data.fingerprint, Run(place), "val")
         )
     pieces = [
         piece

@@ -21,6 +21,7 @@ from pipeline.experiments.pieces import HERE, Piece, Spread, measure_all
 from pipeline.experiments.runs import Experiment, begin, done_before
 from pipeline.experiments.search import Search
 from pipeline.locks import in_turn
+from pipeline.prepare.prepared import held_open
 from pipeline.run import Run, folds_of
 
 _EXPERIMENT: Final = Experiment("crossval", "a cross-validation", "fold-*")
@@ -33,6 +34,7 @@ def in_folds(config: RunConfig) -> RunConfig:
     return dataclasses.replace(config, split=dataclasses.replace(config.split, folds=5))
 
 
+@held_open()
 def cross_validate(
     config: RunConfig,
     folder: Path,
@@ -113,11 +115,12 @@ def begin_folds(
         Piece(
             f"{title}{', ' if title else ''}fold {split.fold}/{len(splits)}",
             dataclasses.replace(config, split=split),
+            videos.fingerprint,
             Run(folder / f"fold-{split.fold:02d}"),
             "test",
             choose,
         )
-        for split in splits
+        for split, videos in zip(splits, opened, strict=True)
     ]
     return Folds(config, folder, opened, pieces)
 

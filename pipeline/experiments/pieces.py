@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from pipeline.config import RunConfig, expect
+from pipeline.dataset.videos import open_of_run
+from pipeline.errors import DataError
 from pipeline.experiments.runs import done_before, done_file, measured, with_whole_paths
 from pipeline.experiments.search import Search
 from pipeline.locks import if_free
 from pipeline.manifest.rows import Split
+from pipeline.prepare.prepared import held_open
 from pipeline.run import Run
 from pipeline.workers.beam import run_on_beam
 from pipeline.workers.pool import OnVideo
@@ -30,6 +33,7 @@ class Piece:
     Attributes:
         title: What it is, in words.
         config: Its configuration, of which the task is known.
+        data: Fingerprint of its data set, with its splits.
         run: Where it goes.
         split: What it is measured on.
         choose: Searches its settings; None: they are those of `config`.
@@ -37,6 +41,7 @@ class Piece:
 
     title: str
     config: RunConfig
+    data: str
     run: Run
     split: Split
     choose: Search | None = None
@@ -107,6 +112,7 @@ def _take_part(work: tuple[Sequence[Piece], Told], on_piece: OnVideo) -> None:
     _together(pieces, told, on_piece, waits=False, logs=True)
 
 
+@held_open()
 def _together(
     pieces: Sequence[Piece],
     told: Told,
@@ -117,6 +123,7 @@ def _together(
 ) -> None:
     """Goes round the pieces until all are done, or until others are at all that are left."""
     left = list(pieces)
+    _expect_as_begun([piece for piece in left if done_before(piece.run) is None])
     while left:
         before = list(left)
         for piece in before:
@@ -129,6 +136,20 @@ def _together(
             if not waits:
                 return
             time.sleep(_LOOK_SECONDS)
+
+
+def _expect_as_begun(todo: Sequence[Piece]) -> None:
+    """Makes sure that the data set, which all share, is the one that they were begun with.
+
+    Raises:
+        DataError: It is not.
+    """
+    if todo and open_of_run(todo[0].config)[1].fingerprint != todo[0].data:
+        raise DataError(
+            f"{todo[0].config.data} was prepared anew since {todo[0].run.folder.parent} was begun: "
+            "its runs would not go together. Name another folder (--out) or replace it "
+            "(--overwrite)"
+        )
 
 
 def _attempt(piece: Piece, on_piece: OnVideo, *, logs: bool) -> dict[str, Any] | None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from pipeline.config import RunConfig
 from pipeline.dataset.clip_batches import evaluation_batches
-from pipeline.dataset.videos import Data
+from pipeline.dataset.videos import Data, damage_named
 from pipeline.errors import PipelineError
 from pipeline.inference.clips import pairs_of
 from pipeline.inference.foreign import Networks, inputs_of
@@ -76,8 +76,9 @@ def some_clips(
     """Yields clips of a split, from all over it, one held at a time."""
     apart = max(1, min(videos.num_videos[split] // number, _FURTHEST))
     clips = evaluation_batches(videos, config, split).unbatch().shard(apart, 0).take(number)
-    for inputs, _ in clips:
-        yield arrays_of(inputs)
+    with damage_named():
+        for inputs, _ in clips:
+            yield arrays_of(inputs)
 
 
 def held_out(videos: Data) -> Split:

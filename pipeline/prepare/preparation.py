@@ -125,7 +125,7 @@ def _prepare(config: PrepareConfig, out: Path, settings: dict[str, Any]) -> Prep
     old = _find_store(out)
     if old and config.classes and not config.overwrite:
         check_classes_stay(old, manifest.class_names)
-    if old and old.made_of == made_of and _is_whole(old) and not _lost_a_worker(old):
+    if old and old.made_of == made_of and not _lost_a_worker(old) and _is_whole(old):
         shutil.rmtree(out / PARTIAL, ignore_errors=True)  # of a preparation that was refused
         return PrepareReport(store=old, up_to_date=True)
     rows = choose_split(manifest, config, _known_splits(old, settings)).rows

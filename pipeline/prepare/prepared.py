@@ -12,17 +12,20 @@ clipline-partial/   all of this again while it is being prepared; gone when that
 ```
 
 A preparation writes into `clipline-partial` and moves what it wrote as its last step: until then,
-what was prepared before stays as it is, and from there an interrupted preparation goes on.
+what was prepared before stays as it is, and from there an interrupted preparation goes on. Who has
+opened the data set before goes on reading what it was then, see `open_store`.
 """
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import dataclasses
 import functools
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +40,9 @@ from pipeline.prepare.plan import (
     REPORTS,
     SourceVideo,
     fingerprint,
-    read_report,
-    report_path,
 )
-from pipeline.prepare.record_index import AGAIN, Record, find_records
+from pipeline.prepare.record_index import AGAIN, Place, Record, find_places, join_rows
+from pipeline.prepare.shard_file import Written
 from pipeline.text import command
 from pipeline.video.paths import VIDEO_SUFFIXES
 
@@ -79,8 +81,12 @@ class Store:
             which rows of the manifest they are.
         fingerprint: Of its videos, wherever they lie, and how they are stored: see
             `content_fingerprint`.
+        prepared_fingerprint: The same with the splits that it was prepared with.
         made_of: Of the videos on this machine and the settings that it was made of.
         shards: Its files of records, by name, and their sizes in bytes.
+        report: See `pipeline.prepare.data_report`.
+        places: Opens the shards when it is first called, and gives the places of the videos.
+        written: When its preparation ended.
     """
 
     path: Path
@@ -93,8 +99,12 @@ class Store:
     leaks: tuple[str, ...]
     duplicates: tuple[tuple[str, tuple[int, ...]], ...]
     fingerprint: str
+    prepared_fingerprint: str
     made_of: str
     shards: Mapping[str, int]
+    report: dict[str, Any]
+    places: Callable[[], tuple[Place, ...]] = dataclasses.field(compare=False)
+    written: Written | None = dataclasses.field(compare=False)
 
     @property
     def allows_leaks(self) -> bool:
@@ -111,14 +121,19 @@ class Store:
 
     @functools.cached_property
     def records(self) -> tuple[Record, ...]:
-        """Places of its videos, whatever their splits are."""
-        return find_records([self.path / name for name in self.shards], self.manifest.rows)
+        """Its videos and their places, whatever their splits are."""
+        if len(self.places()) != len(self.manifest.rows):
+            raise DataError(f"{self.path / REPORTS}: not of these shards. {AGAIN}")
+        return join_rows(self.places(), self.manifest.rows)
 
     def count_frames(self) -> int:
         """How many frames are stored."""
-        reports = [read_report(report_path(self.path / name)) for name in self.shards]
-        videos = [video for report in reports for video in report.videos if not video.problem]
-        return sum(video.stored_frames for video in videos)
+        return sum(place.num_frames for place in self.places())
+
+    @property
+    def is_current(self) -> bool:
+        """Whether it has not been prepared anew, moved or deleted since it was opened."""
+        return Written.of(self.path / STATE) == self.written
 
     @property
     def background(self) -> str:
@@ -149,41 +164,68 @@ class Store:
             fingerprint=fingerprint(self.fingerprint, (row.split for row in rows)),
         )
 
-    @functools.cached_property
-    def report(self) -> dict[str, Any]:
-        """The report on it, see `pipeline.prepare.data_report`."""
-        report: dict[str, Any] = json.loads((self.path / "data_report.json").read_bytes())
-        return report
+
+_opened: contextvars.ContextVar[dict[Path, Store] | None] = contextvars.ContextVar(
+    "opened", default=None
+)
+
+
+@contextlib.contextmanager
+def held_open() -> Iterator[None]:
+    """Within it, a data set is opened once: all that is done with it is done with the same one.
+
+    It stays what it was then, whatever is prepared, moved or deleted in its place meanwhile.
+    """
+    if _opened.get() is not None:
+        yield
+        return
+    before = _opened.set({})
+    try:
+        yield
+    finally:
+        _opened.reset(before)
 
 
 def open_store(out: str | os.PathLike[str]) -> Store:
-    """Opens a prepared data set.
+    """Opens a prepared data set, whose videos are then read as they are now, see `ShardFile`.
 
     Raises:
-        DataError: The folder is none, is not finished, or is not whole any more.
+        DataError: The folder is none, is not finished, or is not whole any more; or a preparation
+            is putting another one in its place.
     """
-    store = describe_store(out)
-    missing = store.missing_shard()
-    if missing:
-        raise DataError(f"{missing}: missing or cut off. {AGAIN}")
+    held, path = _opened.get(), Path(out).absolute()
+    if held is not None and path in held:
+        return held[path]
+    before = Written.of(path / STATE)
+    try:
+        store = describe_store(out)
+        if missing := store.missing_shard():
+            raise DataError(f"{missing}: missing or cut off. {AGAIN}")
+        store.places()
+    finally:
+        if Written.of(path / STATE) != before:
+            raise DataError(f"{out}: is being prepared. Run the same command again when that ended")
+    if held is not None:
+        held[path] = store
     return store
 
 
 def describe_store(out: str | os.PathLike[str]) -> Store:
-    """As `open_store`, but some of its shards may be missing.
+    """As `open_store`, but opens no shards, some of which may be missing.
 
     Raises:
         DataError: The folder is no prepared data set, is not finished, or what describes it is
             damaged.
     """
     path = Path(out)
+    written = Written.of(path / STATE)
     state = read_state(path)
-    if state["format"] != FORMAT:
+    if state["format"] != FORMAT or "labelling" not in state or "made_of" not in state:
         raise DataError(f"{out}: prepared by another version of this program. {AGAIN}")
     for name, wanted in state["checksums"].items():
         if checksum(path / name) != wanted:
             raise DataError(f"{path / name}: missing, or changed since it was written. {AGAIN}")
-    labelling = state.get("labelling", "one")
+    labelling = state["labelling"]
     manifest = read_csv(path / "manifest.csv", several=labelling != "one")
     if labelling == "frames":  # What holds when is in the records.
         marks = Annotation(events=())
@@ -200,8 +242,12 @@ def describe_store(out: str | os.PathLike[str]) -> Store:
         leaks=tuple(state["leaks"]),
         duplicates=tuple((what, tuple(places)) for what, places in state["alike"]),
         fingerprint=state["fingerprint"],
-        made_of=state.get("made_of", state["fingerprint"]),  # An older one has but the one.
+        prepared_fingerprint=state["fingerprint"],
+        made_of=state["made_of"],
         shards=state["shards"],
+        report=json.loads((path / "data_report.json").read_bytes()),
+        places=functools.cache(lambda: find_places([path / name for name in state["shards"]])),
+        written=written,
     )
 
 
@@ -229,7 +275,9 @@ def read_state(path: Path) -> dict[str, Any]:
         state = json.loads((path / STATE).read_bytes())
     except OSError:
         if is_begun(path):
-            raise DataError(f"{path}: its preparation was not finished. {AGAIN}") from None
+            raise DataError(
+                f"{path}: its preparation was not finished, or is going on. {AGAIN}"
+            ) from None
         raise DataError(f"{path}: not a prepared data set. Make one with: {_how(path)}") from None
     except ValueError:
         state = None

@@ -33,8 +33,8 @@ from pipeline.prepare.prepared import (
     Store,
     checked_files,
     checksum,
+    describe_store,
     is_begun,
-    open_store,
     read_state,
     report_files,
     shard_files,
@@ -177,7 +177,7 @@ def finish_store(
     with atomic_write(out / STATE) as file:
         file.write(json.dumps(state, indent=1, ensure_ascii=False).encode())
     shutil.rmtree(out / PARTIAL)
-    return open_store(out)
+    return describe_store(out)
 
 
 def _put_in_place(out: Path, tasks: Sequence[ShardTask]) -> None:

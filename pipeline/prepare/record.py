@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import struct
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import google_crc32c
@@ -89,7 +88,7 @@ def write_record(
     """
     start, num_bytes = _start(others, images)
     length = struct.pack("<Q", num_bytes)
-    file.write(length + _masked(google_crc32c.value(length)))
+    file.write(length + masked_crc(length))
     checksum = 0
     for part in itertools.chain([start], *map(_entry, images, images.values())):
         file.write(part)
@@ -165,20 +164,8 @@ def _varint(number: int) -> bytes:
     return bytes([*parts, number])
 
 
-def is_whole(path: Path) -> bool:
-    """Whether a file is records, one after another, all of which fit their checksums."""
-    with path.open("rb") as file:
-        while head := file.read(12):
-            if len(head) < 12 or head[8:] != _masked_crc(head[:8]):
-                return False
-            (num_bytes,) = struct.unpack("<Q", head[:8])
-            record = file.read(num_bytes)
-            if len(record) < num_bytes or file.read(4) != _masked_crc(record):
-                return False
-    return True
-
-
-def _masked_crc(data: bytes) -> bytes:
+def masked_crc(data: bytes) -> bytes:
+    """The checksum of a record, or of its length."""
     return _masked(google_crc32c.value(data))
 
 

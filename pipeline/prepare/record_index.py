@@ -3,93 +3,93 @@
 from __future__ import annotations
 
 import dataclasses
-import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import NamedTuple
 
 from pipeline.errors import DataError
 from pipeline.manifest.rows import SPLITS, Row
-from pipeline.prepare.plan import NAME, REPORTS, Piece, read_report, report_path
+from pipeline.prepare.plan import NAME, Piece, read_report, report_path
+from pipeline.prepare.shard_file import FRAME_BYTES, ShardFile
 from pipeline.text import command
-
-FRAME_BYTES = 16
-"""Of the length and the two checksums around a record, see `pipeline.prepare.record`."""
 
 AGAIN = f"Run the same {command('prepare')} command again."
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Record:
+class Place(NamedTuple):
     """Place of a video in its shard.
 
     Attributes:
-        row: Its row in the manifest.
         name: As in `SourceVideo`.
         shard: The file.
         start: Bytes before its record.
+        num_frames: Stored frames.
         pieces: Of a recording, its records, which follow one another.
+    """
+
+    name: str
+    shard: ShardFile
+    start: int
+    num_frames: int
+    pieces: tuple[Piece, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Record:
+    """A video and its place.
+
+    Attributes:
+        row: Its row in the manifest.
     """
 
     row: Row
     name: str
-    shard: Path
+    shard: ShardFile
     start: int
+    num_frames: int
     pieces: tuple[Piece, ...] = ()
 
-    @property
-    def num_frames(self) -> int:
-        """Stored frames of a recording."""
-        return sum(piece.num_frames for piece in self.pieces)
 
-
-def find_records(shards: Sequence[Path], rows: Sequence[Row]) -> tuple[Record, ...]:
-    """Finds the videos in their shards by the reports on them; no record is read.
+def find_places(shards: Sequence[Path]) -> tuple[Place, ...]:
+    """Opens shards, and finds the videos in them by the reports on them; no record is read.
 
     Args:
         shards: The files, in any order.
-        rows: All videos that are in them, in the order of their names, as in the manifest.
 
     Returns:
-        The records, in the order of the splits that they were prepared with and of the files.
+        The places, in the order of the splits that they were prepared with and of the files.
 
     Raises:
-        DataError: The report on a shard is missing or damaged.
+        DataError: A shard cannot be opened, or the report on one is missing or damaged.
     """
-    places = [
-        (name, shard, start, pieces)
+    return tuple(
+        place
         for split in SPLITS
         for shard in sorted(shards)
         if shard.name.startswith(f"{NAME}-{split}.")
-        for name, start, pieces in _of_shard(shard)
-    ]
-    if len(places) != len(rows):
-        raise DataError(f"{shards[0].parent / REPORTS}: not of these shards. {AGAIN}")
+        for place in _of_shard(shard)
+    )
+
+
+def join_rows(places: Sequence[Place], rows: Sequence[Row]) -> tuple[Record, ...]:
+    """The videos at their places, in the same order.
+
+    Args:
+        places: What `find_places` gave.
+        rows: All videos that are in the shards, in the order of their names, as in the manifest.
+    """
     # Names can be the same, as of a file with two labels: a manifest has those in this order, too.
-    by_name = sorted(range(len(places)), key=lambda place: places[place][0])
+    by_name = sorted(range(len(places)), key=lambda number: places[number].name)
     row_of = dict(zip(by_name, rows, strict=True))
-    return tuple(Record(row_of[place], *found) for place, found in enumerate(places))
+    return tuple(Record(row_of[number], *place) for number, place in enumerate(places))
 
 
-def _of_shard(shard: Path) -> list[tuple[str, int, tuple[Piece, ...]]]:
-    """Names of the videos in a shard, where their records start, and pieces of recordings."""
-    found, start = [], 0
+def _of_shard(path: Path) -> Iterator[Place]:
     try:
-        videos = read_report(report_path(shard)).videos
-        with shard.open("rb") as file:
-            for video in videos:
-                if not video.problem:
-                    found.append((video.name, start, video.pieces))
-                    # Reports of earlier versions do not say how long it is.
-                    num_bytes = video.record_bytes or _length(file, start)
-                    start += num_bytes + FRAME_BYTES * max(1, len(video.pieces))
+        shard, start = ShardFile(path), 0
+        for video in read_report(report_path(path)).videos:
+            if not video.problem:
+                yield Place(video.name, shard, start, video.stored_frames, video.pieces)
+                start += video.record_bytes + FRAME_BYTES * max(1, len(video.pieces))
     except (OSError, ValueError):
-        raise DataError(f"{report_path(shard)}: missing or damaged. {AGAIN}") from None
-    return found
-
-
-def _length(file: BinaryIO, start: int) -> int:
-    """Bytes of the record there, as it says itself."""
-    file.seek(start)
-    (num_bytes,) = struct.unpack("<Q", file.read(8).ljust(8, b"\0"))
-    return int(num_bytes)
+        raise DataError(f"{report_path(path)}: missing or damaged. {AGAIN}") from None

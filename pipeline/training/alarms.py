@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from pipeline.config import TrainConfig
 from pipeline.manifest.rows import Row
+from pipeline.prepare.prepared import Store
 from pipeline.text import command, listed, one_line
 
 _FEW_GROUPS = 3
@@ -95,11 +96,12 @@ class Alarms(keras.callbacks.Callback):
     Args:
         config: The training.
         chance: Share of the largest class in validation, which always guessing it gets right.
+        store: The prepared data set, if it is one.
     """
 
-    def __init__(self, config: TrainConfig, chance: float) -> None:
+    def __init__(self, config: TrainConfig, chance: float, store: Store | None = None) -> None:
         super().__init__()
-        self._config, self._chance = config, chance
+        self._config, self._chance, self._store = config, chance, store
         self._seen: dict[str, int] = {}
 
     def state(self) -> dict[str, int]:
@@ -111,8 +113,15 @@ class Alarms(keras.callbacks.Callback):
         self._seen = dict(state)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Looks at the figures of the epoch."""
+        """Looks at the figures of the epoch, and whether the data set is still in its place."""
         logs = logs or {}
+        if self._store and not self._store.is_current and "replaced" not in self._seen:
+            _warn(
+                f"epoch {epoch + 1}: {self._store.path} was prepared anew, moved or deleted. This "
+                "training ends with the videos and labels that it began with; `evaluate` will not "
+                "have them. To learn from what is there now, train another run"
+            )
+            self._seen["replaced"] = -1
         if not math.isfinite(logs["loss"]):
             rate = self._config.learning_rate
             _warn(

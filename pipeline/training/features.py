@@ -31,7 +31,7 @@ from pipeline.locks import in_turn
 from pipeline.models.backbones.foreign import foreign_network
 from pipeline.models.recognizer import trained_logits, trained_model
 from pipeline.native_log import silent_native_log
-from pipeline.prepare.prepared import Store, open_store
+from pipeline.prepare.prepared import Store
 from pipeline.streams import STREAMS, StoredImage
 from pipeline.text import command, counted
 from pipeline.workers.pool import num_cores
@@ -165,10 +165,9 @@ def _variants(stream: str, augment: AugmentConfig) -> tuple[str, ...]:
 def _path(stream: str, recognizer: keras.Model, config: RunConfig, store: Store) -> Path:
     """The file of the features; its name changes with everything that they depend on."""
     layer = recognizer.get_layer(f"{stream}_features")
-    videos = open_store(store.path).fingerprint  # whatever its splits are
     backbone = _backbone_mark(config.backbone_of(stream))
     settings: list[object] = [
-        videos,
+        store.prepared_fingerprint,
         _variants(stream, config.augment),
         config.train.precision,
         backbone,

@@ -21,6 +21,7 @@ from pipeline.dataset.stored_features import FeatureVideos
 from pipeline.dataset.videos import Data, damage_named, open_of_run
 from pipeline.errors import ConfigError, DataError, PipelineError
 from pipeline.models.recognizer import build_recognizer, float32_twin
+from pipeline.prepare.prepared import Store
 from pipeline.run import Run
 from pipeline.tasks.task import task_of
 from pipeline.training.alarms import Alarms, warn_of_few_groups
@@ -116,7 +117,7 @@ def train(
     check_memory(config, on_gpu=on_gpu, share=cluster.share_of_machine)
     check_run(config, data, cluster)
     with (
-        damage_named(data),
+        damage_named(),
         enough_memory(config),
         lost_workers_named(cluster.addresses, cluster.index),
     ):
@@ -201,7 +202,8 @@ def _train(config: RunConfig, data: Data, run: Run, cluster: Cluster, *, goes_on
         patience=config.train.patience,
         last=config.train.keep == "last",
     )
-    progress = Progress(model, best, Alarms(config.train, chance(data, config)), average)
+    store = data if isinstance(data, Store) else None
+    progress = Progress(model, best, Alarms(config.train, chance(data, config), store), average)
     checkpoint = Checkpoint(run.checkpoint_file, progress)
     epochs_done, has_stopped = 0, False
     if not cluster.is_first:

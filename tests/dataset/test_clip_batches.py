@@ -1,7 +1,6 @@
 """Batches of clips. Each frame of the videos here says by its colour where it comes from."""
 
 import dataclasses
-import json
 import shutil
 from functools import partial
 
@@ -416,16 +415,10 @@ def test_a_video_with_two_labels_is_found_twice(store, tmp_path):
     assert sorted(label for (_, label, _), _ in pairs) == ["run", "walk", "walk"]
 
 
-def test_a_report_of_an_earlier_version_does_not_say_where_a_video_lies(store, copied):
-    for file in (copied.path / "shards").iterdir():
-        report = json.loads(file.read_text())
-        for video in report["videos"]:
-            del video["record_bytes"]
-        file.write_text(json.dumps(report))
-    assert [record.start for record in copied.records] == [r.start for r in store.records]
-    file.write_text("{}")
-    with pytest.raises(DataError, match=rf"{file.name}: missing or damaged. Run the same"):
-        open_store(copied.path).of_split("train")
+def test_a_damaged_report_on_a_shard(copied):
+    next((copied.path / "shards").iterdir()).write_text("{}")
+    with pytest.raises(DataError, match=r"shards/.*: missing or damaged. Run the same"):
+        open_store(copied.path)
 
 
 def test_no_video_is_read_for_the_order_of_videos(copied):
@@ -435,7 +428,7 @@ def test_no_video_is_read_for_the_order_of_videos(copied):
         (copied.path / shard).write_bytes(bytes(len(content)))
     balanced = configured(train=TrainConfig(batch_size=5, balanced=True))
     batches = iter(training_batches(copied, balanced, first_step=1000))
-    with pytest.raises(tf.errors.DataLossError):
+    with pytest.raises(DataError, match=r"clipline-train.*: damaged\."), damage_named():
         next(batches)
 
 
@@ -484,17 +477,29 @@ def test_a_training_that_goes_on_sees_what_it_would_have_seen(uneven, is_balance
             np.testing.assert_array_equal(labels, others)
 
 
-def test_a_data_set_that_goes_away_is_named(store, tmp_path):
-    """As a disk that is taken out while a training runs."""
+@pytest.mark.parametrize("is_held", [True, False])
+@pytest.mark.parametrize("change", ["deleted", "prepared anew"])
+def test_a_data_set_that_is_replaced_stays_the_same_or_is_refused(
+    store, tmp_path, monkeypatch, change, is_held
+):
+    if not is_held:  # as of very many shards
+        monkeypatch.setattr("pipeline.prepare.shard_file._most_held", lambda: 0)
     data = open_store(shutil.copytree(store.path, tmp_path / "store"))
-    opened = evaluation_clips(data, CONFIG, "train"), training_batches(data, CONFIG)
+    opened = [evaluation_clips(data, CONFIG, split) for split in data.num_videos]
+    assert data.is_current
     shutil.rmtree(data.path)
-    for batches in opened:
-        with (
-            pytest.raises(DataError, match=r"^/.*store/.*: not there any more. Put the data"),
-            damage_named(data),
-        ):
-            next(iter(batches))
+    expected = "not there any more. Put the data"
+    if change == "prepared anew":
+        expected = "replaced while it was being read.* Begin again"
+        shutil.copytree(store.path, data.path, copy_function=shutil.copyfile)  # at another time
+    assert not data.is_current
+    for batches, split in zip(opened, data.num_videos, strict=True):
+        if is_held:
+            for found, wanted in zip(batches, evaluation_clips(store, CONFIG, split), strict=True):
+                tf.nest.map_structure(np.testing.assert_array_equal, found, wanted)
+        else:
+            with pytest.raises(DataError, match=rf"^/.*store/.*: {expected}"), damage_named():
+                next(iter(batches))
 
 
 # Shares of a batch.

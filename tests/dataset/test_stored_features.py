@@ -59,7 +59,7 @@ def test_the_places_of_videos(tmp_path):
     written = write(tmp_path / "features" / "x.f32")
     assert open_features(written.path) == written
     assert [(span.start, span.num_frames) for span in written.spans] == [(0, 40), (40, 7), (47, 53)]
-    assert written.open().shape == SHAPE
+    assert written.features.shape == SHAPE
     assert sorted(file.name for file in written.path.parent.iterdir()) == ["x.f32", "x.json"]
 
 

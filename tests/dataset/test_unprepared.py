@@ -190,7 +190,7 @@ def test_a_part_without_frames_ends_in_an_error_that_names_it(table, config) -> 
     data = open_data(late)
     with (
         pytest.raises(DataError, match=r"0.avi: it has no frame from 9 s to its end"),
-        damage_named(data),
+        damage_named(),
     ):
         list(evaluation_clips(data, dataclasses.replace(config), "train"))
 

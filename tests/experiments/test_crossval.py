@@ -19,8 +19,8 @@ from pipeline.dataset.videos import open_of_run
 from pipeline.errors import ConfigError, DataError, PipelineError
 from pipeline.evaluation.answers import read_answers
 from pipeline.evaluation.recordings import read_recordings
-from pipeline.experiments.crossval import cross_validate
-from pipeline.experiments.pieces import Spread
+from pipeline.experiments.crossval import begin_folds, cross_validate
+from pipeline.experiments.pieces import Spread, measure_all
 from pipeline.experiments.ranges import suggest
 from pipeline.experiments.runs import with_whole_paths
 from pipeline.experiments.search import Search
@@ -75,6 +75,19 @@ def test_what_is_done_is_not_done_again(folder, config, capsys):
     assert len(done) == 2 * 3
     assert all(path.stat().st_mtime_ns == before[path] for path in done)
     assert result == json.loads((folder / "crossval.json").read_text())
+
+
+def test_folds_of_what_was_prepared_anew_since_are_refused(
+    config, blob_store, store_without_validation, tmp_path
+):
+    """As those of a job, or of another machine, that comes to them later."""
+    data = shutil.copytree(blob_store.path, tmp_path / "data")
+    folds = begin_folds(dataclasses.replace(config, data=str(data)), tmp_path / "out")
+    shutil.rmtree(data)
+    shutil.copytree(store_without_validation.path, data)
+    with pytest.raises(DataError, match=r"data was prepared anew since .*out was begun: its runs"):
+        measure_all(folds.pieces, lambda *_: None)
+    assert not folds_of(tmp_path / "out")
 
 
 def test_other_settings_need_another_folder(folder, config, tmp_path, capsys):

@@ -17,7 +17,7 @@ from pipeline.manifest.annotation import Annotation
 from pipeline.prepare import pieces
 from pipeline.prepare.preparation import prepare
 from pipeline.prepare.prepared import Store, open_store
-from pipeline.prepare.record import is_whole
+from pipeline.prepare.record_index import Record
 from pipeline.prepare.stored_frames import encode_video
 from pipeline.video import decode_jpeg, write_video
 
@@ -67,10 +67,15 @@ def test_a_recording_is_one_row_with_all_its_classes(store: Store) -> None:
     assert open_store(store.path).manifest == store.manifest
 
 
+def is_read_whole(record: Record) -> bool:
+    found = [len(each) for each in record.shard.records(record.start, len(record.pieces))]
+    return found == [piece.num_bytes for piece in record.pieces]
+
+
 def test_records_are_of_bounded_length_and_follow_one_another(store: Store) -> None:
     found = {record.name: [piece.num_frames for piece in record.pieces] for record in store.records}
     assert found == {"a.avi": [128, 128, 44], "b.avi": [128], "c.avi": [20]}
-    assert all(is_whole(store.path / name) for name in store.shards)
+    assert all(map(is_read_whole, store.records))
 
 
 def test_tensorflow_datasets_reads_the_frames_with_their_labels(root: Path, store: Store) -> None:
@@ -138,7 +143,7 @@ def test_a_recording_that_is_too_short_leaves_nothing_behind(root: Path, tmp_pat
 
     assert [left["video"] for left in report.store.report["left_out"]] == ["d.avi"]
     assert len(report.store.records) == 3
-    assert all(is_whole(report.store.path / name) for name in report.store.shards)
+    assert all(map(is_read_whole, report.store.records))
     (root / "d.avi").unlink()
 
 

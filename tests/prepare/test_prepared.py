@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,9 @@ import pytest
 import tensorflow_datasets as tfds
 
 from pipeline.errors import ConfigError, DataError
+from pipeline.prepare import prepared
 from pipeline.prepare.plan import finished_report
-from pipeline.prepare.prepared import FINDINGS, PARTIAL, Store, open_store
+from pipeline.prepare.prepared import FINDINGS, PARTIAL, Store, held_open, open_store
 from pipeline.prepare.publish import check_folder, clear_partial, finish_store
 from pipeline.prepare.shard_writer import write_shard
 from pipeline.video import VideoReader
@@ -154,8 +156,24 @@ def test_store_that_is_not_whole(videos: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="not a prepared data set. Make one with: clipline"):
         open_store(tmp_path)
     state.unlink()
-    with pytest.raises(DataError, match=r"not finished\. Run the same clipline prepare"):
+    with pytest.raises(DataError, match=r"not finished, or is going on\. Run the same"):
         open_store(out)
+
+
+def test_what_is_put_in_its_place_meanwhile(videos, tmp_path, monkeypatch):
+    store, state = write(videos, tmp_path / "out", SPLITS), tmp_path / "out" / "prepare.json"
+    with held_open():
+        assert open_store(store.path) is open_store(store.path)
+    describe = prepared.describe_store
+
+    def described_before(out):
+        found = describe(out)
+        os.utime(state, ns=(0, 1))  # as a preparation that has ended since
+        return found
+
+    monkeypatch.setattr(prepared, "describe_store", described_before)
+    with pytest.raises(DataError, match=r"out: is being prepared\. Run the same command again"):
+        open_store(store.path)
 
 
 def test_videos_that_are_not_prepared_are_the_ones_to_prepare(tmp_path, monkeypatch):

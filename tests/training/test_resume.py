@@ -16,11 +16,14 @@ import pytest
 
 from pipeline.config import TrainConfig
 from pipeline.config.file import save_config
+from pipeline.config.prepare import PrepareConfig
 from pipeline.errors import ConfigError, DataError
 from pipeline.models.recognizer import load_recognizer
+from pipeline.prepare.preparation import prepare
 from pipeline.run import Run
 from pipeline.training import precision
 from pipeline.training.fit import Interrupted, train
+from tests.processes import python_processes
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "train.py"
 COLUMNS = ("epoch", "learning_rate", "loss", "accuracy", "val_loss", "val_accuracy")
@@ -68,6 +71,46 @@ def check_same(run, undisturbed):
     )
     for weight, other in zip(weights, wanted, strict=True):
         np.testing.assert_allclose(weight, other, atol=1e-6)
+
+
+def test_what_is_prepared_meanwhile_changes_nothing(
+    config, undisturbed, blob_store, blob_videos, tmp_path
+):
+    """Nor its calibration and its export, for which it opens the data set again."""
+    videos, data = tmp_path / "videos", tmp_path / "data"
+    shutil.copytree(blob_videos, videos)
+    shutil.copytree(blob_store.path, data)
+    save_config(dataclasses.replace(config, data=str(data)), tmp_path / "run.toml")
+    again = PrepareConfig(source="folder", path=str(videos), out=str(data), overwrite=True)
+    again = dataclasses.replace(again, group_regex=r"g\d+", fps=10, size=32, workers=1)
+
+    def another_class():
+        (videos / "left").rename(videos / "zleft")
+        return again
+
+    def a_video_less():
+        (videos / "right" / "g05 0.avi").unlink()
+        return again
+
+    def another_split():
+        return dataclasses.replace(again, seed=3)
+
+    changes = {"epoch   2": another_class, "epoch   3": a_video_less, "epoch   4": another_split}
+    with python_processes() as start:
+        run = Run(tmp_path / "run")
+        process = start(SCRIPT, "--config", tmp_path / "run.toml", "--run", run.folder)
+        for line in process.stdout:
+            if change := changes.pop(line.split("/")[0], None):
+                process.send_signal(signal.SIGSTOP)
+                assert not prepare(change()).up_to_date
+                process.send_signal(signal.SIGCONT)
+        told = process.stderr.read()
+        assert process.wait() == 0, told
+    assert not changes
+    assert told.count(f"{data} was prepared anew, moved or deleted. This training ends with") == 1
+    check_same(run, undisturbed)
+    assert run.calibration_file.is_file()
+    assert run.litert_file.is_file()
 
 
 def kill_after(config, folder, line, delay=0.0):
