@@ -57,8 +57,7 @@ def train_auto(arguments: Sequence[str]) -> int:
         rows = table(choice, runs[0].class_names(), out.folder / "tried.csv")
     print("\n".join(_lines(rows, choice.missing)))
     chosen = listed(trial.recipe.name for trial in choice.members)
-    over = ": over the budget" if watch.spent > options.budget else ""
-    print(f"chosen: {chosen}; {clock(watch.spent)} of {clock(options.budget)}{over}")
+    print(f"chosen: {chosen}; {clock(watch.spent)} of {clock(options.budget)}")
     print(f"written: {out.folder}")
     print(f"next: {command('evaluate', out.folder)}")
     return 0
@@ -100,10 +99,7 @@ def _parser(name: str, example: str) -> Parser:
     parser.add_argument("--config", help="auto")
     parser.add_argument("--data", required=True, help="The prepared data set.")
     parser.add_argument(
-        "--budget",
-        type=_seconds,
-        default=1800.0,
-        help="The time for all from trying to exporting, such as 20m or 2h.",
+        "--budget", type=_seconds, default=1800.0, help="The time for all, such as 20m or 2h."
     )
     parser.add_argument("--seed", type=int, default=0, help="Of every training.")
     return parser

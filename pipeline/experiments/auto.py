@@ -80,7 +80,7 @@ def choose(config: RunConfig, folder: Path, watch: Clock) -> Choice:
         recipes, missing = usable(NEAREST, data)
         print(
             f"{reason}. What is taken is: {recipes[0].name}. Expect it to be wrong often; each "
-            "more video of a class helps. It is trained to the end, whatever the budget is",
+            "more video of a class helps",
             flush=True,
         )
         return _untried(recipes[0], config, size, folder, missing)
@@ -102,9 +102,6 @@ def choose(config: RunConfig, folder: Path, watch: Clock) -> Choice:
     race = Race(trials, folds, names, main, watch)
     race.run()
     members = race.members()
-    if (late := race.last_seconds(members) - watch.left) > 0:
-        text = "what was chosen is trained to the end, about {} beyond the budget"
-        print(text.format(clock(late)), flush=True)
     several = several_of(members, names)
     fusion = several.fusion(race.rule(members))
     return Choice(trials=trials, members=members, fusion=fusion, several=several, missing=missing)

@@ -21,7 +21,6 @@ from pipeline.atomic import write_json
 from pipeline.errors import DataError
 from pipeline.evaluation.intervals import difference_interval
 from pipeline.evaluation.main_score import MainScore
-from pipeline.experiments.pace import EXPORT_SECONDS, LAST, SPARE
 from pipeline.experiments.trial import (
     Trial,
     correct_of,
@@ -32,7 +31,6 @@ from pipeline.experiments.trial import (
 from pipeline.tasks.frames import Frames
 from pipeline.tasks.fusion import RULES, Rule
 from pipeline.tasks.task import task_of
-from pipeline.text import clock
 from pipeline.training.fit import DivergenceError
 from pipeline.training.linear import is_linear
 
@@ -40,6 +38,9 @@ _MOST_FUSED: Final = 4
 _MORE_SEEDS: Final = 2
 _ENOUGH_VIDEOS: Final = 150
 """Answers by which recipes are compared before any of them is tried further, if they can be."""
+_EXPORT_SECONDS: Final = 12.0
+_SPARE: Final = 0.06
+"""Share of the budget that is left for what cannot be foreseen."""
 
 
 class Clock:
@@ -62,7 +63,7 @@ class Clock:
     @property
     def left(self) -> float:
         """Seconds that may still be used."""
-        return self.budget * (1 - SPARE) - self.spent
+        return self.budget * (1 - _SPARE) - self.spent
 
     def note(self) -> None:
         """Keeps what is spent."""
@@ -126,16 +127,12 @@ class Race:
                 for trial, gain in gains.items()
                 if gain.mean() > gain.std() / math.sqrt(len(gain))
                 and self._is_no_worse(members, trial)
-                and self.last_seconds([*members, trial]) < self._watch.left
+                and self._last_seconds([*members, trial]) < self._watch.left
             ]
             if not adding:
                 break
             members.append(max(adding, key=lambda trial: float(gains[trial].mean())))
         return _on_common_folds(members)
-
-    def last_seconds(self, members: Sequence[Trial]) -> float:
-        """What training some on all videos takes, more than a fold has, and exporting them."""
-        return sum(LAST * self._fold_seconds(trial) + EXPORT_SECONDS for trial in members)
 
     def rule(self, members: Sequence[Trial]) -> Rule:
         """The rule of fusion under which their labels are most likely."""
@@ -160,12 +157,9 @@ class Race:
 
     def _try(self, trial: Trial) -> None:
         fold = len(trial.answers) + 1
-        name = f"{trial.recipe.name}, fold {fold}/{self._folds}"
-        if not is_tried(trial.folder, fold):
-            if not self._has_time(trial):
-                trial.status = "no time"
-                return
-            print(f"{name}: training, {clock(self._watch.left)} left", flush=True)
+        if not is_tried(trial.folder, fold) and not self._has_time(trial):
+            trial.status = "no time"
+            return
         try:
             answers, seconds = held_out(trial.config, trial.folder, fold, self._folds, self._names)
         except DivergenceError:
@@ -174,7 +168,11 @@ class Race:
         trial.answers.append(answers)
         trial.seconds.append(seconds)
         score = self._main.of(answers.scores(trial.config.model, self._names))
-        print(f"{name}: {self._main.text(score)}, {seconds:.0f} s", flush=True)
+        print(
+            f"{trial.recipe.name}, fold {fold}/{self._folds}: {self._main.text(score)}, "
+            f"{seconds:.0f} s",
+            flush=True,
+        )
 
     def _has_time(self, trial: Trial) -> bool:
         """Whether there is time for a fold more, and for the last training after it.
@@ -183,7 +181,7 @@ class Race:
         """
         others = self._others(trial) if any(each.answers for each in self._trials) else []
         folds = 2 if others and not trial.answers else 1
-        last = self.last_seconds([*others, trial])
+        last = self._last_seconds([*others, trial])
         return self._watch.left - last > folds * self._fold_seconds(trial)
 
     def _others(self, trial: Trial) -> list[Trial]:
@@ -196,6 +194,10 @@ class Race:
             return trial.seconds[-1]
         rates = [each.seconds[-1] / each.recipe.cost for each in self._trials if each.seconds]
         return max(rates, default=0.0) * trial.recipe.cost
+
+    def _last_seconds(self, members: Sequence[Trial]) -> float:
+        """What training some on all videos takes, more than a fold has, and exporting them."""
+        return sum(1.25 * self._fold_seconds(trial) + _EXPORT_SECONDS for trial in members)
 
     def _is_of_no_use(self, trial: Trial) -> bool:
         """Whether it is behind another with confidence, and adds nothing to the best so far."""

@@ -32,7 +32,6 @@ class RunFigures:
         about: What was tested, in words.
         settings: What it was trained with, by key.
         can_classify: Whether it was exported.
-        has_report: Whether there is a page on its test, see `report_page`.
     """
 
     name: str
@@ -42,7 +41,6 @@ class RunFigures:
     about: str
     settings: Mapping[str, Any]
     can_classify: bool
-    has_report: bool
 
 
 def all_runs(root: Path) -> list[RunFigures]:
@@ -67,13 +65,7 @@ def figures(run: Run) -> RunFigures:
         about=_about(test),
         settings=_flat(_toml(run.folder / _FOLDS_CONFIG) or _toml(run.config_file)),
         can_classify=run.bundle_file.is_file() or run.fusion_file.is_file(),
-        has_report=report_page(run).is_file(),
     )
-
-
-def report_page(run: Run) -> Path:
-    """The page that `clipline evaluate` writes on the test; of some runs it writes none."""
-    return run.report / "index.html"
 
 
 def differing(runs: Sequence[RunFigures]) -> dict[str, list[str]]:
