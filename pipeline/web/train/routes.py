@@ -29,7 +29,6 @@ from pipeline.web.workspace import Workspace
 
 _TICK_SECONDS: Final = 0.5
 _LOG_BYTES: Final = 200_000
-_REPORT: Final = "index.html"
 _REPORT_POLICY: Final = "; ".join(
     (
         "default-src 'none'",
@@ -106,9 +105,8 @@ class Training:
     def _report(self, request: Request) -> Response:
         """The report of a run, a page that was written by `clipline evaluate`."""
         run = self._run(request.path_params["name"])
-        file = run.report / _REPORT
-        if file.is_file():
-            text = file.read_text("utf-8")
+        if run.report_page.is_file():
+            text = run.report_page.read_text("utf-8")
             return HTMLResponse(text, headers={"Content-Security-Policy": _REPORT_POLICY})
         raise OutsideError(f"{run.folder.name}: there is no report")
 
@@ -192,7 +190,7 @@ class Training:
             state["history"] = history(run)
             state["figures"] = {"text": found.about, "score": found.score, "value": found.value}
             state["figures"]["interval"] = found.interval
-            state["has_report"] = (run.report / _REPORT).is_file()
+            state["has_report"] = found.has_report
             state["can_classify"] = found.can_classify
             state["epochs"] = found.settings.get("train.epochs")
         return state
