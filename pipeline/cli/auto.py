@@ -100,7 +100,11 @@ def _parser(name: str, example: str) -> Parser:
     parser.add_argument("--config", help="auto")
     parser.add_argument("--data", required=True, help="The prepared data set.")
     parser.add_argument(
-        "--budget", type=_seconds, default=1800.0, help="The time for all, such as 20m or 2h."
+        "--budget",
+        type=_seconds,
+        default=1800.0,
+        help="The time for trying, the last training and the export, such as 20m or 2h. One that "
+        "is too short is refused with the shortest.",
     )
     parser.add_argument("--seed", type=int, default=0, help="Of every training.")
     return parser

@@ -93,8 +93,8 @@ def choose(config: RunConfig, folder: Path, watch: Clock) -> Choice:
     main = main_score(trials[0].config.model.task)
     print(
         f"{counted(len(trials), 'recipe')}, each in up to {folds} folds over groups of the "
-        f"training videos, then the last training and an export: about {clock(watch.left)}. What "
-        "was begun is ended, and testing comes after it",
+        "training videos, then the last training and an export: about "
+        f"{clock(max(0.0, watch.left))}. What was begun is ended, and testing comes after it",
         flush=True,
     )
     trials = in_time(trials, data, folds, folder, watch)

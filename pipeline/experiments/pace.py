@@ -45,19 +45,18 @@ def in_time(
     Raises:
         ConfigError: There is no time for one fold and the last training of the first of them.
     """
-    if isinstance(data, Store) and data.count_frames() < _FRAMES_A_SECOND * watch.budget:
-        return list(trials)
     timed = next(trial for trial in trials if not trial.recipe.needs)
     file, whole = folder / _FILE, timed.config.train.epochs
     if not file.is_file():
-        print(f"{timed.recipe.name}: {_EPOCHS} epochs show how long all take", flush=True)
-        write_json(file, _paced(timed, folds, folder / "pace"))
+        folder.mkdir(parents=True, exist_ok=True)
+        is_small = isinstance(data, Store) and data.count_frames() < _FRAMES_A_SECOND * watch.budget
+        write_json(file, {"share": 1.0} if is_small else _paced(timed, folds, folder / "pace"))
     pace = json.loads(file.read_bytes())
     if "share" not in pace:
         start, epoch = pace["start"], pace["epoch"]
         cheaper = trials[0].recipe.cost / timed.recipe.cost
         shortest = cheaper * (start + epoch * min(_FEWEST, whole))
-        _expect_time(timed, shortest, start + epoch * whole, watch)
+        _expect_time(shortest, start + epoch * whole, watch, timed.config.split.folds)
         pace["share"] = max(0.0, (watch.left / _TRAININGS - start) / (epoch * whole))
         write_json(file, pace)
     share = pace["share"]
@@ -68,18 +67,11 @@ def in_time(
     return [_shortened(trial, share * more) for trial, more in zip(trials, dearer, strict=True)]
 
 
-def _expect_time(timed: Trial, shortest: float, whole: float, watch: Clock) -> None:
-    """Makes sure that what is tried at least fits into the time.
-
-    Args:
-        timed: Of which it is known what it takes.
-        shortest: Seconds of a training of the fewest epochs.
-        whole: Seconds of one of all epochs.
-        watch: The time that there is.
-    """
+def _expect_time(shortest: float, whole: float, watch: Clock, tested: int | str) -> None:
+    """Makes sure that two trainings of so many seconds fit in, in each of the folds tested."""
     least = watch.least(shortest + last_seconds(shortest))
     if least > watch.budget:
-        each = " for each fold" if timed.config.split.folds else ""
+        each = " for each fold" if tested else ""
         raise ConfigError(
             f"--budget: expected {_minutes(least)} or more{each} for these videos, got "
             f"{clock(watch.budget)}: two trainings of about {clock(shortest)}, of the fewest "
@@ -94,6 +86,7 @@ def _minutes(seconds: float) -> str:
 
 def _paced(trial: Trial, folds: int, folder: Path) -> dict[str, float]:
     """Seconds of an `epoch`, and what a training takes besides, most of it at its `start`."""
+    print(f"{trial.recipe.name}: {_EPOCHS} epochs show how long all take", flush=True)
     config, run = of_fold(trial.config, 1, folds), Run(folder)
     config = dataclasses.replace(config, train=dataclasses.replace(config.train, epochs=_EPOCHS))
     began = time.monotonic()
