@@ -56,6 +56,7 @@ class Run:
         metrics_file: What evaluation found, by split, JSON.
         environment_file: Versions, machine and command, JSON.
         report: Folder of plots and tables.
+        report_page: In `report`, what was found on the test, as a page; not of each kind of run.
     """
 
     folder: Path
@@ -77,6 +78,7 @@ class Run:
     metrics_file = _Inside("metrics.json")
     environment_file = _Inside("environment.json")
     report = _Inside("report")
+    report_page = _Inside("report/index.html")
 
     def alone(self, instead: str = "") -> AbstractContextManager[None]:
         """Keeps others from training, exporting or testing in the folder, see `locks.alone`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -40,16 +41,18 @@ def train_auto(arguments: Sequence[str]) -> int:
     parser.add_argument("--run", required=True, help="Folder to write.")
     parser.add_argument("--overwrite", action="store_true", help="Replace what is there.")
     options = parser.parse(arguments)
-    config, out = _base(options), Run(Path(options.run))
+    config, out, began = _base(options), Run(Path(options.run)), time.monotonic()
     import_tensorflow()
     from pipeline.experiments.auto import begin_auto, choose, finish, table
     from pipeline.inference.export import export
     from pipeline.inference.fuse import fuse_as
 
     with out.alone("name another folder (--run)"):
-        watch = begin_auto(config, out.folder, options.budget, overwrite=options.overwrite)
+        overwrite = options.overwrite
+        watch = begin_auto(config, out.folder, options.budget, overwrite=overwrite, began=began)
         choice = choose(config, out.folder / "tried", watch)
         runs = finish(choice, out.folder / "runs")
+        print("exporting", flush=True)
         for run in runs:
             export(run)
         fuse_as(runs, out, choice.several, choice.fusion)
@@ -99,7 +102,11 @@ def _parser(name: str, example: str) -> Parser:
     parser.add_argument("--config", help="auto")
     parser.add_argument("--data", required=True, help="The prepared data set.")
     parser.add_argument(
-        "--budget", type=_seconds, default=1800.0, help="The time for all, such as 20m or 2h."
+        "--budget",
+        type=_seconds,
+        default=1800.0,
+        help="The time for trying, the last training and the export, such as 20m or 2h. One that "
+        "is too short is refused with the shortest.",
     )
     parser.add_argument("--seed", type=int, default=0, help="Of every training.")
     return parser

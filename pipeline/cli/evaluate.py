@@ -15,6 +15,7 @@ from pipeline.errors import ConfigError
 from pipeline.importing import import_tensorflow
 
 if TYPE_CHECKING:
+    from pipeline.manifest.rows import Split
     from pipeline.run import Run
     from pipeline.tasks.fusion import Rule
 
@@ -90,7 +91,6 @@ def _evaluate(run: Run, options: Any) -> None:
         import_tensorflow()
         from pipeline.cli.frame_scores import format_result
         from pipeline.evaluation.evaluate import evaluate
-        from pipeline.evaluation.page import report_files
 
         result = evaluate(
             run,
@@ -101,22 +101,27 @@ def _evaluate(run: Run, options: Any) -> None:
             bin_seconds=options.bins,
         )
     print(format_result(result, options.split))
-    print(f"written: {run.metrics_file}; the report: {report_files(run, options.split)[0]}")
+    print(_written(run, options.split))
 
 
 def _evaluate_fused(run: Run, options: Any) -> None:
     """Measures a folder of fused runs."""
     import_tensorflow()
     from pipeline.cli.fusion_scores import format_fusion
-    from pipeline.evaluation.page import report_files
     from pipeline.inference.fuse import evaluate_fused
 
     with run.alone():
         result = evaluate_fused(run, options.split)
     print(format_fusion(result, options.split))
-    page = report_files(run, options.split)[0]
-    there = f"; the report: {page}" if page.is_file() else ""
-    print(f"written: {run.metrics_file}{there}")
+    print(_written(run, options.split))
+
+
+def _written(run: Run, split: Split) -> str:
+    """What was written; where there may be several labels for a video, there is no report."""
+    from pipeline.evaluation.page import report_files
+
+    page = report_files(run, split)[0]
+    return f"written: {run.metrics_file}" + (f"; the report: {page}" if page.is_file() else "")
 
 
 def _evaluate_together(runs: Sequence[Run], options: Any) -> None:

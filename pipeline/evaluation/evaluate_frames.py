@@ -81,6 +81,7 @@ def evaluate_recordings(
         split,
         result,
         recordings,
+        class_names,
         data=data.path,
         strip=lambda number, first, last: _strip(data, config, split, number, first, last),
     )

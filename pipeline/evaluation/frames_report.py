@@ -12,7 +12,7 @@ from sklearn.metrics import precision_recall_curve
 
 from pipeline.evaluation.metrics import confusion
 from pipeline.evaluation.mistakes import longest_mistakes
-from pipeline.evaluation.page import write_page
+from pipeline.evaluation.page import write_fused_page, write_page
 from pipeline.evaluation.plots import plot_confusion, plot_per_class, plot_precision_recall
 from pipeline.evaluation.recordings import Recording, judged
 from pipeline.evaluation.ribbons import LAST_TICK, MOST_TICKS, ROW, STEPS, ribbon
@@ -32,25 +32,26 @@ def write_frames_report(
     split: Split,
     result: Mapping[str, Any],
     recordings: Sequence[Recording],
+    class_names: Sequence[str],
     *,
-    data: Path,
-    strip: Strip,
+    data: Path | None = None,
+    strip: Strip = lambda *_: None,
 ) -> None:
     """Writes a page, a model card and their pictures, of what was found for a split.
 
     Args:
-        run: A trained run.
+        run: A trained run, or fused ones, of which there is no card.
         split: Which recordings.
         result: `frames`, `segments` and `bouts`, see `score_recordings`; and `leaks`, if any.
         recordings: What a person and the model say.
-        data: The folder of the data set, or the table of the videos.
+        class_names: C names.
+        data: The folder of the data set, or the table of the videos; None: the runs are fused.
         strip: Gives pictures of the mistakes.
 
     Raises:
         DataError: Nothing is known of any frame.
     """
     run.report.mkdir(exist_ok=True)
-    class_names = run.class_names()
     exclusive, background = (result["frames"][key] for key in ("exclusive", "background"))
     colours = {name: to_hex(colour) for name, colour in class_colours(class_names).items()}
     known = judged(recordings, exclusive=exclusive)
@@ -71,9 +72,12 @@ def write_frames_report(
             ribbon(each, class_names, colours, background=background, exclusive=exclusive)
             for each in recordings
         ],
-        "mistakes": _mistakes(run, split, recordings, strip, exclusive=exclusive),
+        "mistakes": _mistakes(run, split, recordings, class_names, strip, exclusive=exclusive),
     }
-    write_page(run, split, data, "frames.html", "frames_card.md", facts)
+    if data:
+        write_page(run, split, data, "frames.html", "frames_card.md", facts)
+    else:
+        write_fused_page(run, split, class_names, "frames.html", facts)
 
 
 def _confusion(known: Sequence[Recording], num_classes: int) -> Any:
@@ -114,15 +118,19 @@ def _totals(recordings: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, dict
 
 
 def _mistakes(
-    run: Run, split: Split, recordings: Sequence[Recording], strip: Strip, *, exclusive: bool
+    run: Run,
+    split: Split,
+    recordings: Sequence[Recording],
+    class_names: Sequence[str],
+    strip: Strip,
+    *,
+    exclusive: bool,
 ) -> list[dict[str, Any]]:
     """The longest mistakes, with the name of the recording and of a picture, if there is one."""
     for old in run.report.glob(f"{split}_mistake_*.jpg"):
         old.unlink()
     shown = []
-    longest = longest_mistakes(
-        recordings, run.class_names(), exclusive=exclusive, most=MOST_MISTAKES
-    )
+    longest = longest_mistakes(recordings, class_names, exclusive=exclusive, most=MOST_MISTAKES)
     for number, mistake in enumerate(longest, start=1):
         picture = strip(mistake.recording, mistake.first_frame, mistake.last_frame)
         name = f"{split}_mistake_{number}.jpg"

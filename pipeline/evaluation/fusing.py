@@ -198,7 +198,7 @@ def report(
         }
         for index in wrong[np.argsort(-highest[wrong], kind="stable")][:_MOST_MISTAKES]
     ]
-    write_fused_page(run, split, names, {"result": result, "mistakes": mistakes})
+    write_fused_page(run, split, names, "fused.html", {"result": result, "mistakes": mistakes})
 
 
 def compare(several: Several, fused: Answers, fusion: Fusion) -> dict[str, Any]:

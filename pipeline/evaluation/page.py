@@ -37,6 +37,7 @@ def write_page(
         "name": run.folder.resolve().name,
         "run_name": shlex.quote(str(run.folder)),
         "split": split,
+        "is_fused": False,
         "class_names": run.class_names(),
         "caution": CAUTION.get(split, []),
         "has_curves": (run.report / "curves.png").is_file(),
@@ -53,7 +54,7 @@ def write_page(
 
 
 def write_fused_page(
-    run: Run, split: Split, class_names: Sequence[str], facts: Mapping[str, Any]
+    run: Run, split: Split, class_names: Sequence[str], page: str, facts: Mapping[str, Any]
 ) -> None:
     """Writes the page of a folder of fused runs, whose pictures are in its `report` by now."""
     of_run = {
@@ -61,15 +62,17 @@ def write_fused_page(
         "split": split,
         "class_names": class_names,
         "caution": CAUTION.get(split, []),
+        "is_fused": True,
     }
-    text = _templates(run.report).get_template("fused.html").render(of_run, **facts)
+    text = _templates(run.report).get_template(page).render(of_run, **facts)
     report_files(run, split)[0].write_text(text, encoding="utf-8")
 
 
 def report_files(run: Run, split: Split) -> tuple[Path, Path]:
     """The page and the model card; those on the test are what one looks at first."""
-    names = ("index.html", "report.md") if split == "test" else (f"{split}.html", f"{split}.md")
-    return run.report / names[0], run.report / names[1]
+    if split == "test":
+        return run.report_page, run.report / "report.md"
+    return run.report / f"{split}.html", run.report / f"{split}.md"
 
 
 def _templates(folder: Path) -> Environment:

@@ -79,8 +79,8 @@ def choose(config: RunConfig, folder: Path, watch: Clock) -> Choice:
     elif reason := _too_few(rows):
         recipes, missing = usable(NEAREST, data)
         print(
-            f"{reason}. What is taken is: {recipes[0].name}. Expect it to be wrong often; each "
-            "more video of a class helps",
+            f"{reason}. What is taken is: {recipes[0].name}, trained to its end whatever the "
+            "budget. Expect it to be wrong often; each more video of a class helps",
             flush=True,
         )
         return _untried(recipes[0], config, size, folder, missing)
@@ -94,10 +94,11 @@ def choose(config: RunConfig, folder: Path, watch: Clock) -> Choice:
     main = main_score(trials[0].config.model.task)
     print(
         f"{counted(len(trials), 'recipe')}, each in up to {folds} folds over groups of the "
-        f"training videos, and the last training: {clock(watch.left)} at most",
+        "training videos, then the last training and an export: about "
+        f"{clock(max(0.0, watch.left))}. What was begun is ended, and testing comes after it",
         flush=True,
     )
-    trials = in_time(trials, data, folds, folder, watch.left)
+    trials = in_time(trials, data, folds, folder, watch)
     names = list(data.class_names)
     race = Race(trials, folds, names, main, watch)
     race.run()
@@ -184,8 +185,17 @@ def table(choice: Choice, class_names: Sequence[str], file: Path) -> list[dict[s
     return rows
 
 
-def begin_auto(config: RunConfig, folder: Path, budget: float, *, overwrite: bool) -> Clock:
+def begin_auto(
+    config: RunConfig, folder: Path, budget: float, *, overwrite: bool, began: float | None = None
+) -> Clock:
     """Makes the folder, or makes sure that it holds the beginning of the same; starts the time.
+
+    Args:
+        config: Of all that is tried.
+        folder: Where it goes.
+        budget: Seconds for all of it.
+        overwrite: Whether one of other settings that is there is replaced.
+        began: From when on time counts, see `Clock`.
 
     Raises:
         ConfigError: The folder holds something else.
@@ -197,7 +207,7 @@ def begin_auto(config: RunConfig, folder: Path, budget: float, *, overwrite: boo
             shutil.rmtree(folder / part, ignore_errors=True)
         (folder / _CLOCK).unlink(missing_ok=True)
     begin(_EXPERIMENT, config, folder, facts, overwrite=overwrite)
-    return Clock(folder / _CLOCK, budget)
+    return Clock(folder / _CLOCK, budget, began)
 
 
 @held_open()
@@ -215,8 +225,9 @@ def cross_validate_auto(
         overwrite: Whether one of other settings that is there is replaced.
 
     Returns:
-        What `crossval.json` then holds: the scores of all videos, see `Answers.scores`; `chosen`,
-        the recipes of each fold; and `seconds`.
+        What `crossval.json` then holds: the scores of all videos, see `Answers.scores`;
+        `main_score`, the name of the one that counts; `chosen`, the recipes of each fold; and
+        `seconds`.
 
     Raises:
         ConfigError: The folder holds something else.
@@ -243,6 +254,7 @@ def cross_validate_auto(
             table(choice, names, own / "tried.csv")
         whole.note()
         result = {
+            "main_score": main_score(model.task).name,
             **joined(answers).scores(model, names),
             "chosen": chosen,
             "seconds": round(whole.spent, 1),

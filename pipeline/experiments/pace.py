@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import json
+import math
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from pipeline.atomic import write_json
 from pipeline.dataset.videos import Data
+from pipeline.errors import ConfigError
+from pipeline.experiments.race import Clock, last_seconds
 from pipeline.experiments.trial import Trial, logged_to, of_fold
 from pipeline.prepare.prepared import Store
 from pipeline.run import Run
+from pipeline.text import clock
 from pipeline.training.fit import train
 
 _FILE: Final = "pace.json"
-_EPOCHS: Final = 3
+_EPOCHS: Final = 2
 """Of the training that is timed; in the first of them TensorFlow traces."""
 _TRAININGS: Final = 6
 """That must fit into the time: two folds and the last training of two recipes."""
 _FEWEST: Final = 8
-_MANY_FRAMES: Final = 10_000
-"""Of a data set; with fewer, all epochs are taken, and nothing is timed."""
+_FRAMES_A_SECOND: Final = 5.5
+"""Of the time that there is. Of a data set with fewer, all epochs are taken, without timing."""
 
 
 def in_time(
-    trials: Sequence[Trial], data: Data, folds: int, folder: Path, seconds: float
+    trials: Sequence[Trial], data: Data, folds: int, folder: Path, watch: Clock
 ) -> list[Trial]:
     """Recipes with all of their epochs, or with fewer where there is no time for all.
 
@@ -36,30 +40,60 @@ def in_time(
         data: The videos.
         folds: How many there are.
         folder: Where what it took is kept, so that the epochs stay the same.
-        seconds: The time that there is.
+        watch: The time that there is.
+
+    Raises:
+        ConfigError: There is no time for one fold and the last training of the first of them.
     """
-    if isinstance(data, Store) and data.count_frames() < _MANY_FRAMES:
-        return list(trials)
     timed = next(trial for trial in trials if not trial.recipe.needs)
-    file = folder / _FILE
+    file, whole = folder / _FILE, timed.config.train.epochs
     if not file.is_file():
-        taken = _epoch_seconds(timed, folds, folder / "pace") * timed.config.train.epochs
-        write_json(file, {"share": seconds / _TRAININGS / taken})
-    share = json.loads(file.read_bytes())["share"]
+        folder.mkdir(parents=True, exist_ok=True)
+        is_small = isinstance(data, Store) and data.count_frames() < _FRAMES_A_SECOND * watch.budget
+        write_json(file, {"share": 1.0} if is_small else _paced(timed, folds, folder / "pace"))
+    pace = json.loads(file.read_bytes())
+    if "share" not in pace:
+        start, epoch = pace["start"], pace["epoch"]
+        cheaper = trials[0].recipe.cost / timed.recipe.cost
+        shortest = cheaper * (start + epoch * min(_FEWEST, whole))
+        _expect_time(shortest, start + epoch * whole, watch, timed.config.split.folds)
+        pace["share"] = max(0.0, (watch.left / _TRAININGS - start) / (epoch * whole))
+        write_json(file, pace)
+    share = pace["share"]
     if share < 1:
         epochs = _shortened(timed, share).config.train.epochs
-        print(f"{epochs} of {timed.config.train.epochs} epochs fit into the time", flush=True)
+        print(f"{epochs} of {whole} epochs fit into the time", flush=True)
     dearer = [max(1.0, timed.recipe.cost / trial.recipe.cost) for trial in trials]
     return [_shortened(trial, share * more) for trial, more in zip(trials, dearer, strict=True)]
 
 
-def _epoch_seconds(trial: Trial, folds: int, folder: Path) -> float:
+def _expect_time(shortest: float, whole: float, watch: Clock, tested: int | str) -> None:
+    """Makes sure that two trainings of so many seconds fit in, in each of the folds tested."""
+    least = watch.least(shortest + last_seconds(shortest))
+    if least > watch.budget:
+        each = " for each fold" if tested else ""
+        raise ConfigError(
+            f"--budget: expected {_minutes(least)} or more{each} for these videos, got "
+            f"{clock(watch.budget)}: two trainings of about {clock(shortest)}, of the fewest "
+            f"epochs, and an export must fit in. From {_minutes(watch.least(_TRAININGS * whole))} "
+            "on, two recipes are compared in all of their epochs"
+        )
+
+
+def _minutes(seconds: float) -> str:
+    return f"{math.ceil(seconds / 60)}m"
+
+
+def _paced(trial: Trial, folds: int, folder: Path) -> dict[str, float]:
+    """Seconds of an `epoch`, and what a training takes besides, most of it at its `start`."""
+    print(f"{trial.recipe.name}: {_EPOCHS} epochs show how long all take", flush=True)
     config, run = of_fold(trial.config, 1, folds), Run(folder)
     config = dataclasses.replace(config, train=dataclasses.replace(config.train, epochs=_EPOCHS))
+    began = time.monotonic()
     with logged_to(folder.with_suffix(".log")):
         train(config, folder, overwrite=True)
-    with run.history_file.open(newline="") as file:
-        return min(float(row["seconds"]) for row in csv.DictReader(file))
+    epoch = min(row["seconds"] for row in run.history())
+    return {"start": max(0.0, time.monotonic() - began - _EPOCHS * epoch), "epoch": epoch}
 
 
 def _shortened(trial: Trial, share: float) -> Trial:

@@ -31,6 +31,7 @@ from pipeline.experiments.trial import (
 from pipeline.tasks.frames import Frames
 from pipeline.tasks.fusion import RULES, Rule
 from pipeline.tasks.task import task_of
+from pipeline.text import clock
 from pipeline.training.fit import DivergenceError
 from pipeline.training.linear import is_linear
 
@@ -46,14 +47,16 @@ _SPARE: Final = 0.06
 class Clock:
     """The time that is spent, also by earlier calls that were stopped.
 
-    Attributes:
+    Args:
+        file: Where it is kept.
         budget: Seconds that may be spent.
+        began: When this call did, by `time.monotonic`; None: now.
     """
 
-    def __init__(self, file: Path, budget: float) -> None:
+    def __init__(self, file: Path, budget: float, began: float | None = None) -> None:
         self._file, self.budget = file, budget
         self._before = json.loads(file.read_bytes())["seconds"] if file.is_file() else 0.0
-        self._start = time.monotonic()
+        self._start = time.monotonic() if began is None else began
 
     @property
     def spent(self) -> float:
@@ -64,6 +67,10 @@ class Clock:
     def left(self) -> float:
         """Seconds that may still be used."""
         return self.budget * (1 - _SPARE) - self.spent
+
+    def least(self, more: float) -> float:
+        """The budget with which there is time for so many seconds more."""
+        return (self.spent + more) / (1 - _SPARE)
 
     def note(self) -> None:
         """Keeps what is spent."""
@@ -157,9 +164,14 @@ class Race:
 
     def _try(self, trial: Trial) -> None:
         fold = len(trial.answers) + 1
-        if not is_tried(trial.folder, fold) and not self._has_time(trial):
-            trial.status = "no time"
-            return
+        if not is_tried(trial.folder, fold):
+            if not self._has_time(trial):
+                trial.status = "no time"
+                return
+            if fold == 1:
+                seconds = self._fold_seconds(trial)
+                about = f"about {clock(seconds)} each" if seconds else "which is trained to its end"
+                print(f"{trial.recipe.name}: begins with fold 1, {about}", flush=True)
         try:
             answers, seconds = held_out(trial.config, trial.folder, fold, self._folds, self._names)
         except DivergenceError:
@@ -196,8 +208,7 @@ class Race:
         return max(rates, default=0.0) * trial.recipe.cost
 
     def _last_seconds(self, members: Sequence[Trial]) -> float:
-        """What training some on all videos takes, more than a fold has, and exporting them."""
-        return sum(1.25 * self._fold_seconds(trial) + _EXPORT_SECONDS for trial in members)
+        return sum(last_seconds(self._fold_seconds(trial)) for trial in members)
 
     def _is_of_no_use(self, trial: Trial) -> bool:
         """Whether it is behind another with confidence, and adds nothing to the best so far."""
@@ -244,6 +255,11 @@ class Race:
         logits = fused.divided(fused.temperature(several.model)).logits[known]
         found: np.ndarray = each.log_likelihood(logits, labels)
         return found
+
+
+def last_seconds(fold_seconds: float) -> float:
+    """What training on all videos takes, more than a fold has, and exporting."""
+    return 1.25 * fold_seconds + _EXPORT_SECONDS
 
 
 def _on_common_folds(trials: Sequence[Trial]) -> list[Trial]:

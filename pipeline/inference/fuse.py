@@ -12,6 +12,7 @@ from pipeline.config import RunConfig
 from pipeline.config.file import differing
 from pipeline.errors import ConfigError
 from pipeline.evaluation.answers import answers_file, write_answers
+from pipeline.evaluation.frames_report import write_frames_report
 from pipeline.evaluation.fusing import (
     Several,
     compare,
@@ -106,7 +107,9 @@ def evaluate_fused(run: Run, split: Split) -> dict[str, Any]:
     run.report.mkdir(exist_ok=True)
     path = answers_file(run, split, several.model)
     if several.model.per_frame:
-        write_recordings(path, answers.recordings(several.model))
+        recordings = answers.recordings(several.model)
+        write_recordings(path, recordings)
+        write_frames_report(run, split, result, recordings, several.class_names)
     else:
         write_answers(path, answers, several.model, several.class_names, fused.calibration)
     if several.model.task == "video":

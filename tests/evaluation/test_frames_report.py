@@ -30,7 +30,7 @@ def report(folder, recordings, *, background="", split="test", exclusive=True, l
         asked.append(span)
         return PICTURE if len(asked) % 2 else None
 
-    write_frames_report(run, split, result, recordings, data=folder, strip=strip)
+    write_frames_report(run, split, result, recordings, NAMES, data=folder, strip=strip)
     text = (run.report / ("index.html" if split == "test" else f"{split}.html")).read_text()
     return run, result, Page(text), text, asked
 

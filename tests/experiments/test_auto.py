@@ -18,6 +18,7 @@ from pipeline.inference.fuse import evaluate_fused
 from pipeline.inference.timeline import make_timeline
 from pipeline.run import Run
 from pipeline.training.alarms import TrainingWarning
+from pipeline.web.train.runs import figures
 
 SMALL = {
     "clip.num_frames": 8,
@@ -104,6 +105,8 @@ def test_each_fold_chooses_by_its_own_training_videos(blob_store, tmp_path, caps
     assert result["num_videos"] == 80
     assert result["num_groups"] == 20
     assert len(result["chosen"]) == 2
+    found = figures(Run(out))
+    assert (found.value, found.about) == (result["video"]["top1"], "80 videos, 20 groups")
     text = capsys.readouterr().out
     assert "fold 2: " in text
     for fold in (1, 2):
@@ -129,6 +132,9 @@ def test_recordings_get_an_answer_at_every_frame(recording_store, tmp_path, monk
     assert (quick["recipe"], quick["folds"], quick["status"]) == ("quick", "2", "chosen")
     result = evaluate_fused(run, "test")
     assert (result["task"], result["num_videos"]) == ("frames", 2)
+    page = run.report_page.read_text(encoding="utf-8")
+    assert page.count('<figure class="ribbon"') == 2
+    assert "Each run has a report of its own" in page
     video = next(Path(recording_store.path).parent.glob("videos/*.avi"))
     assert make_timeline(Classifier(run), video).segments
 
@@ -140,6 +146,13 @@ def test_videos_of_several_labels(several_store, tmp_path, monkeypatch):
     words = ["--config", "auto", "--data", str(several_store.path), "--run", str(run.folder)]
     assert train_auto([*words, "--budget", "10m"]) == 0
     assert evaluate_fused(run, "test")["task"] == "video-multilabel"
+
+
+def test_a_budget_that_is_too_short_is_refused_before_anything_is_tried(blob_store, tmp_path):
+    words = ["--config", "auto", "--data", str(blob_store.path), "--run", str(tmp_path / "run")]
+    with pytest.raises(ConfigError, match=r"--budget: expected \d+m or more for these videos, got"):
+        train_auto([*words, "--budget", "1s"])
+    assert not list(tmp_path.rglob("fold-*"))
 
 
 @pytest.mark.parametrize("budget", ["", "0", "3", "0m", "soon", "-3m", "3d"])

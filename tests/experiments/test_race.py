@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import time
 
 import numpy as np
 import pytest
@@ -88,10 +89,15 @@ def times(name, number):
     return [(name, fold + 1) for fold in range(number)]
 
 
-def test_what_is_clearly_behind_is_not_tried_again(start):
+def test_what_is_clearly_behind_is_not_tried_again(start, capsys):
     found, trials, done = start({"good": (always(1.0), 1), "bad": (always(0.2), 1)})
     assert done == [*times("good", 2), *times("bad", 2), ("good", 3), ("good", 4)]
     assert trials["bad"].status == "behind after 2 folds"
+    told = [line for line in capsys.readouterr().out.splitlines() if "begins" in line]
+    assert told == [
+        "good: begins with fold 1, which is trained to its end",
+        "bad: begins with fold 1, about 0:01.0 each",
+    ]
     assert [trial.recipe.name for trial in found.members()] == ["good"]
 
 
@@ -250,6 +256,7 @@ def test_time_that_was_spent_before_counts(tmp_path):
     assert 60 <= later.spent < 65
     later.note()
     assert race.Clock(file, 100).spent >= 60
+    assert race.Clock(file, 100, began=time.monotonic() - 30).spent >= 90
 
 
 @dataclasses.dataclass

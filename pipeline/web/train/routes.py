@@ -25,7 +25,7 @@ from pipeline.web.pages import json_of, page
 from pipeline.web.train.job import Job, JobFolder, as_far_as_it_came
 from pipeline.web.train.jobs import Jobs
 from pipeline.web.train.plan import PRESETS, Choice, prepared_sets
-from pipeline.web.train.runs import all_runs, differing, figures, history, report_page
+from pipeline.web.train.runs import all_runs, differing, figures, history
 from pipeline.web.workspace import Workspace
 
 _TICK_SECONDS: Final = 0.5
@@ -106,9 +106,8 @@ class Training:
     def _report(self, request: Request) -> Response:
         """The report of a run, a page that was written by `clipline evaluate`."""
         run = self._run(request.path_params["name"])
-        file = report_page(run)
-        if file.is_file():
-            text = file.read_text("utf-8")
+        if run.report_page.is_file():
+            text = run.report_page.read_text("utf-8")
             return HTMLResponse(text, headers={"Content-Security-Policy": _REPORT_POLICY})
         raise OutsideError(f"{run.folder.name}: there is no report")
 

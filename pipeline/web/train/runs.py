@@ -32,6 +32,7 @@ class RunFigures:
         about: What was tested, in words.
         settings: What it was trained with, by key.
         can_classify: Whether it was exported.
+        has_report: Whether there is a page on its test.
     """
 
     name: str
@@ -41,6 +42,7 @@ class RunFigures:
     about: str
     settings: Mapping[str, Any]
     can_classify: bool
+    has_report: bool
 
 
 def all_runs(root: Path) -> list[RunFigures]:
@@ -65,6 +67,7 @@ def figures(run: Run) -> RunFigures:
         about=_about(test),
         settings=_flat(_toml(run.folder / _FOLDS_CONFIG) or _toml(run.config_file)),
         can_classify=run.bundle_file.is_file() or run.fusion_file.is_file(),
+        has_report=run.report_page.is_file(),
     )
 
 
@@ -85,8 +88,9 @@ def history(run: Run) -> list[dict[str, float]]:
 
 
 def _is_run(run: Run) -> bool:
-    files = run.config_file, run.fusion_file, run.metrics_file, run.folder / _FOLDS_CONFIG
-    return any(each.is_file() for each in files)
+    files = run.config_file, run.fusion_file, run.metrics_file
+    folds = run.folder / _FOLDS_CONFIG, run.folder / _FOLDS  # `auto` has settings for each fold.
+    return any(each.is_file() for each in (*files, *folds))
 
 
 def _score(run: Run, test: Mapping[str, Any]) -> MainScore | None:

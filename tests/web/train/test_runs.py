@@ -1,4 +1,5 @@
 import json
+import re
 
 import pytest
 
@@ -56,6 +57,27 @@ def test_figures_are_those_of_the_files(root):
     assert differing([a, b, c]) == {"clip.stride": ["2", "3", "3"]}
     assert differing([b, c]) == {}
     assert [each.can_classify for each in (a, b, c)] == [True, False, False]
+
+
+def test_each_link_of_the_page_answers(root, start_app):
+    """A plain run and a fused one with a report, and kinds that have none."""
+    runs = root / "runs"
+    fused = {"fusion_json": {}, "metrics_json": {"test": {**TESTED["test"], "task": "video"}}}
+    write(runs / "fused <b>", **fused)
+    write(runs / "auto of labels", **fused)
+    write(runs / "auto in folds", crossval_json=FOLDS)
+    for name in ("a", "fused <b>"):
+        page = Run(runs / name).report_page
+        page.parent.mkdir()
+        page.write_text("found")
+    app = start_app(root)
+    status, page = app.ask("/runs")
+    assert status == 200
+    links = re.findall('href="(/runs/[^"]+)"', page.decode())
+    assert sorted(links) == ["/runs/a/report", "/runs/fused%20%3Cb%3E/report"]
+    assert [app.ask(link) for link in links] == [(200, b"found")] * 2
+    for name in ("auto of labels", "auto in folds", "b"):
+        assert f'value="{name}"'.encode() in page
 
 
 def test_a_real_run(blob_run):
