@@ -37,12 +37,6 @@ def main(arguments: Sequence[str]) -> None:
         type=float,
         help="Seconds to look back; default: those of a usual training video.",
     )
-    parser.add_argument(
-        "--stateful",
-        action="store_true",
-        help="Keep a state, so that each frame costs the same. A result then covers half a "
-        "window to a whole one.",
-    )
     parser.add_argument("--json", action="store_true", help="Print one JSON object a line.")
     options = parser.parse(arguments)
     if options.source is None:
@@ -59,7 +53,6 @@ def main(arguments: Sequence[str]) -> None:
             live,
             every=options.every,
             window_seconds=options.window,
-            stateful=options.stateful,
         ):
             _show(result, as_json=options.json)
     if not result:

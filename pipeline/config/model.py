@@ -206,8 +206,7 @@ class TemporalConfig:
         units: Of each recurrent layer in each direction, and filters of convolutions, 1 to 4096.
         layers: Recurrent layers, or convolutions of `tcn` in each stage, one above the other, 1 to
             12.
-        causal: Whether `tcn` looks back only, as `lstm` and `gru` do, so that it can read a stream
-            frame by frame.
+        causal: Whether `tcn` looks back only, as `lstm` and `gru` do.
         stages: Of `tcn`, where there is an answer at every frame: each stage after the first
             corrects the answers of the one before it, 1 to 8.
         pooling: What of the outputs is used for a clip: the `last` one, their `mean`, their `max`,

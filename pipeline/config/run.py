@@ -159,11 +159,6 @@ class RunConfig:
         return is_one and "pose" in self.model.streams and not self.frames.key_points
 
     @property
-    def looks_back_only(self) -> bool:
-        """Whether what it says of a frame depends on this and those before alone."""
-        return self.temporal.looks_back_only and not (self.sorts_people and self.frames.pose > 1)
-
-    @property
     def foreign(self) -> tuple[str, ...]:
         """Those of the streams whose features come from a network of others, a file."""
         return tuple(

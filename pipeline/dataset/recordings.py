@@ -69,7 +69,7 @@ def windows_of(records: Sequence[Record], config: RunConfig) -> list[Stretch]:
         starts = window_starts(
             grid_length(record.num_frames, clip),
             clip.num_frames,
-            looks_back_only=config.looks_back_only,
+            looks_back_only=config.temporal.looks_back_only,
         )
         ends = ((start + clip.num_frames) * clip.stride for start in starts)
         found += [cut(start * clip.stride, end) for start, end in zip(starts, ends, strict=True)]

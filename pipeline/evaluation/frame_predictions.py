@@ -55,7 +55,7 @@ def predict_frames(
     Raises:
         DataError: The model gives something that is no number.
     """
-    weights = frame_weights(config.clip.num_frames, looks_back_only=config.looks_back_only)
+    weights = frame_weights(config.clip.num_frames, looks_back_only=config.temporal.looks_back_only)
     windows = _windows(model, data, config, split)
     by_name = itertools.groupby(windows, key=lambda window: window["video"])
     found = []

@@ -82,7 +82,7 @@ def bundle_of(run: Run) -> Bundle:
         clip=config.clip,
         model=config.model,
         calibration=read_calibration(run),
-        looks_back_only=config.looks_back_only,
+        looks_back_only=config.temporal.looks_back_only,
         weights=checksum(run.model_file),
         foreign={stream: config.backbone_of(stream).reading for stream in config.foreign},
     )

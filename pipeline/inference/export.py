@@ -34,7 +34,7 @@ from pipeline.inference.clips import pairs_of
 from pipeline.inference.foreign import Networks, inputs_of, networks_of, with_networks
 from pipeline.inference.runtimes import open_runtime
 from pipeline.inference.tensorflow import open_saved_model
-from pipeline.models.parts import CLIP, FEATURES, STEP, TEMPORAL, Parts
+from pipeline.models.parts import CLIP, FEATURES, TEMPORAL, Parts
 from pipeline.models.recognizer import float32_twin, load_recognizer
 from pipeline.native_log import silent_native_log
 from pipeline.pose.models import carry
@@ -117,7 +117,7 @@ def _write(
         _save_parts(model, config, path, batch=None)
     else:
         with tempfile.TemporaryDirectory() as folder, silent_native_log():
-            _save_parts(model, config, Path(folder), batch=1, step=kind != "litert-int8")
+            _save_parts(model, config, Path(folder), batch=1)
             converter = tf.lite.TFLiteConverter.from_saved_model(folder)
             if kind == "litert-float16":
                 converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -132,9 +132,7 @@ def _write(
                 path.write_bytes(content)
 
 
-def _save_parts(
-    model: keras.Model, config: RunConfig, folder: Path, *, batch: int | None, step: bool = True
-) -> None:
+def _save_parts(model: keras.Model, config: RunConfig, folder: Path, *, batch: int | None) -> None:
     """Writes a SavedModel with a signature for each of `pipeline.models.parts`."""
     twin = float32_twin(model, config, for_export=True)
     module = tf.Module()
@@ -142,7 +140,6 @@ def _save_parts(
     signatures = {
         name: tf.function(function, autograph=False).get_concrete_function(inputs)
         for name, (function, inputs) in Parts(twin, config).functions(batch).items()
-        if name != STEP or step
     }
     with silent_native_log():
         tf.saved_model.save(module, str(folder), signatures=signatures)

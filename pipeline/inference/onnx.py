@@ -15,7 +15,6 @@ _FILES = {
     "serving_default": "clip.onnx",
     "features": "features.onnx",
     "temporal": "temporal.onnx",
-    "step": "step.onnx",
 }
 _OPSET = 18
 
@@ -61,7 +60,7 @@ class ONNXModel(Runtime):
             self._sessions = {
                 name: runtime.InferenceSession(str(path / file), options)
                 for name, file in _FILES.items()
-                if (path / file).is_file() or name not in ("features", "step")
+                if (path / file).is_file() or name != "features"
             }
         except Exception:  # onnxruntime's errors have no class of their own in common
             raise DataError(

@@ -44,12 +44,6 @@ class Runtime(ABC):
         """Shapes of a clip: `frames` and `flow` (T, H, W, 3), `mask` (T,)."""
         return self.inputs("serving_default")
 
-    @property
-    def state_size(self) -> int | None:
-        """Length of the state of `step`; None where the network looks ahead and has no `step`."""
-        inputs = self.inputs("step")
-        return inputs["state"][-1] if inputs else None
-
     def clip_logits(self, clip: Arrays) -> Logits:
         """The logits of one clip by the whole network in one call.
 
@@ -79,16 +73,6 @@ class Runtime(ABC):
             mask: bool (T,), true for real frames.
         """
         return self._run_one("temporal", {**features, "mask": mask})["logits"]
-
-    def step(self, features: Arrays, state: Logits) -> tuple[Logits, Logits]:
-        """The logits (C,) of all frames so far, or of this one, and the state (S,) after it.
-
-        Args:
-            features: (F,) of the frame, by stream.
-            state: float32 (S,), see `state_size`; 0 before the first frame.
-        """
-        found = self._run_one("step", {**features, "state": state})
-        return found["logits"], found["next_state"]
 
     def _run_one(self, part: str, inputs: Arrays) -> Floats:
         found = self.run(part, {name: each[None] for name, each in inputs.items()})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,8 +17,8 @@ from pipeline.inference.classifier import Classifier
 from pipeline.inference.clips import ClipModel, Frame, Reading, readings_of
 from pipeline.inference.prediction import Prediction
 from pipeline.inference.runtime import Arrays, Floats, Runtime
-from pipeline.inference.window_plan import WindowPlan, in_step, plan_windows
-from pipeline.inference.windows import Window, slide, step_through
+from pipeline.inference.window_plan import in_step, plan_windows
+from pipeline.inference.windows import slide
 from pipeline.prepare.stored_frames import encode_frames, sizes_of
 from pipeline.text import listed
 from pipeline.video import LiveVideo, timed_in_sizes
@@ -54,14 +54,12 @@ def classify_stream(
     *,
     every: int = 15,
     window_seconds: float | None = None,
-    stateful: bool = False,
     top: int = 5,
 ) -> Iterator[StreamResult]:
     """Says again and again what the last seconds of a stream show.
 
-    Of a run that answers at every frame it says what its newest frame shows; of such a network that
-    looks back only, and `stateful`, these are the probabilities of `make_timeline`. What comes next
-    is not known yet, so that no answer is too short to be told.
+    Of a run that answers at every frame it says what its newest frame shows. What comes next is not
+    known yet, so that no answer is too short to be told.
 
     However slow the model is, it falls behind a live stream by no more than a window of work:
     where frames were dropped, the one before repeats, for a window at most and without work of the
@@ -72,17 +70,14 @@ def classify_stream(
         live: The stream.
         every: A result every so many stored frames, of which there are `frames.fps` a second.
         window_seconds: How far a result looks back; None: as long as a usual training video.
-        stateful: Whether the work is the same for each frame, see `step_through`, and a result is
-            of the last half of `window_seconds` to all of it; else the temporal part reads the
-            window anew for each result.
         top: Number of classes to report.
 
     Yields:
-        The results; of a window, the first one once there is a whole one.
+        The results, the first one once there is a whole window.
 
     Raises:
         VideoDecodeError: Not one frame could be had from the stream, or it is live and was lost.
-        ConfigError: A value is out of range, or the model looks ahead and `stateful` is set.
+        ConfigError: A value is out of range.
     """
     expect_range(every, "--every", 1, MANY)
     if classifier.takes_tables:
@@ -98,7 +93,7 @@ def classify_stream(
     clock = _Arrivals(live, longest=max(plan.window_seconds for plan in plans))
     copies = itertools.tee(_stored(clock, reading.frames), len(plans))
     sliding = [
-        _windows(reading.of(number, copies[number]), member, plans[number], stateful=stateful)
+        slide(reading.of(number, copies[number]), _remembering(member), plans[number], at_once=1)
         for number, member in enumerate(classifier.members)
     ]
     for windows in zip(*sliding, strict=False):  # each ends with the stream
@@ -141,12 +136,8 @@ def _stored(
     return encode_frames(shown, each)
 
 
-def _windows(
-    stored: Iterable[Mapping[str, bytes]], model: ClipModel, plan: WindowPlan, *, stateful: bool
-) -> Iterator[Window]:
-    """The windows of a run, of which frames that repeat take no work."""
-    model = ClipModel(_Remembering(model.runtime), model.bundle)
-    return step_through(stored, model, plan) if stateful else slide(stored, model, plan, at_once=1)
+def _remembering(model: ClipModel) -> ClipModel:
+    return ClipModel(_Remembering(model.runtime), model.bundle)
 
 
 class _Remembering(Runtime):

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
-from pipeline.errors import ConfigError
 from pipeline.inference.bundle import Bundle
 from pipeline.inference.clips import ClipModel, Images, decode_clip, pairs_of
 from pipeline.inference.runtime import Floats, Logits
@@ -73,7 +72,7 @@ def slide(
 
 
 def _on_grid(
-    stored: Iterable[Mapping[str, bytes]], bundle: Bundle, plan: WindowPlan, at_once: int = 1
+    stored: Iterable[Mapping[str, bytes]], bundle: Bundle, plan: WindowPlan, at_once: int
 ) -> Iterator[Images]:
     """The frames of the grid, so many at once."""
     frames = _grid_frames(stored, plan)
@@ -90,54 +89,6 @@ def _grid_frames(
             yield frame
     if frame and number < plan.offset and plan.per_frame:  # a video of a frame or two
         yield frame
-
-
-def step_through(
-    stored: Iterable[Mapping[str, bytes]], model: ClipModel, plan: WindowPlan
-) -> Iterator[Window]:
-    """Reads a video frame by frame, with the same work for each, however long it is.
-
-    The temporal part reads each frame twice, from two starts that are half a window apart, and
-    forgets all since the earlier one when that is a window ago. So a result is of half a window to
-    a whole one, but at the beginning, and is that of the clip of these frames.
-
-    Args:
-        stored: What is stored of each frame, see `pipeline.prepare.stored_frames.stored_frames`.
-        model: A model that never looks ahead.
-        plan: Which frames, and how often to say something: every `hop` of them.
-
-    Yields:
-        What was read since the earlier start, and what the model says of it; the last time at the
-        end.
-
-    Raises:
-        ConfigError: The model looks ahead.
-    """
-    runtime = model.runtime
-    if runtime.state_size is None:
-        raise ConfigError(
-            "--stateful takes a model that never looks ahead: temporal.kind lstm, gru, mean or a "
-            "causal tcn, key points of one person at most, and an export that is not litert-int8"
-        )
-    first = _FirstOfClip(model, plan)
-    seconds = plan.stride / plan.fps
-    before: Images | None = None
-    states: dict[int, Logits] = {}  # by the number of the frame that each started with
-    window = None
-    for number, images in enumerate(_on_grid(stored, model.bundle, plan)):
-        if number % max(1, plan.length // 2) == 0:
-            states[number] = np.zeros(runtime.state_size, np.float32)
-        states.pop(number - plan.length, None)
-        (features,) = _rows(runtime.features(pairs_of(images, before)))
-        for start in sorted(states, reverse=True):  # the earliest one last
-            seen = first(features, images) if start == number else features
-            logits, states[start] = runtime.step(seen, states[start])
-        before, window = images, Window(start * seconds, (number + 1) * seconds, logits)
-        if (number + 1) % plan.hop == 0:
-            yield window
-            window = None
-    if window:
-        yield window
 
 
 def _rows(found: Floats) -> list[Floats]:

@@ -5,7 +5,6 @@ Whoever looks at a long video computes the features of each frame once, however 
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,14 +12,13 @@ import keras
 import tensorflow as tf
 
 from pipeline.config import RunConfig
-from pipeline.models.stepwise import Stepwise
 from pipeline.streams import IMAGES, STREAMS
 
 Tensors = Mapping[str, tf.Tensor]
 Part = Callable[[Tensors], Tensors]
 
-CLIP, FEATURES, TEMPORAL, STEP = "serving_default", "features", "temporal", "step"
-"""Names of the parts: the whole network, its backbones, the rest of it, and that by the frame."""
+CLIP, FEATURES, TEMPORAL = "serving_default", "features", "temporal"
+"""Names of the parts: the whole network, its backbones, and the rest of it."""
 
 
 class Parts:
@@ -35,8 +33,6 @@ class Parts:
         self._recognizer, self._config = recognizer, config
         self._streams = config.model.streams
         self._own = [stream for stream in self._streams if stream not in config.foreign]
-        looks_back = config.looks_back_only
-        self._stepwise = Stepwise(recognizer, config) if looks_back else None
 
     def functions(self, batch: int | None) -> dict[str, tuple[Part, dict[str, tf.TensorSpec]]]:
         """Each part with what it takes.
@@ -44,13 +40,10 @@ class Parts:
         `serving_default` takes clips, `frames` and `flow` uint8 (B, T, H, W, 3) as the model does
         and `mask` bool (B, T). `features` takes frames after those before them, uint8
         (N, 2, H, W, 3), and gives `STREAM_features` float (N, F); the first frame of a clip comes
-        after itself. `temporal` takes these as (B, T, F), with the `mask`. `step`, of networks
-        that never look ahead, takes one frame, (B, F), and a `state` float (B, S), 0 at first, and
-        gives the `next_state` as well. All but `features` give `logits` float (B, C); where there
-        is an answer at every frame, `serving_default` and `temporal` give (B, T, C), and `step`
-        those of the frame. Of a stream whose backbone is a network of others, `serving_default`
-        takes `STREAM_features` as well, and `features` gives none; where there is no other stream,
-        there is no `features`.
+        after itself. `temporal` takes these as (B, T, F), with the `mask`. All but `features` give
+        `logits` float (B, C), or (B, T, C) where there is an answer at every frame. Of a stream
+        whose backbone is a network of others, `serving_default` takes `STREAM_features` as well,
+        and `features` gives none; where there is no other stream, there is no `features`.
 
         Args:
             batch: The clips (B) in a call; None: any number.
@@ -74,10 +67,6 @@ class Parts:
         }
         if pairs:
             parts[FEATURES] = (self.features, pairs)
-        if self._stepwise:
-            row = {name: _spec(name, "float32", batch, width) for name, width in widths.items()}
-            state = _spec("state", "float32", batch, self._stepwise.state_size)
-            parts[STEP] = (functools.partial(_step, self._stepwise), {**row, "state": state})
         return parts
 
     def clip(self, inputs: Tensors) -> Tensors:
@@ -108,11 +97,6 @@ class Parts:
 
     def _temporal(self, stream: str) -> Any:
         return self._recognizer.get_layer(f"{stream}_temporal")
-
-
-def _step(stepwise: Stepwise, inputs: Tensors) -> Tensors:
-    logits, state = stepwise(inputs, inputs["state"])
-    return {"logits": logits, "next_state": state}
 
 
 def _spec(name: str, dtype: str, *shape: int | None) -> tf.TensorSpec:

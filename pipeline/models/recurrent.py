@@ -1,4 +1,4 @@
-"""Recurrent layers that CPUs and converters run fast, and by the frame; the weights are Keras's."""
+"""Recurrent layers that CPUs and converters run fast; the weights are Keras's."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from pipeline.models.sequence import Stepping
+from pipeline.models.sequence import EndOfMask
 
 _register = keras.saving.register_keras_serializable(package="clipline")
 
@@ -16,7 +16,7 @@ State = tuple[tf.Tensor, ...]
 """What a recurrent layer remembers of the frames before: each float (B, units)."""
 
 
-class Unrolled(Stepping):
+class Unrolled(EndOfMask):
     """A recurrent layer of Keras, unrolled.
 
     What the inputs contribute is computed for all frames in one multiplication; only the state
@@ -98,22 +98,11 @@ class Unrolled(Stepping):
         zeros = ops.zeros_like(like[:, : self.units])
         return (zeros,) * self.num_states
 
-    def state_size(self, width: int) -> int:
-        """See `Stepping`."""
-        return self.num_states * width
-
-    def step(self, frame: tf.Tensor, state: tf.Tensor, count: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        """See `Stepping`."""
-        del count
-        before = tuple(ops.split(state, self.num_states, axis=1))
-        after = self.advance(self.project(frame), before)
-        return after[0], ops.concatenate(after, axis=1)
-
     def project(self, inputs: tf.Tensor) -> tf.Tensor:
         """Contribution of inputs, float (N, F), to the gates."""
         raise NotImplementedError
 
-    def advance(self, projected: tf.Tensor, state: State, kept: tf.Tensor | float = 1.0) -> State:
+    def advance(self, projected: tf.Tensor, state: State, kept: tf.Tensor) -> State:
         """The state after one more frame; its first part is the output.
 
         Args:
@@ -146,7 +135,7 @@ class UnrolledLSTM(Unrolled):
         """From (N, F) to (N, 4 * units)."""
         return ops.matmul(inputs, self.cell.kernel) + self.cell.bias
 
-    def advance(self, projected: tf.Tensor, state: State, kept: tf.Tensor | float = 1.0) -> State:
+    def advance(self, projected: tf.Tensor, state: State, kept: tf.Tensor) -> State:
         """The output and the cell after one more frame."""
         output, cell = state
         gates = projected + ops.matmul(output * kept, self.cell.recurrent_kernel)
@@ -166,7 +155,7 @@ class UnrolledGRU(Unrolled):
         """From (N, F) to (N, 3 * units)."""
         return ops.matmul(inputs, self.cell.kernel) + self.cell.bias[0]
 
-    def advance(self, projected: tf.Tensor, state: State, kept: tf.Tensor | float = 1.0) -> State:
+    def advance(self, projected: tf.Tensor, state: State, kept: tf.Tensor) -> State:
         """The output after one more frame."""
         (output,) = state
         recurrent = ops.matmul(output * kept, self.cell.recurrent_kernel) + self.cell.bias[1]

@@ -59,28 +59,7 @@ class ReverseFrames(EndOfMask):
         return tf.reverse_sequence(sequence, lengths, seq_axis=1)
 
 
-class Stepping(EndOfMask):
-    """A layer on a sequence, float (B, T, F), and its mask, which can read it frame by frame."""
-
-    def state_size(self, width: int) -> int:
-        """Length (S) of what `step` keeps of the frames, for an output of that width."""
-        return width
-
-    def step(self, frame: tf.Tensor, state: tf.Tensor, count: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        """One more frame of a sequence.
-
-        Args:
-            frame: float (B, F).
-            state: What was kept of those before it, float (B, S); 0 before the first one.
-            count: How many these are, float (B, 1).
-
-        Returns:
-            The output for all frames so far, float (B, width), and the new state.
-        """
-        raise NotImplementedError
-
-
-class Pooling(Stepping):
+class Pooling(EndOfMask):
     """From a sequence, float (B, T, F), and its mask, bool (B, T), to one vector, float (B, F)."""
 
     def compute_output_shape(
@@ -117,16 +96,6 @@ class TemporalPooling(Pooling):
             return ops.max(ops.where(real, sequence, _lowest(sequence)), axis=1)
         total = ops.sum(ops.where(real, sequence, ops.zeros_like(sequence)), axis=1)
         return total / ops.sum(ops.cast(real, sequence.dtype), axis=1)
-
-    def step(self, frame: tf.Tensor, state: tf.Tensor, count: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        """See `Stepping`; the state is the highest, the sum, or the last."""
-        if self.kind == "last":
-            return frame, frame
-        if self.kind == "max":
-            highest = ops.where(count > 0, ops.maximum(state, frame), frame)
-            return highest, highest
-        total = state + frame
-        return total / (count + 1), total
 
     def get_config(self) -> dict[str, Any]:
         """Arguments to build the layer again."""
@@ -209,20 +178,6 @@ class AttentionPooling(Pooling):
         real = ops.expand_dims(mask, -1)
         weights = ops.softmax(ops.where(real, scores, _lowest(scores)), axis=1)
         return ops.sum(ops.where(real, sequence * weights, ops.zeros_like(sequence)), axis=1)
-
-    def state_size(self, width: int) -> int:
-        """See `Stepping`: the highest score, the sum of the weights, and that of the frames."""
-        return 2 + width
-
-    def step(self, frame: tf.Tensor, state: tf.Tensor, count: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        """See `Stepping`: the sums of the softmax are scaled anew whenever a higher score comes."""
-        top, weights, total = state[:, :1], state[:, 1:2], state[:, 2:]
-        score = self.score(self.hidden(frame))
-        highest = ops.where(count > 0, ops.maximum(top, score), score)
-        scale, weight = ops.exp(top - highest), ops.exp(score - highest)
-        scale = ops.where(count > 0, scale, ops.zeros_like(scale))
-        weights, total = weights * scale + weight, total * scale + weight * frame
-        return total / weights, ops.concatenate([highest, weights, total], axis=1)
 
     def get_config(self) -> dict[str, Any]:
         """Arguments to build the layer again."""

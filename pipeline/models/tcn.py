@@ -10,13 +10,13 @@ from keras import layers, ops
 
 from pipeline.config import RunConfig
 from pipeline.models.layers import penalty
-from pipeline.models.sequence import Stepping
+from pipeline.models.sequence import EndOfMask
 
 _register = keras.saving.register_keras_serializable(package="clipline")
 
 
 @_register
-class DilatedResidual(Stepping):
+class DilatedResidual(EndOfMask):
     """A sequence and what a convolution of three frames that are so far apart adds to it.
 
     Beyond the first frame and the last real one stand zeros.
@@ -53,7 +53,7 @@ class DilatedResidual(Stepping):
         self.units, self.dilation, self.causal = units, dilation, causal
         self.regularizer = keras.regularizers.get(regularizer)
         # Of the three frames side by side: a product that CPUs, their gradients and converters
-        # run fast whatever the dilation, and that is the same for a frame by itself.
+        # run fast whatever the dilation.
         self.convolution = layers.Dense(
             units, activation="relu", kernel_regularizer=self.regularizer, name="convolution"
         )
@@ -73,22 +73,8 @@ class DilatedResidual(Stepping):
         padding = (2 * apart, 0) if self.causal else (apart, apart)
         padded = ops.pad(sequence, ((0, 0), padding, (0, 0)))
         seen = [padded[:, start : start + length] for start in (0, apart, 2 * apart)]
-        return sequence + self._added(seen)
-
-    def state_size(self, width: int) -> int:
-        """See `Stepping`: the frames that a later one will be seen with."""
-        return 2 * self.dilation * width
-
-    def step(self, frame: tf.Tensor, state: tf.Tensor, count: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        """See `Stepping`; the layer must be causal."""
-        del count  # Before the first frame the state is 0, as the padding is.
-        middle = self.dilation * self.units
-        seen = [state[:, : self.units], state[:, middle : middle + self.units], frame]
-        after = ops.concatenate([state[:, self.units :], frame], axis=1)
-        return frame + self._added(seen), after
-
-    def _added(self, seen: list[tf.Tensor]) -> tf.Tensor:
-        return self.dropout(self.project(self.convolution(ops.concatenate(seen, axis=-1))))
+        added = self.project(self.convolution(ops.concatenate(seen, axis=-1)))
+        return sequence + self.dropout(added)
 
     def get_config(self) -> dict[str, Any]:
         """Arguments to build the layer again."""

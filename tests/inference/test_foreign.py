@@ -138,7 +138,7 @@ def test_timelines_and_streams(run, video):
     timeline = make_timeline(Classifier(run), video, window_seconds=0.8)
     assert {segment.label for segment in timeline.segments} <= {"left", "right", "unknown"}
     with LiveVideo(str(video)) as live:
-        *_, result = classify_stream(Classifier(run), live, every=8, stateful=True)
+        *_, result = classify_stream(Classifier(run), live, every=8, window_seconds=0.8)
     assert result.prediction.label in ("left", "right", "unknown")
 
 

@@ -1,4 +1,4 @@
-"""What is exported gives the answers of Keras at every frame, and frame by frame those again."""
+"""What is exported gives the answers of Keras at every frame."""
 
 from pathlib import Path
 
@@ -52,12 +52,12 @@ def with_weights(config):
 
 @pytest.fixture(scope="module", params=KINDS)
 def exported(request, tmp_path_factory):
-    """A model, its run, and the file of LiteRT that was made of it."""
+    """A model, and the file of LiteRT that was made of it."""
     config = configured(**KINDS[request.param])
     model = with_weights(config)
     path = tmp_path_factory.mktemp("exported") / "model.tflite"
     _write("litert", model, config, None, path, {})
-    return model, config, open_runtime(path)
+    return model, open_runtime(path)
 
 
 def clip_of(num_real, seed=0):
@@ -66,8 +66,8 @@ def clip_of(num_real, seed=0):
 
 
 @pytest.mark.parametrize("num_real", [LENGTH, 3])
-def test_the_answers_are_those_of_keras_frame_by_frame(exported, num_real):
-    model, config, runtime = exported
+def test_the_answers_are_those_of_keras(exported, num_real):
+    model, runtime = exported
     clip = clip_of(num_real)
     mask = clip["mask"]
     wanted = model.predict_on_batch({name: each[None] for name, each in clip.items()})[0]
@@ -77,13 +77,6 @@ def test_the_answers_are_those_of_keras_frame_by_frame(exported, num_real):
     features = runtime.features(pairs_of(clip))
     for found in (whole, runtime.logits(features, mask)):
         np.testing.assert_allclose(found[mask], wanted[mask], atol=1e-4)
-    assert (runtime.state_size is None) != config.temporal.looks_back_only
-    if config.temporal.looks_back_only:
-        state = np.zeros(runtime.state_size, np.float32)
-        for index in range(num_real):
-            frame = {name: each[index] for name, each in features.items()}
-            logits, state = runtime.step(frame, state)
-            np.testing.assert_allclose(logits, wanted[index], atol=1e-4)
 
 
 def agreement(task, keep, change):

@@ -178,23 +178,6 @@ def stream(classifier, path, **options):
         return list(classify_stream(classifier, live, **options))
 
 
-def test_a_stream_with_a_state_gives_the_probabilities_of_the_timeline(found, store):
-    run, wanted = found
-    classifier = Classifier(run)
-    path = path_of(store, "a.avi")
-    if not classifier.bundle.looks_back_only:
-        with pytest.raises(ConfigError, match="--stateful takes a model that never looks ahead"):
-            stream(classifier, path, stateful=True)
-        return
-    results = stream(classifier, path, every=1, stateful=True, top=3)
-    temperature = classifier.bundle.calibration.temperature
-    shares = classifier.task.probabilities(wanted["a.avi"].logits, temperature)
-    assert len(results) == len(shares)
-    for result, row in zip(results, shares, strict=True):
-        top = dict(result.prediction.top)
-        assert [top[name] for name in NAMES] == pytest.approx(list(row), abs=1e-4)
-
-
 def test_a_stream_says_which_classes_hold_at_its_newest_frame(found, store):
     classifier = Classifier(found[0])
     calibration, images = classifier.bundle.calibration, classifier.bundle.frames

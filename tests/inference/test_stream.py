@@ -48,18 +48,6 @@ def test_results_are_those_of_the_windows_of_the_file(hasty_run, video):
         assert (result.dropped, result.reconnects) == (0, 0)
 
 
-def test_frame_by_frame_a_window_ends_with_the_result_of_the_window(hasty_run, video):
-    whole = follow(hasty_run, video, every=8, window_seconds=0.8)
-    stepwise = follow(hasty_run, video, every=1, window_seconds=0.8, stateful=True)
-    assert len(stepwise) == 36
-    assert [r.seconds for r in stepwise] == pytest.approx(np.arange(1, 37) / 10)
-    for result in whole[:4]:
-        (same,) = (r for r in stepwise if r.seconds == pytest.approx(result.seconds))
-        assert same.prediction.probability == pytest.approx(result.prediction.probability, abs=1e-4)
-        assert same.prediction.label == result.prediction.label
-        assert same.prediction.duration_seconds == pytest.approx(0.8)
-
-
 class Gaps(LiveVideo):
     """The frames of a file as a live stream from which some were dropped.
 
@@ -90,13 +78,12 @@ def counting(classifier, seconds=0.0):
     return calls
 
 
-@pytest.mark.parametrize("stateful", [False, True])
-def test_after_a_gap_a_live_stream_shows_what_a_file_does(hasty_run, video, tmp_path, stateful):
+def test_after_a_gap_a_live_stream_shows_what_a_file_does(hasty_run, video, tmp_path):
     """The gaps, 0.4 and 3600 seconds, hold fewer and more frames than a window has."""
     times = [0.0, 0.4, *(3600 + index / 10 for index in range(24))]
     classifier = Classifier(hasty_run)
     calls = counting(classifier)
-    options = {"every": 4, "window_seconds": 0.8, "stateful": stateful}
+    options = {"every": 4, "window_seconds": 0.8}
     results = list(classify_stream(classifier, Gaps(video, times), **options))
     assert len(calls) <= len(times) + 3, "one more for each gap, and for no motion"
     frames = np.stack(list(iter_frames(video)))[: len(times)]
@@ -156,9 +143,6 @@ def test_a_source_that_ends_too_soon(hasty_run, video):
     result = stream(video, "--window", 9, "--run", hasty_run.folder)
     assert (result.returncode, result.stdout) == (2, b"")
     assert b"ended before a window was full. Name a shorter one (--window)" in result.stderr
-    stateful = stream(video, "--window", 9, "--stateful", "--run", hasty_run.folder)
-    assert stateful.returncode == 0
-    assert len(stateful.stdout.splitlines()) == 3
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,9 @@ from pipeline.config import (
 from pipeline.dataset.sampling import sample_clip
 from pipeline.errors import ConfigError
 from pipeline.inference.bundle import Bundle
-from pipeline.inference.clips import ClipModel, cut_clips, decode_clip
+from pipeline.inference.clips import ClipModel, decode_clip
 from pipeline.inference.window_plan import plan_windows
-from pipeline.inference.windows import slide, step_through
+from pipeline.inference.windows import slide
 from pipeline.models.recognizer import build_recognizer
 from pipeline.prepare.stored_frames import encode_array
 from pipeline.tasks.calibration import Calibration
@@ -152,35 +152,6 @@ def test_the_backbone_sees_a_frame_once_whatever_the_overlap(video, kind):
     assert many > 3 * few
     assert frames == same_frames
     assert frames <= 47 // 2 + 1
-
-
-@pytest.mark.parametrize("kind", ["difference", "rgb_difference", "flow", "rgb+flow"])
-def test_frame_by_frame_each_window_is_the_same(video, kind):
-    model = model_for(kind)
-    plan = plan_windows(model.bundle, window_seconds=0.4, overlap=0)
-    stored = stored_of(video[:12], model)
-    whole = list(slide(stored, model, plan))
-    stepwise = list(step_through(stored, model, plan))
-    assert len(whole) == len(stepwise) == 3
-    for one, other in zip(whole, stepwise, strict=True):
-        assert other.start_seconds == pytest.approx(one.start_seconds)
-        assert other.end_seconds == pytest.approx(one.end_seconds)
-        np.testing.assert_allclose(other.logits, one.logits, atol=1e-5)
-
-
-def test_frame_by_frame_a_result_is_the_clip_of_the_frames_since_the_start(video):
-    model = model_for("difference")
-    plan = dataclasses.replace(plan_windows(model.bundle, window_seconds=0.4, overlap=0), hop=3)
-    windows = list(step_through(stored_of(video[:14], model), model, plan))
-    parts = [
-        (round(window.start_seconds * FPS), round(window.end_seconds * FPS)) for window in windows
-    ]
-    assert parts == [(0, 3), (2, 6), (6, 9), (8, 12), (10, 14)], "every 3 frames, and at the end"
-    for window, (start, end) in zip(windows, parts, strict=True):
-        images = encode_array(video[start:end], model.bundle.frames, fps=FPS)
-        np.testing.assert_allclose(
-            window.logits, model.video_logits(cut_clips(images, model.bundle.clip)), atol=1e-5
-        )
 
 
 def test_values_out_of_range():

@@ -16,8 +16,10 @@ MASK = np.array([[True, True, False], [True, True, True]])
 def test_temporal_pooling_ignores_padding():
     mean = TemporalPooling("mean")(SEQUENCE, mask=MASK)
     top = TemporalPooling("max")(SEQUENCE, mask=MASK)
+    last = TemporalPooling("last")(SEQUENCE, mask=MASK)
     np.testing.assert_allclose(mean, [[2.0], [-3.0]])
     np.testing.assert_allclose(top, [[3.0], [-1.0]])
+    np.testing.assert_allclose(last, [[3.0], [-3.0]])
 
 
 def test_attention_ignores_padding_and_weighs_frames():
