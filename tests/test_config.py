@@ -218,17 +218,6 @@ def test_stored_features_take_frozen_backbones_of_all_streams():
         RunConfig(train=train, backbone=frozen)
 
 
-@pytest.mark.parametrize(
-    ("before", "now"),
-    [("both", ("rgb_difference",)), ("rgb+difference+flow", ("rgb", "difference", "flow"))],
-)
-def test_a_file_that_names_the_input_of_the_model(tmp_path, before, now):
-    file = tmp_path / "mine.toml"
-    file.write_text(f'[model]\ninput = "{before}"\n')
-    assert load_config(file).model.streams == now
-    assert load_config(file, {"model.streams": ["rgb"]}).model.streams == ("rgb",)
-
-
 @pytest.mark.parametrize("name", preset_names())
 def test_presets_load_and_open_with_what_they_are_for(name):
     assert isinstance(load_config(name), RunConfig)
@@ -258,7 +247,11 @@ def test_overrides_win_over_the_file_and_the_file_over_defaults(tmp_path):
         ("[temporl]\nunits = 5\n", r"unknown temporl.units. Did you mean temporal.units\?"),
         ('[temporal]\nunits = "many"\n', "temporal.units.*many"),
         ('[model]\nstreams = ["RGB"]\n', "model.streams must be one or more of rgb, "),
-        ('[model]\ninput = "RGB"\n', r"model.streams must .* Received: \['RGB'\]"),
+        ('[model]\ninput = "both"\n', "toml: model.input is now model.streams, such as "),
+        (
+            '[model]\ntask = "single_label"\n',
+            "expected one of auto, video, .* Received: 'single_label'",
+        ),
         ("[temporal]\nunits = 0\n", "temporal.units must be from 1"),
         ("[backbone.flw]\ngrid = 2\n", r"unknown backbone.flw.grid. Did you mean backbone.flow"),
         ("[backbone.flow]\ngird = 2\n", r"mean backbone.flow.grid\?"),
@@ -269,7 +262,6 @@ def test_overrides_win_over_the_file_and_the_file_over_defaults(tmp_path):
         ("[tempral]\n", r"toml: unknown tempral. Did you mean temporal\?"),
         ("[backbone.flw]\n", r"unknown backbone.flw. Did you mean backbone.flow\?"),
         ("temporal.units = {}\n", r"temporal.units: expected a whole number. Received: {}"),
-        ("model = {input = 'rgb', streams = ['flow']}", "toml: .* leave model.input out"),
         ("model.streams = 'rgb,flow'", r'expected a list in brackets, such as \["a", "b"\]'),
         ("model.streams = ['rbg']", r'such as rgb,flow or, in a file, \["rgb", "flow"\]'),
         ("[model]\nstreams = []\n", "model.streams must be one or more of rgb"),

@@ -53,11 +53,10 @@ class FramesConfig:
         return ", with ".join([text, *(IMAGES[name].title for name in self.images[1:])])
 
     def as_json(self) -> dict[str, Any]:
-        """What is stored, as JSON types; without key points where there are none, as ever."""
-        content = dataclasses.asdict(self)
-        content["key_points"] = list(self.key_points)
-        left_out = {"shrink", *(name for name in ("pose", "key_points") if not content[name])}
-        return {key: value for key, value in content.items() if key not in left_out}
+        """What is stored, as JSON types."""
+        content = {**dataclasses.asdict(self), "key_points": list(self.key_points)}
+        del content["shrink"]
+        return content
 
     @property
     def side(self) -> int:

@@ -19,7 +19,6 @@ from pipeline.config import BackboneConfig, RunConfig
 from pipeline.config.strict import strictly
 from pipeline.errors import ConfigError, check_known
 from pipeline.streams import STREAMS
-from pipeline.streams.former import streams_of_input
 from pipeline.text import suggestion
 
 PRESETS = Path(__file__).parent / "presets"
@@ -49,12 +48,8 @@ def read_flat(source: str | Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: expected sections and values, got them nested deep") from None
     except ValueError as error:
         raise ConfigError(f"{path}: not a TOML file: {error}") from None
-    if "model.input" in values:  # as files of earlier versions have it
-        if "model.streams" in values:
-            raise ConfigError(f"{path}: model.input is now model.streams: leave model.input out")
-        values["model.streams"] = streams_of_input(values.pop("model.input"))
-    if values.get("model.task") == "single_label":  # its name in earlier versions
-        values["model.task"] = "video"
+    if "model.input" in values:
+        raise ConfigError(f'{path}: model.input is now model.streams, such as ["rgb", "flow"]')
     return _with_empty_tables(values, str(source))
 
 

@@ -15,7 +15,7 @@ from pipeline.dataset.augment.pixels import change_clip
 from pipeline.dataset.sampling import Order
 from pipeline.dataset.windows import window_frames
 from pipeline.manifest.annotation import UNKNOWN_LABEL
-from pipeline.streams import IMAGES, StoredImage, stream_named
+from pipeline.streams import IMAGES, STREAMS, StoredImage
 
 _SOURCE = ("video", "group", "first_frame")
 """What is told of where a clip comes from."""
@@ -124,7 +124,7 @@ def _clip(
         motion = tf.where(backwards, _leading_back(indices, video["num_frames"]), indices)
     clip = {"mask": tf.ensure_shape(mask, length)}
     for name, features in video.get("features", {}).items():
-        is_motion = stream_named(name.removesuffix("_features")).image.is_motion
+        is_motion = STREAMS[name.removesuffix("_features")].image.is_motion
         chosen = tf.gather(features, motion if is_motion else indices)
         clip[name] = _variant(chosen, mirrored, backwards if is_motion else False)
     if clip.keys() > {"mask"}:

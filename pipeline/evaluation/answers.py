@@ -207,7 +207,7 @@ def read_answers(
         class_names: C names.
 
     Raises:
-        DataError: A file is missing, damaged, or of an earlier version.
+        DataError: A file is missing, damaged, or of another version.
     """
     read = _of_recordings if model.per_frame else _of_videos
     found = []
@@ -216,7 +216,7 @@ def read_answers(
         try:
             found.append(read(path, run, model, class_names))
         except (OSError, ValueError, KeyError, csv.Error):
-            problem = "damaged, or of an earlier version" if path.exists() else "missing"
+            problem = "damaged, or of another version" if path.exists() else "missing"
             raise DataError(f"{path}: {problem}. Evaluate again") from None
     return joined(found)
 

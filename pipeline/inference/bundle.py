@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pipeline.atomic import replace_folder, write_json
 from pipeline.config import ClipConfig, FramesConfig, ModelConfig
@@ -17,8 +17,7 @@ from pipeline.errors import DataError, PipelineError
 from pipeline.foreign import Reading
 from pipeline.manifest.class_names import check_class_names
 from pipeline.run import Run
-from pipeline.streams.former import streams_of_input
-from pipeline.tasks.calibration import Calibration, read_calibration, with_new_names
+from pipeline.tasks.calibration import Calibration, read_calibration
 
 FORMAT = 7
 Precision = Literal["float32", "float16", "int8"]
@@ -37,7 +36,7 @@ class Bundle:
         calibration: What its logits are worth.
         looks_back_only: Whether its temporal part does, see `pipeline.config.TemporalConfig`.
         weights: A checksum of the trained model that all exports of it share.
-        export: A checksum of the export beside it; empty in a bundle of an older version.
+        export: A checksum of the export beside it; empty: it says none.
         precision: What the weights of the export were rounded to: float32 (not at all), float16 or
             int8.
         foreign: Streams whose features come from networks of others, which lie in `backbones`
@@ -148,34 +147,9 @@ def read_bundle(run: Run) -> Bundle:
         version = content.pop("format")
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise DataError(f"{run.bundle_file}: damaged. {again}") from None
-    if type(version) is not int or version not in (4, 5, 6, FORMAT):
+    if type(version) is not int or version != FORMAT:
         raise DataError(f"{run.bundle_file}: of another version. {again}")
     try:
-        return strictly(Bundle, _in_todays_names(content, version), "")
+        return strictly(Bundle, {"export": "", **content}, "")
     except PipelineError as error:
         raise DataError(f"{run.bundle_file}: {error}. {again}") from None
-
-
-def _in_todays_names(content: dict[str, Any], version: int) -> dict[str, Any]:
-    """Metadata of any format in the names of today; other mistakes are left to be found."""
-    content = {"foreign": {}, "export": "", **content}
-    if isinstance(frames := content.get("frames"), dict):
-        content["frames"] = {"key_points": [], **frames}
-    if version == FORMAT:
-        return content
-    if isinstance(frames := content.get("frames"), dict):
-        content["frames"] = {"pose": 0, "shrink": 1, **frames}
-    if isinstance(clip := content.get("clip"), dict):
-        content["clip"] = {"shrink": 1, **clip}
-    model = content.get("model")
-    if isinstance(model, dict):
-        content["model"] = model = {"fusion": "together", **model}
-    if version == 6:
-        return content
-    content = {"looks_back_only": False, **content}  # It says how answers at each frame are joined.
-    if isinstance(model, dict):
-        others = {key: value for key, value in model.items() if key != "input"}
-        streams = {"streams": streams_of_input(model.get("input"))} if version == 4 else {}
-        content["model"] = {**streams, **others, "task": "video", "background": ""}
-    content["calibration"] = with_new_names(content.get("calibration"))
-    return content

@@ -33,7 +33,7 @@ class Fused:
         temperatures: Likewise, besides the calibration of each run.
         calibration: Of the answers of all together.
         runs: Where each was trained, which evaluating and explaining take.
-        members: The folder inside that holds a copy of each, as an export.
+        members: The folder inside that holds a copy of each, as an export; empty: none does.
     """
 
     rule: Rule
@@ -41,7 +41,7 @@ class Fused:
     temperatures: tuple[float, ...]
     calibration: Calibration
     runs: tuple[str, ...]
-    members: str = "members"
+    members: str = ""
 
     def fusion(self, bundles: Sequence[Bundle]) -> Fusion:
         """How the logits of the runs become one, of what each knows besides its model."""
@@ -76,7 +76,7 @@ def write_fused(fused: Fused, run: Run) -> None:
         write_json(run.fusion_file, {"format": _FORMAT, **dataclasses.asdict(done)})
     finally:
         shutil.rmtree(new, ignore_errors=True)
-    for other in {*run.folder.glob("members"), *run.folder.glob("members-*")} - {members}:
+    for other in set(run.folder.glob("members*")) - {members}:
         shutil.rmtree(other)
 
 
@@ -113,10 +113,10 @@ def read_fused(run: Run) -> Fused:
         content = json.loads(run.fusion_file.read_bytes())
         if content.pop("format") != _FORMAT:
             raise DataError(f"{run.fusion_file}: of another version. {again}")
-        fused = strictly(Fused, {"members": "members", **content}, "")
+        fused = strictly(Fused, content, "")
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, ConfigError):
         raise DataError(f"{run.fusion_file}: damaged. {again}") from None
-    is_inside = re.fullmatch("members(-[0-9a-f]+)?", fused.members)
+    is_inside = re.fullmatch("members-[0-9a-f]+", fused.members)
     if not (is_inside and len(fused.weights) == len(fused.temperatures) == len(fused.runs) > 0):
         raise DataError(f"{run.fusion_file}: damaged. {again}")
     for folder, copy in zip(fused.runs, fused.copies(run), strict=True):

@@ -194,7 +194,7 @@ def left_out(report: dict[str, Any]) -> list[str]:
 
 
 def _recordings_left_out(report: dict[str, Any]) -> list[str]:
-    found: list[str] = report.get("events", {}).get("left_out", [])  # An older report has none.
+    found: list[str] = report["events"]["left_out"] if "events" in report else []
     return found
 
 
@@ -206,7 +206,7 @@ def _left_out(report: dict[str, Any]) -> Iterable[str]:
 
 def kind_of(report: dict[str, Any]) -> str:
     """What a report counts: `video` or `recording`."""
-    return "recording" if report.get("labelling") == "frames" else "video"
+    return "recording" if report["labelling"] == "frames" else "video"
 
 
 def _counts(totals: dict[str, Any], kind: str) -> str:
@@ -297,7 +297,7 @@ def _fewer(report: dict[str, Any]) -> list[str]:
 
 
 def _behind(report: dict[str, Any]) -> list[str]:
-    """Of recordings that end earlier than their file declares; an older report has none."""
+    """Of recordings that end earlier than their file declares."""
     lines = [
         f"{code(each['video'])}: {counted(each['events'], 'event')} behind {each['seconds']:g} s"
         for each in report.get("events_behind", ())

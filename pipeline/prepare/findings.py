@@ -143,8 +143,7 @@ def _problems(row: Row, video: VideoReport, changed: set[str]) -> list[tuple[str
         reason = f"decoded {video.decoded_frames} of {video.declared_frames} frames: the file ends"
         found.append(("kept", "shorter than asked", reason))
     elif video.damaged:
-        counts = f"decoded {video.decoded_frames} of {video.declared_frames} declared frames"
-        found.append(("kept", "damaged", video.damage or counts))  # An older report has no reason.
+        found.append(("kept", "damaged", video.damage))
     if video.name in changed:
         found.append(("kept", "changed", "the file changed since the last preparation"))
     return found

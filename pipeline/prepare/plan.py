@@ -15,7 +15,7 @@ from pipeline.config import FramesConfig
 from pipeline.key_points import Tables
 from pipeline.manifest.rows import SPLITS, Manifest, Row, Split
 
-FORMAT = 4
+FORMAT = 5
 """Version of what is written; raise it when the same videos would give other bytes."""
 
 NAME = "clipline"
@@ -188,8 +188,7 @@ def identity(source: SourceVideo) -> tuple[object, ...]:
     """A key of a video and its place in the data set, on this machine."""
     row = source.row
     file = source.num_bytes, source.modified_ns
-    table = (source.table,) if source.table else ()
-    return source.name, row.label, row.group, row.split, *file, *table, *_marks(row)
+    return source.name, row.label, row.group, row.split, *file, source.table, *_marks(row)
 
 
 def _marks(row: Row) -> tuple[object, ...]:
@@ -197,8 +196,7 @@ def _marks(row: Row) -> tuple[object, ...]:
     marks = row.annotation
     if not marks:
         return ()
-    known_of = (marks.known_of,) if marks.known_of else ()  # as without it, where there is none
-    return ((marks.events, marks.known, marks.background, marks.subject, *known_of),)
+    return ((marks.events, marks.known, marks.background, marks.subject, marks.known_of),)
 
 
 def content_fingerprint(frames: FramesConfig, records: Iterable[tuple[SourceVideo, str]]) -> str:
@@ -309,22 +307,13 @@ def finished_report(
     except (OSError, ValueError):
         return None
     is_it = (report.fingerprint, report.num_bytes) == (task.fingerprint, num_bytes)
-    # Those of earlier versions say nothing of what is in the files.
-    is_full = all(video.digest or video.problem for video in report.videos)
     again = retry and any(video.problem == "lost" for video in report.videos)
-    return report if is_it and is_full and not again else None
+    return report if is_it and not again else None
 
 
 def _video_report(content: dict[str, Any]) -> VideoReport:
-    pieces = (
-        tuple(
-            Piece(frames, num_bytes, tuple(counts))
-            for frames, num_bytes, counts in content["pieces"]
-        )
-        if content.get("pieces")
-        else ()
-    )
-    return VideoReport(**{**content, "pieces": pieces})
+    pieces = (Piece(frames, size, tuple(counts)) for frames, size, counts in content["pieces"])
+    return VideoReport(**{**content, "pieces": tuple(pieces)})
 
 
 def read_report(path: Path) -> ShardReport:

@@ -46,10 +46,6 @@ _NOT_IN_THE_STORE = (
     *("out", "workers", "overwrite", "check", "download"),
     *("runner", "beam_options", "max_bad_fraction", "seconds_per_video"),
 )
-_OF_EVENTS = (
-    *("videos", "point_seconds", "modifiers", "tiers", "subjects", "background", "cut_events"),
-    "not_annotated",
-)
 _SPLIT_SETTINGS = (
     *("source", "path", "annotations", "group_regex", "test_groups"),
     *("val_fraction", "test_fraction", "folds", "fold", "seed"),
@@ -163,21 +159,13 @@ def _settings(config: PrepareConfig, out: Path) -> dict[str, Any]:
     """The settings that the data set depends on; paths within `out` are relative to it."""
     settings = {**dataclasses.asdict(config), "fps": float(config.fps)}  # 15 and 15.0 are the same
     settings["classes"] = sorted(set(config.classes))
-    # What other sources lack is no setting of theirs: older data sets stay up to date.
-    foreign = () if config.source in ("events", "demo_recordings") else _OF_EVENTS
-    for name in (*_NOT_IN_THE_STORE, *foreign, *(() if config.multilabel else ("multilabel",))):
+    for name in _NOT_IN_THE_STORE:
         del settings[name]
-    if config.key_points:
-        settings["key_points"] = relative_path(
-            str(Path(config.key_points).resolve()), out.absolute()
-        )
-    else:  # Older data sets stay up to date.
-        del settings["key_points"]
-    rendered = config.is_rendered
-    path = folder_of_videos(config) if rendered else Path(config.path).resolve()
-    settings["path"] = relative_path(str(path), out.absolute())
-    if config.videos:
-        settings["videos"] = relative_path(str(Path(config.videos).resolve()), out.absolute())
+    settings["path"] = folder_of_videos(config) if config.is_rendered else config.path
+    for name in ("path", "videos", "key_points"):
+        if settings[name]:
+            path = str(Path(settings[name]).resolve())
+            settings[name] = relative_path(path, out.absolute())
     as_read: dict[str, Any] = json.loads(json.dumps(settings))  # tuples become lists
     return as_read
 

@@ -220,7 +220,7 @@ def describe_store(out: str | os.PathLike[str]) -> Store:
     path = Path(out)
     written = Written.of(path / STATE)
     state = read_state(path)
-    if state["format"] != FORMAT or "labelling" not in state or "made_of" not in state:
+    if state["format"] != FORMAT:
         raise DataError(f"{out}: prepared by another version of this program. {AGAIN}")
     for name, wanted in state["checksums"].items():
         if checksum(path / name) != wanted:

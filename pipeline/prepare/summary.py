@@ -118,24 +118,22 @@ def _findings(report: dict[str, Any]) -> list[str]:
     lines = _events(report["events"]) if "events" in report else []
     if report["splits"] and "test" not in report["splits"]:
         lines.append("no test videos: see --test-fraction, --test-groups, --folds and --fold")
-    if behind := report.get("events_behind", ()):  # An older report has none.
+    if behind := report.get("events_behind"):
         events = counted(sum(each["events"] for each in behind), "event")
         names = listed([each["video"] for each in behind], most=3)
         lines.append(f"of recordings cut short, {events} end behind what can be read: {names}")
-    repeating = report.get("repeating", ())
-    if repeating:
+    if repeating := report["repeating"]:
         videos = counted(len(repeating), "video")
         fewer = f"{videos} of fewer frames a second than are stored, so that some repeat"
         lines.append(f"{fewer}: {listed(repeating, most=3)}")
-    clocks = report.get("broken_clocks", ())  # An older report has none.
-    if clocks:
+    if clocks := report["broken_clocks"]:
         names = listed(clocks, most=3)
         lines.append(f"{len(clocks)} with a clock that jumps, kept without the gaps: {names}")
     lines += _people(report)
     if report["leaks"]:
         lines.append(f"{counted(len(report['leaks']), 'leak')} between splits or labels")
         lines += _some([f"  {leak}" for leak in report["leaks"]])
-    if report.get("copies"):  # An older report has none.
+    if report["copies"]:
         copies = counted(len(report["copies"]), "video")
         lines.append(f"{copies} more than once in a split and class, listed in data_report.md")
     if "random_split" in report and report["random_split"]["beside_their_group"]:
@@ -165,8 +163,7 @@ def _events(found: dict[str, Any]) -> list[str]:
     if found["unmatched"]:
         count = counted(len(found["unmatched"]), "recording")
         lines.append(f"{count} left out: their video is not there or cannot be read")
-    unusable = found.get("unusable", [])  # An older report has none.
-    if unusable:
+    if unusable := found["unusable"]:
         names = listed([row["media"] for row in unusable], most=3)
         count = counted(len(unusable), "recording")
         lines.append(f"{count} left out, of whose events none can be used: {names}")

@@ -94,21 +94,12 @@ def read_calibration(run: Run) -> Calibration:
         return Calibration()
     try:
         content = json.loads(run.calibration_file.read_bytes())
-        return strictly(Calibration, with_new_names(content), "")
+        return strictly(Calibration, content, "")
     except (ValueError, RecursionError, ConfigError):
         raise DataError(
             f"{run.calibration_file}: damaged, or of another version. Make it again: "
             f"{command('export', run.folder)}"
         ) from None
-
-
-def with_new_names(content: Any) -> Any:
-    """The content of a calibration file in the names of today."""
-    if not isinstance(content, dict):
-        return content
-    names = {"least_evidence": "logit_threshold"}
-    new: dict[str, Any] = {name: [] for name in ("thresholds", "least_seconds", "gap_seconds")}
-    return new | {names.get(name, name): value for name, value in content.items()}
 
 
 def write_calibration(run: Run, calibration: Calibration) -> None:

@@ -25,7 +25,6 @@ from pipeline.inference.many import predict_many
 from pipeline.inference.stream import classify_stream
 from pipeline.inference.timeline import make_timeline
 from pipeline.prepare.preparation import prepare
-from pipeline.run import Run
 from pipeline.training.fit import train
 from pipeline.video import LiveVideo, VideoReader, write_video
 from tests.key_points.tables import NAMES, write_deeplabcut, write_sleap_h5
@@ -122,13 +121,6 @@ def test_the_direction_is_learned_and_classifying_says_what_evaluation_does(
         assert dict(answer.top)["left"] == pytest.approx(float(line["left"]), abs=2e-3)
         assert path == answer.path
         assert other.as_json() == answer.as_json()
-
-
-def test_a_bundle_of_before_has_no_names(run, tmp_path):
-    content = json.loads(run.bundle_file.read_bytes())
-    del content["frames"]["key_points"]
-    (tmp_path / "bundle.json").write_text(json.dumps(content))
-    assert read_bundle(Run(tmp_path)).frames.key_points == ()
 
 
 def test_a_timeline_with_its_video(run, classifier, folder, tmp_path):

@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from pipeline.config.prepare import PrepareConfig
-from pipeline.dataset.videos import open_data
 from pipeline.errors import ConfigError, DataError
 from pipeline.prepare.preparation import check_videos, prepare
 from pipeline.prepare.prepared import Store, open_store
@@ -108,32 +107,6 @@ def test_the_same_videos_elsewhere_are_the_same_data_set(
     assert prepare(config).store.fingerprint == store.fingerprint
 
 
-def as_of_an_older_version(out: Path) -> None:
-    """What files hold was not looked at, and there was one fingerprint."""
-    state = json.loads((out / "prepare.json").read_text())
-    state["fingerprint"] = state.pop("made_of")
-    (out / "prepare.json").write_text(json.dumps(state))
-    for path in (out / "shards").iterdir():
-        report = json.loads(path.read_text())
-        for video in report["videos"]:
-            del video["digest"], video["record_bytes"]
-        path.write_text(json.dumps(report, indent=1))
-
-
-def test_a_data_set_of_an_older_version_opens_and_is_redone_when_videos_change(
-    copied: PrepareConfig, prepared: PrepareReport
-) -> None:
-    as_of_an_older_version(Path(copied.out))
-    assert open_data(Path(copied.out)).num_videos == prepared.store.num_videos
-    assert prepare(copied).up_to_date
-    state = json.loads((Path(copied.out) / "prepare.json").read_text())
-    (Path(copied.out) / "prepare.json").write_text(json.dumps({**state, "fingerprint": "other"}))
-
-    assert not prepare(copied).up_to_date
-
-    assert tree(copied.out) == tree(prepared.store.path)
-
-
 def test_changed_settings_redo_what_differs(copied: PrepareConfig, tmp_path: Path) -> None:
     changed = dataclasses.replace(copied, size=24, shard_videos=3, seed=1)
     fresh = dataclasses.replace(changed, out=str(tmp_path / "fresh"))
@@ -159,6 +132,16 @@ def test_what_was_lost_is_written_again(
         path.write_bytes(content)
         if "shards" in lost:
             (Path(copied.out) / "prepare.json").unlink(missing_ok=True)
+
+    assert not prepare(copied).up_to_date
+    assert tree(copied.out) == tree(prepared.store.path)
+
+
+def test_a_data_set_of_another_version_is_prepared_anew(
+    copied: PrepareConfig, prepared: PrepareReport
+) -> None:
+    state = Path(copied.out) / "prepare.json"
+    state.write_text(json.dumps({**json.loads(state.read_text()), "format": 4}))
 
     assert not prepare(copied).up_to_date
     assert tree(copied.out) == tree(prepared.store.path)

@@ -261,7 +261,10 @@ def test_a_name_of_two_lines_takes_one_in_a_list() -> None:
         "total": {"videos": 1},
         "left_out": [],
         "splits": {},
+        "repeating": [],
+        "broken_clocks": [],
         "leaks": [],
+        "copies": [],
         "fewer_frames_than_declared": [fewer],
     }
     text = str(CheckReport(report=report, folder=Path("check"), obstacle=""))

@@ -149,9 +149,10 @@ def test_store_that_is_not_whole(videos: Path, tmp_path: Path) -> None:
         state.write_text(damaged)
         with pytest.raises(DataError, match=r"prepare.json: damaged. Run the same clipline"):
             open_store(out)
-    state.write_text(json.dumps({**json.loads(whole), "format": 0}))
-    with pytest.raises(DataError, match="prepared by another version"):
-        open_store(out)
+    for version in (0, 4):
+        state.write_text(json.dumps({**json.loads(whole), "format": version}))
+        with pytest.raises(DataError, match="prepared by another version.* Run the same clipline"):
+            open_store(out)
 
     with pytest.raises(DataError, match="not a prepared data set. Make one with: clipline"):
         open_store(tmp_path)

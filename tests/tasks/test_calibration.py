@@ -66,14 +66,6 @@ def test_what_is_kept_is_read(tmp_path):
         assert read_calibration(run) == kept
 
 
-def test_the_name_that_the_threshold_had_before_is_read(tmp_path):
-    wanted = Calibration(temperature=2.0, logit_threshold=1.5)
-    write_calibration(Run(tmp_path), wanted)
-    file = tmp_path / "calibration.json"
-    file.write_text(file.read_text().replace("logit_threshold", "least_evidence"))
-    assert read_calibration(Run(tmp_path)) == wanted
-
-
 @pytest.mark.parametrize(
     "content",
     [
@@ -82,6 +74,7 @@ def test_the_name_that_the_threshold_had_before_is_read(tmp_path):
         '{"temperature": 1, "other": 2}',
         '{"temperature": -1}',
         '{"threshold": 0.5}',
+        '{"temperature": 1.0, "least_evidence": 0.5, "num_videos": 3, "clip_seconds": 2.0}',
         '{"logit_threshold": NaN}',
         '{"logit_threshold": "much"}',
         '{"clip_seconds": 0}',

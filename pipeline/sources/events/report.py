@@ -97,8 +97,7 @@ def report_lines(found: dict[str, Any]) -> Iterator[str]:
 
     Notices of one kind are a line with their number and an example.
     """
-    # An older report knows of none that are unusable.
-    for row in (*found["recordings"], *found.get("unusable", ()), *found["unmatched"]):
+    for row in (*found["recordings"], *found["unusable"], *found["unmatched"]):
         title = row["media"] or row["name"]
         yield visible(f"{title} ({row['subject']})" if row["subject"] else title)
         yield from _label_lines(row)
@@ -115,8 +114,7 @@ def _known_length(recording: Recording) -> float | None:
 
 def _label_lines(row: dict[str, Any]) -> Iterator[str]:
     unit = "s" if row["unit"] == "seconds" else "frames"
-    known = row.get("known")  # An older report does not say.
-    if known is not None:
+    if (known := row["known"]) is not None:
         yield f"  watched in part: {known:,.1f} {unit}" + ("" if row["events"] else ", no events")
     elif not row["events"]:
         yield "  no events"
