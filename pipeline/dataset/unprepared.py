@@ -40,6 +40,7 @@ class VideoFiles:
         leaks: What of the test is also in training, in sentences; with splits that the table
             itself gives, none.
         fingerprint: Of the videos and their splits, wherever they lie.
+        prepared_fingerprint: The same with the splits of the table.
     """
 
     path: Path
@@ -51,6 +52,7 @@ class VideoFiles:
     allows_leaks: ClassVar = False
     background: ClassVar = ""
     fingerprint: str
+    prepared_fingerprint: str
 
     @property
     def num_videos(self) -> Mapping[str, int]:
@@ -77,7 +79,7 @@ class VideoFiles:
             self,
             sources=sources,
             leaks=_leaks(sources, self.copies),
-            fingerprint=fingerprint(self.fingerprint, (row.split for row in rows)),
+            fingerprint=fingerprint(self.prepared_fingerprint, (row.split for row in rows)),
         )
 
     def of_split(self, split: Split) -> list[SourceVideo]:
@@ -131,13 +133,15 @@ def open_videos(
             f"{path}: {listed(found, most=3)}. Mend the splits and labels, or remove the copies"
         )
     contents = {file: sample_digest(file) for file in {source.row.path for source in ordered}}
+    made_of = content_fingerprint(frames, ((s, contents[s.row.path]) for s in ordered))
     return VideoFiles(
         path=path,
         frames=frames,
         class_names=manifest.class_names,
         sources=ordered,
         copies=copies,
-        fingerprint=content_fingerprint(frames, ((s, contents[s.row.path]) for s in ordered)),
+        fingerprint=made_of,
+        prepared_fingerprint=made_of,
     )
 
 

@@ -161,7 +161,7 @@ class Store:
             manifest=manifest,
             num_videos=manifest.num_videos,
             leaks=(*crossing(rows), *leaking(_duplicates_of(rows, self.duplicates))),
-            fingerprint=fingerprint(self.fingerprint, (row.split for row in rows)),
+            fingerprint=fingerprint(self.prepared_fingerprint, (row.split for row in rows)),
         )
 
 

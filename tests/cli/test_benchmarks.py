@@ -56,7 +56,7 @@ def test_the_server_under_load_gives_the_answers_of_the_classifier(
     output = benchmark(
         "serve",
         *map(str, (*videos, broken)),
-        *("--run", str(hasty_run.folder), "--clients", "3", "--minutes", "0.05", "--kill", "1"),
+        *("--run", str(hasty_run.folder), "--clients", "3", "--minutes", "0.1", "--kill", "3"),
     )
     found = re.search(
         r"^answers +([\d,]+); (\d+) of another file or wrong, (\d+) lost; (\d+) decoders",

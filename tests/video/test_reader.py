@@ -431,7 +431,7 @@ def test_a_file_with_a_jittering_clock_is_decoded_once(tmp_path, monkeypatch, nu
     decoded: list[int] = []
     monkeypatch.setattr(
         "pipeline.video.reader.open_capture",
-        lambda path: CountingGrabs(open_capture(path), decoded),
+        lambda *of: CountingGrabs(open_capture(*of), decoded),
     )
     with VideoReader(path) as reader:
         for start, end in itertools.pairwise(ends):

@@ -631,7 +631,7 @@ def test_what_labels_are_worth_is_told_or_what_is_missing(app, browser, changes,
     learnt = {"recordings": 20, "described": 20, "events": 27, "labelled": 13, "curve": []}
     learnt |= {"stretches": [], "failed": {}, "error": "", "lesson": 0}
     learnt |= {"is_learning": False, "is_scoring": False, **changes}
-    with opened(browser, "about:blank") as page:
+    with opened(browser, app.address) as page:
         page.route("**/api/label/learnt*", lambda route: route.fulfill(json=learnt))
         page.goto(f"{app.address}/label?folder=lab")
         expect(page.locator("#learnt")).to_contain_text(told)
