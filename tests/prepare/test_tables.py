@@ -189,8 +189,7 @@ def test_what_is_wrong_is_said_before_work_begins(folder: Path) -> None:
         prepare(config(folder, key_points=str(folder / "empty")))
 
 
-def test_data_sets_and_bundles_without_tables_are_described_as_ever() -> None:
-    assert "key_points" not in dataclasses.replace(FRAMES, key_points=()).as_json()
+def test_key_points_are_described_where_they_are_stored() -> None:
     assert FramesConfig(**FRAMES.as_json()) == dataclasses.replace(FRAMES)
     assert FRAMES.only(["frames"]).key_points == ()
     assert FRAMES.only(["pose"]) == FRAMES
