@@ -13,7 +13,7 @@ from pipeline.inference.bundle import Bundle
 from pipeline.inference.clips import ClipModel, Images, decode_clip, pairs_of
 from pipeline.inference.runtime import Floats, Logits
 from pipeline.inference.window_plan import WindowPlan
-from pipeline.streams import IMAGES, stream_named
+from pipeline.streams import IMAGES, STREAMS
 
 AT_ONCE = 16
 """Frames in a call of the backbone, which is faster than one by one."""
@@ -149,7 +149,7 @@ class _FirstOfClip:
         """The same where they are of the frame after another one."""
         first = dict(features)
         for name in features:
-            stream = stream_named(name.removesuffix("_features"))
+            stream = STREAMS[name.removesuffix("_features")]
             # Motion that is stored is of the frame before, also where a clip begins later, as all
             # windows of a recording do.
             plan = self._plan

@@ -10,7 +10,6 @@ from keras import ops
 
 from pipeline.config import ModelConfig
 from pipeline.streams import STREAMS
-from pipeline.streams.former import FORMER
 
 _register = keras.saving.register_keras_serializable(package="clipline")
 
@@ -234,7 +233,7 @@ class InputStage(keras.layers.Layer):
 
     def __init__(self, kind: str, *, gain: float = 3.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.kind, self.gain = FORMER.get(kind, kind), gain
+        self.kind, self.gain = kind, gain
 
     def call(self, images: tf.Tensor) -> tf.Tensor:
         """See the class."""

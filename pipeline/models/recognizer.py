@@ -27,7 +27,6 @@ from pipeline.models.layers import (
 from pipeline.models.tcn import correct
 from pipeline.models.temporal import summarise
 from pipeline.streams import IMAGES, STREAMS
-from pipeline.streams.former import layer_name
 from pipeline.text import command
 
 
@@ -270,8 +269,6 @@ def load_recognizer(
         model = keras.saving.load_model(path, compile=False)
         found = {name: tuple(image.shape) for name, image in model.input.items()}
         shape = model.output_shape
-        for layer in model.layers:
-            layer.name = layer_name(layer.name)
     except Exception:  # what Keras raises depends on what is wrong in the file
         problem = "not a model of a run, or damaged" if path.exists() else "missing"
         raise DataError(f"{path}: {problem}. Train again: {command('train')}") from None

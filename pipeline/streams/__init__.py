@@ -5,7 +5,6 @@ In come frames, or images that were stored of them; out go the numbers that a ba
 
 from pipeline.streams.difference import Difference
 from pipeline.streams.flow import Flow
-from pipeline.streams.former import FORMER
 from pipeline.streams.pose import Pose
 from pipeline.streams.pose_points import PosePoints
 from pipeline.streams.rgb import Rgb
@@ -24,19 +23,6 @@ Whether there are others is for `pipeline.config.FramesConfig` to say, by the sa
 """
 
 
-def stream_named(name: str) -> Stream:
-    """The stream of a name that it has, or had.
-
-    Raises:
-        KeyError: There is none.
-
-    Example:
-        >>> stream_named("both").name
-        'rgb_difference'
-    """
-    return STREAMS[FORMER.get(name, name)]
-
-
 __all__ = [
     "IMAGES",
     "STREAMS",
@@ -45,5 +31,4 @@ __all__ = [
     "Stored",
     "StoredImage",
     "Stream",
-    "stream_named",
 ]

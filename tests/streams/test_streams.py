@@ -42,7 +42,7 @@ def seen(stream, images, dtype="float32"):
 def test_each_stream_is_in_the_module_of_its_name():
     folder = Path(pipeline.streams.__file__).parent
     modules = {path.stem for path in folder.glob("*.py")}
-    assert modules - set(STREAMS) == {"__init__", "stream", "frames", "former", "pose_points"}
+    assert modules - set(STREAMS) == {"__init__", "stream", "frames", "pose_points"}
     assert set(STREAMS) < modules
 
 
