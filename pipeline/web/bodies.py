@@ -65,9 +65,9 @@ async def chunks_of(request: Request, *, most_bytes: int, until: float) -> Async
 def _gzip_of(request: Request) -> zlib._Decompress | None:
     """What unpacks a body; None: it comes as it is."""
     encoding = request.headers.get("content-encoding", "identity").lower()
-    if encoding not in ("identity", "gzip"):
+    if encoding not in ("identity", "gzip", "x-gzip"):
         raise HTTPException(415, f"expected a body as it is, or in gzip, got one in {encoding}")
-    return zlib.decompressobj(_GZIP) if encoding == "gzip" else None
+    return None if encoding == "identity" else zlib.decompressobj(_GZIP)
 
 
 def _unpacked(chunk: bytes, gzip: zlib._Decompress) -> Iterator[bytes]:

@@ -116,9 +116,10 @@ class _Server(uvicorn.Server):
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = {
-            each: signal.signal(each, self.handle_exit) for each in (signal.SIGINT, signal.SIGTERM)
-        }
+        signals = [signal.SIGINT, signal.SIGTERM]
+        if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:
+            signals.append(signal.SIGHUP)  # The terminal was closed.
+        before = {each: signal.signal(each, self.handle_exit) for each in signals}
         try:
             yield
         finally:

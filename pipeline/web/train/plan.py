@@ -111,6 +111,7 @@ class Choice:
         if self.is_prepared:
             return _path(self.folder)
         ways = [word.strip("-") for word in _PREPARED.get(self.preset, ()) if word != "--size"]
+        ways += ["folds"] if self._takes_folds else []
         return f"{DATA}/" + "-".join([_own_name(self.folder), self.kind, *ways])
 
     def check(self, workspace: Workspace) -> Job:
@@ -156,6 +157,11 @@ class Choice:
         )
 
     @property
+    def _takes_folds(self) -> bool:
+        """Whether folds are cut out of the data set, and none of it is held out to choose by."""
+        return self.folds > 0 or self.preset == "auto"
+
+    @property
     def _place(self) -> str:
         return self.folder or "this folder"
 
@@ -198,7 +204,7 @@ class Choice:
         words += ["--path", f"{_path(self.folder or '.')}/{table.name}"]
         if self.kind == "events" and _has_points(table.parent, workspace.videos(self.folder)):
             words += ["--point-seconds", "1"]
-        if not self.folds and self.preset != "auto":
+        if not self._takes_folds:
             words += ["--val-fraction", "0.15"]
         words += self._missing(workspace).options
         return (*words, *_PREPARED.get(self.preset, ()), "--out", self.data)

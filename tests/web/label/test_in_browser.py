@@ -397,11 +397,11 @@ def test_what_a_run_proposes_is_accepted_or_rejected(proposing, browser):
     assert count >= 3
     page.click("#unsure")
     expect(page.locator("#proposed")).to_contain_text(re.compile(r"^(left|right) 0\.\d\d\. "))
-    page.locator("#unsure").blur()
     press(page, "Delete")
     expect(page.locator("#proposed")).to_contain_text(f"{count - 1} to decide")
     press(page, "Enter")
     expect(page.locator("#count")).to_have_text("1")
+    expect(page.locator("#classes")).to_have_text(re.compile("left|right"))
     for text in ("2", "", "80", "x"):
         page.fill("#above", text)
         page.click("#accept-all")

@@ -57,7 +57,7 @@ def test_folds_and_auto_give_no_videos_away(workspace):
     assert "--val-fraction" not in prepare
     assert others == [
         (
-            *("crossval", "--config", "recordings", "--data", "data/lab-events"),
+            *("crossval", "--config", "recordings", "--data", "data/lab-events-folds"),
             *("--split.folds", "5", "--out", "runs/lab-recordings-1"),
         )
     ]
@@ -104,11 +104,13 @@ def test_a_check_prepares_nothing(workspace):
 
 def test_each_table_has_a_data_set_of_its_own():
     folders = ("", "videos", "Lab 1", "Lab_1", "a/b", "a-b", "a-b-clips", "x" * 60, "x" * 61)
-    ways = (("events", "recordings"), ("clips", "small"), ("clips", "flow"))
+    # Where folds are tested, and by auto, nothing is held out to choose by.
+    ways = (("events", "recordings", 0), ("events", "recordings", 5), ("clips", "small", 0))
+    ways = (*ways, ("clips", "auto", 0), ("clips", "flow", 0))
     names = [
-        Choice(folder=folder, kind=kind, preset=preset).data
+        Choice(folder=folder, kind=kind, preset=preset, folds=folds).data
         for folder in folders
-        for kind, preset in ways
+        for kind, preset, folds in ways
     ]
     assert len(set(names)) == len(names)
 

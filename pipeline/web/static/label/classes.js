@@ -59,3 +59,8 @@ function small(sign, title, action) {
 export function isTyping(target) {
   return target.matches("input:not([type=checkbox]), select, textarea");
 }
+
+// After a click of the mouse, Enter and Space are for the page, not for the button once more.
+export function leaveButton(event) {
+  if (event.detail) event.target.closest("button")?.blur();
+}

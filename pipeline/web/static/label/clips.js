@@ -1,7 +1,7 @@
 // The page for clips: a key labels the clip that is shown, and the next one comes.
 
 import { get, put } from "../api.js";
-import { COLOURS, askName, classItem, freeKey, isTyping, made, refusal, typedName } from "./classes.js";
+import { COLOURS, askName, classItem, freeKey, isTyping, leaveButton, made, refusal, typedName } from "./classes.js";
 import { counted, tell, untell } from "./notices.js";
 import { Player } from "./player.js";
 
@@ -204,6 +204,7 @@ for (const [id, action] of Object.entries(CLICKS)) byId(id).addEventListener("cl
 byId("rate").addEventListener("change", (event) => player.setRate(Number(event.target.value)));
 byId("add-class").addEventListener("submit", addClass);
 document.addEventListener("keydown", press);
+document.addEventListener("click", leaveButton);
 addEventListener("beforeunload", (event) => waiting && event.preventDefault());
 
 load().catch((error) => tell(error.message));

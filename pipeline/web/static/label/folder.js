@@ -21,14 +21,16 @@ export class LabelFolder extends EventTarget {
   async read() {
     const found = await get("/api/label/folder", { folder: this.name });
     Object.assign(this, { videos: found.videos, runs: found.runs, settings: found.settings });
+    const isPoint = (name) => this.videos.every((video) => video.events.every((event) => event.label !== name || event.end === null));
+    await this.nameClasses(this.videos.flatMap((video) => video.events.map((event) => event.label)), isPoint);
+  }
+
+  // Lists classes that are not listed yet, with keys. isPoint: whether one has no length
+  async nameClasses(names, isPoint = () => false) {
     const { classes } = this.settings;
-    const used = new Set(this.videos.flatMap((video) => video.events.map((event) => event.label)));
-    const added = [...used].filter((name) => !classes.some((each) => each.name === name)).sort();
+    const added = [...new Set(names)].filter((name) => !classes.some((each) => each.name === name)).sort();
     const add = [];
-    for (const name of added) {
-      const isPoint = this.videos.every((video) => video.events.every((event) => event.label !== name || event.end === null));
-      add.push({ name, key: freeKey(name, [...classes, ...add], this.reserved), is_point: isPoint });
-    }
+    for (const name of added) add.push({ name, key: freeKey(name, [...classes, ...add], this.reserved), is_point: isPoint(name) });
     if (add.length) await this.save({ add });
   }
 

@@ -3,7 +3,7 @@
 import { address, postBytes } from "../api.js";
 import { Axis } from "./axis.js";
 import { tellDoubtful } from "./doubtful.js";
-import { COLOURS, askName, classItem, freeKey, isTyping, made, refusal, typedName } from "./classes.js";
+import { COLOURS, askName, classItem, freeKey, isTyping, leaveButton, made, refusal, typedName } from "./classes.js";
 import { EventList } from "./events.js";
 import { LabelFolder } from "./folder.js";
 import { Guide } from "./guide.js";
@@ -433,6 +433,7 @@ byId("file").addEventListener("change", (event) => {
   event.target.value = "";
 });
 document.addEventListener("keydown", press);
+document.addEventListener("click", leaveButton);
 addEventListener("beforeunload", (event) => {
   if (folder.unsaved.length) event.preventDefault();
 });

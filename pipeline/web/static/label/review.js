@@ -81,19 +81,24 @@ export class Review {
     const place = open.indexOf(chosen);
     if (place < 0) return;
     const event = eventOf(chosen, player.times);
-    if (isAccepted) current.accept([event]);
+    if (isAccepted) this.accept([event]);
     else current.reject(event);
     this.page.choose(open[place + 1] ?? open[place - 1] ?? null, true);
   }
 
+  accept(events) {
+    this.page.current.accept(events);
+    this.page.folder.nameClasses(events.map((each) => each.label)).catch((error) => tell(error.message));
+  }
+
   acceptAll() {
-    const { current, player } = this.page;
+    const { player } = this.page;
     const text = byId("above").value.trim().replace(",", ".");
     const least = Number(text);
     if (!text || !(least >= 0 && least <= 1)) return tell("Above: expected a probability from 0 to 1, such as 0.8.");
     untell();
     const sure = this.open.filter((each) => each.probability >= least);
-    if (sure.length) current.accept(sure.map((each) => eventOf(each, player.times)));
+    if (sure.length) this.accept(sure.map((each) => eventOf(each, player.times)));
     this.page.show();
   }
 
