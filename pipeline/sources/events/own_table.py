@@ -9,7 +9,7 @@ from pipeline.errors import DataError
 from pipeline.manifest.annotation import merged
 from pipeline.manifest.rows import SPLITS
 from pipeline.sources.annotations import split_of
-from pipeline.sources.events.event import Draft, Event, Recording, time_of
+from pipeline.sources.events.event import Draft, Event, Notice, Recording, time_of
 from pipeline.sources.events.text import Line, read_columns, read_lines, with_columns
 from pipeline.text import listed
 
@@ -53,7 +53,9 @@ def read_own_table(text: str, path: Path) -> list[Recording]:
     if not drafts:
         draft = drafts[path.stem] = Draft(path.stem, path.name)
         draft.tell(NO_LINES, f"{path}: there are only the names of columns")
-    return [_known(draft.done()) for draft in drafts.values()]
+    recordings = [draft.done() for draft in drafts.values()]
+    labels = {event.label for each in recordings for event in each.events}
+    return [_known(_without_class(each, labels, path)) for each in recordings]
 
 
 def _add(draft: Draft, line: Line, cells: dict[str, str]) -> None:
@@ -99,6 +101,15 @@ def watched_class(label: str) -> str | None:
     """
     mark, _, name = label.strip().partition(" ")
     return name.strip() if mark == WATCHED else None
+
+
+def _without_class(recording: Recording, labels: set[str], path: Path) -> Recording:
+    """Tells of what is said of classes that no event has: a misspelt one says nothing of any."""
+    names = sorted({event.label for event in recording.known_of} - labels)
+    for name in names:
+        text = f"{path}: {WATCHED} {name}, and no event of the table is called so"
+        recording = recording.telling(Notice("class without events", text))
+    return recording
 
 
 def _known(recording: Recording) -> Recording:

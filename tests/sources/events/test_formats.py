@@ -85,3 +85,15 @@ def test_a_file_that_is_cut_off_or_changed_gives_a_line_or_events(a_format):
         assert all(0 <= start <= end for start, end in times)
     assert messages
     assert all(str(path) in message and "\n" not in message for message in messages)
+
+
+def test_a_class_that_was_looked_for_and_has_no_event_is_told(write):
+    lines = ["video,start_seconds,end_seconds,label", "a.mp4,1,2,walk", "a.mp4,4,5,* walk"]
+    table = write("events.csv", "\n".join([*lines, "b.mp4,4,5,* wlak"]))
+    first, second = read_events(table)
+    assert not first.notices
+    ((kind, text),) = second.notices
+    assert (kind, text.partition(": ")[2]) == (
+        "class without events",
+        "* wlak, and no event of the table is called so",
+    )
