@@ -100,6 +100,12 @@ def scan_events(
 
 def _without_background(recording: Recording, background: str) -> Recording:
     """Returns a recording without events of that label: it holds where no other one does."""
+    known_of = tuple(
+        each
+        for each in recording.known_of  # That it does not hold says of no class which one does.
+        if _class_name(each.label) != background or each in recording.events
+    )
+    recording = dataclasses.replace(recording, known_of=known_of)
     events = tuple(e for e in recording.events if _class_name(e.label) != background)
     number = len(recording.events) - len(events)
     if not number:

@@ -11,6 +11,7 @@ import pytest
 from pipeline.cli.prepare import main
 from pipeline.config.prepare import PrepareConfig
 from pipeline.errors import ConfigError, DataError
+from pipeline.manifest.annotation import UNKNOWN_LABEL
 from pipeline.prepare.preparation import prepare
 from pipeline.sources.events.report import report_lines
 from pipeline.sources.events.rows import scan_events
@@ -254,6 +255,13 @@ def test_a_recording_all_of_whose_events_are_lost_is_no_background(recordings):
     assert "left out 1" not in summary, "it is told already"
     rows = scan(recordings, cut=False, background="rest", point_seconds=1.0).rows
     assert [row.group for row in rows] == ["a.avi", "b.avi"]
+
+
+def test_that_it_was_not_the_background_says_nothing_of_it(recordings):
+    (recordings / "events.csv").write_text(f"{TABLE}b.avi,4,5,* background\n")
+    manifest = scan(recordings, cut=False, background="background")
+    labels = manifest.rows[1].annotation.by_frame(10, manifest.class_names)(40, 10)
+    assert (labels == UNKNOWN_LABEL).all()
 
 
 def test_events_of_the_background(recordings):
