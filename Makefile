@@ -1,17 +1,18 @@
 # make demo: the whole way on rendered videos, from files to a classified video.
 # make demo-recordings: the whole way on rendered recordings, from events to a timeline and bouts.
-# make test: everything that a change must pass.
+# make test: everything that a change must pass, but for what is slow.
 
 PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-recordings test coverage docs format clean
+.PHONY: help install demo demo-recordings test test-all test-slow checks lint types docs doctests tests coverage format clean
 
 help:
 	@echo "make demo       render videos, prepare, train, evaluate and classify one"
 	@echo "make demo-recordings  the same with long recordings: an answer at every frame"
-	@echo "make test       lint, types, docs, tests and doctests"
+	@echo "make test       lint, types, docs, doctests and tests, beside each other"
+	@echo "make test-all   the same, and the slow tests: clusters, codecs, empty environments"
 	@echo "make coverage   the tests, and the lines that none of them runs"
 	@echo "make docs       the pages of docs/ as a site, into site/"
 	@echo "make format     format the code"
@@ -46,17 +47,39 @@ demo-recordings: install
 	$(BIN)/python scripts/classify.py --run runs/demo_recordings --timeline data/demo_recordings/videos/figure39.* --out runs/demo_recordings/figure39.bouts.csv runs/demo_recordings/figure39.png
 
 # Tests start hundreds of processes: what Python compiled is kept for the next one.
-test: export PYTHONDONTWRITEBYTECODE =
+test test-all test-slow: export PYTHONDONTWRITEBYTECODE =
+PYTEST := $(BIN)/pytest --quiet --numprocesses auto --maxprocesses 4 --dist worksteal
+
+# All of it runs to its end, whatever fails.
 test: .venv/.installed-test
+	$(MAKE) --keep-going --jobs 3 tests checks
+
+test-all: .venv/.installed-test
+	$(MAKE) --keep-going --jobs 3 tests checks WHICH='slow or not slow'
+
+test-slow: .venv/.installed-test
+	$(PYTEST) -m slow
+
+checks:
+	$(MAKE) --keep-going --output-sync=target lint types docs doctests
+
+lint: .venv/.installed-test
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+
+types: .venv/.installed-test
 	$(BIN)/mypy
-	$(MAKE) docs
-	$(BIN)/pytest --quiet --numprocesses 2 --dist loadfile
+
+doctests: .venv/.installed-test
+	$(BIN)/pytest --quiet --doctest-modules pipeline
+
+WHICH := not slow
+tests: .venv/.installed-test
+	$(PYTEST) -m '$(WHICH)'
 
 # What no test runs. Not part of `make test`: counting lines costs a third more time.
 coverage: .venv/.installed-test
-	$(BIN)/pytest --quiet --numprocesses 2 --dist loadfile --cov --cov-report=term:skip-covered
+	$(PYTEST) --cov --cov-report=term:skip-covered
 
 # A warning is an error (but not with --quiet, which hides both). The variable silences an advertisement.
 docs: .venv/.installed-test

@@ -31,9 +31,10 @@ from pipeline.config import (
 )
 from pipeline.config.prepare import PrepareConfig
 from pipeline.prepare.preparation import prepare
-from pipeline.prepare.prepared import Store
+from pipeline.prepare.prepared import Store, open_store
 from pipeline.run import Run
 from pipeline.video import encode_jpeg, write_video
+from tests.made import Made
 
 # Tests run side by side: threads of TensorFlow's own would only be in each other's way.
 os.environ["TF_NUM_INTRAOP_THREADS"] = "1"
@@ -52,9 +53,15 @@ def blob(rng: np.random.Generator, num_frames: int) -> np.ndarray:
 
 
 @pytest.fixture(scope="session")
-def blob_videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twenty groups of four videos; every third group has two that are too short for a clip."""
-    root = tmp_path_factory.mktemp("blobs") / "videos"
+def made(pytestconfig: pytest.Config) -> Iterator[Made]:
+    """Gives folders that all tests share, see `Made`."""
+    made = Made(pytestconfig.cache.mkdir("made"))
+    yield made
+    made.check()
+
+
+def render_blobs(folder: Path) -> None:
+    root = folder / "videos"
     for label in ("left", "right"):
         (root / label).mkdir(parents=True)
     for group in range(20):
@@ -64,14 +71,19 @@ def blob_videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
             for label, ordered in (("right", frames), ("left", frames[::-1])):
                 path = root / label / f"g{group:02d} {take}.avi"
                 write_video(path, ordered, fps=10, codec="FFV1")
-    return root
 
 
-def prepare_blobs(videos: Path, out: str, val_fraction: float, *, flow: bool = False) -> Store:
+@pytest.fixture(scope="session")
+def blob_videos(made: Made) -> Path:
+    """Twenty groups of four videos; every third group has two that are too short for a clip."""
+    return made("blobs", render_blobs) / "videos"
+
+
+def prepare_blobs(videos: Path, out: Path, val_fraction: float, *, flow: bool = False) -> None:
     config = PrepareConfig(
         source="folder",
         path=str(videos),
-        out=str(videos.parent / out),
+        out=str(out),
         group_regex=r"g\d+",
         test_groups=("g00", "g01", "g02", "g03"),
         val_fraction=val_fraction,
@@ -81,24 +93,25 @@ def prepare_blobs(videos: Path, out: str, val_fraction: float, *, flow: bool = F
         shard_videos=20,
         workers=1,
     )
-    return prepare(config).store
+    prepare(config)
 
 
 @pytest.fixture(scope="session")
-def blob_store(blob_videos: Path) -> Store:
+def blob_store(blob_videos: Path, made: Made) -> Store:
     """48 videos for training, 16 for validation and 16 for the test."""
-    return prepare_blobs(blob_videos, "store", val_fraction=0.2)
+    return open_store(made("store", lambda out: prepare_blobs(blob_videos, out, 0.2)))
 
 
 @pytest.fixture(scope="session")
-def store_without_validation(blob_videos: Path) -> Store:
-    return prepare_blobs(blob_videos, "without validation", val_fraction=0)
+def store_without_validation(blob_videos: Path, made: Made) -> Store:
+    folder = made("without validation", lambda out: prepare_blobs(blob_videos, out, 0))
+    return open_store(folder)
 
 
 @pytest.fixture(scope="session")
-def flow_store(blob_videos: Path) -> Store:
+def flow_store(blob_videos: Path, made: Made) -> Store:
     """The videos of `blob_store` with their optical flow."""
-    return prepare_blobs(blob_videos, "flow", val_fraction=0.2, flow=True)
+    return open_store(made("flow", lambda out: prepare_blobs(blob_videos, out, 0.2, flow=True)))
 
 
 def blob_recording(rng: np.random.Generator) -> tuple[np.ndarray, list[tuple[float, float, str]]]:
@@ -113,11 +126,9 @@ def blob_recording(rng: np.random.Generator) -> tuple[np.ndarray, list[tuple[flo
     return np.concatenate(parts), events
 
 
-@pytest.fixture(scope="session")
-def recording_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    """Eight recordings, each a group: 4 for training, 2 for validation and 2 for the test."""
-    root = tmp_path_factory.mktemp("recordings") / "videos"
-    root.mkdir()
+def prepare_recordings(folder: Path) -> None:
+    root = folder / "videos"
+    root.mkdir(parents=True)
     lines = ["video,start_seconds,end_seconds,label,split"]
     for number, split in enumerate((*["train"] * 4, *["val"] * 2, *["test"] * 2)):
         frames, events = blob_recording(np.random.default_rng(number))
@@ -127,18 +138,22 @@ def recording_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     config = PrepareConfig(
         source="events",
         path=str(root / "events.csv"),
-        out=str(root.parent / "store"),
+        out=str(folder / "store"),
         fps=10,
         size=32,
         workers=1,
     )
-    return prepare(config).store
+    prepare(config)
 
 
 @pytest.fixture(scope="session")
-def several_store(blob_videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
-    """Videos of `blob_videos` with labels that may be several, or none."""
-    root = tmp_path_factory.mktemp("several")
+def recording_store(made: Made) -> Store:
+    """Eight recordings, each a group: 4 for training, 2 for validation and 2 for the test."""
+    return open_store(made("recordings", prepare_recordings) / "store")
+
+
+def prepare_several(root: Path, blob_videos: Path) -> None:
+    root.mkdir()
     lines = ["path,label,group,split"]
     for group in range(12):
         split = "train" if group < 6 else "val" if group < 9 else "test"
@@ -156,7 +171,14 @@ def several_store(blob_videos: Path, tmp_path_factory: pytest.TempPathFactory) -
         size=32,
         workers=1,
     )
-    return prepare(config).store
+    prepare(config)
+
+
+@pytest.fixture(scope="session")
+def several_store(blob_videos: Path, made: Made) -> Store:
+    """Videos of `blob_videos` with labels that may be several, or none."""
+    folder = made("several", lambda folder: prepare_several(folder, blob_videos))
+    return open_store(folder / "store")
 
 
 @pytest.fixture(scope="session")
@@ -188,23 +210,21 @@ def blob_config(blob_store: Store) -> RunConfig:
     )
 
 
-def train_and_export(config: RunConfig, folder: Path) -> Run:
+def train_and_export(config: RunConfig, folder: Path) -> None:
     from pipeline.inference.export import export
     from pipeline.training.fit import train
 
-    run = train(config, folder)
-    export(run)
-    return run
+    export(train(config, folder))
 
 
 @pytest.fixture(scope="session")
-def blob_run(blob_config: RunConfig, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def blob_run(blob_config: RunConfig, made: Made) -> Run:
     """Trained until it is right; not to be changed."""
-    return train_and_export(blob_config, tmp_path_factory.mktemp("runs") / "blobs")
+    return Run(made("blobs run", lambda folder: train_and_export(blob_config, folder)))
 
 
 @pytest.fixture(scope="session")
-def hasty_run(blob_config: RunConfig, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def hasty_run(blob_config: RunConfig, made: Made) -> Run:
     """Trained for one epoch, so that it is unsure and makes mistakes; not to be changed."""
     config = dataclasses.replace(
         blob_config,
@@ -212,7 +232,7 @@ def hasty_run(blob_config: RunConfig, tmp_path_factory: pytest.TempPathFactory) 
         backbone=BackboneConfig(filters=(8, 16, 32)),
         train=TrainConfig(epochs=1, batch_size=4, learning_rate=1e-2, precision="float32"),
     )
-    return train_and_export(config, tmp_path_factory.mktemp("runs") / "hasty")
+    return Run(made("hasty run", lambda folder: train_and_export(config, folder)))
 
 
 @contextlib.contextmanager

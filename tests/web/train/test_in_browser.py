@@ -149,6 +149,19 @@ def test_a_second_click_starts_no_second_one(app, browser):
         page.said[:] = [each for each in page.said if "409" not in each]
 
 
+def test_a_click_before_the_script_is_there_is_not_lost(app, browser):
+    held = []
+    with opened(browser, f"{app.address}/runs") as page:
+        page.route("**/form.js", held.append)
+        page.goto(f"{app.address}/train", wait_until="commit")
+        for each in ("button.main", "#check"):
+            expect(page.locator(f"#choice {each}")).to_be_disabled()
+        held.pop().continue_()
+        page.select_option("#preset", "tiny")
+        page.click("#choice button.main")
+        expect(page).to_have_url(f"{app.address}/jobs/1")
+
+
 def test_one_epoch_is_seen_in_the_curves(app, browser):
     with opened(browser, f"{app.address}/runs") as page:
         coloured = page.evaluate(

@@ -203,6 +203,7 @@ const CLICKS = { play: KEYS[" "], before: KEYS.ArrowLeft, next: KEYS.ArrowRight,
 for (const [id, action] of Object.entries(CLICKS)) byId(id).addEventListener("click", action);
 byId("rate").addEventListener("change", (event) => player.setRate(Number(event.target.value)));
 byId("add-class").addEventListener("submit", addClass);
+byId("add-class").querySelector("button").disabled = false; // Before, a click would load the page anew.
 document.addEventListener("keydown", press);
 document.addEventListener("click", leaveButton);
 addEventListener("beforeunload", (event) => waiting && event.preventDefault());

@@ -428,6 +428,7 @@ byId("subject").addEventListener("change", show);
 for (const id of ["rate", "subject", "run", "format"]) byId(id).addEventListener("change", () => byId(id).blur());
 byId("done").addEventListener("change", (event) => current?.setWhole(event.target.checked));
 byId("add-class").addEventListener("submit", addClass);
+byId("add-class").querySelector("button").disabled = false; // Before, a click would load the page anew.
 byId("file").addEventListener("change", (event) => {
   if (event.target.files[0]) importFile(event.target.files[0]);
   event.target.value = "";

@@ -58,7 +58,8 @@ if (byId("choice")) {
     event.preventDefault();
     start({});
   });
-  addEventListener("pageshow", () => wait(false)); // as it was left, when one comes back to it
+  // Until now a click would have been lost; and it stays as it was left, when one comes back to it.
+  addEventListener("pageshow", () => wait(false));
   byId("check").addEventListener("click", () => start({ check: true }));
   show();
 }

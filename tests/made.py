@@ -1,0 +1,94 @@
+"""Folders that take long to make: made once for all workers, and kept for the next tests.
+
+They lie in the cache of pytest, under a name that changes with all that they depend on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+from filelock import FileLock
+
+TESTS = Path(__file__).parent
+PACKAGE = TESTS.parent / "pipeline"
+LATER = ("cli", "experiments", "labelling", "web")
+"""Rooms of the package that nothing which is made comes from."""
+
+_MAKERS = ("conftest.py", "made.py", "networks.py", "runs.py")
+_LIBRARIES = ("tensorflow", "keras", "numpy", "opencv-python-headless")
+
+
+def _code() -> Iterator[bytes]:
+    later = tuple(f"{PACKAGE / room}/" for room in LATER)
+    for path in sorted(PACKAGE.rglob("*.py")):
+        if not str(path).startswith(later):
+            yield path.read_bytes()
+    for name in _MAKERS:
+        yield (TESTS / name).read_bytes()
+    for name in _LIBRARIES:
+        yield version(name).encode()
+
+
+def fingerprint() -> str:
+    """Of the code that makes the folders, and of the libraries that it uses."""
+    found = hashlib.sha256()
+    for each in _code():
+        found.update(hashlib.sha256(each).digest())
+    return found.hexdigest()[:16]
+
+
+def _content(folder: Path) -> dict[str, list[int]]:
+    """Size and time of each file; but for locks, which come and go."""
+    return {
+        str(path.relative_to(folder)): [path.stat().st_size, path.stat().st_mtime_ns]
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.suffix != ".lock"
+    }
+
+
+class Made:
+    """Gives folders by their names, and makes those that are not there.
+
+    Args:
+        root: Where they are; what other code made there is removed.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root, self._used = root / fingerprint(), set[Path]()
+        with FileLock(root / "lock"):
+            for other in root.iterdir():
+                if other.is_dir() and other != self._root:
+                    shutil.rmtree(other)
+            self._root.mkdir(exist_ok=True)
+
+    def __call__(self, name: str, make: Callable[[Path], object]) -> Path:
+        """The folder of a name, which `make` makes where it is not there yet; not to be changed."""
+        folder = self._root / name
+        with FileLock(f"{folder}.lock"):
+            if not self._note(folder).is_file():
+                shutil.rmtree(folder, ignore_errors=True)  # of tests that were killed
+                make(folder)
+                self._note(folder).write_text(json.dumps(_content(folder)))
+        self._used.add(folder)
+        return folder
+
+    def _note(self, folder: Path) -> Path:
+        return folder.with_name(f"{folder.name}.json")
+
+    def check(self) -> None:
+        """Makes sure that no test has changed a folder.
+
+        Raises:
+            AssertionError: One has; the next tests make it anew.
+        """
+        for folder in self._used:
+            made, now = json.loads(self._note(folder).read_text()), _content(folder)
+            changed = sorted(name for name in made | now if made.get(name) != now.get(name))
+            if changed:
+                self._note(folder).unlink()
+            assert not changed, f"a test changed {folder}: {changed}. It takes a copy"
