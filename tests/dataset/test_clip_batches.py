@@ -2,14 +2,12 @@
 
 import dataclasses
 import shutil
-from functools import partial
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from pipeline.config import NO_AUGMENT, AugmentConfig, Change, ClipConfig, RunConfig, TrainConfig
-from pipeline.config.prepare import PrepareConfig
 from pipeline.dataset import clip_batches
 from pipeline.dataset.augment.draw import draw
 from pipeline.dataset.clip_batches import (
@@ -27,6 +25,7 @@ from pipeline.errors import DataError
 from pipeline.prepare.preparation import prepare
 from pipeline.prepare.prepared import open_store
 from pipeline.video import write_video
+from tests.prepare.people import configure, of_table
 
 # Stored frames of each video by its number, which is also its group; a clip has 6.
 LENGTHS = {0: 3, 1: 9, 2: 14, 3: 20, 4: 1, 5: 6, 6: 24, 7: 11, 8: 17, 9: 13}
@@ -37,6 +36,8 @@ CONFIG = RunConfig(
     augment=NO_AUGMENT,
     train=TrainConfig(batch_size=4),
 )
+
+MIXING = dataclasses.replace(NO_AUGMENT, mixup=Change(probability=0.5, strength=0.8))
 
 
 def coloured(video, length):
@@ -52,34 +53,29 @@ def addresses(frames):
     return (np.asarray(frames)[..., :2].mean(axis=(-3, -2)) // 10).astype(int)
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    root = tmp_path_factory.mktemp("coloured")
+def prepare_coloured(root):
     videos = {v: coloured(v, length) for v, length in {**LENGTHS, **TEST_LENGTHS}.items()}
     videos[BLACK] = np.zeros((4, 16, 16, 3), np.uint8)
     for number, frames in videos.items():
         path = root / "videos" / ("even", "odd")[number % 2] / f"{number:02d}.avi"
         path.parent.mkdir(parents=True, exist_ok=True)
         write_video(path, frames, fps=10, codec="FFV1")
-    report = prepare(
-        PrepareConfig(
-            source="folder",
-            path=str(root / "videos"),
-            out=str(root / "store"),
-            group_regex=r"(\d+)\.avi",
-            test_groups=tuple(str(number) for number in (*TEST_LENGTHS, BLACK)),
-            val_fraction=0,
-            fps=10,
-            size=16,
-            shard_videos=3,
-            workers=1,
-        )
-    )
-    return report.store
+    named = {"group_regex": r"(\d+)\.avi", "test_groups": tuple(map(str, (*TEST_LENGTHS, BLACK)))}
+    config = configure(root / "videos", root / "store", **named, val_fraction=0, fps=10)
+    prepare(dataclasses.replace(config, shard_videos=3))
+
+
+@pytest.fixture(scope="module")
+def store(made):
+    return open_store(made("coloured", prepare_coloured) / "store")
 
 
 def configured(**changes):
     return dataclasses.replace(CONFIG, **changes)
+
+
+def augmented(**changes):
+    return configured(augment=dataclasses.replace(NO_AUGMENT, **changes))
 
 
 def training_clips(store, config, epochs):
@@ -92,75 +88,44 @@ def training_clips(store, config, epochs):
 
 
 def test_contract_of_a_batch(store):
-    whole, part = list(evaluation_batches(store, CONFIG, "test"))
-    (trained,) = training_batches(store, CONFIG).take(1)
-    for (inputs, label), size in ((trained, 4), (whole, 4), (part, 2)):
-        frames, mask = inputs["frames"], inputs["mask"].numpy()
-        assert (frames.dtype, mask.dtype, label.dtype) == (np.uint8, np.bool_, np.int64)
-        assert (frames.shape, mask.shape, label.shape) == ((size, 6, 16, 16, 3), (size, 6), (size,))
-        assert mask[:, 0].all()
-        assert (mask[:, :-1] >= mask[:, 1:]).all(), "a real frame after padding"
-    assert not whole[0]["mask"].numpy().all()
-
-
-@pytest.mark.parametrize("make", [training_batches, partial(evaluation_batches, split="test")])
-def test_models_know_the_shape_in_advance(store, make):
-    inputs, label = make(store, config=CONFIG).element_spec
-    assert inputs["frames"].shape[1:] == (6, 16, 16, 3)
-    assert inputs["mask"].shape[1:] == (6,)
-    assert label.shape.rank == 1
+    trained, evaluated = training_batches(store, CONFIG), evaluation_batches(store, CONFIG, "test")
+    for batches, wanted in ((trained.take(1), [4]), (evaluated, [4, 2])):
+        for (inputs, label), size in zip(batches, wanted, strict=True):
+            frames, mask = inputs["frames"], inputs["mask"].numpy()
+            assert (frames.dtype, mask.dtype, label.dtype) == (np.uint8, np.bool_, np.int64)
+            assert (frames.shape, mask.shape) == ((size, 6, 16, 16, 3), (size, 6))
+            assert label.shape == (size,)
+            assert mask[:, 0].all()
+            assert (mask[:, :-1] >= mask[:, 1:]).all(), "a real frame after padding"
+        inputs, label = batches.element_spec
+        assert inputs["frames"].shape[1:] == (6, 16, 16, 3), "models know it in advance"
+        assert inputs["mask"].shape[1:] == (6,)
+        assert label.shape.rank == 1
+        # So that a reader that is given up ends at once.
+        assert batches.options().autotune.enabled is False
+    mixed = batches_for_training(store, configured(augment=MIXING), share=Share(0, 2))
+    assert mixed.options().autotune.enabled is False
 
 
 # Training.
 
 
-def test_every_epoch_shows_each_training_video_once(store):
+def test_every_epoch_shows_each_training_video_once_with_its_frames_in_order(store):
     clips = training_clips(store, CONFIG, epochs=3)
     orders = [[video for epoch, video, *_ in clips if epoch == wanted] for wanted in range(3)]
     assert [sorted(order) for order in orders] == [sorted(LENGTHS)] * 3
     assert len(set(map(tuple, orders))) == 3, "a new order in each epoch"
-    assert all(label == video % 2 for _, video, _, label in clips)
-
-
-def test_clips_hold_frames_of_one_video_in_order(store):
-    for _, video, inputs, _ in training_clips(store, CONFIG, epochs=2):
+    for _, video, inputs, label in clips:
+        assert label == video % 2
         videos, frames = addresses(inputs["frames"]).T
         assert (videos == video).all()
         assert inputs["mask"].sum() == min(LENGTHS[video], 6)
         assert (np.diff(frames[inputs["mask"]]) >= 0).all()
 
 
-def batches_of(store, config, count=6):
-    return [
-        array
-        for inputs, label in training_batches(store, config).take(count).as_numpy_iterator()
-        for array in (inputs["frames"], inputs["mask"], label)
-    ]
-
-
-def test_nothing_is_tuned_so_that_a_reader_that_is_given_up_ends_at_once(store):
-    for batches in (
-        batches_for_training(store, CONFIG),
-        batches_for_training(store, configured(augment=MIXING), share=Share(0, 2)),
-        evaluation_batches(store, CONFIG, "test"),
-    ):
-        assert batches.options().autotune.enabled is False
-
-
-def test_the_seed_decides_all(store):
-    augmented = configured(augment=AugmentConfig())
-    first, second = batches_of(store, augmented), batches_of(store, augmented)
-    for one, other in zip(first, second, strict=True):
-        np.testing.assert_array_equal(one, other)
-    reseeded = batches_of(store, dataclasses.replace(augmented, seed=1))
-    assert not np.array_equal(first[0], reseeded[0])
-
-
 def test_a_clip_is_changed_as_a_whole_and_otherwise_than_the_next(store):
-    bright = configured(augment=dataclasses.replace(NO_AUGMENT, brightness=Change(strength=0.1)))
-    blue = np.array(
-        [inputs["frames"][..., 2] for *_, inputs, _ in training_clips(store, bright, 1)]
-    )
+    clips = training_clips(store, augmented(brightness=Change(strength=0.1)), 1)
+    blue = np.array([inputs["frames"][..., 2] for *_, inputs, _ in clips])
     assert (np.ptp(blue.reshape(len(LENGTHS), -1).astype(int), axis=1) <= 4).all()
     assert len(set(blue[:, 0, 0, 0].tolist())) > len(LENGTHS) / 2
 
@@ -214,19 +179,20 @@ def test_a_changed_clip_depends_on_seed_epoch_and_video_alone(store, monkeypatch
     assert shuffled != unshuffled
     assert sorted(shuffled) == sorted(unshuffled) == sorted(alone)
     assert len(set(alone)) == 2 * len(LENGTHS)
+    reseeded = augmented_clips(store, dataclasses.replace(config, seed=1), epoch=0)
+    assert [(0, *as_bytes(*clip)) for clip in reseeded] != alone[: len(LENGTHS)]
 
 
 def test_a_mirrored_clip_gets_the_other_label_of_its_pair(store):
-    augment = dataclasses.replace(NO_AUGMENT, flip=0.5, flip_labels=(("even", "odd"),))
+    config = augmented(flip=0.5, flip_labels=(("even", "odd"),))
     kept, order = set(), video_order(store)
-    for epoch, video, _, label in training_clips(store, configured(augment=augment), epochs=4):
+    for epoch, video, _, label in training_clips(store, config, epochs=4):
         kept.add(label == video % 2)
         # The draw alone tells which are mirrored: these videos are the same in the mirror.
         rng = np.random.default_rng((CONFIG.seed, epoch, order.index(video)))
-        drawn = draw(augment, 16, rng)
-        assert drawn.mirrored == (label != video % 2)
+        assert draw(config.augment, 16, rng).mirrored == (label != video % 2)
     assert kept == {True, False}
-    plain = configured(augment=dataclasses.replace(augment, flip_labels=()))
+    plain = augmented(flip=0.5)
     assert all(label == video % 2 for _, video, _, label in training_clips(store, plain, 2))
 
 
@@ -235,46 +201,35 @@ def video_order(store):
     return [int(addresses(inputs["frames"])[0, 0]) for inputs, _ in clips]
 
 
-def test_only_classes_that_may_run_backwards_and_with_the_other_label(store):
-    pairs = (("even", "odd"),)
-    augment = dataclasses.replace(NO_AUGMENT, reverse=0.5, reverse_labels=pairs)
+@pytest.mark.parametrize(("share", "pair"), [(0.5, ("even", "odd")), (1.0, ("odd", "odd"))])
+def test_only_classes_that_may_run_backwards_and_with_the_other_label(store, share, pair):
     seen = set()
-    for _, video, inputs, label in training_clips(store, configured(augment=augment), 2):
+    for _, video, inputs, label in training_clips(
+        store, augmented(reverse=share, reverse_labels=(pair,)), 2
+    ):
         if LENGTHS[video] > 1:
             frames = addresses(inputs["frames"])[inputs["mask"], 1]
             backwards = frames[0] > frames[-1]
             assert (np.sort(frames)[:: -1 if backwards else 1] == frames).all()
-            assert backwards == (label != video % 2)
-            seen.add((video % 2, backwards))
-    assert len(seen) == 4
-
-    augment = dataclasses.replace(augment, reverse=1.0, reverse_labels=(("odd", "odd"),))
-    for _, video, inputs, label in training_clips(store, configured(augment=augment), 1):
-        assert label == video % 2
-        if LENGTHS[video] > 1:
-            frames = addresses(inputs["frames"])[inputs["mask"], 1]
-            assert (frames[0] > frames[-1]) == (video % 2 == 1)
+            seen.add((video % 2, label, backwards))
+    if share == 1:
+        assert seen == {(0, 0, False), (1, 1, True)}
+    else:
+        assert seen == {(0, 0, False), (0, 1, True), (1, 1, False), (1, 0, True)}
 
 
-def real_frames(store, **changes):
-    """The numbers of the real frames of the clips of long videos, with the length of the video."""
-    config = configured(augment=dataclasses.replace(NO_AUGMENT, **changes))
+@pytest.mark.parametrize("change", ["speed", "drop_frames"])
+def test_speed_and_left_out_frames_reach_the_clips(store, change):
+    spans, counts = set(), set()
+    config = augmented(**{change: Change(strength=0.6)})
     for _, video, inputs, _ in training_clips(store, config, 4):
         if LENGTHS[video] > 12:
-            yield addresses(inputs["frames"])[inputs["mask"], 1], LENGTHS[video]
-
-
-def test_speed_reaches_the_clips(store):
-    spans = [
-        (frames[-1] - frames[0]) / length
-        for frames, length in real_frames(store, speed=Change(strength=0.6))
-    ]
-    assert min(spans) < 0.5
-
-
-def test_left_out_frames_reach_the_clips(store):
-    clips = real_frames(store, drop_frames=Change(strength=0.5))
-    assert {len(frames) for frames, _ in clips} == {3, 4, 5, 6}
+            frames = addresses(inputs["frames"])[inputs["mask"], 1]
+            spans.add((frames[-1] - frames[0]) / LENGTHS[video])
+            counts.add(len(frames))
+    if change == "speed":
+        assert min(spans) < 0.5
+    assert counts == ({6} if change == "speed" else {3, 4, 5, 6})
 
 
 # Evaluation.
@@ -282,12 +237,14 @@ def test_left_out_frames_reach_the_clips(store):
 
 def test_every_video_of_a_split_comes_once_in_a_fixed_order(store):
     names, numbers = [], []
-    for _, labels, source in evaluation_clips(store, CONFIG, "test"):
-        videos = source["video"].numpy().astype(str).tolist()
+    for inputs, labels, source in evaluation_clips(store, CONFIG, "test"):
         groups = source["group"].numpy().astype(int)
         np.testing.assert_array_equal(labels, groups % 2)
-        names += videos
+        names += source["video"].numpy().astype(str).tolist()
         numbers += groups.tolist()
+        for place in np.flatnonzero(groups == BLACK):
+            assert not inputs["frames"][place].numpy().any()
+            assert inputs["mask"][place].numpy().tolist() == [True] * 4 + [False] * 2
     assert sorted(numbers) == [*TEST_LENGTHS, BLACK]
     assert names == [f"{('even', 'odd')[number % 2]}/{number}.avi" for number in numbers]
     again = [source["video"] for *_, source in evaluation_clips(store, CONFIG, "test")]
@@ -316,30 +273,18 @@ def test_the_clips_are_those_of_the_sampling(store, view):
     assert evaluation_addresses(store, view=view) == expected
 
 
-def test_orders_show_the_same_frames(store):
+def test_orders_show_the_same_frames_shuffled_by_seed_and_video(store):
     plain, reversed_, shuffled, again = (
         evaluation_addresses(store, order=order)
         for order in ("in_order", "reversed", "shuffled", "shuffled")
     )
+    other = evaluation_addresses(store, configured(seed=1), order="shuffled")
     assert reversed_ == {video: frames[::-1] for video, frames in plain.items()}
     assert {video: sorted(frames) for video, frames in shuffled.items()} == plain
     assert shuffled == again
     assert all(shuffled[video] != plain[video] for video in (11, 14))
-
-
-def test_the_shuffle_of_frames_depends_on_seed_and_video(store):
-    def orders(seed):
-        shuffled = evaluation_addresses(store, configured(seed=seed), order="shuffled")
-        return [np.argsort(shuffled[video]).tolist() for video in (11, 14)]
-
-    assert len({tuple(order) for seed in (0, 1) for order in orders(seed)}) == 4
-
-
-def test_a_black_frame_is_a_frame(store):
-    clips = evaluation_clips(store, CONFIG, "test").unbatch().as_numpy_iterator()
-    (inputs,) = (i for i, _, source in clips if source["group"] == str(BLACK).encode())
-    assert not inputs["frames"].any()
-    assert inputs["mask"].tolist() == [True] * 4 + [False] * 2
+    orders = (np.argsort(found[video]) for found in (shuffled, other) for video in (11, 14))
+    assert len({tuple(order) for order in orders}) == 4
 
 
 # Records.
@@ -369,9 +314,6 @@ def copied(store, tmp_path):
 def test_only_the_frames_of_the_clip_are_decoded(store, copied):
     spoil(copied, lambda length: sample_clip(length, CONFIG.clip)[0])
     assert evaluation_addresses(copied) == evaluation_addresses(store)
-
-
-def test_a_frame_of_the_clip_that_is_no_jpeg_is_an_error(copied):
     spoil(copied, lambda length: range(1, length))
     with pytest.raises(tf.errors.InvalidArgumentError):
         list(evaluation_clips(copied, CONFIG, "test"))
@@ -402,23 +344,10 @@ def test_a_video_with_two_labels_is_found_twice(store, tmp_path):
     path = store.manifest.rows[0].path
     other = store.manifest.rows[1].path
     lines = [f"{path},walk,a,test", f"{path},run,b,train", f"{other},walk,c,train"]
-    (tmp_path / "table.csv").write_text("\n".join(["path,label,group,split", *lines]))
-    config = PrepareConfig(
-        source="csv",
-        path=str(tmp_path / "table.csv"),
-        out=str(tmp_path / "out"),
-        workers=1,
-        allow_leaks=True,
-    )
-    pairs = list(described(prepare(config).store))
+    config = of_table(tmp_path, "path,label,group,split", *lines, allow_leaks=True)
+    pairs = list(described(prepare(dataclasses.replace(config, out=str(tmp_path / "out"))).store))
     assert all(wanted == found for wanted, found in pairs)
     assert sorted(label for (_, label, _), _ in pairs) == ["run", "walk", "walk"]
-
-
-def test_a_damaged_report_on_a_shard(copied):
-    next((copied.path / "shards").iterdir()).write_text("{}")
-    with pytest.raises(DataError, match=r"shards/.*: missing or damaged. Run the same"):
-        open_store(copied.path)
 
 
 def test_no_video_is_read_for_the_order_of_videos(copied):
@@ -445,32 +374,25 @@ def uneven(store):
     return store.with_rows(tuple(rows))
 
 
-def test_balanced_epochs_show_each_class_as_often(uneven):
+def test_balanced_epochs_show_each_class_as_often_in_other_clips(uneven):
     config = configured(train=TrainConfig(batch_size=5, balanced=True))
     assert epoch_size(uneven, config) == 10
     clips = training_batches(uneven, config).unbatch().take(40).as_numpy_iterator()
-    shown = np.array([addresses(inputs["frames"])[0, 0] for inputs, _ in clips]).reshape(4, 10)
+    frames = [inputs["frames"] for inputs, _ in clips]
+    shown = np.array([addresses(clip)[0, 0] for clip in frames]).reshape(4, 10)
     for epoch, videos in enumerate(shown.astype(int)):
         counts = {video: int((videos == video).sum()) for video in (0, 2, 4, 6, 7, 8, 9)}
         assert {counts[video] for video in (0, 2, 4, 6, 8)} == {1}
         assert sorted([counts[7], counts[9]]) == [2, 3], epoch
+        again = [frames[10 * epoch + place].tobytes() for place in np.flatnonzero(videos == 9)]
+        assert len(set(again)) == len(again)
     assert (shown == 7).sum() == (shown == 9).sum() == 10
 
 
-def test_a_video_that_is_shown_again_gives_another_clip(uneven):
-    config = configured(train=TrainConfig(batch_size=10, balanced=True))
-    ((inputs, _),) = training_batches(uneven, config).take(1)
-    clips = [clip for clip in inputs["frames"].numpy() if addresses(clip)[0, 0] == 9]
-    assert len({clip.tobytes() for clip in clips}) == len(clips) >= 2
-
-
-@pytest.mark.parametrize("is_balanced", [False, True])
-def test_a_training_that_goes_on_sees_what_it_would_have_seen(uneven, is_balanced):
-    config = configured(
-        augment=AugmentConfig(), train=TrainConfig(batch_size=4, balanced=is_balanced)
-    )
+def test_a_training_that_goes_on_sees_what_it_would_have_seen(uneven):
+    config = configured(augment=AugmentConfig(), train=TrainConfig(batch_size=4, balanced=True))
     whole = list(training_batches(uneven, config).take(12).as_numpy_iterator())
-    for first in (1, 5, 9):
+    for first in (1, 9):
         rest = training_batches(uneven, config, first_step=first).take(3).as_numpy_iterator()
         for (inputs, labels), (wanted, others) in zip(rest, whole[first:], strict=False):
             np.testing.assert_array_equal(inputs["frames"], wanted["frames"])
@@ -485,7 +407,7 @@ def test_a_data_set_that_is_replaced_stays_the_same_or_is_refused(
     if not is_held:  # as of very many shards
         monkeypatch.setattr("pipeline.prepare.shard_file._most_held", lambda: 0)
     data = open_store(shutil.copytree(store.path, tmp_path / "store"))
-    opened = [evaluation_clips(data, CONFIG, split) for split in data.num_videos]
+    batches = evaluation_clips(data, CONFIG, "test")
     assert data.is_current
     shutil.rmtree(data.path)
     expected = "not there any more. Put the data"
@@ -493,22 +415,18 @@ def test_a_data_set_that_is_replaced_stays_the_same_or_is_refused(
         expected = "replaced while it was being read.* Begin again"
         shutil.copytree(store.path, data.path, copy_function=shutil.copyfile)  # at another time
     assert not data.is_current
-    for batches, split in zip(opened, data.num_videos, strict=True):
-        if is_held:
-            for found, wanted in zip(batches, evaluation_clips(store, CONFIG, split), strict=True):
-                tf.nest.map_structure(np.testing.assert_array_equal, found, wanted)
-        else:
-            with pytest.raises(DataError, match=rf"^/.*store/.*: {expected}"), damage_named():
-                next(iter(batches))
+    if is_held:
+        for found, wanted in zip(batches, evaluation_clips(store, CONFIG, "test"), strict=True):
+            tf.nest.map_structure(np.testing.assert_array_equal, found, wanted)
+    else:
+        with pytest.raises(DataError, match=rf"^/.*store/.*: {expected}"), damage_named():
+            next(iter(batches))
 
 
 # Shares of a batch.
 
-MIXING = dataclasses.replace(NO_AUGMENT, mixup=Change(probability=0.5, strength=0.8))
 
-
-@pytest.mark.parametrize("augment", [NO_AUGMENT, MIXING])
-@pytest.mark.parametrize("class_weights", [False, True])
+@pytest.mark.parametrize(("augment", "class_weights"), [(NO_AUGMENT, False), (MIXING, True)])
 def test_shares_are_together_the_batch(store, augment, class_weights):
     train = dataclasses.replace(CONFIG.train, class_weights=class_weights)
     config = dataclasses.replace(CONFIG, augment=augment, train=train)
@@ -534,8 +452,7 @@ def test_a_share_is_given_in_pieces_for_its_devices(store):
 
 
 def test_what_a_share_has_no_use_for_is_not_read(store):
-    rarely = Change(probability=1e-9, strength=0.8)
-    config = dataclasses.replace(CONFIG, augment=dataclasses.replace(NO_AUGMENT, mixup=rarely))
+    config = augmented(mixup=Change(probability=1e-9, strength=0.8))
     whole, share = (
         next(iter(training_batches(store, config, share=share)))[0]["frames"].numpy()
         for share in (Share(), Share(1, 2))

@@ -42,21 +42,18 @@ def test_the_store_holds_what_classifying_computes(flow_store, blob_videos):
     assert count == 16
 
 
-def test_tensorflow_datasets_reads_flow_as_images(flow_store):
+def test_a_store_says_whether_it_has_flow_which_tensorflow_datasets_reads(flow_store, blob_store):
+    assert flow_store.frames == dataclasses.replace(blob_store.frames, flow=True)
+    assert "with optical flow" in str(flow_store.frames)
+    assert "flow" not in str(blob_store.frames)
+    assert json.loads((flow_store.path / "prepare.json").read_text())["settings"]["flow"]
     record = next(records_of(flow_store))
+    assert set(record) == {*next(records_of(blob_store)), "flow"}
     flow = record["flow"]
     assert flow.shape == (len(record["frames"]), 96, 32, 1)
     assert (flow[0, :64] == 128).all(), "the first frame: no motion"
     assert (flow[0, 64:] == 0).all()
     assert flow[1:].std() > 20
-
-
-def test_a_store_says_whether_it_has_flow(flow_store, blob_store):
-    assert flow_store.frames == dataclasses.replace(blob_store.frames, flow=True)
-    assert "with optical flow" in str(flow_store.frames)
-    assert "flow" not in str(blob_store.frames)
-    assert json.loads((flow_store.path / "prepare.json").read_text())["settings"]["flow"]
-    assert set(next(records_of(flow_store))) == {*next(records_of(blob_store)), "flow"}
 
 
 @pytest.mark.parametrize(
@@ -95,25 +92,23 @@ def partner(name):
     return name.replace("left", "LEFT").replace("right", "left").replace("LEFT", "right")
 
 
-def test_flow_of_a_reversed_clip_is_that_of_the_reversed_video(flow_store, config):
-    """Each video is there in both directions, under the same name in the other class."""
+def test_flow_of_a_clip_in_another_order(flow_store, config):
+    """Each video is there in both directions, under the same name in the other class.
+
+    Backwards it is that of the reversed video; shuffled it stays with its frames.
+    """
     config = dataclasses.replace(config, clip=ClipConfig(num_frames=8, views=1))
-    plain = clips_by_name(flow_store, config, "in_order")
-    for name, clip in clips_by_name(flow_store, config, "reversed").items():
+    orders = ("in_order", "reversed", "shuffled")
+    plain, backwards, shuffled = (clips_by_name(flow_store, config, order) for order in orders)
+    for name, clip in backwards.items():
         np.testing.assert_array_equal(clip["frames"], plain[partner(name)]["frames"])
         np.testing.assert_array_equal(clip["flow"][0], (128, 128, 0) + 0 * clip["flow"][0])
         wanted = motion(plain[partner(name)]["flow"])
         assert np.abs(motion(clip["flow"]) - wanted).max() < 0.5 * np.abs(wanted).max(), name
-
-
-def test_flow_of_a_shuffled_clip_stays_with_its_frames(flow_store, config):
-    def pairs(clip):
-        both = zip(clip["frames"], clip["flow"], strict=True)
-        return {(frame.tobytes(), flow.tobytes()) for frame, flow in both}
-
-    plain, shuffled = (clips_by_name(flow_store, config, o) for o in ("in_order", "shuffled"))
     for name, clip in shuffled.items():
-        assert pairs(clip) == pairs(plain[name])
+        both = (zip(each["frames"], each["flow"], strict=True) for each in (clip, plain[name]))
+        mixed, wanted = ({(frame.tobytes(), flow.tobytes()) for frame, flow in b} for b in both)
+        assert mixed == wanted
 
 
 def test_training_shows_what_evaluation_does_of_a_reversed_clip(flow_store, config):

@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 import itertools
 import re
 
@@ -12,60 +13,43 @@ from pipeline.dataset.clip_batches import evaluation_clips
 from pipeline.dataset.preview import _examples, _videos, write_contact_sheets
 from pipeline.errors import ConfigError
 from pipeline.figures import class_colours
+from tests.runs import changed
 
 
-def sheet(store, config, folder, **options):
-    return [
-        matplotlib.image.imread(path)
-        for path in write_contact_sheets(store, config, folder, **options)
-    ]
-
-
-def test_a_sheet_for_each_class(blob_store, blob_config, tmp_path):
-    files = write_contact_sheets(blob_store, blob_config, tmp_path / "sheets", num_videos=2)
-    assert [path.name for path in files] == ["000_left.png", "001_right.png"]
-    left, right = (matplotlib.image.imread(path) for path in files)
-    assert left.shape == right.shape
-    assert not np.array_equal(left, right)
-
-
-def test_frames_are_drawn_whatever_the_model_takes(blob_store, blob_config, tmp_path):
-    flow = dataclasses.replace(
-        blob_config, model=dataclasses.replace(blob_config.model, streams=("flow",))
-    )
-    sheets = [sheet(blob_store, config, tmp_path)[0] for config in (blob_config, flow)]
-    assert np.array_equal(*sheets)
-
-
-def test_more_videos_and_more_clips_make_it_longer(blob_store, blob_config, tmp_path):
-    heights = [
-        sheet(blob_store, blob_config, tmp_path, num_videos=videos, num_augmented=clips)[0].shape[0]
-        for videos, clips in ((1, 0), (1, 2), (3, 2))
-    ]
-    assert heights == sorted(set(heights))
-
-
-def test_augmentation_shows_below_the_plain_clip(blob_store, blob_config, tmp_path):
-    mild = dataclasses.replace(blob_config, augment=NO_AUGMENT)
-    brighter = dataclasses.replace(NO_AUGMENT, brightness=Change(strength=1.0))
-    strong = dataclasses.replace(mild, augment=brighter)
-    (a, _), (b, _) = (
-        sheet(blob_store, config, tmp_path, num_videos=1, num_augmented=2)
-        for config in (mild, strong)
-    )
-    third = len(a) // 3
-    assert np.array_equal(a[:third], b[:third])
-    assert not np.array_equal(a[third:], b[third:])
-
-
-def test_an_odd_class_name_is_no_path(blob_store, blob_config, tmp_path):
+@pytest.fixture
+def oddly_named(blob_store):
+    """A name of a class is no path."""
     names = {"left": "a/../b $x$ 走る", "right": "c"}
     rows = (dataclasses.replace(row, label=names[row.label]) for row in blob_store.manifest.rows)
-    store = dataclasses.replace(
-        blob_store.with_rows(tuple(rows)), class_names=tuple(names.values())
+    store = blob_store.with_rows(tuple(rows))
+    return dataclasses.replace(store, class_names=tuple(names.values()))
+
+
+def test_a_sheet_for_each_class_shows_videos_and_augmented_clips_below(
+    oddly_named, blob_config, tmp_path
+):
+    mild = dataclasses.replace(blob_config, augment=NO_AUGMENT)
+
+    def sheets(config, num_videos, num_augmented):
+        numbers = {"num_videos": num_videos, "num_augmented": num_augmented}
+        files = write_contact_sheets(oddly_named, config, tmp_path / "sheets", **numbers)
+        assert [path.name for path in files] == ["000_a_b_x_走る.png", "001_c.png"]
+        return list(map(matplotlib.image.imread, files))
+
+    left, right = sheets(mild, 2, 0)
+    assert left.shape == right.shape
+    assert not np.array_equal(left, right)
+    of_flow = dataclasses.replace(mild, model=ModelConfig(streams=("flow",)))
+    assert np.array_equal(left, sheets(of_flow, 2, 0)[0]), "frames are drawn, whatever it takes"
+    strong = dataclasses.replace(NO_AUGMENT, brightness=Change(strength=1.0))
+    strong = dataclasses.replace(mild, augment=strong)
+    plain, other, alone = (
+        sheets(*each)[0] for each in ((mild, 1, 1), (strong, 1, 1), (mild, 1, 0))
     )
-    files = write_contact_sheets(store, blob_config, tmp_path, num_videos=1)
-    assert [path.name for path in files] == ["000_a_b_x_走る.png", "001_c.png"]
+    half = len(plain) // 2
+    assert np.array_equal(plain[:half], other[:half])
+    assert not np.array_equal(plain[half:], other[half:])
+    assert len(alone) < min(len(plain), len(left))
 
 
 def test_a_folder_that_cannot_be_made(blob_store, blob_config, tmp_path):
@@ -74,19 +58,23 @@ def test_a_folder_that_cannot_be_made(blob_store, blob_config, tmp_path):
         write_contact_sheets(blob_store, blob_config, tmp_path / "file" / "sheets")
 
 
-def test_sheets_of_a_table_do_not_go_among_its_videos(blob_videos, tmp_path, monkeypatch, capsys):
+@pytest.fixture
+def plain_sheets(monkeypatch):
+    """Without augmented clips, of which each takes its time."""
+    plain = functools.partial(write_contact_sheets, num_augmented=0)
+    monkeypatch.setattr("pipeline.dataset.preview.write_contact_sheets", plain)
+
+
+def test_sheets_of_a_table_do_not_go_among_its_videos(
+    blob_videos, tmp_path, monkeypatch, capsys, plain_sheets
+):
     table = tmp_path / "videos" / "mine.csv"
     table.parent.mkdir()
-    lines = (
-        f"{blob_videos}/{label}/g{n:02d} 0.avi,{label}"
-        for n in range(3)
-        for label in ("left", "right")
-    )
+    labels = ("left", "right")
+    lines = (f"{blob_videos}/{label}/g{n:02d} 0.avi,{label}" for n in range(3) for label in labels)
     table.write_text("\n".join(("path,label", *lines)))
     monkeypatch.chdir(tmp_path)
-
     preview_command.main([str(table), "--videos", "1"])
-
     assert capsys.readouterr().out == "2 contact sheets in preview-mine/\n"
     assert len(list((tmp_path / "preview-mine").iterdir())) == 2
     assert list(table.parent.iterdir()) == [table]
@@ -115,7 +103,7 @@ def test_windows_of_recordings_show_which_class_holds_when(
     assert tracks, "a window from one event to the next"
     assert all((first ^ second).all() for first, second in map(dict.values, tracks))
     names = ("background", "left", "right")
-    sheets = write_contact_sheets(recording_store, plain, tmp_path, num_videos=1)
+    sheets = write_contact_sheets(recording_store, plain, tmp_path, num_videos=1, num_augmented=0)
     assert [path.name for path in sheets] == [f"00{i}_{name}.png" for i, name in enumerate(names)]
     colour = np.array(class_colours(names)["left"][:3]) / 2 + 0.5
     shares = [
@@ -126,16 +114,16 @@ def test_windows_of_recordings_show_which_class_holds_when(
 
 
 def test_videos_of_several_labels_are_on_the_sheet_of_each(several_store, blob_config):
-    config = dataclasses.replace(
-        blob_config, model=ModelConfig(task="video-multilabel", streams=("rgb",))
-    )
+    config = changed(blob_config, {"model.task": "video-multilabel"})
     even = _examples(several_store, config, 2)[0]
     video = next(_videos(several_store, config, even, 1))
     assert re.search(r"/(left|right)/g\d\d 0.avi   \(group g\d\d\)   even, \1$", video.title)
     assert [clip.tracks for clip in video.clips] == [{}, {}]
 
 
-def test_the_data_set_that_is_named_first_says_which_preset(recording_store, tmp_path, capsys):
+def test_the_data_set_that_is_named_first_says_which_preset(
+    recording_store, tmp_path, capsys, plain_sheets
+):
     options = ["--out", str(tmp_path), "--videos", "1", "--clip.num_frames", "8"]
     preview_command.main([str(recording_store.path), *options])
     assert capsys.readouterr().out == f"3 contact sheets in {tmp_path}/\n"

@@ -7,7 +7,6 @@ import pytest
 
 from pipeline.config import NO_AUGMENT, AugmentConfig, Change, ClipConfig, ModelConfig, RunConfig
 from pipeline.config.file import load_config
-from pipeline.config.prepare import PrepareConfig
 from pipeline.dataset.clip_batches import (
     augmented_clips,
     chance,
@@ -20,50 +19,34 @@ from pipeline.dataset.records import recording_labels
 from pipeline.dataset.videos import open_of_run, video_reader
 from pipeline.errors import ConfigError
 from pipeline.manifest.annotation import UNKNOWN_LABEL
-from pipeline.prepare.preparation import prepare
-from pipeline.video import write_video
-
-LENGTHS = {"a": 300, "b": 130, "c": 20}
+from pipeline.prepare.prepared import open_store
+from tests.prepare.recordings import LENGTHS, prepare_greys
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    """Recordings of which each frame is one grey, and a class that holds at each tenth frame."""
-    root = tmp_path_factory.mktemp("recordings")
-    (root / "videos").mkdir()
-    lines = ["video,start_seconds,end_seconds,label,split"]
-    for name, length in LENGTHS.items():
-        greys = np.arange(length) % 50 * 5
-        frames = np.repeat(greys, 16 * 16 * 3).reshape(length, 16, 16, 3).astype(np.uint8)
-        write_video(root / "videos" / f"{name}.avi", frames, fps=10, codec="FFV1")
-        split = "test" if name == "b" else "train"
-        lines += [f"{name}.avi,{t / 10},{t / 10 + 0.1},tick,{split}" for t in range(0, length, 10)]
-    (root / "events.csv").write_text("\n".join(lines))
-    config = PrepareConfig(
-        source="events",
-        path=str(root / "events.csv"),
-        videos=str(root / "videos"),
-        out=str(root / "out"),
-        fps=10,
-        size=16,
-        workers=1,
-    )
-    return prepare(config).store
+def store(made):
+    return open_store(made("grey recordings", prepare_greys) / "store")
 
 
-def configure(store, **clip):
+def configure(store, augment=NO_AUGMENT, **clip):
     clip = {"num_frames": 16, "sampling": "dense", "stride": 1, "views": 1, **clip}
     config = RunConfig(
         data=str(store.path),
         clip=ClipConfig(**clip),
         model=ModelConfig(streams=("rgb",)),
-        augment=NO_AUGMENT,
+        augment=augment,
     )
     return open_of_run(config)[0]
 
 
+def halves_of(inputs):
+    """The greys of both halves of each frame; of those, the darker one is its number."""
+    frames = inputs["frames"].numpy().astype(int)
+    return frames[..., 8, 4, 0], frames[..., 8, 12, 0]
+
+
 def greys_of(inputs):
-    return inputs["frames"].numpy()[..., 8, 8, 0].astype(int)
+    return np.minimum(*halves_of(inputs))
 
 
 def test_the_task_is_that_of_the_data_set(store):
@@ -75,19 +58,22 @@ def test_the_task_is_that_of_the_data_set(store):
         open_of_run(RunConfig(data=str(store.path)))
 
 
-@pytest.mark.parametrize("preset", ["small", "recordings"])
-def test_a_video_is_no_recording(blob_store, preset):
-    """Whatever else does not go together: it is said first."""
-    config = load_config(preset, {"data": str(blob_store.path), "model.task": "frames"})
-    match = r"of videos with one label each: it is for video \(--config small\)"
-    with pytest.raises(ConfigError, match=match):
-        open_of_run(config)
+A_VIDEO = r"of videos with one label each: it is for video \(--config small\)"
+STAGES = "^temporal.stages is for recordings.*--config small"
 
 
-def test_the_preset_for_recordings_says_what_videos_take(blob_store):
-    config = load_config("recordings", {"data": str(blob_store.path)})
-    with pytest.raises(ConfigError, match="^temporal.stages is for recordings.*--config small"):
-        open_of_run(config)
+@pytest.mark.parametrize(
+    ("preset", "values", "message"),
+    [
+        # Whatever else does not go together: that a video is no recording is said first.
+        ("small", {"model.task": "frames"}, A_VIDEO),
+        ("recordings", {"model.task": "frames"}, A_VIDEO),
+        ("recordings", {}, STAGES),
+    ],
+)
+def test_a_video_is_no_recording(blob_store, preset, values, message):
+    with pytest.raises(ConfigError, match=message):
+        open_of_run(load_config(preset, {"data": str(blob_store.path), **values}))
 
 
 @pytest.mark.parametrize(
@@ -108,25 +94,21 @@ def test_stretches_hold_any_window_that_meets_their_record(store, length, stride
     config = configure(store, num_frames=length, stride=stride)
     records = store.of_split("train")
     reach = (length - 1) * stride
-    place = 0
-    stretches = around_pieces(records, config)
+    stretches = iter(around_pieces(records, config))
     for record in records:
         first = 0
         for piece in record.pieces:
-            found = stretches[place]
+            found = next(stretches)
             assert found.first == max(0, first - reach)
             last = min(record.num_frames, first + piece.num_frames + reach)
             assert found.first + found.num_frames == last
             first += piece.num_frames
-            place += 1
-    assert place == len(stretches) == epoch_size(store, config)
+    assert not list(stretches)
 
 
 def test_a_slower_clip_reaches_further(store):
-    config = configure(store)
-    augment = AugmentConfig(speed=Change(strength=0.5))
-    slower = dataclasses.replace(config, augment=augment)
-    one, other = (around_pieces(store.of_split("train"), each) for each in (config, slower))
+    slower = configure(store, AugmentConfig(speed=Change(strength=0.5)))
+    one, other = (around_pieces(store.of_split("train"), c) for c in (configure(store), slower))
     assert max(each.num_frames for each in other) > max(each.num_frames for each in one)
 
 
@@ -157,44 +139,45 @@ def test_windows_of_evaluation_show_their_frames_with_their_labels(store, length
     assert seen == set(range((stride - 1) // 2, LENGTHS["b"], stride))
 
 
-def test_labels_of_training_follow_their_frames(store):
-    changes = {"speed": Change(strength=0.4), "drop_frames": Change(strength=0.3)}
-    augment = AugmentConfig(
-        **changes,
+@pytest.mark.parametrize("pairs", [(), (("tick", "background"),)])
+def test_labels_of_training_follow_their_frames(store, pairs):
+    augment = dataclasses.replace(
+        NO_AUGMENT,
         flip=0.5,
-        brightness=Change(),
-        contrast=Change(),
-        **dict.fromkeys(("crop", "scale", "rotation"), Change()),
+        flip_labels=pairs,
+        speed=Change(strength=0.4),
+        drop_frames=Change(strength=0.3),
     )
-    config = dataclasses.replace(configure(store), augment=augment)
+    config, found = configure(store, augment), set()
     tick = store.class_names.index("tick")
-    for epoch in range(4):
+    for epoch in range(2):
         for inputs, labels in augmented_clips(store, config, epoch=epoch):
-            mask = inputs["mask"].numpy()
+            mask, (left, right) = inputs["mask"].numpy(), halves_of(inputs)
+            mirrored = left[0] > right[0]
+            numbers = np.rint(np.minimum(left, right) / 5)[mask].astype(int)
             # Each tenth frame has a grey of its own, as has each frame of fifty.
-            is_tick = np.rint(greys_of(inputs) / 5)[mask] % 10 == 0
-            np.testing.assert_array_equal(labels.numpy()[mask][:, tick], is_tick)
+            known = numbers < 45  # None of them is of the third class.
+            is_tick = (numbers % 10 == 0) ^ (mirrored and bool(pairs))
+            np.testing.assert_array_equal(labels.numpy()[mask][known, tick], is_tick[known])
             assert (labels.numpy()[~mask] == UNKNOWN_LABEL).all()
+            found.add((mirrored, tuple(np.diff(numbers))))
+    assert len(found) > 10, "there was something to follow"
+    assert {mirrored for mirrored, _ in found} == {True, False}
 
 
 def test_all_frames_are_trained_on(store):
-    config = configure(store)
-    seen = {
-        (int(inputs["mask"][row].numpy().sum()), int(grey))
-        for inputs, _ in training_batches(store, config).take(30)
-        for row in range(len(inputs["mask"]))
-        for grey in np.rint(greys_of(inputs)[row] / 5)
-    }
-    assert {grey for _, grey in seen} == set(range(50))
+    batches = training_batches(store, configure(store)).take(30)
+    seen = {grey for inputs, _ in batches for grey in np.rint(greys_of(inputs) / 5).flat}
+    assert seen == set(range(50))
 
 
 def test_rare_classes_are_shown_more_often(store):
+    """One of four records has the third class: it is shown sqrt(0.75 / 0.25) times as often."""
     config = configure(store)
     balanced = dataclasses.replace(config.train, balanced=True)
     assert epoch_size(store, config) == 4
-    # Each of their records has both classes: none is rarer.
-    assert epoch_size(store, dataclasses.replace(config, train=balanced)) == 4
+    assert epoch_size(store, dataclasses.replace(config, train=balanced)) == 5
 
 
 def test_chance_is_the_share_of_the_most_frequent_class(store):
-    assert chance(store, configure(store)) == pytest.approx(0.9, abs=0.01)
+    assert chance(store, configure(store)) == pytest.approx((320 - 32 - 5) / 320)

@@ -20,10 +20,7 @@ def test_each_video_is_in_the_test_of_one_fold(blob_store):
         assert not crossing(manifest.rows)  # no group in two splits
         tested += [row.path for row in manifest.rows if row.split == "test"]
     assert sorted(tested) == sorted(row.path for row in blob_store.manifest.rows)
-
-
-def test_leave_one_group_out(blob_store):
-    config = SplitConfig(folds="groups", fold=3)
+    config = SplitConfig(folds="groups", fold=3)  # which leaves one group out
     assert count_folds(blob_store.manifest, config) == 20
     rows = resplit(blob_store.manifest, config).rows
     assert {row.group for row in rows if row.split == "test"} == {"g02"}

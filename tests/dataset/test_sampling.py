@@ -1,72 +1,63 @@
+"""The choice of the frames of a clip, and of windows over recordings: index arithmetic."""
+
 import numpy as np
 import pytest
 
 from pipeline.config import ClipConfig
 from pipeline.dataset.sampling import reorder, sample_clip
+from pipeline.dataset.windows import (
+    frame_weights,
+    grid_length,
+    grid_offset,
+    join_windows,
+    window_frames,
+    window_starts,
+)
+
+DENSE = {"sampling": "dense", "num_frames": 4}
+VIEWS = {"num_frames": 2, "views": 3}
+DENSE_VIEWS = {**VIEWS, "sampling": "dense", "stride": 1}
+SHORT_DENSE = {**DENSE, "num_frames": 5, "stride": 2}
 
 
 @pytest.mark.parametrize(
-    ("num_frames", "expected"),
+    ("clip", "num_frames", "view", "expected", "real"),
     [
         # The middle of each of four segments.
-        (4, [0, 1, 2, 3]),
-        (8, [1, 3, 5, 7]),
-        (12, [1, 4, 7, 10]),
-        (9, [1, 3, 5, 7]),
-        (400, [50, 150, 250, 350]),
+        ({"num_frames": 4}, 4, None, [0, 1, 2, 3], 4),
+        ({"num_frames": 4}, 8, None, [1, 3, 5, 7], 4),
+        ({"num_frames": 4}, 12, None, [1, 4, 7, 10], 4),
+        ({"num_frames": 4}, 9, None, [1, 3, 5, 7], 4),
+        ({"num_frames": 4}, 400, None, [50, 150, 250, 350], 4),
+        # Views lie evenly within the segments; without one it is the middle one.
+        (VIEWS, 12, 0, [1, 7], 2),
+        (VIEWS, 12, 1, [3, 9], 2),
+        (VIEWS, 12, 2, [5, 11], 2),
+        (VIEWS, 12, None, [3, 9], 2),
+        # Dense ones fit exactly, or lie in the middle.
+        ({**DENSE, "stride": 2}, 7, None, [0, 2, 4, 6], 4),
+        ({**DENSE, "stride": 2}, 11, None, [2, 4, 6, 8], 4),
+        ({**DENSE, "stride": 1}, 5, None, [0, 1, 2, 3], 4),
+        ({**DENSE, "stride": 5}, 20, None, [2, 7, 12, 17], 4),
+        # Dense views spread over the video.
+        (DENSE_VIEWS, 20, 0, [3, 4], 2),
+        (DENSE_VIEWS, 20, 1, [9, 10], 2),
+        (DENSE_VIEWS, 20, 2, [15, 16], 2),
+        (DENSE_VIEWS, 20, None, [9, 10], 2),
+        # Short videos.
+        ({"num_frames": 5, "short": "mask"}, 3, None, [0, 1, 2, 2, 2], 3),
+        ({"num_frames": 5, "short": "hold"}, 3, None, [0, 1, 2, 2, 2], 5),
+        ({"num_frames": 5, "short": "loop"}, 3, None, [0, 1, 2, 0, 1], 5),
+        ({"num_frames": 5, "short": "mask"}, 1, None, [0, 0, 0, 0, 0], 1),
+        ({**SHORT_DENSE, "short": "mask"}, 4, None, [0, 2, 2, 2, 2], 2),
+        ({**SHORT_DENSE, "short": "hold"}, 4, None, [0, 2, 2, 2, 2], 5),
+        ({**SHORT_DENSE, "short": "loop"}, 4, None, [0, 2, 0, 2, 0], 5),
     ],
 )
-def test_uniform_takes_the_middle_of_each_segment(num_frames, expected):
-    indices, mask = sample_clip(num_frames, ClipConfig(num_frames=4))
+def test_clips_of_evaluation(clip, num_frames, view, expected, real):
+    indices, mask = sample_clip(num_frames, ClipConfig(**clip), view=view)
     assert indices.tolist() == expected
-    assert mask.all()
-
-
-def test_uniform_views_lie_evenly_within_the_segments():
-    config = ClipConfig(num_frames=2, views=3)
-    views = [sample_clip(12, config, view=view)[0].tolist() for view in range(3)]
-    assert views == [[1, 7], [3, 9], [5, 11]]
-
-
-@pytest.mark.parametrize(
-    ("num_frames", "stride", "expected"),
-    [
-        (7, 2, [0, 2, 4, 6]),  # fits exactly
-        (11, 2, [2, 4, 6, 8]),  # in the middle
-        (5, 1, [0, 1, 2, 3]),
-        (20, 5, [2, 7, 12, 17]),
-    ],
-)
-def test_dense_frames_are_stride_apart(num_frames, stride, expected):
-    config = ClipConfig(num_frames=4, sampling="dense", stride=stride)
-    indices, mask = sample_clip(num_frames, config)
-    assert indices.tolist() == expected
-    assert mask.all()
-
-
-def test_dense_views_spread_over_the_video():
-    config = ClipConfig(num_frames=2, sampling="dense", stride=1, views=3)
-    starts = [sample_clip(20, config, view=view)[0][0] for view in range(3)]
-    assert starts == [3, 9, 15]
-
-
-@pytest.mark.parametrize(
-    ("short", "sampling", "num_frames", "expected", "real"),
-    [
-        ("mask", "uniform", 3, [0, 1, 2, 2, 2], 3),
-        ("hold", "uniform", 3, [0, 1, 2, 2, 2], 5),
-        ("loop", "uniform", 3, [0, 1, 2, 0, 1], 5),
-        ("mask", "uniform", 1, [0, 0, 0, 0, 0], 1),
-        ("mask", "dense", 4, [0, 2, 2, 2, 2], 2),
-        ("hold", "dense", 4, [0, 2, 2, 2, 2], 5),
-        ("loop", "dense", 4, [0, 2, 0, 2, 0], 5),
-    ],
-)
-def test_short_videos(short, sampling, num_frames, expected, real):
-    config = ClipConfig(num_frames=5, sampling=sampling, stride=2, short=short)
-    indices, mask = sample_clip(num_frames, config)
-    assert indices.tolist() == expected
-    assert mask.tolist() == [True] * real + [False] * (5 - real)
+    assert mask.tolist() == [True] * real + [False] * (len(expected) - real)
 
 
 def test_random_uniform_takes_one_frame_of_each_segment_and_reaches_all():
@@ -107,14 +98,6 @@ def test_reorder_keeps_the_padding_at_the_end():
     orders = {tuple(reorder(indices, mask, "shuffled", rng)[0]) for _ in range(100)}
     assert len(orders) == 6
     assert all(order[3:] == (8, 8) for order in orders)
-
-
-@pytest.mark.parametrize("sampling", ["uniform", "dense"])
-def test_without_a_view_the_clip_is_the_middle_one(sampling):
-    config = ClipConfig(num_frames=4, sampling=sampling, views=3)
-    clip, _ = sample_clip(100, config)
-    middle, _ = sample_clip(100, config, view=1)
-    assert clip.tolist() == middle.tolist()
 
 
 # Speed, left out frames, reverse order.
@@ -216,3 +199,66 @@ def test_only_training_changes_speed_and_leaves_out_frames():
     changed = sample_clip(40, config, speed=0.5, drop=0.9)
     assert changed[0].tolist() == sample_clip(40, config)[0].tolist()
     assert changed[1].all()
+
+
+# Windows.
+
+
+LENGTHS = [1, 3, 4, 5, 7, 8, 9, 20, 61]
+
+
+@pytest.mark.parametrize("looks_back_only", [False, True])
+@pytest.mark.parametrize("length", [1, 2, 4, 5, 8])
+@pytest.mark.parametrize("num_frames", LENGTHS)
+def test_every_frame_lies_in_a_window(num_frames, length, looks_back_only):
+    starts = window_starts(num_frames, length, looks_back_only=looks_back_only)
+    seen = {frame for start in starts for frame in range(start, start + length)}
+    assert seen >= set(range(num_frames))
+    assert all(0 <= start < num_frames for start in starts)
+    assert np.all(np.diff(starts) > 0)
+    if not looks_back_only and num_frames >= length:
+        assert max(seen) == num_frames - 1, "none is cut short"
+
+
+@pytest.mark.parametrize("length", [2, 4, 5, 8])
+@pytest.mark.parametrize("num_frames", LENGTHS)
+def test_what_looks_back_only_answers_from_half_a_window_or_more(num_frames, length):
+    starts = window_starts(num_frames, length, looks_back_only=True)
+    weights = frame_weights(length, looks_back_only=True)
+    # The answer of a window says how many frames it has seen.
+    seen = np.arange(1, length + 1, dtype=np.float32)[:, None]
+    answers = join_windows(((start, seen) for start in starts), num_frames, weights)[:, 0]
+    half = max(1, length // 2)
+    # As a stream that starts anew every half a window, and listens to the one that has seen more.
+    expected = [
+        max(n - start + 1 for start in range(0, n + 1, half) if n - start < length)
+        for n in range(num_frames)
+    ]
+    np.testing.assert_allclose(answers, expected, rtol=1e-6)
+
+
+def test_answers_are_averaged_by_how_near_the_middle_they_are():
+    weights = frame_weights(4, looks_back_only=False)
+    windows = [(0, np.zeros((4, 1), np.float32)), (2, np.ones((4, 1), np.float32))]
+    found = join_windows(windows, 6, weights)[:, 0]
+    np.testing.assert_allclose(found, [0, 0, 1 / 3, 2 / 3, 1, 1])
+
+
+def test_what_lies_beyond_the_end_does_not_count():
+    windows = [(0, np.array([[1.0], [2.0], [9.0], [9.0]], np.float32))]
+    found = join_windows(windows, 2, frame_weights(4, looks_back_only=False))
+    np.testing.assert_array_equal(found, [[1], [2]])
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3, 4])
+def test_frames_of_a_window_are_on_the_grid(stride):
+    clip = ClipConfig(num_frames=5, sampling="dense", stride=stride, views=1)
+    grid = np.arange(grid_offset(clip), 1000, stride)
+    for start in (0, 3):
+        indices, mask = window_frames(5 * stride, clip)
+        np.testing.assert_array_equal(start * stride + indices, grid[start : start + 5])
+        assert mask.all()
+    for num_frames in range(1, 5 * stride):
+        indices, mask = window_frames(num_frames, clip)
+        assert mask.sum() == grid_length(num_frames, clip)
+        assert indices.max() < num_frames

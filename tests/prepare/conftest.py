@@ -1,47 +1,61 @@
 """A data set prepared once, and copies of it."""
 
-from __future__ import annotations
-
-import dataclasses
+import multiprocessing
 import shutil
-from pathlib import Path
 
 import pytest
 
-from pipeline.config.prepare import PrepareConfig
 from pipeline.prepare.preparation import prepare
-from pipeline.prepare.summary import PrepareReport
+from pipeline.prepare.prepared import open_store
 from tests.prepare import shards
 from tests.prepare.people import configure, render_all
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return render_all(tmp_path / "videos")
+def quick_workers(monkeypatch):
+    """Worker processes begin as forks of one that has imported what they need.
+
+    Not for tests that limit this process or look for its children: forks are those of another one.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["pipeline.prepare.shard_workers", "pipeline.workers.probing"])
+    monkeypatch.setattr("pipeline.workers.process._CONTEXT", context)
 
 
 @pytest.fixture(scope="session")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> PrepareReport:
-    """Prepared once with two workers; not to be changed."""
-    return prepare(configure(render_all(tmp_path_factory.mktemp("prepared") / "videos")))
+def people(made):
+    """Videos of six people; not to be changed."""
+    return made("people", lambda folder: render_all(folder / "videos")) / "videos"
 
 
 @pytest.fixture
-def copied(prepared: PrepareReport, tmp_path: Path) -> PrepareConfig:
-    """The configuration of a copy of the prepared data set, with the same videos."""
-    shutil.copytree(prepared.store.path, tmp_path / "out")
-    return dataclasses.replace(
-        configure(prepared.store.path.parent / "videos"), out=str(tmp_path / "out")
-    )
+def root(people, tmp_path):
+    """The same, to be changed."""
+    return shutil.copytree(people, tmp_path / "videos")
 
 
 @pytest.fixture(scope="session")
-def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Seven videos of 6 stored frames each, and two that cannot be read."""
-    root = tmp_path_factory.mktemp("videos")
+def people_store(people, made):
+    """Prepared of them by one worker; not to be changed."""
+    folder = made("people store", lambda out: prepare(configure(people, out)))
+    return open_store(folder)
+
+
+@pytest.fixture
+def copied(people, people_store, tmp_path):
+    """The configuration of a copy of the prepared data set, with the same videos."""
+    return configure(people, shutil.copytree(people_store.path, tmp_path / "out"))
+
+
+def render_seven(root):
     for index, label in enumerate(("run", "wälk fast") * 3):
         shards.render(root / label / f"{index} ü.avi", seed=index)
     shards.render(root / "run" / "6.avi", seed=6)
     for name in ("run/no.avi", "wälk fast/none.avi"):
         (root / name).write_text("no video")
-    return root
+
+
+@pytest.fixture(scope="session")
+def videos(made):
+    """Seven videos of 6 stored frames each, and two that cannot be read; not to be changed."""
+    return made("seven videos", render_seven)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from pipeline.config.prepare import PrepareConfig
 from pipeline.video import write_video
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "prepare.py"
 
 
 def render(path: Path, seed: int) -> None:
@@ -28,7 +31,8 @@ def render_all(root: Path) -> Path:
     return root
 
 
-def configure(root: Path, out: str = "out", **changes: object) -> PrepareConfig:
+def configure(root: Path, out: Path | str = "out", **changes: object) -> PrepareConfig:
+    """Of videos of people, prepared into a folder, beside them unless it is a whole path."""
     config = PrepareConfig(
         source="folder",
         path=str(root),
@@ -40,9 +44,25 @@ def configure(root: Path, out: str = "out", **changes: object) -> PrepareConfig:
         size=16,
         shard_videos=2,
         max_bad_fraction=0.1,
-        workers=2,
+        workers=1,
     )
     return dataclasses.replace(config, **changes)  # type: ignore[arg-type]
+
+
+def of_table(root: Path, *lines: str, **changes: object) -> PrepareConfig:
+    """Of a table of videos that is written among them."""
+    table = root / "table.csv"
+    table.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    values: dict = {"out": str(root.parent / "out"), "fps": 10.0, "size": 16, "workers": 1}
+    return PrepareConfig(source="csv", path=str(table), **{**values, **changes})
+
+
+def words_of(config: PrepareConfig) -> Iterator[str]:
+    """The command line of a configuration."""
+    for name, value in dataclasses.asdict(config).items():
+        if value not in ("", (), False):
+            text = ",".join(value) if isinstance(value, tuple) else value
+            yield f"--{name.replace('_', '-')}={text}"
 
 
 def tree(out: Path | str) -> dict[str, bytes]:

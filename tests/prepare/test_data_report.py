@@ -1,24 +1,21 @@
 """The report on a data set, by hand."""
 
-from __future__ import annotations
-
 import pytest
 from markdown_it import MarkdownIt
 
 from pipeline.manifest.rows import Row
 from pipeline.prepare.data_report import as_markdown, describe
-from pipeline.prepare.leaks import Video
 from pipeline.prepare.plan import SourceVideo, VideoReport
 
-NOTHING: dict[str, list[str]] = {"added": [], "changed": [], "removed": []}
+NOTHING = {"added": [], "changed": [], "removed": []}
 
 
-def video(name: str, split: str = "train", group: str = "ann", **report: object) -> Video:
-    row = Row(path=f"/v/{name}", label=name.split("/")[0], group=group, split=split)  # type: ignore[arg-type]
+def video(name, split="train", group="ann", **report):
+    row = Row(path=f"/v/{name}", label=name.split("/")[0], group=group, split=split)
     source = SourceVideo(row=row, file=name, num_bytes=1, modified_ns=2)
     values = {"decoded_frames": 20, "declared_frames": 20, "fps": 10.0, "codec": "mp4v"}
     values |= {"width": 320, "height": 240, "duration_seconds": 2.0, **report}
-    return source, VideoReport(name=name, **values)  # type: ignore[arg-type]
+    return source, VideoReport(name=name, **values)
 
 
 VIDEOS = [
@@ -33,7 +30,7 @@ VIDEOS = [
 REPORT = describe(VIDEOS, ["a leak"], {**NOTHING, "added": ["run/5"]}, ["a copy"])
 
 
-def test_counts_are_of_what_is_kept() -> None:
+def test_counts_are_of_what_is_kept():
     assert REPORT["total"] == {"videos": 6, "groups": 3, "seconds": 17.0}
     assert REPORT["splits"] == {
         "train": {
@@ -58,14 +55,14 @@ def test_counts_are_of_what_is_kept() -> None:
     assert REPORT["imbalance"] == {"most": "run", "fewest": "wa|k", "ratio": 3.0}
 
 
-def test_ranges() -> None:
+def test_ranges():
     assert REPORT["duration_seconds"] == {"min": 2.0, "median": 2.0, "max": 7.0}
     assert REPORT["fps"] == {"min": 10.0, "median": 10.0, "max": 30.0}
     assert REPORT["width"] == {"min": 64, "median": 320, "max": 320}
     assert REPORT["codecs"] == {"mp4v": 5, "ffv1": 1}
 
 
-def test_what_is_wrong() -> None:
+def test_what_is_wrong():
     assert REPORT["left_out"] == [
         {"video": "run/4", "problem": "unreadable", "reason": "it is empty"}
     ]
@@ -78,7 +75,7 @@ def test_what_is_wrong() -> None:
     assert REPORT["changes"]["added"] == ["run/5"]
 
 
-def test_a_random_split_would_have_leaked() -> None:
+def test_a_random_split_would_have_leaked():
     """Six groups of ten videos each: hardly a test video could be alone."""
     videos = [
         video(f"run/{group}{index}", "test" if group == 5 else "train", f"g{group}")
@@ -95,7 +92,7 @@ def test_a_random_split_would_have_leaked() -> None:
     assert describe(alone, [], NOTHING)["random_split"] == {"num_test": 2, "beside_their_group": 0}
 
 
-def test_names_are_text_on_the_page() -> None:
+def test_names_are_text_on_the_page():
     name = "a`![x](http://b)<img src=x>"
     videos = [
         video(f"{name}/{number}", split, codec=name, damage=name, decoded_frames=frames)
@@ -109,7 +106,7 @@ def test_names_are_text_on_the_page() -> None:
     assert "<a" not in page
 
 
-def test_the_page() -> None:
+def test_the_page():
     lines = as_markdown(REPORT).splitlines()
     assert "6 videos of 3 groups, 17.0 s; 1 left out." in lines
     assert "| run | 3 | 2 | 11.0 s | 1 | 1 | 2.0 s |" in lines
@@ -127,13 +124,13 @@ def test_the_page() -> None:
     assert "## Since the last time" not in as_markdown(describe(VIDEOS, [], {}))
 
 
-def test_imbalance() -> None:
+def test_imbalance():
     assert "Imbalance: `run` has 3 times as many training videos as `wa|k`." in as_markdown(REPORT)
     alike = as_markdown(describe([video("run/1"), video("walk/1")], [], NOTHING))
     assert "Imbalance: none, all classes have as many training videos." in alike
 
 
-def test_long_lists_are_cut_on_the_page() -> None:
+def test_long_lists_are_cut_on_the_page():
     videos = [video(f"run/{n}", problem="missing", reason="gone") for n in range(30)]
     lines = as_markdown(describe(videos, [], NOTHING)).splitlines()
     assert sum("gone" in line for line in lines) == 20
@@ -141,7 +138,7 @@ def test_long_lists_are_cut_on_the_page() -> None:
 
 
 @pytest.mark.parametrize("videos", [[], [video("run/1", "")]])
-def test_nothing_and_unsplit_videos_have_a_page_too(videos: list[Video]) -> None:
+def test_nothing_and_unsplit_videos_have_a_page_too(videos):
     report = describe(videos, [], NOTHING)
     assert report["splits"] == {}
     assert "random_split" not in report

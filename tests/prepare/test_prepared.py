@@ -1,7 +1,5 @@
 """What is in place when all shards are written, and what a folder that is not whole says."""
 
-from __future__ import annotations
-
 import json
 import os
 from pathlib import Path
@@ -13,14 +11,14 @@ import tensorflow_datasets as tfds
 from pipeline.errors import ConfigError, DataError
 from pipeline.prepare import prepared
 from pipeline.prepare.plan import finished_report
-from pipeline.prepare.prepared import FINDINGS, PARTIAL, Store, held_open, open_store
+from pipeline.prepare.prepared import FINDINGS, PARTIAL, held_open, open_store
 from pipeline.prepare.publish import check_folder, clear_partial, finish_store
 from pipeline.prepare.shard_writer import write_shard
 from pipeline.video import VideoReader
 from tests.prepare.shards import FRAMES, SPLITS, plan
 
 
-def write(root: Path, out: Path, splits: dict[str, str], shard_videos: int = 2) -> Store:
+def write(root, out, splits, shard_videos=2):
     tasks = plan(root, out, splits, shard_videos)
     clear_partial(out, tasks)
     reports = [finished_report(task, out) or write_shard(task) for task in tasks]
@@ -32,22 +30,10 @@ def write(root: Path, out: Path, splits: dict[str, str], shard_videos: int = 2) 
     )
 
 
-def test_shards_of_a_split_without_readable_videos_count_as_written(
-    videos: Path, tmp_path: Path
-) -> None:
+def test_open_store_whose_validation_has_no_readable_video(videos, tmp_path):
     splits = {**SPLITS, "run/no.avi": "val"}
-
-    write(videos, tmp_path, splits)
-
-    assert all(finished_report(task, tmp_path) for task in plan(videos, tmp_path, splits))
-    assert not list(tmp_path.glob("clipline-val*"))
-
-
-def test_open_store(videos: Path, tmp_path: Path) -> None:
-    written = write(videos, tmp_path / "out", {**SPLITS, "run/no.avi": "val"})
-
+    written = write(videos, tmp_path / "out", splits)
     store = open_store(tmp_path / "out")
-
     assert store == written
     assert store.frames == FRAMES
     assert store.class_names == ("run", "wälk fast")
@@ -55,16 +41,17 @@ def test_open_store(videos: Path, tmp_path: Path) -> None:
     assert store.settings["path"] == str(videos)
     assert store.leaks == ("x",)
     assert [row.path for row in store.manifest.rows] == [str(videos / n) for n in sorted(SPLITS)]
+    assert not list(store.path.glob("clipline-val*"))
+    assert all(finished_report(task, store.path) for task in plan(videos, store.path, splits))
 
 
-def test_tensorflow_datasets_reads_the_store(videos: Path, tmp_path: Path) -> None:
+def test_tensorflow_datasets_reads_the_store(videos, tmp_path):
     # Some training shards and the whole of val have no video that can be read.
     out = tmp_path / "out"
     unreadable = {"run/no.avi": "val", "wälk fast/none.avi": "train"}
     store = write(videos, out, {**SPLITS, **unreadable}, shard_videos=1)
     reports = [json.loads(path.read_text()) for path in (out / "shards").glob("*train*")]
     assert sorted(report["num_records"] for report in reports) == [0, 0, 0, 1, 1, 1, 1, 1]
-
     builder = tfds.builder_from_directory(store.path)
     found = {}
     for split in store.num_videos:
@@ -84,18 +71,15 @@ def test_tensorflow_datasets_reads_the_store(videos: Path, tmp_path: Path) -> No
     assert builder.info.features["label"].names == list(store.class_names)
 
 
-def test_stale_files_are_cleared(videos: Path, tmp_path: Path) -> None:
+def test_stale_files_are_cleared(videos, tmp_path):
     out = tmp_path / "out"
     write(videos, out, SPLITS, shard_videos=1)
-    (out / "clipline-partial" / "shards").mkdir(parents=True)
-    (out / "clipline-partial" / "clipline-train.tfrecord-00001-of-00003.tmp").touch()
-    (
-        out / "clipline-partial" / "shards" / "clipline-train.tfrecord-00001-of-00003.json.tmp"
-    ).touch()
+    (out / PARTIAL / "shards").mkdir(parents=True)
+    stale = ("00003.tmp", "00003.json.tmp")
+    for folder, end in zip((out / PARTIAL, out / PARTIAL / "shards"), stale, strict=True):
+        (folder / f"clipline-train.tfrecord-00001-of-{end}").touch()
     (out / "notes.txt").touch()
-
     write(videos, out, SPLITS, shard_videos=9)
-
     shards = ["clipline-test.tfrecord-00000-of-00001", "clipline-train.tfrecord-00000-of-00001"]
     assert sorted(path.name for path in out.glob("clipline*")) == shards
     assert sorted(path.stem for path in out.glob("shards/*")) == shards
@@ -103,7 +87,7 @@ def test_stale_files_are_cleared(videos: Path, tmp_path: Path) -> None:
     assert not (out / PARTIAL).exists()
 
 
-def test_a_folder_that_holds_something_else_is_refused(videos: Path, tmp_path: Path) -> None:
+def test_a_folder_that_holds_something_else_is_refused(videos, tmp_path):
     origin = {"source": "folder", "path": str(videos)}
     check_folder(tmp_path / "new", origin, overwrite=False)
     check_folder(tmp_path, origin, overwrite=False)
@@ -116,7 +100,6 @@ def test_a_folder_that_holds_something_else_is_refused(videos: Path, tmp_path: P
             check_folder(tmp_path, origin, overwrite=overwrite)
     with pytest.raises(ConfigError, match=r"notes.txt is a file. Name a folder"):
         check_folder(tmp_path / "notes.txt", origin, overwrite=True)
-
     write(videos, tmp_path / "out", SPLITS)
     check_folder(tmp_path / "out", origin, overwrite=False)
     other = {**origin, "path": "/other"}
@@ -125,25 +108,29 @@ def test_a_folder_that_holds_something_else_is_refused(videos: Path, tmp_path: P
     check_folder(tmp_path / "out", other, overwrite=True)
 
 
-def test_store_that_is_not_whole(videos: Path, tmp_path: Path) -> None:
+def test_store_that_is_not_whole(videos, tmp_path):
     out = tmp_path / "out"
     write(videos, out, SPLITS)
     state = out / "prepare.json"
     shard = out / "clipline-test.tfrecord-00000-of-00001"
-
     content = shard.read_bytes()
     shard.write_bytes(content[:-1])
     with pytest.raises(DataError, match=r"00001: missing or cut off\. Run the same clipline"):
         open_store(out)
     shard.write_bytes(content)
     assert open_store(out).num_videos["test"] == 2
-
     for name in ("manifest.csv", "features.json", "label.labels.txt", "dataset_info.json"):
         content = (out / name).read_bytes()
         (out / name).write_bytes(content[:-2] + b"xx")
         with pytest.raises(DataError, match=f"{name}: missing, or changed since it was written"):
             open_store(out)
         (out / name).write_bytes(content)
+    report = next((out / "shards").glob("*train*"))
+    whole = report.read_text()
+    report.write_text("{}")
+    with pytest.raises(DataError, match=r"shards/.*: missing or damaged. Run the same"):
+        open_store(out)
+    report.write_text(whole)
     whole = state.read_text()
     for damaged in ("", "{}", "[]", '{"settings": null}', whole[:-5]):
         state.write_text(damaged)
@@ -153,7 +140,6 @@ def test_store_that_is_not_whole(videos: Path, tmp_path: Path) -> None:
         state.write_text(json.dumps({**json.loads(whole), "format": version}))
         with pytest.raises(DataError, match="prepared by another version.* Run the same clipline"):
             open_store(out)
-
     with pytest.raises(DataError, match="not a prepared data set. Make one with: clipline"):
         open_store(tmp_path)
     state.unlink()

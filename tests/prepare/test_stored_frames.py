@@ -1,11 +1,13 @@
-"""The frames that are stored of a video, and the optical flow beside them."""
+"""The frames that are stored of a video, their rate, and the optical flow beside them."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pipeline.config import FramesConfig
+from pipeline.prepare.rate import chosen_rate, stored_rate
 from pipeline.prepare.stored_frames import encode_video
 from pipeline.video import (
     VideoReader,
@@ -17,13 +19,14 @@ from pipeline.video import (
     iter_frames,
     write_video,
 )
+from tests.prepare.people import configure
 from tests.prepare.shards import FRAMES, render
 
 STILL = (128, 128, 0)
 
 
 @pytest.fixture
-def video(tmp_path: Path) -> Path:
+def video(tmp_path):
     """A picture that slides to the right, by two pixels a frame."""
     cells = np.random.default_rng(0).integers(256, size=(8, 8, 3), dtype=np.uint8)
     picture = cells.repeat(4, 0).repeat(4, 1)
@@ -32,58 +35,41 @@ def video(tmp_path: Path) -> Path:
     return tmp_path / "slide.avi"
 
 
-def test_encode_video_gives_the_frames_of_the_reader_as_jpeg(videos: Path) -> None:
+def test_encode_video_gives_the_frames_of_the_reader_as_jpeg(videos):
     path = videos / "run" / "0 ü.avi"
     with VideoReader(path) as reader:
         expected = [encode_jpeg(f, quality=90) for f in reader.frames(fps=5, size=(16, 16))]
-
     images, info = encode_video(path, FRAMES)
-
     assert images == {"frames": expected}
     assert len(expected) == 6
     assert info.num_frames == 12
     assert decode_jpeg(expected[0]).shape == (16, 16, 3)
 
 
-def test_encode_video_repeats_frames_of_a_slow_video(tmp_path: Path) -> None:
+def test_encode_video_repeats_frames_of_a_slow_video(tmp_path):
     path = render(tmp_path / "slow.avi", num_frames=3, fps=2)
     with VideoReader(path) as reader:
         expected = [encode_jpeg(f, quality=90) for f in reader.frames(fps=6, size=(16, 16))]
-
     images = encode_video(path, FramesConfig(fps=6, size=16, jpeg_quality=90))[0]["frames"]
-
     assert images == expected
     assert [images.index(image) for image in images] == [0, 0, 0, 3, 3, 3, 6, 6, 6]
     assert images[0] is images[2], "encoded once"
 
 
-def test_flow_leads_from_the_stored_frame_before(video: Path) -> None:
+def test_flow_leads_from_the_stored_frame_before(video):
     """From that of two frames before, then, which is another motion."""
     frames = FramesConfig(fps=2, size=32, jpeg_quality=60, flow=True)
     stored = list(iter_frames(video, fps=2, size=(32, 32)))
     assert len(stored) == 3
-
     images, _ = encode_video(video, frames)
-
     pairs = zip([stored[0], *stored], stored, strict=False)
     assert images["flow"] == [encode_flow(flow_image(*pair), quality=60) for pair in pairs]
     assert np.median(decode_flow(images["flow"][2])[..., 0]) == 255, "4 pixels of 32"
+    without, _ = encode_video(video, dataclasses.replace(frames, flow=False))
+    assert without == {"frames": images["frames"]}
 
 
-def test_nothing_moves_in_the_first_frame_and_in_one_that_repeats(video: Path) -> None:
-    images, _ = encode_video(video, FramesConfig(fps=8, size=32, jpeg_quality=95, flow=True))
-    still = [bool((decode_flow(image) == STILL).all()) for image in images["flow"]]
-    assert still == [True, True] + [False, True] * 5
-
-
-def test_frames_are_the_same_with_and_without_flow(video: Path) -> None:
-    without = encode_video(video, FramesConfig(fps=3, size=16, jpeg_quality=95))[0]
-    images = encode_video(video, FramesConfig(fps=3, size=16, jpeg_quality=95, flow=True))[0]
-    assert set(without) == {"frames"}
-    assert images["frames"] == without["frames"]
-
-
-def test_no_motion_is_looked_for_where_a_frame_repeats(video: Path, monkeypatch) -> None:
+def test_no_motion_is_looked_for_where_a_frame_repeats(video, monkeypatch):
     looked_at = []
 
     def look(before, frame):
@@ -91,5 +77,42 @@ def test_no_motion_is_looked_for_where_a_frame_repeats(video: Path, monkeypatch)
         return flow_image(before, frame)
 
     monkeypatch.setattr("pipeline.streams.flow.flow_image", look)
-    encode_video(video, FramesConfig(fps=8, size=32, jpeg_quality=95, flow=True))
+    images, _ = encode_video(video, FramesConfig(fps=8, size=32, jpeg_quality=95, flow=True))
     assert looked_at == [True] * 5
+    still = [bool((decode_flow(image) == STILL).all()) for image in images["flow"]]
+    assert still == [True, True] + [False, True] * 5, "nor in the first one"
+
+
+# The rate that is chosen of those that videos have.
+
+
+@pytest.mark.parametrize(
+    ("rates", "expected"),
+    [
+        ([], 15),
+        ([30, 25, 60], 15),
+        ([12, 30, 30], 12),
+        ([14.985] * 3, 15),  # half of what television has: as good as 15
+        ([14] * 3, 14),
+        ([10] + [30] * 18, 10),
+        ([0.1] * 5 + [30] * 6, 7.5),  # half of what most would get
+        ([0.1] * 6 + [30] * 5, 0.1),
+        ([5] + [30] * 19, 15),  # one in twenty
+        ([5] * 2 + [30] * 38, 15),
+        ([9] * 2 + [30] * 37, 9),
+    ],
+)
+def test_stored_rate(rates, expected):
+    assert stored_rate(rates) == expected
+
+
+def test_rate_of_files(tmp_path, monkeypatch):
+    """Evenly chosen where there are many; one that cannot be read is passed over."""
+    monkeypatch.setattr("pipeline.prepare.rate._LOOKED_AT", 3)
+    paths = [str(tmp_path / f"{rate}.avi") for rate in (14, 10, 12, 11, 13, 15)]
+    for path in paths:
+        rate = float(Path(path).stem)
+        write_video(path, [np.zeros((16, 16, 3), np.uint8)] * 2, fps=rate, codec="FFV1")
+    Path(paths[2]).write_text("no video")
+    config = configure(tmp_path)
+    assert chosen_rate(paths, config) == 13

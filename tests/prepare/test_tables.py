@@ -1,10 +1,7 @@
 """Preparing videos with tables of key points: the rows of the frames that are stored."""
 
-from __future__ import annotations
-
 import dataclasses
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +13,7 @@ from pipeline.config.prepare import PrepareConfig
 from pipeline.errors import ConfigError, DataError
 from pipeline.key_points import Tables
 from pipeline.prepare.preparation import check_videos, prepare
-from pipeline.prepare.prepared import Store, open_store
+from pipeline.prepare.prepared import open_store
 from pipeline.prepare.stored_frames import stored_frames
 from pipeline.streams import IMAGES
 from pipeline.video import VideoReader, decode_jpeg, write_video
@@ -24,14 +21,15 @@ from tests.key_points.tables import NAMES, write_deeplabcut, write_sleap_csv, wr
 
 FRAMES = FramesConfig(fps=10, size=16, jpeg_quality=95, pose=1, key_points=NAMES)
 WIDTH, HEIGHT = 64, 48
+pytestmark = pytest.mark.usefixtures("quick_workers")
 
 
-def coded(number: int) -> np.ndarray:
+def coded(number):
     """A frame that is as bright as its number."""
     return np.full((HEIGHT, WIDTH, 3), 5 * number, np.uint8)
 
 
-def rows(num_frames: int) -> np.ndarray:
+def rows(num_frames):
     """Points whose x is the number of their frame, and whose y differ, float (F, 1, N, 3)."""
     points = np.ones((num_frames, 1, len(NAMES), 3))
     points[..., 0] = np.arange(num_frames)[:, None, None]
@@ -39,68 +37,61 @@ def rows(num_frames: int) -> np.ndarray:
     return points
 
 
-def video(path: Path, num_frames: int = 40, fps: float = 30) -> Path:
+def video(path, num_frames=40, fps=30):
     path.parent.mkdir(parents=True, exist_ok=True)
     frames = np.stack([coded(number) for number in range(num_frames)])
     write_video(path, frames, fps=fps, codec="FFV1")
     return path
 
 
-def numbers(stored: list[dict[str, bytes]]) -> tuple[list[int], list[int]]:
+def numbers(path, table, **options):
     """The frame that each stored picture shows, and that whose points are beside it."""
+    part = {key: value for key, value in options.items() if key.endswith("_seconds")}
+    frames = dataclasses.replace(FRAMES, fps=options.get("fps", 10))
+    with VideoReader(path) as reader:
+        stored = list(stored_frames(reader, frames, tables=Tables(table), **part))
     shown = [round(float(decode_jpeg(each["frames"]).mean()) / 5) for each in stored]
     points = [IMAGES["pose"].decode(each["pose"], FRAMES) for each in stored]
-    return shown, [round(float(each[0, 0, 0]) * HEIGHT + WIDTH / 2) for each in points]
+    assert [round(float(each[0, 0, 0]) * HEIGHT + WIDTH / 2) for each in points] == shown
+    return shown
 
 
-@pytest.mark.parametrize("fps", [7, 10, 29.97, 45])
-def test_points_are_those_of_the_frame_that_is_stored(tmp_path: Path, fps: float) -> None:
+def test_points_are_those_of_the_frame_that_is_stored(tmp_path):
     path = video(tmp_path / "a.avi")
-    tables = Tables(write_deeplabcut(tmp_path / "aDLC_1.csv", rows(40)))
-    with VideoReader(path) as reader:
-        frames = dataclasses.replace(FRAMES, fps=fps)
-        shown, found = numbers(list(stored_frames(reader, frames, tables=tables)))
-    assert found == shown
-    assert len(set(shown)) > 8
+    table = write_deeplabcut(tmp_path / "aDLC_1.csv", rows(40))
+    for fps in (7, 10, 29.97, 45):
+        assert len(set(numbers(path, table, fps=fps))) > 8
+    table = write_sleap_h5(tmp_path / "a.analysis.h5", rows(40))
+    for start, end in ((0.2, 0.5), (0.7, 1.2)):
+        assert numbers(path, table, start_seconds=start, end_seconds=end)[0] == round(30 * start)
 
 
-def test_points_of_parts_of_a_file(tmp_path: Path) -> None:
-    path = video(tmp_path / "a.avi")
-    tables = Tables(write_sleap_h5(tmp_path / "a.analysis.h5", rows(40)))
-    with VideoReader(path) as reader:
-        for start, end in ((0.2, 0.5), (0.7, 1.2)):
-            part = {"start_seconds": start, "end_seconds": end, "tables": tables}
-            shown, found = numbers(list(stored_frames(reader, FRAMES, **part)))
-            assert found == shown
-            assert shown[0] == round(30 * start)
-
-
-def test_points_where_frames_last_unequally_long(tmp_path: Path) -> None:
+def test_points_where_frames_last_unequally_long(tmp_path):
     path = tmp_path / "a.gif"
     pictures = [Image.fromarray(coded(number)) for number in range(12)]
     times = [50, 200, 30, 30, 30, 400, 100, 100, 60, 300, 40, 100]
     pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=times)
-    tables = Tables(write_sleap_csv(tmp_path / "a.csv", rows(12)))
-    with VideoReader(path) as reader:
-        shown, found = numbers(list(stored_frames(reader, FRAMES, tables=tables)))
-    assert found == shown
+    shown = numbers(path, write_sleap_csv(tmp_path / "a.csv", rows(12)))
     assert shown != sorted(set(shown)), "some repeat"
     assert set(range(12)) - set(shown), "some are left out"
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def make_folder(root):
     """Eight videos of two classes, in a folder each, and their tables."""
     for number in range(4):
         for label in ("run", "walk"):
-            video(tmp_path / "videos" / label / f"g{number}.avi", 12 + number)
-            table = tmp_path / "tables" / label / f"g{number}DLC_net.csv"
+            video(root / "videos" / label / f"g{number}.avi", 12 + number)
+            table = root / "tables" / label / f"g{number}DLC_net.csv"
             write_deeplabcut(table, rows(12 + number))
-    return tmp_path
 
 
-def config(folder: Path, **changes: object) -> PrepareConfig:
-    options: dict[str, object] = {
+@pytest.fixture
+def folder(made, tmp_path):
+    return shutil.copytree(made("key points", make_folder), tmp_path / "folder")
+
+
+def config(folder, **changes):
+    options = {
         "source": "folder",
         "path": str(folder / "videos"),
         "key_points": str(folder / "tables"),
@@ -113,37 +104,33 @@ def config(folder: Path, **changes: object) -> PrepareConfig:
         "max_bad_fraction": 0.5,
         "allow_leaks": True,  # All videos look alike.
     }
-    return PrepareConfig(**{**options, **changes})  # type: ignore[arg-type]
+    return PrepareConfig(**{**options, **changes})
 
 
-def reasons(store: Store) -> dict[str, str]:
-    return {video["video"]: video["reason"] for video in store.report["left_out"]}
+def example_of(store, split):
+    data = tfds.builder_from_directory(str(store.path)).as_dataset(split=split)
+    return next(iter(data.take(1).as_numpy_iterator()))
 
 
-def test_a_data_set_of_tables(folder: Path) -> None:
+def test_a_data_set_of_tables_which_changed_ones_make_anew(folder):
     store = prepare(config(folder)).store
     assert store.frames.key_points == NAMES
     assert store.frames.pose == 1, "no table has two"
-    data = tfds.builder_from_directory(str(store.path)).as_dataset(split="test")
-    example = next(iter(data.take(1).as_numpy_iterator()))
+    example = example_of(store, "test")
     assert example["pose"].shape == (len(example["frames"]), 1, 4, 5)
     assert example["pose"].dtype == np.float32
     assert store.report["pose"] == {"mean_flag": 1.0, "few": []}
     assert open_store(store.path).frames == store.frames
     assert prepare(config(folder)).up_to_date
-
-
-def test_a_changed_table_makes_a_data_set_anew(folder: Path) -> None:
-    before = prepare(config(folder)).store
     points = rows(12)
     points[..., 1] += 1
     write_deeplabcut(folder / "tables" / "run" / "g0DLC_net.csv", points)
     again = prepare(config(folder))
     assert not again.up_to_date
-    assert again.store.fingerprint != before.fingerprint
+    assert again.store.fingerprint != store.fingerprint
 
 
-def test_videos_without_a_table_that_fits_are_left_out(folder: Path) -> None:
+def test_videos_without_a_table_that_fits_are_left_out(folder):
     tables = folder / "tables" / "run"
     (tables / "g0DLC_net.csv").unlink()
     write_deeplabcut(tables / "g1DLC_net.csv", rows(60))
@@ -154,30 +141,28 @@ def test_videos_without_a_table_that_fits_are_left_out(folder: Path) -> None:
     assert found["run/g0.avi"].startswith("no table of key points for it in ")
     assert "it goes to frame 60, and the file has 13 frames" in found["run/g1.avi"]
     assert "its points are a, b, c, d, those of the others nose, earL" in found["run/g2.avi"]
-    shutil.copy(tables / "g3DLC_net.csv", tables / "g1DLC_net.csv")
-    shutil.copy(tables / "g3DLC_net.csv", tables / "g0DLC_net.csv")
-    assert reasons(prepare(config(folder)).store).keys() == {"run/g2.avi"}
+    for name in ("g0", "g1"):
+        shutil.copy(tables / "g3DLC_net.csv", tables / f"{name}DLC_net.csv")
+    left_out = prepare(config(folder)).store.report["left_out"]
+    assert [video["video"] for video in left_out] == ["run/g2.avi"]
 
 
-def test_several_animals_and_recordings(folder: Path) -> None:
+def test_several_animals_and_recordings(folder):
     two = np.concatenate([rows(40), rows(40)], axis=1)
     two[..., 1, :, 1] += 20
     video(folder / "long" / "r.avi")
     write_sleap_h5(folder / "tables" / "r.analysis.h5", two)
-    (folder / "events.csv").write_text(
-        "video,label,start_seconds,end_seconds\nr.avi,sniff,0.2,0.9\n"
-    )
+    lines = "video,label,start_seconds,end_seconds\nr.avi,sniff,0.2,0.9\n"
+    (folder / "events.csv").write_text(lines)
     events = {"source": "events", "path": str(folder / "events.csv")}
     events |= {"videos": str(folder / "long"), "group_regex": "", "test_groups": ()}
     store = prepare(config(folder, **events, people=8, test_fraction=0.0)).store
     assert store.frames.pose == 2
-    data = tfds.builder_from_directory(str(store.path)).as_dataset(split="train")
-    example = next(iter(data.as_numpy_iterator()))
-    assert example["pose"].shape[1:] == (2, 4, 5)
+    assert example_of(store, "train")["pose"].shape[1:] == (2, 4, 5)
     assert store.report["pose"]["mean_flag"] == 1.0
 
 
-def test_what_is_wrong_is_said_before_work_begins(folder: Path) -> None:
+def test_what_is_wrong_is_said_before_work_begins(folder):
     with pytest.raises(ConfigError, match="--key-points takes the place of --pose"):
         config(folder, pose=True)
     with pytest.raises(ConfigError, match="--key-points is for your own videos"):
@@ -189,7 +174,7 @@ def test_what_is_wrong_is_said_before_work_begins(folder: Path) -> None:
         prepare(config(folder, key_points=str(folder / "empty")))
 
 
-def test_key_points_are_described_where_they_are_stored() -> None:
+def test_key_points_are_described_where_they_are_stored():
     assert FramesConfig(**FRAMES.as_json()) == dataclasses.replace(FRAMES)
     assert FRAMES.only(["frames"]).key_points == ()
     assert FRAMES.only(["pose"]) == FRAMES

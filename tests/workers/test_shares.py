@@ -1,14 +1,12 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
 
 from pipeline.workers.pool import WorkerLostError
-from pipeline.workers.shares import run_in_shares, share_of
+from pipeline.workers.shares import run_in_shares, share_of, take_share
 
 
 def note_cores(folder, on_piece):
@@ -41,21 +39,18 @@ def test_shares_are_equal_and_too_few_things_are_shared():
         ("", ["nvidia0"], ""),
     ],
 )
-def test_each_job_has_one_of_the_gpus(tmp_path, shown, devices, expected):
+def test_each_job_has_one_of_the_gpus(tmp_path, monkeypatch, shown, devices, expected):
     for name in devices:
         (tmp_path / name).touch()
-    program = (
-        "import os\nfrom pathlib import Path\nfrom pipeline.workers.shares import take_share\n"
-        f"take_share(1, 2, Path({str(tmp_path)!r}))\n"
-        "print(os.environ.get('CUDA_VISIBLE_DEVICES'))"
-    )
-    environment = {**os.environ} if shown is None else {**os.environ, "CUDA_VISIBLE_DEVICES": shown}
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", shown or "")
     if shown is None:
-        environment.pop("CUDA_VISIBLE_DEVICES", None)
-    done = subprocess.run(
-        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
-    )
-    assert done.stdout.strip() == str(expected)
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    cores = os.sched_getaffinity(0)
+    try:
+        take_share(1, 2, tmp_path)
+    finally:
+        os.sched_setaffinity(0, cores)
+    assert os.environ.get("CUDA_VISIBLE_DEVICES") == expected
 
 
 def die(asked, on_piece):

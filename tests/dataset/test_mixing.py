@@ -1,3 +1,5 @@
+"""Clips of a batch that are mixed with each other, and what their labels become."""
+
 import dataclasses
 
 import numpy as np
@@ -50,6 +52,9 @@ def test_labels_become_smoothed_targets(batches):
 @pytest.mark.parametrize("augment", [MIXUP, CUTMIX, BOTH])
 def test_pixels_and_targets_are_mixed_in_the_same_shares(batches, augment):
     """The label of each clip is its colour, so that what it shows says what it should be."""
+    inputs, targets = training_targets(batches, configured(augment), 3).element_spec
+    assert inputs["frames"].shape == (3, 4, SIZE, SIZE, 3), "known in advance"
+    assert targets.shape[1:] == (3,)
     mixed = 0
     for frames, mask, targets in targets_of(batches, configured(augment)):
         assert (frames.shape, mask.shape, targets.shape) == ((3, 4, SIZE, SIZE, 3), (3, 4), (3, 3))
@@ -65,21 +70,12 @@ def test_pixels_and_targets_are_mixed_in_the_same_shares(batches, augment):
     assert mixed >= 4
 
 
-def test_shapes_are_known_in_advance(batches):
-    (inputs, targets) = training_targets(batches, configured(BOTH), 3).element_spec
-    assert inputs["frames"].shape == (3, 4, SIZE, SIZE, 3)
-    assert targets.shape[1:] == (3,)
-
-
 def test_flow_is_mixed_beside_frames_or_without(batches):
     with_flow = batches.map(lambda inputs, label: ({**inputs, "flow": inputs["frames"]}, label))
-    alone = batches.map(
-        lambda inputs, label: ({"flow": inputs["frames"], "mask": inputs["mask"]}, label)
-    )
+    alone = with_flow.map(lambda inputs, label: ({k: inputs[k] for k in ("flow", "mask")}, label))
     config = configured(BOTH)
-    for (inputs, _), (flow, _) in zip(
-        training_targets(with_flow, config, 3), training_targets(alone, config, 3), strict=True
-    ):
+    pairs = (training_targets(each, config, 3) for each in (with_flow, alone))
+    for (inputs, _), (flow, _) in zip(*pairs, strict=True):
         np.testing.assert_array_equal(inputs["flow"], inputs["frames"])
         np.testing.assert_array_equal(inputs["flow"], flow["flow"])
 
@@ -115,11 +111,8 @@ def test_each_clip_is_mixed_in_one_way_with_a_clip_that_is_not_itself():
     blended = ((own > 0) & (own < 1)).any((1, 2))
     assert not (cut & blended).any()
     assert 0.4 < cut.mean() < 0.6
-
-
-def test_probability_says_how_many_clips_are_mixed():
-    some = dataclasses.replace(MIXUP, mixup=Change(probability=0.3, strength=0.8))
-    _, own = draws(some)
+    assert draws(BOTH, batch_size=1)[0].tolist() == [0], "one clip has nobody to mix with"
+    _, own = draws(dataclasses.replace(MIXUP, mixup=Change(probability=0.3, strength=0.8)))
     assert 0.2 < (own < 1).any((1, 2)).mean() < 0.4
 
 
@@ -129,11 +122,6 @@ def test_switching_one_off_leaves_the_draws_of_the_other():
     is_cut = (both == 0).any((1, 2))
     np.testing.assert_array_equal(both[is_cut], cut[is_cut])
     np.testing.assert_array_equal(both[~is_cut], blend[~is_cut])
-
-
-def test_one_clip_has_nobody_to_mix_with():
-    partner, _ = draws(BOTH, batch_size=1)
-    assert partner.tolist() == [0]
 
 
 def test_mix_rounds_and_keeps_what_is_real_in_either():
@@ -148,22 +136,15 @@ def test_mix_rounds_and_keeps_what_is_real_in_either():
 
 
 def test_a_frame_of_a_recording_is_known_where_all_that_it_shows_is():
-    """Of three clips the first and the last are mixed, each with the next one."""
-    known, unknown = [1.0, 0.0], [-1.0, -1.0]
-    targets = tf.constant([[known, known], [unknown, known], [known, unknown]])
+    """Of three clips the first and the last are mixed, each with the next one, by share."""
+    one, other, unknown = [1.0, 0.0], [0.0, 1.0], [-1.0, -1.0]
+    targets = tf.constant([[one, one], [unknown, other], [one, unknown]])
     frames, mask = tf.zeros((3, 2, 1, 1, 3), tf.uint8), tf.ones((3, 2), tf.bool)
-    own = tf.constant([[[0.5]], [[1.0]], [[0.25]]])
+    own = tf.constant([[[0.25]], [[1.0]], [[0.25]]])
     partner = tf.constant([1, 2, 0], tf.int64)
     _, mixed = mix({"frames": frames, "mask": mask}, targets, partner, own)
-    assert mixed.numpy().tolist() == [[unknown, known], [unknown, known], [known, unknown]]
-
-
-def test_frames_of_recordings_are_mixed_by_share():
-    targets = tf.constant([[[1.0, 0.0]], [[0.0, 1.0]]])
-    frames, mask = tf.zeros((2, 1, 1, 1, 3), tf.uint8), tf.ones((2, 1), tf.bool)
-    own = tf.constant([[[0.25]], [[1.0]]])
-    _, mixed = mix({"frames": frames, "mask": mask}, targets, tf.constant([1, 0], tf.int64), own)
-    assert mixed.numpy().tolist() == [[[0.25, 0.75]], [[0.0, 1.0]]]
+    wanted = [[unknown, [0.25, 0.75]], [unknown, other], [one, unknown]]
+    assert mixed.numpy().tolist() == wanted
 
 
 def test_the_defaults_mix_nothing(batches):
