@@ -7,7 +7,6 @@ import pytest
 
 from pipeline.prepare.preparation import prepare
 from pipeline.prepare.prepared import open_store
-from tests.prepare import shards
 from tests.prepare.people import configure, render_all
 
 
@@ -45,17 +44,3 @@ def people_store(people, made):
 def copied(people, people_store, tmp_path):
     """The configuration of a copy of the prepared data set, with the same videos."""
     return configure(people, shutil.copytree(people_store.path, tmp_path / "out"))
-
-
-def render_seven(root):
-    for index, label in enumerate(("run", "wälk fast") * 3):
-        shards.render(root / label / f"{index} ü.avi", seed=index)
-    shards.render(root / "run" / "6.avi", seed=6)
-    for name in ("run/no.avi", "wälk fast/none.avi"):
-        (root / name).write_text("no video")
-
-
-@pytest.fixture(scope="session")
-def videos(made):
-    """Seven videos of 6 stored frames each, and two that cannot be read; not to be changed."""
-    return made("seven videos", render_seven)

@@ -8,18 +8,24 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.config import FramesConfig
 from pipeline.config.prepare import PrepareConfig
+from pipeline.manifest.rows import Row
+from pipeline.prepare.plan import ShardTask, SourceVideo, plan_shards
+from pipeline.prepare.prepared import PARTIAL
 from pipeline.video import write_video
 
+FRAMES = FramesConfig(fps=5, size=16, jpeg_quality=90)
 SCRIPT = Path(__file__).parents[2] / "scripts" / "prepare.py"
 
 
-def render(path: Path, seed: int) -> None:
+def render(path: Path, seed: int, *, num_frames: int = 8, fps: float = 10) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
-    frames = rng.integers(256, size=(8, 3, 4, 3), dtype=np.uint8)
+    frames = rng.integers(256, size=(num_frames, 3, 4, 3), dtype=np.uint8)
     codec = ("MJPG", "FFV1")[seed % 2]
-    write_video(path, frames.repeat(8, axis=1).repeat(8, axis=2), fps=10, codec=codec)
+    write_video(path, frames.repeat(8, axis=1).repeat(8, axis=2), fps=fps, codec=codec)
+    return path
 
 
 def render_all(root: Path) -> Path:
@@ -76,3 +82,13 @@ def writes(out: Path | str) -> dict[str, tuple[int, int]]:
         path.name: (path.stat().st_ino, path.stat().st_mtime_ns)
         for path in Path(out).glob("**/clipline-*[0-9]")
     }
+
+
+def source(root: Path, name: str, split: str) -> SourceVideo:
+    row = Row(path=str(root / name), label=name.split("/")[0], group=f"g {name}", split=split)
+    return SourceVideo(row=row, file=name, num_bytes=1, modified_ns=2)
+
+
+def plan(root: Path, out: Path, splits: dict[str, str], shard_videos: int = 2) -> list[ShardTask]:
+    sources = [source(root, name, split) for name, split in splits.items()]
+    return plan_shards(sources, out / PARTIAL, frames=FRAMES, shard_videos=shard_videos, seed=0)

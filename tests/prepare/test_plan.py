@@ -5,7 +5,7 @@ import itertools
 
 from pipeline.manifest.rows import Row
 from pipeline.prepare.plan import ShardTask, SourceVideo, content_fingerprint, plan_shards
-from tests.prepare.shards import FRAMES, plan, source
+from tests.prepare.people import FRAMES, plan, source
 
 
 def test_plan_deals_the_videos_of_each_split_out(tmp_path):
@@ -38,20 +38,12 @@ def test_a_video_more_or_less_leaves_the_others_where_they_are(tmp_path):
 
 
 def test_the_parts_of_a_file_lie_together_in_the_order_of_time(tmp_path):
-    parts = [
-        dataclasses.replace(
-            source(tmp_path, f"a/{index % 20}.avi", "train"),
-            row=Row(
-                path=str(tmp_path / f"a/{index % 20}.avi"),
-                label="a",
-                group="g",
-                split="train",
-                start_seconds=index // 20 + 0.5,
-                end_seconds=index // 20 + 1.5,
-            ),
-        )
-        for index in range(100)
-    ]
+    parts = []
+    for index in range(100):
+        part = source(tmp_path, f"a/{index % 20}.avi", "train")
+        start = index // 20 + 0.5
+        row = dataclasses.replace(part.row, start_seconds=start, end_seconds=start + 1)
+        parts.append(dataclasses.replace(part, row=row))
     tasks = plan_shards(parts, tmp_path, frames=FRAMES, shard_videos=20, seed=0)
     assert sum(len(task.sources) for task in tasks) == 100
     for task in tasks:
