@@ -60,34 +60,30 @@ def test_clips_of_evaluation(clip, num_frames, view, expected, real):
     assert mask.tolist() == [True] * real + [False] * (len(expected) - real)
 
 
-def test_random_uniform_takes_one_frame_of_each_segment_and_reaches_all():
+def random_clips(num_frames, config, count=300, **changes):
     rng = np.random.default_rng(0)
-    draws = [sample_clip(12, ClipConfig(num_frames=4), rng=rng)[0] for _ in range(300)]
-    assert (np.array(draws) // 3 == np.arange(4)).all()
+    return [sample_clip(num_frames, config, rng=rng, **changes) for _ in range(count)]
+
+
+def test_random_clips_reach_all_frames():
+    draws = [indices for indices, _ in random_clips(12, ClipConfig(num_frames=4))]
+    assert (np.array(draws) // 3 == np.arange(4)).all(), "one of each segment"
     assert set(np.concatenate(draws)) == set(range(12))
-
-
-def test_random_dense_reaches_first_and_last_frame():
     config = ClipConfig(num_frames=2, sampling="dense", stride=1)
-    rng = np.random.default_rng(0)
-    draws = np.array([sample_clip(5, config, rng=rng)[0] for _ in range(300)])
-    assert draws.min() == 0
-    assert draws.max() == 4
+    starts = {indices[0] for indices, _ in random_clips(5, config)}
+    assert starts == {0, 1, 2, 3}
 
 
-def test_rounding_never_passes_the_end():
+def test_a_video_has_frames_and_rounding_never_passes_its_end():
     class AlmostOne:
         def random(self, size):
             return np.full(size, np.nextafter(1.0, 0.0))
 
+    with pytest.raises(ValueError, match="at least 1. Received: 0"):
+        sample_clip(0, ClipConfig())
     for num_frames in range(1, 500):
         indices, _ = sample_clip(num_frames, ClipConfig(num_frames=3), rng=AlmostOne())
         assert indices[-1] < num_frames
-
-
-def test_a_video_without_frames_is_refused():
-    with pytest.raises(ValueError, match="at least 1. Received: 0"):
-        sample_clip(0, ClipConfig())
 
 
 def test_reorder_keeps_the_padding_at_the_end():
@@ -103,11 +99,6 @@ def test_reorder_keeps_the_padding_at_the_end():
 # Speed, left out frames, reverse order.
 
 
-def random_clips(num_frames, config, count=300, **changes):
-    rng = np.random.default_rng(0)
-    return [sample_clip(num_frames, config, rng=rng, **changes) for _ in range(count)]
-
-
 @pytest.mark.parametrize("speed", [0.5, 2.0])
 def test_a_uniform_clip_is_cut_of_a_part_of_any_place(speed):
     clips = [indices for indices, _ in random_clips(40, ClipConfig(num_frames=4), speed=speed)]
@@ -116,17 +107,14 @@ def test_a_uniform_clip_is_cut_of_a_part_of_any_place(speed):
     assert max(clip[-1] for clip in clips) >= 38
 
 
-def test_of_a_part_with_just_enough_frames_each_is_taken():
+def test_a_part_never_lacks_frames_that_a_uniform_clip_needs():
     clips = random_clips(8, ClipConfig(num_frames=6), speed=0.5)
     starts = {tuple(indices - np.arange(6)) for indices, _ in clips}
-    assert starts == {(start,) * 6 for start in range(3)}
-
-
-@pytest.mark.parametrize(("num_frames", "expected"), [(3, [0, 1, 2, 2, 2]), (5, [0, 1, 2, 3, 4])])
-def test_a_part_never_lacks_frames_that_a_uniform_clip_needs(num_frames, expected):
-    for indices, mask in random_clips(num_frames, ClipConfig(num_frames=5), 20, speed=0.3):
-        assert indices.tolist() == expected
-        assert mask.sum() == num_frames
+    assert starts == {(start,) * 6 for start in range(3)}, "each of just enough"
+    for num_frames, expected in ((3, [0, 1, 2, 2, 2]), (5, [0, 1, 2, 3, 4])):
+        for indices, mask in random_clips(num_frames, ClipConfig(num_frames=5), 20, speed=0.3):
+            assert indices.tolist() == expected
+            assert mask.sum() == num_frames
 
 
 @pytest.mark.parametrize(
@@ -159,12 +147,9 @@ def test_frames_are_left_out_at_random_up_to_their_share():
     kept = [tuple(indices[mask]) for indices, mask in clips if mask.sum() == 7]
     assert len(set(kept)) == 8, "any one of eight"
     assert all(len(set(frames)) == 7 for frames in kept)
-
-
-def test_one_frame_always_stays():
     for num_frames in (1, 2):
         for _, mask in random_clips(num_frames, ClipConfig(num_frames=4), 50, drop=1.0):
-            assert mask.sum() >= 1
+            assert mask.sum() >= 1, "one always stays"
 
 
 @pytest.mark.parametrize("short", ["loop", "hold"])
