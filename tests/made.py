@@ -19,7 +19,6 @@ PACKAGE = TESTS.parent / "pipeline"
 LATER = ("cli", "experiments", "labelling", "web")
 """Rooms of the package that nothing which is made comes from."""
 
-_MAKERS = ("conftest.py", "made.py", "networks.py", "runs.py")
 _LIBRARIES = ("tensorflow", "keras", "numpy", "opencv-python-headless")
 
 
@@ -28,8 +27,9 @@ def _code() -> Iterator[bytes]:
     for path in sorted(PACKAGE.rglob("*.py")):
         if not str(path).startswith(later):
             yield path.read_bytes()
-    for name in _MAKERS:
-        yield (TESTS / name).read_bytes()
+    for path in sorted(TESTS.rglob("*.py")):
+        if not path.name.startswith("test_"):  # It may hold what makes a folder.
+            yield path.read_bytes()
     for name in _LIBRARIES:
         yield version(name).encode()
 
