@@ -61,7 +61,7 @@ def test_tensorflow_datasets_reads_records_of_bounded_length_with_their_labels(f
     labels = np.concatenate([each["labels"] for each in records])
     background, tick, tock = labels.T
     assert np.flatnonzero(tick).tolist() == list(range(0, 300, 10))
-    assert np.flatnonzero(tock).tolist() == list(range(295, 300))
+    assert np.flatnonzero(tock).tolist() == [295]
     np.testing.assert_array_equal(background, (tick + tock) == 0)
     place = [record.name for record in store.of_split("train")].index("a.avi")
     np.testing.assert_array_equal(recording_labels(store, "train")[place], labels)
@@ -75,7 +75,7 @@ def test_other_events_are_another_data_set(folder, store, tmp_path):
     root = shutil.copytree(folder / "videos", tmp_path / "videos")
     assert prepare(config_of(root, tmp_path / "out")).store.fingerprint == store.fingerprint
     text = (root / "events.csv").read_text()
-    (root / "events.csv").write_text(text.replace("29.5,30", "29.4,30"))
+    (root / "events.csv").write_text(text.replace("29.5,29.6", "29.4,29.6"))
     report = prepare(config_of(root, tmp_path / "out"))
     assert not report.up_to_date
     assert report.store.fingerprint != store.fingerprint
