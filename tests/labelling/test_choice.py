@@ -3,31 +3,25 @@ import pytest
 
 from pipeline.labelling.choice import Stretch, next_stretches, similar_stretches, unwatched
 from pipeline.labelling.head import fit_head
-from tests.labelling.conftest import NUMBERS, described
-
-NAMES = ["walk", "wave"]
+from tests.labelling.recordings import CLASSES, NUMBERS, RECORDINGS, described
 
 
 def unlabelled(name, events=(), **options):
     return described(name, events, is_labelled=False, **options)
 
 
-def test_where_the_head_is_unsure_comes_first(recordings):
-    head = fit_head(recordings, NAMES)
+def test_where_the_head_is_unsure_comes_first_and_what_was_watched_is_not_shown_again():
+    head = fit_head(RECORDINGS, CLASSES)
     new = unlabelled("new", seconds=60)
     new.descriptors[400:440, NUMBERS["walk"]] += 0.25  # half of what a class shows by
-    first = next_stretches([*recordings, new], head, seconds=4, most=3)[0]
+    first = next_stretches([*RECORDINGS, new], head, seconds=4, most=3)[0]
     assert first.recording == "new"
     assert first.start <= 42 <= first.end
-
-
-def test_what_was_watched_is_not_shown_again(recordings):
-    head = fit_head(recordings, NAMES)
-    partly = described("partly", [], seconds=20, known=((0.0, 12.0),))
-    found = next_stretches([*recordings, partly], head, seconds=4, most=20)
+    partly = described("partly", seconds=20, known=((0.0, 12.0),))
+    found = next_stretches([*RECORDINGS, partly], head, seconds=4, most=20)
     assert {each.recording for each in found} == {"partly"}
     assert min(each.start for each in found) >= 10
-    assert next_stretches(recordings, head, seconds=4, most=20) == []
+    assert next_stretches(RECORDINGS, head, seconds=4, most=20) == []
 
 
 def test_they_are_spread_over_recordings_and_do_not_overlap():
@@ -54,14 +48,14 @@ def test_a_recording_that_is_shorter_than_a_stretch_is_one():
     assert len(unwatched([unlabelled("a", seconds=30.0)], 6)) == 9
 
 
-def test_more_like_this(recordings):
+def test_more_like_this():
     new = unlabelled("new", [(10.0, 13.0, "wave"), (40.0, 43.0, "walk")], seconds=60)
     example = Stretch("a", 8.0, 10.0)  # a wave
-    found = similar_stretches([*recordings, new], example, most=4)
+    found = similar_stretches([*RECORDINGS, new], example, most=4)
     assert found[0].recording == "new"
     assert 9 <= found[0].start < found[0].end <= 14
     assert all(each.end - each.start == pytest.approx(2) for each in found)
     edges = np.array(sorted((each.start, each.end) for each in found))
     assert (edges[1:, 0] >= edges[:-1, 1] - 0.1).all()
     past_the_end = Stretch("a", 99.0, 100.0)
-    assert len(similar_stretches([*recordings, new], past_the_end, most=4)) == 4
+    assert len(similar_stretches([*RECORDINGS, new], past_the_end, most=4)) == 4

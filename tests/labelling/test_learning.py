@@ -1,80 +1,182 @@
-import numpy as np
+"""The head, and what is learnt by it."""
 
+import numpy as np
+import pytest
+
+from pipeline.labelling.head import fit_head, in_context
 from pipeline.labelling.learning import head_of, learn, learning_curve, score, usual_seconds
 from pipeline.manifest.annotation import Annotation
-from tests.labelling.conftest import described
+from pipeline.video.descriptors import SIZE
+from tests.labelling.recordings import CLASSES, RECORDINGS, described, relabelled
+
+EVENTS = [(3.0, 6.0, "wave"), (5.0, 8.0, "walk"), (20.0, 24.0, "walk")]
+NEW = described("new", EVENTS)
+IS_WALK = NEW.labels(CLASSES)[:, 0] == 1
 
 
-def test_what_is_learnt_proposes_events_and_stretches(recordings):
+@pytest.fixture(scope="module")
+def head():
+    return fit_head(RECORDINGS, CLASSES)
+
+
+def mean_of(head, cells):
+    """What a head says of some cells of the new recording on average."""
+    return head.probabilities(NEW.descriptors)[cells].mean()
+
+
+def test_it_finds_what_was_marked_in_another_recording(head):
+    found = head.probabilities(NEW.descriptors)
+    bouts = head.bouts(found)
+    events = sorted((each.first / 10, each.end / 10, each.label) for each in bouts)
+    assert [each[2] for each in events] == [each[2] for each in EVENTS]  # two of them at once
+    times = [each[:2] for each in EVENTS]
+    np.testing.assert_allclose([each[:2] for each in events], times, atol=0.5)
+    assert all(each.probability > 0.7 for each in bouts)
+    assert score(head, [NEW], CLASSES) == 1
+    # Answers change within half a second: they are the mean of five cells.
+    assert np.abs(np.diff(found[3:-3], axis=0)).max() <= 0.2 + 1e-6
+
+
+def test_events_that_are_far_apart_by_chance_join_no_others(head):
+    bouts, gaps = head.shortest
+    assert (gaps <= bouts).all()
+    assert bouts.tolist() == [15, 10]  # half of the shortest events
+
+
+def test_what_nobody_watched_teaches_nothing():
+    """Events that were not marked, outside of what was watched, are no counterexamples."""
+    partly, wrong = (
+        [
+            each._replace(annotation=Annotation(events=each.events[:1], known=known))
+            for each in RECORDINGS
+        ]
+        for known in (((0, 7),), None)
+    )
+    right = fit_head(partly, CLASSES)
+    assert score(right, [NEW], CLASSES) > 0.6
+    happens = NEW.labels(CLASSES) == 1
+    assert mean_of(right, happens) > mean_of(fit_head(wrong, CLASSES), happens) + 0.1
+
+
+def test_what_is_known_of_one_class_teaches_nothing_of_others():
+    """Waves were looked for everywhere; of walks, one of each recording was marked, and no more."""
+    partly, wrong = [], []
+    for each in RECORDINGS:
+        walks, waves = ([e for e in each.events if e[2] == name] for name in CLASSES)
+        known_of = ((0.0, 30.0, "wave"), walks[0], (walks[0][1], walks[0][1] + 1, "walk"))
+        events = (walks[0], *waves)
+        partly += relabelled([each], events=events, known=((0.0, 0.5),), known_of=known_of)
+        wrong += relabelled([each], events=events, known=((0.0, 30.0),))
+    right = fit_head(partly, CLASSES)
+    assert score(right, [NEW], CLASSES) == 1
+    walks = IS_WALK, 0
+    assert mean_of(right, walks) > mean_of(fit_head(wrong, CLASSES), walks) + 0.05
+
+
+def test_few_cells_stand_for_all(head):
+    few = fit_head(RECORDINGS, CLASSES, most_cells=60)
+    nothing = NEW.labels(CLASSES) == 0
+    # Rare classes are taken more often; they must not become likelier by that.
+    assert abs(mean_of(few, nothing) - mean_of(head, nothing)) < 0.02
+    assert score(few, [NEW], CLASSES) > 0.7
+
+
+def test_a_class_that_never_occurs_is_never_found():
+    head = fit_head(RECORDINGS, [*CLASSES, "zzz"])
+    found = head.probabilities(RECORDINGS[0].descriptors)
+    assert found[:, 2].max() < 0.1
+    assert "zzz" not in {bout.label for bout in head.bouts(found)}
+
+
+def test_what_never_varied_in_the_labelled_recordings_decides_nothing():
+    """A lamp that shines in the new recording alone."""
+
+    def lit(recording, value):
+        values = recording.descriptors.copy()
+        values[:, 100:150] = value
+        return recording._replace(descriptors=values)
+
+    head = fit_head([lit(each, 0.2) for each in RECORDINGS], CLASSES)
+    assert score(head, [lit(NEW, 0.4)], CLASSES) == score(head, [NEW], CLASSES) == 1
+
+
+def test_the_context_of_a_cell():
+    values = np.zeros((20, SIZE), np.float32)
+    values[10, 0] = 1.0
+    own, near, wide, deviation, rise = np.split(in_context(values), 5, axis=1)
+    assert own[:, 0].tolist() == values[:, 0].tolist()
+    assert np.flatnonzero(near[:, 0]).tolist() == [8, 9, 10, 11, 12]
+    np.testing.assert_allclose(near[8:13, 0], 0.2, atol=1e-6)
+    assert np.flatnonzero(wide[:, 0]).tolist() == list(range(3, 18))
+    np.testing.assert_allclose(wide[9, 0], 1 / 15, atol=1e-6)
+    np.testing.assert_allclose(deviation[9, 0], np.std([1] + [0] * 14), atol=1e-6)
+    assert rise[5, 0] > 0 > rise[15, 0]
+    assert in_context(values[:1]).shape == (1, 5 * SIZE)
+
+
+def test_what_is_learnt_proposes_events_and_stretches():
     new = described("new", [(3.0, 6.0, "wave")], is_labelled=False)
-    lesson = learn([*recordings, new])
+    lesson = learn([*RECORDINGS, new])
     (proposal,) = lesson.proposals["new"]
     assert proposal.label == "wave"
     assert abs(proposal.start - 3) < 0.5
     assert abs(proposal.end - 6) < 0.5
-    assert lesson.stretches
     assert {each.recording for each in lesson.stretches} == {"new"}
-
-
-def test_without_labels_there_are_stretches_alone(recordings):
-    bare = [each._replace(annotation=None) for each in recordings]
-    lesson = learn(bare)
+    lesson = learn([each._replace(annotation=None) for each in RECORDINGS])
     assert lesson.proposals == {}
     assert {each.recording for each in lesson.stretches} == {"a", "b", "c"}
-    watched = [each._replace(annotation=Annotation(events=())) for each in recordings]
-    assert learn(watched).proposals == {}
+    assert learn(relabelled(RECORDINGS, events=())).proposals == {}
 
 
-def test_a_stretch_is_as_long_as_a_few_events(recordings):
+def test_a_stretch_is_as_long_as_a_few_events():
     assert usual_seconds([]) == 4
-    assert usual_seconds(recordings) == 3.5 * 3
-    slow = described("slow", [(0.0, 25.0, "walk")])
-    assert usual_seconds([slow]) == 30
+    assert usual_seconds(RECORDINGS) == 3.5 * 3
+    assert usual_seconds([described("slow", [(0.0, 25.0, "walk")])]) == 30
 
 
 def test_the_curve_rises_with_labels():
     """With noise in which one recording alone does not tell the classes."""
     random = np.random.default_rng(1)
     several = []
-    for name in "abcdefgh":
-        starts = np.arange(1.0, 27.0, 5.0) + random.uniform(0, 1)
-        labels = random.permutation(["walk", "wave"] * 3)
+    for name in "abcdef":
+        starts = np.arange(1.0, 17.0, 5.0) + random.uniform(0, 1)
+        labels = random.permutation(["walk", "wave"] * 2)
         events = [(t, t + 2.5, str(label)) for t, label in zip(starts, labels, strict=True)]
-        recording = described(name, events)
-        noise = random.normal(0, 0.7, recording.descriptors.shape)
+        recording = described(name, events, seconds=20.0)
+        noise = random.normal(0, 1.2, recording.descriptors.shape)
         several.append(recording._replace(descriptors=recording.descriptors + noise))
     curve = learning_curve(several)
     assert len(curve) == 4
     assert [each.events for each in curve] == sorted(each.events for each in curve)
-    assert curve[-1].events == 38.4  # four fifths of 8 times 6
+    assert curve[-1].events == 19.2  # four fifths of 6 times 4
     assert curve[0].f1_50 < curve[-1].f1_50
-    assert curve == learning_curve(several)
 
 
-def test_a_curve_takes_two_recordings_with_events(recordings):
-    assert learning_curve(recordings[:1]) == []
-    assert learning_curve([recordings[0]._replace(annotation=None), recordings[1]]) == []
-    empty = [each._replace(annotation=Annotation(events=())) for each in recordings]
-    assert learning_curve(empty) == []
-    assert len(learning_curve(recordings)) == 4
+def test_a_curve_takes_two_recordings_with_events():
+    first, second, _ = RECORDINGS
+    for few in ([first], [first._replace(annotation=None), second]):
+        assert learning_curve(few) == []
+    assert learning_curve(relabelled(RECORDINGS, events=())) == []
+    curve = learning_curve(RECORDINGS[:2])
+    assert len(curve) == 4
+    assert learning_curve(RECORDINGS[:2]) == curve
 
 
-def test_what_is_not_known_does_not_count(recordings):
+def test_what_is_not_known_does_not_count(head):
     """Without a head, nothing is found: right where nothing was marked in what was watched."""
-    (first, *_) = recordings
-    quiet = first._replace(annotation=Annotation(events=(), known=((22.0, 30.0),)))
+    first = RECORDINGS[0]
+    (quiet,) = relabelled([first], events=(), known=((22.0, 30.0),))
     assert score(None, [quiet], ["walk"]) == 1
-    assert score(None, [first], ["walk", "wave"]) == 0
-    head = head_of(recordings)  # It finds all three events.
-    partly = first._replace(annotation=Annotation(events=first.events[:1], known=((0.0, 6.5),)))
-    assert score(head, [partly], ["walk", "wave"]) == 1
+    assert score(None, [first], CLASSES) == 0
+    # It finds all three events.
+    (partly,) = relabelled([first], events=first.events[:1], known=((0.0, 6.5),))
+    assert score(head, [partly], CLASSES) == 1
 
 
-def test_a_class_is_learnt_once_it_is_known_where_it_does_not_happen(recordings):
+def test_a_class_is_learnt_once_it_is_known_where_it_does_not_happen():
     walk, other = (2.0, 5.0, "walk"), (6.0, 9.0, "walk")
-    marks = Annotation(events=(walk,), known=(), known_of=(walk,))
-    one = recordings[0]._replace(annotation=marks)
-    assert head_of([one]) is None
-    told = Annotation(events=(walk,), known=(), known_of=(walk, other))
-    assert head_of([one._replace(annotation=told)]).class_names == ("walk",)
-    assert learning_curve([one, one._replace(name="b")]) == []  # Nobody watched all of a stretch.
+    one = relabelled(RECORDINGS[:1], events=(walk,), known=(), known_of=(walk,))
+    assert head_of(one) is None
+    told = relabelled(one, events=(walk,), known=(), known_of=(walk, other))
+    assert head_of(told).class_names == ("walk",)
+    assert learning_curve([*one, one[0]._replace(name="b")]) == []  # Nobody watched all of it.

@@ -19,6 +19,13 @@ MOST_BYTES = 300_000
 TOKEN = "of-the-tests"  # noqa: S105
 """Of the apps that tests start."""
 
+HASTY = """
+    const wait = window.setTimeout;
+    window.setTimeout = (action, milliseconds, ...others) =>
+        wait(action, milliseconds === 2000 ? 100 : milliseconds, ...others);
+"""
+"""For pages that ask every two seconds what has changed: they ask at once."""
+
 # For machines that are slow, or busy with other tests.
 expect.set_options(timeout=30_000)
 
@@ -36,10 +43,13 @@ def chromium(*arguments: str) -> Iterator[Browser]:
 
 
 @contextmanager
-def opened(browser: Browser, address: str, **options: object) -> Iterator[Page]:
-    """A page whose console says nothing until it is closed."""
+def opened(
+    browser: Browser, address: str, *, script: str = "", **options: object
+) -> Iterator[Page]:
+    """A page whose console says nothing until it is closed; a script runs in it before its own."""
     context = browser.new_context(**options)
     context.set_default_timeout(60_000)
+    context.add_init_script(script)
     page, said = context.new_page(), []
     page.on("console", lambda message: said.append(f"{message.type}: {message.text}"))
     page.on("pageerror", lambda error: said.append(f"error: {error}"))

@@ -1,18 +1,22 @@
+"""Apps and a browser for tests of the pages."""
+
+import contextlib
 import dataclasses
 import json
 import os
+import shutil
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pipeline.video import write_video
+from tests.conftest import blob_recording
 from tests.processes import python_processes
-from tests.web.browser import TOKEN, chromium
+from tests.web.browser import TOKEN, chromium, opened
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "app.py"
 
@@ -53,6 +57,45 @@ class App:
         return status, json.loads(answer)
 
 
+@contextlib.contextmanager
+def apps(cache):
+    """Starts apps on folders; what they keep of files is kept in a folder of theirs."""
+    environment = {**os.environ, "XDG_CACHE_HOME": str(cache), "CLIPLINE_TOKEN": TOKEN}
+    with python_processes() as python:
+
+        def start(root):
+            root.mkdir(exist_ok=True)
+            process = python(SCRIPT, root, "--port", 0, "--no-browser", env=environment)
+            line = process.stdout.readline()
+            return App(process, line.split(": ")[1].partition("/?")[0], root)
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def app(tmp_path_factory):
+    """One that all tests share, each of which makes folders of its own in its root."""
+    folder = tmp_path_factory.mktemp("app")
+    with apps(folder / "cache") as start:
+        yield start(folder / "work")
+
+
+@pytest.fixture(scope="session")
+def app_of_run(tmp_path_factory, blob_run):
+    """Likewise, with a run that is called `blobs`."""
+    folder = tmp_path_factory.mktemp("app of run")
+    shutil.copytree(blob_run.folder, folder / "work" / "runs" / "blobs")
+    with apps(folder / "cache") as start:
+        yield start(folder / "work")
+
+
+@pytest.fixture
+def start_app(tmp_path):
+    """Starts an app for this test alone."""
+    with apps(tmp_path / "cache") as start:
+        yield start
+
+
 def coded(num_frames, *, height=96, width=128):
     """Frames, uint8 (N, H, W, 3), whose halves say their number by their brightness."""
     frames = np.zeros((num_frames, height, width, 3), np.uint8)
@@ -71,32 +114,39 @@ def number_of(pixels):
     return 16 * first + second
 
 
-@pytest.fixture
-def start_app(tmp_path) -> Iterator:
-    """Starts the app on a folder; whatever it keeps of files is kept for this test alone."""
-    with python_processes() as python:
-
-        def start(root):
-            cache = str(tmp_path / "cache")
-            environment = {**os.environ, "XDG_CACHE_HOME": cache, "CLIPLINE_TOKEN": TOKEN}
-            process = python(SCRIPT, root, "--port", 0, "--no-browser", env=environment)
-            line = process.stdout.readline()
-            return App(process, line.split(": ")[1].partition("/?")[0], root)
-
-        yield start
-
-
-@pytest.fixture
-def recordings(tmp_path):
-    """A folder of recordings that say the numbers of their frames."""
-    folder = tmp_path / "work" / "lab"
-    folder.mkdir(parents=True)
+@pytest.fixture(scope="session")
+def coded_recordings(tmp_path_factory):
+    """Two recordings that say the numbers of their frames; to be copied."""
+    folder = tmp_path_factory.mktemp("coded")
     write_video(folder / "a.avi", coded(120), fps=25, codec="FFV1")
     write_video(folder / "b.avi", coded(60), fps=10, codec="MJPG")
     return folder
+
+
+@pytest.fixture
+def lab(app, coded_recordings, tmp_path):
+    """A folder of the app with recordings that say the numbers of their frames."""
+    return shutil.copytree(coded_recordings, app.root / tmp_path.name)
+
+
+@pytest.fixture(scope="session")
+def moving(tmp_path_factory):
+    """Six recordings of things that move to the left or right; their events by file."""
+    folder, events = tmp_path_factory.mktemp("moving"), {}
+    for number in range(6):
+        frames, events[f"g{number}.avi"] = blob_recording(np.random.default_rng(number))
+        write_video(folder / f"g{number}.avi", frames, fps=10, codec="FFV1")
+    return folder, events
 
 
 @pytest.fixture(scope="module")
 def browser():
     with chromium() as browser:
         yield browser
+
+
+@pytest.fixture
+def visit(browser):
+    """Opens pages, whose console says nothing until the test has ended."""
+    with contextlib.ExitStack() as stack:
+        yield lambda address, **options: stack.enter_context(opened(browser, address, **options))

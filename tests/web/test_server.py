@@ -19,7 +19,7 @@ from pipeline.web import server
 
 async def slow(request):
     print("taken", flush=True)
-    await asyncio.sleep(1)
+    await asyncio.sleep(0.7)
     return PlainTextResponse("done")
 
 async def body(request):
@@ -35,16 +35,20 @@ print("ended", flush=True)
 """
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def start():
     with python_processes() as python:
 
         def start(host="127.0.0.1", token=""):
             process = python("-c", CODE, host, token)
-            address = process.stdout.readline().strip()
-            return process, address
+            return process, process.stdout.readline().strip()
 
         yield start
+
+
+@pytest.fixture(scope="module")
+def address(start):
+    return start()[1]
 
 
 def connected(address):
@@ -64,12 +68,19 @@ def heard(connection):
     return b"".join(parts).decode()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_what_was_taken_is_finished_and_nothing_new_is_taken(start, number):
-    process, address = start()
-    assert address.startswith("http://127.0.0.1:")
+@pytest.mark.parametrize(
+    ("number", "host", "token"),
+    [(signal.SIGTERM, "127.0.0.1", ""), (signal.SIGINT, "0.0.0.0", "secret")],  # noqa: S104
+)
+def test_what_was_taken_is_finished_and_nothing_new_is_taken(start, number, host, token):
+    process, address = start(host, token)
+    assert address.startswith(f"http://{host}:")
+    if token:  # Others are let in by it.
+        with connected(address) as connection:
+            say(connection, "GET /slow HTTP/1.1\nHost: lab\nConnection: close\n\n")
+            assert heard(connection).startswith("HTTP/1.1 401")
     with connected(address) as connection:
-        say(connection, "GET /slow HTTP/1.1\nHost: localhost\n\n")
+        say(connection, f"GET /slow HTTP/1.1\nHost: localhost\nAuthorization: Bearer {token}\n\n")
         assert process.stdout.readline() == "taken\n"
         process.send_signal(number)
         answer = heard(connection)
@@ -81,50 +92,29 @@ def test_what_was_taken_is_finished_and_nothing_new_is_taken(start, number):
         connected(address)
 
 
-def test_who_does_not_say_what_is_wanted_is_not_waited_for(start):
-    _, address = start()
-    for begun in (
-        "",
-        "GET /slow HTTP/1.1\nHost: localh",
-        "GET /none HTTP/1.1\nHost: localhost\n\nGET ",
-    ):
+def test_who_does_not_say_what_is_wanted_is_not_waited_for(address):
+    begun = "GET /slow HTTP/1.1\nHost: localh"
+    for text in ("", begun, "GET /none HTTP/1.1\nHost: localhost\n\nGET "):
         with connected(address) as connection:
-            say(connection, begun)
+            say(connection, text)
             began = time.monotonic()
-            answer = heard(connection)
-            assert "200 OK" not in answer
+            assert "200 OK" not in heard(connection)
             assert time.monotonic() - began < 15, "no more than the default of any library"
 
 
-def test_a_slow_answer_is_not_cut_off(start):
-    """Though it takes longer than saying what is wanted may."""
-    _, address = start()
+def test_what_is_slow_is_not_cut_off(address):
+    """Neither an answer nor a body, though they take longer than saying what is wanted may."""
     with connected(address) as connection:
         for _ in range(2):
             say(connection, "GET /slow HTTP/1.1\nHost: localhost\n\n")
             answer = connection.recv(4096).decode()
             while not answer.endswith("done"):
                 answer += connection.recv(4096).decode()
-
-
-def test_a_body_that_comes_slowly_is_taken(start):
-    _, address = start()
-    with connected(address) as connection:
-        say(
-            connection,
-            "POST /body HTTP/1.1\nHost: localhost\nContent-Length: 4\nConnection: close\n\nab",
-        )
-        time.sleep(1)
+        say(connection, "POST /body HTTP/1.1\nHost: localhost\nContent-Length: 4\n")
+        say(connection, "Connection: close\n\nab")
+        time.sleep(0.7)
         say(connection, "cd")
         assert heard(connection).endswith("\r\n\r\n4")
-
-
-def test_others_are_let_in_by_a_token(start):
-    _, address = start("0.0.0.0", "secret")  # noqa: S104
-    for line, status in (("", "401"), ("Authorization: Bearer secret\n", "404")):
-        with connected(address) as connection:
-            say(connection, f"GET / HTTP/1.1\nHost: lab\nConnection: close\n{line}\n")
-            assert heard(connection).startswith(f"HTTP/1.1 {status}")
 
 
 def test_a_port_that_is_taken_is_told():

@@ -15,10 +15,9 @@ from playwright.sync_api import expect
 from pipeline.web.application import application
 from pipeline.web.workspace import Workspace
 from tests.processes import python_processes, wait_until
+from tests.web.asgi import asked_of
 from tests.web.browser import NEEDS_CHROMIUM
-from tests.web.routes import asked_of
-
-SCRIPT = Path(__file__).parents[2] / "scripts" / "app.py"
+from tests.web.conftest import SCRIPT
 
 
 @pytest.fixture
@@ -40,7 +39,16 @@ def start(tmp_path):
         yield start
 
 
-def test_without_the_token_nothing_answers(start, tmp_path):
+def status_of(base, method, path):
+    request = urllib.request.Request(urllib.parse.urljoin(base, path), method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def test_without_the_token_nothing_answers_unless_there_is_none(start, tmp_path):
     process, address, _ = start("--no-browser")
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+/\?token=[\w-]{32}", address)
     base = address.partition("?")[0]
@@ -51,18 +59,6 @@ def test_without_the_token_nothing_answers(start, tmp_path):
     who_keeps_cookies = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
     assert who_keeps_cookies.open(address).status == 200
     assert address.rpartition("=")[2] not in Path(f"/proc/{process.pid}/cmdline").read_text()
-
-
-def status_of(base, method, path):
-    request = urllib.request.Request(urllib.parse.urljoin(base, path), method=method)
-    try:
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return answer.status
-    except urllib.error.HTTPError as error:
-        return error.code
-
-
-def test_without_a_token_everybody_of_this_machine_is_answered(start):
     _, address, _ = start("--no-browser", "--no-token")
     assert "token" not in address
     assert status_of(address, "GET", "/") == 200

@@ -1,4 +1,4 @@
-"""Files that come over HTTP, without a network: messages of ASGI in."""
+"""Files that come over HTTP, without a network."""
 
 import asyncio
 import os
@@ -12,30 +12,26 @@ from starlette.requests import Request
 
 from pipeline.web.bodies import Form, base_name
 from pipeline.web.uploads import Uploads, deadline
+from tests.web.asgi import receiver, scope_of
 
 
-def request_of(*pieces, kind="", query=""):
-    messages = [{"type": "http.request", "body": piece, "more_body": True} for piece in pieces]
-    messages.append({"type": "http.request", "body": b"", "more_body": False})
-
+def received(uploads, *pieces, query=""):
     async def receive():
-        return messages.pop(0)
-
-    headers = [(b"content-type", kind.encode())] if kind else []
-    scope = {"type": "http", "headers": headers, "query_string": query.encode(), "method": "POST"}
-    return Request(scope, receive)
-
-
-def received(uploads, *pieces, **options):
-    async def receive():
-        return await uploads.receive(request_of(*pieces, **options), until=deadline(60))
+        request = Request(scope_of(method="POST", query=query), receiver(*pieces))
+        return await uploads.receive(request, until=deadline(60))
 
     return asyncio.run(receive())
 
 
 @pytest.fixture
-def uploads(tmp_path, monkeypatch):
+def temporary(tmp_path, monkeypatch):
+    """Where folders of uploads lie."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def uploads(temporary):
     with Uploads(most_bytes=100, quota=250) as uploads:
         yield uploads
 
@@ -53,11 +49,7 @@ def test_files_lie_under_names_of_the_server_where_nobody_else_reads(uploads):
     uploads.remove(upload)
     uploads.remove(upload)
     assert list(uploads.folder.iterdir()) == [other.path]
-
-
-def test_the_folder_goes_with_the_server(uploads):
-    received(uploads, b"abc")
-    uploads.__exit__()
+    uploads.__exit__()  # The folder goes with the server.
     assert not uploads.folder.exists()
 
 
@@ -78,8 +70,7 @@ def test_all_files_have_a_quota(uploads):
     received(uploads, bytes(100))
 
 
-def test_files_go_when_they_are_old(tmp_path, monkeypatch):
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+def test_files_go_when_they_are_old(temporary, monkeypatch):
     now = [0.0]
     monkeypatch.setattr("pipeline.web.uploads.time.monotonic", lambda: now[0])
     with Uploads(most_bytes=100, quota=100, most_age_seconds=10) as uploads:
@@ -98,22 +89,21 @@ def test_a_full_disk_is_told(uploads, full_disk):
     assert list(uploads.folder.iterdir()) == []
 
 
-def test_what_servers_left_behind_that_were_killed(tmp_path, monkeypatch):
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    over = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], text=True,
-                          capture_output=True, check=True).stdout.strip()  # fmt: skip
-    gone = [tmp_path / f"clipline-uploads-{number}-a" for number in (over, os.getpid())]
-    kept = [tmp_path / f"clipline-uploads-{name}-b" for name in (os.getppid(), "x")]
+def test_what_servers_left_behind_that_were_killed(temporary):
+    code = "import os; print(os.getpid())"
+    over = int(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
+    gone = [temporary / f"clipline-uploads-{number}-a" for number in (over, os.getpid())]
+    kept = [temporary / f"clipline-uploads-{name}-b" for name in (os.getppid(), "x")]
     for folder in (*gone, *kept):
         folder.mkdir()
         (folder / "file").touch()
-    (tmp_path / "elsewhere").mkdir()
-    (tmp_path / f"clipline-uploads-{over}-c").symlink_to(tmp_path / "elsewhere")
+    (temporary / "elsewhere").mkdir()
+    (temporary / f"clipline-uploads-{over}-c").symlink_to(temporary / "elsewhere")
     with Uploads(most_bytes=1, quota=1) as first, Uploads(most_bytes=1, quota=1) as second:
         assert first.folder.exists()
         assert second.folder.exists()
         assert [folder.exists() for folder in (*gone, *kept)] == [False, False, True, True]
-    assert (tmp_path / "elsewhere").exists()
+    assert (temporary / "elsewhere").exists()
 
 
 PARTS = (
@@ -134,9 +124,5 @@ def test_the_file_of_a_form_in_whatever_pieces_it_comes(size):
 
 
 def test_names_are_no_paths():
-    assert [base_name(name) for name in ("/etc/passwd", "..\\a", "", "a/")] == [
-        "passwd",
-        "a",
-        "",
-        "",
-    ]
+    named = {"/etc/passwd": "passwd", "..\\a": "a", "": "", "a/": ""}
+    assert {name: base_name(name) for name in named} == named

@@ -10,11 +10,11 @@ def root(tmp_path):
     """A workspace with something beside it that is not for it."""
     root = tmp_path / "work"
     (root / "lab" / "day 1").mkdir(parents=True)
+    (root / "runs" / ".cache").mkdir(parents=True)
     (tmp_path / "secret").mkdir()
-    for path in (tmp_path / "secret" / "s.mp4", root / "a.mp4", root / "lab" / "day 1" / "ü.AVI"):
-        path.write_bytes(b"x")
-    (root / "notes.txt").write_bytes(b"x")
-    (root / ".hidden.mp4").write_bytes(b"x")
+    files = "../secret/s.mp4", "a.mp4", "lab/day 1/ü.AVI", "notes.txt", ".hidden.mp4"
+    for name in (*files, "runs/.cache/b.mp4"):
+        (root / name).write_bytes(b"x")
     (root / "out").symlink_to(tmp_path / "secret")
     (root / "out.mp4").symlink_to(tmp_path / "secret" / "s.mp4")
     (root / "in.mp4").symlink_to(root / "a.mp4")
@@ -29,44 +29,22 @@ def test_what_is_inside(root):
     assert workspace.folder("") == root
     assert workspace.videos("") == ["a.mp4", "in.mp4"]
     assert workspace.videos("lab/day 1") == ["ü.AVI"]
+    found = workspace.video_folders()
+    assert [(each.name, each.num_videos) for each in found] == [("", 4), ("lab/day 1", 1)]
 
 
 @pytest.mark.parametrize(
     "name",
     [
-        "../secret/s.mp4",
-        "lab/../../secret/s.mp4",
-        "..",
-        "/etc/passwd",
-        "//etc/passwd",
-        "out/s.mp4",
-        "out.mp4",
-        "out",
-        "circle.mp4",
-        ".hidden.mp4",
-        "a.mp4\0",
-        "a.mp4/b.mp4",
-        "..\\secret\\s.mp4",
-        "lab\n",
-        "%2e%2e/secret/s.mp4",
-        "none.mp4",
-        "notes.txt",
-        "lab",
-        "",
-        "a" * 5000,
-        "\udce4.mp4",
+        *("../secret/s.mp4", "lab/../../secret/s.mp4", "..", "/etc/passwd", "//etc/passwd"),
+        *("out/s.mp4", "out.mp4", "out", "circle.mp4", ".hidden.mp4", "a.mp4\0", "a.mp4/b.mp4"),
+        *("..\\secret\\s.mp4", "lab\n", "%2e%2e/secret/s.mp4", "none.mp4", "notes.txt", "lab"),
+        *("", "a" * 5000, "\udce4.mp4"),
     ],
 )
 def test_what_is_not_a_video_inside(root, name):
     with pytest.raises(OutsideError, match="no such"):
         Workspace(root).video(name)
-
-
-def test_folders_with_videos(root):
-    (root / "runs" / ".cache").mkdir(parents=True)
-    (root / "runs" / ".cache" / "b.mp4").write_bytes(b"x")
-    found = Workspace(root).video_folders()
-    assert [(each.name, each.num_videos) for each in found] == [("", 4), ("lab/day 1", 1)]
 
 
 def test_a_workspace_is_a_folder(tmp_path):

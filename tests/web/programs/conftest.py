@@ -8,26 +8,17 @@ import http.client
 import json
 import os
 import signal
-import time
-from pathlib import Path
+import socket
 
 import numpy as np
 import pytest
 
-from pipeline.config import (
-    BackboneConfig,
-    ClipConfig,
-    FramesConfig,
-    ModelConfig,
-    RunConfig,
-    TemporalConfig,
-)
-from pipeline.inference.bundle import Bundle, write_bundle
 from pipeline.inference.fused import Fused, write_fused
 from pipeline.run import Run
 from pipeline.tasks.calibration import Calibration
 from pipeline.video import write_video
 from tests.processes import python_processes, wait_until, workers_of
+from tests.runs import changed, drawn_run
 
 CODE = """
 import sys
@@ -36,60 +27,39 @@ from pipeline.cli.serve import main
 {patches}
 run_script(main)
 """
-NAMES = ("fall", "jump", "wave")
 
 
-def run_in(folder, seed, **model):
-    """A run that was exported, with nothing but what classifying takes."""
-    from pipeline.inference.export import _write
-    from pipeline.models.recognizer import build_recognizer
-
-    config = RunConfig(
-        frames=FramesConfig(fps=10, size=16, jpeg_quality=95),
-        clip=ClipConfig(num_frames=8, sampling="dense", stride=1, views=2),
-        model=ModelConfig(**model),
-        backbone=BackboneConfig(filters=(4,), grid=2),
-        temporal=TemporalConfig(kind="gru", units=6),
-    )
-    network, rng = build_recognizer(config, len(NAMES)), np.random.default_rng(seed)
-    for weight in network.weights:
-        if weight.name not in ("moving_variance", "gamma", "steps"):
-            weight.assign(rng.normal(scale=0.5, size=weight.shape))
+def make_served(folder, blob_config, recording_config):
+    """Runs of whole videos, of their frames, and two that are fused."""
     folder.mkdir()
-    run = Run(folder)
-    _write("litert", network, config, None, run.litert_file, {})
-    bundle = Bundle(
-        class_names=NAMES,
-        frames=config.frames.only(config.model.images),
-        clip=config.clip,
-        model=config.model,
-        calibration=Calibration(temperature=2.0),
-        looks_back_only=True,
-    )
-    write_bundle(bundle, run)
-    return run
-
-
-@pytest.fixture(scope="session")
-def served_runs(tmp_path_factory):
-    """Of whole videos, of their frames, and two that are fused; by name."""
-    folder = tmp_path_factory.mktemp("served")
-    runs = {
-        "videos": run_in(folder / "videos", 0, streams=("rgb",)),
-        "other": run_in(folder / "other", 1, streams=("rgb", "difference")),
-        "frames": run_in(folder / "frames", 2, task="frames", streams=("rgb",)),
-    }
+    clip = {"num_frames": 8, "sampling": "dense", "stride": 1, "views": 2}
+    tiny = {f"clip.{name}": value for name, value in clip.items()}
+    tiny |= {"backbone.filters": [4], "backbone.grid": 2}
+    tiny |= {"temporal.kind": "gru", "temporal.units": 6}
+    differences = {"model.streams": ["rgb", "difference"]}
+    # With these seeds, answers differ from video to video.
+    for seed, name, config, changes in (
+        (0, "videos", blob_config, {}),
+        (1, "other", blob_config, differences),
+        (4, "frames", recording_config, {}),
+    ):
+        drawn_run(changed(config, {**tiny, **changes, "seed": seed}), folder / name)
     fused = Fused(
         rule="average",
         weights=(0.7, 0.3),
         temperatures=(1.0, 1.0),
         calibration=Calibration(temperature=0.5),
-        runs=(str(runs["videos"].folder), str(runs["other"].folder)),
+        runs=(str(folder / "videos"), str(folder / "other")),
     )
-    runs["both"] = Run(folder / "both")
-    runs["both"].folder.mkdir()
-    write_fused(fused, runs["both"])
-    return {name: run.folder for name, run in runs.items()}
+    (folder / "both").mkdir()
+    write_fused(fused, Run(folder / "both"))
+
+
+@pytest.fixture(scope="session")
+def served_runs(made, blob_config, recording_config):
+    """Folders by name, see `make_served`."""
+    folder = made("served", lambda folder: make_served(folder, blob_config, recording_config))
+    return {name: folder / name for name in ("videos", "other", "frames", "both")}
 
 
 @pytest.fixture(scope="session")
@@ -107,17 +77,22 @@ def clips(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="session")
+def video(clips):
+    """The bytes of one of them."""
+    return (clips / "0.avi").read_bytes()
+
+
 class Server:
     """A server, and what asks it.
 
     Attributes:
         process: Its process.
         said: What it printed when it started.
-        uploads: Its folder of uploads.
     """
 
-    def __init__(self, process):
-        self.process = process
+    def __init__(self, process, temporary):
+        self.process, self._temporary = process, temporary
         self.said = process.stdout.readline() + process.stdout.readline()
         if not self.said:
             raise RuntimeError(process.communicate()[1])
@@ -126,12 +101,27 @@ class Server:
 
     @property
     def uploads(self):
-        temporary = Path(os.environ["TMPDIR"])
-        (folder,) = temporary.glob(f"clipline-uploads-{self.process.pid}-*")
+        """Its folder of uploads."""
+        (folder,) = self._temporary.glob(f"clipline-uploads-{self.process.pid}-*")
         return folder
+
+    def ended(self, number=signal.SIGTERM):
+        """What it printed until it ended, as it was told to."""
+        self.process.send_signal(number)
+        out, errors = self.process.communicate(timeout=30)
+        assert self.process.returncode == 0
+        return out + errors
 
     def connect(self):
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+
+    @contextlib.contextmanager
+    def sent(self, head, body=b"", *, path="/v1/classify", timeout=30):
+        """A connection over which the head of a request and some of its body were sent."""
+        lines = [f"POST {path} HTTP/1.1", "Host: localhost", *head, "", ""]
+        with socket.create_connection(("127.0.0.1", self.port), timeout=timeout) as connection:
+            connection.sendall("\r\n".join(lines).encode() + body)
+            yield connection
 
     def ask(self, path, body=None, method="", **headers):
         """The status, headers and body of an answer; of `headers`, _ stands for -."""
@@ -159,12 +149,12 @@ class Server:
             return answer.status, json.loads(answer.read())
 
     def gauge(self, name):
-        """The value of a metric."""
+        """The sum of the metrics whose names begin so."""
         lines = self.ask("/metrics")[2].decode().splitlines()
-        return next(float(line.split()[1]) for line in lines if line.startswith(f"{name} "))
+        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name))
 
     def wait_for(self, name, value):
-        wait_until(lambda: self.gauge(name) == value)
+        wait_until(lambda: self.gauge(f"clipline_{name}_requests") == value)
 
     @contextlib.contextmanager
     def hanging(self):
@@ -181,41 +171,23 @@ class Server:
                     os.kill(worker, signal.SIGCONT)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def start(tmp_path_factory):
-    """Starts servers, which end with the module."""
-    patch = pytest.MonkeyPatch()
-    patch.setenv("TMPDIR", str(tmp_path_factory.mktemp("temporary")))
+    """Starts servers, which end with the tests."""
+    temporary = tmp_path_factory.mktemp("temporary")
     with python_processes() as python:
 
-        def start(*arguments, patches="", token=False, **options):
-            code, words = CODE.format(patches=patches), () if token else ("--no-token",)
-            return Server(python("-c", code, *arguments, *words, "--port", "0", **options))
+        def start(*arguments, patches="", token=""):
+            environment = {**os.environ, "TMPDIR": str(temporary), "CLIPLINE_TOKEN": token}
+            words = (*arguments, "--port", "0", *(() if token else ("--no-token",)))
+            process = python("-c", CODE.format(patches=patches), *words, env=environment)
+            return Server(process, temporary)
 
         yield start
-    patch.undo()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server(start, served_runs, clips):
     """One with all runs, for requests that leave it as it is."""
     limits = ("--most-bytes", "200K", "--most-seconds", "20", "--most-pixels", "4000")
     return start(*served_runs.values(), "--folder", clips, *limits)
-
-
-@pytest.fixture
-def small(start, served_runs):
-    """Starts one with one run and one worker, which has a decoder."""
-
-    def start_small(*arguments, patches="", **options):
-        arguments = (served_runs["videos"], "--workers", "1", *arguments)
-        return start(*arguments, patches=patches, **options)
-
-    return start_small
-
-
-def slowly(pause, *parts):
-    """Parts of a body that come after each other."""
-    for part in parts:
-        yield part
-        time.sleep(pause)

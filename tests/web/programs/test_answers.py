@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import signal
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -10,7 +9,6 @@ import pytest
 
 from pipeline.inference.classifier import Classifier
 from pipeline.inference.timeline import make_timeline
-from pipeline.video import iter_frames, write_video
 from tests.processes import workers_of
 
 
@@ -32,70 +30,53 @@ def same(found, wanted):
 
 @pytest.mark.parametrize("run", ["videos", "other", "both"])
 def test_each_of_many_at_once_gets_its_own_answer(server, classifiers, clips, run):
-    paths = sorted(clips.rglob("*.avi")) * 3
+    paths = sorted(clips.rglob("*.avi"))
+    wanted = [classifiers[run].predict(path) for path in paths]
+    # Else it would not be seen that one is another's.
+    assert len({round(each.max_logit, 3) for each in wanted}) == len(paths) == 6
     with ThreadPoolExecutor(6) as threads:
-        found = list(
-            threads.map(
-                lambda path: server.json(
-                    f"/v1/classify?run={run}&name={path.name}", path.read_bytes()
-                ),
-                paths,
-            )
+        found = threads.map(
+            lambda path: server.json(f"/v1/classify?run={run}&name={path.name}", path.read_bytes()),
+            paths * 3,
         )
-    for path, (status, answer) in zip(paths, found, strict=True):
-        wanted = classifiers[run].predict(path).as_json() | {"path": path.name}
-        assert (status, same(answer, wanted)) == (200, True), answer
+    for path, prediction, (status, answer) in zip(paths * 3, wanted * 3, found, strict=True):
+        expected = prediction.as_json() | {"path": path.name}
+        assert (status, same(answer, expected)) == (200, True), answer
 
 
-def test_the_answers_differ(classifiers, clips):
-    """Else it would not be seen that one is another's."""
-    for run in ("videos", "other", "both"):
-        shares = {
-            round(classifiers[run].predict(path).max_logit, 3) for path in clips.rglob("*.avi")
-        }
-        assert len(shares) == 6
-
-
-def test_a_form_says_what_its_file_is_called(server, clips):
+def test_a_body_comes_as_a_form_in_pieces_or_packed(server, video):
+    path = "/v1/classify?run=videos"
+    wanted = server.json(path, video)
+    assert (wanted[0], wanted[1]["num_frames"]) == (200, 20)
     part = (
         b'--x\r\nContent-Disposition: form-data; name="note"\r\n\r\nhello\r\n--x\r\n'
         b'Content-Disposition: form-data; name="video"; filename="../a b.avi"\r\n'
-        b"Content-Type: video/x-msvideo\r\n\r\n%b\r\n--x--\r\n" % (clips / "0.avi").read_bytes()
+        b"Content-Type: video/x-msvideo\r\n\r\n%b\r\n--x--\r\n" % video
     )
     kind = "multipart/form-data; boundary=x"
-    status, answer = server.json("/v1/classify?run=videos&top=2", part, Content_Type=kind)
-    assert (status, answer["path"], len(answer["top"])) == (200, "a b.avi", 2)
+    status, answer = server.json(f"{path}&top=1", part, Content_Type=kind)
+    assert (status, answer["path"], len(answer["top"])) == (200, "a b.avi", 1)
     assert answer["num_frames"] == 20
+    assert server.json(path, iter([video[:1000], video[1000:]])) == wanted
+    packed, bomb = gzip.compress(video), gzip.compress(bytes(2**24))
+    assert server.json(path, packed, Content_Encoding="gzip") == wanted
+    assert len(bomb) < 20_000
+    for body, status in ((bomb, 413), (video, 400), (packed + b"more", 400), (packed[:-9], 400)):
+        assert server.json(path, body, Content_Encoding="gzip")[0] == status
 
 
-def test_a_body_may_come_in_pieces_of_unknown_number(server, clips):
-    data = (clips / "0.avi").read_bytes()
-    pieces = iter([data[:1000], data[1000:]])
-    assert server.json("/v1/classify?run=videos", pieces)[1]["num_frames"] == 20
-
-
-@pytest.mark.parametrize("name", ["1.avi", "inner/5.avi", "./inner/../inner/5.avi"])
+@pytest.mark.parametrize("name", ["1.avi", "inner/5.avi"])
 def test_a_file_below_the_folder(server, classifiers, clips, name):
-    body = json.dumps({"path": name})
     kind = "application/json; charset=utf-8"
+    body = json.dumps({"path": name})
     status, answer = server.json("/v1/classify?run=videos", body, Content_Type=kind)
-    if ".." in name:
-        assert (status, answer["error"].partition(";")[0]) == (
-            404,
-            "no such file in the folder of the server",
-        )
-        return
     wanted = classifiers["videos"].predict(clips / name).as_json() | {"path": name}
     assert (status, same(answer, wanted)) == (200, True)
 
 
 @pytest.mark.parametrize(
     ("run", "query", "options"),
-    [
-        ("videos", "", {}),
-        ("both", "&overlap=0.5", {"overlap": 0.5}),
-        ("frames", "", {}),
-    ],
+    [("videos", "", {}), ("both", "&overlap=0.5", {"overlap": 0.5}), ("frames", "", {})],
 )
 def test_a_timeline(server, classifiers, clips, run, query, options):
     path = clips / "inner/5.avi"
@@ -106,36 +87,11 @@ def test_a_timeline(server, classifiers, clips, run, query, options):
     assert same(found[1], wanted)
 
 
-def test_a_run_of_frames_has_no_one_answer(server, clips):
-    status, answer = server.json("/v1/classify?run=frames", (clips / "0.avi").read_bytes())
-    assert (status, "/v1/timeline" in answer["error"]) == (422, True)
-
-
-def test_a_window_that_is_not_for_the_run(server, clips):
-    data = (clips / "0.avi").read_bytes()
-    status, answer = server.json("/v1/timeline?run=videos&window=3", data)
-    assert (status, answer["error"]) == (
-        422,
-        "window: dense clips of this run last 0.80 s. Leave it out",
-    )
-
-
-def test_a_damaged_video_is_answered_and_the_log_stays_empty(start, served_runs, clips, tmp_path):
-    server = start(served_runs["videos"])
-    write_video(tmp_path / "a.avi", [*iter_frames(clips / "0.avi")] * 4, fps=10, codec="MJPG")
-    data = (tmp_path / "a.avi").read_bytes()
-    for kind in ("classify", "timeline"):
-        status, answer = server.json(f"/v1/{kind}", data[: len(data) // 2])
-        assert (status, answer["damaged"]) == (200, True)
-    server.process.send_signal(signal.SIGTERM)
-    assert server.process.communicate(timeout=30)[1] == ""
-
-
 def test_a_run_says_what_it_takes(server):
     status, answer = server.json("/v2/models/frames")
     assert status == 200
     assert [(e["name"], e["datatype"], e["shape"]) for e in answer["inputs"]] == [
-        ("frames", "UINT8", [-1, 8, 16, 16, 3]),
+        ("frames", "UINT8", [-1, 8, 32, 32, 3]),
         ("mask", "BOOL", [-1, 8]),
     ]
     assert {tuple(each["shape"]) for each in answer["outputs"]} == {(-1, 8, 3)}
@@ -152,17 +108,6 @@ def test_a_run_says_what_it_takes(server):
         assert (status, path in error["error"]) == (501, True)
 
 
-def test_a_body_may_be_packed(server, clips):
-    data = (clips / "0.avi").read_bytes()
-    packed = gzip.compress(data)
-    wanted = server.json("/v1/classify?run=videos", data)
-    assert server.json("/v1/classify?run=videos", packed, Content_Encoding="gzip") == wanted
-    bomb = gzip.compress(bytes(2**24))
-    assert len(bomb) < 20_000
-    for body, status in ((bomb, 413), (data, 400), (packed + b"more", 400), (packed[:-9], 400)):
-        assert server.json("/v1/classify?run=videos", body, Content_Encoding="gzip")[0] == status
-
-
 def test_what_the_server_says_of_itself(server):
     assert server.json("/v2")[1]["extensions"] == []
     assert server.json("/v2/health/live") == (200, {"live": True})
@@ -173,27 +118,24 @@ def test_what_the_server_says_of_itself(server):
     assert models["both"]["fused"] == 2
 
 
-def test_metrics_count(server, clips):
-    def value(start):
-        lines = server.ask("/metrics")[2].decode().splitlines()
-        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(start))
-
+def test_metrics_count(server, video):
     counters = {
         'clipline_requests_total{path="/v1/classify",status="200"}': 1,
         'clipline_requests_total{path="other",status="404"}': 2,
         'clipline_request_seconds_count{path="/v1/classify"}': 1,
         'clipline_answers_total{kind="classify",run="other"}': 1,
-        "clipline_received_bytes_total": len(data := (clips / "0.avi").read_bytes()),
+        "clipline_received_bytes_total": len(video),
     }
-    before = {name: value(name) for name in counters}
-    server.ask("/v1/classify?run=other", data)
+    before = {name: server.gauge(name) for name in counters}
+    server.ask("/v1/classify?run=other", video)
     server.ask("/none")
     server.ask("/none/2")
-    assert {name: value(name) - before[name] for name in counters} == counters
+    assert {name: server.gauge(name) - before[name] for name in counters} == counters
     assert server.gauge("clipline_waiting_requests") == 0
 
 
-def test_it_runs_without_tensorflow(server):
+def test_it_runs_without_tensorflow(server, video):
+    server.json("/v1/classify?run=videos", video)
     processes = [server.process.pid, *workers_of(server.process.pid)]
     assert len(processes) > 1
     for process in processes:

@@ -29,7 +29,7 @@ def go_on():
     event.set()
 
 
-def tried(most_waiting, go_on, test):
+def tried(go_on, test):
     """Runs a test with a queue of one worker and the decoders that it made."""
     made = []
 
@@ -38,9 +38,14 @@ def tried(most_waiting, go_on, test):
         return made[-1]
 
     async def run():
-        queue = WorkQueue(at_once=1, most_waiting=most_waiting, make_decoder=make)
+        queue = WorkQueue(at_once=1, most_waiting=1, make_decoder=make)
+        now = asyncio.get_running_loop().time
+
+        def do(work, seconds=60):
+            return queue.do(work, until=now() + seconds)
+
         try:
-            await test(queue, asyncio.get_running_loop().time, made)
+            await test(queue, do, made)
         finally:
             go_on.set()
             await asyncio.sleep(0)
@@ -49,64 +54,60 @@ def tried(most_waiting, go_on, test):
     asyncio.run(run())
 
 
+async def begun(work):
+    task = asyncio.create_task(work)
+    await asyncio.sleep(0)
+    return task
+
+
 async def status_of(work):
     with pytest.raises(HTTPException) as refused:
         await work
     return refused.value.status_code
 
 
-def test_whose_turn_does_not_come_in_time(go_on):
-    async def test(queue, now, made):
-        first = asyncio.create_task(queue.do(lambda _: go_on.wait(), until=now() + 60))
-        await asyncio.sleep(0)
-        assert await status_of(queue.do(lambda _: None, until=now() + 0.05)) == 503
+def test_whose_turn_does_not_come_in_time_and_what_goes_wrong_ends_the_turn(go_on):
+    async def test(queue, do, made):
+        first = await begun(do(lambda _: go_on.wait()))
+        assert await status_of(do(lambda _: None, 0.05)) == 503
         assert (queue.waiting, queue.working) == (0, 1)
         go_on.set()
         assert await first is True
         await asyncio.sleep(0)
-        assert await queue.do(lambda decoder: decoder, until=now() + 60) is made[0]
+        for _ in range(3):
+            with pytest.raises(ZeroDivisionError):
+                await do(lambda _: 1 // 0)
+        assert await do(lambda decoder: decoder) is made[0]
         assert len(made) == 1
 
-    tried(1, go_on, test)
+    tried(go_on, test)
 
 
 def test_who_takes_too_long_has_another_decoder_after_it(go_on):
-    async def test(queue, now, made):
-        assert await status_of(queue.do(lambda _: go_on.wait(), until=now() + 0.05)) == 504
+    async def test(queue, do, made):
+        assert await status_of(do(lambda _: go_on.wait(), 0.05)) == 504
         assert made[0].is_stopped
         assert queue.working == 1, "the thread still works"
         with pytest.raises(HTTPException):
-            await queue.do(lambda _: None, until=now() + 0.05)
+            await do(lambda _: None, 0.05)
         go_on.set()
-        assert await queue.do(lambda decoder: decoder, until=now() + 60) is made[1]
+        assert await do(lambda decoder: decoder) is made[1]
         assert made[0].is_closed
 
-    tried(1, go_on, test)
+    tried(go_on, test)
 
 
 def test_no_more_wait_than_may(go_on):
-    async def test(queue, now, made):
+    async def test(queue, do, made):
         queue.check_room()
-        taken = [asyncio.create_task(queue.do(lambda _: go_on.wait(), until=now() + 60))]
-        await asyncio.sleep(0)
+        first = await begun(do(lambda _: go_on.wait()))
         queue.check_room()
-        taken.append(asyncio.create_task(queue.do(lambda _: 2, until=now() + 60)))
-        await asyncio.sleep(0)
-        assert await status_of(queue.do(lambda _: None, until=now() + 60)) == 429
-        taken[1].cancel()
-        await asyncio.wait([taken[1]])
+        second = await begun(do(lambda _: 2))
+        assert await status_of(do(lambda _: None)) == 429
+        second.cancel()
+        await asyncio.wait([second])
         queue.check_room()
         go_on.set()
-        assert await taken[0] is True
+        assert await first is True
 
-    tried(1, go_on, test)
-
-
-def test_what_goes_wrong_ends_the_turn(go_on):
-    async def test(queue, now, made):
-        for _ in range(3):
-            with pytest.raises(ZeroDivisionError):
-                await queue.do(lambda _: 1 // 0, until=now() + 60)
-        assert await queue.do(lambda _: 1, until=now() + 60) == 1
-
-    tried(0, go_on, test)
+    tried(go_on, test)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 
 import numpy as np
 import pytest
@@ -13,32 +12,32 @@ JSON = {"Content_Type": "application/json"}
 VIDEO = {"Content_Type": "video/mp4"}
 
 
+PART = b'--x\r\nContent-Disposition: form-data; name="a"'
+FILE = PART + b'; filename="a"\r\n'
+
+
 @pytest.fixture(scope="module")
-def bodies(clips, tmp_path_factory):
+def bodies(video, tmp_path_factory):
     """By name, bodies of requests."""
     folder = tmp_path_factory.mktemp("bodies")
-    large = np.zeros((3, 80, 60, 3), np.uint8)
+    large, long = np.zeros((3, 80, 60, 3), np.uint8), np.zeros((21, 16, 16, 3), np.uint8)
     write_video(folder / "large.avi", large, fps=10, codec="FFV1")
-    write_video(folder / "long.avi", np.zeros((21, 16, 16, 3), np.uint8), fps=1, codec="FFV1")
-    data = (clips / "0.avi").read_bytes()
+    write_video(folder / "long.avi", long, fps=1, codec="FFV1")
     return {
-        "good": data,
+        "good": video,
         "empty": b"",
         "text": b"no video",
         "zeros": bytes(1000),
-        "cut": data[:200],
+        "cut": video[:200],
         "large": (folder / "large.avi").read_bytes(),
         "long": (folder / "long.avi").read_bytes(),
         "many bytes": bytes(300_000),
         "playlist": b"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nhttp://127.0.0.1:1/a.ts\n",
         "no form": b"--y\r\n\r\n--y--\r\n",
-        "no file": b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n--x--\r\n',
-        "page in form": b'--x\r\nContent-Disposition: form-data; name="a"; filename="a"\r\n'
-        b"Content-Type: text/html\r\n\r\n1\r\n--x--\r\n",
-        "two files": 2
-        * b'--x\r\nContent-Disposition: form-data; name="a"; filename="a"\r\n\r\n1\r\n'
-        + b"--x--\r\n",
-        "cut form": b'--x\r\nContent-Disposition: form-data; name="a"; filename="a"\r\n\r\n1',
+        "no file": PART + b"\r\n\r\n1\r\n--x--\r\n",
+        "page in form": FILE + b"Content-Type: text/html\r\n\r\n1\r\n--x--\r\n",
+        "two files": 2 * (FILE + b"\r\n1\r\n") + b"--x--\r\n",
+        "cut form": FILE + b"\r\n1",
         "named": b'{"path": "none.avi"}',
         "named otherwise": b'{"file": "0.avi"}',
         "no json": b"{",
@@ -64,6 +63,14 @@ CLASSIFY = "/v1/classify?run=videos"
         (f"{CLASSIFY}&top=1&top=2", "good", {}, 422, "query: expected each setting once"),
         ("/v1/timeline?run=videos&overlap=nan", "good", {}, 422, "overlap must be from 0 to below"),
         ("/v1/timeline?run=frames&overlap=0.5", "good", {}, 422, "overlap is not for this run"),
+        (
+            "/v1/timeline?run=videos&window=3",
+            "good",
+            {},
+            422,
+            "window: dense clips of this run last",
+        ),
+        ("/v1/classify?run=frames", "good", {}, 422, "/v1/timeline"),
         (CLASSIFY, "good", {"Content_Type": "text/html"}, 415, "expected a video"),
         (CLASSIFY, "good", {"Content_Encoding": "br"}, 415, "expected a body as it is"),
         (CLASSIFY, "empty", VIDEO, 422, "it is empty (0 bytes)"),
@@ -96,71 +103,46 @@ def test_one_sentence_says_why(server, bodies, path, body, headers, status, reas
     assert list(server.uploads.iterdir()) == []
 
 
-def test_a_body_that_turns_out_too_large(server, bodies):
-    """It comes in pieces, and does not say how many bytes it has."""
-    pieces = iter([bytes(50_000)] * 6)
-    status, answer = server.json(CLASSIFY, pieces, **VIDEO)
-    assert (status, "more than 204,800 bytes" in answer["error"]) == (413, True)
-    assert list(server.uploads.iterdir()) == []
+def test_a_body_that_turns_out_too_large(server):
+    """It comes in pieces and does not say how many bytes it has, or is more than the network holds.
 
-
-def test_who_sends_on_hears_why_it_is_too_large(server):
-    """More than the network holds: it must be read, or the answer is lost with the connection."""
-    status, answer = server.json(CLASSIFY, bytes(30_000_000), **VIDEO)
-    assert (status, "more than 204,800 bytes" in answer["error"]) == (413, True)
-
-
-def test_a_list_of_other_files_is_not_followed(server, clips):
-    path = clips / "list.avi"
-    path.write_text("ffconcat version 1.0\nfile 0.avi\n")
-    try:
-        status, answer = server.json(CLASSIFY, json.dumps({"path": "list.avi"}), **JSON)
-    finally:
-        path.unlink()
-    assert (status, "it is text, not a video" in answer["error"]) == (422, True)
+    That must be read, or the answer is lost with the connection.
+    """
+    for body in (iter([bytes(50_000)] * 6), bytes(30_000_000)):
+        status, answer = server.json(CLASSIFY, body, **VIDEO)
+        assert (status, "more than 204,800 bytes" in answer["error"]) == (413, True)
+        assert list(server.uploads.iterdir()) == []
 
 
 def test_who_waits_for_leave_to_send_is_told_at_once(server):
-    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
-        connection.sendall(
-            b"POST /v1/classify?run=videos HTTP/1.1\r\nHost: localhost\r\n"
-            b"Content-Length: 300000\r\nExpect: 100-continue\r\n\r\n"
-        )
+    head = ["Content-Length: 300000", "Expect: 100-continue"]
+    with server.sent(head, path=CLASSIFY) as connection:
         assert connection.recv(4096).startswith(b"HTTP/1.1 413 ")
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "../secret.avi",
-        "/etc/passwd",
-        "inner/../../secret.avi",
-        "out.avi",
-        "outside/secret.avi",
-        "inner",
-        "pipe",
-        "",
-        "a\0b",
-        "%2e%2e/secret.avi",
-        "..\\secret.avi",
-        "\ud800.avi",
-        3,
-        ["0.avi"],
-        "x" * 5000,
-    ],
-)
-def test_nothing_outside_of_the_folder_is_named(server, clips, name):
-    secret = clips.parent / "secret.avi"
-    for link, target in (("out.avi", secret), ("outside", clips.parent)):
-        if not (clips / link).is_symlink():
-            secret.write_bytes((clips / "0.avi").read_bytes())
-            (clips / link).symlink_to(target)
-    if not (clips / "pipe").exists():
-        os.mkfifo(clips / "pipe")
-    try:
+@pytest.fixture
+def links(clips, video):
+    """What is in the folder of the server and must not be followed out of it, or read."""
+    secret, found = clips.parent / "secret.avi", ("out.avi", "outside", "pipe", "list.avi")
+    secret.write_bytes(video)
+    (clips / "out.avi").symlink_to(secret)
+    (clips / "outside").symlink_to(clips.parent)
+    os.mkfifo(clips / "pipe")
+    (clips / "list.avi").write_text("ffconcat version 1.0\nfile 0.avi\n")
+    yield
+    for name in found:
+        (clips / name).unlink()
+
+
+def test_nothing_outside_of_the_folder_is_named(server, links):
+    for name in (
+        *("../secret.avi", "/etc/passwd", "inner/../../secret.avi", "inner/../inner/5.avi"),
+        *("out.avi", "outside/secret.avi", "inner", "pipe", "", "a\0b", "%2e%2e/secret.avi"),
+        *("..\\secret.avi", "\ud800.avi", 3, ["0.avi"], "x" * 5000),
+    ):
         status, answer = server.json(CLASSIFY, json.dumps({"path": name}), **JSON)
-    finally:
-        for each in ("out.avi", "outside", "pipe"):
-            (clips / each).unlink()
-    assert status == 404
-    assert answer["error"].startswith("no such file in the folder of the server")
+        assert status == 404, name
+        assert answer["error"].startswith("no such file in the folder of the server")
+    # A list of other files is not followed.
+    status, answer = server.json(CLASSIFY, json.dumps({"path": "list.avi"}), **JSON)
+    assert (status, "it is text, not a video" in answer["error"]) == (422, True)

@@ -1,31 +1,28 @@
 """Starting the server: its token, its page, and what stops it."""
 
 import json
-import os
 import re
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
+from pipeline.cli.serve import main
+from pipeline.errors import PipelineError
 from pipeline.web.programs.application import OPEN_PATHS, application
 from pipeline.web.programs.models import Models
 from pipeline.web.programs.openapi import document
 from pipeline.web.programs.options import Options
-from tests.web.routes import asked_of
+from tests.web.asgi import asked_of
+from tests.web.programs.conftest import CODE
 
-SCRIPT = Path(__file__).parents[3] / "scripts" / "serve.py"
 
-
-def test_a_token_from_the_environment_is_wanted_and_not_printed(start, served_runs, clips):
-    environment = {**os.environ, "CLIPLINE_TOKEN": "secret"}
-    server = start(served_runs["videos"], served_runs["other"], token=True, env=environment)
+def test_a_token_from_the_environment_is_wanted_and_not_printed(start, served_runs, video):
+    server = start(served_runs["videos"], served_runs["other"], token="secret")
     assert "secret" not in server.said
     assert "-H 'Authorization: Bearer TOKEN' " in server.said
     assert "?run=videos" in server.said
-    video = (clips / "0.avi").read_bytes()
     path = "/v1/classify?run=videos"
     status, answer = server.json(path, video)
     assert (status, "Authorization: Bearer TOKEN" in answer["error"]) == (401, True)
@@ -53,23 +50,20 @@ def test_the_page_is_made_of_files_of_the_server(server):
     assert (status, about["location"]) == (303, "/docs")
 
 
-def test_the_document_names_what_there_is(server):
+def test_the_document_names_what_there_is_and_answers_are_as_it_says(server, video):
     status, found = server.json("/openapi.json")
     assert (status, found) == (200, document(["videos", "other", "frames", "both"]))
     assert found["openapi"] == "3.1.0"
     names = set(re.findall(r'"#/components/schemas/(\w+)"', json.dumps(found)))
-    assert names <= set(found["components"]["schemas"])
+    schemas = found["components"]["schemas"]
+    assert names <= set(schemas)
     for path, methods in found["paths"].items():
         for method in methods:
             body = b"" if method == "post" else None
             status = server.ask(path.replace("{name}", "videos"), body)[0]
             assert status not in (404, 405, 500), path
-
-
-def test_answers_are_as_the_document_says(server, clips):
-    schemas = document([])["components"]["schemas"]
     for kind, name in (("classify", "Prediction"), ("timeline", "Timeline")):
-        answer = server.json(f"/v1/{kind}?run=videos", (clips / "0.avi").read_bytes())[1]
+        answer = server.json(f"/v1/{kind}?run=videos", video)[1]
         assert set(answer) == set(schemas[name]["required"])
 
 
@@ -88,29 +82,21 @@ def test_answers_are_as_the_document_says(server, clips):
         (["{videos}", "--token", "a", "--no-token"], "--token and --no-token contradict"),
     ],
 )
-def test_what_stops_it_is_one_line(served_runs, tmp_path, arguments, reason):
+def test_what_stops_it_is_one_line(served_runs, tmp_path, monkeypatch, arguments, reason):
+    monkeypatch.setenv("OPENCV_FFMPEG_CAPTURE_OPTIONS", "")  # Set by it; taken back afterwards.
     copy = tmp_path / "videos"
-    copy.symlink_to(served_runs["other"])
-    places = {"videos": served_runs["videos"], "copy": copy}
-    if "two runs" in reason:
-        copy.unlink()
-        copy.mkdir()
-        for file in served_runs["other"].iterdir():
-            (copy / file.name).symlink_to(file)
-    words = [word.format(**places) for word in arguments]
-    done = subprocess.run([sys.executable, SCRIPT, *words], capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert reason in done.stderr
-    assert done.stderr.count("\n") == 1
+    copy.mkdir()
+    for file in served_runs["other"].iterdir():
+        (copy / file.name).symlink_to(file)
+    words = [word.format(videos=served_runs["videos"], copy=copy) for word in arguments]
+    with pytest.raises(PipelineError, match=reason) as stopped:
+        main(["--port", "0", *words])
+    assert "\n" not in str(stopped.value)
 
 
 def test_a_package_that_is_missing_is_named(served_runs):
-    code = (
-        "import sys; sys.modules['python_multipart'] = None\n"
-        "from pipeline.cli.script import run_script\nfrom pipeline.cli.serve import main\n"
-        "run_script(main)"
-    )
-    command = [sys.executable, "-c", code, str(served_runs["videos"])]
+    code = CODE.format(patches="sys.modules['python_multipart'] = None")
+    command = [sys.executable, "-c", code, served_runs["videos"]]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 2
     assert "pip install -e '.[web]'" in done.stderr
@@ -119,9 +105,6 @@ def test_a_package_that_is_missing_is_named(served_runs):
 
 def test_ctrl_c_ends_it(start, served_runs):
     server = start("--run", served_runs["frames"])
-    assert (
-        f"curl --data-binary @NEW.mp4 'http://127.0.0.1:{server.port}/v1/timeline'" in server.said
-    )
-    server.process.send_signal(signal.SIGINT)
-    out, errors = server.process.communicate(timeout=30)
-    assert (server.process.returncode, out, errors) == (0, "", "")
+    address = f"http://127.0.0.1:{server.port}/v1/timeline"
+    assert f"curl --data-binary @NEW.mp4 '{address}'" in server.said
+    assert server.ended(signal.SIGINT) == ""

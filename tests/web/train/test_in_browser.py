@@ -1,8 +1,7 @@
 """Training in a real browser, from labels to a run."""
 
-import json
 import shutil
-import time
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -10,17 +9,28 @@ from playwright.sync_api import expect
 
 from pipeline.run import Run
 from pipeline.video import write_video
-from tests.conftest import blob, blob_recording
-from tests.web.browser import NEEDS_CHROMIUM, findings, opened
+from pipeline.web.train.job import Job
+from pipeline.web.train.jobs import Jobs
+from pipeline.web.train.runs import figures
+from tests.conftest import blob
+from tests.processes import wait_until
+from tests.web.browser import NEEDS_CHROMIUM, findings
 
 pytestmark = NEEDS_CHROMIUM
 
 
+def end_jobs(root):
+    jobs = Jobs(root)
+    for number in jobs.all():
+        jobs.stop(number)
+        wait_until(lambda number=number: jobs.folder(number).read().state != "running")
+
+
 @pytest.fixture
-def app(start_app, tmp_path):
-    """Short videos that are labelled, of names that are no markup."""
-    folder = tmp_path / "work" / "lab <b>"
-    folder.mkdir(parents=True)
+def clips(app, tmp_path):
+    """A folder of the app of short videos with labels, of names that are no markup."""
+    folder = app.root / f"{tmp_path.name} <b>"
+    folder.mkdir()
     lines = ["path,label,group"]
     for group in range(8):
         frames = blob(np.random.default_rng(group), 12)
@@ -29,57 +39,24 @@ def app(start_app, tmp_path):
             write_video(folder / name, ordered, fps=10, codec="FFV1")
             lines.append(f"{name},{label},{group}")
     (folder / "labels.csv").write_text("\n".join(lines))
-    app = start_app(folder.parent)
-    yield app
-    for number in ("1", "2", "3"):
-        app.ask(f"/api/jobs/{number}/stop", {}, method="POST")
+    yield folder
+    end_jobs(app.root)
 
 
-def test_labels_become_a_run_with_its_report(app, browser):
-    run = Run(app.root / "runs" / "lab_b-tiny-1")
-    with opened(browser, f"{app.address}/train?folder=lab+%3Cb%3E") as page:
-        assert findings(page) == []
-        expect(page.locator("#preset option:not([hidden])").first).to_have_text("small")
-        page.click("#check")
-        expect(page.locator("#state")).to_have_text("Done", timeout=60_000)
-        expect(page.locator("#data table").first).to_be_visible()
-        assert page.locator("#data i").count() == 0
-        assert findings(page) == []
-        page.goto(f"{app.address}/train")
-        page.select_option("#preset", "tiny")
-        page.click("#choice button.main")
-        expect(page.locator("#steps li.done")).to_have_count(1, timeout=60_000)
-        expect(page.locator("#log")).to_contain_text("epoch   2/", timeout=120_000)
-        expect(page.locator("#curves")).to_be_visible()
-        expect(page.locator("#progress")).to_contain_text("minutes more")
-        page.reload()
-        expect(page.locator("#log")).to_contain_text("epoch   1/")
-        page.click("#stop")
-        expect(page.locator("#state")).to_have_text("Stopped", timeout=60_000)
-        expect(page.get_by_role("link", name="Try it")).to_be_visible()
-        shutil.move(run.bundle_file, run.folder / "aside")  # as after a kill
-        page.click("#finish")
-        expect(page.locator("h1").first).to_contain_text(", as far as it came")
-        expect(page.locator("#state")).to_have_text("Done", timeout=120_000)
-        expect(page.locator("#result")).to_contain_text("top-1")
-        assert run.bundle_file.is_file()
-        expect(page.locator("#finish")).to_be_hidden()
-        assert findings(page) == []
-        page.get_by_role("link", name="Open the report").click()
-        expect(page.locator("h1")).to_have_text("lab_b-tiny-1")
-    found = json.loads(run.metrics_file.read_text())["test"]["video"]["top1"]
-    with opened(browser, f"{app.address}/runs") as page:
-        expect(page.locator("tbody")).to_contain_text(f"top-1 {found:.3f}")
-        assert page.locator("main [role=status]").count() == 0
-        page.get_by_role("button", name="Compare").click()
-        expect(page.get_by_role("status")).to_have_text("Choose two runs or more to compare.")
-        assert findings(page) == []
-        page.goto(f"{app.address}/jobs/2")
-        page.click("#go-on")
-        expect(page.locator("#log")).to_contain_text("goes on after epoch", timeout=120_000)
-        expect(page.locator("#result")).to_be_hidden()
-        page.click("#stop")
-        expect(page.locator("#state")).to_have_text("Stopped", timeout=60_000)
+@pytest.fixture
+def train(app, clips, visit):
+    """The page for training on them."""
+    return visit(f"{app.address}/train?folder={quote(clips.name)}")
+
+
+def test_videos_are_checked(train):
+    assert findings(train) == []
+    expect(train.locator("#preset option:not([hidden])").first).to_have_text("small")
+    train.click("#check")
+    expect(train.locator("#state")).to_have_text("Done", timeout=60_000)
+    expect(train.locator("#data table").first).to_be_visible()
+    assert train.locator("#data i").count() == 0
+    assert findings(train) == []
 
 
 def mark(page, events):
@@ -96,135 +73,171 @@ def mark(page, events):
     expect(page.locator("#saved")).to_have_text("Saved")
 
 
-def test_from_recordings_without_labels_to_what_a_run_proposes(start_app, browser, tmp_path):
-    videos, events = tmp_path / "VIDEOS", []
-    videos.mkdir()
-    for number in range(5):
-        frames, marked = blob_recording(np.random.default_rng(number))
-        write_video(videos / f"{number}.avi", frames, fps=10, codec="FFV1")
-        events.append(marked)
-    with opened(browser, start_app(videos).address) as page:
-        page.click("text=Mark events")
-        page.wait_for_selector("#picture[data-number='0']")
-        for name in ("left", "right"):
-            page.fill("#class-name", name)
-            page.fill("#class-key", name[0])
-            page.click("#add-class button")
-            page.locator("#class-name").blur()
-        for number in range(4):
-            page.locator("#videos li").nth(number).get_by_role("button").click()
-            mark(page, events[number])
-        page.get_by_role("link", name="Train").click()
-        page.click("#check")
-        expect(page.locator("#state")).to_have_text("Done", timeout=120_000)
-        page.get_by_role("link", name="Train").click()
-        page.click("#choice button.main")
-        expect(page.locator("main")).to_contain_text("Data set: data/videos-events")
-        expect(page.locator("#log")).to_contain_text("epoch   1/", timeout=240_000)
-        page.click("#stop")
-        expect(page.locator("#state")).to_have_text("Stopped", timeout=120_000)
-        page.get_by_role("link", name="Runs").first.click()
-        expect(page.locator("tbody")).to_contain_text("videos-recordings-1")
-        page.get_by_role("link", name="Label").click()
-        expect(page.locator(".card")).to_have_count(1)
-        page.click("text=Mark events")
-        expect(page.locator("#videos li")).to_have_count(5)
-        page.locator("#videos li").nth(4).get_by_role("button").click()
-        page.select_option("#run", "videos-recordings-1")
-        page.click("#ask")
-        expect(page.locator("#proposed")).to_contain_text("to decide", timeout=120_000)
+def stop(page):
+    page.click("#stop")
+    expect(page.locator("#state")).to_have_text("Stopped", timeout=300_000)  # It is exported.
 
 
-def test_a_second_click_starts_no_second_one(app, browser):
-    with opened(browser, f"{app.address}/train") as page:
-        page.select_option("#preset", "tiny")
-        page.dblclick("#choice button.main")
-        expect(page.locator("#state")).to_have_text("Running")
-        page.go_back()
-        expect(page.locator("#choice + h2 + .list li")).to_have_count(1)
-        page.click("#check")
-        expect(page.locator("#told")).to_contain_text("tiny on lab <b> is running")
-        assert page.get_by_role("link", name="See it").get_attribute("href") == "/jobs/1"
-        assert page.locator("#check").is_enabled()
-        page.said[:] = [each for each in page.said if "409" not in each]
+@pytest.fixture
+def own(start_app, moving, tmp_path):
+    """An app of its own, in whose folder five recordings are."""
+    videos, _ = moving
+    app = start_app(shutil.copytree(videos, tmp_path / "VIDEOS", ignore=lambda *_: ["g5.avi"]))
+    yield app
+    end_jobs(app.root)
 
 
-def test_a_click_before_the_script_is_there_is_not_lost(app, browser):
-    held = []
-    with opened(browser, f"{app.address}/runs") as page:
-        page.route("**/form.js", held.append)
-        page.goto(f"{app.address}/train", wait_until="commit")
-        for each in ("button.main", "#check"):
-            expect(page.locator(f"#choice {each}")).to_be_disabled()
-        held.pop().continue_()
-        page.select_option("#preset", "tiny")
-        page.click("#choice button.main")
-        expect(page).to_have_url(f"{app.address}/jobs/1")
+def test_from_recordings_without_labels_to_what_a_run_proposes(own, visit, moving):
+    _, events = moving
+    page = visit(own.address)
+    log = page.locator("#log")
+    page.click("text=Mark events")
+    page.wait_for_selector("#picture[data-number='0']")
+    for name in ("left", "right"):
+        page.fill("#class-name", name)
+        page.fill("#class-key", name[0])
+        page.click("#add-class button")
+        page.locator("#class-name").blur()
+    for number in range(4):
+        page.locator("#videos li").nth(number).get_by_role("button").click()
+        mark(page, events[f"g{number}.avi"])
+    page.get_by_role("link", name="Train").click()
+    page.click("#choice button.main")
+    expect(page.locator("main")).to_contain_text("Data set: data/videos-events")
+    expect(log).to_contain_text("epoch   2/", timeout=240_000)
+    expect(page.locator("#steps li.done")).to_have_count(1)
+    expect(page.locator("#curves")).to_be_visible()
+    expect(page.locator("#progress")).to_contain_text("minutes more")
+    page.reload()
+    expect(log).to_contain_text("epoch   1/")
+    stop(page)
+    expect(page.get_by_role("link", name="Try it")).to_be_visible()
+    page.click("#go-on")
+    expect(page.locator("#state")).to_have_text("Running")
+    expect(page.locator("#result")).to_be_hidden()
+    stop(page)
+    page.get_by_role("link", name="Label").click()
+    expect(page.locator(".card")).to_have_count(1)
+    page.click("text=Mark events")
+    expect(page.locator("#videos li")).to_have_count(5)
+    page.locator("#videos li").nth(4).get_by_role("button").click()
+    page.select_option("#run", "videos-recordings-1")
+    page.click("#ask")
+    expect(page.locator("#proposed")).to_contain_text("to decide", timeout=120_000)
 
 
-def test_one_epoch_is_seen_in_the_curves(app, browser):
-    with opened(browser, f"{app.address}/runs") as page:
-        coloured = page.evaluate(
-            """async () => {
-                const { drawCurves } = await import("/static/train/curves.js");
-                const canvas = document.body.appendChild(document.createElement("canvas"));
-                drawCurves(canvas, [{ epoch: 1, loss: 0.5, val_loss: 0.9 }], "loss");
-                const { width, height } = canvas;
-                const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
-                const isBlue = (at) => data[at + 2] - data[at] > 60;
-                const isWarm = (at) => data[at] - data[at + 2] > 60;
-                const places = Array.from({ length: data.length / 4 }, (_, place) => 4 * place);
-                return [places.filter(isBlue).length, places.filter(isWarm).length];
-            }"""
-        )
+@pytest.fixture
+def killed(app, blob_run, tmp_path):
+    """The address of a training that was killed before the end."""
+    name, folder = tmp_path.name, app.root / "runs" / tmp_path.name
+    shutil.copytree(blob_run.folder, folder)
+    Run(folder).bundle_file.unlink()
+    steps = ("train", "--run", f"runs/{name}"), ("evaluate", f"runs/{name}")
+    job = Job(title="training", steps=steps, run=f"runs/{name}", state="stopped")
+    Jobs(app.root).folder("901").write(job)
+    yield f"{app.address}/jobs/901"
+    end_jobs(app.root)
+    shutil.rmtree(folder)
+
+
+def test_a_training_that_was_killed_becomes_a_run_with_its_report(app, killed, visit, tmp_path):
+    page, run = visit(killed), Run(app.root / "runs" / tmp_path.name)
+    expect(page.locator("#state")).to_have_text("Stopped")
+    page.click("#finish")
+    expect(page.locator("h1").first).to_have_text("training, as far as it came")
+    expect(page.locator("#state")).to_have_text("Done", timeout=240_000)
+    score = f"top-1 {figures(run).value:.3f}"
+    expect(page.locator("#result")).to_contain_text(score)
+    expect(page.locator("#finish")).to_be_hidden()
+    assert run.bundle_file.is_file()
+    assert findings(page) == []
+    page.get_by_role("link", name="Open the report").click()
+    expect(page.locator("h1")).to_have_text(run.folder.name)
+    page.goto(f"{app.address}/runs")
+    expect(page.locator("tbody")).to_contain_text(score)
+    assert page.locator("main [role=status]").count() == 0
+    page.get_by_role("button", name="Compare").click()
+    expect(page.get_by_role("status")).to_have_text("Choose two runs or more to compare.")
+    assert findings(page) == []
+
+
+def test_a_second_click_starts_no_second_one(app, clips, train):
+    before = len(Jobs(app.root).all())
+    train.select_option("#preset", "tiny")
+    train.dblclick("#choice button.main")
+    expect(train.locator("#state")).to_have_text("Running")
+    started = train.url.removeprefix(app.address)
+    train.go_back()
+    expect(train.locator("#choice + h2 + .list li")).to_have_count(before + 1)
+    train.click("#check")
+    expect(train.locator("#told")).to_contain_text(f"tiny on {clips.name} is running")
+    assert train.get_by_role("link", name="See it").get_attribute("href") == started
+    assert train.locator("#check").is_enabled()
+    train.said[:] = [each for each in train.said if "409" not in each]
+
+
+@pytest.mark.parametrize(
+    ("path", "script", "form"),
+    [
+        ("train", "**/form.js", "#choice"),
+        ("label", "**/label/main.js", "#add-class"),
+        ("clips", "**/label/clips.js", "#add-class"),
+    ],
+)
+def test_a_click_before_the_script_is_there_is_not_lost(app, clips, visit, path, script, form):
+    page, held = visit(f"{app.address}/runs"), []
+    page.route(script, lambda route: held.append(route))
+    page.goto(f"{app.address}/{path}?folder={quote(clips.name)}", wait_until="commit")
+    buttons = page.locator(f"{form} button")
+    expect(buttons.last).to_be_visible()
+    for button in buttons.all():
+        expect(button).to_be_disabled()
+    held.pop().continue_()
+    for button in buttons.all():
+        expect(button).to_be_enabled()
+
+
+def test_one_epoch_is_seen_in_the_curves(app, visit):
+    coloured = visit(f"{app.address}/runs").evaluate(
+        """async () => {
+            const { drawCurves } = await import("/static/train/curves.js");
+            const canvas = document.body.appendChild(document.createElement("canvas"));
+            drawCurves(canvas, [{ epoch: 1, loss: 0.5, val_loss: 0.9 }], "loss");
+            const { width, height } = canvas;
+            const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
+            const isBlue = (at) => data[at + 2] - data[at] > 60;
+            const isWarm = (at) => data[at] - data[at + 2] > 60;
+            const places = Array.from({ length: data.length / 4 }, (_, place) => 4 * place);
+            return [places.filter(isBlue).length, places.filter(isWarm).length];
+        }"""
+    )
     assert min(coloured) > 9
 
 
-def test_a_report_reaches_nothing_of_the_pages(app, browser):
-    report = app.root / "runs" / "x" / "report"
-    report.mkdir(parents=True)
-    (report.parent / "config.toml").write_text("")
-    (report / "index.html").write_text(
+def test_a_report_reaches_nothing_of_the_pages(app, visit, tmp_path):
+    run = Run(app.root / "runs" / tmp_path.name)
+    run.report_page.parent.mkdir(parents=True)
+    run.config_file.write_text("")
+    run.report_page.write_text(
         "<h1>a</h1><img src='/static/icon.svg'><script>"
         "try { document.title = document.cookie + localStorage.length }"
         "catch { document.title = 'shut' }"
-        "fetch('/api/jobs/1').then(() => document.title = 'open', () => {})</script>"
+        "fetch('/runs').then(() => document.title = 'open', () => document.title += '!')</script>"
     )
-    with opened(browser, f"{app.address}/runs/x/report") as page:
-        time.sleep(0.5)
-        assert page.title() == "shut"
-        assert any("img-src" in each for each in page.said)
-        page.said.clear()
+    page = visit(f"{app.address}/runs/{run.folder.name}/report")
+    expect(page).to_have_title("shut!")
+    assert any("img-src" in each for each in page.said)
+    page.said.clear()
 
 
-def test_a_training_goes_on_without_what_is_missing(app, browser):
-    (app.root / "lab <b>" / "0 left.avi").unlink()
-    with opened(browser, f"{app.address}/train") as page:
-        page.select_option("#preset", "tiny")
-        page.click("#choice button.main")
-        expect(page.locator("#told")).to_contain_text("or read: 0 left.avi. Bring them back")
-        assert findings(page) == []
-        page.get_by_role("button", name="Train without them").click()
-        expect(page.locator("#steps li.done")).to_have_count(1, timeout=60_000)
-        page.click("#stop")
-        expect(page.locator("#state")).to_have_text("Stopped", timeout=60_000)
-        expect(page.locator("#finish")).to_be_hidden()  # There is no epoch of it.
-        page.said[:] = [each for each in page.said if "410" not in each]
-
-
-def test_what_cannot_be_trained_is_told(app, browser):
-    (app.root / "lab <b>" / "labels.csv").unlink()
-    with opened(browser, f"{app.address}/train") as page:
-        expect(page.locator("main")).to_contain_text("Nothing is labelled yet")
-    choice = {"folder": "lab <b>", "kind": "clips", "preset": "tiny"}
-    status, answer = app.ask("/api/jobs", choice, method="POST")
-    assert status == 422
-    assert b"there are no labels yet" in answer
-    for path in (
-        "/jobs/1",
-        "/api/jobs/1",
-        "/api/jobs/1/events",
-        "/runs/x/report",
-        "/runs/../report",
-    ):
-        assert app.ask(path)[0] in (404, 422)
+def test_a_training_goes_on_without_what_is_missing(clips, train):
+    (clips / "0 left.avi").unlink()
+    train.select_option("#preset", "tiny")
+    train.click("#choice button.main")
+    expect(train.locator("#told")).to_contain_text("or read: 0 left.avi. Bring them back")
+    assert findings(train) == []
+    train.get_by_role("button", name="Train without them").click()
+    expect(train.locator("#steps li.done")).to_have_count(1, timeout=60_000)
+    stop(train)
+    expect(train.locator("#finish")).to_be_hidden()  # There is no epoch of it.
+    train.said[:] = [each for each in train.said if "410" not in each]

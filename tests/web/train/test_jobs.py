@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import time
 import urllib.request
@@ -48,6 +49,9 @@ def job(*steps):
     return Job(title="a test", steps=steps)
 
 
+SLOW = job((*PREPARE, "--fps", "8"), ("--version",))
+
+
 def ended(jobs, number):
     wait_until(lambda: jobs.folder(number).read().state != "running")
     return jobs.folder(number).read()
@@ -67,7 +71,7 @@ def test_commands_run_one_after_the_other_and_say_what_they_do(jobs, tmp_path):
         jobs.go_on(number)
 
 
-def test_one_that_fails_ends_the_job_and_it_goes_on_there(jobs, tmp_path):
+def test_one_that_fails_ends_the_job_and_it_goes_on_there(jobs):
     steps = (("--version",), ("evaluate", "runs/none"), ("--version",))
     number = jobs.start(job(*steps))
     found = ended(jobs, number)
@@ -78,18 +82,25 @@ def test_one_that_fails_ends_the_job_and_it_goes_on_there(jobs, tmp_path):
     jobs.go_on(number)
     assert ended(jobs, number).state == "done"
     assert folder.log.read_text().count("$ clipline --version") == 3
+    # One that is damaged hides no other and keeps its number.
+    damaged = jobs.folder("2").path
+    damaged.mkdir()
+    (damaged / "job.json").write_text("{")
+    assert list(jobs.all()) == ["1"]
+    assert jobs.start(job(("--version",))) == "3"
 
 
-def slow(jobs):
-    """Starts a job of which the first command takes long; returns its number once that runs."""
-    number = jobs.start(job((*PREPARE, "--fps", "8"), ("--version",)))
-    log = jobs.folder(number).log
-    wait_until(lambda: log.is_file() and b"$ clipline prepare" in log.read_bytes())
-    return number
+def started(jobs, number, times=1):
+    """The job, once its first command runs for so many times; that takes long."""
+    folder = jobs.folder(number)
+    line = b"$ clipline prepare"
+    wait_until(lambda: folder.log.is_file() and folder.log.read_bytes().count(line) == times)
+    return folder.read()
 
 
-def test_one_that_is_stopped_goes_on_where_it_was(jobs):
-    number = slow(jobs)
+def test_one_that_is_stopped_or_killed_goes_on_where_it_was(jobs):
+    number = jobs.start(SLOW)
+    started(jobs, number)
     with pytest.raises(RunningError, match=r"a test is running, .* wait: /jobs/1$"):
         jobs.start(job(("--version",)))
     with pytest.raises(DataError, match="a test: running"):
@@ -98,7 +109,13 @@ def test_one_that_is_stopped_goes_on_where_it_was(jobs):
     found = ended(jobs, number)
     assert (found.state, found.done) == ("stopped", 0)
     jobs.go_on(number)
+    os.killpg(started(jobs, number, 2).process, signal.SIGKILL)
+    assert ended(jobs, number).state == "stopped"
+    assert jobs.start(job(("--version",))) == "2"
+    assert ended(jobs, "2").state == "done"
+    jobs.go_on(number)
     assert ended(jobs, number).state == "done"
+    assert list(jobs.all()) == ["2", "1"]
     jobs.stop(number)
     assert jobs.folder(number).read().state == "done"
 
@@ -106,7 +123,7 @@ def test_one_that_is_stopped_goes_on_where_it_was(jobs):
 def test_of_several_that_begin_at_once_one_does(jobs, tmp_path):
     def start(each):
         with contextlib.suppress(RunningError):
-            return each.start(job((*PREPARE, "--fps", "8")))
+            return each.start(SLOW)
 
     others = [jobs, jobs, Jobs(tmp_path), Jobs(tmp_path)]  # of two servers more
     with ThreadPoolExecutor(len(others)) as threads:
@@ -115,33 +132,9 @@ def test_of_several_that_begin_at_once_one_does(jobs, tmp_path):
     assert list(jobs.all()) == ["1"]
     jobs.stop("1")
     ended(jobs, "1")
-    number = slow(jobs)
-    with pytest.raises(RunningError, match=f"wait: /jobs/{number}$"):
+    started(jobs, jobs.start(SLOW))
+    with pytest.raises(RunningError, match="wait: /jobs/2$"):
         jobs.go_on("1")
-
-
-def test_one_that_was_killed_is_stopped(jobs):
-    number = slow(jobs)
-    process = jobs.folder(number).read().process
-    os.killpg(process, signal.SIGKILL)
-    wait_until(lambda: jobs.folder(number).read().state != "running")
-    assert jobs.folder(number).read().state == "stopped"
-    assert jobs.start(job(("--version",))) == "2"
-    assert ended(jobs, "2").state == "done"
-    jobs.go_on(number)
-    assert ended(jobs, number).state == "done"
-    assert list(jobs.all()) == ["2", "1"]
-
-
-def test_one_that_is_damaged_hides_no_other_and_keeps_its_number(jobs):
-    jobs.start(job(("--version",)))
-    ended(jobs, "1")
-    damaged = jobs.folder("2").path
-    damaged.mkdir()
-    (damaged / "job.json").write_text("{")
-    assert list(jobs.all()) == ["1"]
-    assert jobs.start(job(("--version",))) == "3"
-    ended(jobs, "3")
 
 
 def test_a_run_is_made_of_a_training_as_far_as_it_came(tmp_path):
@@ -165,15 +158,14 @@ def test_what_is_no_job(jobs, number):
     assert jobs.all() == {}
 
 
-def test_a_character_whose_bytes_come_apart_is_shown(start_app, jobs, tmp_path):
+def test_a_character_whose_bytes_come_apart_is_shown(app):
     """As where a command was stopped while it wrote, or its output is read in pieces."""
-    folder, text = jobs.folder("1"), "Größe".encode()
+    folder, text, found = Jobs(app.root).folder("900"), "Größe".encode(), []
     folder.write(dataclasses.replace(job(("--version",)), state="running"))
-    app, found = start_app(tmp_path), []
     with alone(folder.running, "running"):
         folder.log.write_bytes(text[:3])
         known = {"Authorization": f"Bearer {TOKEN}"}
-        request = urllib.request.Request(f"{app.address}/api/jobs/1/events", headers=known)
+        request = urllib.request.Request(f"{app.address}/api/jobs/900/events", headers=known)
         with urllib.request.urlopen(request, timeout=60) as events:
             while "".join(found) != "Größe":
                 if events.readline().startswith(b"event: log"):
@@ -183,3 +175,4 @@ def test_a_character_whose_bytes_come_apart_is_shown(start_app, jobs, tmp_path):
                             log.write(text[3:])
                 assert len(found) < 3
     assert found[0] == "Gr"
+    shutil.rmtree(folder.path)

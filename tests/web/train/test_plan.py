@@ -12,6 +12,7 @@ from pipeline.web.workspace import Workspace
 from tests.web.conftest import coded
 
 CHOICE = {"folder": "lab", "kind": "events", "preset": "recordings"}
+CLIPS = {"kind": "clips", "preset": "small"}
 
 
 @pytest.fixture
@@ -31,40 +32,38 @@ def steps(workspace, **changes):
     return Choice.checked({**CHOICE, **changes}).training(workspace).steps
 
 
+def value_of(step, option):
+    return step[step.index(option) + 1]
+
+
 def test_events_are_prepared_trained_and_tested(workspace):
     job = Choice.checked(CHOICE).training(workspace)
-    assert job.steps == (
-        (
-            *("prepare", "--source", "events", "--path", "lab/events.csv"),
-            *("--val-fraction", "0.15", "--out", "data/lab-events"),
-        ),
-        (
-            "train",
-            "--config",
-            "recordings",
-            "--data",
-            "data/lab-events",
-            "--run",
-            "runs/lab-recordings-1",
-        ),
-        ("evaluate", "runs/lab-recordings-1"),
-    )
+    assert [" ".join(words) for words in job.steps] == [
+        "prepare --source events --path lab/events.csv --val-fraction 0.15 --out data/lab-events",
+        "train --config recordings --data data/lab-events --run runs/lab-recordings-1",
+        "evaluate runs/lab-recordings-1",
+    ]
     assert (job.run, job.data) == ("runs/lab-recordings-1", "data/lab-events")
+    (workspace.root / "runs" / "lab-recordings-1").mkdir(parents=True)  # is never replaced
+    assert steps(workspace)[-1] == ("evaluate", "runs/lab-recordings-2")
+    job = Choice.checked(CHOICE).check(workspace)
+    assert [step[:2] for step in job.steps] == [("prepare", "--check")]
+    assert (job.run, job.data) == ("", "data/lab-events/check")
+    table = workspace.path("lab/events.csv")
+    table.write_text(f"{table.read_text()}a.avi,2,,peck\n")
+    assert value_of(steps(workspace)[0], "--point-seconds") == "1"
 
 
 def test_folds_and_auto_give_no_videos_away(workspace):
     prepare, *others = steps(workspace, folds=5)
     assert "--val-fraction" not in prepare
-    assert others == [
-        (
-            *("crossval", "--config", "recordings", "--data", "data/lab-events-folds"),
-            *("--split.folds", "5", "--out", "runs/lab-recordings-1"),
-        )
-    ]
+    ((*words, out),) = others
+    assert words[:5] == ["crossval", "--config", "recordings", "--data", "data/lab-events-folds"]
+    assert (*words[5:], out) == ("--split.folds", "5", "--out", "runs/lab-recordings-1")
     prepare, train, _ = steps(workspace, preset="auto", minutes=7)
     assert "--val-fraction" not in prepare
     assert train[-2:] == ("--run", "runs/lab-auto-1")
-    assert train[train.index("--budget") + 1] == "7m"
+    assert value_of(train, "--budget") == "7m"
 
 
 @pytest.mark.parametrize(
@@ -82,24 +81,6 @@ def test_what_a_preset_needs_is_prepared(workspace, preset, words, data):
         *("prepare", "--source", "csv", "--path", "lab/labels.csv", "--val-fraction", "0.15"),
         *(*words, "--out", data),
     )
-
-
-def test_points_get_a_length(workspace):
-    table = workspace.path("lab/events.csv")
-    table.write_text(f"{table.read_text()}a.avi,2,,peck\n")
-    prepare, *_ = steps(workspace)
-    assert prepare[prepare.index("--point-seconds") + 1] == "1"
-
-
-def test_a_run_never_takes_the_place_of_another(workspace):
-    (workspace.root / "runs" / "lab-recordings-1").mkdir(parents=True)
-    assert steps(workspace)[-1] == ("evaluate", "runs/lab-recordings-2")
-
-
-def test_a_check_prepares_nothing(workspace):
-    job = Choice.checked(CHOICE).check(workspace)
-    assert [step[:2] for step in job.steps] == [("prepare", "--check")]
-    assert (job.run, job.data) == ("", "data/lab-events/check")
 
 
 def test_each_table_has_a_data_set_of_its_own():
@@ -136,27 +117,25 @@ def test_too_few_recordings_are_told_before_anything_runs(workspace):
 
 
 def test_what_is_missing_is_told_and_one_can_go_on_without(workspace):
-    table = workspace.path("lab/events.csv")
+    def share_of(**changes):
+        return float(value_of(steps(workspace, **changes, goes_without=True)[0], option))
+
+    table, option = workspace.path("lab/events.csv"), "--max-bad-fraction"
     workspace.path("lab/e.avi").write_bytes(b"no video")
     table.write_text(f"{table.read_text()}gone.avi,0,1,walk\ngone.avi,2,3,sit\n")
     told = r"lab: 2 of 6 recordings in its table .* gone\.avi, e\.avi\. Bring them back, or train"
     with pytest.raises(MissingError, match=told):
         steps(workspace)
-    prepare, *_ = steps(workspace, goes_without=True)
-    share = float(prepare[prepare.index("--max-bad-fraction") + 1])
-    assert share == pytest.approx(2 / 6 + PrepareConfig.max_bad_fraction, abs=1e-3)
+    assert share_of() == pytest.approx(2 / 6 + PrepareConfig.max_bad_fraction, abs=1e-3)
     ((_, *check),) = Choice.checked(CHOICE).check(workspace).steps
-    assert "--max-bad-fraction" in check  # Its report says what is missing.
-    clips = {"kind": "clips", "preset": "small"}
-    assert steps(workspace, **clips)
+    assert option in check  # Its report says what is missing.
+    assert steps(workspace, **CLIPS)
     workspace.path("lab/labels.csv").write_text("path,label\na.avi,walk\nx/b.avi,walk\n")
     with pytest.raises(MissingError, match=r"lab: 1 of 2 clips in its table .*: x/b\.avi\. "):
-        steps(workspace, **clips)
-    prepare, *_ = steps(workspace, **clips, goes_without=True)
-    assert float(prepare[prepare.index("--max-bad-fraction") + 1]) < 1
+        steps(workspace, **CLIPS)
+    assert share_of(**CLIPS) < 1
     workspace.path("lab/a.avi").unlink()
-    prepare, *_ = steps(workspace, **clips, goes_without=True)
-    assert float(prepare[prepare.index("--max-bad-fraction") + 1]) == 1
+    assert share_of(**CLIPS) == 1
 
 
 def test_a_data_set_is_trained_on_as_it_is(workspace, blob_store, recording_store):
@@ -165,11 +144,11 @@ def test_a_data_set_is_trained_on_as_it_is(workspace, blob_store, recording_stor
         shutil.copytree(store.path, workspace.root / "data" / name)
     (workspace.root / "data" / "begun").mkdir()
     assert prepared_sets(workspace) == [("data/clips", "clips"), ("data/rec", "events")]
-    chosen = {"folder": "data/clips", "kind": "clips", "preset": "small", "is_prepared": True}
-    assert steps(workspace, **chosen) == (
-        ("train", "--config", "small", "--data", "data/clips", "--run", "runs/clips-small-1"),
-        ("evaluate", "runs/clips-small-1"),
-    )
+    chosen = {**CLIPS, "folder": "data/clips", "is_prepared": True}
+    assert [" ".join(words) for words in steps(workspace, **chosen)] == [
+        "train --config small --data data/clips --run runs/clips-small-1",
+        "evaluate runs/clips-small-1",
+    ]
     job = Choice.checked(chosen).check(workspace)
     assert (job.steps, job.data) == ((), "data/clips")
     with pytest.raises(DataError, match="not a prepared data set"):

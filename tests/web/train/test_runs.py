@@ -1,10 +1,15 @@
+"""The runs of a workspace, and what the pages say where little is there."""
+
 import json
 import re
 
 import pytest
 
 from pipeline.run import Run
+from pipeline.web.application import application
 from pipeline.web.train.runs import all_runs, differing, figures, history
+from pipeline.web.workspace import Workspace
+from tests.web.asgi import ask
 
 
 def write(folder, **files):
@@ -15,14 +20,8 @@ def write(folder, **files):
     return Run(folder)
 
 
-TESTED = {
-    "test": {
-        "video": {"top1": 0.75, "top1_interval95": [0.5, 0.9]},
-        "num_videos": 12,
-        "num_groups": 3,
-    }
-}
-BUNDLE = {"model": {"task": "video"}}
+VIDEO = {"top1": 0.75, "top1_interval95": [0.5, 0.9]}
+TESTED = {"test": {"video": VIDEO, "num_videos": 12, "num_groups": 3}}
 FOLDS = {
     "main_score": "top1",
     "video": {"top1": 0.6, "top1_interval95": [0.4, 0.8]},
@@ -33,13 +32,9 @@ FOLDS = {
 
 @pytest.fixture
 def root(tmp_path):
-    runs = tmp_path / "runs"
-    write(
-        runs / "a",
-        config_toml="seed = 1\n[clip]\nstride = 2\n",
-        metrics_json=TESTED,
-        bundle_json=BUNDLE,
-    )
+    runs, bundle = tmp_path / "runs", {"model": {"task": "video"}}
+    settings = "seed = 1\n[clip]\nstride = 2\n"
+    write(runs / "a", config_toml=settings, metrics_json=TESTED, bundle_json=bundle)
     write(runs / "b", crossval_toml="seed = 2\n[clip]\nstride = 3\n", crossval_json=FOLDS)
     write(runs / "c", config_toml="[clip]\nstride = 3\n", metrics_json="{damaged")
     write(runs / "other", notes_txt="")
@@ -59,9 +54,9 @@ def test_figures_are_those_of_the_files(root):
     assert [each.can_classify for each in (a, b, c)] == [True, False, False]
 
 
-def test_each_link_of_the_page_answers(root, start_app):
+def test_each_link_of_the_page_answers(root):
     """A plain run and a fused one with a report, and kinds that have none."""
-    runs = root / "runs"
+    runs, app = root / "runs", application(Workspace(root), lambda: False)
     fused = {"fusion_json": {}, "metrics_json": {"test": {**TESTED["test"], "task": "video"}}}
     write(runs / "fused <b>", **fused)
     write(runs / "auto of labels", **fused)
@@ -69,31 +64,27 @@ def test_each_link_of_the_page_answers(root, start_app):
     for name in ("a", "fused <b>"):
         page = Run(runs / name).report_page
         page.parent.mkdir()
-        page.write_text("found")
-    app = start_app(root)
-    status, page = app.ask("/runs")
+        page.write_text(f"report of {name}")
+    status, _, page = ask(app, "/runs")
     assert status == 200
-    links = re.findall('href="(/runs/[^"]+)"', page.decode())
-    assert sorted(links) == ["/runs/a/report", "/runs/fused%20%3Cb%3E/report"]
-    assert [app.ask(link) for link in links] == [(200, b"found")] * 2
+    links = sorted(re.findall('href="(/runs/[^"]+)"', page))
+    assert links == ["/runs/a/report", "/runs/fused%20%3Cb%3E/report"]
+    assert ask(app, links[0])[::2] == (200, "report of a")
+    assert ask(app, "/runs/fused <b>/report")[::2] == (200, "report of fused <b>")
     for name in ("auto of labels", "auto in folds", "b"):
-        assert f'value="{name}"'.encode() in page
+        assert f'value="{name}"' in page
 
 
-def test_a_real_run(blob_run):
-    found = figures(blob_run)
+def test_a_run_that_was_trained(blob_run):
+    found, rows = figures(blob_run), history(blob_run)
     assert found.can_classify
     assert found.settings["clip.num_frames"] == blob_run.config().clip.num_frames
-    rows = history(blob_run)
     assert [row["epoch"] for row in rows] == list(range(1, len(rows) + 1))
     assert {"loss", "val_loss", "seconds"} <= set(rows[0])
 
 
 def test_a_run_on_recordings(tmp_path):
-    test = {
-        "frames": {"mean_average_precision": 0.5},
-        "bouts": {"recordings": [{}]},
-    }
+    test = {"frames": {"mean_average_precision": 0.5}, "bouts": {"recordings": [{}]}}
     bundle = {"model": {"task": "frames-multilabel"}}
     found = figures(write(tmp_path / "a", metrics_json={"test": test}, bundle_json=bundle))
     assert (found.score, found.value) == ("mean average precision", 0.5)
@@ -103,3 +94,14 @@ def test_a_run_on_recordings(tmp_path):
 def test_where_nothing_is_yet(tmp_path):
     assert all_runs(tmp_path) == []
     assert history(Run(tmp_path)) == []
+    (tmp_path / "lab").mkdir()
+    app = application(Workspace(tmp_path), lambda: False)
+    assert "Nothing is labelled yet" in ask(app, "/train")[2]
+    choice = json.dumps({"folder": "lab", "kind": "clips", "preset": "tiny"}).encode()
+    kind = [("content-type", "application/json")]
+    status, _, answer = ask(app, "/api/jobs", method="POST", body=choice, headers=kind)
+    assert (status, "there are no labels yet" in answer) == (422, True)
+    for path in ("/jobs/1", "/api/jobs/1", "/api/jobs/1/events"):
+        assert ask(app, path)[0] == 422
+    for path in ("/runs/x/report", "/runs/../report"):
+        assert ask(app, path)[0] == 404
