@@ -67,8 +67,12 @@ class Made:
             self._root.mkdir(exist_ok=True)
 
     def __call__(self, name: str, make: Callable[[Path], object]) -> Path:
-        """The folder of a name, which `make` makes where it is not there yet; not to be changed."""
-        folder = self._root / name
+        """The folder of a name, which `make` makes where it is not there yet; not to be changed.
+
+        It is made anew where the module of `make` is another than when it was made.
+        """
+        module = Path(make.__code__.co_filename).read_bytes()
+        folder = self._root / f"{name} {hashlib.sha256(module).hexdigest()[:8]}"
         with FileLock(f"{folder}.lock"):
             if not self._note(folder).is_file():
                 shutil.rmtree(folder, ignore_errors=True)  # of tests that were killed
