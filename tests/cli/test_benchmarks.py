@@ -1,63 +1,68 @@
 import re
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from pipeline.cli.benchmark import main
+from pipeline.cli.benchmarks.serve import is_same
 from pipeline.video import write_video
 from tests.conftest import blob_recording
 
 
-def benchmark(*arguments: str) -> str:
-    command = [sys.executable, "-m", "pipeline.cli", "benchmark", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+@pytest.fixture
+def benchmark(capsys):
+    """Calls a benchmark; gives what it prints."""
+
+    def call(*words):
+        main([str(word) for word in words])
+        return capsys.readouterr().out
+
+    return call
 
 
-def decode(folder: Path) -> list[str]:
-    """The row of a video in the table."""
-    noise = np.random.default_rng(0).integers(256, size=(60, 96, 128, 3), dtype=np.uint8)
-    write_video(folder / "noise.avi", noise, fps=25)
-    output = benchmark("decode", str(folder / "noise.avi"), "--repeats", "1")
-    assert "MJPG 128x96, 60 frames" in output
-    return re.search(r"^noise\.avi (.*)$", output, re.MULTILINE)[1].replace(",", "").split()
+@pytest.fixture
+def decode(benchmark, tmp_path):
+    """Decodes a video; gives its row in the table."""
+
+    def call():
+        noise = np.random.default_rng(0).integers(256, size=(60, 96, 128, 3), dtype=np.uint8)
+        write_video(tmp_path / "noise.avi", noise, fps=25)
+        output = benchmark("decode", tmp_path / "noise.avi", "--repeats", 1)
+        assert "MJPG 128x96, 60 frames" in output
+        return re.search(r"^noise\.avi (.*)$", output, re.MULTILINE)[1].replace(",", "").split()
+
+    return call
 
 
-def test_decode_compares_with_ffmpeg_where_it_is_installed(tmp_path):
-    row = decode(tmp_path)
+def test_decode_compares_with_ffmpeg_where_it_is_installed(decode):
+    row = decode()
     if shutil.which("ffmpeg"):
         for reader, *_, ffmpeg, ratio in (row[:5], row[5:10]):
             assert float(ratio) == pytest.approx(int(reader) / int(ffmpeg), rel=0.02, abs=0.01)
 
 
-def test_decode_without_ffmpeg(tmp_path, monkeypatch):
+def test_decode_without_ffmpeg(decode, monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
-    *measured, without = decode(tmp_path)[:4]
+    *measured, without = decode()[:4]
     assert min(map(int, measured)) > 0
     assert without == "-"
 
 
-def test_both_networks_of_the_step_compute_the_same():
-    output = benchmark(
-        "step", "--batch-size", "2", "--frames", "4", "--size", "16", "--repeats", "1"
-    )
+def test_both_networks_of_the_step_compute_the_same(benchmark):
+    output = benchmark("step", "--batch-size", 2, "--frames", 4, "--size", 16, "--repeats", 1)
     difference = re.search(r"^largest difference .* (\S+e-?\S+)$", output, re.MULTILINE)[1]
     assert float(difference) < 1e-5
 
 
 def test_the_server_under_load_gives_the_answers_of_the_classifier(
-    hasty_run, blob_videos, tmp_path
+    hasty_run, blob_videos, benchmark, tmp_path
 ):
     broken = tmp_path / "broken.avi"
     broken.write_text("no video")
     videos = [blob_videos / "left" / f"g0{number} 0.avi" for number in range(3)]
-    output = benchmark(
-        "serve",
-        *map(str, (*videos, broken)),
-        *("--run", str(hasty_run.folder), "--clients", "3", "--minutes", "0.1", "--kill", "3"),
-    )
+    options = ("--run", hasty_run.folder, "--clients", 3, "--minutes", 0.05, "--kill", 1)
+    output = benchmark("serve", *videos, broken, *options)
     found = re.search(
         r"^answers +([\d,]+); (\d+) of another file or wrong, (\d+) lost; (\d+) decoders",
         output,
@@ -71,28 +76,23 @@ def test_the_server_under_load_gives_the_answers_of_the_classifier(
 
 
 def test_an_answer_of_another_file_is_seen():
-    from pipeline.cli.benchmarks.serve import is_same
-
     answer = {"label": "a", "top": [{"label": "a", "probability": 0.75}], "damaged": False}
     assert is_same(answer, answer)
-    assert not is_same({**answer, "label": "b"}, answer)
-    assert not is_same({**answer, "top": []}, answer)
     assert not is_same({"error": "it is text"}, answer)
-    assert not is_same({**answer, "damaged": True}, answer)
+    for changes in ({"label": "b"}, {"top": []}, {"damaged": True}):
+        assert not is_same({**answer, **changes}, answer)
 
 
-def test_labels_are_chosen_or_drawn(tmp_path):
+def test_labels_are_chosen_or_drawn(benchmark, tmp_path):
     lines = ["video,start_seconds,end_seconds,label"]
     for number in range(8):
         frames, events = blob_recording(np.random.default_rng(number))
         write_video(tmp_path / f"g{number}.avi", frames, fps=10, codec="FFV1")
         lines += [f"g{number}.avi,{start},{end},{label}" for start, end, label in events]
-    table = tmp_path / "events.csv"
+    table, picture = tmp_path / "events.csv", tmp_path / "curves.png"
     table.write_text("\n".join(lines))
-    picture = tmp_path / "curves.png"
-    options = ["--seeds", "1", "--rounds", "3", "--stretches", "2", "--seconds", "2"]
-    options += ["--events", str(table), "--out", str(picture)]
-    output = benchmark("labels", str(tmp_path), *options)
+    options = ["--seeds", 1, "--rounds", 3, "--stretches", 2, "--seconds", 2]
+    output = benchmark("labels", tmp_path, *options, "--events", table, "--out", picture)
     head, *rows = output[output.index("events  F1") :].splitlines()
     assert head == "events  F1, chosen  F1, chance  by chance it takes"
     found = [row.split() for row in rows]

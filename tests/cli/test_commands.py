@@ -1,25 +1,43 @@
-"""`clipline COMMAND`, and the same commands as files."""
+"""`clipline COMMAND`, the same commands as files, and how each of them ends."""
 
 import os
 import re
+import runpy
 import subprocess
 import sys
+import warnings
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import pytest
 
 from pipeline.cli import benchmark
-from pipeline.cli.__main__ import COMMANDS
+from pipeline.cli.__main__ import COMMANDS, main
 from pipeline.cli.commands import run_named
-from pipeline.errors import ConfigError
+from pipeline.cli.script import run_script
+from pipeline.config import TemporalConfig
+from pipeline.errors import ConfigError, DataError
 from pipeline.text import command
 
 ROOT = Path(__file__).parents[2]
 
 
-def clipline(*arguments, cwd=None):
-    words = [sys.executable, "-m", "pipeline.cli", *arguments]
-    return subprocess.run(words, capture_output=True, text=True, cwd=cwd, check=False)
+def python(*words, **options):
+    return subprocess.run([sys.executable, *words], capture_output=True, text=True, **options)
+
+
+@pytest.fixture
+def ended(capsys, monkeypatch):
+    """Calls what leaves, as the command of some words: its exit code, output and errors."""
+    monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)  # which it changes
+
+    def call(leave, *words):
+        monkeypatch.setattr(sys, "argv", [*words])
+        with pytest.raises(SystemExit) as end:
+            leave()
+        return (end.value.code, *capsys.readouterr())
+
+    return call
 
 
 def test_each_command_is_a_module_and_a_file():
@@ -38,63 +56,77 @@ def test_help_has_a_line_for_each_command(words, capsys):
     assert [line.split()[0] for line in lines] == list(COMMANDS)
 
 
-@pytest.mark.parametrize(
-    "command", ["", "evaluate", "classify", "stream", "explain", "export", "benchmark"]
-)
-def test_help_imports_nothing_heavy(command):
-    code = f"""
-import sys
+def test_help_imports_nothing_heavy():
+    code = """
+import contextlib, io, sys
 before = set(sys.modules)
 from pipeline.cli.__main__ import main
-sys.argv = {["clipline", *command.split(), "--help"]}
-try:
-    main()
-except SystemExit as end:
-    assert not end.code
-new = {{name.partition(".")[0] for name in set(sys.modules) - before}}
-print(*sorted(new - set(sys.stdlib_module_names)), file=sys.stderr)
+for command in ("", "evaluate", "classify", "stream", "explain", "export", "benchmark"):
+    sys.argv = ["clipline", *command.split(), "--help"]
+    with contextlib.suppress(SystemExit):
+        main()
+    new = {name.partition(".")[0] for name in set(sys.modules) - before}
+    print(command, *sorted(new - set(sys.stdlib_module_names)), file=sys.stderr)
 """
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert result.stderr.split() == ["pipeline"]
-    assert f"clipline {command}" in result.stdout
+    lines = python("-c", code).stderr.splitlines()
+    assert len(lines) == 7
+    assert {line.split(maxsplit=1)[-1] for line in lines} == {"pipeline"}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_help_names_the_command(name, ended):
+    code, out, _ = ended(main, "clipline", name, "--help")
+    assert code == 0
+    assert f"clipline {name}" in out
+    script = ROOT / "scripts" / f"{name}.py"
+    code, out, _ = ended(lambda: runpy.run_path(script, run_name="__main__"), str(script), "--help")
+    assert code == 0
+    assert f"{name}.py" in out
+
+
+def test_the_version():
+    found = python("-m", "pipeline.cli", "--version", check=True).stdout
+    assert re.fullmatch(r"clipline \d+\.\d+\.\d+\n", found)
+
+
+NO_RUN = "no trained model here, config.toml is missing. "
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["trian"], "clipline: unknown command trian. Did you mean train?"),
-        (["--train"], "clipline: unknown command --train. Did you mean train?"),
-        (["benchmark", "decod"], "clipline: unknown command decod. Did you mean decode?"),
-        (["--versio"], "clipline: unknown command --versio. Did you mean --version?"),
-        (["benchmark", "foo"], "clipline: unknown command foo. Expected one of decode, step, "),
-        (
-            ["train", "data/ut"],
-            "clipline: unrecognized arguments: data/ut. Did you mean --data dat",
-        ),
-        (["prepare", "a b"], "clipline: unrecognized arguments: a b. Did you mean --path 'a b'?"),
-        (["evaluate", "a", "b"], "clipline: a: no trained model here, config.toml is missing. "),
-        (["export", "a", "b"], "clipline: unrecognized arguments: b. See clipline export --help"),
-        (["train", "-x"], "clipline: unrecognized arguments: -x. See clipline train --help"),
-        (["preview", "a", "--data", "b"], "clipline: expected one data set, got a and b"),
-        (["evaluate", "runs/none"], "clipline: runs/none: no trained model here"),
+        (["trian"], "unknown command trian. Did you mean train?"),
+        (["--train"], "unknown command --train. Did you mean train?"),
+        (["--versio"], "unknown command --versio. Did you mean --version?"),
+        (["benchmark", "decod"], "unknown command decod. Did you mean decode?"),
+        (["benchmark", "foo"], "unknown command foo. Expected one of decode, step, "),
+        (["train", "data/ut"], "unrecognized arguments: data/ut. Did you mean --data data/ut?"),
+        (["train", "-x"], "unrecognized arguments: -x. See clipline train --help"),
+        (["prepare", "a b"], "unrecognized arguments: a b. Did you mean --path 'a b'?"),
+        (["prepare", "--pth", "x"], "command line: unknown --pth. Did you mean --path?"),
+        (["prepare", "--path", "x"], "--path is for your own videos: add --source folder"),
+        (["prepare", "--source", "folder"], "--source folder needs --path"),
+        (["prepare", "--source", "folder", "--path", "x"], "--source folder needs --out"),
+        (["preview", "a", "--data", "b"], "expected one data set, got a and b"),
+        (["evaluate"], "no trained run in runs/"),
+        (["evaluate", "a", "b"], f"a: {NO_RUN}"),
+        (["evaluate", "runs/none"], f"runs/none: {NO_RUN}"),
+        (["evaluate", "--run", "runs/none"], f"runs/none: {NO_RUN}"),
+        (["evaluate", "runs/a", "--run", "runs/b"], "expected one run, got runs/a and runs/b"),
+        (["export", "a", "b"], "unrecognized arguments: b. See clipline export --help"),
+        (["classify", "--top", "0", "a.mp4"], "--top: expected a whole number above 0, got 0"),
+        (["classify", "--", "--a.mp4"], "no trained run in runs/"),
+        (["classify", "a.mp4", "--run", "runs/none"], f"runs/none: {NO_RUN}"),
+        (["stream", "0", "rtsp://ann:secret@camera/1"], "unrecognized arguments: rtsp://***@cam"),
     ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_a_mistake_ends_in_one_line_and_code_2(words, message, tmp_path):
-    result = clipline(*words, cwd=tmp_path)
-    assert (result.returncode, result.stdout) == (2, "")
-    assert len(result.stderr.splitlines()) == 1
-    assert result.stderr.startswith(message)
-
-
-def test_the_version():
-    assert re.fullmatch(r"clipline \d+\.\d+\.\d+\n", clipline("--version").stdout)
-
-
-@pytest.mark.parametrize("name", COMMANDS)
-def test_each_help_names_the_command(name):
-    result = clipline(name, "--help")
-    assert result.returncode == 0, result.stderr
-    assert f"clipline {name}" in result.stdout
+def test_a_mistake_ends_in_one_line_and_code_2(words, message, ended, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = ended(main, "clipline", *words)
+    assert (code, out) == (2, "")
+    assert len(err.splitlines()) == 1
+    assert err.startswith(f"clipline: {message}")
 
 
 def test_an_unknown_command_is_not_imported():
@@ -102,40 +134,38 @@ def test_an_unknown_command_is_not_imported():
         run_named(["os"], COMMANDS, "", "")
 
 
-def completions(line, folder):
-    """What the Tab key offers at the end of a line."""
-    found = folder / "found"
-    found.touch()
-    environment = {
-        "_ARGCOMPLETE": "1",
-        "_ARGCOMPLETE_IFS": "\n",
-        "_ARGCOMPLETE_STDOUT_FILENAME": str(found),
-        "COMP_LINE": line,
-        "COMP_POINT": str(len(line)),
-        "COMP_TYPE": "9",
-    }
-    command = [sys.executable, "-m", "pipeline.cli"]
-    subprocess.run(command, env={**os.environ, **environment}, check=True)
-    return [word.strip() for word in found.read_text().split("\n")]
+COMPLETIONS = {
+    "clipline cl": ["classify"],
+    "clipline benchmark de": ["decode"],
+    "clipline classify --run": ["--run", "--runtime", "--runner"],
+    "clipline train --temporal.kind ": [*get_args(get_type_hints(TemporalConfig)["kind"])],
+    "clipline prepare --source ka": [""],
+    "clipline prepare --source ki": ["kinetics"],
+    "clipline benchmark decode --re": ["--repeats"],
+}
 
 
-@pytest.mark.parametrize(
-    ("line", "expected"),
-    [
-        ("clipline cl", ["classify"]),
-        ("clipline benchmark de", ["decode"]),
-        ("clipline classify --run", ["--run", "--runtime", "--runner"]),
-        (
-            "clipline train --temporal.kind ",
-            ["lstm", "bilstm", "gru", "conv1d_lstm", "tcn", "mean", "stats"],
-        ),
-        ("clipline prepare --source ka", [""]),
-        ("clipline prepare --source ki", ["kinetics"]),
-        ("clipline benchmark decode --re", ["--repeats"]),
-    ],
-)
-def test_the_tab_key_completes(line, expected, tmp_path):
-    assert completions(line, tmp_path) == expected
+def test_the_tab_key_completes(tmp_path):
+    """In a process for each line, which ends as soon as it has said how the line goes on."""
+    code = """
+import os, sys
+from pipeline.cli.__main__ import main
+for number, line in enumerate(sys.argv[1:]):
+    if not os.fork():
+        os.environ |= {"COMP_LINE": line, "COMP_POINT": str(len(line))}
+        os.environ["_ARGCOMPLETE_STDOUT_FILENAME"] = str(number)
+        main()
+    os.wait()
+"""
+    shell = {"_ARGCOMPLETE": "1", "_ARGCOMPLETE_IFS": "\n", "COMP_TYPE": "9"}
+    for number in range(len(COMPLETIONS)):
+        (tmp_path / str(number)).touch()
+    python("-c", code, *COMPLETIONS, env={**os.environ, **shell}, cwd=tmp_path, check=True)
+    found = [
+        [word.strip() for word in (tmp_path / str(number)).read_text().split("\n")]
+        for number in range(len(COMPLETIONS))
+    ]
+    assert dict(zip(COMPLETIONS, found, strict=True)) == COMPLETIONS
 
 
 def test_the_next_command_is_one_that_works(monkeypatch):
@@ -149,3 +179,69 @@ def test_the_next_command_is_one_that_works(monkeypatch):
     assert command("evaluate") == "python scripts/evaluate.py"
     monkeypatch.setattr(sys, "argv", [""])
     assert command("evaluate") == "clipline evaluate"
+
+
+# How a script ends.
+
+
+def raising(error):
+    def run(_):
+        raise error
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("run", "line"),
+    [
+        (
+            lambda _: __import__("nopackage.x"),
+            "this takes the package nopackage, which is not installed; all that Clipline uses: .*",
+        ),
+        (lambda _: Path("/none/x").touch(), "/none/x: No such file or directory"),
+        (raising(MemoryError()), "out of memory"),
+        (
+            raising(DataError("d\x1b]0;e\x07\nf \u202eg \udc80")),
+            re.escape("d\\u001b]0;e\\u0007\\u000af \\u202eg \\udc80"),
+        ),
+    ],
+    ids=["a package that is not installed", "a file", "memory", "names command no terminal"],
+)
+def test_an_error_ends_a_script_in_one_line_and_code_2(run, line, ended):
+    code, out, err = ended(lambda: run_script(run))
+    assert (code, out) == (2, "")
+    assert re.fullmatch(f"clipline: {line}\n", err)
+
+
+def test_names_command_no_terminal(ended):
+    code, out, _ = ended(lambda: run_script(lambda _: print("a\x1b[2J\x9b1mb", end="\tc\n")))
+    assert (code, out) == (0, "a\\u001b[2J\\u009b1mb\tc\n")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such pipes")
+def test_a_reader_that_stops_reading_is_no_mistake():
+    script = "run_script(lambda _: print('line\\n' * 100_000))"
+    code = f"from pipeline.cli.script import run_script; {script}"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    process.wait()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_ctrl_c_while_a_script_still_imports_ends_in_one_line(tmp_path):
+    slow = "import signal, time\nsignal.raise_signal(signal.SIGINT)\ntime.sleep(60)\n"
+    (tmp_path / "slow.py").write_text(slow)
+    code = "from pipeline.cli.script import run_script; import slow; print('imported')"
+    result = python("-c", code, cwd=tmp_path)
+    assert (result.returncode, result.stdout, result.stderr) == (130, "", "interrupted\n")
+
+
+def test_other_errors_while_a_script_imports_are_shown_whole():
+    result = python("-c", "import pipeline.cli.script; import pipeline.nothing")
+    assert result.returncode == 1
+    assert "Traceback" in result.stderr
+    assert "No module named 'pipeline.nothing'" in result.stderr

@@ -16,14 +16,12 @@ def frames_task(several):
     return task_of(ModelConfig(task="frames-multilabel" if several else "frames"))
 
 
-def test_one_class_at_a_frame_or_nothing_is_known():
-    found = frames_task(several=False).targets(LABELS, 2, smoothing=0.2).numpy()
-    np.testing.assert_allclose(found, [[[0.9, 0.1], [-1, -1], [-1, -1], [-1, -1]]])
-
-
-def test_several_classes_at_a_frame():
-    found = frames_task(several=True).targets(LABELS, 2, smoothing=0.2).numpy()
-    np.testing.assert_allclose(found, [[[0.9, 0.1], [0.9, 0.9], [0.1, 0.1], [-1, -1]]])
+def test_targets_are_smoothed_and_what_is_not_known_is_below_0():
+    one, several = (
+        frames_task(each).targets(LABELS, 2, smoothing=0.2).numpy() for each in (False, True)
+    )
+    np.testing.assert_allclose(one, [[[0.9, 0.1], [-1, -1], [-1, -1], [-1, -1]]])
+    np.testing.assert_allclose(several, [[[0.9, 0.1], [0.9, 0.9], [0.1, 0.1], [-1, -1]]])
 
 
 @pytest.mark.parametrize("several", [False, True])
@@ -39,19 +37,14 @@ def test_frames_of_which_nothing_is_known_cost_nothing(several):
     assert float(loss(targets, logits)) != pytest.approx(float(loss(targets, changed)))
 
 
-def test_the_loss_of_one_class_is_the_mean_over_known_frames():
+def test_the_loss_is_the_mean_over_known_frames_of_the_sum_over_classes():
     task = frames_task(several=False)
     logits = np.array([[[np.log(3), 0.0], [9, 9], [9, 0], [0, 9]]], np.float32)
     assert float(task.loss()(task.targets(LABELS, 2), logits)) == pytest.approx(np.log(4 / 3))
-
-
-def test_the_loss_of_several_classes_is_their_sum():
     task = frames_task(several=True)
-    labels = np.array([[[1, 0]]], np.uint8)
-    logits = np.array([[[0.0, np.log(3)]]], np.float32)
-    assert float(task.loss()(task.targets(labels, 2), logits)) == pytest.approx(
-        np.log(2) + np.log(4)
-    )
+    targets = task.targets(np.array([[[1, 0]]], np.uint8), 2)
+    found = float(task.loss()(targets, np.array([[[0.0, np.log(3)]]], np.float32)))
+    assert found == pytest.approx(np.log(2) + np.log(4))
 
 
 def test_stages_count_alike():
@@ -92,12 +85,9 @@ def test_independent_classes():
     probabilities = np.array([[0.2, 0.7], [0.4, 0.1]])
     np.testing.assert_array_equal(task.holds(probabilities, 0.3), [[0, 1], [1, 0]])
     np.testing.assert_array_equal(task.holds(probabilities, np.array([0.1, 0.9])), [[1, 0], [1, 0]])
-
-
-def test_the_temperature_that_labels_were_drawn_with_is_found():
+    # The temperature that labels were drawn with is found.
     rng = np.random.default_rng(0)
     logits = rng.normal(scale=3, size=(20_000, 3))
-    task = Independent()
     labels = (rng.random(logits.shape) < task.probabilities(logits, 2.0)).astype(np.uint8)
     assert task.fit_temperature(logits, labels) == pytest.approx(2.0, rel=0.05)
 

@@ -1,0 +1,241 @@
+"""Files that are whole or not there, locks between processes, and where files of a user are."""
+
+import errno
+import os
+import stat
+import subprocess
+import sys
+import threading
+import warnings
+from pathlib import Path
+
+import pytest
+
+from pipeline.atomic import atomic_write, expect_writable, remove_unfinished, write_json
+from pipeline.errors import ConfigError
+from pipeline.locks import UnlockedWarning, alone, in_turn
+from pipeline.user_cache import user_cache
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such folder")
+
+
+def test_of_two_writers_each_writes_a_whole_file(tmp_path):
+    path = tmp_path / "file"
+    with atomic_write(path) as first:
+        first.write(b"first, begun")
+        with atomic_write(path) as second:
+            second.write(b"second")
+        assert path.read_bytes() == b"second"
+        first.write(b" and ended")
+    assert path.read_bytes() == b"first, begun and ended"
+    assert [*tmp_path.iterdir()] == [path]
+
+
+def test_what_fails_leaves_what_was_there(tmp_path, full_disk):
+    path, new = tmp_path / "file", tmp_path / "new"
+    path.write_bytes(b"old")
+    with pytest.raises(TypeError), atomic_write(path) as file:
+        file.writelines([b"new", "not bytes"])
+
+    def write():
+        with atomic_write(new) as file:
+            file.write(b"something")
+
+    with full_disk(), pytest.raises(OSError, match=r"\[Errno \d+\] .*: '.*/new'"):
+        write()
+    expect_writable(path)
+    assert path.read_bytes() == b"old"
+    assert [*tmp_path.iterdir()] == [path]
+
+
+@linux
+@pytest.mark.parametrize("write", [expect_writable, lambda path: write_json(path, 1)])
+def test_an_error_shows_no_temporary_name(write):
+    with pytest.raises(OSError, match=r"'/proc/x.json'$"):
+        write(Path("/proc/x.json"))
+
+
+def test_a_folder_in_the_place_of_a_file_is_named(tmp_path):
+    (tmp_path / "file").mkdir()
+    with pytest.raises(OSError, match=r"'.*/file'$"):
+        write_json(tmp_path / "file", 1)
+
+
+def test_what_a_kill_leaves_can_be_removed(tmp_path):
+    path, other = tmp_path / "file [1]", tmp_path / "file [1].json"
+    other.touch()
+    code = f"""
+import os, signal
+from pathlib import Path
+from pipeline.atomic import atomic_write
+with atomic_write(Path({str(path)!r})) as file:
+    file.write(b"half")
+    file.flush()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    subprocess.run([sys.executable, "-c", code], check=False)
+    (left,) = {*tmp_path.iterdir()} - {other}
+    assert left.read_bytes() == b"half"
+    remove_unfinished(path)
+    assert [*tmp_path.iterdir()] == [other]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes of POSIX")
+def test_others_may_read_it_as_any_other_file(tmp_path):
+    (tmp_path / "plain").touch()
+    write_json(tmp_path / "atomic", 1)
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    assert len(modes) == 1
+
+
+# Locks.
+
+
+def take(path):
+    with alone(path, "training", "name another folder (--run)"):
+        pass
+
+
+def test_the_second_comer_is_told_why(tmp_path, hold):
+    path = tmp_path / "runs" / "x"
+    process = hold(path)
+    with pytest.raises(ConfigError) as caught:
+        take(path)
+    assert str(caught.value) == (
+        f"another process is training {path}. Wait until it has ended, or name another folder "
+        "(--run)"
+    )
+    take(tmp_path / "runs" / "y")
+    process.communicate()
+    take(path)
+    assert not [*path.parent.iterdir()]
+
+
+def test_a_lock_is_let_go_when_a_process_is_killed(tmp_path, hold):
+    process = hold(tmp_path / "x")
+    process.kill()
+    process.wait()
+    assert [*tmp_path.iterdir()], "the file of the lock is still there"
+    take(tmp_path / "x")
+    assert not [*tmp_path.iterdir()]
+
+
+def test_a_link_has_the_lock_of_what_it_leads_to(tmp_path, hold):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    hold(tmp_path / "link")
+    with pytest.raises(ConfigError, match="another process is training .*real"):
+        take(tmp_path / "real")
+
+
+def test_a_thread_may_take_it_again_and_no_other_thread(tmp_path):
+    path, refused = tmp_path / "x", []
+
+    def try_it():
+        try:
+            take(path)
+        except ConfigError as error:
+            refused.append(error)
+
+    with alone(path, "training"):
+        take(path)
+        thread = threading.Thread(target=try_it)
+        thread.start()
+        thread.join()
+    assert refused
+    assert not [*tmp_path.iterdir()]
+
+
+def test_who_waits_has_its_turn_when_the_other_has_ended(tmp_path, hold, said_of_locks):
+    path, order = tmp_path / "x", []
+    process = hold(path)
+
+    def wait():
+        with in_turn(path, "computing"):
+            order.append(process.poll())
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    assert "waiting" in said_of_locks.get(timeout=60)
+    assert not order
+    process.communicate()
+    thread.join()
+    assert len(order) == 1
+    assert not [*tmp_path.iterdir()]
+
+
+def test_those_who_wait_come_one_after_another(tmp_path):
+    """Though the file of the lock goes with each of them."""
+    count = tmp_path / "count"
+    count.write_text("0")
+
+    def add():
+        for _ in range(10):
+            with in_turn(count, "counting"):
+                count.write_text(str(int(count.read_text()) + 1))
+
+    threads = [threading.Thread(target=add) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert count.read_text() == "40"
+
+
+def test_where_there_can_be_no_lock_one_warning_says_so(tmp_path, monkeypatch):
+    def acquire(*_, **__):
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr("filelock.FileLock.acquire", acquire)
+    with pytest.warns(UnlockedWarning, match=r"x cannot be locked: .* Let no other process"):
+        take(tmp_path / "x")
+    with warnings.catch_warnings(action="error"):
+        take(tmp_path / "x")
+    monkeypatch.setitem(sys.modules, "filelock", None)  # The package is not there.
+    with pytest.warns(UnlockedWarning, match="y cannot be locked: .*filelock"):
+        take(tmp_path / "y")
+
+
+@pytest.mark.parametrize("name", ["file/x", "file/new/x", pytest.param("/proc/x", marks=linux)])
+def test_what_cannot_be_written_is_refused_by_its_name(name, tmp_path):
+    (tmp_path / "file").touch()
+    told = r"x cannot be written: .*\. Make sure that it can be, or name another folder \(--run\)$"
+    with pytest.raises(ConfigError, match=told):
+        take(tmp_path / name)
+
+
+@linux
+def test_where_no_file_can_be_made_nobody_is_said_to_have_the_lock():
+    with pytest.raises(ConfigError, match="^/proc cannot be written: "):
+        take(Path("/proc"))
+    warned = "x.csv cannot be locked: no file can be made there"
+    with pytest.warns(UnlockedWarning, match=warned), in_turn(Path("/proc/x.csv"), "computing"):
+        pass
+
+
+# Where files of a user are.
+
+
+@pytest.mark.parametrize(
+    ("platform", "expected"),
+    [
+        ("linux", "home/.cache"),
+        ("darwin", "home/Library/Caches"),
+        ("win32", "home/AppData/Local"),
+        ("freebsd", "home/.cache"),
+    ],
+)
+def test_the_cache_of_each_system(monkeypatch, tmp_path, platform, expected):
+    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.setattr(Path, "home", lambda: tmp_path / "home")
+    for name in ("LOCALAPPDATA", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    assert user_cache("x") == tmp_path / expected / "clipline" / "x"
+    if platform == "win32":
+        monkeypatch.setenv("LOCALAPPDATA", str(tmp_path))
+        assert user_cache("x") == tmp_path / "clipline" / "x"
+        monkeypatch.delenv("LOCALAPPDATA")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert user_cache("x") == tmp_path / "clipline" / "x"
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
+    assert user_cache("x") == tmp_path / expected / "clipline" / "x"
