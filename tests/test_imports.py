@@ -50,7 +50,7 @@ WITHOUT_TENSORFLOW = [
 
 @functools.cache
 def imported(path):
-    """Names of modules, and of what is taken from them, wherever in a text; and `assert`, if any."""
+    """Names of modules, and of what is taken from them, anywhere in a text; and `assert` if any."""
     names = []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
