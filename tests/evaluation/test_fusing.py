@@ -28,14 +28,15 @@ def several(parts, tmp_path_factory):
     )
 
 
+def temperature_of(folds):
+    parts = (np.concatenate([getattr(each, key) for each in folds]) for key in ("logits", "labels"))
+    return Exclusive().fit_temperature(*parts)
+
+
 def test_answers_of_a_fold_are_divided_by_what_fits_the_others(parts, several):
     for answers, folds in zip(several.each, parts.values(), strict=True):
         for fold in folds:
-            others = [part for part in folds if part is not fold]
-            temperature = Exclusive().fit_temperature(
-                np.concatenate([part.logits for part in others]),
-                np.concatenate([part.labels for part in others]),
-            )
+            temperature = temperature_of([part for part in folds if part is not fold])
             inside = np.array([name in fold.names for name in answers.names])
             expected = Exclusive().probabilities(fold.logits, temperature)
             found = Exclusive().probabilities(answers.logits[inside])
@@ -43,13 +44,7 @@ def test_answers_of_a_fold_are_divided_by_what_fits_the_others(parts, several):
 
 
 def test_for_other_videos_all_folds_say_the_temperature(parts, several):
-    expected = [
-        Exclusive().fit_temperature(
-            np.concatenate([part.logits for part in folds]),
-            np.concatenate([part.labels for part in folds]),
-        )
-        for folds in parts.values()
-    ]
+    expected = [temperature_of(folds) for folds in parts.values()]
     np.testing.assert_allclose(several.temperatures, expected, rtol=1e-3)
     assert several.temperatures[0] > 3 > several.temperatures[1]
 

@@ -1,14 +1,12 @@
 """Intervals that hold the truth as often as they say, by simulation, and by hand."""
 
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.stats import beta
 
+from pipeline.cli.benchmarks import intervals
 from pipeline.evaluation.intervals import (
     accuracy_ends,
     accuracy_interval,
@@ -16,15 +14,14 @@ from pipeline.evaluation.intervals import (
     difference_interval,
 )
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "benchmark.py"
 ALONE = [str(number) for number in range(100)]
 TWENTIES = [str(number // 5) for number in range(100)]
 
 
-def test_they_hold_the_truth_by_simulation():
+def test_they_hold_the_truth_by_simulation(capsys):
     """The lowest of 135 shares of 400 draws is 0.035 below 0.92 by chance."""
-    command = [sys.executable, SCRIPT, "intervals", "--draws", "400", "--groups", "3", "8", "50"]
-    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    intervals.main(["--draws", "400", "--groups", "3", "8", "50"])
+    output = capsys.readouterr().out
     rows = re.findall(r"^ +(\d+) +(\S+) +(\S+) +(\S+) +(\S+)$", output, re.MULTILINE)
     assert [int(row[0]) for row in rows] == [3, 8, 50, 3, 8, 50]
     for _, lowest, mean, width, by_bootstrap in rows:
@@ -48,7 +45,7 @@ def test_groups_that_are_right_or_wrong_as_a_whole_make_it_wider():
     assert scattered[1] - scattered[0] > alone[1] - alone[0]
 
 
-def test_all_right_and_all_wrong_leave_room():
+def test_all_right_all_wrong_and_never_another_leave_room():
     right = accuracy_interval(np.ones(100, bool), TWENTIES)
     wrong = accuracy_interval(np.zeros(100, bool), TWENTIES)
     assert right[1] == 1
@@ -56,9 +53,6 @@ def test_all_right_and_all_wrong_leave_room():
     assert wrong == pytest.approx([1 - right[1], 1 - right[0]])
     fewer = accuracy_interval(np.ones(20, bool), TWENTIES[:20])
     assert fewer[0] < right[0] - 0.2
-
-
-def test_two_models_that_never_differ_leave_room():
     low, high = difference_interval(np.zeros(100), TWENTIES)
     assert low == -high
     assert 0.02 < high < 0.1
@@ -72,9 +66,8 @@ def test_a_difference_by_hand():
     error = np.sqrt(((wins + losses + 1) / (videos + 2) - middle**2) / (videos + 2))
     expected = [middle - 2.0049 * error, middle + 2.0049 * error]
     assert difference_interval(values, ALONE) == pytest.approx(expected, abs=1e-3)
-    assert difference_interval(-values, ALONE) == pytest.approx(
-        [-expected[1], -expected[0]], abs=1e-3
-    )
+    turned = [-expected[1], -expected[0]]
+    assert difference_interval(-values, ALONE) == pytest.approx(turned, abs=1e-3)
     whole = difference_interval(values, TWENTIES)
     assert whole[1] - whole[0] > 1.3 * (expected[1] - expected[0])
 

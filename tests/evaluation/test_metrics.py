@@ -2,15 +2,9 @@ import numpy as np
 import pytest
 
 from pipeline.evaluation import metrics
+from pipeline.evaluation.main_score import main_score
 
-LOGITS = np.array(
-    [
-        [3.0, 2.0, 1.0],
-        [1.0, 3.0, 2.0],
-        [1.0, 2.0, 3.0],
-        [2.0, 3.0, 1.0],
-    ]
-)
+LOGITS = np.array([[3.0, 2.0, 1.0], [1.0, 3.0, 2.0], [1.0, 2.0, 3.0], [2.0, 3.0, 1.0]])
 
 
 @pytest.mark.parametrize(
@@ -26,11 +20,8 @@ def test_top_k(labels, k, expected):
     assert metrics.in_top_k(LOGITS, np.array(labels), k).mean() == expected
 
 
-def test_top_5_of_two_classes_counts_both():
+def test_top_k_of_few_classes_and_of_equal_logits():
     assert metrics.in_top_k(LOGITS[:, :2], np.array([0, 0, 0, 0]), 5).all()
-
-
-def test_equal_logits_count_once():
     assert metrics.in_top_k(np.zeros((2, 4)), np.array([0, 3]), 1).tolist() == [True, False]
 
 
@@ -45,17 +36,10 @@ def test_confusion_rows_are_the_true_classes():
 
 def test_per_class_by_hand():
     table = metrics.per_class(np.array([0, 0, 1, 1]), np.array([0, 1, 1, 1]), ["a", "b", "c"])
-    assert table["a"] == {
-        "precision": 0.5,
-        "recall": 1.0,
-        "f1": pytest.approx(2 / 3),
-        "num_videos": 1,
-    }
+    half = {"precision": 0.5, "recall": 1.0, "f1": pytest.approx(2 / 3), "num_videos": 1}
+    assert table["a"] == half
     assert table["b"]["recall"] == pytest.approx(2 / 3)
     assert table["c"] == {"precision": None, "recall": None, "f1": None, "num_videos": 0}
-
-
-def test_per_class_that_is_never_answered_rightly():
     table = metrics.per_class(np.array([0, 0]), np.array([0, 1]), ["a", "b"])
     assert table["b"] == {"precision": None, "recall": 0, "f1": 0, "num_videos": 1}
 
@@ -65,16 +49,12 @@ def test_order_pairs():
     in_order = np.array([[9, 0, 1], [1, 0, 9], [0, 9, 0], [9, 0, 1.0]])
     backwards = np.array([[1, 0, 9], [1, 9, 2], [9, 0, 0], [2, 0, 1.0]])
     labels = np.array([0, 2, 1, 2])
-    result = metrics.order_pairs(
-        {"in_order": in_order, "reversed": backwards}, labels, names, [("down", "up")]
-    )
+    logits = {"in_order": in_order, "reversed": backwards}
+    result = metrics.order_pairs(logits, labels, names, [("down", "up")])
     assert result["num_videos"] == 3
     # Answers in order: down, up, down. Their partners: up, down, up. Reversed: up, other, down.
     assert result["reversed_to_partner"] == pytest.approx(1 / 3)
-    assert result["two_way"] == {
-        "in_order": pytest.approx(2 / 3),
-        "reversed": pytest.approx(1 / 3),
-    }
+    assert result["two_way"] == pytest.approx({"in_order": 2 / 3, "reversed": 1 / 3})
 
 
 def test_macro_figures_by_hand():
@@ -96,3 +76,15 @@ def test_reliability_by_hand():
     ]
     error = metrics.calibration_error(confidences, np.array([True, False, True, False]))
     assert error == pytest.approx((0.05 + 0.45 + 2 * 0.475) / 4)
+
+
+def test_each_task_has_its_main_score():
+    result = {
+        "video": {"top1": 0.1},
+        "videos": {"accuracy": 0.2, "mean_average_precision": 0.3},
+        "frames": {"accuracy": 0.4, "mean_average_precision": None},
+    }
+    tasks = ("video", "video-multilabel", "frames", "frames-multilabel")
+    assert [main_score(task).of(result) for task in tasks] == [0.1, 0.3, 0.4, None]
+    assert main_score("video").text(0.12345) == "top-1 0.123"
+    assert main_score("frames-multilabel").text(None) == "mean average precision –"

@@ -85,10 +85,8 @@ def test_recordings_count_together_but_the_edit_score_is_their_mean():
     assert result["f1_25"] == pytest.approx(2 * 3 / (3 + 4))
     with pytest.raises(ValueError, match="zip"):
         segmental_scores(found, true[:1])
-
-
-def test_nothing_to_find_and_nothing_found():
-    assert segment_f1([(segments_of(labels("")), segments_of(labels("")))], 0.5) == 1
+    nothing = segments_of(labels(""))
+    assert segment_f1([(nothing, nothing)], 0.5) == 1
 
 
 def several(*pairs, **others):
@@ -100,15 +98,10 @@ def test_segments_of_several_classes_are_in_the_order_of_their_start():
     expected = [[0, 0, 2], [2, 0, 4], [1, 2, 4], [0, 3, 4]]
     assert segments_at_once(holds).tolist() == expected
     assert segments_at_once(holds[:0]).shape == (0, 3)
-
-
-def test_segments_of_one_class_at_a_time_are_those_of_labels():
-    rng = np.random.default_rng(0)
-    for _ in range(20):
-        classes = rng.integers(3, size=12)
-        assert segments_at_once(np.eye(3, dtype=bool)[classes]).tolist() == (
-            segments_of(classes).tolist()
-        )
+    # Those of one class at a time are those of labels.
+    for classes in np.random.default_rng(0).integers(3, size=(20, 12)):
+        found = segments_at_once(np.eye(3, dtype=bool)[classes])
+        assert found.tolist() == segments_of(classes).tolist()
 
 
 def test_segments_match_within_their_class():
@@ -129,11 +122,8 @@ def test_errors_are_in_seconds_and_of_all_recordings():
     scores = segment_scores([second, first], background=None, exclusive=False)
     assert scores["start_error_seconds"] == {"median_absolute": 0.25, "mean": -0.25}
     assert scores["end_error_seconds"] == {"median_absolute": 1.0, "mean": 1.0}
-
-
-def test_nothing_matches():
-    scores = several((at_once("#..."), at_once("...#")), background=None)
-    assert scores["start_error_seconds"] == {"median_absolute": None, "mean": None}
+    nothing = several((at_once("#..."), at_once("...#")), background=None)
+    assert nothing["start_error_seconds"] == {"median_absolute": None, "mean": None}
 
 
 def test_background_is_no_segment_but_for_those_who_count_it():
@@ -141,38 +131,28 @@ def test_background_is_no_segment_but_for_those_who_count_it():
     scores = segment_scores([pair], background=2, exclusive=True)
     assert scores["num_segments"] == {"human": 1, "machine": 1, "matched": 0}
     assert (scores["f1_50"], scores["edit"]) == (0, 0)
-    assert scores["with_background"] == {
-        "edit": pytest.approx(100 * (1 - 2 / 3)),
-        "f1_10": pytest.approx(2 / 5),
-        "f1_25": pytest.approx(2 / 5),
-        "f1_50": pytest.approx(2 / 5),
-    }
+    with_background = {"edit": 100 * (1 - 2 / 3), "f1_10": 2 / 5, "f1_25": 2 / 5, "f1_50": 2 / 5}
+    assert scores["with_background"] == pytest.approx(with_background)
 
 
 def test_scores_are_those_of_one_label_a_frame():
     rng = np.random.default_rng(1)
     texts = ["".join(rng.choice(list("aabbc"), 15)) for _ in range(6)]
     pairs = list(zip(texts[:3], texts[3:], strict=True))
-    scores = segment_scores(
-        [exclusive(*pair, name=str(n)) for n, pair in enumerate(pairs)],
-        background=2,
-        exclusive=True,
-    )
+    recordings = [exclusive(*pair, name=str(n)) for n, pair in enumerate(pairs)]
+    scores = segment_scores(recordings, background=2, exclusive=True)
     true, found = ([labels(text) for text in column] for column in zip(*pairs, strict=True))
     expected = segmental_scores(found, true, background=(3,))
-    assert {key: scores[key] for key in expected if key != "accuracy"} == pytest.approx(
-        {key: value for key, value in expected.items() if key != "accuracy"}
-    )
+    del expected["accuracy"]
+    assert {key: scores[key] for key in expected} == pytest.approx(expected)
 
 
 def test_unknown_frames_split_nothing():
     scores = segment_scores([exclusive("aa??aa", "aabbaa")], background=None, exclusive=True)
     assert scores["num_segments"] == {"human": 1, "machine": 1, "matched": 1}
     assert scores["edit"] == 100
-    human, machine = at_once("##.##"), at_once("#####")
-    scores = segment_scores(
-        [recording(human, machine, unknown=[2])], background=None, exclusive=False
-    )
+    gap = recording(at_once("##.##"), at_once("#####"), unknown=[2])
+    scores = segment_scores([gap], background=None, exclusive=False)
     assert scores["f1_50"] == 1
     assert scores["num_segments"]["human"] == 1
 
@@ -188,16 +168,16 @@ def test_each_recording_by_its_name():
 
 def brute_matches(found, true, overlap):
     """Frame by frame, as sets."""
+
+    def share(one, other):
+        one, other = set(range(*one)), set(range(*other))
+        return len(one & other) / len(one | other)
+
     hits = set()
     for label, *span in found.tolist():
-        shares = {
-            row: len(set(range(*span)) & set(range(*other)))
-            / len(set(range(*span)) | set(range(*other)))
-            for row, (name, *other) in enumerate(true.tolist())
-            if name == label
-        }
-        best = max(shares, key=shares.get, default=None)
-        if best is not None and shares[best] >= overlap:
+        rows = [row for row, (name, *_) in enumerate(true.tolist()) if name == label]
+        best = max(rows, key=lambda row, span=span: share(span, true[row, 1:]), default=None)
+        if best is not None and share(span, true[best, 1:]) >= overlap:
             hits.add(best)
     return hits
 

@@ -1,64 +1,33 @@
 """Videos of classes that a run does not know."""
 
 import dataclasses
-import shutil
 
 import numpy as np
 import pytest
 
-from pipeline.config.prepare import PrepareConfig
+from pipeline.config import FramesConfig
 from pipeline.dataset.videos import open_data
 from pipeline.errors import DataError
-from pipeline.evaluation.evaluate import evaluate
 from pipeline.evaluation.predictions import check_frames, predict
-from pipeline.evaluation.unknown import open_unknown, unknown_test
+from pipeline.evaluation.unknown import open_unknown, score_unknown, unknown_test
 from pipeline.models.recognizer import load_recognizer
-from pipeline.prepare.preparation import prepare
 from pipeline.run import Run
-from pipeline.tasks.calibration import Calibration, write_calibration
-from pipeline.video import write_video
-
-
-@pytest.fixture(scope="module")
-def strangers(blob_videos, tmp_path_factory):
-    """The videos of the class `left`, and noise: of a group in training and of one that is new."""
-    root = tmp_path_factory.mktemp("strangers") / "videos"
-    shutil.copytree(blob_videos / "left", root / "left")
-    (root / "noise").mkdir()
-    rng = np.random.default_rng(0)
-    for name in ("g00 7", "g05 7", "new_g77 7", "new_g78 7"):
-        frames = rng.integers(256, size=(12, 32, 32, 3), dtype=np.uint8)
-        write_video(root / "noise" / f"{name}.avi", frames, fps=10, codec="FFV1")
-    return root
-
-
-def prepared(videos, **settings):
-    config = PrepareConfig(
-        source="folder",
-        path=str(videos),
-        out=str(videos.parent / "store"),
-        group_regex=r"g\d+",
-        fps=10,
-        **{"size": 32, "workers": 1, "overwrite": True, **settings},
-    )
-    return prepare(config).store.path
+from pipeline.tasks.calibration import Calibration
+from tests.evaluation.conftest import copy_of
 
 
 def test_other_classes_count_unless_their_group_was_in_training(
-    blob_run, blob_store, strangers, tmp_path
+    evaluated_right, blob_store, strangers
 ):
-    run = Run(shutil.copytree(blob_run.folder, tmp_path / "run"))
-    write_calibration(run, Calibration(logit_threshold=99.0, num_videos=1))
-    found = evaluate(run, unknown=prepared(strangers))["unknown"]
+    found = evaluated_right.metrics()["test"]["unknown"]
     assert found["classes"] == ["noise"]
     assert found["num_videos"] == 3, "all but that of the group g05, which was trained on"
     assert found["rejected"] == 1
-    config, store = run.config(), prepared(strangers)
-    model = load_recognizer(run.model_file)
+    config, model = evaluated_right.config(), load_recognizer(evaluated_right.model_file)
     known = predict(model, blob_store, config, "test").video_logits.max(axis=1)
-    others = []
-    for split in open_data(store, config.frames).num_videos:
-        each = predict(model, open_data(store, config.frames), config, split)
+    others, store = [], open_data(strangers / "store", config.frames)
+    for split in store.num_videos:
+        each = predict(model, store, config, split)
         logits = zip(each.video_logits, each.videos, each.groups, strict=True)
         others += [row.max() for row, name, group in logits if "noise" in name and group != "g05"]
     higher = [float(a > b) for a in known for b in others]
@@ -66,18 +35,20 @@ def test_other_classes_count_unless_their_group_was_in_training(
     assert 0 < found["auroc"] < 1, "else it says little"
 
 
-def test_a_table_of_one_class(hasty_run, strangers, tmp_path):
-    table = tmp_path / "noise.csv"
-    videos = sorted((strangers / "noise").iterdir())
-    table.write_text("path,label\n" + "".join(f"{video},noise\n" for video in videos))
-    found = evaluate(hasty_run, unknown=table)["unknown"]
-    assert (found["classes"], found["num_videos"]) == (["noise"], 4)
+def test_tables(hasty_run, blob_store, strangers, tmp_path):
+    config, model = hasty_run.config(), load_recognizer(hasty_run.model_file)
 
+    def scores(*names, group):
+        table = tmp_path / f"{len(names)}{group}.csv"
+        rows = [f"{strangers / 'videos/noise' / name}.avi,noise,{group}" for name in names]
+        table.write_text("\n".join(["path,label,group", *rows]))
+        data = open_unknown(hasty_run, table)
+        return score_unknown(model, data, config, blob_store, hasty_run.class_names())
 
-def test_a_table_of_one_video(hasty_run, strangers, tmp_path):
-    table = tmp_path / "noise.csv"
-    table.write_text(f"path,label\n{strangers / 'noise' / 'new_g77 7.avi'},noise\n")
-    assert evaluate(hasty_run, unknown=table)["unknown"]["num_videos"] == 1
+    assert len(scores("g00 7", "g05 7", "new_g77 7", group="")["noise"]) == 3
+    assert len(scores("new_g77 7", group="")["noise"]) == 1
+    with pytest.raises(DataError, match="of unknown classes and of groups .* got none"):
+        scores("g05 7", group="g05")
 
 
 def test_what_the_run_does_not_take_may_differ(hasty_run, strangers, monkeypatch):
@@ -85,22 +56,19 @@ def test_what_the_run_does_not_take_may_differ(hasty_run, strangers, monkeypatch
     config = hasty_run.config()
     with_flow = dataclasses.replace(config, frames=dataclasses.replace(config.frames, flow=True))
     monkeypatch.setattr(Run, "config", lambda _: with_flow)
-    data = open_unknown(hasty_run, prepared(strangers))
+    data = open_unknown(hasty_run, strangers / "store")
     takes_it = dataclasses.replace(config.model, streams=("rgb", "flow"))
     monkeypatch.setattr(Run, "config", lambda _: dataclasses.replace(with_flow, model=takes_it))
     with pytest.raises(DataError, match="other frames .* instead of .* with optical flow"):
         check_frames(hasty_run, data)
 
 
-def test_there_must_be_such_videos(hasty_run, blob_store, strangers):
+def test_there_must_be_such_videos(hasty_run, blob_store, strangers, tmp_path):
     with pytest.raises(DataError, match="of classes that the run does not know, it knows all"):
-        evaluate(hasty_run, unknown=blob_store.path)
+        open_unknown(hasty_run, blob_store.path)
+    run = copy_of(hasty_run, tmp_path / "run", frames=FramesConfig(fps=10, size=48))
     with pytest.raises(DataError, match="prepared with other frames than the run was trained on"):
-        evaluate(hasty_run, unknown=prepared(strangers, size=48))
-    for name in ("g00 7", "new_g77 7", "new_g78 7"):
-        (strangers / "noise" / f"{name}.avi").rename(strangers.parent / f"{name}.avi")
-    with pytest.raises(DataError, match="of unknown classes and of groups .* got none"):
-        evaluate(hasty_run, unknown=prepared(strangers))
+        open_unknown(run, strangers / "store")
 
 
 def test_figures_by_hand():
