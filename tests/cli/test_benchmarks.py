@@ -61,7 +61,7 @@ def test_the_server_under_load_gives_the_answers_of_the_classifier(
     broken = tmp_path / "broken.avi"
     broken.write_text("no video")
     videos = [blob_videos / "left" / f"g0{number} 0.avi" for number in range(3)]
-    options = ("--run", hasty_run.folder, "--clients", 3, "--minutes", 0.05, "--kill", 1)
+    options = ("--run", hasty_run.folder, "--clients", 3, "--minutes", 0.06, "--kill", 3)
     output = benchmark("serve", *videos, broken, *options)
     found = re.search(
         r"^answers +([\d,]+); (\d+) of another file or wrong, (\d+) lost; (\d+) decoders",
