@@ -163,17 +163,15 @@ def test_the_features_keep_a_coarse_grid():
     assert features(grid=4, size=44) == 4 * 4 * 8
     assert features(grid=1, size=44) == 8
     assert features(grid=99, size=44) == 11 * 11 * 8
+    # Frames that are smaller than the blocks can halve are no error.
+    config = having(backbone__filters=[2, 2, 2, 2, 2], frames__size=8)
+    assert build_recognizer(config, CLASSES).output_shape == (None, CLASSES)
 
 
 def test_penalties_count_convolutions_lstm_and_head():
     model = build_recognizer(having(model__l2=1e-3), CLASSES)
     assert len(model.losses) == 1 + 2 + 1
     assert not trained(CONFIG).losses
-
-
-def test_frames_smaller_than_the_blocks_can_halve_are_no_error():
-    config = having(backbone__filters=[2, 2, 2, 2, 2], frames__size=8)
-    assert build_recognizer(config, CLASSES).output_shape == (None, CLASSES)
 
 
 def test_files_of_other_models_are_refused(tmp_path):
@@ -220,17 +218,15 @@ def test_all_stages_are_trained_and_the_last_one_is_what_the_recognizer_gives():
         }
 
 
-def test_what_has_one_stage_is_fitted_as_it_is():
-    for config in (CONFIG, VARIANTS["frames, lstm"]):
-        assert trained_model(trained(config), config) is trained(config)
-
-
 def test_a_stage_reads_the_probabilities_of_the_one_before():
     for task, kind in (("frames", "softmax"), ("frames-multilabel", "sigmoid")):
         model = build_recognizer(reading("tcn", task=task, stages=2), CLASSES)
         part = model.get_layer("difference_temporal")
         found = [each for each in part.layers if isinstance(each, keras.layers.Activation)]
         assert [each.activation.__name__ for each in found] == [kind]
+    for config in (CONFIG, VARIANTS["frames, lstm"]):
+        model = trained(config)
+        assert trained_model(model, config) is model, "what has one stage is fitted as it is"
 
 
 def test_a_model_of_frames_survives_saving_and_its_twin(tmp_path):

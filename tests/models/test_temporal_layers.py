@@ -131,12 +131,10 @@ def test_recurrent_dropout_is_between_frames_in_training_alone(kind):
 
 def test_penalties_are_of_the_weights_but_not_the_bias():
     layer = UnrolledLSTM(6, regularizer=keras.regularizers.L2(1.0))
-    layer.build(SEQUENCE.shape)
-    kernel, recurrent, _ = layer.get_weights()
-    assert float(sum(layer.losses)) == pytest.approx((kernel**2).sum() + (recurrent**2).sum())
-    again = UnrolledLSTM.from_config(layer.get_config())
-    again.build(SEQUENCE.shape)
-    assert len(again.losses) == 2
+    for each in (layer, UnrolledLSTM.from_config(layer.get_config())):
+        each.build(SEQUENCE.shape)
+        kernel, recurrent, _ = each.get_weights()
+        assert float(sum(each.losses)) == pytest.approx((kernel**2).sum() + (recurrent**2).sum())
 
 
 # A temporal convolution sees what its dilations say.
@@ -275,7 +273,4 @@ def test_where_the_others_are_is_told_in_sizes_of_the_first():
     gone = ordered(clip(A, (9, slice(2, 4), 0.2, 0.25)))[:, 4:]
     assert not gone[:2].any()
     assert gone[2:].any(axis=1).all()
-
-
-def test_one_stays_and_has_no_place():
-    np.testing.assert_array_equal(ordered(clip(A), 1), [[7, 1]] * 4)
+    np.testing.assert_array_equal(ordered(clip(A), 1), [[7, 1]] * 4)  # alone, it has no place

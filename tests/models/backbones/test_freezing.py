@@ -50,12 +50,6 @@ def test_the_last_blocks_are_those_at_the_last_resolutions():
     assert trained(model) == every
 
 
-def test_a_resolution_with_nothing_to_train_is_no_block():
-    model = network(layers.Conv2D(4, 3, name="conv"), layers.MaxPooling2D(), layers.Flatten())
-    freeze(model, 1)
-    assert trained(model) == {"conv/kernel", "conv/bias"}
-
-
 class Subclassed(keras.Model):
     def __init__(self):
         super().__init__()
@@ -65,23 +59,24 @@ class Subclassed(keras.Model):
         return self.conv(inputs)
 
 
-def test_a_layer_of_unknown_resolution_goes_with_those_that_follow():
+def test_what_opens_no_block():
+    """A resolution with nothing to train, nor a layer of which none is known."""
+    model = network(layers.Conv2D(4, 3, name="conv"), layers.MaxPooling2D(), layers.Flatten())
+    freeze(model, 1)
+    assert trained(model) == {"conv/kernel", "conv/bias"}
     model = network(layers.Conv2D(4, 3, name="first"), Subclassed(), block(name="last"))
     freeze(model, 1)
     assert {name.split("/")[-2] for name in trained(model)} >= {"inner"}
     assert not any("first" in name for name in trained(model))
 
 
-def test_more_blocks_than_there_are_is_an_error_that_counts_them():
+def test_all_and_more_than_all():
+    model = network(block(), block())
     with pytest.raises(ConfigError, match=r"at most 2: network has 2 blocks .* Received: 3"):
-        freeze(network(block(), block()), 3)
-
-
-def test_all_frees_what_a_file_had_frozen():
-    model = network(block())
-    model.trainable = False
+        freeze(model, 3)
+    model.trainable = False  # as a file had it
     freeze(model, "all")
-    assert len(trained(model)) == 4
+    assert len(trained(model)) == 8
 
 
 @pytest.mark.parametrize("norm", [layers.BatchNormalization, BatchNormalization])
