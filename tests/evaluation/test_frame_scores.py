@@ -164,7 +164,7 @@ def test_all_scores_together():
 
 
 def test_probabilities_rank_frames_and_answers_do_not():
-    sure = exclusive("ab", "bb")
-    better = dataclasses.replace(sure, probabilities=np.array([[0.4, 0.6, 0], [0.1, 0.9, 0]]))
+    ranked = np.array([[0.4, 0.6, 0], [0.1, 0.9, 0]])
+    better = dataclasses.replace(exclusive("ab", "bb"), probabilities=ranked)
     scores = frame_scores([better], NAMES, exclusive=True)
     assert scores["mean_average_precision"] == 1

@@ -19,13 +19,9 @@ def test_what_is_known_of_frames():
     assert recording.known(exclusive=False).tolist() == [True, True, True, False]
     assert recording.holds.tolist() == [[True, False], [True, True], [False] * 2, [False] * 2]
     assert recording.duration_seconds == 2
-
-
-def test_arrays_of_other_shapes():
-    with pytest.raises(ValueError, match="a.mp4: expected three arrays"):
-        Recording("a.mp4", "a", 2.0, LABELS, LABELS / 255, LABELS[1:] > 0)
-    with pytest.raises(ValueError, match="a.mp4"):
-        Recording("a.mp4", "a", 2.0, LABELS[0], LABELS[0] / 255, LABELS[0] > 0)
+    for labels, answers in ((LABELS, LABELS[1:]), (LABELS[0], LABELS[0])):
+        with pytest.raises(ValueError, match="a.mp4: expected three arrays"):
+            Recording("a.mp4", "a", 2.0, labels, labels / 255, answers > 0)
 
 
 def test_recordings_are_read_as_they_were_written(tmp_path):
@@ -58,30 +54,22 @@ def test_the_longest_come_first_in_seconds():
     assert spans([fast, slow]) == [(1, 0, 1), (0, 0, 4), (0, 5, 5)]
     assert spans([fast, slow], most=1) == [(1, 0, 1)]
     assert spans([exclusive("ab", "ab")]) == []
+    # One ends where nothing is known, and where the human says something else.
+    assert spans([exclusive("aa?aabb", "bbbbbaa")]) == [(0, 0, 1), (0, 3, 4), (0, 5, 6)]
 
 
 def test_what_is_said_of_one():
     pair = exclusive("caaaaaac", "cbbcbbbc", fps=2.0)
     (mistake,) = longest_mistakes([pair], NAMES, exclusive=True, most=3)
     assert mistake == Mistake(0, 1, 6, 0.5, 3.5, ("a",), [(("b",), 5 / 6), (("c",), 1 / 6)])
-
-
-def test_several_classes_or_none():
     pair = recording(at_once("#.", "#.", ".."), at_once("#.", "..", ".#"))
     first, second = longest_mistakes([pair], NAMES, exclusive=False, most=3)
     assert (first.human, first.machine) == (("a", "b"), [(("a",), 1.0)])
     assert (second.human, second.machine) == ((), [(("c",), 1.0)])
-
-
-def test_the_most_frequent_answers_alone_are_told():
-    human = at_once("......", "......", "......")
-    machine = at_once("######", "...###", ".....#")
-    (mistake,) = longest_mistakes([recording(human, machine)], NAMES, exclusive=False, most=1)
+    # The most frequent answers alone are told.
+    pair = recording(at_once(*["......"] * 3), at_once("######", "...###", ".....#"))
+    (mistake,) = longest_mistakes([pair], NAMES, exclusive=False, most=1)
     assert mistake.machine == [(("a",), 1 / 2), (("a", "b"), 1 / 3)]
-
-
-def test_a_span_ends_where_nothing_is_known_and_where_the_human_says_something_else():
-    assert spans([exclusive("aa?aabb", "bbbbbaa")]) == [(0, 0, 1), (0, 3, 4), (0, 5, 6)]
 
 
 # Their ribbons.
@@ -114,20 +102,13 @@ def test_human_is_above_machine_in_the_row_of_a_class():
     ]
 
 
-def test_background_has_no_row():
+def test_background_has_no_row_and_what_is_not_known_lies_behind_all():
     drawn = ribbon(exclusive("cca", "ccc"), NAMES, COLOURS, background="c", exclusive=True)
     assert [row["name"] for row in drawn["rows"]] == ["a"]
     nothing = ribbon(exclusive("cc", "cc"), NAMES, COLOURS, background="c", exclusive=True)
     assert (nothing["rows"], nothing["height"], bars(nothing)) == ([], 10, [])
-
-
-def test_what_is_not_known_lies_behind_all_rows():
-    drawn = ribbon(exclusive("a??b", "aabb"), NAMES, COLOURS, exclusive=True)
-    first = bars(drawn)[0]
+    first = bars(ribbon(exclusive("a??b", "aabb"), NAMES, COLOURS, exclusive=True))[0]
     assert first == ("unknown", None, (1, 3), (0, 20), "nothing is known: 0:01.0 to 0:03.0")
-
-
-def test_names_are_text():
     drawn = ribbon(recording(at_once("#"), at_once("#")), ["<x>"], COLOURS, exclusive=False)
     assert "&lt;x&gt;, human" in drawn["bars"]
     assert "<x>" not in drawn["bars"]

@@ -76,13 +76,10 @@ def expect_in_need_of_nothing(page):
 # On one label a video.
 
 
-def test_the_page_of_videos_needs_nothing_else(evaluated):
-    assert expect_in_need_of_nothing(page_of(evaluated)) == []
-    assert "<script" not in page_of(evaluated).source
-
-
-def test_the_page_of_videos_says_what_was_found(evaluated):
+def test_the_page_of_videos_is_whole_and_says_what_was_found(evaluated):
     page, result = page_of(evaluated), evaluated.metrics()["test"]
+    assert expect_in_need_of_nothing(page) == []
+    assert "<script" not in page.source
     for value in (
         *(result["video"]["top1"], *result["video"]["top1_interval95"], result["clip"]["top1"]),
         *(result["macro"]["f1"], result["calibration"]["error_after"]),
@@ -97,6 +94,11 @@ def test_the_page_of_videos_says_what_was_found(evaluated):
     ):
         assert text in page.text
     assert "64 videos of 16 groups" not in page.text
+    # Another split has a page of its own.
+    page = page_of(evaluated, "val")
+    assert "These videos chose the epoch and the calibration" in page.text
+    assert "16 val videos" in page.text
+    assert (evaluated.report / "val.md").is_file()
 
 
 def test_pictures_are_those_beside_the_page(evaluated):
@@ -126,14 +128,6 @@ def test_the_most_confident_mistakes_come_first_with_the_frames_of_their_clips(
     strip = decode_jpeg((evaluated.report / "test_mistake_1.jpg").read_bytes()).astype(int)
     difference = strip - frame_strip(clip["frames"].numpy(), clip["mask"].numpy())
     assert np.abs(difference).mean() < 8
-
-
-def test_another_split_has_a_page_of_its_own(evaluated):
-    assert "16 test videos" in page_of(evaluated).text
-    text = page_of(evaluated, "val").text
-    assert "These videos chose the epoch and the calibration" in text
-    assert "16 val videos" in text
-    assert (evaluated.report / "val.md").is_file()
 
 
 def test_what_preparing_said_loads_nothing():

@@ -48,11 +48,8 @@ def test_a_short_bout_goes_to_its_more_probable_neighbour():
     assert without_short_exclusive(labels, shares, np.array([0, 2, 0, 0])).tolist() == [0, 2, 2, 2]
     assert without_short_exclusive(labels, shares, np.array([9, 1, 0, 0])).tolist() == [1, 1, 2, 2]
     assert labels.tolist() == [0, 1, 2, 2], "what was given is not changed"
-
-
-def test_none_is_no_more_probable_than_nothing():
-    shares = np.array([[0.9], [0.2], [0.9]])
-    labels = np.array([-1, 0, -1])
+    # None is no more probable than nothing.
+    shares, labels = np.array([[0.9], [0.2], [0.9]]), np.array([-1, 0, -1])
     assert without_short_exclusive(labels, shares, np.array([2, 0])).tolist() == [-1, -1, -1]
     assert without_short_exclusive(-1 - labels, shares, np.array([0, 2])).tolist() == [0, 0, 0]
 
