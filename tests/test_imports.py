@@ -191,16 +191,6 @@ print(*set(sys.modules) - before)
     return set(printed(code).split())
 
 
-def new_packages(*names):
-    found = {name.partition(".")[0] for name in new_modules(*names)}
-    return found - sys.stdlib_module_names - {"__mp_main__"}
-
-
-def test_a_worker_that_prepares_starts_with_little():
-    needed = {"numpy", "cv2", "PIL", "google_crc32c", "google", "pipeline"}
-    assert new_packages("pipeline.prepare.shard_writer") <= needed
-
-
 CLASSIFYING = {"numpy", "cv2", "ai_edge_litert", "pipeline"}
 """What a machine that only classifies has to install."""
 BROUGHT = {"flatbuffers", "backports", "google", "typing_extensions"}
@@ -210,15 +200,25 @@ WEB = {"starlette", "uvicorn", "python_multipart", "prometheus_client"}
 BROUGHT_BY_WEB = {"anyio", "sniffio", "idna", "click", "h11"}
 
 
-def test_classifying_takes_numpy_opencv_and_litert_alone():
-    names = ("pipeline.cli.answers", "pipeline.cli.timelines", "pipeline.inference.litert")
-    assert new_packages(*names) - BROUGHT <= CLASSIFYING
-
-
-def test_serving_takes_a_web_server_besides():
-    names = ("pipeline.cli.serve", "pipeline.inference.litert", "pipeline.web.server")
-    found = new_packages(*names, "pipeline.web.programs.application")
-    assert found - BROUGHT - BROUGHT_BY_WEB <= CLASSIFYING | WEB
+@pytest.mark.parametrize(
+    ("names", "needed"),
+    [
+        (
+            ["prepare.shard_writer"],  # a worker, of which many are started
+            {"numpy", "cv2", "PIL", "google_crc32c", "google", "pipeline"},
+        ),
+        (["cli.answers", "cli.timelines", "inference.litert"], CLASSIFYING | BROUGHT),
+        (
+            ["cli.serve", "inference.litert", "web.server", "web.programs.application"],
+            CLASSIFYING | BROUGHT | WEB | BROUGHT_BY_WEB,
+        ),
+    ],
+    ids=["preparing", "classifying", "serving"],
+)
+def test_few_packages_are_imported(names, needed):
+    new = new_modules(*(f"pipeline.{name}" for name in names))
+    found = {name.partition(".")[0] for name in new}
+    assert found - sys.stdlib_module_names - {"__mp_main__"} <= needed
 
 
 def test_classifying_files_takes_no_network():
