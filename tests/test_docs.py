@@ -81,17 +81,13 @@ def test_every_command_of_the_docs_is_understood(name, words, monkeypatch, tmp_p
         hooks.main_of(name)(words)
 
 
-def test_examples_of_the_hooks():
-    assert doctest.testmod(hooks).failed == 0
-    assert (
-        hooks.links_within_site("[a](../../data/README.md#x)", "how-to/b.md") == "[a](../data.md#x)"
-    )
-    assert hooks.links_within_site("[a](docs/how-to/b.md)", "contributing.md") == "[a](how-to/b.md)"
-
-
-def test_commands_are_found():
+def test_commands_and_links_are_found():
     assert len(EVERY_COMMAND) > 60
     assert set(hooks.COMMANDS) == {each.values[0] for each in EVERY_COMMAND}
+    assert doctest.testmod(hooks).failed == 0
+    link = hooks.links_within_site("[a](../../data/README.md#x)", "how-to/b.md")
+    assert link == "[a](../data.md#x)"
+    assert hooks.links_within_site("[a](docs/how-to/b.md)", "contributing.md") == "[a](how-to/b.md)"
 
 
 QUICK = {
@@ -216,7 +212,7 @@ def test_pages_are_whole():
     assert len((ROOT / "README.md").read_text(encoding="utf-8").split()) <= 1200
 
 
-def test_the_page_of_keys_has_every_key():
+def test_the_pages_of_keys_and_of_commands():
     page = hooks.keys_page()
     for key in ("data", "clip.num_frames", "augment.crop", "train.precision", "temporal.units"):
         assert f"| `{key}` |" in page
@@ -224,9 +220,6 @@ def test_the_page_of_keys_has_every_key():
         assert f"| `{option}` |" in page
     assert '| `clip.short` | `mask`, `loop`, `hold` | `"mask"` |' in page
     assert all(each.count(" | ") == 3 for each in page.splitlines() if each.startswith("| `"))
-
-
-def test_the_page_of_commands_has_the_options_of_each():
     page = hooks.commands_page()
     for name in hooks.COMMANDS:
         assert f"\n## {name}\n" in page
