@@ -1,6 +1,6 @@
 """Networks of others: what they are given, and what is taken of what they give."""
 
-import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -30,23 +30,17 @@ def tflite(tmp_path_factory):
     return write_tflite(tmp_path_factory.mktemp("networks") / "any.tflite")
 
 
-def test_files_of_both_kinds_give_the_features(tflite, tmp_path):
-    onnx = write_onnx(tmp_path / "a.onnx")
-    for path in (tflite, onnx):
-        network = opened(path)
-        assert network.num_features == 4 * 4 * 5
-        found = network(frames(20))  # in more than one call
-        assert found.dtype == np.float32
-        np.testing.assert_allclose(found, flat(features_of(frames(20))), atol=1e-5)
-
-
-@pytest.mark.parametrize("batch", [1, 4])
-def test_a_batch_that_the_file_fixes(tmp_path, batch):
-    wanted = flat(features_of(frames(6)))
-    onnx = write_onnx(tmp_path / "a.onnx", (batch, 3, 32, 32))
+@pytest.mark.parametrize("batch", [None, 1, 4])
+def test_files_of_both_kinds_give_the_features(tmp_path, batch):
+    """Also of a batch that the file fixes."""
+    onnx = write_onnx(tmp_path / "a.onnx", (batch or "n", 3, 32, 32))
     lite = write_tflite(tmp_path / "a.tflite", (batch, 32, 32, 3))
     for path in (onnx, lite):
-        np.testing.assert_allclose(opened(path)(frames(6)), wanted, atol=1e-5)
+        network = opened(path)
+        assert network.num_features == 4 * 4 * 5
+        found = network(frames(21))  # in more than one call
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, flat(features_of(frames(21))), atol=1e-5)
 
 
 def test_frames_are_made_as_large_as_the_file_says(tflite, tmp_path):
@@ -102,35 +96,29 @@ def with_metadata(content, mean, std):
 
     builder = flatbuffers.Builder(256)
 
-    def floats(values):
+    def vector(values, prepend):
         builder.StartVector(4, len(values), 4)
         for value in reversed(values):
-            builder.PrependFloat32(value)
+            prepend(value)
         return builder.EndVector()
 
-    def table(**fields):
-        """Of fields `_NUMBER`, which are offsets, or a byte."""
+    def table(kind=0, **fields):
+        """Of fields `_NUMBER`, which are offsets; `kind` is a byte, the first one."""
         builder.StartObject(8)
+        if kind:
+            builder.PrependUint8Slot(0, kind, 0)
         for name, value in fields.items():
-            number = int(name.strip("_b"))
-            if name.endswith("b"):
-                builder.PrependUint8Slot(number, value, 0)
-            else:
-                builder.PrependUOffsetTRelativeSlot(number, value, 0)
+            builder.PrependUOffsetTRelativeSlot(int(name.strip("_")), value, 0)
         return builder.EndObject()
 
     def tables(*each):
-        builder.StartVector(4, len(each), 4)
-        for one in reversed(each):
-            builder.PrependUOffsetTRelative(one)
-        return builder.EndVector()
+        return vector(each, builder.PrependUOffsetTRelative)
 
-    first, second = floats(mean), floats(std)
+    first, second = (vector(values, builder.PrependFloat32) for values in (mean, std))
     options = table(_0=first, _1=second)
-    other = table(_0b=2)  # the calibration of a score
-    units = tables(other, table(_0b=1, _1=options))
-    tensors = tables(table(_4=units))
-    graphs = tables(table(_2=tensors))
+    other = table(kind=2)  # the calibration of a score
+    units = tables(other, table(kind=1, _1=options))
+    graphs = tables(table(_2=tables(table(_4=units))))
     builder.Finish(table(_3=graphs), b"M001")
     model = schema.ModelT.InitFromPackedBuf(content, 0)
     buffer, entry = schema.BufferT(), schema.MetadataT()
@@ -171,21 +159,32 @@ def test_other_types_of_input(tmp_path):
 
 def test_threads_get_what_each_would_get_alone(tflite):
     network, given = opened(tflite), frames(64)
-    wanted, found = network(given), [None] * 64
 
     def work(number):
-        for _ in range(5):
-            found[number] = network(given[number : number + 1])[0]
+        return [network(given[number : number + 1])[0] for _ in range(5)][-1]
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(64)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    np.testing.assert_allclose(found, wanted, atol=1e-5)
+    with ThreadPoolExecutor(64) as threads:
+        found = list(threads.map(work, range(64)))
+    np.testing.assert_allclose(found, network(given), atol=1e-5)
 
 
-def test_files_that_are_no_network_of_frames(tflite, tmp_path):
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"inputs": 2}, "expected one input. Received: 2"),
+        ({"outputs": 2}, "expected one output. Received: 2"),
+        ({"shape": ("n", 1, 32, 32)}, r"or \(N, 3, H, W\). Received: \(any, 1, 32, 32\)"),
+        ({"mean_over": (3,)}, r"features \(N, F\) or .* Received: \(1, 5, 4\) for 1"),
+        ({"dtype": np.float64}, r"expected an input of float, .* Received: tensor\(double"),
+        ({"shape": ("n", 3, 2, 2)}, "cannot be run: "),
+    ],
+)
+def test_files_that_are_no_network_of_frames(tmp_path, options, message):
+    with pytest.raises(DataError, match=f"a.onnx: .*{message}"):
+        assert opened(write_onnx(tmp_path / "a.onnx", **options)).num_features
+
+
+def test_files_that_are_none_or_do_not_say_enough(tflite, tmp_path):
     with pytest.raises(ConfigError, match=r"backbone.name .*none.onnx: there is no such file"):
         opened(tmp_path / "none.onnx")
     for suffix, kind in ((".onnx", "an ONNX"), (".tflite", "a LiteRT")):
@@ -194,25 +193,5 @@ def test_files_that_are_no_network_of_frames(tflite, tmp_path):
         with pytest.raises(DataError, match=rf"cut{suffix}: not {kind} network, or damaged: ") as e:
             opened(path)
         assert "\n" not in str(e.value)
-    two = write_onnx(tmp_path / "two.onnx", inputs=2)
-    with pytest.raises(DataError, match=r"two.onnx: expected one input. Received: 2"):
-        opened(two)
-    with pytest.raises(DataError, match=r"ends.onnx: expected one output. Received: 2"):
-        opened(write_onnx(tmp_path / "ends.onnx", outputs=2))
-    grey = write_onnx(tmp_path / "grey.onnx", ("n", 1, 32, 32))
-    with pytest.raises(DataError, match=r"or \(N, 3, H, W\). Received: \(any, 1, 32, 32\)"):
-        opened(grey)
-    odd = opened(write_onnx(tmp_path / "odd.onnx", mean_over=(3,)))
-    with pytest.raises(DataError, match=r"features \(N, F\) or .* Received: \(1, 5, 4\) for 1"):
-        odd.num_features  # noqa: B018
-    doubles = write_onnx(tmp_path / "double.onnx", dtype=np.float64)
-    with pytest.raises(DataError, match=r"expected an input of float, .* Received: tensor\(double"):
-        opened(doubles)
-    small = opened(write_onnx(tmp_path / "small.onnx", ("n", 3, 2, 2)))
-    with pytest.raises(DataError, match=r"small.onnx: cannot be run: "):
-        small.num_features  # noqa: B018
-
-
-def test_a_file_that_says_no_range_is_not_guessed_at(tflite):
     with pytest.raises(ConfigError, match=r"does not say which values .* --backbone.mean '\[127.5"):
         opened(tflite, Reading())

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import re
 import sys
 
 import h5py
@@ -20,16 +21,12 @@ from tests.key_points.tables import (
 )
 
 
-def with_gaps(animals=2):
+def with_gaps(animals):
     """The second animal comes later, and a point is missing."""
     points = some_points(6, animals)
     points[:2, 1:] = np.nan
     points[4, 0, 2] = np.nan
     return points
-
-
-def cleaned(points):
-    return np.nan_to_num(points).astype(np.float32)
 
 
 def both(path):
@@ -39,36 +36,34 @@ def both(path):
     return table
 
 
-def test_one_animal_of_deeplabcut(tmp_path):
-    points = with_gaps(1)
-    table = both(write_deeplabcut(tmp_path / "a.csv", points))
-    assert table.names == NAMES
-    assert table.is_whole
-    np.testing.assert_array_equal(table.points, cleaned(points))
+AXES = ("frame", "track", "node", "xy")
+SEVERAL = {"animals": ("mouse1", "mouse2"), "place": ("corner", "nose")}
 
 
-def test_several_animals_of_deeplabcut_without_the_points_of_the_place(tmp_path):
-    points, animals = with_gaps(), ("mouse1", "mouse2")
-    path = write_deeplabcut(tmp_path / "a.csv", points, animals=animals, place=("corner", "nose"))
-    table = both(path)
+@pytest.mark.parametrize(
+    ("write", "name", "animals", "options"),
+    [
+        (write_deeplabcut, "a.csv", 1, {}),
+        (write_deeplabcut, "a.csv", 2, SEVERAL),  # without the points of the place
+        (write_sleap_h5, "a.analysis.h5", 2, {}),
+        (write_sleap_h5, "a.analysis.h5", 2, {"dims": AXES}),
+        (write_sleap_csv, "a.analysis.csv", 2, {}),
+        (write_sleap_csv, "a.analysis.csv", 2, {"tracked": False}),
+    ],
+)
+def test_tables_of_each_format(tmp_path, write, name, animals, options):
+    points = with_gaps(animals)
+    table = both(write(tmp_path / name, points, **options))
     assert table.names == NAMES
-    np.testing.assert_array_equal(table.points, cleaned(points))
+    assert table.is_whole == (write is write_deeplabcut)
+    np.testing.assert_array_equal(table.points, np.nan_to_num(points).astype(np.float32))
 
 
 def test_the_number_of_a_row_is_that_of_its_frame(tmp_path):
     points = some_points(3)
     table = both(write_deeplabcut(tmp_path / "a.csv", points, first=2))
     assert not table.points[:2].any()
-    np.testing.assert_array_equal(table.points[2:], cleaned(points))
-
-
-@pytest.mark.parametrize("dims", [(), ("frame", "track", "node", "xy")])
-def test_hdf5_of_sleap(tmp_path, dims):
-    points = with_gaps()
-    table = both(write_sleap_h5(tmp_path / "a.analysis.h5", points, dims=dims))
-    assert table.names == NAMES
-    assert not table.is_whole
-    np.testing.assert_array_equal(table.points, cleaned(points))
+    np.testing.assert_array_equal(table.points[2:], points.astype(np.float32))
 
 
 def test_points_that_a_person_placed_have_no_score_and_are_sure(tmp_path):
@@ -79,16 +74,6 @@ def test_points_that_a_person_placed_have_no_score_and_are_sure(tmp_path):
     points[0, 0, 1, 2] = 1.2
     table = both(write_sleap_csv(tmp_path / "a.csv", points))
     assert table.points[1, 0, 0, 2] == table.points[0, 0, 1, 2] == 1
-
-
-def test_csv_of_sleap(tmp_path):
-    points = with_gaps()
-    table = both(write_sleap_csv(tmp_path / "a.analysis.csv", points))
-    assert table.names == NAMES
-    assert not table.is_whole
-    np.testing.assert_array_equal(table.points, cleaned(points))
-    untracked = both(write_sleap_csv(tmp_path / "b.analysis.csv", points, tracked=False))
-    np.testing.assert_array_equal(untracked.points, cleaned(points))
 
 
 TOP = "scorer,s,s\nbodyparts,a,a\ncoords,x,y\n"
@@ -122,23 +107,27 @@ def test_a_file_that_is_no_table(tmp_path, text, reason):
     assert reason in str(error.value)
 
 
-def test_hdf5_that_is_none_of_sleap(tmp_path):
-    path = tmp_path / "a.h5"
+def test_files_that_are_none_of_their_kind(tmp_path):
+    path, text = tmp_path / "a.h5", tmp_path / "bytes.csv"
+    text.write_bytes(b"\xff\xfe\x00")
+
+    def said(read=read_table, path=path):
+        with pytest.raises(VideoDecodeError) as error:
+            read(path, "v.mp4")
+        return str(error.value)
+
     with h5py.File(path, "w") as file:
         file.create_group("df_with_missing").attrs["pandas_type"] = "frame_table"
-    with pytest.raises(VideoDecodeError, match="DeepLabCut is read as CSV: .*save_as_csv=True"):
-        read_table(path, "v.mp4")
+    assert re.search("DeepLabCut is read as CSV: .*save_as_csv=True", said())
     path.write_bytes(b"abc")
-    with pytest.raises(VideoDecodeError, match="it is no HDF5 file, or damaged"):
-        read_head(path, "v.mp4")
+    assert "it is no HDF5 file, or damaged" in said(read_head)
     write_sleap_h5(path, some_points(2), names=NAMES[:3])
-    with pytest.raises(VideoDecodeError, match="do not fit each other"):
-        read_table(path, "v.mp4")
-    with pytest.raises(VideoDecodeError, match="cannot be read: No such file"):
-        read_table(tmp_path / "none.csv", "v.mp4")
-    (tmp_path / "bytes.csv").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(VideoDecodeError, match="it is no CSV file"):
-        read_table(tmp_path / "bytes.csv", "v.mp4")
+    assert "do not fit each other" in said()
+    assert "cannot be read: No such file" in said(path=tmp_path / "none.csv")
+    assert "it is no CSV file" in said(path=text)
+
+
+OTHERS = ("m 10DLC_x.csv", "am 1.csv", "m 1DLC_x_skeleton.csv", "m 1.slp", "m 1_2DLC_x.csv")
 
 
 @pytest.mark.parametrize(
@@ -155,15 +144,8 @@ def test_hdf5_that_is_none_of_sleap(tmp_path):
     ],
 )
 def test_a_table_is_found_by_the_name_of_its_video(tmp_path, name):
-    (tmp_path / name).touch()
-    for other in (
-        "m 10DLC_x.csv",
-        "am 1.csv",
-        "m 1DLC_x_skeleton.csv",
-        "m 1.slp",
-        "m 1_2DLC_x.csv",
-    ):
-        (tmp_path / other).touch()
+    for each in (name, *OTHERS):
+        (tmp_path / each).touch()
     assert Tables(tmp_path).of("videos/m 1.mp4") == tmp_path / name
     with pytest.raises(VideoDecodeError, match="none.mp4: no table of key points for it in "):
         Tables(tmp_path).of("none.mp4")
@@ -181,7 +163,11 @@ def test_of_several_tables_one_counts(tmp_path):
 def test_tables_in_folders_as_those_of_the_videos(tmp_path):
     for label in ("run", "walk"):
         write_deeplabcut(tmp_path / "tables" / label / "aDLC_1.csv", some_points(2))
-    tables = pickle.loads(pickle.dumps(Tables(tmp_path / "tables")))  # noqa: S301
+    given = Tables(tmp_path / "tables")
+    tables, again = (pickle.loads(pickle.dumps(given)) for _ in range(2))  # noqa: S301
+    assert tables is again, "each process looks for the tables once"
+    other = Tables(tmp_path / "tables")
+    assert pickle.loads(pickle.dumps(other)) is not tables, "another preparation"  # noqa: S301
     videos = [tmp_path / "videos" / label / "a.mp4" for label in ("run", "walk")]
     assert [tables.of(video).parent.name for video in videos] == ["run", "walk"]
     assert tables.head(map(str, videos)) == (NAMES, 1)
@@ -196,11 +182,9 @@ def test_tables_in_folders_as_those_of_the_videos(tmp_path):
 def test_asking_for_a_table_takes_no_more_steps_where_there_are_more(tmp_path):
     steps = []
     for number in (20, 200):
-        folder = tmp_path / str(number)
-        folder.mkdir()
         for index in range(number):
-            (folder / f"clip{index}DLC_1.csv").touch()
-        tables = Tables(folder)
+            (tmp_path / f"clip{index}DLC_1.csv").touch()
+        tables = Tables(tmp_path)
         tables.of("clip3.mp4")
         calls = []
         sys.setprofile(lambda _frame, event, _value, calls=calls: calls.append(event))
@@ -209,13 +193,6 @@ def test_asking_for_a_table_takes_no_more_steps_where_there_are_more(tmp_path):
         assert found.name == "clip7DLC_1.csv"
         steps.append(len(calls))
     assert steps[0] == steps[1]
-
-
-def test_each_process_looks_for_the_tables_once(tmp_path):
-    tables = Tables(tmp_path)
-    first, second = (pickle.loads(pickle.dumps(tables)) for _ in range(2))  # noqa: S301
-    assert first is second
-    assert pickle.loads(pickle.dumps(Tables(tmp_path))) is not first, "another preparation"  # noqa: S301
 
 
 def test_most_tables_say_which_points_there_are(tmp_path):

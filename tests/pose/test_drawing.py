@@ -16,9 +16,6 @@ def test_left_and_right_change_places():
     assert POINTS[MIRRORED[POINTS.index("mouth_right")]] == "mouth_left"
     assert POINTS[MIRRORED[0]] == "nose"
     assert [MIRRORED[each] for each in MIRRORED] == list(range(33))
-
-
-def test_limbs_of_a_side():
     assert (POINTS.index("left_shoulder"), POINTS.index("left_elbow")) in LEFT_LIMBS
     assert (POINTS.index("right_shoulder"), POINTS.index("right_elbow")) in RIGHT_LIMBS
 
@@ -32,25 +29,15 @@ def drawn(visibility):
     return draw_poses(np.zeros((100, 100, 3), np.uint8), Poses(points, np.float32([0.9, 0])))
 
 
-def test_the_left_side_is_orange_and_the_right_side_blue():
-    frame = drawn(1)
-    red, _, blue = frame[50, 75].astype(int)
-    assert red > 200
-    assert blue < 50
-    red, _, blue = frame[50, 25].astype(int)
-    assert red < 50
-    assert blue > 200
-
-
-def test_what_is_hardly_visible_is_faint():
-    seen, hidden = (int(drawn(visibility)[50, 75, 0]) for visibility in (1, 0.2))
-    assert 0 < hidden < seen / 3
-
-
-def test_who_is_not_there_is_not_drawn():
-    poses = Poses(np.full((1, 33, 6), 0.5, np.float32), np.zeros(1, np.float32))
-    frame = np.zeros((10, 10, 3), np.uint8)
-    assert not draw_poses(frame, poses).any()
+def test_people_are_drawn():
+    """The left side is orange, the right side blue, and what is hardly visible is faint."""
+    frame = drawn(1).astype(int)
+    for column, (high, low) in ((75, (0, 2)), (25, (2, 0))):
+        assert frame[50, column, high] > 200
+        assert frame[50, column, low] < 50
+    assert 0 < drawn(0.2)[50, 75, 0] < frame[50, 75, 0] / 3
+    nobody = Poses(np.full((1, 33, 6), 0.5, np.float32), np.zeros(1, np.float32))
+    assert not draw_poses(np.zeros((10, 10, 3), np.uint8), nobody).any()
 
 
 @pytest.mark.parametrize(

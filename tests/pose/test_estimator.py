@@ -6,11 +6,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.errors import DataError
 from pipeline.pose import PoseEstimator
 from pipeline.pose.models import DETECTOR, LANDMARKS, models_folder
 from pipeline.video import VideoReader
-from tests.pose.discs import HEIGHT, WIDTH, draw
+from tests.pose.discs import HEIGHT, WIDTH, Detector, Landmarks, draw
+
+
+@pytest.fixture
+def detector():
+    return Detector()
+
+
+@pytest.fixture
+def landmarks():
+    return Landmarks()
+
+
+@pytest.fixture
+def estimator(detector, landmarks):
+    return PoseEstimator(detector, landmarks)
 
 
 def columns(poses):
@@ -25,104 +39,80 @@ def test_the_arrays(estimator):
     poses = estimator(draw((40, 60)))
     assert poses.points.shape == (2, 33, 6)
     assert poses.points.dtype == poses.flags.dtype == np.float32
-    np.testing.assert_allclose(
-        poses.points[0, 5], [40 / WIDTH, 60 / HEIGHT, 0.9, 1, 0, 0], atol=0.01
-    )
+    wanted = [40 / WIDTH, 60 / HEIGHT, 0.9, 1, 0, 0]
+    np.testing.assert_allclose(poses.points[0, 5], wanted, atol=0.01)
     assert poses.flags.tolist() == pytest.approx([0.9, 0])
     assert not poses.points[1].any()
 
 
-def test_places_go_from_left_to_right(estimator):
-    assert columns(estimator(draw((120, 60), (40, 60)))) == [40, 120]
+LEFT, RIGHT = (40, 60), (120, 60)
+BOTH, NOBODY = (LEFT, RIGHT), ()
+CROSSING = [((40 + step, 30), (120 - step, 90)) for step in range(0, 60, 5)]
 
 
-def test_people_keep_their_places(estimator):
-    for step in range(0, 50, 5):
-        assert columns(estimator(draw((40 + step, 30), (120 - step, 90)))) == [
-            40 + step,
-            120 - step,
-        ]
+PLACES = {
+    "places go from left to right": ([(RIGHT, LEFT)], [[40, 120]]),
+    "people keep their places": (CROSSING, [[a[0], b[0]] for a, b in CROSSING]),
+    "one is away": ([BOTH, (None, RIGHT)], [[None, 120]]),
+    "who returns takes the place they had": ([BOTH, (None, RIGHT), *[BOTH] * 5], [[40, 120]]),
+    "both return": ([BOTH, NOBODY, (None, RIGHT)], [[None, None], [None, 120]]),
+    "a place is where its person was last": ([*CROSSING, NOBODY, [(95, 60)]], [[95, None]]),
+    "two who stand close": ([(LEFT, (54, 60))], [[40, 54]]),
+}
 
 
-def test_who_returns_takes_the_place_they_had(estimator):
-    estimator(draw((40, 60), (120, 60)))
-    assert columns(estimator(draw(None, (120, 60)))) == [None, 120]
-    for _ in range(5):
-        poses = estimator(draw((40, 60), (120, 60)))
-    assert columns(poses) == [40, 120]
-
-
-def test_both_return_to_their_places(estimator):
-    estimator(draw((40, 60), (120, 60)))
-    assert columns(estimator(draw())) == [None, None]
-    assert columns(estimator(draw(None, (120, 60)))) == [None, 120]
+@pytest.mark.parametrize(("frames", "last"), PLACES.values(), ids=PLACES)
+def test_each_has_a_place(estimator, frames, last):
+    found = [columns(estimator(draw(*people))) for people in frames]
+    assert found[-len(last) :] == last
 
 
 def test_two_who_become_one_take_one_place(estimator, landmarks):
     landmarks.sees = 120
-    assert all(columns(estimator(draw((40, 60), (60, 60)))))
+    assert all(columns(estimator(draw(LEFT, (60, 60)))))
     # The region of the first one now shows the second one, too, but not in its middle.
     assert columns(estimator(draw(None, (60, 60)))) == [None, 60]
 
 
-def test_a_place_is_where_its_person_was_last(estimator):
-    for step in range(0, 60, 5):
-        estimator(draw((40 + step, 30), (120 - step, 90)))
-    estimator(draw())
-    assert columns(estimator(draw((95, 60)))) == [95, None]
-
-
 def test_one_who_is_found_twice_takes_one_place(estimator, detector, landmarks):
     detector.offsets, landmarks.sees = [0, 28], 120
-    assert columns(estimator(draw((40, 60)))) == [40, None]
+    assert columns(estimator(draw(LEFT))) == [40, None]
     assert landmarks.calls == 2
-
-
-def test_two_who_stand_close_take_two_places(estimator):
-    assert columns(estimator(draw((40, 60), (54, 60)))) == [40, 54]
 
 
 @pytest.mark.parametrize(("visibility", "expected"), [(0.65, [40, None]), (0.75, [40, 120])])
 def test_one_more_has_to_be_seen_well(estimator, landmarks, visibility, expected):
     landmarks.visibility = visibility
-    assert columns(estimator(draw((40, 60), (120, 60)))) == expected
+    assert columns(estimator(draw(*BOTH))) == expected
 
 
 def test_no_more_than_asked_for(detector, landmarks):
-    poses = PoseEstimator(detector, landmarks, max_people=1)(draw((40, 60), (120, 60)))
+    poses = PoseEstimator(detector, landmarks, max_people=1)(draw(*BOTH))
     assert columns(poses) == [40]  # the one of whom the detector is surer
 
 
-def test_the_detector_rests_while_all_are_there(estimator, detector, landmarks):
-    for _ in range(12):
-        estimator(draw((40, 60), (120, 60)))
-    assert (detector.calls, landmarks.calls) == (1, 24)
+CALLS = {
+    "it rests while all are there": ([BOTH] * 12, (1, 24)),
+    # Frames 0, 5 and 10; who is followed is not looked at again.
+    "it looks for more now and then": ([[LEFT]] * 12, (3, 12)),
+    # The second one is too far for their last region.
+    "it looks at once for one who was lost": ([BOTH, BOTH, (LEFT, (80, 60))], (2, 7)),
+    "it looks at each frame while there is nobody": ([NOBODY] * 4, (4, 4)),
+}
+
+
+@pytest.mark.parametrize(("frames", "calls"), CALLS.values(), ids=CALLS)
+def test_how_often_the_networks_are_asked(estimator, detector, landmarks, frames, calls):
+    for people in frames:
+        poses = estimator(draw(*people))
+    assert (detector.calls, landmarks.calls) == calls
+    assert (poses.flags > 0).sum() == len(frames[-1])
 
 
 def test_only_a_few_proposals_are_looked_at(estimator, detector, landmarks):
     detector.offsets, landmarks.sees = [-28, 0, 28, 56, 84], -1
-    estimator(draw((40, 60)))
+    estimator(draw(LEFT))
     assert landmarks.calls == 4  # three proposals and the whole frame
-
-
-def test_the_detector_looks_for_more_now_and_then(estimator, detector, landmarks):
-    for _ in range(12):
-        estimator(draw((40, 60)))
-    assert detector.calls == 3  # frames 0, 5 and 10
-    assert landmarks.calls == 12  # who is followed is not looked at again
-
-
-def test_the_detector_looks_at_once_for_one_who_was_lost(estimator, detector):
-    estimator(draw((40, 60), (120, 60)))
-    estimator(draw((40, 60), (120, 60)))
-    estimator(draw((40, 60), (80, 60)))  # too far for their last region
-    assert detector.calls == 2
-
-
-def test_the_detector_looks_at_each_frame_while_there_is_nobody(estimator, detector):
-    for _ in range(4):
-        assert not estimator(draw()).flags.any()
-    assert detector.calls == 4
 
 
 def test_the_whole_frame_is_the_last_resort(estimator, detector):
@@ -131,14 +121,9 @@ def test_the_whole_frame_is_the_last_resort(estimator, detector):
 
 
 def test_a_new_video_knows_nobody(estimator):
-    estimator(draw((120, 60)))
+    estimator(draw(RIGHT))
     estimator.reset()
-    assert columns(estimator(draw((40, 60), (130, 60)))) == [40, 130]
-
-
-def test_missing_models_are_told(tmp_path):
-    with pytest.raises(DataError, match="fetch"):
-        PoseEstimator.load(tmp_path)
+    assert columns(estimator(draw(LEFT, (130, 60)))) == [40, 130]
 
 
 VIDEOS = os.environ.get("PIPELINE_VIDEOS", "")

@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from pipeline.config import FramesConfig
+from pipeline.config.file import load_config
 from pipeline.errors import ConfigError, DataError
 from pipeline.pose import Poses
 from pipeline.pose.skeleton import MIRRORED, PARTS, POINTS
@@ -14,6 +15,7 @@ from pipeline.streams import IMAGES, STREAMS, Shown
 from pipeline.streams.pose import point_shares
 from pipeline.streams.pose_points import highest_flags
 
+SIDES = ("left", "right")
 POSE = IMAGES["pose"]
 STREAM = STREAMS["pose"]
 FRAMES = FramesConfig(fps=10, size=32, jpeg_quality=95, pose=2)
@@ -79,12 +81,12 @@ def test_tensorflow_decodes_what_numpy_does(points):
         POSE.decode(b"abc", FRAMES)
 
 
-MIRROR = (-1, 0, 63, 0, 1, 0)
+MIRROR, LARGER = (-1, 0, 63, 0, 1, 0), (0.5, 0, 15.75, 0, 0.5, 15.75)
 
 
-def moved(points, *transform, size=64):
+def moved(points, *transform, names=()):
     full = tf.constant([*transform, 0, 0], tf.float32)
-    return POSE.moved(tf.constant(points), full, tf.constant(size)).numpy()
+    return POSE.moved(tf.constant(points), full, tf.constant(64), names).numpy()
 
 
 def test_left_and_right_are_exchanged_and_so_are_people_in_their_order(points):
@@ -109,7 +111,7 @@ def test_points_move_as_the_picture_does(points):
     np.testing.assert_allclose(shifted[..., 1:], points[..., 1:], atol=1e-6)
     assert not shifted[~seen].any()
     # Twice as large about the centre, which lies between pixels 31 and 32.
-    larger = moved(points, 0.5, 0, 15.75, 0, 0.5, 15.75)
+    larger = moved(points, *LARGER)
     np.testing.assert_allclose(larger[..., :2], 2 * points[..., :2], atol=1e-6)
     np.testing.assert_allclose(larger[..., 3:6], points[..., 3:6], atol=1e-6)  # metres
     # A quarter turn: what was to the right is now below.
@@ -139,23 +141,19 @@ def test_what_the_network_sees_depends_on_place_and_size_in_the_last_numbers_alo
 
 def test_velocities_are_those_from_frame_to_frame(points):
     person = np.repeat(points[:1, :1], 5, axis=0)
-    still = see(person)[:, 66 : 66 + 68]
-    assert not still.any()
+    assert not see(person)[:, 66 : 66 + 68].any(), "it stands still"
     walking = person.copy()
     walking[..., 0] += 0.1 * np.arange(5, dtype=np.float32)[:, None, None]
-    hips = [POINTS.index("left_hip"), POINTS.index("right_hip")]
-    shoulders = [POINTS.index("left_shoulder"), POINTS.index("right_shoulder")]
-    middles = [person[0, 0, each, :2].mean(axis=0) for each in (hips, shoulders)]
-    torso = np.linalg.norm(middles[1] - middles[0])
+    hips, shoulders = (
+        person[0, 0, [POINTS.index(f"{side}_{name}") for side in SIDES], :2].mean(axis=0)
+        for name in ("hip", "shoulder")
+    )
+    torso = np.linalg.norm(shoulders - hips)
     steps = see(walking, gain=3.0)[:, 66 : 66 + 68]
     np.testing.assert_allclose(steps[:, :66], 0, atol=1e-4)  # of the points, from the hips
     np.testing.assert_allclose(steps[1:, 66], 3 * 0.1 / torso, rtol=1e-3)
     np.testing.assert_allclose(steps[0], 0)
-    one = STREAM.see(tf.constant(walking[None, :, :1]), 1.0)
-    assert one.shape == STREAM.seen_shape((1, 5, 1, 33, 7)) == (1, 5, 270)
-
-
-def test_who_comes_and_goes_does_not_jump(points):
+    assert see(walking).shape == STREAM.seen_shape((1, 5, 1, 33, 7))[1:] == (5, 270)
     second = see(points)[:, 270:]
     assert not second[:2, :134].any()
     assert not second[2, 66:134].any(), "there was nobody before"
@@ -164,11 +162,9 @@ def test_who_comes_and_goes_does_not_jump(points):
 
 
 def test_a_whole_network_of_key_points(points):
-    from pipeline.config.file import load_config
     from pipeline.models.recognizer import build_recognizer
 
-    config = dataclasses.replace(load_config("pose"), frames=FRAMES)
-    config = dataclasses.replace(config, clip=dataclasses.replace(config.clip, num_frames=5))
+    config = dataclasses.replace(load_config("pose", {"clip.num_frames": 5}), frames=FRAMES)
     model = build_recognizer(config, 3)
     padded = np.concatenate([points[:3], 9 * np.ones_like(points[:2])])
     mask = np.array([[True, True, True, False, False]])
@@ -183,9 +179,7 @@ def test_numbers_belong_to_the_points_that_they_are_of(points):
     seen = STREAM.see(points[None], 3.0)[0].numpy()
     assert shares.shape == (seen.shape[-1], 2, 33)
     np.testing.assert_allclose(shares.sum(axis=(1, 2)), 1)
-    torso = [
-        POINTS.index(f"{side}_{name}") for side in ("left", "right") for name in ("shoulder", "hip")
-    ]
+    torso = [POINTS.index(f"{side}_{name}") for side in SIDES for name in ("shoulder", "hip")]
     for person in range(2):
         for point in set(range(33)) - set(torso):
             other = points.copy()
@@ -202,15 +196,11 @@ def test_numbers_belong_to_the_points_that_they_are_of(points):
 
 def test_in_a_still_clip_everybody_stands_in_their_mean_pose(points):
     still = POSE.stilled(points)
-    np.testing.assert_allclose(still[:, 0], points[:, 0].mean(axis=0)[None].repeat(5, 0), rtol=1e-5)
     assert (still[:2, 1] == 0).all()  # who comes later
-    np.testing.assert_allclose(
-        still[2:, 1], points[2:, 1].mean(axis=0)[None].repeat(3, 0), rtol=1e-5
-    )
-
-
-def test_each_point_is_in_one_part_of_the_body():
-    assert len(PARTS) == 13
+    for number, first in ((0, 0), (1, 2)):
+        for frame in still[first:, number]:
+            np.testing.assert_allclose(frame, points[first:, number].mean(axis=0), rtol=1e-5)
+    assert len(PARTS) == 13, "each point is in one part of the body"
     assert sorted(point for points in PARTS.values() for point in points) == list(range(33))
 
 
@@ -244,17 +234,12 @@ def test_points_of_a_table_are_stored_as_they_are(animals):
         encode(Shown(small), None)
 
 
-def moved_animals(animals, *transform):
-    full = tf.constant([*transform, 0, 0], tf.float32)
-    return POSE.moved(tf.constant(animals), full, tf.constant(64), NAMES).numpy()
-
-
 def test_animals_move_as_the_picture_does_and_stay_in_their_order(animals):
-    mirrored = moved_animals(animals, *MIRROR)
+    mirrored = moved(animals, *MIRROR, names=NAMES)
     order = [0, 2, 1, 3]
     wanted = animals[..., order, :] * np.float32([-1, 1, 1, 1, 1])
     np.testing.assert_allclose(mirrored, wanted, atol=1e-6)
-    larger = moved_animals(animals, 0.5, 0, 15.75, 0, 0.5, 15.75)
+    larger = moved(animals, *LARGER, names=NAMES)
     np.testing.assert_allclose(larger[..., :2], 2 * animals[..., :2], atol=1e-6)
     np.testing.assert_allclose(larger[..., 3], 2 * animals[..., 3], atol=1e-6)
     np.testing.assert_allclose(larger[..., 2::2], animals[..., 2::2], atol=1e-6)

@@ -1,4 +1,3 @@
-import itertools
 from pathlib import Path
 
 import numpy as np
@@ -47,30 +46,25 @@ def test_each_stream_is_in_the_module_of_its_name():
 
 
 def test_the_frames_come_first_and_are_always_there():
-    assert next(iter(IMAGES)) == "frames"
+    first, *others = IMAGES
+    assert first == "frames"
     assert FramesConfig().images == ("frames",)
     assert FramesConfig(flow=True).images == ("frames", "flow")
     assert FramesConfig(flow=True).only(["frames"]) == FramesConfig()
     assert FramesConfig().only(["flow"]) == FramesConfig(flow=True)
+    for name in others:  # Each has a setting of its name.
+        assert not getattr(FramesConfig(), name)
+        for frames in (FramesConfig(), FramesConfig(flow=True, pose=3)):
+            assert frames.only([name]).images == ("frames", name)
 
 
-@pytest.mark.parametrize("name", [name for name in IMAGES if name != "frames"])
-def test_what_is_stored_beside_the_frames_has_a_setting_of_its_name(name):
-    assert not getattr(FramesConfig(), name)
-    assert FramesConfig().only([name]).images == ("frames", name)
-    assert FramesConfig(flow=True, pose=3).only([name]).images == ("frames", name)
-
-
-@pytest.mark.parametrize(
-    ("streams", "images"),
-    [
+def test_a_clip_holds_what_the_streams_are_made_of():
+    for streams, images in (
         (("rgb",), ("frames",)),
         (("flow",), ("flow",)),
         (("flow", "rgb_difference", "rgb"), ("frames", "flow")),
-    ],
-)
-def test_a_clip_holds_what_the_streams_are_made_of(streams, images):
-    assert ModelConfig(streams=streams).images == images
+    ):
+        assert ModelConfig(streams=streams).images == images
 
 
 @IMAGE
@@ -94,9 +88,8 @@ def test_the_first_image_and_one_that_repeats_show_no_motion(image, frames):
 
 
 @IMAGE
-@pytest.mark.parametrize(
-    ("mirrored", "backwards"), list(itertools.product((False, True), repeat=2))
-)
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("backwards", [False, True])
 def test_an_image_turns_as_the_video_does(image, frames, mirrored, backwards):
     """Of frames turned first, an image shows what the turned image does."""
     step = -1 if backwards else 1
@@ -112,15 +105,17 @@ def test_an_image_turns_as_the_video_does(image, frames, mirrored, backwards):
     assert error.max() < 0.25 * moves.max()
 
 
-def test_the_strongest_motion_never_wraps_around():
+@pytest.mark.parametrize(
+    ("options", "wanted"),
+    [
+        ({"backwards": True}, [[128, 255, 7], [1, 255, 9]]),
+        ({"mirrored": True}, [[1, 1, 9], [128, 0, 7]]),
+        ({"mirrored": True, "backwards": True}, [[255, 255, 9], [128, 255, 7]]),
+    ],
+)
+def test_the_strongest_motion_never_wraps_around(options, wanted):
     extremes = tf.constant([[[[128, 0, 7], [255, 1, 9]]]], tf.uint8)
-    flow = IMAGES["flow"]
-    turned = flow.turned(extremes, backwards=True)
-    np.testing.assert_array_equal(turned, [[[[128, 255, 7], [1, 255, 9]]]])
-    turned = flow.turned(extremes, mirrored=True)
-    np.testing.assert_array_equal(turned, [[[[1, 1, 9], [128, 0, 7]]]])
-    turned = flow.turned(extremes, mirrored=True, backwards=True)
-    np.testing.assert_array_equal(turned, [[[[255, 255, 9], [128, 255, 7]]]])
+    np.testing.assert_array_equal(IMAGES["flow"].turned(extremes, **options), [[wanted]])
 
 
 @STREAM

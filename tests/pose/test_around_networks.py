@@ -1,0 +1,154 @@
+"""What is done around the two networks, against numbers reckoned by hand."""
+
+import numpy as np
+import pytest
+
+from pipeline.pose.detector import (
+    Detector,
+    anchors,
+    decode,
+    intersection_over_union,
+    letterbox,
+    sigmoid,
+    suppress,
+)
+from pipeline.pose.landmarks import Landmarks
+from pipeline.pose.region import Region
+from pipeline.video import crop
+
+
+def test_anchors():
+    found = anchors()
+    assert found.shape == (28 * 28 * 2 + 14 * 14 * 2 + 7 * 7 * 6, 2)
+    assert found[:3].tolist() == [[4, 4], [4, 4], [12, 4]]
+    assert found[56].tolist() == [4, 12]  # the second row
+    assert found[1568].tolist() == [8, 8]
+    assert found[1960].tolist() == found[1965].tolist() == [16, 16]
+    assert found[-1].tolist() == [208, 208]
+
+
+def test_boxes_are_relative_to_their_anchors():
+    box = np.float32([[10, 20, 8, 6, 1, 2, 3, 4, 5, 6, 7, 8]])
+    assert decode(box, np.float32([[100, 50]])).tolist() == [
+        [[106, 67], [114, 73], [101, 52], [103, 54], [105, 56], [107, 58]]
+    ]
+
+
+def test_scores_do_not_overflow():
+    found = sigmoid(np.float32([-1e4, 0, np.log(3), 1e4]))
+    np.testing.assert_allclose(found, [0, 0.5, 0.75, 1], atol=1e-7)
+
+
+def test_overlap():
+    boxes = np.float32([[[0, 0], [4, 4]], [[2, 0], [6, 4]], [[4, 4], [8, 8]], [[1, 1], [1, 1]]])
+    np.testing.assert_allclose(intersection_over_union(boxes[0], boxes), [1, 8 / 24, 0, 0])
+
+
+def box(x, y, side, hips):
+    return np.float32([[x, y], [x + side, y + side], *[[hips, hips]] * 4])
+
+
+def test_boxes_that_overlap_become_their_weighted_mean():
+    points = np.stack([box(0, 0, 10, 4), box(50, 50, 10, 55), box(2, 0, 10, 8)])
+    found = suppress(points, np.float32([0.2, 0.5, 0.6]), 0.3)
+    assert [score for _, score in found] == pytest.approx([0.6, 0.5])
+    np.testing.assert_allclose(found[0][0][0], [1.5, 0])  # (0.6 * 2 + 0.2 * 0) / 0.8
+    np.testing.assert_allclose(found[0][0][2], [7, 7])  # (0.6 * 8 + 0.2 * 4) / 0.8
+    np.testing.assert_allclose(found[1][0], points[1])
+    empty = np.stack([box(5, 5, 0, 5), box(5, 5, 0, 5)])
+    assert len(suppress(empty, np.float32([0.5, 0.4]), 0.3)) == 2
+
+
+def test_the_frame_stands_in_the_middle_of_a_square():
+    square, scale, offset = letterbox(np.full((60, 120, 3), 7, np.uint8), 224)
+    assert scale.tolist() == pytest.approx([224 / 120, 112 / 60])
+    assert offset.tolist() == [0, 56]
+    assert square[:, 0, 0].tolist() == [0] * 56 + [7] * 112 + [0] * 56
+    for shape in ((1, 500), (500, 1), (224, 224), (3, 2)):
+        square, _, _ = letterbox(np.zeros((*shape, 3), np.uint8), 224)
+        assert square.shape == (224, 224, 3)
+
+
+def test_regions_lie_in_the_frame():
+    """A square of 224 is 120 x 60 pixels of the frame, 56 of it black above."""
+    seen = []
+
+    def network(image):
+        seen.append(image)
+        boxes, logits = np.zeros((2254, 12), np.float32), np.full((2254, 1), -9, np.float32)
+        for number, logit in ((0, 2.0), (1000, -2.9), (2000, -3.0)):
+            logits[number] = logit
+            # hips in the middle of the frame, the rim 28 above them: 15 pixels of the frame
+            points = np.array([[112, 112], [112, 84], [0, 0], [0, 0]]) - anchors()[number]
+            boxes[number] = (number / 10, 0, 20, 20, *points.ravel())
+        return boxes, logits
+
+    frame = np.full((60, 120, 3), 255, np.uint8)
+    found = Detector(network)(frame)
+    assert [each.score for each in found] == pytest.approx([0.8808, 0.0522], abs=1e-4)
+    region = found[0].region
+    assert (region.x, region.y) == pytest.approx((60, 30), abs=1e-3)
+    assert region.side == pytest.approx(2 * 1.25 * 15, abs=1e-3)
+    assert (seen[0].min(), seen[0].max()) == (-1, 1)
+
+
+def test_a_region_turns_with_the_head():
+    assert Region.around([50, 60], [50, 20]) == Region(50, 60, 100, 0)  # 2 * 1.25 * 40
+    for rim, angle in (((90, 60), 90), ((50, 100), 180), ((10, 60), -90)):
+        assert Region.around([50, 60], rim).angle == pytest.approx(np.radians(angle))
+    assert Region.around([5, 5], [5, 5]).side == 1, "it is never empty"
+
+
+def test_points_return_to_the_frame():
+    # To the right in the square is down in the frame; its upper edge is on the right.
+    region = Region(50, 60, 100, np.pi / 2)
+    points = region.to_frame(np.float32([[0.5, 0.5], [1, 0.5], [0.5, 0]]))
+    np.testing.assert_allclose(points, [[50, 60], [50, 110], [100, 60]], atol=1e-4)
+    turned = region.turned(np.float32([[1, 2, 3]]))
+    np.testing.assert_allclose(turned, [[-2, 1, 3]], atol=1e-6)  # depth does not turn
+
+
+def test_a_cut_shows_the_points_where_they_are():
+    frame = np.zeros((80, 100, 3), np.uint8)
+    frame[30:34, 60:64] = 255  # its middle is x 62, y 32
+    region = Region(50, 40, 64, 0.7)
+    rows, columns = np.nonzero(region.cut(frame, 256)[..., 0] > 127)
+    seen = np.float32([[columns.mean() + 0.5, rows.mean() + 0.5]]) / 256
+    np.testing.assert_allclose(region.to_frame(seen), [[62, 32]], atol=0.1)
+    frame = np.random.default_rng(0).integers(255, size=(8, 8, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(crop(frame, (4, 4), 8, np.pi / 2, 8), np.rot90(frame))
+
+
+def test_the_whole_frame():
+    assert Region.whole(120, 160) == Region(80, 60, 160)
+    rows = Region.whole(2, 4).cut(np.full((2, 4, 3), 9, np.uint8), 4)[..., 0]
+    assert rows.tolist() == [[0] * 4, [9] * 4, [9] * 4, [0] * 4]
+
+
+def test_a_person_of_the_outputs_of_the_network_of_landmarks():
+    seen = []
+
+    def network(image):
+        seen.append(image)
+        points, world = np.zeros((39, 5), np.float32), np.zeros((39, 3), np.float32)
+        points[0, :4] = (256, 128, 0, np.log(3))
+        points[1:33, :2] = 128
+        points[16, :2] = 0  # of a hand
+        points[33, :2], points[34, :2] = (128, 128), (192, 128)
+        world[0] = (1, 0, 5)
+        return points.ravel(), np.float32([0.75]), world.ravel()
+
+    frame = np.full((200, 200, 3), 255, np.uint8)
+    person = Landmarks(network)(frame, Region(100, 80, 64, np.pi / 2))
+    assert (seen[0].shape, seen[0].max()) == ((256, 256, 3), 1)
+    np.testing.assert_allclose(person.pixels[0], [100, 112], atol=1e-4)
+    np.testing.assert_allclose(person.world[0], [0, 1, 5], atol=1e-6)
+    assert person.visibility[:2] == pytest.approx([0.75, 0.5])
+    assert person.seen == pytest.approx((25 * 0.5 + 0.25) / 25)
+    assert (person.flag, len(person.pixels), len(person.world)) == (0.75, 33, 33)
+    # 64 of 256 pixels to the right in the square: 16 down in the frame, where the head is now.
+    assert (person.region.x, person.region.y) == pytest.approx((100, 80))
+    assert person.region.side == pytest.approx(40)
+    assert person.region.angle == pytest.approx(np.pi)
+    # From (128, 128) to (256, 128), of which 32 pixels are down in the frame.
+    np.testing.assert_allclose(person.box, [[100, 80], [100, 112]], atol=1e-4)

@@ -1,0 +1,198 @@
+"""The models as files: got by a real pip from wheels made here, cut, and run."""
+
+import dataclasses
+import hashlib
+import zipfile
+
+import flatbuffers
+import numpy as np
+import pytest
+from ai_edge_litert import schema_py_generated as schema
+
+from pipeline.cli import fetch as command
+from pipeline.errors import DataError
+from pipeline.pose import PoseEstimator, fetch
+from pipeline.pose.models import models_folder
+from pipeline.pose.network import LiteRTNetwork
+from pipeline.pose.prune import prune
+
+WHEEL = "mediapipe-0.10.21-cp311-cp311-manylinux_2_28_x86_64.whl"
+INFO = "mediapipe-0.10.21.dist-info"
+FILES = ("pose_detection/pose_detection.tflite", "pose_landmark/pose_landmark_full.tflite")
+
+
+@pytest.fixture(scope="module")
+def tiny_model():
+    """A LiteRT model: of x, float32 (1, 2), the outputs `sum`, x + 1, and `product`, 3 * x + 3."""
+
+    def of(kind, **values):
+        each = kind()
+        for name, value in values.items():
+            setattr(each, name, value)
+        return each
+
+    def tensor(name, buffer=0):
+        kind = schema.TensorType.FLOAT32
+        return of(schema.TensorT, name=name, shape=[1, 2], buffer=buffer, type=kind)
+
+    def operator(number, inputs, output, kind, options):
+        kinds = {"builtinOptionsType": kind, "builtinOptions": options}
+        return of(schema.OperatorT, opcodeIndex=number, inputs=inputs, outputs=[output], **kinds)
+
+    codes, kinds = schema.BuiltinOperator, schema.BuiltinOptions
+    tensors = [tensor("three", 1), tensor("product"), tensor("x"), tensor("sum"), tensor("one", 2)]
+    operators = [
+        operator(0, [2, 4], 3, kinds.AddOptions, schema.AddOptionsT()),
+        operator(1, [3, 0], 1, kinds.MulOptions, schema.MulOptionsT()),
+    ]
+    graph = of(schema.SubGraphT, tensors=tensors, inputs=[2], outputs=[1, 3], operators=operators)
+    model = of(
+        schema.ModelT,
+        version=3,
+        subgraphs=[graph],
+        operatorCodes=[
+            of(schema.OperatorCodeT, builtinCode=code, deprecatedBuiltinCode=code)
+            for code in (codes.ADD, codes.MUL)
+        ],
+        buffers=[
+            of(schema.BufferT, data=list(np.float32(values).tobytes()) or None)
+            for values in ((), (3, 3), (1, 1))
+        ],
+    )
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+@pytest.fixture
+def path(tmp_path, tiny_model):
+    path = tmp_path / "tiny.tflite"
+    path.write_bytes(tiny_model)
+    return path
+
+
+def test_outputs_come_in_the_order_asked_for(path):
+    network = LiteRTNetwork(path, ["sum", "product"])
+    assert [each.tolist() for each in network(np.float32([4, 7]))] == [[5, 8], [15, 24]]
+
+
+@pytest.mark.parametrize(("output", "expected"), [("sum", [5, 8]), ("product", [15, 24])])
+def test_a_pruned_model_gives_the_same(path, tiny_model, output, expected):
+    path.write_bytes(prune(tiny_model, [output]))
+    (found,) = LiteRTNetwork(path, [output])(np.float32([4, 7]))
+    assert found.tolist() == expected
+
+
+def test_a_pruned_model_holds_only_what_it_needs(tiny_model):
+    model = schema.ModelT.InitFromPackedBuf(prune(tiny_model, ["sum"]), 0)
+    (graph,) = model.subgraphs
+    assert sorted(each.name for each in graph.tensors) == [b"one", b"sum", b"x"]
+    assert len(graph.operators) == len(graph.outputs) == 1
+    found = [None if each.data is None else bytes(each.data) for each in model.buffers]
+    assert found == [None, np.float32([1, 1]).tobytes()]
+
+
+@pytest.mark.parametrize("data", [b"", b"no model", None])
+def test_a_file_that_is_no_model_of_poses_is_told(path, tmp_path, data):
+    with pytest.raises(DataError, match="not a model of poses"):
+        LiteRTNetwork(path, ["Identity"])
+    path.unlink()
+    if data is not None:
+        path.write_bytes(data)
+    with pytest.raises(DataError, match="clipline fetch pose|fetch.py pose"):
+        LiteRTNetwork(path, ["sum"])
+    with pytest.raises(DataError, match="fetch"):
+        PoseEstimator.load(tmp_path)
+
+
+# Fetching.
+
+
+@pytest.fixture
+def cache(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def tiny(monkeypatch, tiny_model):
+    """In place of both models; the network of landmarks is to lose its product."""
+    checksum = hashlib.sha256(tiny_model).hexdigest()
+    for name in ("DETECTOR", "LANDMARKS"):
+        model = dataclasses.replace(getattr(fetch, name), sha256=checksum, outputs=("sum",))
+        monkeypatch.setattr(fetch, name, model)
+    return tiny_model
+
+
+@pytest.fixture
+def wheels(monkeypatch, tmp_path, tiny_model):
+    """A folder in which pip finds a wheel, and nowhere else."""
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "wheels"))
+    (tmp_path / "wheels").mkdir()
+    with zipfile.ZipFile(tmp_path / "wheels" / WHEEL, "w") as wheel:
+        about = "Metadata-Version: 2.1\nName: mediapipe\nVersion: 0.10.21\n"
+        wheel.writestr(f"{INFO}/METADATA", about)
+        wheel.writestr(f"{INFO}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: false\n")
+        wheel.writestr(f"{INFO}/RECORD", "")
+        wheel.writestr(f"{INFO}/LICENSE", "the licence")
+        for file in FILES:
+            wheel.writestr(f"mediapipe/modules/{file}", tiny_model)
+    return tmp_path / "wheels"
+
+
+def test_pip_gets_them_and_only_once(tiny, wheels, cache, capsys):
+    command.main(["pose"])
+    folder = models_folder()
+    names = ["LICENSE", "NOTICE", "SHA256SUMS", "pose_detection.tflite", "pose_landmark.tflite"]
+    assert sorted(path.name for path in folder.iterdir()) == names
+    assert (folder / "LICENSE").read_text() == "the licence"
+    assert (folder / "pose_detection.tflite").read_bytes() == tiny
+    with pytest.raises(DataError):
+        LiteRTNetwork(folder / "pose_landmark.tflite", ["product"])
+    network = LiteRTNetwork(folder / "pose_landmark.tflite", ["sum"])
+    assert network(np.float32([1, 2]))[0].tolist() == [2, 3]
+    (wheels / WHEEL).unlink()
+    capsys.readouterr()
+    command.main(["pose"])
+    assert "are there already" in capsys.readouterr().out
+
+
+def test_a_damaged_file_is_fetched_again(tiny, tmp_path, cache):
+    for name in FILES:
+        (tmp_path / name.partition("/")[2]).write_bytes(tiny)
+    folder = fetch.fetch_pose(tmp_path)
+    (folder / "pose_landmark.tflite").write_bytes(b"")
+    fetch.fetch_pose(tmp_path)
+    assert (folder / "pose_landmark.tflite").read_bytes()
+
+
+def test_what_cannot_be_had_is_told_and_leaves_nothing(tiny_model, wheels, tmp_path, cache):
+    with pytest.raises(DataError, match=r"==0.10.21: pose_detection.tflite is damaged, or of anot"):
+        fetch.fetch_pose()
+    (wheels / WHEEL).unlink()
+    with pytest.raises(DataError, match="No matching distribution.* fetch(.py)? pose --from FOL"):
+        fetch.fetch_pose()
+    with pytest.raises(DataError, match="none: pose_detection.tflite is not there"):
+        fetch.fetch_pose(tmp_path / "none")
+    assert not cache.exists()
+
+
+def test_a_file_may_lack(tiny, tmp_path, cache):
+    (tmp_path / "pose_detection.tflite").write_bytes(tiny)
+    with pytest.raises(DataError, match=f"{tmp_path}: pose_landmark_full.tflite is not there"):
+        fetch.fetch_pose(tmp_path)
+    assert not cache.exists()
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("/bin/python: No module named pip\n", "/bin/python: No module named pip"),
+        ("WARNING: after connection broken\nERROR: no version\n", "it reaches no package index"),
+        ("ERROR: first\nERROR: disk full\nnotice\n", "disk full"),
+        ("", "it says no reason"),
+    ],
+)
+def test_the_reason(said, reason):
+    assert fetch._reason(said) == reason
