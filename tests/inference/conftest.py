@@ -1,6 +1,7 @@
-"""Files that classifying comes upon, and one that hangs its decoder."""
+"""Runs and exports, files that classifying comes upon, and one that hangs its decoder."""
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -11,21 +12,80 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "classify.py"
+from pipeline.inference.agreement import FORMATS, Exported
+from pipeline.run import Run
+from pipeline.tasks.calibration import Calibration, write_calibration
+from tests.inference.commands import SCRIPTS
+from tests.inference.videos import GOOD
+from tests.runs import changed, drawn_run
+
+
+@pytest.fixture(scope="session")
+def tiny_config(blob_config):
+    """Of a network that takes little time, and whose answers tell one video from another."""
+    tiny = {"backbone.filters": [4, 4], "temporal.kind": "gru", "temporal.units": 64}
+    return changed(blob_config, {**tiny, "clip.num_frames": 4, "clip.views": 1})
+
+
+def answer_all(run, folder):
+    from pipeline.evaluation.answering import answer
+
+    copy = Run(shutil.copytree(run.folder, folder))
+    for split in ("val", "test"):
+        answer(copy, split)
+
+
+@pytest.fixture(scope="session")
+def answered_run(hasty_run, made):
+    """`hasty_run` with its answers for the videos of its data set."""
+    return Run(made("hasty answers", lambda folder: answer_all(hasty_run, folder)))
+
+
+def export_all(config, folder):
+    from pipeline.inference.export import export
+
+    run = drawn_run(config, folder / "run", exported=False)
+    write_calibration(run, Calibration(temperature=1.5, logit_threshold=0.6, num_videos=1))
+    exports = {}
+    for kind in FORMATS:
+        found = export(run, kind)
+        places = {"run": found.run.folder, "model": found.model}
+        exports[kind] = {name: getattr(found, name) for name in Exported.__dataclass_fields__} | {
+            name: str(path.relative_to(run.folder)) for name, path in places.items()
+        }
+    (folder / "exports.json").write_text(json.dumps(exports))
+    run.folder.rename(folder / "moved")
+
+
+@pytest.fixture(scope="session")
+def exports(tiny_config, made):
+    """Each format of a run, which has been moved since, as `export` gave it; not to be changed."""
+    folder = made("exports", lambda folder: export_all(tiny_config, folder))
+    moved, found = folder / "moved", json.loads((folder / "exports.json").read_text())
+    return {
+        kind: Exported(**{**each, "run": Run(moved / each["run"]), "model": moved / each["model"]})
+        for kind, each in found.items()
+    }
 
 
 @pytest.fixture(scope="session")
 def folder(blob_videos, tmp_path_factory):
-    """Four good videos, nested, and files that are none."""
+    """The files `GOOD`, nested, the bad ones `BAD`, and files that are not named as videos."""
     root = tmp_path_factory.mktemp("many") / "clips"
     (root / "inner").mkdir(parents=True)
-    for number, name in enumerate(("b.avi", "a.avi", "inner/c.AVI", "inner/d.avi")):
+    for number, name in enumerate(GOOD):
         shutil.copy(blob_videos / "left" / f"g0{number} 0.avi", root / name)
     (root / "empty.mp4").touch()
     (root / "text.mp4").write_text("no video")
     (root / "notes.txt").write_text("not named as a video")
     (root / ".hidden.avi").write_text("hidden")
     return root
+
+
+@pytest.fixture(scope="session")
+def video(blob_videos):
+    """Twelve frames that show the class `left`."""
+    return blob_videos / "left" / "g00 0.avi"
 
 
 class Endless:
@@ -84,28 +144,18 @@ def wait_for(find):
 
 @pytest.fixture
 def endless(folder, tmp_path):
+    if sys.platform != "linux":
+        pytest.skip("looks for processes in /proc")
     return Endless(folder / "b.avi", tmp_path)
 
 
 @pytest.fixture
 def start():
-    """Starts `classify.py`; a context manager."""
+    """Starts `classify.py` as a process; a context manager."""
 
-    def start(*arguments, cwd=None):
-        command = [sys.executable, SCRIPT, *map(str, arguments)]
+    def start(*words):
+        command = [sys.executable, SCRIPTS / "classify.py", *map(str, words)]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        return subprocess.Popen(command, **pipes, text=True, cwd=cwd)
+        return subprocess.Popen(command, **pipes, text=True)
 
     return start
-
-
-@pytest.fixture
-def classify(start):
-    """Runs `classify.py`; gives its exit code and what it printed."""
-
-    def classify(*arguments, cwd=None):
-        with start(*arguments, cwd=cwd) as process:
-            output, errors = process.communicate(timeout=120)
-        return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
-
-    return classify

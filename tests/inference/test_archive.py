@@ -1,6 +1,5 @@
-"""Archives, classified on a cluster of Dask with two workers."""
+"""Archives, classified by Beam: on this machine, and on a cluster of Dask with two workers."""
 
-import csv
 import json
 import sys
 import threading
@@ -10,7 +9,6 @@ from pathlib import Path
 import pytest
 from apache_beam.io.localfilesystem import LocalFileSystem
 
-from pipeline.cli.classify import main
 from pipeline.errors import ConfigError, DataError
 from pipeline.inference import archive
 from pipeline.inference.addresses import absolute, expect_file_systems
@@ -18,30 +16,57 @@ from pipeline.inference.archive import Means, Part, classify_archive, classify_p
 from pipeline.inference.classifier import Classifier
 from pipeline.inference.many import find_videos, read_list
 from tests.dask_cluster import dask_cluster
+from tests.inference.commands import classify
+from tests.inference.videos import rows
 
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
-    with dask_cluster(tmp_path_factory.mktemp("dask"), 2) as found:
-        yield found
+LOCAL = "--runner=DirectRunner"
 
 
 @pytest.fixture
-def names(blob_videos, tmp_path):
-    """Links to good files, and a bad one in the middle."""
+def link(blob_videos, tmp_path, monkeypatch):
+    """Makes links to good files, and a bad one in the middle; a part is of three."""
+    monkeypatch.setattr(archive, "PART_SIZE", 3)
     videos = find_videos([str(blob_videos)])
     (tmp_path / "links").mkdir()
-    found = []
-    for number in range(230):
-        link = tmp_path / "links" / f"{number:03d}.avi"
-        link.symlink_to(videos[number % len(videos)])
-        found.append(str(link))
-    Path(found[120]).unlink()
-    Path(found[120]).write_bytes(b"no video")
-    return found
+
+    def link(number):
+        found = [tmp_path / "links" / f"{index:03d}.avi" for index in range(number)]
+        for index, path in enumerate(found):
+            path.symlink_to(videos[index % len(videos)])
+        found[number // 2].unlink()
+        found[number // 2].write_bytes(b"no video")
+        return [str(path) for path in found]
+
+    return link
 
 
-def lines_of(folder):
+@pytest.fixture
+def names(link):
+    return link(8)
+
+
+@pytest.fixture
+def means(hasty_run):
+    return Means((str(hasty_run.folder),))
+
+
+@pytest.fixture
+def here(monkeypatch):
+    """The parts are done one after the other in this process, and not by Beam."""
+
+    def work_here(work, parts, options, made):
+        for part in parts:
+            work(part)
+            assert made(part).is_file()
+
+    monkeypatch.setattr(archive, "run_on_beam", work_here)
+    yield
+    if hasattr(archive._kept, "means"):
+        archive._kept.opened[1].close()
+        del archive._kept.means
+
+
+def answers_in(folder):
     return [
         json.loads(line)
         for file in sorted(folder.glob("part-*.jsonl"))
@@ -49,12 +74,13 @@ def lines_of(folder):
     ]
 
 
-def means_of(run):
-    return Means((str(run.folder),))
+def paths_in(folder):
+    return [each["path"] for each in answers_in(folder)]
 
 
-def test_each_file_is_there_once_though_a_worker_is_killed(blob_run, names, tmp_path):
-    folder = tmp_path / "archive"
+@pytest.mark.slow
+def test_each_file_is_there_once_though_a_worker_is_killed(hasty_run, means, link, tmp_path):
+    folder, names = tmp_path / "archive", link(60)
 
     def kill_one(workers):
         while not list(folder.glob("part-*")):
@@ -64,84 +90,94 @@ def test_each_file_is_there_once_though_a_worker_is_killed(blob_run, names, tmp_
     with dask_cluster(tmp_path, 2) as own:
         killer = threading.Thread(target=kill_one, args=(own.workers,))
         killer.start()
-        found = classify_archive(names, means_of(blob_run), folder, own.beam_options)
+        found = classify_archive(names, means, folder, own.beam_options)
         killer.join()
-    assert (found.num_files, found.num_bad) == (230, 1)
-    answers = lines_of(folder)
+    expect_archive(found, folder, names, Classifier(hasty_run))
+
+
+def expect_archive(found, folder, names, classifier):
+    """Each file is there once, with the answer that it has alone; the one in the middle is bad."""
+    bad = len(names) // 2
+    assert (found.num_files, found.num_bad) == (len(names), 1)
+    answers = answers_in(folder)
     assert [each["path"] for each in answers] == names
-    assert [each["path"] for each in answers if "error" in each] == [names[120]]
-    with found.bad_file.open(newline="") as file:
-        assert [row["path"] for row in csv.DictReader(file)] == [names[120]]
-    classifier = Classifier.load(blob_run.folder)
-    for number in (0, 119, 121, 229):
+    assert [each["path"] for each in answers if "error" in each] == [names[bad]]
+    assert [row["path"] for row in rows(found.bad_file)] == [names[bad]]
+    for number in (0, bad - 1, bad + 1, len(names) - 1):
         alone = classifier.predict(names[number])
         assert answers[number]["label"] == alone.label
         assert answers[number]["probability"] == pytest.approx(alone.probability, abs=1e-5)
     summary = json.loads((folder / "summary.json").read_text())
-    assert summary["files"] == 230
-    assert sum(summary["labels"].values()) == 229
+    assert summary["files"] == len(names)
+    assert sum(summary["labels"].values()) == len(names) - 1
 
 
-def test_what_is_done_is_not_done_again(blob_run, names, tmp_path, monkeypatch):
-    folder, means = tmp_path / "archive", means_of(blob_run)
-    whole = classify_archive(names, means, folder, "--runner=DirectRunner")
-    parts = sorted(folder.glob("part-*"))
+def test_the_command(hasty_run, means, names, tmp_path):
+    folder, listed = tmp_path / "archive", tmp_path / "list.txt"
+    listed.write_text("\n".join([*names, names[0], ""]))
+    words = ("--list", listed, "--run", hasty_run.folder, "--runner", "beam")
+    done = classify(*words, f"--beam-options={LOCAL}", "--out", folder)
+    assert done.code == 1
+    assert f"7 of 8 files classified: {folder}" in done.output
+    assert "1 could not be read" in done.errors
+    found = classify_archive(names, means, folder, LOCAL)  # which tries the bad one again
+    expect_archive(found, folder, names, Classifier(hasty_run))
+
+
+def test_what_is_done_is_not_done_again(means, names, here, tmp_path, monkeypatch):
+    folder = tmp_path / "archive"
+
+    def changed(before):
+        return [part for part, time in before.items() if part.stat().st_mtime_ns != time]
+
+    with monkeypatch.context() as patch:  # killed before the first part was done
+        patch.setattr(archive, "run_on_beam", killed)
+        with pytest.raises(KeyboardInterrupt):
+            classify_archive(names[:2], means, folder)
+    (folder / "part-00001-of-00001.jsonl.12345678.tmp").touch()  # as a kill leaves it
+    whole = classify_archive(names, means, folder)  # The list may be corrected until then.
+    assert whole.num_files == 8
+    parts = sorted(folder.glob("part-*.jsonl"))
     assert len(parts) == 3
     before = {part: part.stat().st_mtime_ns for part in parts}
-    parts[1].unlink()
-    assert classify_archive(names, means, folder, "--runner=DirectRunner") == whole
-    changed = [part for part in parts if part.stat().st_mtime_ns != before[part]]
-    assert changed == [parts[1]]
-    mended = Path(names[120])
+    parts[0].unlink()
+    assert classify_archive(names, means, folder) == whole
+    assert changed(before) == [parts[0], parts[1]], "that of the bad file is tried again"
+    mended = Path(names[4])
     mended.unlink()
-    mended.symlink_to(Path(names[121]).resolve())
-    for number in (0, 119, 121):  # They have their answers, and are not read again.
+    mended.symlink_to(Path(names[5]).resolve())
+    for number in (0, 3, 5):  # They have their answers, and are not read again.
         Path(names[number]).unlink()
-    assert classify_archive(names, means, folder, "--runner=DirectRunner").num_bad == 0
-    assert [each["path"] for each in lines_of(folder)] == names
-    changed = [part for part in parts if part.stat().st_mtime_ns != before[part]]
-    assert changed == [parts[1]]
-    classify_part(Part(tuple(names[100:200]), parts[1]), Means(("no run",)))  # It opens none.
+    before = {part: part.stat().st_mtime_ns for part in parts}
+    assert classify_archive(names, means, folder).num_bad == 0
+    assert paths_in(folder) == names
+    assert changed(before) == [parts[1]]
+    classify_part(Part(tuple(names[3:6]), parts[1]), Means(("no run",)))  # It opens none.
     monkeypatch.setattr(archive, "run_on_beam", None)  # Nothing is left to do.
     assert classify_archive(names, means, folder).num_bad == 0
     with pytest.raises(ConfigError, match="holds results of other files"):
         classify_archive(names[1:], means, folder)
 
 
-def test_folders_that_cannot_be_an_archive(blob_run, names, tmp_path):
-    means = means_of(blob_run)
-    with pytest.raises(ConfigError, match="is not empty"):
-        classify_archive(names, means, tmp_path / "links")
-    with pytest.raises(ConfigError, match="is a file. Name a folder"):
-        classify_archive(names, means, Path(names[120]))
-    with pytest.raises(DataError, match="no files to classify"):
-        classify_archive([], means, tmp_path / "other")
+def killed(*_, **__):
+    raise KeyboardInterrupt
 
 
-def test_a_list_may_be_corrected_before_anything_was_done(blob_run, names, tmp_path):
-    folder, means = tmp_path / "archive", means_of(blob_run)
-    classify_archive(names[:3], means, folder, "--runner=DirectRunner")
-    for file in [*folder.glob("part-*"), folder / "bad.csv", folder / "summary.json"]:
-        file.unlink()  # as after a kill before the first part was done
-    (folder / "part-00001-of-00001.jsonl.12345678.tmp").touch()  # as a kill leaves it
-    assert classify_archive(names[:2], means, folder, "--runner=DirectRunner").num_files == 2
-
-
-def test_damaged_files_are_named(blob_run, names, tmp_path):
-    folder, means = tmp_path / "archive", means_of(blob_run)
-    whole = classify_archive(names[:3], means, folder, "--runner=DirectRunner")
+def test_damaged_files_are_named(means, names, here, tmp_path):
+    folder = tmp_path / "archive"
+    whole = classify_archive(names[:3], means, folder)
     (part,) = folder.glob("part-*")
     lines = part.read_bytes().splitlines(keepends=True)
     for damaged in (b"".join(lines)[:-9], lines[0], b"1\n2\n3\n", b"{}\n", b"\xff\n"):
         part.write_bytes(damaged)
         with pytest.raises(DataError, match=rf"{part} is damaged. Delete it, and run"):
-            classify_archive(names[:3], means, folder, "--runner=DirectRunner")
+            classify_archive(names[:3], means, folder)
     part.unlink()
-    assert classify_archive(names[:3], means, folder, "--runner=DirectRunner") == whole
+    assert classify_archive(names[:3], means, folder) == whole
     for damaged in ("{bad", "[]"):
         (folder / "archive.json").write_text(damaged)
         with pytest.raises(DataError, match=r"archive.json is damaged. Delete the folder"):
-            classify_archive(names[:3], means, folder, "--runner=DirectRunner")
+            classify_archive(names[:3], means, folder)
 
 
 class Shelf(LocalFileSystem):
@@ -155,11 +191,10 @@ class Shelf(LocalFileSystem):
         return super().open(path.removeprefix("shelf:/"), *arguments, **options)
 
 
-def test_addresses_are_read_by_the_file_systems_of_beam(blob_run, blob_videos, tmp_path):
-    video = Path(find_videos([str(blob_videos)])[0])
+def test_addresses_are_read_by_the_file_systems_of_beam(means, video, here, tmp_path):
     names = [f"shelf:/{video}", "shelf://no/a.mp4", str(video)]
-    classify_archive(names, means_of(blob_run), tmp_path / "archive", "--runner=DirectRunner")
-    answers = lines_of(tmp_path / "archive")
+    classify_archive(names, means, tmp_path / "archive")
+    answers = answers_in(tmp_path / "archive")
     assert [each["path"] for each in answers] == names
     assert answers[0]["label"] == answers[2]["label"]
     assert answers[1]["error"].startswith("cannot be fetched: ")
@@ -177,89 +212,75 @@ def test_addresses_are_read_by_the_file_systems_of_beam(blob_run, blob_videos, t
     ],
 )
 def test_addresses_without_a_file_system_are_refused_at_once(
-    blob_run, name, message, tmp_path, monkeypatch
+    means, name, message, tmp_path, monkeypatch
 ):
     for package in ("google.cloud.storage", "boto3", "azure.storage.blob", "hdfs"):
         monkeypatch.setitem(sys.modules, package, None)  # not installed
     with pytest.raises(ConfigError, match=message):
-        classify_archive(["a.mp4", name], means_of(blob_run), tmp_path / "archive")
+        classify_archive(["a.mp4", name], means, tmp_path / "archive")
     assert not (tmp_path / "archive").exists()
-
-
-def test_a_file_system_whose_package_is_there(monkeypatch):
     monkeypatch.setitem(sys.modules, "boto3", sys)
     expect_file_systems(["s3://b/x.mp4"])
-
-
-def test_an_address_stays_what_it_is():
-    assert absolute("gs://b//a.mp4") == "gs://b//a.mp4"
-
-
-def test_addresses_are_for_beam(blob_run, tmp_path):
-    (tmp_path / "list.txt").write_text("a.mp4\ngs://ann:secret@b/x.mp4\n")
-    arguments = ["--list", str(tmp_path / "list.txt"), "--run", str(blob_run.folder)]
-    for more in ([], ["--out", str(tmp_path / "a.csv")], ["--timeline"]):
-        with pytest.raises(
-            ConfigError, match=r"gs://\*\*\*@b/x.mp4: addresses are for --runner beam"
-        ):
-            main([*arguments, *more])
+    assert absolute("gs://b//a.mp4") == "gs://b//a.mp4", "it stays what it is"
 
 
 @pytest.mark.parametrize("beam", [True, False])
-def test_a_file_in_several_spellings_is_one(blob_run, names, tmp_path, monkeypatch, capsys, beam):
+def test_a_file_in_several_spellings_is_one(hasty_run, names, here, tmp_path, monkeypatch, beam):
     monkeypatch.chdir(tmp_path)
     spellings = ["links/000.avi", "./links/000.avi", f"file://{names[0]}", "links/../links/000.avi"]
     Path("list.txt").write_text("\n".join([*spellings, names[0], names[1]]))
-    arguments = ["--list", "list.txt", "--run", str(blob_run.folder)]
+    words = ("--list", "list.txt", "--run", hasty_run.folder)
     if beam:
-        assert main([*arguments, "--runner", "beam", "--out", "archive"]) == 0
-        found = lines_of(tmp_path / "archive")
+        assert classify(*words, "--runner", "beam", "--out", "archive").code == 0
+        assert paths_in(tmp_path / "archive") == names[:2]
     else:
-        assert main(["links/000.avi", *arguments, "--json"]) == 0
-        found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    wanted = names[:2] if beam else ["links/000.avi", names[1]]
-    assert [each["path"] for each in found] == wanted
+        done = classify("links/000.avi", *words, "--json")
+        found = [json.loads(line)["path"] for line in done.output.splitlines()]
+        assert (done.code, found) == (0, ["links/000.avi", names[1]])
 
 
-def test_the_command(blob_run, names, cluster, tmp_path, capsys):
-    (tmp_path / "list.txt").write_text("\n".join([*names[100:140], names[100], ""]))
-    arguments = ["--list", tmp_path / "list.txt", "--run", blob_run.folder, "--runner", "beam"]
-    arguments += [f"--beam-options={cluster.beam_options}", "--out", tmp_path / "archive"]
-    assert main(list(map(str, arguments))) == 1
-    shown = capsys.readouterr()
-    assert f"39 of 40 files classified: {tmp_path / 'archive'}" in shown.out
-    assert "1 could not be read" in shown.err
-    assert [each["path"] for each in lines_of(tmp_path / "archive")] == names[100:140]
+BEAM = ("--runner", "beam")
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--runner", "beam"], "writes a folder"),
-        (["--runner", "beam", "--out", "a.csv"], "writes a folder"),
-        (["--runner", "beam", "--out", "a", "--timeline"], "makes no timelines"),
-        (["--beam-options=--x"], "are for --runner beam"),
+        (BEAM, "writes a folder"),
+        ((*BEAM, "--out", "a.csv"), "writes a folder"),
+        ((*BEAM, "--out", "a", "--timeline"), "makes no timelines"),
+        ((*BEAM, "--out", "a", "--beam-options=--nonsense=3"), "--beam-options: unknown --nonse"),
+        ((*BEAM, "--out", "links"), "is not empty"),
+        ((*BEAM, "--out", "list"), "is a file. Name a folder"),
+        (("--beam-options=--x",), "are for --runner beam"),
+        (("--list", "list"), "gs://***@b/x.mp4: addresses are for --runner beam"),
+        (("--list", "list", "--out", "a.csv"), "gs://***@b/x.mp4: addresses are for --runner bea"),
+        (("--list", "list", "--timeline"), "gs://***@b/x.mp4: addresses are for --runner beam"),
     ],
 )
-def test_options_that_do_not_go_together(blob_run, names, options, message):
-    with pytest.raises(ConfigError, match=message):
-        main([names[0], "--run", str(blob_run.folder), *options])
+def test_options_that_do_not_go_together(hasty_run, means, names, tmp_path, options, message):
+    (tmp_path / "list").write_text("a.mp4\ngs://ann:secret@b/x.mp4\n")
+    words = (names[0], "--run", hasty_run.folder, *options)
+    assert message in classify(*words, cwd=tmp_path).mistake
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["links", "list"]
+    with pytest.raises(DataError, match="no files to classify"):
+        classify_archive([], means, tmp_path / "other")
 
 
-def test_a_list_that_cannot_be_read(tmp_path, monkeypatch):
-    with pytest.raises(DataError, match="Name a text file with a path on each line"):
-        read_list(tmp_path / "none.txt")
-    (tmp_path / "list.txt").write_text("file://videos/a.mp4\n")
-    with pytest.raises(DataError, match="expected file:/// and an absolute path"):
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "Name a text file with a path on each line"),
+        ("file://videos/a.mp4\n", "expected file:/// and an absolute path"),
+        (" \n", "it is empty. Name a"),
+        ("a.mp4\nlist.txt\n", "lists itself"),
+    ],
+)
+def test_a_list_that_cannot_be_read(tmp_path, monkeypatch, text, message):
+    monkeypatch.chdir(tmp_path)
+    if text is not None:
+        Path("list.txt").write_text(text)
+    with pytest.raises(DataError, match=message):
         read_list(tmp_path / "list.txt")
-    for text, message in {
-        " \n": "it is empty. Name a",
-        "a.mp4\nlist.txt\n": "lists itself",
-    }.items():
-        (tmp_path / "list.txt").write_text(text)
-        monkeypatch.chdir(tmp_path)
-        with pytest.raises(DataError, match=message):
-            read_list(tmp_path / "list.txt")
 
 
 def test_all_of_a_line_is_the_name(tmp_path):
@@ -268,9 +289,3 @@ def test_all_of_a_line_is_the_name(tmp_path):
     text = "\n".join(["\ufeffa.mp4\r", "", " ", *names, "a.mp4", *addresses, ""])
     (tmp_path / "list.txt").write_bytes(text.encode())
     assert read_list(tmp_path / "list.txt") == ["a.mp4", *names, "/v/a #.mp4", "/v/b.mp4"]
-
-
-def test_misspelt_options_of_beam_leave_nothing_behind(blob_run, names, tmp_path):
-    with pytest.raises(ConfigError, match="--beam-options: unknown --nonsense=3"):
-        classify_archive(names, means_of(blob_run), tmp_path / "archive", "--nonsense=3")
-    assert not (tmp_path / "archive").exists()

@@ -1,8 +1,6 @@
-"""Where a model looks, and which frames it needs."""
+"""Where a model looks, which points it goes by, and which frames it needs."""
 
-import dataclasses
-import subprocess
-import sys
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,27 +9,28 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from pipeline.config import BackboneConfig, ModelConfig, TrainConfig
+from pipeline.config import BackboneConfig
 from pipeline.errors import ConfigError
 from pipeline.inference import explain as explaining
 from pipeline.inference.classifier import Classifier
+from pipeline.inference.clips import as_batch
 from pipeline.inference.explain import Explanation, Strip, explain
 from pipeline.inference.explanation_files import draw_strip, write_heat_video
+from pipeline.inference.heat import HeatModel
 from pipeline.inference.heat_drawing import warm, warm_people
 from pipeline.inference.occlusion import HidingStream
-from pipeline.inference.people import People
+from pipeline.inference.people import People, PointStream
 from pipeline.inference.seen_video import SeenVideo
-from pipeline.models.recognizer import load_recognizer
-from pipeline.pose.skeleton import PARTS
-from pipeline.training.fit import train
-from pipeline.video import iter_frames, probe
+from pipeline.inference.stream_parts import still_clip
+from pipeline.models.recognizer import build_recognizer, load_recognizer
+from pipeline.pose.skeleton import PARTS, POINTS
+from pipeline.streams import STREAMS
+from pipeline.streams.pose import PLACE
+from pipeline.video import iter_frames, no_flow, probe
+from tests.inference.commands import run
+from tests.runs import changed, drawn_run
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "explain.py"
-
-
-@pytest.fixture(scope="module")
-def video(blob_videos):
-    return blob_videos / "left" / "g00 0.avi"
+ANKLE = POINTS.index("right_ankle")
 
 
 @pytest.fixture(scope="module")
@@ -45,13 +44,17 @@ def strip(explanation):
     return strip
 
 
+def expect_heat(strip):
+    assert strip.heat.shape == (len(strip.frames), 32, 32)
+    assert strip.heat.min() >= 0
+    assert strip.heat.max() == pytest.approx(1)
+
+
 def test_it_explains_the_answer_of_the_middle_clip(explanation, strip, blob_run, video):
     assert explanation.label == Classifier(blob_run).predict(video).label == "left"
     assert strip.probability == explanation.probability
     assert strip.frames.shape == (8, 32, 32, 3)
-    assert strip.heat.shape == (8, 32, 32)
-    assert strip.heat.min() >= 0
-    assert strip.heat.max() == pytest.approx(1)
+    expect_heat(strip)
     assert strip.people is None
     assert np.all(np.diff(strip.seconds) > 0)
     assert strip.seconds[-1] < 1.2
@@ -72,12 +75,7 @@ def test_the_importance_of_a_frame_is_the_logit_lost_without_it(strip, blob_run)
     label = blob_run.class_names().index("left")
 
     def logit(frames):
-        padding = np.zeros((8 - len(frames), 32, 32, 3), np.uint8)
-        inputs = {
-            "frames": np.concatenate([frames, padding])[None],
-            "mask": (np.arange(8) < len(frames))[None],
-        }
-        return model.predict_on_batch(inputs)[0, label]
+        return model.predict_on_batch(as_batch({"frames": frames}, 8))[0, label]
 
     whole = logit(strip.frames)
     for place in (0, 3, 7):
@@ -104,42 +102,185 @@ def keras_file(path, *steps):
     return str(path)
 
 
-def trained(blob_config, folder, backbone, kind):
-    config = dataclasses.replace(
-        blob_config,
-        backbone=BackboneConfig(name=backbone, weights="none"),
-        model=ModelConfig(streams=tuple(kind.split("+"))),
-        train=TrainConfig(epochs=1, precision="float32"),
-    )
-    return train(config, folder)
+def drawn(config, folder, backbone, streams=("rgb",)):
+    values = {
+        "model.streams": list(streams),
+        "backbone.name": backbone,
+        "backbone.weights": "none",
+        "backbone.filters": list(BackboneConfig().filters),
+    }
+    return drawn_run(changed(config, values), folder, exported=False)
 
 
 @pytest.mark.parametrize(
-    ("backbone", "kind"),
-    [("efficientnet_lite0", "rgb"), ("network.keras", "rgb"), ("network.keras", "rgb+difference")],
+    ("backbone", "streams"),
+    [
+        ("efficientnet_lite0", ("rgb",)),
+        ("network.keras", ("rgb", "difference")),
+    ],
 )
-def test_other_backbones_and_two_streams(blob_config, video, tmp_path, backbone, kind):
+def test_other_backbones_and_two_streams(tiny_config, video, tmp_path, backbone, streams):
     if backbone.endswith(".keras"):
         backbone = keras_file(tmp_path / backbone)
-    run = trained(blob_config, tmp_path / "run", backbone, kind)
-    (found,) = explain(run, video, "left").strips
-    assert found.heat.shape == (8, 32, 32)
-    assert found.heat.min() >= 0
-    assert found.heat.max() == pytest.approx(1)
+    (found,) = explain(drawn(tiny_config, tmp_path / "run", backbone, streams), video).strips
+    expect_heat(found)
     assert np.ptp(found.importance) > 0
 
 
-def test_a_backbone_without_a_map_of_features_is_explained_by_hiding(blob_config, video, tmp_path):
+def test_a_backbone_without_a_map_of_features_is_explained_by_hiding(tiny_config, video, tmp_path):
     """This one sees the left third of a frame, two columns of six."""
     steps = keras.layers.Cropping2D(((0, 0), (0, 5))), keras.layers.GlobalAveragePooling2D()
-    path = keras_file(tmp_path / "network.keras", *steps)
-    run = trained(blob_config, tmp_path / "run", path, "rgb")
+    run = drawn(tiny_config, tmp_path / "run", keras_file(tmp_path / "network.keras", *steps))
     seen = SeenVideo(run, video)
     heat = HidingStream(seen.model, "rgb", seen.config).heat(seen.clip(seen.middle), 0)
-    assert heat.shape == (8, 6, 6)
+    assert heat.shape == (4, 6, 6)
     assert np.abs(heat[..., :2]).max() > 1e-4
     np.testing.assert_allclose(heat[..., 3:], 0, atol=1e-6)
     assert explain(run, video).strips[0].heat.max() == pytest.approx(1)
+
+
+def test_maps_of_several_sizes_count_alike(monkeypatch):
+    """One says as much for the left half as the other, of smaller cells, for the right half."""
+    coarse, fine = np.zeros((1, 2, 2), np.float32), np.zeros((1, 8, 8), np.float32)
+    coarse[..., :1] = 1 / 2
+    fine[..., 4:] = 1 / 32
+    parts = {"a": coarse, "b": fine}
+    monkeypatch.setattr(
+        explaining, "_part", lambda _, name: SimpleNamespace(heat=lambda *_: parts[name])
+    )
+    frames = SimpleNamespace(frames=SimpleNamespace(side=16))
+    video = SimpleNamespace(clip=lambda _: {}, middle=None, bundle=frames)
+    heat = explaining._heat(video, ["a", "b"], 0)
+    assert heat[0, 0, 0] == pytest.approx(heat[0, 0, -1])
+    assert heat[0, 0, -1] > 0.5
+
+
+# The heat of places is what the logit comes from.
+
+
+@pytest.fixture(scope="module")
+def heat_model(blob_run):
+    return HeatModel(load_recognizer(blob_run.model_file), blob_run.config())
+
+
+@pytest.fixture(scope="module")
+def clips(blob_run, blob_videos):
+    names = ("left/g00 0.avi", "right/g01 0.avi", "left/g02 0.avi", "right/g03 0.avi")
+    seen = [SeenVideo(blob_run, blob_videos / name) for name in names]
+    return [each.clip(each.middle) for each in seen]
+
+
+def test_heat_sums_up_to_what_the_motion_changes(heat_model, blob_run, clips):
+    inputs = as_batch(clips[0], 8)
+    expected = load_recognizer(blob_run.model_file).predict_on_batch(inputs)[0]
+    np.testing.assert_allclose(heat_model.logits(clips[0]), expected, atol=1e-4)
+    for clip in clips:
+        logits = heat_model.logits(clip)
+        label = int(logits.argmax())
+        change = logits[label] - heat_model.logits(still_clip(clip))[label]
+        assert change > 0.5
+        assert heat_model.heat(clip, label).sum() == pytest.approx(change, rel=0.1, abs=0.05)
+
+
+def test_without_all_places_nothing_moves(heat_model, clips):
+    clip = clips[0]
+    everywhere = np.ones(heat_model.heat(clip, 0).shape, bool)
+    for hidden, shown in ((everywhere, still_clip(clip)), (~everywhere, clip)):
+        expected = heat_model.logits(shown)
+        np.testing.assert_allclose(heat_model.logits(clip, hidden), expected, atol=1e-5)
+
+
+def test_the_hottest_places_are_what_the_answer_takes(heat_model, clips):
+    """Hidden, they cost more than others do, and than those of Grad-CAM."""
+    rng = np.random.default_rng(0)
+    lost = []
+    for clip in clips:
+        logits = heat_model.logits(clip)
+        label = int(logits.argmax())
+        heat = heat_model.heat(clip, label)
+        row = []
+        for scores in (heat, heat_model.grad_cam(clip, label), rng.random(heat.shape)):
+            hidden = scores >= np.quantile(scores, 0.9)
+            row.append(logits[label] - heat_model.logits(clip, hidden)[label])
+        lost.append(row)
+    ours, grad_cam, random = np.mean(lost, axis=0)
+    assert ours > 2 * random
+    assert ours > grad_cam
+
+
+def test_in_a_still_clip_nothing_moves():
+    frames = np.random.default_rng(0).integers(256, size=(4, 8, 8, 3), dtype=np.uint8)
+    still = still_clip({"frames": frames, "flow": frames})
+    assert still["frames"].shape == frames.shape
+    assert (still["frames"] == still["frames"][0]).all()
+    assert np.abs(still["frames"][0] - frames.mean(axis=0)).max() <= 0.5
+    assert (still["flow"] == no_flow(frames)).all()
+
+
+# And so is that of points.
+
+
+@pytest.fixture
+def clip():
+    """Two people, of whom the second one comes later, to the right; the clip is not full."""
+    rng = np.random.default_rng(0)
+    points = rng.normal(0, 0.2, (5, 2, 33, 7)).astype(np.float32)
+    points[..., 6] = 0.9
+    points[:, 1, :, 0] += 1
+    points[:2, 1] = 0
+    return {"pose": points}
+
+
+def points_model(config, seed=0, kind="lstm"):
+    """A recogniser of key points, and its stream."""
+    keras.utils.set_random_seed(seed)
+    values = {"frames.size": 16, "frames.pose": 2, "clip.num_frames": 6, "model.streams": ["pose"]}
+    config = changed(config, {**values, "temporal.kind": kind, "temporal.units": 16})
+    model = build_recognizer(config, 3)
+    return model, PointStream(model, "pose", config)
+
+
+def change_of(part, clip, label):
+    """By how much the logit is above that of the still clip."""
+    moving, still = (
+        part.logits(part.pixels(each)[None])[0, label].numpy() for each in (clip, still_clip(clip))
+    )
+    return moving - still
+
+
+@pytest.mark.parametrize("kind", ["lstm", "stats", "mean"])
+def test_heat_sums_up_to_what_motion_and_poses_change(tiny_config, clip, kind):
+    model, part = points_model(tiny_config, kind=kind)
+    expected = model.predict_on_batch(as_batch(clip, 6))
+    np.testing.assert_allclose(part.logits(part.pixels(clip)[None]), expected, atol=1e-5)
+    heat = part.heat(clip, 1)
+    assert heat.shape == (5, 2, 33)
+    assert (heat[:2, 1] == 0).all(), "who is not there"
+    assert np.abs(heat).max() > 1e-3
+    assert heat.sum() == pytest.approx(change_of(part, clip, 1), rel=0.02, abs=0.01)
+
+
+def test_a_network_that_reads_one_point_gives_it_all_of_the_heat(tiny_config, clip):
+    """The second person's right ankle: of all others, no number has a weight."""
+    model, part = points_model(tiny_config, seed=1)
+    see = STREAMS["pose"].see
+    moved = clip["pose"].copy()
+    moved[3:, 1, ANKLE, :6] += 0.1
+    read = (see(moved[None], 3.0) != see(clip["pose"][None], 3.0)).numpy().any(axis=(0, 1))
+    # The temporal part takes no places, but where the second one is, seen from the first.
+    read = np.append(read.reshape(2, -1)[:, :-PLACE], [False, False])
+    for weight in model.trainable_weights:
+        if weight.shape[0] == len(read):
+            weight.assign(weight.numpy() * (read[:, None] if len(weight.shape) == 2 else 1))
+    heat = part.heat(clip, 0).copy()
+    own = heat[:, 1, ANKLE].copy()
+    heat[:, 1, ANKLE] = 0
+    assert np.abs(own).max() > 1e-3
+    assert (heat == 0).all()
+    assert own.sum() == pytest.approx(change_of(part, clip, 0), rel=0.02, abs=1e-3)
+
+
+# Pictures.
 
 
 def test_a_frame_under_its_heat():
@@ -170,29 +311,6 @@ def test_people_on_a_frame():
     heat[0] = -1
     red, _, blue = warm_people(np.zeros((100, 200, 3), np.uint8), points, heat)[75, 150].astype(int)
     assert red - blue < 20
-
-
-def test_pictures_are_written(explanation, video, tmp_path):
-    draw_strip(explanation, tmp_path / "why.png")
-    assert matplotlib.image.imread(tmp_path / "why.png").shape[1] > 800
-    write_heat_video(explanation, tmp_path / "why.avi")
-    assert probe(tmp_path / "why.avi", count_frames=True).num_frames == 12
-
-
-def test_maps_of_several_sizes_count_alike(monkeypatch):
-    """One says as much for the left half as the other, of smaller cells, for the right half."""
-    coarse, fine = np.zeros((1, 2, 2), np.float32), np.zeros((1, 8, 8), np.float32)
-    coarse[..., :1] = 1 / 2
-    fine[..., 4:] = 1 / 32
-    parts = {"a": coarse, "b": fine}
-    monkeypatch.setattr(
-        explaining, "_part", lambda _, name: SimpleNamespace(heat=lambda *_: parts[name])
-    )
-    frames = SimpleNamespace(frames=SimpleNamespace(side=16))
-    video = SimpleNamespace(clip=lambda _: {}, middle=None, bundle=frames)
-    heat = explaining._heat(video, ["a", "b"], 0)
-    assert heat[0, 0, 0] == pytest.approx(heat[0, 0, -1])
-    assert heat[0, 0, -1] > 0.5
 
 
 def synthetic(path, number, people=None):
@@ -235,25 +353,19 @@ def test_people_are_drawn_where_they_are_between_the_frames_of_the_clip(video, t
         assert yellow.max(axis=0).argmax() == pytest.approx(x, abs=3)
 
 
-def test_the_script(blob_run, video, tmp_path):
-    def run(*arguments):
-        command = [sys.executable, SCRIPT, *map(str, arguments), "--run", blob_run.folder]
-        return subprocess.run(
-            command, capture_output=True, text=True, check=False, cwd=tmp_path, timeout=120
-        )
-
-    result = run(video, "--annotate", "why.mp4")
-    assert (result.returncode, result.stderr) == (0, "")
-    assert result.stdout.startswith(f"{video}: left ")
-    assert (tmp_path / "g00 0_why.png").is_file()
-    assert (tmp_path / "why.mp4").is_file()
-    for arguments, message in [
+def test_the_command(blob_run, video, tmp_path):
+    shutil.copy(video, tmp_path)
+    words = ("--run", blob_run.folder)
+    done = run("explain", video.name, "--annotate", "why.avi", *words, cwd=tmp_path)
+    assert (done.code, done.errors) == (0, "")
+    assert done.output.startswith(f"{video.name}: left ")
+    picture = matplotlib.image.imread(tmp_path / "g00 0_why.png")
+    assert picture.shape[1] > 800
+    assert probe(tmp_path / "why.avi", count_frames=True).num_frames == 12
+    for others, message in [
         ((video, "--out", "x.jpg"), "expected a name that ends in .png"),
         ((video, "--out", "/proc/x.png"), "--out: "),  # No file can be made there.
-        ((tmp_path / "none.mp4",), "cannot be opened"),
+        (("none.mp4",), "cannot be opened"),
         ((video, "--label", "up"), "expected one of left, right"),
     ]:
-        result = run(*arguments)
-        assert result.returncode == 2
-        assert message in result.stderr
-        assert len(result.stderr.splitlines()) == 1
+        assert message in run("explain", *others, *words, cwd=tmp_path).mistake

@@ -1,29 +1,26 @@
 """Several runs that answer as one: alone, in a folder, of files, timelines and streams."""
 
-import csv
-import dataclasses
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pipeline.cli.fusion_scores import format_fusion
-from pipeline.config import ClipConfig
 from pipeline.config.prepare import PrepareConfig
 from pipeline.errors import ConfigError, DataError
-from pipeline.evaluation.evaluate import evaluate
+from pipeline.evaluation.answering import answer
 from pipeline.evaluation.fusing import cross_validated, evaluated
 from pipeline.inference import clips
 from pipeline.inference.classifier import Classifier
 from pipeline.inference.explain import explain
 from pipeline.inference.explanation_files import draw_strip
-from pipeline.inference.export import export
 from pipeline.inference.fuse import evaluate_fused, fuse, fuse_as
 from pipeline.inference.fused import read_fused
 from pipeline.inference.many import predict_many
@@ -32,21 +29,20 @@ from pipeline.inference.timeline import make_timeline
 from pipeline.prepare.preparation import prepare
 from pipeline.run import Run, latest_run
 from pipeline.tasks.exclusive import Exclusive
-from pipeline.training.fit import train
-from pipeline.video import LiveVideo, iter_frames, write_video
+from pipeline.video import LiveVideo, iter_frames
 from tests.evaluation.made_up_crossval import some_answers, write_crossval
+from tests.inference import commands
+from tests.inference.videos import predictions_of, write_joined
 from tests.processes import killed_ever_later
+from tests.runs import changed, drawn_run
 
-SCRIPTS = Path(__file__).parents[2] / "scripts"
 
-
-@pytest.fixture(scope="module")
-def small_run(blob_config, blob_videos, tmp_path_factory):
-    """One that takes smaller frames of the same videos, and other clips of them."""
-    folder = tmp_path_factory.mktemp("small")
+def make(config, videos, other, folder):
+    """A copy of a run, and one that takes smaller frames of the same videos, and other clips."""
+    folder.mkdir()
     prepared = PrepareConfig(
         source="folder",
-        path=str(blob_videos),
+        path=str(videos),
         out=str(folder / "store"),
         group_regex=r"g\d+",
         test_groups=("g00", "g01", "g02", "g03"),
@@ -55,49 +51,44 @@ def small_run(blob_config, blob_videos, tmp_path_factory):
         size=16,
         workers=1,
     )
-    config = dataclasses.replace(
-        blob_config,
-        data=str(prepare(prepared).store.path),
-        clip=ClipConfig(num_frames=5, views=1),
-        train=dataclasses.replace(blob_config.train, epochs=2),
-    )
-    run = train(config, folder / "run")
-    export(run)
-    return run
+    values = {"data": str(prepare(prepared).store.path), "clip.num_frames": 5}
+    small = drawn_run(changed(config, values), folder / "small")
+    for split in ("val", "test"):
+        answer(small, split)
+    shutil.copytree(other.folder, folder / "hasty")
 
 
 @pytest.fixture(scope="module")
-def runs(hasty_run, small_run, tmp_path_factory):
-    copy = tmp_path_factory.mktemp("runs") / "hasty"
-    return [Run(shutil.copytree(hasty_run.folder, copy)), small_run]
+def runs(tiny_config, blob_videos, answered_run, made):
+    """Not to be changed; their answers are known."""
+    folder = made("two runs", partial(make, tiny_config, blob_videos, answered_run))
+    return [Run(folder / "hasty"), Run(folder / "small")]
 
 
 @pytest.fixture(scope="module")
 def fused(runs, tmp_path_factory):
     out = Run(tmp_path_factory.mktemp("fused") / "run")
-    return out, fuse(runs, out, rule="product", weights=(0.6, 0.4))
-
-
-@pytest.fixture(scope="module")
-def video(blob_videos):
-    return blob_videos / "left" / "g00 0.avi"
+    return out, fuse(runs, out, rule="product", weights=(0.6, 0.4)), evaluate_fused(out, "test")
 
 
 @pytest.fixture(scope="module")
 def long_video(blob_videos, tmp_path_factory):
-    path = tmp_path_factory.mktemp("long") / "long.avi"
     names = ("left/g00 0.avi", "right/g01 0.avi", "left/g02 0.avi", "right/g04 0.avi")
-    frames = [frame for name in names for frame in iter_frames(blob_videos / name)]
-    write_video(path, frames, fps=10, codec="FFV1")
-    return path
+    return write_joined(tmp_path_factory.mktemp("long") / "long.avi", blob_videos, names)
+
+
+def copied(run, folder):
+    return Run(Path(shutil.copytree(run.folder, folder)))
+
+
+def both_of(classifier, path):
+    found = dict(classifier.predict(path).top)
+    return [found["left"], found["right"]]
 
 
 def by_hand(runs, path, rule="average", weights=(0.5, 0.5)):
     """Fused probabilities, of those of each run for all classes."""
-    each = []
-    for run in runs:
-        found = dict(Classifier(run).predict(path).top)
-        each.append([found["left"], found["right"]])
+    each = [both_of(Classifier(run), path) for run in runs]
     if rule == "average":
         return np.average(each, axis=0, weights=weights)
     powers = np.exp(np.average(np.log(each), axis=0, weights=weights))
@@ -106,11 +97,10 @@ def by_hand(runs, path, rule="average", weights=(0.5, 0.5)):
 
 @pytest.mark.parametrize("rule", ["average", "product"])
 def test_answers_are_fused(runs, video, rule):
-    answer = Classifier(runs, rule=rule).predict(video)
-    expected = by_hand(runs, video, rule)
-    found = dict(answer.top)
-    np.testing.assert_allclose([found["left"], found["right"]], expected, rtol=1e-5)
-    assert answer.known
+    classifier = Classifier(runs, rule=rule)
+    found = both_of(classifier, video)
+    np.testing.assert_allclose(found, by_hand(runs, video, rule), rtol=1e-5)
+    assert classifier.predict(video).known
 
 
 def test_a_file_is_read_once_for_frames_of_all_sizes(runs, video, monkeypatch):
@@ -132,54 +122,44 @@ def test_an_array_and_many_files_get_the_same_answers(runs, video, blob_videos):
     alone = classifier.predict(video)
     assert classifier.predict(frames, fps=10).top == alone.top
     paths = [str(video), str(blob_videos / "right" / "g01 0.avi")]
-    for path, answer in predict_many(classifier, paths, workers=1):
-        assert answer == classifier.predict(path)
+    for path, found in predict_many(classifier, paths, workers=1):
+        assert found == classifier.predict(path)
 
 
 def test_a_folder_answers_as_its_runs_do_and_needs_nothing_else(runs, fused, video, tmp_path):
-    run, _ = fused
-    moved = Run(Path(shutil.copytree(run.folder, tmp_path / "elsewhere")))
-    classifier = Classifier(moved)
-    content = json.loads(run.fusion_file.read_text())
+    moved = copied(fused[0], tmp_path / "elsewhere")
+    classifier, content = Classifier(moved), json.loads(moved.fusion_file.read_text())
     logs = np.log(by_hand(runs, video, "product", content["weights"]))
     scaled = np.exp(logs / content["calibration"]["temperature"])
-    found = dict(classifier.predict(video).top)
-    expected = scaled / scaled.sum()
-    np.testing.assert_allclose([found["left"], found["right"]], expected, rtol=1e-4)
+    np.testing.assert_allclose(both_of(classifier, video), scaled / scaled.sum(), rtol=1e-4)
     assert classifier.fingerprint != Classifier(runs, rule="product").fingerprint
-    command = [sys.executable, "-X", "importtime", SCRIPTS / "classify.py", video, "--run"]
+    command = [sys.executable, "-X", "importtime", commands.SCRIPTS / "classify.py", video, "--run"]
     done = subprocess.run([*command, moved.folder], capture_output=True, text=True, check=True)
     assert str(video) in done.stdout
     assert "tensorflow" not in done.stderr
 
 
 def test_evaluation_says_what_classifying_does(runs, fused, blob_videos):
-    run, _ = fused
-    result = evaluate_fused(run, "test")
-    with (run.report / "test_predictions.csv").open(newline="") as file:
-        lines = list(csv.DictReader(file))
+    run, _, result = fused
+    lines, classifier = predictions_of(run), Classifier(run)
     assert len(lines) == result["num_videos"] == 16
-    classifier = Classifier(run)
-    right = 0
     for line in lines:
         answer = classifier.predict(blob_videos / line["video"])
-        found = dict(answer.top)
         assert answer.top[0][0] == line["predicted"]
-        assert found["left"] == pytest.approx(float(line["left"]), abs=2e-3)
+        assert dict(answer.top)["left"] == pytest.approx(float(line["left"]), abs=2e-3)
         assert answer.max_logit == pytest.approx(float(line["max_logit"]), abs=1e-2)
-        right += line["predicted"] == line["label"]
-    assert result["video"]["top1"] == right / 16
-    assert json.loads(run.metrics_file.read_text())["test"] == result
-    page = (run.report / "index.html").read_text(encoding="utf-8")
     wrong = [line["video"] for line in lines if line["predicted"] != line["label"]]
     assert wrong
+    assert result["video"]["top1"] == 1 - len(wrong) / 16
+    assert json.loads(run.metrics_file.read_text())["test"] == result
+    page = (run.report / "index.html").read_text(encoding="utf-8")
     assert all(name in page for name in wrong)
     alone = [result["runs"][str(each.folder)]["video"]["top1"] for each in runs]
     assert result["video"]["top1"] == max(alone) + (result["gained"] - result["lost"]) / 16
 
 
 def test_the_calibration_comes_from_validation_videos(fused):
-    run, result = fused
+    run, result, _ = fused
     content = json.loads(run.fusion_file.read_text())
     assert content["calibration"]["num_videos"] == result["num_videos"] == 16
     assert content["weights"] == result["weights"] == [0.6, 0.4]
@@ -208,31 +188,23 @@ def test_what_cross_validations_say_of_each_run_goes_with_them(runs, video, tmp_
     content = json.loads(out.fusion_file.read_text())
     assert content["temperatures"] == pytest.approx(cross_validated(crossvals).temperatures)
     assert content["temperatures"][0] > 5 > 1.5 > content["temperatures"][1]
-    each = [Classifier(run) for run in runs]
-    logits = [np.log([dict(one.predict(video).top)[name] for name in names]) for one in each]
-    scaled = np.mean(
-        [by / t for by, t in zip(logits, content["temperatures"], strict=True)], axis=0
-    )
+    temperatures = content["temperatures"]
+    logits = [np.log(both_of(Classifier(run), video)) for run in runs]
+    scaled = np.mean([by / t for by, t in zip(logits, temperatures, strict=True)], axis=0)
     expected = Exclusive().probabilities(scaled, content["calibration"]["temperature"])
-    found = dict(Classifier(out).predict(video).top)
-    np.testing.assert_allclose([found[name] for name in names], expected, rtol=1e-4)
-    answers = evaluate_fused(out, "test")
-    with (out.report / "test_predictions.csv").open(newline="") as file:
-        line = next(
-            line for line in csv.DictReader(file) if line["video"].endswith("left/g00 0.avi")
-        )
-    assert float(line["left"]) == pytest.approx(found["left"], abs=2e-3)
-    assert answers["rule"] == "product"
+    found = both_of(Classifier(out), video)
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+    assert evaluate_fused(out, "test")["rule"] == "product"
+    (line,) = (each for each in predictions_of(out) if each["video"].endswith("left/g00 0.avi"))
+    assert float(line["left"]) == pytest.approx(found[0], abs=2e-3)
 
 
 def test_of_a_folder_of_one_run_nothing_is_said_of_fusing(runs, fused, tmp_path):
     """As `--config auto` leaves it where nothing adds to the best recipe."""
-    one, (both, _) = Run(tmp_path / "one"), fused
+    one, (both, _, result) = Run(tmp_path / "one"), fused
     fuse_as(runs[:1], one, None, None)
-    text, others = (format_fusion(evaluate_fused(run, "test"), "test") for run in (one, both))
-    assert [line.split("top-1")[0].strip() for line in text.splitlines()[-1:]] == [
-        str(runs[0].folder)
-    ]
+    text, others = (format_fusion(each, "test") for each in (evaluate_fused(one, "test"), result))
+    assert text.splitlines()[-1].split("top-1")[0].strip() == str(runs[0].folder)
     assert "weights" not in text
     assert "weights" in others
     page, other = ((run.report / "index.html").read_text(encoding="utf-8") for run in (one, both))
@@ -271,11 +243,13 @@ def test_a_stream_gets_an_answer_of_all(runs, long_video):
     assert results[-1].prediction.top != alone[-1].prediction.top
 
 
-def test_what_cannot_be_fused(runs, fused, blob_videos, tmp_path):
-    run, _ = fused
+def test_what_is_no_folder_of_fused_runs(runs, fused, tmp_path):
+    run, _, _ = fused
     with pytest.raises(ConfigError, match="is fused already. Name its runs instead"):
         Classifier([run, runs[0]])
-    broken = Run(Path(shutil.copytree(run.folder, tmp_path / "broken")))
+    with pytest.raises(DataError, match="fused runs, which classify and are evaluated together"):
+        run.config()
+    broken = copied(run, tmp_path / "broken")
     content = json.loads(broken.fusion_file.read_text())
     for change in ({"weights": [1]}, {"rule": "sum"}, {"format": 99}, {"calibration": 3}):
         broken.fusion_file.write_text(json.dumps({**content, **change}))
@@ -284,20 +258,15 @@ def test_what_cannot_be_fused(runs, fused, blob_videos, tmp_path):
     broken.fusion_file.write_text("{")
     with pytest.raises(DataError, match="damaged. Fuse its runs again"):
         Classifier(broken)
-
-
-def test_a_folder_without_one_of_its_copies(fused, tmp_path):
-    run, _ = fused
-    out = Run(Path(shutil.copytree(run.folder, tmp_path / "out")))
-    shutil.rmtree(read_fused(out).copies(out)[1].folder)
-    for use in (Classifier, lambda run: evaluate_fused(run, "test")):
+    lost = copied(run, tmp_path / "lost")
+    shutil.rmtree(read_fused(lost).copies(lost)[1].folder)
+    for use in (Classifier, partial(evaluate_fused, split="test")):
         with pytest.raises(DataError, match=r"the copy of .* is not there. Fuse its runs again"):
-            use(out)
+            use(lost)
 
 
 def test_what_was_trained_again_is_not_what_was_fused(runs, tmp_path):
-    moved = Run(Path(shutil.copytree(runs[0].folder, tmp_path / "moved")))
-    out = Run(tmp_path / "out")
+    moved, out = copied(runs[0], tmp_path / "moved"), Run(tmp_path / "out")
     fuse([moved, runs[1]], out)
     assert evaluate_fused(out, "test")["num_videos"] == 16
     with moved.litert_file.open("ab") as file:
@@ -310,26 +279,21 @@ def test_what_was_trained_again_is_not_what_was_fused(runs, tmp_path):
         evaluate_fused(out, "test")
 
 
-def test_nothing_is_written_of_what_cannot_be_fused(runs, tmp_path):
-    out = Run(tmp_path / "out")
+def test_nothing_is_written_of_what_cannot_be_fused(runs, fused, tmp_path):
+    out = Run(tmp_path / "new")
     for weights in ([0, 0], [-1, 2]):
         with pytest.raises(ConfigError, match="each weight must be from"):
             fuse(runs, out, weights=weights)
-    other = Run(Path(shutil.copytree(runs[1].folder, tmp_path / "other")))
+    other = copied(runs[1], tmp_path / "other")
     other.class_names_file.write_text('["left", "up"]')
     with pytest.raises(DataError, match=r"only .*hasty has 'right'"):
         fuse([runs[0], other], out)
     assert not out.folder.exists()
-
-
-def test_what_is_there_stays_where_a_run_was_not_exported(runs, fused, tmp_path):
-    run, _ = fused
-    out = Run(Path(shutil.copytree(run.folder, tmp_path / "out")))
-    bare = Run(Path(shutil.copytree(runs[0].folder, tmp_path / "bare")))
+    out, bare = copied(fused[0], tmp_path / "out"), copied(runs[0], tmp_path / "bare")
     bare.litert_file.unlink()
     with pytest.raises(DataError, match="bare: no exported model. Next: "):
         fuse([bare, runs[1]], out)
-    assert Classifier(out).fingerprint == Classifier(run).fingerprint
+    assert Classifier(out).fingerprint == Classifier(fused[0]).fingerprint
 
 
 FUSE = """
@@ -363,81 +327,70 @@ def test_a_kill_leaves_the_folder_before_or_the_new_one(runs, video, tmp_path):
     assert len([*out.folder.glob("*members*")]) == 1
 
 
-def run_script(name, *arguments):
-    command = [sys.executable, SCRIPTS / f"{name}.py", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return done.returncode, done.stdout + done.stderr
-
-
 def test_the_commands(runs, video, tmp_path):
-    folders = [run.folder for run in runs]
-    out = tmp_path / "both"
-    code, text = run_script("fuse", *folders, "--out", out, "--weights", "0.75,0.25")
-    assert code == 0, text
-    assert "weights 0.75, 0.25" in text
-    code, text = run_script("fuse", *folders, "--out", out)
-    assert (code, "is there already. Replace it by --overwrite" in text) == (2, True)
-    code, text = run_script("classify", "--run", out, video, "--rule", "product")
-    assert (code, "--rule product: fuse it again with another one" in text) == (2, True)
-    code, text = run_script("evaluate", out)
-    assert code == 0, text
-    assert re.search(r"^fused \(average\) +top-1 0\.", text, re.MULTILINE)
-    code, text = run_script("evaluate", out, "--rule", "product")
-    assert (code, "--rule is for several runs: leave it out" in text) == (2, True)
-    code, text = run_script("evaluate", *folders, "--weights", "fitted")
-    assert (code, "Weights are not fitted any more: each run is calibrated" in text) == (2, True)
-    code, text = run_script("classify", "--run", *folders, video)
-    assert code == 0, text
-    assert text.startswith(f"{video}: ")
-    assert run_script("classify", video, "--run", folders[0], "--run", folders[1]) == (0, text)
-    code, text = run_script("classify", "--run", folders[0], video, "--rule", "product")
-    assert (code, "--rule product: it is for several runs" in text) == (2, True)
+    folders, out = [each.folder for each in runs], tmp_path / "both"
+    done = commands.run("fuse", *folders, "--out", out, "--weights", "0.75,0.25")
+    assert done.code == 0, done.errors
+    assert "weights 0.75, 0.25" in done.output
+    done = commands.run("evaluate", out)
+    assert done.code == 0, done.errors
+    assert re.search(r"^fused \(average\) +top-1 0\.", done.output, re.MULTILINE)
+    done = commands.run("classify", "--run", *folders, video)
+    assert (done.code, done.errors) == (0, "")
+    assert done.output.startswith(f"{video}: ")
+    assert commands.run("classify", video, "--run", folders[0], "--run", folders[1]) == done
+    for words, message in (
+        (("fuse", *folders, "--out", out), "is there already. Replace it by --overwrite"),
+        (("evaluate", out, "--rule", "product"), "--rule is for several runs: leave it out"),
+        (
+            ("evaluate", *folders, "--weights", "fitted"),
+            "Weights are not fitted any more: each run is calibrated",
+        ),
+        (
+            ("classify", "--run", out, video, "--rule", "product"),
+            "--rule product: fuse it again with another one",
+        ),
+        (
+            ("classify", "--run", folders[0], video, "--rule", "product"),
+            "--rule product: it is for several runs",
+        ),
+    ):
+        assert message in commands.run(*words).mistake
 
 
 def test_runs_of_other_videos(runs, tmp_path):
-    other = Run(Path(shutil.copytree(runs[0].folder, tmp_path / "other")))
-    evaluate(runs[0])
-    table = (runs[0].report / "test_predictions.csv").read_text()
-    other.report.mkdir(exist_ok=True)
-    (other.report / "test_predictions.csv").write_text(table.replace("g00", "g77"))
+    other = copied(runs[0], tmp_path / "other")
+    table = other.report / "test_predictions.csv"
+    table.write_text(table.read_text().replace("g00", "g77"))
     with pytest.raises(DataError, match="of the split are not those of the other"):
         evaluated([runs[0].folder, other.folder], "test")
     with pytest.raises(DataError, match="expected runs that differ"):
         evaluated([runs[0].folder, runs[0].folder], "test")
 
 
-def test_other_commands_say_what_to_name(fused):
-    run, _ = fused
-    with pytest.raises(DataError, match="fused runs, which classify and are evaluated together"):
-        run.config()
-
-
 def test_fused_runs_can_be_the_latest(fused, runs, tmp_path):
-    run, _ = fused
-    for folder in (runs[0].folder, run.folder):
-        shutil.copytree(folder, tmp_path / folder.parent.name)
-    newest = tmp_path / run.folder.parent.name
-    os.utime(newest / "fusion.json", (2e9, 2e9))
-    assert latest_run(tmp_path).folder == newest
-    os.utime(newest / "fusion.json", (1e9, 1e9))
-    assert latest_run(tmp_path).folder == tmp_path / runs[0].folder.parent.name
+    for name, each in (("alone", runs[0]), ("fused", fused[0])):
+        copied(each, tmp_path / name)
+    for seconds, newest in ((2e9, "fused"), (1e9, "alone")):
+        os.utime(tmp_path / "fused" / "fusion.json", (seconds, seconds))
+        assert latest_run(tmp_path).folder == tmp_path / newest
 
 
 def test_each_of_them_is_explained(fused, runs, video, tmp_path):
-    out, _ = fused
-    explanation = explain(out, video, "left")
+    out = fused[0]
+    explanation = explain(out, video)
+    assert explanation.label == Classifier(out).predict(video).label
     assert [strip.run for strip in explanation.strips] == [run.folder for run in runs]
     assert [len(strip.frames) for strip in explanation.strips] == [8, 5]
-    each = [strip.probability for strip in explanation.strips]
-    for strip, run in zip(explanation.strips, runs, strict=True):
-        assert strip.probability == pytest.approx(explain(run, video, "left").probability)
+    each = np.array([strip.probability for strip in explanation.strips])
+    alone = [explain(run, video, explanation.label).probability for run in runs]
+    assert list(each) == pytest.approx(alone)
     found = read_fused(out)
     shares = np.array(found.weights) / sum(found.weights)
-    odds = np.dot(shares, np.log(each) - np.log1p(-np.array(each))) / found.calibration.temperature
+    odds = np.dot(shares, np.log(each) - np.log1p(-each)) / found.calibration.temperature
     assert explanation.probability == pytest.approx(1 / (1 + np.exp(-odds)), abs=1e-4)
-    assert explain(out, video).label == Classifier(out).predict(video).label
     draw_strip(explanation, tmp_path / "why.png")
-    lost = Run(shutil.copytree(out.folder, tmp_path / "lost"))
+    lost = copied(out, tmp_path / "lost")
     content = json.loads(lost.fusion_file.read_bytes())
     lost.fusion_file.write_text(json.dumps({**content, "runs": ["gone", "gone"]}))
     with pytest.raises(DataError, match="gone: not there, and this takes each of the fused runs"):

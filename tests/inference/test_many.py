@@ -1,4 +1,4 @@
-"""Folders, patterns and tables of results."""
+"""Folders and patterns of files, their answers in order, and tables of these."""
 
 import argparse
 import multiprocessing
@@ -13,53 +13,47 @@ import numpy as np
 import pytest
 
 from pipeline.cli.answers import show_predictions
-from pipeline.errors import DataError, VideoDecodeError
+from pipeline.errors import ConfigError, DataError, VideoDecodeError
 from pipeline.inference.classifier import Classifier
-from pipeline.inference.many import find_videos, predict_many
+from pipeline.inference.many import find_videos, predict_here, predict_many
+from pipeline.inference.results import COLUMNS, ResultFile, open_results
 from pipeline.video import DamagedVideoWarning, write_video
-
-linux = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
-
-GOOD = ["a.avi", "b.avi", "inner/c.AVI", "inner/d.avi"]
-BAD = ["empty.mp4", "text.mp4"]
+from tests.inference.commands import classify
+from tests.inference.videos import BAD, GOOD, NAMES, paths, rows, write_cut
 
 
-def paths(folder, names):
-    return [str(folder / name) for name in names]
+def test_names_stand_for_files(folder, tmp_path):
+    for name, found in (
+        (folder, NAMES),
+        (f"{folder}/*.avi", ["a.avi", "b.avi"]),
+        (f"{folder}/**/*.avi", ["a.avi", "b.avi", "inner/d.avi"]),
+        (folder / "notes.txt", ["notes.txt"]),
+        (folder / "gone.mp4", ["gone.mp4"]),
+    ):
+        assert find_videos([str(name)]) == paths(folder, found)
+    once = [str(folder / "inner" / "d.avi"), str(folder / "inner"), f"{folder}/*/*.avi"]
+    assert find_videos(once) == paths(folder, ["inner/d.avi", "inner/c.AVI"])
+    odd = shutil.copy(folder / "a.avi", tmp_path / "take [1].avi")
+    assert find_videos([str(odd)]) == [str(odd)], "it has the signs of a pattern"
+    for name, message in (
+        ("", "got an empty one"),
+        ("http://ann:secret@camera/a.mp4", r"^http://\*\*\*@camera/a.mp4: an address, for clipli"),
+        (str(folder / "inner" / "*.mkv"), "no videos there"),
+        (str(folder.parent / "none*"), "no videos there"),
+    ):
+        with pytest.raises(DataError, match=message):
+            find_videos([name])
 
 
-def test_names_stand_for_files(folder):
-    everything = paths(folder, ["a.avi", "b.avi", "empty.mp4", *GOOD[2:], "text.mp4"])
-    assert find_videos([str(folder)]) == everything
-    assert find_videos([f"{folder}/*.avi"]) == paths(folder, ["a.avi", "b.avi"])
-    assert find_videos([f"{folder}/**/*.avi"]) == paths(folder, ["a.avi", "b.avi", "inner/d.avi"])
-    assert find_videos(["gone.mp4", str(folder / "notes.txt")])[0] == "gone.mp4"
-    with pytest.raises(DataError, match="got an empty one"):
-        find_videos([""])
-    with pytest.raises(DataError, match=r"^http://\*\*\*@camera/a.mp4: an address, for clipline"):
-        find_videos(["http://ann:secret@camera/a.mp4"])
-    for nothing in (str(folder / "inner" / "*.mkv"), str(folder.parent / "none*")):
-        with pytest.raises(DataError, match="no videos there"):
-            find_videos([nothing])
-
-
-def test_each_file_is_named_once(folder):
-    names = [str(folder / "inner" / "d.avi"), str(folder / "inner"), f"{folder}/*/*.avi"]
-    assert find_videos(names) == paths(folder, ["inner/d.avi", "inner/c.AVI"])
-
-
-def test_a_name_with_signs_of_a_pattern_is_that_file(folder, tmp_path):
-    odd = tmp_path / "take [1].avi"
-    shutil.copy(folder / "a.avi", odd)
-    assert find_videos([str(odd)]) == [str(odd)]
-
-
-@pytest.mark.parametrize("workers", [1, 3])
-def test_outcomes_come_in_order_and_are_those_one_by_one(hasty_run, folder, workers):
+def test_outcomes_come_in_order_and_are_those_one_by_one(hasty_run, folder, tmp_path):
     classifier = Classifier(hasty_run)
-    chosen = paths(folder, ["b.avi", "text.mp4", "a.avi", "inner/d.avi", "empty.mp4", "b.avi"])
-    outcomes = list(predict_many(classifier, chosen, workers=workers))
+    names = ["b.avi", "text.mp4", "a.avi", "inner/d.avi", "empty.mp4", "b.avi"]
+    chosen = [*paths(folder, names), str(write_cut(tmp_path))]
+    with pytest.warns(DamagedVideoWarning, match="cut.avi: decoded"):
+        outcomes = list(predict_many(classifier, chosen, workers=2))
     assert [path for path, _ in outcomes] == chosen
+    (_, cut) = outcomes.pop()
+    assert cut.damaged
     for path, outcome in outcomes:
         if Path(path).name in BAD:
             assert isinstance(outcome, VideoDecodeError)
@@ -67,7 +61,6 @@ def test_outcomes_come_in_order_and_are_those_one_by_one(hasty_run, folder, work
             assert outcome == classifier.predict(path)
 
 
-@linux
 def test_closing_waits_for_no_decoding(hasty_run, folder, endless):
     before = multiprocessing.active_children()
     chosen = [str(folder / "a.avi"), str(endless.path)]
@@ -78,9 +71,11 @@ def test_closing_waits_for_no_decoding(hasty_run, folder, endless):
         assert multiprocessing.active_children() == before
 
 
-@linux
-def test_a_decoder_that_crashes_costs_its_file(hasty_run, folder, endless):
-    chosen = [str(folder / "a.avi"), str(endless.path), *paths(folder, BAD), str(folder / "b.avi")]
+def test_a_decoder_that_crashes_or_hangs_costs_its_file(hasty_run, folder, endless, monkeypatch):
+    monkeypatch.setattr("pipeline.inference.decoding.SECONDS_PER_FRAME", 2)
+    hung = shutil.copy(endless.path, endless.path.with_name("hung.avi"))
+    good = paths(folder, ["a.avi", "b.avi"])
+    chosen = [good[0], str(endless.path), *paths(folder, BAD), str(hung), good[1]]
     classifier = Classifier(hasty_run)
     with ThreadPoolExecutor(1) as thread:
         crashed = thread.submit(endless.crash, os.getpid())
@@ -88,27 +83,9 @@ def test_a_decoder_that_crashes_costs_its_file(hasty_run, folder, endless):
         crashed.result()
     assert list(outcomes) == chosen
     assert outcomes[str(endless.path)].reason == "its decoder crashed (SIGSEGV)."
-    for path in (chosen[0], chosen[-1]):
+    assert outcomes[str(hung)].reason == "it gave no new frame for 2 seconds."
+    for path in good:
         assert outcomes[path] == classifier.predict(path)
-
-
-@linux
-def test_a_decoder_that_hangs_costs_its_file(hasty_run, folder, endless, monkeypatch):
-    monkeypatch.setattr("pipeline.inference.decoding.SECONDS_PER_FRAME", 3)
-    chosen = [str(folder / "a.avi"), str(endless.path), str(folder / "b.avi")]
-    first, hung, last = (each for _, each in predict_many(Classifier(hasty_run), chosen, workers=1))
-    assert hung.reason == "it gave no new frame for 3 seconds."
-    assert {Path(first.path).name, Path(last.path).name} == {"a.avi", "b.avi"}
-
-
-def test_a_damaged_file_is_told_by_the_process_that_asked(hasty_run, tmp_path):
-    cut = tmp_path / "cut.avi"
-    noise = np.random.default_rng(0).integers(256, size=(60, 32, 32, 3), dtype=np.uint8)
-    write_video(cut, noise, fps=10)
-    cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
-    with pytest.warns(DamagedVideoWarning, match="cut.avi: decoded"):
-        ((_, outcome),) = predict_many(Classifier(hasty_run), [str(cut)])
-    assert outcome.damaged
 
 
 @pytest.mark.parametrize("out", [(), ("results.csv",)], ids=["printed", "table"])
@@ -129,7 +106,6 @@ def test_ctrl_c_lists_the_errors_so_far(hasty_run, folder, tmp_path, monkeypatch
     assert printed.startswith("results.csv: 1 video classified" if out else videos[0])
 
 
-@pytest.mark.skipif(os.name != "posix", reason="named pipes and signals of POSIX")
 def test_ctrl_c_does_not_wait_for_a_video_that_is_being_decoded(start, hasty_run, folder, endless):
     with start(folder / "a.avi", endless.path, "--run", hasty_run.folder) as process:
         assert process.stdout.readline().startswith(str(folder / "a.avi"))
@@ -138,18 +114,204 @@ def test_ctrl_c_does_not_wait_for_a_video_that_is_being_decoded(start, hasty_run
     assert (process.returncode, errors) == (130, "interrupted\n")
 
 
-def test_mistakes(classify, hasty_run, folder, tmp_path):
-    run = ("--run", hasty_run.folder)
-    for arguments, message in [
-        (("--out", tmp_path / "x.txt"), "--out: expected a name that ends in .csv"),
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--out", "x.txt"), "--out: expected a name that ends in .csv"),
         (("--out", "/proc/x.csv"), "--out: "),  # No file can be made there.
         (("--timeline", "--out", "x.doc"), "expected names that end in .json, .csv, .srt, .png"),
         (("--timeline", "--out", "x.json"), "write the timeline of one video, got 6"),
         (("--timeline", "--overlap", "1"), "--overlap must be from 0 to below 1"),
+        (("--timeline", "--top", 5), "--top is not for a timeline"),
+        (("--overlap", 0.75), "--overlap is for --timeline"),
+        (("--json", "--out", "t.csv"), "--json is for what is printed"),
+        (("--top", 5, "--out", "t.csv"), "--top is for what is printed"),
         (("--top", "few"), "--top: expected a whole number above 0, got few"),
         (("--runtime", "torch"), "--runtime: invalid choice"),
-    ]:
-        result = classify(folder, *arguments, *run)
-        assert (result.returncode, result.stdout) == (2, ""), arguments
-        assert message in result.stderr
-        assert len(result.stderr.splitlines()) == 1
+    ],
+)
+def test_mistakes_and_options_without_effect(hasty_run, folder, tmp_path, options, message):
+    result = classify(folder, *options, "--run", hasty_run.folder, cwd=tmp_path)
+    assert message in result.mistake
+
+
+# Tables.
+
+
+@pytest.fixture
+def table(tmp_path):
+    return tmp_path / "results.csv"
+
+
+@pytest.fixture
+def fill(hasty_run, table, monkeypatch):
+    """Classifies files into the table, all in this process; gives what it said."""
+    monkeypatch.setattr("pipeline.cli.answers.predict_many", predict_here)
+
+    def fill(*names, cwd=None):
+        return classify(*names, "--out", table, "--run", hasty_run.folder, cwd=cwd)
+
+    return fill
+
+
+def test_a_table_holds_every_file_and_the_bad_ones_are_listed(hasty_run, folder, table):
+    result = classify(folder, "--out", table, "--run", hasty_run.folder)
+    assert (result.code, result.output) == (1, f"{table}: 4 videos classified\n")
+    errors = result.errors.splitlines()
+    assert [line.split(": ")[0] for line in errors] == paths(folder, BAD)
+    found = {row["path"]: row for row in rows(table)}
+    assert sorted(found) == paths(folder, NAMES)
+    classifier = Classifier(hasty_run)
+    for path in paths(folder, GOOD):
+        row, answer = found[path], classifier.predict(path)
+        assert (row["label"], row["damaged"], row["error"]) == (answer.label, "False", "")
+        assert float(row["probability"]) == pytest.approx(answer.probability, abs=1e-4)
+        assert float(row["max_logit"]) == pytest.approx(answer.max_logit, abs=1e-4)
+    for path in paths(folder, BAD):
+        assert found[path]["label"] == ""
+        assert found[path]["error"]
+
+
+def mutated(content, rng):
+    """A file with bytes that are flipped or overwritten, or without its end."""
+    changed = bytearray(content)
+    start = int(rng.integers(len(content)))
+    match rng.integers(3):
+        case 0:
+            for place in rng.integers(len(content), size=20):
+                changed[place] ^= 1 << rng.integers(8)
+        case 1:
+            changed[start : start + 500] = rng.bytes(len(changed[start : start + 500]))
+        case _:
+            del changed[start:]
+    return changed
+
+
+def with_wild_clock(mp4, ticks):
+    """An MP4 whose time table gives each frame so many ticks."""
+    changed = bytearray(mp4)
+    table = changed.index(b"stts")
+    for entry in range(int.from_bytes(changed[table + 8 : table + 12])):
+        changed[table + 16 + 8 * entry : table + 20 + 8 * entry] = ticks.to_bytes(4)
+    return changed
+
+
+def test_every_mutant_has_a_row(hasty_run, blob_videos, table, tmp_path):
+    clips, rng = tmp_path / "clips", np.random.default_rng(0)
+    clips.mkdir()
+    write_video(tmp_path / "a.mp4", rng.integers(256, size=(20, 32, 32, 3), dtype=np.uint8), fps=10)
+    sources = [*sorted(blob_videos.rglob("*.avi"))[:3], tmp_path / "a.mp4"]
+    for number in range(40):
+        source = sources[number % 4]
+        target = clips / f"mutant {number:02}{source.suffix}"
+        target.write_bytes(mutated(source.read_bytes(), rng))
+    for ticks in (0, 10**6, 2**31 - 1, 2**32 - 1):
+        wild = with_wild_clock((tmp_path / "a.mp4").read_bytes(), ticks)
+        (clips / f"wild {ticks}.mp4").write_bytes(wild)
+    for number, source in enumerate(sources):
+        shutil.copy(source, clips / f"good {number}{source.suffix}")
+    assert classify(clips, "--out", table, "--run", hasty_run.folder).code == 1
+    found = {Path(row["path"]).name: row for row in rows(table)}
+    assert found.keys() == {path.name for path in clips.iterdir()}
+    assert all(bool(row["label"]) != bool(row["error"]) for row in found.values())
+    assert all(found[name]["label"] for name in found if name.startswith("good"))
+    assert 5 < sum(bool(row["error"]) for row in found.values()) < 40
+
+
+def test_a_table_goes_on_where_it_was_stopped(fill, folder, table):
+    fill(folder / "inner", folder / "text.mp4")
+    table.write_text(f"{table.read_text()}{folder / 'a.avi'},le")  # killed within a line
+    result = fill(folder)
+    assert result.output == f"{table}: 2 videos done before\n{table}: 2 videos classified\n"
+    assert sorted(row["path"] for row in rows(table)) == paths(folder, NAMES)
+
+
+def test_a_table_that_was_cut_within_a_character(table):
+    ResultFile(table, "model").add("/a.avi", error("no"))
+    table.write_bytes(table.read_bytes() + "/ä".encode()[:-1])
+    ResultFile(table, "model")
+    assert [row["path"] for row in rows(table)] == ["/a.avi"]
+
+
+def test_the_current_folder_does_not_matter(fill, folder, table, tmp_path):
+    """Two files of one relative name are two, and one file of two names is one."""
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        shutil.copy(folder / "a.avi", tmp_path / name)
+        result = fill("a.avi", cwd=tmp_path / name)
+        assert result.output == f"{table}: 1 video classified\n"
+    result = fill("../one/a.avi", cwd=tmp_path / "two")
+    assert "1 video done before" in result.output
+    assert [row["path"] for row in rows(table)] == paths(tmp_path, ["one/a.avi", "two/a.avi"])
+
+
+def test_a_table_is_of_one_model_and_for_one_process_at_a_time(fill, blob_run, folder, hold, table):
+    process = hold(table)
+    assert fill(folder / "a.avi").mistake == (
+        f"clipline: another process is adding results to {table}. Wait until it has ended, or "
+        "name another file (--out)"
+    )
+    process.kill()
+    assert fill(folder / "a.avi").output == f"{table}: 1 video classified\n"
+    content = table.read_bytes()
+    result = classify(folder / "b.avi", "--out", table, "--run", blob_run.folder)
+    assert result.mistake == (
+        f"clipline: --out: {table} holds results of another model. Name another file"
+    )
+    assert table.read_bytes() == content
+
+
+def error(reason):
+    return VideoDecodeError("", reason)
+
+
+def test_an_error_stays_until_its_video_has_another_outcome(hasty_run, folder, table, tmp_path):
+    good = Classifier(hasty_run).predict(folder / "a.avi")
+    results = ResultFile(table, "model")
+    for path, outcome in (("/a", error("first")), ("/b", error("first")), ("/c", good)):
+        results.add(path, outcome)
+    results = ResultFile(table, "model")
+    assert results.to_do(["/a", "/b", "/c", "/d"]) == ["/a", "/b", "/d"]
+    assert [row["error"] for row in rows(table)] == ["first", "first", ""]
+    with open_results(table, "model") as results:
+        same = tmp_path / "same.csv"
+        same.hardlink_to(table)
+        results.add("/a", error("second"))
+        results.add("/b", good)
+        assert table.samefile(same), "lines are added, the others are not written again"
+        killed = Path(shutil.copy(table, tmp_path / "killed.csv"))
+    assert ResultFile(killed, "model").to_do(["/a", "/b", "/c"]) == ["/a"]
+    for whole in (table, killed):
+        found = sorted((row["path"], row["error"]) for row in rows(whole))
+        assert found == [("/a", "second"), ("/b", ""), ("/c", "")]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="others have no such names")
+def test_a_name_that_is_not_utf_8(fill, hasty_run, folder, table, tmp_path):
+    odd = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.avi")
+    shutil.copy(folder / "a.avi", odd)
+    result = fill(odd, folder / "a.avi")
+    assert (result.code, result.output) == (1, f"{table}: 1 video classified\n")
+    found = [f"{tmp_path}/caf\\udce9.avi", str(folder / "a.avi")]
+    assert [row["path"] for row in rows(table)] == found
+    results = ResultFile(tmp_path / "other.csv", "model")
+    results.add(odd, Classifier(hasty_run).predict(folder / "a.avi"))
+    assert ResultFile(tmp_path / "other.csv", "model").to_do([odd]) == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"name,age\nann,3\n",
+        "path,caf\xe9\n".encode("latin-1"),
+        b"",
+        ",".join(COLUMNS).encode() + b"\n" + b"," * len(COLUMNS) + b"one more\n",
+    ],
+    ids=["columns", "latin-1", "empty", "cells"],
+)
+def test_another_table_is_not_overwritten(tmp_path, content):
+    mine = tmp_path / "mine.csv"
+    mine.write_bytes(content)
+    with pytest.raises(ConfigError, match="mine.csv is no table of results, or of another"):
+        ResultFile(mine, "model")
+    assert mine.read_bytes() == content

@@ -1,15 +1,12 @@
-"""What happens when in a long video, said, written and drawn."""
+"""What happens when in a long video: found, said, and drawn."""
 
-import csv
 import dataclasses
 import itertools
 import json
-import re
 import shutil
 import sys
 from argparse import Namespace
 
-import matplotlib.image
 import numpy as np
 import pytest
 
@@ -21,10 +18,11 @@ from pipeline.inference.classifier import Classifier
 from pipeline.inference.results import open_results
 from pipeline.inference.segments import Segment
 from pipeline.inference.timeline import make_timeline
-from pipeline.inference.timeline_files import write_timeline
 from pipeline.video import iter_frames, probe, write_video
+from tests.inference.commands import classify
 
 PARTS = [("left", 0), ("right", 1), ("left", 2), ("right", 3), ("left", 1)]
+TIMES = np.arange(0.05, 12, 0.1)
 
 
 @pytest.fixture(scope="module")
@@ -47,9 +45,6 @@ def long_video(blob_videos, tmp_path_factory):
 @pytest.fixture(scope="module")
 def timeline(blob_run, long_video):
     return make_timeline(Classifier(blob_run), long_video[0], window_seconds=0.8)
-
-
-TIMES = np.arange(0.05, 12, 0.1)
 
 
 def test_each_action_is_found_where_it_is(timeline, long_video):
@@ -80,65 +75,19 @@ def test_a_window_is_as_long_as_a_usual_training_video(blob_run, long_video, tim
     assert timeline.window_seconds == pytest.approx(0.8), "8 frames, a whole number apart"
 
 
-def test_a_video_of_one_frame_is_one_segment(blob_run, tmp_path):
-    path = tmp_path / "one.avi"
-    write_video(path, np.zeros((1, 32, 32, 3), np.uint8), fps=10, codec="FFV1")
-    classifier = Classifier(blob_run)
-    timeline = make_timeline(classifier, path, window_seconds=3)
-    (segment,) = timeline.segments
-    assert segment.end_seconds == pytest.approx(0.1)
-    assert segment.label == classifier.predict(path).label
-
-
-def test_a_video_shorter_than_a_window_is_what_classifying_says_of_it(hasty_run, blob_videos):
-    path = blob_videos / "left" / "g00 0.avi"
-    for short in ("mask", "hold"):
+def test_a_video_shorter_than_a_window_is_what_classifying_says_of_it(hasty_run, video, tmp_path):
+    one = tmp_path / "one.avi"
+    write_video(one, np.zeros((1, 32, 32, 3), np.uint8), fps=10, codec="FFV1")
+    for (path, seconds), short in itertools.product(((video, 1.2), (one, 0.1)), ("mask", "hold")):
         classifier = Classifier(hasty_run)
         clip = dataclasses.replace(classifier.bundle.clip, short=short)
         bundle = dataclasses.replace(classifier.bundle, clip=clip)
         classifier.bundle = classifier.members[0].bundle = bundle
-        timeline = make_timeline(classifier, path, window_seconds=9)
-        (segment,) = timeline.segments
-        assert (segment.start_seconds, segment.end_seconds) == (0, pytest.approx(1.2))
+        (segment,) = make_timeline(classifier, path, window_seconds=9).segments
+        assert (segment.start_seconds, segment.end_seconds) == (0, pytest.approx(seconds))
         answer = classifier.predict(path)
-        assert (segment.label, segment.probability) == (
-            answer.label,
-            pytest.approx(answer.probability),
-        )
-
-
-def test_every_format_says_the_same(timeline, tmp_path):
-    for suffix in ("json", "csv", "srt", "PNG"):
-        write_timeline(timeline, tmp_path / f"out.{suffix}")
-    content = json.loads((tmp_path / "out.json").read_text())
-    assert content == timeline.as_json()
-    assert content["path"] == timeline.path
-    with (tmp_path / "out.csv").open(newline="") as file:
-        lines = list(csv.DictReader(file))
-    subtitles = (tmp_path / "out.srt").read_text().split("\n\n")
-    assert len(timeline.segments) == len(lines) == len(subtitles) == len(content["segments"])
-    for number, (segment, line, subtitle) in enumerate(
-        zip(timeline.segments, lines, subtitles, strict=True), start=1
-    ):
-        assert float(line["start_seconds"]) == pytest.approx(segment.start_seconds, abs=1e-3)
-        assert float(line["end_seconds"]) == pytest.approx(segment.end_seconds, abs=1e-3)
-        assert line["label"] == segment.label
-        assert float(line["probability"]) == pytest.approx(segment.probability, abs=1e-4)
-        assert float(line["max_logit"]) == pytest.approx(segment.max_logit, abs=1e-4)
-        place = rf"{number}\n00:00:(\S+) --> 00:00:(\S+)\n{segment.label} [01]\.\d\d\n?"
-        start, end = re.fullmatch(place, subtitle).groups()
-        assert float(start.replace(",", ".")) == pytest.approx(segment.start_seconds, abs=2e-3)
-        assert float(end.replace(",", ".")) == pytest.approx(segment.end_seconds, abs=2e-3)
-    assert matplotlib.image.imread(tmp_path / "out.PNG").shape[1] == 1440
-    with pytest.raises(ConfigError, match="expected names that end in .json, .csv, .srt, .png"):
-        write_timeline(timeline, tmp_path / "out.doc")
-
-
-def test_what_is_unknown_is_told_without_a_probability(timeline, tmp_path):
-    strange = dataclasses.replace(timeline, segments=(Segment(0, 12, "unknown", 0.98, 5.0),))
-    write_timeline(strange, tmp_path / "out.srt")
-    assert (tmp_path / "out.srt").read_text().endswith("\nunknown\n")
-    assert format_timeline(strange) == "0:00.0 to 0:12.0   unknown"
+        assert segment.label == answer.label
+        assert segment.probability == pytest.approx(answer.probability)
 
 
 def test_the_annotated_video_is_the_video_with_labels(timeline, long_video, tmp_path):
@@ -151,28 +100,27 @@ def test_the_annotated_video_is_the_video_with_labels(timeline, long_video, tmp_
     for frame, drawn in zip(iter_frames(long_video[0]), iter_frames(out), strict=True):
         assert np.abs(frame[middle].astype(int) - drawn[middle]).mean() < 6
         assert np.abs(frame[4:16, :60].astype(int) - drawn[4:16, :60]).mean() > 12
-
-
-def test_segments_narrower_than_a_pixel_are_drawn(timeline, tmp_path):
     edges = [0.0, *np.linspace(5, 5.01, 20), 12.0]
-    many = tuple(
+    narrow = tuple(  # some segments are narrower than a pixel
         Segment(start, end, ("left", "right")[index % 2], 1.0, 5.0)
         for index, (start, end) in enumerate(itertools.pairwise(edges))
     )
-    annotate(dataclasses.replace(timeline, segments=many), tmp_path / "out.avi")
+    annotate(dataclasses.replace(timeline, segments=narrow), tmp_path / "out.avi")
     assert probe(tmp_path / "out.avi").declared_frames == 120
 
 
-def test_the_script_prints_and_writes(classify, blob_run, long_video, timeline, tmp_path):
+# The command.
+
+
+def test_it_prints_and_writes(blob_run, long_video, timeline, tmp_path):
     outputs = [tmp_path / name for name in ("x.json", "x.srt", "x.png")]
     options = ("--timeline", "--window", 0.8, "--run", blob_run.folder)
-    result = classify(long_video[0], *options, "--out", *outputs, "--annotate", tmp_path / "x.mp4")
-    assert (result.returncode, result.stderr) == (0, "")
-    assert result.stdout == f"{format_timeline(timeline)}\n"
-    assert result.stdout.startswith("0:00.0 to 0:")
+    done = classify(long_video[0], *options, "--out", *outputs, "--annotate", tmp_path / "x.mp4")
+    assert (done.code, done.errors) == (0, "")
+    assert done.output == f"{format_timeline(timeline)}\n"
+    assert done.output.startswith("0:00.0 to 0:")
     assert all(path.stat().st_size > 100 for path in [*outputs, tmp_path / "x.mp4"])
-    as_json = classify(long_video[0], *options, "--json")
-    assert json.loads(as_json.stdout) == timeline.as_json()
+    assert json.loads(classify(long_video[0], *options, "--json").output) == timeline.as_json()
 
 
 def test_files_are_written_though_nobody_reads_what_is_printed(
@@ -191,55 +139,44 @@ def test_files_are_written_though_nobody_reads_what_is_printed(
     assert all((tmp_path / name).stat().st_size > 100 for name in ("x.eaf", "x.avi"))
 
 
-def test_what_cannot_be_written_is_said_before_work_begins(
-    classify, blob_run, long_video, tmp_path
-):
+def test_what_cannot_be_written_is_said_before_work_begins(blob_run, long_video, tmp_path):
     video = tmp_path / "mine.avi"
     shutil.copy(long_video[0], video)
     (tmp_path / "there.mp4").write_text("of somebody")
     with open_results(tmp_path / "results.csv", "model"):
         pass
     results = (tmp_path / "results.csv").read_bytes()
-    for options, message in [
-        (("--annotate", video), f"{video} is the video itself; name another file."),
-        (("--annotate", tmp_path / "no" / "x.mp4"), "no does not exist; create it first."),
-        (("--annotate", tmp_path / "x.gif"), "expected a suffix among"),
-        (("--annotate", tmp_path / "there.mp4"), "there.mp4 is there already. Name another file"),
-        (
-            ("--out", tmp_path / "results.csv"),
-            "results.csv is there already. Name another",
-        ),
-        (("--out", tmp_path / "no" / "x.json"), "no does not exist; create it first"),
-        *[
-            ((option, f"/proc/x{end}"), f"/proc/x{end}{it} cannot be written: No such file")
-            for option, end, it in (("--annotate", ".mp4", ": it"), ("--out", ".json", ""))
-            if sys.platform == "linux"
-        ],
-    ]:
-        result = classify(video, "--timeline", "--run", blob_run.folder, *options)
-        assert result.returncode == 2
-        assert result.stdout == ""
-        assert message in result.stderr
+    cases = [
+        ("--annotate", "mine.avi", "mine.avi is the video itself; name another file."),
+        ("--annotate", "no/x.mp4", "no does not exist; create it first."),
+        ("--annotate", "x.gif", "expected a suffix among"),
+        ("--annotate", "there.mp4", "there.mp4 is there already. Name another file"),
+        ("--out", "results.csv", "results.csv is there already. Name another"),
+        ("--out", "no/x.json", "no does not exist; create it first"),
+    ]
+    if sys.platform == "linux":
+        none = "cannot be written: No such file"
+        cases.append(("--annotate", "/proc/x.mp4", f"/proc/x.mp4: it {none}"))
+        cases.append(("--out", "/proc/x.json", f"/proc/x.json {none}"))
+    for option, name, message in cases:
+        words = (video, "--timeline", "--run", blob_run.folder, option, name)
+        assert message in classify(*words, cwd=tmp_path).mistake
     assert video.read_bytes() == long_video[0].read_bytes()
     assert (tmp_path / "results.csv").read_bytes() == results
     assert (tmp_path / "there.mp4").read_text() == "of somebody"
 
 
-def test_a_bad_file_among_good_ones(classify, blob_run, long_video, tmp_path):
-    (tmp_path / "no.mp4").write_text("no video")
-    result = classify(tmp_path / "no.mp4", long_video[0], "--timeline", "--run", blob_run.folder)
-    assert result.returncode == 1
-    assert result.stderr.startswith(f"{tmp_path / 'no.mp4'}: it is text")
-    assert result.stdout.startswith(f"{long_video[0]}\n0:00.0 to ")
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
-def test_a_file_that_crashes_its_decoder_among_good_ones(
-    start, blob_run, long_video, timeline, endless
+def test_a_file_that_crashes_its_decoder_and_a_bad_one_among_good_ones(
+    start, blob_run, long_video, timeline, endless, tmp_path
 ):
+    bad = tmp_path / "no.mp4"
+    bad.write_text("no video")
     options = ("--timeline", "--window", 0.8, "--run", blob_run.folder)
-    with start(endless.path, long_video[0], *options) as process:
+    with start(endless.path, bad, long_video[0], *options) as process:
         endless.crash(process.pid)
         output, errors = process.communicate(timeout=60)
-    assert (process.returncode, errors) == (1, f"{endless.path}: its decoder crashed (SIGSEGV).\n")
+    assert process.returncode == 1
+    crashed, text = errors.splitlines()
+    assert crashed == f"{endless.path}: its decoder crashed (SIGSEGV)."
+    assert text.startswith(f"{bad}: it is text")
     assert output == f"{long_video[0]}\n{format_timeline(timeline)}\n"

@@ -1,7 +1,10 @@
-"""Runs that answer at every frame: timelines, streams, and what is written of several at once."""
+"""Runs that answer at every frame: what is exported, timelines, streams, and several at once."""
 
 import dataclasses
 import json
+import pickle
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,38 +21,45 @@ from pipeline.config import (
 from pipeline.config.prepare import PrepareConfig
 from pipeline.errors import ConfigError
 from pipeline.evaluation.frame_predictions import predict_frames
+from pipeline.inference.agreement import check, compare
 from pipeline.inference.bundle import Bundle, write_bundle
 from pipeline.inference.classifier import Classifier
-from pipeline.inference.clips import StoredVideo
+from pipeline.inference.clips import StoredVideo, pairs_of
 from pipeline.inference.export import _write
 from pipeline.inference.frame_answers import frame_logits
+from pipeline.inference.runtimes import open_runtime
 from pipeline.inference.stream import classify_stream
+from pipeline.inference.tensorflow import of_recognizer
 from pipeline.inference.timeline import make_timeline
 from pipeline.inference.window_plan import plan_as_evaluation, plan_windows
 from pipeline.inference.windows import slide
-from pipeline.models.recognizer import build_recognizer
+from pipeline.models.recognizer import build_recognizer, load_recognizer
 from pipeline.prepare.preparation import prepare
+from pipeline.prepare.prepared import open_store
 from pipeline.run import Run
 from pipeline.tasks.calibration import Calibration
 from pipeline.tasks.task import task_of
 from pipeline.video import LiveVideo, write_video
+from tests.inference.commands import classify
+from tests.runs import draw_weights
 
 FPS, LENGTH = 10, 8
 NAMES = ("background", "jump", "wave")
 TCN = {"kind": "tcn", "layers": 3}
 KINDS = {
-    "looks ahead": ("frames-multilabel", 1, TCN),
+    "looks ahead, in two stages": ("frames-multilabel", 1, {**TCN, "stages": 2}),
     "looks back": ("frames", 1, {**TCN, "causal": True}),
     "looks back, every second frame": ("frames-multilabel", 2, {"kind": "gru"}),
 }
+BOTH_WAYS = ("frames", 1, {"kind": "bilstm"})
 LENGTHS = {"a.avi": 43, "b.avi": 30, "short.avi": 5, "one.avi": 1}
 
 
-def configured(task, stride, temporal):
+def configured(task, stride, temporal, streams=("rgb", "difference")):
     return RunConfig(
         frames=FramesConfig(fps=FPS, size=16, jpeg_quality=95),
         clip=ClipConfig(num_frames=LENGTH, sampling="dense", stride=stride),
-        model=ModelConfig(task=task, streams=("rgb", "difference"), background=NAMES[0]),
+        model=ModelConfig(task=task, streams=streams, background=NAMES[0]),
         backbone=BackboneConfig(filters=(4,), grid=2),
         temporal=TemporalConfig(units=6, **temporal),
     )
@@ -57,10 +67,7 @@ def configured(task, stride, temporal):
 
 def with_weights(config):
     model = build_recognizer(config, len(NAMES))
-    rng = np.random.default_rng(0)
-    for weight in model.weights:
-        if weight.name not in ("moving_variance", "gamma", "steps"):
-            weight.assign(rng.normal(scale=0.5, size=weight.shape))
+    draw_weights(model, 0)
     return model
 
 
@@ -72,10 +79,10 @@ def centre(model, predictions):
             weight.assign(np.asarray(weight) - mean)
 
 
-def run_of(model, config, folder, **calibration):
-    """A run that was exported, with nothing but what classifying takes."""
-    folder.mkdir(exist_ok=True)
-    run = Run(folder)
+def write_run(model, config, run, **calibration):
+    """A run that was exported, with what classifying takes, and its model."""
+    run.folder.mkdir(parents=True)
+    model.save(run.model_file)
     _write("litert", model, config, None, run.litert_file, {})
     bundle = Bundle(
         class_names=NAMES,
@@ -86,18 +93,15 @@ def run_of(model, config, folder, **calibration):
         looks_back_only=config.temporal.looks_back_only,
     )
     write_bundle(bundle, run)
-    return run
 
 
 def stored_of(path, frames):
     return (stored for (stored,) in StoredVideo(path, [frames]))
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory):
+def make_store(root):
     """Recordings of noise that changes a few times a second, some shorter than a window."""
-    root = tmp_path_factory.mktemp("recordings")
-    (root / "videos").mkdir()
+    (root / "videos").mkdir(parents=True)
     rng = np.random.default_rng(3)
     for name, length in LENGTHS.items():
         frames = rng.integers(256, size=(length, 4, 4, 3), dtype=np.uint8)
@@ -116,29 +120,118 @@ def store(tmp_path_factory):
         allow_leaks=True,
         workers=1,
     )
-    return prepare(config).store
+    prepare(config)
 
 
-@pytest.fixture(scope="module", params=KINDS)
-def found(request, store, tmp_path_factory):
-    """A run, and by recording what evaluation says of its frames."""
-    config = configured(*KINDS[request.param])
+@pytest.fixture(scope="module")
+def store(made):
+    return open_store(made("recordings of noise", make_store) / "data")
+
+
+def make_found(store, kind, folder):
+    config = configured(*kind)
     model = with_weights(config)
     centre(model, predict_frames(model, store, config, "train"))
     wanted = {each.name: each for each in predict_frames(model, store, config, "train")}
     logits = np.concatenate([each.logits for each in wanted.values()])
     shares = task_of(config.model).probabilities(logits, 2.0)
     usual = np.quantile(shares, 0.5 + 0.5 / len(shares), axis=0, method="midpoint")
-    run = run_of(
+    write_run(
         model,
         config,
-        tmp_path_factory.mktemp("runs") / "run",
+        Run(folder / "run"),
         temperature=2.0,
         thresholds=tuple(map(float, usual)) if config.model.multilabel else (),
         least_seconds=(0.1, 0.4, 0.2),
         gap_seconds=(0.1, 0.1, 0.3),
     )
-    return run, wanted
+    (folder / "wanted.pickle").write_bytes(pickle.dumps(wanted))
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def found(request, store, made):
+    """A run, and by recording what evaluation says of its frames."""
+    make = partial(make_found, store, KINDS[request.param])
+    folder = made(f"run that {request.param}", make)
+    wanted = pickle.loads((folder / "wanted.pickle").read_bytes())  # noqa: S301
+    return Run(folder / "run"), wanted
+
+
+def clip_of(num_real, size=16):
+    rng = np.random.default_rng(num_real)
+    frames = rng.integers(0, 256, (LENGTH, size, size, 3), dtype=np.uint8)
+    return {"frames": frames, "mask": np.arange(LENGTH) < num_real}
+
+
+def expect_answers_of_keras(model, runtime):
+    for num_real in (LENGTH, 3):
+        clip = clip_of(num_real)
+        mask = clip["mask"]
+        wanted = model.predict_on_batch({name: each[None] for name, each in clip.items()})[0]
+        whole = runtime.clip_logits(clip)
+        assert whole.shape == (LENGTH, len(NAMES))
+        assert runtime.num_classes == len(NAMES)
+        features = runtime.features(pairs_of(clip))
+        for each in (whole, runtime.logits(features, mask)):
+            np.testing.assert_allclose(each[mask], wanted[mask], atol=1e-4)
+
+
+def test_the_answers_of_what_is_exported_are_those_of_keras(found):
+    run, _ = found
+    expect_answers_of_keras(load_recognizer(run.model_file), open_runtime(run.litert_file))
+
+
+def test_so_are_those_of_a_network_that_looks_both_ways(tmp_path):
+    config = configured(*BOTH_WAYS)
+    model = with_weights(config)
+    _write("litert", model, config, None, tmp_path / "model.tflite", {})
+    expect_answers_of_keras(model, open_runtime(tmp_path / "model.tflite"))
+
+
+@pytest.fixture(scope="module")
+def agreement():
+    """Says what a comparison finds where the logits of some frames were changed."""
+    made = {}
+    for task in ("frames", "frames-multilabel"):
+        config = configured(task, 1, {"kind": "gru"}, streams=("rgb",))
+        model = with_weights(config)
+        made[task] = model, config, of_recognizer(model, config, Path(__file__))
+
+    def agreement(task, keep, change):
+        model, config, runtime = made[task]
+        logits, clip_logits = runtime.logits, runtime.clip_logits
+
+        def changed(found, mask):
+            return np.where(keep(mask)[:, None], found, change(found))
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(runtime, "logits", lambda x, mask: changed(logits(x, mask), mask))
+            patch.setattr(
+                runtime, "clip_logits", lambda clip: changed(clip_logits(clip), clip["mask"])
+            )
+            clips = [clip_of(number) for number in (LENGTH, 2)]
+            return compare(model, runtime, clips, config, Run(Path()), Path(), {})
+
+    return agreement
+
+
+def test_real_frames_are_compared(agreement):
+    same = agreement("frames", lambda mask: mask, lambda logits: logits + 1000)
+    assert (same.num_clips, same.same_answers) == (2, 1)
+    assert same.difference < 1e-5
+    check(same, "litert")
+    # One of 8 and one of 2 real frames get other answers.
+    turned = agreement("frames", lambda mask: np.arange(len(mask)) != 1, lambda logits: -logits)
+    assert turned.same_answers == pytest.approx(8 / 10)
+    assert turned.difference > 0.1
+
+
+def test_where_several_classes_may_hold_an_answer_is_all_of_them(agreement):
+    shifted = agreement("frames-multilabel", lambda mask: ~mask, lambda logits: logits * 1.001)
+    assert shifted.same_answers == 1
+    assert shifted.noise == pytest.approx(1e-3, rel=1e-2)  # of how far logits are from 0
+    turned = agreement("frames-multilabel", lambda mask: ~mask, lambda logits: logits - 100)
+    assert turned.same_answers < 1
 
 
 def path_of(store, name):
@@ -219,34 +312,34 @@ def test_what_has_no_meaning_is_refused_in_a_line(found, store, tmp_path):
             classifier.predict(video)
 
 
-def test_the_scripts(found, store, classify, tmp_path):
+def test_the_command(found, store, tmp_path):
     run, _ = found
-    path = path_of(store, "a.avi")
-    out = tmp_path / "a.bouts.csv"
-    result = classify(path, "--run", run.folder, "--out", out, "--bins", 2)
-    assert (result.returncode, result.stderr) == (0, "")
-    assert result.stdout == f"{format_timeline(make_timeline(Classifier(run), path))}\n"
+    path, out = path_of(store, "a.avi"), tmp_path / "a.bouts.csv"
+    done = classify(path, "--run", run.folder, "--out", out, "--bins", 2)
+    assert (done.code, done.errors) == (0, "")
+    assert done.output == f"{format_timeline(make_timeline(Classifier(run), path))}\n"
     assert "background" not in out.read_text()
-    for options, message in [
-        (("--overlap", 0.5), "--overlap is not for this run"),
-        (("--top", 2), "--top is not for a timeline"),
-        (("--bins", 2), "--bins is for a table of bouts. Add --out NAME.bouts.csv"),
-        (("--out", tmp_path / "t.csv"), "of one video, got 2. Name one"),
+    for words, message in [
+        ((path, "--overlap", 0.5), "--overlap is not for this run"),
+        ((path, "--top", 2), "--top is not for a timeline"),
+        ((path, "--bins", 2), "--bins is for a table of bouts. Add --out NAME.bouts.csv"),
+        (
+            (path, path_of(store, "b.avi"), "--out", tmp_path / "t.csv"),
+            "of one video, got 2. Name one",
+        ),
     ]:
-        videos = (path, path_of(store, "b.avi")) if "--out" in options else (path,)
-        result = classify(*videos, "--run", run.folder, *options)
-        assert (result.returncode, result.stdout) == (2, "")
-        assert message in result.stderr
-        assert len(result.stderr.splitlines()) == 1
+        assert message in classify(*words, "--run", run.folder).mistake
+
+
+def make_several(folder):
+    config = configured("video-multilabel", 1, {"kind": "gru"}, streams=("rgb",))
+    write_run(with_weights(config), config, Run(folder), temperature=20.0)
 
 
 @pytest.fixture(scope="module")
-def several(store, tmp_path_factory):
+def several(made):
     """A run of task video-multilabel."""
-    task = ModelConfig(task="video-multilabel", streams=("rgb",))
-    config = dataclasses.replace(configured("video", 1, {"kind": "gru"}), model=task)
-    folder = tmp_path_factory.mktemp("several") / "run"
-    return run_of(with_weights(config), config, folder, temperature=20.0), config
+    return Run(made("run of several", make_several))
 
 
 def with_thresholds(run, *thresholds):
@@ -258,7 +351,7 @@ def with_thresholds(run, *thresholds):
 
 
 def test_a_video_may_show_several_classes_or_none(several, store):
-    run, _ = several
+    run = several
     path = path_of(store, "b.avi")
     all_of_them = with_thresholds(run, 0.0, 0.0, 0.0).predict(path, top=3)
     assert (all_of_them.label, all_of_them.known) == ("background;jump;wave", True)
@@ -272,7 +365,7 @@ def test_a_video_may_show_several_classes_or_none(several, store):
 
 
 def test_a_timeline_of_windows_has_each_class_by_itself(several, store):
-    run, _ = several
+    run = several
     path = path_of(store, "a.avi")
     timeline = make_timeline(with_thresholds(run, 0.0, 1.0, 0.0), path)
     assert [(s.label, s.start_seconds) for s in timeline.segments] == [
