@@ -205,7 +205,9 @@ def test_it_is_explained_by_people(people_run, walk, tmp_path, streams):
         config = changed(run.config(), {"model.streams": list(streams)})
         run = drawn_run(config, tmp_path / "run", exported=False)
         build_recognizer(run.config(), 2).save(run.model_file)  # Drawn weights saturate here.
-    explanation = explain(run, walk)
+    # Where nothing was learned, it may be that all speaks against the one class, or the other.
+    each = [explain(run, walk, label) for label in ("left", "right")]
+    explanation = max(each, key=lambda found: found.strips[0].people.heat.max())
     (strip,) = explanation.strips
     assert (strip.heat is None) == (len(streams) == 1)
     assert strip.people.frames.shape == (8, *next(iter_frames(walk)).shape)
