@@ -181,6 +181,53 @@ def several_store(blob_videos: Path, made: Made) -> Store:
     return open_store(folder / "store")
 
 
+def prepare_tiny(root: Path, blob_videos: Path) -> None:
+    root.mkdir()
+    lines = ["path,label,group,split"]
+    for group in range(8):
+        split = "train" if group < 4 else "val" if group < 6 else "test"
+        lines += [
+            f"{blob_videos / label}/g{group:02d} 0.avi,{label},g{group:02d},{split}"
+            for label in ("left", "right")
+        ]
+    (root / "table.csv").write_text("\n".join(lines))
+    config = PrepareConfig(
+        source="csv",
+        path=str(root / "table.csv"),
+        out=str(root / "store"),
+        fps=5,
+        size=16,
+        flow=True,
+        workers=1,
+    )
+    prepare(config)
+
+
+@pytest.fixture(scope="session")
+def tiny_store(blob_videos: Path, made: Made) -> Store:
+    """Few small frames, with their flow: 8 videos for training, 4 for validation, 4 for the test.
+
+    Each group has one of each class.
+    """
+    folder = made("tiny", lambda folder: prepare_tiny(folder, blob_videos))
+    return open_store(folder / "store")
+
+
+@pytest.fixture(scope="session")
+def tiny_config(tiny_store: Store) -> RunConfig:
+    """Of a network that is trained in little more time than it takes to build it."""
+    return RunConfig(
+        data=str(tiny_store.path),
+        seed=2,
+        clip=ClipConfig(num_frames=4, views=1),
+        augment=AugmentConfig(flip=0),
+        model=ModelConfig(dropout=0),
+        backbone=BackboneConfig(filters=(4,)),
+        temporal=TemporalConfig(kind="mean", dropout=0),
+        train=TrainConfig(epochs=2, batch_size=4, learning_rate=5e-3, precision="float32"),
+    )
+
+
 @pytest.fixture(scope="session")
 def recording_config(recording_store: Store) -> RunConfig:
     """Of the tiniest network with an answer at every frame."""

@@ -29,15 +29,12 @@ def test_a_run_knows_its_configuration_and_class_names(tmp_path):
     assert run.class_names() == ["wälk", "run"], "in the order of the logits"
 
 
-@pytest.mark.parametrize("name", ["config.toml", "class_names.json"])
-def test_a_folder_that_lacks_a_file_is_no_run(tmp_path, name):
-    run = make_run(tmp_path / "run", 1)
-    (run.folder / name).unlink()
-    with pytest.raises(DataError, match=f"run: no trained model here, {name} is missing. Train"):
-        run.config()
-
-
-def test_a_folder_that_is_not_there_is_no_run(tmp_path):
+def test_a_folder_that_lacks_a_file_or_is_not_there_is_no_run(tmp_path):
+    for name in ("config.toml", "class_names.json"):
+        run = make_run(tmp_path / name / "run", 1)
+        (run.folder / name).unlink()
+        with pytest.raises(DataError, match=f"run: no trained model here, {name} is missing. Train"):
+            run.config()
     with pytest.raises(DataError, match="none: no trained model here"):
         Run(tmp_path / "none").config()
 
@@ -124,22 +121,18 @@ def test_a_damaged_history(tmp_path, content):
         run.history()
 
 
-@pytest.mark.parametrize("runs", ["empty", "none"])
-def test_no_run_at_all(tmp_path, runs):
+def test_no_run_at_all(tmp_path):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match=rf"no trained run in .*{runs}/. Train one"):
-        latest_run(tmp_path / runs)
+    for runs in ("empty", "none"):
+        with pytest.raises(DataError, match=rf"no trained run in .*{runs}/. Train one"):
+            latest_run(tmp_path / runs)
 
 
-def test_an_empty_configuration_is_none_of_a_run(tmp_path):
+def test_damaged_files(tmp_path):
     run = make_run(tmp_path / "run", 1)
     run.config_file.write_text("")
     with pytest.raises(DataError, match="config.toml: damaged, or not written by a run"):
         run.config()
-
-
-def test_a_damaged_file_of_names(tmp_path):
-    run = Run(tmp_path)
     run.class_names_file.write_text('["walk", "ru')
     with pytest.raises(DataError, match="class_names.json: damaged"):
         run.class_names()

@@ -11,30 +11,24 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipeline.config import (
-    NO_AUGMENT,
-    BackboneConfig,
-    ClipConfig,
-    ModelConfig,
-    RunConfig,
-    TemporalConfig,
-    TrainConfig,
-)
-from pipeline.config.file import differing, with_values
+from pipeline.config import NO_AUGMENT, TemporalConfig
+from pipeline.config.file import differing
 from pipeline.dataset.clip_batches import evaluation_batches
 from pipeline.inference.export import export
 from pipeline.inference.litert import LiteRTModel
 from pipeline.models.recognizer import build_recognizer, load_recognizer
 from pipeline.training.fit import train
+from tests.runs import changed
 
-BASE = RunConfig(
-    clip=ClipConfig(num_frames=4, views=1),
-    augment=dataclasses.replace(NO_AUGMENT, reverse_labels=(("left", "right"),)),
-    model=ModelConfig(streams=("difference",), dropout=0),
-    backbone=BackboneConfig(filters=(4, 4)),
-    temporal=TemporalConfig(units=4, dropout=0),
-    train=TrainConfig(epochs=1, batch_size=48, precision="float32"),
-)
+BASE = {
+    "augment.reverse_labels": (("left", "right"),),
+    "model.streams": ("difference",),
+    "backbone.filters": (4, 4),
+    "temporal.kind": "lstm",
+    "temporal.units": 4,
+    "train.epochs": 1,
+    "train.batch_size": 8,
+}
 AUGMENTATIONS = {
     "augment.flip": 0.5,
     "augment.crop.strength": 0.3,
@@ -89,16 +83,18 @@ def logits(model, inputs):
 
 
 @pytest.mark.parametrize("kind", get_args(get_type_hints(TemporalConfig)["kind"]))
-def test_it_trains_and_gives_the_same_logits_saved_and_exported(kind, flow_store, tmp_path):
-    base = dataclasses.replace(BASE, data=str(flow_store.path))
-    config = with_values(base, {"temporal.kind": kind, **RUNS[kind]}, kind)
+def test_it_trains_and_gives_the_same_logits_saved_and_exported(
+    kind, tiny_config, tiny_store, tmp_path
+):
+    base = changed(dataclasses.replace(tiny_config, augment=NO_AUGMENT), BASE)
+    config = changed(base, {"temporal.kind": kind, **RUNS[kind]})
     # What is on in the base already is the difference, the LSTM and the mean of its outputs.
     assert len(differing(config, base)) == len(RUNS[kind]) + (kind != "lstm")
 
     run = train(config, tmp_path / "run")  # one step
     export(run)
 
-    ((inputs, _),) = evaluation_batches(flow_store, run.config(), "test").take(1)
+    ((inputs, _),) = evaluation_batches(tiny_store, run.config(), "test").take(1)
     model = load_recognizer(run.model_file)
     wanted = logits(model, inputs)
     assert np.ptp(wanted) > 0
@@ -111,10 +107,10 @@ def test_it_trains_and_gives_the_same_logits_saved_and_exported(kind, flow_store
         np.testing.assert_allclose(exported.clip_logits(clip), wanted[index], atol=1e-5)
 
 
-def test_all_of_several_streams_learn(flow_store):
+def test_all_of_several_streams_learn(tiny_config, tiny_store):
     streams = ("rgb", "difference", "flow")
-    config = with_values(BASE, {"model.streams": streams, "frames.size": 32}, "test")
-    ((inputs, labels),) = evaluation_batches(flow_store, config, "test").take(1)
+    config = changed(tiny_config, {**BASE, "model.streams": streams, "frames.size": 16})
+    ((inputs, labels),) = evaluation_batches(tiny_store, config, "test").take(1)
     model = build_recognizer(config, 2)
     with tf.GradientTape() as tape:
         loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, model(inputs, training=True))

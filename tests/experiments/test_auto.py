@@ -21,92 +21,96 @@ from pipeline.training.alarms import TrainingWarning
 from pipeline.web.train.runs import figures
 
 SMALL = {
-    "clip.num_frames": 8,
+    "clip.num_frames": 4,
     "clip.views": 1,
-    "augment.flip": 0.0,
-    "backbone.filters": [8],
-    "temporal.units": 8,
-    "train.learning_rate": 5e-3,
+    "backbone.filters": [4],
+    "temporal.units": 4,
+    "train.batch_size": 4,
+    "train.epochs": 1,
     "train.precision": "float32",
 }
+VIDEO = {**SMALL, "augment.flip": 0.0, "temporal.kind": "mean"}
 QUICK = (
-    Recipe("quick", "small", {**SMALL, "train.epochs": 1}),
-    Recipe("slower", "small", {**SMALL, "train.epochs": 2, "model.streams": ["rgb", "difference"]}),
+    Recipe("quick", "small", VIDEO),
+    Recipe("slower", "small", {**VIDEO, "model.streams": ["rgb", "difference"]}),
 )
 
 
-@pytest.fixture(scope="module", autouse=True)
-def quick():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(auto, "VIDEOS", QUICK)
-        patch.setattr(auto, "_FOLDS", 2)
-        patch.setattr(race, "_MORE_SEEDS", 0)
-        yield
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setattr(auto, "VIDEOS", QUICK)
+    monkeypatch.setattr(auto, "_FOLDS", 2)
+    monkeypatch.setattr(race, "_MORE_SEEDS", 0)
 
 
-@pytest.fixture(scope="module")
-def chosen(blob_store, tmp_path_factory):
-    out = tmp_path_factory.mktemp("auto") / "run"
-    words = ["--config", "auto", "--data", str(blob_store.path), "--run", str(out)]
-    assert train_auto([*words, "--budget", "10m"]) == 0
-    return Run(out), words
+@pytest.fixture
+def chosen(tmp_path):
+    """Chooses a recipe for a data set; gives the run, and the words of the command."""
+
+    def choose(store, *more):
+        run = Run(tmp_path / "run")
+        words = ["--config", "auto", "--data", str(store.path), "--run", str(run.folder)]
+        assert train_auto([*words, "--budget", "10m", *more]) == 0
+        return run, words
+
+    return choose
 
 
-def test_it_classifies_and_is_measured_on_what_it_never_saw(chosen, blob_videos):
-    run, _ = chosen
+def table(run):
+    with (run.folder / "tried.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_it_classifies_and_is_measured_on_what_it_never_saw(
+    chosen, tiny_store, blob_videos, drawn, capsys
+):
+    run, words = chosen(tiny_store)
     assert Classifier(run).predict(blob_videos / "left" / "g00 0.avi").top[0][0] in (
         "left",
         "right",
     )
     result = evaluate_fused(run, "test")
-    assert result["num_videos"] == 16
-    assert result["num_groups"] == 4
-
-
-def test_the_table_says_what_was_tried(chosen):
-    run, _ = chosen
-    with (run.folder / "tried.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
+    assert result["num_videos"] == 4
+    assert result["num_groups"] == 2
+    rows = table(run)
     assert [row["recipe"] for row in rows] == ["quick", "slower"]
     assert any(row["status"] == "chosen" for row in rows)
     assert all(0 <= float(row["score"]) <= 1 and int(row["folds"]) >= 1 for row in rows)
 
-
-def test_the_last_training_has_all_videos_but_those_of_the_test(chosen, blob_store):
-    run, _ = chosen
+    # The last training has all videos but those of the test.
     content = json.loads(run.fusion_file.read_text())
     for folder in content["runs"]:
         config = Run(Path(folder)).config()
         assert config.split.train_on_val
         assert config.split.val_folds == 0
         assert config.train.keep == "best", "there are no validation videos to choose by"
-    groups = blob_store.manifest.rows
-    held_out = {row.group for row in groups if row.split != "test"}
-    assert content["calibration"]["num_videos"] == sum(row.group in held_out for row in groups)
+    rows = tiny_store.manifest.rows
+    held_out = {row.group for row in rows if row.split != "test"}
+    assert content["calibration"]["num_videos"] == sum(row.group in held_out for row in rows)
 
-
-def test_what_was_tried_is_not_tried_again(chosen, capsys):
-    run, words = chosen
-    files = [*(run.folder / "tried").rglob("fold.json"), *(run.folder / "runs").rglob("*.keras")]
-    before = {path: path.stat().st_mtime_ns for path in files}
-    assert train_auto([*words, "--budget", "20m"]) == 0
-    assert {path: path.stat().st_mtime_ns for path in files} == before
+    # What was tried is not tried again.
+    before = list(drawn)
+    capsys.readouterr()
+    chosen(tiny_store, "--budget", "20m")
+    assert drawn == before
     assert "chosen: " in capsys.readouterr().out
     with pytest.raises(ConfigError, match=r"another seed. .*--overwrite"):
         train_auto([*words, "--seed", "3"])
 
 
-def test_each_fold_chooses_by_its_own_training_videos(blob_store, tmp_path, capsys, monkeypatch):
+@pytest.mark.filterwarnings("ignore::pipeline.training.alarms.TrainingWarning")
+def test_each_fold_chooses_by_its_own_training_videos(tiny_store, tmp_path, capsys, monkeypatch):
+    """With trainings for real."""
     monkeypatch.setattr(auto, "VIDEOS", QUICK[:1])
     out = tmp_path / "crossval"
-    words = ["--config=auto", "--data", str(blob_store.path), "--out", str(out)]
+    words = ["--config=auto", "--data", str(tiny_store.path), "--out", str(out)]
     crossval([*words, "--budget", "20m", "--split.folds", "2"])
     result = json.loads((out / "crossval.json").read_text())
-    assert result["num_videos"] == 80
-    assert result["num_groups"] == 20
+    assert result["num_videos"] == 16
+    assert result["num_groups"] == 8
     assert len(result["chosen"]) == 2
     found = figures(Run(out))
-    assert (found.value, found.about) == (result["video"]["top1"], "80 videos, 20 groups")
+    assert (found.value, found.about) == (result["video"]["top1"], "16 videos, 8 groups")
     text = capsys.readouterr().out
     assert "fold 2: " in text
     for fold in (1, 2):
@@ -115,20 +119,11 @@ def test_each_fold_chooses_by_its_own_training_videos(blob_store, tmp_path, caps
         assert (split.folds, split.fold, split.val_folds) == (2, fold, 2)
 
 
-def test_recordings_get_an_answer_at_every_frame(recording_store, tmp_path, monkeypatch):
-    small = {
-        **{key: value for key, value in SMALL.items() if key != "augment.flip"},
-        "clip.num_frames": 16,
-        "temporal.layers": 2,
-        "temporal.stages": 1,
-        "train.epochs": 2,
-    }
+def test_recordings_get_an_answer_at_every_frame(recording_store, chosen, drawn, monkeypatch):
+    small = {**SMALL, "clip.num_frames": 16, "temporal.layers": 2, "temporal.stages": 1}
     monkeypatch.setattr(auto, "RECORDINGS", (Recipe("quick", "recordings", small),))
-    run = Run(tmp_path / "run")
-    words = ["--config", "auto", "--data", str(recording_store.path), "--run", str(run.folder)]
-    assert train_auto([*words, "--budget", "10m"]) == 0
-    with (run.folder / "tried.csv").open(newline="") as file:
-        (quick,) = csv.DictReader(file)
+    run, _ = chosen(recording_store)
+    (quick,) = table(run)
     assert (quick["recipe"], quick["folds"], quick["status"]) == ("quick", "2", "chosen")
     result = evaluate_fused(run, "test")
     assert (result["task"], result["num_videos"]) == ("frames", 2)
@@ -139,31 +134,24 @@ def test_recordings_get_an_answer_at_every_frame(recording_store, tmp_path, monk
     assert make_timeline(Classifier(run), video).segments
 
 
-@pytest.mark.filterwarnings("ignore::pipeline.training.alarms.TrainingWarning")
-def test_videos_of_several_labels(several_store, tmp_path, monkeypatch):
+def test_videos_of_several_labels(several_store, chosen, drawn, monkeypatch):
     monkeypatch.setattr(auto, "VIDEOS", QUICK[:1])
-    run = Run(tmp_path / "run")
-    words = ["--config", "auto", "--data", str(several_store.path), "--run", str(run.folder)]
-    assert train_auto([*words, "--budget", "10m"]) == 0
+    run, _ = chosen(several_store)
     assert evaluate_fused(run, "test")["task"] == "video-multilabel"
 
 
-def test_a_budget_that_is_too_short_is_refused_before_anything_is_tried(blob_store, tmp_path):
-    words = ["--config", "auto", "--data", str(blob_store.path), "--run", str(tmp_path / "run")]
-    with pytest.raises(ConfigError, match=r"--budget: expected \d+m or more for these videos, got"):
-        train_auto([*words, "--budget", "1s"])
+@pytest.mark.parametrize("budget", ["1s", "", "0", "3", "0m", "soon", "-3m", "3d"])
+def test_a_budget_that_is_no_time_or_too_short_is_refused(budget, tiny_store, tmp_path):
+    """Before anything is tried."""
+    words = ["--config", "auto", "--data", str(tiny_store.path), "--run", str(tmp_path / "run")]
+    message = r"or more for these videos, got" if budget == "1s" else "a time such as 90s, 20m or"
+    with pytest.raises(ConfigError, match=rf"--budget: expected .*{message}"):
+        train_auto([*words, f"--budget={budget}"])
     assert not list(tmp_path.rglob("fold-*"))
 
 
-@pytest.mark.parametrize("budget", ["", "0", "3", "0m", "soon", "-3m", "3d"])
-def test_a_budget_that_is_no_time(budget, blob_store, tmp_path):
-    words = ["--config", "auto", "--data", str(blob_store.path), "--run", str(tmp_path / "run")]
-    with pytest.raises(ConfigError, match="--budget: expected a time such as 90s, 20m or 2h"):
-        train_auto([*words, f"--budget={budget}"])
-
-
-def test_folds_that_are_no_number(blob_store):
-    words = ["--config", "auto", "--data", str(blob_store.path), "--split.folds", "many"]
+def test_folds_that_are_no_number(tiny_store):
+    words = ["--config", "auto", "--data", str(tiny_store.path), "--split.folds", "many"]
     with pytest.raises(ConfigError, match="--split.folds: expected a number, or groups, got many"):
         crossval(words)
 

@@ -3,9 +3,6 @@ import itertools
 import json
 import os
 import shutil
-import signal
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -13,7 +10,7 @@ import numpy as np
 import pytest
 
 from pipeline.cli.crossval import format_crossval
-from pipeline.config import BackboneConfig, ModelConfig, RunConfig, SplitConfig, TemporalConfig
+from pipeline.config import BackboneConfig, ModelConfig, RunConfig, SplitConfig
 from pipeline.dataset.resplit import with_splits
 from pipeline.dataset.videos import open_of_run
 from pipeline.errors import ConfigError, DataError, PipelineError
@@ -27,33 +24,39 @@ from pipeline.experiments.search import Search
 from pipeline.run import Run, folds_of
 from pipeline.training.callbacks import EpochLog
 from tests.dask_cluster import dask_cluster
+from tests.runs import changed, drawn_run
 
 
 @pytest.fixture(scope="module")
-def config(blob_config):
-    return dataclasses.replace(
-        blob_config,
-        split=SplitConfig(folds=3),
-        backbone=BackboneConfig(filters=(4,)),
-        temporal=TemporalConfig(kind="mean"),  # Which is built and trained in half the time.
-        train=dataclasses.replace(blob_config.train, epochs=2),
-    )
+def config(tiny_config):
+    return changed(tiny_config, {"split.folds": 3})
 
 
 @pytest.fixture(scope="module")
 def folder(config, tmp_path_factory):
-    """A cross-validation of three folds; not to be changed."""
+    """A cross-validation of three folds, of drawn weights; not to be changed."""
     folder = tmp_path_factory.mktemp("crossval") / "run"
+    for piece in begin_folds(config, folder).pieces:
+        drawn_run(piece.config, piece.run.folder, exported=False)
     cross_validate(config, folder)
     return folder
 
 
-def test_each_video_is_tested_once_by_a_model_that_never_saw_its_group(folder, blob_store):
-    result = json.loads((folder / "crossval.json").read_text())
-    names = blob_store.class_names
+@pytest.fixture
+def copied(folder, tmp_path):
+    return shutil.copytree(folder, tmp_path / "run")
+
+
+def written(folder):
+    return json.loads((folder / "crossval.json").read_text())
+
+
+def test_each_video_is_tested_once_by_a_model_that_never_saw_its_group(folder, tiny_store):
+    result = written(folder)
+    names = tiny_store.class_names
     answers = read_answers(folds_of(folder), "test", ModelConfig(), names)
-    assert result["num_videos"] == len(set(answers.names)) == 80
-    assert result["num_groups"] == 20
+    assert result["num_videos"] == len(set(answers.names)) == 16
+    assert result["num_groups"] == 8
     assert result["main_score"] == "top1"
     top1 = result["video"]["top1"]
     assert top1 == pytest.approx(answers.correct.mean())
@@ -63,26 +66,30 @@ def test_each_video_is_tested_once_by_a_model_that_never_saw_its_group(folder, b
     assert result["fold_mean"] == {"top1": pytest.approx(np.mean(accuracies))}
     deviation = pytest.approx(np.std(accuracies, ddof=1))
     assert result["fold_standard_deviation"] == {"top1": deviation}
-    assert sum(fold["num_videos"] for fold in result["folds"]) == 80
+    assert sum(fold["num_videos"] for fold in result["folds"]) == 16
     assert (folder / "confusion.png").is_file()
+    text = format_crossval(result)
+    assert text.startswith("16 videos of 8 groups, each tested once; chance 0.500\n")
+    leaking = format_crossval({**result, "leaks": list("abcd")})
+    assert leaking.startswith("these figures are not to be believed: a, b, c, ...\n")
 
 
-def test_what_is_done_is_not_done_again(folder, config, capsys):
+def test_what_is_done_is_not_done_again(folder, config, drawn):
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
     result = cross_validate(config, folder)
-    assert "epoch" not in capsys.readouterr().out
+    assert not drawn
     done = [path for path in before if path.name in ("model.keras", "fold.json")]
     assert len(done) == 2 * 3
     assert all(path.stat().st_mtime_ns == before[path] for path in done)
-    assert result == json.loads((folder / "crossval.json").read_text())
+    assert result == written(folder)
 
 
 def test_folds_of_what_was_prepared_anew_since_are_refused(
-    config, blob_store, store_without_validation, tmp_path
+    config, tiny_store, store_without_validation, tmp_path
 ):
     """As those of a job, or of another machine, that comes to them later."""
-    data = shutil.copytree(blob_store.path, tmp_path / "data")
-    folds = begin_folds(dataclasses.replace(config, data=str(data)), tmp_path / "out")
+    data = shutil.copytree(tiny_store.path, tmp_path / "data")
+    folds = begin_folds(changed(config, {"data": str(data)}), tmp_path / "out")
     shutil.rmtree(data)
     shutil.copytree(store_without_validation.path, data)
     with pytest.raises(DataError, match=r"data was prepared anew since .*out was begun: its runs"):
@@ -90,135 +97,125 @@ def test_folds_of_what_was_prepared_anew_since_are_refused(
     assert not folds_of(tmp_path / "out")
 
 
-def test_other_settings_need_another_folder(folder, config, tmp_path, capsys):
-    open_precision = dataclasses.replace(config.train, precision="auto")
-    other = dataclasses.replace(config, seed=9, train=open_precision)
-    with pytest.raises(ConfigError, match="holds a cross-validation with another seed. "):
-        cross_validate(other, folder)
-    assert "precision" not in capsys.readouterr().out
+def test_other_settings_videos_or_searches_need_another_folder(
+    folder, config, flow_store, tmp_path, capsys
+):
+    search = Search(ranges={"train.learning_rate": [1e-3, 1e-2]}, trials=1)
+    for values, message, choose in (
+        ({"seed": 9, "train.precision": "auto"}, "a cross-validation with another seed. ", None),
+        ({"data": str(flow_store.path)}, "with another data.*, data", None),
+        ({}, "holds a cross-validation with another search", search),
+        ({"split.folds": 0}, "split.folds must be at least 2", None),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            cross_validate(changed(config, values), folder, choose=choose)
+        assert "precision" not in capsys.readouterr().out
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(ConfigError, match="is not the folder of a cross-validation"):
         cross_validate(config, tmp_path)
-    with pytest.raises(ConfigError, match="split.folds must be at least 2"):
-        cross_validate(dataclasses.replace(config, split=SplitConfig()), tmp_path / "x")
 
 
 def test_a_fold_that_is_missing_is_made_up_for_and_goes_on_after_ctrl_c(
-    folder, config, tmp_path, monkeypatch, capsys
+    copied, folder, config, monkeypatch, capsys
 ):
     def press(self, number, logs=None):
         if number == 1:
             raise KeyboardInterrupt
         return log(self, number, logs)
 
-    shutil.copytree(folder, tmp_path / "run")
-    shutil.rmtree(tmp_path / "run" / "fold-02")
-    (tmp_path / "run" / "crossval.json").unlink()
+    shutil.rmtree(copied / "fold-02")
+    (copied / "crossval.json").unlink()
     log = EpochLog.on_epoch_end
     with monkeypatch.context() as patch:
         patch.setattr(EpochLog, "on_epoch_end", press)
         with pytest.raises(KeyboardInterrupt):
-            cross_validate(config, tmp_path / "run")
-    assert not (tmp_path / "run" / "crossval.json").exists()
+            cross_validate(config, copied)
+    assert not (copied / "crossval.json").exists()
     output = capsys.readouterr().out
     assert "fold 1/3" in output
     assert "fold 2/3" not in output
 
-    result = cross_validate(config, tmp_path / "run")
+    result = cross_validate(config, copied)
 
     output += capsys.readouterr().out
     assert "fold-02: goes on after epoch 1" in output
     assert output.count("epoch   1/2") == output.count("epoch   2/2") == 1
-    wanted = json.loads((folder / "crossval.json").read_text())
-    assert [fold["top1"] for fold in result["folds"]] == [fold["top1"] for fold in wanted["folds"]]
+    assert Run(copied / "fold-02").config().split.fold == 2
+    wanted = written(folder)["folds"]
+    assert [result["folds"][number] for number in (0, 2)] == [wanted[0], wanted[2]]
 
 
-def test_a_fold_that_was_trained_but_not_tested_is_tested_alone(folder, config, tmp_path, capsys):
-    shutil.copytree(folder, tmp_path / "run")
-    fold = Run(tmp_path / "run" / "fold-02")
+def test_a_fold_that_was_trained_but_not_tested_is_tested_alone(
+    copied, folder, config, drawn, tmp_path, monkeypatch
+):
+    """Also one of a cluster, where the data set had its whole path; seconds of training count."""
+    monkeypatch.chdir(tmp_path)
+    fold = Run(copied / "fold-02")
     (fold.folder / "fold.json").unlink()
-    header, *rows = fold.history_file.read_text().splitlines()
-    slow = [row.split(",") for row in rows]
-    lines = [header, *(",".join([epoch, "1000", *others]) for epoch, _, *others in slow)]
-    fold.history_file.write_text("\n".join(lines))
-    result = cross_validate(config, tmp_path / "run")
-    assert "epoch" not in capsys.readouterr().out
-    wanted = json.loads((folder / "crossval.json").read_text())
-    assert result["video"] == wanted["video"]
-    assert 2000 < result["folds"][1]["seconds"] < 3000, "those of the training count"
+    fold.history_file.write_text(fold.history_file.read_text().replace("1,0.1,", "1,2000,"))
+    begun = copied / "crossval.toml"
+    relative = os.path.relpath(config.data)
+    begun.write_text(begun.read_text().replace(config.data, relative))
+    result = cross_validate(changed(config, {"data": relative}), Path("run"))
+    assert not drawn
+    assert (fold.folder / "fold.json").is_file()
+    assert result["video"] == written(folder)["video"]
+    assert 2000 < result["folds"][1]["seconds"] < 3000
 
 
-def test_a_fold_that_another_process_is_at_is_waited_for(folder, config, tmp_path, hold, capsys):
-    """It is not trained again, even though this process has nothing else to do."""
-    shutil.copytree(folder, tmp_path / "run")
-    fold = tmp_path / "run" / "fold-02"
-    done = (fold / "fold.json").read_text()
-    (fold / "fold.json").unlink()
-    hold(fold)
-    other = threading.Timer(2, lambda: (fold / "fold.json").write_text(done))
-    other.start()
-    result = cross_validate(config, tmp_path / "run")
-    other.join()
-    assert "epoch" not in capsys.readouterr().out
-    assert result["folds"] == json.loads((folder / "crossval.json").read_text())["folds"]
-
-
-def test_a_fold_whose_process_ended_is_taken_over(folder, config, tmp_path):
-    shutil.copytree(folder, tmp_path / "run")
-    fold = tmp_path / "run" / "fold-02"
-    (fold / "fold.json").unlink()
-    holding = f"""
-from pathlib import Path
-from pipeline.locks import alone
-with alone(Path({str(fold)!r}), "training in"):
-    print("held", flush=True)
-    input()
-"""
-    other = subprocess.Popen(
-        [sys.executable, "-c", holding], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert other.stdout.readline() == "held\n"
-    killer = threading.Timer(2, other.kill)
-    killer.start()
-    result = cross_validate(config, tmp_path / "run")
-    assert other.wait() == -signal.SIGKILL
-    other.communicate()
-    expected = json.loads((folder / "crossval.json").read_text())
-    assert result["video"] == expected["video"]
-
-
-def test_nobody_overwrites_a_fold_that_another_process_is_at(folder, config, hold):
-    hold(folder / "fold-02")
-    other = dataclasses.replace(config, seed=5)
+def test_folds_that_other_processes_are_at_are_waited_for(
+    copied, folder, config, hold, drawn, monkeypatch
+):
+    """They are not trained again; what a process that ends has not done is taken over."""
+    monkeypatch.setattr("pipeline.experiments.pieces._LOOK_SECONDS", 0.1)
+    folds = [copied / f"fold-{number:02d}" for number in (2, 3)]
+    done = (folds[0] / "fold.json").read_text()
+    others = []
+    for fold in folds:
+        (fold / "fold.json").unlink()
+        others.append(hold(fold))
     with pytest.raises(ConfigError, match=r"another process is at work in .*or name .* \(--out\)"):
-        cross_validate(other, folder, overwrite=True)
+        cross_validate(changed(config, {"seed": 5}), copied, overwrite=True)
+    threading.Timer(0.5, lambda: (folds[0] / "fold.json").write_text(done)).start()
+    threading.Timer(1.0, others[1].kill).start()
+    result = cross_validate(config, copied)
+    assert not drawn
+    expected = written(folder)
+    assert result["folds"][:2] == expected["folds"][:2]
+    assert result["video"] == expected["video"]
+    assert others[0].poll() is None
+    assert others[1].wait() < 0
 
 
-def test_jobs_share_the_folds_and_find_the_same(folder, config, tmp_path, capfd):
-    result = cross_validate(config, tmp_path / "run", spread=Spread(jobs=2))
-    expected = json.loads((folder / "crossval.json").read_text())
-    assert result["video"]["top1"] == pytest.approx(expected["video"]["top1"], abs=0.1)
+def test_jobs_share_the_folds(copied, folder, config, capfd):
+    """Of which one was trained, and one was not."""
+    (copied / "fold-02" / "fold.json").unlink()
+    shutil.rmtree(copied / "fold-03")
+    result = cross_validate(config, copied, spread=Spread(jobs=2))
+    assert result["folds"][0] == written(folder)["folds"][0]
+    assert result["folds"][1]["top1"] == written(folder)["folds"][1]["top1"]
     said = capfd.readouterr().out
     assert sorted(line.split(":")[0] for line in said.splitlines() if line.startswith("fold")) == [
-        "fold 1/3",
         "fold 2/3",
         "fold 3/3",
     ]
     assert "epoch" not in said
-    logs = [path.read_text() for path in sorted((tmp_path / "run" / "logs").glob("*.log"))]
-    assert [log.count("epoch   2/2") for log in logs] == [1, 1, 1]
+    logs = [path.read_text() for path in sorted((copied / "logs").glob("*.log"))]
+    assert [log.count("epoch   2/2") for log in logs] == [0, 1]
 
 
-def test_a_cluster_of_dask_measures_the_folds(folder, config, tmp_path, capsys, monkeypatch):
+@pytest.mark.slow
+def test_a_cluster_of_dask_measures_the_folds(config, tmp_path, capsys, monkeypatch):
     """Its workers run in another folder, from which the paths of the command lead nowhere."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "elsewhere" / "deeper").mkdir(parents=True)
-    here = dataclasses.replace(config, data=os.path.relpath(config.data))
+    here = changed(config, {"data": os.path.relpath(config.data)})
     with dask_cluster(tmp_path, 2, cwd=tmp_path / "elsewhere" / "deeper") as cluster:
         spread = Spread(beam_options=cluster.beam_options)
         result = cross_validate(here, Path("run"), spread=spread)
     assert "epoch" not in capsys.readouterr().out  # That was in other processes.
-    expected = json.loads((folder / "crossval.json").read_text())
+    assert result["num_videos"] == 16
+    expected = cross_validate(config, tmp_path / "here")
     assert result["video"]["top1"] == pytest.approx(expected["video"]["top1"], abs=0.1)
 
 
@@ -226,27 +223,12 @@ def nothing(piece, told):
     """What comes of the work on a machine that sees another disk."""
 
 
-def test_folds_that_are_not_here_are_not_trained_again(config, tmp_path, capsys, monkeypatch):
+def test_folds_that_are_not_here_are_not_trained_again(config, tmp_path, drawn, monkeypatch):
     monkeypatch.setattr("pipeline.experiments.pieces._measure_one", nothing)
     monkeypatch.setattr("pipeline.workers.beam._SEEN_SECONDS", 0)
     with pytest.raises(PipelineError, match="must see the folder .*/fold-01 under the same path"):
         cross_validate(config, tmp_path / "run", spread=Spread(beam_options=""))
-    assert "epoch" not in capsys.readouterr().out
-
-
-def test_a_fold_of_a_cluster_goes_on_here(folder, config, tmp_path, monkeypatch):
-    """There the data set had its whole path."""
-    monkeypatch.chdir(tmp_path)
-    shutil.copytree(folder, tmp_path / "run")
-    (tmp_path / "run" / "fold-02" / "fold.json").unlink()
-    model = tmp_path / "run" / "fold-02" / "model.keras"
-    written = model.stat().st_mtime_ns
-    begun = tmp_path / "run" / "crossval.toml"
-    relative = os.path.relpath(config.data)
-    begun.write_text(begun.read_text().replace(config.data, relative))
-    cross_validate(dataclasses.replace(config, data=relative), Path("run"))
-    assert (tmp_path / "run" / "fold-02" / "fold.json").is_file()
-    assert model.stat().st_mtime_ns == written
+    assert not drawn
 
 
 def test_files_of_networks_are_named_for_any_machine(tmp_path, monkeypatch):
@@ -263,26 +245,26 @@ def test_files_of_networks_are_named_for_any_machine(tmp_path, monkeypatch):
     }
 
 
-def test_settings_are_searched_for_each_fold(config, tmp_path, monkeypatch):
+def test_settings_are_searched_for_each_fold(copied, config, drawn, monkeypatch):
+    """In place of the folds that were there, of which nothing is left."""
     rates = [1e-3, 3e-3]
 
     def score(self, trial, config, folder):
         return float(suggest(trial, "train.learning_rate", rates))  # the number of the choice
 
     monkeypatch.setattr(Search, "_score", score)
-    short = dataclasses.replace(
-        config,
-        split=SplitConfig(folds=2),
-        train=dataclasses.replace(config.train, epochs=1),
-    )
+    two = changed(config, {"split.folds": 2, "train.epochs": 1})
     search = Search(ranges={"train.learning_rate": rates}, trials=4, inner_folds=2)
-    result = cross_validate(short, tmp_path / "run", choose=search)
-    assert (tmp_path / "run" / "fold-01-search" / "study.log").is_file()
-    folds = folds_of(tmp_path / "run")
+    with pytest.raises(ConfigError, match="with another split.folds, train.epochs, search"):
+        cross_validate(two, copied, choose=search)
+    result = cross_validate(two, copied, choose=search, overwrite=True)
+    assert (copied / "fold-01-search" / "study.log").is_file()
+    folds = folds_of(copied)
     assert [fold.folder.name for fold in folds] == ["fold-01", "fold-02"]
+    assert [fold.folder for fold in folds] == drawn
     assert [fold.config().train.learning_rate for fold in folds] == [3e-3, 3e-3]
-    assert result["num_videos"] == 80
-    assert json.loads((tmp_path / "run" / "crossval.json").read_text()) == result
+    assert result["num_videos"] == 16
+    assert written(copied) == result
 
 
 def test_one_that_was_killed_while_its_folder_was_made(config, tmp_path, monkeypatch):
@@ -295,88 +277,46 @@ def test_one_that_was_killed_while_its_folder_was_made(config, tmp_path, monkeyp
         cross_validate(config, tmp_path / "run")
 
 
-def test_the_leaks_of_all_folds_are_told(folder, config, blob_store, tmp_path, monkeypatch):
+def test_the_leaks_of_all_folds_are_told(copied, config, tiny_store, monkeypatch):
     """A video that is in two groups, which the first fold both has in training."""
 
     def leaks_between(first, second):
         duplicates = (("the same video", (first, second)),)
-        settings = {**blob_store.settings, "allow_leaks": True}
-        store = dataclasses.replace(blob_store, duplicates=duplicates, settings=settings)
+        settings = {**tiny_store.settings, "allow_leaks": True}
+        store = dataclasses.replace(tiny_store, duplicates=duplicates, settings=settings)
         splits = [SplitConfig(folds=3, fold=fold) for fold in (1, 2, 3)]
         return store, [list(with_splits(store, split).leaks) for split in splits]
 
-    rows = range(len(blob_store.manifest.rows))
-    stores = (leaks_between(0, other) for other in rows)
+    rows = itertools.combinations(range(len(tiny_store.manifest.rows)), 2)
+    stores = (leaks_between(one, other) for one, other in rows)
     store, by_fold = next((s, found) for s, found in stores if not found[0] and any(found))
     whole = open_of_run(config)[0]
     monkeypatch.setattr(
         "pipeline.experiments.crossval.open_of_run",
         lambda asked: (whole, with_splits(store, asked.split)),
     )
-    shutil.copytree(folder, tmp_path / "run")
-    result = cross_validate(config, tmp_path / "run")
+    result = cross_validate(config, copied)
     assert result["leaks"] == list(dict.fromkeys(leak for found in by_fold for leak in found))
 
 
-def test_overwriting_leaves_nothing_of_the_folds_before(folder, config, tmp_path):
-    shutil.copytree(folder, tmp_path / "run")
-    two = dataclasses.replace(
-        config,
-        split=SplitConfig(folds=2),
-        train=dataclasses.replace(config.train, epochs=1),
-    )
-    with pytest.raises(ConfigError, match="with another split.folds, train.epochs"):
-        cross_validate(two, tmp_path / "run")
-    result = cross_validate(two, tmp_path / "run", overwrite=True)
-    assert result["num_videos"] == 80
-    assert not (tmp_path / "run" / "fold-03").exists()
-
-
-def test_other_videos_or_another_search_need_another_folder(folder, config, flow_store):
-    moved = dataclasses.replace(config, data=str(flow_store.path))
-    with pytest.raises(ConfigError, match="with another data.*, data"):
-        cross_validate(moved, folder)
-    search = Search(ranges={"train.learning_rate": [1e-3, 1e-2]}, trials=1)
-    with pytest.raises(ConfigError, match="holds a cross-validation with another search"):
-        cross_validate(config, folder, choose=search)
-
-
 def test_a_fold_that_cannot_be_is_told_of_before_any_is_trained(
-    config, blob_videos, tmp_path, capsys
+    config, tiny_store, tmp_path, drawn
 ):
-    root = tmp_path / "videos"
-    for label, groups in {"left": range(4), "right": range(1)}.items():
-        (root / label).mkdir(parents=True)
-        for group in groups:
-            name = f"g{group:02d} 0.avi"
-            shutil.copy(blob_videos / label / name, root / label / name)
-    lines = [f"{path},{path.parent.name},{path.stem[:3]}" for path in sorted(root.rglob("*.avi"))]
+    rows = [row for row in tiny_store.manifest.rows if row.label == "left" or row.group == "g00"]
+    lines = [f"{row.path},{row.label},{row.group}" for row in rows]
     (tmp_path / "table.csv").write_text("\n".join(["path,label,group", *lines]))
-    alone = dataclasses.replace(
-        config, data=str(tmp_path / "table.csv"), split=SplitConfig(folds="groups")
-    )
+    alone = {"data": str(tmp_path / "table.csv"), "split.folds": "groups"}
     with pytest.raises(DataError, match="right"):
-        cross_validate(alone, tmp_path / "run")
-    assert "epoch" not in capsys.readouterr().out
+        cross_validate(changed(config, alone), tmp_path / "run")
+    assert not drawn
 
 
-def test_the_summary_for_a_terminal(folder):
-    result = json.loads((folder / "crossval.json").read_text())
-    text = format_crossval(result)
-    assert text.startswith("80 videos of 20 groups, each tested once; chance 0.500\n")
-    leaking = format_crossval({**result, "leaks": list("abcd")})
-    assert leaking.startswith("these figures are not to be believed: a, b, c, ...\n")
-
-
-def test_each_recording_is_tested_once(recording_config, recording_store, tmp_path, capsys):
-    config = dataclasses.replace(
-        recording_config,
-        model=ModelConfig(dropout=0),  # whose task the data set tells
-        split=SplitConfig(folds=2),
-        train=dataclasses.replace(recording_config.train, epochs=1),
-    )
+def test_each_recording_is_tested_once(recording_config, recording_store, tmp_path, capsys, drawn):
+    # The data set tells the task.
+    values = {"model.task": "auto", "split.folds": 2, "clip.shrink": 2, "temporal.units": 4}
+    config = changed(recording_config, values)
     cross_validate(config, tmp_path)
-    result = json.loads((tmp_path / "crossval.json").read_text())
+    result = written(tmp_path)
     assert result["main_score"] == "accuracy"
     assert [fold["num_videos"] for fold in result["folds"]] == [4, 4]
     by_fold = [
@@ -396,9 +336,8 @@ def test_each_recording_is_tested_once(recording_config, recording_store, tmp_pa
     assert "each tested once: 8 recordings of 8 groups" in text
     assert f"folds  accuracy {np.mean(by_hand):.3f} (standard deviation" in text
     assert f"fold 1/2: accuracy {by_hand[0]:.3f}" in capsys.readouterr().out
-    done = Run(tmp_path / "fold-01").model_file.stat().st_mtime_ns
     assert cross_validate(config, tmp_path)["frames"] == result["frames"]
-    assert Run(tmp_path / "fold-01").model_file.stat().st_mtime_ns == done
+    assert drawn == [tmp_path / "fold-01", tmp_path / "fold-02"], "once"
 
 
 FOLDS = (
@@ -423,12 +362,11 @@ def test_videos_of_several_labels_are_pooled(tmp_path):
     assert precision == {"walk": 1.0, "label": pytest.approx((1 + 2 / 3) / 2)}
 
 
-def test_a_fold_without_any_class_has_no_main_score(folder, config, tmp_path, capsys):
-    shutil.copytree(folder, tmp_path / "run")
+def test_a_fold_without_any_class_has_no_main_score(copied, config, capsys):
     for number, score in enumerate([0.5, None, 0.75], start=1):
-        file = tmp_path / "run" / f"fold-{number:02d}" / "fold.json"
+        file = copied / f"fold-{number:02d}" / "fold.json"
         file.write_text(json.dumps({"top1": score, "seconds": 1.0}))
-    result = cross_validate(config, tmp_path / "run")
+    result = cross_validate(config, copied)
     assert result["fold_mean"] == {"top1": 0.625}
     assert result["fold_standard_deviation"]["top1"] == pytest.approx(0.125 * 2**0.5)
     assert "fold 2/3: top-1 –" in capsys.readouterr().out

@@ -1,7 +1,5 @@
 """With how many epochs recipes fit into a time."""
 
-import csv
-import dataclasses
 import json
 
 import pytest
@@ -11,13 +9,14 @@ from pipeline.experiments.pace import in_time
 from pipeline.experiments.race import Clock
 from pipeline.experiments.recipes import Recipe
 from pipeline.experiments.trial import Trial
+from pipeline.run import Run
+from tests.runs import changed
 
 
 @pytest.fixture
-def trials(blob_config, blob_store, tmp_path):
+def trials(tiny_config, tmp_path):
     def trial(name, cost, epochs, needs=()):
-        train = dataclasses.replace(blob_config.train, epochs=epochs, precision="float32")
-        config = dataclasses.replace(blob_config, data=str(blob_store.path), train=train)
+        config = changed(tiny_config, {"train.epochs": epochs})
         return Trial(Recipe(name, "small", needs=needs, cost=cost), config, tmp_path / name)
 
     return [trial("cheap", 2, 60, ("pose",)), trial("plain", 6, 60), trial("longer", 12, 120)]
@@ -34,55 +33,53 @@ def time(folder, seconds):
 ALL = {"cheap": 60, "plain": 60, "longer": 120}
 
 
-def test_few_frames_are_seen_in_all_epochs(trials, blob_store, tmp_path):
-    enough = blob_store.count_frames() / 5
+def test_few_frames_are_seen_in_all_epochs(trials, tiny_store, tmp_path):
+    enough = tiny_store.count_frames() / 5
     for seconds in (enough, 1):  # It goes on as it began.
-        assert epochs(in_time(trials, blob_store, 2, tmp_path, time(tmp_path, seconds))) == ALL
+        assert epochs(in_time(trials, tiny_store, 2, tmp_path, time(tmp_path, seconds))) == ALL
     assert not (tmp_path / "pace").exists()
 
 
-def test_of_many_frames_a_training_is_timed_once(trials, blob_store, tmp_path, capsys):
+def test_of_many_frames_a_training_is_timed_once(trials, tiny_store, tmp_path, capsys):
     """A budget that is too short is refused by what was measured, which is kept."""
     with pytest.raises(ConfigError, match=r"--budget: expected \d+m or more for .*, got 0:01\.0"):
-        in_time(trials, blob_store, 2, tmp_path, time(tmp_path, 1))
+        in_time(trials, tiny_store, 2, tmp_path, time(tmp_path, 1))
     file = tmp_path / "pace.json"
     found = json.loads(file.read_text())
-    with (tmp_path / "pace" / "history.csv").open(newline="") as history:
-        seconds = [float(row["seconds"]) for row in csv.DictReader(history)]
+    seconds = [row["seconds"] for row in Run(tmp_path / "pace").history()]
     assert found["epoch"] == min(seconds)
     assert found["start"] > max(seconds) - min(seconds), "the first epoch traces"
     capsys.readouterr()
     file.write_text('{"start": 10, "epoch": 2}')
-    assert epochs(in_time(trials, blob_store, 2, tmp_path, time(tmp_path, 60))) == {
+    assert epochs(in_time(trials, tiny_store, 2, tmp_path, time(tmp_path, 60))) == {
         "cheap": 8,
         "plain": 8,
         "longer": 8,
     }
     assert capsys.readouterr().out == "8 of 60 epochs fit into the time\n"
-    assert epochs(in_time(trials, blob_store, 2, tmp_path, time(tmp_path, 600)))["plain"] == 8
+    assert epochs(in_time(trials, tiny_store, 2, tmp_path, time(tmp_path, 600)))["plain"] == 8
 
 
-def test_epochs_are_those_of_which_six_trainings_fit_in(trials, blob_store, tmp_path):
+def test_epochs_are_those_of_which_six_trainings_fit_in(trials, tiny_store, tmp_path):
     (tmp_path / "pace.json").write_text('{"start": 1, "epoch": 0.4}')
-    found = in_time(trials, blob_store, 2, tmp_path, time(tmp_path, 100))
+    found = in_time(trials, tiny_store, 2, tmp_path, time(tmp_path, 100))
     assert epochs(found)["plain"] == pytest.approx((0.94 * 100 / 6 - 1) / 0.4, abs=1)
 
 
 @pytest.mark.parametrize(("folds", "least"), [(0, "2m or more for"), (5, "2m or more for each")])
 def test_the_shortest_budget_is_that_of_a_fold_and_the_last_training(
-    folds, least, trials, blob_store, tmp_path
+    folds, least, trials, tiny_store, tmp_path
 ):
     """Of the first recipe in 8 epochs, 20 seconds at a third of the cost, and 12 to export."""
     (tmp_path / "pace.json").write_text('{"start": 20, "epoch": 5}')
-    split = dataclasses.replace(trials[1].config.split, folds=folds)
-    trials[1].config = dataclasses.replace(trials[1].config, split=split)
+    trials[1].config = changed(trials[1].config, {"split.folds": folds})
     with pytest.raises(ConfigError, match=f"{least}.*two trainings of about 0:20.* From 35m on"):
-        in_time(trials, blob_store, 2, tmp_path, time(tmp_path, 58))
-    in_time(trials, blob_store, 2, tmp_path, time(tmp_path, 64))
+        in_time(trials, tiny_store, 2, tmp_path, time(tmp_path, 58))
+    in_time(trials, tiny_store, 2, tmp_path, time(tmp_path, 64))
 
 
-def test_what_takes_less_keeps_more_of_its_epochs(trials, blob_store, tmp_path):
+def test_what_takes_less_keeps_more_of_its_epochs(trials, tiny_store, tmp_path):
     (tmp_path / "pace.json").write_text('{"share": 0.25}')
-    found = in_time(trials, blob_store, 2, tmp_path, time(tmp_path, 1))
+    found = in_time(trials, tiny_store, 2, tmp_path, time(tmp_path, 1))
     assert epochs(found) == {"cheap": 45, "plain": 15, "longer": 30}
     assert epochs(trials) == ALL

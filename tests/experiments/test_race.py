@@ -89,6 +89,10 @@ def times(name, number):
     return [(name, fold + 1) for fold in range(number)]
 
 
+def members_of(race):
+    return [trial.recipe.name for trial in race.members()]
+
+
 def test_what_is_clearly_behind_is_not_tried_again(start, capsys):
     found, trials, done = start({"good": (always(1.0), 1), "bad": (always(0.2), 1)})
     assert done == [*times("good", 2), *times("bad", 2), ("good", 3), ("good", 4)]
@@ -98,7 +102,7 @@ def test_what_is_clearly_behind_is_not_tried_again(start, capsys):
         "good: begins with fold 1, which is trained to its end",
         "bad: begins with fold 1, about 0:01.0 each",
     ]
-    assert [trial.recipe.name for trial in found.members()] == ["good"]
+    assert members_of(found) == ["good"]
 
 
 def test_what_is_behind_but_makes_the_best_better_goes_on(start):
@@ -108,24 +112,21 @@ def test_what_is_behind_but_makes_the_best_better_goes_on(start):
     )
     assert joined_answers(trials["behind"]).correct.mean() < 0.5
     assert sorted(done) == times("behind", FOLDS) + times("good", FOLDS)
-    assert {trial.recipe.name for trial in found.members()} == {"good", "behind"}
+    assert set(members_of(found)) == {"good", "behind"}
 
 
-def test_those_that_are_alike_all_go_on(start):
+def test_those_that_are_alike_all_go_on_and_a_better_one_that_comes_later_is_taken(start):
     _, trials, done = start({"one": (always(0.8), 1), "other": (always(0.7), 1)})
     assert len(done) == 2 * FOLDS
     assert {trial.status for trial in trials.values()} == {""}
-
-
-def test_a_better_one_that_comes_later_is_taken(start):
     found, _, _ = start({"poor": (always(0.4), 1), "good": (always(1.0), 1)})
-    assert [trial.recipe.name for trial in found.members()] == ["good"]
+    assert members_of(found) == ["good"]
 
 
 def test_what_makes_other_mistakes_is_fused(start):
     even, odd = (lambda n, _, k=k: n % 2 == k or n % 3 for k in (0, 1))
     found, trials, _ = start({"even": (even, 1), "odd": (odd, 1), "same": (even, 1)})
-    names = {trial.recipe.name for trial in found.members()}
+    names = set(members_of(found))
     assert "odd" in names
     assert len(names) == 2, "the third one says what one of the others does"
     fused = several_of(found.members(), NAMES)
@@ -157,26 +158,33 @@ def test_the_rule_is_the_one_that_makes_labels_likely(start, first, second, rule
 def test_a_recipe_that_diverges_is_left_out(start):
     found, trials, _ = start({"wild": (None, 1), "good": (always(0.9), 1)})
     assert trials["wild"].status == "diverged"
-    assert [trial.recipe.name for trial in found.members()] == ["good"]
+    assert members_of(found) == ["good"]
 
 
-def test_time_is_left_for_the_last_training(start):
+@pytest.mark.parametrize(
+    ("costs", "left", "folds"),
+    [
+        ({"cheap": 10, "dear": 100}, 380, {"cheap": FOLDS, "dear": 0}),
+        ({"cheap": 10, "dear": 100}, 460, {"cheap": FOLDS, "dear": 2}),
+        # It takes 137 seconds, and counts once.
+        ({"only": 100}, 540, {"only": FOLDS}),
+        ({"only": 100}, 530, {"only": FOLDS - 1}),
+        # If there is time for a single fold it is taken.
+        ({"cheap": 10, "other": 10}, 40, {"cheap": 1, "other": 0}),
+        ({"cheap": 10}, -1, {"cheap": 0}),
+    ],
+)
+def test_time_is_left_for_the_last_training(start, costs, left, folds):
     """Of the best, which takes somewhat more than a fold of it, beside what is tried."""
-    kinds = {"cheap": (always(0.9), 10), "dear": (always(0.9), 100)}
-    found, trials, done = start(kinds, left=380)
-    assert done == times("cheap", FOLDS)
-    assert trials["dear"].status == "no time"
-    assert [trial.recipe.name for trial in found.members()] == ["cheap"]
-    _, trials, done = start(kinds, left=460)
-    assert sorted(done) == times("cheap", FOLDS) + times("dear", 2)
-
-
-def test_the_last_training_of_a_recipe_counts_once(start):
-    """It takes 137 seconds, and each of 4 folds 100."""
-    _, _, done = start({"only": (always(0.9), 100)}, left=540)
-    assert done == times("only", FOLDS)
-    _, _, done = start({"only": (always(0.9), 100)}, left=530)
-    assert done == times("only", FOLDS - 1)
+    kinds = {name: (always(0.9), cost) for name, cost in costs.items()}
+    found, trials, done = start(kinds, left=left)
+    assert sorted(done) == [each for name in sorted(folds) for each in times(name, folds[name])]
+    assert all(trials[name].status == "no time" for name in folds if not folds[name])
+    if done:
+        assert members_of(found) == [done[0][0]]
+        return
+    with pytest.raises(DataError, match="Give it a larger --budget"):
+        found.members()
 
 
 def test_time_that_is_left_goes_into_the_best_of_other_seeds(start):
@@ -231,19 +239,6 @@ def test_what_has_seen_fewer_folds_is_compared_on_these(start):
     members = found.members()
     assert members[0].recipe.name == "better"
     assert {len(trial.answers) for trial in members} == {2}
-
-
-def test_if_there_is_time_for_a_single_fold_it_is_taken(start):
-    found, _, done = start({"cheap": (always(0.6), 10), "other": (always(0.9), 10)}, left=40)
-    assert done == [("cheap", 1)]
-    assert [trial.recipe.name for trial in found.members()] == ["cheap"]
-
-
-def test_without_any_time_there_is_nothing(start):
-    found, _, done = start({"cheap": (always(0.6), 10)}, left=-1)
-    assert done == []
-    with pytest.raises(DataError, match="Give it a larger --budget"):
-        found.members()
 
 
 def test_time_that_was_spent_before_counts(tmp_path):

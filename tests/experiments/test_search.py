@@ -1,16 +1,15 @@
-import dataclasses
 import os
 import time
 
 import pytest
 
-from pipeline.config import SplitConfig
 from pipeline.errors import ConfigError, PipelineError
 from pipeline.experiments import search
 from pipeline.experiments.ranges import read_ranges
 from pipeline.experiments.search import Search, import_optuna
 from pipeline.run import Run
 from pipeline.workers.shares import run_in_shares
+from tests.runs import changed
 
 
 def study_in(folder):
@@ -21,34 +20,9 @@ def study_in(folder):
 
 
 @pytest.fixture
-def config(blob_config):
-    return dataclasses.replace(
-        blob_config,
-        model=dataclasses.replace(blob_config.model, task="video"),
-        split=SplitConfig(folds=4, fold=2),
-        train=dataclasses.replace(blob_config.train, epochs=4),
-    )
-
-
-def test_the_better_settings_are_found_and_the_study_goes_on(config, tmp_path):
-    ranges = {"train.learning_rate": [1e-9, 5e-3], "backbone.filters": [[8, 16]]}
-    folder = tmp_path / "fold-02-search"
-    found = Search(ranges=ranges, trials=2, inner_folds=2)(config, folder)
-    assert found.train.learning_rate == 5e-3
-    assert found.backbone.filters == (8, 16)
-    assert found.split == config.split
-    assert (folder / "trials.png").is_file()
-    assert not list(folder.glob("trial-*"))
-
-    again = Search(ranges=ranges, trials=2, inner_folds=2)(config, folder)
-
-    assert again == found
-    study = study_in(folder)
-    assert sorted(trial.params["train.learning_rate"] for trial in study.trials) == [0, 1]
-    spent = (study.trials[-1].datetime_complete - study.trials[0].datetime_start).total_seconds()
-    search = Search(ranges=ranges)
-    assert 0 < search.seconds(folder) <= spent
-    assert search.seconds(tmp_path / "none") == 0
+def config(tiny_config):
+    values = {"model.task": "video", "split.folds": 4, "split.fold": 2, "train.epochs": 1}
+    return changed(tiny_config, values)
 
 
 HISTORY = """epoch,seconds,learning_rate,loss,accuracy,val_loss,val_accuracy
@@ -58,20 +32,45 @@ HISTORY = """epoch,seconds,learning_rate,loss,accuracy,val_loss,val_accuracy
 """
 
 
+def make_believe(folder, history=HISTORY):
+    """A run of which only the history is there."""
+    folder.mkdir()
+    run = Run(folder)
+    run.history_file.write_text(history)
+    return run
+
+
 @pytest.fixture
 def trained(monkeypatch):
-    """The configurations of trainings that are only made believe."""
+    """The configurations of trainings that are only made believe; narrow networks do worse."""
     configs = []
 
     def train(config, folder):
         configs.append(config)
-        folder.mkdir()
-        run = Run(folder)
-        run.history_file.write_text(HISTORY)
-        return run
+        narrow = config.backbone.filters == (2,)
+        return make_believe(folder, HISTORY.replace("0.6", "0.5") if narrow else HISTORY)
 
     monkeypatch.setattr("pipeline.experiments.search.train", train)
     return configs
+
+
+def test_the_better_settings_are_found_and_the_study_goes_on(config, tmp_path, trained):
+    ranges = {"backbone.filters": [[2], [8, 16]], "temporal.units": [8]}
+    folder = tmp_path / "fold-02-search"
+    search = Search(ranges=ranges, trials=2, inner_folds=2)
+    found = search(config, folder)
+    assert found == changed(config, {"backbone.filters": (8, 16), "temporal.units": 8})
+    assert (folder / "trials.png").is_file()
+    assert not list(folder.glob("trial-*"))
+    assert len(trained) == 4
+
+    assert search(config, folder) == found
+    assert len(trained) == 4
+    study = study_in(folder)
+    assert sorted(trial.params["backbone.filters"] for trial in study.trials) == [0, 1]
+    spent = (study.trials[-1].datetime_complete - study.trials[0].datetime_start).total_seconds()
+    assert 0 < search.seconds(folder) <= spent
+    assert search.seconds(tmp_path / "none") == 0
 
 
 @pytest.mark.parametrize(("val_folds", "patience", "score"), [(0, 0, 0.6), (3, 5, 0.9)])
@@ -79,11 +78,7 @@ def test_inner_folds_are_trained_as_the_final_run_will_be(
     config, tmp_path, trained, val_folds, patience, score
 ):
     """By all epochs and the last of them, or by validation where that is there to stop by."""
-    config = dataclasses.replace(
-        config,
-        split=dataclasses.replace(config.split, val_folds=val_folds),
-        train=dataclasses.replace(config.train, patience=5),
-    )
+    config = changed(config, {"split.val_folds": val_folds, "train.patience": 5})
     folder = tmp_path / "search"
     found = Search(ranges={"temporal.units": [8]}, trials=1, inner_folds=2)(config, folder)
     assert found.train.patience == 5
@@ -117,13 +112,10 @@ def search_in(asked, on_trial):
 
     def train(config, folder):
         on_trial(folder.name)
-        folder.mkdir()
-        time.sleep(0.3)
+        time.sleep(0.1)
         with (folder.parent / "trained.txt").open("a") as file:
             file.write(f"{os.getpid()} {config.model.dropout}\n")
-        run = Run(folder)
-        run.history_file.write_text(HISTORY)
-        return run
+        return make_believe(folder)
 
     search.train = train
     ranges = {"model.dropout": {"low": 0.0, "high": 0.9}}
@@ -142,12 +134,12 @@ def test_two_processes_share_the_trials_and_draw_other_settings(config, tmp_path
 
 @pytest.mark.filterwarnings("ignore:epoch 1. the loss is not a number any more")
 def test_a_training_that_diverges_loses_to_one_that_does_not(config, tmp_path):
-    short = dataclasses.replace(config, train=dataclasses.replace(config.train, epochs=1))
+    """For real."""
     ranges = {"train.learning_rate": [1e30, 5e-3]}
-    found = Search(ranges=ranges, trials=2, inner_folds=2)(short, tmp_path / "search")
+    found = Search(ranges=ranges, trials=2, inner_folds=2)(config, tmp_path / "search")
     assert found.train.learning_rate == 5e-3
     with pytest.raises(PipelineError, match="no settings of --search trained without diverging"):
-        Search(ranges={"train.learning_rate": [1e30]}, trials=1)(short, tmp_path / "other")
+        Search(ranges={"train.learning_rate": [1e30]}, trials=1)(config, tmp_path / "other")
 
 
 @pytest.mark.parametrize("score", [0.3, None])
@@ -155,11 +147,7 @@ def test_settings_for_several_labels_are_chosen_by_mean_average_precision(
     config, tmp_path, trained, monkeypatch, capsys, score
 ):
     """That of the model that is kept, on the inner validation videos."""
-    several = dataclasses.replace(
-        config,
-        model=dataclasses.replace(config.model, task="video-multilabel"),
-        split=dataclasses.replace(config.split, val_folds=3),
-    )
+    several = changed(config, {"model.task": "video-multilabel", "split.val_folds": 3})
     splits = []
 
     def evaluate(run, split):
@@ -170,15 +158,9 @@ def test_settings_for_several_labels_are_chosen_by_mean_average_precision(
     Search(ranges={"temporal.units": [8]}, trials=1, inner_folds=2)(several, tmp_path / "search")
     assert splits == ["val", "val"]
     assert f"inner mean average precision {score or 0:.3f}" in capsys.readouterr().out
-    last = dataclasses.replace(several, split=dataclasses.replace(several.split, val_folds=0))
+    last = changed(several, {"split.val_folds": 0})
     with pytest.raises(ConfigError, match="takes validation videos: --split.val_folds 4"):
         Search(ranges={"temporal.units": [8]})(last, tmp_path / "other")
-
-
-def test_values_are_checked_before_any_is_tried(config, tmp_path):
-    with pytest.raises(ConfigError, match="train.batch_size"):
-        Search(ranges={"train.batch_size": [8, "x"]})(config, tmp_path / "search")
-    assert not (tmp_path / "search").exists()
 
 
 RANGES = """
@@ -227,7 +209,10 @@ def test_mistakes_in_ranges(tmp_path, text, message):
         read_ranges(tmp_path / "ranges.toml")
 
 
-def test_mistakes_in_the_search(tmp_path):
+def test_mistakes_in_the_search(config, tmp_path):
+    with pytest.raises(ConfigError, match="train.batch_size"):
+        Search(ranges={"train.batch_size": [8, "x"]})(config, tmp_path / "search")
+    assert not (tmp_path / "search").exists(), "values are checked before any is tried"
     with pytest.raises(ConfigError, match="cannot be read"):
         read_ranges(tmp_path / "none.toml")
     with pytest.raises(ConfigError, match="--trials must be at least 1"):

@@ -79,6 +79,7 @@ def test_classes_of_few_groups():
 
 
 def test_the_share_of_the_class_that_is_answered_most_often():
+    """Of known frames, and of the last stage."""
     metric = TopClassShare(3)
     answers = np.eye(3)[[0, 1, 1]]
     metric.update_state(np.zeros((3, 3)), answers)
@@ -87,13 +88,10 @@ def test_the_share_of_the_class_that_is_answered_most_often():
     metric.reset_state()
     metric.update_state(np.zeros((1, 3)), answers[:1])
     assert float(metric.result()) == 1
-
-
-def test_the_share_is_of_known_frames_and_of_the_last_stage():
     answers = np.eye(3)[[[0, 1, 1, 1], [2, 1, 0, 0]]]
     targets = np.zeros((2, 4, 3))
     targets[1, 1:] = -1  # 0, 1, 1, 1 and 2 are left
     for logits in (answers, np.stack([np.roll(answers, 1, axis=-1), answers], axis=1)):
-        metric = TopClassShare(3)
+        metric.reset_state()
         metric.update_state(targets, logits)
         assert float(metric.result()) == pytest.approx(3 / 5)

@@ -1,6 +1,5 @@
 """Training on several machines: processes of this one, which know each other by TF_CONFIG."""
 
-import dataclasses
 import json
 import os
 import signal
@@ -11,8 +10,6 @@ import time
 import numpy as np
 import pytest
 
-from pipeline.config import BackboneConfig, TrainConfig
-from pipeline.config.augment import NO_AUGMENT
 from pipeline.config.file import save_config
 from pipeline.errors import ConfigError
 from pipeline.models.recognizer import load_recognizer
@@ -20,24 +17,22 @@ from pipeline.run import Run
 from pipeline.training.cluster import Cluster, by_slurm
 from pipeline.training.fit import train
 from pipeline.training.place import Place, place_in
+from tests.runs import changed
 from tests.training.workers import workers
 
 
 @pytest.fixture
-def config(blob_config, blob_store):
-    """Without what makes float32 drift: of networks with ReLU and MaxPooling, any rounding does."""
-    return dataclasses.replace(
-        blob_config,
-        augment=dataclasses.replace(NO_AUGMENT, mixup=blob_config.augment.mixup),
-        backbone=BackboneConfig(filters=(8, 16), synchronised=True),
-        train=TrainConfig(epochs=3, batch_size=6, precision="float32", keep="last"),
-    )
+def config(tiny_config):
+    """With what all workers must have in common: statistics, and the draws of mixing."""
+    values = {"backbone.synchronised": True, "augment.mixup.strength": 0.2, "train.keep": "last"}
+    return changed(tiny_config, values)
 
 
-def saved(config, tmp_path):
-    path = tmp_path / "config.toml"
-    save_config(config, path)
-    return path
+def command_of(config, tmp_path):
+    """Its arguments, and the run that it trains."""
+    run = Run(tmp_path / "run")
+    save_config(config, tmp_path / "config.toml")
+    return ("--config", tmp_path / "config.toml", "--run", run.folder), run
 
 
 def weights(run):
@@ -48,48 +43,41 @@ def figures(run):
     return np.loadtxt(run.history_file, delimiter=",", skiprows=1)[:, 3:]
 
 
-def test_two_workers_train_as_one(config, tmp_path, monkeypatch):
-    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")  # Its sums are less exact.
-    one, two = Run(tmp_path / "one"), Run(tmp_path / "two")
-    command = ("--config", saved(config, tmp_path), "--run")
-    with workers(1, *command, one.folder) as (alone,):
-        _, errors = alone.communicate(timeout=300)
-    assert alone.returncode == 0, errors
-    with workers(2, *command, two.folder) as (first, second):
+def test_two_workers_train_as_one(config, tmp_path):
+    command, run = command_of(config, tmp_path)
+    with workers(2, *command) as (first, second):
         said, errors = first.communicate(timeout=300)
         silent = second.communicate(timeout=60)
     assert (first.returncode, second.returncode) == (0, 0), errors + silent[1]
     assert (errors, *silent) == ("", "", "")
     assert said.startswith("2 workers, waiting for all: localhost:")
-    np.testing.assert_allclose(figures(two), figures(one), rtol=1e-4)
-    for got, wanted in zip(weights(two), weights(one), strict=True):
-        np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-4)
-
-
-def until(condition, process, seconds=200):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < end
-        time.sleep(0.05)
+    one = train(config, tmp_path / "one")
+    np.testing.assert_allclose(figures(run), figures(one), rtol=1e-3)
+    for got, wanted in zip(weights(run), weights(one), strict=True):
+        np.testing.assert_allclose(got, wanted, rtol=1e-3, atol=1e-3)
 
 
 def epochs_of(run):
     return len(run.history()) if run.history_file.is_file() else 0
 
 
+def until_more_epochs(run, done, process):
+    end = time.monotonic() + 200
+    while epochs_of(run) <= done:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+@pytest.mark.slow
 def test_a_worker_that_is_killed_ends_the_others_and_all_go_on(config, tmp_path):
-    config = dataclasses.replace(config, train=dataclasses.replace(config.train, epochs=400))
-    run = Run(tmp_path / "run")
-    command = ("--config", saved(config, tmp_path), "--run", run.folder)
+    command, run = command_of(changed(config, {"train.epochs": 4000}), tmp_path)
     done = 0
     for killed, ended_by in ((1, signal.SIGKILL), (0, signal.SIGTERM)):
         with workers(2, *command) as started:
-            until(lambda most=done + 2: epochs_of(run) > most, started[0])
+            until_more_epochs(run, done + 2, started[0])
             started[killed].send_signal(ended_by)
-            before = time.monotonic()
             _, errors = started[1 - killed].communicate(timeout=60)
-        assert time.monotonic() - before < 60
         assert started[1 - killed].returncode == 2
         (line,) = errors.splitlines()
         assert line.startswith(f"clipline: worker {killed} (localhost:")
@@ -99,7 +87,7 @@ def test_a_worker_that_is_killed_ends_the_others_and_all_go_on(config, tmp_path)
         )
         done = epochs_of(run)
     with workers(2, *command) as started:
-        until(lambda: epochs_of(run) > done + 2, started[0])
+        until_more_epochs(run, done + 2, started[0])
         started[1].send_signal(signal.SIGINT)
         said, errors = started[0].communicate(timeout=120)
         started[1].communicate(timeout=60)
@@ -115,7 +103,6 @@ def text_of(path):
 
 
 def test_a_worker_leaves_once_the_others_do(config, tmp_path):
-    config = dataclasses.replace(config, train=dataclasses.replace(config.train, epochs=1))
     line, of_another = socket.socketpair()
     args = {"cluster": Cluster(lines=(line,))}
     first = threading.Thread(target=train, args=(config, tmp_path / "run"), kwargs=args)
@@ -123,7 +110,7 @@ def test_a_worker_leaves_once_the_others_do(config, tmp_path):
     while '"ended"' not in text_of(Run(tmp_path / "run").environment_file):
         assert first.is_alive()
         time.sleep(0.05)
-    time.sleep(0.5)
+    time.sleep(0.2)
     assert first.is_alive()
     of_another.close()
     first.join(10)
@@ -144,10 +131,11 @@ def test_ctrl_c_before_the_first_step_waits_for_nobody(config, tmp_path, monkeyp
         assert line.fileno() != -1
 
 
+@pytest.mark.slow
 def test_where_the_first_worker_cannot_begin_the_others_are_told(config, tmp_path, hold):
-    run = Run(tmp_path / "run")
+    command, run = command_of(config, tmp_path)
     hold(run.folder)
-    with workers(2, "--config", saved(config, tmp_path), "--run", run.folder) as (first, second):
+    with workers(2, *command) as (first, second):
         _, errors = first.communicate(timeout=120)
         _, others = second.communicate(timeout=60)
     assert (first.returncode, second.returncode) == (2, 2)
@@ -157,16 +145,17 @@ def test_where_the_first_worker_cannot_begin_the_others_are_told(config, tmp_pat
     assert "has ended, and so does this one. See what was said there" in line
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_a_worker_that_waits_for_another_one(config, tmp_path):
-    run = tmp_path / "run"
-    with workers(2, "--config", saved(config, tmp_path), "--run", run) as (first, second):
+    command, run = command_of(config, tmp_path)
+    with workers(2, *command) as (first, second):
         second.kill()
         assert first.stdout.readline().startswith("2 workers, waiting for all: ")
         time.sleep(1)
         first.send_signal(signal.SIGINT)
         assert first.communicate(timeout=30) == ("", "interrupted\n")
     assert first.returncode == 130
-    assert not run.exists()
+    assert not run.folder.exists()
 
 
 # Which worker this is.
@@ -208,42 +197,29 @@ def test_addresses_under_slurm_are_in_its_order_and_gpus_are_shared(monkeypatch)
 
 
 @pytest.mark.parametrize(
-    ("text", "reason"),
+    ("cluster", "task", "reason"),
     [
-        ("{", "expected JSON such as"),
-        ("[]", "expected JSON such as"),
-        (json.dumps({"cluster": CLUSTER, "task": {"type": "worker", "index": 3}}), "no worker 3"),
-        (json.dumps({"cluster": CLUSTER, "task": {"type": "worker", "index": 0.7}}), "such as"),
-        (json.dumps({"cluster": CLUSTER, "task": {"type": ["worker"], "index": 0}}), "such as"),
-        (json.dumps({"cluster": CLUSTER}), "expected JSON such as"),
-        (
-            json.dumps({"cluster": {**CLUSTER, "ps": ["x:1"]}, "task": TASK}),
-            "only workers train here, and no ps",
-        ),
-        (
-            json.dumps({"cluster": {"worker": "one:1"}, "task": TASK}),
-            "expected JSON such as",
-        ),
-        (
-            json.dumps({"cluster": {"worker": {"0": "one:1", "1": "two:2"}}, "task": TASK}),
-            "expected JSON such as",
-        ),
-        (
-            json.dumps({"cluster": {"worker": ["one:1", "two"]}, "task": TASK}),
-            "expected HOST:PORT, such as one:2222; got 'two'",
-        ),
-        (
-            json.dumps({"cluster": {"worker": ["one:1", "two:99999"]}, "task": TASK}),
-            "got 'two:99999'",
-        ),
-        (
-            json.dumps({"cluster": {"worker": ["one:1", "one:1"]}, "task": TASK}),
-            "two workers have the address one:1",
-        ),
+        (CLUSTER, {"index": 3}, "no worker 3"),
+        (CLUSTER, {"index": 0.7}, "such as"),
+        (CLUSTER, {"type": ["worker"]}, "such as"),
+        (CLUSTER, None, "expected JSON such as"),
+        ({**CLUSTER, "ps": ["x:1"]}, {}, "only workers train here, and no ps"),
+        ({"worker": "one:1"}, {}, "expected JSON such as"),
+        ({"worker": {"0": "one:1", "1": "two:2"}}, {}, "expected JSON such as"),
+        ({"worker": ["one:1", "two"]}, {}, "expected HOST:PORT, such as one:2222; got 'two'"),
+        ({"worker": ["one:1", "two:99999"]}, {}, "got 'two:99999'"),
+        ({"worker": ["one:1", "one:1"]}, {}, "two workers have the address one:1"),
     ],
 )
-def test_a_place_that_cannot_be_is_told(text, reason):
+def test_a_place_that_cannot_be_is_told(cluster, task, reason):
+    content = {"cluster": cluster} | ({} if task is None else {"task": {**TASK, **task}})
     with pytest.raises(ConfigError, match=reason):
+        place_in({"TF_CONFIG": json.dumps(content)})
+
+
+@pytest.mark.parametrize("text", ["{", "[]"])
+def test_what_is_no_configuration_of_a_cluster_is_told(text):
+    with pytest.raises(ConfigError, match="expected JSON such as"):
         place_in({"TF_CONFIG": text})
 
 

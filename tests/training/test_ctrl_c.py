@@ -27,12 +27,12 @@ class Press(keras.callbacks.Callback):
 
 
 class Count(keras.callbacks.Callback):
-    def __init__(self):
-        super().__init__()
-        self.train_steps = self.epochs = 0
+    """Of steps and epochs."""
+
+    steps = epochs = 0
 
     def on_train_batch_end(self, batch, logs=None):  # noqa: ARG002
-        self.train_steps += 1
+        self.steps += 1
 
     def on_epoch_end(self, epoch, logs=None):  # noqa: ARG002
         self.epochs += 1
@@ -56,18 +56,21 @@ def fit(ctrl_c, *callbacks, test_steps=4, cluster=None):
 
 
 @pytest.mark.parametrize(
-    ("hook", "train_steps", "epochs"),
+    ("hook", "steps", "epochs"),
     [
         ("train_batch_begin", 2, 0),
+        ("test_begin", 8, 0),
         ("epoch_end", 16, 2),
         ("train_end", 24, 3),
     ],
 )
-def test_ctrl_c_ends_the_training_with_the_step(hook, train_steps, epochs):
+def test_ctrl_c_ends_the_training_with_the_step(hook, steps, epochs):
+    """Of validation as well, however many steps it has."""
     before, count = signal.getsignal(signal.SIGINT), Count()
+    turns = 10**9 if hook == "test_begin" else 4
     with pytest.raises(KeyboardInterrupt), ctrl_c_between_steps() as ctrl_c:
-        fit(ctrl_c, count, Press(hook))
-    assert (count.train_steps, count.epochs) == (train_steps, epochs)
+        fit(ctrl_c, count, Press(hook), test_steps=turns)
+    assert (count.steps, count.epochs) == (steps, epochs)
     assert signal.getsignal(signal.SIGINT) is before
 
 
@@ -81,13 +84,6 @@ def test_all_workers_are_through_with_the_step_that_ctrl_c_ends():
         ctrl_c.pressed = False
 
 
-def test_ctrl_c_ends_validation_between_its_steps():
-    count = Count()
-    with pytest.raises(KeyboardInterrupt), ctrl_c_between_steps() as ctrl_c:
-        fit(ctrl_c, count, Press("test_begin"), test_steps=10**9)
-    assert (count.train_steps, count.epochs) == (8, 0)
-
-
 def press_twice():
     signal.raise_signal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
@@ -95,17 +91,14 @@ def press_twice():
     return "at once"
 
 
-def test_the_second_raises_at_once():
-    with pytest.raises(KeyboardInterrupt), ctrl_c_between_steps():
-        assert press_twice() == "at once"
-
-
 def press_and_fail():
     signal.raise_signal(signal.SIGINT)
     raise ValueError("not a tensor")
 
 
-def test_an_error_that_a_library_made_of_ctrl_c_is_ctrl_c():
+def test_the_second_raises_at_once_and_an_error_that_a_library_made_of_it_is_ctrl_c():
+    with pytest.raises(KeyboardInterrupt), ctrl_c_between_steps():
+        assert press_twice() == "at once"
     with pytest.raises(KeyboardInterrupt), ctrl_c_between_steps():
         press_and_fail()
     with pytest.raises(ValueError, match="no tensor either"), ctrl_c_between_steps():

@@ -7,12 +7,12 @@ import sys
 import numpy as np
 import pytest
 
-from pipeline.config import BackboneConfig, TrainConfig
 from pipeline.config.augment import NO_AUGMENT
 from pipeline.config.file import save_config
 from pipeline.models.recognizer import load_recognizer
 from pipeline.run import Run
 from pipeline.training.fit import train
+from tests.runs import changed
 
 ON_TWO_DEVICES = """
 import sys
@@ -20,99 +20,24 @@ from pathlib import Path
 import tensorflow as tf
 halves = [tf.config.LogicalDeviceConfiguration()] * 2
 tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], halves)
-from pipeline.config.file import load_config
-from pipeline.errors import ConfigError
-from pipeline.training.cluster import Cluster
-from pipeline.training.fit import train
-cluster = Cluster(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]))
-try:
-    train(load_config(sys.argv[1]), Path(sys.argv[2]), cluster=cluster)
-except ConfigError as error:
-    sys.exit(str(error))
-"""
-
-
-def train_on_two_devices(config, folder):
-    table = folder.parent / "config.toml"
-    save_config(config, table)
-    command = [sys.executable, "-c", ON_TWO_DEVICES, table, folder]
-    return subprocess.run(command, stderr=subprocess.PIPE, text=True)
-
-
-def losses_and_metrics(run):
-    return np.loadtxt(run.history_file, delimiter=",", skiprows=1)[:, 3:]
-
-
-def test_two_devices_train_as_one(blob_config, blob_store, tmp_path):
-    """Without batch normalisation, whose statistics are those of what one device sees."""
-    config = dataclasses.replace(
-        blob_config,
-        augment=NO_AUGMENT,
-        backbone=BackboneConfig(filters=(8, 16), normalisation="off", normalise_features=False),
-        train=TrainConfig(
-            epochs=2,
-            batch_size=6,
-            accumulate=2,
-            averaging=0.5,
-            class_weights=True,
-            precision="float32",
-        ),
-    )
-    one = train(config, tmp_path / "one")
-    two = Run(tmp_path / "two")
-    ended = train_on_two_devices(config, two.folder)
-    assert ended.returncode == 0, ended.stderr
-
-    np.testing.assert_allclose(losses_and_metrics(two), losses_and_metrics(one), rtol=1e-3)
-    expected = load_recognizer(one.model_file).get_weights()
-    for wanted, got in zip(expected, load_recognizer(two.model_file).get_weights(), strict=True):
-        np.testing.assert_allclose(got, wanted, rtol=1e-3, atol=1e-4)
-
-
-def test_two_devices_take_the_steps_of_one_that_adds_up_the_same_halves(
-    blob_config, blob_store, tmp_path
-):
-    """Only the order of a sum would differ, and two numbers have one sum."""
-    config = dataclasses.replace(
-        blob_config,
-        augment=NO_AUGMENT,
-        backbone=BackboneConfig(filters=(8, 16), normalisation="off", normalise_features=False),
-        train=TrainConfig(epochs=2, batch_size=6, precision="float32", keep="last"),
-    )
-    two = Run(tmp_path / "two")
-    ended = train_on_two_devices(config, two.folder)
-    assert ended.returncode == 0, ended.stderr
-    halves = dataclasses.replace(config.train, batch_size=3, accumulate=2)
-    one = train(dataclasses.replace(config, train=halves), tmp_path / "one")
-    expected = load_recognizer(one.model_file).get_weights()
-    for wanted, got in zip(expected, load_recognizer(two.model_file).get_weights(), strict=True):
-        np.testing.assert_allclose(got, wanted, rtol=1e-6, atol=1e-7)
-
-
-def test_a_batch_that_cannot_be_shared_evenly_is_refused(blob_config, blob_store, tmp_path):
-    config = dataclasses.replace(blob_config, train=TrainConfig(batch_size=7))
-    ended = train_on_two_devices(config, tmp_path / "run")
-    assert ended.returncode == 1
-    assert ended.stderr.splitlines()[-1] == (
-        "train.batch_size must be a multiple of the 2 devices that share a batch. Received: 7; "
-        "try 8"
-    )
-    assert not (tmp_path / "run").exists()
-
-
-AVERAGES = """
-import tensorflow as tf
-halves = [tf.config.LogicalDeviceConfiguration()] * 2
-tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], halves)
 import keras
 import numpy as np
 from pipeline.config import RunConfig
+from pipeline.config.file import load_config
+from pipeline.errors import ConfigError
 from pipeline.models.layers import BatchNormalization
 from pipeline.training.cluster import Cluster
 from pipeline.training.ctrl_c import CtrlC
+from pipeline.training.fit import train
 from pipeline.training.optimizer import compile_model
 from pipeline.training.trainer import Trainer
 cluster = Cluster(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]))
+for name in ("uneven", "whole", "halves"):
+    folder = Path(sys.argv[1]) / name
+    try:
+        train(load_config(f"{folder}.toml"), folder, cluster=cluster)
+    except ConfigError as error:
+        print("refused", name, error)
 with cluster.strategy.scope():
     inputs = keras.Input((3,))
     dropped = keras.layers.Dropout(0.5)(BatchNormalization(momentum=0.5)(inputs))
@@ -128,20 +53,70 @@ Trainer(model, metrics, cluster).fit(
 for variable in model.variables:
     copies = cluster.strategy.experimental_local_results(variable.value)
     one, other = (copy.numpy() for copy in copies)
-    print(variable.name, int(np.array_equal(one, other)), float(np.abs(one).sum()))
+    print("variable", variable.name, int(np.array_equal(one, other)), float(np.abs(one).sum()))
 means = clips[0][:32].reshape(4, 8, 3)
 moving = sum(0.5 ** (4 - step) * means[step].mean(axis=0) for step in range(4))
 print("expected", float(np.abs(moving).sum()))
 """
 
 
-def test_averages_are_the_same_on_all_devices_and_dropout_is_not():
-    done = subprocess.run([sys.executable, "-c", AVERAGES], capture_output=True, text=True)
+@pytest.fixture
+def two(tiny_config, tmp_path):
+    """A configuration by the name of its run on two devices.
+
+    Without batch normalisation, whose statistics are those of what one device sees.
+    """
+    plain = {"backbone.normalisation": "off", "backbone.normalise_features": False}
+    config = dataclasses.replace(changed(tiny_config, plain), augment=NO_AUGMENT)
+    values = {"train.accumulate": 2, "train.averaging": 0.5, "train.class_weights": True}
+    found = {
+        "whole": changed(config, values),
+        "halves": changed(config, {"train.keep": "last"}),
+        "uneven": changed(config, {"train.batch_size": 7}),
+    }
+    for name, each in found.items():
+        save_config(each, tmp_path / f"{name}.toml")
+    return found
+
+
+def losses_and_metrics(run):
+    return np.loadtxt(run.history_file, delimiter=",", skiprows=1)[:, 3:]
+
+
+def weights(run):
+    return load_recognizer(run.model_file).get_weights()
+
+
+def test_two_devices_train_as_one(two, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", ON_TWO_DEVICES, tmp_path], capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
-    lines = [line.split() for line in done.stdout.splitlines()]
-    same = {name: bool(int(is_same)) for name, is_same, _ in lines[:-1]}
+    said = done.stdout.splitlines()
+    (refused,) = (line for line in said if line.startswith("refused"))
+    assert refused == (
+        "refused uneven train.batch_size must be a multiple of the 2 devices that share a batch. "
+        "Received: 7; try 8"
+    )
+    assert not (tmp_path / "uneven").exists()
+
+    one, run = train(two["whole"], tmp_path / "one"), Run(tmp_path / "whole")
+    np.testing.assert_allclose(losses_and_metrics(run), losses_and_metrics(one), rtol=1e-3)
+    for got, wanted in zip(weights(run), weights(one), strict=True):
+        np.testing.assert_allclose(got, wanted, rtol=1e-3, atol=1e-4)
+
+    # Only the order of a sum would differ from one that adds up the same halves, and two numbers
+    # have one sum.
+    halves = changed(two["halves"], {"train.batch_size": 2, "train.accumulate": 2})
+    one, run = train(halves, tmp_path / "adding up"), Run(tmp_path / "halves")
+    for got, wanted in zip(weights(run), weights(one), strict=True):
+        np.testing.assert_allclose(got, wanted, rtol=1e-6, atol=1e-7)
+
+    # Averages are the same on all devices, and dropout is not.
+    variables = [line.split()[1:] for line in said if line.startswith("variable")]
+    same = {name: bool(int(is_same)) for name, is_same, _ in variables}
     assert not same.pop("seed_generator_state")
     assert same.keys() > {"kernel", "moving_mean", "moving_variance", "steps"}
     assert all(same.values())
-    (moving,) = (float(total) for name, _, total in lines[:-1] if name == "moving_mean")
-    assert moving == pytest.approx(float(lines[-1][1]), rel=1e-4)
+    (moving,) = (float(total) for name, _, total in variables if name == "moving_mean")
+    assert moving == pytest.approx(float(said[-1].split()[1]), rel=1e-4)

@@ -11,164 +11,141 @@ import keras
 import numpy as np
 import pytest
 
-from pipeline.config import (
-    NO_AUGMENT,
-    BackboneConfig,
-    Change,
-    EvaluateConfig,
-    ModelConfig,
-    TemporalConfig,
-    TrainConfig,
-)
+from pipeline.config import NO_AUGMENT
 from pipeline.config.prepare import PrepareConfig
 from pipeline.dataset.clip_batches import evaluation_batches, training_batches
 from pipeline.dataset.stored_features import FOLDER, open_features
-from pipeline.dataset.videos import open_data
+from pipeline.dataset.videos import open_data, open_of_run
 from pipeline.errors import ConfigError
 from pipeline.evaluation.calibrate import calibrate
 from pipeline.evaluation.evaluate import evaluate
 from pipeline.evaluation.frame_predictions import predict_frames
-from pipeline.models.recognizer import build_recognizer, load_recognizer
+from pipeline.models.recognizer import build_recognizer, load_recognizer, trained_model
 from pipeline.prepare.preparation import prepare
 from pipeline.training import features as features_module
 from pipeline.training.features import cached_features, on_stored_features, temporal_part
 from pipeline.training.fit import train
+from tests.runs import changed, drawn_run
+
+FROZEN = {"backbone.trainable": "none", "model.streams": ("rgb",)}
+LEFT_IS_RIGHT = (("left", "right"),)
 
 
 @pytest.fixture(scope="module")
-def config(blob_config, blob_store):
-    return dataclasses.replace(
-        blob_config,
-        frames=blob_store.frames,
-        augment=NO_AUGMENT,
-        model=ModelConfig(streams=("rgb",), dropout=0.2),
-        backbone=BackboneConfig(filters=(4, 8), trainable="none"),
-        temporal=TemporalConfig(units=8, dropout=0.2),
-        train=TrainConfig(epochs=3, batch_size=10, learning_rate=5e-3, precision="float32"),
-    )
+def data(tiny_store, tmp_path_factory):
+    """A copy of the data set, in which features may be stored."""
+    return shutil.copytree(tiny_store.path, tmp_path_factory.mktemp("features") / "store")
+
+
+@pytest.fixture(scope="module")
+def config(tiny_config, data):
+    values = {"data": str(data), "temporal.kind": "lstm", "temporal.units": 4}
+    config = dataclasses.replace(tiny_config, augment=NO_AUGMENT)
+    return open_of_run(changed(config, {**FROZEN, **values}))[0]
 
 
 def cached(config):
-    return dataclasses.replace(config, train=dataclasses.replace(config.train, cache_features=True))
+    return changed(config, {"train.cache_features": True})
 
 
-def history(run):
-    with run.history_file.open(newline="") as file:
-        return [[float(row[key]) for key in ("loss", "val_loss")] for row in csv.DictReader(file)]
+def losses(run):
+    return [[row["loss"], row["val_loss"]] for row in run.history()]
 
 
 def test_it_is_the_same_training(config, tmp_path, capsys):
+    """With mirrored clips; and features are those of all splits of the same videos."""
+    values = {"augment.flip": 0.5, "model.dropout": 0.2, "temporal.dropout": 0.2}
+    config = changed(config, values)
     through = train(config, tmp_path / "through")
     once = train(cached(config), tmp_path / "once")
-    np.testing.assert_allclose(history(once), history(through), rtol=1e-4)
+    np.testing.assert_allclose(losses(once), losses(through), rtol=1e-4)
     weights, wanted = (load_recognizer(run.model_file).get_weights() for run in (once, through))
     for weight, other in zip(weights, wanted, strict=True):
         np.testing.assert_allclose(weight, other, atol=1e-4)
     assert evaluate(once)["video"] == evaluate(through)["video"]
-    assert capsys.readouterr().out.count("features of 862 frames") == 1
-    train(
-        cached(dataclasses.replace(config, split=dataclasses.replace(config.split, folds=4))),
-        tmp_path / "fold",
-    )
-    assert "features of" not in capsys.readouterr().out  # other splits of the same videos
+    assert capsys.readouterr().out.count("features of 96 frames") == 1
+    features_of(changed(cached(config), {"split.folds": 4}), seed=config.seed)
+    assert "features of" not in capsys.readouterr().out
 
 
 def features_of(config, seed=0):
     keras.utils.set_random_seed(seed)
     model = build_recognizer(config, 2)
-    return model, cached_features(model, config, open_data(Path(config.data)))
+    return model, cached_features(model, config, open_of_run(config)[1])
 
 
-@pytest.fixture(params=["by LiteRT, as many frames are", "by TensorFlow"])
-def either_way(request, monkeypatch, blob_store, flow_store):
-    """The backbone computes in each of two ways, and in no other."""
-    for store in (blob_store, flow_store):
-        shutil.rmtree(store.path / FOLDER, ignore_errors=True)
-    by_litert = "LiteRT" in request.param
+@pytest.mark.parametrize(
+    ("way", "flip"),
+    [
+        ("by LiteRT, as many frames are", 1.0),
+        ("by TensorFlow", 1.0),
+        ("by TensorFlow", 0.0),
+    ],
+)
+def test_clips_that_are_mirrored_or_backwards_have_the_features_of_their_frames(
+    config, data, way, flip, monkeypatch
+):
+    """The backbone computes in one of two ways, and in no other."""
+    shutil.rmtree(data / FOLDER, ignore_errors=True)
+    by_litert = "LiteRT" in way
     monkeypatch.setattr(features_module, "_MANY_FRAMES", 1 if by_litert else 10**9)
     monkeypatch.delattr(features_module, "_by_tensorflow" if by_litert else "_by_litert")
-
-
-@pytest.mark.usefixtures("either_way")
-def test_mirrored_clips_have_the_features_of_mirrored_frames(config, tmp_path):
-    flipped = dataclasses.replace(config, augment=dataclasses.replace(NO_AUGMENT, flip=1.0))
-    model, features = features_of(flipped)
-    part = temporal_part(model, flipped)
-    ((clips, labels), *_) = training_batches(open_data(Path(config.data)), flipped).take(1)
-    ((taken, same), *_) = training_batches(features, flipped).take(1)
-    np.testing.assert_array_equal(labels, same)
-    np.testing.assert_allclose(part(taken), model(clips), atol=1e-5)
-    unflipped = next(iter(training_batches(features, config)))[0]
-    assert np.abs(part(unflipped) - part(taken)).max() > 1e-3
-    assert train(cached(flipped), tmp_path / "run").model_file.is_file()
-
-
-@pytest.mark.parametrize("task", ["frames", "frames-multilabel"])
-def test_windows_of_recordings_have_the_features_of_their_frames(
-    recording_config, recording_store, task
-):
-    """Those that training cuts at random, mirrored and at another speed, and of evaluation."""
-    augment = dataclasses.replace(
-        NO_AUGMENT, flip=0.5, flip_labels=(("left", "right"),), speed=Change(strength=0.4)
-    )
-    config = dataclasses.replace(
-        recording_config,
-        frames=recording_store.frames,
-        augment=augment,
-        model=dataclasses.replace(recording_config.model, task=task, streams=("rgb",)),
-        backbone=BackboneConfig(filters=(4,), trainable="none"),
-    )
+    values = {"model.streams": ("rgb", "flow"), "train.batch_size": 8, "augment.flip": flip}
+    turned = {"augment.reverse": 0.5, "augment.reverse_labels": LEFT_IS_RIGHT}
+    config = changed(config, {**values, **turned})
     model, features = features_of(config)
-    part = temporal_part(model, config)
-    for batches in (training_batches, partial(evaluation_batches, split="val")):
-        ((clips, labels), *_) = batches(recording_store, config).take(1)
-        ((taken, same), *_) = batches(features, config).take(1)
-        np.testing.assert_array_equal(labels, same)
-        np.testing.assert_array_equal(taken["mask"], clips["mask"])
-        np.testing.assert_allclose(part(taken), model(clips), atol=1e-5)
-
-
-def test_answers_at_every_frame_from_stored_features(recording_config, recording_store):
-    """Those of the last stage."""
-    config = dataclasses.replace(
-        recording_config,
-        frames=recording_store.frames,
-        augment=NO_AUGMENT,
-        model=dataclasses.replace(recording_config.model, task="frames", streams=("rgb",)),
-        backbone=BackboneConfig(filters=(4,), trainable="none"),
-        temporal=TemporalConfig(kind="tcn", units=4, stages=2),
-        train=TrainConfig(precision="float32", cache_features=True),
-    )
-    model, _ = features_of(config)
-    part, features = on_stored_features(model, recording_store, config)
-    assert part is not model
-    found = predict_frames(part, features, config, "test")
-    for frames, wanted in zip(
-        found, predict_frames(model, recording_store, config, "test"), strict=True
-    ):
-        np.testing.assert_allclose(frames.logits, wanted.logits, atol=1e-5)
-
-
-@pytest.mark.usefixtures("either_way")
-@pytest.mark.parametrize("flip", [0.0, 1.0])
-def test_clips_shown_backwards_have_the_features_of_their_flow(config, flow_store, flip):
-    backwards = dataclasses.replace(
-        config,
-        data=str(flow_store.path),
-        frames=flow_store.frames,
-        model=ModelConfig(streams=("rgb", "flow")),
-        augment=dataclasses.replace(
-            NO_AUGMENT, flip=flip, reverse=0.5, reverse_labels=(("left", "right"),)
-        ),
-        train=TrainConfig(batch_size=48, precision="float32"),
-    )
-    model, features = features_of(backwards)
-    part = temporal_part(model, backwards)
-    ((clips, labels), *_) = training_batches(flow_store, backwards).take(1)
-    ((taken, same), *_) = training_batches(features, backwards).take(1)
+    store, part = open_data(data), temporal_part(model, config)
+    ((clips, labels), *_) = training_batches(store, config).take(1)
+    ((taken, same), *_) = training_batches(features, config).take(1)
     np.testing.assert_array_equal(labels, same)
     np.testing.assert_allclose(part(taken), model(clips), atol=1e-5)
     assert [file.shape[1] for file in features.files.values()] == [1 + flip, 2 + 2 * flip]
+    if flip:
+        unflipped = changed(config, {"augment.flip": 0.0})
+        clips = next(iter(training_batches(features, unflipped)))[0]
+        assert np.abs(part(clips) - part(taken)).max() > 1e-3
+
+
+@pytest.fixture(scope="module")
+def recordings(recording_config, recording_store, tmp_path_factory):
+    """Of a copy of their data set, in which features may be stored."""
+    folder = tmp_path_factory.mktemp("recordings") / "store"
+    values = {
+        **FROZEN,
+        "data": str(shutil.copytree(recording_store.path, folder)),
+        "clip.num_frames": 8,
+        "clip.shrink": 2,
+        "temporal.units": 4,
+        "temporal.stages": 2,
+        "train.cache_features": True,
+    }
+    return changed(dataclasses.replace(recording_config, augment=NO_AUGMENT), values)
+
+
+@pytest.mark.parametrize("task", ["frames", "frames-multilabel"])
+def test_windows_of_recordings_have_the_features_of_their_frames(recordings, task):
+    """Those that training cuts at random, mirrored and at another speed, and of evaluation."""
+    values = {
+        "model.task": task,
+        "augment.flip": 0.5,
+        "augment.flip_labels": LEFT_IS_RIGHT,
+        "augment.speed.strength": 0.4,
+    }
+    config, store = open_of_run(changed(recordings, values))
+    model, features = features_of(config)
+    part, whole = temporal_part(model, config), trained_model(model, config)
+    for batches in (training_batches, partial(evaluation_batches, split="val")):
+        ((clips, labels), *_) = batches(store, config).take(1)
+        ((taken, same), *_) = batches(features, config).take(1)
+        np.testing.assert_array_equal(labels, same)
+        np.testing.assert_array_equal(taken["mask"], clips["mask"])
+        np.testing.assert_allclose(part(taken), whole(clips), atol=1e-5)
+
+    part, features = on_stored_features(model, store, config)
+    assert part is not model
+    found = predict_frames(part, features, config, "test")
+    for frames, wanted in zip(found, predict_frames(model, store, config, "test"), strict=True):
+        np.testing.assert_allclose(frames.logits, wanted.logits, atol=1e-5)
 
 
 def evaluated(run):
@@ -188,59 +165,41 @@ def evaluated(run):
     return [*numbers(calibration.as_json()), *numbers(result), *logits]
 
 
-def test_evaluation_on_stored_features_is_the_same(config, flow_store, tmp_path):
+def test_evaluation_on_stored_features_is_the_same(config, data, tmp_path):
     """The order test shows flow backwards, of which no features are stored without `reverse`."""
-    pair = (("left", "right"),)
-    stored = dataclasses.replace(
-        config,
-        data=str(flow_store.path),
-        model=ModelConfig(streams=("rgb", "flow")),
-        augment=dataclasses.replace(NO_AUGMENT, flip=0.5),
-        temporal=TemporalConfig(kind="tcn", units=4),
-        train=TrainConfig(epochs=1, batch_size=10, cache_features=True),
-        evaluate=EvaluateConfig(order_pairs=pair),
-    )
-    run = train(stored, tmp_path / "run")
-    model = load_recognizer(run.model_file)
-    assert on_stored_features(model, flow_store, run.config())[0] is not model
+    values = {
+        "model.streams": ("rgb", "flow"),
+        "augment.flip": 0.5,
+        "temporal.kind": "tcn",
+        "evaluate.order_pairs": LEFT_IS_RIGHT,
+    }
+    run = drawn_run(changed(cached(config), values), tmp_path / "run", exported=False)
+    model, store = load_recognizer(run.model_file), open_data(data)
+    cached_features(model, run.config(), store)
+    assert on_stored_features(model, store, run.config())[0] is not model
     found = evaluated(run)
-    shutil.rmtree(flow_store.path / "features")
+    shutil.rmtree(data / FOLDER)
     np.testing.assert_allclose(evaluated(run), found, atol=1e-5)
-    assert on_stored_features(model, flow_store, run.config()) == (model, flow_store)
+    assert on_stored_features(model, store, run.config()) == (model, store)
 
 
-def test_where_leaks_are_allowed_a_video_keeps_its_own_split(config, blob_store, tmp_path):
+def test_where_leaks_are_allowed_a_video_keeps_its_own_split(config, tiny_store, tmp_path):
     """A group is in training and in the test; its test videos are not trained on."""
-    lines = [
-        f"{row.path},{row.label},{'g03' if row.group == 'g04' else row.group},{row.split}"
-        for row in blob_store.manifest.rows
-    ]
-    (tmp_path / "table.csv").write_text("\n".join(["path,label,group,split", *lines]))
-    store = prepare(
-        PrepareConfig(
-            source="csv",
-            path=str(tmp_path / "table.csv"),
-            out=str(tmp_path / "store"),
-            fps=10,
-            size=32,
-            workers=1,
-            allow_leaks=True,
-        )
-    ).store
+    table = tmp_path / "table.csv"
+    content = (tiny_store.path.parent / "table.csv").read_text()
+    table.write_text(content.replace("g03,train", "g06,train"))
+    values = {"fps": 5, "size": 16, "workers": 1, "allow_leaks": True}
+    out = str(tmp_path / "store")
+    store = prepare(PrepareConfig(source="csv", path=str(table), out=out, **values)).store
     groups = [{r.group for r in store.manifest.rows if r.split == s} for s in ("train", "test")]
     assert groups[0] & groups[1]
-    _, features = features_of(dataclasses.replace(config, data=str(store.path)))
+    _, features = features_of(changed(config, {"data": out}))
     for split, number in store.num_videos.items():
         spans = features.spans(split)
-        names = {
-            row.path.rpartition("/")[2] + row.label
-            for row in store.manifest.rows
-            if row.split == split
-        }
         assert len(spans) == number
-        assert {
-            span.video.rpartition("/")[2] + store.class_names[span.label] for span in spans
-        } == names
+        assert {(span.video, store.class_names[span.label]) for span in spans} == {
+            (row.path, row.label) for row in store.manifest.rows if row.split == split
+        }
 
 
 def test_other_weights_have_other_features_and_half_a_file_is_none(config):
@@ -286,12 +245,8 @@ def test_what_another_process_is_computing_is_waited_for(config, hold, said_of_l
     assert "features of" not in capsys.readouterr().out
 
 
-def test_it_needs_a_prepared_data_set(config, blob_videos, tmp_path):
-    table = tmp_path / "videos.csv"
-    rows = [
-        f"{path},{path.parent.name},{path.stem[:3]}" for path in sorted(blob_videos.glob("*/*.avi"))
-    ]
-    table.write_text("\n".join(["path,label,group", *rows]))
+def test_it_needs_a_prepared_data_set(config, tiny_store, tmp_path):
+    table = {"data": str(tiny_store.path.parent / "table.csv")}
     with pytest.raises(ConfigError, match="cache_features needs a prepared data set"):
-        train(cached(dataclasses.replace(config, data=str(table))), tmp_path / "run")
+        train(changed(cached(config), table), tmp_path / "run")
     assert not (tmp_path / "run").exists()

@@ -1,6 +1,5 @@
 """Training for real: what lies in the folder of a run, what is kept, what is learned."""
 
-import csv
 import dataclasses
 import datetime
 import json
@@ -18,29 +17,27 @@ import pytest
 import tensorflow as tf
 
 from pipeline.cli import train as train_command
-from pipeline.config import EvaluateConfig
-from pipeline.dataset.clip_batches import evaluation_batches, steps_per_epoch
+from pipeline.config import RunConfig, SplitConfig
+from pipeline.dataset.clip_batches import (
+    batches_for_training,
+    evaluation_batches,
+    steps_per_epoch,
+)
+from pipeline.dataset.videos import open_data
 from pipeline.errors import ConfigError, DataError, PipelineError
 from pipeline.evaluation.evaluate import predict
-from pipeline.models.recognizer import load_recognizer
+from pipeline.inference.export import export
+from pipeline.models.recognizer import build_recognizer, load_recognizer
 from pipeline.run import Run
-from pipeline.training import fit
+from pipeline.training import fit, preflight
 from pipeline.training.alarms import TrainingWarning
 from pipeline.training.callbacks import KeepBest
 from pipeline.training.fit import train
 from pipeline.training.optimizer import compile_model
 from tests.processes import python_processes
+from tests.runs import changed
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "train.py"
-
-
-def configured(config, **changes):
-    return dataclasses.replace(config, train=dataclasses.replace(config.train, **changes))
-
-
-def history(run):
-    with run.history_file.open(newline="") as file:
-        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
 
 
 def validation_loss(run, store):
@@ -50,125 +47,138 @@ def validation_loss(run, store):
     return model.evaluate(batches, verbose=0)[0]
 
 
+def names_in(folder):
+    return {path.name for path in folder.iterdir()}
+
+
 # What a run leaves behind.
 
 
-def test_the_folder_of_a_run_describes_itself(blob_run, blob_config, blob_store):
-    assert {path.name for path in blob_run.folder.iterdir()} == {
-        "bundle.json",
-        "class_names.json",
-        "config.toml",
-        "environment.json",
-        "history.csv",
-        "model.keras",
-        "model.tflite",
-        "report",
-    }
-    model = dataclasses.replace(blob_config.model, task="video")
-    as_opened = dataclasses.replace(blob_config, frames=blob_store.frames, model=model)
-    assert blob_run.config() == as_opened
-    assert blob_run.class_names() == ["left", "right"]
-    environment = json.loads(blob_run.environment_file.read_text())
+def test_training_stops_early_and_its_folder_describes_it(tiny_config, tiny_store, tmp_path):
+    config = changed(
+        tiny_config, {"train.epochs": 100, "train.learning_rate": 0.1, "train.patience": 2}
+    )
+    run = train(config, tmp_path / "run")
+
+    rows = run.history()
+    losses = [row["val_loss"] for row in rows]
+    best = losses.index(min(losses))
+    assert len(losses) == best + 1 + config.train.patience < config.train.epochs
+    assert validation_loss(run, tiny_store) == pytest.approx(min(losses), rel=1e-4)
+    assert validation_loss(run, tiny_store) != pytest.approx(losses[-1], rel=1e-3)
+
+    written = {"class_names.json", "config.toml", "environment.json", "history.csv", "model.keras"}
+    assert names_in(run.folder) == {*written, "report"}
+    opened = dataclasses.replace(config, frames=tiny_store.frames)
+    assert run.config() == changed(opened, {"model.task": "video"})
+    assert run.class_names() == ["left", "right"]
+    environment = json.loads(run.environment_file.read_text())
     assert environment["command"] == sys.argv
     assert environment["packages"]["keras"] == keras.__version__
     ended = datetime.datetime.fromisoformat(environment["ended"])
-    assert ended.timestamp() >= blob_run.history_file.stat().st_mtime
-    rows = history(blob_run)
-    assert [row["epoch"] for row in rows] == list(range(1, blob_config.train.epochs + 1))
+    assert ended.timestamp() >= run.history_file.stat().st_mtime
+    assert [row["epoch"] for row in rows] == list(range(1, len(rows) + 1))
     figures = ["accuracy", "loss", "top_class_share"]
     names = ["epoch", "seconds", "learning_rate", *figures, *(f"val_{name}" for name in figures)]
     assert list(rows[0]) == names
-    assert matplotlib.image.imread(blob_run.report / "curves.png").ndim == 3
+    assert matplotlib.image.imread(run.report / "curves.png").ndim == 3
 
 
 def test_the_learning_rate_rises_and_falls(blob_run, blob_config):
-    rates = [row["learning_rate"] for row in history(blob_run)]
+    rates = [row["learning_rate"] for row in blob_run.history()]
     peak = rates.index(max(rates))
     assert rates[peak] <= blob_config.train.learning_rate
     assert rates[0] > rates[-1] == pytest.approx(0, abs=1e-7)
     assert rates[peak:] == sorted(rates[peak:], reverse=True)
 
 
-def test_training_stops_early_and_the_best_epoch_is_on_disk(blob_config, blob_store, tmp_path):
-    config = configured(blob_config, epochs=100, learning_rate=0.1, patience=2)
-
-    run = train(config, tmp_path / "run")
-
-    losses = [row["val_loss"] for row in history(run)]
-    best = losses.index(min(losses))
-    assert len(losses) == best + 1 + config.train.patience < config.train.epochs
-    assert validation_loss(run, blob_store) == pytest.approx(min(losses), rel=1e-4)
-    assert validation_loss(run, blob_store) != pytest.approx(losses[-1], rel=1e-3)
-
-
-def test_without_validation_all_epochs_run_and_an_old_run_is_replaced(
-    blob_config, store_without_validation, tmp_path
-):
-    config = dataclasses.replace(blob_config, data=str(store_without_validation.path))
-    folder = tmp_path / "run"
+def test_without_validation_all_epochs_run_and_an_old_run_is_replaced(tiny_config, tmp_path):
+    """Where its folder is a link to one, it stays one."""
+    folder, link = tmp_path / "real", tmp_path / "link"
     folder.mkdir()
+    link.symlink_to(folder)
     for name in ("config.toml", "class_names.json", "environment.json", "model.keras"):
         (folder / name).write_text("old")
+    values = {"split.train_on_val": True, "train.epochs": 3, "train.patience": 1}
+    config = changed(tiny_config, values)
 
-    run = train(configured(config, epochs=3, patience=1), folder, overwrite=True)
+    train(config, link, overwrite=True)
 
-    rows = history(run)
+    run = Run(folder)
+    rows = run.history()
     assert len(rows) == 3
     assert not any(name.startswith("val_") for name in rows[0])
     assert load_recognizer(run.model_file).output_shape == (None, 2)
-    assert run.config().data == config.data
-    assert not [path for path in tmp_path.iterdir() if path != folder]
-    assert run.config_file.read_text() != "old"
+    assert run.config().split == config.split
+    assert names_in(tmp_path) == {"link", "real"}
+    assert link.is_symlink()
+    again = train(config, tmp_path / "again")
+    assert again.history()[0]["loss"] == pytest.approx(rows[0]["loss"], rel=1e-4), "of one seed"
 
 
-def test_the_seed_decides_the_training(hasty_run, tmp_path):
-    again = train(hasty_run.config(), tmp_path / "run")
-    assert history(again)[0]["loss"] == pytest.approx(history(hasty_run)[0]["loss"], rel=1e-4)
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_half_precision_is_for_training_alone(precision, tiny_config, tmp_path):
+    """TensorBoard gets the losses of each epoch."""
+    config = changed(tiny_config, {"train.precision": precision, "train.tensorboard": True})
+    model = build_recognizer(changed(config, {"frames.size": 16}), 2)
+    compute = "difference_features"
+    assert model.get_layer(compute).compute_dtype == precision.removeprefix("mixed_")
+    assert model.get_layer("difference_temporal").compute_dtype == "float32"
+    assert {weight.dtype for weight in model.trainable_variables} == {"float32"}
+    assert keras.config.dtype_policy().name == "float32"
+
+    run = train(config, tmp_path / "run")
+    assert load_recognizer(run.model_file).get_layer(compute).compute_dtype == "float32"
+    assert export(run).difference < 1e-4
+    for split in ("train", "validation"):
+        (file,) = (run.folder / "tensorboard" / split).glob("events.*")
+        tags = {
+            (value.tag, event.step)
+            for event in tf.compat.v1.train.summary_iterator(str(file))
+            for value in event.summary.value
+        }
+        assert {("epoch_loss", 0), ("epoch_loss", 1), ("epoch_accuracy", 1)} <= tags, split
+
+
+def test_class_weights_make_each_class_count_the_same(tiny_config, tiny_store, tmp_path):
+    """Of two videos of one and six of the other."""
+    table = tmp_path / "videos.csv"
+    rows = [row for row in tiny_store.manifest.rows if row.split != "test"]
+    few = sorted({row.group for row in rows})[:2]
+    lines = [
+        f"{row.path},{row.label},{row.group},train"
+        for row in rows
+        if row.label == "right" or row.group in few
+    ]
+    table.write_text("\n".join(("path,label,group,split", *lines)))
+    uneven = open_data(table, tiny_store.frames, SplitConfig())
+    assert uneven.num_videos["train"] == 8
+    config = changed(tiny_config, {"train.class_weights": True})
+
+    epoch = batches_for_training(uneven, config).take(steps_per_epoch(config, uneven))
+    total = sum(weights.numpy() @ targets.numpy() for _, targets, weights in epoch)
+    np.testing.assert_allclose(total, [4, 4], rtol=1e-5)
 
 
 # Mistakes.
 
 
-def test_a_folder_that_is_no_run_is_refused(blob_config, tmp_path):
+def test_a_folder_that_is_no_run_is_refused(tiny_config, tmp_path, monkeypatch):
     for name in ("config.toml", "notes.txt"):
         (tmp_path / name).write_text("mine")
     with pytest.raises(ConfigError, match="is not the folder of a run"):
-        train(blob_config, tmp_path, overwrite=True)
+        train(tiny_config, tmp_path, overwrite=True)
     with pytest.raises(ConfigError, match=r"is a file. Name a folder"):
-        train(blob_config, tmp_path / "notes.txt")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.toml", "notes.txt"]
-
-
-def test_a_trained_run_is_replaced_only_when_told(hasty_run):
-    before = hasty_run.model_file.read_bytes()
-    with pytest.raises(ConfigError, match=r"exists. Name another \(--run\) or replace it"):
-        train(hasty_run.config(), hasty_run.folder)
-    assert hasty_run.model_file.read_bytes() == before
-
-
-def test_a_data_set_must_be_named_and_there(blob_config, tmp_path):
-    with pytest.raises(ConfigError, match="--data data/NAME"):
-        train(dataclasses.replace(blob_config, data=""), tmp_path / "run")
-    with pytest.raises(DataError, match="not a prepared data set"):
-        train(dataclasses.replace(blob_config, data=str(tmp_path / "none")), tmp_path / "run")
-    assert not (tmp_path / "run").exists()
-
-
-def test_flow_that_was_not_prepared_is_asked_for(blob_config, tmp_path):
-    model = dataclasses.replace(blob_config.model, streams=("rgb", "flow"))
-    with pytest.raises(DataError, match="needs optical flow, .*Prepare it with --flow"):
-        train(dataclasses.replace(blob_config, model=model), tmp_path / "run")
-    assert not (tmp_path / "run").exists()
-
-
-def test_the_current_folder_is_none_for_a_run(blob_config, tmp_path, monkeypatch):
+        train(tiny_config, tmp_path / "notes.txt")
+    assert names_in(tmp_path) == {"config.toml", "notes.txt"}
     monkeypatch.chdir(tmp_path)
     for folder in (Path(), tmp_path, Path("..")):
         with pytest.raises(ConfigError, match="--run: expected a folder of its own"):
-            train(blob_config, folder)
+            train(tiny_config, folder)
 
 
-def test_a_run_that_was_set_aside_when_all_was_killed_comes_back(hasty_run, tmp_path):
+def test_a_trained_run_is_replaced_only_when_told(hasty_run, tmp_path):
+    """Also one that was set aside when all was killed: it comes back."""
     shutil.copytree(hasty_run.folder, tmp_path / ".old-run")
     Run(tmp_path / "run").report.mkdir(parents=True)
     with pytest.raises(ConfigError, match=r"exists. Name another \(--run\) or replace it"):
@@ -177,58 +187,77 @@ def test_a_run_that_was_set_aside_when_all_was_killed_comes_back(hasty_run, tmp_
     assert Run(tmp_path / "run").model_file.read_bytes() == before
 
 
-def test_a_link_to_a_run_stays_one(blob_config, tmp_path):
-    (tmp_path / "real").mkdir()
-    (tmp_path / "link").symlink_to(tmp_path / "real")
-    train(configured(blob_config, epochs=1), tmp_path / "link")
-    assert (tmp_path / "link").is_symlink()
-    assert Run(tmp_path / "real").model_file.is_file()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "real"]
-
-
-def test_order_pairs_are_checked_before_training(blob_config, tmp_path):
-    config = dataclasses.replace(
-        blob_config, evaluate=EvaluateConfig(order_pairs=(("left", "up"),))
-    )
-    with pytest.raises(ConfigError, match="evaluate.order_pairs must name classes"):
-        train(config, tmp_path / "run")
+@pytest.mark.parametrize(
+    ("values", "error", "message"),
+    [
+        ({"data": ""}, ConfigError, "--data data/NAME"),
+        ({"data": "none"}, DataError, "not a prepared data set"),
+        (
+            {"model.streams": ("rgb", "pose")},
+            DataError,
+            "needs key points, .*Prepare it with --pose",
+        ),
+        (
+            {"evaluate.order_pairs": (("left", "up"),)},
+            ConfigError,
+            "evaluate.order_pairs must name classes",
+        ),
+        (
+            {"train.batch_size": 1_000_000},
+            ConfigError,
+            "train.batch_size 1000000 clips .* takes at least",
+        ),
+        (
+            {"train.accumulate": 100},
+            ConfigError,
+            r"accumulate must be at most 4, .* Received: 100",
+        ),
+        (
+            {"train.tensorboard": True},
+            ConfigError,
+            r"needs TensorBoard: .*pip install -e '\.\[tensorboard\]'",
+        ),
+    ],
+    ids=lambda each: "-".join(each) if isinstance(each, dict) else "",
+)
+def test_what_cannot_be_trained_is_refused_before_anything_is_done(
+    values, error, message, tiny_config, tmp_path, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(error, match=message):
+        train(changed(tiny_config, values), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
 def test_no_class_has_the_name_of_what_is_none_of_them(
-    blob_config, blob_store, tmp_path, monkeypatch
+    tiny_config, tiny_store, tmp_path, monkeypatch
 ):
     rows = (
         dataclasses.replace(row, label="unknown") if row.label == "left" else row
-        for row in blob_store.manifest.rows
+        for row in tiny_store.manifest.rows
     )
-    store = blob_store.with_rows(tuple(rows))
+    store = tiny_store.with_rows(tuple(rows))
     monkeypatch.setattr("pipeline.dataset.videos.open_data", lambda *_, **__: store)
     with pytest.raises(DataError, match="expected no class 'unknown'"):
-        train(blob_config, tmp_path / "run")
+        train(tiny_config, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
-def test_a_model_that_no_memory_holds(blob_config, tmp_path, monkeypatch):
+def test_a_model_that_no_memory_holds(tiny_config, tmp_path, monkeypatch):
     def build(*_):
         return tf.zeros((2**20, 2**20, 2**10))
 
     monkeypatch.setattr(fit, "build_recognizer", build)
     with pytest.raises(
-        PipelineError, match=r"out of memory .*: try --train.batch_size 4 --train.accumulate 2"
+        PipelineError, match=r"out of memory .*: try --train.batch_size 2 --train.accumulate 2"
     ):
-        train(blob_config, tmp_path / "run")
+        train(tiny_config, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
-def test_a_batch_that_no_memory_holds_is_refused_before_anything_is_done(blob_config, tmp_path):
-    with pytest.raises(ConfigError, match="train.batch_size 1000000 clips .* takes at least"):
-        train(configured(blob_config, batch_size=1_000_000), tmp_path / "run")
-    assert not (tmp_path / "run").exists()
-
-
-def test_a_training_that_diverges_says_so(blob_config, tmp_path):
-    config = configured(blob_config, epochs=1, learning_rate=1e30, warmup=0)
+def test_a_training_that_diverges_says_so(tiny_config, tmp_path):
+    values = {"train.epochs": 1, "train.learning_rate": 1e30, "train.warmup": 0}
     folder = tmp_path / "run"
     folder.mkdir()
     for name in ("config.toml", "class_names.json", "environment.json", "model.keras"):
@@ -237,30 +266,49 @@ def test_a_training_that_diverges_says_so(blob_config, tmp_path):
         pytest.warns(TrainingWarning, match=r"epoch 1: .* --train.learning_rate 1e\+29"),
         pytest.raises(PipelineError, match=r"Lower train.learning_rate, which is 1e\+30"),
     ):
-        train(config, folder, overwrite=True)
+        train(changed(tiny_config, values), folder, overwrite=True)
     assert (folder / "model.keras").read_text() == "old"
-    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    assert names_in(tmp_path) == {"run"}
+
+
+# Before training: one batch must be learned by heart.
+
+
+def test_a_network_that_learns_passes_whatever_holds_it_back(tiny_config, tiny_store):
+    """Its answers may change from frame to frame."""
+    values = {"model.dropout": 0.9, "model.l2": 1.0, "train.label_smoothing": 0.5}
+    config = changed(tiny_config, {**values, "train.accumulate": 4, "frames.size": 16})
+    assert preflight.overfit_one_batch(config, tiny_store) < preflight.MOST_STEPS
+    assert preflight._without_regularisation(RunConfig()).train.transition_penalty == 0
+
+
+def test_one_that_does_not_is_not_trained(tiny_config, tmp_path, monkeypatch):
+    monkeypatch.setattr(preflight, "MOST_STEPS", 5)
+    config = changed(tiny_config, {"train.learning_rate": 1e-9})
+    with pytest.raises(PipelineError, match=r"after 5 steps .* train.learning_rate \(1e-09\)"):
+        train(config, tmp_path / "run", preflight=True)
+    assert not (tmp_path / "run").exists()
 
 
 # Learning.
 
 
-def accuracy(run, store, order):
-    model, config = load_recognizer(run.model_file), run.config()
-    predictions = predict(model, store, config, "test", order=order)
-    return np.mean(predictions.video_logits.argmax(axis=1) == predictions.labels)
-
-
 def test_the_order_of_frames_is_learned_and_lost_when_time_runs_backwards(blob_run, blob_store):
-    assert accuracy(blob_run, blob_store, "in_order") >= 0.9
-    assert accuracy(blob_run, blob_store, "reversed") <= 0.1
-    assert 0.2 <= accuracy(blob_run, blob_store, "shuffled") <= 0.8
+    model, config = load_recognizer(blob_run.model_file), blob_run.config()
+
+    def accuracy(order):
+        predictions = predict(model, blob_store, config, "test", order=order)
+        return np.mean(predictions.video_logits.argmax(axis=1) == predictions.labels)
+
+    assert accuracy("in_order") >= 0.9
+    assert accuracy("reversed") <= 0.1
+    assert 0.2 <= accuracy("shuffled") <= 0.8
 
 
 def test_after_one_epoch_inference_agrees_with_training(hasty_run, blob_store):
     """Moving statistics that still remember where they started would predict one class."""
     model = load_recognizer(hasty_run.model_file)
-    config = configured(hasty_run.config(), batch_size=blob_store.num_videos["train"])
+    config = changed(hasty_run.config(), {"train.batch_size": blob_store.num_videos["train"]})
     ((inputs, labels),) = evaluation_batches(blob_store, config, "train")
 
     def right(training):
@@ -273,16 +321,24 @@ def test_after_one_epoch_inference_agrees_with_training(hasty_run, blob_store):
     assert inference == pytest.approx(training, abs=0.2)
 
 
-# Ctrl-C, in a process of its own.
+# Ctrl-C, also in a process of its own.
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
-def test_ctrl_c_keeps_the_best_model_and_exports_it(blob_store, tmp_path):
-    options = ["--config", "small", "--data", blob_store.path, "--run", tmp_path / "run"]
-    options += ["--train.epochs", "1000", "--train.patience", "0", "--train.precision", "float32"]
-    options += ["--clip.num_frames", "8", "--backbone.filters", "[4]", "--temporal.units", "4"]
+def test_ctrl_c_keeps_the_best_model_and_exports_it(tiny_store, tmp_path):
+    values = {
+        "train.epochs": 1000,
+        "train.patience": 0,
+        "train.precision": "float32",
+        "train.batch_size": 4,
+        "clip.num_frames": 4,
+        "backbone.filters": "[4]",
+        "temporal.kind": "mean",
+    }
+    options = [f"--{key}={value}" for key, value in values.items()]
+    where = ["--config", "small", "--data", tiny_store.path, "--run", tmp_path / "run"]
     with python_processes() as start:
-        process = start(SCRIPT, *options, "--overwrite")
+        process = start(SCRIPT, *where, *options, "--overwrite")
         assert process.stdout.readline().startswith("* marks an epoch with the lowest")
         assert process.stdout.readline().startswith("epoch   1/1000")
         process.send_signal(signal.SIGINT)
@@ -291,7 +347,7 @@ def test_ctrl_c_keeps_the_best_model_and_exports_it(blob_store, tmp_path):
     assert (process.returncode, errors) == (130, "")
     interrupted, exported, _, following = output.splitlines()[-4:]
     run = Run(tmp_path / "run")
-    losses = [row["val_loss"] for row in history(run)]
+    losses = [row["val_loss"] for row in run.history()]
     best = losses.index(min(losses)) + 1
     assert interrupted.startswith(f"interrupted; the model of epoch {best} is kept. The same com")
     assert interrupted.endswith(f"--run {run.folder} and without --overwrite goes on")
@@ -302,19 +358,19 @@ def test_ctrl_c_keeps_the_best_model_and_exports_it(blob_store, tmp_path):
     assert not list(run.folder.glob(".partial*"))
 
 
-def test_ctrl_c_within_the_first_epoch_ends_the_call(blob_config, tmp_path, monkeypatch, capsys):
+def test_ctrl_c_within_the_first_epoch_ends_the_call(tiny_config, tmp_path, monkeypatch, capsys):
     def press(callback, step, logs=None):
         if step == 1:
             signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(KeepBest, "on_train_batch_begin", press)
     with pytest.raises(KeyboardInterrupt):
-        train(blob_config, tmp_path / "run")
+        train(tiny_config, tmp_path / "run")
     out = capsys.readouterr().out
     assert out == "* marks an epoch with the lowest validation loss so far; the last one is kept\n"
 
 
-def test_ctrl_c_before_the_export_says_how_it_goes_on(blob_run, tmp_path, monkeypatch, capsys):
+def test_ctrl_c_before_the_export_says_how_it_goes_on(tmp_path, monkeypatch, capsys):
     def press(run):
         thread = threading.Thread(target=try_it)
         thread.start()
@@ -330,11 +386,10 @@ def test_ctrl_c_before_the_export_says_how_it_goes_on(blob_run, tmp_path, monkey
 
     got_in = []
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("pipeline.training.fit.train", lambda *_, **__: blob_run)
+    monkeypatch.setattr("pipeline.training.fit.train", lambda *_, **__: Run(Path("my run")))
     monkeypatch.setattr("pipeline.evaluation.calibrate.calibrate", press)
-    main = train_command.main
     with pytest.raises(KeyboardInterrupt):
-        main(["--config", "small", "--data", "data/any", "--run", "my run"])
+        train_command.main(["--config", "small", "--data", "data/any", "--run", "my run"])
     said = "my run is trained, but was not exported. The same command with --run 'my run' goes on\n"
     assert capsys.readouterr().out == said
     assert got_in == [False], "nobody else trains in the folder until it is exported"

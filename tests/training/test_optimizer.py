@@ -1,17 +1,23 @@
-import dataclasses
-
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipeline.config import BackboneConfig, ClipConfig, FramesConfig, ModelConfig, RunConfig
-from pipeline.config.model import TemporalConfig
+from pipeline.config import (
+    BackboneConfig,
+    ClipConfig,
+    FramesConfig,
+    ModelConfig,
+    RunConfig,
+    TemporalConfig,
+    TrainConfig,
+)
 from pipeline.models.recognizer import build_recognizer, trained_model
 from pipeline.training.cluster import Cluster
 from pipeline.training.ctrl_c import CtrlC
 from pipeline.training.optimizer import AdamW, compile_model
 from pipeline.training.trainer import Trainer
+from tests.runs import changed
 
 
 def stepped(factors, **options):
@@ -45,18 +51,12 @@ def test_a_factor_scales_the_steps_and_the_decay_of_its_variable(decay):
 def model(**train):
     inputs = keras.layers.Input((3,))
     model = keras.Model(inputs, keras.layers.Dense(2)(inputs))
-    config = RunConfig()
-    config = dataclasses.replace(config, train=dataclasses.replace(config.train, **train))
+    config = changed(RunConfig(), {f"train.{name}": value for name, value in train.items()})
     compile_model(model, config, steps=10)
     return model
 
 
-def test_gradients_are_clipped_by_their_common_norm():
-    assert model(clip_norm=1.5).optimizer.global_clipnorm == 1.5
-    assert model().optimizer.global_clipnorm is None
-
-
-def test_a_step_is_traced_once():
+def test_a_step_is_traced_once_and_gradients_are_clipped_by_their_common_norm():
     trained, traced = model(), []
 
     def step(data, train_step=trained.train_step):
@@ -66,6 +66,8 @@ def test_a_step_is_traced_once():
     trained.train_step = step
     trained.fit(np.ones((6, 3), np.float32), np.ones((6, 2)), batch_size=2, verbose=0)
     assert len(traced) == 1
+    assert trained.optimizer.global_clipnorm is None
+    assert model(clip_norm=1.5).optimizer.global_clipnorm == 1.5
 
 
 def test_accumulated_steps_equal_a_large_batch():
@@ -84,54 +86,64 @@ def test_accumulated_steps_equal_a_large_batch():
     np.testing.assert_allclose(small.get_weights()[0], large.get_weights()[0], rtol=1e-4)
 
 
-TCN = TemporalConfig(kind="tcn", units=4, layers=1, stages=2, dropout=0)
-LSTM = TemporalConfig(units=4, dropout=0)
 WHOLE = {
-    "video": (ModelConfig(dropout=0), LSTM),
-    "recordings": (ModelConfig(task="frames", dropout=0), TCN),
-    "apart": (ModelConfig(streams=("rgb", "difference"), fusion="apart", dropout=0), LSTM),
+    "video": {"temporal.kind": "mean"},
+    "recordings": {"model.task": "frames", "temporal.kind": "tcn", "temporal.stages": 2},
+    "apart": {
+        "temporal.kind": "mean",
+        "model.streams": ("rgb", "difference"),
+        "model.fusion": "apart",
+    },
 }
 
 
-def after_a_step(kind, precision, scale=None):
-    """A whole network, the weights that it began with, and the moments of its first gradients."""
-    model, temporal = WHOLE[kind]
+def begun(kind, precision):
+    """A whole network, and what does a step of its training."""
     config = RunConfig(
         frames=FramesConfig(size=16),
         clip=ClipConfig(num_frames=4),
-        model=model,
-        temporal=temporal,
+        model=ModelConfig(dropout=0),
+        temporal=TemporalConfig(units=4, layers=1, dropout=0),
         backbone=BackboneConfig(filters=(4,)),
+        train=TrainConfig(precision=precision, clip_norm=0.5),
     )
-    train = dataclasses.replace(config.train, precision=precision, clip_norm=0.5)
-    config = dataclasses.replace(config, train=train)
+    config = changed(config, WHOLE[kind])
     keras.utils.set_random_seed(0)
     fitted = trained_model(build_recognizer(config, 3), config)
     metrics = compile_model(fitted, config, steps=10)
-    if scale:
-        fitted.optimizer.dynamic_scale.assign(scale)
-    before = [each.numpy() for each in fitted.trainable_variables]
     rng = np.random.default_rng(0)
     frames = rng.integers(256, size=(2, 4, 16, 16, 3), dtype=np.uint8)
     targets = np.eye(3, dtype=np.float32)[[[0, 1, 2, 0], [1, 1, 0, 2]]]
-    clips = {"frames": frames, "mask": np.ones((2, 4), bool)}, targets
-    clips = clips if model.per_frame else (clips[0], targets[:, 0])
-    batches = tf.data.Dataset.from_tensors(clips)
+    clips = {"frames": frames, "mask": np.ones((2, 4), bool)}
+    known = targets if config.model.per_frame else targets[:, 0]
+    batches = tf.data.Dataset.from_tensors((clips, known))
+    trainer = Trainer(fitted, metrics, Cluster())
     epoch = {"epochs": range(1), "steps": 1, "callbacks": [], "ctrl_c": CtrlC()}
-    Trainer(fitted, metrics, Cluster()).fit(lambda **_: batches, None, **epoch)
-    moments = [each for each in fitted.optimizer.variables if "momentum" in each.path]
-    return fitted, before, np.concatenate([each.numpy().ravel() for each in moments])
+    return fitted, lambda: trainer.fit(lambda **_: batches, None, **epoch)
+
+
+def moments(fitted):
+    """Those of its first gradients."""
+    found = [each for each in fitted.optimizer.variables if "momentum" in each.path]
+    return np.concatenate([each.numpy().ravel() for each in found])
 
 
 @pytest.mark.parametrize("kind", WHOLE)
 def test_in_float16_the_loss_is_scaled_and_what_is_learned_is_not(kind):
-    fitted, _, moments = after_a_step(kind, "mixed_float16")
-    *_, expected = after_a_step(kind, "float32")
-    assert isinstance(fitted.optimizer, keras.optimizers.LossScaleOptimizer)
-    assert np.linalg.norm(moments - expected) < 0.05 * np.linalg.norm(expected)
+    whole, step = begun(kind, "float32")
+    step()
+    expected = moments(whole)
     assert np.linalg.norm(expected) > 0
-    too_high = 2.0**60
-    fitted, before, _ = after_a_step(kind, "mixed_float16", scale=too_high)
-    assert float(fitted.optimizer.dynamic_scale) == too_high / 2
+
+    fitted, step = begun(kind, "mixed_float16")
+    assert isinstance(fitted.optimizer, keras.optimizers.LossScaleOptimizer)
+    scale, too_high = fitted.optimizer.dynamic_scale, 2.0**60
+    before, usual = [each.numpy() for each in fitted.trainable_variables], float(scale)
+    scale.assign(too_high)
+    step()
+    assert float(scale) == too_high / 2
     for old, new in zip(before, fitted.trainable_variables, strict=True):
         np.testing.assert_array_equal(new, old)
+    scale.assign(usual)
+    step()
+    assert np.linalg.norm(moments(fitted) - expected) < 0.05 * np.linalg.norm(expected)

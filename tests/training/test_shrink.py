@@ -1,7 +1,6 @@
 """A run that reads the frames of its data set at a part of their size."""
 
 import csv
-import dataclasses
 
 import numpy as np
 import pytest
@@ -13,21 +12,17 @@ from pipeline.evaluation.evaluate import evaluate
 from pipeline.inference.classifier import Classifier
 from pipeline.inference.clips import readings_of
 from pipeline.inference.explain import explain
-from pipeline.inference.export import export
 from pipeline.inference.timeline import make_timeline
-from pipeline.training.fit import train
+from tests.runs import changed, drawn_run
 
 
 @pytest.fixture(scope="module")
 def config(blob_config):
-    clip = dataclasses.replace(blob_config.clip, shrink=2)
-    fit = dataclasses.replace(blob_config.train, epochs=2)
-    return dataclasses.replace(blob_config, clip=clip, train=fit)
+    return changed(blob_config, {"clip.shrink": 2, "backbone.filters": (4,), "temporal.units": 4})
 
 
 def test_from_training_to_classifying(config, hasty_run, blob_videos, tmp_path):
-    run = train(config, tmp_path / "run")
-    export(run)
+    run = drawn_run(config, tmp_path / "run")
     evaluate(run)
     with (run.report / "test_predictions.csv").open(newline="") as file:
         lines = list(csv.DictReader(file))
@@ -59,6 +54,4 @@ def test_frames_are_means_of_what_is_stored(config, blob_config):
 @pytest.mark.parametrize("shrink", [3, 8])
 def test_what_does_not_fit(config, shrink):
     with pytest.raises(ConfigError, match="clip.shrink"):
-        open_of_run(
-            dataclasses.replace(config, clip=dataclasses.replace(config.clip, shrink=shrink))
-        )
+        open_of_run(changed(config, {"clip.shrink": shrink}))
