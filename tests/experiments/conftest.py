@@ -19,6 +19,6 @@ def drawn():
         return drawn_run(config, folder, exported=False)
 
     with pytest.MonkeyPatch.context() as patch:
-        for module in ("auto", "runs", "trial"):
+        for module in ("auto", "pace", "runs", "trial"):
             patch.setattr(f"pipeline.experiments.{module}.train", train)
         yield folders

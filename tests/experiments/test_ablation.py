@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.cli.ablate import format_table
 from pipeline.config import RunConfig
-from pipeline.config.file import differing, load_config, preset_names, with_values
+from pipeline.config.file import differing, load_config, preset_names
 from pipeline.dataset.videos import open_data
 from pipeline.errors import ConfigError, DataError
 from pipeline.evaluation.answers import Answers
@@ -24,10 +24,10 @@ FOLDS = ("fold-01", "fold-02")
 def test_each_stage_is_something_else_switched_on_than_off(name):
     config = load_config(name)
     for stage in stages(config):
-        off = with_values(config, stage.off, stage.name)
-        on = with_values(off, stage.on, stage.name)
+        off = changed(config, stage.off)
+        on = changed(off, stage.on)
         assert differing(on, off)
-        assert not differing(with_values(on, stage.off, stage.name), off)
+        assert not differing(changed(on, stage.off), off)
 
 
 def test_the_worth_of_a_stage_is_what_cross_validation_says_with_it_and_without(
@@ -99,18 +99,12 @@ def test_a_stage_that_cannot_be(tiny_config, tmp_path, monkeypatch):
 def test_variants_differ_from_the_run_and_from_each_other(recording_config):
     config = load_config("recordings", {"model.task": "frames"})
     found = variants(config)
-    changed = [config, *(with_values(config, each.values, each.name) for each in found)]
-    pairs = [(one, other) for one in changed for other in changed if one is not other]
+    changes = [config, *(changed(config, each.values) for each in found)]
+    pairs = [(one, other) for one in changes for other in changes if one is not other]
     assert all(differing(one, other) for one, other in pairs)
-    assert [each.name for each in found] == [
-        "without smoothing",
-        "one stage",
-        "lstm",
-        "lstm without smoothing",
-        "bilstm",
-        "windows of 32 frames",
-        "windows of 128 frames",
-    ]
+    names = ["without smoothing", "one stage", "lstm", "lstm without smoothing", "bilstm"]
+    windows = [f"windows of {number} frames" for number in (32, 128)]
+    assert [each.name for each in found] == [*names, *windows]
     assert "tcn" in [each.name for each in variants(recording_config)]  # another one
 
 
@@ -148,11 +142,9 @@ def test_variants_may_be_cross_validated(recording_config, tmp_path, monkeypatch
     folds = changed(recording_config, {"split.folds": 2})
     base, rough = ablate(folds, tmp_path / "ablation", ["without smoothing"])
     assert (base["difference"], rough["difference"]) == (0, -0.25)
-    assert [piece.title for piece in measured] == [
-        f"{name}, fold {fold}/2"
-        for name in ("as configured", "without smoothing")
-        for fold in (1, 2)
-    ]
+    names = ("as configured", "without smoothing")
+    titles = [f"{name}, fold {fold}/2" for name in names for fold in (1, 2)]
+    assert [piece.title for piece in measured] == titles
 
 
 def test_without_validation_recordings_there_is_nothing_to_compare_on(recording_config, tmp_path):

@@ -98,10 +98,11 @@ def test_it_classifies_and_is_measured_on_what_it_never_saw(
         train_auto([*words, "--seed", "3"])
 
 
-@pytest.mark.filterwarnings("ignore::pipeline.training.alarms.TrainingWarning")
-def test_each_fold_chooses_by_its_own_training_videos(tiny_store, tmp_path, capsys, monkeypatch):
-    """With trainings for real."""
+def test_each_fold_chooses_by_its_own_training_videos(
+    tiny_store, tmp_path, drawn, capsys, monkeypatch
+):
     monkeypatch.setattr(auto, "VIDEOS", QUICK[:1])
+    monkeypatch.setattr(auto, "FEW", 4)
     out = tmp_path / "crossval"
     words = ["--config=auto", "--data", str(tiny_store.path), "--out", str(out)]
     crossval([*words, "--budget", "20m", "--split.folds", "2"])
@@ -120,7 +121,7 @@ def test_each_fold_chooses_by_its_own_training_videos(tiny_store, tmp_path, caps
 
 
 def test_recordings_get_an_answer_at_every_frame(recording_store, chosen, drawn, monkeypatch):
-    small = {**SMALL, "clip.num_frames": 16, "temporal.layers": 2, "temporal.stages": 1}
+    small = {**SMALL, "clip.num_frames": 8, "temporal.layers": 2, "temporal.stages": 1}
     monkeypatch.setattr(auto, "RECORDINGS", (Recipe("quick", "recordings", small),))
     run, _ = chosen(recording_store)
     (quick,) = table(run)
@@ -134,14 +135,16 @@ def test_recordings_get_an_answer_at_every_frame(recording_store, chosen, drawn,
     assert make_timeline(Classifier(run), video).segments
 
 
-def test_videos_of_several_labels(several_store, chosen, drawn, monkeypatch):
+@pytest.mark.filterwarnings("ignore::pipeline.training.alarms.TrainingWarning")
+def test_videos_of_several_labels(several_store, chosen, monkeypatch):
+    """With trainings for real."""
     monkeypatch.setattr(auto, "VIDEOS", QUICK[:1])
     run, _ = chosen(several_store)
     assert evaluate_fused(run, "test")["task"] == "video-multilabel"
 
 
 @pytest.mark.parametrize("budget", ["1s", "", "0", "3", "0m", "soon", "-3m", "3d"])
-def test_a_budget_that_is_no_time_or_too_short_is_refused(budget, tiny_store, tmp_path):
+def test_a_budget_that_is_no_time_or_too_short_is_refused(budget, tiny_store, tmp_path, drawn):
     """Before anything is tried."""
     words = ["--config", "auto", "--data", str(tiny_store.path), "--run", str(tmp_path / "run")]
     message = r"or more for these videos, got" if budget == "1s" else "a time such as 90s, 20m or"

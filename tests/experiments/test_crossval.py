@@ -255,7 +255,7 @@ def test_settings_are_searched_for_each_fold(copied, config, drawn, monkeypatch)
     monkeypatch.setattr(Search, "_score", score)
     two = changed(config, {"split.folds": 2, "train.epochs": 1})
     search = Search(ranges={"train.learning_rate": rates}, trials=4, inner_folds=2)
-    with pytest.raises(ConfigError, match="with another split.folds, train.epochs, search"):
+    with pytest.raises(ConfigError, match="with another split.folds, train.epochs, .*search"):
         cross_validate(two, copied, choose=search)
     result = cross_validate(two, copied, choose=search, overwrite=True)
     assert (copied / "fold-01-search" / "study.log").is_file()

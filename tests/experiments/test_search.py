@@ -1,5 +1,4 @@
 import os
-import time
 
 import pytest
 
@@ -8,7 +7,9 @@ from pipeline.experiments import search
 from pipeline.experiments.ranges import read_ranges
 from pipeline.experiments.search import Search, import_optuna
 from pipeline.run import Run
+from pipeline.training.fit import DivergenceError
 from pipeline.workers.shares import run_in_shares
+from tests.processes import wait_until
 from tests.runs import changed
 
 
@@ -47,6 +48,8 @@ def trained(monkeypatch):
 
     def train(config, folder):
         configs.append(config)
+        if config.train.learning_rate > 1:
+            raise DivergenceError
         narrow = config.backbone.filters == (2,)
         return make_believe(folder, HISTORY.replace("0.6", "0.5") if narrow else HISTORY)
 
@@ -106,15 +109,20 @@ def test_a_search_that_was_stopped_goes_on_with_other_settings(config, tmp_path,
     assert "temporal.units 16" in output, "what was chosen is named by its value"
 
 
+def processes_in(file):
+    return {line.split()[0] for line in file.read_text().splitlines()}
+
+
 def search_in(asked, on_trial):
-    """What each of two processes does, where a training takes a moment and gives its process."""
+    """What each of two processes does; no training ends before both have begun one."""
     config, folder = asked
 
     def train(config, folder):
         on_trial(folder.name)
-        time.sleep(0.1)
-        with (folder.parent / "trained.txt").open("a") as file:
-            file.write(f"{os.getpid()} {config.model.dropout}\n")
+        file = folder.with_name("trained.txt")
+        with file.open("a") as lines:
+            lines.write(f"{os.getpid()} {config.model.dropout}\n")
+        wait_until(lambda: len(processes_in(file)) == 2)
         return make_believe(folder)
 
     search.train = train
@@ -126,20 +134,21 @@ def test_two_processes_share_the_trials_and_draw_other_settings(config, tmp_path
     folder = tmp_path / "search"
     run_in_shares(search_in, (config, folder), 2, on_loss=print)
     trained = [line.split() for line in (folder / "trained.txt").read_text().splitlines()]
-    assert len({process for process, _ in trained}) == 2
     drawn = [trial.params["model.dropout"] for trial in study_in(folder).trials]
     assert len(drawn) == len(set(drawn)) == 8
     assert {float(dropout) for _, dropout in trained} == set(drawn)
 
 
 @pytest.mark.filterwarnings("ignore:epoch 1. the loss is not a number any more")
-def test_a_training_that_diverges_loses_to_one_that_does_not(config, tmp_path):
-    """For real."""
+def test_a_training_that_diverges_for_real(config, tmp_path):
+    with pytest.raises(PipelineError, match="no settings of --search trained without diverging"):
+        Search(ranges={"train.learning_rate": [1e30]}, trials=1)(config, tmp_path / "search")
+
+
+def test_one_that_diverges_loses_to_one_that_does_not(config, tmp_path, trained):
     ranges = {"train.learning_rate": [1e30, 5e-3]}
     found = Search(ranges=ranges, trials=2, inner_folds=2)(config, tmp_path / "search")
     assert found.train.learning_rate == 5e-3
-    with pytest.raises(PipelineError, match="no settings of --search trained without diverging"):
-        Search(ranges={"train.learning_rate": [1e30]}, trials=1)(config, tmp_path / "other")
 
 
 @pytest.mark.parametrize("score", [0.3, None])

@@ -4,10 +4,10 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+
+from tests.processes import python_processes
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "train.py"
 
@@ -20,27 +20,20 @@ def free_ports(count):
         return [each.getsockname()[1] for each in sockets]
 
 
+def hear_ctrl_c():
+    """Also where whoever runs the tests ignores it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @contextmanager
 def workers(count, *arguments):
     """Starts them; none is left when it ends."""
     addresses = [f"localhost:{port}" for port in free_ports(count)]
-    started = []
-    try:
+    with python_processes() as start:
+        started = []
         for index in range(count):
             task = {"type": "worker", "index": index}
             config = json.dumps({"cluster": {"worker": addresses}, "task": task})
-            started.append(
-                subprocess.Popen(
-                    [sys.executable, SCRIPT, *map(str, arguments)],
-                    env={**os.environ, "TF_CONFIG": config},
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.PIPE,
-                    text=True,
-                    preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-                )
-            )
+            environment = {**os.environ, "TF_CONFIG": config}
+            started.append(start(SCRIPT, *arguments, env=environment, preexec_fn=hear_ctrl_c))
         yield started
-    finally:
-        for each in started:
-            each.kill()
-            each.communicate()
