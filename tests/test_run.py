@@ -33,7 +33,7 @@ def test_a_folder_that_lacks_a_file_or_is_not_there_is_no_run(tmp_path):
     for name in ("config.toml", "class_names.json"):
         run = make_run(tmp_path / name / "run", 1)
         (run.folder / name).unlink()
-        with pytest.raises(DataError, match=f"run: no trained model here, {name} is missing. Train"):
+        with pytest.raises(DataError, match=f"run: no trained model here, {name} is missing. T"):
             run.config()
     with pytest.raises(DataError, match="none: no trained model here"):
         Run(tmp_path / "none").config()

@@ -14,6 +14,7 @@ from pipeline.errors import ConfigError, DataError
 from pipeline.evaluation.answers import Answers
 from pipeline.experiments.ablation import Measured, Stage, ablate, stages
 from pipeline.experiments.comparison import compare, variants
+from pipeline.experiments.runs import done_before
 from pipeline.run import Run
 from tests.runs import changed
 
@@ -40,7 +41,7 @@ def test_the_worth_of_a_stage_is_what_cross_validation_says_with_it_and_without(
     assert drawn == folders
     assert [Run(each).config().temporal.kind for each in folders] == [*["gru"] * 2, *["mean"] * 2]
     assert order["with"] == base["with"]  # it was on
-    scores = [Run(each).metrics()["test"]["video"]["top1"] for each in folders]
+    scores = [done_before(Run(each))["top1"] for each in folders]
     assert order["with"] == pytest.approx(np.mean(scores[:2]))
     assert order["without"] == pytest.approx(np.mean(scores[2:]))
     assert order["difference"] == pytest.approx(order["with"] - order["without"])
@@ -115,10 +116,9 @@ def test_temporal_parts_are_compared_on_validation(recording_config, tmp_path, d
     assert [base["variant"], lstm["variant"]] == ["as configured", "lstm"]
     run = Run(tmp_path / "ablation" / "variant-lstm")
     assert run.config().temporal.kind == "lstm"
-    metrics = run.metrics()
-    assert metrics.keys() == {"val"}
-    assert lstm["accuracy"] == metrics["val"]["frames"]["accuracy"]
-    assert lstm["edit"] == metrics["val"]["segments"]["edit"]
+    assert [file.name for file in run.report.glob("*.npz")] == ["val_frames.npz"]
+    scores = done_before(run)
+    assert (lstm["accuracy"], lstm["edit"]) == (scores["accuracy"], scores["edit"])
     assert lstm["difference"] == pytest.approx(lstm["accuracy"] - base["accuracy"])
     table = format_table(rows).splitlines()
     assert table[0] == "| variant | accuracy | F1@50 | edit | difference | seconds |"

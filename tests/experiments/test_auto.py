@@ -135,9 +135,7 @@ def test_recordings_get_an_answer_at_every_frame(recording_store, chosen, drawn,
     assert make_timeline(Classifier(run), video).segments
 
 
-@pytest.mark.filterwarnings("ignore::pipeline.training.alarms.TrainingWarning")
-def test_videos_of_several_labels(several_store, chosen, monkeypatch):
-    """With trainings for real."""
+def test_videos_of_several_labels(several_store, chosen, drawn, monkeypatch):
     monkeypatch.setattr(auto, "VIDEOS", QUICK[:1])
     run, _ = chosen(several_store)
     assert evaluate_fused(run, "test")["task"] == "video-multilabel"

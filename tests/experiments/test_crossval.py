@@ -24,7 +24,8 @@ from pipeline.experiments.search import Search
 from pipeline.run import Run, folds_of
 from pipeline.training.callbacks import EpochLog
 from tests.dask_cluster import dask_cluster
-from tests.runs import changed, drawn_run
+from tests.experiments.drawing import drawing
+from tests.runs import changed
 
 
 @pytest.fixture(scope="module")
@@ -36,9 +37,8 @@ def config(tiny_config):
 def folder(config, tmp_path_factory):
     """A cross-validation of three folds, of drawn weights; not to be changed."""
     folder = tmp_path_factory.mktemp("crossval") / "run"
-    for piece in begin_folds(config, folder).pieces:
-        drawn_run(piece.config, piece.run.folder, exported=False)
-    cross_validate(config, folder)
+    with drawing():
+        cross_validate(config, folder)
     return folder
 
 

@@ -39,9 +39,8 @@ def data(tiny_store, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def config(tiny_config, data):
-    values = {"data": str(data), "temporal.kind": "lstm", "temporal.units": 4}
     config = dataclasses.replace(tiny_config, augment=NO_AUGMENT)
-    return open_of_run(changed(config, {**FROZEN, **values}))[0]
+    return open_of_run(changed(config, {**FROZEN, "data": str(data)}))[0]
 
 
 def cached(config):
@@ -62,7 +61,6 @@ def test_it_is_the_same_training(config, tmp_path, capsys):
     weights, wanted = (load_recognizer(run.model_file).get_weights() for run in (once, through))
     for weight, other in zip(weights, wanted, strict=True):
         np.testing.assert_allclose(weight, other, atol=1e-4)
-    assert evaluate(once)["video"] == evaluate(through)["video"]
     assert capsys.readouterr().out.count("features of 96 frames") == 1
     features_of(changed(cached(config), {"split.folds": 4}), seed=config.seed)
     assert "features of" not in capsys.readouterr().out
@@ -170,7 +168,6 @@ def test_evaluation_on_stored_features_is_the_same(config, data, tmp_path):
     values = {
         "model.streams": ("rgb", "flow"),
         "augment.flip": 0.5,
-        "temporal.kind": "tcn",
         "evaluate.order_pairs": LEFT_IS_RIGHT,
     }
     run = drawn_run(changed(cached(config), values), tmp_path / "run", exported=False)

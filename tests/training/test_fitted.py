@@ -40,7 +40,7 @@ STAGES = RunConfig(
     clip=ClipConfig(num_frames=8, sampling="dense"),
     model=ModelConfig(task="frames", streams=("rgb",)),
     backbone=BackboneConfig(filters=(4,), learning_rate_factor=0.5),
-    temporal=TemporalConfig(kind="tcn", units=5, layers=2, stages=2),
+    temporal=TemporalConfig(kind="tcn", units=5, layers=1, stages=2),
     train=TrainConfig(epochs=2, learning_rate=1e-2, warmup=0, transition_penalty=0.7),
 )
 

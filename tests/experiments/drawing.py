@@ -1,0 +1,35 @@
+"""Runs of experiments with drawn weights: how they learn, and what all is measured, counts not."""
+
+import shutil
+from contextlib import contextmanager
+
+import pytest
+
+from pipeline.evaluation.answering import answer
+from pipeline.evaluation.answers import read_answers
+from tests.runs import drawn_run
+
+
+def scores_of_answers(run, split):
+    """What `evaluate` finds, without all that it finds besides."""
+    answer(run, split)
+    model, names = run.config().model, run.class_names()
+    return read_answers([run], split, model, names).scores(model, names)
+
+
+@contextmanager
+def drawing():
+    """In place of training weights are drawn; gives the folders in which that was done."""
+    folders = []
+
+    def train(config, folder, *, overwrite=False):
+        folders.append(folder)
+        if overwrite:
+            shutil.rmtree(folder, ignore_errors=True)
+        return drawn_run(config, folder, exported=False)
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("auto", "pace", "runs", "trial"):
+            patch.setattr(f"pipeline.experiments.{module}.train", train)
+        patch.setattr("pipeline.experiments.runs.evaluate", scores_of_answers)
+        yield folders
