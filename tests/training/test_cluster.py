@@ -209,6 +209,7 @@ def test_addresses_under_slurm_are_in_its_order_and_gpus_are_shared(monkeypatch)
         ({"worker": {"0": "one:1", "1": "two:2"}}, {}, "expected JSON such as"),
         ({"worker": ["one:1", "two"]}, {}, "expected HOST:PORT, such as one:2222; got 'two'"),
         ({"worker": ["one:1", "two:99999"]}, {}, "got 'two:99999'"),
+        ({"worker": ["one:1", 2]}, {}, "expected HOST:PORT, such as one:2222; got 2"),
         ({"worker": ["one:1", "one:1"]}, {}, "two workers have the address one:1"),
     ],
 )
