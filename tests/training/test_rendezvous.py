@@ -85,7 +85,7 @@ def test_all_go_on_once_all_are_there_whoever_comes_first(addresses):
 
 def test_who_is_missing_is_told_and_not_waited_for_without_end(addresses, monkeypatch, capsys):
     monkeypatch.setattr(rendezvous, "TELL_SECONDS", 0.2)
-    second = Worker(addresses, 1, 2)
+    second = Worker(addresses, 1, 3)
     with pytest.raises(WorkerLostError) as lost:
         meet(addresses, 0, seconds=1)
     (error,) = ended(second)
