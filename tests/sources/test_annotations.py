@@ -1,9 +1,12 @@
-from __future__ import annotations
+"""Official lists, and the videos that they name."""
 
 import pytest
 
 from pipeline.errors import DataError
+from pipeline.manifest.rows import Row
 from pipeline.sources.annotations import find_lists, read_lines, read_table
+from pipeline.sources.folder import LeftOutWarning
+from pipeline.sources.video_index import VideoIndex
 
 
 def test_looks_in_the_folder_and_then_beside_it(touch):
@@ -23,33 +26,38 @@ def test_looks_in_the_folder_and_then_beside_it(touch):
     assert found(root / "set", str(root / "none")) == []
 
 
-def test_order_and_folders(touch):
+def test_order_folders_and_nothing_found(touch):
     root = touch("b.txt", "a.txt", "c.csv", "folder.txt/file")
-
     assert find_lists(root, "", "c.*", "*.txt") == [root / n for n in ("a.txt", "b.txt", "c.csv")]
-
-
-def test_nothing_found(touch):
-    root = touch("videos/1.avi")
-
     message = (
-        "expected the official lists, a.txt, b.txt, found none in .*videos and beside it. Get "
+        "expected the official lists, x.txt, y.txt, found none in .*folder.txt and beside it. Get "
+        "them. Put them into the folder of the videos, o"
     )
-    with pytest.raises(
-        DataError, match=f"{message}them. Put them into the folder of the videos, o"
-    ):
-        find_lists(root / "videos", "", "a.txt", "b.txt", download="Get them.")
+    with pytest.raises(DataError, match=message):
+        find_lists(root / "folder.txt", "", "x.txt", "y.txt", download="Get them.")
 
 
 def test_table_with_a_byte_order_mark_and_short_lines(write):
     file = write("a.csv", "\ufefflabel,id", '"a, b",1', "c")
-
     assert list(read_table(file, "label", "id")) == [
         (f"{file}, line 2", {"label": "a, b", "id": "1"}),
         (f"{file}, line 3", {"label": "c", "id": ""}),
     ]
-
-
-def test_what_is_no_text(write):
     with pytest.raises(DataError, match="a.txt: expected text, got NUL characters"):
         list(read_lines(write("a.txt", "a\0.avi 1")))
+
+
+def test_finds_videos_by_name(touch):
+    root = touch("b/X.AVI", "a/x.webm", "notes/y.txt", ".hidden/z.avi")
+    index = VideoIndex(root, example="x.avi")
+    assert [str(file) for file in index.files] == ["a/x.webm", "b/X.AVI"]
+    assert index.locate("c/x.avi") == str(root / "a/x.webm")
+    assert index.locate("c/X.avi") == str(root / "b/X.AVI")
+    assert index.locate("c/y.avi", "other", "X") == str(root / "b/X.AVI")
+    assert index.locate("c/y.avi") == str(root / "c/y.avi")
+
+    index = VideoIndex(root, example="x.avi", ignore_case=True)
+    path = index.locate("X.mp4")
+    assert path == str(root / "a/x.webm")
+    with pytest.warns(LeftOutWarning, match="left out 1 video .*: b/X.AVI"):
+        index.manifest([Row(path=path, label="x", group="x")])

@@ -29,23 +29,16 @@ def zipped(**files: str) -> bytes:
     return buffer.getvalue()
 
 
+ARCHERY, HANDSTAND = "v_Archery_g0{}_c01.avi", "HandstandPushups/v_HandStandPushups_g01_c01.avi"
+LISTS = {
+    "classInd.txt": "1 Archery\n2 HandstandPushups\n",
+    "trainlist01.txt": f"Archery/{ARCHERY.format(8)} 1\n",
+    "testlist01.txt": f"Archery/{ARCHERY.format(1)}\n{HANDSTAND}\n",
+}
+VIDEOS = [ARCHERY.format(1), ARCHERY.format(8), "v_HandstandPushups_g01_c01.avi"]
 ARCHIVES = {
-    "/lists.zip": zipped(
-        **{
-            "ucfTrainTestlist/classInd.txt": "1 Archery\n2 HandstandPushups\n",
-            "ucfTrainTestlist/trainlist01.txt": "Archery/v_Archery_g08_c01.avi 1\n",
-            "ucfTrainTestlist/testlist01.txt": (
-                "Archery/v_Archery_g01_c01.avi\nHandstandPushups/v_HandStandPushups_g01_c01.avi\n"
-            ),
-        }
-    ),
-    "/videos.zip": zipped(
-        **{
-            "UCF101/v_Archery_g01_c01.avi": "",
-            "UCF101/v_Archery_g08_c01.avi": "",
-            "UCF101/v_HandstandPushups_g01_c01.avi": "",
-        }
-    ),
+    "/lists.zip": zipped(**{f"ucfTrainTestlist/{name}": text for name, text in LISTS.items()}),
+    "/videos.zip": zipped(**{f"UCF101/{name}": "" for name in VIDEOS}),
 }
 
 
@@ -78,9 +71,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     address = f"http://127.0.0.1:{server.server_port}"
     known = {
         address + name: checksums.UrlInfo(
-            size=Size(len(archive)),
-            checksum=hashlib.sha256(archive).hexdigest(),
-            filename=name[1:],
+            size=Size(len(archive)), checksum=hashlib.sha256(archive).hexdigest(), filename=name[1:]
         )
         for name, archive in ARCHIVES.items()
     }
@@ -89,7 +80,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setattr(checksums, "get_all_url_infos", lambda: known)
     monkeypatch.setattr(downloader, "MAX_RETRIES", 0)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     yield server
     server.shutdown()
@@ -97,25 +88,18 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     thread.join()
 
 
-def test_ends_where_the_scan_finds_it(server: Server, tmp_path: Path) -> None:
+def test_ends_where_the_scan_finds_it(server, tmp_path):
     download_ucf101(tmp_path / "ucf101")
 
     rows = scan_ucf101(tmp_path / "ucf101").rows
-    assert [Path(row.path).name for row in rows] == [
-        "v_Archery_g01_c01.avi",
-        "v_Archery_g08_c01.avi",
-        "v_HandstandPushups_g01_c01.avi",
-    ]
+    assert [Path(row.path).name for row in rows] == VIDEOS
     assert all(Path(row.path).exists() for row in rows)
     assert server.asked == ["/lists.zip", "/videos.zip"]
-    assert sorted(path.name for path in (tmp_path / "ucf101").iterdir()) == [
-        "UCF101",
-        "archives",
-        "ucfTrainTestlist",
-    ]
+    found = sorted(path.name for path in (tmp_path / "ucf101").iterdir())
+    assert found == ["UCF101", "archives", "ucfTrainTestlist"]
 
 
-def test_goes_on_with_what_is_missing(server: Server, tmp_path: Path) -> None:
+def test_goes_on_with_what_is_missing(server, tmp_path):
     del server.archives["/videos.zip"]
     with pytest.raises(DataError):
         download_ucf101(tmp_path)
@@ -131,7 +115,7 @@ def test_goes_on_with_what_is_missing(server: Server, tmp_path: Path) -> None:
     assert len(scan_ucf101(tmp_path).rows) == 3
 
 
-def test_unpacks_anew_what_was_interrupted(server: Server, tmp_path: Path) -> None:
+def test_unpacks_anew_what_was_interrupted_and_tells_what_is_damaged(server, tmp_path):
     download_ucf101(tmp_path)
     server.asked.clear()
     (tmp_path / ".UCF101.partial").mkdir()
@@ -144,80 +128,60 @@ def test_unpacks_anew_what_was_interrupted(server: Server, tmp_path: Path) -> No
     assert len(list((tmp_path / "UCF101").iterdir())) == 3
     assert not (tmp_path / ".UCF101.partial").exists()
 
-
-def test_archive_that_is_damaged(server: Server, tmp_path: Path) -> None:
-    download_ucf101(tmp_path)
     shutil.rmtree(tmp_path / "ucfTrainTestlist")
     archive = next((tmp_path / "archives").glob("*lists*.zip"))
     archive.write_bytes(archive.read_bytes().replace(b"v_HandStand", b"v_Handstand"))
-
-    with pytest.raises(
-        DataError, match=r"lists.*zip: cannot be unpacked: Bad CRC.*\. Remove it and"
-    ):
+    message = r"lists.*zip: cannot be unpacked: Bad CRC.*\. Remove it and"
+    with pytest.raises(DataError, match=message):
         download_ucf101(tmp_path)
     assert not (tmp_path / "ucfTrainTestlist").exists()
 
 
-def test_address_without_a_known_checksum(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_address_without_a_known_checksum(server, tmp_path, monkeypatch):
     monkeypatch.setattr(checksums, "get_all_url_infos", dict)
-
     with pytest.raises(ValueError, match="Missing checksums"):
         download_ucf101(tmp_path)
 
 
-def test_archive_that_is_not_the_one(server: Server, tmp_path: Path) -> None:
-    server.archives["/lists.zip"] = zipped(**{"ucfTrainTestlist/classInd.txt": "1 Archery\n"})
-
-    with pytest.raises(
-        DataError, match=r"lists.zip: cannot be downloaded: what came has a wrong check"
-    ):
+@pytest.mark.parametrize(
+    ("archives", "message"),
+    [
+        (
+            {"/lists.zip": zipped(**{"ucfTrainTestlist/classInd.txt": "1 Archery\n"})},
+            r"lists.zip: cannot be downloaded: what came has a wrong check",
+        ),
+        ({}, r"downloaded: Failed to get .*404\. .*both into .*\.$"),
+    ],
+)
+def test_servers_that_do_not_have_it(server, tmp_path, archives, message):
+    server.archives = archives
+    with pytest.raises(DataError, match=message):
         download_ucf101(tmp_path)
     assert not (tmp_path / "ucfTrainTestlist").exists()
 
 
-def test_server_that_does_not_have_it(server: Server, tmp_path: Path) -> None:
-    server.archives.clear()
-
-    with pytest.raises(DataError, match=r"downloaded: Failed to get .*404\. .*both into .*\.$"):
-        download_ucf101(tmp_path)
-
-
-def test_no_network(
-    server: Server,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+def test_no_network(server, tmp_path, monkeypatch, caplog):
     address = "http://127.0.0.1:1/lists.zip"  # Nothing answers there.
     monkeypatch.setattr(ucf101, "SPLITS_URL", address)
     known = checksums.UrlInfo(size=Size(1), checksum="0" * 64, filename="lists.zip")
     monkeypatch.setattr(checksums, "get_all_url_infos", lambda: {address: known})
     monkeypatch.setattr(downloader, "MAX_RETRIES", 1)
-
     with pytest.raises(DataError, match=r"lists.zip: cannot be downloaded: .*refused.* Run the"):
         download_ucf101(tmp_path)
     assert not caplog.records
 
 
-def test_folder_that_cannot_be_written(server: Server, tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-
-    with pytest.raises(DataError, match=r"file.*: cannot be written: .* has 14 GB of free space"):
-        download_ucf101(tmp_path / "file")
-
-
-def test_unpacking_where_nothing_can_be_written(server: Server, tmp_path: Path) -> None:
-    (tmp_path / ".ucfTrainTestlist.partial").touch()
-
-    with pytest.raises(
-        DataError, match=r"partial.*: cannot be written: .* has 14 GB of free space"
-    ):
-        download_ucf101(tmp_path)
+@pytest.mark.parametrize(
+    ("file", "folder"), [("file", "file"), (".ucfTrainTestlist.partial", "")], ids=["", "unpacking"]
+)
+def test_where_nothing_can_be_written(server, touch, file, folder):
+    root = touch(file)
+    message = f"{file}.*: cannot be written: .* has 14 GB of free space"
+    with pytest.raises(DataError, match=message):
+        download_ucf101(root / folder)
 
 
-def test_a_name_that_does_not_resolve(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_name_that_does_not_resolve(monkeypatch, tmp_path):
     """It is known before any attempt: nothing is made for it."""
     monkeypatch.setattr(ucf101, "SPLITS_URL", "https://clipline.invalid/lists.zip")
     monkeypatch.setenv("no_proxy", "*")

@@ -1,6 +1,4 @@
-"""Options that a source has no use for are refused."""
-
-from __future__ import annotations
+"""Options that a source has no use for are refused; what a source gives is made sure of."""
 
 import dataclasses
 import warnings
@@ -13,57 +11,57 @@ from pipeline.manifest.rows import TableWarning
 from pipeline.sources.reading import read_manifest
 
 
+def configure(source, path="none", **options):
+    return PrepareConfig(source=source, path=str(path), out="out", **options)
+
+
 @pytest.mark.parametrize(
-    ("source", "option", "value"),
+    ("source", "options", "error", "message"),
     [
-        ("folder", "fold", 2),
-        ("csv", "fold", 1),
-        ("kinetics", "fold", 1),
-        ("folder", "annotations", "lists"),
-        ("ut_interaction", "annotations", "lists"),
-        ("ucf101", "group_regex", "x"),
+        ("folder", {"fold": 2}, ConfigError, r"--fold is for --source [\w, ]+; leave it out"),
+        ("folder", {"fold": 2}, ConfigError, "or add --folds, which any source takes$"),
+        ("csv", {"fold": 1}, ConfigError, r"--fold is for --source [\w, ]+; leave it out"),
+        ("kinetics", {"fold": 1}, ConfigError, r"--fold is for --source [\w, ]+; leave it out"),
+        *(
+            (source, {"annotations": "x"}, ConfigError, r"--annotations is for --source [\w, ]+;")
+            for source in ("folder", "ut_interaction")
+        ),
+        (
+            *("ucf101", {"group_regex": "x"}, ConfigError),
+            r"--group-regex is for --source [\w, ]+; leave it out$",
+        ),
+        *(
+            ("folder", options, ConfigError, "is for --source events[a-z_, ]*; leave it out$")
+            for options in ({"videos": "v"}, {"point_seconds": 1.0}, {"modifiers": True})
+        ),
+        ("folder", {"tiers": ("a",)}, ConfigError, "--tiers is for --source events; leave it"),
+        ("folder", {"folds": 5, "fold": 2}, DataError, "none does not exist"),
     ],
 )
-def test_an_option_that_a_source_does_not_take(source: str, option: str, value: object) -> None:
-    config = PrepareConfig(source=source, path="none", out="out", **{option: value})  # type: ignore[arg-type]
-    message = rf"--{option.replace('_', '-')} is for --source [\w, ]+; leave it out"
-    with pytest.raises(ConfigError, match=message):
-        read_manifest(config)
+def test_options_that_a_source_does_not_take(source, options, error, message):
+    with pytest.raises(error, match=message):
+        read_manifest(configure(source, **options))
 
 
-def test_a_fold_without_folds_is_told_of_them() -> None:
-    config = PrepareConfig(source="folder", path="none", out="out", fold=2)
-    with pytest.raises(ConfigError, match="or add --folds, which any source takes$"):
-        read_manifest(config)
-
-
-def test_a_fold_is_one_of_any_folds() -> None:
-    config = PrepareConfig(source="folder", path="none", out="out", folds=5, fold=2)
-    with pytest.raises(DataError, match="none does not exist"):
-        read_manifest(config)
-
-
-def test_a_line_that_is_there_twice(write) -> None:
+def test_a_line_that_is_there_twice(write):
     table = write("table.csv", "path,label", "a.avi,run", "b.avi,walk", "a.avi,run", "a.avi,walk")
     with pytest.warns(TableWarning, match="left out 1 row, the same as one before: .*a.avi$"):
-        manifest = read_manifest(PrepareConfig(source="csv", path=str(table), out="out"))
+        manifest = read_manifest(configure("csv", table))
     assert [row.label for row in manifest.rows] == ["run", "walk", "walk"]
 
 
-def test_a_video_without_a_group_among_others_that_have_one(write) -> None:
+def test_a_video_without_a_group_among_others_that_have_one(write):
     table = write("table.csv", "path,label,group", "a/a.avi,run,ann", "/b.avi,walk,", "c.avi,run,b")
-    config = PrepareConfig(source="csv", path=str(table), out="out")
+    config = configure("csv", table)
     with pytest.warns(TableWarning, match="1 video without a group, each taken for one of its own"):
         read_manifest(config)
     with warnings.catch_warnings(action="error"):
         read_manifest(dataclasses.replace(config, classes=("run",)))
-
     table = write("table.csv", "path,label,group", "a.avi,run,", "b.avi,walk,")
-    assert len(read_manifest(dataclasses.replace(config, path=str(table))).rows) == 2
+    assert len(read_manifest(configure("csv", table)).rows) == 2
 
 
-def test_a_fold_whose_test_videos_are_missing(touch) -> None:
+def test_a_fold_whose_test_videos_are_missing(touch):
     root = touch("kick/set1_seq01_000.avi", "hug/set1_seq02_001.avi")
-    config = PrepareConfig(source="ut_interaction", path=str(root), out="out", fold=5)
     with pytest.raises(DataError, match="none of the test videos of --fold 5 is there"):
-        read_manifest(config)
+        read_manifest(configure("ut_interaction", root, fold=5))
