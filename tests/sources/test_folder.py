@@ -7,11 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.dataset.videos import open_of_run
 from pipeline.errors import DataError
 from pipeline.run import Run
 from pipeline.sources.folder import LeftOutWarning, scan_folder
-from pipeline.training.run_folder import start
 
 
 def table(root):
@@ -48,12 +46,13 @@ def test_passes_over_hidden_files_and_folders(touch):
     assert paths(root) == ["run/a.avi", "walk/a.avi"]
 
 
-def test_passes_over_what_clipline_made(touch, tmp_path, blob_store, blob_config):
+def test_passes_over_what_clipline_made(touch, tmp_path, blob_store):
     touch("walk/a.avi", "run/a.avi", "walk/runs/b.avi")
     shutil.copytree(blob_store.path, tmp_path / "data" / "x")
     touch("data/y/check/data_report.json", "data/y/check/data_report.md")
-    config, data = open_of_run(blob_config)
-    start(Run(tmp_path / "runs" / "x"), config, data)
+    trained, merged = Run(tmp_path / "runs" / "x"), Run(tmp_path / "runs" / "y")
+    for file in (trained.config_file, trained.class_names_file, merged.bundle_file):
+        touch(file, file.with_name("a.avi"))
     assert paths(tmp_path) == ["run/a.avi", "walk/a.avi", "walk/runs/b.avi"]
     touch("data/notes.txt")  # So it is no folder of data sets alone.
     with pytest.raises(DataError, match="got none in 'data'"):
