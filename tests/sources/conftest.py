@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -51,3 +51,15 @@ def table(tmp_path: Path) -> Callable[[Manifest], Table]:
         ]
 
     return table
+
+
+@pytest.fixture
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looking at videos, preparing and rendering them starts no processes, which take long to."""
+    for module in ("workers.probing", "prepare.shard_workers", "sources.demo.render"):
+        monkeypatch.setattr(f"pipeline.{module}.run_in_workers", run_here)
+
+
+def run_here(work: Callable, tasks: Sequence, **_: object) -> list:
+    """What `run_in_workers` does, without workers."""
+    return [work(task, str) for task in tasks]

@@ -1,6 +1,12 @@
-"""The demo videos: bodies that hold together, actions told apart by what they should be, files."""
+"""The demo: bodies that hold together, actions told apart by what they should be, and their files.
+
+Videos show one action; in recordings, movements run into each other.
+"""
 
 import collections
+import dataclasses
+import itertools
+import shutil
 import subprocess
 import sys
 import time
@@ -9,9 +15,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.config.prepare import PrepareConfig
+from pipeline.errors import ConfigError
 from pipeline.manifest.rows import SPLITS
 from pipeline.prepare.leaks import crossing
 from pipeline.sources.demo.actions import ACTIONS, ORDER_PAIRS, perform
+from pipeline.sources.demo.choreography import Choreography
 from pipeline.sources.demo.figure import (
     DOFS,
     SIDES,
@@ -21,12 +30,19 @@ from pipeline.sources.demo.figure import (
     mirrored,
     pose,
 )
-from pipeline.sources.demo.render import render_demo
+from pipeline.sources.demo.recordings import Recording
+from pipeline.sources.demo.render import EVENTS, render_demo, render_recordings
+from pipeline.sources.demo.script import Script
 from pipeline.sources.demo.takes import MAX_FRAMES, MIN_FRAMES, Take
+from pipeline.sources.events.reading import read_events
+from pipeline.sources.events.rows import scan_events
+from pipeline.sources.reading import folder_of_videos, read_manifest
 from pipeline.video import iter_frames, probe
 
 FORWARD = sorted(set(ACTIONS) - {"put_down", "stand_up"})
 FIGURES = range(4)
+ACTORS = range(3)  # of recordings
+FPS, SLOW = 15, 6
 BONES = {
     ("hip", "knee"): "thigh",
     ("knee", "ankle"): "shin",
@@ -35,6 +51,23 @@ BONES = {
     ("wrist", "hand"): "hand",
     ("heel", "toe"): "foot",
 }
+SMALL = {
+    "takes": {"_SIZES": ((64, 48), (48, 64)), "MIN_FRAMES": 4, "MAX_FRAMES": 6},
+    "recordings": {"_SIZES": ((64, 48),), "_RATES": (SLOW,)},
+    "script": {"_TIMES": 1, "_ON_THE_SPOT": ("kick",)},
+}
+
+
+@pytest.fixture
+def small(monkeypatch, in_this_process):
+    """Videos and recordings are small, short and soon drawn."""
+    make_small(monkeypatch)
+
+
+def make_small(patch):
+    for module, values in SMALL.items():
+        for name, value in values.items():
+            patch.setattr(f"pipeline.sources.demo.{module}.{name}", value)
 
 
 def draw_body(figure):
@@ -49,19 +82,32 @@ def distance(joints, a, b):
     return np.linalg.norm(joints[a] - joints[b], axis=1)
 
 
-def soles(performance):
-    return np.stack([performance.skeleton.joints[name] for name in SOLES], axis=1)
+def soles(skeleton):
+    return np.stack([skeleton.joints[name] for name in SOLES], axis=1)
 
 
-def contents(manifest):
-    return {row.path: Path(row.path).read_bytes() for row in manifest.rows}
+def steps_of_standing_feet(points):
+    """From frame to frame, of the sole that is on the floor."""
+    standing = np.argmin(points[1:, :, 1] + points[:-1, :, 1], axis=1)
+    return np.diff(points, axis=0)[np.arange(len(standing)), standing]
 
 
-@pytest.fixture(scope="module")
-def rendered(tmp_path_factory):
-    """Three figures, one a split, rendered in this process."""
-    directory = tmp_path_factory.mktemp("demo")
-    return directory, render_demo(directory, workers=1, num_figures=3)
+def speeds(positions):
+    """Metres a second from frame to frame, (T - 1,)."""
+    return FPS * np.linalg.norm(np.diff(positions, axis=0), axis=1)
+
+
+def holds(enactment, *labels):
+    """Whether one of some labels holds, bool (T,)."""
+    frames = np.zeros(len(enactment.carton_headings), bool)
+    for event in enactment.events:
+        if event.label in labels:
+            frames[event.start : event.end] = True
+    return frames
+
+
+def contents(directory):
+    return {file.name: file.read_bytes() for file in sorted(directory.rglob("*.*"))}
 
 
 def test_bones_keep_their_lengths_in_any_pose():
@@ -99,28 +145,22 @@ def test_mirroring_swaps_the_sides():
     joints, image = (
         forward_kinematics(draw_body(0), each).joints for each in (angles, mirrored(angles))
     )
-    np.testing.assert_allclose(image["left_hand"], joints["right_hand"] * [-1, 1, 1], atol=1e-12)
-    np.testing.assert_allclose(image["right_toe"], joints["left_toe"] * [-1, 1, 1], atol=1e-12)
-    np.testing.assert_allclose(image["head"], joints["head"] * [-1, 1, 1], atol=1e-12)
-
-
-@pytest.mark.parametrize("figure", FIGURES)
-@pytest.mark.parametrize("action", FORWARD)
-def test_soles_touch_the_floor_and_are_never_below(action, figure):
-    lowest = soles(act(action, figure))[:, :, 1].min(axis=1)
-    if action == "jump":
-        assert lowest.max() > 0.1
-    else:
-        np.testing.assert_allclose(lowest, 0, atol=1e-9)
-    assert lowest.min() > -1e-9
+    for one, other in (("left_hand", "right_hand"), ("right_toe", "left_toe"), ("head", "head")):
+        np.testing.assert_allclose(image[one], joints[other] * [-1, 1, 1], atol=1e-12)
 
 
 @pytest.mark.parametrize("action", FORWARD)
-def test_a_foot_on_the_floor_does_not_slide(action):
-    points = soles(act(action, 1))
-    standing = np.argmin(points[1:, :, 1] + points[:-1, :, 1], axis=1)
-    steps = np.diff(points, axis=0)[np.arange(len(standing)), standing]
-    assert np.abs(steps[:, [0, 2]]).max() < 1e-9
+def test_soles_touch_the_floor_and_are_never_below_and_do_not_slide(action):
+    for figure in FIGURES:
+        points = soles(act(action, figure).skeleton)
+        lowest = points[:, :, 1].min(axis=1)
+        if action == "jump":
+            assert lowest.max() > 0.1
+        else:
+            np.testing.assert_allclose(lowest, 0, atol=1e-9)
+        assert lowest.min() > -1e-9
+        if figure == 1:
+            assert np.abs(steps_of_standing_feet(points)[:, [0, 2]]).max() < 1e-9
 
 
 @pytest.mark.parametrize("figure", FIGURES)
@@ -155,7 +195,7 @@ def test_a_carton_rests_and_is_then_between_the_hands(figure):
 
 
 @pytest.mark.parametrize(("one", "other"), ORDER_PAIRS)
-def test_the_actions_of_an_order_pair_are_each_other_backwards(one, other):
+def test_the_actions_of_an_order_pair_are_each_other_backwards(small, one, other):
     takes = Take(0, one, 2), Take(0, other, 2)
     assert takes[0].format() == takes[1].format()
     forward, backward = (np.stack(list(take.frames())) for take in takes)
@@ -175,75 +215,277 @@ def test_takes_are_varied_and_short():
     assert np.mean([form.num_frames / form.fps for form in formats]) == pytest.approx(1.6, abs=0.2)
 
 
-def test_every_file_decodes_to_its_frames(rendered):
-    _, manifest = rendered
-    for row in manifest.rows:
-        form = Take(0, row.label, int(row.group.removeprefix("figure"))).format()
-        info = probe(row.path, count_frames=True)
-        assert (info.num_frames, info.fps) == (form.num_frames, form.fps)
-        assert (info.width, info.height) == form.size
+def test_files_show_what_was_acted_and_another_seed_replaces_them(small, tmp_path):
+    manifest = render_demo(tmp_path, num_figures=3)
 
-
-def test_files_show_what_was_rendered(rendered):
-    _, manifest = rendered
-    for row in manifest.rows[::7]:
-        frame = next(Take(0, row.label, int(row.group.removeprefix("figure"))).frames())
-        decoded = next(iter_frames(row.path))
-        assert np.abs(decoded.astype(int) - frame).mean() < 12
-
-
-def test_splits_share_no_figure_and_have_every_action(rendered):
-    _, manifest = rendered
     assert not crossing(manifest.rows)
     found = collections.Counter((row.split, row.label) for row in manifest.rows)
     assert found == dict.fromkeys([(split, action) for split in SPLITS for action in ACTIONS], 1)
     assert len(manifest.groups) == 3
+    for row in manifest.rows:
+        take = Take(0, row.label, int(row.group.removeprefix("figure")))
+        form, info = take.format(), probe(row.path, count_frames=True)
+        assert (info.num_frames, info.fps) == (form.num_frames, form.fps)
+        assert (info.width, info.height) == form.size
+        decoded = next(iter_frames(row.path))
+        assert np.abs(decoded.astype(int) - next(take.frames())).mean() < 12
+
+    before, files = contents(tmp_path), set(tmp_path.glob("*/*"))
+    after = render_demo(tmp_path, seed=1, num_figures=3)
+    assert set(tmp_path.glob("*/*")) == {Path(row.path) for row in after.rows} != files
+    assert not set(contents(tmp_path).values()) & set(before.values())
 
 
 def test_three_quarters_of_the_figures_are_for_training(monkeypatch, tmp_path):
     monkeypatch.setattr("pipeline.sources.demo.render.run_in_workers", lambda *_, **__: [])
     rows = render_demo(tmp_path).rows
-    figures = {split: {row.group for row in rows if row.split == split} for split in SPLITS}
-    assert {split: len(groups) for split, groups in figures.items()} == {
-        "train": 72,
-        "val": 12,
-        "test": 12,
-    }
+    figures = {split: len({row.group for row in rows if row.split == split}) for split in SPLITS}
+    assert figures == {"train": 72, "val": 12, "test": 12}
     assert len(rows) == 96 * len(ACTIONS)
 
 
-def test_a_killed_run_leaves_no_process_and_is_completed_to_the_same_bytes(rendered, tmp_path):
-    _, whole = rendered
-    code = (
-        "import sys; from pathlib import Path\n"
-        "from pipeline.sources.demo.render import render_demo\n"
-        "if __name__ == '__main__': render_demo(Path(sys.argv[1]), workers=2, num_figures=3)\n"
-    )
-    script = tmp_path / "run.py"
-    script.write_text(code)
-    directory = tmp_path / "demo"
+# Of this seed, these actions are short and their videos small.
+SCRIPT = """
+import sys
+from pathlib import Path
+from pipeline.sources.demo import render
+if __name__ == '__main__':
+    render.ACTIONS = ("kick", "squat")
+    render.render_demo(Path(sys.argv[1]), seed=41, workers=2, num_figures=3)
+"""
+
+
+def test_a_killed_run_leaves_no_process_and_is_completed_to_the_same_bytes(
+    in_this_process, monkeypatch, tmp_path
+):
+    script, directory, whole = (tmp_path / name for name in ("run.py", "demo", "whole"))
+    script.write_text(SCRIPT)
     run = subprocess.Popen([sys.executable, script, directory], stdout=subprocess.PIPE)
-    while len(list(directory.glob("*/figure*"))) < 3:
+    while not list(directory.glob("*/figure*")):
         assert run.poll() is None
         time.sleep(0.01)
     run.kill()
     run.communicate(timeout=20)  # ends when the last worker closed the pipe
     done = set(directory.glob("*/figure*"))
-    assert 3 <= len(done) < len(whole.rows)
-    left_over = directory / "wave" / ".figure00_0.1234.mp4"
+    assert 1 <= len(done) < 6
+    left_over = directory / "kick" / ".figure00_0.1234.mp4"
     left_over.write_bytes(b"half a video")
     times = {path: path.stat().st_mtime_ns for path in done}
 
-    manifest = render_demo(directory, workers=2, num_figures=3)
+    monkeypatch.setattr("pipeline.sources.demo.render.ACTIONS", ("kick", "squat"))
+    for folder in (directory, whole):
+        render_demo(folder, seed=41, num_figures=3)
 
-    assert list(contents(manifest).values()) == list(contents(whole).values())
+    assert contents(directory) == contents(whole)
     assert {path: path.stat().st_mtime_ns for path in done} == times
     assert not left_over.exists()
 
 
-def test_another_seed_replaces_the_videos(rendered):
-    directory, before = rendered
-    first, files = contents(before), set(directory.glob("*/*"))
-    after = render_demo(directory, seed=1, workers=2, num_figures=3)
-    assert set(directory.glob("*/*")) == {Path(row.path) for row in after.rows} != files
-    assert not set(contents(after).values()) & set(first.values())
+@pytest.fixture(scope="module")
+def enacted():
+    return [Script(draw_body(n), FPS, np.random.default_rng(n)).enact() for n in ACTORS]
+
+
+def choreograph(figure=0):
+    return Choreography(draw_body(figure), np.zeros(2), FPS, 1.0, np.random.default_rng(figure))
+
+
+def test_every_movement_begins_in_the_pose_in_which_the_last_one_ended():
+    person = choreograph()
+    for action in ("sit_down", "stand_up", "pick_up", "put_down", "wave", "clap"):
+        person.act(action)
+    person.pause(0.6)
+    joints = person.skeleton().joints
+    for span in person.spans[1:]:
+        for name, positions in joints.items():
+            assert speeds(positions[span.start - 1 : span.start + 1]) < 0.2, (span, name)
+
+
+@pytest.mark.parametrize("figure", ACTORS)
+def test_a_figure_gets_where_it_is_to_and_no_foot_on_the_floor_slides(figure):
+    person = choreograph(figure)
+    ways = [([1, 0], 0.5), ([-0.8, 0.2], -0.8), ([0.3, -0.2], 0.9), ([-0.5, 0], -0.6)]
+    person.pause(0.5)
+    for place, heading in ways:
+        person.walk_to(np.array(place, float), heading)
+        person.pause(0.5)
+        skeleton = person.skeleton()
+        np.testing.assert_allclose(skeleton.joints["pelvis"][-1, [0, 2]], place, atol=1e-6)
+        assert person.headings[-1] == pytest.approx(heading)
+    points = soles(skeleton)
+    assert np.abs(steps_of_standing_feet(points)).max() < 0.008
+    np.testing.assert_allclose(points[:, :, 1].min(axis=1), 0, atol=1e-9)
+
+
+def test_a_figure_stays_in_its_part_of_the_world_and_sits_on_the_chair(enacted):
+    for figure, each in zip(ACTORS, enacted, strict=True):
+        height, pelvis = draw_body(figure).height, each.skeleton.joints["pelvis"]
+        assert np.abs(pelvis[:, 0]).max() < 0.85 * height
+        assert np.abs(pelvis[:, 2]).max() < 0.6 * height
+        assert speeds(pelvis).max() < 6
+        assert speeds(pelvis[:, [0, 2]]).max() < 4
+        ends = [event.end - 1 for event in each.events if event.label == "sit_down"]
+        assert np.linalg.norm(pelvis[ends] - each.seat, axis=1).max() < 0.08
+
+
+def test_every_action_is_done_several_times_and_pairs_in_their_order(enacted):
+    for each in enacted:
+        labels = [event.label for event in each.events]
+        assert set(labels) == set(ACTIONS)
+        assert min(collections.Counter(labels).values()) >= 2
+        for first, second in ORDER_PAIRS:
+            pair = [label for label in labels if label in (first, second)]
+            assert pair == [first, second] * (len(pair) // 2)
+    assert len({tuple(event.label for event in each.events) for each in enacted}) == len(enacted)
+
+
+def test_only_gestures_and_walks_hold_at_once_and_two_of_one_label_never_meet(enacted):
+    together = 0
+    for each in enacted:
+        events = sorted(each.events)
+        assert events == list(each.events)
+        assert events[0].start > 0
+        assert max(event.end for event in events) < len(each.carton_headings)
+        for event in events:
+            assert event.start < event.end
+            for other in events:
+                if other != event and event.start <= other.start < event.end:
+                    assert {"walk"} < {event.label, other.label} <= {"walk", "clap", "wave"}
+                    together += 1
+        for label in ACTIONS:
+            alike = [event for event in events if event.label == label]
+            assert min(b.start - a.end for a, b in itertools.pairwise(alike)) > 0
+    assert together >= len(enacted)
+
+
+def test_labels_hold_while_something_is_done_and_not_in_pauses(enacted):
+    for figure, each in zip(ACTORS, enacted, strict=True):
+        joints, height = each.skeleton.joints, draw_body(figure).height
+        free = ~holds(each, *ACTIONS)
+        # The last movement still fades in the first frames of a pause.
+        still = free[1:] & free[:-1] & np.append(np.zeros(6, bool), free[:-7])
+        assert 0.15 < free.mean() < 0.5
+        assert speeds(joints["pelvis"])[still].max() < 0.35
+        hands = np.maximum(*(joints[f"{side}_hand"][:, 1] for side in SIDES))
+        assert not (hands > 0.9 * height)[free].any()
+        away = speeds(joints["pelvis"][:, [0, 2]]) > 0.4
+        walking = holds(each, "walk")[1:]
+        assert away[walking].mean() > 0.3
+        assert away[~walking & ~holds(each, "jump", "kick", "squat")[1:]].mean() < 0.1
+        both = holds(each, "walk") & holds(each, "wave")
+        if both.sum() > 2 * FPS:
+            assert hands[both].max() > 0.95 * height
+
+
+def test_the_carton_rests_at_one_place_or_is_between_the_hands(enacted):
+    for each in enacted:
+        centre, joints = each.carton.centre, each.skeleton.joints
+        middle = (joints["left_hand"] + joints["right_hand"]) / 2
+        picked, put = ([e for e in each.events if e.label == of] for of in ORDER_PAIRS[0])
+        rest = each.carton.support + each.carton.half[1]
+        for up, down in zip(picked, put, strict=True):
+            np.testing.assert_allclose(centre[[up.start, down.end]], centre[[0, 0]])
+            assert centre[up.start, 1] == pytest.approx(rest)
+            held = np.s_[up.end : down.start]
+            assert np.linalg.norm(centre[held] - middle[held], axis=1).max(initial=0) < 0.15
+            assert centre[held, 1].min(initial=9) > rest + 0.2
+            assert not holds(each, "clap", "wave")[held].any()
+            grasp = up.start + (up.end - up.start) // 2
+            np.testing.assert_allclose(centre[grasp], centre[0])
+            assert not np.allclose(centre[grasp + 2], centre[0])
+        assert speeds(centre).max() < 6
+
+
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory):
+    """Three short recordings, one a split."""
+    directory = tmp_path_factory.mktemp("recordings")
+    with pytest.MonkeyPatch.context() as patch:
+        make_small(patch)
+        patch.setattr("pipeline.sources.demo.render.run_in_workers", render_here)
+        render_recordings(directory, num_figures=3)
+    return directory
+
+
+def render_here(work, tasks, **_):
+    for task in tasks:
+        work(task, str)
+
+
+def test_recordings_show_what_was_acted_by_a_camera_that_stays(rendered, small):
+    recordings = read_events(rendered / EVENTS)
+    figures = [f"figure0{number}" for number in range(3)]
+    assert [each.media.partition(".")[0] for each in recordings] == figures
+    splits = list(zip(figures, SPLITS, strict=True))
+    assert [(each.group, each.split) for each in recordings] == splits
+    for figure, read in enumerate(recordings):
+        recording = Recording(0, figure, SPLITS[figure])
+        info = probe(rendered / read.media, count_frames=True)
+        assert info.num_frames == len(recording.enactment.carton_headings)
+        assert info.fps == SLOW
+        frames = [
+            (round(e.start_seconds * SLOW, 3), round(e.end_seconds * SLOW, 3), e.label)
+            for e in read.events
+        ]
+        assert frames == [(e.start, e.end, e.label) for e in recording.enactment.events]
+        assert {e.subject for e in read.events} == {read.group}
+    first = next(recording.frames())
+    shown = np.stack(list(iter_frames(rendered / read.media))).astype(int)
+    assert np.abs(shown[0] - first).mean() < 14
+    corner = shown[:, :12].mean(axis=(1, 2, 3))  # the place above the figure
+    assert np.ptp(corner) < 4
+
+
+def test_the_source_reads_its_recordings_as_rows_of_parts_by_figure(
+    rendered, monkeypatch, tmp_path, in_this_process
+):
+    seen = []
+    monkeypatch.setattr(
+        "pipeline.sources.demo.render.render_recordings",
+        lambda folder, **options: seen.append((folder, options)),
+    )
+    monkeypatch.setattr("pipeline.sources.reading.folder_of_videos", lambda _: rendered)
+    config = PrepareConfig(source="demo_recordings", out=str(tmp_path), seed=3, workers=1)
+    whole = scan_events(rendered / EVENTS, rendered, background="background")
+    assert read_manifest(config) == whole
+    cut = read_manifest(dataclasses.replace(config, cut_events=True))
+    assert cut == scan_events(rendered / EVENTS, rendered, cut=True)
+    assert seen == [(rendered, {"seed": 3, "workers": 1})] * 2
+    assert not crossing(cut.rows)
+    splits = {(f"figure0{n}", split) for n, split in enumerate(SPLITS)}
+    assert {(row.group, row.split) for row in cut.rows} == splits
+    assert {row.label for row in cut.rows} >= {"kick", "pick_up", "put_down", "sit_down"}
+
+
+def test_what_a_killed_run_left_is_completed_to_the_same_bytes(rendered, small, tmp_path):
+    directory = tmp_path / "recordings"
+    shutil.copytree(rendered, directory)
+    done, unfinished = (next(directory.glob(f"figure0{n}.[am]*")) for n in (0, 1))
+    modified = done.stat().st_mtime_ns
+    unfinished.unlink()
+    (directory / EVENTS / "figure00.csv").unlink()
+    (directory / ".figure01.12.partial.mp4").write_bytes(b"half a recording")
+    render_recordings(directory, num_figures=3)
+    render_recordings(directory, num_figures=3)
+    assert contents(directory) == contents(rendered)
+    assert modified != done.stat().st_mtime_ns  # without its events it is rendered again
+
+
+def test_another_seed_replaces_the_recordings(tmp_path, monkeypatch):
+    monkeypatch.setattr("pipeline.sources.demo.render.run_in_workers", lambda *_, **__: [])
+    render_recordings(tmp_path)
+    old = tmp_path / EVENTS / "figure07.csv"
+    for seed, stays in ((0, True), (1, False)):
+        old.touch()
+        render_recordings(tmp_path, seed=seed)
+        assert old.exists() == stays
+
+
+def test_prepare_needs_no_path_and_puts_them_into_a_folder_of_their_own():
+    config = PrepareConfig(source="demo_recordings")
+    assert config.out == "data/demo_recordings"
+    assert PrepareConfig(source="demo_recordings", out="data/x").out == "data/x"
+    assert folder_of_videos(config) == Path("data/demo_recordings/videos").absolute()
+    for wrong in ({"path": "x"}, {"videos": "x"}, {"folds": 2}, {"classes": ("walk",)}):
+        with pytest.raises(ConfigError, match="is for your own videos|--classes needs --out"):
+            PrepareConfig(source="demo_recordings", **wrong)
