@@ -1,11 +1,9 @@
-from __future__ import annotations
-
 import random
 
 import pytest
 
 from pipeline.sources.events.event import Event
-from pipeline.sources.events.reading import ReadingOptions, read_events
+from tests.sources.events.formats import boris_project, kinds
 
 NEW = (
     "Observation id\tSource\tTime offset (s)\tMedia duration (s)\tFPS\tSubject\tBehavior\t"
@@ -19,93 +17,78 @@ AGGREGATED = (
 TWO = "player #1:a.mp4;b.mp4"
 
 
-def kinds(*recordings):
-    return [notice.kind for recording in recordings for notice in recording.notices]
+@pytest.fixture
+def new(read):
+    """Reads lines of an observation in a new table, by subject, behaviour, two modifiers and so."""
+
+    def new(*lines, source=TWO, offset="0.0", lengths="10.000;20.000", rates="25.000;30.000", **of):
+        head = f"o\t{source}\t{offset}\t{lengths}\t{rates}"
+        return read("o.tsv", NEW, *(f"{head}\t{line}" for line in lines), **of)
+
+    return new
 
 
-def new(*lines, source=TWO, offset="0.0", lengths="10.000;20.000", rates="25.000;30.000"):
-    head = f"o\t{source}\t{offset}\t{lengths}\t{rates}"
-    return "\n".join([NEW, *(f"{head}\t{line}" for line in lines)])
+@pytest.fixture
+def project(read):
+    """Reads a project of one observation."""
+    return lambda name="p.boris", **changes: read(name, boris_project(**changes))
 
 
-def test_events_go_to_the_file_that_they_fall_into(write):
-    first, second = read_events(
-        write(
-            "o.tsv",
-            new(
-                "ann\ts\t\t\tSTART\t1\ta.mp4",
-                "ann\ts\t\t\tSTOP\t2.5\ta.mp4",
-                "\tp\t\t\tPOINT\t10.0\tb.mp4",
-                "No focal subject\ts\t\t\tSTART\t8\ta.mp4",
-                "No focal subject\ts\t\t\tSTOP\t12.5\tb.mp4",
-                "bob\ts\t\t\tSTART\t15\tb.mp4",
-                "bob\ts\t\t\tSTOP\t40\tb.mp4",
-            ),
-        )
+def test_events_go_to_the_file_that_they_fall_into(new):
+    first, second = new(
+        "ann\ts\t\t\tSTART\t1\ta.mp4",
+        "ann\ts\t\t\tSTOP\t2.5\ta.mp4",
+        "\tp\t\t\tPOINT\t10.0\tb.mp4",
+        "No focal subject\ts\t\t\tSTART\t8\ta.mp4",
+        "No focal subject\ts\t\t\tSTOP\t12.5\tb.mp4",
+        "bob\ts\t\t\tSTART\t15\tb.mp4",
+        "bob\ts\t\t\tSTOP\t40\tb.mp4",
     )
-
     assert (first.media, first.name, first.fps, first.duration_seconds) == ("a.mp4", "o", 25, 10)
-    assert (second.media, second.name, second.fps, second.duration_seconds) == (
-        *("b.mp4", "o", 30, 20),
-    )
+    found = second.media, second.name, second.fps, second.duration_seconds
+    assert found == ("b.mp4", "o", 30, 20)
     assert first.events == (Event(1, 2.5, "s", "ann"), Event(8, 10, "s"))
     assert second.events == (Event(0, 0, "p"), Event(0, 2.5, "s"), Event(5, 30, "s", "bob"))
     assert kinds(first, second) == ["over two files"]
 
 
-def test_files_of_other_players_are_told(write):
-    source = "player #1:C:\\v\\a.mp4|player #2:c.mp4;d.mp4"
-    (recording,) = read_events(
-        write(
-            "o.tsv",
-            new(
-                "\tp\t\t\tPOINT\t3\tC:\\v\\a.mp4",
-                source=source,
-                lengths="10.000|20.000;5.000",
-                rates="25.000|30.000;30.000",
-            ),
-        )
+def test_files_of_other_players_are_told(new):
+    path = "C:\\v\\a.mp4"
+    (recording,) = new(
+        f"\tp\t\t\tPOINT\t3\t{path}",
+        source=f"player #1:{path}|player #2:c.mp4;d.mp4",
+        lengths="10.000|20.000;5.000",
+        rates="25.000|30.000;30.000",
     )
-
-    assert (recording.media, recording.duration_seconds, recording.fps) == ("C:\\v\\a.mp4", 10, 25)
-    assert [notice.text for notice in recording.notices] == [
-        "o: the events are taken for C:\\v\\a.mp4, not c.mp4, d.mp4"
-    ]
+    assert (recording.media, recording.duration_seconds, recording.fps) == (path, 10, 25)
+    told = [notice.text for notice in recording.notices]
+    assert told == [f"o: the events are taken for {path}, not c.mp4, d.mp4"]
 
 
-def test_what_boris_added_to_all_times_is_taken_off(write):
-    line = "\ts\t\t\t{}\t{}\ta.mp4"
+def test_what_boris_added_to_all_times_is_taken_off(new):
     marks = [("START", 98), ("STOP", 99), ("START", 99.5), ("STOP", 101), ("POINT", 105.5)]
-    lines = [line.format(*mark) for mark in marks]
-    recording, _ = read_events(write("o.tsv", new(*lines, offset="100.0")))
-
+    lines = [f"\ts\t\t\t{mark}\t{time}\ta.mp4" for mark, time in marks]
+    recording, _ = new(*lines, offset="100.0")
     assert recording.events == (Event(0, 1, "s"), Event(5.5, 5.5, "s"))
     assert kinds(recording) == ["before the start", "cut at the start"]
 
 
-def test_modifiers_pair_marks_and_may_be_part_of_the_label(write):
-    path = write(
-        "o.tsv",
-        new(
-            "\teat\tgrass\tNone\tSTART\t1\ta.mp4",
-            "\teat\tleaf\tfast\tSTART\t2\ta.mp4",
-            "\teat\tgrass\tNone\tSTOP\t3\ta.mp4",
-            "\teat\tleaf\tfast\tSTOP\t4\ta.mp4",
-        ),
-    )
-
-    plain, _ = read_events(path)
-    marked, _ = read_events(path, ReadingOptions(modifiers=True))
-
+def test_modifiers_pair_marks_and_may_be_part_of_the_label(new):
+    lines = [
+        "\teat\tgrass\tNone\tSTART\t1\ta.mp4",
+        "\teat\tleaf\tfast\tSTART\t2\ta.mp4",
+        "\teat\tgrass\tNone\tSTOP\t3\ta.mp4",
+        "\teat\tleaf\tfast\tSTOP\t4\ta.mp4",
+    ]
+    plain, _ = new(*lines)
+    marked, _ = new(*lines, modifiers=True)
     assert plain.events == (Event(1, 3, "eat"), Event(2, 4, "eat"))
     assert marked.events == (Event(1, 3, "eat grass"), Event(2, 4, "eat leaf|fast"))
 
 
-def test_unpaired_marks_are_told(write):
+def test_unpaired_marks_are_told(new):
     marks = [("STOP", 1), ("START", 2), ("START", 3), ("STOP", 4), ("START", 5)]
-    lines = [f"\ts\t\t\t{mark}\t{time}\ta.mp4" for mark, time in marks]
-    recording, _ = read_events(write("o.tsv", new(*lines)))
-
+    recording, _ = new(*(f"\ts\t\t\t{mark}\t{time}\ta.mp4" for mark, time in marks))
     assert recording.events == (Event(3, 4, "s"),)
     assert [(kind, text.partition(", line ")[2]) for kind, text in recording.notices] == [
         ("STOP without START", "2: s at 1 is left out"),
@@ -115,122 +98,95 @@ def test_unpaired_marks_are_told(write):
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_each_line_becomes_an_event_or_a_notice(write, seed):
+def test_each_line_becomes_an_event_or_a_notice(new, seed):
     rng = random.Random(seed)
     times = sorted(rng.uniform(0.1, 9.9) for _ in range(40))
-    lines = [
-        f"{rng.choice(['ann', ''])}\t{rng.choice('st')}\t{rng.choice(['', 'm'])}\t\t"
-        f"{rng.choice(['START', 'STOP', 'POINT'])}\t{time:.3f}\ta.mp4"
-        for time in times
-    ]
-    recordings = read_events(write("o.tsv", new(*lines)))
-
+    recordings = new(
+        *(
+            f"{rng.choice(['ann', ''])}\t{rng.choice('st')}\t{rng.choice(['', 'm'])}\t\t"
+            f"{rng.choice(['START', 'STOP', 'POINT'])}\t{time:.3f}\ta.mp4"
+            for time in times
+        )
+    )
     events = [event for recording in recordings for event in recording.events]
     assert sum(1 if event.is_point else 2 for event in events) + len(kinds(*recordings)) == 40
 
 
-def test_several_observations_in_a_table(write):
+def test_several_observations_in_a_table(read):
     lines = [
         "o 1\tplayer #1:a.mp4\t0\t10\t25\t\tp\t\t\tPOINT\t1\ta.mp4",
         "o 2\tplayer #1:b.mp4\t0\t20\t30\t\tp\t\t\tPOINT\t2\tb.mp4",
         "o 1\tplayer #1:a.mp4\t0\t10\t25\t\tp\t\t\tPOINT\t3\ta.mp4",
     ]
-    recordings = read_events(write("o.tsv", NEW, *lines, NEW, lines[0].replace("o 1", "o 3")))
-
-    assert [(r.name, r.media, len(r.events)) for r in recordings] == [
-        ("o 1", "a.mp4", 2),
-        ("o 2", "b.mp4", 1),
-        ("o 3", "a.mp4", 1),
-    ]
+    recordings = read("o.tsv", NEW, *lines, NEW, lines[0].replace("o 1", "o 3"))
+    found = [(r.name, r.media, len(r.events)) for r in recordings]
+    assert found == [("o 1", "a.mp4", 2), ("o 2", "b.mp4", 1), ("o 3", "a.mp4", 1)]
+    (nothing,) = read("o.tsv", NEW)
+    assert (nothing.name, nothing.media, nothing.events) == ("o.tsv", "", ())
 
 
-def test_old_tables_one_below_the_other(write):
+def test_old_tables_one_below_the_other(read):
     one = ["Observation id\to 1", "Player #1\ta.mp4", "Time offset (s)\t2.0", OLD]
     one += ["3\ta.mp4\t10\t25.0\t\tp\t\tPOINT"]
     two = ["Observation id\to 2", "Player #1\tb.mp4", "Player #2\tc.mp4", OLD]
-    recordings = read_events(write("o.tsv", *one, "", *two))
-
-    assert [(r.name, r.media, r.events) for r in recordings] == [
-        ("o 1", "a.mp4", (Event(1, 1, "p"),)),
-        ("o 2", "b.mp4", ()),
-    ]
+    recordings = read("o.tsv", *one, "", *two)
+    found = [(r.name, r.media, r.events) for r in recordings]
+    assert found == [("o 1", "a.mp4", (Event(1, 1, "p"),)), ("o 2", "b.mp4", ())]
     assert kinds(*recordings) == ["other cameras"]
 
 
-def test_later_files_of_an_old_table_have_no_known_place(write):
+def test_later_files_of_an_old_table_have_no_known_place(read):
     lines = ["Observation id\to", "Player #1\ta.mp4", "Player #1\tb.mp4", OLD]
     lines += ["3\ta.mp4\t30\t25.0;25.0\t\tp\t\tPOINT", "13\tb.mp4\t30\t25.0;25.0\t\tp\t\tPOINT"]
-    first, second = read_events(write("o.tsv", *lines))
-
+    first, second = read("o.tsv", *lines)
     assert (first.fps, first.duration_seconds, first.known) == (25, None, None)
     assert first.events == (Event(3, 3, "p"),)
     assert kinds(first) == ["place unknown"]
     assert (second.media, second.events, second.known) == ("b.mp4", (), ())
 
 
-def test_a_table_without_observations_has_one_for_each_file(write):
+def test_a_table_without_observations_has_one_for_each_file(read):
     columns = "Time,Media file path,FPS,Subject,Behavior,Status"
-    lines = ["3,a.mp4,25,,p,POINT", "4,b.mp4,30,,p,POINT"]
-    recordings = read_events(write("o.csv", columns, *lines))
-
-    assert [(r.media, r.fps, r.events) for r in recordings] == [
-        ("a.mp4", 25, (Event(3, 3, "p"),)),
-        ("b.mp4", 30, (Event(4, 4, "p"),)),
-    ]
+    recordings = read("o.csv", columns, "3,a.mp4,25,,p,POINT", "4,b.mp4,30,,p,POINT")
+    found = [(r.media, r.fps, r.events) for r in recordings]
+    assert found == [("a.mp4", 25, (Event(3, 3, "p"),)), ("b.mp4", 30, (Event(4, 4, "p"),))]
 
 
-def test_aggregated_events_without_times_are_told(write):
+def test_aggregated_events_without_times_are_told(read):
     line = "o\ta.mp4\t10\t25\t\t{}\t\t{}\t{}\t{}"
     events = [("s", "STATE", "1", "2"), ("s", "STATE", "3", "NA"), ("p", "POINT", "NA", "NA")]
     events += [("p", "POINT", "4.000", "4.000"), ("s", "STATE", "5", "5")]
-    (recording,) = read_events(write("o.tsv", AGGREGATED, *(line.format(*e) for e in events)))
-
+    (recording,) = read("o.tsv", AGGREGATED, *(line.format(*e) for e in events))
     assert recording.events == (Event(1, 2, "s"), Event(4, 4, "p"), Event(5, 5, "s"))
-    assert sorted(kinds(recording)) == [
-        "START without STOP",
-        "without a time",
-        "without a time",
-        "without length",
-    ]
+    told = ["START without STOP", "without a time", "without a time", "without length"]
+    assert sorted(kinds(recording)) == told
     assert recording.duration_seconds == 10
 
 
-def test_live_observations_have_no_media(write):
-    (recording,) = read_events(
-        write("o.tsv", new("\tp\t\t\tPOINT\t3\tNA", source="NA", lengths="NA", rates="NA"))
-    )
-
+def test_live_observations_have_no_media(new, project):
+    (recording,) = new("\tp\t\t\tPOINT\t3\tNA", source="NA", lengths="NA", rates="NA")
     assert (recording.media, recording.events) == ("", (Event(3, 3, "p"),))
     assert kinds(recording) == ["without media"]
+    events = [["NA", "", "p", "", ""], [float("nan"), "", "p", "", ""]]
+    (recording,) = project(file=[], type="LIVE", events=events)
+    assert kinds(recording) == ["without media", "without a time", "without a time"]
 
 
-def test_a_project_with_two_files_of_a_player_and_an_interval(write, texts):
-    text = texts["project"](
+def test_a_project_with_two_files_of_a_player_and_an_interval(project):
+    first, second = project(
         file={"1": ["a.mp4", "b.mp4"], "2": ["c.mp4"]},
         events=[[12.5, "", "p", "", "", 312], [18, "", "x", "", ""], [19, "", "walk", "", ""]],
         media_info={"length": {"a.mp4": 10.0, "b.mp4": 10.0}, "fps": {"a.mp4": 25.0}},
         **{"time offset": 2.0, "observation time interval": [7, 17]},
     )
-    first, second = read_events(write("p.boris", text))
-
     assert (first.media, first.events, first.known, first.fps) == ("a.mp4", (), ((5, 10),), 25)
     assert (second.media, second.known, second.fps) == ("b.mp4", ((0, 5),), None)
     assert second.events == (Event(0.5, 0.5, "p"),)
     assert kinds(first) == ["other cameras", "unknown behaviour", "START without STOP"]
 
 
-def test_a_live_observation_of_a_project_and_one_without_times(write, texts):
-    text = texts["project"](
-        file=[], type="LIVE", events=[["NA", "", "p", "", ""], [float("nan"), "", "p", "", ""]]
-    )
-    (recording,) = read_events(write("p.boris", text))
-
-    assert kinds(recording) == ["without media", "without a time", "without a time"]
-
-
-def test_an_observation_whose_first_player_had_nothing_to_play(write, texts):
-    (recording,) = read_events(write("p.boris", texts["project"](file={"2": ["c.mp4"]}, events=[])))
-
+def test_an_observation_whose_first_player_had_nothing_to_play(project):
+    (recording,) = project(file={"2": ["c.mp4"]}, events=[])
     assert recording.media == ""
     assert [notice.text for notice in recording.notices] == [
         "t 1: a live observation, or one of pictures",
@@ -238,21 +194,11 @@ def test_an_observation_whose_first_player_had_nothing_to_play(write, texts):
     ]
 
 
-def test_a_table_without_a_line(write):
-    (recording,) = read_events(write("o.tsv", NEW))
-
-    assert (recording.name, recording.media, recording.events) == ("o.tsv", "", ())
-
-
-def test_files_whose_lengths_a_project_does_not_know(write, texts):
+def test_files_whose_lengths_a_project_does_not_know(project):
     info = {"length": {"a.mp4": "NA"}, "fps": {"a.mp4": 0}}
-    events = [[1, None, "p", None, ""]]
-    text = texts["project"](file={"1": ["a.mp4"]}, media_info=info, events=events)
-    (recording,) = read_events(write("p.boris", text))
-
+    (recording,) = project(
+        file={"1": ["a.mp4"]}, media_info=info, events=[[1, None, "p", None, ""]]
+    )
     assert (recording.fps, recording.duration_seconds) == (None, None)
     assert recording.events == (Event(1, 1, "p"),)
-
-
-def test_a_project_is_told_by_its_content(write, texts):
-    assert read_events(write("p.txt", texts["project"]()))[0].name == "t 1"
+    assert project("p.txt")[0].name == "t 1", "a project is told by its content"

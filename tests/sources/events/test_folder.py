@@ -46,7 +46,6 @@ def test_a_folder_is_read_below_too_and_other_files_are_told(write):
 def test_a_broken_file_in_a_folder_stops_reading(write):
     write("a.csv", TABLE, "a.mp4,1,2,walk")
     file = write("b.csv", TABLE, "a.mp4,x,2,walk")
-
     with pytest.raises(DataError, match="b.csv, line 2: expected start_seconds"):
         read_events(file.parent)
 

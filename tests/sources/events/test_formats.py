@@ -10,16 +10,17 @@ import pytest
 from pipeline.errors import DataError
 from pipeline.sources.events.media import match_media
 from pipeline.sources.events.reading import read_events
+from tests.sources.events.formats import EVENTS, WITHOUT_SUBJECTS
 
 
-def test_the_same_events_from_each_format(a_format, events, without_subjects, touch, infos):
+def test_the_same_events_from_each_format(a_format, touch, infos):
     name, path = a_format
     folder = touch("videos/trial 1/ä 1.mp4", "videos/trial 2/ä 2.mp4") / "videos"
-
     matched, unmatched = match_media(read_events(path), folder, probe=infos)
-
-    if name in without_subjects:
-        events = tuple(dataclasses.replace(event, subject="") for event in events)
+    events = tuple(
+        dataclasses.replace(event, subject="") if name in WITHOUT_SUBJECTS else event
+        for event in EVENTS
+    )
     assert unmatched == []
     assert [recording.path for recording in matched] == [str(folder / "trial 1/ä 1.mp4")]
     assert matched[0].events == events
@@ -41,7 +42,6 @@ def test_ends_of_lines_of_other_systems(a_format, newline):
     before = read_events(path)
     lines = path.read_bytes().replace(b"\r\n", b"\n")
     path.write_bytes(lines.replace(b"\n", newline.encode()))
-
     assert read_events(path) == before
 
 
@@ -51,9 +51,7 @@ def test_encodings_of_windows(a_format, encoding):
     before = read_events(path)
     text = path.read_text(encoding="utf-8")
     path.write_bytes(text.encode(encoding))
-
     after = read_events(path)
-
     assert [(r.media, r.events) for r in after] == [(r.media, r.events) for r in before]
     told = any(notice.kind == "encoding" for recording in after for notice in recording.notices)
     assert told == (encoding == "cp1252" and not text.isascii())
@@ -87,13 +85,10 @@ def test_a_file_that_is_cut_off_or_changed_gives_a_line_or_events(a_format):
     assert all(str(path) in message and "\n" not in message for message in messages)
 
 
-def test_a_class_that_was_looked_for_and_has_no_event_is_told(write):
+def test_a_class_that_was_looked_for_and_has_no_event_is_told(read):
     lines = ["video,start_seconds,end_seconds,label", "a.mp4,1,2,walk", "a.mp4,4,5,* walk"]
-    table = write("events.csv", "\n".join([*lines, "b.mp4,4,5,* wlak"]))
-    first, second = read_events(table)
+    first, second = read("events.csv", *lines, "b.mp4,4,5,* wlak")
     assert not first.notices
     ((kind, text),) = second.notices
-    assert (kind, text.partition(": ")[2]) == (
-        "class without events",
-        "* wlak, and no event of the table is called so",
-    )
+    said = "* wlak, and no event of the table is called so"
+    assert (kind, text.partition(": ")[2]) == ("class without events", said)

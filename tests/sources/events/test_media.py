@@ -60,7 +60,6 @@ def test_ambiguous_and_missing_videos_are_told(touch, infos):
     root = touch("x/a.mp4", "y/a.mp4", "b.mp4", ".hidden/c.mp4", "c.txt")
     given = [recording("z/a.mp4"), recording("bb.mp4"), recording("c.mp4"), recording("")]
     matched, unmatched = match_media(given, root, probe=infos)
-
     assert matched == []
     assert [r.notices for r in unmatched] == [
         (Notice("media ambiguous", "o: z/a.mp4 may be x/a.mp4, y/a.mp4"),),
@@ -74,7 +73,6 @@ def test_without_any_video_and_with_very_many_missing(touch, infos):
     root = touch("notes.txt")
     _, unmatched = match_media([recording("a.mp4")], root, probe=infos)
     assert unmatched[0].notices[0].text == "o: a.mp4 is not there"
-
     root = touch("b.mp4")
     _, unmatched = match_media([recording(f"a{n}.mp4") for n in range(60)], root, probe=infos)
     assert [" nearest " in r.notices[0].text for r in unmatched] == [True] * 50 + [False] * 10
@@ -93,7 +91,6 @@ def test_a_table_without_lines_speaks_of_the_video_of_its_name(touch, write, inf
 def test_a_video_that_cannot_be_read_is_told(touch):
     root = touch("a.mp4")
     _, unmatched = match_media([recording("a.mp4"), recording("a")], root)
-
     ((kind, text),) = unmatched[1].notices
     assert kind == "media unreadable"
     assert text.startswith(f"{root / 'a.mp4'}: ")
@@ -104,7 +101,6 @@ def test_real_videos_say_their_rate_and_length(tmp_path):
     write_video(tmp_path / "a.avi", frames, fps=10, codec="FFV1")
     given = recording("a", Event(5, 30, "walk"), unit="frames")
     (matched,), _ = match_media([given], tmp_path)
-
     assert (matched.events, matched.fps) == ((Event(0.5, 3, "walk"),), 10)
     assert matched.duration_seconds == 3
 
@@ -114,7 +110,6 @@ def test_frames_become_seconds_of_the_video(info):
         *("a", Event(5, 10, "walk")), unit="frames", duration_seconds=200.0, known=((0, 50),)
     )
     placed = in_seconds(given, info())
-
     assert placed.events == (Event(0.5, 1, "walk"),)
     assert (placed.unit, placed.known, placed.duration_seconds) == ("seconds", ((0, 5),), 20)
     assert placed.notices == ()
@@ -140,7 +135,6 @@ def test_events_past_the_end_are_cut_or_left_out_and_told(info):
         known=((0, 30), (40, 50)),
     )
     placed = in_seconds(given, info())
-
     assert placed.events == (Event(1, 20, "slightly"), Event(19, 20, "cut"))
     assert placed.known == ((0, 20),)
     assert [text for _, text in placed.notices] == [
@@ -153,7 +147,6 @@ def test_events_past_the_end_are_cut_or_left_out_and_told(info):
 def test_nothing_is_cut_where_the_length_of_the_video_is_not_known(info):
     given = recording("a", Event(30, 31, "walk"), duration_seconds=40)
     placed = in_seconds(given, info(duration_seconds=0))
-
     assert placed.events == (Event(30, 31, "walk"),)
     assert (placed.duration_seconds, placed.notices) == (None, ())
 
@@ -191,7 +184,6 @@ def test_what_several_files_say_of_a_video_is_merged(touch, infos):
 def test_files_that_disagree_about_a_video(touch, infos, what, values):
     root = touch("a.mp4")
     given = [recording("a.mp4", **{what: value}) for value in values]
-
     names = ", ".join(sorted(values))
     with pytest.raises(DataError, match=f"a.mp4: expected one {what}, got {names} in its files"):
         match_media(given, root, probe=infos)

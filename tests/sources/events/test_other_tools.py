@@ -40,14 +40,12 @@ def test_own_table(write):
 
 def test_own_table_whose_cells_hold_its_separator(write):
     (recording,) = read_events(write("e.tsv", HEAD.replace(",", "\t"), '"a\tb.mp4"\t1\t2\t"a\tb"'))
-
     assert recording.media == "a\tb.mp4"
     assert recording.events == (Event(1, 2, "a\tb"),)
 
 
 def test_own_table_with_a_column_without_a_name(write):
     (recording,) = read_events(write("e.csv", f"{HEAD},", "a.mp4,1,2,walk,"))
-
     assert recording.events == (Event(1, 2, "walk"),)
     assert recording.notices == ()
 
@@ -89,7 +87,6 @@ def test_via_views_of_several_files_and_without_events(write):
     files = {"1": {"fname": "a.mp4"}, "2": {"fname": "b.mp4"}, "3": {"src": "http://x/c.mp4"}}
     views = {"1": {"fid_list": ["1", "2"]}, "2": {"fid_list": ["3"]}}
     first, second = read_events(write("p.json", via(files=files, views=views)))
-
     assert (first.media, second.media, second.events) == ("a.mp4", "http://x/c.mp4", ())
     assert kinds(first) == ["other cameras"]
 
@@ -100,7 +97,6 @@ def test_via_table_of_an_older_version_names_attributes_alone(write):
     lines += ['"1_x","[""a.mp4""]",0,"[4.5]","[]","{""1"":""walk""}"', ""]
     lines += ['"1_y","[""a.mp4""]",0,"[5]","[2,1,1,5,5]","{""1"":""walk""}"']
     (recording,) = read_events(write("v.csv", *lines))
-
     assert recording.events == (Event(4.5, 4.5, "walk"),)
     assert kinds(recording) == ["region"]
 
@@ -117,7 +113,6 @@ def result(start, end, label="walk"):
 def test_label_studio_counts_frames_from_one_and_includes_the_last(write):
     path = write("s.json", studio({"result": [result(1, 1), result(5, 15), result(0, 3)]}))
     (recording,) = read_events(path)
-
     assert recording.unit == "frames"
     assert recording.events == (Event(0, 1, "walk"), Event(0, 3, "walk"), Event(4, 15, "walk"))
 
@@ -143,7 +138,6 @@ def test_label_studio_takes_the_truth_or_else_the_last_annotation(write):
 def test_label_studio_results_that_are_no_spans_are_told(write):
     box = {"id": "b", "type": "videorectangle", "value": {"sequence": []}}
     (recording,) = read_events(write("s.json", studio({"result": [box, result(1, 2)]})))
-
     assert len(recording.events) == 1
     assert kinds(recording) == ["no event"]
 
@@ -160,7 +154,6 @@ def test_label_studio_results_that_are_no_spans_are_told(write):
 )
 def test_label_studio_media(write, data, media):
     (recording,) = read_events(write("s.json", studio(data=data)))
-
     assert recording.media == media
     assert recording.fps == data.get("fps")
 
@@ -174,7 +167,6 @@ def test_activitynet_splits_and_what_nobody_annotated(write):
         "d": {"subset": "testing", "annotations": [walk, {"segment": [3, 4]}]},
     }
     a, b, c, d = read_events(write("a.json", json.dumps({"database": database})))
-
     assert (a.media, a.split, a.duration_seconds, a.fps) == ("a", "val", 9.5, 30)
     assert a.events == (Event(1, 2, "walk"),)
     assert (b.split, b.known, kinds(b)) == ("test", (), ["not annotated"])
@@ -185,7 +177,6 @@ def test_activitynet_splits_and_what_nobody_annotated(write):
 def test_deepethogram_frames_that_are_not_known_yet(write):
     lines = ["background,Walk,eat", "1,0,0", "0,1,0", "0,1,1", "-1,-1,-1", "0.0,0.0,1.0"]
     (recording,) = read_events(write("film_labels.csv", *lines))
-
     assert (recording.media, recording.unit, recording.duration_seconds) == ("film", "frames", 5)
     assert recording.events == (Event(1, 3, "Walk"), Event(2, 3, "eat"), Event(4, 5, "eat"))
     assert recording.known == ((0, 3), (4, 5))
@@ -194,7 +185,6 @@ def test_deepethogram_frames_that_are_not_known_yet(write):
 
 def test_deepethogram_background_that_disagrees_is_told(write):
     (recording,) = read_events(write("a.csv", "background,walk", "1,1", "0,0", "0,1", "1,0"))
-
     assert recording.events == (Event(0, 1, "walk"), Event(2, 3, "walk"))
     assert kinds(recording) == ["background disagrees"]
     assert "2 frames with a label and background, or with neither" in recording.notices[0].text
@@ -203,7 +193,6 @@ def test_deepethogram_background_that_disagrees_is_told(write):
 def test_a_label_a_frame(write):
     path = write("rgb-01-1.txt", *["take_cup"] * 3, *["background"] * 2, *["pour"] * 3)
     (recording,) = read_events(path)
-
     assert (recording.media, recording.duration_seconds) == ("rgb-01-1", 8)
     assert recording.events == (Event(0, 3, "take_cup"), Event(5, 8, "pour"))
 

@@ -64,14 +64,12 @@ def test_report():
 def test_a_report_stays_short():
     events = tuple(Event(n, n + 1, f"label {n:02d}") for n in range(30))
     lines = list(report_lines(report([Recording(media="a", name="a", events=events)], [])))
-
     assert len(lines) == 22
     assert lines[-1] == "  and 10 more"
 
 
 def test_overlaps():
     events = [Event(0, 10, "a"), Event(2, 4, "b"), Event(3, 6, "b"), Event(10, 11, "c")]
-
     assert overlaps(events) == {"a + b": 5, "b + b": 1}
     assert overlaps([Event(0, 1, "a"), Event(1, 2, "a"), Event(1, 1, "b")]) == {}
 
