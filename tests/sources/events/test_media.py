@@ -1,19 +1,19 @@
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
 from pipeline.errors import DataError
 from pipeline.sources.events.event import Event, Notice, Recording
 from pipeline.sources.events.media import in_seconds, match_media
-from pipeline.sources.events.reading import read_events
 from pipeline.video import write_video
 
 WALK = Event(1, 2, "walk")
 
 
-def recording(media, *events, **fields):
-    return Recording(media=media, name="o", events=events, **fields)
+def recording(media, *events, name="o", **fields):
+    return Recording(media=media, name=name, events=events, **fields)
+
+
+FILES = ("x/a.mp4", "y/a.mp4", "b.mp4", "v.1.webm", "c.avi", "notes.txt", "d.MP4", "D.mp4")
 
 
 @pytest.mark.parametrize(
@@ -37,28 +37,15 @@ def recording(media, *events, **fields):
     ],
 )
 def test_videos_are_found(touch, infos, media, found):
-    root = touch(
-        "x/a.mp4",
-        "y/a.mp4",
-        "b.mp4",
-        "v.1.webm",
-        "c.avi",
-        "notes.txt",
-        "d.MP4",
-        "D.mp4",
-        "ä.mp4",
-        "e.avi",
-        "e.mp4",
-    )
+    root = touch(*FILES, "ä.mp4", "e.avi", "e.mp4")
     matched, unmatched = match_media([recording(media, WALK)], root, probe=infos)
-
     assert [r.path for r in matched] == [str(root / found)]
     assert unmatched == []
 
 
 def test_ambiguous_and_missing_videos_are_told(touch, infos):
     root = touch("x/a.mp4", "y/a.mp4", "b.mp4", ".hidden/c.mp4", "c.txt")
-    given = [recording("z/a.mp4"), recording("bb.mp4"), recording("c.mp4"), recording("")]
+    given = [recording(media) for media in ("z/a.mp4", "bb.mp4", "c.mp4", "")]
     matched, unmatched = match_media(given, root, probe=infos)
     assert matched == []
     assert [r.notices for r in unmatched] == [
@@ -70,71 +57,63 @@ def test_ambiguous_and_missing_videos_are_told(touch, infos):
 
 
 def test_without_any_video_and_with_very_many_missing(touch, infos):
-    root = touch("notes.txt")
-    _, unmatched = match_media([recording("a.mp4")], root, probe=infos)
+    _, unmatched = match_media([recording("a.mp4")], touch("notes.txt"), probe=infos)
     assert unmatched[0].notices[0].text == "o: a.mp4 is not there"
-    root = touch("b.mp4")
-    _, unmatched = match_media([recording(f"a{n}.mp4") for n in range(60)], root, probe=infos)
+    many = [recording(f"a{n}.mp4") for n in range(60)]
+    _, unmatched = match_media(many, touch("b.mp4"), probe=infos)
     assert [" nearest " in r.notices[0].text for r in unmatched] == [True] * 50 + [False] * 10
 
 
-def test_a_table_without_lines_speaks_of_the_video_of_its_name(touch, write, infos):
-    root = touch("a.mp4")
-    head = "video,start_seconds,end_seconds,label"
-    (found,), _ = match_media(read_events(write("a.csv", head)), root, probe=infos)
+def test_a_table_without_lines_speaks_of_the_video_of_its_name(touch, read, infos):
+    root, head = touch("a.mp4"), "video,start_seconds,end_seconds,label"
+    (found,), _ = match_media(read("a.csv", head), root, probe=infos)
     assert (found.path, found.events, found.known) == (str(root / "a.mp4"), (), None)
     message = r"b.csv: there are only the names of columns\. Expected a line for each event"
     with pytest.raises(DataError, match=message):
-        match_media(read_events(write("b.csv", head)), root, probe=infos)
+        match_media(read("b.csv", head), root, probe=infos)
 
 
-def test_a_video_that_cannot_be_read_is_told(touch):
-    root = touch("a.mp4")
-    _, unmatched = match_media([recording("a.mp4"), recording("a")], root)
-    ((kind, text),) = unmatched[1].notices
-    assert kind == "media unreadable"
-    assert text.startswith(f"{root / 'a.mp4'}: ")
-
-
-def test_real_videos_say_their_rate_and_length(tmp_path):
+def test_real_videos_say_their_rate_and_length_or_that_they_cannot_be_read(touch, tmp_path):
+    root = touch("b.mp4")
     frames = np.zeros((30, 16, 16, 3), np.uint8)
     write_video(tmp_path / "a.avi", frames, fps=10, codec="FFV1")
-    given = recording("a", Event(5, 30, "walk"), unit="frames")
-    (matched,), _ = match_media([given], tmp_path)
+    given = [recording("a", Event(5, 30, "walk"), unit="frames"), recording("b.mp4")]
+    (matched,), (*_, unmatched) = match_media([*given, recording("b")], root)
     assert (matched.events, matched.fps) == ((Event(0.5, 3, "walk"),), 10)
     assert matched.duration_seconds == 3
+    ((kind, text),) = unmatched.notices
+    assert kind == "media unreadable"
+    assert text.startswith(f"{root / 'b.mp4'}: ")
 
 
 def test_frames_become_seconds_of_the_video(info):
-    given = recording(
-        *("a", Event(5, 10, "walk")), unit="frames", duration_seconds=200.0, known=((0, 50),)
-    )
-    placed = in_seconds(given, info())
+    about = {"unit": "frames", "duration_seconds": 200.0, "known": ((0, 50),)}
+    placed = in_seconds(recording("a", Event(5, 10, "walk"), **about), info())
     assert placed.events == (Event(0.5, 1, "walk"),)
     assert (placed.unit, placed.known, placed.duration_seconds) == ("seconds", ((0, 5),), 20)
     assert placed.notices == ()
 
 
-def test_rates_and_lengths_that_disagree_are_told(info):
-    def told(**fields):
-        return [text for _, text in in_seconds(recording("a", **fields), info()).notices]
-
-    assert told(fps=10.1, duration_seconds=20.2) == []
-    assert told(fps=10.2) == ["a: 10.2 and 10 fps"]
-    assert told(duration_seconds=20.9) == []
-    assert told(duration_seconds=21.5) == ["a: 21.5 s and 20.0 s"]
-    assert told(duration_seconds=250, unit="frames") == ["a: 25.0 s and 20.0 s"]
-    long = in_seconds(recording("a", duration_seconds=1005), info(duration_seconds=1000))
-    assert long.notices == ()
+@pytest.mark.parametrize(
+    ("fields", "seconds", "told"),
+    [
+        ({"fps": 10.1, "duration_seconds": 20.2}, 20, []),
+        ({"fps": 10.2}, 20, ["a: 10.2 and 10 fps"]),
+        ({"duration_seconds": 20.9}, 20, []),
+        ({"duration_seconds": 21.5}, 20, ["a: 21.5 s and 20.0 s"]),
+        ({"duration_seconds": 250, "unit": "frames"}, 20, ["a: 25.0 s and 20.0 s"]),
+        ({"duration_seconds": 1005}, 1000, []),
+    ],
+)
+def test_rates_and_lengths_that_disagree_are_told(info, fields, seconds, told):
+    placed = in_seconds(recording("a", **fields), info(duration_seconds=seconds))
+    assert [text for _, text in placed.notices] == told
 
 
 def test_events_past_the_end_are_cut_or_left_out_and_told(info):
-    given = recording(
-        *("a", Event(1, 20.05, "slightly"), Event(19, 21, "cut"), Event(20, 20, "point")),
-        Event(30, 31, "gone", "ann"),
-        known=((0, 30), (40, 50)),
-    )
-    placed = in_seconds(given, info())
+    events = [Event(1, 20.05, "slightly"), Event(19, 21, "cut"), Event(20, 20, "point")]
+    events.append(Event(30, 31, "gone", "ann"))
+    placed = in_seconds(recording("a", *events, known=((0, 30), (40, 50))), info())
     assert placed.events == (Event(1, 20, "slightly"), Event(19, 20, "cut"))
     assert placed.known == ((0, 20),)
     assert [text for _, text in placed.notices] == [
@@ -142,12 +121,9 @@ def test_events_past_the_end_are_cut_or_left_out_and_told(info):
         "a: point from 20 to 20 s is left out at 20 s",
         "a: gone from 30 to 31 s is left out at 20 s",
     ]
-
-
-def test_nothing_is_cut_where_the_length_of_the_video_is_not_known(info):
     given = recording("a", Event(30, 31, "walk"), duration_seconds=40)
     placed = in_seconds(given, info(duration_seconds=0))
-    assert placed.events == (Event(30, 31, "walk"),)
+    assert placed.events == (Event(30, 31, "walk"),), "the length is not known"
     assert (placed.duration_seconds, placed.notices) == (None, ())
 
 
@@ -156,16 +132,9 @@ def test_what_several_files_say_of_a_video_is_merged(touch, infos):
     given = [
         recording("b.mp4", WALK),
         recording("a.mp4", Event(3, 4, "eat"), WALK, group="g", known=((5, 9), (0, 1))),
-        Recording(
-            media="x/a.mp4",
-            name="p",
-            events=(Event(1.0004, 2, "walk"),),
-            split="val",
-            known=((0, 1),),
-        ),
+        recording("x/a.mp4", Event(1.0004, 2, "walk"), name="p", split="val", known=((0, 1),)),
     ]
     (a, b), _ = match_media(given, root, probe=infos)
-
     assert b.notices == ()
     assert (a.name, a.group, a.split) == ("o, p", "g", "val")
     assert a.events == (Event(1.0004, 2, "walk"), Event(3, 4, "eat"))
@@ -174,7 +143,6 @@ def test_what_several_files_say_of_a_video_is_merged(touch, infos):
         Notice("several files", "a.mp4: merged from o, p"),
         Notice("there twice", "a.mp4: 1 event kept once"),
     )
-
     given = [recording("a.mp4", known=((0, 1),)), recording("a.mp4", WALK)]
     (a,), _ = match_media(given, root, probe=infos)
     assert a.known is None
@@ -182,8 +150,7 @@ def test_what_several_files_say_of_a_video_is_merged(touch, infos):
 
 @pytest.mark.parametrize(("what", "values"), [("group", ("g", "h")), ("split", ("train", "test"))])
 def test_files_that_disagree_about_a_video(touch, infos, what, values):
-    root = touch("a.mp4")
     given = [recording("a.mp4", **{what: value}) for value in values]
     names = ", ".join(sorted(values))
     with pytest.raises(DataError, match=f"a.mp4: expected one {what}, got {names} in its files"):
-        match_media(given, root, probe=infos)
+        match_media(given, touch("a.mp4"), probe=infos)

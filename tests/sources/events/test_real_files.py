@@ -1,7 +1,5 @@
 """Files that the tools themselves wrote."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 
@@ -9,6 +7,7 @@ import pytest
 
 from pipeline.sources.events.event import Event
 from pipeline.sources.events.reading import ReadingOptions, read_events
+from tests.sources.events.formats import kinds
 
 VIDEOS = os.environ.get("PIPELINE_VIDEOS")
 pytestmark = pytest.mark.skipif(not VIDEOS, reason="PIPELINE_VIDEOS is not set")
@@ -20,10 +19,6 @@ FIRST = (
     Event(18.35, 24.475, "s", "subject1"),
     Event(38.425, 46.1, "s", "subject2"),
 )
-
-
-def kinds(*recordings):
-    return [notice.kind for recording in recordings for notice in recording.notices]
 
 
 def test_the_same_observation_from_a_table_and_a_project_of_boris():
@@ -64,27 +59,17 @@ def test_what_a_project_of_boris_holds():
 
 
 def test_a_document_of_elan():
-    def read(*tiers, tier_as="auto"):
-        options = ReadingOptions(tiers=tiers, tier_as=tier_as)
-        return read_events(LABELS / "elan.eaf", options)[0]
-
+    tiers = ("text", "gestures", "words-timesub", "words-pos")
+    (recording,) = read_events(LABELS / "elan.eaf", ReadingOptions(tiers=tiers))
     text, gestures, words, parts = (
-        read("text"),
-        read("gestures"),
-        read("words-timesub"),
-        read("words-pos"),
+        [event for event in recording.events if event.subject == tier] for tier in tiers
     )
-
-    assert text.media == "../../DemoMaterial/yele/r03_v20_s5.wav"
-    assert text.events[0] == Event(2, 5, "The quick brown fox 001", "text")
-    assert gestures.events[:2] == (
-        Event(1.8, 2.4, "prep", "gestures"),
-        Event(3, 3.6, "hold", "gestures"),
-    )
+    assert recording.media == "../../DemoMaterial/yele/r03_v20_s5.wav"
+    assert text[0] == Event(2, 5, "The quick brown fox 001", "text")
+    assert gestures[:2] == [Event(1.8, 2.4, "prep", "gestures"), Event(3, 3.6, "hold", "gestures")]
     # The second sentence's words but the first have no times; they lie between 8 and 11 seconds.
-    third = [e for e in words.events if 8 <= e.start_seconds < 11]
+    third = [event for event in words if 8 <= event.start_seconds < 11]
     assert [(e.start_seconds, e.label) for e in third[:2]] == [(8, "The"), (8.6, "quick")]
-    assert len(words.events) == 1995
-    assert kinds(words).count("times between others") == 1
-    assert kinds(parts).count("without a label") == 1992
-    assert len(parts.events) == 3
+    assert (len(words), len(parts)) == (1995, 3)
+    assert kinds(recording).count("times between others") == 1
+    assert kinds(recording).count("without a label") == 1992
