@@ -205,6 +205,7 @@ def test_a_camera_that_says_nothing_keeps_no_other_video_from_opening(video):
 
 def test_the_length_of_a_file_behind_a_password(video):
     asked = []
+
     class Guard(QuietHandler):
         def do_HEAD(self):
             asked.append(self.headers["Authorization"])
@@ -235,6 +236,7 @@ def test_a_server_that_is_slow_with_its_headers_is_not_waited_for(video):
 
 def test_a_server_without_video_is_not_asked_for_its_length(tmp_path):
     asked = []
+
     class Listening(QuietHandler):
         def do_HEAD(self):
             asked.append(self.path)

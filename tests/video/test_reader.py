@@ -11,37 +11,49 @@ import pytest
 from pipeline.errors import ConfigError, VideoDecodeError
 from pipeline.video import DamagedVideoWarning, VideoReader, iter_frames, probe, write_video
 from pipeline.video.opening import open_capture
+from tests.video.videos import SpoiltFrame, cut, lossless, noise
 
 
-def coded_frame(index: int) -> np.ndarray:
+def coded_frame(index):
     """A frame of one colour, different for every index below 256."""
     return np.full((48, 64, 3), (index, 255 - index, index * 7 % 256), np.uint8)
 
 
-def coded_frames(indices) -> np.ndarray:
+def coded_frames(indices):
     return np.stack([coded_frame(index) for index in indices])
 
 
-def coded_video(path: Path, num_frames: int, *, fps: float = 25) -> Path:
+def coded_video(path, num_frames=40):
     """A lossless video of coded frames."""
-    write_video(path, (coded_frame(i) for i in range(num_frames)), fps=fps, codec="FFV1")
+    return lossless(path, (coded_frame(i) for i in range(num_frames)), fps=25)
+
+
+def shown(path, **options):
+    """The first value of each frame, which is its index."""
+    return [frame[0, 0, 0] for frame in iter_frames(path, **options)]
+
+
+def patched(path, *fields):
+    """Overwrites fields of a file, each a mark, a distance behind it and what is written there."""
+    data = bytearray(path.read_bytes())
+    for mark, distance, value in fields:
+        place = data.index(mark) + len(mark) + distance
+        data[place : place + len(value)] = value
+    path.write_bytes(data)
     return path
 
 
 @pytest.fixture
-def video(tmp_path: Path) -> Path:
-    return coded_video(tmp_path / "coded.avi", 40)
+def video(tmp_path):
+    return coded_video(tmp_path / "coded.avi")
 
 
-def test_probe_says_what_the_container_declares(video):
+def test_probe_says_what_the_container_declares_and_counts_frames(video):
     info = probe(video)
     assert (info.path, info.codec) == (str(video), "ffv1")
     assert (info.width, info.height, info.fps) == (64, 48, 25.0)
     assert (info.declared_frames, info.num_frames) == (40, None)
     assert info.duration_seconds == pytest.approx(1.6)
-
-
-def test_probe_counts_frames(tmp_path, video):
     declare_frames(video, 45)
     assert probe(video).duration_seconds == pytest.approx(1.8)
     info = probe(video, count_frames=True)
@@ -49,17 +61,13 @@ def test_probe_counts_frames(tmp_path, video):
     assert info.duration_seconds == pytest.approx(1.6)
 
 
-def test_every_frame_once(video):
-    frames = list(iter_frames(video))
-    assert frames[0].dtype == np.uint8
-    assert np.array_equal(np.stack(frames), coded_frames(range(40)))
-
-
 @pytest.mark.parametrize("name", ["coded.avi", "coded.mkv", "coded.mp4", "Wärme – 2 clips.AVI"])
-def test_containers_and_names(tmp_path, name):
-    video = coded_video(tmp_path / name, 30)
-    assert probe(video, count_frames=True).num_frames == 30
-    assert np.array_equal(list(iter_frames(video)), coded_frames(range(30)))
+def test_every_frame_once_from_any_container(tmp_path, name):
+    path = coded_video(tmp_path / name, 30)
+    assert probe(path, count_frames=True).num_frames == 30
+    frames = list(iter_frames(path))
+    assert frames[0].dtype == np.uint8
+    assert np.array_equal(np.stack(frames), coded_frames(range(30)))
 
 
 def test_a_name_that_looks_like_the_address_of_a_protocol(tmp_path, monkeypatch):
@@ -86,7 +94,17 @@ def test_size_is_height_and_width(video):
     ],
 )
 def test_frames_by_time(video, fps, expected):
-    assert [frame[0, 0, 0] for frame in iter_frames(video, fps=fps)] == list(expected)
+    assert shown(video, fps=fps) == list(expected)
+
+
+def animation(path, milliseconds):
+    """A GIF of grey frames, each on display for a time of its own."""
+    animation = cv2.Animation()
+    levels = range(len(milliseconds))
+    animation.frames = [np.full((48, 64, 3), 36 * index % 256, np.uint8) for index in levels]
+    animation.durations = milliseconds
+    assert cv2.imwriteanimation(str(path), animation)
+    return path
 
 
 @pytest.mark.parametrize(
@@ -99,7 +117,7 @@ def test_frames_by_time(video, fps, expected):
 )
 def test_variable_frame_rate(tmp_path, fps, expected):
     path = animation(tmp_path / "variable.gif", [100, 100, 400, 100, 500, 100])
-    assert [frame[0, 0, 0] // 36 for frame in iter_frames(path, fps=fps)] == expected
+    assert [level // 36 for level in shown(path, fps=fps)] == expected
     assert probe(path).codec == "gif"
 
 
@@ -112,16 +130,6 @@ def test_the_number_of_a_frame_in_its_file(tmp_path, fps):
     assert len(set(pairs)) > 2
 
 
-def animation(path: Path, milliseconds: list[int]) -> Path:
-    """A GIF of grey frames, each on display for a time of its own."""
-    animation = cv2.Animation()
-    levels = range(len(milliseconds))
-    animation.frames = [np.full((48, 64, 3), 36 * index % 256, np.uint8) for index in levels]
-    animation.durations = milliseconds
-    assert cv2.imwriteanimation(str(path), animation)
-    return path
-
-
 def test_a_clock_that_jumps_goes_on_from_there(tmp_path):
     path = animation(tmp_path / "jump.gif", [100, 100, 600_000, 100, 300_000, 100])
     with pytest.warns(DamagedVideoWarning, match=r"jump\.gif: its clock jumps ahead by more than"):
@@ -130,34 +138,31 @@ def test_a_clock_that_jumps_goes_on_from_there(tmp_path):
     assert info.duration_seconds < 10
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DamagedVideoWarning)
-        frames = [frame[0, 0, 0] // 36 for frame in iter_frames(path, fps=20)]
-    assert frames == [0, 0, 1, 1, 2, 3, 3, 4, 5]
+        assert [level // 36 for level in shown(path, fps=20)] == [0, 0, 1, 1, 2, 3, 3, 4, 5]
 
 
-def set_timescale(mp4: Path, units: int) -> None:
+def set_timescale(mp4, units):
     """Makes an MP4 count its time in so many units a second."""
-    data = bytearray(mp4.read_bytes())
-    place = data.index(b"mdhd") + 4 + 12  # after the fields of version 0
-    data[place : place + 4] = units.to_bytes(4)
-    mp4.write_bytes(data.replace(b"edts", b"free"))  # An edit would cut off what comes later.
+    patched(mp4, (b"mdhd", 12, units.to_bytes(4)))  # after the fields of version 0
+    # An edit would cut off what comes later.
+    mp4.write_bytes(mp4.read_bytes().replace(b"edts", b"free"))
 
 
-def test_a_clock_that_cannot_be_is_none(tmp_path):
-    """Each frame comes minutes after the one before it."""
-    path = coded_video(tmp_path / "slow.mp4", 40)
-    set_timescale(path, 1)
-    with pytest.warns(DamagedVideoWarning, match="its clock jumps"):
-        info = probe(path, count_frames=True)
-    assert (info.fps, info.num_frames) == (25.0, 40)
-    assert info.duration_seconds == pytest.approx(1.6)
+def test_a_clock_that_cannot_be_is_none(tmp_path, video):
+    """Each frame comes minutes after the one before it; or there are a million seconds in one."""
+    slow = coded_video(tmp_path / "slow.mp4")
+    set_timescale(slow, 1)
+    scale = (10**6).to_bytes(4, "little") + (1).to_bytes(4, "little")  # seconds in `rate` frames
+    for path in (slow, patched(video, (b"strh", 4 + 20, scale))):
+        with pytest.warns(DamagedVideoWarning, match="its clock jumps"):
+            info = probe(path, count_frames=True)
+        assert (info.fps, info.num_frames) == (25.0, 40)
+        assert info.duration_seconds == pytest.approx(1.6)
 
 
 def test_a_clock_that_stands_still_is_told(tmp_path):
-    path = coded_video(tmp_path / "still.mp4", 40)
-    data = bytearray(path.read_bytes())
-    delta = data.index(b"stts") + 4 + 8 + 4
-    data[delta : delta + 4] = (2**32 - 1).to_bytes(4, "big")  # ticks, taken for -1
-    path.write_bytes(data)
+    path = coded_video(tmp_path / "still.mp4")
+    patched(path, (b"stts", 8 + 4, (2**32 - 1).to_bytes(4)))  # ticks, taken for -1
     with pytest.warns(DamagedVideoWarning, match=r"still\.mp4: its clock gives 40 frames 0\.003 s"):
         assert probe(path, count_frames=True).damaged
 
@@ -171,20 +176,9 @@ def test_hours_with_hardly_a_frame_are_refused(tmp_path, seconds):
     if seconds < 9:
         assert probe(path, count_frames=True).num_frames == 400, "nearly an hour"
         return
-    with pytest.raises(
-        VideoDecodeError, match=r"slides\.mp4: its clock gives \d+ frames 1\.0 hours"
-    ):
+    message = r"slides\.mp4: its clock gives \d+ frames 1\.0 hours"
+    with pytest.raises(VideoDecodeError, match=message):
         probe(path, count_frames=True)
-
-
-def test_a_rate_that_cannot_be_is_none(video):
-    data = bytearray(video.read_bytes())
-    scale = data.index(b"strh") + 8 + 20  # seconds in `rate` frames
-    data[scale : scale + 8] = (10**6).to_bytes(4, "little") + (1).to_bytes(4, "little")
-    video.write_bytes(data)
-    with pytest.warns(DamagedVideoWarning, match="its clock jumps"):
-        info = probe(video, count_frames=True)
-    assert (info.fps, info.duration_seconds) == (25, pytest.approx(1.6))
 
 
 def test_a_repeated_frame_is_the_same_array(video):
@@ -221,7 +215,7 @@ def test_info_after_the_last_frame(video):
 
 
 def test_parts_of_a_file_are_read_one_after_another(video):
-    whole = np.stack(list(iter_frames(video)))
+    whole = coded_frames(range(40))
     with VideoReader(video) as reader:
         rate = reader.info.fps
         first = list(reader.frames(start_seconds=3 / rate, end_seconds=7 / rate))
@@ -241,15 +235,14 @@ def test_parts_of_a_file_are_read_one_after_another(video):
 
 def test_a_part_ends_where_the_next_one_starts(video):
     """Whatever the rounding of times, each frame is in one of two neighbouring parts."""
-    whole = np.stack(list(iter_frames(video)))
     with VideoReader(video) as reader:
+        times = [index / reader.info.fps for index in range(41)]
         parts = [
-            list(reader.frames(start_seconds=index / reader.info.fps, end_seconds=end))
-            for index in range(40)
-            for end in ((index + 1) / reader.info.fps,)
+            list(reader.frames(start_seconds=start, end_seconds=end))
+            for start, end in itertools.pairwise(times)
         ]
     assert [len(part) for part in parts] == [1] * 40
-    np.testing.assert_array_equal(np.concatenate(parts), whole)
+    np.testing.assert_array_equal(np.concatenate(parts), coded_frames(range(40)))
 
 
 def test_a_reader_is_read_once_and_while_open(video):
@@ -258,14 +251,13 @@ def test_a_reader_is_read_once_and_while_open(video):
         with pytest.raises(RuntimeError, match="read once"):
             next(reader.frames())
     with VideoReader(video) as reader:
-        frames = reader.frames()
-        next(frames)
-    with pytest.raises(RuntimeError, match="closed before its last frame"):
-        list(frames)
+        begun = reader.frames()
+        next(begun)
     with VideoReader(video) as reader:
         pass
-    with pytest.raises(RuntimeError, match="closed before its last frame"):
-        next(reader.frames())
+    for frames in (begun, reader.frames()):
+        with pytest.raises(RuntimeError, match="closed before its last frame"):
+            next(frames)
 
 
 def test_one_thread(video):
@@ -273,18 +265,11 @@ def test_one_thread(video):
     assert open_capture(str(video)).get(cv2.CAP_PROP_N_THREADS) == 1
 
 
-def test_a_container_that_declares_no_number_of_frames(tmp_path):
-    path = coded_video(tmp_path / "live.mkv", 40)
-    data = bytearray(path.read_bytes())
-    duration = data.index(b"\x44\x89\x88") + 3
-    data[duration : duration + 8] = bytes(8)
-    path.write_bytes(data)
+def test_a_container_that_declares_no_number_of_frames_and_no_codec(tmp_path):
+    path = patched(coded_video(tmp_path / "live.mkv"), (b"\x44\x89\x88", 0, bytes(8)))
     info = probe(path)
     assert (info.declared_frames, info.duration_seconds) == (None, 0)
     assert probe(path, count_frames=True).num_frames == 40
-
-
-def test_names_of_codecs(tmp_path):
     write_video(tmp_path / "raw.avi", [coded_frame(0)], fps=25, codec="\0\0\0\0")
     assert probe(tmp_path / "raw.avi").codec == "unknown"
 
@@ -300,19 +285,14 @@ TURNS = {
 
 @pytest.mark.parametrize("degrees", TURNS)
 def test_rotation_is_applied_once(tmp_path, degrees):
-    path = tmp_path / "turned.mp4"
     frame = np.zeros((48, 64, 3), np.uint8)
     frame[:16, :16] = 255  # top left is white
-    write_video(path, [frame] * 3, fps=25, codec="FFV1")
-    (a, b, c, d), corner = TURNS[degrees]
-    data = bytearray(path.read_bytes())
-    matrix = data.index(b"tkhd") + 4 + 40  # after the fields of version 0
-    for place, value in {0: a, 4: b, 12: c, 16: d}.items():
-        data[matrix + place : matrix + place + 4] = (value << 16).to_bytes(4, signed=True)
-    path.write_bytes(data)
+    path = lossless(tmp_path / "turned.mp4", [frame] * 3)
+    matrix, corner = TURNS[degrees]
+    fields = zip((0, 4, 12, 16), matrix, strict=True)  # from 40 on, after the fields of version 0
+    patched(path, *((b"tkhd", 40 + at, (n << 16).to_bytes(4, signed=True)) for at, n in fields))
 
-    stored_on_its_side = degrees in (90, 270)
-    width, height = (48, 64) if stored_on_its_side else (64, 48)
+    width, height = (48, 64) if degrees in (90, 270) else (64, 48)
     info = probe(path)
     assert (info.width, info.height) == (width, height)
     full = next(iter_frames(path))
@@ -324,57 +304,43 @@ def test_rotation_is_applied_once(tmp_path, degrees):
         assert [place for place, value in corners.items() if value == 255] == [corner]
 
 
-def declare_frames(avi: Path, number: int) -> None:
+def declare_frames(avi, number):
     """Makes the header of an AVI file claim a number of frames."""
-    data = bytearray(avi.read_bytes())
-    length = data.index(b"strh") + 8 + 32
-    data[length : length + 4] = number.to_bytes(4, "little")
-    avi.write_bytes(data)
+    return patched(avi, (b"strh", 4 + 32, number.to_bytes(4, "little")))
 
 
-def test_a_few_frames_too_many_declared_are_no_damage(video):
+def test_frames_that_are_declared_and_not_there(video):
     declare_frames(video, 48)
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert len(list(iter_frames(video))) == 40
-
-
-def test_far_too_many_declared(video):
+        warnings.simplefilter("error")  # So few are no damage.
+        assert len(shown(video)) == 40
     declare_frames(video, 300)
     with pytest.warns(DamagedVideoWarning, match=r"coded\.avi: decoded 40 of 300 declared frames"):
-        assert len(list(iter_frames(video))) == 40
+        assert len(shown(video)) == 40
 
 
 def test_a_file_cut_off_gives_its_frames_and_a_warning(video):
-    video.write_bytes(video.read_bytes()[: video.stat().st_size // 2])
+    cut(video)
     with pytest.warns(DamagedVideoWarning, match=r"decoded \d+ of 40 declared frames"):
         frames = list(iter_frames(video))
     assert 3 < len(frames) < 37
     assert np.array_equal(np.stack(frames), coded_frames(range(len(frames))))
 
 
-class SpoiltFrame:
-    """An open file of which the frame of one index is grabbed, but not retrieved."""
+@pytest.fixture
+def opened_as(monkeypatch):
+    """Has files opened as what a function makes of them."""
 
-    def __init__(self, capture, index):
-        self._capture, self._left = capture, index + 1  # the first one is grabbed already
+    def opened_as(make):
+        opening = "pipeline.video.reader.open_capture"
+        monkeypatch.setattr(opening, lambda *of: make(open_capture(*of)))
 
-    def grab(self):
-        self._left -= 1
-        return self._capture.grab()
-
-    def retrieve(self, image=None):
-        return (False, image) if self._left == 1 else self._capture.retrieve(image)
-
-    def __getattr__(self, name):
-        return getattr(self._capture, name)
+    return opened_as
 
 
 @pytest.mark.parametrize("fps", [None, 5, 25, 50])
-def test_a_file_ends_before_a_frame_that_cannot_be_converted(video, monkeypatch, fps):
-    monkeypatch.setattr(
-        "pipeline.video.reader.open_capture", lambda *of: SpoiltFrame(open_capture(*of), 30)
-    )
+def test_a_file_ends_before_a_frame_that_cannot_be_converted(video, opened_as, fps):
+    opened_as(lambda capture: SpoiltFrame(capture, 30))
     expected = coded_frames(range(30))[:: 5 if fps == 5 else 1, 0, 0, 0]
     with VideoReader(video) as reader:
         with pytest.warns(DamagedVideoWarning, match="decoded 30 of 40 declared frames"):
@@ -385,18 +351,15 @@ def test_a_file_ends_before_a_frame_that_cannot_be_converted(video, monkeypatch,
         assert not list(reader.frames(start_seconds=math.inf))
 
 
-def test_a_file_without_a_frame_that_can_be_converted(video, monkeypatch):
-    monkeypatch.setattr(
-        "pipeline.video.reader.open_capture", lambda *of: SpoiltFrame(open_capture(*of), 0)
-    )
+def test_a_file_without_a_frame_that_can_be_converted(video, opened_as):
+    opened_as(lambda capture: SpoiltFrame(capture, 0))
     with pytest.raises(VideoDecodeError, match="no frame of it can be converted to RGB"):
         list(iter_frames(video))
 
 
 def test_damage_near_the_end_is_not_taken_for_the_end(tmp_path):
     path = tmp_path / "damaged.mp4"
-    noise = np.random.default_rng(0).integers(256, size=(60, 48, 64, 3), dtype=np.uint8)
-    write_video(path, noise, fps=25)
+    write_video(path, noise(60), fps=25)
     start = b"\x00\x00\x01\xb6"  # of a frame of MPEG-4
     parts = path.read_bytes().split(start)
     assert len(parts) == 1 + 60
@@ -422,20 +385,17 @@ class CountingGrabs:
 
 
 @pytest.mark.parametrize("num_parts", [1, 10, 50])
-def test_a_file_with_a_jittering_clock_is_decoded_once(tmp_path, monkeypatch, num_parts):
+def test_a_file_with_a_jittering_clock_is_decoded_once(tmp_path, opened_as, num_parts):
     milliseconds = np.random.default_rng(0).choice([20, 30, 30, 30, 60], size=400)
     path = animation(tmp_path / "jitter.gif", milliseconds.tolist())
     times = np.cumsum([0, *milliseconds]) / 1000
     ends = np.linspace(0, times[-1], num_parts + 1)
-    whole = [frame[0, 0, 0] for frame in iter_frames(path)]
+    whole = shown(path)
     decoded: list[int] = []
-    monkeypatch.setattr(
-        "pipeline.video.reader.open_capture",
-        lambda *of: CountingGrabs(open_capture(*of), decoded),
-    )
+    opened_as(lambda capture: CountingGrabs(capture, decoded))
     with VideoReader(path) as reader:
         for start, end in itertools.pairwise(ends):
-            shown = [
+            found = [
                 (frame[0, 0, 0], reader.index)
                 for frame in reader.frames(fps=10, start_seconds=start, end_seconds=end)
             ]
@@ -443,5 +403,5 @@ def test_a_file_with_a_jittering_clock_is_decoded_once(tmp_path, monkeypatch, nu
             last = times[inside[-1]] + 1 / reader.info.fps
             ticks = np.arange(times[inside[0]], last - 0.001, 0.1)
             number = np.searchsorted(times[inside], ticks + 0.001, side="right") - 1
-            assert shown == [(whole[index], index) for index in inside[number]]
+            assert found == [(whole[index], index) for index in inside[number]]
     assert 400 <= len(decoded) <= 1.1 * 400

@@ -1,0 +1,192 @@
+"""Frames on their own: resized, encoded, and as optical flow."""
+
+import cv2
+import numpy as np
+import pytest
+
+from pipeline.errors import DataError
+from pipeline.video import (
+    decode_flow,
+    decode_jpeg,
+    encode_flow,
+    encode_jpeg,
+    flow_image,
+    resize,
+)
+from pipeline.video.flow import FULL_SCALE
+from tests.video.videos import noise
+
+
+def area(frame, size):
+    return cv2.resize(frame, size[::-1], interpolation=cv2.INTER_AREA)
+
+
+def psnr(a, b):
+    return 10 * np.log10(255**2 / np.square(a.astype(float) - b).mean())
+
+
+def scene(height, width):
+    """Detail at every scale, as in photographs."""
+    rng = np.random.default_rng(0)
+    image = np.zeros((height, width, 3))
+    cells = 2
+    while cells < max(height, width):
+        detail = rng.normal(size=(cells, cells, 3))
+        image += cv2.resize(detail, (width, height), interpolation=cv2.INTER_CUBIC) / cells**0.4
+        cells *= 2
+    return np.clip(128 + 60 * image / image.std(), 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("height_width", "size"),
+    [
+        *(((240, 320), (112, 112)), ((121, 161), (112, 112)), ((256, 454), (112, 112))),
+        *(((720, 1280), (112, 112)), ((720, 1280), (64, 64)), ((1080, 600), (224, 224))),
+        *(((100, 1920), (64, 64)), ((1920, 100), (64, 64)), ((333, 501), (37, 41))),
+    ],
+)
+def test_shrinking_is_close_to_the_area_average_and_does_not_shift(height_width, size):
+    frame = scene(*height_width)
+    result = resize(frame, size)
+    assert result.shape == (*size, 3)
+    assert result.dtype == np.uint8
+    # Linear interpolation alone gives as little as 26.
+    assert psnr(result, area(frame, size)) > 33
+    height, width = height_width
+    ramp = np.add.outer(np.linspace(0, 120, height), np.linspace(0, 120, width))
+    frame = np.repeat(ramp[..., None], 3, axis=2).round().astype(np.uint8)
+    assert np.abs(resize(frame, size).astype(int) - area(frame, size)).max() <= 2
+
+
+@pytest.mark.parametrize("factor", [2, 4])
+def test_shrinking_by_a_power_of_two_is_the_area_average(factor):
+    frame = scene(48 * factor, 64 * factor)
+    difference = resize(frame, (48, 64)).astype(int) - area(frame, (48, 64))
+    assert np.abs(difference).max() <= 1  # rounded once for each halving
+
+
+def test_growing_is_linear_and_the_size_it_has_is_left():
+    frame = scene(48, 64)
+    expected = cv2.resize(frame, (200, 100), interpolation=cv2.INTER_LINEAR)
+    assert np.array_equal(resize(frame, (100, 200)), expected)
+    assert resize(frame, (48, 64)) is frame
+
+
+def test_one_side_grows_while_the_other_shrinks():
+    stripes = np.zeros((20, 400, 3), np.uint8)
+    stripes[:, ::2] = 200  # finer than the result can show: their mean is left
+    result = resize(stripes, (40, 50))
+    assert result.shape == (40, 50, 3)
+    assert np.abs(result.astype(int) - 100).max() <= 1
+
+
+def picture(seed):
+    """Smooth colours and some noise, (70, 90, 3)."""
+    rng = np.random.default_rng(seed)
+    smooth = cv2.resize(rng.uniform(0, 255, (5, 6, 3)), (90, 70), interpolation=cv2.INTER_LINEAR)
+    return np.clip(smooth + rng.normal(0, 8, smooth.shape), 0, 255).astype(np.uint8)
+
+
+def errors(decode, data, image):
+    return np.abs(decode(data).astype(int) - image)
+
+
+def test_red_stays_red_and_colour_keeps_its_full_resolution():
+    red = np.full((16, 16, 3), (250, 10, 20), np.uint8)
+    assert errors(decode_jpeg, encode_jpeg(red, quality=95), red).max() <= 2
+    columns = np.zeros((32, 32, 3), np.uint8)
+    columns[:, ::2] = (200, 60, 60)
+    columns[:, 1::2] = (60, 60, 200)  # as bright: only colour tells them apart
+    assert errors(decode_jpeg, encode_jpeg(columns, quality=95), columns).mean() < 4
+
+
+def test_quality():
+    frame = picture(0)
+    files = [encode_jpeg(frame, quality=quality) for quality in (20, 60, 95)]
+    worst, middle, best = (errors(decode_jpeg, data, frame).mean() for data in files)
+    assert len(files[0]) < len(files[1]) < len(files[2])
+    assert worst > middle > best
+
+
+@pytest.mark.parametrize("data", [b"", b"no picture at all"])
+def test_what_is_no_jpeg(data):
+    with pytest.raises(DataError, match="expected the bytes of a JPEG image"):
+        decode_jpeg(data)
+
+
+@pytest.mark.parametrize("quality", [40, 75, 90, 100])
+def test_tensorflow_decodes_the_same_pixels(quality):
+    tensorflow = pytest.importorskip("tensorflow")
+    for seed in range(5):
+        data = encode_jpeg(picture(seed), quality=quality)
+        pixels = tensorflow.io.decode_jpeg(data, dct_method="INTEGER_ACCURATE").numpy()
+        assert np.array_equal(pixels, decode_jpeg(data))
+
+
+STILL = (128, 128, 0)
+
+
+def texture(size, seed):
+    """Smooth grey blotches of an eighth of the side, (size, size, 3)."""
+    blotches = np.random.default_rng(seed).uniform(0, 255, (8, 8))
+    smooth = cv2.resize(blotches, (size, size), interpolation=cv2.INTER_CUBIC)
+    return np.clip(smooth, 0, 255).astype(np.uint8)[..., None].repeat(3, axis=-1)
+
+
+def square(size, right, down):
+    """A textured square of half the side in the middle of a still background, shifted."""
+    frame, quarter = texture(size, seed=0), size // 4
+    moved = texture(size // 2, seed=1)
+    frame[quarter + down :, quarter + right :][: size // 2, : size // 2] = moved
+    return frame
+
+
+def flow_of(size, right, down):
+    return flow_image(square(size, 0, 0), square(size, right, down))
+
+
+def middle(image):
+    """The mean (3,) over the middle of the square."""
+    size = len(image)
+    low, high = round(0.4 * size), round(0.6 * size)
+    return image[low:high, low:high].mean(axis=(0, 1))
+
+
+def levels(right, down, size):
+    full, length = FULL_SCALE * size, float(np.hypot(right, down))
+    return [128 + 127 * right / full, 128 + 127 * down / full, 255 * length / full]
+
+
+@pytest.mark.parametrize(("right", "down"), [(3, -2), (-3, 1), (0, 4), (1, 0)])
+def test_a_moving_square(right, down):
+    image = flow_of(64, right, down)
+    assert (image.dtype, image.shape) == (np.uint8, (64, 64, 3))
+    np.testing.assert_allclose(middle(image), levels(right, down, 64), atol=0.55)
+    np.testing.assert_allclose(image[:8].mean(axis=(0, 1)), STILL, atol=1)
+
+
+def test_the_same_motion_looks_the_same_at_any_size():
+    np.testing.assert_allclose(middle(flow_of(48, 2, -1)), middle(flow_of(144, 6, -3)), atol=1)
+    # A long frame counts its longer side.
+    wide = [np.hstack([square(64, shift, 0), texture(64, seed=2)]) for shift in (0, 3)]
+    np.testing.assert_allclose(middle(flow_image(*wide)[:, :64]), levels(3, 0, 128), atol=1)
+    # Faster motion saturates, at a twelfth of the side, which is 5.3 pixels.
+    assert middle(flow_of(64, 6, -6)).tolist() == [255, 1, 255]
+
+
+@pytest.mark.parametrize("size", [8, 9, 64])
+def test_the_same_frame_twice_is_no_motion(size):
+    (frame,) = noise(1, size, size)
+    assert (flow_image(frame, frame) == STILL).all()
+
+
+def test_encoding_keeps_the_channels_of_flow_apart():
+    """As colours, still pixels would move, and errors be twice as large."""
+    image = flow_of(64, 3, -2)
+    error = errors(decode_flow, encode_flow(image, quality=95), image)
+    assert error.max() <= 10
+    assert error.mean() < 0.5 * errors(decode_jpeg, encode_jpeg(image, quality=95), image).mean()
+    still = np.full((64, 64, 3), STILL, np.uint8)
+    assert (decode_flow(encode_flow(still, quality=50)) == STILL).all()
+    low, high = (encode_flow(image, quality=quality) for quality in (50, 95))
+    assert len(low) < len(high)
