@@ -2,14 +2,9 @@ import numpy as np
 import pytest
 
 from pipeline.errors import VideoDecodeError
-from pipeline.video import write_video
-from pipeline.video.descriptors import (
-    FPS,
-    SIZE,
-    describe,
-    keep_descriptors,
-    kept_descriptors,
-)
+from pipeline.video.descriptors import FPS, SIZE, describe, keep_descriptors, kept_descriptors
+from pipeline.video.paths import file_mark
+from tests.video.videos import lossless
 
 LOOK, FLOW, OUTLINE = (slice(start, start + SIZE // 3) for start in (0, SIZE // 3, 2 * SIZE // 3))
 
@@ -24,9 +19,7 @@ def moving(num_frames, *, step):
 
 
 def described(tmp_path, frames, fps=10):
-    path = tmp_path / "video.avi"
-    write_video(path, frames, fps=fps, codec="FFV1")
-    return np.array(list(describe(path)))
+    return np.array(list(describe(lossless(tmp_path / "video.avi", frames, fps))))
 
 
 @pytest.mark.parametrize("fps", [5, 10, 30])
@@ -73,19 +66,13 @@ def test_what_is_kept_is_that_of_the_file(tmp_path, monkeypatch):
     assert kept_descriptors(path) is None
     keep_descriptors(path, found)
     np.testing.assert_array_equal(kept_descriptors(path), found)
-    write_video(path, moving(12, step=1), fps=10, codec="FFV1")
+    lossless(path, moving(12, step=1))
     assert kept_descriptors(path) is None
     keep_descriptors(path, found)
     for content in (b"", b"x" * 100):
-        (kept,) = (each for each in (tmp_path / "cache").rglob("*.npy") if _is_of(each, path))
+        (kept,) = (tmp_path / "cache").rglob(f"{file_mark(path)}.npy")
         kept.write_bytes(content)
         assert kept_descriptors(path) is None
-
-
-def _is_of(kept, path):
-    from pipeline.video.paths import file_mark
-
-    return kept.stem == file_mark(path)
 
 
 def test_what_is_no_video(tmp_path):

@@ -1,6 +1,7 @@
 """Files of many codecs and containers, some broken: what decodes is what is known of them."""
 
 import csv
+import math
 import os
 import warnings
 from pathlib import Path
@@ -21,6 +22,8 @@ REASONS = {
     "odd/derived/truncated_nomoov.mp4": "cut off: its index",
     "odd/derived/zero_bytes.avi": "empty (0 bytes)",
 }
+MOST_PIXELS = 120_000_000
+"""Of longer files, what they declare is tested, and not all frames."""
 DAMAGED = {"odd/decord_corrupted.mp4", "odd/derived/truncated_half.avi"}
 
 
@@ -44,18 +47,18 @@ def test_all_odd_files_are_tested():
 
 @pytest.mark.parametrize("row", rows(expect="ok"))
 def test_odd_files_that_decode(row):
-    path = Path(VIDEOS, row["path"])
+    path, size = Path(VIDEOS, row["path"]), (int(row["width"]), int(row["height"]))
+    is_short = int(row["frames"]) * math.prod(size) < MOST_PIXELS
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        info = probe(path, count_frames=True)
-    assert info.num_frames == int(row["frames"])
+        info = probe(path, count_frames=is_short)
+    assert info.num_frames == (int(row["frames"]) if is_short else None)
     assert info.declared_frames == int(row["declared"])
-    assert (info.width, info.height) == (int(row["width"]), int(row["height"]))
+    assert (info.width, info.height) == size
     assert info.fps == pytest.approx(float(row["fps"]), abs=0.01)
     expected = f"{path}: decoded {row['frames']} of {row['declared']} declared frames"
-    assert [str(warning.message).startswith(expected) for warning in caught] == [True] * (
-        row["path"] in DAMAGED
-    )
+    told = [str(warning.message).startswith(expected) for warning in caught]
+    assert told == [True] * (row["path"] in DAMAGED)
     assert all(warning.category is DamagedVideoWarning for warning in caught)
 
 
@@ -66,18 +69,14 @@ def test_odd_files_without_a_frame(row):
     assert REASONS[row["path"]] in caught.value.reason
 
 
-def test_ordinary_files_whose_clock_begins_before_their_first_frame():
-    videos = listed("ut_interaction.csv")
-    assert len(videos) == 120
+def test_ordinary_files_whose_clock_begins_before_their_first_frame_or_varies():
+    videos = listed("ut_interaction.csv")[::6]
     infos = [probe(Path(VIDEOS, row["path"]), count_frames=True) for row in videos]
     assert [info.num_frames for info in infos] == [int(row["frames"]) for row in videos]
-    assert sum(info.declared_frames > info.num_frames for info in infos) == 119
-    assert not any(info.missing_frames for info in infos)
-
-
-def test_ordinary_files_whose_frame_rate_varies():
-    videos = listed("jhmdb_part.csv")[::20]
-    infos = [probe(Path(VIDEOS, row["path"]), count_frames=True) for row in videos]
+    infos += [
+        probe(Path(VIDEOS, row["path"]), count_frames=True)
+        for row in listed("jhmdb_part.csv")[::20]
+    ]
     assert all(info.declared_frames > info.num_frames for info in infos)
     assert not any(info.missing_frames for info in infos)
 
