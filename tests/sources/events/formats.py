@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from pipeline.sources.events.event import Event, Recording
 
@@ -261,3 +261,16 @@ WITHOUT_SUBJECTS = ("Label Studio", "ActivityNet", "DeepEthogram", "MS-TCN")
 def kinds(*recordings: Recording) -> list[str]:
     """Of what is told of some recordings."""
     return [notice.kind for recording in recordings for notice in recording.notices]
+
+
+def said(recordings: Iterable[Recording]) -> list[str]:
+    """Of each: its video, its events from when to when and of whom, and what is told of it."""
+    return [
+        f"{r.media}: {', '.join(map(_said, r.events))}" + f" {kinds(r)}" * bool(r.notices)
+        for r in recordings
+    ]
+
+
+def _said(event: Event) -> str:
+    times = f"{event.start_seconds:g}-{event.end_seconds:g}"
+    return f"{times} {event.label}" + f" of {event.subject}" * bool(event.subject)

@@ -2,8 +2,7 @@ import random
 
 import pytest
 
-from pipeline.sources.events.event import Event
-from tests.sources.events.formats import boris_project, kinds
+from tests.sources.events.formats import boris_project, kinds, said
 
 NEW = (
     "Observation id\tSource\tTime offset (s)\tMedia duration (s)\tFPS\tSubject\tBehavior\t"
@@ -44,33 +43,28 @@ def test_events_go_to_the_file_that_they_fall_into(new):
         "bob\ts\t\t\tSTART\t15\tb.mp4",
         "bob\ts\t\t\tSTOP\t40\tb.mp4",
     )
-    assert (first.media, first.name, first.fps, first.duration_seconds) == ("a.mp4", "o", 25, 10)
-    found = second.media, second.name, second.fps, second.duration_seconds
-    assert found == ("b.mp4", "o", 30, 20)
-    assert first.events == (Event(1, 2.5, "s", "ann"), Event(8, 10, "s"))
-    assert second.events == (Event(0, 0, "p"), Event(0, 2.5, "s"), Event(5, 30, "s", "bob"))
-    assert kinds(first, second) == ["over two files"]
+    assert (first.name, first.fps, first.duration_seconds) == ("o", 25, 10)
+    assert (second.name, second.fps, second.duration_seconds) == ("o", 30, 20)
+    assert said([first, second]) == [
+        "a.mp4: 1-2.5 s of ann, 8-10 s",
+        "b.mp4: 0-0 p, 0-2.5 s, 5-30 s of bob ['over two files']",
+    ]
 
 
 def test_files_of_other_players_are_told(new):
     path = "C:\\v\\a.mp4"
-    (recording,) = new(
-        f"\tp\t\t\tPOINT\t3\t{path}",
-        source=f"player #1:{path}|player #2:c.mp4;d.mp4",
-        lengths="10.000|20.000;5.000",
-        rates="25.000|30.000;30.000",
-    )
-    assert (recording.media, recording.duration_seconds, recording.fps) == (path, 10, 25)
-    told = [notice.text for notice in recording.notices]
+    source = f"player #1:{path}|player #2:c.mp4;d.mp4"
+    lengths, rates = "10.000|20.000;5.000", "25.000|30.000;30.000"
+    (found,) = new(f"\tp\t\t\tPOINT\t3\t{path}", source=source, lengths=lengths, rates=rates)
+    assert (found.media, found.duration_seconds, found.fps) == (path, 10, 25)
+    told = [notice.text for notice in found.notices]
     assert told == [f"o: the events are taken for {path}, not c.mp4, d.mp4"]
 
 
 def test_what_boris_added_to_all_times_is_taken_off(new):
     marks = [("START", 98), ("STOP", 99), ("START", 99.5), ("STOP", 101), ("POINT", 105.5)]
-    lines = [f"\ts\t\t\t{mark}\t{time}\ta.mp4" for mark, time in marks]
-    recording, _ = new(*lines, offset="100.0")
-    assert recording.events == (Event(0, 1, "s"), Event(5.5, 5.5, "s"))
-    assert kinds(recording) == ["before the start", "cut at the start"]
+    found = new(*(f"\ts\t\t\t{mark}\t{time}\ta.mp4" for mark, time in marks), offset="100.0")
+    assert said(found)[0] == "a.mp4: 0-1 s, 5.5-5.5 s ['before the start', 'cut at the start']"
 
 
 def test_modifiers_pair_marks_and_may_be_part_of_the_label(new):
@@ -80,21 +74,17 @@ def test_modifiers_pair_marks_and_may_be_part_of_the_label(new):
         "\teat\tgrass\tNone\tSTOP\t3\ta.mp4",
         "\teat\tleaf\tfast\tSTOP\t4\ta.mp4",
     ]
-    plain, _ = new(*lines)
-    marked, _ = new(*lines, modifiers=True)
-    assert plain.events == (Event(1, 3, "eat"), Event(2, 4, "eat"))
-    assert marked.events == (Event(1, 3, "eat grass"), Event(2, 4, "eat leaf|fast"))
+    assert said(new(*lines))[0] == "a.mp4: 1-3 eat, 2-4 eat"
+    assert said(new(*lines, modifiers=True))[0] == "a.mp4: 1-3 eat grass, 2-4 eat leaf|fast"
 
 
 def test_unpaired_marks_are_told(new):
     marks = [("STOP", 1), ("START", 2), ("START", 3), ("STOP", 4), ("START", 5)]
-    recording, _ = new(*(f"\ts\t\t\t{mark}\t{time}\ta.mp4" for mark, time in marks))
-    assert recording.events == (Event(3, 4, "s"),)
-    assert [(kind, text.partition(", line ")[2]) for kind, text in recording.notices] == [
-        ("STOP without START", "2: s at 1 is left out"),
-        ("START without STOP", "3: s at 2 is left out"),
-        ("START without STOP", "6: s at 5 is left out"),
-    ]
+    found, _ = new(*(f"\ts\t\t\t{mark}\t{time}\ta.mp4" for mark, time in marks))
+    start, stop = "START without STOP", "STOP without START"
+    assert said([found]) == [f"a.mp4: 3-4 s {[stop, start, start]}"]
+    told = [notice.text.partition(", line ")[2] for notice in found.notices]
+    assert told == ["2: s at 1 is left out", "3: s at 2 is left out", "6: s at 5 is left out"]
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -118,9 +108,9 @@ def test_several_observations_in_a_table(read):
         "o 2\tplayer #1:b.mp4\t0\t20\t30\t\tp\t\t\tPOINT\t2\tb.mp4",
         "o 1\tplayer #1:a.mp4\t0\t10\t25\t\tp\t\t\tPOINT\t3\ta.mp4",
     ]
-    recordings = read("o.tsv", NEW, *lines, NEW, lines[0].replace("o 1", "o 3"))
-    found = [(r.name, r.media, len(r.events)) for r in recordings]
-    assert found == [("o 1", "a.mp4", 2), ("o 2", "b.mp4", 1), ("o 3", "a.mp4", 1)]
+    found = read("o.tsv", NEW, *lines, NEW, lines[0].replace("o 1", "o 3"))
+    assert [recording.name for recording in found] == ["o 1", "o 2", "o 3"]
+    assert said(found) == ["a.mp4: 1-1 p, 3-3 p", "b.mp4: 2-2 p", "a.mp4: 1-1 p"]
     (nothing,) = read("o.tsv", NEW)
     assert (nothing.name, nothing.media, nothing.events) == ("o.tsv", "", ())
 
@@ -129,47 +119,43 @@ def test_old_tables_one_below_the_other(read):
     one = ["Observation id\to 1", "Player #1\ta.mp4", "Time offset (s)\t2.0", OLD]
     one += ["3\ta.mp4\t10\t25.0\t\tp\t\tPOINT"]
     two = ["Observation id\to 2", "Player #1\tb.mp4", "Player #2\tc.mp4", OLD]
-    recordings = read("o.tsv", *one, "", *two)
-    found = [(r.name, r.media, r.events) for r in recordings]
-    assert found == [("o 1", "a.mp4", (Event(1, 1, "p"),)), ("o 2", "b.mp4", ())]
-    assert kinds(*recordings) == ["other cameras"]
+    found = read("o.tsv", *one, "", *two)
+    assert [recording.name for recording in found] == ["o 1", "o 2"]
+    assert said(found) == ["a.mp4: 1-1 p", "b.mp4:  ['other cameras']"]
 
 
 def test_later_files_of_an_old_table_have_no_known_place(read):
     lines = ["Observation id\to", "Player #1\ta.mp4", "Player #1\tb.mp4", OLD]
     lines += ["3\ta.mp4\t30\t25.0;25.0\t\tp\t\tPOINT", "13\tb.mp4\t30\t25.0;25.0\t\tp\t\tPOINT"]
     first, second = read("o.tsv", *lines)
-    assert (first.fps, first.duration_seconds, first.known) == (25, None, None)
-    assert first.events == (Event(3, 3, "p"),)
-    assert kinds(first) == ["place unknown"]
-    assert (second.media, second.events, second.known) == ("b.mp4", (), ())
+    assert (first.fps, first.duration_seconds, first.known, second.known) == (25, None, None, ())
+    assert said([first, second]) == ["a.mp4: 3-3 p ['place unknown']", "b.mp4: "]
 
 
 def test_a_table_without_observations_has_one_for_each_file(read):
     columns = "Time,Media file path,FPS,Subject,Behavior,Status"
-    recordings = read("o.csv", columns, "3,a.mp4,25,,p,POINT", "4,b.mp4,30,,p,POINT")
-    found = [(r.media, r.fps, r.events) for r in recordings]
-    assert found == [("a.mp4", 25, (Event(3, 3, "p"),)), ("b.mp4", 30, (Event(4, 4, "p"),))]
+    found = read("o.csv", columns, "3,a.mp4,25,,p,POINT", "4,b.mp4,30,,p,POINT")
+    assert said(found) == ["a.mp4: 3-3 p", "b.mp4: 4-4 p"]
+    assert [recording.fps for recording in found] == [25, 30]
 
 
 def test_aggregated_events_without_times_are_told(read):
     line = "o\ta.mp4\t10\t25\t\t{}\t\t{}\t{}\t{}"
     events = [("s", "STATE", "1", "2"), ("s", "STATE", "3", "NA"), ("p", "POINT", "NA", "NA")]
     events += [("p", "POINT", "4.000", "4.000"), ("s", "STATE", "5", "5")]
-    (recording,) = read("o.tsv", AGGREGATED, *(line.format(*e) for e in events))
-    assert recording.events == (Event(1, 2, "s"), Event(4, 4, "p"), Event(5, 5, "s"))
+    (found,) = read("o.tsv", AGGREGATED, *(line.format(*e) for e in events))
+    assert said([found])[0].startswith("a.mp4: 1-2 s, 4-4 p, 5-5 s [")
     told = ["START without STOP", "without a time", "without a time", "without length"]
-    assert sorted(kinds(recording)) == told
-    assert recording.duration_seconds == 10
+    assert sorted(kinds(found)) == told
+    assert found.duration_seconds == 10
 
 
 def test_live_observations_have_no_media(new, project):
-    (recording,) = new("\tp\t\t\tPOINT\t3\tNA", source="NA", lengths="NA", rates="NA")
-    assert (recording.media, recording.events) == ("", (Event(3, 3, "p"),))
-    assert kinds(recording) == ["without media"]
+    found = new("\tp\t\t\tPOINT\t3\tNA", source="NA", lengths="NA", rates="NA")
+    assert said(found) == [": 3-3 p ['without media']"]
     events = [["NA", "", "p", "", ""], [float("nan"), "", "p", "", ""]]
-    (recording,) = project(file=[], type="LIVE", events=events)
-    assert kinds(recording) == ["without media", "without a time", "without a time"]
+    (found,) = project(file=[], type="LIVE", events=events)
+    assert kinds(found) == ["without media", "without a time", "without a time"]
 
 
 def test_a_project_with_two_files_of_a_player_and_an_interval(project):
@@ -179,16 +165,15 @@ def test_a_project_with_two_files_of_a_player_and_an_interval(project):
         media_info={"length": {"a.mp4": 10.0, "b.mp4": 10.0}, "fps": {"a.mp4": 25.0}},
         **{"time offset": 2.0, "observation time interval": [7, 17]},
     )
-    assert (first.media, first.events, first.known, first.fps) == ("a.mp4", (), ((5, 10),), 25)
-    assert (second.media, second.known, second.fps) == ("b.mp4", ((0, 5),), None)
-    assert second.events == (Event(0.5, 0.5, "p"),)
-    assert kinds(first) == ["other cameras", "unknown behaviour", "START without STOP"]
+    assert (first.known, first.fps, second.known, second.fps) == (((5, 10),), 25, ((0, 5),), None)
+    told = ["other cameras", "unknown behaviour", "START without STOP"]
+    assert said([first, second]) == [f"a.mp4:  {told}", "b.mp4: 0.5-0.5 p"]
 
 
 def test_an_observation_whose_first_player_had_nothing_to_play(project):
-    (recording,) = project(file={"2": ["c.mp4"]}, events=[])
-    assert recording.media == ""
-    assert [notice.text for notice in recording.notices] == [
+    (found,) = project(file={"2": ["c.mp4"]}, events=[])
+    assert found.media == ""
+    assert [notice.text for notice in found.notices] == [
         "t 1: a live observation, or one of pictures",
         "t 1: the events are taken for nothing, not c.mp4",
     ]
@@ -196,9 +181,7 @@ def test_an_observation_whose_first_player_had_nothing_to_play(project):
 
 def test_files_whose_lengths_a_project_does_not_know(project):
     info = {"length": {"a.mp4": "NA"}, "fps": {"a.mp4": 0}}
-    (recording,) = project(
-        file={"1": ["a.mp4"]}, media_info=info, events=[[1, None, "p", None, ""]]
-    )
-    assert (recording.fps, recording.duration_seconds) == (None, None)
-    assert recording.events == (Event(1, 1, "p"),)
+    (found,) = project(file={"1": ["a.mp4"]}, media_info=info, events=[[1, None, "p", None, ""]])
+    assert (found.fps, found.duration_seconds) == (None, None)
+    assert said([found]) == ["a.mp4: 1-1 p"]
     assert project("p.txt")[0].name == "t 1", "a project is told by its content"

@@ -4,8 +4,7 @@ import re
 import pytest
 
 from pipeline.errors import DataError
-from pipeline.sources.events.event import Event
-from tests.sources.events.formats import kinds
+from tests.sources.events.formats import kinds, said
 
 MEDIA = '<MEDIA_DESCRIPTOR MEDIA_URL="file:///v/a.mp4" MIME_TYPE="video/mp4"/>'
 
@@ -53,21 +52,20 @@ def told(recording):
     return [kind for kind in kinds(recording) if kind != "tier"]
 
 
+def events_of(recording):
+    return said([recording])[0].partition(": ")[2].partition(" [")[0]
+
+
+FIRST, SECOND = aligned("a1", "t1", "t2"), aligned("a2", "t2", "t3")
+
+
 def test_tiers_with_one_value_or_none_are_labels(one):
-    text = document(
-        SLOTS,
-        walk=[[aligned("a1", "t1", "t2"), aligned("a2", "t2", "t3")]],
-        eat=[[aligned("a3", "t1", "t3", "x")], 'PARTICIPANT="ann"'],
-    )
-    recording = one(text)
+    eat = [[aligned("a3", "t1", "t3", "x")], 'PARTICIPANT="ann"']
+    recording = one(document(SLOTS, walk=[[FIRST, SECOND]], eat=eat))
     assert recording.media == "/v/a.mp4"
-    assert recording.events == (
-        *(Event(1, 2, "walk"), Event(1, 4, "eat", "ann"), Event(2, 4, "walk")),
-    )
-    assert [notice.text.rpartition(": ")[2] for notice in recording.notices] == [
-        "walk is taken for a label",
-        "eat is taken for a label",
-    ]
+    assert events_of(recording) == "1-2 walk, 1-4 eat of ann, 2-4 walk"
+    texts = [notice.text.rpartition(": ")[2] for notice in recording.notices]
+    assert texts == ["walk is taken for a label", "eat is taken for a label"]
 
 
 def test_tiers_with_several_values_are_subjects_and_so_are_the_others(one):
@@ -77,29 +75,24 @@ def test_tiers_with_several_values_are_subjects_and_so_are_the_others(one):
         m2=[[aligned("a3", "t1", "t3", "walk")], 'PARTICIPANT="bob"'],
         flash=[[aligned("a4", "t2", "t3")]],
     )
-    recording = one(text)
-    assert recording.events == (
-        Event(1, 2, "walk", "m1"),
-        Event(1, 4, "walk", "bob"),
-        Event(2, 4, "eat", "m1"),
-        Event(2, 4, "flash"),
-    )
+    assert events_of(one(text)) == "1-2 walk of m1, 1-4 walk of bob, 2-4 eat of m1, 2-4 flash"
 
 
 @pytest.mark.parametrize(
-    ("tier_as", "label", "subject"), [("label", "m", ""), ("subject", "walk", "m")]
+    ("tier_as", "first", "notices"),
+    [("label", "1-2 m", []), ("subject", "1-2 walk of m", ["without a label"])],
 )
-def test_what_tiers_are_can_be_said(one, tier_as, label, subject):
-    text = document(SLOTS, m=[[aligned("a1", "t1", "t2", "walk"), aligned("a2", "t2", "t3")]])
+def test_what_tiers_are_can_be_said(one, tier_as, first, notices):
+    text = document(SLOTS, m=[[aligned("a1", "t1", "t2", "walk"), SECOND]])
     recording = one(text, tier_as=tier_as)
-    assert recording.events[0] == Event(1, 2, label, subject)
-    assert told(recording) == (["without a label"] if tier_as == "subject" else [])
+    assert events_of(recording).split(", ")[0] == first
+    assert told(recording) == notices
 
 
 def test_tiers_can_be_chosen_and_the_others_are_told(one):
-    text = document(SLOTS, a=[[aligned("a1", "t1", "t2")]], b=[[aligned("a2", "t2", "t3")]])
+    text = document(SLOTS, a=[[FIRST]], b=[[SECOND]])
     recording = one(text, tiers=("b",))
-    assert recording.events == (Event(2, 4, "b"),)
+    assert events_of(recording) == "2-4 b"
     assert recording.notices[0].kind == "tier left alone"
     assert recording.notices[0].text.endswith(": a, 1 annotation")
     with pytest.raises(DataError, match=r"expected a tier 'bb', there is none. Did you mean 'b'"):
@@ -109,21 +102,11 @@ def test_tiers_can_be_chosen_and_the_others_are_told(one):
 def test_annotations_without_times_divide_those_between_them(one):
     slots = {"t1": 1000, "x1": None, "x2": None, "t4": 4000, "y": None, "z": None}
     parts = [aligned("a1", "t1", "x1", "p"), aligned("a2", "x1", "x2", "q")]
-    text = document(
-        slots,
-        m=[[*parts, aligned("a3", "x2", "t4", "r")], ""],
-        n=[[aligned("b1", "y", "z"), aligned("b2", "z", "t4")]],
-    )
-    recording = one(text)
-    assert recording.events == (
-        *(Event(1, 2, "p", "m"), Event(2, 3, "q", "m"), Event(3, 4, "r", "m")),
-    )
+    lost = [aligned("b1", "y", "z"), aligned("b2", "z", "t4")]
+    recording = one(document(slots, m=[[*parts, aligned("a3", "x2", "t4", "r")], ""], n=[lost]))
+    assert events_of(recording) == "1-2 p of m, 2-3 q of m, 3-4 r of m"
     assert told(recording) == ["times between others", "without a time", "without a time"]
     assert "2 times not given" in recording.notices[0].text
-
-
-def test_annotations_that_follow_each_other_in_a_circle(one):
-    slots = {"t1": 1000, "x1": None, "x2": None}
     circle = [aligned("a1", "t1", "x1"), aligned("a2", "x1", "x2"), aligned("a3", "x2", "x1")]
     assert told(one(document(slots, m=[circle]))) == ["without a time"] * 3
 
@@ -137,8 +120,7 @@ def test_referring_annotations_take_the_time_of_what_they_refer_to(one):
         n=[[referring("b1", "a2", "r"), referring("b3", "none", "lost")]],
     )
     recording = one(text)
-    assert Event(2, 4, "r", "n") in recording.events
-    assert Event(2, 4, "s", "deep") in recording.events
+    assert events_of(recording) == "1-2 p of m, 2-4 q of m, 2-4 r of n, 2-4 s of deep"
     assert told(recording) == ["without a time"] * 3
 
 
@@ -150,25 +132,22 @@ def test_the_first_video_is_taken_and_its_head_start_counted(one):
         '<MEDIA_DESCRIPTOR MEDIA_URL="file:///v/d.mp4" MIME_TYPE="unknown"/>'
         '<MEDIA_DESCRIPTOR MEDIA_URL="file:///v/e" MIME_TYPE="video/quicktime"/>'
     )
-    recording = one(document(SLOTS, media, walk=[[aligned("a1", "t1", "t2")]]))
-    assert recording.media == "/C:/v/b c.mpg"
-    assert recording.events == (Event(1.5, 2.5, "walk"),)
+    recording = one(document(SLOTS, media, walk=[[FIRST]]))
+    assert said([recording])[0].startswith("/C:/v/b c.mpg: 1.5-2.5 walk [")
     assert re.search(r"not /v/d.mp4, /v/e, /v/a.wav$", recording.notices[0].text)
 
 
 def test_annotations_without_length_are_told(one):
     recording = one(document(SLOTS, "", walk=[[aligned("a1", "t3", "t4")]]))
-    assert recording.media == ""
-    assert recording.events == (Event(4, 4, "walk"),)
+    assert said([recording])[0].startswith(": 4-4 walk [")
     assert told(recording) == ["without length"]
 
 
 def test_deep_and_wide_documents(one):
     deep = "<a>" * 5_000 + "</a>" * 5_000
-    text = document(SLOTS, walk=[[aligned("a1", "t1", "t2")]])
-    recording = one(text.replace("<HEADER", f"{deep}<HEADER"))
-    assert len(recording.events) == 1
+    text = document(SLOTS, walk=[[FIRST]])
+    assert events_of(one(text.replace("<HEADER", f"{deep}<HEADER"))) == "1-2 walk"
     slots = {"t0": 0, **{f"t{n}": None for n in range(1, 3_000)}, "t3000": 3_000_000}
-    names = list(slots)
-    chain = [aligned(f"a{n}", a, b) for n, (a, b) in enumerate(itertools.pairwise(names))]
-    assert one(document(slots, walk=[chain])).events[-1] == Event(2_999, 3_000, "walk")
+    names = enumerate(itertools.pairwise(slots))
+    chain = [aligned(f"a{n}", a, b) for n, (a, b) in names]
+    assert events_of(one(document(slots, walk=[chain]))).endswith(", 2999-3000 walk")
