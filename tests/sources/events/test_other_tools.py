@@ -5,8 +5,7 @@ import json
 import pytest
 
 from pipeline.errors import DataError
-from pipeline.sources.events.event import Event
-from tests.sources.events.formats import kinds
+from tests.sources.events.formats import kinds, said
 
 HEAD = "video,start_seconds,end_seconds,label"
 
@@ -21,20 +20,16 @@ def test_own_table(read):
         'a.mp4,"1,5",,jump,,pen 1,Test,""',
         "a.mp4,0,0,sit,,pen 1,test,",
     )
-    assert (first.media, first.group, first.split) == ("a.mp4", "pen 1", "test")
-    events = Event(0, 0, "sit"), Event(1.5, 1.5, "jump"), Event(3, 4.5, "walk", "ann")
-    assert first.events == events
-    assert kinds(first) == ["column left alone", "without length"]
-    assert (second.media, second.events, second.split) == ("b, c.mp4", (), "val")
+    assert (first.group, first.split, second.split) == ("pen 1", "test", "val")
+    told = ["column left alone", "without length"]
+    events = f"a.mp4: 0-0 sit, 1.5-1.5 jump, 3-4.5 walk of ann {told}"
+    assert said([first, second]) == [events, "b, c.mp4:  ['column left alone']"]
 
 
 def test_own_table_with_its_separator_in_cells_and_a_column_without_a_name(read):
-    (recording,) = read("e.tsv", HEAD.replace(",", "\t"), '"a\tb.mp4"\t1\t2\t"a\tb"')
-    assert recording.media == "a\tb.mp4"
-    assert recording.events == (Event(1, 2, "a\tb"),)
-    (recording,) = read("e.csv", f"{HEAD},", "a.mp4,1,2,walk,")
-    assert recording.events == (Event(1, 2, "walk"),)
-    assert recording.notices == ()
+    found = read("e.tsv", HEAD.replace(",", "\t"), '"a\tb.mp4"\t1\t2\t"a\tb"')
+    assert said(found) == ["a\tb.mp4: 1-2 a\tb"]
+    assert said(read("e.csv", f"{HEAD},", "a.mp4,1,2,walk,")) == ["a.mp4: 1-2 walk"]
 
 
 def via(*metadata, files=None, views=None, attribute=None):
@@ -58,18 +53,15 @@ def test_via_points_regions_and_several_labels(read):
         {"vid": "1", "z": [5, 6], "xy": [], "av": {}},
         attribute=attribute,
     )
-    (recording,) = read("p.json", text)
-    labels = "eat", "fast", "walk"
-    assert recording.events == (Event(2.5, 2.5, "eat"), *(Event(3, 4, label) for label in labels))
-    assert kinds(recording) == ["region", "of the whole file", "without a label"]
+    told = ["region", "of the whole file", "without a label"]
+    assert said(read("p.json", text)) == [f"a.mp4: 2.5-2.5 eat, 3-4 eat, 3-4 fast, 3-4 walk {told}"]
 
 
 def test_via_views_of_several_files_and_without_events(read):
     files = {"1": {"fname": "a.mp4"}, "2": {"fname": "b.mp4"}, "3": {"src": "http://x/c.mp4"}}
     views = {"1": {"fid_list": ["1", "2"]}, "2": {"fid_list": ["3"]}}
-    first, second = read("p.json", via(files=files, views=views))
-    assert (first.media, second.media, second.events) == ("a.mp4", "http://x/c.mp4", ())
-    assert kinds(first) == ["other cameras"]
+    found = read("p.json", via(files=files, views=views))
+    assert said(found) == ["a.mp4:  ['other cameras']", "http://x/c.mp4: "]
 
 
 def test_via_table_of_an_older_version_names_attributes_alone(read):
@@ -77,9 +69,7 @@ def test_via_table_of_an_older_version_names_attributes_alone(read):
     lines = ['# ATTRIBUTES = {"1":"behaviour"}', f"# CSV_HEADER = {columns}"]
     lines += ['"1_x","[""a.mp4""]",0,"[4.5]","[]","{""1"":""walk""}"', ""]
     lines += ['"1_y","[""a.mp4""]",0,"[5]","[2,1,1,5,5]","{""1"":""walk""}"']
-    (recording,) = read("v.csv", *lines)
-    assert recording.events == (Event(4.5, 4.5, "walk"),)
-    assert kinds(recording) == ["region"]
+    assert said(read("v.csv", *lines)) == ["a.mp4: 4.5-4.5 walk ['region']"]
 
 
 def studio(*annotations, **task):
@@ -96,21 +86,18 @@ def test_label_studio_counts_frames_from_one_and_includes_the_last(read):
     results = [box, result(1, 1), result(5, 15), result(0, 3)]
     (recording,) = read("s.json", studio({"result": results}))
     assert recording.unit == "frames"
-    assert recording.events == (Event(0, 1, "walk"), Event(0, 3, "walk"), Event(4, 15, "walk"))
-    assert kinds(recording) == ["no event"], "results that are no spans are told"
+    assert said([recording]) == ["a.mp4: 0-1 walk, 0-3 walk, 4-15 walk ['no event']"]
 
 
 def test_label_studio_takes_the_truth_or_else_the_last_annotation(read):
     truth = {"result": [result(1, 2, "true")], "ground_truth": True}
     last = {"result": [result(1, 2, "last")]}
     cancelled = {"result": [result(1, 2, "cancelled")], "was_cancelled": True}
-    (recording,) = read("s.json", studio(truth, last))
-    assert recording.events[0].label == "true"
-    annotations = {"result": []}, last, cancelled
-    (recording,) = read("s.json", studio(*annotations, predictions=[{}, {}]))
-    assert recording.events[0].label == "last"
-    assert kinds(recording) == ["cancelled", "one of several", "prediction"]
-    assert recording.known is None
+    assert said(read("s.json", studio(truth, last))) == ["a.mp4: 0-2 true ['one of several']"]
+    text = studio({"result": []}, last, cancelled, predictions=[{}, {}])
+    (recording,) = read("s.json", text)
+    told = ["cancelled", "one of several", "prediction"]
+    assert (said([recording]), recording.known) == ([f"a.mp4: 0-2 last {told}"], None)
     (nothing,) = read("s.json", studio(cancelled))
     assert (nothing.events, nothing.known) == ((), ())
     assert kinds(nothing) == ["cancelled", "not annotated"]
@@ -143,35 +130,34 @@ def test_activitynet_splits_and_what_nobody_annotated(read):
         "c": {"subset": "training", "annotations": []},
         "d": {"subset": "testing", "annotations": [walk, {"segment": [3, 4]}]},
     }
-    a, b, c, d = read("a.json", json.dumps({"database": database}))
-    assert (a.media, a.split, a.duration_seconds, a.fps) == ("a", "val", 9.5, 30)
-    assert a.events == (Event(1, 2, "walk"),)
-    assert (b.split, b.known, kinds(b)) == ("test", (), ["not annotated"])
-    assert (c.split, c.known) == ("train", None)
-    assert (d.split, d.known, kinds(d)) == ("test", None, ["without a label"])
+    found = read("a.json", json.dumps({"database": database}))
+    assert said(found) == [
+        *("a: 1-2 walk", "b:  ['not annotated']", "c: ", "d: 1-2 walk ['without a label']"),
+    ]
+    assert [recording.split for recording in found] == ["val", "test", "train", "test"]
+    assert [recording.known for recording in found] == [None, (), None, None]
+    assert (found[0].duration_seconds, found[0].fps) == (9.5, 30)
 
 
 def test_deepethogram_frames_that_are_not_known_yet(read):
     lines = ["background,Walk,eat", "1,0,0", "0,1,0", "0,1,1", "-1,-1,-1", "0.0,0.0,1.0"]
     (recording,) = read("film_labels.csv", *lines)
-    assert (recording.media, recording.unit, recording.duration_seconds) == ("film", "frames", 5)
-    assert recording.events == (Event(1, 3, "Walk"), Event(2, 3, "eat"), Event(4, 5, "eat"))
+    assert said([recording]) == ["film: 1-3 Walk, 2-3 eat, 4-5 eat"]
+    assert (recording.unit, recording.duration_seconds) == ("frames", 5)
     assert recording.known == ((0, 3), (4, 5))
-    assert kinds(recording) == []
 
 
 def test_deepethogram_background_that_disagrees_is_told(read):
     (recording,) = read("a.csv", "background,walk", "1,1", "0,0", "0,1", "1,0")
-    assert recording.events == (Event(0, 1, "walk"), Event(2, 3, "walk"))
-    assert kinds(recording) == ["background disagrees"]
+    assert said([recording]) == ["a: 0-1 walk, 2-3 walk ['background disagrees']"]
     assert "2 frames with a label and background, or with neither" in recording.notices[0].text
 
 
 def test_a_label_a_frame(read):
     lines = ["take_cup"] * 3 + ["background"] * 2 + ["pour"] * 3
     (recording,) = read("rgb-01-1.txt", *lines)
-    assert (recording.media, recording.duration_seconds) == ("rgb-01-1", 8)
-    assert recording.events == (Event(0, 3, "take_cup"), Event(5, 8, "pour"))
+    assert said([recording]) == ["rgb-01-1: 0-3 take_cup, 5-8 pour"]
+    assert recording.duration_seconds == 8
 
 
 @pytest.mark.parametrize("lines", [("a", "b", "c", "d"), ("a b", "a b"), ("a",)])
