@@ -8,189 +8,125 @@ from pipeline.errors import DataError
 from pipeline.sources.events.reading import read_events
 from pipeline.sources.events.text import NoTextError, read_any_text
 
+BACKWARDS = "an event to end after its start, got 3 to 2. Correct it where it was marked."
+SEPARATOR = (
+    "A cell that holds the separator, such as a decimal comma, needs double quotes around it."
+)
+QUOTES = "A cell with quotes in it needs quotes around it, and those inside doubled."
+COLUMNS = (
+    "video, start_seconds, end_seconds, label, got video, start_seconds, label; "
+    "end_seconds is missing."
+)
+TIMES = (
+    "time, behavior type, got Observation id, Subject, Behavior, Behavior type; time is missing."
+)
+HEADER = "a line # CSV_HEADER, got metadata_id, file_list. Export it again."
+WITHOUT_COLUMNS = "with the columns Subject and Behavior, found none."
 HEAD = "video,start_seconds,end_seconds,label"
-BACKWARDS = "expected an event to end after its start, got 3 to 2. Correct it where it was marked."
-OWN = [  # the second line of a table of one's own, and what is said of it
-    ("a.mp4,soon,2,walk", "expected start_seconds, such as 12.5, got 'soon'."),
-    ("a.mp4,0:01:02,2,walk", "expected start_seconds, such as 12.5, got '0:01:02'."),
-    ("a.mp4,1,nan,walk", "expected end_seconds, such as 12.5, got 'nan'."),
-    ("a.mp4,1,1e300,walk", "expected end_seconds, such as 12.5, got '1e300'."),
-    ("a.mp4,1,1_0,walk", "expected end_seconds, such as 12.5, got '1_0'."),
-    ("a.mp4,-1,2,walk", "expected start_seconds of 0 or more, got '-1'."),
+OWN = [  # the second line of a table of one's own, and what is expected instead
+    ("a.mp4,soon,2,walk", "start_seconds, such as 12.5, got 'soon'."),
+    ("a.mp4,0:01:02,2,walk", "start_seconds, such as 12.5, got '0:01:02'."),
+    ("a.mp4,1,nan,walk", "end_seconds, such as 12.5, got 'nan'."),
+    ("a.mp4,1,1e300,walk", "end_seconds, such as 12.5, got '1e300'."),
+    ("a.mp4,1,1_0,walk", "end_seconds, such as 12.5, got '1_0'."),
+    ("a.mp4,-1,2,walk", "start_seconds of 0 or more, got '-1'."),
     ("a.mp4,3,2,walk", BACKWARDS),
-    ("a.mp4,1,2,", "expected a label, got an empty cell."),
-    ("a.mp4,2,1,*", "expected a time that ends after its start."),
-    ("a.mp4,1,,", "expected a label, got an empty cell."),
-    ("a.mp4,,2,", "expected a label, got an empty cell."),
-    ("a.mp4,,,walk", "expected start_seconds, such as 12.5, got ''."),
-    (",1,2,walk", "expected a video, got an empty cell."),
-    (
-        "a.mp4,1,5,2,5,walk",
-        (
-            "expected at most 4 cells, got 6. A cell that holds the separator, such as a decimal "
-            "comma, needs double quotes around it."
-        ),
-    ),
-    (
-        'a.mp4,1,2,"walk',
-        (
-            "expected a table: unexpected end of data. A cell with quotes in it needs quotes "
-            "around it, and those inside doubled."
-        ),
-    ),
+    ("a.mp4,1,2,", "a label, got an empty cell."),
+    ("a.mp4,2,1,*", "a time that ends after its start."),
+    ("a.mp4,1,,", "a label, got an empty cell."),
+    ("a.mp4,,2,", "a label, got an empty cell."),
+    ("a.mp4,,,walk", "start_seconds, such as 12.5, got ''."),
+    (",1,2,walk", "a video, got an empty cell."),
+    ("a.mp4,1,5,2,5,walk", f"at most 4 cells, got 6. {SEPARATOR}"),
+    ('a.mp4,1,2,"walk', f"a table: unexpected end of data. {QUOTES}"),
 ]
-COLUMNS = [  # what follows the names of columns, and what is said of the file
-    (",Label\na.mp4,1,2,walk,run", "line 1: expected each column once, got 'label' repeatedly."),
-    (
-        ",split\na.mp4,1,2,walk,half",
-        "line 2: expected a split of train, val, test or an empty cell, got 'half'.",
-    ),
-    (
-        ",split\na.mp4,1,2,walk,train\na.mp4,2,3,walk,test",
-        "line 3: expected one split for a.mp4, got 'train' and 'test'.",
-    ),
-    (
-        ",group\na.mp4,1,2,walk,p 1\na.mp4,2,3,walk,p 2",
-        "line 3: expected one group for a.mp4, got 'p 1' and 'p 2'.",
-    ),
-]
-BORIS = "Observation id,Subject,Behavior,Behavior type,Time,Media file name\n"
-BOUTS = "Observation id,Subject,Behavior,Behavior type,Start (s),Stop (s)\n"
+GIVEN = f"{HEAD},{{0}}\na.mp4,1,2,walk,{{1}}\na.mp4,2,3,walk,{{2}}".format
+BORIS = "Observation id,Subject,Behavior,Behavior type,Time\no,,s,"
+BOUTS = "Observation id,Subject,Behavior,Behavior type,Start (s),Stop (s)\no,,s,"
 OFFSET = "Observation id,Time offset (s),Subject,Behavior,Behavior type,Time\n"
-EAF = "<ANNOTATION_DOCUMENT><HEADER/>{}</ANNOTATION_DOCUMENT>"
-SLOT = '<TIME_ORDER><TIME_SLOT TIME_SLOT_ID="t1" TIME_VALUE="{}"/></TIME_ORDER>'
+EAF = "<ANNOTATION_DOCUMENT><HEADER/>{}</ANNOTATION_DOCUMENT>".format
+UNIT = '<ANNOTATION_DOCUMENT><HEADER TIME_UNITS="PAL-frames"/></ANNOTATION_DOCUMENT>'
+SLOT = '<TIME_ORDER><TIME_SLOT TIME_SLOT_ID="t1" TIME_VALUE="{}"/></TIME_ORDER>'.format
 BOMB = '<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]>'
 VIA = "# CSV_HEADER = metadata_id,file_list,flags,temporal_coordinates,metadata\n"
 VIEW = '{"metadata":{},"view":{"1":{"fid_list":["2"]}},"file":{}}'
-PROJECT = '{{"behaviors_conf":{{}},"observations":{{"o":{}}}}}'
-STATE = '{{"behaviors_conf":{{"0":{{"code":"s","type":"Point event"}}}},"observations":{{"o":{}}}}}'
-DATABASE = '{{"database":{{"a":{}}}}}'
-SEGMENT = '{{"database":{{"a":{{"annotations":[{{"segment":{},"label":"x"}}]}}}}}}'
-STUDIO = '[{{"data":{{}},"annotations":[{{"result":[{}]}}]}}]'
+NO_CODES = '{"project_format_version":"7.0","observations":{}}'
+PROJECT = '{{"behaviors_conf":{{}},"observations":{{"o":{}}}}}'.format
+TWO_LINES = '{"behaviors_conf":{},"observations":{"a\\nb\\u001b":1}}'
+OF_STATE = '{"behaviors_conf":{"0":{"code":"s","type":"Point event"}},"observations":{"o":%s}}'
+STATE = (OF_STATE % '{"events":[[<time>,"","s",""]]}').replace
+SUBSET = '{"database":{"a":{"subset":"\\ud83d"}}}'
+SEGMENT = '{{"database":{{"a":{{"annotations":[{{"segment":{},"label":"x"}}]}}}}}}'.format
+STUDIO = '[{{"data":{{}},"annotations":[{{"result":[{}]}}]}}]'.format
 
-BROKEN = [
-    *((f"{HEAD}\n{line}", f", line 2: {said}") for line, said in OWN),
-    *((f"{HEAD}{more}", f", {said}") for more, said in COLUMNS),
-    (
-        "video;start_seconds;label\na.mp4;1;walk",
+EXPECTED = {  # by place: files, and what is expected there
+    ", line 1": [
+        (f"{HEAD},Label\na.mp4,1,2,walk,run", "each column once, got 'label' repeatedly."),
+        ("video;start_seconds;label\na.mp4;1;walk", f"the columns {COLUMNS}"),
+        ("Observation id,Subject,Behavior,Behavior type\no,,s,START", f"the columns {TIMES}"),
+    ],
+    ", line 2": [
+        *((f"{HEAD}\n{line}", expected) for line, expected in OWN),
+        (GIVEN("split", "half", ""), "a split of train, val, test or an empty cell, got 'half'."),
+        (f"{BORIS}PAUSE,1", "an event of type START, STOP, POINT, got 'PAUSE'. Export again."),
+        (f"{BORIS}START,00:00:01.5", "a time in seconds, such as 12.5, got '00:00:01.5'."),
+        (f"{BOUTS}START,1,2", "an event of type STATE, POINT, got 'START'. Export again."),
+        (f"{BOUTS}STATE,3,2", BACKWARDS),
+        (f"{OFFSET}o,x,,s,START,1", "a time offset in seconds, such as 12.5, got 'x'."),
+        (f'{VIA}"x","[""a.mp4""]"', f"the columns file_list and metadata below {HEADER}"),
+        (f'{VIA}"x","[', "CSV: unexpected end of data. Export it again."),
+        (f'{VIA}"x","[""a""]",0,"[1,2,3]","{{}}"', "one time or two, got 3."),
+        (f'{VIA}"x","[""a""]",0,"[1,2]","[]"', "its attributes, an object, got '[]'."),
+    ],
+    ", line 3": [
+        (GIVEN("split", "train", "test"), "one split for a.mp4, got 'train' and 'test'."),
+        (GIVEN("group", "p 1", "p 2"), "one group for a.mp4, got 'p 1' and 'p 2'."),
+        (",background,walk\n0,1,0\n1,2,0", "0, 1 or -1 below each label, got 1, 2, 0."),
+    ],
+    ", line 4": [("a\na\na\n\na\na\na\n", "a label, got an empty line.")],
+    ", observation a\\u000ab\\u001b": [(TWO_LINES, "an observation, an object, got '1'.")],
+    ", observation o": [(PROJECT('{"events":{}}'), "events, a list, got '{}'.")],
+    ", observation o, event 1": [
+        (PROJECT('{"events":[[1,""]]}'), "time, subject, behaviour and modifier, got [1, '']."),
+        (STATE("<time>", "Infinity"), "a time in seconds, such as 12.5, got 'inf'."),
+        (STATE("<time>", "true"), "a time in seconds, such as 12.5, got 'True'."),
+    ],
+    ", time slot t1": [(EAF(SLOT("1 s")), "milliseconds, such as 12.5, got '1 s'.")],
+    ", view 1": [(VIEW, "file 2, an object, got 'None'.")],
+    ", task 1, result r": [
         (
-            ", line 1: expected the columns video, start_seconds, end_seconds, label, got video, "
-            "start_seconds, label; end_seconds is missing."
+            STUDIO('{"id":"r","value":{"ranges":[{"start":1}]}}'),
+            "the frame end, such as 12.5, got 'None'.",
         ),
-    ),
-    (
-        "Observation id\to\nPlayer #1\ta.mp4",
-        ": expected a table of BORIS with the columns Subject and Behavior, found none.",
-    ),
-    (
-        "Observation id,Subject,Behavior,Behavior type\no,,s,START",
-        (
-            ", line 1: expected the columns time, behavior type, got Observation id, Subject, "
-            "Behavior, Behavior type; time is missing."
-        ),
-    ),
-    (
-        f"{BORIS}o,,s,PAUSE,1,a.mp4",
-        ", line 2: expected an event of type START, STOP, POINT, got 'PAUSE'. Export again.",
-    ),
-    (
-        f"{BOUTS}o,,s,START,1,2",
-        ", line 2: expected an event of type STATE, POINT, got 'START'. Export again.",
-    ),
-    (
-        f"{BORIS}o,,s,START,00:00:01.5,a.mp4",
-        ", line 2: expected a time in seconds, such as 12.5, got '00:00:01.5'.",
-    ),
-    (f"{BOUTS}o,,s,STATE,3,2", f", line 2: {BACKWARDS}"),
-    (
-        f"{OFFSET}o,x,,s,START,1",
-        ", line 2: expected a time offset in seconds, such as 12.5, got 'x'.",
-    ),
-    (
-        '{"project_format_version":"7.0","observations":{}}',
-        ": expected behaviors_conf, an object, got 'None'.",
-    ),
-    (PROJECT.format('{"events":{}}'), ", observation o: expected events, a list, got '{}'."),
-    (
-        PROJECT.format('{"events":[[1,""]]}'),
-        ", observation o, event 1: expected time, subject, behaviour and modifier, got [1, ''].",
-    ),
-    (  # a name over two lines
-        '{"behaviors_conf":{},"observations":{"a\\nb\\u001b":1}}',
-        ", observation a\\u000ab\\u001b: expected an observation, an object, got '1'.",
-    ),
-    (
-        STATE.format('{"events":[[Infinity,"","s",""]]}'),
-        ", observation o, event 1: expected a time in seconds, such as 12.5, got 'inf'.",
-    ),
-    (
-        STATE.format('{"events":[[true,"","s",""]]}'),
-        ", observation o, event 1: expected a time in seconds, such as 12.5, got 'True'.",
-    ),
-    (
-        EAF.format("<TIER>"),
-        ": expected XML: mismatched tag: line 1, column 38. Save it again in ELAN.",
-    ),
-    (
-        f"{BOMB}<ANNOTATION_DOCUMENT>&b;</ANNOTATION_DOCUMENT>",
-        ": expected a document as ELAN writes it, got one with a DOCTYPE.",
-    ),
-    ("<x><ANNOTATION_DOCUMENT/></x>", ": expected a document of ELAN, got 'x'."),
-    (
-        EAF.replace("<HEADER/>", '<HEADER TIME_UNITS="PAL-frames"/>'),
-        ": expected times in milliseconds, got 'PAL-frames'.",
-    ),
-    (
-        EAF.format(SLOT.format("1 s")),
-        ", time slot t1: expected milliseconds, such as 12.5, got '1 s'.",
-    ),
-    (
-        f'{VIA}"x","[""a.mp4""]"',
-        (
-            ", line 2: expected the columns file_list and metadata below a line # CSV_HEADER, got "
-            "metadata_id, file_list. Export it again."
-        ),
-    ),
-    (f'{VIA}"x","[', ", line 2: expected CSV: unexpected end of data. Export it again."),
-    (f'{VIA}"x","[""a""]",0,"[1,2,3]","{{}}"', ", line 2: expected one time or two, got 3."),
-    (
-        f'{VIA}"x","[""a""]",0,"[1,2]","[]"',
-        ", line 2: expected its attributes, an object, got '[]'.",
-    ),
-    (VIEW, ", view 1: expected file 2, an object, got 'None'."),
-    (
-        STUDIO.format('{"id":"r","value":{"ranges":[{"start":1}]}}'),
-        ", task 1, result r: expected the frame end, such as 12.5, got 'None'.",
-    ),
-    (STUDIO.format('{"id":"r"}'), ", task 1, result r: expected its value, an object, got 'None'."),
-    (
-        SEGMENT.format("[1]"),
-        ", a, annotation 1: expected a time in seconds, such as 12.5, got 'None'.",
-    ),
-    (
-        SEGMENT.format("[-1,2]"),
-        ", a, annotation 1: expected a time in seconds of 0 or more, got '-1'.",
-    ),
-    (DATABASE.format('{"subset":"\\ud83d"}'), ": expected JSON, got half of a character in it."),
-    (
-        ",background,walk\n0,1,0\n1,2,0",
-        ", line 3: expected 0, 1 or -1 below each label, got 1, 2, 0.",
-    ),
-    (
-        ",background,walk",
-        ": expected a line for each frame, got only the names of columns.",
-    ),
-    ("a\na\na\n\na\na\na\n", ", line 4: expected a label, got an empty line."),
-    ("", ": expected events, got an empty file."),
-    (" \n\t\n", ": expected events, got an empty file."),
-    ("\0\0\1ftypisom", ": expected text, got binary data."),
-]
+        (STUDIO('{"id":"r"}'), "its value, an object, got 'None'."),
+    ],
+    ", a, annotation 1": [
+        (SEGMENT("[1]"), "a time in seconds, such as 12.5, got 'None'."),
+        (SEGMENT("[-1,2]"), "a time in seconds of 0 or more, got '-1'."),
+    ],
+    "": [
+        ("Observation id\to\nPlayer #1\ta.mp4", f"a table of BORIS {WITHOUT_COLUMNS}"),
+        (NO_CODES, "behaviors_conf, an object, got 'None'."),
+        (EAF("<TIER>"), "XML: mismatched tag: line 1, column 38. Save it again in ELAN."),
+        (f"{BOMB}{EAF('&b;')}", "a document as ELAN writes it, got one with a DOCTYPE."),
+        ("<x><ANNOTATION_DOCUMENT/></x>", "a document of ELAN, got 'x'."),
+        (UNIT, "times in milliseconds, got 'PAL-frames'."),
+        (SUBSET, "JSON, got half of a character in it."),
+        (",background,walk", "a line for each frame, got only the names of columns."),
+        ("", "events, got an empty file."),
+        (" \n\t\n", "events, got an empty file."),
+        ("\0\0\1ftypisom", "text, got binary data."),
+    ],
+}
 
 
-@pytest.mark.parametrize(("text", "said"), BROKEN)
-def test_broken_file(write, text, said):
+@pytest.mark.parametrize(
+    ("place", "text", "expected"),
+    [(place, *each) for place, found in EXPECTED.items() for each in found],
+)
+def test_broken_file(write, place, text, expected):
     path = write("file.txt", text, newline="")
-    with pytest.raises(DataError, match=f"^{re.escape(f'{path}{said}')}$"):
+    with pytest.raises(DataError, match=f"^{re.escape(f'{path}{place}: expected {expected}')}$"):
         read_events(path)
 
 
