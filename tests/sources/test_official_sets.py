@@ -297,24 +297,6 @@ def test_lists_beside_the_videos(lay, data_set):
 
 
 @pytest.mark.parametrize(
-    ("data_set", "annotations", "message"),
-    [
-        (UCF101, "", "found none in .* Download UCF101TrainTestSplits-Recogn"),
-        (HMDB51, "", "found none in .* Download test_train_splits.rar from https://serre"),
-        (KINETICS, "val", r"\*train\*.csv, \*val\*.csv, \*test\*.csv, found none .* Download tr"),
-        (KTH, "boxing", "00sequences.txt, found none in .*boxing. Download 00sequences.txt from h"),
-        (JESTER, "", "found none in .* Download the labels of Jester from http.*/jester-dataset"),
-        (SOMETHING, "", "Download the labels of Something-Something V2 from .*-v-2-dataset"),
-    ],
-    ids=name_of,
-)
-def test_lists_that_are_nowhere(lay, data_set, annotations, message):
-    root = lay(data_set, folder="far/away/")
-    with pytest.raises(DataError, match=message):
-        data_set.scan(root, annotations=str(root / annotations) if annotations else "")
-
-
-@pytest.mark.parametrize(
     ("data_set", "fold", "splits"),
     [
         (UCF101, 2, {0: "train", 1: "test", 2: "test", 3: "train", 4: "test"}),
@@ -330,19 +312,6 @@ def test_folds(lay, data_set, fold, splits):
     root = lay(data_set)
     rows = rows_of(data_set, data_set.scan(root, fold=fold), root)
     assert {number: split for number, _, _, split in rows} == splits
-
-
-@pytest.mark.parametrize(
-    ("data_set", "fold", "folds"),
-    [
-        *((UCF101, 0, "1 to 3"), (UCF101, 4, "1 to 3"), (HMDB51, 0, "1 to 3")),
-        *((HMDB51, 4, "1 to 3"), (UT, -1, "0 to 20"), (UT, 21, "0 to 20")),
-    ],
-    ids=name_of,
-)
-def test_folds_that_are_not_there(lay, data_set, fold, folds):
-    with pytest.raises(ConfigError, match=f"--fold: expected a number from {folds}, got {fold}"):
-        data_set.scan(lay(data_set), fold=fold)
 
 
 def cells(line):
@@ -423,49 +392,56 @@ def test_lines_that_are_not_as_expected(lay, data_set, name, content, message, g
         data_set.scan(root)
 
 
+STAIRS_LIST = "climb_stairs_test_split1.txt"
+COLUMNS = "train.csv: expected the columns youtube_id, time_start, time_end, got"
+KINETICS_LISTS = r"\*train\*.csv, \*val\*.csv, \*test\*.csv, found none .* Download tr"
+
+
 @pytest.mark.parametrize(
-    ("data_set", "lists", "message"),
+    ("data_set", "lists", "options", "message"),
     [
-        (UCF101, {"testlist01.txt": None}, "testlist01.txt: cannot be read: No such file"),
+        *((UCF101, {}, {"fold": n}, f"--fold: .* number from 1 to 3, got {n}") for n in (0, 4)),
+        *((HMDB51, {}, {"fold": n}, f"--fold: .* number from 1 to 3, got {n}") for n in (0, 4)),
+        *((UT, {}, {"fold": n}, f"--fold: .* number from 0 to 20, got {n}") for n in (-1, 21)),
+        # Lists that are nowhere.
+        (UCF101, None, {}, "found none in .* Download UCF101TrainTestSplits-Recogn"),
+        (HMDB51, None, {}, "found none in .* Download test_train_splits.rar from https://serre"),
+        (KINETICS, None, {"annotations": "val"}, KINETICS_LISTS),
         (
-            HMDB51,
-            {"climb_stairs_test_split1.txt": None},
-            r"expected .*splits/climb_stairs_test_split1.txt, since .* Download test_train",
+            KTH,
+            None,
+            {"annotations": "boxing"},
+            "found none in .*ing. Download 00sequences.txt from",
         ),
+        (JESTER, None, {}, "found none in .* Download the labels of Jester from http.*/jester-da"),
+        (SOMETHING, None, {}, "Download the labels of Something-Something V2 from .*-v-2-dataset"),
+        # And lists that are wrong as a whole, or missing among others.
+        (UCF101, {"testlist01.txt": None}, {}, "testlist01.txt: cannot be read: No such file"),
+        (HMDB51, {STAIRS_LIST: None}, {}, f"expected .*splits/{STAIRS_LIST}, since .* Download"),
+        (KINETICS, {"train.csv": "label,id\na,b\n"}, {}, f"{COLUMNS} label, id"),
+        (KINETICS, {"train.csv": ""}, {}, f"{COLUMNS} an empty file"),
         (
-            KINETICS,
-            {"train.csv": "label,id\na,b\n"},
-            "train.csv: expected the columns youtube_id, time_start, time_end, got label, id",
-        ),
-        (
-            KINETICS,
-            {"train.csv": ""},
-            "train.csv: expected the columns youtube_id, time_start, time_end, got an empty file",
-        ),
-        (
-            KINETICS,
-            {"train.csv": f"{HEAD}{'x' * 200_000}\n"},
+            *(KINETICS, {"train.csv": f"{HEAD}{'x' * 200_000}\n"}, {}),
             "train.csv, line 2: expected CSV: field larger than field limit",
         ),
+        (JESTER, {"labels.csv": None, "train.csv": "1;"}, {}, "line 1: expected a video and a lab"),
         (
-            JESTER,
-            {"labels.csv": None, "train.csv": "1;"},
-            "train.csv, line 1: expected a video and a label",
-        ),
-        (
-            SOMETHING,
-            {"labels.json": None, "train.json": '[{"id": "2", "template": ""}]'},
+            *(SOMETHING, {"labels.json": None, "train.json": '[{"id": "2", "template": ""}]'}, {}),
             "train.json, entry 1: expected an id and a template",
         ),
-        (SOMETHING, {"train.json": "[\n  }\n"}, "train.json, line 2: expected JSON: "),
-        (SOMETHING, {"train.json": "{}"}, "train.json: expected a JSON list, got dict"),
-        (SOMETHING, {"labels.json": "[]"}, "labels.json: expected a JSON dict, got list"),
+        (SOMETHING, {"train.json": "[\n  }\n"}, {}, "train.json, line 2: expected JSON: "),
+        (SOMETHING, {"train.json": "{}"}, {}, "train.json: expected a JSON list, got dict"),
+        (SOMETHING, {"labels.json": "[]"}, {}, "labels.json: expected a JSON dict, got list"),
     ],
     ids=name_of,
 )
-def test_lists_that_are_not_as_expected(lay, data_set, lists, message):
-    with pytest.raises(DataError, match=message):
-        data_set.scan(lay(data_set, lists))
+def test_folds_and_lists_that_are_not_there_or_not_as_expected(
+    lay, monkeypatch, data_set, lists, options, message
+):
+    root = lay(data_set, folder="far/away/") if lists is None else lay(data_set, lists)
+    monkeypatch.chdir(root)
+    with pytest.raises(ConfigError if "fold" in options else DataError, match=message):
+        data_set.scan(root, **options)
 
 
 APRILS = [f"{APRIL.replace('_0.avi', f'_{number}.avi')} {1 + number // 2}\n" for number in range(3)]
