@@ -56,7 +56,7 @@ def groups_of(videos, split):
 @pytest.mark.parametrize(
     ("videos", "val", "test", "expected"),
     [
-        (people("abc", 20), 0.15, 0.15, {"train": [14] * 3, "val": [3] * 3, "test": [3] * 3}),
+        (people("abc", 14), 0.15, 0.15, {"train": [10] * 3, "val": [2] * 3, "test": [2] * 3}),
         (files("ab", 10), 0.2, 0.3, {"train": [5] * 2, "val": [2] * 2, "test": [3] * 2}),
         (people("ab", 3), 0.15, 0.15, {"train": [1] * 2, "val": [1] * 2, "test": [1] * 2}),
         (people("ab", 2), 0.0, 0.15, {"train": [1] * 2, "val": [0] * 2, "test": [1] * 2}),
