@@ -102,7 +102,7 @@ def test_of_a_camera_the_oldest_frames_are_dropped(make_camera):
 
 
 def test_a_camera_without_timestamps_keeps_to_the_clock(make_camera):
-    camera = make_camera(12, frame_seconds=0.15)
+    camera = make_camera(16, frame_seconds=0.15)
     with LiveVideo(camera.address, most_waiting=100, tries=1, pause_seconds=0.05) as live:
         frames = until_lost(live)
     seconds = np.array([frame.seconds for frame in frames])
