@@ -5,7 +5,9 @@ They lie in the cache of pytest, under a name that changes with all that they de
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import inspect
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -71,7 +73,8 @@ class Made:
 
         It is made anew where the module of `make` is another than when it was made.
         """
-        module = Path(make.__code__.co_filename).read_bytes()
+        maker = make.func if isinstance(make, functools.partial) else make
+        module = Path(inspect.getfile(maker)).read_bytes()
         folder = self._root / f"{name} {hashlib.sha256(module).hexdigest()[:8]}"
         with FileLock(f"{folder}.lock"):
             if not self._note(folder).is_file():

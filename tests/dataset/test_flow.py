@@ -152,7 +152,7 @@ def test_files_give_the_flow_of_the_store(flow_store, blob_videos, config, tmp_p
 
 
 def test_a_data_set_without_flow(blob_store, flow_store, config):
-    with pytest.raises(DataError, match=r"store: model.streams needs .* Prepare it with --flow"):
+    with pytest.raises(DataError, match=r"store .*: model.streams needs .* Prepare it with --flow"):
         open_of_run(dataclasses.replace(config, data=str(blob_store.path)))
     found, _ = open_of_run(dataclasses.replace(config, data=str(flow_store.path)))
     assert found.frames == flow_store.frames
