@@ -159,8 +159,10 @@ def test_worker_that_dies_after_its_result(tmp_path):
         wait_until(lambda: alive(others) != sorted(others))
         return losses(task, video, reason)
 
-    tasks = [[("a", f"die_after {idle}")], [("b", "signal SIGSEGV")], [("c", "")], [("d", "")]]
-    assert run(tasks, on_loss=on_loss) == [["a"], [], ["c"], ["d"]]
+    first = [(None, f"mark {tmp_path}/begun"), ("a", f"die_after {idle}")]
+    second = [(None, f"wait {tmp_path}/begun"), ("b", "signal SIGSEGV")]
+    results = run([first, second, [("c", "")], [("d", "")]], on_loss=on_loss)
+    assert results == [[1, "a"], [None], ["c"], ["d"]]
     assert losses == [("b", "its decoder crashed (SIGSEGV)")]
 
 
