@@ -1,6 +1,38 @@
 // The list of classes with their keys, of recordings and of clips alike.
 
+import { put } from "../api.js";
+
 export const COLOURS = ["#2f7ed8", "#d9622b", "#3a9d5d", "#b5479b", "#c99a16", "#5b5bd6", "#17a2a2", "#c23b4a", "#7c8a1d", "#8a5a3c"];
+
+// What is kept of a folder, such as its classes. A change is seen at once; changes are sent one after another.
+export class FolderSettings {
+  constructor(folder, onChange) {
+    Object.assign(this, { folder, onChange, waiting: 0, sent: Promise.resolve() });
+    this.take({ classes: [], subjects: [], begun: {}, rejected: {} });
+  }
+
+  // Takes what was read of the folder.
+  take(read) {
+    this.now = this.saved = read;
+  }
+
+  // Saves some of them, such as { add: [class] }; what other windows changed meanwhile stays.
+  async change(changes) {
+    const { add = [], remove = [] } = changes;
+    this.now = { ...this.now, classes: [...this.now.classes.filter((each) => !remove.includes(each.name)), ...add] };
+    this.waiting++;
+    this.onChange();
+    const answer = this.sent.then(() => put("/api/label/settings", { folder: this.folder }, changes));
+    this.sent = answer.catch(() => {});
+    try {
+      this.saved = await answer;
+    } finally {
+      this.waiting--;
+      if (!this.waiting) this.now = this.saved;
+      this.onChange();
+    }
+  }
+}
 
 // An element with properties and children, of which texts are never markup.
 export function made(name, properties, ...children) {

@@ -1,7 +1,7 @@
 // The page for clips: a key labels the clip that is shown, and the next one comes.
 
 import { get, put } from "../api.js";
-import { COLOURS, askName, classItem, freeKey, isTyping, leaveButton, made, refusal, typedName } from "./classes.js";
+import { COLOURS, FolderSettings, askName, classItem, freeKey, isTyping, leaveButton, made, refusal, typedName } from "./classes.js";
 import { counted, tell, untell } from "./notices.js";
 import { Player } from "./player.js";
 
@@ -13,7 +13,7 @@ const pathOf = (name) => (folder ? `${folder}/${name}` : name);
 
 const player = new Player(byId("screen"), byId("media"), byId("picture"), byId("waiting"));
 player.loops = true;
-let settings = { classes: [], subjects: [], begun: {} };
+const settings = new FolderSettings(folder, () => show());
 let clips = [];
 let current = null;
 let saving = Promise.resolve();
@@ -23,12 +23,12 @@ const past = [];
 
 async function load() {
   const found = await get("/api/clips/folder", { folder });
-  settings = found.settings;
+  settings.take(found.settings);
   clips = found.videos;
   const used = [...new Set(clips.map((clip) => clip.label).filter(Boolean))];
-  const added = used.filter((name) => !settings.classes.some((each) => each.name === name));
+  const added = used.filter((name) => !settings.now.classes.some((each) => each.name === name));
   const add = [];
-  for (const name of added) add.push({ name, key: freeKey(name, [...settings.classes, ...add], RESERVED), is_point: false });
+  for (const name of added) add.push({ name, key: freeKey(name, [...settings.now.classes, ...add], RESERVED), is_point: false });
   if (add.length) await changeSettings({ add });
   show();
   const first = clips.find((clip) => !clip.label) ?? clips[0];
@@ -116,7 +116,7 @@ function show() {
   );
   byId("videos").querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
   byId("classes").replaceChildren(
-    ...settings.classes.map((each, place) =>
+    ...settings.now.classes.map((each, place) =>
       classItem(
         each,
         COLOURS[place % COLOURS.length],
@@ -125,16 +125,15 @@ function show() {
       ),
     ),
   );
-  byId("hint").hidden = !settings.classes.length;
+  byId("hint").hidden = !settings.now.classes.length;
 }
 
 async function changeSettings(changes) {
   try {
-    settings = await put("/api/label/settings", { folder }, changes);
+    await settings.change(changes);
   } catch (error) {
     tell(error.message);
   }
-  show();
 }
 
 function removeClass(name) {
@@ -144,11 +143,11 @@ function removeClass(name) {
 }
 
 async function renameClass(name) {
-  const given = askName(name, settings.classes, tell);
+  const given = askName(name, settings.now.classes, tell);
   await saving;
   if (!given || waiting) return;
   try {
-    settings = await put("/api/label/rename", { folder, class: name }, given);
+    settings.take(await put("/api/label/rename", { folder, class: name }, given));
   } catch (error) {
     return tell(error.message);
   }
@@ -161,8 +160,8 @@ async function renameClass(name) {
 function addClass(event) {
   event.preventDefault();
   const name = typedName(byId("class-name").value);
-  const key = byId("class-key").value.toLowerCase() || freeKey(name, settings.classes, RESERVED);
-  const refused = refusal(name, key, settings.classes, RESERVED);
+  const key = byId("class-key").value.toLowerCase() || freeKey(name, settings.now.classes, RESERVED);
+  const refused = refusal(name, key, settings.now.classes, RESERVED);
   if (refused) return tell(refused);
   untell();
   changeSettings({ add: [{ name, key, is_point: false }] });
@@ -189,7 +188,7 @@ function press(event) {
   }
   if (event.key === "Enter" && event.target.matches("button, a")) return;
   const known = KEYS[event.key];
-  const found = settings.classes.find((each) => each.key && each.key === event.key.toLowerCase());
+  const found = settings.now.classes.find((each) => each.key && each.key === event.key.toLowerCase());
   if (!known && (!found || event.repeat)) return;
   event.preventDefault();
   if (known) known();

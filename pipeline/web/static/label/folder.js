@@ -1,7 +1,7 @@
 // The recordings of a folder, their events, and the classes and keys that they share.
 
 import { get, put } from "../api.js";
-import { freeKey } from "./classes.js";
+import { FolderSettings, freeKey } from "./classes.js";
 import { LabelDocument } from "./document.js";
 
 export class LabelFolder extends EventTarget {
@@ -12,15 +12,19 @@ export class LabelFolder extends EventTarget {
     this.reserved = reserved;
     this.videos = []; // as they were read: { name, events, is_listed, watched, decided, version }
     this.runs = [];
-    this.saving = 0; // requests of settings that are under way
-    this.settings = { classes: [], subjects: [], begun: {}, rejected: {} };
+    this.kept = new FolderSettings(name, () => this.dispatchEvent(new CustomEvent("change")));
     this.documents = new Map(); // by the name of the video: what is changed
+  }
+
+  get settings() {
+    return this.kept.now;
   }
 
   // Reads what is known of the folder; classes that only its table has get keys.
   async read() {
     const found = await get("/api/label/folder", { folder: this.name });
-    Object.assign(this, { videos: found.videos, runs: found.runs, settings: found.settings });
+    Object.assign(this, { videos: found.videos, runs: found.runs });
+    this.kept.take(found.settings);
     const isPoint = (name) => this.videos.every((video) => video.events.every((event) => event.label !== name || event.end === null));
     await this.nameClasses(this.videos.flatMap((video) => video.events.map((event) => event.label)), isPoint);
   }
@@ -35,22 +39,8 @@ export class LabelFolder extends EventTarget {
   }
 
   // Saves some of the settings, such as { add: [class] }; what other windows changed meanwhile stays.
-  async save(changes) {
-    const { add = [], remove = [] } = changes;
-    const before = this.settings;
-    this.settings = { ...before, classes: [...before.classes.filter((each) => !remove.includes(each.name)), ...add] };
-    this.saving++;
-    this.dispatchEvent(new CustomEvent("change"));
-    try {
-      const saved = await put("/api/label/settings", { folder: this.name }, changes);
-      if (this.saving === 1) this.settings = saved; // Else an answer that is on its way knows more.
-    } catch (error) {
-      this.settings = before;
-      throw error;
-    } finally {
-      this.saving--;
-      this.dispatchEvent(new CustomEvent("change"));
-    }
+  save(changes) {
+    return this.kept.change(changes);
   }
 
   // Gives a class another name in all that is saved, and reads it anew.
