@@ -79,21 +79,15 @@ def blob_videos(made: Made) -> Path:
     return made("blobs", render_blobs) / "videos"
 
 
+def prepared(source: str, path: Path, out: Path, **options: object) -> Path:
+    given = {"fps": 10, "size": 32, "workers": 1, **options}
+    return prepare(PrepareConfig(source=source, path=str(path), out=str(out), **given)).store.path
+
+
 def prepare_blobs(videos: Path, out: Path, val_fraction: float, *, flow: bool = False) -> None:
-    config = PrepareConfig(
-        source="folder",
-        path=str(videos),
-        out=str(out),
-        group_regex=r"g\d+",
-        test_groups=("g00", "g01", "g02", "g03"),
-        val_fraction=val_fraction,
-        fps=10,
-        size=32,
-        flow=flow,
-        shard_videos=20,
-        workers=1,
-    )
-    prepare(config)
+    by_group = {"group_regex": r"g\d+", "test_groups": ("g00", "g01", "g02", "g03")}
+    options = {**by_group, "val_fraction": val_fraction, "flow": flow, "shard_videos": 20}
+    prepared("folder", videos, out, **options)
 
 
 @pytest.fixture(scope="session")
@@ -135,15 +129,7 @@ def prepare_recordings(folder: Path) -> None:
         write_video(root / f"g{number}.avi", frames, fps=10, codec="FFV1")
         lines += [f"g{number}.avi,{start},{end},{label},{split}" for start, end, label in events]
     (root / "events.csv").write_text("\n".join(lines))
-    config = PrepareConfig(
-        source="events",
-        path=str(root / "events.csv"),
-        out=str(folder / "store"),
-        fps=10,
-        size=32,
-        workers=1,
-    )
-    prepare(config)
+    prepared("events", root / "events.csv", folder / "store")
 
 
 @pytest.fixture(scope="session")
@@ -162,16 +148,7 @@ def prepare_several(root: Path, blob_videos: Path) -> None:
             path = blob_videos / label / f"g{group:02d} 0.avi"
             lines.append(f"{path},{labels},g{group:02d},{split}")
     (root / "table.csv").write_text("\n".join(lines))
-    config = PrepareConfig(
-        source="csv",
-        path=str(root / "table.csv"),
-        multilabel=True,
-        out=str(root / "store"),
-        fps=10,
-        size=32,
-        workers=1,
-    )
-    prepare(config)
+    prepared("csv", root / "table.csv", root / "store", multilabel=True)
 
 
 @pytest.fixture(scope="session")
@@ -191,16 +168,7 @@ def prepare_tiny(root: Path, blob_videos: Path) -> None:
             for label in ("left", "right")
         ]
     (root / "table.csv").write_text("\n".join(lines))
-    config = PrepareConfig(
-        source="csv",
-        path=str(root / "table.csv"),
-        out=str(root / "store"),
-        fps=5,
-        size=16,
-        flow=True,
-        workers=1,
-    )
-    prepare(config)
+    prepared("csv", root / "table.csv", root / "store", fps=5, size=16, flow=True)
 
 
 @pytest.fixture(scope="session")
@@ -229,31 +197,26 @@ def tiny_config(tiny_store: Store) -> RunConfig:
 
 
 @pytest.fixture(scope="session")
-def recording_config(recording_store: Store) -> RunConfig:
+def recording_config(tiny_config: RunConfig, recording_store: Store) -> RunConfig:
     """Of the tiniest network with an answer at every frame."""
-    return RunConfig(
+    return dataclasses.replace(
+        tiny_config,
         data=str(recording_store.path),
-        seed=2,
         clip=ClipConfig(num_frames=16, sampling="dense", stride=1, views=1),
-        augment=AugmentConfig(flip=0),
         model=ModelConfig(task="frames", dropout=0),
-        backbone=BackboneConfig(filters=(4,)),
         temporal=TemporalConfig(kind="tcn", units=8, layers=2, dropout=0),
-        train=TrainConfig(epochs=2, batch_size=4, learning_rate=5e-3, precision="float32"),
     )
 
 
 @pytest.fixture(scope="session")
-def blob_config(blob_store: Store) -> RunConfig:
-    return RunConfig(
+def blob_config(tiny_config: RunConfig, blob_store: Store) -> RunConfig:
+    return dataclasses.replace(
+        tiny_config,
         data=str(blob_store.path),
-        seed=2,
         clip=ClipConfig(num_frames=8, views=2),
-        augment=AugmentConfig(flip=0),
-        model=ModelConfig(dropout=0),
         backbone=BackboneConfig(filters=(8, 16)),
         temporal=TemporalConfig(units=16, dropout=0),
-        train=TrainConfig(epochs=12, batch_size=8, learning_rate=5e-3, precision="float32"),
+        train=dataclasses.replace(tiny_config.train, epochs=12, batch_size=8),
     )
 
 
