@@ -290,21 +290,13 @@ def test_official_splits(lay, data_set, folder, lists, annotations):
     assert not crossing(manifest.rows)
 
 
-@pytest.mark.parametrize("data_set", [UCF101, KINETICS, SOMETHING], ids=name_of)
-def test_lists_beside_the_videos(lay, data_set):
-    videos = lay(data_set) / data_set.videos[-1].split("/")[0]
-    assert len(data_set.scan(videos).rows) == len(data_set.rows)
-
-
 @pytest.mark.parametrize(
     ("data_set", "fold", "splits"),
     [
         (UCF101, 2, {0: "train", 1: "test", 2: "test", 3: "train", 4: "test"}),
         (HMDB51, 3, {0: "test", 3: "train", 5: "train"}),
-        (UT, 1, dict.fromkeys([0, 1, 6, 9], "test") | dict.fromkeys([2, 7], "train")),
         (UT, 10, dict.fromkeys([0, 1, 6, 9], "train") | dict.fromkeys([2, 7], "test")),
         (UT, 11, dict.fromkeys([3, 4, 8], "test") | dict.fromkeys([5, 10], "train")),
-        (UT, 20, dict.fromkeys([3, 4, 8], "train") | dict.fromkeys([5, 10], "test")),
     ],
     ids=name_of,
 )
@@ -407,12 +399,7 @@ KINETICS_LISTS = r"\*train\*.csv, \*val\*.csv, \*test\*.csv, found none .* Downl
         (UCF101, None, {}, "found none in .* Download UCF101TrainTestSplits-Recogn"),
         (HMDB51, None, {}, "found none in .* Download test_train_splits.rar from https://serre"),
         (KINETICS, None, {"annotations": "val"}, KINETICS_LISTS),
-        (
-            KTH,
-            None,
-            {"annotations": "boxing"},
-            "found none in .*ing. Download 00sequences.txt from",
-        ),
+        (KTH, None, {"annotations": "boxing"}, "found none in .*ing. Download 00sequences.txt"),
         (JESTER, None, {}, "found none in .* Download the labels of Jester from http.*/jester-da"),
         (SOMETHING, None, {}, "Download the labels of Something-Something V2 from .*-v-2-dataset"),
         # And lists that are wrong as a whole, or missing among others.
@@ -420,22 +407,16 @@ KINETICS_LISTS = r"\*train\*.csv, \*val\*.csv, \*test\*.csv, found none .* Downl
         (HMDB51, {STAIRS_LIST: None}, {}, f"expected .*splits/{STAIRS_LIST}, since .* Download"),
         (KINETICS, {"train.csv": "label,id\na,b\n"}, {}, f"{COLUMNS} label, id"),
         (KINETICS, {"train.csv": ""}, {}, f"{COLUMNS} an empty file"),
-        (
-            *(KINETICS, {"train.csv": f"{HEAD}{'x' * 200_000}\n"}, {}),
-            "train.csv, line 2: expected CSV: field larger than field limit",
-        ),
+        (KINETICS, {"train.csv": f"{HEAD}{'x' * 200_000}\n"}, {}, "line 2: expected CSV: field"),
         (JESTER, {"labels.csv": None, "train.csv": "1;"}, {}, "line 1: expected a video and a lab"),
-        (
-            *(SOMETHING, {"labels.json": None, "train.json": '[{"id": "2", "template": ""}]'}, {}),
-            "train.json, entry 1: expected an id and a template",
-        ),
+        (SOMETHING, {"labels.json": None, "train.json": '[{"id": "2"}]'}, {}, "entry 1: expected"),
         (SOMETHING, {"train.json": "[\n  }\n"}, {}, "train.json, line 2: expected JSON: "),
         (SOMETHING, {"train.json": "{}"}, {}, "train.json: expected a JSON list, got dict"),
         (SOMETHING, {"labels.json": "[]"}, {}, "labels.json: expected a JSON dict, got list"),
     ],
     ids=name_of,
 )
-def test_folds_and_lists_that_are_not_there_or_not_as_expected(
+def test_folds_and_lists_that_are_not_as_expected(
     lay, monkeypatch, data_set, lists, options, message
 ):
     root = lay(data_set, folder="far/away/") if lists is None else lay(data_set, lists)
@@ -444,25 +425,19 @@ def test_folds_and_lists_that_are_not_there_or_not_as_expected(
         data_set.scan(root, **options)
 
 
-APRILS = [f"{APRIL.replace('_0.avi', f'_{number}.avi')} {1 + number // 2}\n" for number in range(3)]
-OTHERS = "".join(f"{clip} 0\n" for clip in (AUDIO, BRUSHING, UNUSED))
+APRILS = "".join(
+    [f"{APRIL.replace('_0.avi', f'_{number}.avi')} {1 + number // 2}\n" for number in range(3)]
+    + [f"{clip} 0\n" for clip in (AUDIO, BRUSHING, UNUSED)]
+)
+BRUSH_LIST = "brush_hair_test_split1.txt"
+TWICE, HELD_OUT = "abseiling,_dbcJuKJQNs,5,15,test,1", ["test", "train"]
 
 
 @pytest.mark.parametrize(
     ("data_set", "lists", "group", "splits"),
     [
-        (
-            HMDB51,
-            {"brush_hair_test_split1.txt": "".join([*APRILS, OTHERS])},
-            "brush_hair/April_09",
-            ["test", "train", "train"],
-        ),
-        (
-            KINETICS,
-            {"test.csv": f"{HEAD}abseiling,_dbcJuKJQNs,5,15,test,1\nwalking,zzz,1,2,train,0\n"},
-            "_dbcJuKJQNs",
-            ["test", "train"],
-        ),
+        (HMDB51, {BRUSH_LIST: APRILS}, "brush_hair/April_09", [*HELD_OUT, "train"]),
+        (KINETICS, {"test.csv": f"{HEAD}{TWICE}\nwalk,zzz,1,2,train,0\n"}, TWICE[10:21], HELD_OUT),
     ],
     ids=name_of,
 )
@@ -498,19 +473,10 @@ def test_names_of_ucf101(lay):
 @pytest.mark.parametrize(
     ("data_set", "others", "options", "message", "number"),
     [
+        (UCF101, ("a/v_a_g01_c01.avi", "b.txt"), {}, "1 video .* has no label for: a/v_a_g01_c", 5),
         (
-            UCF101,
-            ("UCF-101/Extra/v_Extra_g01_c01.avi", "UCF-101/notes.txt"),
-            {},
-            "1 video that the data set has no label for: UCF-101/Extra/v_Extra_g01_c01.avi",
-            5,
-        ),
-        (
-            UT,
-            ("wave/set1_seq01_001.avi", "hug/set1_seq21_001.avi", "1_21_0.avi", "1_1_6.avi"),
-            {},
-            "4 videos .*: 1_1_6.avi, 1_21_0.avi, hug/",
-            11,
+            *(UT, ("wave/set1_seq01_001.avi", "hug/set1_seq21_001.avi", "1_21_0.avi", "1_1_6.avi")),
+            *({}, "4 videos .*: 1_1_6.avi, 1_21_0.avi, hug/", 11),
         ),
         (UT, ("hug/1.avi",), {"fold": 20}, "1 video that .*: hug/1.avi", 5),
     ],
@@ -557,11 +523,7 @@ def test_kth_without_its_list_is_whole_videos_in_any_format(lay):
         for row in manifest.rows
         if not row.is_trim
     }
-    assert [found[video] for video in KTH.videos] == [
-        ("boxing", "person01", "val"),
-        ("handclapping", "person13", "train"),
-        ("jogging", "person07", "test"),
-    ]
+    assert [found[video] for video in KTH.videos] == [KTH.rows[row][1:4] for row in (0, 4, 5)]
     splits = collections.Counter(row.split for row in manifest.rows)
     assert splits == {"train": 191, "val": 192, "test": 216}
     assert len(found) == 599
@@ -575,26 +537,28 @@ def test_kth_without_its_list_is_whole_videos_in_any_format(lay):
     assert scan_kth(root).rows[0].path == str(root / "converted/person07_jogging_d4.mp4")
 
 
-@pytest.mark.parametrize("given", ["20bn-jester-v1", "."])
-def test_folders_of_frames(lay, tmp_path, monkeypatch, given):
-    lay(JESTER, videos=tuple(f"20bn-jester-v1/{name}/00001.jpg" for name in (1, 20, 3)))
-    monkeypatch.chdir(tmp_path)
-    message = (
-        r"20bn-jester-v1: expected one video a gesture, such as 34870.avi, got folders of JPEG "
-        r"frames. Make videos of them, without loss: mkdir videos; for f in 20bn-jester-v1/\*/; do "
-    )
-    with pytest.raises(DataError, match=message):
-        scan_jester(given)
+JPEGS = tuple(f"20bn-jester-v1/{name}/00001.jpg" for name in (1, 20, 3))
 
 
-def test_videos_beside_folders_of_frames(lay):
-    root = lay(JESTER, videos=("20bn-jester-v1/1/00001.jpg", "videos/1.avi"))
+def test_folders_of_frames(lay, touch, monkeypatch):
+    root = lay(JESTER, videos=JPEGS)
+    monkeypatch.chdir(root)
+    for given in (JPEGS[0].split("/")[0], "."):
+        with pytest.raises(DataError, match="20bn-jester-v1: expected one video a gesture, such"):
+            scan_jester(given)
+    touch("videos/1.avi")
     assert scan_jester(root).rows[2].path == str(root / "videos/1.avi")
+    with pytest.raises(DataError, match="^none does not exist. Expected a folder of videos, such"):
+        scan_jester("none")
+    with pytest.raises(DataError, match="1.avi is not a folder. Expected a folder of videos"):
+        scan_jester("videos/1.avi")
+    with pytest.raises(DataError, match="expected videos, such as kick.*, found none, but 1 "):
+        scan_ut_interaction(root)
 
 
 @pytest.mark.skipif(not shutil.which("ffmpeg"), reason="there is no ffmpeg")
 def test_what_the_error_says_turns_frames_into_videos(lay, monkeypatch):
-    root = lay(JESTER, videos=tuple(f"20bn-jester-v1/{name}/00001.jpg" for name in (1, 20, 3)))
+    root = lay(JESTER, videos=JPEGS)
     frames = np.random.default_rng(0).integers(256, size=(3, 100, 132, 3), dtype=np.uint8)
     for folder in (root / "20bn-jester-v1").iterdir():
         for number, frame in enumerate(frames, 1):
@@ -609,19 +573,6 @@ def test_what_the_error_says_turns_frames_into_videos(lay, monkeypatch):
     assert len(list(iter_frames(rows[0].path))) == 3
     jpeg = (root / "20bn-jester-v1/1/00001.jpg").read_bytes()
     assert jpeg in Path(rows[0].path).read_bytes()
-
-
-@pytest.mark.parametrize(
-    ("folder", "message"),
-    [
-        ("", "expected videos, such as kick.*, found none, but 1 video of"),
-        ("none", "none does not exist. Expected a folder of videos, such"),
-        ("hug/1.avi", "1.avi is not a folder. Expected a folder of videos"),
-    ],
-)
-def test_a_folder_without_videos(touch, folder, message):
-    with pytest.raises(DataError, match=message):
-        scan_ut_interaction(touch("hug/1.avi") / folder)
 
 
 @pytest.mark.skipif(not REAL, reason="PIPELINE_VIDEOS is not set")

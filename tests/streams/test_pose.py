@@ -34,6 +34,20 @@ def points():
     return found.astype(np.float16).astype(np.float32)
 
 
+NAMES = ("nose", "earL", "earR", "tail")
+TABLE = dataclasses.replace(FRAMES, key_points=NAMES)
+
+
+@pytest.fixture
+def animals(points):
+    """Two animals of four points, of whom the second one comes later, float32 (5, 2, 4, 5)."""
+    found = points[:, :, :4, [0, 1, 2, 3, 6]]
+    found[..., 2] = 0.2 + 0.8 * found[..., 2]
+    found[..., 3] = 0.1
+    found[:2, 1] = 0
+    return found
+
+
 class Estimator:
     """Says that one person is where the picture is brightest."""
 
@@ -72,13 +86,21 @@ def test_points_are_in_heights_of_the_frame_from_its_centre(encode, height, widt
     assert not decoded[1].any()
 
 
-def test_tensorflow_decodes_what_numpy_does(points):
-    data = [each.astype(np.float16).tobytes() for each in points]
-    np.testing.assert_array_equal(np.stack([POSE.decode(each, FRAMES) for each in data]), points)
-    np.testing.assert_array_equal(POSE.decode_tensors(tf.constant(data), FRAMES), points)
-    assert highest_flags(data, FRAMES) == pytest.approx([0.9] * 5, abs=1e-3)
+def test_tensorflow_decodes_what_numpy_does(points, animals):
+    encode, small = POSE.encoder(TABLE), np.zeros((32, 32, 3), np.uint8)
+    of_people = [each.astype(np.float16).tobytes() for each in points]
+    of_animals = [encode(Shown(small, points=each), None) for each in animals]
+    assert POSE.shape(TABLE) == (2, 4, 5)
+    for data, frames, wanted in ((of_people, FRAMES, points), (of_animals, TABLE, animals)):
+        found = np.stack([POSE.decode(each, frames) for each in data])
+        np.testing.assert_array_equal(found, wanted)
+        np.testing.assert_array_equal(POSE.decode_tensors(tf.constant(data), frames), wanted)
+        assert highest_flags(data, frames) == pytest.approx([0.9] * 5, abs=1e-3)
+        assert POSE.needs_whole(frames) == (frames is FRAMES)
     with pytest.raises(DataError, match="expected key points of people"):
         POSE.decode(b"abc", FRAMES)
+    with pytest.raises(ConfigError, match="this run takes key points from tables"):
+        encode(Shown(small), None)
 
 
 MIRROR, LARGER = (-1, 0, 63, 0, 1, 0), (0.5, 0, 15.75, 0, 0.5, 15.75)
@@ -202,36 +224,6 @@ def test_in_a_still_clip_everybody_stands_in_their_mean_pose(points):
             np.testing.assert_allclose(frame, points[first:, number].mean(axis=0), rtol=1e-5)
     assert len(PARTS) == 13, "each point is in one part of the body"
     assert sorted(point for points in PARTS.values() for point in points) == list(range(33))
-
-
-NAMES = ("nose", "earL", "earR", "tail")
-TABLE = FramesConfig(fps=10, size=32, jpeg_quality=95, pose=2, key_points=NAMES)
-
-
-@pytest.fixture
-def animals():
-    """Two animals of four points, of whom the second one comes later, float32 (5, 2, 4, 5)."""
-    rng = np.random.default_rng(0)
-    found = rng.normal(0, 0.1, (5, 2, 4, 5)).astype(np.float32)
-    found[..., 2] = rng.uniform(0.2, 1, (5, 2, 4))
-    found[..., 3] = 0.1
-    found[..., 4] = 0.9
-    found[:2, 1] = 0
-    return found
-
-
-def test_points_of_a_table_are_stored_as_they_are(animals):
-    encode = POSE.encoder(TABLE)
-    small = np.zeros((32, 32, 3), np.uint8)
-    data = [encode(Shown(small, points=each), None) for each in animals]
-    assert POSE.shape(TABLE) == (2, 4, 5)
-    np.testing.assert_array_equal(np.stack([POSE.decode(each, TABLE) for each in data]), animals)
-    np.testing.assert_array_equal(POSE.decode_tensors(tf.constant(data), TABLE), animals)
-    assert highest_flags(data, TABLE) == pytest.approx([0.9] * 5)
-    assert POSE.needs_whole(FRAMES)
-    assert not POSE.needs_whole(TABLE)
-    with pytest.raises(ConfigError, match="this run takes key points from tables"):
-        encode(Shown(small), None)
 
 
 def test_animals_move_as_the_picture_does_and_stay_in_their_order(animals):

@@ -5,14 +5,7 @@ import numpy as np
 import pytest
 
 from pipeline.errors import DataError
-from pipeline.video import (
-    decode_flow,
-    decode_jpeg,
-    encode_flow,
-    encode_jpeg,
-    flow_image,
-    resize,
-)
+from pipeline.video import decode_flow, decode_jpeg, encode_flow, encode_jpeg, flow_image, resize
 from pipeline.video.flow import FULL_SCALE
 from tests.video.videos import noise
 

@@ -103,30 +103,45 @@ def boris_project(**changes: object) -> str:
     return json.dumps(project, indent=1)
 
 
-def elan() -> str:
-    slots, tiers, number = [], {"ann": [], "bob": []}, 0
-    for event in EVENTS:
-        for time in (event.start_seconds, event.end_seconds):
-            number += 1
-            slots.append(f'<TIME_SLOT TIME_SLOT_ID="ts{number}" TIME_VALUE="{1000 * time:.0f}"/>')
-        tiers[event.subject].append(
-            f'<ANNOTATION><ALIGNABLE_ANNOTATION ANNOTATION_ID="a{number}" '
-            f'TIME_SLOT_REF1="ts{number - 1}" TIME_SLOT_REF2="ts{number}">'
-            f"<ANNOTATION_VALUE>{event.label}</ANNOTATION_VALUE>"
-            "</ALIGNABLE_ANNOTATION></ANNOTATION>"
-        )
+def aligned(name: str, first: str, last: str, value: str = "") -> str:
     return (
-        '<?xml version="1.0" encoding="UTF-8"?>\n<ANNOTATION_DOCUMENT FORMAT="3.0" VERSION="3.0">'
-        '<HEADER MEDIA_FILE="" TIME_UNITS="milliseconds"><MEDIA_DESCRIPTOR '
-        'MEDIA_URL="file:///C:/trial%201/%C3%A4%201.mp4" MIME_TYPE="video/mp4" '
-        'RELATIVE_MEDIA_URL="./trial%201/%C3%A4%201.mp4"/></HEADER>'
-        f"<TIME_ORDER>{''.join(slots)}</TIME_ORDER>"
-        + "".join(
-            f'<TIER LINGUISTIC_TYPE_REF="t" TIER_ID="{name}">{"".join(annotations)}</TIER>'
-            for name, annotations in tiers.items()
-        )
-        + "</ANNOTATION_DOCUMENT>"
+        f'<ANNOTATION><ALIGNABLE_ANNOTATION ANNOTATION_ID="{name}" TIME_SLOT_REF1="{first}" '
+        f'TIME_SLOT_REF2="{last}"><ANNOTATION_VALUE>{value}</ANNOTATION_VALUE>'
+        "</ALIGNABLE_ANNOTATION></ANNOTATION>"
     )
+
+
+MEDIA = '<MEDIA_DESCRIPTOR MEDIA_URL="file:///v/a.mp4" MIME_TYPE="video/mp4"/>'
+
+
+def document(slots: dict[str, float | None], media: str = MEDIA, **tiers: list) -> str:
+    """A document of ELAN; a tier is a list of its annotations, and its attributes."""
+    times = "".join(
+        f'<TIME_SLOT TIME_SLOT_ID="{name}"' + ("/>" if time is None else f' TIME_VALUE="{time}"/>')
+        for name, time in slots.items()
+    )
+    found = "".join(
+        f'<TIER TIER_ID="{name}" {"".join(more)}>{"".join(annotations)}</TIER>'
+        for name, (annotations, *more) in tiers.items()
+    )
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>\n'
+        f'<ANNOTATION_DOCUMENT><HEADER TIME_UNITS="milliseconds">{media}</HEADER>'
+        f"<TIME_ORDER>{times}</TIME_ORDER>{found}</ANNOTATION_DOCUMENT>"
+    )
+
+
+def elan() -> str:
+    slots, tiers = {}, {"ann": [], "bob": []}
+    for number, e in enumerate(EVENTS):
+        ends = f"from{number}", f"to{number}"
+        slots |= dict(zip(ends, (1000 * e.start_seconds, 1000 * e.end_seconds), strict=True))
+        tiers[e.subject].append(aligned(f"a{number}", *ends, e.label))
+    media = (
+        '<MEDIA_DESCRIPTOR MEDIA_URL="file:///C:/trial%201/%C3%A4%201.mp4" MIME_TYPE="video/mp4" '
+        'RELATIVE_MEDIA_URL="./trial%201/%C3%A4%201.mp4"/>'
+    )
+    return document(slots, media, **{name: [each] for name, each in tiers.items()})
 
 
 ATTRIBUTES = {
@@ -146,26 +161,25 @@ def chosen(event: Event) -> dict[str, str]:
     return {"1": ids[event.label], "2": event.subject}
 
 
-def via_project() -> str:
-    segments = {
-        f"1_{number}": {
-            "vid": "1",
-            "flg": 0,
-            "z": [e.start_seconds, e.end_seconds],
-            "xy": [],
-            "av": chosen(e),
-        }
-        for number, e in enumerate(EVENTS)
-    }
+def via(
+    *metadata: object, files: object = None, views: object = None, attribute: object = None
+) -> str:
     project = {
-        "project": {"pid": "__VIA_PROJECT_ID__", "pname": "p", "vid_list": ["1"]},
-        "config": {"file": {"loc_prefix": {"1": ""}}},
-        "attribute": ATTRIBUTES,
-        "file": {"1": {"fid": "1", "fname": VIDEO, "type": 4, "loc": 1, "src": ""}},
-        "metadata": segments,
-        "view": {"1": {"fid_list": ["1"]}},
+        "project": {},
+        "attribute": attribute,
+        "file": files or {"1": {"fid": 1, "fname": "a.mp4"}},
+        "view": views or {"1": {"fid_list": [1]}},
+        "metadata": dict(enumerate(metadata)),
     }
     return json.dumps(project)
+
+
+def via_project() -> str:
+    segments = [
+        {"vid": "1", "z": [e.start_seconds, e.end_seconds], "xy": [], "av": chosen(e)}
+        for e in EVENTS
+    ]
+    return via(*segments, files={"1": {"fid": "1", "fname": VIDEO}}, attribute=ATTRIBUTES)
 
 
 def quoted(value: object) -> str:
@@ -193,26 +207,22 @@ def via_segments() -> str:
     return "\n".join(lines)
 
 
+def studio(*annotations: object, **task: object) -> str:
+    return json.dumps([{"id": 1, "annotations": annotations, "data": {"video": "a.mp4"}, **task}])
+
+
+def result(start: int, end: int, label: str = "walk") -> dict[str, object]:
+    value = {"ranges": [{"start": start, "end": end}], "timelinelabels": [label]}
+    return {"id": "r", "type": "timelinelabels", "value": value}
+
+
 def label_studio() -> str:
-    spans = [(round(FPS * e.start_seconds) + 1, round(FPS * e.end_seconds)) for e in EVENTS]
     results = [
-        {
-            "id": str(number),
-            "type": "timelinelabels",
-            "origin": "manual",
-            "value": {"ranges": [{"start": start, "end": end}], "timelinelabels": [event.label]},
-            "to_name": "video",
-            "from_name": "videoLabels",
-        }
-        for number, (event, (start, end)) in enumerate(zip(EVENTS, spans, strict=True))
+        result(round(FPS * e.start_seconds) + 1, round(FPS * e.end_seconds), e.label)
+        for e in EVENTS
     ]
-    task = {
-        "id": 1,
-        "annotations": [{"id": 7, "was_cancelled": False, "result": results}],
-        "predictions": [],
-        "data": {"video": "/data/upload/12/1a2b3c4d-%C3%A4%201.mp4"},
-    }
-    return json.dumps([task])
+    data = {"video": "/data/upload/12/1a2b3c4d-%C3%A4%201.mp4"}
+    return studio({"was_cancelled": False, "result": results}, predictions=[], data=data)
 
 
 def activitynet() -> str:

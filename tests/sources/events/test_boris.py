@@ -1,5 +1,3 @@
-import random
-
 import pytest
 
 from tests.sources.events.formats import boris_project, kinds, said
@@ -87,21 +85,6 @@ def test_unpaired_marks_are_told(new):
     assert told == ["2: s at 1 is left out", "3: s at 2 is left out", "6: s at 5 is left out"]
 
 
-@pytest.mark.parametrize("seed", range(20))
-def test_each_line_becomes_an_event_or_a_notice(new, seed):
-    rng = random.Random(seed)
-    times = sorted(rng.uniform(0.1, 9.9) for _ in range(40))
-    recordings = new(
-        *(
-            f"{rng.choice(['ann', ''])}\t{rng.choice('st')}\t{rng.choice(['', 'm'])}\t\t"
-            f"{rng.choice(['START', 'STOP', 'POINT'])}\t{time:.3f}\ta.mp4"
-            for time in times
-        )
-    )
-    events = [event for recording in recordings for event in recording.events]
-    assert sum(1 if event.is_point else 2 for event in events) + len(kinds(*recordings)) == 40
-
-
 def test_several_observations_in_a_table(read):
     lines = [
         "o 1\tplayer #1:a.mp4\t0\t10\t25\t\tp\t\t\tPOINT\t1\ta.mp4",
@@ -113,30 +96,25 @@ def test_several_observations_in_a_table(read):
     assert said(found) == ["a.mp4: 1-1 p, 3-3 p", "b.mp4: 2-2 p", "a.mp4: 1-1 p"]
     (nothing,) = read("o.tsv", NEW)
     assert (nothing.name, nothing.media, nothing.events) == ("o.tsv", "", ())
+    columns = "Time,Media file path,FPS,Subject,Behavior,Status"  # without observations
+    found = read("o.csv", columns, "3,a.mp4,25,,p,POINT", "4,b.mp4,30,,p,POINT")
+    assert said(found) == ["a.mp4: 3-3 p", "b.mp4: 4-4 p"]
+    assert [recording.fps for recording in found] == [25, 30]
 
 
-def test_old_tables_one_below_the_other(read):
+def test_old_tables(read):
     one = ["Observation id\to 1", "Player #1\ta.mp4", "Time offset (s)\t2.0", OLD]
     one += ["3\ta.mp4\t10\t25.0\t\tp\t\tPOINT"]
     two = ["Observation id\to 2", "Player #1\tb.mp4", "Player #2\tc.mp4", OLD]
     found = read("o.tsv", *one, "", *two)
     assert [recording.name for recording in found] == ["o 1", "o 2"]
     assert said(found) == ["a.mp4: 1-1 p", "b.mp4:  ['other cameras']"]
-
-
-def test_later_files_of_an_old_table_have_no_known_place(read):
+    # Later files of one have no known place.
     lines = ["Observation id\to", "Player #1\ta.mp4", "Player #1\tb.mp4", OLD]
     lines += ["3\ta.mp4\t30\t25.0;25.0\t\tp\t\tPOINT", "13\tb.mp4\t30\t25.0;25.0\t\tp\t\tPOINT"]
     first, second = read("o.tsv", *lines)
     assert (first.fps, first.duration_seconds, first.known, second.known) == (25, None, None, ())
     assert said([first, second]) == ["a.mp4: 3-3 p ['place unknown']", "b.mp4: "]
-
-
-def test_a_table_without_observations_has_one_for_each_file(read):
-    columns = "Time,Media file path,FPS,Subject,Behavior,Status"
-    found = read("o.csv", columns, "3,a.mp4,25,,p,POINT", "4,b.mp4,30,,p,POINT")
-    assert said(found) == ["a.mp4: 3-3 p", "b.mp4: 4-4 p"]
-    assert [recording.fps for recording in found] == [25, 30]
 
 
 def test_aggregated_events_without_times_are_told(read):
@@ -156,9 +134,15 @@ def test_live_observations_have_no_media(new, project):
     events = [["NA", "", "p", "", ""], [float("nan"), "", "p", "", ""]]
     (found,) = project(file=[], type="LIVE", events=events)
     assert kinds(found) == ["without media", "without a time", "without a time"]
+    (found,) = project(file={"2": ["c.mp4"]}, events=[])
+    assert found.media == ""
+    assert [notice.text for notice in found.notices] == [
+        "t 1: a live observation, or one of pictures",
+        "t 1: the events are taken for nothing, not c.mp4",
+    ]
 
 
-def test_a_project_with_two_files_of_a_player_and_an_interval(project):
+def test_projects_with_two_files_of_a_player_and_an_interval_or_unknown_lengths(project):
     first, second = project(
         file={"1": ["a.mp4", "b.mp4"], "2": ["c.mp4"]},
         events=[[12.5, "", "p", "", "", 312], [18, "", "x", "", ""], [19, "", "walk", "", ""]],
@@ -168,19 +152,7 @@ def test_a_project_with_two_files_of_a_player_and_an_interval(project):
     assert (first.known, first.fps, second.known, second.fps) == (((5, 10),), 25, ((0, 5),), None)
     told = ["other cameras", "unknown behaviour", "START without STOP"]
     assert said([first, second]) == [f"a.mp4:  {told}", "b.mp4: 0.5-0.5 p"]
-
-
-def test_an_observation_whose_first_player_had_nothing_to_play(project):
-    (found,) = project(file={"2": ["c.mp4"]}, events=[])
-    assert found.media == ""
-    assert [notice.text for notice in found.notices] == [
-        "t 1: a live observation, or one of pictures",
-        "t 1: the events are taken for nothing, not c.mp4",
-    ]
-
-
-def test_files_whose_lengths_a_project_does_not_know(project):
-    info = {"length": {"a.mp4": "NA"}, "fps": {"a.mp4": 0}}
+    info = {"length": {"a.mp4": "NA"}, "fps": {"a.mp4": 0}}  # not known
     (found,) = project(file={"1": ["a.mp4"]}, media_info=info, events=[[1, None, "p", None, ""]])
     assert (found.fps, found.duration_seconds) == (None, None)
     assert said([found]) == ["a.mp4: 1-1 p"]

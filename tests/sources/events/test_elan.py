@@ -4,38 +4,13 @@ import re
 import pytest
 
 from pipeline.errors import DataError
-from tests.sources.events.formats import kinds, said
-
-MEDIA = '<MEDIA_DESCRIPTOR MEDIA_URL="file:///v/a.mp4" MIME_TYPE="video/mp4"/>'
-
-
-def aligned(name, first, last, value=""):
-    return (
-        f'<ANNOTATION><ALIGNABLE_ANNOTATION ANNOTATION_ID="{name}" TIME_SLOT_REF1="{first}" '
-        f'TIME_SLOT_REF2="{last}"><ANNOTATION_VALUE>{value}</ANNOTATION_VALUE>'
-        "</ALIGNABLE_ANNOTATION></ANNOTATION>"
-    )
+from tests.sources.events.formats import aligned, document, kinds, said
 
 
 def referring(name, to, value):
     return (
         f'<ANNOTATION><REF_ANNOTATION ANNOTATION_ID="{name}" ANNOTATION_REF="{to}">'
         f"<ANNOTATION_VALUE>{value}</ANNOTATION_VALUE></REF_ANNOTATION></ANNOTATION>"
-    )
-
-
-def document(slots, media=MEDIA, units="milliseconds", **tiers):
-    times = "".join(
-        f'<TIME_SLOT TIME_SLOT_ID="{name}"' + ("/>" if time is None else f' TIME_VALUE="{time}"/>')
-        for name, time in slots.items()
-    )
-    found = "".join(
-        f'<TIER TIER_ID="{name}" {"".join(more)}>{"".join(annotations)}</TIER>'
-        for name, (annotations, *more) in tiers.items()
-    )
-    return (
-        f'<ANNOTATION_DOCUMENT><HEADER TIME_UNITS="{units}">{media}</HEADER>'
-        f"<TIME_ORDER>{times}</TIME_ORDER>{found}</ANNOTATION_DOCUMENT>"
     )
 
 
@@ -68,7 +43,7 @@ def test_tiers_with_one_value_or_none_are_labels(one):
     assert texts == ["walk is taken for a label", "eat is taken for a label"]
 
 
-def test_tiers_with_several_values_are_subjects_and_so_are_the_others(one):
+def test_tiers_with_several_values_are_subjects_unless_it_is_said(one):
     text = document(
         SLOTS,
         m1=[[aligned("a1", "t1", "t2", " walk\n"), aligned("a2", "t2", "t3", "eat")]],
@@ -76,17 +51,14 @@ def test_tiers_with_several_values_are_subjects_and_so_are_the_others(one):
         flash=[[aligned("a4", "t2", "t3")]],
     )
     assert events_of(one(text)) == "1-2 walk of m1, 1-4 walk of bob, 2-4 eat of m1, 2-4 flash"
-
-
-@pytest.mark.parametrize(
-    ("tier_as", "first", "notices"),
-    [("label", "1-2 m", []), ("subject", "1-2 walk of m", ["without a label"])],
-)
-def test_what_tiers_are_can_be_said(one, tier_as, first, notices):
     text = document(SLOTS, m=[[aligned("a1", "t1", "t2", "walk"), SECOND]])
-    recording = one(text, tier_as=tier_as)
-    assert events_of(recording).split(", ")[0] == first
-    assert told(recording) == notices
+    recording = one(text, tier_as="subject")
+    assert events_of(recording) == "1-2 walk of m"
+    assert told(recording) == ["without a label"]
+    assert said([one(text, tier_as="label")]) == ["/v/a.mp4: 1-2 m, 2-4 m ['tier']"]
+    recording = one(document(SLOTS, "", walk=[[aligned("a1", "t3", "t4")]]))
+    assert said([recording])[0].startswith(": 4-4 walk [")
+    assert told(recording) == ["without length"]
 
 
 def test_tiers_can_be_chosen_and_the_others_are_told(one):
@@ -135,12 +107,6 @@ def test_the_first_video_is_taken_and_its_head_start_counted(one):
     recording = one(document(SLOTS, media, walk=[[FIRST]]))
     assert said([recording])[0].startswith("/C:/v/b c.mpg: 1.5-2.5 walk [")
     assert re.search(r"not /v/d.mp4, /v/e, /v/a.wav$", recording.notices[0].text)
-
-
-def test_annotations_without_length_are_told(one):
-    recording = one(document(SLOTS, "", walk=[[aligned("a1", "t3", "t4")]]))
-    assert said([recording])[0].startswith(": 4-4 walk [")
-    assert told(recording) == ["without length"]
 
 
 def test_deep_and_wide_documents(one):

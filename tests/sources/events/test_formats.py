@@ -13,7 +13,7 @@ from pipeline.sources.events.reading import read_events
 from tests.sources.events.formats import EVENTS, WITHOUT_SUBJECTS
 
 
-def test_the_same_events_from_each_format(a_format, touch, infos):
+def test_the_same_events_from_each_format(a_format, touch, write, infos):
     name, path = a_format
     folder = touch("videos/trial 1/ä 1.mp4", "videos/trial 2/ä 2.mp4") / "videos"
     matched, unmatched = match_media(read_events(path), folder, probe=infos)
@@ -27,30 +27,19 @@ def test_the_same_events_from_each_format(a_format, touch, infos):
     assert (matched[0].unit, matched[0].fps, matched[0].duration_seconds) == ("seconds", 10, 20)
     assert matched[0].known is None
     assert {notice.kind for notice in matched[0].notices} <= {"tier"}  # ELAN says how it was read
-
-
-def test_files_of_all_formats_in_one_folder(a_format, write):
-    _name, path = a_format
     write("notes/README.md", "Nothing of interest")
     with pytest.warns(match="passed over 1 file without events: notes/README.md"):
         assert read_events(path.parent) == read_events(path)
 
 
-@pytest.mark.parametrize("newline", ["\r\n", "\r"])
-def test_ends_of_lines_of_other_systems(a_format, newline):
-    _, path = a_format
-    before = read_events(path)
-    lines = path.read_bytes().replace(b"\r\n", b"\n")
-    path.write_bytes(lines.replace(b"\n", newline.encode()))
-    assert read_events(path) == before
-
-
-@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "cp1252"])
-def test_encodings_of_windows(a_format, encoding):
+@pytest.mark.parametrize(
+    ("encoding", "newline"), [("utf-8-sig", "\r\n"), ("utf-16", "\r"), ("cp1252", "\n")]
+)
+def test_encodings_and_ends_of_lines_of_other_systems(a_format, encoding, newline):
     _, path = a_format
     before = read_events(path)
     text = path.read_text(encoding="utf-8")
-    path.write_bytes(text.encode(encoding))
+    path.write_text(text, encoding=encoding, newline=newline)
     after = read_events(path)
     assert [(r.media, r.events) for r in after] == [(r.media, r.events) for r in before]
     told = any(notice.kind == "encoding" for recording in after for notice in recording.notices)
@@ -117,6 +106,12 @@ def test_a_folder_is_read_below_too_and_other_files_are_told(write):
     write("page.html", "<html></html>")
     write("quote.txt", '"Not closed')
     root = write("empty.txt").parent
+    with pytest.raises(DataError, match=r"or a text with a label a frame, found none\.$"):
+        read_events(write("none/a.mp4").parent)
+    (root / "none/notes.md").write_text("# Notes")
+    with pytest.raises(DataError, match=r"found none, only notes.md\.$"):
+        read_events(root / "none")
+    (root / "none/notes.md").unlink()
     for number, text in enumerate(OTHERS):
         write(f"z/{number}.txt", text)
 
@@ -130,19 +125,6 @@ def test_a_folder_is_read_below_too_and_other_files_are_told(write):
             "config.ini, empty.txt, package.json, page.html, quote.txt, ..."
         )
     ]
-
-
-def test_a_broken_file_in_a_folder_stops_reading(write):
-    write("a.csv", TABLE, "a.mp4,1,2,walk")
-    file = write("b.csv", TABLE, "a.mp4,x,2,walk")
-    with pytest.raises(DataError, match="b.csv, line 2: expected start_seconds"):
-        read_events(file.parent)
-
-
-def test_a_folder_without_events(write):
-    root = write("a.mp4").parent
-    with pytest.raises(DataError, match=r"or a text with a label a frame, found none\.$"):
-        read_events(root)
-    write("notes.md", "# Notes")
-    with pytest.raises(DataError, match=r"found none, only notes.md\.$"):
+    write("c.csv", TABLE, "a.mp4,x,2,walk")
+    with pytest.raises(DataError, match="c.csv, line 2: expected start_seconds"):
         read_events(root)

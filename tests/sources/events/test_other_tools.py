@@ -5,7 +5,7 @@ import json
 import pytest
 
 from pipeline.errors import DataError
-from tests.sources.events.formats import kinds, said
+from tests.sources.events.formats import kinds, result, said, studio, via
 
 HEAD = "video,start_seconds,end_seconds,label"
 
@@ -24,26 +24,12 @@ def test_own_table(read):
     told = ["column left alone", "without length"]
     events = f"a.mp4: 0-0 sit, 1.5-1.5 jump, 3-4.5 walk of ann {told}"
     assert said([first, second]) == [events, "b, c.mp4:  ['column left alone']"]
-
-
-def test_own_table_with_its_separator_in_cells_and_a_column_without_a_name(read):
     found = read("e.tsv", HEAD.replace(",", "\t"), '"a\tb.mp4"\t1\t2\t"a\tb"')
     assert said(found) == ["a\tb.mp4: 1-2 a\tb"]
     assert said(read("e.csv", f"{HEAD},", "a.mp4,1,2,walk,")) == ["a.mp4: 1-2 walk"]
 
 
-def via(*metadata, files=None, views=None, attribute=None):
-    project = {
-        "project": {},
-        "attribute": attribute,
-        "file": files or {"1": {"fid": 1, "fname": "a.mp4"}},
-        "view": views or {"1": {"fid_list": [1]}},
-        "metadata": dict(enumerate(metadata)),
-    }
-    return json.dumps(project)
-
-
-def test_via_points_regions_and_several_labels(read):
+def test_via(read):
     attribute = {"1": {"aname": "b", "options": {"0": "walk", "1": "eat"}}, "2": {"aname": "note"}}
     text = via(
         {"vid": "1", "z": [2.5], "xy": [], "av": {"1": "1"}},
@@ -55,9 +41,6 @@ def test_via_points_regions_and_several_labels(read):
     )
     told = ["region", "of the whole file", "without a label"]
     assert said(read("p.json", text)) == [f"a.mp4: 2.5-2.5 eat, 3-4 eat, 3-4 fast, 3-4 walk {told}"]
-
-
-def test_via_views_of_several_files_and_without_events(read):
     files = {"1": {"fname": "a.mp4"}, "2": {"fname": "b.mp4"}, "3": {"src": "http://x/c.mp4"}}
     views = {"1": {"fid_list": ["1", "2"]}, "2": {"fid_list": ["3"]}}
     found = read("p.json", via(files=files, views=views))
@@ -70,15 +53,6 @@ def test_via_table_of_an_older_version_names_attributes_alone(read):
     lines += ['"1_x","[""a.mp4""]",0,"[4.5]","[]","{""1"":""walk""}"', ""]
     lines += ['"1_y","[""a.mp4""]",0,"[5]","[2,1,1,5,5]","{""1"":""walk""}"']
     assert said(read("v.csv", *lines)) == ["a.mp4: 4.5-4.5 walk ['region']"]
-
-
-def studio(*annotations, **task):
-    return json.dumps([{"id": 1, "annotations": annotations, "data": {"video": "a.mp4"}, **task}])
-
-
-def result(start, end, label="walk"):
-    value = {"ranges": [{"start": start, "end": end}], "timelinelabels": [label]}
-    return {"id": "r", "type": "timelinelabels", "value": value}
 
 
 def test_label_studio_counts_frames_from_one_and_includes_the_last(read):
@@ -132,22 +106,19 @@ def test_activitynet_splits_and_what_nobody_annotated(read):
     }
     found = read("a.json", json.dumps({"database": database}))
     assert said(found) == [
-        *("a: 1-2 walk", "b:  ['not annotated']", "c: ", "d: 1-2 walk ['without a label']"),
+        *("a: 1-2 walk", "b:  ['not annotated']", "c: ", "d: 1-2 walk ['without a label']")
     ]
     assert [recording.split for recording in found] == ["val", "test", "train", "test"]
     assert [recording.known for recording in found] == [None, (), None, None]
     assert (found[0].duration_seconds, found[0].fps) == (9.5, 30)
 
 
-def test_deepethogram_frames_that_are_not_known_yet(read):
+def test_deepethogram(read):
     lines = ["background,Walk,eat", "1,0,0", "0,1,0", "0,1,1", "-1,-1,-1", "0.0,0.0,1.0"]
     (recording,) = read("film_labels.csv", *lines)
     assert said([recording]) == ["film: 1-3 Walk, 2-3 eat, 4-5 eat"]
     assert (recording.unit, recording.duration_seconds) == ("frames", 5)
     assert recording.known == ((0, 3), (4, 5))
-
-
-def test_deepethogram_background_that_disagrees_is_told(read):
     (recording,) = read("a.csv", "background,walk", "1,1", "0,0", "0,1", "1,0")
     assert said([recording]) == ["a: 0-1 walk, 2-3 walk ['background disagrees']"]
     assert "2 frames with a label and background, or with neither" in recording.notices[0].text
