@@ -38,6 +38,7 @@ from pipeline.sources.events.reading import read_events
 from pipeline.sources.events.rows import scan_events
 from pipeline.sources.reading import folder_of_videos, read_manifest
 from pipeline.video import iter_frames, probe
+from tests.sources.conftest import run_here
 
 FORWARD = sorted(set(ACTIONS) - {"put_down", "stand_up"})
 FIGURES = range(4)
@@ -82,14 +83,11 @@ def distance(joints, a, b):
     return np.linalg.norm(joints[a] - joints[b], axis=1)
 
 
-def soles(skeleton):
-    return np.stack([skeleton.joints[name] for name in SOLES], axis=1)
-
-
-def steps_of_standing_feet(points):
-    """From frame to frame, of the sole that is on the floor."""
+def of_feet(skeleton):
+    """Where the soles are, and from frame to frame, how the one that is on the floor moves."""
+    points = np.stack([skeleton.joints[name] for name in SOLES], axis=1)
     standing = np.argmin(points[1:, :, 1] + points[:-1, :, 1], axis=1)
-    return np.diff(points, axis=0)[np.arange(len(standing)), standing]
+    return points, np.diff(points, axis=0)[np.arange(len(standing)), standing]
 
 
 def speeds(positions):
@@ -110,49 +108,39 @@ def contents(directory):
     return {file.name: file.read_bytes() for file in sorted(directory.rglob("*.*"))}
 
 
-def test_bones_keep_their_lengths_in_any_pose():
+WAYS = [
+    ({"hip": 60}, "left_knee", 2, 1),  # a thigh is raised to the front
+    ({"knee": 60}, "left_ankle", 2, -1),  # a knee bends to the back
+    ({"elbow": 60}, "right_wrist", 2, 1),  # an elbow bends to the front
+    ({"abduct": 60}, "left_elbow", 0, 1),  # an arm is spread outwards, to the left
+    ({"abduct": 60}, "right_elbow", 0, -1),  # or to the right
+    ({"lean": 60}, "head", 2, 1),  # a bow goes to the front
+    ({"foot": 30}, "left_toe", 1, 1),  # a foot is raised at the toes
+]
+
+
+def test_bones_keep_their_lengths_joints_bend_the_right_way_and_mirroring_swaps_the_sides():
     body = draw_body(0)
     angles = np.random.default_rng(0).uniform(-2, 2, (50, len(DOFS)))
-    joints = forward_kinematics(body, angles).joints
+    joints, image = (forward_kinematics(body, each).joints for each in (angles, mirrored(angles)))
     for side in SIDES:
         for (start, end), bone in BONES.items():
             lengths = distance(joints, f"{side}_{start}", f"{side}_{end}")
             np.testing.assert_allclose(lengths, getattr(body, bone), rtol=1e-9)
-
-
-@pytest.mark.parametrize(
-    ("degrees", "joint", "axis", "sign"),
-    [
-        ({"hip": 60}, "left_knee", 2, 1),  # a thigh is raised to the front
-        ({"knee": 60}, "left_ankle", 2, -1),  # a knee bends to the back
-        ({"elbow": 60}, "right_wrist", 2, 1),  # an elbow bends to the front
-        ({"abduct": 60}, "left_elbow", 0, 1),  # an arm is spread outwards, to the left
-        ({"abduct": 60}, "right_elbow", 0, -1),  # or to the right
-        ({"lean": 60}, "head", 2, 1),  # a bow goes to the front
-        ({"foot": 30}, "left_toe", 1, 1),  # a foot is raised at the toes
-    ],
-)
-def test_joints_bend_the_right_way(degrees, joint, axis, sign):
-    bent, straight = (
-        forward_kinematics(draw_body(0), pose(angles)[None]).joints[joint][0, axis]
-        for angles in (degrees, {})
-    )
-    assert sign * (bent - straight) > 0.05
-
-
-def test_mirroring_swaps_the_sides():
-    angles = np.random.default_rng(0).uniform(-1, 1, (5, len(DOFS)))
-    joints, image = (
-        forward_kinematics(draw_body(0), each).joints for each in (angles, mirrored(angles))
-    )
     for one, other in (("left_hand", "right_hand"), ("right_toe", "left_toe"), ("head", "head")):
         np.testing.assert_allclose(image[one], joints[other] * [-1, 1, 1], atol=1e-12)
+    for degrees, joint, axis, sign in WAYS:
+        bent, straight = (
+            forward_kinematics(body, pose(angles)[None]).joints[joint][0, axis]
+            for angles in (degrees, {})
+        )
+        assert sign * (bent - straight) > 0.05, (degrees, joint)
 
 
 @pytest.mark.parametrize("action", FORWARD)
 def test_soles_touch_the_floor_and_are_never_below_and_do_not_slide(action):
     for figure in FIGURES:
-        points = soles(act(action, figure).skeleton)
+        points, steps = of_feet(act(action, figure).skeleton)
         lowest = points[:, :, 1].min(axis=1)
         if action == "jump":
             assert lowest.max() > 0.1
@@ -160,7 +148,7 @@ def test_soles_touch_the_floor_and_are_never_below_and_do_not_slide(action):
             np.testing.assert_allclose(lowest, 0, atol=1e-9)
         assert lowest.min() > -1e-9
         if figure == 1:
-            assert np.abs(steps_of_standing_feet(points)[:, [0, 2]]).max() < 1e-9
+            assert np.abs(steps[:, [0, 2]]).max() < 1e-9
 
 
 @pytest.mark.parametrize("figure", FIGURES)
@@ -238,14 +226,6 @@ def test_files_show_what_was_acted_and_another_seed_replaces_them(small, tmp_pat
     assert not set(contents(tmp_path).values()) & set(before.values())
 
 
-def test_three_quarters_of_the_figures_are_for_training(monkeypatch, tmp_path):
-    monkeypatch.setattr("pipeline.sources.demo.render.run_in_workers", lambda *_, **__: [])
-    rows = render_demo(tmp_path).rows
-    figures = {split: len({row.group for row in rows if row.split == split}) for split in SPLITS}
-    assert figures == {"train": 72, "val": 12, "test": 12}
-    assert len(rows) == 96 * len(ACTIONS)
-
-
 # Of this seed, these actions are short and their videos small.
 SCRIPT = """
 import sys
@@ -314,8 +294,8 @@ def test_a_figure_gets_where_it_is_to_and_no_foot_on_the_floor_slides(figure):
         skeleton = person.skeleton()
         np.testing.assert_allclose(skeleton.joints["pelvis"][-1, [0, 2]], place, atol=1e-6)
         assert person.headings[-1] == pytest.approx(heading)
-    points = soles(skeleton)
-    assert np.abs(steps_of_standing_feet(points)).max() < 0.008
+    points, steps = of_feet(skeleton)
+    assert np.abs(steps).max() < 0.008
     np.testing.assert_allclose(points[:, :, 1].min(axis=1), 0, atol=1e-9)
 
 
@@ -404,14 +384,9 @@ def rendered(tmp_path_factory):
     directory = tmp_path_factory.mktemp("recordings")
     with pytest.MonkeyPatch.context() as patch:
         make_small(patch)
-        patch.setattr("pipeline.sources.demo.render.run_in_workers", render_here)
+        patch.setattr("pipeline.sources.demo.render.run_in_workers", run_here)
         render_recordings(directory, num_figures=3)
     return directory
-
-
-def render_here(work, tasks, **_):
-    for task in tasks:
-        work(task, str)
 
 
 def test_recordings_show_what_was_acted_by_a_camera_that_stays(rendered, small):
@@ -473,7 +448,9 @@ def test_what_a_killed_run_left_is_completed_to_the_same_bytes(rendered, small, 
     assert modified != done.stat().st_mtime_ns  # without its events it is rendered again
 
 
-def test_another_seed_replaces_the_recordings(tmp_path, monkeypatch):
+def test_another_seed_replaces_the_recordings_and_most_figures_are_for_training(
+    tmp_path, monkeypatch
+):
     monkeypatch.setattr("pipeline.sources.demo.render.run_in_workers", lambda *_, **__: [])
     render_recordings(tmp_path)
     old = tmp_path / EVENTS / "figure07.csv"
@@ -481,6 +458,10 @@ def test_another_seed_replaces_the_recordings(tmp_path, monkeypatch):
         old.touch()
         render_recordings(tmp_path, seed=seed)
         assert old.exists() == stays
+    rows = render_demo(tmp_path).rows
+    figures = {split: len({row.group for row in rows if row.split == split}) for split in SPLITS}
+    assert figures == {"train": 72, "val": 12, "test": 12}
+    assert len(rows) == 96 * len(ACTIONS)
 
 
 def test_prepare_needs_no_path_and_puts_them_into_a_folder_of_their_own():

@@ -137,27 +137,26 @@ def test_unpacks_anew_what_was_interrupted_and_tells_what_is_damaged(server, tmp
     assert not (tmp_path / "ucfTrainTestlist").exists()
 
 
-def test_address_without_a_known_checksum(server, tmp_path, monkeypatch):
+def test_servers_that_do_not_have_it_and_folders_that_cannot_be_written(
+    server, touch, tmp_path, monkeypatch
+):
+    damaged = {"/lists.zip": zipped(**{"ucfTrainTestlist/classInd.txt": "1 Archery\n"})}
+    for server.archives, message in (
+        (damaged, r"lists.zip: cannot be downloaded: what came has a wrong check"),
+        ({}, r"downloaded: Failed to get .*404\. .*both into .*\.$"),
+    ):
+        with pytest.raises(DataError, match=message):
+            download_ucf101(tmp_path / "ucf101")
+    server.archives = ARCHIVES
+    for file, folder in (("file", "file"), (".ucfTrainTestlist.partial", "")):
+        touch(file)
+        message = f"{file}.*: cannot be written: .* has 14 GB of free space"
+        with pytest.raises(DataError, match=message):
+            download_ucf101(tmp_path / folder)
+    assert not (tmp_path / "ucf101" / "ucfTrainTestlist").exists()
     monkeypatch.setattr(checksums, "get_all_url_infos", dict)
     with pytest.raises(ValueError, match="Missing checksums"):
-        download_ucf101(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("archives", "message"),
-    [
-        (
-            {"/lists.zip": zipped(**{"ucfTrainTestlist/classInd.txt": "1 Archery\n"})},
-            r"lists.zip: cannot be downloaded: what came has a wrong check",
-        ),
-        ({}, r"downloaded: Failed to get .*404\. .*both into .*\.$"),
-    ],
-)
-def test_servers_that_do_not_have_it(server, tmp_path, archives, message):
-    server.archives = archives
-    with pytest.raises(DataError, match=message):
-        download_ucf101(tmp_path)
-    assert not (tmp_path / "ucfTrainTestlist").exists()
+        download_ucf101(tmp_path / "new")
 
 
 def test_no_network(server, tmp_path, monkeypatch, caplog):
@@ -169,22 +168,9 @@ def test_no_network(server, tmp_path, monkeypatch, caplog):
     with pytest.raises(DataError, match=r"lists.zip: cannot be downloaded: .*refused.* Run the"):
         download_ucf101(tmp_path)
     assert not caplog.records
-
-
-@pytest.mark.parametrize(
-    ("file", "folder"), [("file", "file"), (".ucfTrainTestlist.partial", "")], ids=["", "unpacking"]
-)
-def test_where_nothing_can_be_written(server, touch, file, folder):
-    root = touch(file)
-    message = f"{file}.*: cannot be written: .* has 14 GB of free space"
-    with pytest.raises(DataError, match=message):
-        download_ucf101(root / folder)
-
-
-def test_a_name_that_does_not_resolve(monkeypatch, tmp_path):
-    """It is known before any attempt: nothing is made for it."""
+    # A name that does not resolve is known before any attempt: nothing is made for it.
     monkeypatch.setattr(ucf101, "SPLITS_URL", "https://clipline.invalid/lists.zip")
     monkeypatch.setenv("no_proxy", "*")
     with pytest.raises(DataError, match=r"cannot be downloaded: clipline.invalid: .*by hand from"):
-        download_ucf101(tmp_path)
-    assert not list(tmp_path.iterdir())
+        download_ucf101(tmp_path / "new")
+    assert not (tmp_path / "new").exists()

@@ -130,30 +130,25 @@ def test_broken_file(write, place, text, expected):
         read_events(path)
 
 
-@pytest.mark.parametrize(
-    ("text", "line"),
-    [
-        ("[" * 5000 + "]" * 5000, "expected JSON of events, got lists in lists too deep."),
-        ('{"a": 1,', "expected JSON: Expecting property name .* Export it again."),
-        ("9" * 5000, "expected a table with .* got a file that starts with '9{60}'."),
-        ("[" + "9" * 5000 + "]", "expected JSON: Exceeds the limit .* Export it again."),
-        ("{}", "expected a table with .* got a file that starts with '{}'."),
-        (",,\n,", "expected a table with .* got a file that starts with ',,'."),
-    ],
-)
-def test_json_that_is_none_of_events(write, text, line):
-    path = write("file.json", text)
-    with pytest.raises(DataError, match=f"^{re.escape(str(path))}: {line}$"):
-        read_events(path)
+OTHERS = {
+    "[" * 5000 + "]" * 5000: "expected JSON of events, got lists in lists too deep.",
+    '{"a": 1,': "expected JSON: Expecting property name .* Export it again.",
+    "9" * 5000: "expected a table with .* got a file that starts with '9{60}'.",
+    "[" + "9" * 5000 + "]": "expected JSON: Exceeds the limit .* Export it again.",
+    "{}": "expected a table with .* got a file that starts with '{}'.",
+    ",,\n,": "expected a table with .* got a file that starts with ',,'.",
+}
 
 
-@pytest.mark.parametrize(
-    "data", [b"\xff\xfe\x00", b"\xfe\xff\xd8\x00", b"a\x81b", b"a" * 5000 + b"\0"]
-)
-def test_bytes_that_are_no_text(tmp_path, data):
-    (tmp_path / "file.csv").write_bytes(data)
-    with pytest.raises(NoTextError, match=r"expected text, got binary data\."):
-        read_any_text(tmp_path / "file.csv")
+def test_files_that_are_none_of_events(write, tmp_path):
+    for text, line in OTHERS.items():
+        path = write("file.json", text)
+        with pytest.raises(DataError, match=f"^{re.escape(str(path))}: {line}$"):
+            read_events(path)
+    for data in (b"\xff\xfe\x00", b"\xfe\xff\xd8\x00", b"a\x81b", b"a" * 5000 + b"\0"):
+        (tmp_path / "file.csv").write_bytes(data)
+        with pytest.raises(NoTextError, match=r"expected text, got binary data\."):
+            read_any_text(tmp_path / "file.csv")
 
 
 def test_files_that_are_not_there_too_large_or_cannot_be_read(write, tmp_path, monkeypatch):
