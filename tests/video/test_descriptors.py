@@ -28,14 +28,11 @@ def test_there_are_ten_a_second_whatever_the_rate(tmp_path, fps):
     assert found.shape == (3 * FPS, SIZE)
     assert found.dtype == np.float16
     assert np.isfinite(found).all()
-
-
-def test_what_rests_has_looks_and_no_motion(tmp_path):
-    found = described(tmp_path, moving(10, step=0))
+    # What rests has looks and no motion; nor does the first frame move.
     assert found[:, LOOK].max() > 0.1
     assert found[5, OUTLINE].max() == 0
     assert found[5, FLOW].max() < 0.1
-    np.testing.assert_array_equal(found[0], found[5])  # Nor does the first frame move.
+    np.testing.assert_array_equal(found[0], found[5])
 
 
 def test_outlines_are_the_same_whichever_side_is_brighter(tmp_path):
@@ -73,10 +70,6 @@ def test_what_is_kept_is_that_of_the_file(tmp_path, monkeypatch):
         (kept,) = (tmp_path / "cache").rglob(f"{file_mark(path)}.npy")
         kept.write_bytes(content)
         assert kept_descriptors(path) is None
-
-
-def test_what_is_no_video(tmp_path):
-    path = tmp_path / "video.mp4"
     path.write_bytes(b"x" * 1000)
     with pytest.raises(VideoDecodeError):
         list(describe(path))

@@ -58,14 +58,11 @@ def test_shrinking_by_a_power_of_two_is_the_area_average(factor):
     assert np.abs(difference).max() <= 1  # rounded once for each halving
 
 
-def test_growing_is_linear_and_the_size_it_has_is_left():
+def test_growing_is_linear_also_of_one_side_and_the_size_it_has_is_left():
     frame = scene(48, 64)
     expected = cv2.resize(frame, (200, 100), interpolation=cv2.INTER_LINEAR)
     assert np.array_equal(resize(frame, (100, 200)), expected)
     assert resize(frame, (48, 64)) is frame
-
-
-def test_one_side_grows_while_the_other_shrinks():
     stripes = np.zeros((20, 400, 3), np.uint8)
     stripes[:, ::2] = 200  # finer than the result can show: their mean is left
     result = resize(stripes, (40, 50))
@@ -84,27 +81,21 @@ def errors(decode, data, image):
     return np.abs(decode(data).astype(int) - image)
 
 
-def test_red_stays_red_and_colour_keeps_its_full_resolution():
+def test_colours_and_quality_of_jpegs():
     red = np.full((16, 16, 3), (250, 10, 20), np.uint8)
     assert errors(decode_jpeg, encode_jpeg(red, quality=95), red).max() <= 2
     columns = np.zeros((32, 32, 3), np.uint8)
     columns[:, ::2] = (200, 60, 60)
-    columns[:, 1::2] = (60, 60, 200)  # as bright: only colour tells them apart
+    columns[:, 1::2] = (60, 60, 200)  # as bright: only colour tells them apart, at full resolution
     assert errors(decode_jpeg, encode_jpeg(columns, quality=95), columns).mean() < 4
-
-
-def test_quality():
     frame = picture(0)
     files = [encode_jpeg(frame, quality=quality) for quality in (20, 60, 95)]
     worst, middle, best = (errors(decode_jpeg, data, frame).mean() for data in files)
     assert len(files[0]) < len(files[1]) < len(files[2])
     assert worst > middle > best
-
-
-@pytest.mark.parametrize("data", [b"", b"no picture at all"])
-def test_what_is_no_jpeg(data):
-    with pytest.raises(DataError, match="expected the bytes of a JPEG image"):
-        decode_jpeg(data)
+    for data in (b"", b"no picture at all"):
+        with pytest.raises(DataError, match="expected the bytes of a JPEG image"):
+            decode_jpeg(data)
 
 
 @pytest.mark.parametrize("quality", [40, 75, 90, 100])
@@ -165,12 +156,9 @@ def test_the_same_motion_looks_the_same_at_any_size():
     np.testing.assert_allclose(middle(flow_image(*wide)[:, :64]), levels(3, 0, 128), atol=1)
     # Faster motion saturates, at a twelfth of the side, which is 5.3 pixels.
     assert middle(flow_of(64, 6, -6)).tolist() == [255, 1, 255]
-
-
-@pytest.mark.parametrize("size", [8, 9, 64])
-def test_the_same_frame_twice_is_no_motion(size):
-    (frame,) = noise(1, size, size)
-    assert (flow_image(frame, frame) == STILL).all()
+    for size in (8, 9, 64):
+        (frame,) = noise(1, size, size)
+        assert (flow_image(frame, frame) == STILL).all()
 
 
 def test_encoding_keeps_the_channels_of_flow_apart():

@@ -1,18 +1,21 @@
-"""Files without a frame: each with a reason that helps, and nothing printed."""
+"""Files without a frame, too long or too large, or not what they say: each with a reason."""
 
+import dataclasses
 import os
+import struct
 import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import cv2
 import pytest
 
 from pipeline.errors import VideoDecodeError
-from pipeline.video import probe, write_video
+from pipeline.video import Limits, VideoInfo, VideoReader, probe, write_video
 from pipeline.video.quiet import quiet
-from tests.video.videos import cut, noise
+from tests.video.videos import cut, lossless, noise
 
 
 @pytest.fixture
@@ -55,10 +58,7 @@ START = box(b"ftyp", b"isom\0\0\2\0")
     ("content", "expected"),
     [
         (b"", "empty (0 bytes)"),
-        (
-            b"<!DOCTYPE html>\n<html>",
-            r"it is text, not a video; it starts with '<!DOCTYPE html>\n<ht",
-        ),
+        (b"<!DOCTYPE html>\n<html>", r"text, not a video; it starts with '<!DOCTYPE html>\n<ht"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:3", "git lfs pull"),
         (b"ID3\x03\x00\x00\x00\x00\x00\x00" + bytes(500), "no video that OpenCV can decode"),
         (bytes(range(256)) * 20, "no video that OpenCV can decode"),
@@ -88,15 +88,18 @@ def test_mp4_without_its_end_its_video_or_its_frames(whole):
         assert expected in reason(path)
 
 
-def test_opencv_keeps_the_log_level_of_the_user(tmp_path):
+def test_many_are_opened_at_once_and_opencv_keeps_its_log_level(whole, tmp_path):
+    paths = [whole(f"a.{suffix}") for suffix in ("mp4", "avi", "mkv", "webm")]
     logging = cv2.utils.logging
     before = logging.setLogLevel(logging.LOG_LEVEL_ERROR)
     try:
         with ThreadPoolExecutor(8) as pool:
+            found = list(pool.map(lambda path: probe(path, count_frames=True), paths * 16))
             list(pool.map(reason, [tmp_path / "no.mp4"] * 200))
         assert logging.getLogLevel() == logging.LOG_LEVEL_ERROR
     finally:
         logging.setLogLevel(before)
+    assert [info.num_frames for info in found] == [10] * 64
 
 
 def test_nobody_waits_for_another_to_open_a_video(whole):
@@ -124,13 +127,6 @@ def test_nobody_waits_for_another_to_open_a_video(whole):
     assert logging.getLogLevel() == before
 
 
-def test_many_are_opened_at_once(whole):
-    paths = [whole(name) for name in ("a.mp4", "b.avi", "c.mkv", "d.webm")] * 16
-    with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda path: probe(path, count_frames=True).num_frames, paths))
-    assert found == [10] * 64
-
-
 SCRIPT = """
 import sys, warnings
 from pipeline.errors import VideoDecodeError
@@ -144,17 +140,114 @@ for path in sys.argv[1:]:
 """
 
 
-def test_nothing_is_printed_unless_the_user_wants_it(whole, monkeypatch):
-    def printed(*paths, **environment):
-        for name in ("OPENCV_FFMPEG_LOGLEVEL", "OPENCV_LOG_LEVEL"):
-            monkeypatch.delenv(name, raising=False)
-        for name, value in environment.items():
-            monkeypatch.setenv(name, value)
-        command = [sys.executable, "-c", SCRIPT, *map(str, paths)]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        return done.stdout + done.stderr
+def printed(script, *paths, **environment):
+    names = ("OPENCV_FFMPEG_LOGLEVEL", "OPENCV_LOG_LEVEL")
+    kept = {name: value for name, value in os.environ.items() if name not in names}
+    command, env = [sys.executable, "-c", script, *map(str, paths)], {**kept, **environment}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=env)
+    return done.stdout + done.stderr
 
+
+def test_nothing_is_printed_unless_the_user_wants_it(whole):
     damaged, cut_off = (cut(whole(name), 6_000) for name in ("damaged.mkv", "cut.mp4"))
-    assert printed(damaged, cut_off) == ""
-    assert "moov" in printed(cut_off, OPENCV_FFMPEG_LOGLEVEL="16")
-    assert "can't be used to capture" in printed(cut_off, OPENCV_LOG_LEVEL="WARNING")
+    assert printed(SCRIPT, damaged, cut_off) == ""
+    assert "moov" in printed(SCRIPT, cut_off, OPENCV_FFMPEG_LOGLEVEL="16")
+    assert "can't be used to capture" in printed(SCRIPT, cut_off, OPENCV_LOG_LEVEL="WARNING")
+
+
+@pytest.fixture
+def make(tmp_path):
+    """Writes a video of so many frames."""
+    return lambda number: lossless(tmp_path / "a.avi", noise(number, 12, 16))
+
+
+def read(path, **limits):
+    with VideoReader(path, Limits(**limits)) as reader:
+        return sum(1 for _ in reader.frames(fps=10))
+
+
+def test_what_is_declared_is_refused_before_frames_are_read(make):
+    path = make(61)
+    with pytest.raises(VideoDecodeError, match=r"it lasts 0:06\.1 or longer, and 0:06\.0 are allo"):
+        VideoReader(path, Limits(seconds=6))
+    with pytest.raises(VideoDecodeError, match="its frames have 16 x 12 pixels, and 191 in all"):
+        VideoReader(path, Limits(pixels=191))
+    assert read(path, seconds=6.1, pixels=192) == 61
+    huge = struct.pack("<II", 8192, 8193)
+    path.write_bytes(path.read_bytes().replace(struct.pack("<II", 16, 12), huge))
+    with pytest.raises(VideoDecodeError, match="have 8192 x 8193 pixels, and 67,108,864 in all"):
+        VideoReader(path)
+
+
+def test_a_video_that_turns_out_longer_than_it_declares(make):
+    path = make(61)
+    data = path.read_bytes()
+    declared = data[:600].replace(struct.pack("<I", 61), struct.pack("<I", 10))
+    path.write_bytes(declared + data[600:])
+    with VideoReader(path, Limits(seconds=3)) as reader:
+        assert reader.info.duration_seconds == 1
+        with pytest.raises(VideoDecodeError, match=r"it lasts 0:03\.1 or longer"):
+            list(reader.frames(fps=1))
+    assert read(path, seconds=7) == 61
+
+
+CODE = """
+from pipeline.errors import VideoDecodeError
+from pipeline.video import probe, whole_files_only
+for _ in range(2):
+    for name in ("a.avi", "list.avi"):
+        try:
+            print(probe(name).codec)
+        except VideoDecodeError as error:
+            print(error.reason[:28])
+    whole_files_only()
+"""
+
+
+def test_lists_of_other_files_are_no_videos_where_that_is_asked_for(make, monkeypatch):
+    """In a process of its own: that is for good."""
+    monkeypatch.chdir(make(5).parent)
+    Path("list.avi").write_text("ffconcat version 1.0\nfile a.avi\n")
+    assert printed(CODE).split("\n")[:4] == [*["ffv1"] * 3, "it is text, not a video; it "]
+
+
+def info(declared, num_frames, seconds=None, fps=25.0):
+    return VideoInfo(
+        path="a.mp4",
+        width=64,
+        height=48,
+        fps=fps,
+        declared_frames=declared,
+        num_frames=num_frames,
+        duration_seconds=(num_frames or 0) / fps if seconds is None else seconds,
+        codec="h264",
+    )
+
+
+@pytest.mark.parametrize(
+    ("found", "cut_off"),
+    [
+        *((info(311, 310), False), (info(174, 172), False)),
+        *((info(60, 52), False), (info(60, 50), False), (info(60, 49), True)),  # 8 or more
+        *((info(141, 73), True), (info(300, 120), True)),
+        *((info(1000, 901), False), (info(1000, 899), True)),
+        *((info(12, 7), False), (info(12, 6), False), (info(12, 5), True)),
+        *((info(2, 1), False), (info(3, 1), True)),
+        (info(60, 61), False),  # more than declared
+        *((info(None, 60), False), (info(60, None), False)),  # not known, not counted yet
+        # A number computed from a duration is compared with time: half of the frames of a nominal
+        # 30 a second are there, but they cover the whole duration.
+        (info(300, 150, seconds=10.0, fps=30.0), False),
+        (info(300, 150, seconds=5.0, fps=30.0), True),
+    ],
+)
+def test_is_cut_off(found, cut_off):
+    assert found.is_cut_off is cut_off
+
+
+def test_missing_frames():
+    # The clock of a container may begin before the first frame.
+    found = info(174, 172, fps=30.0)
+    later = dataclasses.replace(found, start_seconds=0.1)
+    missing = [each.missing_frames for each in (info(60, 52), info(60, 61), found, later)]
+    assert missing == [8, 0, 2, 0]

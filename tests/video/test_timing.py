@@ -80,10 +80,6 @@ class Player:
         return on_display(self.steps(), self.retrieve, self.retrieve_previous, **options)
 
 
-def display(times, **options):
-    return Player(times).shown(**options)
-
-
 @pytest.mark.parametrize(
     ("times", "fps", "frame_seconds", "expected"),
     [
@@ -106,23 +102,21 @@ def display(times, **options):
         ([0.0], 10, 0.35, [0, 0, 0, 0]),
         ([0.0], 10, 0.0001, [0]),
         ([0.0, 0.0103], 2000, 0.01, [0] * 19 + [1] * 20),  # a tick is less than the tolerance
+        ([7.3, 7.4, 7.5], 5, 0.1, [0, 2]),  # from the first frame on
         ([], 10, 0.1, []),
     ],
 )
 def test_on_display(times, fps, frame_seconds, expected):
-    shown = list(display(times, fps=fps, frame_seconds=frame_seconds))
+    shown = list(Player(times).shown(fps=fps, frame_seconds=frame_seconds))
     assert all(ticks > 0 for _, ticks in shown)
     assert [frame for frame, ticks in shown for _ in range(ticks)] == expected
 
 
-def test_only_frames_that_a_tick_is_due_for_are_retrieved():
+def test_only_frames_that_a_tick_is_due_for_are_retrieved_if_need_be_after_all():
     player = Player([index / 30 for index in range(60)])
     shown = [frame for frame, _ in player.shown(fps=10, frame_seconds=1 / 30)]
     assert shown == player.retrieved == list(range(0, 60, 3))
     assert not player.again
-
-
-def test_a_frame_that_stays_longer_than_expected_is_retrieved_after_all():
     # Frame 1 is to last until 0.2, so that no tick needs it; it lasts until 0.6.
     times = [0.0, 0.1, 0.6, 0.7, 0.8]
     player = Player(times)
@@ -134,14 +128,10 @@ def test_a_frame_that_stays_longer_than_expected_is_retrieved_after_all():
     assert (player.retrieved, player.again) == ([0, 1, 2, 3, 4], [])
 
 
-def test_ticks_start_at_the_first_time():
-    assert list(display([7.3, 7.4, 7.5], fps=5, frame_seconds=0.1)) == [(0, 1), (2, 1)]
-
-
 @pytest.mark.parametrize("fps", [1, 7, 12.5, 23.976, 24, 29.97, 60])
 def test_a_tick_is_never_more_than_rounding_away_from_its_frame(fps):
     times = [index / 29.97 for index in range(300)]
-    shown = display(times, fps=fps, frame_seconds=1 / 29.97)
+    shown = Player(times).shown(fps=fps, frame_seconds=1 / 29.97)
     frames = [times[index] for index, ticks in shown for _ in range(ticks)]
     lag = [tick / fps - time for tick, time in enumerate(frames)]
     assert len(lag) == pytest.approx(300 / 29.97 * fps, abs=1)

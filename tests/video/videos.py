@@ -36,13 +36,17 @@ class SpoiltFrame:
         capture: The file.
         index: Of the frame.
         grabbed: How many frames are grabbed already.
+
+    Attributes:
+        grabs: How many were grabbed.
     """
 
     def __init__(self, capture: object, index: int, grabbed: int = 1) -> None:
-        self._capture, self._left = capture, index + 2 - grabbed
+        self._capture, self._left, self.grabs = capture, index + 2 - grabbed, grabbed
 
     def grab(self) -> bool:
         self._left -= 1
+        self.grabs += 1
         return self._capture.grab()
 
     def retrieve(self, image: np.ndarray | None = None) -> tuple[bool, np.ndarray | None]:
