@@ -85,18 +85,22 @@ def test_commands_and_links_are_found():
     assert len(EVERY_COMMAND) > 60
     assert set(hooks.COMMANDS) == {each.values[0] for each in EVERY_COMMAND}
     assert doctest.testmod(hooks).failed == 0
-    link = hooks.links_within_site("[a](../../data/README.md#x)", "how-to/b.md")
-    assert link == "[a](../data.md#x)"
-    assert hooks.links_within_site("[a](docs/how-to/b.md)", "contributing.md") == "[a](how-to/b.md)"
+    for link, page, wanted in (
+        ("[a](../../data/README.md#x)", "how-to/b.md", "[a](../data.md#x)"),
+        ("[a](docs/how-to/b.md)", "contributing.md", "[a](how-to/b.md)"),
+    ):
+        assert hooks.links_within_site(link, page) == wanted
+
+
+"""Options that make a command of the docs quick on tiny videos."""
 
 
 QUICK = {
     "prepare": ["--size", "8", "--fps", "10", "--workers", "1"],
-    "train": [
-        *("--train.epochs", "1", "--backbone.filters", "[4]", "--temporal.units", "4"),
-        *("--augment.flip", "0", "--train.learning_rate", "0.02", "--train.precision", "float32"),
-        *("--clip.num_frames", "4", "--clip.views", "1"),
-    ],
+    "train": shlex.split(
+        "--train.epochs 1 --backbone.filters [4] --temporal.units 4 --augment.flip 0 "
+        "--train.learning_rate 0.02 --train.precision float32 --clip.num_frames 4 --clip.views 1"
+    ),
 }
 """Options that make a command of the docs quick on tiny videos."""
 
@@ -160,14 +164,9 @@ def test_the_messages_of_troubleshooting_are_printed():
     page = (DOCS / "troubleshooting.md").read_text(encoding="utf-8")
     messages = re.findall(r"^### `(.*)`$", page, re.MULTILINE)
     assert len(messages) >= 25
+    parts = {part for each in messages for part in re.split(r"\s*…\s*", each) if part}
     texts = printed_texts()
-    gone = [
-        part
-        for message in messages
-        for part in re.split(r"\s*…\s*", message)
-        if part and part not in texts
-    ]
-    assert gone == []
+    assert [part for part in parts if part not in texts] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
@@ -181,14 +180,11 @@ def test_links_lead_to_files_and_headings(page):
             headings = re.findall(r"^#+ (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
             slugs = {re.sub(r"[^\w -]", "", each).strip().lower() for each in headings}
             assert anchor in {each.replace(" ", "-") for each in slugs}, target
-
-
-@pytest.mark.parametrize("page", [DOCS / "architecture.md", ROOT / "CONTRIBUTING.md"], ids=named)
-def test_files_that_pages_name_are_there(page):
-    names = re.findall(r"`([\w.]+/[\w./]*)`", page.read_text(encoding="utf-8"))
-    places = [name for name in names if not re.search("NAME|^site/", name)]
-    assert len(places) > 15
-    assert [p for p in places if not (ROOT / p).exists() and not (PACKAGE / p).exists()] == []
+    if page.name in ("architecture.md", "CONTRIBUTING.md"):  # Files of the repository, by name.
+        names = re.findall(r"`([\w.]+/[\w./]*)`", text)
+        places = [name for name in names if not re.search("NAME|^site/", name)]
+        assert len(places) > 15
+        assert [p for p in places if not (ROOT / p).exists() and not (PACKAGE / p).exists()] == []
 
 
 def test_pages_are_whole():
@@ -214,15 +210,12 @@ def test_pages_are_whole():
 
 def test_the_pages_of_keys_and_of_commands():
     page = hooks.keys_page()
-    for key in ("data", "clip.num_frames", "augment.crop", "train.precision", "temporal.units"):
-        assert f"| `{key}` |" in page
-    for option in ("--group-regex", "--val-fraction", "--flow"):
-        assert f"| `{option}` |" in page
+    keys = ("data", "clip.num_frames", "augment.crop", "train.precision", "temporal.units")
+    for name in (*keys, "--group-regex", "--val-fraction", "--flow"):
+        assert f"| `{name}` |" in page
     assert '| `clip.short` | `mask`, `loop`, `hold` | `"mask"` |' in page
     assert all(each.count(" | ") == 3 for each in page.splitlines() if each.startswith("| `"))
     page = hooks.commands_page()
-    for name in hooks.COMMANDS:
-        assert f"\n## {name}\n" in page
-    assert "--preflight" in page
-    assert "--timeline" in page
+    for text in (*(f"\n## {name}\n" for name in hooks.COMMANDS), "--preflight", "--timeline"):
+        assert text in page
     assert "--train.epochs EPOCHS" not in page  # They have a page of their own.

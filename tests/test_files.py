@@ -49,10 +49,14 @@ def test_what_fails_leaves_what_was_there(tmp_path, full_disk):
 
 
 @linux
-@pytest.mark.parametrize("write", [expect_writable, lambda path: write_json(path, 1)])
-def test_an_error_shows_no_temporary_name(write, tmp_path):
-    with pytest.raises(OSError, match=r"'/proc/x.json'$"):
-        write(Path("/proc/x.json"))
+def test_others_may_read_it_as_any_other_file_and_an_error_shows_no_temporary_name(tmp_path):
+    (tmp_path / "plain").touch()
+    write_json(tmp_path / "atomic", 1)
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    assert len(modes) == 1
+    for write in (expect_writable, lambda path: write_json(path, 1)):
+        with pytest.raises(OSError, match=r"'/proc/x.json'$"):
+            write(Path("/proc/x.json"))
     with pytest.raises(OSError, match=f"'{tmp_path}'$"):
         write_json(tmp_path, 1)  # a folder in the place of a file
 
@@ -76,14 +80,6 @@ with atomic_write(Path({str(path)!r})) as file:
     assert [*tmp_path.iterdir()] == [other]
 
 
-@pytest.mark.skipif(os.name != "posix", reason="modes of POSIX")
-def test_others_may_read_it_as_any_other_file(tmp_path):
-    (tmp_path / "plain").touch()
-    write_json(tmp_path / "atomic", 1)
-    modes = {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
-    assert len(modes) == 1
-
-
 # Locks.
 
 
@@ -92,7 +88,7 @@ def take(path):
         pass
 
 
-def test_the_second_comer_is_told_why(tmp_path, hold):
+def test_the_second_comer_is_told_why_until_the_first_has_ended(tmp_path, hold):
     path = tmp_path / "runs" / "x"
     process = hold(path)
     with pytest.raises(ConfigError) as caught:
@@ -105,21 +101,16 @@ def test_the_second_comer_is_told_why(tmp_path, hold):
     process.communicate()
     take(path)
     assert not [*path.parent.iterdir()]
-
-
-def test_a_lock_is_let_go_when_a_process_is_killed(tmp_path, hold):
-    """A link has the lock of what it leads to."""
-    (tmp_path / "real").mkdir()
-    (tmp_path / "link").symlink_to(tmp_path / "real")
-    process = hold(tmp_path / "link")
-    with pytest.raises(ConfigError, match="another process is training .*real"):
-        take(tmp_path / "real")
+    path.mkdir()
+    (tmp_path / "link").symlink_to(path)
+    process = hold(tmp_path / "link")  # It has the lock of what it leads to.
+    with pytest.raises(ConfigError, match="another process is training .*x"):
+        take(path)
     process.kill()
     process.wait()
-    lock = tmp_path / ".real.lock"
-    assert lock.exists(), "the file of the lock is still there"
-    take(tmp_path / "real")
-    assert not lock.exists()
+    assert path.with_name(".x.lock").exists(), "the file of the lock is still there"
+    take(path)
+    assert [*path.parent.iterdir()] == [path]
 
 
 def test_a_thread_may_take_it_again_and_no_other_thread(tmp_path):
@@ -133,47 +124,41 @@ def test_a_thread_may_take_it_again_and_no_other_thread(tmp_path):
 
     with alone(path, "training"):
         take(path)
-        thread = threading.Thread(target=try_it)
-        thread.start()
-        thread.join()
+        run_in_threads(try_it)
     assert refused
     assert not [*tmp_path.iterdir()]
 
 
-def test_who_waits_has_its_turn_when_the_other_has_ended(tmp_path, hold, said_of_locks):
-    path, order = tmp_path / "x", []
-    process = hold(path)
-
-    def wait():
-        with in_turn(path, "computing"):
-            order.append(process.poll())
-
-    thread = threading.Thread(target=wait)
-    thread.start()
-    assert "waiting" in said_of_locks.get(timeout=60)
-    assert not order
-    process.communicate()
-    thread.join()
-    assert len(order) == 1
-    assert not [*tmp_path.iterdir()]
+def run_in_threads(work, number=1):
+    threads = [threading.Thread(target=work) for _ in range(number)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
 
-def test_those_who_wait_come_one_after_another(tmp_path):
+def test_those_who_wait_come_one_after_another(tmp_path, hold, said_of_locks):
     """Though the file of the lock goes with each of them."""
     count = tmp_path / "count"
     count.write_text("0")
+    process = hold(count)
 
     def add():
         for _ in range(10):
             with in_turn(count, "counting"):
                 count.write_text(str(int(count.read_text()) + 1))
 
-    threads = [threading.Thread(target=add) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    def end():
+        assert "waiting" in said_of_locks.get(timeout=60)
+        assert count.read_text() == "0"
+        process.communicate()
+
+    ending = threading.Thread(target=end)
+    ending.start()
+    run_in_threads(add, 4)
+    ending.join()
     assert count.read_text() == "40"
+    assert [*tmp_path.iterdir()] == [count]
 
 
 def test_where_there_can_be_no_lock_one_warning_says_so(tmp_path, monkeypatch):
@@ -190,18 +175,16 @@ def test_where_there_can_be_no_lock_one_warning_says_so(tmp_path, monkeypatch):
         take(tmp_path / "y")
 
 
-@pytest.mark.parametrize("name", ["file/x", "file/new/x", pytest.param("/proc/x", marks=linux)])
-def test_what_cannot_be_written_is_refused_by_its_name(name, tmp_path):
+@linux
+def test_what_cannot_be_written_is_refused_by_its_name(tmp_path):
     (tmp_path / "file").touch()
     told = r"x cannot be written: .*\. Make sure that it can be, or name another folder \(--run\)$"
-    with pytest.raises(ConfigError, match=told):
-        take(tmp_path / name)
-
-
-@linux
-def test_where_no_file_can_be_made_nobody_is_said_to_have_the_lock():
+    for path in (tmp_path / "file/x", tmp_path / "file/new/x", Path("/proc/x")):
+        with pytest.raises(ConfigError, match=told):
+            take(path)
     with pytest.raises(ConfigError, match="^/proc cannot be written: "):
         take(Path("/proc"))
+    # Where no file can be made, nobody is said to have the lock.
     warned = "x.csv cannot be locked: no file can be made there"
     with pytest.warns(UnlockedWarning, match=warned), in_turn(Path("/proc/x.csv"), "computing"):
         pass

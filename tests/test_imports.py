@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tomllib
 import types
-from graphlib import CycleError, TopologicalSorter
+from graphlib import TopologicalSorter
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -62,17 +62,15 @@ def imported(path):
     return frozenset(names)
 
 
-def modules():
-    return {path.relative_to(PACKAGE).as_posix(): path for path in PACKAGE.rglob("*.py")}
+MODULES = {path.relative_to(PACKAGE).as_posix(): path for path in PACKAGE.rglob("*.py")}
 
 
 @functools.cache
 def arrows():
     """Pairs of modules, the first of which imports the second."""
-    places = {f"pipeline/{place}": path for place, path in modules().items()}
     named = {
-        place.removesuffix(".py").replace("/", ".").removesuffix(".__init__"): path
-        for place, path in places.items()
+        f"pipeline/{place}".removesuffix(".py").replace("/", ".").removesuffix(".__init__"): path
+        for place, path in MODULES.items()
     }
     return [
         (name, other)
@@ -85,33 +83,19 @@ def room(name):
     return name.split(".")[1] if "." in name else ""
 
 
-def test_every_room_has_its_place():
+def test_imports_go_one_way_between_rooms_and_modules():
     assert sorted(ROOMS) == sorted({room(name) for arrow in arrows() for name in arrow} - {""})
-
-
-def test_imports_go_one_way():
-    for here, there in arrows():
-        if "pipeline" not in (here, there):  # It names what is public, wherever that is.
-            assert ROOMS.index(room(there)) <= ROOMS.index(room(here)), f"{here} imports {there}"
-
-
-def test_no_circle_of_modules():
     needs = {}
     for here, there in arrows():
         needs.setdefault(here, set()).add(there)
-    try:
-        TopologicalSorter(needs).prepare()
-    except CycleError as error:
-        pytest.fail(f"imports go in a circle: {error.args[1]}")
+        if "pipeline" not in (here, there):  # It names what is public, wherever that is.
+            assert ROOMS.index(room(there)) <= ROOMS.index(room(here)), f"{here} imports {there}"
+    TopologicalSorter(needs).prepare()  # Of a circle, the error names the modules.
 
 
-def test_cv2_decodes_and_encodes_in_video_alone():
-    for place, path in modules().items():
+def test_cv2_decodes_and_encodes_in_video_alone_and_nothing_is_asserted():
+    for place, path in MODULES.items():
         assert place.startswith(CV2_ELSEWHERE) or "cv2" not in imported(path), place
-
-
-def test_nothing_is_asserted_in_the_package():
-    for place, path in modules().items():
         assert "assert" not in imported(path), place
 
 
@@ -151,6 +135,9 @@ def test_what_is_imported_is_declared_and_the_other_way_round():
     assert (REQUIRED | OPTIONAL) - by_package - BY_NAME == set()
     assert by_tests <= REQUIRED | OPTIONAL | EXTRAS["test"]
     assert EXTRAS["test"] - by_tests - {"clipline"} <= TOOLS
+    extras = PROJECT["optional-dependencies"].values()
+    for each in itertools.chain(PROJECT["dependencies"], *extras):
+        assert ">=" in each or each.startswith("clipline["), "it has a floor"
 
 
 def test_the_image_takes_what_is_declared():
@@ -164,12 +151,6 @@ def test_the_image_takes_what_is_declared():
     ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
     assert {line[1:] for line in ignored if line[0] == "!"} == names
     assert all((ROOT / name).exists() for name in names)
-
-
-def test_each_requirement_has_a_floor():
-    extras = PROJECT["optional-dependencies"].values()
-    for each in itertools.chain(PROJECT["dependencies"], *extras):
-        assert ">=" in each or each.startswith("clipline[")
 
 
 # What stays light.
@@ -192,12 +173,12 @@ print(*set(sys.modules) - before)
 
 
 CLASSIFYING = {"numpy", "cv2", "ai_edge_litert", "pipeline"}
-"""What a machine that only classifies has to install."""
-BROUGHT = {"flatbuffers", "backports", "google", "typing_extensions"}
+"""What a machine that only classifies has to install; and what LiteRT brings along."""
+CLASSIFYING |= {"flatbuffers", "backports", "google", "typing_extensions"}
 """What LiteRT brings along."""
 WEB = {"starlette", "uvicorn", "python_multipart", "prometheus_client"}
 """What the image of the Dockerfile has besides; and what these bring along."""
-BROUGHT_BY_WEB = {"anyio", "sniffio", "idna", "click", "h11"}
+WEB |= {"anyio", "sniffio", "idna", "click", "h11"}
 
 
 @pytest.mark.parametrize(
@@ -207,10 +188,10 @@ BROUGHT_BY_WEB = {"anyio", "sniffio", "idna", "click", "h11"}
             ["prepare.shard_writer"],  # a worker, of which many are started
             {"numpy", "cv2", "PIL", "google_crc32c", "google", "pipeline"},
         ),
-        (["cli.answers", "cli.timelines", "inference.litert"], CLASSIFYING | BROUGHT),
+        (["cli.answers", "cli.timelines", "inference.classifier", "inference.litert"], CLASSIFYING),
         (
             ["cli.serve", "inference.litert", "web.server", "web.programs.application"],
-            CLASSIFYING | BROUGHT | WEB | BROUGHT_BY_WEB,
+            CLASSIFYING | WEB,
         ),
     ],
     ids=["preparing", "classifying", "serving"],
@@ -219,11 +200,8 @@ def test_few_packages_are_imported(names, needed):
     new = new_modules(*(f"pipeline.{name}" for name in names))
     found = {name.partition(".")[0] for name in new}
     assert found - sys.stdlib_module_names - {"__mp_main__"} <= needed
-
-
-def test_classifying_files_takes_no_network():
-    """`http.client` and all below it take longer to import than a short video to read."""
-    assert "http.client" not in new_modules("pipeline.inference.classifier")
+    if needed == CLASSIFYING:  # It takes longer to import than a short video to read.
+        assert "http.client" not in new
 
 
 def test_tensorflow_is_not_imported_by_what_does_without():
@@ -242,28 +220,20 @@ for name in sys.argv[1:]:
 # TensorFlow itself.
 
 
-@pytest.fixture
-def no_tensorflow(monkeypatch):
-    """In its place, something that takes no time."""
-    monkeypatch.setitem(sys.modules, "tensorflow", types.ModuleType("tensorflow"))
-
-
-def test_that_each_of_many_models_is_traced_is_not_told(no_tensorflow):
-    import_tensorflow()
+def test_tracing_is_not_told_and_onednn_is_taken_unless_the_user_says_no(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow", types.ModuleType("tensorflow"))  # at once
+    for given, taken in (("0", "0"), (None, "1")):
+        if given:
+            monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", given)
+        else:
+            monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS")
+        import_tensorflow()
+        assert os.environ["TF_ENABLE_ONEDNN_OPTS"] == taken
     logger = logging.getLogger("tensorflow")
     traced = "%d out of the last %d calls to %s triggered tf.function retracing."
     for text, arguments, told in ((traced, (5, 9, "f"), False), ("disk full", (), True)):
         record = logging.LogRecord("tensorflow", logging.WARNING, "", 0, text, arguments, None)
         assert bool(logger.filter(record)) == told
-
-
-def test_onednn_is_taken_unless_the_user_says_no(no_tensorflow, monkeypatch):
-    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
-    import_tensorflow()
-    assert os.environ["TF_ENABLE_ONEDNN_OPTS"] == "0"
-    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS")
-    import_tensorflow()
-    assert os.environ["TF_ENABLE_ONEDNN_OPTS"] == "1"
 
 
 def test_what_keras_imports_for_others_is_left_out_until_it_is_asked_for(tmp_path):
