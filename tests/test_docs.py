@@ -85,11 +85,9 @@ def test_commands_and_links_are_found():
     assert len(EVERY_COMMAND) > 60
     assert set(hooks.COMMANDS) == {each.values[0] for each in EVERY_COMMAND}
     assert doctest.testmod(hooks).failed == 0
-    for link, page, wanted in (
-        ("[a](../../data/README.md#x)", "how-to/b.md", "[a](../data.md#x)"),
-        ("[a](docs/how-to/b.md)", "contributing.md", "[a](how-to/b.md)"),
-    ):
-        assert hooks.links_within_site(link, page) == wanted
+    link = hooks.links_within_site("[a](../../data/README.md#x)", "how-to/b.md")
+    assert link == "[a](../data.md#x)"
+    assert hooks.links_within_site("[a](docs/how-to/b.md)", "contributing.md") == "[a](how-to/b.md)"
 
 
 """Options that make a command of the docs quick on tiny videos."""
