@@ -15,6 +15,9 @@ def test_a_class_holds_at_the_frames_whose_middles_lie_in_its_events():
     rest = [1, 1, 0, 0, 0, 0, 0, 0, 1]
     found = annotation.by_frame(10, annotation.class_names)(0, 9).T.tolist()
     assert found == [rest, *labels], "the background is what no event covers"
+    chosen = annotation.of_classes(["wave"])
+    assert chosen.class_names == ("rest", "wave")
+    assert chosen.by_frame(10, chosen.class_names)(0, 4).argmax(axis=1).tolist() == [0, 0, 0, 0]
 
 
 def test_frames_in_the_midst_are_labelled_as_all_are():
@@ -24,13 +27,10 @@ def test_frames_in_the_midst_are_labelled_as_all_are():
     np.testing.assert_array_equal(np.concatenate(parts), label(0, 400))
 
 
-def test_the_shortest_event_holds_at_the_frame_that_shows_it():
+def test_the_shortest_event_holds_at_the_frame_that_shows_it_and_a_rounded_one_at_its_own():
     for start in np.arange(0, 2, 0.013):
         label = Annotation(events=((start, start + 0.001, "blink"),)).by_frame(10, ["blink"])
         assert np.flatnonzero(label(0, 30)).tolist() == [int((start + 0.0005) * 10)]
-
-
-def test_times_of_frames_that_were_rounded_are_those_of_the_frames():
     for first in range(300):
         start, end = round(first / 30, 3), round((first + 7) / 30, 3)
         label = Annotation(events=((start, end, "a"),)).by_frame(30, ["a"])
@@ -44,12 +44,6 @@ def test_nothing_is_known_beyond_what_was_watched():
     assert known.tolist() == [False, True, True, False, False, False, True, False, False]
     assert (label(0, 9)[~known] == UNKNOWN_LABEL).all()
     np.testing.assert_array_equal(label(6, 2), label(0, 9)[6:8])
-
-
-def test_events_of_other_classes_are_left_out():
-    chosen = Annotation(events=EVENTS, background="rest").of_classes(["wave"])
-    assert chosen.class_names == ("rest", "wave")
-    assert chosen.by_frame(10, chosen.class_names)(0, 4).argmax(axis=1).tolist() == [0, 0, 0, 0]
 
 
 def test_of_one_class_something_may_be_known_alone():

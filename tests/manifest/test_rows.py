@@ -1,4 +1,5 @@
 import math
+import re
 from pathlib import Path
 
 import pytest
@@ -23,14 +24,6 @@ def table(tmp_path):
     return table
 
 
-def test_class_names_and_groups_are_sorted_and_unique():
-    manifest = Manifest(
-        rows=(row("/b", group="z", label="run"), row("/a"), row("/c", group="z", label="run"))
-    )
-    assert manifest.class_names == ("run", "wave")
-    assert manifest.groups == ("ann", "z")
-
-
 def test_csv_is_readable_and_keeps_paths_below_it_relative(tmp_path):
     elsewhere = tmp_path.parent / "elsewhere.avi"
     manifest = Manifest(
@@ -48,6 +41,9 @@ def test_csv_is_readable_and_keeps_paths_below_it_relative(tmp_path):
         "c.avi,wave,ann,\n"
     )
     assert read_csv(tmp_path / "manifest.csv") == manifest
+    assert manifest.class_names == ("wave", "日本")
+    assert manifest.groups == ("ann", 'the "other"', "zoë")
+    assert relative_path("/videos2/c", "/videos") == "/videos2/c"
 
 
 def test_csv_and_videos_can_move_together_and_be_named_relatively(tmp_path, monkeypatch):
@@ -59,11 +55,6 @@ def test_csv_and_videos_can_move_together_and_be_named_relatively(tmp_path, monk
 
     (tmp_path / "old").rename(tmp_path / "new")
     assert read_csv(tmp_path / "new/manifest.csv").rows == (row(tmp_path / "new/a.avi"),)
-
-
-def test_csv_of_others_may_lack_splits_have_more_columns_and_a_mark(table):
-    file = table("\ufefflabel,frames,group,path\r", "wave,12,ann,a.avi\r", "")
-    assert read_csv(file).rows == (row(file.with_name("a.avi"), ""),)
 
 
 def test_csv_with_parts_of_files(table):
@@ -89,10 +80,7 @@ def test_csv_with_parts_of_files(table):
         (b"path,label,start_seconds,end_seconds\na,b,2,2\n", "got '2' and '2'"),
         (b"path,label,end_seconds\na,b,soon\n", "end_seconds after it, got '' and 'soon'"),
         (b"path,label,end_seconds\na,b,nan\n", "end_seconds after it, got '' and 'nan'"),
-        (
-            b"path,label,group,split\na,wave,ann,train\nb,wave,ann,dev\n",
-            "line 3: expected a split of train, val, test or an empty cell, got 'dev'",
-        ),
+        (b"path,label,split\na,b,\nb,c,dev\n", "line 3: expected a split of train, .*, got 'dev'"),
         ("path,label,group\nä,wave,ann\n".encode("latin-1"), "expected CSV in UTF-8"),
         (b"path,label\n", "expected a line for each video, got only the names of columns"),
         (b"path;label\na;b\n", "got path;label; it separates them by ';': save it with commas"),
@@ -121,19 +109,18 @@ def test_csv_without_labels_where_only_a_check_is_wanted(table):
             read_csv(table(*lines), labelled=False)
 
 
-def test_a_group_is_the_same_however_it_is_spelled(table, tmp_path):
-    """Else one person, or one file, would be two, of which one trains and the other tests."""
-    lines = ["a.avi,wave,ann", "b.avi,wave, ann", "c.avi,jump,ann\t", "d.avi,jump, "]
-    file = table("path,label,group", *lines, "./d.avi,hop,", f"{tmp_path}/d.avi,wave,")
-    groups = [row.group for row in read_csv(file).rows]
-    assert groups == ["ann", "ann", "ann", "d.avi", "d.avi", "d.avi"]
-
-
-def test_csv_written_by_hand(table):
+def test_csv_written_by_hand(table, tmp_path):
+    """One person, or one file, is one group, however it is spelled; so are the splits."""
     splits = ("Train", "training", "VAL", "validation ", " Test", "testing", "")
     lines = [f"{index},wave,{split}" for index, split in enumerate(splits)]
     found = [row.split for row in read_csv(table("Path, label , split", *lines, "")).rows]
     assert found == ["train", "train", "val", "val", "test", "test", ""]
+    lines = ["a.avi,wave,ann", "b.avi,wave, ann", "c.avi,jump,ann\t", "d.avi,jump, "]
+    file = table("path,label,group", *lines, "./d.avi,hop,", f"{tmp_path}/d.avi,wave,")
+    groups = [row.group for row in read_csv(file).rows]
+    assert groups == ["ann", "ann", "ann", "d.avi", "d.avi", "d.avi"]
+    file = table("\ufefflabel,frames,group,path\r", "wave,12,ann,a.avi\r", "")
+    assert read_csv(file).rows == (row(file.with_name("a.avi"), ""),)
 
 
 @pytest.mark.parametrize(
@@ -152,27 +139,12 @@ def test_a_column_that_was_perhaps_mistyped(table, name, meant):
         (["run"], "two classes or more, got only 'run'"),
         (["run", " walk"], "spaces around them"),
         (["run", "unknown"], "expected no class 'unknown', .* Rename its folder, or its label"),
-        *(
-            ([name, "wave"], "expected (no class|class names)")
-            for name in ("run\nfast", " run", "run\t", "", "unknown", "x" * 201)
-        ),
+        *((["wave", name], "expected class names") for name in ("run\nfast", "a\t", "", "x" * 201)),
     ],
 )
 def test_classes_that_cannot_be_learned(labels, message):
     with pytest.raises(DataError, match=message):
         Manifest(rows=tuple(row("/a", label=label) for label in labels)).check_classes()
-
-
-@pytest.mark.parametrize(
-    ("path", "expected"),
-    [
-        ("/videos/a b/c.avi", "a b/c.avi"),
-        ("/other/c.avi", "/other/c.avi"),
-        ("/videos2/c", "/videos2/c"),
-    ],
-)
-def test_relative_path(path, expected):
-    assert relative_path(path, "/videos") == expected
 
 
 def test_a_label_may_be_several(table):
@@ -208,11 +180,11 @@ def test_the_regex_finds_the_group_from_the_root_on(regex, groups):
     assert [row.path for row in rows] == paths
 
 
-@pytest.mark.parametrize("regex", [r"seq\d+", r"seq(\d)*$|b", r"x*"])
-def test_a_regex_that_finds_no_group_in_a_path(regex):
+def test_a_regex_that_finds_no_group_in_a_path():
     videos = Manifest(rows=(row("/v/run/seq1.avi"), row("/v/walk/b.avi")))
-    with pytest.raises(DataError, match=r"finds none in '(run/seq1|walk/b)\.avi'") as error:
-        regroup(videos, regex, "/v")
-    assert f"expected {regex} to find" in str(error.value)
+    for regex in (r"seq\d+", r"seq(\d)*$|b", r"x*"):
+        message = rf"expected {re.escape(regex)} to find.*finds none in '(run/seq1|walk/b)\.avi'"
+        with pytest.raises(DataError, match=message):
+            regroup(videos, regex, "/v")
     with pytest.raises(ConfigError, match=r"expected a regular expression, got seq\(: "):
         regroup(videos, "seq(", "/v")

@@ -79,9 +79,7 @@ def test_unequal_groups_come_close_to_the_fractions():
     for seed in range(2):
         count = counts(split(videos, 0.2, 0.2, seed))
         assert all(abs(held_out - 10) <= 2 for held_out in (*count["val"], *count["test"]))
-
-
-def test_no_group_crosses_splits_and_every_class_is_trained_and_tested():
+    # No group crosses splits, and every class is trained and tested.
     rng = random.Random(1)
     videos = manifest((rng.choice("abcd"), f"g{rng.randrange(12)}") for _ in range(150))
     for seed in range(3):
@@ -90,9 +88,7 @@ def test_no_group_crosses_splits_and_every_class_is_trained_and_tested():
         assert min(counts(result)["train"]) > 0
         assert min(counts(result)["test"]) > 0
         assert [row.path for row in result.rows] == [row.path for row in videos.rows]
-
-
-def test_class_of_a_single_group_stays_in_training():
+    # That of a single group stays in training.
     videos = [(label, f"g{group}") for group in range(6) for label in "ab"]
     for rare in (0, 3, 5):
         count = counts(split(manifest([*videos, ("rare", f"g{rare}")]), 0.3, 0.3))
@@ -112,14 +108,11 @@ def test_depends_on_the_seed_and_not_on_the_order_of_rows():
     assert len({tuple(held_out(videos, seed).values()) for seed in range(3)}) == 3
 
 
-def test_test_groups_are_the_test_split_whatever_the_fraction():
+def test_named_groups_are_the_test_and_added_ones_leave_the_others_in_their_splits():
+    """Else a test video of today could have been trained on yesterday."""
     result = split(people("ab", 10), 0.2, 0.9, test_groups=("p01", "p07"))
     assert groups_of(result, "test") == {"p01", "p07"}
     assert counts(result)["val"] == [2, 2]
-
-
-def test_groups_that_are_added_leave_the_others_in_their_splits():
-    """Else a test video of today could have been trained on yesterday."""
     config = dataclasses.replace(DRAWN, test_fraction=0.3)
     known = {row.group: row.split for row in choose_split(people("ab", 6), config).rows}
     after = {row.group: row.split for row in choose_split(people("ab", 13), config, known).rows}
@@ -129,6 +122,7 @@ def test_groups_that_are_added_leave_the_others_in_their_splits():
     assert after != {r.group: r.split for r in choose_split(people("ab", 13), config).rows}
 
 
+TEN = people("ab", 10)
 CROWDED = manifest([("a", "x"), ("b", "x"), ("c", "x"), ("a", "y"), ("a", "z")])
 TESTED = with_splits(people("ab", 5), lambda row: "test" if row.label == "b" else "train")
 HALF = with_splits(people("ab", 5), lambda row: "test" if row.group == "p01" else "")
@@ -140,18 +134,9 @@ HALF = with_splits(people("ab", 5), lambda row: "test" if row.group == "p01" els
         (people("ab", 2), {}, DataError, r"some out for val, got 2 \(p00, p01\).*--val-fraction 0"),
         (people("ab", 1), {}, DataError, r"some out for test, got 1 \(p00\).*--test-fraction 0"),
         (manifest([("a", "x"), ("b", "y")]), {}, DataError, r"out for test, got 2 \(x, y\)"),
-        (
-            *(CROWDED, {"val": 0.2, "test_groups": ("x",)}, DataError),
-            "all videos of 'b', 'c' are held out",
-        ),
-        (
-            *(people("ab", 10), {"val": 0, "test_groups": ("p01", "p3")}, ConfigError),
-            r"there are 10, got 'p3'. Did you mean 'p03'\?",
-        ),
-        (
-            *(people("ab", 10), {"val": 0.5, "test": 0.5}, ConfigError),
-            r"to leave videos for training, got 0\.5 and 0\.5",
-        ),
+        (CROWDED, {"test_groups": ("x",)}, DataError, "all videos of 'b', 'c' are held out"),
+        (TEN, {"test_groups": ("p01", "p3")}, ConfigError, "10, got 'p3'. Did you mean 'p03'"),
+        (TEN, {"val": 0.5, "test": 0.5}, ConfigError, r"videos for training, got 0\.5 and 0\.5"),
         (TESTED, {}, DataError, "but no video of 'b' has the split train"),
         (HALF, {}, DataError, "a split for each video or for none; some have one, some have not"),
     ],
@@ -176,36 +161,23 @@ def test_over_all_folds_each_video_is_in_the_test_once(count, folds):
     assert tested == Counter(row.path for row in videos.rows)
 
 
-def test_leaving_one_group_out_goes_by_name():
-    assert groups_of(by_fold(people("ab", 5), "groups", 2), "test") == {"p01"}
-
-
-def test_validation_of_a_fold_comes_out_of_training():
+def test_folds_by_name_with_validation_out_of_training_or_not_there():
+    videos = people("ab", 5)
+    assert groups_of(by_fold(videos, "groups", 2), "test") == {"p01"}
     test = groups_of(by_fold(people("ab", 10), 5, 3), "test")
     result = by_fold(people("ab", 10), 5, 3, val=0.2)
     assert not crossing(result.rows)
     assert groups_of(result, "test") == test
     assert counts(result) == {"train": [6, 6], "val": [2, 2], "test": [2, 2]}
-
-
-@pytest.mark.parametrize(
-    ("folds", "fold", "error", "message"),
-    [
-        (6, 1, DataError, "as groups, of which there are 5, got 6"),
-        (5, 6, ConfigError, "fold: expected a number from 1 to 5, got 6"),
-        ("groups", 6, ConfigError, "from 1 to 5, got 6"),
-        (5, 0, ConfigError, "from 1 to 5, got 0"),
-    ],
-)
-def test_folds_that_there_are_not(folds, fold, error, message):
-    with pytest.raises(error, match=message):
-        by_fold(people("ab", 5), folds, fold)
-
-
-def test_official_splits_can_spare_groups_for_validation():
-    given = with_splits(
-        people("ab", 12), lambda row: "test" if row.group in ("p00", "p01") else "train"
-    )
+    with pytest.raises(DataError, match="as groups, of which there are 5, got 6"):
+        by_fold(videos, 6, 1)
+    for folds, fold in ((5, 6), ("groups", 6), (5, 0)):
+        message = f"fold: expected a number from 1 to 5, got {fold}"
+        with pytest.raises(ConfigError, match=message):
+            by_fold(videos, folds, fold)
+    # Official splits can spare groups for validation, too.
+    tested = ("p00", "p01")
+    given = with_splits(people("ab", 12), lambda row: "test" if row.group in tested else "train")
     result = draw_validation(given, val_fraction=0.25, seed=0)
     assert not crossing(result.rows)
     assert counts(result) == {"train": [7, 7], "val": [3, 3], "test": [2, 2]}
@@ -224,16 +196,13 @@ def test_thousands_of_groups_keep_the_shares_of_unequal_classes():
         assert count["val"][label] / total == pytest.approx(0.1, abs=0.02)
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
+def test_what_is_left_alone_of_two_ways_to_split_is_said():
+    splits = ("train", "train", "val", "test")
+    given = with_splits(people("ab", 8), lambda row: splits[int(row.group[1:]) % 4])
+    for changes, message in (
         ({"test_groups": ("p00",)}, "--test-groups is given: the splits that the source gives are"),
         ({"folds": 2}, "--folds is given: the splits"),
         ({"val_fraction": 0.2}, "--val-fraction is left alone: the source says which videos"),
-    ],
-)
-def test_what_is_left_alone_of_two_ways_to_split_is_said(changes, message):
-    splits = ("train", "train", "val", "test")
-    given = with_splits(people("ab", 8), lambda row: splits[int(row.group[1:]) % 4])
-    with pytest.warns(SplitWarning, match=message):
-        choose_split(given, dataclasses.replace(DRAWN, **changes))
+    ):
+        with pytest.warns(SplitWarning, match=message):
+            choose_split(given, dataclasses.replace(DRAWN, **changes))
