@@ -43,6 +43,16 @@ def test_files_of_both_kinds_give_the_features(tmp_path, batch):
         np.testing.assert_allclose(found, flat(features_of(frames(21))), atol=1e-5)
 
 
+def test_other_types_of_input_and_features_in_a_row(tmp_path):
+    half = opened(write_onnx(tmp_path / "half.onnx", dtype=np.float16))
+    np.testing.assert_allclose(half(frames()), flat(features_of(frames())), atol=1e-2)
+    pixels = opened(write_onnx(tmp_path / "pixels.onnx", dtype=np.uint8), Reading())
+    wanted = flat(features_of(frames(), 0, 1))
+    np.testing.assert_allclose(pixels(frames()), wanted, rtol=1e-4, atol=1e-3)
+    network = opened(write_onnx(tmp_path / "a.onnx", mean_over=(2, 3)))
+    np.testing.assert_allclose(network(frames()), features_of(frames()).mean((1, 2)), atol=1e-5)
+
+
 def test_frames_are_made_as_large_as_the_file_says(tflite, tmp_path):
     large = frames(2, 32).repeat(2, 1).repeat(2, 2)
     wanted = flat(features_of(frames(2, 32)))
@@ -64,11 +74,6 @@ def test_maps_are_averaged_as_those_of_keras_are(tmp_path, size, grid):
     maps = features_of(frames(2, size), 0, 1)
     wanted = keras.ops.convert_to_numpy(_on_grid(keras.ops.cast(maps, "float32"), grid))
     np.testing.assert_allclose(network(frames(2, size)), wanted, rtol=1e-4)
-
-
-def test_features_in_a_row_stay(tmp_path):
-    network = opened(write_onnx(tmp_path / "a.onnx", mean_over=(2, 3)))
-    np.testing.assert_allclose(network(frames()), features_of(frames()).mean((1, 2)), atol=1e-5)
 
 
 def test_order_and_range_of_each_channel(tmp_path):
@@ -147,14 +152,6 @@ def test_networks_of_8_bits(tmp_path, kind, reading):
     found = opened(path, reading)(frames())
     assert np.abs(found - wanted).max() < 0.05 * wanted.max()
     assert np.corrcoef(found.ravel(), wanted.ravel())[0, 1] > 0.995
-
-
-def test_other_types_of_input(tmp_path):
-    half = opened(write_onnx(tmp_path / "half.onnx", dtype=np.float16))
-    np.testing.assert_allclose(half(frames()), flat(features_of(frames())), atol=1e-2)
-    pixels = opened(write_onnx(tmp_path / "pixels.onnx", dtype=np.uint8), Reading())
-    wanted = flat(features_of(frames(), 0, 1))
-    np.testing.assert_allclose(pixels(frames()), wanted, rtol=1e-4, atol=1e-3)
 
 
 def test_threads_get_what_each_would_get_alone(tflite):

@@ -25,14 +25,15 @@ def info(frames=20):
     )
 
 
-def table(points, names=NAMES):
-    return Table(names, clean(points[..., :2], points[..., 2]), is_whole=True)
+def placed(points, individuals, names=NAMES):
+    table = Table(names, clean(points[..., :2], points[..., 2]), is_whole=True)
+    return KeyPoints(table, individuals, 48, 64)
 
 
 def test_places_are_in_heights_of_the_frame_from_its_centre():
     points = some_points(3, 1)
     points[1, 0, 2] = np.nan
-    found = KeyPoints(table(points), 2, 48, 64)
+    found = placed(points, 2)
     shown = found.at(0)
     assert shown.shape == (2, 4, 5)
     assert shown.dtype == np.float32
@@ -42,14 +43,10 @@ def test_places_are_in_heights_of_the_frame_from_its_centre():
     assert not shown[1].any(), "there is one"
     assert not found.at(1)[0, 2, :3].any(), "the point is missing"
     assert not found.at(3).any(), "the table has ended"
-
-
-def test_those_who_are_seen_most_in_their_order():
     points = some_points(10, 3)
-    points[3:, 0] = np.nan
-    found = KeyPoints(table(points), 2, 48, 64)
-    np.testing.assert_allclose(found.at(0)[..., 2], points[0, 1:, :, 2], rtol=1e-5)
-    np.testing.assert_allclose(KeyPoints(table(points), 3, 48, 64).at(5)[0], 0)
+    points[3:, 0] = np.nan  # of three, two are seen more
+    np.testing.assert_allclose(placed(points, 2).at(0)[..., 2], points[0, 1:, :, 2], rtol=1e-5)
+    np.testing.assert_allclose(placed(points, 3).at(5)[0], 0)
 
 
 def test_the_size_of_an_animal_is_one_for_the_whole_video():
@@ -59,10 +56,10 @@ def test_the_size_of_an_animal_is_one_for_the_whole_video():
     points[3, 0, :, :2] *= 9  # a frame that went wrong
     points[4:6, 0, 1:] = np.nan  # hardly seen
     points[6:8, 0, 0] = (40, 40, 0.01)  # elsewhere, but hardly likely
-    found = KeyPoints(table(points), 1, 48, 64)
+    found = placed(points, 1)
     sizes = [found.at(frame)[0, 0, 3] for frame in range(9)]
     np.testing.assert_allclose(sizes, np.sqrt(18) / 48, rtol=0.02)
-    one = KeyPoints(table(points[..., :1, :], NAMES[:1]), 1, 48, 64)
+    one = placed(points[..., :1, :], 1, NAMES[:1])
     assert one.at(0)[0, 0, 3] == 1
 
 

@@ -59,16 +59,12 @@ def test_tables_of_each_format(tmp_path, write, name, animals, options):
     np.testing.assert_array_equal(table.points, np.nan_to_num(points).astype(np.float32))
 
 
-def test_the_number_of_a_row_is_that_of_its_frame(tmp_path):
+def test_numbers_of_rows_and_points_without_a_score(tmp_path):
     points = some_points(3)
     table = both(write_deeplabcut(tmp_path / "a.csv", points, first=2))
-    assert not table.points[:2].any()
+    assert not table.points[:2].any(), "the number of a row is that of its frame"
     np.testing.assert_array_equal(table.points[2:], points.astype(np.float32))
-
-
-def test_points_that_a_person_placed_have_no_score_and_are_sure(tmp_path):
-    points = some_points(3)
-    points[1, 0, 0, 2] = np.nan
+    points[1, 0, 0, 2] = np.nan  # A person placed it, and is sure.
     table = both(write_sleap_h5(tmp_path / "a.analysis.h5", points))
     assert table.points[1, 0, 0, 2] == 1
     points[0, 0, 1, 2] = 1.2
@@ -101,30 +97,29 @@ TOP = "scorer,s,s\nbodyparts,a,a\ncoords,x,y\n"
 def test_a_file_that_is_no_table(tmp_path, text, reason):
     path = tmp_path / "a.csv"
     path.write_text(text, encoding="utf-8")
-    with pytest.raises(VideoDecodeError) as error:
+    message = f"v.mp4: its table of key points, a.csv: .*{re.escape(reason)}"
+    with pytest.raises(VideoDecodeError, match=message):
         read_table(path, "v.mp4")
-    assert str(error.value).startswith("v.mp4: its table of key points, a.csv: ")
-    assert reason in str(error.value)
 
 
 def test_files_that_are_none_of_their_kind(tmp_path):
-    path, text = tmp_path / "a.h5", tmp_path / "bytes.csv"
-    text.write_bytes(b"\xff\xfe\x00")
+    path = tmp_path / "bytes.csv"
 
-    def said(read=read_table, path=path):
-        with pytest.raises(VideoDecodeError) as error:
+    def expect(message, read=read_table):
+        with pytest.raises(VideoDecodeError, match=message):
             read(path, "v.mp4")
-        return str(error.value)
 
+    expect("cannot be read: No such file")
+    path.write_bytes(b"\xff\xfe\x00")
+    expect("it is no CSV file")
+    path = tmp_path / "a.h5"
     with h5py.File(path, "w") as file:
         file.create_group("df_with_missing").attrs["pandas_type"] = "frame_table"
-    assert re.search("DeepLabCut is read as CSV: .*save_as_csv=True", said())
+    expect("DeepLabCut is read as CSV: .*save_as_csv=True")
     path.write_bytes(b"abc")
-    assert "it is no HDF5 file, or damaged" in said(read_head)
+    expect("it is no HDF5 file, or damaged", read_head)
     write_sleap_h5(path, some_points(2), names=NAMES[:3])
-    assert "do not fit each other" in said()
-    assert "cannot be read: No such file" in said(path=tmp_path / "none.csv")
-    assert "it is no CSV file" in said(path=text)
+    expect("do not fit each other")
 
 
 OTHERS = ("m 10DLC_x.csv", "am 1.csv", "m 1DLC_x_skeleton.csv", "m 1.slp", "m 1_2DLC_x.csv")
@@ -149,11 +144,9 @@ def test_a_table_is_found_by_the_name_of_its_video(tmp_path, name):
     assert Tables(tmp_path).of("videos/m 1.mp4") == tmp_path / name
     with pytest.raises(VideoDecodeError, match="none.mp4: no table of key points for it in "):
         Tables(tmp_path).of("none.mp4")
-
-
-def test_of_several_tables_one_counts(tmp_path):
-    for name in ("aDLC_1.h5", "aDLC_1.csv", "aDLC_1_filtered.csv", "aDLC_1_filtered.h5"):
-        (tmp_path / name).touch()
+    # Of several tables of one video, the filtered one counts.
+    for each in ("aDLC_1.h5", "aDLC_1.csv", "aDLC_1_filtered.csv", "aDLC_1_filtered.h5"):
+        (tmp_path / each).touch()
     assert Tables(tmp_path).of("a.mp4").name == "aDLC_1_filtered.csv"
     (tmp_path / "aDLC_2.csv").touch()
     with pytest.raises(VideoDecodeError, match=r"2 tables of key points for it: .*Leave one"):

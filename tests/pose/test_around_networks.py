@@ -17,7 +17,7 @@ from pipeline.pose.region import Region
 from pipeline.video import crop
 
 
-def test_anchors():
+def test_anchors_boxes_and_scores():
     found = anchors()
     assert found.shape == (28 * 28 * 2 + 14 * 14 * 2 + 7 * 7 * 6, 2)
     assert found[:3].tolist() == [[4, 4], [4, 4], [12, 4]]
@@ -25,23 +25,12 @@ def test_anchors():
     assert found[1568].tolist() == [8, 8]
     assert found[1960].tolist() == found[1965].tolist() == [16, 16]
     assert found[-1].tolist() == [208, 208]
-
-
-def test_boxes_are_relative_to_their_anchors():
     box = np.float32([[10, 20, 8, 6, 1, 2, 3, 4, 5, 6, 7, 8]])
     assert decode(box, np.float32([[100, 50]])).tolist() == [
         [[106, 67], [114, 73], [101, 52], [103, 54], [105, 56], [107, 58]]
     ]
-
-
-def test_scores_do_not_overflow():
-    found = sigmoid(np.float32([-1e4, 0, np.log(3), 1e4]))
-    np.testing.assert_allclose(found, [0, 0.5, 0.75, 1], atol=1e-7)
-
-
-def test_overlap():
-    boxes = np.float32([[[0, 0], [4, 4]], [[2, 0], [6, 4]], [[4, 4], [8, 8]], [[1, 1], [1, 1]]])
-    np.testing.assert_allclose(intersection_over_union(boxes[0], boxes), [1, 8 / 24, 0, 0])
+    scores = sigmoid(np.float32([-1e4, 0, np.log(3), 1e4]))
+    np.testing.assert_allclose(scores, [0, 0.5, 0.75, 1], atol=1e-7)
 
 
 def box(x, y, side, hips):
@@ -57,6 +46,8 @@ def test_boxes_that_overlap_become_their_weighted_mean():
     np.testing.assert_allclose(found[1][0], points[1])
     empty = np.stack([box(5, 5, 0, 5), box(5, 5, 0, 5)])
     assert len(suppress(empty, np.float32([0.5, 0.4]), 0.3)) == 2
+    boxes = np.float32([[[0, 0], [4, 4]], [[2, 0], [6, 4]], [[4, 4], [8, 8]], [[1, 1], [1, 1]]])
+    np.testing.assert_allclose(intersection_over_union(boxes[0], boxes), [1, 8 / 24, 0, 0])
 
 
 def test_the_frame_stands_in_the_middle_of_a_square():
@@ -92,14 +83,11 @@ def test_regions_lie_in_the_frame():
     assert (seen[0].min(), seen[0].max()) == (-1, 1)
 
 
-def test_a_region_turns_with_the_head():
+def test_a_region_turns_with_the_head_and_its_points_return_to_the_frame():
     assert Region.around([50, 60], [50, 20]) == Region(50, 60, 100, 0)  # 2 * 1.25 * 40
     for rim, angle in (((90, 60), 90), ((50, 100), 180), ((10, 60), -90)):
         assert Region.around([50, 60], rim).angle == pytest.approx(np.radians(angle))
     assert Region.around([5, 5], [5, 5]).side == 1, "it is never empty"
-
-
-def test_points_return_to_the_frame():
     # To the right in the square is down in the frame; its upper edge is on the right.
     region = Region(50, 60, 100, np.pi / 2)
     points = region.to_frame(np.float32([[0.5, 0.5], [1, 0.5], [0.5, 0]]))
@@ -117,9 +105,6 @@ def test_a_cut_shows_the_points_where_they_are():
     np.testing.assert_allclose(region.to_frame(seen), [[62, 32]], atol=0.1)
     frame = np.random.default_rng(0).integers(255, size=(8, 8, 3), dtype=np.uint8)
     np.testing.assert_array_equal(crop(frame, (4, 4), 8, np.pi / 2, 8), np.rot90(frame))
-
-
-def test_the_whole_frame():
     assert Region.whole(120, 160) == Region(80, 60, 160)
     rows = Region.whole(2, 4).cut(np.full((2, 4, 3), 9, np.uint8), 4)[..., 0]
     assert rows.tolist() == [[0] * 4, [9] * 4, [9] * 4, [0] * 4]

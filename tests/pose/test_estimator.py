@@ -13,18 +13,20 @@ from tests.pose.discs import HEIGHT, WIDTH, Detector, Landmarks, draw
 
 
 @pytest.fixture
-def detector():
-    return Detector()
+def make():
+    """Makes an estimator and its networks, which may be unlike others."""
+
+    def make(offsets=(0,), sees=90, **options):
+        detector, landmarks = Detector(), Landmarks()
+        detector.offsets, landmarks.sees = offsets, sees
+        return PoseEstimator(detector, landmarks, **options), detector, landmarks
+
+    return make
 
 
 @pytest.fixture
-def landmarks():
-    return Landmarks()
-
-
-@pytest.fixture
-def estimator(detector, landmarks):
-    return PoseEstimator(detector, landmarks)
+def estimator(make):
+    return make()[0]
 
 
 def columns(poses):
@@ -67,28 +69,31 @@ def test_each_has_a_place(estimator, frames, last):
     assert found[-len(last) :] == last
 
 
-def test_two_who_become_one_take_one_place(estimator, landmarks):
-    landmarks.sees = 120
-    assert all(columns(estimator(draw(LEFT, (60, 60)))))
+def test_whom_the_networks_see_twice_or_badly_or_not_at_all(make):
+    close = (60, 60)
+    estimator, _, _ = make(sees=120)
+    assert all(columns(estimator(draw(LEFT, close))))
     # The region of the first one now shows the second one, too, but not in its middle.
-    assert columns(estimator(draw(None, (60, 60)))) == [None, 60]
-
-
-def test_one_who_is_found_twice_takes_one_place(estimator, detector, landmarks):
-    detector.offsets, landmarks.sees = [0, 28], 120
-    assert columns(estimator(draw(LEFT))) == [40, None]
+    assert columns(estimator(draw(None, close))) == [None, 60], "two become one"
+    estimator, _, landmarks = make(offsets=[0, 28], sees=120)
+    assert columns(estimator(draw(LEFT))) == [40, None], "one is found twice"
     assert landmarks.calls == 2
-
-
-@pytest.mark.parametrize(("visibility", "expected"), [(0.65, [40, None]), (0.75, [40, 120])])
-def test_one_more_has_to_be_seen_well(estimator, landmarks, visibility, expected):
-    landmarks.visibility = visibility
-    assert columns(estimator(draw(*BOTH))) == expected
-
-
-def test_no_more_than_asked_for(detector, landmarks):
-    poses = PoseEstimator(detector, landmarks, max_people=1)(draw(*BOTH))
-    assert columns(poses) == [40]  # the one of whom the detector is surer
+    for visibility, expected in ((0.65, [40, None]), (0.75, [40, 120])):
+        estimator, _, landmarks = make()
+        landmarks.visibility = visibility
+        assert columns(estimator(draw(*BOTH))) == expected, "one more has to be seen well"
+    estimator, _, _ = make(max_people=1)
+    assert columns(estimator(draw(*BOTH))) == [40], "the detector is surer of this one"
+    estimator, _, landmarks = make(offsets=[-28, 0, 28, 56, 84], sees=-1)
+    estimator(draw(LEFT))
+    assert landmarks.calls == 4, "three proposals and the whole frame"
+    estimator, detector, _ = make()
+    detector.blind = True
+    assert columns(estimator(draw((80, 60)))) == [80, None], "the whole frame is the last resort"
+    estimator, _, _ = make()
+    estimator(draw(RIGHT))
+    estimator.reset()
+    assert columns(estimator(draw(LEFT, (130, 60)))) == [40, 130], "a new video knows nobody"
 
 
 CALLS = {
@@ -102,28 +107,12 @@ CALLS = {
 
 
 @pytest.mark.parametrize(("frames", "calls"), CALLS.values(), ids=CALLS)
-def test_how_often_the_networks_are_asked(estimator, detector, landmarks, frames, calls):
+def test_how_often_the_networks_are_asked(make, frames, calls):
+    estimator, detector, landmarks = make()
     for people in frames:
         poses = estimator(draw(*people))
     assert (detector.calls, landmarks.calls) == calls
     assert (poses.flags > 0).sum() == len(frames[-1])
-
-
-def test_only_a_few_proposals_are_looked_at(estimator, detector, landmarks):
-    detector.offsets, landmarks.sees = [-28, 0, 28, 56, 84], -1
-    estimator(draw(LEFT))
-    assert landmarks.calls == 4  # three proposals and the whole frame
-
-
-def test_the_whole_frame_is_the_last_resort(estimator, detector):
-    detector.blind = True
-    assert columns(estimator(draw((80, 60)))) == [80, None]
-
-
-def test_a_new_video_knows_nobody(estimator):
-    estimator(draw(RIGHT))
-    estimator.reset()
-    assert columns(estimator(draw(LEFT, (130, 60)))) == [40, 130]
 
 
 VIDEOS = os.environ.get("PIPELINE_VIDEOS", "")

@@ -71,19 +71,13 @@ def path(tmp_path, tiny_model):
     return path
 
 
-def test_outputs_come_in_the_order_asked_for(path):
+def test_a_pruned_model_holds_only_what_it_needs_and_gives_the_same(path, tiny_model):
     network = LiteRTNetwork(path, ["sum", "product"])
     assert [each.tolist() for each in network(np.float32([4, 7]))] == [[5, 8], [15, 24]]
-
-
-@pytest.mark.parametrize(("output", "expected"), [("sum", [5, 8]), ("product", [15, 24])])
-def test_a_pruned_model_gives_the_same(path, tiny_model, output, expected):
-    path.write_bytes(prune(tiny_model, [output]))
-    (found,) = LiteRTNetwork(path, [output])(np.float32([4, 7]))
-    assert found.tolist() == expected
-
-
-def test_a_pruned_model_holds_only_what_it_needs(tiny_model):
+    for output, expected in (("sum", [5, 8]), ("product", [15, 24])):
+        path.write_bytes(prune(tiny_model, [output]))
+        (found,) = LiteRTNetwork(path, [output])(np.float32([4, 7]))
+        assert found.tolist() == expected
     model = schema.ModelT.InitFromPackedBuf(prune(tiny_model, ["sum"]), 0)
     (graph,) = model.subgraphs
     assert sorted(each.name for each in graph.tensors) == [b"one", b"sum", b"x"]
@@ -158,15 +152,6 @@ def test_pip_gets_them_and_only_once(tiny, wheels, cache, capsys):
     assert "are there already" in capsys.readouterr().out
 
 
-def test_a_damaged_file_is_fetched_again(tiny, tmp_path, cache):
-    for name in FILES:
-        (tmp_path / name.partition("/")[2]).write_bytes(tiny)
-    folder = fetch.fetch_pose(tmp_path)
-    (folder / "pose_landmark.tflite").write_bytes(b"")
-    fetch.fetch_pose(tmp_path)
-    assert (folder / "pose_landmark.tflite").read_bytes()
-
-
 def test_what_cannot_be_had_is_told_and_leaves_nothing(tiny_model, wheels, tmp_path, cache):
     with pytest.raises(DataError, match=r"==0.10.21: pose_detection.tflite is damaged, or of anot"):
         fetch.fetch_pose()
@@ -178,11 +163,16 @@ def test_what_cannot_be_had_is_told_and_leaves_nothing(tiny_model, wheels, tmp_p
     assert not cache.exists()
 
 
-def test_a_file_may_lack(tiny, tmp_path, cache):
+def test_a_folder_may_lack_a_file_and_a_damaged_one_is_fetched_again(tiny, tmp_path, cache):
     (tmp_path / "pose_detection.tflite").write_bytes(tiny)
     with pytest.raises(DataError, match=f"{tmp_path}: pose_landmark_full.tflite is not there"):
         fetch.fetch_pose(tmp_path)
     assert not cache.exists()
+    (tmp_path / "pose_landmark_full.tflite").write_bytes(tiny)
+    folder = fetch.fetch_pose(tmp_path)
+    (folder / "pose_landmark.tflite").write_bytes(b"")
+    fetch.fetch_pose(tmp_path)
+    assert (folder / "pose_landmark.tflite").read_bytes()
 
 
 @pytest.mark.parametrize(

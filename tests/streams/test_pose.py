@@ -9,6 +9,7 @@ import tensorflow as tf
 from pipeline.config import FramesConfig
 from pipeline.config.file import load_config
 from pipeline.errors import ConfigError, DataError
+from pipeline.models.recognizer import build_recognizer
 from pipeline.pose import Poses
 from pipeline.pose.skeleton import MIRRORED, PARTS, POINTS
 from pipeline.streams import IMAGES, STREAMS, Shown
@@ -111,36 +112,47 @@ def moved(points, *transform, names=()):
     return POSE.moved(tf.constant(points), full, tf.constant(64), names).numpy()
 
 
-def test_left_and_right_are_exchanged_and_so_are_people_in_their_order(points):
+def test_left_and_right_are_exchanged_and_so_are_people_in_their_order(points, animals):
+    signs = np.float32([-1, 1, 1, -1, 1, 1, 1])
     mirrored = moved(points, *MIRROR)
-    left, right = POINTS.index("left_wrist"), POINTS.index("right_wrist")
-    np.testing.assert_allclose(mirrored[:, 0, left, 0], -points[:, 1, right, 0], atol=1e-6)
-    np.testing.assert_allclose(mirrored[:, 0, left, 1:3], points[:, 1, right, 1:3])
-    np.testing.assert_allclose(mirrored[:, 0, left, 3], -points[:, 1, right, 3])
-    np.testing.assert_allclose(mirrored[:, 0, left, 4:], points[:, 1, right, 4:])
+    np.testing.assert_allclose(mirrored, points[:, ::-1, list(MIRRORED)] * signs, atol=1e-6)
     np.testing.assert_allclose(moved(mirrored, *MIRROR), points, atol=1e-6)
     alone = points * np.array([1, 0], np.float32)[:, None, None]
-    signs = [-1, 1, 1, -1, 1, 1, 1]
-    wanted = alone[:, 0][:, list(MIRRORED)] * signs
-    np.testing.assert_allclose(moved(alone, *MIRROR)[:, 0], wanted, atol=1e-6)
+    wanted = alone[:, :, list(MIRRORED)] * signs
+    np.testing.assert_allclose(moved(alone, *MIRROR), wanted, atol=1e-6)
+    wanted = animals[..., [0, 2, 1, 3], :] * np.float32([-1, 1, 1, 1, 1])
+    np.testing.assert_allclose(moved(animals, *MIRROR, names=NAMES), wanted, atol=1e-6)
 
 
-def test_points_move_as_the_picture_does(points):
+def test_points_move_as_the_picture_does(points, animals):
     seen = points[..., 6] > 0
     # The map leads from the output to the input: the picture goes 6.4 pixels of 64 to the right.
     shifted = moved(points, 1, 0, -6.4, 0, 1, 0)
     np.testing.assert_allclose(shifted[seen][:, 0], points[seen][:, 0] + 0.1, atol=1e-6)
     np.testing.assert_allclose(shifted[..., 1:], points[..., 1:], atol=1e-6)
     assert not shifted[~seen].any()
-    # Twice as large about the centre, which lies between pixels 31 and 32.
+    # Twice as large about the centre, which lies between pixels 31 and 32; metres stay.
     larger = moved(points, *LARGER)
-    np.testing.assert_allclose(larger[..., :2], 2 * points[..., :2], atol=1e-6)
-    np.testing.assert_allclose(larger[..., 3:6], points[..., 3:6], atol=1e-6)  # metres
+    twice = np.float32([2, 2, 1, 1, 1, 1, 1])
+    np.testing.assert_allclose(larger, twice * points, atol=1e-6)
+    larger = moved(animals, *LARGER, names=NAMES)
+    np.testing.assert_allclose(larger, np.float32([2, 2, 1, 2, 1]) * animals, atol=1e-6)
+    found, before = (see(each).reshape(5, 2, 26) for each in (larger, animals))
+    np.testing.assert_allclose(found[..., :-3], before[..., :-3], atol=1e-4)
+    there = animals[:, :, 0, 4] > 0
+    np.testing.assert_allclose(found[there][:, -3:], 2 * before[there][:, -3:], atol=1e-4)
     # A quarter turn: what was to the right is now below.
     turned = moved(points, 0, 1, 0, -1, 0, 63)
     np.testing.assert_allclose(turned[..., 1], points[..., 0], atol=1e-6)
     np.testing.assert_allclose(turned[..., 0], -points[..., 1], atol=1e-6)
     np.testing.assert_allclose(turned[..., 4], points[..., 3], atol=1e-6)
+    # A displacement is in heights of the frame, or in lengths of the animal.
+    for each, names, length in ((points, (), 1), (animals, NAMES, 3.5 * 0.1)):
+        by = tf.fill((*each.shape[:3], 2), 0.01)
+        found = POSE.displaced(tf.constant(each), by, names).numpy()
+        wanted = each[..., :2] + 0.01 * length * (each[..., -1:] > 0)
+        np.testing.assert_allclose(found[..., :2], wanted, rtol=1e-5)
+        np.testing.assert_array_equal(found[..., 2:], each[..., 2:])
 
 
 def see(points, gain=1.0):
@@ -183,22 +195,8 @@ def test_velocities_are_those_from_frame_to_frame(points):
     assert np.isfinite(see(np.zeros_like(points))).all()
 
 
-def test_a_whole_network_of_key_points(points):
-    from pipeline.models.recognizer import build_recognizer
-
-    config = dataclasses.replace(load_config("pose", {"clip.num_frames": 5}), frames=FRAMES)
-    model = build_recognizer(config, 3)
-    padded = np.concatenate([points[:3], 9 * np.ones_like(points[:2])])
-    mask = np.array([[True, True, True, False, False]])
-    assert model.input["pose"].dtype == "float32"
-    logits = model({"pose": padded[None], "mask": mask})
-    padded[3:] = 0
-    np.testing.assert_allclose(model({"pose": padded[None], "mask": mask}), logits, atol=1e-6)
-
-
 def test_numbers_belong_to_the_points_that_they_are_of(points):
-    shares = point_shares(2)
-    seen = STREAM.see(points[None], 3.0)[0].numpy()
+    shares, seen = point_shares(2), see(points, 3.0)
     assert shares.shape == (seen.shape[-1], 2, 33)
     np.testing.assert_allclose(shares.sum(axis=(1, 2)), 1)
     torso = [POINTS.index(f"{side}_{name}") for side in SIDES for name in ("shoulder", "hip")]
@@ -206,12 +204,12 @@ def test_numbers_belong_to_the_points_that_they_are_of(points):
         for point in set(range(33)) - set(torso):
             other = points.copy()
             other[3:, person, point, :6] += 0.1
-            changed = (STREAM.see(other[None], 3.0)[0].numpy() != seen).any(axis=0)
+            changed = (see(other, 3.0) != seen).any(axis=0)
             assert changed.sum() == 8
             assert (shares[changed, person, point] == 1).all()
         walking = points.copy()
         walking[3:, person, :, :2] += 0.1
-        changed = np.abs(STREAM.see(walking[None], 3.0)[0].numpy() - seen).max(axis=0) > 1e-3
+        changed = np.abs(see(walking, 3.0) - seen).max(axis=0) > 1e-3
         assert changed.any()
         assert (shares[changed, person][:, [23, 24]] > 0).all()
 
@@ -226,19 +224,15 @@ def test_in_a_still_clip_everybody_stands_in_their_mean_pose(points):
     assert sorted(point for points in PARTS.values() for point in points) == list(range(33))
 
 
-def test_animals_move_as_the_picture_does_and_stay_in_their_order(animals):
-    mirrored = moved(animals, *MIRROR, names=NAMES)
-    order = [0, 2, 1, 3]
-    wanted = animals[..., order, :] * np.float32([-1, 1, 1, 1, 1])
-    np.testing.assert_allclose(mirrored, wanted, atol=1e-6)
-    larger = moved(animals, *LARGER, names=NAMES)
-    np.testing.assert_allclose(larger[..., :2], 2 * animals[..., :2], atol=1e-6)
-    np.testing.assert_allclose(larger[..., 3], 2 * animals[..., 3], atol=1e-6)
-    np.testing.assert_allclose(larger[..., 2::2], animals[..., 2::2], atol=1e-6)
-    seen, before = (see(each).reshape(5, 2, 26) for each in (larger, animals))
-    np.testing.assert_allclose(seen[..., :-3], before[..., :-3], atol=1e-4)
-    there = animals[:, :, 0, 4] > 0
-    np.testing.assert_allclose(seen[there][:, -3:], 2 * before[there][:, -3:], atol=1e-4)
+def test_a_network_sees_no_padding(points):
+    config = dataclasses.replace(load_config("pose", {"clip.num_frames": 5}), frames=FRAMES)
+    model = build_recognizer(config, 3)
+    padded = np.concatenate([points[:3], 9 * np.ones_like(points[:2])])
+    mask = np.array([[True, True, True, False, False]])
+    assert model.input["pose"].dtype == "float32"
+    logits = model({"pose": padded[None], "mask": mask})
+    padded[3:] = 0
+    np.testing.assert_allclose(model({"pose": padded[None], "mask": mask}), logits, atol=1e-6)
 
 
 def test_what_is_seen_of_an_animal_does_not_depend_on_its_place(animals):
@@ -276,18 +270,5 @@ def test_a_point_that_is_not_seen_moves_nothing(animals):
     np.testing.assert_allclose(seen[0, 8:18], 0)
     jerk = np.repeat(animals[:1, :1], 3, axis=0)
     jerk[1:, 0, 0, 0] += 0.05
-    assert see(jerk)[1, 8] > 0.05
+    assert see(jerk)[1, 8] > 0.03
     assert not see(jerk)[2, 8:18].any()
-
-
-def test_points_of_animals_are_displaced_by_lengths_of_these(points, animals):
-    by = np.full((5, 2, 4, 2), 0.01, np.float32)
-    found = POSE.displaced(tf.constant(animals), tf.constant(by), NAMES).numpy()
-    there = animals[..., 4:] > 0
-    wanted = animals[..., :2] + 0.01 * 3.5 * 0.1 * there
-    np.testing.assert_allclose(found[..., :2], wanted, rtol=1e-5)
-    np.testing.assert_array_equal(found[..., 2:], animals[..., 2:])
-    by = np.full((5, 2, 33, 2), 0.01, np.float32)
-    found = POSE.displaced(tf.constant(points), tf.constant(by)).numpy()
-    wanted = points[..., :2] + 0.01 * (points[..., 6:] > 0)
-    np.testing.assert_allclose(found[..., :2], wanted, rtol=1e-5)

@@ -38,13 +38,6 @@ def seen(stream, images, dtype="float32"):
     return np.array(tf.cast(stream.see(tf.cast(images[None], dtype), 2.0), "float32"))[0]
 
 
-def test_each_stream_is_in_the_module_of_its_name():
-    folder = Path(pipeline.streams.__file__).parent
-    modules = {path.stem for path in folder.glob("*.py")}
-    assert modules - set(STREAMS) == {"__init__", "stream", "frames", "pose_points"}
-    assert set(STREAMS) < modules
-
-
 def test_the_frames_come_first_and_are_always_there():
     first, *others = IMAGES
     assert first == "frames"
@@ -56,15 +49,15 @@ def test_the_frames_come_first_and_are_always_there():
         assert not getattr(FramesConfig(), name)
         for frames in (FramesConfig(), FramesConfig(flow=True, pose=3)):
             assert frames.only([name]).images == ("frames", name)
-
-
-def test_a_clip_holds_what_the_streams_are_made_of():
     for streams, images in (
         (("rgb",), ("frames",)),
         (("flow",), ("flow",)),
         (("flow", "rgb_difference", "rgb"), ("frames", "flow")),
     ):
         assert ModelConfig(streams=streams).images == images
+    folder = Path(pipeline.streams.__file__).parent
+    modules = {path.stem for path in folder.glob("*.py")} - {"__init__", "stream", "frames"}
+    assert modules == {*STREAMS, "pose_points"}, "each is in the module of its name"
 
 
 @IMAGE
@@ -78,13 +71,8 @@ def test_tensorflow_decodes_the_pixels_of_numpy(image, frames):
     assert tuple(plain.shape) == image.jpeg_shape(SIZE)
     with pytest.raises(DataError, match="expected the bytes of a JPEG image"):
         image.decode(b"")
-
-
-@IMAGE
-def test_the_first_image_and_one_that_repeats_show_no_motion(image, frames):
-    moving, first = (image.decode(each) for each in stored(image, frames)[1::-1])
-    assert image.is_motion == bool((first == image.still(moving)).all())
-    assert image.is_motion == bool((image.still(moving) != moving).any())
+    assert image.is_motion == bool((wanted[0] == image.still(wanted[1])).all()), "the first image"
+    assert image.is_motion == bool((image.still(wanted[1]) != wanted[1]).any())
 
 
 @IMAGE
@@ -125,22 +113,14 @@ def test_a_stream_says_what_it_depends_on(stream, frames):
     assert whole.shape == (5, SIZE, SIZE, stream.channels)
     alone = seen(stream, images[2:3])[0]
     assert stream.needs_frame_before == bool((alone != whole[2]).any())
-
-
-@STREAM
-def test_all_that_stands_still_looks_the_same_to_motion(stream, frames):
-    """The first of a clip that stands still, of two videos."""
-    one, other = frames[0], frames[0] // 2
-    still = [stream.image.still(each)[None] for each in (one, other)]
+    # The first frame of a clip that stands still looks the same to motion in any video.
+    still = [stream.image.still(each)[None] for each in (frames[0], frames[0] // 2)]
     looks = [seen(stream, each) for each in still]
     assert stream.is_motion == bool((looks[0] == looks[1]).all())
-
-
-@STREAM
-def test_half_precision_sees_small_differences(stream):
-    images = np.array([128, 200, 203], np.uint8).reshape(3, 1, 1, 1).repeat(3, axis=-1)
-    wanted, half = seen(stream, images), seen(stream, images, "bfloat16")
-    np.testing.assert_allclose(half, wanted, rtol=2**-7)
+    # Half precision sees small differences.
+    levels = np.array([128, 200, 203], np.uint8).reshape(3, 1, 1, 1).repeat(3, axis=-1)
+    half = seen(stream, levels, "bfloat16")
+    np.testing.assert_allclose(half, seen(stream, levels), rtol=2**-7)
 
 
 @IMAGE
