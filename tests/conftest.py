@@ -246,10 +246,10 @@ def hasty_run(blob_config: RunConfig, made: Made) -> Run:
 
 
 @contextlib.contextmanager
-def nothing_can_be_written() -> Iterator[None]:
-    """Writing any file fails meanwhile, as on a full disk."""
+def nothing_can_be_written(most_bytes: int = 0) -> Iterator[None]:
+    """Writing more into any file fails meanwhile, as on a full disk."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, before[1]))
     try:
         yield
     finally:
@@ -257,7 +257,7 @@ def nothing_can_be_written() -> Iterator[None]:
 
 
 @pytest.fixture
-def full_disk() -> Callable[[], contextlib.AbstractContextManager[None]]:
+def full_disk() -> Callable[..., contextlib.AbstractContextManager[None]]:
     """See `nothing_can_be_written`."""
     return nothing_can_be_written
 

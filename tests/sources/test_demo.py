@@ -7,9 +7,6 @@ import collections
 import dataclasses
 import itertools
 import shutil
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -203,7 +200,7 @@ def test_takes_are_varied_and_short():
     assert np.mean([form.num_frames / form.fps for form in formats]) == pytest.approx(1.6, abs=0.2)
 
 
-def test_files_show_what_was_acted_and_another_seed_replaces_them(small, tmp_path):
+def test_files_show_what_was_acted_and_are_completed_or_replaced(small, tmp_path):
     manifest = render_demo(tmp_path, num_figures=3)
 
     assert not crossing(manifest.rows)
@@ -221,46 +218,17 @@ def test_files_show_what_was_acted_and_another_seed_replaces_them(small, tmp_pat
         assert np.abs(decoded.astype(int) - next(take.frames())).mean() < 12
 
     before, files = contents(tmp_path), set(tmp_path.glob("*/*"))
+    killed, *_ = kept = [Path(row.path) for row in manifest.rows]
+    killed.unlink()
+    left_over = killed.with_name(".figure00_0.1234.mp4")
+    left_over.write_bytes(b"half a video")
+    times = {path: path.stat().st_mtime_ns for path in kept[1:]}
+    render_demo(tmp_path, num_figures=3)
+    assert contents(tmp_path) == before
+    assert {path: path.stat().st_mtime_ns for path in kept[1:]} == times
     after = render_demo(tmp_path, seed=1, num_figures=3)
     assert set(tmp_path.glob("*/*")) == {Path(row.path) for row in after.rows} != files
     assert not set(contents(tmp_path).values()) & set(before.values())
-
-
-# Of this seed, these actions are short and their videos small.
-SCRIPT = """
-import sys
-from pathlib import Path
-from pipeline.sources.demo import render
-if __name__ == '__main__':
-    render.ACTIONS = ("kick", "squat")
-    render.render_demo(Path(sys.argv[1]), seed=41, workers=2, num_figures=3)
-"""
-
-
-def test_a_killed_run_leaves_no_process_and_is_completed_to_the_same_bytes(
-    in_this_process, monkeypatch, tmp_path
-):
-    script, directory, whole = (tmp_path / name for name in ("run.py", "demo", "whole"))
-    script.write_text(SCRIPT)
-    run = subprocess.Popen([sys.executable, script, directory], stdout=subprocess.PIPE)
-    while not list(directory.glob("*/figure*")):
-        assert run.poll() is None
-        time.sleep(0.01)
-    run.kill()
-    run.communicate(timeout=20)  # ends when the last worker closed the pipe
-    done = set(directory.glob("*/figure*"))
-    assert 1 <= len(done) < 6
-    left_over = directory / "kick" / ".figure00_0.1234.mp4"
-    left_over.write_bytes(b"half a video")
-    times = {path: path.stat().st_mtime_ns for path in done}
-
-    monkeypatch.setattr("pipeline.sources.demo.render.ACTIONS", ("kick", "squat"))
-    for folder in (directory, whole):
-        render_demo(folder, seed=41, num_figures=3)
-
-    assert contents(directory) == contents(whole)
-    assert {path: path.stat().st_mtime_ns for path in done} == times
-    assert not left_over.exists()
 
 
 @pytest.fixture(scope="module")

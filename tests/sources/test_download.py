@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import http.server
 import io
@@ -37,46 +38,34 @@ LISTS = {
 }
 VIDEOS = [ARCHERY.format(1), ARCHERY.format(8), "v_HandstandPushups_g01_c01.avi"]
 ARCHIVES = {
-    "/lists.zip": zipped(**{f"ucfTrainTestlist/{name}": text for name, text in LISTS.items()}),
-    "/videos.zip": zipped(**{f"UCF101/{name}": "" for name in VIDEOS}),
+    "lists.zip": zipped(**{f"ucfTrainTestlist/{name}": text for name, text in LISTS.items()}),
+    "videos.zip": zipped(**{f"UCF101/{name}": "" for name in VIDEOS}),
 }
 
 
-class Server(http.server.ThreadingHTTPServer):
-    """Serves `archives`, and remembers what was asked for."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.archives = dict(ARCHIVES)
-        self.asked: list[str] = []
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    server: Server
-
-    def do_GET(self) -> None:
-        archive = self.server.archives.get(self.path)
-        self.send_response(200 if archive else 404)
-        self.send_header("Content-Length", str(len(archive or b"")))
-        self.end_headers()
-        self.wfile.write(archive or b"")
-
-    def log_message(self, *_: object) -> None:
+class Handler(http.server.SimpleHTTPRequestHandler):
+    def log_request(self, *_: object) -> None:
         self.server.asked.append(self.path)
+
+    def log_error(self, *_: object) -> None:
+        pass
 
 
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    server = Server()
-    address = f"http://127.0.0.1:{server.server_port}"
-    known = {
-        address + name: checksums.UrlInfo(
-            size=Size(len(archive)), checksum=hashlib.sha256(archive).hexdigest(), filename=name[1:]
+def server(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator:
+    """Serves the archives of its `folder`, and notes what was `asked` for."""
+    folder, known = tmp_path_factory.mktemp("archives"), {}
+    handler = functools.partial(Handler, directory=folder)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.folder, server.asked = folder, []
+    for name, archive in ARCHIVES.items():
+        (folder / name).write_bytes(archive)
+        known[f"http://127.0.0.1:{server.server_port}/{name}"] = checksums.UrlInfo(
+            size=Size(len(archive)), checksum=hashlib.sha256(archive).hexdigest(), filename=name
         )
-        for name, archive in ARCHIVES.items()
-    }
-    monkeypatch.setattr(ucf101, "SPLITS_URL", f"{address}/lists.zip")
-    monkeypatch.setattr(ucf101, "UCF_101_URL", f"{address}/videos.zip")
+    lists, videos = known
+    monkeypatch.setattr(ucf101, "SPLITS_URL", lists)
+    monkeypatch.setattr(ucf101, "UCF_101_URL", videos)
     monkeypatch.setattr(checksums, "get_all_url_infos", lambda: known)
     monkeypatch.setattr(downloader, "MAX_RETRIES", 0)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
@@ -100,10 +89,11 @@ def test_ends_where_the_scan_finds_it(server, tmp_path):
 
 
 def test_goes_on_with_what_is_missing(server, tmp_path):
-    del server.archives["/videos.zip"]
+    (server.folder / "videos.zip").unlink()
     with pytest.raises(DataError):
         download_ucf101(tmp_path)
-    server.archives = {"/videos.zip": ARCHIVES["/videos.zip"]}
+    (server.folder / "videos.zip").write_bytes(ARCHIVES["videos.zip"])
+    (server.folder / "lists.zip").unlink()
     server.asked.clear()
     unfinished = list((tmp_path / "archives").glob("*.tmp.*"))
     assert unfinished
@@ -140,14 +130,16 @@ def test_unpacks_anew_what_was_interrupted_and_tells_what_is_damaged(server, tmp
 def test_servers_that_do_not_have_it_and_folders_that_cannot_be_written(
     server, touch, tmp_path, monkeypatch
 ):
-    damaged = {"/lists.zip": zipped(**{"ucfTrainTestlist/classInd.txt": "1 Archery\n"})}
-    for server.archives, message in (
-        (damaged, r"lists.zip: cannot be downloaded: what came has a wrong check"),
-        ({}, r"downloaded: Failed to get .*404\. .*both into .*\.$"),
+    lists = server.folder / "lists.zip"
+    lists.write_bytes(zipped(**{"ucfTrainTestlist/classInd.txt": "1 Archery\n"}))
+    for message in (
+        r"lists.zip: cannot be downloaded: what came has a wrong check",
+        r"downloaded: Failed to get .*404\. .*both into .*\.$",
     ):
         with pytest.raises(DataError, match=message):
             download_ucf101(tmp_path / "ucf101")
-    server.archives = ARCHIVES
+        lists.unlink(missing_ok=True)
+    lists.write_bytes(ARCHIVES["lists.zip"])
     for file, folder in (("file", "file"), (".ucfTrainTestlist.partial", "")):
         touch(file)
         message = f"{file}.*: cannot be written: .* has 14 GB of free space"

@@ -4,8 +4,6 @@ import contextlib
 import functools
 import http.server
 import socket
-import subprocess
-import sys
 import threading
 import time
 from types import SimpleNamespace
@@ -157,24 +155,10 @@ def test_a_frame_that_cannot_be_decoded_has_not_come(monkeypatch):
     with live, pytest.raises(VideoDecodeError, match="no frame came in 2 tries"):
         list(live)
     assert len(opened) == 2
-
-
-BROKEN = """
-from pipeline.video import LiveVideo
-
-class Broken(LiveVideo):
-    def _open(self):
-        raise RuntimeError("no backend")
-
-with Broken("0") as live:
-    list(live)
-"""
-
-
-def test_what_goes_wrong_in_the_thread_is_raised():
-    command = [sys.executable, "-c", BROKEN]
-    result = subprocess.run(command, capture_output=True, check=False, timeout=60)
-    assert result.stderr.splitlines()[-1] == b"RuntimeError: no backend"
+    live = LiveVideo("0")  # What goes wrong in the thread is raised.
+    monkeypatch.setattr(live, "_open", lambda: int("no backend"))
+    with live, pytest.raises(ValueError, match="no backend"):
+        list(live)
 
 
 def test_a_camera_that_says_nothing_keeps_no_other_video_from_opening(video):
