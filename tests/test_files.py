@@ -19,7 +19,7 @@ from pipeline.user_cache import user_cache
 linux = pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such folder")
 
 
-def test_of_two_writers_each_writes_a_whole_file(tmp_path):
+def test_each_writer_writes_a_whole_file_or_leaves_what_was_there(tmp_path, full_disk):
     path = tmp_path / "file"
     with atomic_write(path) as first:
         first.write(b"first, begun")
@@ -29,9 +29,6 @@ def test_of_two_writers_each_writes_a_whole_file(tmp_path):
         first.write(b" and ended")
     assert path.read_bytes() == b"first, begun and ended"
     assert [*tmp_path.iterdir()] == [path]
-
-
-def test_what_fails_leaves_what_was_there(tmp_path, full_disk):
     path, new = tmp_path / "file", tmp_path / "new"
     path.write_bytes(b"old")
     with pytest.raises(TypeError), atomic_write(path) as file:

@@ -91,9 +91,6 @@ def test_imports_go_one_way_between_rooms_and_modules():
         if "pipeline" not in (here, there):  # It names what is public, wherever that is.
             assert ROOMS.index(room(there)) <= ROOMS.index(room(here)), f"{here} imports {there}"
     TopologicalSorter(needs).prepare()  # Of a circle, the error names the modules.
-
-
-def test_cv2_decodes_and_encodes_in_video_alone_and_nothing_is_asserted():
     for place, path in MODULES.items():
         assert place.startswith(CV2_ELSEWHERE) or "cv2" not in imported(path), place
         assert "assert" not in imported(path), place

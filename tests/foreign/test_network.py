@@ -76,15 +76,12 @@ def test_maps_are_averaged_as_those_of_keras_are(tmp_path, size, grid):
     np.testing.assert_allclose(network(frames(2, size)), wanted, rtol=1e-4)
 
 
-def test_order_and_range_of_each_channel(tmp_path):
+def test_order_and_range_of_each_channel_are_given_or_said_by_an_onnx_file(tmp_path):
     path = write_onnx(tmp_path / "a.onnx")
     reading = Reading(mean=(10.0, 20.0, 30.0), std=(1.0, 2.0, 4.0), channels="bgr")
     values = (frames() - np.array([10, 20, 30])) / np.array([1, 2, 4])
     wanted = flat(features_of(values[..., ::-1], 0, 1))
     np.testing.assert_allclose(opened(path, reading)(frames()), wanted, rtol=1e-4, atol=1e-4)
-
-
-def test_what_an_onnx_file_says_is_taken(tmp_path):
     said = {"Image.NominalPixelRange": "Normalized_0_1", "Image.BitmapPixelFormat": "Bgr8"}
     path = write_onnx(tmp_path / "a.onnx", said=said)
     wanted = flat(features_of(frames()[..., ::-1], 0, 255))

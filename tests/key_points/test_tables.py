@@ -266,13 +266,21 @@ def test_the_size_of_an_animal_is_one_for_the_whole_video():
     assert one.at(0)[0, 0, 3] == 1
 
 
-def test_points_are_taken_by_their_names(tmp_path):
+def test_points_are_taken_by_their_names_and_lie_in_the_frames(tmp_path):
     points = some_points(20)
     tables, order = Tables(write_deeplabcut(tmp_path / "a.csv", points)), [2, 0, 1, 3]
     found = KeyPoints.open(tables, info(), [NAMES[number] for number in order], 1).at(0)
     np.testing.assert_allclose(found[0, :, 2], points[0, 0, order, 2], rtol=1e-5)
     with pytest.raises(VideoDecodeError, match="its points are nose, earL, .*the others nose, ta"):
         KeyPoints.open(tables, info(), ("nose", "tail"), 1)
+    points = some_points(20)
+    points[..., :2] *= 10
+    tables = Tables(write_deeplabcut(tmp_path / "a.csv", points))
+    with pytest.raises(VideoDecodeError, match="lie outside of frames of 64 x 48 pixels"):
+        KeyPoints.open(tables, info(), NAMES, 1)
+    points[:] = np.nan
+    tables = Tables(write_deeplabcut(tmp_path / "b.csv", points))
+    assert not KeyPoints.open(tables, info(), NAMES, 1).at(0).any(), "nobody in any frame"
 
 
 @pytest.mark.parametrize(
@@ -295,14 +303,3 @@ def test_a_table_of_another_length(tmp_path, write, rows, frames, good):
     said = pytest.raises(VideoDecodeError, match=f"to frame {rows}, and the file has {frames}")
     with nullcontext() if good else said:
         KeyPoints.open(tables, info(frames), NAMES, 1)
-
-
-def test_a_table_of_larger_frames(tmp_path):
-    points = some_points(20)
-    points[..., :2] *= 10
-    tables = Tables(write_deeplabcut(tmp_path / "a.csv", points))
-    with pytest.raises(VideoDecodeError, match="lie outside of frames of 64 x 48 pixels"):
-        KeyPoints.open(tables, info(), NAMES, 1)
-    points[:] = np.nan
-    tables = Tables(write_deeplabcut(tmp_path / "b.csv", points))
-    assert not KeyPoints.open(tables, info(), NAMES, 1).at(0).any(), "nobody in any frame"

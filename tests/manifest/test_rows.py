@@ -210,14 +210,11 @@ def test_a_class_holds_at_the_frames_whose_middles_lie_in_its_events():
     assert chosen.by_frame(10, chosen.class_names)(0, 4).argmax(axis=1).tolist() == [0, 0, 0, 0]
 
 
-def test_frames_in_the_midst_are_labelled_as_all_are():
+def test_frames_in_the_midst_and_short_or_rounded_events():
     events = tuple((n * 0.7, n * 0.7 + 0.4, "ab"[n % 2]) for n in range(40))
     label = Annotation(events=events, background="rest").by_frame(12.5, ["a", "b", "rest"])
     parts = [label(n, 50) for n in range(0, 400, 50)]
     np.testing.assert_array_equal(np.concatenate(parts), label(0, 400))
-
-
-def test_the_shortest_event_holds_at_the_frame_that_shows_it_and_a_rounded_one_at_its_own():
     for start in np.arange(0, 2, 0.013):
         label = Annotation(events=((start, start + 0.001, "blink"),)).by_frame(10, ["blink"])
         assert np.flatnonzero(label(0, 30)).tolist() == [int((start + 0.0005) * 10)]

@@ -146,13 +146,19 @@ LEFT_KNEE, LEFT_ANKLE = POINTS.index("left_knee"), POINTS.index("left_ankle")
 RIGHT_KNEE, RIGHT_ANKLE = POINTS.index("right_knee"), POINTS.index("right_ankle")
 
 
-def test_left_and_right_change_places():
+def test_left_and_right_change_places_also_of_other_names():
     assert POINTS[MIRRORED[POINTS.index("left_heel")]] == "right_heel"
     assert POINTS[MIRRORED[POINTS.index("mouth_right")]] == "mouth_left"
     assert POINTS[MIRRORED[0]] == "nose"
     assert [MIRRORED[each] for each in MIRRORED] == list(range(33))
     assert (POINTS.index("left_shoulder"), POINTS.index("left_elbow")) in LEFT_LIMBS
     assert (POINTS.index("right_shoulder"), POINTS.index("right_elbow")) in RIGHT_LIMBS
+    pairs = "left_ear right_ear, LeftEar RightEar, ear_LEFT ear_RIGHT, earL earR, l_ear r_ear, "
+    pairs += "forelegL4 forelegR4, left_rear_paw right_rear_paw"
+    for left, right in (pair.split() for pair in pairs.split(", ")):
+        names = ("snout", right, "tail_base", left, "L9")
+        assert mirrored(names) == (0, 3, 2, 1, 4)
+        assert sides(names) == ("middle", "right", "middle", "left", "middle")
 
 
 def drawn(visibility):
@@ -173,15 +179,6 @@ def test_people_are_drawn():
     assert 0 < drawn(0.2)[50, 75, 0] < frame[50, 75, 0] / 3
     nobody = Poses(np.full((1, 33, 6), 0.5, np.float32), np.zeros(1, np.float32))
     assert not draw_poses(np.zeros((10, 10, 3), np.uint8), nobody).any()
-
-
-def test_pairs_of_points_are_found_by_their_names():
-    pairs = "left_ear right_ear, LeftEar RightEar, ear_LEFT ear_RIGHT, earL earR, l_ear r_ear, "
-    pairs += "forelegL4 forelegR4, left_rear_paw right_rear_paw"
-    for left, right in (pair.split() for pair in pairs.split(", ")):
-        names = ("snout", right, "tail_base", left, "L9")
-        assert mirrored(names) == (0, 3, 2, 1, 4)
-        assert sides(names) == ("middle", "right", "middle", "left", "middle")
 
 
 def test_points_of_tables_in_the_colours_of_their_sides():

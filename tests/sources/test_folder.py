@@ -40,10 +40,17 @@ def test_lists_videos_sorted_with_labels_and_groups(touch):
     assert {row.split for row in scan_folder(root).rows} == {""}
 
 
-def test_passes_over_hidden_files_and_folders(touch):
+def test_hidden_files_and_other_ones_are_left_out(touch):
     touch("walk/a.avi", "run/a.avi", ".git/a.avi", "@eaDir/a.avi", "__MACOSX/walk/a.avi")
     root = touch(".DS_Store", "walk/._a.avi", "walk/@eaDir/a.avi", "walk/.cache/a.avi")
     assert paths(root) == ["run/a.avi", "walk/a.avi"]
+    root = touch("walk/a.avi", "run/a.avi", "walk/a.txt", "README.md", "loose.avi", "run/x/y.csv")
+    message = (
+        "left out 4 files, outside of a class folder or not named as a video: README.md, "
+        "loose.avi, run/x/y.csv, walk/a.txt"
+    )
+    with pytest.warns(LeftOutWarning, match=re.escape(message)):
+        scan_folder(root)
 
 
 def test_passes_over_what_clipline_made(touch, tmp_path, blob_store):
@@ -108,16 +115,6 @@ def test_links_to_files_and_folders_are_followed(touch, links, videos, told):
     assert warned(root / "root") == (videos, told)
 
 
-def test_warns_of_files_that_it_leaves_out(touch):
-    root = touch("walk/a.avi", "run/a.avi", "walk/a.txt", "README.md", "loose.avi", "run/x/y.csv")
-    message = (
-        "left out 4 files, outside of a class folder or not named as a video: README.md, "
-        "loose.avi, run/x/y.csv, walk/a.txt"
-    )
-    with pytest.warns(LeftOutWarning, match=re.escape(message)):
-        scan_folder(root)
-
-
 def test_without_labels_where_only_a_check_is_wanted(touch):
     root = touch("b.MP4", "a.avi", "notes.txt", "old/b.avi")
     with pytest.warns(LeftOutWarning, match="left out 1 file, not named as a video: notes.txt"):
@@ -127,12 +124,9 @@ def test_without_labels_where_only_a_check_is_wanted(touch):
         ("b.MP4", "", "b.MP4"),
         ("b.avi", "", "old/b.avi"),
     ]
-
-
-def test_a_video_beside_class_folders_does_not_cost_a_check_the_labels(touch):
-    root = touch("loose.avi", "walk/a.avi", "run/a.avi")
-    with pytest.warns(LeftOutWarning, match=r"left out 1 file, .*: loose.avi"):
-        assert scan_folder(root, labelled=False).class_names == ("run", "walk")
+    touch("walk/a.avi")  # With two folders of videos, those beside them do not cost the labels.
+    with pytest.warns(LeftOutWarning, match=r"left out 3 files, .*: a.avi, b.MP4, notes.txt"):
+        assert scan_folder(root, labelled=False).class_names == ("old", "walk")
     (root / "sit").mkdir()
     with pytest.raises(DataError, match="got none in 'sit'"):
         scan_folder(root, labelled=False)

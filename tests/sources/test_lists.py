@@ -168,14 +168,11 @@ def test_a_fold_whose_test_videos_are_missing(touch):
         read_manifest(configure("ut_interaction", root, fold=5))
 
 
-def test_a_line_that_is_there_twice(write):
+def test_a_line_that_is_there_twice_and_a_video_without_a_group_among_others(write):
     table = write("table.csv", "path,label", "a.avi,run", "b.avi,walk", "a.avi,run", "a.avi,walk")
     with pytest.warns(TableWarning, match="left out 1 row, the same as one before: .*a.avi$"):
         manifest = read_manifest(configure("csv", table))
     assert [row.label for row in manifest.rows] == ["run", "walk", "walk"]
-
-
-def test_a_video_without_a_group_among_others_that_have_one(write):
     table = write("table.csv", "path,label,group", "a/a.avi,run,ann", "/b.avi,walk,", "c.avi,run,b")
     config = configure("csv", table)
     with pytest.warns(TableWarning, match="1 video without a group, each taken for one of its own"):

@@ -41,7 +41,7 @@ def test_frames_of_which_nothing_is_known_cost_nothing(several):
     assert float(loss(targets, logits)) != pytest.approx(float(loss(targets, changed)))
 
 
-def test_the_loss_is_the_mean_over_known_frames_of_the_sum_over_classes():
+def test_the_loss_is_the_mean_over_known_frames_and_stages_of_the_sum_over_classes():
     task = frames_task(several=False)
     logits = np.array([[[np.log(3), 0.0], [9, 9], [9, 0], [0, 9]]], np.float32)
     assert float(task.loss()(task.targets(LABELS, 2), logits)) == pytest.approx(np.log(4 / 3))
@@ -49,9 +49,6 @@ def test_the_loss_is_the_mean_over_known_frames_of_the_sum_over_classes():
     targets = task.targets(np.array([[[1, 0]]], np.uint8), 2)
     found = float(task.loss()(targets, np.array([[[0.0, np.log(3)]]], np.float32)))
     assert found == pytest.approx(np.log(2) + np.log(4))
-
-
-def test_stages_count_alike():
     task = frames_task(several=False)
     targets = task.targets(LABELS, 2)
     logits = np.random.default_rng(0).normal(size=(1, 3, 4, 2)).astype(np.float32)

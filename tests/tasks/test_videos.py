@@ -88,14 +88,11 @@ def test_the_logit_threshold_by_hand(aim, target, least):
     assert fit_logit_threshold(FOUND, CORRECT, aim, target) == least
 
 
-def test_the_logit_threshold_where_it_is_close():
+def test_a_threshold_where_it_is_close_and_scores_from_it_on():
     correct = np.array([False, False, True])  # so precise is none: the best there is
     assert fit_logit_threshold(np.array([9.0, 8.0, 7.0]), correct, "precision", 0.9) == 7
     # Of 100, 55 are 0.55, though 0.55 times 100 is a little more as floats go.
     assert fit_logit_threshold(np.arange(100.0), np.ones(100, bool), "coverage", 0.55) == 45
-
-
-def test_scores_from_the_threshold_on_are_enough():
     scores = np.array([[9.0, 2.0], [0.0, -7.0]])
     enough = Calibration(temperature=3.0, logit_threshold=2.0).is_enough(scores)
     np.testing.assert_array_equal(enough, [[True, True], [False, False]])

@@ -114,7 +114,7 @@ def test_variable_frame_rate_and_the_number_of_a_frame_in_its_file(tmp_path, fps
     assert probe(path).codec == "gif"
 
 
-def test_a_clock_that_jumps_goes_on_from_there(tmp_path):
+def test_a_clock_that_jumps_goes_on_from_there_and_one_that_stands_still_is_told(tmp_path):
     path = animation(tmp_path / "jump.gif", [100, 100, 600_000, 100, 300_000, 100])
     with pytest.warns(DamagedVideoWarning, match=r"jump\.gif: its clock jumps ahead by more than"):
         info = probe(path, count_frames=True)
@@ -123,6 +123,10 @@ def test_a_clock_that_jumps_goes_on_from_there(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DamagedVideoWarning)
         assert [level // 36 for level in shown(path, fps=20)] == [0, 0, 1, 1, 2, 3, 3, 4, 5]
+    path = coded_video(tmp_path / "still.mp4")
+    patched(path, (b"stts", 8 + 4, (2**32 - 1).to_bytes(4)))  # ticks, taken for -1
+    with pytest.warns(DamagedVideoWarning, match=r"still\.mp4: its clock gives 40 frames 0\.003 s"):
+        assert probe(path, count_frames=True).damaged
 
 
 def set_timescale(mp4, units):
@@ -142,13 +146,6 @@ def test_a_clock_that_cannot_be_is_none(tmp_path, video):
             info = probe(path, count_frames=True)
         assert (info.fps, info.num_frames) == (25.0, 40)
         assert info.duration_seconds == pytest.approx(1.6)
-
-
-def test_a_clock_that_stands_still_is_told(tmp_path):
-    path = coded_video(tmp_path / "still.mp4")
-    patched(path, (b"stts", 8 + 4, (2**32 - 1).to_bytes(4)))  # ticks, taken for -1
-    with pytest.warns(DamagedVideoWarning, match=r"still\.mp4: its clock gives 40 frames 0\.003 s"):
-        assert probe(path, count_frames=True).damaged
 
 
 def test_hours_with_hardly_a_frame_are_refused(tmp_path):

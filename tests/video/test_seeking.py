@@ -51,7 +51,7 @@ def test_a_frame_is_the_one_of_its_number_in_any_order(tmp_path, name, codec):
         assert reader.frame(0, stamps[:1], size=(24, 32)).shape == (24, 32, 3)
 
 
-def test_marks_are_those_of_the_reader(tmp_path):
+def test_marks_are_those_of_the_reader_and_of_the_file_as_it_was(tmp_path):
     frames = coded(30)
     frames[10:] = frames[9]
     marks = list(mark_frames(lossless(tmp_path / "a.avi", frames)))
@@ -59,9 +59,6 @@ def test_marks_are_those_of_the_reader(tmp_path):
     assert marks[0].motion == 0
     assert all(mark.motion > 1 for mark in marks[1:10])
     assert all(mark.motion == 0 for mark in marks[10:])
-
-
-def test_a_file_that_was_changed_gives_no_wrong_frame(tmp_path):
     path = lossless(tmp_path / "a.avi", coded(60), fps=25)
     stamps = stamps_of(path)
     for num_frames, fps in ((60, 10), (20, 25)):

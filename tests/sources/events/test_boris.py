@@ -49,7 +49,7 @@ def test_events_go_to_the_file_that_they_fall_into(new):
     ]
 
 
-def test_files_of_other_players_are_told(new):
+def test_files_of_other_players_are_told_and_an_offset_is_taken_off(new):
     path = "C:\\v\\a.mp4"
     source = f"player #1:{path}|player #2:c.mp4;d.mp4"
     lengths, rates = "10.000|20.000;5.000", "25.000|30.000;30.000"
@@ -57,15 +57,12 @@ def test_files_of_other_players_are_told(new):
     assert (found.media, found.duration_seconds, found.fps) == (path, 10, 25)
     told = [notice.text for notice in found.notices]
     assert told == [f"o: the events are taken for {path}, not c.mp4, d.mp4"]
-
-
-def test_what_boris_added_to_all_times_is_taken_off(new):
     marks = [("START", 98), ("STOP", 99), ("START", 99.5), ("STOP", 101), ("POINT", 105.5)]
     found = new(*(f"\ts\t\t\t{mark}\t{time}\ta.mp4" for mark, time in marks), offset="100.0")
     assert said(found)[0] == "a.mp4: 0-1 s, 5.5-5.5 s ['before the start', 'cut at the start']"
 
 
-def test_modifiers_pair_marks_and_may_be_part_of_the_label(new):
+def test_modifiers_pair_marks_and_unpaired_ones_are_told(new):
     lines = [
         "\teat\tgrass\tNone\tSTART\t1\ta.mp4",
         "\teat\tleaf\tfast\tSTART\t2\ta.mp4",
@@ -74,9 +71,6 @@ def test_modifiers_pair_marks_and_may_be_part_of_the_label(new):
     ]
     assert said(new(*lines))[0] == "a.mp4: 1-3 eat, 2-4 eat"
     assert said(new(*lines, modifiers=True))[0] == "a.mp4: 1-3 eat grass, 2-4 eat leaf|fast"
-
-
-def test_unpaired_marks_are_told(new):
     marks = [("STOP", 1), ("START", 2), ("START", 3), ("STOP", 4), ("START", 5)]
     found, _ = new(*(f"\ts\t\t\t{mark}\t{time}\ta.mp4" for mark, time in marks))
     start, stop = "START without STOP", "STOP without START"

@@ -4,7 +4,6 @@ import dataclasses
 import json
 import xml.etree.ElementTree as ET
 
-import numpy as np
 import pytest
 
 from pipeline.errors import DataError
@@ -14,7 +13,6 @@ from pipeline.sources.events.reading import read_events
 from pipeline.sources.events.report import report, report_lines
 from pipeline.sources.events.subjects import by_subject, where_known, with_lengths
 from pipeline.sources.events.writing import WRITERS, WrittenEvent, WrittenRecording
-from pipeline.video import write_video
 
 WALK = Event(1, 2, "walk")
 
@@ -78,19 +76,6 @@ def test_a_table_without_lines_speaks_of_the_video_of_its_name(touch, read, info
     message = r"b.csv: there are only the names of columns\. Expected a line for each event"
     with pytest.raises(DataError, match=message):
         match_media(read("b.csv", head), root, probe=infos)
-
-
-def test_real_videos_say_their_rate_and_length_or_that_they_cannot_be_read(touch, tmp_path):
-    root = touch("b.mp4")
-    frames = np.zeros((30, 16, 16, 3), np.uint8)
-    write_video(tmp_path / "a.avi", frames, fps=10, codec="FFV1")
-    given = [recording("a", Event(5, 30, "walk"), unit="frames"), recording("b.mp4")]
-    (matched,), (*_, unmatched) = match_media([*given, recording("b")], root)
-    assert (matched.events, matched.fps) == ((Event(0.5, 3, "walk"),), 10)
-    assert matched.duration_seconds == 3
-    ((kind, text),) = unmatched.notices
-    assert kind == "media unreadable"
-    assert text.startswith(f"{root / 'b.mp4'}: ")
 
 
 def test_frames_become_seconds_and_what_disagrees_is_told(info):
@@ -169,6 +154,15 @@ def test_a_recording_for_each_subject():
     assert ann.notices == bob.notices == (notice,)
     assert by_subject([recorded(LIGHT), recorded()]) == [recorded(LIGHT), recorded()]
     assert by_subject([recorded(ANN)])[0].notices == ()
+    # What is known of one class follows its events.
+    point, shared = Event(5, 5, "p"), Event(0, 9, "q")
+    known = recorded(ANN, known=(), known_of=(ANN, point, shared), duration_seconds=10.0)
+    ann, bob = by_subject([dataclasses.replace(known, events=(ANN, BOB))])
+    assert (ann.known_of, bob.known_of) == ((ANN, point, shared), (point, shared))
+    assert Event(4.5, 5.5, "p") in with_lengths(known, 1.0).known_of
+    gap = dataclasses.replace(known, events=(Event(2, 4, "break"),))
+    found = where_known(gap, ["break"])
+    assert [e for e in found.known_of if e.label == "q"] == [Event(0, 2, "q"), Event(4, 9, "q")]
 
 
 def test_points_are_given_a_length():
@@ -189,17 +183,6 @@ def test_nothing_is_known_where_nobody_watched():
     part = where_known(recorded(*events, known=((2.0, 9.0),)), ["break"])
     assert part.known == ((2, 3), (5, 8))
     assert where_known(recorded(ANN), ["break"]) == recorded(ANN)
-
-
-def test_what_is_known_of_one_class_follows_its_events():
-    point, shared = Event(5, 5, "p"), Event(0, 9, "q")
-    known = recorded(ANN, known=(), known_of=(ANN, point, shared), duration_seconds=10.0)
-    ann, bob = by_subject([dataclasses.replace(known, events=(ANN, BOB))])
-    assert (ann.known_of, bob.known_of) == ((ANN, point, shared), (point, shared))
-    assert Event(4.5, 5.5, "p") in with_lengths(known, 1.0).known_of
-    gap = dataclasses.replace(known, events=(Event(2, 4, "break"),))
-    found = where_known(gap, ["break"])
-    assert [e for e in found.known_of if e.label == "q"] == [Event(0, 2, "q"), Event(4, 9, "q")]
 
 
 def test_report():

@@ -141,6 +141,7 @@ def test_recordings_without_a_video_that_can_be_read_are_bad_ones(root):
     assert "1 recording left out: their video is not there or cannot be read" in lines
     assert not any(line.startswith("0 recordings") for line in lines)
     assert "c.avi" in page_of(root)
+    assert "media unreadable: 1, " in page_of(root)
 
 
 def test_events_behind_what_can_be_read_are_told(root):
@@ -249,15 +250,12 @@ def test_events_of_the_background(root):
     assert (labels == UNKNOWN_LABEL).all()
 
 
-def test_other_classes_become_background(root):
+def test_other_classes_become_background_and_frames_that_nobody_watched_are_not_known(root):
     (first, _) = read_manifest(configure(root, classes=("wave",))).rows
     assert first.labels == ("background", "wave")
     assert {label for _, _, label in first.annotation.events} == {"wave"}
     # A semicolon in a label is no second label.
     assert scan(root, TABLE.replace("jump", "jump; high")).rows[0].labels == ("jump, high", "wave")
-
-
-def test_where_nobody_watched_frames_are_not_known(root):
     config = configure(root, f"{TABLE}b.avi,2.5,3.5,pause\n", not_annotated=("pause",))
     store = prepare(config).store
     (record,) = store.of_split("test")
