@@ -14,7 +14,6 @@ from pipeline.errors import DataError, VideoDecodeError
 from pipeline.key_points import KeyPoints, Tables
 from pipeline.key_points.files import read_head, read_table
 from pipeline.key_points.table import Table, clean
-from pipeline.video import VideoInfo
 from tests.key_points.tables import (
     NAMES,
     some_points,
@@ -22,6 +21,7 @@ from tests.key_points.tables import (
     write_sleap_csv,
     write_sleap_h5,
 )
+from tests.video.videos import known
 
 
 def with_gaps(animals):
@@ -215,19 +215,6 @@ def test_a_table_of_many_clips_is_read_once(tmp_path):
         tables.read("a.mp4")
 
 
-def info(frames=20):
-    return VideoInfo(
-        path="a.mp4",
-        width=64,
-        height=48,
-        fps=10,
-        declared_frames=frames,
-        num_frames=None,
-        duration_seconds=1,
-        codec="FFV1",
-    )
-
-
 def placed(points, individuals, names=NAMES):
     table = Table(names, clean(points[..., :2], points[..., 2]), is_whole=True)
     return KeyPoints(table, individuals, 48, 64)
@@ -269,18 +256,18 @@ def test_the_size_of_an_animal_is_one_for_the_whole_video():
 def test_points_are_taken_by_their_names_and_lie_in_the_frames(tmp_path):
     points = some_points(20)
     tables, order = Tables(write_deeplabcut(tmp_path / "a.csv", points)), [2, 0, 1, 3]
-    found = KeyPoints.open(tables, info(), [NAMES[number] for number in order], 1).at(0)
+    found = KeyPoints.open(tables, known(20), [NAMES[number] for number in order], 1).at(0)
     np.testing.assert_allclose(found[0, :, 2], points[0, 0, order, 2], rtol=1e-5)
     with pytest.raises(VideoDecodeError, match="its points are nose, earL, .*the others nose, ta"):
-        KeyPoints.open(tables, info(), ("nose", "tail"), 1)
+        KeyPoints.open(tables, known(20), ("nose", "tail"), 1)
     points = some_points(20)
     points[..., :2] *= 10
     tables = Tables(write_deeplabcut(tmp_path / "a.csv", points))
     with pytest.raises(VideoDecodeError, match="lie outside of frames of 64 x 48 pixels"):
-        KeyPoints.open(tables, info(), NAMES, 1)
+        KeyPoints.open(tables, known(20), NAMES, 1)
     points[:] = np.nan
     tables = Tables(write_deeplabcut(tmp_path / "b.csv", points))
-    assert not KeyPoints.open(tables, info(), NAMES, 1).at(0).any(), "nobody in any frame"
+    assert not KeyPoints.open(tables, known(20), NAMES, 1).at(0).any(), "nobody in any frame"
 
 
 @pytest.mark.parametrize(
@@ -302,4 +289,4 @@ def test_a_table_of_another_length(tmp_path, write, rows, frames, good):
     tables = Tables(write(path, some_points(rows)))
     said = pytest.raises(VideoDecodeError, match=f"to frame {rows}, and the file has {frames}")
     with nullcontext() if good else said:
-        KeyPoints.open(tables, info(frames), NAMES, 1)
+        KeyPoints.open(tables, known(frames), NAMES, 1)

@@ -13,9 +13,9 @@ import cv2
 import pytest
 
 from pipeline.errors import VideoDecodeError
-from pipeline.video import Limits, VideoInfo, VideoReader, probe, write_video
+from pipeline.video import Limits, VideoReader, probe, write_video
 from pipeline.video.quiet import quiet
-from tests.video.videos import cut, lossless, noise
+from tests.video.videos import cut, known, lossless, noise
 
 
 @pytest.fixture
@@ -211,34 +211,18 @@ def test_lists_of_other_files_are_no_videos_where_that_is_asked_for(make, monkey
     assert printed(CODE).split("\n")[:4] == [*["ffv1"] * 3, "it is text, not a video; it "]
 
 
-def info(declared, num_frames, seconds=None, fps=25.0):
-    return VideoInfo(
-        path="a.mp4",
-        width=64,
-        height=48,
-        fps=fps,
-        declared_frames=declared,
-        num_frames=num_frames,
-        duration_seconds=(num_frames or 0) / fps if seconds is None else seconds,
-        codec="h264",
-    )
-
-
 @pytest.mark.parametrize(
     ("found", "cut_off"),
     [
-        *((info(311, 310), False), (info(174, 172), False)),
-        *((info(60, 52), False), (info(60, 50), False), (info(60, 49), True)),  # 8 or more
-        *((info(141, 73), True), (info(300, 120), True)),
-        *((info(1000, 901), False), (info(1000, 899), True)),
-        *((info(12, 7), False), (info(12, 6), False), (info(12, 5), True)),
-        *((info(2, 1), False), (info(3, 1), True)),
-        (info(60, 61), False),  # more than declared
-        *((info(None, 60), False), (info(60, None), False)),  # not known, not counted yet
+        *((known(174, 172), False), (known(60, 50), False), (known(60, 49), True)),  # 8 or more
+        *((known(141, 73), True), (known(1000, 901), False), (known(1000, 899), True)),
+        *((known(12, 6), False), (known(12, 5), True), (known(2, 1), False), (known(3, 1), True)),
+        (known(60, 61), False),  # more than declared
+        *((known(None, 60), False), (known(60, None), False)),  # not known, not counted yet
         # A number computed from a duration is compared with time: half of the frames of a nominal
         # 30 a second are there, but they cover the whole duration.
-        (info(300, 150, seconds=10.0, fps=30.0), False),
-        (info(300, 150, seconds=5.0, fps=30.0), True),
+        (known(300, 150, duration_seconds=10.0, fps=30.0), False),
+        (known(300, 150, duration_seconds=5.0, fps=30.0), True),
     ],
 )
 def test_is_cut_off(found, cut_off):
@@ -247,7 +231,7 @@ def test_is_cut_off(found, cut_off):
 
 def test_missing_frames():
     # The clock of a container may begin before the first frame.
-    found = info(174, 172, fps=30.0)
+    found = known(174, 172, fps=30.0)
     later = dataclasses.replace(found, start_seconds=0.1)
-    missing = [each.missing_frames for each in (info(60, 52), info(60, 61), found, later)]
+    missing = [each.missing_frames for each in (known(60, 52), known(60, 61), found, later)]
     assert missing == [8, 0, 2, 0]

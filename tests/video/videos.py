@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.video import write_video
+from pipeline.video import VideoInfo, write_video
 
 
 def noise(num_frames: int, height: int = 48, width: int = 64) -> np.ndarray:
@@ -20,6 +20,16 @@ def lossless(path: Path, frames: Iterable[np.ndarray], fps: float = 10) -> Path:
     """Writes a video whose frames come back as they are, and returns the file."""
     write_video(path, frames, fps=fps, codec="FFV1")
     return path
+
+
+def known(declared: int | None, num_frames: int | None = None, **others: object) -> VideoInfo:
+    """What is known of a video, of 10 frames a second unless said otherwise."""
+    about = {"path": "a.mp4", "width": 64, "height": 48, "fps": 10.0, "codec": "FFV1"} | others
+    return VideoInfo(
+        **{"duration_seconds": (num_frames or declared or 0) / about["fps"], **about},
+        declared_frames=declared,
+        num_frames=num_frames,
+    )
 
 
 def cut(path: Path, num_bytes: int | None = None) -> Path:

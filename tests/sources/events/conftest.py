@@ -10,7 +10,8 @@ import pytest
 from pipeline.sources.events.event import Recording
 from pipeline.sources.events.reading import ReadingOptions, read_events
 from pipeline.video import VideoInfo
-from tests.sources.events.formats import FORMATS, FPS
+from tests.sources.events.formats import FORMATS
+from tests.video.videos import known
 
 
 @pytest.fixture(params=FORMATS)
@@ -35,20 +36,7 @@ def read(write: Callable[..., Path]) -> Callable[..., list[Recording]]:
 @pytest.fixture
 def info() -> Callable[..., VideoInfo]:
     """What is known of a video of 200 frames, 10 a second, unless said otherwise."""
-
-    def info(path: object = "", *, fps: float = FPS, duration_seconds: float = 20.0) -> VideoInfo:
-        return VideoInfo(
-            path=str(path),
-            width=32,
-            height=24,
-            fps=fps,
-            declared_frames=round(fps * duration_seconds),
-            num_frames=None,
-            duration_seconds=duration_seconds,
-            codec="FFV1",
-        )
-
-    return info
+    return lambda path="", **others: known(None, **{"duration_seconds": 20.0, **others}, path=path)
 
 
 @pytest.fixture
