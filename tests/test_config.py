@@ -161,9 +161,7 @@ def test_the_backbone_of_a_stream_takes_nothing_from_that_of_all(tmp_path):
     config = loaded(tmp_path, "[backbone]\ngrid = 2\n[backbone.flow]\n[temporal]\n")
     assert config.backbones == {"flow": BackboneConfig()}
     assert config.backbone_of("rgb").grid == 2
-
-
-def test_stored_features_take_frozen_backbones_of_all_streams():
+    # Stored features take frozen backbones of all streams.
     frozen = BackboneConfig(trainable="none")
     train = TrainConfig(cache_features=True)
     model = ModelConfig(streams=("rgb", "flow"))

@@ -30,27 +30,17 @@ BASE = {
     "train.batch_size": 12,
     "split.train_on_val": True,
 }
+STRENGTHS = (
+    *("crop", "scale", "translate", "brightness", "contrast", "saturation", "hue", "noise"),
+    *("erase", "speed", "drop_frames"),
+)
 AUGMENTATIONS = {
-    "augment.flip": 0.5,
-    "augment.crop.strength": 0.3,
-    "augment.scale.strength": 0.2,
-    "augment.translate.strength": 0.2,
+    **{f"augment.{name}": 0.5 for name in ("flip", "greyscale", "reverse")},
+    **{f"augment.{name}.strength": 0.3 for name in STRENGTHS},
     "augment.rotation.strength": 20.0,
-    "augment.brightness.strength": 0.2,
-    "augment.contrast.strength": 0.5,
-    "augment.saturation.strength": 0.5,
-    "augment.hue.strength": 0.2,
-    "augment.greyscale": 0.5,
-    "augment.noise.strength": 0.1,
-    "augment.erase.strength": 0.3,
-    "augment.speed.strength": 0.5,
-    "augment.drop_frames.strength": 0.5,
-    "augment.reverse": 0.5,
 }
 DROPOUTS = {
-    "temporal.dropout": 0.5,
-    "temporal.input_dropout": 0.5,
-    "temporal.recurrent_dropout": 0.5,
+    **{f"temporal.{name}": 0.5 for name in ("dropout", "input_dropout", "recurrent_dropout")},
     "backbone.spatial_dropout": 0.5,
     "model.dropout": 0.5,
 }

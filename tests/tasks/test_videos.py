@@ -69,15 +69,9 @@ CORRECT = np.array([True, True, False, True, False])
 @pytest.mark.parametrize(
     ("aim", "target", "least"),
     [
-        ("off", 0.5, None),
-        ("coverage", 1.0, -3.0),
-        ("coverage", 0.8, 5.0),
-        ("coverage", 0.5, 7.0),
-        ("coverage", 0.01, 9.0),
-        ("precision", 0.5, -3.0),
-        ("precision", 0.7, 5.0),
-        ("precision", 0.76, 9.0),
-        ("precision", 1.0, 9.0),
+        *(("off", 0.5, None), ("coverage", 1.0, -3.0), ("coverage", 0.8, 5.0)),
+        *(("coverage", 0.5, 7.0), ("coverage", 0.01, 9.0), ("precision", 0.5, -3.0)),
+        *(("precision", 0.7, 5.0), ("precision", 0.76, 9.0), ("precision", 1.0, 9.0)),
     ],
 )
 def test_the_logit_threshold_by_hand(aim, target, least):

@@ -165,15 +165,12 @@ def test_via(read):
     assert said(read("v.csv", *lines)) == ["a.mp4: 4.5-4.5 walk ['region']"]
 
 
-def test_label_studio_counts_frames_from_one_and_includes_the_last(read):
+def test_label_studio_counts_frames_from_one_and_takes_the_truth_or_else_the_last_annotation(read):
     box = {"id": "b", "type": "videorectangle", "value": {"sequence": []}}
     results = [box, result(1, 1), result(5, 15), result(0, 3)]
     (recording,) = read("s.json", studio({"result": results}))
     assert recording.unit == "frames"
     assert said([recording]) == ["a.mp4: 0-1 walk, 0-3 walk, 4-15 walk ['no event']"]
-
-
-def test_label_studio_takes_the_truth_or_else_the_last_annotation(read):
     truth = {"result": [result(1, 2, "true")], "ground_truth": True}
     last = {"result": [result(1, 2, "last")]}
     cancelled = {"result": [result(1, 2, "cancelled")], "was_cancelled": True}
