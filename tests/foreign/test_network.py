@@ -162,23 +162,17 @@ def test_threads_get_what_each_would_get_alone(tflite):
     np.testing.assert_allclose(found, network(given), atol=1e-5)
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
+def test_files_that_are_no_network_of_frames_or_do_not_say_enough(tflite, tmp_path):
+    for options, message in (
         ({"inputs": 2}, "expected one input. Received: 2"),
         ({"outputs": 2}, "expected one output. Received: 2"),
         ({"shape": ("n", 1, 32, 32)}, r"or \(N, 3, H, W\). Received: \(any, 1, 32, 32\)"),
         ({"mean_over": (3,)}, r"features \(N, F\) or .* Received: \(1, 5, 4\) for 1"),
         ({"dtype": np.float64}, r"expected an input of float, .* Received: tensor\(double"),
         ({"shape": ("n", 3, 2, 2)}, "cannot be run: "),
-    ],
-)
-def test_files_that_are_no_network_of_frames(tmp_path, options, message):
-    with pytest.raises(DataError, match=f"a.onnx: .*{message}"):
-        assert opened(write_onnx(tmp_path / "a.onnx", **options)).num_features
-
-
-def test_files_that_are_none_or_do_not_say_enough(tflite, tmp_path):
+    ):
+        with pytest.raises(DataError, match=f"a.onnx: .*{message}"):
+            assert opened(write_onnx(tmp_path / "a.onnx", **options)).num_features
     with pytest.raises(ConfigError, match=r"backbone.name .*none.onnx: there is no such file"):
         opened(tmp_path / "none.onnx")
     for suffix, kind in ((".onnx", "an ONNX"), (".tflite", "a LiteRT")):

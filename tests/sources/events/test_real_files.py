@@ -21,7 +21,7 @@ FIRST = (
 )
 
 
-def test_the_same_observation_from_a_table_and_a_project_of_boris():
+def test_the_same_observations_from_tables_and_a_project_of_boris():
     (table,) = read_events(LABELS / "boris_tabular.tsv")
     project = {r.name: r for r in read_events(LABELS / "boris_project.boris")}["observation #1"]
     assert table.events == project.events == FIRST
@@ -29,12 +29,9 @@ def test_the_same_observation_from_a_table_and_a_project_of_boris():
         assert recording.media == "video_test_25fps_360s.mp4"
         assert (recording.fps, recording.duration_seconds) == (25, 359.96)
         assert recording.notices == ()
-
-
-def test_an_aggregated_export_of_two_files_and_the_project():
     first, second = read_events(LABELS / "boris_aggregated.tsv")
-    found = read_events(LABELS / "boris_project.boris")
-    in_project = [r for r in found if r.name == "observation #2"]
+    recordings = read_events(LABELS / "boris_project.boris")
+    in_project = [r for r in recordings if r.name == "observation #2"]
     assert first.media == in_project[0].media == "video_test_25fps_180s.mp4"
     assert first.events == in_project[0].events
     assert len(first.events) == 6
@@ -43,10 +40,6 @@ def test_an_aggregated_export_of_two_files_and_the_project():
     # Not in the table: where the second file starts, after 179.96 seconds.
     assert len(in_project[1].events) == 12
     assert in_project[1].events[0] == Event(227.765 - 179.96, 253.49 - 179.96, "s")
-
-
-def test_what_a_project_of_boris_holds():
-    recordings = read_events(LABELS / "boris_project.boris")
     live = [r for r in recordings if not r.media]
     assert len(recordings) == 13
     assert [r.name for r in live if r.events == ()] == ["observation without events"]
