@@ -158,17 +158,6 @@ def printed(code, *words, **options):
     return subprocess.run(command, capture_output=True, text=True, check=True, **options).stdout
 
 
-def new_modules(*names):
-    """Those that importing some takes, without those of Python itself."""
-    code = f"""
-import sys
-before = set(sys.modules)
-import {", ".join(names)}
-print(*set(sys.modules) - before)
-"""
-    return set(printed(code).split())
-
-
 CLASSIFYING = {"numpy", "cv2", "ai_edge_litert", "pipeline"}
 """What a machine that only classifies has to install; and what LiteRT brings along."""
 CLASSIFYING |= {"flatbuffers", "backports", "google", "typing_extensions"}
@@ -194,7 +183,13 @@ WEB |= {"anyio", "sniffio", "idna", "click", "h11"}
     ids=["preparing", "classifying", "serving"],
 )
 def test_few_packages_are_imported(names, needed):
-    new = new_modules(*(f"pipeline.{name}" for name in names))
+    code = f"""
+import sys
+before = set(sys.modules)
+import {", ".join(f"pipeline.{name}" for name in names)}
+print(*set(sys.modules) - before)
+"""
+    new = set(printed(code).split())
     found = {name.partition(".")[0] for name in new}
     assert found - sys.stdlib_module_names - {"__mp_main__"} <= needed
     if needed == CLASSIFYING:  # It takes longer to import than a short video to read.

@@ -379,9 +379,7 @@ def test_recordings_show_what_was_acted_by_a_camera_that_stays(rendered, small):
     assert np.ptp(corner) < 4
 
 
-def test_the_source_reads_its_recordings_as_rows_of_parts_by_figure(
-    rendered, monkeypatch, tmp_path, in_this_process
-):
+def test_the_source_needs_no_path_and_reads_parts_by_figure(rendered, monkeypatch, tmp_path, in_this_process):
     seen = []
     monkeypatch.setattr(
         "pipeline.sources.demo.render.render_recordings",
@@ -398,6 +396,13 @@ def test_the_source_reads_its_recordings_as_rows_of_parts_by_figure(
     splits = {(f"figure0{n}", split) for n, split in enumerate(SPLITS)}
     assert {(row.group, row.split) for row in cut.rows} == splits
     assert {row.label for row in cut.rows} >= {"kick", "pick_up", "put_down", "sit_down"}
+    config = PrepareConfig(source="demo_recordings")
+    assert config.out == "data/demo_recordings"
+    assert PrepareConfig(source="demo_recordings", out="data/x").out == "data/x"
+    assert folder_of_videos(config) == Path("data/demo_recordings/videos").absolute()
+    for wrong in ({"path": "x"}, {"videos": "x"}, {"folds": 2}, {"classes": ("walk",)}):
+        with pytest.raises(ConfigError, match="is for your own videos|--classes needs --out"):
+            PrepareConfig(source="demo_recordings", **wrong)
 
 
 def test_what_a_killed_run_left_is_completed_to_the_same_bytes(rendered, small, tmp_path):
@@ -428,13 +433,3 @@ def test_another_seed_replaces_the_recordings_and_most_figures_are_for_training(
     figures = {split: len({row.group for row in rows if row.split == split}) for split in SPLITS}
     assert figures == {"train": 72, "val": 12, "test": 12}
     assert len(rows) == 96 * len(ACTIONS)
-
-
-def test_prepare_needs_no_path_and_puts_them_into_a_folder_of_their_own():
-    config = PrepareConfig(source="demo_recordings")
-    assert config.out == "data/demo_recordings"
-    assert PrepareConfig(source="demo_recordings", out="data/x").out == "data/x"
-    assert folder_of_videos(config) == Path("data/demo_recordings/videos").absolute()
-    for wrong in ({"path": "x"}, {"videos": "x"}, {"folds": 2}, {"classes": ("walk",)}):
-        with pytest.raises(ConfigError, match="is for your own videos|--classes needs --out"):
-            PrepareConfig(source="demo_recordings", **wrong)

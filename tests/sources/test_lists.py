@@ -17,7 +17,7 @@ from pipeline.sources.video_index import VideoIndex
 from pipeline.sources.video_list import scan_list
 
 
-def test_looks_in_the_folder_and_then_beside_it(touch):
+def test_looks_in_the_folder_and_then_beside_it_and_reads_tables(touch, write):
     root = touch("set/videos/train.csv", "set/train.csv", "set/lists/val.csv")
 
     def found(path, annotations="", *patterns):
@@ -40,9 +40,6 @@ def test_looks_in_the_folder_and_then_beside_it(touch):
     )
     with pytest.raises(DataError, match=message):
         find_lists(root / "folder.txt", "", "x.txt", "y.txt", download="Get them.")
-
-
-def test_table_with_a_byte_order_mark_and_short_lines(write):
     file = write("a.csv", "\ufefflabel,id", '"a, b",1', "c")
     assert list(read_table(file, "label", "id")) == [
         (f"{file}, line 2", {"label": "a, b", "id": "1"}),

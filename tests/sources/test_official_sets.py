@@ -29,8 +29,6 @@ from pipeline.sources.video_index import CrossingGroupsWarning
 from pipeline.sources.video_list import scan_list
 from pipeline.video import encode_jpeg, iter_frames
 
-REAL = os.environ.get("PIPELINE_VIDEOS")
-
 
 class DataSet(NamedTuple):
     """What lies there, and what the scan says of it.
@@ -464,17 +462,6 @@ def test_videos_that_are_not_listed_are_left_out(lay, data_set, others, options,
     assert record[0].filename == __file__
 
 
-@pytest.mark.parametrize(
-    "content",
-    ["youtube_id,time_start,time_end,split\nzzz,5,15,test\n", f"{HEAD},zzz,5,15,test,1\n", None],
-)
-def test_kinetics_is_tested_on_the_validation_if_the_test_has_no_labels(lay, content):
-    root = lay(KINETICS, {"test.csv": content})
-    with pytest.warns(LeftOutWarning, match="left out 1 video .*: replacement/zzz.mp4"):
-        rows = scan_kinetics(root).rows
-    assert [row.split for row in rows] == ["train", "train", "test"]
-
-
 def test_kinetics_without_some_columns_clips_and_lists(lay):
     columns = "label,youtube_id,time_start,time_end\nabseiling,-3B32lodo2M,59,69.0\n"
     root = lay(KINETICS, {"val.csv": columns}, videos=KINETICS.videos[::3])
@@ -488,6 +475,13 @@ def test_kinetics_without_some_columns_clips_and_lists(lay):
     (root / "annotations/test.csv").write_bytes(b"label,youtube_id\n\xff\xfe,")
     with pytest.raises(DataError, match=r"test.csv: expected text in UTF-8: "):
         scan_kinetics(root)
+    # Where the test has no labels, the validation is the test.
+    unlabelled = "youtube_id,time_start,time_end,split\nzzz,5,15,test\n"
+    for content in (unlabelled, f"{HEAD},zzz,5,15,test,1\n", None):
+        root = lay(KINETICS, {"test.csv": content})
+        with pytest.warns(LeftOutWarning, match="left out 1 video .*: replacement/zzz.mp4"):
+            rows = scan_kinetics(root).rows
+        assert [row.split for row in rows] == ["train", "train", "test"]
 
 
 def test_kth_without_its_list_is_whole_videos_in_any_format(lay):
@@ -548,13 +542,3 @@ def test_what_the_error_says_turns_frames_into_videos(lay, monkeypatch):
     assert len(list(iter_frames(rows[0].path))) == 3
     jpeg = (root / "20bn-jester-v1/1/00001.jpg").read_bytes()
     assert jpeg in Path(rows[0].path).read_bytes()
-
-
-@pytest.mark.skipif(not REAL, reason="PIPELINE_VIDEOS is not set")
-def test_real_videos_of_ut_interaction():
-    folder = Path(REAL or "") / "ut_interaction"
-    manifest = scan_ut_interaction(folder)
-    assert (len(manifest.rows), len(manifest.class_names), len(manifest.groups)) == (120, 6, 20)
-    folds = [scan_ut_interaction(folder, fold=fold).rows for fold in range(1, 21)]
-    assert [len(rows) for rows in folds] == [60] * 20
-    assert sum(row.split == "test" for rows in folds for row in rows) == 120

@@ -36,18 +36,18 @@ def marks() -> list[tuple[str, float, Event]]:
     return sorted(found, key=lambda mark: mark[1])
 
 
-def boris_new(separator: str = "\t") -> str:
+def boris_new() -> str:
     head = (
         "Observation id,Observation date,Description,Observation duration,Observation type,Source,"
         "Time offset (s),Media duration (s),FPS,Subject,Behavior,Behavioral category,Behavior type,"
         "Time,Media file name,Image index,Image file path,Comment"
     )
-    lines = [head.replace(",", separator)]
+    lines = [head]
     for status, time, event in marks():
         cells = ["t 1", "2023-05-09 17:15:54", "", "19.000", "Media file(s)", f"player #1:{VIDEO}"]
         cells += ["0.0", "20.000", "10.000", event.subject, event.label, "", status]
         cells += [f"{time:.3f}", VIDEO, str(round(FPS * time)), "NA", ""]
-        lines.append(separator.join(cells))
+        lines.append(",".join(cells))
     return "\r\n".join([*lines, ""])
 
 
@@ -251,8 +251,7 @@ FORMATS: dict[str, tuple[str, Callable[[], str]]] = {
     "own table": ("events.csv", own_table),
     "own table with semicolons": ("events.csv", lambda: own_table(";", ",")),
     "own table with tabs": ("events.txt", lambda: own_table("\t", ",")),
-    "BORIS, tabs": ("t 1.tsv", boris_new),
-    "BORIS, commas": ("t 1.csv", lambda: boris_new(",")),
+    "BORIS, new": ("t 1.csv", boris_new),
     "BORIS, old": ("t 1.tsv", boris_old),
     "BORIS, aggregated": ("all.csv", boris_aggregated),
     "BORIS, project": ("p.boris", boris_project),
