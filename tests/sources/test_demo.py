@@ -379,7 +379,7 @@ def test_recordings_show_what_was_acted_by_a_camera_that_stays(rendered, small):
     assert np.ptp(corner) < 4
 
 
-def test_the_source_needs_no_path_and_reads_parts_by_figure(rendered, monkeypatch, tmp_path, in_this_process):
+def test_the_source_reads_its_recordings(rendered, monkeypatch, tmp_path, in_this_process):
     seen = []
     monkeypatch.setattr(
         "pipeline.sources.demo.render.render_recordings",
