@@ -245,21 +245,20 @@ def hasty_run(blob_config: RunConfig, made: Made) -> Run:
     return Run(made("hasty run", lambda folder: train_and_export(config, folder)))
 
 
-@contextlib.contextmanager
-def nothing_can_be_written(most_bytes: int = 0) -> Iterator[None]:
-    """Writing more into any file fails meanwhile, as on a full disk."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
 @pytest.fixture
 def full_disk() -> Callable[..., contextlib.AbstractContextManager[None]]:
-    """See `nothing_can_be_written`."""
-    return nothing_can_be_written
+    """Meanwhile, writing more into any file than some bytes fails, as on a full disk."""
+
+    @contextlib.contextmanager
+    def full_disk(most_bytes: int = 0) -> Iterator[None]:
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return full_disk
 
 
 class Camera:

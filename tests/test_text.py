@@ -40,9 +40,8 @@ def test_a_name_is_text_in_markdown_and_in_a_list():
     assert listed(["a\x1b[1m", "b\nc"]) == "a\\u001b[1m, b\\u000ac"
 
 
-@pytest.mark.parametrize(
-    ("source", "shown"),
-    [
+def test_what_is_shown_of_a_source():
+    for source, shown in (
         ("0", "0"),
         ("clips/a@b?token=1.mp4", "clips/a@b?token=1.mp4"),
         ("rtsp://camera:554/stream1", "rtsp://camera:554/stream1"),
@@ -52,12 +51,10 @@ def test_a_name_is_text_in_markdown_and_in_a_list():
         ("http://camera/1?user=ann&PWD=SECRET&n=2", "http://camera/1?user=***&PWD=***&n=2"),
         ("https://host/a.m3u8?access_token=SECRET#t=1", "https://host/a.m3u8?access_token=***#t=1"),
         ("no arguments: rtsp://ann:SECRET@camera/1 left", "no arguments: rtsp://***@camera/1 left"),
-    ],
-)
-def test_what_is_shown_of_a_source(source, shown):
-    assert without_secrets(source) == shown
-    error = VideoDecodeError(source, "it is gone.")
-    assert (error.path, str(error)) == (shown, f"{shown}: it is gone.")
+    ):
+        assert without_secrets(source) == shown
+        error = VideoDecodeError(source, "it is gone.")
+        assert (error.path, str(error)) == (shown, f"{shown}: it is gone.")
 
 
 # What libraries write to standard error.

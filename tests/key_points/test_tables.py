@@ -273,14 +273,10 @@ def test_points_are_taken_by_their_names_and_lie_in_the_frames(tmp_path):
 @pytest.mark.parametrize(
     ("write", "rows", "frames", "good"),
     [
-        (write_deeplabcut, 20, 23, True),
-        (write_deeplabcut, 23, 20, True),
-        (write_deeplabcut, 20, 40, False),
-        (write_deeplabcut, 40, 20, False),
-        (write_deeplabcut, 95, 100, True),
-        (write_deeplabcut, 85, 100, False),
-        (write_sleap_h5, 20, 40, True),
-        (write_sleap_h5, 40, 20, False),
+        *((write_deeplabcut, 20, 23, True), (write_deeplabcut, 23, 20, True)),
+        *((write_deeplabcut, 20, 40, False), (write_deeplabcut, 40, 20, False)),
+        *((write_deeplabcut, 95, 100, True), (write_deeplabcut, 85, 100, False)),
+        *((write_sleap_h5, 20, 40, True), (write_sleap_h5, 40, 20, False)),
         (write_deeplabcut, 40, None, True),
     ],
 )

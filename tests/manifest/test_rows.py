@@ -135,18 +135,15 @@ def test_a_column_that_was_perhaps_mistyped(table):
         assert len(warned) == 1
 
 
-@pytest.mark.parametrize(
-    ("labels", "message"),
-    [
+def test_classes_that_cannot_be_learned():
+    for labels, message in (
         (["run"], "two classes or more, got only 'run'"),
         (["run", " walk"], "spaces around them"),
         (["run", "unknown"], "expected no class 'unknown', .* Rename its folder, or its label"),
         *((["wave", name], "expected class names") for name in ("run\nfast", "a\t", "", "x" * 201)),
-    ],
-)
-def test_classes_that_cannot_be_learned(labels, message):
-    with pytest.raises(DataError, match=message):
-        Manifest(rows=tuple(row("/a", label=label) for label in labels)).check_classes()
+    ):
+        with pytest.raises(DataError, match=message):
+            Manifest(rows=tuple(row("/a", label=label) for label in labels)).check_classes()
 
 
 def test_a_label_may_be_several(table):
@@ -165,21 +162,15 @@ def test_a_label_may_be_several(table):
     assert [each.labels for each in chosen.rows] == [("walk",)]
 
 
-@pytest.mark.parametrize(
-    ("regex", "groups"),
-    [
+def test_the_regex_finds_the_group_from_the_root_on_or_is_told():
+    for regex, groups in (
         *((r"seq\d+", ["seq01", "seq02"]), (r"seq(\d+)", ["01", "02"]), (r"^\w+", ["run", "walk"])),
         *((r"(?:set)(\d)_(seq)", ["1", "2"]), (r"/(.*) \d", ["ann", "ann"])),
-    ],
-)
-def test_the_regex_finds_the_group_from_the_root_on(regex, groups):
-    paths = ["/seq99/run/ann 1 set1_seq01.avi", "/seq99/walk/ ann 2 set2_seq02.avi"]
-    rows = regroup(Manifest(rows=tuple(map(row, paths))), regex, "/seq99").rows
-    assert [row.group for row in rows] == groups
-    assert [row.path for row in rows] == paths
-
-
-def test_a_regex_that_finds_no_group_in_a_path():
+    ):
+        paths = ["/seq99/run/ann 1 set1_seq01.avi", "/seq99/walk/ ann 2 set2_seq02.avi"]
+        rows = regroup(Manifest(rows=tuple(map(row, paths))), regex, "/seq99").rows
+        assert [row.group for row in rows] == groups
+        assert [row.path for row in rows] == paths
     videos = Manifest(rows=(row("/v/run/seq1.avi"), row("/v/walk/b.avi")))
     for regex in (r"seq\d+", r"seq(\d)*$|b", r"x*"):
         message = rf"expected {re.escape(regex)} to find.*finds none in '(run/seq1|walk/b)\.avi'"

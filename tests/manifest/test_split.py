@@ -53,9 +53,8 @@ def groups_of(videos, split):
     return {row.group for row in videos.rows if row.split == split}
 
 
-@pytest.mark.parametrize(
-    ("videos", "val", "test", "expected"),
-    [
+def test_share_of_each_class():
+    for videos, val, test, expected in (
         (people("abc", 14), 0.15, 0.15, {"train": [10] * 3, "val": [2] * 3, "test": [2] * 3}),
         (files("ab", 10), 0.2, 0.3, {"train": [5] * 2, "val": [2] * 2, "test": [3] * 2}),
         (people("ab", 3), 0.15, 0.15, {"train": [1] * 2, "val": [1] * 2, "test": [1] * 2}),
@@ -67,10 +66,8 @@ def groups_of(videos, split):
             Manifest(rows=files("a", 20).rows + files("b", 3).rows),
             *(0.15, 0.15, {"train": [14, 1], "val": [3, 1], "test": [3, 1]}),
         ),
-    ],
-)
-def test_share_of_each_class(videos, val, test, expected):
-    assert counts(split(videos, val, test)) == expected
+    ):
+        assert counts(split(videos, val, test)) == expected
 
 
 def test_unequal_groups_come_close_to_the_fractions():

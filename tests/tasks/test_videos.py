@@ -66,23 +66,17 @@ FOUND = np.array([5.0, 9.0, 7.0, 7.0, -3.0])
 CORRECT = np.array([True, True, False, True, False])
 
 
-@pytest.mark.parametrize(
-    ("aim", "target", "least"),
-    [
-        *(("off", 0.5, None), ("coverage", 1.0, -3.0), ("coverage", 0.8, 5.0)),
-        *(("coverage", 0.5, 7.0), ("coverage", 0.01, 9.0), ("precision", 0.5, -3.0)),
-        *(("precision", 0.7, 5.0), ("precision", 0.76, 9.0), ("precision", 1.0, 9.0)),
-    ],
-)
-def test_the_logit_threshold_by_hand(aim, target, least):
+def test_the_logit_threshold_and_scores_from_it_on():
     """Right of those answered, from the highest: 1 of 1; 2 of 3, for two are alike; 3 of 4; 3 of 5.
 
     That of 5 is right, so that 0.75 of the answers are from there on, more than from 7 on.
     """
-    assert fit_logit_threshold(FOUND, CORRECT, aim, target) == least
-
-
-def test_a_threshold_where_it_is_close_and_scores_from_it_on():
+    for aim, target, least in (
+        *(("off", 0.5, None), ("coverage", 1.0, -3.0), ("coverage", 0.8, 5.0)),
+        *(("coverage", 0.5, 7.0), ("coverage", 0.01, 9.0), ("precision", 0.5, -3.0)),
+        *(("precision", 0.7, 5.0), ("precision", 0.76, 9.0), ("precision", 1.0, 9.0)),
+    ):
+        assert fit_logit_threshold(FOUND, CORRECT, aim, target) == least
     correct = np.array([False, False, True])  # so precise is none: the best there is
     assert fit_logit_threshold(np.array([9.0, 8.0, 7.0]), correct, "precision", 0.9) == 7
     # Of 100, 55 are 0.55, though 0.55 times 100 is a little more as floats go.
@@ -123,26 +117,24 @@ def test_what_is_kept_is_read_unless_it_is_damaged(tmp_path):
 SURE, UNSURE = np.log([0.9, 0.1]), np.log([0.4, 0.6])
 
 
-@pytest.mark.parametrize(
-    ("rule", "weights", "expected"),
-    [
+def test_probabilities_of_classes_that_exclude_each_other():
+    for rule, weights, expected in (
         ("average", (1, 1), 0.65),
         ("average", (3, 1), 0.775),
         ("average", (6, 2), 0.775),
         # sqrt(0.9 * 0.4) against sqrt(0.1 * 0.6)
         ("product", (1, 1), 0.6 / (0.6 + 0.06**0.5)),
-    ],
-)
-def test_probabilities_of_classes_that_exclude_each_other(rule, weights, expected):
-    fusion = Fusion(rule=rule, weights=weights, temperatures=(1, 1))
-    fused = TASK.probabilities(fusion.logits([SURE, UNSURE], TASK))
-    np.testing.assert_allclose(fused, [expected, 1 - expected])
-    frames = Frames(TASK)
-    np.testing.assert_allclose(frames.probabilities(fusion.logits([SURE, UNSURE], frames)), fused)
-    # Each is calibrated before.
-    sharp = dataclasses.replace(fusion, temperatures=(2.0, 1.0))
-    sharpened = TASK.probabilities(sharp.logits([2 * SURE, UNSURE], TASK))
-    np.testing.assert_allclose(sharpened, fused)
+    ):
+        fusion = Fusion(rule=rule, weights=weights, temperatures=(1, 1))
+        fused = TASK.probabilities(fusion.logits([SURE, UNSURE], TASK))
+        np.testing.assert_allclose(fused, [expected, 1 - expected])
+        frames = Frames(TASK)
+        found = frames.probabilities(fusion.logits([SURE, UNSURE], frames))
+        np.testing.assert_allclose(found, fused)
+        # Each is calibrated before.
+        sharp = dataclasses.replace(fusion, temperatures=(2.0, 1.0))
+        sharpened = TASK.probabilities(sharp.logits([2 * SURE, UNSURE], TASK))
+        np.testing.assert_allclose(sharpened, fused)
 
 
 def test_probabilities_of_classes_that_may_hold_at_once():

@@ -7,9 +7,8 @@ from pipeline.video.timing import increasing, near_clock, on_display
 MILLISECOND = [0.0, 0.033, 0.067, 0.1, 0.133, 0.167]  # 30 frames per second, as Matroska rounds
 
 
-@pytest.mark.parametrize(
-    ("timestamps", "expected"),
-    [
+def test_increasing_and_each_jump_ahead_is_told():
+    for timestamps, expected in (
         ([0.0, 0.5, 1.0], [0.0, 0.5, 1.0]),
         ([7.0, 7.5, 8.0], [0.0, 0.5, 1.0]),  # from the first frame on
         ([-0.5, 0.0, 0.5], [0.0, 0.5, 1.0]),
@@ -25,34 +24,25 @@ MILLISECOND = [0.0, 0.033, 0.067, 0.1, 0.133, 0.167]  # 30 frames per second, as
         ([0.0, 1.0, math.inf, 2.0, 3.0], [0.0, 1.0, 1.5, 2.0, 3.0]),
         ([0.0, 1.0, math.nan, 2.0], [0.0, 1.0, 1.5, 2.0]),
         ([], []),
-    ],
-)
-def test_increasing(timestamps, expected):
-    assert list(increasing(timestamps, frame_seconds=0.5)) == expected
-
-
-def test_each_jump_ahead_is_told():
+    ):
+        assert list(increasing(timestamps, frame_seconds=0.5)) == expected
     told, stamps = [], [5.0, 6.0, 46.5, 46.0, 47.0, 99.0]
     times = increasing(stamps, frame_seconds=0.5, on_jump=lambda: told.append(True))
     found = [(time, len(told)) for time in times]
     assert found == [(0.0, 0), (1.0, 0), (1.5, 1), (2.0, 1), (2.5, 1), (3.0, 2)]
 
 
-@pytest.mark.parametrize(
-    ("times", "arrivals", "expected"),
-    [
+def test_near_clock():
+    for times, arrivals, expected in (
         ([0, 1, 2, 3], [7.0, 8.2, 8.9, 10.5], [0, 1, 2, 3]),  # unevenly: as the stream says
         ([0, 1, 2, 3, 4], [0, 2, 4, 6, 8], [0, 1, 3, 5, 7]),  # half as fast as it says
         ([0, 2, 4, 6, 8], [0, 1, 2, 3, 4], [0, 2, 3, 4, 5]),  # twice as fast
         ([0, 1, 1e6, 1e6 + 1], [0, 1, 2, 3], [0, 1, 3, 4]),  # a jump
         ([0, 1, 2, 3, 4], [0, 1, 5, 5, 5], [0, 1, 4, 5, 6]),  # a pause, then what was held up
         ([], [], []),
-    ],
-)
-def test_near_clock(times, arrivals, expected):
-    clock = iter(arrivals)
-    shown = near_clock(times, lambda: next(clock), most_seconds=1)
-    assert list(shown) == pytest.approx(expected)
+    ):
+        shown = near_clock(times, iter(arrivals).__next__, most_seconds=1)
+        assert list(shown) == pytest.approx(expected)
 
 
 class Player:
@@ -80,9 +70,8 @@ class Player:
         return on_display(self.steps(), self.retrieve, self.retrieve_previous, **options)
 
 
-@pytest.mark.parametrize(
-    ("times", "fps", "frame_seconds", "expected"),
-    [
+def test_on_display():
+    for times, fps, frame_seconds, expected in (
         # The rate of the file: every frame once.
         ([0.0, 0.1, 0.2, 0.3], 10, 0.1, [0, 1, 2, 3]),
         (MILLISECOND, 30, 1 / 30, [0, 1, 2, 3, 4, 5]),
@@ -104,12 +93,10 @@ class Player:
         ([0.0, 0.0103], 2000, 0.01, [0] * 19 + [1] * 20),  # a tick is less than the tolerance
         ([7.3, 7.4, 7.5], 5, 0.1, [0, 2]),  # from the first frame on
         ([], 10, 0.1, []),
-    ],
-)
-def test_on_display(times, fps, frame_seconds, expected):
-    shown = list(Player(times).shown(fps=fps, frame_seconds=frame_seconds))
-    assert all(ticks > 0 for _, ticks in shown)
-    assert [frame for frame, ticks in shown for _ in range(ticks)] == expected
+    ):
+        shown = list(Player(times).shown(fps=fps, frame_seconds=frame_seconds))
+        assert all(ticks > 0 for _, ticks in shown)
+        assert [frame for frame, ticks in shown for _ in range(ticks)] == expected
 
 
 def test_only_frames_that_a_tick_is_due_for_are_retrieved_if_need_be_after_all():

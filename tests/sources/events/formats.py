@@ -145,14 +145,8 @@ def elan() -> str:
 
 
 ATTRIBUTES = {
-    "1": {
-        "aname": "behaviour",
-        "anchor_id": "FILE1_Z2_XY0",
-        "type": 4,
-        "options": {"0": "walk", "1": "groom", "2": "rear"},
-        "default_option_id": "",
-    },
-    "2": {"aname": "Subject", "anchor_id": "FILE1_Z2_XY0", "type": 1, "options": {}},
+    "1": {"aname": "behaviour", "type": 4, "options": {"0": "walk", "1": "groom", "2": "rear"}},
+    "2": {"aname": "Subject", "type": 1, "options": {}},
 }
 
 

@@ -187,20 +187,17 @@ def test_label_studio_counts_frames_from_one_and_takes_the_truth_or_else_the_las
         read("e.json", json.dumps(predicted))
 
 
-@pytest.mark.parametrize(
-    ("data", "media"),
-    [
+def test_label_studio_media(read):
+    for data, media in (
         ({"video": "/data/upload/3/0a1b2c3d-my%20film.mp4"}, "my film.mp4"),
         ({"film": "/data/local-files/?d=dir/a.mp4", "text": "x"}, "dir/a.mp4"),
         ({"video": "s3://bucket/dir/a.MP4", "fps": 25}, "s3://bucket/dir/a.MP4"),
         ({"video": "deadbeef-a.mp4"}, "deadbeef-a.mp4"),
         ({"video": "no suffix"}, "no suffix"),
-    ],
-)
-def test_label_studio_media(read, data, media):
-    (recording,) = read("s.json", studio(data=data))
-    assert recording.media == media
-    assert recording.fps == data.get("fps")
+    ):
+        (recording,) = read("s.json", studio(data=data))
+        assert recording.media == media
+        assert recording.fps == data.get("fps")
 
 
 def test_activitynet_splits_and_what_nobody_annotated(read):
