@@ -190,26 +190,23 @@ def test_what_cannot_be_written_is_refused_by_its_name(tmp_path):
 # Where files of a user are.
 
 
-@pytest.mark.parametrize(
-    ("platform", "expected"),
-    [
+def test_the_cache_of_each_system(monkeypatch, tmp_path):
+    monkeypatch.setattr(Path, "home", lambda: tmp_path / "home")
+    for platform, expected in (
         ("linux", "home/.cache"),
         ("darwin", "home/Library/Caches"),
         ("win32", "home/AppData/Local"),
         ("freebsd", "home/.cache"),
-    ],
-)
-def test_the_cache_of_each_system(monkeypatch, tmp_path, platform, expected):
-    monkeypatch.setattr(sys, "platform", platform)
-    monkeypatch.setattr(Path, "home", lambda: tmp_path / "home")
-    for name in ("LOCALAPPDATA", "XDG_CACHE_HOME"):
-        monkeypatch.delenv(name, raising=False)
-    assert user_cache("x") == tmp_path / expected / "clipline" / "x"
-    if platform == "win32":
-        monkeypatch.setenv("LOCALAPPDATA", str(tmp_path))
+    ):
+        monkeypatch.setattr(sys, "platform", platform)
+        for name in ("LOCALAPPDATA", "XDG_CACHE_HOME"):
+            monkeypatch.delenv(name, raising=False)
+        assert user_cache("x") == tmp_path / expected / "clipline" / "x"
+        if platform == "win32":
+            monkeypatch.setenv("LOCALAPPDATA", str(tmp_path))
+            assert user_cache("x") == tmp_path / "clipline" / "x"
+            monkeypatch.delenv("LOCALAPPDATA")
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
         assert user_cache("x") == tmp_path / "clipline" / "x"
-        monkeypatch.delenv("LOCALAPPDATA")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert user_cache("x") == tmp_path / "clipline" / "x"
-    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
-    assert user_cache("x") == tmp_path / expected / "clipline" / "x"
+        monkeypatch.setenv("XDG_CACHE_HOME", "relative")
+        assert user_cache("x") == tmp_path / expected / "clipline" / "x"

@@ -102,18 +102,7 @@ def test_csv_that_is_not_as_expected(tmp_path, content, message):
         read_csv(tmp_path / "manifest.csv")
 
 
-def test_csv_without_labels_where_only_a_check_is_wanted(table):
-    file = table("path,fps", "a.avi,30")
-    assert [row.label for row in read_csv(file, labelled=False).rows] == [""]
-    for lines, message in (
-        (("path,label", "a.avi,"), "line 2: expected path and label"),
-        (("name", "a.avi"), "expected the column path, got name"),
-    ):
-        with pytest.raises(DataError, match=message):
-            read_csv(table(*lines), labelled=False)
-
-
-def test_csv_written_by_hand(table, tmp_path):
+def test_csv_without_labels_for_a_check_or_written_by_hand(table, tmp_path):
     """One person, or one file, is one group, however it is spelled; so are the splits."""
     splits = ("Train", "training", "VAL", "validation ", " Test", "testing", "")
     lines = [f"{index},wave,{split}" for index, split in enumerate(splits)]
@@ -125,6 +114,15 @@ def test_csv_written_by_hand(table, tmp_path):
     assert groups == ["ann", "ann", "ann", "d.avi", "d.avi", "d.avi"]
     file = table("\ufefflabel,frames,group,path\r", "wave,12,ann,a.avi\r", "")
     assert read_csv(file).rows == (row(file.with_name("a.avi"), ""),)
+    # Without labels, where only a check is wanted.
+    file = table("path,fps", "a.avi,30")
+    assert [row.label for row in read_csv(file, labelled=False).rows] == [""]
+    for lines, message in (
+        (("path,label", "a.avi,"), "line 2: expected path and label"),
+        (("name", "a.avi"), "expected the column path, got name"),
+    ):
+        with pytest.raises(DataError, match=message):
+            read_csv(table(*lines), labelled=False)
 
 
 def test_a_column_that_was_perhaps_mistyped(table):

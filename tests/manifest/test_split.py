@@ -93,7 +93,7 @@ def test_unequal_groups_come_close_to_the_fractions():
         assert min(count["test"][:2]) > 0
 
 
-def test_depends_on_the_seed_and_not_on_the_order_of_rows():
+def test_a_split_depends_on_the_seed_and_groups_that_are_named_or_known_not_on_their_order():
     videos = people("abc", 8)
     shuffled = list(videos.rows)
     random.Random(3).shuffle(shuffled)
@@ -103,10 +103,7 @@ def test_depends_on_the_seed_and_not_on_the_order_of_rows():
 
     assert held_out(videos, 0) == held_out(Manifest(rows=tuple(shuffled)), 0)
     assert len({tuple(held_out(videos, seed).values()) for seed in range(3)}) == 3
-
-
-def test_named_groups_are_the_test_and_added_ones_leave_the_others_in_their_splits():
-    """Else a test video of today could have been trained on yesterday."""
+    # Those that are added leave the others: else a test video would have been trained on.
     result = split(people("ab", 10), 0.2, 0.9, test_groups=("p01", "p07"))
     assert groups_of(result, "test") == {"p01", "p07"}
     assert counts(result)["val"] == [2, 2]

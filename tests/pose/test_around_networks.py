@@ -170,7 +170,7 @@ def drawn(visibility):
     return draw_poses(np.zeros((100, 100, 3), np.uint8), Poses(points, np.float32([0.9, 0])))
 
 
-def test_people_are_drawn():
+def test_people_and_points_of_tables_are_drawn():
     """The left side is orange, the right side blue, and what is hardly visible is faint."""
     frame = drawn(1).astype(int)
     for column, (high, low) in ((75, (0, 2)), (25, (2, 0))):
@@ -179,9 +179,6 @@ def test_people_are_drawn():
     assert 0 < drawn(0.2)[50, 75, 0] < frame[50, 75, 0] / 3
     nobody = Poses(np.full((1, 33, 6), 0.5, np.float32), np.zeros(1, np.float32))
     assert not draw_poses(np.zeros((10, 10, 3), np.uint8), nobody).any()
-
-
-def test_points_of_tables_in_the_colours_of_their_sides():
     points = np.zeros((2, 4, 5), np.float32)
     points[0, :, 0] = [-0.3, -0.1, 0.1, 0.3]
     points[0, :, 2:] = 1

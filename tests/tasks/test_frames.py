@@ -20,12 +20,24 @@ def frames_task(several):
     return task_of(ModelConfig(task="frames-multilabel" if several else "frames"))
 
 
-def test_targets_are_smoothed_and_what_is_not_known_is_below_0():
+def test_targets_are_smoothed_and_the_loss_is_the_mean_over_known_frames_of_the_sum():
     one, several = (
         frames_task(each).targets(LABELS, 2, smoothing=0.2).numpy() for each in (False, True)
     )
     np.testing.assert_allclose(one, [[[0.9, 0.1], [-1, -1], [-1, -1], [-1, -1]]])
     np.testing.assert_allclose(several, [[[0.9, 0.1], [0.9, 0.9], [0.1, 0.1], [-1, -1]]])
+    task = frames_task(several=False)
+    logits = np.array([[[np.log(3), 0.0], [9, 9], [9, 0], [0, 9]]], np.float32)
+    assert float(task.loss()(task.targets(LABELS, 2), logits)) == pytest.approx(np.log(4 / 3))
+    task = frames_task(several=True)
+    targets = task.targets(np.array([[[1, 0]]], np.uint8), 2)
+    found = float(task.loss()(targets, np.array([[[0.0, np.log(3)]]], np.float32)))
+    assert found == pytest.approx(np.log(2) + np.log(4))
+    task = frames_task(several=False)
+    targets = task.targets(LABELS, 2)
+    logits = np.random.default_rng(0).normal(size=(1, 3, 4, 2)).astype(np.float32)
+    alone = [float(task.loss(0.3)(targets, logits[:, stage])) for stage in range(3)]
+    assert float(task.loss(0.3)(targets, logits)) == pytest.approx(np.mean(alone), rel=1e-5)
 
 
 @pytest.mark.parametrize("several", [False, True])
@@ -41,22 +53,7 @@ def test_frames_of_which_nothing_is_known_cost_nothing(several):
     assert float(loss(targets, logits)) != pytest.approx(float(loss(targets, changed)))
 
 
-def test_the_loss_is_the_mean_over_known_frames_and_stages_of_the_sum_over_classes():
-    task = frames_task(several=False)
-    logits = np.array([[[np.log(3), 0.0], [9, 9], [9, 0], [0, 9]]], np.float32)
-    assert float(task.loss()(task.targets(LABELS, 2), logits)) == pytest.approx(np.log(4 / 3))
-    task = frames_task(several=True)
-    targets = task.targets(np.array([[[1, 0]]], np.uint8), 2)
-    found = float(task.loss()(targets, np.array([[[0.0, np.log(3)]]], np.float32)))
-    assert found == pytest.approx(np.log(2) + np.log(4))
-    task = frames_task(several=False)
-    targets = task.targets(LABELS, 2)
-    logits = np.random.default_rng(0).normal(size=(1, 3, 4, 2)).astype(np.float32)
-    alone = [float(task.loss(0.3)(targets, logits[:, stage])) for stage in range(3)]
-    assert float(task.loss(0.3)(targets, logits)) == pytest.approx(np.mean(alone), rel=1e-5)
-
-
-def test_the_penalty_grows_with_each_change_up_to_its_limit():
+def test_the_penalty_grows_up_to_its_limit_and_accuracy_is_that_of_the_last_stage():
     task = frames_task(several=True)
     targets = task.targets(np.zeros((1, 2, 1), np.uint8), 1)
 
@@ -67,9 +64,6 @@ def test_the_penalty_grows_with_each_change_up_to_its_limit():
     assert penalty(-7.0, -7.0) == 0
     assert penalty(-9.0, -7.0) == pytest.approx(4, rel=0.01)
     assert penalty(-40.0, -7.0) == 16
-
-
-def test_accuracy_is_that_of_the_last_stage_at_known_frames():
     for several, right in ((False, 1.0), (True, 5 / 6)):
         (metric,) = (task := frames_task(several)).metrics()
         logits = np.zeros((1, 2, 4, 2), np.float32)

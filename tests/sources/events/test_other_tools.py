@@ -71,7 +71,7 @@ def test_tiers_with_several_values_are_subjects_unless_it_is_said(one):
     assert told(recording) == ["without length"]
 
 
-def test_annotations_without_times_divide_those_between_them(one):
+def test_times_that_are_not_given_or_referred_to(one):
     slots = {"t1": 1000, "x1": None, "x2": None, "t4": 4000, "y": None, "z": None}
     parts = [aligned("a1", "t1", "x1", "p"), aligned("a2", "x1", "x2", "q")]
     lost = [aligned("b1", "y", "z"), aligned("b2", "z", "t4")]
@@ -81,9 +81,6 @@ def test_annotations_without_times_divide_those_between_them(one):
     assert "2 times not given" in recording.notices[0].text
     circle = [aligned("a1", "t1", "x1"), aligned("a2", "x1", "x2"), aligned("a3", "x2", "x1")]
     assert told(one(document(slots, m=[circle]))) == ["without a time"] * 3
-
-
-def test_referring_annotations_take_the_time_of_what_they_refer_to(one):
     circle = [referring("c1", "c2", "lost"), referring("c2", "c1", "lost")]
     text = document(
         SLOTS,
@@ -96,7 +93,7 @@ def test_referring_annotations_take_the_time_of_what_they_refer_to(one):
     assert told(recording) == ["without a time"] * 3
 
 
-def test_the_first_video_is_taken_and_its_head_start_counted(one):
+def test_the_first_video_is_taken_and_documents_may_be_deep_and_wide(one):
     media = (
         '<MEDIA_DESCRIPTOR MEDIA_URL="file:///v/a.wav" MIME_TYPE="audio/x-wav"/>'
         '<MEDIA_DESCRIPTOR MEDIA_URL="file:///C:/v/b%20c.mpg" MIME_TYPE="video/mpeg" '
@@ -107,9 +104,6 @@ def test_the_first_video_is_taken_and_its_head_start_counted(one):
     recording = one(document(SLOTS, media, walk=[[FIRST]]))
     assert said([recording])[0].startswith("/C:/v/b c.mpg: 1.5-2.5 walk [")
     assert re.search(r"not /v/d.mp4, /v/e, /v/a.wav$", recording.notices[0].text)
-
-
-def test_deep_and_wide_documents(one):
     deep = "<a>" * 5_000 + "</a>" * 5_000
     text = document(SLOTS, walk=[[FIRST]])
     assert events_of(one(text.replace("<HEADER", f"{deep}<HEADER"))) == "1-2 walk"

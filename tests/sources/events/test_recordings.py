@@ -155,16 +155,13 @@ def test_a_recording_for_each_subject():
     assert [e for e in found.known_of if e.label == "q"] == [Event(0, 2, "q"), Event(4, 9, "q")]
 
 
-def test_points_are_given_a_length():
+def test_points_are_given_a_length_and_nothing_is_known_where_nobody_watched():
     points = recorded(Event(0.1, 0.1, "p"), ANN, Event(9.9, 9.9, "p", "ann"), duration_seconds=10)
     middle = Event(0, 0.6, "p"), ANN, Event(9.4, 10, "p", "ann")
     assert with_lengths(points, 1.0).events == middle
     start = Event(0.1, 1.1, "p"), ANN, Event(9.9, 10, "p", "ann")
     assert with_lengths(points, 1.0, anchor="start").events == start
     assert with_lengths(recorded(LIGHT), 1.0).events == (Event(1.5, 2.5, "light"),)
-
-
-def test_nothing_is_known_where_nobody_watched():
     events = (Event(1, 4, "walk"), Event(3, 5, "break"), Event(8, 12, "break"))
     found = where_known(recorded(*events, duration_seconds=10.0), ["break"])
     assert found.known == ((0, 3), (5, 8))

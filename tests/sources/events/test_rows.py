@@ -108,13 +108,20 @@ def test_a_recording_without_its_video_and_nothing_to_learn_from(root):
         scan(root, TABLE.replace(".avi", ".mkv").replace("a.m", "x.m"), cut=True)
 
 
-def test_settings_that_are_mistyped(tmp_path):
-    config = configure(tmp_path, videos=str(tmp_path / "vidoes"))
+def test_settings_that_are_mistyped_and_a_check_that_needs_no_split(root, capsys):
+    config = configure(root, videos=str(root / "vidoes"))
     with pytest.raises(ConfigError, match="--videos: .*vidoes is no folder"):
         prepare(config)
-    assert folder_of_videos(configure(tmp_path, videos="")) == tmp_path
+    assert folder_of_videos(configure(root, videos="")) == root
     with pytest.raises(ConfigError, match="--point-seconds must be from 0 to 3600"):
-        configure(tmp_path, point_seconds=-1.0)
+        configure(root, point_seconds=-1.0)
+    mark(root, f"{HEAD}{OF_A}")
+    folders = [f"--{name}={root / name}" for name in ("videos", "out")]
+    source = ["--source=events", f"--path={root / 'events.csv'}", "--workers=1"]
+    assert main([*source, *folders, "--check"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert "1 readable video, 0 that would be left out" in lines
+    assert "group" in lines[-1]
 
 
 def test_recordings_without_a_video_that_can_be_read_are_bad_ones(root):
@@ -141,16 +148,6 @@ def test_events_behind_what_can_be_read_are_told(root):
     assert "of recordings cut short, 2 events end behind what can be read: b.avi" in str(report)
     told = "## Events that end behind what can be read\n\n- `b.avi`: 2 events behind 0."
     assert told in page_of(root)
-
-
-def test_a_check_of_one_recording_needs_no_split(root, capsys):
-    mark(root, f"{HEAD}{OF_A}")
-    folders = [f"--{name}={root / name}" for name in ("videos", "out")]
-    source = ["--source=events", f"--path={root / 'events.csv'}", "--workers=1"]
-    assert main([*source, *folders, "--check"]) == 1
-    lines = capsys.readouterr().out.splitlines()
-    assert "1 readable video, 0 that would be left out" in lines
-    assert "group" in lines[-1]
 
 
 def test_a_data_set_of_events(root):
