@@ -220,7 +220,7 @@ def placed(points, individuals, names=NAMES):
     return KeyPoints(table, individuals, 48, 64)
 
 
-def test_places_are_in_heights_of_the_frame_from_its_centre():
+def test_places_and_sizes_are_in_heights_of_the_frame():
     points = some_points(3, 1)
     points[1, 0, 2] = np.nan
     found = placed(points, 2)
@@ -237,9 +237,7 @@ def test_places_are_in_heights_of_the_frame_from_its_centre():
     points[3:, 0] = np.nan  # of three, two are seen more
     np.testing.assert_allclose(placed(points, 2).at(0)[..., 2], points[0, 1:, :, 2], rtol=1e-5)
     np.testing.assert_allclose(placed(points, 3).at(5)[0], 0)
-
-
-def test_the_size_of_an_animal_is_one_for_the_whole_video():
+    # The size of an animal is one for the whole video.
     square = np.array([[-3, -3], [3, -3], [3, 3], [-3, 3]], float)
     points = np.ones((9, 1, 4, 3))
     points[..., :2] = square + np.arange(9)[:, None, None, None] + 10

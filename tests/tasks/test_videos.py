@@ -41,14 +41,6 @@ def test_the_temperature_that_the_labels_were_drawn_with_is_found(temperature):
     assert calibration_error(shares, TASK.is_right(logits, labels)) < 0.02
 
 
-def test_the_temperature_of_few_videos_that_are_all_right_and_of_one_class():
-    logits = np.eye(3)[[0, 1, 2, 0]] * 2
-    temperature = TASK.fit_temperature(logits, np.array([0, 1, 2, 0]))
-    highest = TASK.probabilities(logits, temperature).max()
-    assert highest == pytest.approx(5 / 6, abs=0.01), "four of four: (4 + 1) / (4 + 2)"
-    assert TASK.fit_temperature(np.ones((3, 1)), np.zeros(3, int)) == 1
-
-
 def test_an_answer_is_the_class_of_the_highest_logit_which_is_its_score():
     assert isinstance(task_of(ModelConfig()), Exclusive)
     logits = np.array([[0.0, 3.0, 1.0], [2.0, -1.0, 0.0]])
@@ -60,6 +52,12 @@ def test_an_answer_is_the_class_of_the_highest_logit_which_is_its_score():
     np.testing.assert_array_equal(found, [[1, 0], [1, 0]])
     found = TASK.targets(np.array([1]), 4, smoothing=0.2).numpy()
     np.testing.assert_allclose(found, [[0.05, 0.85, 0.05, 0.05]])
+    # The temperature of few videos that are all right, and of one class.
+    logits = np.eye(3)[[0, 1, 2, 0]] * 2
+    temperature = TASK.fit_temperature(logits, np.array([0, 1, 2, 0]))
+    highest = TASK.probabilities(logits, temperature).max()
+    assert highest == pytest.approx(5 / 6, abs=0.01), "four of four: (4 + 1) / (4 + 2)"
+    assert TASK.fit_temperature(np.ones((3, 1)), np.zeros(3, int)) == 1
 
 
 FOUND = np.array([5.0, 9.0, 7.0, 7.0, -3.0])

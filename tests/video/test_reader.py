@@ -126,7 +126,7 @@ def set_timescale(mp4, units):
     mp4.write_bytes(mp4.read_bytes().replace(b"edts", b"free"))
 
 
-def test_a_clock_that_cannot_be_is_none(tmp_path, video):
+def test_a_clock_that_cannot_be_is_none_and_hours_with_hardly_a_frame_are_refused(tmp_path, video):
     """Each frame comes minutes after the one before it; or there are a million seconds in one."""
     slow = coded_video(tmp_path / "slow.mp4")
     set_timescale(slow, 1)
@@ -136,9 +136,7 @@ def test_a_clock_that_cannot_be_is_none(tmp_path, video):
             info = probe(path, count_frames=True)
         assert (info.fps, info.num_frames) == (25.0, 40)
         assert info.duration_seconds == pytest.approx(1.6)
-
-
-def test_hours_with_hardly_a_frame_are_refused(tmp_path):
+    # Hours with hardly a frame are refused.
     path = coded_video(tmp_path / "slides.mp4", 400)
     data = path.read_bytes()
     place = data.index(b"stts") + 4 + 8 + 4
@@ -212,13 +210,25 @@ def test_parts_of_a_file_are_read_one_after_another_once_and_while_it_is_open(vi
             next(frames)
 
 
-def test_a_container_that_declares_no_number_of_frames_and_no_codec(tmp_path):
+def test_frames_and_codecs_that_are_not_declared_or_not_there(tmp_path, video):
     path = patched(coded_video(tmp_path / "live.mkv"), (b"\x44\x89\x88", 0, bytes(8)))
     info = probe(path)
     assert (info.declared_frames, info.duration_seconds) == (None, 0)
     assert probe(path, count_frames=True).num_frames == 40
     write_video(tmp_path / "raw.avi", coded_frames([0]), fps=25, codec="\0\0\0\0")
     assert probe(tmp_path / "raw.avi").codec == "unknown"
+    declare_frames(video, 48)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # So few are no damage.
+        assert len(shown(video)) == 40
+    declare_frames(video, 300)
+    with pytest.warns(DamagedVideoWarning, match=r"coded\.avi: decoded 40 of 300 declared frames"):
+        assert len(shown(video)) == 40
+    cut(video)
+    with pytest.warns(DamagedVideoWarning, match=r"decoded \d+ of 300 declared frames"):
+        frames = shown(video)
+    assert 3 < len(frames) < 37
+    assert frames == [*range(len(frames))]
 
 
 # A 2 x 2 block of the display matrix for turning clockwise, and the corner where top left goes.
@@ -254,21 +264,6 @@ def test_rotation_is_applied_once(tmp_path, degrees):
 def declare_frames(avi, number):
     """Makes the header of an AVI file claim a number of frames."""
     return patched(avi, (b"strh", 4 + 32, number.to_bytes(4, "little")))
-
-
-def test_frames_that_are_declared_and_not_there_are_told_if_many(video):
-    declare_frames(video, 48)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")  # So few are no damage.
-        assert len(shown(video)) == 40
-    declare_frames(video, 300)
-    with pytest.warns(DamagedVideoWarning, match=r"coded\.avi: decoded 40 of 300 declared frames"):
-        assert len(shown(video)) == 40
-    cut(video)
-    with pytest.warns(DamagedVideoWarning, match=r"decoded \d+ of 300 declared frames"):
-        frames = shown(video)
-    assert 3 < len(frames) < 37
-    assert frames == [*range(len(frames))]
 
 
 @pytest.fixture
