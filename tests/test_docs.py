@@ -81,13 +81,23 @@ def test_every_command_of_the_docs_is_understood(name, words, monkeypatch, tmp_p
         hooks.main_of(name)(words)
 
 
-def test_commands_and_links_are_found():
+def test_commands_and_links_are_found_and_pages_of_keys_and_commands_made():
     assert len(EVERY_COMMAND) > 60
     assert set(hooks.COMMANDS) == {each.values[0] for each in EVERY_COMMAND}
     assert doctest.testmod(hooks).failed == 0
     link = hooks.links_within_site("[a](../../data/README.md#x)", "how-to/b.md")
     assert link == "[a](../data.md#x)"
     assert hooks.links_within_site("[a](docs/how-to/b.md)", "contributing.md") == "[a](how-to/b.md)"
+    page = hooks.keys_page()
+    keys = ("data", "clip.num_frames", "augment.crop", "train.precision", "temporal.units")
+    for name in (*keys, "--group-regex", "--val-fraction", "--flow"):
+        assert f"| `{name}` |" in page
+    assert '| `clip.short` | `mask`, `loop`, `hold` | `"mask"` |' in page
+    assert all(each.count(" | ") == 3 for each in page.splitlines() if each.startswith("| `"))
+    page = hooks.commands_page()
+    for text in (*(f"\n## {name}\n" for name in hooks.COMMANDS), "--preflight", "--timeline"):
+        assert text in page
+    assert "--train.epochs EPOCHS" not in page  # They have a page of their own.
 
 
 """Options that make a command of the docs quick on tiny videos."""
@@ -204,16 +214,3 @@ def test_pages_are_whole():
     made = {*hooks.OF_REPOSITORY.values(), "reference/keys.md", "reference/commands.md"}
     assert listed == here | made
     assert len((ROOT / "README.md").read_text(encoding="utf-8").split()) <= 1200
-
-
-def test_the_pages_of_keys_and_of_commands():
-    page = hooks.keys_page()
-    keys = ("data", "clip.num_frames", "augment.crop", "train.precision", "temporal.units")
-    for name in (*keys, "--group-regex", "--val-fraction", "--flow"):
-        assert f"| `{name}` |" in page
-    assert '| `clip.short` | `mask`, `loop`, `hold` | `"mask"` |' in page
-    assert all(each.count(" | ") == 3 for each in page.splitlines() if each.startswith("| `"))
-    page = hooks.commands_page()
-    for text in (*(f"\n## {name}\n" for name in hooks.COMMANDS), "--preflight", "--timeline"):
-        assert text in page
-    assert "--train.epochs EPOCHS" not in page  # They have a page of their own.

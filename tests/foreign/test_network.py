@@ -53,7 +53,7 @@ def test_other_types_of_input_and_features_in_a_row(tmp_path):
     np.testing.assert_allclose(network(frames()), features_of(frames()).mean((1, 2)), atol=1e-5)
 
 
-def test_frames_are_made_as_large_as_the_file_says(tflite, tmp_path):
+def test_frames_are_made_as_large_as_the_file_says_and_of_its_range(tflite, tmp_path):
     large = frames(2, 32).repeat(2, 1).repeat(2, 2)
     wanted = flat(features_of(frames(2, 32)))
     np.testing.assert_allclose(opened(tflite, size=64)(large), wanted, atol=1e-5)
@@ -61,6 +61,11 @@ def test_frames_are_made_as_large_as_the_file_says(tflite, tmp_path):
     assert anything.num_features == 4 * 4 * 5
     cells = features_of(large).reshape(2, 4, 2, 4, 2, 5).mean((2, 4))
     np.testing.assert_allclose(anything(large), flat(cells), atol=1e-5)
+    path = tmp_path / "said.tflite"
+    path.write_bytes(with_metadata(tflite.read_bytes(), [10.0, 20.0, 30.0], [64.0, 64.0, 32.0]))
+    values = (frames() - np.array([10, 20, 30])) / np.array([64, 64, 32])
+    wanted = flat(features_of(values, 0, 1))
+    np.testing.assert_allclose(opened(path, Reading())(frames()), wanted, atol=1e-4)
 
 
 @pytest.mark.parametrize(("size", "grid"), [(32, 4), (32, 3), (56, 4), (56, 2), (56, 1), (40, 2)])
@@ -131,14 +136,6 @@ def with_metadata(content, mean, std):
     packed = flatbuffers.Builder(len(content))
     packed.Finish(model.Pack(packed), b"TFL3")
     return bytes(packed.Output())
-
-
-def test_what_a_litert_file_says_is_taken(tflite, tmp_path):
-    path = tmp_path / "said.tflite"
-    path.write_bytes(with_metadata(tflite.read_bytes(), [10.0, 20.0, 30.0], [64.0, 64.0, 32.0]))
-    values = (frames() - np.array([10, 20, 30])) / np.array([64, 64, 32])
-    wanted = flat(features_of(values, 0, 1))
-    np.testing.assert_allclose(opened(path, Reading())(frames()), wanted, atol=1e-4)
 
 
 @pytest.mark.parametrize("kind", ["uint8", "int8"])

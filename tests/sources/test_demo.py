@@ -216,14 +216,15 @@ def test_files_show_what_was_acted_and_are_completed_or_replaced(small, tmp_path
         assert np.abs(decoded.astype(int) - next(take.frames())).mean() < 12
 
     before, files = contents(tmp_path), set(tmp_path.glob("*/*"))
-    killed, *_ = kept = [Path(row.path) for row in manifest.rows]
+    kept = [Path(row.path) for row in manifest.rows]
+    killed = kept.pop(0)
     killed.unlink()
     left_over = killed.with_name(".figure00_0.1234.mp4")
     left_over.write_bytes(b"half a video")
-    times = {path: path.stat().st_mtime_ns for path in kept[1:]}
+    times = {path: path.stat().st_mtime_ns for path in kept}
     render_demo(tmp_path, num_figures=3)
     assert contents(tmp_path) == before
-    assert {path: path.stat().st_mtime_ns for path in kept[1:]} == times
+    assert {path: path.stat().st_mtime_ns for path in kept} == times
     after = render_demo(tmp_path, seed=1, num_figures=3)
     assert set(tmp_path.glob("*/*")) == {Path(row.path) for row in after.rows} != files
     assert not set(contents(tmp_path).values()) & set(before.values())

@@ -76,15 +76,6 @@ def test_a_file_that_is_cut_off_or_changed_gives_a_line_or_events(a_format):
     assert all(str(path) in message and "\n" not in message for message in messages)
 
 
-def test_a_class_that_was_looked_for_and_has_no_event_is_told(read):
-    lines = ["video,start_seconds,end_seconds,label", "a.mp4,1,2,walk", "a.mp4,4,5,* walk"]
-    first, second = read("events.csv", *lines, "b.mp4,4,5,* wlak")
-    assert not first.notices
-    ((kind, text),) = second.notices
-    said = "* wlak, and no event of the table is called so"
-    assert (kind, text.partition(": ")[2]) == ("class without events", said)
-
-
 OTHERS = (
     "Text that speaks of <ANNOTATION_DOCUMENT> and # CSV_HEADER",
     "background\nwalk\neat",

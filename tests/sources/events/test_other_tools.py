@@ -133,6 +133,13 @@ def test_own_table(read):
     found = read("e.tsv", HEAD.replace(",", "\t"), '"a\tb.mp4"\t1\t2\t"a\tb"')
     assert said(found) == ["a\tb.mp4: 1-2 a\tb"]
     assert said(read("e.csv", f"{HEAD},", "a.mp4,1,2,walk,")) == ["a.mp4: 1-2 walk"]
+    # A class that was looked for and has no event is told.
+    lines = ["a.mp4,1,2,walk", "a.mp4,4,5,* walk", "b.mp4,4,5,* wlak"]
+    first, second = read("events.csv", HEAD, *lines)
+    assert not first.notices
+    ((kind, text),) = second.notices
+    told = "* wlak, and no event of the table is called so"
+    assert (kind, text.partition(": ")[2]) == ("class without events", told)
 
 
 def test_via(read):
