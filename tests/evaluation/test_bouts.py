@@ -44,20 +44,14 @@ def test_unknown_frames_split_no_bout_and_do_not_count():
     assert row.machine == Amount(1, 5.0, 5.0, 2.0, 1.0)
 
 
-def test_background_has_none_and_recordings_are_in_order():
+def test_which_classes_recordings_and_bins_have_rows():
     recordings = [exclusive("abc", "abc", name=name) for name in "ba"]
     rows = bouts(recordings, NAMES, background="c", exclusive=True)
     assert [row.recording + row.class_name for row in rows] == ["aa", "ab", "ba", "bb"]
-
-
-def test_a_bin_that_is_longer_than_the_recording():
     rows = bouts([SEVERAL], ["walk", "wave"], exclusive=False, bin_seconds=60)
     assert [(row.class_name, row.bin, row.end_seconds) for row in rows] == [
         *(("walk", "whole", 5), ("walk", 1, 5), ("wave", "whole", 5), ("wave", 1, 5))
     ]
-
-
-def test_bins_without_anything_known():
     half = recording(at_once("#.#."), at_once("#.#."), unknown=[2, 3])
     row = bouts([half], ["walk"], exclusive=False, bin_seconds=2)[2]
     assert (row.known_seconds, row.human) == (0, Amount(0, 0.0, None, None, None))
@@ -80,49 +74,39 @@ def drawn(length):
     return "#" * length + "." * (9 - length)
 
 
-def durations(*pairs, **others):
-    """Recordings in which one bout of each length is seen, and one answered."""
-    return [
-        recording(at_once(drawn(human)), at_once(drawn(machine)), name=str(number), **others)
-        for number, (human, machine) in enumerate(pairs)
-    ]
-
-
-def agreement(recordings):
-    return summary(bouts(recordings, ["walk"], exclusive=False))["agreement"]["walk"]
-
-
-@pytest.mark.parametrize("fps", [1.0, 100.0])
-def test_agreement_over_recordings(fps):
-    """By hand: deviations -2, 0, 2 and -1, -1, 2; products 6, squares 8 and 6. At any speed."""
-    found = agreement(durations((2, 3), (4, 3), (6, 6), fps=fps))
-    assert found["total_seconds"]["correlation"] == pytest.approx(6 / np.sqrt(8 * 6))
-    assert found["total_seconds"]["mean_absolute_difference"] == pytest.approx(2 / 3 / fps)
-    assert found["count"] == {"correlation": None, "mean_absolute_difference": 0.0}
-
-
-def test_agreement_is_by_class():
-    """Of the second one, human and machine say the same."""
+def agreement(*pairs, unknown=(), fps=1.0):
+    """Of recordings in which one bout of each length is seen, and one answered; and the same."""
     recordings = [
         recording(
             at_once(drawn(human), drawn(human)),
             at_once(drawn(machine), drawn(human)),
-            name=f"{human}",
+            name=str(number),
+            fps=fps,
         )
-        for human, machine in [(2, 3), (4, 3), (6, 6)]
+        for number, (human, machine) in enumerate(pairs)
     ]
-    found = summary(bouts(recordings, ["walk", "wave"], exclusive=False))["agreement"]
-    assert found["walk"]["total_seconds"]["correlation"] == pytest.approx(6 / np.sqrt(8 * 6))
-    same = {"correlation": pytest.approx(1), "mean_absolute_difference": 0}
-    assert found["wave"]["total_seconds"] == same
+    rows = bouts([*recordings, *unknown], ["walk", "wave"], exclusive=False)
+    return summary(rows)["agreement"]
 
 
-def test_agreement_that_is_undefined():
-    assert agreement(durations((2, 3), (4, 3)))["total_seconds"]["correlation"] is None
-    for pairs in (((2, 3), (4, 3), (6, 3)), ((3, 2), (3, 4), (3, 6))):
-        assert agreement(durations(*pairs))["total_seconds"]["correlation"] is None
-    unknown = recording(at_once("#"), at_once("#"), name="x", unknown=[0])
-    found = agreement([*durations((2, 3), (4, 3)), unknown])["total_seconds"]
+def test_agreement_over_recordings():
+    """By hand: deviations -2, 0, 2 and -1, -1, 2; products 6, squares 8 and 6. At any speed."""
+    for fps in (1.0, 100.0):
+        found = agreement((2, 3), (4, 3), (6, 6), fps=fps)
+        walk, wave = found["walk"], found["wave"]
+        assert walk["total_seconds"]["correlation"] == pytest.approx(6 / np.sqrt(8 * 6))
+        assert walk["total_seconds"]["mean_absolute_difference"] == pytest.approx(2 / 3 / fps)
+        assert walk["count"] == {"correlation": None, "mean_absolute_difference": 0.0}
+        same = {"correlation": pytest.approx(1), "mean_absolute_difference": 0}
+        assert wave["total_seconds"] == same
+    for pairs in (
+        ((2, 3), (4, 3)),
+        ((2, 3), (4, 3), (6, 3)),
+        ((3, 2), (3, 4), (3, 6)),
+    ):
+        assert agreement(*pairs)["walk"]["total_seconds"]["correlation"] is None
+    nothing = recording(at_once("#", "#"), at_once("#", "#"), name="x", unknown=[0])
+    found = agreement((2, 3), (4, 3), unknown=[nothing])["walk"]["total_seconds"]
     assert found == {"correlation": None, "mean_absolute_difference": 1.0}
 
 

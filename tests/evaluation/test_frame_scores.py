@@ -43,15 +43,27 @@ def test_one_class_at_each_frame():
 def test_several_classes_at_once():
     """By hand: one frame lacks a, one has it too much; nobody ever says c."""
     human, machine = at_once("##..", ".#..", "...."), at_once("#.#.", ".#..", "....")
-    scores = frame_scores([recording(human, machine)], NAMES, exclusive=False)
-    assert scores["accuracy"] == 0.5
-    assert scores["chance"] == 0.5
-    assert scores["kappa"] == pytest.approx((0 + 1) / 2)
-    assert scores["macro_f1"] == scores["macro_f1_without_background"] == pytest.approx(0.75)
-    assert scores["mean_average_precision"] == pytest.approx((0.5 * 0.5 + 0.5 * 0.5 + 1) / 2)
+    frames = frame_scores([recording(human, machine)], NAMES, exclusive=False)
+    assert frames["accuracy"] == 0.5
+    assert frames["chance"] == 0.5
+    assert frames["kappa"] == pytest.approx((0 + 1) / 2)
+    assert frames["macro_f1"] == frames["macro_f1_without_background"] == pytest.approx(0.75)
+    assert frames["mean_average_precision"] == pytest.approx((0.5 * 0.5 + 0.5 * 0.5 + 1) / 2)
     undefined = ("precision", "recall", "f1", "average_precision", "kappa")
     nothing = dict.fromkeys(undefined) | {"num_frames": 0, "share": 0.0}
-    assert scores["per_class"]["c"] == nothing
+    assert frames["per_class"]["c"] == nothing
+    # A frame of several labels is known where classes may hold at once, and there alone.
+    assert frame_scores([recording(human, machine)], NAMES, exclusive=True)["num_frames"] == 1
+    # The same of videos.
+    groups = list("wxyz")
+    scores = video_scores(human.astype(int), machine * 0.8 + 0.1, machine, groups, NAMES)
+    right = np.array([True, False, False, True])
+    assert scores.pop("accuracy_interval95") == accuracy_interval(right, groups)
+    assert (scores.pop("num_videos"), scores.pop("num_groups")) == (4, 4)
+    assert [row.pop("num_videos") for row in scores["per_class"].values()] == [2, 1, 0]
+    for row in frames["per_class"].values():
+        row.pop("num_frames")
+    assert scores == {key: frames[key] for key in scores}
 
 
 def test_a_class_that_is_never_answered_or_not_there():
@@ -69,18 +81,17 @@ def test_a_class_that_is_never_answered_or_not_there():
     assert {scores[key] for key in ("macro_f1", "mean_average_precision", "kappa")} == {None}
 
 
-def test_frames_of_several_labels_are_known_only_where_classes_may_hold_at_once():
-    both = recording(at_once("##", ".#", ".."), at_once("#.", ".#", ".."))
-    assert frame_scores([both], NAMES, exclusive=True)["accuracy"] == 1
-    assert frame_scores([both], NAMES, exclusive=False)["accuracy"] == 0.5
-
-
-def test_nothing_is_known():
-    known = exclusive("aab", "aaa")
+def test_all_scores_together_and_where_nothing_is_known():
+    scores = score_recordings(EXCLUSIVE, NAMES, background="c", exclusive=True)
+    assert scores["frames"] == frame_scores(EXCLUSIVE, NAMES, background="c", exclusive=True)
+    assert scores["segments"]["num_segments"] == {"human": 2, "machine": 2, "matched": 2}
+    assert list(scores["bouts"]["agreement"]) == ["a", "b"]
+    plain = score_recordings(EXCLUSIVE, NAMES, exclusive=True)
+    assert plain["segments"]["num_segments"] == {"human": 3, "machine": 3, "matched": 3}
     unknown = exclusive("???", "aaa", name="b.mp4")
     with pytest.raises(DataError, match="of any frame of 1 recording,"):
         frame_scores([unknown], NAMES, exclusive=True)
-    scores = score_recordings([known, unknown], NAMES, exclusive=True)
+    scores = score_recordings([exclusive("aab", "aaa"), unknown], NAMES, exclusive=True)
     assert scores["frames"]["num_recordings"] == 1
     assert scores["frames"]["num_unknown_frames"] == 3
     assert [row["recording"] for row in scores["segments"]["f1_50_by_recording"]] == ["a.mp4"]
@@ -117,16 +128,15 @@ def test_interval_counts_stretches_of_the_same_labels():
     assert again["accuracy_interval95"] == pytest.approx(expected.tolist())
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_random_frames_as_scikit_learn_has_it(seed):
-    rng = np.random.default_rng(seed)
+def test_random_frames_as_scikit_learn_has_it():
+    rng = np.random.default_rng(0)
     labels, probabilities = rng.random((60, 3)) < 0.4, rng.random((60, 3))
+    answers, stored = probabilities > 0.5, labels.astype(np.uint8)
     parts = [
-        Recording(name, name, 1.0, labels[at].astype(np.uint8), values, values > 0.5)
+        Recording(name, name, 1.0, stored[at], probabilities[at], answers[at])
         for name, at in (("a", slice(20)), ("b", slice(20, 60)))
-        for values in [probabilities[at]]
     ]
-    scores, answers = frame_scores(parts, NAMES, exclusive=False), probabilities > 0.5
+    scores = frame_scores(parts, NAMES, exclusive=False)
     assert scores["accuracy"] == pytest.approx(metrics.accuracy_score(labels, answers))
     assert scores["macro_f1"] == pytest.approx(metrics.f1_score(labels, answers, average="macro"))
     precision = metrics.average_precision_score(labels, probabilities)
@@ -138,33 +148,3 @@ def test_random_frames_as_scikit_learn_has_it(seed):
     for key, value in zip(("precision", "recall", "f1"), found, strict=False):
         assert [row[key] for row in rows] == pytest.approx(value.tolist())
     assert [row["share"] for row in rows] == pytest.approx(labels.mean(axis=0).tolist())
-
-
-def test_videos_of_several_labels():
-    human, machine = at_once("##..", ".#..", "...."), at_once("#.#.", ".#..", "....")
-    frames = frame_scores([recording(human, machine)], NAMES, exclusive=False)
-    groups = list("wxyz")
-    scores = video_scores(human.astype(int), machine * 0.8 + 0.1, machine, groups, NAMES)
-    right = np.array([True, False, False, True])
-    assert scores.pop("accuracy_interval95") == accuracy_interval(right, groups)
-    assert (scores.pop("num_videos"), scores.pop("num_groups")) == (4, 4)
-    assert [row.pop("num_videos") for row in scores["per_class"].values()] == [2, 1, 0]
-    for row in frames["per_class"].values():
-        row.pop("num_frames")
-    assert scores == {key: frames[key] for key in scores}
-
-
-def test_all_scores_together():
-    scores = score_recordings(EXCLUSIVE, NAMES, background="c", exclusive=True)
-    assert scores["frames"] == frame_scores(EXCLUSIVE, NAMES, background="c", exclusive=True)
-    assert scores["segments"]["num_segments"] == {"human": 2, "machine": 2, "matched": 2}
-    assert list(scores["bouts"]["agreement"]) == ["a", "b"]
-    plain = score_recordings(EXCLUSIVE, NAMES, exclusive=True)
-    assert plain["segments"]["num_segments"] == {"human": 3, "machine": 3, "matched": 3}
-
-
-def test_probabilities_rank_frames_and_answers_do_not():
-    ranked = np.array([[0.4, 0.6, 0], [0.1, 0.9, 0]])
-    better = dataclasses.replace(exclusive("ab", "bb"), probabilities=ranked)
-    scores = frame_scores([better], NAMES, exclusive=True)
-    assert scores["mean_average_precision"] == 1

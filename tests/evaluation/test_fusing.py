@@ -44,12 +44,9 @@ def test_answers_of_a_fold_are_divided_by_what_fits_the_others(parts, several):
 
 
 def test_for_other_videos_all_folds_say_the_temperature(parts, several):
+    """So one that is too sure of itself does not drown the other."""
     expected = [temperature_of(folds) for folds in parts.values()]
     np.testing.assert_allclose(several.temperatures, expected, rtol=1e-3)
     assert several.temperatures[0] > 3 > several.temperatures[1]
-
-
-def test_one_that_is_too_sure_of_itself_does_not_drown_the_other(several):
-    """With equal weights each counts by how often it is right."""
     shares = [Exclusive().probabilities(each.logits).max(axis=1).mean() for each in several.each]
     assert shares[0] == pytest.approx(shares[1], abs=0.1)

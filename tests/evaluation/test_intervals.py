@@ -31,18 +31,17 @@ def test_they_hold_the_truth_by_simulation(capsys):
         assert float(by_bootstrap) < 0.7
 
 
-def test_videos_that_are_groups_of_their_own_are_independent():
-    """Clopper and Pearson's interval, as SciPy's quantiles give it."""
-    found = accuracy_interval(np.arange(100) < 90, ALONE)
-    assert found == pytest.approx([beta.ppf(0.025, 90, 11), beta.ppf(0.975, 91, 10)], abs=1e-3)
-
-
 def test_groups_that_are_right_or_wrong_as_a_whole_make_it_wider():
+    """Of videos alone it is Clopper and Pearson's interval, as SciPy's quantiles give it."""
+    independent = [beta.ppf(0.025, 90, 11), beta.ppf(0.975, 91, 10)]
+    assert accuracy_interval(np.arange(100) < 90, ALONE) == pytest.approx(independent, abs=1e-3)
     scattered = accuracy_interval(np.arange(100) % 5 > 0, TWENTIES)
     whole = accuracy_interval(np.arange(100) >= 20, TWENTIES)
     assert whole[1] - whole[0] > 1.3 * (scattered[1] - scattered[0])
     alone = accuracy_interval(np.arange(100) >= 20, ALONE)
     assert scattered[1] - scattered[0] > alone[1] - alone[0]
+    for interval in (accuracy_interval, difference_interval):
+        assert interval(np.array([True, False] * 50), ["a", "b"] * 50) is None
 
 
 def test_all_right_all_wrong_and_never_another_leave_room():
@@ -75,16 +74,8 @@ def test_a_difference_by_hand():
 def test_many_at_once_are_each_alone():
     sizes = np.array([4, 2, 7])
     right = np.array([[4, 2, 7], [3, 0, 7], [0, 0, 0]])
-    together = accuracy_ends(right, sizes)
-    assert together.shape == (2, 3)
-    for number, each in enumerate(right):
-        assert together[:, number].tolist() == accuracy_ends(each, sizes).tolist()
-    together = difference_ends(right, sizes - right, sizes)
-    for number, each in enumerate(right):
-        assert together[:, number].tolist() == difference_ends(each, sizes - each, sizes).tolist()
-
-
-def test_fewer_than_three_groups_have_none():
-    correct = np.array([True, False] * 50)
-    assert accuracy_interval(correct, ["a", "b"] * 50) is None
-    assert difference_interval(correct, ["a", "b"] * 50) is None
+    for ends in (accuracy_ends, lambda each, sizes: difference_ends(each, sizes - each, sizes)):
+        together = ends(right, sizes)
+        assert together.shape == (2, 3)
+        for number, each in enumerate(right):
+            assert together[:, number].tolist() == ends(each, sizes).tolist()

@@ -5,7 +5,6 @@ import html.parser
 import json
 import re
 import shlex
-import shutil
 
 import matplotlib.image
 import numpy as np
@@ -32,8 +31,6 @@ from pipeline.video import decode_jpeg, encode_jpeg
 from tests.evaluation.conftest import copy_of
 from tests.evaluation.recordings import at_once, exclusive, recording
 
-VOID = ("meta", "link", "img", "br")
-
 
 class Page(html.parser.HTMLParser):
     """The text of a page, its pictures, all addresses that it names, and what it is written in."""
@@ -46,7 +43,7 @@ class Page(html.parser.HTMLParser):
 
     def handle_starttag(self, tag, attributes):
         attributes = dict(attributes)
-        if tag not in VOID:
+        if tag not in ("meta", "link", "img", "br"):
             self.open.append(tag)
         if tag == "img":
             self.pictures.append(attributes["alt"])
@@ -58,19 +55,23 @@ class Page(html.parser.HTMLParser):
     def handle_data(self, data):
         self.text += data
 
+    def expect(self, *texts):
+        """Texts, and figures with three places, that it says."""
+        for text in texts:
+            assert (text if isinstance(text, str) else f"{text:.3f}") in self.text
+
+    def links(self):
+        """The addresses besides those of pictures that it holds: it needs nothing else."""
+        assert self.open == []
+        assert self.addresses
+        style = re.search(r"<style>(.*?)</style>", self.source, re.DOTALL)[1]
+        assert "url(" not in style
+        assert "@import" not in style
+        return [address for address in self.addresses if not address.startswith("data:")]
+
 
 def page_of(run, name="index"):
     return Page((run.report / f"{name}.html").read_text())
-
-
-def expect_in_need_of_nothing(page):
-    """Gives the addresses besides those of pictures that it holds."""
-    assert page.open == []
-    assert page.addresses
-    style = re.search(r"<style>(.*?)</style>", page.source, re.DOTALL)[1]
-    assert "url(" not in style
-    assert "@import" not in style
-    return [address for address in page.addresses if not address.startswith("data:")]
 
 
 # On one label a video.
@@ -78,37 +79,39 @@ def expect_in_need_of_nothing(page):
 
 def test_the_page_of_videos_is_whole_and_says_what_was_found(evaluated):
     page, result = page_of(evaluated), evaluated.metrics()["test"]
-    assert expect_in_need_of_nothing(page) == []
+    assert page.links() == []
     assert "<script" not in page.source
-    for value in (
+    page.expect(
         *(result["video"]["top1"], *result["video"]["top1_interval95"], result["clip"]["top1"]),
         *(result["macro"]["f1"], result["calibration"]["error_after"]),
         *(row["recall"] for row in result["per_class"].values()),
-    ):
-        assert f"{value:.3f}" in page.text
-    for text in (
         *("a <b>run", "learning_rate = 0.01", "tensorflow"),
         "The ranges are 95 % intervals over 4 groups: videos of one group are alike",
         "16 test videos of 4 groups, 2 clips a video",
         "80 videos of 20 groups",  # of the data report
-    ):
-        assert text in page.text
+    )
     assert "64 videos of 16 groups" not in page.text
-    # Another split has a page of its own.
-    page = page_of(evaluated, "val")
-    assert "These videos chose the epoch and the calibration" in page.text
-    assert "16 val videos" in page.text
-    assert (evaluated.report / "val.md").is_file()
-
-
-def test_pictures_are_those_beside_the_page(evaluated):
+    # Its pictures are those beside it.
     names = {path.name for path in evaluated.report.iterdir()}
     drawn = ("confusion", "per_class", "reliability", "lengths")
     assert {f"test_{name}.png" for name in drawn} < names
-    wrong = round(16 * (1 - evaluated.metrics()["test"]["video"]["top1"]))
+    wrong = round(16 * (1 - result["video"]["top1"]))
     mistakes = sorted(name for name in names if name.startswith("test_mistake"))
     assert mistakes == [f"test_mistake_{n}.jpg" for n in range(1, min(wrong, MOST_OF_VIDEOS) + 1)]
-    assert len(page_of(evaluated).pictures) == 5 + len(mistakes)
+    assert len(page.pictures) == 5 + len(mistakes)
+    # Another split has a page of its own.
+    other = page_of(evaluated, "val")
+    other.expect("These videos chose the epoch and the calibration", "16 val videos")
+    assert (evaluated.report / "val.md").is_file()
+    # The model card.
+    card = (evaluated.report / "report.md").read_text()
+    assert card.startswith("# a \\<b\\>run\n")
+    assert f"--run {shlex.quote(str(evaluated.folder))}\n" in card
+    assert f"| video | {result['video']['top1']:.3f} | " in card
+    assert "| left | 8 | " in card
+    assert "not calibrated, for there were no validation videos" in card
+    for picture in re.findall(r"!\[.*?\]\((.*?)\)", card):
+        assert (evaluated.report / picture).is_file()
 
 
 def test_the_most_confident_mistakes_come_first_with_the_frames_of_their_clips(
@@ -139,19 +142,8 @@ def test_what_preparing_said_loads_nothing():
 
 def test_a_run_without_mistakes(evaluated_right):
     assert evaluated_right.metrics()["test"]["video"]["top1"] == 1
-    assert "None: every answer is right." in page_of(evaluated_right).text
+    page_of(evaluated_right).expect("None: every answer is right.")
     assert not list(evaluated_right.report.glob("*mistake*"))
-
-
-def test_the_model_card_of_videos(evaluated):
-    card = (evaluated.report / "report.md").read_text()
-    assert card.startswith("# a \\<b\\>run\n")
-    assert f"--run {shlex.quote(str(evaluated.folder))}\n" in card
-    assert f"| video | {evaluated.metrics()['test']['video']['top1']:.3f} | " in card
-    assert "| left | 8 | " in card
-    assert "not calibrated, for there were no validation videos" in card
-    for picture in re.findall(r"!\[.*?\]\((.*?)\)", card):
-        assert (evaluated.report / picture).is_file()
 
 
 def test_leaks_and_a_table_of_videos(hasty_run, blob_store, tmp_path):
@@ -162,19 +154,18 @@ def test_leaks_and_a_table_of_videos(hasty_run, blob_store, tmp_path):
         "leaks": ["group 'a*n*n' is in train and test"],
         "lengths": [{"num_frames": 1, "top1": 0.5}],
         "order": {"in_order": 0.5, "shuffled": 0.5, "reversed": 0.5},
+        "unknown": {"num_videos": 7, "classes": ["r_u_n"], "auroc": 0.9, "rejected": 0.5},
     }
     result["calibration"]["logit_threshold"] = 0.0
-    result["unknown"] = {"num_videos": 7, "classes": ["r_u_n"], "auroc": 0.9, "rejected": 0.5}
-    moved = shutil.copytree(blob_store.path, tmp_path / "store")
-    (moved / "data_report.md").unlink()
-    write_report(run, "test", result, found, dataclasses.replace(blob_store, path=moved))
+    data = dataclasses.replace(blob_store, path=tmp_path)
+    write_report(run, "test", result, found, data)
     page, card = page_of(run), (run.report / "report.md").read_text()
-    for text in (
+    page.expect(
         "have a highest logit of 0.00 or more and are answered",
         "AUROC of 0.900; 0.500 of them are answered",
         "These figures are not to be believed: group 'a*n*n' is in train and test",
-    ):
-        assert text in page.text
+    )
+    assert "80 videos of 20 groups" not in page.text
     for text in (
         'The answer is "unknown" where the highest logit is below 0.00.',
         'gets an answer nonetheless, or "unknown"',
@@ -182,7 +173,6 @@ def test_leaks_and_a_table_of_videos(hasty_run, blob_store, tmp_path):
         r"not to be believed:** group 'a\*n\*n' is in",
     ):
         assert text in card
-    assert "80 videos of 20 groups" not in page.text
 
 
 # On an answer at every frame.
@@ -233,22 +223,22 @@ def of_one_class(tmp_path_factory):
     return report(folder, RECORDINGS, background="background")
 
 
-def test_the_page_of_frames_needs_nothing_else(of_one_class):
-    _, _, page, _ = of_one_class
-    links = expect_in_need_of_nothing(page)
+def test_the_page_of_frames_says_what_was_found(of_one_class):
+    run, result, page, _ = of_one_class
+    links = page.links()
     assert links
     assert all(re.fullmatch(r"#recording-[0-3]", link) for link in links)
     assert all(f'id="{link[1:]}"' in page.source for link in links)
     (script,) = re.findall(r"<script>(.*?)</script>", page.source, re.DOTALL)
     assert not re.search(r"https?:|fetch|import|XMLHttp", script)
     assert "{{" not in script
-
-
-def test_the_page_of_frames_says_what_was_found(of_one_class):
-    _, result, page, _ = of_one_class
     frames, segments, bouts = result["frames"], result["segments"], result["bouts"]
     means = ("macro_f1", "mean_average_precision")
-    for value in (
+    correlation = bouts["agreement"]["walk"]["total_seconds"]["correlation"]
+    total = sum(row["classes"]["walk"]["machine"]["total_seconds"] for row in bouts["recordings"])
+    unknown = frames["num_unknown_frames"]
+    assert unknown
+    page.expect(
         *(frames[key] for key in ("accuracy", "kappa", "chance", *means)),
         *(frames[f"{key}_without_background"] for key in means),
         *frames["accuracy_interval95"],
@@ -256,27 +246,24 @@ def test_the_page_of_frames_says_what_was_found(of_one_class):
         *(segments["with_background"][f"f1_{at}"] for at in (10, 25, 50)),
         *(row["f1_50"] for row in segments["f1_50_by_recording"]),
         *(row["average_precision"] for row in frames["per_class"].values()),
-    ):
-        assert f"{value:.3f}" in page.text
-    correlation = bouts["agreement"]["walk"]["total_seconds"]["correlation"]
-    total = sum(row["classes"]["walk"]["machine"]["total_seconds"] for row in bouts["recordings"])
-    unknown = frames["num_unknown_frames"]
-    assert unknown
-    for text in (
         *(f"{segments['edit']:.1f}", f"{correlation:.2f}", f"{total:.1f}", "a <b>run", "data <b>"),
         f"4 test recordings of 4 groups, {frames['num_frames']:,} frames in",
         f"Of {unknown} more frames nothing is known",
-    ):
-        assert text in page.text
-
-
-def test_a_ribbon_for_each_recording(of_one_class):
-    _, _, page, _ = of_one_class
+        *(each.name for each in RECORDINGS),
+    )
+    # A ribbon for each recording.
     assert page.source.count('class="ribbon"') == len(RECORDINGS)
-    assert all(each.name in page.text for each in RECORDINGS)
     assert re.search(r"walk, human: 0:\d\d\.\d to 0:\d\d\.\d", page.text)
     assert re.search(r"a <b>\$m\$, machine: 0:\d\d\.\d to ", page.text)
     assert 'viewBox="0 0 60.0 20"' in page.source
+    # The model card.
+    card = (run.report / "report.md").read_text()
+    assert card.startswith("# a \\<b\\>run\n")
+    low, high = frames["accuracy_interval95"]
+    line = f"{frames['accuracy']:.3f} (95 % interval over groups {low:.3f} to {high:.3f})"
+    assert f"| accuracy by frame | {line} |" in card
+    assert "| a \\<b\\>\\$m\\$ | " in card
+    assert "--timeline --run" in card
 
 
 def test_mistakes_with_their_pictures(of_one_class):
@@ -301,29 +288,16 @@ def test_pictures_are_those_of_the_task(of_one_class, tmp_path):
     several = [recording(human, machine, name=name, fps=0.1) for name in "abc"]
     run, result, page, _ = report(tmp_path / "several", several, exclusive=False)
     assert "Confusion matrix" not in page.pictures
-    assert "of the frames have all classes right" in page.text
-    assert f"{result['frames']['mean_average_precision']:.3f}mean average" in page.text
+    mean = result["frames"]["mean_average_precision"]
+    page.expect("of the frames have all classes right", f"{mean:.3f}mean average")
     assert "without " not in page.text.split("Which classes")[0]
     assert 'viewBox="0 0 60.0 30"' in page.source
-
-
-def test_the_model_card_of_frames(of_one_class):
-    run, result, _, _ = of_one_class
-    card = (run.report / "report.md").read_text()
-    assert card.startswith("# a \\<b\\>run\n")
-    low, high = result["frames"]["accuracy_interval95"]
-    accuracy = f"{result['frames']['accuracy']:.3f}"
-    line = f"| accuracy by frame | {accuracy} (95 % interval over groups {low:.3f} to {high:.3f}) |"
-    assert line in card
-    assert "| a \\<b\\>\\$m\\$ | " in card
-    assert "--timeline --run" in card
 
 
 def test_nothing_was_marked(tmp_path):
     empty = recording(*(at_once("....", "....", "....") for _ in range(2)))
     _, _, page, _ = report(tmp_path / "run", [empty], exclusive=False)
-    for text in ("–mean average precision", "no events", "The human marked 0 segments"):
-        assert text in page.text
+    page.expect("–mean average precision", "no events", "The human marked 0 segments")
 
 
 def test_few_groups_leaks_and_another_split(tmp_path):
@@ -331,13 +305,12 @@ def test_few_groups_leaks_and_another_split(tmp_path):
     leaks = ["group 'a' is in train and val"]
     run, _, page, asked = report(tmp_path / "run", [right], split="val", leaks=leaks)
     assert asked == []
-    for text in (
+    page.expect(
         *("None: every frame is right.", "x <i>.mp4"),
         "There is no interval: that takes 3 groups or more.",
         "These figures are not to be believed: group 'a' is in train and val",
         "These videos chose the epoch and the calibration",
-    ):
-        assert text in page.text
+    )
     assert "x <i>" not in page.source
     assert not list(run.report.glob("*mistake*"))
     assert "without" not in page.text.split("Which classes")[0]
@@ -347,27 +320,9 @@ def test_few_groups_leaks_and_another_split(tmp_path):
 # Their pictures.
 
 
-@pytest.fixture
-def drawn(tmp_path):
-    """The pixels of what is drawn of some values."""
-
-    def call(plot, *values):
-        plot(*values, tmp_path / "picture.png")
-        return matplotlib.image.imread(tmp_path / "picture.png")
-
-    return call
-
-
-@pytest.mark.parametrize("num_classes", [2, 31])
-def test_a_confusion_matrix_of_any_size_is_drawn(drawn, num_classes):
-    names = [f"class {number} with ä $name$ 走る" for number in range(num_classes)]
-    counts = 3 * np.eye(num_classes, dtype=np.int64)
-    counts[-1] = 0  # a class without videos
-    right, wrong = (drawn(plots.plot_confusion, each, names) for each in (counts, counts[:, ::-1]))
-    assert right.shape == wrong.shape
-    assert not np.array_equal(right, wrong)
-
-
+COUNTS = [3 * np.diag([*[1] * (number - 1), 0]) for number in (2, 31)]
+"""The last class has no videos."""
+CLASSES = [f"class {number} with ä $name$ 走る" for number in range(31)]
 ROW = {"precision": 0.9, "recall": 0.8, "f1": 0.85, "num_videos": 3}
 BIN = {"num_videos": 3, "confidence": 0.8, "accuracy": 0.6}
 CURVE = {"_a$ 走る": (np.array([0.5, 1.0]), np.array([1.0, 0.5]))}
@@ -378,14 +333,20 @@ LENGTH = {"num_frames": 4, "top1": 0.7}
 @pytest.mark.parametrize(
     ("plot", "found", "other", "more"),
     [
+        *((plots.plot_confusion, each, each[:, ::-1], (CLASSES[: len(each)],)) for each in COUNTS),
         (plots.plot_per_class, {"$a$ 走る": ROW}, {"$a$ 走る": ROW | {"recall": None}}, ()),
         (plots.plot_reliability, [BIN], [BIN | {"accuracy": 0.9}], ()),
         (plots.plot_lengths, [LENGTH], [LENGTH | {"top1": 0.2}], (0.5,)),
         (plots.plot_precision_recall, CURVE, FLAT, ({"_a$ 走る": "#aa0000"},)),
     ],
-    ids=["per_class", "reliability", "lengths", "precision_recall"],
+    ids=["few classes", "many", "per_class", "reliability", "lengths", "precision_recall"],
 )
-def test_what_is_found_is_drawn(drawn, plot, found, other, more):
-    first, same, changed = (drawn(plot, values, *more) for values in (found, found, other))
+def test_what_is_found_is_drawn(tmp_path, plot, found, other, more):
+    def drawn(values):
+        plot(values, *more, tmp_path / "picture.png")
+        return matplotlib.image.imread(tmp_path / "picture.png")
+
+    first, same, changed = (drawn(values) for values in (found, found, other))
     np.testing.assert_array_equal(first, same)
+    assert first.shape == changed.shape
     assert not np.array_equal(first, changed)

@@ -22,28 +22,29 @@ def scores(found, true):
     return segmental_scores([labels(found)], [labels(true)], background=(0,))
 
 
-def test_segments_are_runs_of_one_label():
+def test_segments_are_runs_of_one_label_in_the_order_of_their_start():
     assert segments_of(labels("aab..b")).tolist() == [[1, 0, 2], [2, 2, 3], [0, 3, 5], [2, 5, 6]]
     assert segments_of(labels("aab..b"), (0,)).tolist() == [[1, 0, 2], [2, 2, 3], [2, 5, 6]]
     assert segments_of(labels("")).shape == (0, 3)
+    holds = at_once("##.#", "..##", "####")
+    expected = [[0, 0, 2], [2, 0, 4], [1, 2, 4], [0, 3, 4]]
+    assert segments_at_once(holds).tolist() == expected
+    assert segments_at_once(holds[:0]).shape == (0, 3)
+    # Those of one class at a time are those of labels.
+    for classes in np.random.default_rng(0).integers(3, size=(20, 12)):
+        found = segments_at_once(np.eye(3, dtype=bool)[classes])
+        assert found.tolist() == segments_of(classes).tolist()
 
 
-@pytest.mark.parametrize(
-    ("found", "true", "expected"),
-    [
-        ("abc", "abc", 100),
-        ("aaaaaac", "abbbbbc", 100 * (1 - 1 / 3)),  # b is missing, lengths do not count
+def test_edit_score_is_that_of_every_way_of_counting():
+    for found, true, expected in (
         ("abab", "ab..", 100 * (1 - 2 / 4)),
         ("cab", "abc", 100 * (1 - 2 / 3)),  # c goes out in front and comes in at the end
         ("....", "abab", 0),
         ("....", "....", 100),
-    ],
-)
-def test_edit_score(found, true, expected):
-    assert scores(found, true)["edit"] == pytest.approx(expected)
+    ):
+        assert scores(found, true)["edit"] == pytest.approx(expected)
 
-
-def test_edit_distance_is_that_of_every_way_of_counting():
     def distance(one, other):
         if not one or not other:
             return len(one) + len(other)
@@ -56,28 +57,20 @@ def test_edit_distance_is_that_of_every_way_of_counting():
     for _ in range(30):
         one, other = (rng.integers(3, size=rng.integers(1, 6)).tolist() for _ in range(2))
         as_segments = [np.array([[label, 0, 0] for label in each]) for each in (one, other)]
-        longest = max(len(one), len(other))
-        expected = 100 * (1 - distance(one, other) / longest)
+        expected = 100 * (1 - distance(one, other) / max(len(one), len(other)))
         assert edit_score(*as_segments) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize(
-    ("found", "f1_25", "f1_50"),
-    [
-        ("aaaabbbb", 1, 1),
+def test_f1_of_segments():
+    for found, f1_25, f1_50 in (
         ("aaaaaaab", 1, 0.5),  # 4 of 7 of a, 1 of 4 of b
         ("aabbbbbb", 1, 1),
-        ("a.a.bbbb", 2 * 2 / 5, 2 * 1 / 5),  # the first quarter of a counts, the second is too many
+        ("a.a.bbbb", 2 * 2 / 5, 2 * 1 / 5),  # the first quarter of a counts, the second does not
         ("bbbbaaaa", 0, 0),
-        ("........", 0, 0),
-    ],
-)
-def test_f1_of_segments(found, f1_25, f1_50):
-    result = scores(found, "aaaabbbb")
-    assert (result["f1_25"], result["f1_50"]) == pytest.approx((f1_25, f1_50))
-
-
-def test_recordings_count_together_but_the_edit_score_is_their_mean():
+    ):
+        result = scores(found, "aaaabbbb")
+        assert (result["f1_25"], result["f1_50"]) == pytest.approx((f1_25, f1_50))
+    # Recordings count together, but the edit score is their mean.
     found, true = [labels("abb"), labels("cccc")], [labels("abb"), labels("aaac")]
     result = segmental_scores(found, true)
     assert result["accuracy"] == pytest.approx(4 / 7)
@@ -89,40 +82,27 @@ def test_recordings_count_together_but_the_edit_score_is_their_mean():
     assert segment_f1([(nothing, nothing)], 0.5) == 1
 
 
-def several(*pairs, **others):
-    return segment_scores([recording(*each) for each in pairs], exclusive=False, **others)
-
-
-def test_segments_of_several_classes_are_in_the_order_of_their_start():
-    holds = at_once("##.#", "..##", "####")
-    expected = [[0, 0, 2], [2, 0, 4], [1, 2, 4], [0, 3, 4]]
-    assert segments_at_once(holds).tolist() == expected
-    assert segments_at_once(holds[:0]).shape == (0, 3)
-    # Those of one class at a time are those of labels.
-    for classes in np.random.default_rng(0).integers(3, size=(20, 12)):
-        found = segments_at_once(np.eye(3, dtype=bool)[classes])
-        assert found.tolist() == segments_of(classes).tolist()
+def several(*recordings):
+    return segment_scores(recordings, background=None, exclusive=False)
 
 
 def test_segments_match_within_their_class():
     """By hand: a is found by half, b begins one frame late, c is found twice over."""
     human = at_once("####....", "..######", "........")
     machine = at_once("##......", "...#####", ".#.#....")
-    scores = several((human, machine), background=None)
+    scores = several(recording(human, machine))
     assert scores["f1_50"] == scores["f1_10"] == pytest.approx(2 * 2 / (2 + 4))
     assert scores["edit"] == pytest.approx(100 * (1 - 2 / 4))
     assert scores["num_segments"] == {"human": 2, "machine": 4, "matched": 2}
     assert scores["start_error_seconds"] == {"median_absolute": 0.5, "mean": 0.5}
     assert scores["end_error_seconds"] == {"median_absolute": 1.0, "mean": -1.0}
-
-
-def test_errors_are_in_seconds_and_of_all_recordings():
+    # Errors are in seconds, and of all recordings.
     first = recording(at_once("...####."), at_once("..#####."), fps=2.0)
     second = recording(at_once("####...."), at_once("######.."), name="b")
-    scores = segment_scores([second, first], background=None, exclusive=False)
+    scores = several(second, first)
     assert scores["start_error_seconds"] == {"median_absolute": 0.25, "mean": -0.25}
     assert scores["end_error_seconds"] == {"median_absolute": 1.0, "mean": 1.0}
-    nothing = several((at_once("#..."), at_once("...#")), background=None)
+    nothing = several(recording(at_once("#..."), at_once("...#")))
     assert nothing["start_error_seconds"] == {"median_absolute": None, "mean": None}
 
 
@@ -135,24 +115,11 @@ def test_background_is_no_segment_but_for_those_who_count_it():
     assert scores["with_background"] == pytest.approx(with_background)
 
 
-def test_scores_are_those_of_one_label_a_frame():
-    rng = np.random.default_rng(1)
-    texts = ["".join(rng.choice(list("aabbc"), 15)) for _ in range(6)]
-    pairs = list(zip(texts[:3], texts[3:], strict=True))
-    recordings = [exclusive(*pair, name=str(n)) for n, pair in enumerate(pairs)]
-    scores = segment_scores(recordings, background=2, exclusive=True)
-    true, found = ([labels(text) for text in column] for column in zip(*pairs, strict=True))
-    expected = segmental_scores(found, true, background=(3,))
-    del expected["accuracy"]
-    assert {key: scores[key] for key in expected} == pytest.approx(expected)
-
-
 def test_unknown_frames_split_nothing_and_each_recording_has_its_name():
     scores = segment_scores([exclusive("aa??aa", "aabbaa")], background=None, exclusive=True)
     assert scores["num_segments"] == {"human": 1, "machine": 1, "matched": 1}
     assert scores["edit"] == 100
-    gap = recording(at_once("##.##"), at_once("#####"), unknown=[2])
-    scores = segment_scores([gap], background=None, exclusive=False)
+    scores = several(recording(at_once("##.##"), at_once("#####"), unknown=[2]))
     assert scores["f1_50"] == 1
     assert scores["num_segments"]["human"] == 1
     good, bad = exclusive("aabb", "aabb", name="z"), exclusive("aabb", "cccc", name="b")

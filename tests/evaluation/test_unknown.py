@@ -51,9 +51,14 @@ def test_tables(hasty_run, blob_store, strangers, tmp_path):
         scores("g05 7", group="g05")
 
 
-def test_what_the_run_does_not_take_may_differ(hasty_run, strangers, monkeypatch):
-    """Its own data set has flow, which its model does without."""
+def test_there_must_be_such_videos(hasty_run, blob_store, strangers, tmp_path, monkeypatch):
+    with pytest.raises(DataError, match="of classes that the run does not know, it knows all"):
+        open_unknown(hasty_run, blob_store.path)
     config = hasty_run.config()
+    other = copy_of(hasty_run, tmp_path / "run", frames=FramesConfig(fps=10, size=48))
+    with pytest.raises(DataError, match="prepared with other frames than the run was trained on"):
+        open_unknown(other, strangers / "store")
+    # Its own data set may have flow, which its model does without.
     with_flow = dataclasses.replace(config, frames=dataclasses.replace(config.frames, flow=True))
     monkeypatch.setattr(Run, "config", lambda _: with_flow)
     data = open_unknown(hasty_run, strangers / "store")
@@ -61,14 +66,6 @@ def test_what_the_run_does_not_take_may_differ(hasty_run, strangers, monkeypatch
     monkeypatch.setattr(Run, "config", lambda _: dataclasses.replace(with_flow, model=takes_it))
     with pytest.raises(DataError, match="other frames .* instead of .* with optical flow"):
         check_frames(hasty_run, data)
-
-
-def test_there_must_be_such_videos(hasty_run, blob_store, strangers, tmp_path):
-    with pytest.raises(DataError, match="of classes that the run does not know, it knows all"):
-        open_unknown(hasty_run, blob_store.path)
-    run = copy_of(hasty_run, tmp_path / "run", frames=FramesConfig(fps=10, size=48))
-    with pytest.raises(DataError, match="prepared with other frames than the run was trained on"):
-        open_unknown(run, strangers / "store")
 
 
 def test_figures_by_hand():
