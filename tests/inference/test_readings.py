@@ -11,7 +11,7 @@ from pipeline.inference.bundle import Bundle
 from pipeline.inference.clips import StoredVideo, readings_of
 from pipeline.inference.window_plan import WindowPlan, in_step
 from pipeline.tasks.calibration import Calibration
-from pipeline.video import VideoReader, timed_frames, timed_in_sizes, write_video
+from pipeline.video import VideoReader, write_video
 
 FRAMES = FramesConfig(fps=10, size=32, jpeg_quality=90)
 TABLE = {"pose": 2, "key_points": ("nose", "tail")}
@@ -69,18 +69,6 @@ def test_frames_in_several_sizes_are_those_in_each(video):
             np.testing.assert_array_equal(one, all_[number])
     repeats = [a is b for (a, *_), (b, *_) in itertools.pairwise(together)]
     assert any(repeats), "the same object where a frame repeats"
-
-
-def test_frames_of_a_stream_in_several_sizes(video):
-    with VideoReader(video) as reader:
-        frames = [(number / 15, frame) for number, frame in enumerate(reader.frames())]
-    options = {"fps": 10, "frame_seconds": 1 / 15}
-    together = list(timed_in_sizes(iter(frames), sizes=[(16, 16), None], **options))
-    alone = list(timed_frames(iter(frames), size=(16, 16), **options))
-    assert len(alone) == len(together) == 6
-    for one, (small, whole) in zip(alone, together, strict=True):
-        np.testing.assert_array_equal(one, small)
-        assert whole.shape == (48, 64, 3)
 
 
 def test_what_is_stored_for_several_is_that_for_each(video):
