@@ -100,7 +100,7 @@ def test_agreement_over_recordings():
         same = {"correlation": pytest.approx(1), "mean_absolute_difference": 0}
         assert wave["total_seconds"] == same
     for pairs in (
-        ((2, 3), (4, 3)),
+        ((2, 3), (4, 6)),
         ((2, 3), (4, 3), (6, 3)),
         ((3, 2), (3, 4), (3, 6)),
     ):
