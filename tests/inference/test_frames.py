@@ -48,8 +48,7 @@ NAMES = ("background", "jump", "wave")
 TCN = {"kind": "tcn", "layers": 3}
 KINDS = {
     "looks ahead, in two stages": ("frames-multilabel", 1, {**TCN, "stages": 2}),
-    "looks back": ("frames", 1, {**TCN, "causal": True}),
-    "looks back, every second frame": ("frames-multilabel", 2, {"kind": "gru"}),
+    "looks back, every second frame": ("frames", 2, {**TCN, "causal": True}),
 }
 BOTH_WAYS = ("frames", 1, {"kind": "bilstm"})
 LENGTHS = {"a.avi": 43, "b.avi": 30, "short.avi": 5, "one.avi": 1}
