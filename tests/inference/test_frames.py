@@ -320,12 +320,7 @@ def test_the_command(found, store, tmp_path):
     assert "background" not in out.read_text()
     for words, message in [
         ((path, "--overlap", 0.5), "--overlap is not for this run"),
-        ((path, "--top", 2), "--top is not for a timeline"),
         ((path, "--bins", 2), "--bins is for a table of bouts. Add --out NAME.bouts.csv"),
-        (
-            (path, path_of(store, "b.avi"), "--out", tmp_path / "t.csv"),
-            "of one video, got 2. Name one",
-        ),
     ]:
         assert message in classify(*words, "--run", run.folder).mistake
 
