@@ -80,7 +80,7 @@ def gradient_of_rgb(fusion, task, scale):
     return tape.gradient(loss, head.get_layer("head").kernel).numpy()
 
 
-@pytest.mark.parametrize("task", ["video", "video-multilabel", "frames"])
+@pytest.mark.parametrize("task", ["video", "frames"])
 def test_a_stream_learns_as_if_it_were_alone(task):
     apart = [gradient_of_rgb("apart", task, scale) for scale in (1, 30)]
     np.testing.assert_allclose(*apart, rtol=1e-4, atol=1e-7)
@@ -128,9 +128,8 @@ def begun(config, path, seed):
     return recognizer, Progress(model, best, Alarms(config.train, 0.5), average)
 
 
-@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
-def test_all_stages_are_trained_remembered_and_kept(tmp_path, precision):
-    half = changed(STAGES, {"train.precision": precision})
+def test_all_stages_are_trained_remembered_and_kept(tmp_path):
+    half = changed(STAGES, {"train.precision": "mixed_float16"})
     recognizer, progress = begun(half, tmp_path / "model.keras", seed=0)
     before = [each.numpy() for each in recognizer.trainable_variables]
     inputs, targets = batch(8)
@@ -149,6 +148,7 @@ def test_all_stages_are_trained_remembered_and_kept(tmp_path, precision):
 
     other, again = begun(half, tmp_path / "other.keras", seed=1)
     assert restore(tmp_path / "checkpoint.npz", again) == (2, False)
+    assert "dynamic_scale" in {each.name for each in again.variables()}, "that of the loss"
     for mine, theirs in zip(again.variables(), progress.variables(), strict=True):
         np.testing.assert_array_equal(mine, theirs)
     for mine, theirs in zip(other.get_weights(), recognizer.get_weights(), strict=True):

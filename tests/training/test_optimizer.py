@@ -87,7 +87,6 @@ def test_accumulated_steps_equal_a_large_batch():
 
 
 WHOLE = {
-    "video": {"temporal.kind": "mean"},
     "recordings": {"model.task": "frames", "temporal.kind": "tcn", "temporal.stages": 2},
     "apart": {
         "temporal.kind": "mean",
