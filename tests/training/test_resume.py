@@ -5,6 +5,8 @@ import io
 import json
 import shutil
 import signal
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,8 +22,10 @@ from pipeline.run import Run
 from pipeline.training import precision, run_folder
 from pipeline.training.alarms import Alarms, TrainingWarning
 from pipeline.training.fit import Interrupted, train
+from tests.processes import python_processes
 from tests.runs import changed
 
+SCRIPT = Path(__file__).parents[2] / "scripts" / "train.py"
 COLUMNS = ("epoch", "learning_rate", "loss", "accuracy", "val_loss", "val_accuracy")
 STATES = {
     "augment.mixup.strength": 0.2,
@@ -132,6 +136,24 @@ def test_what_is_prepared_meanwhile_changes_nothing(
     check_same(run, undisturbed)
     assert run.calibration_file.is_file()
     assert run.litert_file.is_file()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_killed_and_started_again_equals_undisturbed(config, undisturbed, tmp_path, capsys):
+    run = Run(tmp_path / "run")
+    save_config(config, tmp_path / "run.toml")
+    with python_processes() as start:
+        process = start(SCRIPT, "--config", tmp_path / "run.toml", "--run", run.folder)
+        while not process.stdout.readline().startswith("epoch   2/5"):
+            assert process.poll() is None, process.stderr.read()
+        process.send_signal(signal.SIGKILL)
+    assert run.checkpoint_file.is_file()
+
+    train(config, run.folder)
+
+    assert f"{run.folder}: goes on after epoch" in capsys.readouterr().out
+    check_same(run, undisturbed)
+    assert not run.checkpoint_file.exists()
 
 
 def test_ctrl_c_can_be_gone_on_from(config, undisturbed, stopped, monkeypatch):
