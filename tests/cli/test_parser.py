@@ -50,7 +50,10 @@ def test_values_are_written_as_in_toml_and_texts_without_quotes():
 def test_the_help_gives_defaults_as_they_are_typed():
     parser = ConfigParser("test", "train", "")
     parser.add_run_config([])
+    parser.add_argument("--anew", action="store_true", help="A switch has no default.")
     text = " ".join(parser.format_help().split())
+    assert "A switch has no default. " in f"{text} "
+    assert "A switch has no default. (" not in text
     for option, default in {
         "train.balanced": "false",
         "backbone.filters": "[16, 32, 64, 96]",

@@ -1,6 +1,7 @@
 """Answers for a video: their temperature and threshold, what is kept of both, and of several."""
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -110,6 +111,14 @@ def test_what_is_kept_is_read_unless_it_is_damaged(tmp_path):
         run.calibration_file.write_text(content)
         with pytest.raises(DataError, match=r"n.json: damaged, or of another version. Make it"):
             read_calibration(run)
+
+
+def test_a_threshold_is_a_number():
+    for least in (math.inf, math.nan):
+        with pytest.raises(
+            ConfigError, match=r"logit_threshold must be finite. Received: (inf|nan)"
+        ):
+            Calibration(logit_threshold=least)
 
 
 SURE, UNSURE = np.log([0.9, 0.1]), np.log([0.4, 0.6])

@@ -5,10 +5,13 @@ import socket
 import time
 
 import pytest
+from starlette.requests import Request
 
 from pipeline.errors import ConfigError
+from pipeline.web.pages import answer_error
 from pipeline.web.server import serve
 from tests.processes import python_processes
+from tests.web.asgi import scope_of
 
 CODE = """
 import asyncio, sys
@@ -124,3 +127,13 @@ def test_a_port_that_is_taken_is_told():
             serve(None, host="127.0.0.1", port=port, token="", on_start=print)
     with pytest.raises(ConfigError, match="--port: expected 0 to 65535, got 65536"):
         serve(None, host="127.0.0.1", port=65_536, token="", on_start=print)
+
+
+def test_what_went_wrong_is_on_the_terminal_and_not_in_the_answer(capsys):
+    found = answer_error(Request(scope_of()), RuntimeError("of this file"))
+    assert found.status_code == 500
+    assert b"something went wrong in the server; its terminal says what" in found.body
+    assert capsys.readouterr().err == "clipline: RuntimeError: of this file\n"
+    found = answer_error(Request(scope_of()), OSError(28, "No space left"))
+    assert b"No space left" in found.body
+    assert capsys.readouterr().err == ""

@@ -58,7 +58,10 @@ def test_the_document_names_what_there_is_and_answers_are_as_it_says(server, vid
     schemas = found["components"]["schemas"]
     assert names <= set(schemas)
     for path, methods in found["paths"].items():
-        for method in methods:
+        for method, operation in methods.items():
+            codes = operation["responses"]
+            assert codes.keys() >= {"200", "401"}
+            assert ("413" in codes) == ("requestBody" in operation)
             body = b"" if method == "post" else None
             status = server.ask(path.replace("{name}", "videos"), body)[0]
             assert status not in (404, 405, 500), path
