@@ -1,6 +1,5 @@
 """Apache Beam's local runner, and a cluster of Dask, write what the local workers write."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -65,29 +64,18 @@ def nothing(task, config):
     """What comes of the work on a machine that sees another disk."""
 
 
-def test_shards_that_are_not_here(people, tmp_path, monkeypatch):
+def test_shards_that_are_not_here_and_options_that_there_are_not(people, tmp_path, monkeypatch):
     monkeypatch.setattr("pipeline.prepare.shard_workers._write_one", nothing)
     monkeypatch.setattr("pipeline.workers.beam._SEEN_SECONDS", 0)
     with pytest.raises(PipelineError, match="must see the folder .*/gone/.* under the same path"):
         prepare(with_beam(people, tmp_path / "gone"))
-
-
-def test_options_of_beam_that_there_are_not(people, tmp_path):
     with pytest.raises(ConfigError, match="--beam-options: .*Nonsense"):
         prepare(with_beam(people, tmp_path / "out", "--runner=Nonsense"))
 
 
-@pytest.mark.skipif(os.name != "posix", reason="limits of POSIX")
-def test_a_shard_that_cannot_be_written_ends_in_one_line(people, tmp_path, capfd):
-    import resource
-
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
-    try:
-        with pytest.raises(PipelineError) as caught:
-            prepare(with_beam(people, tmp_path / "spoiled"))
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+def test_a_shard_that_cannot_be_written_ends_in_one_line(people, tmp_path, capfd, full_disk):
+    with full_disk(1000), pytest.raises(PipelineError) as caught:
+        prepare(with_beam(people, tmp_path / "spoiled"))
     assert capfd.readouterr() == ("", "")
     (line,) = str(caught.value).splitlines()
     assert line.startswith("Beam ended with ")
