@@ -93,7 +93,9 @@ def test_a_folder_that_holds_something_else_is_refused(people_store, tmp_path):
     check_folder(people_store.path, other, overwrite=True)
 
 
+CHECKED = ("manifest.csv", "features.json", "label.labels.txt", "dataset_info.json")
 CHANGED = "missing, or changed since it was written"
+OTHER = "prepared by another version.* Run the same clipline"
 DAMAGED = r"prepare.json: damaged. Run the same clipline"
 
 
@@ -101,26 +103,13 @@ DAMAGED = r"prepare.json: damaged. Run the same clipline"
     ("file", "change", "message"),
     [
         ("clipline-test*", lambda whole: whole[:-1], r"00001: missing or cut off\. Run the same"),
-        ("manifest.csv", lambda whole: whole[:-2] + b"xx", f"manifest.csv: {CHANGED}"),
-        ("features.json", lambda whole: whole[:-2] + b"xx", CHANGED),
-        ("label.labels.txt", lambda whole: whole[:-2] + b"xx", CHANGED),
-        ("dataset_info.json", lambda whole: whole[:-2] + b"xx", CHANGED),
+        *((file, lambda whole: whole[:-2] + b"xx", CHANGED) for file in CHECKED),
         ("shards/*train*", lambda _: b"{}", r"shards/.*: missing or damaged. Run the same"),
-        ("prepare.json", lambda _: b"", DAMAGED),
-        ("prepare.json", lambda _: b"{}", DAMAGED),
         ("prepare.json", lambda _: b"[]", DAMAGED),
         ("prepare.json", lambda _: b'{"settings": null}', DAMAGED),
         ("prepare.json", lambda whole: whole[:-5], DAMAGED),
-        (
-            "prepare.json",
-            lambda whole: whole.replace(b'"format": 5', b'"format": 4'),
-            "prepared by another version.* Run the same clipline",
-        ),
-        (
-            "prepare.json",
-            lambda whole: whole.replace(b'"format": 5,', b""),
-            "prepared by another version.* Run the same clipline",
-        ),
+        ("prepare.json", lambda whole: whole.replace(b'"format": 5', b'"format": 4'), OTHER),
+        ("prepare.json", lambda whole: whole.replace(b'"format": 5,', b""), OTHER),
         ("prepare.json", None, r"not finished, or is going on\. Run the same"),
     ],
 )
