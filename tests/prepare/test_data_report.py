@@ -1,6 +1,5 @@
 """The report on a data set, by hand."""
 
-import pytest
 from markdown_it import MarkdownIt
 
 from pipeline.manifest.rows import Row
@@ -58,39 +57,33 @@ def test_names_are_text_on_the_page():
 
 def test_the_page():
     lines = as_markdown(REPORT).splitlines()
-    assert "6 videos of 3 groups, 17.0 s; 1 left out." in lines
-    assert "| run | 3 | 2 | 11.0 s | 1 | 1 | 2.0 s |" in lines
-    assert "| wa\\|k | 1 | 1 | 2.0 s | 1 | 1 | 2.0 s |" in lines
-    assert "| **all** | 4 | 2 | 13.0 s | 2 | 2 | 4.0 s |" in lines
-    assert "| length in seconds | 2 | 2 | 7 |" in lines
-    assert "| frames per second | 10 | 10 | 30 |" in lines
-    assert "| width in pixels | 64 | 320 | 320 |" in lines
-    assert "| height in pixels | 240 | 240 | 240 |" in lines
-    assert "Codecs: mp4v (5), ffv1 (1)." in lines
-    assert "Imbalance: `run` has 3 times as many training videos as `wa|k`." in lines
-    assert "- a leak" in lines
-    assert "- a copy" in lines
-    assert "- `run/4`: it is empty" in lines
+    wanted = (
+        "6 videos of 3 groups, 17.0 s; 1 left out.",
+        "| run | 3 | 2 | 11.0 s | 1 | 1 | 2.0 s |",
+        "| wa\\|k | 1 | 1 | 2.0 s | 1 | 1 | 2.0 s |",
+        "| **all** | 4 | 2 | 13.0 s | 2 | 2 | 4.0 s |",
+        "| length in seconds | 2 | 2 | 7 |",
+        "| frames per second | 10 | 10 | 30 |",
+        "| width in pixels | 64 | 320 | 320 |",
+        "| height in pixels | 240 | 240 | 240 |",
+        "Codecs: mp4v (5), ffv1 (1).",
+        "Imbalance: `run` has 3 times as many training videos as `wa|k`.",
+        *("- a leak", "- a copy", "- `run/4`: it is empty", "- added: `run/5`"),
+    )
+    assert [line for line in wanted if line not in lines] == []
     fewer = lines[lines.index("## Fewer frames than declared") + 2 :]
     assert fewer[0] == "- `wa|k/1`: 5 of 20 frames, damaged or shorter than asked"
     assert fewer[1:3] == ["- `run/3`: 18 of 20 frames", ""]
     assert lines[lines.index("## Clocks that jump") + 2] == "- `wa|k/2`"
-    assert "- added: `run/5`" in lines
     nothing_new = as_markdown(describe([video("run/1"), video("walk/1")], [], {}))
     assert "## Since the last time" not in nothing_new
     assert "Imbalance: none, all classes have as many training videos." in nothing_new
-
-
-def test_long_lists_are_cut_on_the_page():
     videos = [video(f"run/{n}", problem="missing", reason="gone") for n in range(30)]
-    lines = as_markdown(describe(videos, [], NOTHING)).splitlines()
-    assert sum("gone" in line for line in lines) == 20
-    assert "- and 10 more, all of them in `data_report.json`" in lines
-
-
-@pytest.mark.parametrize("videos", [[], [video("run/1", "")]])
-def test_nothing_and_unsplit_videos_have_a_page_too(videos):
-    report = describe(videos, [], NOTHING)
-    assert report["splits"] == {}
-    assert "random_split" not in report
-    assert as_markdown(report).startswith("# Data report")
+    many = as_markdown(describe(videos, [], NOTHING)).splitlines()
+    assert sum("gone" in line for line in many) == 20
+    assert "- and 10 more, all of them in `data_report.json`" in many
+    for videos in ([], [video("run/1", "")]):
+        report = describe(videos, [], NOTHING)
+        assert report["splits"] == {}
+        assert "random_split" not in report
+        assert as_markdown(report).startswith("# Data report")

@@ -71,7 +71,7 @@ def test_tensorflow_datasets_reads_records_of_bounded_length_with_their_labels(f
 
 
 @pytest.mark.usefixtures("quick_workers")
-def test_other_events_are_another_data_set(folder, store, tmp_path):
+def test_other_events_and_recordings_are_another_data_set(folder, store, tmp_path):
     root = shutil.copytree(folder / "videos", tmp_path / "videos")
     assert prepare(config_of(root, tmp_path / "out")).store.fingerprint == store.fingerprint
     text = (root / "events.csv").read_text()
@@ -81,15 +81,11 @@ def test_other_events_are_another_data_set(folder, store, tmp_path):
     assert report.store.fingerprint != store.fingerprint
     labels = [recording_labels(each, "test") for each in (report.store, store)]
     np.testing.assert_array_equal(*labels)
-
-
-@pytest.mark.usefixtures("quick_workers")
-def test_a_recording_that_is_too_short_leaves_nothing_behind(folder, tmp_path):
-    root = shutil.copytree(folder / "videos", tmp_path / "videos")
+    # One that is too short leaves nothing behind.
     with (root / "events.csv").open("a") as file:
         file.write("\nd.avi,0.5,1,tick,train\n")
     render(root / "d.avi", 8)
-    store = prepare(config_of(root, tmp_path / "out", min_frames=10, max_bad_fraction=0.5)).store
+    store = prepare(config_of(root, tmp_path / "new", min_frames=10, max_bad_fraction=0.5)).store
     assert [left["video"] for left in store.report["left_out"]] == ["d.avi"]
     assert len(store.records) == 3
     assert all(map(is_read_whole, store.records))

@@ -30,10 +30,8 @@ def test_a_video_more_or_less_leaves_the_others_where_they_are(tmp_path):
     splits = {f"{'ab'[i % 2]}/{i:03d}": "train" for i in range(100)}
     before = plan(tmp_path, tmp_path, splits, shard_videos=16)
     after = plan(tmp_path, tmp_path, {**splits, "a/new": "train"}, shard_videos=16)
-    changed = [
-        (old, new) for old, new in zip(before, after, strict=True) if old.sources != new.sources
-    ]
-    ((old, new),) = changed
+    pairs = zip(before, after, strict=True)
+    ((old, new),) = [(old, new) for old, new in pairs if old.sources != new.sources]
     assert [source for source in new.sources if source.name != "a/new"] == list(old.sources)
 
 
@@ -50,8 +48,7 @@ def test_the_parts_of_a_file_lie_together_in_the_order_of_time(tmp_path):
         files = [file for file, _ in itertools.groupby(task.sources, key=lambda s: s.file)]
         assert len(files) == len(set(files))
         names = [s.name for s in task.sources if s.file == files[0]]
-        times = ("0.5,1.5", "1.5,2.5", "2.5,3.5", "3.5,4.5", "4.5,5.5")
-        assert names == [f"{files[0]}#t={time}" for time in times]
+        assert names == [f"{files[0]}#t={time}.5,{time + 1}.5" for time in range(5)]
 
 
 def test_fingerprint_depends_on_all_that_a_shard_holds(tmp_path):

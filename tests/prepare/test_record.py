@@ -11,14 +11,7 @@ from pipeline.prepare.record import write_record
 from pipeline.prepare.shard_file import ShardFile
 from pipeline.prepare.stored_frames import FrameSpool
 
-OTHERS = {
-    "label": 3,
-    "video": "wälk/a.avi",
-    "group": "ann",
-    "num_frames": 90,
-    "fps": 30.0,
-    "duration_seconds": 3.0,
-}
+OTHERS = {"label": 3, "video": "wälk/a.avi", "num_frames": 90, "fps": 30.0}
 
 
 def write(path, times=1, **images):
@@ -41,13 +34,11 @@ def noise(*lengths):
     "images",
     [
         {"frames": noise(1)},
-        {"frames": noise(0, 127, 128)},
-        {"frames": noise(16_383, 16_384, 5)},
+        {"frames": noise(0, 127, 128, 16_383, 16_384)},
         {"frames": noise(2_100_000, 3)},
-        {"frames": noise(600_000, 600_000)},
         {"frames": noise(300, 5, 20_000), "flow": noise(7, 128, 0)},
     ],
-    ids=["1", "128", "16384", "2100000", "1200000", "flow"],
+    ids=["short", "of lengths around those of varints", "long", "with flow"],
 )
 def test_tensorflow_reads_what_was_written(tmp_path, images):
     num_bytes = write(tmp_path / "x.tfrecord", times=2, **images)
@@ -60,10 +51,8 @@ def test_tensorflow_reads_what_was_written(tmp_path, images):
     assert {name: list(features[name].bytes_list.value) for name in images} == images
     assert features["label"].int64_list.value == [3]
     assert features["video"].bytes_list.value == ["wälk/a.avi".encode()]
-    assert features["group"].bytes_list.value == [b"ann"]
     assert features["num_frames"].int64_list.value == [90]
     assert features["fps"].float_list.value == [30.0]
-    assert features["duration_seconds"].float_list.value == [3.0]
     # The parser of tf.data is another one.
     parsed = tf.io.parse_single_example(first, {"frames": tf.io.RaggedFeature(tf.string)})
     assert parsed["frames"].numpy().tolist() == images["frames"]
@@ -78,13 +67,10 @@ def test_every_changed_byte_and_every_cut_is_noticed(tmp_path):
     for place in range(len(content)):
         changed = bytearray(content)
         changed[place] ^= 16
-        path.write_bytes(changed)
-        with pytest.raises(DataError, match=r"x.tfrecord: damaged\. Delete this"):
-            print(place, [*ShardFile(path).records(0, 2)])
-    for length in range(len(content)):
-        path.write_bytes(content[:length])
-        with pytest.raises(DataError, match=r"x.tfrecord: damaged\."):
-            print(length, [*ShardFile(path).records(0, 2)])
+        for damaged in (changed, content[:place]):
+            path.write_bytes(damaged)
+            with pytest.raises(DataError, match=r"x.tfrecord: damaged\. Delete this"):
+                print(place, [*ShardFile(path).records(0, 2)])
 
 
 def test_frames_of_a_spool_come_back_in_any_order():

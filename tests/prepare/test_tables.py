@@ -18,15 +18,17 @@ from pipeline.prepare.stored_frames import stored_frames
 from pipeline.streams import IMAGES
 from pipeline.video import VideoReader, decode_jpeg, write_video
 from tests.key_points.tables import NAMES, write_deeplabcut, write_sleap_csv, write_sleap_h5
+from tests.prepare.people import configure
 
 FRAMES = FramesConfig(fps=10, size=16, jpeg_quality=95, pose=1, key_points=NAMES)
 WIDTH, HEIGHT = 64, 48
 pytestmark = pytest.mark.usefixtures("quick_workers")
 
 
-def coded(number):
-    """A frame that is as bright as its number."""
-    return np.full((HEIGHT, WIDTH, 3), 5 * number, np.uint8)
+def coded(num_frames):
+    """Frames that are as bright as their numbers."""
+    levels = np.arange(0, 5 * num_frames, 5, np.uint8)
+    return np.broadcast_to(levels[:, None, None, None], (num_frames, HEIGHT, WIDTH, 3))
 
 
 def rows(num_frames):
@@ -37,10 +39,9 @@ def rows(num_frames):
     return points
 
 
-def video(path, num_frames=40, fps=30):
+def video(path, num_frames=40):
     path.parent.mkdir(parents=True, exist_ok=True)
-    frames = np.stack([coded(number) for number in range(num_frames)])
-    write_video(path, frames, fps=fps, codec="FFV1")
+    write_video(path, coded(num_frames), fps=30, codec="FFV1")
     return path
 
 
@@ -68,7 +69,7 @@ def test_points_are_those_of_the_frame_that_is_stored(tmp_path):
 
 def test_points_where_frames_last_unequally_long(tmp_path):
     path = tmp_path / "a.gif"
-    pictures = [Image.fromarray(coded(number)) for number in range(12)]
+    pictures = list(map(Image.fromarray, coded(12)))
     times = [50, 200, 30, 30, 30, 400, 100, 100, 60, 300, 40, 100]
     pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=times)
     shown = numbers(path, write_sleap_csv(tmp_path / "a.csv", rows(12)))
@@ -92,19 +93,15 @@ def folder(made, tmp_path):
 
 def config(folder, **changes):
     options = {
-        "source": "folder",
-        "path": str(folder / "videos"),
         "key_points": str(folder / "tables"),
-        "out": str(folder / "out"),
         "group_regex": r"g\d",
         "test_groups": ("g3",),
+        "val_fraction": 0.0,
         "fps": 10.0,
-        "size": 16,
-        "workers": 1,
         "max_bad_fraction": 0.5,
         "allow_leaks": True,  # All videos look alike.
     }
-    return PrepareConfig(**{**options, **changes})
+    return configure(folder / "videos", **{**options, **changes})
 
 
 def example_of(store, split):
@@ -169,16 +166,14 @@ def test_what_is_wrong_is_said_before_work_begins(folder):
         PrepareConfig(key_points="tables")
     with pytest.raises(DataError, match="--key-points: .*none is not there"):
         prepare(config(folder, key_points=str(folder / "none")))
-    (folder / "empty").mkdir()
-    with pytest.raises(DataError, match="no table of key points for it in .*empty"):
-        prepare(config(folder, key_points=str(folder / "empty")))
+    with pytest.raises(DataError, match="no table of key points for it in .*videos"):
+        prepare(config(folder, key_points=str(folder / "videos")))
 
 
 def test_key_points_are_described_where_they_are_stored():
     assert FramesConfig(**FRAMES.as_json()) == dataclasses.replace(FRAMES)
     assert FRAMES.only(["frames"]).key_points == ()
     assert FRAMES.only(["pose"]) == FRAMES
-    with pytest.raises(ConfigError, match="key_points must be different names"):
-        FramesConfig(pose=1, key_points=("a", "a"))
-    with pytest.raises(ConfigError, match="key_points must be different names"):
-        FramesConfig(key_points=("a",))
+    for people, names in ((1, ("a", "a")), (0, ("a",))):
+        with pytest.raises(ConfigError, match="key_points must be different names"):
+            FramesConfig(pose=people, key_points=names)
