@@ -3,10 +3,11 @@
 import shutil
 from contextlib import contextmanager
 
+import numpy as np
 import pytest
 
 from pipeline.evaluation.answering import answer
-from pipeline.evaluation.answers import read_answers
+from pipeline.evaluation.answers import Answers, read_answers
 from tests.runs import drawn_run
 
 
@@ -15,6 +16,19 @@ def scores_of_answers(run, split):
     answer(run, split)
     model, names = run.config().model, run.class_names()
     return read_answers([run], split, model, names).scores(model, names)
+
+
+def answers_of(logits, labels, names, groups):
+    """Answers of task video by their logits (N, C)."""
+    logits = np.array(logits, float)
+    holds = np.eye(logits.shape[1], dtype=bool)[logits.argmax(axis=1)]
+    return Answers(
+        names=tuple(names),
+        groups=tuple(groups),
+        labels=np.array(labels),
+        logits=logits,
+        holds=holds,
+    )
 
 
 @contextmanager

@@ -11,11 +11,11 @@ from pipeline.config import RunConfig
 from pipeline.config.file import differing, load_config, preset_names
 from pipeline.dataset.videos import open_data
 from pipeline.errors import ConfigError, DataError
-from pipeline.evaluation.answers import Answers
 from pipeline.experiments.ablation import Measured, Stage, ablate, stages
 from pipeline.experiments.comparison import compare, variants
 from pipeline.experiments.runs import done_before
 from pipeline.run import Run
+from tests.experiments.drawing import answers_of
 from tests.runs import changed
 
 FOLDS = ("fold-01", "fold-02")
@@ -29,6 +29,8 @@ def test_each_stage_is_something_else_switched_on_than_off(name):
         on = changed(off, stage.on)
         assert differing(on, off)
         assert not differing(changed(on, stage.off), off)
+    names = [stage.name for stage in stages(RunConfig())]
+    assert len(set(names)) == len(names) == 11
 
 
 def test_the_worth_of_a_stage_is_what_cross_validation_says_with_it_and_without(
@@ -63,11 +65,8 @@ def test_a_stage_that_is_off_is_switched_on(tiny_config, tmp_path, monkeypatch):
 
     def measure(folds):
         """One video more is right with a penalty, of four."""
-        answers = np.array([0, 0, 1, 1 if folds.config.model.l2 else 0])
-        labels, holds = np.array([0, 0, 1, 1]), np.eye(2, dtype=bool)[answers]
-        answered = Answers(
-            names=tuple("stuv"), groups=tuple("aabb"), labels=labels, logits=holds / 1, holds=holds
-        )
+        logits = np.eye(2)[[0, 0, 1, 1 if folds.config.model.l2 else 0]]
+        answered = answers_of(logits, [0, 0, 1, 1], "stuv", "aabb")
         return Measured(answered.correct.mean(), 1.0, answered)
 
     titles = []
@@ -78,11 +77,6 @@ def test_a_stage_that_is_off_is_switched_on(tiny_config, tmp_path, monkeypatch):
     assert penalty["with"] == 1
     assert penalty["difference"] == 0.25
     assert titles == ["as configured", "L1 and L2 on"]
-
-
-def test_stages_know_the_default_run():
-    names = [stage.name for stage in stages(RunConfig())]
-    assert len(set(names)) == len(names) == 11
 
 
 def test_a_stage_that_cannot_be(tiny_config, tmp_path, monkeypatch):
@@ -149,9 +143,6 @@ def test_variants_may_be_cross_validated(recording_config, tmp_path, monkeypatch
 
 def test_without_validation_recordings_there_is_nothing_to_compare_on(recording_config, tmp_path):
     store = open_data(Path(recording_config.data))
-    rows = tuple(
-        dataclasses.replace(row, split="train" if row.split == "val" else row.split)
-        for row in store.manifest.rows
-    )
+    rows = [dataclasses.replace(row, split="train") for row in store.manifest.rows]
     with pytest.raises(DataError, match="no validation recordings .*--split.val_folds 5"):
         compare(recording_config, store.with_rows(rows), tmp_path, [], overwrite=False)

@@ -4,17 +4,16 @@ import dataclasses
 import itertools
 import time
 
-import numpy as np
 import pytest
 
-from pipeline.config import ModelConfig, RunConfig
+from pipeline.config import FramesConfig, ModelConfig, RunConfig
 from pipeline.errors import DataError
-from pipeline.evaluation.answers import Answers
 from pipeline.evaluation.main_score import main_score
 from pipeline.experiments import race
 from pipeline.experiments.recipes import NEEDS, VIDEOS, Recipe, usable
 from pipeline.experiments.trial import Trial, joined_answers, several_of
 from pipeline.training.fit import DivergenceError
+from tests.experiments.drawing import answers_of
 
 CONFIG = RunConfig(model=ModelConfig(task="video"))
 NAMES = ["a", "b"]
@@ -23,20 +22,12 @@ GROUPS, VIDEOS_A_GROUP, FOLDS = 20, 4, 4
 
 def answers(fold, shares):
     """Those of a fold of five groups, of which so large a share of videos is right."""
-    found, names, groups = [], [], []
-    labels = np.tile([0, 1], GROUPS * VIDEOS_A_GROUP // FOLDS // 2)
-    for number, label in enumerate(labels):
-        group = fold * GROUPS // FOLDS + number // VIDEOS_A_GROUP
-        right = shares(number, fold)
-        sure = 2.0 if right else -1.0
-        found.append([sure, 0] if label == 0 else [0, sure])
-        names.append(f"{fold} {number:03d}")
-        groups.append(str(group))
-    logits = np.array(found)
-    holds = logits.argmax(axis=1)[:, None] == np.arange(2)
-    return Answers(
-        names=tuple(names), groups=tuple(groups), labels=labels, logits=logits, holds=holds
-    )
+    numbers = range(GROUPS * VIDEOS_A_GROUP // FOLDS)
+    labels = [number % 2 for number in numbers]
+    sure = [2.0 if shares(number, fold) else -1.0 for number in numbers]
+    logits = [[x, 0] if label == 0 else [0, x] for x, label in zip(sure, labels, strict=True)]
+    groups = [str(fold * GROUPS // FOLDS + number // VIDEOS_A_GROUP) for number in numbers]
+    return answers_of(logits, labels, [f"{fold} {number:03d}" for number in numbers], groups)
 
 
 class Watch:
@@ -93,7 +84,7 @@ def members_of(race):
     return [trial.recipe.name for trial in race.members()]
 
 
-def test_what_is_clearly_behind_is_not_tried_again(start, capsys):
+def test_what_is_clearly_behind_or_diverges_is_not_tried_again(start, capsys):
     found, trials, done = start({"good": (always(1.0), 1), "bad": (always(0.2), 1)})
     assert done == [*times("good", 2), *times("bad", 2), ("good", 3), ("good", 4)]
     assert trials["bad"].status == "behind after 2 folds"
@@ -102,6 +93,9 @@ def test_what_is_clearly_behind_is_not_tried_again(start, capsys):
         "good: begins with fold 1, which is trained to its end",
         "bad: begins with fold 1, about 0:01.0 each",
     ]
+    assert members_of(found) == ["good"]
+    found, trials, _ = start({"wild": (None, 1), "good": (always(0.9), 1)})
+    assert trials["wild"].status == "diverged"
     assert members_of(found) == ["good"]
 
 
@@ -143,22 +137,9 @@ def test_the_rule_is_the_one_that_makes_labels_likely(start, first, second, rule
     """By how much the logit of the right class is the higher one."""
     found, trials, _ = start({"one": (always(1.0), 1), "other": (always(1.0), 1)})
     for name, margins in (("one", first), ("other", second)):
-        logits = np.array([[margin, 0] for margin in margins], float)
-        right = Answers(
-            names=tuple("abcd"),
-            groups=tuple("abcd"),
-            labels=np.zeros(4, int),
-            logits=logits,
-            holds=logits.argmax(axis=1)[:, None] == np.arange(2),
-        )
-        trials[name].answers = [right]
+        logits = [[margin, 0] for margin in margins]
+        trials[name].answers = [answers_of(logits, [0] * 4, "abcd", "abcd")]
     assert found.rule(list(trials.values())) == rule
-
-
-def test_a_recipe_that_diverges_is_left_out(start):
-    found, trials, _ = start({"wild": (None, 1), "good": (always(0.9), 1)})
-    assert trials["wild"].status == "diverged"
-    assert members_of(found) == ["good"]
 
 
 @pytest.mark.parametrize(
@@ -187,7 +168,7 @@ def test_time_is_left_for_the_last_training(start, costs, left, folds):
         found.members()
 
 
-def test_time_that_is_left_goes_into_the_best_of_other_seeds(start):
+def test_time_that_is_left_goes_into_the_best_of_other_seeds(start, monkeypatch, tmp_path):
     kinds = {"good": (always(1.0), 1), "poor": (always(0.3), 1)}
     _, _, done = start(kinds, seeds=2)
     both = times("good-seed-1", FOLDS) + times("good-seed-2", FOLDS)
@@ -195,9 +176,10 @@ def test_time_that_is_left_goes_into_the_best_of_other_seeds(start):
     assert sorted(done[:-8]) == times("good", FOLDS) + times("poor", 2)
     _, _, done = start(kinds, left=37, seeds=2)
     assert done[-1] == ("good-seed-1", 4)
+    monkeypatch.setattr(race, "is_linear", lambda _: True)  # It is fitted at once.
+    _, _, done = start({"good": (always(1.0), 1)}, seeds=2)
+    assert done == times("good", FOLDS)
 
-
-def test_another_seed_is_another_run_of_the_same_recipe(tmp_path):
     trial = Trial(Recipe("key points, new", "pose", cost=3), CONFIG, tmp_path / "key-points-new")
     other = trial.of_seed(2)
     assert (other.recipe.name, other.recipe.cost) == ("key points, new, seed 2", 3)
@@ -205,26 +187,19 @@ def test_another_seed_is_another_run_of_the_same_recipe(tmp_path):
     assert other.folder == tmp_path / "key-points-new-seed-2"
 
 
-def test_what_is_fitted_at_once_has_no_seed(start, monkeypatch):
-    monkeypatch.setattr(race, "is_linear", lambda _: True)
-    _, _, done = start({"good": (always(1.0), 1)}, seeds=2)
-    assert done == times("good", FOLDS)
-
-
-def test_with_many_videos_all_are_tried_before_any_is_tried_further(start, monkeypatch):
-    """A fold has 20 videos."""
-    monkeypatch.setattr(race, "_ENOUGH_VIDEOS", 60)
-    kinds = {"one": (always(0.8), 1), "other": (always(0.7), 1)}
-    _, _, done = start(kinds)
-    assert done[:4] == times("one", 2) + times("other", 2)
-    assert done[4:] == [("one", 3), ("other", 3), ("one", 4), ("other", 4)]
-
-
-def test_what_sees_something_else_comes_before_variants(start):
+def test_what_sees_something_else_comes_before_variants_and_all_before_any_further(
+    start, monkeypatch
+):
+    """If there are enough videos; a fold has 20."""
     kinds = {"one": (always(0.8), 1), "variant": (always(0.8), 1), "other": (always(0.7), 1)}
     _, _, done = start(kinds)
     assert sorted(done[:8]) == times("one", FOLDS) + times("other", FOLDS)
     assert done[8:] == times("variant", FOLDS)
+    monkeypatch.setattr(race, "_ENOUGH_VIDEOS", 60)
+    del kinds["variant"]
+    _, _, done = start(kinds)
+    assert done[:4] == times("one", 2) + times("other", 2)
+    assert done[4:] == [("one", 3), ("other", 3), ("one", 4), ("other", 4)]
 
 
 def test_what_has_seen_fewer_folds_is_compared_on_these(start):
@@ -254,24 +229,15 @@ def test_time_that_was_spent_before_counts(tmp_path):
     assert race.Clock(file, 100, began=time.monotonic() - 30).spent >= 90
 
 
-@dataclasses.dataclass
-class _Frames:
-    flow: bool = False
-    pose: int = 0
-    size: int = 64
+def test_recipes_follow_what_a_data_set_has(tiny_store):
+    def data(**frames):
+        return dataclasses.replace(tiny_store, frames=FramesConfig(size=64, **frames))
 
-
-@dataclasses.dataclass
-class _Data:
-    frames: _Frames
-
-
-def test_recipes_follow_what_a_data_set_has():
-    plain, missing = usable(VIDEOS, _Data(_Frames()))
+    plain, missing = usable(VIDEOS, data())
     assert {recipe.preset for recipe in plain} == {"small"}
     assert any("--flow" in each for each in missing)
     assert any("fetch pose" in each for each in missing)
-    some, missing = usable(VIDEOS, _Data(_Frames(flow=True, pose=2)))
+    some, missing = usable(VIDEOS, data(flow=True, pose=2))
     assert {recipe.preset for recipe in some} == {"small", "flow", "pose"}
     assert not any("--flow" in each for each in missing)
 
