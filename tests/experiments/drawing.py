@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.evaluation.answering import answer
 from pipeline.evaluation.answers import Answers, read_answers
+from pipeline.run import Run
 from tests.runs import drawn_run
 
 
@@ -40,7 +41,11 @@ def drawing():
         folders.append(folder)
         if overwrite:
             shutil.rmtree(folder, ignore_errors=True)
-        return drawn_run(config, folder, exported=False)
+        new = folder.with_name("new")
+        drawn_run(config, new, exported=False)
+        shutil.copytree(new, folder, dirs_exist_ok=True)  # One may have begun there.
+        shutil.rmtree(new)
+        return Run(folder)
 
     with pytest.MonkeyPatch.context() as patch:
         for module in ("auto", "pace", "runs", "trial"):

@@ -21,7 +21,6 @@ from pipeline.experiments.ranges import suggest
 from pipeline.experiments.runs import with_whole_paths
 from pipeline.experiments.search import Search
 from pipeline.run import Run, folds_of
-from pipeline.training.callbacks import EpochLog
 from tests.experiments.drawing import drawing
 from tests.runs import changed
 
@@ -70,7 +69,9 @@ def test_each_video_is_tested_once_by_a_model_that_never_saw_its_group(folder, t
     assert leaking.startswith("these figures are not to be believed: a, b, c, ...\n")
 
 
-def test_what_is_done_is_not_done_again(folder, config, drawn):
+def test_what_is_done_is_not_done_again_and_other_settings_need_another_folder(
+    folder, config, flow_store, drawn, tmp_path, capsys
+):
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
     result = cross_validate(config, folder)
     assert not drawn
@@ -78,24 +79,6 @@ def test_what_is_done_is_not_done_again(folder, config, drawn):
     assert len(done) == 2 * 3
     assert all(path.stat().st_mtime_ns == before[path] for path in done)
     assert result == written(folder)
-
-
-def test_folds_of_what_was_prepared_anew_since_are_refused(
-    config, tiny_store, store_without_validation, tmp_path
-):
-    """As those of a job, or of another machine, that comes to them later."""
-    data = shutil.copytree(tiny_store.path, tmp_path / "data")
-    folds = begin_folds(changed(config, {"data": str(data)}), tmp_path / "out")
-    shutil.rmtree(data)
-    shutil.copytree(store_without_validation.path, data)
-    with pytest.raises(DataError, match=r"data was prepared anew since .*out was begun: its runs"):
-        measure_all(folds.pieces, lambda *_: None)
-    assert not folds_of(tmp_path / "out")
-
-
-def test_other_settings_videos_or_searches_need_another_folder(
-    folder, config, flow_store, tmp_path, capsys
-):
     search = Search(ranges={"train.learning_rate": [1e-3, 1e-2]}, trials=1)
     for values, message, choose in (
         ({"seed": 9, "train.precision": "auto"}, "a cross-validation with another seed. ", None),
@@ -111,50 +94,37 @@ def test_other_settings_videos_or_searches_need_another_folder(
         cross_validate(config, tmp_path)
 
 
-def test_a_fold_that_is_missing_is_made_up_for_and_goes_on_after_ctrl_c(
-    copied, folder, config, monkeypatch, capsys
+def test_folds_of_what_was_prepared_anew_since_are_refused(
+    config, tiny_store, store_without_validation, tmp_path
 ):
-    def press(self, number, logs=None):
-        if number == 1:
-            raise KeyboardInterrupt
-        return log(self, number, logs)
-
-    shutil.rmtree(copied / "fold-02")
-    (copied / "crossval.json").unlink()
-    log = EpochLog.on_epoch_end
-    with monkeypatch.context() as patch:
-        patch.setattr(EpochLog, "on_epoch_end", press)
-        with pytest.raises(KeyboardInterrupt):
-            cross_validate(config, copied)
-    assert not (copied / "crossval.json").exists()
-    output = capsys.readouterr().out
-    assert "fold 1/3" in output
-    assert "fold 2/3" not in output
-
-    result = cross_validate(config, copied)
-
-    output += capsys.readouterr().out
-    assert "fold-02: goes on after epoch 1" in output
-    assert output.count("epoch   1/2") == output.count("epoch   2/2") == 1
-    assert Run(copied / "fold-02").config().split.fold == 2
-    wanted = written(folder)["folds"]
-    assert [result["folds"][number] for number in (0, 2)] == [wanted[0], wanted[2]]
+    """As those of a job, or of another machine, that comes to them later."""
+    data = shutil.copytree(tiny_store.path, tmp_path / "data")
+    folds = begin_folds(changed(config, {"data": str(data)}), tmp_path / "out")
+    shutil.rmtree(data)
+    shutil.copytree(store_without_validation.path, data)
+    with pytest.raises(DataError, match=r"data was prepared anew since .*out was begun: its runs"):
+        measure_all(folds.pieces, lambda *_: None)
+    assert not folds_of(tmp_path / "out")
 
 
-def test_a_fold_that_was_trained_but_not_tested_is_tested_alone(
+def test_folds_that_were_trained_but_not_tested_or_begun_go_on(
     copied, folder, config, drawn, tmp_path, monkeypatch
 ):
-    """Also one of a cluster, where the data set had its whole path; seconds of training count."""
+    """Also of a cluster, where the data set had its whole path; seconds of training count."""
     monkeypatch.chdir(tmp_path)
-    fold = Run(copied / "fold-02")
-    (fold.folder / "fold.json").unlink()
-    fold.history_file.write_text(fold.history_file.read_text().replace("1,0.1,", "1,2000,"))
-    begun = copied / "crossval.toml"
+    trained, begun = (Run(copied / fold) for fold in ("fold-02", "fold-03"))
+    for fold in (trained, begun):
+        (fold.folder / "fold.json").unlink()
+    trained.history_file.write_text(trained.history_file.read_text().replace("1,0.1,", "1,2000,"))
+    begun.model_file.unlink()
+    (begun.folder / "part.txt").touch()
+    of_all = copied / "crossval.toml"
     relative = os.path.relpath(config.data)
-    begun.write_text(begun.read_text().replace(config.data, relative))
+    of_all.write_text(of_all.read_text().replace(config.data, relative))
     result = cross_validate(changed(config, {"data": relative}), Path("run"))
-    assert not drawn
-    assert (fold.folder / "fold.json").is_file()
+    assert drawn == [Path("run/fold-03")]
+    assert (begun.folder / "part.txt").exists(), "it was not begun anew"
+    assert (trained.folder / "fold.json").is_file()
     assert result["video"] == written(folder)["video"]
     assert 2000 < result["folds"][1]["seconds"] < 3000
 
