@@ -15,7 +15,7 @@ import pytest
 
 from pipeline.video import write_video
 from tests.conftest import blob_recording
-from tests.processes import python_processes
+from tests.processes import python_processes, wait_until
 from tests.web.browser import TOKEN, chromium, opened
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "app.py"
@@ -50,6 +50,17 @@ class App:
         status, content = self.ask(path, **parameters)
         assert status == 200, content
         return json.loads(content)
+
+    def read_through(self, video):
+        """What is known of a recording once all of it is."""
+        found = {}
+
+        def is_read():
+            found.update(self.get("/api/video", video=video))
+            return found["is_complete"] or found["error"]
+
+        wait_until(is_read)
+        return found
 
     def put(self, path, content, **parameters):
         """The status and the JSON that come back."""

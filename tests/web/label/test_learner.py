@@ -64,14 +64,6 @@ def folder(app, moving, tmp_path):
     return Folder(app, shutil.copytree(videos, app.root / tmp_path.name), events)
 
 
-@pytest.fixture
-def own(start_app, moving, tmp_path):
-    """Likewise, of an app of its own."""
-    videos, events = moving
-    path = shutil.copytree(videos, tmp_path / "work" / "lab")
-    return Folder(start_app(path.parent), path, events)
-
-
 def test_labels_teach_and_more_labels_teach_anew(folder):
     found = folder.learnt(events=0)
     assert recordings_of(found) == set(folder.truth)
@@ -131,18 +123,31 @@ def test_a_file_that_cannot_be_read_hinders_nothing_and_is_read_anew(folder):
     assert folder.learnt(recordings=6)["described"] == 6
 
 
-def test_a_worker_that_is_killed_costs_nothing_and_recordings_are_described_once(own, start_app):
+def test_processes_that_are_killed_cost_what_they_were_at_and_nothing_is_read_twice(
+    start_app, moving, tmp_path
+):
+    videos, events = moving
+    few = shutil.ignore_patterns("g[345].avi")
+    path = shutil.copytree(videos, tmp_path / "work" / "lab", ignore=few)
+    own = Folder(start_app(path.parent), path, events)
+    app = own.app
+    app.read_through("lab/g0.avi")
     own.save("g0.avi")
     own.learnt(events=2)
-    for worker in workers_of(own.app.process.pid):
+    for worker in workers_of(app.process.pid):
         os.kill(worker, signal.SIGKILL)
+    shown = [app.ask("/api/video/frames", video="lab/g0.avi", first=59)[0] for _ in range(2)]
+    assert shown[1] == 200
+    assert app.read_through("lab/g1.avi")["is_complete"]
     own.save("g1.avi")
     assert own.learnt(events=4)["error"] == ""
-    kept = sorted((own.path.parents[1] / "cache").rglob("descriptors*/*.npy"))
-    assert len(kept) == len(own.truth)
+    kept = sorted((tmp_path / "cache").rglob("*.npy"))
+    assert len(kept) == 3 + 2  # The descriptors of all, and where frames are of those two.
     before = [each.stat().st_mtime_ns for each in kept]
-    own.app.process.terminate()
-    own.app.process.communicate()
-    again = Folder(start_app(own.app.root), own.path, {})
+    app.process.kill()
+    app.process.communicate()
+    again = Folder(start_app(app.root), path, {})
+    assert again.app.get("/api/video", video="lab/g0.avi")["is_complete"]
+    assert len(again.app.get("/api/video", video="lab/g0.avi", **{"from": 50})["seconds"]) == 10
     again.learnt()
     assert [each.stat().st_mtime_ns for each in kept] == before

@@ -2,9 +2,7 @@
 
 import io
 import json
-import os
 import shutil
-import signal
 import struct
 
 import numpy as np
@@ -12,23 +10,10 @@ import pytest
 from PIL import Image
 
 from pipeline.video import VideoReader
-from tests.processes import wait_until, workers_of
 from tests.web.conftest import number_of
 
 EVENT = {"start": 1.0, "end": 2.0, "label": "walk", "subject": "", "notes": ""}
 HEAD = b"video,start_seconds,end_seconds,label\n"
-
-
-def read_through(app, video):
-    """What is known of a recording once all of it is."""
-    found = {}
-
-    def is_read():
-        found.update(app.get("/api/video", video=video))
-        return found["is_complete"] or found["error"]
-
-    wait_until(is_read)
-    return found
 
 
 def frames_of(app, video, **parameters):
@@ -44,7 +29,7 @@ def frames_of(app, video, **parameters):
 
 def test_frames_are_those_of_the_reader(app, lab):
     video = f"{lab.name}/a.avi"
-    about = read_through(app, video)
+    about = app.read_through(video)
     with VideoReader(lab / "a.avi") as reader:
         assert reader.count() == len(about["seconds"]) == 120
     assert about["seconds"] == pytest.approx([number / 25 for number in range(120)])
@@ -58,39 +43,16 @@ def test_frames_are_those_of_the_reader(app, lab):
     assert frames_of(app, video, first=120) == []
 
 
-def test_a_recording_that_is_known_is_not_read_again(start_app, coded_recordings, tmp_path):
-    root = shutil.copytree(coded_recordings, tmp_path / "work")
-    app = start_app(root)
-    read_through(app, "a.avi")
-    app.process.kill()
-    app.process.communicate()
-    (kept,) = (tmp_path / "cache").rglob("*.npy")
-    assert np.load(kept).shape == (120, 3)
-    again = start_app(root)
-    assert again.get("/api/video", video="a.avi")["is_complete"]
-    assert len(again.get("/api/video", video="a.avi", **{"from": 100})["seconds"]) == 20
-
-
 def test_a_file_costs_itself_and_one_that_is_replaced_is_read_anew(app, lab):
     (lab / "bad.mp4").write_bytes(b"no video")
     status, content = app.ask("/api/video", video=f"{lab.name}/bad.mp4")
     assert status == 422
     assert "it is text, not a video" in json.loads(content)["error"]
-    read_through(app, f"{lab.name}/a.avi")
+    app.read_through(f"{lab.name}/a.avi")
     shutil.copy(lab / "b.avi", lab / "a.avi")
-    assert len(read_through(app, f"{lab.name}/a.avi")["seconds"]) == 60
+    assert len(app.read_through(f"{lab.name}/a.avi")["seconds"]) == 60
     found = frames_of(app, f"{lab.name}/a.avi", first=59)
     assert [number_of(frame) for frame in found] == [59]
-
-
-def test_a_process_that_dies_costs_what_it_was_at(start_app, coded_recordings, tmp_path):
-    app = start_app(shutil.copytree(coded_recordings, tmp_path / "work"))
-    read_through(app, "a.avi")
-    for worker in workers_of(app.process.pid):
-        os.kill(worker, signal.SIGKILL)
-    statuses = [app.ask("/api/video/frames", video="a.avi", first=59)[0] for _ in range(2)]
-    assert statuses[1] == 200
-    assert read_through(app, "b.avi")["is_complete"]
 
 
 def test_the_file_itself_and_parts_of_it(app, lab):
@@ -142,7 +104,7 @@ def import_file(app, content, name, folder):
     return status, json.loads(answer)
 
 
-@pytest.mark.parametrize("end", [".boris.tsv", ".eaf", ".via.json", ".label-studio.json"])
+@pytest.mark.parametrize("end", [".boris.tsv", ".eaf"])
 def test_what_is_exported_is_imported_again(app, lab, end):
     events = [EVENT, {"start": 3.0, "end": 3.04, "label": "peck", "subject": "", "notes": ""}]
     assert save(app, lab, "a.avi", events)[0] == 200
@@ -201,6 +163,8 @@ def test_what_is_not_there(app, lab):
         ("/api/label/folder", {"folder": "none"}, 404),
         ("/label", {"folder": ".."}, 404),
         *((f"/static/{each}/application.py", {}, 404) for each in ("..", "%2e%2e")),
+        *((f"/api/try/0/{each}", {}, 404) for each in ("download", "explanation")),
+        ("/api/video", {"tried": "../../etc/passwd"}, 404),
         ("/none", {}, 404),
     ):
         inside = {k: f"{lab.name}/{v}" if k == "video" else v for k, v in parameters.items()}

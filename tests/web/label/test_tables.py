@@ -273,21 +273,14 @@ def test_labels_of_clips_are_those_that_prepare_reads(tmp_path):
         ClipTable(tmp_path).save("b.mp4", "walk", before="")
     ClipTable(tmp_path).save("b.mp4", "run", before="")
     assert ClipTable(tmp_path).read(["b.mp4"]) == {"b.mp4": "run"}
-
-
-def test_other_columns_and_clips_stay(tmp_path):
+    # Other columns and clips stay.
     (tmp_path / CLIPS).write_text("label,path,group\nwalk,clips/b.mp4,ann\nrun,z.mp4,bob\n")
-    table = ClipTable(tmp_path)
     table.save("b.mp4", "jump", before="walk")
     table.save("c.mp4", "run", before="")
     assert (tmp_path / CLIPS).read_text().splitlines() == [
         *("label,path,group", "run,z.mp4,bob", "jump,clips/b.mp4,ann", "run,c.mp4,")
     ]
-
-
-def test_labels_over_the_network():
-    assert checked_label(" a  b ") == "a b"
-    assert checked_label("") == ""
+    assert [checked_label(each) for each in (" a  b ", "")] == ["a b", ""]
     for value in (None, 3, "a\x00", "x" * 2000):
         with pytest.raises(DataError, match="expected a label"):
             checked_label(value)
