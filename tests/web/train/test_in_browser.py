@@ -1,6 +1,8 @@
 """Training in a real browser, from labels to a run."""
 
+import dataclasses
 import shutil
+import subprocess
 from urllib.parse import quote
 
 import numpy as np
@@ -12,22 +14,27 @@ from pipeline.video import write_video
 from pipeline.web.train.job import Job
 from pipeline.web.train.jobs import Jobs
 from pipeline.web.train.runs import figures
-from tests.conftest import blob
-from tests.processes import wait_until
+from tests.conftest import HOLD, blob
+from tests.processes import python_processes, wait_until
+from tests.runs import drawn_run
 from tests.web.browser import NEEDS_CHROMIUM, findings
 
 pytestmark = NEEDS_CHROMIUM
 
 
-def end_jobs(root):
-    jobs = Jobs(root)
+@pytest.fixture
+def jobs(app):
+    """The trainings of the app, which end with the test, as its runs do."""
+    jobs = Jobs(app.root)
+    yield jobs
     for number in jobs.all():
         jobs.stop(number)
         wait_until(lambda number=number: jobs.folder(number).read().state != "running")
+    shutil.rmtree(app.root / "runs", ignore_errors=True)
 
 
 @pytest.fixture
-def clips(app, tmp_path):
+def clips(app, jobs, tmp_path):
     """A folder of the app of short videos with labels, of names that are no markup."""
     folder = app.root / f"{tmp_path.name} <b>"
     folder.mkdir()
@@ -39,113 +46,80 @@ def clips(app, tmp_path):
             write_video(folder / name, ordered, fps=10, codec="FFV1")
             lines.append(f"{name},{label},{group}")
     (folder / "labels.csv").write_text("\n".join(lines))
-    yield folder
-    end_jobs(app.root)
+    return folder
 
 
-@pytest.fixture
-def train(app, clips, visit):
-    """The page for training on them."""
-    return visit(f"{app.address}/train?folder={quote(clips.name)}")
-
-
-def test_videos_are_checked(train):
-    assert findings(train) == []
-    expect(train.locator("#preset option:not([hidden])").first).to_have_text("small")
-    train.click("#check")
-    expect(train.locator("#state")).to_have_text("Done", timeout=60_000)
-    expect(train.locator("#data table").first).to_be_visible()
-    assert train.locator("#data i").count() == 0
-    assert findings(train) == []
-
-
-def mark(page, events):
-    """Marks the events of a recording, each with the first letter of its class, as it is open."""
-    page.wait_for_selector("#picture[data-number='0']")
-    expect(page.locator("#waiting")).to_be_hidden()
-    for start, end, label in events:
-        page.keyboard.press("Home")
-        for seconds in (start, end - start):
-            for _ in range(round(seconds)):
-                page.keyboard.press("Shift+ArrowRight")
-            page.keyboard.press(label[0])
-    expect(page.locator("#count")).to_have_text(str(len(events)))
-    expect(page.locator("#saved")).to_have_text("Saved")
-
-
-def stop(page):
+def test_videos_are_checked_and_trained_on_once_at_a_time(app, jobs, clips, visit):
+    page = visit(f"{app.address}/train?folder={quote(clips.name)}")
+    state, told, start = (page.locator(at) for at in ("#state", "#told", "#choice button.main"))
+    assert findings(page) == []
+    expect(page.locator("#preset option:not([hidden])").first).to_have_text("small")
+    page.click("#check")
+    expect(state).to_have_text("Done", timeout=60_000)
+    expect(page.locator("#data table").first).to_be_visible()
+    assert page.locator("#data i").count() == 0
+    assert findings(page) == []
+    page.go_back()
+    page.select_option("#preset", "tiny")
+    before = len(jobs.all())
+    start.dblclick()  # The second click starts no second one.
+    expect(state).to_have_text("Running")
+    started = page.url.removeprefix(app.address)
+    page.go_back()
+    expect(page.locator("#choice + h2 + .list li")).to_have_count(before + 1)
+    page.click("#check")
+    expect(told).to_contain_text(f"tiny on {clips.name} is running")
+    assert page.locator("#check").is_enabled()
+    see = page.get_by_role("link", name="See it")
+    assert see.get_attribute("href") == started
+    see.click()
     page.click("#stop")
-    expect(page.locator("#state")).to_have_text("Stopped", timeout=300_000)  # It is exported.
+    expect(state).to_have_text("Stopped")
+    (clips / "0 left.avi").unlink()
+    page.go_back()
+    page.select_option("#preset", "tiny")
+    start.click()
+    expect(told).to_contain_text("or read: 0 left.avi. Bring them back")
+    assert findings(page) == []
+    page.get_by_role("button", name="Train without them").click()
+    expect(page.locator("#steps li.done")).to_have_count(1, timeout=60_000)
+    page.click("#stop")
+    expect(state).to_have_text("Stopped")
+    expect(page.locator("#finish")).to_be_hidden()  # There is no epoch of it.
+    page.said[:] = [each for each in page.said if "409" not in each and "410" not in each]
 
 
-@pytest.fixture
-def own(start_app, moving, tmp_path):
-    """An app of its own, in whose folder five recordings are."""
-    videos, _ = moving
-    app = start_app(shutil.copytree(videos, tmp_path / "VIDEOS", ignore=lambda *_: ["g5.avi"]))
-    yield app
-    end_jobs(app.root)
-
-
-def test_from_recordings_without_labels_to_what_a_run_proposes(own, visit, moving):
-    _, events = moving
-    page = visit(own.address)
-    log = page.locator("#log")
-    page.click("text=Mark events")
-    page.wait_for_selector("#picture[data-number='0']")
-    for name in ("left", "right"):
-        page.fill("#class-name", name)
-        page.fill("#class-key", name[0])
-        page.click("#add-class button")
-        page.locator("#class-name").blur()
-    for number in range(4):
-        page.locator("#videos li").nth(number).get_by_role("button").click()
-        mark(page, events[f"g{number}.avi"])
-    page.get_by_role("link", name="Train").click()
-    page.click("#choice button.main")
-    expect(page.locator("main")).to_contain_text("Data set: data/videos-events")
-    expect(log).to_contain_text("epoch   2/", timeout=240_000)
-    expect(page.locator("#steps li.done")).to_have_count(1)
-    expect(page.locator("#curves")).to_be_visible()
-    expect(page.locator("#progress")).to_contain_text("minutes more")
-    page.reload()
-    expect(log).to_contain_text("epoch   1/")
-    stop(page)
-    expect(page.get_by_role("link", name="Try it")).to_be_visible()
-    page.click("#go-on")
-    expect(page.locator("#state")).to_have_text("Running")
-    expect(page.locator("#result")).to_be_hidden()
-    stop(page)
-    page.get_by_role("link", name="Label").click()
-    expect(page.locator(".card")).to_have_count(1)
-    page.click("text=Mark events")
-    expect(page.locator("#videos li")).to_have_count(5)
-    page.locator("#videos li").nth(4).get_by_role("button").click()
-    page.select_option("#run", "videos-recordings-1")
-    page.click("#ask")
-    expect(page.locator("#proposed")).to_contain_text("to decide", timeout=120_000)
-
-
-@pytest.fixture
-def killed(app, blob_run, tmp_path):
-    """The address of a training that was killed before the end."""
-    name, folder = tmp_path.name, app.root / "runs" / tmp_path.name
-    shutil.copytree(blob_run.folder, folder)
-    Run(folder).bundle_file.unlink()
-    steps = ("train", "--run", f"runs/{name}"), ("evaluate", f"runs/{name}")
-    job = Job(title="training", steps=steps, run=f"runs/{name}", state="stopped")
-    Jobs(app.root).folder("901").write(job)
-    yield f"{app.address}/jobs/901"
-    end_jobs(app.root)
-    shutil.rmtree(folder)
-
-
-def test_a_training_that_was_killed_becomes_a_run_with_its_report(app, killed, visit, tmp_path):
-    page, run = visit(killed), Run(app.root / "runs" / tmp_path.name)
-    expect(page.locator("#state")).to_have_text("Stopped")
+def test_a_training_is_followed_and_what_is_left_of_it_becomes_a_run_with_its_report(
+    app, jobs, visit, tiny_config, tmp_path
+):
+    name, folder = tmp_path.name, jobs.folder("901")
+    run = drawn_run(tiny_config, app.root / "runs" / name, exported=False)
+    steps = ("prepare",), ("train", "--run", f"runs/{name}"), ("evaluate", f"runs/{name}")
+    job = Job(title="training", steps=steps, run=f"runs/{name}", done=1, state="running")
+    folder.write(job)
+    folder.log.write_text("the first line\n")
+    with python_processes() as python:
+        process = python("-c", HOLD, folder.running, stdin=subprocess.PIPE)
+        assert process.stdout.readline() == "held\n"
+        folder.write(dataclasses.replace(job, process=process.pid))
+        page = visit(f"{app.address}/jobs/901")
+        state, log = page.locator("#state"), page.locator("#log")
+        expect(state).to_have_text("Running")
+        expect(page.locator("#steps li.done")).to_have_count(1)
+        expect(page.locator("#curves")).to_be_visible()
+        expect(page.locator("#progress")).to_have_text("epoch 1 of 2, at most 1 minutes more")
+        for hidden in ("#result", "#finish", "#go-on"):
+            expect(page.locator(hidden)).to_be_hidden()
+        with folder.log.open("a") as file:
+            file.write("the second line\n")
+        expect(log).to_have_text("the first line\nthe second line\n")
+        page.reload()
+        expect(log).to_have_text("the first line\nthe second line\n")
+        page.click("#stop")
+        expect(state).to_have_text("Stopped")
     page.click("#finish")
     expect(page.locator("h1").first).to_have_text("training, as far as it came")
-    expect(page.locator("#state")).to_have_text("Done", timeout=240_000)
+    expect(state).to_have_text("Done", timeout=240_000)
     score = f"top-1 {figures(run).value:.3f}"
     expect(page.locator("#result")).to_contain_text(score)
     expect(page.locator("#finish")).to_be_hidden()
@@ -159,42 +133,31 @@ def test_a_training_that_was_killed_becomes_a_run_with_its_report(app, killed, v
     page.get_by_role("button", name="Compare").click()
     expect(page.get_by_role("status")).to_have_text("Choose two runs or more to compare.")
     assert findings(page) == []
+    folder.write(dataclasses.replace(job, steps=(("--version",), ("--version",))))
+    page.goto(f"{app.address}/jobs/901")  # It was killed, as it were.
+    expect(state).to_have_text("Stopped")
+    expect(page.get_by_role("link", name="Try it")).to_be_visible()
+    page.click("#go-on")
+    expect(state).to_have_text("Done")
+    expect(log).to_contain_text("$ clipline --version")
 
 
-def test_a_second_click_starts_no_second_one(app, clips, train):
-    before = len(Jobs(app.root).all())
-    train.select_option("#preset", "tiny")
-    train.dblclick("#choice button.main")
-    expect(train.locator("#state")).to_have_text("Running")
-    started = train.url.removeprefix(app.address)
-    train.go_back()
-    expect(train.locator("#choice + h2 + .list li")).to_have_count(before + 1)
-    train.click("#check")
-    expect(train.locator("#told")).to_contain_text(f"tiny on {clips.name} is running")
-    assert train.get_by_role("link", name="See it").get_attribute("href") == started
-    assert train.locator("#check").is_enabled()
-    train.said[:] = [each for each in train.said if "409" not in each]
-
-
-@pytest.mark.parametrize(
-    ("path", "script", "form"),
-    [
+def test_a_click_before_the_script_is_there_is_not_lost(app, clips, visit):
+    page, held = visit(f"{app.address}/runs"), []
+    for path, script, form in (
         ("train", "**/form.js", "#choice"),
         ("label", "**/label/main.js", "#add-class"),
         ("clips", "**/label/clips.js", "#add-class"),
-    ],
-)
-def test_a_click_before_the_script_is_there_is_not_lost(app, clips, visit, path, script, form):
-    page, held = visit(f"{app.address}/runs"), []
-    page.route(script, lambda route: held.append(route))
-    page.goto(f"{app.address}/{path}?folder={quote(clips.name)}", wait_until="commit")
-    buttons = page.locator(f"{form} button")
-    expect(buttons.last).to_be_visible()
-    for button in buttons.all():
-        expect(button).to_be_disabled()
-    held.pop().continue_()
-    for button in buttons.all():
-        expect(button).to_be_enabled()
+    ):
+        page.route(script, lambda route: held.append(route))
+        page.goto(f"{app.address}/{path}?folder={quote(clips.name)}", wait_until="commit")
+        buttons = page.locator(f"{form} button")
+        expect(buttons.last).to_be_visible()
+        for button in buttons.all():
+            expect(button).to_be_disabled()
+        held.pop().continue_()
+        for button in buttons.all():
+            expect(button).to_be_enabled()
 
 
 def test_one_epoch_is_seen_in_the_curves(app, visit):
@@ -228,16 +191,3 @@ def test_a_report_reaches_nothing_of_the_pages(app, visit, tmp_path):
     expect(page).to_have_title("shut!")
     assert any("img-src" in each for each in page.said)
     page.said.clear()
-
-
-def test_a_training_goes_on_without_what_is_missing(clips, train):
-    (clips / "0 left.avi").unlink()
-    train.select_option("#preset", "tiny")
-    train.click("#choice button.main")
-    expect(train.locator("#told")).to_contain_text("or read: 0 left.avi. Bring them back")
-    assert findings(train) == []
-    train.get_by_role("button", name="Train without them").click()
-    expect(train.locator("#steps li.done")).to_have_count(1, timeout=60_000)
-    stop(train)
-    expect(train.locator("#finish")).to_be_hidden()  # There is no epoch of it.
-    train.said[:] = [each for each in train.said if "410" not in each]
