@@ -125,6 +125,10 @@ def test_of_several_that_begin_at_once_one_does(jobs, tmp_path):
         with contextlib.suppress(RunningError):
             return each.start(SLOW)
 
+    for number in ("", "0", "7", "-1", "../1", "1/..", "x", "９", "1" * 20):
+        with pytest.raises(DataError, match="there is no such training"):
+            jobs.folder(number).read()
+    assert jobs.all() == {}
     others = [jobs, jobs, Jobs(tmp_path), Jobs(tmp_path)]  # of two servers more
     with ThreadPoolExecutor(len(others)) as threads:
         numbers = list(threads.map(start, others))
@@ -149,13 +153,6 @@ def test_a_run_is_made_of_a_training_as_far_as_it_came(tmp_path):
     assert (found.run, found.data, found.state) == ("runs/a", "data/a", "waiting")
     for changes in ({"state": "running"}, {"done": 0}, {"done": 2}, {"done": 3, "state": "done"}):
         assert not as_far_as_it_came(dataclasses.replace(stopped, **changes), tmp_path)
-
-
-@pytest.mark.parametrize("number", ["", "0", "7", "-1", "../1", "1/..", "x", "９", "1" * 20])
-def test_what_is_no_job(jobs, number):
-    with pytest.raises(DataError, match="there is no such training"):
-        jobs.folder(number).read()
-    assert jobs.all() == {}
 
 
 def test_a_character_whose_bytes_come_apart_is_shown(app):

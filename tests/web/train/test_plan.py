@@ -55,15 +55,19 @@ def test_events_are_prepared_trained_and_tested(workspace):
 
 
 def test_folds_and_auto_give_no_videos_away(workspace):
-    prepare, *others = steps(workspace, folds=5)
+    prepare, *others = steps(workspace, folds=5, **CLIPS)
     assert "--val-fraction" not in prepare
     ((*words, out),) = others
-    assert words[:5] == ["crossval", "--config", "recordings", "--data", "data/lab-events-folds"]
-    assert (*words[5:], out) == ("--split.folds", "5", "--out", "runs/lab-recordings-1")
-    prepare, train, _ = steps(workspace, preset="auto", minutes=7)
+    assert words[:5] == ["crossval", "--config", "small", "--data", "data/lab-clips-folds"]
+    assert (*words[5:], out) == ("--split.folds", "5", "--out", "runs/lab-small-1")
+    prepare, train, _ = steps(workspace, kind="clips", preset="auto", minutes=7)
     assert "--val-fraction" not in prepare
     assert train[-2:] == ("--run", "runs/lab-auto-1")
     assert value_of(train, "--budget") == "7m"
+    (workspace.root / "lab").rename(workspace.root / "--out x")  # A folder is never an option.
+    prepare, *_ = steps(workspace, folder="--out x", **CLIPS)
+    assert prepare[3:5] == ("--path", "./--out x/labels.csv")
+    assert prepare[-1].startswith("data/--out_x-")
 
 
 @pytest.mark.parametrize(
@@ -94,13 +98,6 @@ def test_each_table_has_a_data_set_of_its_own():
         for kind, preset, folds in ways
     ]
     assert len(set(names)) == len(names)
-
-
-def test_a_folder_is_never_an_option(workspace):
-    (workspace.root / "lab").rename(workspace.root / "--out x")
-    prepare, *_ = steps(workspace, folder="--out x")
-    assert prepare[3:5] == ("--path", "./--out x/events.csv")
-    assert prepare[-1].startswith("data/--out_x-")
 
 
 def test_too_few_recordings_are_told_before_anything_runs(workspace):
@@ -157,9 +154,9 @@ def test_a_data_set_is_trained_on_as_it_is(workspace, blob_store, recording_stor
         steps(workspace, **{**chosen, "folder": "../data"})
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
+def test_what_cannot_be_chosen(workspace):
+    (workspace.root / "empty").mkdir()
+    for changes, message in (
         ({"folder": None}, "expected the folder of the videos"),
         ({"kind": "other"}, "expected a preset"),
         ({"preset": "small"}, "expected a preset"),
@@ -168,20 +165,9 @@ def test_a_data_set_is_trained_on_as_it_is(workspace, blob_store, recording_stor
         ({"folds": -1}, "folds: expected a whole number"),
         ({"folds": True}, "folds: expected a whole number"),
         ({"minutes": "5; rm"}, "minutes: expected a whole number"),
-    ],
-)
-def test_what_cannot_be_chosen(changes, message):
-    with pytest.raises(DataError, match=message):
-        Choice.checked({**CHOICE, **changes})
-
-
-def test_what_is_not_labelled_or_not_there(workspace):
-    (workspace.root / "empty").mkdir()
-    with pytest.raises(DataError, match="empty: there are no labels yet"):
-        steps(workspace, folder="empty")
-    with pytest.raises(OutsideError):
-        steps(workspace, folder="..")
-
-
-def test_presets_are_those_that_there_are():
+        ({"folder": "empty"}, "empty: there are no labels yet"),
+        ({"folder": ".."}, "no such"),
+    ):
+        with pytest.raises(DataError, match=message):
+            steps(workspace, **changes)
     assert {each for kind in PRESETS.values() for each in kind} <= {*preset_names(), "auto"}

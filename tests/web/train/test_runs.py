@@ -41,7 +41,7 @@ def root(tmp_path):
     return tmp_path
 
 
-def test_figures_are_those_of_the_files(root):
+def test_figures_are_those_of_the_files(root, blob_run):
     found = {each.name: each for each in all_runs(root)}
     assert sorted(found) == ["a", "b", "c"]
     a, b, c = found["a"], found["b"], found["c"]
@@ -52,6 +52,16 @@ def test_figures_are_those_of_the_files(root):
     assert differing([a, b, c]) == {"clip.stride": ["2", "3", "3"]}
     assert differing([b, c]) == {}
     assert [each.can_classify for each in (a, b, c)] == [True, False, False]
+    test = {"frames": {"mean_average_precision": 0.5}, "bouts": {"recordings": [{}]}}
+    bundle = {"model": {"task": "frames-multilabel"}}
+    d = figures(write(root / "d", metrics_json={"test": test}, bundle_json=bundle))
+    assert (d.score, d.value, d.interval) == ("mean average precision", 0.5, None)
+    assert d.about == "1 recording"
+    # One that was really trained.
+    rows, settings = history(blob_run), figures(blob_run).settings
+    assert settings["clip.num_frames"] == blob_run.config().clip.num_frames
+    assert [row["epoch"] for row in rows] == list(range(1, len(rows) + 1))
+    assert {"loss", "val_loss", "seconds"} <= set(rows[0])
 
 
 def test_each_link_of_the_page_answers(root):
@@ -73,22 +83,6 @@ def test_each_link_of_the_page_answers(root):
     assert ask(app, "/runs/fused <b>/report")[::2] == (200, "report of fused <b>")
     for name in ("auto of labels", "auto in folds", "b"):
         assert f'value="{name}"' in page
-
-
-def test_a_run_that_was_trained(blob_run):
-    found, rows = figures(blob_run), history(blob_run)
-    assert found.can_classify
-    assert found.settings["clip.num_frames"] == blob_run.config().clip.num_frames
-    assert [row["epoch"] for row in rows] == list(range(1, len(rows) + 1))
-    assert {"loss", "val_loss", "seconds"} <= set(rows[0])
-
-
-def test_a_run_on_recordings(tmp_path):
-    test = {"frames": {"mean_average_precision": 0.5}, "bouts": {"recordings": [{}]}}
-    bundle = {"model": {"task": "frames-multilabel"}}
-    found = figures(write(tmp_path / "a", metrics_json={"test": test}, bundle_json=bundle))
-    assert (found.score, found.value) == ("mean average precision", 0.5)
-    assert (found.interval, found.about) == (None, "1 recording")
 
 
 def test_where_nothing_is_yet(tmp_path):
