@@ -10,10 +10,7 @@ from functools import partial
 
 import pytest
 
-from pipeline.inference.decoding import DecoderKilledError
 from pipeline.video import iter_frames, write_video
-from pipeline.web.programs.application import _again
-from pipeline.web.programs.mistakes import explained
 from tests.processes import alive, wait_until, workers_of
 
 CLASSIFY = "/v1/classify"
@@ -97,12 +94,11 @@ def listens(port):
     return True
 
 
-@pytest.mark.parametrize("path", [CLASSIFY, "/v1/timeline"])
-def test_a_decoder_that_is_killed_is_replaced_and_the_video_tried_again(patient, video, path):
+def test_a_decoder_that_is_killed_is_replaced_and_the_video_tried_again(patient, video):
     warm(patient, video)
-    wanted = patient.json(path, video)
+    wanted = patient.json(CLASSIFY, video)
     with patient.hanging() as (worker,):
-        asked = patient.begin(path, video)
+        asked = patient.begin(CLASSIFY, video)
         patient.wait_for("working", 1)
         time.sleep(0.1)
         os.kill(worker, signal.SIGKILL)
@@ -125,19 +121,6 @@ def test_decoders_that_are_killed_again_and_again_cost_one_request(patient, vide
     status, content = answer.result()
     assert (status, "try again" in content["error"]) == (503, True)
     warm(patient, video)
-
-
-def test_a_second_try_is_the_last():
-    tries = []
-
-    def answer(*given):
-        tries.append(given)
-        raise DecoderKilledError("a.mp4", "killed (SIGKILL).")
-
-    with pytest.raises(DecoderKilledError) as killed:
-        _again(answer, None, "a.mp4", "a")
-    assert tries == [(None, "a.mp4", "a")] * 2
-    assert explained(killed.value).status_code == 503
 
 
 def test_a_video_that_hangs_is_given_up_and_so_is_who_waited_behind_it(impatient, video):
@@ -183,14 +166,11 @@ def slowly(pause, *parts):
         time.sleep(pause)
 
 
-def test_a_body_that_comes_too_slowly_is_given_up(impatient, video):
+def test_a_body_has_no_longer_for_its_next_byte_and_as_a_whole_than_it_may(impatient, video):
     assert impatient.json(CLASSIFY, slowly(0.05, video[:100], video[100:]))[0] == 200
     with impatient.sent(["Content-Length: 9"], b"a") as connection:
         assert connection.recv(4096).startswith(b"HTTP/1.1 408 ")
     assert list(impatient.uploads.iterdir()) == []
-
-
-def test_a_body_that_comes_steadily_has_no_longer_than_the_request(impatient):
     with impatient.sent(["Content-Length: 9999"], timeout=0.1) as connection:
         answer = b""
         for _ in range(300):
