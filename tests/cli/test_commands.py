@@ -16,7 +16,7 @@ from pipeline.cli.__main__ import COMMANDS, main
 from pipeline.cli.commands import run_named
 from pipeline.cli.script import run_script
 from pipeline.config import TemporalConfig
-from pipeline.errors import ConfigError, DataError
+from pipeline.errors import DataError
 from pipeline.text import command
 
 ROOT = Path(__file__).parents[2]
@@ -56,21 +56,23 @@ def test_help_has_a_line_for_each_command(words, capsys):
     assert [line.split()[0] for line in lines] == list(COMMANDS)
 
 
-def test_help_imports_nothing_heavy():
+def test_help_and_the_version_import_nothing_heavy():
     code = """
 import contextlib, io, sys
 before = set(sys.modules)
 from pipeline.cli.__main__ import main
-for command in ("", "evaluate", "classify", "stream", "explain", "export", "benchmark"):
-    sys.argv = ["clipline", *command.split(), "--help"]
+for command in ("--version", "evaluate", "classify", "stream", "explain", "export", "benchmark"):
+    sys.argv = ["clipline", command, "--help"]
     with contextlib.suppress(SystemExit):
         main()
     new = {name.partition(".")[0] for name in set(sys.modules) - before}
     print(command, *sorted(new - set(sys.stdlib_module_names)), file=sys.stderr)
 """
-    lines = python("-c", code).stderr.splitlines()
+    done = python("-c", code)
+    lines = done.stderr.splitlines()
     assert len(lines) == 7
     assert {line.split(maxsplit=1)[-1] for line in lines} == {"pipeline"}
+    assert re.match(r"clipline \d+\.\d+\.\d+\n", done.stdout)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -82,11 +84,6 @@ def test_each_help_names_the_command(name, ended):
     code, out, _ = ended(lambda: runpy.run_path(script, run_name="__main__"), str(script), "--help")
     assert code == 0
     assert f"{name}.py" in out
-
-
-def test_the_version():
-    found = python("-m", "pipeline.cli", "--version", check=True).stdout
-    assert re.fullmatch(r"clipline \d+\.\d+\.\d+\n", found)
 
 
 NO_RUN = "no trained model here, config.toml is missing. "
@@ -127,11 +124,6 @@ def test_a_mistake_ends_in_one_line_and_code_2(words, message, ended, tmp_path, 
     assert (code, out) == (2, "")
     assert len(err.splitlines()) == 1
     assert err.startswith(f"clipline: {message}")
-
-
-def test_an_unknown_command_is_not_imported():
-    with pytest.raises(ConfigError, match="unknown command os"):
-        run_named(["os"], COMMANDS, "", "")
 
 
 COMPLETIONS = {
@@ -181,39 +173,23 @@ def test_the_next_command_is_one_that_works(monkeypatch):
     assert command("evaluate") == "clipline evaluate"
 
 
-# How a script ends.
-
-
-def raising(error):
-    def run(_):
+def test_an_error_ends_a_script_in_one_line_and_code_2(ended):
+    def fail(error):
         raise error
 
-    return run
-
-
-@pytest.mark.parametrize(
-    ("run", "line"),
-    [
+    for error, line in (
+        (ModuleNotFoundError(name="nopackage.x"), "this takes the package nopackage, which .*"),
+        (FileNotFoundError(2, "No such file", "/none/x"), "/none/x: No such file"),
+        (MemoryError(), "out of memory"),
         (
-            lambda _: __import__("nopackage.x"),
-            "this takes the package nopackage, which is not installed; all that Clipline uses: .*",
-        ),
-        (lambda _: Path("/none/x").touch(), "/none/x: No such file or directory"),
-        (raising(MemoryError()), "out of memory"),
-        (
-            raising(DataError("d\x1b]0;e\x07\nf \u202eg \udc80")),
+            DataError("d\x1b]0;e\x07\nf \u202eg \udc80"),
             re.escape("d\\u001b]0;e\\u0007\\u000af \\u202eg \\udc80"),
         ),
-    ],
-    ids=["a package that is not installed", "a file", "memory", "names command no terminal"],
-)
-def test_an_error_ends_a_script_in_one_line_and_code_2(run, line, ended):
-    code, out, err = ended(lambda: run_script(run))
-    assert (code, out) == (2, "")
-    assert re.fullmatch(f"clipline: {line}\n", err)
-
-
-def test_names_command_no_terminal(ended):
+    ):
+        code, out, err = ended(lambda error=error: run_script(lambda _: fail(error)))
+        assert (code, out) == (2, "")
+        assert re.fullmatch(f"clipline: {line}\n", err)
+    # Nor do names command a terminal.
     code, out, _ = ended(lambda: run_script(lambda _: print("a\x1b[2J\x9b1mb", end="\tc\n")))
     assert (code, out) == (0, "a\\u001b[2J\\u009b1mb\tc\n")
 
@@ -232,15 +208,12 @@ def test_a_reader_that_stops_reading_is_no_mistake():
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
-def test_ctrl_c_while_a_script_still_imports_ends_in_one_line(tmp_path):
+def test_ctrl_c_while_a_script_still_imports_ends_in_one_line_and_other_errors_are_shown(tmp_path):
     slow = "import signal, time\nsignal.raise_signal(signal.SIGINT)\ntime.sleep(60)\n"
     (tmp_path / "slow.py").write_text(slow)
     code = "from pipeline.cli.script import run_script; import slow; print('imported')"
     result = python("-c", code, cwd=tmp_path)
     assert (result.returncode, result.stdout, result.stderr) == (130, "", "interrupted\n")
-
-
-def test_other_errors_while_a_script_imports_are_shown_whole():
     result = python("-c", "import pipeline.cli.script; import pipeline.nothing")
     assert result.returncode == 1
     assert "Traceback" in result.stderr

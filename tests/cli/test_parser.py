@@ -45,29 +45,20 @@ def test_values_are_written_as_in_toml_and_texts_without_quotes():
     assert (config.data, config.split.folds, config.backbone.trainable) == ("3", "groups", 2)
     assert (config.train.balanced, config.train.learning_rate) == (True, 0.001)
     assert (config.augment.flip, config.augment.flip_labels) == (0.5, (("left", "right"),))
-
-
-def test_the_help_gives_defaults_as_they_are_typed():
+    for word in ("rgb,flow", "rgb, flow", "[rgb, flow]"):
+        assert parse_run("--model.streams", word).model.streams == ("rgb", "flow")
+    assert parse_run("--model.streams=rgb").model.streams == ("rgb",)
+    # The help gives defaults as they are typed.
     parser = ConfigParser("test", "train", "")
     parser.add_run_config([])
     parser.add_argument("--anew", action="store_true", help="A switch has no default.")
     text = " ".join(parser.format_help().split())
     assert "A switch has no default. " in f"{text} "
     assert "A switch has no default. (" not in text
-    for option, default in {
-        "train.balanced": "false",
-        "backbone.filters": "[16, 32, 64, 96]",
-        "seed": "0",
-    }.items():
+    defaults = {"train.balanced": "false", "backbone.filters": "[16, 32, 64, 96]", "seed": "0"}
+    for option, default in defaults.items():
         after = text[text.index(f"--{option} ") :]
         assert re.search(r"\(default: (.*?)\)", after)[1] == default
-
-
-@pytest.mark.parametrize("word", ["rgb,flow", "rgb, flow", "[rgb, flow]"])
-def test_streams_with_commas_or_in_brackets(word):
-    assert parse_run("--model.streams", word).model.streams == ("rgb", "flow")
-    assert parse_run(f"--model.streams={word}").model.streams == ("rgb", "flow")
-    assert parse_run("--model.streams", "rgb").model.streams == ("rgb",)
 
 
 def test_a_backbone_for_a_stream(tmp_path):
@@ -95,16 +86,11 @@ def test_options_of_a_flat_dataclass_with_dashes_and_lists():
     assert config.fps == 10.0
     with pytest.raises(ConfigError, match="--classes needs --out: data/demo is the demo with all"):
         PrepareConfig(**vars(parse_prepare("--classes", "kick,wave")))
-
-
-@pytest.mark.parametrize(
-    "options", ["--runner=FlinkRunner", "--runner=FlinkRunner --parallelism=2", "--streaming"]
-)
-def test_options_for_beam_as_the_documentation_writes_them(options):
-    """They begin as options of this command do, and one even has the name of one."""
-    for words in ([f"--beam-options={options}"], ["--beam-options", options]):
-        found = parse_prepare("--source=folder", "--path=x", "--runner", "beam", *words, "--out=y")
-        assert (found.runner, found.beam_options, found.out) == ("beam", options, "y")
+    # Options for Beam begin as options of this command do, and one even has the name of one.
+    for options in ("--runner=FlinkRunner --parallelism=2", "--streaming"):
+        for words in ([f"--beam-options={options}"], ["--beam-options", options]):
+            found = parse_prepare("--path=x", "--runner", "beam", *words, "--out=y")
+            assert (found.runner, found.beam_options, found.out) == ("beam", options, "y")
 
 
 @pytest.mark.parametrize(
