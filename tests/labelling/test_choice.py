@@ -32,17 +32,12 @@ def test_they_are_spread_over_recordings_and_do_not_overlap():
     for one in found:
         others = [each for each in found if each.recording == one.recording and each != one]
         assert all(each.end <= one.start + 0.1 or each.start >= one.end - 0.1 for each in others)
-
-
-def test_of_two_that_look_alike_one_comes_late():
-    """Three recordings show the same; a fourth shows something else."""
+    # Three recordings show the same, which comes late; a fourth shows something else.
     same = [unlabelled(name, [(0.0, 6.0, "walk")], seconds=6) for name in "abc"]
     other = unlabelled("d", [(0.0, 6.0, "wave")], seconds=6)
     found = next_stretches([*same, other], None, seconds=6, most=2)
     assert "d" in {each.recording for each in found}
-
-
-def test_a_recording_that_is_shorter_than_a_stretch_is_one():
+    # One that is shorter than a stretch is one.
     (found,) = next_stretches([unlabelled("a", seconds=2.0)], None, seconds=6, most=5)
     assert found == Stretch("a", 0.0, 2.0)
     assert len(unwatched([unlabelled("a", seconds=30.0)], 6)) == 9

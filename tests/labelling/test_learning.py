@@ -35,12 +35,15 @@ def test_it_finds_what_was_marked_in_another_recording(head):
     assert score(head, [NEW], CLASSES) == 1
     # Answers change within half a second: they are the mean of five cells.
     assert np.abs(np.diff(found[3:-3], axis=0)).max() <= 0.2 + 1e-6
-
-
-def test_events_that_are_far_apart_by_chance_join_no_others(head):
+    # Events that are far apart by chance join no others.
     bouts, gaps = head.shortest
     assert (gaps <= bouts).all()
     assert bouts.tolist() == [15, 10]  # half of the shortest events
+    # Few cells stand for all: rare classes are taken more often, and become no likelier by that.
+    few = fit_head(RECORDINGS, CLASSES, most_cells=60)
+    nothing = NEW.labels(CLASSES) == 0
+    assert abs(mean_of(few, nothing) - mean_of(head, nothing)) < 0.02
+    assert score(few, [NEW], CLASSES) > 0.7
 
 
 def test_what_nobody_watched_teaches_nothing():
@@ -73,30 +76,16 @@ def test_what_is_known_of_one_class_teaches_nothing_of_others():
     assert mean_of(right, walks) > mean_of(fit_head(wrong, CLASSES), walks) + 0.05
 
 
-def test_few_cells_stand_for_all(head):
-    few = fit_head(RECORDINGS, CLASSES, most_cells=60)
-    nothing = NEW.labels(CLASSES) == 0
-    # Rare classes are taken more often; they must not become likelier by that.
-    assert abs(mean_of(few, nothing) - mean_of(head, nothing)) < 0.02
-    assert score(few, [NEW], CLASSES) > 0.7
-
-
-def test_a_class_that_never_occurs_is_never_found():
-    head = fit_head(RECORDINGS, [*CLASSES, "zzz"])
-    found = head.probabilities(RECORDINGS[0].descriptors)
-    assert found[:, 2].max() < 0.1
-    assert "zzz" not in {bout.label for bout in head.bouts(found)}
-
-
-def test_what_never_varied_in_the_labelled_recordings_decides_nothing():
-    """A lamp that shines in the new recording alone."""
-
+def test_a_class_that_never_occurs_is_never_found_and_what_never_varied_decides_nothing():
     def lit(recording, value):
         values = recording.descriptors.copy()
-        values[:, 100:150] = value
+        values[:, 100:150] = value  # a lamp that shines in the new recording alone
         return recording._replace(descriptors=values)
 
-    head = fit_head([lit(each, 0.2) for each in RECORDINGS], CLASSES)
+    head = fit_head([lit(each, 0.2) for each in RECORDINGS], [*CLASSES, "zzz"])
+    found = head.probabilities(lit(RECORDINGS[0], 0.2).descriptors)
+    assert found[:, 2].max() < 0.1
+    assert "zzz" not in {bout.label for bout in head.bouts(found)}
     assert score(head, [lit(NEW, 0.4)], CLASSES) == score(head, [NEW], CLASSES) == 1
 
 
@@ -114,7 +103,7 @@ def test_the_context_of_a_cell():
     assert in_context(values[:1]).shape == (1, 5 * SIZE)
 
 
-def test_what_is_learnt_proposes_events_and_stretches():
+def test_what_is_learnt_proposes_events_and_stretches_as_long_as_a_few_events():
     new = described("new", [(3.0, 6.0, "wave")], is_labelled=False)
     lesson = learn([*RECORDINGS, new])
     (proposal,) = lesson.proposals["new"]
@@ -126,15 +115,11 @@ def test_what_is_learnt_proposes_events_and_stretches():
     assert lesson.proposals == {}
     assert {each.recording for each in lesson.stretches} == {"a", "b", "c"}
     assert learn(relabelled(RECORDINGS, events=())).proposals == {}
+    slow = described("slow", [(0.0, 25.0, "walk")])
+    assert [usual_seconds(each) for each in ([], RECORDINGS, [slow])] == [4, 3.5 * 3, 30]
 
 
-def test_a_stretch_is_as_long_as_a_few_events():
-    assert usual_seconds([]) == 4
-    assert usual_seconds(RECORDINGS) == 3.5 * 3
-    assert usual_seconds([described("slow", [(0.0, 25.0, "walk")])]) == 30
-
-
-def test_the_curve_rises_with_labels():
+def test_the_curve_rises_with_labels_and_takes_two_recordings_with_events():
     """With noise in which one recording alone does not tell the classes."""
     random = np.random.default_rng(1)
     several = []
@@ -150,13 +135,10 @@ def test_the_curve_rises_with_labels():
     assert [each.events for each in curve] == sorted(each.events for each in curve)
     assert curve[-1].events == 19.2  # four fifths of 6 times 4
     assert curve[0].f1_50 < curve[-1].f1_50
-
-
-def test_a_curve_takes_two_recordings_with_events():
     first, second, _ = RECORDINGS
-    for few in ([first], [first._replace(annotation=None), second]):
+    none = relabelled(RECORDINGS, events=())
+    for few in ([first], [first._replace(annotation=None), second], none):
         assert learning_curve(few) == []
-    assert learning_curve(relabelled(RECORDINGS, events=())) == []
     curve = learning_curve(RECORDINGS[:2])
     assert len(curve) == 4
     assert learning_curve(RECORDINGS[:2]) == curve
