@@ -18,52 +18,38 @@ os.kill(os.getpid(), signal.SIGSTOP)
 """
 
 
-@pytest.fixture
-def asked(tmp_path):
-    """Asks an explainer whose process stops, and says which came; meanwhile, something is done."""
-
-    async def ask(times, then=None, **options):
-        ending = []
-        command = (sys.executable, "-c", CODE, f"{tmp_path}/process-")
-        explainer = Explainer(lambda: bool(ending), command=command, **options)
-        works = [
-            asyncio.ensure_future(explainer.explained(Run(tmp_path), Path("x.mp4")))
-            for _ in range(times)
-        ]
-        while not processes():
-            await asyncio.sleep(0.01)
-        if then:
-            then(works, ending)
-        return await asyncio.gather(*works, return_exceptions=True)
+@pytest.mark.parametrize("who_ends", ["nobody", "client", "server"])
+def test_it_is_given_up_in_time_and_few_wait_and_it_ends_with_who_waits(tmp_path, who_ends):
+    ending, is_patient = [], who_ends != "nobody"
 
     def processes():
         return [int(each.name.partition("-")[2]) for each in tmp_path.glob("process-*")]
 
-    def run(*arguments, **options):
-        found = asyncio.run(ask(*arguments, **options))
-        assert alive(processes()) == []
-        return found, len(processes())
-
-    return run
-
-
-def test_it_is_given_up_in_time_and_few_wait(asked):
-    found, started = asked(40, seconds=0.3)
-    assert {type(each) for each in found} == {HTTPException}
-    statuses = [each.status_code for each in found]
-    assert (statuses.count(504), statuses.count(503)) == (5, 35)
-    assert started <= 5
-    assert "took more than 0.3 seconds" in found[0].detail
-
-
-@pytest.mark.parametrize("who", ["client", "server"])
-def test_its_process_ends_with_who_waits_for_it(asked, who):
-    def end(works, ending):
-        if who == "client":
+    async def ask():
+        command = (sys.executable, "-c", CODE, f"{tmp_path}/process-")
+        seconds = 300.0 if is_patient else 0.3
+        explainer = Explainer(lambda: bool(ending), command=command, seconds=seconds)
+        works = [
+            asyncio.ensure_future(explainer.explained(Run(tmp_path), Path("x.mp4")))
+            for _ in range(1 if is_patient else 40)
+        ]
+        while not processes():
+            await asyncio.sleep(0.01)
+        if who_ends == "client":
             works[0].cancel()
-        else:
+        elif who_ends == "server":
             ending.append(True)
+        return await asyncio.gather(*works, return_exceptions=True)
 
-    (error,), started = asked(1, end)
-    assert started == 1
-    assert isinstance(error, asyncio.CancelledError if who == "client" else HTTPException)
+    found = asyncio.run(ask())
+    assert alive(processes()) == []
+    if who_ends == "client":
+        assert isinstance(found[0], asyncio.CancelledError)
+    elif who_ends == "server":
+        assert [(each.status_code, each.detail) for each in found] == [(503, "the server ends")]
+    else:
+        assert {type(each) for each in found} == {HTTPException}
+        statuses = [each.status_code for each in found]
+        assert (statuses.count(504), statuses.count(503)) == (5, 35)
+        assert len(processes()) <= 5
+        assert "took more than 0.3 seconds" in found[0].detail

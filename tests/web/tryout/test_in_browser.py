@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+from functools import partial
 
 import imageio_ffmpeg
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from playwright.sync_api import expect
 
 from pipeline.inference.classifier import Classifier
+from pipeline.inference.timeline import make_timeline
 from pipeline.sources.events.reading import read_events
 from pipeline.video import VideoReader, write_video
 from tests.conftest import blob
@@ -101,27 +103,38 @@ def test_a_webcam_is_answered_again_and_again(page):
     expect(page.locator("#live")).to_be_hidden()
 
 
-def test_an_answer_is_explained(app_of_run, right):
-    kind = {"Content-Type": "video/x-msvideo"}
+def test_an_answer_is_explained_and_its_events_are_proposed_for_labelling(app_of_run, tmp_path):
+    app, folder = app_of_run, app_of_run.root / tmp_path.name
+    folder.mkdir()
+    parts = [blob(np.random.default_rng(number), 12)[:: (-1) ** number] for number in range(8)]
+    write_video(folder / "turns.avi", np.concatenate(parts), fps=10, codec="FFV1")
+    video, kind = (folder / "turns.avi").read_bytes(), {"Content-Type": "video/x-msvideo"}
     asked = {"method": "POST", "headers": kind, "run": "blobs", "name": "../../x.avi"}
-    status, content = app_of_run.ask("/api/try", right.read_bytes(), **asked)
+    tried = partial(app.ask, "/api/try", **asked)
+    status, content = tried(video)
     assert status == 200, content
     found = json.loads(content)
     assert found["name"] == "x.avi"
-    status, picture = app_of_run.ask(f"/api/try/{found['key']}/explanation")
+    status, picture = app.ask(f"/api/try/{found['key']}/explanation")
     assert (status, picture[:4]) == (200, b"\x89PNG")
-    assert app_of_run.get("/api/video", tried=found["key"])["width"] == 32
-
-
-def test_what_is_not_tried(app_of_run):
-    for path in ("/api/try/0/download", "/api/try/0/explanation"):
-        assert app_of_run.ask(path)[0] == 404
-    assert app_of_run.ask("/api/video", tried="../../etc/passwd")[0] == 404
-    for kind, run, status, reason in (
-        ("video/mp4", "none", 422, b"there is no such run"),
-        ("text/html", "blobs", 415, b""),
-    ):
-        asked = {"method": "POST", "headers": {"Content-Type": kind}, "run": run}
-        answer = app_of_run.ask("/api/try", b"x", **asked)
-        assert answer[0] == status
-        assert reason in answer[1]
+    assert app.get("/api/video", tried=found["key"])["width"] == 32
+    timeline = make_timeline(Classifier.load(app.root / "runs" / "blobs"), folder / "turns.avi")
+    expected = [
+        (each.label, pytest.approx(each.start_seconds, abs=1e-3)) for each in timeline.segments
+    ]
+    proposals = partial(app.ask, "/api/label/proposals", video=f"{folder.name}/turns.avi")
+    for _ in range(2):  # The second time, they are kept.
+        status, content = proposals(run="blobs")
+        assert (status, json.loads(content)) == (200, {"proposals": found["events"]})
+    assert len(expected) > 3
+    assert [(each["label"], each["start"]) for each in found["events"]] == expected
+    assert all(each["start"] < each["end"] for each in found["events"])
+    assert all(0.5 < each["probability"] <= 1 for each in found["events"])
+    for run, reason in (("none", b"there is no such run"), ("../runs/blobs", b"")):
+        for status, answer in (
+            proposals(run=run),
+            app.ask("/api/try", b"x", **asked | {"run": run}),
+        ):
+            assert status == 422
+            assert reason in answer
+    assert tried(b"x", headers={"Content-Type": "text/html"})[0] == 415
