@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -74,7 +74,9 @@ def test_what_others_wrote_stays(table, tmp_path):
     ]
 
 
-def test_what_somebody_else_changed_is_not_written_over(table, tmp_path):
+def test_what_somebody_else_changed_is_not_written_over_and_who_saves_at_once_loses_nothing(
+    table, tmp_path
+):
     other = EventsTable(tmp_path)
     version = table.save("a.mp4", events(WALK), version=NONE.version)
     with pytest.raises(ChangedError, match=r"a.mp4: its events were changed in another window"):
@@ -82,45 +84,33 @@ def test_what_somebody_else_changed_is_not_written_over(table, tmp_path):
     other.save("b.mp4", events(JUMP), version=NONE.version)
     assert table.save("a.mp4", events(WALK, JUMP), version=version) != version
     assert table.read(["a.mp4", "b.mp4"]) == {"a.mp4": events(WALK, JUMP), "b.mp4": events(JUMP)}
-
-
-def test_those_who_save_at_once_lose_nothing(table, tmp_path):
     names = [f"{number}.mp4" for number in range(12)]
 
     def save(name):
         EventsTable(tmp_path).save(name, events(WALK), version=NONE.version)
 
-    threads = [threading.Thread(target=save, args=[name]) for name in names]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(len(names)) as threads:
+        list(threads.map(save, names))
     assert table.read(names) == dict.fromkeys(names, events(WALK))
 
 
-def test_a_table_that_is_damaged_stays_as_it_is(table, tmp_path):
+def test_a_table_that_is_damaged_stays_as_it_is_and_its_line_is_told(table, tmp_path):
     path = tmp_path / NAME
     for content in (b"a,b\n1,2\n", b"\x00\x01", f"{HEAD}\na,x,1,l\n".encode()):
         path.write_bytes(content)
         with pytest.raises(DataError, match="expected"):
             table.save("a.mp4", events(WALK), version=NONE.version)
         assert path.read_bytes() == content
+    for label, message in (("a\x1bb", "that can be seen"), ("a" * 1001, "of at most 1000 char")):
+        path.write_text(f"{HEAD}\na,0,1,*\na,0,1,{label}\n")
+        with pytest.raises(DataError, match=rf"events\.csv, line 3: expected a .*{message}"):
+            table.read(["a.mp4"])
+        (tmp_path / CLIPS).write_text(f"path,label\na.mp4,{label}\n")
+        with pytest.raises(DataError, match=rf"labels\.csv, line 2: expected a .*{message}"):
+            ClipTable(tmp_path).read(["a.mp4"])
     path.write_bytes(b"")
     table.save("a.mp4", events(WALK), version=NONE.version)
     assert table.read(["a.mp4"]) == {"a.mp4": events(WALK)}
-
-
-@pytest.mark.parametrize(
-    ("label", "message"),
-    [("a\x1bb", "characters that can be seen"), ("a" * 1001, "of at most 1000 char")],
-)
-def test_what_the_page_cannot_take_is_told_with_its_line(table, tmp_path, label, message):
-    (tmp_path / NAME).write_text(f"{HEAD}\na,0,1,*\na,0,1,{label}\n")
-    with pytest.raises(DataError, match=rf"events\.csv, line 3: expected a .*{message}"):
-        table.read(["a.mp4"])
-    (tmp_path / CLIPS).write_text(f"path,label\na.mp4,{label}\n")
-    with pytest.raises(DataError, match=rf"labels\.csv, line 2: expected a .*{message}"):
-        ClipTable(tmp_path).read(["a.mp4"])
 
 
 def test_a_class_has_one_name_whatever_its_blanks(table, tmp_path):
