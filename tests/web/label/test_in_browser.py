@@ -333,38 +333,34 @@ def test_two_windows_at_one_recording_are_told_and_what_is_shown_as_saved_is_the
         page.said[:] = [each for each in page.said if "409 (Conflict)" not in each]
 
 
-def test_what_was_shown_as_saved_is_there_after_a_kill(
+def test_a_server_that_is_gone_is_asked_once_in_a_while_and_what_was_saved_is_there(
     label, start_app, coded_recordings, tmp_path
 ):
-    folder = shutil.copytree(coded_recordings, tmp_path / "work")
+    folder, asked = shutil.copytree(coded_recordings, tmp_path / "work"), []
     app = start_app(folder)
     page = label(app=app, folder="")
+    told = page.locator("#told")
     add_class(page, "peck", "p", point=True)
-    press(page, "p", "ArrowRight", "p")
+    page.on("request", lambda request: asked.append(request.url))
+    for path in ("**/api/video?*", "**/api/video/frames*"):
+        page.route(path, lambda route: route.abort())
+    page.select_option("#rate", "0.5")
+    press(page, "Space")
+    expect(told).to_contain_text("The server does not answer")
+    press(page, "End", *["ArrowLeft"] * 40)
+    page.wait_for_timeout(1000)
+    assert len([url for url in asked if "/api/video" in url]) < 8
+    page.unroute_all()
+    expect(told).to_be_hidden()
+    assert frame(page) == 79
+    press(page, "Home", "p", "ArrowRight", "p")
     saved(page)
     app.process.kill()
     app.process.communicate()
     press(page, "ArrowRight", "p")
     expect(page.locator("#saved")).to_have_text("Not saved")
-    expect(page.locator("#told")).to_contain_text("The server does not answer")
+    expect(told).to_contain_text("The server does not answer")
     assert lines_of(folder) == ["a.avi,0.000,,peck,,", "a.avi,0.040,,peck,,"]
-    page.said.clear()
-
-
-def test_a_server_that_is_gone_is_asked_once_in_a_while(label):
-    page, asked = label(), []
-    page.on("request", lambda request: asked.append(request.url))
-    page.route("**/api/video*", lambda route: route.abort())
-    page.route("**/api/video/frames*", lambda route: route.abort())
-    page.select_option("#rate", "0.5")
-    press(page, "Space")
-    expect(page.locator("#told")).to_contain_text("The server does not answer")
-    press(page, "End", *["ArrowLeft"] * 40)
-    page.wait_for_timeout(1000)
-    assert len([url for url in asked if "/api/video" in url]) < 8
-    page.unroute_all()
-    expect(page.locator("#told")).to_be_hidden()
-    assert frame(page) == 79
     page.said.clear()
 
 

@@ -57,20 +57,6 @@ def ended(jobs, number):
     return jobs.folder(number).read()
 
 
-def test_commands_run_one_after_the_other_and_say_what_they_do(jobs, tmp_path):
-    number = jobs.start(job((*PREPARE, "--check"), ("--version",)))
-    assert jobs.all()[number].state == "running"
-    found = ended(jobs, number)
-    assert (found.state, found.done) == ("done", 2)
-    assert 0 < found.seconds < time.time() - found.started
-    log = jobs.folder(number).log.read_text()
-    assert "$ clipline prepare --source csv --path lab/labels.csv" in log
-    assert log.index("6 readable videos") < log.index("$ clipline --version")
-    assert (tmp_path / "data" / "lab" / "check" / "data_report.md").is_file()
-    with pytest.raises(DataError, match="a test: done, there is nothing to go on with"):
-        jobs.go_on(number)
-
-
 def test_one_that_fails_ends_the_job_and_it_goes_on_there(jobs):
     steps = (("--version",), ("evaluate", "runs/none"), ("--version",))
     number = jobs.start(job(*steps))
@@ -98,8 +84,9 @@ def started(jobs, number, times=1):
     return folder.read()
 
 
-def test_one_that_is_stopped_or_killed_goes_on_where_it_was(jobs):
+def test_one_that_is_stopped_or_killed_goes_on_where_it_was(jobs, tmp_path):
     number = jobs.start(SLOW)
+    assert jobs.all()[number].state == "running"
     started(jobs, number)
     with pytest.raises(RunningError, match=r"a test is running, .* wait: /jobs/1$"):
         jobs.start(job(("--version",)))
@@ -114,10 +101,18 @@ def test_one_that_is_stopped_or_killed_goes_on_where_it_was(jobs):
     assert jobs.start(job(("--version",))) == "2"
     assert ended(jobs, "2").state == "done"
     jobs.go_on(number)
-    assert ended(jobs, number).state == "done"
+    found = ended(jobs, number)
+    assert (found.state, found.done) == ("done", 2)
+    assert 0 < found.seconds < time.time() - found.started
     assert list(jobs.all()) == ["2", "1"]
+    log = jobs.folder(number).log.read_text()
+    assert "$ clipline prepare --source csv --path lab/labels.csv" in log
+    assert log.index("data/lab is ready: 6 videos") < log.index("$ clipline --version")
+    assert (tmp_path / "data" / "lab" / "data_report.md").is_file()
     jobs.stop(number)
     assert jobs.folder(number).read().state == "done"
+    with pytest.raises(DataError, match="a test: done, there is nothing to go on with"):
+        jobs.go_on(number)
 
 
 def test_of_several_that_begin_at_once_one_does(jobs, tmp_path):
