@@ -122,7 +122,7 @@ def test_one_class_at_each_frame():
     ]
 
 
-def test_several_classes_and_nothing_that_matches():
+def test_several_classes_and_nothing_that_matches_or_was_marked():
     pair = recording(at_once("##..", "....", "...."), at_once("...#", "....", "...."))
     lines = format_frame_metrics(
         score_recordings([pair], ["a class with quite a long name", "b", "c"], exclusive=False),
@@ -134,6 +134,9 @@ def test_several_classes_and_nothing_that_matches():
     assert lines[5] == ""
     assert lines[7].startswith("a class with quite a lo…  0.500      0.000   0.000  0.000")
     assert lines[8].endswith("–      –      –        0/0        0.0/0.0      –")
+    empty = recording(*(at_once("....", "....", "....") for _ in range(2)))
+    result = score_recordings([empty], NAMES, exclusive=False)
+    assert "macro F1 –   mean average precision –   kappa –" in format_frame_metrics(result, "test")
 
 
 def test_videos_of_several_labels():
@@ -152,9 +155,3 @@ def test_videos_of_several_labels():
         "a      0.500      0.500   0.500  0.500  0.500",
         "b      0.250      1.000   1.000  1.000  1.000",
     ]
-
-
-def test_nothing_was_marked():
-    empty = recording(*(at_once("....", "....", "....") for _ in range(2)))
-    result = score_recordings([empty], NAMES, exclusive=False)
-    assert "macro F1 –   mean average precision –   kappa –" in format_frame_metrics(result, "test")

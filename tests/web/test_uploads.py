@@ -10,7 +10,7 @@ import pytest
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from pipeline.web.bodies import Form, base_name
+from pipeline.web.bodies import Form
 from pipeline.web.uploads import Uploads, deadline
 from tests.web.asgi import receiver, scope_of
 
@@ -53,7 +53,10 @@ def test_files_lie_under_names_of_the_server_where_nobody_else_reads(uploads):
     assert not uploads.folder.exists()
 
 
-def test_a_folder_that_the_system_removed_is_made_again(uploads):
+def test_a_full_disk_is_told_and_a_folder_that_the_system_removed_is_made_again(uploads, full_disk):
+    with full_disk(), pytest.raises(HTTPException, match="507: the disk of the server is full"):
+        received(uploads, bytes(90))
+    assert list(uploads.folder.iterdir()) == []
     uploads.folder.rmdir()
     assert received(uploads, b"abc").path.read_bytes() == b"abc"
     assert stat.S_IMODE(uploads.folder.stat().st_mode) == 0o700
@@ -81,12 +84,6 @@ def test_files_go_when_they_are_old(temporary, monkeypatch):
         now[0] = 11.0
         new = received(uploads, bytes(100))
         assert list(uploads.folder.iterdir()) == [new.path]
-
-
-def test_a_full_disk_is_told(uploads, full_disk):
-    with full_disk(), pytest.raises(HTTPException, match="507: the disk of the server is full"):
-        received(uploads, bytes(90))
-    assert list(uploads.folder.iterdir()) == []
 
 
 def test_what_servers_left_behind_that_were_killed(temporary):
@@ -121,8 +118,3 @@ def test_the_file_of_a_form_in_whatever_pieces_it_comes(size):
         form.feed(PARTS[start : start + size])
     form.finish()
     assert (b"".join(taken), form.name) == (b"\r\n--y\r\n--x-\0", "é.mp4")
-
-
-def test_names_are_no_paths():
-    named = {"/etc/passwd": "passwd", "..\\a": "a", "": "", "a/": ""}
-    assert {name: base_name(name) for name in named} == named

@@ -22,7 +22,7 @@ def root(tmp_path):
     return root
 
 
-def test_what_is_inside(root):
+def test_what_is_inside(root, tmp_path):
     workspace = Workspace(root)
     assert workspace.video("lab/day 1/ü.AVI") == root / "lab" / "day 1" / "ü.AVI"
     assert workspace.video("in.mp4") == root / "in.mp4"
@@ -31,6 +31,10 @@ def test_what_is_inside(root):
     assert workspace.videos("lab/day 1") == ["ü.AVI"]
     found = workspace.video_folders()
     assert [(each.name, each.num_videos) for each in found] == [("", 4), ("lab/day 1", 1)]
+    with pytest.raises(DataError, match="none: expected a folder"):
+        Workspace(tmp_path / "none")
+    (tmp_path / "link").symlink_to(tmp_path)
+    assert Workspace(tmp_path / "link").root == tmp_path.resolve()
 
 
 @pytest.mark.parametrize(
@@ -45,10 +49,3 @@ def test_what_is_inside(root):
 def test_what_is_not_a_video_inside(root, name):
     with pytest.raises(OutsideError, match="no such"):
         Workspace(root).video(name)
-
-
-def test_a_workspace_is_a_folder(tmp_path):
-    with pytest.raises(DataError, match="none: expected a folder"):
-        Workspace(tmp_path / "none")
-    (tmp_path / "link").symlink_to(tmp_path)
-    assert Workspace(tmp_path / "link").root == tmp_path.resolve()

@@ -43,7 +43,15 @@ def test_frames_are_those_of_the_reader(app, lab):
     assert frames_of(app, video, first=120) == []
 
 
-def test_a_file_costs_itself_and_one_that_is_replaced_is_read_anew(app, lab):
+def test_a_file_is_given_whole_or_in_part_costs_itself_and_is_read_anew(app, lab):
+    content, video = (lab / "b.avi").read_bytes(), f"{lab.name}/b.avi"
+    assert app.ask("/api/video/file", video=video) == (200, content)
+    part = {"Range": "bytes=100-199"}
+    assert app.ask("/api/video/file", video=video, headers=part) == (206, content[100:200])
+    many = {"Range": "bytes=" + ",".join(f"{n}-{n}" for n in range(0, 20_000, 2))}
+    status, found = app.ask("/api/video/file", video=video, headers=many)
+    assert status in (200, 206, 400, 416)
+    assert len(found) < 20 * len(content)
     (lab / "bad.mp4").write_bytes(b"no video")
     status, content = app.ask("/api/video", video=f"{lab.name}/bad.mp4")
     assert status == 422
@@ -53,17 +61,6 @@ def test_a_file_costs_itself_and_one_that_is_replaced_is_read_anew(app, lab):
     assert len(app.read_through(f"{lab.name}/a.avi")["seconds"]) == 60
     found = frames_of(app, f"{lab.name}/a.avi", first=59)
     assert [number_of(frame) for frame in found] == [59]
-
-
-def test_the_file_itself_and_parts_of_it(app, lab):
-    content, video = (lab / "b.avi").read_bytes(), f"{lab.name}/b.avi"
-    assert app.ask("/api/video/file", video=video) == (200, content)
-    part = {"Range": "bytes=100-199"}
-    assert app.ask("/api/video/file", video=video, headers=part) == (206, content[100:200])
-    many = {"Range": "bytes=" + ",".join(f"{n}-{n}" for n in range(0, 20_000, 2))}
-    status, found = app.ask("/api/video/file", video=video, headers=many)
-    assert status in (200, 206, 400, 416)
-    assert len(found) < 20 * len(content)
 
 
 def save(app, lab, name, events):
@@ -151,7 +148,7 @@ def test_notices_of_a_kind_are_told_once(app, lab):
     assert column == "column left alone: old.csv: mood"
 
 
-def test_what_is_not_there(app, lab):
+def test_what_is_not_there_and_what_cannot_be_saved(app, lab):
     for path, parameters, status in (
         ("/api/label/export", {"video": "a.avi", "format": ".exe"}, 422),
         ("/api/label/export", {"video": "none.avi", "format": ".eaf"}, 404),
@@ -171,9 +168,6 @@ def test_what_is_not_there(app, lab):
         found, content = app.ask(path, **inside)
         assert found == status, path
         assert json.loads(content)["error"]
-
-
-def test_what_cannot_be_saved(app, lab):
     form = {"Content-Type": "application/x-www-form-urlencoded"}
     for content, status, options in (
         (b"events=", 415, {"headers": form}),

@@ -86,7 +86,14 @@ def test_a_timeline(server, classifiers, clips, run, query, options):
     assert same(found[1], wanted)
 
 
-def test_a_run_says_what_it_takes(server):
+def test_what_the_server_and_a_run_say_of_themselves(server):
+    assert server.json("/v2")[1]["extensions"] == []
+    assert server.json("/v2/health/live") == (200, {"live": True})
+    assert server.json("/v2/health/ready") == (200, {"ready": True})
+    models = {each["name"]: each for each in server.json("/v1/models")[1]["models"]}
+    assert list(models) == ["videos", "other", "frames", "both"]
+    assert models["frames"]["answers"] == "frames"
+    assert models["both"]["fused"] == 2
     status, answer = server.json("/v2/models/frames")
     assert status == 200
     assert [(e["name"], e["datatype"], e["shape"]) for e in answer["inputs"]] == [
@@ -105,16 +112,6 @@ def test_a_run_says_what_it_takes(server):
     for run, path in (("frames", "/v1/timeline"), ("videos", "/v1/classify")):
         status, error = server.json(f"/v2/models/{run}/infer", b"{}")
         assert (status, path in error["error"]) == (501, True)
-
-
-def test_what_the_server_says_of_itself(server):
-    assert server.json("/v2")[1]["extensions"] == []
-    assert server.json("/v2/health/live") == (200, {"live": True})
-    assert server.json("/v2/health/ready") == (200, {"ready": True})
-    models = {each["name"]: each for each in server.json("/v1/models")[1]["models"]}
-    assert list(models) == ["videos", "other", "frames", "both"]
-    assert models["frames"]["answers"] == "frames"
-    assert models["both"]["fused"] == 2
 
 
 def test_metrics_count(server, video):

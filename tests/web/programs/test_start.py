@@ -37,7 +37,7 @@ def test_a_token_from_the_environment_is_wanted_and_not_printed(start, served_ru
         assert server.json(path, video, Host=name, Authorization="Bearer secret")[0] == 200
 
 
-def test_the_page_is_made_of_files_of_the_server(server):
+def test_the_page_is_of_files_of_the_server_and_the_document_names_what_there_is(server, video):
     """Its own policy forbids scripts and styles within it, and those of others."""
     status, about, page = server.ask("/docs")
     assert (status, about["content-type"]) == (200, "text/html; charset=utf-8")
@@ -51,9 +51,6 @@ def test_the_page_is_made_of_files_of_the_server(server):
         assert server.ask(path)[0] == 200, path
     status, about, _ = server.ask("/")
     assert (status, about["location"]) == (303, "/docs")
-
-
-def test_the_document_names_what_there_is_and_answers_are_as_it_says(server, video):
     status, found = server.json("/openapi.json")
     assert (status, found) == (200, document(["videos", "other", "frames", "both"]))
     assert found["openapi"] == "3.1.0"
