@@ -97,7 +97,8 @@ def test_a_training_is_followed_and_what_is_left_of_it_becomes_a_run_with_its_re
     steps = ("prepare",), ("train", "--run", f"runs/{name}"), ("evaluate", f"runs/{name}")
     job = Job(title="training", steps=steps, run=f"runs/{name}", done=1, state="running")
     folder.write(job)
-    folder.log.write_text("the first line\n")
+    first, rest = "the log: Grö".encode()[:-1], "öße".encode()[1:]  # A character comes apart.
+    folder.log.write_bytes(first)
     with python_processes() as python:
         process = python("-c", HOLD, folder.running, stdin=subprocess.PIPE)
         assert process.stdout.readline() == "held\n"
@@ -110,11 +111,12 @@ def test_a_training_is_followed_and_what_is_left_of_it_becomes_a_run_with_its_re
         expect(page.locator("#progress")).to_have_text("epoch 1 of 2, at most 1 minutes more")
         for hidden in ("#result", "#finish", "#go-on"):
             expect(page.locator(hidden)).to_be_hidden()
-        with folder.log.open("a") as file:
-            file.write("the second line\n")
-        expect(log).to_have_text("the first line\nthe second line\n")
+        expect(log).to_have_text("the log: Gr")
+        with folder.log.open("ab") as file:
+            file.write(rest)
+        expect(log).to_have_text("the log: Größe")
         page.reload()
-        expect(log).to_have_text("the first line\nthe second line\n")
+        expect(log).to_have_text("the log: Größe")
         page.click("#stop")
         expect(state).to_have_text("Stopped")
     page.click("#finish")

@@ -2,26 +2,21 @@
 
 import contextlib
 import dataclasses
-import json
 import os
-import shutil
 import signal
 import time
-import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 from pipeline.errors import DataError
-from pipeline.locks import alone
 from pipeline.run import Run
 from pipeline.video import write_video
 from pipeline.web.errors import RunningError
 from pipeline.web.train.job import Job, as_far_as_it_came
 from pipeline.web.train.jobs import Jobs
 from tests.processes import alive, wait_until
-from tests.web.browser import TOKEN
 
 PREPARE = ("prepare", "--source", "csv", "--path", "lab/labels.csv", "--out", "data/lab")
 
@@ -148,23 +143,3 @@ def test_a_run_is_made_of_a_training_as_far_as_it_came(tmp_path):
     assert (found.run, found.data, found.state) == ("runs/a", "data/a", "waiting")
     for changes in ({"state": "running"}, {"done": 0}, {"done": 2}, {"done": 3, "state": "done"}):
         assert not as_far_as_it_came(dataclasses.replace(stopped, **changes), tmp_path)
-
-
-def test_a_character_whose_bytes_come_apart_is_shown(app):
-    """As where a command was stopped while it wrote, or its output is read in pieces."""
-    folder, text, found = Jobs(app.root).folder("900"), "Größe".encode(), []
-    folder.write(dataclasses.replace(job(("--version",)), state="running"))
-    with alone(folder.running, "running"):
-        folder.log.write_bytes(text[:3])
-        known = {"Authorization": f"Bearer {TOKEN}"}
-        request = urllib.request.Request(f"{app.address}/api/jobs/900/events", headers=known)
-        with urllib.request.urlopen(request, timeout=60) as events:
-            while "".join(found) != "Größe":
-                if events.readline().startswith(b"event: log"):
-                    found.append(json.loads(events.readline().removeprefix(b"data: ")))
-                    if len(found) == 1:
-                        with folder.log.open("ab") as log:
-                            log.write(text[3:])
-                assert len(found) < 3
-    assert found[0] == "Gr"
-    shutil.rmtree(folder.path)
