@@ -194,7 +194,6 @@ def test_an_error_ends_a_script_in_one_line_and_code_2(ended):
     assert (code, out) == (0, "a\\u001b[2J\\u009b1mb\tc\n")
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such pipes")
 def test_a_reader_that_stops_reading_is_no_mistake():
     script = "run_script(lambda _: print('line\\n' * 100_000))"
     code = f"from pipeline.cli.script import run_script; {script}"
@@ -207,7 +206,6 @@ def test_a_reader_that_stops_reading_is_no_mistake():
     process.wait()
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 def test_ctrl_c_while_a_script_still_imports_ends_in_one_line_and_other_errors_are_shown(tmp_path):
     slow = "import signal, time\nsignal.raise_signal(signal.SIGINT)\ntime.sleep(60)\n"
     (tmp_path / "slow.py").write_text(slow)

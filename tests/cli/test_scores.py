@@ -60,7 +60,7 @@ def test_the_text_says_what_each_number_is():
     ]
 
 
-def test_leaks_come_before_the_figures_and_the_first_five_of_six_classes_are_told():
+def test_what_comes_before_the_figures_and_what_the_probabilities_are_worth():
     leaks = ["group 'ann' is in train and test", "group 'bob' is in train and test"]
     classes = RESULT["per_class"] | dict.fromkeys("abc", RESULT["per_class"]["wave"])
     text = format_metrics(RESULT | {"leaks": leaks, "per_class": classes}, "test")
@@ -69,9 +69,6 @@ def test_leaks_come_before_the_figures_and_the_first_five_of_six_classes_are_tol
     assert line.endswith(leaks[0])
     assert f"({INTERVAL})   top-5 1.000   chance" in text
     assert "groups or more)   top-5 0.875\n" in text
-
-
-def test_what_the_probabilities_are_worth():
     calibration = {"num_videos": 40, "temperature": 1.5, "logit_threshold": 0.625}
     calibration |= {"error_before": 0.2, "error_after": 0.1, "answered": 0.75, "top1_answered": 0.9}
 

@@ -51,7 +51,7 @@ def test_this_machine_by_any_of_its_names_and_no_other_host():
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "GET"])
-def test_pages_of_other_sites_are_refused(method):
+def test_pages_of_other_sites_are_refused_but_a_link_may_be_followed(method):
     others = (
         "http://evil.example http://127.0.0.1:9000 http://localhost:8000 null "
         "http://127.0.0.1:8000.evil.example http://evil.example/127.0.0.1:8000 "
@@ -61,10 +61,6 @@ def test_pages_of_other_sites_are_refused(method):
         assert guarded(method=method, origin=origin)[0] == 403, origin
     assert guarded(method=method, origin=f"http://{OWN}", sec_fetch_site="same-origin")[0] == 200
     assert guarded(method=method)[0] == 200, "a program says no origin"
-
-
-def test_a_link_may_be_followed_and_nothing_may_be_put_in_a_page():
-    """Of requests that say no origin, as those for pictures, scripts and frames do not."""
     link = {"sec_fetch_site": "cross-site", "sec_fetch_mode": "navigate"}
     assert guarded(**link, sec_fetch_dest="document")[0] == 200
     assert guarded(**link, sec_fetch_dest="iframe")[0] == 403

@@ -23,7 +23,6 @@ from pipeline.workers.process import WorkerProcess
 from tests.processes import alive, python_processes, wait_until, workers_of
 from tests.workers.deeds import Losses, pool, run
 
-posix = pytest.mark.skipif(os.name != "posix", reason="needs signals")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 
 OTHERS = [[("c", ""), ("d", "")], [("e", "")], [("f", "")]]
@@ -43,7 +42,6 @@ def test_results_are_in_the_order_of_the_tasks_and_processes_as_many_as_workers(
     assert run([[("x" * 10**6, "bytes 10000000")]] * 2, workers=1) == [[bytes(10**7)]] * 2
 
 
-@posix
 def test_ctrl_c_is_not_for_workers():
     assert run([[("a", "interrupt")]]) == [["a"]]
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
@@ -73,8 +71,7 @@ def test_a_script_needs_no_guard_and_a_forgotten_worker_ends_with_it(tmp_path):
     assert done.stdout.splitlines() == ["the script runs", *results, f"{script} None"]
 
 
-@posix
-def test_a_lost_worker_costs_its_video(capfd):
+def test_a_lost_worker_costs_its_video_or_stops_everything_where_nothing_is_said(capfd):
     reasons = {
         "signal SIGSEGV": "its decoder crashed (SIGSEGV)",
         "signal SIGKILL": "killed, perhaps for lack of memory (SIGKILL)",
@@ -90,6 +87,12 @@ def test_a_lost_worker_costs_its_video(capfd):
     assert len(losses) == len(reasons)
     assert dict(losses) == reasons
     assert capfd.readouterr() == ("", "")
+    message = (
+        r"^a worker process was lost at work on b: its decoder crashed \(SIGSEGV\)\. Run the same "
+        r"command again, with fewer --workers or without that video; what is finished is kept\.$"
+    )
+    with pytest.raises(PipelineError, match=message):
+        run([[("a", ""), ("b", "signal SIGSEGV")], [("c", "sleep 3600")]])
 
 
 def test_the_time_of_a_video_begins_with_its_name_and_anew_whenever_it_is_named(bars):
@@ -100,16 +103,6 @@ def test_the_time_of_a_video_begins_with_its_name_and_anew_whenever_it_is_named(
     assert first == ["a", "a", "a", "b"]
     assert second[:2] == [None, "c"]
     assert bars[0].n == 2 + 21
-
-
-@posix
-def test_loss_that_nothing_is_said_about_stops_everything():
-    message = (
-        r"^a worker process was lost at work on b: its decoder crashed \(SIGSEGV\)\. Run the same "
-        r"command again, with fewer --workers or without that video; what is finished is kept\.$"
-    )
-    with pytest.raises(PipelineError, match=message):
-        run([[("a", ""), ("b", "signal SIGSEGV")], [("c", "sleep 3600")]])
 
 
 def test_worker_that_never_comes_to_a_video_or_in_the_end(tmp_path):
@@ -188,7 +181,6 @@ def test_processes_stay_for_the_next_run_until_another_thread_stops_them(tmp_pat
     assert not multiprocessing.active_children()
 
 
-@posix
 def test_threads_lose_workers_of_their_own():
     def lose(number):
         losses = Losses()
@@ -228,7 +220,6 @@ def bars(monkeypatch):
     return bars
 
 
-@posix
 def test_bar_counts_videos_and_lost_ones_once(bars, tmp_path):
     again = [(None, ""), ("a", ""), ("b", f"crash_once {tmp_path}/crash"), ("c", "")]
     without = [("d", ""), ("e", "signal SIGSEGV"), ("f", "")]
@@ -298,7 +289,6 @@ def test_ctrl_c_passes_workers_by_while_they_start(start, tmp_path):
     assert process.communicate(timeout=60) == ("[['a'], ['b']]\n", "")
 
 
-@posix
 def test_time_during_which_all_is_stopped_does_not_count(start, tmp_path):
     task = [("a", f"mark {tmp_path}/begun"), ("b", f"wait {tmp_path}/end")]
     process = start([task], seconds_per_video=1)
