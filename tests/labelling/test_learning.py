@@ -1,13 +1,41 @@
-"""The head, and what is learnt by it."""
+"""The head, what is learnt by it, and what to look at next."""
 
 import numpy as np
 import pytest
 
-from pipeline.labelling.head import fit_head, in_context
+from pipeline.labelling.choice import Stretch, next_stretches, similar_stretches, unwatched
+from pipeline.labelling.head import Described, fit_head, in_context
 from pipeline.labelling.learning import head_of, learn, learning_curve, score, usual_seconds
 from pipeline.manifest.annotation import Annotation
 from pipeline.video.descriptors import SIZE
-from tests.labelling.recordings import CLASSES, RECORDINGS, described, relabelled
+
+CLASSES = ["walk", "wave"]
+NUMBERS = {"walk": slice(0, 20), "wave": slice(40, 60)}
+"""The numbers of a descriptor by which a class is told."""
+
+
+def described(name, events=(), *, seconds=30.0, known=None, is_labelled=True):
+    """A recording in which each class shows in some numbers of the descriptors, above noise."""
+    random = np.random.default_rng([0, *name.encode()])
+    values = random.normal(0.2, 0.05, (round(seconds * 10), SIZE))
+    for start, end, label in events:
+        values[round(start * 10) : round(end * 10), NUMBERS[label]] += 0.5
+    annotation = Annotation(events=tuple(events), known=known) if is_labelled else None
+    return Described(name, values.astype(np.float16), annotation)
+
+
+def relabelled(recordings, **annotation):
+    """The same recordings, of which something else is known."""
+    return [each._replace(annotation=Annotation(**annotation)) for each in recordings]
+
+
+RECORDINGS = [
+    described("a", [(2.0, 5.0, "walk"), (8.0, 10.0, "wave"), (15.0, 18.0, "walk")]),
+    described("b", [(1.0, 4.0, "wave"), (3.0, 7.0, "walk"), (20.0, 22.0, "wave")]),
+    described("c", [(5.0, 9.0, "walk"), (12.0, 15.0, "wave")]),
+]
+"""Half a minute each, in which everything is known."""
+
 
 EVENTS = [(3.0, 6.0, "wave"), (5.0, 8.0, "walk"), (20.0, 24.0, "walk")]
 NEW = described("new", EVENTS)
@@ -162,3 +190,52 @@ def test_a_class_is_learnt_once_it_is_known_where_it_does_not_happen():
     told = relabelled(one, events=(walk,), known=(), known_of=(walk, other))
     assert head_of(told).class_names == ("walk",)
     assert learning_curve([*one, one[0]._replace(name="b")]) == []  # Nobody watched all of it.
+
+
+def unlabelled(name, events=(), **options):
+    return described(name, events, is_labelled=False, **options)
+
+
+def test_where_the_head_is_unsure_comes_first_and_what_was_watched_is_not_shown_again(head):
+    new = unlabelled("new", seconds=60)
+    new.descriptors[400:440, NUMBERS["walk"]] += 0.25  # half of what a class shows by
+    first = next_stretches([*RECORDINGS, new], head, seconds=4, most=3)[0]
+    assert first.recording == "new"
+    assert first.start <= 42 <= first.end
+    partly = described("partly", seconds=20, known=((0.0, 12.0),))
+    found = next_stretches([*RECORDINGS, partly], head, seconds=4, most=20)
+    assert {each.recording for each in found} == {"partly"}
+    assert min(each.start for each in found) >= 10
+    assert next_stretches(RECORDINGS, head, seconds=4, most=20) == []
+
+
+def test_they_are_spread_over_recordings_and_do_not_overlap():
+    several = [unlabelled(name) for name in "abcd"]
+    found = next_stretches(several, None, seconds=5, most=12)
+    assert {each.recording for each in found[:4]} == set("abcd")
+    assert len(found) == 12
+    for one in found:
+        others = [each for each in found if each.recording == one.recording and each != one]
+        assert all(each.end <= one.start + 0.1 or each.start >= one.end - 0.1 for each in others)
+    # Three recordings show the same, which comes late; a fourth shows something else.
+    same = [unlabelled(name, [(0.0, 6.0, "walk")], seconds=6) for name in "abc"]
+    other = unlabelled("d", [(0.0, 6.0, "wave")], seconds=6)
+    found = next_stretches([*same, other], None, seconds=6, most=2)
+    assert "d" in {each.recording for each in found}
+    # One that is shorter than a stretch is one.
+    (found,) = next_stretches([unlabelled("a", seconds=2.0)], None, seconds=6, most=5)
+    assert found == Stretch("a", 0.0, 2.0)
+    assert len(unwatched([unlabelled("a", seconds=30.0)], 6)) == 9
+
+
+def test_more_like_this():
+    new = unlabelled("new", [(10.0, 13.0, "wave"), (40.0, 43.0, "walk")], seconds=60)
+    example = Stretch("a", 8.0, 10.0)  # a wave
+    found = similar_stretches([*RECORDINGS, new], example, most=4)
+    assert found[0].recording == "new"
+    assert 9 <= found[0].start < found[0].end <= 14
+    assert all(each.end - each.start == pytest.approx(2) for each in found)
+    edges = np.array(sorted((each.start, each.end) for each in found))
+    assert (edges[1:, 0] >= edges[:-1, 1] - 0.1).all()
+    past_the_end = Stretch("a", 99.0, 100.0)
+    assert len(similar_stretches([*RECORDINGS, new], past_the_end, most=4)) == 4
