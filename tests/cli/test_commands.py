@@ -93,7 +93,6 @@ NO_RUN = "no trained model here, config.toml is missing. "
     ("words", "message"),
     [
         (["trian"], "unknown command trian. Did you mean train?"),
-        (["--train"], "unknown command --train. Did you mean train?"),
         (["--versio"], "unknown command --versio. Did you mean --version?"),
         (["benchmark", "decod"], "unknown command decod. Did you mean decode?"),
         (["benchmark", "foo"], "unknown command foo. Expected one of decode, step, "),
@@ -103,7 +102,6 @@ NO_RUN = "no trained model here, config.toml is missing. "
         (["prepare", "--pth", "x"], "command line: unknown --pth. Did you mean --path?"),
         (["prepare", "--path", "x"], "--path is for your own videos: add --source folder"),
         (["prepare", "--source", "folder"], "--source folder needs --path"),
-        (["prepare", "--source", "folder", "--path", "x"], "--source folder needs --out"),
         (["preview", "a", "--data", "b"], "expected one data set, got a and b"),
         (["evaluate"], "no trained run in runs/"),
         (["evaluate", "a", "b"], f"a: {NO_RUN}"),

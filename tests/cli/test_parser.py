@@ -97,9 +97,7 @@ def test_options_of_a_flat_dataclass_with_dashes_and_lists():
     ("arguments", "message"),
     [
         ("--temporal.unit 3", r"unknown --temporal.unit. Did you mean --temporal.units\?"),
-        ("--temporl.units=3", r"unknown --temporl.units. Did you mean --temporal.units\?"),
         ("--temporal.units few", "^--temporal.units: expected a whole number. Received: 'few'"),
-        ("--backbone.filters 16", "backbone.filters: expected a list in brackets, such as"),
         ("--model.streams grey", r"model.streams must be one or more of rgb, .*: \['grey'\]"),
         ("--model.input both", "--model.input became --model.streams"),
         (
@@ -108,8 +106,8 @@ def test_options_of_a_flat_dataclass_with_dashes_and_lists():
         ),
         ("--backbone.grey.grid 2", "unknown --backbone.grey.grid"),
         ("--backbone.flow.gird 2", r"unknown --backbone.flow.gird. .* --backbone.flow.grid\?"),
-        ("--backbone.flow.grid few", "backbone.flow.grid: expected a whole number. Rec"),
         ("--split.folds ten", "split.folds: expected a whole number or one of groups. Rec"),
+        ("--backbone.flow.grid few", "backbone.flow.grid: expected a whole number. Rec"),
         ("--model small", "unknown --model. Did you mean --model"),
         ("--frames.fps 3", "unknown --frames.fps"),
         (f"--train.learning_rate {'9' * 400}", "train.learning_rate: expected a number"),
@@ -125,9 +123,7 @@ def test_mistakes_on_the_command_line(arguments, message):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--size", "few"], "^--size: expected a .*number"),
         (["--val-fraction", "few"], "^--val-fraction: expected a .*number"),
-        (["--folds", "few"], "^--folds: expected a .*number"),
         (["--path", "x", "--test-groups", " ,"], "expected names with commas between them"),
         (["--runner", "beam", "--beam-options"], "beam.options.*expected"),
         (["--runner=beam", "--beam-options=X"], "--beam-options must be options of Beam, such as"),

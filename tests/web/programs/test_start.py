@@ -79,8 +79,6 @@ def test_the_page_is_of_files_of_the_server_and_the_document_names_what_there_is
         (["{videos}", "--most-bytes", "many"], "--most-bytes: expected bytes, such as 500M"),
         (["{videos}", "--timeout", "0"], "--timeout must be above 0"),
         (["{videos}", "--workers", "-1"], "--workers must be at least 0"),
-        (["{videos}", "--port", "99999"], "--port: expected 0 to 65535"),
-        (["{videos}", "--host", "::1", "--token", "a b"], "expected a token of letters"),
         (["{videos}", "--host", "::", "--no-token"], "others can reach needs a token"),
         (["{videos}", "--token", "a", "--no-token"], "--token and --no-token contradict"),
     ],
