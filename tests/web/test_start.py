@@ -4,7 +4,6 @@ import os
 import re
 import signal
 import stat
-import urllib.error
 import urllib.parse
 import urllib.request
 from pathlib import Path
@@ -17,7 +16,7 @@ from pipeline.web.workspace import Workspace
 from tests.processes import python_processes, wait_until
 from tests.web.asgi import asked_of
 from tests.web.browser import NEEDS_CHROMIUM
-from tests.web.conftest import SCRIPT
+from tests.web.conftest import SCRIPT, App
 
 
 @pytest.fixture
@@ -34,41 +33,37 @@ def start(tmp_path):
         def start(*options):
             words = (SCRIPT, tmp_path / "work", "--port", 0, *options)
             process = python(*words, env=environment)
-            return process, process.stdout.readline().split(": ")[1].split(" ")[0], told
+            address = process.stdout.readline().split(": ")[1].split(" ")[0]
+            return App(process, address.partition("/?")[0].rstrip("/"), tmp_path), address
 
         yield start
 
 
-def status_of(base, method, path):
-    request = urllib.request.Request(urllib.parse.urljoin(base, path), method=method)
-    try:
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return answer.status
-    except urllib.error.HTTPError as error:
-        return error.code
-
-
 def test_without_the_token_nothing_answers_unless_there_is_none(start, tmp_path):
-    process, address, _ = start("--no-browser")
+    def statuses(app):
+        routes = application(Workspace(tmp_path / "work"), lambda: False).routes
+        known = {"headers": {"Authorization": ""}}
+        return {each: app.ask(each[1], method=each[0], **known)[0] for each in asked_of(routes)}
+
+    app, address = start("--no-browser")
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+/\?token=[\w-]{32}", address)
-    base = address.partition("?")[0]
-    routes = application(Workspace(tmp_path / "work"), lambda: False).routes
-    statuses = {each: status_of(base, *each) for each in asked_of(routes)}
-    assert len(statuses) > 40
-    assert set(statuses.values()) == {401}
+    found = statuses(app)
+    assert len(found) > 40
+    assert set(found.values()) == {401}
     who_keeps_cookies = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
     assert who_keeps_cookies.open(address).status == 200
-    assert address.rpartition("=")[2] not in Path(f"/proc/{process.pid}/cmdline").read_text()
-    _, address, _ = start("--no-browser", "--no-token")
+    commands = Path(f"/proc/{app.process.pid}/cmdline").read_text()
+    assert address.rpartition("=")[2] not in commands
+    app, address = start("--no-browser", "--no-token")
     assert "token" not in address
-    assert status_of(address, "GET", "/") == 200
+    assert 401 not in statuses(app).values()
 
 
 @NEEDS_CHROMIUM
-def test_the_browser_is_told_of_a_page_that_others_cannot_read(start, browser):
-    process, address, told = start()
-    wait_until(told.exists)
-    url = told.read_text().strip()
+def test_the_browser_is_told_of_a_page_that_others_cannot_read(start, browser, tmp_path):
+    app, address = start()
+    wait_until((tmp_path / "told").exists)
+    url = (tmp_path / "told").read_text().strip()
     page = Path(urllib.parse.urlsplit(url).path)
     assert url.startswith("file://")
     assert stat.S_IMODE(page.stat().st_mode) == 0o600
@@ -77,6 +72,6 @@ def test_the_browser_is_told_of_a_page_that_others_cannot_read(start, browser):
     expect(opened).to_have_url(address.partition("?")[0])
     expect(opened.get_by_role("heading", level=1)).to_be_visible()
     opened.close()
-    process.send_signal(signal.SIGINT)
-    assert process.wait(30) == 0
+    app.process.send_signal(signal.SIGINT)
+    assert app.process.wait(30) == 0
     assert not page.exists()
