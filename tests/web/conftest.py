@@ -67,6 +67,13 @@ class App:
         status, answer = self.ask(path, content, method="PUT", **parameters)
         return status, json.loads(answer)
 
+    def save(self, video, **content):
+        """The status and the answer to saving what follows on what is there of a recording."""
+        folder, _, name = video.rpartition("/")
+        videos = self.get("/api/label/folder", folder=folder)["videos"]
+        (version,) = (each["version"] for each in videos if each["name"] == name)
+        return self.put("/api/label/events", {**content, "version": version}, video=video)
+
 
 @contextlib.contextmanager
 def apps(cache):

@@ -40,12 +40,8 @@ class Folder:
     def save(self, *videos, **changes):
         """Saves what was marked in recordings, or something else."""
         for video in videos:
-            found = self.get("/api/label/folder")["videos"]
-            (version,) = (each["version"] for each in found if each["name"] == video)
-            events = {"is_listed": False, "events": self.truth[video], "watched": []}
-            content = {**events, **changes, "version": version}
-            asked = {"video": f"{self.path.name}/{video}"}
-            status, answer = self.app.put("/api/label/events", content, **asked)
+            content = {"is_listed": False, "events": self.truth[video], "watched": [], **changes}
+            status, answer = self.app.save(f"{self.path.name}/{video}", **content)
             assert status == 200, answer
 
     def proposals(self, video):

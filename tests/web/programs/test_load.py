@@ -13,7 +13,10 @@ from functools import partial
 import pytest
 from starlette.exceptions import HTTPException
 
+from pipeline.inference.decoding import DecoderKilledError
 from pipeline.video import iter_frames, write_video
+from pipeline.web.programs.application import _again
+from pipeline.web.programs.mistakes import explained
 from pipeline.web.programs.queue import WorkQueue
 from tests.processes import alive, wait_until, workers_of
 
@@ -125,6 +128,19 @@ def test_decoders_that_are_killed_again_and_again_cost_one_request(patient, vide
     status, content = answer.result()
     assert (status, "try again" in content["error"]) == (503, True)
     warm(patient, video)
+
+
+def test_a_second_try_is_the_last():
+    tries = []
+
+    def answer(*given):
+        tries.append(given)
+        raise DecoderKilledError("a.mp4", "killed (SIGKILL).")
+
+    with pytest.raises(DecoderKilledError) as killed:
+        _again(answer, None, "a.mp4", "a")
+    assert tries == [(None, "a.mp4", "a")] * 2
+    assert explained(killed.value).status_code == 503
 
 
 def test_a_video_that_hangs_is_given_up_and_so_is_who_waited_behind_it(impatient, video):
