@@ -22,14 +22,18 @@ from tests.web.browser import NEEDS_CHROMIUM, findings
 pytestmark = NEEDS_CHROMIUM
 
 
+def end_all(jobs):
+    for number in jobs.all():
+        jobs.stop(number)
+        wait_until(lambda number=number: jobs.folder(number).read().state != "running")
+
+
 @pytest.fixture
 def jobs(app):
     """The trainings of the app, which end with the test, as its runs do."""
     jobs = Jobs(app.root)
     yield jobs
-    for number in jobs.all():
-        jobs.stop(number)
-        wait_until(lambda number=number: jobs.folder(number).read().state != "running")
+    end_all(jobs)
     shutil.rmtree(app.root / "runs", ignore_errors=True)
 
 
@@ -193,3 +197,71 @@ def test_a_report_reaches_nothing_of_the_pages(app, visit, tmp_path):
     expect(page).to_have_title("shut!")
     assert any("img-src" in each for each in page.said)
     page.said.clear()
+
+
+def mark(page, events):
+    """Marks the events of a recording, each with the first letter of its class, as it is open."""
+    page.wait_for_selector("#picture[data-number='0']")
+    expect(page.locator("#waiting")).to_be_hidden()
+    for start, end, label in events:
+        page.keyboard.press("Home")
+        for seconds in (start, end - start):
+            for _ in range(round(seconds)):
+                page.keyboard.press("Shift+ArrowRight")
+            page.keyboard.press(label[0])
+    expect(page.locator("#count")).to_have_text(str(len(events)))
+    expect(page.locator("#saved")).to_have_text("Saved")
+
+
+def stop(page):
+    page.click("#stop")
+    expect(page.locator("#state")).to_have_text("Stopped", timeout=300_000)  # It is exported.
+
+
+@pytest.fixture
+def own(start_app, moving, tmp_path):
+    """An app of its own, in whose folder five recordings are."""
+    videos, _ = moving
+    app = start_app(shutil.copytree(videos, tmp_path / "VIDEOS", ignore=lambda *_: ["g5.avi"]))
+    yield app
+    end_all(Jobs(app.root))
+
+
+@pytest.mark.slow
+def test_from_recordings_without_labels_to_what_a_run_proposes(own, visit, moving):
+    _, events = moving
+    page = visit(own.address)
+    log = page.locator("#log")
+    page.click("text=Mark events")
+    page.wait_for_selector("#picture[data-number='0']")
+    for name in ("left", "right"):
+        page.fill("#class-name", name)
+        page.fill("#class-key", name[0])
+        page.click("#add-class button")
+        page.locator("#class-name").blur()
+    for number in range(4):
+        page.locator("#videos li").nth(number).get_by_role("button").click()
+        mark(page, events[f"g{number}.avi"])
+    page.get_by_role("link", name="Train").click()
+    page.click("#choice button.main")
+    expect(page.locator("main")).to_contain_text("Data set: data/videos-events")
+    expect(log).to_contain_text("epoch   2/", timeout=240_000)
+    expect(page.locator("#steps li.done")).to_have_count(1)
+    expect(page.locator("#curves")).to_be_visible()
+    expect(page.locator("#progress")).to_contain_text("minutes more")
+    page.reload()
+    expect(log).to_contain_text("epoch   1/")
+    stop(page)
+    expect(page.get_by_role("link", name="Try it")).to_be_visible()
+    page.click("#go-on")
+    expect(page.locator("#state")).to_have_text("Running")
+    expect(page.locator("#result")).to_be_hidden()
+    stop(page)
+    page.get_by_role("link", name="Label").click()
+    expect(page.locator(".card")).to_have_count(1)
+    page.click("text=Mark events")
+    expect(page.locator("#videos li")).to_have_count(5)
+    page.locator("#videos li").nth(4).get_by_role("button").click()
+    page.select_option("#run", "videos-recordings-1")
+    page.click("#ask")
+    expect(page.locator("#proposed")).to_contain_text("to decide", timeout=120_000)
