@@ -15,7 +15,7 @@ from pipeline.dataset.resplit import with_splits
 from pipeline.errors import ConfigError, DataError, PipelineError
 from pipeline.evaluation.answers import read_answers
 from pipeline.evaluation.recordings import read_recordings
-from pipeline.experiments.crossval import begin_folds, cross_validate
+from pipeline.experiments.crossval import begin_folds, cross_validate, in_folds
 from pipeline.experiments.pieces import Spread, measure_all
 from pipeline.experiments.ranges import suggest
 from pipeline.experiments.runs import with_whole_paths
@@ -42,6 +42,11 @@ def folder(config, tmp_path_factory):
 @pytest.fixture
 def copied(folder, tmp_path):
     return shutil.copytree(folder, tmp_path / "run")
+
+
+def test_there_are_five_folds_unless_said_otherwise(config):
+    assert in_folds(config) == config
+    assert in_folds(RunConfig()) == changed(RunConfig(), {"split.folds": 5})
 
 
 def written(folder):
