@@ -142,10 +142,12 @@ class Search:
     ) -> optuna.Trial | None:
         """Draws the settings of the next trial, which is locked; None: there are enough."""
         optuna = import_optuna()
-        running = _of_states(study, "RUNNING")
-        lost = [each for each in running if not is_taken(folder / f"trial-{each.number}")]
-        for each in lost:  # Its process has ended.
-            study.tell(each.number, state=optuna.trial.TrialState.FAIL)
+        numbers = [each.number for each in _of_states(study, "RUNNING")]
+        free = [each for each in numbers if not is_taken(folder / f"trial-{each}")]
+        running = [each.number for each in _of_states(study, "RUNNING")]
+        lost = set(free) & set(running)  # Its process has ended, and had not told how it went.
+        for number in lost:
+            study.tell(number, state=optuna.trial.TrialState.FAIL)
         at_work = len(running) - len(lost)
         if len(_of_states(study, "COMPLETE", "PRUNED")) + at_work >= self.trials:
             return None

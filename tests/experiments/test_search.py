@@ -1,3 +1,4 @@
+import dataclasses
 import os
 
 import pytest
@@ -135,6 +136,24 @@ def test_two_processes_share_the_trials_and_draw_other_settings(config, tmp_path
     drawn = [trial.params["model.dropout"] for trial in study_in(folder).trials]
     assert len(drawn) == len(set(drawn)) == 8
     assert {float(dropout) for _, dropout in trained} == set(drawn)
+
+
+def test_a_trial_that_ends_while_another_process_looks_has_not_been_lost(
+    config, tmp_path, trained, monkeypatch
+):
+    """Its lock is free already, and what was read of it before says that it is running."""
+    folder = tmp_path / "search"
+    once = Search(ranges={"model.dropout": [0.1]}, trials=1, inner_folds=2)
+    once(config, folder)
+    other = study_in(folder).ask()
+
+    def is_taken(_):
+        study_in(folder).tell(other.number, 0.0)
+        return False
+
+    monkeypatch.setattr(search, "is_taken", is_taken)
+    dataclasses.replace(once, trials=3)(config, folder)
+    assert [trial.state.name for trial in study_in(folder).trials] == ["COMPLETE"] * 3
 
 
 def test_a_training_that_diverges_loses_to_one_that_does_not(config, tmp_path, trained):
