@@ -291,8 +291,12 @@ def test_of_several_that_begin_at_once_one_does(jobs, tmp_path):
         numbers = list(threads.map(start, others))
     assert sorted(numbers, key=str) == ["1", None, None, None]
     assert list(jobs.all()) == ["1"]
+    process = jobs.all()["1"].process
     jobs.stop("1")
     ended(jobs, "1")
+    wait_until(lambda: not alive([process]))
+    for each in others:
+        each.all()  # The one that started it takes note of its end.
     started(jobs, jobs.start(SLOW))
     with pytest.raises(RunningError, match="wait: /jobs/2$"):
         jobs.go_on("1")
