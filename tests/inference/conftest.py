@@ -21,7 +21,7 @@ from tests.runs import changed, drawn_run
 
 
 @pytest.fixture(scope="session")
-def tiny_config(blob_config):
+def small_config(blob_config):
     """Of a network that takes little time, and whose answers tell one video from another."""
     tiny = {"backbone.filters": [4, 4], "temporal.kind": "gru", "temporal.units": 64}
     return changed(blob_config, {**tiny, "clip.num_frames": 4, "clip.views": 1})
@@ -58,9 +58,9 @@ def export_all(config, folder):
 
 
 @pytest.fixture(scope="session")
-def exports(tiny_config, made):
+def exports(small_config, made):
     """Each format of a run, which has been moved since, as `export` gave it; not to be changed."""
-    folder = made("exports", lambda folder: export_all(tiny_config, folder))
+    folder = made("exports", lambda folder: export_all(small_config, folder))
     moved, found = folder / "moved", json.loads((folder / "exports.json").read_text())
     return {
         kind: Exported(**{**each, "run": Run(moved / each["run"]), "model": moved / each["model"]})

@@ -54,9 +54,9 @@ def test_every_video_gets_the_answer_of_evaluation(answered_run, blob_videos):
 
 
 @pytest.fixture(scope="module")
-def flow_run(flow_store, tiny_config, made):
+def flow_run(flow_store, small_config, made):
     streams = {"model.streams": ["rgb", "flow"], "clip.num_frames": 8}
-    config = changed(tiny_config, {"data": str(flow_store.path), **streams})
+    config = changed(small_config, {"data": str(flow_store.path), **streams})
     return Run(made("run of flow", lambda folder: answer(drawn_run(config, folder), "test")))
 
 

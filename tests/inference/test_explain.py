@@ -119,18 +119,18 @@ def drawn(config, folder, backbone, streams=("rgb",)):
         ("network.keras", ("rgb", "difference")),
     ],
 )
-def test_other_backbones_and_two_streams(tiny_config, video, tmp_path, backbone, streams):
+def test_other_backbones_and_two_streams(small_config, video, tmp_path, backbone, streams):
     if backbone.endswith(".keras"):
         backbone = keras_file(tmp_path / backbone)
-    (found,) = explain(drawn(tiny_config, tmp_path / "run", backbone, streams), video).strips
+    (found,) = explain(drawn(small_config, tmp_path / "run", backbone, streams), video).strips
     expect_heat(found)
     assert np.ptp(found.importance) > 0
 
 
-def test_a_backbone_without_a_map_of_features_is_explained_by_hiding(tiny_config, video, tmp_path):
+def test_a_backbone_without_a_map_of_features_is_explained_by_hiding(small_config, video, tmp_path):
     """This one sees the left third of a frame, two columns of six."""
     steps = keras.layers.Cropping2D(((0, 0), (0, 5))), keras.layers.GlobalAveragePooling2D()
-    run = drawn(tiny_config, tmp_path / "run", keras_file(tmp_path / "network.keras", *steps))
+    run = drawn(small_config, tmp_path / "run", keras_file(tmp_path / "network.keras", *steps))
     seen = SeenVideo(run, video)
     heat = HidingStream(seen.model, "rgb", seen.config).heat(seen.clip(seen.middle), 0)
     assert heat.shape == (4, 6, 6)
@@ -249,8 +249,8 @@ def change_of(part, clip, label):
 
 
 @pytest.mark.parametrize("kind", ["lstm", "stats", "mean"])
-def test_heat_sums_up_to_what_motion_and_poses_change(tiny_config, clip, kind):
-    model, part = points_model(tiny_config, kind=kind)
+def test_heat_sums_up_to_what_motion_and_poses_change(small_config, clip, kind):
+    model, part = points_model(small_config, kind=kind)
     expected = model.predict_on_batch(as_batch(clip, 6))
     np.testing.assert_allclose(part.logits(part.pixels(clip)[None]), expected, atol=1e-5)
     heat = part.heat(clip, 1)
@@ -260,9 +260,9 @@ def test_heat_sums_up_to_what_motion_and_poses_change(tiny_config, clip, kind):
     assert heat.sum() == pytest.approx(change_of(part, clip, 1), rel=0.02, abs=0.01)
 
 
-def test_a_network_that_reads_one_point_gives_it_all_of_the_heat(tiny_config, clip):
+def test_a_network_that_reads_one_point_gives_it_all_of_the_heat(small_config, clip):
     """The second person's right ankle: of all others, no number has a weight."""
-    model, part = points_model(tiny_config, seed=1)
+    model, part = points_model(small_config, seed=1)
     see = STREAMS["pose"].see
     moved = clip["pose"].copy()
     moved[3:, 1, ANKLE, :6] += 0.1

@@ -59,9 +59,9 @@ def make(config, videos, other, folder):
 
 
 @pytest.fixture(scope="module")
-def runs(tiny_config, blob_videos, answered_run, made):
+def runs(small_config, blob_videos, answered_run, made):
     """Not to be changed; their answers are known."""
-    folder = made("two runs", partial(make, tiny_config, blob_videos, answered_run))
+    folder = made("two runs", partial(make, small_config, blob_videos, answered_run))
     return [Run(folder / "hasty"), Run(folder / "small")]
 
 

@@ -131,9 +131,9 @@ def make_people(config, folder):
 
 
 @pytest.fixture(scope="module")
-def people(tiny_config, made):
+def people(small_config, made):
     """The folder of a run, its data, and the networks, which are in the user's cache."""
-    folder = made("people", partial(make_people, changed(tiny_config, {"train.epochs": 10})))
+    folder = made("people", partial(make_people, changed(small_config, {"train.epochs": 10})))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
         yield folder
@@ -258,9 +258,9 @@ def make_animals(config, folder):
 
 
 @pytest.fixture(scope="module")
-def animals(tiny_config, made):
+def animals(small_config, made):
     """The folder of a run and its data."""
-    return made("animals", partial(make_animals, changed(tiny_config, {"train.epochs": 15})))
+    return made("animals", partial(make_animals, changed(small_config, {"train.epochs": 15})))
 
 
 @pytest.fixture(scope="module")
