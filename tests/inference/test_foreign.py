@@ -109,8 +109,7 @@ def left_of(run, video, **options):
     return dict(Classifier(run, **options).predict(video).top)["left"]
 
 
-@pytest.mark.parametrize("kind", ["tflite", "onnx"])
-@pytest.mark.parametrize("flip", [0.0, 0.5])
+@pytest.mark.parametrize(("kind", "flip"), [("tflite", 0.0), ("onnx", 0.5)])
 def test_its_features_are_those_of_the_same_network_of_keras(config, files, kind, flip):
     found = []
     for name, settings in ((f"network.{kind}", HALF), ("network.keras", {})):
@@ -137,14 +136,16 @@ def test_features_are_stored_once_whatever_the_file_is_called(run, config, capsy
     assert "features of" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("runtime", ["auto", "keras"])
-def test_classifying_says_what_evaluation_does(run, blob_videos, runtime):
-    for line in predictions_of(run)[::3]:
-        found = left_of(run, blob_videos / line["video"], runtime=runtime)
+def expect_answers_of_evaluation(run, videos, every, **options):
+    for line in predictions_of(run)[::every]:
+        found = left_of(run, videos / line["video"], **options)
         assert found == pytest.approx(float(line["left"]), abs=2e-3)
 
 
-def test_timelines_and_streams(run, video):
+def test_classifying_says_what_evaluation_does(run, video, blob_videos):
+    """Timelines and streams at least say something."""
+    expect_answers_of_evaluation(run, blob_videos, 3)
+    expect_answers_of_evaluation(run, blob_videos, 5, runtime="keras")
     timeline = make_timeline(Classifier(run), video, window_seconds=0.8)
     assert {segment.label for segment in timeline.segments} <= CLASSES
     with LiveVideo(str(video)) as live:
@@ -152,7 +153,7 @@ def test_timelines_and_streams(run, video):
     assert result.prediction.label in CLASSES
 
 
-@pytest.mark.parametrize("kind", ["onnx", "savedmodel", "litert-int8"])
+@pytest.mark.parametrize("kind", ["savedmodel", "litert-int8"])
 def test_exports_have_the_network_with_them(run, video, kind):
     runtime = "savedmodel" if kind == "savedmodel" else "auto"
     found = left_of(export(run, kind, num_clips=4).run, video, runtime=runtime)
@@ -197,30 +198,24 @@ sys.exit("tensorflow" in sys.modules)
     assert found == pytest.approx([left_of(run, video)] * 2, abs=1e-5)
 
 
-def test_a_network_of_other_features_is_refused(run, tmp_path):
+def test_what_does_not_fit_the_bundle_is_refused(run, tmp_path):
     moved = Run(Path(shutil.copytree(run.folder, tmp_path / "run")))
     write_onnx(moved.backbones / "rgb.onnx", mean_over=(2, 3))
     (moved.backbones / "rgb.tflite").unlink()
     with pytest.raises(DataError, match=r"takes 80 features of the stream rgb, and .* gives 5"):
         Classifier(moved)
-
-
-@pytest.mark.parametrize(
-    ("foreign", "problem"),
-    [
-        ({"../rgb": {}}, "foreign must name streams of model.streams"),
-        ({"rgb": {"std": []}}, "must both be one number"),
-        ({"rgb": {"grid": 0}}, "backbone.grid must be at least 1"),
-        ({"rgb": {"channels": "grb"}}, "foreign.rgb.channels: expected one of auto, rgb, bgr"),
-    ],
-)
-def test_a_bundle_of_somebody_else_is_checked(run, tmp_path, foreign, problem):
-    moved, content = Run(tmp_path), json.loads(run.bundle_file.read_bytes())
+    content = json.loads(run.bundle_file.read_bytes())
     usual = content["foreign"]["rgb"]
-    content["foreign"] = {stream: {**usual, **changes} for stream, changes in foreign.items()}
-    moved.bundle_file.write_text(json.dumps(content))
-    with pytest.raises(DataError, match=problem):
-        Classifier(moved)
+    for stream, changes, problem in (
+        ("../rgb", {}, "foreign must name streams of model.streams"),
+        ("rgb", {"std": []}, "must both be one number"),
+        ("rgb", {"grid": 0}, "backbone.grid must be at least 1"),
+        ("rgb", {"channels": "grb"}, "foreign.rgb.channels: expected one of auto, rgb, bgr"),
+    ):
+        content["foreign"] = {stream: {**usual, **changes}}
+        moved.bundle_file.write_text(json.dumps(content))
+        with pytest.raises(DataError, match=problem):
+            Classifier(moved)
 
 
 def test_beside_a_network_of_the_graph(config, flow_store, blob_videos, tmp_path):
@@ -233,9 +228,7 @@ def test_beside_a_network_of_the_graph(config, flow_store, blob_videos, tmp_path
     )
     run = drawn_run(both, tmp_path / "run")
     answer(run, "test")
-    for line in predictions_of(run)[::5]:
-        found = left_of(run, blob_videos / line["video"])
-        assert found == pytest.approx(float(line["left"]), abs=2e-3)
+    expect_answers_of_evaluation(run, blob_videos, 5)
 
 
 def test_a_training_that_was_stopped_goes_on(run, tmp_path):
@@ -297,7 +290,7 @@ def test_it_is_explained_by_hiding(run, video):
     np.testing.assert_allclose(found, logits(shorter), atol=1e-5)
 
 
-def test_what_such_a_network_cannot_do(config):
+def test_what_such_a_network_cannot_do_and_settings_that_do_not_fit(config):
     file = config.backbone.name
     for changes, message in (
         ({"train": TrainConfig()}, r"are stored: --backbone.trainable none --train.cache_f"),
@@ -315,22 +308,16 @@ def test_what_such_a_network_cannot_do(config):
     missing, _ = open_of_run(changed(config, {"backbone.name": "no.onnx"}))
     with pytest.raises(ConfigError, match="backbone.name no.onnx: there is no such file"):
         build_recognizer(missing, 2)
-
-
-@pytest.mark.parametrize(
-    ("settings", "problem"),
-    [
+    for settings, problem in (
         ({"name": "cnn", **HALF}, "are for .tflite and .onnx files"),
         ({"name": "cnn", "channels": "bgr"}, "are for .tflite and .onnx files"),
         ({"name": "a.onnx", "mean": (1.0,)}, "must both be one number, or one for red"),
         ({"name": "a.onnx", "mean": (1.0,) * 2, "std": (1.0,) * 2}, "must both be one number"),
         ({"name": "a.onnx", "mean": (1.0,), "std": (0.0,)}, "and std above 0"),
         ({"name": "a.onnx", "weights": "my.h5"}, "backbone.weights is for networks other than"),
-    ],
-)
-def test_settings_that_do_not_fit(settings, problem):
-    with pytest.raises(ConfigError, match=problem):
-        BackboneConfig(**settings)
+    ):
+        with pytest.raises(ConfigError, match=problem):
+            BackboneConfig(**settings)
 
 
 def test_stored_features_of_graphs_keep_their_names():
