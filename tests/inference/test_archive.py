@@ -200,24 +200,21 @@ def test_addresses_are_read_by_the_file_systems_of_beam(means, video, here, tmp_
     assert answers[1]["error"].startswith("cannot be fetched: ")
 
 
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("gs://b/x.mp4", r"gs:// needs.* pip install 'apache-beam\[gcp\]'"),
-        ("s3://b/x.mp4", r"s3:// needs.* pip install 'apache-beam\[aws\]'"),
-        ("azfs://b/x.mp4", r"azfs:// needs.* pip install 'apache-beam\[azure\]'"),
-        ("hdfs://b/x.mp4", r"hdfs:// needs.* pip install 'apache-beam\[hadoop\]'"),
-        ("https://b/x.mp4", "https:// cannot be read by Beam. Download these files first"),
-        ("foo://bar", "foo:// cannot be read by Beam"),
-    ],
-)
-def test_addresses_without_a_file_system_are_refused_at_once(
-    means, name, message, tmp_path, monkeypatch
-):
+def test_addresses_without_a_file_system_are_refused_at_once(means, tmp_path, monkeypatch):
     for package in ("google.cloud.storage", "boto3", "azure.storage.blob", "hdfs"):
         monkeypatch.setitem(sys.modules, package, None)  # not installed
-    with pytest.raises(ConfigError, match=message):
-        classify_archive(["a.mp4", name], means, tmp_path / "archive")
+    for scheme, message in (
+        ("gs", r"gs:// needs.* pip install 'apache-beam\[gcp\]'"),
+        ("s3", r"s3:// needs.* pip install 'apache-beam\[aws\]'"),
+        ("azfs", r"azfs:// needs.* pip install 'apache-beam\[azure\]'"),
+        ("hdfs", r"hdfs:// needs.* pip install 'apache-beam\[hadoop\]'"),
+        ("https", "https:// cannot be read by Beam. Download these files first"),
+        ("foo", "foo:// cannot be read by Beam"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            classify_archive(["a.mp4", f"{scheme}://b/x.mp4"], means, tmp_path / "archive")
+    with pytest.raises(DataError, match="no files to classify"):
+        classify_archive([], means, tmp_path / "archive")
     assert not (tmp_path / "archive").exists()
     monkeypatch.setitem(sys.modules, "boto3", sys)
     expect_file_systems(["s3://b/x.mp4"])
@@ -239,48 +236,38 @@ def test_a_file_in_several_spellings_is_one(hasty_run, names, here, tmp_path, mo
         assert (done.code, found) == (0, ["links/000.avi", names[1]])
 
 
-BEAM = ("--runner", "beam")
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (BEAM, "writes a folder"),
-        ((*BEAM, "--out", "a.csv"), "writes a folder"),
-        ((*BEAM, "--out", "a", "--timeline"), "makes no timelines"),
-        ((*BEAM, "--out", "a", "--beam-options=--nonsense=3"), "--beam-options: unknown --nonse"),
-        ((*BEAM, "--out", "links"), "is not empty"),
-        ((*BEAM, "--out", "list"), "is a file. Name a folder"),
+def test_options_that_do_not_go_together(hasty_run, names, tmp_path):
+    (tmp_path / "list").write_text("a.mp4\ngs://ann:secret@b/x.mp4\n")
+    beam = ("--runner", "beam")
+    for options, message in (
+        (beam, "writes a folder"),
+        ((*beam, "--out", "a.csv"), "writes a folder"),
+        ((*beam, "--out", "a", "--timeline"), "makes no timelines"),
+        ((*beam, "--out", "a", "--beam-options=--nonsense=3"), "--beam-options: unknown --nonse"),
+        ((*beam, "--out", "links"), "is not empty"),
+        ((*beam, "--out", "list"), "is a file. Name a folder"),
         (("--beam-options=--x",), "are for --runner beam"),
         (("--list", "list"), "gs://***@b/x.mp4: addresses are for --runner beam"),
         (("--list", "list", "--out", "a.csv"), "gs://***@b/x.mp4: addresses are for --runner bea"),
         (("--list", "list", "--timeline"), "gs://***@b/x.mp4: addresses are for --runner beam"),
-    ],
-)
-def test_options_that_do_not_go_together(hasty_run, means, names, tmp_path, options, message):
-    (tmp_path / "list").write_text("a.mp4\ngs://ann:secret@b/x.mp4\n")
-    words = (names[0], "--run", hasty_run.folder, *options)
-    assert message in classify(*words, cwd=tmp_path).mistake
+    ):
+        words = (names[0], "--run", hasty_run.folder, *options)
+        assert message in classify(*words, cwd=tmp_path).mistake
     assert sorted(path.name for path in tmp_path.iterdir()) == ["links", "list"]
-    with pytest.raises(DataError, match="no files to classify"):
-        classify_archive([], means, tmp_path / "other")
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
+def test_a_list_that_cannot_be_read(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for text, message in (
         (None, "Name a text file with a path on each line"),
         ("file://videos/a.mp4\n", "expected file:/// and an absolute path"),
         (" \n", "it is empty. Name a"),
         ("a.mp4\nlist.txt\n", "lists itself"),
-    ],
-)
-def test_a_list_that_cannot_be_read(tmp_path, monkeypatch, text, message):
-    monkeypatch.chdir(tmp_path)
-    if text is not None:
-        Path("list.txt").write_text(text)
-    with pytest.raises(DataError, match=message):
-        read_list(tmp_path / "list.txt")
+    ):
+        if text is not None:
+            Path("list.txt").write_text(text)
+        with pytest.raises(DataError, match=message):
+            read_list(tmp_path / "list.txt")
 
 
 def test_all_of_a_line_is_the_name(tmp_path):
