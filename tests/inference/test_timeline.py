@@ -60,19 +60,17 @@ def test_each_action_is_found_where_it_is(timeline, long_video):
     assert timeline.info.num_frames == 120
 
 
-def test_a_timeline_says_shortly_what_it_is(timeline, long_video, blob_run):
+def test_what_a_timeline_is(timeline, long_video, blob_run):
+    """A window is as long as a usual training video."""
     assert repr(timeline).startswith(f"<{str(long_video[0])!r}, 0:12.0: 0:00.0 left, 0:")
     assert len(repr(timeline)) < 250
-    assert timeline != make_timeline(Classifier(blob_run), long_video[0], window_seconds=0.8)
-    with pytest.raises(ConfigError, match="hysteresis must be from 0 to 1"):
-        make_timeline(Classifier(blob_run), long_video[0], hysteresis=5)
-
-
-def test_a_window_is_as_long_as_a_usual_training_video(blob_run, long_video, timeline):
     classifier = Classifier(blob_run)
     assert classifier.bundle.calibration.clip_seconds == 2.0, "of a run that was not calibrated"
     assert make_timeline(classifier, long_video[0]).window_seconds == pytest.approx(1.6)
     assert timeline.window_seconds == pytest.approx(0.8), "8 frames, a whole number apart"
+    assert timeline != make_timeline(classifier, long_video[0], window_seconds=0.8)
+    with pytest.raises(ConfigError, match="hysteresis must be from 0 to 1"):
+        make_timeline(classifier, long_video[0], hysteresis=5)
 
 
 def test_a_video_shorter_than_a_window_is_what_classifying_says_of_it(hasty_run, video, tmp_path):
