@@ -127,18 +127,15 @@ def test_what_is_piped_in(hasty_run, video):
     assert text.output.startswith(start)
 
 
-@pytest.mark.parametrize(
-    ("source", "message"),
-    [
+def test_a_source_that_gives_nothing_or_ends_too_soon(hasty_run, video, tmp_path):
+    for source, message in (
         ("none.avi", "there is no such file"),
         ("²", "there is no such file"),
         ("99999999999", "no camera has such a number"),
         (os.fsdecode(b"\xff.avi"), "its name is not valid UTF-8"),
-        (None, "ended before a window was full. Name a shorter one (--window)"),
-    ],
-)
-def test_a_source_that_gives_nothing_or_ends_too_soon(hasty_run, video, tmp_path, source, message):
-    words = (source or video, "--window", 9, "--run", hasty_run.folder)
-    assert message in run("stream", *words, cwd=tmp_path).mistake
+        (video, "ended before a window was full. Name a shorter one (--window)"),
+    ):
+        words = (source, "--window", 9, "--run", hasty_run.folder)
+        assert message in run("stream", *words, cwd=tmp_path).mistake
     with pytest.raises(ConfigError, match="--every must be from 1 to"):
         follow(hasty_run, video, every=0)
