@@ -162,11 +162,9 @@ def test_what_is_stored_of_people_is_what_others_read(people):
     assert "Mean flag of the key points of all frames: 0.90" in report
 
 
-def test_people_who_walk_are_classified_as_by_evaluation(people, people_run):
+def test_people_who_walk_are_classified_as_by_evaluation(people, people_run, walk, tmp_path):
+    """Timelines and streams of them at least say something, and are drawn."""
     expect_answers_of_evaluation(people_run, Classifier(people_run), people / "videos")
-
-
-def test_timelines_streams_and_annotated_videos_of_people(people_run, walk, tmp_path):
     timeline = make_timeline(Classifier(people_run), walk, window_seconds=0.8)
     assert {segment.label for segment in timeline.segments} <= CLASSES
     annotate(timeline, tmp_path / "out.avi", each=[people_run.config().frames])
@@ -206,8 +204,8 @@ def test_it_is_explained_by_people(people_run, walk, tmp_path, streams):
         run = drawn_run(config, tmp_path / "run", exported=False)
         build_recognizer(run.config(), 2).save(run.model_file)  # Drawn weights saturate here.
     # Where nothing was learned, it may be that all speaks against the one class, or the other.
-    each = [explain(run, walk, label) for label in ("left", "right")]
-    explanation = max(each, key=lambda found: found.strips[0].people.heat.max())
+    each = (explain(run, walk, label) for label in ("left", "right"))
+    explanation = next(found for found in each if found.strips[0].people.heat.max() > 0)
     (strip,) = explanation.strips
     assert (strip.heat is None) == (len(streams) == 1)
     assert strip.people.frames.shape == (8, *next(iter_frames(walk)).shape)
@@ -355,16 +353,13 @@ def test_the_command_takes_tables(run, classifier, mouse, tables, tmp_path):
     assert done.output.count("0:00") >= 2
 
 
-@pytest.mark.parametrize(
-    ("options", "reason"),
-    [
+def test_the_command_says_what_is_missing(run, hasty_run, mouse, tables):
+    videos = (mouse, mouse.with_name("left g02.avi"))
+    for options, reason in (
         ((), "this run takes key points from tables of DeepLabCut or SLEAP: add --key-points and"),
         (("--key-points", "none"), "--key-points: none is not there"),
         (("--key-points", __file__), f"--key-points: {__file__} is the table of one video"),
-    ],
-)
-def test_the_command_says_what_is_missing(run, hasty_run, mouse, tables, options, reason):
-    videos = (mouse, mouse.with_name("left g02.avi"))
-    assert reason in classify(*videos, "--run", run.folder, *options).mistake
+    ):
+        assert reason in classify(*videos, "--run", run.folder, *options).mistake
     none = classify(mouse, "--run", hasty_run.folder, "--key-points", tables).mistake
     assert "--key-points is for runs that were trained on tables: leave it out" in none
