@@ -2,7 +2,6 @@
 
 import json
 import math
-import types
 
 import keras
 import matplotlib.image
@@ -115,7 +114,6 @@ def end_epochs(best, model, losses):
 @pytest.mark.parametrize(
     ("losses", "kept"),
     [
-        ([3.0, 2.0, 1.0], 3),
         ([3.0, 1.0, 2.0], 2),
         ([1.0, 1.0], 1),
         ([2.0, math.nan, 3.0], 1),
@@ -132,21 +130,17 @@ def test_the_model_of_the_lowest_validation_loss_is_kept(best, model, tmp_path, 
     assert [path.name for path in tmp_path.iterdir()] == ["model.keras"]
 
 
-def test_a_model_that_diverged_is_not_kept(best, model, tmp_path):
-    best.on_epoch_end(0, {"loss": math.nan})
-    assert best.epoch == 0
-    assert model.stop_training
-    assert not list(tmp_path.iterdir())
-
-
-def test_training_stops_when_patience_is_at_its_end(model, tmp_path):
+def test_training_stops_when_patience_is_at_its_end_or_it_diverges(model, tmp_path):
     best = KeepBest(tmp_path / "model.keras", model, lambda: model, patience=2)
     best.set_model(model)
     end_epochs(best, model, [3.0, 2.0, 2.5])
     assert not model.stop_training
     best.on_epoch_end(3, {"loss": 1.0, "val_loss": 2.25})
     assert model.stop_training
-    assert best.epoch == 2
+    model.stop_training = False
+    best.on_epoch_end(4, {"loss": math.nan})
+    assert model.stop_training
+    assert best.epoch == 2, "of a model that diverged nothing is kept"
 
 
 def test_a_full_disk_is_told_with_the_name_of_the_file(best, model, tmp_path, full_disk):
@@ -259,62 +253,46 @@ def test_curves_of_any_length_with_and_without_validation(tmp_path, epochs, pref
 # After which epochs a checkpoint is written.
 
 
+class Clock:
+    """Seconds, which only the test moves on; and to write a checkpoint takes one."""
+
+    seconds = 0.0
+
+    def __init__(self):
+        self.written = []
+
+    def monotonic(self):
+        return self.seconds
+
+    def savez(self, _, state, *_arrays):
+        self.written.append(json.loads(state)["epoch"])
+        self.seconds += 1
+
+
 @pytest.fixture
 def clock(monkeypatch):
-    """Seconds, which only the test moves on."""
-    now = types.SimpleNamespace(seconds=0.0)
-    monkeypatch.setattr(checkpoint, "time", types.SimpleNamespace(monotonic=lambda: now.seconds))
-    return now
+    clock = Clock()
+    monkeypatch.setattr(checkpoint, "time", clock)
+    monkeypatch.setattr(checkpoint.np, "savez", clock.savez)
+    return clock
 
 
-@pytest.fixture
-def written(clock, monkeypatch):
-    """The epochs after which it was written; each time took a second."""
-    epochs = []
-
-    def write(_, state, *arrays):
-        epochs.append(json.loads(state)["epoch"])
-        clock.seconds += 1
-
-    monkeypatch.setattr(checkpoint.np, "savez", write)
-    return epochs
-
-
-@pytest.fixture
-def callback(model, best, tmp_path):
+def test_writing_takes_a_twentieth_of_the_time_and_is_done_at_the_end(model, best, clock, tmp_path):
     progress = Progress(model, best, Alarms(TrainConfig(), 0.5))
     callback = Checkpoint(tmp_path / "checkpoint.npz", progress)
     callback.set_model(model)
     callback.set_params({"epochs": 100})
-    return callback
-
-
-def test_writing_takes_a_twentieth_of_the_time(callback, clock, written):
+    best.on_epoch_end(0, {"loss": 1.0})
     for epoch in range(50):
         clock.seconds += TIMES_AS_LONG / 5
         callback.on_epoch_end(epoch)
-    assert written == [1, *range(6, 51, 5)]
-
-
-def test_what_is_not_due_is_written_when_asked_and_after_the_last_epoch(callback, written):
-    for epoch in range(99):
-        callback.on_epoch_end(epoch)
-    assert written == [1]
+    due = [1, *range(6, 51, 5)]
+    assert clock.written == due
+    assert (tmp_path / "model.keras").is_file(), "before what tells of it"
     for _ in range(2):
         callback.write()
-        assert written == [1, 99]
+        assert clock.written == [*due, 50]
     callback.on_epoch_end(99)
-    assert written == [1, 99, 100]
-
-
-def test_what_stops_early_is_written(callback, written):
-    callback.on_epoch_end(0)
     callback.model.stop_training = True
-    callback.on_epoch_end(1)
-    assert written == [1, 2]
-
-
-def test_the_best_model_is_written_before_what_tells_of_it(callback, best, tmp_path, written):
-    best.on_epoch_end(0, {"loss": 1.0})
-    callback.on_epoch_end(0)
-    assert (tmp_path / "model.keras").is_file()
+    callback.on_epoch_end(100)
+    assert clock.written == [*due, 50, 100, 101]
