@@ -10,7 +10,6 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_info
 
 from pipeline.config import NO_AUGMENT, RunConfig, TemporalConfig
-from pipeline.dataset.clip_batches import evaluation_batches
 from pipeline.errors import ConfigError
 from pipeline.evaluation.calibrate import calibrate
 from pipeline.evaluation.evaluate import evaluate
@@ -45,7 +44,7 @@ def run(blob_config, flow_store, made, tmp_path):
     return Run(shutil.copytree(folder / "run", tmp_path / "run"))
 
 
-def test_it_learns_at_once_and_classifies(run, flow_store, blob_videos):
+def test_it_learns_at_once_and_classifies(run, blob_videos):
     """Motion to the left and to the right, seen by filters of chance."""
     (epoch,) = run.history()
     assert epoch["accuracy"] > 0.9
@@ -55,12 +54,6 @@ def test_it_learns_at_once_and_classifies(run, flow_store, blob_videos):
     assert float(layer.share_of_data()) == 1
     assert np.ptp(model.get_layer("flow_temporal").get_layer("head").kernel) > 0
     assert model.get_layer("flow_features").layer.weights
-    right = [
-        (model.predict_on_batch(inputs).argmax(axis=1) == label.numpy()).mean()
-        for inputs, label in evaluation_batches(flow_store, run.config(), "val")
-    ]
-    assert np.mean(right) == pytest.approx(epoch["val_accuracy"])
-
     assert calibrate(run).num_videos == 16
     assert evaluate(run)["video"]["top1"] > 0.8
     assert json.loads(run.metrics_file.read_text())["test"]["lengths"][0]["num_frames"] == 1
@@ -106,23 +99,17 @@ INPUTS = rng.normal(size=(60, 8)) + np.eye(3, 8)[LABELS]
 PROBLEM = Problem(INPUTS, np.eye(3)[LABELS], np.ones(60), np.arange(60).astype(str), True)
 
 
-@pytest.mark.parametrize("penalty", [1.0, 30.0])
-def test_it_is_logistic_regression(penalty):
-    kernel, bias = fit(PROBLEM, penalty)
-    wanted = LogisticRegression(C=1 / penalty, tol=1e-8, max_iter=1000).fit(INPUTS, LABELS)
+def test_it_is_logistic_regression_whose_weights_count_rows():
+    """Of several labels each is one."""
+    theirs = LogisticRegression(C=1 / 10, tol=1e-8, max_iter=1000)
+    kernel, bias = fit(PROBLEM, 10.0)
+    wanted = theirs.fit(INPUTS, LABELS)
     np.testing.assert_allclose(kernel.T, wanted.coef_, atol=1e-3)
     np.testing.assert_allclose(bias - bias.mean(), wanted.intercept_, atol=1e-3)
-
-
-def test_of_several_labels_each_is_one():
-    several = dataclasses.replace(PROBLEM, exclusive=False)
-    kernel, bias = fit(several, 10.0)
-    wanted = LogisticRegression(C=1 / 10, tol=1e-8, max_iter=1000).fit(INPUTS, LABELS == 1)
+    kernel, bias = fit(dataclasses.replace(PROBLEM, exclusive=False), 10.0)
+    wanted = theirs.fit(INPUTS, LABELS == 1)
     np.testing.assert_allclose(kernel[:, 1], wanted.coef_[0], atol=1e-3)
     np.testing.assert_allclose(bias[1], wanted.intercept_[0], atol=1e-3)
-
-
-def test_weights_count_rows():
     twice = fit(PROBLEM.part(np.r_[:60, :20]), 10.0)
     weighted = fit(dataclasses.replace(PROBLEM, weights=np.r_[np.full(20, 2.0), np.ones(40)]), 10.0)
     np.testing.assert_allclose(twice[0], weighted[0], atol=1e-4)

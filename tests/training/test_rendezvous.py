@@ -1,7 +1,6 @@
 """Workers of a training wait for each other: threads of this process, and one that is signalled."""
 
 import contextlib
-import json
 import signal
 import socket
 import subprocess
@@ -107,14 +106,6 @@ def test_a_worker_without_the_first_one_says_why(addresses):
         meet(nowhere, 1, seconds=0.2)
 
 
-def test_a_worker_that_ended_while_it_waited_may_come_again(addresses):
-    first = Worker(addresses, 0)
-    with knock(addresses[0]) as gone:
-        gone.sendall(json.dumps([1, 3]).encode() + b"\n")
-        time.sleep(0.3)
-    assert not ended(first, Worker(addresses, 1), Worker(addresses, 2))
-
-
 def test_a_worker_that_others_are_already_is_told(addresses):
     first, second = Worker(addresses, 0), Worker(addresses, 1)
     assert still_wait(first, second)
@@ -129,22 +120,23 @@ def test_a_worker_that_others_are_already_is_told(addresses):
 STRANGE = (b"GET / HTTP/1.1\r\n\r\n", b"[1]\n", b'"ab"\n', b"[7, 3]\n", b"[0, 3]\n", b"[[1], 3]\n")
 
 
-def test_strangers_are_in_nobodys_way(addresses):
+def test_strangers_are_in_nobodys_way_and_who_ended_while_it_waited_may_come_again(addresses):
     first = Worker(addresses, 0)
+    with knock(addresses[0]) as gone:
+        gone.sendall(b"[1, 3]\n")
+        time.sleep(0.3)
     for said in (*STRANGE, b""):
         with knock(addresses[0]) as stranger:
             stranger.sendall(said)
     assert not ended(first, Worker(addresses, 1), Worker(addresses, 2))
 
 
-@pytest.mark.parametrize("index", [0, 1])
-def test_a_port_that_is_in_use_is_told(addresses, index):
-    wanted = rf"{addresses[index]}: port \d+ of this machine is in use"
-    with (
-        socket.create_server(("", port_of(addresses[index]))),
-        pytest.raises(ConfigError, match=wanted),
-    ):
-        meet(addresses, index)
+def test_a_port_that_is_in_use_is_told(addresses):
+    for index, address in enumerate(addresses[:2]):
+        wanted = rf"{address}: port \d+ of this machine is in use"
+        server = socket.create_server(("", port_of(address)))
+        with server, pytest.raises(ConfigError, match=wanted):
+            meet(addresses, index)
 
 
 # At the end.
@@ -165,21 +157,20 @@ def leaving(workers):
     return threads
 
 
-@pytest.mark.parametrize("last", [0, 1, 2])
+@pytest.mark.parametrize("last", [0, 2])
 def test_nobody_leaves_before_the_last_one_does(met, last):
     threads = leaving([worker for worker in met if worker.given[1] != last])
     assert still_wait(*threads)
     ended(*threads, *leaving([met[last]]))
 
 
-def test_who_has_ended_is_not_waited_for(met):
-    for line in met[2].lines:
-        line.close()
-    ended(*leaving(met[:2]))
-
-
-def test_who_does_not_leave_is_not_waited_for_without_end(met, monkeypatch):
-    monkeypatch.setattr(rendezvous, "LEAVE_SECONDS", 0.3)
+@pytest.mark.parametrize("has_ended", [True, False])
+def test_who_has_ended_is_not_waited_for_nor_others_without_end(met, monkeypatch, has_ended):
+    if has_ended:
+        for line in met[2].lines:
+            line.close()
+    else:
+        monkeypatch.setattr(rendezvous, "LEAVE_SECONDS", 0.3)
     ended(*leaving(met[:2]))
 
 
@@ -191,8 +182,7 @@ meet(sys.argv[2:], int(sys.argv[1]))
 """
 
 
-@pytest.mark.parametrize("index", [0, 1])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(("index", "number"), [(0, signal.SIGINT), (1, signal.SIGTERM)])
 def test_who_waits_can_be_ended(addresses, index, number):
     with subprocess.Popen(
         [sys.executable, "-c", WAIT, str(index), *addresses],
