@@ -3,7 +3,6 @@ import functools
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from pipeline.config import BackboneConfig, ClipConfig, FramesConfig, RunConfig, TemporalConfig
 from pipeline.errors import DataError
@@ -101,10 +100,8 @@ VARIANTS = {
     "statistics of features": reading("stats"),
     "two streams, a backbone of its own": OWN_BACKBONE,
     "tcn, last, causal": reading("tcn", layers=3, pooling="last", causal=True, input_dropout=0.5),
-    "frames, lstm": reading("lstm", task="frames", pooling="last"),
     "frames, bilstm, two layers": reading("bilstm", task="frames", layers=2),
     "frames, gru": reading("gru", task="frames"),
-    "frames, tcn, causal": reading("tcn", task="frames", layers=2, causal=True),
     "frames, tcn, two streams": STAGES,
 }
 
@@ -131,14 +128,6 @@ def test_a_stream_has_its_own_backbone_or_that_of_all():
     assert widths == {"rgb": 2 * 2 * 6, "difference": 4 * 4 * 4}
     names = {layer.name for layer in model.get_layer("rgb_temporal").layers}
     assert "normalise" not in names
-
-
-def test_a_black_frame_is_a_frame():
-    inputs = batch(lengths=(4,))
-    inputs["frames"][0, 2:] = 0
-    masked = {**inputs, "mask": np.arange(4)[None] < 2}
-    model = trained(CONFIG)
-    assert not np.allclose(logits(model, inputs), logits(model, masked), atol=1e-4)
 
 
 def test_normalisation_stands_where_the_config_says():
@@ -195,48 +184,22 @@ def test_files_of_other_models_are_refused(tmp_path):
         load_recognizer(path, CONFIG, CLASSES)
 
 
-def test_all_stages_are_trained_and_the_last_one_is_what_the_recognizer_gives():
-    model = trained(STAGES)
-    whole = trained_model(model, STAGES)
-    assert whole.output_shape == (None, 2, 4, CLASSES)
-    found = whole(batch(), training=False).numpy()
-    np.testing.assert_allclose(found[:, -1][batch()["mask"]], logits(model, batch()), atol=1e-6)
-    assert {id(each) for each in whole.weights} == {id(each) for each in model.weights}
-    for stage in range(2):
-        with tf.GradientTape() as tape:
-            total = tf.reduce_sum(whole(batch(), training=False)[:, stage, 0] ** 2)
-        variables = [each.value for each in whole.trainable_variables]
-        gradients = tape.gradient(total, variables)
-        names = {each.path for each in whole.trainable_variables if each.path.startswith("head")}
-        used = {
-            each.path
-            for each, gradient in zip(whole.trainable_variables, gradients, strict=True)
-            if gradient is not None and np.abs(gradient).max() > 0
-        }
-        assert names - used == {
-            f"head_{number}/{name}" for number in range(stage + 2, 3) for name in ("kernel", "bias")
-        }
-
-
 def test_a_stage_reads_the_probabilities_of_the_one_before():
     for task, kind in (("frames", "softmax"), ("frames-multilabel", "sigmoid")):
         model = build_recognizer(reading("tcn", task=task, stages=2), CLASSES)
         part = model.get_layer("difference_temporal")
         found = [each for each in part.layers if isinstance(each, keras.layers.Activation)]
         assert [each.activation.__name__ for each in found] == [kind]
-    for config in (CONFIG, VARIANTS["frames, lstm"]):
+    for config in (CONFIG, VARIANTS["frames, gru"]):
         model = trained(config)
         assert trained_model(model, config) is model, "what has one stage is fitted as it is"
 
 
-def test_a_model_of_frames_survives_saving_and_its_twin(tmp_path):
+def test_a_model_of_frames_in_half_precision_has_the_answers_of_its_twin():
     half = changed(STAGES, {"train.precision": "mixed_bfloat16"})
     model = build_recognizer(half, CLASSES)
     assert model.output.dtype == "float32"
     twin = float32_twin(model, half)
-    twin.save(tmp_path / "model.keras")
-    loaded = load_recognizer(tmp_path / "model.keras", STAGES, CLASSES)
-    np.testing.assert_array_equal(logits(loaded, batch()), logits(twin, batch()))
     np.testing.assert_allclose(logits(model, batch()), logits(twin, batch()), atol=0.1)
 
 
