@@ -142,19 +142,6 @@ def test_where_the_first_worker_cannot_begin_the_others_are_told(config, tmp_pat
     assert "has ended, and so does this one. See what was said there" in line
 
 
-@pytest.mark.slow
-def test_ctrl_c_ends_a_worker_that_waits_for_another_one(config, tmp_path):
-    command, run = command_of(config, tmp_path)
-    with workers(2, *command) as (first, second):
-        second.kill()
-        assert first.stdout.readline().startswith("2 workers, waiting for all: ")
-        time.sleep(1)
-        first.send_signal(signal.SIGINT)
-        assert first.communicate(timeout=30) == ("", "interrupted\n")
-    assert first.returncode == 130
-    assert not run.folder.exists()
-
-
 # Which worker this is.
 
 ADDRESSES = ("one:1", "two:2", "three:3")

@@ -175,6 +175,7 @@ def test_what_is_trained_on_features_is_what_is_trained_on_frames():
     assert found.shape == (2, 2, 8, CLASSES)
     np.testing.assert_allclose(found, model(inputs), atol=1e-6)
     np.testing.assert_allclose(found[:, -1], recognizer(inputs), atol=1e-6)
+    assert np.abs(found[:, 0] - found[:, 1]).max() > 1e-3
     assert {id(each) for each in part.trainable_variables} < {
         id(each) for each in recognizer.trainable_variables
     }
