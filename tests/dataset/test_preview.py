@@ -48,24 +48,17 @@ def test_a_sheet_for_each_class_shows_videos_and_augmented_clips_below(
     assert np.array_equal(plain[:half], other[:half])
     assert not np.array_equal(plain[half:], other[half:])
     assert len(sheets(mild, 1, 0)[0]) < min(len(plain), len(left))
-
-
-def test_a_folder_that_cannot_be_made(blob_store, blob_config, tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(ConfigError, match=r"--out: .*file/sheets cannot be made: Not a directory"):
-        write_contact_sheets(blob_store, blob_config, tmp_path / "file" / "sheets")
+    with pytest.raises(ConfigError, match=r"--out: .*file/x cannot be made: Not a directory"):
+        write_contact_sheets(oddly_named, mild, tmp_path / "file" / "x")
 
 
-@pytest.fixture
-def plain_sheets(monkeypatch):
-    """Without augmented clips, of which each takes its time."""
+def test_the_command_chooses_a_preset_and_a_folder(
+    blob_videos, recording_store, tmp_path, monkeypatch, capsys
+):
+    """Sheets of a table do not go among its videos; each augmented clip would take its time."""
     plain = functools.partial(write_contact_sheets, num_augmented=0)
     monkeypatch.setattr("pipeline.dataset.preview.write_contact_sheets", plain)
-
-
-def test_sheets_of_a_table_do_not_go_among_its_videos(
-    blob_videos, tmp_path, monkeypatch, capsys, plain_sheets
-):
     table = tmp_path / "videos" / "mine.csv"
     table.parent.mkdir()
     labels = ("left", "right")
@@ -76,6 +69,9 @@ def test_sheets_of_a_table_do_not_go_among_its_videos(
     assert capsys.readouterr().out == "2 contact sheets in preview-mine/\n"
     assert len(list((tmp_path / "preview-mine").iterdir())) == 2
     assert list(table.parent.iterdir()) == [table]
+    options = ["--out", "sheets", "--videos", "1", "--clip.num_frames", "8"]
+    preview_command.main([str(recording_store.path), *options])
+    assert capsys.readouterr().out == "3 contact sheets in sheets/\n"
 
 
 def test_windows_of_recordings_show_which_class_holds_when(
@@ -117,11 +113,3 @@ def test_videos_of_several_labels_are_on_the_sheet_of_each(several_store, blob_c
     video = next(_videos(several_store, config, even, 1))
     assert re.search(r"/(left|right)/g\d\d 0.avi   \(group g\d\d\)   even, \1$", video.title)
     assert [clip.tracks for clip in video.clips] == [{}, {}]
-
-
-def test_the_data_set_that_is_named_first_says_which_preset(
-    recording_store, tmp_path, capsys, plain_sheets
-):
-    options = ["--out", str(tmp_path), "--videos", "1", "--clip.num_frames", "8"]
-    preview_command.main([str(recording_store.path), *options])
-    assert capsys.readouterr().out == f"3 contact sheets in {tmp_path}/\n"

@@ -162,12 +162,12 @@ def test_all_frames_are_trained_on(store):
 
 
 def test_rare_classes_are_shown_more_often(store):
-    """One of four records has the third class: it is shown sqrt(0.75 / 0.25) times as often."""
+    """One of four records has the third class: it is shown sqrt(0.75 / 0.25) times as often.
+
+    Chance is the share of the most frequent one.
+    """
     config = configure(store)
     balanced = dataclasses.replace(config.train, balanced=True)
     assert epoch_size(store, config) == 4
     assert epoch_size(store, dataclasses.replace(config, train=balanced)) == 5
-
-
-def test_chance_is_the_share_of_the_most_frequent_class(store):
-    assert chance(store, configure(store)) == pytest.approx((320 - 32 - 1) / 320)
+    assert chance(store, config) == pytest.approx((320 - 32 - 1) / 320)

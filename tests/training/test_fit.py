@@ -16,11 +16,10 @@ import pytest
 import tensorflow as tf
 
 from pipeline.cli import train as train_command
-from pipeline.config import RunConfig, SplitConfig
+from pipeline.config import RunConfig
 from pipeline.config.file import save_config
 from pipeline.dataset import clip_batches
 from pipeline.dataset.clip_batches import evaluation_batches, steps_per_epoch
-from pipeline.dataset.videos import open_data
 from pipeline.errors import ConfigError, DataError, PipelineError
 from pipeline.evaluation.evaluate import predict
 from pipeline.inference.export import export
@@ -106,8 +105,6 @@ def test_without_validation_all_epochs_run_and_an_old_run_is_replaced(tiny_confi
     assert run.config().split == config.split
     assert names_in(tmp_path) == {"link", "real"}
     assert link.is_symlink()
-    again = train(config, tmp_path / "again")
-    assert again.history()[0]["loss"] == pytest.approx(rows[0]["loss"], rel=1e-4), "of one seed"
 
 
 def test_half_precision_is_for_training_alone(tiny_config, tmp_path):
@@ -133,18 +130,17 @@ def test_half_precision_is_for_training_alone(tiny_config, tmp_path):
         assert {("epoch_loss", 0), ("epoch_loss", 1), ("epoch_accuracy", 1)} <= tags, split
 
 
-def test_class_weights_make_each_class_count_the_same(tiny_config, tiny_store, tmp_path):
+def test_class_weights_make_each_class_count_the_same(tiny_config, tiny_store):
     """Of two videos of one and six of the other."""
-    table = tmp_path / "videos.csv"
-    rows = [row for row in tiny_store.manifest.rows if row.split != "test"]
-    few = sorted({row.group for row in rows})[:2]
-    lines = [
-        f"{row.path},{row.label},{row.group},train"
-        for row in rows
-        if row.label == "right" or row.group in few
-    ]
-    table.write_text("\n".join(("path,label,group,split", *lines)))
-    uneven = open_data(table, tiny_store.frames, SplitConfig())
+    rows = tiny_store.manifest.rows
+    few = sorted({row.group for row in rows if row.split != "test"})[:2]
+
+    def split_of(row):
+        is_shown = row.label == "right" or row.group in few
+        return "train" if is_shown and row.split != "test" else "test"
+
+    others = tuple(dataclasses.replace(row, split=split_of(row)) for row in rows)
+    uneven = tiny_store.with_rows(others)
     assert uneven.num_videos["train"] == 8
     config = changed(tiny_config, {"train.class_weights": True})
 

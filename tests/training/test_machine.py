@@ -93,26 +93,22 @@ def test_auto_takes_bfloat16_where_the_processor_has_amx(
     assert capsys.readouterr().out.startswith(f"precision: {chosen}, ")
 
 
-@pytest.mark.parametrize(
-    ("capability", "chosen"), [((9, 0), "mixed_bfloat16"), ((7, 5), "float32")]
-)
-def test_auto_takes_bfloat16_where_the_gpu_has_tensor_cores_for_it(capability, chosen, monkeypatch):
-    config, details = precision.tf.config, {"compute_capability": capability}
+def test_auto_takes_bfloat16_where_the_gpu_has_tensor_cores_for_it(monkeypatch):
+    config, details = precision.tf.config, {}
     monkeypatch.setattr(config, "list_physical_devices", lambda _: ["GPU:0"])
     monkeypatch.setattr(config.experimental, "get_device_details", lambda _: details)
-    assert decide_precision(AUTO).train.precision == chosen
+    for capability, chosen in (((9, 0), "mixed_bfloat16"), ((7, 5), "float32")):
+        details["compute_capability"] = capability
+        assert decide_precision(AUTO).train.precision == chosen
 
 
 def test_what_is_configured_or_was_begun_is_not_decided(processor, tmp_path, capsys):
+    """And stored features are those of the network that is kept."""
     processor("amx_bf16")
     configured = changed(AUTO, {"train.precision": "mixed_float16"})
     assert decide_precision(configured) is configured
     assert not capsys.readouterr().out
     save_config(changed(AUTO, {"train.precision": "float32"}), tmp_path / "config.toml")
     assert decide_precision(AUTO, tmp_path / "config.toml").train.precision == "float32"
-
-
-def test_stored_features_are_those_of_the_network_that_is_kept(processor):
-    processor("amx_bf16")
     stored = {"train.cache_features": True, "backbone.trainable": "none", "model.streams": ("rgb",)}
     assert decide_precision(changed(AUTO, stored)).train.precision == "float32"
