@@ -19,6 +19,18 @@ def changed(config: RunConfig, values: Mapping[str, Any]) -> RunConfig:
     return with_values(config, values, "a test")
 
 
+def expect_same(run: Run, other: Run, **tolerance: float) -> None:
+    """Two trainings had the same losses, and left the same weights."""
+    from pipeline.models.recognizer import load_recognizer
+
+    for one, same in zip(run.history(), other.history(), strict=True):
+        numbers = [[one[name], same[name]] for name in one if name != "seconds"]
+        np.testing.assert_allclose(*np.transpose(numbers), **tolerance)
+    weights = (load_recognizer(each.model_file).get_weights() for each in (run, other))
+    for weight, same in zip(*weights, strict=True):
+        np.testing.assert_allclose(weight, same, **tolerance)
+
+
 def draw_weights(model: object, seed: int) -> None:
     """Draws all weights but those that must keep their meaning, such as variances."""
     rng = np.random.default_rng(seed)
