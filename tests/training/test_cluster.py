@@ -7,17 +7,15 @@ import socket
 import threading
 import time
 
-import numpy as np
 import pytest
 
 from pipeline.config.file import save_config
 from pipeline.errors import ConfigError
-from pipeline.models.recognizer import load_recognizer
 from pipeline.run import Run
 from pipeline.training.cluster import Cluster, by_slurm
 from pipeline.training.fit import train
 from pipeline.training.place import Place, place_in
-from tests.runs import changed
+from tests.runs import changed, expect_same
 from tests.training.workers import workers
 
 
@@ -43,14 +41,7 @@ def test_two_workers_train_as_one(config, tmp_path):
     assert (first.returncode, second.returncode) == (0, 0), errors + silent[1]
     assert (errors, *silent) == ("", "", "")
     assert said.startswith("2 workers, waiting for all: localhost:")
-    one = train(config, tmp_path / "one")
-    losses, weights = [], []
-    for each in (run, one):
-        losses.append([[row["loss"], row["val_loss"]] for row in each.history()])
-        weights.append(load_recognizer(each.model_file).get_weights())
-    np.testing.assert_allclose(*losses, rtol=1e-3)
-    for got, wanted in zip(*weights, strict=True):
-        np.testing.assert_allclose(got, wanted, rtol=1e-3, atol=1e-3)
+    expect_same(run, train(config, tmp_path / "one"), rtol=1e-3, atol=1e-3)
 
 
 def text_of(path):

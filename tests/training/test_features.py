@@ -25,7 +25,7 @@ from pipeline.prepare.preparation import prepare
 from pipeline.training import features as features_module
 from pipeline.training.features import cached_features, on_stored_features, temporal_part
 from pipeline.training.fit import train
-from tests.runs import changed, drawn_run
+from tests.runs import changed, drawn_run, expect_same
 
 FROZEN = {"backbone.trainable": "none", "model.streams": ("rgb",)}
 LEFT_IS_RIGHT = (("left", "right"),)
@@ -47,20 +47,13 @@ def cached(config):
     return changed(config, {"train.cache_features": True})
 
 
-def losses(run):
-    return [[row["loss"], row["val_loss"]] for row in run.history()]
-
-
 def test_it_is_the_same_training(config, tmp_path, capsys):
     """With mirrored clips; and features are those of all splits of the same videos."""
     values = {"augment.flip": 0.5, "model.dropout": 0.2, "temporal.dropout": 0.2}
     config = changed(config, values)
     through = train(config, tmp_path / "through")
     once = train(cached(config), tmp_path / "once")
-    np.testing.assert_allclose(losses(once), losses(through), rtol=1e-4)
-    weights, wanted = (load_recognizer(run.model_file).get_weights() for run in (once, through))
-    for weight, other in zip(weights, wanted, strict=True):
-        np.testing.assert_allclose(weight, other, atol=1e-4)
+    expect_same(once, through, rtol=1e-4, atol=1e-4)
     assert capsys.readouterr().out.count("features of 96 frames") == 1
     features_of(changed(cached(config), {"split.folds": 4}), seed=config.seed)
     assert "features of" not in capsys.readouterr().out

@@ -16,17 +16,15 @@ from pipeline.config.file import save_config
 from pipeline.config.prepare import PrepareConfig
 from pipeline.dataset.videos import open_of_run
 from pipeline.errors import ConfigError, DataError
-from pipeline.models.recognizer import load_recognizer
 from pipeline.prepare.preparation import prepare
 from pipeline.run import Run
 from pipeline.training import precision, run_folder
 from pipeline.training.alarms import Alarms, TrainingWarning
 from pipeline.training.fit import Interrupted, train
 from tests.processes import python_processes
-from tests.runs import changed
+from tests.runs import changed, expect_same
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "train.py"
-COLUMNS = ("epoch", "learning_rate", "loss", "accuracy", "val_loss", "val_accuracy")
 STATES = {
     "augment.mixup.strength": 0.2,
     "model.dropout": 0.3,
@@ -93,19 +91,6 @@ def stopped(config, made, tmp_path):
     return Run(shutil.copytree(run, tmp_path / "run"))
 
 
-def history(run):
-    return [[row[name] for name in COLUMNS] for row in run.history()]
-
-
-def check_same(run, undisturbed):
-    np.testing.assert_allclose(history(run), history(undisturbed), atol=1e-6)
-    weights, wanted = (
-        load_recognizer(each.model_file).get_weights() for each in (run, undisturbed)
-    )
-    for weight, other in zip(weights, wanted, strict=True):
-        np.testing.assert_allclose(weight, other, atol=1e-6)
-
-
 def test_what_is_prepared_meanwhile_changes_nothing(
     config, undisturbed, tiny_store, tmp_path, monkeypatch
 ):
@@ -133,7 +118,7 @@ def test_what_is_prepared_meanwhile_changes_nothing(
         train_command.main(["--config", str(tmp_path / "run.toml"), "--run", str(run.folder)])
     assert sum(each.category is TrainingWarning for each in warned) == 1
     assert not changes
-    check_same(run, undisturbed)
+    expect_same(run, undisturbed, atol=1e-6)
     assert run.calibration_file.is_file()
     assert run.litert_file.is_file()
 
@@ -152,7 +137,7 @@ def test_killed_and_started_again_equals_undisturbed(config, undisturbed, tmp_pa
     train(config, run.folder)
 
     assert f"{run.folder}: goes on after epoch" in capsys.readouterr().out
-    check_same(run, undisturbed)
+    expect_same(run, undisturbed, atol=1e-6)
     assert not run.checkpoint_file.exists()
 
 
@@ -171,7 +156,9 @@ def test_ctrl_c_can_be_gone_on_from(config, undisturbed, stopped, monkeypatch):
     for file in made:
         file.write_text("of epoch 2")
     monkeypatch.setattr(precision, "faster_precision", lambda: ("mixed_bfloat16", "here"))
-    check_same(train(changed(config, {"train.precision": "auto"}), stopped.folder), undisturbed)
+    expect_same(
+        train(changed(config, {"train.precision": "auto"}), stopped.folder), undisturbed, atol=1e-6
+    )
     assert stopped.config().train.precision == "float32"
     assert not any(file.exists() for file in made)
     assert not stopped.exports.exists()
@@ -194,7 +181,7 @@ def test_a_training_on_recordings_can_be_gone_on_from(recording_config, tmp_path
     config = changed(recording_config, values)
     whole = train_with_copy(config, tmp_path, 1)
     assert " classes right 0." in capsys.readouterr().out
-    check_same(train(config, tmp_path / "killed after 1"), whole)
+    expect_same(train(config, tmp_path / "killed after 1"), whole, atol=1e-6)
 
 
 def test_killed_before_the_first_checkpoint_of_an_epoch(config, undisturbed, tmp_path, capsys):
@@ -202,7 +189,7 @@ def test_killed_before_the_first_checkpoint_of_an_epoch(config, undisturbed, tmp
     run = Run(shutil.copytree(undisturbed.folder.with_name("killed after 0"), tmp_path / "run"))
     assert not run.model_file.exists()
     shutil.copy(undisturbed.folder.with_name("killed after 1") / run.model_file.name, run.folder)
-    check_same(train(config, run.folder), undisturbed)
+    expect_same(train(config, run.folder), undisturbed, atol=1e-6)
     assert f"{run.folder}: goes on after epoch 0" in capsys.readouterr().out
     assert not run.checkpoint_file.exists()
 
