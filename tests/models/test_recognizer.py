@@ -13,6 +13,7 @@ from pipeline.models.recognizer import (
     load_recognizer,
     trained_model,
 )
+from pipeline.models.recurrent import UnrolledGRU
 from pipeline.models.temporal import summarise
 from pipeline.tasks.task import task_of
 from tests.runs import changed
@@ -221,6 +222,9 @@ def test_long_clips_of_frames_have_the_answers_of_short_ones(monkeypatch):
     unrolled = trained(config)
     monkeypatch.setattr(temporal_module, "MOST_UNROLLED", 0)
     model = build_recognizer(config, CLASSES)
+    for network, is_unrolled in ((unrolled, True), (model, False)):
+        layers = network.get_layer("difference_temporal").layers
+        assert any(isinstance(layer, UnrolledGRU) for layer in layers) == is_unrolled
     model.set_weights(unrolled.get_weights())
     np.testing.assert_allclose(logits(model, batch()), logits(unrolled, batch()), atol=1e-5)
     model.compile("sgd", task_of(config.model).loss())
