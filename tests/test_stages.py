@@ -66,7 +66,7 @@ RUNS = {
 
 
 ELSEWHERE = ("tcn", "stats")
-"""What other tests train."""
+"""What other tests train: here it has drawn weights."""
 
 
 def logits(model, inputs):
@@ -83,7 +83,7 @@ def test_it_trains_and_gives_the_same_logits_saved_and_exported(
     assert len(differing(config, base)) == len(RUNS[kind]) + (kind != "lstm")
 
     make = functools.partial(drawn_run, exported=False) if kind in ELSEWHERE else train
-    run = make(config, tmp_path / "run")  # one step
+    run = make(config, tmp_path / "run")  # training is one step
     export(run)
 
     ((inputs, _),) = evaluation_batches(tiny_store, run.config(), "test").take(1)

@@ -1,4 +1,4 @@
-// The list of classes with their keys, of recordings and of clips alike.
+// The classes of a folder with their keys, of recordings and of clips alike: what is kept of them, and their list.
 
 import { put } from "../api.js";
 
@@ -22,15 +22,25 @@ export class FolderSettings {
     this.now = { ...this.now, classes: [...this.now.classes.filter((each) => !remove.includes(each.name)), ...add] };
     this.waiting++;
     this.onChange();
-    const answer = this.sent.then(() => put("/api/label/settings", { folder: this.folder }, changes));
-    this.sent = answer.catch(() => {});
     try {
-      this.saved = await answer;
+      this.saved = await this.send("/api/label/settings", {}, changes);
     } finally {
       this.waiting--;
       if (!this.waiting) this.now = this.saved;
       this.onChange();
     }
+  }
+
+  // Gives a class another name in all that is saved.
+  async rename(name, given) {
+    this.take(await this.send("/api/label/rename", { class: name }, given));
+  }
+
+  // The answer to what is sent after the answers to all before it.
+  send(path, parameters, content) {
+    const answer = this.sent.then(() => put(path, { folder: this.folder, ...parameters }, content));
+    this.sent = answer.catch(() => {});
+    return answer;
   }
 }
 

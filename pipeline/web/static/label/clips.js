@@ -147,7 +147,7 @@ async function renameClass(name) {
   await saving;
   if (!given || waiting) return;
   try {
-    settings.take(await put("/api/label/rename", { folder, class: name }, given));
+    await settings.rename(name, given);
   } catch (error) {
     return tell(error.message);
   }

@@ -1,6 +1,6 @@
 // The recordings of a folder, their events, and the classes and keys that they share.
 
-import { get, put } from "../api.js";
+import { get } from "../api.js";
 import { FolderSettings, freeKey } from "./classes.js";
 import { LabelDocument } from "./document.js";
 
@@ -45,7 +45,7 @@ export class LabelFolder extends EventTarget {
 
   // Gives a class another name in all that is saved, and reads it anew.
   async rename(name, given) {
-    await put("/api/label/rename", { folder: this.name, class: name }, given);
+    await this.kept.rename(name, given);
     await this.readAnew();
   }
 
