@@ -10,8 +10,8 @@ import contextlib
 import dataclasses
 import threading
 import time
-from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -84,6 +84,33 @@ class _Folder:
         before = [each for each in self.learnt if each[1]]
         return labelled != before or (not self.waiting and self.known != self.learnt)
 
+    @property
+    def has_work(self) -> bool:
+        """Whether a head is to be fitted or a recording to be described."""
+        return self.is_stale or bool(self.waiting)
+
+    @property
+    def is_unscored(self) -> bool:
+        """Whether the learning curve is not that of what is learnt."""
+        return self.scored != self.learnt
+
+
+class _Loop:
+    """Work in a thread of its own, which ends when there is nothing left to do."""
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        self._work, self._thread = work, ThreadPoolExecutor(1)
+        self._under_way: Future[None] | None = None
+
+    def begin(self) -> None:
+        """Begins anew, unless it is under way."""
+        if self._under_way is None or self._under_way.done():
+            self._under_way = self._thread.submit(self._work)
+
+    def join(self) -> None:
+        """Waits for its end."""
+        self._thread.shutdown(cancel_futures=True)
+
 
 class Learner:
     """Learns in the background; a context manager. Threads may share it."""
@@ -91,8 +118,8 @@ class Learner:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._folders: dict[Path, _Folder] = {}
-        self._threads = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
-        self._is_working = self._is_scoring = self._is_closed = False
+        self._loops = _Loop(self._work), _Loop(self._score)
+        self._is_closed = False
         self._describing = FileWorker(_SECONDS_A_PART)
         self._learning, self._scoring = (FileWorker(_SECONDS_TO_LEARN) for _ in range(2))
 
@@ -104,8 +131,8 @@ class Learner:
         workers = self._describing, self._learning, self._scoring
         for worker in workers:
             worker.stop()
-        for thread in self._threads:
-            thread.shutdown(cancel_futures=True)
+        for loop in self._loops:
+            loop.join()
         for worker in workers:
             worker.close()
 
@@ -120,9 +147,9 @@ class Learner:
             folder = self._folders.setdefault(path, _Folder(path))
             folder.events, folder.asked = dict(events), time.monotonic()
             folder.marks = _marks(path, events)
-            if not self._is_working and not self._is_closed:
-                self._is_working = True
-                self._threads[0].submit(self._work)
+            if not self._is_closed:
+                for loop in self._loops:
+                    loop.begin()
             return _as_json(folder)
 
     def proposals(self, path: Path) -> list[Proposal]:
@@ -146,54 +173,38 @@ class Learner:
 
     def _work(self) -> None:
         """Does what there is to do, a step at a time."""
-        try:
-            while folder := self._next():
-                self._step(folder)
-        finally:
-            self._is_working = False
+        while folder := self._next(lambda each: each.has_work):
+            known = folder.known
+            try:
+                if folder.is_stale:
+                    folder.lesson = self._learning.do(lesson_of, folder.path, known)
+                    folder.lessons += 1
+                    folder.learnt, folder.error = known, ""
+                elif waiting := folder.waiting:
+                    self._describe(folder, waiting[0])
+            except PipelineError as error:
+                folder.error = one_line(error)
+                folder.learnt = known
 
-    def _step(self, folder: _Folder) -> None:
-        known = folder.known
-        try:
-            if folder.is_stale:
-                self._learn(folder, known)
-            elif waiting := folder.waiting:
-                self._describe(folder, waiting[0])
-        except PipelineError as error:
-            folder.error = one_line(error)
-            folder.learnt = known
+    def _score(self) -> None:
+        """Finds the learning curves of what is learnt."""
+        while folder := self._next(lambda each: each.is_unscored):
+            known = folder.learnt
+            try:
+                folder.curve = self._scoring.do(curve_of, folder.path, known)
+            except PipelineError as error:
+                folder.error = one_line(error)
+            folder.scored = known
 
-    def _next(self) -> _Folder | None:
+    def _next(self, has_work: Callable[[_Folder], bool]) -> _Folder | None:
         """A folder that a page looks at and in which there is something to do."""
         with self._lock:
             latest = sorted(self._folders.values(), key=lambda each: -each.asked)
             for folder in latest:
                 is_watched = time.monotonic() - folder.asked < _SECONDS_WATCHED
-                if is_watched and not self._is_closed and (folder.is_stale or folder.waiting):
+                if is_watched and not self._is_closed and has_work(folder):
                     return folder
         return None
-
-    def _learn(self, folder: _Folder, known: Known) -> None:
-        folder.lesson = self._learning.do(lesson_of, folder.path, known)
-        folder.lessons += 1
-        folder.learnt, folder.error = known, ""
-        with self._lock:
-            if not self._is_scoring and not self._is_closed:
-                self._is_scoring = True
-                self._threads[1].submit(self._score, folder)
-
-    def _score(self, folder: _Folder) -> None:
-        """Finds the learning curve, until it is that of what is learnt."""
-        try:
-            while folder.scored != folder.learnt and not self._is_closed:
-                known = folder.learnt
-                folder.curve = self._scoring.do(curve_of, folder.path, known)
-                folder.scored = known
-        except PipelineError as error:
-            folder.error = one_line(error)
-            folder.scored = folder.learnt
-        finally:
-            self._is_scoring = False
 
     def _describe(self, folder: _Folder, name: str) -> None:
         """Describes the next part of a recording."""
@@ -233,7 +244,7 @@ def _as_json(folder: _Folder) -> dict[str, Any]:
         "events": sum(marked),
         "labelled": len(marked),
         "is_learning": folder.is_stale,
-        "is_scoring": folder.scored != folder.learnt,
+        "is_scoring": folder.is_unscored,
         "lesson": folder.lessons,
         "stretches": [each._asdict() for each in folder.lesson.stretches],
         "curve": [each._asdict() for each in folder.curve],

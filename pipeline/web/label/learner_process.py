@@ -42,6 +42,9 @@ def lesson_of(folder: str, known: Known) -> Lesson:
 
 def curve_of(folder: str, known: Known) -> list[Point]:
     """What they are worth, see `learning_curve`."""
+    import sklearn.neural_network  # noqa: F401  # at full speed, before this gives way
+
+    _give_way()
     return learning_curve([each for each in _recordings(folder, known) if each.annotation])
 
 
@@ -52,7 +55,6 @@ def stretches_like(folder: str, known: Known, example: Stretch) -> list[Stretch]
 
 def _recordings(folder: str, known: Known) -> list[Described]:
     """The recordings as the head sees them; those that changed since are left out."""
-    _give_way()
     found = []
     for name, annotation in known:
         path = Path(folder) / name
@@ -78,6 +80,6 @@ def _descriptors(path: Path) -> Floats | None:
 
 @functools.cache
 def _give_way() -> None:
-    """Lets whatever shows frames go first."""
+    """Lets whatever shows frames go first; somebody waits for a lesson, which does not."""
     if hasattr(os, "nice"):
-        os.nice(10)
+        os.nice(5)

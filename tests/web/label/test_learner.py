@@ -30,9 +30,7 @@ class Folder:
         deadline = time.monotonic() + 120  # It gives way to whatever else runs.
         while time.monotonic() < deadline:
             found = self.get("/api/label/learnt")
-            is_busy = found["is_learning"] or found["is_scoring"]
-            is_done = found["described"] == found["recordings"] and not is_busy
-            if is_done and all(found[name] == value for name, value in wanted.items()):
+            if is_learnt(found) and all(found[name] == value for name, value in wanted.items()):
                 return found
             time.sleep(0.1)
         raise AssertionError(found)
@@ -47,6 +45,12 @@ class Folder:
     def proposals(self, video):
         found = self.app.get("/api/label/proposals", video=f"{self.path.name}/{video}", run="")
         return found["proposals"]
+
+
+def is_learnt(found):
+    return found["described"] == found["recordings"] and not (
+        found["is_learning"] or found["is_scoring"]
+    )
 
 
 def recordings_of(found):
@@ -147,3 +151,18 @@ def test_processes_that_are_killed_cost_what_they_were_at_and_nothing_is_read_tw
     assert len(again.app.get("/api/video", video="lab/g0.avi", **{"from": 50})["seconds"]) == 10
     again.learnt()
     assert [each.stat().st_mtime_ns for each in kept] == before
+
+
+def test_folders_are_scored_one_after_another(folder, app, moving):
+    """What is learnt of one while the curve of another is found gets its own."""
+    videos, events = moving
+    other = Folder(app, shutil.copytree(videos, folder.path.with_name("other")), events)
+    for each in (folder, other):
+        each.learnt(events=0)
+        each.save("g0.avi", "g1.avi")
+    left = [folder, other]
+    deadline = time.monotonic() + 60
+    while left and time.monotonic() < deadline:
+        left = [each for each in left if not is_learnt(each.get("/api/label/learnt"))]
+        time.sleep(0.02)
+    assert left == []
