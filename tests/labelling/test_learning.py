@@ -226,6 +226,8 @@ def test_they_are_spread_over_recordings_and_do_not_overlap():
     (found,) = next_stretches([unlabelled("a", seconds=2.0)], None, seconds=6, most=5)
     assert found == Stretch("a", 0.0, 2.0)
     assert len(unwatched([unlabelled("a", seconds=30.0)], 6)) == 9
+    cells = [unlabelled("a", seconds=seconds) for seconds in (0.1, 0.3)]
+    assert [len(unwatched([each], 0.1)) for each in cells] == [1, 3]
 
 
 def test_more_like_this():

@@ -242,6 +242,16 @@ def test_a_file_that_ends_before_its_end(tmp_path, serve, is_breaking):
     assert live.reconnects == 0
 
 
+def test_ten_of_the_declared_frames_may_be_missing_and_no_more(tmp_path):
+    path = lossless(tmp_path / "a.avi", noise(30, 32, 48))
+    chunks = path.read_bytes().split(b"00dc")  # The first holds no frame, the last one is cut.
+    for count in (20, 19):
+        path.write_bytes(b"00dc".join(chunks[: 2 + count]))
+        is_cut = pytest.raises(VideoDecodeError, match=f"it ended after {count} of 30 frames")
+        with LiveVideo(str(path)) as live, is_cut if count < 20 else contextlib.nullcontext():
+            assert len(list(live)) == count
+
+
 def test_a_frame_of_a_file_that_cannot_be_decoded_is_counted(video, monkeypatch):
     live = LiveVideo(str(video))
     opening = live._open
