@@ -149,7 +149,7 @@ def test_soles_touch_the_floor_and_are_never_below_and_do_not_slide(action):
 
 
 @pytest.mark.parametrize("figure", FIGURES)
-def test_actions_do_what_their_names_say(figure):
+def test_actions_do_what_their_names_say_and_a_carton_rests_and_is_then_between_the_hands(figure):
     height = draw_body(figure).height
     joints = {action: act(action, figure).skeleton.joints for action in FORWARD}
     gap = distance(joints["clap"], "left_hand", "right_hand")
@@ -163,10 +163,7 @@ def test_actions_do_what_their_names_say(figure):
         pelvis = joints[action]["pelvis"][:, 1]
         assert pelvis.min() < 0.75 * pelvis[0]
     assert joints["squat"]["pelvis"][-1, 1] > 0.99 * joints["squat"]["pelvis"][0, 1]
-
-
-@pytest.mark.parametrize("figure", FIGURES)
-def test_a_carton_rests_and_is_then_between_the_hands(figure):
+    # A carton rests, and is then between the hands.
     performance = act("pick_up", figure)
     carton, joints = performance.carton, performance.skeleton.joints
     np.testing.assert_allclose(carton.centre[:15], np.tile(carton.centre[0], (15, 1)))
@@ -266,18 +263,34 @@ def test_a_figure_gets_where_it_is_to_and_no_foot_on_the_floor_slides(figure):
     np.testing.assert_allclose(points[:, :, 1].min(axis=1), 0, atol=1e-9)
 
 
-def test_a_figure_stays_in_its_part_of_the_world_and_sits_on_the_chair(enacted):
+def test_a_figure_stays_in_its_part_of_the_world_and_labels_hold_while_something_is_done(enacted):
     for figure, each in zip(ACTORS, enacted, strict=True):
-        height, pelvis = draw_body(figure).height, each.skeleton.joints["pelvis"]
+        joints, height = each.skeleton.joints, draw_body(figure).height
+        pelvis = joints["pelvis"]
         assert np.abs(pelvis[:, 0]).max() < 0.85 * height
         assert np.abs(pelvis[:, 2]).max() < 0.6 * height
         assert speeds(pelvis).max() < 6
         assert speeds(pelvis[:, [0, 2]]).max() < 4
         ends = [event.end - 1 for event in each.events if event.label == "sit_down"]
         assert np.linalg.norm(pelvis[ends] - each.seat, axis=1).max() < 0.08
+        free = ~holds(each, *ACTIONS)
+        # The last movement still fades in the first frames of a pause.
+        still = free[1:] & free[:-1] & np.append(np.zeros(6, bool), free[:-7])
+        assert 0.15 < free.mean() < 0.5
+        assert speeds(pelvis)[still].max() < 0.35
+        hands = np.maximum(*(joints[f"{side}_hand"][:, 1] for side in SIDES))
+        assert not (hands > 0.9 * height)[free].any()
+        away = speeds(pelvis[:, [0, 2]]) > 0.4
+        walking = holds(each, "walk")[1:]
+        assert away[walking].mean() > 0.3
+        assert away[~walking & ~holds(each, "jump", "kick", "squat")[1:]].mean() < 0.1
+        both = holds(each, "walk") & holds(each, "wave")
+        if both.sum() > 2 * FPS:
+            assert hands[both].max() > 0.95 * height
 
 
-def test_every_action_is_done_several_times_and_pairs_in_their_order(enacted):
+def test_every_action_is_done_several_times_and_only_gestures_and_walks_at_once(enacted):
+    together = 0
     for each in enacted:
         labels = [event.label for event in each.events]
         assert set(labels) == set(ACTIONS)
@@ -285,12 +298,6 @@ def test_every_action_is_done_several_times_and_pairs_in_their_order(enacted):
         for first, second in ORDER_PAIRS:
             pair = [label for label in labels if label in (first, second)]
             assert pair == [first, second] * (len(pair) // 2)
-    assert len({tuple(event.label for event in each.events) for each in enacted}) == len(enacted)
-
-
-def test_only_gestures_and_walks_hold_at_once_and_two_of_one_label_never_meet(enacted):
-    together = 0
-    for each in enacted:
         events = sorted(each.events)
         assert events == list(each.events)
         assert events[0].start > 0
@@ -301,29 +308,11 @@ def test_only_gestures_and_walks_hold_at_once_and_two_of_one_label_never_meet(en
                 if other != event and event.start <= other.start < event.end:
                     assert {"walk"} < {event.label, other.label} <= {"walk", "clap", "wave"}
                     together += 1
-        for label in ACTIONS:
+        for label in ACTIONS:  # Two of one never meet.
             alike = [event for event in events if event.label == label]
             assert min(b.start - a.end for a, b in itertools.pairwise(alike)) > 0
     assert together >= len(enacted)
-
-
-def test_labels_hold_while_something_is_done_and_not_in_pauses(enacted):
-    for figure, each in zip(ACTORS, enacted, strict=True):
-        joints, height = each.skeleton.joints, draw_body(figure).height
-        free = ~holds(each, *ACTIONS)
-        # The last movement still fades in the first frames of a pause.
-        still = free[1:] & free[:-1] & np.append(np.zeros(6, bool), free[:-7])
-        assert 0.15 < free.mean() < 0.5
-        assert speeds(joints["pelvis"])[still].max() < 0.35
-        hands = np.maximum(*(joints[f"{side}_hand"][:, 1] for side in SIDES))
-        assert not (hands > 0.9 * height)[free].any()
-        away = speeds(joints["pelvis"][:, [0, 2]]) > 0.4
-        walking = holds(each, "walk")[1:]
-        assert away[walking].mean() > 0.3
-        assert away[~walking & ~holds(each, "jump", "kick", "squat")[1:]].mean() < 0.1
-        both = holds(each, "walk") & holds(each, "wave")
-        if both.sum() > 2 * FPS:
-            assert hands[both].max() > 0.95 * height
+    assert len({tuple(event.label for event in each.events) for each in enacted}) == len(enacted)
 
 
 def test_the_carton_rests_at_one_place_or_is_between_the_hands(enacted):

@@ -77,15 +77,31 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFac
     thread.join()
 
 
-def test_ends_where_the_scan_finds_it(server, tmp_path):
-    download_ucf101(tmp_path / "ucf101")
-
-    rows = scan_ucf101(tmp_path / "ucf101").rows
+def test_ends_where_the_scan_finds_it_and_unpacks_anew_what_was_interrupted_or_is_damaged(
+    server, tmp_path
+):
+    download_ucf101(tmp_path)
+    rows = scan_ucf101(tmp_path).rows
     assert [Path(row.path).name for row in rows] == VIDEOS
     assert all(Path(row.path).exists() for row in rows)
     assert server.asked == ["/lists.zip", "/videos.zip"]
-    found = sorted(path.name for path in (tmp_path / "ucf101").iterdir())
+    found = sorted(path.name for path in tmp_path.iterdir())
     assert found == ["UCF101", "archives", "ucfTrainTestlist"]
+    server.asked.clear()
+    (tmp_path / ".UCF101.partial").mkdir()
+    (tmp_path / "UCF101").rename(tmp_path / ".UCF101.partial/UCF101")
+    (tmp_path / ".UCF101.partial/UCF101/v_Archery_g99_c01.avi").touch()
+    download_ucf101(tmp_path)
+    assert server.asked == []
+    assert len(list((tmp_path / "UCF101").iterdir())) == 3
+    assert not (tmp_path / ".UCF101.partial").exists()
+    shutil.rmtree(tmp_path / "ucfTrainTestlist")
+    archive = next((tmp_path / "archives").glob("*lists*.zip"))
+    archive.write_bytes(archive.read_bytes().replace(b"v_HandStand", b"v_Handstand"))
+    message = r"lists.*zip: cannot be unpacked: Bad CRC.*\. Remove it and"
+    with pytest.raises(DataError, match=message):
+        download_ucf101(tmp_path)
+    assert not (tmp_path / "ucfTrainTestlist").exists()
 
 
 def test_goes_on_with_what_is_missing(server, tmp_path):
@@ -97,34 +113,10 @@ def test_goes_on_with_what_is_missing(server, tmp_path):
     server.asked.clear()
     unfinished = list((tmp_path / "archives").glob("*.tmp.*"))
     assert unfinished
-
     download_ucf101(tmp_path)
-
     assert server.asked == ["/videos.zip"]
     assert not any(folder.exists() for folder in unfinished)
     assert len(scan_ucf101(tmp_path).rows) == 3
-
-
-def test_unpacks_anew_what_was_interrupted_and_tells_what_is_damaged(server, tmp_path):
-    download_ucf101(tmp_path)
-    server.asked.clear()
-    (tmp_path / ".UCF101.partial").mkdir()
-    (tmp_path / "UCF101").rename(tmp_path / ".UCF101.partial/UCF101")
-    (tmp_path / ".UCF101.partial/UCF101/v_Archery_g99_c01.avi").touch()
-
-    download_ucf101(tmp_path)
-
-    assert server.asked == []
-    assert len(list((tmp_path / "UCF101").iterdir())) == 3
-    assert not (tmp_path / ".UCF101.partial").exists()
-
-    shutil.rmtree(tmp_path / "ucfTrainTestlist")
-    archive = next((tmp_path / "archives").glob("*lists*.zip"))
-    archive.write_bytes(archive.read_bytes().replace(b"v_HandStand", b"v_Handstand"))
-    message = r"lists.*zip: cannot be unpacked: Bad CRC.*\. Remove it and"
-    with pytest.raises(DataError, match=message):
-        download_ucf101(tmp_path)
-    assert not (tmp_path / "ucfTrainTestlist").exists()
 
 
 def test_servers_that_do_not_have_it_and_folders_that_cannot_be_written(

@@ -161,13 +161,12 @@ def test_options_that_a_source_does_not_take(source, options, error, message):
         read_manifest(configure(source, **options))
 
 
-def test_a_fold_whose_test_videos_are_missing(touch):
+def test_a_fold_without_its_test_videos_a_line_that_is_there_twice_and_a_video_without_group(
+    touch, write
+):
     root = touch("kick/set1_seq01_000.avi", "hug/set1_seq02_001.avi")
     with pytest.raises(DataError, match="none of the test videos of --fold 5 is there"):
         read_manifest(configure("ut_interaction", root, fold=5))
-
-
-def test_a_line_that_is_there_twice_and_a_video_without_a_group_among_others(write):
     table = write("table.csv", "path,label", "a.avi,run", "b.avi,walk", "a.avi,run", "a.avi,walk")
     with pytest.warns(TableWarning, match="left out 1 row, the same as one before: .*a.avi$"):
         manifest = read_manifest(configure("csv", table))

@@ -255,7 +255,9 @@ NONE = {
 }
 
 
-def test_files_that_are_none_of_events(write, tmp_path):
+def test_files_that_are_none_of_events_not_there_too_large_or_cannot_be_read(
+    write, tmp_path, monkeypatch
+):
     for text, line in NONE.items():
         path = write("file.json", text)
         with pytest.raises(DataError, match=f"^{re.escape(str(path))}: {line}$"):
@@ -264,9 +266,6 @@ def test_files_that_are_none_of_events(write, tmp_path):
         (tmp_path / "file.csv").write_bytes(data)
         with pytest.raises(NoTextError, match=r"expected text, got binary data\."):
             read_any_text(tmp_path / "file.csv")
-
-
-def test_files_that_are_not_there_too_large_or_cannot_be_read(write, tmp_path, monkeypatch):
     with pytest.raises(DataError, match="none does not exist: expected a table with the columns"):
         read_events(tmp_path / "none")
     with pytest.raises(DataError, match="cannot be read: Is a directory"):

@@ -41,7 +41,9 @@ def test_videos_are_found(touch, infos, media, found):
     assert unmatched == []
 
 
-def test_ambiguous_and_missing_videos_are_told(touch, infos):
+def test_ambiguous_and_missing_videos_are_told_and_a_table_without_lines_names_its_own(
+    touch, read, infos
+):
     root = touch("x/a.mp4", "y/a.mp4", "b.mp4", ".hidden/c.mp4", "c.txt")
     given = [recording(media) for media in ("z/a.mp4", "bb.mp4", "c.mp4", "")]
     matched, unmatched = match_media(given, root, probe=infos)
@@ -57,18 +59,16 @@ def test_ambiguous_and_missing_videos_are_told(touch, infos):
     assert [" nearest " in r.notices[0].text for r in unmatched] == [True] * 50 + [False] * 10
     _, unmatched = match_media(many[:1], touch("none/notes.txt") / "none", probe=infos)
     assert unmatched[0].notices[0].text == "o: a0.mp4 is not there"
-
-
-def test_a_table_without_lines_speaks_of_the_video_of_its_name(touch, read, infos):
-    root, head = touch("a.mp4"), "video,start_seconds,end_seconds,label"
-    (found,), _ = match_media(read("a.csv", head), root, probe=infos)
-    assert (found.path, found.events, found.known) == (str(root / "a.mp4"), (), None)
-    message = r"b.csv: there are only the names of columns\. Expected a line for each event"
+    # A table without lines speaks of the video of its name.
+    root, head = touch("e.mp4"), "video,start_seconds,end_seconds,label"
+    (found,), _ = match_media(read("e.csv", head), root, probe=infos)
+    assert (found.path, found.events, found.known) == (str(root / "e.mp4"), (), None)
+    message = r"f.csv: there are only the names of columns\. Expected a line for each event"
     with pytest.raises(DataError, match=message):
-        match_media(read("b.csv", head), root, probe=infos)
+        match_media(read("f.csv", head), root, probe=infos)
 
 
-def test_frames_become_seconds_and_what_disagrees_is_told(info):
+def test_frames_become_seconds_and_what_disagrees_or_is_past_the_end_is_told(info):
     about = {"unit": "frames", "duration_seconds": 200.0, "known": ((0, 50),)}
     placed = in_seconds(recording("a", Event(5, 10, "walk"), **about), info())
     assert placed.events == (Event(0.5, 1, "walk"),)
@@ -84,9 +84,6 @@ def test_frames_become_seconds_and_what_disagrees_is_told(info):
     ):
         placed = in_seconds(recording("a", **fields), info(duration_seconds=seconds))
         assert [text for _, text in placed.notices] == told
-
-
-def test_events_past_the_end_are_cut_or_left_out_and_told(info):
     events = [Event(1, 20.05, "slightly"), Event(19, 21, "cut"), Event(20, 20, "point")]
     events.append(Event(30, 31, "gone", "ann"))
     placed = in_seconds(recording("a", *events, known=((0, 30), (40, 50))), info())
@@ -217,9 +214,6 @@ def test_report():
     ]
     many = [Event(number, number + 1, f"label {number:02d}") for number in range(30)]
     assert [*report_lines(report([recorded(*many)], []))][21:] == ["  and 10 more"]
-
-
-def test_overlaps():
     first = [Event(0, 10, "a"), Event(2, 4, "b"), Event(3, 6, "b"), Event(10, 11, "c")]
     second = [Event(0, 1, "a"), Event(1, 2, "a"), Event(1, 1, "b")]
     # A label that overlaps itself is no two at once.

@@ -77,7 +77,7 @@ def page_of(root):
     return (root / "out" / "data_report.md").read_text()
 
 
-def test_each_event_is_a_part_of_its_video_with_one_label(root):
+def test_each_event_is_a_part_of_its_video_and_without_that_it_is_left_out(root):
     manifest = scan(root, cut=True)
     of_a = [(0, 1, "wave"), (1, 2, "jump"), (2, 3, "wave")]  # Each begins where another ends.
     of_b = [(1, 2, "jump"), (3, 4, "wave")]
@@ -90,9 +90,6 @@ def test_each_event_is_a_part_of_its_video_with_one_label(root):
     assert "--point-seconds" in found["notices"]["POINT"][0]
     rows = cut(scan(root, cut=True, point_seconds=0.2))
     assert ("a.avi", pytest.approx(4.7), pytest.approx(4.9), "wave") in rows
-
-
-def test_a_recording_without_its_video_and_nothing_to_learn_from(root):
     message = r"none can be cut out of its video\. .*--point-seconds"
     with pytest.warns(LeftOutWarning), pytest.raises(DataError, match=message):
         scan(root, f"{HEAD}a.avi,1,1,wave\n", cut=True)
@@ -167,7 +164,7 @@ def test_a_data_set_of_events(root):
     assert not prepare(configure(root, cut_events=True, point_seconds=0.2)).up_to_date
 
 
-def test_recordings_are_listed_whole_with_what_holds_when(root):
+def test_recordings_are_listed_whole_with_what_holds_when_or_is_background(root):
     manifest = scan(root, background="rest")
     first, second = manifest.rows
     assert (first.label, first.group) == ("jump;rest;wave", "a.avi")
@@ -178,6 +175,19 @@ def test_recordings_are_listed_whole_with_what_holds_when(root):
     found = manifest.annotations["recordings"][0]
     assert set(found["notices"]) == {"POINT", "without length"}, "several labels may hold at once"
     assert found["at_once"] == pytest.approx(0.55)
+    with pytest.raises(ConfigError, match="--background jump is also the label of events: choose"):
+        scan(root, background="jump")
+    manifest = scan(root, f"{TABLE}b.avi,1.5,4.5,background\n", background="background")
+    row = manifest.rows[1]
+    assert [label for _, _, label in row.annotation.events] == ["jump", "wave"]
+    labels = row.annotation.by_frame(10, manifest.class_names)(0, 50)
+    assert (labels.sum(axis=1) == 1).all(), "background never holds beside something else"
+    (told,) = manifest.annotations["recordings"][1]["notices"]["background"]
+    assert told == "b.avi: 1 event, background where no other one holds"
+    # That it was not the background says nothing of what it was.
+    manifest = scan(root, f"{TABLE}b.avi,4,5,* background\n", background="background")
+    labels = manifest.rows[1].annotation.by_frame(10, manifest.class_names)(40, 10)
+    assert (labels == UNKNOWN_LABEL).all()
 
 
 def test_each_subject_has_a_recording_of_its_own(root):
@@ -213,22 +223,6 @@ def test_a_recording_all_of_whose_events_are_lost_is_no_background(root):
     assert [row.group for row in rows] == ["a.avi", "b.avi"]
     rows = scan(root, f"{HEAD}{OF_A}b.avi,,,\n", background="rest").rows
     assert rows[1].labels == ("rest",), "there were none"
-
-
-def test_events_of_the_background(root):
-    with pytest.raises(ConfigError, match="--background jump is also the label of events: choose"):
-        scan(root, background="jump")
-    manifest = scan(root, f"{TABLE}b.avi,1.5,4.5,background\n", background="background")
-    row = manifest.rows[1]
-    assert [label for _, _, label in row.annotation.events] == ["jump", "wave"]
-    labels = row.annotation.by_frame(10, manifest.class_names)(0, 50)
-    assert (labels.sum(axis=1) == 1).all(), "background never holds beside something else"
-    (told,) = manifest.annotations["recordings"][1]["notices"]["background"]
-    assert told == "b.avi: 1 event, background where no other one holds"
-    # That it was not the background says nothing of what it was.
-    manifest = scan(root, f"{TABLE}b.avi,4,5,* background\n", background="background")
-    labels = manifest.rows[1].annotation.by_frame(10, manifest.class_names)(40, 10)
-    assert (labels == UNKNOWN_LABEL).all()
 
 
 def test_other_classes_become_background_and_frames_that_nobody_watched_are_not_known(root):
