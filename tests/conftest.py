@@ -11,7 +11,6 @@ import os
 import queue
 import resource
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -35,6 +34,7 @@ from pipeline.prepare.prepared import Store, open_store
 from pipeline.run import Run
 from pipeline.video import encode_jpeg, write_video
 from tests.made import Made
+from tests.processes import python_processes
 
 # Tests run side by side: threads of TensorFlow's own would only be in each other's way.
 os.environ["TF_NUM_INTRAOP_THREADS"] = "1"
@@ -138,37 +138,27 @@ def recording_store(made: Made) -> Store:
     return open_store(made("recordings", prepare_recordings) / "store")
 
 
-def prepare_several(root: Path, blob_videos: Path) -> None:
+def prepare_groups(
+    root: Path, blob_videos: Path, number: int, *, even: str = "", **options: object
+) -> None:
+    """Half of so many groups are for training; the labels of even ones have something more."""
     root.mkdir()
     lines = ["path,label,group,split"]
-    for group in range(12):
-        split = "train" if group < 6 else "val" if group < 9 else "test"
+    for group in range(number):
+        split = ("train", "train", "val", "test")[4 * group // number]
         for label in ("left", "right"):
-            labels = f"{label};even" if group % 2 == 0 else label
             path = blob_videos / label / f"g{group:02d} 0.avi"
-            lines.append(f"{path},{labels},g{group:02d},{split}")
+            lines.append(f"{path},{label}{even * (1 - group % 2)},g{group:02d},{split}")
     (root / "table.csv").write_text("\n".join(lines))
-    prepared("csv", root / "table.csv", root / "store", multilabel=True)
+    prepared("csv", root / "table.csv", root / "store", **options)
 
 
 @pytest.fixture(scope="session")
 def several_store(blob_videos: Path, made: Made) -> Store:
     """Videos of `blob_videos` with labels that may be several, or none."""
-    folder = made("several", lambda folder: prepare_several(folder, blob_videos))
+    options = {"even": ";even", "multilabel": True}
+    folder = made("several", lambda out: prepare_groups(out, blob_videos, 12, **options))
     return open_store(folder / "store")
-
-
-def prepare_tiny(root: Path, blob_videos: Path) -> None:
-    root.mkdir()
-    lines = ["path,label,group,split"]
-    for group in range(8):
-        split = "train" if group < 4 else "val" if group < 6 else "test"
-        lines += [
-            f"{blob_videos / label}/g{group:02d} 0.avi,{label},g{group:02d},{split}"
-            for label in ("left", "right")
-        ]
-    (root / "table.csv").write_text("\n".join(lines))
-    prepared("csv", root / "table.csv", root / "store", fps=5, size=16, flow=True)
 
 
 @pytest.fixture(scope="session")
@@ -177,7 +167,8 @@ def tiny_store(blob_videos: Path, made: Made) -> Store:
 
     Each group has one of each class.
     """
-    folder = made("tiny", lambda folder: prepare_tiny(folder, blob_videos))
+    options = {"fps": 5, "size": 16, "flow": True}
+    folder = made("tiny", lambda out: prepare_groups(out, blob_videos, 8, **options))
     return open_store(folder / "store")
 
 
@@ -334,24 +325,15 @@ with alone(Path(sys.argv[1]), ""):
 @pytest.fixture
 def hold() -> Iterator[Callable[[Path], subprocess.Popen[str]]]:
     """Starts a process that holds the lock of a path until its standard input ends."""
-    processes = []
+    with python_processes() as start:
 
-    def hold(path: Path) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, "-c", HOLD, path],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        processes.append(process)
-        assert process.stdout
-        assert process.stdout.readline() == "held\n"
-        return process
+        def hold(path: Path) -> subprocess.Popen[str]:
+            process = start("-c", HOLD, path, stdin=subprocess.PIPE)
+            assert process.stdout
+            assert process.stdout.readline() == "held\n"
+            return process
 
-    yield hold
-    for process in processes:
-        process.kill()
-        process.communicate()
+        yield hold
 
 
 @pytest.fixture
