@@ -1,20 +1,32 @@
-"""What a preparation makes, keeps and redoes."""
+"""What a preparation makes, keeps and redoes, and what is wrong with videos, tables and folders."""
 
 import csv
 import dataclasses
+import json
 import os
 import re
 import shutil
+import sys
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
+import tensorflow_datasets as tfds
 
-from pipeline.errors import ConfigError, DataError
+from pipeline.config import FramesConfig, SplitConfig
+from pipeline.dataset.videos import open_data
+from pipeline.errors import ConfigError, DataError, PipelineError
+from pipeline.prepare import prepared
 from pipeline.prepare.preparation import check_videos, prepare
-from pipeline.prepare.prepared import open_store
-from tests.prepare.people import configure, render, tree, writes
+from pipeline.prepare.prepared import PARTIAL, held_open, open_store
+from pipeline.prepare.publish import check_folder
+from pipeline.prepare.summary import CheckReport
+from pipeline.video import VideoReader, encode_jpeg
+from tests.prepare.people import configure, of_table, render, tree, writes
 from tests.prepare.recordings import config_of
 
+posix = pytest.mark.skipif(os.name != "posix", reason="named pipes and signals of POSIX")
 pytestmark = pytest.mark.usefixtures("quick_workers")
 
 
@@ -242,3 +254,310 @@ def test_only_a_data_set_of_recordings_with_events_may_lie_beside_them(
     assert prepare(table).store.num_videos == recording_store.num_videos
     folder = dataclasses.replace(table, path=str(root), out=str(root / "data" / "b"))
     assert prepare(folder).store.num_videos == recording_store.num_videos
+
+
+def test_too_many_bad_videos_stop_the_preparation(root):
+    config = configure(root, max_bad_fraction=0.08)
+    message = (
+        r"1 of 12 videos would be left out, more than --max-bad-fraction 0.08; .*report\.md "
+        r"says why: run/cid 1\.avi: it is text, not a video"
+    )
+    with pytest.raises(DataError, match=message):
+        prepare(config)
+    quarantine = Path(config.out) / "clipline-partial/quarantine.csv"
+    assert "cid 1.avi" in quarantine.read_text(encoding="utf-8")
+    fewer = dataclasses.replace(config, max_bad_fraction=0.09)
+    assert len(prepare(fewer).store.manifest.rows) == 11
+
+
+def test_a_copy_in_another_split_is_refused(root):
+    config = configure(root)
+    shutil.copyfile(root / "run/ann 1.avi", root / "run/eve 2.avi")
+    message = (
+        r"1 leak: run/ann 1.avi \(train run\), run/eve 2.avi \(test run\) have the same content; "
+        r".*data_report.json names all. Mend the splits or remove the copies"
+    )
+    with pytest.raises(DataError, match=message):
+        prepare(config)
+    assert not (Path(config.out) / "prepare.json").exists()
+    page = Path(config.out) / "clipline-partial/data_report.md"
+    assert "have the same content" in page.read_text()
+    report = prepare(dataclasses.replace(config, allow_leaks=True))
+    assert len(report.store.leaks) == 1
+    assert "1 leak between splits or labels\n  run/ann 1.avi (train run), run/eve" in str(report)
+
+
+def test_copies_that_folds_of_a_run_would_part_are_refused(root):
+    """Of a prepared data set, and of a table of videos."""
+    shutil.copyfile(root / "run/ann 1.avi", root / "run/zoe 1.avi")
+    config = configure(root, test_groups=("bob",), val_fraction=0)
+    report = prepare(config)  # ann and zoe both train, which is no leak
+    assert len(report.store.manifest.rows) == 12
+    assert "1 video more than once in a split and class, listed in data_report.md" in str(report)
+    page = (report.store.path / "data_report.md").read_text(encoding="utf-8")
+    assert "- run/ann 1.avi (train run), run/zoe 1.avi (train run) are the same, or nearly" in page
+
+    def opened(fold):
+        return open_data(Path(config.out), split=SplitConfig(folds="groups", fold=fold)).leaks
+
+    assert opened(2) == ()  # bob
+    message = r"with these folds, .*ann 1.avi \(test run\), .*zoe 1.avi \(train run\) have the same"
+    with pytest.raises(DataError, match=message):
+        opened(1)
+    prepare(dataclasses.replace(config, allow_leaks=True))
+    assert len(opened(1)) == 1
+    assert opened(2) == ()
+    rows = [f"{row.path},{row.label},{row.group},{row.split}" for row in report.store.manifest.rows]
+    table = Path(of_table(root, "path,label,group,split", *rows).path)
+    frames = FramesConfig(size=16)
+    assert not open_data(table, frames).leaks
+    with pytest.raises(DataError, match=r"ann 1.avi \(test run\) have the same content. Remove"):
+        open_data(table, frames, SplitConfig(folds="groups", fold=1))
+
+
+def test_groups_that_cross_official_splits_and_a_single_class_are_refused(root):
+    config = of_table(
+        root,
+        *("path,label,group,split", "run/ann 1.avi,run,a,train"),
+        *("wälk fast/ann 1.avi,walk,a,train", "run/bob 1.avi,run,a,test"),
+    )
+    with pytest.raises(DataError, match="1 leak: group 'a' is in train and test. Mend the splits"):
+        prepare(config)
+    assert not Path(config.out).exists()
+    store = prepare(dataclasses.replace(config, allow_leaks=True)).store
+    assert store.leaks == ("group 'a' is in train and test",)
+    config = of_table(root, "path,label", "run/ann 1.avi,run", "run/bob 1.avi,run")
+    for make in (prepare, check_videos):
+        with pytest.raises(DataError, match="expected two classes or more, got only 'run'"):
+            make(config)
+
+
+def test_a_table_with_parts_of_files_of_which_one_ends_early(root):
+    config = of_table(
+        root,  # The files are 0.8 seconds long.
+        *("path,label,split,start_seconds,end_seconds", "run/ann 1.avi,run,train,0,0.4"),
+        *("run/ann 1.avi,walk,train,0.4,", "run/bob 1.avi,run,test,0.2,0.7"),
+        *("run/dan 1.avi,run,train,0.4,1", "run/fay 1.avi,walk,train,0.4,0.9"),
+        "raw.mjpeg,run,train,0.4,0.8",
+    )
+    pictures = np.zeros((30, 24, 32, 3), np.uint8)  # 25 a second; how many, the file does not say.
+    (root / "raw.mjpeg").write_bytes(b"".join(encode_jpeg(p, quality=95) for p in pictures))
+    report = prepare(config)
+    store = report.store
+    assert store.num_videos == {"train": 5, "test": 1}
+    rows = [(row.path.rpartition("/")[2], *row.trim_cells) for row in store.manifest.rows]
+    assert rows[1:4] == [("ann 1.avi", 0, 0.4), ("ann 1.avi", 0.4, ""), ("bob 1.avi", 0.2, 0.7)]
+    assert {row.group for row in store.manifest.rows} > {"run/ann 1.avi", "run/bob 1.avi"}
+    assert prepare(config).up_to_date
+    named = "1 damaged or shorter than asked, kept with what is: run/dan 1.avi#t=0.4,1 (4 of 6"
+    assert named in str(report)
+    lines = (store.path / "quarantine.csv").read_text(encoding="utf-8").splitlines()
+    assert [line.partition("train,")[2] for line in lines[1:]] == [
+        "kept,shorter than asked,decoded 4 of 6 frames: the file ends,0.4,1.0"
+    ]
+
+
+@posix
+def test_a_table_with_backslashes_beside_which_the_data_set_lies(root):
+    (root / "run\\bad.avi").write_text("no video")
+    lines = ("run\\ann 1.avi,a,train", "run\\bad.avi,a,train")
+    lines += ("run/bob 1.avi,a,train", "run/dan 1.avi,b,train")
+    out = str(root / "data" / "mine")
+    config = of_table(root, "path,label,split", *lines, out=out, max_bad_fraction=0.5)
+    report = prepare(config)
+    missing, bad = (video["reason"] for video in report.store.report["left_out"])
+    assert missing.endswith("No such file or directory. Write its path with forward slashes.")
+    assert "slashes" not in bad
+    assert report.store.num_videos == {"train": 2}
+    assert "no test videos: see --test-fraction" in str(report)
+    assert prepare(config).up_to_date
+
+
+def test_a_check_reports_prepares_nothing_and_needs_no_labels(root):
+    shutil.copyfile(root / "run/ann 1.avi", root / "run/eve 2.avi")
+    waits = cv2.Animation()
+    waits.frames = [np.full((24, 32, 3), level, np.uint8) for level in (50, 100, 150)]
+    waits.durations = [200, 600_000, 200]  # milliseconds
+    cv2.imwriteanimation(str(root / "run" / "dan 2.gif"), waits)
+    config = configure(root, check=True, max_bad_fraction=0.01)
+    report = check_videos(config)
+    text = str(report)
+    assert text.splitlines()[:2] == [
+        "13 readable videos, 1 that would be left out",
+        "  run/cid 1.avi: it is text, not a video; it starts with 'no video'.",
+    ]
+    assert "1 of 14 videos would be left out, more than --max-bad-fraction 0.01" in text
+    assert "have the same content" in text
+    assert "1 with a clock that jumps, kept without the gaps: run/dan 2.gif" in text
+    quarantine = Path(config.out, "check", "quarantine.csv").read_text(encoding="utf-8")
+    assert "dan 2.gif,run,val,kept,damaged,its clock jumps ahead" in quarantine
+    assert sorted(path.name for path in Path(config.out).rglob("*")) == [
+        "check",
+        "data_report.json",
+        "data_report.md",
+        "quarantine.csv",
+    ]
+    config = configure(root / "run", "checked", check=True, group_regex="", test_groups=())
+    report = check_videos(config)
+    assert report.report["total"]["videos"] == 7
+    assert not report.report["splits"]
+    assert not report.report["leaks"]
+    assert (report.folder / "data_report.md").is_file()
+    # A name of two lines takes one in a list.
+    fewer = {"video": "two\nlines.avi", "decoded": 1, "declared": 3, "damaged": False}
+    empty = ("left_out", "repeating", "broken_clocks", "leaks", "copies")
+    report = {"total": {"videos": 1}, "splits": {}, **{name: [] for name in empty}}
+    report["fewer_frames_than_declared"] = [fewer]
+    text = str(CheckReport(report=report, folder=Path("check"), obstacle=""))
+    assert "  two\\u000alines.avi (1 of 3 frames)" in text.splitlines()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such folder")
+def test_a_check_that_cannot_be_written_reads_no_video(root, monkeypatch, hold):
+    monkeypatch.setattr("pipeline.prepare.preparation._plan", pytest.fail)
+    with pytest.raises(ConfigError, match=r"^/proc/y cannot be written: .* another folder \(--out"):
+        check_videos(dataclasses.replace(configure(root, check=True), out="/proc/y"))
+    config = configure(root, check=True)
+    Path(config.out).mkdir()
+    Path(config.out, "check").touch()
+    with pytest.raises(PipelineError, match=r"check: File exists. .* run the same command again.$"):
+        check_videos(config)
+    Path(config.out, "check").unlink()
+    Path(config.out, "check").symlink_to("/proc")
+    with pytest.raises(PipelineError, match=r"check/data_report.md: No such"):
+        check_videos(config)
+    Path(config.out, "check").unlink()
+    hold(Path(config.out))
+    with pytest.raises(ConfigError, match="another process is preparing or checking .*out. Wait"):
+        check_videos(config)
+
+
+SPLITS = {
+    "run/ann 1.avi": "train",
+    "run/cid 1.avi": "val",  # It cannot be read.
+    "run/dan 1.avi": "test",
+    "wälk fast/ann 1.avi": "train",
+    "wälk fast/cid 1.avi": "train",
+    "wälk fast/fay 1.avi": "train",
+}
+
+
+def test_tensorflow_datasets_reads_a_store_whose_validation_has_no_readable_video(root):
+    lines = [f"{name},{name.split('/')[0]},{name},{split}" for name, split in SPLITS.items()]
+    config = of_table(root, "path,label,group,split", *lines, fps=5.0, shard_videos=1)
+    config = dataclasses.replace(config, max_bad_fraction=0.2)
+    store = prepare(config).store
+    assert store == open_store(config.out)
+    readable = {name: split for name, split in SPLITS.items() if split != "val"}
+    assert [row.path for row in store.manifest.rows] == [str(root / name) for name in readable]
+    assert not list(store.path.glob("clipline-val*"))
+    reports = [json.loads(path.read_text()) for path in store.path.glob("shards/*train*")]
+    assert min(report["num_records"] for report in reports) == 0
+    builder = tfds.builder_from_directory(store.path)
+    found = {}
+    for split in store.num_videos:
+        for video in builder.as_dataset(split=split).as_numpy_iterator():
+            name = video["video"].decode()
+            found[name] = split
+            assert store.class_names[video["label"]] == name.split("/")[0]
+            assert video["group"].decode() == name
+            assert (video["num_frames"], video["fps"]) == (8, 10)
+            assert video["duration_seconds"] == pytest.approx(0.8)
+            with VideoReader(root / name) as reader:
+                frames = np.stack(list(reader.frames(fps=5, size=(16, 16))))
+            assert video["frames"].shape == frames.shape == (4, 16, 16, 3)
+            assert np.abs(video["frames"].astype(int) - frames).mean() < 8
+    assert found == readable
+    assert list(builder.info.splits) == ["train", "test"]
+    assert builder.info.features["label"].names == list(store.class_names)
+    assert prepare(config).up_to_date
+
+
+def test_stale_files_are_cleared(copied):
+    out = Path(copied.out)
+    (out / PARTIAL / "shards").mkdir(parents=True)
+    stale = ("00003.tmp", "00003.json.tmp")
+    for folder, end in zip((out / PARTIAL, out / PARTIAL / "shards"), stale, strict=True):
+        (folder / f"clipline-train.tfrecord-00001-of-{end}").touch()
+    (out / "notes.txt").touch()
+    prepare(dataclasses.replace(copied, shard_videos=9))
+    names = [f"clipline-{s}.tfrecord-00000-of-00001" for s in ("test", "train", "val")]
+    assert sorted(path.name for path in out.glob("clipline*")) == names
+    assert sorted(path.stem for path in out.glob("shards/*")) == names
+    assert (out / "notes.txt").exists()
+
+
+def test_a_folder_that_holds_something_else_is_refused(people_store, tmp_path):
+    origin = {name: people_store.settings[name] for name in ("source", "path")}
+    check_folder(tmp_path / "new", origin, overwrite=False)
+    check_folder(tmp_path, origin, overwrite=False)
+    (tmp_path / "notes.txt").touch()
+    for folder in ("shards", "partial"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "train-0001.json").touch()
+    for overwrite in (False, True):
+        with pytest.raises(ConfigError, match="holds something else than a data set. Name a new"):
+            check_folder(tmp_path, origin, overwrite=overwrite)
+    with pytest.raises(ConfigError, match=r"notes.txt is a file. Name a folder"):
+        check_folder(tmp_path / "notes.txt", origin, overwrite=True)
+    check_folder(people_store.path, origin, overwrite=False)
+    other, old = {**origin, "path": "/other"}, origin["path"]
+    with pytest.raises(ConfigError, match=rf"of other videos \(folder {old}\).* --overwrite"):
+        check_folder(people_store.path, other, overwrite=False)
+    check_folder(people_store.path, other, overwrite=True)
+
+
+CHECKED = ("manifest.csv", "features.json", "label.labels.txt", "dataset_info.json")
+CHANGED = "missing, or changed since it was written"
+OTHER = "prepared by another version.* Run the same clipline"
+DAMAGED = r"prepare.json: damaged. Run the same clipline"
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "message"),
+    [
+        ("clipline-test*", lambda whole: whole[:-1], r"00001: missing or cut off\. Run the same"),
+        *((file, lambda whole: whole[:-2] + b"xx", CHANGED) for file in CHECKED),
+        ("shards/*train*", lambda _: b"{}", r"shards/.*: missing or damaged. Run the same"),
+        ("prepare.json", lambda _: b"[]", DAMAGED),
+        ("prepare.json", lambda _: b'{"settings": null}', DAMAGED),
+        ("prepare.json", lambda whole: whole[:-5], DAMAGED),
+        ("prepare.json", lambda whole: whole.replace(b'"format": 5', b'"format": 4'), OTHER),
+        ("prepare.json", lambda whole: whole.replace(b'"format": 5,', b""), OTHER),
+        ("prepare.json", None, r"not finished, or is going on\. Run the same"),
+    ],
+)
+def test_store_that_is_not_whole(copied, file, change, message):
+    for path in Path(copied.out).glob(file):
+        path.write_bytes(change(path.read_bytes())) if change else path.unlink()
+    with pytest.raises(DataError, match=message):
+        open_store(copied.out)
+
+
+def test_what_is_put_in_its_place_meanwhile(copied, monkeypatch):
+    with held_open():
+        assert open_store(copied.out) is open_store(copied.out)
+    describe = prepared.describe_store
+
+    def described_before(out):
+        found = describe(out)
+        os.utime(Path(out, "prepare.json"), ns=(0, 1))  # as a preparation that has ended since
+        return found
+
+    monkeypatch.setattr(prepared, "describe_store", described_before)
+    with pytest.raises(DataError, match=r"out: is being prepared\. Run the same command again"):
+        open_store(copied.out)
+
+
+def test_videos_that_are_not_prepared_are_the_ones_to_prepare(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match="not a prepared data set. Make one with: clipline"):
+        open_store(tmp_path)
+    for folder in ("V", "data/V"):
+        video = Path(folder, "walk", "1.MP4")
+        video.parent.mkdir(parents=True)
+        video.touch()
+    with pytest.raises(DataError, match=r"--source folder --path V --out data/V$"):
+        open_store("V")
+    with pytest.raises(DataError, match=r"--source folder --path data/V --out data/NAME$"):
+        open_store("data/V")

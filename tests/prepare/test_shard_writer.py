@@ -132,7 +132,7 @@ def test_parts_of_a_file_are_stored_one_by_one(tmp_path):
     assert stored[:3] == [whole[:5], whole[5:15], whole[10:20]]
 
 
-def test_windows_that_overlap_are_read_side_by_side(tmp_path, monkeypatch):
+def test_windows_that_overlap_are_read_side_by_side_and_after_an_error_anew(tmp_path, monkeypatch):
     path = render(tmp_path / "a.avi", 1, num_frames=200)
     windows = [("a", start, start + 1) for start in np.arange(0, 19.5, 0.5)]
     task = task_of_parts(path, tmp_path / "out", *windows)
@@ -148,6 +148,17 @@ def test_windows_that_overlap_are_read_side_by_side(tmp_path, monkeypatch):
     report = check_shard(task)
     assert [video.decoded_frames for video in report.videos] == [10] * len(windows)
     assert len(decoded) <= 2 * 200
+    # After an error, the next part of a file is read from the start.
+    task = task_of_parts(path, tmp_path / "out", ("a", 0, 1), ("a", 1, 2), ("a", 2, 3))
+    errors = [MemoryError()]
+
+    def check_length(_, seconds):
+        if seconds > 1.4 and errors:
+            raise errors.pop()
+
+    monkeypatch.setattr("pipeline.video.reader.VideoReader._check_length", check_length)
+    found = [(video.problem, video.stored_frames) for video in check_shard(task).videos]
+    assert found == [("", 5), ("unreadable", 0), ("", 5)]
 
 
 def fail(error):
@@ -187,21 +198,9 @@ def test_whatever_happens_at_a_file_costs_that_file_alone(
     assert report.num_records == len(report.videos) - 1 == 2
 
 
-def test_after_an_error_the_next_part_of_a_file_is_read_from_the_start(tmp_path, monkeypatch):
-    path = render(tmp_path / "a.avi", 1, num_frames=30)
-    task = task_of_parts(path, tmp_path / "out", ("a", 0, 1), ("a", 1, 2), ("a", 2, 3))
-    errors = [MemoryError()]
-
-    def check_length(_, seconds):
-        if seconds > 1.4 and errors:
-            raise errors.pop()
-
-    monkeypatch.setattr("pipeline.video.reader.VideoReader._check_length", check_length)
-    found = [(video.problem, video.stored_frames) for video in check_shard(task).videos]
-    assert found == [("", 5), ("unreadable", 0), ("", 5)]
-
-
-def test_a_full_folder_of_temporary_files_is_named(people, tmp_path, monkeypatch, full_disk):
+def test_a_full_folder_of_temporary_files_is_named_and_a_video_that_fits_no_record_left_out(
+    people, tmp_path, monkeypatch, full_disk
+):
     task = only_task(people, tmp_path / "out", TRAIN)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr(stored_frames, "_IN_MEMORY", 1000)
@@ -211,9 +210,6 @@ def test_a_full_folder_of_temporary_files_is_named(people, tmp_path, monkeypatch
             write_shard(task)
         assert str(caught.value.filename) == folder
         monkeypatch.setenv("TMPDIR", str(tmp_path))
-
-
-def test_a_video_whose_frames_and_flow_together_do_not_fit_a_record(people, tmp_path, monkeypatch):
     frames = dataclasses.replace(FRAMES, flow=True)
     (task,) = plan(people, tmp_path, {"run/ann 1.avi": "train"}, shard_videos=9)
     images, _ = encode_video(people / "run" / "ann 1.avi", frames)
@@ -230,7 +226,7 @@ def test_a_video_whose_frames_and_flow_together_do_not_fit_a_record(people, tmp_
 # Which videos go into which shard, and what tells shards and data sets apart.
 
 
-def test_plan_deals_the_videos_of_each_split_out(tmp_path):
+def test_plan_deals_the_videos_of_each_split_out_and_one_more_leaves_the_others_there(tmp_path):
     splits = {f"{'ab'[i % 2]}/{i:03d}": "train" for i in range(100)}
     splits |= {f"a/{i}": "val" for i in range(100, 103)}
     tasks = plan(tmp_path, tmp_path, splits, shard_videos=16)
@@ -246,13 +242,8 @@ def test_plan_deals_the_videos_of_each_split_out(tmp_path):
     assert all({s.row.label for s in task.sources} == {"a", "b"} for task in train)
     reverse = dict(reversed(splits.items()))
     assert plan(tmp_path, tmp_path, reverse, shard_videos=16) == tasks
-
-
-def test_a_video_more_or_less_leaves_the_others_where_they_are(tmp_path):
-    splits = {f"{'ab'[i % 2]}/{i:03d}": "train" for i in range(100)}
-    before = plan(tmp_path, tmp_path, splits, shard_videos=16)
     after = plan(tmp_path, tmp_path, {**splits, "a/new": "train"}, shard_videos=16)
-    pairs = zip(before, after, strict=True)
+    pairs = zip(tasks, after, strict=True)
     ((old, new),) = [(old, new) for old, new in pairs if old.sources != new.sources]
     assert [source for source in new.sources if source.name != "a/new"] == list(old.sources)
 
@@ -273,7 +264,7 @@ def test_the_parts_of_a_file_lie_together_in_the_order_of_time(tmp_path):
         assert names == [f"{files[0]}#t={time}.5,{time + 1}.5" for time in range(5)]
 
 
-def test_fingerprint_depends_on_all_that_a_shard_holds(tmp_path):
+def test_fingerprints_depend_on_what_a_shard_holds_and_what_the_videos_of_a_run_are(tmp_path):
     def mark(out="x", frames=None, **changes):
         values = {"file": "a", "num_bytes": 1, "modified_ns": 2, "label": "run", "group": "g"}
         values |= changes
@@ -294,18 +285,16 @@ def test_fingerprint_depends_on_all_that_a_shard_holds(tmp_path):
     assert len({mark(), *(mark(**each) for each in changes)}) == 10
     assert mark() == mark(out="elsewhere")
 
-
-def test_a_run_remembers_what_its_videos_are_and_not_where_they_lie(tmp_path):
-    flow = dataclasses.replace(FRAMES, flow=True)
-
-    def mark(frames=FRAMES, content="c", **changes):
+    def mark_of_run(frames=FRAMES, content="c", **changes):
         values = {"path": "/a", "label": "run", "group": "g", "split": "val", **changes}
         places = {"file": values.pop("file", "a"), "num_bytes": values.pop("num_bytes", 1)}
         row = Row(**values)
         video = SourceVideo(row=row, modified_ns=len(values), **places)
         return content_fingerprint(frames, [(source(tmp_path, "b", "test"), "d"), (video, content)])
 
-    assert mark() == mark(path="/elsewhere/a") == mark(num_bytes=2)
+    # Where they lie does not count.
+    assert mark_of_run() == mark_of_run(path="/elsewhere/a") == mark_of_run(num_bytes=2)
     changes = [{"content": "d"}, {"file": "b"}, {"label": "walk"}, {"group": "h"}]
-    changes += [{"split": "train"}, {"start_seconds": 1}, {"frames": flow}]
-    assert len({mark(), *(mark(**each) for each in changes)}) == 8
+    changes += [{"split": "train"}, {"start_seconds": 1}]
+    changes.append({"frames": dataclasses.replace(FRAMES, flow=True)})
+    assert len({mark_of_run(), *(mark_of_run(**each) for each in changes)}) == 8

@@ -65,10 +65,7 @@ def test_points_are_those_of_the_frame_that_is_stored(tmp_path):
     table = write_sleap_h5(tmp_path / "a.analysis.h5", rows(40))
     for start, end in ((0.2, 0.5), (0.7, 1.2)):
         assert numbers(path, table, start_seconds=start, end_seconds=end)[0] == round(30 * start)
-
-
-def test_points_where_frames_last_unequally_long(tmp_path):
-    path = tmp_path / "a.gif"
+    path = tmp_path / "a.gif"  # where frames last unequally long
     pictures = list(map(Image.fromarray, coded(12)))
     times = [50, 200, 30, 30, 30, 400, 100, 100, 60, 300, 40, 100]
     pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=times)
@@ -159,7 +156,7 @@ def test_several_animals_and_recordings(folder):
     assert store.report["pose"]["mean_flag"] == 1.0
 
 
-def test_what_is_wrong_is_said_before_work_begins(folder):
+def test_what_is_wrong_is_said_before_work_begins_and_key_points_are_described(folder):
     with pytest.raises(ConfigError, match="--key-points takes the place of --pose"):
         config(folder, pose=True)
     with pytest.raises(ConfigError, match="--key-points is for your own videos"):
@@ -168,9 +165,6 @@ def test_what_is_wrong_is_said_before_work_begins(folder):
         prepare(config(folder, key_points=str(folder / "none")))
     with pytest.raises(DataError, match="no table of key points for it in .*videos"):
         prepare(config(folder, key_points=str(folder / "videos")))
-
-
-def test_key_points_are_described_where_they_are_stored():
     assert FramesConfig(**FRAMES.as_json()) == dataclasses.replace(FRAMES)
     assert FRAMES.only(["frames"]).key_points == ()
     assert FRAMES.only(["pose"]) == FRAMES

@@ -1,4 +1,4 @@
-"""Copies and other leaks are found; what merely looks alike is none."""
+"""Copies and other leaks are found; what merely looks alike is none; and the report on the data."""
 
 import dataclasses
 import tracemalloc
@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from markdown_it import MarkdownIt
 
 from pipeline.config import FramesConfig
 from pipeline.manifest.rows import Row
+from pipeline.prepare.data_report import as_markdown, describe
 from pipeline.prepare.duplicates import (
     hash_positions,
     near_duplicates,
@@ -60,11 +62,19 @@ def distance(first, second):
     return (int(first, 16) ^ int(second, 16)).bit_count()
 
 
-def test_positions_are_the_middles_of_equal_stretches():
+def test_what_tells_a_video_apart_is_how_it_changes_from_end_to_end():
     assert hash_positions(64).tolist() == list(range(1, 64, 2))
     assert hash_positions(1).tolist() == [0] * 32
     assert hash_positions(3).tolist() == [0] * 11 + [1] * 10 + [2] * 11
     assert hash_positions(1000)[[0, -1]].tolist() == [15, 984]
+    frames = film(place(0), take=0)
+    assert distance(hash_frames(frames), hash_frames(frames[::-1])) > MOST + 64
+    frames = frames[[0, -1]]
+    assert distance(hash_frames(frames), hash_frames(frames[::-1])) > MOST, "of two that change"
+    dark = place(0) < 120
+    frames = np.repeat([dark, ~dark], [25, 35], axis=0).astype(np.uint8)
+    assert distance(hash_frames(frames * 255), hash_frames(frames * 180)) < MOST, "keep their sign"
+    assert hash_frames(film(np.full((HEIGHT, WIDTH, 3), 60), take=0)) is not None, "of one colour"
 
 
 COPIES = (
@@ -77,30 +87,16 @@ COPIES = (
 )
 
 
-def test_a_copy_is_found(tmp_path):
+def test_a_copy_is_found_and_other_takes_at_a_place_or_elsewhere_are_none(tmp_path):
     frames = film(place(0), take=0)
     write_video(tmp_path / "video.avi", frames, fps=30, codec="FFV1")
     wanted = hash_file(tmp_path / "video.avi")
     for name, fps, change in COPIES:
         write_video(tmp_path / name, change(frames), fps=fps)
         assert near_duplicates([wanted, hash_file(tmp_path / name)]) == [[0, 1]], name
-
-
-def test_other_takes_at_a_place_and_the_same_walk_at_others_are_no_copies():
     takes = [hash_frames(film(place(0), take)) for take in range(12)]
     places = [hash_frames(film(place(seed), take=0)) for seed in range(12)]
     assert near_duplicates([*takes, *places]) == [[0, 12]], "which are one film"
-
-
-def test_what_tells_a_video_apart_is_how_it_changes():
-    frames = film(place(0), take=0)
-    assert distance(hash_frames(frames), hash_frames(frames[::-1])) > MOST + 64
-    frames = frames[[0, -1]]
-    assert distance(hash_frames(frames), hash_frames(frames[::-1])) > MOST, "of two that change"
-    dark = place(0) < 120
-    frames = np.repeat([dark, ~dark], [25, 35], axis=0).astype(np.uint8)
-    assert distance(hash_frames(frames * 255), hash_frames(frames * 180)) < MOST, "keep their sign"
-    assert hash_frames(film(np.full((HEIGHT, WIDTH, 3), 60), take=0)) is not None, "of one colour"
 
 
 def resting(take):
@@ -113,19 +109,28 @@ def resting(take):
     return np.clip(frames * light[:, None, None, None], 0, 255).astype(np.uint8)
 
 
-def test_stretches_in_which_nothing_moves_are_no_copies():
-    """Of one camera they all look the same; many frames, or a few, or one that stays."""
+def test_stretches_in_which_nothing_moves_are_no_copies_and_flat_videos_have_no_hash():
+    # Of one camera they all look the same; many frames, or a few, or one that stays.
     films = [resting(take) for take in range(4)]
     hashes = [hash_frames(frames[:most]) for frames in films for most in (1, 2, 3, 60)]
     assert len(hashes) == 16
     assert None not in hashes
     assert near_duplicates(hashes) == []
-
-
-def test_many_that_look_the_same_are_one_group_in_little_memory():
-    """Of all pairs there would be 4 million, of which one alone is not within a file."""
+    rows, columns = np.mgrid[0:HEIGHT, 0:WIDTH]
     rng = np.random.default_rng(0)
-    start = int.from_bytes(rng.bytes(BITS // 8))
+    for flat in (0 * rows, columns // 16 % 2 * 200, rows // 16 % 2 * 200, rows + columns):
+        for noise in (0, 10):
+            frames = 20 + flat[..., None] * 0.8 + rng.normal(0, noise, (40, HEIGHT, WIDTH, 3))
+            assert hash_frames(np.clip(frames, 0, 255).astype(np.uint8)) is None
+
+
+def test_many_that_look_the_same_or_a_chain_are_one_group():
+    start = int.from_bytes(np.random.default_rng(0).bytes(BITS // 8))
+    chain = [digits_at(start, bits=bits) for bits in (0, 200, 400)]
+    assert near_duplicates(chain) == [[0, 1, 2]]
+    assert near_duplicates(chain, "aab", "xyz") == [[1, 2]]
+    assert near_duplicates(chain, "aab", "xyy") == []
+    # Of all pairs there would be 4 million, of which one alone is not within a file.
     hashes = [digits_at(start, bits=number % 100) for number in range(3000)]
     one_file = ["a"] * 2999
     tracemalloc.start()
@@ -135,23 +140,6 @@ def test_many_that_look_the_same_are_one_group_in_little_memory():
     assert most < 16 * 2**20
     assert near_duplicates(hashes, [*one_file, "a"]) == []
     assert near_duplicates(hashes) == [[*range(3000)]]
-
-
-def test_a_chain_is_one_group_unless_it_leads_through_what_is_not_compared():
-    start = int.from_bytes(np.random.default_rng(0).bytes(BITS // 8))
-    hashes = [digits_at(start, bits=bits) for bits in (0, 200, 400)]
-    assert near_duplicates(hashes) == [[0, 1, 2]]
-    assert near_duplicates(hashes, "aab", "xyz") == [[1, 2]]
-    assert near_duplicates(hashes, "aab", "xyy") == []
-
-
-def test_there_is_nothing_to_tell_a_flat_video_by():
-    rows, columns = np.mgrid[0:HEIGHT, 0:WIDTH]
-    rng = np.random.default_rng(0)
-    for flat in (0 * rows, columns // 16 % 2 * 200, rows // 16 % 2 * 200, rows + columns):
-        for noise in (0, 10):
-            frames = 20 + flat[..., None] * 0.8 + rng.normal(0, noise, (40, HEIGHT, WIDTH, 3))
-            assert hash_frames(np.clip(frames, 0, 255).astype(np.uint8)) is None
 
 
 def digits_at(start, *, bits):
@@ -195,9 +183,6 @@ def test_files_of_the_same_bytes_are_grouped_and_only_those_of_equal_size_read(w
     assert same_content([*paths, "gone"], [*sizes, 17]) == [[0, 3, 7], [2, 6]]
     with pytest.raises(FileNotFoundError, match="gone"):
         same_content([*paths, "gone"], [*sizes, 3])
-
-
-def test_what_is_no_copy_of_itself_or_of_another(written):
     (cat, kitten, dog), _ = written(b"cat", b"cat", b"dog")
     assert same_content([cat, cat], [3, 3]) == [], "named repeatedly"
     assert same_content([cat, cat, dog], [3, 3, 3]) == []
@@ -251,13 +236,20 @@ def test_groups_files_and_parts_of_them_that_cross(parts, message):
 LOOKS = np.random.default_rng(0).bytes(128).hex()
 
 
+def video(name, split="train", group="ann", label=None, **report):
+    label = name.split("/")[0] if label is None else label
+    row = Row(path=f"/v/{name}", label=label, group=group, split=split)
+    values = {"decoded_frames": 20, "declared_frames": 20, "fps": 10.0, "codec": "mp4v"}
+    values |= {"width": 320, "height": 240, "duration_seconds": 2.0, **report}
+    source = SourceVideo(row=row, file=name, num_bytes=1, modified_ns=2)
+    return source, VideoReport(name=name, **values)
+
+
 def video_of(name, split="train", label="run", looks=None):
-    row = Row(path=f"/v/{name}", label=label, group=name, split=split)
-    source = SourceVideo(row=row, file=name, num_bytes=1, modified_ns=0)
-    return source, VideoReport(name=name, digest=name[:1], hash=looks)
+    return video(name, split, name, label, digest=name[:1], hash=looks)
 
 
-def test_copies_within_a_split_and_label_are_no_leak():
+def test_copies_within_a_split_and_label_and_bouts_of_a_group_are_no_leak():
     videos = [video_of(name) for name in ("a1", "a2", "b1", "a3")]
     message = "a1 (train run), a2 (train run), a3 (train run) are the same, or nearly"
     found = duplicates(videos)
@@ -279,9 +271,6 @@ def test_copies_within_a_split_and_label_are_no_leak():
     same, alike = duplicates([*copies, video_of("b", looks=LOOKS)])
     assert (len(same.sources), same.what) == (12, "have the same content")
     assert [source.name for source in alike.sources] == ["a0", "b"]
-
-
-def test_bouts_of_a_group_may_look_the_same_and_the_same_bout_in_two_groups_may_not():
     bouts = []
     for group, split in (("ann", "train"), ("bob", "test")):
         for file in range(2):
@@ -292,3 +281,80 @@ def test_bouts_of_a_group_may_look_the_same_and_the_same_bout_in_two_groups_may_
     (found,) = leaking(duplicates(bouts))
     assert found.endswith(" look the same")
     assert [found.count(name) for name in ("ann0", "ann1", "bob0", "bob1")] == [1, 1, 1, 1]
+
+
+# The report.
+
+NOTHING = {"added": [], "changed": [], "removed": []}
+
+
+VIDEOS = [
+    video("run/1", group="ann"),
+    video("run/2", group="bob", duration_seconds=7.0, fps=30.0, width=64),
+    video("run/3", group="bob", codec="ffv1", decoded_frames=18, missing_frames=2),
+    video("wa|k/1", group="ann", decoded_frames=5, damaged=True),
+    video("wa|k/2", "test", "cid", damaged=True, damage="its clock jumps"),
+    video("run/4", "test", "cid", problem="unreadable", reason="it is empty"),
+    video("run/5", "test", "ann", decoded_frames=18),  # for whose time there are frames
+]
+REPORT = describe(VIDEOS, ["a leak"], {**NOTHING, "added": ["run/5"]}, ["a copy"])
+
+
+def test_a_random_split_would_have_leaked():
+    """Six groups of ten videos each: hardly a test video could be alone."""
+    numbers = [(group, index) for group in range(6) for index in range(10)]
+    splits = ["train"] * 5 + ["test"]
+    videos = [video(f"run/{group}{index}", splits[group], f"g{group}") for group, index in numbers]
+    found = describe(videos, [], NOTHING)["random_split"]
+    assert found == {"num_test": 10, "beside_their_group": 10}
+    splits = ["train"] * 10 + ["test"] * 2
+    alone = [video(f"run/{index}", splits[index], f"g{index}") for index in range(12)]
+    assert describe(alone, [], NOTHING)["random_split"] == {"num_test": 2, "beside_their_group": 0}
+
+
+def test_names_are_text_on_the_page():
+    name = "a`![x](http://b)<img src=x>"
+    videos = [
+        video(f"{name}/{number}", split, codec=name, damage=name, decoded_frames=frames)
+        for number, (split, frames) in enumerate([("train", 20), ("train", 5), ("test", 90)])
+    ]
+    videos += [video(f"{name}2/1", problem="unreadable", reason=name), video(f"{name}3/1")]
+    report = describe(videos, [name], {"added": [name]}, [name])
+    page = MarkdownIt("commonmark", {"html": True}).enable("table").render(as_markdown(report))
+    assert page.count("<code>") == page.count("</code>") >= 5
+    assert "<img" not in page
+    assert "<a" not in page
+
+
+def test_the_page():
+    lines = as_markdown(REPORT).splitlines()
+    wanted = (
+        "6 videos of 3 groups, 17.0 s; 1 left out.",
+        "| run | 3 | 2 | 11.0 s | 1 | 1 | 2.0 s |",
+        "| wa\\|k | 1 | 1 | 2.0 s | 1 | 1 | 2.0 s |",
+        "| **all** | 4 | 2 | 13.0 s | 2 | 2 | 4.0 s |",
+        "| length in seconds | 2 | 2 | 7 |",
+        "| frames per second | 10 | 10 | 30 |",
+        "| width in pixels | 64 | 320 | 320 |",
+        "| height in pixels | 240 | 240 | 240 |",
+        "Codecs: mp4v (5), ffv1 (1).",
+        "Imbalance: `run` has 3 times as many training videos as `wa|k`.",
+        *("- a leak", "- a copy", "- `run/4`: it is empty", "- added: `run/5`"),
+    )
+    assert [line for line in wanted if line not in lines] == []
+    fewer = lines[lines.index("## Fewer frames than declared") + 2 :]
+    assert fewer[0] == "- `wa|k/1`: 5 of 20 frames, damaged or shorter than asked"
+    assert fewer[1:3] == ["- `run/3`: 18 of 20 frames", ""]
+    assert lines[lines.index("## Clocks that jump") + 2] == "- `wa|k/2`"
+    nothing_new = as_markdown(describe([video("run/1"), video("walk/1")], [], {}))
+    assert "## Since the last time" not in nothing_new
+    assert "Imbalance: none, all classes have as many training videos." in nothing_new
+    videos = [video(f"run/{n}", problem="missing", reason="gone") for n in range(30)]
+    many = as_markdown(describe(videos, [], NOTHING)).splitlines()
+    assert sum("gone" in line for line in many) == 20
+    assert "- and 10 more, all of them in `data_report.json`" in many
+    for videos in ([], [video("run/1", "")]):
+        report = describe(videos, [], NOTHING)
+        assert report["splits"] == {}
+        assert "random_split" not in report
+        assert as_markdown(report).startswith("# Data report")
