@@ -119,7 +119,7 @@ def test_one_class_at_each_frame():
     ]
 
 
-def test_several_classes_and_nothing_that_matches_or_was_marked():
+def test_several_classes_nothing_that_matches_or_was_marked_and_videos_of_several_labels():
     pair = recording(at_once("##..", "....", "...."), at_once("...#", "....", "...."))
     lines = format_frame_metrics(
         score_recordings([pair], ["a class with quite a long name", "b", "c"], exclusive=False),
@@ -134,9 +134,6 @@ def test_several_classes_and_nothing_that_matches_or_was_marked():
     empty = recording(*(at_once("....", "....", "....") for _ in range(2)))
     result = score_recordings([empty], NAMES, exclusive=False)
     assert "macro F1 –   mean average precision –   kappa –" in format_frame_metrics(result, "test")
-
-
-def test_videos_of_several_labels():
     human, machine = at_once("##..", ".#.."), at_once("#.#.", ".#..")
     scores = video_scores(
         human.astype(int), np.where(machine, 0.9, 0.1), machine, list("xxxx"), list("ab")

@@ -28,7 +28,7 @@ def table(tmp_path):
     return table
 
 
-def test_csv_is_readable_and_keeps_paths_below_it_relative(tmp_path):
+def test_csv_is_readable_and_moves_together_with_videos_below_it(tmp_path, monkeypatch):
     elsewhere = tmp_path.parent / "elsewhere.avi"
     manifest = Manifest(
         rows=(
@@ -48,20 +48,16 @@ def test_csv_is_readable_and_keeps_paths_below_it_relative(tmp_path):
     assert manifest.class_names == ("wave", "日本")
     assert manifest.groups == ("ann", 'the "other"', "zoë")
     assert relative_path("/videos2/c", "/videos") == "/videos2/c"
-
-
-def test_csv_and_videos_can_move_together_and_be_named_relatively(tmp_path, monkeypatch):
     (tmp_path / "old").mkdir()
     monkeypatch.chdir(tmp_path / "old")
     write_csv(Manifest(rows=(row(tmp_path / "old/a.avi"),)), "manifest.csv")
     assert "\na.avi," in Path("manifest.csv").read_text()
     assert read_csv("manifest.csv").rows == (row(tmp_path / "old/a.avi"),)
-
     (tmp_path / "old").rename(tmp_path / "new")
     assert read_csv(tmp_path / "new/manifest.csv").rows == (row(tmp_path / "new/a.avi"),)
 
 
-def test_csv_with_parts_of_files(table):
+def test_csv_with_parts_of_files_and_several_labels(table):
     lines = ("path,label,start_seconds,end_seconds", "a.avi,wave,,2.5", "a.avi,run,2.5,4")
     file = table(*lines, "b.avi,run,1,\n")
     manifest = read_csv(file)
@@ -71,6 +67,19 @@ def test_csv_with_parts_of_files(table):
     assert all(row.is_trim for row in manifest.rows)
     write_csv(manifest, file)
     assert read_csv(file) == manifest
+    lines = ["path,label,group", "a.avi,wave;walk,ann", "b.avi,walk; wave ;walk,bob", "c.avi,,cy"]
+    file = table(*lines)
+    manifest = read_csv(file, several=True)
+    assert [row.labels for row in manifest.rows] == [("walk", "wave"), ("walk", "wave"), ()]
+    assert [row.label for row in manifest.rows] == ["walk;wave", "walk;wave", ""]
+    assert manifest.class_names == ("walk", "wave")
+    assert manifest.labelling == "several"
+    with pytest.raises(DataError, match="line 4: expected path and label"):
+        read_csv(file)
+    write_csv(manifest, file)
+    assert read_csv(file, several=True) == manifest
+    chosen = Manifest(rows=(manifest.rows[0], row("b").labelled(["wave"]))).of_classes(["walk"])
+    assert [each.labels for each in chosen.rows] == [("walk",)]
 
 
 @pytest.mark.parametrize(
@@ -123,9 +132,7 @@ def test_csv_without_labels_for_a_check_or_written_by_hand(table, tmp_path):
     ):
         with pytest.raises(DataError, match=message):
             read_csv(table(*lines), labelled=False)
-
-
-def test_a_column_that_was_perhaps_mistyped(table):
+    # A column that was perhaps mistyped.
     for name, meant in (("groups", "group"), ("Spilt", "split"), ("end_second", "end_seconds")):
         file = table(f"path,label,{name},label_id", "a,b,,")
         with pytest.warns(TableWarning, match=f"left alone. Did you mean '{meant}'") as warned:
@@ -142,22 +149,6 @@ def test_classes_that_cannot_be_learned():
     ):
         with pytest.raises(DataError, match=message):
             Manifest(rows=tuple(row("/a", label=label) for label in labels)).check_classes()
-
-
-def test_a_label_may_be_several(table):
-    lines = ["path,label,group", "a.avi,wave;walk,ann", "b.avi,walk; wave ;walk,bob", "c.avi,,cy"]
-    file = table(*lines)
-    manifest = read_csv(file, several=True)
-    assert [row.labels for row in manifest.rows] == [("walk", "wave"), ("walk", "wave"), ()]
-    assert [row.label for row in manifest.rows] == ["walk;wave", "walk;wave", ""]
-    assert manifest.class_names == ("walk", "wave")
-    assert manifest.labelling == "several"
-    with pytest.raises(DataError, match="line 4: expected path and label"):
-        read_csv(file)
-    write_csv(manifest, file)
-    assert read_csv(file, several=True) == manifest
-    chosen = Manifest(rows=(manifest.rows[0], row("b").labelled(["wave"]))).of_classes(["walk"])
-    assert [each.labels for each in chosen.rows] == [("walk",)]
 
 
 def test_the_regex_finds_the_group_from_the_root_on_or_is_told():
@@ -192,9 +183,7 @@ def test_a_class_holds_at_the_frames_whose_middles_lie_in_its_events():
     chosen = annotation.of_classes(["wave"])
     assert chosen.class_names == ("rest", "wave")
     assert chosen.by_frame(10, chosen.class_names)(0, 4).argmax(axis=1).tolist() == [0, 0, 0, 0]
-
-
-def test_frames_in_the_midst_and_short_or_rounded_events():
+    # Frames in the midst, and events that are short or rounded.
     events = tuple((n * 0.7, n * 0.7 + 0.4, "ab"[n % 2]) for n in range(40))
     label = Annotation(events=events, background="rest").by_frame(12.5, ["a", "b", "rest"])
     parts = [label(n, 50) for n in range(0, 400, 50)]
@@ -208,16 +197,13 @@ def test_frames_in_the_midst_and_short_or_rounded_events():
         assert np.flatnonzero(label(0, 400)).tolist() == list(range(first, first + 7))
 
 
-def test_nothing_is_known_beyond_what_was_watched():
+def test_nothing_is_known_beyond_what_was_watched_but_of_one_class_alone():
     annotation = Annotation(events=EVENTS, known=((0.1, 0.3), (0.6, 0.7)), background="rest")
     label = annotation.by_frame(10, annotation.class_names)
     known = (label(0, 9) != UNKNOWN_LABEL).all(axis=1)
     assert known.tolist() == [False, True, True, False, False, False, True, False, False]
     assert (label(0, 9)[~known] == UNKNOWN_LABEL).all()
     np.testing.assert_array_equal(label(6, 2), label(0, 9)[6:8])
-
-
-def test_of_one_class_something_may_be_known_alone():
     annotation = Annotation(
         events=(EVENTS[0],),
         known=((0.6, 0.8), (0.0, 0.0)),
