@@ -100,9 +100,6 @@ def test_commands_and_links_are_found_and_pages_of_keys_and_commands_made():
     assert "--train.epochs EPOCHS" not in page  # They have a page of their own.
 
 
-"""Options that make a command of the docs quick on tiny videos."""
-
-
 QUICK = {
     "prepare": ["--size", "8", "--fps", "10", "--workers", "1"],
     "train": shlex.split(
@@ -168,13 +165,31 @@ def printed_texts() -> str:
     return "\n".join(re.sub(r"\{\w+[^}]*\}", "…", " ".join(text.split())) for text in texts)
 
 
-def test_the_messages_of_troubleshooting_are_printed():
+def test_the_messages_of_troubleshooting_are_printed_and_pages_are_whole():
     page = (DOCS / "troubleshooting.md").read_text(encoding="utf-8")
     messages = re.findall(r"^### `(.*)`$", page, re.MULTILINE)
     assert len(messages) >= 25
     parts = {part for each in messages for part in re.split(r"\s*…\s*", each) if part}
     texts = printed_texts()
     assert [part for part in parts if part not in texts] == []
+    # All rooms are in one, all pictures in some, all pages in the navigation; and one is short.
+    page = (DOCS / "architecture.md").read_text(encoding="utf-8")
+    table = page.partition("| room |")[2].partition("\n\n")[0]
+    rooms = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == rooms
+    shown = {
+        (page.parent / name).resolve()
+        for page in PAGES
+        for name in re.findall(r"!\[[^]]+\]\(([^)]+)\)", page.read_text(encoding="utf-8"))
+    }
+    pictures = {path.resolve() for path in (DOCS / "pictures").iterdir()}
+    assert pictures == shown
+    assert max(path.stat().st_size for path in pictures) < 150_000
+    listed = set(re.findall(r": (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE))
+    here = {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")}
+    made = {*hooks.OF_REPOSITORY.values(), "reference/keys.md", "reference/commands.md"}
+    assert listed == here | made
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").split()) <= 1200
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
@@ -193,24 +208,3 @@ def test_links_lead_to_files_and_headings(page):
         places = [name for name in names if not re.search("NAME|^site/", name)]
         assert len(places) > 15
         assert [p for p in places if not (ROOT / p).exists() and not (PACKAGE / p).exists()] == []
-
-
-def test_pages_are_whole():
-    """All rooms in one, all pictures in some, all pages in the navigation; and one is short."""
-    page = (DOCS / "architecture.md").read_text(encoding="utf-8")
-    table = page.partition("| room |")[2].partition("\n\n")[0]
-    rooms = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
-    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == rooms
-    shown = {
-        (page.parent / name).resolve()
-        for page in PAGES
-        for name in re.findall(r"!\[[^]]+\]\(([^)]+)\)", page.read_text(encoding="utf-8"))
-    }
-    pictures = {path.resolve() for path in (DOCS / "pictures").iterdir()}
-    assert pictures == shown
-    assert max(path.stat().st_size for path in pictures) < 150_000
-    listed = set(re.findall(r": (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE))
-    here = {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")}
-    made = {*hooks.OF_REPOSITORY.values(), "reference/keys.md", "reference/commands.md"}
-    assert listed == here | made
-    assert len((ROOT / "README.md").read_text(encoding="utf-8").split()) <= 1200

@@ -19,7 +19,9 @@ from pipeline.user_cache import user_cache
 linux = pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such folder")
 
 
-def test_each_writer_writes_a_whole_file_or_leaves_what_was_there(tmp_path, full_disk):
+def test_each_writer_writes_a_whole_file_or_leaves_what_was_there_and_a_kill_removable_files(
+    tmp_path, full_disk
+):
     path = tmp_path / "file"
     with atomic_write(path) as first:
         first.write(b"first, begun")
@@ -29,7 +31,7 @@ def test_each_writer_writes_a_whole_file_or_leaves_what_was_there(tmp_path, full
         first.write(b" and ended")
     assert path.read_bytes() == b"first, begun and ended"
     assert [*tmp_path.iterdir()] == [path]
-    path, new = tmp_path / "file", tmp_path / "new"
+    new = tmp_path / "new"
     path.write_bytes(b"old")
     with pytest.raises(TypeError), atomic_write(path) as file:
         file.writelines([b"new", "not bytes"])
@@ -43,22 +45,7 @@ def test_each_writer_writes_a_whole_file_or_leaves_what_was_there(tmp_path, full
     expect_writable(path)
     assert path.read_bytes() == b"old"
     assert [*tmp_path.iterdir()] == [path]
-
-
-@linux
-def test_others_may_read_it_as_any_other_file_and_an_error_shows_no_temporary_name(tmp_path):
-    (tmp_path / "plain").touch()
-    write_json(tmp_path / "atomic", 1)
-    modes = {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
-    assert len(modes) == 1
-    for write in (expect_writable, lambda path: write_json(path, 1)):
-        with pytest.raises(OSError, match=r"'/proc/x.json'$"):
-            write(Path("/proc/x.json"))
-    with pytest.raises(OSError, match=f"'{tmp_path}'$"):
-        write_json(tmp_path, 1)  # a folder in the place of a file
-
-
-def test_what_a_kill_leaves_can_be_removed(tmp_path):
+    path.unlink()
     path, other = tmp_path / "file [1]", tmp_path / "file [1].json"
     other.touch()
     code = f"""
@@ -75,6 +62,19 @@ with atomic_write(Path({str(path)!r})) as file:
     assert left.read_bytes() == b"half"
     remove_unfinished(path)
     assert [*tmp_path.iterdir()] == [other]
+
+
+@linux
+def test_others_may_read_it_as_any_other_file_and_an_error_shows_no_temporary_name(tmp_path):
+    (tmp_path / "plain").touch()
+    write_json(tmp_path / "atomic", 1)
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    assert len(modes) == 1
+    for write in (expect_writable, lambda path: write_json(path, 1)):
+        with pytest.raises(OSError, match=r"'/proc/x.json'$"):
+            write(Path("/proc/x.json"))
+    with pytest.raises(OSError, match=f"'{tmp_path}'$"):
+        write_json(tmp_path, 1)  # a folder in the place of a file
 
 
 # Locks.
@@ -110,7 +110,9 @@ def test_the_second_comer_is_told_why_until_the_first_has_ended(tmp_path, hold):
     assert [*path.parent.iterdir()] == [path]
 
 
-def test_a_thread_may_take_it_again_and_no_other_thread(tmp_path):
+def test_a_thread_may_take_it_again_and_others_who_wait_come_one_after_another(
+    tmp_path, hold, said_of_locks
+):
     path, refused = tmp_path / "x", []
 
     def try_it():
@@ -124,18 +126,7 @@ def test_a_thread_may_take_it_again_and_no_other_thread(tmp_path):
         run_in_threads(try_it)
     assert refused
     assert not [*tmp_path.iterdir()]
-
-
-def run_in_threads(work, number=1):
-    threads = [threading.Thread(target=work) for _ in range(number)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-
-def test_those_who_wait_come_one_after_another(tmp_path, hold, said_of_locks):
-    """Though the file of the lock goes with each of them."""
+    # They come one after another, though the file of the lock goes with each of them.
     count = tmp_path / "count"
     count.write_text("0")
     process = hold(count)
@@ -156,6 +147,14 @@ def test_those_who_wait_come_one_after_another(tmp_path, hold, said_of_locks):
     ending.join()
     assert count.read_text() == "40"
     assert [*tmp_path.iterdir()] == [count]
+
+
+def run_in_threads(work, number=1):
+    threads = [threading.Thread(target=work) for _ in range(number)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
 
 def test_where_there_can_be_no_lock_one_warning_says_so(tmp_path, monkeypatch):

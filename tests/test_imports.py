@@ -119,7 +119,7 @@ EXTRAS = {name: declared(each) for name, each in PROJECT["optional-dependencies"
 OPTIONAL = set.union(*(each for name, each in EXTRAS.items() if name not in ("docs", "test")))
 
 
-def test_what_is_imported_is_declared_and_the_other_way_round():
+def test_what_is_imported_is_declared_and_the_other_way_round_and_the_image_takes_it():
     names = {name: distributions[0] for name, distributions in packages_distributions().items()}
     names |= {"torch": "torch"}  # which few install
     taken = []
@@ -135,10 +135,7 @@ def test_what_is_imported_is_declared_and_the_other_way_round():
     extras = PROJECT["optional-dependencies"].values()
     for each in itertools.chain(PROJECT["dependencies"], *extras):
         assert ">=" in each or each.startswith("clipline["), "it has a floor"
-
-
-def test_the_image_takes_what_is_declared():
-    """The same floors, and nothing that only training takes."""
+    # The image takes the same floors, and nothing that only training takes.
     dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
     installed = set(re.findall(r'^    "(.+>=.+)"', dockerfile, re.MULTILINE))
     web = set(PROJECT["optional-dependencies"]["web"])
@@ -212,7 +209,7 @@ for name in sys.argv[1:]:
 # TensorFlow itself.
 
 
-def test_tracing_is_not_told_and_onednn_is_taken_unless_the_user_says_no(monkeypatch):
+def test_what_tensorflow_is_told_when_it_is_imported(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "tensorflow", types.ModuleType("tensorflow"))  # at once
     for given, taken in (("0", "0"), (None, "1")):
         if given:
@@ -226,10 +223,7 @@ def test_tracing_is_not_told_and_onednn_is_taken_unless_the_user_says_no(monkeyp
     for text, arguments, told in ((traced, (5, 9, "f"), False), ("disk full", (), True)):
         record = logging.LogRecord("tensorflow", logging.WARNING, "", 0, text, arguments, None)
         assert bool(logger.filter(record)) == told
-
-
-def test_what_keras_imports_for_others_is_left_out_until_it_is_asked_for(tmp_path):
-    """Keras takes it for not installed, as one that is needed by nobody."""
+    # What Keras imports for others is left out until it is asked for, as if not installed.
     (tmp_path / "tensorflow.py").write_text(
         "try:\n    import sklearn\nexcept ImportError:\n    has_sklearn = False\n"
     )

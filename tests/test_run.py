@@ -8,6 +8,7 @@ from pipeline.config.file import save_config
 from pipeline.errors import DataError
 from pipeline.run import Run, latest_run
 
+HEADER = b"epoch,seconds,learning_rate,loss,accuracy\r\n"
 CONFIG = RunConfig(seed=7, data="data/x", frames=FramesConfig(fps=10, size=32, jpeg_quality=95))
 
 
@@ -23,7 +24,7 @@ def make_run(folder, modified):
     return run
 
 
-def test_a_run_knows_its_configuration_and_class_names(tmp_path):
+def test_a_run_knows_its_configuration_class_names_and_history(tmp_path):
     run = make_run(tmp_path / "run", 1)
     assert run.config() == CONFIG
     assert run.class_names() == ["wälk", "run"], "in the order of the logits"
@@ -33,6 +34,16 @@ def test_a_run_knows_its_configuration_and_class_names(tmp_path):
     run.class_names_file.write_text('["walk", "ru')
     with pytest.raises(DataError, match="class_names.json: damaged"):
         run.class_names()
+    assert run.history() == []
+    run.history_file.write_bytes(HEADER + b"1,2.5,0.1,nan,0.5\r\n2,2.0,0.1,3.0,0.75\r\n")
+    first, second = run.history()
+    assert (first["seconds"], second["accuracy"]) == (2.5, 0.75)
+    rows = (b"", b"1,2\n", b"1,2,3,4,5,6\n", b"1,2,3,4,5\n2,two,3,4,5\n", b"\0\0\0\0")
+    wrong = (b"", b"hello\n", b"\xff\xfe\0", b"epoch,seconds\n1,2\n")
+    for content in (*wrong, *(HEADER + row for row in rows)):
+        run.history_file.write_bytes(content)
+        with pytest.raises(DataError, match="history.csv: damaged. Delete it: the curves are lost"):
+            run.history()
 
 
 def test_what_is_no_run_names_what_is_missing_and_the_nearest_runs(tmp_path):
@@ -86,20 +97,3 @@ def test_the_latest_run_is_the_one_whose_training_ended_last(tmp_path):
             if content is not None:
                 environment.write_text(content)
         assert latest_run(tmp_path) == Run(tmp_path / "c")
-
-
-HEADER = b"epoch,seconds,learning_rate,loss,accuracy\r\n"
-
-
-def test_the_history_of_a_training(tmp_path):
-    run = Run(tmp_path)
-    assert run.history() == []
-    run.history_file.write_bytes(HEADER + b"1,2.5,0.1,nan,0.5\r\n2,2.0,0.1,3.0,0.75\r\n")
-    first, second = run.history()
-    assert (first["seconds"], second["accuracy"]) == (2.5, 0.75)
-    rows = (b"", b"1,2\n", b"1,2,3,4,5,6\n", b"1,2,3,4,5\n2,two,3,4,5\n", b"\0\0\0\0")
-    wrong = (b"", b"hello\n", b"\xff\xfe\0", b"epoch,seconds\n1,2\n")
-    for content in (*wrong, *(HEADER + row for row in rows)):
-        run.history_file.write_bytes(content)
-        with pytest.raises(DataError, match="history.csv: damaged. Delete it: the curves are lost"):
-            run.history()

@@ -28,7 +28,7 @@ HOSTILE = [
 ]
 
 
-def test_a_name_is_text_in_markdown_and_in_a_list():
+def test_a_name_is_text_in_markdown_and_in_a_list_and_a_source_shows_no_secret():
     parser = MarkdownIt("commonmark", {"html": True}).enable("table")
     tags = {"ul", "li", "code", "table", "thead", "tr", "th"}
     for name in HOSTILE:
@@ -38,9 +38,6 @@ def test_a_name_is_text_in_markdown_and_in_a_list():
             assert set(re.findall(r"<(\w+)", rendered)) <= tags
             assert visible(name) in html.unescape(rendered)
     assert listed(["a\x1b[1m", "b\nc"]) == "a\\u001b[1m, b\\u000ac"
-
-
-def test_what_is_shown_of_a_source():
     for source, shown in (
         ("0", "0"),
         ("clips/a@b?token=1.mp4", "clips/a@b?token=1.mp4"),
@@ -71,7 +68,7 @@ def next_descriptor():
     return descriptor
 
 
-def test_what_is_written_meanwhile_is_dropped_and_an_error_brings_it_back(capfd):
+def test_what_libraries_write_is_dropped_and_the_descriptor_left_as_it_was(capfd):
     before, free = place(2), next_descriptor()
 
     def fail():
@@ -84,11 +81,8 @@ def test_what_is_written_meanwhile_is_dropped_and_an_error_brings_it_back(capfd)
     assert capfd.readouterr().err == "an error"
     assert place(2) == before
     assert next_descriptor() == free
-
-
-def test_threads_that_overlap_leave_the_descriptor_as_it_was():
-    """The first to enter leaves first: what it brought back was then taken away for good."""
-    before, entered, left = place(2), threading.Event(), threading.Event()
+    # Of threads that overlap, the first leaves first: what it brought back was taken away for good.
+    entered, left = threading.Event(), threading.Event()
 
     def enter_second():
         with silent_native_log():
@@ -106,9 +100,7 @@ def test_threads_that_overlap_leave_the_descriptor_as_it_was():
     with Path(os.devnull).open() as nowhere:
         assert silenced == still == place(nowhere.fileno()) != before
     assert place(2) == before
-
-
-def test_what_python_writes_is_left_where_all_else_is_dropped():
+    # What Python writes is left.
     dropped = """
 import os, sys
 from pipeline.native_log import drop_native_log
