@@ -88,9 +88,9 @@ def test_each_help_names_the_command(name, ended):
 NO_RUN = "no trained model here, config.toml is missing. "
 
 
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
+def test_a_mistake_ends_in_one_line_and_code_2(ended, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for words, message in (
         (["trian"], "unknown command trian. Did you mean train?"),
         (["--versio"], "unknown command --versio. Did you mean --version?"),
         (["benchmark", "decod"], "unknown command decod. Did you mean decode?"),
@@ -112,15 +112,11 @@ NO_RUN = "no trained model here, config.toml is missing. "
         (["classify", "--", "--a.mp4"], "no trained run in runs/"),
         (["classify", "a.mp4", "--run", "runs/none"], f"runs/none: {NO_RUN}"),
         (["stream", "0", "rtsp://ann:secret@camera/1"], "unrecognized arguments: rtsp://***@cam"),
-    ],
-    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
-)
-def test_a_mistake_ends_in_one_line_and_code_2(words, message, ended, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    code, out, err = ended(main, "clipline", *words)
-    assert (code, out) == (2, "")
-    assert len(err.splitlines()) == 1
-    assert err.startswith(f"clipline: {message}")
+    ):
+        code, out, err = ended(main, "clipline", *words)
+        assert (code, out) == (2, "")
+        assert len(err.splitlines()) == 1
+        assert err.startswith(f"clipline: {message}")
 
 
 COMPLETIONS = {
@@ -300,9 +296,8 @@ def test_options_of_a_flat_dataclass_with_dashes_and_lists():
             assert (found.runner, found.beam_options, found.out) == ("beam", options, "y")
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
+def test_mistakes_on_the_command_line():
+    for arguments, message in (
         ("--temporal.unit 3", r"unknown --temporal.unit. Did you mean --temporal.units\?"),
         ("--temporal.units few", "^--temporal.units: expected a whole number. Received: 'few'"),
         ("--model.streams grey", r"model.streams must be one or more of rgb, .*: \['grey'\]"),
@@ -318,13 +313,10 @@ def test_options_of_a_flat_dataclass_with_dashes_and_lists():
         ("--model small", "unknown --model. Did you mean --model"),
         ("--frames.fps 3", "unknown --frames.fps"),
         (f"--train.learning_rate {'9' * 400}", "train.learning_rate: expected a number"),
-    ],
-    ids=lambda text: text[:40],
-)
-def test_mistakes_on_the_command_line(arguments, message):
-    with pytest.raises(ConfigError, match=message) as caught:
-        parse_run(*arguments.split())
-    assert "\n" not in str(caught.value)
+    ):
+        with pytest.raises(ConfigError, match=message) as caught:
+            parse_run(*arguments.split())
+        assert "\n" not in str(caught.value)
 
 
 def test_a_file_whose_name_begins_as_an_option_does(tmp_path, monkeypatch):

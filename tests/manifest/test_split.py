@@ -132,9 +132,8 @@ TESTED = with_splits(people("ab", 5), lambda row: "test" if row.label == "b" els
 HALF = with_splits(people("ab", 5), lambda row: "test" if row.group == "p01" else "")
 
 
-@pytest.mark.parametrize(
-    ("videos", "options", "error", "message"),
-    [
+def test_what_cannot_be_split_and_what_is_left_alone_of_two_ways_is_said():
+    for videos, options, error, message in (
         (people("ab", 2), {}, DataError, r"some out for val, got 2 \(p00, p01\).*--val-fraction 0"),
         (people("ab", 1), {}, DataError, r"some out for test, got 1 \(p00\).*--test-fraction 0"),
         (manifest([("a", "x"), ("b", "y")]), {}, DataError, r"out for test, got 2 \(x, y\)"),
@@ -143,11 +142,18 @@ HALF = with_splits(people("ab", 5), lambda row: "test" if row.group == "p01" els
         (TEN, {"val": 0.5, "test": 0.5}, ConfigError, r"videos for training, got 0\.5 and 0\.5"),
         (TESTED, {}, DataError, "but no video of 'b' has the split train"),
         (HALF, {}, DataError, "a split for each video or for none; some have one, some have not"),
-    ],
-)
-def test_what_cannot_be_split(videos, options, error, message):
-    with pytest.raises(error, match=message):
-        split(videos, **options)
+    ):
+        with pytest.raises(error, match=message):
+            split(videos, **options)
+    splits = ("train", "train", "val", "test")
+    given = with_splits(people("ab", 8), lambda row: splits[int(row.group[1:]) % 4])
+    for changes, message in (
+        ({"test_groups": ("p00",)}, "--test-groups is given: the splits that the source gives are"),
+        ({"folds": 2}, "--folds is given: the splits"),
+        ({"val_fraction": 0.2}, "--val-fraction is left alone: the source says which videos"),
+    ):
+        with pytest.warns(SplitWarning, match=message):
+            choose_split(given, dataclasses.replace(DRAWN, **changes))
 
 
 def by_fold(videos, folds, fold, val=0.0):
@@ -186,15 +192,3 @@ def test_folds_by_name_with_validation_out_of_training_or_not_there():
     assert not crossing(result.rows)
     assert counts(result) == {"train": [7, 7], "val": [3, 3], "test": [2, 2]}
     assert groups_of(result, "test") == {"p00", "p01"}
-
-
-def test_what_is_left_alone_of_two_ways_to_split_is_said():
-    splits = ("train", "train", "val", "test")
-    given = with_splits(people("ab", 8), lambda row: splits[int(row.group[1:]) % 4])
-    for changes, message in (
-        ({"test_groups": ("p00",)}, "--test-groups is given: the splits that the source gives are"),
-        ({"folds": 2}, "--folds is given: the splits"),
-        ({"val_fraction": 0.2}, "--val-fraction is left alone: the source says which videos"),
-    ):
-        with pytest.warns(SplitWarning, match=message):
-            choose_split(given, dataclasses.replace(DRAWN, **changes))

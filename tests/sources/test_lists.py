@@ -83,24 +83,19 @@ def test_folder_of_lists_with_videos_in_folders_of_splits(touch, write):
     ]
 
 
-@pytest.mark.parametrize(
-    ("name", "lines"),
-    [
+def test_class_names_and_numbers(touch, write):
+    touch("a.mp4", "b.mp4")
+    file = write("list.txt", "a.mp4 0", "b.mp4 1")
+    for name, lines in (
         ("label_map.txt", ("run fast", "", "3 jumps")),
         ("label_map_k400.txt", ("0 run fast", "1 3 jumps")),
         ("classes.txt", ("1\t3 jumps", "0  run fast")),
         *((name, ("run fast", "3 jumps")) for name in ("names", "class_names.txt", "labels.txt")),
-    ],
-)
-def test_class_names(touch, write, lines, name):
-    touch("a.mp4", "b.mp4")
-    file, names = write("list.txt", "a.mp4 0", "b.mp4 1"), write(name, *lines)
-    rows = scan_list(file, classes=str(names) if name == "names" else "").rows
-    assert [row.label for row in rows] == ["run fast", "3 jumps"]
-
-
-def test_numbers_and_names_of_classes(touch, write):
-    touch("a.mp4")
+    ):
+        names = write(name, *lines)
+        rows = scan_list(file, classes=str(names) if name == "names" else "").rows
+        assert [row.label for row in rows] == ["run fast", "3 jumps"]
+        names.unlink()
     file = write("list.csv", "a.mp4,2", "b.mp4,10", "c.mp4,9")
     assert scan_list(file).class_names == ("class 02", "class 09", "class 10"), "so they sort"
     expected = "expected different class names, one a line, with or without a number before each"
@@ -142,9 +137,8 @@ def configure(source, path="none", **options):
     return PrepareConfig(source=source, path=str(path), out="out", **options)
 
 
-@pytest.mark.parametrize(
-    ("source", "options", "error", "message"),
-    [
+def test_options_that_a_source_does_not_take():
+    for source, options, error, message in (
         ("folder", {"fold": 2}, ConfigError, "for --source ucf101, .*, or add --folds, which any"),
         ("kth", {"multilabel": True}, ConfigError, "--multilabel is for --source csv; leave it ou"),
         ("folder", {"annotations": "x"}, ConfigError, "--annotations is for --source list, .*jest"),
@@ -154,11 +148,9 @@ def configure(source, path="none", **options):
         ("folder", {"modifiers": True}, ConfigError, "is for --source events; leave it out$"),
         ("folder", {"tiers": ("a",)}, ConfigError, "--tiers is for --source events; leave it"),
         ("folder", {"folds": 5, "fold": 2}, DataError, "none does not exist"),
-    ],
-)
-def test_options_that_a_source_does_not_take(source, options, error, message):
-    with pytest.raises(error, match=message):
-        read_manifest(configure(source, **options))
+    ):
+        with pytest.raises(error, match=message):
+            read_manifest(configure(source, **options))
 
 
 def test_a_fold_without_its_test_videos_a_line_that_is_there_twice_and_a_video_without_group(

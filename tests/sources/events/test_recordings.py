@@ -24,21 +24,18 @@ def recording(media, *events, name="o", **fields):
 FILES = ("x/a.mp4", "y/a.mp4", "b.mp4", "v.1.webm", "c.avi", "notes.txt", "d.MP4", "D.mp4")
 
 
-@pytest.mark.parametrize(
-    ("media", "found"),
-    [
+def test_videos_are_found(touch, infos):
+    root = touch(*FILES, "ä.mp4", "e.avi", "e.mp4")
+    for media, found in (
         *(("x/a.mp4", "x/a.mp4"), ("/elsewhere/x/a.mp4", "x/a.mp4"), ("../y/a.mp4", "y/a.mp4")),
         *(("C:\\videos\\y\\a.mp4", "y/a.mp4"), ("D:/b.mp4", "b.mp4"), ("b.avi", "b.mp4")),
         *(("b", "b.mp4"), ("v.1", "v.1.webm"), ("Y/A.MP4", "y/a.mp4"), ("C", "c.avi")),
         *(("C.avi", "c.avi"), ("d.mp4", "d.MP4"), ("e.avi", "e.avi"), ("d.MP4", "d.MP4")),
         ("a\u0308.mp4", "\u00e4.mp4"),
-    ],
-)
-def test_videos_are_found(touch, infos, media, found):
-    root = touch(*FILES, "ä.mp4", "e.avi", "e.mp4")
-    matched, unmatched = match_media([recording(media, WALK)], root, probe=infos)
-    assert [r.path for r in matched] == [str(root / found)]
-    assert unmatched == []
+    ):
+        matched, unmatched = match_media([recording(media, WALK)], root, probe=infos)
+        assert [r.path for r in matched] == [str(root / found)]
+        assert unmatched == []
 
 
 def test_ambiguous_and_missing_videos_are_told_and_a_table_without_lines_names_its_own(
@@ -133,7 +130,7 @@ def recorded(*events, media="a.mp4", **fields):
     return recording(media, *events, **fields)
 
 
-def test_a_recording_for_each_subject():
+def test_a_recording_for_each_subject_points_with_a_length_and_where_nobody_watched():
     ann, bob = by_subject([recorded(ANN, BOB, LIGHT, group="pen")])
     assert (ann.subject, ann.events, ann.media) == ("ann", (ANN, LIGHT), "a.mp4")
     assert (bob.subject, bob.events, bob.group) == ("bob", (BOB, LIGHT), "pen")
@@ -150,9 +147,7 @@ def test_a_recording_for_each_subject():
     gap = dataclasses.replace(known, events=(Event(2, 4, "break"),))
     found = where_known(gap, ["break"])
     assert [e for e in found.known_of if e.label == "q"] == [Event(0, 2, "q"), Event(4, 9, "q")]
-
-
-def test_points_are_given_a_length_and_nothing_is_known_where_nobody_watched():
+    # Points are given a length, and nothing is known where nobody watched.
     points = recorded(Event(0.1, 0.1, "p"), ANN, Event(9.9, 9.9, "p", "ann"), duration_seconds=10)
     middle = Event(0, 0.6, "p"), ANN, Event(9.4, 10, "p", "ann")
     assert with_lengths(points, 1.0).events == middle
