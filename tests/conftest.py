@@ -138,16 +138,14 @@ def recording_store(made: Made) -> Store:
     return open_store(made("recordings", prepare_recordings) / "store")
 
 
-def prepare_groups(
-    root: Path, blob_videos: Path, number: int, *, even: str = "", **options: object
-) -> None:
+def prepare_groups(root: Path, videos: Path, count: int, even: str = "", **options: object) -> None:
     """Half of so many groups are for training; the labels of even ones have something more."""
     root.mkdir()
     lines = ["path,label,group,split"]
-    for group in range(number):
-        split = ("train", "train", "val", "test")[4 * group // number]
+    for group in range(count):
+        split = ("train", "train", "val", "test")[4 * group // count]
         for label in ("left", "right"):
-            path = blob_videos / label / f"g{group:02d} 0.avi"
+            path = videos / label / f"g{group:02d} 0.avi"
             lines.append(f"{path},{label}{even * (1 - group % 2)},g{group:02d},{split}")
     (root / "table.csv").write_text("\n".join(lines))
     prepared("csv", root / "table.csv", root / "store", **options)
@@ -305,9 +303,8 @@ def make_camera() -> Iterator[Callable[..., Camera]]:
     with contextlib.ExitStack() as stack:
 
         def make(*lengths: int, frame_seconds: float = 0.0) -> Camera:
-            return stack.enter_context(
-                contextlib.closing(Camera(*lengths, frame_seconds=frame_seconds))
-            )
+            camera = Camera(*lengths, frame_seconds=frame_seconds)
+            return stack.enter_context(contextlib.closing(camera))
 
         yield make
 

@@ -6,18 +6,9 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
+from types import SimpleNamespace
 
-
-@dataclass
-class DaskCluster:
-    address: str
-    workers: list
-
-    @property
-    def beam_options(self):
-        runner = "apache_beam.runners.dask.dask_runner.DaskRunner"
-        return f"--runner={runner} --dask_client_address={self.address}"
+RUNNER = "apache_beam.runners.dask.dask_runner.DaskRunner"
 
 
 def _started(program, *arguments, **where):
@@ -30,26 +21,23 @@ def _started(program, *arguments, **where):
 
 
 @contextmanager
-def dask_cluster(folder, count, *, options=("--no-nanny",), settings=None, cwd=None):
-    """Starts it.
+def dask_cluster(folder, count, *, options=("--no-nanny",), settings=None):
+    """Starts it; gives its workers and the options of Beam that lead to it.
 
     Args:
         folder: Where its files go.
         count: Commands that start workers.
         options: Of these commands.
         settings: Of their environment, besides that of this process.
-        cwd: Their current folder; None: that of this process.
     """
     file = folder / "scheduler.json"
-    scheduler = ("--port", 0, "--dashboard-address", ":0", "--no-dashboard")
-    started = [
-        _started("dask_scheduler", *scheduler, "--host", "127.0.0.1", "--scheduler-file", file)
-    ]
+    scheduler = ("--port", 0, "--dashboard-address", ":0", "--no-dashboard", "--host", "127.0.0.1")
+    started = [_started("dask_scheduler", *scheduler, "--scheduler-file", file)]
     worker = ("--nthreads", 1, "--no-dashboard", "--local-directory", folder, *options)
-    where = {"cwd": cwd, "env": {**os.environ, **(settings or {})}}
+    environment = {**os.environ, **(settings or {})}
     try:
         started += [
-            _started("dask_worker", "--scheduler-file", file, *worker, **where)
+            _started("dask_worker", "--scheduler-file", file, *worker, env=environment)
             for _ in range(count)
         ]
         end = time.monotonic() + 60
@@ -57,7 +45,8 @@ def dask_cluster(folder, count, *, options=("--no-nanny",), settings=None, cwd=N
             assert time.monotonic() < end
             time.sleep(0.1)
         address = json.loads(file.read_text())["address"]
-        yield DaskCluster(address, started[1:])
+        beam_options = f"--runner={RUNNER} --dask_client_address={address}"
+        yield SimpleNamespace(workers=started[1:], beam_options=beam_options)
     finally:
         for each in reversed(started):
             each.kill()

@@ -59,10 +59,8 @@ def drawn_run(config: RunConfig, folder: Path, *, exported: bool = True) -> Run:
     network = build_recognizer(config, len(data.class_names))
     draw_weights(network, config.seed)
     float32_twin(network, config).save(run.model_file)
-    losses = "loss,accuracy,val_loss,val_accuracy"
-    run.history_file.write_text(
-        f"epoch,seconds,learning_rate,{losses}\n1,0.1,0.001,0.7,0.5,0.7,0.5\n"
-    )
+    columns = "epoch,seconds,learning_rate,loss,accuracy,val_loss,val_accuracy"
+    run.history_file.write_text(f"{columns}\n1,0.1,0.001,0.7,0.5,0.7,0.5\n")
     note_end(run)
     if exported:
         export(run)

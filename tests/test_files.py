@@ -19,9 +19,7 @@ from pipeline.user_cache import user_cache
 linux = pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such folder")
 
 
-def test_each_writer_writes_a_whole_file_or_leaves_what_was_there_and_a_kill_removable_files(
-    tmp_path, full_disk
-):
+def test_each_writer_writes_a_whole_file_or_leaves_what_was_there(tmp_path, full_disk):
     path = tmp_path / "file"
     with atomic_write(path) as first:
         first.write(b"first, begun")
@@ -45,6 +43,7 @@ def test_each_writer_writes_a_whole_file_or_leaves_what_was_there_and_a_kill_rem
     expect_writable(path)
     assert path.read_bytes() == b"old"
     assert [*tmp_path.iterdir()] == [path]
+    # What a kill leaves can be removed.
     path.unlink()
     path, other = tmp_path / "file [1]", tmp_path / "file [1].json"
     other.touch()
@@ -68,16 +67,12 @@ with atomic_write(Path({str(path)!r})) as file:
 def test_others_may_read_it_as_any_other_file_and_an_error_shows_no_temporary_name(tmp_path):
     (tmp_path / "plain").touch()
     write_json(tmp_path / "atomic", 1)
-    modes = {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
-    assert len(modes) == 1
+    assert len({stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}) == 1
     for write in (expect_writable, lambda path: write_json(path, 1)):
         with pytest.raises(OSError, match=r"'/proc/x.json'$"):
             write(Path("/proc/x.json"))
     with pytest.raises(OSError, match=f"'{tmp_path}'$"):
         write_json(tmp_path, 1)  # a folder in the place of a file
-
-
-# Locks.
 
 
 def take(path):
@@ -88,12 +83,9 @@ def take(path):
 def test_the_second_comer_is_told_why_until_the_first_has_ended(tmp_path, hold):
     path = tmp_path / "runs" / "x"
     process = hold(path)
-    with pytest.raises(ConfigError) as caught:
+    message = rf"^another process is training {path}\. Wait .*, or name another folder \(--run\)$"
+    with pytest.raises(ConfigError, match=message):
         take(path)
-    assert str(caught.value) == (
-        f"another process is training {path}. Wait until it has ended, or name another folder "
-        "(--run)"
-    )
     take(tmp_path / "runs" / "y")
     process.communicate()
     take(path)
@@ -110,9 +102,7 @@ def test_the_second_comer_is_told_why_until_the_first_has_ended(tmp_path, hold):
     assert [*path.parent.iterdir()] == [path]
 
 
-def test_a_thread_may_take_it_again_and_others_who_wait_come_one_after_another(
-    tmp_path, hold, said_of_locks
-):
+def test_a_thread_may_take_it_again_and_others_wait_for_their_turn(tmp_path, hold, said_of_locks):
     path, refused = tmp_path / "x", []
 
     def try_it():
@@ -184,9 +174,6 @@ def test_what_cannot_be_written_is_refused_by_its_name(tmp_path):
     warned = "x.csv cannot be locked: no file can be made there"
     with pytest.warns(UnlockedWarning, match=warned), in_turn(Path("/proc/x.csv"), "computing"):
         pass
-
-
-# Where files of a user are.
 
 
 def test_the_cache_of_each_system(monkeypatch, tmp_path):

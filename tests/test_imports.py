@@ -14,8 +14,6 @@ from graphlib import TopologicalSorter
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
-import pytest
-
 from pipeline.importing import import_tensorflow
 
 ROOT = Path(__file__).parents[1]
@@ -44,8 +42,6 @@ WITHOUT_TENSORFLOW = [
     *("cli.explain", "cli.export", "cli.prepare", "cli.preview", "cli.script", "cli.serve"),
     *("cli.stream", "cli.timelines", "cli.train"),
 ]
-
-# The layers of the package.
 
 
 @functools.cache
@@ -96,8 +92,6 @@ def test_imports_go_one_way_between_rooms_and_modules():
         assert "assert" not in imported(path), place
 
 
-# What is declared.
-
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 LOCAL = {"hooks", "pipeline", "tests"}
 TOOLS = {"hatchling", "mypy", "pytest-cov", "pytest-xdist", "ruff"}
@@ -147,9 +141,6 @@ def test_what_is_imported_is_declared_and_the_other_way_round_and_the_image_take
     assert all((ROOT / name).exists() for name in names)
 
 
-# What stays light.
-
-
 def printed(code, *words, **options):
     command = [sys.executable, "-c", code, *words]
     return subprocess.run(command, capture_output=True, text=True, check=True, **options).stdout
@@ -158,43 +149,27 @@ def printed(code, *words, **options):
 CLASSIFYING = {"numpy", "cv2", "ai_edge_litert", "pipeline"}
 """What a machine that only classifies has to install; and what LiteRT brings along."""
 CLASSIFYING |= {"flatbuffers", "backports", "google", "typing_extensions"}
-"""What LiteRT brings along."""
 WEB = {"starlette", "uvicorn", "python_multipart", "prometheus_client"}
 """What the image of the Dockerfile has besides; and what these bring along."""
-WEB |= {"anyio", "sniffio", "idna", "click", "h11"}
+SERVING = CLASSIFYING | WEB | {"anyio", "sniffio", "idna", "click", "h11"}
 
 
-@pytest.mark.parametrize(
-    ("names", "needed"),
-    [
+def test_few_packages_are_imported_and_tensorflow_not_by_what_does_without():
+    code = "import sys; before = set(sys.modules); import {}; print(*set(sys.modules) - before)"
+    for names, needed in (
         (
             ["prepare.shard_writer"],  # a worker, of which many are started
             {"numpy", "cv2", "PIL", "google_crc32c", "google", "pipeline"},
         ),
         (["cli.answers", "cli.timelines", "inference.classifier", "inference.litert"], CLASSIFYING),
-        (
-            ["cli.serve", "inference.litert", "web.server", "web.programs.application"],
-            CLASSIFYING | WEB,
-        ),
-    ],
-    ids=["preparing", "classifying", "serving"],
-)
-def test_few_packages_are_imported(names, needed):
-    code = f"""
-import sys
-before = set(sys.modules)
-import {", ".join(f"pipeline.{name}" for name in names)}
-print(*set(sys.modules) - before)
-"""
-    new = set(printed(code).split())
-    found = {name.partition(".")[0] for name in new}
-    assert found - sys.stdlib_module_names - {"__mp_main__"} <= needed
-    if needed == CLASSIFYING:  # It takes longer to import than a short video to read.
-        assert "http.client" not in new
-
-
-def test_tensorflow_is_not_imported_by_what_does_without():
-    """One after another; the first that brings it is named."""
+        (["cli.serve", "inference.litert", "web.server", "web.programs.application"], SERVING),
+    ):
+        new = set(printed(code.format(", ".join(f"pipeline.{name}" for name in names))).split())
+        found = {name.partition(".")[0] for name in new}
+        assert found - sys.stdlib_module_names - {"__mp_main__"} <= needed
+        if needed == CLASSIFYING:  # It takes longer to import than a short video to read.
+            assert "http.client" not in new
+    # One after another; the first that brings it is named.
     code = """
 import importlib, sys
 for name in sys.argv[1:]:
@@ -204,9 +179,6 @@ for name in sys.argv[1:]:
 """
     names = (f"pipeline.{name}".removesuffix(".pipeline") for name in WITHOUT_TENSORFLOW)
     assert printed(code, *names) == ""
-
-
-# TensorFlow itself.
 
 
 def test_what_tensorflow_is_told_when_it_is_imported(monkeypatch, tmp_path):

@@ -54,9 +54,6 @@ def test_a_name_is_text_in_markdown_and_in_a_list_and_a_source_shows_no_secret()
         assert (error.path, str(error)) == (shown, f"{shown}: it is gone.")
 
 
-# What libraries write to standard error.
-
-
 def place(descriptor):
     status = os.fstat(descriptor)
     return status.st_dev, status.st_ino

@@ -46,19 +46,14 @@ def test_both_networks_of_the_step_compute_the_same(benchmark):
     assert float(difference) < 1e-5
 
 
-def test_the_server_under_load_gives_the_answers_of_the_classifier(
-    hasty_run, blob_videos, benchmark, tmp_path
-):
+def test_a_server_under_load_answers_as_the_classifier(hasty_run, blob_videos, benchmark, tmp_path):
     broken = tmp_path / "broken.avi"
     broken.write_text("no video")
     videos = [blob_videos / "left" / f"g0{number} 0.avi" for number in range(3)]
     options = ("--run", hasty_run.folder, "--clients", 3, "--minutes", 0.06, "--kill", 3)
     output = benchmark("serve", *videos, broken, *options)
-    found = re.search(
-        r"^answers +([\d,]+); (\d+) of another file or wrong, (\d+) lost; (\d+) decoders",
-        output,
-        re.MULTILINE,
-    )
+    told = r"^answers +([\d,]+); (\d+) of another file or wrong, (\d+) lost; (\d+) decoders"
+    found = re.search(told, output, re.MULTILINE)
     answered, wrong, lost, killed = (int(text.replace(",", "")) for text in found.groups())
     assert answered >= 3
     assert (wrong, lost) == (0, 0), output

@@ -85,8 +85,6 @@ def test_what_comes_before_the_figures_and_what_the_probabilities_are_worth():
     assert "answered with" not in text(logit_threshold=None)
 
 
-# With several labels, or an answer at every frame.
-
 RECORDINGS = [
     exclusive("ccaabb?", "ccaaabb", fps=2.0),
     exclusive("caacbbbb", "caaccbbb", name="b.mp4", group="b", fps=2.0),
@@ -135,9 +133,8 @@ def test_several_classes_nothing_that_matches_or_was_marked_and_videos_of_severa
     result = score_recordings([empty], NAMES, exclusive=False)
     assert "macro F1 –   mean average precision –   kappa –" in format_frame_metrics(result, "test")
     human, machine = at_once("##..", ".#.."), at_once("#.#.", ".#..")
-    scores = video_scores(
-        human.astype(int), np.where(machine, 0.9, 0.1), machine, list("xxxx"), list("ab")
-    )
+    chances = np.where(machine, 0.9, 0.1)
+    scores = video_scores(human.astype(int), chances, machine, list("xxxx"), list("ab"))
     lines = format_label_metrics(scores | {"leaks": ["a is in both"]}, "test").splitlines()
     assert lines == [
         "test: 4 videos of 1 group",

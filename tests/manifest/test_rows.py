@@ -137,7 +137,7 @@ def test_csv_without_labels_for_a_check_or_written_by_hand(table, tmp_path):
         assert len(warned) == 1
 
 
-def test_classes_that_cannot_be_learned():
+def test_classes_that_cannot_be_learned_and_a_regex_that_finds_groups_from_the_root_on():
     for labels, message in (
         (["run"], "two classes or more, got only 'run'"),
         (["run", " walk"], "spaces around them"),
@@ -146,9 +146,6 @@ def test_classes_that_cannot_be_learned():
     ):
         with pytest.raises(DataError, match=message):
             Manifest(rows=tuple(row("/a", label=label) for label in labels)).check_classes()
-
-
-def test_the_regex_finds_the_group_from_the_root_on_or_is_told():
     for regex, groups in (
         *((r"seq\d+", ["seq01", "seq02"]), (r"seq(\d+)", ["01", "02"]), (r"^\w+", ["run", "walk"])),
         *((r"(?:set)(\d)_(seq)", ["1", "2"]), (r"/(.*) \d", ["ann", "ann"])),

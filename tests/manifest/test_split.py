@@ -182,8 +182,7 @@ def test_folds_by_name_with_validation_out_of_training_or_not_there():
     with pytest.raises(DataError, match="as groups, of which there are 5, got 6"):
         by_fold(videos, 6, 1)
     for folds, fold in ((5, 6), ("groups", 6), (5, 0)):
-        message = f"fold: expected a number from 1 to 5, got {fold}"
-        with pytest.raises(ConfigError, match=message):
+        with pytest.raises(ConfigError, match=f"fold: expected a number from 1 to 5, got {fold}"):
             by_fold(videos, folds, fold)
     # Official splits can spare groups for validation, too.
     tested = ("p00", "p01")

@@ -175,7 +175,7 @@ def written(tmp_path):
     return write
 
 
-def test_files_of_the_same_bytes_are_grouped_and_only_those_of_equal_size_read(written):
+def test_files_of_the_same_bytes_are_grouped_and_a_sample_tells_them_apart(written, tmp_path):
     long = bytes(3_000_000)
     contents = [b"cat", long + b"a", b"dog", b"cat", b"horse", long + b"b", b"dog", b"cat"]
     paths, sizes = written(*contents)
@@ -190,9 +190,7 @@ def test_files_of_the_same_bytes_are_grouped_and_only_those_of_equal_size_read(w
     assert same_content(*written(b"", b"")) == []
     assert same_content(["a", "b"], [-1, -1]) == [], "missing"
     assert same_digest(["a", "b", "c", "d", "c"], ["", "", "1", "1", "1"]) == [[2, 3, 4]], "unknown"
-
-
-def test_a_sample_tells_files_of_any_size_apart(written, tmp_path):
+    # A sample of each, of any size.
     places = (0, 65_535, 500_000, 934_465, 999_999)
     contents = [bytearray(1_000_000) for _ in (None, *places)]
     for content, place in zip(contents[1:], places, strict=True):

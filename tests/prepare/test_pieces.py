@@ -49,29 +49,25 @@ def video(tmp_path):
     return tmp_path / "slide.avi"
 
 
-@pytest.mark.parametrize(
-    ("num_frames", "fps", "stored_fps", "first_of_each"),
-    [(8, 10, 5, [0, 1, 2, 3]), (3, 2, 6, [0, 0, 0, 3, 3, 3, 6, 6, 6])],
-)
-def test_frames_are_those_of_the_reader_as_jpeg(
-    tmp_path, num_frames, fps, stored_fps, first_of_each
-):
-    path = render(tmp_path / "a.avi", 1, num_frames=num_frames, fps=fps)
-    with VideoReader(path) as reader:
-        frames = reader.frames(fps=stored_fps, size=(16, 16))
-        expected = [encode_jpeg(frame, quality=90) for frame in frames]
-    found, info = encode_video(path, dataclasses.replace(FRAMES, fps=stored_fps))
-    images = found["frames"]
-    assert found == {"frames": expected}
-    assert [images.index(image) for image in images] == first_of_each
-    assert all(images[index] is images[first] for index, first in enumerate(first_of_each))
-    assert info.num_frames == num_frames
-    assert decode_jpeg(images[0]).shape == (16, 16, 3)
+def test_frames_are_those_of_a_reader_as_jpeg(tmp_path):
+    for num_frames, fps, stored_fps, first_of_each in (
+        (8, 10, 5, [0, 1, 2, 3]),
+        (3, 2, 6, [0, 0, 0, 3, 3, 3, 6, 6, 6]),
+    ):
+        path = render(tmp_path / "a.avi", 1, num_frames=num_frames, fps=fps)
+        with VideoReader(path) as reader:
+            frames = reader.frames(fps=stored_fps, size=(16, 16))
+            expected = [encode_jpeg(frame, quality=90) for frame in frames]
+        found, info = encode_video(path, dataclasses.replace(FRAMES, fps=stored_fps))
+        images = found["frames"]
+        assert found == {"frames": expected}
+        assert [images.index(image) for image in images] == first_of_each
+        assert all(images[index] is images[first] for index, first in enumerate(first_of_each))
+        assert info.num_frames == num_frames
+        assert decode_jpeg(images[0]).shape == (16, 16, 3)
 
 
-def test_flow_leads_from_the_stored_frame_before_and_is_not_looked_for_where_one_repeats(
-    video, monkeypatch
-):
+def test_flow_leads_from_the_stored_frame_before_and_is_none_where_one_repeats(video, monkeypatch):
     """From that of two frames before, then, which is another motion."""
     frames = FramesConfig(fps=2, size=32, jpeg_quality=60, flow=True)
     stored = list(iter_frames(video, fps=2, size=(32, 32)))
@@ -117,8 +113,6 @@ def test_stored_rate_of_those_of_files(tmp_path, monkeypatch):
     assert chosen_rate(paths, configure(tmp_path)) == 13
 
 
-# Records, read back by TensorFlow and by Protocol Buffers.
-
 OTHERS = {"label": 3, "video": "wälk/a.avi", "num_frames": 90, "fps": 30.0}
 
 
@@ -138,38 +132,32 @@ def noise(*lengths):
     return [rng.bytes(length) for length in lengths]
 
 
-@pytest.mark.parametrize(
-    "images",
-    [
+def test_tensorflow_reads_what_was_written(tmp_path):
+    for images in (
         {"frames": noise(1)},
         {"frames": noise(0, 127, 128, 16_383, 16_384)},
         {"frames": noise(2_100_000, 3)},
         {"frames": noise(300, 5, 20_000), "flow": noise(7, 128, 0)},
-    ],
-    ids=["short", "of lengths around those of varints", "long", "with flow"],
-)
-def test_tensorflow_reads_what_was_written(tmp_path, images):
-    num_bytes = write(tmp_path / "x.tfrecord", times=2, **images)
-    first, second = tf.data.TFRecordDataset(str(tmp_path / "x.tfrecord")).as_numpy_iterator()
-    assert first == second, "the same frames give the same bytes"
-    assert len(first) == num_bytes
-    example = tf.train.Example.FromString(first)
-    features = example.features.feature
-    assert set(features) == {*OTHERS, *images}
-    assert {name: list(features[name].bytes_list.value) for name in images} == images
-    assert features["label"].int64_list.value == [3]
-    assert features["video"].bytes_list.value == ["wälk/a.avi".encode()]
-    assert features["num_frames"].int64_list.value == [90]
-    assert features["fps"].float_list.value == [30.0]
-    # The parser of tf.data is another one.
-    parsed = tf.io.parse_single_example(first, {"frames": tf.io.RaggedFeature(tf.string)})
-    assert parsed["frames"].numpy().tolist() == images["frames"]
-    assert len(example.SerializeToString()) == num_bytes, "as short as it can be"
+    ):
+        num_bytes = write(tmp_path / "x.tfrecord", times=2, **images)
+        first, second = tf.data.TFRecordDataset(str(tmp_path / "x.tfrecord")).as_numpy_iterator()
+        assert first == second, "the same frames give the same bytes"
+        assert len(first) == num_bytes
+        example = tf.train.Example.FromString(first)
+        features = example.features.feature
+        assert set(features) == {*OTHERS, *images}
+        assert {name: list(features[name].bytes_list.value) for name in images} == images
+        assert features["label"].int64_list.value == [3]
+        assert features["video"].bytes_list.value == ["wälk/a.avi".encode()]
+        assert features["num_frames"].int64_list.value == [90]
+        assert features["fps"].float_list.value == [30.0]
+        # The parser of tf.data is another one.
+        parsed = tf.io.parse_single_example(first, {"frames": tf.io.RaggedFeature(tf.string)})
+        assert parsed["frames"].numpy().tolist() == images["frames"]
+        assert len(example.SerializeToString()) == num_bytes, "as short as it can be"
 
 
-def test_every_changed_byte_and_every_cut_is_noticed_and_a_spool_gives_frames_in_any_order(
-    tmp_path,
-):
+def test_every_changed_byte_or_cut_is_noticed_and_a_spool_gives_frames_in_any_order(tmp_path):
     path = tmp_path / "x.tfrecord"
     write(path, times=2, frames=noise(5, 6))
     content = path.read_bytes()
@@ -260,9 +248,7 @@ def test_other_events_and_recordings_are_another_data_set(folder, store, tmp_pat
     assert all(map(is_read_whole, store.records))
 
 
-def test_frames_that_tell_recordings_apart_are_from_end_to_end_and_memory_does_not_grow(
-    monkeypatch,
-):
+def test_frames_that_tell_recordings_apart_are_from_end_to_end_and_memory_is_bounded(monkeypatch):
     for num_frames in (1, 5, 127, 129, 1000, 5003):
         written = pieces.StoredPieces(FramesConfig())
         for first in range(0, num_frames, 128):
@@ -272,8 +258,7 @@ def test_frames_that_tell_recordings_apart_are_from_end_to_end_and_memory_does_n
                     spool.append(frame.to_bytes(4))
                 written.add({"frames": spool}, np.zeros((number, 1), np.uint8), 0)
         shown = [int.from_bytes(frame) for frame in written.shown()]
-        wanted = pieces.hash_positions(num_frames)
-        assert np.abs(shown - wanted).max() < max(1, num_frames / 64)
+        assert np.abs(shown - pieces.hash_positions(num_frames)).max() < max(1, num_frames / 64)
     monkeypatch.setattr(pieces, "write_record", lambda *_: 1000)
     label = Annotation(events=((1.0, 2.0, "a"),)).by_frame(10, ["a"])
 

@@ -67,7 +67,6 @@ def test_a_run_that_is_interrupted_and_killed_goes_on_to_the_same_store(root, st
     assert (process.returncode, errors) == (130, "interrupted\n")
     assert not alive(workers)
     assert only_the_test_shard_is_missing(config)
-
     process, workers = at_its_last_shard()
     with pytest.raises(ConfigError, match="another process is preparing .*out. Wait until it"):
         prepare(config)
@@ -76,7 +75,6 @@ def test_a_run_that_is_interrupted_and_killed_goes_on_to_the_same_store(root, st
     wait_until(lambda: not alive(workers))
     assert len(list(begun.glob("*test*.tmp"))) == 1
     assert not (Path(config.out) / "prepare.json").exists()
-
     before = writes(config.out)
     video.unlink()
     video.write_bytes(content)

@@ -177,9 +177,7 @@ def fail(error):
         (lambda path: Path(path).unlink(), "missing", "cannot be read: No such file or directory"),
     ],
 )
-def test_whatever_happens_at_a_file_costs_that_file_alone(
-    tmp_path, monkeypatch, happens, problem, reason
-):
+def test_whatever_happens_at_a_file_costs_it_alone(tmp_path, monkeypatch, happens, problem, reason):
     splits = {f"a/{number}.avi": "train" for number in range(3)}
     for name in splits:
         render(tmp_path / name, 1)
@@ -198,7 +196,7 @@ def test_whatever_happens_at_a_file_costs_that_file_alone(
     assert report.num_records == len(report.videos) - 1 == 2
 
 
-def test_a_full_folder_of_temporary_files_is_named_and_a_video_that_fits_no_record_left_out(
+def test_a_full_folder_is_named_and_what_fits_no_record_left_out(
     people, tmp_path, monkeypatch, full_disk
 ):
     task = only_task(people, tmp_path / "out", TRAIN)
@@ -226,7 +224,7 @@ def test_a_full_folder_of_temporary_files_is_named_and_a_video_that_fits_no_reco
 # Which videos go into which shard, and what tells shards and data sets apart.
 
 
-def test_plan_deals_the_videos_of_each_split_out_and_one_more_leaves_the_others_there(tmp_path):
+def test_plan_deals_the_videos_of_each_split_out_and_parts_of_a_file_together(tmp_path):
     splits = {f"{'ab'[i % 2]}/{i:03d}": "train" for i in range(100)}
     splits |= {f"a/{i}": "val" for i in range(100, 103)}
     tasks = plan(tmp_path, tmp_path, splits, shard_videos=16)
@@ -240,15 +238,13 @@ def test_plan_deals_the_videos_of_each_split_out_and_one_more_leaves_the_others_
     assert names != sorted(names)
     assert all(6 <= len(task.sources) <= 20 for task in train)
     assert all({s.row.label for s in task.sources} == {"a", "b"} for task in train)
-    reverse = dict(reversed(splits.items()))
-    assert plan(tmp_path, tmp_path, reverse, shard_videos=16) == tasks
+    assert plan(tmp_path, tmp_path, dict(reversed(splits.items())), shard_videos=16) == tasks
+    # One more leaves the others where they are.
     after = plan(tmp_path, tmp_path, {**splits, "a/new": "train"}, shard_videos=16)
     pairs = zip(tasks, after, strict=True)
     ((old, new),) = [(old, new) for old, new in pairs if old.sources != new.sources]
     assert [source for source in new.sources if source.name != "a/new"] == list(old.sources)
-
-
-def test_the_parts_of_a_file_lie_together_in_the_order_of_time(tmp_path):
+    # The parts of a file lie together in the order of time.
     parts = []
     for index in range(100):
         part = source(tmp_path, f"a/{index % 20}.avi", "train")

@@ -18,15 +18,7 @@ from pipeline.manifest.rows import SPLITS
 from pipeline.prepare.leaks import crossing
 from pipeline.sources.demo.actions import ACTIONS, ORDER_PAIRS, perform
 from pipeline.sources.demo.choreography import Choreography
-from pipeline.sources.demo.figure import (
-    DOFS,
-    SIDES,
-    SOLES,
-    Body,
-    forward_kinematics,
-    mirrored,
-    pose,
-)
+from pipeline.sources.demo.figure import SIDES, SOLES, Body, forward_kinematics, mirrored, pose
 from pipeline.sources.demo.recordings import Recording
 from pipeline.sources.demo.render import EVENTS, render_demo, render_recordings
 from pipeline.sources.demo.script import Script
@@ -118,7 +110,7 @@ WAYS = [
 
 def test_bones_keep_their_lengths_joints_bend_the_right_way_and_mirroring_swaps_the_sides():
     body = draw_body(0)
-    angles = np.random.default_rng(0).uniform(-2, 2, (50, len(DOFS)))
+    angles = np.random.default_rng(0).uniform(-2, 2, (50, pose({}).size))
     joints, image = (forward_kinematics(body, each).joints for each in (angles, mirrored(angles)))
     for side in SIDES:
         for (start, end), bone in BONES.items():
@@ -199,7 +191,6 @@ def test_takes_are_varied_and_short():
 
 def test_files_show_what_was_acted_and_are_completed_or_replaced(small, tmp_path):
     manifest = render_demo(tmp_path, num_figures=3)
-
     assert not crossing(manifest.rows)
     found = collections.Counter((row.split, row.label) for row in manifest.rows)
     assert found == dict.fromkeys([(split, action) for split in SPLITS for action in ACTIONS], 1)
@@ -211,13 +202,11 @@ def test_files_show_what_was_acted_and_are_completed_or_replaced(small, tmp_path
         assert (info.width, info.height) == form.size
         decoded = next(iter_frames(row.path))
         assert np.abs(decoded.astype(int) - next(take.frames())).mean() < 12
-
     before, files = contents(tmp_path), set(tmp_path.glob("*/*"))
     kept = [Path(row.path) for row in manifest.rows]
     killed = kept.pop(0)
     killed.unlink()
-    left_over = killed.with_name(".figure00_0.1234.mp4")
-    left_over.write_bytes(b"half a video")
+    killed.with_name(".figure00_0.1234.mp4").write_bytes(b"half a video")
     times = {path: path.stat().st_mtime_ns for path in kept}
     render_demo(tmp_path, num_figures=3)
     assert contents(tmp_path) == before
@@ -236,7 +225,7 @@ def choreograph(figure=0):
     return Choreography(draw_body(figure), np.zeros(2), FPS, 1.0, np.random.default_rng(figure))
 
 
-def test_every_movement_begins_in_the_pose_in_which_the_last_one_ended():
+def test_movements_join_and_a_figure_gets_where_it_is_to_and_no_foot_on_the_floor_slides():
     person = choreograph()
     for action in ("sit_down", "stand_up", "pick_up", "put_down", "wave", "clap"):
         person.act(action)
@@ -245,22 +234,18 @@ def test_every_movement_begins_in_the_pose_in_which_the_last_one_ended():
     for span in person.spans[1:]:
         for name, positions in joints.items():
             assert speeds(positions[span.start - 1 : span.start + 1]) < 0.2, (span, name)
-
-
-@pytest.mark.parametrize("figure", ACTORS)
-def test_a_figure_gets_where_it_is_to_and_no_foot_on_the_floor_slides(figure):
-    person = choreograph(figure)
     ways = [([1, 0], 0.5), ([-0.8, 0.2], -0.8), ([0.3, -0.2], 0.9), ([-0.5, 0], -0.6)]
-    person.pause(0.5)
-    for place, heading in ways:
-        person.walk_to(np.array(place, float), heading)
+    for person in map(choreograph, ACTORS):
         person.pause(0.5)
-        skeleton = person.skeleton()
-        np.testing.assert_allclose(skeleton.joints["pelvis"][-1, [0, 2]], place, atol=1e-6)
-        assert person.headings[-1] == pytest.approx(heading)
-    points, steps = of_feet(skeleton)
-    assert np.abs(steps).max() < 0.008
-    np.testing.assert_allclose(points[:, :, 1].min(axis=1), 0, atol=1e-9)
+        for place, heading in ways:
+            person.walk_to(np.array(place, float), heading)
+            person.pause(0.5)
+            skeleton = person.skeleton()
+            np.testing.assert_allclose(skeleton.joints["pelvis"][-1, [0, 2]], place, atol=1e-6)
+            assert person.headings[-1] == pytest.approx(heading)
+        points, steps = of_feet(skeleton)
+        assert np.abs(steps).max() < 0.008
+        np.testing.assert_allclose(points[:, :, 1].min(axis=1), 0, atol=1e-9)
 
 
 def test_a_figure_stays_in_its_part_of_the_world_and_labels_hold_while_something_is_done(enacted):
@@ -345,7 +330,7 @@ def rendered(tmp_path_factory):
     return directory
 
 
-def test_recordings_show_what_was_acted_by_a_camera_that_stays(rendered, small):
+def test_recordings_show_what_was_acted_and_are_completed(rendered, small, tmp_path):
     recordings = read_events(rendered / EVENTS)
     figures = [f"figure0{number}" for number in range(3)]
     assert [each.media.partition(".")[0] for each in recordings] == figures
@@ -362,11 +347,21 @@ def test_recordings_show_what_was_acted_by_a_camera_that_stays(rendered, small):
         ]
         assert frames == [(e.start, e.end, e.label) for e in recording.enactment.events]
         assert {e.subject for e in read.events} == {read.group}
-    first = next(recording.frames())
     shown = np.stack(list(iter_frames(rendered / read.media))).astype(int)
-    assert np.abs(shown[0] - first).mean() < 14
-    corner = shown[:, :12].mean(axis=(1, 2, 3))  # the place above the figure
+    assert np.abs(shown[0] - next(recording.frames())).mean() < 14
+    corner = shown[:, :12].mean(axis=(1, 2, 3))  # above the figure, where the camera stays
     assert np.ptp(corner) < 4
+    # What a killed run left is completed.
+    directory = shutil.copytree(rendered, tmp_path / "recordings")
+    done, unfinished = (next(directory.glob(f"figure0{n}.[am]*")) for n in (0, 1))
+    modified = done.stat().st_mtime_ns
+    unfinished.unlink()
+    (directory / EVENTS / "figure00.csv").unlink()
+    (directory / ".figure01.12.partial.mp4").write_bytes(b"half a recording")
+    render_recordings(directory, num_figures=3)
+    render_recordings(directory, num_figures=3)
+    assert contents(directory) == contents(rendered)
+    assert modified != done.stat().st_mtime_ns  # without its events it is rendered again
 
 
 def test_the_source_reads_its_recordings(rendered, monkeypatch, tmp_path, in_this_process):
@@ -395,23 +390,7 @@ def test_the_source_reads_its_recordings(rendered, monkeypatch, tmp_path, in_thi
             PrepareConfig(source="demo_recordings", **wrong)
 
 
-def test_what_a_killed_run_left_is_completed_to_the_same_bytes(rendered, small, tmp_path):
-    directory = tmp_path / "recordings"
-    shutil.copytree(rendered, directory)
-    done, unfinished = (next(directory.glob(f"figure0{n}.[am]*")) for n in (0, 1))
-    modified = done.stat().st_mtime_ns
-    unfinished.unlink()
-    (directory / EVENTS / "figure00.csv").unlink()
-    (directory / ".figure01.12.partial.mp4").write_bytes(b"half a recording")
-    render_recordings(directory, num_figures=3)
-    render_recordings(directory, num_figures=3)
-    assert contents(directory) == contents(rendered)
-    assert modified != done.stat().st_mtime_ns  # without its events it is rendered again
-
-
-def test_another_seed_replaces_the_recordings_and_most_figures_are_for_training(
-    tmp_path, monkeypatch
-):
+def test_another_seed_replaces_recordings_and_most_figures_are_for_training(tmp_path, monkeypatch):
     monkeypatch.setattr("pipeline.sources.demo.render.run_in_workers", lambda *_, **__: [])
     render_recordings(tmp_path)
     old = tmp_path / EVENTS / "figure07.csv"

@@ -77,9 +77,7 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFac
     thread.join()
 
 
-def test_ends_where_the_scan_finds_it_and_unpacks_anew_what_was_interrupted_or_is_damaged(
-    server, tmp_path
-):
+def test_ends_where_the_scan_finds_it_and_unpacks_anew_what_is_not_whole(server, tmp_path):
     download_ucf101(tmp_path)
     rows = scan_ucf101(tmp_path).rows
     assert [Path(row.path).name for row in rows] == VIDEOS
@@ -119,9 +117,7 @@ def test_goes_on_with_what_is_missing(server, tmp_path):
     assert len(scan_ucf101(tmp_path).rows) == 3
 
 
-def test_servers_that_do_not_have_it_and_folders_that_cannot_be_written(
-    server, touch, tmp_path, monkeypatch
-):
+def test_servers_without_it_or_folders_that_cannot_be_written(server, touch, tmp_path, monkeypatch):
     lists = server.folder / "lists.zip"
     lists.write_bytes(zipped(**{"ucfTrainTestlist/classInd.txt": "1 Archery\n"}))
     for message in (

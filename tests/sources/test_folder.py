@@ -1,5 +1,4 @@
 import os
-import re
 import shutil
 import sys
 import warnings
@@ -45,11 +44,8 @@ def test_hidden_files_and_other_ones_are_left_out(touch):
     root = touch(".DS_Store", "walk/._a.avi", "walk/@eaDir/a.avi", "walk/.cache/a.avi")
     assert paths(root) == ["run/a.avi", "walk/a.avi"]
     root = touch("walk/a.avi", "run/a.avi", "walk/a.txt", "README.md", "loose.avi", "run/x/y.csv")
-    message = (
-        "left out 4 files, outside of a class folder or not named as a video: README.md, "
-        "loose.avi, run/x/y.csv, walk/a.txt"
-    )
-    with pytest.warns(LeftOutWarning, match=re.escape(message)):
+    message = "left out 4 files, outside of a .*: README.md, loose.avi, run/x/y.csv, walk/a.txt"
+    with pytest.warns(LeftOutWarning, match=message):
         scan_folder(root)
 
 

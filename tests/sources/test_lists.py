@@ -34,10 +34,7 @@ def test_looks_in_the_folder_and_then_beside_it_and_reads_tables(touch, write):
     assert found(root / "set", str(root / "none")) == []
     root = touch("b.txt", "a.txt", "c.csv", "folder.txt/file")
     assert find_lists(root, "", "c.*", "*.txt") == [root / n for n in ("a.txt", "b.txt", "c.csv")]
-    message = (
-        "expected the official lists, x.txt, y.txt, found none in .*folder.txt and beside it. Get "
-        "them. Put them into the folder of the videos, o"
-    )
+    message = "lists, x.txt, y.txt, found none in .*folder.txt and beside it. Get them. Put them"
     with pytest.raises(DataError, match=message):
         find_lists(root / "folder.txt", "", "x.txt", "y.txt", download="Get them.")
     file = write("a.csv", "\ufefflabel,id", '"a, b",1', "c")
@@ -57,7 +54,6 @@ def test_finds_videos_by_name(touch):
     assert index.locate("c/X.avi") == str(root / "b/X.AVI")
     assert index.locate("c/y.avi", "other", "X") == str(root / "b/X.AVI")
     assert index.locate("c/y.avi") == str(root / "c/y.avi")
-
     index = VideoIndex(root, example="x.avi", ignore_case=True)
     path = index.locate("X.mp4")
     assert path == str(root / "a/x.webm")
@@ -84,8 +80,12 @@ def test_folder_of_lists_with_videos_in_folders_of_splits(touch, write):
 
 
 def test_class_names_and_numbers(touch, write):
-    touch("a.mp4", "b.mp4")
-    file = write("list.txt", "a.mp4 0", "b.mp4 1")
+    videos = ("run/a b.mp4", "walk/c, d.webm", "walk/ü.avi")
+    root = touch(*videos)
+    file = write("my list.txt", "walk/c, d.webm 1", "", "run/a b.mp4\t0 ", "walk/ü.avi, 1")
+    found = [(row.path, row.label, row.group, row.split) for row in scan_list(file).rows]
+    labels = ("class 0", "class 1", "class 1")
+    assert found == [(str(root / v), each, v, "") for v, each in zip(videos, labels, strict=True)]
     for name, lines in (
         ("label_map.txt", ("run fast", "", "3 jumps")),
         ("label_map_k400.txt", ("0 run fast", "1 3 jumps")),
@@ -94,8 +94,14 @@ def test_class_names_and_numbers(touch, write):
     ):
         names = write(name, *lines)
         rows = scan_list(file, classes=str(names) if name == "names" else "").rows
-        assert [row.label for row in rows] == ["run fast", "3 jumps"]
+        assert [row.label for row in rows] == ["run fast", "3 jumps", "3 jumps"]
         names.unlink()
+    told = "line 2: expected a video file and the number of its class, such as run/001.mp4 3, got "
+    wrong = "a.mp4|a.mp4 run|a.mp4 -1|a.mp4 1 3|a.mp4 1,3|a.mp4 1.0|4|a/1 63 1"
+    for line in wrong.split("|"):
+        with pytest.raises(DataError, match=re.escape(f"{told}'{line}'")):
+            scan_list(write("wrong.txt", f"{videos[0]} 0", line))
+    touch("a.mp4")
     file = write("list.csv", "a.mp4,2", "b.mp4,10", "c.mp4,9")
     assert scan_list(file).class_names == ("class 02", "class 09", "class 10"), "so they sort"
     expected = "expected different class names, one a line, with or without a number before each"
@@ -153,9 +159,7 @@ def test_options_that_a_source_does_not_take():
             read_manifest(configure(source, **options))
 
 
-def test_a_fold_without_its_test_videos_a_line_that_is_there_twice_and_a_video_without_group(
-    touch, write
-):
+def test_a_fold_without_test_videos_a_line_there_twice_and_a_video_without_group(touch, write):
     root = touch("kick/set1_seq01_000.avi", "hug/set1_seq02_001.avi")
     with pytest.raises(DataError, match="none of the test videos of --fold 5 is there"):
         read_manifest(configure("ut_interaction", root, fold=5))

@@ -25,26 +25,17 @@ from pipeline.sources.twentybn import scan_jester, scan_something_something
 from pipeline.sources.ucf101 import scan_ucf101
 from pipeline.sources.ut_interaction import scan_ut_interaction
 from pipeline.sources.video_index import CrossingGroupsWarning
-from pipeline.sources.video_list import scan_list
 from pipeline.video import encode_jpeg, iter_frames
 
 
 class DataSet(NamedTuple):
-    """What lies there, and what the scan says of it.
-
-    Attributes:
-        scan: Lists it.
-        videos: Paths of files, empty ones.
-        folder: What stands before the names of the lists.
-        lists: Their contents.
-        rows: Number of the video, label, group and split of each; and its times, if it is a part.
-    """
+    """What lies there, and what the scan says of it."""
 
     scan: Callable[..., Manifest]
-    videos: tuple[str, ...]
-    folder: str
-    lists: dict[str, str | None]
-    rows: list[tuple]
+    videos: tuple[str, ...]  # paths of files, empty ones
+    folder: str  # what stands before the names of the lists
+    lists: dict[str, str | None]  # their contents
+    rows: list[tuple]  # number of the video, label, group, split; and its times, if it is a part
 
 
 CLIPS = (
@@ -215,18 +206,6 @@ UT = DataSet(
     ],
 )
 
-LIST = DataSet(
-    lambda root: scan_list(root / "my list.txt"),
-    ("run/a b.mp4", "walk/c, d.webm", "walk/ü.avi"),
-    "",
-    {"my list.txt": "walk/c, d.webm 1\n\nrun/a b.mp4\t0 \nwalk/ü.avi, 1"},
-    [
-        (0, "class 0", "run/a b.mp4", ""),
-        (1, "class 1", "walk/c, d.webm", ""),
-        (2, "class 1", "walk/ü.avi", ""),
-    ],
-)
-
 
 @pytest.fixture
 def lay(tmp_path, touch):
@@ -259,7 +238,7 @@ def rows_of(data_set, manifest, root):
     ("data_set", "folder", "lists", "annotations"),
     [
         *((each, each.folder, {}, "") for each in (UCF101, HMDB51, KINETICS, KTH, JESTER)),
-        *((each, each.folder, {}, "") for each in (SOMETHING, UT, LIST)),
+        *((each, each.folder, {}, "") for each in (SOMETHING, UT)),
         (UCF101, "lists/", {}, "lists"),
         (UCF101, "lists/", {}, "lists/trainlist01.txt"),
         (HMDB51, "test_train_splits/", {}, ""),
@@ -303,7 +282,6 @@ KTH_LINE = "line 14: expected ranges of frames, such as 'person01_boxing_d1 fram
 CLIP = "line 3: expected a YouTube video, times in seconds and a split of train, validate or test"
 GESTURE = "line 1: expected a video and a label that jester-v1-labels.csv lists, such as 34870;Dr"
 ENTRY = "entry 4: expected an id and a template that labels.json lists"
-NUMBERED = "line 2: expected a video file and the number of its class, such as run/001.mp4 3"
 LINES = [
     (
         *(UCF101, "testlist01.txt", "\n<line>", UCF_LINE),
@@ -329,17 +307,10 @@ LINES = [
             "01_boxing_d1 frames 95-94|01_boxing_d1 frames|01_boxing_d1"
         ),
     ),
-    (
-        *(JESTER, "validation.csv", "<line>", GESTURE),
-        "5;Waving|5,Drumming Fingers|;Drumming Fingers|5;",
-    ),
+    (JESTER, "validation.csv", "<line>", GESTURE, "5;Waving|5,Drumming|;Drumming Fingers|5;"),
     (
         *(SOMETHING, "validation.json", f"{json.dumps(ENTRIES)[:-1]}, <line>]", ENTRY),
         f'{{"id": "5", "template": "Holding [no]"}}|{{"id": "5"}}|{json.dumps(HOLDING)}|["5"]',
-    ),
-    (
-        *(LIST, "my list.txt", "run/a b.mp4 0\n<line>", NUMBERED),
-        "a.mp4|a.mp4 run|a.mp4 -1|a.mp4 1 3|a.mp4 1,3|a.mp4 1.0|4|a/1 63 1",
     ),
 ]
 
@@ -390,9 +361,7 @@ KINETICS_LISTS = r"\*train\*.csv, \*val\*.csv, \*test\*.csv, found none .* Downl
         (SOMETHING, {"labels.json": "[]"}, {}, "labels.json: expected a JSON dict, got list"),
     ],
 )
-def test_folds_and_lists_that_are_not_as_expected(
-    lay, monkeypatch, data_set, lists, options, message
-):
+def test_folds_and_lists_that_are_wrong(lay, monkeypatch, data_set, lists, options, message):
     root = lay(data_set, folder="far/away/") if lists is None else lay(data_set, lists)
     monkeypatch.chdir(root)
     with pytest.raises(ConfigError if "fold" in options else DataError, match=message):
@@ -417,10 +386,7 @@ TWICE = f"{HEAD}abseiling,{TUBE},5,15,test,1\nwalk,zzz,1,2,train,0\n"
 )
 def test_a_source_video_in_two_splits_is_two_groups(lay, data_set, lists, group, splits):
     root = lay(data_set, lists)
-    message = (
-        f"1 source video in more than one split: {group}. The splits are kept as they are "
-        "published, and each such video counts as one group a split."
-    )
+    message = f"1 source video in more than one split: {group}. .* counts as one group a split."
     with pytest.warns(CrossingGroupsWarning, match=message) as record:
         rows = data_set.scan(root).rows
     assert not crossing(rows)
@@ -437,11 +403,9 @@ def test_names_of_ucf101(lay):
     rows = scan_ucf101(root).rows
     assert rows[-1].path == str(root / "UCF101/v_HandstandPushups_g08_c01.avi")
     assert [row.label for row in rows[3:]] == ["HandstandPushups"] * 2
-
     lay(UCF101, {"testlist01.txt": "HandStandPushups/v_HandStandPushups_g01_c01.avi"}, ())
     (root / f"UCF101/{names[0]}").unlink()
-    labels = {row.label for row in scan_ucf101(root).rows}
-    assert labels == {"ApplyEyeMakeup", "HandstandPushups"}
+    assert {row.label for row in scan_ucf101(root).rows} == {"ApplyEyeMakeup", "HandstandPushups"}
 
 
 @pytest.mark.parametrize(
@@ -468,7 +432,6 @@ def test_kinetics_without_some_columns_clips_and_lists(lay):
     rows = scan_kinetics(root).rows
     assert [row.split for row in rows] == ["train", "train", "test", "val"]
     assert rows[1].path == str(root / "air drumming/_dbcJuKJQNs_000040_000050.mp4"), "kept"
-
     root = lay(KINETICS)
     rows = scan_kinetics(root / "train", annotations=str(root / "annotations/train.csv")).rows
     assert [row.split for row in rows] == ["train", "train"]
@@ -498,7 +461,6 @@ def test_kth_without_its_list_is_whole_videos_in_any_format(lay):
     assert len(found) == 599
     assert "handclapping/person13_handclapping_d3_uncomp.avi" not in found
     assert len(manifest.groups) == 25
-
     line = SEQUENCES.splitlines()[-3]
     root = lay(KTH, {"00sequences.txt": line}, videos=("converted/person07_jogging_d4.mp4",))
     for video in KTH.videos:
@@ -540,5 +502,4 @@ def test_what_the_error_says_turns_frames_into_videos(lay, monkeypatch):
     rows = scan_jester("videos").rows
     assert [row.path for row in rows] == [str(root / f"videos/{n}.avi") for n in (1, 20, 3)]
     assert len(list(iter_frames(rows[0].path))) == 3
-    jpeg = (root / "20bn-jester-v1/1/00001.jpg").read_bytes()
-    assert jpeg in Path(rows[0].path).read_bytes()
+    assert (root / "20bn-jester-v1/1/00001.jpg").read_bytes() in Path(rows[0].path).read_bytes()

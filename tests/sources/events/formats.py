@@ -80,7 +80,7 @@ def boris_aggregated() -> str:
     return "\r\n".join([head, *lines, ""])
 
 
-def boris_project(**changes: object) -> str:
+def boris(**changes: object) -> str:
     observation = {
         "date": "2016-11-27T01:57:26",
         "file": {"1": [VIDEO], "2": []},
@@ -155,15 +155,13 @@ def chosen(event: Event) -> dict[str, str]:
     return {"1": ids[event.label], "2": event.subject}
 
 
-def via(
-    *metadata: object, files: object = None, views: object = None, attribute: object = None
-) -> str:
+def via(*data: object, files: object = None, views: object = None, attribute: object = None) -> str:
     project = {
         "project": {},
         "attribute": attribute,
         "file": files or {"1": {"fid": 1, "fname": "a.mp4"}},
         "view": views or {"1": {"fid_list": [1]}},
-        "metadata": dict(enumerate(metadata)),
+        "metadata": dict(enumerate(data)),
     }
     return json.dumps(project)
 
@@ -248,7 +246,7 @@ FORMATS: dict[str, tuple[str, Callable[[], str]]] = {
     "BORIS, new": ("t 1.csv", boris_new),
     "BORIS, old": ("t 1.tsv", boris_old),
     "BORIS, aggregated": ("all.csv", boris_aggregated),
-    "BORIS, project": ("p.boris", boris_project),
+    "BORIS, project": ("p.boris", boris),
     "ELAN": ("ä 1.eaf", elan),
     "VIA, project": ("via.json", via_project),
     "VIA, table": ("via.csv", via_table),

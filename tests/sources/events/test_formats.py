@@ -34,18 +34,16 @@ def test_the_same_events_from_each_format(a_format, touch, write, infos):
         assert read_events(path.parent) == read_events(path)
 
 
-@pytest.mark.parametrize(
-    ("encoding", "newline"), [("utf-8-sig", "\r\n"), ("utf-16", "\r"), ("cp1252", "\n")]
-)
-def test_encodings_and_ends_of_lines_of_other_systems(a_format, encoding, newline):
+def test_encodings_and_ends_of_lines_of_other_systems(a_format):
     _, path = a_format
     before = read_events(path)
     text = path.read_text(encoding="utf-8")
-    path.write_text(text, encoding=encoding, newline=newline)
-    after = read_events(path)
-    assert [(r.media, r.events) for r in after] == [(r.media, r.events) for r in before]
-    told = any(notice.kind == "encoding" for recording in after for notice in recording.notices)
-    assert told == (encoding == "cp1252" and not text.isascii())
+    for encoding, newline in (("utf-8-sig", "\r\n"), ("utf-16", "\r"), ("cp1252", "\n")):
+        path.write_text(text, encoding=encoding, newline=newline)
+        after = read_events(path)
+        assert [(r.media, r.events) for r in after] == [(r.media, r.events) for r in before]
+        told = any(notice.kind == "encoding" for each in after for notice in each.notices)
+        assert told == (encoding == "cp1252" and not text.isascii())
 
 
 def test_a_file_that_is_cut_off_or_changed_gives_a_line_or_events(a_format):
@@ -57,10 +55,8 @@ def test_a_file_that_is_cut_off_or_changed_gives_a_line_or_events(a_format):
         changed = bytearray(data)
         for _ in range(rng.randint(1, 4)):
             place = rng.randrange(len(data))
-            some = rng.choice(
-                (b"", b"\0", b'"', b",", b"NaN", b"-1", b"1e300", b"\xff", b"[", b"<")
-            )
-            changed[place : place + rng.randint(0, 3)] = some
+            new = rng.choice((b"", b"\0", b'"', b",", b"NaN", b"-1", b"1e300", b"\xff", b"[", b"<"))
+            changed[place : place + rng.randint(0, 3)] = new
         broken.append(bytes(changed))
     messages = []
     for each in broken:
@@ -86,14 +82,14 @@ OTHERS = (
     '{"annotations": []}',
     '"metadata"',
 )
-TABLE = "video,start_seconds,end_seconds,label"
+HEAD = "video,start_seconds,end_seconds,label"
 
 
 def test_a_folder_is_read_below_too_and_other_files_are_told(write):
-    write("b/events.csv", TABLE, "b.mp4,1,2,walk")
-    write("a.csv", TABLE, "a.mp4,1,2,walk")
-    write(".hidden/c.csv", TABLE, "c.mp4,1,2,walk")
-    write("a.mp4", TABLE, "never looked into,1,2,walk")
+    write("b/events.csv", HEAD, "b.mp4,1,2,walk")
+    write("a.csv", HEAD, "a.mp4,1,2,walk")
+    write(".hidden/c.csv", HEAD, "c.mp4,1,2,walk")
+    write("a.mp4", HEAD, "never looked into,1,2,walk")
     write("config.ini", "[section]", "a = 1")
     write("package.json", '{"name": "x"}')
     write("page.html", "<html></html>")
@@ -107,26 +103,19 @@ def test_a_folder_is_read_below_too_and_other_files_are_told(write):
     (root / "none/notes.md").unlink()
     for number, text in enumerate(OTHERS):
         write(f"z/{number}.txt", text)
-
     with pytest.warns() as found:
         recordings = read_events(root)
-
     assert [recording.media for recording in recordings] == ["a.mp4", "b.mp4"]
-    assert [str(warning.message) for warning in found] == [
-        (
-            f"{root}: passed over 13 files without events: "
-            "config.ini, empty.txt, package.json, page.html, quote.txt, ..."
-        )
-    ]
-    write("c.csv", TABLE, "a.mp4,x,2,walk")
+    some = "config.ini, empty.txt, package.json, page.html, quote.txt, ..."
+    (told,) = (str(warning.message) for warning in found)
+    assert told == f"{root}: passed over 13 files without events: {some}"
+    write("c.csv", HEAD, "a.mp4,x,2,walk")
     with pytest.raises(DataError, match="c.csv, line 2: expected start_seconds"):
         read_events(root)
 
 
 BACKWARDS = "an event to end after its start, got 3 to 2. Correct it where it was marked."
-SEPARATOR = (
-    "A cell that holds the separator, such as a decimal comma, needs double quotes around it."
-)
+CELLS = "A cell that holds the separator, such as a decimal comma, needs double quotes around it."
 QUOTES = "A cell with quotes in it needs quotes around it, and those inside doubled."
 COLUMNS = (
     "video, start_seconds, end_seconds, label, got video, start_seconds, label; "
@@ -137,7 +126,6 @@ TIMES = (
 )
 HEADER = "a line # CSV_HEADER, got metadata_id, file_list. Export it again."
 WITHOUT_COLUMNS = "with the columns Subject and Behavior, found none."
-HEAD = "video,start_seconds,end_seconds,label"
 OWN = [  # the second line of a table of one's own, and what is expected instead
     ("a.mp4,soon,2,walk", "start_seconds, such as 12.5, got 'soon'."),
     ("a.mp4,0:01:02,2,walk", "start_seconds, such as 12.5, got '0:01:02'."),
@@ -152,7 +140,7 @@ OWN = [  # the second line of a table of one's own, and what is expected instead
     ("a.mp4,,2,", "a label, got an empty cell."),
     ("a.mp4,,,walk", "start_seconds, such as 12.5, got ''."),
     (",1,2,walk", "a video, got an empty cell."),
-    ("a.mp4,1,5,2,5,walk", f"at most 4 cells, got 6. {SEPARATOR}"),
+    ("a.mp4,1,5,2,5,walk", f"at most 4 cells, got 6. {CELLS}"),
     ('a.mp4,1,2,"walk', f"a table: unexpected end of data. {QUOTES}"),
 ]
 GIVEN = f"{HEAD},{{0}}\na.mp4,1,2,walk,{{1}}\na.mp4,2,3,walk,{{2}}".format
@@ -245,7 +233,7 @@ NONE = {
 }
 
 
-def test_files_that_are_broken_none_of_events_not_there_too_large_or_cannot_be_read(
+def test_files_that_are_broken_of_something_else_not_there_or_too_large(
     write, tmp_path, monkeypatch
 ):
     broken = [(place, *each) for place, found in EXPECTED.items() for each in found]

@@ -40,12 +40,8 @@ def test_the_same_observations_from_tables_and_a_project_of_boris():
     # Not in the table: where the second file starts, after 179.96 seconds.
     assert len(in_project[1].events) == 12
     assert in_project[1].events[0] == Event(227.765 - 179.96, 253.49 - 179.96, "s")
-    live = [r for r in recordings if not r.media]
+    assert kinds(*recordings).count("without media") == 5
     assert len(recordings) == 13
-    assert [r.name for r in live if r.events == ()] == ["observation without events"]
-    assert kinds(*live).count("without media") == len(live) == 5
-    assert kinds(*recordings).count("START without STOP") == 1
-    assert kinds(*recordings).count("other cameras") == 4
     modifiers = read_events(LABELS / "boris_project.boris", ReadingOptions(modifiers=True))
     labels = [{e.label for e in r.events} for r in modifiers if r.name == "modifiers"]
     assert labels == [{"q m1", "q m2", "q m3", "r m1", "r"}]

@@ -7,16 +7,7 @@ import re
 import pytest
 
 from pipeline.errors import DataError
-from tests.sources.events.formats import (
-    aligned,
-    boris_project,
-    document,
-    kinds,
-    result,
-    said,
-    studio,
-    via,
-)
+from tests.sources.events.formats import aligned, boris, document, kinds, result, said, studio, via
 
 NEW = (
     "Observation id\tSource\tTime offset (s)\tMedia duration (s)\tFPS\tSubject\tBehavior\t"
@@ -44,7 +35,7 @@ def new(read):
 @pytest.fixture
 def project(read):
     """Reads a project of one observation."""
-    return lambda name="p.boris", **changes: read(name, boris_project(**changes))
+    return lambda name="p.boris", **changes: read(name, boris(**changes))
 
 
 def test_events_go_to_the_file_that_they_fall_into_without_the_offset(new):
@@ -249,8 +240,7 @@ def test_times_of_elan_that_are_not_given_its_first_video_and_deep_and_wide_docu
     text = document(SLOTS, walk=[[FIRST]])
     assert events_of(one(text.replace("<HEADER", f"{deep}<HEADER"))) == "1-2 walk"
     slots = {"t0": 0, **{f"t{n}": None for n in range(1, 3_000)}, "t3000": 3_000_000}
-    names = enumerate(itertools.pairwise(slots))
-    chain = [aligned(f"a{n}", a, b) for n, (a, b) in names]
+    chain = [aligned(f"a{n}", a, b) for n, (a, b) in enumerate(itertools.pairwise(slots))]
     assert events_of(one(document(slots, walk=[chain]))).endswith(", 2999-3000 walk")
 
 
@@ -348,9 +338,8 @@ def test_activitynet_deepethogram_and_a_label_a_frame(read):
         "d": {"subset": "testing", "annotations": [walk, {"segment": [3, 4]}]},
     }
     found = read("a.json", json.dumps({"database": database}))
-    assert said(found) == [
-        *("a: 1-2 walk", "b:  ['not annotated']", "c: ", "d: 1-2 walk ['without a label']")
-    ]
+    told = ["a: 1-2 walk", "b:  ['not annotated']", "c: ", "d: 1-2 walk ['without a label']"]
+    assert said(found) == told
     assert [recording.split for recording in found] == ["val", "test", "train", "test"]
     assert [recording.known for recording in found] == [None, (), None, None]
     assert (found[0].duration_seconds, found[0].fps) == (9.5, 30)
