@@ -35,17 +35,14 @@ _SEVERE = ("serious", "critical")
 @contextmanager
 def chromium(*arguments: str) -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", *arguments]
-        )
+        words = ["--no-sandbox", *arguments]
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=words)
         yield browser
         browser.close()
 
 
 @contextmanager
-def opened(
-    browser: Browser, address: str, *, script: str = "", **options: object
-) -> Iterator[Page]:
+def opened(browser: Browser, url: str, *, script: str = "", **options: object) -> Iterator[Page]:
     """A page whose console says nothing until it is closed; a script runs in it before its own."""
     context = browser.new_context(**options)
     context.set_default_timeout(60_000)
@@ -54,8 +51,8 @@ def opened(
     page.on("console", lambda message: said.append(f"{message.type}: {message.text}"))
     page.on("pageerror", lambda error: said.append(f"error: {error}"))
     page.said = said
-    context.request.get(urljoin(address, f"/?token={TOKEN}"), max_redirects=0)  # makes a cookie
-    page.goto(address)
+    context.request.get(urljoin(url, f"/?token={TOKEN}"), max_redirects=0)  # makes a cookie
+    page.goto(url)
     yield page
     context.close()
     assert not said, said

@@ -157,6 +157,14 @@ def moving(tmp_path_factory):
     return folder, events
 
 
+def write_events(folder, moving, number):
+    """Labels the first of `moving` in a folder."""
+    lines = ["video,start_seconds,end_seconds,label"]
+    for name, events in list(moving[1].items())[:number]:
+        lines += [f"{name},{start},{end},{label}" for start, end, label in events]
+    (folder / "events.csv").write_text("\n".join(lines))
+
+
 @pytest.fixture(scope="module")
 def browser():
     with chromium() as browser:

@@ -36,7 +36,7 @@ def table(tmp_path):
     return EventsTable(tmp_path)
 
 
-def test_what_is_saved_is_read_again_and_prepare_reads_it(table, tmp_path):
+def test_what_is_saved_is_read_again_as_by_prepare_and_what_others_wrote_stays(table, tmp_path):
     nothing = VideoEvents((), is_listed=True)
     version = table.save("b.mp4", events(WALK, JUMP), version=NONE.version)
     # The same once more is no conflict, as after an answer that was lost on its way.
@@ -53,9 +53,7 @@ def test_what_is_saved_is_read_again_and_prepare_reads_it(table, tmp_path):
         (4.04, 4.04, "jump", "Ann"),
     ]
     assert not first.notices
-
-
-def test_what_others_wrote_stays(table, tmp_path):
+    # What others wrote stays.
     (tmp_path / NAME).write_text(
         "Video;start_seconds;end_seconds;label;split;temperature\n"
         "day/b.mp4;1;2,5;walk;train;20\n"
@@ -74,9 +72,7 @@ def test_what_others_wrote_stays(table, tmp_path):
     ]
 
 
-def test_what_somebody_else_changed_is_not_written_over_and_who_saves_at_once_loses_nothing(
-    table, tmp_path
-):
+def test_nobody_writes_over_what_others_changed_or_what_is_damaged(table, tmp_path):
     other = EventsTable(tmp_path)
     version = table.save("a.mp4", events(WALK), version=NONE.version)
     with pytest.raises(ChangedError, match=r"a.mp4: its events were changed in another window"):
@@ -92,9 +88,6 @@ def test_what_somebody_else_changed_is_not_written_over_and_who_saves_at_once_lo
     with ThreadPoolExecutor(len(names)) as threads:
         list(threads.map(save, names))
     assert table.read(names) == dict.fromkeys(names, events(WALK))
-
-
-def test_a_table_that_is_damaged_stays_as_it_is_and_its_line_is_told(table, tmp_path):
     path = tmp_path / NAME
     for content in (b"a,b\n1,2\n", b"\x00\x01", f"{HEAD}\na,x,1,l\n".encode()):
         path.write_bytes(content)
@@ -200,7 +193,7 @@ def test_what_was_decided_of_a_class_is_read_again_renamed_and_imported(table, t
     ]
 
 
-def test_texts_stay_in_their_line_times_have_thousandths_and_what_was_watched_is_merged():
+def test_texts_stay_in_their_line_times_have_thousandths_and_what_are_no_events_is_told():
     found = VideoEvents.checked(
         {
             "events": [
@@ -214,15 +207,7 @@ def test_texts_stay_in_their_line_times_have_thousandths_and_what_was_watched_is
     assert found == VideoEvents(marked, True, ((0.0, 3.0), (4.0, 6.0)))
     assert VideoEvents.checked({"events": [{"start": 1, "end": 2, "label": "a"}]}).is_listed
     assert VideoEvents.checked({"events": [], "watched": [[1, 2]]}).is_listed
-
-
-A = {"start": 1, "end": 2, "label": "a"}
-MANY = "expected a list of at most 100,000 events"
-
-
-@pytest.mark.parametrize(
-    ("value", "message"),
-    [
+    for value, message in (
         *((each, MANY) for each in (None, [], {}, {"events": {}}, {"events": [{}] * 100_001})),
         *(
             ({"events": [], "watched": each}, "expected")
@@ -241,11 +226,13 @@ MANY = "expected a list of at most 100,000 events"
         ),
         ({"events": [{**A, "label": "a\x1bb"}]}, "a label of characters that can be seen"),
         ({"events": [{**A, "notes": "\ud800"}]}, "notes in UTF-8"),
-    ],
-)
-def test_what_are_no_events(value, message):
-    with pytest.raises(DataError, match=message):
-        VideoEvents.checked(value)
+    ):
+        with pytest.raises(DataError, match=message):
+            VideoEvents.checked(value)
+
+
+A = {"start": 1, "end": 2, "label": "a"}
+MANY = "expected a list of at most 100,000 events"
 
 
 def test_labels_of_clips_are_those_that_prepare_reads(tmp_path):

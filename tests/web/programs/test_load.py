@@ -9,6 +9,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import ClassVar
 
 import pytest
 from starlette.exceptions import HTTPException
@@ -94,14 +95,11 @@ def test_told_to_end_it_finishes_what_it_took_and_its_log_is_empty(small, clips,
 
 
 def listens(port):
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=5).close()
-    except ConnectionRefusedError:
-        return False
-    return True
+    with socket.socket() as connection:
+        return connection.connect_ex(("127.0.0.1", port)) == 0
 
 
-def test_a_decoder_that_is_killed_is_replaced_and_the_video_tried_again(patient, video):
+def test_a_killed_decoder_is_replaced_and_one_killed_ever_again_costs_a_request(patient, video):
     warm(patient, video)
     wanted = patient.json(CLASSIFY, video)
     with patient.hanging() as (worker,):
@@ -111,10 +109,6 @@ def test_a_decoder_that_is_killed_is_replaced_and_the_video_tried_again(patient,
         os.kill(worker, signal.SIGKILL)
         assert patient.end(asked) == wanted
     assert worker not in workers_of(patient.process.pid)
-
-
-def test_decoders_that_are_killed_again_and_again_cost_one_request(patient, video):
-    warm(patient, video)
     with patient.hanging():
         asked = patient.begin(CLASSIFY, video)
         patient.wait_for("working", 1)
@@ -128,10 +122,7 @@ def test_decoders_that_are_killed_again_and_again_cost_one_request(patient, vide
     status, content = answer.result()
     assert (status, "try again" in content["error"]) == (503, True)
     warm(patient, video)
-
-
-def test_a_second_try_is_the_last():
-    tries = []
+    tries = []  # of which the second is the last
 
     def answer(*given):
         tries.append(given)
@@ -214,14 +205,17 @@ def test_many_bytes_at_once_are_too_many_and_what_nobody_expected_is_one_line(sm
     reason = "something went wrong in the server; its log says what"
     assert server.json("/v1/timeline", video) == (500, {"error": reason})
     assert list(server.uploads.iterdir()) == []
-    said = "clipline: POST /v1/timeline: ZeroDivisionError: of two lines\n"
-    assert server.ended() == said
+    assert server.ended() == "clipline: POST /v1/timeline: ZeroDivisionError: of two lines\n"
 
 
 class Nothing:
-    """In place of a decoder."""
+    """In place of a decoder; all that were made are in `made`."""
 
+    made: ClassVar = []
     is_stopped = is_closed = False
+
+    def __init__(self):
+        self.made.append(self)
 
     def stop(self):
         self.is_stopped = True
@@ -236,8 +230,9 @@ async def status_of(work):
     return refused.value.status_code
 
 
-async def take_turns(make_decoder, made, go_on):
-    queue = WorkQueue(at_once=1, most_waiting=1, make_decoder=make_decoder)
+async def take_turns():
+    made, go_on = Nothing.made, threading.Event()
+    queue = WorkQueue(at_once=1, most_waiting=1, make_decoder=Nothing)
     now = asyncio.get_running_loop().time
 
     async def begun(work, seconds=60):
@@ -278,10 +273,4 @@ async def take_turns(make_decoder, made, go_on):
 
 
 def test_turns_end_in_time_and_no_more_wait_than_may():
-    made, go_on = [], threading.Event()
-
-    def make_decoder():
-        made.append(Nothing())
-        return made[-1]
-
-    asyncio.run(take_turns(make_decoder, made, go_on))
+    asyncio.run(take_turns())

@@ -2,7 +2,6 @@
 
 import dataclasses
 import shutil
-import subprocess
 from urllib.parse import quote
 
 import numpy as np
@@ -14,10 +13,11 @@ from pipeline.video import write_video
 from pipeline.web.train.job import Job
 from pipeline.web.train.jobs import Jobs
 from pipeline.web.train.runs import figures
-from tests.conftest import HOLD, blob
-from tests.processes import python_processes, wait_until
+from tests.conftest import blob
+from tests.processes import wait_until
 from tests.runs import drawn_run
 from tests.web.browser import NEEDS_CHROMIUM, findings
+from tests.web.conftest import write_events
 
 pytestmark = NEEDS_CHROMIUM
 
@@ -93,9 +93,7 @@ def test_videos_are_checked_and_trained_on_once_at_a_time(app, jobs, clips, visi
     page.said[:] = [each for each in page.said if "409" not in each and "410" not in each]
 
 
-def test_a_training_is_followed_and_what_is_left_of_it_becomes_a_run_with_its_report(
-    app, jobs, visit, tiny_config, tmp_path
-):
+def test_a_training_is_followed_and_becomes_a_run(app, jobs, visit, tiny_config, tmp_path, hold):
     name, folder = tmp_path.name, jobs.folder("901")
     run = drawn_run(tiny_config, app.root / "runs" / name, exported=False)
     steps = ("prepare",), ("train", "--run", f"runs/{name}"), ("evaluate", f"runs/{name}")
@@ -103,26 +101,24 @@ def test_a_training_is_followed_and_what_is_left_of_it_becomes_a_run_with_its_re
     folder.write(job)
     first, rest = "the log: Grö".encode()[:-1], "öße".encode()[1:]  # A character comes apart.
     folder.log.write_bytes(first)
-    with python_processes() as python:
-        process = python("-c", HOLD, folder.running, stdin=subprocess.PIPE)
-        assert process.stdout.readline() == "held\n"
-        folder.write(dataclasses.replace(job, process=process.pid))
-        page = visit(f"{app.address}/jobs/901")
-        state, log = page.locator("#state"), page.locator("#log")
-        expect(state).to_have_text("Running")
-        expect(page.locator("#steps li.done")).to_have_count(1)
-        expect(page.locator("#curves")).to_be_visible()
-        expect(page.locator("#progress")).to_have_text("epoch 1 of 2, at most 1 minutes more")
-        for hidden in ("#result", "#finish", "#go-on"):
-            expect(page.locator(hidden)).to_be_hidden()
-        expect(log).to_have_text("the log: Gr")
-        with folder.log.open("ab") as file:
-            file.write(rest)
-        expect(log).to_have_text("the log: Größe")
-        page.reload()
-        expect(log).to_have_text("the log: Größe")
-        page.click("#stop")
-        expect(state).to_have_text("Stopped")
+    process = hold(folder.running)
+    folder.write(dataclasses.replace(job, process=process.pid))
+    page = visit(f"{app.address}/jobs/901")
+    state, log = page.locator("#state"), page.locator("#log")
+    expect(state).to_have_text("Running")
+    expect(page.locator("#steps li.done")).to_have_count(1)
+    expect(page.locator("#curves")).to_be_visible()
+    expect(page.locator("#progress")).to_have_text("epoch 1 of 2, at most 1 minutes more")
+    for hidden in ("#result", "#finish", "#go-on"):
+        expect(page.locator(hidden)).to_be_hidden()
+    expect(log).to_have_text("the log: Gr")
+    with folder.log.open("ab") as file:
+        file.write(rest)
+    expect(log).to_have_text("the log: Größe")
+    page.reload()
+    expect(log).to_have_text("the log: Größe")
+    page.click("#stop")
+    expect(state).to_have_text("Stopped")
     page.click("#finish")
     expect(page.locator("h1").first).to_have_text("training, as far as it came")
     expect(state).to_have_text("Done", timeout=240_000)
@@ -166,7 +162,7 @@ def test_a_click_before_the_script_is_there_is_not_lost(app, clips, visit):
             expect(button).to_be_enabled()
 
 
-def test_one_epoch_is_seen_in_the_curves(app, visit):
+def test_one_epoch_is_seen_in_the_curves_and_a_report_reaches_nothing_else(app, visit, tmp_path):
     coloured = visit(f"{app.address}/runs").evaluate(
         """async () => {
             const { drawCurves } = await import("/static/train/curves.js");
@@ -181,9 +177,6 @@ def test_one_epoch_is_seen_in_the_curves(app, visit):
         }"""
     )
     assert min(coloured) > 9
-
-
-def test_a_report_reaches_nothing_of_the_pages(app, visit, tmp_path):
     run = Run(app.root / "runs" / tmp_path.name)
     run.report_page.parent.mkdir(parents=True)
     run.config_file.write_text("")
@@ -199,20 +192,6 @@ def test_a_report_reaches_nothing_of_the_pages(app, visit, tmp_path):
     page.said.clear()
 
 
-def mark(page, events):
-    """Marks the events of a recording, each with the first letter of its class, as it is open."""
-    page.wait_for_selector("#picture[data-number='0']")
-    expect(page.locator("#waiting")).to_be_hidden()
-    for start, end, label in events:
-        page.keyboard.press("Home")
-        for seconds in (start, end - start):
-            for _ in range(round(seconds)):
-                page.keyboard.press("Shift+ArrowRight")
-            page.keyboard.press(label[0])
-    expect(page.locator("#count")).to_have_text(str(len(events)))
-    expect(page.locator("#saved")).to_have_text("Saved")
-
-
 def stop(page):
     page.click("#stop")
     expect(page.locator("#state")).to_have_text("Stopped", timeout=300_000)  # It is exported.
@@ -220,28 +199,19 @@ def stop(page):
 
 @pytest.fixture
 def own(start_app, moving, tmp_path):
-    """An app of its own, in whose folder five recordings are."""
-    videos, _ = moving
-    app = start_app(shutil.copytree(videos, tmp_path / "VIDEOS", ignore=lambda *_: ["g5.avi"]))
+    """An app of its own, in whose folder five recordings are, four of them labelled."""
+    folder = shutil.copytree(moving[0], tmp_path / "VIDEOS", ignore=lambda *_: ["g5.avi"])
+    write_events(folder, moving, 4)
+    app = start_app(folder)
     yield app
     end_all(Jobs(app.root))
 
 
 @pytest.mark.slow
-def test_from_recordings_without_labels_to_what_a_run_proposes(own, visit, moving):
-    _, events = moving
+def test_from_labelled_recordings_to_what_a_run_proposes(own, visit):
     page = visit(own.address)
     log = page.locator("#log")
     page.click("text=Mark events")
-    page.wait_for_selector("#picture[data-number='0']")
-    for name in ("left", "right"):
-        page.fill("#class-name", name)
-        page.fill("#class-key", name[0])
-        page.click("#add-class button")
-        page.locator("#class-name").blur()
-    for number in range(4):
-        page.locator("#videos li").nth(number).get_by_role("button").click()
-        mark(page, events[f"g{number}.avi"])
     page.get_by_role("link", name="Train").click()
     page.click("#choice button.main")
     expect(page.locator("main")).to_contain_text("Data set: data/videos-events")

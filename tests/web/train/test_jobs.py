@@ -56,7 +56,7 @@ def value_of(step, option):
     return step[step.index(option) + 1]
 
 
-def test_events_are_prepared_trained_and_tested(workspace):
+def test_what_is_chosen_is_prepared_trained_and_tested_and_folds_give_no_videos_away(workspace):
     job = Choice.checked(CHOICE).training(workspace)
     assert [" ".join(words) for words in job.steps] == [
         "prepare --source events --path lab/events.csv --val-fraction 0.15 --out data/lab-events",
@@ -72,9 +72,14 @@ def test_events_are_prepared_trained_and_tested(workspace):
     table = workspace.path("lab/events.csv")
     table.write_text(f"{table.read_text()}0.avi,2,,peck\n")
     assert value_of(steps(workspace)[0], "--point-seconds") == "1"
-
-
-def test_folds_and_auto_give_no_videos_away(workspace):
+    of_clips = ("prepare", "--source", "csv", "--path", "lab/labels.csv", "--val-fraction", "0.15")
+    for preset, words in (
+        ("flow", ("--flow", "--out", "data/lab-clips-flow")),
+        ("pose", ("--pose", "--out", "data/lab-clips-pose")),
+        ("pretrained", ("--size", "224", "--out", "data/lab-clips-224")),
+        ("small", ("--out", "data/lab-clips")),
+    ):
+        assert steps(workspace, kind="clips", preset=preset)[0] == (*of_clips, *words)
     prepare, *others = steps(workspace, folds=5, **CLIPS)
     assert "--val-fraction" not in prepare
     ((*words, out),) = others
@@ -90,24 +95,7 @@ def test_folds_and_auto_give_no_videos_away(workspace):
     assert prepare[-1].startswith("data/--out_x-")
 
 
-@pytest.mark.parametrize(
-    ("preset", "words", "data"),
-    [
-        ("flow", ("--flow",), "data/lab-clips-flow"),
-        ("pose", ("--pose",), "data/lab-clips-pose"),
-        ("pretrained", ("--size", "224"), "data/lab-clips-224"),
-        ("small", (), "data/lab-clips"),
-    ],
-)
-def test_what_a_preset_needs_is_prepared(workspace, preset, words, data):
-    prepare, *_ = steps(workspace, kind="clips", preset=preset)
-    assert prepare == (
-        *("prepare", "--source", "csv", "--path", "lab/labels.csv", "--val-fraction", "0.15"),
-        *(*words, "--out", data),
-    )
-
-
-def test_each_table_has_a_data_set_of_its_own():
+def test_each_table_has_a_data_set_of_its_own(workspace, blob_store, recording_store):
     folders = ("", "videos", "Lab 1", "Lab_1", "a/b", "a-b", "a-b-clips", "x" * 60, "x" * 61)
     # Where folds are tested, and by auto, nothing is held out to choose by.
     ways = (("events", "recordings", 0), ("events", "recordings", 5), ("clips", "small", 0))
@@ -118,44 +106,6 @@ def test_each_table_has_a_data_set_of_its_own():
         for kind, preset, folds in ways
     ]
     assert len(set(names)) == len(names)
-
-
-def test_too_few_recordings_are_told_before_anything_runs(workspace):
-    table = workspace.path("lab/events.csv")
-    lines = table.read_text().splitlines()
-    table.write_text("\n".join(lines[:3]))
-    with pytest.raises(DataError, match=r"lab: label 3 recordings or more, .* There are 2 so far"):
-        steps(workspace)
-    assert Choice.checked(CHOICE).check(workspace).steps  # What is there can be looked at.
-    table.write_text("\n".join(lines[:5]))
-    assert steps(workspace)
-    with pytest.raises(DataError, match="label 5 recordings or more"):
-        steps(workspace, folds=5)
-
-
-def test_what_is_missing_is_told_and_one_can_go_on_without(workspace):
-    def share_of(**changes):
-        return float(value_of(steps(workspace, **changes, goes_without=True)[0], option))
-
-    table, option = workspace.path("lab/events.csv"), "--max-bad-fraction"
-    workspace.path("lab/4.avi").write_bytes(b"no video")
-    table.write_text(f"{table.read_text()}gone.avi,0,1,walk\ngone.avi,2,3,sit\n")
-    told = r"lab: 2 of 7 recordings in its table .* gone\.avi, 4\.avi\. Bring them back, or train"
-    with pytest.raises(MissingError, match=told):
-        steps(workspace)
-    assert share_of() == pytest.approx(2 / 7 + PrepareConfig.max_bad_fraction, abs=1e-3)
-    ((_, *check),) = Choice.checked(CHOICE).check(workspace).steps
-    assert option in check  # Its report says what is missing.
-    assert steps(workspace, **CLIPS)
-    workspace.path("lab/labels.csv").write_text("path,label\n0.avi,walk\nx/b.avi,walk\n")
-    with pytest.raises(MissingError, match=r"lab: 1 of 2 clips in its table .*: x/b\.avi\. "):
-        steps(workspace, **CLIPS)
-    assert share_of(**CLIPS) < 1
-    workspace.path("lab/0.avi").unlink()
-    assert share_of(**CLIPS) == 1
-
-
-def test_a_data_set_is_trained_on_as_it_is(workspace, blob_store, recording_store):
     (workspace.root / "data").mkdir()
     for name, store in (("clips", blob_store), ("rec", recording_store)):
         shutil.copytree(store.path, workspace.root / "data" / name)
@@ -172,6 +122,37 @@ def test_a_data_set_is_trained_on_as_it_is(workspace, blob_store, recording_stor
         steps(workspace, **{**chosen, "folder": "data/begun"})
     with pytest.raises(OutsideError):
         steps(workspace, **{**chosen, "folder": "../data"})
+
+
+def test_too_few_recordings_and_what_is_missing_are_told_and_one_can_go_on_without(workspace):
+    def share_of(**changes):
+        return float(value_of(steps(workspace, **changes, goes_without=True)[0], option))
+
+    table, option = workspace.path("lab/events.csv"), "--max-bad-fraction"
+    lines = table.read_text().splitlines()
+    table.write_text("\n".join(lines[:3]))
+    with pytest.raises(DataError, match=r"lab: label 3 recordings or more, .* There are 2 so far"):
+        steps(workspace)
+    assert Choice.checked(CHOICE).check(workspace).steps  # What is there can be looked at.
+    table.write_text("\n".join(lines[:5]))
+    assert steps(workspace)
+    with pytest.raises(DataError, match="label 5 recordings or more"):
+        steps(workspace, folds=5)
+    workspace.path("lab/4.avi").write_bytes(b"no video")
+    table.write_text("\n".join([*lines, ""]) + "gone.avi,0,1,walk\ngone.avi,2,3,sit\n")
+    told = r"lab: 2 of 7 recordings in its table .* gone\.avi, 4\.avi\. Bring them back, or train"
+    with pytest.raises(MissingError, match=told):
+        steps(workspace)
+    assert share_of() == pytest.approx(2 / 7 + PrepareConfig.max_bad_fraction, abs=1e-3)
+    ((_, *check),) = Choice.checked(CHOICE).check(workspace).steps
+    assert option in check  # Its report says what is missing.
+    assert steps(workspace, **CLIPS)
+    workspace.path("lab/labels.csv").write_text("path,label\n0.avi,walk\nx/b.avi,walk\n")
+    with pytest.raises(MissingError, match=r"lab: 1 of 2 clips in its table .*: x/b\.avi\. "):
+        steps(workspace, **CLIPS)
+    assert share_of(**CLIPS) < 1
+    workspace.path("lab/0.avi").unlink()
+    assert share_of(**CLIPS) == 1
 
 
 def test_what_cannot_be_chosen(workspace):
@@ -316,6 +297,22 @@ def test_a_run_is_made_of_a_training_as_far_as_it_came(tmp_path):
         assert not as_far_as_it_came(dataclasses.replace(stopped, **changes), tmp_path)
 
 
+def test_where_nothing_is_yet(tmp_path):
+    assert all_runs(tmp_path) == []
+    assert history(Run(tmp_path)) == []
+    (tmp_path / "lab").mkdir()
+    app = application(Workspace(tmp_path), lambda: False)
+    assert "Nothing is labelled yet" in ask(app, "/train")[2]
+    choice = json.dumps({"folder": "lab", "kind": "clips", "preset": "tiny"}).encode()
+    kind = [("content-type", "application/json")]
+    status, _, answer = ask(app, "/api/jobs", method="POST", body=choice, headers=kind)
+    assert (status, "there are no labels yet" in answer) == (422, True)
+    for path in ("/jobs/1", "/api/jobs/1", "/api/jobs/1/events"):
+        assert ask(app, path)[0] == 422
+    for path in ("/runs/x/report", "/runs/../report"):
+        assert ask(app, path)[0] == 404
+
+
 def write(folder, **files):
     folder.mkdir(parents=True)
     for name, content in files.items():
@@ -326,12 +323,8 @@ def write(folder, **files):
 
 VIDEO = {"top1": 0.75, "top1_interval95": [0.5, 0.9]}
 TESTED = {"test": {"video": VIDEO, "num_videos": 12, "num_groups": 3}}
-FOLDS = {
-    "main_score": "top1",
-    "video": {"top1": 0.6, "top1_interval95": [0.4, 0.8]},
-    "folds": [{}, {}],
-    "num_videos": 20,
-}
+OF_FOLDS = {"top1": 0.6, "top1_interval95": [0.4, 0.8]}
+FOLDS = {"main_score": "top1", "video": OF_FOLDS, "folds": [{}, {}], "num_videos": 20}
 
 
 @pytest.fixture
@@ -345,7 +338,7 @@ def root(tmp_path):
     return tmp_path
 
 
-def test_figures_are_those_of_the_files(root, blob_run):
+def test_figures_are_those_of_the_files_and_each_link_of_the_page_answers(root, blob_run):
     found = {each.name: each for each in all_runs(root)}
     assert sorted(found) == ["a", "b", "c"]
     a, b, c = found["a"], found["b"], found["c"]
@@ -366,10 +359,7 @@ def test_figures_are_those_of_the_files(root, blob_run):
     assert settings["clip.num_frames"] == blob_run.config().clip.num_frames
     assert [row["epoch"] for row in rows] == list(range(1, len(rows) + 1))
     assert {"loss", "val_loss", "seconds"} <= set(rows[0])
-
-
-def test_each_link_of_the_page_answers(root):
-    """A plain run and a fused one with a report, and kinds that have none."""
+    # Of the page: a plain run and a fused one with a report, and kinds that have none.
     runs, app = root / "runs", application(Workspace(root), lambda: False)
     fused = {"fusion_json": {}, "metrics_json": {"test": {**TESTED["test"], "task": "video"}}}
     write(runs / "fused <b>", **fused)
@@ -387,19 +377,3 @@ def test_each_link_of_the_page_answers(root):
     assert ask(app, "/runs/fused <b>/report")[::2] == (200, "report of fused <b>")
     for name in ("auto of labels", "auto in folds", "b"):
         assert f'value="{name}"' in page
-
-
-def test_where_nothing_is_yet(tmp_path):
-    assert all_runs(tmp_path) == []
-    assert history(Run(tmp_path)) == []
-    (tmp_path / "lab").mkdir()
-    app = application(Workspace(tmp_path), lambda: False)
-    assert "Nothing is labelled yet" in ask(app, "/train")[2]
-    choice = json.dumps({"folder": "lab", "kind": "clips", "preset": "tiny"}).encode()
-    kind = [("content-type", "application/json")]
-    status, _, answer = ask(app, "/api/jobs", method="POST", body=choice, headers=kind)
-    assert (status, "there are no labels yet" in answer) == (422, True)
-    for path in ("/jobs/1", "/api/jobs/1", "/api/jobs/1/events"):
-        assert ask(app, path)[0] == 422
-    for path in ("/runs/x/report", "/runs/../report"):
-        assert ask(app, path)[0] == 404

@@ -73,7 +73,7 @@ def test_files_are_answered_as_the_classifier_does(app_of_run, page, right, tmp_
         assert reader.count() == 12
 
 
-def test_a_folder_that_is_dropped_is_walked_through(page, right, tmp_path):
+def test_a_dropped_folder_is_walked_through_and_a_webcam_is_answered(page, right, tmp_path):
     folder = tmp_path / "many"
     (folder / "day 2").mkdir(parents=True)
     (folder / ".hidden").mkdir()
@@ -91,9 +91,6 @@ def test_a_folder_that_is_dropped_is_walked_through(page, right, tmp_path):
     expect(page.locator("#results li").nth(2)).to_contain_text("(blobs)")
     expect(page.locator("#answer")).not_to_be_empty()
     page.wait_for_selector("#picture[data-number='0']")
-
-
-def test_a_webcam_is_answered_again_and_again(page):
     page.reload()
     page.click("#webcam")
     expect(page.locator("#seen")).to_have_text("Watching")
@@ -119,9 +116,7 @@ def test_an_answer_is_explained_and_its_events_are_proposed_for_labelling(app_of
     assert (status, picture[:4]) == (200, b"\x89PNG")
     assert app.get("/api/video", tried=found["key"])["width"] == 32
     timeline = make_timeline(Classifier.load(app.root / "runs" / "blobs"), folder / "turns.avi")
-    expected = [
-        (each.label, pytest.approx(each.start_seconds, abs=1e-3)) for each in timeline.segments
-    ]
+    expected = [(e.label, pytest.approx(e.start_seconds, abs=1e-3)) for e in timeline.segments]
     proposals = partial(app.ask, "/api/label/proposals", video=f"{folder.name}/turns.avi")
     for _ in range(2):  # The second time, they are kept.
         status, content = proposals(run="blobs")
@@ -131,10 +126,7 @@ def test_an_answer_is_explained_and_its_events_are_proposed_for_labelling(app_of
     assert all(each["start"] < each["end"] for each in found["events"])
     assert all(0.5 < each["probability"] <= 1 for each in found["events"])
     for run, reason in (("none", b"there is no such run"), ("../runs/blobs", b"")):
-        for status, answer in (
-            proposals(run=run),
-            app.ask("/api/try", b"x", **asked | {"run": run}),
-        ):
+        for status, answer in (proposals(run=run), tried(b"x", run=run)):
             assert status == 422
             assert reason in answer
     assert tried(b"x", headers={"Content-Type": "text/html"})[0] == 415
