@@ -110,7 +110,7 @@ QUICK = {
 """Options that make a command of the docs quick on tiny videos."""
 
 
-def test_commands_of_the_tutorial_run_and_the_server_answers(
+def test_the_tutorial_runs_and_the_server_of_the_docs_answers(
     blob_videos, capsys, monkeypatch, tmp_path
 ):
     """In a folder as the tutorial assumes it; a program of the docs asks the server."""

@@ -68,11 +68,7 @@ def arrows():
         f"pipeline/{place}".removesuffix(".py").replace("/", ".").removesuffix(".__init__"): path
         for place, path in MODULES.items()
     }
-    return [
-        (name, other)
-        for name, path in named.items()
-        for other in imported(path) & named.keys() - {name}
-    ]
+    return [(a, b) for a, path in named.items() for b in imported(path) & named.keys() - {a}]
 
 
 def room(name):

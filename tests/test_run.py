@@ -46,7 +46,7 @@ def test_a_run_knows_its_configuration_class_names_and_history(tmp_path):
             run.history()
 
 
-def test_what_is_no_run_names_what_is_missing_and_the_nearest_runs(tmp_path):
+def test_what_is_no_run_names_what_is_missing_and_the_nearest_runs_or_its_own(tmp_path):
     for name in ("config.toml", "class_names.json"):
         run = make_run(tmp_path / name / "run", 1)
         (run.folder / name).unlink()
@@ -59,14 +59,12 @@ def test_what_is_no_run_names_what_is_missing_and_the_nearest_runs(tmp_path):
         Run(tmp_path / "jump").config()
     with pytest.raises(DataError, match="Name one that is there: .*walk"):
         Run(tmp_path).config()
-
-
-def test_an_export_is_told_of_the_run_that_it_came_from(tmp_path):
-    run = make_run(tmp_path / "a", 1)
+    # An export is told of the run that it came from.
+    run = make_run(tmp_path / "exported", 1)
     export = Run(run.exports / "onnx")
     export.folder.mkdir(parents=True)
     export.bundle_file.touch()
-    message = f"an export, .* the run that it came from: {re.escape(str(tmp_path / 'a'))}$"
+    message = f"an export, .* the run that it came from: {re.escape(str(run.folder))}$"
     with pytest.raises(DataError, match=message):
         export.config()
     assert run.export_command() == f"clipline export {run.folder}"

@@ -38,7 +38,7 @@ RESULT = {
 }
 
 
-def test_the_text_says_what_each_number_is():
+def test_the_text_says_what_each_number_is_and_what_it_is_worth():
     assert format_metrics(RESULT, "val").splitlines() == [
         "val: 4 videos of 2 groups, 3 clips a video",
         "these videos chose the epoch and the calibration: on new ones expect a little less",
@@ -58,9 +58,6 @@ def test_the_text_says_what_each_number_is():
         f"order pairs (2 videos): which of the two, {TWO_WAY}",
         "reversing the frames gives the partner action for 0.500",
     ]
-
-
-def test_what_comes_before_the_figures_and_what_the_probabilities_are_worth():
     leaks = ["group 'ann' is in train and test", "group 'bob' is in train and test"]
     classes = RESULT["per_class"] | dict.fromkeys("abc", RESULT["per_class"]["wave"])
     text = format_metrics(RESULT | {"leaks": leaks, "per_class": classes}, "test")

@@ -380,12 +380,8 @@ def test_a_check_reports_prepares_nothing_and_needs_no_labels(root):
     assert "1 with a clock that jumps, kept without the gaps: run/dan 2.gif" in text
     quarantine = Path(config.out, "check", "quarantine.csv").read_text(encoding="utf-8")
     assert "dan 2.gif,run,val,kept,damaged,its clock jumps ahead" in quarantine
-    assert sorted(path.name for path in Path(config.out).rglob("*")) == [
-        "check",
-        "data_report.json",
-        "data_report.md",
-        "quarantine.csv",
-    ]
+    names = ["check", "data_report.json", "data_report.md", "quarantine.csv"]
+    assert sorted(path.name for path in Path(config.out).rglob("*")) == names
     config = configure(root / "run", "checked", check=True, group_regex="", test_groups=())
     report = check_videos(config)
     assert report.report["total"]["videos"] == 7

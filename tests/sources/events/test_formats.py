@@ -233,9 +233,7 @@ NONE = {
 }
 
 
-def test_files_that_are_broken_of_something_else_not_there_or_too_large(
-    write, tmp_path, monkeypatch
-):
+def test_files_that_are_broken_of_something_else_not_there_or_large(write, tmp_path, monkeypatch):
     broken = [(place, *each) for place, found in EXPECTED.items() for each in found]
     for place, text, expected in broken:
         path = write("file.txt", text, newline="")

@@ -274,9 +274,7 @@ def test_a_file_that_cannot_be_read_hinders_nothing_and_is_read_anew(folder):
     assert folder.learnt(recordings=6)["described"] == 6
 
 
-def test_killed_processes_cost_what_they_were_at_and_nothing_is_read_twice(
-    start_app, moving, tmp_path
-):
+def test_killed_processes_cost_what_they_were_at_and_no_file_twice(start_app, moving, tmp_path):
     videos, events = moving
     few = shutil.ignore_patterns("g[345].avi")
     path = shutil.copytree(videos, tmp_path / "work" / "lab", ignore=few)
