@@ -215,6 +215,7 @@ def test_one_sentence_says_why(server, bodies):
         ("/v1/classify", None, {}, 405, "another method"),
         ("/v1/classify", "good", {}, 400, "there are several runs: add ?run= and one of videos"),
         ("/v1/classify?run=video", "good", {}, 404, "no run video here. Did you mean videos?"),
+        ("/v2/models/video", None, {}, 404, "no run video here. Did you mean videos?"),
         (f"{CLASSIFY}&top=0", "good", {}, 422, "top: expected at least 1"),
         (f"{CLASSIFY}&top=x", "good", {}, 422, "top: expected a whole number, got 'x'"),
         (f"{CLASSIFY}&tpo=1", "good", {}, 422, "query: unknown tpo. Did you mean top?"),
