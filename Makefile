@@ -12,7 +12,7 @@ help:
 	@echo "make demo       render videos, prepare, train, evaluate and classify one"
 	@echo "make demo-recordings  the same with long recordings: an answer at every frame"
 	@echo "make test       lint, types, docs, doctests and tests, beside each other"
-	@echo "make test-all   the same, and the slow tests: clusters, empty environments"
+	@echo "make test-all   the same, and the slow tests: clusters, codecs, empty environments"
 	@echo "make coverage   the tests, and the lines that none of them runs"
 	@echo "make docs       the pages of docs/ as a site, into site/"
 	@echo "make format     format the code"

@@ -340,6 +340,10 @@ def test_a_table_with_parts_of_files_of_which_one_ends_early(root):
     assert prepare(config).up_to_date
     named = "1 damaged or shorter than asked, kept with what is: run/dan 1.avi#t=0.4,1 (4 of 6"
     assert named in str(report)
+    fewer = {"fewer_frames_than_declared": 4 * store.report["fewer_frames_than_declared"]}
+    several = dataclasses.replace(store, report={**store.report, **fewer})
+    several = dataclasses.replace(report, store=several)
+    assert str(several).count("(4 of 6 frames)") == 3  # The others are in the data report.
     lines = (store.path / "quarantine.csv").read_text(encoding="utf-8").splitlines()
     assert [line.partition("train,")[2] for line in lines[1:]] == [
         "kept,shorter than asked,decoded 4 of 6 frames: the file ends,0.4,1.0"
