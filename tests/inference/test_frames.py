@@ -5,6 +5,7 @@ import json
 import pickle
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,7 +19,6 @@ from pipeline.config import (
     RunConfig,
     TemporalConfig,
 )
-from pipeline.config.prepare import PrepareConfig
 from pipeline.errors import ConfigError
 from pipeline.evaluation.frame_predictions import predict_frames
 from pipeline.inference.agreement import check, compare
@@ -29,17 +29,16 @@ from pipeline.inference.export import _write
 from pipeline.inference.frame_answers import frame_logits
 from pipeline.inference.runtimes import open_runtime
 from pipeline.inference.stream import classify_stream
-from pipeline.inference.tensorflow import of_recognizer
 from pipeline.inference.timeline import make_timeline
 from pipeline.inference.window_plan import plan_as_evaluation, plan_windows
 from pipeline.inference.windows import slide
 from pipeline.models.recognizer import build_recognizer, load_recognizer
-from pipeline.prepare.preparation import prepare
 from pipeline.prepare.prepared import open_store
 from pipeline.run import Run
 from pipeline.tasks.calibration import Calibration
 from pipeline.tasks.task import task_of
 from pipeline.video import LiveVideo, write_video
+from tests.conftest import prepared
 from tests.inference.commands import classify
 from tests.runs import draw_weights
 
@@ -109,17 +108,8 @@ def make_store(root):
     lines = [f"{name},0,0.1,{NAMES[1 + index % 2]},train" for index, name in enumerate(LENGTHS)]
     table = ["video,start_seconds,end_seconds,label,split", *lines]
     (root / "events.csv").write_text("\n".join(table))
-    config = PrepareConfig(
-        source="events",
-        path=str(root / "events.csv"),
-        videos=str(root / "videos"),
-        out=str(root / "data"),
-        fps=FPS,
-        size=16,
-        allow_leaks=True,
-        workers=1,
-    )
-    prepare(config)
+    options = {"videos": str(root / "videos"), "fps": FPS, "size": 16, "allow_leaks": True}
+    prepared("events", root / "events.csv", root / "data", **options)
 
 
 @pytest.fixture(scope="module")
@@ -187,34 +177,26 @@ def test_so_are_those_of_a_network_that_looks_both_ways(tmp_path):
     expect_answers_of_keras(model, open_runtime(tmp_path / "model.tflite"))
 
 
-@pytest.fixture(scope="module")
-def agreement():
-    """Says what a comparison finds where the logits of some frames were changed."""
-    made = {}
-    for task in ("frames", "frames-multilabel"):
-        config = configured(task, 1, {"kind": "gru"}, streams=("rgb",))
-        model = with_weights(config)
-        made[task] = model, config, of_recognizer(model, config, Path(__file__))
+def agreement(task, keep, change):
+    """What a comparison finds of made-up logits, of which those of some frames were changed."""
 
-    def agreement(task, keep, change):
-        model, config, runtime = made[task]
-        logits, clip_logits = runtime.logits, runtime.clip_logits
+    def changed(found, mask):
+        return np.where(keep(mask)[:, None], found, change(found))
 
-        def changed(found, mask):
-            return np.where(keep(mask)[:, None], found, change(found))
-
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(runtime, "logits", lambda x, mask: changed(logits(x, mask), mask))
-            patch.setattr(
-                runtime, "clip_logits", lambda clip: changed(clip_logits(clip), clip["mask"])
-            )
-            clips = [clip_of(number) for number in (LENGTH, 2)]
-            return compare(model, runtime, clips, config, Run(Path()), Path(), {})
-
-    return agreement
+    model = SimpleNamespace(input=["frames"], predict_on_batch=lambda inputs: inputs["frames"])
+    exported = SimpleNamespace(
+        path=Path(__file__),
+        features=lambda pairs: pairs["frames"][:, 1],
+        logits=changed,
+        clip_logits=lambda clip: changed(clip["frames"], clip["mask"]),
+    )
+    rng, config = np.random.default_rng(0), configured(task, 1, {"kind": "gru"})
+    masks = [np.arange(LENGTH) < number for number in (LENGTH, 2)]
+    clips = [{"frames": rng.normal(size=(LENGTH, 3)), "mask": mask} for mask in masks]
+    return compare(model, exported, clips, config, Run(Path()), Path(), {})
 
 
-def test_real_frames_are_compared(agreement):
+def test_real_frames_are_compared_and_of_several_classes_all_of_them():
     same = agreement("frames", lambda mask: mask, lambda logits: logits + 1000)
     assert (same.num_clips, same.same_answers) == (2, 1)
     assert same.difference < 1e-5
@@ -223,9 +205,6 @@ def test_real_frames_are_compared(agreement):
     turned = agreement("frames", lambda mask: np.arange(len(mask)) != 1, lambda logits: -logits)
     assert turned.same_answers == pytest.approx(8 / 10)
     assert turned.difference > 0.1
-
-
-def test_where_several_classes_may_hold_an_answer_is_all_of_them(agreement):
     shifted = agreement("frames-multilabel", lambda mask: ~mask, lambda logits: logits * 1.001)
     assert shifted.same_answers == 1
     assert shifted.noise == pytest.approx(1e-3, rel=1e-2)  # of how far logits are from 0
@@ -295,10 +274,15 @@ def test_a_stream_says_which_classes_hold_at_its_newest_frame(found, store):
         ]
 
 
-def test_what_has_no_meaning_is_refused_in_a_line(found, store, tmp_path):
+def test_the_command_and_what_has_no_meaning(found, store, tmp_path):
     run, _ = found
-    classifier = Classifier(run)
-    path = path_of(store, "a.avi")
+    classifier, path, out = Classifier(run), path_of(store, "a.avi"), tmp_path / "a.bouts.csv"
+    done = classify(path, "--run", run.folder, "--out", out, "--bins", 2)
+    assert (done.code, done.errors) == (0, "")
+    assert done.output == f"{format_timeline(make_timeline(classifier, path))}\n"
+    assert "background" not in out.read_text()
+    no_table = classify(path, "--bins", 2, "--run", run.folder).mistake
+    assert "--bins is for a table of bouts. Add --out NAME.bouts.csv" in no_table
     for options, name in [
         ({"window_seconds": 1.0}, "--window"),
         ({"overlap": 0.5}, "--overlap"),
@@ -309,20 +293,6 @@ def test_what_has_no_meaning_is_refused_in_a_line(found, store, tmp_path):
     for video in (path, np.zeros((9, 16, 16, 3), np.uint8)):
         with pytest.raises(ConfigError, match=r"no one answer for a video.* make_timeline"):
             classifier.predict(video)
-
-
-def test_the_command(found, store, tmp_path):
-    run, _ = found
-    path, out = path_of(store, "a.avi"), tmp_path / "a.bouts.csv"
-    done = classify(path, "--run", run.folder, "--out", out, "--bins", 2)
-    assert (done.code, done.errors) == (0, "")
-    assert done.output == f"{format_timeline(make_timeline(Classifier(run), path))}\n"
-    assert "background" not in out.read_text()
-    for words, message in [
-        ((path, "--overlap", 0.5), "--overlap is not for this run"),
-        ((path, "--bins", 2), "--bins is for a table of bouts. Add --out NAME.bouts.csv"),
-    ]:
-        assert message in classify(*words, "--run", run.folder).mistake
 
 
 def make_several(folder):
@@ -345,8 +315,7 @@ def with_thresholds(run, *thresholds):
 
 
 def test_a_video_may_show_several_classes_or_none(several, store):
-    run = several
-    path = path_of(store, "b.avi")
+    run, path = several, path_of(store, "b.avi")
     all_of_them = with_thresholds(run, 0.0, 0.0, 0.0).predict(path, top=3)
     assert (all_of_them.label, all_of_them.known) == ("background;jump;wave", True)
     assert {*all_of_them.holding} == {*all_of_them.top}
@@ -359,13 +328,10 @@ def test_a_video_may_show_several_classes_or_none(several, store):
 
 
 def test_a_timeline_of_windows_has_each_class_by_itself(several, store):
-    run = several
-    path = path_of(store, "a.avi")
+    run, path = several, path_of(store, "a.avi")
     timeline = make_timeline(with_thresholds(run, 0.0, 1.0, 0.0), path)
-    assert [(s.label, s.start_seconds) for s in timeline.segments] == [
-        ("background", 0.0),
-        ("wave", 0.0),
-    ]
+    found = [(segment.label, segment.start_seconds) for segment in timeline.segments]
+    assert found == [("background", 0.0), ("wave", 0.0)]
     assert {segment.end_seconds for segment in timeline.segments} == {4.3}
     usual = tuple(map(float, np.median(timeline.curve.probabilities, axis=0)))
     changing = make_timeline(with_thresholds(run, *usual), path)

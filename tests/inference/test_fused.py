@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 from pipeline.cli.fusion_scores import format_fusion
-from pipeline.config.prepare import PrepareConfig
 from pipeline.errors import ConfigError, DataError
 from pipeline.evaluation.answering import answer
 from pipeline.evaluation.fusing import cross_validated, evaluated
@@ -26,10 +25,10 @@ from pipeline.inference.fused import read_fused
 from pipeline.inference.many import predict_many
 from pipeline.inference.stream import classify_stream
 from pipeline.inference.timeline import make_timeline
-from pipeline.prepare.preparation import prepare
 from pipeline.run import Run, latest_run
 from pipeline.tasks.exclusive import Exclusive
 from pipeline.video import LiveVideo, iter_frames
+from tests.conftest import prepared
 from tests.evaluation.made_up_crossval import some_answers, write_crossval
 from tests.inference import commands
 from tests.inference.videos import predictions_of, write_joined
@@ -39,19 +38,9 @@ from tests.runs import changed, drawn_run
 
 def make(config, videos, other, folder):
     """A copy of a run, and one that takes smaller frames of the same videos, and other clips."""
-    folder.mkdir()
-    prepared = PrepareConfig(
-        source="folder",
-        path=str(videos),
-        out=str(folder / "store"),
-        group_regex=r"g\d+",
-        test_groups=("g00", "g01", "g02", "g03"),
-        val_fraction=0.2,
-        fps=10,
-        size=16,
-        workers=1,
-    )
-    values = {"data": str(prepare(prepared).store.path), "clip.num_frames": 5}
+    groups = {"group_regex": r"g\d+", "test_groups": ("g00", "g01", "g02", "g03")}
+    store = prepared("folder", videos, folder / "store", val_fraction=0.2, size=16, **groups)
+    values = {"data": str(store), "clip.num_frames": 5}
     small = drawn_run(changed(config, values), folder / "small")
     for split in ("val", "test"):
         answer(small, split)
@@ -95,29 +84,24 @@ def by_hand(runs, path, rule="average", weights=(0.5, 0.5)):
     return powers / powers.sum()
 
 
-@pytest.mark.parametrize("rule", ["average", "product"])
-def test_answers_are_fused(runs, video, rule):
-    classifier = Classifier(runs, rule=rule)
-    found = both_of(classifier, video)
-    np.testing.assert_allclose(found, by_hand(runs, video, rule), rtol=1e-5)
-    assert classifier.predict(video).known
-
-
-def test_an_array_and_many_files_get_the_same_answers(runs, video, blob_videos, monkeypatch):
+def test_answers_are_fused_also_of_an_array_and_many_files(runs, video, blob_videos, monkeypatch):
     """A file is read once, for frames of all sizes."""
     opened = []
 
-    class Counting(clips.VideoReader):
-        def __init__(self, path, *others):
-            opened.append(path)
-            super().__init__(path, *others)
+    def counting(path, *others, opens=clips.VideoReader):
+        opened.append(path)
+        return opens(path, *others)
 
     classifier = Classifier(runs)
     frames = np.stack(list(iter_frames(video)))
     with monkeypatch.context() as patch:
-        patch.setattr(clips, "VideoReader", Counting)
+        patch.setattr(clips, "VideoReader", counting)
         alone = classifier.predict(video)
     assert opened == [video]
+    assert alone.known
+    for rule in ("average", "product"):
+        found = both_of(Classifier(runs, rule=rule), video)
+        np.testing.assert_allclose(found, by_hand(runs, video, rule), rtol=1e-5)
     assert classifier.predict(frames, fps=10).top == alone.top
     paths = [str(video), str(blob_videos / "right" / "g01 0.avi")]
     for path, found in predict_many(classifier, paths, workers=1):
@@ -272,6 +256,7 @@ def test_what_was_trained_again_is_not_what_was_fused(runs, tmp_path):
 
 
 def test_nothing_is_written_of_what_cannot_be_fused(runs, fused, tmp_path):
+    """As are runs of which one knows other classes or other videos."""
     out = Run(tmp_path / "new")
     for weights in ([0, 0], [-1, 2]):
         with pytest.raises(ConfigError, match="each weight must be from"):
@@ -281,6 +266,13 @@ def test_nothing_is_written_of_what_cannot_be_fused(runs, fused, tmp_path):
     with pytest.raises(DataError, match=r"only .*hasty has 'right'"):
         fuse([runs[0], other], out)
     assert not out.folder.exists()
+    table = other.report / "test_predictions.csv"
+    table.write_text(table.read_text().replace("g00", "g77"))
+    shutil.copy(runs[1].class_names_file, other.class_names_file)
+    with pytest.raises(DataError, match="of the split are not those of the other"):
+        evaluated([runs[0].folder, other.folder], "test")
+    with pytest.raises(DataError, match="expected runs that differ"):
+        evaluated([runs[0].folder, runs[0].folder], "test")
     out, bare = copied(fused[0], tmp_path / "out"), copied(runs[0], tmp_path / "bare")
     bare.litert_file.unlink()
     with pytest.raises(DataError, match="bare: no exported model. Next: "):
@@ -331,33 +323,15 @@ def test_the_commands(runs, video, tmp_path):
     assert (done.code, done.errors) == (0, "")
     assert done.output.startswith(f"{video}: ")
     assert commands.run("classify", video, "--run", folders[0], "--run", folders[1]) == done
+    product = ("--rule", "product")
     for words, message in (
         (("fuse", *folders, "--out", out), "is there already. Replace it by --overwrite"),
-        (("evaluate", out, "--rule", "product"), "--rule is for several runs: leave it out"),
-        (
-            ("evaluate", *folders, "--weights", "fitted"),
-            "Weights are not fitted any more: each run is calibrated",
-        ),
-        (
-            ("classify", "--run", out, video, "--rule", "product"),
-            "--rule product: fuse it again with another one",
-        ),
-        (
-            ("classify", "--run", folders[0], video, "--rule", "product"),
-            "--rule product: it is for several runs",
-        ),
+        (("evaluate", out, *product), "--rule is for several runs: leave it out"),
+        (("evaluate", *folders, "--weights", "fitted"), "Weights are not fitted any more: each"),
+        (("classify", "--run", out, video, *product), "product: fuse it again with another one"),
+        (("classify", "--run", folders[0], video, *product), "product: it is for several runs"),
     ):
         assert message in commands.run(*words).mistake
-
-
-def test_runs_of_other_videos(runs, tmp_path):
-    other = copied(runs[0], tmp_path / "other")
-    table = other.report / "test_predictions.csv"
-    table.write_text(table.read_text().replace("g00", "g77"))
-    with pytest.raises(DataError, match="of the split are not those of the other"):
-        evaluated([runs[0].folder, other.folder], "test")
-    with pytest.raises(DataError, match="expected runs that differ"):
-        evaluated([runs[0].folder, runs[0].folder], "test")
 
 
 def test_fused_runs_can_be_the_latest(fused, runs, tmp_path):
