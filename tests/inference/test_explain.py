@@ -33,26 +33,16 @@ from tests.runs import changed, drawn_run
 ANKLE = POINTS.index("right_ankle")
 
 
-@pytest.fixture(scope="module")
-def explanation(blob_run, video):
-    return explain(blob_run, video)
-
-
-@pytest.fixture(scope="module")
-def strip(explanation):
-    (strip,) = explanation.strips
-    return strip
-
-
 def expect_heat(strip):
     assert strip.heat.shape == (len(strip.frames), 32, 32)
     assert strip.heat.min() >= 0
     assert strip.heat.max() == pytest.approx(1)
 
 
-def test_it_explains_the_middle_clip_and_is_hot_where_something_moves(
-    explanation, strip, blob_run, video
-):
+def test_it_explains_the_middle_clip_and_is_hot_where_something_moves(blob_run, video):
+    """How much a frame matters is the logit lost without it, counted once more, by Keras."""
+    explanation = explain(blob_run, video)
+    (strip,) = explanation.strips
     assert explanation.label == Classifier(blob_run).predict(video).label == "left"
     assert strip.probability == explanation.probability
     assert strip.frames.shape == (8, 32, 32, 3)
@@ -66,25 +56,16 @@ def test_it_explains_the_middle_clip_and_is_hot_where_something_moves(
     assert 6 <= rows.sum() <= 12
     by_row = strip.heat.mean(axis=(0, 2))
     assert by_row[rows].mean() > 2 * by_row[~rows].mean()
-
-
-def test_the_importance_of_a_frame_is_the_logit_lost_without_it(strip, blob_run):
-    """Counted once more, by Keras."""
-    model = load_recognizer(blob_run.model_file)
-    label = blob_run.class_names().index("left")
+    model, label = load_recognizer(blob_run.model_file), blob_run.class_names().index("left")
 
     def logit(frames):
         return model.predict_on_batch(as_batch({"frames": frames}, 8))[0, label]
 
-    whole = logit(strip.frames)
     for place in (0, 3, 7):
-        lost = whole - logit(np.delete(strip.frames, place, axis=0))
+        lost = logit(strip.frames) - logit(np.delete(strip.frames, place, axis=0))
         assert strip.importance[place] == pytest.approx(lost, abs=1e-3)
-
-
-def test_another_class(blob_run, video, explanation, strip):
     other = explain(blob_run, video, "right")
-    assert (other.label, explanation.label) == ("right", "left")
+    assert other.label == "right"
     assert other.probability == pytest.approx(1 - explanation.probability, abs=1e-5)
     np.testing.assert_allclose(other.strips[0].frames, strip.frames)
     assert not np.allclose(other.strips[0].heat, strip.heat, atol=0.05)
@@ -151,7 +132,10 @@ def test_maps_of_several_sizes_count_alike(monkeypatch):
 
 
 def test_heat_is_what_the_answer_takes(blob_run, blob_videos):
-    """It sums up to what the motion changes; its hottest places cost more than those of others."""
+    """It sums up to what the motion changes; its hottest places cost more than those of others.
+
+    In the clip that it is told from, nothing moves.
+    """
     model, rng, lost = load_recognizer(blob_run.model_file), np.random.default_rng(0), []
     heat_model = HeatModel(model, blob_run.config())
     for name in ("left/g00 0.avi", "right/g01 0.avi", "left/g02 0.avi"):
@@ -175,15 +159,12 @@ def test_heat_is_what_the_answer_takes(blob_run, blob_videos):
     ours, grad_cam, random = np.mean(lost, axis=0)
     assert ours > 2 * random
     assert ours > grad_cam
-
-
-def test_in_a_still_clip_nothing_moves():
-    frames = np.random.default_rng(0).integers(256, size=(4, 8, 8, 3), dtype=np.uint8)
-    still = still_clip({"frames": frames, "flow": frames})
-    assert still["frames"].shape == frames.shape
-    assert (still["frames"] == still["frames"][0]).all()
-    assert np.abs(still["frames"][0] - frames.mean(axis=0)).max() <= 0.5
-    assert (still["flow"] == no_flow(frames)).all()
+    frames = rng.integers(256, size=(4, 8, 8, 3), dtype=np.uint8)
+    clip = still_clip({"frames": frames, "flow": frames})
+    assert clip["frames"].shape == frames.shape
+    assert (clip["frames"] == clip["frames"][0]).all()
+    assert np.abs(clip["frames"][0] - frames.mean(axis=0)).max() <= 0.5
+    assert (clip["flow"] == no_flow(frames)).all()
 
 
 # And so is that of points.
@@ -252,17 +233,13 @@ def test_a_network_that_reads_one_point_gives_it_all_of_the_heat(small_config, c
 # Pictures.
 
 
-def test_a_frame_under_its_heat():
+def test_frames_under_their_heat_and_people_on_them():
+    """The right foot of the first one is hot; there is no second one."""
     frame = np.full((2, 2, 3), (250, 100, 10), np.uint8)
-    heat = np.array([[0.0, 1.0], [0.0, 0.5]], np.float32)
-    drawn = warm(frame, heat)
+    drawn = warm(frame, np.array([[0.0, 1.0], [0.0, 0.5]], np.float32))
     assert drawn[0, 0].tolist() == drawn[1, 0].tolist() == [120, 120, 120]
     red, _, blue = drawn[0, 1].astype(int)
     assert red - blue > 20
-
-
-def test_people_on_a_frame():
-    """The right foot of the first one is hot; there is no second one."""
     points = np.zeros((2, 33, 7), np.float32)
     points[0, :, 6] = 1
     foot = list(PARTS["right foot"])
@@ -270,15 +247,15 @@ def test_people_on_a_frame():
     points[1, :, 0] = -0.5
     heat = np.zeros((2, 13))
     heat[0, list(PARTS).index("right foot")] = heat[1] = 1
-    drawn = warm_people(np.zeros((100, 200, 3), np.uint8), points, heat).astype(int)
+    dark, coloured = (np.full((100, 200, 3), grey, np.uint8) for grey in (0, (250, 100, 10)))
+    drawn = warm_people(dark, points, heat).astype(int)
     red, green, blue = drawn[75 + 4, 150]
     assert red > green > blue + 100
     assert np.ptp(drawn[50, 100]) < 20  # where all others are: grey
     assert drawn[:, :80].max() == 0
-    coloured = np.full((100, 200, 3), (250, 100, 10), np.uint8)
     assert (warm_people(coloured, points, heat)[:, :80] == coloured[:, :80]).all()
     heat[0] = -1
-    red, _, blue = warm_people(np.zeros((100, 200, 3), np.uint8), points, heat)[75, 150].astype(int)
+    red, _, blue = warm_people(dark, points, heat)[75, 150].astype(int)
     assert red - blue < 20
 
 
@@ -295,16 +272,14 @@ def synthetic(path, number, people=None):
     return Explanation(path=str(path), label="$a", probability=0.5, strips=(strip,))
 
 
-def test_a_clip_of_many_frames_takes_several_rows(video, tmp_path):
+def test_many_frames_take_several_rows_and_people_are_drawn_where_they_are(video, tmp_path):
+    """Also between the frames of the clip."""
     shapes = []
     for number in (1, 16, 32):
         draw_strip(synthetic(video, number), tmp_path / "why.png")
         shapes.append(matplotlib.image.imread(tmp_path / "why.png").shape)
     assert shapes[0][1] < shapes[1][1] == shapes[2][1]
     assert shapes[2][0] > 1.5 * shapes[1][0]
-
-
-def test_people_are_drawn_where_they_are_between_the_frames_of_the_clip(video, tmp_path):
     points = np.zeros((12, 1, 33, 7), np.float32)
     points[..., 0] = np.linspace(-0.4, 0.4, 12)[:, None, None]
     points[..., 6] = 1

@@ -1,7 +1,9 @@
-"""From frames to windows, which are the clips that evaluation would cut, and on to segments."""
+"""From frames, read once for several models, to windows, the clips of evaluation, and segments."""
 
 import functools
+import itertools
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,14 +20,15 @@ from pipeline.config import (
 from pipeline.dataset.sampling import sample_clip
 from pipeline.errors import ConfigError
 from pipeline.inference.bundle import Bundle
-from pipeline.inference.clips import ClipModel, decode_clip
+from pipeline.inference.clips import ClipModel, StoredVideo, decode_clip, readings_of
 from pipeline.inference.segments import Curve, find_segments, smooth
-from pipeline.inference.window_plan import plan_windows
+from pipeline.inference.window_plan import WindowPlan, in_step, plan_windows
 from pipeline.inference.windows import Window, slide
 from pipeline.models.recognizer import build_recognizer
 from pipeline.prepare.stored_frames import encode_array
 from pipeline.tasks.calibration import Calibration
 from pipeline.tasks.exclusive import Exclusive
+from pipeline.video import VideoReader, write_video
 
 FPS, LENGTH = 10, 4
 TASK = Exclusive()
@@ -153,7 +156,7 @@ def test_the_backbone_sees_a_frame_once_whatever_the_overlap(video):
     assert frames <= 47 // 2 + 1
 
 
-def test_the_length_of_windows():
+def test_the_length_of_windows_and_of_those_of_several_models_the_distance():
     config, _ = network("difference")
     for sampling, seconds, overlap, message in [
         ("uniform", 0, 0.5, "--window must be above 0"),
@@ -166,6 +169,65 @@ def test_the_length_of_windows():
     plan = plan_windows(bundle_for(config, clip_seconds=3.1), overlap=0.75)
     assert (plan.length, plan.stride, plan.offset, plan.hop) == (4, 8, 4, 1)
     assert plan.window_seconds == pytest.approx(3.2), "that of training, about"
+    plans = [
+        WindowPlan(length=16, stride=2, offset=0, hop=4, fps=10.0),
+        WindowPlan(length=8, stride=3, offset=1, hop=4, fps=10.0),
+    ]
+    stepped = in_step(plans)
+    assert [plan.hop_seconds for plan in stepped] == pytest.approx([0.6, 0.6])
+    assert [plan.hop for plan in stepped] == [3, 2]
+    assert in_step(plans[:1]) == plans[:1]
+
+
+# One reading of a file for several models.
+
+
+FRAMES = FramesConfig(fps=FPS, size=32, jpeg_quality=90)
+TABLE = {"pose": 2, "key_points": ("nose", "tail")}
+
+
+@pytest.mark.parametrize(
+    ("each", "kinds", "takes"),
+    [
+        ([{}, {}], [[{}]], [{0: 0, 1: 0}]),
+        ([{}, {"size": 64}], [[{}, {"size": 64}]], [{0: 0, 1: 1}]),
+        ([{}, {"jpeg_quality": 95}], [[{}, {"jpeg_quality": 95}]], [{0: 0, 1: 1}]),
+        ([{}, {"fps": 5.0}, {}], [[{}], [{"fps": 5.0}]], [{0: 0, 2: 0}, {1: 0}]),
+        ([{"flow": True}, {"pose": 2}], [[{"flow": True, "pose": 2}]], [{0: 0, 1: 0}]),
+        ([{"pose": 1}, {"pose": 2}], [[{"pose": 1}, {"pose": 2}]], [{0: 0, 1: 1}]),
+        ([{"shrink": 4}, {}], [[{}]], [{0: 0, 1: 0}]),
+        ([{"flow": True}, TABLE], [[{"flow": True, **TABLE}]], [{0: 0, 1: 0}]),
+        ([TABLE, {"pose": 2}], [[TABLE, {"pose": 2}]], [{0: 0, 1: 1}]),
+    ],
+)
+def test_what_is_read_at_once(each, kinds, takes):
+    usual, frames = bundle_for(network("difference")[0]), [replace(FRAMES, **of) for of in each]
+    readings = readings_of([replace(usual, frames=of) for of in frames])
+    found = [[replace(each, shrink=1) for each in reading.frames] for reading in readings]
+    assert found == [[replace(FRAMES, **kind) for kind in of] for of in kinds]
+    assert [dict(reading.takes) for reading in readings] == takes
+
+
+def test_what_is_read_in_several_sizes_and_stored_for_several_is_that_for_each(tmp_path):
+    path, rng = tmp_path / "a.avi", np.random.default_rng(0)
+    frames = rng.integers(256, size=(9, 48, 64, 3), dtype=np.uint8)
+    write_video(path, frames, fps=15, codec="FFV1")
+    sizes = [(32, 32), None, (16, 24)]
+    with VideoReader(path) as reader:
+        together = list(reader.frames_in_sizes(sizes, fps=20))
+    for number, size in enumerate(sizes):
+        with VideoReader(path) as reader:
+            alone = list(reader.frames(fps=20, size=size))
+        assert len(alone) == len(together) == 12
+        for one, all_ in zip(alone, together, strict=True):
+            np.testing.assert_array_equal(one, all_[number])
+    repeats = [a is b for (a, *_), (b, *_) in itertools.pairwise(together)]
+    assert any(repeats), "the same object where a frame repeats"
+    each = [FRAMES, replace(FRAMES, size=16, flow=True)]
+    together = list(StoredVideo(path, each))
+    for number, of_one in enumerate(each):
+        alone = [stored for (stored,) in StoredVideo(path, [of_one])]
+        assert [stored[number] for stored in together] == alone
 
 
 # Segments, by hand.
@@ -193,13 +255,10 @@ def test_segments_lie_end_to_end_and_their_figures_are_means():
     assert [each.max_logit for each in segments] == [1.5, 9, 5]
 
 
-def test_hysteresis_keeps_a_label_that_is_hardly_less_probable():
+def test_a_label_that_is_hardly_less_probable_stays_and_of_too_little_evidence_is_unknown():
     wavering = (0.6, 0.48, 0.52, 0.48, 0.2)
     assert found(wavering, hysteresis=0.1) == [("a", 0, 4), ("b", 4, 5)]
     assert len(found(wavering, hysteresis=0.0)) == 4
-
-
-def test_where_there_is_too_little_evidence_it_is_unknown():
     sure = (0.95, 0.95, 0.95, 0.95, 0.45)
     segments = [("a", 0, 2), ("unknown", 2, 4), ("b", 4, 5)]
     little = (4, 3, 2.9, -1, 4)
@@ -222,21 +281,18 @@ def test_to_leave_unknown_takes_more_evidence_than_to_stay_known():
         assert found((0.9,) * 3, (4, 3.0, 2.9), **options)[0][2] == 2
 
 
-def test_a_short_segment_goes_to_its_more_probable_neighbour():
+def test_a_short_segment_goes_to_its_more_probable_neighbour_the_shortest_first():
+    """What it joins grows: counted once more, by looking at all segments each time."""
     assert found((0.9, 0.9, 0.2, 0.9, 0.9), shortest_seconds=2) == [("a", 0, 5)]
     assert found((0.1, 0.9, 0.9), shortest_seconds=2) == [("a", 0, 3)]
     assert found((0.9,), shortest_seconds=2) == [("a", 0, 1)], "there is nothing else"
     options = {"logit_threshold": 3.0, "shortest_seconds": 2}
     beside = found((0.9, 0.9, 0.3, 0.9, 0.9), (0, 0, 5, 5, 5), **options)
     assert beside == [("unknown", 0, 2), ("a", 2, 5)], "to the class, if that is possible there"
-
-
-def test_the_shortest_goes_first_and_what_it_joins_grows():
-    """Counted once more, one after the other, by looking at all of them each time."""
     rng = np.random.default_rng(0)
     for _ in range(50):
         shares = rng.dirichlet(np.full(3, 0.5), 40)
-        found = Curve(1.0, 40.0, shares, np.full(40, 5.0))
+        several = Curve(1.0, 40.0, shares, np.full(40, 5.0))
         runs = [[label, 1] for label in shares.argmax(axis=1)]
         while True:
             for at in range(len(runs) - 1, 0, -1):
@@ -249,7 +305,7 @@ def test_the_shortest_goes_first_and_what_it_joins_grows():
             inside = shares[starts[at] : starts[at + 1]].mean(axis=0)
             beside = [runs[i][0] for i in (at - 1, at + 1) if 0 <= i < len(runs)]
             runs[at][0] = max(beside, key=lambda label: inside[label])
-        segments = find_segments(found, "abc", Calibration(), hysteresis=0, shortest_seconds=4)
+        segments = find_segments(several, "abc", Calibration(), hysteresis=0, shortest_seconds=4)
         assert [(s.label, s.start_seconds) for s in segments] == [
             ("abc"[label], start) for (label, _), start in zip(runs, starts[:-1], strict=True)
         ]
@@ -278,7 +334,7 @@ def test_work_grows_with_the_length_of_a_video_and_not_with_its_square():
     assert min(seconds_of(16000) for _ in range(3)) < 32 * short  # the square would be 64
 
 
-def test_a_time_is_what_the_windows_say_whose_middle_is_near():
+def test_a_time_is_what_the_windows_say_whose_middle_is_near_and_its_score_that_of_the_best():
     windows = [
         Window(0.0, 4.0, np.array([2.0, 0.0], np.float32)),
         Window(2.0, 6.0, np.array([0.0, 2.0], np.float32)),
@@ -291,9 +347,6 @@ def test_a_time_is_what_the_windows_say_whose_middle_is_near():
     mixed = TASK.probabilities(np.array([1.5, 0.5]), 2.0)
     np.testing.assert_allclose(smoothed.probabilities[2], mixed)
     np.testing.assert_allclose(smoothed.probabilities.sum(axis=1), 1)
-
-
-def test_the_score_of_a_time_is_that_of_its_best_window():
     logits = np.array([[7.0, 0.0], [1.0, 2.0], [0.0, 5.0]], np.float32)
     windows = [Window(2.0 * i, 2.0 * i + 4, row) for i, row in enumerate(logits)]
     found = probability_curve(windows, 2.0, 10.0, TASK, 1.0)
