@@ -53,7 +53,8 @@ def test_boxes_that_overlap_become_their_weighted_mean():
     np.testing.assert_allclose(intersection_over_union(boxes[0], boxes), [1, 8 / 24, 0, 0])
 
 
-def test_the_frame_stands_in_the_middle_of_a_square():
+def test_the_frame_stands_in_the_middle_of_a_square_and_regions_lie_in_the_frame():
+    """A square of 224 is 120 x 60 pixels of the frame, 56 of it black above."""
     square, scale, offset = letterbox(np.full((60, 120, 3), 7, np.uint8), 224)
     assert scale.tolist() == pytest.approx([224 / 120, 112 / 60])
     assert offset.tolist() == [0, 56]
@@ -61,10 +62,6 @@ def test_the_frame_stands_in_the_middle_of_a_square():
     for shape in ((1, 500), (500, 1), (224, 224), (3, 2)):
         square, _, _ = letterbox(np.zeros((*shape, 3), np.uint8), 224)
         assert square.shape == (224, 224, 3)
-
-
-def test_regions_lie_in_the_frame():
-    """A square of 224 is 120 x 60 pixels of the frame, 56 of it black above."""
     seen = []
 
     def network(image):
@@ -86,7 +83,7 @@ def test_regions_lie_in_the_frame():
     assert (seen[0].min(), seen[0].max()) == (-1, 1)
 
 
-def test_a_region_turns_with_the_head_and_its_points_return_to_the_frame():
+def test_a_region_turns_with_the_head_and_its_points_return_to_where_they_are_in_the_frame():
     assert Region.around([50, 60], [50, 20]) == Region(50, 60, 100, 0)  # 2 * 1.25 * 40
     for rim, angle in (((90, 60), 90), ((50, 100), 180), ((10, 60), -90)):
         assert Region.around([50, 60], rim).angle == pytest.approx(np.radians(angle))
@@ -97,9 +94,6 @@ def test_a_region_turns_with_the_head_and_its_points_return_to_the_frame():
     np.testing.assert_allclose(points, [[50, 60], [50, 110], [100, 60]], atol=1e-4)
     turned = region.turned(np.float32([[1, 2, 3]]))
     np.testing.assert_allclose(turned, [[-2, 1, 3]], atol=1e-6)  # depth does not turn
-
-
-def test_a_cut_shows_the_points_where_they_are():
     frame = np.zeros((80, 100, 3), np.uint8)
     frame[30:34, 60:64] = 255  # its middle is x 62, y 32
     region = Region(50, 40, 64, 0.7)

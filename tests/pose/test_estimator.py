@@ -1,4 +1,4 @@
-"""Who is followed, from frame to frame."""
+"""Who is followed, from frame to frame; stand-ins for the networks see discs in place of people."""
 
 import os
 from pathlib import Path
@@ -7,26 +7,86 @@ import numpy as np
 import pytest
 
 from pipeline.pose import PoseEstimator
+from pipeline.pose.detector import anchors
 from pipeline.pose.models import DETECTOR, LANDMARKS, models_folder
 from pipeline.video import VideoReader
-from tests.pose.discs import HEIGHT, WIDTH, Detector, Landmarks, draw
+
+HEIGHT, WIDTH = 120, 160
+GREYS = (100, 200)
+"""Each person is a disc of another brightness."""
 
 
-@pytest.fixture
-def make():
+def draw(*people):
+    """A frame with people, each the x and y of its middle; None: it is not there."""
+    y, x = np.mgrid[:HEIGHT, :WIDTH] + 0.5
+    frame = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    for grey, place in zip(GREYS, people, strict=False):
+        if place:
+            frame[np.hypot(x - place[0], y - place[1]) < 6] = grey
+    return frame
+
+
+def middles(image, scale):
+    """The middle of each disc in an image, in pixels."""
+    for grey in GREYS:
+        rows, columns = np.nonzero(np.abs(image[..., 0] * scale - grey) < 8)
+        if rows.size > 20:
+            yield np.array([columns.mean(), rows.mean()]) + 0.5
+
+
+class Detector:
+    """Proposes a box of each disc, or one at each of some offsets; `blind`, none."""
+
+    def __init__(self):
+        self.calls, self.blind = 0, False
+        self.offsets = [0]
+
+    def __call__(self, image):
+        self.calls += 1
+        boxes = np.zeros((2254, 12), np.float32)
+        logits = np.full((2254, 1), -9, np.float32)
+        found = [
+            middle + np.array([offset, 0])
+            for middle in middles((image + 1) / 2, 255)
+            for offset in self.offsets
+        ]
+        for number, middle in enumerate(found):
+            if not self.blind:
+                boxes[number] = (*middle, 20, 20, *middle, *(middle - (0, 28)), *middle, *middle)
+                boxes[number, [0, 1, 4, 5, 6, 7]] -= np.tile(anchors()[number], 3)
+                logits[number] = 3 - number
+        return boxes, logits
+
+
+class Landmarks:
+    """All points of a person lie around the disc that is nearest to the middle of the region."""
+
+    def __init__(self):
+        self.calls = 0
+        self.sees = 90  # pixels
+        self.visibility = 0.9
+
+    def __call__(self, image):
+        self.calls += 1
+        points, world = np.zeros((39, 5), np.float32), np.zeros((39, 3), np.float32)
+        found = sorted(middles(image, 255), key=lambda each: np.hypot(*(each - 128)))
+        away = np.hypot(*(found[0] - 128)) if found else np.inf
+        if away > self.sees:
+            return points.ravel(), np.float32([0.1]), world.ravel()
+        points[:, :2] = found[0]
+        points[:, 3] = np.log(self.visibility / (1 - self.visibility))
+        points[11, :2] -= (20, 40)  # A body of 40 x 80 pixels.
+        points[28, :2] += (20, 40)
+        points[34, 1] -= 256 / 2.5  # The next region is as large as this one.
+        world[:, 0] = 1
+        return points.ravel(), np.float32([0.9 - away / 1000]), world.ravel()
+
+
+def make(offsets=(0,), sees=90, **options):
     """Makes an estimator and its networks, which may be unlike others."""
-
-    def make(offsets=(0,), sees=90, **options):
-        detector, landmarks = Detector(), Landmarks()
-        detector.offsets, landmarks.sees = offsets, sees
-        return PoseEstimator(detector, landmarks, **options), detector, landmarks
-
-    return make
-
-
-@pytest.fixture
-def estimator(make):
-    return make()[0]
+    detector, landmarks = Detector(), Landmarks()
+    detector.offsets, landmarks.sees = offsets, sees
+    return PoseEstimator(detector, landmarks, **options), detector, landmarks
 
 
 def columns(poses):
@@ -37,8 +97,8 @@ def columns(poses):
     ]
 
 
-def test_the_arrays(estimator):
-    poses = estimator(draw((40, 60)))
+def test_the_arrays():
+    poses = make()[0](draw((40, 60)))
     assert poses.points.shape == (2, 33, 6)
     assert poses.points.dtype == poses.flags.dtype == np.float32
     wanted = [40 / WIDTH, 60 / HEIGHT, 0.9, 1, 0, 0]
@@ -64,12 +124,13 @@ PLACES = {
 
 
 @pytest.mark.parametrize(("frames", "last"), PLACES.values(), ids=PLACES)
-def test_each_has_a_place(estimator, frames, last):
+def test_each_has_a_place(frames, last):
+    estimator = make()[0]
     found = [columns(estimator(draw(*people))) for people in frames]
     assert found[-len(last) :] == last
 
 
-def test_whom_the_networks_see_twice_or_badly_or_not_at_all(make):
+def test_whom_the_networks_see_twice_or_badly_or_not_at_all():
     close = (60, 60)
     estimator, _, _ = make(sees=120)
     assert all(columns(estimator(draw(LEFT, close))))
@@ -107,7 +168,7 @@ CALLS = {
 
 
 @pytest.mark.parametrize(("frames", "calls"), CALLS.values(), ids=CALLS)
-def test_how_often_the_networks_are_asked(make, frames, calls):
+def test_how_often_the_networks_are_asked(frames, calls):
     estimator, detector, landmarks = make()
     for people in frames:
         poses = estimator(draw(*people))

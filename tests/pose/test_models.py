@@ -2,15 +2,17 @@
 
 import dataclasses
 import hashlib
+import warnings
 import zipfile
 
-import flatbuffers
 import numpy as np
 import pytest
+import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 
 from pipeline.cli import fetch as command
 from pipeline.errors import DataError
+from pipeline.native_log import silent_native_log
 from pipeline.pose import PoseEstimator, fetch
 from pipeline.pose.models import models_folder
 from pipeline.pose.network import LiteRTNetwork
@@ -23,45 +25,12 @@ FILES = ("pose_detection/pose_detection.tflite", "pose_landmark/pose_landmark_fu
 
 @pytest.fixture(scope="module")
 def tiny_model():
-    """A LiteRT model: of x, float32 (1, 2), the outputs `sum`, x + 1, and `product`, 3 * x + 3."""
-
-    def of(kind, **values):
-        each = kind()
-        for name, value in values.items():
-            setattr(each, name, value)
-        return each
-
-    def tensor(name, buffer=0):
-        kind = schema.TensorType.FLOAT32
-        return of(schema.TensorT, name=name, shape=[1, 2], buffer=buffer, type=kind)
-
-    def operator(number, inputs, output, kind, options):
-        kinds = {"builtinOptionsType": kind, "builtinOptions": options}
-        return of(schema.OperatorT, opcodeIndex=number, inputs=inputs, outputs=[output], **kinds)
-
-    codes, kinds = schema.BuiltinOperator, schema.BuiltinOptions
-    tensors = [tensor("three", 1), tensor("product"), tensor("x"), tensor("sum"), tensor("one", 2)]
-    operators = [
-        operator(0, [2, 4], 3, kinds.AddOptions, schema.AddOptionsT()),
-        operator(1, [3, 0], 1, kinds.MulOptions, schema.MulOptionsT()),
-    ]
-    graph = of(schema.SubGraphT, tensors=tensors, inputs=[2], outputs=[1, 3], operators=operators)
-    model = of(
-        schema.ModelT,
-        version=3,
-        subgraphs=[graph],
-        operatorCodes=[
-            of(schema.OperatorCodeT, builtinCode=code, deprecatedBuiltinCode=code)
-            for code in (codes.ADD, codes.MUL)
-        ],
-        buffers=[
-            of(schema.BufferT, data=list(np.float32(values).tobytes()) or None)
-            for values in ((), (3, 3), (1, 1))
-        ],
-    )
-    builder = flatbuffers.Builder(1024)
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
+    """A LiteRT model of two numbers, x: `Identity` is x - 7, and `Identity_1` is 3 * (x + 1)."""
+    network = tf.function(lambda x: (x - 7, 3 * (x + 1)), autograph=False)
+    concrete = network.get_concrete_function(tf.TensorSpec((1, 2), tf.float32))
+    with silent_native_log(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what the converter itself does
+        return tf.lite.TFLiteConverter.from_concrete_functions([concrete]).convert()
 
 
 @pytest.fixture
@@ -72,29 +41,35 @@ def path(tmp_path, tiny_model):
 
 
 def test_a_pruned_model_holds_only_what_it_needs_and_gives_the_same(path, tiny_model):
-    network = LiteRTNetwork(path, ["sum", "product"])
-    assert [each.tolist() for each in network(np.float32([4, 7]))] == [[5, 8], [15, 24]]
-    for output, expected in (("sum", [5, 8]), ("product", [15, 24])):
+    network = LiteRTNetwork(path, ["Identity", "Identity_1"])
+    assert [each.tolist() for each in network(np.float32([4, 7]))] == [[-3, 0], [15, 24]]
+    for output, expected in (("Identity", [-3, 0]), ("Identity_1", [15, 24])):
         path.write_bytes(prune(tiny_model, [output]))
         (found,) = LiteRTNetwork(path, [output])(np.float32([4, 7]))
         assert found.tolist() == expected
-    model = schema.ModelT.InitFromPackedBuf(prune(tiny_model, ["sum"]), 0)
+    whole, model = (
+        schema.ModelT.InitFromPackedBuf(each, 0)
+        for each in (tiny_model, prune(tiny_model, ["Identity"]))
+    )
     (graph,) = model.subgraphs
-    assert sorted(each.name for each in graph.tensors) == [b"one", b"sum", b"x"]
-    assert len(graph.operators) == len(graph.outputs) == 1
-    found = [None if each.data is None else bytes(each.data) for each in model.buffers]
-    assert found == [None, np.float32([1, 1]).tobytes()]
+    assert (len(graph.tensors), len(graph.operators), len(graph.outputs)) == (3, 1, 1)
+    assert len(model.buffers) == 1 + 3 + len(model.metadata), "an empty one, and one of each"
+    about, kept = (
+        {each.name: bytes(one.buffers[each.buffer].data) for each in one.metadata}
+        for one in (whole, model)
+    )
+    assert about == kept
 
 
 @pytest.mark.parametrize("data", [b"", b"no model", None])
 def test_a_file_that_is_no_model_of_poses_is_told(path, tmp_path, data):
     with pytest.raises(DataError, match="not a model of poses"):
-        LiteRTNetwork(path, ["Identity"])
+        LiteRTNetwork(path, ["Identity_4"])
     path.unlink()
     if data is not None:
         path.write_bytes(data)
     with pytest.raises(DataError, match="clipline fetch pose|fetch.py pose"):
-        LiteRTNetwork(path, ["sum"])
+        LiteRTNetwork(path, ["Identity"])
     with pytest.raises(DataError, match="fetch"):
         PoseEstimator.load(tmp_path)
 
@@ -110,10 +85,10 @@ def cache(monkeypatch, tmp_path):
 
 @pytest.fixture
 def tiny(monkeypatch, tiny_model):
-    """In place of both models; the network of landmarks is to lose its product."""
+    """In place of both models; the network of landmarks is to lose its second output."""
     checksum = hashlib.sha256(tiny_model).hexdigest()
     for name in ("DETECTOR", "LANDMARKS"):
-        model = dataclasses.replace(getattr(fetch, name), sha256=checksum, outputs=("sum",))
+        model = dataclasses.replace(getattr(fetch, name), sha256=checksum, outputs=("Identity",))
         monkeypatch.setattr(fetch, name, model)
     return tiny_model
 
@@ -143,16 +118,16 @@ def test_pip_gets_them_and_only_once(tiny, wheels, cache, capsys):
     assert (folder / "LICENSE").read_text() == "the licence"
     assert (folder / "pose_detection.tflite").read_bytes() == tiny
     with pytest.raises(DataError):
-        LiteRTNetwork(folder / "pose_landmark.tflite", ["product"])
-    network = LiteRTNetwork(folder / "pose_landmark.tflite", ["sum"])
-    assert network(np.float32([1, 2]))[0].tolist() == [2, 3]
+        LiteRTNetwork(folder / "pose_landmark.tflite", ["Identity_1"])
+    network = LiteRTNetwork(folder / "pose_landmark.tflite", ["Identity"])
+    assert network(np.float32([1, 2]))[0].tolist() == [-6, -5]
     (wheels / WHEEL).unlink()
     capsys.readouterr()
     command.main(["pose"])
     assert "are there already" in capsys.readouterr().out
 
 
-def test_what_cannot_be_had_is_told_and_leaves_nothing(tiny_model, wheels, tmp_path, cache):
+def test_what_cannot_be_had_is_told_and_leaves_nothing(wheels, tmp_path, cache):
     with pytest.raises(DataError, match=r"==0.10.21: pose_detection.tflite is damaged, or of anot"):
         fetch.fetch_pose()
     (wheels / WHEEL).unlink()
@@ -161,9 +136,6 @@ def test_what_cannot_be_had_is_told_and_leaves_nothing(tiny_model, wheels, tmp_p
     with pytest.raises(DataError, match="none: pose_detection.tflite is not there"):
         fetch.fetch_pose(tmp_path / "none")
     assert not cache.exists()
-
-
-def test_the_reason_that_pip_says():
     for said, reason in (
         ("/bin/python: No module named pip\n", "/bin/python: No module named pip"),
         ("WARNING: after connection broken\nERROR: no version\n", "it reaches no package index"),
