@@ -54,20 +54,17 @@ def until_lost(live):
     return frames
 
 
-@pytest.mark.parametrize("kind", ["path", "file", "http"])
-def test_a_file_waits_and_ends(video, serve, kind):
-    address = {"path": str, "file": "file://{}".format, "http": serve}[kind](video)
-    with LiveVideo(address, most_waiting=2) as live:
-        frames = [time.sleep(0.005) or frame for frame in live]
-    assert live.dropped == live.reconnects == 0
-    np.testing.assert_array_equal([f.image for f in frames], list(iter_frames(video)))
-    np.testing.assert_allclose([f.seconds for f in frames], np.arange(30) / 10)
-    arrived = [frame.arrived for frame in frames]
-    assert arrived == sorted(arrived)
-    assert arrived[-1] <= time.perf_counter()
-
-
-def test_a_file_that_does_not_say_how_long_it_is_waits_if_its_server_does(tmp_path, serve):
+def test_a_file_waits_and_ends(video, serve, tmp_path):
+    """As does one that does not say how long it is if its server does."""
+    for address in (str(video), f"file://{video}", serve(video)):
+        with LiveVideo(address, most_waiting=2) as live:
+            frames = [time.sleep(0.005) or frame for frame in live]
+        assert live.dropped == live.reconnects == 0
+        np.testing.assert_array_equal([f.image for f in frames], list(iter_frames(video)))
+        np.testing.assert_allclose([f.seconds for f in frames], np.arange(30) / 10)
+        arrived = [frame.arrived for frame in frames]
+        assert arrived == sorted(arrived)
+        assert arrived[-1] <= time.perf_counter()
     raw = tmp_path / "raw.mjpeg"
     raw.write_bytes(b"".join(encode_jpeg(frame, quality=95) for frame in GREYS))
     with LiveVideo(serve(raw), most_waiting=2) as live:
@@ -230,18 +227,6 @@ class Breaking(QuietHandler):
         outputfile.write(content[: len(content) // 2])
 
 
-@pytest.mark.parametrize("is_breaking", [False, True])
-def test_a_file_that_ends_before_its_end(tmp_path, serve, is_breaking):
-    path = lossless(tmp_path / "cut.avi", noise(30, 32, 48))
-    address = serve(path, Breaking) if is_breaking else str(cut(path))
-    frames = []
-    message = r"it ended after \d+ of 30 frames: it is dam"
-    with LiveVideo(address) as live, pytest.raises(VideoDecodeError, match=message):
-        frames.extend(live)
-    assert 5 < len(frames) < 25
-    assert live.reconnects == 0
-
-
 def test_ten_of_the_declared_frames_may_be_missing_and_no_more(tmp_path):
     path = lossless(tmp_path / "a.avi", noise(30, 32, 48))
     chunks = path.read_bytes().split(b"00dc")  # The first holds no frame, the last one is cut.
@@ -252,7 +237,15 @@ def test_ten_of_the_declared_frames_may_be_missing_and_no_more(tmp_path):
             assert len(list(live)) == count
 
 
-def test_a_frame_of_a_file_that_cannot_be_decoded_is_counted(video, monkeypatch):
+def test_a_file_that_ends_before_its_end(video, tmp_path, serve, monkeypatch):
+    """A frame that cannot be decoded is counted."""
+    whole, half = (lossless(tmp_path / f"{name}.avi", noise(30, 32, 48)) for name in "ab")
+    for address in (serve(whole, Breaking), str(cut(half))):
+        frames, message = [], r"it ended after \d+ of 30 frames: it is dam"
+        with LiveVideo(address) as live, pytest.raises(VideoDecodeError, match=message):
+            frames.extend(live)
+        assert 5 < len(frames) < 25
+        assert live.reconnects == 0
     live = LiveVideo(str(video))
     opening = live._open
     monkeypatch.setattr(live, "_open", lambda: SpoiltFrame(opening(), 28, grabbed=0))
