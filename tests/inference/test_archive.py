@@ -256,7 +256,8 @@ def test_options_that_do_not_go_together(hasty_run, names, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["links", "list"]
 
 
-def test_a_list_that_cannot_be_read(tmp_path, monkeypatch):
+def test_lists_and_those_that_cannot_be_read(tmp_path, monkeypatch):
+    """All of a line is the name."""
     monkeypatch.chdir(tmp_path)
     for text, message in (
         (None, "Name a text file with a path on each line"),
@@ -268,9 +269,6 @@ def test_a_list_that_cannot_be_read(tmp_path, monkeypatch):
             Path("list.txt").write_text(text)
         with pytest.raises(DataError, match=message):
             read_list(tmp_path / "list.txt")
-
-
-def test_all_of_a_line_is_the_name(tmp_path):
     names = [" b.mp4 ", "a\x0cb.mp4", "a\x85b.mp4", "a\u2028b.mp4", "a\rb.mp4"]
     addresses = ["file:///v/a%20%23.mp4", "file://localhost/v/b.mp4"]
     text = "\n".join(["\ufeffa.mp4\r", "", " ", *names, "a.mp4", *addresses, ""])

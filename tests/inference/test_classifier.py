@@ -16,9 +16,9 @@ from pipeline.inference.bundle import bundle_of, read_bundle, write_bundle
 from pipeline.inference.classifier import Classifier
 from pipeline.inference.timeline import make_timeline
 from pipeline.run import Run
-from pipeline.video import DamagedVideoWarning, iter_frames
+from pipeline.video import iter_frames
 from tests.inference.commands import classify
-from tests.inference.videos import predictions_of, write_cut
+from tests.inference.videos import predictions_of
 from tests.runs import changed, drawn_run
 
 
@@ -85,13 +85,6 @@ def test_a_bundle_of_another_model(hasty_run, tmp_path):
             Classifier(run)
 
 
-def test_a_damaged_file_says_so(hasty_run, video, tmp_path):
-    classifier = Classifier(hasty_run)
-    with pytest.warns(DamagedVideoWarning):
-        assert classifier.predict(write_cut(tmp_path)).as_json()["damaged"]
-    assert not classifier.predict(video).damaged
-
-
 def test_answers_are_calibrated(hasty_run, video, tmp_path):
     plain = Classifier(hasty_run).predict(video)
     run = with_calibration(hasty_run, tmp_path / "at", logit_threshold=plain.max_logit)
@@ -142,24 +135,27 @@ def test_a_saved_model_is_looked_for_in_its_export(hasty_run, tmp_path):
         Classifier(export, runtime="keras")
 
 
-def test_what_cannot_be_classified(hasty_run):
+def test_what_cannot_be_classified(hasty_run, video):
+    """Nor is it unknown where a model gives no numbers."""
     frames, classifier = np.zeros((3, 32, 32, 3), np.uint8), Classifier(hasty_run)
     no_frames = r"expected frames as uint8 \(N, H, W, 3\), RGB, got"
-    for video, options, message in (
+    for given, options, message in (
         ("a.avi", {"fps": 10}, "fps is for arrays: a file has its own"),
         (frames, {"top": 0}, "top must be at least 1. Received: 0"),
         (frames, {"fps": 0}, "expected frames per second from 0.1 to 1000, got 0"),
-        *(
-            (array, {}, no_frames)
-            for array in (frames * 1.0, frames[0], frames[..., :1], frames[:0])
-        ),
+        *((each, {}, no_frames) for each in (frames * 1.0, frames[0], frames[..., :1], frames[:0])),
     ):
         with pytest.raises((ConfigError, DataError), match=message):
-            classifier.predict(video, **options)
+            classifier.predict(given, **options)
     with pytest.raises(ConfigError, match="runtime must be one of auto, savedmodel, keras"):
         Classifier(hasty_run, runtime="onnx")
     with pytest.raises(ConfigError, match="num_threads must be at least 0. Received: -3"):
         Classifier(hasty_run, num_threads=-3)
+    for value, use in ((np.nan, classifier.predict), (np.inf, partial(make_timeline, classifier))):
+        logits = np.array([0, value], np.float32)
+        classifier.members[0].runtime.logits = lambda *_, found=logits: found
+        with pytest.raises(DataError, match="the model gives logits that are no numbers"):
+            use(video)
 
 
 def test_a_fingerprint_is_that_of_all_that_an_answer_depends_on(exports, hasty_run, tmp_path):
@@ -173,19 +169,11 @@ def test_a_fingerprint_is_that_of_all_that_an_answer_depends_on(exports, hasty_r
     assert len({mark, *(Classifier(each).fingerprint for each in others)}) == 4
 
 
-def test_a_model_that_gives_no_numbers_is_no_unknown(hasty_run, video):
-    classifier = Classifier(hasty_run)
-    for value, use in ((np.nan, classifier.predict), (np.inf, partial(make_timeline, classifier))):
-        logits = np.array([0, value], np.float32)
-        classifier.members[0].runtime.logits = lambda *_, found=logits: found
-        with pytest.raises(DataError, match="the model gives logits that are no numbers"):
-            use(video)
-
-
 # The command.
 
 
-def test_json_has_one_object_a_line(answered_run, video, tmp_path):
+def test_the_command_says_a_line_a_video_in_json_or_text(answered_run, video, tmp_path):
+    """As many classes as it is asked for."""
     copy = shutil.copy(video, tmp_path / "copy.avi")
     done = classify(video, copy, "--json", "--run", answered_run.folder)
     assert (done.code, done.errors) == (0, "")
@@ -200,19 +188,16 @@ def test_json_has_one_object_a_line(answered_run, video, tmp_path):
     (expected,) = (x for x in predictions_of(answered_run) if x["video"] == "left/g00 0.avi")
     assert first["label"] == expected["predicted"]
     assert first["probability"] == pytest.approx(float(expected["probability"]), abs=1e-3)
-
-
-def test_text_has_one_line_a_video_and_top_limits_the_classes(hasty_run, video, tmp_path):
-    answer = Classifier(hasty_run).predict(video)
+    answer = Classifier(answered_run).predict(video)
     (_, _), (other, other_probability) = answer.top
-    assert classify(video, "--run", hasty_run.folder).output == (
+    assert classify(video, "--run", answered_run.folder).output == (
         f"{video}: {answer.label} {answer.probability:.2f}   ({other} {other_probability:.2f})\n"
     )
-    run = with_calibration(hasty_run, tmp_path / "run", logit_threshold=99.0)
+    run = with_calibration(answered_run, tmp_path / "run", logit_threshold=99.0)
     shown = ", ".join(f"{name} {value:.2f}" for name, value in answer.top)
     assert classify(video, "--run", run.folder).output == f"{video}: unknown   ({shown})\n"
     for top, number in ((1, 1), (9, 2)):
-        done = classify(video, "--json", "--top", top, "--run", hasty_run.folder)
+        done = classify(video, "--json", "--top", top, "--run", answered_run.folder)
         assert len(json.loads(done.output)["top"]) == number
 
 

@@ -1,3 +1,5 @@
+"""Exports, and what runs a model: the same answers as Keras, whoever else asks at once."""
+
 import dataclasses
 import json
 import math
@@ -12,7 +14,9 @@ import pytest
 
 from pipeline.cli.export import format_exported
 from pipeline.config.file import save_config
+from pipeline.dataset.clip_batches import evaluation_batches
 from pipeline.errors import ConfigError, DataError, PipelineError
+from pipeline.inference import litert
 from pipeline.inference.agreement import (
     LEAST_SAME,
     ROUNDING,
@@ -25,10 +29,15 @@ from pipeline.inference.bundle import checksum, read_bundle, write_bundle
 from pipeline.inference.classifier import Classifier
 from pipeline.inference.clips import pairs_of
 from pipeline.inference.export import export
+from pipeline.inference.litert import LiteRTModel
+from pipeline.inference.runtime import Runtime
 from pipeline.inference.runtimes import open_runtime
 from pipeline.inference.tensorflow import open_saved_model
+from pipeline.inference.timeline import make_timeline
 from pipeline.models.parts import Parts
+from pipeline.models.recognizer import load_recognizer
 from pipeline.run import Run
+from pipeline.video import write_video
 from tests.inference import commands
 from tests.processes import killed_ever_later
 from tests.runs import changed
@@ -100,8 +109,13 @@ EXPORTED = Exported(
 )
 
 
-def test_how_far_an_export_may_be_off():
+def test_how_far_an_export_may_be_off_in_clips_from_all_over_the_split(tiny_store, tiny_config):
     """A near tie may get another answer; what rounds has bounds of its own."""
+    clips, everything = (
+        [clip["frames"] for clip in some_clips(tiny_store, tiny_config, number, "train")]
+        for number in (2, 32)
+    )
+    np.testing.assert_array_equal(clips, everything[::4])
     check(EXPORTED, "litert")
     for difference in (2e-3, math.nan):
         with pytest.raises(PipelineError, match="it was not kept"):
@@ -123,8 +137,6 @@ def test_how_far_an_export_may_be_off():
 )
 def test_a_model_that_8_bits_cannot_hold_is_not_exported_to_them(run, vast, reason):
     """One channel is vast and used by nobody: its range leaves no bits to the others."""
-    from pipeline.models.recognizer import load_recognizer
-
     model = load_recognizer(run.model_file)
     layers = model.get_layer("difference_features").layer.get_layer("cnn").layers
     normalise = next(each for each in layers if "normalization" in each.name)
@@ -138,15 +150,6 @@ def test_a_model_that_8_bits_cannot_hold_is_not_exported_to_them(run, vast, reas
     with pytest.raises(PipelineError, match=reason):
         export(run, "litert-int8", num_clips=16)
     assert not run.exports.exists()
-
-
-def test_clips_to_compare_are_from_all_over_the_split(run, blob_store):
-    """Of 16 videos, every fourth."""
-    clips = list(some_clips(blob_store, run.config(), 4, "val"))
-    assert len(clips) == 4
-    everything = list(some_clips(blob_store, run.config(), 32, "val"))
-    for number, clip in enumerate(clips):
-        np.testing.assert_array_equal(clip["frames"], everything[4 * number]["frames"])
 
 
 def test_an_export_that_was_killed_is_in_nobodys_way(run, exports):
@@ -239,9 +242,6 @@ def test_all_ways_to_the_logits_are_those_of_keras(exports, blob_store):
     """The signature that TensorFlow Serving calls takes any number of clips."""
     import tensorflow as tf
 
-    from pipeline.dataset.clip_batches import evaluation_batches
-    from pipeline.models.recognizer import load_recognizer
-
     run = exports["litert"].run
     inputs, _ = next(iter(evaluation_batches(blob_store, run.config(), "test")))
     assert len(inputs["mask"]) == 8
@@ -264,3 +264,116 @@ def test_a_damaged_export(exports, kind, tmp_path):
             file.write_bytes(b"damaged")
     with pytest.raises(DataError, match=rf"damaged. Export it again: .* --format {kind}"):
         opened(model)
+
+
+# What runs a model.
+
+
+MEBIBYTE = 2**20
+THREADS = 8
+
+
+class MeanColour(Runtime):
+    """The backbone is the mean of each frame and of the one before it."""
+
+    path, num_classes = Path("none"), 2
+
+    def __init__(self):
+        self.sizes = []
+
+    def inputs(self, part):
+        return {part: ()}
+
+    def run(self, part, inputs):
+        assert part == "features"
+        self.sizes.append(sum(each.nbytes for each in inputs.values()))
+        found = [each.mean(axis=(2, 3, 4)) for each in inputs.values()]
+        return {"rgb_features": np.concatenate(found, axis=1, dtype=np.float32)}
+
+
+@pytest.mark.parametrize(("size", "calls"), [(16, 1), (224, 9), (320, 9)])
+def test_frames_go_through_the_backbone_few_at_once(size, calls):
+    pairs = np.random.default_rng(0).integers(0, 256, (9, 2, size, size, 3), np.uint8)
+    model = MeanColour()
+    features = model.features({"frames": pairs, "flow": pairs[::-1]})["rgb_features"]
+    both = np.concatenate([pairs, pairs[::-1]], axis=1).mean(axis=(2, 3, 4), dtype=np.float32)
+    np.testing.assert_allclose(features, both, rtol=1e-5)
+    assert max(model.sizes) <= max(MEBIBYTE, 2 * pairs[0].nbytes)
+    assert len(model.sizes) == calls
+
+
+def test_what_lies_in_padding_or_is_written_to_an_open_file_later_does_not_count(
+    hasty_run, blob_store, tmp_path, monkeypatch
+):
+    """Not for threads that come later either, which take an interpreter more."""
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    model, config = load_recognizer(hasty_run.model_file), hasty_run.config()
+    exported = LiteRTModel(Path(shutil.copy(hasty_run.litert_file, tmp_path)), num_threads=2)
+    masks = []
+    for inputs, _ in evaluation_batches(blob_store, config, "test"):
+        given = (inputs["frames"].numpy(), inputs["mask"].numpy(), model(inputs).numpy())
+        for frames, mask, expected in zip(*given, strict=True):
+            spoilt = np.where(mask[:, None, None, None], frames, 255).astype(np.uint8)
+            for each in (frames, spoilt):
+                logits = exported.clip_logits({"frames": each, "mask": mask})
+                assert logits.dtype == np.float32
+                np.testing.assert_allclose(logits, expected, atol=1e-4)
+            masks.append(bool(mask.all()))
+    assert set(masks) == {True, False}
+    exported.path.write_bytes(b"another")
+    with exported._interpreters.borrowed():
+        logits = exported.clip_logits({"frames": frames, "mask": mask})
+        np.testing.assert_allclose(logits, expected, atol=1e-4)
+    with pytest.raises(DataError, match="model.tflite: not a LiteRT model, or damaged"):
+        LiteRTModel(exported.path)
+
+
+def in_threads(work, items):
+    with ThreadPoolExecutor(THREADS) as threads:
+        return list(threads.map(work, items))
+
+
+@pytest.fixture(scope="module")
+def arrays():
+    """Videos of 3 to 14 frames, of which some are too short for a clip."""
+    rng = np.random.default_rng(0)
+    return [
+        rng.integers(256, size=(3 + number % 12, 32, 32, 3), dtype=np.uint8) for number in range(48)
+    ]
+
+
+def test_threads_have_the_answers_of_one_by_one(hasty_run, arrays, tmp_path):
+    wanted = [Classifier(hasty_run).predict(array) for array in arrays]
+    assert len({answer.probability for answer in wanted}) > 45, "an answer tells its video"
+    assert in_threads(Classifier(hasty_run).predict, arrays) == wanted
+    paths = [tmp_path / f"{number}.avi" for number in range(THREADS)]
+    for number, path in enumerate(paths):
+        write_video(path, np.concatenate(arrays[number::THREADS]), fps=10, codec="FFV1")
+
+    def logits(path):
+        windows = make_timeline(classifier, path, window_seconds=0.8).windows
+        return np.stack([window.logits for window in windows]).tolist()
+
+    classifier = Classifier(hasty_run)
+    wanted = [logits(path) for path in paths]
+    classifier = Classifier(hasty_run)
+    assert in_threads(logits, paths) == wanted
+
+
+@pytest.mark.parametrize("cores", [1, 2])
+def test_there_are_no_more_interpreters_than_cores(hasty_run, arrays, monkeypatch, cores):
+    started = []
+
+    class Counted(litert.Interpreter):
+        def __init__(self, *arguments, **options):
+            started.append(self)
+            super().__init__(*arguments, **options)
+
+    monkeypatch.setattr(litert, "Interpreter", Counted)
+    monkeypatch.setattr("pipeline.spares.os.cpu_count", lambda: cores)
+    classifier = Classifier(hasty_run)
+    for array in arrays[:3]:
+        classifier.predict(array)
+    assert len(started) == 1, "one thread takes one"
+    in_threads(classifier.predict, arrays)
+    assert len(started) == cores

@@ -14,7 +14,6 @@ import pytest
 
 from pipeline.config import NO_AUGMENT, BackboneConfig, ModelConfig, TrainConfig
 from pipeline.config.file import load_config, save_config
-from pipeline.config.prepare import PrepareConfig
 from pipeline.dataset.videos import open_of_run
 from pipeline.errors import ConfigError, DataError
 from pipeline.evaluation.answering import answer
@@ -30,7 +29,6 @@ from pipeline.inference.seen_video import SeenVideo
 from pipeline.inference.stream import classify_stream
 from pipeline.inference.timeline import make_timeline
 from pipeline.models.recognizer import build_recognizer, load_recognizer
-from pipeline.prepare.preparation import prepare
 from pipeline.run import Run
 from pipeline.tasks.calibration import Calibration
 from pipeline.training.features import _backbone_mark, cached_features
@@ -38,6 +36,7 @@ from pipeline.training.fit import train
 from pipeline.training.preflight import overfit_one_batch
 from pipeline.training.run_folder import is_unfinished
 from pipeline.video import LiveVideo
+from tests.conftest import prepared
 from tests.inference.commands import classify
 from tests.inference.videos import predictions_of
 from tests.networks import KERNEL, write_onnx, write_tflite
@@ -124,6 +123,11 @@ def test_its_features_are_those_of_the_same_network_of_keras(config, files, kind
 
 
 def test_features_are_stored_once_whatever_the_file_is_called(run, config, capsys):
+    """Those of graphs keep their names of before there were networks of others."""
+    assert list(_backbone_mark(BackboneConfig(name="network.keras"))) == [
+        *("name", "weights", "trainable", "learning_rate_factor", "filters", "normalisation"),
+        *("momentum", "spatial_dropout", "grid", "normalise_features"),
+    ]
     each, data = open_of_run(run.config())
     named, _ = open_of_run(config)
     assert each.backbone_of("rgb").name != named.backbone_of("rgb").name
@@ -153,14 +157,10 @@ def test_classifying_says_what_evaluation_does(run, video, blob_videos):
     assert result.prediction.label in CLASSES
 
 
-@pytest.mark.parametrize("kind", ["savedmodel", "litert-int8"])
-def test_exports_have_the_network_with_them(run, video, kind):
-    runtime = "savedmodel" if kind == "savedmodel" else "auto"
-    found = left_of(export(run, kind, num_clips=4).run, video, runtime=runtime)
-    assert found == pytest.approx(left_of(run, video), abs=0.1 if "int8" in kind else 2e-3)
-
-
-def test_fused_runs_have_the_network_with_them(run, hasty_run, video, tmp_path):
+def test_exports_and_fused_runs_have_the_network_with_them(run, hasty_run, video, tmp_path):
+    for kind, runtime, most in (("savedmodel", "savedmodel", 2e-3), ("litert-int8", "auto", 0.1)):
+        found = left_of(export(run, kind, num_clips=4).run, video, runtime=runtime)
+        assert found == pytest.approx(left_of(run, video), abs=most)
     moved = Run(Path(shutil.copytree(run.folder, tmp_path / "moved")))
     both = Fused(
         rule="average",
@@ -231,7 +231,9 @@ def test_beside_a_network_of_the_graph(config, flow_store, blob_videos, tmp_path
     expect_answers_of_evaluation(run, blob_videos, 5)
 
 
-def test_a_training_that_was_stopped_goes_on(run, tmp_path):
+def test_a_training_that_was_stopped_goes_on(run, config, tmp_path):
+    """And before it, the preflight learns from the stored features."""
+    assert overfit_one_batch(*open_of_run(config)) > 0
     copy = Run(Path(shutil.copytree(run.folder, tmp_path / "run")))
     copy.litert_file.unlink()
     begun = load_config(copy.config_file)
@@ -240,25 +242,14 @@ def test_a_training_that_was_stopped_goes_on(run, tmp_path):
     assert not _is_other(copy, begun)  # nor does a cross-validation begin anew
 
 
-def test_the_preflight_learns_from_stored_features(config):
-    assert overfit_one_batch(*open_of_run(config)) > 0
-
-
 def test_other_classes_are_told_by_features(run, blob_videos, tmp_path):
     rows = [("noise", "g05", "train"), ("left", "g06", "train"), ("left", "g07", "test")]
     lines = ["path,label,group,split"]
     for label, take, split in rows:
         lines.append(f"{blob_videos}/left/{take} 0.avi,{label},new {take},{split}")
     (tmp_path / "table.csv").write_text("\n".join(lines))
-    prepared = PrepareConfig(
-        source="csv",
-        path=str(tmp_path / "table.csv"),
-        out=str(tmp_path / "store"),
-        fps=10,
-        size=32,
-        workers=1,
-    )
-    others, config = open_unknown(run, prepare(prepared).store.path), run.config()
+    store = prepared("csv", tmp_path / "table.csv", tmp_path / "store")
+    others, config = open_unknown(run, store), run.config()
     model = load_recognizer(run.model_file, config, 2)
     scores = score_unknown(model, others, config, open_run_data(run), run.class_names())
     assert [(name, len(found)) for name, found in scores.items()] == [("noise", 1)]
@@ -295,13 +286,8 @@ def test_what_such_a_network_cannot_do_and_settings_that_do_not_fit(config):
     for changes, message in (
         ({"train": TrainConfig()}, r"are stored: --backbone.trainable none --train.cache_f"),
         ({"backbone": BackboneConfig(name=file)}, r"--backbone.trainable none. Received: 'all'"),
-        *(
-            (
-                {"model": ModelConfig(streams=(stream,))},
-                rf"frames as they are.* --backbone.{stream}.name cnn",
-            )
-            for stream in ("difference", "flow")
-        ),
+        ({"model": ModelConfig(streams=("difference",))}, r"as they are.* --backbone.difference.n"),
+        ({"model": ModelConfig(streams=("flow",))}, r"as they are.* --backbone.flow.name cnn"),
     ):
         with pytest.raises(ConfigError, match=message):
             dataclasses.replace(config, **changes)
@@ -318,11 +304,3 @@ def test_what_such_a_network_cannot_do_and_settings_that_do_not_fit(config):
     ):
         with pytest.raises(ConfigError, match=problem):
             BackboneConfig(**settings)
-
-
-def test_stored_features_of_graphs_keep_their_names():
-    """Also where they were stored before there were networks of others."""
-    assert list(_backbone_mark(BackboneConfig(name="network.keras"))) == [
-        *("name", "weights", "trainable", "learning_rate_factor", "filters", "normalisation"),
-        *("momentum", "spatial_dropout", "grid", "normalise_features"),
-    ]

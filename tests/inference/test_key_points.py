@@ -12,10 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-import tensorflow_datasets as tfds
 
 from pipeline.config import NO_AUGMENT, AugmentConfig, Change, ClipConfig, ModelConfig
-from pipeline.config.prepare import PrepareConfig
 from pipeline.dataset.preview import write_contact_sheets
 from pipeline.errors import ConfigError
 from pipeline.evaluation.evaluate import evaluate
@@ -31,11 +29,11 @@ from pipeline.inference.timeline import make_timeline
 from pipeline.models.recognizer import build_recognizer
 from pipeline.native_log import silent_native_log
 from pipeline.pose.models import DETECTOR, LANDMARKS
-from pipeline.prepare.preparation import prepare
 from pipeline.prepare.prepared import open_store
 from pipeline.run import Run
 from pipeline.training.fit import train
 from pipeline.video import LiveVideo, VideoReader, iter_frames, probe, write_video
+from tests.conftest import prepared
 from tests.inference.commands import SCRIPTS, classify
 from tests.inference.videos import predictions_of
 from tests.key_points.tables import NAMES, write_deeplabcut, write_sleap_h5
@@ -44,14 +42,13 @@ from tests.runs import changed, drawn_run
 CLASSES = {"left", "right", "unknown"}
 
 
-def learn(config, data, folder, **prepared):
+def learn(config, folder, **options):
     """Prepares a data set of groups, trains on its key points alone, exports and evaluates."""
-    common = {"source": "folder", "group_regex": r"g\d+", "val_fraction": 0.2, "fps": 10}
-    prepared |= {"path": str(data / "videos"), "out": str(folder / "store"), "workers": 1}
-    store = prepare(PrepareConfig(**common, **prepared)).store
+    options |= {"group_regex": r"g\d+", "val_fraction": 0.2}
+    store = prepared("folder", folder / "videos", folder / "store", **options)
     config = dataclasses.replace(
         changed(config, {"temporal.kind": "lstm", "temporal.units": 16}),
-        data=str(store.path),
+        data=str(store),
         clip=ClipConfig(num_frames=8, views=1),
         model=ModelConfig(streams=("pose",), dropout=0),
         augment=NO_AUGMENT,
@@ -127,7 +124,7 @@ def make_people(config, folder):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
         groups = ("g00", "g01", "g02", "g03")
-        learn(config, folder, folder, test_groups=groups, size=16, pose=True, people=1)
+        learn(config, folder, test_groups=groups, size=16, pose=True, people=1)
 
 
 @pytest.fixture(scope="module")
@@ -149,21 +146,13 @@ def walk(people):
     return people / "videos" / "left" / "g01 0.avi"
 
 
-def test_what_is_stored_of_people_is_what_others_read(people):
-    store = open_store(people / "store")
-    data = tfds.builder_from_directory(str(store.path)).as_dataset(split="test")
-    example = next(iter(data.take(1).as_numpy_iterator()))
-    assert example["pose"].shape == (len(example["frames"]), 1, 33, 7)
-    assert example["pose"].dtype == np.float16
-    assert store.frames.pose == 1
-    assert store.report["pose"]["mean_flag"] == pytest.approx(0.9, abs=1e-3)
-    assert store.report["pose"]["few"] == []
-    report = (store.path / "data_report.md").read_text(encoding="utf-8")
-    assert "Mean flag of the key points of all frames: 0.90" in report
-
-
 def test_people_who_walk_are_classified_as_by_evaluation(people, people_run, walk, tmp_path):
     """Timelines and streams of them at least say something, and are drawn."""
+    store = open_store(people / "store")
+    assert store.frames.pose == 1
+    assert store.report["pose"] == {"mean_flag": pytest.approx(0.9, abs=1e-3), "few": []}
+    report = (store.path / "data_report.md").read_text(encoding="utf-8")
+    assert "Mean flag of the key points of all frames: 0.90" in report
     expect_answers_of_evaluation(people_run, Classifier(people_run), people / "videos")
     timeline = make_timeline(Classifier(people_run), walk, window_seconds=0.8)
     assert {segment.label for segment in timeline.segments} <= CLASSES
@@ -217,14 +206,7 @@ def test_it_is_explained_by_people(people_run, walk, tmp_path, streams):
     assert probe(tmp_path / "why.avi", count_frames=True).num_frames == 10
 
 
-def test_what_has_no_meaning_for_numbers(people_run):
-    mixing = AugmentConfig(mixup=Change(strength=0.2))
-    with pytest.raises(ConfigError, match="mix pictures, which the stream pose does not see"):
-        dataclasses.replace(people_run.config(), augment=mixing)
-
-
 # Of tables.
-
 
 SHAPE = np.array([[4, 0], [3, -2], [3, 2], [-4, 0]])
 
@@ -252,7 +234,7 @@ def make_animals(config, folder):
     with pytest.MonkeyPatch.context() as patch:  # Nobody fetched the models of poses.
         patch.setenv("XDG_CACHE_HOME", str(folder / "empty cache"))
         patch.delenv("CLIPLINE_POSE_MODELS", raising=False)
-        learn(config, folder, folder, test_groups=("g00", "g01"), size=32, key_points=str(tables))
+        learn(config, folder, test_groups=("g00", "g01"), key_points=str(tables))
 
 
 @pytest.fixture(scope="module")
@@ -312,15 +294,19 @@ def test_pictures_and_points_are_fused(run, hasty_run, people_run, mouse, walk, 
         assert both == pytest.approx(np.mean(alone), abs=1e-5)
 
 
-def test_a_preview_draws_what_the_network_sees(run, people_run, tmp_path):
+def test_a_preview_draws_what_is_seen_and_pictures_alone_are_mixed(run, people_run, tmp_path):
     for each, augment in ((run, AugmentConfig()), (people_run, NO_AUGMENT)):
         config = dataclasses.replace(each.config(), augment=augment)
         store = open_store(Path(config.data))
         files = write_contact_sheets(store, config, tmp_path, num_videos=1, num_augmented=1)
         assert [path.suffix for path in files] == [".png", ".png"]
+    mixing = AugmentConfig(mixup=Change(strength=0.2))
+    with pytest.raises(ConfigError, match="mix pictures, which the stream pose does not see"):
+        dataclasses.replace(people_run.config(), augment=mixing)
 
 
-def test_without_a_table_there_is_no_answer(run, mouse):
+def test_without_a_table_there_is_no_answer(run, hasty_run, mouse, tables):
+    """The command says what is missing."""
     for use in (
         lambda: Classifier(run).predict(mouse),
         lambda: Classifier(run).predict(np.zeros((9, 8, 8, 3), np.uint8)),
@@ -333,6 +319,15 @@ def test_without_a_table_there_is_no_answer(run, mouse):
         pytest.raises(ConfigError, match="from tables, and a stream has none"),
     ):
         next(classify_stream(Classifier(run), live))
+    videos = (mouse, mouse.with_name("left g02.avi"))
+    for options, reason in (
+        ((), "this run takes key points from tables of DeepLabCut or SLEAP: add --key-points and"),
+        (("--key-points", "none"), "--key-points: none is not there"),
+        (("--key-points", __file__), f"--key-points: {__file__} is the table of one video"),
+    ):
+        assert reason in classify(*videos, "--run", run.folder, *options).mistake
+    none = classify(mouse, "--run", hasty_run.folder, "--key-points", tables).mistake
+    assert "--key-points is for runs that were trained on tables: leave it out" in none
 
 
 def test_the_command_takes_tables(run, classifier, mouse, tables, tmp_path):
@@ -351,15 +346,3 @@ def test_the_command_takes_tables(run, classifier, mouse, tables, tmp_path):
     done = classify(mouse, other, "--timeline", *options, tables, "--window", "0.8")
     assert (done.code, done.errors) == (0, "")
     assert done.output.count("0:00") >= 2
-
-
-def test_the_command_says_what_is_missing(run, hasty_run, mouse, tables):
-    videos = (mouse, mouse.with_name("left g02.avi"))
-    for options, reason in (
-        ((), "this run takes key points from tables of DeepLabCut or SLEAP: add --key-points and"),
-        (("--key-points", "none"), "--key-points: none is not there"),
-        (("--key-points", __file__), f"--key-points: {__file__} is the table of one video"),
-    ):
-        assert reason in classify(*videos, "--run", run.folder, *options).mistake
-    none = classify(mouse, "--run", hasty_run.folder, "--key-points", tables).mistake
-    assert "--key-points is for runs that were trained on tables: leave it out" in none

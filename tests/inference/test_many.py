@@ -1,20 +1,26 @@
-"""Folders and patterns of files, their answers in order, and tables of these."""
+"""Folders and patterns of files, how they are decoded, their answers in order, and tables."""
 
 import argparse
+import dataclasses
 import multiprocessing
 import os
 import shutil
 import signal
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pipeline.cli.answers import show_predictions
-from pipeline.errors import ConfigError, DataError, VideoDecodeError
+from pipeline.errors import ConfigError, DataError, PipelineError, VideoDecodeError
+from pipeline.inference import decoding, decoding_process
+from pipeline.inference.bundle import read_bundle
 from pipeline.inference.classifier import Classifier
+from pipeline.inference.clips import StoredVideo, clips_of
+from pipeline.inference.decoding_process import Means
 from pipeline.inference.many import find_videos, predict_here, predict_many
 from pipeline.inference.results import COLUMNS, ResultFile, open_results
 from pipeline.video import DamagedVideoWarning, write_video
@@ -53,7 +59,7 @@ def test_outcomes_come_in_order_and_are_those_one_by_one(hasty_run, folder, tmp_
         outcomes = list(predict_many(classifier, chosen, workers=2))
     assert [path for path, _ in outcomes] == chosen
     (_, cut) = outcomes.pop()
-    assert cut.damaged
+    assert cut.as_json()["damaged"]
     for path, outcome in outcomes:
         if Path(path).name in BAD:
             assert isinstance(outcome, VideoDecodeError)
@@ -131,6 +137,115 @@ def test_mistakes_and_options_without_effect(hasty_run, folder, tmp_path):
         assert message in result.mistake
 
 
+# What worker processes do with one file.
+
+
+@pytest.fixture(scope="module")
+def bundle(hasty_run):
+    return read_bundle(hasty_run)
+
+
+@pytest.fixture
+def name(video):
+    return str(video)
+
+
+def at(bundle, fps):
+    return dataclasses.replace(bundle, frames=dataclasses.replace(bundle.frames, fps=fps))
+
+
+def test_it_says_that_it_lives_while_new_frames_come(bundle, name, monkeypatch):
+    """Where a frame repeats, it may be that nothing else comes for ever."""
+    said = []
+    decoding_process.decode((name, [bundle], Means()), said.append)
+    assert said == [name], "it says so seldom"
+    monkeypatch.setattr(decoding_process, "_SIGN_OF_LIFE_SECONDS", 0)
+    decoded = decoding_process.decode((name, [at(bundle, fps=20)], Means()), said.append)
+    assert decoded.info.num_frames == 12
+    assert said == [name] * (1 + 1 + 12)
+
+
+def test_whatever_happens_is_the_reason(bundle, name, monkeypatch):
+    def fail(error, *_):
+        raise error
+
+    for error, reason in (
+        (MemoryError(), "there is not enough memory to decode it."),
+        (ValueError("over\ntwo lines"), "ValueError: over two lines"),
+        (VideoDecodeError("a.avi", "it is empty."), "it is empty."),
+    ):
+        monkeypatch.setattr(decoding_process, "_WatchedVideo", partial(fail, error))
+        for found in (
+            decoding_process.decode((name, [bundle], Means()), lambda _: None),
+            decoding_process.read_on((name, [bundle.frames], Means()), lambda _: None),
+        ):
+            assert isinstance(found, VideoDecodeError)
+            assert found.reason == reason
+
+
+def test_another_process_gives_the_same_frames_and_a_clip_holds_its_real_ones(
+    bundle, name, monkeypatch
+):
+    for each, number in ((bundle, 8), (at(bundle, fps=2), 3)):
+        (clips,), _ = clips_of(partial(StoredVideo, name), [each])
+        assert [len(clip["frames"]) for clip in clips] == [number] * 2
+    here = StoredVideo(name, [bundle.frames])
+    wanted = list(here)
+    for at_once in (4, 5, 100):
+        monkeypatch.setattr(decoding_process, "_AT_ONCE", at_once)
+        first, *others = parts = list(iter_parts(name, [bundle.frames]))
+        assert [frame for part in parts for frame in part.stored] == wanted
+        assert [bool(part.info) for part in parts] == [False] * len(others) + [True]
+        assert parts[-1].info == here.info
+        assert len(first.stored) == min(at_once, 12)
+
+
+def iter_parts(name, frames):
+    while True:
+        part = decoding_process.read_on((name, frames, Means()), lambda _: None)
+        yield part
+        if part.info:
+            return
+        frames = None
+
+
+def test_files_one_after_the_other_in_another_process(
+    bundle, name, video, blob_videos, endless, tmp_path
+):
+    """A crash costs its file alone. Of one who was killed, the file may not be to blame."""
+    cut = write_cut(tmp_path)
+    with decoding.Decoder() as decoder, ThreadPoolExecutor(1) as thread:
+        for path in (name, blob_videos / "right" / "g01 0.avi"):
+            here = StoredVideo(path, [bundle.frames])
+            there = decoder.open_video(path, [bundle.frames])
+            assert list(there) == list(here)
+            assert there.info == here.info
+        with pytest.raises(VideoDecodeError, match="none.avi: it cannot be opened"):
+            list(decoder.open_video(tmp_path / "none.avi", [bundle.frames]))
+        with pytest.warns(DamagedVideoWarning, match="cut.avi: decoded"):
+            list(decoder.open_video(cut, [bundle.frames]))
+        crashed = thread.submit(endless.crash, os.getpid())
+        with pytest.raises(VideoDecodeError, match=r"its decoder crashed \(SIGSEGV\)\.") as error:
+            list(decoder.open_video(endless.path, [bundle.frames]))
+        crashed.result()
+        assert not isinstance(error.value, decoding.DecoderKilledError)
+        killed = thread.submit(endless.crash, os.getpid(), signal.SIGKILL)
+        with pytest.raises(decoding.DecoderKilledError):
+            decoder.clips(endless.path, [bundle])
+        killed.result()
+        assert decoder.clips(video, [bundle]).info.num_frames == 12
+
+
+def test_a_decoder_that_is_stopped_ends_what_it_reads(bundle, endless):
+    with decoding.Decoder() as decoder, ThreadPoolExecutor(1) as thread:
+        reading = thread.submit(decoder.clips, endless.path, [bundle])
+        with endless.hanging():
+            decoder.stop()
+            with pytest.raises(PipelineError, match="the worker processes were stopped"):
+                reading.result(timeout=60)
+        assert decoder.is_stopped
+
+
 # Tables.
 
 
@@ -143,11 +258,7 @@ def table(tmp_path):
 def fill(hasty_run, table, monkeypatch):
     """Classifies files into the table, all in this process; gives what it said."""
     monkeypatch.setattr("pipeline.cli.answers.predict_many", predict_here)
-
-    def fill(*names, cwd=None):
-        return classify(*names, "--out", table, "--run", hasty_run.folder, cwd=cwd)
-
-    return fill
+    return partial(classify, "--out", table, "--run", hasty_run.folder)
 
 
 def test_a_table_holds_every_file_and_the_bad_ones_are_listed(hasty_run, folder, table):
@@ -187,17 +298,15 @@ def test_every_mutant_has_a_row(hasty_run, blob_videos, table, tmp_path):
     assert 5 < sum(bool(row["error"]) for row in found.values()) < 40
 
 
-def test_a_table_goes_on_where_it_was_stopped(fill, folder, table):
+def test_a_table_goes_on_where_it_was_stopped_in_any_folder(fill, folder, table, tmp_path):
+    """Two files of one relative name are two, and one file of two names is one."""
     fill(folder / "inner", folder / "text.mp4")
     within = f"{folder / 'a.avi'},leä".encode()[:-1]  # killed within a character of a line
     table.write_bytes(table.read_bytes() + within)
     result = fill(folder)
     assert result.output == f"{table}: 2 videos done before\n{table}: 2 videos classified\n"
     assert sorted(row["path"] for row in rows(table)) == paths(folder, NAMES)
-
-
-def test_the_current_folder_does_not_matter(fill, folder, table, tmp_path):
-    """Two files of one relative name are two, and one file of two names is one."""
+    table.unlink()
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         shutil.copy(folder / "a.avi", tmp_path / name)
@@ -209,6 +318,7 @@ def test_the_current_folder_does_not_matter(fill, folder, table, tmp_path):
 
 
 def test_a_table_is_of_one_model_and_for_one_process_at_a_time(fill, blob_run, folder, hold, table):
+    """Another one is not overwritten."""
     process = hold(table)
     assert fill(folder / "a.avi").mistake == (
         f"clipline: another process is adding results to {table}. Wait until it has ended, or "
@@ -223,6 +333,16 @@ def test_a_table_is_of_one_model_and_for_one_process_at_a_time(fill, blob_run, f
         f"clipline: --out: {table} holds results of another model. Name another file"
     )
     assert table.read_bytes() == content
+    for content in (
+        b"name,age\nann,3\n",
+        "path,caf\xe9\n".encode("latin-1"),
+        b"",
+        ",".join(COLUMNS).encode() + b"\n" + b"," * len(COLUMNS) + b"one more\n",
+    ):
+        table.write_bytes(content)
+        with pytest.raises(ConfigError, match="results.csv is no table of results, or of another"):
+            ResultFile(table, "model")
+        assert table.read_bytes() == content
 
 
 def error(reason):
@@ -261,16 +381,3 @@ def test_a_name_that_is_not_utf_8(fill, hasty_run, folder, table, tmp_path):
     results = ResultFile(tmp_path / "other.csv", "model")
     results.add(odd, Classifier(hasty_run).predict(folder / "a.avi"))
     assert ResultFile(tmp_path / "other.csv", "model").to_do([odd]) == []
-
-
-def test_another_table_is_not_overwritten(table):
-    for content in (
-        b"name,age\nann,3\n",
-        "path,caf\xe9\n".encode("latin-1"),
-        b"",
-        ",".join(COLUMNS).encode() + b"\n" + b"," * len(COLUMNS) + b"one more\n",
-    ):
-        table.write_bytes(content)
-        with pytest.raises(ConfigError, match="results.csv is no table of results, or of another"):
-            ResultFile(table, "model")
-        assert table.read_bytes() == content
