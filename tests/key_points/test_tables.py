@@ -62,7 +62,7 @@ def test_tables_of_each_format(tmp_path, write, name, animals, options):
     np.testing.assert_array_equal(table.points, np.nan_to_num(points).astype(np.float32))
 
 
-def test_numbers_of_rows_and_points_without_a_score(tmp_path):
+def test_numbers_of_rows_and_points_without_a_score_and_files_of_another_kind(tmp_path):
     points = some_points(3)
     table = both(write_deeplabcut(tmp_path / "a.csv", points, first=2))
     assert not table.points[:2].any(), "the number of a row is that of its frame"
@@ -73,6 +73,23 @@ def test_numbers_of_rows_and_points_without_a_score(tmp_path):
     points[0, 0, 1, 2] = 1.2
     table = both(write_sleap_csv(tmp_path / "a.csv", points))
     assert table.points[1, 0, 0, 2] == table.points[0, 0, 1, 2] == 1
+    path = tmp_path / "bytes.csv"
+
+    def expect(message, read=read_table):
+        with pytest.raises(VideoDecodeError, match=message):
+            read(path, "v.mp4")
+
+    expect("cannot be read: No such file")
+    path.write_bytes(b"\xff\xfe\x00")
+    expect("it is no CSV file")
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        file.create_group("df_with_missing").attrs["pandas_type"] = "frame_table"
+    expect("DeepLabCut is read as CSV: .*save_as_csv=True")
+    path.write_bytes(b"abc")
+    expect("it is no HDF5 file, or damaged", read_head)
+    write_sleap_h5(path, some_points(2), names=NAMES[:3])
+    expect("do not fit each other")
 
 
 TOP = "scorer,s,s\nbodyparts,a,a\ncoords,x,y\n"
@@ -103,26 +120,6 @@ def test_a_file_that_is_no_table(tmp_path, text, reason):
     message = f"v.mp4: its table of key points, a.csv: .*{re.escape(reason)}"
     with pytest.raises(VideoDecodeError, match=message):
         read_table(path, "v.mp4")
-
-
-def test_files_that_are_none_of_their_kind(tmp_path):
-    path = tmp_path / "bytes.csv"
-
-    def expect(message, read=read_table):
-        with pytest.raises(VideoDecodeError, match=message):
-            read(path, "v.mp4")
-
-    expect("cannot be read: No such file")
-    path.write_bytes(b"\xff\xfe\x00")
-    expect("it is no CSV file")
-    path = tmp_path / "a.h5"
-    with h5py.File(path, "w") as file:
-        file.create_group("df_with_missing").attrs["pandas_type"] = "frame_table"
-    expect("DeepLabCut is read as CSV: .*save_as_csv=True")
-    path.write_bytes(b"abc")
-    expect("it is no HDF5 file, or damaged", read_head)
-    write_sleap_h5(path, some_points(2), names=NAMES[:3])
-    expect("do not fit each other")
 
 
 OTHERS = ("m 10DLC_x.csv", "am 1.csv", "m 1DLC_x_skeleton.csv", "m 1.slp", "m 1_2DLC_x.csv")
@@ -191,7 +188,7 @@ def test_asking_for_a_table_takes_no_more_steps_where_there_are_more(tmp_path):
     assert steps[0] == steps[1]
 
 
-def test_most_tables_say_which_points_there_are(tmp_path):
+def test_most_tables_say_which_points_there_are_and_one_of_many_clips_is_read_once(tmp_path):
     write_deeplabcut(tmp_path / "a.csv", some_points(2)[:, :, :2], names=("x1", "x2"))
     write_deeplabcut(tmp_path / "b.csv", some_points(2))
     write_sleap_h5(tmp_path / "c.analysis.h5", some_points(2, 3))
@@ -200,9 +197,6 @@ def test_most_tables_say_which_points_there_are(tmp_path):
     with pytest.raises(DataError, match=r"d.mp4: its table of key points, d.csv: expected"):
         Tables(tmp_path).head(["d.mp4", "e.mp4"])
     assert Tables(tmp_path / "a.csv").of("z.mp4") == tmp_path / "a.csv"
-
-
-def test_a_table_of_many_clips_is_read_once(tmp_path):
     tables = Tables(write_deeplabcut(tmp_path / "a.csv", some_points(2)))
     path, table = tables.read("a.mp4")
     assert tables.read("a.mp4")[1] is table

@@ -49,11 +49,12 @@ def test_a_pruned_model_holds_only_what_it_needs_and_gives_the_same(path, tiny_m
         assert found.tolist() == expected
     whole, model = (
         schema.ModelT.InitFromPackedBuf(each, 0)
-        for each in (tiny_model, prune(tiny_model, ["Identity"]))
+        for each in (tiny_model, prune(tiny_model, ["Identity_1"]))
     )
     (graph,) = model.subgraphs
-    assert (len(graph.tensors), len(graph.operators), len(graph.outputs)) == (3, 1, 1)
-    assert len(model.buffers) == 1 + 3 + len(model.metadata), "an empty one, and one of each"
+    assert (len(graph.tensors), len(graph.operators), len(graph.outputs)) == (5, 2, 1)
+    assert graph.operators[-1].outputs == graph.outputs
+    assert len(model.buffers) == 1 + 5 + len(model.metadata), "an empty one, and one of each"
     about, kept = (
         {each.name: bytes(one.buffers[each.buffer].data) for each in one.metadata}
         for one in (whole, model)

@@ -1,5 +1,6 @@
-"""Files read from front to back, and frame by frame in any order."""
+"""Files read from front to back, and frame by frame in any order; and when a frame is shown."""
 
+import csv
 import itertools
 import math
 import os
@@ -16,6 +17,7 @@ from pipeline.errors import ConfigError, VideoDecodeError
 from pipeline.video import DamagedVideoWarning, VideoReader, iter_frames, probe, write_video
 from pipeline.video.opening import open_capture
 from pipeline.video.seeking import SeekingReader, mark_frames
+from pipeline.video.timing import increasing, near_clock, on_display
 from tests.video.videos import SpoiltFrame, cut, lossless, noise
 
 
@@ -65,15 +67,10 @@ def test_probe_says_what_the_container_declares_and_counts_frames(video):
     assert open_capture(str(video)).get(cv2.CAP_PROP_N_THREADS) == 1
 
 
-NAMES = ["coded.avi", "coded.mkv", "coded.mp4", "Wärme – 2 clips.AVI", "take:1.avi"]
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_every_frame_once_from_any_container(tmp_path, monkeypatch, name):
-    monkeypatch.chdir(tmp_path)  # The last one looks like the address of a protocol.
-    path = coded_video(Path(name), 30)
-    assert probe(path, count_frames=True).num_frames == 30
-    frames = list(iter_frames(path))
+@pytest.mark.parametrize("name", ["coded.mp4", "take:1.avi"])
+def test_every_frame_once(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)  # The second one looks like the address of a protocol.
+    frames = list(iter_frames(coded_video(Path(name), 30)))
     assert frames[0].dtype == np.uint8
     assert np.array_equal(np.stack(frames), coded_frames(range(30)))
 
@@ -333,9 +330,6 @@ def test_a_file_with_a_jittering_clock_is_decoded_once(tmp_path, opened_as, num_
     assert 400 <= sum(each.grabs for each in opened) <= 1.1 * 400
 
 
-REAL = Path(os.environ.get("PIPELINE_VIDEOS", "/none"))
-
-
 def coded(num_frames, height=48, width=64):
     """Frames that say their number by their brightness in three places."""
     frames = np.zeros((num_frames, height, width, 3), np.uint8)
@@ -390,7 +384,13 @@ def test_marks_are_those_of_the_reader_and_of_the_file_as_it_was(tmp_path):
             reader.frame(50, stamps[:51], size=None)
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason="PIPELINE_VIDEOS is not set")
+# Files of many codecs and containers, some broken: what decodes is what is known of them.
+
+VIDEOS = os.environ.get("PIPELINE_VIDEOS", "")
+REAL = pytest.mark.skipif(not VIDEOS, reason="PIPELINE_VIDEOS is not set")
+
+
+@REAL
 @pytest.mark.parametrize(
     "name",
     [
@@ -402,7 +402,7 @@ def test_marks_are_those_of_the_reader_and_of_the_file_as_it_was(tmp_path):
 )
 def test_real_files(name):
     """Frames that depend on later ones, a clock that breaks off, frames on their side."""
-    path = REAL / "odd" / name
+    path = Path(VIDEOS, "odd", name)
     with VideoReader(path) as reader:
         frames = [frame[::4, ::4].copy() for frame in itertools.islice(reader.frames(), 100)]
     stamps, rng = stamps_of(path), random.Random(0)
@@ -411,3 +411,206 @@ def test_real_files(name):
             number = rng.randrange(len(frames))
             frame = reader.frame(number, stamps[: number + 1], size=None)
             assert np.array_equal(frame[::4, ::4], frames[number])
+
+
+REASONS = {
+    "odd/torchcodec_audio_only.mp3": "sound only",
+    "odd/derived/audio_only.mp4": "sound only",
+    "odd/derived/lfs_pointer_text.mp4": "Git LFS pointer",
+    "odd/derived/truncated_nomoov.mp4": "cut off: its index",
+    "odd/derived/zero_bytes.avi": "empty (0 bytes)",
+}
+AV1 = "odd/torchcodec_av1_video.mkv"
+"""OpenCV decodes it from 5.1 on."""
+MOST_PIXELS = 120_000_000
+"""Of longer files, what they declare is tested, and not all frames."""
+DAMAGED = {"odd/decord_corrupted.mp4", "odd/derived/truncated_half.avi"}
+
+
+def listed(name: str) -> list[dict[str, str]]:
+    if not VIDEOS:
+        return []
+    with Path(VIDEOS, name).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def rows(*, expect: str) -> list:
+    return [
+        pytest.param(row, id=row["path"]) for row in listed("odd.csv") if row["expect"] == expect
+    ]
+
+
+@REAL
+@pytest.mark.parametrize("row", rows(expect="ok"))
+def test_odd_files_that_decode(row):
+    path, size = Path(VIDEOS, row["path"]), (int(row["width"]), int(row["height"]))
+    is_short = int(row["frames"]) * math.prod(size) < MOST_PIXELS
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        info = probe(path, count_frames=is_short)
+    assert info.num_frames == (int(row["frames"]) if is_short else None)
+    assert info.declared_frames == int(row["declared"])
+    assert (info.width, info.height) == size
+    assert info.fps == pytest.approx(float(row["fps"]), abs=0.01)
+    expected = f"{path}: decoded {row['frames']} of {row['declared']} declared frames"
+    told = [str(warning.message).startswith(expected) for warning in caught]
+    assert told == [True] * (row["path"] in DAMAGED)
+    assert all(warning.category is DamagedVideoWarning for warning in caught)
+
+
+@REAL
+def test_odd_files_without_a_frame():
+    assert len(rows(expect="ok")) + len(rows(expect="error")) == 58
+    assert {row.id for row in rows(expect="error")} == {*REASONS, AV1}
+    for name, reason in REASONS.items():
+        with pytest.raises(VideoDecodeError) as caught:
+            probe(Path(VIDEOS, name))
+        assert reason in caught.value.reason
+    if tuple(map(int, cv2.__version__.split(".")[:2])) >= (5, 1):
+        assert probe(Path(VIDEOS, AV1), count_frames=True).num_frames == 125
+    else:
+        with pytest.raises(VideoDecodeError, match="no frame of its AV01 video decodes"):
+            probe(Path(VIDEOS, AV1))
+
+
+@REAL
+def test_clocks_that_begin_before_the_first_frame_or_vary_or_run_backwards(tmp_path):
+    """Of those, each time in a table of times is taken for a negative one; of B-frames, none."""
+    videos, others = listed("ut_interaction.csv")[::6], listed("jhmdb_part.csv")[::20]
+    infos = [probe(Path(VIDEOS, row["path"]), count_frames=True) for row in (*videos, *others)]
+    counted = [info.num_frames for info in infos[: len(videos)]]
+    assert counted == [int(row["frames"]) for row in videos]
+    assert all(info.declared_frames > info.num_frames for info in infos)
+    assert not any(info.missing_frames for info in infos)
+    data = bytearray(Path(VIDEOS, "odd/mmaction2_test.mp4").read_bytes())
+    table = data.index(b"stts") + 4 + 8
+    for entry in range(int.from_bytes(data[table - 4 : table], "big")):
+        delta = table + 8 * entry + 4
+        data[delta : delta + 4] = (2**32 - 1).to_bytes(4, "big")
+    (tmp_path / "back.mp4").write_bytes(data.replace(b"edts", b"free"))
+    with pytest.warns(DamagedVideoWarning, match="back.mp4: its clock runs backwards again and"):
+        assert probe(tmp_path / "back.mp4", count_frames=True).damaged
+
+
+# When a frame is on display.
+
+MILLISECOND = [0.0, 0.033, 0.067, 0.1, 0.133, 0.167]  # 30 frames per second, as Matroska rounds
+
+
+def test_increasing_and_each_jump_ahead_is_told():
+    for timestamps, expected in (
+        ([0.0, 0.5, 1.0], [0.0, 0.5, 1.0]),
+        ([7.0, 7.5, 8.0], [0.0, 0.5, 1.0]),  # from the first frame on
+        ([-0.5, 0.0, 0.5], [0.0, 0.5, 1.0]),
+        ([0.0, 0.1, 1.0, 1.2], [0.0, 0.1, 1.0, 1.2]),  # variable frame rate
+        ([0.0, 0.0, 0.0, 0.0], [0.0, 0.5, 1.0, 1.5]),  # none at all: index / fps
+        ([1.0, 1.5, 2.0, 0.0, 0.0], [0.0, 0.5, 1.0, 1.5, 2.0]),  # none for the last frames
+        ([0.0, 1.0, 0.5, 2.0], [0.0, 1.0, 1.5, 2.0]),  # one goes back
+        ([0.0, 1.0, 1.0, 3.0], [0.0, 1.0, 1.5, 3.0]),  # one stands still
+        ([0.0, 1.0, 11.0, 12.0], [0.0, 1.0, 11.0, 12.0]),  # the longest gap
+        ([0.0, 1.0, 86400.0, 86401.0], [0.0, 1.0, 1.5, 2.5]),  # a jump ahead
+        ([0.0, 1.0, 86400.0, 2.0, 3.0], [0.0, 1.0, 1.5, 2.0, 3.0]),  # one wild timestamp
+        ([0.0, 1e9, 1e9 + 1, 2e9, 2e9 + 1], [0.0, 0.5, 1.5, 2.0, 3.0]),  # two jumps
+        ([0.0, 1.0, math.inf, 2.0, 3.0], [0.0, 1.0, 1.5, 2.0, 3.0]),
+        ([0.0, 1.0, math.nan, 2.0], [0.0, 1.0, 1.5, 2.0]),
+        ([], []),
+    ):
+        assert list(increasing(timestamps, frame_seconds=0.5)) == expected
+    told, stamps = [], [5.0, 6.0, 46.5, 46.0, 47.0, 99.0]
+    times = increasing(stamps, frame_seconds=0.5, on_jump=lambda: told.append(True))
+    found = [(time, len(told)) for time in times]
+    assert found == [(0.0, 0), (1.0, 0), (1.5, 1), (2.0, 1), (2.5, 1), (3.0, 2)]
+
+
+def test_near_clock():
+    for times, arrivals, expected in (
+        ([0, 1, 2, 3], [7.0, 8.2, 8.9, 10.5], [0, 1, 2, 3]),  # unevenly: as the stream says
+        ([0, 1, 2, 3, 4], [0, 2, 4, 6, 8], [0, 1, 3, 5, 7]),  # half as fast as it says
+        ([0, 2, 4, 6, 8], [0, 1, 2, 3, 4], [0, 2, 3, 4, 5]),  # twice as fast
+        ([0, 1, 1e6, 1e6 + 1], [0, 1, 2, 3], [0, 1, 3, 4]),  # a jump
+        ([0, 1, 2, 3, 4], [0, 1, 5, 5, 5], [0, 1, 4, 5, 6]),  # a pause, then what was held up
+        ([], [], []),
+    ):
+        shown = near_clock(times, iter(arrivals).__next__, most_seconds=1)
+        assert list(shown) == pytest.approx(expected)
+
+
+class Player:
+    """Steps through frames, which are their own numbers, and remembers what was retrieved."""
+
+    def __init__(self, times):
+        self.times = times
+        self.index = -1
+        self.retrieved, self.again = [], []
+
+    def steps(self):
+        for time in self.times:
+            self.index += 1
+            yield time
+
+    def retrieve(self):
+        self.retrieved.append(self.index)
+        return self.index
+
+    def retrieve_previous(self):
+        self.again.append(self.index - 1)
+        return self.index - 1
+
+    def shown(self, **options):
+        return on_display(self.steps(), self.retrieve, self.retrieve_previous, **options)
+
+
+def test_on_display():
+    for times, fps, frame_seconds, expected in (
+        # The rate of the file: every frame once.
+        ([0.0, 0.1, 0.2, 0.3], 10, 0.1, [0, 1, 2, 3]),
+        (MILLISECOND, 30, 1 / 30, [0, 1, 2, 3, 4, 5]),
+        # Slower: frames are left out.
+        ([0.0, 0.1, 0.2, 0.3], 5, 0.1, [0, 2]),
+        (MILLISECOND, 15, 1 / 30, [0, 2, 4]),
+        (MILLISECOND, 10, 1 / 30, [0, 3]),
+        ([0.0, 0.1, 0.2, 0.3], 4, 0.1, [0, 2]),  # ticks 0, 0.25; at 0.25 frame 2 is on display
+        # Faster: frames repeat, the last one for its duration.
+        ([0.0, 0.1, 0.2], 20, 0.1, [0, 0, 1, 1, 2, 2]),
+        ([0.0, 0.1], 25, 0.1, [0, 0, 0, 1, 1]),  # ticks 0, 0.04, 0.08, 0.12, 0.16
+        # Variable frame rate: what is on display stays until the next frame comes.
+        ([0.0, 0.1, 0.7, 0.8], 10, 0.1, [0, 1, 1, 1, 1, 1, 1, 2, 3]),
+        ([0.0, 0.01, 0.02, 0.5], 4, 0.1, [0, 2, 3]),
+        # One frame, however short: one tick.
+        ([0.0], 10, 0.1, [0]),
+        ([0.0], 10, 0.35, [0, 0, 0, 0]),
+        ([0.0], 10, 0.0001, [0]),
+        ([0.0, 0.0103], 2000, 0.01, [0] * 19 + [1] * 20),  # a tick is less than the tolerance
+        ([7.3, 7.4, 7.5], 5, 0.1, [0, 2]),  # from the first frame on
+        ([], 10, 0.1, []),
+    ):
+        shown = list(Player(times).shown(fps=fps, frame_seconds=frame_seconds))
+        assert all(ticks > 0 for _, ticks in shown)
+        assert [frame for frame, ticks in shown for _ in range(ticks)] == expected
+
+
+def test_only_frames_that_a_tick_is_due_for_are_retrieved_if_need_be_after_all():
+    player = Player([index / 30 for index in range(60)])
+    shown = [frame for frame, _ in player.shown(fps=10, frame_seconds=1 / 30)]
+    assert shown == player.retrieved == list(range(0, 60, 3))
+    assert not player.again
+    # Frame 1 is to last until 0.2, so that no tick needs it; it lasts until 0.6.
+    times = [0.0, 0.1, 0.6, 0.7, 0.8]
+    player = Player(times)
+    assert list(player.shown(fps=2, frame_seconds=0.1)) == [(0, 1), (1, 1)]
+    assert (player.retrieved, player.again) == ([0], [1])
+    player = Player(times)
+    shown = player.shown(fps=2, frame_seconds=0.1, is_uneven=lambda: True)
+    assert list(shown) == [(0, 1), (1, 1)]
+    assert (player.retrieved, player.again) == ([0, 1, 2, 3, 4], [])
+
+
+@pytest.mark.parametrize("fps", [1, 7, 12.5, 23.976, 24, 29.97, 60])
+def test_a_tick_is_never_more_than_rounding_away_from_its_frame(fps):
+    times = [index / 29.97 for index in range(300)]
+    shown = Player(times).shown(fps=fps, frame_seconds=1 / 29.97)
+    frames = [times[index] for index, ticks in shown for _ in range(ticks)]
+    lag = [tick / fps - time for tick, time in enumerate(frames)]
+    assert len(lag) == pytest.approx(300 / 29.97 * fps, abs=1)
+    assert min(lag) > -0.0011
+    assert max(lag) < 1 / 29.97
