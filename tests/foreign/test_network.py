@@ -1,5 +1,6 @@
 """Networks of others: what they are given, and what is taken of what they give."""
 
+import itertools
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -30,20 +31,17 @@ def tflite(tmp_path_factory):
     return write_tflite(tmp_path_factory.mktemp("networks") / "any.tflite")
 
 
-@pytest.mark.parametrize("batch", [None, 1, 4])
-def test_files_of_both_kinds_give_the_features(tmp_path, batch):
-    """Also of a batch that the file fixes."""
-    onnx = write_onnx(tmp_path / "a.onnx", (batch or "n", 3, 32, 32))
-    lite = write_tflite(tmp_path / "a.tflite", (batch, 32, 32, 3))
-    for path in (onnx, lite):
-        network = opened(path)
-        assert network.num_features == 4 * 4 * 5
-        found = network(frames(21))  # in more than one call
-        assert found.dtype == np.float32
-        np.testing.assert_allclose(found, flat(features_of(frames(21))), atol=1e-5)
-
-
-def test_other_types_of_input_and_features_in_a_row(tmp_path):
+def test_files_of_both_kinds_give_the_features_also_of_other_types_and_in_a_row(tmp_path):
+    """Of any batch, or of one that the file fixes."""
+    for batch in (None, 1, 4):
+        onnx = write_onnx(tmp_path / "a.onnx", (batch or "n", 3, 32, 32))
+        lite = write_tflite(tmp_path / "a.tflite", (batch, 32, 32, 3))
+        for path in (onnx, lite):
+            network = opened(path)
+            assert network.num_features == 4 * 4 * 5
+            found = network(frames(21))  # in more than one call
+            assert found.dtype == np.float32
+            np.testing.assert_allclose(found, flat(features_of(frames(21))), atol=1e-5)
     half = opened(write_onnx(tmp_path / "half.onnx", dtype=np.float16))
     np.testing.assert_allclose(half(frames()), flat(features_of(frames())), atol=1e-2)
     pixels = opened(write_onnx(tmp_path / "pixels.onnx", dtype=np.uint8), Reading())
@@ -68,17 +66,17 @@ def test_frames_are_made_as_large_as_the_file_says_and_of_its_range(tflite, tmp_
     np.testing.assert_allclose(opened(path, Reading())(frames()), wanted, atol=1e-4)
 
 
-@pytest.mark.parametrize(("size", "grid"), [(32, 4), (32, 3), (56, 4), (56, 2), (56, 1), (40, 2)])
-def test_maps_are_averaged_as_those_of_keras_are(tmp_path, size, grid):
+def test_maps_are_averaged_as_those_of_keras_are(tmp_path):
     import keras
 
     from pipeline.models.backbones import _on_grid
 
     onnx = write_onnx(tmp_path / "a.onnx", ("n", 3, "h", "w"))
-    network = opened(onnx, Reading(mean=(0.0,), std=(1.0,), grid=grid), size=size)
-    maps = features_of(frames(2, size), 0, 1)
-    wanted = keras.ops.convert_to_numpy(_on_grid(keras.ops.cast(maps, "float32"), grid))
-    np.testing.assert_allclose(network(frames(2, size)), wanted, rtol=1e-4)
+    for size, grid in ((32, 4), (32, 3), (56, 4), (56, 2), (56, 1), (40, 2)):
+        network = opened(onnx, Reading(mean=(0.0,), std=(1.0,), grid=grid), size=size)
+        maps = features_of(frames(2, size), 0, 1)
+        wanted = keras.ops.convert_to_numpy(_on_grid(keras.ops.cast(maps, "float32"), grid))
+        np.testing.assert_allclose(network(frames(2, size)), wanted, rtol=1e-4)
 
 
 def test_order_and_range_of_each_channel_are_given_or_said_by_an_onnx_file(tmp_path):
@@ -138,17 +136,13 @@ def with_metadata(content, mean, std):
     return bytes(packed.Output())
 
 
-@pytest.mark.parametrize("kind", ["uint8", "int8"])
-@pytest.mark.parametrize("reading", [Reading(), HALF], ids=["pixels", "given"])
-def test_networks_of_8_bits(tmp_path, kind, reading):
-    path = write_tflite(tmp_path / "a.tflite", (1, 32, 32, 3), kind)
+def test_networks_of_8_bits_and_threads_that_get_what_each_would_get_alone(tflite, tmp_path):
     wanted = flat(features_of(frames()))
-    found = opened(path, reading)(frames())
-    assert np.abs(found - wanted).max() < 0.05 * wanted.max()
-    assert np.corrcoef(found.ravel(), wanted.ravel())[0, 1] > 0.995
-
-
-def test_threads_get_what_each_would_get_alone(tflite):
+    for kind, reading in itertools.product(("uint8", "int8"), (Reading(), HALF)):
+        path = write_tflite(tmp_path / "a.tflite", (1, 32, 32, 3), kind)
+        found = opened(path, reading)(frames())
+        assert np.abs(found - wanted).max() < 0.05 * wanted.max()
+        assert np.corrcoef(found.ravel(), wanted.ravel())[0, 1] > 0.995
     network, given = opened(tflite), frames(64)
 
     def work(number):

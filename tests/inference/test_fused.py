@@ -179,8 +179,15 @@ def test_what_cross_validations_say_of_each_run_goes_with_them(runs, video, tmp_
     assert float(line["left"]) == pytest.approx(found[0], abs=2e-3)
 
 
-def test_of_a_folder_of_one_run_nothing_is_said_of_fusing(runs, fused, tmp_path):
+def test_of_a_folder_of_one_run_nothing_is_said_of_fusing_and_any_can_be_the_latest(
+    runs, fused, tmp_path
+):
     """As `--config auto` leaves it where nothing adds to the best recipe."""
+    for name, each in (("alone", runs[0]), ("fused", fused[0])):
+        copied(each, tmp_path / "latest" / name)
+    for seconds, newest in ((2e9, "fused"), (1e9, "alone")):
+        os.utime(tmp_path / "latest" / "fused" / "fusion.json", (seconds, seconds))
+        assert latest_run(tmp_path / "latest").folder.name == newest
     one, (both, _, result) = Run(tmp_path / "one"), fused
     fuse_as(runs[:1], one, None, None)
     text, others = (format_fusion(each, "test") for each in (evaluate_fused(one, "test"), result))
@@ -332,14 +339,11 @@ def test_the_commands(runs, video, tmp_path):
         (("classify", "--run", folders[0], video, *product), "product: it is for several runs"),
     ):
         assert message in commands.run(*words).mistake
-
-
-def test_fused_runs_can_be_the_latest(fused, runs, tmp_path):
-    for name, each in (("alone", runs[0]), ("fused", fused[0])):
-        copied(each, tmp_path / name)
-    for seconds, newest in ((2e9, "fused"), (1e9, "alone")):
-        os.utime(tmp_path / "fused" / "fusion.json", (seconds, seconds))
-        assert latest_run(tmp_path).folder == tmp_path / newest
+    done = commands.run("benchmark", "classify", video, "--run", out, "--repeats", 1)
+    title, row = done.output.splitlines()[-2:]
+    assert title.split() == ["cold", "memory", "warm", "a", "frame", "reading"]
+    _, _, _, _, _, _, warm, _, frame, *_ = row.split()
+    assert float(warm) == pytest.approx(12 * float(frame), abs=1.2), "of twelve frames; rounded"
 
 
 def test_each_of_them_is_explained(fused, runs, video, tmp_path):
@@ -361,13 +365,3 @@ def test_each_of_them_is_explained(fused, runs, video, tmp_path):
     lost.fusion_file.write_text(json.dumps({**content, "runs": ["gone", "gone"]}))
     with pytest.raises(DataError, match="gone: not there, and this takes each of the fused runs"):
         explain(lost, video)
-
-
-def test_the_benchmark_measures_a_frame_of_fused_runs(fused, video, capsys):
-    from pipeline.cli.benchmarks.classify import main  # what it loads takes a while
-
-    main([str(video), "--run", str(fused[0].folder), "--repeats", "1"])
-    title, row = capsys.readouterr().out.splitlines()[-2:]
-    assert title.split() == ["cold", "memory", "warm", "a", "frame", "reading"]
-    _, _, _, _, _, _, warm, _, frame, *_ = row.split()
-    assert float(warm) == pytest.approx(12 * float(frame), abs=1.2), "of twelve frames; rounded"
