@@ -74,6 +74,7 @@ def test_a_file_waits_and_ends(video, serve, tmp_path):
 
 
 def test_a_camera_that_breaks_off_is_opened_again_until_it_is_lost(make_camera):
+    """Where it has no timestamps, it keeps to the clock."""
     camera = make_camera(12, 7)
     with LiveVideo(camera.address, most_waiting=100, tries=2, pause_seconds=0.4) as live:
         frames = until_lost(live)
@@ -84,6 +85,13 @@ def test_a_camera_that_breaks_off_is_opened_again_until_it_is_lost(make_camera):
     seconds = [frame.seconds for frame in frames]
     assert np.all(np.diff(seconds) > 0), "time goes on where it broke off"
     assert max(np.diff(seconds)) >= 0.4, "and the pause counts"
+    camera = make_camera(16, frame_seconds=0.15)
+    with LiveVideo(camera.address, most_waiting=100, tries=1, pause_seconds=0.05) as live:
+        frames = until_lost(live)
+    seconds = np.array([frame.seconds for frame in frames])
+    arrived = np.array([frame.arrived for frame in frames])
+    assert np.all(np.diff(seconds) >= 0)
+    np.testing.assert_allclose(seconds, arrived - arrived[0], atol=1)
 
 
 def test_of_a_camera_the_oldest_frames_are_dropped(make_camera):
@@ -95,16 +103,6 @@ def test_of_a_camera_the_oldest_frames_are_dropped(make_camera):
     assert live.dropped >= 15
     assert len(frames) + live.dropped in (24, 25)
     assert frames[-1].image.mean() == pytest.approx(8 * (len(frames) + live.dropped - 1), abs=3)
-
-
-def test_a_camera_without_timestamps_keeps_to_the_clock(make_camera):
-    camera = make_camera(16, frame_seconds=0.15)
-    with LiveVideo(camera.address, most_waiting=100, tries=1, pause_seconds=0.05) as live:
-        frames = until_lost(live)
-    seconds = np.array([frame.seconds for frame in frames])
-    arrived = np.array([frame.arrived for frame in frames])
-    assert np.all(np.diff(seconds) >= 0)
-    np.testing.assert_allclose(seconds, arrived - arrived[0], atol=1)
 
 
 def test_a_camera_that_is_not_there_and_files_without_video(make_camera, tmp_path):
@@ -164,15 +162,14 @@ def test_a_camera_that_says_nothing_keeps_no_other_video_from_opening(video):
             camera.close()
 
 
-@pytest.fixture
-def asked():
-    """Has a handler that notes the port and the password of who asks for the length of a file."""
+def test_a_password_follows_a_redirect_to_its_own_server_alone(video, serve, tmp_path):
+    notes = []
 
     class Asked(QuietHandler):
-        notes = []  # noqa: RUF012
+        """Notes the port and the password of who asks for the length of a file."""
 
         def do_HEAD(self):
-            self.notes.append((self.server.server_address[1], self.headers["Authorization"]))
+            notes.append((self.server.server_address[1], self.headers["Authorization"]))
             if self.path.startswith("/to/"):
                 self.send_response(302)
                 self.send_header("Location", self.path.removeprefix("/to/"))
@@ -180,11 +177,7 @@ def asked():
             else:
                 super().do_HEAD()
 
-    return Asked
-
-
-def test_a_password_follows_a_redirect_to_its_own_server_alone(video, serve, asked, tmp_path):
-    first, second = (urlsplit(serve(video, asked)) for _ in "ab")
+    first, second = (urlsplit(serve(video, Asked)) for _ in "ab")
     guarded = f"http://ann:p%40ss@{first.netloc}"
     assert has_length(f"{guarded}{first.path}", timeout_seconds=10)
     assert not has_length(f"{guarded}{first.path}.gone", timeout_seconds=10)
@@ -194,14 +187,14 @@ def test_a_password_follows_a_redirect_to_its_own_server_alone(video, serve, ask
         assert has_length(f"{guarded}/to/{address}", timeout_seconds=10)
     own = (first.port, "Basic YW5uOnBAc3M=")
     other = (second.port, None)
-    assert asked.notes == [own, own, own, own, own, other, own, other]
+    assert notes == [own, own, own, own, own, other, own, other]
     # A server without video is not asked for its length.
-    asked.notes.clear()
+    notes.clear()
     (tmp_path / "a.avi").write_text("no video")
-    live = LiveVideo(serve(tmp_path / "a.avi", asked), tries=1)
+    live = LiveVideo(serve(tmp_path / "a.avi", Asked), tries=1)
     with live, pytest.raises(VideoDecodeError, match="no frame came in 1 tries"):
         list(live)
-    assert not asked.notes
+    assert not notes
 
 
 def test_a_server_that_is_slow_with_its_headers_is_not_waited_for(video, serve):

@@ -20,15 +20,10 @@ from pipeline.video.quiet import quiet
 from tests.video.videos import cut, known, lossless, noise
 
 
-@pytest.fixture
-def whole(tmp_path):
-    """Writes a video of noise."""
-
-    def whole(name="clip.mp4"):
-        write_video(tmp_path / name, noise(10), fps=25)
-        return tmp_path / name
-
-    return whole
+def noisy(path):
+    """Writes a video of noise, and returns the file."""
+    write_video(path, noise(10), fps=25)
+    return path
 
 
 def reason(path):
@@ -72,8 +67,8 @@ def test_what_is_no_file_is_not_waited_for_or_has_no_video(tmp_path):
         assert expected in reason(tmp_path / "clip.mp4")
 
 
-def test_mp4_without_its_end_its_video_or_its_frames(whole):
-    path = whole()
+def test_mp4_without_its_end_its_video_or_its_frames(tmp_path):
+    path = noisy(tmp_path / "clip.mp4")
     data = path.read_bytes()
     start, end = data.index(b"mdat") + 4, data.index(b"moov") - 4
     for content, expected in (
@@ -86,8 +81,9 @@ def test_mp4_without_its_end_its_video_or_its_frames(whole):
         assert expected in reason(path)
 
 
-def test_many_are_opened_at_once_and_opencv_keeps_its_log_level(whole, tmp_path):
-    paths = [whole(f"a.{suffix}") for suffix in ("mp4", "avi", "mkv", "webm")]
+def test_many_are_opened_at_once_and_opencv_keeps_its_log_level(tmp_path):
+    """Nobody waits for another to open a video."""
+    paths = [noisy(tmp_path / f"a.{suffix}") for suffix in ("mp4", "avi", "mkv", "webm")]
     logging = cv2.utils.logging
     before = logging.setLogLevel(logging.LOG_LEVEL_ERROR)
     try:
@@ -98,10 +94,6 @@ def test_many_are_opened_at_once_and_opencv_keeps_its_log_level(whole, tmp_path)
     finally:
         logging.setLogLevel(before)
     assert [info.num_frames for info in found] == [10] * 64
-
-
-def test_nobody_waits_for_another_to_open_a_video(whole):
-    path, logging = whole(), cv2.utils.logging
     before = logging.getLogLevel()
     within, leave = threading.Event(), threading.Event()
 
@@ -113,7 +105,7 @@ def test_nobody_waits_for_another_to_open_a_video(whole):
     slow = threading.Thread(target=stay)
     slow.start()
     within.wait()
-    quick = threading.Thread(target=lambda: probe(path))
+    quick = threading.Thread(target=lambda: probe(paths[0]))
     quick.start()
     quick.join(timeout=30)
     waits, level = quick.is_alive(), logging.getLogLevel()
@@ -146,17 +138,12 @@ def printed(script, *paths, **environment):
     return done.stdout + done.stderr
 
 
-def test_nothing_is_printed_unless_the_user_wants_it(whole):
-    damaged, cut_off = (cut(whole(name), 6_000) for name in ("damaged.mkv", "cut.mp4"))
+def test_nothing_is_printed_unless_the_user_wants_it(tmp_path):
+    names = ("damaged.mkv", "cut.mp4")
+    damaged, cut_off = (cut(noisy(tmp_path / name), 6_000) for name in names)
     assert printed(SCRIPT, damaged, cut_off) == ""
     assert "moov" in printed(SCRIPT, cut_off, OPENCV_FFMPEG_LOGLEVEL="16")
     assert "can't be used to capture" in printed(SCRIPT, cut_off, OPENCV_LOG_LEVEL="WARNING")
-
-
-@pytest.fixture
-def make(tmp_path):
-    """Writes a video of so many frames."""
-    return lambda number: lossless(tmp_path / "a.avi", noise(number, 12, 16))
 
 
 def read(path, **limits):
@@ -164,19 +151,18 @@ def read(path, **limits):
         return sum(1 for _ in reader.frames(fps=10))
 
 
-def test_limits_hold_for_what_is_declared_and_for_what_it_turns_out_to_be(make):
-    path = make(61)
+def test_limits_hold_for_what_is_declared_and_for_what_it_turns_out_to_be(tmp_path):
+    path = lossless(tmp_path / "a.avi", noise(61, 12, 16))
+    data = path.read_bytes()
     with pytest.raises(VideoDecodeError, match=r"it lasts 0:06\.1 or longer, and 0:06\.0 are allo"):
         VideoReader(path, Limits(seconds=6))
     with pytest.raises(VideoDecodeError, match="its frames have 16 x 12 pixels, and 191 in all"):
         VideoReader(path, Limits(pixels=191))
     assert read(path, seconds=6.1, pixels=192) == 61
     huge = struct.pack("<II", 8192, 8193)
-    path.write_bytes(path.read_bytes().replace(struct.pack("<II", 16, 12), huge))
+    path.write_bytes(data.replace(struct.pack("<II", 16, 12), huge))
     with pytest.raises(VideoDecodeError, match="have 8192 x 8193 pixels, and 67,108,864 in all"):
         VideoReader(path)
-    path = make(61)
-    data = path.read_bytes()
     declared = data[:600].replace(struct.pack("<I", 61), struct.pack("<I", 10))
     path.write_bytes(declared + data[600:])
     with VideoReader(path, Limits(seconds=3)) as reader:
@@ -199,9 +185,9 @@ for _ in range(2):
 """
 
 
-def test_lists_of_other_files_are_no_videos_where_that_is_asked_for(make, monkeypatch):
+def test_lists_of_other_files_are_no_videos_where_that_is_asked_for(tmp_path, monkeypatch):
     """In a process of its own: that is for good."""
-    monkeypatch.chdir(make(5).parent)
+    monkeypatch.chdir(lossless(tmp_path / "a.avi", noise(5, 12, 16)).parent)
     Path("list.avi").write_text("ffconcat version 1.0\nfile a.avi\n")
     assert printed(CODE).split("\n")[:4] == [*["ffv1"] * 3, "it is text, not a video; it "]
 

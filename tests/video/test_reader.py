@@ -101,7 +101,15 @@ def test_variable_frame_rate_and_the_number_of_a_frame_in_its_file(tmp_path, fps
     assert probe(path).codec == "gif"
 
 
-def test_a_clock_that_jumps_goes_on_from_there_and_one_that_stands_still_is_told(tmp_path):
+def set_timescale(mp4, units):
+    """Makes an MP4 count its time in so many units a second."""
+    patched(mp4, (b"mdhd", 12, units.to_bytes(4)))  # after the fields of version 0
+    # An edit would cut off what comes later.
+    mp4.write_bytes(mp4.read_bytes().replace(b"edts", b"free"))
+
+
+def test_clocks_that_jump_or_stand_still_or_cannot_be(tmp_path, video):
+    """Each frame comes minutes after the one before it; or there are a million seconds in one."""
     path = animation(tmp_path / "jump.gif", [100, 100, 600_000, 100, 300_000, 100])
     with pytest.warns(DamagedVideoWarning, match=r"jump\.gif: its clock jumps ahead by more than"):
         info = probe(path, count_frames=True)
@@ -114,17 +122,6 @@ def test_a_clock_that_jumps_goes_on_from_there_and_one_that_stands_still_is_told
     patched(path, (b"stts", 8 + 4, (2**32 - 1).to_bytes(4)))  # ticks, taken for -1
     with pytest.warns(DamagedVideoWarning, match=r"still\.mp4: its clock gives 40 frames 0\.003 s"):
         assert probe(path, count_frames=True).damaged
-
-
-def set_timescale(mp4, units):
-    """Makes an MP4 count its time in so many units a second."""
-    patched(mp4, (b"mdhd", 12, units.to_bytes(4)))  # after the fields of version 0
-    # An edit would cut off what comes later.
-    mp4.write_bytes(mp4.read_bytes().replace(b"edts", b"free"))
-
-
-def test_a_clock_that_cannot_be_is_none_and_hours_with_hardly_a_frame_are_refused(tmp_path, video):
-    """Each frame comes minutes after the one before it; or there are a million seconds in one."""
     slow = coded_video(tmp_path / "slow.mp4")
     set_timescale(slow, 1)
     scale = (10**6).to_bytes(4, "little") + (1).to_bytes(4, "little")  # seconds in `rate` frames
@@ -156,18 +153,15 @@ def test_frames_by_time_of_which_a_repeated_one_is_the_same_array(video):
     for fps in (0, -1, float("nan"), float("inf")):
         with pytest.raises(ConfigError, match="fps: expected a number above 0"):
             next(iter_frames(video, fps=fps))
-
-
-@pytest.mark.parametrize("fps", [None, 10, 60])
-def test_memory_is_constant(video, fps):
-    alive: set[int] = set()
-    most = 0
-    for frame in iter_frames(video, fps=fps):
-        if id(frame) not in alive:
-            alive.add(id(frame))
-            weakref.finalize(frame, alive.discard, id(frame))
-        most = max(most, len(alive))
-    assert 1 <= most <= 3
+    for fps in (None, 10, 60):  # Memory is constant.
+        alive: set[int] = set()
+        most = 0
+        for frame in iter_frames(video, fps=fps):
+            if id(frame) not in alive:
+                alive.add(id(frame))
+                weakref.finalize(frame, alive.discard, id(frame))
+            most = max(most, len(alive))
+        assert 1 <= most <= 3
 
 
 def test_parts_of_a_file_are_read_one_after_another_once_and_while_it_is_open(video):
@@ -263,20 +257,15 @@ def declare_frames(avi, number):
     return patched(avi, (b"strh", 4 + 32, number.to_bytes(4, "little")))
 
 
-@pytest.fixture
-def opened_as(monkeypatch):
+def open_as(monkeypatch, make):
     """Has files opened as what a function makes of them."""
-
-    def opened_as(make):
-        opening = "pipeline.video.reader.open_capture"
-        monkeypatch.setattr(opening, lambda *of: make(open_capture(*of)))
-
-    return opened_as
+    opening = "pipeline.video.reader.open_capture"
+    monkeypatch.setattr(opening, lambda *of: make(open_capture(*of)))
 
 
 @pytest.mark.parametrize("fps", [None, 5, 25, 50])
-def test_a_file_ends_before_a_frame_that_cannot_be_converted(video, opened_as, fps):
-    opened_as(lambda capture: SpoiltFrame(capture, 30))
+def test_a_file_ends_before_a_frame_that_cannot_be_converted(video, monkeypatch, fps):
+    open_as(monkeypatch, lambda capture: SpoiltFrame(capture, 30))
     expected = coded_frames(range(30))[:: 5 if fps == 5 else 1, 0, 0, 0]
     with VideoReader(video) as reader:
         with pytest.warns(DamagedVideoWarning, match="decoded 30 of 40 declared frames"):
@@ -285,7 +274,7 @@ def test_a_file_ends_before_a_frame_that_cannot_be_converted(video, opened_as, f
         assert (reader.num_read, reader.info.num_frames) == (30, 30)
         assert reader.info.duration_seconds == pytest.approx(1.2)
         assert not list(reader.frames(start_seconds=math.inf))
-    opened_as(lambda capture: SpoiltFrame(capture, 0))
+    open_as(monkeypatch, lambda capture: SpoiltFrame(capture, 0))
     with pytest.raises(VideoDecodeError, match="no frame of it can be converted to RGB"):
         list(iter_frames(video))
 
@@ -303,7 +292,7 @@ def test_damage_near_the_end_is_not_taken_for_the_end(tmp_path):
 
 
 @pytest.mark.parametrize("num_parts", [1, 10, 50])
-def test_a_file_with_a_jittering_clock_is_decoded_once(tmp_path, opened_as, num_parts):
+def test_a_file_with_a_jittering_clock_is_decoded_once(tmp_path, monkeypatch, num_parts):
     milliseconds = np.random.default_rng(0).choice([20, 30, 30, 30, 60], size=400)
     path = animation(tmp_path / "jitter.gif", milliseconds.tolist())
     times = np.cumsum([0, *milliseconds]) / 1000
@@ -315,7 +304,7 @@ def test_a_file_with_a_jittering_clock_is_decoded_once(tmp_path, opened_as, num_
         opened.append(SpoiltFrame(capture, 10_000))
         return opened[-1]
 
-    opened_as(counting)
+    open_as(monkeypatch, counting)
     with VideoReader(path) as reader:
         for start, end in itertools.pairwise(ends):
             found = [
@@ -497,7 +486,8 @@ def test_clocks_that_begin_before_the_first_frame_or_vary_or_run_backwards(tmp_p
 MILLISECOND = [0.0, 0.033, 0.067, 0.1, 0.133, 0.167]  # 30 frames per second, as Matroska rounds
 
 
-def test_increasing_and_each_jump_ahead_is_told():
+def test_timestamps_that_increase_or_keep_near_the_clock():
+    """Each jump ahead is told."""
     for timestamps, expected in (
         ([0.0, 0.5, 1.0], [0.0, 0.5, 1.0]),
         ([7.0, 7.5, 8.0], [0.0, 0.5, 1.0]),  # from the first frame on
@@ -520,9 +510,6 @@ def test_increasing_and_each_jump_ahead_is_told():
     times = increasing(stamps, frame_seconds=0.5, on_jump=lambda: told.append(True))
     found = [(time, len(told)) for time in times]
     assert found == [(0.0, 0), (1.0, 0), (1.5, 1), (2.0, 1), (2.5, 1), (3.0, 2)]
-
-
-def test_near_clock():
     for times, arrivals, expected in (
         ([0, 1, 2, 3], [7.0, 8.2, 8.9, 10.5], [0, 1, 2, 3]),  # unevenly: as the stream says
         ([0, 1, 2, 3, 4], [0, 2, 4, 6, 8], [0, 1, 3, 5, 7]),  # half as fast as it says

@@ -42,13 +42,7 @@ def cut(path: Path, num_bytes: int | None = None) -> Path:
 class SpoiltFrame:
     """An open file of which the frame of one index is grabbed, but not retrieved.
 
-    Args:
-        capture: The file.
-        index: Of the frame.
-        grabbed: How many frames are grabbed already.
-
-    Attributes:
-        grabs: How many were grabbed.
+    Some may be grabbed already; `grabs` says how many are.
     """
 
     def __init__(self, capture: object, index: int, grabbed: int = 1) -> None:
