@@ -154,6 +154,7 @@ def test_a_table_is_found_by_the_name_of_its_video(tmp_path, name):
 
 
 def test_tables_in_folders_as_those_of_the_videos(tmp_path):
+    """Asking for one takes no more steps where there are more."""
     for label in ("run", "walk"):
         write_deeplabcut(tmp_path / "tables" / label / "aDLC_1.csv", some_points(2))
     given = Tables(tmp_path / "tables")
@@ -170,14 +171,11 @@ def test_tables_in_folders_as_those_of_the_videos(tmp_path):
     assert tables.head([str(videos[0])] * 2).individuals == 1
     with pytest.raises(DataError, match="--key-points: none is not there"):
         Tables("none")
-
-
-def test_asking_for_a_table_takes_no_more_steps_where_there_are_more(tmp_path):
     steps = []
     for number in (20, 200):
         for index in range(number):
-            (tmp_path / f"clip{index}DLC_1.csv").touch()
-        tables = Tables(tmp_path)
+            (tmp_path / "flat" / f"clip{index}DLC_1.csv").touch()
+        tables = Tables(tmp_path / "flat")
         tables.of("clip3.mp4")
         calls = []
         sys.setprofile(lambda _frame, event, _value, calls=calls: calls.append(event))
@@ -214,7 +212,7 @@ def placed(points, individuals, names=NAMES):
     return KeyPoints(table, individuals, 48, 64)
 
 
-def test_places_and_sizes_are_in_heights_of_the_frame():
+def test_places_and_sizes_are_in_heights_of_the_frame(tmp_path):
     points = some_points(3, 1)
     points[1, 0, 2] = np.nan
     found = placed(points, 2)
@@ -243,9 +241,7 @@ def test_places_and_sizes_are_in_heights_of_the_frame():
     np.testing.assert_allclose(sizes, np.sqrt(18) / 48, rtol=0.02)
     one = placed(points[..., :1, :], 1, NAMES[:1])
     assert one.at(0)[0, 0, 3] == 1
-
-
-def test_points_are_taken_by_their_names_and_lie_in_the_frames(tmp_path):
+    # Points are taken by their names, and lie in the frames.
     points = some_points(20)
     tables, order = Tables(write_deeplabcut(tmp_path / "a.csv", points)), [2, 0, 1, 3]
     found = KeyPoints.open(tables, known(20), [NAMES[number] for number in order], 1).at(0)

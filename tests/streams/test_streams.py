@@ -66,7 +66,7 @@ def test_the_frames_come_first_and_are_always_there():
 
 
 @IMAGE
-def test_tensorflow_decodes_the_pixels_of_numpy(image, frames):
+def test_tensorflow_decodes_the_pixels_of_numpy_also_where_they_shrink(image, frames):
     jpegs = stored(image, frames)
     wanted = np.stack([image.decode(jpeg) for jpeg in jpegs])
     found = image.decode_tensors(tf.constant(jpegs), SMALL)
@@ -78,6 +78,18 @@ def test_tensorflow_decodes_the_pixels_of_numpy(image, frames):
         image.decode(b"")
     assert image.is_motion == bool((wanted[0] == image.still(wanted[1])).all()), "the first image"
     assert image.is_motion == bool((image.still(wanted[1]) != wanted[1]).any())
+    rng = np.random.default_rng(0)
+    frames = rng.integers(256, size=(3, 6, 6, 3), dtype=np.uint8).repeat(8, 1).repeat(8, 2)
+    jpegs = stored(image, frames)
+    whole = np.stack([image.decode(jpeg) for jpeg in jpegs]).astype(float)
+    for shrink in (2, 4, 8):
+        shown, side = FramesConfig(size=48, shrink=shrink), 48 // shrink
+        found = image.decode_tensors(tf.constant(jpegs), shown)
+        wanted = np.stack([image.decode(jpeg, shown) for jpeg in jpegs])
+        np.testing.assert_array_equal(found, wanted)
+        assert wanted.shape[1:] == image.shape(shown) == (side, side, 3)
+        means = whole.reshape(3, side, shrink, side, shrink, 3).mean((2, 4))
+        assert np.abs(means - wanted).mean() < 12
 
 
 @IMAGE
@@ -124,22 +136,6 @@ def test_a_stream_says_what_it_depends_on(stream, frames):
     levels = np.array([128, 200, 203], np.uint8).reshape(3, 1, 1, 1).repeat(3, axis=-1)
     half = seen(stream, levels, "bfloat16")
     np.testing.assert_allclose(half, seen(stream, levels), rtol=2**-7)
-
-
-@IMAGE
-@pytest.mark.parametrize("shrink", [2, 4, 8])
-def test_images_that_shrink_are_the_same_in_tensorflow(image, shrink):
-    rng = np.random.default_rng(0)
-    frames = rng.integers(256, size=(3, 6, 6, 3), dtype=np.uint8).repeat(8, 1).repeat(8, 2)
-    jpegs = stored(image, frames)
-    shown = FramesConfig(size=48, shrink=shrink)
-    found = image.decode_tensors(tf.constant(jpegs), shown)
-    wanted = np.stack([image.decode(jpeg, shown) for jpeg in jpegs])
-    np.testing.assert_array_equal(found, wanted)
-    assert wanted.shape[1:] == image.shape(shown) == (48 // shrink, 48 // shrink, 3)
-    whole = np.stack([image.decode(jpeg) for jpeg in jpegs]).astype(float)
-    means = whole.reshape(3, 48 // shrink, shrink, 48 // shrink, shrink, 3).mean((2, 4))
-    assert np.abs(means - wanted).mean() < 12
 
 
 # Key points as a stream of the network.
@@ -338,17 +334,11 @@ def test_numbers_belong_to_the_points_that_they_are_of(points):
         changed = np.abs(see(walking, 3.0) - seen).max(axis=0) > 1e-3
         assert changed.any()
         assert (shares[changed, person][:, [23, 24]] > 0).all()
-    # In a still clip everybody stands in their mean pose.
-    still = POSE.stilled(points)
-    assert (still[:2, 1] == 0).all()  # who comes later
-    for number, first in ((0, 0), (1, 2)):
-        for frame in still[first:, number]:
-            np.testing.assert_allclose(frame, points[first:, number].mean(axis=0), rtol=1e-5)
     assert len(PARTS) == 13, "each point is in one part of the body"
     assert sorted(point for points in PARTS.values() for point in points) == list(range(33))
 
 
-def test_a_network_sees_no_padding(points):
+def test_a_network_sees_no_padding_and_in_a_still_clip_the_mean_pose(points):
     config = dataclasses.replace(load_config("pose", {"clip.num_frames": 5}), frames=FRAMES)
     model = build_recognizer(config, 3)
     padded = np.concatenate([points[:3], 9 * np.ones_like(points[:2])])
@@ -357,6 +347,11 @@ def test_a_network_sees_no_padding(points):
     logits = model({"pose": padded[None], "mask": mask})
     padded[3:] = 0
     np.testing.assert_allclose(model({"pose": padded[None], "mask": mask}), logits, atol=1e-6)
+    still = POSE.stilled(points)
+    assert (still[:2, 1] == 0).all()  # who comes later
+    for number, first in ((0, 0), (1, 2)):
+        for frame in still[first:, number]:
+            np.testing.assert_allclose(frame, points[first:, number].mean(axis=0), rtol=1e-5)
 
 
 def test_what_is_seen_of_an_animal_does_not_depend_on_its_place(animals):
