@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import subprocess
 import sys
 import warnings
 from pathlib import Path
@@ -56,3 +57,9 @@ def _show(*about: Any) -> None:
 def classify(*words: object, cwd: Path | None = None) -> Done:
     """Runs `clipline classify`."""
     return run("classify", *words, cwd=cwd)
+
+
+def start(*words: object) -> subprocess.Popen[str]:
+    """Starts `classify.py` as a process; a context manager."""
+    command = [sys.executable, SCRIPTS / "classify.py", *map(str, words)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

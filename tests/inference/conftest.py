@@ -1,21 +1,20 @@
 """Runs and exports, files that classifying comes upon, and one that hangs its decoder."""
 
 import contextlib
-import json
+import dataclasses
 import os
+import pickle
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from pipeline.inference.agreement import FORMATS, Exported
+from pipeline.inference.agreement import FORMATS
 from pipeline.run import Run
 from pipeline.tasks.calibration import Calibration, write_calibration
-from tests.inference.commands import SCRIPTS
 from tests.inference.videos import GOOD
 from tests.runs import changed, drawn_run
 
@@ -49,11 +48,9 @@ def export_all(config, folder):
     exports = {}
     for kind in FORMATS:
         found = export(run, kind)
-        places = {"run": found.run.folder, "model": found.model}
-        exports[kind] = {name: getattr(found, name) for name in Exported.__dataclass_fields__} | {
-            name: str(path.relative_to(run.folder)) for name, path in places.items()
-        }
-    (folder / "exports.json").write_text(json.dumps(exports))
+        inside = Run(found.run.folder.relative_to(run.folder))
+        exports[kind] = dataclasses.replace(found, run=inside)
+    (folder / "exports.pickle").write_bytes(pickle.dumps(exports))
     run.folder.rename(folder / "moved")
 
 
@@ -61,9 +58,10 @@ def export_all(config, folder):
 def exports(small_config, made):
     """Each format of a run, which has been moved since, as `export` gave it; not to be changed."""
     folder = made("exports", lambda folder: export_all(small_config, folder))
-    moved, found = folder / "moved", json.loads((folder / "exports.json").read_text())
+    found = pickle.loads((folder / "exports.pickle").read_bytes())  # noqa: S301
+    runs = {kind: Run(folder / "moved" / each.run.folder) for kind, each in found.items()}
     return {
-        kind: Exported(**{**each, "run": Run(moved / each["run"]), "model": moved / each["model"]})
+        kind: dataclasses.replace(each, run=runs[kind], model=runs[kind].folder / each.model.name)
         for kind, each in found.items()
     }
 
@@ -89,11 +87,7 @@ def video(blob_videos):
 
 
 class Endless:
-    """A file that hangs its decoder: it goes on in a pipe that nobody writes to.
-
-    Attributes:
-        path: The file.
-    """
+    """The file `path` hangs its decoder: it goes on in a pipe that nobody writes to."""
 
     def __init__(self, start, folder):
         self._pipe = folder / "pipe"
@@ -114,11 +108,7 @@ class Endless:
     def crash(self, parent, number=signal.SIGSEGV):
         """Crashes the decoder that hangs, one of the children of a process."""
         with self.hanging():
-            self.kill_decoder(parent, number)
-
-    def kill_decoder(self, parent, number=signal.SIGSEGV):
-        """Does so when it hangs."""
-        os.kill(wait_for(lambda: self._decoder(parent)), number)
+            os.kill(wait_for(lambda: self._decoder(parent)), number)
 
     def _writing_end(self):
         with contextlib.suppress(OSError):  # Nobody reads it yet.
@@ -147,15 +137,3 @@ def endless(folder, tmp_path):
     if sys.platform != "linux":
         pytest.skip("looks for processes in /proc")
     return Endless(folder / "b.avi", tmp_path)
-
-
-@pytest.fixture
-def start():
-    """Starts `classify.py` as a process; a context manager."""
-
-    def start(*words):
-        command = [sys.executable, SCRIPTS / "classify.py", *map(str, words)]
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        return subprocess.Popen(command, **pipes, text=True)
-
-    return start

@@ -23,26 +23,17 @@ LOCAL = "--runner=DirectRunner"
 
 
 @pytest.fixture
-def link(blob_videos, tmp_path, monkeypatch):
-    """Makes links to good files, and a bad one in the middle; a part is of three."""
+def names(request, blob_videos, tmp_path, monkeypatch):
+    """Links to eight good files, or to so many, and a bad one in the middle; a part is of three."""
     monkeypatch.setattr(archive, "PART_SIZE", 3)
-    videos = find_videos([str(blob_videos)])
+    videos, number = find_videos([str(blob_videos)]), getattr(request, "param", 8)
     (tmp_path / "links").mkdir()
-
-    def link(number):
-        found = [tmp_path / "links" / f"{index:03d}.avi" for index in range(number)]
-        for index, path in enumerate(found):
-            path.symlink_to(videos[index % len(videos)])
-        found[number // 2].unlink()
-        found[number // 2].write_bytes(b"no video")
-        return [str(path) for path in found]
-
-    return link
-
-
-@pytest.fixture
-def names(link):
-    return link(8)
+    found = [tmp_path / "links" / f"{index:03d}.avi" for index in range(number)]
+    for index, path in enumerate(found):
+        path.symlink_to(videos[index % len(videos)])
+    found[number // 2].unlink()
+    found[number // 2].write_bytes(b"no video")
+    return [str(path) for path in found]
 
 
 @pytest.fixture
@@ -67,11 +58,8 @@ def here(monkeypatch):
 
 
 def answers_in(folder):
-    return [
-        json.loads(line)
-        for file in sorted(folder.glob("part-*.jsonl"))
-        for line in file.read_text().splitlines()
-    ]
+    texts = (file.read_text() for file in sorted(folder.glob("part-*.jsonl")))
+    return [json.loads(line) for text in texts for line in text.splitlines()]
 
 
 def paths_in(folder):
@@ -79,8 +67,9 @@ def paths_in(folder):
 
 
 @pytest.mark.slow
-def test_each_file_is_there_once_though_a_worker_is_killed(hasty_run, means, link, tmp_path):
-    folder, names = tmp_path / "archive", link(60)
+@pytest.mark.parametrize("names", [60], indirect=True)
+def test_each_file_is_there_once_though_a_worker_is_killed(hasty_run, means, names, tmp_path):
+    folder = tmp_path / "archive"
 
     def kill_one(workers):
         while not list(folder.glob("part-*")):
@@ -127,6 +116,9 @@ def test_the_command(hasty_run, means, names, tmp_path):
 def test_what_is_done_is_not_done_again(means, names, here, tmp_path, monkeypatch):
     folder = tmp_path / "archive"
 
+    def killed(*_, **__):
+        raise KeyboardInterrupt
+
     def changed(before):
         return [part for part, time in before.items() if part.stat().st_mtime_ns != time]
 
@@ -159,10 +151,6 @@ def test_what_is_done_is_not_done_again(means, names, here, tmp_path, monkeypatc
         classify_archive(names[1:], means, folder)
 
 
-def killed(*_, **__):
-    raise KeyboardInterrupt
-
-
 def test_damaged_files_are_named(means, names, here, tmp_path):
     folder = tmp_path / "archive"
     whole = classify_archive(names[:3], means, folder)
@@ -191,16 +179,14 @@ class Shelf(LocalFileSystem):
         return super().open(path.removeprefix("shelf:/"), *arguments, **options)
 
 
-def test_addresses_are_read_by_the_file_systems_of_beam(means, video, here, tmp_path):
+def test_addresses_are_read_by_the_file_systems_of_beam(means, video, here, tmp_path, monkeypatch):
+    """Those of which there is none are refused at once."""
     names = [f"shelf:/{video}", "shelf://no/a.mp4", str(video)]
-    classify_archive(names, means, tmp_path / "archive")
-    answers = answers_in(tmp_path / "archive")
+    classify_archive(names, means, tmp_path / "shelf")
+    answers = answers_in(tmp_path / "shelf")
     assert [each["path"] for each in answers] == names
     assert answers[0]["label"] == answers[2]["label"]
     assert answers[1]["error"].startswith("cannot be fetched: ")
-
-
-def test_addresses_without_a_file_system_are_refused_at_once(means, tmp_path, monkeypatch):
     for package in ("google.cloud.storage", "boto3", "azure.storage.blob", "hdfs"):
         monkeypatch.setitem(sys.modules, package, None)  # not installed
     for scheme, message in (

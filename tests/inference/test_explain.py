@@ -73,21 +73,17 @@ def test_it_explains_the_middle_clip_and_is_hot_where_something_moves(blob_run, 
         explain(blob_run, video, "up")
 
 
-def keras_file(path, *steps):
+def drawn(config, folder, streams, *steps):
+    """A run with a network of the user, in folders that are made."""
+    folder.mkdir()
     inputs = keras.Input((None, None, 3))
     features = keras.layers.Conv2D(4, 3, strides=4)(inputs)
     for step in steps:
         features = step(features)
-    keras.Model(inputs, features).save(path)
-    return str(path)
-
-
-def drawn(config, folder, streams, *steps):
-    """A run with a network of the user, in folders that are made."""
-    folder.mkdir()
+    keras.Model(inputs, features).save(folder / "network.keras")
     values = {
         "model.streams": streams,
-        "backbone.name": keras_file(folder / "network.keras", *steps),
+        "backbone.name": str(folder / "network.keras"),
         "backbone.weights": "none",
         "backbone.filters": list(BackboneConfig().filters),
     }
@@ -117,13 +113,12 @@ def test_maps_of_several_sizes_count_alike(monkeypatch):
     coarse, fine = np.zeros((1, 2, 2), np.float32), np.zeros((1, 8, 8), np.float32)
     coarse[..., :1] = 1 / 2
     fine[..., 4:] = 1 / 32
-    parts = {"a": coarse, "b": fine}
     monkeypatch.setattr(
-        explaining, "_part", lambda _, name: SimpleNamespace(heat=lambda *_: parts[name])
+        explaining, "_part", lambda _, cells: SimpleNamespace(heat=lambda *_: cells)
     )
     frames = SimpleNamespace(frames=SimpleNamespace(side=16))
     video = SimpleNamespace(clip=lambda _: {}, middle=None, bundle=frames)
-    heat = explaining._heat(video, ["a", "b"], 0)
+    heat = explaining._heat(video, [coarse, fine], 0)
     assert heat[0, 0, 0] == pytest.approx(heat[0, 0, -1])
     assert heat[0, 0, -1] > 0.5
 
@@ -198,20 +193,17 @@ def change_of(part, clip, label):
     return moving - still
 
 
-@pytest.mark.parametrize("kind", ["lstm", "stats"])
-def test_heat_sums_up_to_what_motion_and_poses_change(small_config, clip, kind):
-    model, part = points_model(small_config, kind=kind)
-    expected = model.predict_on_batch(as_batch(clip, 6))
-    np.testing.assert_allclose(part.logits(part.pixels(clip)[None]), expected, atol=1e-5)
-    heat = part.heat(clip, 1)
-    assert heat.shape == (5, 2, 33)
-    assert (heat[:2, 1] == 0).all(), "who is not there"
-    assert np.abs(heat).max() > 1e-3
-    assert heat.sum() == pytest.approx(change_of(part, clip, 1), rel=0.02, abs=0.01)
-
-
-def test_a_network_that_reads_one_point_gives_it_all_of_the_heat(small_config, clip):
-    """The second person's right ankle: of all others, no number has a weight."""
+def test_heat_sums_up_to_what_motion_and_poses_change(small_config, clip):
+    """Of one point where a network reads it alone: of all others, no number has a weight."""
+    for kind in ("lstm", "stats"):
+        model, part = points_model(small_config, kind=kind)
+        expected = model.predict_on_batch(as_batch(clip, 6))
+        np.testing.assert_allclose(part.logits(part.pixels(clip)[None]), expected, atol=1e-5)
+        heat = part.heat(clip, 1)
+        assert heat.shape == (5, 2, 33)
+        assert (heat[:2, 1] == 0).all(), "who is not there"
+        assert np.abs(heat).max() > 1e-3
+        assert heat.sum() == pytest.approx(change_of(part, clip, 1), rel=0.02, abs=0.01)
     model, part = points_model(small_config, seed=1)
     see = STREAMS["pose"].see
     moved = clip["pose"].copy()

@@ -30,7 +30,7 @@ from pipeline.sources.events.media import match_media
 from pipeline.sources.events.reading import read_events
 from pipeline.tasks.exclusive import Exclusive
 from pipeline.video import LiveFrame, LiveVideo, iter_frames, probe, write_video
-from tests.inference.commands import SCRIPTS, classify, run
+from tests.inference.commands import SCRIPTS, classify, run, start
 from tests.inference.videos import rows, write_joined
 
 PARTS = [("left", 0), ("right", 1), ("left", 2), ("right", 3), ("left", 1)]
@@ -174,7 +174,7 @@ def test_what_cannot_be_written_is_said_before_work_begins(blob_run, long_video,
 
 
 def test_a_file_that_crashes_its_decoder_and_a_bad_one_among_good_ones(
-    start, blob_run, long_video, timeline, endless, tmp_path
+    blob_run, long_video, timeline, endless, tmp_path
 ):
     bad = tmp_path / "no.mp4"
     bad.write_text("no video")
