@@ -537,6 +537,7 @@ def test_a_table_is_of_one_model_and_for_one_process_at_a_time(fill, blob_run, f
         "name another file (--out)"
     )
     process.kill()
+    process.wait()
     assert fill(folder / "a.avi").output == f"{table}: 1 video classified\n"
     content = table.read_bytes()
     result = classify(folder / "b.avi", "--out", table, "--run", blob_run.folder)
