@@ -36,7 +36,6 @@ CONFIG = RunConfig(
     augment=NO_AUGMENT,
     train=TrainConfig(batch_size=4),
 )
-
 MIXING = dataclasses.replace(NO_AUGMENT, mixup=Change(probability=0.5, strength=0.8))
 
 
@@ -107,9 +106,6 @@ def test_contract_of_a_batch(store):
     assert [len(label) for _, label in training_batches(store, CONFIG).take(3)] == [4] * 3
 
 
-# Training.
-
-
 def test_every_epoch_shows_each_training_video_once_with_its_frames_in_order(store):
     clips = training_clips(store, CONFIG, epochs=3)
     orders = [[video for epoch, video, *_ in clips if epoch == wanted] for wanted in range(3)]
@@ -121,9 +117,7 @@ def test_every_epoch_shows_each_training_video_once_with_its_frames_in_order(sto
         assert (videos == video).all()
         assert inputs["mask"].sum() == min(LENGTHS[video], 6)
         assert (np.diff(frames[inputs["mask"]]) >= 0).all()
-
-
-def test_a_clip_is_changed_as_a_whole_and_otherwise_than_the_next(store):
+    # A clip is changed as a whole, and otherwise than the next.
     clips = training_clips(store, augmented(brightness=Change(strength=0.1)), 1)
     blue = np.array([inputs["frames"][..., 2] for *_, inputs, _ in clips])
     assert (np.ptp(blue.reshape(len(LENGTHS), -1).astype(int), axis=1) <= 4).all()
@@ -134,8 +128,6 @@ EVERYTHING = AugmentConfig(
     flip_labels=(("even", "odd"),),
     translate=Change(strength=0.2),
     saturation=Change(strength=1),
-    hue=Change(strength=0.3),
-    greyscale=0.3,
     noise=Change(strength=0.1),
     erase=Change(strength=0.5),
     speed=Change(strength=0.5),
@@ -177,9 +169,34 @@ def test_a_changed_clip_depends_on_seed_epoch_and_video_alone(store, monkeypatch
     assert [(0, *as_bytes(*clip)) for clip in reseeded] != alone[: len(LENGTHS)]
 
 
-def test_a_mirrored_clip_gets_the_other_label_of_its_pair(store):
+def test_only_classes_that_may_run_backwards_and_with_the_other_label(store):
+    for share, pair, wanted in (
+        (1.0, ("odd", "odd"), {(0, 0, False), (1, 1, True)}),
+        (0.5, ("even", "odd"), {(0, 0, False), (0, 1, True), (1, 1, False), (1, 0, True)}),
+    ):
+        seen, config = set(), augmented(reverse=share, reverse_labels=(pair,))
+        for _, video, inputs, label in training_clips(store, config, 2):
+            if LENGTHS[video] > 1:
+                frames = addresses(inputs["frames"])[inputs["mask"], 1]
+                backwards = frames[0] > frames[-1]
+                assert (np.sort(frames)[:: -1 if backwards else 1] == frames).all()
+                seen.add((video % 2, label, backwards))
+        assert seen == wanted
+    # Speed and frames that are left out reach the clips.
+    for change, wanted in (("speed", {6}), ("drop_frames", {3, 4, 5, 6})):
+        config = augmented(**{change: Change(strength=0.6)})
+        spans, counts = set(), set()
+        for _, video, inputs, _ in training_clips(store, config, 4):
+            if LENGTHS[video] > 12:
+                frames = addresses(inputs["frames"])[inputs["mask"], 1]
+                spans.add((frames[-1] - frames[0]) / LENGTHS[video])
+                counts.add(len(frames))
+        assert counts == wanted
+        assert change != "speed" or min(spans) < 0.5
+    # A mirrored clip gets the other label of its pair.
     config = augmented(flip=0.5, flip_labels=(("even", "odd"),))
-    kept, order = set(), video_order(store)
+    clips = augmented_clips(store, CONFIG, epoch=0)
+    kept, order = set(), [int(addresses(inputs["frames"])[0, 0]) for inputs, _ in clips]
     for epoch, video, _, label in training_clips(store, config, epochs=4):
         kept.add(label == video % 2)
         # The draw alone tells which are mirrored: these videos are the same in the mirror.
@@ -190,43 +207,16 @@ def test_a_mirrored_clip_gets_the_other_label_of_its_pair(store):
     assert all(label == video % 2 for _, video, _, label in training_clips(store, plain, 2))
 
 
-def video_order(store):
-    clips = augmented_clips(store, CONFIG, epoch=0)
-    return [int(addresses(inputs["frames"])[0, 0]) for inputs, _ in clips]
-
-
-@pytest.mark.parametrize(("share", "pair"), [(0.5, ("even", "odd")), (1.0, ("odd", "odd"))])
-def test_only_classes_that_may_run_backwards_and_with_the_other_label(store, share, pair):
-    seen = set()
-    for _, video, inputs, label in training_clips(
-        store, augmented(reverse=share, reverse_labels=(pair,)), 2
-    ):
-        if LENGTHS[video] > 1:
-            frames = addresses(inputs["frames"])[inputs["mask"], 1]
-            backwards = frames[0] > frames[-1]
-            assert (np.sort(frames)[:: -1 if backwards else 1] == frames).all()
-            seen.add((video % 2, label, backwards))
-    if share == 1:
-        assert seen == {(0, 0, False), (1, 1, True)}
-    else:
-        assert seen == {(0, 0, False), (0, 1, True), (1, 1, False), (1, 0, True)}
-
-
-@pytest.mark.parametrize("change", ["speed", "drop_frames"])
-def test_speed_and_left_out_frames_reach_the_clips(store, change):
-    spans, counts = set(), set()
-    config = augmented(**{change: Change(strength=0.6)})
-    for _, video, inputs, _ in training_clips(store, config, 4):
-        if LENGTHS[video] > 12:
-            frames = addresses(inputs["frames"])[inputs["mask"], 1]
-            spans.add((frames[-1] - frames[0]) / LENGTHS[video])
-            counts.add(len(frames))
-    if change == "speed":
-        assert min(spans) < 0.5
-    assert counts == ({6} if change == "speed" else {3, 4, 5, 6})
-
-
-# Evaluation.
+def evaluation_addresses(store, config=CONFIG, **kwargs):
+    """The numbers of the real frames by video, of clips of the videos that are not black."""
+    clips = evaluation_clips(store, config, "test", **kwargs).unbatch().as_numpy_iterator()
+    found = {}
+    for inputs, _, source in clips:
+        if source["group"] != str(BLACK).encode():
+            videos, frames = addresses(inputs["frames"]).T
+            assert (videos == int(source["group"])).all()
+            found[videos[0]] = frames[inputs["mask"]].tolist()
+    return found
 
 
 def test_every_video_of_a_split_comes_once_in_a_fixed_order(store):
@@ -244,21 +234,7 @@ def test_every_video_of_a_split_comes_once_in_a_fixed_order(store):
     again = [source["video"] for *_, source in evaluation_clips(store, CONFIG, "test")]
     assert np.concatenate(again).astype(str).tolist() == names
     assert evaluation_batches(store, CONFIG, "test").cardinality() == 2
-
-
-def evaluation_addresses(store, config=CONFIG, **kwargs):
-    """The numbers of the real frames by video, of clips of the videos that are not black."""
-    clips = evaluation_clips(store, config, "test", **kwargs).unbatch().as_numpy_iterator()
-    found = {}
-    for inputs, _, source in clips:
-        if source["group"] != str(BLACK).encode():
-            videos, frames = addresses(inputs["frames"]).T
-            assert (videos == int(source["group"])).all()
-            found[videos[0]] = frames[inputs["mask"]].tolist()
-    return found
-
-
-def test_views_and_orders_are_those_of_the_sampling(store):
+    # Views and orders are those of the sampling.
     for view in (0, 1):
         clips = {video: sample_clip(n, CONFIG.clip, view=view) for video, n in TEST_LENGTHS.items()}
         expected = {video: indices[mask].tolist() for video, (indices, mask) in clips.items()}
@@ -272,9 +248,6 @@ def test_views_and_orders_are_those_of_the_sampling(store):
     assert all(shuffled[video] != plain[video] for video in (11, 14))
     orders = (np.argsort(found[video]) for found in (shuffled, other) for video in (11, 14))
     assert len({tuple(order) for order in orders}) == 4, "depends on seed and video"
-
-
-# Records.
 
 
 def spoil(store, keep):
@@ -298,12 +271,20 @@ def copied(store, tmp_path):
     return open_store(shutil.copytree(store.path, tmp_path / "copy"))
 
 
-def test_only_the_frames_of_the_clip_are_decoded(store, copied):
+def test_only_the_frames_of_the_clip_are_decoded_and_no_video_is_read_for_the_order(store, copied):
     spoil(copied, lambda length: sample_clip(length, CONFIG.clip)[0])
     assert evaluation_addresses(copied) == evaluation_addresses(store)
     spoil(copied, lambda length: range(1, length))
     with pytest.raises(tf.errors.InvalidArgumentError):
         list(evaluation_clips(copied, CONFIG, "test"))
+    # Labels, and all else that the order takes, are in the manifest.
+    for shard in copied.shards:
+        content = (copied.path / shard).read_bytes()
+        (copied.path / shard).write_bytes(bytes(len(content)))
+    balanced = configured(train=TrainConfig(batch_size=5, balanced=True))
+    batches = iter(training_batches(copied, balanced, first_step=1000))
+    with pytest.raises(DataError, match=r"clipline-train.*: damaged\."), damage_named():
+        next(batches)
 
 
 def labels_found(store):
@@ -329,20 +310,6 @@ def test_each_video_is_found_in_its_shard_and_one_with_two_labels_twice(store, t
     assert sorted(labels_found(twice)) == ["run", "walk", "walk"]
 
 
-def test_no_video_is_read_for_the_order_of_videos(copied):
-    """Labels and all else that it takes are in the manifest."""
-    for shard in copied.shards:
-        content = (copied.path / shard).read_bytes()
-        (copied.path / shard).write_bytes(bytes(len(content)))
-    balanced = configured(train=TrainConfig(batch_size=5, balanced=True))
-    batches = iter(training_batches(copied, balanced, first_step=1000))
-    with pytest.raises(DataError, match=r"clipline-train.*: damaged\."), damage_named():
-        next(batches)
-
-
-# Classes of different size.
-
-
 @pytest.fixture(scope="module")
 def uneven(store):
     """In training are the five even videos and two odd ones."""
@@ -366,9 +333,7 @@ def test_balanced_epochs_show_each_class_as_often_in_other_clips(uneven):
         again = [frames[10 * epoch + place].tobytes() for place in np.flatnonzero(videos == 9)]
         assert len(set(again)) == len(again)
     assert (shown == 7).sum() == (shown == 9).sum() == 10
-
-
-def test_a_training_that_goes_on_sees_what_it_would_have_seen(uneven):
+    # A training that goes on sees what it would have seen.
     config = configured(augment=AugmentConfig(), train=TrainConfig(batch_size=4, balanced=True))
     whole = list(training_batches(uneven, config).take(12).as_numpy_iterator())
     for first in (1, 9):
@@ -402,13 +367,10 @@ def test_a_data_set_that_is_replaced_stays_the_same_or_is_refused(
             next(iter(batches))
 
 
-# Shares of a batch.
-
-
-@pytest.mark.parametrize(("augment", "class_weights"), [(NO_AUGMENT, False), (MIXING, True)])
-def test_shares_are_together_the_batch(store, augment, class_weights):
-    train = dataclasses.replace(CONFIG.train, class_weights=class_weights)
-    config = dataclasses.replace(CONFIG, augment=augment, train=train)
+@pytest.mark.parametrize("augment", [NO_AUGMENT, MIXING])
+def test_shares_are_together_the_batch(store, augment):
+    train = dataclasses.replace(CONFIG.train, class_weights=augment is MIXING)
+    config = configured(augment=augment, train=train)
     whole, first, second = (
         batches_for_training(store, config, first_step=3, share=share).take(4)
         for share in (Share(), Share(0, 2), Share(1, 2))
@@ -428,9 +390,7 @@ def test_a_share_is_given_in_pieces_for_its_devices(store):
             piece, those = next(pieces)
             np.testing.assert_array_equal(piece["frames"], inputs["frames"][rows])
             np.testing.assert_array_equal(those, targets[rows])
-
-
-def test_what_a_share_has_no_use_for_is_not_read(store):
+    # What it has no use for is not read.
     config = augmented(mixup=Change(probability=1e-9, strength=0.8))
     whole, share = (
         next(iter(training_batches(store, config, share=share)))[0]["frames"].numpy()

@@ -75,7 +75,7 @@ def test_the_command_chooses_a_preset_and_a_folder(
 
 
 def test_windows_of_recordings_show_which_class_holds_when(
-    recording_store, recording_config, tmp_path
+    recording_store, recording_config, tmp_path, several_store, blob_config
 ):
     """Of each recording there is the window in which the class holds longest."""
     plain = dataclasses.replace(recording_config, augment=NO_AUGMENT)
@@ -105,9 +105,7 @@ def test_windows_of_recordings_show_which_class_holds_when(
         for path in sheets
     ]
     assert shares[1] > 10 * shares[2]
-
-
-def test_videos_of_several_labels_are_on_the_sheet_of_each(several_store, blob_config):
+    # Videos of several labels are on the sheet of each.
     config = changed(blob_config, {"model.task": "video-multilabel"})
     even = _examples(several_store, config, 2)[0]
     video = next(_videos(several_store, config, even, 1))

@@ -49,17 +49,14 @@ def greys_of(inputs):
     return np.minimum(*halves_of(inputs))
 
 
-def test_the_task_is_that_of_the_data_set(store):
+def test_the_task_is_that_of_the_data_set(store, blob_store):
     config = configure(store)
     assert (config.model.task, config.model.background) == ("frames", "background")
     with pytest.raises(ConfigError, match=r"of recordings; .*\(--config recordings\)"):
         open_of_run(dataclasses.replace(config, model=ModelConfig(task="video")))
     with pytest.raises(ConfigError, match="frames in a row: --config recordings"):
         open_of_run(RunConfig(data=str(store.path)))
-
-
-def test_a_video_is_no_recording(blob_store):
-    """Which is said first, whatever else does not go together."""
+    # A video is no recording, which is said first, whatever else does not go together.
     for values, message in (
         ({"model.task": "frames"}, r"with one label each: it is for video \(--config small"),
         ({}, "^temporal.stages is for recordings.*--config small"),
@@ -67,9 +64,6 @@ def test_a_video_is_no_recording(blob_store):
         config = load_config("recordings", {"data": str(blob_store.path), **values})
         with pytest.raises(ConfigError, match=message):
             open_of_run(config)
-
-
-def test_what_does_not_answer_at_every_frame_is_refused(store):
     values = {"temporal.stages": 1, "data": str(store.path), "model.streams": ["rgb"]}
     for key, value, message in (
         ("temporal.kind", "mean", "takes a temporal.kind that tells frames apart"),
@@ -79,30 +73,25 @@ def test_what_does_not_answer_at_every_frame_is_refused(store):
             open_of_run(load_config("recordings", {**values, key: value}))
 
 
-@pytest.mark.parametrize(("length", "stride"), [(5, 3), (64, 4)])
-def test_stretches_hold_any_window_that_meets_their_record(store, length, stride):
-    config = configure(store, num_frames=length, stride=stride)
+def test_stretches_hold_any_window_that_meets_their_record(store):
     records = store.of_split("train")
-    reach = (length - 1) * stride
-    stretches = iter(around_pieces(records, config))
-    for record in records:
-        first = 0
-        for piece in record.pieces:
-            found = next(stretches)
-            assert found.first == max(0, first - reach)
-            last = min(record.num_frames, first + piece.num_frames + reach)
-            assert found.first + found.num_frames == last
-            first += piece.num_frames
-    assert not list(stretches)
-
-
-def test_a_slower_clip_reaches_further(store):
+    for length, stride in ((5, 3), (64, 4)):
+        reach = (length - 1) * stride
+        stretches = iter(around_pieces(records, configure(store, num_frames=length, stride=stride)))
+        for record in records:
+            first = 0
+            for piece in record.pieces:
+                found = next(stretches)
+                assert found.first == max(0, first - reach)
+                last = min(record.num_frames, first + piece.num_frames + reach)
+                assert found.first + found.num_frames == last
+                first += piece.num_frames
+        assert not list(stretches)
+    # A slower clip reaches further.
     slower = configure(store, AugmentConfig(speed=Change(strength=0.5)))
-    one, other = (around_pieces(store.of_split("train"), c) for c in (configure(store), slower))
+    one, other = (around_pieces(records, c) for c in (configure(store), slower))
     assert max(each.num_frames for each in other) > max(each.num_frames for each in one)
-
-
-def test_what_is_read_of_a_stretch_are_its_frames_and_labels(store):
+    # What is read of a stretch are its frames and labels.
     config = configure(store, num_frames=150)
     read, number = video_reader(store, "test", config, at_random=False)
     (stretch,) = windows_of(store.of_split("test"), config)
@@ -155,13 +144,7 @@ def test_labels_of_training_follow_their_frames(store, pairs):
     assert {mirrored for mirrored, _ in found} == {True, False}
 
 
-def test_all_frames_are_trained_on(store):
-    batches = training_batches(store, configure(store)).take(30)
-    seen = {grey for inputs, _ in batches for grey in np.rint(greys_of(inputs) / 5).flat}
-    assert seen == set(range(50))
-
-
-def test_rare_classes_are_shown_more_often(store):
+def test_rare_classes_are_shown_more_often_and_all_frames_are_shown(store):
     """One of four records has the third class: it is shown sqrt(0.75 / 0.25) times as often.
 
     Chance is the share of the most frequent one.
@@ -171,3 +154,6 @@ def test_rare_classes_are_shown_more_often(store):
     assert epoch_size(store, config) == 4
     assert epoch_size(store, dataclasses.replace(config, train=balanced)) == 5
     assert chance(store, config) == pytest.approx((320 - 32 - 1) / 320)
+    batches = training_batches(store, configure(store)).take(30)
+    seen = {grey for inputs, _ in batches for grey in np.rint(greys_of(inputs) / 5).flat}
+    assert seen == set(range(50))

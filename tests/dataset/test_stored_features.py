@@ -55,12 +55,18 @@ write(Path(sys.argv[1]), extract)
 """
 
 
-def test_the_places_of_videos(tmp_path):
+def test_the_places_of_videos_and_what_is_said_without_a_terminal(tmp_path, monkeypatch, capsys):
     written = write(tmp_path / "features" / "x.f32")
     assert open_features(written.path) == written
     assert [(span.start, span.num_frames) for span in written.spans] == [(0, 40), (40, 7), (47, 53)]
     assert written.features.shape == SHAPE
     assert sorted(file.name for file in written.path.parent.iterdir()) == ["x.f32", "x.json"]
+    monkeypatch.setattr(progress, "_SECONDS_A_LINE", 0.0)
+    write(tmp_path / "x.f32")
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 6  # of 7 batches, the last ends it
+    assert lines[1].startswith("computing features: 32 of 100 frames, 0:0")
+    assert lines[1].endswith(" left")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
@@ -83,12 +89,3 @@ def test_killed_and_started_again_computes_the_rest(tmp_path):
     assert path.read_bytes() == whole.path.read_bytes()
     assert again.spans == whole.spans
     assert len([*tmp_path.iterdir()]) == 4  # two whole ones, and what each holds
-
-
-def test_what_is_done_and_left_is_said_without_a_terminal(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(progress, "_SECONDS_A_LINE", 0.0)
-    write(tmp_path / "x.f32")
-    lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 6  # of 7 batches, the last ends it
-    assert lines[1].startswith("computing features: 32 of 100 frames, 0:0")
-    assert lines[1].endswith(" left")

@@ -67,15 +67,7 @@ def changed(table, tmp_path, *changes):
     return tmp_path / "videos.csv"
 
 
-def test_what_is_known_of_the_videos_is_the_same(both, table):
-    files, store = both
-    assert files.path == table
-    assert (files.class_names, files.num_videos) == (store.class_names, store.num_videos)
-    assert dataclasses.replace(open_data(table).frames, size=32) == store.frames
-    assert not files.leaks
-
-
-def test_clips_of_evaluation_are_those_of_the_store(both):
+def test_clips_batches_and_what_is_known_of_videos_are_those_of_the_store(both, table):
     seen = 0
     clips = (evaluation_clips(data, CONFIG, "test", view=0) for data in both)
     for (inputs, label, source), (wanted, wanted_label, wanted_source) in zip(*clips, strict=True):
@@ -86,13 +78,15 @@ def test_clips_of_evaluation_are_those_of_the_store(both):
             np.testing.assert_array_equal(source[key], wanted_source[key])
         seen += len(label)
     assert seen == both[0].num_videos["test"]
-
-
-def test_batches_of_training_are_those_of_the_store(both):
     batches = [training_batches(data, CONFIG).take(6) for data in both]
     for (inputs, labels), (wanted, wanted_labels) in zip(*batches, strict=True):
         np.testing.assert_array_equal(inputs["frames"], wanted["frames"])
         np.testing.assert_array_equal(labels, wanted_labels)
+    files, store = both
+    assert files.path == table
+    assert (files.class_names, files.num_videos) == (store.class_names, store.num_videos)
+    assert dataclasses.replace(open_data(table).frames, size=32) == store.frames
+    assert not files.leaks
 
 
 @pytest.fixture
@@ -127,12 +121,6 @@ def test_no_videos_wait_in_memory_for_their_turn(table, tmp_path, decoded):
     assert len(inputs["mask"]) <= len(decoded) < 150
 
 
-def test_without_splits_they_are_those_of_a_preparation(table, tmp_path):
-    other = changed(table, tmp_path, ("split,", ""), ("train,", ""), ("test,", ""))
-    splits = {source.row.group: source.row.split for source in open_data(other).sources}
-    assert sorted(splits.values()) == ["test", *["train"] * 5]
-
-
 def test_a_file_that_cannot_be_read_is_left_out_and_named(table, tmp_path):
     (tmp_path / "bad.avi").write_text("no video")
     files = (("left", "bad"), ("right", "gone"))
@@ -142,25 +130,31 @@ def test_a_file_that_cannot_be_read_is_left_out_and_named(table, tmp_path):
     with pytest.warns(UnreadableWarning, match=message):
         files = open_data(other)
     assert files.num_videos == {"train": 8, "test": 2}
+    # Without splits they are those of a preparation.
+    other = changed(table, tmp_path, ("split,", ""), ("train,", ""), ("test,", ""))
+    splits = {source.row.group: source.row.split for source in open_data(other).sources}
+    assert sorted(splits.values()) == ["test", *["train"] * 5]
 
 
-def test_a_class_without_a_readable_video(tmp_path):
+def test_a_class_without_a_readable_video_or_another_class_and_neither_folder_nor_table(
+    tmp_path, table
+):
     write_video(tmp_path / "a.avi", np.zeros((5, 24, 32, 3), np.uint8), fps=10)
     (tmp_path / "videos.csv").write_text("path,label\na.avi,walk\nb.avi,run\n")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UnreadableWarning)
         with pytest.raises(DataError, match="a readable video of each class, got none of 'run'"):
             open_data(tmp_path / "videos.csv")
-
-
-def test_one_class_only(table, tmp_path):
     single = changed(table, tmp_path, (",left,", ",right,"))
     assert list(open_data(single).class_names) == ["right"]
     with pytest.raises(DataError, match="expected two classes or more, got only 'right'"):
         train(RunConfig(data=str(single)), tmp_path / "run")
+    for name, message in (("x", "not a prepared data set"), ("x.csv", r"x\.csv: cannot be read")):
+        with pytest.raises(DataError, match=message):
+            open_data(tmp_path / name)
 
 
-def test_leaks_are_refused(table, tmp_path):
+def test_leaks_are_refused_and_a_part_without_frames_is_named(table, tmp_path):
     leaking = changed(table, tmp_path, ("0.avi,left,p0,train", "0.avi,left,p0,test"))
     with pytest.raises(DataError, match="group 'p0' is in train and test.*'.*0.avi' is in train"):
         open_data(leaking)
@@ -168,17 +162,12 @@ def test_leaks_are_refused(table, tmp_path):
     copies = changed(table, tmp_path, ("end_seconds\n", "end_seconds\ncopy.avi,left,new,test,,\n"))
     with pytest.raises(DataError, match=r"copy.avi \(test left\).* have the same content. Mend"):
         open_data(copies)
-
-
-def test_a_part_without_frames_ends_in_an_error_that_names_it(table, tmp_path):
     late = changed(table, tmp_path, ("0.avi,right,p0,train,1.5,", "0.avi,right,p0,train,9,"))
     data = open_data(late)
     message = r"0.avi: it has no frame from 9 s to its end"
     with pytest.raises(DataError, match=message), damage_named():
         list(evaluation_clips(data, CONFIG, "train"))
-
-
-def test_the_same_table_elsewhere_names_the_same_videos(table, tmp_path):
+    # The same table elsewhere names the same videos.
     here = open_data(table)
     shutil.copytree(table.parent, tmp_path / "moved")
     moved = tmp_path / "moved" / table.name
@@ -190,9 +179,3 @@ def test_the_same_table_elsewhere_names_the_same_videos(table, tmp_path):
     content[-1] ^= 1
     video.write_bytes(content)
     assert open_data(moved).fingerprint != here.fingerprint
-
-
-def test_neither_folder_nor_table(tmp_path):
-    for name, message in (("x", "not a prepared data set"), ("x.csv", r"x\.csv: cannot be read")):
-        with pytest.raises(DataError, match=message):
-            open_data(tmp_path / name)
