@@ -123,27 +123,7 @@ def test_padding_never_reaches_the_logits(config):
     np.testing.assert_allclose(logits(short, shorter), found, atol=1e-5)
 
 
-def test_a_stream_has_its_own_backbone_or_that_of_all():
-    model = trained(OWN_BACKBONE)
-    widths = {s: model.get_layer(f"{s}_features").output.shape[-1] for s in ("rgb", "difference")}
-    assert widths == {"rgb": 2 * 2 * 6, "difference": 4 * 4 * 4}
-    names = {layer.name for layer in model.get_layer("rgb_temporal").layers}
-    assert "normalise" not in names
-
-
-def test_normalisation_stands_where_the_config_says():
-    def names(normalisation):
-        model = build_recognizer(having(backbone__normalisation=normalisation), CLASSES)
-        cnn = model.get_layer("difference_features").layer.get_layer("cnn")
-        return [type(layer).__name__ for layer in cnn.layers]
-
-    conv, norm, relu, pool = "Conv2D", "BatchNormalization", "ReLU", "MaxPooling2D"
-    assert names("before") == [conv, norm, pool, relu]
-    assert names("after") == [conv, relu, norm, pool]
-    assert names("off") == [conv, pool, relu]
-
-
-def test_the_features_keep_a_coarse_grid():
+def test_grid_normalisation_backbones_and_penalties_are_those_of_the_config():
     def features(grid, size):
         config = having(backbone__filters=[4, 8], backbone__grid=grid, frames__size=size)
         return build_recognizer(config, CLASSES).get_layer("difference_features").output.shape[-1]
@@ -157,8 +137,20 @@ def test_the_features_keep_a_coarse_grid():
     config = having(backbone__filters=[2, 2, 2, 2, 2], frames__size=8)
     assert build_recognizer(config, CLASSES).output_shape == (None, CLASSES)
 
+    def kinds(normalisation):
+        model = build_recognizer(having(backbone__normalisation=normalisation), CLASSES)
+        cnn = model.get_layer("difference_features").layer.get_layer("cnn")
+        return [type(layer).__name__ for layer in cnn.layers]
 
-def test_penalties_count_convolutions_lstm_and_head():
+    conv, norm, relu, pool = "Conv2D", "BatchNormalization", "ReLU", "MaxPooling2D"
+    assert kinds("before") == [conv, norm, pool, relu]
+    assert kinds("after") == [conv, relu, norm, pool]
+    assert kinds("off") == [conv, pool, relu]
+    model = trained(OWN_BACKBONE)
+    widths = {s: model.get_layer(f"{s}_features").output.shape[-1] for s in ("rgb", "difference")}
+    assert widths == {"rgb": 2 * 2 * 6, "difference": 4 * 4 * 4}
+    names = {layer.name for layer in model.get_layer("rgb_temporal").layers}
+    assert "normalise" not in names
     model = build_recognizer(having(model__l2=1e-3), CLASSES)
     assert len(model.losses) == 1 + 2 + 1
     assert not trained(CONFIG).losses
@@ -183,9 +175,7 @@ def test_files_of_other_models_are_refused(tmp_path):
     model.save(path)
     with pytest.raises(DataError, match=broken):
         load_recognizer(path, CONFIG, CLASSES)
-
-
-def test_a_stage_reads_the_probabilities_of_the_one_before():
+    # A stage reads the probabilities of the one before.
     for task, kind in (("frames", "softmax"), ("frames-multilabel", "sigmoid")):
         model = build_recognizer(reading("tcn", task=task, stages=2), CLASSES)
         part = model.get_layer("difference_temporal")
@@ -194,14 +184,6 @@ def test_a_stage_reads_the_probabilities_of_the_one_before():
     for config in (CONFIG, VARIANTS["frames, gru"]):
         model = trained(config)
         assert trained_model(model, config) is model, "what has one stage is fitted as it is"
-
-
-def test_a_model_of_frames_in_half_precision_has_the_answers_of_its_twin():
-    half = changed(STAGES, {"train.precision": "mixed_bfloat16"})
-    model = build_recognizer(half, CLASSES)
-    assert model.output.dtype == "float32"
-    twin = float32_twin(model, half)
-    np.testing.assert_allclose(logits(model, batch()), logits(twin, batch()), atol=0.1)
 
 
 def test_only_pictures_are_seen_in_half_precision():
@@ -214,6 +196,12 @@ def test_only_pictures_are_seen_in_half_precision():
     assert (rgb.output.dtype, pose.output.dtype) == ("bfloat16", "float32")
     numbers = np.full((1, *pose.output.shape[1:]), 1.001, np.float32)
     np.testing.assert_array_equal(pose(numbers), numbers)
+    # One of frames has the answers of its twin.
+    half = changed(STAGES, {"train.precision": "mixed_bfloat16"})
+    model = build_recognizer(half, CLASSES)
+    assert model.output.dtype == "float32"
+    twin = float32_twin(model, half)
+    np.testing.assert_allclose(logits(model, batch()), logits(twin, batch()), atol=0.1)
 
 
 def test_long_clips_of_frames_have_the_answers_of_short_ones(monkeypatch):
@@ -230,10 +218,7 @@ def test_long_clips_of_frames_have_the_answers_of_short_ones(monkeypatch):
     model.compile("sgd", task_of(config.model).loss())
     targets = np.where(batch()["mask"][..., None], np.eye(CLASSES)[np.zeros((3, 4), int)], -1)
     assert np.isfinite(model.train_on_batch(batch(), targets.astype(np.float32)))
-
-
-def test_a_bilstm_reads_the_real_frames_both_ways():
-    """With the same weights both ways, a clip shown backwards changes their places."""
+    # A clip shown backwards changes the places of a BiLSTM with the same weights both ways.
     config = reading("bilstm", pooling="last")
     features, mask = keras.Input((6, 3)), keras.Input((6,), dtype="bool")
     network = keras.Model([features, mask], summarise(features, mask, config, unroll=True))
