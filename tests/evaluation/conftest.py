@@ -1,6 +1,7 @@
 """Two runs that were evaluated once for all modules."""
 
 import dataclasses
+import functools
 import shutil
 
 import numpy as np
@@ -8,11 +9,10 @@ import pytest
 
 from pipeline.config import EvaluateConfig
 from pipeline.config.file import save_config
-from pipeline.config.prepare import PrepareConfig
-from pipeline.prepare.preparation import prepare
 from pipeline.run import Run
 from pipeline.tasks.calibration import Calibration, write_calibration
 from pipeline.video import write_video
+from tests.conftest import prepared
 
 PAIRS = EvaluateConfig(order_pairs=(("left", "right"),))
 
@@ -47,16 +47,7 @@ def prepare_strangers(blob_videos, folder):
     for name in ("g00 7", "g05 7", "new_g77 7", "new_g78 7"):
         frames = rng.integers(256, size=(12, 32, 32, 3), dtype=np.uint8)
         write_video(videos / "noise" / f"{name}.avi", frames, fps=10, codec="FFV1")
-    config = PrepareConfig(
-        source="folder",
-        path=str(videos),
-        out=str(folder / "store"),
-        group_regex=r"g\d+",
-        fps=10,
-        size=32,
-        workers=1,
-    )
-    prepare(config)
+    prepared("folder", videos, folder / "store", group_regex=r"g\d+")
 
 
 @pytest.fixture(scope="session")
@@ -81,7 +72,5 @@ def evaluate_with_strangers(run, strangers, folder):
 def evaluated_right(blob_run, strangers, made):
     """A run that makes no mistakes, evaluated with videos of a class that it does not know."""
 
-    def make(folder):
-        evaluate_with_strangers(blob_run, strangers, folder)
-
+    make = functools.partial(evaluate_with_strangers, blob_run, strangers)
     return Run(made("evaluated right", make))

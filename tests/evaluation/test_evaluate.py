@@ -1,6 +1,7 @@
-"""The evaluation of a run, counted once more from what it leaves behind; and its calibration."""
+"""The evaluation of a run, counted from what it leaves behind; its calibration; and the unknown."""
 
 import csv
+import dataclasses
 import json
 import re
 import shutil
@@ -10,10 +11,12 @@ import pytest
 
 from pipeline.config import EvaluateConfig, FramesConfig
 from pipeline.dataset.clip_batches import evaluation_clips
+from pipeline.dataset.videos import open_data
 from pipeline.errors import ConfigError, DataError
 from pipeline.evaluation.calibrate import calibrate, fitted
 from pipeline.evaluation.evaluate import evaluate, summarise
-from pipeline.evaluation.predictions import Predictions, predict
+from pipeline.evaluation.predictions import Predictions, check_frames, predict
+from pipeline.evaluation.unknown import open_unknown, score_unknown, unknown_test
 from pipeline.models.recognizer import build_recognizer, load_recognizer
 from pipeline.run import Run
 from pipeline.tasks.calibration import Calibration, read_calibration, write_calibration
@@ -31,6 +34,17 @@ def read(run, split):
 def test_every_video_is_predicted_once_and_metrics_are_those_of_the_predictions(
     evaluated, blob_store
 ):
+    model, names = load_recognizer(evaluated.model_file), evaluated.class_names()
+    predictions = predict(model, blob_store, evaluated.config(), "test")
+    logits = predictions.video_logits.astype(float)[np.argsort(predictions.videos)]
+    shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    lines = read(evaluated, "test")
+    assert [line["video"] for line in lines] == sorted(predictions.videos)
+    assert [names.index(line["predicted"]) for line in lines] == shares.argmax(axis=1).tolist()
+    probabilities = [float(line["probability"]) for line in lines]
+    np.testing.assert_allclose(probabilities, shares.max(axis=1), atol=1e-4)
+    of_classes = [[float(line[name]) for name in names] for line in lines]
+    np.testing.assert_allclose(of_classes, shares, atol=1e-6)
     assert evaluated.metrics().keys() == {"test", "train", "val"}
     for split, result in evaluated.metrics().items():
         stored = {
@@ -52,24 +66,8 @@ def test_every_video_is_predicted_once_and_metrics_are_those_of_the_predictions(
         assert result["chance"] == 0.5
         for name, row in result["per_class"].items():
             both = sum(line["label"] == line["predicted"] == name for line in lines)
-            answered = sum(line["predicted"] == name for line in lines)
             assert row["num_videos"] == sum(line["label"] == name for line in lines)
             assert row["recall"] == pytest.approx(both / row["num_videos"])
-            assert row["precision"] == pytest.approx(both / answered)
-
-
-def test_the_probability_is_that_of_the_answer(evaluated, blob_store):
-    model, names = load_recognizer(evaluated.model_file), evaluated.class_names()
-    predictions = predict(model, blob_store, evaluated.config(), "test")
-    logits = predictions.video_logits.astype(float)[np.argsort(predictions.videos)]
-    shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    lines = read(evaluated, "test")
-    assert [line["video"] for line in lines] == sorted(predictions.videos)
-    assert [names.index(line["predicted"]) for line in lines] == shares.argmax(axis=1).tolist()
-    probabilities = [float(line["probability"]) for line in lines]
-    np.testing.assert_allclose(probabilities, shares.max(axis=1), atol=1e-4)
-    of_classes = [[float(line[name]) for name in names] for line in lines]
-    np.testing.assert_allclose(of_classes, shares, atol=1e-6)
 
 
 def test_each_view_and_order_is_predicted_from_its_own_clips(hasty_run, blob_store):
@@ -149,16 +147,6 @@ def test_probabilities_and_answers_are_those_of_the_calibration(evaluated, hasty
     assert lower < highest
 
 
-def test_as_many_views_as_asked_for_of_a_data_set_that_was_moved(hasty_run, blob_store, tmp_path):
-    run = copy_of(hasty_run, tmp_path / "run", data="gone")
-    moved = shutil.copytree(blob_store.path, tmp_path / "moved")
-    result = evaluate(run, data=moved, views=1)
-    assert (result["num_views"], result["num_videos"]) == (1, 16)
-
-
-# Calibration.
-
-
 def test_validation_videos_alone_are_what_it_is_fitted_on(hasty_run, blob_store, tmp_path):
     run = copy_of(hasty_run, tmp_path / "run")
     found, config = calibrate(run), run.config()
@@ -196,28 +184,20 @@ def test_without_validation_nothing_is_fitted(hasty_run, store_without_validatio
         evaluate(run, "val")
 
 
-# Mistakes.
-
-
-@pytest.mark.parametrize(
-    ("changes", "error", "message"),
-    [
-        ({"data": "gone"}, DataError, "gone: the data set .* Say where it is now: --data"),
+def test_what_cannot_be_evaluated(hasty_run, tmp_path):
+    other_frames = {"frames": FramesConfig(fps=10, size=48, jpeg_quality=95)}
+    pairs = {"evaluate": EvaluateConfig(order_pairs=(("left", "rihgt"),))}
+    for number, (changes, error, message) in enumerate(
         (
-            {"frames": FramesConfig(fps=10, size=48, jpeg_quality=95)},
-            *(DataError, r"other frames .* 32 pixels.* instead of .* 48 pixels"),
-        ),
-        (
-            {"evaluate": EvaluateConfig(order_pairs=(("left", "rihgt"),))},
-            *(ConfigError, r"name classes \(left, right\), or none: .* Received: 'rihgt'"),
-        ),
-    ],
-)
-def test_what_cannot_be_evaluated(changes, error, message, hasty_run, tmp_path):
-    run = copy_of(hasty_run, tmp_path / "run", **changes)
-    with pytest.raises(error, match=message):
-        evaluate(run)
-    assert not run.metrics_file.exists()
+            ({"data": "gone"}, DataError, "gone: the data set .* Say where it is now: --data"),
+            (other_frames, DataError, r"other frames .* 32 pixels.* instead of .* 48 pixels"),
+            (pairs, ConfigError, r"name classes \(left, right\), or none: .* Received: 'rihgt'"),
+        )
+    ):
+        run = copy_of(hasty_run, tmp_path / f"{number}", **changes)
+        with pytest.raises(error, match=message):
+            evaluate(run)
+        assert not run.metrics_file.exists()
     with pytest.raises(DataError, match="none: no trained model here"):
         evaluate(Run(tmp_path / "none"))
     with pytest.raises(ConfigError, match="clip.views must be from 1 to 100"):
@@ -249,14 +229,82 @@ def test_damaged_files_of_a_run_and_those_of_another(hasty_run, tmp_path):
         evaluate(run)
 
 
-def test_a_shard_whose_bytes_changed_is_named(hasty_run, blob_store, tmp_path):
+def test_as_many_views_as_asked_for_of_a_data_set_that_was_moved_unless_a_shard_changed(
+    hasty_run, blob_store, tmp_path
+):
+    run = copy_of(hasty_run, tmp_path / "run", data="gone")
     moved = shutil.copytree(blob_store.path, tmp_path / "moved")
+    result = evaluate(run, data=moved, views=1)
+    assert (result["num_views"], result["num_videos"]) == (1, 16)
     (shard,) = moved.glob("clipline-test*")
     content = bytearray(shard.read_bytes())
     content[len(content) // 2] ^= 1
     shard.write_bytes(content)
-    run = copy_of(hasty_run, tmp_path / "run")
     told = f"^{re.escape(str(shard))}: damaged. Delete this, and run the same"
     for _ in range(2):
         with pytest.raises(DataError, match=told):
             evaluate(run, data=moved)
+
+
+# Videos of classes that a run does not know.
+
+
+def test_other_classes_count_unless_their_group_was_in_training(
+    evaluated_right, blob_store, strangers
+):
+    found = evaluated_right.metrics()["test"]["unknown"]
+    assert found["classes"] == ["noise"]
+    assert found["num_videos"] == 3, "all but that of the group g05, which was trained on"
+    assert found["rejected"] == 1
+    config, model = evaluated_right.config(), load_recognizer(evaluated_right.model_file)
+    known = predict(model, blob_store, config, "test").video_logits.max(axis=1)
+    others, store = [], open_data(strangers / "store", config.frames)
+    for split in store.num_videos:
+        each = predict(model, store, config, split)
+        logits = zip(each.video_logits, each.videos, each.groups, strict=True)
+        others += [row.max() for row, name, group in logits if "noise" in name and group != "g05"]
+    higher = [float(a > b) for a in known for b in others]
+    assert found["auroc"] == pytest.approx(np.mean(higher), abs=1e-6)
+    assert 0 < found["auroc"] < 1, "else it says little"
+
+
+def test_there_must_be_such_videos_in_a_table_or_a_store(
+    hasty_run, blob_store, strangers, tmp_path, monkeypatch
+):
+    config, model = hasty_run.config(), load_recognizer(hasty_run.model_file)
+
+    def scores(*names, group):
+        table = tmp_path / f"{len(names)}{group}.csv"
+        rows = [f"{strangers / 'videos/noise' / name}.avi,noise,{group}" for name in names]
+        table.write_text("\n".join(["path,label,group", *rows]))
+        data = open_unknown(hasty_run, table)
+        return score_unknown(model, data, config, blob_store, hasty_run.class_names())
+
+    assert len(scores("g00 7", "g05 7", "new_g77 7", group="")["noise"]) == 3
+    assert len(scores("new_g77 7", group="")["noise"]) == 1
+    with pytest.raises(DataError, match="of unknown classes and of groups .* got none"):
+        scores("g05 7", group="g05")
+    with pytest.raises(DataError, match="of classes that the run does not know, it knows all"):
+        open_unknown(hasty_run, blob_store.path)
+    config = hasty_run.config()
+    other = copy_of(hasty_run, tmp_path / "run", frames=FramesConfig(fps=10, size=48))
+    with pytest.raises(DataError, match="prepared with other frames than the run was trained on"):
+        open_unknown(other, strangers / "store")
+    # Its own data set may have flow, which its model does without.
+    with_flow = dataclasses.replace(config, frames=dataclasses.replace(config.frames, flow=True))
+    monkeypatch.setattr(Run, "config", lambda _: with_flow)
+    data = open_unknown(hasty_run, strangers / "store")
+    takes_it = dataclasses.replace(config.model, streams=("rgb", "flow"))
+    monkeypatch.setattr(Run, "config", lambda _: dataclasses.replace(with_flow, model=takes_it))
+    with pytest.raises(DataError, match="other frames .* instead of .* with optical flow"):
+        check_frames(hasty_run, data)
+
+
+def test_figures_by_hand():
+    known, scores = np.array([9.0, 8.0, 4.0]), {"b": [5.0], "a": [-3.0, 8.5]}
+    found = unknown_test(known, scores, Calibration(logit_threshold=5.0))
+    assert found["classes"] == ["a", "b"]
+    assert found["num_videos"] == 3
+    assert found["auroc"] == pytest.approx((3 + 2 + 1) / 9), "of each known one, those below it"
+    assert found["rejected"] == pytest.approx(1 / 3)
+    assert unknown_test(known, scores, Calibration())["rejected"] == 0

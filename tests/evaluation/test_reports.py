@@ -77,7 +77,7 @@ def page_of(run, name="index"):
 # On one label a video.
 
 
-def test_the_page_of_videos_is_whole_and_says_what_was_found(evaluated):
+def test_the_page_of_videos_is_whole_and_says_what_was_found(evaluated, blob_store):
     page, result = page_of(evaluated), evaluated.metrics()["test"]
     assert page.links() == []
     assert "<script" not in page.source
@@ -112,11 +112,7 @@ def test_the_page_of_videos_is_whole_and_says_what_was_found(evaluated):
     assert "not calibrated, for there were no validation videos" in card
     for picture in re.findall(r"!\[.*?\]\((.*?)\)", card):
         assert (evaluated.report / picture).is_file()
-
-
-def test_the_most_confident_mistakes_come_first_with_the_frames_of_their_clips(
-    evaluated, blob_store
-):
+    # The most confident mistakes come first, with the frames of their clips.
     text = page_of(evaluated).text
     shown = re.findall(r"(\w+), taken for (\w+) with probability ([\d.]+): (.*?avi)", text)
     assert shown
@@ -133,17 +129,14 @@ def test_the_most_confident_mistakes_come_first_with_the_frames_of_their_clips(
     assert np.abs(difference).mean() < 8
 
 
-def test_what_preparing_said_loads_nothing():
-    """It came with the data set, whoever made that."""
-    page = Page(_page("# A\n![x](http://a/b.png) [x](http://a) <http://a> <img src=http://a>"))
-    assert page.addresses == page.pictures == []
-    assert "![x](http://a/b.png)" in page.text
-
-
-def test_a_run_without_mistakes(evaluated_right):
+def test_a_run_without_mistakes_and_what_preparing_said_loads_nothing(evaluated_right):
     assert evaluated_right.metrics()["test"]["video"]["top1"] == 1
     page_of(evaluated_right).expect("None: every answer is right.")
     assert not list(evaluated_right.report.glob("*mistake*"))
+    # It came with the data set, whoever made that.
+    page = Page(_page("# A\n![x](http://a/b.png) [x](http://a) <http://a> <img src=http://a>"))
+    assert page.addresses == page.pictures == []
+    assert "![x](http://a/b.png)" in page.text
 
 
 def test_leaks_and_a_table_of_videos(hasty_run, blob_store, tmp_path):
@@ -266,7 +259,7 @@ def test_the_page_of_frames_says_what_was_found(of_one_class):
     assert "--timeline --run" in card
 
 
-def test_mistakes_with_their_pictures(of_one_class):
+def test_pictures_are_those_of_mistakes_and_of_the_task(of_one_class, tmp_path):
     run, _, page, asked = of_one_class
     mistakes = longest_mistakes(RECORDINGS, NAMES, exclusive=True, most=MOST_MISTAKES)
     assert asked == [(each.recording, each.first_frame, each.last_frame) for each in mistakes]
@@ -277,9 +270,6 @@ def test_mistakes_with_their_pictures(of_one_class):
     longest = mistakes[0]
     assert f"Human: {longest.human[0]}. Machine: {longest.machine[0][0][0]}" in page.text
     assert f'data-from="{longest.start_seconds}" data-to="{longest.end_seconds}"' in page.source
-
-
-def test_pictures_are_those_of_the_task(of_one_class, tmp_path):
     run, _, page, _ = of_one_class
     assert "Confusion matrix" in page.pictures
     names = ("confusion", "per_class", "precision_recall")
@@ -294,13 +284,7 @@ def test_pictures_are_those_of_the_task(of_one_class, tmp_path):
     assert 'viewBox="0 0 60.0 30"' in page.source
 
 
-def test_nothing_was_marked(tmp_path):
-    empty = recording(*(at_once("....", "....", "....") for _ in range(2)))
-    _, _, page, _ = report(tmp_path / "run", [empty], exclusive=False)
-    page.expect("–mean average precision", "no events", "The human marked 0 segments")
-
-
-def test_few_groups_leaks_and_another_split(tmp_path):
+def test_few_groups_leaks_another_split_and_where_nothing_was_marked(tmp_path):
     right = exclusive("abab", "abab", name="x <i>.mp4")
     leaks = ["group 'a' is in train and val"]
     run, _, page, asked = report(tmp_path / "run", [right], split="val", leaks=leaks)
@@ -315,9 +299,9 @@ def test_few_groups_leaks_and_another_split(tmp_path):
     assert not list(run.report.glob("*mistake*"))
     assert "without" not in page.text.split("Which classes")[0]
     assert "**These figures are not to be believed:**" in (run.report / "val.md").read_text()
-
-
-# Their pictures.
+    empty = recording(*(at_once("....", "....", "....") for _ in range(2)))
+    _, _, page, _ = report(tmp_path / "empty", [empty], exclusive=False)
+    page.expect("–mean average precision", "no events", "The human marked 0 segments")
 
 
 COUNTS = [3 * np.diag([*[1] * (number - 1), 0]) for number in (2, 31)]
