@@ -87,10 +87,7 @@ def test_what_nobody_watched_teaches_nothing():
     assert score(right, [NEW], CLASSES) > 0.6
     happens = NEW.labels(CLASSES) == 1
     assert mean_of(right, happens) > mean_of(fit_head(wrong, CLASSES), happens) + 0.1
-
-
-def test_what_is_known_of_one_class_teaches_nothing_of_others():
-    """Waves were looked for everywhere; of walks, one of each recording was marked, and no more."""
+    # Waves were looked for everywhere; of walks, one of each recording was marked, and no more.
     partly, wrong = [], []
     for each in RECORDINGS:
         walks, waves = ([e for e in each.events if e[2] == name] for name in CLASSES)
@@ -115,9 +112,7 @@ def test_a_class_that_never_occurs_is_never_found_and_what_never_varied_decides_
     assert found[:, 2].max() < 0.1
     assert "zzz" not in {bout.label for bout in head.bouts(found)}
     assert score(head, [lit(NEW, 0.4)], CLASSES) == score(head, [NEW], CLASSES) == 1
-
-
-def test_the_context_of_a_cell():
+    # The context of a cell.
     values = np.zeros((20, SIZE), np.float32)
     values[10, 0] = 1.0
     own, near, wide, deviation, rise = np.split(in_context(values), 5, axis=1)
@@ -145,10 +140,7 @@ def test_what_is_learnt_proposes_events_and_stretches_as_long_as_a_few_events():
     assert learn(relabelled(RECORDINGS, events=())).proposals == {}
     slow = described("slow", [(0.0, 25.0, "walk")])
     assert [usual_seconds(each) for each in ([], RECORDINGS, [slow])] == [4, 3.5 * 3, 30]
-
-
-def test_the_curve_rises_with_labels_and_takes_two_recordings_with_events():
-    """With noise in which one recording alone does not tell the classes."""
+    # The curve rises with labels, with noise in which one recording does not tell classes.
     random = np.random.default_rng(1)
     several = []
     for name in "abcdef":
@@ -181,9 +173,7 @@ def test_what_is_not_known_does_not_count(head):
     # It finds all three events.
     (partly,) = relabelled([first], events=first.events[:1], known=((0.0, 6.5),))
     assert score(head, [partly], CLASSES) == 1
-
-
-def test_a_class_is_learnt_once_it_is_known_where_it_does_not_happen():
+    # A class is learnt once it is known where it does not happen.
     walk, other = (2.0, 5.0, "walk"), (6.0, 9.0, "walk")
     one = relabelled(RECORDINGS[:1], events=(walk,), known=(), known_of=(walk,))
     assert head_of(one) is None
@@ -207,9 +197,7 @@ def test_where_the_head_is_unsure_comes_first_and_what_was_watched_is_not_shown_
     assert {each.recording for each in found} == {"partly"}
     assert min(each.start for each in found) >= 10
     assert next_stretches(RECORDINGS, head, seconds=4, most=20) == []
-
-
-def test_they_are_spread_over_recordings_and_do_not_overlap():
+    # They are spread over recordings, and do not overlap.
     several = [unlabelled(name) for name in "abcd"]
     found = next_stretches(several, None, seconds=5, most=12)
     assert {each.recording for each in found[:4]} == set("abcd")
@@ -228,9 +216,7 @@ def test_they_are_spread_over_recordings_and_do_not_overlap():
     assert len(unwatched([unlabelled("a", seconds=30.0)], 6)) == 9
     cells = [unlabelled("a", seconds=seconds) for seconds in (0.1, 0.3)]
     assert [len(unwatched([each], 0.1)) for each in cells] == [1, 3]
-
-
-def test_more_like_this():
+    # More like this.
     new = unlabelled("new", [(10.0, 13.0, "wave"), (40.0, 43.0, "walk")], seconds=60)
     example = Stretch("a", 8.0, 10.0)  # a wave
     found = similar_stretches([*RECORDINGS, new], example, most=4)

@@ -1,4 +1,4 @@
-"""Worker processes: real ones, which crash, hang, fail and are killed."""
+"""Worker processes, which crash, hang, fail and are killed; and work that is spread over many."""
 
 import io
 import json
@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from argparse import Namespace
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,10 +17,14 @@ import numpy as np
 import pytest
 from tqdm import tqdm
 
-from pipeline.errors import PipelineError, VideoDecodeError
+from pipeline.cli.spread import spread_of
+from pipeline.errors import ConfigError, PipelineError, VideoDecodeError
 from pipeline.video import VideoInfo, write_video
+from pipeline.workers.beam import check_options, run_on_beam
+from pipeline.workers.pool import WorkerLostError
 from pipeline.workers.probing import probe_each
 from pipeline.workers.process import WorkerProcess
+from pipeline.workers.shares import run_in_shares, share_of, take_share
 from tests.processes import alive, python_processes, wait_until, workers_of
 from tests.workers.deeds import Losses, pool, run
 
@@ -42,13 +47,9 @@ def test_results_are_in_the_order_of_the_tasks_and_processes_as_many_as_workers(
     assert run([[("x" * 10**6, "bytes 10000000")]] * 2, workers=1) == [[bytes(10**7)]] * 2
 
 
-def test_ctrl_c_is_not_for_workers():
-    assert run([[("a", "interrupt")]]) == [["a"]]
-    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
-
-
 UNGUARDED = """
 from pipeline.workers.process import WorkerProcess
+from pipeline.workers.shares import run_in_shares, share_of, take_share
 from tests.workers.deeds import run
 
 print("the script runs")
@@ -180,8 +181,7 @@ def test_processes_stay_for_the_next_run_until_another_thread_stops_them(tmp_pat
         workers.run([[("a", "")]])
     assert not multiprocessing.active_children()
 
-
-def test_threads_lose_workers_of_their_own():
+    # Threads lose workers of their own.
     def lose(number):
         losses = Losses()
         with pool(on_loss=losses) as workers:
@@ -194,7 +194,7 @@ def test_threads_lose_workers_of_their_own():
             assert losses == 2 * [("b", f"the process ended with exit code {number}")]
 
 
-def test_exceptions_and_what_cannot_travel():
+def test_exceptions_what_cannot_travel_and_ctrl_c_which_is_not_for_workers():
     told = "Error in a worker process: over two lines\n(.*\n)*.*in event_raise"
     for event, error, message in (
         ("raise decode", VideoDecodeError, "^a.avi: no frame$"),
@@ -205,6 +205,8 @@ def test_exceptions_and_what_cannot_travel():
     ):
         with pytest.raises(error, match=message):
             run([[("a", event)], [("b", "sleep 3600")]], on_loss=Losses())
+    assert run([[("a", "interrupt")]]) == [["a"]]
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
 @pytest.fixture
@@ -278,7 +280,9 @@ if "--multiprocessing-fork" in sys.orig_argv:
 
 
 @linux
-def test_ctrl_c_passes_workers_by_while_they_start(start, tmp_path):
+def test_ctrl_c_passes_workers_by_while_they_start_and_time_when_all_is_stopped_does_not_count(
+    start, tmp_path
+):
     begun, end = tmp_path / "begun", tmp_path / "end"
     (tmp_path / "sitecustomize.py").write_text(STARTED.format(begun=str(begun), end=str(end)))
     process = start([[("a", "")], [("b", "")]], tmp_path)
@@ -287,17 +291,15 @@ def test_ctrl_c_passes_workers_by_while_they_start(start, tmp_path):
         os.kill(worker, signal.SIGINT)
     end.touch()
     assert process.communicate(timeout=60) == ("[['a'], ['b']]\n", "")
-
-
-def test_time_during_which_all_is_stopped_does_not_count(start, tmp_path):
-    task = [("a", f"mark {tmp_path}/begun"), ("b", f"wait {tmp_path}/end")]
-    process = start([task], seconds_per_video=1)
-    wait_until((tmp_path / "begun").exists)
+    for path in (begun, end):
+        path.unlink()
+    process = start([[("a", f"mark {begun}"), ("b", f"wait {end}")]], seconds_per_video=1)
+    wait_until(begun.exists)
     os.killpg(process.pid, signal.SIGSTOP)
     time.sleep(1.5)
     os.killpg(process.pid, signal.SIGCONT)
     time.sleep(0.3)
-    (tmp_path / "end").touch()
+    end.touch()
     assert process.communicate(timeout=60) == ("[[1, 'b']]\n", "")
 
 
@@ -314,3 +316,120 @@ def test_files_that_cannot_be_read_or_hang_cost_only_themselves(tmp_path):
     assert info.fps == 7
     assert all(isinstance(error, VideoDecodeError) for error in errors)
     assert "it took longer than 1 second" in str(found[hangs])
+
+
+# Processes, GPUs and machines that share work.
+
+
+def note_cores(folder, on_piece):
+    on_piece("cores")
+    (folder / f"{os.getpid()}").write_text(json.dumps(sorted(os.sched_getaffinity(0))))
+    while len(list(folder.iterdir())) < 2:  # so that none does both
+        time.sleep(0.05)
+
+
+def test_each_job_has_its_share_of_the_cores(tmp_path):
+    assert [share_of("abcde", number, 2) for number in range(2)] == [["a", "b"], ["c", "d", "e"]]
+    assert [share_of("ab", number, 3) for number in range(3)] == [["a"], ["b"], ["a"]]
+    if len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("one core")
+    run_in_shares(note_cores, tmp_path, 2, on_loss=print)
+    first, second = (set(json.loads(file.read_text())) for file in tmp_path.iterdir())
+    assert first | second == os.sched_getaffinity(0)
+    assert not first & second
+
+
+@pytest.mark.parametrize(
+    ("shown", "devices", "expected"),
+    [(None, "01", "1"), ("4,7", "", "7"), (None, "", None), ("", "0", "")],
+)
+def test_each_job_has_one_of_the_gpus(tmp_path, monkeypatch, shown, devices, expected):
+    for name in ("ctl", *devices):
+        (tmp_path / f"nvidia{name}").touch()
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", shown or "")
+    if shown is None:
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    cores = os.sched_getaffinity(0)
+    try:
+        take_share(1, 2, tmp_path)
+    finally:
+        os.sched_setaffinity(0, cores)
+    assert os.environ.get("CUDA_VISIBLE_DEVICES") == expected
+
+
+def die(asked, on_piece):
+    """Ends its process at the piece, as often as there are files to take."""
+    on_piece("fold 1")
+    for file in sorted(asked.glob("dies-*")):
+        file.unlink()
+        os.kill(os.getpid(), signal.SIGKILL)
+    (asked / "done").touch()
+
+
+def test_a_job_that_is_lost_is_replaced_once(tmp_path):
+    told = []
+    (tmp_path / "dies-1").touch()
+    run_in_shares(die, tmp_path, 1, on_loss=told.append)
+    assert (tmp_path / "done").exists()
+    (line,) = told
+    assert line.startswith("fold 1: a process was lost at it: killed")
+    for number in range(2):
+        (tmp_path / f"dies-{number}").touch()
+    with pytest.raises(WorkerLostError, match="fold 1: a process was lost at it twice"):
+        run_in_shares(die, tmp_path, 1, on_loss=told.append)
+
+
+DASK = "--runner=apache_beam.runners.dask.dask_runner.DaskRunner"
+
+
+def test_options_that_beam_knows_and_does_not_know(capsys):
+    def spread(options, runner="beam"):
+        return spread_of(Namespace(jobs=1, runner=runner, beam_options=options))
+
+    for options, message in (
+        ("--nonsense=3 garbage", "unknown --nonsense=3. Leave it out"),
+        ("garbage", "unknown garbage. Leave it out"),
+        ("--runer=FlinkRunner", r"unknown --runer=FlinkRunner. Did you mean --runner\?"),
+        (f"{DASK} --dask_client_adress=a:1", r"Did you mean --dask_client_address\?"),
+        ("--runner=FlinkRunner --flink_mastr=a:1", r"Did you mean --flink_master\?"),
+        ("--direct_num_workers=x", "argument --direct_num_workers: invalid int value: 'x'$"),
+        ("--runner='", "No closing quotation"),
+    ):
+        with pytest.raises(ConfigError, match=f"^--beam-options: .*{message}"):
+            spread(options)
+    for options in (
+        "",
+        f"{DASK} --dask_client_address=HOST:8786 --dask_npartitions=3",
+        "--runner=FlinkRunner --flink_master=HOST:8081 --parallelism=2",
+        "--runner=FlinkRunner --checkpointing_interval=1000",  # which its job server knows
+        "--runner=SparkRunner --spark_master_url=local[2]",
+    ):
+        check_options(options)
+        assert spread(options).beam_options == options
+    assert capsys.readouterr() == ("", "")
+    with pytest.raises(ConfigError, match="^--beam-options are for --runner beam: add it"):
+        spread("--streaming", runner="local")
+
+
+def fail(number):
+    raise PipelineError(f"{number} cannot be done. Do another") from ValueError("inside")
+
+
+def divide(number):
+    return 1 / (number - 7)
+
+
+def press(number):
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(10)
+
+
+def test_what_work_on_a_piece_ends_in(caplog):
+    for work, error, message in (
+        (fail, PipelineError, "^on a machine of Beam: 7 cannot be done. Do another$"),
+        (divide, PipelineError, "^Beam ended with ZeroDivisionError: .*Run the same"),
+        (press, KeyboardInterrupt, "^$"),
+    ):
+        with pytest.raises(error, match=message):
+            run_on_beam(work, [7], "--runner=DirectRunner")
+    assert not caplog.records
