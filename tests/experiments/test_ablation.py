@@ -15,7 +15,7 @@ from pipeline.experiments.ablation import Measured, Stage, ablate, stages
 from pipeline.experiments.comparison import compare, variants
 from pipeline.experiments.runs import done_before
 from pipeline.run import Run
-from tests.experiments.drawing import answers_of
+from tests.experiments.conftest import answers_of
 from tests.runs import changed
 
 FOLDS = ("fold-01", "fold-02")
@@ -91,19 +91,9 @@ def test_a_stage_that_cannot_be(tiny_config, tmp_path, monkeypatch):
     assert not list(tmp_path.glob("**/fold-*"))
 
 
-def test_variants_differ_from_the_run_and_from_each_other(recording_config):
-    config = load_config("recordings", {"model.task": "frames"})
-    found = variants(config)
-    changes = [config, *(changed(config, each.values) for each in found)]
-    pairs = [(one, other) for one in changes for other in changes if one is not other]
-    assert all(differing(one, other) for one, other in pairs)
-    names = ["without smoothing", "one stage", "lstm", "lstm without smoothing", "bilstm"]
-    windows = [f"windows of {number} frames" for number in (32, 128)]
-    assert [each.name for each in found] == [*names, *windows]
-    assert "tcn" in [each.name for each in variants(recording_config)]  # another one
-
-
-def test_temporal_parts_are_compared_on_validation(recording_config, tmp_path, drawn):
+def test_temporal_parts_are_compared_on_validation_and_differ_from_each_other(
+    recording_config, tmp_path, drawn
+):
     config = changed(recording_config, {"clip.shrink": 2, "temporal.units": 4})
     rows = ablate(config, tmp_path / "ablation", ["lstm"])
     base, lstm = rows
@@ -117,11 +107,19 @@ def test_temporal_parts_are_compared_on_validation(recording_config, tmp_path, d
     table = format_table(rows).splitlines()
     assert table[0] == "| variant | accuracy | F1@50 | edit | difference | seconds |"
     assert table[2].startswith(f"| as configured | {base['accuracy']:.3f} | ")
-
     assert ablate(config, tmp_path / "ablation", ["lstm"]) == rows
     assert len(drawn) == 2, "nothing is trained again"
     with pytest.raises(ConfigError, match="holds an ablation with another seed"):
         ablate(changed(config, {"seed": 7}), tmp_path / "ablation")
+    config = load_config("recordings", {"model.task": "frames"})
+    found = variants(config)
+    changes = [config, *(changed(config, each.values) for each in found)]
+    pairs = [(one, other) for one in changes for other in changes if one is not other]
+    assert all(differing(one, other) for one, other in pairs)
+    names = ["without smoothing", "one stage", "lstm", "lstm without smoothing", "bilstm"]
+    windows = [f"windows of {number} frames" for number in (32, 128)]
+    assert [each.name for each in found] == [*names, *windows]
+    assert "tcn" in [each.name for each in variants(recording_config)]  # another one
 
 
 def test_variants_may_be_cross_validated(recording_config, tmp_path, monkeypatch):
@@ -139,9 +137,7 @@ def test_variants_may_be_cross_validated(recording_config, tmp_path, monkeypatch
     names = ("as configured", "without smoothing")
     titles = [f"{name}, fold {fold}/2" for name in names for fold in (1, 2)]
     assert [piece.title for piece in measured] == titles
-
-
-def test_without_validation_recordings_there_is_nothing_to_compare_on(recording_config, tmp_path):
+    # Without validation recordings there is nothing to compare on.
     store = open_data(Path(recording_config.data))
     rows = [dataclasses.replace(row, split="train") for row in store.manifest.rows]
     with pytest.raises(DataError, match="no validation recordings .*--split.val_folds 5"):

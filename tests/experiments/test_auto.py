@@ -73,7 +73,6 @@ def test_it_classifies_and_is_measured_on_what_it_never_saw(
     assert [row["recipe"] for row in rows] == ["quick", "slower"]
     assert any(row["status"] == "chosen" for row in rows)
     assert all(0 <= float(row["score"]) <= 1 and int(row["folds"]) >= 1 for row in rows)
-
     # The last training has all videos but those of the test.
     content = json.loads(run.fusion_file.read_text())
     for folder in content["runs"]:
@@ -84,7 +83,6 @@ def test_it_classifies_and_is_measured_on_what_it_never_saw(
     rows = tiny_store.manifest.rows
     held_out = {row.group for row in rows if row.split != "test"}
     assert content["calibration"]["num_videos"] == sum(row.group in held_out for row in rows)
-
     # What was tried is not tried again.
     before = list(drawn)
     capsys.readouterr()
@@ -136,19 +134,19 @@ def test_videos_of_several_labels(several_store, chosen, drawn, monkeypatch):
     assert evaluate_fused(run, "test")["task"] == "video-multilabel"
 
 
-@pytest.mark.parametrize("budget", ["1s", "", "3", "0m", "-3m", "3d"])
-def test_a_budget_that_is_no_time_or_too_short_is_refused(budget, tiny_store, tmp_path, drawn):
-    """Before anything is tried."""
+def test_where_it_is_asked_for_with_a_time_that_is_enough(tiny_store, tmp_path, drawn):
+    """Else it is refused before anything is tried."""
     words = ["--config", "auto", "--data", str(tiny_store.path), "--run", str(tmp_path / "run")]
-    message = r"or more for these videos, got" if budget == "1s" else "a time such as 90s, 20m or"
-    with pytest.raises(ConfigError, match=rf"--budget: expected .*{message}"):
-        train_auto([*words, f"--budget={budget}"])
+    no_time = "a time such as 90s, 20m or"
+    budgets = {"1s": "or more for these videos, got"} | dict.fromkeys(
+        ["", "3", "0m", "3d"], no_time
+    )
+    for budget, message in budgets.items():
+        with pytest.raises(ConfigError, match=f"--budget: expected .*{message}"):
+            train_auto([*words, f"--budget={budget}"])
     assert not list(tmp_path.rglob("fold-*"))
     with pytest.raises(ConfigError, match="--split.folds: expected a number, or groups, got many"):
         crossval([*words[:4], "--split.folds", "many"])
-
-
-def test_where_it_is_asked_for():
     assert is_auto(["--data", "d", "--config", "auto"])
     assert is_auto(["--config=auto"])
     assert not is_auto(["--config", "small", "auto"])

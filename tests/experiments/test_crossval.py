@@ -21,7 +21,7 @@ from pipeline.experiments.ranges import suggest
 from pipeline.experiments.runs import with_whole_paths
 from pipeline.experiments.search import Search
 from pipeline.run import Run, folds_of
-from tests.experiments.drawing import drawing
+from tests.experiments.conftest import drawing
 from tests.runs import changed
 
 
@@ -42,11 +42,6 @@ def folder(config, tmp_path_factory):
 @pytest.fixture
 def copied(folder, tmp_path):
     return shutil.copytree(folder, tmp_path / "run")
-
-
-def test_there_are_five_folds_unless_said_otherwise(config):
-    assert in_folds(config) == config
-    assert in_folds(RunConfig()) == changed(RunConfig(), {"split.folds": 5})
 
 
 def written(folder):
@@ -97,19 +92,6 @@ def test_what_is_done_is_not_done_again_and_other_settings_need_another_folder(
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(ConfigError, match="is not the folder of a cross-validation"):
         cross_validate(config, tmp_path)
-
-
-def test_folds_of_what_was_prepared_anew_since_are_refused(
-    config, tiny_store, store_without_validation, tmp_path
-):
-    """As those of a job, or of another machine, that comes to them later."""
-    data = shutil.copytree(tiny_store.path, tmp_path / "data")
-    folds = begin_folds(changed(config, {"data": str(data)}), tmp_path / "out")
-    shutil.rmtree(data)
-    shutil.copytree(store_without_validation.path, data)
-    with pytest.raises(DataError, match=r"data was prepared anew since .*out was begun: its runs"):
-        measure_all(folds.pieces, lambda *_: None)
-    assert not folds_of(tmp_path / "out")
 
 
 def test_folds_that_were_trained_but_not_tested_or_begun_go_on(
@@ -195,6 +177,10 @@ def test_machines_of_beam_measure_the_folds(config, tmp_path, drawn, capsys, mon
 
 
 def test_files_of_networks_are_named_for_any_machine(tmp_path, monkeypatch):
+    """There are five folds unless another number is given."""
+    assert in_folds(RunConfig()) == changed(RunConfig(), {"split.folds": 5})
+    three = changed(RunConfig(), {"split.folds": 3})
+    assert in_folds(three) == three
     monkeypatch.chdir(tmp_path)
     own = {"flow": BackboneConfig(name="nets/a.onnx"), "rgb": BackboneConfig(name="b.keras")}
     config = RunConfig(data="d", backbone=BackboneConfig(name="MobileNetV2", weights="w.h5"))
@@ -228,15 +214,6 @@ def test_settings_are_searched_for_each_fold(copied, config, drawn, monkeypatch)
     assert written(copied) == result
 
 
-def test_one_that_was_killed_while_its_folder_was_made(config, tmp_path, monkeypatch):
-    # The second one comes to its first fold.
-    for broken in ("runs.save_config", "pieces.measured"):
-        with monkeypatch.context() as patch:
-            patch.setattr(f"pipeline.experiments.{broken}", lambda *_: 1 / 0)
-            with pytest.raises(ZeroDivisionError):
-                cross_validate(config, tmp_path / "run")
-
-
 def test_what_folds_say_together(copied, config, monkeypatch, capsys):
     """Their leaks, and the scores of those that have any class."""
 
@@ -255,8 +232,8 @@ def test_what_folds_say_together(copied, config, monkeypatch, capsys):
     assert "fold 2/3: top-1 –" in capsys.readouterr().out
 
 
-def test_a_fold_that_cannot_be_is_told_of_before_any_is_trained(
-    config, tiny_store, tmp_path, drawn
+def test_folds_that_cannot_be_are_told_of_before_any_is_trained(
+    config, tiny_store, tmp_path, drawn, store_without_validation, monkeypatch
 ):
     rows = [row for row in tiny_store.manifest.rows if row.label == "left" or row.group == "g00"]
     lines = [f"{row.path},{row.label},{row.group}" for row in rows]
@@ -265,6 +242,21 @@ def test_a_fold_that_cannot_be_is_told_of_before_any_is_trained(
     with pytest.raises(DataError, match="right"):
         cross_validate(changed(config, alone), tmp_path / "run")
     assert not drawn
+    # Of what was prepared anew, as by a job that comes to them later.
+    data = shutil.copytree(tiny_store.path, tmp_path / "data")
+    folds = begin_folds(changed(config, {"data": str(data)}), tmp_path / "out")
+    shutil.rmtree(data)
+    shutil.copytree(store_without_validation.path, data)
+    with pytest.raises(DataError, match=r"data was prepared anew since .*out was begun: its runs"):
+        measure_all(folds.pieces, lambda *_: None)
+    assert not folds_of(tmp_path / "out")
+    # One that was killed while its folder was made goes on.
+    # The second one comes to its first fold.
+    for broken in ("runs.save_config", "pieces.measured"):
+        with monkeypatch.context() as patch:
+            patch.setattr(f"pipeline.experiments.{broken}", lambda *_: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                cross_validate(config, tmp_path / "killed")
 
 
 def test_each_recording_is_tested_once(recording_config, recording_store, tmp_path, capsys, drawn):

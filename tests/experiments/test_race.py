@@ -16,7 +16,7 @@ from pipeline.experiments.recipes import NEEDS, VIDEOS, Recipe, usable
 from pipeline.experiments.trial import Trial, joined_answers, several_of
 from pipeline.run import Run
 from pipeline.training.fit import DivergenceError
-from tests.experiments.drawing import answers_of
+from tests.experiments.conftest import answers_of
 from tests.runs import changed
 
 CONFIG = RunConfig(model=ModelConfig(task="video"))
@@ -101,24 +101,19 @@ def test_what_is_clearly_behind_or_diverges_is_not_tried_again(start, capsys):
     found, trials, _ = start({"wild": (None, 1), "good": (always(0.9), 1)})
     assert trials["wild"].status == "diverged"
     assert members_of(found) == ["good"]
-
-
-def test_what_is_behind_but_makes_the_best_better_goes_on(start):
-    """It is right where the best one is not sure of being wrong."""
+    # Those that are alike all go on, and a better one that comes later is taken.
+    _, trials, done = start({"one": (always(0.8), 1), "other": (always(0.7), 1)})
+    assert len(done) == 2 * FOLDS
+    assert {trial.status for trial in trials.values()} == {""}
+    found, _, _ = start({"poor": (always(0.4), 1), "good": (always(1.0), 1)})
+    assert members_of(found) == ["good"]
+    # So does one that is right where the best one is not sure of being wrong.
     found, trials, done = start(
         {"good": (lambda n, _: n % 5 != 0, 1), "behind": (lambda n, _: n % 5 in (0, 1), 1)}
     )
     assert joined_answers(trials["behind"]).correct.mean() < 0.5
     assert sorted(done) == times("behind", FOLDS) + times("good", FOLDS)
     assert set(members_of(found)) == {"good", "behind"}
-
-
-def test_those_that_are_alike_all_go_on_and_a_better_one_that_comes_later_is_taken(start):
-    _, trials, done = start({"one": (always(0.8), 1), "other": (always(0.7), 1)})
-    assert len(done) == 2 * FOLDS
-    assert {trial.status for trial in trials.values()} == {""}
-    found, _, _ = start({"poor": (always(0.4), 1), "good": (always(1.0), 1)})
-    assert members_of(found) == ["good"]
 
 
 def test_what_makes_other_mistakes_is_fused(start):
@@ -130,25 +125,35 @@ def test_what_makes_other_mistakes_is_fused(start):
     fused = several_of(found.members(), NAMES)
     together = fused.fused(fused.fusion("average")).correct.mean()
     assert together > max(joined_answers(trial).correct.mean() for trial in trials.values())
+    # Time is out after the two folds that are harder than the others: they are compared on these.
+    kinds = {
+        "cheap": (lambda n, fold: fold > 2 or n % 10 < 4, 1),
+        "better": (lambda n, fold: fold > 2 or n % 10 < 6, 100),
+    }
+    found, trials, done = start(kinds, left=430)
+    assert sorted(done) == times("better", 2) + times("cheap", FOLDS)
+    assert trials["better"].status == "no time"
+    members = found.members()
+    assert members[0].recipe.name == "better"
+    assert {len(trial.answers) for trial in members} == {2}
 
 
-@pytest.mark.parametrize(
-    ("first", "second", "rule"),
-    [([2, 9, 2, 2], [1, -9, -6, 3], "average"), ([6, 6, 6, -6], [2, 2, 2, 2], "product")],
-    ids=["one is sure where it is wrong", "both are mostly right"],
-)
-def test_the_rule_is_the_one_that_makes_labels_likely(start, first, second, rule):
+def test_the_rule_is_the_one_that_makes_labels_likely(start):
     """By how much the logit of the right class is the higher one."""
     found, trials, _ = start({"one": (always(1.0), 1), "other": (always(1.0), 1)})
-    for name, margins in (("one", first), ("other", second)):
-        logits = [[margin, 0] for margin in margins]
-        trials[name].answers = [answers_of(logits, [0] * 4, "abcd", "abcd")]
-    assert found.rule(list(trials.values())) == rule
+    for first, second, rule in (
+        ([2, 9, 2, 2], [1, -9, -6, 3], "average"),  # one is sure where it is wrong
+        ([6, 6, 6, -6], [2, 2, 2, 2], "product"),  # both are mostly right
+    ):
+        for name, margins in (("one", first), ("other", second)):
+            logits = [[margin, 0] for margin in margins]
+            trials[name].answers = [answers_of(logits, [0] * 4, "abcd", "abcd")]
+        assert found.rule(list(trials.values())) == rule
 
 
-@pytest.mark.parametrize(
-    ("costs", "left", "folds"),
-    [
+def test_time_is_left_for_the_last_training(start):
+    """Of the best, which takes somewhat more than a fold of it, beside what is tried."""
+    for costs, left, folds in (
         ({"cheap": 10, "dear": 100}, 380, {"cheap": FOLDS, "dear": 0}),
         ({"cheap": 10, "dear": 100}, 460, {"cheap": FOLDS, "dear": 2}),
         # It takes 137 seconds, and counts once.
@@ -157,17 +162,13 @@ def test_the_rule_is_the_one_that_makes_labels_likely(start, first, second, rule
         # If there is time for a single fold it is taken.
         ({"cheap": 10, "other": 10}, 40, {"cheap": 1, "other": 0}),
         ({"cheap": 10}, -1, {"cheap": 0}),
-    ],
-)
-def test_time_is_left_for_the_last_training(start, costs, left, folds):
-    """Of the best, which takes somewhat more than a fold of it, beside what is tried."""
-    kinds = {name: (always(0.9), cost) for name, cost in costs.items()}
-    found, trials, done = start(kinds, left=left)
-    assert sorted(done) == [each for name in sorted(folds) for each in times(name, folds[name])]
-    assert all(trials[name].status == "no time" for name in folds if not folds[name])
-    if done:
-        assert members_of(found) == [done[0][0]]
-        return
+    ):
+        kinds = {name: (always(0.9), cost) for name, cost in costs.items()}
+        found, trials, done = start(kinds, left=left)
+        assert sorted(done) == [each for name in sorted(folds) for each in times(name, folds[name])]
+        assert all(trials[name].status == "no time" for name in folds if not folds[name])
+        if done:
+            assert members_of(found) == [done[0][0]]
     with pytest.raises(DataError, match="Give it a larger --budget"):
         found.members()
 
@@ -183,7 +184,6 @@ def test_time_that_is_left_goes_into_the_best_of_other_seeds(start, monkeypatch,
     monkeypatch.setattr(race, "is_linear", lambda _: True)  # It is fitted at once.
     _, _, done = start({"good": (always(1.0), 1)}, seeds=2)
     assert done == times("good", FOLDS)
-
     trial = Trial(Recipe("key points, new", "pose", cost=3), CONFIG, tmp_path / "key-points-new")
     other = trial.of_seed(2)
     assert (other.recipe.name, other.recipe.cost) == ("key points, new, seed 2", 3)
@@ -206,20 +206,6 @@ def test_what_sees_something_else_comes_before_variants_and_all_before_any_furth
     assert done[4:] == [("one", 3), ("other", 3), ("one", 4), ("other", 4)]
 
 
-def test_what_has_seen_fewer_folds_is_compared_on_these(start):
-    """Time is out after the two folds that are harder than the others."""
-    kinds = {
-        "cheap": (lambda n, fold: fold > 2 or n % 10 < 4, 1),
-        "better": (lambda n, fold: fold > 2 or n % 10 < 6, 100),
-    }
-    found, trials, done = start(kinds, left=430)
-    assert sorted(done) == times("better", 2) + times("cheap", FOLDS)
-    assert trials["better"].status == "no time"
-    members = found.members()
-    assert members[0].recipe.name == "better"
-    assert {len(trial.answers) for trial in members} == {2}
-
-
 def test_time_that_was_spent_before_counts(tmp_path):
     file = tmp_path / "spent.json"
     watch = race.Clock(file, 100)
@@ -233,7 +219,7 @@ def test_time_that_was_spent_before_counts(tmp_path):
     assert race.Clock(file, 100, began=time.monotonic() - 30).spent >= 90
 
 
-def test_recipes_follow_what_a_data_set_has(tiny_store):
+def test_recipes_are_runs_that_can_be_and_follow_what_a_data_set_has(tiny_store):
     def data(**frames):
         return dataclasses.replace(tiny_store, frames=FramesConfig(size=64, **frames))
 
@@ -244,9 +230,6 @@ def test_recipes_follow_what_a_data_set_has(tiny_store):
     some, missing = usable(VIDEOS, data(flow=True, pose=2))
     assert {recipe.preset for recipe in some} == {"small", "flow", "pose"}
     assert not any("--flow" in each for each in missing)
-
-
-def test_each_recipe_is_a_run_that_can_be():
     for recipe in VIDEOS:
         config = recipe.config(RunConfig(data="d", seed=7), 224)
         assert config.clip.shrink == (1 if "large" in recipe.needs else 4)
@@ -256,9 +239,6 @@ def test_each_recipe_is_a_run_that_can_be():
     names = [recipe.name for recipe in VIDEOS]
     assert len(set(names)) == len(names)
     assert all(a is not b for a, b in itertools.pairwise(VIDEOS))
-
-
-# With how many epochs recipes fit into a time.
 
 
 @pytest.fixture
@@ -286,10 +266,17 @@ def in_seconds(trials, tiny_store, tmp_path):
 ALL = {"cheap": 60, "plain": 60, "longer": 120}
 
 
-def test_few_frames_are_seen_in_all_epochs(in_seconds, tiny_store, tmp_path):
+def test_few_frames_are_seen_in_all_epochs(in_seconds, tiny_store, tmp_path, trials):
     assert in_seconds(tiny_store.count_frames() / 5) == ALL
     assert in_seconds(1) == ALL, "it goes on as it began"
     assert not (tmp_path / "pace").exists()
+    # Else in as many that six trainings fit in; what takes less keeps more of them.
+    pace = tmp_path / "pace.json"
+    pace.write_text('{"start": 1, "epoch": 0.4}')
+    assert in_seconds(100)["plain"] == pytest.approx((0.94 * 100 / 6 - 1) / 0.4, abs=1)
+    pace.write_text('{"share": 0.25}')
+    assert in_seconds(1) == {"cheap": 45, "plain": 15, "longer": 30}
+    assert {trial.recipe.name: trial.config.train.epochs for trial in trials} == ALL
 
 
 def test_of_many_frames_a_training_is_timed_once(in_seconds, tmp_path, capsys):
@@ -318,13 +305,3 @@ def test_the_shortest_budget_is_that_of_a_fold_and_the_last_training(
     with pytest.raises(ConfigError, match=f"{least}.*two trainings of about 0:20.* From 35m on"):
         in_seconds(58)
     in_seconds(64)
-
-
-def test_epochs_are_those_of_which_six_trainings_fit_in(trials, in_seconds, tmp_path):
-    """What takes less keeps more of its epochs."""
-    pace = tmp_path / "pace.json"
-    pace.write_text('{"start": 1, "epoch": 0.4}')
-    assert in_seconds(100)["plain"] == pytest.approx((0.94 * 100 / 6 - 1) / 0.4, abs=1)
-    pace.write_text('{"share": 0.25}')
-    assert in_seconds(1) == {"cheap": 45, "plain": 15, "longer": 30}
-    assert {trial.recipe.name: trial.config.train.epochs for trial in trials} == ALL

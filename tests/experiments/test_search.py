@@ -66,7 +66,6 @@ def test_the_better_settings_are_found_and_the_study_goes_on(config, tmp_path, t
     assert (folder / "trials.png").is_file()
     assert not list(folder.glob("trial-*"))
     assert len(trained) == 4
-
     assert search(config, folder) == found
     assert len(trained) == 4
     study = study_in(folder)
@@ -156,12 +155,19 @@ def test_a_trial_that_ends_while_another_process_looks_has_not_been_lost(
     assert [trial.state.name for trial in study_in(folder).trials] == ["COMPLETE"] * 3
 
 
-def test_a_training_that_diverges_loses_to_one_that_does_not(config, tmp_path, trained):
+def test_a_training_that_diverges_loses_and_mistakes_are_told_before_any(config, tmp_path, trained):
     ranges = {"train.learning_rate": [1e30, 5e-3]}
     found = Search(ranges=ranges, trials=2, inner_folds=2)(config, tmp_path / "search")
     assert found.train.learning_rate == 5e-3
     with pytest.raises(PipelineError, match="no settings of --search trained without diverging"):
         Search(ranges={"train.learning_rate": [1e30]}, trials=1)(config, tmp_path / "other")
+    with pytest.raises(ConfigError, match="train.batch_size"):
+        Search(ranges={"train.batch_size": [8, "x"]})(config, tmp_path / "none")
+    assert not (tmp_path / "none").exists(), "values are checked before any is tried"
+    with pytest.raises(ConfigError, match="--trials must be at least 1"):
+        Search(ranges={}, trials=0)
+    with pytest.raises(ConfigError, match="--inner-folds must be at least 2"):
+        Search(ranges={}, inner_folds=1)
 
 
 @pytest.mark.parametrize("score", [0.3, None])
@@ -196,15 +202,6 @@ dropout = {low = 0, high = 0.5}
 """
 
 
-def test_ranges_are_read_by_dotted_key(tmp_path):
-    (tmp_path / "ranges.toml").write_text(RANGES)
-    assert read_ranges(tmp_path / "ranges.toml") == {
-        "train.epochs": [10, 20],
-        "train.learning_rate": {"low": 1e-4, "high": 1e-2, "log": True},
-        "model.dropout": {"low": 0, "high": 0.5},
-    }
-
-
 RANGE = "model.dropout must be a list of choices, or .* above 0 for log"
 NO_RANGES = (
     *("[]", "3", "[nan]", "{low = 0.1}", "{low = 0, high = inf}", "{low = 0.3, high = 0.1}"),
@@ -220,20 +217,16 @@ MISTAKES = [
 ]
 
 
-@pytest.mark.parametrize(("text", "message"), MISTAKES)
-def test_mistakes_in_ranges(tmp_path, text, message):
-    (tmp_path / "ranges.toml").write_text(text)
-    with pytest.raises(ConfigError, match=message):
-        read_ranges(tmp_path / "ranges.toml")
-
-
-def test_mistakes_in_the_search(config, tmp_path):
-    with pytest.raises(ConfigError, match="train.batch_size"):
-        Search(ranges={"train.batch_size": [8, "x"]})(config, tmp_path / "search")
-    assert not (tmp_path / "search").exists(), "values are checked before any is tried"
+def test_ranges_are_read_by_dotted_key_and_their_mistakes_told(tmp_path):
+    (tmp_path / "ranges.toml").write_text(RANGES)
+    assert read_ranges(tmp_path / "ranges.toml") == {
+        "train.epochs": [10, 20],
+        "train.learning_rate": {"low": 1e-4, "high": 1e-2, "log": True},
+        "model.dropout": {"low": 0, "high": 0.5},
+    }
+    for text, message in MISTAKES:
+        (tmp_path / "ranges.toml").write_text(text)
+        with pytest.raises(ConfigError, match=message):
+            read_ranges(tmp_path / "ranges.toml")
     with pytest.raises(ConfigError, match="cannot be read"):
         read_ranges(tmp_path / "none.toml")
-    with pytest.raises(ConfigError, match="--trials must be at least 1"):
-        Search(ranges={}, trials=0)
-    with pytest.raises(ConfigError, match="--inner-folds must be at least 2"):
-        Search(ranges={}, inner_folds=1)
