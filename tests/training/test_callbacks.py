@@ -1,4 +1,4 @@
-"""What is averaged, kept and written while a model is trained, with real models of few weights."""
+"""What is averaged, kept, written and warned of while a model of few weights is trained."""
 
 import json
 import math
@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from pipeline.config import ModelConfig, TrainConfig
+from pipeline.manifest.rows import Row
 from pipeline.models.layers import BatchNormalization
 from pipeline.run import Run
 from pipeline.tasks.task import task_of
 from pipeline.training import checkpoint
-from pipeline.training.alarms import Alarms, TrainingWarning
+from pipeline.training.alarms import Alarms, TopClassShare, TrainingWarning, warn_of_few_groups
 from pipeline.training.averaging import WeightAverage
 from pipeline.training.callbacks import EpochLog, KeepBest, cut_history
 from pipeline.training.checkpoint import TIMES_AS_LONG, Checkpoint, Progress
@@ -33,9 +34,6 @@ def best(model, tmp_path):
     best = KeepBest(tmp_path / "model.keras", model, lambda: keras.models.clone_model(model))
     best.set_model(model)
     return best
-
-
-# The average of the weights.
 
 
 @pytest.fixture
@@ -101,9 +99,6 @@ def test_statistics_that_do_not_change_are_their_own_average(normalised):
         np.testing.assert_allclose(variance, [1.0, 1.0], atol=0.01)
 
 
-# The best model.
-
-
 def end_epochs(best, model, losses):
     """Ends an epoch with each validation loss, the weight being the number of the epoch."""
     for epoch, loss in enumerate(losses):
@@ -143,8 +138,16 @@ def test_training_stops_when_patience_is_at_its_end_or_it_diverges(model, tmp_pa
     assert best.epoch == 2, "of a model that diverged nothing is kept"
 
 
-def test_a_full_disk_is_told_with_the_name_of_the_file(best, model, tmp_path, full_disk):
-    best.on_epoch_end(0, {"loss": 1.0})
+def test_a_model_that_cannot_be_written_is_told_and_not_taken_for_written(
+    best, model, tmp_path, full_disk
+):
+    (tmp_path / "model.keras").mkdir()
+    end_epochs(best, model, [1.0])
+    for _ in range(2):
+        with pytest.raises(IsADirectoryError):
+            best.write()
+    assert [path.name for path in tmp_path.iterdir()] == ["model.keras"]
+    (tmp_path / "model.keras").rmdir()
     best.write()
     before = (tmp_path / "model.keras").read_bytes()
     log = EpochLog(tmp_path / "history.csv", 2, best)
@@ -157,17 +160,6 @@ def test_a_full_disk_is_told_with_the_name_of_the_file(best, model, tmp_path, fu
     assert (tmp_path / "model.keras").read_bytes() == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["history.csv", "model.keras"]
 
-
-def test_a_model_that_cannot_be_saved_is_not_taken_for_saved(best, model, tmp_path):
-    (tmp_path / "model.keras").mkdir()
-    end_epochs(best, model, [1.0])
-    for _ in range(2):
-        with pytest.raises(IsADirectoryError):
-            best.write()
-    assert [path.name for path in tmp_path.iterdir()] == ["model.keras"]
-
-
-# The history.
 
 LOGS = {"loss": 0.5, "accuracy": 0.25}
 
@@ -215,17 +207,13 @@ def test_without_validation_no_epoch_is_marked_and_a_metric_has_its_title(logged
 HEADER = b"epoch,seconds,loss,accuracy\r\n"
 
 
-def test_a_history_is_cut_to_whole_epochs(tmp_path):
+def test_a_history_is_cut_to_whole_epochs_and_a_damaged_one_begins_anew(tmp_path, best, model):
     run = Run(tmp_path)
     run.history_file.write_bytes(HEADER + b"1,1,3.0,0\r\n2,1,2.0,0\r\n3,1,1.0,0\r\n")
     cut_history(run, 2)
     assert run.history_file.read_bytes() == HEADER + b"1,1,3.0,0\r\n2,1,2.0,0\r\n"
     cut_history(run, 0)
     assert not run.history_file.exists()
-
-
-def test_a_damaged_history_begins_anew(best, model, tmp_path):
-    run = Run(tmp_path)
     run.history_file.write_bytes(HEADER + b"1,1,3.0,0\r\n\0\0\0")
     with pytest.warns(TrainingWarning, match="history.csv: damaged; .* anew, with epoch 2"):
         cut_history(run, 1)
@@ -248,9 +236,6 @@ def test_curves_of_any_length_with_and_without_validation(tmp_path, epochs, pref
     blue, orange = (0.12, 0.47, 0.71), (1.0, 0.5, 0.05)
     for colour, expected in ((blue, True), (orange, "val_loss" in columns)):
         assert (abs(pixels - colour).max(axis=-1) < 0.02).any() == expected
-
-
-# After which epochs a checkpoint is written.
 
 
 class Clock:
@@ -296,3 +281,87 @@ def test_writing_takes_a_twentieth_of_the_time_and_is_done_at_the_end(model, bes
     callback.model.stop_training = True
     callback.on_epoch_end(100)
     assert clock.written == [*due, 50, 100, 101]
+
+
+# Signs that a training goes wrong.
+
+CHANCE = 0.25
+FINE = {"loss": 1.0, "accuracy": 0.8, "val_accuracy": 0.7, "val_top_class_share": 0.3}
+
+
+def feed(alarms, epochs, first=5, **changes):
+    for epoch in range(first, first + epochs):
+        alarms.on_epoch_end(epoch, {**FINE, **changes})
+
+
+SIGNS = {
+    "are given one and the same class": {"val_accuracy": 0.25, "val_top_class_share": 0.99},
+    "at chance .0.20. while training is at 0.80": {"val_accuracy": 0.2},
+    "neither training .0.30. nor validation .0.20.": {"accuracy": 0.3, "val_accuracy": 0.2},
+    "learned by heart": {"accuracy": 1.0, "val_accuracy": 0.75},
+}
+
+
+def test_each_sign_is_warned_of_once_after_three_epochs_in_a_row():
+    """Nothing is said of the first epochs, and of a good training."""
+    for message, changes in SIGNS.items():
+        alarms = Alarms(TrainConfig(), CHANCE)
+        feed(alarms, 4, first=0, **changes)
+        feed(alarms, 20)
+        feed(alarms, 2, **changes)
+        feed(alarms, 1)
+        feed(alarms, 2, **changes)
+        with pytest.warns(TrainingWarning, match=f"^epoch 6: .*{message}") as caught:
+            feed(alarms, 12, **changes)
+        assert len(caught) == 1
+        assert "\n" not in str(caught[0].message)
+
+
+def test_without_validation_only_the_loss_is_looked_at_and_what_was_seen_is_remembered():
+    alarms = Alarms(TrainConfig(learning_rate=0.5), CHANCE)
+    for epoch in range(9):
+        alarms.on_epoch_end(epoch, {"loss": 1.0, "accuracy": 1.0})
+    with pytest.warns(TrainingWarning, match=r"epoch 10: .* --train.learning_rate 0.05"):
+        alarms.on_epoch_end(9, {"loss": np.nan, "accuracy": 0.1})
+    first, later, last = (Alarms(TrainConfig(), CHANCE) for _ in range(3))
+    feed(first, 2, val_accuracy=0.2)
+    later.set_state(first.state())
+    with pytest.warns(TrainingWarning, match="at chance"):
+        feed(later, 1, val_accuracy=0.2)
+    last.set_state(later.state())
+    feed(last, 5, val_accuracy=0.2)
+
+
+def test_classes_of_few_groups():
+    rows = [
+        Row(path=f"{label}{group}{split}", label=label, group=group, split=split)
+        for label, groups, split in (
+            ("walk", "abc", "train"),
+            ("run", "ab", "train"),
+            ("run", "cdef", "test"),
+            ("sit", "a", "train"),
+        )
+        for group in groups
+    ]
+    with pytest.warns(TrainingWarning, match="videos of 'run', 'sit' come from fewer than 3 gr"):
+        warn_of_few_groups(rows)
+    warn_of_few_groups([row for row in rows if row.label == "walk"])
+
+
+def test_the_share_of_the_class_that_is_answered_most_often():
+    """Of known frames, and of the last stage."""
+    metric = TopClassShare(3)
+    answers = np.eye(3)[[0, 1, 1]]
+    metric.update_state(np.zeros((3, 3)), answers)
+    metric.update_state(np.zeros((3, 3)), np.eye(3)[[1, 1, 2]])
+    assert float(metric.result()) == pytest.approx(4 / 6)
+    metric.reset_state()
+    metric.update_state(np.zeros((1, 3)), answers[:1])
+    assert float(metric.result()) == 1
+    answers = np.eye(3)[[[0, 1, 1, 1], [2, 1, 0, 0]]]
+    targets = np.zeros((2, 4, 3))
+    targets[1, 1:] = -1  # 0, 1, 1, 1 and 2 are left
+    for logits in (answers, np.stack([np.roll(answers, 1, axis=-1), answers], axis=1)):
+        metric.reset_state()
+        metric.update_state(targets, logits)
+        assert float(metric.result()) == pytest.approx(3 / 5)

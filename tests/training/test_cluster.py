@@ -1,22 +1,60 @@
-"""Training on several machines: processes of this one, which know each other by TF_CONFIG."""
+"""Training on several devices and machines: processes of this one, which TF_CONFIG tells."""
 
+import contextlib
+import dataclasses
 import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
+from pipeline.config.augment import NO_AUGMENT
 from pipeline.config.file import save_config
 from pipeline.errors import ConfigError
 from pipeline.run import Run
+from pipeline.training import rendezvous
 from pipeline.training.cluster import Cluster, by_slurm
 from pipeline.training.fit import train
 from pipeline.training.place import Place, place_in
+from pipeline.training.rendezvous import leave, meet
+from pipeline.workers.pool import WorkerLostError
+from tests.processes import python_processes
 from tests.runs import changed, expect_same
-from tests.training.workers import workers
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "train.py"
+
+
+def free_ports(count):
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("localhost", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+def hear_ctrl_c():
+    """Also where whoever runs the tests ignores it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@contextlib.contextmanager
+def workers(count, *arguments):
+    """Starts them; none is left when it ends."""
+    addresses = [f"localhost:{port}" for port in free_ports(count)]
+    with python_processes() as start:
+        started = []
+        for index in range(count):
+            task = {"type": "worker", "index": index}
+            config = json.dumps({"cluster": {"worker": addresses}, "task": task})
+            environment = {**os.environ, "TF_CONFIG": config}
+            started.append(start(SCRIPT, *arguments, env=environment, preexec_fn=hear_ctrl_c))
+        yield started
 
 
 @pytest.fixture
@@ -133,6 +171,97 @@ def test_where_the_first_worker_cannot_begin_the_others_are_told(config, tmp_pat
     assert "has ended, and so does this one. See what was said there" in line
 
 
+# Several devices: two halves of the CPU, in a process of its own.
+
+ON_TWO_DEVICES = """
+import sys
+from pathlib import Path
+import tensorflow as tf
+halves = [tf.config.LogicalDeviceConfiguration()] * 2
+tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], halves)
+import keras
+import numpy as np
+from pipeline.config import RunConfig
+from pipeline.config.file import load_config
+from pipeline.errors import ConfigError
+from pipeline.models.layers import BatchNormalization
+from pipeline.training import rendezvous
+from pipeline.training.cluster import Cluster
+from pipeline.training.ctrl_c import CtrlC
+from pipeline.training.fit import train
+from pipeline.training.optimizer import compile_model
+from pipeline.training.trainer import Trainer
+cluster = Cluster(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]))
+for name in ("uneven", "whole"):
+    folder = Path(sys.argv[1]) / name
+    try:
+        train(load_config(f"{folder}.toml"), folder, cluster=cluster)
+    except ConfigError as error:
+        print("refused", name, error)
+with cluster.strategy.scope():
+    inputs = keras.Input((3,))
+    dropped = keras.layers.Dropout(0.5)(BatchNormalization(momentum=0.5)(inputs))
+    model = keras.Model(inputs, keras.layers.Dense(2)(dropped))
+    metrics = compile_model(model, RunConfig(), 4)
+rng = np.random.default_rng(0)
+targets = np.eye(2, dtype="float32")[rng.integers(2, size=32)]
+clips = rng.normal(size=(32, 3)).astype("float32"), targets
+batches = tf.data.Dataset.from_tensor_slices(clips).repeat().batch(4)
+Trainer(model, metrics, cluster).fit(
+    lambda **_: batches, None, epochs=range(1), steps=4, callbacks=[], ctrl_c=CtrlC()
+)
+for variable in model.variables:
+    copies = cluster.strategy.experimental_local_results(variable.value)
+    one, other = (copy.numpy() for copy in copies)
+    print("variable", variable.name, int(np.array_equal(one, other)), float(np.abs(one).sum()))
+means = clips[0][:32].reshape(4, 8, 3)
+moving = sum(0.5 ** (4 - step) * means[step].mean(axis=0) for step in range(4))
+print("expected", float(np.abs(moving).sum()))
+"""
+
+
+@pytest.fixture
+def two(tiny_config, tmp_path):
+    """A configuration by the name of its run on two devices.
+
+    Without batch normalisation, whose statistics are those of what one device sees.
+    """
+    plain = {"backbone.normalisation": "off", "backbone.normalise_features": False}
+    config = dataclasses.replace(changed(tiny_config, plain), augment=NO_AUGMENT)
+    values = {"train.accumulate": 2, "train.averaging": 0.5, "train.class_weights": True}
+    found = {
+        "whole": changed(config, values),
+        "uneven": changed(config, {"train.batch_size": 7}),
+    }
+    for name, each in found.items():
+        save_config(each, tmp_path / f"{name}.toml")
+    return found
+
+
+def test_two_devices_train_as_one(two, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", ON_TWO_DEVICES, tmp_path], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    said = done.stdout.splitlines()
+    (refused,) = (line for line in said if line.startswith("refused"))
+    assert refused == (
+        "refused uneven train.batch_size must be a multiple of the 2 devices that share a batch. "
+        "Received: 7; try 8"
+    )
+    assert not (tmp_path / "uneven").exists()
+    one = train(two["whole"], tmp_path / "one")
+    expect_same(Run(tmp_path / "whole"), one, rtol=1e-3, atol=1e-4)
+    # Averages are the same on all devices, and dropout is not.
+    variables = [line.split()[1:] for line in said if line.startswith("variable")]
+    same = {name: bool(int(is_same)) for name, is_same, _ in variables}
+    assert not same.pop("seed_generator_state")
+    assert same.keys() > {"kernel", "moving_mean", "moving_variance", "steps"}
+    assert all(same.values())
+    (moving,) = (float(total) for name, _, total in variables if name == "moving_mean")
+    assert moving == pytest.approx(float(said[-1].split()[1]), rel=1e-4)
+
+
 # Which worker this is.
 
 ADDRESSES = ("one:1", "two:2", "three:3")
@@ -144,7 +273,22 @@ def placed(cluster, task):
     return place_in({"TF_CONFIG": json.dumps({"cluster": cluster, "task": task})})
 
 
-def test_the_place_is_that_of_the_environment():
+@pytest.fixture
+def by_srun(monkeypatch):
+    """The addresses that a step of Slurm gives."""
+
+    def by_srun(tasks, nodes, per_node, task):
+        step = {"STEP_NUM_TASKS": tasks, "STEP_NODELIST": nodes, "PROCID": task}
+        for name, value in (step | {"STEP_TASKS_PER_NODE": per_node}).items():
+            monkeypatch.setenv(f"SLURM_{name}", value)
+        return by_slurm(place_in())
+
+    monkeypatch.setenv("TF_CONFIG", "")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2,3")
+    return by_srun
+
+
+def test_the_place_is_that_of_the_environment(by_srun):
     assert place_in({}) == Place()
     assert placed(CLUSTER, {"type": "worker", "index": 2}) == Place(
         2, 3, ("one:1", "two:2", "three:3")
@@ -157,59 +301,217 @@ def test_the_place_is_that_of_the_environment():
     slurm = {"SLURM_STEP_NUM_TASKS": "4", "SLURM_PROCID": "3"}
     assert place_in(slurm) == Place(3, 4)
     assert place_in({"SLURM_NTASKS": "4", "SLURM_PROCID": "0"}) == Place()  # not by srun
-
-
-def test_addresses_under_slurm_are_in_its_order_and_gpus_are_shared(monkeypatch):
-    step = {"STEP_NUM_TASKS": "4", "STEP_NODELIST": "node[9-10]", "STEP_TASKS_PER_NODE": "2(x2)"}
-    for name, value in {**step, "PROCID": "3"}.items():
-        monkeypatch.setenv(f"SLURM_{name}", value)
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2,3")
-    monkeypatch.setenv("TF_CONFIG", "")
-    addresses = by_slurm(place_in())
+    # Addresses under Slurm are in its order, and GPUs are shared.
+    addresses = by_srun("4", "node[9-10]", "2(x2)", "3")
     assert addresses == ("node9:8888", "node9:8889", "node10:8888", "node10:8889")
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "2,3"
     assert place_in() == Place(3, 4, addresses)  # as TensorFlow is told
 
 
-@pytest.mark.parametrize(
-    ("cluster", "task", "reason"),
-    [
-        (CLUSTER, {"index": 3}, "no worker 3"),
-        (CLUSTER, {"index": 0.7}, "such as"),
-        (CLUSTER, {"type": ["worker"]}, "such as"),
-        (CLUSTER, None, "expected JSON such as"),
-        ({**CLUSTER, "ps": ["x:1"]}, {}, "only workers train here, and no ps"),
-        ({"worker": "one:1"}, {}, "expected JSON such as"),
-        ({"worker": {"0": "one:1", "1": "two:2"}}, {}, "expected JSON such as"),
-        ({"worker": ["one:1", "two"]}, {}, "expected HOST:PORT, such as one:2222; got 'two'"),
-        ({"worker": ["one:1", "two:99999"]}, {}, "got 'two:99999'"),
-        ({"worker": ["one:1", 2]}, {}, "expected HOST:PORT, such as one:2222; got 2"),
-        ({"worker": ["one:1", "one:1"]}, {}, "two workers have the address one:1"),
-    ],
-)
-def test_a_place_that_cannot_be_is_told(cluster, task, reason):
-    content = {"cluster": cluster} | ({} if task is None else {"task": {**TASK, **task}})
-    with pytest.raises(ConfigError, match=reason):
-        place_in({"TF_CONFIG": json.dumps(content)})
+SUCH_AS = "expected JSON such as"
+IMPOSSIBLE = [
+    (CLUSTER, {"index": 3}, "no worker 3"),
+    (CLUSTER, {"index": 0.7}, SUCH_AS),
+    (CLUSTER, {"type": ["worker"]}, SUCH_AS),
+    (CLUSTER, None, SUCH_AS),
+    ({**CLUSTER, "ps": ["x:1"]}, {}, "only workers train here, and no ps"),
+    ({"worker": "one:1"}, {}, SUCH_AS),
+    ({"worker": {"0": "one:1", "1": "two:2"}}, {}, SUCH_AS),
+    ({"worker": ["one:1", "two"]}, {}, "expected HOST:PORT, such as one:2222; got 'two'"),
+    ({"worker": ["one:1", "two:99999"]}, {}, "got 'two:99999'"),
+    ({"worker": ["one:1", 2]}, {}, "expected HOST:PORT, such as one:2222; got 2"),
+    ({"worker": ["one:1", "one:1"]}, {}, "two workers have the address one:1"),
+]
 
 
-def test_what_is_no_configuration_of_a_cluster_is_told():
-    for text in ("{", "[]"):
-        with pytest.raises(ConfigError, match="expected JSON such as"):
+def test_a_place_that_cannot_be_is_told(by_srun, monkeypatch):
+    """Nor that Slurm can mean."""
+    texts = [("{", SUCH_AS), ("[]", SUCH_AS)]
+    for cluster, task, reason in IMPOSSIBLE:
+        content = {"cluster": cluster} | ({} if task is None else {"task": {**TASK, **task}})
+        texts.append((json.dumps(content), reason))
+    for text, reason in texts:
+        with pytest.raises(ConfigError, match=reason):
             place_in({"TF_CONFIG": text})
-
-
-def test_a_place_that_slurm_cannot_mean_is_told(monkeypatch):
     with pytest.raises(ConfigError, match="there is no task 2 of 2"):
         place_in({"SLURM_STEP_NUM_TASKS": "2", "SLURM_PROCID": "2"})
-    step = {"STEP_NUM_TASKS": "3", "STEP_NODELIST": "node[1-2]", "STEP_TASKS_PER_NODE": "1(x2)"}
-    for name, value in {**step, "PROCID": "0"}.items():
-        monkeypatch.setenv(f"SLURM_{name}", value)
-    with pytest.raises(ConfigError, match=r"the variables of Slurm: .*3 tasks.*Use `srun`"):
-        by_slurm(place_in())
-    monkeypatch.setenv("SLURM_STEP_NODELIST", "node[1-b]")
-    with pytest.raises(ConfigError, match="the variables of Slurm"):
-        by_slurm(place_in())
+    for nodes, reason in (("node[1-2]", ".*3 tasks.*Use `srun`"), ("node[1-b]", "")):
+        with pytest.raises(ConfigError, match=f"the variables of Slurm: {reason}"):
+            by_srun("3", nodes, "1(x2)", "0")
     monkeypatch.delenv("SLURM_STEP_TASKS_PER_NODE")
     with pytest.raises(ConfigError, match="the variables of Slurm"):
         by_slurm(place_in())
+
+
+# How workers wait for each other: threads of this process, and one that is signalled.
+
+LINES = []
+"""That are still to be closed."""
+
+
+@pytest.fixture
+def addresses(monkeypatch):
+    monkeypatch.setattr(rendezvous, "_LOOK_SECONDS", 0.05)
+    yield [f"localhost:{port}" for port in free_ports(3)]
+    while LINES:
+        LINES.pop().close()
+
+
+class Worker(threading.Thread):
+    """A worker that waits for the others."""
+
+    def __init__(self, addresses, index, seconds=20.0):
+        super().__init__()
+        self.given, self.error, self.lines = (addresses, index, seconds), None, ()
+        self.start()
+
+    def run(self):
+        try:
+            self.lines = meet(*self.given)
+            LINES.extend(self.lines)
+        except Exception as error:
+            self.error = error
+
+
+def ended(*threads):
+    """The errors of those that ended with one; all must end."""
+    for thread in threads:
+        thread.join(10)
+        assert not thread.is_alive()
+    return [thread.error for thread in threads if getattr(thread, "error", None)]
+
+
+def still_wait(*threads):
+    time.sleep(0.4)
+    return all(thread.is_alive() for thread in threads)
+
+
+def port_of(address):
+    return int(address.rpartition(":")[2])
+
+
+def knock(address):
+    """A connection to somebody who listens soon."""
+    for _ in range(100):
+        with contextlib.suppress(ConnectionRefusedError):
+            return socket.create_connection(("localhost", port_of(address)))
+        time.sleep(0.05)
+    raise TimeoutError
+
+
+def test_all_go_on_once_all_are_there_whoever_comes_first(addresses):
+    third = Worker(addresses, 2)
+    first = Worker(addresses, 0)
+    assert still_wait(first, third)
+    assert not ended(first, Worker(addresses, 1), third)
+    for address in addresses:  # TensorFlow can listen there.
+        socket.create_server(("", port_of(address))).close()
+
+
+def test_who_is_missing_is_told_and_not_waited_for_without_end(addresses, monkeypatch, capsys):
+    monkeypatch.setattr(rendezvous, "TELL_SECONDS", 0.2)
+    second = Worker(addresses, 1, 3)
+    with pytest.raises(WorkerLostError) as lost:
+        meet(addresses, 0, seconds=1)
+    (error,) = ended(second)
+    assert isinstance(error, WorkerLostError)
+    who = f"worker 2 ({addresses[2]})"
+    assert str(lost.value).startswith(f"{who} did not come within 0 minutes. See what was said")
+    said = capsys.readouterr().err
+    assert said.count(f"still waiting for {who}\n") == 1
+    assert said.index("still waiting for the other workers\n") < said.index(
+        f"still waiting for worker 0 ({addresses[0]}): Connection refused\n"
+    ), "the first one has ended"
+
+
+def test_a_worker_without_the_first_one_or_its_port_says_why(addresses):
+    with pytest.raises(WorkerLostError, match=r"worker 0 .* did not come .*: Connection refused"):
+        meet(addresses, 1, seconds=0.2)
+    nowhere = ["no.such.machine.invalid:1", *addresses[1:]]
+    with pytest.raises(WorkerLostError, match=r"did not come .*: .*(not known|resolution)"):
+        meet(nowhere, 1, seconds=0.2)
+    for index, address in enumerate(addresses[:2]):
+        wanted = rf"{address}: port \d+ of this machine is in use"
+        server = socket.create_server(("", port_of(address)))
+        with server, pytest.raises(ConfigError, match=wanted):
+            meet(addresses, index)
+
+
+def test_a_worker_that_others_are_already_is_told(addresses):
+    first, second = Worker(addresses, 0), Worker(addresses, 1)
+    assert still_wait(first, second)
+    elsewhere = [addresses[0], *(f"localhost:{port}" for port in free_ports(2))]
+    with pytest.raises(ConfigError, match="there is another worker 1"):
+        meet(elsewhere, 1)
+    with pytest.raises(ConfigError, match="the first worker knows of 3 workers, this one of 2"):
+        meet(elsewhere[:2], 1)
+    assert not ended(first, second, Worker(addresses, 2))
+
+
+STRANGE = (b"GET / HTTP/1.1\r\n\r\n", b"[1]\n", b'"ab"\n', b"[7, 3]\n", b"[0, 3]\n", b"[[1], 3]\n")
+
+
+def test_strangers_are_in_nobodys_way_and_who_ended_while_it_waited_may_come_again(addresses):
+    first = Worker(addresses, 0)
+    with knock(addresses[0]) as gone:
+        gone.sendall(b"[1, 3]\n")
+        time.sleep(0.3)
+    for said in (*STRANGE, b""):
+        with knock(addresses[0]) as stranger:
+            stranger.sendall(said)
+    assert not ended(first, Worker(addresses, 1), Worker(addresses, 2))
+
+
+@pytest.fixture
+def met(addresses):
+    met = [Worker(addresses, index) for index in range(3)]
+    assert not ended(*met)
+    return met
+
+
+def leaving(met):
+    """Threads in which workers leave."""
+    threads = [threading.Thread(target=leave, args=(w.lines, w.given[1])) for w in met]
+    for thread in threads:
+        thread.start()
+    return threads
+
+
+@pytest.mark.parametrize("last", [0, 2])
+def test_nobody_leaves_before_the_last_one_does(met, last):
+    threads = leaving([worker for worker in met if worker.given[1] != last])
+    assert still_wait(*threads)
+    ended(*threads, *leaving([met[last]]))
+
+
+@pytest.mark.parametrize("has_ended", [True, False])
+def test_who_has_ended_is_not_waited_for_nor_others_without_end(met, monkeypatch, has_ended):
+    if has_ended:
+        for line in met[2].lines:
+            line.close()
+    else:
+        monkeypatch.setattr(rendezvous, "LEAVE_SECONDS", 0.3)
+    ended(*leaving(met[:2]))
+
+
+WAIT = """
+import sys
+from pipeline.training.rendezvous import meet
+print("waits", flush=True)
+meet(sys.argv[2:], int(sys.argv[1]))
+"""
+
+
+@pytest.mark.parametrize(("index", "number"), [(0, signal.SIGINT), (1, signal.SIGTERM)])
+def test_who_waits_can_be_ended(addresses, index, number):
+    with subprocess.Popen(
+        [sys.executable, "-c", WAIT, str(index), *addresses],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    ) as process:
+        assert process.stdout.readline() == "waits\n"
+        time.sleep(0.3)
+        process.send_signal(number)
+        assert process.wait(10) == -number

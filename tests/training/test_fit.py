@@ -44,22 +44,17 @@ def names_in(folder):
     return {path.name for path in folder.iterdir()}
 
 
-# What a run leaves behind.
-
-
 def test_training_stops_early_and_its_folder_describes_it(tiny_config, tiny_store, tmp_path):
     config = changed(
         tiny_config, {"train.epochs": 100, "train.learning_rate": 0.1, "train.patience": 2}
     )
     run = train(config, tmp_path / "run")
-
     rows = run.history()
     losses = [row["val_loss"] for row in rows]
     best = losses.index(min(losses))
     assert len(losses) == best + 1 + config.train.patience < config.train.epochs
     assert validation_loss(run, tiny_store) == pytest.approx(min(losses), rel=1e-4)
     assert validation_loss(run, tiny_store) != pytest.approx(losses[-1], rel=1e-3)
-
     written = {"class_names.json", "config.toml", "environment.json", "history.csv", "model.keras"}
     assert names_in(run.folder) == {*written, "report"}
     opened = dataclasses.replace(config, frames=tiny_store.frames)
@@ -75,14 +70,42 @@ def test_training_stops_early_and_its_folder_describes_it(tiny_config, tiny_stor
     names = ["epoch", "seconds", "learning_rate", *figures, *(f"val_{name}" for name in figures)]
     assert list(rows[0]) == names
     assert matplotlib.image.imread(run.report / "curves.png").ndim == 3
+    # Class weights make each class count the same: two videos of one and six of the other.
+    rows = tiny_store.manifest.rows
+    few = sorted({row.group for row in rows if row.split != "test"})[:2]
+
+    def split_of(row):
+        is_shown = row.label == "right" or row.group in few
+        return "train" if is_shown and row.split != "test" else "test"
+
+    others = tuple(dataclasses.replace(row, split=split_of(row)) for row in rows)
+    uneven = tiny_store.with_rows(others)
+    assert uneven.num_videos["train"] == 8
+    config = changed(tiny_config, {"train.class_weights": True})
+    batches = clip_batches.batches_for_training(uneven, config)
+    epoch = batches.take(steps_per_epoch(config, uneven))
+    total = sum(weights.numpy() @ targets.numpy() for _, targets, weights in epoch)
+    np.testing.assert_allclose(total, [4, 4], rtol=1e-5)
 
 
-def test_the_learning_rate_rises_and_falls(blob_run, blob_config):
+def test_the_rate_rises_and_falls_and_the_order_of_frames_is_learned(
+    blob_run, blob_config, blob_store
+):
+    """It is lost when time runs backwards."""
     rates = [row["learning_rate"] for row in blob_run.history()]
     peak = rates.index(max(rates))
     assert rates[peak] <= blob_config.train.learning_rate
     assert rates[0] > rates[-1] == pytest.approx(0, abs=1e-7)
     assert rates[peak:] == sorted(rates[peak:], reverse=True)
+    model, config = load_recognizer(blob_run.model_file), blob_run.config()
+
+    def accuracy(order):
+        predictions = predict(model, blob_store, config, "test", order=order)
+        return np.mean(predictions.video_logits.argmax(axis=1) == predictions.labels)
+
+    assert accuracy("in_order") >= 0.9
+    assert accuracy("reversed") <= 0.1
+    assert 0.2 <= accuracy("shuffled") <= 0.8
 
 
 def test_without_validation_all_epochs_run_and_an_old_run_is_replaced(tiny_config, tmp_path):
@@ -94,9 +117,7 @@ def test_without_validation_all_epochs_run_and_an_old_run_is_replaced(tiny_confi
         (folder / name).write_text("old")
     values = {"split.train_on_val": True, "train.epochs": 3, "train.patience": 1}
     config = changed(tiny_config, values)
-
     train(config, link, overwrite=True)
-
     run = Run(folder)
     rows = run.history()
     assert len(rows) == 3
@@ -116,7 +137,6 @@ def test_half_precision_is_for_training_alone(tiny_config, tmp_path):
     assert model.get_layer("difference_temporal").compute_dtype == "float32"
     assert {weight.dtype for weight in model.trainable_variables} == {"float32"}
     assert keras.config.dtype_policy().name == "float32"
-
     run = train(config, tmp_path / "run")
     assert load_recognizer(run.model_file).get_layer(compute).compute_dtype == "float32"
     assert export(run).difference < 1e-4
@@ -128,29 +148,6 @@ def test_half_precision_is_for_training_alone(tiny_config, tmp_path):
             for value in event.summary.value
         }
         assert {("epoch_loss", 0), ("epoch_loss", 1), ("epoch_accuracy", 1)} <= tags, split
-
-
-def test_class_weights_make_each_class_count_the_same(tiny_config, tiny_store):
-    """Of two videos of one and six of the other."""
-    rows = tiny_store.manifest.rows
-    few = sorted({row.group for row in rows if row.split != "test"})[:2]
-
-    def split_of(row):
-        is_shown = row.label == "right" or row.group in few
-        return "train" if is_shown and row.split != "test" else "test"
-
-    others = tuple(dataclasses.replace(row, split=split_of(row)) for row in rows)
-    uneven = tiny_store.with_rows(others)
-    assert uneven.num_videos["train"] == 8
-    config = changed(tiny_config, {"train.class_weights": True})
-
-    batches = clip_batches.batches_for_training(uneven, config)
-    epoch = batches.take(steps_per_epoch(config, uneven))
-    total = sum(weights.numpy() @ targets.numpy() for _, targets, weights in epoch)
-    np.testing.assert_allclose(total, [4, 4], rtol=1e-5)
-
-
-# Mistakes.
 
 
 def test_a_folder_that_is_no_run_is_refused(tiny_config, tmp_path, monkeypatch):
@@ -177,9 +174,10 @@ def test_a_trained_run_is_replaced_only_when_told(hasty_run, tmp_path):
     assert Run(tmp_path / "run").model_file.read_bytes() == before
 
 
-@pytest.mark.parametrize(
-    ("key", "value", "error", "message"),
-    [
+def test_what_cannot_be_trained_is_refused_before_anything(tiny_config, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    monkeypatch.chdir(tmp_path)
+    for key, value, error, message in (
         ("data", "", ConfigError, "--data data/NAME"),
         ("data", "none", DataError, "not a prepared data set"),
         ("model.streams", ("rgb", "pose"), DataError, "needs key points, .*Prepare it with --pose"),
@@ -187,33 +185,15 @@ def test_a_trained_run_is_replaced_only_when_told(hasty_run, tmp_path):
         ("train.batch_size", 10**6, ConfigError, "batch_size 1000000 clips .* takes at least"),
         ("train.accumulate", 100, ConfigError, "accumulate must be at most 4, .* Received: 100"),
         ("train.tensorboard", True, ConfigError, r"TensorBoard: .*install -e '\.\[tensorboard\]'"),
-    ],
-)
-def test_what_cannot_be_trained_is_refused_before_anything_is_done(
-    key, value, error, message, tiny_config, tmp_path, monkeypatch
+    ):
+        with pytest.raises(error, match=message):
+            train(changed(tiny_config, {key: value}), tmp_path / "run")
+        assert not (tmp_path / "run").exists()
+
+
+def test_a_model_that_no_memory_holds_and_a_class_called_as_what_is_none_of_them(
+    tiny_config, tmp_path, monkeypatch, tiny_store
 ):
-    monkeypatch.setitem(sys.modules, "tensorboard", None)
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(error, match=message):
-        train(changed(tiny_config, {key: value}), tmp_path / "run")
-    assert not (tmp_path / "run").exists()
-
-
-def test_no_class_has_the_name_of_what_is_none_of_them(
-    tiny_config, tiny_store, tmp_path, monkeypatch
-):
-    rows = (
-        dataclasses.replace(row, label="unknown") if row.label == "left" else row
-        for row in tiny_store.manifest.rows
-    )
-    store = tiny_store.with_rows(tuple(rows))
-    monkeypatch.setattr("pipeline.dataset.videos.open_data", lambda *_, **__: store)
-    with pytest.raises(DataError, match="expected no class 'unknown'"):
-        train(tiny_config, tmp_path / "run")
-    assert not (tmp_path / "run").exists()
-
-
-def test_a_model_that_no_memory_holds(tiny_config, tmp_path, monkeypatch):
     def build(*_):
         raise tf.errors.ResourceExhaustedError(None, None, "of so many bytes")
 
@@ -221,6 +201,15 @@ def test_a_model_that_no_memory_holds(tiny_config, tmp_path, monkeypatch):
     with pytest.raises(
         PipelineError, match=r"out of memory .*: try --train.batch_size 2 --train.accumulate 2"
     ):
+        train(tiny_config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    rows = (
+        dataclasses.replace(row, label="unknown") if row.label == "left" else row
+        for row in tiny_store.manifest.rows
+    )
+    store = tiny_store.with_rows(tuple(rows))
+    monkeypatch.setattr("pipeline.dataset.videos.open_data", lambda *_, **__: store)
+    with pytest.raises(DataError, match="expected no class 'unknown'"):
         train(tiny_config, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
@@ -240,41 +229,19 @@ def test_a_training_that_diverges_says_so(tiny_config, tmp_path):
     assert names_in(tmp_path) == {"run"}
 
 
-# Before training: one batch must be learned by heart.
-
-
-def test_a_network_that_learns_passes_whatever_holds_it_back(tiny_config, tiny_store):
+def test_a_batch_must_be_learned_by_heart_whatever_holds_it_back(
+    tiny_config, tiny_store, tmp_path, monkeypatch
+):
     """Its answers may change from frame to frame."""
     values = {"model.dropout": 0.9, "model.l2": 1.0, "train.label_smoothing": 0.5}
     config = changed(tiny_config, {**values, "train.accumulate": 4, "frames.size": 16})
     assert preflight.overfit_one_batch(config, tiny_store) < preflight.MOST_STEPS
     assert preflight._without_regularisation(RunConfig()).train.transition_penalty == 0
-
-
-def test_one_that_does_not_is_not_trained(tiny_config, tmp_path, monkeypatch):
     monkeypatch.setattr(preflight, "MOST_STEPS", 5)
     config = changed(tiny_config, {"train.learning_rate": 1e-9})
     with pytest.raises(PipelineError, match=r"after 5 steps .* train.learning_rate \(1e-09\)"):
         train(config, tmp_path / "run", preflight=True)
     assert not (tmp_path / "run").exists()
-
-
-# Learning.
-
-
-def test_the_order_of_frames_is_learned_and_lost_when_time_runs_backwards(blob_run, blob_store):
-    model, config = load_recognizer(blob_run.model_file), blob_run.config()
-
-    def accuracy(order):
-        predictions = predict(model, blob_store, config, "test", order=order)
-        return np.mean(predictions.video_logits.argmax(axis=1) == predictions.labels)
-
-    assert accuracy("in_order") >= 0.9
-    assert accuracy("reversed") <= 0.1
-    assert 0.2 <= accuracy("shuffled") <= 0.8
-
-
-# Ctrl-C.
 
 
 def test_ctrl_c_keeps_the_best_model_and_exports_it(tiny_config, tmp_path, monkeypatch, capsys):

@@ -17,17 +17,6 @@ STEP = 16 * 16 * 64 * 64 * 143
 """16 clips of 16 frames of 64 x 64 pixels, with 15 bytes each, and 128 behind the CNN."""
 
 
-@pytest.mark.parametrize("on_gpu", [True, False])
-def test_what_is_usual_fits_and_what_fills_the_memory_many_times_is_refused(on_gpu):
-    check_memory(USUAL, on_gpu=on_gpu)
-    many = changed(USUAL, {"train.batch_size": 1_000_000})
-    with pytest.raises(ConfigError, match="Choose train.batch_size below [1-9]"):
-        check_memory(many, on_gpu=on_gpu)
-    large = {"frames.size": 4096, "clip.num_frames": 512, "model.streams": ("rgb", "flow")}
-    with pytest.raises(ConfigError, match="of memory, this machine has"):
-        check_memory(changed(USUAL, {**large, "train.batch_size": 1000}), on_gpu=on_gpu)
-
-
 @pytest.fixture
 def limit(tmp_path, monkeypatch):
     """Of the memory of a container."""
@@ -35,7 +24,16 @@ def limit(tmp_path, monkeypatch):
     return tmp_path / "memory.max"
 
 
-def test_a_container_has_what_it_may_take(limit):
+def test_what_is_usual_fits_and_what_fills_the_memory_many_times_is_refused(limit):
+    large = {"frames.size": 4096, "clip.num_frames": 512, "model.streams": ("rgb", "flow")}
+    for on_gpu in (True, False):
+        check_memory(USUAL, on_gpu=on_gpu)
+        many = changed(USUAL, {"train.batch_size": 1_000_000})
+        with pytest.raises(ConfigError, match="Choose train.batch_size below [1-9]"):
+            check_memory(many, on_gpu=on_gpu)
+        with pytest.raises(ConfigError, match="of memory, this machine has"):
+            check_memory(changed(USUAL, {**large, "train.batch_size": 1000}), on_gpu=on_gpu)
+    # A container has what it may take.
     for fits in (f"{STEP}\n", "max\n"):
         limit.write_text(fits)
         check_memory(FLOAT32, on_gpu=False)
@@ -43,10 +41,7 @@ def test_a_container_has_what_it_may_take(limit):
     check_memory(FLOAT32, on_gpu=True)
     with pytest.raises(ConfigError, match="at least 0 GB .* Choose train.batch_size below 15"):
         check_memory(FLOAT32, on_gpu=False)
-
-
-def test_a_machine_has_its_part_of_the_batch(limit):
-    """Of four workers, two on it."""
+    # Of four workers, two on it.
     addresses = ("one:1", "two:1", "two:2", "three:1")
     share = Cluster(index=2, addresses=addresses).share_of_machine
     assert (share, Cluster().share_of_machine) == (0.5, 1)
@@ -60,37 +55,31 @@ def test_a_machine_has_its_part_of_the_batch(limit):
 AUTO = changed(RunConfig(), {"train.precision": "auto"})
 
 
-@pytest.fixture
-def processor(tmp_path, monkeypatch):
-    """Sets what the machine says of its processor."""
-
-    def set_flags(flags):
-        (tmp_path / "cpuinfo").write_text(f"processor : 0\nflags\t\t: fpu {flags} sse\n")
-
-    monkeypatch.setattr(precision, "_CPU_FLAGS", tmp_path / "cpuinfo")
-    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
-    return set_flags
-
-
-@pytest.mark.parametrize(
-    ("flags", "onednn", "chosen"),
-    [
-        ("avx512_bf16 amx_bf16 amx_tile", "1", "mixed_bfloat16"),
-        ("amx_bf16", "0", "float32"),
+def test_auto_takes_bfloat16_where_the_processor_has_amx(tmp_path, capsys, monkeypatch):
+    """Which oneDNN uses; a machine may tell nothing."""
+    cpuinfo = tmp_path / "cpuinfo"
+    monkeypatch.setattr(precision, "_CPU_FLAGS", cpuinfo)
+    for flags, onednn, chosen in (
+        (None, "1", "float32"),
         ("avx512f avx512_bf16", "1", "float32"),
         ("amx_tile", "1", "float32"),
-        (None, "1", "float32"),
-    ],
-)
-def test_auto_takes_bfloat16_where_the_processor_has_amx(
-    processor, flags, onednn, chosen, capsys, monkeypatch
-):
-    """Which oneDNN uses; a machine may tell nothing."""
-    if flags:
-        processor(flags)
-    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", onednn)
-    assert decide_precision(AUTO).train.precision == chosen
-    assert capsys.readouterr().out.startswith(f"precision: {chosen}, ")
+        ("amx_bf16", "0", "float32"),
+        ("avx512_bf16 amx_bf16 amx_tile", "1", "mixed_bfloat16"),
+    ):
+        if flags:
+            cpuinfo.write_text(f"processor : 0\nflags\t\t: fpu {flags} sse\n")
+        monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", onednn)
+        assert decide_precision(AUTO).train.precision == chosen
+        assert capsys.readouterr().out.startswith(f"precision: {chosen}, ")
+    # What is configured or was begun is not decided.
+    configured = changed(AUTO, {"train.precision": "mixed_float16"})
+    assert decide_precision(configured) is configured
+    assert not capsys.readouterr().out
+    save_config(changed(AUTO, {"train.precision": "float32"}), tmp_path / "config.toml")
+    assert decide_precision(AUTO, tmp_path / "config.toml").train.precision == "float32"
+    # Stored features are those of the network that is kept.
+    stored = {"train.cache_features": True, "backbone.trainable": "none", "model.streams": ("rgb",)}
+    assert decide_precision(changed(AUTO, stored)).train.precision == "float32"
 
 
 def test_auto_takes_bfloat16_where_the_gpu_has_tensor_cores_for_it(monkeypatch):
@@ -100,15 +89,3 @@ def test_auto_takes_bfloat16_where_the_gpu_has_tensor_cores_for_it(monkeypatch):
     for capability, chosen in (((9, 0), "mixed_bfloat16"), ((7, 5), "float32")):
         details["compute_capability"] = capability
         assert decide_precision(AUTO).train.precision == chosen
-
-
-def test_what_is_configured_or_was_begun_is_not_decided(processor, tmp_path, capsys):
-    """And stored features are those of the network that is kept."""
-    processor("amx_bf16")
-    configured = changed(AUTO, {"train.precision": "mixed_float16"})
-    assert decide_precision(configured) is configured
-    assert not capsys.readouterr().out
-    save_config(changed(AUTO, {"train.precision": "float32"}), tmp_path / "config.toml")
-    assert decide_precision(AUTO, tmp_path / "config.toml").train.precision == "float32"
-    stored = {"train.cache_features": True, "backbone.trainable": "none", "model.streams": ("rgb",)}
-    assert decide_precision(changed(AUTO, stored)).train.precision == "float32"

@@ -133,11 +133,16 @@ def test_killed_and_started_again_equals_undisturbed(config, undisturbed, tmp_pa
             assert process.poll() is None, process.stderr.read()
         process.send_signal(signal.SIGKILL)
     assert run.checkpoint_file.is_file()
-
     train(config, run.folder)
-
     assert f"{run.folder}: goes on after epoch" in capsys.readouterr().out
     expect_same(run, undisturbed, atol=1e-6)
+    assert not run.checkpoint_file.exists()
+    # Also where the kill came between the first model and the checkpoint of its epoch.
+    run = Run(shutil.copytree(undisturbed.folder.with_name("killed after 0"), tmp_path / "first"))
+    assert not run.model_file.exists()
+    shutil.copy(undisturbed.folder.with_name("killed after 1") / run.model_file.name, run.folder)
+    expect_same(train(config, run.folder), undisturbed, atol=1e-6)
+    assert f"{run.folder}: goes on after epoch 0" in capsys.readouterr().out
     assert not run.checkpoint_file.exists()
 
 
@@ -184,16 +189,6 @@ def test_a_training_on_recordings_can_be_gone_on_from(recording_config, tmp_path
     expect_same(train(config, tmp_path / "killed after 1"), whole, atol=1e-6)
 
 
-def test_killed_before_the_first_checkpoint_of_an_epoch(config, undisturbed, tmp_path, capsys):
-    """Between the first model and the checkpoint of its epoch."""
-    run = Run(shutil.copytree(undisturbed.folder.with_name("killed after 0"), tmp_path / "run"))
-    assert not run.model_file.exists()
-    shutil.copy(undisturbed.folder.with_name("killed after 1") / run.model_file.name, run.folder)
-    expect_same(train(config, run.folder), undisturbed, atol=1e-6)
-    assert f"{run.folder}: goes on after epoch 0" in capsys.readouterr().out
-    assert not run.checkpoint_file.exists()
-
-
 def test_what_ends_early_while_ctrl_c_is_pressed_has_ended(tiny_config, tmp_path, monkeypatch):
     def press_and_end(self, number, logs=None):
         self.model.stop_training = True
@@ -203,9 +198,7 @@ def test_what_ends_early_while_ctrl_c_is_pressed_has_ended(tiny_config, tmp_path
         patch.setattr(Alarms, "on_epoch_end", press_and_end)
         with pytest.raises(Interrupted):
             train(tiny_config, tmp_path / "run")
-
     run = train(tiny_config, tmp_path / "run")
-
     assert len(run.history()) == 1 < tiny_config.train.epochs
     assert not run.checkpoint_file.exists()
 
@@ -255,18 +248,15 @@ def test_nobody_else_trains_in_the_folder_meanwhile(config, tmp_path, hold):
     assert not (tmp_path / "run").exists()
 
 
-def test_another_training_does_not_go_on_from_it(config, tiny_config, stopped):
+def test_another_training_does_not_go_on_from_it_nor_one_from_what_is_damaged(
+    config, tiny_config, stopped
+):
     other = changed(config, {"seed": 7})
     with pytest.raises(ConfigError, match=r"holds an unfinished training with another seed\."):
         train(other, stopped.folder)
     with pytest.raises(ConfigError, match="with another split.val_folds, data"):
         train(changed(config, {"split.val_folds": 3}), stopped.folder)
     assert stopped.checkpoint_file.is_file()
-    train(changed(tiny_config, {"train.epochs": 1}), stopped.folder, overwrite=True)
-    assert not stopped.checkpoint_file.exists()
-
-
-def test_a_damaged_checkpoint_says_what_to_do(config, stopped):
     data = stopped.checkpoint_file.read_bytes()
     with np.load(stopped.checkpoint_file) as content:
         _, *arrays = content.values()
@@ -276,3 +266,5 @@ def test_a_damaged_checkpoint_says_what_to_do(config, stopped):
         stopped.checkpoint_file.write_bytes(damaged)
         with pytest.raises(DataError, match=r"checkpoint.npz: damaged.* Train anew: --overwrite"):
             train(config, stopped.folder)
+    train(changed(tiny_config, {"train.epochs": 1}), stopped.folder, overwrite=True)
+    assert not stopped.checkpoint_file.exists()
