@@ -57,7 +57,7 @@ def test_a_run_that_is_interrupted_and_killed_goes_on_to_the_same_store(root, st
 
     def at_its_last_shard():
         process = start(config)
-        wait_until(lambda: workers_of(process.pid) and any(begun.glob("*.tmp")))
+        wait_until(lambda: workers_of(process.pid) and any(begun.glob("*test*.tmp")))
         wait_until(lambda: only_the_test_shard_is_missing(config))
         return process, workers_of(process.pid)
 

@@ -383,6 +383,12 @@ def test_a_server_that_is_gone_is_asked_now_and_then(label, start_app, coded_rec
     page.said.clear()
 
 
+LEARNT = {"recordings": 20, "described": 20, "events": 27, "labelled": 13, "curve": []}
+LEARNT |= {"stretches": [], "failed": {}, "error": "", "lesson": 0}
+LEARNT |= {"is_learning": False, "is_scoring": False}
+"""What a page hears of a folder whose labels taught something."""
+
+
 def propose(page, proposed):
     """Lets be proposed so many of start, end, class and probability."""
     fields = ("start", "end", "label", "probability")
@@ -434,6 +440,31 @@ def test_a_decision_says_nothing_of_other_classes_and_other_times(label, lab, tm
     signs = {0: "0", 1: "1", UNKNOWN_LABEL: "."}
     taught = ["".join(signs[each] for each in column) for column in found[2::5].T.tolist()]
     assert dict(zip(store.class_names, taught, strict=True)) == TAUGHT
+
+
+def test_proposals_are_not_renewed_under_the_hand_of_who_decides(label):
+    """They wait until nothing is chosen, also where they were asked for before."""
+    page, held = label(script=HASTY), []
+    about = page.locator("#proposed")
+    propose(page, PROPOSED)
+    page.click("#ask")
+    expect(about).to_have_text("9 to decide")
+    page.route("**/api/label/proposals*", lambda route: held.append(route))
+    with page.expect_request("**/api/label/proposals*"):
+        page.route(
+            "**/api/label/learnt*", lambda route: route.fulfill(json={**LEARNT, "lesson": 9})
+        )
+    press(page, "?")
+    expect(about).to_contain_text(". 9 to decide")
+    page.unroute("**/api/label/proposals*")
+    propose(page, [])
+    with page.expect_response("**/api/label/proposals*"):
+        held.pop().fulfill(json={"proposals": []})
+    press(page, "Delete")
+    expect(about).to_contain_text(". 8 to decide")
+    with page.expect_response("**/api/label/proposals*"):
+        press(page, "Escape")
+    expect(about).to_contain_text("Nothing to decide")
 
 
 def test_decisions_are_taken_back_and_done_again(label, lab):
@@ -507,10 +538,7 @@ def test_what_an_earlier_version_took_to_be_watched_is_told(label, lab):
 
 
 def test_what_labels_are_worth_is_told_or_what_is_missing(app, lab, visit):
-    learnt = {"recordings": 20, "described": 20, "events": 27, "labelled": 13, "curve": []}
-    learnt |= {"stretches": [], "failed": {}, "error": "", "lesson": 0}
-    learnt |= {"is_learning": False, "is_scoring": False}
-    page, found = visit(app.address, script=HASTY), learnt
+    page, found = visit(app.address, script=HASTY), LEARNT
     page.route("**/api/label/learnt*", lambda route: route.fulfill(json=found))
     page.goto(f"{app.address}/label?folder={lab.name}")
     for changes, told in (
@@ -519,7 +547,7 @@ def test_what_labels_are_worth_is_told_or_what_is_missing(app, lab, visit):
         ({}, "27 events in 13 recordings. Watch two recordings, as a whole or in part"),
         ({"curve": [{"events": 13.4, "f1_50": 0.5}] * 4}, "0.50 of 1, learnt from 13 of the 27 at"),
     ):
-        found = {**learnt, **changes}
+        found = {**LEARNT, **changes}
         expect(page.locator("#learnt")).to_contain_text(told)
 
 

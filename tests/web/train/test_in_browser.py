@@ -152,7 +152,8 @@ def test_a_click_before_the_script_is_there_is_not_lost(app, clips, visit):
         ("clips", "**/label/clips.js", "#add-class"),
     ):
         page.route(script, lambda route: held.append(route))
-        page.goto(f"{app.address}/{path}?folder={quote(clips.name)}", wait_until="commit")
+        with page.expect_request(script):
+            page.goto(f"{app.address}/{path}?folder={quote(clips.name)}", wait_until="commit")
         buttons = page.locator(f"{form} button")
         expect(buttons.last).to_be_visible()
         for button in buttons.all():

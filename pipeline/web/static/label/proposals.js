@@ -16,9 +16,10 @@ export class Proposals {
   }
 
   // run: its name; empty: the labels so far
-  async ask(document, run) {
+  // isStillWanted: asked when the answer is there
+  async ask(document, run, isStillWanted) {
     const { proposals } = await get("/api/label/proposals", { video: document.video, run });
-    this.found.set(document.video, proposals);
+    if (isStillWanted()) this.found.set(document.video, proposals);
   }
 
   forget() {

@@ -55,13 +55,16 @@ export class Review {
   // Asks again, where the labels so far have taught something new; not while somebody decides.
   async renew() {
     if (!this.renews || !this.page.current) return;
-    this.isOld = this.open.includes(this.page.chosen);
-    if (!this.isOld) await this.find();
+    const isFree = () => {
+      this.isOld = this.open.includes(this.page.chosen);
+      return !this.isOld;
+    };
+    if (isFree()) await this.find(isFree);
   }
 
-  async find() {
+  async find(isStillWanted = () => true) {
     try {
-      await this.proposals.ask(this.page.current, byId("run").value);
+      await this.proposals.ask(this.page.current, byId("run").value, isStillWanted);
     } catch (error) {
       tell(error.message);
     }
