@@ -16,6 +16,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from pipeline.atomic import write_json
+
 TESTS = Path(__file__).parent
 PACKAGE = TESTS.parent / "pipeline"
 LATER = ("cli", "experiments", "labelling", "web")
@@ -26,8 +28,8 @@ _LIBRARIES = ("tensorflow", "keras", "numpy", "opencv-python-headless")
 
 def _code() -> Iterator[bytes]:
     later = tuple(f"{PACKAGE / room}/" for room in LATER)
-    for path in sorted(PACKAGE.rglob("*.py")):
-        if not str(path).startswith(later):
+    for path in sorted(PACKAGE.rglob("*")):  # templates and presets, too
+        if path.is_file() and path.suffix != ".pyc" and not str(path).startswith(later):
             yield path.read_bytes()
     for path in sorted(TESTS.rglob("*.py")):
         if not path.name.startswith("test_"):  # It may hold what makes a folder.
@@ -80,7 +82,7 @@ class Made:
             if not self._note(folder).is_file():
                 shutil.rmtree(folder, ignore_errors=True)  # of tests that were killed
                 make(folder)
-                self._note(folder).write_text(json.dumps(_content(folder)))
+                write_json(self._note(folder), _content(folder))
         self._used.add(folder)
         return folder
 
