@@ -27,4 +27,11 @@ def _report(kind: type[BaseException], error: BaseException, trace: TracebackTyp
     sys.__excepthook__(kind, error, trace)
 
 
+def _report_ignored(ignored: sys.UnraisableHookArgs) -> None:
+    if issubclass(ignored.exc_type, KeyboardInterrupt):
+        leave_interrupted()
+    sys.__unraisablehook__(ignored)
+
+
 sys.excepthook = _report
+sys.unraisablehook = _report_ignored  # of a callback, of which an import has many

@@ -192,12 +192,13 @@ def test_an_error_or_ctrl_c_ends_a_script_in_one_line_and_a_closed_pipe_in_none(
     assert process.stderr.read() == b""
     process.stderr.close()
     process.wait()
-    # Ctrl-C while it still imports; other errors are shown.
-    slow = "import signal, time\nsignal.raise_signal(signal.SIGINT)\ntime.sleep(60)\n"
-    (tmp_path / "slow.py").write_text(slow)
-    code = "from pipeline.cli.script import run_script; import slow; print('imported')"
-    result = python("-c", code, cwd=tmp_path)
-    assert (result.returncode, result.stdout, result.stderr) == (130, "", "interrupted\n")
+    # Ctrl-C while it still imports, also in a callback; other errors are shown.
+    press = "signal.raise_signal(signal.SIGINT)"
+    for line in (press, f"weakref.finalize(set(), lambda: {press})"):
+        (tmp_path / "slow.py").write_text(f"import signal, time, weakref\n{line}\ntime.sleep(9)\n")
+        code = "from pipeline.cli.script import run_script; import slow; print('imported')"
+        result = python("-c", code, cwd=tmp_path)
+        assert (result.returncode, result.stdout, result.stderr) == (130, "", "interrupted\n")
     result = python("-c", "import pipeline.cli.script; import pipeline.nothing")
     assert result.returncode == 1
     assert "Traceback" in result.stderr

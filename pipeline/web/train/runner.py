@@ -43,9 +43,12 @@ def _step(folder: JobFolder, job: Job) -> Job:
         log.write(f"\n$ clipline {shlex.join(words)}\n".encode())
         log.flush()
         command = [sys.executable, "-m", "pipeline.cli", *words]
-        code = subprocess.call(  # noqa: S603
+        process = subprocess.Popen(  # noqa: S603
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
         )
+        if _pressed:  # before it was there to be told
+            process.send_signal(signal.SIGINT)
+        code = process.wait()
     job = dataclasses.replace(job, seconds=job.seconds + time.monotonic() - began)
     if code:
         state: State = "stopped" if _pressed or code in _INTERRUPTED else "failed"

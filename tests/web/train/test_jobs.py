@@ -7,6 +7,8 @@ import os
 import re
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -256,6 +258,11 @@ def test_one_that_is_stopped_or_killed_goes_on_where_it_was(jobs, tmp_path):
     assert jobs.folder(number).read().state == "done"
     with pytest.raises(DataError, match="a test: done, there is nothing to go on with"):
         jobs.go_on(number)
+    folder = jobs.folder("9")
+    folder.write(SLOW)
+    code = "from pipeline.web.train import runner; runner._pressed.append(2); runner.main()"
+    subprocess.run([sys.executable, "-c", code, folder.path], cwd=tmp_path, check=True)
+    assert (folder.read().state, folder.read().done) == ("stopped", 0)  # It was told too early.
 
 
 def test_of_several_that_begin_at_once_one_does(jobs, tmp_path):

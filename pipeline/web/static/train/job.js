@@ -10,6 +10,7 @@ const { number } = byId("job").dataset;
 const WORDS = { waiting: "Waiting", running: "Running", stopped: "Stopped", failed: "Failed", done: "Done" };
 let source = null;
 let state = null;
+let isStopping = false;
 
 function follow() {
   source?.close();
@@ -33,9 +34,10 @@ function addLog(text) {
 
 function show(next) {
   state = next;
-  byId("state").textContent = WORDS[state.state];
+  isStopping &&= state.state === "running";
+  byId("state").textContent = isStopping ? "Stopping, once what is under way is done" : WORDS[state.state];
   byId("stop").hidden = state.state !== "running";
-  if (state.state !== "running") byId("stop").disabled = false;
+  byId("stop").disabled = isStopping; // A second time would cut off what it still does.
   byId("go-on").hidden = !["stopped", "failed"].includes(state.state);
   byId("finish").hidden = !state.can_finish;
   byId("progress").textContent = progress();
@@ -98,14 +100,14 @@ async function act(what) {
     if (started.number) location.assign(`/jobs/${started.number}`);
     else follow();
   } catch (error) {
+    byId("stop").disabled = isStopping = false;
     tell(error.message);
   }
 }
 
 byId("stop").addEventListener("click", async () => {
-  byId("stop").disabled = true; // A second time would cut off what it still does.
+  byId("stop").disabled = isStopping = true;
   await act("stop");
-  byId("state").textContent = "Stopping, once what is under way is done";
 });
 for (const what of ["go-on", "finish"]) byId(what).addEventListener("click", () => act(what));
 follow();
