@@ -246,19 +246,18 @@ def test_one_that_is_stopped_or_killed_goes_on_where_it_was(jobs, tmp_path):
     assert jobs.start(job(("--version",))) == "2"
     assert ended(jobs, "2").state == "done"
     jobs.go_on(number)
-    found = ended(jobs, number)
+    found, folder = ended(jobs, number), jobs.folder(number)
     assert (found.state, found.done) == ("done", 2)
     assert 0 < found.seconds < time.time() - found.started
     assert list(jobs.all()) == ["2", "1"]
-    log = jobs.folder(number).log.read_text()
+    log = folder.log.read_text()
     assert "$ clipline prepare --source csv --path lab/labels.csv" in log
     assert log.index("data/lab is ready: 6 videos") < log.index("$ clipline --version")
     assert (tmp_path / "data" / "lab" / "data_report.md").is_file()
     jobs.stop(number)
-    assert jobs.folder(number).read().state == "done"
+    assert folder.read().state == "done"
     with pytest.raises(DataError, match="a test: done, there is nothing to go on with"):
         jobs.go_on(number)
-    folder = jobs.folder("9")
     folder.write(SLOW)
     code = "from pipeline.web.train import runner; runner._pressed.append(2); runner.main()"
     subprocess.run([sys.executable, "-c", code, folder.path], cwd=tmp_path, check=True)
