@@ -13,6 +13,7 @@ help:
 	@echo "make demo-recordings  the same with long recordings: an answer at every frame"
 	@echo "make test       lint, types, docs, doctests and tests, beside each other"
 	@echo "make test-all   the same, and the slow tests: clusters, codecs, empty environments"
+	@echo "make test-slow  the slow tests alone"
 	@echo "make coverage   the tests, and the lines that none of them runs"
 	@echo "make docs       the pages of docs/ as a site, into site/"
 	@echo "make format     format the code"

@@ -41,6 +41,9 @@ os.environ["TF_NUM_INTRAOP_THREADS"] = "1"
 # As `import_tensorflow` sets it, also where a test imports TensorFlow itself.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
+VIDEOS = os.environ.get("PIPELINE_VIDEOS", "")
+REAL = pytest.mark.skipif(not VIDEOS, reason="PIPELINE_VIDEOS is not set")
+
 
 def blob(rng: np.random.Generator, num_frames: int) -> np.ndarray:
     x, y, speed = rng.integers(32), rng.integers(24), rng.integers(2, 4)

@@ -1,6 +1,5 @@
 """Poses: what is done around the two networks, reckoned by hand, and who is followed."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +21,7 @@ from pipeline.pose.models import DETECTOR, LANDMARKS, models_folder
 from pipeline.pose.region import Region
 from pipeline.pose.skeleton import LEFT_LIMBS, MIRRORED, POINTS, RIGHT_LIMBS, mirrored, sides
 from pipeline.video import VideoReader, crop
+from tests.conftest import REAL, VIDEOS
 
 
 def test_anchors_scores_and_boxes_of_which_those_that_overlap_become_their_weighted_mean():
@@ -354,12 +354,11 @@ def test_how_often_the_networks_are_asked(frames, calls):
     assert (poses.flags > 0).sum() == len(frames[-1])
 
 
-VIDEOS = os.environ.get("PIPELINE_VIDEOS", "")
 HERE = all((models_folder() / model.name).is_file() for model in (DETECTOR, LANDMARKS))
 
 
 @pytest.mark.skipif(not HERE, reason="`clipline fetch pose` was not run")
-@pytest.mark.skipif(not VIDEOS, reason="PIPELINE_VIDEOS is not set")
+@REAL
 def test_two_people_who_shake_hands():
     path = sorted(Path(VIDEOS, "ut_interaction/shake_hands").glob("*.avi"))[0]
     with VideoReader(str(path)) as reader:

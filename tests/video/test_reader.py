@@ -3,7 +3,6 @@
 import csv
 import itertools
 import math
-import os
 import random
 import warnings
 import weakref
@@ -18,6 +17,7 @@ from pipeline.video import DamagedVideoWarning, VideoReader, iter_frames, probe,
 from pipeline.video.opening import open_capture
 from pipeline.video.seeking import SeekingReader, mark_frames
 from pipeline.video.timing import increasing, near_clock, on_display
+from tests.conftest import REAL, VIDEOS
 from tests.video.videos import SpoiltFrame, cut, lossless, noise
 
 
@@ -374,9 +374,6 @@ def test_marks_are_those_of_the_reader_and_of_the_file_as_it_was(tmp_path):
 
 
 # Files of many codecs and containers, some broken: what decodes is what is known of them.
-
-VIDEOS = os.environ.get("PIPELINE_VIDEOS", "")
-REAL = pytest.mark.skipif(not VIDEOS, reason="PIPELINE_VIDEOS is not set")
 
 
 @REAL

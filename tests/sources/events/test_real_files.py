@@ -1,17 +1,14 @@
 """Files that the tools themselves wrote."""
 
-import os
 from pathlib import Path
-
-import pytest
 
 from pipeline.sources.events.event import Event
 from pipeline.sources.events.reading import ReadingOptions, read_events
+from tests.conftest import REAL, VIDEOS
 from tests.sources.events.formats import kinds
 
-VIDEOS = os.environ.get("PIPELINE_VIDEOS")
-pytestmark = pytest.mark.skipif(not VIDEOS, reason="PIPELINE_VIDEOS is not set")
-LABELS = Path(VIDEOS or "").parent / "labels"
+pytestmark = REAL
+LABELS = Path(VIDEOS).parent / "labels"
 
 FIRST = (
     Event(3.3, 7.75, "s", "subject1"),
