@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from pipeline.config import RunConfig
 from pipeline.errors import DataError
-from pipeline.foreign import file_of
+from pipeline.external import file_of
 from pipeline.locks import alone
 from pipeline.text import command, listed
 
@@ -47,7 +47,7 @@ class Run:
         saved_model: In `export/savedmodel`, the model for TensorFlow Serving; a folder.
         onnx: In `export/onnx`, the model for ONNX; a folder.
         pose: Where pictures are read for key points: the models that find them; a folder.
-        backbones: Where streams have networks of others: their files, by stream; a folder.
+        backbones: External backbones: their files, by stream; a folder.
         fusion_file: In a folder of fused runs, what makes one of their answers, JSON.
         class_names_file: Class names in the order of the logits, JSON.
         history_file: Losses and accuracies by epoch, CSV.
@@ -85,7 +85,7 @@ class Run:
         return alone(self.folder, "training or testing", instead)
 
     def config(self) -> RunConfig:
-        """The configuration that the run used; it names networks of others that lie in the run.
+        """The configuration that the run used; it names external backbones that lie in the run.
 
         Raises:
             DataError: The folder is not that of a trained run.
@@ -97,7 +97,7 @@ class Run:
         config = load_config(self.config_file)
         if not (config.data and config.frames.size and config.frames.fps):
             raise DataError(f"{self.config_file}: damaged, or not written by a run. Train again")
-        files = {stream: file_of(self.backbones, stream) for stream in config.foreign}
+        files = {stream: file_of(self.backbones, stream) for stream in config.external}
         return config.with_files({stream: str(file) for stream, file in files.items() if file})
 
     def expect(self, file: Path, make: str = "") -> None:

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE, TESTS = ROOT / "pipeline", ROOT / "tests"
 ROOMS = [
     *("text", "errors", "atomic", "interrupt", "native_log", "importing", "figures", "locks"),
-    *("progress", "user_cache", "spares", "video", "pose", "key_points", "foreign", "streams"),
+    *("progress", "user_cache", "networks", "video", "pose", "key_points", "external", "streams"),
     *("config", "run", "workers", "manifest", "sources", "prepare", "tasks", "dataset", "models"),
     *("training", "evaluation", "experiments", "inference", "labelling", "web", "cli"),
 ]
@@ -31,7 +31,7 @@ CV2_ELSEWHERE = ("video/", "sources/demo/", "cli/benchmarks/decode.py")
 
 WITHOUT_TENSORFLOW = [
     *("pipeline", "run", "config.file", "config.prepare", "streams", "video", "key_points"),
-    *("pose.drawing", "pose.fetch", "foreign.litert", "foreign.onnx", "manifest.rows"),
+    *("pose.drawing", "pose.fetch", "external", "networks", "manifest.rows"),
     *("manifest.split", "sources.download", "sources.reading", "sources.demo.render"),
     *("prepare.duplicates", "prepare.leaks", "prepare.preparation", "prepare.prepared"),
     *("prepare.shard_writer", "prepare.stored_frames", "dataset.augment", "dataset.sampling"),
@@ -145,6 +145,7 @@ def printed(code, *words, **options):
 CLASSIFYING = {"numpy", "cv2", "ai_edge_litert", "pipeline"}
 """What a machine that only classifies has to install; and what LiteRT brings along."""
 CLASSIFYING |= {"flatbuffers", "backports", "google", "typing_extensions"}
+LITERT = "networks, ai_edge_litert.interpreter"
 WEB = {"starlette", "uvicorn", "python_multipart", "prometheus_client"}
 """What the image of the Dockerfile has besides; and what these bring along."""
 SERVING = CLASSIFYING | WEB | {"anyio", "sniffio", "idna", "click", "h11"}
@@ -157,8 +158,8 @@ def test_few_packages_are_imported_and_tensorflow_not_by_what_does_without():
             ["prepare.shard_writer"],  # a worker, of which many are started
             {"numpy", "cv2", "PIL", "google_crc32c", "google", "pipeline"},
         ),
-        (["cli.answers", "cli.timelines", "inference.classifier", "inference.litert"], CLASSIFYING),
-        (["cli.serve", "inference.litert", "web.server", "web.programs.application"], SERVING),
+        (["cli.answers", "cli.timelines", "inference.classifier", LITERT], CLASSIFYING),
+        (["cli.serve", LITERT, "web.server", "web.programs.application"], SERVING),
     ):
         new = set(printed(code.format(", ".join(f"pipeline.{name}" for name in names))).split())
         found = {name.partition(".")[0] for name in new}

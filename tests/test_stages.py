@@ -16,7 +16,7 @@ from pipeline.config import NO_AUGMENT, TemporalConfig
 from pipeline.config.file import differing
 from pipeline.dataset.clip_batches import evaluation_batches
 from pipeline.inference.export import export
-from pipeline.inference.litert import LiteRTModel
+from pipeline.inference.runtimes import open_runtime
 from pipeline.models.recognizer import build_recognizer, load_recognizer
 from pipeline.training.fit import train
 from tests.runs import changed, drawn_run
@@ -82,7 +82,7 @@ def test_it_gives_the_same_logits_saved_and_exported(kind, tiny_config, tiny_sto
     again = tmp_path / "again.keras"
     model.save(again)
     np.testing.assert_array_equal(logits(keras.saving.load_model(again), inputs), wanted)
-    exported = LiteRTModel(run.litert_file)
+    exported = open_runtime(run.litert_file)
     for index in range(4):
         clip = {name: tensor[index].numpy() for name, tensor in inputs.items()}
         np.testing.assert_allclose(exported.clip_logits(clip), wanted[index], atol=1e-5)

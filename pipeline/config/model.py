@@ -13,7 +13,7 @@ from pipeline.config.checks import (
     expect_range,
     expect_share,
 )
-from pipeline.foreign.reading import SUFFIXES, Channels, Reading
+from pipeline.external.reading import SUFFIXES, Channels, Reading
 from pipeline.streams import IMAGES, STREAMS
 
 TaskName = Literal["auto", "video", "video-multilabel", "frames", "frames-multilabel"]
@@ -105,8 +105,8 @@ class BackboneConfig:
         name: `cnn`, blocks of Conv2D, normalisation, activation and MaxPooling2D;
             `efficientnet_lite0`, `efficientnet_lite1` or `efficientnet_lite2`; a model of
             `keras.applications`, such as `MobileNetV2`; a `.keras` file that maps a frame, 0 to
-            255, to features; or a `.tflite` or `.onnx` file that maps a frame to features, which
-            are stored (`train.cache_features`).
+            255, to features; or an external backbone, a `.tflite` or `.onnx` file that maps a frame
+            to features, which are stored (`train.cache_features`).
         weights: Of a model that is not `cnn`: `imagenet`, a weights file, or `none`.
         trainable: `all`, `none`, or the number of last blocks that are trained; a block ends
             where the resolution falls. What is not trained keeps its batch normalisation, too.
@@ -144,13 +144,13 @@ class BackboneConfig:
     channels: Channels = "auto"
 
     @property
-    def is_foreign(self) -> bool:
-        """Whether it is a network of others, which is no part of the graph."""
+    def is_external(self) -> bool:
+        """Whether it is external: a frozen network in a file, which is no part of the graph."""
         return self.name.endswith(SUFFIXES)
 
     @property
     def reading(self) -> Reading:
-        """How such a network takes frames."""
+        """How an external backbone takes frames."""
         return Reading(mean=self.mean, std=self.std, channels=self.channels, grid=self.grid)
 
     def __post_init__(self) -> None:
@@ -173,14 +173,14 @@ class BackboneConfig:
             expect_share(getattr(self, name), f"backbone.{name}")
         expect_range(self.grid, "backbone.grid", 1, _WIDEST)
         expect(
-            (self.name != "cnn" and not self.is_foreign) or self.weights in ("imagenet", "none"),
+            (self.name != "cnn" and not self.is_external) or self.weights in ("imagenet", "none"),
             "backbone.weights is for networks other than cnn and .tflite and .onnx files: name one "
             "as well (--backbone.name)",
             self.weights,
         )
         given = (self.mean, self.std, self.channels)
         expect(
-            self.is_foreign or given == ((), (), "auto"),
+            self.is_external or given == ((), (), "auto"),
             "backbone.mean, std and channels are for .tflite and .onnx files: leave them out",
             given,
         )

@@ -74,8 +74,8 @@ class RunConfig:
             "set their strength to 0",
             mixes,
         )
-        for stream in self.foreign:
-            self._check_foreign(stream)
+        for stream in self.external:
+            self._check_external(stream)
         if self.train.cache_features:
             self._check_cache()
             expect(
@@ -134,7 +134,7 @@ class RunConfig:
             list(self.model.streams),
         )
 
-    def _check_foreign(self, stream: str) -> None:
+    def _check_external(self, stream: str) -> None:
         name, seen = self.backbone_of(stream).name, STREAMS[stream]
         expect(
             seen.image.name == "frames" and not seen.needs_frame_before,
@@ -159,16 +159,16 @@ class RunConfig:
         return is_one and "pose" in self.model.streams and not self.frames.key_points
 
     @property
-    def foreign(self) -> tuple[str, ...]:
-        """Those of the streams whose features come from a network of others, a file."""
+    def external(self) -> tuple[str, ...]:
+        """Those of the streams whose features come from an external backbone, a file."""
         return tuple(
             stream
             for stream in self.model.streams
-            if STREAMS[stream].is_picture and self.backbone_of(stream).is_foreign
+            if STREAMS[stream].is_picture and self.backbone_of(stream).is_external
         )
 
     def with_files(self, files: Mapping[str, str]) -> RunConfig:
-        """The same run, with other files of the networks of others, by stream."""
+        """The same run, with other files of external backbones, by stream."""
         own = {
             stream: dataclasses.replace(self.backbone_of(stream), name=file)
             for stream, file in files.items()

@@ -178,7 +178,7 @@ def with_whole_paths(config: RunConfig) -> RunConfig:
 
 
 def _with_files(backbone: BackboneConfig) -> BackboneConfig:
-    is_file = backbone.is_foreign or backbone.name.endswith(".keras")
+    is_file = backbone.is_external or backbone.name.endswith(".keras")
     return dataclasses.replace(
         backbone,
         name=_whole(backbone.name) if is_file else backbone.name,

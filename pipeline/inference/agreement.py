@@ -16,7 +16,7 @@ from pipeline.dataset.clip_batches import evaluation_batches
 from pipeline.dataset.videos import Data, damage_named
 from pipeline.errors import PipelineError
 from pipeline.inference.clips import pairs_of
-from pipeline.inference.foreign import Networks, inputs_of
+from pipeline.inference.external import Networks, inputs_of
 from pipeline.inference.runtime import Arrays, Runtime
 from pipeline.manifest.rows import SPLITS, Split
 from pipeline.run import Run

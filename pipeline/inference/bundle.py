@@ -14,12 +14,12 @@ from pipeline.config import ClipConfig, FramesConfig, ModelConfig
 from pipeline.config.checks import expect, expect_range
 from pipeline.config.strict import strictly
 from pipeline.errors import DataError, PipelineError
-from pipeline.foreign import Reading
+from pipeline.external import Reading
 from pipeline.manifest.class_names import check_class_names
 from pipeline.run import Run
 from pipeline.tasks.calibration import Calibration, read_calibration
 
-FORMAT = 7
+FORMAT = 8
 Precision = Literal["float32", "float16", "int8"]
 
 
@@ -39,7 +39,7 @@ class Bundle:
         export: A checksum of the export beside it; empty: it says none.
         precision: What the weights of the export were rounded to: float32 (not at all), float16 or
             int8.
-        foreign: Streams whose features come from networks of others, which lie in `backbones`
+        external: Streams whose features come from external backbones, which lie in `backbones`
             beside the model, with how these take frames.
 
     Raises:
@@ -56,15 +56,15 @@ class Bundle:
     weights: str = ""
     export: str = dataclasses.field(default="", repr=False)
     precision: Precision = "float32"
-    foreign: Mapping[str, Reading] = dataclasses.field(default_factory=dict, hash=False)
+    external: Mapping[str, Reading] = dataclasses.field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         check_class_names(self.class_names)
         expect_range(self.frames.fps, "frames.fps", 0.001, 1000)
         expect_range(self.frames.size, "frames.size", 1, 4096)
         expect_range(self.frames.jpeg_quality, "frames.jpeg_quality", 1, 100)
-        known = set(self.foreign) <= set(self.model.streams)
-        expect(known, "foreign must name streams of model.streams", list(self.foreign))
+        known = set(self.external) <= set(self.model.streams)
+        expect(known, "external must name streams of model.streams", list(self.external))
 
 
 def bundle_of(run: Run) -> Bundle:
@@ -83,7 +83,7 @@ def bundle_of(run: Run) -> Bundle:
         calibration=read_calibration(run),
         looks_back_only=config.temporal.looks_back_only,
         weights=checksum(run.model_file),
-        foreign={stream: config.backbone_of(stream).reading for stream in config.foreign},
+        external={stream: config.backbone_of(stream).reading for stream in config.external},
     )
 
 

@@ -17,7 +17,7 @@ from pipeline.config.checks import expect, expect_at_least
 from pipeline.errors import ConfigError, DataError
 from pipeline.inference.bundle import Bundle, expect_own_export, read_bundle
 from pipeline.inference.clips import Clip, ClipModel, StoredVideo, clips_of, cut_clips
-from pipeline.inference.foreign import networks_of, with_networks
+from pipeline.inference.external import networks_of, with_networks
 from pipeline.inference.fused import members_of
 from pipeline.inference.prediction import Prediction
 from pipeline.inference.runtimes import RUNTIMES, RuntimeName, open_model

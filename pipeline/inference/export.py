@@ -18,7 +18,7 @@ import tensorflow as tf
 from pipeline.atomic import named_in_errors
 from pipeline.config import RunConfig
 from pipeline.dataset.videos import Data
-from pipeline.errors import PipelineError
+from pipeline.errors import ConfigError, PipelineError
 from pipeline.evaluation.predictions import open_run_data
 from pipeline.inference.agreement import (
     Exported,
@@ -31,15 +31,18 @@ from pipeline.inference.agreement import (
 )
 from pipeline.inference.bundle import Precision, bundle_of, checksum, take_place, write_bundle
 from pipeline.inference.clips import pairs_of
-from pipeline.inference.foreign import Networks, inputs_of, networks_of, with_networks
-from pipeline.inference.runtimes import open_runtime
+from pipeline.inference.external import Networks, inputs_of, networks_of, with_networks
+from pipeline.inference.runtimes import ONNX_FILES, open_runtime
 from pipeline.inference.tensorflow import open_saved_model
 from pipeline.models.parts import CLIP, FEATURES, TEMPORAL, Parts
 from pipeline.models.recognizer import float32_twin, load_recognizer
 from pipeline.native_log import silent_native_log
+from pipeline.networks import NetworkError
 from pipeline.pose.models import carry
 from pipeline.run import Run
+from pipeline.text import extra
 
+_OPSET = 18
 _PRECISIONS: dict[Format, Precision] = {"litert-float16": "float16", "litert-int8": "int8"}
 
 
@@ -83,7 +86,7 @@ def export(
         opened = with_networks(opened, networks, described)
         try:
             exported = compare(model, opened, clips, config, bundle, target, networks)
-        except RuntimeError:  # of numbers that an interpreter of 8 bits does not take
+        except NetworkError:  # of numbers that an interpreter of 8 bits does not take
             raise PipelineError(
                 f"{kind}: the exported model cannot be run and was not kept; its numbers may be "
                 "out of all range. Export it as --format litert"
@@ -110,9 +113,7 @@ def _write(
     networks: Networks,
 ) -> None:
     if kind == "onnx":
-        from pipeline.inference.onnx import write_onnx
-
-        write_onnx(model, config, path)
+        _write_onnx(model, config, path)
     elif kind == "savedmodel":
         _save_parts(model, config, path, batch=None)
     else:
@@ -143,6 +144,23 @@ def _save_parts(model: keras.Model, config: RunConfig, folder: Path, *, batch: i
     }
     with silent_native_log():
         tf.saved_model.save(module, str(folder), signatures=signatures)
+
+
+def _write_onnx(model: keras.Model, config: RunConfig, folder: Path) -> None:
+    """Writes a file for each of `pipeline.models.parts`, for any number of clips at once."""
+    try:
+        import tf2onnx
+    except ImportError:
+        raise ConfigError(f"ONNX needs tf2onnx: {extra('onnx')}") from None
+    folder.mkdir()
+    parts = Parts(float32_twin(model, config, for_export=True), config).functions(None)
+    for name, (function, inputs) in parts.items():
+        tf2onnx.convert.from_function(
+            tf.function(function, input_signature=[inputs]),
+            input_signature=[inputs],
+            opset=_OPSET,
+            output_path=str(folder / ONNX_FILES[name]),
+        )
 
 
 def _examples(

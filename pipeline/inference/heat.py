@@ -68,7 +68,7 @@ class MapStream(StreamPart):
 
     def __init__(self, model: keras.Model, stream: str, config: RunConfig) -> None:
         super().__init__(model, stream, config)
-        own = stream not in config.foreign
+        own = stream not in config.external
         steps = model.get_layer(f"{stream}_features").layer.layers[1:] if own else []
         kinds = layers.AveragePooling2D | layers.Flatten
         end = next((number for number, step in enumerate(steps) if isinstance(step, kinds)), None)

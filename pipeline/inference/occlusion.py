@@ -10,7 +10,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from pipeline.config import RunConfig
-from pipeline.foreign import FrameNetwork
+from pipeline.external import FrameNetwork
 from pipeline.inference.clips import Images
 from pipeline.inference.stream_parts import StreamPart, still_clip
 from pipeline.progress import progress
@@ -26,7 +26,7 @@ class HidingStream(StreamPart):
         model: The recogniser, which computes in float32.
         stream: The stream.
         config: The run.
-        network: Where the features are those of a network of others: it.
+        network: Where the features are those of an external backbone: it.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class HidingStream(StreamPart):
         self._network = network
 
     def pixels(self, clip: Images) -> tf.Tensor:
-        """See `StreamPart`; a network of others sees frames as they are."""
+        """See `StreamPart`; an external backbone sees frames as they are."""
         return tf.constant(clip[self._image]) if self._network else super().pixels(clip)
 
     def heat(self, clip: Images, label: int) -> npt.NDArray[np.float32]:

@@ -2,16 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Final, Literal, get_args
 
 from pipeline.errors import DataError
 from pipeline.importing import import_tensorflow
-from pipeline.inference.runtime import Runtime
+from pipeline.inference.runtime import Arrays, Floats, Runtime
+from pipeline.networks import LiteRTFile, Network, NetworkError, open_network
 from pipeline.run import Run
 
 RuntimeName = Literal["auto", "savedmodel", "keras"]
 RUNTIMES: tuple[RuntimeName, ...] = get_args(RuntimeName)
+
+ONNX_FILES: Final = {
+    "serving_default": "clip.onnx",
+    "features": "features.onnx",
+    "temporal": "temporal.onnx",
+}
+"""Of the parts of a network; there may be no `features`."""
+
+
+class ExportedModel(Runtime):
+    """An exported model, each part of which is a network in a file.
+
+    Raises:
+        KeyError: It lacks a part that all have, or that one gives no logits.
+    """
+
+    def __init__(self, path: Path, parts: Mapping[str, Network]) -> None:
+        self.path, self._parts = path, parts
+        self.num_classes = parts["temporal"].outputs["logits"].shape[-1] or 0
+        _ = parts["serving_default"]
+
+    def inputs(self, part: str) -> dict[str, tuple[int, ...]]:
+        """See `Runtime`."""
+        taken = self._parts[part].inputs if part in self._parts else {}
+        return {name: tuple(size or 0 for size in each.shape[1:]) for name, each in taken.items()}
+
+    def run(self, part: str, inputs: Arrays) -> Floats:
+        """See `Runtime`."""
+        return self._parts[part](inputs)
 
 
 def open_model(run: Run, runtime: RuntimeName, *, num_threads: int) -> Runtime:
@@ -60,10 +91,28 @@ def open_runtime(path: Path, *, num_threads: int = 1) -> Runtime:
         DataError: It cannot be used.
         ConfigError: The package that runs it is missing.
     """
-    if path.suffix == ".tflite":
-        from pipeline.inference.litert import LiteRTModel
+    is_litert = path.suffix == ".tflite"
+    again = f"Export it again: {Run(path.parent).export_command('litert' if is_litert else 'onnx')}"
+    try:
+        parts = (_litert_parts if is_litert else _onnx_parts)(path, num_threads)
+    except (NetworkError, OSError):
+        kind = "a LiteRT model" if is_litert else "an exported ONNX model"
+        raise DataError(f"{path}: not {kind}, or damaged. {again}") from None
+    try:
+        return ExportedModel(path, parts)
+    except KeyError:
+        raise DataError(f"{path}: exported by another version of this program. {again}") from None
 
-        return LiteRTModel(path, num_threads=num_threads)
-    from pipeline.inference.onnx import ONNXModel
 
-    return ONNXModel(path, num_threads=num_threads)
+def _litert_parts(path: Path, num_threads: int) -> dict[str, Network]:
+    # Strangers make folders of that name.
+    file = LiteRTFile(path.read_bytes() if path.is_file() else b"", num_threads)
+    return {name: file.network(name) for name in file.signatures}
+
+
+def _onnx_parts(path: Path, num_threads: int) -> dict[str, Network]:
+    return {
+        name: open_network(path / file, num_threads)
+        for name, file in ONNX_FILES.items()
+        if (path / file).is_file() or name != "features"
+    }

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from pipeline.dataset.sampling import sample_clip
 from pipeline.inference.bundle import Bundle, bundle_of
 from pipeline.inference.clips import Images, as_batch, decode_clip
-from pipeline.inference.foreign import networks_of
+from pipeline.inference.external import networks_of
 from pipeline.models.recognizer import float32_twin, load_recognizer
 from pipeline.prepare.stored_frames import encode_video
 from pipeline.run import Run
@@ -34,7 +34,7 @@ class SeenVideo:
         config: Of the run.
         bundle: Likewise.
         model: Its recogniser.
-        networks: Networks of others, by stream.
+        networks: External backbones, by stream.
         stored: What is stored of each frame, by name.
 
     Raises:
@@ -82,7 +82,7 @@ class SeenVideo:
         return len(self.stored["frames"])
 
     def _features_of(self, stream: str, indices: Indices, clip: Images) -> npt.NDArray[np.float32]:
-        """What a network of others gives, which is asked once for each frame."""
+        """What an external backbone gives, which is asked once for each frame."""
         new = [place for place, i in enumerate(indices) if (stream, int(i)) not in self._features]
         if new:
             found = self.networks[stream](clip[STREAMS[stream].image.name][new])

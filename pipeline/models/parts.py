@@ -32,7 +32,7 @@ class Parts:
     def __init__(self, recognizer: keras.Model, config: RunConfig) -> None:
         self._recognizer, self._config = recognizer, config
         self._streams = config.model.streams
-        self._own = [stream for stream in self._streams if stream not in config.foreign]
+        self._own = [stream for stream in self._streams if stream not in config.external]
 
     def functions(self, batch: int | None) -> dict[str, tuple[Part, dict[str, tf.TensorSpec]]]:
         """Each part with what it takes.
@@ -42,7 +42,7 @@ class Parts:
         (N, 2, H, W, 3), and gives `STREAM_features` float (N, F); the first frame of a clip comes
         after itself. `temporal` takes these as (B, T, F), with the `mask`. All but `features` give
         `logits` float (B, C), or (B, T, C) where there is an answer at every frame. Of a stream
-        whose backbone is a network of others, `serving_default` takes `STREAM_features` as well,
+        whose backbone is external, `serving_default` takes `STREAM_features` as well,
         and `features` gives none; where there is no other stream, there is no `features`.
 
         Args:

@@ -14,8 +14,7 @@ from keras import layers, ops
 
 from pipeline.config import RunConfig
 from pipeline.errors import DataError
-from pipeline.models.backbones import build_backbone
-from pipeline.models.backbones.foreign import foreign_network
+from pipeline.models.backbones import build_backbone, external_backbone
 from pipeline.models.individuals import Individuals
 from pipeline.models.layers import (
     BatchNormalization,
@@ -49,8 +48,8 @@ def build_recognizer(
         A model from `{"frames": uint8 (B, T, H, W, 3), "mask": bool (B, T)}` to float32 logits
         (B, num_classes), or (B, T, num_classes) where there is an answer at every frame, those of
         the last stage; `"flow": uint8 (B, T, H, W, 3)` comes beside the frames or in place of
-        them where the input of the model says so. A stream whose backbone is a network of others
-        takes what that gives, `"STREAM_features": float32 (B, T, F)`.
+        them where the input of the model says so. A stream whose backbone is external takes
+        what that gives, `"STREAM_features": float32 (B, T, F)`.
 
     Example:
         >>> from pipeline.config import FramesConfig
@@ -69,7 +68,7 @@ def _build(config: RunConfig, num_classes: int, *, for_export: bool) -> keras.Mo
     for stream in config.model.streams:
         features = (
             inputs[f"{stream}_features"]
-            if stream in config.foreign
+            if stream in config.external
             else _frame_features(inputs, stream, config, skip_padding=not for_export)
         )
         # Small, and its sums over time need the bits.
@@ -142,8 +141,8 @@ def _heads(config: RunConfig) -> list[str]:
 
 def _inputs(config: RunConfig) -> dict[str, keras.KerasTensor]:
     length, frames = config.clip.num_frames, config.frames.only(config.model.images)
-    others = {f"{stream}_features": foreign_network(config, stream) for stream in config.foreign}
-    own = [STREAMS[name].image.name for name in config.model.streams if name not in config.foreign]
+    others = {f"{stream}_features": external_backbone(config, stream) for stream in config.external}
+    own = [STREAMS[name].image.name for name in config.model.streams if name not in config.external]
     inputs = {
         name: layers.Input(
             (length, *IMAGES[name].shape(frames)), dtype=IMAGES[name].dtype, name=name

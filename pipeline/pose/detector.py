@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.pose.network import Floats, Network
+from pipeline.pose.models import Floats, ImageNetwork
 from pipeline.pose.region import Region
 from pipeline.video import resize
 
@@ -41,7 +41,7 @@ class Detection:
 class Detector:
     """Finds people by a network with the outputs boxes (2254, 12) and logits (2254, 1)."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: ImageNetwork) -> None:
         self._network = network
         self._anchors = anchors()
 

@@ -14,8 +14,7 @@ import numpy.typing as npt
 
 from pipeline.pose.detector import Detector
 from pipeline.pose.landmarks import Landmarks, Person
-from pipeline.pose.models import DETECTOR, LANDMARKS, usable_folder
-from pipeline.pose.network import Floats, LiteRTNetwork, Network
+from pipeline.pose.models import Floats, ImageNetwork, load_networks
 from pipeline.pose.region import Region
 from pipeline.pose.skeleton import NUM_POINTS
 
@@ -42,19 +41,6 @@ class Poses:
     flags: Floats
 
 
-def load_networks(folder: Path | None = None) -> tuple[Network, Network]:
-    """The detector and the landmarks in a folder, by default where `clipline fetch pose` puts them.
-
-    Raises:
-        DataError: They are not there, or damaged.
-    """
-    folder = folder or usable_folder()
-    detector, landmarks = (
-        LiteRTNetwork(folder / model.name, model.outputs) for model in (DETECTOR, LANDMARKS)
-    )
-    return detector, landmarks
-
-
 @dataclass
 class _Place:
     """Who is in a place now, and where the last one was."""
@@ -77,7 +63,9 @@ class PoseEstimator:
         max_people: How many are followed at most (P).
     """
 
-    def __init__(self, detector: Network, landmarks: Network, max_people: int = 2) -> None:
+    def __init__(
+        self, detector: ImageNetwork, landmarks: ImageNetwork, max_people: int = 2
+    ) -> None:
         self._detect = Detector(detector)
         self._look_at = Landmarks(landmarks)
         self._max_people = max_people

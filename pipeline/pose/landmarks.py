@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.pose.detector import sigmoid
-from pipeline.pose.network import Floats, Network
+from pipeline.pose.models import Floats, ImageNetwork
 from pipeline.pose.region import Region
 from pipeline.pose.skeleton import HANDS, NUM_POINTS
 
@@ -54,7 +54,7 @@ class Person:
 class Landmarks:
     """Finds key points by a network with the outputs points (195,), flag (1,) and world (117,)."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: ImageNetwork) -> None:
         self._network = network
 
     def __call__(self, frame: npt.NDArray[np.uint8], region: Region) -> Person:

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.errors import DataError
+from pipeline.networks import NetworkError, open_network
+from pipeline.text import command
 from pipeline.user_cache import user_cache
+
+Floats = npt.NDArray[np.float32]
+ImageNetwork = Callable[[Floats], Sequence[Floats]]
+"""Takes an image, float32 (S, S, 3); gives the outputs of a model."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +52,6 @@ LANDMARKS = Model(
     ("Identity", "Identity_1", "Identity_4"),
 )
 
-
 _CARRIED: Final = "CLIPLINE_POSE_MODELS"
 """Names a folder with the models, for this process and those that it starts."""
 
@@ -71,3 +81,44 @@ def carry(target: Path) -> None:
         OSError: They are not there, or cannot be written.
     """
     shutil.copytree(usable_folder(), target, dirs_exist_ok=True)
+
+
+def load_networks(folder: Path | None = None) -> tuple[ImageNetwork, ImageNetwork]:
+    """The detector and the landmarks in a folder, by default where `clipline fetch pose` puts them.
+
+    Raises:
+        DataError: They are not there, or damaged.
+    """
+    folder = folder or usable_folder()
+    detector, landmarks = (
+        load_network(folder / model.name, model.outputs) for model in (DETECTOR, LANDMARKS)
+    )
+    return detector, landmarks
+
+
+def load_network(path: Path, outputs: Sequence[str]) -> ImageNetwork:
+    """A network of one image.
+
+    Args:
+        path: The file.
+        outputs: Names of the outputs, in the order in which they are given.
+
+    Raises:
+        DataError: The file is not there, damaged, or another model.
+    """
+    again = f"To get the models of poses: {command('fetch', 'pose')}"
+    if not path.is_file():
+        raise DataError(f"{path}: there is no such file. {again}")
+    try:
+        network = open_network(path)
+        (given,) = network.inputs
+    except (NetworkError, ValueError):
+        raise DataError(f"{path}: not a model of poses, or damaged. {again}") from None
+    if not network.outputs.keys() >= set(outputs):
+        raise DataError(f"{path}: not a model of poses, but of something else. {again}")
+
+    def run(image: Floats) -> list[Floats]:
+        found = network({given: image[None]})
+        return [found[name][0] for name in outputs]
+
+    return run

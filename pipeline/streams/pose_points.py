@@ -204,7 +204,7 @@ def _at_most(frame: Image) -> Image:
 
 def _networks() -> tuple[Any, Any]:
     """The two networks of this thread, which serve one video after another."""
-    from pipeline.pose.estimator import load_networks
+    from pipeline.pose.models import load_networks
 
     if not hasattr(_LOCAL, "networks"):
         _LOCAL.networks = load_networks()

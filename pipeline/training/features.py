@@ -26,11 +26,11 @@ from pipeline.dataset.stored_features import (
 )
 from pipeline.dataset.videos import Data
 from pipeline.errors import ConfigError
-from pipeline.foreign.litert import LiteRTFile
 from pipeline.locks import in_turn
-from pipeline.models.backbones.foreign import foreign_network
+from pipeline.models.backbones import external_backbone
 from pipeline.models.recognizer import trained_logits, trained_model
 from pipeline.native_log import silent_native_log
+from pipeline.networks import LiteRTFile
 from pipeline.prepare.prepared import Store
 from pipeline.streams import STREAMS, StoredImage
 from pipeline.text import command, counted
@@ -89,9 +89,9 @@ def on_stored_features(
 
     Returns:
         The temporal part and the videos by their features; the same network and videos where
-        these are not there. Those of networks of others are computed now, if need be.
+        these are not there. Those of external backbones are computed now, if need be.
     """
-    if config.foreign:
+    if config.external:
         # The network that was kept computes in float32.
         train = dataclasses.replace(config.train, precision="float32")
         config = dataclasses.replace(config, train=train)
@@ -182,7 +182,7 @@ def _path(stream: str, recognizer: keras.Model, config: RunConfig, store: Store)
 
 def _backbone_mark(config: BackboneConfig) -> dict[str, Any]:
     """What features depend on of a backbone, besides its weights."""
-    if config.is_foreign:
+    if config.is_external:
         content = hashlib.sha256(Path(config.name).read_bytes())
         return {**dataclasses.asdict(config.reading), "sha256": content.hexdigest()}
     others = ("mean", "std", "channels", "synchronised")
@@ -199,8 +199,8 @@ def _extractor(
     """From uint8 (N, H, W, 3) to features float32 (N, variants, F), as the network computes."""
     is_float32, on_gpu = config.train.precision == "float32", tf.config.list_physical_devices("GPU")
     compute: Callable[[Images], Features]
-    if stream in config.foreign:
-        compute = foreign_network(config, stream, num_threads=num_cores())
+    if stream in config.external:
+        compute = external_backbone(config, stream, num_threads=num_cores())
     elif num_frames >= _MANY_FRAMES and is_float32 and not on_gpu:
         compute = _by_litert(_own_network(stream, recognizer), recognizer, stream)
     else:
@@ -240,5 +240,6 @@ def _by_litert(
     traced = tf.function(compute).get_concrete_function(frame)
     with silent_native_log():
         content = tf.lite.TFLiteConverter.from_concrete_functions([traced]).convert()
-    network = LiteRTFile(content, num_cores())
-    return lambda images: np.concatenate([network(image[None]) for image in images])
+    network = LiteRTFile(content, num_cores()).network()
+    (given,), (found,) = network.inputs, network.outputs
+    return lambda images: np.concatenate([network({given: each[None]})[found] for each in images])

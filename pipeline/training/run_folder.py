@@ -98,7 +98,7 @@ def start(run: Run, config: RunConfig, data: Data) -> None:
     shutil.rmtree(new.folder, ignore_errors=True)  # of a training that was killed
     new.report.mkdir(parents=True)
     save_config(config, new.config_file)
-    for stream in config.foreign:
+    for stream in config.external:
         new.backbones.mkdir(exist_ok=True)
         file = Path(config.backbone_of(stream).name)
         shutil.copyfile(file, new.backbones / f"{stream}{file.suffix}")

@@ -14,13 +14,13 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
 
 from pipeline.cli.export import format_exported
 from pipeline.config import ClipConfig, FramesConfig, ModelConfig
 from pipeline.config.file import save_config
 from pipeline.dataset.clip_batches import evaluation_batches
 from pipeline.errors import ConfigError, DataError, PipelineError
-from pipeline.inference import litert
 from pipeline.inference.agreement import LEAST_SAME, ROUNDING, TOLERANCE, check, some_clips
 from pipeline.inference.bundle import Bundle, checksum, read_bundle, write_bundle
 from pipeline.inference.classifier import Classifier
@@ -38,6 +38,7 @@ from pipeline.tasks.calibration import Calibration
 from pipeline.training.checkpoint import restore
 from pipeline.video import write_video
 from tests.inference import commands
+from tests.networks import write_tflite
 from tests.processes import killed_ever_later
 from tests.runs import changed
 
@@ -287,7 +288,7 @@ def test_what_lies_in_padding_or_is_written_to_an_open_file_later_does_not_count
     monkeypatch.setattr("os.cpu_count", lambda: 2)
     model, config = load_recognizer(hasty_run.model_file), hasty_run.config()
     path = Path(shutil.copy(hasty_run.litert_file, tmp_path))
-    exported = litert.LiteRTModel(path, num_threads=2)
+    exported = open_runtime(path, num_threads=2)
     masks = []
     for inputs, _ in evaluation_batches(blob_store, config, "test"):
         given = (inputs["frames"].numpy(), inputs["mask"].numpy(), model(inputs).numpy())
@@ -300,11 +301,13 @@ def test_what_lies_in_padding_or_is_written_to_an_open_file_later_does_not_count
             masks.append(bool(mask.all()))
     assert set(masks) == {True, False}
     path.write_bytes(b"another")
-    with exported._interpreters.borrowed():
+    with exported._parts["temporal"]._file.interpreter():
         logits = exported.clip_logits({"frames": frames, "mask": mask})
         np.testing.assert_allclose(logits, expected, atol=1e-4)
     with pytest.raises(DataError, match="model.tflite: not a LiteRT model, or damaged"):
-        litert.LiteRTModel(path)
+        open_runtime(path)
+    with pytest.raises(DataError, match="model.tflite: exported by another version of this prog"):
+        open_runtime(write_tflite(path))
 
 
 def in_threads(work, items):
@@ -343,13 +346,13 @@ def test_threads_have_the_answers_of_one_by_one(hasty_run, arrays, tmp_path):
 def test_there_are_no_more_interpreters_than_cores(hasty_run, arrays, monkeypatch, cores):
     started = []
 
-    class Counted(litert.Interpreter):
+    class Counted(Interpreter):
         def __init__(self, *arguments, **options):
             started.append(self)
             super().__init__(*arguments, **options)
 
-    monkeypatch.setattr(litert, "Interpreter", Counted)
-    monkeypatch.setattr("pipeline.spares.os.cpu_count", lambda: cores)
+    monkeypatch.setattr("ai_edge_litert.interpreter.Interpreter", Counted)
+    monkeypatch.setattr("pipeline.networks.os.cpu_count", lambda: cores)
     classifier = Classifier(hasty_run)
     for array in arrays[:3]:
         classifier.predict(array)
@@ -544,9 +547,9 @@ def test_a_bundle_is_read_as_it_was_written_and_nothing_else_is(written):
     content = json.loads(run.bundle_file.read_text())
     for damaged in ("", "[]", "{}", "3", "\xff", DEEP, "9" * 5000):
         refused(run, damaged, "damaged")
-    for version in (6, 99, True, "7"):
+    for version in (7, 99, True, "8"):
         refused(run, json.dumps({**content, "format": version}), "of another version")
-    for key in ("class_names", "weights", "foreign", "calibration"):
+    for key in ("class_names", "weights", "external", "calibration"):
         without = {name: value for name, value in content.items() if name != key}
         refused(run, json.dumps(without), f"{key} is missing")
     run.bundle_file.unlink()

@@ -1,4 +1,4 @@
-"""Runs that see through networks of others, or key points of people and of animals: all of it."""
+"""Runs that see through external backbones, or key points of people and of animals: all of it."""
 
 import dataclasses
 import json
@@ -104,7 +104,7 @@ def make(blob_config, store, folder):
 @pytest.fixture(scope="module")
 def run(blob_config, blob_store, made, tmp_path_factory):
     """It lies beside the networks."""
-    found = made("network of others", partial(make, blob_config, blob_store))
+    found = made("external backbone", partial(make, blob_config, blob_store))
     files = Path(shutil.copytree(found, tmp_path_factory.mktemp("others") / "files"))
     run = Run(files / "run")
     save_config(changed(run.config(), {"data": str(files / "data")}), run.config_file)
@@ -136,7 +136,7 @@ def test_its_features_are_those_of_the_same_network_of_keras(config, run, kind, 
 
 
 def test_features_are_stored_once_whatever_the_file_is_called(run, config, capsys):
-    """Those of graphs keep their names of before there were networks of others."""
+    """Those of graphs keep their names of before there were external backbones."""
     assert list(_backbone_mark(BackboneConfig(name="network.keras"))) == [
         *("name", "weights", "trainable", "learning_rate_factor", "filters", "normalisation"),
         *("momentum", "spatial_dropout", "grid", "normalise_features"),
@@ -201,7 +201,7 @@ def test_a_run_classifies_elsewhere_and_without_tensorflow(run, video, tmp_path)
         for name in ("model.tflite", "bundle.json"):
             shutil.copy(run.folder / name, folder / name)
         missing = classify(video, "--run", folder).mistake
-        assert "backbones: the network of the stream rgb is not there. Copy it from" in missing
+        assert "backbones: the backbone of the stream rgb is not there. Copy it from" in missing
         network = run.folder.with_name(f"network.{kind}")
         shutil.copy(network, folder / "backbones" / f"rgb.{kind}")
     code = f"""
@@ -225,14 +225,14 @@ def test_what_does_not_fit_the_bundle_is_refused(run, tmp_path):
     with pytest.raises(DataError, match=r"takes 80 features of the stream rgb, and .* gives 5"):
         Classifier(moved)
     content = json.loads(run.bundle_file.read_bytes())
-    usual = content["foreign"]["rgb"]
+    usual = content["external"]["rgb"]
     for stream, changes, problem in (
-        ("../rgb", {}, "foreign must name streams of model.streams"),
+        ("../rgb", {}, "external must name streams of model.streams"),
         ("rgb", {"std": []}, "must both be one number"),
         ("rgb", {"grid": 0}, "backbone.grid must be at least 1"),
-        ("rgb", {"channels": "grb"}, "foreign.rgb.channels: expected one of auto, rgb, bgr"),
+        ("rgb", {"channels": "grb"}, "external.rgb.channels: expected one of auto, rgb, bgr"),
     ):
-        content["foreign"] = {stream: {**usual, **changes}}
+        content["external"] = {stream: {**usual, **changes}}
         moved.bundle_file.write_text(json.dumps(content))
         with pytest.raises(DataError, match=problem):
             Classifier(moved)

@@ -14,8 +14,7 @@ from pipeline.cli import fetch as command
 from pipeline.errors import DataError
 from pipeline.native_log import silent_native_log
 from pipeline.pose import PoseEstimator, fetch
-from pipeline.pose.models import models_folder
-from pipeline.pose.network import LiteRTNetwork
+from pipeline.pose.models import load_network, models_folder
 from pipeline.pose.prune import prune
 
 WHEEL = "mediapipe-0.10.21-cp311-cp311-manylinux_2_28_x86_64.whl"
@@ -41,11 +40,11 @@ def path(tmp_path, tiny_model):
 
 
 def test_a_pruned_model_holds_only_what_it_needs_and_gives_the_same(path, tiny_model):
-    network = LiteRTNetwork(path, ["Identity", "Identity_1"])
+    network = load_network(path, ["Identity", "Identity_1"])
     assert [each.tolist() for each in network(np.float32([4, 7]))] == [[-3, 0], [15, 24]]
     for output, expected in (("Identity", [-3, 0]), ("Identity_1", [15, 24])):
         path.write_bytes(prune(tiny_model, [output]))
-        (found,) = LiteRTNetwork(path, [output])(np.float32([4, 7]))
+        (found,) = load_network(path, [output])(np.float32([4, 7]))
         assert found.tolist() == expected
     whole, model = (
         schema.ModelT.InitFromPackedBuf(each, 0)
@@ -65,12 +64,12 @@ def test_a_pruned_model_holds_only_what_it_needs_and_gives_the_same(path, tiny_m
 @pytest.mark.parametrize("data", [b"", b"no model", None])
 def test_a_file_that_is_no_model_of_poses_is_told(path, tmp_path, data):
     with pytest.raises(DataError, match="not a model of poses"):
-        LiteRTNetwork(path, ["Identity_4"])
+        load_network(path, ["Identity_4"])
     path.unlink()
     if data is not None:
         path.write_bytes(data)
     with pytest.raises(DataError, match="clipline fetch pose|fetch.py pose"):
-        LiteRTNetwork(path, ["Identity"])
+        load_network(path, ["Identity"])
     with pytest.raises(DataError, match="fetch"):
         PoseEstimator.load(tmp_path)
 
@@ -119,8 +118,8 @@ def test_pip_gets_them_and_only_once(tiny, wheels, cache, capsys):
     assert (folder / "LICENSE").read_text() == "the licence"
     assert (folder / "pose_detection.tflite").read_bytes() == tiny
     with pytest.raises(DataError):
-        LiteRTNetwork(folder / "pose_landmark.tflite", ["Identity_1"])
-    network = LiteRTNetwork(folder / "pose_landmark.tflite", ["Identity"])
+        load_network(folder / "pose_landmark.tflite", ["Identity_1"])
+    network = load_network(folder / "pose_landmark.tflite", ["Identity"])
     assert network(np.float32([1, 2]))[0].tolist() == [-6, -5]
     (wheels / WHEEL).unlink()
     capsys.readouterr()

@@ -31,8 +31,8 @@ def main(arguments: Sequence[str]) -> None:
     config = run_config(parser.parse(arguments))
     frozen = config.backbone.trainable == "none"
     expect(frozen, "backbone.trainable must be none, such as in --config pretrained", frozen)
-    other = "backbone.name must be a network that can be trained through, not a file of others"
-    expect(not config.foreign, other, config.backbone.name)
+    other = "backbone.name must be a network that can be trained through, not an external backbone"
+    expect(not config.external, other, config.backbone.name)
     with tempfile.TemporaryDirectory() as folder:  # in which no features are stored yet
         copy = Path(folder) / "data"
         shutil.copytree(config.data, copy, ignore=shutil.ignore_patterns("features"))

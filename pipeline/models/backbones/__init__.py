@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -11,6 +12,7 @@ from keras import layers
 
 from pipeline.config import RunConfig
 from pipeline.errors import ConfigError
+from pipeline.external import FrameNetwork, open_backbone
 from pipeline.models.backbones.applications import APPLICATIONS, application
 from pipeline.models.backbones.cnn import cnn
 from pipeline.models.backbones.efficientnet_lite import LITE, efficientnet_lite
@@ -19,6 +21,12 @@ from pipeline.models.backbones.keras_file import keras_file
 from pipeline.models.layers import ToPixels, penalty
 from pipeline.streams import STREAMS
 from pipeline.text import suggestion
+
+
+def external_backbone(config: RunConfig, stream: str, *, num_threads: int = 1) -> FrameNetwork:
+    """Opens the backbone of a stream of `RunConfig.external`, see `open_backbone`."""
+    backbone, side = config.backbone_of(stream), config.frames.side
+    return open_backbone(Path(backbone.name), backbone.reading, size=side, num_threads=num_threads)
 
 
 def build_backbone(config: RunConfig, stream: str, input_shape: Any) -> keras.Model:

@@ -1,4 +1,4 @@
-"""Runs whose frames go through networks of others, which lie beside the model."""
+"""Runs with external backbones, whose files lie beside the model."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from pipeline.errors import DataError
-from pipeline.foreign import FrameNetwork, file_of, open_network
+from pipeline.external import FrameNetwork, file_of, open_backbone
 from pipeline.inference.bundle import Bundle
 from pipeline.inference.runtime import Arrays, Floats, Runtime
 from pipeline.run import Run
@@ -18,27 +18,27 @@ Networks = Mapping[str, FrameNetwork]
 
 
 def networks_of(bundle: Bundle, run: Run, *, num_threads: int = 1) -> Networks:
-    """Opens the networks of others that lie in the folder of a run.
+    """Opens the external backbones that lie in the folder of a run.
 
     Raises:
         DataError: One is not there, or cannot be used.
         ConfigError: The package that runs it is missing.
     """
     found = {}
-    for stream, reading in bundle.foreign.items():
+    for stream, reading in bundle.external.items():
         path = file_of(run.backbones, stream)
         if not path:
             raise DataError(
-                f"{run.backbones}: the network of the stream {stream} is not there. Copy it from "
+                f"{run.backbones}: the backbone of the stream {stream} is not there. Copy it from "
                 f"the run, or export it again: {run.export_command()}"
             )
         side = bundle.frames.side
-        found[stream] = open_network(path, reading, size=side, num_threads=num_threads)
+        found[stream] = open_backbone(path, reading, size=side, num_threads=num_threads)
     return found
 
 
 def with_networks(runtime: Runtime, networks: Networks, bundle: Bundle) -> Runtime:
-    """A runtime that takes frames, also for streams whose features come from others.
+    """A runtime that takes frames, also for streams with external backbones.
 
     Raises:
         DataError: The features are not as many as the model takes.
@@ -47,11 +47,11 @@ def with_networks(runtime: Runtime, networks: Networks, bundle: Bundle) -> Runti
 
 
 def inputs_of(clips: Arrays, networks: Networks, wanted: Iterable[str]) -> dict[str, np.ndarray]:
-    """What a model takes of clips, images (B, T, H, W, 3): images, and `STREAM_features` of others.
+    """What a model takes of clips, images (B, T, H, W, 3): these, or external `STREAM_features`.
 
     Args:
         clips: By name; what else is there, such as the mask, stays.
-        networks: The networks of others.
+        networks: External backbones.
         wanted: Names of what it takes.
     """
     found = {

@@ -1,26 +1,28 @@
-"""A frozen network of others: frames to features."""
+"""An external backbone: a frozen network in a file, from frames to features."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import ConfigError, DataError
-from pipeline.foreign.file import Floats, NetworkFile, NoFrameNetworkError, Values
-from pipeline.foreign.reading import SUFFIXES, Reading
-from pipeline.text import one_line
+from pipeline.external.reading import SUFFIXES, Reading, said_by
+from pipeline.networks import Array, Network, NetworkError, Tensor, open_network
 from pipeline.video import resize
 
 Frames = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float32]
 
 _AT_ONCE = 16
 """Frames in a call, where the file takes any number."""
 _INTEGERS = {"uint8": (0, 255), "int8": (-128, 127)}
+_DTYPES = {".tflite": ("float32", "uint8", "int8"), ".onnx": ("float32", "float16", "uint8")}
 
 
 class FrameNetwork:
@@ -37,13 +39,20 @@ class FrameNetwork:
         DataError: It takes no frames, or gives no features.
     """
 
-    def __init__(self, network: NetworkFile, reading: Reading, path: Path, size: int) -> None:
+    def __init__(self, network: Network, reading: Reading, path: Path, size: int) -> None:
         self._network, self._path, self._size = network, path, size
-        given = network.input
+        self._name, self._given = _only(path, network.inputs, "input")
+        self._output, self._found = _only(path, network.outputs, "output")
+        given, known = self._given, _DTYPES[path.suffix]
+        if given.dtype not in known:
+            raise DataError(
+                f"{path}: expected an input of {', '.join(known)}. Received: {given.dtype}"
+            )
         self._channels_first = _channel_axis(path, given.shape) == 1
         height, width = given.shape[2:] if self._channels_first else given.shape[1:3]
         self._sides = (height or size, width or size)
-        self._reading = _complete(path, reading, given.said, is_integer=given.dtype in _INTEGERS)
+        said, is_integer = said_by(network.metadata), given.dtype in _INTEGERS
+        self._reading = _complete(path, reading, said, is_integer=is_integer)
 
     def __call__(self, frames: Frames) -> Floats:
         """The features, float32 (N, F), of frames, uint8 (N, H, W, 3), RGB.
@@ -52,7 +61,7 @@ class FrameNetwork:
             DataError: The network cannot be run, or gives no features.
         """
         values = self._values(frames)
-        number = self._network.input.shape[0] or _AT_ONCE
+        number = self._given.shape[0] or _AT_ONCE
         parts = [self._features(values[i : i + number]) for i in range(0, len(values), number)]
         return np.concatenate(parts)
 
@@ -65,14 +74,15 @@ class FrameNetwork:
         """
         return self(np.zeros((1, self._size, self._size, 3), np.uint8)).shape[1]
 
-    def _features(self, values: Values) -> Floats:
-        number, batch = len(values), self._network.input.shape[0] or len(values)
+    def _features(self, values: Array) -> Floats:
+        number, batch = len(values), self._given.shape[0] or len(values)
         if number < batch:
             values = np.pad(values, [(0, batch - number), *[(0, 0)] * 3])
         try:
-            found = self._network(values)
-        except (ValueError, RuntimeError) as error:
-            raise DataError(f"{self._path}: cannot be run: {one_line(error)}") from None
+            raw = self._network({self._name: values})[self._output]
+        except NetworkError as error:
+            raise DataError(f"{self._path}: cannot be run: {error}") from None
+        found = (raw.astype(np.float32) - self._found.zero) * np.float32(self._found.step)
         if found.ndim not in (2, 4) or len(found) != batch:
             raise DataError(
                 f"{self._path}: expected one output, of features (N, F) or (N, h, w, F). Received: "
@@ -82,9 +92,9 @@ class FrameNetwork:
             found = found.transpose(0, 2, 3, 1)
         return _on_grid(found[:number], self._reading.grid)
 
-    def _values(self, frames: Frames) -> Values:
+    def _values(self, frames: Frames) -> Array:
         """Frames as the network takes them."""
-        given, reading = self._network.input, self._reading
+        given, reading = self._given, self._reading
         images = np.stack([resize(frame, self._sides) for frame in frames])
         if not reading.mean:  # the integers that pixels are
             values = images.astype(np.float32) + _INTEGERS[given.dtype][0]
@@ -102,8 +112,8 @@ class FrameNetwork:
         return np.ascontiguousarray(values.astype(given.dtype))
 
 
-def open_network(path: Path, reading: Reading, *, size: int, num_threads: int = 1) -> FrameNetwork:
-    """Opens a network in a file of LiteRT or ONNX, which can compute and nothing else.
+def open_backbone(path: Path, reading: Reading, *, size: int, num_threads: int = 1) -> FrameNetwork:
+    """Opens an external backbone in a file of LiteRT or ONNX, which can compute and nothing else.
 
     Args:
         path: A `.tflite` or `.onnx` file.
@@ -119,30 +129,24 @@ def open_network(path: Path, reading: Reading, *, size: int, num_threads: int = 
     if not path.is_file():
         raise ConfigError(f"backbone.name {path}: there is no such file")
     try:
-        network = _opened(path, num_threads)
-    except NoFrameNetworkError as error:
-        raise DataError(f"{path}: {error}") from None
-    except (ValueError, RuntimeError) as error:
+        network = open_network(path, num_threads)
+    except NetworkError as error:
         kind = "an ONNX" if path.suffix == ".onnx" else "a LiteRT"
-        raise DataError(f"{path}: not {kind} network, or damaged: {one_line(error)}") from None
+        raise DataError(f"{path}: not {kind} network, or damaged: {error}") from None
     return FrameNetwork(network, reading, path, size)
-
-
-def _opened(path: Path, num_threads: int) -> NetworkFile:
-    """What runs a file; what that takes is imported now, and only now."""
-    if path.suffix == ".onnx":
-        from pipeline.foreign.onnx import ONNXFile
-
-        return ONNXFile(path.read_bytes(), num_threads)
-    from pipeline.foreign.litert import LiteRTFile
-
-    return LiteRTFile(path.read_bytes(), num_threads)
 
 
 def file_of(folder: Path, stream: str) -> Path | None:
     """The file of a stream's network in the folder that a run has for them; None: no such file."""
     files = (folder / f"{stream}{suffix}" for suffix in SUFFIXES)
     return next((file for file in files if file.is_file()), None)
+
+
+def _only(path: Path, found: Mapping[str, Tensor], kind: str) -> tuple[str, Tensor]:
+    """The only input or output of a network, with its name."""
+    if len(found) != 1:
+        raise DataError(f"{path}: expected one {kind}. Received: {len(found)}")
+    return next(iter(found.items()))
 
 
 def _channel_axis(path: Path, shape: tuple[int | None, ...]) -> int:
