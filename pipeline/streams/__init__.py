@@ -3,12 +3,9 @@
 In come frames, or images that were stored of them; out go the numbers that a backbone takes.
 """
 
-from pipeline.streams.difference import Difference
-from pipeline.streams.flow import Flow
+from pipeline.streams.pictures import Difference, Flow, Rgb, RgbDifference
 from pipeline.streams.pose import Pose
 from pipeline.streams.pose_points import PosePoints
-from pipeline.streams.rgb import Rgb
-from pipeline.streams.rgb_difference import RgbDifference
 from pipeline.streams.stream import Shown, Stored, StoredImage, Stream
 
 STREAMS: dict[str, Stream] = {

@@ -8,6 +8,7 @@ import pytest
 from pipeline.pose import PoseEstimator, Poses
 from pipeline.pose.detector import (
     Detector,
+    Region,
     anchors,
     decode,
     intersection_over_union,
@@ -16,9 +17,8 @@ from pipeline.pose.detector import (
     suppress,
 )
 from pipeline.pose.drawing import draw_marks, draw_points, draw_poses
-from pipeline.pose.landmarks import Landmarks
+from pipeline.pose.estimator import Landmarks
 from pipeline.pose.models import DETECTOR, LANDMARKS, models_folder
-from pipeline.pose.region import Region
 from pipeline.pose.skeleton import LEFT_LIMBS, MIRRORED, POINTS, RIGHT_LIMBS, mirrored, sides
 from pipeline.video import VideoReader, crop
 from tests.conftest import REAL, VIDEOS

@@ -14,8 +14,8 @@ from pipeline.cli import fetch as command
 from pipeline.errors import DataError
 from pipeline.native_log import silent_native_log
 from pipeline.pose import PoseEstimator, fetch
+from pipeline.pose.fetch import prune
 from pipeline.pose.models import load_network, models_folder
-from pipeline.pose.prune import prune
 
 WHEEL = "mediapipe-0.10.21-cp311-cp311-manylinux_2_28_x86_64.whl"
 INFO = "mediapipe-0.10.21.dist-info"

@@ -84,7 +84,7 @@ def test_flow_leads_from_the_stored_frame_before_and_is_none_where_one_repeats(v
         looked_at.append(not np.array_equal(before, frame))
         return flow_image(before, frame)
 
-    monkeypatch.setattr("pipeline.streams.flow.flow_image", look)
+    monkeypatch.setattr("pipeline.streams.pictures.flow_image", look)
     images, _ = encode_video(video, FramesConfig(fps=8, size=32, jpeg_quality=95, flow=True))
     assert looked_at == [True] * 5
     still = [bool((decode_flow(image) == STILL).all()) for image in images["flow"]]

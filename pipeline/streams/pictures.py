@@ -1,4 +1,4 @@
-"""Optical flow: where each pixel of the frame before went."""
+"""Streams of pictures: frames, what changes from one to the next, and optical flow."""
 
 from __future__ import annotations
 
@@ -8,12 +8,80 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.streams.stream import Image, StoredImage, Stream
-from pipeline.video import decode_flow, encode_flow, flow_image, no_flow
+from pipeline.video import (
+    decode_flow,
+    decode_jpeg,
+    encode_flow,
+    encode_jpeg,
+    flow_image,
+    no_flow,
+)
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
 _SHORT = 0.5  # Shorter vectors have no direction.
+
+
+class Frames(StoredImage):
+    """The frames of a video, RGB."""
+
+    name = "frames"
+    title = "frames"
+
+    def encode(self, frame: Image, before: Image | None, *, quality: int) -> bytes:  # noqa: ARG002
+        """See `StoredImage`."""
+        return encode_jpeg(frame, quality=quality)
+
+    def decode_image(self, data: bytes, *, shrink: int) -> Image:
+        """See `StoredImage`."""
+        return decode_jpeg(data, shrink=shrink)
+
+
+FRAMES = Frames()
+
+
+class Rgb(Stream):
+    """Each frame, scaled to [-1, 1]."""
+
+    name = "rgb"
+    image = FRAMES
+
+    def see(self, pixels: tf.Tensor, gain: float) -> tf.Tensor:  # noqa: ARG002
+        """See `Stream`."""
+        return (pixels - 127.5) / 127.5
+
+
+class Difference(Stream):
+    """Each frame less the one before it, scaled to [-gain, gain]; 0 for the first frame."""
+
+    name = "difference"
+    image = FRAMES
+    needs_frame_before = True
+    is_motion = True
+
+    def see(self, pixels: tf.Tensor, gain: float) -> tf.Tensor:
+        """See `Stream`."""
+        from keras import ops
+
+        steps = (pixels[:, 1:] - pixels[:, :-1]) * (gain / 255)
+        return ops.concatenate([ops.zeros_like(pixels[:, :1]), steps], axis=1)
+
+
+class RgbDifference(Stream):
+    """The channels of `Rgb`, then those of `Difference`, for one backbone."""
+
+    name = "rgb_difference"
+    image = FRAMES
+    channels = 6
+    needs_frame_before = True
+
+    def see(self, pixels: tf.Tensor, gain: float) -> tf.Tensor:
+        """See `Stream`."""
+        from keras import ops
+
+        seen = [stream.see(pixels, gain) for stream in (Rgb(), Difference())]
+        return ops.concatenate(seen, axis=-1)
 
 
 class FlowImage(StoredImage):
