@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import ConfigError, DataError
-from pipeline.key_points.placed import VALUES
+from pipeline.key_points import VALUES
 from pipeline.pose.skeleton import NUM_POINTS, POINTS, mirrored
 from pipeline.streams.stream import Encode, Frames, Image, Shown, Stored
 from pipeline.video import resize
