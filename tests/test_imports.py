@@ -19,8 +19,9 @@ from pipeline.importing import import_tensorflow
 ROOT = Path(__file__).parents[1]
 PACKAGE, TESTS = ROOT / "pipeline", ROOT / "tests"
 ROOMS = [
-    *("text", "errors", "atomic", "interrupt", "native_log", "importing", "figures", "locks"),
-    *("progress", "user_cache", "networks", "video", "pose", "key_points", "external", "streams"),
+    *("text", "errors", "tables", "atomic", "interrupt", "native_log", "importing", "figures"),
+    *("locks", "progress", "user_cache", "networks", "video", "pose", "key_points", "external"),
+    "streams",
     *("config", "run", "workers", "manifest", "sources", "prepare", "tasks", "dataset", "models"),
     *("training", "evaluation", "experiments", "inference", "labelling", "web", "cli"),
 ]

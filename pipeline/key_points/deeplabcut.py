@@ -24,6 +24,7 @@ from pipeline.key_points.table import (
     numbers,
     rows_of,
 )
+from pipeline.tables import Line
 
 FIRST = "scorer"
 """The first cell of such a file."""
@@ -39,7 +40,6 @@ class _Columns(NamedTuple):
     head: Head
     places: list[np.ndarray]
     width: int
-    num_rows: int
 
 
 def read_deeplabcut_head(path: Path) -> Head:
@@ -61,9 +61,7 @@ def read_deeplabcut(path: Path) -> Table:
     columns = _columns(rows)
     width = columns.width
     values, frames = array("d"), []
-    for line, row in enumerate(rows, columns.num_rows + 1):
-        if not row:
-            continue
+    for _, line, row in rows:
         if len(row) < width:
             raise NotATableError(f"line {line}: expected {width} cells, got {len(row)}.")
         frames.append(frame_number(row[0], line))
@@ -78,11 +76,11 @@ def read_deeplabcut(path: Path) -> Table:
     return Table(columns.head.names, points, is_whole=True)
 
 
-def _columns(rows: Iterator[list[str]]) -> _Columns:
-    top = list(itertools.islice(rows, 3))
+def _columns(rows: Iterator[Line]) -> _Columns:
+    top = [row.cells for row in itertools.islice(rows, 3)]
     if len(top) == 3 and [row[:1] for row in top] != [[level] for level in _LEVELS[0]]:
-        top += itertools.islice(rows, 1)
-    if [row[0] if row else "" for row in top] not in _LEVELS:
+        top += [row.cells for row in itertools.islice(rows, 1)]
+    if [row[0] for row in top] not in _LEVELS:
         raise NotATableError(f"expected rows of {' or '.join(map(', '.join, _LEVELS))} at its top.")
     *_, parts, coords = top
     owners = top[1] if len(top) == 4 else [""] * len(parts)
@@ -93,10 +91,10 @@ def _columns(rows: Iterator[list[str]]) -> _Columns:
         for number, (owner, part, coord) in enumerate(zip(owners, parts, coords, strict=True))
         if number
     }
-    return _placed(places, len(top))
+    return _placed(places)
 
 
-def _placed(places: dict[tuple[str, str, str], int], num_rows: int) -> _Columns:
+def _placed(places: dict[tuple[str, str, str], int]) -> _Columns:
     """Columns by individual, point, and x, y or likelihood."""
     animals = list(dict.fromkeys(owner for owner, _, _ in places))
     if len(animals) > 1 and _NO_ANIMAL in animals:
@@ -116,4 +114,4 @@ def _placed(places: dict[tuple[str, str, str], int], num_rows: int) -> _Columns:
         owner, part, coord = error.args[0]
         whose = f" of {owner}" if owner else ""
         raise NotATableError(f"it has no {coord} of {part}{whose}.") from None
-    return _Columns(Head(names, len(animals)), found, max(places.values()) + 1, num_rows)
+    return _Columns(Head(names, len(animals)), found, max(places.values()) + 1)

@@ -208,7 +208,7 @@ def _is_deeplabcut(path: Path) -> bool:
     Raises:
         NotATableError: It is neither.
     """
-    header = next(rows_of(path), [])
+    header = next((row.cells for row in rows_of(path)), [])
     if header[:1] == [FIRST]:
         return True
     if FRAME in header:

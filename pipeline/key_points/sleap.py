@@ -19,6 +19,7 @@ from pipeline.key_points.table import (
     numbers,
     rows_of,
 )
+from pipeline.tables import Line
 
 if TYPE_CHECKING:
     import h5py
@@ -110,7 +111,7 @@ def read_sleap_csv_head(path: Path) -> Head:
         NotATableError: It is none.
     """
     rows = rows_of(path)
-    columns = _Columns(next(rows, []))
+    columns = _Columns(rows)
     return Head(columns.names, len({owner for _, owner, _, _ in columns.owned(rows)}))
 
 
@@ -121,7 +122,7 @@ def read_sleap_csv(path: Path) -> Table:
         NotATableError: It is none.
     """
     rows = rows_of(path)
-    columns = _Columns(next(rows, []))
+    columns = _Columns(rows)
     places: dict[tuple[str, int], int] = {}
     frames, owners, values = [], [], []
     for frame, owner, row, line in columns.owned(rows):
@@ -140,7 +141,8 @@ def read_sleap_csv(path: Path) -> Table:
 class _Columns:
     """The columns of a CSV file by their names; `chosen` has x, y and any score of each point."""
 
-    def __init__(self, header: Sequence[str]) -> None:
+    def __init__(self, rows: Iterator[Line]) -> None:
+        header = next((row.cells for row in rows), [])
         place = {name: number for number, name in enumerate(header)}
         self.names = tuple(name[:-2] for name in header if name.endswith(".x"))
         kinds = (
@@ -153,17 +155,13 @@ class _Columns:
         self._frame, *self.chosen = (place[name] for name in wanted)
         self._track, self._width = place.get(_TRACK), len(header)
 
-    def owned(
-        self, rows: Iterator[list[str]]
-    ) -> Iterator[tuple[int, tuple[str, int], list[str], int]]:
+    def owned(self, rows: Iterator[Line]) -> Iterator[tuple[int, tuple[str, int], list[str], int]]:
         """Frame, individual, cells and line of each row.
 
         Those without a track are told apart by their order in the frame.
         """
         last, seen = -1, Counter[str]()
-        for line, row in enumerate(rows, 2):
-            if not row:
-                continue
+        for _, line, row in rows:
             if len(row) != self._width:
                 raise NotATableError(f"line {line}: expected {self._width} cells, got {len(row)}.")
             frame = frame_number(row[self._frame], line)

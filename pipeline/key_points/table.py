@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,9 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+from pipeline.errors import DataError
+from pipeline.tables import Line, read_lines
 
 Floats = npt.NDArray[np.float32]
 Values = npt.NDArray[np.floating[Any]]
@@ -92,14 +94,14 @@ def numbers(cells: Sequence[str], line: int) -> list[float]:
         raise NotATableError(f"line {line}: expected numbers: {error}.") from None
 
 
-def rows_of(path: Path) -> Iterator[list[str]]:
+def rows_of(path: Path) -> Iterator[Line]:
     """The rows of a CSV file.
 
     Raises:
         NotATableError: It is none.
     """
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            yield from csv.reader(file)
-    except (csv.Error, UnicodeDecodeError):
-        raise NotATableError("it is no CSV file.") from None
+        yield from read_lines(path, exact=True)
+    except DataError as error:  # of which the path is told otherwise
+        reason = str(error).removeprefix(str(path)).lstrip(":, ")
+        raise NotATableError(reason) from None

@@ -17,6 +17,7 @@ from typing import Any, Literal, get_args
 from pipeline.errors import DataError
 from pipeline.manifest.annotation import Annotation
 from pipeline.manifest.class_names import check_class_names
+from pipeline.tables import Line, Table, read_lines
 from pipeline.text import counted, listed, suggestion
 
 Split = Literal["train", "val", "test"]
@@ -198,11 +199,11 @@ def write_csv(manifest: Manifest, path: str | os.PathLike[str]) -> None:
 def read_csv(
     path: str | os.PathLike[str], *, labelled: bool = True, several: bool = False
 ) -> Manifest:
-    """Reads a manifest from CSV.
+    """Reads a manifest from a table, its cells divided by commas, semicolons or tabs.
 
     The columns are path and label and, if need be, group, split, start_seconds and end_seconds;
     others are left alone, with a warning where one was perhaps mistyped. Relative paths start at
-    the folder of the CSV file. Blanks around a label or a group do not count. Without a group, the
+    the folder of the table. Blanks around a label or a group do not count. Without a group, the
     file is its own: all parts of it stay in one split. Without splits, the videos are not split
     yet.
 
@@ -216,16 +217,10 @@ def read_csv(
             expected, or there is none.
     """
     path = Path(path).absolute()
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file)
-            columns = _columns(path, next(reader, []), labelled=labelled)
-            lines = ((reader.line_num, cells) for cells in reader if cells)
-            rows = tuple(_row(path, line, columns, cells, several=several) for line, cells in lines)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}.") from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: expected CSV in UTF-8: {error}.") from None
+    needed = ("path", "label") if labelled else ("path",)
+    table = Table(read_lines(path, exact=True), path, *needed)
+    _warn_of_mistyped(path, table.columns)
+    rows = tuple(_row(line, cells, several=several) for line, cells in table)
     if not rows:
         raise DataError(f"{path}: expected a line for each video, got only the names of columns.")
     return Manifest(rows=rows)
@@ -239,43 +234,21 @@ def relative_path(path: str, folder: str | os.PathLike[str]) -> str:
         return path
 
 
-def _columns(path: Path, header: Sequence[str], *, labelled: bool) -> list[str]:
-    columns = [name.strip().lower() for name in header]
-    needed = ("path", "label") if labelled else ("path",)
-    if not set(needed) <= set(columns):
-        wanted = "columns path and label" if labelled else "column path"
-        got = ", ".join(header) or "an empty file"
-        separator = next((s for s in ";\t|" if s in "".join(header)), None)
-        hint = f"; it separates them by {separator!r}: save it with commas" if separator else ""
-        raise DataError(f"{path}: expected the {wanted}, got {got}{hint}.")
+def _warn_of_mistyped(path: Path, columns: Sequence[str]) -> None:
     known = (*_COLUMNS, *TRIM)
-    for name in known:
-        if columns.count(name) > 1:
-            raise DataError(f"{path}: expected each column once, got {name!r} repeatedly.")
     unused = set(known) - set(columns)
     for name in sorted(set(columns) - set(known)):
         for meant in difflib.get_close_matches(name, unused, n=1, cutoff=0.75):
             message = f"{path}: the column {name!r} is left alone. Did you mean {meant!r}?"
             warnings.warn(message, TableWarning, stacklevel=3)
-    return columns
 
 
-def _row(
-    path: Path, line: int, columns: Sequence[str], values: Sequence[str], *, several: bool
-) -> Row:
-    place = f"{path}, line {line}"
-    if len(values) > len(columns):
-        raise DataError(
-            f"{place}: expected at most {len(columns)} cells, got {len(values)}. A cell that holds "
-            "a comma needs double quotes around it."
-        )
-    cells = dict(zip(columns, values, strict=False))
+def _row(line: Line, cells: Mapping[str, str], *, several: bool) -> Row:
+    place = line.place
     video, label, group = (cells.get(column, "") for column in ("path", "label", "group"))
-    if not (video and (label or several or "label" not in columns)):
+    if not (video and (label or several or "label" not in cells)):
         hint = "" if not video or several else " With --multilabel a video may have no label."
         raise DataError(f"{place}: expected path and label, got an empty one.{hint}")
-    if "\0" in video:
-        raise DataError(f"{place}: expected a path, got {video!r}.")
     split = cells.get("split", "")
     if split.strip().lower() not in _SPLIT_NAMES:
         raise DataError(
@@ -283,7 +256,7 @@ def _row(
         )
     start, end = (cells.get(column, "") for column in TRIM)
     try:
-        trim = float(start or 0), float(end or math.inf)
+        trim = _number(start or "0"), _number(end or "inf")
     except ValueError:
         trim = math.nan, math.nan
     if not 0 <= trim[0] < trim[1] or trim[0] == math.inf:
@@ -291,11 +264,12 @@ def _row(
             f"{place}: expected start_seconds of 0 or more and end_seconds after it, "
             f"got {start!r} and {end!r}."
         )
-    file = str(path.parent / video)
+    folder = line.path.parent
+    file = str(folder / video)
     row = Row(
         path=file,
         label=sys.intern(label.strip()),  # It and the group are the same in many rows.
-        group=sys.intern(group.strip() or relative_path(file, path.parent)),
+        group=sys.intern(group.strip() or relative_path(file, folder)),
         split=_SPLIT_NAMES[split.strip().lower()],
         start_seconds=trim[0],
         end_seconds=trim[1],
@@ -304,3 +278,8 @@ def _row(
         return row
     labels = {sys.intern(part.strip()) for part in label.split(_BETWEEN_LABELS)} - {""}
     return row.labelled(sorted(labels))
+
+
+def _number(cell: str) -> float:
+    """A number, which may have a comma for the decimal point."""
+    return float(cell.replace(",", "."))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import fnmatch
-import io
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -12,6 +10,7 @@ from pathlib import Path
 
 from pipeline.errors import ConfigError, DataError
 from pipeline.manifest.rows import Split
+from pipeline.tables import read_text
 from pipeline.text import listed
 
 _SPLIT = re.compile(r"(?<![a-z])(train|val|test)(?:ing|id|idate|idation|list)?(?![a-z])")
@@ -83,24 +82,7 @@ def _first_lists(folders: Sequence[Path], patterns: Sequence[str]) -> set[Path]:
     return set()
 
 
-def read_text(path: Path) -> str:
-    """Reads a whole file of UTF-8.
-
-    Raises:
-        DataError: It cannot be read or is no text.
-    """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}.") from None
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: expected text in UTF-8: {error}.") from None
-    if "\0" in text:
-        raise DataError(f"{path}: expected text, got NUL characters.")
-    return text
-
-
-def read_lines(path: Path) -> Iterator[tuple[str, str]]:
+def lines_in(path: Path) -> Iterator[tuple[str, str]]:
     """Yields what each line holds, and before it the place to name in an error; no blank lines.
 
     Raises:
@@ -109,26 +91,3 @@ def read_lines(path: Path) -> Iterator[tuple[str, str]]:
     for number, line in enumerate(read_text(path).split("\n"), 1):
         if line.strip():
             yield f"{path}, line {number}", line.strip()
-
-
-def read_table(path: Path, *columns: str) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yields the cells of each line of CSV, and before them the place to name in an error.
-
-    Blanks around a cell do not count. What is in no column is left out.
-
-    Raises:
-        DataError: The file cannot be read, or has not these columns.
-    """
-    reader = csv.DictReader(io.StringIO(read_text(path)), restval="")
-    try:
-        found = reader.fieldnames or ()
-        if not set(columns) <= set(found):
-            raise DataError(
-                f"{path}: expected the columns {', '.join(columns)}, "
-                f"got {', '.join(found) or 'an empty file'}."
-            )
-        for cells in reader:
-            stripped = {name: cell.strip() for name, cell in cells.items() if isinstance(cell, str)}
-            yield f"{path}, line {reader.line_num}", stripped
-    except csv.Error as error:
-        raise DataError(f"{path}, line {reader.line_num + 1}: expected CSV: {error}.") from None

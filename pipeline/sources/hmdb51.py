@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from pipeline.errors import DataError
 from pipeline.manifest.rows import Manifest, Row, Split
-from pipeline.sources.annotations import check_fold, find_lists, read_lines
+from pipeline.sources.annotations import check_fold, find_lists, lines_in
 from pipeline.sources.video_index import VideoIndex, keep_official_splits
 
 _FOLDER = "testTrainMulti_7030_splits"
@@ -46,7 +46,7 @@ def scan_hmdb51(path: str | os.PathLike[str], *, annotations: str = "", fold: in
     rows, unused = [], []
     for file in lists:
         label = file.name.removesuffix(ending)
-        for place, line in read_lines(file):
+        for place, line in lines_in(file):
             name, _, use = line.rpartition(" ")
             if not name or use not in _USES:
                 raise DataError(f"{place}: expected a video and 0, 1 or 2, got {line!r}.")

@@ -7,8 +7,9 @@ import os
 
 from pipeline.errors import DataError
 from pipeline.manifest.rows import Manifest, Row
-from pipeline.sources.annotations import find_lists, read_table, split_of
+from pipeline.sources.annotations import find_lists, split_of
 from pipeline.sources.video_index import VideoIndex, keep_official_splits
+from pipeline.tables import Table, read_lines
 
 _DOWNLOAD = (
     "Download train.csv, val.csv (validate.csv) and test.csv of your version of Kinetics "
@@ -42,9 +43,9 @@ def scan_kinetics(path: str | os.PathLike[str], *, annotations: str = "") -> Man
     )
     rows = []
     for file in lists:
-        for place, cells in read_table(file, "youtube_id", "time_start", "time_end"):
+        for line, cells in Table(read_lines(file), file, "youtube_id", "time_start", "time_end"):
             if cells.get("label"):
-                rows.append(_row(place, cells, videos, cells.get("split") or file.name))
+                rows.append(_row(line.place, cells, videos, cells.get("split") or file.name))
     if not any(row.split == "test" for row in rows):
         rows = [
             dataclasses.replace(row, split="test") if row.split == "val" else row for row in rows

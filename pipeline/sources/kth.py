@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pipeline.errors import DataError
 from pipeline.manifest.rows import Manifest, Row, Split
-from pipeline.sources.annotations import find_lists, read_lines
+from pipeline.sources.annotations import find_lists, lines_in
 from pipeline.sources.video_index import VideoIndex
 
 _SEQUENCES = "00sequences.txt"
@@ -75,7 +75,7 @@ def scan_kth(path: str | os.PathLike[str], *, annotations: str = "") -> Manifest
 def _read_times(path: Path) -> dict[str, _Times]:
     """Returns the times of each video, in seconds; the list counts frames from 1, both included."""
     times: dict[str, _Times] = {}
-    for place, line in read_lines(path):
+    for place, line in lines_in(path):
         if not re.match(r"person\d", line):
             continue  # The list opens with a page of text.
         match = _LINE.fullmatch(line)

@@ -15,8 +15,9 @@ from typing import Any
 
 from pipeline.errors import DataError
 from pipeline.manifest.rows import Manifest, Row, Split
-from pipeline.sources.annotations import find_lists, read_lines, read_text
+from pipeline.sources.annotations import find_lists, lines_in
 from pipeline.sources.video_index import VideoIndex
+from pipeline.tables import read_text
 
 _DOWNLOAD = "Download the labels of {} from https://www.qualcomm.com/developer/software/{}."
 _FOLDERS = ("annotations", "labels")
@@ -42,7 +43,7 @@ def scan_jester(path: str | os.PathLike[str], *, annotations: str = "") -> Manif
     wanted = "jester-v1-train.csv"
     train, *_ = find_lists(path, annotations, wanted, folders=_FOLDERS, download=download)
     names = train.with_name("jester-v1-labels.csv")
-    known = {line for _, line in read_lines(names)} if names.exists() else set()
+    known = {line for _, line in lines_in(names)} if names.exists() else set()
     expected = f"a video and a label that {names.name} lists, such as 34870;Drumming Fingers"
     rows: list[Row] = []
     for split, name in _LISTS:
@@ -95,7 +96,7 @@ def _rows(
 
 
 def _lines(file: Path) -> Iterator[_Entry]:
-    for place, line in read_lines(file):
+    for place, line in lines_in(file):
         video, _, label = (part.strip() for part in line.partition(";"))
         yield place, video, label, repr(line)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline.errors import DataError
 from pipeline.manifest.rows import Manifest, Row, Split
-from pipeline.sources.annotations import check_fold, find_lists, read_lines
+from pipeline.sources.annotations import check_fold, find_lists, lines_in
 from pipeline.sources.video_index import VideoIndex
 
 _DOWNLOAD = (
@@ -45,7 +45,7 @@ def scan_ucf101(path: str | os.PathLike[str], *, annotations: str = "", fold: in
     classes = _read_classes(first.with_name("classInd.txt"))
     rows = []
     for split, name in _LISTS:
-        for place, line in read_lines(first.with_name(f"{name}{fold:02d}.txt")):
+        for place, line in lines_in(first.with_name(f"{name}{fold:02d}.txt")):
             match = _CLIP.fullmatch(line)
             label = classes.get(match[1].lower()) if match else None
             if not match or not label:
@@ -61,7 +61,7 @@ def scan_ucf101(path: str | os.PathLike[str], *, annotations: str = "", fold: in
 def _read_classes(path: Path) -> dict[str, str]:
     """Returns the class names by their lower case."""
     classes = {}
-    for place, line in read_lines(path):
+    for place, line in lines_in(path):
         number, _, name = line.partition(" ")
         if not (number.isdecimal() and name):
             raise DataError(f"{place}: expected a number and a class name, got {line!r}.")

@@ -12,7 +12,7 @@ from typing import Literal
 
 from pipeline.errors import DataError
 from pipeline.manifest.rows import Manifest, Row, Split
-from pipeline.sources.annotations import read_lines, split_of
+from pipeline.sources.annotations import lines_in, split_of
 from pipeline.text import counted, listed
 from pipeline.video.paths import VIDEO_SUFFIXES, LeftOutWarning
 
@@ -96,7 +96,7 @@ def _find_lists(path: Path) -> dict[Path, Split | Literal[""]]:
 
 def _read_list(file: Path, split: Split | Literal[""]) -> Iterator[_Entry]:
     bases = (file.parent, *sorted(file.parent.glob("videos*")))
-    for place, line in read_lines(file):
+    for place, line in lines_in(file):
         match = _LINE.fullmatch(line)
         name, number = match.groups() if match else (line, "")
         is_video = PurePosixPath(name).suffix.lower() in VIDEO_SUFFIXES
@@ -121,7 +121,7 @@ def _read_names(classes: str, folder: Path) -> dict[int, str]:
         )
     if not files:
         return {}
-    lines = [line for _, line in read_lines(files[0])]
+    lines = [line for _, line in lines_in(files[0])]
     matches = [_NUMBERED.fullmatch(line) for line in lines]
     numbered = [(int(match[1]), match[2]) for match in matches if match]
     pairs = numbered if len(numbered) == len(lines) else list(enumerate(lines))

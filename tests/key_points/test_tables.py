@@ -81,7 +81,7 @@ def test_numbers_of_rows_and_points_without_a_score_and_files_of_another_kind(tm
 
     expect("cannot be read: No such file")
     path.write_bytes(b"\xff\xfe\x00")
-    expect("it is no CSV file")
+    expect("its table of key points, bytes.csv: expected text, got binary data")
     path = tmp_path / "a.h5"
     with h5py.File(path, "w") as file:
         file.create_group("df_with_missing").attrs["pandas_type"] = "frame_table"
@@ -111,7 +111,7 @@ TOP = "scorer,s,s\nbodyparts,a,a\ncoords,x,y\n"
         ("track,frame_idx\n,0\n", "it has no column NODE.x"),
         ("track,frame_idx,a.x,a.y\n,0,1\n", "line 2: expected 4 cells, got 3"),
         ("track,frame_idx,a.x,a.y\n", "it has no row of a frame"),
-        ("a\0b\n", "expected a table"),
+        ("a\0b\n", "expected text, got binary data"),
     ],
 )
 def test_a_file_that_is_no_table(tmp_path, text, reason):

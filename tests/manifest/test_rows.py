@@ -67,6 +67,12 @@ def test_csv_with_parts_of_files_and_several_labels(table):
     assert all(row.is_trim for row in manifest.rows)
     write_csv(manifest, file)
     assert read_csv(file) == manifest
+    # As spreadsheets write it: with tabs, or where a comma is the decimal point.
+    written = file.read_text()
+    for delimiter, point, encoding in (("\t", ".", "utf-16"), (";", ",", "utf-8-sig")):
+        text = written.replace(",", delimiter).replace("2.5", f"2{point}5")
+        file.write_text(f"\n{text}{delimiter * 2}\n", encoding=encoding, newline="\r")
+        assert read_csv(file) == manifest
     lines = ["path,label,group", "a.avi,wave;walk,ann", "b.avi,walk; wave ;walk,bob", "c.avi,,cy"]
     file = table(*lines)
     manifest = read_csv(file, several=True)
@@ -85,8 +91,8 @@ def test_csv_with_parts_of_files_and_several_labels(table):
 def test_csv_that_is_not_as_expected(tmp_path):
     for content, message in (
         (None, r"manifest\.csv: cannot be read: No such file"),
-        (b"path,group\na.avi,wave\n", "expected the columns path and label, got path, group"),
-        (b"", "got an empty file"),
+        (b"path,group\na.avi,wave\n", "line 1: expected the columns path, label, got pat"),
+        (b"", "expected columns path, label, got an empty file"),
         (b"path,label,group\na.avi,,ann\n", "line 2: expected path and label"),
         (b'path,label\n"",wave\n', "line 2: expected path and label"),
         (b"path,label,start_seconds\na,b,-1\n", "line 2: expected start_seconds of 0 or more"),
@@ -94,13 +100,13 @@ def test_csv_that_is_not_as_expected(tmp_path):
         (b"path,label,end_seconds\na,b,soon\n", "end_seconds after it, got '' and 'soon'"),
         (b"path,label,end_seconds\na,b,nan\n", "end_seconds after it, got '' and 'nan'"),
         (b"path,label,split\na,b,\nb,c,dev\n", "line 3: expected a split of train, .*, got 'dev'"),
-        ("path,label,group\nä,wave,ann\n".encode("latin-1"), "expected CSV in UTF-8"),
+        ("path,label,group\nä,wave,ann\n".encode("latin-1"), "text in UTF-8: .* Save it as UTF-8"),
         (b"path,label\n", "expected a line for each video, got only the names of columns"),
-        (b"path;label\na;b\n", "got path;label; it separates them by ';': save it with commas"),
+        (b"path|label\na|b\n", "label is missing. Divide cells by commas, semicolons or tabs"),
         (b"path,label\na,\n", "got an empty one. With --multilabel a video may have no label"),
         (b"path,label,label\na,b,c\n", "expected each column once, got 'label' repeatedly"),
         (b"path,label\na,b, c\n", "line 2: expected at most 2 cells, got 3. A cell that holds"),
-        (b"path,label\na\0,b\n", r"line 2: expected a path, got 'a\\x00'"),
+        (b"path,label\n" + b"a,b\n" * 9999 + b"a\0,b\n", "expected text, got binary data"),
     ):
         if content is not None:
             (tmp_path / "manifest.csv").write_bytes(content)

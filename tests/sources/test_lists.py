@@ -10,14 +10,14 @@ import pytest
 from pipeline.config.prepare import PrepareConfig
 from pipeline.errors import ConfigError, DataError
 from pipeline.manifest.rows import Row, TableWarning
-from pipeline.sources.annotations import find_lists, read_lines, read_table
+from pipeline.sources.annotations import find_lists, lines_in
 from pipeline.sources.folder import LeftOutWarning
 from pipeline.sources.reading import read_manifest
 from pipeline.sources.video_index import VideoIndex
 from pipeline.sources.video_list import scan_list
 
 
-def test_looks_in_the_folder_and_then_beside_it_and_reads_tables(touch, write):
+def test_looks_in_the_folder_and_then_beside_it_and_reads_lines(touch, write):
     root = touch("set/videos/train.csv", "set/train.csv", "set/lists/val.csv")
 
     def found(path, annotations="", *patterns):
@@ -37,13 +37,10 @@ def test_looks_in_the_folder_and_then_beside_it_and_reads_tables(touch, write):
     message = "lists, x.txt, y.txt, found none in .*folder.txt and beside it. Get them. Put them"
     with pytest.raises(DataError, match=message):
         find_lists(root / "folder.txt", "", "x.txt", "y.txt", download="Get them.")
-    file = write("a.csv", "\ufefflabel,id", '"a, b",1', "c")
-    assert list(read_table(file, "label", "id")) == [
-        (f"{file}, line 2", {"label": "a, b", "id": "1"}),
-        (f"{file}, line 3", {"label": "c", "id": ""}),
-    ]
-    with pytest.raises(DataError, match="a.txt: expected text, got NUL characters"):
-        list(read_lines(write("a.txt", "a\0.avi 1")))
+    file = write("a.csv", "\ufeff a b", " ", "c")
+    assert list(lines_in(file)) == [(f"{file}, line 1", "a b"), (f"{file}, line 3", "c")]
+    with pytest.raises(DataError, match="a.txt: expected text, got binary data"):
+        list(lines_in(write("a.txt", "a" * 9999 + "\0.avi 1")))
 
 
 def test_finds_videos_by_name(touch):

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.sources.annotations import split_of
-from pipeline.sources.events.event import Draft, Recording, time_of
-from pipeline.sources.events.text import part
+from pipeline.sources.events.event import Draft, Recording, part, time_of
 
 
 def read_activitynet(data: Any, path: Path) -> list[Recording]:

@@ -7,8 +7,7 @@ from typing import Any
 
 from pipeline.errors import DataError
 from pipeline.sources.events.boris_observation import Mark, Medium, Observation, behaviour_of
-from pipeline.sources.events.event import Recording, time_of
-from pipeline.sources.events.text import part
+from pipeline.sources.events.event import Recording, part, time_of
 
 
 def read_boris_project(data: Any, path: Path, *, modifiers: bool = False) -> list[Recording]:

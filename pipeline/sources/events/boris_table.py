@@ -10,7 +10,7 @@ from typing import Final
 from pipeline.errors import DataError
 from pipeline.sources.events.boris_observation import Mark, Medium, Observation, behaviour_of
 from pipeline.sources.events.event import Recording, time_of
-from pipeline.sources.events.text import Line, read_columns, read_lines, with_columns
+from pipeline.tables import Line, cells_of, columns_of, lines_of
 
 FIRST: Final = "observation id"
 """How the first cell of all its tables reads, in lower case."""
@@ -61,7 +61,7 @@ def _blocks(text: str, path: Path) -> Iterator[tuple[dict[str, list[str]], list[
     head: dict[str, list[str]] = {}
     rows: list[Row] = []
     columns: list[str] | None = None
-    for line in read_lines(text, path):
+    for line in lines_of(text, path):
         is_header = {"behavior", "subject"} <= {cell.lower() for cell in line.cells}
         is_new = line.cells[0].lower() == FIRST
         if is_new and columns:
@@ -70,7 +70,7 @@ def _blocks(text: str, path: Path) -> Iterator[tuple[dict[str, list[str]], list[
         if is_header:
             columns = _columns(line)
         elif columns:
-            rows.append((line.place, with_columns(line, columns)))
+            rows.append((line.place, cells_of(line, columns)))
         else:
             title, *values = line.cells
             head.setdefault(title.lower(), []).extend(filter(None, values))
@@ -84,10 +84,10 @@ def _blocks(text: str, path: Path) -> Iterator[tuple[dict[str, list[str]], list[
 def _columns(line: Line) -> list[str]:
     names = {name.lower() for name in line.cells}
     if "start (s)" in names:
-        return read_columns(line, "behavior type", "start (s)", "stop (s)")
+        return columns_of(line, "behavior type", "start (s)", "stop (s)")
     # The older layout calls the status of an event otherwise.
     status = "status" if "status" in names else "behavior type"
-    return read_columns(line, "time", status)
+    return columns_of(line, "time", status)
 
 
 def _read_observation(

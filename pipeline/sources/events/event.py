@@ -1,14 +1,16 @@
-"""An event, and a recording: what one annotation file says of one media file."""
+"""An event, and a recording: what one annotation file says of one media file; and its values."""
 
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import sys
 from typing import Any, Final, Literal, NamedTuple
 
 from pipeline.errors import DataError
 from pipeline.manifest.rows import Split
+from pipeline.text import one_line
 
 Unit = Literal["seconds", "frames"]
 Spans = tuple[tuple[float, float], ...]
@@ -181,3 +183,34 @@ def time_of(
     if number < least:
         raise DataError(f"{place}: expected {what} of {least} or more, got {str(value)[:40]!r}.")
     return number
+
+
+def read_json(text: str, place: object) -> Any:
+    """Returns what JSON says.
+
+    Raises:
+        DataError: It is not JSON, or too deep.
+    """
+    try:
+        data = json.loads(text)
+        if "\\ud" in text.lower():
+            json.dumps(data, ensure_ascii=False).encode()  # no half of a character
+        return data
+    except RecursionError:
+        raise DataError(f"{place}: expected JSON of events, got lists in lists too deep.") from None
+    except UnicodeEncodeError:
+        raise DataError(f"{place}: expected JSON, got half of a character in it.") from None
+    except ValueError as error:
+        raise DataError(f"{place}: expected JSON: {one_line(error)}. Export it again.") from None
+
+
+def part(value: Any, kind: type, place: str, what: str) -> Any:
+    """Returns a part of JSON, which must be of a kind.
+
+    Raises:
+        DataError: It is not.
+    """
+    if not isinstance(value, kind):
+        name = "an object" if kind is dict else "a list"
+        raise DataError(f"{place}: expected {what}, {name}, got {str(value)[:40]!r}.")
+    return value

@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 
 from pipeline.errors import DataError
 from pipeline.sources.events.event import Draft, Recording
-from pipeline.sources.events.text import read_columns, read_lines, with_columns
+from pipeline.tables import Table, lines_of
 from pipeline.text import counted
 
 BACKGROUND: Final = "background"
@@ -28,17 +28,14 @@ def read_deepethogram(text: str, path: Path) -> list[Recording]:
     Raises:
         DataError: There is no frame, or a cell is none of these.
     """
-    lines = read_lines(text, path)
-    header = next(lines)
-    columns = read_columns(header, BACKGROUND)
+    table = Table(lines_of(text, path), path, BACKGROUND)
     labels = {
         column: name
-        for column, name in zip(columns, header.cells, strict=True)
+        for column, name in zip(table.columns, table.header.cells, strict=True)
         if column not in (*_INDEX, BACKGROUND)
     }
     frames = []
-    for line in lines:
-        cells = with_columns(line, columns)
+    for line, cells in table:
         values = [_CELLS.get(cells[column]) for column in (*labels, BACKGROUND)]
         if None in values:
             raise DataError(

@@ -8,8 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from pipeline.errors import DataError
-from pipeline.sources.events.event import Draft, Recording, time_of
-from pipeline.sources.events.text import part
+from pipeline.sources.events.event import Draft, Recording, part, time_of
 from pipeline.text import counted
 from pipeline.video.paths import VIDEO_SUFFIXES
 

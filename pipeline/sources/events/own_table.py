@@ -10,7 +10,7 @@ from pipeline.manifest.annotation import merged
 from pipeline.manifest.rows import SPLITS
 from pipeline.sources.annotations import split_of
 from pipeline.sources.events.event import Draft, Event, Notice, Recording, time_of
-from pipeline.sources.events.text import Line, read_columns, read_lines, with_columns
+from pipeline.tables import Line, Table, lines_of
 from pipeline.text import listed
 
 NEEDED = ("video", "start_seconds", "end_seconds", "label")
@@ -37,12 +37,10 @@ def read_own_table(text: str, path: Path) -> list[Recording]:
     Raises:
         DataError: A column is missing, or a line is not as expected.
     """
-    lines = read_lines(text, path)
-    columns = read_columns(next(lines), *NEEDED)
-    unknown = [name for name in columns if name and name not in _KNOWN]
+    table = Table(lines_of(text, path), path, *NEEDED)
+    unknown = [name for name in table.columns if name and name not in _KNOWN]
     drafts: dict[str, Draft] = {}
-    for line in lines:
-        cells = with_columns(line, columns)
+    for line, cells in table:
         if not cells["video"]:
             raise DataError(f"{line.place}: expected a video, got an empty cell.")
         if cells["video"] not in drafts:

@@ -13,7 +13,7 @@ from pipeline.sources.events.activitynet import read_activitynet
 from pipeline.sources.events.boris_project import read_boris_project
 from pipeline.sources.events.boris_table import FIRST, read_boris_table
 from pipeline.sources.events.elan import TierAs, read_elan
-from pipeline.sources.events.event import Notice, Recording
+from pipeline.sources.events.event import Notice, Recording, read_json
 from pipeline.sources.events.frames import (
     BACKGROUND,
     is_frame_labels,
@@ -22,8 +22,8 @@ from pipeline.sources.events.frames import (
 )
 from pipeline.sources.events.label_studio import read_label_studio
 from pipeline.sources.events.own_table import NEEDED, read_own_table
-from pipeline.sources.events.text import NoTextError, read_any_text, read_json, read_lines
 from pipeline.sources.events.via import read_via_project, read_via_table
+from pipeline.tables import NoTextError, lines_of, read_any_text
 from pipeline.text import counted, listed, visible
 from pipeline.video.paths import VIDEO_SUFFIXES, LeftOutWarning, named_files
 
@@ -96,7 +96,9 @@ def read_events(
 
 
 def _read_file(path: Path, options: ReadingOptions) -> list[Recording]:
-    text, encoding = read_any_text(path)
+    text, is_western = read_any_text(path)
+    if not text.strip():
+        raise NoTextError(f"{path}: expected events, got an empty file.")
     try:
         recordings = _read_text(text, path, options)
     except DataError as error:  # names in files may hold anything
@@ -106,7 +108,7 @@ def _read_file(path: Path, options: ReadingOptions) -> list[Recording]:
         raise OtherFileError(
             f"{path}: expected {_KINDS}, got a file that starts with {first[:60]!r}."
         )
-    if encoding != "cp1252":
+    if not is_western:
         return recordings
     notice = Notice("encoding", f"{path}: no UTF-8, read as Windows-1252; check the names")
     return [recording.telling(notice) for recording in recordings]
@@ -148,7 +150,7 @@ def _read_json(text: str, path: Path, options: ReadingOptions) -> list[Recording
 
 def _read_table(text: str, path: Path, options: ReadingOptions) -> list[Recording] | None:
     try:
-        names = [cell.lower() for cell in next(read_lines(text, path)).cells]
+        names = [cell.lower() for cell in next(lines_of(text, path)).cells]
     except (DataError, StopIteration):
         return None
     if names[0] == FIRST or {"behavior", "subject"} <= set(names):

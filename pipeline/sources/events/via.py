@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline.errors import DataError
-from pipeline.sources.events.event import Draft, Recording, time_of
-from pipeline.sources.events.text import part, read_json
+from pipeline.sources.events.event import Draft, Recording, part, read_json, time_of
+from pipeline.tables import Table, lines_of
 from pipeline.text import listed
 
 
@@ -65,44 +64,26 @@ def read_via_table(text: str, path: Path) -> list[Recording]:
         DataError: It is not as expected.
     """
     attributes: dict[str, _Attribute] = {}
-    columns: list[str] = []
-    drafts: dict[str, Draft] = {}
-    for place, line in _lines(text, path):
+    lines = []
+    for number, line in enumerate(text.split("\n"), 1):
         title, _, value = line.partition(" = ")
         if title in ("# ATTRIBUTE", "# ATTRIBUTES"):
-            attributes = _attributes(read_json(value, place), path)
-        elif title == "# CSV_HEADER":
-            columns = [name.strip() for name in value.split(",")]
-        elif not line.startswith("#"):
-            cells = dict(zip(columns, _cells(place, line), strict=False))
-            if not {"file_list", "metadata"} <= set(cells):
-                raise DataError(
-                    f"{place}: expected the columns file_list and metadata below a line "
-                    f"# CSV_HEADER, got {listed(cells) or 'none'}. Export it again."
-                )
-            files = part(read_json(cells["file_list"], place), list, place, "file_list")
-            draft = _draft(drafts, [str(file) for file in files], path)
-            ends = [cells.get(f"temporal_segment_{end}", "") for end in ("start", "end")]
-            times = [time for time in ends if time not in ("", "undefined")]
-            if "temporal_coordinates" in cells:
-                times = part(read_json(cells["temporal_coordinates"], place), list, place, "times")
-            region = read_json(cells.get("spatial_coordinates") or "[]", place)
-            chosen = read_json(cells["metadata"], place)
-            _add(draft, place, times, region, chosen, attributes)
+            attributes = _attributes(read_json(value, f"{path}, line {number}"), path)
+        is_header = title == "# CSV_HEADER"
+        lines.append((value if is_header else "" if line.startswith("#") else line) + "\n")
+    drafts: dict[str, Draft] = {}
+    table = Table(lines_of(lines, path, delimiter=","), path, "file_list", "metadata")
+    for row, cells in table:
+        place = row.place
+        files = part(read_json(cells["file_list"], place), list, place, "file_list")
+        draft = _draft(drafts, [str(file) for file in files], path)
+        ends = [cells.get(f"temporal_segment_{end}", "") for end in ("start", "end")]
+        times = [time for time in ends if time not in ("", "undefined")]
+        if "temporal_coordinates" in cells:
+            times = part(read_json(cells["temporal_coordinates"], place), list, place, "times")
+        region = read_json(cells.get("spatial_coordinates") or "[]", place)
+        _add(draft, place, times, region, read_json(cells["metadata"], place), attributes)
     return [draft.done() for draft in drafts.values()]
-
-
-def _lines(text: str, path: Path) -> Iterator[tuple[str, str]]:
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.strip():
-            yield f"{path}, line {number}", line.strip()
-
-
-def _cells(place: str, line: str) -> list[str]:
-    try:
-        return next(csv.reader([line], strict=True))
-    except csv.Error as error:
-        raise DataError(f"{place}: expected CSV: {error}. Export it again.") from None
 
 
 def _attributes(data: Any, path: Path) -> dict[str, _Attribute]:

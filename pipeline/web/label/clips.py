@@ -31,7 +31,6 @@ class ClipTable:
             ("path", "label"),
             ("path", "label"),
             check_row=lambda row: checked_label(row["label"]),
-            delimiter=",",  # as `prepare` reads it
         )
 
     def read(self, videos: Iterable[str]) -> dict[str, str]:

@@ -11,15 +11,7 @@ from pathlib import Path, PurePosixPath
 from pipeline.atomic import atomic_write
 from pipeline.errors import DataError
 from pipeline.locks import in_turn
-from pipeline.sources.events.text import (
-    Line,
-    NoTextError,
-    delimiter_of,
-    read_any_text,
-    read_columns,
-    read_lines,
-    with_columns,
-)
+from pipeline.tables import Table, delimiter_of, lines_of, read_any_text
 
 Row = dict[str, str]
 
@@ -33,8 +25,6 @@ class Sheet:
         needed: Those of them that a table which is there must have.
         check: Called with the text of the table; raises an error that says what is wrong with it.
         check_row: Likewise with each of its lines; the place of the line is put before the error.
-        delimiter: What divides the cells that are written; empty: what divided those that were
-            read.
     """
 
     def __init__(
@@ -45,11 +35,10 @@ class Sheet:
         check: Callable[[str], object] = lambda _: None,
         *,
         check_row: Callable[[Row], object] = lambda _: None,
-        delimiter: str = "",
     ) -> None:
         self.path, self._columns, self._needed, self._check = path, columns, needed, check
         self._check_row = check_row
-        self._delimiter, self._keeps = delimiter or ",", not delimiter
+        self._delimiter = ","  # or what divides those that were read
 
     def alone(self) -> AbstractContextManager[None]:
         """Keeps others from writing it; waits until they have."""
@@ -61,29 +50,21 @@ class Sheet:
         Raises:
             DataError: It cannot be read.
         """
-        try:
-            text, _ = read_any_text(self.path) if self.path.exists() else ("", "")
-        except NoTextError:
-            if self.path.stat().st_size:
-                raise
-            text = ""
-        if not text:
+        text, _ = read_any_text(self.path) if self.path.exists() else ("", False)
+        if not text.strip():
             return list(self._columns), []
         self._check(text)
-        if self._keeps:
-            self._delimiter = delimiter_of(text)
-        lines = read_lines(text, self.path)
-        columns = read_columns(next(lines), *self._needed)
-        rows = [self._row(line, columns) for line in lines]
+        self._delimiter = delimiter_of(text)
+        table = Table(lines_of(text, self.path), self.path, *self._needed)
+        rows = []
+        for line, row in table:
+            try:
+                self._check_row(row)
+            except DataError as error:
+                raise DataError(f"{line.place}: {error}") from None
+            rows.append(row)
+        columns = table.columns
         return [*columns, *(name for name in self._columns if name not in columns)], rows
-
-    def _row(self, line: Line, columns: list[str]) -> Row:
-        row = with_columns(line, columns)
-        try:
-            self._check_row(row)
-        except DataError as error:
-            raise DataError(f"{line.place}: {error}") from None
-        return row
 
     def write(self, columns: Sequence[str], rows: Iterable[Row]) -> None:
         """Writes it anew; what was there before stays until all is on disk.

@@ -11,7 +11,7 @@ import pytest
 from pipeline.errors import DataError
 from pipeline.sources.events.media import match_media
 from pipeline.sources.events.reading import read_events
-from pipeline.sources.events.text import NoTextError, read_any_text
+from pipeline.tables import NoTextError, read_any_text
 from tests.sources.events.formats import EVENTS, WITHOUT_SUBJECTS
 
 
@@ -124,7 +124,7 @@ COLUMNS = (
 TIMES = (
     "time, behavior type, got Observation id, Subject, Behavior, Behavior type; time is missing."
 )
-HEADER = "a line # CSV_HEADER, got metadata_id, file_list. Export it again."
+FILES = "file_list, metadata, got metadata_id, file_list; metadata is missing."
 WITHOUT_COLUMNS = "with the columns Subject and Behavior, found none."
 OWN = [  # the second line of a table of one's own, and what is expected instead
     ("a.mp4,soon,2,walk", "start_seconds, such as 12.5, got 'soon'."),
@@ -167,6 +167,7 @@ EXPECTED = {  # by place: files, and what is expected there
         (f"{HEAD},Label\na.mp4,1,2,walk,run", "each column once, got 'label' repeatedly."),
         ("video;start_seconds;label\na.mp4;1;walk", f"the columns {COLUMNS}"),
         ("Observation id,Subject,Behavior,Behavior type\no,,s,START", f"the columns {TIMES}"),
+        ("# CSV_HEADER = metadata_id,file_list\n", f"the columns {FILES}"),
     ],
     ", line 2": [
         *((f"{HEAD}\n{line}", expected) for line, expected in OWN),
@@ -176,8 +177,7 @@ EXPECTED = {  # by place: files, and what is expected there
         (f"{BOUTS}START,1,2", "an event of type STATE, POINT, got 'START'. Export again."),
         (f"{BOUTS}STATE,3,2", BACKWARDS),
         (f"{OFFSET}o,x,,s,START,1", "a time offset in seconds, such as 12.5, got 'x'."),
-        (f'{VIA}"x","[""a.mp4""]"', f"the columns file_list and metadata below {HEADER}"),
-        (f'{VIA}"x","[', "CSV: unexpected end of data. Export it again."),
+        (f'{VIA}"x","[', f"a table: unexpected end of data. {QUOTES}"),
         (f'{VIA}"x","[""a""]",0,"[1,2,3]","{{}}"', "one time or two, got 3."),
         (f'{VIA}"x","[""a""]",0,"[1,2]","[]"', "its attributes, an object, got '[]'."),
     ],
@@ -252,6 +252,6 @@ def test_files_that_are_broken_of_something_else_not_there_or_large(write, tmp_p
         read_events(tmp_path / "none")
     with pytest.raises(DataError, match="cannot be read: Is a directory"):
         read_any_text(tmp_path)
-    monkeypatch.setattr("pipeline.sources.events.text._MOST_BYTES", 4999)
+    monkeypatch.setattr("pipeline.tables._MOST_BYTES", 4999)
     with pytest.raises(NoTextError, match="expected at most 0 MiB of text"):
         read_any_text(write("file.csv", "a" * 5000))

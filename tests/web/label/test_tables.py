@@ -134,8 +134,8 @@ def test_a_class_has_one_name_whatever_its_blanks(table, tmp_path):
     assert settings.rejected == {"a": (MarkedEvent(3.0, 4.0, "new"),)}
     lines = f"{HEAD},notes,subject\na,1,2.5,new,c  d,\na,4,5,sit,,\n"
     assert (tmp_path / NAME).read_text() == lines
-    # With commas, since `prepare` reads no others there.
-    assert (tmp_path / CLIPS).read_text() == "path,label\na.mp4,new\nb.mp4,new\n"
+    assert (tmp_path / CLIPS).read_text() == "path;label\na.mp4;new\nb.mp4;new\n"
+    assert [row.label for row in read_csv(tmp_path / CLIPS).rows] == ["new", "new"]
 
 
 def test_what_was_watched_in_part_is_read_again_and_prepare_reads_it(table, tmp_path):
