@@ -1,44 +1,13 @@
-"""Other splits of videos than they were prepared with: one fold after another is the test."""
+"""Opened videos with other splits than they were prepared with."""
 
 from __future__ import annotations
-
-import dataclasses
 
 from pipeline.config import SplitConfig
 from pipeline.dataset.unprepared import VideoFiles
 from pipeline.errors import DataError
-from pipeline.manifest.rows import Manifest, Row
-from pipeline.manifest.split import split_by_fold
-from pipeline.manifest.stratify import hold_out_fold
+from pipeline.manifest.split import resplit
 from pipeline.prepare.prepared import Store
 from pipeline.text import listed
-
-
-def resplit(manifest: Manifest, config: SplitConfig) -> Manifest:
-    """Gives videos the splits that a run asks for.
-
-    Args:
-        manifest: The videos, with the splits that they were prepared with.
-        config: What the run asks for.
-
-    Returns:
-        The same rows in the same order.
-
-    Raises:
-        ConfigError: There is no such fold.
-        DataError: There are fewer groups than folds, or a class would have no video for training.
-    """
-    if config.folds:
-        manifest = split_by_fold(
-            manifest, folds=config.folds, fold=config.fold, val_fraction=0, seed=config.seed
-        )
-    if config.train_on_val:
-        return Manifest(rows=tuple(map(_trained_on, manifest.rows)))
-    return _hold_out_fold(manifest, config) if config.val_folds else manifest
-
-
-def _trained_on(row: Row) -> Row:
-    return dataclasses.replace(row, split="train") if row.split == "val" else row
 
 
 def with_splits(data: Store | VideoFiles, config: SplitConfig) -> Store | VideoFiles:
@@ -62,28 +31,3 @@ def with_splits(data: Store | VideoFiles, config: SplitConfig) -> Store | VideoF
             "them one group, or prepare the data set with --allow-leaks"
         )
     return data
-
-
-def count_folds(manifest: Manifest, config: SplitConfig) -> int:
-    """Number of folds that the test goes through."""
-    return len(manifest.groups) if config.folds == "groups" else config.folds
-
-
-def _hold_out_fold(manifest: Manifest, config: SplitConfig) -> Manifest:
-    """Cuts what is not in the test into folds and takes one of them for validation."""
-    rest = [row for row in manifest.rows if row.split != "test"]
-    num_groups = len({row.group for row in rest})
-    if config.val_folds > num_groups:
-        raise DataError(
-            f"split.val_folds: expected at most as many folds as groups that are not in the test, "
-            f"of which there are {num_groups}, got {config.val_folds}"
-        )
-    held_out = hold_out_fold(rest, config.val_folds, config.val_fold, config.seed)
-    return Manifest(
-        rows=tuple(
-            row
-            if row.split == "test"
-            else dataclasses.replace(row, split="val" if row.group in held_out else "train")
-            for row in manifest.rows
-        )
-    )

@@ -14,7 +14,6 @@ from typing import Any, Final
 
 from pipeline.atomic import write_json
 from pipeline.config import RunConfig
-from pipeline.dataset.resplit import count_folds
 from pipeline.dataset.videos import open_data, open_of_run
 from pipeline.evaluation.answers import Answers, joined
 from pipeline.evaluation.calibrate import calibrate
@@ -28,6 +27,7 @@ from pipeline.experiments.runs import Experiment, begin
 from pipeline.experiments.trial import Trial, joined_answers, logged_to, several_of
 from pipeline.locks import alone
 from pipeline.manifest.rows import Row
+from pipeline.manifest.split import count_folds
 from pipeline.prepare.prepared import held_open
 from pipeline.run import Run
 from pipeline.tasks.calibration import Calibration
@@ -236,7 +236,7 @@ def cross_validate_auto(
     with alone(folder, "cross-validating in", "name another folder (--out)"):
         whole = begin_auto(config, folder, budget, overwrite=overwrite)
         data = open_data(Path(config.data), split=config.split)
-        number = count_folds(data.manifest, config.split)
+        number = count_folds(data.manifest, config.split.folds)
         names, answers, chosen = list(data.class_names), [], []
         for fold in range(1, number + 1):
             split = dataclasses.replace(config.split, fold=fold)

@@ -11,7 +11,7 @@ import numpy as np
 
 from pipeline.atomic import write_json
 from pipeline.config import ModelConfig, RunConfig, expect
-from pipeline.dataset.resplit import count_folds, with_splits
+from pipeline.dataset.resplit import with_splits
 from pipeline.dataset.videos import Data, open_of_run
 from pipeline.evaluation import metrics
 from pipeline.evaluation.answers import read_answers
@@ -21,6 +21,7 @@ from pipeline.experiments.pieces import HERE, Piece, Spread, measure_all
 from pipeline.experiments.runs import Experiment, begin, done_before
 from pipeline.experiments.search import Search
 from pipeline.locks import in_turn
+from pipeline.manifest.split import count_folds
 from pipeline.prepare.prepared import held_open
 from pipeline.run import Run, folds_of
 
@@ -104,7 +105,7 @@ def begin_folds(
     config, data = open_of_run(config)
     if choose:
         choose.check(config)
-    numbers = range(1, count_folds(data.manifest, config.split) + 1)
+    numbers = range(1, count_folds(data.manifest, config.split.folds) + 1)
     splits = [dataclasses.replace(config.split, fold=number) for number in numbers]
     # Opening all says before hours of training if one cannot be.
     opened = [with_splits(data, split) for split in splits]

@@ -1,4 +1,7 @@
-"""Splitting a manifest into training, validation and test videos, whole groups at a time."""
+"""Splits of videos, whole groups at a time: one for `prepare`, and others for runs and folds.
+
+A split is a column of the manifest, and folds are a function of its rows, their groups and a seed.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,15 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
+from pipeline.config import SplitConfig
 from pipeline.config.prepare import PrepareConfig
 from pipeline.errors import ConfigError, DataError
 from pipeline.manifest.rows import Manifest, Row, Split
-from pipeline.manifest.stratify import cut_folds, draw_groups
+from pipeline.manifest.stratify import cut_folds, draw_groups, hold_out_fold
 from pipeline.text import listed, suggestion
+
+Folds = int | Literal["groups"]
+"""In how many folds the groups are cut; `groups`: each is one (leave one group out)."""
 
 
 class SplitWarning(UserWarning):
@@ -114,7 +121,7 @@ def split_by_group(manifest: Manifest, config: PrepareConfig) -> Manifest:
 
 
 def split_by_fold(
-    manifest: Manifest, *, folds: int | Literal["groups"], fold: int, val_fraction: float, seed: int
+    manifest: Manifest, *, folds: Folds, fold: int, val_fraction: float, seed: int
 ) -> Manifest:
     """Cuts the groups into folds and holds one of them out as the test split.
 
@@ -123,8 +130,7 @@ def split_by_fold(
 
     Args:
         manifest: The videos; splits they have are dropped.
-        folds: Number of folds, at least 2; `groups`: one a group (leave one group out), in the
-            order of their names.
+        folds: At least 2, or `groups`, in the order of their names.
         fold: Number of the fold that is held out, from 1.
         val_fraction: Share of all videos for validation, drawn from the other folds.
         seed: Of the draw of the folds; 0 or above.
@@ -136,8 +142,7 @@ def split_by_fold(
         ConfigError: There is no such fold.
         DataError: There are fewer groups than folds, or a class would have no video for training.
     """
-    num_groups = len(manifest.groups)
-    num_folds = num_groups if folds == "groups" else folds
+    num_groups, num_folds = len(manifest.groups), count_folds(manifest, folds)
     if num_folds > num_groups:
         raise DataError(
             f"folds: expected at most as many as groups, of which there are {num_groups}, "
@@ -153,6 +158,53 @@ def split_by_fold(
     return draw_validation(split, val_fraction=val_fraction, seed=seed)
 
 
+def count_folds(manifest: Manifest, folds: Folds) -> int:
+    """Number of folds that the test goes through."""
+    return len(manifest.groups) if folds == "groups" else folds
+
+
+def resplit(manifest: Manifest, config: SplitConfig) -> Manifest:
+    """Gives videos the splits that a run asks for.
+
+    Args:
+        manifest: The videos, with the splits that they were prepared with.
+        config: What the run asks for.
+
+    Returns:
+        The same rows in the same order.
+
+    Raises:
+        ConfigError: There is no such fold.
+        DataError: There are fewer groups than folds, or a class would have no video for training.
+    """
+    if config.folds:
+        manifest = split_by_fold(
+            manifest, folds=config.folds, fold=config.fold, val_fraction=0, seed=config.seed
+        )
+    if config.train_on_val:
+        return _assign(manifest, lambda row: "train" if row.split == "val" else row.split)
+    return _validate_on_fold(manifest, config) if config.val_folds else manifest
+
+
+def _validate_on_fold(manifest: Manifest, config: SplitConfig) -> Manifest:
+    """Cuts what is not in the test into folds and takes one of them for validation."""
+    rest = [row for row in manifest.rows if row.split != "test"]
+    num_groups = len({row.group for row in rest})
+    if config.val_folds > num_groups:
+        raise DataError(
+            f"split.val_folds: expected at most as many folds as groups that are not in the test, "
+            f"of which there are {num_groups}, got {config.val_folds}"
+        )
+    held_out = hold_out_fold(rest, config.val_folds, config.val_fold, config.seed)
+
+    def split(row: Row) -> Split:
+        if row.split == "test":
+            return "test"
+        return "val" if row.group in held_out else "train"
+
+    return _assign(manifest, split)
+
+
 def draw_validation(manifest: Manifest, *, val_fraction: float, seed: int) -> Manifest:
     """Takes groups out of training for validation, with a share of all videos; 0 changes nothing.
 
@@ -164,7 +216,7 @@ def draw_validation(manifest: Manifest, *, val_fraction: float, seed: int) -> Ma
     rest = [row for row in manifest.rows if row.split == "train"]
     drawn = draw_groups(rest, val_fraction * len(manifest.rows), seed)
     _expect_some(drawn, "val", manifest)
-    return _assign(manifest, lambda row: "val" if row.group in drawn else row.split)
+    return _move(manifest, drawn, "val")
 
 
 def _hold_out(manifest: Manifest, test_groups: set[str]) -> Manifest:
@@ -176,7 +228,7 @@ def _hold_out(manifest: Manifest, test_groups: set[str]) -> Manifest:
             f"{listed(map(repr, missing))} are held out. Hold out fewer groups, or add videos of "
             "others."
         )
-    return _assign(manifest, lambda row: "test" if row.group in test_groups else "train")
+    return _move(_assign(manifest, lambda _: "train"), test_groups, "test")
 
 
 def _check_trained(manifest: Manifest) -> None:
@@ -192,6 +244,10 @@ def _check_trained(manifest: Manifest) -> None:
 def _assign(manifest: Manifest, split: Callable[[Row], Split | Literal[""]]) -> Manifest:
     rows = (dataclasses.replace(row, split=split(row)) for row in manifest.rows)
     return Manifest(rows=tuple(rows))
+
+
+def _move(manifest: Manifest, groups: set[str], split: Split) -> Manifest:
+    return _assign(manifest, lambda row: split if row.group in groups else row.split)
 
 
 def _check_test_groups(test_groups: Sequence[str], manifest: Manifest) -> None:

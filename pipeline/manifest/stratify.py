@@ -97,7 +97,8 @@ def _candidates(counts: _Counts, share: float, seed: int) -> Iterator[np.ndarray
     """Yields choices of groups, bool (groups,): neighbouring folds."""
     num_groups = len(counts.groups)
     largest_class = int(counts.by_class().max(initial=0))
-    num_folds, num_taken = _folds(share, min(num_groups, largest_class))
+    num_labelled = len(np.unique(counts.group))
+    num_folds, num_taken = _folds(share, min(num_labelled, largest_class))
     if not num_folds:
         return
     # The folds are made greedily: the more groups, the longer it takes and the less luck counts.
@@ -115,7 +116,8 @@ def _partitions(
 ) -> Iterator[list[np.ndarray]]:
     """Yields stratified folds of the groups: for each fold, the indices of its groups."""
     rng = np.random.default_rng(seed)
-    if len(counts.groups) > _MANY_GROUPS:
+    most = min(len(np.unique(counts.group)), counts.by_class().max(initial=0))
+    if len(counts.groups) > _MANY_GROUPS or num_folds > most:  # which scikit-learn refuses
         for _ in range(attempts):
             yield _dealt(counts, num_folds, rng)
         return

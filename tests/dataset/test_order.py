@@ -9,11 +9,11 @@ import pytest
 from pipeline.config import ClipConfig, FramesConfig, RunConfig, SplitConfig
 from pipeline.dataset.clip_batches import evaluation_clips
 from pipeline.dataset.order import RepeatingOrder, TrainingOrder, repeat_factors
-from pipeline.dataset.resplit import count_folds, resplit
 from pipeline.dataset.share import Share
 from pipeline.dataset.videos import open_data
 from pipeline.errors import ConfigError, DataError
 from pipeline.manifest.rows import Manifest
+from pipeline.manifest.split import count_folds, resplit
 from pipeline.prepare.leaks import crossing
 
 LABELS = np.array([0, 2, 2, 0, 2, 2, 0, 2, 1, 2, 2])  # three, one and seven videos
@@ -120,7 +120,7 @@ def test_each_video_is_in_the_test_of_one_fold(blob_store):
         tested += [row.path for row in manifest.rows if row.split == "test"]
     assert sorted(tested) == sorted(row.path for row in blob_store.manifest.rows)
     config = SplitConfig(folds="groups", fold=3)  # which leaves one group out
-    assert count_folds(blob_store.manifest, config) == 20
+    assert count_folds(blob_store.manifest, config.folds) == 20
     rows = resplit(blob_store.manifest, config).rows
     assert {row.group for row in rows if row.split == "test"} == {"g02"}
     assert {row.split for row in rows} == {"train", "test"}
