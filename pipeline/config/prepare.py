@@ -8,7 +8,7 @@ from typing import Literal
 from pipeline.config import FramesConfig, expect
 from pipeline.config.checks import expect_above_0, expect_at_least, expect_range, expect_share
 
-Source = Literal[
+SourceName = Literal[
     "demo",
     "demo_recordings",
     "folder",
@@ -29,7 +29,7 @@ _RECORDINGS = "data/demo_recordings"
 OPTIONS = {"holds": "options"}
 """Of a field that is itself options of another program."""
 
-RENDERED: tuple[Source, ...] = ("demo", "demo_recordings")
+RENDERED: tuple[SourceName, ...] = ("demo", "demo_recordings")
 _OWN_VIDEOS = (
     "path",
     "videos",
@@ -126,7 +126,7 @@ class PrepareConfig:
         overwrite: Replace a data set of other videos, or of more classes.
     """
 
-    source: Source = "demo"
+    source: SourceName = "demo"
     path: str = ""
     videos: str = ""
     point_seconds: float = 0.0
@@ -170,6 +170,11 @@ class PrepareConfig:
     def is_rendered(self) -> bool:
         """Whether the videos are rendered, and lie in `out`."""
         return self.source in RENDERED
+
+    @property
+    def official_fold(self) -> int:
+        """Which of the splits that a public data set comes with; 0: it is not said."""
+        return 0 if self.folds else self.fold  # else it is the number of one of the folds
 
     @property
     def frames(self) -> FramesConfig:

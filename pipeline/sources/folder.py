@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from pipeline.errors import DataError
 from pipeline.manifest.rows import Manifest, Row
+from pipeline.sources.source import Source
 from pipeline.text import counted, listed
 from pipeline.video.paths import (
     VIDEO_SUFFIXES,
@@ -113,3 +114,10 @@ def _group(video: PurePosixPath) -> str:
     nested = len(video.parts) > 2
     group = PurePosixPath(*video.parts[1:-1]) if nested else video.with_suffix("")
     return str(group).strip()
+
+
+SOURCE = Source(
+    "folder",
+    lambda config, _: scan_folder(config.path, labelled=not config.check),
+    takes=("group_regex",),
+)

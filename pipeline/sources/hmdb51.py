@@ -7,8 +7,14 @@ from pathlib import Path, PurePosixPath
 
 from pipeline.errors import DataError
 from pipeline.manifest.rows import Manifest, Row, Split
-from pipeline.sources.annotations import check_fold, find_lists, lines_in
-from pipeline.sources.video_index import VideoIndex, keep_official_splits
+from pipeline.sources.official import (
+    VideoIndex,
+    check_fold,
+    find_lists,
+    keep_official_splits,
+    lines_in,
+)
+from pipeline.sources.source import Source
 
 _FOLDER = "testTrainMulti_7030_splits"
 _DOWNLOAD = (
@@ -80,3 +86,12 @@ def _group(label: str, name: str) -> str:
     # What follows the class: body parts, camera motion, people, viewpoint, quality, number.
     title_and_label = PurePosixPath(name.strip()).stem.rsplit("_", 6)[0]
     return f"{label}/{title_and_label.removesuffix(f'_{label}')}"
+
+
+SOURCE = Source(
+    "hmdb51",
+    lambda config, _: scan_hmdb51(
+        config.path, annotations=config.annotations, fold=config.official_fold or 1
+    ),
+    takes=("annotations", "fold"),
+)

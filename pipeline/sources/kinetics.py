@@ -7,8 +7,8 @@ import os
 
 from pipeline.errors import DataError
 from pipeline.manifest.rows import Manifest, Row
-from pipeline.sources.annotations import find_lists, split_of
-from pipeline.sources.video_index import VideoIndex, keep_official_splits
+from pipeline.sources.official import VideoIndex, find_lists, keep_official_splits, split_of
+from pipeline.sources.source import Source
 from pipeline.tables import Table, read_lines
 
 _DOWNLOAD = (
@@ -66,3 +66,10 @@ def _row(place: str, cells: dict[str, str], videos: VideoIndex, split_name: str)
         )
     path = videos.locate(f"{label}/{youtube_id}_{start:06d}_{end:06d}.mp4", youtube_id)
     return Row(path=path, label=label, group=youtube_id, split=split)
+
+
+SOURCE = Source(
+    "kinetics",
+    lambda config, _: scan_kinetics(config.path, annotations=config.annotations),
+    takes=("annotations",),
+)

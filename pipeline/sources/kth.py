@@ -9,8 +9,8 @@ from pathlib import Path
 
 from pipeline.errors import DataError
 from pipeline.manifest.rows import Manifest, Row, Split
-from pipeline.sources.annotations import find_lists, lines_in
-from pipeline.sources.video_index import VideoIndex
+from pipeline.sources.official import VideoIndex, find_lists, lines_in
+from pipeline.sources.source import Source
 
 _SEQUENCES = "00sequences.txt"
 _DOWNLOAD = f"Download {_SEQUENCES} from https://www.csc.kth.se/cvap/actions/."
@@ -88,3 +88,10 @@ def _read_times(path: Path) -> dict[str, _Times]:
             )
         times[match[1]] = parts
     return times
+
+
+SOURCE = Source(
+    "kth",
+    lambda config, _: scan_kth(config.path, annotations=config.annotations),
+    takes=("annotations",),
+)

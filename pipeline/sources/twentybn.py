@@ -15,8 +15,8 @@ from typing import Any
 
 from pipeline.errors import DataError
 from pipeline.manifest.rows import Manifest, Row, Split
-from pipeline.sources.annotations import find_lists, lines_in
-from pipeline.sources.video_index import VideoIndex
+from pipeline.sources.official import VideoIndex, find_lists, lines_in
+from pipeline.sources.source import Source
 from pipeline.tables import read_text
 
 _DOWNLOAD = "Download the labels of {} from https://www.qualcomm.com/developer/software/{}."
@@ -128,3 +128,15 @@ def _check_no_frames(path: str | os.PathLike[str], names: list[str]) -> None:
                 f'for f in {root}/*/; do ffmpeg -framerate 12 -i "$f%05d.jpg" -c copy '
                 '"videos/$(basename "$f").avi"; done'
             )
+
+
+SOMETHING_SOMETHING = Source(
+    "something_something",
+    lambda config, _: scan_something_something(config.path, annotations=config.annotations),
+    takes=("annotations",),
+)
+JESTER = Source(
+    "jester",
+    lambda config, _: scan_jester(config.path, annotations=config.annotations),
+    takes=("annotations",),
+)

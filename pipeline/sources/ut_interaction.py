@@ -7,8 +7,8 @@ import re
 from pathlib import PurePosixPath
 
 from pipeline.manifest.rows import Manifest, Row, Split
-from pipeline.sources.annotations import check_fold
-from pipeline.sources.video_index import VideoIndex
+from pipeline.sources.official import VideoIndex, check_fold
+from pipeline.sources.source import Source
 
 _LABELS = ("shake_hands", "hug", "kick", "point", "punch", "push")
 _IN_CLASSES = re.compile(r"set[12]_seq(0[1-9]|1\d|20)_\d+")
@@ -64,3 +64,10 @@ def _label_and_sequence(file: PurePosixPath) -> tuple[str, int]:
         return file.parent.name, int(match[1])
     match = _OFFICIAL.fullmatch(file.stem)
     return (_LABELS[int(match[2])], int(match[1])) if match else ("", 0)
+
+
+SOURCE = Source(
+    "ut_interaction",
+    lambda config, _: scan_ut_interaction(config.path, fold=config.official_fold),
+    takes=("fold",),
+)

@@ -11,8 +11,9 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from pipeline.errors import DataError
-from pipeline.manifest.rows import Manifest, Row, Split
-from pipeline.sources.annotations import lines_in, split_of
+from pipeline.manifest.rows import Manifest, Row, Split, read_csv
+from pipeline.sources.official import lines_in, split_of
+from pipeline.sources.source import Source
 from pipeline.text import counted, listed
 from pipeline.video.paths import VIDEO_SUFFIXES, LeftOutWarning
 
@@ -131,3 +132,15 @@ def _read_names(classes: str, folder: Path) -> dict[int, str]:
             f"before each, got {listed(lines) or 'an empty file'}."
         )
     return dict(pairs)
+
+
+CSV = Source(
+    "csv",
+    lambda config, _: read_csv(config.path, labelled=not config.check, several=config.multilabel),
+    takes=("group_regex", "multilabel"),
+)
+LIST = Source(
+    "list",
+    lambda config, _: scan_list(config.path, classes=config.annotations),
+    takes=("group_regex", "annotations"),
+)

@@ -9,8 +9,8 @@ import pytest
 
 from pipeline.errors import ConfigError, DataError
 from pipeline.manifest.annotation import UNKNOWN_LABEL, Annotation
-from pipeline.manifest.groups import regroup
 from pipeline.manifest.rows import Manifest, Row, TableWarning, read_csv, relative_path, write_csv
+from pipeline.sources.reading import regroup
 
 
 def row(path, split="train", group="ann", label="wave"):

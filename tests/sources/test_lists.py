@@ -4,16 +4,16 @@ import dataclasses
 import re
 import warnings
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from pipeline.config.prepare import PrepareConfig
+from pipeline.config.prepare import PrepareConfig, SourceName
 from pipeline.errors import ConfigError, DataError
 from pipeline.manifest.rows import Row, TableWarning
-from pipeline.sources.annotations import find_lists, lines_in
 from pipeline.sources.folder import LeftOutWarning
-from pipeline.sources.reading import read_manifest
-from pipeline.sources.video_index import VideoIndex
+from pipeline.sources.official import VideoIndex, find_lists, lines_in
+from pipeline.sources.reading import SOURCES, read_manifest
 from pipeline.sources.video_list import scan_list
 
 
@@ -141,6 +141,7 @@ def configure(source, path="none", **options):
 
 
 def test_options_that_a_source_does_not_take():
+    assert [source.name for source in SOURCES] == list(get_args(SourceName))
     for source, options, error, message in (
         ("folder", {"fold": 2}, ConfigError, "for --source ucf101, .*, or add --folds, which any"),
         ("kth", {"multilabel": True}, ConfigError, "--multilabel is for --source csv; leave it ou"),

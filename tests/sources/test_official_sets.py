@@ -21,10 +21,10 @@ from pipeline.sources.folder import LeftOutWarning
 from pipeline.sources.hmdb51 import scan_hmdb51
 from pipeline.sources.kinetics import scan_kinetics
 from pipeline.sources.kth import scan_kth
+from pipeline.sources.official import CrossingGroupsWarning
 from pipeline.sources.twentybn import scan_jester, scan_something_something
 from pipeline.sources.ucf101 import scan_ucf101
 from pipeline.sources.ut_interaction import scan_ut_interaction
-from pipeline.sources.video_index import CrossingGroupsWarning
 from pipeline.video import encode_jpeg, iter_frames
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pipeline.sources.annotations import split_of
 from pipeline.sources.events.event import Draft, Recording, part, time_of
+from pipeline.sources.official import split_of
 
 
 def read_activitynet(data: Any, path: Path) -> list[Recording]:

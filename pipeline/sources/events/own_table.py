@@ -8,8 +8,8 @@ from pathlib import Path
 from pipeline.errors import DataError
 from pipeline.manifest.annotation import merged
 from pipeline.manifest.rows import SPLITS
-from pipeline.sources.annotations import split_of
 from pipeline.sources.events.event import Draft, Event, Notice, Recording, time_of
+from pipeline.sources.official import split_of
 from pipeline.tables import Line, Table, lines_of
 from pipeline.text import listed
 

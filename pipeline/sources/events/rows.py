@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
+from pipeline.config.prepare import PrepareConfig
 from pipeline.errors import ConfigError, DataError
 from pipeline.manifest.annotation import Annotation
 from pipeline.manifest.rows import Manifest, Row, relative_path
@@ -19,6 +20,7 @@ from pipeline.sources.events.media import match_media
 from pipeline.sources.events.reading import ReadingOptions, read_events
 from pipeline.sources.events.report import report
 from pipeline.sources.events.subjects import by_subject, where_known, with_lengths
+from pipeline.sources.source import Source
 from pipeline.text import counted, listed
 from pipeline.video.paths import LeftOutWarning
 
@@ -211,3 +213,32 @@ def _cuts(recording: Recording, events: Iterable[Event], root: Path) -> list[Row
         )
         for event in events
     ]
+
+
+RECORDED: Final = ("background", "cut_events")
+"""Settings of any recordings, those of the demo as well."""
+
+_MARKED = ("videos", "point_seconds", "modifiers", "tiers", "subjects", "not_annotated")
+
+
+def scan_marked(config: PrepareConfig, videos: Path, path: str | Path = "") -> Manifest:
+    """As `scan_events`, by the settings of `prepare`.
+
+    Args:
+        config: The settings.
+        videos: The folder of the videos.
+        path: The events; empty: those that are set.
+    """
+    return scan_events(
+        path or config.path,
+        videos,
+        options=ReadingOptions(modifiers=config.modifiers, tiers=config.tiers),
+        point_seconds=config.point_seconds,
+        subjects=config.subjects,
+        background=config.background,
+        not_annotated=config.not_annotated,
+        cut=config.cut_events,
+    )
+
+
+SOURCE = Source("events", scan_marked, takes=(*_MARKED, *RECORDED))

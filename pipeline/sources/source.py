@@ -1,0 +1,54 @@
+"""What every source of videos says of itself, beside the function that scans it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from pipeline.config.prepare import PrepareConfig, SourceName
+from pipeline.errors import ConfigError
+from pipeline.manifest.rows import Manifest
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """Where labelled videos come from.
+
+    Attributes:
+        name: As --source has it.
+        scan: Lists the videos, by the settings and the folder from which on they are named.
+        takes: Those settings that only some sources take.
+    """
+
+    name: SourceName
+    scan: Callable[[PrepareConfig, Path], Manifest]
+    takes: tuple[str, ...] = ()
+
+
+def check_options(config: PrepareConfig, source: Source, sources: Iterable[Source]) -> None:
+    """Refuses what is set and not for this source.
+
+    Args:
+        config: The settings.
+        source: The one that they choose.
+        sources: All that there are.
+
+    Raises:
+        ConfigError: It names the sources that the setting is for.
+    """
+    by_name: dict[str, list[str]] = {}
+    for each in sources:
+        for name in each.takes:
+            by_name.setdefault(name, []).append(each.name)
+    for name, names in by_name.items():
+        if name not in source.takes and _is_set(config, name):
+            option = f"--{name.replace('_', '-')}"
+            also = ", or add --folds, which any source takes" if name == "fold" else ""
+            raise ConfigError(f"{option} is for --source {', '.join(names)}; leave it out{also}")
+
+
+def _is_set(config: PrepareConfig, name: str) -> bool:
+    if name == "fold":
+        return config.official_fold != 0
+    return bool(getattr(config, name) != getattr(PrepareConfig, name))
