@@ -21,9 +21,8 @@ PACKAGE, TESTS = ROOT / "pipeline", ROOT / "tests"
 ROOMS = [
     *("text", "errors", "tables", "atomic", "interrupt", "native_log", "importing", "figures"),
     *("locks", "progress", "user_cache", "networks", "video", "pose", "key_points", "external"),
-    "streams",
-    *("config", "run", "workers", "manifest", "sources", "prepare", "tasks", "dataset", "models"),
-    *("training", "evaluation", "experiments", "inference", "labelling", "web", "cli"),
+    *("streams", "config", "run", "workers", "manifest", "sources", "prepare", "tasks", "dataset"),
+    *("models", "training", "evaluation", "experiments", "inference", "labelling", "web", "cli"),
 ]
 """Modules and packages directly in the package; each imports only what stands before it."""
 

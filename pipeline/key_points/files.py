@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.errors import DataError, VideoDecodeError
-from pipeline.key_points.deeplabcut import FIRST, read_deeplabcut, read_deeplabcut_head
-from pipeline.key_points.sleap import (
-    FRAME,
+from pipeline.key_points.formats import (
+    DEEPLABCUT_FIRST,
+    SLEAP_FRAME,
+    read_deeplabcut,
+    read_deeplabcut_head,
     read_sleap_csv,
     read_sleap_csv_head,
     read_sleap_h5,
@@ -209,13 +211,13 @@ def _is_deeplabcut(path: Path) -> bool:
         NotATableError: It is neither.
     """
     header = next((row.cells for row in rows_of(path)), [])
-    if header[:1] == [FIRST]:
+    if header[:1] == [DEEPLABCUT_FIRST]:
         return True
-    if FRAME in header:
+    if SLEAP_FRAME in header:
         return False
     raise NotATableError(
-        f"expected a table of DeepLabCut, which begins with {FIRST}, or of SLEAP, with "
-        f"a column {FRAME}."
+        f"expected a table of DeepLabCut, which begins with {DEEPLABCUT_FIRST}, or of SLEAP, with "
+        f"a column {SLEAP_FRAME}."
     )
 
 

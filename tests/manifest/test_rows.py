@@ -69,9 +69,9 @@ def test_csv_with_parts_of_files_and_several_labels(table):
     assert read_csv(file) == manifest
     # As spreadsheets write it: with tabs, or where a comma is the decimal point.
     written = file.read_text()
-    for delimiter, point, encoding in (("\t", ".", "utf-16"), (";", ",", "utf-8-sig")):
-        text = written.replace(",", delimiter).replace("2.5", f"2{point}5")
-        file.write_text(f"\n{text}{delimiter * 2}\n", encoding=encoding, newline="\r")
+    for mark, point, code in (("\t", ".", "utf-16"), (";", ",", "utf-8-sig")):
+        text = written.replace(",", mark).replace("2.5", f"2{point}5")
+        file.write_text(f"\n{text}{mark * 2}\n", encoding=code, newline="\r")
         assert read_csv(file) == manifest
     lines = ["path,label,group", "a.avi,wave;walk,ann", "b.avi,walk; wave ;walk,bob", "c.avi,,cy"]
     file = table(*lines)

@@ -186,8 +186,7 @@ def test_folds_by_name_with_validation_out_of_training_or_not_there():
             by_fold(videos, folds, fold)
     # More folds than videos of any class, and groups without a label.
     few = Manifest(rows=(*files("ab", 2).rows, *(r.labelled([]) for r in files("c", 2).rows)))
-    tested = [groups_of(by_fold(few, 5, fold), "test") for fold in range(1, 6)]
-    assert sorted(map(len, tested)) == [1, 1, 1, 1, 2]
+    assert sum(len(groups_of(by_fold(few, 5, fold), "test")) for fold in range(1, 6)) == 6
     # Official splits can spare groups for validation, too.
     tested = ("p00", "p01")
     given = with_splits(people("ab", 12), lambda row: "test" if row.group in tested else "train")

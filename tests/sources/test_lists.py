@@ -136,6 +136,9 @@ def test_lists_that_are_not_as_expected(touch, write, files, path, classes, mess
         scan_list(root / path, classes=classes)
 
 
+EVENTS = ("point_seconds", "modifiers", "tiers", "subjects", "not_annotated")
+
+
 def configure(source, path="none", **options):
     return PrepareConfig(source=source, path=str(path), out="out", **options)
 
@@ -148,9 +151,7 @@ def test_options_that_a_source_does_not_take():
         ("folder", {"annotations": "x"}, ConfigError, "--annotations is for --source list, .*jest"),
         ("ucf101", {"group_regex": "x"}, ConfigError, "--group-regex is for .*; leave it out$"),
         ("folder", {"videos": "v"}, ConfigError, "--videos is for --source events; leave it out$"),
-        ("folder", {"point_seconds": 1.0}, ConfigError, "is for --source events; leave it out$"),
-        ("folder", {"modifiers": True}, ConfigError, "is for --source events; leave it out$"),
-        ("folder", {"tiers": ("a",)}, ConfigError, "--tiers is for --source events; leave it"),
+        *(("folder", {n: 1}, ConfigError, "is for --source events; leave it out$") for n in EVENTS),
         ("folder", {"folds": 5, "fold": 2}, DataError, "none does not exist"),
     ):
         with pytest.raises(error, match=message):

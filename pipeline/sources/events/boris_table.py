@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.errors import DataError
-from pipeline.sources.events.boris_observation import Mark, Medium, Observation, behaviour_of
+from pipeline.sources.events.boris import Mark, Medium, Observation, behaviour_of
 from pipeline.sources.events.event import Recording, time_of
 from pipeline.tables import Line, cells_of, columns_of, lines_of
 

@@ -1,12 +1,13 @@
-"""Finding the videos of recordings, and what follows once their rate and length are known."""
+"""Finding the videos of recordings, and making ready for training what was marked in them."""
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 import os
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
@@ -23,6 +24,7 @@ Index = tuple[Fold, dict[str, list[PurePosixPath]]]
 
 _MOST_DISAGREEMENT: Final = 0.01
 _MOST_HINTS: Final = 50
+_MOST_SECONDS: Final = 1e9
 
 
 def match_media(
@@ -206,3 +208,90 @@ def _only(what: str, path: str, values: Iterable[str]) -> Any:
     if len(given) > 1:
         raise DataError(f"{path}: expected one {what}, got {listed(sorted(given))} in its files.")
     return next(iter(given), "")
+
+
+def by_subject(recordings: Iterable[Recording]) -> list[Recording]:
+    """Returns a recording of the events of each subject.
+
+    Events of no subject happen to all: each recording has them, and says so. A recording without
+    any subject stays as it is. What must not cross splits is still the media file, whose frames
+    all of them share.
+    """
+    divided = []
+    for recording in recordings:
+        subjects = sorted({event.subject for event in recording.events} - {""})
+        shared = sum(not event.subject for event in recording.events)
+        text = f"{recording.name}: {counted(shared, 'event')} of no subject belong to each"
+        notices = (Notice("without a subject", text),) if shared else ()
+        divided += [
+            recording.telling(
+                *notices,
+                subject=subject,
+                events=_of_subject(recording.events, subject),
+                known_of=_of_subject(recording.known_of, subject),
+            )
+            for subject in subjects
+        ] or [recording]
+    return divided
+
+
+def _of_subject(events: Iterable[Event], subject: str) -> tuple[Event, ...]:
+    return tuple(event for event in events if event.subject in ("", subject))
+
+
+def where_known(recording: Recording, labels: Collection[str]) -> Recording:
+    """Returns a recording, its times seconds, of which nothing is known where some labels hold.
+
+    Args:
+        recording: As matched with its video.
+        labels: Of events that say that nobody watched; they are no events any more.
+    """
+    unknown = [event for event in recording.events if event.label in labels]
+    if not unknown:
+        return recording
+    whole: Spans = ((0.0, recording.duration_seconds or _MOST_SECONDS),)
+    known = whole if recording.known is None else recording.known
+    text = f"{recording.name}: {counted(len(unknown), 'event')} say where nothing is known"
+    return recording.telling(
+        Notice("not annotated", text),
+        known=_without(known, unknown),
+        known_of=tuple(
+            dataclasses.replace(event, start_seconds=start, end_seconds=end)
+            for event in recording.known_of
+            for start, end in _without([(event.start_seconds, event.end_seconds)], unknown)
+        ),
+        events=tuple(event for event in recording.events if event.label not in labels),
+    )
+
+
+def _without(spans: Iterable[tuple[float, float]], gaps: Iterable[Event]) -> Spans:
+    """What is left of spans outside of some events."""
+    left = tuple(spans)
+    for gap in gaps:
+        parts = (
+            (max(start, low), min(end, high))
+            for start, end in left
+            for low, high in ((0.0, gap.start_seconds), (gap.end_seconds, _MOST_SECONDS))
+        )
+        left = tuple((start, end) for start, end in parts if start < end)
+    return left
+
+
+def with_lengths(recording: Recording, seconds: float) -> Recording:
+    """Returns a recording, its times seconds, whose points last some seconds.
+
+    Args:
+        recording: As matched with its video, which says where it ends.
+        seconds: How long, around the point; cut at both ends of the media file.
+    """
+    most = recording.duration_seconds or math.inf
+
+    def lasting(event: Event) -> Event:
+        if not event.is_point:
+            return event
+        start = max(0.0, event.start_seconds - seconds / 2)
+        end = min(most, event.start_seconds - seconds / 2 + seconds)
+        return Event(start, end, event.label, event.subject)
+
+    events, known_of = (sorted(map(lasting, e)) for e in (recording.events, recording.known_of))
+    return dataclasses.replace(recording, events=tuple(events), known_of=tuple(known_of))

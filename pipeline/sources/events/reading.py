@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import DataError
-from pipeline.sources.events.activitynet import read_activitynet
-from pipeline.sources.events.boris_project import read_boris_project
+from pipeline.sources.events.boris import read_boris_project
 from pipeline.sources.events.boris_table import FIRST, read_boris_table
 from pipeline.sources.events.elan import TierAs, read_elan
 from pipeline.sources.events.event import Notice, Recording, read_json
@@ -20,7 +19,7 @@ from pipeline.sources.events.frames import (
     read_deepethogram,
     read_frame_labels,
 )
-from pipeline.sources.events.label_studio import read_label_studio
+from pipeline.sources.events.json_files import read_activitynet, read_label_studio
 from pipeline.sources.events.own_table import NEEDED, read_own_table
 from pipeline.sources.events.via import read_via_project, read_via_table
 from pipeline.tables import NoTextError, lines_of, read_any_text

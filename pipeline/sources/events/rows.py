@@ -16,10 +16,9 @@ from pipeline.manifest.annotation import Annotation
 from pipeline.manifest.rows import Manifest, Row, relative_path
 from pipeline.sources.events.event import LOST, Event, Notice, Recording
 from pipeline.sources.events.frames import BACKGROUND
-from pipeline.sources.events.media import match_media
+from pipeline.sources.events.media import by_subject, match_media, where_known, with_lengths
 from pipeline.sources.events.reading import ReadingOptions, read_events
 from pipeline.sources.events.report import report
-from pipeline.sources.events.subjects import by_subject, where_known, with_lengths
 from pipeline.sources.source import Source
 from pipeline.text import counted, listed
 from pipeline.video.paths import LeftOutWarning

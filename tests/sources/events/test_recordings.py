@@ -8,10 +8,15 @@ import pytest
 
 from pipeline.errors import DataError
 from pipeline.sources.events.event import Event, Notice, Recording
-from pipeline.sources.events.media import in_seconds, match_media
+from pipeline.sources.events.media import (
+    by_subject,
+    in_seconds,
+    match_media,
+    where_known,
+    with_lengths,
+)
 from pipeline.sources.events.reading import read_events
 from pipeline.sources.events.report import report, report_lines
-from pipeline.sources.events.subjects import by_subject, where_known, with_lengths
 from pipeline.sources.events.writing import WRITERS, WrittenEvent, WrittenRecording
 
 WALK = Event(1, 2, "walk")
@@ -148,8 +153,6 @@ def test_a_recording_for_each_subject_points_with_a_length_and_where_nobody_watc
     points = recorded(Event(0.1, 0.1, "p"), ANN, Event(9.9, 9.9, "p", "ann"), duration_seconds=10)
     middle = Event(0, 0.6, "p"), ANN, Event(9.4, 10, "p", "ann")
     assert with_lengths(points, 1.0).events == middle
-    start = Event(0.1, 1.1, "p"), ANN, Event(9.9, 10, "p", "ann")
-    assert with_lengths(points, 1.0, anchor="start").events == start
     assert with_lengths(recorded(LIGHT), 1.0).events == (Event(1.5, 2.5, "light"),)
     events = (Event(1, 4, "walk"), Event(3, 5, "break"), Event(8, 12, "break"))
     found = where_known(recorded(*events, duration_seconds=10.0), ["break"])

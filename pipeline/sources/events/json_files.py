@@ -1,4 +1,4 @@
-"""Timeline labels of Label Studio, exported as JSON."""
+"""Events in JSON: timeline labels of Label Studio, and annotations as ActivityNet has them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from pipeline.errors import DataError
 from pipeline.sources.events.event import Draft, Recording, part, time_of
+from pipeline.sources.official import split_of
 from pipeline.text import counted
 from pipeline.video.paths import VIDEO_SUFFIXES
 
@@ -32,10 +33,10 @@ def read_label_studio(data: Any, path: Path) -> list[Recording]:
             f"{path}: only predictions, no annotations: save them as annotations in Label Studio "
             "and export again."
         )
-    return [_read(task, number, path) for number, task in enumerate(tasks, 1)]
+    return [_read_task(task, number, path) for number, task in enumerate(tasks, 1)]
 
 
-def _read(task: Any, number: int, path: Path) -> Recording:
+def _read_task(task: Any, number: int, path: Path) -> Recording:
     place = f"{path}, task {number}"
     task = part(task, dict, place, "a task")
     values = part(task.get("data"), dict, place, "data")
@@ -83,3 +84,30 @@ def _media(values: dict[str, Any]) -> str:
     names = [urllib.parse.unquote(url.rpartition("?d=")[2]) for url in urls]
     videos = [name for name in names if PurePosixPath(name).suffix.lower() in VIDEO_SUFFIXES]
     return _UPLOADED.sub("", next(iter(videos), str(values.get("video", ""))))
+
+
+def read_activitynet(data: Any, path: Path) -> list[Recording]:
+    """Reads the videos of a `database`, whose `subset` is their split.
+
+    Raises:
+        DataError: It is not as expected.
+    """
+    recordings = []
+    for name, entry in part(data.get("database"), dict, f"{path}", "database").items():
+        place = f"{path}, {name}"
+        entry = part(entry, dict, place, "a video")
+        draft = Draft(name, path.name, split=split_of(str(entry.get("subset", ""))) or "")
+        for field, key in (("fps", "fps"), ("duration_seconds", "duration")):
+            if entry.get(key) is not None:
+                draft.fields[field] = time_of(place, entry[key], key, least=0)
+        found = part(entry.get("annotations") or [], list, place, "annotations")
+        if not found and draft.fields["split"] == "test":
+            draft.tell("not annotated", f"{place}: nothing is known of it")
+            draft.fields["known"] = ()
+        for number, each in enumerate(found, 1):
+            place = f"{path}, {name}, annotation {number}"
+            segment = part(part(each, dict, place, "it").get("segment"), list, place, "segment")
+            start, end = (time_of(place, time, least=0) for time in [*segment, None, None][:2])
+            draft.add(place, start, end, str(each.get("label") or ""), point=False)
+        recordings.append(draft.done())
+    return recordings

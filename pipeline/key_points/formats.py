@@ -1,12 +1,19 @@
-"""Tables of SLEAP: what it exports for analysis, HDF5 or CSV."""
+"""Tables of DeepLabCut, and of what writes as it does, such as Lightning Pose, and of SLEAP.
+
+Those of DeepLabCut are CSV. Three rows at the top name each column: scorer, bodyparts, coords; four
+where there may be several animals, with individuals after the scorer. Then there is a row a frame,
+which begins with its number. Those of SLEAP are what it exports for analysis, HDF5 or CSV.
+"""
 
 from __future__ import annotations
 
+import itertools
 import json
+from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
@@ -24,8 +31,15 @@ from pipeline.tables import Line
 if TYPE_CHECKING:
     import h5py
 
-FRAME: Final = "frame_idx"
-"""The column of its CSV that such a file has."""
+DEEPLABCUT_FIRST = "scorer"
+"""The first cell of a file of DeepLabCut."""
+
+_LEVELS = (["scorer", "bodyparts", "coords"], ["scorer", "individuals", "bodyparts", "coords"])
+_NO_ANIMAL = "single"
+"""Whose points are those of the place: DeepLabCut's unique body parts."""
+
+SLEAP_FRAME: Final = "frame_idx"
+"""The column of its CSV that a file of SLEAP has."""
 
 _TRACK = "track"
 _AXES = ("frame", "track", "node", "xy")
@@ -38,8 +52,91 @@ _PANDAS = (
 )
 
 
+class _DeepLabCutColumns(NamedTuple):
+    """Which columns hold x, y, and likelihood if there is any, int (I, N) each."""
+
+    head: Head
+    places: list[np.ndarray]
+    width: int
+
+
+def read_deeplabcut_head(path: Path) -> Head:
+    """What a table of DeepLabCut is of.
+
+    Raises:
+        NotATableError: It is none.
+    """
+    return _deeplabcut_columns(rows_of(path)).head
+
+
+def read_deeplabcut(path: Path) -> Table:
+    """Reads a table of DeepLabCut.
+
+    Raises:
+        NotATableError: It is none.
+    """
+    rows = rows_of(path)
+    columns = _deeplabcut_columns(rows)
+    width = columns.width
+    values, frames = array("d"), []
+    for _, line, row in rows:
+        if len(row) < width:
+            raise NotATableError(f"line {line}: expected {width} cells, got {len(row)}.")
+        frames.append(frame_number(row[0], line))
+        values.extend(numbers(row[1:width], line))
+    if not frames:
+        raise NotATableError("it has no row of a frame.")
+    table = np.frombuffer(values).reshape(len(frames), width - 1)
+    x, y, *sure = (table[:, place - 1] for place in columns.places)
+    xy = np.stack([x, y], axis=-1)
+    points = np.zeros((max(frames) + 1, *xy.shape[1:3], 3), np.float32)
+    points[frames] = clean(xy, *sure)
+    return Table(columns.head.names, points, is_whole=True)
+
+
+def _deeplabcut_columns(rows: Iterator[Line]) -> _DeepLabCutColumns:
+    top = [row.cells for row in itertools.islice(rows, 3)]
+    if len(top) == 3 and [row[:1] for row in top] != [[level] for level in _LEVELS[0]]:
+        top += [row.cells for row in itertools.islice(rows, 1)]
+    if [row[0] for row in top] not in _LEVELS:
+        raise NotATableError(f"expected rows of {' or '.join(map(', '.join, _LEVELS))} at its top.")
+    *_, parts, coords = top
+    owners = top[1] if len(top) == 4 else [""] * len(parts)
+    if not len(owners) == len(parts) == len(coords):
+        raise NotATableError("the rows at its top are of different lengths.")
+    places = {
+        (owner, part, coord): number
+        for number, (owner, part, coord) in enumerate(zip(owners, parts, coords, strict=True))
+        if number
+    }
+    return _by_individual(places)
+
+
+def _by_individual(places: dict[tuple[str, str, str], int]) -> _DeepLabCutColumns:
+    """Columns by individual, point, and x, y or likelihood."""
+    animals = list(dict.fromkeys(owner for owner, _, _ in places))
+    if len(animals) > 1 and _NO_ANIMAL in animals:
+        animals.remove(_NO_ANIMAL)
+    if not animals:
+        raise NotATableError("it has no columns.")
+    names = tuple(dict.fromkeys(part for owner, part, _ in places if owner == animals[0]))
+    coords = ["x", "y"]
+    if any(coord == "likelihood" for _, _, coord in places):
+        coords.append("likelihood")
+    try:
+        found = [
+            np.array([[places[owner, part, coord] for part in names] for owner in animals])
+            for coord in coords
+        ]
+    except KeyError as error:
+        owner, part, coord = error.args[0]
+        whose = f" of {owner}" if owner else ""
+        raise NotATableError(f"it has no {coord} of {part}{whose}.") from None
+    return _DeepLabCutColumns(Head(names, len(animals)), found, max(places.values()) + 1)
+
+
 def read_sleap_h5_head(path: Path) -> Head:
-    """What a table in HDF5 is of.
+    """What a table of SLEAP in HDF5 is of.
 
     Raises:
         NotATableError: It is none.
@@ -50,7 +147,7 @@ def read_sleap_h5_head(path: Path) -> Head:
 
 
 def read_sleap_h5(path: Path) -> Table:
-    """Reads a table in HDF5.
+    """Reads a table of SLEAP in HDF5.
 
     Raises:
         NotATableError: It is none.
@@ -105,24 +202,24 @@ def _node_names(file: h5py.File) -> tuple[str, ...]:
 
 
 def read_sleap_csv_head(path: Path) -> Head:
-    """What a table in CSV is of.
+    """What a table of SLEAP in CSV is of.
 
     Raises:
         NotATableError: It is none.
     """
     rows = rows_of(path)
-    columns = _Columns(rows)
+    columns = _SleapColumns(rows)
     return Head(columns.names, len({owner for _, owner, _, _ in columns.owned(rows)}))
 
 
 def read_sleap_csv(path: Path) -> Table:
-    """Reads a table in CSV: a row for each individual that is seen in a frame.
+    """Reads a table of SLEAP in CSV: a row for each individual that is seen in a frame.
 
     Raises:
         NotATableError: It is none.
     """
     rows = rows_of(path)
-    columns = _Columns(rows)
+    columns = _SleapColumns(rows)
     places: dict[tuple[str, int], int] = {}
     frames, owners, values = [], [], []
     for frame, owner, row, line in columns.owned(rows):
@@ -138,7 +235,7 @@ def read_sleap_csv(path: Path) -> Table:
     return Table(columns.names, points, is_whole=False)
 
 
-class _Columns:
+class _SleapColumns:
     """The columns of a CSV file by their names; `chosen` has x, y and any score of each point."""
 
     def __init__(self, rows: Iterator[Line]) -> None:
@@ -148,7 +245,7 @@ class _Columns:
         kinds = (
             ("x", "y", "score") if any(f"{n}.score" in place for n in self.names) else ("x", "y")
         )
-        wanted = [FRAME, *(f"{name}.{kind}" for name in self.names for kind in kinds)]
+        wanted = [SLEAP_FRAME, *(f"{name}.{kind}" for name in self.names for kind in kinds)]
         missing = [name for name in wanted if name not in place]
         if missing or not self.names:
             raise NotATableError(f"it has no column {missing[0] if missing else 'NODE.x'}.")
