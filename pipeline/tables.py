@@ -230,4 +230,5 @@ def cells_of(line: Line, columns: list[str]) -> dict[str, str]:
             f"{line.place}: expected at most {len(columns)} cells, got {len(line.cells)}. A cell "
             "that holds the separator, such as a decimal comma, needs double quotes around it."
         )
-    return dict.fromkeys(columns, "") | dict(zip(columns, line.cells, strict=False))
+    missing = [""] * (len(columns) - len(line.cells))
+    return dict(zip(columns, line.cells + missing, strict=False))

@@ -136,14 +136,12 @@ def test_lists_that_are_not_as_expected(touch, write, files, path, classes, mess
         scan_list(root / path, classes=classes)
 
 
-EVENTS = ("point_seconds", "modifiers", "tiers", "subjects", "not_annotated")
-
-
 def configure(source, path="none", **options):
     return PrepareConfig(source=source, path=str(path), out="out", **options)
 
 
 def test_options_that_a_source_does_not_take():
+    events = ("point_seconds", "modifiers", "tiers", "subjects", "not_annotated")
     assert [source.name for source in SOURCES] == list(get_args(SourceName))
     for source, options, error, message in (
         ("folder", {"fold": 2}, ConfigError, "for --source ucf101, .*, or add --folds, which any"),
@@ -151,7 +149,7 @@ def test_options_that_a_source_does_not_take():
         ("folder", {"annotations": "x"}, ConfigError, "--annotations is for --source list, .*jest"),
         ("ucf101", {"group_regex": "x"}, ConfigError, "--group-regex is for .*; leave it out$"),
         ("folder", {"videos": "v"}, ConfigError, "--videos is for --source events; leave it out$"),
-        *(("folder", {n: 1}, ConfigError, "is for --source events; leave it out$") for n in EVENTS),
+        *(("folder", {n: 1}, ConfigError, "is for --source events; leave it out$") for n in events),
         ("folder", {"folds": 5, "fold": 2}, DataError, "none does not exist"),
     ):
         with pytest.raises(error, match=message):

@@ -17,14 +17,9 @@ import pytest
 from pipeline.errors import ConfigError, DataError
 from pipeline.manifest.rows import Manifest
 from pipeline.prepare.leaks import crossing
+from pipeline.sources import hmdb51, kinetics, kth, twentybn, ucf101, ut_interaction
 from pipeline.sources.folder import LeftOutWarning
-from pipeline.sources.hmdb51 import scan_hmdb51
-from pipeline.sources.kinetics import scan_kinetics
-from pipeline.sources.kth import scan_kth
 from pipeline.sources.official import CrossingGroupsWarning
-from pipeline.sources.twentybn import scan_jester, scan_something_something
-from pipeline.sources.ucf101 import scan_ucf101
-from pipeline.sources.ut_interaction import scan_ut_interaction
 from pipeline.video import encode_jpeg, iter_frames
 
 
@@ -46,7 +41,7 @@ CLIPS = (
     "HandstandPushups/v_HandStandPushups_g08_c01.avi",
 )
 UCF101 = DataSet(
-    scan_ucf101,
+    ucf101.scan_ucf101,
     tuple(f"UCF-101/{clip}" for clip in CLIPS),
     "ucfTrainTestlist/",
     {
@@ -72,7 +67,7 @@ UNUSED = "red_head_brush_hair_u_cm_np1_ba_goo_0.avi"
 CLIMBING = "Prelinger_HabitPat1954_climb_stairs_u_nm_np1_fr_goo_16.avi"
 STAIRS = "climb #2; up & down @home_climb_stairs_f_cm_np1_ba_med_3.avi"
 HMDB51 = DataSet(
-    scan_hmdb51,
+    hmdb51.scan_hmdb51,
     (
         *(f"hmdb51_org/brush_hair/{clip}" for clip in (APRIL, AUDIO, BRUSHING, UNUSED)),
         *(f"hmdb51_org/climb_stairs/{clip}" for clip in (CLIMBING, STAIRS)),
@@ -95,7 +90,7 @@ HMDB51 = DataSet(
 
 HEAD = "label,youtube_id,time_start,time_end,split,is_cc\n"
 KINETICS = DataSet(
-    scan_kinetics,
+    kinetics.scan_kinetics,
     (
         "replacement/zzz.mp4",
         "train/air_drumming/_DBCJuKJQNs_000000_000010.mp4",
@@ -133,7 +128,7 @@ person13_handclapping_d1\tframes\t1-124
 person13_handclapping_d3\t*missing*
 """
 KTH = DataSet(
-    scan_kth,
+    kth.scan_kth,
     (
         "boxing/person01_boxing_d1_uncomp.avi",
         "handclapping/person13_handclapping_d1_uncomp.avi",
@@ -154,7 +149,7 @@ KTH = DataSet(
 )
 
 JESTER = DataSet(
-    scan_jester,
+    twentybn.scan_jester,
     ("20bn-jester-v1/1.mp4", "20bn-jester-v1/20.webm", "20bn-jester-v1/3.avi"),
     "jester-v1-",
     {
@@ -177,7 +172,7 @@ ENTRIES = (
 )
 HELD, POKED = "Holding something next to something", "Poking a hole into some substance"
 SOMETHING = DataSet(
-    scan_something_something,
+    twentybn.scan_something_something,
     tuple(f"20bn-something-something-v2/{number}.webm" for number in (10, 2, 3)),
     "labels/",
     {
@@ -189,7 +184,7 @@ SOMETHING = DataSet(
 )
 
 UT = DataSet(
-    scan_ut_interaction,
+    ut_interaction.scan_ut_interaction,
     (
         *("segmented_set1/0_1_4.avi", "segmented_set1/4_1_0.avi", "segmented_set1/58_10_1.avi"),
         *("segmented_set2/2_11_5.avi", "segmented_set2/4_11_3.avi", "segmented_set2/59_20_2.avi"),
@@ -400,12 +395,15 @@ def test_names_of_ucf101(lay):
     """Videos may lie in one folder, in the other spelling; classes are those of the index."""
     names = [video.split("/")[-1].replace("HandStand", "Handstand") for video in UCF101.videos]
     root = lay(UCF101, videos=tuple(f"UCF101/{name}" for name in names))
-    rows = scan_ucf101(root).rows
+    rows = UCF101.scan(root).rows
     assert rows[-1].path == str(root / "UCF101/v_HandstandPushups_g08_c01.avi")
     assert [row.label for row in rows[3:]] == ["HandstandPushups"] * 2
     lay(UCF101, {"testlist01.txt": "HandStandPushups/v_HandStandPushups_g01_c01.avi"}, ())
     (root / f"UCF101/{names[0]}").unlink()
-    assert {row.label for row in scan_ucf101(root).rows} == {"ApplyEyeMakeup", "HandstandPushups"}
+    assert {row.label for row in UCF101.scan(root).rows} == {
+        "ApplyEyeMakeup",
+        "HandstandPushups",
+    }
 
 
 @pytest.mark.parametrize(
@@ -429,27 +427,27 @@ def test_videos_that_are_not_listed_are_left_out(lay, data_set, others, options,
 def test_kinetics_without_some_columns_clips_and_lists(lay):
     columns = "label,youtube_id,time_start,time_end\nabseiling,-3B32lodo2M,59,69.0\n"
     root = lay(KINETICS, {"val.csv": columns}, videos=KINETICS.videos[::3])
-    rows = scan_kinetics(root).rows
+    rows = KINETICS.scan(root).rows
     assert [row.split for row in rows] == ["train", "train", "test", "val"]
     assert rows[1].path == str(root / "air drumming/_dbcJuKJQNs_000040_000050.mp4"), "kept"
     root = lay(KINETICS)
-    rows = scan_kinetics(root / "train", annotations=str(root / "annotations/train.csv")).rows
+    rows = KINETICS.scan(root / "train", annotations=str(root / "annotations/train.csv")).rows
     assert [row.split for row in rows] == ["train", "train"]
     (root / "annotations/test.csv").write_bytes(b"label,youtube_id\n\xff\xfe,")
     with pytest.raises(DataError, match=r"test.csv: expected text in UTF-8: "):
-        scan_kinetics(root)
+        KINETICS.scan(root)
     # Where the test has no labels, the validation is the test.
     unlabelled = "youtube_id,time_start,time_end,split\nzzz,5,15,test\n"
     for content in (unlabelled, f"{HEAD},zzz,5,15,test,1\n", None):
         root = lay(KINETICS, {"test.csv": content})
         with pytest.warns(LeftOutWarning, match="left out 1 video .*: replacement/zzz.mp4"):
-            rows = scan_kinetics(root).rows
+            rows = KINETICS.scan(root).rows
         assert [row.split for row in rows] == ["train", "train", "test"]
 
 
 def test_kth_without_its_list_is_whole_videos_in_any_format(lay):
     root = lay(KTH, {"00sequences.txt": None})
-    manifest = scan_kth(root)
+    manifest = KTH.scan(root)
     found = {
         Path(row.path).relative_to(root).as_posix(): (row.label, row.group, row.split)
         for row in manifest.rows
@@ -465,7 +463,7 @@ def test_kth_without_its_list_is_whole_videos_in_any_format(lay):
     root = lay(KTH, {"00sequences.txt": line}, videos=("converted/person07_jogging_d4.mp4",))
     for video in KTH.videos:
         (root / video).unlink()
-    assert scan_kth(root).rows[0].path == str(root / "converted/person07_jogging_d4.mp4")
+    assert KTH.scan(root).rows[0].path == str(root / "converted/person07_jogging_d4.mp4")
 
 
 JPEGS = tuple(f"20bn-jester-v1/{name}/00001.jpg" for name in (1, 20, 3))
@@ -476,15 +474,15 @@ def test_folders_of_frames(lay, touch, monkeypatch):
     monkeypatch.chdir(root)
     for given in (JPEGS[0].split("/")[0], "."):
         with pytest.raises(DataError, match="20bn-jester-v1: expected one video a gesture, such"):
-            scan_jester(given)
+            JESTER.scan(given)
     touch("videos/1.avi")
-    assert scan_jester(root).rows[2].path == str(root / "videos/1.avi")
+    assert JESTER.scan(root).rows[2].path == str(root / "videos/1.avi")
     with pytest.raises(DataError, match="^none does not exist. Expected a folder of videos, such"):
-        scan_jester("none")
+        JESTER.scan("none")
     with pytest.raises(DataError, match="1.avi is not a folder. Expected a folder of videos"):
-        scan_jester("videos/1.avi")
+        JESTER.scan("videos/1.avi")
     with pytest.raises(DataError, match="expected videos, such as kick.*, found none, but 1 "):
-        scan_ut_interaction(root)
+        UT.scan(root)
 
 
 @pytest.mark.skipif(not shutil.which("ffmpeg"), reason="there is no ffmpeg")
@@ -496,10 +494,10 @@ def test_what_the_error_says_turns_frames_into_videos(lay, monkeypatch):
             (folder / f"{number:05d}.jpg").write_bytes(encode_jpeg(frame, quality=95))
     monkeypatch.chdir(root)
     with pytest.raises(DataError) as error:
-        scan_jester("20bn-jester-v1")
+        JESTER.scan("20bn-jester-v1")
     command = str(error.value).partition("without loss: ")[2].replace("ffmpeg", "ffmpeg -v error")
     subprocess.run(["bash", "-ec", command], check=True, stdin=subprocess.DEVNULL)
-    rows = scan_jester("videos").rows
+    rows = JESTER.scan("videos").rows
     assert [row.path for row in rows] == [str(root / f"videos/{n}.avi") for n in (1, 20, 3)]
     assert len(list(iter_frames(rows[0].path))) == 3
     assert (root / "20bn-jester-v1/1/00001.jpg").read_bytes() in Path(rows[0].path).read_bytes()

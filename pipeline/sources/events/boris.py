@@ -12,7 +12,6 @@ from typing import Any, Literal, NamedTuple
 
 from pipeline.errors import DataError
 from pipeline.sources.events.event import Draft, Recording, part, time_of
-from pipeline.text import listed
 
 Mark = Literal["START", "STOP", "POINT"]
 
@@ -79,11 +78,7 @@ class Observation:
         self._open: dict[Behaviour, tuple[float, str, str]] = {}
         if not self.media:
             self.tell("without media", f"{self.name}: a live observation, or one of pictures")
-        if self.others:
-            first, others = media[0].name or "nothing", listed(self.others)
-            self.tell(
-                "other cameras", f"{self.name}: the events are taken for {first}, not {others}"
-            )
+        self._drafts[0].tell_others(self.name, self.others)
 
     def tell(self, kind: str, text: str) -> None:
         """Takes up a notice."""

@@ -10,7 +10,7 @@ from typing import Final, Literal, NamedTuple
 
 from pipeline.errors import DataError
 from pipeline.sources.events.event import Draft, Recording, time_of
-from pipeline.text import counted, listed, suggestion
+from pipeline.text import counted, suggestion
 from pipeline.video.paths import VIDEO_SUFFIXES
 
 # From an annotation to what it refers to; the bound ends a circle.
@@ -52,10 +52,7 @@ def read_elan(
     root = _parse(text, path)
     media, shift_seconds, others = _media(root, path)
     draft = Draft(media, path.name)
-    if others:
-        draft.tell(
-            "other cameras", f"{path}: the events are taken for {media}, not {listed(others)}"
-        )
+    draft.tell_others(path, others)
     chosen = _chosen(_annotations(root, path, draft), tiers, path, draft)
     values = {name: {each.value for each in marked} - {""} for name, marked in chosen.items()}
     several = any(len(each) > 1 for each in values.values())

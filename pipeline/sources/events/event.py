@@ -6,11 +6,12 @@ import dataclasses
 import json
 import math
 import sys
+from collections.abc import Sequence
 from typing import Any, Final, Literal, NamedTuple
 
 from pipeline.errors import DataError
 from pipeline.manifest.rows import Split
-from pipeline.text import one_line
+from pipeline.text import listed, one_line
 
 Unit = Literal["seconds", "frames"]
 Spans = tuple[tuple[float, float], ...]
@@ -158,6 +159,13 @@ class Draft:
     def tell(self, kind: str, text: str) -> None:
         """Takes up a notice."""
         self._notices.append(Notice(kind, text))
+
+    def tell_others(self, place: object, media: Sequence[str]) -> None:
+        """Tells of further media, if any, which show the same time."""
+        if media:
+            first = self.fields["media"] or "nothing"
+            text = f"{place}: the events are taken for {first}, not {listed(media)}"
+            self.tell("other cameras", text)
 
     def done(self) -> Recording:
         """Returns the recording."""

@@ -277,7 +277,7 @@ def _without(spans: Iterable[tuple[float, float]], gaps: Iterable[Event]) -> Spa
     return left
 
 
-def with_lengths(recording: Recording, seconds: float) -> Recording:
+def lasting(recording: Recording, seconds: float) -> Recording:
     """Returns a recording, its times seconds, whose points last some seconds.
 
     Args:
@@ -286,12 +286,12 @@ def with_lengths(recording: Recording, seconds: float) -> Recording:
     """
     most = recording.duration_seconds or math.inf
 
-    def lasting(event: Event) -> Event:
+    def long(event: Event) -> Event:
         if not event.is_point:
             return event
         start = max(0.0, event.start_seconds - seconds / 2)
         end = min(most, event.start_seconds - seconds / 2 + seconds)
         return Event(start, end, event.label, event.subject)
 
-    events, known_of = (sorted(map(lasting, e)) for e in (recording.events, recording.known_of))
+    events, known_of = (sorted(map(long, e)) for e in (recording.events, recording.known_of))
     return dataclasses.replace(recording, events=tuple(events), known_of=tuple(known_of))

@@ -16,7 +16,7 @@ from pipeline.manifest.annotation import Annotation
 from pipeline.manifest.rows import Manifest, Row, relative_path
 from pipeline.sources.events.event import LOST, Event, Notice, Recording
 from pipeline.sources.events.frames import BACKGROUND
-from pipeline.sources.events.media import by_subject, match_media, where_known, with_lengths
+from pipeline.sources.events.media import by_subject, lasting, match_media, where_known
 from pipeline.sources.events.reading import ReadingOptions, read_events
 from pipeline.sources.events.report import report
 from pipeline.sources.source import Source
@@ -67,7 +67,7 @@ def scan_events(
     """
     matched, unmatched = match_media(read_events(path, options), videos)
     if point_seconds:
-        matched = [with_lengths(recording, point_seconds) for recording in matched]
+        matched = [lasting(recording, point_seconds) for recording in matched]
     matched = [where_known(recording, not_annotated) for recording in matched]
     if background and not cut:
         matched = [_without_background(recording, background) for recording in matched]

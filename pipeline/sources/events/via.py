@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 from pipeline.errors import DataError
 from pipeline.sources.events.event import Draft, Recording, part, read_json, time_of
 from pipeline.tables import Table, lines_of
-from pipeline.text import listed
 
 
 class _Attribute(NamedTuple):
@@ -102,11 +101,7 @@ def _draft(drafts: dict[str, Draft], media: list[str], path: Path) -> Draft:
     first = media[0] if media else ""
     if first not in drafts:
         drafts[first] = Draft(first, path.name)
-        if media[1:]:
-            drafts[first].tell(
-                "other cameras",
-                f"{path}: the events are taken for {first}, not {listed(media[1:])}",
-            )
+        drafts[first].tell_others(path, media[1:])
     return drafts[first]
 
 

@@ -8,13 +8,7 @@ import pytest
 
 from pipeline.errors import DataError
 from pipeline.sources.events.event import Event, Notice, Recording
-from pipeline.sources.events.media import (
-    by_subject,
-    in_seconds,
-    match_media,
-    where_known,
-    with_lengths,
-)
+from pipeline.sources.events.media import by_subject, in_seconds, lasting, match_media, where_known
 from pipeline.sources.events.reading import read_events
 from pipeline.sources.events.report import report, report_lines
 from pipeline.sources.events.writing import WRITERS, WrittenEvent, WrittenRecording
@@ -146,14 +140,14 @@ def test_a_recording_for_each_subject_points_with_a_length_and_where_nobody_watc
     known = recorded(ANN, known=(), known_of=(ANN, point, shared), duration_seconds=10.0)
     ann, bob = by_subject([dataclasses.replace(known, events=(ANN, BOB))])
     assert (ann.known_of, bob.known_of) == ((ANN, point, shared), (point, shared))
-    assert Event(4.5, 5.5, "p") in with_lengths(known, 1.0).known_of
+    assert Event(4.5, 5.5, "p") in lasting(known, 1.0).known_of
     found = where_known(dataclasses.replace(known, events=(Event(2, 4, "break"),)), ["break"])
     assert [e for e in found.known_of if e.label == "q"] == [Event(0, 2, "q"), Event(4, 9, "q")]
     # Points are given a length, and nothing is known where nobody watched.
     points = recorded(Event(0.1, 0.1, "p"), ANN, Event(9.9, 9.9, "p", "ann"), duration_seconds=10)
     middle = Event(0, 0.6, "p"), ANN, Event(9.4, 10, "p", "ann")
-    assert with_lengths(points, 1.0).events == middle
-    assert with_lengths(recorded(LIGHT), 1.0).events == (Event(1.5, 2.5, "light"),)
+    assert lasting(points, 1.0).events == middle
+    assert lasting(recorded(LIGHT), 1.0).events == (Event(1.5, 2.5, "light"),)
     events = (Event(1, 4, "walk"), Event(3, 5, "break"), Event(8, 12, "break"))
     found = where_known(recorded(*events, duration_seconds=10.0), ["break"])
     assert found.known == ((0, 3), (5, 8))
