@@ -32,7 +32,7 @@ def test_csv_is_readable_and_moves_together_with_videos_below_it(tmp_path, monke
     elsewhere = tmp_path.parent / "elsewhere.avi"
     manifest = Manifest(
         rows=(
-            row(tmp_path / "wave hand" / "Zoë, 1.mp4", "train", "zoë"),
+            row(tmp_path / "wave hand" / "Zoë, 1.mp4 ", "train", "zoë"),
             row(elsewhere, "test", 'the "other"', "日本"),
             row(tmp_path / "c.avi", ""),
         )
@@ -40,7 +40,7 @@ def test_csv_is_readable_and_moves_together_with_videos_below_it(tmp_path, monke
     write_csv(manifest, tmp_path / "manifest.csv")
     assert (tmp_path / "manifest.csv").read_bytes().decode() == (
         "path,label,group,split\n"
-        '"wave hand/Zoë, 1.mp4",wave,zoë,train\n'
+        '"wave hand/Zoë, 1.mp4 ",wave,zoë,train\n'
         f'{elsewhere},日本,"the ""other""",test\n'
         "c.avi,wave,ann,\n"
     )
