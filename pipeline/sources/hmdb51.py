@@ -88,10 +88,4 @@ def _group(label: str, name: str) -> str:
     return f"{label}/{title_and_label.removesuffix(f'_{label}')}"
 
 
-SOURCE = Source(
-    "hmdb51",
-    lambda config, _: scan_hmdb51(
-        config.path, annotations=config.annotations, fold=config.official_fold or 1
-    ),
-    takes=("annotations", "fold"),
-)
+SOURCE = Source.with_lists("hmdb51", scan_hmdb51, folds=True)

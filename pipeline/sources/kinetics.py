@@ -68,8 +68,4 @@ def _row(place: str, cells: dict[str, str], videos: VideoIndex, split_name: str)
     return Row(path=path, label=label, group=youtube_id, split=split)
 
 
-SOURCE = Source(
-    "kinetics",
-    lambda config, _: scan_kinetics(config.path, annotations=config.annotations),
-    takes=("annotations",),
-)
+SOURCE = Source.with_lists("kinetics", scan_kinetics)

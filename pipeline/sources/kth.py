@@ -90,8 +90,4 @@ def _read_times(path: Path) -> dict[str, _Times]:
     return times
 
 
-SOURCE = Source(
-    "kth",
-    lambda config, _: scan_kth(config.path, annotations=config.annotations),
-    takes=("annotations",),
-)
+SOURCE = Source.with_lists("kth", scan_kth)

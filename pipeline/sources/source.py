@@ -25,6 +25,24 @@ class Source:
     scan: Callable[[PrepareConfig, Path], Manifest]
     takes: tuple[str, ...] = ()
 
+    @classmethod
+    def with_lists(
+        cls, name: SourceName, scan: Callable[..., Manifest], *, folds: bool = False
+    ) -> Source:
+        """A public data set that comes with lists.
+
+        Args:
+            name: As --source has it.
+            scan: Takes the folder, `annotations` and, where there are several splits, `fold`.
+            folds: Whether there are.
+        """
+
+        def scan_set(config: PrepareConfig, _: Path) -> Manifest:
+            fold = {"fold": config.official_fold or 1} if folds else {}
+            return scan(config.path, annotations=config.annotations, **fold)
+
+        return cls(name, scan_set, ("annotations", "fold") if folds else ("annotations",))
+
 
 def check_options(config: PrepareConfig, source: Source, sources: Iterable[Source]) -> None:
     """Refuses what is set and not for this source.

@@ -130,13 +130,5 @@ def _check_no_frames(path: str | os.PathLike[str], names: list[str]) -> None:
             )
 
 
-SOMETHING_SOMETHING = Source(
-    "something_something",
-    lambda config, _: scan_something_something(config.path, annotations=config.annotations),
-    takes=("annotations",),
-)
-JESTER = Source(
-    "jester",
-    lambda config, _: scan_jester(config.path, annotations=config.annotations),
-    takes=("annotations",),
-)
+SOMETHING_SOMETHING = Source.with_lists("something_something", scan_something_something)
+JESTER = Source.with_lists("jester", scan_jester)

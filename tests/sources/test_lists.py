@@ -52,10 +52,9 @@ def test_finds_videos_by_name(touch):
     assert index.locate("c/y.avi", "other", "X") == str(root / "b/X.AVI")
     assert index.locate("c/y.avi") == str(root / "c/y.avi")
     index = VideoIndex(root, example="x.avi", ignore_case=True)
-    path = index.locate("X.mp4")
-    assert path == str(root / "a/x.webm")
+    row = Row(path=index.locate("X.mp4"), label="x", group="x")
     with pytest.warns(LeftOutWarning, match="left out 1 video .*: b/X.AVI"):
-        index.manifest([Row(path=path, label="x", group="x")])
+        assert index.manifest([row]).rows[0].path == str(root / "a/x.webm")
 
 
 def test_folder_of_lists_with_videos_in_folders_of_splits(touch, write):
@@ -113,8 +112,7 @@ def test_class_names_and_numbers(touch, write):
     [
         (
             {"classes.txt": ["1 run", "2 walk"], "list.txt": ["a.mp4 2", "a.mp4 0"]},
-            *("list.txt", ""),
-            "list.txt, line 2: expected the number of a class that has a name, 1 to 2, got 0",
+            *("list.txt", "", "line 2: expected the number of a class that has .*, 1 to 2, got 0"),
         ),
         (
             {"classes.txt": [], "labels.txt": [], "list.txt": ["a.mp4 0"]},
@@ -161,14 +159,13 @@ def test_a_fold_without_test_videos_a_line_there_twice_and_a_video_without_group
     with pytest.raises(DataError, match="none of the test videos of --fold 5 is there"):
         read_manifest(configure("ut_interaction", root, fold=5))
     table = write("table.csv", "path,label", "a.avi,run", "b.avi,walk", "a.avi,run", "a.avi,walk")
-    with pytest.warns(TableWarning, match="left out 1 row, the same as one before: .*a.avi$"):
-        manifest = read_manifest(configure("csv", table))
-    assert [row.label for row in manifest.rows] == ["run", "walk", "walk"]
-    table = write("table.csv", "path,label,group", "a/a.avi,run,ann", "/b.avi,walk,", "c.avi,run,b")
     config = configure("csv", table)
+    with pytest.warns(TableWarning, match="left out 1 row, the same as one before: .*a.avi$"):
+        assert [r.label for r in read_manifest(config).rows] == ["run", "walk", "walk"]
+    write("table.csv", "path,label,group", "a/a.avi,run,ann", "/b.avi,walk,", "c.avi,run,b")
     with pytest.warns(TableWarning, match="1 video without a group, each taken for one of its own"):
         read_manifest(config)
     with warnings.catch_warnings(action="error"):
         read_manifest(dataclasses.replace(config, classes=("run",)))
-    table = write("table.csv", "path,label,group", "a.avi,run,", "b.avi,walk,")
-    assert len(read_manifest(configure("csv", table)).rows) == 2
+    write("table.csv", "path,label,group", "a.avi,run,", "b.avi,walk,")
+    assert len(read_manifest(config).rows) == 2

@@ -14,12 +14,14 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
+from pipeline.config.prepare import PrepareConfig
 from pipeline.errors import ConfigError, DataError
 from pipeline.manifest.rows import Manifest
 from pipeline.prepare.leaks import crossing
 from pipeline.sources import hmdb51, kinetics, kth, twentybn, ucf101, ut_interaction
 from pipeline.sources.folder import LeftOutWarning
 from pipeline.sources.official import CrossingGroupsWarning
+from pipeline.sources.reading import read_manifest
 from pipeline.video import encode_jpeg, iter_frames
 
 
@@ -220,6 +222,12 @@ def lay(tmp_path, touch):
     return lay
 
 
+def prepared(data_set, root, **options):
+    """What `prepare` lists."""
+    name = data_set.scan.__name__.removeprefix("scan_")
+    return read_manifest(PrepareConfig(source=name, path=str(root), out="out", **options))
+
+
 def rows_of(data_set, manifest, root):
     paths = [Path(row.path).relative_to(root).as_posix() for row in manifest.rows]
     return [
@@ -232,25 +240,21 @@ def rows_of(data_set, manifest, root):
 @pytest.mark.parametrize(
     ("data_set", "folder", "lists", "annotations"),
     [
-        *((each, each.folder, {}, "") for each in (UCF101, HMDB51, KINETICS, KTH, JESTER)),
-        *((each, each.folder, {}, "") for each in (SOMETHING, UT)),
-        (UCF101, "lists/", {}, "lists"),
-        (UCF101, "lists/", {}, "lists/trainlist01.txt"),
-        (HMDB51, "test_train_splits/", {}, ""),
-        (HMDB51, "test_train_splits/testTrainMulti_7030_splits/", {}, ""),
+        *((d, d.folder, {}, "") for d in (UCF101, HMDB51, KINETICS, KTH, JESTER, SOMETHING, UT)),
+        *((UCF101, "lists/", {}, given) for given in ("lists", "lists/trainlist01.txt")),
+        *((HMDB51, f"test_train_splits/{f}", {}, "") for f in ("", "testTrainMulti_7030_splits/")),
         (HMDB51, "lists/", {}, "lists"),
         (KTH, "lists/", {}, "lists/00sequences.txt"),
         (JESTER, "annotations/jester-v1-", {}, ""),
         (JESTER, "jester-v1-", {"labels.csv": None}, ""),
-        (SOMETHING, "labels/something-something-v2-", {}, ""),
-        (SOMETHING, "annotations/", {}, ""),
+        *((SOMETHING, f, {}, "") for f in ("labels/something-something-v2-", "annotations/")),
         (SOMETHING, "", {"labels.json": None}, ""),
     ],
 )
 def test_official_splits(lay, data_set, folder, lists, annotations):
     root = lay(data_set, lists, folder=folder)
     options = {"annotations": str(root / annotations)} if annotations else {}
-    manifest = data_set.scan(root, **options)
+    manifest = prepared(data_set, root, **options)
     assert rows_of(data_set, manifest, root) == data_set.rows
     assert not crossing(manifest.rows)
 
@@ -266,7 +270,7 @@ def test_official_splits(lay, data_set, folder, lists, annotations):
 )
 def test_folds(lay, data_set, fold, splits):
     root = lay(data_set)
-    rows = rows_of(data_set, data_set.scan(root, fold=fold), root)
+    rows = rows_of(data_set, prepared(data_set, root, fold=fold), root)
     assert {number: split for number, _, _, split in rows} == splits
 
 
@@ -333,8 +337,7 @@ KINETICS_LISTS = r"\*train\*.csv, \*val\*.csv, \*test\*.csv, found none .* Downl
 @pytest.mark.parametrize(
     ("data_set", "lists", "options", "message"),
     [
-        *((UCF101, {}, {"fold": n}, f"--fold: .* number from 1 to 3, got {n}") for n in (0, 4)),
-        *((HMDB51, {}, {"fold": n}, f"--fold: .* number from 1 to 3, got {n}") for n in (0, 4)),
+        *((d, {}, {"fold": n}, f"from 1 to 3, got {n}") for n in (0, 4) for d in (UCF101, HMDB51)),
         *((UT, {}, {"fold": n}, f"--fold: .* number from 0 to 20, got {n}") for n in (-1, 21)),
         # Lists that are nowhere.
         (UCF101, None, {}, "found none in .* Download UCF101TrainTestSplits-Recogn"),
