@@ -7,6 +7,7 @@ from typing import Literal
 
 from pipeline.config import FramesConfig, expect
 from pipeline.config.checks import expect_above_0, expect_at_least, expect_range, expect_share
+from pipeline.video.limits import MOST_PIXELS, Limits
 
 SourceName = Literal[
     "demo",
@@ -119,6 +120,8 @@ class PrepareConfig:
         allow_leaks: Go on where videos of the test are also in training; metrics will say so.
         max_bad_fraction: Share of videos that may be left out, 0 to 1. If there are more, nothing
             is changed.
+        max_pixels: Of a frame, at least 1. A file whose header says that it has more is left out
+            before anything of it is decoded, which takes 10 bytes a pixel.
         seconds_per_video: Time after which the decoding of a video is given up, above 0.
         runner: `local` processes, or Apache `beam` for a cluster (pip install -e '.[beam]').
         beam_options: What Beam's runner needs, such as "--runner=FlinkRunner".
@@ -160,6 +163,7 @@ class PrepareConfig:
     check: bool = False
     allow_leaks: bool = False
     max_bad_fraction: float = 0.05
+    max_pixels: int = MOST_PIXELS
     seconds_per_video: float = 600.0
     runner: Literal["local", "beam"] = "local"
     beam_options: str = dataclasses.field(default="", metadata=OPTIONS)
@@ -190,6 +194,11 @@ class PrepareConfig:
             pose=self.people if self.pose else 0,
         )
 
+    @property
+    def limits(self) -> Limits:
+        """Of how large a frame may be."""
+        return Limits(pixels=self.max_pixels, raised_by="--max-pixels")
+
     def __post_init__(self) -> None:
         if self.source == "demo_recordings" and self.out == PrepareConfig.out:
             object.__setattr__(self, "out", _RECORDINGS)
@@ -205,7 +214,8 @@ class PrepareConfig:
         expect_range(self.max_bad_fraction, "--max-bad-fraction", 0, 1)
         expect_above_0(self.seconds_per_video, "--seconds-per-video")
         expect_range(self.point_seconds, "--point-seconds", 0, 3600)
-        for name, low in {"min_frames": 1, "shard_videos": 1, "workers": 0, "fold": 0}.items():
+        least = {"min_frames": 1, "max_pixels": 1, "shard_videos": 1, "workers": 0, "fold": 0}
+        for name, low in least.items():
             expect_at_least(getattr(self, name), _option(name), low)
         expect(
             self.runner == "beam" or not self.beam_options,

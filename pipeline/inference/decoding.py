@@ -48,6 +48,7 @@ class Decoder:
             seconds_per_video=SECONDS_PER_FRAME,
             too_slow="it gave no new frame for",
             on_loss=_give_up,
+            fatal=(),
         )
         self.is_stopped = False
 
@@ -93,8 +94,6 @@ class Decoder:
 
     def _done(self, work: Work[Any, Any], task: object) -> Any:
         (found,) = self._pool.run([(work, task)])
-        if isinstance(found, VideoDecodeError):
-            raise found
         return found
 
 
@@ -195,7 +194,7 @@ def warn_of(found: Decoded | Part) -> None:
 
 def _give_up(_: object, path: str, reason: str) -> Never:
     kind = DecoderKilledError if reason.startswith(KILLED) else VideoDecodeError
-    raise kind(path, f"{reason}.")
+    raise kind(path, reason)
 
 
 def _call(task: tuple[Work[Any, Any], Any], on_video: OnVideo) -> Any:

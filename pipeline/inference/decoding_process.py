@@ -5,13 +5,11 @@ from __future__ import annotations
 import itertools
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
 
 from pipeline.config import FramesConfig
-from pipeline.errors import VideoDecodeError
 from pipeline.inference.bundle import Bundle
 from pipeline.inference.clips import Clip, Frame, StoredVideo, clips_of
 from pipeline.key_points import Tables
@@ -23,7 +21,6 @@ _AT_ONCE = 64
 """Frames that a process sends at once."""
 
 Frames = Sequence[FramesConfig]
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,19 +66,14 @@ class Part:
     warnings: tuple[str, ...]
 
 
-def decode(
-    task: tuple[str, Sequence[Bundle], Means], on_video: OnVideo
-) -> Decoded | VideoDecodeError:
-    """The clips that models see of a file, or why there are none."""
+def decode(task: tuple[str, Sequence[Bundle], Means], on_video: OnVideo) -> Decoded:
+    """The clips that models see of a file."""
     path, bundles, means = task
-
-    def clips() -> Decoded:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            found, info = clips_of(partial(_WatchedVideo, path, on_video, means), bundles)
-        return Decoded(clips=found, info=info, warnings=_texts(caught))
-
-    return _guarded(clips, path, on_video)
+    on_video(path)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        found, info = clips_of(partial(_WatchedVideo, path, on_video, means), bundles)
+    return Decoded(clips=found, info=info, warnings=_texts(caught))
 
 
 class _WatchedVideo(StoredVideo):
@@ -112,25 +104,13 @@ class _Reading:
         return Part(stored=stored, info=info, warnings=_texts(caught))
 
 
-def read_on(task: tuple[str, Frames | None, Means], on_video: OnVideo) -> Part | VideoDecodeError:
+def read_on(task: tuple[str, Frames | None, Means], on_video: OnVideo) -> Part:
     """The first part of a file, where it is said what is stored of it; else the next one."""
     path, frames, means = task
-
-    def read() -> Part:
-        if frames:
-            _Reading.current = _Reading(path, frames, means, on_video)
-        return _Reading.current.next_part()
-
-    return _guarded(read, path, on_video)
-
-
-def _guarded(work: Callable[[], Result], path: str, on_video: OnVideo) -> Result | VideoDecodeError:
-    """Returns errors, since a process that raises one is ended."""
     on_video(path)
-    try:
-        return work()
-    except Exception as error:  # whatever a decoder thinks of
-        return VideoDecodeError.of(path, error)
+    if frames:
+        _Reading.current = _Reading(path, frames, means, on_video)
+    return _Reading.current.next_part()
 
 
 def _with_signs(stored: Iterable[Frame], path: str, on_video: OnVideo) -> Iterator[Frame]:

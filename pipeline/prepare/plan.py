@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple
 from pipeline.config import FramesConfig
 from pipeline.key_points import Tables
 from pipeline.manifest.rows import SPLITS, Manifest, Row, Split
+from pipeline.video import NO_LIMITS, Limits
 
 FORMAT = 5
 """Version of what is written; raise it when the same videos would give other bytes."""
@@ -69,6 +70,7 @@ class ShardTask:
         frames: Rate, size and quality of the frames.
         min_frames: Stored frames of a video, at least.
         tables: Those of key points, where these are not looked for in the frames.
+        limits: How large the frames of a file may be.
         skip: Videos that cost a worker process its life, which are not read again, and the reason.
     """
 
@@ -80,6 +82,7 @@ class ShardTask:
     frames: FramesConfig
     min_frames: int = 1
     tables: Tables | None = None
+    limits: Limits = NO_LIMITS
     skip: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -95,7 +98,8 @@ class ShardTask:
     @functools.cached_property
     def fingerprint(self) -> str:
         """Changes with everything that the bytes of the shard depend on."""
-        settings = self.frames.as_json(), self.min_frames, self.class_names
+        least_and_most = self.min_frames, self.limits.pixels
+        settings = self.frames.as_json(), *least_and_most, self.class_names
         return fingerprint(*settings, map(identity, self.sources))
 
 
@@ -240,6 +244,7 @@ def plan_shards(
     seed: int,
     min_frames: int = 1,
     tables: Tables | None = None,
+    limits: Limits = NO_LIMITS,
 ) -> list[ShardTask]:
     """Deals the videos of each split, and those of none, out to shards.
 
@@ -255,6 +260,7 @@ def plan_shards(
         seed: Of the hash.
         min_frames: Stored frames of a video, at least.
         tables: Those of key points, where these are not looked for in the frames.
+        limits: How large the frames of a file may be.
     """
     class_names = Manifest(rows=tuple(source.row for source in sources)).class_names
     tasks = []
@@ -271,6 +277,7 @@ def plan_shards(
                 frames=frames,
                 min_frames=min_frames,
                 tables=tables,
+                limits=limits,
             )
             for index, videos in enumerate(shards)
         ]

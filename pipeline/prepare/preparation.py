@@ -260,4 +260,5 @@ def _plan(
         seed=config.seed,
         min_frames=config.min_frames,
         tables=tables,
+        limits=config.limits,
     )

@@ -8,7 +8,7 @@ from typing import Final
 
 from pipeline.config.prepare import PrepareConfig
 from pipeline.video import VideoInfo
-from pipeline.workers.probing import probe_each
+from pipeline.workers.pool import probe_each
 
 MOST_FPS: Final = 15.0
 _ONE_IN = 20
@@ -54,5 +54,6 @@ def chosen_rate(paths: Sequence[str], config: PrepareConfig) -> float:
         doing="looking at rates",
         workers=config.workers,
         seconds_per_video=config.seconds_per_video,
+        limits=config.limits,
     )
     return stored_rate(info.fps for info in found.values() if isinstance(info, VideoInfo))

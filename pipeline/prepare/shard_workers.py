@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from pipeline.config.prepare import PrepareConfig
+from pipeline.errors import PipelineError
 from pipeline.prepare.plan import ShardReport, ShardTask, finished_report, read_report
 from pipeline.prepare.shard_writer import check_shard, write_shard
 from pipeline.workers.beam import run_on_beam
@@ -88,9 +89,10 @@ def _run_locally(
         done=done,
         seconds_per_video=config.seconds_per_video,
         on_loss=_skipping,
+        fatal=(PipelineError, OSError),
     )
 
 
 def _skipping(task: ShardTask, video: str, reason: str) -> ShardTask:
-    """The same task without a video that cost a worker process its life."""
-    return dataclasses.replace(task, skip=(*task.skip, (video, f"{reason}.")))
+    """The same task without a video that cost a worker process its life, or raised an error."""
+    return dataclasses.replace(task, skip=(*task.skip, (video, reason)))

@@ -32,7 +32,7 @@ from pipeline.prepare.plan import (
 from pipeline.prepare.record import MAX_BYTES, write_record
 from pipeline.prepare.stored_frames import FrameSpool, stored_frames
 from pipeline.streams.pose_points import highest_flags
-from pipeline.video import DamagedVideoWarning, VideoInfo, VideoReader, decode_jpeg
+from pipeline.video import DamagedVideoWarning, Limits, VideoInfo, VideoReader, decode_jpeg
 
 OnVideo = Callable[[str], None]
 
@@ -86,7 +86,7 @@ def _read_videos(
     skip = dict(task.skip)
     for _, group in itertools.groupby(task.sources, key=lambda source: source.file):
         sources = list(group)
-        with _OpenFile(sources[0].row.path) as opened:
+        with _OpenFile(sources[0].row.path, task.limits) as opened:
             for source in sources:
                 if on_video:
                     on_video(source.name)
@@ -109,8 +109,8 @@ def _read_videos(
 class _OpenFile:
     """The file that is being read: its parts in one pass, those that overlap side by side."""
 
-    def __init__(self, path: str) -> None:
-        self._path = path
+    def __init__(self, path: str, limits: Limits) -> None:
+        self._path, self._limits = path, limits
         self._readers: list[VideoReader] = []
 
     @functools.cached_property
@@ -141,7 +141,7 @@ class _OpenFile:
             self._readers.remove(nearest)
         else:
             with _errors_of(self._path):
-                nearest = VideoReader(self._path)
+                nearest = VideoReader(self._path, self._limits)
         self._readers.append(nearest)
         if len(self._readers) > _MOST_READERS:
             self._readers.pop(0).close()
@@ -177,7 +177,7 @@ def _read(
     source: SourceVideo, opened: _OpenFile, task: ShardTask, file: BinaryIO | None
 ) -> VideoReport:
     row, reader = source.row, opened.reader(source)
-    folder = Path(task.folder) if file else None
+    folder = Path(task.folder) if file else Path(task.folder).parent
     with contextlib.ExitStack() as stack, warnings.catch_warnings():
         warnings.simplefilter("ignore", DamagedVideoWarning)  # It is in the report.
         images = {name: stack.enter_context(FrameSpool(folder)) for name in task.frames.images}

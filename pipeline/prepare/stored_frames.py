@@ -203,8 +203,8 @@ class FrameSpool:
     """The stored frames, or flow, of one video of any length in constant memory; a context manager.
 
     Args:
-        folder: Where to put what is too much for the memory, unless TMPDIR names another folder;
-            None: a folder of the system's.
+        folder: Where to put what is too much for the memory; None: the folder that TMPDIR names,
+            or one of the system's.
 
     Attributes:
         num_bytes: Bytes of all of them together.
@@ -259,8 +259,7 @@ class FrameSpool:
 
 def _place(folder: Path | None) -> Path:
     """Where a large temporary file goes."""
-    if "TMPDIR" not in os.environ:
-        for each in (folder, _ON_DISK):
-            if each and os.access(each, os.W_OK):
-                return each
-    return Path(tempfile.gettempdir())
+    if folder:
+        return folder
+    is_on_disk = "TMPDIR" not in os.environ and os.access(_ON_DISK, os.W_OK)
+    return _ON_DISK if is_on_disk else Path(tempfile.gettempdir())

@@ -7,21 +7,23 @@ from collections.abc import Iterator
 import numpy as np
 
 from pipeline.video.info import VideoInfo
+from pipeline.video.limits import NO_LIMITS, Limits
 from pipeline.video.reader import PathLike, Size, VideoReader
 
 
-def probe(path: PathLike, *, count_frames: bool = False) -> VideoInfo:
+def probe(path: PathLike, *, count_frames: bool = False, limits: Limits = NO_LIMITS) -> VideoInfo:
     """Returns what is known of a video file.
 
     Args:
         path: The file.
         count_frames: Decode the file to its end, so that `num_frames` is known and
             `duration_seconds` is exact.
+        limits: How long and how large it may be.
 
     Raises:
-        VideoDecodeError: No frame can be had from the file.
+        VideoDecodeError: No frame can be had from the file, or it is beyond the limits.
     """
-    with VideoReader(path) as reader:
+    with VideoReader(path, limits) as reader:
         if count_frames:
             reader.count()
         return reader.info

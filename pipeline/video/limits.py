@@ -20,10 +20,12 @@ class Limits:
     Attributes:
         seconds: How long it may last.
         pixels: How many its frames may have; OpenCV makes all of them as large as the first.
+        raised_by: The option that allows more pixels, which the message then names.
     """
 
     seconds: float = math.inf
     pixels: int = MOST_PIXELS
+    raised_by: str = ""
 
     def check_pixels(self, path: str, width: int, height: int) -> None:
         """Refuses a video whose frames have that many pixels.
@@ -32,10 +34,12 @@ class Limits:
             VideoDecodeError: They are too many.
         """
         if width * height > self.pixels:
+            more = f"allow more with {self.raised_by}, or " if self.raised_by else ""
             raise VideoDecodeError(
                 path,
-                f"its frames have {width} x {height} pixels, and {self.pixels:,} in all are "
-                "allowed; make them smaller: ffmpeg -i INPUT -vf scale=640:-2 OUTPUT.mp4",
+                f"its frames have {width} x {height} pixels, {width * height:,} in all, and "
+                f"{self.pixels:,} are allowed; {more}make them smaller: "
+                "ffmpeg -i INPUT -vf scale=640:-2 OUTPUT.mp4",
             )
 
     def check_seconds(self, path: str, seconds: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +22,13 @@ _CONTAINERS: Final = (
     "ogg,rm,wtv,yuv4mpegpipe"
 )
 """FFmpeg's names of those whose frames are inside."""
+
+
+_VIDEOS: Final = (
+    *((4, b"ftyp"), (8, b"AVI "), (0, b"\x1aE\xdf\xa3"), (0, b"FLV"), (0, b"OggS")),
+    *((0, b"0&\xb2u"), (0, b"\x00\x00\x01"), (0, b"G")),
+)
+"""Bytes of containers whose header FFmpeg reads alone, GIF among them, and where they stand."""
 
 
 def whole_files_only() -> None:
@@ -43,6 +51,7 @@ def open_capture(path: str, limits: Limits = NO_LIMITS) -> cv2.VideoCapture:
     if is_utf8(path) and Path(path).is_file():  # else a pipe would be waited for
         # Absolute, lest FFmpeg take "take:1.mp4" for the address of a protocol.
         absolute = str(Path(path).absolute())
+        limits.check_pixels(path, *_picture_size(absolute))
         with quiet():
             capture = cv2.VideoCapture(absolute, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
             if capture.isOpened():
@@ -61,6 +70,31 @@ def is_utf8(path: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _picture_size(path: str) -> tuple[int, int]:
+    """Width and height of a picture by its header, which FFmpeg decodes to say so; else 0, 0."""
+    with suppress(Exception), Path(path).open("rb") as file:
+        head = file.read(16)
+        if not any(head[at:].startswith(sign) for at, sign in _VIDEOS):
+            return _pillow_size(path)
+    return 0, 0
+
+
+def _pillow_size(path: str) -> tuple[int, int]:
+    """The same, of a picture as Pillow opens it.
+
+    Raises:
+        Exception: It is none.
+    """
+    from PIL import Image  # Whoever opens videos alone does without it.
+
+    most, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # There is a limit of our own.
+    try:
+        with Image.open(path) as picture:
+            return picture.size
+    finally:
+        Image.MAX_IMAGE_PIXELS = most
 
 
 def _why_unreadable(path: str, codec: str) -> str:

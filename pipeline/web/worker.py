@@ -23,7 +23,7 @@ class FileWorker:
 
     def __init__(self, seconds: float) -> None:
         self._pool: WorkerPool[Any, Any] = WorkerPool(
-            _call, seconds_per_video=seconds, on_loss=_give_up
+            _call, seconds_per_video=seconds, on_loss=_give_up, fatal=()
         )
         self._lock = threading.Lock()
 
@@ -36,8 +36,6 @@ class FileWorker:
         """
         with self._lock:
             (found,) = self._pool.run([(work, str(path), others)])
-        if isinstance(found, VideoDecodeError):
-            raise found
         return found
 
     def stop(self) -> None:
@@ -73,14 +71,11 @@ class InParts(Generic[Item]):
 
 
 def _give_up(_: object, path: str, reason: str) -> Never:
-    raise VideoDecodeError(path, f"{reason}.")
+    raise VideoDecodeError(path, reason)
 
 
 def _call(task: tuple[Callable[..., Any], str, tuple[Any, ...]], on_video: OnVideo) -> Any:
-    """What a function gives of a file; an error is returned, since one that is raised ends this."""
+    """What a function gives of a file."""
     work, path, others = task
     on_video(path)
-    try:
-        return work(path, *others)
-    except Exception as error:  # whatever a decoder thinks of
-        return VideoDecodeError.of(path, error)
+    return work(path, *others)

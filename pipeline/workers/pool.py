@@ -1,7 +1,9 @@
-"""Worker processes for work on videos, of which any may crash or hang.
+"""Worker processes for work on videos, of which any may crash, hang or raise, and costs itself.
 
-Other than with `concurrent.futures`, a worker that dies takes no other with it, and it is known
-which video it was at.
+No library does that. With `concurrent.futures`, one process that dies takes the others with it.
+With pebble, which shares one queue of results, a worker that is killed while it sends a result
+leaves the lock of the queue held, so that all wait for ever; and where an idle worker is killed,
+the pool takes no more work. Here each process has a pipe of its own, which ends when it does.
 """
 
 from __future__ import annotations
@@ -10,13 +12,18 @@ import math
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing.connection import wait
-from typing import Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Never, Self, TypeVar
 
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, VideoDecodeError
+from pipeline.progress import progress
 from pipeline.workers.process import WorkerProcess
+
+if TYPE_CHECKING:
+    from pipeline.video import Limits, VideoInfo
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -24,8 +31,9 @@ OnVideo = Callable[[str], None]
 Work = Callable[[Task, OnVideo], Result]
 OnLoss = Callable[[Task, str, str], Task]
 
-_TICK_SECONDS = 0.1
-_MOST_FALSE_STARTS = 3
+_TICK_SECONDS: Final = 0.1
+_MOST_FALSE_STARTS: Final = 3
+_SECONDS_TO_PROBE: Final = 60.0
 
 
 def num_cores() -> int:
@@ -35,57 +43,17 @@ def num_cores() -> int:
     return os.cpu_count() or 1
 
 
-def run_in_workers(
-    work: Work[Task, Result],
-    tasks: Sequence[Task],
-    *,
-    doing: str,
-    workers: int,
-    num_videos: int,
-    done: int = 0,
-    seconds_per_video: float = math.inf,
-    on_loss: OnLoss[Task] | None = None,
-) -> list[Result]:
-    """Works on tasks in processes, with a progress bar that counts videos.
-
-    Args:
-        work: A function of a module, which is called with a task and with what is to be called
-            with the name of each video before it is worked on. The names within a task differ.
-            The processes are spawned and know nothing of the script that this one runs.
-        tasks: What to work on, in about this order.
-        doing: What the bar says is being done.
-        workers: Processes; 0 is one per processor core.
-        num_videos: What the bar counts up to.
-        done: Where it starts.
-        seconds_per_video: A worker that is at one video for longer is killed.
-        on_loss: Called when a worker died or was killed, with the task, the name of the video that
-            it was at, and the reason; returns the task to work on instead, which must not come to
-            that video again. None: the loss of a worker stops everything.
-
-    Returns:
-        What `work` returned for each task, in the order of the tasks.
-
-    Raises:
-        PipelineError: A worker process was lost and there is no `on_loss`, or three in a row were
-            before they began on a video of a task; or what `work` raised cannot be pickled.
-        Exception: What `work` raised; the other tasks are stopped.
-    """
-    from tqdm import tqdm  # Classifying has no bar, and does without the package.
-
-    # Without a terminal there is no bar, so that log files stay readable.
-    with (
-        tqdm(
-            desc=doing, total=num_videos, initial=done, unit="video", leave=False, disable=None
-        ) as bar,
-        WorkerPool(
-            work, seconds_per_video=seconds_per_video, on_loss=on_loss, on_done=bar.update
-        ) as pool,
-    ):
-        return pool.run(tasks, workers=workers or num_cores())
-
-
 class WorkerLostError(PipelineError):
     """A worker process ended before its work did, and the work cannot go on without it."""
+
+
+def _stop(_: object, video: str, reason: str) -> Never:
+    where = f"at work on {video}" if video else "before it began on a video"
+    without = " or without that video" if video else ""
+    raise WorkerLostError(
+        f"a worker process was lost {where}: {reason} Run the same command again, with fewer "
+        f"--workers{without}; what is finished is kept."
+    )
 
 
 @dataclass(kw_only=True)
@@ -104,11 +72,16 @@ class WorkerPool(Generic[Task, Result]):
     """Worker processes that wait for more once they are done; a context manager for one thread.
 
     Args:
-        work: See `run_in_workers`.
+        work: A function of a module, which is called with a task and with what is to be called
+            with the name of each video before it is worked on. The names within a task differ.
+            The processes are spawned and know nothing of the script that this one runs.
         seconds_per_video: A worker that is at one video for longer is killed; the time begins anew
             whenever it says the name of the video again.
         too_slow: How the reason for that begins.
-        on_loss: See `run_in_workers`.
+        on_loss: Called when a video cost a worker its life, or raised an error that is not fatal,
+            with the task, the name of the video, and the reason, a sentence; returns the task to
+            work on instead, which must not come to that video again. Without it all is stopped.
+        fatal: Errors of the work that stop everything.
         on_done: Called when a video is over.
     """
 
@@ -118,13 +91,13 @@ class WorkerPool(Generic[Task, Result]):
         *,
         seconds_per_video: float = math.inf,
         too_slow: str = "it took longer than",
-        on_loss: OnLoss[Task] | None = None,
+        on_loss: OnLoss[Task] = _stop,
+        fatal: tuple[type[Exception], ...] = (Exception,),
         on_done: Callable[[], object] = lambda: None,
     ) -> None:
         self._work = work
         self._seconds_per_video, self._too_slow = seconds_per_video, too_slow
-        self._on_loss = on_loss
-        self._on_done = on_done
+        self._on_loss, self._fatal, self._on_done = on_loss, fatal, on_done
         self._idle: list[WorkerProcess] = []
         self._waiting: deque[_Job[Task]] = deque()
         self._jobs: dict[WorkerProcess, _Job[Task]] = {}
@@ -143,19 +116,19 @@ class WorkerPool(Generic[Task, Result]):
         self._idle.clear()
 
     def run(self, tasks: Sequence[Task], *, workers: int = 1) -> list[Result]:
-        """Works on tasks in so many processes; returns what comes of each.
+        """Works on tasks in so many processes, in about this order; returns what comes of each.
 
         Raises:
-            Exception: See `run_in_workers`.
+            PipelineError: A worker process was lost and there is no `on_loss`, or three in a row
+                were before they began on a video of a task; or what `work` raised cannot be
+                pickled; or the pool was stopped.
+            Exception: What `work` raised that is fatal; the other tasks are stopped.
         """
         self._waiting = deque(_Job(index=index, task=task) for index, task in enumerate(tasks))
         self._results = {}
         try:
             while self._waiting and len(self._jobs) < workers:
-                if self._idle:
-                    self._go_on(self._idle.pop())
-                else:
-                    self._jobs[WorkerProcess()] = self._waiting.popleft()
+                self._begin(self._waiting.popleft())
             last = time.monotonic()
             while self._jobs:
                 ready = wait([worker.connection for worker in self._jobs], _TICK_SECONDS)
@@ -168,11 +141,20 @@ class WorkerPool(Generic[Task, Result]):
         finally:
             _end(self._jobs)
             self._jobs.clear()
-        return [self._results[index] for index in sorted(self._results)]
+        return [self._results[index] for index in range(len(tasks))]
 
     def stop(self) -> None:
         """Makes `run`, in another thread, kill its processes and raise `PipelineError`."""
         self._stopped = True
+
+    def _begin(self, job: _Job[Task]) -> None:
+        """Gives a job to a worker that is idle, or to a new one, which will say that it is."""
+        if self._idle:
+            worker = self._idle.pop()
+            worker.give(self._work, job.task)
+        else:
+            worker = WorkerProcess()
+        self._jobs[worker] = job
 
     def _look_after(self, ready: Sequence[object], *, seconds: float) -> None:
         for worker, job in tuple(self._jobs.items()):
@@ -180,7 +162,8 @@ class WorkerPool(Generic[Task, Result]):
             if worker.connection in ready:
                 self._receive(worker, job)
             elif job.video is not None and job.seconds > self._seconds_per_video:
-                self._replace(worker, f"{self._too_slow} {self._seconds_per_video:g} seconds")
+                reason = f"{self._too_slow} {self._seconds_per_video:g} seconds."
+                self._lose(worker, job, reason)
 
     def _receive(self, worker: WorkerProcess, job: _Job[Task]) -> None:
         kind, content = worker.receive()
@@ -191,34 +174,39 @@ class WorkerPool(Generic[Task, Result]):
                 self._count(job)
             job.video, job.seconds = content, 0.0
         elif kind == "result":
+            self._rest(worker)
             self._count(job)
             self._results[job.index] = content
-            self._go_on(worker)
-        elif kind == "error":
+            if self._waiting:
+                self._begin(self._waiting.popleft())
+        elif kind == "dead":
+            self._lose(worker, job, content)
+        elif job.video is None or isinstance(content, self._fatal):
             raise content
         else:
-            self._replace(worker, content)
+            self._rest(worker)
+            self._go_on_without(job, VideoDecodeError.of(job.video, content).reason)
 
-    def _go_on(self, worker: WorkerProcess) -> None:
-        if self._waiting:
-            self._jobs[worker] = self._waiting.popleft()
-            worker.give(self._work, self._jobs[worker].task)
-        else:
-            del self._jobs[worker]
-            self._idle.append(worker)
+    def _rest(self, worker: WorkerProcess) -> None:
+        del self._jobs[worker]
+        self._idle.append(worker)
 
-    def _replace(self, worker: WorkerProcess, reason: str) -> None:
-        job = self._jobs.pop(worker)
+    def _lose(self, worker: WorkerProcess, job: _Job[Task], reason: str) -> None:
+        del self._jobs[worker]
         worker.close()
-        if job.video is None:
-            job.false_starts += 1
-        if self._on_loss is None or job.false_starts >= _MOST_FALSE_STARTS:
-            raise _lost(job, reason)
+        self._go_on_without(job, reason)
+
+    def _go_on_without(self, job: _Job[Task], reason: str) -> None:
+        """Leaves the video out that is worked on; a task that is at none is begun anew."""
+        self._count(job)
         if job.video is not None:
-            self._count(job)
             job.task = self._on_loss(job.task, job.video, reason)
             job.video, job.false_starts = None, 0
-        self._jobs[WorkerProcess()] = job
+        else:
+            job.false_starts += 1
+            if job.false_starts >= _MOST_FALSE_STARTS:
+                _stop(job.task, "", reason)
+        self._begin(job)
 
     def _count(self, job: _Job[Task]) -> None:
         """Counts the video that is over, unless a worker that was lost had done it already."""
@@ -234,12 +222,83 @@ def _end(workers: Collection[WorkerProcess]) -> None:
         worker.close()
 
 
-def _lost(job: _Job[Any], reason: str) -> WorkerLostError:
-    if job.video is None:
-        where, without = "before it began on a video", ""
-    else:
-        where, without = f"at work on {job.video}", " or without that video"
-    return WorkerLostError(
-        f"a worker process was lost {where}: {reason}. Run the same command again, with fewer "
-        f"--workers{without}; what is finished is kept."
+def run_in_workers(
+    work: Work[Task, Result],
+    tasks: Sequence[Task],
+    *,
+    doing: str,
+    workers: int,
+    num_videos: int,
+    done: int = 0,
+    **options: Any,
+) -> list[Result]:
+    """Works on tasks in processes, and shows how many videos are done.
+
+    Args:
+        work: See `WorkerPool`.
+        tasks: What to work on, in about this order.
+        doing: What is said to be done.
+        workers: Processes; 0 is one per processor core.
+        num_videos: How many videos there are.
+        done: How many of them were done before.
+        **options: Those of `WorkerPool`.
+
+    Returns:
+        What `work` returned for each task, in the order of the tasks.
+
+    Raises:
+        Exception: See `WorkerPool.run`.
+    """
+    with (
+        progress(doing, "video", total=num_videos, done=done) as advance,
+        WorkerPool(work, on_done=partial(advance, 1), **options) as pool,
+    ):
+        return pool.run(tasks, workers=workers or num_cores())
+
+
+def probe_each(
+    paths: Iterable[str],
+    *,
+    doing: str = "looking at videos",
+    workers: int = 0,
+    seconds_per_video: float = _SECONDS_TO_PROBE,
+    limits: Limits | None = None,
+) -> Mapping[str, VideoInfo | VideoDecodeError]:
+    """Returns what is known of each file, or why it cannot be read; worker processes look at them.
+
+    This process stays as it is: also its memory, which the index of a long file would fill.
+
+    Args:
+        paths: The files, repeatedly or not.
+        doing: What the progress bar says is being done.
+        workers: Processes; 0 is one per processor core.
+        seconds_per_video: Looking at a video for longer is given up, in any case after 60.
+        limits: How large they may be; None: as large as can be decoded.
+
+    Raises:
+        PipelineError: The worker processes cannot be started.
+    """
+    files = list(dict.fromkeys(paths))
+    found = run_in_workers(
+        _probe,
+        [(path, limits, "") for path in files],
+        doing=doing,
+        workers=workers,
+        num_videos=len(files),
+        seconds_per_video=min(_SECONDS_TO_PROBE, seconds_per_video),
+        on_loss=lambda task, _, reason: (*task[:2], reason),
+        fatal=(),
     )
+    return dict(zip(files, found, strict=True))
+
+
+def _probe(task: tuple[str, Limits | None, str], on_video: OnVideo) -> VideoInfo | VideoDecodeError:
+    """Looks at a file, unless there is a reason already why it cannot be read."""
+    path, limits, reason = task
+    if reason:
+        return VideoDecodeError(path, reason)
+    # NumPy, which comes with it, takes all the cores that it sees: `shares` is first.
+    from pipeline.video import NO_LIMITS, probe
+
+    on_video(path)
+    return probe(path, limits=limits or NO_LIMITS)

@@ -89,14 +89,14 @@ class WorkerProcess:
 
 def _cause_of_death(exit_code: int | None) -> str:
     if exit_code is None or exit_code >= 0:
-        return f"the process ended with exit code {exit_code}"
+        return f"the process ended with exit code {exit_code}."
     try:
         name = signal.Signals(-exit_code).name
     except ValueError:  # as of a real-time signal
         name = f"signal {-exit_code}"
     if name in _CRASHES:
-        return f"its decoder crashed ({name})"
-    return f"{KILLED}{', perhaps for lack of memory' if name == 'SIGKILL' else ''} ({name})"
+        return f"its decoder crashed ({name})."
+    return f"{KILLED}{', perhaps for lack of memory' if name == 'SIGKILL' else ''} ({name})."
 
 
 @contextmanager

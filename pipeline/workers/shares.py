@@ -56,10 +56,10 @@ def run_in_shares(
 def _again(on_loss: Callable[[str], object], job: _Job, piece: str, reason: str) -> _Job:
     if piece in job.lost:
         raise WorkerLostError(
-            f"{piece}: a process was lost at it twice: {reason}. Run the same command again, with "
+            f"{piece}: a process was lost at it twice: {reason} Run the same command again, with "
             "fewer --jobs; what is finished is kept"
         )
-    on_loss(f"{piece}: a process was lost at it: {reason}. Another one goes on")
+    on_loss(f"{piece}: a process was lost at it: {reason} Another one goes on")
     return job._replace(lost=(*job.lost, piece))
 
 

@@ -133,6 +133,18 @@ def test_a_preparation_that_fails_leaves_what_was_prepared(copied):
     assert tree(copied.out) == before
 
 
+def test_frames_that_are_too_large_are_left_out_unless_they_are_allowed(people, tmp_path):
+    with pytest.raises(ConfigError, match="--max-pixels must be at least 1"):
+        configure(people, max_pixels=0)
+    config = configure(people, tmp_path / "large", fps=0.0, max_pixels=32 * 24 - 1)
+    (*others, text) = sorted(each["reason"] for each in check_videos(config).report["left_out"])
+    assert len(others) == 11
+    assert text.startswith("its frames have 32 x 24 pixels, 768 in all, and 767 are allowed; allow")
+    assert "allow more with --max-pixels, or make them smaller" in text
+    config = dataclasses.replace(config, max_pixels=32 * 24)
+    assert len(check_videos(config).report["left_out"]) == 1
+
+
 def test_what_another_preparation_left_behind_is_never_put_in_place(root, monkeypatch):
     """Shards of one name but of another split would bring test videos into training."""
 

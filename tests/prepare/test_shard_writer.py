@@ -3,7 +3,7 @@
 import dataclasses
 import itertools
 import math
-import tempfile
+from importlib import import_module
 from pathlib import Path
 
 import cv2
@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 from pipeline.manifest.rows import Row
-from pipeline.prepare import shard_writer, stored_frames
+from pipeline.prepare import shard_workers, shard_writer, stored_frames
 from pipeline.prepare.plan import (
     ShardTask,
     SourceVideo,
@@ -25,7 +25,7 @@ from pipeline.prepare.publish import clear_partial
 from pipeline.prepare.shard_writer import check_shard, write_shard
 from pipeline.prepare.stored_frames import encode_video
 from pipeline.video import VideoReader
-from tests.prepare.people import FRAMES, plan, render, source
+from tests.prepare.people import FRAMES, configure, plan, render, source
 
 TRAIN = {f"{name} 1.avi": "train" for name in ("run/ann", "run/bob", "wälk fast/ann", "run/eve")}
 JPEGS = {"frames": tf.io.RaggedFeature(tf.string)}
@@ -196,18 +196,26 @@ def test_whatever_happens_at_a_file_costs_it_alone(tmp_path, monkeypatch, happen
     assert report.num_records == len(report.videos) - 1 == 2
 
 
+def test_whatever_else_is_raised_at_a_video_costs_it_alone(people, tmp_path):
+    task, work = only_task(people, tmp_path, TRAIN), import_module("tests.prepare.people")
+    config = configure(people, tmp_path)
+    (report,) = shard_workers._run_locally(work.write_but_ann, [task], config, doing="")
+    lost = [(video.name, video.reason) for video in report.videos if video.problem == "lost"]
+    names = sorted(name for name in TRAIN if "ann" in name)
+    assert sorted(lost) == [(name, "there is not enough memory to decode it.") for name in names]
+    assert finished_report(task) == report
+
+
 def test_a_full_folder_is_named_and_what_fits_no_record_left_out(
     people, tmp_path, monkeypatch, full_disk
 ):
     task = only_task(people, tmp_path / "out", TRAIN)
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr(stored_frames, "_IN_MEMORY", 1000)
-    monkeypatch.delenv("TMPDIR", raising=False)
-    for folder in (task.folder, str(tmp_path)):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    for work, folder in ((write_shard, task.folder), (check_shard, str(Path(task.folder).parent))):
         with full_disk(), pytest.raises(OSError, match="File too large") as caught:
-            write_shard(task)
-        assert str(caught.value.filename) == folder
-        monkeypatch.setenv("TMPDIR", str(tmp_path))
+            work(task)
+        assert str(caught.value.filename) == folder, "beside the data, wherever else there is room"
     frames = dataclasses.replace(FRAMES, flow=True)
     (task,) = plan(people, tmp_path, {"run/ann 1.avi": "train"}, shard_videos=9)
     images, _ = encode_video(people / "run" / "ann 1.avi", frames)

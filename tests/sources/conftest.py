@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,10 +38,19 @@ def write(tmp_path: Path) -> Callable[..., Path]:
 @pytest.fixture
 def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Looking at videos, preparing and rendering them starts no processes, which take long to."""
-    for module in ("workers.probing", "prepare.shard_workers", "sources.demo.render"):
+    for module in ("workers.pool", "prepare.shard_workers", "sources.demo.render"):
         monkeypatch.setattr(f"pipeline.{module}.run_in_workers", run_here)
 
 
-def run_here(work: Callable, tasks: Sequence, **_: object) -> list:
-    """What `run_in_workers` does, without workers."""
-    return [work(task, str) for task in tasks]
+def run_here(work: Callable, tasks: Sequence, **options: Any) -> list:
+    """What `run_in_workers` does, without workers, where a task is one video if errors cost it."""
+    results, names = [], []
+    for task in tasks:
+        try:
+            results.append(work(task, names.append))
+        except Exception as error:
+            if isinstance(error, options.get("fatal", Exception)):
+                raise
+            rest = options["on_loss"](task, names[-1], getattr(error, "reason", error))
+            results.append(work(rest, names.append))
+    return results

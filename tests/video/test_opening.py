@@ -13,6 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from pipeline.errors import VideoDecodeError
 from pipeline.video import Limits, VideoReader, VideoWriteError, iter_frames, probe, write_video
@@ -156,12 +157,14 @@ def test_limits_hold_for_what_is_declared_and_for_what_it_turns_out_to_be(tmp_pa
     data = path.read_bytes()
     with pytest.raises(VideoDecodeError, match=r"it lasts 0:06\.1 or longer, and 0:06\.0 are allo"):
         VideoReader(path, Limits(seconds=6))
-    with pytest.raises(VideoDecodeError, match="its frames have 16 x 12 pixels, and 191 in all"):
-        VideoReader(path, Limits(pixels=191))
+    with pytest.raises(VideoDecodeError, match="12 pixels, 192 in all, and 191 .* with --more"):
+        VideoReader(path, Limits(pixels=191, raised_by="--more"))
     assert read(path, seconds=6.1, pixels=192) == 61
     huge = struct.pack("<II", 8192, 8193)
     path.write_bytes(data.replace(struct.pack("<II", 16, 12), huge))
-    with pytest.raises(VideoDecodeError, match="have 8192 x 8193 pixels, and 67,108,864 in all"):
+    with pytest.raises(
+        VideoDecodeError, match="8192 x 8193 pixels, .* 67,108,864 are allowed; make"
+    ):
         VideoReader(path)
     declared = data[:600].replace(struct.pack("<I", 61), struct.pack("<I", 10))
     path.write_bytes(declared + data[600:])
@@ -170,6 +173,24 @@ def test_limits_hold_for_what_is_declared_and_for_what_it_turns_out_to_be(tmp_pa
         with pytest.raises(VideoDecodeError, match=r"it lasts 0:03\.1 or longer"):
             list(reader.frames(fps=1))
     assert read(path, seconds=7) == 61
+
+
+def test_a_picture_that_is_too_large_is_refused_by_its_header_before_it_is_decoded(
+    tmp_path, monkeypatch
+):
+    """FFmpeg takes 750 MB to say how large such a PNG is."""
+    monkeypatch.setattr("cv2.VideoCapture", None)
+    for kind in ("png", "webp", "bmp"):
+        path = tmp_path / "a.mp4"
+        Image.new("RGB", (400, 300)).save(path, kind)
+        with pytest.raises(VideoDecodeError, match="400 x 300 pixels, 120,000 in all, and 119,999"):
+            VideoReader(path, Limits(pixels=119_999))
+        with pytest.raises(TypeError, match="not callable"):
+            VideoReader(path, Limits(pixels=120_000))
+    huge = path.read_bytes().replace(struct.pack("<II", 400, 300), struct.pack("<II", 16000, 16000))
+    path.write_bytes(huge)
+    with pytest.raises(VideoDecodeError, match="16000 x 16000 pixels, 256,000,000 in all"):
+        VideoReader(path)
 
 
 CODE = """

@@ -95,6 +95,12 @@ def event_crash_once(path):
 def event_raise(name):
     if name == "decode":
         raise VideoDecodeError("a.avi", "no frame")
+    if name == "memory":
+        raise MemoryError
+    if name == "cv2":
+        import cv2
+
+        cv2.resize(None, (0, 0))
     if name == "pickle":
         raise PickleError("over\ntwo lines")
     if name == "unpickle":
@@ -108,6 +114,17 @@ def event_lock(_):
 
 def event_bytes(number):
     return bytes(int(number))
+
+
+class KilledOnTheWay:
+    """Kills the process that pickles it."""
+
+    def __reduce__(self):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def event_kill_on_the_way(_):
+    return KilledOnTheWay()
 
 
 def event_die_after(path):

@@ -21,8 +21,7 @@ from pipeline.cli.spread import spread_of
 from pipeline.errors import ConfigError, PipelineError, VideoDecodeError
 from pipeline.video import VideoInfo, write_video
 from pipeline.workers.beam import check_options, run_on_beam
-from pipeline.workers.pool import WorkerLostError
-from pipeline.workers.probing import probe_each
+from pipeline.workers.pool import WorkerLostError, probe_each
 from pipeline.workers.process import WorkerProcess
 from pipeline.workers.shares import run_in_shares, share_of, take_share
 from tests.processes import alive, python_processes, wait_until, workers_of
@@ -74,19 +73,24 @@ def test_a_script_needs_no_guard_and_a_forgotten_worker_ends_with_it(tmp_path):
 
 def test_a_lost_worker_costs_its_video_or_stops_everything_where_nothing_is_said(capfd):
     reasons = {
-        "signal SIGSEGV": "its decoder crashed (SIGSEGV)",
-        "signal SIGKILL": "killed, perhaps for lack of memory (SIGKILL)",
-        "signal SIGTERM": "killed (SIGTERM)",
-        "exit 3": "the process ended with exit code 3",
-        "tear": "the process ended with exit code 3",
-        "sleep 3600": "it took longer than 2 seconds",
+        "signal SIGSEGV": "its decoder crashed (SIGSEGV).",
+        "signal SIGKILL": "killed, perhaps for lack of memory (SIGKILL).",
+        "signal SIGTERM": "killed (SIGTERM).",
+        "exit 3": "the process ended with exit code 3.",
+        "tear": "the process ended with exit code 3.",
+        "sleep 3600": "it took longer than 2 seconds.",
+        "kill_on_the_way": "killed, perhaps for lack of memory (SIGKILL).",
+        "raise decode": "no frame",
+        "raise memory": "there is not enough memory to decode it.",
+        "raise value": "ValueError: no value",
     }
     losses = Losses()
-    tasks = [[("a", ""), (event, event), ("z", "")] for event in reasons]
-    found = run([*tasks, *OTHERS], seconds_per_video=2, on_loss=losses)
-    assert found == [*[["a", "z"]] * len(reasons), *OTHER_RESULTS]
-    assert len(losses) == len(reasons)
-    assert dict(losses) == reasons
+    tasks = [[("a", ""), (event, event)] for event in [*reasons, "raise cv2"]]
+    found = run([*tasks, *OTHERS], seconds_per_video=2, on_loss=losses, fatal=())
+    assert found == [*[["a"]] * len(tasks), *OTHER_RESULTS]
+    assert len(losses) == len(tasks)
+    assert dict(losses).pop("raise cv2").startswith("error: OpenCV")
+    assert dict(losses) == reasons | {"raise cv2": dict(losses)["raise cv2"]}
     assert capfd.readouterr() == ("", "")
     message = (
         r"^a worker process was lost at work on b: its decoder crashed \(SIGSEGV\)\. Run the same "
@@ -113,13 +117,13 @@ def test_worker_that_never_comes_to_a_video_or_in_the_end(tmp_path):
     )
     marks, losses = tmp_path / "marks", Losses()
     tasks = [[("a", "")], [(None, f"mark {marks}"), (None, "exit 7")], [("b", "")]]
-    for options, number in (({"on_loss": losses}, 3), ({}, 4)):
+    for options, number in (({"on_loss": losses}, 3), ({}, 6)):
         with pytest.raises(PipelineError, match=message):
             run(tasks, **options)
         assert len(marks.read_text()) == number
     tasks = [[(None, f"start {tmp_path}/starts"), ("a", "signal SIGSEGV"), ("b", "")], *OTHERS]
     assert run(tasks, on_loss=losses) == [[None, "b"], *OTHER_RESULTS]
-    assert losses == [("a", "its decoder crashed (SIGSEGV)")]
+    assert losses == [("a", "its decoder crashed (SIGSEGV).")]
     assert (tmp_path / "starts").stat().st_size == 6
 
 
@@ -139,7 +143,7 @@ def test_worker_that_dies_after_its_result(tmp_path):
     second = [(None, f"wait {tmp_path}/begun"), ("b", "signal SIGSEGV")]
     results = run([first, second, [("c", "")], [("d", "")]], on_loss=on_loss)
     assert results == [[1, "a"], [None], ["c"], ["d"]]
-    assert losses == [("b", "its decoder crashed (SIGSEGV)")]
+    assert losses == [("b", "its decoder crashed (SIGSEGV).")]
 
 
 @linux
@@ -168,6 +172,9 @@ def test_processes_stay_for_the_next_run_until_another_thread_stops_them(tmp_pat
     with ThreadPoolExecutor(1) as thread, pool() as workers:
         first, second = (workers.run([[("a", "process")]]) for _ in range(2))
         assert first == second
+        os.kill(first[0][0], signal.SIGKILL)
+        wait_until(lambda: not alive({first[0][0]}))
+        assert workers.run([[("a", "process")]]) != first, "one that was killed while it waited"
         with pytest.raises(ValueError, match="no value"):
             workers.run([[("a", "raise value")]])
         assert workers.run([[("a", "process")]]) != first, "after an error it is another"
@@ -191,7 +198,7 @@ def test_processes_stay_for_the_next_run_until_another_thread_stops_them(tmp_pat
 
     with ThreadPoolExecutor(4) as threads:
         for number, losses in enumerate(threads.map(lose, range(4))):
-            assert losses == 2 * [("b", f"the process ended with exit code {number}")]
+            assert losses == 2 * [("b", f"the process ended with exit code {number}.")]
 
 
 def test_exceptions_what_cannot_travel_and_ctrl_c_which_is_not_for_workers():

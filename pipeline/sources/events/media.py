@@ -17,7 +17,7 @@ from pipeline.sources.events.own_table import NO_LINES
 from pipeline.text import counted, listed, nearest
 from pipeline.video import VideoInfo
 from pipeline.video.paths import VIDEO_SUFFIXES, named_files
-from pipeline.workers.probing import probe_each
+from pipeline.workers.pool import probe_each
 
 Fold = Callable[[str], str]
 Index = tuple[Fold, dict[str, list[PurePosixPath]]]

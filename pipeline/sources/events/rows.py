@@ -7,6 +7,7 @@ import os
 import warnings
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -21,7 +22,9 @@ from pipeline.sources.events.reading import ReadingOptions, read_events
 from pipeline.sources.events.report import report
 from pipeline.sources.source import Source
 from pipeline.text import counted, listed
+from pipeline.video import NO_LIMITS, Limits
 from pipeline.video.paths import LeftOutWarning
+from pipeline.workers.pool import probe_each
 
 _MOST_OVERLAP: Final = 0.1
 """Of an event, that another label may have in common with it."""
@@ -37,6 +40,7 @@ def scan_events(
     background: str = "",
     not_annotated: Collection[str] = (),
     cut: bool = False,
+    limits: Limits = NO_LIMITS,
 ) -> Manifest:
     """Lists the recordings in which people marked events.
 
@@ -56,6 +60,7 @@ def scan_events(
             `background`, are no events.
         not_annotated: Labels of stretches of which nothing is known.
         cut: Whether each event is a row, as a part of its video.
+        limits: How large the frames of a video may be.
 
     Returns:
         The recordings, sorted by video, with their annotations; or the events, sorted by video and
@@ -65,7 +70,9 @@ def scan_events(
         ConfigError: A label is the name of the background, and not the usual one.
         DataError: A file cannot be read, or no event of it can be used.
     """
-    matched, unmatched = match_media(read_events(path, options), videos)
+    matched, unmatched = match_media(
+        read_events(path, options), videos, probe=partial(probe_each, limits=limits)
+    )
     if point_seconds:
         matched = [lasting(recording, point_seconds) for recording in matched]
     matched = [where_known(recording, not_annotated) for recording in matched]
@@ -237,6 +244,7 @@ def scan_marked(config: PrepareConfig, videos: Path, path: str | Path = "") -> M
         background=config.background,
         not_annotated=config.not_annotated,
         cut=config.cut_events,
+        limits=config.limits,
     )
 
 
