@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 
 from pipeline.manifest.rows import SPLITS, Row
-from pipeline.prepare.duplicates import near_duplicates, same_digest
+from pipeline.prepare.duplicates import Joined, near_duplicates, same_digest
 from pipeline.prepare.plan import SourceVideo, VideoReport
 from pipeline.text import counted, listed
 
@@ -132,20 +132,14 @@ def leaking(found: Iterable[Duplicate]) -> list[str]:
 
 def harmless(found: Iterable[Duplicate]) -> list[str]:
     """Says which duplicates are in one split and have one label."""
-    groups = _joined(each.sources for each in found if not each.is_leak)
-    return [_sentence(group, "are the same, or nearly") for group in groups]
-
-
-def _joined(groups: Iterable[Sequence[SourceVideo]]) -> list[list[SourceVideo]]:
-    """Makes one of groups that share a video, so that many copies of one are not all pairs."""
-    joined: dict[str, list[SourceVideo]] = {}  # by the name of each video
+    groups = [each.sources for each in found if not each.is_leak]
+    sources = list({source.name: source for group in groups for source in group}.values())
+    places = {source.name: place for place, source in enumerate(sources)}
+    joined = Joined(len(sources))  # lest many copies of one are all pairs
     for group in groups:
-        parts = [joined.get(source.name, [source]) for source in group]
-        parts = list({id(part): part for part in parts}.values())
-        if len(parts) > 1:
-            whole = [source for part in parts for source in part]
-            joined |= {source.name: whole for source in whole}
-    return list({id(group): group for group in joined.values()}.values())
+        joined.join([places[source.name] for source in group])
+    alike = ([sources[place] for place in group] for group in joined.groups())
+    return [_sentence(group, "are the same, or nearly") for group in alike]
 
 
 def _sentence(sources: Sequence[SourceVideo], what: str) -> str:

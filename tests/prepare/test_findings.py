@@ -128,18 +128,32 @@ def test_many_that_look_the_same_or_a_chain_are_one_group():
     start = int.from_bytes(np.random.default_rng(0).bytes(BITS // 8))
     chain = [digits_at(start, bits=bits) for bits in (0, 200, 400)]
     assert near_duplicates(chain) == [[0, 1, 2]]
-    assert near_duplicates(chain, "aab", "xyz") == [[1, 2]]
+    assert near_duplicates(chain, "abc", "xxy") == [[1, 2]]
     assert near_duplicates(chain, "aab", "xyy") == []
     # Of all pairs there would be 4 million, of which one alone is not within a file.
     hashes = [digits_at(start, bits=number % 100) for number in range(3000)]
-    one_file = ["a"] * 2999
+    one_group, files = ["a"] * 2999, list(map(str, range(3000)))
     tracemalloc.start()
-    assert near_duplicates(hashes, [*one_file, "b"]) == [[*range(3000)]]
+    assert near_duplicates(hashes, files, [*one_group, "b"]) == [[*range(3000)]]
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert most < 16 * 2**20
-    assert near_duplicates(hashes, [*one_file, "a"]) == []
+    assert near_duplicates(hashes, files, [*one_group, "a"]) == []
     assert near_duplicates(hashes) == [[*range(3000)]]
+
+
+def test_parts_of_files_must_be_more_alike_than_most_parts_of_one_file_are():
+    start = int.from_bytes(np.random.default_rng(0).bytes(BITS // 8))
+
+    def found(*bits, files="aab"):
+        return near_duplicates([digits_at(start, bits=each) for each in bits], files)
+
+    # In file a they differ in 300 or 60 bits: two in three of them may be other ones.
+    assert found(0, 300, 500) == found(0, 60, 100) == [[1, 2]]
+    assert found(0, 300, 501) == found(0, 60, 101) == []
+    assert found(100, 0, 60, files="baa") == [[0, 2]], "wherever they stand"
+    # A few that lie over each other in a file say nothing of the others in it.
+    assert found(0, 4, *range(100, 1000, 90), 60, files="a" * 12 + "b") == [[0, 1, 2, 12]]
 
 
 def digits_at(start, *, bits):
