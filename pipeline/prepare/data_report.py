@@ -1,21 +1,30 @@
-"""The report on a data set, as JSON types and as a page of Markdown."""
+"""The report on a data set, as JSON types and as a page of Markdown, which is a template."""
 
 from __future__ import annotations
 
+import functools
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pipeline.manifest.rows import SPLITS, Manifest
 from pipeline.prepare.leaks import Video, describe_random_split, random_split
 from pipeline.prepare.plan import VideoReport
 from pipeline.sources.events.report import report_lines
-from pipeline.text import code, counted, markdown
+from pipeline.text import code, counted, listed, markdown, visible
 
 FEW_PEOPLE: Final = 0.6
 """The mean flag of key points from which on they tell actions."""
 _MOST_ITEMS = 20  # of a list on the page
+_SPREADS: Final = {
+    "duration_seconds": "length in seconds",
+    "fps": "frames per second",
+    "width": "width in pixels",
+    "height": "height in pixels",
+}
 
 
 def describe(
@@ -163,28 +172,35 @@ def _spread(values: Sequence[float]) -> dict[str, float] | None:
 
 def as_markdown(report: dict[str, Any]) -> str:
     """The report of `describe` as one page."""
-    kind = kind_of(report)
-    return "\n".join(
-        [
-            "# Data report",
-            "",
-            f"{_counts(report['total'], kind)}; {len(left_out(report))} left out.",
-            "",
-            *_class_table(report["splits"], kind),
-            *_spreads(report),
-            *_events(report),
-            *_section("Leaks", map(markdown, report["leaks"]), "None between splits or labels."),
-            *_random(report),
-            *_section("Copies", map(markdown, report["copies"]), "None within a split and class."),
-            *_section("Left out", _left_out(report)),
-            *_section("Fewer frames than declared", _fewer(report)),
-            *_behind(report),
-            *_people(report),
-            *_section("Fewer frames a second than stored", map(code, report["repeating"])),
-            *_section("Clocks that jump", map(code, report["broken_clocks"])),
-            *_changes(report["changes"]),
-        ]
+    labels = {label for split in report["splits"].values() for label in split["classes"]}
+    template = templates().get_template("data_report.md")
+    page = template.render(
+        report=report,
+        kind=kind_of(report),
+        num_left_out=len(left_out(report)),
+        recordings_left_out=_recordings_left_out(report),
+        labels=sorted(labels),
+        spreads=_SPREADS,
+        most=_MOST_ITEMS,
+        few_people=FEW_PEOPLE,
     )
+    return page.rstrip("\n") + "\n"
+
+
+@functools.cache
+def templates() -> Environment:
+    """The templates of reports, whose filters make text of names and numbers."""
+    environment = Environment(
+        loader=PackageLoader("pipeline.prepare"),
+        autoescape=False,  # noqa: S701  # They are text, in which filters write out what is markup.
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"markdown": markdown, "code": code, "counted": counted, "time": _time}
+    environment.filters |= {"both_counts": _both_counts, "listed": listed, "visible": visible}
+    environment.filters |= {"random_split": describe_random_split, "report_lines": report_lines}
+    return environment
 
 
 def left_out(report: dict[str, Any]) -> list[str]:
@@ -198,122 +214,16 @@ def _recordings_left_out(report: dict[str, Any]) -> list[str]:
     return found
 
 
-def _left_out(report: dict[str, Any]) -> Iterable[str]:
-    for video in report["left_out"]:
-        yield f"{code(video['video'])}: {markdown(video['reason'])}"
-    yield from map(markdown, _recordings_left_out(report))
-
-
 def kind_of(report: dict[str, Any]) -> str:
     """What a report counts: `video` or `recording`."""
     return "recording" if report["labelling"] == "frames" else "video"
 
 
-def _counts(totals: dict[str, Any], kind: str) -> str:
-    videos, groups = counted(totals["videos"], kind), counted(totals["groups"], "group")
-    return f"{videos} of {groups}, {_time(totals['seconds'])}"
+def _both_counts(video: dict[str, Any]) -> str:
+    return f"{video['video']} ({video['decoded']} of {video['declared']} frames)"
 
 
 def _time(seconds: float) -> str:
     if seconds < 120:
         return f"{seconds:.1f} s"
     return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
-
-
-def _class_table(splits: dict[str, Any], kind: str) -> list[str]:
-    """A line a class; for each split videos, groups and time."""
-    if not splits:
-        return []
-    labels = sorted({label for split in splits.values() for label in split["classes"]})
-    head = " | ".join(f"{name}: {kind}s | groups | time" for name in splits)
-    lines = [f"| class | {head} |", "| --- |" + " ---: | ---: | ---: |" * len(splits)]
-    for label in [*labels, ""]:
-        cells = []
-        for split in splits.values():
-            entry = split["classes"].get(label) if label else split
-            values = (entry["videos"], entry["groups"], _time(entry["seconds"])) if entry else ()
-            cells += [str(value) for value in values] or ["–"] * 3
-        lines.append(f"| {markdown(label) or '**all**'} | {' | '.join(cells)} |")
-    return [*lines, ""]
-
-
-def _spreads(report: dict[str, Any]) -> list[str]:
-    names = {
-        "duration_seconds": "length in seconds",
-        "fps": "frames per second",
-        "width": "width in pixels",
-        "height": "height in pixels",
-    }
-    lines = ["| | least | median | most |", "| --- | ---: | ---: | ---: |"]
-    for key, name in names.items():
-        if report[key]:
-            lines.append(f"| {name} | {' | '.join(f'{x:g}' for x in report[key].values())} |")
-    codecs = ", ".join(f"{markdown(name)} ({number})" for name, number in report["codecs"].items())
-    lines += ["", f"Codecs: {codecs or 'none'}.", ""]
-    if report["imbalance"]:
-        most, fewest, ratio = report["imbalance"].values()
-        much, many = ("much", "time") if kind_of(report) == "recording" else ("many", "videos")
-        text = f"{code(most)} has {ratio:g} times as {much} training {many} as {code(fewest)}"
-        text = text if ratio > 1 else f"none, all classes have as {much} training {many}"
-        lines += [f"Imbalance: {text}.", ""]
-    return lines
-
-
-def _section(title: str, found: Iterable[str], nothing: str = "None.") -> list[str]:
-    """A heading and a list, whose lines are Markdown already."""
-    lines = list(found)
-    items = [f"- {line}" for line in lines[:_MOST_ITEMS]] or [nothing]
-    if len(lines) > _MOST_ITEMS:
-        items.append(f"- and {len(lines) - _MOST_ITEMS:,} more, all of them in `data_report.json`")
-    return [f"## {title}", "", *items, ""]
-
-
-def _events(report: dict[str, Any]) -> list[str]:
-    """Each recording, and below it what files of events say of it."""
-    if "events" not in report:
-        return []
-    lines = [
-        f"  - {markdown(line.strip())}" if line.startswith(" ") else f"- {code(line)}"
-        for line in report_lines(report["events"])
-    ]
-    return ["## Events", "", *lines, ""]
-
-
-def _random(report: dict[str, Any]) -> list[str]:
-    if "random_split" not in report:
-        return []
-    text = describe_random_split(report["random_split"])
-    return [f"For comparison, {text}.", ""]
-
-
-def _fewer(report: dict[str, Any]) -> list[str]:
-    """Damaged videos first: a frame or two too few is the rule rather than damage."""
-    videos = sorted(report["fewer_frames_than_declared"], key=lambda video: not video["damaged"])
-    return [
-        f"{code(video['video'])}: {video['decoded']} of {video['declared']} frames"
-        + (", damaged or shorter than asked" if video["damaged"] else "")
-        for video in videos
-    ]
-
-
-def _behind(report: dict[str, Any]) -> list[str]:
-    """Of recordings that end earlier than their file declares."""
-    lines = [
-        f"{code(each['video'])}: {counted(each['events'], 'event')} behind {each['seconds']:g} s"
-        for each in report.get("events_behind", ())
-    ]
-    return _section("Events that end behind what can be read", lines) if lines else []
-
-
-def _people(report: dict[str, Any]) -> list[str]:
-    """Of key points, where they are stored."""
-    if "pose" not in report:
-        return []
-    head = f"Videos in which key points are hardly found (mean flag below {FEW_PEOPLE:g})"
-    text = f"Mean flag of the key points of all frames: {report['pose']['mean_flag']:.2f}."
-    return [*_section(head, map(code, report["pose"]["few"])), text, ""]
-
-
-def _changes(changes: dict[str, list[str]]) -> list[str]:
-    lines = [f"{kind}: {', '.join(map(code, names))}" for kind, names in changes.items() if names]
-    return _section("Since the last time", lines) if lines else []

@@ -98,8 +98,8 @@ def near_duplicates(hashes: Sequence[str | None], *apart: Sequence[str]) -> list
     | what moves, and with what is usual | none | 120 | 120 | 106 |
 
     Memory is constant, and what looks the same as many others is compared with few. 13,000 videos
-    of which no two look the same take about 2 seconds, 100,000 take about 2 minutes; 20,000 bouts of
-    rest, in recordings of 20 or 500, take 65 MB, all that is imported included.
+    of which no two look the same take about 2 seconds, 100,000 take about 2 minutes. The
+    process then has 65 MB, also with 20,000 bouts of rest in recordings of 20 or 500.
 
     Args:
         hashes: What `video_hash` returned for each video; a None is like no other.
