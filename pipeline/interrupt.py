@@ -9,7 +9,11 @@ import contextlib
 import os
 import sys
 from types import TracebackType
-from typing import NoReturn
+from typing import Final, NoReturn
+
+_SHOW: Final = sys.excepthook
+_SHOW_IGNORED: Final = sys.unraisablehook
+"""What was there before, such as that of whoever runs tests; it shows all other errors."""
 
 
 def leave_interrupted() -> NoReturn:
@@ -24,13 +28,13 @@ def leave_interrupted() -> NoReturn:
 def _report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     if issubclass(kind, KeyboardInterrupt):
         leave_interrupted()
-    sys.__excepthook__(kind, error, trace)
+    _SHOW(kind, error, trace)
 
 
 def _report_ignored(ignored: sys.UnraisableHookArgs) -> None:
     if issubclass(ignored.exc_type, KeyboardInterrupt):
         leave_interrupted()
-    sys.__unraisablehook__(ignored)
+    _SHOW_IGNORED(ignored)
 
 
 sys.excepthook = _report
