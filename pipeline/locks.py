@@ -6,17 +6,21 @@ import contextlib
 import errno
 import functools
 import os
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pipeline.atomic import expect_writable
 from pipeline.errors import ConfigError
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
+
+_TRIES: Final = 5
+"""How often a lock is asked for of which no file is there, before none can be made."""
 
 
 class UnlockedWarning(UserWarning):
@@ -109,13 +113,14 @@ def _take(path: Path, timeout: float) -> BaseFileLock:
     path.parent.mkdir(parents=True, exist_ok=True)
     # All who may write into the folder may use a lock that was left there by a kill.
     lock = FileLock(path.parent / f".{path.name}.lock", mode=0o666, is_singleton=True)
-    for seconds in (timeout, 0):
+    for number in range(_TRIES):
         try:
-            lock.acquire(timeout=seconds)
+            lock.acquire(timeout=0 if number else timeout)
         except TimeoutError:
             if os.path.lexists(lock.lock_file):
                 raise
             # Its file is gone: it was let go of just now, or none can be made.
+            time.sleep(0.01)
         else:
             return lock
     raise OSError(errno.EACCES, "no file can be made there")

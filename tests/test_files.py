@@ -5,9 +5,10 @@ import os
 import stat
 import subprocess
 import sys
-import threading
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -103,18 +104,11 @@ def test_the_second_comer_is_told_why_until_the_first_has_ended(tmp_path, hold):
 
 
 def test_a_thread_may_take_it_again_and_others_wait_for_their_turn(tmp_path, hold, said_of_locks):
-    path, refused = tmp_path / "x", []
-
-    def try_it():
-        try:
-            take(path)
-        except ConfigError as error:
-            refused.append(error)
-
-    with alone(path, "training"):
+    path = tmp_path / "x"
+    with alone(path, "training"), ThreadPoolExecutor(1) as thread:
         take(path)
-        run_in_threads(try_it)
-    assert refused
+        with pytest.raises(ConfigError):
+            thread.submit(take, path).result()
     assert not [*tmp_path.iterdir()]
     # They come one after another, though the file of the lock goes with each of them.
     count = tmp_path / "count"
@@ -131,31 +125,23 @@ def test_a_thread_may_take_it_again_and_others_wait_for_their_turn(tmp_path, hol
         assert count.read_text() == "0"
         process.communicate()
 
-    ending = threading.Thread(target=end)
-    ending.start()
-    run_in_threads(add, 4)
-    ending.join()
+    with ThreadPoolExecutor(5) as threads:
+        for each in [threads.submit(work) for work in (end, *[add] * 4)]:
+            each.result()
     assert count.read_text() == "40"
     assert [*tmp_path.iterdir()] == [count]
 
 
-def run_in_threads(work, number=1):
-    threads = [threading.Thread(target=work) for _ in range(number)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-
 def test_where_there_can_be_no_lock_one_warning_says_so(tmp_path, monkeypatch):
-    def acquire(*_, **__):
-        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
-
-    monkeypatch.setattr("filelock.FileLock.acquire", acquire)
+    error = OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+    monkeypatch.setattr("filelock.FileLock.acquire", Mock(side_effect=error))
     with pytest.warns(UnlockedWarning, match=r"x cannot be locked: .* Let no other process"):
         take(tmp_path / "x")
     with warnings.catch_warnings(action="error"):
         take(tmp_path / "x")
+    # Others that let go of it just now are no reason.
+    monkeypatch.setattr("filelock.FileLock.acquire", Mock(side_effect=[*[TimeoutError] * 3, None]))
+    take(tmp_path / "z")
     monkeypatch.setitem(sys.modules, "filelock", None)  # The package is not there.
     with pytest.warns(UnlockedWarning, match="y cannot be locked: .*filelock"):
         take(tmp_path / "y")

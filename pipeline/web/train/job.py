@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, Self
 
 from pipeline.atomic import write_json
 from pipeline.errors import DataError
-from pipeline.locks import is_taken
+from pipeline.locks import if_free
 from pipeline.run import Run
 
 State = Literal["waiting", "running", "stopped", "failed", "done"]
@@ -99,13 +99,20 @@ class JobFolder:
         Raises:
             DataError: There is none.
         """
-        try:
-            job = Job.of(json.loads((self.path / _STATE).read_bytes()))
-        except (OSError, ValueError, TypeError, KeyError):
-            raise DataError(f"{self.path.name}: there is no such training") from None
-        if job.state == "running" and not is_taken(self.running):
+        job = self._written()
+        if job.state != "running":
+            return job
+        with if_free(self.running) as is_free:
+            job = self._written()  # It may have ended meanwhile; while this is locked, none begins.
+        if is_free and job.state == "running":
             return dataclasses.replace(job, state="stopped")
         return job
+
+    def _written(self) -> Job:
+        try:
+            return Job.of(json.loads((self.path / _STATE).read_bytes()))
+        except (OSError, ValueError, TypeError, KeyError):
+            raise DataError(f"{self.path.name}: there is no such training") from None
 
     def write(self, job: Job) -> None:
         """Writes what the job is by now."""

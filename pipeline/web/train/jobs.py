@@ -112,8 +112,11 @@ class Jobs:
         )
         self._processes.append(process)
         deadline = time.monotonic() + _SECONDS_TO_START
-        while folder.read().process != process.pid and process.poll() is None:
-            if time.monotonic() > deadline:
+        while True:
+            has_ended = process.poll() is not None  # By then it has written all that it will.
+            if folder.read().process == process.pid:
+                return
+            if has_ended or time.monotonic() > deadline:
                 raise DataError(f"{job.title}: it did not start")
             time.sleep(0.02)
 
@@ -125,7 +128,8 @@ class Jobs:
         """
         job = self.folder(number).read()
         if job.state == "running":
-            os.killpg(job.process, signal.SIGINT)
+            with contextlib.suppress(ProcessLookupError):  # It has ended meanwhile.
+                os.killpg(job.process, signal.SIGINT)
 
     def _forget_ended(self) -> None:
         """Lets the system forget the processes that have ended, which it keeps until then."""

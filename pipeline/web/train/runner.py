@@ -11,10 +11,13 @@ import sys
 import time
 from pathlib import Path
 
-from pipeline.locks import alone
+from pipeline.locks import if_free
 from pipeline.web.train.job import Job, JobFolder, State
 
 _INTERRUPTED = (130, -signal.SIGINT)
+
+_SECONDS_TO_LOCK = 5.0
+"""Who looks whether it runs has the lock for a moment."""
 
 _pressed: list[int] = []
 """Signals that came: a command that ends after one was stopped, whatever it makes of it."""
@@ -25,7 +28,9 @@ def main() -> None:
     folder = JobFolder(Path(sys.argv[1]))
     # Ctrl-C is for the command that runs; a handler, since what is ignored is ignored there, too.
     signal.signal(signal.SIGINT, lambda number, _: _pressed.append(number))
-    with alone(folder.running, "running"):
+    with if_free(folder.running, _SECONDS_TO_LOCK) as is_free:
+        if not is_free:
+            sys.exit(f"{folder.path}: another process runs it")
         job = dataclasses.replace(folder.read(), state="running", process=os.getpid())
         folder.write(job)
         while job.state == "running":

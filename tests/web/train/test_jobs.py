@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -229,7 +230,7 @@ def started(jobs, number, times=1):
     return folder.read()
 
 
-def test_one_that_is_stopped_or_killed_goes_on_where_it_was(jobs, tmp_path):
+def test_one_that_is_stopped_or_killed_goes_on_where_it_was(jobs, hold, tmp_path):
     number = jobs.start(SLOW)
     assert jobs.all()[number].state == "running"
     started(jobs, number)
@@ -259,9 +260,28 @@ def test_one_that_is_stopped_or_killed_goes_on_where_it_was(jobs, tmp_path):
     with pytest.raises(DataError, match="a test: done, there is nothing to go on with"):
         jobs.go_on(number)
     folder.write(SLOW)
+    looking = hold(folder.running)  # for a moment, as who looks whether it runs
+    threading.Timer(1, looking.communicate).start()
     code = "from pipeline.web.train import runner; runner._pressed.append(2); runner.main()"
     subprocess.run([sys.executable, "-c", code, folder.path], cwd=tmp_path, check=True)
     assert (folder.read().state, folder.read().done) == ("stopped", 0)  # It was told too early.
+
+
+def test_one_that_ends_while_one_looks_or_does_not_begin(jobs, hold, monkeypatch):
+    folder = jobs.folder("1")
+    folder.write(dataclasses.replace(SLOW, state="running", process=2**22))  # There is none.
+    hold(folder.running)
+    jobs.stop("1")
+
+    def if_free(path):
+        folder.write(dataclasses.replace(SLOW, state="done"))
+        return contextlib.nullcontext(True)
+
+    monkeypatch.setattr("pipeline.web.train.job.if_free", if_free)
+    assert folder.read().state == "done"
+    monkeypatch.setattr(sys, "executable", shutil.which("true"))
+    with pytest.raises(DataError, match="a test: it did not start"):
+        jobs.start(SLOW)
 
 
 def test_of_several_that_begin_at_once_one_does(jobs, tmp_path):
