@@ -8,6 +8,7 @@ import io
 import logging
 import re
 import shlex
+import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -148,6 +149,7 @@ def _pipeline(beam: Any, options: str) -> Any:
         with _quiet(), contextlib.redirect_stderr(usage):
             flags = beam.options.pipeline_options.PipelineOptions(words)
             pipeline = beam.Pipeline(options=flags)
+            shutil.rmtree(pipeline.local_tempdir)  # for steps in other languages; there is none
             _check_known(pipeline.runner, flags, words)
     except SystemExit:
         _, _, reason = usage.getvalue().rpartition("error: ")
