@@ -14,6 +14,8 @@ help:
 	@echo "make test       lint, types, docs, doctests and tests, beside each other"
 	@echo "make test-all   the same, and the slow tests: clusters, codecs, empty environments"
 	@echo "make test-slow  the slow tests alone"
+	@echo "make lint       ruff alone"
+	@echo "make types      mypy alone"
 	@echo "make coverage   the tests, and the lines that none of them runs"
 	@echo "make docs       the pages of docs/ as a site, into site/"
 	@echo "make format     format the code"
