@@ -10,6 +10,7 @@ import http.server
 import os
 import queue
 import resource
+import signal
 import subprocess
 import threading
 import time
@@ -40,6 +41,8 @@ from tests.processes import python_processes
 os.environ["TF_NUM_INTRAOP_THREADS"] = "1"
 # As `import_tensorflow` sets it, also where a test imports TensorFlow itself.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+# A shell lets what it starts in the background ignore Ctrl-C, and so all that this starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 VIDEOS = os.environ.get("PIPELINE_VIDEOS", "")
 REAL = pytest.mark.skipif(not VIDEOS, reason="PIPELINE_VIDEOS is not set")

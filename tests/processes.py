@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 Start = Callable[..., "subprocess.Popen[str]"]
 
 
-@contextmanager
+@contextlib.contextmanager
 def python_processes() -> Iterator[Start]:
     """Gives what starts Python with arguments, in a session of its own; all end with it."""
     started = []
@@ -36,7 +38,7 @@ def python_processes() -> Iterator[Start]:
     finally:
         for process in started:
             if process.poll() is None:
-                process.kill()
+                os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
 
 
@@ -70,29 +72,36 @@ def killed_ever_later(script: str, *arguments: object) -> Iterator[None]:
             return
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
+def wait_until(condition: Callable[[], Any]) -> Any:
+    """What the condition gives, once it holds."""
     deadline = time.monotonic() + 60
-    while not condition():
+    while not (found := condition()):
         assert time.monotonic() < deadline
         time.sleep(0.01)
+    return found
 
 
 def alive(processes: Iterable[int]) -> list[int]:
     def is_alive(process: int) -> bool:
-        try:
-            return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-        except OSError:
-            return False
+        state = _read(Path(f"/proc/{process}/stat")).rpartition(b")")[2].split()
+        return state[:1] not in ([], [b"Z"])
 
     return sorted(filter(is_alive, processes))
 
 
-def workers_of(parent: int) -> list[int]:
-    """Those that any thread of a process has started."""
+def _read(path: Path) -> bytes:
+    """Nothing where the process has ended, also meanwhile."""
+    with contextlib.suppress(OSError):
+        return path.read_bytes()
+    return b""
+
+
+def children_of(parent: int) -> list[int]:
+    """Processes that any thread of one has started."""
     threads = Path(f"/proc/{parent}/task").glob("*/children")
-    return [
-        int(child)
-        for children in threads
-        for child in children.read_text().split()
-        if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()
-    ]
+    return [int(child) for children in threads for child in _read(children).split()]
+
+
+def workers_of(parent: int) -> list[int]:
+    children = children_of(parent)
+    return [each for each in children if b"spawn_main" in _read(Path(f"/proc/{each}/cmdline"))]

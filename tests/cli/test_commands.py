@@ -189,11 +189,10 @@ def test_an_error_or_ctrl_c_ends_a_script_in_one_line_and_a_closed_pipe_in_none(
     assert (code, out) == (0, "a\\u001b[2J\\u009b1mb\tc\n")
     script = "run_script(lambda _: print('line\\n' * 100_000))"
     command = [sys.executable, "-c", f"from pipeline.cli.script import run_script; {script}"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    process.stdout.close()
-    assert process.stderr.read() == b""
-    process.stderr.close()
-    process.wait()
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
     # Ctrl-C while it still imports, also in a callback; other errors are for who was asked before.
     press = "signal.raise_signal(signal.SIGINT)"
     for line in (press, f"weakref.finalize(set(), lambda: {press})"):
@@ -276,9 +275,7 @@ def test_a_backbone_for_a_stream(tmp_path):
 def test_options_of_a_flat_dataclass_with_dashes_and_lists():
     words = ["--source", "folder", "--path", "my videos", "--out", "data/mine", "--fps", "10"]
     config = PrepareConfig(**vars(parse_prepare(*words, "--test-groups", 'a, "b, c"')))
-    assert config.path == "my videos"
-    assert config.test_groups == ("a", "b, c")
-    assert config.fps == 10.0
+    assert (config.path, config.test_groups, config.fps) == ("my videos", ("a", "b, c"), 10.0)
     for words, message in (
         (["--classes", "kick,wave"], "--classes needs --out: data/demo is the demo with all"),
         (["--val-fraction", "few"], "^--val-fraction: expected a .*number"),

@@ -7,7 +7,6 @@ import pickle
 import shutil
 import signal
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from pipeline.inference.agreement import FORMATS
 from pipeline.run import Run
 from pipeline.tasks.calibration import Calibration, write_calibration
 from tests.inference.videos import GOOD
+from tests.processes import children_of, wait_until
 from tests.runs import changed, drawn_run
 
 
@@ -99,7 +99,7 @@ class Endless:
     @contextlib.contextmanager
     def hanging(self):
         """Waits until a decoder reads the pipe, which ends with this."""
-        end = wait_for(self._writing_end)
+        end = wait_until(self._writing_end)
         try:
             yield
         finally:
@@ -108,28 +108,19 @@ class Endless:
     def crash(self, parent, number=signal.SIGSEGV):
         """Crashes the decoder that hangs, one of the children of a process."""
         with self.hanging():
-            os.kill(wait_for(lambda: self._decoder(parent)), number)
+            os.kill(wait_until(lambda: self._decoder(parent)), number)
 
     def _writing_end(self):
         with contextlib.suppress(OSError):  # Nobody reads it yet.
             return os.open(self._pipe, os.O_WRONLY | os.O_NONBLOCK)
 
     def _decoder(self, parent):
-        for children in Path(f"/proc/{parent}/task").glob("*/children"):
-            for child in children.read_text().split():
+        for child in children_of(parent):
+            with contextlib.suppress(OSError):  # It has ended, or closed a file, meanwhile.
                 files = Path(f"/proc/{child}/fd").iterdir()
                 if any(each.exists() and each.samefile(self._pipe) for each in files):
-                    return int(child)
+                    return child
         return None
-
-
-def wait_for(find):
-    """What is found, once there is something."""
-    deadline = time.monotonic() + 60
-    while not (found := find()):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    return found
 
 
 @pytest.fixture

@@ -38,11 +38,6 @@ def free_ports(count):
         return [each.getsockname()[1] for each in sockets]
 
 
-def hear_ctrl_c():
-    """Also where whoever runs the tests ignores it."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
 @contextlib.contextmanager
 def workers(count, *arguments):
     """Starts them; none is left when it ends."""
@@ -53,7 +48,7 @@ def workers(count, *arguments):
             task = {"type": "worker", "index": index}
             config = json.dumps({"cluster": {"worker": addresses}, "task": task})
             environment = {**os.environ, "TF_CONFIG": config}
-            started.append(start(SCRIPT, *arguments, env=environment, preexec_fn=hear_ctrl_c))
+            started.append(start(SCRIPT, *arguments, env=environment))
         yield started
 
 
@@ -229,19 +224,16 @@ def two(tiny_config, tmp_path):
     plain = {"backbone.normalisation": "off", "backbone.normalise_features": False}
     config = dataclasses.replace(changed(tiny_config, plain), augment=NO_AUGMENT)
     values = {"train.accumulate": 2, "train.averaging": 0.5, "train.class_weights": True}
-    found = {
-        "whole": changed(config, values),
-        "uneven": changed(config, {"train.batch_size": 7}),
-    }
+    uneven = changed(config, {"train.batch_size": 7})
+    found = {"whole": changed(config, values), "uneven": uneven}
     for name, each in found.items():
         save_config(each, tmp_path / f"{name}.toml")
     return found
 
 
 def test_two_devices_train_as_one(two, tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-c", ON_TWO_DEVICES, tmp_path], capture_output=True, text=True
-    )
+    command = [sys.executable, "-c", ON_TWO_DEVICES, tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     said = done.stdout.splitlines()
     (refused,) = (line for line in said if line.startswith("refused"))
@@ -290,9 +282,7 @@ def by_srun(monkeypatch):
 
 def test_the_place_is_that_of_the_environment(by_srun):
     assert place_in({}) == Place()
-    assert placed(CLUSTER, {"type": "worker", "index": 2}) == Place(
-        2, 3, ("one:1", "two:2", "three:3")
-    )
+    assert placed(CLUSTER, {"type": "worker", "index": 2}) == Place(2, 3, ADDRESSES)
     with_chief = {"chief": ["zero:1"], **CLUSTER}
     assert placed(with_chief, {"type": "chief", "index": 0}).index == 0
     assert placed(with_chief, {"type": "worker", "index": 1}).index == 2
@@ -504,13 +494,8 @@ meet(sys.argv[2:], int(sys.argv[1]))
 
 @pytest.mark.parametrize(("index", "number"), [(0, signal.SIGINT), (1, signal.SIGTERM)])
 def test_who_waits_can_be_ended(addresses, index, number):
-    with subprocess.Popen(
-        [sys.executable, "-c", WAIT, str(index), *addresses],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    ) as process:
+    with python_processes() as start:
+        process = start("-c", WAIT, index, *addresses)
         assert process.stdout.readline() == "waits\n"
         time.sleep(0.3)
         process.send_signal(number)

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from pipeline.video import VideoReader
-from tests.processes import workers_of
+from tests.processes import wait_until, workers_of
 from tests.web.conftest import number_of
 
 EVENT = {"start": 1.0, "end": 2.0, "label": "walk", "subject": "", "notes": ""}
@@ -104,7 +104,7 @@ def test_what_is_exported_is_imported_again_and_what_cannot_be_is_told(app, lab)
         assert (status, message in answer["error"]) == (422, True), answer
         assert "/" not in answer["error"].partition(": ")[0]
         assert sorted(each.name for each in lab.iterdir()) == ["a.avi", "b.avi"]
-    events = [EVENT, {"start": 3.0, "end": 3.04, "label": "peck", "subject": "", "notes": ""}]
+    events = [EVENT, {**EVENT, "start": 3.0, "end": 3.04, "label": "peck"}]
     assert app.save(f"{lab.name}/a.avi", events=events)[0] == 200
     for end in (".boris.tsv", ".eaf"):
         status, exported = app.ask("/api/label/export", video=f"{lab.name}/a.avi", format=end)
@@ -170,10 +170,7 @@ class Folder:
         self.app, self.path = app, path
         self.get = partial(app.get, folder=path.name)
         self.truth = {
-            name: [
-                {"start": start, "end": end, "label": label, "subject": "", "notes": ""}
-                for start, end, label in marked
-            ]
+            name: [{**EVENT, "start": a, "end": b, "label": label} for a, b, label in marked]
             for name, marked in events.items()
         }
 
@@ -283,8 +280,9 @@ def test_killed_processes_cost_what_they_were_at_and_no_file_twice(start_app, mo
     app.read_through("lab/g0.avi")
     own.save("g0.avi")
     own.learnt(events=2)
-    for worker in workers_of(app.process.pid):
+    for worker in (workers := workers_of(app.process.pid)):
         os.kill(worker, signal.SIGKILL)
+    assert workers
     shown = [app.ask("/api/video/frames", video="lab/g0.avi", first=59)[0] for _ in range(2)]
     assert shown[1] == 200
     assert app.read_through("lab/g1.avi")["is_complete"]
@@ -309,9 +307,5 @@ def test_folders_are_scored_one_after_another(folder, app, moving):
     for each in (folder, other):
         each.learnt(events=0)
         each.save("g0.avi", "g1.avi")
-    left = [folder, other]
-    deadline = time.monotonic() + 60
-    while left and time.monotonic() < deadline:
-        left = [each for each in left if not is_learnt(each.get("/api/label/learnt"))]
-        time.sleep(0.02)
-    assert left == []
+    for each in (folder, other):
+        wait_until(lambda each=each: is_learnt(each.get("/api/label/learnt")))
