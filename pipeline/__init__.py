@@ -5,22 +5,30 @@ To classify with a trained run:
     from pipeline import Classifier
 
     Classifier.load("runs/NAME").predict("video.mp4")
+
+For labelled clips of a data set as tf.data:
+
+    from pipeline import load_clips
+
+    load_clips("data/NAME", "train", num_frames=16, batch_size=8)
 """
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pipeline.dataset.clip_batches import load_clips
     from pipeline.inference.classifier import Classifier
     from pipeline.inference.prediction import Prediction
     from pipeline.inference.timeline import Timeline, make_timeline
 
 __version__ = "0.1.0"
-__all__ = ["Classifier", "Prediction", "Timeline", "make_timeline"]
+__all__ = ["Classifier", "Prediction", "Timeline", "load_clips", "make_timeline"]
 
 _HOMES = {
     "Classifier": "pipeline.inference.classifier",
     "Prediction": "pipeline.inference.prediction",
     "Timeline": "pipeline.inference.timeline",
+    "load_clips": "pipeline.dataset.clip_batches",
     "make_timeline": "pipeline.inference.timeline",
 }
 

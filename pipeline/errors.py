@@ -40,7 +40,8 @@ class VideoDecodeError(PipelineError):
         if isinstance(error, MemoryError):
             return cls(path, "there is not enough memory to decode it.")
         if isinstance(error, OSError) and error.strerror:
-            where = f" ({error.filename})" if error.filename else ""
+            other = error.filename and str(error.filename) != str(path)
+            where = f" ({error.filename})" if other else ""
             return cls(path, f"it cannot be read: {error.strerror}{where}.")
         return cls(path, f"{type(error).__name__}: {one_line(error)}")
 

@@ -92,7 +92,7 @@ def prepared(source: str, path: Path, out: Path, **options: object) -> Path:
 
 def prepare_blobs(videos: Path, out: Path, val_fraction: float, *, flow: bool = False) -> None:
     by_group = {"group_regex": r"g\d+", "test_groups": ("g00", "g01", "g02", "g03")}
-    options = {**by_group, "val_fraction": val_fraction, "flow": flow, "shard_videos": 20}
+    options = {**by_group, "val_fraction": val_fraction, "flow": flow}
     prepared("folder", videos, out, **options)
 
 

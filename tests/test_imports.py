@@ -21,8 +21,18 @@ PACKAGE, TESTS = ROOT / "pipeline", ROOT / "tests"
 ROOMS = [
     *("text", "errors", "tables", "atomic", "interrupt", "native_log", "importing", "figures"),
     *("locks", "progress", "user_cache", "networks", "video", "pose", "key_points", "external"),
-    *("streams", "config", "run", "workers", "manifest", "sources", "prepare", "tasks", "dataset"),
-    *("models", "training", "evaluation", "experiments", "inference", "labelling", "web", "cli"),
+    *("streams", "config", "run", "workers", "manifest", "sources", "frames", "prepare", "tasks"),
+    *(
+        "dataset",
+        "models",
+        "training",
+        "evaluation",
+        "experiments",
+        "inference",
+        "labelling",
+        "web",
+        "cli",
+    ),
 ]
 """Modules and packages directly in the package; each imports only what stands before it."""
 
@@ -34,8 +44,8 @@ WITHOUT_TENSORFLOW = [
     *("pose.drawing", "pose.fetch", "external", "networks", "manifest.rows"),
     *("manifest.split", "sources.ucf101", "sources.reading", "sources.demo.render"),
     *("prepare.duplicates", "prepare.leaks", "prepare.preparation", "prepare.prepared"),
-    *("prepare.shard_writer", "prepare.stored_frames", "dataset.augment", "dataset.sampling"),
-    *("dataset.unprepared", "evaluation.frame_scores", "evaluation.metrics", "tasks.calibration"),
+    *("frames.decoding", "frames.encoding", "dataset.augment", "dataset.sampling"),
+    *("manifest.stored", "evaluation.frame_scores", "evaluation.metrics", "tasks.calibration"),
     *("inference.classifier", "inference.decoding", "inference.many", "inference.timeline"),
     *("labelling.learning", "web.guard", "web.programs.application", "web.programs.models"),
     *("web.server", "cli.ablate", "cli.answers", "cli.classify", "cli.crossval", "cli.evaluate"),
@@ -155,7 +165,7 @@ def test_few_packages_are_imported_and_tensorflow_not_by_what_does_without():
     code = "import sys; before = set(sys.modules); import {}; print(*set(sys.modules) - before)"
     for names, needed in (
         (
-            ["prepare.shard_writer"],  # a worker, of which many are started
+            ["frames.decoding"],  # a worker, of which many are started
             {"numpy", "cv2", "PIL", "google_crc32c", "google", "pipeline"},
         ),
         (["cli.answers", "cli.timelines", "inference.classifier", LITERT], CLASSIFYING),

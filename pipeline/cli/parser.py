@@ -27,7 +27,7 @@ from pipeline.config.file import (
 from pipeline.config.prepare import OPTIONS
 from pipeline.config.strict import strictly
 from pipeline.errors import ConfigError, DataError
-from pipeline.prepare.prepared import read_state
+from pipeline.prepare.prepared import read_state, source_of
 from pipeline.streams import STREAMS
 from pipeline.text import one_line
 
@@ -95,7 +95,9 @@ class ConfigParser(Parser):
         for name, kind, text in described:
             is_set = name != _BY_STREAM and prefix + name not in _NEVER_SET
             if not dataclasses.is_dataclass(kind) and is_set:
-                _add(group, f"--{prefix}{name}", kind, text, defaults[f"{prefix}{name}"])
+                key = f"{prefix}{name}"
+                option = key if prefix else key.replace("_", "-")
+                _add(group, f"--{option}", kind, text, defaults[key])
         for name, kind, text in described:
             if dataclasses.is_dataclass(kind) and prefix + name not in _NEVER_SET:
                 self._add_tree(kind, defaults, f"{prefix}{name}.", text)
@@ -110,7 +112,7 @@ def usual_preset(data: str) -> str:
     with suppress(DataError):
         if read_state(folder).get("labelling") == "frames":
             return "recordings"
-    return "small"
+    return "recordings" if source_of(folder) == "events" else "small"
 
 
 def run_config(options: argparse.Namespace) -> RunConfig:

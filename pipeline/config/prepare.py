@@ -113,7 +113,6 @@ class PrepareConfig:
             people, one a video, in place of --pose.
         people: How many people, or animals, a frame has key points of, at most, 1 to 8.
         min_frames: Stored frames of a video, at least; a shorter video is left out. 1 or more.
-        shard_videos: Videos in one file of the data set, about, at least 1.
         seed: Of the split and of the demo videos; 0 or above.
         check: Read all videos and report on them, but prepare nothing. The exit code is 1 if
             preparing them would stop, for leaks or too many bad videos.
@@ -122,6 +121,9 @@ class PrepareConfig:
             is changed.
         max_pixels: Of a frame, at least 1. A file whose header says that it has more is left out
             before anything of it is decoded, which takes 10 bytes a pixel.
+        prune: Remove stored frames that no video of the data set needs any more.
+        frames: Another data set, or its folder of frames: what is stored there in the same way is
+            taken from it. Data sets beside --out are looked at in any case.
         seconds_per_video: Time after which the decoding of a video is given up, above 0.
         runner: `local` processes, or Apache `beam` for a cluster (pip install -e '.[beam]').
         beam_options: What Beam's runner needs, such as "--runner=FlinkRunner".
@@ -158,12 +160,13 @@ class PrepareConfig:
     key_points: str = ""
     people: int = 2
     min_frames: int = 1
-    shard_videos: int = 32
     seed: int = 0
     check: bool = False
     allow_leaks: bool = False
     max_bad_fraction: float = 0.05
     max_pixels: int = MOST_PIXELS
+    prune: bool = False
+    frames: str = ""
     seconds_per_video: float = 600.0
     runner: Literal["local", "beam"] = "local"
     beam_options: str = dataclasses.field(default="", metadata=OPTIONS)
@@ -181,7 +184,7 @@ class PrepareConfig:
         return 0 if self.folds else self.fold  # else it is the number of one of the folds
 
     @property
-    def frames(self) -> FramesConfig:
+    def stored(self) -> FramesConfig:
         """Rate, size and quality of the stored frames, and what is stored beside them.
 
         The rate is 0 where it is still to be chosen, see `pipeline.prepare.rate`.
@@ -214,7 +217,7 @@ class PrepareConfig:
         expect_range(self.max_bad_fraction, "--max-bad-fraction", 0, 1)
         expect_above_0(self.seconds_per_video, "--seconds-per-video")
         expect_range(self.point_seconds, "--point-seconds", 0, 3600)
-        least = {"min_frames": 1, "max_pixels": 1, "shard_videos": 1, "workers": 0, "fold": 0}
+        least = {"min_frames": 1, "max_pixels": 1, "workers": 0, "fold": 0}
         for name, low in least.items():
             expect_at_least(getattr(self, name), _option(name), low)
         expect(

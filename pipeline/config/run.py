@@ -21,9 +21,10 @@ class RunConfig:
     """One training run, whole.
 
     Attributes:
-        data: Folder of the prepared data set, such as `data/demo`; or, for a quick try, a table
-            of videos (CSV, as for `clipline prepare --source csv`), which are read from their
-            files.
+        data: Folder of the prepared data set, such as `data/demo`; or what is prepared first: a
+            folder of videos by class, a table of videos, or one of events (CSV, as for `clipline
+            prepare --source csv` and `events`).
+        data_cache: Folder for what is prepared first, so that a second run decodes nothing.
         seed: Of everything random in the run; 0 or above.
         frames: The frames that the data set holds; filled in from it.
         split: Which videos train, validate and test.
@@ -39,6 +40,7 @@ class RunConfig:
     """
 
     data: str = ""
+    data_cache: str = "runs/data"
     seed: int = 0
     frames: FramesConfig = FramesConfig()
     split: SplitConfig = SplitConfig()

@@ -4,22 +4,33 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from pipeline.config import FramesConfig, RunConfig
+from pipeline.config.file import load_config
 from pipeline.dataset.augment.mixing import is_mixing, needed_clips, training_targets
 from pipeline.dataset.clips import fixed_clip, random_clip
 from pipeline.dataset.order import Order, RepeatingOrder, TrainingOrder, repeat_factors
 from pipeline.dataset.pace import AHEAD, untuned
 from pipeline.dataset.sampling import Order as FrameOrder
 from pipeline.dataset.share import Share
-from pipeline.dataset.videos import Data, label_numbers, label_table, read_videos, video_reader
+from pipeline.dataset.videos import (
+    Data,
+    VideoReader,
+    label_numbers,
+    label_table,
+    open_data,
+    open_of_run,
+    read_videos,
+)
+from pipeline.errors import DataError
 from pipeline.manifest.rows import Split
-from pipeline.prepare.prepared import Store
 from pipeline.tasks.task import task_of
 from pipeline.workers.pool import num_cores
 
@@ -51,11 +62,11 @@ def training_batches(
         see `pipeline.tasks.frames`.
     """
     batch_size, size = size_of_batch(data, config), epoch_size(data, config)
-    clip = random_clip(config, _shown(data, config), data.class_names, size)
-    read, num_videos = video_reader(data, "train", config)
+    reader = VideoReader(data, "train", config)
+    clip = random_clip(config, _shown(data, config), data.class_names, size, reader)
 
     def make(position: tf.Tensor, number: tf.Tensor) -> Any:
-        return clip(position, (number, read(number % num_videos)))
+        return clip(position, number, reader.describe(number % reader.count))
 
     positions = _endless(_order(data, config), size, first_step * batch_size)
     if share.count > 1 and is_mixing(config):
@@ -162,9 +173,10 @@ def augmented_clips(
     """
     config = dataclasses.replace(config, train=dataclasses.replace(config.train, balanced=False))
     size = epoch_size(data, config)
-    clip = random_clip(config, _shown(data, config), data.class_names, size)
-    videos = read_videos(data, "train", config, numbers)
-    return videos.map(lambda *video: clip(tf.constant(epoch * size, tf.int64), video))
+    reader = VideoReader(data, "train", config, at_random=False)
+    clip = random_clip(config, _shown(data, config), data.class_names, size, reader)
+    position = tf.constant(epoch * size, tf.int64)
+    return read_videos(reader, numbers).map(lambda video: clip(position, video["number"], video))
 
 
 def evaluation_clips(
@@ -197,15 +209,50 @@ def evaluation_clips(
         `{"video": string (B,), "group": string (B,)}`; of a window also `first_frame`, int64 (B,),
         the number of the stored frame that it starts with. The last batch holds what is left.
     """
-    clip = fixed_clip(config, _shown(data, config), view, order, most)
-    videos = read_videos(data, split, config, numbers)
-    clips = videos.map(clip, num_parallel_calls=num_cores())
+    reader = VideoReader(data, split, config, at_random=False)
+    clip = fixed_clip(config, _shown(data, config), view, order, most, reader)
+    clips = read_videos(reader, numbers).map(clip, num_parallel_calls=num_cores())
     return clips.batch(config.train.batch_size).prefetch(AHEAD)
 
 
 def evaluation_batches(data: Data, config: RunConfig, split: Split) -> tf.data.Dataset:
     """The batches of `evaluation_clips` as the pairs `(inputs, label)` that Keras takes."""
     return evaluation_clips(data, config, split).map(lambda inputs, label, _: (inputs, label))
+
+
+def load_clips(
+    path: str | os.PathLike[str],
+    split: Split = "train",
+    *,
+    num_frames: int = 16,
+    batch_size: int = 8,
+    augmented: bool = False,
+) -> tf.data.Dataset:
+    """Labelled clips of a data set, for a training loop of one's own.
+
+    Args:
+        path: Folder of a prepared data set; or of videos, a table of them, or one of events, which
+            are prepared first.
+        split: Which videos.
+        num_frames: Frames of a clip (T).
+        batch_size: Clips of a batch (B), at most.
+        augmented: Whether clips are cut of training videos and changed at random, without end.
+
+    Returns:
+        Batches as of `training_batches`. Unless `augmented`, there is a clip of each video, or of
+        each window of recordings, always in the same order.
+
+    Raises:
+        DataError: There is no such data set, or it has no such videos.
+        ConfigError: A value is out of its range.
+    """
+    is_long = open_data(Path(path)).labelling == "frames"
+    values: dict[str, Any] = {"clip.num_frames": num_frames, "train.batch_size": batch_size}
+    values |= {"data": str(path), "model.streams": ["rgb"]}
+    config, data = open_of_run(load_config("recordings" if is_long else "small", values))
+    if split not in data.num_videos or (augmented and split != "train"):
+        raise DataError(f"{path}: expected a split of {', '.join(data.num_videos)}, got {split}")
+    return training_batches(data, config) if augmented else evaluation_batches(data, config, split)
 
 
 def steps_per_epoch(config: RunConfig, data: Data) -> int:
@@ -258,7 +305,7 @@ def shared_validation(data: Data, config: RunConfig, share: Share) -> tuple[tf.d
         Batches `(inputs, targets, counts)`, each for the next device in turn; of those that only
         make their numbers equal, `counts` is false. And how many each device has.
     """
-    _, number = video_reader(data, "val", config, at_random=False)
+    number = VideoReader(data, "val", config, at_random=False).count
     if share.is_whole:
         batches = _with_targets(evaluation_batches(data, config, "val"), data, config)
         return batches, -(-number // config.train.batch_size)
@@ -289,8 +336,8 @@ def chance(data: Data, config: RunConfig) -> float:
 
 def _num_labelled(data: Data, split: Split) -> int:
     """Videos of a split; of recordings, frames."""
-    if isinstance(data, Store) and data.labelling == "frames":
-        return sum(record.num_frames for record in data.of_split(split))
+    if data.labelling == "frames":
+        return sum(clip.num_frames for clip in data.of_split(split))
     return data.num_videos[split]
 
 

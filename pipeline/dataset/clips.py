@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -17,6 +17,18 @@ from pipeline.dataset.windows import window_frames
 from pipeline.manifest.annotation import UNKNOWN_LABEL
 from pipeline.streams import IMAGES, STREAMS, StoredImage
 
+
+class ReadFrames(Protocol):
+    """See `pipeline.dataset.videos.VideoReader.read`."""
+
+    @property
+    def is_of_features(self) -> bool:
+        """Whether features are read, by `STREAM_features`, not images."""
+
+    def __call__(self, number: tf.Tensor, frames: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Reads frames of a video by their numbers."""
+
+
 _SOURCE = ("video", "group", "first_frame")
 """What is told of where a clip comes from."""
 _SEVERAL = np.int64(-1)
@@ -24,9 +36,13 @@ _SEVERAL = np.int64(-1)
 
 
 def random_clip(
-    config: RunConfig, frames: FramesConfig, class_names: Sequence[str], epoch_size: int
-) -> Callable[[tf.Tensor, tuple[tf.Tensor, Any]], Any]:
-    """(position in the endless stream, (index, video)) -> augmented clip and label."""
+    config: RunConfig,
+    frames: FramesConfig,
+    class_names: Sequence[str],
+    epoch_size: int,
+    read: ReadFrames,
+) -> Callable[[tf.Tensor, tf.Tensor, Any], Any]:
+    """(position in the endless stream, index, video) -> augmented clip and label."""
     when_mirrored = _partners(config.augment.flip_labels, class_names)
     when_reversed = _partners(config.augment.reverse_labels, class_names)
     swapped = [when_mirrored.get(number, number) for number in range(len(class_names))]
@@ -50,8 +66,7 @@ def random_clip(
         flags = np.bool_(drawn.mirrored), np.bool_(backwards)
         return np.int64(label), *flags, indices, mask, *drawn.pixels
 
-    def clip(position: tf.Tensor, indexed_video: tuple[tf.Tensor, Any]) -> Any:
-        index, video = indexed_video
+    def clip(position: tf.Tensor, index: tf.Tensor, video: dict[str, Any]) -> Any:
         is_one = video["label"].shape.rank == 0
         label, mirrored, backwards, indices, mask, *pixels = tf.numpy_function(
             choose,
@@ -59,8 +74,9 @@ def random_clip(
             (tf.int64, tf.bool, tf.bool, tf.int64, tf.bool, *PIXEL_TYPES),
         )
         backwards = backwards if config.augment.reverse else False
-        inputs = _clip(video, indices, mask, config, frames, mirrored=mirrored, backwards=backwards)
-        if "features" not in video:
+        flags = {"mirrored": mirrored, "backwards": backwards}
+        inputs = _clip(video, read, indices, mask, config, frames, **flags)
+        if inputs.keys() >= set(config.model.images):
             inputs = change_clip(inputs, Pixels(*pixels), config.augment, frames.key_points)
         if is_one:
             return inputs, tf.ensure_shape(label, ())
@@ -86,9 +102,14 @@ def _partners(pairs: tuple[tuple[str, str], ...], class_names: Sequence[str]) ->
 
 
 def fixed_clip(
-    config: RunConfig, frames: FramesConfig, view: int | None, order: Order, most: int | None
-) -> Callable[[tf.Tensor, dict[str, Any]], Any]:
-    """(index, video) -> the clip that evaluation cuts of it, its label, and where it comes from."""
+    config: RunConfig,
+    frames: FramesConfig,
+    view: int | None,
+    order: Order,
+    most: int | None,
+    read: ReadFrames,
+) -> Callable[[dict[str, Any]], Any]:
+    """A video -> the clip that evaluation cuts of it, its label, and where it comes from."""
 
     def choose(num_frames: int, index: int) -> tuple[Any, ...]:
         if config.model.per_frame:
@@ -96,9 +117,10 @@ def fixed_clip(
         indices, mask = sampling.sample_clip(int(num_frames), config.clip, view=view, most=most)
         return sampling.reorder(indices, mask, order, np.random.default_rng((config.seed, index)))
 
-    def clip(index: tf.Tensor, video: dict[str, Any]) -> Any:
+    def clip(video: dict[str, Any]) -> Any:
+        index = video["number"]
         indices, mask = tf.numpy_function(choose, (video["num_frames"], index), (tf.int64, tf.bool))
-        inputs = _clip(video, indices, mask, config, frames, backwards=order == "reversed")
+        inputs = _clip(video, read, indices, mask, config, frames, backwards=order == "reversed")
         source = {name: video[name] for name in _SOURCE if name in video}
         return inputs, _labels_at(video["label"], indices, inputs["mask"]), source
 
@@ -107,6 +129,7 @@ def fixed_clip(
 
 def _clip(
     video: dict[str, Any],
+    read: ReadFrames,
     indices: tf.Tensor,
     mask: tf.Tensor,
     config: RunConfig,
@@ -123,18 +146,21 @@ def _clip(
         backwards = tf.ensure_shape(backwards, ())
         motion = tf.where(backwards, _leading_back(indices, video["num_frames"]), indices)
     clip = {"mask": tf.ensure_shape(mask, length)}
-    for name, features in video.get("features", {}).items():
-        is_motion = STREAMS[name.removesuffix("_features")].image.is_motion
-        chosen = tf.gather(features, motion if is_motion else indices)
-        clip[name] = _variant(chosen, mirrored, backwards if is_motion else False)
-    if clip.keys() > {"mask"}:
-        return clip
-    for name in config.model.images:
-        image = IMAGES[name]
-        chosen = tf.gather(video[name], motion if image.is_motion else indices)
-        shown = image.decode_tensors(chosen, frames)
+    of_features = {f"{name}_features": STREAMS[name].image for name in config.model.streams}
+    images = of_features if read.is_of_features else {n: IMAGES[n] for n in config.model.images}
+    wanted = {name: motion if image.is_motion else indices for name, image in images.items()}
+    for name, found in read(video["number"], wanted).items():
+        image = images[name]
+        if read.is_of_features:
+            clip[name] = _variant(found, mirrored, backwards if image.is_motion else False)
+            continue
+        shown = image.decode_tensors(found, frames)
         if isinstance(image, StoredImage) and image.is_motion and backwards is not False:
-            shown = tf.where(backwards, image.turned(shown, backwards=True), shown)
+            # Nothing moves into the frame that is shown first, whatever came before it in its file.
+            is_first = (motion == 0)[:, None, None, None]
+            still = tf.constant(image.erased, tf.uint8)
+            back = tf.where(is_first, still, image.turned(shown, backwards=True))
+            shown = tf.where(backwards, back, shown)
         clip[name] = shown
     return clip
 

@@ -15,8 +15,7 @@ from matplotlib.figure import Figure
 
 from pipeline.config import ModelConfig, RunConfig
 from pipeline.dataset.clip_batches import augmented_clips, evaluation_clips
-from pipeline.dataset.recordings import windows_of
-from pipeline.dataset.records import recording_labels
+from pipeline.dataset.recordings import recording_labels, windows_of
 from pipeline.dataset.videos import Data, damage_named, label_table
 from pipeline.errors import ConfigError
 from pipeline.figures import PLAIN, any_script, class_colours, frame_strip
@@ -106,7 +105,7 @@ def _examples(data: Data, config: RunConfig, most: int) -> list[list[int]]:
 
     Of each recording there is one, that in which it holds longest.
     """
-    if isinstance(data, Store) and data.labelling == "frames":
+    if data.labelling == "frames":
         table, owners = _windows(data, config)
     else:
         table = label_table(data, "train")
@@ -126,9 +125,9 @@ def _windows(
     """At how many frames of each window each class holds, int (W, C), and of which recording."""
     records = store.of_split("train")
     place = {record.name: number for number, record in enumerate(records)}
-    labels = recording_labels(store, "train")
+    labels = recording_labels(store, records)
     windows = windows_of(records, config)
-    owners = np.array([place[each.record.name] for each in windows])
+    owners = np.array([place[each.clip.name] for each in windows])
     parts = [
         labels[owner][each.first :][: each.num_frames]
         for owner, each in zip(owners, windows, strict=True)

@@ -1,10 +1,8 @@
-"""Stretches of recordings: which frames of which records training and evaluation read."""
+"""Stretches of recordings: which of their frames training and evaluation read."""
 
 from __future__ import annotations
 
-import bisect
 import dataclasses
-import itertools
 import math
 from collections.abc import Callable, Sequence
 
@@ -13,8 +11,13 @@ import numpy.typing as npt
 
 from pipeline.config import RunConfig
 from pipeline.dataset.windows import grid_length, window_starts
-from pipeline.prepare.record_index import Record
-from pipeline.prepare.shard_file import FRAME_BYTES
+from pipeline.frames.chunks import CHUNK_FRAMES
+from pipeline.manifest.annotation import Labels
+from pipeline.manifest.stored import Clip
+from pipeline.prepare.prepared import Store
+
+Labeller = Callable[[int, int], Labels]
+"""From the number of a first frame, and how many there are (N), to their labels, uint8 (N, C)."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -22,84 +25,82 @@ class Stretch:
     """Frames in a row of a recording, or a whole video.
 
     Attributes:
-        record: The recording, or the video.
-        start: Bytes before the first record that holds some of them.
-        num_records: Records that do, which follow one another.
-        skip: Frames of these before the first.
-        num_frames: How many; None: all.
-        first: Number of the first in the recording.
+        clip: The recording, or the video.
+        first: Number of the first in it, from 0.
+        num_frames: How many.
     """
 
-    record: Record
-    start: int
-    num_records: int = 1
-    skip: int = 0
-    num_frames: int | None = None
-    first: int = 0
+    clip: Clip
+    first: int
+    num_frames: int
 
 
-def whole(record: Record) -> Stretch:
+def whole(clip: Clip) -> Stretch:
     """All frames of a video."""
-    return Stretch(record, record.start)
+    return Stretch(clip, 0, clip.num_frames)
 
 
-def around_pieces(records: Sequence[Record], config: RunConfig) -> list[Stretch]:
-    """A stretch for each record of recordings, from which training cuts a window at random.
+def _cut(clip: Clip, first: int, end: int) -> Stretch:
+    """Those from a frame up to another one, or to the end."""
+    return Stretch(clip, first, min(end, clip.num_frames) - first)
 
-    Any window of it has frames in the record, and any window that has is in it. So over many
+
+def around_chunks(clips: Sequence[Clip], config: RunConfig) -> list[Stretch]:
+    """A stretch for each chunk of recordings, from which training cuts a window at random.
+
+    Any window of it has frames in the chunk, and any window that has is in it. So over many
     windows each frame is seen as often as any other, but those at both ends of a recording.
     """
-    clip, slowest = config.clip, 1 - config.augment.speed.strength
-    reach = math.ceil(((clip.num_frames - 1) * clip.stride + 1) / slowest)
-    found = []
-    for record in records:
-        cut, end = cutter(record), 0
-        for piece in record.pieces:
-            start, end = end, end + piece.num_frames
-            found.append(cut(max(0, start - reach + 1), end + reach - 1))
-    return found
+    window, slowest = config.clip, 1 - config.augment.speed.strength
+    reach = math.ceil(((window.num_frames - 1) * window.stride + 1) / slowest)
+    return [
+        _cut(clip, max(0, chunk.start - reach + 1), chunk.stop + reach - 1)
+        for clip in clips
+        for chunk in _chunks(clip)
+    ]
 
 
-def windows_of(records: Sequence[Record], config: RunConfig) -> list[Stretch]:
+def windows_of(clips: Sequence[Clip], config: RunConfig) -> list[Stretch]:
     """The windows that evaluation cuts of recordings, which overlap by half."""
-    clip = config.clip
+    window = config.clip
     found = []
-    for record in records:
-        cut = cutter(record)
+    for clip in clips:
         starts = window_starts(
-            grid_length(record.num_frames, clip),
-            clip.num_frames,
+            grid_length(clip.num_frames, window),
+            window.num_frames,
             looks_back_only=config.temporal.looks_back_only,
         )
-        ends = ((start + clip.num_frames) * clip.stride for start in starts)
-        found += [cut(start * clip.stride, end) for start, end in zip(starts, ends, strict=True)]
+        ends = ((start + window.num_frames) * window.stride for start in starts)
+        found += [
+            _cut(clip, start * window.stride, end) for start, end in zip(starts, ends, strict=True)
+        ]
     return found
 
 
-def cutter(record: Record) -> Callable[[int, int], Stretch]:
-    """A function that cuts a recording: from the number of a frame to another one, or to its end.
-
-    What it needs to know of all records is reckoned once, since of ten hours there are thousands.
-    """
-    ends = list(itertools.accumulate(piece.num_frames for piece in record.pieces))
-    lengths = (piece.num_bytes + FRAME_BYTES for piece in record.pieces)
-    places = list(itertools.accumulate(lengths, initial=record.start))
-
-    def cut(first: int, end: int) -> Stretch:
-        end = min(end, ends[-1])
-        low, high = bisect.bisect_right(ends, first), bisect.bisect_left(ends, end)
-        return Stretch(
-            record=record,
-            start=places[low],
-            num_records=high - low + 1,
-            skip=first - (ends[low - 1] if low else 0),
-            num_frames=end - first,
-            first=first,
-        )
-
-    return cut
+def _chunks(clip: Clip) -> list[range]:
+    """The frames of a recording in rows of `CHUNK_FRAMES`; the last one may have fewer."""
+    starts = range(0, clip.num_frames, CHUNK_FRAMES)
+    return [range(start, min(start + CHUNK_FRAMES, clip.num_frames)) for start in starts]
 
 
-def class_frames(records: Sequence[Record]) -> npt.NDArray[np.int64]:
-    """The frames at which each class holds in each record of recordings, int64 (records, C)."""
-    return np.array([piece.counts for record in records for piece in record.pieces], np.int64)
+def recording_labels(store: Store, clips: Sequence[Clip]) -> list[Labels]:
+    """The labels of each of some recordings, uint8 (N, C)."""
+    return [labels_of(clip, store)(0, clip.num_frames) for clip in clips]
+
+
+def labels_of(clip: Clip, store: Store) -> Labeller:
+    """What labels frames in a row of a recording, see `Annotation.by_frame`."""
+    if clip.row.annotation is None:
+        raise TypeError(f"{clip.name}: expected a recording")
+    by_frame = clip.row.annotation.by_frame(store.frames.fps, store.class_names)
+    return lambda first, number: by_frame(clip.first_frame + first, number)
+
+
+def class_frames(store: Store, clips: Sequence[Clip]) -> npt.NDArray[np.int64]:
+    """The frames at which each class holds in each chunk of recordings, int64 (chunks, C)."""
+    counts = [
+        (labels[chunk.start : chunk.stop] == 1).sum(axis=0)
+        for clip, labels in zip(clips, recording_labels(store, clips), strict=True)
+        for chunk in _chunks(clip)
+    ]
+    return np.array(counts, np.int64)

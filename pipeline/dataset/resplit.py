@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from pipeline.config import SplitConfig
-from pipeline.dataset.unprepared import VideoFiles
 from pipeline.errors import DataError
 from pipeline.manifest.split import resplit
 from pipeline.prepare.prepared import Store
 from pipeline.text import listed
 
 
-def with_splits(data: Store | VideoFiles, config: SplitConfig) -> Store | VideoFiles:
+def with_splits(data: Store, config: SplitConfig) -> Store:
     """Opened videos with the splits that a run asks for.
 
     Args:
-        data: A prepared data set or a table of videos.
+        data: A prepared data set.
         config: What the run asks for.
 
     Raises:

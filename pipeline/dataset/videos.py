@@ -1,10 +1,11 @@
-"""The videos to train and to evaluate on, opened and read one by one."""
+"""The videos to train and to evaluate on, opened, and read frame by frame inside tf.data."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,28 +18,27 @@ from pipeline.config import FramesConfig, RunConfig, SplitConfig, expect
 from pipeline.config.model import TaskName
 from pipeline.dataset.pace import untuned
 from pipeline.dataset.recordings import (
-    Stretch,
-    around_pieces,
+    Labeller,
+    around_chunks,
     class_frames,
+    labels_of,
     whole,
     windows_of,
 )
-from pipeline.dataset.records import ReadVideo, record_reader
 from pipeline.dataset.resplit import with_splits
 from pipeline.dataset.stored_features import FeatureVideos
-from pipeline.dataset.unprepared import VideoFiles, encode_part, open_videos
 from pipeline.errors import ConfigError, DataError
+from pipeline.frames.chunks import StoredVideo
 from pipeline.manifest.rows import Labelling, Split
+from pipeline.manifest.stored import Clip
+from pipeline.prepare.ensure import ensure_prepared
 from pipeline.prepare.prepared import Store, open_store
-from pipeline.prepare.record_index import Record
 from pipeline.streams import IMAGES
 from pipeline.workers.pool import num_cores
 
 _SMALLEST = 8  # pixels of a side
-IN_MEMORY_BYTES = 2**30
-"""Of videos that come straight from their files: those that are kept, as JPEG, for all epochs."""
 
-Data = Store | VideoFiles
+Data = Store
 
 
 def open_data(
@@ -46,28 +46,30 @@ def open_data(
     frames: FramesConfig | None = None,
     split: SplitConfig | None = None,
     *,
+    cache: Path = Path(RunConfig.data_cache),
     holds_out: bool = True,
     several: bool = False,
 ) -> Data:
-    """Opens the videos to train or to evaluate on.
+    """Opens the videos to train or to evaluate on, which are prepared first where they are not.
 
     Args:
-        path: Folder of a prepared data set, or a table of videos (CSV) to take from their files.
-        frames: For a table: rate, size and quality of the frames, else the defaults of `prepare`.
+        path: Folder of a prepared data set; or of videos, a table of them, or one of events.
+        frames: Of what is not prepared: rate, size and quality of the frames, where they are 0 as
+            `prepare` chooses, and what is stored beside them.
         split: Which videos train, validate and test; None: as they were prepared.
-        holds_out: For a table without splits: whether some of its videos are for the test.
-        several: For a table: whether a label may be several.
+        cache: Folder for what is prepared here.
+        holds_out: Of what is not prepared and has no splits: whether some of its videos are for the
+            test.
+        several: Of a table that is not prepared: whether a label may be several.
 
     Raises:
         DataError: There is neither at this path, or what is there cannot be used.
         ConfigError: There is no such fold.
     """
-    data: Data
-    if path.is_dir() or path.suffix.lower() != ".csv":
-        data = open_store(path)
-    else:
-        data = open_videos(path, frames or FramesConfig(), holds_out=holds_out, several=several)
-    return with_splits(data, split or SplitConfig())
+    prepared = ensure_prepared(
+        path, cache, frames or FramesConfig(), holds_out=holds_out, several=several
+    )
+    return with_splits(open_store(prepared), split or SplitConfig())
 
 
 def open_of_run(config: RunConfig) -> tuple[RunConfig, Data]:
@@ -78,11 +80,15 @@ def open_of_run(config: RunConfig) -> tuple[RunConfig, Data]:
         ConfigError: There is no such fold, or the task does not fit what is labelled, or the
             values of the run do not fit the task.
     """
-    several = config.model.task == "video-multilabel"
-    asked = dataclasses.replace(config.frames, shrink=1)
-    data = open_data(Path(config.data), asked, config.split, several=several)
+    data = open_data(
+        Path(config.data),
+        dataclasses.replace(config.frames.only(config.model.images), shrink=1, fps=0),
+        config.split,
+        cache=Path(config.data_cache),
+        several=config.model.task == "video-multilabel",
+    )
     for name in config.model.images:
-        if name not in images_of(data):
+        if name not in data.frames.images:
             raise DataError(
                 f"{data.path}: model.streams needs {IMAGES[name].title}, which is not in this "
                 f"data set. Prepare it with --{name}, or choose other streams"
@@ -91,8 +97,8 @@ def open_of_run(config: RunConfig) -> tuple[RunConfig, Data]:
         config.model, task=_task(config.model.task, data), background=data.background
     )
     size, shrink = data.frames.size, config.clip.shrink
-    whole = f"{data.path}: clip.shrink must divide the {size} pixels of its frames into 8 or more"
-    expect(size % shrink == 0 and size // shrink >= _SMALLEST, whole, shrink)
+    message = f"{data.path}: clip.shrink must divide the {size} pixels of its frames into 8 or more"
+    expect(size % shrink == 0 and size // shrink >= _SMALLEST, message, shrink)
     frames = dataclasses.replace(data.frames, shrink=shrink)
     known = dataclasses.replace(config, frames=frames, model=model)
     known.check_task()
@@ -108,7 +114,7 @@ def _task(asked: TaskName, data: Data) -> TaskName:
     }
     tasks = fitting[data.labelling]
     if asked == "auto":
-        return tasks[-1] if isinstance(data, Store) and data.has_overlaps else tasks[0]
+        return tasks[-1] if data.has_overlaps else tasks[0]
     if asked not in tasks:
         how = {
             "one": "of videos with one label each",
@@ -123,36 +129,7 @@ def _task(asked: TaskName, data: Data) -> TaskName:
     return asked
 
 
-def images_of(data: Data) -> Collection[str]:
-    """Names of the images that can be had of each video."""
-    # Those of videos that come straight from their files are made as they are read.
-    return data.frames.images if isinstance(data, Store) else IMAGES
-
-
-def read_videos(
-    data: Data, split: Split, config: RunConfig, numbers: Sequence[int] | None = None
-) -> tf.data.Dataset:
-    """Reads the videos of a split, or windows of its recordings, always in the same order.
-
-    Args:
-        data: The videos.
-        split: Which of them.
-        config: As for `video_reader`.
-        numbers: Which of these, by number; None: all.
-
-    Returns:
-        Pairs of its number and what `video_reader` gives. The windows are those of evaluation, see
-        `pipeline.dataset.recordings.windows_of`.
-    """
-    read, count = video_reader(data, split, config, at_random=False)
-    wanted = np.array(range(count) if numbers is None else numbers, np.int64)
-    chosen = untuned(tf.data.Dataset.from_tensor_slices(wanted))
-    return chosen.map(lambda number: (number, read(number)), num_parallel_calls=num_cores())
-
-
-def video_reader(
-    data: Data, split: Split, config: RunConfig, *, at_random: bool = True
-) -> tuple[ReadVideo, int]:
+class VideoReader:
     """Reads any video of a split, or stretch of its recordings, by itself, inside tf.data.
 
     Args:
@@ -160,53 +137,158 @@ def video_reader(
         split: Which of them.
         config: The run; what its model takes counts here, and the length of its clips.
         at_random: Whether clips of recordings are cut at random: then a stretch is longer than a
-            clip, see `pipeline.dataset.recordings.around_pieces`.
+            clip, see `pipeline.dataset.recordings.around_chunks`; else it is a window of
+            evaluation, see `windows_of`.
+
+    Attributes:
+        count: How many there are.
+    """
+
+    def __init__(
+        self, data: Data, split: Split, config: RunConfig, *, at_random: bool = True
+    ) -> None:
+        clips, self._data = data.of_split(split), data
+        if data.labelling == "frames":
+            self._stretches = (around_chunks if at_random else windows_of)(clips, config)
+        else:
+            self._stretches = [whole(clip) for clip in clips]
+        self.count = len(self._stretches)
+        self._labeller = functools.cache(lambda name: labels_of(self._clip_of[name], data))
+        self._clip_of = {clip.name: clip for clip in clips}
+        self._columns = {
+            "num_frames": tf.constant([each.num_frames for each in self._stretches], tf.int32),
+            "video": tf.constant([each.clip.name for each in self._stretches]),
+            "group": tf.constant([each.clip.row.group for each in self._stretches]),
+        }
+        if data.labelling == "frames":
+            first = [each.first for each in self._stretches]
+            self._columns["first_frame"] = tf.constant(first, tf.int64)
+        else:
+            table = label_table(data, split)
+            one = data.labelling == "one"
+            labels = table.argmax(axis=1) if one else table.astype(np.uint8)
+            self._columns["label"] = tf.constant(labels)
+
+    def describe(self, number: tf.Tensor) -> dict[str, tf.Tensor]:
+        """What is known of a video, by its number, int64 (), before any frame of it is read.
+
+        Returns:
+            `number`; `video` and `group`, string (); `num_frames`, int32 (); `label`, int64 (), or
+            uint8 (C,) where a video has several, or uint8 (num_frames, C) of a recording, and of
+            that `first_frame`, int64 (), the number of the stretch's first frame in it.
+        """
+        known = {name: column[number] for name, column in self._columns.items()}
+        if "label" not in known:
+            label = tf.numpy_function(self._labels, (number,), tf.uint8)
+            known["label"] = tf.ensure_shape(label, (None, len(self._data.class_names)))
+        return {"number": number, **known}
+
+    def _labels(self, number: int) -> npt.NDArray[np.uint8]:
+        stretch = self._stretches[number]
+        label: Labeller = self._labeller(stretch.clip.name)
+        return label(stretch.first, stretch.num_frames)
+
+    @property
+    def is_of_features(self) -> bool:
+        """Whether features are read, not images."""
+        return isinstance(self._data, FeatureVideos)
+
+    def __call__(self, number: tf.Tensor, frames: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Frames of a video, and no others.
+
+        Args:
+            number: Of the video, int64 ().
+            frames: Numbers of its frames, int64 (T,), for each name of what is read of them: of
+                `IMAGES`, or `STREAM_features` of videos by their features.
+
+        Returns:
+            For each name the bytes of JPEG files, string (T,), or float32 (T, variants, F).
+        """
+        names, kind = list(frames), tf.float32 if self.is_of_features else tf.string
+        take = functools.partial(self._take, names)
+        found = tf.numpy_function(take, (number, *frames.values()), [kind] * len(names))
+        return {
+            name: tf.ensure_shape(each, (*frames[name].shape, *self._shape(name)))
+            for name, each in zip(names, tf.nest.flatten(found), strict=True)
+        }
+
+    def _shape(self, name: str) -> tuple[int, ...]:
+        """Of what is read of one frame."""
+        if isinstance(self._data, FeatureVideos):
+            return self._data.features[name].shape[1:]
+        return ()
+
+    def _take(
+        self, names: Sequence[str], number: int, *frames: npt.NDArray[np.int64]
+    ) -> list[npt.NDArray[Any]]:
+        stretch = self._stretches[number]
+        places = [stretch.first + each for each in frames]
+        if isinstance(self._data, FeatureVideos):
+            found = zip(names, places, strict=True)
+            return [self._data.features[name].of(stretch.clip, each) for name, each in found]
+        video = stored_video(self._data.frames_folder, stretch.clip.frames)
+        first = stretch.clip.first_frame
+        read = [
+            video.read((first + each).tolist(), [name])
+            for name, each in zip(names, places, strict=True)
+        ]
+        return [np.array(images, object) for (images,) in read]
+
+
+@functools.lru_cache(maxsize=512)
+def stored_video(folder: Path, key: str) -> StoredVideo:
+    """The frames of a video; the indices of some are held."""
+    return StoredVideo(folder, key)
+
+
+def read_videos(reader: VideoReader, numbers: Sequence[int] | None = None) -> tf.data.Dataset:
+    """The videos of a reader, always in the same order.
+
+    Args:
+        reader: The videos.
+        numbers: Which of these, by number; None: all.
 
     Returns:
-        From the number of a video, int64 (), in the order of `of_split`, to `video` and `group`,
-        string (); `label`, int64 (), or uint8 (C,) where a video has several, or uint8 (num_frames,
-        C) of a recording; `num_frames`, int32 (); `first_frame`, int64 (), its number in the
-        recording; and `frames` and what else of `IMAGES` the model takes, each the bytes of JPEG
-        files, string (num_frames,); or, in place of them, `features` by stream, float32
-        (num_frames, variants, F). And how many there are.
+        What `VideoReader.describe` gives of each.
     """
-    frames = data.frames.only(config.model.images)
-    if not isinstance(data, Store):
-        return _file_reader(data, split, frames), len(data.of_split(split))
-    records = data.of_split(split)
-    if data.labelling != "frames":
-        stretches = [whole(record) for record in records]
-    else:
-        stretches = (around_pieces if at_random else windows_of)(records, config)
-    if isinstance(data, FeatureVideos):
-        return _feature_reader(data, split, stretches), len(stretches)
-    return record_reader(data, stretches, frames.images), len(stretches)
+    wanted = np.array(range(reader.count) if numbers is None else numbers, np.int64)
+    chosen = untuned(tf.data.Dataset.from_tensor_slices(wanted))
+    return chosen.map(reader.describe, num_parallel_calls=num_cores())
 
 
-def recordings_of(data: Data, split: Split) -> list[Record]:
+def recordings_of(data: Data, split: Split) -> list[Clip]:
     """The recordings of a split of a prepared data set.
 
     Raises:
         DataError: It has whole videos.
     """
-    if not isinstance(data, Store) or data.labelling != "frames":
+    if data.labelling != "frames":
         raise DataError(f"{data.path}: expected recordings, got videos")
     return data.of_split(split)
 
 
+def recording_frames(
+    store: Store, clip: Clip, numbers: Sequence[int]
+) -> list[npt.NDArray[np.uint8]]:
+    """Some frames of a recording by their numbers, each uint8 (size, size, 3)."""
+    video = stored_video(store.frames_folder, clip.frames)
+    (images,) = video.read([clip.first_frame + number for number in numbers], ["frames"])
+    return [IMAGES["frames"].decode(image, store.frames) for image in images]
+
+
 def label_numbers(data: Data, split: Split) -> npt.NDArray[np.int64]:
-    """The label numbers of the videos of a split, in the order of `of_split`; none is read."""
+    """The label numbers of the videos of a split, in the order of `of_split`."""
     return label_table(data, split).argmax(axis=1)
 
 
 def label_table(data: Data, split: Split) -> npt.NDArray[np.int64]:
-    """Which classes each video of a split has, 0 or 1; of recordings, each of their records.
+    """Which classes each video of a split has, 0 or 1; of recordings, each of their chunks.
 
     Returns:
-        int64 (N, C); of a record of a recording, the frames at which each class holds.
+        int64 (N, C); of a chunk of a recording, the frames at which each class holds.
     """
-    if isinstance(data, Store) and data.labelling == "frames":
-        return class_frames(data.of_split(split))
+    if data.labelling == "frames":
+        return class_frames(data, data.of_split(split))
     number = {name: index for index, name in enumerate(data.class_names)}
     rows = [video.row for video in data.of_split(split)]
     table = np.zeros((len(rows), len(number)), np.int64)
@@ -217,7 +299,7 @@ def label_table(data: Data, split: Split) -> npt.NDArray[np.int64]:
 
 @contextmanager
 def damage_named() -> Iterator[None]:
-    """Within it, a shard or a video that was damaged or lost since it was opened is named.
+    """Within it, a file of frames that was damaged or lost since it was opened is named.
 
     Raises:
         DataError: There is one, and it was read.
@@ -225,84 +307,7 @@ def damage_named() -> Iterator[None]:
     try:
         yield
     except tf.errors.UnknownError as error:  # so TensorFlow calls what Python raised within it
-        reason = re.search(r"(?:VideoDecodeError|DataError): (.*)", str(error))
+        reason = re.search(r"DataError: (.*)", str(error))
         if not reason:
             raise
         raise DataError(reason[1]) from None
-
-
-def _file_reader(videos: VideoFiles, split: Split, frames: FramesConfig) -> ReadVideo:
-    """Videos decoded from their files; some of them once for all epochs."""
-    sources, names = videos.of_split(split), frames.images
-    decode = _Remembered(lambda number: encode_part(sources[number], frames))
-    describe = _described(videos, split)
-
-    def read(number: tf.Tensor) -> dict[str, Any]:
-        found = tf.numpy_function(decode, (number,), [tf.string] * len(names))
-        images = dict(zip(names, (tf.ensure_shape(each, (None,)) for each in found), strict=True))
-        return {**describe(number), **images, "num_frames": tf.size(images["frames"])}
-
-    return read
-
-
-def _described(data: Data, split: Split) -> ReadVideo:
-    """Label, name and group of each video, without reading it."""
-    videos = data.of_split(split)
-    table = label_table(data, split)
-    one = data.labelling == "one"
-    columns = {
-        "label": tf.constant(table.argmax(axis=1) if one else table.astype(np.uint8)),
-        "video": tf.constant([video.name for video in videos]),
-        "group": tf.constant([video.row.group for video in videos]),
-    }
-    return lambda number: {name: column[number] for name, column in columns.items()}
-
-
-class _Remembered:
-    """The images of videos as arrays of bytes, kept until they fill `IN_MEMORY_BYTES`."""
-
-    def __init__(self, decode: Callable[[int], dict[str, list[bytes]]]) -> None:
-        self._decode = decode
-        self._kept: dict[int, list[np.ndarray]] = {}
-        self._free = IN_MEMORY_BYTES
-
-    def __call__(self, number: int) -> list[np.ndarray]:
-        number = int(number)
-        if number in self._kept:
-            return self._kept[number]
-        images = [np.array(each, object) for each in self._decode(number).values()]
-        num_bytes = sum(len(image) for each in images for image in each)
-        if num_bytes <= self._free:
-            self._free -= num_bytes
-            self._kept[number] = images
-        return images
-
-
-def _feature_reader(data: FeatureVideos, split: Split, stretches: Sequence[Stretch]) -> ReadVideo:
-    """The features of the frames of each video or stretch of a recording, by stream."""
-    spans = dict(zip(data.of_split(split), data.spans(split), strict=True))
-    places = [
-        slice(
-            (start := spans[each.record].start + each.first),
-            start + (each.num_frames or spans[each.record].num_frames),
-        )
-        for each in stretches
-    ]
-    arrays = [file.features for file in data.files.values()]
-    num_frames = tf.constant([place.stop - place.start for place in places])
-    recordings = data.labelling == "frames"
-    describe = record_reader(data, stretches, ()) if recordings else _described(data, split)
-
-    def take(number: int) -> list[np.ndarray]:
-        return [array[places[number]] for array in arrays]
-
-    def read(number: tf.Tensor) -> dict[str, Any]:
-        found = tf.numpy_function(take, (number,), [tf.float32] * len(arrays))
-        shaped = [
-            tf.ensure_shape(features, (None, *array.shape[1:]))
-            for features, array in zip(found, arrays, strict=True)
-        ]
-        features = dict(zip(data.files, shaped, strict=True))
-        return {**describe(number), "num_frames": num_frames[number], "features": features}
-
-    return read

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.config import RunConfig
-from pipeline.dataset.records import recording_labels
-from pipeline.dataset.videos import Data, damage_named, read_videos
+from pipeline.dataset.recordings import recording_labels
+from pipeline.dataset.videos import Data, damage_named
 from pipeline.evaluation.frame_predictions import predict_frames
 from pipeline.evaluation.predictions import open_run_data, predict
 from pipeline.models.recognizer import load_recognizer
@@ -30,9 +30,6 @@ from pipeline.tasks.independent import Independent
 from pipeline.tasks.task import task_of
 from pipeline.training.features import on_stored_features
 
-_ENOUGH = 200
-"""Videos that tell how long they usually are."""
-
 
 def calibrate(run: Run, *, data: Path | None = None) -> Calibration:
     """Fits the temperature and the logit threshold of a run and keeps them in its folder.
@@ -49,10 +46,10 @@ def calibrate(run: Run, *, data: Path | None = None) -> Calibration:
     config, class_names = run.config(), run.class_names()
     videos = open_run_data(run, data)
     with damage_named():
-        if isinstance(videos, Store) and config.model.per_frame:
+        if config.model.per_frame:
             calibration = _bounds(videos, config)
         else:
-            calibration = Calibration(clip_seconds=_usual_seconds(videos, config))
+            calibration = Calibration(clip_seconds=_usual_seconds(videos))
         if "val" in videos.num_videos:
             model = load_recognizer(run.model_file, config, len(class_names))
             part, seen = on_stored_features(model, videos, config)
@@ -61,16 +58,15 @@ def calibrate(run: Run, *, data: Path | None = None) -> Calibration:
     return calibration
 
 
-def _usual_seconds(videos: Data, config: RunConfig) -> float:
+def _usual_seconds(videos: Data) -> float:
     """The median length of training videos."""
-    some = read_videos(videos, "train", config).take(_ENOUGH)
-    lengths = some.map(lambda _, video: video["num_frames"])
-    return float(np.median([*lengths.as_numpy_iterator()])) / videos.frames.fps
+    lengths = [clip.num_frames for clip in videos.of_split("train")]
+    return float(np.median(lengths)) / videos.frames.fps
 
 
 def _bounds(store: Store, config: RunConfig) -> Calibration:
     """How short bouts and gaps of answers at every frame may be, from training recordings."""
-    labels = recording_labels(store, "train")
+    labels = recording_labels(store, store.of_split("train"))
     least, gap = usual_bounds(labels, len(store.class_names))
     fps = store.frames.fps
     return Calibration(

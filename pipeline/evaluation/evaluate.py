@@ -26,7 +26,6 @@ from pipeline.evaluation.report import write_report
 from pipeline.evaluation.unknown import open_unknown, score_unknown, unknown_test
 from pipeline.manifest.rows import Split
 from pipeline.models.recognizer import load_recognizer
-from pipeline.prepare.prepared import Store
 from pipeline.run import Run
 from pipeline.tasks.calibration import Calibration, read_calibration
 from pipeline.tasks.exclusive import Exclusive
@@ -83,7 +82,7 @@ def evaluate(
         part, seen = on_stored_features(model, videos, config)
         if isinstance(task, Exclusive):
             result = _evaluate_videos(run, split, model, videos, config, calibration, others)
-        elif isinstance(seen, Store) and isinstance(task, Frames):
+        elif isinstance(task, Frames):
             result = evaluate_recordings(
                 run, split, part, seen, calibration, bin_seconds=bin_seconds
             )

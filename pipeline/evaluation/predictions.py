@@ -14,7 +14,7 @@ import numpy.typing as npt
 from pipeline.config import RunConfig
 from pipeline.dataset.clip_batches import evaluation_clips
 from pipeline.dataset.sampling import Order
-from pipeline.dataset.videos import Data, images_of, open_data
+from pipeline.dataset.videos import Data, open_data
 from pipeline.errors import DataError
 from pipeline.manifest.rows import Split
 from pipeline.run import Run
@@ -104,9 +104,11 @@ def open_run_data(run: Run, data: Path | None = None) -> Data:
     config = run.config()
     path = data or Path(config.data)
     several = config.model.task == "video-multilabel"
-    frames = dataclasses.replace(config.frames, shrink=1)
+    # What the rate was chosen by is there, too: it is chosen again.
+    frames = dataclasses.replace(config.frames.only(config.model.images), shrink=1, fps=0)
+    cache = Path(config.data_cache)
     try:
-        opened = open_data(path, frames, config.split, several=several)
+        opened = open_data(path, frames, config.split, cache=cache, several=several)
     except DataError:
         if path.exists():
             raise
@@ -133,7 +135,7 @@ def check_frames(run: Run, data: Data) -> None:
     """
     config = run.config()
     frames = dataclasses.replace(config.frames.only(config.model.images), shrink=1)
-    found = data.frames.only(set(config.model.images).intersection(images_of(data)))
+    found = data.frames.only(set(config.model.images).intersection(data.frames.images))
     if found != frames:
         raise DataError(
             f"{data.path} was prepared with other frames than the run was trained on: "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,9 @@ def open_unknown(run: Run, path: Path) -> Data:
     Raises:
         DataError: It cannot be used, or the run knows all its classes.
     """
-    unknown = open_data(path, run.config().frames, holds_out=False)
+    config = run.config()
+    frames = dataclasses.replace(config.frames.only(config.model.images), shrink=1)
+    unknown = open_data(path, frames, cache=Path(config.data_cache), holds_out=False)
     check_frames(run, unknown)
     if not set(unknown.class_names) - set(run.class_names()):
         raise DataError(

@@ -71,7 +71,7 @@ def choose(config: RunConfig, folder: Path, watch: Clock) -> Choice:
     Raises:
         DataError: The data set cannot be used, or no recipe could be trained.
     """
-    data = open_data(Path(config.data), split=config.split)
+    data = open_data(Path(config.data), split=config.split, cache=Path(config.data_cache))
     size = data.frames.size
     rows = [row for row in data.manifest.rows if row.split != "test"]
     if data.labelling == "frames":
@@ -200,7 +200,7 @@ def begin_auto(
     Raises:
         ConfigError: The folder holds something else.
     """
-    data = open_data(Path(config.data), split=config.split)
+    data = open_data(Path(config.data), split=config.split, cache=Path(config.data_cache))
     facts = {"data": data.fingerprint, "seed": config.seed}
     if overwrite and (folder / f"{_EXPERIMENT.name}-of.json").is_file():
         for part in ("tried", "runs"):
@@ -235,7 +235,7 @@ def cross_validate_auto(
     """
     with alone(folder, "cross-validating in", "name another folder (--out)"):
         whole = begin_auto(config, folder, budget, overwrite=overwrite)
-        data = open_data(Path(config.data), split=config.split)
+        data = open_data(Path(config.data), split=config.split, cache=Path(config.data_cache))
         number = count_folds(data.manifest, config.split.folds)
         names, answers, chosen = list(data.class_names), [], []
         for fold in range(1, number + 1):

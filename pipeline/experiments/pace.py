@@ -15,7 +15,6 @@ from pipeline.dataset.videos import Data
 from pipeline.errors import ConfigError
 from pipeline.experiments.race import Clock, last_seconds
 from pipeline.experiments.trial import Trial, logged_to, of_fold
-from pipeline.prepare.prepared import Store
 from pipeline.run import Run
 from pipeline.text import clock
 from pipeline.training.fit import train
@@ -49,7 +48,7 @@ def in_time(
     file, whole = folder / _FILE, timed.config.train.epochs
     if not file.is_file():
         folder.mkdir(parents=True, exist_ok=True)
-        is_small = isinstance(data, Store) and data.count_frames() < _FRAMES_A_SECOND * watch.budget
+        is_small = data.count_frames() < _FRAMES_A_SECOND * watch.budget
         write_json(file, {"share": 1.0} if is_small else _paced(timed, folds, folder / "pace"))
     pace = json.loads(file.read_bytes())
     if "share" not in pace:

@@ -11,7 +11,6 @@ from typing import Any, Final
 from pipeline.config import RunConfig
 from pipeline.config.file import load_config, with_values
 from pipeline.dataset.videos import Data
-from pipeline.prepare.prepared import Store
 from pipeline.text import command, extra
 
 _USUAL: Final = 48
@@ -76,11 +75,10 @@ NEEDS: Final[Mapping[str, tuple[Callable[[Data], bool], str]]] = {
         lambda data: data.frames.size >= _LARGE,
         "the same with larger frames: prepare the videos with --size 224",
     ),
-    "store": (lambda data: isinstance(data, Store), "stored features: prepare the videos"),
 }
 """What a recipe may need: whether a data set has it, and what it would add and take."""
 
-_STORED: Final = ("store", "network", "large")
+_STORED: Final = ("network", "large")
 _LESS: Final = {"model.dropout": 0.1, "temporal.dropout": 0.1}
 _LARGER: Final = {"backbone.filters": [32, 64, 96, 128], "temporal.units": 128}
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from pipeline.config.checks import expect, expect_at_least
 from pipeline.errors import ConfigError, DataError
+from pipeline.frames.encoding import encode_array
 from pipeline.inference.bundle import Bundle, expect_own_export, read_bundle
 from pipeline.inference.clips import Clip, ClipModel, StoredVideo, clips_of, cut_clips
 from pipeline.inference.external import networks_of, with_networks
@@ -24,7 +25,6 @@ from pipeline.inference.runtimes import RUNTIMES, RuntimeName, open_model
 from pipeline.key_points import Tables
 from pipeline.manifest.class_names import UNKNOWN
 from pipeline.pose.models import use_carried
-from pipeline.prepare.stored_frames import encode_array
 from pipeline.run import Run
 from pipeline.streams import IMAGES
 from pipeline.tasks.exclusive import Exclusive

@@ -15,10 +15,10 @@ import numpy.typing as npt
 from pipeline.config import ClipConfig, FramesConfig
 from pipeline.dataset.sampling import sample_clip
 from pipeline.errors import DataError
+from pipeline.frames.encoding import FrameSpool, stored_in_sizes
 from pipeline.inference.bundle import Bundle
 from pipeline.inference.runtime import Arrays, Logits, Runtime
 from pipeline.key_points import Tables
-from pipeline.prepare.stored_frames import FrameSpool, stored_in_sizes
 from pipeline.streams import IMAGES
 from pipeline.video import NO_LIMITS, Limits, VideoInfo, VideoReader
 
@@ -86,7 +86,7 @@ class StoredVideo:
         self._path, self._each, self._tables, self._limits = path, each, tables, limits
 
     def __iter__(self) -> Iterator[Frame]:
-        """Yields as `pipeline.prepare.stored_frames.stored_in_sizes` does.
+        """Yields as `pipeline.frames.encoding.stored_in_sizes` does.
 
         Raises:
             VideoDecodeError: No frame can be had from the file, or it is beyond the limits.

@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.dataset.sampling import sample_clip
+from pipeline.frames.encoding import encode_video
 from pipeline.inference.bundle import Bundle, bundle_of
 from pipeline.inference.clips import Images, as_batch, decode_clip
 from pipeline.inference.external import networks_of
 from pipeline.models.recognizer import float32_twin, load_recognizer
-from pipeline.prepare.stored_frames import encode_video
 from pipeline.run import Run
 from pipeline.streams import STREAMS
 

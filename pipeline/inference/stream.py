@@ -13,13 +13,13 @@ import numpy as np
 from pipeline.config import FramesConfig
 from pipeline.config.checks import MANY, expect_range
 from pipeline.errors import ConfigError
+from pipeline.frames.encoding import encode_frames, sizes_of
 from pipeline.inference.classifier import Classifier
 from pipeline.inference.clips import ClipModel, Frame, Reading, readings_of
 from pipeline.inference.prediction import Prediction
 from pipeline.inference.runtime import Arrays, Floats, Runtime
 from pipeline.inference.window_plan import in_step, plan_windows
 from pipeline.inference.windows import slide
-from pipeline.prepare.stored_frames import encode_frames, sizes_of
 from pipeline.text import listed
 from pipeline.video import LiveVideo, timed_in_sizes
 

@@ -53,7 +53,7 @@ def slide(
     unless there is an answer at every frame.
 
     Args:
-        stored: What is stored of each frame, see `pipeline.prepare.stored_frames.stored_frames`.
+        stored: What is stored of each frame, see `pipeline.frames.encoding.stored_frames`.
         model: The model.
         plan: Which windows.
         at_once: Frames that the backbone waits for; 1 where each window is needed soon.

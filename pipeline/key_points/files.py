@@ -23,7 +23,8 @@ from pipeline.key_points.formats import (
     read_sleap_h5,
     read_sleap_h5_head,
 )
-from pipeline.key_points.table import Head, NotATableError, Table, rows_of
+from pipeline.key_points.table import Head, NotATableError, Table
+from pipeline.tables import read_lines
 from pipeline.text import listed
 from pipeline.video.paths import VIDEO_SUFFIXES, visible_files
 
@@ -195,6 +196,8 @@ def _named(path: Path, video: str) -> Iterator[None]:
         yield
     except NotATableError as error:
         reason = str(error)
+    except DataError as error:  # which begins with the path
+        reason = str(error).removeprefix(str(path)).lstrip(":, ")
     except OSError as error:
         reason = f"cannot be read: {error.strerror or 'it is damaged'}."
     except (ValueError, LookupError, TypeError, AttributeError):
@@ -210,7 +213,7 @@ def _is_deeplabcut(path: Path) -> bool:
     Raises:
         NotATableError: It is neither.
     """
-    header = next((row.cells for row in rows_of(path)), [])
+    header = next((row.cells for row in read_lines(path, exact=True)), [])
     if header[:1] == [DEEPLABCUT_FIRST]:
         return True
     if SLEAP_FRAME in header:

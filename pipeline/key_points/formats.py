@@ -24,9 +24,8 @@ from pipeline.key_points.table import (
     clean,
     frame_number,
     numbers,
-    rows_of,
 )
-from pipeline.tables import Line
+from pipeline.tables import Line, read_lines
 
 if TYPE_CHECKING:
     import h5py
@@ -66,7 +65,7 @@ def read_deeplabcut_head(path: Path) -> Head:
     Raises:
         NotATableError: It is none.
     """
-    return _deeplabcut_columns(rows_of(path)).head
+    return _deeplabcut_columns(read_lines(path, exact=True)).head
 
 
 def read_deeplabcut(path: Path) -> Table:
@@ -75,7 +74,7 @@ def read_deeplabcut(path: Path) -> Table:
     Raises:
         NotATableError: It is none.
     """
-    rows = rows_of(path)
+    rows = read_lines(path, exact=True)
     columns = _deeplabcut_columns(rows)
     width = columns.width
     values, frames = array("d"), []
@@ -207,7 +206,7 @@ def read_sleap_csv_head(path: Path) -> Head:
     Raises:
         NotATableError: It is none.
     """
-    rows = rows_of(path)
+    rows = read_lines(path, exact=True)
     columns = _SleapColumns(rows)
     return Head(columns.names, len({owner for _, owner, _, _ in columns.owned(rows)}))
 
@@ -218,7 +217,7 @@ def read_sleap_csv(path: Path) -> Table:
     Raises:
         NotATableError: It is none.
     """
-    rows = rows_of(path)
+    rows = read_lines(path, exact=True)
     columns = _SleapColumns(rows)
     places: dict[tuple[str, int], int] = {}
     frames, owners, values = [], [], []

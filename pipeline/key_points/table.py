@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-
-from pipeline.errors import DataError
-from pipeline.tables import Line, read_lines
 
 Floats = npt.NDArray[np.float32]
 Values = npt.NDArray[np.floating[Any]]
@@ -92,16 +88,3 @@ def numbers(cells: Sequence[str], line: int) -> list[float]:
         return [float(cell or "nan") for cell in cells]
     except ValueError as error:
         raise NotATableError(f"line {line}: expected numbers: {error}.") from None
-
-
-def rows_of(path: Path) -> Iterator[Line]:
-    """The rows of a CSV file.
-
-    Raises:
-        NotATableError: It is none.
-    """
-    try:
-        yield from read_lines(path, exact=True)
-    except DataError as error:  # of which the path is told otherwise
-        reason = str(error).removeprefix(str(path)).lstrip(":, ")
-        raise NotATableError(reason) from None

@@ -76,7 +76,7 @@ class Annotation:
         holding = _columns(self.events, numbers, fps)
         known_of = (e for e in self.known_of if e[1] > e[0] and e[2] in numbers)
         knowing = _columns(known_of, numbers, fps)
-        watched = [_frames_of(*span, fps) for span in self.known or () if span[1] > span[0]]
+        watched = [frames_of(*span, fps) for span in self.known or () if span[1] > span[0]]
 
         def labels(first: int, number: int) -> Labels:
             shape = number, len(class_names)
@@ -99,7 +99,7 @@ def _columns(
     spans: Iterable[tuple[float, float, str]], numbers: Mapping[str, int], fps: float
 ) -> npt.NDArray[np.int64]:
     """First frame, frame after the last, and column of each, int (3, N)."""
-    found = [(*_frames_of(start, end, fps), numbers[label]) for start, end, label in spans]
+    found = [(*frames_of(start, end, fps), numbers[label]) for start, end, label in spans]
     return np.array(found, np.int64).reshape(-1, 3).T
 
 
@@ -119,11 +119,11 @@ def merged(spans: Iterable[tuple[float, float]]) -> Spans:
     return tuple(found)
 
 
-def _frames_of(start: float, end: float, fps: float) -> tuple[int, int]:
+def frames_of(start: float, end: float, fps: float) -> tuple[int, int]:
     """The frames whose middles lie in a span of time, or else the one that is shown in its midst.
 
     Example:
-        >>> _frames_of(1.0, 2.0, fps=10), _frames_of(1.06, 1.08, fps=10)
+        >>> frames_of(1.0, 2.0, fps=10), frames_of(1.06, 1.08, fps=10)
         ((10, 20), (10, 11))
     """
     # Times that are meant to be those of frames are off by what rounding to a millisecond does.

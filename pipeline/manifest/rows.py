@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import difflib
 import math
@@ -177,23 +176,6 @@ def _of_classes(row: Row, names: Sequence[str]) -> Row | None:
     if row.several is None or not labels:
         return row if labels else None
     return row.labelled(labels)
-
-
-def write_csv(manifest: Manifest, path: str | os.PathLike[str]) -> None:
-    """Writes a manifest as CSV: UTF-8, one line a video, columns path, label, group and split.
-
-    Where a video is a part of a file, the columns start_seconds and end_seconds follow. The path
-    of a video below the folder of the CSV file is written relative to that folder, with forward
-    slashes, so that both can move together; any other path stays absolute.
-    """
-    folder = Path(path).absolute().parent
-    with Path(path).open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        trims = any(row.is_trim for row in manifest.rows)
-        writer.writerow(_COLUMNS + TRIM if trims else _COLUMNS)
-        for row in manifest.rows:
-            cells = (relative_path(row.path, folder), row.label, row.group, row.split)
-            writer.writerow((*cells, *row.trim_cells) if trims else cells)
 
 
 def read_csv(

@@ -13,8 +13,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from pipeline.manifest.rows import SPLITS, Manifest
 from pipeline.prepare.leaks import Video, describe_random_split, random_split
 from pipeline.prepare.plan import VideoReport
+from pipeline.prepare.rate import MOST_FPS
 from pipeline.sources.events.report import report_lines
 from pipeline.text import code, counted, listed, markdown, visible
+
+Held = dict[str, dict[str, float]]
 
 FEW_PEOPLE: Final = 0.6
 """The mean flag of key points from which on they tell actions."""
@@ -32,6 +35,8 @@ def describe(
     leaks: Sequence[str],
     changes: dict[str, list[str]],
     copies: Sequence[str] = (),
+    *,
+    fps: float = MOST_FPS,
 ) -> dict[str, Any]:
     """Describes a data set.
 
@@ -40,6 +45,7 @@ def describe(
         leaks: What `pipeline.prepare.leaks` found.
         changes: Names of the videos that were added, changed and removed since the last time.
         copies: Videos that are there more than once, but within one split and class.
+        fps: Frames per second that are stored.
 
     Returns:
         What `data_report.json` holds.
@@ -49,10 +55,11 @@ def describe(
     fewer = [report for report in reports if _has_fewer(report)]
     rows = [source.row for source, _ in kept]
     manifest = Manifest(rows=tuple(source.row for source, _ in videos))
+    held = _held(kept, fps)
     described: dict[str, Any] = {
         "labelling": manifest.labelling,
         "total": _totals(kept),
-        "splits": {split: _split(kept, split, manifest.class_names) for split in SPLITS},
+        "splits": {split: _split(kept, split, held) for split in SPLITS},
         "imbalance": {},
         "duration_seconds": _spread([report.duration_seconds for report in reports]),
         "fps": _spread([report.fps for report in reports]),
@@ -118,7 +125,7 @@ def _totals(videos: Sequence[Video]) -> dict[str, Any]:
     }
 
 
-def _split(videos: Sequence[Video], split: str, class_names: Sequence[str]) -> dict[str, Any]:
+def _split(videos: Sequence[Video], split: str, held: Held) -> dict[str, Any]:
     classes: dict[str, list[Video]] = {}
     chosen = []
     for video in videos:
@@ -131,22 +138,29 @@ def _split(videos: Sequence[Video], split: str, class_names: Sequence[str]) -> d
     return {
         **_totals(chosen),
         "classes": {
-            name: {**_totals(classes[name]), **_marked(classes[name], class_names.index(name))}
+            name: {**_totals(classes[name]), **_marked(classes[name], name, held)}
             for name in sorted(classes)
         },
     }
 
 
-def _marked(videos: Sequence[Video], label: int) -> dict[str, float]:
+def _held(videos: Sequence[Video], fps: float) -> Held:
+    """For how many seconds each class holds in each recording, by its name."""
+    found: Held = {}
+    for source, report in videos:
+        if source.row.annotation:
+            names = source.row.labels
+            labels = source.row.annotation.by_frame(fps, names)(0, report.stored_frames)
+            seconds = (labels == 1).sum(axis=0) * (report.duration_seconds / report.stored_frames)
+            found[source.name] = dict(zip(names, seconds.tolist(), strict=True))
+    return found
+
+
+def _marked(videos: Sequence[Video], label: str, held: Held) -> dict[str, float]:
     """Of recordings, for how long a class holds in them."""
-    if not all(report.pieces for _, report in videos):
+    if not held:
         return {}
-    seconds = sum(
-        sum(piece.counts[label] for piece in report.pieces)
-        * (report.duration_seconds / report.stored_frames)
-        for _, report in videos
-    )
-    return {"seconds": round(seconds, 3)}
+    return {"seconds": round(sum(held[source.name][label] for source, _ in videos), 3)}
 
 
 def _imbalance(described: dict[str, Any]) -> dict[str, Any] | None:

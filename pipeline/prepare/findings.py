@@ -14,7 +14,7 @@ from pipeline.errors import DataError
 from pipeline.manifest.rows import TRIM, Row, relative_path
 from pipeline.prepare import leaks
 from pipeline.prepare.data_report import as_markdown, describe, left_out
-from pipeline.prepare.plan import ShardReport, ShardTask, VideoReport
+from pipeline.prepare.plan import VideoReport
 from pipeline.text import counted, listed
 
 
@@ -36,28 +36,24 @@ class Findings:
 
 
 def examine(
-    tasks: Sequence[ShardTask],
-    reports: Sequence[ShardReport],
+    videos: Sequence[leaks.Video],
+    fps: float,
     changes: dict[str, list[str]] | None = None,
     *,
     annotations: Mapping[str, Any],
 ) -> Findings:
-    """Sums up the reports on shards, with what changed since the last preparation.
+    """Sums up the reports on videos, with what changed since the last preparation.
 
-    What files of events say of the videos, `Manifest.annotations`, is a part of the report.
+    Their frames are stored at `fps`. What files of events say of the videos,
+    `Manifest.annotations`, is a part of the report.
     """
-    pairs = [
-        pair
-        for task, report in zip(tasks, reports, strict=True)
-        for pair in zip(task.sources, report.videos, strict=True)
-    ]
-    videos = sorted(pairs, key=lambda pair: pair[0].name)
+    videos = sorted(videos, key=lambda video: video[0].name)
     duplicates = leaks.duplicates([video for video in videos if not video[1].problem])
     found = [*leaks.crossing(source.row for source, _ in videos), *leaks.leaking(duplicates)]
-    report = describe(videos, found, changes or {}, leaks.harmless(duplicates))
+    report = describe(videos, found, changes or {}, leaks.harmless(duplicates), fps=fps)
     if annotations:
         report["events"] = dict(annotations)
-        report["events_behind"] = _events_behind(videos, tasks[0].frames.fps)
+        report["events_behind"] = _events_behind(videos, fps)
     return Findings(videos=videos, duplicates=duplicates, leaks=found, report=report)
 
 
@@ -125,7 +121,7 @@ def write_findings(
         writer.writerow((*columns, *TRIM) if trims else columns)
         for source, video in videos:
             row = source.row
-            for status, problem, reason in _problems(row, video, changed):
+            for status, problem, reason in _problems(row, video, source.file in changed):
                 path = relative_path(row.path, root.absolute())
                 cells = (path, row.label, row.split, status, problem, reason)
                 writer.writerow((*cells, *row.trim_cells) if trims else cells)
@@ -134,7 +130,7 @@ def write_findings(
     (folder / "data_report.md").write_text(as_markdown(report), encoding="utf-8")
 
 
-def _problems(row: Row, video: VideoReport, changed: set[str]) -> list[tuple[str, str, str]]:
+def _problems(row: Row, video: VideoReport, changed: bool) -> list[tuple[str, str, str]]:
     """Problems of a video, each with what became of it and the reason."""
     found: list[tuple[str, str, str]] = []
     if video.problem:
@@ -144,6 +140,6 @@ def _problems(row: Row, video: VideoReport, changed: set[str]) -> list[tuple[str
         found.append(("kept", "shorter than asked", reason))
     elif video.damaged:
         found.append(("kept", "damaged", video.damage))
-    if video.name in changed:
+    if changed:
         found.append(("kept", "changed", "the file changed since the last preparation"))
     return found

@@ -1,36 +1,34 @@
-"""Shards of a prepared data set: tasks that can run anywhere, in any order, more than once."""
+"""What there is to prepare: the videos, their files, and what is known of these already."""
 
 from __future__ import annotations
 
 import dataclasses
-import functools
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
+from pipeline.atomic import atomic_write
 from pipeline.config import FramesConfig
+from pipeline.frames.chunks import index_file, segment_file
+from pipeline.frames.decoding import DecodeTask, FileReport, Look, Problem, Span
+from pipeline.frames.store import frames_key
 from pipeline.key_points import Tables
-from pipeline.manifest.rows import SPLITS, Manifest, Row, Split
+from pipeline.manifest.rows import Row
 from pipeline.video import NO_LIMITS, Limits
 
-FORMAT = 5
-"""Version of what is written; raise it when the same videos would give other bytes."""
+FORMAT = 6
+"""Version of what describes a data set; raise it where an older one cannot be read any more."""
 
-NAME = "clipline"
-"""What the names of shard files begin with: the name of the data set for TensorFlow Datasets."""
-
-REPORTS = "shards"
-"""Folder beside the shards that holds a report on each."""
-
-Problem = Literal["", "missing", "unreadable", "too short", "too large", "lost"]
+FILES = "files.jsonl"
+"""What a data set knows of the files of its videos, a line each."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class SourceVideo:
-    """A video that goes into a shard.
+    """A video that goes into a data set.
 
     Attributes:
         row: Its row in the manifest.
@@ -55,66 +53,25 @@ class SourceVideo:
         end = "" if self.row.end_seconds == math.inf else f",{self.row.end_seconds:.10g}"
         return f"{self.file}#t={self.row.start_seconds:.10g}{end}"
 
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class ShardTask:
-    """Everything that writing one shard needs.
-
-    Attributes:
-        folder: Where the file is written; the report on it goes into its sub-folder `shards`.
-        name: Name of the file.
-        split: Where its videos belong.
-        sources: The videos, in the order of their records; those of one file lie together, in the
-            order of time.
-        class_names: All class names of the data set; the index of a name is its label number.
-        frames: Rate, size and quality of the frames.
-        min_frames: Stored frames of a video, at least.
-        tables: Those of key points, where these are not looked for in the frames.
-        limits: How large the frames of a file may be.
-        skip: Videos that cost a worker process its life, which are not read again, and the reason.
-    """
-
-    folder: str
-    name: str
-    split: Split | Literal[""]
-    sources: tuple[SourceVideo, ...]
-    class_names: tuple[str, ...]
-    frames: FramesConfig
-    min_frames: int = 1
-    tables: Tables | None = None
-    limits: Limits = NO_LIMITS
-    skip: tuple[tuple[str, str], ...] = ()
-
     @property
-    def path(self) -> Path:
-        """The file to write."""
-        return Path(self.folder) / self.name
-
-    @property
-    def report_path(self) -> Path:
-        """The report on the shard, to write after it."""
-        return report_path(self.path)
-
-    @functools.cached_property
-    def fingerprint(self) -> str:
-        """Changes with everything that the bytes of the shard depend on."""
-        least_and_most = self.min_frames, self.limits.pixels
-        settings = self.frames.as_json(), *least_and_most, self.class_names
-        return fingerprint(*settings, map(identity, self.sources))
+    def span(self) -> Span:
+        """Where it lies in its file."""
+        return self.row.start_seconds, self.row.end_seconds
 
 
-class Piece(NamedTuple):
-    """A record of a recording.
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class KnownFile:
+    """A file as it was when it was last read, and what was then found out about it."""
 
-    Attributes:
-        num_frames: Frames in it.
-        num_bytes: Its length.
-        counts: Of each class, the frames at which it holds.
-    """
-
-    num_frames: int
     num_bytes: int
-    counts: tuple[int, ...]
+    modified_ns: int
+    table: str
+    report: FileReport
+
+    def is_of(self, source: SourceVideo) -> bool:
+        """Whether the file of a video is still the same."""
+        now = source.num_bytes, source.modified_ns, source.table
+        return now == (self.num_bytes, self.modified_ns, self.table)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -123,8 +80,6 @@ class VideoReport:
 
     Attributes:
         name: As in `SourceVideo`.
-        num_bytes: As in `SourceVideo`.
-        modified_ns: As in `SourceVideo`.
         problem: Why it is left out, in a word; empty: it is not.
         reason: The same in full.
         declared_frames: What the container claims that its file holds; None: it claims nothing.
@@ -142,13 +97,11 @@ class VideoReport:
         pose_flag: How sure it is that there is someone, the mean over stored frames, 0 to 1; None:
             no key points are stored.
         digest: SHA-256 of the file, hexadecimal; empty: the video is left out.
-        record_bytes: Bytes of its record in the shard, of a recording of all its records.
-        pieces: Of a recording, its records, which follow one another.
+        frames: Key of the frames of its file.
+        first_frame: Number of its first frame among them.
     """
 
     name: str
-    num_bytes: int = -1
-    modified_ns: int = 0
     problem: Problem = ""
     reason: str = ""
     declared_frames: int | None = None
@@ -165,59 +118,8 @@ class VideoReport:
     hash: str | None = None
     pose_flag: float | None = None
     digest: str = ""
-    record_bytes: int = 0
-    pieces: tuple[Piece, ...] = ()
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class ShardReport:
-    """The report on one shard.
-
-    Attributes:
-        fingerprint: That of the task.
-        num_records: Records in the shard: one a video, several a recording.
-        num_bytes: Size of the file.
-        record_bytes: Bytes of the records, without what frames them.
-        videos: All videos of the task, in its order.
-    """
-
-    fingerprint: str
-    num_records: int
-    num_bytes: int
-    record_bytes: int
-    videos: tuple[VideoReport, ...]
-
-
-def identity(source: SourceVideo) -> tuple[object, ...]:
-    """A key of a video and its place in the data set, on this machine."""
-    row = source.row
-    file = source.num_bytes, source.modified_ns
-    return source.name, row.label, row.group, row.split, *file, source.table, *_marks(row)
-
-
-def _marks(row: Row) -> tuple[object, ...]:
-    """What a person marked in a recording."""
-    marks = row.annotation
-    if not marks:
-        return ()
-    return ((marks.events, marks.known, marks.background, marks.subject, marks.known_of),)
-
-
-def content_fingerprint(frames: FramesConfig, records: Iterable[tuple[SourceVideo, str]]) -> str:
-    """A fingerprint of videos: the same wherever the same ones are prepared alike.
-
-    Args:
-        frames: How they are stored.
-        records: The videos in the order of their records, each with what tells its content.
-    """
-    videos = (
-        (
-            *(video.name, video.row.label, video.row.group, video.row.split),
-            *(content + video.table, *_marks(video.row)),
-        )
-        for video, content in records
-    )
-    return fingerprint(frames.as_json(), videos)
+    frames: str = ""
+    first_frame: int = 0
 
 
 def fingerprint(*parts: object) -> str:
@@ -230,109 +132,192 @@ def fingerprint(*parts: object) -> str:
     return checksum.hexdigest()
 
 
-def report_path(shard: Path) -> Path:
-    """The file of the report on a shard."""
-    return shard.parent / REPORTS / f"{shard.name}.json"
+def identity(source: SourceVideo) -> tuple[object, ...]:
+    """A key of a video and its place in the data set, on this machine."""
+    row, file = source.row, (source.num_bytes, source.modified_ns, source.table)
+    return source.name, row.label, row.group, row.split, *file, *marks(row)
 
 
-def plan_shards(
+def marks(row: Row) -> tuple[object, ...]:
+    """What a person marked in a recording, as JSON types."""
+    said = row.annotation
+    if not said:
+        return ()
+    return ((said.events, said.known, said.background, said.subject, said.known_of),)
+
+
+def plan_files(
     sources: Sequence[SourceVideo],
+    known: Mapping[str, KnownFile],
     folder: Path,
     *,
     frames: FramesConfig,
-    shard_videos: int,
-    seed: int,
-    min_frames: int = 1,
     tables: Tables | None = None,
+    others: Sequence[str] = (),
     limits: Limits = NO_LIMITS,
-) -> list[ShardTask]:
-    """Deals the videos of each split, and those of none, out to shards.
-
-    A hash of the seed and the path of its file decides on the shard of a video and on its place
-    there. So shards mix the classes, and when videos are added or removed, the others stay where
-    they are: the number of shards is a power of two, which seldom changes.
+) -> tuple[dict[str, FileReport], list[DecodeTask]]:
+    """What is known of the files of some videos, and what is to be found out, a task a file.
 
     Args:
         sources: The videos, in any order.
-        folder: Where they are written.
-        frames: Rate, size and quality of the frames.
-        shard_videos: Videos in a shard, at most, in the mean.
-        seed: Of the hash.
-        min_frames: Stored frames of a video, at least.
+        known: The files that were read before, by their names.
+        folder: Where frames are kept.
+        frames: Rate, size and quality of the frames, and what is stored beside them.
         tables: Those of key points, where these are not looked for in the frames.
+        others: Folders that may hold frames already.
         limits: How large the frames of a file may be.
     """
-    class_names = Manifest(rows=tuple(source.row for source in sources)).class_names
-    tasks = []
-    splits: tuple[Split | Literal[""], ...] = (*SPLITS, "")
-    for split in splits:
-        shards = _deal([s for s in sources if s.row.split == split], shard_videos, seed)
-        tasks += [
-            ShardTask(
-                folder=str(folder),
-                name=f"{NAME}-{split}.tfrecord-{index:05d}-of-{len(shards):05d}",
-                split=split,
-                sources=tuple(videos),
-                class_names=class_names,
-                frames=frames,
-                min_frames=min_frames,
-                tables=tables,
-                limits=limits,
-            )
-            for index, videos in enumerate(shards)
-        ]
-    return tasks
+    of_file: dict[str, list[SourceVideo]] = {}
+    for source in sources:
+        of_file.setdefault(source.file, []).append(source)
+    reports, tasks = dict[str, FileReport](), list[DecodeTask]()
+    for name, videos in of_file.items():
+        first, spans = videos[0], tuple(dict.fromkeys(video.span for video in videos))
+        before = known.get(name)
+        report = before.report if before and before.is_of(first) else FileReport()
+        key = frames_key(report.digest, frames, first.table)
+        if _is_enough(report, spans, folder, key):
+            reports[name] = report
+            continue
+        task = DecodeTask(
+            path=first.row.path,
+            name=name,
+            folder=str(folder),
+            frames=frames,
+            spans=spans,
+            digest=report.digest,
+            looks=report.looks if report.key == key else {},
+            table=first.table,
+            tables=tables,
+            others=tuple(others),
+            limits=limits,
+        )
+        tasks.append(task)
+    return reports, tasks
 
 
-def _deal(videos: list[SourceVideo], shard_videos: int, seed: int) -> list[list[SourceVideo]]:
-    if not videos:
-        return []
-    shards: list[list[SourceVideo]] = [
-        [] for _ in range(1 << (math.ceil(len(videos) / shard_videos) - 1).bit_length())
-    ]
-    hashes = {v.file: hashlib.sha256(f"{seed} {v.file}".encode()).digest() for v in videos}
-    for video in sorted(videos, key=lambda v: (hashes[v.file], v.row.start_seconds, v.name)):
-        shards[int.from_bytes(hashes[video.file][-8:]) % len(shards)].append(video)
-    return shards
+def _is_enough(report: FileReport, spans: Iterable[Span], folder: Path, key: str) -> bool:
+    """Whether a report says all that is asked, and the frames that it tells of are there."""
+    if report.problem:  # It may have been mended, or allowed, meanwhile.
+        return False
+    return report.key == key and report.looks.keys() >= set(spans) and not lost_file(report, folder)
 
 
-def finished_report(
-    task: ShardTask, folder: Path | None = None, *, retry: bool = False
-) -> ShardReport | None:
-    """Returns the report on a shard that is complete; None if it is still to be written.
+def lost_file(report: FileReport, folder: Path) -> Path | None:
+    """A file of the frames of a video that is missing or cut off."""
+    for file, num_bytes in files_of(report, folder):
+        if not file.is_file() or file.stat().st_size != num_bytes:
+            return file
+    return None
+
+
+def files_of(report: FileReport, folder: Path) -> Iterator[tuple[Path, int]]:
+    """The files of the frames of a video, and their sizes in bytes."""
+    yield index_file(folder, report.key), report.index_bytes
+    for first, num_bytes, _ in report.segments:
+        yield segment_file(folder, report.key, first), num_bytes
+
+
+def report_on(source: SourceVideo, file: FileReport, *, fps: float, min_frames: int) -> VideoReport:
+    """The report on a video by that on its file.
 
     Args:
-        task: The shard.
-        folder: Where to look; None: where the task writes it.
-        retry: Whether a shard is to be written again that lacks a video for want of a worker.
+        source: The video.
+        file: Its file.
+        fps: Frames per second that are stored.
+        min_frames: Stored frames of a video, at least.
     """
-    shard = (folder or Path(task.folder)) / task.name
-    try:
-        report = read_report(report_path(shard))
-        # The file of a shard without videos is removed where its whole split has none.
-        num_bytes = shard.stat().st_size if report.num_bytes else 0
-    except (OSError, ValueError):
+    report = VideoReport(name=source.name, problem=file.problem, reason=file.reason)
+    if file.problem:
+        return report
+    look, is_trim = file.looks[source.span], source.row.is_trim
+    number, seconds = look.num_frames, file.duration_seconds
+    decoded = file.num_frames or 0
+    if is_trim:
+        seconds = max(0.0, min(source.row.end_seconds, seconds) - source.row.start_seconds)
+        decoded = round(seconds * file.fps)
+    if number < min_frames:
+        reason = f"its {decoded} frames give fewer than {min_frames} at {fps:g} per second."
+        if is_trim and not number:
+            reason = f"the file has no frame there: it ends at {file.duration_seconds:.2f} seconds."
+        return dataclasses.replace(report, problem="too short", reason=reason)
+    asked = _asked_frames(source.row, file) if is_trim else file.declared_frames
+    return dataclasses.replace(
+        report,
+        declared_frames=asked,
+        decoded_frames=decoded,
+        missing_frames=0 if is_trim else file.missing_frames,
+        stored_frames=number,
+        damaged=bool(file.damage) or (is_trim and asked is not None),
+        damage=file.damage,
+        width=file.width,
+        height=file.height,
+        fps=file.fps,
+        duration_seconds=seconds,
+        codec=file.codec,
+        hash=look.hash,
+        pose_flag=look.pose_flag,
+        digest=file.digest,
+        frames=file.key,
+        first_frame=look.first,
+    )
+
+
+def _asked_frames(row: Row, file: FileReport) -> int | None:
+    """Frames of a part that ends after its file does; None: it does not, for all that was read."""
+    beyond = row.end_seconds - file.duration_seconds
+    if file.num_frames is None or not 1.5 / file.fps < beyond < math.inf:
         return None
-    is_it = (report.fingerprint, report.num_bytes) == (task.fingerprint, num_bytes)
-    again = retry and any(video.problem == "lost" for video in report.videos)
-    return report if is_it and not again else None
+    return round((row.end_seconds - row.start_seconds) * file.fps)
 
 
-def _video_report(content: dict[str, Any]) -> VideoReport:
-    pieces = (Piece(frames, size, tuple(counts)) for frames, size, counts in content["pieces"])
-    return VideoReport(**{**content, "pieces": tuple(pieces)})
+def write_files(
+    path: Path, sources: Iterable[SourceVideo], reports: Mapping[str, FileReport]
+) -> None:
+    """Writes what is known of the files of videos."""
+    files = {source.file: source for source in sources}
+    with atomic_write(path) as file:
+        for name, source in files.items():
+            about = {"num_bytes": source.num_bytes, "modified_ns": source.modified_ns}
+            line = {"file": name, **about, "table": source.table, **as_json(reports[name])}
+            file.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
 
 
-def read_report(path: Path) -> ShardReport:
-    """Reads the report on a shard.
-
-    Raises:
-        OSError: It is not there.
-        ValueError: It is damaged.
-    """
-    content: Any = json.loads(path.read_bytes())
+def read_files(path: Path) -> dict[str, KnownFile]:
+    """What `write_files` wrote, by the names of the files; empty where it is missing or damaged."""
     try:
-        videos = tuple(map(_video_report, content.pop("videos")))
-        return ShardReport(**content, videos=videos)
-    except (TypeError, LookupError, AttributeError):
-        raise ValueError(f"{path}: not a report on a shard") from None
+        with path.open("rb") as file:
+            return dict(_known_file(json.loads(line)) for line in file)
+    except (OSError, ValueError, LookupError, TypeError):
+        return {}
+
+
+def _known_file(line: dict[str, Any]) -> tuple[str, KnownFile]:
+    name, num_bytes, modified_ns, table = (
+        line.pop(each) for each in ("file", "num_bytes", "modified_ns", "table")
+    )
+    report = from_json(line)
+    return name, KnownFile(num_bytes=num_bytes, modified_ns=modified_ns, table=table, report=report)
+
+
+def as_json(report: FileReport) -> dict[str, Any]:
+    """A report as JSON types; what holds for this time alone is left out."""
+    content = {field.name: getattr(report, field.name) for field in dataclasses.fields(report)}
+    del content["num_decoded"]
+    content["looks"] = [
+        (start, None if end == math.inf else end, *dataclasses.astuple(look))
+        for (start, end), look in report.looks.items()
+    ]
+    return content
+
+
+def from_json(content: dict[str, Any]) -> FileReport:
+    """A report of `as_json`."""
+    looks = {
+        (start, math.inf if end is None else end): Look(
+            first=first, num_frames=number, hash=digits, pose_flag=flag
+        )
+        for start, end, first, number, digits, flag in content.pop("looks")
+    }
+    segments = tuple(map(tuple, content.pop("segments")))
+    return FileReport(**content, looks=looks, segments=segments)

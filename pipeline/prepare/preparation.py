@@ -1,4 +1,4 @@
-"""From videos to a prepared data set: list, split, write shards, write what belongs to them."""
+"""From videos to a prepared data set: list, split, decode what is missing, write what is said."""
 
 from __future__ import annotations
 
@@ -6,19 +6,23 @@ import dataclasses
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from pipeline.atomic import expect_writable
+from pipeline.config import FramesConfig
 from pipeline.config.prepare import PrepareConfig
 from pipeline.errors import ConfigError, DataError, PipelineError, VideoDecodeError
+from pipeline.frames.decoding import FileReport
+from pipeline.frames.hashing import file_digest
+from pipeline.frames.store import FRAMES
 from pipeline.key_points import Tables
 from pipeline.locks import alone
 from pipeline.manifest.rows import Manifest, Row, Split, relative_path
 from pipeline.manifest.split import choose_split
-from pipeline.prepare.duplicates import file_digest
+from pipeline.prepare.decode_all import decode_all
 from pipeline.prepare.findings import (
     check_findings,
     examine,
@@ -26,24 +30,36 @@ from pipeline.prepare.findings import (
     too_many_bad,
     write_findings,
 )
-from pipeline.prepare.leaks import crossing
-from pipeline.prepare.plan import ShardTask, SourceVideo, fingerprint, identity, plan_shards
+from pipeline.prepare.leaks import Video, crossing
+from pipeline.prepare.plan import (
+    FILES,
+    KnownFile,
+    SourceVideo,
+    fingerprint,
+    identity,
+    plan_files,
+    read_files,
+    report_on,
+    write_files,
+)
 from pipeline.prepare.prepared import PARTIAL, Store, describe_store
 from pipeline.prepare.publish import (
     changes_since,
     check_classes_stay,
     check_folder,
-    clear_partial,
     finish_store,
+    prune,
 )
 from pipeline.prepare.rate import chosen_rate
-from pipeline.prepare.shard_workers import check_shards, write_shards
 from pipeline.prepare.summary import CheckReport, PrepareReport
 from pipeline.sources.reading import folder_of_videos, read_manifest
 
+CHECK = "check"
+"""Folder of a data set for the report of a check."""
+
 _ALONE = ("preparing or checking", "name another folder (--out)")
 _NOT_IN_THE_STORE = (
-    *("out", "workers", "overwrite", "check", "download"),
+    *("out", "workers", "overwrite", "check", "download", "prune", "frames"),
     *("runner", "beam_options", "max_bad_fraction", "seconds_per_video"),
 )
 _SPLIT_SETTINGS = (
@@ -52,15 +68,16 @@ _SPLIT_SETTINGS = (
 )
 
 
-def prepare(config: PrepareConfig) -> PrepareReport:
+def prepare(config: PrepareConfig, *, least_classes: int = 2) -> PrepareReport:
     """Makes a prepared data set of videos, or brings one up to date.
 
-    The shards are written by worker processes. What is there already and would come out the same
-    is kept, so that an interrupted preparation goes on where it was, and a second one does nothing.
-    Until all is written and found good, what was prepared before stays as it is.
+    Files are decoded by worker processes, each once: what is there already is kept, so that an
+    interrupted preparation goes on where it was, and other labels or splits decode nothing. Until
+    all is found good, what was prepared before stays as it is.
 
     Args:
         config: The videos, where the data set goes, and how it is made.
+        least_classes: How many classes there must be.
 
     Raises:
         ConfigError: A setting does not fit the videos.
@@ -68,19 +85,19 @@ def prepare(config: PrepareConfig) -> PrepareReport:
         PipelineError: Worker processes cannot be started, or the folder cannot be written.
     """
     out = Path(config.out)
-    with _disk_errors_named(out, "; finished shards are kept"):
+    with _disk_errors_named(out, "; what is decoded is kept"):
         settings = _settings(config, out)
         _check_outside(config)
         with alone(out, *_ALONE):
             origin = {name: settings[name] for name in ("source", "path")}
             check_folder(out, origin, overwrite=config.overwrite)
-            return _prepare(config, out, settings)
+            return _prepare(config, out, settings, least_classes)
 
 
 def check_videos(config: PrepareConfig) -> CheckReport:
-    """Reads all videos as `prepare` does and reports on them, but prepares nothing.
+    """Decodes all videos as `prepare` does and reports on them, but makes no data set.
 
-    The folder `out` gets a sub-folder `check` with the report.
+    The folder `out` gets a sub-folder `check` with the report. The frames stay for a preparation.
 
     Args:
         config: As for `prepare`; `out` need not be named. The videos of a folder or of a table may
@@ -94,7 +111,7 @@ def check_videos(config: PrepareConfig) -> CheckReport:
     out = Path(config.out)
     if config.out == PrepareConfig.out:  # It was not named.
         out = Path("data") / (folder_of_videos(config).name or "videos")
-    folder = out / "check"
+    folder = out / CHECK
     with _disk_errors_named(out), alone(out, *_ALONE):
         manifest = read_manifest(config)
         rows, obstacle = manifest.rows, ""
@@ -106,42 +123,123 @@ def check_videos(config: PrepareConfig) -> CheckReport:
                 obstacle = str(error)
         folder.mkdir(exist_ok=True, parents=True)
         expect_writable(folder / "data_report.md")  # before hours of decoding
-        tasks = _plan(_sources(manifest, config), rows, config, out)
-        found = examine(tasks, check_shards(tasks, config), annotations=manifest.annotations)
+        sources = _with_rows(_sources(manifest, config), rows)
+        frames, files = _decoded(sources, config, out, doing="checking")
+        write_files(folder / FILES, sources, files)
+        videos = _reports(sources, files, frames, config)
+        found = examine(videos, frames.fps, annotations=manifest.annotations)
         write_findings(folder, found.videos, found.report, root=folder)
         obstacle = "\n".join(filter(None, (too_many_bad(found.report, config), obstacle)))
         return CheckReport(report=found.report, folder=folder, obstacle=obstacle)
 
 
-def _prepare(config: PrepareConfig, out: Path, settings: dict[str, Any]) -> PrepareReport:
+def _prepare(
+    config: PrepareConfig, out: Path, settings: dict[str, Any], least_classes: int
+) -> PrepareReport:
     manifest = read_manifest(config)
-    manifest.check_classes()
+    manifest.check_classes(at_least=least_classes)
     sources = _sources(manifest, config)
     made_of = fingerprint(settings, map(identity, sources))
     old = _find_store(out)
     if old and config.classes and not config.overwrite:
         check_classes_stay(old, manifest.class_names)
-    if old and old.made_of == made_of and not _lost_a_worker(old) and _is_whole(old):
+    if old and old.made_of == made_of and not _lost_a_worker(old) and not old.missing_file():
         shutil.rmtree(out / PARTIAL, ignore_errors=True)  # of a preparation that was refused
-        return PrepareReport(store=old, up_to_date=True)
+        return PrepareReport(store=old, up_to_date=True, freed=_freed(old, config))
     rows = choose_split(manifest, config, _known_splits(old, settings)).rows
     refuse_leaks(crossing(rows), config, "")
-    tasks = _plan(sources, rows, config, out)
-    clear_partial(out, tasks)
-    reports = write_shards(tasks, config, out)
-    changes = changes_since(out, sources)
-    found = examine(tasks, reports, changes, annotations=manifest.annotations)
+    sources = _with_rows(sources, rows)
+    changes = changes_since(read_files(out / FILES) if old else {}, sources)
+    frames, files = _decoded(sources, config, out, doing="preparing")
+    videos = _reports(sources, files, frames, config)
+    found = examine(videos, frames.fps, changes, annotations=manifest.annotations)
+    (out / PARTIAL).mkdir(parents=True, exist_ok=True)
     check_findings(found, config, out / PARTIAL, root=out)
     store = finish_store(
         out,
-        tasks,
-        reports,
+        found.videos,
+        files,
+        frames=frames,
         settings=settings,
         leaks=found.leaks,
         duplicates=found.duplicates,
         made_of=made_of,
     )
-    return PrepareReport(store=store, up_to_date=False)
+    decoded = sum(report.num_decoded > 0 for report in files.values())
+    return PrepareReport(store=store, num_decoded=decoded, freed=_freed(store, config))
+
+
+def _freed(store: Store, config: PrepareConfig) -> int | None:
+    return prune(store) if config.prune else None
+
+
+def _decoded(
+    sources: Sequence[SourceVideo], config: PrepareConfig, out: Path, *, doing: str
+) -> tuple[FramesConfig, dict[str, FileReport]]:
+    """Decodes what is not there; returns how frames are stored, and the report on each file."""
+    folder = (out / FRAMES).absolute()  # Other machines may write into it.
+    folder.mkdir(parents=True, exist_ok=True)
+    for left in folder.glob("*.tmp"):  # by a kill
+        left.unlink()
+    known = {**read_files(out / CHECK / FILES), **read_files(out / FILES)}
+    frames, tables = _frames(sources, known, config), _tables(config)
+    reports, tasks = plan_files(
+        sources,
+        known,
+        folder,
+        frames=frames,
+        tables=tables,
+        others=_others(out, config),
+        limits=config.limits,
+    )
+    return frames, {**reports, **decode_all(tasks, config, doing=doing, done=len(reports))}
+
+
+def _others(out: Path, config: PrepareConfig) -> list[str]:
+    """Folders that may hold the same frames: of the data set that is named, and of those beside."""
+    named = [Path(config.frames)] if config.frames else []
+    if named and not named[0].is_dir():
+        raise ConfigError(f"--frames: expected the folder of a data set, got {config.frames}")
+    beside = sorted(out.absolute().parent.glob(f"*/{FRAMES}/"))
+    named += [path / FRAMES for path in named]
+    own = (out / FRAMES).absolute()
+    return [str(each.absolute()) for each in (*named, *beside) if each.absolute() != own]
+
+
+def _frames(
+    sources: Sequence[SourceVideo], known: Mapping[str, KnownFile], config: PrepareConfig
+) -> FramesConfig:
+    """Rate, size and quality of the frames, and what is stored beside them."""
+    paths = [source.row.path for source in sources]
+    rates = {
+        source.row.path: known[source.file].report.fps
+        for source in sources
+        if source.file in known and known[source.file].is_of(source)
+    }
+    frames = dataclasses.replace(config.stored, fps=config.fps or chosen_rate(paths, config, rates))
+    if tables := _tables(config):
+        head = tables.head(paths)
+        people = min(config.people, head.individuals)
+        frames = dataclasses.replace(frames, pose=people, key_points=head.names)
+    return frames
+
+
+def _with_rows(sources: Sequence[SourceVideo], rows: Sequence[Row]) -> list[SourceVideo]:
+    return [dataclasses.replace(s, row=row) for s, row in zip(sources, rows, strict=True)]
+
+
+def _reports(
+    sources: Sequence[SourceVideo],
+    files: Mapping[str, FileReport],
+    frames: FramesConfig,
+    config: PrepareConfig,
+) -> list[Video]:
+    """The videos, each with the report on it."""
+    fps, least = frames.fps, config.min_frames
+    return [
+        (source, report_on(source, files[source.file], fps=fps, min_frames=least))
+        for source in sources
+    ]
 
 
 @contextmanager
@@ -223,14 +321,6 @@ def _find_store(out: Path) -> Store | None:
         return None
 
 
-def _is_whole(store: Store) -> bool:
-    """Whether all files of records are there, and the reports that say where each video lies."""
-    try:
-        return not store.missing_shard() and bool(store.records)
-    except DataError:
-        return False
-
-
 def _lost_a_worker(store: Store) -> bool:
     """Whether a video of it cost a worker process its life, which is worth another try."""
     return any(video["problem"] == "lost" for video in store.report["left_out"])
@@ -241,24 +331,3 @@ def _known_splits(old: Store | None, settings: dict[str, Any]) -> dict[str, Spli
     if not old or any(old.settings.get(name) != settings[name] for name in _SPLIT_SETTINGS):
         return {}
     return {row.group: row.split for row in old.manifest.rows if row.split}
-
-
-def _plan(
-    sources: Sequence[SourceVideo], rows: Sequence[Row], config: PrepareConfig, out: Path
-) -> list[ShardTask]:
-    paths = [row.path for row in rows]
-    frames = dataclasses.replace(config.frames, fps=config.fps or chosen_rate(paths, config))
-    if tables := _tables(config):
-        head = tables.head(paths)
-        people = min(config.people, head.individuals)
-        frames = dataclasses.replace(frames, pose=people, key_points=head.names)
-    return plan_shards(
-        [dataclasses.replace(source, row=row) for source, row in zip(sources, rows, strict=True)],
-        (out / PARTIAL).absolute(),  # Other machines may write them.
-        frames=frames,
-        shard_videos=config.shard_videos,
-        seed=config.seed,
-        min_frames=config.min_frames,
-        tables=tables,
-        limits=config.limits,
-    )

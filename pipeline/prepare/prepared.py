@@ -1,53 +1,51 @@
-"""The prepared data set on disk: a folder that TensorFlow Datasets reads, and people, too.
+"""The prepared data set on disk: what is said of videos, and beside it their frames.
 
 ```
-clipline-train.tfrecord-00000-of-00003   one record a video, its frames as JPEG
-dataset_info.json  features.json  label.labels.txt   what TensorFlow Datasets needs
-manifest.csv        the videos that are in it: path, label, group, split
+manifest.csv        the videos that are in it: path, label, group, split, and their frames
 quarantine.csv      the videos that something is wrong with, with the reason
 data_report.json    what is in it and what is wrong with it; as a page: data_report.md
+files.jsonl         what is known of each video file, so that none is read twice
 prepare.json        how it was made; written last, so without it the folder is not finished
-shards/             a report on each shard: where its videos lie, what need not be written again
-clipline-partial/   all of this again while it is being prepared; gone when that is finished
+frames/             the frames of each video, in chunks, which TensorFlow Datasets reads, too
+clipline-partial/   the report while it is being prepared; gone when that is finished
 ```
 
-A preparation writes into `clipline-partial` and moves what it wrote as its last step: until then,
-what was prepared before stays as it is, and from there an interrupted preparation goes on. Who has
-opened the data set before goes on reading what it was then, see `open_store`.
+A preparation adds to `frames` what is not there, and puts all else in place as its last step: until
+then, what was prepared before stays as it is, and from there an interrupted preparation goes on.
+Nothing is ever written into a file of frames, or replaces one: who has opened the data set before
+goes on reading what it was then.
 """
 
 from __future__ import annotations
 
 import contextlib
 import contextvars
+import csv
 import dataclasses
 import functools
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipeline.config import FramesConfig
+from pipeline.config.prepare import SourceName
 from pipeline.errors import DataError
-from pipeline.manifest.annotation import Annotation
-from pipeline.manifest.rows import Labelling, Manifest, Row, Split, read_csv
+from pipeline.frames.chunks import NAME
+from pipeline.frames.store import FRAMES
+from pipeline.manifest.rows import Labelling, Manifest, Row, Split
+from pipeline.manifest.stored import Clip, read_clips
 from pipeline.prepare.leaks import Duplicate, crossing, leaking
-from pipeline.prepare.plan import (
-    FORMAT,
-    NAME,
-    REPORTS,
-    SourceVideo,
-    fingerprint,
-)
-from pipeline.prepare.record_index import AGAIN, Place, Record, find_places, join_rows
-from pipeline.prepare.shard_file import Written
+from pipeline.prepare.plan import FORMAT, SourceVideo, fingerprint, marks
 from pipeline.text import command
 from pipeline.video.paths import VIDEO_SUFFIXES
 
+AGAIN = f"Run the same {command('prepare')} command again."
+
 PARTIAL = "clipline-partial"
-"""Folder within a store for what is being prepared."""
+"""Folder within a data set for the report while it is being prepared."""
 
 FINDINGS = ("quarantine.csv", "data_report.json", "data_report.md")
 """What says what is in the data set, and what is wrong with it."""
@@ -58,10 +56,24 @@ _MOMENTS = 0.01
 """Of the time of events, that is taken for their ends being marked a little late."""
 
 
-def checked_files(labelling: Labelling) -> tuple[str, ...]:
-    """What says what is in a data set, besides `prepare.json`, which has their checksums."""
-    labels = ("label.labels.txt",) if labelling == "one" else ()
-    return "dataset_info.json", "features.json", *labels, "manifest.csv", "data_report.json"
+CHECKED = ("manifest.csv", "data_report.json")
+"""What says what is in a data set, besides `prepare.json`, which has their checksums."""
+
+
+class Written(NamedTuple):
+    """What tells a file from one that is written in its place."""
+
+    num_bytes: int
+    modified_ns: int
+
+    @classmethod
+    def of(cls, file: Path) -> Written | None:
+        """That of a file; None: it is not there."""
+        try:
+            status = file.stat()
+        except OSError:
+            return None
+        return cls(status.st_size, status.st_mtime_ns)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -73,19 +85,18 @@ class Store:
         frames: Rate, size and quality of its frames.
         class_names: The index of a name is its label number.
         num_videos: Videos of each split; a split without any is left out.
-        manifest: The videos that are in it.
+        clips: The videos that are in it, in the order of their names.
         labelling: What is labelled; `frames`: its videos are recordings.
         settings: How it was made.
         leaks: What of its test is also in its training, in sentences.
         duplicates: What is the same, or nearly, about videos of different groups or labels, and
             which rows of the manifest they are.
-        fingerprint: Of its videos, wherever they lie, and how they are stored: see
+        fingerprint: Of its videos, wherever they lie, and how they are stored, see
             `content_fingerprint`.
         prepared_fingerprint: The same with the splits that it was prepared with.
         made_of: Of the videos on this machine and the settings that it was made of.
-        shards: Its files of records, by name, and their sizes in bytes.
+        files: Its files of frames, by name, and their sizes in bytes.
         report: See `pipeline.prepare.data_report`.
-        places: Opens the shards when it is first called, and gives the places of the videos.
         written: When its preparation ended.
     """
 
@@ -93,7 +104,7 @@ class Store:
     frames: FramesConfig
     class_names: tuple[str, ...]
     num_videos: Mapping[str, int]
-    manifest: Manifest
+    clips: tuple[Clip, ...]
     labelling: Labelling
     settings: Mapping[str, Any]
     leaks: tuple[str, ...]
@@ -101,9 +112,8 @@ class Store:
     fingerprint: str
     prepared_fingerprint: str
     made_of: str
-    shards: Mapping[str, int]
+    files: Mapping[str, int]
     report: dict[str, Any]
-    places: Callable[[], tuple[Place, ...]] = dataclasses.field(compare=False)
     written: Written | None = dataclasses.field(compare=False)
 
     @property
@@ -111,24 +121,27 @@ class Store:
         """Whether it was prepared with --allow-leaks."""
         return bool(self.settings["allow_leaks"])
 
-    def missing_shard(self) -> Path | None:
-        """A file of records that is missing or cut off."""
-        for name, num_bytes in self.shards.items():
-            file = self.path / name
+    @property
+    def frames_folder(self) -> Path:
+        """Where its frames are kept."""
+        return self.path / FRAMES
+
+    @functools.cached_property
+    def manifest(self) -> Manifest:
+        """The videos as rows."""
+        return Manifest(rows=tuple(clip.row for clip in self.clips))
+
+    def missing_file(self) -> Path | None:
+        """A file of frames that is missing or cut off."""
+        for name, num_bytes in self.files.items():
+            file = self.frames_folder / name
             if not file.is_file() or file.stat().st_size != num_bytes:
                 return file
         return None
 
-    @functools.cached_property
-    def records(self) -> tuple[Record, ...]:
-        """Its videos and their places, whatever their splits are."""
-        if len(self.places()) != len(self.manifest.rows):
-            raise DataError(f"{self.path / REPORTS}: not of these shards. {AGAIN}")
-        return join_rows(self.places(), self.manifest.rows)
-
     def count_frames(self) -> int:
-        """How many frames are stored."""
-        return sum(place.num_frames for place in self.places())
+        """How many frames its videos have."""
+        return sum(clip.num_frames for clip in self.clips)
 
     @property
     def is_current(self) -> bool:
@@ -149,17 +162,19 @@ class Store:
         marked = sum(label["total"] for each in recordings for label in each["events"].values())
         return at_once > _MOMENTS * marked
 
-    def of_split(self, split: Split) -> list[Record]:
-        """The videos of a split, in the order of their records."""
-        return [record for record in self.records if record.row.split == split]
+    def of_split(self, split: Split) -> list[Clip]:
+        """The videos of a split, in the order of their names."""
+        return [clip for clip in self.clips if clip.row.split == split]
 
     def with_rows(self, rows: tuple[Row, ...]) -> Store:
         """The same videos with other splits, whole groups of them, in the same order."""
-        manifest = Manifest(rows=rows)
+        clips = (
+            dataclasses.replace(clip, row=row) for clip, row in zip(self.clips, rows, strict=True)
+        )
         return dataclasses.replace(
             self,
-            manifest=manifest,
-            num_videos=manifest.num_videos,
+            clips=tuple(clips),
+            num_videos=Manifest(rows=rows).num_videos,
             leaks=(*crossing(rows), *leaking(_duplicates_of(rows, self.duplicates))),
             fingerprint=fingerprint(self.prepared_fingerprint, (row.split for row in rows)),
         )
@@ -186,8 +201,13 @@ def held_open() -> Iterator[None]:
         _opened.reset(before)
 
 
+def is_held(out: Path) -> bool:
+    """Whether a data set was opened within `held_open`."""
+    return out.absolute() in (_opened.get() or {})
+
+
 def open_store(out: str | os.PathLike[str]) -> Store:
-    """Opens a prepared data set, whose videos are then read as they are now, see `ShardFile`.
+    """Opens a prepared data set, whose videos are then read as they are now.
 
     Raises:
         DataError: The folder is none, is not finished, or is not whole any more; or a preparation
@@ -199,9 +219,8 @@ def open_store(out: str | os.PathLike[str]) -> Store:
     before = Written.of(path / STATE)
     try:
         store = describe_store(out)
-        if missing := store.missing_shard():
+        if missing := store.missing_file():
             raise DataError(f"{missing}: missing or cut off. {AGAIN}")
-        store.places()
     finally:
         if Written.of(path / STATE) != before:
             raise DataError(f"{out}: is being prepared. Run the same command again when that ended")
@@ -211,7 +230,7 @@ def open_store(out: str | os.PathLike[str]) -> Store:
 
 
 def describe_store(out: str | os.PathLike[str]) -> Store:
-    """As `open_store`, but opens no shards, some of which may be missing.
+    """As `open_store`, but does not look at frames, some of which may be missing.
 
     Raises:
         DataError: The folder is no prepared data set, is not finished, or what describes it is
@@ -226,17 +245,14 @@ def describe_store(out: str | os.PathLike[str]) -> Store:
         if checksum(path / name) != wanted:
             raise DataError(f"{path / name}: missing, or changed since it was written. {AGAIN}")
     labelling = state["labelling"]
-    manifest = read_csv(path / "manifest.csv", several=labelling != "one")
-    if labelling == "frames":  # What holds when is in the records.
-        marks = Annotation(events=())
-        rows = (dataclasses.replace(row, annotation=marks) for row in manifest.rows)
-        manifest = Manifest(rows=tuple(rows))
+    clips = read_clips(path / "manifest.csv", labelling)
+    manifest = Manifest(rows=tuple(clip.row for clip in clips))
     return Store(
         path=path,
         frames=FramesConfig(**state["frames"]),
         class_names=manifest.class_names,
         num_videos=manifest.num_videos,
-        manifest=manifest,
+        clips=clips,
         labelling=labelling,
         settings=state["settings"],
         leaks=tuple(state["leaks"]),
@@ -244,11 +260,22 @@ def describe_store(out: str | os.PathLike[str]) -> Store:
         fingerprint=state["fingerprint"],
         prepared_fingerprint=state["fingerprint"],
         made_of=state["made_of"],
-        shards=state["shards"],
+        files=state["files"],
         report=json.loads((path / "data_report.json").read_bytes()),
-        places=functools.cache(lambda: find_places([path / name for name in state["shards"]])),
         written=written,
     )
+
+
+def content_fingerprint(frames: FramesConfig, clips: Iterable[Clip]) -> str:
+    """A fingerprint of videos: the same wherever the same ones are prepared alike."""
+    videos = (
+        (
+            *(clip.name, clip.row.label, clip.row.group, clip.row.split),
+            *(clip.frames, clip.first_frame, clip.num_frames, *marks(clip.row)),
+        )
+        for clip in clips
+    )
+    return fingerprint(frames.as_json(), videos)
 
 
 def _duplicates_of(
@@ -298,7 +325,19 @@ def _how(path: Path) -> str:
 def is_begun(path: Path) -> bool:
     """Whether a data set, if not a whole one, is in a folder."""
     signs = (STATE, PARTIAL, "videos/demo.json", "check/data_report.json")
-    return any((path / name).exists() for name in signs) or bool(report_files(path))
+    return any((path / name).exists() for name in signs) or any(frames_files(path))
+
+
+def source_of(path: Path) -> SourceName | None:
+    """How videos are to be read; None: there is a data set, or nothing that could be one."""
+    if path.is_dir():
+        has_videos = any(file.suffix.lower() in VIDEO_SUFFIXES for file in path.glob("*/*"))
+        return "folder" if has_videos and not is_begun(path) else None
+    if not path.is_file() or path.suffix.lower() != ".csv":
+        return None
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        columns = {name.strip().lower() for name in next(csv.reader(file), [])}
+    return "events" if "path" not in columns and columns & {"video", "start_seconds"} else "csv"
 
 
 def checksum(file: Path) -> str:
@@ -309,11 +348,7 @@ def checksum(file: Path) -> str:
         return ""
 
 
-def shard_files(folder: Path) -> list[Path]:
-    """Shards, whole or not, by their names."""
-    return sorted(folder.glob(f"{NAME}-*.tfrecord-*"))
-
-
-def report_files(folder: Path) -> list[Path]:
-    """Reports on shards, whole or not, by their names."""
-    return sorted((folder / REPORTS).glob(f"{NAME}-*.tfrecord-*.json*"))
+def frames_files(folder: Path) -> Iterator[Path]:
+    """Files of frames in the folder of a data set, also of one of an older version."""
+    yield from (folder / FRAMES).glob(f"{NAME}-*")
+    yield from folder.glob(f"{NAME}-*.tfrecord-*")

@@ -1,4 +1,4 @@
-"""Writing what belongs to the shards of a prepared data set, and putting all of it in place."""
+"""Writing what is said of prepared videos, and putting it in place beside their frames."""
 
 from __future__ import annotations
 
@@ -8,39 +8,41 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import tensorflow_datasets as tfds
-
 from pipeline.atomic import atomic_write
+from pipeline.config import FramesConfig
 from pipeline.errors import ConfigError, DataError
-from pipeline.manifest.rows import SPLITS, Labelling, Manifest, Row, write_csv
-from pipeline.prepare.leaks import Duplicate
+from pipeline.frames.chunks import NAME, chunk_features, split_name
+from pipeline.frames.decoding import FileReport
+from pipeline.frames.store import FRAMES, unneeded_files
+from pipeline.manifest.rows import Manifest, Row
+from pipeline.manifest.stored import Clip, write_clips
+from pipeline.prepare.leaks import Duplicate, Video
 from pipeline.prepare.plan import (
+    FILES,
     FORMAT,
-    NAME,
-    REPORTS,
-    ShardReport,
-    ShardTask,
+    KnownFile,
     SourceVideo,
-    content_fingerprint,
-    finished_report,
-    read_report,
-    report_path,
+    files_of,
+    fingerprint,
+    write_files,
 )
 from pipeline.prepare.prepared import (
+    CHECKED,
     FINDINGS,
     PARTIAL,
     STATE,
     Store,
-    checked_files,
     checksum,
+    content_fingerprint,
     describe_store,
     is_begun,
     read_state,
-    report_files,
-    shard_files,
 )
-from pipeline.prepare.record import record_features
 from pipeline.text import listed
+
+_OF_FRAMES = ("dataset_info.json", "features.json")
+_METADATA = tuple(f"{FRAMES}/{name}" for name in _OF_FRAMES)
+"""What TensorFlow Datasets needs."""
 
 
 def check_folder(out: Path, origin: Mapping[str, str], *, overwrite: bool) -> None:
@@ -89,35 +91,21 @@ def check_classes_stay(old: Store, class_names: Sequence[str]) -> None:
         )
 
 
-def clear_partial(out: Path, tasks: Sequence[ShardTask]) -> None:
-    """Makes the folder of what is being prepared; of one that was interrupted, what fits stays."""
-    partial = out / PARTIAL
-    (partial / REPORTS).mkdir(parents=True, exist_ok=True)
-    finished = {task.name for task in tasks if finished_report(task, retry=True)}
-    for path in (*shard_files(partial), *report_files(partial)):
-        if path.name.removesuffix(".json") not in finished:
-            path.unlink()
-
-
-def changes_since(out: Path, sources: Iterable[SourceVideo]) -> dict[str, list[str]]:
-    """Names of the videos that were added, changed or removed since the last preparation.
+def changes_since(
+    before: Mapping[str, KnownFile], sources: Iterable[SourceVideo]
+) -> dict[str, list[str]]:
+    """Names of the files that were added, changed or removed since the last preparation.
 
     By what became of them; empty if there are none, or no data set yet.
     """
-    try:
-        before = {
-            video.name: (video.num_bytes, video.modified_ns)
-            for path in report_files(out)
-            for video in read_report(path).videos
-        }
-    except ValueError:  # A damaged report says nothing of its videos.
-        return {}
-    now = {source.name: (source.num_bytes, source.modified_ns) for source in sources}
+    now = {source.file: source for source in sources}
     if not before:
         return {}
     changes = {
         "added": sorted(now.keys() - before.keys()),
-        "changed": sorted(name for name in now.keys() & before.keys() if now[name] != before[name]),
+        "changed": sorted(
+            name for name in now.keys() & before.keys() if not before[name].is_of(now[name])
+        ),
         "removed": sorted(before.keys() - now.keys()),
     }
     return changes if any(changes.values()) else {}
@@ -125,21 +113,23 @@ def changes_since(out: Path, sources: Iterable[SourceVideo]) -> dict[str, list[s
 
 def finish_store(
     out: Path,
-    tasks: Sequence[ShardTask],
-    reports: Sequence[ShardReport],
+    videos: Sequence[Video],
+    files: Mapping[str, FileReport],
     *,
+    frames: FramesConfig,
     settings: Mapping[str, Any],
     leaks: Sequence[str],
     duplicates: Sequence[Duplicate],
     made_of: str,
 ) -> Store:
-    """Puts what was prepared in place, writes all that belongs to it, and opens the store.
+    """Puts what was prepared in place, writes all that belongs to it, and opens the data set.
 
     Args:
-        out: The folder of the data set; each shard is there already, or in `partial`, where the
-            quarantine and the data report are as well.
-        tasks: The shards.
-        reports: The report on each.
+        out: Its folder; the frames are there already, and in `partial` the quarantine and the data
+            report.
+        videos: All videos, in the order of their names, with the report on each.
+        files: The report on each file, by its name.
+        frames: How the frames are stored.
         settings: As of `Store`.
         leaks: As of `Store`.
         duplicates: Its videos that are the same, or nearly.
@@ -148,30 +138,47 @@ def finish_store(
     Raises:
         DataError: A class has no readable video for training.
     """
-    records = [
-        (source, video.digest)
-        for task, report in zip(tasks, reports, strict=True)
-        for source, video in zip(task.sources, report.videos, strict=True)
+    stored = [source for source, video in videos if not video.problem]
+    clips = [
+        Clip(
+            row=source.row,
+            name=source.name,
+            frames=video.frames,
+            first_frame=video.first_frame,
+            num_frames=video.stored_frames,
+        )
+        for source, video in videos
         if not video.problem
     ]
-    stored = sorted((source for source, _ in records), key=lambda source: source.name)
-    rows = tuple(source.row for source in stored)
-    _check_classes(out / PARTIAL / "quarantine.csv", tasks[0].class_names, rows)
-    _put_in_place(out, tasks)
-    manifest = Manifest(rows=rows)
-    labelling = manifest.labelling
-    write_csv(manifest, out / "manifest.csv")
-    _write_metadata(out, tasks, reports, labelling)
+    rows = tuple(clip.row for clip in clips)
+    _check_classes(out / PARTIAL / "quarantine.csv", [source.row for source, _ in videos], rows)
+    before = _state_of(out)
+    (out / STATE).unlink(missing_ok=True)  # Until the end of this, the data set is not finished.
+    for name in FINDINGS:
+        (out / PARTIAL / name).replace(out / name)
+    write_clips(clips, out / "manifest.csv")
+    write_files(out / FILES, [source for source, _ in videos], files)
+    used = {clip.frames: files[source.file] for source, clip in zip(stored, clips, strict=True)}
+    splits = _splits_of(used)
+    chunks = fingerprint(frames.as_json(), splits.items())
+    if chunks != before.get("chunks") or not _is_unchanged(out, before):
+        _write_metadata(out / FRAMES, frames, splits)
+    _remove_older_version(out)
     state = {
         "format": FORMAT,
-        "frames": tasks[0].frames.as_json(),
-        "labelling": labelling,
+        "frames": frames.as_json(),
+        "labelling": Manifest(rows=rows).labelling,
         "settings": settings,
         "leaks": list(leaks),
         "alike": _places(duplicates, stored),
-        "shards": {path.name: path.stat().st_size for path in shard_files(out)},
-        "checksums": {name: checksum(out / name) for name in checked_files(labelling)},
-        "fingerprint": content_fingerprint(tasks[0].frames, records),
+        "files": {
+            file.name: num_bytes
+            for _, report in sorted(used.items())
+            for file, num_bytes in files_of(report, out / FRAMES)
+        },
+        "chunks": chunks,
+        "checksums": {name: checksum(out / name) for name in (*CHECKED, *_METADATA)},
+        "fingerprint": content_fingerprint(frames, clips),
         "made_of": made_of,
     }
     with atomic_write(out / STATE) as file:
@@ -180,26 +187,44 @@ def finish_store(
     return describe_store(out)
 
 
-def _put_in_place(out: Path, tasks: Sequence[ShardTask]) -> None:
-    """Moves what was written; until the end of it, the data set is not finished.
+def _state_of(out: Path) -> dict[str, Any]:
+    try:
+        return read_state(out)
+    except DataError:
+        return {}
 
-    Shards that are there from before and not of these tasks go.
-    """
-    (out / STATE).unlink(missing_ok=True)
-    (out / REPORTS).mkdir(exist_ok=True)
-    partial = out / PARTIAL
-    for task in tasks:
-        if finished_report(task, partial):
-            for path in (partial / task.name, report_path(partial / task.name)):
-                if path.exists():  # The shard of a split without any video is none.
-                    path.replace(out / path.relative_to(partial))
-    for name in FINDINGS:
-        (partial / name).replace(out / name)
-    names = {task.name for task in tasks}
-    for shard in (*shard_files(out), *(out / path.stem for path in report_files(out))):
-        if shard.name not in names:
-            shard.unlink(missing_ok=True)
-            report_path(shard).unlink(missing_ok=True)
+
+def _is_unchanged(out: Path, before: Mapping[str, Any]) -> bool:
+    """Whether TensorFlow Datasets has what it needs as it was written."""
+    wanted = before.get("checksums", {})
+    return all(checksum(out / name) == wanted.get(name) for name in _METADATA)
+
+
+def _splits_of(used: Mapping[str, FileReport]) -> dict[str, tuple[int, int]]:
+    """For TensorFlow Datasets each file of chunks is a split: its bytes and its chunks."""
+    return {
+        split_name(key, first): (num_bytes, number)
+        for key, report in sorted(used.items())
+        for first, num_bytes, number in report.segments
+    }
+
+
+def _remove_older_version(out: Path) -> None:
+    """Removes what an older version stored, pixels together with labels."""
+    for shard in out.glob(f"{NAME}-*.tfrecord-*"):
+        shard.unlink()
+    for name in (*_OF_FRAMES, "label.labels.txt"):
+        (out / name).unlink(missing_ok=True)
+    shutil.rmtree(out / "shards", ignore_errors=True)
+
+
+def prune(store: Store) -> int:
+    """Removes the frames that no video of a data set needs; returns how many bytes they took."""
+    files = list(unneeded_files(store.frames_folder, {clip.frames for clip in store.clips}))
+    num_bytes = sum(file.stat().st_size for file in files)
+    for file in files:
+        file.unlink()
+    return num_bytes
 
 
 def _places(
@@ -214,8 +239,9 @@ def _places(
     ]
 
 
-def _check_classes(quarantine: Path, class_names: Sequence[str], stored: Sequence[Row]) -> None:
+def _check_classes(quarantine: Path, wanted: Sequence[Row], stored: Sequence[Row]) -> None:
     trained = Manifest(rows=tuple(row for row in stored if row.split == "train"))
+    class_names = Manifest(rows=tuple(wanted)).class_names
     missing = sorted(set(class_names) - set(trained.class_names))
     if missing:
         raise DataError(
@@ -225,32 +251,31 @@ def _check_classes(quarantine: Path, class_names: Sequence[str], stored: Sequenc
 
 
 def _write_metadata(
-    out: Path, tasks: Sequence[ShardTask], reports: Sequence[ShardReport], labelling: Labelling
+    folder: Path, frames: FramesConfig, splits: Mapping[str, tuple[int, int]]
 ) -> None:
-    """Writes what TensorFlow Datasets needs; files of splits without any video are removed."""
+    """Writes what TensorFlow Datasets needs."""
+    import tensorflow_datasets as tfds  # takes a while
+
     template = tfds.core.ShardedFileTemplate(
-        data_dir=out, dataset_name=NAME, filetype_suffix="tfrecord"
+        data_dir=folder, dataset_name=NAME, filetype_suffix="tfrecord"
     )
-    split_infos = []
-    for split in SPLITS:
-        shards = [pair for pair in zip(tasks, reports, strict=True) if pair[0].split == split]
-        if sum(report.num_records for _, report in shards):
-            info = tfds.core.SplitInfo(
-                name=split,
-                shard_lengths=[report.num_records for _, report in shards],
-                num_bytes=sum(report.record_bytes for _, report in shards),
-                filename_template=template.replace(split=split),
-            )
-            split_infos.append(info)
-        else:
-            for task, _ in shards:
-                (out / task.name).unlink(missing_ok=True)
-    frames, class_names = tasks[0].frames, tasks[0].class_names
-    tfds.folder_dataset.write_metadata(
-        data_dir=out,
-        features=record_features(class_names, frames, labelling),
-        split_infos=split_infos,
-        version="1.0.0",
-        check_data=False,
-        description=f"Videos at {frames.fps:g} frames per second.",
+    identity = tfds.core.DatasetIdentity(
+        name=NAME, version=tfds.core.Version("1.0.0"), data_dir=str(folder), module_name=""
     )
+    info = tfds.core.DatasetInfo(
+        builder=identity,
+        features=chunk_features(frames),
+        description=f"Frames of videos: {frames}.",
+    )
+    info.set_file_format("tfrecord")
+    each = [
+        tfds.core.SplitInfo(
+            name=name,
+            shard_lengths=[number],
+            num_bytes=num_bytes,
+            filename_template=template.replace(split=name),
+        )
+        for name, (num_bytes, number) in splits.items()
+    ]
+    info.set_splits(tfds.core.SplitDict(each))
+    info.write_to_directory(folder)

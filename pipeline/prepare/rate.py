@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from pipeline.config.prepare import PrepareConfig
@@ -35,25 +35,30 @@ def stored_rate(rates: Iterable[float]) -> float:
     return rate if rate < 0.99 * MOST_FPS else MOST_FPS  # of 14.985, a frame in 1,000 repeats
 
 
-def chosen_rate(paths: Sequence[str], config: PrepareConfig) -> float:
+def chosen_rate(
+    paths: Sequence[str], config: PrepareConfig, known: Mapping[str, float] | None = None
+) -> float:
     """Chooses the rate for video files, see `stored_rate`; of many, 200 from end to end count.
 
     Args:
         paths: The files, repeatedly or not; those that cannot be read are passed over.
         config: Source, workers and the time that a video may take.
+        known: Frames per second of files that need not be looked at; 0: one that cannot be read.
 
     Raises:
         PipelineError: The worker processes cannot be started.
     """
+    known = known or {}
     if config.is_rendered:  # Its videos are of many kinds, slow ones, too.
         return MOST_FPS
     files = list(dict.fromkeys(paths))
     chosen = files[:: math.ceil(len(files) / _LOOKED_AT) or 1]
     found = probe_each(
-        chosen,
+        [path for path in chosen if path not in known],
         doing="looking at rates",
         workers=config.workers,
         seconds_per_video=config.seconds_per_video,
         limits=config.limits,
     )
-    return stored_rate(info.fps for info in found.values() if isinstance(info, VideoInfo))
+    probed = [info.fps for info in found.values() if isinstance(info, VideoInfo)]
+    return stored_rate([*probed, *(known[path] for path in chosen if known.get(path))])

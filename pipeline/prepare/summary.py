@@ -25,10 +25,14 @@ class PrepareReport:
     Attributes:
         store: The prepared data set.
         up_to_date: Whether it was there already, so that nothing was done.
+        num_decoded: Video files of which frames were stored now.
+        freed: Bytes of frames that nothing needed any more, which were removed; None: they stay.
     """
 
     store: Store
-    up_to_date: bool
+    up_to_date: bool = False
+    num_decoded: int = 0
+    freed: int | None = None
 
     def __str__(self) -> str:
         store = self.store
@@ -37,6 +41,8 @@ class PrepareReport:
             store.report,
             store=store,
             up_to_date=self.up_to_date,
+            num_decoded=self.num_decoded,
+            freed=self.freed,
             splits={split: [row for row in rows if row.split == split] for split in SPLITS},
             counts=lambda rows: _counts(rows, store.class_names, kind),
             kind=kind,

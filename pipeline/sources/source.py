@@ -29,13 +29,7 @@ class Source:
     def with_lists(
         cls, name: SourceName, scan: Callable[..., Manifest], *, folds: bool = False
     ) -> Source:
-        """A public data set that comes with lists.
-
-        Args:
-            name: As --source has it.
-            scan: Takes the folder, `annotations` and, where there are several splits, `fold`.
-            folds: Whether there are.
-        """
+        """A public data set whose scan takes its lists, `annotations`, and `fold` if it has any."""
 
         def scan_set(config: PrepareConfig, _: Path) -> Manifest:
             fold = {"fold": config.official_fold or 1} if folds else {}
@@ -45,12 +39,7 @@ class Source:
 
 
 def check_options(config: PrepareConfig, source: Source, sources: Iterable[Source]) -> None:
-    """Refuses what is set and not for this source.
-
-    Args:
-        config: The settings.
-        source: The one that they choose.
-        sources: All that there are.
+    """Refuses what is set and not for this source, but for others.
 
     Raises:
         ConfigError: It names the sources that the setting is for.

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +15,19 @@ import numpy as np
 import tensorflow as tf
 
 from pipeline.config import AugmentConfig, BackboneConfig, RunConfig
-from pipeline.dataset.records import read_records
 from pipeline.dataset.stored_features import (
     FOLDER,
     FeatureFile,
     Features,
     FeatureVideos,
     Images,
+    Span,
     open_features,
+    spans_of,
     write_features,
 )
 from pipeline.dataset.videos import Data
-from pipeline.errors import ConfigError
+from pipeline.frames.chunks import StoredVideo
 from pipeline.locks import in_turn
 from pipeline.models.backbones import external_backbone
 from pipeline.models.recognizer import trained_logits, trained_model
@@ -33,7 +35,7 @@ from pipeline.native_log import silent_native_log
 from pipeline.networks import LiteRTFile
 from pipeline.prepare.prepared import Store
 from pipeline.streams import STREAMS, StoredImage
-from pipeline.text import command, counted
+from pipeline.text import counted
 from pipeline.workers.pool import num_cores
 
 _MANY_FRAMES = 1000
@@ -48,15 +50,7 @@ def cached_features(recognizer: keras.Model, config: RunConfig, data: Data) -> F
     They are kept in its folder `features`, by what they depend on: the videos, the backbone with
     its weights, and whether mirror images are needed, or motion that runs backwards. Where another
     process is computing the same ones, they are waited for.
-
-    Raises:
-        ConfigError: The videos come straight from their files.
     """
-    if not isinstance(data, Store):
-        raise ConfigError(
-            "train.cache_features needs a prepared data set to keep features in: "
-            + command("prepare", "--source", "csv", "--path", data.path, "--out", "data/NAME")
-        )
     files = {
         f"{stream}_features": _features_of(stream, recognizer, config, data)
         for stream in config.model.streams
@@ -65,11 +59,7 @@ def cached_features(recognizer: keras.Model, config: RunConfig, data: Data) -> F
 
 
 def fitted_part(recognizer: keras.Model, config: RunConfig, data: Data) -> tuple[keras.Model, Data]:
-    """What of a network is fitted, and on which videos: by their features, where these are stored.
-
-    Raises:
-        ConfigError: See `cached_features`.
-    """
+    """What of a network is fitted, and on which videos: by features where these are stored."""
     if not config.train.cache_features:
         return trained_model(recognizer, config), data
     return temporal_part(recognizer, config), cached_features(recognizer, config, data)
@@ -98,7 +88,7 @@ def on_stored_features(
         part = temporal_part(recognizer, config, as_fitted=False)
         return part, cached_features(recognizer, config, data)
     train, streams = config.train, config.model.streams
-    if not isinstance(data, Store) or not train.cache_features or train.precision != "float32":
+    if not train.cache_features or train.precision != "float32":
         return recognizer, data
     is_motion = any(STREAMS[stream].image.is_motion for stream in streams)
     if backwards and is_motion and not config.augment.reverse:
@@ -144,15 +134,25 @@ def _features_of(
             return features
         variants = _variants(stream, config.augment)
         width = recognizer.get_layer(f"{stream}_features").output.shape[-1]
-        shape = (store.count_frames(), len(variants), width)
+        spans = spans_of(store.clips)
+        shape = (sum(span.num_frames for span in spans), len(variants), width)
         extract = _extractor(stream, recognizer, config, variants, shape[0])
-        records = read_records(store, store.frames).as_numpy_iterator()
-        image = STREAMS[stream].image.name
         frames = dataclasses.replace(store.frames, shrink=config.clip.shrink)
-        features = write_features(path, records, image, extract, shape=shape, frames=frames)
+        image = STREAMS[stream].image
+        images = _stored_images(store, spans, image.name)
+        decode = partial(image.decode, frames=frames)
+        features = write_features(path, spans, images, decode, extract, shape=shape)
     number = counted(features.shape[0], "frame")
     print(f"{path}: features of {number}, {path.stat().st_size / 1e6:,.0f} MB", flush=True)
     return features
+
+
+def _stored_images(store: Store, spans: Sequence[Span], image: str) -> Iterator[bytes]:
+    """What is stored of each frame of some spans, one after the other."""
+    for span in spans:
+        video = StoredVideo(store.frames_folder, span.frames)
+        for number in range(span.first, span.first + span.num_frames):
+            yield video.read([number], [image])[0][0]
 
 
 def _variants(stream: str, augment: AugmentConfig) -> tuple[str, ...]:
@@ -167,7 +167,7 @@ def _path(stream: str, recognizer: keras.Model, config: RunConfig, store: Store)
     layer = recognizer.get_layer(f"{stream}_features")
     backbone = _backbone_mark(config.backbone_of(stream))
     settings: list[object] = [
-        store.prepared_fingerprint,
+        spans_of(store.clips),
         _variants(stream, config.augment),
         config.train.precision,
         backbone,

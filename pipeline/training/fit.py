@@ -21,7 +21,6 @@ from pipeline.dataset.stored_features import FeatureVideos
 from pipeline.dataset.videos import Data, damage_named, open_of_run
 from pipeline.errors import ConfigError, DataError, PipelineError
 from pipeline.models.recognizer import build_recognizer, float32_twin
-from pipeline.prepare.prepared import Store
 from pipeline.run import Run
 from pipeline.tasks.task import task_of
 from pipeline.training.alarms import Alarms, warn_of_few_groups
@@ -202,8 +201,7 @@ def _train(config: RunConfig, data: Data, run: Run, cluster: Cluster, *, goes_on
         patience=config.train.patience,
         last=config.train.keep == "last",
     )
-    store = data if isinstance(data, Store) else None
-    progress = Progress(model, best, Alarms(config.train, chance(data, config), store), average)
+    progress = Progress(model, best, Alarms(config.train, chance(data, config), data), average)
     checkpoint = Checkpoint(run.checkpoint_file, progress)
     epochs_done, has_stopped = 0, False
     if not cluster.is_first:

@@ -25,10 +25,11 @@ from pipeline.video.info import MOST_FPS, DamagedVideoWarning, VideoInfo, declar
 from pipeline.video.limits import NO_LIMITS, Limits
 from pipeline.video.opening import open_capture
 from pipeline.video.resize import resize
-from pipeline.video.timing import MOST_GAP_SECONDS, TOLERANCE_SECONDS, increasing, on_display
+from pipeline.video.timing import MOST_GAP_SECONDS, TOLERANCE_SECONDS, Ticks, increasing, on_display
 
 PathLike = str | os.PathLike[str]
 Size = tuple[int, int]
+WHOLE: Final = ((0, math.inf),)
 
 # Else resizing wakes threads for less work than waking them takes.
 cv2.setNumThreads(1)
@@ -60,8 +61,6 @@ class VideoReader:
     Attributes:
         info: What is known of the file. Once its frames were read to the end, `num_frames` and
             `duration_seconds` are those that decode.
-        num_read: Frames that the part read last holds.
-        read_until: Where it ends, in seconds.
         index: Number in the file, from 0, of the frame that was yielded last.
 
     Raises:
@@ -76,14 +75,13 @@ class VideoReader:
         self._turn = _TURNS.get(int(self._capture.get(cv2.CAP_PROP_ORIENTATION_META)))
         self.info = declared_info(self._path, self._capture)
         limits.check_seconds(self._path, self.info.duration_seconds)
-        self.num_read = 0
         self.index = -1
+        self._is_begun = False
         self._index = -1  # of the grabbed frame
         self._steps_back = 0
         self._is_uneven = False  # Whether a frame of the file came later than it was due.
         self._clock = self._all_times()
         self._time = next(self._clock, None)  # of the grabbed frame; None after the last one
-        self.read_until = 0.0
 
     def __enter__(self) -> Self:
         return self
@@ -100,18 +98,16 @@ class VideoReader:
         *,
         fps: float | None = None,
         size: Size | None = None,
-        start_seconds: float = 0.0,
-        end_seconds: float = math.inf,
+        ticks: Iterable[tuple[int, float]] = WHOLE,
     ) -> Iterator[np.ndarray]:
-        """Yields the frames in order of time: all of them, or those of one part after another.
+        """Yields the frames in order of time.
 
         Args:
             fps: Frames per second: at each tick of 1/fps from the first frame on, the frame that is
                 on display by the timestamps of the file. None: every decoded frame once.
             size: (height, width) in pixels; None leaves the frames as they are.
-            start_seconds: Only frames from this time on, in seconds from the first of the file; not
-                before the end of the part that was read last.
-            end_seconds: Only frames before this time.
+            ticks: With `fps`, the ticks that are asked for, see `pipeline.video.timing.Ticks`. The
+                file is read up to the last of them.
 
         Yields:
             uint8 (H, W, 3), RGB; the same array again where a frame repeats.
@@ -121,36 +117,35 @@ class VideoReader:
             VideoDecodeError: No frame can be converted to RGB, or the clock of the file gives its
                 frames hours.
         """
-        part = {"start_seconds": start_seconds, "end_seconds": end_seconds}
-        return (frame for (frame,) in self.frames_in_sizes([size], fps=fps, **part))
+        return (frame for (frame,) in self.frames_in_sizes([size], fps=fps, ticks=ticks))
 
     def frames_in_sizes(
         self,
         sizes: Sequence[Size | None],
         *,
         fps: float | None = None,
-        start_seconds: float = 0.0,
-        end_seconds: float = math.inf,
+        ticks: Iterable[tuple[int, float]] = WHOLE,
     ) -> Iterator[tuple[np.ndarray, ...]]:
         """Yields each frame in each of some sizes, decoded once, see `frames`."""
         if fps is not None and not 0 < fps < math.inf:
             raise ConfigError(f"fps: expected a number above 0, got {fps}.")
         shown: Iterable[tuple[tuple[np.ndarray, int], int]]
         if fps is None:
-            shown = ((self._retrieve(), 1) for _ in self._times(start_seconds, end_seconds))
+            shown = ((self._retrieve(), 1) for _ in self._times())
         else:
             shown = on_display(
-                self._times(start_seconds, end_seconds),
+                self._times(),
                 self._retrieve,
                 self._retrieve_previous,
                 fps=fps,
                 frame_seconds=1 / self.info.fps,
+                ticks=Ticks(ticks),
                 is_uneven=lambda: self._is_uneven,
             )
         with suppress(_SpoiltFrameError):
-            for (stored, self.index), ticks in shown:
+            for (stored, self.index), number in shown:
                 finished = tuple(self._finished(stored, size) for size in sizes)
-                yield from itertools.repeat(finished, ticks)
+                yield from itertools.repeat(finished, number)
 
     def count(self) -> int:
         """Decodes the file to its end and returns the number of frames."""
@@ -162,18 +157,14 @@ class VideoReader:
         capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)
         return capture
 
-    def _times(self, start: float = 0.0, end: float = math.inf) -> Iterator[float]:
+    def _times(self) -> Iterator[float]:
         """Steps from frame to frame; yields the time of each while it can be retrieved."""
-        if start < self.read_until:
+        if self._is_begun:
             raise RuntimeError(f"{self._path}: a VideoReader is read once; open another one.")
-        self.read_until = end
-        self.num_read = 0
+        self._is_begun = True
         self._check_open()
-        # Times that were rounded must not move a frame into the part before it.
-        while self._time is not None and self._time + TOLERANCE_SECONDS < end:
-            if self._time + TOLERANCE_SECONDS >= start:
-                self.num_read += 1
-                yield self._time
+        while self._time is not None:
+            yield self._time
             self._time = next(self._clock, None)
 
     def _all_times(self) -> Iterator[float]:
@@ -194,7 +185,6 @@ class VideoReader:
         if not self._index or self._time is None:
             raise VideoDecodeError(self._path, "no frame of it can be converted to RGB.")
         seconds, self._time, self._clock = self._time, None, iter(())
-        self.num_read -= 1
         self._end(self._index, seconds, spoilt=True)
 
     def _end(self, num_frames: int, seconds: float, *, spoilt: bool = False) -> None:

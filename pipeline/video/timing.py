@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final, TypeVar
 
@@ -97,6 +98,44 @@ def near_clock(
         yield time + shift
 
 
+def count_ticks(seconds: float, *, fps: float, frame_seconds: float) -> int:
+    """Ticks 0, 1/fps, 2/fps, ... at which a frame of a file of that length is on display.
+
+    Example:
+        >>> [count_ticks(seconds, fps=15, frame_seconds=0.04) for seconds in (2.0, 0.04)]
+        [30, 1]
+    """
+    return max(1, math.ceil((seconds - min(TOLERANCE_SECONDS, frame_seconds / 2)) * fps))
+
+
+class Ticks:
+    """Which ticks of a rate are asked for, in their order.
+
+    Args:
+        ranges: First tick, and tick after the last, of each range, in order; they do not overlap.
+            An infinite end is that of the file.
+    """
+
+    def __init__(self, ranges: Iterable[tuple[int, float]] = ((0, math.inf),)) -> None:
+        self._left = deque(ranges)
+
+    def count(self, first: int, end: float) -> int:
+        """How many ticks from one to another are asked for; earlier ones are forgotten."""
+        self.drop_before(first)
+        number = 0
+        for low, high in self._left:
+            if low >= end:
+                break
+            number += int(min(high, end)) - max(low, first)
+        return number
+
+    def drop_before(self, first: int) -> bool:
+        """Forgets earlier ticks; returns whether others are left."""
+        while self._left and self._left[0][1] <= first:
+            self._left.popleft()
+        return bool(self._left)
+
+
 def on_display(
     times: Iterable[float],
     retrieve: Callable[[], T],
@@ -104,6 +143,7 @@ def on_display(
     *,
     fps: float,
     frame_seconds: float,
+    ticks: Ticks | None = None,
     is_uneven: Callable[[], bool] = lambda: False,
 ) -> Iterator[tuple[T, int]]:
     """Samples frames at the ticks 0, 1/fps, 2/fps, ...: at each, the frame that is on display.
@@ -113,7 +153,8 @@ def on_display(
     faster.
 
     Args:
-        times: Of the frames, in seconds; they increase.
+        times: Of the frames, in seconds; they increase. After the last tick that is asked for, no
+            further one is taken.
         retrieve: Returns the frame of the latest time. It is called at most once for each time, if
             a tick is due before the next frame is; after the frame before was yielded: no two
             frames are needed at once.
@@ -122,10 +163,12 @@ def on_display(
         fps: Ticks per second, from the first time on.
         frame_seconds: How long a frame lasts, in seconds: the last one, and what is expected of
             the others.
-        is_uneven: Whether frames may come later than they are due: then each is retrieved.
+        ticks: Those that are asked for; None: all.
+        is_uneven: Whether frames may come later than they are due: then each is retrieved that may
+            be on display at a tick that is asked for.
 
     Yields:
-        A frame and the number of ticks that it is on display, at least 1.
+        A frame and the number of ticks asked for at which it is on display, at least 1.
 
     Example:
         >>> seen = []  # the frame of a time is here the number of times so far
@@ -134,20 +177,23 @@ def on_display(
         >>> list(on_display(times, now, before, fps=1, frame_seconds=0.5))
         [(1, 1), (3, 2), (4, 1)]
     """
+    ticks = ticks or Ticks()
     tolerance = min(TOLERANCE_SECONDS, frame_seconds / 2)
     past, due = 0, 0.0
     first: float | None = None
     shown: list[T] = []
     for time in times:
         first = time if first is None else first
-        ticks = math.ceil((time - first - tolerance) * fps) - past
-        if ticks > 0:
-            yield shown.pop() if shown else retrieve_previous(), ticks
-            past += ticks
+        now = max(past, math.ceil((time - first - tolerance) * fps))
+        if number := ticks.count(past, now):
+            yield shown.pop() if shown else retrieve_previous(), number
+        if not ticks.drop_before(now):
+            return
+        past = now
         due = time - first + frame_seconds - tolerance
         # Nearly as much later as the tolerance is earlier: not on the tick itself.
-        wanted = math.ceil((due + 0.9 * tolerance) * fps) > past or is_uneven()
-        shown = [retrieve()] if wanted else []
-    ticks = math.ceil(due * fps) - past
-    if ticks > 0:
-        yield shown.pop(), ticks
+        expected = math.ceil((due + 0.9 * tolerance) * fps)
+        latest = past + math.ceil(_MOST_GAP * fps) if is_uneven() else expected
+        shown = [retrieve()] if ticks.count(past, latest) else []
+    if number := ticks.count(past, math.ceil(due * fps)):
+        yield shown.pop(), number

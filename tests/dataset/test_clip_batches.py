@@ -1,6 +1,7 @@
 """Batches of clips. Each frame of the videos here says by its colour where it comes from."""
 
 import dataclasses
+import os
 import shutil
 
 import numpy as np
@@ -16,16 +17,19 @@ from pipeline.dataset.clip_batches import (
     epoch_size,
     evaluation_batches,
     evaluation_clips,
+    load_clips,
     training_batches,
 )
 from pipeline.dataset.sampling import sample_clip
 from pipeline.dataset.share import Share
 from pipeline.dataset.videos import damage_named
 from pipeline.errors import DataError
+from pipeline.frames.chunks import read_index, segment_file
 from pipeline.prepare.preparation import prepare
 from pipeline.prepare.prepared import open_store
 from pipeline.video import write_video
-from tests.prepare.people import configure, of_table
+from tests.prepare.people import configure
+from tests.prepare.recordings import prepare_greys
 
 # Stored frames of each video by its number, which is also its group; a clip has 6.
 LENGTHS = {0: 3, 1: 9, 2: 14, 3: 20, 4: 1, 5: 6, 6: 24, 7: 11, 8: 17, 9: 13}
@@ -61,7 +65,7 @@ def prepare_coloured(root):
         write_video(path, frames, fps=10, codec="FFV1")
     named = {"group_regex": r"(\d+)\.avi", "test_groups": tuple(map(str, (*TEST_LENGTHS, BLACK)))}
     config = configure(root / "videos", root / "store", **named, val_fraction=0, fps=10)
-    prepare(dataclasses.replace(config, shard_videos=3))
+    prepare(config)
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +88,21 @@ def training_clips(store, config, epochs):
         (position // len(LENGTHS), int(addresses(inputs["frames"])[0, 0]), inputs, int(label))
         for position, (inputs, label) in enumerate(clips.as_numpy_iterator())
     ]
+
+
+def test_labelled_clips_in_one_call(blob_store, made):
+    recordings = open_store(made("grey recordings", prepare_greys) / "store")
+    for store, shape, number in ((blob_store, (), 16), (recordings, (6, 3), 43)):
+        batches = list(load_clips(store.path, "test", num_frames=6, batch_size=5))
+        for inputs, label in batches:
+            side = store.frames.size
+            assert inputs["frames"].shape == (*inputs["mask"].shape, side, side, 3)
+            assert label.shape == (len(inputs["mask"]), *shape)
+        assert sum(len(label) for _, label in batches) == number
+        (inputs, _), *_ = load_clips(store.path, batch_size=2, augmented=True).take(30)
+        assert inputs["mask"].shape == (2, 16)
+    with pytest.raises(DataError, match="expected a split of train, test, got val"):
+        load_clips(recordings.path, "val")
 
 
 def test_contract_of_a_batch(store):
@@ -252,18 +271,14 @@ def test_every_video_of_a_split_comes_once_in_a_fixed_order(store):
 
 def spoil(store, keep):
     """Replaces the frames of test videos by garbage, but for those that `keep` leaves."""
-    for path in sorted(store.path.glob("clipline-test*")):
-        records = list(tf.data.TFRecordDataset(str(path)).as_numpy_iterator())
-        with tf.io.TFRecordWriter(str(path)) as writer:
-            for record in records:
-                example = tf.train.Example.FromString(record)
-                frames = example.features.feature["frames"].bytes_list.value
-                kept = keep(len(frames))
-                frames[:] = [
-                    frame if index in kept else b"?" * len(frame)  # so that records stay as long
-                    for index, frame in enumerate(frames)
-                ]
-                writer.write(example.SerializeToString())
+    for clip in store.of_split("test"):
+        index = read_index(store.frames_folder, clip.frames)
+        file = segment_file(store.frames_folder, clip.frames, 0)
+        content = bytearray(file.read_bytes())
+        for number in set(range(clip.num_frames)) - {*keep(clip.num_frames)}:
+            start, length, _ = index.entries[number, 0].tolist()
+            content[start : start + length] = b"?" * length
+        file.write_bytes(content)
 
 
 @pytest.fixture
@@ -275,39 +290,15 @@ def test_only_the_frames_of_the_clip_are_decoded_and_no_video_is_read_for_the_or
     spoil(copied, lambda length: sample_clip(length, CONFIG.clip)[0])
     assert evaluation_addresses(copied) == evaluation_addresses(store)
     spoil(copied, lambda length: range(1, length))
-    with pytest.raises(tf.errors.InvalidArgumentError):
+    with pytest.raises(DataError, match="damaged"), damage_named():
         list(evaluation_clips(copied, CONFIG, "test"))
     # Labels, and all else that the order takes, are in the manifest.
-    for shard in copied.shards:
-        content = (copied.path / shard).read_bytes()
-        (copied.path / shard).write_bytes(bytes(len(content)))
+    for file in copied.frames_folder.glob("*.tfrecord-*"):
+        file.write_bytes(bytes(file.stat().st_size))
     balanced = configured(train=TrainConfig(batch_size=5, balanced=True))
     batches = iter(training_batches(copied, balanced, first_step=1000))
-    with pytest.raises(DataError, match=r"clipline-train.*: damaged\."), damage_named():
+    with pytest.raises(DataError, match=r"clipline-.*: damaged\."), damage_named():
         next(batches)
-
-
-def labels_found(store):
-    """Of each video, once its name, label and group are those of the manifest in its record."""
-    config = configured(clip=ClipConfig(num_frames=2))
-    for split in store.num_videos:
-        clips = evaluation_clips(store, config, split).unbatch().as_numpy_iterator()
-        for record, (_, label, source) in zip(store.of_split(split), clips, strict=True):
-            found = (source["video"].decode(), source["group"].decode())
-            assert found == (record.name, record.row.group)
-            assert store.class_names[label] == record.row.label
-            yield record.row.label
-
-
-def test_each_video_is_found_in_its_shard_and_one_with_two_labels_twice(store, tmp_path):
-    """They have one name, and differ by nothing else that tells their records apart."""
-    assert len(store.shards) > 4
-    assert len(list(labels_found(store))) == len(store.manifest.rows)
-    path, other, *_ = (row.path for row in store.manifest.rows)
-    lines = [f"{path},walk,a,test", f"{path},run,b,train", f"{other},walk,c,train"]
-    config = of_table(tmp_path, "path,label,group,split", *lines, allow_leaks=True)
-    twice = prepare(dataclasses.replace(config, out=str(tmp_path / "out"))).store
-    assert sorted(labels_found(twice)) == ["run", "walk", "walk"]
 
 
 @pytest.fixture(scope="module")
@@ -343,28 +334,23 @@ def test_balanced_epochs_show_each_class_as_often_in_other_clips(uneven):
             np.testing.assert_array_equal(labels, others)
 
 
-@pytest.mark.parametrize("is_held", [True, False])
-@pytest.mark.parametrize("change", ["deleted", "prepared anew"])
-def test_a_data_set_that_is_replaced_stays_the_same_or_is_refused(
-    store, tmp_path, monkeypatch, change, is_held
-):
-    if not is_held:  # as of very many shards
-        monkeypatch.setattr("pipeline.prepare.shard_file._most_held", lambda: 0)
+def test_a_data_set_that_is_prepared_anew_or_deleted_stays_the_same_or_is_missed(store, tmp_path):
     data = open_store(shutil.copytree(store.path, tmp_path / "store"))
-    batches = evaluation_clips(data, CONFIG, "test")
     assert data.is_current
-    shutil.rmtree(data.path)
-    expected = "not there any more. Put the data"
-    if change == "prepared anew":
-        expected = "replaced while it was being read.* Begin again"
-        shutil.copytree(store.path, data.path, copy_function=shutil.copyfile)  # at another time
+    (data.path / "manifest.csv").write_text("other videos")
+    os.utime(data.path / "prepare.json")
     assert not data.is_current
-    if is_held:
-        for found, wanted in zip(batches, evaluation_clips(store, CONFIG, "test"), strict=True):
+
+    def expect_same():
+        clips = (evaluation_clips(each, CONFIG, "test") for each in (data, store))
+        for found, wanted in zip(*clips, strict=True):
             tf.nest.map_structure(np.testing.assert_array_equal, found, wanted)
-    else:
-        with pytest.raises(DataError, match=rf"^/.*store/.*: {expected}"), damage_named():
-            next(iter(batches))
+
+    expect_same()
+    shutil.rmtree(data.path)
+    expect_same()  # They were read, and are held open.
+    with pytest.raises(DataError, match=r"^/.*store/.*missing or damaged. Run"), damage_named():
+        next(iter(evaluation_clips(data, CONFIG, "train")))
 
 
 @pytest.mark.parametrize("augment", [NO_AUGMENT, MIXING])

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,9 +19,11 @@ SKIP = {"frames": tfds.decode.SkipDecoding(), "flow": tfds.decode.SkipDecoding()
 
 
 def records_of(store, **options):
-    """The records of the test as TensorFlow Datasets reads them."""
-    builder = tfds.builder_from_directory(store.path)
-    return builder.as_dataset(split="test", **options).as_numpy_iterator()
+    """The chunks of the test videos, one each, as TensorFlow Datasets reads them."""
+    builder = tfds.builder_from_directory(store.frames_folder)
+    chunks = builder.as_dataset(split="all", **options).as_numpy_iterator()
+    of_video = {chunk["video"].decode(): chunk for chunk in chunks}
+    return iter([of_video[clip.frames] for clip in store.of_split("test")])
 
 
 @pytest.fixture
@@ -103,6 +104,19 @@ def test_flow_of_a_clip_in_another_order(flow_store, config):
         assert mixed == wanted
 
 
+def test_a_part_of_a_file_backwards_begins_without_motion(flow_store, config):
+    whole = flow_store.of_split("test")
+    parts = [
+        dataclasses.replace(clip, first_frame=3, num_frames=clip.num_frames - 3) for clip in whole
+    ]
+    store = dataclasses.replace(flow_store, clips=tuple(parts))
+    config = dataclasses.replace(config, clip=ClipConfig(num_frames=12, views=1))
+    forwards, backwards = (clips_by_name(store, config, o) for o in ("in_order", "reversed"))
+    is_still = [(clip["flow"][0] == (128, 128, 0)).all() for clip in backwards.values()]
+    assert all(is_still)
+    assert not any((clip["flow"][0] == (128, 128, 0)).all() for clip in forwards.values())
+
+
 def test_training_shows_what_evaluation_does_of_a_reversed_clip(flow_store, config):
     pairs = (("left", "right"),)
     whole = ClipConfig(num_frames=12, views=1)  # There is but one such clip of a video.
@@ -117,21 +131,3 @@ def test_training_shows_what_evaluation_does_of_a_reversed_clip(flow_store, conf
     }
     found = zip(inputs["mask"], inputs["frames"], inputs["flow"], labels, strict=True)
     assert {(f[mask].tobytes(), flow[mask].tobytes(), n) for mask, f, flow, n in found} == wanted
-
-
-def test_files_give_the_flow_of_the_store(flow_store, config, tmp_path):
-    rows = flow_store.manifest.rows
-    lines = (f"{row.path},{row.label},{row.group},{row.split}" for row in rows)
-    (tmp_path / "videos.csv").write_text("\n".join(("path,label,group,split", *lines)))
-    frames = dataclasses.replace(flow_store.frames, flow=False)
-    table = dataclasses.replace(config, data=str(tmp_path / "videos.csv"), frames=frames)
-
-    def flow(data):
-        clips = evaluation_clips(data, config, "test").unbatch().as_numpy_iterator()
-        return {
-            Path(source["video"].decode()).parts[-2:]: inputs["flow"] for inputs, _, source in clips
-        }
-
-    of_store = flow(flow_store)
-    assert len(of_store) == 16
-    np.testing.assert_equal(flow(open_of_run(table)[1]), of_store)

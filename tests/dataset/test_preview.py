@@ -66,7 +66,7 @@ def test_the_command_chooses_a_preset_and_a_folder(
     table.write_text("\n".join(("path,label", *lines)))
     monkeypatch.chdir(tmp_path)
     preview_command.main([str(table), "--videos", "1"])
-    assert capsys.readouterr().out == "2 contact sheets in preview-mine/\n"
+    assert capsys.readouterr().out.endswith("\n2 contact sheets in preview-mine/\n")
     assert len(list((tmp_path / "preview-mine").iterdir())) == 2
     assert list(table.parent.iterdir()) == [table]
     options = ["--out", "sheets", "--videos", "1", "--clip.num_frames", "8"]

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from pipeline.config import NO_AUGMENT, AugmentConfig, Change, ClipConfig, ModelConfig, RunConfig
 from pipeline.config.file import load_config
@@ -14,12 +15,12 @@ from pipeline.dataset.clip_batches import (
     evaluation_clips,
     training_batches,
 )
-from pipeline.dataset.recordings import around_pieces, windows_of
-from pipeline.dataset.records import recording_labels
-from pipeline.dataset.videos import open_of_run, video_reader
+from pipeline.dataset.recordings import around_chunks, recording_labels, windows_of
+from pipeline.dataset.videos import VideoReader, open_of_run
 from pipeline.errors import ConfigError
 from pipeline.manifest.annotation import UNKNOWN_LABEL
 from pipeline.prepare.prepared import open_store
+from pipeline.video import decode_jpeg
 from tests.prepare.recordings import LENGTHS, prepare_greys
 
 
@@ -49,6 +50,11 @@ def greys_of(inputs):
     return np.minimum(*halves_of(inputs))
 
 
+def labels_of_test(store):
+    (labels,) = recording_labels(store, store.of_split("test"))
+    return labels
+
+
 def test_the_task_is_that_of_the_data_set(store, blob_store):
     config = configure(store)
     assert (config.model.task, config.model.background) == ("frames", "background")
@@ -73,38 +79,38 @@ def test_the_task_is_that_of_the_data_set(store, blob_store):
             open_of_run(load_config("recordings", {**values, key: value}))
 
 
-def test_stretches_hold_any_window_that_meets_their_record(store):
+def test_stretches_hold_any_window_that_meets_their_chunk(store):
     records = store.of_split("train")
     for length, stride in ((5, 3), (64, 4)):
         reach = (length - 1) * stride
-        stretches = iter(around_pieces(records, configure(store, num_frames=length, stride=stride)))
+        stretches = iter(around_chunks(records, configure(store, num_frames=length, stride=stride)))
         for record in records:
-            first = 0
-            for piece in record.pieces:
+            for first in range(0, record.num_frames, 128):
                 found = next(stretches)
                 assert found.first == max(0, first - reach)
-                last = min(record.num_frames, first + piece.num_frames + reach)
-                assert found.first + found.num_frames == last
-                first += piece.num_frames
+                end = min(record.num_frames, first + 128)
+                assert found.first + found.num_frames == min(record.num_frames, end + reach)
         assert not list(stretches)
     # A slower clip reaches further.
     slower = configure(store, AugmentConfig(speed=Change(strength=0.5)))
-    one, other = (around_pieces(records, c) for c in (configure(store), slower))
+    one, other = (around_chunks(records, c) for c in (configure(store), slower))
     assert max(each.num_frames for each in other) > max(each.num_frames for each in one)
     # What is read of a stretch are its frames and labels.
     config = configure(store, num_frames=150)
-    read, number = video_reader(store, "test", config, at_random=False)
+    reader = VideoReader(store, "test", config, at_random=False)
     (stretch,) = windows_of(store.of_split("test"), config)
-    assert (number, stretch.num_records) == (1, 2)
-    found = read(0)
-    assert found["num_frames"] == len(found["frames"]) == 130
-    np.testing.assert_array_equal(found["label"], recording_labels(store, "test")[0])
+    found = reader.describe(tf.constant(0))
+    assert found["num_frames"] == stretch.num_frames == 130
+    np.testing.assert_array_equal(found["label"], labels_of_test(store))
+    read = reader(tf.constant(0), {"frames": tf.constant([129, 0], tf.int64)})["frames"].numpy()
+    greys = [decode_jpeg(image)[8, 4, 0] for image in read]
+    np.testing.assert_allclose(greys, [29 * 5, 0], atol=2)
 
 
 @pytest.mark.parametrize(("length", "stride"), [(16, 3), (200, 1)])
 def test_windows_of_evaluation_show_their_frames_with_their_labels(store, length, stride):
     config = configure(store, num_frames=length, stride=stride)
-    (truth,) = recording_labels(store, "test")
+    truth = labels_of_test(store)
     seen = set()
     for inputs, labels, source in evaluation_clips(store, config, "test"):
         for row, first in enumerate(source["first_frame"].numpy()):
@@ -145,7 +151,7 @@ def test_labels_of_training_follow_their_frames(store, pairs):
 
 
 def test_rare_classes_are_shown_more_often_and_all_frames_are_shown(store):
-    """One of four records has the third class: it is shown sqrt(0.75 / 0.25) times as often.
+    """One of four chunks has the third class: it is shown sqrt(0.75 / 0.25) times as often.
 
     Chance is the share of the most frequent one.
     """

@@ -8,27 +8,29 @@ import numpy as np
 import pytest
 
 from pipeline import progress
-from pipeline.config import FramesConfig
-from pipeline.dataset.stored_features import open_features, write_features
-from pipeline.video import encode_jpeg
+from pipeline.dataset.stored_features import open_features, spans_of, write_features
+from pipeline.manifest.rows import Row
+from pipeline.manifest.stored import Clip
+from pipeline.video import decode_jpeg, encode_jpeg
 from tests.processes import python_processes
 
-LENGTHS = [40, 7, 30, 23]
 SHAPE = (100, 2, 3)
 
 
-def videos():
-    """Four videos, the last two records one recording."""
+def clip_of(frames, first, number):
+    row = Row(path="/x.avi", label="a", group="g")
+    return Clip(row=row, name="x.avi", frames=frames, first_frame=first, num_frames=number)
+
+
+def clips():
+    """Four parts of three videos, two of which share frames."""
+    return [clip_of(*of) for of in (("a", 0, 40), ("b", 30, 7), ("c", 0, 30), ("c", 20, 33))]
+
+
+def images():
     rng = np.random.default_rng(0)
-    for number, length in enumerate(LENGTHS):
-        pictures = rng.integers(256, size=(length, 8, 8, 3), dtype=np.uint8)
-        yield {
-            "video": f"{min(number, 2)}.avi".encode(),
-            "group": b"g",
-            "label": 1,
-            "first_frame": 30 if number == 3 else 0,
-            "frames": [encode_jpeg(picture, quality=90) for picture in pictures],
-        }
+    for picture in rng.integers(256, size=(100, 8, 8, 3), dtype=np.uint8):
+        yield encode_jpeg(picture, quality=90)
 
 
 def means(images):
@@ -38,7 +40,7 @@ def means(images):
 
 
 def write(path, extract=means):
-    return write_features(path, videos(), "frames", extract, shape=SHAPE, frames=FramesConfig())
+    return write_features(path, spans_of(clips()), images(), decode_jpeg, extract, shape=SHAPE)
 
 
 SLOW = """
@@ -58,7 +60,12 @@ write(Path(sys.argv[1]), extract)
 def test_the_places_of_videos_and_what_is_said_without_a_terminal(tmp_path, monkeypatch, capsys):
     written = write(tmp_path / "features" / "x.f32")
     assert open_features(written.path) == written
-    assert [(span.start, span.num_frames) for span in written.spans] == [(0, 40), (40, 7), (47, 53)]
+    assert written.spans == (("a", 0, 40), ("b", 30, 7), ("c", 0, 53))
+    numbers = np.array([2, 0, 2])
+    for clip, row in zip(clips(), (0, 40, 47, 67), strict=True):
+        np.testing.assert_array_equal(written.of(clip, numbers), written.features[row + numbers])
+    apart = [clip_of("a", 0, 5), clip_of("a", 9, 1), clip_of("a", 5, 2)]
+    assert spans_of(apart) == (("a", 0, 7), ("a", 9, 1))
     assert written.features.shape == SHAPE
     assert sorted(file.name for file in written.path.parent.iterdir()) == ["x.f32", "x.json"]
     monkeypatch.setattr(progress, "_SECONDS_A_LINE", 0.0)

@@ -129,7 +129,7 @@ def test_its_features_are_those_of_the_same_network_of_keras(config, run, kind, 
         augment = dataclasses.replace(NO_AUGMENT, flip=flip)
         each, data = open_of_run(dataclasses.replace(config, backbone=backbone, augment=augment))
         recognizer = build_recognizer(each, 2)
-        (file,) = cached_features(recognizer, each, data).files.values()
+        (file,) = cached_features(recognizer, each, data).features.values()
         found.append(file.features)
     assert found[0].shape[1:] == (2 if flip else 1, 80)  # a mirror only where it is asked for
     np.testing.assert_allclose(*found, atol=1e-4)

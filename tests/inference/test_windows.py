@@ -26,6 +26,7 @@ from pipeline.config import (
 from pipeline.dataset.sampling import sample_clip
 from pipeline.errors import ConfigError
 from pipeline.evaluation.frame_predictions import predict_frames
+from pipeline.frames.encoding import encode_array
 from pipeline.inference.agreement import check, compare
 from pipeline.inference.bundle import Bundle, write_bundle
 from pipeline.inference.classifier import Classifier
@@ -40,7 +41,6 @@ from pipeline.inference.window_plan import WindowPlan, in_step, plan_as_evaluati
 from pipeline.inference.windows import Window, slide
 from pipeline.models.recognizer import build_recognizer, load_recognizer
 from pipeline.prepare.prepared import open_store
-from pipeline.prepare.stored_frames import encode_array
 from pipeline.run import Run
 from pipeline.tasks.calibration import Calibration
 from pipeline.tasks.exclusive import Exclusive

@@ -17,7 +17,7 @@ def quick_workers(monkeypatch):
     Not for tests that limit this process or look for its children: forks are those of another one.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["pipeline.prepare.shard_workers", "pipeline.workers.pool"])
+    context.set_forkserver_preload(["pipeline.frames.decoding", "pipeline.workers.pool"])
     monkeypatch.setattr("pipeline.workers.process._CONTEXT", context)
 
 

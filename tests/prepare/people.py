@@ -8,15 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.config import FramesConfig
 from pipeline.config.prepare import PrepareConfig
-from pipeline.manifest.rows import Row
-from pipeline.prepare.plan import ShardReport, ShardTask, SourceVideo, plan_shards
-from pipeline.prepare.prepared import PARTIAL
-from pipeline.prepare.shard_writer import write_shard
+from pipeline.frames.decoding import DecodeTask, FileReport, decode_file
 from pipeline.video import write_video
 
-FRAMES = FramesConfig(fps=5, size=16, jpeg_quality=90)
 SCRIPT = Path(__file__).parents[2] / "scripts" / "prepare.py"
 
 
@@ -49,22 +44,21 @@ def configure(root: Path, out: Path | str = "out", **changes: object) -> Prepare
         val_fraction=0.2,
         fps=5.0,
         size=16,
-        shard_videos=2,
         max_bad_fraction=0.1,
         workers=1,
     )
     return dataclasses.replace(config, **changes)  # type: ignore[arg-type]
 
 
-def write_but_ann(task: ShardTask, on_video: Callable[[str], None]) -> ShardReport:
-    """As `write_shard`, whose memory ends at the videos of ann."""
+def decode_but_ann(task: DecodeTask, on_video: Callable[[str], None]) -> FileReport:
+    """As `decode_file`, whose memory ends at the videos of ann."""
 
     def at(video: str) -> None:
         on_video(video)
-        if "ann" in video and video not in dict(task.skip):
+        if "ann" in video and not task.lost:
             raise MemoryError
 
-    return write_shard(task, at)
+    return decode_file(task, at)
 
 
 def of_table(root: Path, *lines: str, **changes: object) -> PrepareConfig:
@@ -89,18 +83,8 @@ def tree(out: Path | str) -> dict[str, bytes]:
 
 
 def writes(out: Path | str) -> dict[str, tuple[int, int]]:
-    """Changes for each shard that is written again."""
+    """Changes for each file of frames that is written again."""
     return {
         path.name: (path.stat().st_ino, path.stat().st_mtime_ns)
-        for path in Path(out).glob("**/clipline-*[0-9]")
+        for path in Path(out).glob("**/clipline-*.tfrecord-*")
     }
-
-
-def source(root: Path, name: str, split: str) -> SourceVideo:
-    row = Row(path=str(root / name), label=name.split("/")[0], group=f"g {name}", split=split)
-    return SourceVideo(row=row, file=name, num_bytes=1, modified_ns=2)
-
-
-def plan(root: Path, out: Path, splits: dict[str, str], shard_videos: int = 2) -> list[ShardTask]:
-    sources = [source(root, name, split) for name, split in splits.items()]
-    return plan_shards(sources, out / PARTIAL, frames=FRAMES, shard_videos=shard_videos, seed=0)

@@ -2,7 +2,6 @@
 
 import csv
 import dataclasses
-import json
 import os
 import re
 import shutil
@@ -15,7 +14,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from pipeline.config import FramesConfig, SplitConfig
-from pipeline.dataset.videos import open_data
+from pipeline.dataset.videos import open_data, recording_frames
 from pipeline.errors import ConfigError, DataError, PipelineError
 from pipeline.prepare import prepared
 from pipeline.prepare.preparation import check_videos, prepare
@@ -23,7 +22,7 @@ from pipeline.prepare.prepared import PARTIAL, held_open, open_store
 from pipeline.prepare.publish import check_folder
 from pipeline.prepare.summary import CheckReport
 from pipeline.video import VideoReader, encode_jpeg
-from tests.prepare.people import configure, of_table, render, tree, writes
+from tests.prepare.people import configure, decode_but_ann, of_table, render, tree, writes
 from tests.prepare.recordings import config_of
 
 posix = pytest.mark.skipif(os.name != "posix", reason="named pipes and signals of POSIX")
@@ -40,6 +39,7 @@ def test_prepares_class_folders_and_does_nothing_the_second_time(people, people_
         "  val    2 videos, 2 classes, 1 group",
         "  test   2 videos, 2 classes, 1 group",
         "a random split would put 2 of 2 test videos beside training videos of the same group",
+        "11 videos decoded",
         f"1 video left out, listed in {store.path}/quarantine.csv",
     ]
     assert {row.group for row in store.manifest.rows if row.split == "test"} == {"eve"}
@@ -50,13 +50,11 @@ def test_prepares_class_folders_and_does_nothing_the_second_time(people, people_
     assert (left_out["status"], left_out["problem"]) == ("left out", "unreadable")
     assert "it is text, not a video" in left_out["reason"]
     files = tree(store.path)
-    assert sorted(path for path in files if "shards/" not in path) == [
-        "clipline-test.tfrecord-00000-of-00001",
-        *(f"clipline-train.tfrecord-0000{number}-of-00004" for number in range(4)),
-        *("clipline-val.tfrecord-00000-of-00001", "data_report.json", "data_report.md"),
-        *("dataset_info.json", "features.json", "label.labels.txt", "manifest.csv"),
-        *("prepare.json", "quarantine.csv"),
+    assert sorted(path for path in files if "/clipline-" not in path) == [
+        *("data_report.json", "data_report.md", "files.jsonl", "frames/dataset_info.json"),
+        *("frames/features.json", "manifest.csv", "prepare.json", "quarantine.csv"),
     ]
+    assert len(files) == 8 + 2 * 11
     assert files == tree(people_store.path), "whatever the number of workers"
     before = writes(config.out)
     again = prepare(dataclasses.replace(config, workers=1))
@@ -82,10 +80,13 @@ def test_the_same_videos_elsewhere_are_the_same_data_set(people_store, root):
 
 
 def test_changed_settings_and_rights_redo_what_differs(copied, tmp_path, monkeypatch):
-    changed = dataclasses.replace(copied, size=24, shard_videos=3, seed=1)
+    changed = dataclasses.replace(copied, size=24, seed=1)
     fresh = dataclasses.replace(changed, out=str(tmp_path / "fresh"))
-    assert not prepare(changed).up_to_date
-    prepare(fresh)
+    report = prepare(dataclasses.replace(changed, prune=True))
+    assert (report.up_to_date, report.num_decoded) == (False, 11)
+    assert report.freed > 1000
+    assert "MB of frames removed that no video needs" in str(report)
+    assert prepare(fresh).num_decoded == 0, "a data set beside it has the same frames"
     assert tree(changed.out) == tree(fresh.out)
     with monkeypatch.context() as patch:
         patch.setattr(os, "access", lambda path, _: not path.endswith("bob 1.avi"))
@@ -97,21 +98,21 @@ def test_changed_settings_and_rights_redo_what_differs(copied, tmp_path, monkeyp
 @pytest.mark.parametrize(
     ("lost", "content"),
     [
-        *(("clipline-test*", b""), ("features.json", b"{}"), ("prepare.json", None)),
-        *(("shards/*train*2-of*", content) for content in (b"{", None)),
-        *(("prepare.json shards/*train*2-of*", content) for content in (b"{}", b"[]")),
+        *(("frames/*.tfrecord*", b""), ("frames/*.index", b"{}"), ("frames/*.index", None)),
+        *(("manifest.csv", b""), ("files.jsonl", b"["), ("prepare.json", None)),
+        *((f"prepare.json {name}", b"[]") for name in ("files.jsonl", "frames/features.json")),
     ],
 )
 def test_what_was_lost_is_written_again(copied, people_store, lost, content):
     for path in [path for name in lost.split() for path in Path(copied.out).glob(name)]:
         path.unlink() if content is None else path.write_bytes(content)
-    assert not prepare(copied).up_to_date
+    # Without it, only what is said of files is looked for again, once there is something to do.
+    assert prepare(copied).up_to_date == (lost == "files.jsonl")
     mine, whole = tree(copied.out), tree(people_store.path)
     assert mine.keys() == whole.keys()
-    # Videos of which there was no report are told to be new.
-    told = {"data_report.json", "data_report.md", "prepare.json"} if content is None else set()
-    assert {name for name in whole if mine[name] != whole[name]} <= told
-    assert open_store(copied.out).records
+    same = {name for name in whole if mine[name] == whole[name]}
+    assert same == whole.keys() - ({lost} if lost == "files.jsonl" else set())
+    assert not open_store(copied.out).missing_file()
     assert prepare(copied).up_to_date
 
 
@@ -131,6 +132,14 @@ def test_a_preparation_that_fails_leaves_what_was_prepared(copied):
     assert {name: after[name] for name in before} == before
     assert prepare(copied).up_to_date
     assert tree(copied.out) == before
+
+
+def test_whatever_else_is_raised_at_a_video_costs_it_alone(people, tmp_path, monkeypatch):
+    monkeypatch.setattr("pipeline.prepare.decode_all.decode_file", decode_but_ann)
+    store = prepare(configure(people, tmp_path / "out", max_bad_fraction=0.5)).store
+    lost = [each for each in store.report["left_out"] if each["problem"] == "lost"]
+    assert [each["video"] for each in lost] == ["run/ann 1.avi", "wälk fast/ann 1.avi"]
+    assert {each["reason"] for each in lost} == {"there is not enough memory to decode it."}
 
 
 def test_frames_that_are_too_large_are_left_out_unless_they_are_allowed(people, tmp_path):
@@ -165,13 +174,63 @@ def test_what_another_preparation_left_behind_is_never_put_in_place(root, monkey
         {name: data for name, data in tree(each.out).items() if "clipline-" in name}
         for each in (config, fresh)
     )
-    # Reports tell when the file was written.
-    shards = [name for name in wanted if "shards/" not in name]
-    assert mine.keys() == wanted.keys()
-    assert [mine[name] for name in shards] == [wanted[name] for name in shards]
+    assert mine == wanted
+    rows = [splits_of(open_store(each.out)) for each in (config, fresh)]
+    assert rows[0] == rows[1]
 
 
-def test_videos_added_changed_and_removed_redo_their_shards_only(root):
+def test_nothing_but_new_pixels_is_ever_decoded(root):
+    config = configure(root)
+    prepare(config)
+    frames = writes(config.out)
+    (root / "run").rename(root / "sprint")
+    report = prepare(config)
+    assert report.store.class_names == ("sprint", "wälk fast")
+    shutil.move(root / "sprint" / "ann 1.avi", root / "wälk fast" / "ann 2.avi")
+    for changes in (
+        {},
+        {"test_groups": ("ann",)},
+        {"test_groups": (), "folds": 3, "fold": 2},
+        {"test_groups": (), "val_fraction": 0.0, "test_fraction": 0.4},
+        {"group_regex": r"(\w+ \d)", "test_groups": ("eve 1",), "seed": 3},
+    ):
+        report = prepare(dataclasses.replace(config, **changes))
+        assert (report.up_to_date, report.num_decoded) == (False, 0), changes
+        assert "0 videos decoded" in str(report)
+    assert writes(config.out) == frames
+    render(root / "sprint" / "gus 1.avi", 97)
+    assert prepare(config).num_decoded == 1
+    (root / "sprint" / "gus 1.avi").unlink()
+    assert prepare(config).freed is None
+    pruning = dataclasses.replace(config, prune=True)
+    report = prepare(pruning)
+    assert report.up_to_date
+    assert report.freed > 1000
+    assert writes(config.out) == frames
+    assert prepare(pruning).freed == 0
+    assert not open_store(config.out).missing_file()
+
+
+def test_two_data_sets_of_the_same_videos_share_frames_and_stay_whole_alone(root):
+    first = configure(root, "a/first")
+    prepare(first)
+    for report in (
+        prepare(configure(root, "a/beside", test_groups=("ann",))),
+        prepare(configure(root, "b/named", frames=first.out)),
+        prepare(configure(root, "c/named", frames=f"{first.out}/frames")),
+    ):
+        assert report.num_decoded == 0
+    sizes = [file.stat().st_nlink for file in Path(first.out).glob("frames/*.tfrecord*")]
+    assert set(sizes) == {4}
+    shutil.rmtree(first.out)
+    elsewhere = shutil.copytree(root.parent / "b" / "named", root.parent / "elsewhere")
+    store = open_store(elsewhere)
+    for clip in store.clips:
+        assert recording_frames(store, clip, [0, clip.num_frames - 1])
+    assert prepare(configure(root, "d/alone")).num_decoded == 11
+
+
+def test_videos_added_changed_and_removed_decode_what_is_new(root):
     config = configure(root)
     first = prepare(config).store
     before = writes(config.out)
@@ -189,8 +248,8 @@ def test_videos_added_changed_and_removed_redo_their_shards_only(root):
     quarantine = (Path(config.out) / "quarantine.csv").read_text(encoding="utf-8")
     assert re.search(r"bob 1.avi,run,\w+,kept,changed,the file changed since", quarantine)
     after = writes(config.out)
-    assert before.keys() == after.keys()
-    assert 1 <= sum(before[name] != after[name] for name in before) <= 4
+    assert {name: after[name] for name in before} == before
+    assert (report.num_decoded, len(after) - len(before)) == (2, 2)
     assert splits_of(report.store) == {**splits_of(first), "gus": "train"}
 
 
@@ -198,7 +257,7 @@ def splits_of(store):
     return {row.group: row.split for row in store.manifest.rows}
 
 
-def test_neither_more_classes_nor_fewer_videos_nor_a_lost_shard_cost_the_splits(root):
+def test_neither_more_classes_nor_fewer_videos_nor_a_lost_file_cost_the_splits(root):
     config = configure(root, test_groups=(), test_fraction=0.3, val_fraction=0)
     for number in range(7):
         for label in ("run", "wälk fast", "jump"):
@@ -210,7 +269,7 @@ def test_neither_more_classes_nor_fewer_videos_nor_a_lost_shard_cost_the_splits(
         video.unlink()
     fewer = splits_of(prepare(config).store)
     assert fewer == {group: everything[group] for group in fewer}
-    next(Path(config.out).glob("clipline-train*")).unlink()
+    next(Path(config.out).glob("frames/*.tfrecord*")).unlink()
     assert splits_of(prepare(config).store) == fewer
     fresh = dataclasses.replace(config, out=str(root.parent / "fresh"))
     assert splits_of(prepare(fresh).store) != fewer, "a fresh draw gives other splits"
@@ -224,6 +283,7 @@ def test_no_more_frames_are_stored_than_nearly_all_videos_have(root):
     assert "10 frames a second are stored, as many as nearly all videos have (--fps)" in str(report)
     assert not report.store.report["repeating"]
     assert prepare(config).up_to_date
+    assert prepare(dataclasses.replace(config, seed=3)).num_decoded == 0, "the rate is known"
     report = prepare(dataclasses.replace(config, fps=15.0))
     assert "11 videos of fewer frames a second than are stored, so that some repeat" in str(report)
 
@@ -310,10 +370,10 @@ def test_copies_that_folds_of_a_run_would_part_are_refused(root):
     assert opened(2) == ()
     rows = [f"{row.path},{row.label},{row.group},{row.split}" for row in report.store.manifest.rows]
     table = Path(of_table(root, "path,label,group,split", *rows).path)
-    frames = FramesConfig(size=16)
-    assert not open_data(table, frames).leaks
-    with pytest.raises(DataError, match=r"ann 1.avi \(test run\) have the same content. Remove"):
-        open_data(table, frames, SplitConfig(folds="groups", fold=1))
+    given = {"frames": FramesConfig(size=16), "cache": root.parent / "cache"}
+    assert not open_data(table, **given).leaks
+    with pytest.raises(DataError, match=r"zoe 1.avi \(train run\) have the same content. Remove"):
+        open_data(table, split=SplitConfig(folds="groups", fold=1), **given)
 
 
 def test_groups_that_cross_official_splits_and_a_single_class_are_refused(root):
@@ -378,7 +438,7 @@ def test_a_table_with_backslashes_beside_which_the_data_set_lies(root):
     assert prepare(config).up_to_date
 
 
-def test_a_check_reports_prepares_nothing_and_needs_no_labels(root):
+def test_a_check_reports_keeps_what_it_decoded_and_needs_no_labels(root):
     shutil.copyfile(root / "run/ann 1.avi", root / "run/eve 2.avi")
     waits = cv2.Animation()
     waits.frames = [np.full((24, 32, 3), level, np.uint8) for level in (50, 100, 150)]
@@ -396,8 +456,12 @@ def test_a_check_reports_prepares_nothing_and_needs_no_labels(root):
     assert "1 with a clock that jumps, kept without the gaps: run/dan 2.gif" in text
     quarantine = Path(config.out, "check", "quarantine.csv").read_text(encoding="utf-8")
     assert "dan 2.gif,run,val,kept,damaged,its clock jumps ahead" in quarantine
-    names = ["check", "data_report.json", "data_report.md", "quarantine.csv"]
-    assert sorted(path.name for path in Path(config.out).rglob("*")) == names
+    names = ["data_report.json", "data_report.md", "files.jsonl", "quarantine.csv"]
+    assert sorted(path.name for path in Path(config.out, "check").iterdir()) == names
+    assert sorted(path.name for path in Path(config.out).iterdir()) == ["check", "frames"]
+    preparing = dataclasses.replace(config, check=False, max_bad_fraction=0.1, allow_leaks=True)
+    report = prepare(preparing)
+    assert (report.num_decoded, len(report.store.clips)) == (0, 13)
     config = configure(root / "run", "checked", check=True, group_regex="", test_groups=())
     report = check_videos(config)
     assert report.report["total"]["videos"] == 7
@@ -415,7 +479,7 @@ def test_a_check_reports_prepares_nothing_and_needs_no_labels(root):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such folder")
 def test_a_check_that_cannot_be_written_reads_no_video(root, monkeypatch, hold):
-    monkeypatch.setattr("pipeline.prepare.preparation._plan", pytest.fail)
+    monkeypatch.setattr("pipeline.prepare.preparation._decoded", pytest.fail)
     with pytest.raises(ConfigError, match=r"^/proc/y cannot be written: .* another folder \(--out"):
         check_videos(dataclasses.replace(configure(root, check=True), out="/proc/y"))
     config = configure(root, check=True)
@@ -445,47 +509,40 @@ SPLITS = {
 
 def test_tensorflow_datasets_reads_a_store_whose_validation_has_no_readable_video(root):
     lines = [f"{name},{name.split('/')[0]},{name},{split}" for name, split in SPLITS.items()]
-    config = of_table(root, "path,label,group,split", *lines, fps=5.0, shard_videos=1)
+    config = of_table(root, "path,label,group,split", *lines, fps=5.0)
     config = dataclasses.replace(config, max_bad_fraction=0.2)
     store = prepare(config).store
     assert store == open_store(config.out)
     readable = {name: split for name, split in SPLITS.items() if split != "val"}
     assert [row.path for row in store.manifest.rows] == [str(root / name) for name in readable]
-    assert not list(store.path.glob("clipline-val*"))
-    reports = [json.loads(path.read_text()) for path in store.path.glob("shards/*train*")]
-    assert min(report["num_records"] for report in reports) == 0
-    builder = tfds.builder_from_directory(store.path)
     found = {}
-    for split in store.num_videos:
-        for video in builder.as_dataset(split=split).as_numpy_iterator():
-            name = video["video"].decode()
-            found[name] = split
-            assert store.class_names[video["label"]] == name.split("/")[0]
-            assert video["group"].decode() == name
-            assert (video["num_frames"], video["fps"]) == (8, 10)
-            assert video["duration_seconds"] == pytest.approx(0.8)
-            with VideoReader(root / name) as reader:
-                frames = np.stack(list(reader.frames(fps=5, size=(16, 16))))
-            assert video["frames"].shape == frames.shape == (4, 16, 16, 3)
-            assert np.abs(video["frames"].astype(int) - frames).mean() < 8
+    builder = tfds.builder_from_directory(store.frames_folder)
+    names = {clip.frames: clip for clip in store.clips}
+    for chunk in tfds.as_numpy(builder.as_dataset(split="all")):
+        clip = names[chunk["video"].decode()]
+        found[clip.name] = clip.row.split
+        assert chunk["file"].decode() == Path(clip.row.path).name
+        assert (chunk["first_frame"], chunk["fps"]) == (0, 10)
+        with VideoReader(clip.row.path) as reader:
+            frames = np.stack(list(reader.frames(fps=5, size=(16, 16))))
+        assert chunk["frames"].shape == frames.shape == (4, 16, 16, 3)
+        assert np.abs(chunk["frames"].astype(int) - frames).mean() < 8
     assert found == readable
-    assert list(builder.info.splits) == ["train", "test"]
-    assert builder.info.features["label"].names == list(store.class_names)
     assert prepare(config).up_to_date
 
 
 def test_stale_files_are_cleared_and_what_is_put_in_place_meanwhile_is_noticed(copied, monkeypatch):
     out = Path(copied.out)
-    (out / PARTIAL / "shards").mkdir(parents=True)
-    stale = ("00003.tmp", "00003.json.tmp")
-    for folder, end in zip((out / PARTIAL, out / PARTIAL / "shards"), stale, strict=True):
-        (folder / f"clipline-train.tfrecord-00001-of-{end}").touch()
-    (out / "notes.txt").touch()
-    prepare(dataclasses.replace(copied, shard_videos=9))
-    names = [f"clipline-{s}.tfrecord-00000-of-00001" for s in ("test", "train", "val")]
-    assert sorted(path.name for path in out.glob("clipline*")) == names
-    assert sorted(path.stem for path in out.glob("shards/*")) == names
-    assert (out / "notes.txt").exists()
+    (out / PARTIAL).mkdir()
+    old = ("clipline-train.tfrecord-00000-of-00001", "features.json", "shards/x.json")
+    (out / "shards").mkdir()
+    for name in (*old, "frames/clipline-x.index.0a.tmp", "notes.txt"):
+        (out / name).touch()
+    prepare(dataclasses.replace(copied, seed=1))
+    names = ["data_report.json", "data_report.md", "files.jsonl", "frames", "manifest.csv"]
+    names += ["notes.txt", "prepare.json", "quarantine.csv"]
+    assert sorted(path.name for path in out.iterdir()) == names, "nor what older versions stored"
+    assert not list(out.glob("frames/*.tmp"))
     with held_open():
         assert open_store(copied.out) is open_store(copied.out)
     describe = prepared.describe_store
@@ -520,7 +577,7 @@ def test_a_folder_that_holds_something_else_is_refused(people_store, tmp_path):
     check_folder(people_store.path, other, overwrite=True)
 
 
-CHECKED = ("manifest.csv", "features.json", "label.labels.txt", "dataset_info.json")
+CHECKED = ("manifest.csv", "data_report.json")
 CHANGED = "missing, or changed since it was written"
 OTHER = "prepared by another version.* Run the same clipline"
 DAMAGED = r"prepare.json: damaged. Run the same clipline"
@@ -529,14 +586,14 @@ DAMAGED = r"prepare.json: damaged. Run the same clipline"
 @pytest.mark.parametrize(
     ("file", "change", "message"),
     [
-        ("clipline-test*", lambda whole: whole[:-1], r"00001: missing or cut off\. Run the same"),
+        ("frames/*tfr*", lambda whole: whole[:-1], r"00001: missing or cut off\. Run the same"),
+        ("frames/*.index", None, r"index: missing or cut off\. Run the same"),
         *((file, lambda whole: whole[:-2] + b"xx", CHANGED) for file in CHECKED),
-        ("shards/*train*", lambda _: b"{}", r"shards/.*: missing or damaged. Run the same"),
         ("prepare.json", lambda _: b"[]", DAMAGED),
         ("prepare.json", lambda _: b'{"settings": null}', DAMAGED),
         ("prepare.json", lambda whole: whole[:-5], DAMAGED),
-        ("prepare.json", lambda whole: whole.replace(b'"format": 5', b'"format": 4'), OTHER),
-        ("prepare.json", lambda whole: whole.replace(b'"format": 5,', b""), OTHER),
+        ("prepare.json", lambda whole: whole.replace(b'"format": 6', b'"format": 5'), OTHER),
+        ("prepare.json", lambda whole: whole.replace(b'"format": 6,', b""), OTHER),
         ("prepare.json", None, r"not finished, or is going on\. Run the same"),
     ],
 )

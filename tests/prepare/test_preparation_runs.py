@@ -45,43 +45,42 @@ def block(root):
     return video, content
 
 
-def only_the_test_shard_is_missing(config):
-    return len(list(Path(config.out).glob("clipline-partial/shards/*.json"))) == 5
+def only_the_last_is_missing(config):
+    return len(list(Path(config.out).glob("frames/*.index"))) == 10
 
 
 @linux
 def test_a_run_that_is_interrupted_and_killed_goes_on_to_the_same_store(root, start):
     config = configure(root, workers=2)
     video, content = block(root)
-    begun = Path(config.out) / "clipline-partial"
 
-    def at_its_last_shard():
-        left = {*begun.glob("*test*.tmp")}  # by the kill before
+    def at_its_last_video():
+        writer = []
         process = start(config)
-        wait_until(lambda: workers_of(process.pid) and {*begun.glob("*test*.tmp")} - left)
-        wait_until(lambda: only_the_test_shard_is_missing(config))
-        return process, workers_of(process.pid)
+        wait_until(lambda: is_read(video.with_name("__MACOSX") / "pipe", writer))
+        wait_until(lambda: only_the_last_is_missing(config))
+        return process, workers_of(process.pid), writer
 
-    process, workers = at_its_last_shard()
+    process, workers, (pipe,) = at_its_last_video()
     os.killpg(process.pid, signal.SIGINT)
     _, errors = process.communicate(timeout=20)
+    os.close(pipe)
     assert (process.returncode, errors) == (130, "interrupted\n")
     assert not alive(workers)
-    assert only_the_test_shard_is_missing(config)
-    process, workers = at_its_last_shard()
+    process, workers, (pipe,) = at_its_last_video()
     with pytest.raises(ConfigError, match="another process is preparing .*out. Wait until it"):
         prepare(config)
     process.kill()
     process.communicate()
     wait_until(lambda: not alive(workers))
-    assert len(list(begun.glob("*test*.tmp"))) == 1
+    os.close(pipe)
     assert not (Path(config.out) / "prepare.json").exists()
     before = writes(config.out)
     video.unlink()
     video.write_bytes(content)
-    prepare(config)
+    assert prepare(config).num_decoded == 1
     after = writes(config.out)
-    assert all(after[name] == before[name] for name in before if "train" in name)
+    assert {name: after[name] for name in before} == before
     undisturbed = configure(root, "undisturbed")
     prepare(undisturbed)
     assert tree(config.out) == tree(undisturbed.out)
@@ -108,6 +107,7 @@ def test_a_decoder_that_crashes_costs_its_video_only(root, start):
     assert (process.returncode, errors) == (0, "")
     first, *splits, last, has_tensorflow = output.splitlines()
     assert first.endswith("10 videos, 2 classes, 6 groups")
+    assert splits.pop() == "10 videos decoded"
     assert len(splits) == 3
     assert last.startswith("2 videos left out")
     assert has_tensorflow == "False"
@@ -137,8 +137,7 @@ def test_a_video_that_cost_a_worker_is_tried_again(root, quick_workers):
     config = dataclasses.replace(config, max_bad_fraction=0.2, seconds_per_video=2)
     prepare(config)
     assert lost_videos(config) == [("eve 1.avi", "it took longer than 2 seconds.")]
-    kept = [inode for name, inode in writes(config.out).items() if "-test" not in name]
-    assert kept == [inode for name, inode in before.items() if "-test" not in name]
+    assert writes(config.out) == before
     pipe = video.with_name("__MACOSX") / "pipe"
     pipe.unlink()
     pipe.write_bytes(content)
@@ -147,33 +146,27 @@ def test_a_video_that_cost_a_worker_is_tried_again(root, quick_workers):
 
 @posix
 def test_disk_that_is_full(people_store, root, full_disk):
-    """As far as one file is concerned: the largest shard does not fit."""
-    sizes = {path.name: path.stat().st_size for path in people_store.path.glob("clipline-*")}
+    """As far as one file is concerned: the largest does not fit."""
+    sizes = {path.name: path.stat().st_size for path in people_store.path.glob("frames/*.tfrec*")}
     largest = max(sizes, key=lambda name: sizes[name])
     config = configure(root)
     hint = "File too large. Make sure that it can be written and that there is free"
     with full_disk(sizes[largest] - 1), pytest.raises(PipelineError, match=hint):
         prepare(config)
     finished = writes(config.out)
-    order = sorted(sizes, key=lambda name: (("train", "val", "test").index(split_of(name)), name))
-    assert sorted(finished) == sorted(order[: order.index(largest)])
-    assert finished
+    assert 0 < len(finished) < len(sizes)
     prepare(config)
     after = writes(config.out)
     assert {name: after[name] for name in finished} == finished
     mine, wanted = tree(config.out), tree(people_store.path)
-    assert all(mine[name] == wanted[name] for name in sizes)
-
-
-def split_of(shard):
-    return shard.removeprefix("clipline-").partition(".")[0]
+    assert all(mine[name] == wanted[name] for name in wanted if name.startswith("frames/"))
 
 
 CLUSTER = Path(__file__).parents[2] / "docs" / "how-to" / "cluster.md"
 
 
 def with_beam(people, out, options=""):
-    return configure(people, out, shard_videos=8, runner="beam", beam_options=options)
+    return configure(people, out, runner="beam", beam_options=options)
 
 
 def command(config):
@@ -183,13 +176,13 @@ def command(config):
 
 @pytest.mark.usefixtures("quick_workers")
 def test_beam_and_the_local_workers_write_the_same_bytes(people, tmp_path, capfd):
-    beam = prepare(with_beam(people, tmp_path / "beam", "--runner=DirectRunner"))
+    beam = prepare(with_beam(people, tmp_path / "b" / "beam", "--runner=DirectRunner"))
     assert capfd.readouterr() == ("", "")
-    local = prepare(configure(people, tmp_path / "local", shard_videos=8))
-    assert str(beam) == str(local).replace("/local", "/beam")
+    local = prepare(configure(people, tmp_path / "local"))
+    assert str(beam) == str(local).replace("/local", "/b/beam")
     wanted = tree(tmp_path / "local")
-    assert len([name for name in wanted if name.startswith("clipline-")]) == 3
-    assert tree(tmp_path / "beam") == wanted
+    assert len([name for name in wanted if ".tfrecord-" in name]) == 11
+    assert tree(tmp_path / "b" / "beam") == wanted
 
 
 @pytest.mark.slow
@@ -201,10 +194,10 @@ def test_two_workers_of_dask_write_the_same_bytes(people, tmp_path):
     options = words[words.index("--nworkers") :]
     options[options.index("-1")] = "2"
     with dask_cluster(tmp_path, 1, options=options, settings={setting: value}) as cluster:
-        dask = command(with_beam(people, tmp_path / "dask", cluster.beam_options))
+        dask = command(with_beam(people, tmp_path / "d" / "dask", cluster.beam_options))
     assert dask.returncode == 0, dask.stderr
-    prepare(configure(people, tmp_path / "local", shard_videos=8))
-    assert tree(tmp_path / "dask") == tree(tmp_path / "local")
+    prepare(configure(people, tmp_path / "local"))
+    assert tree(tmp_path / "d" / "dask") == tree(tmp_path / "local")
 
 
 @pytest.mark.slow
@@ -222,7 +215,7 @@ def nothing(task, config):
 
 
 def test_shards_that_are_not_here_and_options_that_there_are_not(people, tmp_path, monkeypatch):
-    monkeypatch.setattr("pipeline.prepare.shard_workers._write_one", nothing)
+    monkeypatch.setattr("pipeline.prepare.decode_all._decode_one", nothing)
     monkeypatch.setattr("pipeline.workers.beam._SEEN_SECONDS", 0)
     with pytest.raises(PipelineError, match="must see the folder .*/gone/.* under the same path"):
         prepare(with_beam(people, tmp_path / "gone"))

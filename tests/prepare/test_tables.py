@@ -11,10 +11,10 @@ from PIL import Image
 from pipeline.config import FramesConfig
 from pipeline.config.prepare import PrepareConfig
 from pipeline.errors import ConfigError, DataError
+from pipeline.frames.encoding import stored_frames
 from pipeline.key_points import Tables
 from pipeline.prepare.preparation import check_videos, prepare
 from pipeline.prepare.prepared import open_store
-from pipeline.prepare.stored_frames import stored_frames
 from pipeline.streams import IMAGES
 from pipeline.video import VideoReader, decode_jpeg, write_video
 from tests.key_points.tables import NAMES, write_deeplabcut, write_sleap_csv, write_sleap_h5
@@ -47,10 +47,9 @@ def video(path, num_frames=40):
 
 def numbers(path, table, **options):
     """The frame that each stored picture shows, and that whose points are beside it."""
-    part = {key: value for key, value in options.items() if key.endswith("_seconds")}
-    frames = dataclasses.replace(FRAMES, fps=options.get("fps", 10))
+    frames = dataclasses.replace(FRAMES, fps=options.pop("fps", 10))
     with VideoReader(path) as reader:
-        stored = list(stored_frames(reader, frames, tables=Tables(table), **part))
+        stored = list(stored_frames(reader, frames, tables=Tables(table), **options))
     shown = [round(float(decode_jpeg(each["frames"]).mean()) / 5) for each in stored]
     points = [IMAGES["pose"].decode(each["pose"], FRAMES) for each in stored]
     assert [round(float(each[0, 0, 0]) * HEIGHT + WIDTH / 2) for each in points] == shown
@@ -63,8 +62,7 @@ def test_points_are_those_of_the_frame_that_is_stored(tmp_path):
     for fps in (7, 10, 29.97, 45):
         assert len(set(numbers(path, table, fps=fps))) > 8
     table = write_sleap_h5(tmp_path / "a.analysis.h5", rows(40))
-    for start, end in ((0.2, 0.5), (0.7, 1.2)):
-        assert numbers(path, table, start_seconds=start, end_seconds=end)[0] == round(30 * start)
+    assert numbers(path, table, ticks=[(2, 5), (7, 9)]) == [6, 9, 12, 21, 24]
     path = tmp_path / "a.gif"  # where frames last unequally long
     pictures = list(map(Image.fromarray, coded(12)))
     times = [50, 200, 30, 30, 30, 400, 100, 100, 60, 300, 40, 100]
@@ -102,8 +100,9 @@ def config(folder, **changes):
 
 
 def example_of(store, split):
-    data = tfds.builder_from_directory(str(store.path)).as_dataset(split=split)
-    return next(iter(data.take(1).as_numpy_iterator()))
+    data = tfds.builder_from_directory(str(store.frames_folder)).as_dataset(split="all")
+    key = store.of_split(split)[0].frames.encode()
+    return next(each for each in data.as_numpy_iterator() if each["video"] == key)
 
 
 def test_a_data_set_of_tables_which_changed_ones_make_anew(folder):

@@ -38,7 +38,7 @@ def write(tmp_path: Path) -> Callable[..., Path]:
 @pytest.fixture
 def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Looking at videos, preparing and rendering them starts no processes, which take long to."""
-    for module in ("workers.pool", "prepare.shard_workers", "sources.demo.render"):
+    for module in ("workers.pool", "prepare.decode_all", "sources.demo.render"):
         monkeypatch.setattr(f"pipeline.{module}.run_in_workers", run_here)
 
 

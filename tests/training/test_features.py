@@ -95,7 +95,7 @@ def test_clips_that_are_mirrored_or_backwards_have_the_features_of_their_frames(
     ((taken, same), *_) = training_batches(features, config).take(1)
     np.testing.assert_array_equal(labels, same)
     np.testing.assert_allclose(part(taken), model(clips), atol=1e-5)
-    assert [file.shape[1] for file in features.files.values()] == [1 + flip, 2 + 2 * flip]
+    assert [file.shape[1] for file in features.features.values()] == [1 + flip, 2 + 2 * flip]
 
 
 def test_windows_of_recordings_have_the_features_of_their_frames(
@@ -156,9 +156,7 @@ def test_evaluation_on_stored_features_is_the_same(config, data, tmp_path):
     assert on_stored_features(model, store, run.config()) == (model, store)
 
 
-def test_where_leaks_are_allowed_a_video_keeps_its_own_split_and_a_table_is_refused(
-    config, tiny_store, tmp_path
-):
+def test_features_are_of_the_frames_whatever_is_said_of_them(config, tiny_store, tmp_path, capsys):
     """A group is in training and in the test; its test videos are not trained on."""
     table = tmp_path / "table.csv"
     content = (tiny_store.path.parent / "table.csv").read_text()
@@ -169,29 +167,27 @@ def test_where_leaks_are_allowed_a_video_keeps_its_own_split_and_a_table_is_refu
     groups = [{r.group for r in store.manifest.rows if r.split == s} for s in ("train", "test")]
     assert groups[0] & groups[1]
     _, features = features_of(changed(config, {"data": out}))
-    for split, number in store.num_videos.items():
-        spans = features.spans(split)
-        assert len(spans) == number
-        assert {(span.video, store.class_names[span.label]) for span in spans} == {
-            (row.path, row.label) for row in store.manifest.rows if row.split == split
-        }
-    unprepared = {"data": str(tiny_store.path.parent / "table.csv")}
-    with pytest.raises(ConfigError, match="cache_features needs a prepared data set"):
-        train(changed(cached(config), unprepared), tmp_path / "run")
-    assert not (tmp_path / "run").exists()
+    assert "features of 96 frames" in capsys.readouterr().out
+    (file,) = features.features.values()
+    rows = {file.of(clip, np.array([0])).tobytes() for clip in store.clips}
+    assert len(rows) == len(store.clips)
+    table.write_text(content)
+    prepare(PrepareConfig(source="csv", path=str(table), out=out, **values))
+    features_of(changed(config, {"data": out}))
+    assert "features of" not in capsys.readouterr().out, "other splits have the same"
 
 
 def test_other_weights_have_other_features_and_half_a_file_is_none(config, tmp_path):
     _, first = features_of(config, seed=3)
     _, second = features_of(config, seed=4)
     _, again = features_of(config, seed=3)
-    path = first.files["rgb_features"].path
-    assert path != second.files["rgb_features"].path
-    assert again.files == first.files
+    path = first.features["rgb_features"].path
+    assert path != second.features["rgb_features"].path
+    assert again.features == first.features
     path.write_bytes(path.read_bytes()[:-4])
     assert open_features(path) is None
     _, mended = features_of(config, seed=3)
-    assert mended.files == first.files
+    assert mended.features == first.features
     assert open_features(path)
     assert not [file for file in path.parent.iterdir() if file.suffix not in (".f32", ".json")]
     # Nor is one of which nothing is known.
@@ -203,7 +199,7 @@ def test_other_weights_have_other_features_and_half_a_file_is_none(config, tmp_p
 
 def test_what_another_process_is_computing_is_waited_for(config, hold, said_of_locks, capsys):
     model, features = features_of(config, seed=5)
-    path = features.files["rgb_features"].path
+    path = features.features["rgb_features"].path
     aside = path.replace(path.with_name("aside"))
     process, found = hold(path), []
     capsys.readouterr()

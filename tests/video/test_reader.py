@@ -16,7 +16,7 @@ from pipeline.errors import ConfigError, VideoDecodeError
 from pipeline.video import DamagedVideoWarning, VideoReader, iter_frames, probe, write_video
 from pipeline.video.opening import open_capture
 from pipeline.video.seeking import SeekingReader, mark_frames
-from pipeline.video.timing import increasing, near_clock, on_display
+from pipeline.video.timing import Ticks, count_ticks, increasing, near_clock, on_display
 from tests.conftest import REAL, VIDEOS
 from tests.video.videos import SpoiltFrame, cut, lossless, noise
 
@@ -164,31 +164,21 @@ def test_frames_by_time_of_which_a_repeated_one_is_the_same_array(video):
         assert 1 <= most <= 3
 
 
-def test_parts_of_a_file_are_read_one_after_another_once_and_while_it_is_open(video):
+def test_parts_of_a_file_are_read_in_one_pass_up_to_the_last_once_and_while_it_is_open(video):
     whole = coded_frames(range(40))
     with VideoReader(video) as reader:
         rate = reader.info.fps
-        first = list(reader.frames(start_seconds=3 / rate, end_seconds=7 / rate))
-        assert reader.num_read == 4
-        second = list(reader.frames(start_seconds=7 / rate, end_seconds=9 / rate))
-        assert reader.info.num_frames is None
-        with pytest.raises(RuntimeError, match="read once"):
-            next(reader.frames(start_seconds=8 / rate))
-        rest = list(reader.frames(start_seconds=30 / rate, fps=rate / 2))
-        assert reader.num_read == 10
-        assert reader.info.num_frames == 40
-        assert not list(reader.frames(start_seconds=math.inf))
-    np.testing.assert_array_equal(first, whole[3:7])
-    np.testing.assert_array_equal(second, whole[7:9])
-    np.testing.assert_array_equal(rest, whole[30:40:2])
-    # Whatever the rounding of times, each frame is in one of two neighbouring parts.
+        found = list(reader.frames(fps=rate, ticks=[(3, 7), (7, 9), (20, 21)]))
+        assert reader.index == 20
+        assert reader.info.num_frames is None, "it was not read to its end"
+    np.testing.assert_array_equal(found, whole[[3, 4, 5, 6, 7, 8, 20]])
     with VideoReader(video) as reader:
-        parts = [
-            list(reader.frames(start_seconds=index / rate, end_seconds=(index + 1) / rate))
-            for index in range(40)
-        ]
-    assert [len(part) for part in parts] == [1] * 40
-    np.testing.assert_array_equal(np.concatenate(parts), whole)
+        rest = list(reader.frames(fps=rate / 2, ticks=[(15, 17), (18, math.inf)]))
+        assert reader.info.num_frames == 40
+    np.testing.assert_array_equal(rest, whole[[30, 32, 36, 38]])
+    with VideoReader(video) as reader:
+        assert not list(reader.frames(fps=rate, ticks=[(40, 50)]))
+        assert reader.info.num_frames == 40
     with VideoReader(video) as reader:
         begun = reader.frames()
         next(begun)
@@ -271,9 +261,10 @@ def test_a_file_ends_before_a_frame_that_cannot_be_converted(video, monkeypatch,
         with pytest.warns(DamagedVideoWarning, match="decoded 30 of 40 declared frames"):
             frames = [frame[0, 0, 0] for frame in reader.frames(fps=fps)]
         assert frames == list(expected.repeat(2) if fps == 50 else expected)
-        assert (reader.num_read, reader.info.num_frames) == (30, 30)
+        assert reader.info.num_frames == 30
         assert reader.info.duration_seconds == pytest.approx(1.2)
-        assert not list(reader.frames(start_seconds=math.inf))
+        ticks = count_ticks(1.2, fps=fps or 25, frame_seconds=1 / 25)
+        assert len(frames) == ticks, "the number of ticks follows from the time"
     open_as(monkeypatch, lambda capture: SpoiltFrame(capture, 0))
     with pytest.raises(VideoDecodeError, match="no frame of it can be converted to RGB"):
         list(iter_frames(video))
@@ -296,7 +287,6 @@ def test_a_file_with_a_jittering_clock_is_decoded_once(tmp_path, monkeypatch, nu
     milliseconds = np.random.default_rng(0).choice([20, 30, 30, 30, 60], size=400)
     path = animation(tmp_path / "jitter.gif", milliseconds.tolist())
     times = np.cumsum([0, *milliseconds]) / 1000
-    ends = np.linspace(0, times[-1], num_parts + 1)
     whole = shown(path)
     opened = []
 
@@ -305,18 +295,14 @@ def test_a_file_with_a_jittering_clock_is_decoded_once(tmp_path, monkeypatch, nu
         return opened[-1]
 
     open_as(monkeypatch, counting)
+    starts = np.linspace(0, 128, num_parts, endpoint=False).astype(int).tolist()
+    parts = [(start, start + 2) for start in starts]
     with VideoReader(path) as reader:
-        for start, end in itertools.pairwise(ends):
-            found = [
-                (frame[0, 0, 0], reader.index)
-                for frame in reader.frames(fps=10, start_seconds=start, end_seconds=end)
-            ]
-            inside = np.flatnonzero((times[:-1] + 0.001 >= start) & (times[:-1] + 0.001 < end))
-            last = times[inside[-1]] + 1 / reader.info.fps
-            ticks = np.arange(times[inside[0]], last - 0.001, 0.1)
-            number = np.searchsorted(times[inside], ticks + 0.001, side="right") - 1
-            assert found == [(whole[index], index) for index in inside[number]]
-    assert 400 <= sum(each.grabs for each in opened) <= 1.1 * 400
+        found = [(frame[0, 0, 0], reader.index) for frame in reader.frames(fps=10, ticks=parts)]
+    ticks = np.array([tick for start, end in parts for tick in range(start, end)]) / 10
+    number = np.searchsorted(times[:-1], ticks + 0.001, side="right") - 1
+    assert found == [(whole[index], index) for index in number]
+    assert sum(each.grabs for each in opened) <= 1.1 * (number[-1] + 2)
 
 
 def coded(num_frames, height=48, width=64):
@@ -587,6 +573,26 @@ def test_only_frames_that_a_tick_is_due_for_are_retrieved_if_need_be_after_all()
     shown = player.shown(fps=2, frame_seconds=0.1, is_uneven=lambda: True)
     assert list(shown) == [(0, 1), (1, 1)]
     assert (player.retrieved, player.again) == ([0, 1, 2, 3, 4], [])
+
+
+def test_ticks_that_are_not_asked_for_cost_nothing():
+    times = [index / 30 for index in range(300)]
+    player = Player(times)
+    asked = Ticks([(2, 4), (50, 51), (60, 61)])
+    assert list(player.shown(fps=10, frame_seconds=1 / 30, ticks=asked)) == [
+        *((6, 1), (9, 1), (150, 1), (180, 1))
+    ]
+    assert (player.retrieved, player.again) == ([6, 9, 150, 180], [])
+    assert player.index == 181, "one frame beyond the last is read, no more"
+    # Of frames that may stay, those are retrieved that may be seen at a tick: up to 10 s before.
+    player = Player(times)
+    asked = {"ticks": Ticks([(199, 200)]), "is_uneven": lambda: True}
+    assert list(player.shown(fps=20, frame_seconds=1 / 30, **asked)) == [(298, 1)]
+    assert min(player.retrieved) == 0
+    player = Player([index / 30 for index in range(900)])
+    asked = {"ticks": Ticks([(580, 581)]), "is_uneven": lambda: True}
+    assert list(player.shown(fps=20, frame_seconds=1 / 30, **asked)) == [(870, 1)]
+    assert 560 < min(player.retrieved) < 575
 
 
 @pytest.mark.parametrize("fps", [1, 7, 12.5, 23.976, 24, 29.97, 60])

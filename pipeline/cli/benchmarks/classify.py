@@ -13,10 +13,10 @@ import numpy as np
 
 from pipeline.cli.benchmarks.measuring import apart, in_turn
 from pipeline.cli.script import Parser, named_run, positive
+from pipeline.frames.encoding import encode_video
 from pipeline.inference.classifier import Classifier
 from pipeline.inference.clips import StoredVideo, as_batch, clips_of, cut_clips, decode_clip
 from pipeline.models.recognizer import load_recognizer
-from pipeline.prepare.stored_frames import encode_video
 from pipeline.run import Run
 from pipeline.video import probe
 

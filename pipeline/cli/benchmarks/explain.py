@@ -6,12 +6,12 @@ import numpy as np
 
 from pipeline.cli.benchmarks.timeline import rows_of
 from pipeline.cli.script import Parser, named_run, positive
+from pipeline.frames.encoding import encode_video
 from pipeline.inference.bundle import bundle_of
 from pipeline.inference.clips import Images
 from pipeline.inference.heat import HeatModel
 from pipeline.inference.seen_video import clip_of, middle_clip
 from pipeline.models.recognizer import float32_twin, load_recognizer
-from pipeline.prepare.stored_frames import encode_video
 
 EXPLANATION = """\
 The middle clip of each of the {number} test videos of the run. The hottest tenth of all places, on

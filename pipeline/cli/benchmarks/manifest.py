@@ -15,7 +15,7 @@ from pipeline.config.prepare import PrepareConfig
 from pipeline.manifest.rows import read_csv
 from pipeline.manifest.split import choose_split
 from pipeline.prepare.leaks import crossing, random_split
-from pipeline.prepare.plan import ShardTask, SourceVideo, plan_shards
+from pipeline.prepare.plan import SourceVideo, plan_files
 from pipeline.text import counted
 
 Result = TypeVar("Result")
@@ -47,7 +47,7 @@ def measure_manifest(num_rows: int, *, groups: int, classes: int) -> None:
         _timed("check for leaks", lambda: crossing(split.rows))
         _timed("compare with a random split", lambda: random_split(split.rows))
         sources = [SourceVideo(row=row, file=row.path) for row in split.rows]
-        _timed("plan the shards", lambda: _plan(sources, config, Path(folder)))
+        _timed("plan what to decode", lambda: _plan(sources, config, Path(folder)))
         unit = 1e9 if sys.platform == "darwin" else 1e6
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
         print(f"{'all':30} {time.perf_counter() - started:6.1f} s   peak memory {memory:.2f} GB")
@@ -65,10 +65,9 @@ def write_table(path: Path, num_rows: int, groups: int, classes: int) -> None:
             writer.writerow((name, f"class {label:04d}", f"person {group:07d}"))
 
 
-def _plan(sources: Sequence[SourceVideo], config: PrepareConfig, folder: Path) -> list[ShardTask]:
-    return plan_shards(
-        sources, folder, frames=config.frames, shard_videos=config.shard_videos, seed=config.seed
-    )
+def _plan(sources: Sequence[SourceVideo], config: PrepareConfig, folder: Path) -> int:
+    _, tasks = plan_files(sources, {}, folder, frames=config.stored)
+    return len(tasks)
 
 
 def _timed(step: str, work: Callable[[], Result]) -> Result:

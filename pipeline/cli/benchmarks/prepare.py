@@ -1,6 +1,7 @@
 """Speed and memory of preparing videos, by one worker and by two."""
 
 import dataclasses
+import itertools
 import shutil
 import statistics
 import tempfile
@@ -12,18 +13,16 @@ from pipeline.cli.benchmarks.decode import Decode, best, run_ffmpeg
 from pipeline.cli.benchmarks.measuring import apart, in_turn
 from pipeline.cli.script import Parser, positive
 from pipeline.config.prepare import PrepareConfig
-from pipeline.manifest.rows import Row
-from pipeline.prepare.plan import REPORTS, ShardTask, SourceVideo
+from pipeline.frames.decoding import DecodeTask, decode_file
+from pipeline.prepare.decode_all import decode_locally
 from pipeline.prepare.rate import MOST_FPS
-from pipeline.prepare.shard_workers import write_locally
-from pipeline.prepare.shard_writer import write_shard
 from pipeline.video import probe
 
 EXPLANATION = """\
-Frames of the files per second, from file to shard: decoded, resized to {size} x {size} at
+Frames of the files per second, from file to chunks: decoded, resized to {size} x {size} at
 {fps:g} frames per second of video, JPEG, written. The best of {repeats} runs.
 
-  prepare  pipeline.prepare.shard_writer.write_shard, per CPU second
+  prepare  pipeline.frames.decoding.decode_file, per CPU second
   ffmpeg   ffmpeg -threads 1 -i PATH -f null - : decoded only, per CPU second
   ratio    prepare / ffmpeg
   memory   peak of a process that prepares this file alone
@@ -32,7 +31,7 @@ Frames of the files per second, from file to shard: decoded, resized to {size} x
 
 def main(arguments: Sequence[str]) -> None:
     """Parses the command line and measures."""
-    parser = Parser("From files to shards, against ffmpeg.", "benchmark prepare", "VIDEO")
+    parser = Parser("From files to stored frames, against ffmpeg.", "benchmark prepare", "VIDEO")
     parser.add_argument("paths", nargs="+", metavar="VIDEO", help="Video files.")
     parser.add_argument("--repeats", type=positive, default=3, help="Runs; the best counts.")
     measure_preparation(**vars(parser.parse(arguments)))
@@ -65,45 +64,34 @@ def _print_row(path: str, width: int, config: PrepareConfig, repeats: int) -> No
     print(f"{Path(path).name:{width}} {' '.join(cells)} {_peak_memory(path):6.1f} MB", flush=True)
 
 
-def _task(paths: Sequence[str], folder: str, config: PrepareConfig, name: str = "x") -> ShardTask:
-    sources = [
-        SourceVideo(
-            row=Row(path=str(Path(path).absolute()), label="a", group="g", split="train"),
-            file=f"{number} {Path(path).name}",
-        )
-        for number, path in enumerate(paths)
-    ]
-    return ShardTask(
-        folder=folder,
-        name=name,
-        split="train",
-        sources=tuple(sources),
-        class_names=("a",),
-        frames=config.frames,
-    )
+def _task(path: str, folder: Path, config: PrepareConfig) -> DecodeTask:
+    folder.mkdir(exist_ok=True)
+    return DecodeTask(path=path, name=str(folder), folder=str(folder), frames=config.stored)
 
 
 def _prepare(path: str, config: PrepareConfig) -> int:
     with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / REPORTS).mkdir()
-        return write_shard(_task([path], folder, config)).videos[0].decoded_frames
+        return decode_file(_task(path, Path(folder), config)).num_frames or 0
 
 
 def _workers_rate(paths: Sequence[str], workers: int, config: PrepareConfig, repeats: int) -> float:
-    """Frames per second of all files, several shards of each, by some workers."""
+    """Frames per second of all files, several times each, by some workers."""
     config = dataclasses.replace(config, workers=workers)
-    calls = [partial(_write, paths, config, num_shards) for num_shards in (4, 12)]
+    calls = [partial(_decode, paths, config, times) for times in (4, 12)]
     (short, few), (long, many) = (min(runs) for runs in in_turn(calls, repeats))
     # The difference is free of what starting the workers takes.
     return (many - few) / (long - short)
 
 
-def _write(paths: Sequence[str], config: PrepareConfig, num_shards: int) -> int:
+def _decode(paths: Sequence[str], config: PrepareConfig, times: int) -> int:
     with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / REPORTS).mkdir()
-        tasks = [_task(paths, folder, config, str(number)) for number in range(num_shards)]
-        reports = write_locally(tasks, config)
-    return sum(video.decoded_frames for report in reports for video in report.videos)
+        places = itertools.product(paths, range(times))
+        tasks = [
+            _task(path, Path(folder) / str(number), config)
+            for number, (path, _) in enumerate(places)
+        ]
+        reports = decode_locally(tasks, config)
+    return sum(report.num_frames or 0 for report in reports)
 
 
 def _peak_memory(path: str) -> float:

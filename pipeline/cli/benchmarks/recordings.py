@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from pipeline.cli.frame_scores import format_frame_metrics
 from pipeline.cli.script import Parser, named_run
-from pipeline.dataset.records import recording_labels
+from pipeline.dataset.recordings import recording_labels
 from pipeline.errors import DataError
 from pipeline.evaluation.frame_scores import score_recordings
 from pipeline.evaluation.recordings import Recording
@@ -42,7 +42,8 @@ def main(arguments: Sequence[str]) -> None:
         )
     print(EXPLANATION.format(number=store.num_videos["test"]))
     classifier, found = Classifier(run), []
-    labelled = zip(store.of_split("test"), recording_labels(store, "test"), strict=True)
+    clips = store.of_split("test")
+    labelled = zip(clips, recording_labels(store, clips), strict=True)
     for record, labels in labelled:
         timeline = make_timeline(classifier, Path(record.row.path))
         answers = frame_answers(timeline, len(labels), store.frames.fps, store.class_names)

@@ -196,9 +196,12 @@ def _row(recording: Recording, events: Iterable[Event], root: Path, background: 
         background=background,
         subject=recording.subject,
     )
+    return _unlabelled(recording, root).labelled(annotation.class_names, annotation)
+
+
+def _unlabelled(recording: Recording, root: Path) -> Row:
     group = recording.group or relative_path(recording.path, root)
-    row = Row(path=recording.path, label="", group=group, split=recording.split)
-    return row.labelled(annotation.class_names, annotation)
+    return Row(path=recording.path, label="", group=group, split=recording.split)
 
 
 def _class_name(label: str) -> str:
@@ -207,17 +210,11 @@ def _class_name(label: str) -> str:
 
 
 def _cuts(recording: Recording, events: Iterable[Event], root: Path) -> list[Row]:
-    group = recording.group or relative_path(recording.path, root)
+    whole = _unlabelled(recording, root)
+    times = ((each, each.start_seconds, each.end_seconds) for each in events)
     return [
-        Row(
-            path=recording.path,
-            label=event.label,
-            group=group,
-            split=recording.split,
-            start_seconds=event.start_seconds,
-            end_seconds=event.end_seconds,
-        )
-        for event in events
+        dataclasses.replace(whole, label=each.label, start_seconds=start, end_seconds=end)
+        for each, start, end in times
     ]
 
 
@@ -228,13 +225,7 @@ _MARKED = ("videos", "point_seconds", "modifiers", "tiers", "subjects", "not_ann
 
 
 def scan_marked(config: PrepareConfig, videos: Path, path: str | Path = "") -> Manifest:
-    """As `scan_events`, by the settings of `prepare`.
-
-    Args:
-        config: The settings.
-        videos: The folder of the videos.
-        path: The events; empty: those that are set.
-    """
+    """As `scan_events`, by the settings of `prepare`; `path`: events in place of those set."""
     return scan_events(
         path or config.path,
         videos,

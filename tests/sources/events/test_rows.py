@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.cli.prepare import main
 from pipeline.config.prepare import PrepareConfig
+from pipeline.dataset.recordings import recording_labels
 from pipeline.errors import ConfigError, DataError
 from pipeline.manifest.annotation import UNKNOWN_LABEL
 from pipeline.prepare.preparation import prepare
@@ -192,11 +193,15 @@ def test_each_subject_has_a_recording_of_its_own(root):
     lines = zip(TABLE.splitlines(), subjects, strict=True)
     table = "\n".join(f"{line},{subject}" for line, subject in lines)
     store = prepare(configure(root, table, subjects=True)).store
-    names = [record.name for record in store.records]
-    assert sorted(names) == ["a.avi#subject=ann", "a.avi#subject=bob", "b.avi#subject=ann"]
+    labels = dict(zip(store.clips, recording_labels(store, store.clips), strict=True))
+    assert [clip.name for clip in store.clips] == [
+        "a.avi#subject=ann",
+        "a.avi#subject=bob",
+        "b.avi#subject=ann",
+    ]
     assert {row.group for row in store.manifest.rows} == {"a.avi", "b.avi"}
     jump = store.class_names.index("jump")
-    frames = {each.name: sum(piece.counts[jump] for piece in each.pieces) for each in store.records}
+    frames = {clip.name: (each[:, jump] == 1).sum() for clip, each in labels.items()}
     assert frames["a.avi#subject=ann"] == 11, "from 0.95 to 2 s, 10 a second"
     assert frames["a.avi#subject=bob"] == 10
 
@@ -228,6 +233,6 @@ def test_other_classes_become_background_and_frames_that_nobody_watched_are_not_
     assert scan(root, TABLE.replace("jump", "jump; high")).rows[0].labels == ("jump, high", "wave")
     config = configure(root, f"{TABLE}b.avi,2.5,3.5,pause\n", not_annotated=("pause",))
     store = prepare(config).store
-    (record,) = store.of_split("test")
-    counts = dict(zip(store.class_names, record.pieces[0].counts, strict=True))
+    (labels,) = recording_labels(store, store.of_split("test"))
+    counts = dict(zip(store.class_names, (labels == 1).sum(axis=0), strict=True))
     assert counts == {"background": 25, "jump": 10, "wave": 5}, "of 50 frames, 10 are not known"

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import expect
 
 from pipeline.config.prepare import PrepareConfig
-from pipeline.dataset.records import recording_labels
+from pipeline.dataset.recordings import recording_labels
 from pipeline.manifest.annotation import UNKNOWN_LABEL
 from pipeline.prepare.preparation import prepare
 from pipeline.sources.events.reading import read_events
@@ -436,7 +436,7 @@ def test_a_decision_says_nothing_of_other_classes_and_other_times(label, lab, tm
     options = {"fps": 10, "size": 32, "workers": 1, "val_fraction": 0.0, "test_fraction": 0.0}
     table, out = str(lab / "events.csv"), str(tmp_path / "store")
     store = prepare(PrepareConfig(source="events", path=table, out=out, **options)).store
-    (found,) = (each for split in store.num_videos for each in recording_labels(store, split))
+    (found,) = recording_labels(store, store.clips)
     signs = {0: "0", 1: "1", UNKNOWN_LABEL: "."}
     taught = ["".join(signs[each] for each in column) for column in found[2::5].T.tolist()]
     assert dict(zip(store.class_names, taught, strict=True)) == TAUGHT

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import tempfile
 from array import array
@@ -21,6 +20,7 @@ from pipeline.key_points import KeyPoints, Tables
 from pipeline.streams import IMAGES, Shown
 from pipeline.video import VideoInfo, VideoReader, timed_in_sizes
 from pipeline.video.info import MOST_FPS
+from pipeline.video.reader import WHOLE
 from pipeline.video.timing import MOST_GAP_SECONDS
 
 Floats = npt.NDArray[np.float32]
@@ -36,8 +36,7 @@ def stored_frames(
     reader: VideoReader,
     frames: FramesConfig,
     *,
-    start_seconds: float = 0.0,
-    end_seconds: float = math.inf,
+    ticks: Iterable[tuple[int, float]] = WHOLE,
     tables: Tables | None = None,
 ) -> Iterator[dict[str, bytes]]:
     """Yields what is stored of an open video, at a fixed rate and size, as JPEG.
@@ -48,8 +47,7 @@ def stored_frames(
     Args:
         reader: The open file.
         frames: Rate, size and quality of the frames, and what is stored beside them.
-        start_seconds: Where the video starts within its file.
-        end_seconds: Where it ends.
+        ticks: Which frames, see `pipeline.video.VideoReader.frames`.
         tables: Those of key points, for frames that take them.
 
     Yields:
@@ -61,23 +59,20 @@ def stored_frames(
     Raises:
         VideoDecodeError: A frame cannot be converted to RGB, or the video has no table that fits.
     """
-    part = {"start_seconds": start_seconds, "end_seconds": end_seconds}
-    return (stored for (stored,) in stored_in_sizes(reader, [frames], tables=tables, **part))
+    each = stored_in_sizes(reader, [frames], ticks=ticks, tables=tables)
+    return (stored for (stored,) in each)
 
 
 def stored_in_sizes(
     reader: VideoReader,
     each: Sequence[FramesConfig],
     *,
-    start_seconds: float = 0.0,
-    end_seconds: float = math.inf,
+    ticks: Iterable[tuple[int, float]] = WHOLE,
     tables: Tables | None = None,
 ) -> Iterator[tuple[dict[str, bytes], ...]]:
     """Yields what is stored for each of some configurations of one rate, see `stored_frames`."""
     points = [_points_of(reader, frames, tables) for frames in each]
-    shown = reader.frames_in_sizes(
-        sizes_of(each), fps=each[0].fps, start_seconds=start_seconds, end_seconds=end_seconds
-    )
+    shown = reader.frames_in_sizes(sizes_of(each), fps=each[0].fps, ticks=ticks)
     yield from encode_frames(shown, each, points)
 
 
