@@ -286,30 +286,38 @@ class StoredVideo:
             DataError: They are not there, or damaged.
         """
         wanted = list(frames)
-        read = functools.cache(self._read)
-        return [[read(number, self._columns[name]) for number in wanted] for name in names]
+        places = {number: self._places[number // CHUNK_FRAMES] for number in wanted}
+        rows = [first + number % CHUNK_FRAMES for number, (_, first) in places.items()]
+        found = []
+        for name in names:
+            entries = self._entries[rows, self._columns[name]].tolist()
+            images = {
+                number: _image(file, *entry)
+                for (number, (file, _)), entry in zip(places.items(), entries, strict=True)
+            }
+            found.append([images[number] for number in wanted])
+        return found
 
-    def _read(self, frame: int, column: int) -> bytes:
-        chunk, offset = divmod(frame, CHUNK_FRAMES)
-        file, row = self._places[chunk]
-        path = file.path
-        start, length, crc = self._entries[row + offset, column].tolist()
-        try:
-            image = _opened(file).read(start, length)
-        except FileNotFoundError:
-            raise DataError(
-                f"{path}: not there any more. Put the data set back, and run the same command again"
-            ) from None
-        except OSError as error:
-            if error.errno == errno.ESTALE:  # removed by another machine
-                _opened.cache_clear()
-            raise DataError(f"{path}: {error.strerror}") from None
-        if google_crc32c.value(image) != crc:
-            raise DataError(
-                f"{path}: damaged. Delete this, and run the same {command('prepare')} command "
-                "again: it decodes what is missing."
-            )
-        return image
+
+def _image(file: _File, start: int, num_bytes: int, crc: int) -> bytes:
+    """What is stored of a frame, once its checksum is that of the index."""
+    try:
+        image = _opened(file).read(start, num_bytes)
+    except FileNotFoundError:
+        raise DataError(
+            f"{file.path}: not there any more. Put the data set back, and run the same command "
+            "again"
+        ) from None
+    except OSError as error:
+        if error.errno == errno.ESTALE:  # removed by another machine
+            _opened.cache_clear()
+        raise DataError(f"{file.path}: {error.strerror}") from None
+    if google_crc32c.value(image) != crc:
+        raise DataError(
+            f"{file.path}: damaged. Delete this, and run the same {command('prepare')} command "
+            "again: it decodes what is missing."
+        )
+    return image
 
 
 class _File(NamedTuple):
