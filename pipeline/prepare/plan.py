@@ -13,7 +13,14 @@ from typing import Any
 from pipeline.atomic import atomic_write
 from pipeline.config import FramesConfig
 from pipeline.frames.chunks import index_file, segment_file
-from pipeline.frames.decoding import DecodeTask, FileReport, Look, Problem, Span
+from pipeline.frames.decoding import (
+    WHOLE_FILE,
+    DecodeTask,
+    FileReport,
+    Look,
+    Problem,
+    Span,
+)
 from pipeline.frames.store import frames_key
 from pipeline.key_points import Tables
 from pipeline.manifest.rows import Row
@@ -167,30 +174,36 @@ def plan_files(
         others: Folders that may hold frames already.
         limits: How large the frames of a file may be.
     """
-    of_file: dict[str, list[SourceVideo]] = {}
+    firsts, more = dict[str, SourceVideo](), dict[str, list[Span]]()  # There may be a million.
     for source in sources:
-        of_file.setdefault(source.file, []).append(source)
+        if firsts.setdefault(source.file, source) is not source:
+            more.setdefault(source.file, []).append(source.span)
     reports, tasks = dict[str, FileReport](), list[DecodeTask]()
-    for name, videos in of_file.items():
-        first, spans = videos[0], tuple(dict.fromkeys(video.span for video in videos))
+    same: dict[str, Any] = {
+        "folder": str(folder),
+        "frames": frames,
+        "tables": tables,
+        "limits": limits,
+    }
+    nothing, whole, others = FileReport(), (WHOLE_FILE,), tuple(others)
+    for name, first in firsts.items():
+        is_whole = first.span == WHOLE_FILE and name not in more
+        spans = whole if is_whole else tuple(dict.fromkeys((first.span, *more.get(name, ()))))
         before = known.get(name)
-        report = before.report if before and before.is_of(first) else FileReport()
-        key = frames_key(report.digest, frames, first.table)
-        if _is_enough(report, spans, folder, key):
+        report = before.report if before and before.is_of(first) else nothing
+        key = frames_key(report.digest, frames, first.table) if report.digest else ""
+        if key and _is_enough(report, spans, folder, key):
             reports[name] = report
             continue
         task = DecodeTask(
             path=first.row.path,
             name=name,
-            folder=str(folder),
-            frames=frames,
             spans=spans,
             digest=report.digest,
-            looks=report.looks if report.key == key else {},
+            looks=report.looks if key and report.key == key else nothing.looks,
             table=first.table,
-            tables=tables,
-            others=tuple(others),
-            limits=limits,
+            others=others,
+            **same,
         )
         tasks.append(task)
     return reports, tasks
