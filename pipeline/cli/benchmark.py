@@ -12,7 +12,7 @@ COMMANDS: Final = {
     "step": "a training step, against Keras' TimeDistributed and PyTorch",
     "input": "--data DATA: clips read and augmented, against those that a step takes",
     "cache": "--data DATA: an epoch on stored features, against one through the backbone",
-    "prepare": "VIDEO...: from files to shards, against ffmpeg",
+    "prepare": "VIDEO...: from files to stored frames, against ffmpeg",
     "workers": "--data DATA: workers of one training and jobs of several, against one process",
     "manifest": "a table of many videos, read, split and planned",
     "classify": "VIDEO...: a file classified, cold and warm, against keras.Model.predict",

@@ -42,7 +42,7 @@ def training_batches(
 ) -> tf.data.Dataset:
     """Endless batches of randomly cut and augmented training clips.
 
-    Every epoch shows each training video once, or a clip for each record of a recording, in a new
+    Every epoch shows each training video once, or a clip for each chunk of a recording, in a new
     order, see `pipeline.dataset.order`; batches run on
     across the border of two epochs, so that all have the same size. The clip that is cut of a video
     depends on the seed, the epoch and the video alone.

@@ -69,7 +69,7 @@ def write_contact_sheets(
         The files.
 
     Raises:
-        DataError: A video or a shard is damaged.
+        DataError: A file of frames is damaged.
         ConfigError: The folder cannot be made.
     """
     config = dataclasses.replace(

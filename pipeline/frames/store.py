@@ -24,6 +24,7 @@ from pipeline.frames.chunks import (
     read_index,
     segment_file,
 )
+from pipeline.manifest.annotation import merged
 
 FRAMES: Final = "frames"
 """Folder of a data set for the frames of its videos."""
@@ -67,21 +68,11 @@ def missing_chunks(index: ChunkIndex, spans: Spans) -> list[tuple[int, float]]:
         for first, end in spans
     ]
     found: list[tuple[int, float]] = []
-    for low, high in _joined(wanted):
+    for start, high in merged(each for each in wanted if each[0] < each[1]):
+        low = int(start)
         stored = sorted(number for number in there if low <= number < high)
         starts, ends = [low, *(number + 1 for number in stored)], [*stored, high]
         found += [gap for gap in zip(starts, ends, strict=True) if gap[0] < gap[1]]
-    return found
-
-
-def _joined(ranges: Iterable[tuple[int, float]]) -> list[tuple[int, float]]:
-    """The same numbers in ranges that do not touch, in order."""
-    found: list[tuple[int, float]] = []
-    for low, high in sorted(ranges):
-        if found and low <= found[-1][1]:
-            found[-1] = found[-1][0], max(high, found[-1][1])
-        elif low < high:
-            found.append((low, high))
     return found
 
 
