@@ -37,7 +37,7 @@ from pipeline.video import (
     DamagedVideoWarning,
     Limits,
     VideoReader,
-    decode_jpeg,
+    decode_grey_jpeg,
 )
 from pipeline.video.timing import count_ticks
 
@@ -291,7 +291,7 @@ def _look(
     if "pose" in frames.images:
         (points,) = video.read(range(first, first + number), ["pose"])
         flag = round(float(np.mean(highest_flags(points, frames))), 4)
-    look = video_hash(list(map(decode_jpeg, images)))
+    look = video_hash(list(map(decode_grey_jpeg, images)))
     return Look(first=first, num_frames=number, hash=look, pose_flag=flag)
 
 

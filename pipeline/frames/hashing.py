@@ -64,20 +64,20 @@ def video_hash(images: Sequence[np.ndarray] | np.ndarray) -> str | None:
     temporal transform based video hashing".
 
     Args:
-        images: The frames at `hash_positions`, each uint8 (H, W, 3), RGB.
+        images: The frames at `hash_positions`, each uint8 (H, W), grey.
 
     Returns:
         Hexadecimal digits, 256 of them; None if there is nothing to tell the video by: its mean
         frame is one colour, stripes, a smooth shade or noise.
     """
-    pictures = [Image.fromarray(picture) for picture in _pictures(np.asarray(images, np.float32))]
-    if _detail(pictures[0]) < _LEAST_DETAIL:
+    mean, *waves = _pictures(np.asarray(images, np.float32))
+    if _detail(mean) < _LEAST_DETAIL:
         return None
-    return "".join(map(_image_hash, pictures))
+    return "".join(map(_image_hash, (mean, *waves)))
 
 
 def _pictures(frames: np.ndarray) -> np.ndarray:
-    """Returns the mean frame and the waves over time, uint8 (1 + waves, H, W, 3).
+    """Returns the mean frame and the waves over time, uint8 (1 + waves, H, W).
 
     A wave is how much a pixel follows a cosine of one half, two halves, ... of a turn. The first
     has the opposite sign in a video that is played backwards.
@@ -91,19 +91,19 @@ def _pictures(frames: np.ndarray) -> np.ndarray:
     return np.clip(np.rint(pictures), 0, 255).astype(np.uint8)
 
 
-def _image_hash(picture: Image.Image) -> str:
+def _image_hash(picture: np.ndarray) -> str:
     """The perceptual hash of a picture: which of its lowest frequencies are above their median.
 
     Source: Zauner (2010), "Implementation and Benchmarking of Perceptual Image Hash Functions".
     """
-    small = picture.convert("L").resize((_SIDE, _SIDE), Image.Resampling.LANCZOS)
+    small = Image.fromarray(picture).resize((_SIDE, _SIDE), Image.Resampling.LANCZOS)
     pixels = np.asarray(small, np.float64)
     frequencies = np.einsum("ur,rv->uv", _COSINES, np.einsum("rc,vc->rv", pixels, _COSINES))
     return np.packbits(frequencies > np.median(frequencies)).tobytes().hex()
 
 
-def _detail(picture: Image.Image) -> float:
+def _detail(picture: np.ndarray) -> float:
     """Rest of each pixel beside the means of its row and column, in grey levels."""
-    grey = np.asarray(picture.convert("L"), np.float32)
+    grey = picture.astype(np.float32)
     rest = grey - grey.mean(axis=0) - grey.mean(axis=1, keepdims=True) + grey.mean()
     return float(rest.std())

@@ -4,7 +4,7 @@ from pipeline.video.crop import crop
 from pipeline.video.files import iter_frames, probe
 from pipeline.video.flow import decode_flow, encode_flow, flow_image, no_flow
 from pipeline.video.info import DamagedVideoWarning, VideoInfo
-from pipeline.video.jpeg import decode_jpeg, encode_jpeg
+from pipeline.video.jpeg import decode_grey_jpeg, decode_jpeg, encode_jpeg
 from pipeline.video.limits import NO_LIMITS, Limits
 from pipeline.video.live import LiveFrame, LiveVideo
 from pipeline.video.opening import whole_files_only
@@ -25,6 +25,7 @@ __all__ = [
     "check_target",
     "crop",
     "decode_flow",
+    "decode_grey_jpeg",
     "decode_jpeg",
     "encode_flow",
     "encode_jpeg",

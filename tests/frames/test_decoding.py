@@ -15,7 +15,7 @@ from pipeline.frames.decoding import WHOLE_FILE, DecodeTask, Look, decode_file
 from pipeline.frames.encoding import encode_video
 from pipeline.frames.hashing import hash_positions, video_hash
 from pipeline.frames.store import frames_key
-from pipeline.video import VideoReader, decode_jpeg, write_video
+from pipeline.video import VideoReader, decode_grey_jpeg, write_video
 from tests.prepare.people import render
 
 FRAMES = FramesConfig(fps=5, size=16, jpeg_quality=90)
@@ -55,7 +55,7 @@ def test_a_file_is_stored_once_and_what_is_there_is_not_decoded(tmp_path, passes
     assert (report.duration_seconds, report.codec) == (pytest.approx(30), "ffv1")
     (read,) = StoredVideo(tmp_path / "out", report.key).read(range(150), ["frames"])
     assert read == whole
-    shown = [decode_jpeg(whole[position]) for position in hash_positions(150)]
+    shown = [decode_grey_jpeg(whole[position]) for position in hash_positions(150)]
     assert report.looks == {WHOLE_FILE: Look(first=0, num_frames=150, hash=video_hash(shown))}
     again = decode_file(task)
     assert again == dataclasses.replace(report, num_decoded=0)

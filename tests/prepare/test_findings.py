@@ -16,7 +16,7 @@ from pipeline.prepare.data_report import as_markdown, describe
 from pipeline.prepare.duplicates import near_duplicates, same_digest
 from pipeline.prepare.leaks import copied, crossing, duplicates, harmless, leaking
 from pipeline.prepare.plan import SourceVideo, VideoReport
-from pipeline.video import decode_jpeg, write_video
+from pipeline.video import decode_grey_jpeg, write_video
 
 FRAMES = FramesConfig(fps=15, size=64, jpeg_quality=95)
 HEIGHT, WIDTH = 96, 128
@@ -27,11 +27,11 @@ MOST = 256
 def hash_file(path):
     images, _ = encode_video(path, FRAMES)
     frames = images["frames"]
-    return video_hash([decode_jpeg(frames[index]) for index in hash_positions(len(frames))])
+    return video_hash([decode_grey_jpeg(frames[index]) for index in hash_positions(len(frames))])
 
 
 def hash_frames(frames):
-    return video_hash(frames[hash_positions(len(frames))])
+    return video_hash(frames[hash_positions(len(frames))].mean(axis=-1).astype(np.uint8))
 
 
 def place(seed):
