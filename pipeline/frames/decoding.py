@@ -9,7 +9,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 
@@ -65,6 +65,9 @@ class Look:
     num_frames: int
     hash: str | None = None
     pose_flag: float | None = None
+
+
+NOTHING: Final = Look(first=0, num_frames=0)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

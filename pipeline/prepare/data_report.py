@@ -11,8 +11,8 @@ from typing import Any, Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pipeline.manifest.rows import SPLITS, Manifest
-from pipeline.prepare.leaks import Video, describe_random_split, random_split
-from pipeline.prepare.plan import VideoReport
+from pipeline.prepare.leaks import describe_random_split, random_split
+from pipeline.prepare.plan import Video
 from pipeline.prepare.rate import MOST_FPS
 from pipeline.sources.events.report import report_lines
 from pipeline.text import code, counted, listed, markdown, visible
@@ -50,41 +50,41 @@ def describe(
     Returns:
         What `data_report.json` holds.
     """
-    kept = [(source, report) for source, report in videos if not report.problem]
-    reports = [report for _, report in kept]
-    fewer = [report for report in reports if _has_fewer(report)]
-    rows = [source.row for source, _ in kept]
-    manifest = Manifest(rows=tuple(source.row for source, _ in videos))
+    kept = [video for video in videos if not video.problem]
+    files = [video.file for video in kept]
+    rows = [video.row for video in kept]
+    manifest = Manifest(rows=tuple(video.row for video in videos))
     held = _held(kept, fps)
     described: dict[str, Any] = {
         "labelling": manifest.labelling,
         "total": _totals(kept),
         "splits": {split: _split(kept, split, held) for split in SPLITS},
         "imbalance": {},
-        "duration_seconds": _spread([report.duration_seconds for report in reports]),
-        "fps": _spread([report.fps for report in reports]),
-        "width": _spread([report.width for report in reports]),
-        "height": _spread([report.height for report in reports]),
-        "codecs": dict(Counter(report.codec for report in reports).most_common()),
+        "duration_seconds": _spread([video.duration_seconds for video in kept]),
+        "fps": _spread([file.fps for file in files]),
+        "width": _spread([file.width for file in files]),
+        "height": _spread([file.height for file in files]),
+        "codecs": dict(Counter(file.codec for file in files).most_common()),
         "left_out": [
-            {"video": source.name, "problem": report.problem, "reason": report.reason}
-            for source, report in videos
-            if report.problem
+            {"video": video.name, "problem": video.problem, "reason": video.reason}
+            for video in videos
+            if video.problem
         ],
         "fewer_frames_than_declared": [
             {
-                "video": report.name,
-                "declared": report.declared_frames,
-                "decoded": report.decoded_frames,
-                "damaged": report.damaged,
+                "video": video.name,
+                "declared": video.declared_frames,
+                "decoded": video.decoded_frames,
+                "damaged": video.damaged,
             }
-            for report in fewer
+            for video in kept
+            if _has_fewer(video)
         ],
-        "repeating": [report.name for report in reports if _repeats(report)],
+        "repeating": [video.name for video in kept if _repeats(video)],
         "broken_clocks": [
-            report.name for report in reports if report.damage and not _has_fewer(report)
+            video.name for video in kept if video.file.damage and not _has_fewer(video)
         ],
-        **_pose(reports),
+        **_pose(kept),
         "changes": changes,
         "leaks": list(leaks),
         "copies": list(copies),
@@ -96,32 +96,33 @@ def describe(
     return described
 
 
-def _has_fewer(report: VideoReport) -> bool:
-    fewer = report.decoded_frames < (report.declared_frames or 0)
-    return fewer and (report.damaged or report.missing_frames > 0)
+def _has_fewer(video: Video) -> bool:
+    fewer = video.decoded_frames < (video.declared_frames or 0)
+    return fewer and (video.damaged or video.missing_frames > 0)
 
 
-def _pose(reports: Sequence[VideoReport]) -> dict[str, Any]:
+def _pose(videos: Sequence[Video]) -> dict[str, Any]:
     """How sure it is that there is someone: of all frames, and the videos where it is hardly so."""
-    found = [report for report in reports if report.pose_flag is not None]
+    looks = {video.name: video.look for video in videos}
+    found = {name: look for name, look in looks.items() if look.pose_flag is not None}
     if not found:
         return {}
-    frames = sum(report.stored_frames for report in found)
-    total = sum((report.pose_flag or 0) * report.stored_frames for report in found)
-    few = [report.name for report in found if (report.pose_flag or 0) < FEW_PEOPLE]
+    frames = sum(look.num_frames for look in found.values())
+    total = sum((look.pose_flag or 0) * look.num_frames for look in found.values())
+    few = [name for name, look in found.items() if (look.pose_flag or 0) < FEW_PEOPLE]
     return {"pose": {"mean_flag": round(total / frames, 3), "few": few}}
 
 
-def _repeats(report: VideoReport) -> bool:
+def _repeats(video: Video) -> bool:
     """Whether more is stored than decodes, by more than rounding."""
-    return report.stored_frames > 1.02 * report.decoded_frames + 1
+    return video.look.num_frames > 1.02 * video.decoded_frames + 1
 
 
 def _totals(videos: Sequence[Video]) -> dict[str, Any]:
     return {
         "videos": len(videos),
-        "groups": len({source.row.group for source, _ in videos}),
-        "seconds": round(sum(report.duration_seconds for _, report in videos), 3),
+        "groups": len({video.row.group for video in videos}),
+        "seconds": round(sum(video.duration_seconds for video in videos), 3),
     }
 
 
@@ -129,9 +130,9 @@ def _split(videos: Sequence[Video], split: str, held: Held) -> dict[str, Any]:
     classes: dict[str, list[Video]] = {}
     chosen = []
     for video in videos:
-        if video[0].row.split == split:
+        if video.row.split == split:
             chosen.append(video)
-            for label in video[0].row.labels:
+            for label in video.row.labels:
                 classes.setdefault(label, []).append(video)
     if not chosen:
         return {}
@@ -147,12 +148,12 @@ def _split(videos: Sequence[Video], split: str, held: Held) -> dict[str, Any]:
 def _held(videos: Sequence[Video], fps: float) -> Held:
     """For how many seconds each class holds in each recording, by its name."""
     found: Held = {}
-    for source, report in videos:
-        if source.row.annotation:
-            names = source.row.labels
-            labels = source.row.annotation.by_frame(fps, names)(0, report.stored_frames)
-            seconds = (labels == 1).sum(axis=0) * (report.duration_seconds / report.stored_frames)
-            found[source.name] = dict(zip(names, seconds.tolist(), strict=True))
+    for video in videos:
+        if video.row.annotation:
+            names, number = video.row.labels, video.look.num_frames
+            labels = video.row.annotation.by_frame(fps, names)(0, number)
+            seconds = (labels == 1).sum(axis=0) * (video.duration_seconds / number)
+            found[video.name] = dict(zip(names, seconds.tolist(), strict=True))
     return found
 
 
@@ -160,7 +161,7 @@ def _marked(videos: Sequence[Video], label: str, held: Held) -> dict[str, float]
     """Of recordings, for how long a class holds in them."""
     if not held:
         return {}
-    return {"seconds": round(sum(held[source.name][label] for source, _ in videos), 3)}
+    return {"seconds": round(sum(held[video.name][label] for video in videos), 3)}
 
 
 def _imbalance(described: dict[str, Any]) -> dict[str, Any] | None:

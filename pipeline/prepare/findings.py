@@ -11,10 +11,10 @@ from typing import Any
 
 from pipeline.config.prepare import PrepareConfig
 from pipeline.errors import DataError
-from pipeline.manifest.rows import TRIM, Row, relative_path
+from pipeline.manifest.rows import TRIM, relative_path
 from pipeline.prepare import leaks
 from pipeline.prepare.data_report import as_markdown, describe, left_out
-from pipeline.prepare.plan import VideoReport
+from pipeline.prepare.plan import Video
 from pipeline.text import counted, listed
 
 
@@ -29,14 +29,14 @@ class Findings:
         report: What `data_report.json` holds.
     """
 
-    videos: list[leaks.Video]
+    videos: list[Video]
     duplicates: list[leaks.Duplicate]
     leaks: list[str]
     report: dict[str, Any]
 
 
 def examine(
-    videos: Sequence[leaks.Video],
+    videos: Sequence[Video],
     fps: float,
     changes: dict[str, list[str]] | None = None,
     *,
@@ -47,9 +47,9 @@ def examine(
     Their frames are stored at `fps`. What files of events say of the videos,
     `Manifest.annotations`, is a part of the report.
     """
-    videos = sorted(videos, key=lambda video: video[0].name)
-    duplicates = leaks.duplicates([video for video in videos if not video[1].problem])
-    found = [*leaks.crossing(source.row for source, _ in videos), *leaks.leaking(duplicates)]
+    videos = sorted(videos, key=lambda video: video.name)
+    duplicates = leaks.duplicates([video for video in videos if not video.problem])
+    found = [*leaks.crossing(video.row for video in videos), *leaks.leaking(duplicates)]
     report = describe(videos, found, changes or {}, leaks.harmless(duplicates), fps=fps)
     if annotations:
         report["events"] = dict(annotations)
@@ -57,17 +57,17 @@ def examine(
     return Findings(videos=videos, duplicates=duplicates, leaks=found, report=report)
 
 
-def _events_behind(videos: Sequence[leaks.Video], fps: float) -> list[dict[str, Any]]:
+def _events_behind(videos: Sequence[Video], fps: float) -> list[dict[str, Any]]:
     """The recordings in which events end behind what decodes, by more than rounding."""
     found = []
-    for source, video in videos:
-        if not source.row.annotation or video.problem:
+    for video in videos:
+        if not video.row.annotation or video.problem:
             continue
-        seconds = video.stored_frames / fps
-        most = seconds + 2 / min(fps, video.fps)
-        number = sum(end > most for _, end, _ in source.row.annotation.events)
+        seconds = video.look.num_frames / fps
+        most = seconds + 2 / min(fps, video.file.fps)
+        number = sum(end > most for _, end, _ in video.row.annotation.events)
         if number:
-            found.append({"video": source.name, "events": number, "seconds": round(seconds, 3)})
+            found.append({"video": video.name, "events": number, "seconds": round(seconds, 3)})
     return found
 
 
@@ -107,7 +107,7 @@ def too_many_bad(report: dict[str, Any], config: PrepareConfig) -> str:
 
 
 def write_findings(
-    folder: Path, videos: Sequence[leaks.Video], report: dict[str, Any], *, root: Path
+    folder: Path, videos: Sequence[Video], report: dict[str, Any], *, root: Path
 ) -> None:
     """Writes `quarantine.csv`, `data_report.json` and `data_report.md`.
 
@@ -117,11 +117,11 @@ def write_findings(
     with (folder / "quarantine.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         columns = ("path", "label", "split", "status", "problem", "reason")
-        trims = any(source.row.is_trim for source, _ in videos)
+        trims = any(video.row.is_trim for video in videos)
         writer.writerow((*columns, *TRIM) if trims else columns)
-        for source, video in videos:
-            row = source.row
-            for status, problem, reason in _problems(row, video, source.file in changed):
+        for video in videos:
+            row = video.row
+            for status, problem, reason in _problems(video, video.source.file in changed):
                 path = relative_path(row.path, root.absolute())
                 cells = (path, row.label, row.split, status, problem, reason)
                 writer.writerow((*cells, *row.trim_cells) if trims else cells)
@@ -130,16 +130,16 @@ def write_findings(
     (folder / "data_report.md").write_text(as_markdown(report), encoding="utf-8")
 
 
-def _problems(row: Row, video: VideoReport, changed: bool) -> list[tuple[str, str, str]]:
+def _problems(video: Video, changed: bool) -> list[tuple[str, str, str]]:
     """Problems of a video, each with what became of it and the reason."""
     found: list[tuple[str, str, str]] = []
     if video.problem:
         found.append(("left out", video.problem, video.reason))
-    if video.damaged and row.is_trim and video.declared_frames:
+    if video.damaged and video.row.is_trim and video.declared_frames:
         reason = f"decoded {video.decoded_frames} of {video.declared_frames} frames: the file ends"
         found.append(("kept", "shorter than asked", reason))
     elif video.damaged:
-        found.append(("kept", "damaged", video.damage))
+        found.append(("kept", "damaged", video.file.damage))
     if changed:
         found.append(("kept", "changed", "the file changed since the last preparation"))
     return found

@@ -9,10 +9,8 @@ import numpy as np
 
 from pipeline.manifest.rows import SPLITS, Row
 from pipeline.prepare.duplicates import Joined, near_duplicates, same_digest
-from pipeline.prepare.plan import SourceVideo, VideoReport
+from pipeline.prepare.plan import SourceVideo, Video
 from pipeline.text import counted, listed
-
-Video = tuple[SourceVideo, VideoReport]
 
 _MOST_NAMES = 10
 
@@ -106,22 +104,22 @@ def duplicates(videos: Sequence[Video]) -> list[Duplicate]:
 
     Parts of one file, or of files of one group, do not count as such: they may look the same.
     """
-    sources = [source for source, _ in videos]
+    sources = [video.source for video in videos]
     paths = [source.row.path for source in sources]
-    same = copied(sources, same_digest(paths, [report.digest for _, report in videos]))
+    same = copied(sources, same_digest(paths, [video.file.digest for video in videos]))
     # Of copies, the first is compared for all: a video that looks like another copy leaks where the
     # two copies do, or where the first does.
     contents = {
-        (report.digest or source.name, *source.row.trim_cells): index
-        for index, (source, report) in reversed([*enumerate(videos)])
+        (video.file.digest or video.name, *video.row.trim_cells): index
+        for index, video in reversed([*enumerate(videos)])
     }
     compared = [videos[index] for index in sorted(contents.values())]
     near = near_duplicates(
-        [report.hash for _, report in compared],
-        [source.file for source, _ in compared],
-        [source.row.group if source.row.is_trim else source.name for source, _ in compared],
+        [video.look.hash for video in compared],
+        [video.source.file for video in compared],
+        [video.row.group if video.row.is_trim else video.name for video in compared],
     )
-    alike = (tuple(compared[index][0] for index in group) for group in near)
+    alike = (tuple(compared[index].source for index in group) for group in near)
     return [*same, *(Duplicate(group, "look the same") for group in alike)]
 
 

@@ -14,6 +14,7 @@ from pipeline.atomic import atomic_write
 from pipeline.config import FramesConfig
 from pipeline.frames.chunks import index_file, segment_file
 from pipeline.frames.decoding import (
+    NOTHING,
     WHOLE_FILE,
     DecodeTask,
     FileReport,
@@ -82,51 +83,42 @@ class KnownFile:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class VideoReport:
-    """The report on one video.
+class Video:
+    """A video, and what is known of it once its file was decoded.
 
     Attributes:
-        name: As in `SourceVideo`.
+        source: The video.
+        file: The report on its file.
+        look: Its stored frames; of one that is left out, none.
         problem: Why it is left out, in a word; empty: it is not.
         reason: The same in full.
         declared_frames: What the container claims that its file holds; None: it claims nothing.
         decoded_frames: What decodes of the video.
         missing_frames: Frames that are declared and for whose time there are none.
-        stored_frames: What is stored, at the rate of the data set.
         damaged: Whether something is wrong with the file, or it ends before the part that is asked.
-        damage: What is wrong with the file; empty: nothing.
-        width: Pixels, after rotation.
-        height: Pixels, after rotation.
-        fps: Frames per second of the file.
         duration_seconds: Of the video.
-        codec: FourCC of the file.
-        hash: What tells it from other videos by its looks; None: it looks like nothing.
-        pose_flag: How sure it is that there is someone, the mean over stored frames, 0 to 1; None:
-            no key points are stored.
-        digest: SHA-256 of the file, hexadecimal; empty: the video is left out.
-        frames: Key of the frames of its file.
-        first_frame: Number of its first frame among them.
     """
 
-    name: str
+    source: SourceVideo
+    file: FileReport
+    look: Look = NOTHING
     problem: Problem = ""
     reason: str = ""
     declared_frames: int | None = None
     decoded_frames: int = 0
     missing_frames: int = 0
-    stored_frames: int = 0
     damaged: bool = False
-    damage: str = ""
-    width: int = 0
-    height: int = 0
-    fps: float = 0.0
     duration_seconds: float = 0.0
-    codec: str = ""
-    hash: str | None = None
-    pose_flag: float | None = None
-    digest: str = ""
-    frames: str = ""
-    first_frame: int = 0
+
+    @property
+    def name(self) -> str:
+        """See `SourceVideo`."""
+        return self.source.name
+
+    @property
+    def row(self) -> Row:
+        """Its row in the manifest."""
+        return self.source.row
 
 
 def fingerprint(*parts: object) -> str:
@@ -231,8 +223,8 @@ def files_of(report: FileReport, folder: Path) -> Iterator[tuple[Path, int]]:
         yield segment_file(folder, report.key, first), num_bytes
 
 
-def report_on(source: SourceVideo, file: FileReport, *, fps: float, min_frames: int) -> VideoReport:
-    """The report on a video by that on its file.
+def video_of(source: SourceVideo, file: FileReport, *, fps: float, min_frames: int) -> Video:
+    """What is known of a video by the report on its file.
 
     Args:
         source: The video.
@@ -240,39 +232,28 @@ def report_on(source: SourceVideo, file: FileReport, *, fps: float, min_frames: 
         fps: Frames per second that are stored.
         min_frames: Stored frames of a video, at least.
     """
-    report = VideoReport(name=source.name, problem=file.problem, reason=file.reason)
     if file.problem:
-        return report
+        return Video(source=source, file=file, problem=file.problem, reason=file.reason)
     look, is_trim = file.looks[source.span], source.row.is_trim
-    number, seconds = look.num_frames, file.duration_seconds
-    decoded = file.num_frames or 0
+    seconds, decoded = file.duration_seconds, file.num_frames or 0
     if is_trim:
         seconds = max(0.0, min(source.row.end_seconds, seconds) - source.row.start_seconds)
         decoded = round(seconds * file.fps)
-    if number < min_frames:
+    if look.num_frames < min_frames:
         reason = f"its {decoded} frames give fewer than {min_frames} at {fps:g} per second."
-        if is_trim and not number:
+        if is_trim and not look.num_frames:
             reason = f"the file has no frame there: it ends at {file.duration_seconds:.2f} seconds."
-        return dataclasses.replace(report, problem="too short", reason=reason)
+        return Video(source=source, file=file, problem="too short", reason=reason)
     asked = _asked_frames(source.row, file) if is_trim else file.declared_frames
-    return dataclasses.replace(
-        report,
+    return Video(
+        source=source,
+        file=file,
+        look=look,
         declared_frames=asked,
         decoded_frames=decoded,
         missing_frames=0 if is_trim else file.missing_frames,
-        stored_frames=number,
         damaged=bool(file.damage) or (is_trim and asked is not None),
-        damage=file.damage,
-        width=file.width,
-        height=file.height,
-        fps=file.fps,
         duration_seconds=seconds,
-        codec=file.codec,
-        hash=look.hash,
-        pose_flag=look.pose_flag,
-        digest=file.digest,
-        frames=file.key,
-        first_frame=look.first,
     )
 
 

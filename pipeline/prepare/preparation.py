@@ -30,16 +30,17 @@ from pipeline.prepare.findings import (
     too_many_bad,
     write_findings,
 )
-from pipeline.prepare.leaks import Video, crossing
+from pipeline.prepare.leaks import crossing
 from pipeline.prepare.plan import (
     FILES,
     KnownFile,
     SourceVideo,
+    Video,
     fingerprint,
     identity,
     plan_files,
     read_files,
-    report_on,
+    video_of,
     write_files,
 )
 from pipeline.prepare.prepared import PARTIAL, Store, describe_store
@@ -126,7 +127,7 @@ def check_videos(config: PrepareConfig) -> CheckReport:
         sources = _with_rows(_sources(manifest, config), rows)
         frames, files = _decoded(sources, config, out, doing="checking")
         write_files(folder / FILES, sources, files)
-        videos = _reports(sources, files, frames, config)
+        videos = _videos(sources, files, frames, config)
         found = examine(videos, frames.fps, annotations=manifest.annotations)
         write_findings(folder, found.videos, found.report, root=folder)
         obstacle = "\n".join(filter(None, (too_many_bad(found.report, config), obstacle)))
@@ -151,7 +152,7 @@ def _prepare(
     sources = _with_rows(sources, rows)
     changes = changes_since(read_files(out / FILES) if old else {}, sources)
     frames, files = _decoded(sources, config, out, doing="preparing")
-    videos = _reports(sources, files, frames, config)
+    videos = _videos(sources, files, frames, config)
     found = examine(videos, frames.fps, changes, annotations=manifest.annotations)
     (out / PARTIAL).mkdir(parents=True, exist_ok=True)
     check_findings(found, config, out / PARTIAL, root=out)
@@ -228,16 +229,15 @@ def _with_rows(sources: Sequence[SourceVideo], rows: Sequence[Row]) -> list[Sour
     return [dataclasses.replace(s, row=row) for s, row in zip(sources, rows, strict=True)]
 
 
-def _reports(
+def _videos(
     sources: Sequence[SourceVideo],
     files: Mapping[str, FileReport],
     frames: FramesConfig,
     config: PrepareConfig,
 ) -> list[Video]:
-    """The videos, each with the report on it."""
-    fps, least = frames.fps, config.min_frames
+    """The videos, each with what is known of it."""
     return [
-        (source, report_on(source, files[source.file], fps=fps, min_frames=least))
+        video_of(source, files[source.file], fps=frames.fps, min_frames=config.min_frames)
         for source in sources
     ]
 

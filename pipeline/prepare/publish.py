@@ -16,12 +16,13 @@ from pipeline.frames.decoding import FileReport
 from pipeline.frames.store import FRAMES, unneeded_files
 from pipeline.manifest.rows import Manifest, Row
 from pipeline.manifest.stored import Clip, write_clips
-from pipeline.prepare.leaks import Duplicate, Video
+from pipeline.prepare.leaks import Duplicate
 from pipeline.prepare.plan import (
     FILES,
     FORMAT,
     KnownFile,
     SourceVideo,
+    Video,
     files_of,
     fingerprint,
     write_files,
@@ -127,7 +128,7 @@ def finish_store(
     Args:
         out: Its folder; the frames are there already, and in `partial` the quarantine and the data
             report.
-        videos: All videos, in the order of their names, with the report on each.
+        videos: All videos, in the order of their names.
         files: The report on each file, by its name.
         frames: How the frames are stored.
         settings: As of `Store`.
@@ -138,27 +139,26 @@ def finish_store(
     Raises:
         DataError: A class has no readable video for training.
     """
-    stored = [source for source, video in videos if not video.problem]
+    stored = [video for video in videos if not video.problem]
     clips = [
         Clip(
-            row=source.row,
-            name=source.name,
-            frames=video.frames,
-            first_frame=video.first_frame,
-            num_frames=video.stored_frames,
+            row=video.row,
+            name=video.name,
+            frames=video.file.key,
+            first_frame=video.look.first,
+            num_frames=video.look.num_frames,
         )
-        for source, video in videos
-        if not video.problem
+        for video in stored
     ]
     rows = tuple(clip.row for clip in clips)
-    _check_classes(out / PARTIAL / "quarantine.csv", [source.row for source, _ in videos], rows)
+    _check_classes(out / PARTIAL / "quarantine.csv", [video.row for video in videos], rows)
     before = _state_of(out)
     (out / STATE).unlink(missing_ok=True)  # Until the end of this, the data set is not finished.
     for name in FINDINGS:
         (out / PARTIAL / name).replace(out / name)
     write_clips(clips, out / "manifest.csv")
-    write_files(out / FILES, [source for source, _ in videos], files)
-    used = {clip.frames: files[source.file] for source, clip in zip(stored, clips, strict=True)}
+    write_files(out / FILES, [video.source for video in videos], files)
+    used = {video.file.key: video.file for video in stored}
     splits = _splits_of(used)
     chunks = fingerprint(frames.as_json(), splits.items())
     if chunks != before.get("chunks") or not _is_unchanged(out, before):
@@ -228,10 +228,10 @@ def prune(store: Store) -> int:
 
 
 def _places(
-    duplicates: Sequence[Duplicate], stored: Sequence[SourceVideo]
+    duplicates: Sequence[Duplicate], stored: Sequence[Video]
 ) -> list[tuple[str, list[int]]]:
     """Rows of the manifest that are the same, which could leak with other splits."""
-    place = {source.name: index for index, source in enumerate(stored)}
+    place = {video.name: index for index, video in enumerate(stored)}
     return [
         (each.what, [place[source.name] for source in each.sources])
         for each in duplicates

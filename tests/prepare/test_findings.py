@@ -9,13 +9,14 @@ import pytest
 from markdown_it import MarkdownIt
 
 from pipeline.config import FramesConfig
+from pipeline.frames.decoding import FileReport, Look
 from pipeline.frames.encoding import encode_video
 from pipeline.frames.hashing import file_digest, hash_positions, video_hash
 from pipeline.manifest.rows import Row
 from pipeline.prepare.data_report import as_markdown, describe
 from pipeline.prepare.duplicates import near_duplicates, same_digest
 from pipeline.prepare.leaks import copied, crossing, duplicates, harmless, leaking
-from pipeline.prepare.plan import SourceVideo, VideoReport
+from pipeline.prepare.plan import SourceVideo, Video
 from pipeline.video import decode_grey_jpeg, write_video
 
 FRAMES = FramesConfig(fps=15, size=64, jpeg_quality=95)
@@ -207,16 +208,19 @@ def test_groups_files_and_parts_of_them_that_cross():
         assert ", ".join(crossing([part(*values) for values in parts])) == message
 
 
+FILE_FIELDS = {"fps", "codec", "width", "damage", "digest"}
 LOOKS = np.random.default_rng(0).bytes(128).hex()
 
 
 def video(name, split="train", group="ann", label=None, **report):
     label = name.split("/")[0] if label is None else label
     row = Row(path=f"/v/{name}", label=label, group=group, split=split)
-    values = {"decoded_frames": 20, "declared_frames": 20, "fps": 10.0, "codec": "mp4v"}
-    values |= {"width": 320, "height": 240, "duration_seconds": 2.0, **report}
+    values = {"decoded_frames": 20, "declared_frames": 20, "duration_seconds": 2.0, **report}
+    of_file = {"fps": 10.0, "codec": "mp4v", "width": 320, "height": 240}
+    of_file |= {key: values.pop(key) for key in FILE_FIELDS & values.keys()}
+    look = Look(first=0, num_frames=0, hash=values.pop("hash", None))
     source = SourceVideo(row=row, file=name, num_bytes=1, modified_ns=2)
-    return source, VideoReport(name=name, **values)
+    return Video(source=source, file=FileReport(**of_file), look=look, **values)
 
 
 def video_of(name, split="train", label="run", looks=None):
@@ -234,7 +238,7 @@ def test_copies_within_a_split_and_label_and_bouts_of_a_group_are_no_leak():
     found = duplicates(videos)
     assert leaking(found) == ["b1 (train run), b2 (test run) have the same content"]
     assert harmless(found) == [message]
-    assert copied([source for source, _ in videos], [(0, 1, 3), (2, 4)]) == found
+    assert copied([video.source for video in videos], [(0, 1, 3), (2, 4)]) == found
     without_labels = [video_of(name, "", "") for name in ("a1", "a2")]
     assert harmless(duplicates(without_labels)) == ["a1, a2 are the same, or nearly"]
     # Those that hold the same bytes are named together with those that look the same.
@@ -250,7 +254,8 @@ def test_copies_within_a_split_and_label_and_bouts_of_a_group_are_no_leak():
         for file in range(2):
             row = dataclasses.replace(part(group, 0, 2, split), path=f"/{group}{file}", group=group)
             source = SourceVideo(row=row, file=f"{group}{file}")
-            bouts.append((source, VideoReport(name=source.name, digest=source.file, hash=LOOKS)))
+            look, content = Look(first=0, num_frames=9, hash=LOOKS), FileReport(digest=source.file)
+            bouts.append(Video(source=source, file=content, look=look))
     assert not duplicates(bouts[:2])
     (found,) = leaking(duplicates(bouts))
     assert found.endswith(" look the same")
