@@ -27,7 +27,8 @@ from pipeline.config.file import (
 from pipeline.config.prepare import OPTIONS
 from pipeline.config.strict import strictly
 from pipeline.errors import ConfigError, DataError
-from pipeline.prepare.prepared import read_state, source_of
+from pipeline.prepare.ensure import source_of
+from pipeline.prepare.prepared import read_state
 from pipeline.streams import STREAMS
 from pipeline.text import one_line
 

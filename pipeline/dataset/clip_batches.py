@@ -16,11 +16,10 @@ from pipeline.config import FramesConfig, RunConfig
 from pipeline.config.file import load_config
 from pipeline.dataset.augment.mixing import is_mixing, needed_clips, training_targets
 from pipeline.dataset.clips import fixed_clip, random_clip
-from pipeline.dataset.order import Order, RepeatingOrder, TrainingOrder, repeat_factors
-from pipeline.dataset.pace import AHEAD, untuned
+from pipeline.dataset.order import Order, RepeatingOrder, Share, TrainingOrder, repeat_factors
 from pipeline.dataset.sampling import Order as FrameOrder
-from pipeline.dataset.share import Share
 from pipeline.dataset.videos import (
+    AHEAD,
     Data,
     VideoReader,
     label_numbers,
@@ -28,6 +27,7 @@ from pipeline.dataset.videos import (
     open_data,
     open_of_run,
     read_videos,
+    untuned,
 )
 from pipeline.errors import DataError
 from pipeline.manifest.rows import Split

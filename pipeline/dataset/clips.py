@@ -12,8 +12,7 @@ from pipeline.config import FramesConfig, RunConfig
 from pipeline.dataset import sampling
 from pipeline.dataset.augment.draw import PIXEL_TYPES, Pixels, draw
 from pipeline.dataset.augment.pixels import change_clip
-from pipeline.dataset.sampling import Order
-from pipeline.dataset.windows import window_frames
+from pipeline.dataset.sampling import Order, window_frames
 from pipeline.manifest.annotation import UNKNOWN_LABEL
 from pipeline.streams import IMAGES, STREAMS, StoredImage
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.config import RunConfig
-from pipeline.dataset.windows import grid_length, window_starts
+from pipeline.dataset.sampling import grid_length, window_starts
 from pipeline.frames.chunks import CHUNK_FRAMES
 from pipeline.manifest.annotation import Labels
 from pipeline.manifest.stored import Clip

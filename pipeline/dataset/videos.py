@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,6 @@ import tensorflow as tf
 
 from pipeline.config import FramesConfig, RunConfig, SplitConfig, expect
 from pipeline.config.model import TaskName
-from pipeline.dataset.pace import untuned
 from pipeline.dataset.recordings import (
     Labeller,
     around_chunks,
@@ -25,7 +24,6 @@ from pipeline.dataset.recordings import (
     whole,
     windows_of,
 )
-from pipeline.dataset.resplit import with_splits
 from pipeline.dataset.stored_features import FeatureVideos
 from pipeline.errors import ConfigError, DataError
 from pipeline.frames.chunks import StoredVideo
@@ -35,6 +33,9 @@ from pipeline.prepare.ensure import ensure_prepared
 from pipeline.prepare.prepared import Store, open_store
 from pipeline.streams import IMAGES
 from pipeline.workers.pool import num_cores
+
+AHEAD: Final = 2
+"""Batches that are made before they are asked for."""
 
 _SMALLEST = 8  # pixels of a side
 
@@ -69,7 +70,7 @@ def open_data(
     prepared = ensure_prepared(
         path, cache, frames or FramesConfig(), holds_out=holds_out, several=several
     )
-    return with_splits(open_store(prepared), split or SplitConfig())
+    return open_store(prepared).with_splits(split or SplitConfig())
 
 
 def open_of_run(config: RunConfig) -> tuple[RunConfig, Data]:
@@ -239,6 +240,18 @@ class VideoReader:
 def stored_video(folder: Path, key: str) -> StoredVideo:
     """The frames of a video; the indices of some are held."""
     return StoredVideo(folder, key)
+
+
+def untuned(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    """The same; how far ahead it works, and what is made of it, is said, not tuned while it runs.
+
+    Tuning finds nothing better here. And in a process of one core, an iterator that is given up may
+    wait for the next time that TensorFlow tunes: for as long as it has run, a minute at most
+    (TensorFlow 2.21).
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.with_options(options)
 
 
 def read_videos(reader: VideoReader, numbers: Sequence[int] | None = None) -> tf.data.Dataset:

@@ -8,8 +8,8 @@ import keras
 import numpy as np
 
 from pipeline.config import RunConfig
+from pipeline.dataset.sampling import grid_offset
 from pipeline.dataset.videos import Data, recording_frames
-from pipeline.dataset.windows import grid_offset
 from pipeline.evaluation.answers import answers_file, answers_of, write_answers
 from pipeline.evaluation.bouts import bouts, write_bouts
 from pipeline.evaluation.frame_predictions import predict_frames

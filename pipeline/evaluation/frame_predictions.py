@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from pipeline.config import RunConfig
 from pipeline.dataset.clip_batches import evaluation_clips
+from pipeline.dataset.sampling import frame_weights, grid_length, join_windows
 from pipeline.dataset.videos import Data, recordings_of
-from pipeline.dataset.windows import frame_weights, grid_length, join_windows
 from pipeline.evaluation.predictions import expect_numbers
 from pipeline.evaluation.recordings import Recording
 from pipeline.manifest.rows import Split

@@ -11,7 +11,6 @@ import numpy as np
 
 from pipeline.atomic import write_json
 from pipeline.config import ModelConfig, RunConfig, expect
-from pipeline.dataset.resplit import with_splits
 from pipeline.dataset.videos import Data, open_of_run
 from pipeline.evaluation import metrics
 from pipeline.evaluation.answers import read_answers
@@ -108,7 +107,7 @@ def begin_folds(
     numbers = range(1, count_folds(data.manifest, config.split.folds) + 1)
     splits = [dataclasses.replace(config.split, fold=number) for number in numbers]
     # Opening all says before hours of training if one cannot be.
-    opened = [with_splits(data, split) for split in splits]
+    opened = [data.with_splits(split) for split in splits]
     facts = {"data": data.fingerprint, "search": choose.describe() if choose else None}
     with in_turn(folder, "beginning in"):
         config = begin(_EXPERIMENT, config, folder, facts, overwrite=overwrite)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.dataset.windows import frame_weights, join_in_turn
+from pipeline.dataset.sampling import frame_weights, join_in_turn
 from pipeline.inference.classifier import Classifier
 from pipeline.inference.clips import ClipModel, Reading, StoredFrames
 from pipeline.inference.segments import Curve

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import hashlib
 import re
 from pathlib import Path
 
 from pipeline.config import FramesConfig
-from pipeline.config.prepare import PrepareConfig
+from pipeline.config.prepare import PrepareConfig, SourceName
 from pipeline.errors import DataError
 from pipeline.locks import in_turn
+from pipeline.prepare.findings import LeakError
 from pipeline.prepare.preparation import prepare
-from pipeline.prepare.prepared import is_held, source_of
+from pipeline.prepare.prepared import is_begun, is_held
 from pipeline.text import command
+from pipeline.video.paths import VIDEO_SUFFIXES
 
 
 def ensure_prepared(
@@ -60,13 +63,26 @@ def ensure_prepared(
     try:
         with in_turn(out, "preparing"):
             report = prepare(dataclasses.replace(config, out=str(out)), least_classes=1)
-    except DataError as error:
+    except LeakError as error:
         how = command("prepare", "--source", source, "--path", path, "--out", "data/NAME")
-        allow = f"prepare them by yourself: {how} --allow-leaks"
-        raise DataError(str(error).replace("go on all the same: --allow-leaks", allow)) from None
+        raise DataError(
+            f"{error.found}, or prepare them by yourself: {how} --allow-leaks"
+        ) from None
     if not report.up_to_date:
         print(report, flush=True)
     return out
+
+
+def source_of(path: Path) -> SourceName | None:
+    """How videos are to be read; None: there is a data set, or nothing that could be one."""
+    if path.is_dir():
+        has_videos = any(file.suffix.lower() in VIDEO_SUFFIXES for file in path.glob("*/*"))
+        return "folder" if has_videos and not is_begun(path) else None
+    if not path.is_file() or path.suffix.lower() != ".csv":
+        return None
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        columns = {name.strip().lower() for name in next(csv.reader(file), [])}
+    return "events" if "path" not in columns and columns & {"video", "start_seconds"} else "csv"
 
 
 def _name(path: Path, config: PrepareConfig) -> str:

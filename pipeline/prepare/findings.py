@@ -85,12 +85,24 @@ def check_findings(found: Findings, config: PrepareConfig, partial: Path, *, roo
         raise DataError(f"{too_many}; {partial / 'data_report.md'} says why: {names}")
 
 
+class LeakError(DataError):
+    """Videos have leaks that are not allowed.
+
+    Attributes:
+        found: What is leaking, and what to do against it.
+    """
+
+    def __init__(self, found: str) -> None:
+        super().__init__(f"{found}, or go on all the same: --allow-leaks")
+        self.found = found
+
+
 def refuse_leaks(found: Sequence[str], config: PrepareConfig, where: str) -> None:
-    """Raises a `DataError` where there are leaks that are not allowed."""
+    """Raises a `LeakError` where there are leaks that are not allowed."""
     if found and not config.allow_leaks:
-        raise DataError(
+        raise LeakError(
             f"{counted(len(found), 'leak')}: {listed(found, most=3).replace(', ...', '; ...')}"
-            f"{where}. Mend the splits or remove the copies, or go on all the same: --allow-leaks"
+            f"{where}. Mend the splits or remove the copies"
         )
 
 

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
-import csv
 import dataclasses
 import functools
 import hashlib
@@ -30,16 +29,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pipeline.config import FramesConfig
-from pipeline.config.prepare import SourceName
+from pipeline.config import FramesConfig, SplitConfig
 from pipeline.errors import DataError
 from pipeline.frames.chunks import NAME
 from pipeline.frames.store import FRAMES
 from pipeline.manifest.rows import Labelling, Manifest, Row, Split
+from pipeline.manifest.split import resplit
 from pipeline.manifest.stored import Clip, read_clips
 from pipeline.prepare.leaks import Duplicate, crossing, leaking
-from pipeline.prepare.plan import FORMAT, SourceVideo, fingerprint, marks
-from pipeline.text import command
+from pipeline.prepare.plan import FORMAT, SourceVideo, fingerprint
+from pipeline.text import command, listed
 from pipeline.video.paths import VIDEO_SUFFIXES
 
 AGAIN = f"Run the same {command('prepare')} command again."
@@ -91,8 +90,7 @@ class Store:
         leaks: What of its test is also in its training, in sentences.
         duplicates: What is the same, or nearly, about videos of different groups or labels, and
             which rows of the manifest they are.
-        fingerprint: Of its videos, wherever they lie, and how they are stored, see
-            `content_fingerprint`.
+        fingerprint: Of its videos, wherever they lie, and how they are stored.
         prepared_fingerprint: The same with the splits that it was prepared with.
         made_of: Of the videos on this machine and the settings that it was made of.
         files: Its files of frames, by name, and their sizes in bytes.
@@ -165,6 +163,24 @@ class Store:
     def of_split(self, split: Split) -> list[Clip]:
         """The videos of a split, in the order of their names."""
         return [clip for clip in self.clips if clip.row.split == split]
+
+    def with_splits(self, config: SplitConfig) -> Store:
+        """The same videos with the splits that a run asks for.
+
+        Raises:
+            ConfigError: As `pipeline.manifest.split.resplit`.
+            DataError: As `resplit`, or videos that are the same, or nearly, would be in different
+                splits, of a data set that was not prepared with --allow-leaks.
+        """
+        if config.as_prepared:
+            return self
+        found = self.with_rows(resplit(self.manifest, config).rows)
+        if found.leaks and not found.allows_leaks:
+            raise DataError(
+                f"{self.path}: with these folds, {listed(found.leaks, most=3)}. Remove the copies, "
+                "give them one group, or prepare the data set with --allow-leaks"
+            )
+        return found
 
     def with_rows(self, rows: tuple[Row, ...]) -> Store:
         """The same videos with other splits, whole groups of them, in the same order."""
@@ -266,18 +282,6 @@ def describe_store(out: str | os.PathLike[str]) -> Store:
     )
 
 
-def content_fingerprint(frames: FramesConfig, clips: Iterable[Clip]) -> str:
-    """A fingerprint of videos: the same wherever the same ones are prepared alike."""
-    videos = (
-        (
-            *(clip.name, clip.row.label, clip.row.group, clip.row.split),
-            *(clip.frames, clip.first_frame, clip.num_frames, *marks(clip.row)),
-        )
-        for clip in clips
-    )
-    return fingerprint(frames.as_json(), videos)
-
-
 def _duplicates_of(
     rows: Sequence[Row], places: Iterable[tuple[str, Sequence[int]]]
 ) -> Iterator[Duplicate]:
@@ -326,18 +330,6 @@ def is_begun(path: Path) -> bool:
     """Whether a data set, if not a whole one, is in a folder."""
     signs = (STATE, PARTIAL, "videos/demo.json", "check/data_report.json")
     return any((path / name).exists() for name in signs) or any(frames_files(path))
-
-
-def source_of(path: Path) -> SourceName | None:
-    """How videos are to be read; None: there is a data set, or nothing that could be one."""
-    if path.is_dir():
-        has_videos = any(file.suffix.lower() in VIDEO_SUFFIXES for file in path.glob("*/*"))
-        return "folder" if has_videos and not is_begun(path) else None
-    if not path.is_file() or path.suffix.lower() != ".csv":
-        return None
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        columns = {name.strip().lower() for name in next(csv.reader(file), [])}
-    return "events" if "path" not in columns and columns & {"video", "start_seconds"} else "csv"
 
 
 def checksum(file: Path) -> str:

@@ -25,6 +25,7 @@ from pipeline.prepare.plan import (
     Video,
     files_of,
     fingerprint,
+    marks,
     write_files,
 )
 from pipeline.prepare.prepared import (
@@ -34,7 +35,6 @@ from pipeline.prepare.prepared import (
     STATE,
     Store,
     checksum,
-    content_fingerprint,
     describe_store,
     is_begun,
     read_state,
@@ -178,13 +178,25 @@ def finish_store(
         },
         "chunks": chunks,
         "checksums": {name: checksum(out / name) for name in (*CHECKED, *_METADATA)},
-        "fingerprint": content_fingerprint(frames, clips),
+        "fingerprint": _content_fingerprint(frames, clips),
         "made_of": made_of,
     }
     with atomic_write(out / STATE) as file:
         file.write(json.dumps(state, indent=1, ensure_ascii=False).encode())
     shutil.rmtree(out / PARTIAL)
     return describe_store(out)
+
+
+def _content_fingerprint(frames: FramesConfig, clips: Iterable[Clip]) -> str:
+    """A fingerprint of videos: the same wherever the same ones are prepared alike."""
+    videos = (
+        (
+            *(clip.name, clip.row.label, clip.row.group, clip.row.split),
+            *(clip.frames, clip.first_frame, clip.num_frames, *marks(clip.row)),
+        )
+        for clip in clips
+    )
+    return fingerprint(frames.as_json(), videos)
 
 
 def _state_of(out: Path) -> dict[str, Any]:

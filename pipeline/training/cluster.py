@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from pipeline.dataset.share import Share
+from pipeline.dataset.order import Share
 from pipeline.errors import ConfigError
 from pipeline.text import one_line
 from pipeline.training.place import Place

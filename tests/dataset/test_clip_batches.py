@@ -20,8 +20,8 @@ from pipeline.dataset.clip_batches import (
     load_clips,
     training_batches,
 )
+from pipeline.dataset.order import Share
 from pipeline.dataset.sampling import sample_clip
-from pipeline.dataset.share import Share
 from pipeline.dataset.videos import damage_named
 from pipeline.errors import DataError
 from pipeline.frames.chunks import read_index, segment_file

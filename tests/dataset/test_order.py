@@ -8,8 +8,7 @@ import pytest
 
 from pipeline.config import ClipConfig, FramesConfig, RunConfig, SplitConfig
 from pipeline.dataset.clip_batches import evaluation_clips
-from pipeline.dataset.order import RepeatingOrder, TrainingOrder, repeat_factors
-from pipeline.dataset.share import Share
+from pipeline.dataset.order import RepeatingOrder, Share, TrainingOrder, repeat_factors
 from pipeline.dataset.videos import open_data
 from pipeline.errors import ConfigError, DataError
 from pipeline.manifest.rows import Manifest

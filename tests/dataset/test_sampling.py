@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 
 from pipeline.config import ClipConfig
-from pipeline.dataset.sampling import reorder, sample_clip
-from pipeline.dataset.windows import (
+from pipeline.dataset.sampling import (
     frame_weights,
     grid_length,
     grid_offset,
     join_windows,
+    reorder,
+    sample_clip,
     window_frames,
     window_starts,
 )

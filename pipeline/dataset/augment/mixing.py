@@ -9,8 +9,8 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from pipeline.config import AugmentConfig, Change, RunConfig
-from pipeline.dataset.pace import AHEAD
-from pipeline.dataset.share import Share
+from pipeline.dataset.order import Share
+from pipeline.dataset.videos import AHEAD
 from pipeline.streams import IMAGES
 from pipeline.tasks.frames import UNKNOWN_TARGET
 from pipeline.tasks.task import task_of
