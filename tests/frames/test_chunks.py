@@ -61,13 +61,17 @@ def test_tensorflow_reads_what_was_written_and_the_index_says_where_each_frame_l
 def test_a_frame_is_read_without_the_others(tmp_path, monkeypatch):
     images = {"frames": noise(*range(1000, 1128))}
     write(tmp_path, {0: images}, {9: images})
-    read, reading = [], chunks._Opened.read
+    read, reading, told = [], chunks._Opened.read, []
     monkeypatch.setattr(
         chunks._Opened, "read", lambda file, *at: read.append(at[1]) or reading(file, *at)
     )
-    (found,) = StoredVideo(tmp_path, KEY).read([5, 9 * 128 + 7, 5], ["frames"])
-    assert found == [images["frames"][number] for number in (5, 7, 5)]
-    assert read == [1005, 1007]
+    monkeypatch.setattr(
+        chunks.os, "posix_fadvise", lambda _, *at: told.append(at[1]), raising=False
+    )
+    (found,) = StoredVideo(tmp_path, KEY).read([5, 9 * 128 + 7, 5, 6], ["frames"])
+    assert found == [images["frames"][number] for number in (5, 7, 5, 6)]
+    assert read == [1005, 1007, 1006]
+    assert told == [1005 + 3 + 1006, 1007], "in one go, with the three bytes between them"
 
 
 def test_every_changed_byte_of_a_frame_or_an_index_is_noticed(tmp_path):
