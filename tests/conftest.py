@@ -31,7 +31,7 @@ from pipeline.config import (
 )
 from pipeline.config.prepare import PrepareConfig
 from pipeline.prepare.preparation import prepare
-from pipeline.prepare.prepared import Store, open_store
+from pipeline.prepare.prepared import PreparedDataset, open_prepared
 from pipeline.run import Run
 from pipeline.video import encode_jpeg, write_video
 from tests.made import Made
@@ -97,21 +97,21 @@ def prepare_blobs(videos: Path, out: Path, val_fraction: float, *, flow: bool = 
 
 
 @pytest.fixture(scope="session")
-def blob_store(blob_videos: Path, made: Made) -> Store:
+def blob_store(blob_videos: Path, made: Made) -> PreparedDataset:
     """48 videos for training, 16 for validation and 16 for the test."""
-    return open_store(made("store", lambda out: prepare_blobs(blob_videos, out, 0.2)))
+    return open_prepared(made("store", lambda out: prepare_blobs(blob_videos, out, 0.2)))
 
 
 @pytest.fixture(scope="session")
-def store_without_validation(blob_videos: Path, made: Made) -> Store:
+def store_without_validation(blob_videos: Path, made: Made) -> PreparedDataset:
     folder = made("without validation", lambda out: prepare_blobs(blob_videos, out, 0))
-    return open_store(folder)
+    return open_prepared(folder)
 
 
 @pytest.fixture(scope="session")
-def flow_store(blob_videos: Path, made: Made) -> Store:
+def flow_store(blob_videos: Path, made: Made) -> PreparedDataset:
     """The videos of `blob_store` with their optical flow."""
-    return open_store(made("flow", lambda out: prepare_blobs(blob_videos, out, 0.2, flow=True)))
+    return open_prepared(made("flow", lambda out: prepare_blobs(blob_videos, out, 0.2, flow=True)))
 
 
 def blob_recording(rng: np.random.Generator) -> tuple[np.ndarray, list[tuple[float, float, str]]]:
@@ -139,9 +139,9 @@ def prepare_recordings(folder: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def recording_store(made: Made) -> Store:
+def recording_store(made: Made) -> PreparedDataset:
     """Eight recordings, each a group: 4 for training, 2 for validation and 2 for the test."""
-    return open_store(made("recordings", prepare_recordings) / "store")
+    return open_prepared(made("recordings", prepare_recordings) / "store")
 
 
 def prepare_groups(root: Path, videos: Path, count: int, even: str = "", **options: object) -> None:
@@ -158,26 +158,26 @@ def prepare_groups(root: Path, videos: Path, count: int, even: str = "", **optio
 
 
 @pytest.fixture(scope="session")
-def several_store(blob_videos: Path, made: Made) -> Store:
+def several_store(blob_videos: Path, made: Made) -> PreparedDataset:
     """Videos of `blob_videos` with labels that may be several, or none."""
     options = {"even": ";even", "multilabel": True}
     folder = made("several", lambda out: prepare_groups(out, blob_videos, 12, **options))
-    return open_store(folder / "store")
+    return open_prepared(folder / "store")
 
 
 @pytest.fixture(scope="session")
-def tiny_store(blob_videos: Path, made: Made) -> Store:
+def tiny_store(blob_videos: Path, made: Made) -> PreparedDataset:
     """Few small frames, with their flow: 8 videos for training, 4 for validation, 4 for the test.
 
     Each group has one of each class.
     """
     options = {"fps": 5, "size": 16, "flow": True}
     folder = made("tiny", lambda out: prepare_groups(out, blob_videos, 8, **options))
-    return open_store(folder / "store")
+    return open_prepared(folder / "store")
 
 
 @pytest.fixture(scope="session")
-def tiny_config(tiny_store: Store) -> RunConfig:
+def tiny_config(tiny_store: PreparedDataset) -> RunConfig:
     """Of a network that is trained in little more time than it takes to build it."""
     return RunConfig(
         data=str(tiny_store.path),
@@ -192,7 +192,7 @@ def tiny_config(tiny_store: Store) -> RunConfig:
 
 
 @pytest.fixture(scope="session")
-def recording_config(tiny_config: RunConfig, recording_store: Store) -> RunConfig:
+def recording_config(tiny_config: RunConfig, recording_store: PreparedDataset) -> RunConfig:
     """Of the tiniest network with an answer at every frame."""
     return dataclasses.replace(
         tiny_config,
@@ -204,7 +204,7 @@ def recording_config(tiny_config: RunConfig, recording_store: Store) -> RunConfi
 
 
 @pytest.fixture(scope="session")
-def blob_config(tiny_config: RunConfig, blob_store: Store) -> RunConfig:
+def blob_config(tiny_config: RunConfig, blob_store: PreparedDataset) -> RunConfig:
     return dataclasses.replace(
         tiny_config,
         data=str(blob_store.path),

@@ -20,7 +20,6 @@ from pipeline.dataset.order import Order, RepeatingOrder, Share, TrainingOrder, 
 from pipeline.dataset.sampling import Order as FrameOrder
 from pipeline.dataset.videos import (
     AHEAD,
-    Data,
     VideoReader,
     label_numbers,
     label_table,
@@ -31,6 +30,7 @@ from pipeline.dataset.videos import (
 )
 from pipeline.errors import DataError
 from pipeline.manifest.rows import Split
+from pipeline.prepare.prepared import PreparedDataset
 from pipeline.tasks.task import task_of
 from pipeline.workers.pool import num_cores
 
@@ -38,7 +38,7 @@ WHOLE = Share()
 
 
 def training_batches(
-    data: Data, config: RunConfig, *, first_step: int = 0, share: Share = WHOLE
+    data: PreparedDataset, config: RunConfig, *, first_step: int = 0, share: Share = WHOLE
 ) -> tf.data.Dataset:
     """Endless batches of randomly cut and augmented training clips.
 
@@ -109,19 +109,19 @@ def _needed(
     return batches.flat_map(needed).map(read, num_parallel_calls=num_cores())
 
 
-def size_of_batch(data: Data, config: RunConfig) -> int:
+def size_of_batch(data: PreparedDataset, config: RunConfig) -> int:
     """Clips of a batch: at most those of an epoch."""
     return min(config.train.batch_size, epoch_size(data, config))
 
 
-def epoch_size(data: Data, config: RunConfig) -> int:
+def epoch_size(data: PreparedDataset, config: RunConfig) -> int:
     """Clips of an epoch: each training video once, or some of rare classes more often."""
     if data.labelling == "one" and not config.train.balanced:
         return data.num_videos["train"]
     return len(_order(data, config)(0))
 
 
-def _order(data: Data, config: RunConfig) -> Order:
+def _order(data: PreparedDataset, config: RunConfig) -> Order:
     balanced = config.train.balanced
     if data.labelling == "one":
         labels = label_numbers(data, "train")
@@ -131,7 +131,7 @@ def _order(data: Data, config: RunConfig) -> Order:
     return RepeatingOrder(times, seed=config.seed)
 
 
-def class_counts(data: Data, split: Split) -> list[int]:
+def class_counts(data: PreparedDataset, split: Split) -> list[int]:
     """Videos of each class in a split, by label number; of recordings, frames."""
     counts: list[int] = label_table(data, split).sum(axis=0).tolist()
     return counts
@@ -155,7 +155,7 @@ def _endless(order: Order, size: int, first: int) -> tf.data.Dataset:
 
 
 def augmented_clips(
-    data: Data, config: RunConfig, *, epoch: int, numbers: Sequence[int] | None = None
+    data: PreparedDataset, config: RunConfig, *, epoch: int, numbers: Sequence[int] | None = None
 ) -> tf.data.Dataset:
     """Each training video once, in a fixed order, as training sees it in one epoch.
 
@@ -180,7 +180,7 @@ def augmented_clips(
 
 
 def evaluation_clips(
-    data: Data,
+    data: PreparedDataset,
     config: RunConfig,
     split: Split,
     *,
@@ -215,7 +215,7 @@ def evaluation_clips(
     return clips.batch(config.train.batch_size).prefetch(AHEAD)
 
 
-def evaluation_batches(data: Data, config: RunConfig, split: Split) -> tf.data.Dataset:
+def evaluation_batches(data: PreparedDataset, config: RunConfig, split: Split) -> tf.data.Dataset:
     """The batches of `evaluation_clips` as the pairs `(inputs, label)` that Keras takes."""
     return evaluation_clips(data, config, split).map(lambda inputs, label, _: (inputs, label))
 
@@ -255,13 +255,13 @@ def load_clips(
     return training_batches(data, config) if augmented else evaluation_batches(data, config, split)
 
 
-def steps_per_epoch(config: RunConfig, data: Data) -> int:
+def steps_per_epoch(config: RunConfig, data: PreparedDataset) -> int:
     """Steps in which about every training video is seen once."""
     return max(1, round(epoch_size(data, config) / config.train.batch_size))
 
 
 def batches_for_training(
-    data: Data, config: RunConfig, *, first_step: int = 0, share: Share = WHOLE
+    data: PreparedDataset, config: RunConfig, *, first_step: int = 0, share: Share = WHOLE
 ) -> tf.data.Dataset:
     """Endless `(inputs, targets)` or, with class weights, `(inputs, targets, weights)`.
 
@@ -290,7 +290,7 @@ def batches_for_training(
 
 
 def batches_for_validation(
-    data: Data, config: RunConfig, *, split: Split = "val"
+    data: PreparedDataset, config: RunConfig, *, split: Split = "val"
 ) -> tf.data.Dataset | None:
     """The clips of a split once, with targets as for training; None where there are none."""
     if split not in data.num_videos:
@@ -298,7 +298,9 @@ def batches_for_validation(
     return _with_targets(evaluation_batches(data, config, split), data, config)
 
 
-def shared_validation(data: Data, config: RunConfig, share: Share) -> tuple[tf.data.Dataset, int]:
+def shared_validation(
+    data: PreparedDataset, config: RunConfig, share: Share
+) -> tuple[tf.data.Dataset, int]:
     """The validation clips that one of several processes has to judge, again and again.
 
     Returns:
@@ -316,12 +318,14 @@ def shared_validation(data: Data, config: RunConfig, share: Share) -> tuple[tf.d
     return tf.data.Dataset.zip(batches, flags).map(lambda batch, flag: (*batch, flag)), turns
 
 
-def _with_targets(batches: tf.data.Dataset, data: Data, config: RunConfig) -> tf.data.Dataset:
+def _with_targets(
+    batches: tf.data.Dataset, data: PreparedDataset, config: RunConfig
+) -> tf.data.Dataset:
     task, num_classes = task_of(config.model), len(data.class_names)
     return batches.map(lambda inputs, label: (inputs, task.targets(label, num_classes)))
 
 
-def chance(data: Data, config: RunConfig) -> float:
+def chance(data: PreparedDataset, config: RunConfig) -> float:
     """Accuracy without any knowledge of validation or, without it, of training, 0 to 1.
 
     That of the most frequent class; where several may hold, of the better answer for each class.
@@ -334,19 +338,19 @@ def chance(data: Data, config: RunConfig) -> float:
     return float(np.maximum(shares, 1 - shares).mean())
 
 
-def _num_labelled(data: Data, split: Split) -> int:
+def _num_labelled(data: PreparedDataset, split: Split) -> int:
     """Videos of a split; of recordings, frames."""
     if data.labelling == "frames":
         return sum(clip.num_frames for clip in data.of_split(split))
     return data.num_videos[split]
 
 
-def _class_weights(data: Data) -> tf.Tensor:
+def _class_weights(data: PreparedDataset) -> tf.Tensor:
     counts = np.array(class_counts(data, "train"), np.float32)
     return tf.constant(counts.sum() / (len(counts) * counts))
 
 
-def _shown(data: Data, config: RunConfig) -> FramesConfig:
+def _shown(data: PreparedDataset, config: RunConfig) -> FramesConfig:
     """What a run reads of the frames of a data set."""
     frames = data.frames.only(config.model.images)
     return dataclasses.replace(frames, shrink=config.clip.shrink)

@@ -16,11 +16,11 @@ from matplotlib.figure import Figure
 from pipeline.config import ModelConfig, RunConfig
 from pipeline.dataset.clip_batches import augmented_clips, evaluation_clips
 from pipeline.dataset.recordings import recording_labels, windows_of
-from pipeline.dataset.videos import Data, damage_named, label_table
+from pipeline.dataset.videos import damage_named, label_table
 from pipeline.errors import ConfigError
 from pipeline.figures import PLAIN, any_script, class_colours, frame_strip
 from pipeline.pose.drawing import draw_points
-from pipeline.prepare.prepared import Store
+from pipeline.prepare.prepared import PreparedDataset
 from pipeline.text import clock
 
 _WIDTH_INCHES = 16.0
@@ -52,7 +52,12 @@ class _Video(NamedTuple):
 
 
 def write_contact_sheets(
-    data: Data, config: RunConfig, folder: Path, *, num_videos: int = 3, num_augmented: int = 2
+    data: PreparedDataset,
+    config: RunConfig,
+    folder: Path,
+    *,
+    num_videos: int = 3,
+    num_augmented: int = 2,
 ) -> list[Path]:
     """Draws a sheet for each class: clips as evaluation cuts them, augmented ones below.
 
@@ -100,7 +105,7 @@ def drawn(model: ModelConfig) -> ModelConfig:
     return dataclasses.replace(model, streams=streams)
 
 
-def _examples(data: Data, config: RunConfig, most: int) -> list[list[int]]:
+def _examples(data: PreparedDataset, config: RunConfig, most: int) -> list[list[int]]:
     """By class the numbers of training videos, or windows of recordings, in which it holds.
 
     Of each recording there is one, that in which it holds longest.
@@ -120,7 +125,7 @@ def _examples(data: Data, config: RunConfig, most: int) -> list[list[int]]:
 
 
 def _windows(
-    store: Store, config: RunConfig
+    store: PreparedDataset, config: RunConfig
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """At how many frames of each window each class holds, int (W, C), and of which recording."""
     records = store.of_split("train")
@@ -136,7 +141,7 @@ def _windows(
 
 
 def _videos(
-    data: Data, config: RunConfig, numbers: Sequence[int], num_augmented: int
+    data: PreparedDataset, config: RunConfig, numbers: Sequence[int], num_augmented: int
 ) -> Iterator[_Video]:
     plain = evaluation_clips(data, config, "train", numbers=numbers).unbatch()
     augmented = [
@@ -154,7 +159,7 @@ def _videos(
         yield _Video(title, clips)
 
 
-def _clip(inputs: dict[str, Any], label: Any, data: Data) -> _Clip:
+def _clip(inputs: dict[str, Any], label: Any, data: PreparedDataset) -> _Clip:
     class_names, names = data.class_names, data.frames.key_points
     mask = inputs["mask"].numpy()
     shown, tracks = np.arange(len(mask)), {}

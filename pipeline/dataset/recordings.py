@@ -14,7 +14,7 @@ from pipeline.dataset.sampling import grid_length, window_starts
 from pipeline.frames.chunks import CHUNK_FRAMES
 from pipeline.manifest.annotation import Labels
 from pipeline.manifest.stored import Clip
-from pipeline.prepare.prepared import Store
+from pipeline.prepare.prepared import PreparedDataset
 
 Labeller = Callable[[int, int], Labels]
 """From the number of a first frame, and how many there are (N), to their labels, uint8 (N, C)."""
@@ -83,12 +83,12 @@ def _chunks(clip: Clip) -> list[range]:
     return [range(start, min(start + CHUNK_FRAMES, clip.num_frames)) for start in starts]
 
 
-def recording_labels(store: Store, clips: Sequence[Clip]) -> list[Labels]:
+def recording_labels(store: PreparedDataset, clips: Sequence[Clip]) -> list[Labels]:
     """The labels of each of some recordings, uint8 (N, C)."""
     return [labels_of(clip, store)(0, clip.num_frames) for clip in clips]
 
 
-def labels_of(clip: Clip, store: Store) -> Labeller:
+def labels_of(clip: Clip, store: PreparedDataset) -> Labeller:
     """What labels frames in a row of a recording, see `Annotation.by_frame`."""
     if clip.row.annotation is None:
         raise TypeError(f"{clip.name}: expected a recording")
@@ -96,7 +96,7 @@ def labels_of(clip: Clip, store: Store) -> Labeller:
     return lambda first, number: by_frame(clip.first_frame + first, number)
 
 
-def class_frames(store: Store, clips: Sequence[Clip]) -> npt.NDArray[np.int64]:
+def class_frames(store: PreparedDataset, clips: Sequence[Clip]) -> npt.NDArray[np.int64]:
     """The frames at which each class holds in each chunk of recordings, int64 (chunks, C)."""
     counts = [
         (labels[chunk.start : chunk.stop] == 1).sum(axis=0)

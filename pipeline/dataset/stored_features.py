@@ -20,7 +20,7 @@ import numpy.typing as npt
 from pipeline.atomic import atomic_write, named_in_errors
 from pipeline.manifest.annotation import merged
 from pipeline.manifest.stored import Clip
-from pipeline.prepare.prepared import Store
+from pipeline.prepare.prepared import PreparedDataset
 from pipeline.progress import progress
 
 Images = npt.NDArray[np.uint8]
@@ -163,7 +163,7 @@ def write_features(
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class FeatureVideos(Store):
+class FeatureVideos(PreparedDataset):
     """A prepared data set of which the features of its frames are read, not the frames.
 
     Attributes:
@@ -173,7 +173,7 @@ class FeatureVideos(Store):
     features: Mapping[str, FeatureFile]
 
     @classmethod
-    def of(cls, store: Store, features: Mapping[str, FeatureFile]) -> FeatureVideos:
+    def of(cls, store: PreparedDataset, features: Mapping[str, FeatureFile]) -> FeatureVideos:
         """The videos of a data set by their features."""
         fields = {field.name: getattr(store, field.name) for field in dataclasses.fields(store)}
         return cls(**fields, features=features)

@@ -30,7 +30,7 @@ from pipeline.frames.chunks import StoredVideo
 from pipeline.manifest.rows import Labelling, Split
 from pipeline.manifest.stored import Clip
 from pipeline.prepare.ensure import ensure_prepared
-from pipeline.prepare.prepared import Store, open_store
+from pipeline.prepare.prepared import PreparedDataset, open_prepared
 from pipeline.streams import IMAGES
 from pipeline.workers.pool import num_cores
 
@@ -38,8 +38,6 @@ AHEAD: Final = 2
 """Batches that are made before they are asked for."""
 
 _SMALLEST = 8  # pixels of a side
-
-Data = Store
 
 
 def open_data(
@@ -50,7 +48,7 @@ def open_data(
     cache: Path = Path(RunConfig.data_cache),
     holds_out: bool = True,
     several: bool = False,
-) -> Data:
+) -> PreparedDataset:
     """Opens the videos to train or to evaluate on, which are prepared first where they are not.
 
     Args:
@@ -70,10 +68,10 @@ def open_data(
     prepared = ensure_prepared(
         path, cache, frames or FramesConfig(), holds_out=holds_out, several=several
     )
-    return open_store(prepared).with_splits(split or SplitConfig())
+    return open_prepared(prepared).with_splits(split or SplitConfig())
 
 
-def open_of_run(config: RunConfig) -> tuple[RunConfig, Data]:
+def open_of_run(config: RunConfig) -> tuple[RunConfig, PreparedDataset]:
     """Opens the videos that a run trains on; its configuration then has their frames.
 
     Raises:
@@ -106,7 +104,7 @@ def open_of_run(config: RunConfig) -> tuple[RunConfig, Data]:
     return known, data
 
 
-def _task(asked: TaskName, data: Data) -> TaskName:
+def _task(asked: TaskName, data: PreparedDataset) -> TaskName:
     """The task of a run, which its data set must be labelled for."""
     fitting: dict[Labelling, tuple[TaskName, ...]] = {
         "one": ("video",),
@@ -146,7 +144,7 @@ class VideoReader:
     """
 
     def __init__(
-        self, data: Data, split: Split, config: RunConfig, *, at_random: bool = True
+        self, data: PreparedDataset, split: Split, config: RunConfig, *, at_random: bool = True
     ) -> None:
         clips, self._data = data.of_split(split), data
         if data.labelling == "frames":
@@ -269,7 +267,7 @@ def read_videos(reader: VideoReader, numbers: Sequence[int] | None = None) -> tf
     return chosen.map(reader.describe, num_parallel_calls=num_cores())
 
 
-def recordings_of(data: Data, split: Split) -> list[Clip]:
+def recordings_of(data: PreparedDataset, split: Split) -> list[Clip]:
     """The recordings of a split of a prepared data set.
 
     Raises:
@@ -281,7 +279,7 @@ def recordings_of(data: Data, split: Split) -> list[Clip]:
 
 
 def recording_frames(
-    store: Store, clip: Clip, numbers: Sequence[int]
+    store: PreparedDataset, clip: Clip, numbers: Sequence[int]
 ) -> list[npt.NDArray[np.uint8]]:
     """Some frames of a recording by their numbers, each uint8 (size, size, 3)."""
     video = stored_video(store.frames_folder, clip.frames)
@@ -289,12 +287,12 @@ def recording_frames(
     return [IMAGES["frames"].decode(image, store.frames) for image in images]
 
 
-def label_numbers(data: Data, split: Split) -> npt.NDArray[np.int64]:
+def label_numbers(data: PreparedDataset, split: Split) -> npt.NDArray[np.int64]:
     """The label numbers of the videos of a split, in the order of `of_split`."""
     return label_table(data, split).argmax(axis=1)
 
 
-def label_table(data: Data, split: Split) -> npt.NDArray[np.int64]:
+def label_table(data: PreparedDataset, split: Split) -> npt.NDArray[np.int64]:
     """Which classes each video of a split has, 0 or 1; of recordings, each of their chunks.
 
     Returns:

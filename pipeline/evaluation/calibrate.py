@@ -12,11 +12,11 @@ import numpy.typing as npt
 
 from pipeline.config import RunConfig
 from pipeline.dataset.recordings import recording_labels
-from pipeline.dataset.videos import Data, damage_named
+from pipeline.dataset.videos import damage_named
 from pipeline.evaluation.frame_predictions import predict_frames
 from pipeline.evaluation.predictions import open_run_data, predict
 from pipeline.models.recognizer import load_recognizer
-from pipeline.prepare.prepared import Store
+from pipeline.prepare.prepared import PreparedDataset
 from pipeline.run import Run
 from pipeline.tasks.bouts import usual_bounds
 from pipeline.tasks.calibration import (
@@ -58,13 +58,13 @@ def calibrate(run: Run, *, data: Path | None = None) -> Calibration:
     return calibration
 
 
-def _usual_seconds(videos: Data) -> float:
+def _usual_seconds(videos: PreparedDataset) -> float:
     """The median length of training videos."""
     lengths = [clip.num_frames for clip in videos.of_split("train")]
     return float(np.median(lengths)) / videos.frames.fps
 
 
-def _bounds(store: Store, config: RunConfig) -> Calibration:
+def _bounds(store: PreparedDataset, config: RunConfig) -> Calibration:
     """How short bouts and gaps of answers at every frame may be, from training recordings."""
     labels = recording_labels(store, store.of_split("train"))
     least, gap = usual_bounds(labels, len(store.class_names))
@@ -77,7 +77,7 @@ def _bounds(store: Store, config: RunConfig) -> Calibration:
 
 
 def _fitted(
-    calibration: Calibration, model: keras.Model, videos: Data, config: RunConfig
+    calibration: Calibration, model: keras.Model, videos: PreparedDataset, config: RunConfig
 ) -> Calibration:
     """With what validation videos, or the known frames of recordings, tell."""
     task = task_of(config.model)
@@ -121,7 +121,7 @@ def fitted(
 
 
 def _known_frames(
-    model: keras.Model, videos: Data, config: RunConfig, task: Frames
+    model: keras.Model, videos: PreparedDataset, config: RunConfig, task: Frames
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.integer[Any]]]:
     """Logits and labels of the frames of validation recordings of which all is known."""
     predictions = predict_frames(model, videos, config, "val")

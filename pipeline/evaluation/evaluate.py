@@ -15,7 +15,7 @@ from pipeline.atomic import write_json
 from pipeline.config import RunConfig
 from pipeline.config.checks import expect, expect_above_0
 from pipeline.dataset.sampling import Order
-from pipeline.dataset.videos import Data, damage_named
+from pipeline.dataset.videos import damage_named
 from pipeline.errors import DataError
 from pipeline.evaluation import metrics
 from pipeline.evaluation.answers import answers_file, answers_of, write_answers
@@ -26,6 +26,7 @@ from pipeline.evaluation.report import write_report
 from pipeline.evaluation.unknown import open_unknown, score_unknown, unknown_test
 from pipeline.manifest.rows import Split
 from pipeline.models.recognizer import load_recognizer
+from pipeline.prepare.prepared import PreparedDataset
 from pipeline.run import Run
 from pipeline.tasks.calibration import Calibration, read_calibration
 from pipeline.tasks.exclusive import Exclusive
@@ -108,10 +109,10 @@ def _evaluate_videos(
     run: Run,
     split: Split,
     model: keras.Model,
-    videos: Data,
+    videos: PreparedDataset,
     config: RunConfig,
     calibration: Calibration,
-    others: Data | None,
+    others: PreparedDataset | None,
 ) -> dict[str, Any]:
     """Of a run of task video, with its report."""
     class_names, task = run.class_names(), Exclusive()
@@ -197,7 +198,7 @@ def _calibration(
 
 
 def _accuracy_by_length(
-    model: keras.Model, videos: Data, config: RunConfig, split: Split
+    model: keras.Model, videos: PreparedDataset, config: RunConfig, split: Split
 ) -> list[dict[str, Any]]:
     """Accuracy of one clip a video, of 1, 2, 4, ... up to all frames of a clip."""
     one_view = dataclasses.replace(config, clip=dataclasses.replace(config.clip, views=1))

@@ -9,7 +9,7 @@ import numpy as np
 
 from pipeline.config import RunConfig
 from pipeline.dataset.sampling import grid_offset
-from pipeline.dataset.videos import Data, recording_frames
+from pipeline.dataset.videos import recording_frames
 from pipeline.evaluation.answers import answers_file, answers_of, write_answers
 from pipeline.evaluation.bouts import bouts, write_bouts
 from pipeline.evaluation.frame_predictions import predict_frames
@@ -19,7 +19,7 @@ from pipeline.evaluation.predictions import predict
 from pipeline.evaluation.recordings import write_recordings
 from pipeline.figures import frame_strip
 from pipeline.manifest.rows import Split
-from pipeline.prepare.prepared import Store
+from pipeline.prepare.prepared import PreparedDataset
 from pipeline.run import Run
 from pipeline.tasks.calibration import Calibration
 from pipeline.tasks.frames import Frames
@@ -34,7 +34,7 @@ def evaluate_recordings(
     run: Run,
     split: Split,
     model: keras.Model,
-    data: Store,
+    data: PreparedDataset,
     calibration: Calibration,
     *,
     bin_seconds: float | None = None,
@@ -88,7 +88,7 @@ def evaluate_recordings(
 
 
 def _strip(
-    data: Store, config: RunConfig, split: Split, recording: int, first: int, last: int
+    data: PreparedDataset, config: RunConfig, split: Split, recording: int, first: int, last: int
 ) -> bytes:
     """Frames of the grid from one to another, side by side, as JPEG."""
     chosen = np.unique(np.linspace(first, last, _STRIP_FRAMES).round().astype(int))
@@ -99,7 +99,7 @@ def _strip(
 
 
 def evaluate_labels(
-    run: Run, split: Split, model: keras.Model, data: Data, calibration: Calibration
+    run: Run, split: Split, model: keras.Model, data: PreparedDataset, calibration: Calibration
 ) -> dict[str, Any]:
     """Evaluates a run that gives a video several labels.
 

@@ -14,10 +14,11 @@ import numpy.typing as npt
 from pipeline.config import RunConfig
 from pipeline.dataset.clip_batches import evaluation_clips
 from pipeline.dataset.sampling import frame_weights, grid_length, join_windows
-from pipeline.dataset.videos import Data, recordings_of
+from pipeline.dataset.videos import recordings_of
 from pipeline.evaluation.predictions import expect_numbers
 from pipeline.evaluation.recordings import Recording
 from pipeline.manifest.rows import Split
+from pipeline.prepare.prepared import PreparedDataset
 from pipeline.tasks.calibration import Calibration
 from pipeline.tasks.frames import Frames
 
@@ -48,7 +49,7 @@ class FramePredictions:
 
 
 def predict_frames(
-    model: keras.Model, data: Data, config: RunConfig, split: Split
+    model: keras.Model, data: PreparedDataset, config: RunConfig, split: Split
 ) -> list[FramePredictions]:
     """Runs the model on the recordings of a split, in windows that overlap by half.
 
@@ -80,7 +81,7 @@ def _answers(
 
 
 def _windows(
-    model: keras.Model, data: Data, config: RunConfig, split: Split
+    model: keras.Model, data: PreparedDataset, config: RunConfig, split: Split
 ) -> Iterator[dict[str, Any]]:
     for inputs, labels, source in evaluation_clips(data, config, split):
         batch = {

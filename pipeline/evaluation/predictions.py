@@ -14,9 +14,10 @@ import numpy.typing as npt
 from pipeline.config import RunConfig
 from pipeline.dataset.clip_batches import evaluation_clips
 from pipeline.dataset.sampling import Order
-from pipeline.dataset.videos import Data, open_data
+from pipeline.dataset.videos import open_data
 from pipeline.errors import DataError
 from pipeline.manifest.rows import Split
+from pipeline.prepare.prepared import PreparedDataset
 from pipeline.run import Run
 
 
@@ -45,7 +46,7 @@ class Predictions:
 
 def predict(
     model: keras.Model,
-    data: Data,
+    data: PreparedDataset,
     config: RunConfig,
     split: Split,
     *,
@@ -95,7 +96,7 @@ def expect_numbers(logits: Sequence[npt.NDArray[np.float32]], config: RunConfig)
         )
 
 
-def open_run_data(run: Run, data: Path | None = None) -> Data:
+def open_run_data(run: Run, data: Path | None = None) -> PreparedDataset:
     """Opens the videos that a run was trained with; `data` is where they were moved to since.
 
     Raises:
@@ -127,7 +128,7 @@ def open_run_data(run: Run, data: Path | None = None) -> Data:
     return opened
 
 
-def check_frames(run: Run, data: Data) -> None:
+def check_frames(run: Run, data: PreparedDataset) -> None:
     """Makes sure that what a model takes of videos is as in those that it was trained with.
 
     Raises:

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from pipeline.dataset.clip_batches import evaluation_clips
-from pipeline.dataset.videos import Data
 from pipeline.evaluation import metrics
 from pipeline.evaluation.page import write_page
 from pipeline.evaluation.plots import (
@@ -21,6 +20,7 @@ from pipeline.evaluation.plots import (
 from pipeline.evaluation.predictions import Predictions
 from pipeline.figures import frame_strip
 from pipeline.manifest.rows import Split
+from pipeline.prepare.prepared import PreparedDataset
 from pipeline.run import Run
 from pipeline.tasks.calibration import read_calibration
 from pipeline.tasks.task import exclusive_task_of
@@ -31,7 +31,11 @@ _STRIP_QUALITY = 88
 
 
 def write_report(
-    run: Run, split: Split, result: Mapping[str, Any], predictions: Predictions, videos: Data
+    run: Run,
+    split: Split,
+    result: Mapping[str, Any],
+    predictions: Predictions,
+    videos: PreparedDataset,
 ) -> None:
     """Writes a page, a model card and their pictures, of what `evaluate` returns for a split."""
     class_names = run.class_names()
@@ -46,7 +50,7 @@ def write_report(
 
 
 def _mistakes(
-    run: Run, split: Split, predictions: Predictions, videos: Data
+    run: Run, split: Split, predictions: Predictions, videos: PreparedDataset
 ) -> list[dict[str, Any]]:
     """The most probable of the wrong answers, with the names of pictures of their clips."""
     for old in run.report.glob(f"{split}_mistake_*.jpg"):
@@ -74,7 +78,7 @@ def _mistakes(
     return mistakes
 
 
-def _strips(run: Run, split: Split, videos: Data, chosen: set[int]) -> dict[int, bytes]:
+def _strips(run: Run, split: Split, videos: PreparedDataset, chosen: set[int]) -> dict[int, bytes]:
     """The frames of the middle clip of some videos, side by side, as JPEG, by their number."""
     if not chosen:
         return {}

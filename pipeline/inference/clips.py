@@ -141,12 +141,12 @@ OpenStored = Callable[[Sequence[FramesConfig]], StoredFrames]
 
 
 def clips_of(
-    open_stored: OpenStored, bundles: Sequence[Bundle]
+    open_preparedd: OpenStored, bundles: Sequence[Bundle]
 ) -> tuple[list[list[Clip]], VideoInfo]:
     """The clips that each of some models sees of a whole video, which is not held in memory.
 
     Args:
-        open_stored: Opens the file, such as `functools.partial(StoredVideo, path)`.
+        open_preparedd: Opens the file, such as `functools.partial(StoredVideo, path)`.
         bundles: Of each model, what it takes of a frame, and how clips are cut.
 
     Returns:
@@ -157,7 +157,7 @@ def clips_of(
     """
     clips: dict[int, list[Clip]] = {}
     for reading in readings_of(bundles):
-        stored = open_stored(reading.frames)
+        stored = open_preparedd(reading.frames)
         with contextlib.ExitStack() as stack:
             spools = [
                 {name: stack.enter_context(FrameSpool()) for name in frames.images}

@@ -17,7 +17,6 @@ import tensorflow as tf
 
 from pipeline.atomic import named_in_errors
 from pipeline.config import RunConfig
-from pipeline.dataset.videos import Data
 from pipeline.errors import ConfigError, PipelineError
 from pipeline.evaluation.predictions import open_run_data
 from pipeline.inference.agreement import (
@@ -39,6 +38,7 @@ from pipeline.models.recognizer import float32_twin, load_recognizer
 from pipeline.native_log import silent_native_log
 from pipeline.networks import NetworkError
 from pipeline.pose.models import carry
+from pipeline.prepare.prepared import PreparedDataset
 from pipeline.run import Run
 from pipeline.text import extra
 
@@ -108,7 +108,7 @@ def _write(
     kind: Format,
     model: keras.Model,
     config: RunConfig,
-    videos: Data,
+    videos: PreparedDataset,
     path: Path,
     networks: Networks,
 ) -> None:
@@ -164,7 +164,12 @@ def _write_onnx(model: keras.Model, config: RunConfig, folder: Path) -> None:
 
 
 def _examples(
-    model: keras.Model, config: RunConfig, videos: Data, networks: Networks, *, most: int = 100
+    model: keras.Model,
+    config: RunConfig,
+    videos: PreparedDataset,
+    networks: Networks,
+    *,
+    most: int = 100,
 ) -> Callable[[], Iterator[tuple[str, dict[str, Any]]]]:
     """Inputs of each part for training clips, from which the ranges of int8 are taken."""
     parts = Parts(float32_twin(model, config, for_export=True), config)

@@ -191,12 +191,12 @@ def _refuse(options: Mapping[str, float | None], why: str) -> None:
 
 
 def _windows_of(
-    classifier: Classifier, plans: Sequence[WindowPlan], open_stored: OpenStored
+    classifier: Classifier, plans: Sequence[WindowPlan], open_preparedd: OpenStored
 ) -> tuple[list[tuple[Window, ...]], VideoInfo]:
     """What each run says of the windows of a video, of which there is one at least."""
     found: list[list[Window]] = [[] for _ in plans]
     for reading in readings_of(classifier.bundles):
-        stored = open_stored(reading.frames)
+        stored = open_preparedd(reading.frames)
         copies = itertools.tee(stored, len(reading.takes))
         sliding = {
             number: slide(reading.of(number, copy), classifier.members[number], plans[number])
@@ -208,7 +208,7 @@ def _windows_of(
                 found[number] += [window] if window else []
     info = stored.info
     if not all(found):  # It is shorter than a window: then as evaluation sees it.
-        clips, info = clips_of(open_stored, classifier.bundles)
+        clips, info = clips_of(open_preparedd, classifier.bundles)
         found = [
             each or [Window(0.0, info.duration_seconds, member.video_logits(own))]
             for each, member, own in zip(found, classifier.members, clips, strict=True)

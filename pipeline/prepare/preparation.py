@@ -43,13 +43,13 @@ from pipeline.prepare.plan import (
     video_of,
     write_files,
 )
-from pipeline.prepare.prepared import PARTIAL, Store, describe_store
+from pipeline.prepare.prepared import PARTIAL, PreparedDataset, describe_prepared
 from pipeline.prepare.publish import (
     changes_since,
     check_classes_stay,
     check_folder,
-    finish_store,
     prune,
+    put_in_place,
 )
 from pipeline.prepare.rate import chosen_rate
 from pipeline.prepare.summary import CheckReport, PrepareReport
@@ -156,7 +156,7 @@ def _prepare(
     found = examine(videos, frames.fps, changes, annotations=manifest.annotations)
     (out / PARTIAL).mkdir(parents=True, exist_ok=True)
     check_findings(found, config, out / PARTIAL, root=out)
-    store = finish_store(
+    store = put_in_place(
         out,
         found.videos,
         files,
@@ -170,7 +170,7 @@ def _prepare(
     return PrepareReport(store=store, num_decoded=decoded, freed=_freed(store, config))
 
 
-def _freed(store: Store, config: PrepareConfig) -> int | None:
+def _freed(store: PreparedDataset, config: PrepareConfig) -> int | None:
     return prune(store) if config.prune else None
 
 
@@ -314,19 +314,19 @@ def _source(row: Row, root: Path, *, timed: bool) -> SourceVideo:
     )
 
 
-def _find_store(out: Path) -> Store | None:
+def _find_store(out: Path) -> PreparedDataset | None:
     try:
-        return describe_store(out)
+        return describe_prepared(out)
     except DataError:
         return None
 
 
-def _lost_a_worker(store: Store) -> bool:
+def _lost_a_worker(store: PreparedDataset) -> bool:
     """Whether a video of it cost a worker process its life, which is worth another try."""
     return any(video["problem"] == "lost" for video in store.report["left_out"])
 
 
-def _known_splits(old: Store | None, settings: dict[str, Any]) -> dict[str, Split]:
+def _known_splits(old: PreparedDataset | None, settings: dict[str, Any]) -> dict[str, Split]:
     """The splits of groups that a data set of the same videos, split in the same way, has."""
     if not old or any(old.settings.get(name) != settings[name] for name in _SPLIT_SETTINGS):
         return {}

@@ -76,7 +76,7 @@ class Written(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Store:
+class PreparedDataset:
     """A prepared data set.
 
     Attributes:
@@ -164,7 +164,7 @@ class Store:
         """The videos of a split, in the order of their names."""
         return [clip for clip in self.clips if clip.row.split == split]
 
-    def with_splits(self, config: SplitConfig) -> Store:
+    def with_splits(self, config: SplitConfig) -> PreparedDataset:
         """The same videos with the splits that a run asks for.
 
         Raises:
@@ -182,7 +182,7 @@ class Store:
             )
         return found
 
-    def with_rows(self, rows: tuple[Row, ...]) -> Store:
+    def with_rows(self, rows: tuple[Row, ...]) -> PreparedDataset:
         """The same videos with other splits, whole groups of them, in the same order."""
         clips = (
             dataclasses.replace(clip, row=row) for clip, row in zip(self.clips, rows, strict=True)
@@ -196,7 +196,7 @@ class Store:
         )
 
 
-_opened: contextvars.ContextVar[dict[Path, Store] | None] = contextvars.ContextVar(
+_opened: contextvars.ContextVar[dict[Path, PreparedDataset] | None] = contextvars.ContextVar(
     "opened", default=None
 )
 
@@ -222,7 +222,7 @@ def is_held(out: Path) -> bool:
     return out.absolute() in (_opened.get() or {})
 
 
-def open_store(out: str | os.PathLike[str]) -> Store:
+def open_prepared(out: str | os.PathLike[str]) -> PreparedDataset:
     """Opens a prepared data set, whose videos are then read as they are now.
 
     Raises:
@@ -234,7 +234,7 @@ def open_store(out: str | os.PathLike[str]) -> Store:
         return held[path]
     before = Written.of(path / STATE)
     try:
-        store = describe_store(out)
+        store = describe_prepared(out)
         if missing := store.missing_file():
             raise DataError(f"{missing}: missing or cut off. {AGAIN}")
     finally:
@@ -245,8 +245,8 @@ def open_store(out: str | os.PathLike[str]) -> Store:
     return store
 
 
-def describe_store(out: str | os.PathLike[str]) -> Store:
-    """As `open_store`, but does not look at frames, some of which may be missing.
+def describe_prepared(out: str | os.PathLike[str]) -> PreparedDataset:
+    """As `open_prepared`, but does not look at frames, some of which may be missing.
 
     Raises:
         DataError: The folder is no prepared data set, is not finished, or what describes it is
@@ -263,7 +263,7 @@ def describe_store(out: str | os.PathLike[str]) -> Store:
     labelling = state["labelling"]
     clips = read_clips(path / "manifest.csv", labelling)
     manifest = Manifest(rows=tuple(clip.row for clip in clips))
-    return Store(
+    return PreparedDataset(
         path=path,
         frames=FramesConfig(**state["frames"]),
         class_names=manifest.class_names,

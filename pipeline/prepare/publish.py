@@ -33,9 +33,9 @@ from pipeline.prepare.prepared import (
     FINDINGS,
     PARTIAL,
     STATE,
-    Store,
+    PreparedDataset,
     checksum,
-    describe_store,
+    describe_prepared,
     is_begun,
     read_state,
 )
@@ -78,7 +78,7 @@ def check_folder(out: Path, origin: Mapping[str, str], *, overwrite: bool) -> No
         )
 
 
-def check_classes_stay(old: Store, class_names: Sequence[str]) -> None:
+def check_classes_stay(old: PreparedDataset, class_names: Sequence[str]) -> None:
     """Makes sure that choosing classes takes none out of a data set that has more.
 
     Raises:
@@ -112,7 +112,7 @@ def changes_since(
     return changes if any(changes.values()) else {}
 
 
-def finish_store(
+def put_in_place(
     out: Path,
     videos: Sequence[Video],
     files: Mapping[str, FileReport],
@@ -122,7 +122,7 @@ def finish_store(
     leaks: Sequence[str],
     duplicates: Sequence[Duplicate],
     made_of: str,
-) -> Store:
+) -> PreparedDataset:
     """Puts what was prepared in place, writes all that belongs to it, and opens the data set.
 
     Args:
@@ -131,10 +131,10 @@ def finish_store(
         videos: All videos, in the order of their names.
         files: The report on each file, by its name.
         frames: How the frames are stored.
-        settings: As of `Store`.
-        leaks: As of `Store`.
+        settings: As of `PreparedDataset`.
+        leaks: As of `PreparedDataset`.
         duplicates: Its videos that are the same, or nearly.
-        made_of: As of `Store`.
+        made_of: As of `PreparedDataset`.
 
     Raises:
         DataError: A class has no readable video for training.
@@ -184,7 +184,7 @@ def finish_store(
     with atomic_write(out / STATE) as file:
         file.write(json.dumps(state, indent=1, ensure_ascii=False).encode())
     shutil.rmtree(out / PARTIAL)
-    return describe_store(out)
+    return describe_prepared(out)
 
 
 def _content_fingerprint(frames: FramesConfig, clips: Iterable[Clip]) -> str:
@@ -230,7 +230,7 @@ def _remove_older_version(out: Path) -> None:
     shutil.rmtree(out / "shards", ignore_errors=True)
 
 
-def prune(store: Store) -> int:
+def prune(store: PreparedDataset) -> int:
     """Removes the frames that no video of a data set needs; returns how many bytes they took."""
     files = list(unneeded_files(store.frames_folder, {clip.frames for clip in store.clips}))
     num_bytes = sum(file.stat().st_size for file in files)

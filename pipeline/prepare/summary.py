@@ -10,7 +10,7 @@ from typing import Any
 
 from pipeline.manifest.rows import SPLITS, Row
 from pipeline.prepare.data_report import FEW_PEOPLE, kind_of, left_out, templates
-from pipeline.prepare.prepared import Store
+from pipeline.prepare.prepared import PreparedDataset
 from pipeline.prepare.rate import MOST_FPS
 from pipeline.sources.events.event import LOST
 from pipeline.text import counted, listed
@@ -29,7 +29,7 @@ class PrepareReport:
         freed: Bytes of frames that nothing needed any more, which were removed; None: they stay.
     """
 
-    store: Store
+    store: PreparedDataset
     up_to_date: bool = False
     num_decoded: int = 0
     freed: int | None = None

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from pipeline.config import TrainConfig
 from pipeline.manifest.rows import Row
-from pipeline.prepare.prepared import Store
+from pipeline.prepare.prepared import PreparedDataset
 from pipeline.text import command, listed, one_line
 
 _FEW_GROUPS = 3
@@ -99,7 +99,9 @@ class Alarms(keras.callbacks.Callback):
         store: The prepared data set, if it is one.
     """
 
-    def __init__(self, config: TrainConfig, chance: float, store: Store | None = None) -> None:
+    def __init__(
+        self, config: TrainConfig, chance: float, store: PreparedDataset | None = None
+    ) -> None:
         super().__init__()
         self._config, self._chance, self._store = config, chance, store
         self._seen: dict[str, int] = {}

@@ -10,14 +10,14 @@ import tensorflow as tf
 
 from pipeline.config import RunConfig
 from pipeline.dataset.clip_batches import size_of_batch, steps_per_epoch
-from pipeline.dataset.videos import Data
 from pipeline.errors import ConfigError, PipelineError
+from pipeline.prepare.prepared import PreparedDataset
 from pipeline.text import extra
 from pipeline.training.cluster import Cluster
 from pipeline.training.linear import is_linear
 
 
-def check_run(config: RunConfig, data: Data, cluster: Cluster) -> None:
+def check_run(config: RunConfig, data: PreparedDataset, cluster: Cluster) -> None:
     """Makes sure that a run can be trained with what is installed, and on these devices.
 
     Raises:
@@ -42,7 +42,7 @@ def check_run(config: RunConfig, data: Data, cluster: Cluster) -> None:
     _check_steps(config, data)
 
 
-def _check_steps(config: RunConfig, data: Data) -> None:
+def _check_steps(config: RunConfig, data: PreparedDataset) -> None:
     steps = config.train.epochs * steps_per_epoch(config, data)
     if config.train.accumulate > steps:
         raise ConfigError(

@@ -26,14 +26,13 @@ from pipeline.dataset.stored_features import (
     spans_of,
     write_features,
 )
-from pipeline.dataset.videos import Data
 from pipeline.frames.chunks import StoredVideo
 from pipeline.locks import in_turn
 from pipeline.models.backbones import external_backbone
 from pipeline.models.recognizer import trained_logits, trained_model
 from pipeline.native_log import silent_native_log
 from pipeline.networks import LiteRTFile
-from pipeline.prepare.prepared import Store
+from pipeline.prepare.prepared import PreparedDataset
 from pipeline.streams import STREAMS, StoredImage
 from pipeline.text import counted
 from pipeline.workers.pool import num_cores
@@ -44,7 +43,9 @@ _MANY_FRAMES = 1000
 read and written included)."""
 
 
-def cached_features(recognizer: keras.Model, config: RunConfig, data: Data) -> FeatureVideos:
+def cached_features(
+    recognizer: keras.Model, config: RunConfig, data: PreparedDataset
+) -> FeatureVideos:
     """The features of all frames of a data set, computed now or before.
 
     They are kept in its folder `features`, by what they depend on: the videos, the backbone with
@@ -58,7 +59,9 @@ def cached_features(recognizer: keras.Model, config: RunConfig, data: Data) -> F
     return FeatureVideos.of(data, files)
 
 
-def fitted_part(recognizer: keras.Model, config: RunConfig, data: Data) -> tuple[keras.Model, Data]:
+def fitted_part(
+    recognizer: keras.Model, config: RunConfig, data: PreparedDataset
+) -> tuple[keras.Model, PreparedDataset]:
     """What of a network is fitted, and on which videos: by features where these are stored."""
     if not config.train.cache_features:
         return trained_model(recognizer, config), data
@@ -66,8 +69,8 @@ def fitted_part(recognizer: keras.Model, config: RunConfig, data: Data) -> tuple
 
 
 def on_stored_features(
-    recognizer: keras.Model, data: Data, config: RunConfig, *, backwards: bool = False
-) -> tuple[keras.Model, Data]:
+    recognizer: keras.Model, data: PreparedDataset, config: RunConfig, *, backwards: bool = False
+) -> tuple[keras.Model, PreparedDataset]:
     """What gives the answers of a network soonest: its temporal part, where features are stored.
 
     Args:
@@ -122,7 +125,7 @@ def temporal_part(
 
 
 def _features_of(
-    stream: str, recognizer: keras.Model, config: RunConfig, store: Store
+    stream: str, recognizer: keras.Model, config: RunConfig, store: PreparedDataset
 ) -> FeatureFile:
     path = _path(stream, recognizer, config, store)
     features = open_features(path)
@@ -147,7 +150,7 @@ def _features_of(
     return features
 
 
-def _stored_images(store: Store, spans: Sequence[Span], image: str) -> Iterator[bytes]:
+def _stored_images(store: PreparedDataset, spans: Sequence[Span], image: str) -> Iterator[bytes]:
     """What is stored of each frame of some spans, one after the other."""
     for span in spans:
         video = StoredVideo(store.frames_folder, span.frames)
@@ -162,7 +165,7 @@ def _variants(stream: str, augment: AugmentConfig) -> tuple[str, ...]:
     return (*mirrored, *(f"{name} backwards" for name in mirrored if backwards))
 
 
-def _path(stream: str, recognizer: keras.Model, config: RunConfig, store: Store) -> Path:
+def _path(stream: str, recognizer: keras.Model, config: RunConfig, store: PreparedDataset) -> Path:
     """The file of the features; its name changes with everything that they depend on."""
     layer = recognizer.get_layer(f"{stream}_features")
     backbone = _backbone_mark(config.backbone_of(stream))

@@ -18,9 +18,10 @@ from pipeline.dataset.clip_batches import (
     steps_per_epoch,
 )
 from pipeline.dataset.stored_features import FeatureVideos
-from pipeline.dataset.videos import Data, damage_named, open_of_run
+from pipeline.dataset.videos import damage_named, open_of_run
 from pipeline.errors import ConfigError, DataError, PipelineError
 from pipeline.models.recognizer import build_recognizer, float32_twin
+from pipeline.prepare.prepared import PreparedDataset
 from pipeline.run import Run
 from pipeline.tasks.task import task_of
 from pipeline.training.alarms import Alarms, warn_of_few_groups
@@ -130,7 +131,13 @@ def train(
 
 
 def _train_first(
-    config: RunConfig, data: Data, run: Run, cluster: Cluster, *, overwrite: bool, preflight: bool
+    config: RunConfig,
+    data: PreparedDataset,
+    run: Run,
+    cluster: Cluster,
+    *,
+    overwrite: bool,
+    preflight: bool,
 ) -> None:
     with run.alone("name another folder (--run)"):
         bring_back(run)
@@ -149,7 +156,7 @@ def _train_first(
 
 
 def _agree(
-    cluster: Cluster, config: RunConfig, data: Data, *, goes_on: bool
+    cluster: Cluster, config: RunConfig, data: PreparedDataset, *, goes_on: bool
 ) -> tuple[RunConfig, bool] | None:
     """The configuration of the first worker, and whether its training goes on; None: it does not.
 
@@ -170,7 +177,13 @@ def _agree(
 
 
 def _train_alone(
-    config: RunConfig, data: Data, run: Run, cluster: Cluster, *, goes_on: bool, preflight: bool
+    config: RunConfig,
+    data: PreparedDataset,
+    run: Run,
+    cluster: Cluster,
+    *,
+    goes_on: bool,
+    preflight: bool,
 ) -> None:
     warn_of_few_groups(data.manifest.rows)
     if preflight and not goes_on:
@@ -184,7 +197,9 @@ def _train_alone(
                 plot_history(history, run.report / "curves.png", task_of(config.model).metric_title)
 
 
-def _train(config: RunConfig, data: Data, run: Run, cluster: Cluster, *, goes_on: bool) -> None:
+def _train(
+    config: RunConfig, data: PreparedDataset, run: Run, cluster: Cluster, *, goes_on: bool
+) -> None:
     keras.utils.set_random_seed(config.seed)
     with cluster.strategy.scope():
         recognizer = build_recognizer(config, len(data.class_names))
@@ -245,7 +260,7 @@ def _fit(
     trainer: Trainer,
     checkpoint: Checkpoint,
     config: RunConfig,
-    data: Data,
+    data: PreparedDataset,
     run: Run,
     *,
     epochs_done: int,

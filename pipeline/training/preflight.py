@@ -8,9 +8,9 @@ import keras
 
 from pipeline.config import NO_AUGMENT, RunConfig
 from pipeline.dataset.clip_batches import training_batches
-from pipeline.dataset.videos import Data
 from pipeline.errors import PipelineError
 from pipeline.models.recognizer import build_recognizer
+from pipeline.prepare.prepared import PreparedDataset
 from pipeline.tasks.task import task_of
 from pipeline.text import command
 from pipeline.training.features import fitted_part
@@ -20,7 +20,7 @@ MOST_STEPS = 300
 ENOUGH = 0.1  # loss
 
 
-def overfit_one_batch(config: RunConfig, data: Data) -> int:
+def overfit_one_batch(config: RunConfig, data: PreparedDataset) -> int:
     """Trains a network of its own on one batch of clips, without anything against overfitting.
 
     Returns:

@@ -19,8 +19,8 @@ import pipeline
 from pipeline.atomic import write_json
 from pipeline.config import RunConfig
 from pipeline.config.file import differing, load_config, save_config
-from pipeline.dataset.videos import Data
 from pipeline.errors import ConfigError
+from pipeline.prepare.prepared import PreparedDataset
 from pipeline.run import Run
 from pipeline.text import listed
 
@@ -89,7 +89,7 @@ def is_trained(run: Run) -> bool:
     return run.model_file.is_file() and not run.checkpoint_file.is_file()
 
 
-def start(run: Run, config: RunConfig, data: Data) -> None:
+def start(run: Run, config: RunConfig, data: PreparedDataset) -> None:
     """Makes the folder, which is not there yet, and writes what is known before training.
 
     It gets its name once all of that is in it.

@@ -26,7 +26,7 @@ from pipeline.dataset.videos import damage_named
 from pipeline.errors import DataError
 from pipeline.frames.chunks import read_index, segment_file
 from pipeline.prepare.preparation import prepare
-from pipeline.prepare.prepared import open_store
+from pipeline.prepare.prepared import open_prepared
 from pipeline.video import write_video
 from tests.prepare.people import configure
 from tests.prepare.recordings import prepare_greys
@@ -70,7 +70,7 @@ def prepare_coloured(root):
 
 @pytest.fixture(scope="module")
 def store(made):
-    return open_store(made("coloured", prepare_coloured) / "store")
+    return open_prepared(made("coloured", prepare_coloured) / "store")
 
 
 def configured(**changes):
@@ -91,7 +91,7 @@ def training_clips(store, config, epochs):
 
 
 def test_labelled_clips_in_one_call(blob_store, made):
-    recordings = open_store(made("grey recordings", prepare_greys) / "store")
+    recordings = open_prepared(made("grey recordings", prepare_greys) / "store")
     for store, shape, number in ((blob_store, (), 16), (recordings, (6, 3), 43)):
         batches = list(load_clips(store.path, "test", num_frames=6, batch_size=5))
         for inputs, label in batches:
@@ -283,7 +283,7 @@ def spoil(store, keep):
 
 @pytest.fixture
 def copied(store, tmp_path):
-    return open_store(shutil.copytree(store.path, tmp_path / "copy"))
+    return open_prepared(shutil.copytree(store.path, tmp_path / "copy"))
 
 
 def test_only_the_frames_of_the_clip_are_decoded_and_no_video_is_read_for_the_order(store, copied):
@@ -335,7 +335,7 @@ def test_balanced_epochs_show_each_class_as_often_in_other_clips(uneven):
 
 
 def test_a_data_set_that_is_prepared_anew_or_deleted_stays_the_same_or_is_missed(store, tmp_path):
-    data = open_store(shutil.copytree(store.path, tmp_path / "store"))
+    data = open_prepared(shutil.copytree(store.path, tmp_path / "store"))
     assert data.is_current
     (data.path / "manifest.csv").write_text("other videos")
     os.utime(data.path / "prepare.json")

@@ -19,14 +19,14 @@ from pipeline.dataset.recordings import around_chunks, recording_labels, windows
 from pipeline.dataset.videos import VideoReader, open_of_run
 from pipeline.errors import ConfigError
 from pipeline.manifest.annotation import UNKNOWN_LABEL
-from pipeline.prepare.prepared import open_store
+from pipeline.prepare.prepared import open_prepared
 from pipeline.video import decode_jpeg
 from tests.prepare.recordings import LENGTHS, prepare_greys
 
 
 @pytest.fixture(scope="module")
 def store(made):
-    return open_store(made("grey recordings", prepare_greys) / "store")
+    return open_prepared(made("grey recordings", prepare_greys) / "store")
 
 
 def configure(store, augment=NO_AUGMENT, **clip):

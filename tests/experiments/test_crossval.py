@@ -19,7 +19,7 @@ from pipeline.experiments.pieces import Spread, measure_all
 from pipeline.experiments.ranges import suggest
 from pipeline.experiments.runs import with_whole_paths
 from pipeline.experiments.search import Search
-from pipeline.prepare.prepared import Store
+from pipeline.prepare.prepared import PreparedDataset
 from pipeline.run import Run, folds_of
 from tests.experiments.conftest import drawing
 from tests.runs import changed
@@ -217,13 +217,13 @@ def test_settings_are_searched_for_each_fold(copied, config, drawn, monkeypatch)
 def test_what_folds_say_together(copied, config, monkeypatch, capsys):
     """Their leaks, and the scores of those that have any class."""
 
-    with_splits = Store.with_splits
+    with_splits = PreparedDataset.with_splits
 
     def leaking(data, split):
         leaks = ("in all", f"in fold {split.fold}")
         return dataclasses.replace(with_splits(data, split), leaks=leaks)
 
-    monkeypatch.setattr(Store, "with_splits", leaking)
+    monkeypatch.setattr(PreparedDataset, "with_splits", leaking)
     for number, score in enumerate([0.5, None, 0.75], start=1):
         file = copied / f"fold-{number:02d}" / "fold.json"
         file.write_text(json.dumps({"top1": score, "seconds": 1.0}))

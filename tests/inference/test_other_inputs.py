@@ -48,7 +48,7 @@ from pipeline.inference.timeline import make_timeline
 from pipeline.models.recognizer import build_recognizer, load_recognizer
 from pipeline.native_log import silent_native_log
 from pipeline.pose.models import DETECTOR, LANDMARKS
-from pipeline.prepare.prepared import open_store
+from pipeline.prepare.prepared import open_prepared
 from pipeline.run import Run
 from pipeline.tasks.calibration import Calibration
 from pipeline.training.features import _backbone_mark, cached_features
@@ -414,7 +414,7 @@ def people(small_config, made):
 
 def test_people_who_walk_are_classified_as_by_evaluation(people, tmp_path):
     """Timelines and streams of them at least say something, and are drawn."""
-    store = open_store(people.folder / "store")
+    store = open_prepared(people.folder / "store")
     assert store.frames.pose == 1
     assert store.report["pose"] == {"mean_flag": pytest.approx(0.9, abs=1e-3), "few": []}
     report = (store.path / "data_report.md").read_text(encoding="utf-8")
@@ -544,7 +544,7 @@ def test_pictures_and_points_are_fused(animals, people, hasty_run):
 def test_a_preview_draws_what_is_seen_and_pictures_alone_are_mixed(animals, people, tmp_path):
     for each, augment in ((animals.run, AugmentConfig()), (people.run, NO_AUGMENT)):
         config = dataclasses.replace(each.config(), augment=augment)
-        store = open_store(Path(config.data))
+        store = open_prepared(Path(config.data))
         files = write_contact_sheets(store, config, tmp_path, num_videos=1, num_augmented=1)
         assert [path.suffix for path in files] == [".png", ".png"]
     mixing = AugmentConfig(mixup=Change(strength=0.2))

@@ -40,7 +40,7 @@ from pipeline.inference.timeline import make_timeline
 from pipeline.inference.window_plan import WindowPlan, in_step, plan_as_evaluation, plan_windows
 from pipeline.inference.windows import Window, slide
 from pipeline.models.recognizer import build_recognizer, load_recognizer
-from pipeline.prepare.prepared import open_store
+from pipeline.prepare.prepared import open_prepared
 from pipeline.run import Run
 from pipeline.tasks.calibration import Calibration
 from pipeline.tasks.exclusive import Exclusive
@@ -443,7 +443,7 @@ def make_store(root):
 
 @pytest.fixture(scope="module")
 def store(made):
-    return open_store(made("recordings of noise", make_store) / "data")
+    return open_prepared(made("recordings of noise", make_store) / "data")
 
 
 def make_found(store, kind, folder):

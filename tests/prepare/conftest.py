@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from pipeline.prepare.preparation import prepare
-from pipeline.prepare.prepared import open_store
+from pipeline.prepare.prepared import open_prepared
 from tests.prepare.people import configure, render_all
 
 
@@ -37,7 +37,7 @@ def root(people, tmp_path):
 def people_store(people, made):
     """Prepared of them by one worker; not to be changed."""
     folder = made("people store", lambda out: prepare(configure(people, out)))
-    return open_store(folder)
+    return open_prepared(folder)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from pipeline.dataset.videos import open_data, recording_frames
 from pipeline.errors import ConfigError, DataError, PipelineError
 from pipeline.prepare import prepared
 from pipeline.prepare.preparation import check_videos, prepare
-from pipeline.prepare.prepared import PARTIAL, held_open, open_store
+from pipeline.prepare.prepared import PARTIAL, held_open, open_prepared
 from pipeline.prepare.publish import check_folder
 from pipeline.prepare.summary import CheckReport
 from pipeline.video import VideoReader, encode_jpeg
@@ -112,7 +112,7 @@ def test_what_was_lost_is_written_again(copied, people_store, lost, content):
     assert mine.keys() == whole.keys()
     same = {name for name in whole if mine[name] == whole[name]}
     assert same == whole.keys() - ({lost} if lost == "files.jsonl" else set())
-    assert not open_store(copied.out).missing_file()
+    assert not open_prepared(copied.out).missing_file()
     assert prepare(copied).up_to_date
 
 
@@ -163,7 +163,7 @@ def test_what_another_preparation_left_behind_is_never_put_in_place(root, monkey
     config = configure(root)
     prepare(config)
     with monkeypatch.context() as patch:
-        patch.setattr("pipeline.prepare.preparation.finish_store", die)
+        patch.setattr("pipeline.prepare.preparation.put_in_place", die)
         with pytest.raises(KeyboardInterrupt):
             prepare(dataclasses.replace(config, seed=5, test_groups=("ann",)))
     os.utime(root / "run" / "eve 1.avi")
@@ -175,7 +175,7 @@ def test_what_another_preparation_left_behind_is_never_put_in_place(root, monkey
         for each in (config, fresh)
     )
     assert mine == wanted
-    rows = [splits_of(open_store(each.out)) for each in (config, fresh)]
+    rows = [splits_of(open_prepared(each.out)) for each in (config, fresh)]
     assert rows[0] == rows[1]
 
 
@@ -208,7 +208,7 @@ def test_nothing_but_new_pixels_is_ever_decoded(root):
     assert report.freed > 1000
     assert writes(config.out) == frames
     assert prepare(pruning).freed == 0
-    assert not open_store(config.out).missing_file()
+    assert not open_prepared(config.out).missing_file()
 
 
 def test_two_data_sets_of_the_same_videos_share_frames_and_stay_whole_alone(root):
@@ -224,7 +224,7 @@ def test_two_data_sets_of_the_same_videos_share_frames_and_stay_whole_alone(root
     assert set(sizes) == {4}
     shutil.rmtree(first.out)
     elsewhere = shutil.copytree(root.parent / "b" / "named", root.parent / "elsewhere")
-    store = open_store(elsewhere)
+    store = open_prepared(elsewhere)
     for clip in store.clips:
         assert recording_frames(store, clip, [0, clip.num_frames - 1])
     assert prepare(configure(root, "d/alone")).num_decoded == 11
@@ -512,7 +512,7 @@ def test_tensorflow_datasets_reads_a_store_whose_validation_has_no_readable_vide
     config = of_table(root, "path,label,group,split", *lines, fps=5.0)
     config = dataclasses.replace(config, max_bad_fraction=0.2)
     store = prepare(config).store
-    assert store == open_store(config.out)
+    assert store == open_prepared(config.out)
     readable = {name: split for name, split in SPLITS.items() if split != "val"}
     assert [row.path for row in store.manifest.rows] == [str(root / name) for name in readable]
     found = {}
@@ -544,17 +544,17 @@ def test_stale_files_are_cleared_and_what_is_put_in_place_meanwhile_is_noticed(c
     assert sorted(path.name for path in out.iterdir()) == names, "nor what older versions stored"
     assert not list(out.glob("frames/*.tmp"))
     with held_open():
-        assert open_store(copied.out) is open_store(copied.out)
-    describe = prepared.describe_store
+        assert open_prepared(copied.out) is open_prepared(copied.out)
+    describe = prepared.describe_prepared
 
     def described_before(out):
         found = describe(out)
         os.utime(Path(out, "prepare.json"), ns=(0, 1))  # as a preparation that has ended since
         return found
 
-    monkeypatch.setattr(prepared, "describe_store", described_before)
+    monkeypatch.setattr(prepared, "describe_prepared", described_before)
     with pytest.raises(DataError, match=r"out: is being prepared\. Run the same command again"):
-        open_store(copied.out)
+        open_prepared(copied.out)
 
 
 def test_a_folder_that_holds_something_else_is_refused(people_store, tmp_path):
@@ -601,18 +601,18 @@ def test_store_that_is_not_whole(copied, file, change, message):
     for path in Path(copied.out).glob(file):
         path.write_bytes(change(path.read_bytes())) if change else path.unlink()
     with pytest.raises(DataError, match=message):
-        open_store(copied.out)
+        open_prepared(copied.out)
 
 
 def test_videos_that_are_not_prepared_are_the_ones_to_prepare(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DataError, match="not a prepared data set. Make one with: clipline"):
-        open_store(tmp_path)
+        open_prepared(tmp_path)
     for folder in ("V", "data/V"):
         video = Path(folder, "walk", "1.MP4")
         video.parent.mkdir(parents=True)
         video.touch()
     with pytest.raises(DataError, match=r"--source folder --path V --out data/V$"):
-        open_store("V")
+        open_prepared("V")
     with pytest.raises(DataError, match=r"--source folder --path data/V --out data/NAME$"):
-        open_store("data/V")
+        open_prepared("data/V")

@@ -11,7 +11,7 @@ from pipeline.dataset.recordings import recording_labels
 from pipeline.dataset.videos import recording_frames
 from pipeline.frames.encoding import encode_video
 from pipeline.prepare.preparation import prepare
-from pipeline.prepare.prepared import open_store
+from pipeline.prepare.prepared import open_prepared
 from pipeline.prepare.rate import chosen_rate, stored_rate
 from pipeline.video import decode_jpeg, write_video
 from tests.prepare.people import configure
@@ -48,7 +48,7 @@ def folder(made):
 
 @pytest.fixture(scope="module")
 def store(folder):
-    return open_store(folder / "store")
+    return open_prepared(folder / "store")
 
 
 def test_a_recording_is_one_row_with_all_its_classes_and_chunks_of_bounded_length(folder, store):

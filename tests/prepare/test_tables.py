@@ -14,7 +14,7 @@ from pipeline.errors import ConfigError, DataError
 from pipeline.frames.encoding import stored_frames
 from pipeline.key_points import Tables
 from pipeline.prepare.preparation import check_videos, prepare
-from pipeline.prepare.prepared import open_store
+from pipeline.prepare.prepared import open_prepared
 from pipeline.streams import IMAGES
 from pipeline.video import VideoReader, decode_jpeg, write_video
 from tests.key_points.tables import NAMES, write_deeplabcut, write_sleap_csv, write_sleap_h5
@@ -113,7 +113,7 @@ def test_a_data_set_of_tables_which_changed_ones_make_anew(folder):
     assert example["pose"].shape == (len(example["frames"]), 1, 4, 5)
     assert example["pose"].dtype == np.float32
     assert store.report["pose"] == {"mean_flag": 1.0, "few": []}
-    assert open_store(store.path).frames == store.frames
+    assert open_prepared(store.path).frames == store.frames
     assert prepare(config(folder)).up_to_date
     points = rows(12)
     points[..., 1] += 1

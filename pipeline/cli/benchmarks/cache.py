@@ -14,8 +14,9 @@ import keras
 from pipeline.cli.parser import ConfigParser, run_config
 from pipeline.config import RunConfig, expect
 from pipeline.dataset.clip_batches import batches_for_training, steps_per_epoch
-from pipeline.dataset.videos import Data, open_of_run
+from pipeline.dataset.videos import open_of_run
 from pipeline.models.recognizer import build_recognizer
+from pipeline.prepare.prepared import PreparedDataset
 from pipeline.training.features import cached_features, temporal_part
 from pipeline.training.optimizer import compile_model
 
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str]) -> None:
         compare_epochs(*open_of_run(dataclasses.replace(config, data=str(copy))))
 
 
-def compare_epochs(config: RunConfig, data: Data) -> None:
+def compare_epochs(config: RunConfig, data: PreparedDataset) -> None:
     """Prints the seconds of an epoch each way, and what storing the features takes."""
     keras.utils.set_random_seed(0)
     recognizer = build_recognizer(config, len(data.class_names))
@@ -58,7 +59,7 @@ def compare_epochs(config: RunConfig, data: Data) -> None:
     )
 
 
-def _epoch(model: keras.Model, config: RunConfig, data: Data, *, epochs: int) -> float:
+def _epoch(model: keras.Model, config: RunConfig, data: PreparedDataset, *, epochs: int) -> float:
     """Seconds of the fastest epoch of a training, whose first, for tracing, does not count."""
     compile_model(model, config, steps_per_epoch(config, data))
     ends: list[float] = []

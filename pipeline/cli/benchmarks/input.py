@@ -11,8 +11,9 @@ import keras
 from pipeline.cli.parser import ConfigParser, run_config
 from pipeline.config import NO_AUGMENT, RunConfig
 from pipeline.dataset.clip_batches import batches_for_training, steps_per_epoch
-from pipeline.dataset.videos import Data, open_of_run
+from pipeline.dataset.videos import open_of_run
 from pipeline.models.recognizer import build_recognizer
+from pipeline.prepare.prepared import PreparedDataset
 from pipeline.training.optimizer import compile_model
 
 SECONDS = 5.0
@@ -30,7 +31,7 @@ def main(arguments: Sequence[str]) -> None:
     measure_input(*open_of_run(run_config(parser.parse(arguments))))
 
 
-def measure_input(config: RunConfig, data: Data) -> None:
+def measure_input(config: RunConfig, data: PreparedDataset) -> None:
     """Prints clips per second of the pipeline alone and of the step alone."""
     size, length = data.frames.size, config.clip.num_frames
     print(
@@ -49,7 +50,7 @@ def measure_input(config: RunConfig, data: Data) -> None:
         print(f"{name:<34} {rate:>8,.0f} {rate / demand:>6.1f} times", flush=True)
 
 
-def _trained(config: RunConfig, data: Data) -> float:
+def _trained(config: RunConfig, data: PreparedDataset) -> float:
     """On one batch again and again, so that nothing is read."""
     keras.utils.set_random_seed(0)
     model = build_recognizer(config, len(data.class_names))

@@ -14,7 +14,7 @@ from pipeline.evaluation.frame_scores import score_recordings
 from pipeline.evaluation.recordings import Recording
 from pipeline.inference.classifier import Classifier
 from pipeline.inference.timeline import Timeline, make_timeline
-from pipeline.prepare.prepared import open_store
+from pipeline.prepare.prepared import open_prepared
 
 EXPLANATION = """\
 The timelines of the {number} test recordings, as clipline classify --timeline gives them, against
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str]) -> None:
         "--data", required=True, help="A data set of recordings: its test recordings are taken."
     )
     options = parser.parse(arguments)
-    run, store = named_run(options), open_store(options.data)
+    run, store = named_run(options), open_prepared(options.data)
     if store.labelling != "frames" or "test" not in store.num_videos:
         raise DataError(
             f"{store.path}: expected a data set of recordings, some of them for the test"

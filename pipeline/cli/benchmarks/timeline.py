@@ -14,7 +14,7 @@ from pipeline.errors import DataError
 from pipeline.evaluation.segmental import segmental_scores
 from pipeline.inference.segments import Segment
 from pipeline.manifest.rows import Row, Split
-from pipeline.prepare.prepared import describe_store
+from pipeline.prepare.prepared import describe_prepared
 from pipeline.run import Run
 from pipeline.video import iter_frames, probe, resize, write_video
 
@@ -72,7 +72,7 @@ def main(arguments: Sequence[str]) -> None:
 
 def rows_of(run: Run, data: str, split: Split) -> list[Row]:
     """The videos of a split of a run's data set, now at `data`; their files must be there."""
-    store = describe_store(data or run.config().data)
+    store = describe_prepared(data or run.config().data)
     rows = [row for row in store.manifest.rows if row.split == split]
     missing = [row.path for row in rows if not Path(row.path).is_file()]
     if missing or not rows:
@@ -94,7 +94,7 @@ def write_recordings(run: Run, data: str, folder: Path) -> None:
     joined in three orders: so what follows what tells nothing.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    store = describe_store(data or run.config().data)
+    store = describe_prepared(data or run.config().data)
     recordings = {"test": ("test", in_any_order(rows_of(run, data, "test")))}
     others = [row for row in store.manifest.rows if row.split != "test"]
     for number, group in enumerate(sorted({row.group for row in others})):

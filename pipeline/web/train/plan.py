@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, Self
 
 from pipeline.errors import DataError, PipelineError
-from pipeline.prepare.prepared import describe_store
+from pipeline.prepare.prepared import describe_prepared
 from pipeline.text import counted, listed
 from pipeline.web.errors import MissingError
 from pipeline.web.label.clips import NAME as CLIPS
@@ -223,7 +223,7 @@ def prepared_sets(workspace: Workspace) -> list[tuple[str, Kind]]:
 
 
 def _kind_of(data: Path) -> Kind:
-    return "events" if describe_store(data).labelling == "frames" else "clips"
+    return "events" if describe_prepared(data).labelling == "frames" else "clips"
 
 
 def _expect_prepared(workspace: Workspace, folder: str) -> None:
