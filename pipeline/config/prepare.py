@@ -7,7 +7,7 @@ from typing import Literal
 
 from pipeline.config import FramesConfig, expect
 from pipeline.config.checks import expect_above_0, expect_at_least, expect_range, expect_share
-from pipeline.video.limits import MOST_PIXELS, Limits
+from pipeline.video.info import MOST_PIXELS, Limits
 
 SourceName = Literal[
     "demo",

@@ -1,16 +1,13 @@
 """Video files in and out. OpenCV decodes and encodes here and nowhere else."""
 
-from pipeline.video.crop import crop
 from pipeline.video.files import iter_frames, probe
 from pipeline.video.flow import decode_flow, encode_flow, flow_image, no_flow
-from pipeline.video.info import DamagedVideoWarning, VideoInfo
-from pipeline.video.jpeg import decode_grey_jpeg, decode_jpeg, encode_jpeg
-from pipeline.video.limits import NO_LIMITS, Limits
+from pipeline.video.images import crop, decode_grey_jpeg, decode_jpeg, encode_jpeg, resize
+from pipeline.video.info import NO_LIMITS, DamagedVideoWarning, Limits, VideoInfo
 from pipeline.video.live import LiveFrame, LiveVideo
 from pipeline.video.opening import whole_files_only
 from pipeline.video.reader import VideoReader
-from pipeline.video.resize import resize
-from pipeline.video.timed import timed_frames, timed_in_sizes
+from pipeline.video.timing import timed_frames, timed_in_sizes
 from pipeline.video.writer import VideoWriteError, check_target, write_video
 
 __all__ = [

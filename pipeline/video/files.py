@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pipeline.video.info import VideoInfo
-from pipeline.video.limits import NO_LIMITS, Limits
+from pipeline.video.info import NO_LIMITS, Limits, VideoInfo
 from pipeline.video.reader import PathLike, Size, VideoReader
 
 

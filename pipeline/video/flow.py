@@ -7,7 +7,7 @@ from typing import cast
 import cv2
 import numpy as np
 
-from pipeline.video.jpeg import decode_image
+from pipeline.video.images import decode_image
 
 FULL_SCALE = 1 / 12
 """The shift at which an image of flow saturates, as a share of the frame's longer side.

@@ -17,8 +17,7 @@ import numpy as np
 from pipeline.errors import VideoDecodeError
 from pipeline.text import without_secrets
 from pipeline.video.info import VideoInfo, declared_info
-from pipeline.video.opening import NOT_UTF8, is_utf8
-from pipeline.video.quiet import quiet
+from pipeline.video.opening import NOT_UTF8, is_utf8, quiet
 from pipeline.video.timing import increasing, near_clock
 
 _TIMEOUT_SECONDS = 10.0

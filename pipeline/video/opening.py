@@ -1,28 +1,34 @@
-"""Opening a video file at its first frame, or saying why it has none, to help its owner."""
+"""Opening a video file at its first frame, or saying why it has none, to help its owner.
+
+Log lines of FFmpeg and OpenCV are kept off stderr: what matters in them becomes an error.
+"""
 
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 import cv2
 
 from pipeline.errors import VideoDecodeError
-from pipeline.video.info import codec_name
-from pipeline.video.limits import NO_LIMITS, Limits
-from pipeline.video.quiet import quiet
+from pipeline.video.info import NO_LIMITS, Limits, codec_name
+
+# FFmpeg is told once, by OpenCV, when a process opens its first video; -8 is its level "quiet".
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+
+_logging = cv2.utils.logging
 
 NOT_UTF8 = "its name is not valid UTF-8, which OpenCV needs; rename the file."
-
 
 _CONTAINERS: Final = (
     "apng,asf,avi,dv,flv,gif,h264,hevc,ivf,m4v,matroska,mjpeg,mov,mpeg,mpegts,mpegvideo,mxf,nut,obu,"
     "ogg,rm,wtv,yuv4mpegpipe"
 )
 """FFmpeg's names of those whose frames are inside."""
-
 
 _VIDEOS: Final = (
     *((4, b"ftyp"), (8, b"AVI "), (0, b"\x1aE\xdf\xa3"), (0, b"FLV"), (0, b"OggS")),
@@ -143,3 +149,39 @@ def _has_index(path: str) -> bool:
                 return start + size <= end
             start += max(size, 8)
     return False
+
+
+class _Silence:
+    """OpenCV's own log, which is off while anyone is within; nobody waits for another."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._within = self._level = 0
+
+    def enter(self) -> None:
+        with self._lock:
+            if not self._within:
+                self._level = _logging.setLogLevel(_logging.LOG_LEVEL_SILENT)
+            self._within += 1
+
+    def leave(self) -> None:
+        with self._lock:
+            self._within -= 1
+            if not self._within:
+                _logging.setLogLevel(self._level)
+
+
+_silence = _Silence()
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silences OpenCV's own log for a while, unless the user has set OPENCV_LOG_LEVEL."""
+    if "OPENCV_LOG_LEVEL" in os.environ:
+        yield
+        return
+    _silence.enter()
+    try:
+        yield
+    finally:
+        _silence.leave()

@@ -21,10 +21,16 @@ import numpy as np
 
 from pipeline.errors import ConfigError, VideoDecodeError
 from pipeline.text import counted
-from pipeline.video.info import MOST_FPS, DamagedVideoWarning, VideoInfo, declared_info
-from pipeline.video.limits import NO_LIMITS, Limits
+from pipeline.video.images import resize
+from pipeline.video.info import (
+    MOST_FPS,
+    NO_LIMITS,
+    DamagedVideoWarning,
+    Limits,
+    VideoInfo,
+    declared_info,
+)
 from pipeline.video.opening import open_capture
-from pipeline.video.resize import resize
 from pipeline.video.timing import MOST_GAP_SECONDS, TOLERANCE_SECONDS, Ticks, increasing, on_display
 
 PathLike = str | os.PathLike[str]

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from pipeline.errors import VideoDecodeError
-from pipeline.video.quiet import quiet
+from pipeline.video.opening import quiet
 from pipeline.video.reader import PathLike, Size, VideoReader
 
 _NEAR_FRAMES: Final = 32

@@ -17,7 +17,7 @@ from PIL import Image
 
 from pipeline.errors import VideoDecodeError
 from pipeline.video import Limits, VideoReader, VideoWriteError, iter_frames, probe, write_video
-from pipeline.video.quiet import quiet
+from pipeline.video.opening import quiet
 from tests.video.videos import cut, known, lossless, noise
 
 
