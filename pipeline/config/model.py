@@ -13,7 +13,7 @@ from pipeline.config.checks import (
     expect_range,
     expect_share,
 )
-from pipeline.external.reading import SUFFIXES, Channels, Reading
+from pipeline.external import SUFFIXES, Channels, Reading
 from pipeline.streams import IMAGES, STREAMS
 
 TaskName = Literal["auto", "video", "video-multilabel", "frames", "frames-multilabel"]

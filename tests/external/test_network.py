@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from pipeline.errors import ConfigError, DataError
-from pipeline.external import Reading, open_backbone
-from pipeline.external.reading import said_by
+from pipeline.external import Reading, open_backbone, said_by
 from tests.networks import features_of, write_onnx, write_tflite
 
 HALF = Reading(mean=(127.5,), std=(127.5,), grid=4)
