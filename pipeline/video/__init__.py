@@ -1,8 +1,17 @@
 """Video files in and out. OpenCV decodes and encodes here and nowhere else."""
 
 from pipeline.video.files import iter_frames, probe
-from pipeline.video.flow import decode_flow, encode_flow, flow_image, no_flow
-from pipeline.video.images import crop, decode_grey_jpeg, decode_jpeg, encode_jpeg, resize
+from pipeline.video.images import (
+    crop,
+    decode_flow,
+    decode_grey_jpeg,
+    decode_jpeg,
+    encode_flow,
+    encode_jpeg,
+    flow_image,
+    no_flow,
+    resize,
+)
 from pipeline.video.info import NO_LIMITS, DamagedVideoWarning, Limits, VideoInfo
 from pipeline.video.live import LiveFrame, LiveVideo
 from pipeline.video.opening import whole_files_only

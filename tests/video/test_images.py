@@ -7,7 +7,7 @@ import pytest
 from pipeline.errors import DataError, VideoDecodeError
 from pipeline.video import decode_flow, decode_jpeg, encode_flow, encode_jpeg, flow_image, resize
 from pipeline.video.descriptors import FPS, SIZE, describe, keep_descriptors, kept_descriptors
-from pipeline.video.flow import FULL_SCALE
+from pipeline.video.images import FULL_SCALE
 from pipeline.video.paths import file_mark
 from tests.video.videos import lossless, noise
 
