@@ -18,7 +18,8 @@ from pipeline.errors import ConfigError
 from pipeline.inference.segments import cues
 from pipeline.inference.timeline import Timeline
 from pipeline.manifest.class_names import UNKNOWN
-from pipeline.sources.events.writing import WRITERS, WrittenEvent, WrittenRecording
+from pipeline.sources.events.event import Event, WrittenRecording
+from pipeline.sources.events.reading import WRITERS
 from pipeline.tasks.amounts import Amount, Spans
 
 BOUTS: Final = ".bouts.csv"
@@ -138,7 +139,7 @@ _WRITERS: Mapping[str, Callable[[Timeline], bytes]] = {
 def _written(timeline: Timeline) -> WrittenRecording:
     """A timeline for annotation programs; where the answer is `unknown`, nothing is written."""
     events = (
-        WrittenEvent(
+        Event(
             start_seconds=segment.start_seconds,
             end_seconds=segment.end_seconds,
             label=segment.label,

@@ -8,10 +8,13 @@ from __future__ import annotations
 import dataclasses
 import math
 from pathlib import Path, PureWindowsPath
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from pipeline.errors import DataError
 from pipeline.sources.events.event import Draft, Recording, part, time_of
+
+NOBODY: Final = "No focal subject"
+"""The subject of events of nobody in particular."""
 
 Mark = Literal["START", "STOP", "POINT"]
 
@@ -39,7 +42,7 @@ class Behaviour(NamedTuple):
 def behaviour_of(code: str, subject: str, modifiers: list[str]) -> Behaviour:
     """Returns a behaviour from texts as BORIS writes them; it writes None where none was chosen."""
     kept = [modifier for modifier in modifiers if modifier not in ("", "None")]
-    return Behaviour(code, "" if subject == "No focal subject" else subject, "|".join(kept))
+    return Behaviour(code, "" if subject == NOBODY else subject, "|".join(kept))
 
 
 @dataclasses.dataclass

@@ -1,20 +1,29 @@
-"""Tables of BORIS: tabular exports, old and new, and aggregated ones."""
+"""Tables of BORIS: tabular exports, old and new, and aggregated ones; and writing the new one."""
 
 from __future__ import annotations
 
+import csv
+import datetime
+import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from pipeline.errors import DataError
-from pipeline.sources.events.boris import Mark, Medium, Observation, behaviour_of
-from pipeline.sources.events.event import Recording, time_of
+from pipeline.sources.events.boris import NOBODY, Mark, Medium, Observation, behaviour_of
+from pipeline.sources.events.event import Recording, WrittenRecording, time_of
 from pipeline.tables import Line, cells_of, columns_of, lines_of
 
 FIRST: Final = "observation id"
 """How the first cell of all its tables reads, in lower case."""
 
+_COLUMNS = (
+    *("Observation id", "Observation date", "Description", "Observation duration"),
+    *("Observation type", "Source", "Media duration (s)", "FPS", "Subject", "Behavior"),
+    *("Behavioral category", "Behavior type", "Time", "Media file name", "Image index"),
+    *("Image file path", "Comment"),
+)
 _NOTHING: Final = ("", "NA", "Not found", "None", "nan")
 _PLAYER: Final = re.compile(r"(player #\d+):(.*?)(?=\W*player #|$)")
 # What the types of events mean, in columns.
@@ -148,3 +157,31 @@ def _numbers(place: str, joined: str, count: int) -> list[float | None]:
     if len(given) != count:
         return [None] * count
     return [None if text in _NOTHING else time_of(place, text, "a number") for text in given]
+
+
+def as_boris(recording: WrittenRecording) -> bytes:
+    """A table as BORIS exports it: a line for each START, STOP and POINT, with tabs in it.
+
+    It is for spreadsheets, R and pandas: BORIS opens projects, and no table.
+    """
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, _COLUMNS, restval="", delimiter="\t", lineterminator="\n")
+    writer.writeheader()
+    name, seconds = Path(recording.path).name, f"{recording.duration_seconds:.3f}"
+    same = {
+        "Observation id": Path(recording.path).stem,
+        "Observation date": datetime.datetime.now().astimezone().strftime("%Y-%m-%d %H:%M:%S"),
+        "Observation duration": seconds,
+        "Observation type": "Media file(s)",
+        "Source": f"player #1:{name}",
+        "Media duration (s)": seconds,
+        "FPS": f"{recording.fps:g}",
+        "Media file name": name,
+    }
+    for event in recording.events:
+        marks = {"START": event.start_seconds, "STOP": event.end_seconds}
+        about = {"Behavior": event.label, "Subject": event.subject or NOBODY}
+        for kind, time in ({"POINT": event.start_seconds} if event.is_point else marks).items():
+            row = {"Behavior type": kind, "Time": f"{time:.3f}", "Comment": event.notes}
+            writer.writerow({**same, **about, **row, "Image index": round(time * recording.fps)})
+    return text.getvalue().encode()

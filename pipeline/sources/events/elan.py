@@ -1,22 +1,22 @@
-"""Documents of ELAN."""
+"""Documents of ELAN, read and written."""
 
 from __future__ import annotations
 
+import datetime
 import urllib.parse
 import xml.etree.ElementTree as ET
 from collections.abc import Collection, Mapping
 from pathlib import Path, PurePosixPath
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
 from pipeline.errors import DataError
-from pipeline.sources.events.event import Draft, Recording, time_of
+from pipeline.sources.events.event import Draft, Event, Recording, WrittenRecording, time_of
 from pipeline.text import counted, suggestion
 from pipeline.video.paths import VIDEO_SUFFIXES
 
 # From an annotation to what it refers to; the bound ends a circle.
 _MOST_STEPS: Final = 100
-
-TierAs = Literal["auto", "label", "subject"]
+_SCHEMA: Final = "{http://www.w3.org/2001/XMLSchema-instance}noNamespaceSchemaLocation"
 
 
 class _Marked(NamedTuple):
@@ -28,23 +28,21 @@ class _Marked(NamedTuple):
     value: str
 
 
-def read_elan(
-    text: str, path: Path, *, tiers: Collection[str] = (), tier_as: TierAs = "auto"
-) -> list[Recording]:
+def read_elan(text: str, path: Path, *, tiers: Collection[str] = ()) -> list[Recording]:
     """Reads an `.eaf` document, a recording of the first video that it links.
 
     Annotations that divide another one without times of their own divide it evenly; those that
     refer to another one take its time.
 
+    The name of a tier is the subject where some tier has different values, unless the tier names a
+    participant; else it is the label. A tier of empty annotations, or of such that repeat its name,
+    is a label. One that is called "LABEL (PARTICIPANT)", as Clipline writes it, is what its
+    annotations say.
+
     Args:
         text: The document.
         path: Its file.
         tiers: The tiers to read; none: all.
-        tier_as: What the name of a tier is. "label": the label, whatever its annotations say.
-            "subject": who does what its annotations say, unless the tier names a participant.
-            "auto": the subject where some tier has different values, else the label. A tier of
-            empty annotations, or of such that repeat its name, is a label. One that is called
-            "LABEL (PARTICIPANT)", as Clipline writes it, is what its annotations say.
 
     Raises:
         DataError: The document is not as expected, or has no such tier.
@@ -58,9 +56,7 @@ def read_elan(
     several = any(len(each) > 1 for each in values.values())
     people = {tier.get("TIER_ID", ""): tier.get("PARTICIPANT", "") for tier in root.iter("TIER")}
     for name, marked in chosen.items():
-        is_label = tier_as == "label" or (
-            tier_as == "auto" and _is_label(name, values[name], people[name], several=several)
-        )
+        is_label = _is_label(name, values[name], people[name], several=several)
         if marked:
             draft.tell(
                 "tier", f"{path}: {name} is taken for a {'label' if is_label else 'subject'}"
@@ -188,3 +184,40 @@ def _ends(
             return ends[name]
         name = parents.get(name, "")
     return "", ""
+
+
+def as_elan(recording: WrittenRecording) -> bytes:
+    """A document of ELAN, with a tier for each class, and for each subject of it."""
+    path = Path(recording.path).absolute()
+    about = {"FORMAT": "3.0", "VERSION": "3.0", "AUTHOR": "Clipline"}
+    about |= {"DATE": datetime.datetime.now().astimezone().isoformat("T", "seconds")}
+    about |= {_SCHEMA: "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"}  # without which pympi fails
+    root = ET.Element("ANNOTATION_DOCUMENT", about)
+    header = ET.SubElement(root, "HEADER", MEDIA_FILE="", TIME_UNITS="milliseconds")
+    media = {"MEDIA_URL": path.as_uri(), "RELATIVE_MEDIA_URL": f"./{path.name}"}
+    kind = "video/mp4" if path.suffix.lower() == ".mp4" else "video/*"
+    ET.SubElement(header, "MEDIA_DESCRIPTOR", {**media, "MIME_TYPE": kind})
+    order = ET.SubElement(root, "TIME_ORDER")
+    by_tier: dict[tuple[str, str], list[Event]] = {}
+    for event in recording.long():
+        by_tier.setdefault((event.label, event.subject), []).append(event)
+    number = 0
+    for label, subject in sorted(by_tier):
+        name = f"{label} ({subject})" if subject else label
+        tier = ET.SubElement(root, "TIER", TIER_ID=name, LINGUISTIC_TYPE_REF="default-lt")
+        if subject:
+            tier.attrib["PARTICIPANT"] = subject
+        for event in by_tier[label, subject]:
+            number += 1
+            slots = f"ts{2 * number - 1}", f"ts{2 * number}"
+            times = event.start_seconds, event.end_seconds
+            for slot, time in zip(slots, times, strict=True):
+                milliseconds = str(round(1000 * time))
+                ET.SubElement(order, "TIME_SLOT", TIME_SLOT_ID=slot, TIME_VALUE=milliseconds)
+            annotation = ET.SubElement(ET.SubElement(tier, "ANNOTATION"), "ALIGNABLE_ANNOTATION")
+            annotation.attrib |= {"ANNOTATION_ID": f"a{number}"}
+            annotation.attrib |= {"TIME_SLOT_REF1": slots[0], "TIME_SLOT_REF2": slots[1]}
+            ET.SubElement(annotation, "ANNOTATION_VALUE").text = label
+    ET.SubElement(root, "LINGUISTIC_TYPE", LINGUISTIC_TYPE_ID="default-lt", TIME_ALIGNABLE="true")
+    ET.indent(root)
+    return bytes(ET.tostring(root, "utf-8", xml_declaration=True))

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
 from pipeline.errors import DataError
@@ -45,17 +45,41 @@ class Event:
         end_seconds: Where it ends, in the same unit; for a point, the same as `start_seconds`.
         label: Class name.
         subject: Who did it; empty: nobody in particular.
+        notes: What else is said of it, where it is to be written.
+        probability: How sure a run is of it; None: a person marked it.
     """
 
     start_seconds: float
     end_seconds: float
     label: str
     subject: str = ""
+    notes: str = dataclasses.field(default="", compare=False)
+    probability: float | None = dataclasses.field(default=None, compare=False)
 
     @property
     def is_point(self) -> bool:
         """Whether it has no length."""
         return self.end_seconds == self.start_seconds
+
+
+def overlapping(events: Sequence[Event]) -> Iterator[tuple[int, int, float]]:
+    """Yields the numbers of each two events that overlap, and for how long they do.
+
+    Args:
+        events: In order of their start.
+
+    Example:
+        >>> list(overlapping([Event(0, 3, "walk"), Event(1, 2, "eat"), Event(2, 4, "walk")]))
+        [(0, 1, 1), (0, 2, 1)]
+    """
+    running: list[int] = []
+    for number, event in enumerate(events):
+        running = [other for other in running if events[other].end_seconds > event.start_seconds]
+        for other in running:
+            length = min(event.end_seconds, events[other].end_seconds) - event.start_seconds
+            if length > 0:
+                yield other, number, length
+        running.append(number)
 
 
 class Notice(NamedTuple):
@@ -107,6 +131,34 @@ class Recording:
     def telling(self, *notices: Notice, **changes: Any) -> Recording:
         """Returns the recording with changes and more notices."""
         return dataclasses.replace(self, notices=(*self.notices, *notices), **changes)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class WrittenRecording:
+    """A recording with its events, for a file of an annotation program.
+
+    Attributes:
+        path: The video file.
+        fps: Its frames per second.
+        duration_seconds: Its length.
+        class_names: All classes that there are.
+        events: In order of their start.
+    """
+
+    path: str
+    fps: float
+    duration_seconds: float
+    class_names: tuple[str, ...]
+    events: tuple[Event, ...]
+
+    def long(self) -> list[Event]:
+        """The events, of which points last for a frame."""
+        return [
+            dataclasses.replace(each, end_seconds=each.start_seconds + 1 / self.fps)
+            if each.is_point
+            else each
+            for each in self.events
+        ]
 
 
 class Draft:

@@ -1,30 +1,50 @@
-"""Reads events from a file or a folder; what wrote a file is told by its content."""
+"""Reads events from a file or a folder, told by its content, and names what can be written.
+
+What is written reads as the same events. ELAN and Label Studio know no points in time: there, one
+has the length of a frame. Label Studio knows no subjects. BORIS opens none of it.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import os
 import warnings
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pipeline.errors import DataError
 from pipeline.sources.events.boris import read_boris_project
-from pipeline.sources.events.boris_table import FIRST, read_boris_table
-from pipeline.sources.events.elan import TierAs, read_elan
-from pipeline.sources.events.event import Notice, Recording, read_json
-from pipeline.sources.events.frames import (
+from pipeline.sources.events.boris_table import FIRST, as_boris, read_boris_table
+from pipeline.sources.events.elan import as_elan, read_elan
+from pipeline.sources.events.event import Notice, Recording, WrittenRecording, read_json
+from pipeline.sources.events.json_files import (
+    as_label_studio,
+    as_via,
+    read_activitynet,
+    read_label_studio,
+    read_via_project,
+    read_via_table,
+)
+from pipeline.sources.events.tables import (
     BACKGROUND,
+    NEEDED,
     is_frame_labels,
     read_deepethogram,
     read_frame_labels,
+    read_own_table,
 )
-from pipeline.sources.events.json_files import read_activitynet, read_label_studio
-from pipeline.sources.events.own_table import NEEDED, read_own_table
-from pipeline.sources.events.via import read_via_project, read_via_table
 from pipeline.tables import NoTextError, lines_of, read_any_text
 from pipeline.text import counted, listed, visible
 from pipeline.video.paths import VIDEO_SUFFIXES, LeftOutWarning, named_files
+
+WRITERS: Final[Mapping[str, Callable[[WrittenRecording], bytes]]] = {
+    ".boris.tsv": as_boris,
+    ".eaf": as_elan,
+    ".via.json": as_via,
+    ".label-studio.json": as_label_studio,
+}
+"""By how the name of a file ends."""
 
 _KINDS = (
     f"a table with the columns {', '.join(NEEDED)}, an export or a project of BORIS, ELAN, VIA 3, "
@@ -44,12 +64,10 @@ class ReadingOptions:
     Attributes:
         modifiers: See `read_boris_table`.
         tiers: See `read_elan`.
-        tier_as: See `read_elan`.
     """
 
     modifiers: bool = False
     tiers: tuple[str, ...] = ()
-    tier_as: TierAs = "auto"
 
 
 def read_events(
@@ -119,7 +137,7 @@ def _read_text(text: str, path: Path, options: ReadingOptions) -> list[Recording
     if start in "{[":
         return _read_json(text, path, options)
     if start == "<" and "<ANNOTATION_DOCUMENT" in text:
-        return read_elan(text, path, tiers=options.tiers, tier_as=options.tier_as)
+        return read_elan(text, path, tiers=options.tiers)
     if start == "#" and "# CSV_HEADER" in text:
         return read_via_table(text, path)
     if is_frame_labels(text):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from pipeline.manifest.annotation import merged
-from pipeline.sources.events.event import Event, Recording
+from pipeline.sources.events.event import Event, Recording, overlapping
 from pipeline.text import counted, listed, visible
 
 _MOST_LINES: Final = 20
@@ -57,39 +57,24 @@ def _describe(recording: Recording) -> dict[str, Any]:
     notices = defaultdict(list)
     for kind, text in recording.notices:
         notices[kind].append(text)
+    overlaps = _overlaps(recording.events)
     names = ("media", "path", "name", "subject", "unit")
     return {
         **{name: getattr(recording, name) for name in names},
         "events": events,
-        "overlaps": overlaps(recording.events),
-        "at_once": _at_once(recording.events),
+        "overlaps": dict(sorted((" + ".join(pair), length) for pair, length in overlaps.items())),
+        "at_once": sum(length for pair, length in overlaps.items() if len(set(pair)) > 1),
         "known": _known_length(recording),
         "notices": dict(notices),
     }
 
 
-def overlaps(events: Sequence[Event]) -> dict[str, float]:
-    """Returns for how long two labels hold at a time, by both names; one may overlap itself."""
-    together: Counter[str] = Counter()
-    for labels, length in _pairs(events):
-        together[" + ".join(labels)] += length  # type: ignore[assignment]
-    return dict(sorted(together.items()))
-
-
-def _at_once(events: Sequence[Event]) -> float:
-    return sum(length for (first, second), length in _pairs(events) if first != second)
-
-
-def _pairs(events: Sequence[Event]) -> Iterator[tuple[tuple[str, ...], float]]:
-    """Yields the labels of each two events that overlap, and for how long they do."""
-    running: list[Event] = []
-    for event in sorted(events):
-        running = [other for other in running if other.end_seconds > event.start_seconds]
-        for other in running:
-            length = min(event.end_seconds, other.end_seconds) - event.start_seconds
-            if length > 0:
-                yield tuple(sorted((event.label, other.label))), length
-        running.append(event)
+def _overlaps(events: Sequence[Event]) -> dict[tuple[str, ...], float]:
+    """For how long two labels hold at a time, by both names; one may overlap itself."""
+    together: dict[tuple[str, ...], float] = defaultdict(float)
+    for first, second, length in overlapping(events):
+        together[tuple(sorted((events[first].label, events[second].label)))] += length
+    return together
 
 
 def report_lines(found: dict[str, Any]) -> Iterator[str]:

@@ -15,11 +15,11 @@ from pipeline.config.prepare import PrepareConfig
 from pipeline.errors import ConfigError, DataError
 from pipeline.manifest.annotation import Annotation
 from pipeline.manifest.rows import Manifest, Row, relative_path
-from pipeline.sources.events.event import LOST, Event, Notice, Recording
-from pipeline.sources.events.frames import BACKGROUND
+from pipeline.sources.events.event import LOST, Event, Notice, Recording, overlapping
 from pipeline.sources.events.media import by_subject, lasting, match_media, where_known
 from pipeline.sources.events.reading import ReadingOptions, read_events
 from pipeline.sources.events.report import report
+from pipeline.sources.events.tables import BACKGROUND
 from pipeline.sources.source import Source
 from pipeline.text import counted, listed
 from pipeline.video import NO_LIMITS, Limits
@@ -174,15 +174,10 @@ def _overlaps(events: Sequence[Event]) -> list[float]:
         events: In order of their start.
     """
     longest = [0.0] * len(events)
-    running: list[int] = []
-    for number, event in enumerate(events):
-        running = [other for other in running if events[other].end_seconds > event.start_seconds]
-        for other in running:
-            if events[other].label != event.label:
-                seconds = min(event.end_seconds, events[other].end_seconds) - event.start_seconds
-                longest[number] = max(longest[number], seconds)
-                longest[other] = max(longest[other], seconds)
-        running.append(number)
+    for first, second, seconds in overlapping(events):
+        if events[first].label != events[second].label:
+            longest[first] = max(longest[first], seconds)
+            longest[second] = max(longest[second], seconds)
     return longest
 
 

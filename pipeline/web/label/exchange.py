@@ -8,11 +8,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pipeline.errors import DataError
-from pipeline.sources.events.event import Event, Recording
+from pipeline.sources.events.event import Event, Recording, WrittenRecording
 from pipeline.sources.events.media import match_media
-from pipeline.sources.events.own_table import IN_PART
-from pipeline.sources.events.reading import read_events
-from pipeline.sources.events.writing import WRITERS, WrittenEvent, WrittenRecording
+from pipeline.sources.events.reading import WRITERS, read_events
+from pipeline.sources.events.tables import IN_PART
 from pipeline.video import VideoInfo
 from pipeline.web.label.marked import MarkedEvent, VideoEvents
 from pipeline.web.label.table import EventsTable
@@ -98,8 +97,8 @@ def export_events(path: Path, info: VideoInfo, end: str, class_names: tuple[str,
     )
 
 
-def _written(event: MarkedEvent) -> WrittenEvent:
-    return WrittenEvent(
+def _written(event: MarkedEvent) -> Event:
+    return Event(
         start_seconds=event.start,
         end_seconds=event.start if event.end is None else event.end,
         label=event.label,

@@ -7,11 +7,10 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from pipeline.errors import DataError
-from pipeline.sources.events.event import Event, Notice, Recording
+from pipeline.sources.events.event import Event, Notice, Recording, WrittenRecording
 from pipeline.sources.events.media import by_subject, in_seconds, lasting, match_media, where_known
-from pipeline.sources.events.reading import read_events
+from pipeline.sources.events.reading import WRITERS, read_events
 from pipeline.sources.events.report import report, report_lines
-from pipeline.sources.events.writing import WRITERS, WrittenEvent, WrittenRecording
 
 WALK = Event(1, 2, "walk")
 
@@ -212,10 +211,10 @@ def test_report():
 
 FPS = 10.0
 MARKED = (
-    WrittenEvent(start_seconds=0.5, end_seconds=2.0, label="walk", subject="Ann"),
-    WrittenEvent(start_seconds=1.0, end_seconds=3.0, label="walk", subject="Bob & <Co>"),
-    WrittenEvent(start_seconds=1.5, end_seconds=1.5, label="peck", notes="a\ttab"),
-    WrittenEvent(start_seconds=3.0, end_seconds=3.4, label="walk"),
+    Event(start_seconds=0.5, end_seconds=2.0, label="walk", subject="Ann"),
+    Event(start_seconds=1.0, end_seconds=3.0, label="walk", subject="Bob & <Co>"),
+    Event(start_seconds=1.5, end_seconds=1.5, label="peck", notes="a\ttab"),
+    Event(start_seconds=3.0, end_seconds=3.4, label="walk"),
 )
 
 

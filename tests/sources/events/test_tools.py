@@ -175,7 +175,7 @@ def events_of(recording):
 FIRST, SECOND = aligned("a1", "t1", "t2"), aligned("a2", "t2", "t3")
 
 
-def test_tiers_with_one_value_are_labels_and_with_several_subjects_unless_it_is_said(one):
+def test_tiers_with_one_value_are_labels_and_with_several_subjects(one):
     eat = [[aligned("a3", "t1", "t3", "x")], 'PARTICIPANT="ann"']
     recording = one(document(SLOTS, walk=[[FIRST, SECOND]], eat=eat))
     assert recording.media == "/v/a.mp4"
@@ -196,11 +196,12 @@ def test_tiers_with_one_value_are_labels_and_with_several_subjects_unless_it_is_
         flash=[[aligned("a4", "t2", "t3")]],
     )
     assert events_of(one(text)) == "1-2 walk of m1, 1-4 walk of bob, 2-4 eat of m1, 2-4 flash"
-    text = document(SLOTS, m=[[aligned("a1", "t1", "t2", "walk"), SECOND]])
-    recording = one(text, tier_as="subject")
-    assert events_of(recording) == "1-2 walk of m"
+    texts = [
+        aligned(f"a{n}", f"t{n}", f"t{n + 1}", text) for n, text in enumerate(("walk", "eat"), 1)
+    ]
+    recording = one(document(SLOTS, m=[[*texts, aligned("a3", "t3", "t4")]]))
+    assert events_of(recording) == "1-2 walk of m, 2-4 eat of m"
     assert told(recording) == ["without a label"]
-    assert said([one(text, tier_as="label")]) == ["/v/a.mp4: 1-2 m, 2-4 m ['tier']"]
     recording = one(document(SLOTS, "", walk=[[aligned("a1", "t3", "t4")]]))
     assert said([recording])[0].startswith(": 4-4 walk [")
     assert told(recording) == ["without length"]
