@@ -42,7 +42,7 @@ CV2_ELSEWHERE = ("video/", "sources/demo/", "cli/benchmarks/decode.py")
 WITHOUT_TENSORFLOW = [
     *("pipeline", "run", "config.file", "config.prepare", "streams", "video", "key_points"),
     *("pose.drawing", "pose.fetch", "external", "networks", "manifest.rows"),
-    *("manifest.split", "sources.ucf101", "sources.reading", "sources.demo.render"),
+    *("manifest.split", "sources.web_sets", "sources.reading", "sources.demo.render"),
     *("prepare.duplicates", "prepare.leaks", "prepare.preparation", "prepare.prepared"),
     *("frames.decoding", "frames.encoding", "dataset.augment", "dataset.sampling"),
     *("manifest.stored", "evaluation.frame_scores", "evaluation.metrics", "tasks.calibration"),

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from pipeline.errors import DataError
 from pipeline.manifest.rows import Manifest, Row
-from pipeline.sources.source import Source
+from pipeline.sources import Source
 from pipeline.text import counted, listed
 from pipeline.video.paths import (
     VIDEO_SUFFIXES,

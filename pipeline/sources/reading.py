@@ -11,18 +11,8 @@ from pathlib import Path
 from pipeline.config.prepare import PrepareConfig
 from pipeline.errors import ConfigError, DataError
 from pipeline.manifest.rows import Manifest, TableWarning, relative_path
-from pipeline.sources import (
-    folder,
-    hmdb51,
-    kinetics,
-    kth,
-    twentybn,
-    ucf101,
-    ut_interaction,
-    video_list,
-)
+from pipeline.sources import Source, check_options, folder, staged_sets, video_list, web_sets
 from pipeline.sources.events import rows as events
-from pipeline.sources.source import Source, check_options
 from pipeline.text import counted
 
 
@@ -46,13 +36,13 @@ SOURCES = (
     video_list.CSV,
     video_list.LIST,
     events.SOURCE,
-    ucf101.SOURCE,
-    hmdb51.SOURCE,
-    kinetics.SOURCE,
-    twentybn.SOMETHING_SOMETHING,
-    twentybn.JESTER,
-    kth.SOURCE,
-    ut_interaction.SOURCE,
+    web_sets.UCF101,
+    web_sets.HMDB51,
+    web_sets.KINETICS,
+    staged_sets.SOMETHING_SOMETHING,
+    staged_sets.JESTER,
+    staged_sets.KTH,
+    staged_sets.UT_INTERACTION,
 )
 
 

@@ -12,8 +12,8 @@ from typing import Literal
 
 from pipeline.errors import DataError
 from pipeline.manifest.rows import Manifest, Row, Split, read_csv
+from pipeline.sources import Source
 from pipeline.sources.official import lines_in, split_of
-from pipeline.sources.source import Source
 from pipeline.text import counted, listed
 from pipeline.video.paths import VIDEO_SUFFIXES, LeftOutWarning
 

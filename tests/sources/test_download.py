@@ -18,7 +18,8 @@ from tensorflow_datasets.core.utils import Size
 from tensorflow_datasets.video import ucf101
 
 from pipeline.errors import DataError
-from pipeline.sources.ucf101 import download_ucf101, scan_ucf101
+from pipeline.sources.download import download_ucf101
+from pipeline.sources.web_sets import scan_ucf101
 
 
 def zipped(**files: str) -> bytes:

@@ -18,7 +18,7 @@ from pipeline.config.prepare import PrepareConfig
 from pipeline.errors import ConfigError, DataError
 from pipeline.manifest.rows import Manifest
 from pipeline.prepare.leaks import crossing
-from pipeline.sources import hmdb51, kinetics, kth, twentybn, ucf101, ut_interaction
+from pipeline.sources import staged_sets, web_sets
 from pipeline.sources.folder import LeftOutWarning
 from pipeline.sources.official import CrossingGroupsWarning
 from pipeline.sources.reading import read_manifest
@@ -43,7 +43,7 @@ CLIPS = (
     "HandstandPushups/v_HandStandPushups_g08_c01.avi",
 )
 UCF101 = DataSet(
-    ucf101.scan_ucf101,
+    web_sets.scan_ucf101,
     tuple(f"UCF-101/{clip}" for clip in CLIPS),
     "ucfTrainTestlist/",
     {
@@ -69,7 +69,7 @@ UNUSED = "red_head_brush_hair_u_cm_np1_ba_goo_0.avi"
 CLIMBING = "Prelinger_HabitPat1954_climb_stairs_u_nm_np1_fr_goo_16.avi"
 STAIRS = "climb #2; up & down @home_climb_stairs_f_cm_np1_ba_med_3.avi"
 HMDB51 = DataSet(
-    hmdb51.scan_hmdb51,
+    web_sets.scan_hmdb51,
     (
         *(f"hmdb51_org/brush_hair/{clip}" for clip in (APRIL, AUDIO, BRUSHING, UNUSED)),
         *(f"hmdb51_org/climb_stairs/{clip}" for clip in (CLIMBING, STAIRS)),
@@ -92,7 +92,7 @@ HMDB51 = DataSet(
 
 HEAD = "label,youtube_id,time_start,time_end,split,is_cc\n"
 KINETICS = DataSet(
-    kinetics.scan_kinetics,
+    web_sets.scan_kinetics,
     (
         "replacement/zzz.mp4",
         "train/air_drumming/_DBCJuKJQNs_000000_000010.mp4",
@@ -130,7 +130,7 @@ person13_handclapping_d1\tframes\t1-124
 person13_handclapping_d3\t*missing*
 """
 KTH = DataSet(
-    kth.scan_kth,
+    staged_sets.scan_kth,
     (
         "boxing/person01_boxing_d1_uncomp.avi",
         "handclapping/person13_handclapping_d1_uncomp.avi",
@@ -151,7 +151,7 @@ KTH = DataSet(
 )
 
 JESTER = DataSet(
-    twentybn.scan_jester,
+    staged_sets.scan_jester,
     ("20bn-jester-v1/1.mp4", "20bn-jester-v1/20.webm", "20bn-jester-v1/3.avi"),
     "jester-v1-",
     {
@@ -174,7 +174,7 @@ ENTRIES = (
 )
 HELD, POKED = "Holding something next to something", "Poking a hole into some substance"
 SOMETHING = DataSet(
-    twentybn.scan_something_something,
+    staged_sets.scan_something_something,
     tuple(f"20bn-something-something-v2/{number}.webm" for number in (10, 2, 3)),
     "labels/",
     {
@@ -186,7 +186,7 @@ SOMETHING = DataSet(
 )
 
 UT = DataSet(
-    ut_interaction.scan_ut_interaction,
+    staged_sets.scan_ut_interaction,
     (
         *("segmented_set1/0_1_4.avi", "segmented_set1/4_1_0.avi", "segmented_set1/58_10_1.avi"),
         *("segmented_set2/2_11_5.avi", "segmented_set2/4_11_3.avi", "segmented_set2/59_20_2.avi"),

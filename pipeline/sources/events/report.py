@@ -57,24 +57,28 @@ def _describe(recording: Recording) -> dict[str, Any]:
     notices = defaultdict(list)
     for kind, text in recording.notices:
         notices[kind].append(text)
-    overlaps = _overlaps(recording.events)
     names = ("media", "path", "name", "subject", "unit")
     return {
         **{name: getattr(recording, name) for name in names},
         "events": events,
-        "overlaps": dict(sorted((" + ".join(pair), length) for pair, length in overlaps.items())),
-        "at_once": sum(length for pair, length in overlaps.items() if len(set(pair)) > 1),
+        "overlaps": _overlaps(recording.events),
+        "at_once": _at_once(recording.events),
         "known": _known_length(recording),
         "notices": dict(notices),
     }
 
 
-def _overlaps(events: Sequence[Event]) -> dict[tuple[str, ...], float]:
+def _overlaps(events: Sequence[Event]) -> dict[str, float]:
     """For how long two labels hold at a time, by both names; one may overlap itself."""
-    together: dict[tuple[str, ...], float] = defaultdict(float)
+    together: dict[str, float] = defaultdict(float)
     for first, second, length in overlapping(events):
-        together[tuple(sorted((events[first].label, events[second].label)))] += length
-    return together
+        together[" + ".join(sorted((events[first].label, events[second].label)))] += length
+    return dict(sorted(together.items()))
+
+
+def _at_once(events: Sequence[Event]) -> float:
+    pairs = overlapping(events)
+    return sum(length for a, b, length in pairs if events[a].label != events[b].label)
 
 
 def report_lines(found: dict[str, Any]) -> Iterator[str]:

@@ -15,12 +15,12 @@ from pipeline.config.prepare import PrepareConfig
 from pipeline.errors import ConfigError, DataError
 from pipeline.manifest.annotation import Annotation
 from pipeline.manifest.rows import Manifest, Row, relative_path
+from pipeline.sources import Source
 from pipeline.sources.events.event import LOST, Event, Notice, Recording, overlapping
 from pipeline.sources.events.media import by_subject, lasting, match_media, where_known
 from pipeline.sources.events.reading import ReadingOptions, read_events
 from pipeline.sources.events.report import report
 from pipeline.sources.events.tables import BACKGROUND
-from pipeline.sources.source import Source
 from pipeline.text import counted, listed
 from pipeline.video import NO_LIMITS, Limits
 from pipeline.video.paths import LeftOutWarning
