@@ -18,7 +18,7 @@ from pipeline.streams import IMAGES, STREAMS, StoredImage
 
 
 class ReadFrames(Protocol):
-    """See `pipeline.dataset.videos.VideoReader.read`."""
+    """See `pipeline.dataset.videos.VideoReader`."""
 
     @property
     def is_of_features(self) -> bool:

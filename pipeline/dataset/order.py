@@ -1,4 +1,7 @@
-"""In which order training shows its videos, epoch after epoch, and who reads which of a batch."""
+"""In which order training shows its videos, and the share of a batch that a process reads.
+
+NumPy, nothing else.
+"""
 
 from __future__ import annotations
 

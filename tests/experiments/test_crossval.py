@@ -217,9 +217,7 @@ def test_settings_are_searched_for_each_fold(copied, config, drawn, monkeypatch)
 def test_what_folds_say_together(copied, config, monkeypatch, capsys):
     """Their leaks, and the scores of those that have any class."""
 
-    with_splits = PreparedDataset.with_splits
-
-    def leaking(data, split):
+    def leaking(data, split, with_splits=PreparedDataset.with_splits):
         leaks = ("in all", f"in fold {split.fold}")
         return dataclasses.replace(with_splits(data, split), leaks=leaks)
 

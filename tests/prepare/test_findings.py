@@ -254,8 +254,8 @@ def test_copies_within_a_split_and_label_and_bouts_of_a_group_are_no_leak():
         for file in range(2):
             row = dataclasses.replace(part(group, 0, 2, split), path=f"/{group}{file}", group=group)
             source = SourceVideo(row=row, file=f"{group}{file}")
-            look, content = Look(first=0, num_frames=9, hash=LOOKS), FileReport(digest=source.file)
-            bouts.append(Video(source=source, file=content, look=look))
+            bout = video(source.file, digest=source.file, hash=LOOKS)
+            bouts.append(dataclasses.replace(bout, source=source))
     assert not duplicates(bouts[:2])
     (found,) = leaking(duplicates(bouts))
     assert found.endswith(" look the same")
