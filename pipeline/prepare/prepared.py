@@ -329,7 +329,9 @@ def _how(path: Path) -> str:
 def is_begun(path: Path) -> bool:
     """Whether a data set, if not a whole one, is in a folder."""
     signs = (STATE, PARTIAL, "videos/demo.json", "check/data_report.json")
-    return any((path / name).exists() for name in signs) or any(frames_files(path))
+    frames = path / FRAMES
+    is_killed_early = frames.is_dir() and not any(frames.iterdir())
+    return is_killed_early or any((path / n).exists() for n in signs) or any(frames_files(path))
 
 
 def checksum(file: Path) -> str:

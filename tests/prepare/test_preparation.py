@@ -561,6 +561,8 @@ def test_a_folder_that_holds_something_else_is_refused(people_store, tmp_path):
     origin = {name: people_store.settings[name] for name in ("source", "path")}
     check_folder(tmp_path / "new", origin, overwrite=False)
     check_folder(tmp_path, origin, overwrite=False)
+    (tmp_path / "killed" / "frames").mkdir(parents=True)  # before any frame was written
+    check_folder(tmp_path / "killed", origin, overwrite=False)
     (tmp_path / "notes.txt").touch()
     for folder in ("shards", "partial"):
         (tmp_path / folder).mkdir()
