@@ -1,5 +1,5 @@
-"""The demo data set: articulated human figures acting, rendered into real video files.
+"""Rendered videos of figures, each doing one action, and recordings of many: the demo.
 
-Ten actions, each by every figure. The members of an order pair are the same performances played
-forwards and backwards, so that no frame, and no set of frames, tells which of the two it is.
+Body and actions say how a figure moves; drawing, clothes, place and scene how that looks; script
+what happens in a recording; render which videos there are.
 """

@@ -14,38 +14,14 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.sources.demo.figure import FloatArray
+from pipeline.sources.demo.body import FloatArray
 
 Plane = npt.NDArray[np.floating[Any]]  # float32, which type checkers lose on the way
 Image = npt.NDArray[np.uint8]
+Colour = tuple[float, float, float]  # RGB, 0 to 255
 Vector = tuple[float, float, float]
 
 _SCALE: Final = 2  # drawn this much larger than shown, against jagged edges
-_NEUTRAL: Final = 160  # the shade that leaves a colour as it is
-
-
-@dataclasses.dataclass(frozen=True)
-class Band:
-    """A ring of another colour, from `start` to `end`, where a solid is 0 to 1 long."""
-
-    start: float
-    end: float
-    colour: int
-
-
-@dataclasses.dataclass(frozen=True)
-class Cap:
-    """Another colour where the surface faces `direction`, float64 (T, 3) of length 1.
-
-    Attributes:
-        direction: Which way.
-        cosine: Of the largest angle between the surface normal and the direction.
-        colour: Number of the colour.
-    """
-
-    direction: FloatArray
-    cosine: float
-    colour: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,56 +32,50 @@ class Solid:
         start: float64 (T, 3).
         end: float64 (T, 3).
         radii: The sphere's radius at the start and at the end.
-        colour: Number of the colour in the palette, 1 to 255.
+        colour: Of its surface.
         across: float64 (T, 3) or None; with it the solid is a plate, as wide to both sides.
         widths: Factors of `across` at the start and at the end.
-        bands: Rings of other colours.
-        caps: Patches of other colours.
     """
 
     start: FloatArray
     end: FloatArray
     radii: tuple[float, float]
-    colour: int
+    colour: Colour
     across: FloatArray | None = None
     widths: tuple[float, float] = (1.0, 1.0)
-    bands: tuple[Band, ...] = ()
-    caps: tuple[Cap, ...] = ()
 
-    def moved(self, offset: FloatArray) -> Solid:
-        """The solid, shifted by `offset`, float64 (3,)."""
-        return dataclasses.replace(self, start=self.start + offset, end=self.end + offset)
+    def part(self, low: float, high: float, colour: Colour, thicker: float = 1.05) -> Solid:
+        """A solid around a part of this one, which is 0 to 1 long, such as a sleeve."""
+        way, (first, last) = self.end - self.start, self.radii
+        radii = (first + share * (last - first) for share in (low, high))
+        return Solid(
+            self.start + low * way,
+            self.start + high * way,
+            (next(radii) * thicker, next(radii) * thicker),
+            colour,
+        )
 
-    def turned(self, rotation: FloatArray) -> Solid:
-        """The solid, turned about the origin by `rotation`, float64 (3, 3)."""
-        return self.seen(rotation[None], np.ones(1), np.zeros((1, 3)))
-
-    def seen(self, rotation: FloatArray, scale: FloatArray, origin: FloatArray) -> Solid:
-        """The solid in the coordinates of a canvas.
+    def seen(
+        self, turn: FloatArray, scale: FloatArray | float = 1.0, origin: FloatArray | float = 0.0
+    ) -> Solid:
+        """The solid turned, scaled and moved.
 
         Args:
-            rotation: float64 (T, 3, 3).
-            scale: float64 (T,), pixels per unit of length.
-            origin: float64 (T, 3), where the point 0 is on the canvas.
+            turn: float64 (T, 3, 3) or (3, 3).
+            scale: float64 (T, 1).
+            origin: float64 (T, 3) or (3,), where the point 0 is then.
         """
 
         def turned(vectors: FloatArray) -> FloatArray:
-            return (rotation @ vectors[..., None])[..., 0]
+            return scale * (turn @ vectors[..., None])[..., 0]
 
-        factor = scale[:, None]
-        return dataclasses.replace(
-            self,
-            start=factor * turned(self.start) + origin,
-            end=factor * turned(self.end) + origin,
-            across=None if self.across is None else factor * turned(self.across),
-            caps=tuple(
-                dataclasses.replace(cap, direction=turned(cap.direction)) for cap in self.caps
-            ),
-        )
+        across = None if self.across is None else turned(self.across)
+        start, end = turned(self.start) + origin, turned(self.end) + origin
+        return dataclasses.replace(self, start=start, end=end, across=across)
 
 
 class Canvas:
-    """Pixels with a depth, a shade and the number of a colour.
+    """Pixels with a depth and a colour.
 
     Args:
         size: Width and height in pixels of the picture that it will be composed onto.
@@ -114,10 +84,9 @@ class Canvas:
 
     def __init__(self, size: tuple[int, int], light: FloatArray) -> None:
         shape = (size[1] * _SCALE, size[0] * _SCALE)
+        self._size, self._light = size, _vector(light)
         self._depth = np.full(shape, -np.inf, np.float32)
-        self._shade = np.zeros(shape, np.uint8)
-        self._colour = np.zeros(shape, np.uint8)
-        self._light = _vector(light)
+        self._image = np.zeros((*shape, 3), np.uint8)
 
     def draw(self, solid: Solid, frame: int, scale: float) -> None:
         """Draws a solid, `seen` at `scale` in pixels of the picture, as it is in one frame."""
@@ -125,9 +94,11 @@ class Canvas:
         side = None if solid.across is None else _vector(solid.across[frame] * _SCALE)
         first, last = (radius * scale * _SCALE for radius in solid.radii)
         window = self._window(start, end, side, max(first, last), max(solid.widths))
-        if window is None:
+        rows, columns = window
+        x = np.arange(columns.start, columns.stop, dtype=np.float32) + (0.5 - start[0])
+        y = np.arange(rows.start, rows.stop, dtype=np.float32)[:, None] + (0.5 - start[1])
+        if not (x.size and y.size):
             return
-        x, y = _offsets(*window, start)
         axis = end[0] - start[0], end[1] - start[1], end[2] - start[2]
         if side is None:
             along, centre = _along_line(x, y, axis, (first + last) / 2)
@@ -138,60 +109,36 @@ class Canvas:
         square = radius * radius - dx * dx - dy * dy
         rise = np.sqrt(np.maximum(square, 0))
         z = centre[2] + rise + start[2]
-        depth = self._depth[window]
-        hit = (square > 0) & (z > depth)
-        outward = dx, dy, rise
-        np.copyto(depth, z, where=hit)
-        np.copyto(self._shade[window], self._shaded(outward, radius), where=hit)
-        np.copyto(self._colour[window], _colours(solid, frame, along, outward, radius), where=hit)
+        hit = (square > 0) & (z > self._depth[window])
+        self._depth[window][hit] = z[hit]
+        # Some light comes from the source, a little from the viewer, the rest from all around.
+        light = [0.46 * part for part in self._light]
+        shade = (dx * light[0] + dy * light[1] + rise * (light[2] + 0.15)) / radius + 0.47
+        lit = shade[hit][:, None] * np.array(solid.colour, np.float32)
+        self._image[window][hit] = np.clip(lit, 1, 255)
 
-    def compose(self, picture: Image, palette: Image) -> None:
-        """Puts what was drawn onto the picture, uint8 (H, W, 3); palette uint8 (256, 3)."""
-        x, y, width, height = cv2.boundingRect(self._colour)
-        left, top, right, bottom = x // _SCALE, y // _SCALE, x + width, y + height
-        right, bottom = -(-right // _SCALE), -(-bottom // _SCALE)
-        if left == right:
-            return
-        part = picture[top:bottom, left:right]
-        drawn = np.s_[top * _SCALE : bottom * _SCALE, left * _SCALE : right * _SCALE]
-        colour, shade = self._colour[drawn], self._shade[drawn]
-        solid = cv2.LUT(cv2.merge([colour] * 3), palette[:, None])
-        solid = cv2.multiply(solid, cv2.merge([shade] * 3), scale=1 / _NEUTRAL)
-        cover = cv2.threshold(colour, 0, 255, cv2.THRESH_BINARY)[1]
-        size = (right - left, bottom - top)
-        solid = cv2.resize(solid, size, interpolation=cv2.INTER_AREA)
-        cover = cv2.resize(cover, size, interpolation=cv2.INTER_AREA)
-        behind = cv2.multiply(part, cv2.merge([255 - cover] * 3), scale=1 / 255)
-        part[:] = cv2.add(behind, solid)
+    def compose(self, picture: Image) -> None:
+        """Puts what was drawn onto the picture, uint8 (H, W, 3)."""
+        drawn = (self._depth > -np.inf).astype(np.uint8) * 255
+        image, cover = (
+            cv2.resize(each, self._size, interpolation=cv2.INTER_AREA)
+            for each in (self._image, drawn)
+        )
+        behind = cv2.multiply(picture, cv2.merge([255 - cover] * 3), scale=1 / 255)
+        picture[:] = cv2.add(behind, image)
 
     def _window(
         self, start: Vector, end: Vector, side: Vector | None, radius: float, width: float
-    ) -> tuple[slice, slice] | None:
-        """The rows and columns that a solid can touch; None where nothing of it is in sight."""
+    ) -> tuple[slice, slice]:
+        """The rows and columns that a solid can touch."""
         slices = []
         for axis in (1, 0):
             reach = radius + (abs(side[axis]) * width if side else 0)
             low = math.floor(min(start[axis], end[axis]) - reach)
             high = math.ceil(max(start[axis], end[axis]) + reach)
-            slices.append(slice(max(low, 0), min(high, self._colour.shape[1 - axis])))
-        rows, columns = slices
-        if rows.start >= rows.stop or columns.start >= columns.stop:
-            return None
-        return rows, columns
-
-    def _shaded(self, outward: tuple[Plane, Plane, Plane], radius: Plane) -> Image:
-        """The shade of a surface that faces `outward`, a vector of length `radius`."""
-        x, y, z = (_NEUTRAL * 0.46 * part for part in self._light)
-        # Some light comes from the source, a little from the viewer, the rest from all around.
-        shade = outward[0] * x + outward[1] * y + outward[2] * (z + _NEUTRAL * 0.15)
-        return (shade / radius + _NEUTRAL * 0.47).astype(np.uint8)
-
-
-def _offsets(rows: slice, columns: slice, origin: Vector) -> tuple[Plane, Plane]:
-    """Offsets of the pixels' middles from a point: x (W,) and y (H, 1)."""
-    x = np.arange(columns.start, columns.stop, dtype=np.float32)
-    y = np.arange(rows.start, rows.stop, dtype=np.float32)[:, None]
-    return x + (0.5 - origin[0]), y + (0.5 - origin[1])
+            most = self._depth.shape[1 - axis]
+            slices.append(slice(min(max(low, 0), most), max(min(high, most), 0)))
+        return slices[0], slices[1]
 
 
 def _vector(array: FloatArray) -> Vector:
@@ -228,18 +175,3 @@ def _over_plane(
     reach = widths[0] + along * (widths[1] - widths[0])
     aside = np.clip((y * ax - x * ay) / area, -reach, reach)
     return along, (along * ax + aside * sx, along * ay + aside * sy, along * az + aside * sz)
-
-
-def _colours(
-    solid: Solid, frame: int, along: Plane, outward: tuple[Plane, Plane, Plane], radius: Plane
-) -> Image | np.uint8:
-    if not solid.bands and not solid.caps:
-        return np.uint8(solid.colour)
-    colours = np.full(along.shape, solid.colour, np.uint8)
-    for band in solid.bands:
-        colours[(along >= band.start) & (along < band.end)] = band.colour
-    for cap in solid.caps:
-        x, y, z = cap.direction[frame].tolist()
-        facing = outward[0] * x + outward[1] * y + outward[2] * z
-        colours[facing > cap.cosine * radius] = cap.colour
-    return colours

@@ -2,26 +2,196 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import cv2
+import numpy as np
 
 from pipeline.atomic import atomic_write, remove_unfinished
 from pipeline.manifest.rows import Manifest, Row, Split
-from pipeline.sources.demo.actions import ACTIONS
-from pipeline.sources.demo.recordings import Recording
-from pipeline.sources.demo.takes import Take
+from pipeline.sources.demo.actions import ACTIONS, BACKWARDS, Carton, draw_seconds, perform
+from pipeline.sources.demo.body import Body, FloatArray, rotation
+from pipeline.sources.demo.drawing import Image, Solid
+from pipeline.sources.demo.scene import Scene, draw_camera, draw_fixed_camera
+from pipeline.sources.demo.script import Enactment, Script, draw_heading
+from pipeline.sources.demo.wardrobe import Look, cartons, chair, dress
 from pipeline.video import write_video
 from pipeline.workers.pool import OnVideo, run_in_workers
 
+MIN_FRAMES: Final = 12
+MAX_FRAMES: Final = 60
+_SIZES: Final = ((160, 120), (176, 144), (192, 144), (320, 240), (240, 320), (256, 256))
+_RATES: Final = (12, 15, 24, 25, 30)
+_LONG_SIZES: Final = ((160, 120), (160, 120), (192, 144), (240, 180))
+_LONG_RATES: Final = (15, 15, 15, 15, 15, 15, 15, 30)
+# Containers whose headers hold neither a date nor a random number: same frames, same bytes.
+_CODECS: Final = ((".mp4", "mp4v"), (".mov", "mp4v"), (".avi", "MJPG"), (".avi", "XVID"))
 EVENTS: Final = "events"  # the folder of the tables of events, beside the recordings
 _SETTINGS_NAME: Final = "demo.json"
 # Of the figures, this share is for validation, and as many for testing.
 _HELD_OUT: Final = 1 / 8
+
+
+@dataclasses.dataclass(frozen=True)
+class Take:
+    """One video: who does what. Of one action once, in a format of its own.
+
+    Attributes:
+        seed: Of the data set.
+        action: One of `ACTIONS`.
+        figure: Number of the figure; a figure looks the same in all its videos.
+    """
+
+    seed: int
+    action: str
+    figure: int
+
+    def format(self) -> Format:
+        """Draws how the video is stored."""
+        rng = self._rng(1)
+        size, fps = _SIZES[rng.integers(len(_SIZES))], _RATES[rng.integers(len(_RATES))]
+        num_frames = round(draw_seconds(self.action, rng) * fps)
+        suffix, codec = _CODECS[rng.integers(len(_CODECS))]
+        return Format(size, fps, min(max(num_frames, MIN_FRAMES), MAX_FRAMES), suffix, codec)
+
+    def frames(self) -> Iterator[Image]:
+        """Renders the video: uint8 (H, W, 3), RGB, one frame after the other."""
+        (body, look), rng, form = _person(self.seed, self.figure), self._rng(2), self.format()
+        acted = perform(self.action, body, form.num_frames, form.fps, rng)
+        heading = draw_heading(rng)
+        turn, skeleton = rotation(1, heading), acted.skeleton.facing(heading)
+        acting, standing = dress(body, look, skeleton), list[Solid]()
+        if acted.carton:
+            there = dataclasses.replace(acted.carton, centre=acted.carton.centre @ turn.T)
+            acting += cartons(there, heading, rng)
+        if acted.seat is not None:
+            seat = chair(acted.seat + _below_pelvis(body), body.height, rng)
+            standing += [solid.seen(turn) for solid in seat]
+        path = skeleton.joints["pelvis"]
+        standing += _bystanders(float(path[:, 0].mean()), rng)
+        scene = Scene(acting, standing, draw_camera(path, body.height, form.size, rng), rng)
+        order = range(form.num_frames)
+        for frame in reversed(order) if self.action in BACKWARDS else order:
+            yield scene.render(frame)
+
+    def _rng(self, purpose: int) -> np.random.Generator:
+        """A generator for this video; the two videos of an order pair draw the same numbers."""
+        action = ACTIONS.index(BACKWARDS.get(self.action, self.action))
+        return np.random.default_rng((purpose, self.seed, self.figure, action, 0))
+
+
+@dataclasses.dataclass(frozen=True)
+class Format:
+    """The format of a video file.
+
+    Attributes:
+        size: Width and height in pixels.
+        fps: Frames per second.
+        num_frames: Number of frames.
+        suffix: Of the file name.
+        codec: FourCC.
+    """
+
+    size: tuple[int, int]
+    fps: int
+    num_frames: int
+    suffix: str
+    codec: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Recording:
+    """One recording: a figure for a minute or two, by a fixed camera.
+
+    Attributes:
+        seed: Of the data set.
+        figure: Number of the figure that acts, and looks as in the `Take`s of that number.
+        split: Whose it is.
+    """
+
+    seed: int
+    figure: int
+    split: Split
+
+    @property
+    def name(self) -> str:
+        """The name of its files, without a suffix."""
+        return f"figure{self.figure:02d}"
+
+    @property
+    def fps(self) -> int:
+        """Frames per second."""
+        return int(self._rng(3).choice(_LONG_RATES))
+
+    @property
+    def container(self) -> tuple[str, str]:
+        """Suffix of the file name, and FourCC."""
+        return _CODECS[self._rng(4).integers(len(_CODECS))]
+
+    @functools.cached_property
+    def enactment(self) -> Enactment:
+        """What is done, and when."""
+        return Script(_person(self.seed, self.figure)[0], self.fps, self._rng(5)).enact()
+
+    def events(self) -> str:
+        """The table of events, whose times are those of frames: where one starts, and ends."""
+        figure = self.name
+        lines = ["video,start_seconds,end_seconds,label,subject,group,split"]
+        lines += [
+            f"{figure}{self.container[0]},{start / self.fps:.6f},{end / self.fps:.6f},{label},"
+            f"{figure},{figure},{self.split}"
+            for start, end, label in map(dataclasses.astuple, self.enactment.events)
+        ]
+        return "".join(f"{line}\n" for line in lines)
+
+    def frames(self) -> Iterator[Image]:
+        """Renders the recording: uint8 (H, W, 3), RGB, one frame after the other."""
+        (body, look), enacted = _person(self.seed, self.figure), self.enactment
+        rng = self._rng(6)
+        pelvis, margin = enacted.skeleton.joints["pelvis"], 0.35 * body.height
+        seen = np.concatenate([pelvis[:, 0], enacted.seat[:1], enacted.carton.centre[:, 0]])
+        span = float(seen.min() - margin), float(seen.max() + margin)
+        size = _LONG_SIZES[rng.integers(len(_LONG_SIZES))]
+        camera = draw_fixed_camera(span, len(pelvis), body.height, size, rng)
+        acting = dress(body, look, enacted.skeleton)
+        acting += cartons(enacted.carton, enacted.carton_headings, rng)
+        seat = chair(enacted.seat * [0, 1, 0] + _below_pelvis(body), body.height, rng)
+        turn = rotation(1, enacted.seat_heading)
+        standing = [solid.seen(turn, origin=enacted.seat * [1, 0, 1]) for solid in seat]
+        scene = Scene(acting, standing, camera, rng)
+        for frame in range(len(pelvis)):
+            yield scene.render(frame)
+
+    def _rng(self, purpose: int) -> np.random.Generator:
+        return np.random.default_rng((purpose, self.seed, self.figure))
+
+
+def _person(seed: int, figure: int) -> tuple[Body, Look]:
+    rng = np.random.default_rng((0, seed, figure))
+    return Body.draw(rng), Look.draw(rng)
+
+
+def _below_pelvis(body: Body) -> FloatArray:
+    """From the pelvis to the middle of the seat that is sat on, in the figure's axes, (3,)."""
+    return np.array([0, -0.055 * body.height * body.build, 0.06 * body.height])
+
+
+def _bystanders(middle: float, rng: np.random.Generator) -> list[Solid]:
+    """Things that have no part in the action, so that a chair or a carton gives nothing away."""
+    half, solids = rng.uniform(0.13, 0.2, 3), list[Solid]()
+    carton = Carton(np.array([[0, half[1], 0]]), half, 0.0)
+    for thing in (chair(np.array([0, 0.43, 0]), 1.7, rng), cartons(carton, 0.0, rng)):
+        turn, aside = rotation(1, rng.uniform(-1.1, 1.1)), rng.choice([-1, 1])
+        place = np.array([middle + aside * rng.uniform(0.5, 1.4), 0, -rng.uniform(0.4, 0.8)])
+        if rng.uniform() < 0.35:
+            solids += [solid.seen(turn, origin=place) for solid in thing]
+    return solids
 
 
 def render_demo(

@@ -1,4 +1,4 @@
-"""An articulated human figure: its proportions and its forward kinematics.
+"""An articulated human figure: its proportions, its poses, and how it stands on the floor.
 
 The figure's own axes are x to its left, y up, z to its front; lengths are in metres, angles in
 radians. Angles of the legs and feet are measured against the upright, not against the trunk.
@@ -7,11 +7,12 @@ radians. Angles of the legs and feet are measured against the upright, not again
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from scipy.interpolate import PchipInterpolator
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -95,16 +96,11 @@ class Skeleton:
         joints = {name: position + offset for name, position in self.joints.items()}
         return dataclasses.replace(self, joints=joints)
 
-    def turned(self, rotation: FloatArray) -> Skeleton:
-        """The same skeleton, turned about the origin by `rotation`, float64 (3, 3)."""
-        joints = {name: position @ rotation.T for name, position in self.joints.items()}
-        return Skeleton(joints, rotation @ self.chest, rotation @ self.head)
-
-    def facing(self, heading: FloatArray) -> Skeleton:
+    def facing(self, heading: FloatArray | float) -> Skeleton:
         """The same skeleton, turned about the upright through the origin.
 
         Args:
-            heading: float64 (T,), radians, from the viewer (0) to the figure's left.
+            heading: float64 (T,) or (), radians, from the viewer (0) to the figure's left.
         """
         turn = rotation(1, heading)
         joints = {name: (turn @ at[..., None])[..., 0] for name, at in self.joints.items()}
@@ -156,9 +152,23 @@ def mirrored(angles: FloatArray) -> FloatArray:
     for dof in _LIMB_DOFS:
         left, right = (COLUMN[f"{side}_{dof}"] for side in SIDES)
         swapped[..., [left, right]] = angles[..., [right, left]]
-    for dof in ("twist", "sway", "turn"):
-        swapped[..., COLUMN[dof]] *= -1
+    swapped[..., [COLUMN[dof] for dof in ("twist", "sway", "turn")]] *= -1
     return swapped
+
+
+def through(times: Sequence[float], values: FloatArray, at: FloatArray) -> FloatArray:
+    """Goes smoothly and without overshoot through values (K, D) at given times, float64 (T, D)."""
+    # Before the first and after the last it rests, as it does at both.
+    level = np.concatenate([values[:1], values, values[-1:]])
+    around = [times[0] - 1e-3, *times, times[-1] + 1e-3]
+    found: FloatArray = PchipInterpolator(around, level)(np.clip(at, times[0], times[-1]))
+    return found
+
+
+def plateau(u: FloatArray, edge: float) -> FloatArray:
+    """Rises from 0 to 1 within `edge`, and falls back within `edge` of the end."""
+    s = np.clip(np.minimum(u, 1 - u) / edge, 0, 1)
+    return s * s * (3 - 2 * s)
 
 
 def forward_kinematics(body: Body, angles: FloatArray) -> Skeleton:
@@ -168,28 +178,24 @@ def forward_kinematics(body: Body, angles: FloatArray) -> Skeleton:
         body: Segment lengths.
         angles: float64 (T, len(DOFS)), radians.
     """
-
-    def angle(name: str) -> FloatArray:
-        return angles[:, COLUMN[name]]
-
+    by_name = dict(zip(DOFS, angles.T, strict=True))
     joints = {"pelvis": np.zeros((len(angles), 3))}
-    spine = rotation(1, angle("twist") / 2) @ rotation(0, angle("lean"))
-    spine = spine @ rotation(2, angle("sway"))
-    chest = spine @ rotation(1, angle("twist") / 2) @ rotation(0, angle("curl"))
-    head = chest @ rotation(1, angle("turn")) @ rotation(0, angle("nod"))
+    spine = rotation(1, by_name["twist"] / 2) @ rotation(0, by_name["lean"])
+    spine = spine @ rotation(2, by_name["sway"])
+    chest = spine @ rotation(1, by_name["twist"] / 2) @ rotation(0, by_name["curl"])
+    head = chest @ rotation(1, by_name["turn"]) @ rotation(0, by_name["nod"])
     joints["waist"] = spine @ [0, 0.4 * body.torso, 0]
     joints["neck"] = joints["waist"] + chest @ [0, 0.6 * body.torso, 0]
     joints["head"] = joints["neck"] + head @ [0, body.neck + body.head, 0.012]
     for side, sign in zip(SIDES, (1, -1), strict=True):
-        leg = {dof: angle(f"{side}_{dof}") for dof in ("hip", "spread", "knee", "foot")}
-        joints |= _leg(body, side, sign, leg)
-        arm = {dof: angle(f"{side}_{dof}") for dof in ("shoulder", "abduct", "rotate", "elbow")}
+        limb = {dof: by_name[f"{side}_{dof}"] for dof in _LIMB_DOFS}
         shoulder = joints["neck"] + chest @ [sign * body.shoulder, -0.11 * body.torso, 0]
-        joints |= _arm(body, side, sign, arm, shoulder, chest)
+        found = _leg(body, sign, limb) | _arm(body, sign, limb, shoulder, chest)
+        joints |= {f"{side}_{name}": position for name, position in found.items()}
     return Skeleton(joints, chest, head)
 
 
-def _leg(body: Body, side: str, sign: int, angle: dict[str, FloatArray]) -> dict[str, FloatArray]:
+def _leg(body: Body, sign: int, angle: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
     spread = rotation(2, sign * angle["spread"])
     thigh = spread @ rotation(0, -angle["hip"])
     shin = spread @ rotation(0, angle["knee"] - angle["hip"])
@@ -197,34 +203,20 @@ def _leg(body: Body, side: str, sign: int, angle: dict[str, FloatArray]) -> dict
     hip = np.broadcast_to([sign * body.hip, 0.0, 0.0], (len(thigh), 3))
     knee = hip + thigh @ [0, -body.thigh, 0]
     ankle = knee + shin @ [0, -body.shin, 0]
-    return {
-        f"{side}_hip": hip,
-        f"{side}_knee": knee,
-        f"{side}_ankle": ankle,
-        f"{side}_heel": ankle + foot @ [0, -body.ankle, -0.25 * body.foot],
-        f"{side}_toe": ankle + foot @ [0, -body.ankle, 0.75 * body.foot],
-    }
+    heel, toe = (ankle + foot @ [0, -body.ankle, z * body.foot] for z in (-0.25, 0.75))
+    return {"hip": hip, "knee": knee, "ankle": ankle, "heel": heel, "toe": toe}
 
 
 def _arm(
-    body: Body,
-    side: str,
-    sign: int,
-    angle: dict[str, FloatArray],
-    shoulder: FloatArray,
-    chest: FloatArray,
+    body: Body, sign: int, angle: Mapping[str, FloatArray], shoulder: FloatArray, chest: FloatArray
 ) -> dict[str, FloatArray]:
     upper = chest @ rotation(2, sign * angle["abduct"]) @ rotation(0, -angle["shoulder"])
     upper = upper @ rotation(1, sign * angle["rotate"])
     lower = upper @ rotation(0, -angle["elbow"])
     elbow = shoulder + upper @ [0, -body.upper_arm, 0]
     wrist = elbow + lower @ [0, -body.forearm, 0]
-    return {
-        f"{side}_shoulder": shoulder,
-        f"{side}_elbow": elbow,
-        f"{side}_wrist": wrist,
-        f"{side}_hand": wrist + lower @ [0, -body.hand, 0],
-    }
+    hand = wrist + lower @ [0, -body.hand, 0]
+    return {"shoulder": shoulder, "elbow": elbow, "wrist": wrist, "hand": hand}
 
 
 def plant(skeleton: Skeleton, lift: FloatArray) -> Skeleton:
