@@ -17,12 +17,17 @@ from pipeline.errors import ConfigError
 from pipeline.manifest.rows import SPLITS
 from pipeline.prepare.leaks import crossing
 from pipeline.sources.demo.actions import ACTIONS, ORDER_PAIRS, perform
-from pipeline.sources.demo.choreography import Choreography
-from pipeline.sources.demo.figure import SIDES, SOLES, Body, forward_kinematics, mirrored, pose
-from pipeline.sources.demo.recordings import Recording
-from pipeline.sources.demo.render import EVENTS, render_demo, render_recordings
-from pipeline.sources.demo.script import Script
-from pipeline.sources.demo.takes import MAX_FRAMES, MIN_FRAMES, Take
+from pipeline.sources.demo.body import SIDES, SOLES, Body, forward_kinematics, mirrored, pose
+from pipeline.sources.demo.render import (
+    EVENTS,
+    MAX_FRAMES,
+    MIN_FRAMES,
+    Recording,
+    Take,
+    render_demo,
+    render_recordings,
+)
+from pipeline.sources.demo.script import Choreography, Script
 from pipeline.sources.events.reading import read_events
 from pipeline.sources.events.rows import scan_events
 from pipeline.sources.reading import folder_of_videos, read_manifest
@@ -42,9 +47,13 @@ BONES = {
     ("heel", "toe"): "foot",
 }
 SMALL = {
-    "takes": {"_SIZES": ((64, 48), (48, 64)), "MIN_FRAMES": 4, "MAX_FRAMES": 6},
-    "recordings": {"_SIZES": ((64, 48),), "_RATES": (SLOW,)},
-    "script": {"_TIMES": 1, "_ON_THE_SPOT": ("kick",)},
+    "render._SIZES": ((64, 48), (48, 64)),
+    "render.MIN_FRAMES": 4,
+    "render.MAX_FRAMES": 6,
+    "render._LONG_SIZES": ((64, 48),),
+    "render._LONG_RATES": (SLOW,),
+    "script._TIMES": 1,
+    "script._ON_THE_SPOT": ("kick",),
 }
 
 
@@ -55,9 +64,8 @@ def small(monkeypatch, in_this_process):
 
 
 def make_small(patch):
-    for module, values in SMALL.items():
-        for name, value in values.items():
-            patch.setattr(f"pipeline.sources.demo.{module}.{name}", value)
+    for name, value in SMALL.items():
+        patch.setattr(f"pipeline.sources.demo.{name}", value)
 
 
 def draw_body(figure):

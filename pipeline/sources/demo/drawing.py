@@ -22,6 +22,7 @@ Colour = tuple[float, float, float]  # RGB, 0 to 255
 Vector = tuple[float, float, float]
 
 _SCALE: Final = 2  # drawn this much larger than shown, against jagged edges
+_NEUTRAL: Final = 160  # the shade that leaves a colour as it is
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,9 +85,12 @@ class Canvas:
 
     def __init__(self, size: tuple[int, int], light: FloatArray) -> None:
         shape = (size[1] * _SCALE, size[0] * _SCALE)
-        self._size, self._light = size, _vector(light)
+        self._light = _vector(light)
         self._depth = np.full(shape, -np.inf, np.float32)
-        self._image = np.zeros((*shape, 3), np.uint8)
+        self._shade = np.zeros(shape, np.uint8)
+        self._number = np.zeros(shape, np.uint8)  # of a colour of the palette
+        self._palette = np.zeros((256, 1, 3), np.uint8)
+        self._num_solids = 0
 
     def draw(self, solid: Solid, frame: int, scale: float) -> None:
         """Draws a solid, `seen` at `scale` in pixels of the picture, as it is in one frame."""
@@ -110,22 +114,35 @@ class Canvas:
         rise = np.sqrt(np.maximum(square, 0))
         z = centre[2] + rise + start[2]
         hit = (square > 0) & (z > self._depth[window])
-        self._depth[window][hit] = z[hit]
         # Some light comes from the source, a little from the viewer, the rest from all around.
-        light = [0.46 * part for part in self._light]
-        shade = (dx * light[0] + dy * light[1] + rise * (light[2] + 0.15)) / radius + 0.47
-        lit = shade[hit][:, None] * np.array(solid.colour, np.float32)
-        self._image[window][hit] = np.clip(lit, 1, 255)
+        light = [0.46 * _NEUTRAL * part for part in self._light]
+        shade = dx * light[0] + dy * light[1] + rise * (light[2] + 0.15 * _NEUTRAL)
+        shade = np.clip(shade / radius + 0.47 * _NEUTRAL, 0, 255).astype(np.uint8)
+        self._num_solids += 1  # 255 at most; there are 80 in a scene
+        self._palette[self._num_solids] = solid.colour
+        np.copyto(self._depth[window], z, where=hit)
+        np.copyto(self._shade[window], shade, where=hit)
+        np.copyto(self._number[window], self._num_solids, where=hit)
 
     def compose(self, picture: Image) -> None:
         """Puts what was drawn onto the picture, uint8 (H, W, 3)."""
-        drawn = (self._depth > -np.inf).astype(np.uint8) * 255
-        image, cover = (
-            cv2.resize(each, self._size, interpolation=cv2.INTER_AREA)
-            for each in (self._image, drawn)
+        x, y, width, height = cv2.boundingRect(self._number)
+        left, top, right, bottom = (
+            edge // _SCALE for edge in (x, y, x + width + _SCALE - 1, y + height + _SCALE - 1)
         )
-        behind = cv2.multiply(picture, cv2.merge([255 - cover] * 3), scale=1 / 255)
-        picture[:] = cv2.add(behind, image)
+        if left == right:
+            return
+        drawn = np.s_[top * _SCALE : bottom * _SCALE, left * _SCALE : right * _SCALE]
+        number, part = self._number[drawn], picture[top:bottom, left:right]
+        colour = cv2.LUT(cv2.merge([number] * 3), self._palette)
+        colour = cv2.multiply(colour, cv2.merge([self._shade[drawn]] * 3), scale=1 / _NEUTRAL)
+        cover = cv2.threshold(number, 0, 255, cv2.THRESH_BINARY)[1]
+        colour, cover = (
+            cv2.resize(each, (right - left, bottom - top), interpolation=cv2.INTER_AREA)
+            for each in (colour, cover)
+        )
+        behind = cv2.multiply(part, cv2.merge([255 - cover] * 3), scale=1 / 255)
+        part[:] = cv2.add(behind, colour)
 
     def _window(
         self, start: Vector, end: Vector, side: Vector | None, radius: float, width: float

@@ -41,6 +41,7 @@ _ARMS: Final = [
 ]
 _HIPS, _FEET = ([COLUMN[f"{side}_{dof}"] for side in SIDES] for dof in ("hip", "foot"))
 _STEP: Final = 0.33  # of the body's height, an ordinary step
+_NEAR: Final = 0.01  # metres by which a walk may miss
 _BLEND_SECONDS: Final = 0.4
 _TURN_SECONDS: Final = 0.8
 
@@ -146,17 +147,38 @@ class Choreography:
         way = place - self.place
         steps = max(round(float(np.linalg.norm(way)) / (_STEP * self._body.height)), 3)
         rate, foot = self._tempo * self._rng.uniform(1.7, 1.95), self._rng.choice([0.3, 0.8])
-        # From the moment when the feet pass each other to another such moment.
-        stride = np.linspace(foot, foot + steps / 2, round((steps + 0.5) / rate * self._fps))
-        aim = way
-        for _ in range(12):  # Ends blend and turns bend the way: aims where it then leads to.
-            angles, headings = self._stride_out(aim, stride, heading)
-            aim = aim + 0.8 * (way - self._travel(angles, headings))
+        tries: list[tuple[float, FloatArray, FloatArray]] = []
+        for more in range(4):  # Where there is much to turn, it takes more steps.
+            num_frames = round((steps + more + 0.5) / rate * self._fps)
+            # From the moment when the feet pass each other to another such moment.
+            stride = np.linspace(foot, foot + (steps + more) / 2, num_frames)
+            tries.append(self._aim(way, stride, heading))
+            if tries[-1][0] < _NEAR:
+                break
+        _, angles, headings = min(tries, key=lambda each: each[0])
         self._append("walk", angles, headings=headings)
         # What is missed, a few centimetres at the most, is made up for little by little.
         share = np.linspace(0, 1, len(angles))[:, None]
         self._slides[self.spans[-1].start :] += share * (place - self.place)
         self.place = place
+
+    def _aim(
+        self, way: FloatArray, stride: FloatArray, heading: float
+    ) -> tuple[float, FloatArray, FloatArray]:
+        """Walks, by and by, to where ends that blend and turns that bend the way lead to `way`.
+
+        Returns:
+            By how many metres it misses, angles and headings.
+        """
+        aim = way
+        for _ in range(12):
+            angles, headings = self._stride_out(aim, stride, heading)
+            miss = way - self._travel(angles, headings)
+            missed = float(np.linalg.norm(miss))
+            if missed < _NEAR:
+                break
+            aim = aim + 0.8 * miss
+        return missed, angles, headings
 
     def _stride_out(
         self, aim: FloatArray, stride: FloatArray, heading: float
