@@ -117,7 +117,7 @@ class Canvas:
         # Some light comes from the source, a little from the viewer, the rest from all around.
         light = [0.46 * _NEUTRAL * part for part in self._light]
         shade = dx * light[0] + dy * light[1] + rise * (light[2] + 0.15 * _NEUTRAL)
-        shade = np.clip(shade / radius + 0.47 * _NEUTRAL, 0, 255).astype(np.uint8)
+        shade = (shade / radius + 0.47 * _NEUTRAL).astype(np.uint8)
         self._num_solids += 1  # 255 at most; there are 80 in a scene
         self._palette[self._num_solids] = solid.colour
         np.copyto(self._depth[window], z, where=hit)

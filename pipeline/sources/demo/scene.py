@@ -211,10 +211,8 @@ def _darkened(picture: Image, shadows: Sequence[Solid], frame: int, scale: float
     height, width = picture.shape[:2]
     mask = np.zeros((height // 2, width // 2), np.uint8)
     for solid in shadows:
-        start, end = (
-            np.round(each[frame, :2] / 2 * 2**_SHIFT).astype(int).tolist()
-            for each in (solid.start, solid.end)
-        )
+        ends = solid.start[frame, :2].tolist(), solid.end[frame, :2].tolist()
+        start, end = ([round(at * 2 ** (_SHIFT - 1)) for at in each] for each in ends)
         thickness = max(round(0.8 * solid.radii[0] * scale), 1)
         cv2.line(mask, start, end, 255, thickness, cv2.LINE_AA, _SHIFT)
     mask = cv2.GaussianBlur(mask, (0, 0), max(0.018 * scale, 0.6))
