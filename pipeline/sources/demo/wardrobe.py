@@ -103,9 +103,11 @@ def _trunk(body: Body, look: Look, skeleton: Skeleton) -> list[Solid]:
         Solid(neck - 0.05 * up, joints["head"], (0.029 * height, 0.027 * height), look.skin),
     ]
     if look.stripe != look.shirt:
-        band = [waist + share * (top - waist) for share in (0.6, 0.75)]
+        low, high = (waist + share * (top - waist) for share in (0.6, 0.75))
         wide = widths[0] + 0.7 * (widths[1] - widths[0]) + 0.003
-        parts.append(Solid(*band, (0.058 * thick, 0.059 * thick), look.stripe, chest, (wide, wide)))
+        parts.append(
+            Solid(low, high, (0.058 * thick, 0.059 * thick), look.stripe, chest, (wide, wide))
+        )
     if look.legs == "skirt":
         hem = pelvis + 0.85 * ((joints["left_knee"] + joints["right_knee"]) / 2 - pelvis)
         radii = (0.066 * thick, 0.045 * thick)
