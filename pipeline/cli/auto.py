@@ -57,7 +57,7 @@ def train_auto(arguments: Sequence[str]) -> int:
             export(run)
         fuse_as(runs, out, choice.several, choice.fusion)
         watch.note()
-        rows = table(choice, runs[0].class_names(), out.folder / "tried.csv")
+        rows = table(choice, out.folder / "tried.csv")
     print("\n".join(_lines(rows, choice.missing)))
     chosen = listed(trial.recipe.name for trial in choice.members)
     print(f"chosen: {chosen}; {clock(watch.spent)} of {clock(options.budget)}")

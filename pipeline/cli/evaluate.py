@@ -77,9 +77,8 @@ def _named(options: Any) -> list[Run]:
     for name in ("data", "views", "unknown", "bins") if several else ():
         if getattr(options, name):
             raise ConfigError(f"--{name} is for one run: leave it out")
-    for name in ("rule", "weights") if len(runs) == 1 else ():
-        if getattr(options, name):
-            raise ConfigError(f"--{name} is for several runs: leave it out")
+    if options.rule and len(runs) == 1:
+        raise ConfigError("--rule is for several runs: leave it out")
     return runs
 
 
@@ -139,6 +138,6 @@ def _evaluate_together(runs: Sequence[Run], options: Any) -> None:
         several = fusing.cross_validated(folders)
     else:
         several = fusing.evaluated(folders, options.split)
-    fusion = several.fusion(rule, options.weights)
+    fusion = several.fusion(rule)
     result = fusing.compare(several, several.fused(fusion), fusion)
     print(format_fusion(result, options.split))

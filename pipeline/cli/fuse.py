@@ -51,7 +51,6 @@ def main(arguments: Sequence[str]) -> None:
             runs,
             out,
             rule=options.rule or "average",
-            weights=options.weights,
             crossvals=options.crossval or (),
         )
     if result:
@@ -70,34 +69,11 @@ def add_fusion(parser: Parser) -> None:
         choices=("average", "product"),
         help="The mean of the probabilities of the runs, or their product; default: average.",
     )
-    parser.add_argument(
-        "--weights",
-        type=_weights,
-        default=(),
-        help="What each run counts: equal (the default), or a number for each, such as "
-        "0.5,0.3,0.2.",
-    )
-
-
-def _weights(text: str) -> tuple[float, ...]:
-    if text == "equal":
-        return ()
-    try:
-        return tuple(float(each) for each in text.split(","))
-    except ValueError:
-        raise ConfigError(
-            f"--weights: expected equal or numbers such as 0.5,0.5, got {text}. Weights are not "
-            "fitted any more: each run is calibrated, and counts the same"
-        ) from None
 
 
 def _check(runs: Sequence[Run], out: Run, options: Any) -> None:
     if len(runs) < 2:
         raise ConfigError("expected two runs or more, got one")
-    if options.weights and len(options.weights) != len(runs):
-        raise ConfigError(
-            f"--weights: expected a number for each of {len(runs)} runs, got {len(options.weights)}"
-        )
     if options.crossval and len(options.crossval) != len(runs):
         raise ConfigError(
             f"--crossval: expected a folder for each of {len(runs)} runs, got "

@@ -26,9 +26,6 @@ def fusion_lines(result: Mapping[str, Any]) -> list[str]:
     lines = [f"{name:{width}}  {_score(scores, main)}" for name, scores in rows.items()]
     if is_one:
         return lines
-    total = sum(result["weights"])
-    shares = ", ".join(f"{weight / total:.2f}" for weight in result["weights"])
-    lines.append(f"weights {shares}")
     if "gained" in result:
         lines.append(
             f"beside the best run alone: {counted(result['gained'], 'video')} gained, "

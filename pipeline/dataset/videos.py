@@ -31,6 +31,7 @@ from pipeline.manifest.rows import Labelling, Split
 from pipeline.manifest.stored import Clip
 from pipeline.prepare.ensure import ensure_prepared
 from pipeline.prepare.prepared import PreparedDataset, open_prepared
+from pipeline.run import Run
 from pipeline.streams import IMAGES
 from pipeline.workers.pool import num_cores
 
@@ -102,6 +103,54 @@ def open_of_run(config: RunConfig) -> tuple[RunConfig, PreparedDataset]:
     known = dataclasses.replace(config, frames=frames, model=model)
     known.check_task()
     return known, data
+
+
+def open_run_data(run: Run, data: Path | None = None) -> PreparedDataset:
+    """Opens the videos that a run was trained with; `data` is where they were moved to since.
+
+    Raises:
+        DataError: They are not there, or are others now.
+    """
+    config = run.config()
+    path = data or Path(config.data)
+    several = config.model.task == "video-multilabel"
+    # What the rate was chosen by is there, too: it is chosen again.
+    frames = dataclasses.replace(config.frames.only(config.model.images), shrink=1, fps=0)
+    cache = Path(config.data_cache)
+    try:
+        opened = open_data(path, frames, config.split, cache=cache, several=several)
+    except DataError:
+        if path.exists():
+            raise
+        raise DataError(
+            f"{path}: the data set that the run was trained on is not there. Say where it is "
+            "now: --data"
+        ) from None
+    if list(opened.class_names) != run.class_names():
+        raise DataError(f"{path} has other classes than the run was trained on. Train again")
+    check_frames(run, opened)
+    if run.environment().get("data_fingerprint") != opened.fingerprint:
+        raise DataError(
+            f"{path} was prepared anew since the run was trained: its test videos may have been "
+            "in training. Train again"
+        )
+    return opened
+
+
+def check_frames(run: Run, data: PreparedDataset) -> None:
+    """Makes sure that what a model takes of videos is as in those that it was trained with.
+
+    Raises:
+        DataError: It is not.
+    """
+    config = run.config()
+    frames = dataclasses.replace(config.frames.only(config.model.images), shrink=1)
+    found = data.frames.only(set(config.model.images).intersection(data.frames.images))
+    if found != frames:
+        raise DataError(
+            f"{data.path} was prepared with other frames than the run was trained on: "
+            f"{found} instead of {frames}. Prepare it in the same way, or train again"
+        )
 
 
 def _task(asked: TaskName, data: PreparedDataset) -> TaskName:

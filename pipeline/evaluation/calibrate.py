@@ -6,15 +6,13 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
-import numpy.typing as npt
 
 from pipeline.config import RunConfig
 from pipeline.dataset.recordings import recording_labels
-from pipeline.dataset.videos import damage_named
-from pipeline.evaluation.frame_predictions import predict_frames
-from pipeline.evaluation.predictions import open_run_data, predict
+from pipeline.dataset.videos import damage_named, open_run_data
+from pipeline.evaluation.predict import predict
+from pipeline.evaluation.predictions import Predictions
 from pipeline.models.recognizer import load_recognizer
 from pipeline.prepare.prepared import PreparedDataset
 from pipeline.run import Run
@@ -25,9 +23,8 @@ from pipeline.tasks.calibration import (
     fit_logit_threshold,
     write_calibration,
 )
-from pipeline.tasks.frames import Frames
+from pipeline.tasks.exclusive import Exclusive
 from pipeline.tasks.independent import Independent
-from pipeline.tasks.task import task_of
 from pipeline.training.features import on_stored_features
 
 
@@ -52,8 +49,9 @@ def calibrate(run: Run, *, data: Path | None = None) -> Calibration:
             calibration = Calibration(clip_seconds=_usual_seconds(videos))
         if "val" in videos.num_videos:
             model = load_recognizer(run.model_file, config, len(class_names))
-            part, seen = on_stored_features(model, videos, config)
-            calibration = _fitted(calibration, part, seen, config)
+            found = predict(*on_stored_features(model, videos, config), config, "val")
+            found = found if config.model.per_frame else found.by_video()
+            calibration = fitted(calibration, found, config)
     write_calibration(run, calibration)
     return calibration
 
@@ -76,57 +74,24 @@ def _bounds(store: PreparedDataset, config: RunConfig) -> Calibration:
     )
 
 
-def _fitted(
-    calibration: Calibration, model: keras.Model, videos: PreparedDataset, config: RunConfig
-) -> Calibration:
-    """With what validation videos, or the known frames of recordings, tell."""
-    task = task_of(config.model)
-    if isinstance(task, Frames):
-        logits, labels = _known_frames(model, videos, config, task)
-    else:
-        predicted = predict(model, videos, config, "val")
-        logits, labels = predicted.video_logits, predicted.labels
-    return fitted(calibration, logits, labels, videos.num_videos["val"], config)
-
-
-def fitted(
-    calibration: Calibration,
-    logits: npt.NDArray[np.floating[Any]],
-    labels: npt.NDArray[np.integer[Any]],
-    num_videos: int,
-    config: RunConfig,
-) -> Calibration:
+def fitted(calibration: Calibration, predictions: Predictions, config: RunConfig) -> Calibration:
     """A calibration with what videos tell that took no part in training.
 
     Args:
         calibration: Its lengths of time stay.
-        logits: float (N, C), of the videos, or of the frames of which something is known.
-        labels: int (N,), or 0 and 1, (N, C).
-        num_videos: How many videos, or recordings, these are.
+        predictions: A row for each video, or for each frame of recordings.
         config: The run, of which the task is known.
     """
+    logits, labels = predictions.known
     if not len(logits):
         return calibration
-    task = task_of(config.model)
-    each = task.each if isinstance(task, Frames) else task
-    found: dict[str, Any] = {"temperature": each.fit_temperature(logits, labels)}
-    if isinstance(each, Independent):
-        probabilities = each.probabilities(logits, found["temperature"])
+    task = predictions.task
+    found: dict[str, Any] = {"temperature": task.each.fit_temperature(logits, labels)}
+    if isinstance(task.each, Independent):
+        probabilities = task.probabilities(logits, found["temperature"])
         found["thresholds"] = fit_class_thresholds(probabilities, labels == 1)
-    elif each is task:
+    elif isinstance(task, Exclusive):
         wanted = config.evaluate.unknown, config.evaluate.unknown_target
-        right = each.is_right(logits, labels)
-        found["logit_threshold"] = fit_logit_threshold(each.score(logits), right, *wanted)
-    return dataclasses.replace(calibration, num_videos=num_videos, **found)
-
-
-def _known_frames(
-    model: keras.Model, videos: PreparedDataset, config: RunConfig, task: Frames
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.integer[Any]]]:
-    """Logits and labels of the frames of validation recordings of which all is known."""
-    predictions = predict_frames(model, videos, config, "val")
-    logits = np.concatenate([each.logits for each in predictions])
-    labels = np.concatenate([each.labels for each in predictions])
-    known = task.known(labels)
-    found = labels[known]
-    return logits[known], (found == 1).argmax(axis=1) if task.is_exclusive else found
+        right = task.is_right(logits, labels)
+        found["logit_threshold"] = fit_logit_threshold(task.score(logits), right, *wanted)
+    return dataclasses.replace(calibration, num_videos=len(predictions.names), **found)

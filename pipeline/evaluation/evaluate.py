@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
-import numpy.typing as npt
 
 from pipeline.atomic import write_json
 from pipeline.config import RunConfig
 from pipeline.config.checks import expect, expect_above_0
 from pipeline.dataset.sampling import Order
-from pipeline.dataset.videos import damage_named
-from pipeline.errors import DataError
+from pipeline.dataset.videos import damage_named, open_run_data
 from pipeline.evaluation import metrics
-from pipeline.evaluation.answers import answers_file, answers_of, write_answers
 from pipeline.evaluation.evaluate_frames import evaluate_labels, evaluate_recordings
 from pipeline.evaluation.intervals import accuracy_interval
-from pipeline.evaluation.predictions import Predictions, open_run_data, predict
+from pipeline.evaluation.predict import expect_split, keep_predictions, predict
+from pipeline.evaluation.predictions import Predictions
 from pipeline.evaluation.report import write_report
 from pipeline.evaluation.unknown import open_unknown, score_unknown, unknown_test
 from pipeline.manifest.rows import Split
@@ -69,8 +65,7 @@ def evaluate(
     if views is not None:
         config = dataclasses.replace(config, clip=dataclasses.replace(config.clip, views=views))
     videos = open_run_data(run, data)
-    if split not in videos.num_videos:
-        raise DataError(f"{videos.path} has no {split} videos. Prepare it with --{split}-fraction")
+    expect_split(videos, split)
     config.check_classes(class_names)
     run.metrics()  # says at once if it is damaged
     run.history()  # as well
@@ -124,66 +119,54 @@ def _evaluate_videos(
         )
         for order in ORDERS
     }
-    seen = predictions["in_order"]
-    result = summarise(seen, class_names, calibration, task)
+    clips = predictions["in_order"]
+    result = summarise(clips, calibration)
     if videos.leaks:
         result["leaks"] = list(videos.leaks)
     result["lengths"] = _accuracy_by_length(*quickest, config, split)
     result["order"] = _order_test(predictions, class_names, config)
     if others:
         scores = score_unknown(model, others, config, videos, class_names)
-        result["unknown"] = unknown_test(task.score(seen.video_logits), scores, calibration)
-    run.report.mkdir(exist_ok=True)
-    answers = answers_of(seen, calibration, config.model)
-    path = answers_file(run, split, config.model)
-    write_answers(path, answers, config.model, class_names, calibration)
-    write_report(run, split, result, seen, videos)
+        result["unknown"] = unknown_test(task.score(clips.by_video().logits), scores, calibration)
+    write_report(run, split, result, keep_predictions(run, split, clips, calibration), videos)
     return result
 
 
-def summarise(
-    predictions: Predictions, class_names: Sequence[str], calibration: Calibration, task: Exclusive
-) -> dict[str, Any]:
-    """Accuracy at video and at clip level, per class, and what the probabilities are worth."""
-    labels, logits = predictions.labels, predictions.video_logits
-    num_views = len(predictions.logits)
-    per_class = metrics.per_class(task.answers(logits), labels, class_names)
+def summarise(clips: Predictions, calibration: Calibration) -> dict[str, Any]:
+    """Accuracy at video and at clip level, per class, and what the probabilities are worth.
+
+    Args:
+        clips: Of task video, a row for each clip.
+        calibration: Of the run.
+    """
+    videos, task = clips.by_video(), Exclusive()
+    per_class = metrics.per_class(task.answers(videos.logits), videos.targets, clips.class_names)
     return {
-        "video": _top(logits, labels, predictions.groups),
-        "clip": _top(
-            predictions.logits.reshape(-1, logits.shape[1]),
-            np.tile(labels, num_views),
-            predictions.groups * num_views,
-        ),
+        "video": _top(videos),
+        "clip": _top(clips),
         "per_class": per_class,
         "macro": metrics.macro(per_class),
-        "calibration": _calibration(logits, labels, calibration, task),
-        "num_videos": len(labels),
-        "num_groups": len(set(predictions.groups)),
-        "num_views": num_views,
-        "chance": metrics.chance(labels),
+        "calibration": _calibration(videos, calibration, task),
+        "num_videos": len(videos.names),
+        "num_groups": len(set(videos.groups)),
+        "num_views": len(clips.logits) // len(videos.logits),
+        "chance": metrics.chance(videos.targets),
     }
 
 
-def _top(
-    logits: npt.NDArray[np.float32], labels: npt.NDArray[np.integer[Any]], groups: Sequence[str]
-) -> dict[str, Any]:
+def _top(predictions: Predictions) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for k in (1, 5):
-        correct = metrics.in_top_k(logits, labels, k)
+        correct = metrics.in_top_k(predictions.logits, predictions.targets, k)
         result[f"top{k}"] = float(correct.mean())
-        result[f"top{k}_interval95"] = accuracy_interval(correct, groups)
+        result[f"top{k}_interval95"] = accuracy_interval(correct, predictions.row_groups)
     return result
 
 
-def _calibration(
-    logits: npt.NDArray[np.float32],
-    labels: npt.NDArray[np.integer[Any]],
-    calibration: Calibration,
-    task: Exclusive,
-) -> dict[str, Any]:
+def _calibration(videos: Predictions, calibration: Calibration, task: Exclusive) -> dict[str, Any]:
     """Distance of probabilities from shares of right answers, before and after calibration."""
-    correct = task.is_right(logits, labels)
+    logits = videos.logits
+    correct = task.is_right(logits, videos.targets)
     before = task.probabilities(logits).max(axis=1)
     after = task.probabilities(logits, calibration.temperature).max(axis=1)
     answered = calibration.is_enough(task.score(logits))
@@ -207,7 +190,7 @@ def _accuracy_by_length(
     found = []
     for length in lengths:
         predictions = predict(model, videos, one_view, split, most=length)
-        correct = metrics.in_top_k(predictions.video_logits, predictions.labels, 1)
+        correct = metrics.in_top_k(predictions.logits, predictions.targets, 1)
         found.append({"num_frames": length, "top1": float(correct.mean())})
     return found
 
@@ -216,8 +199,9 @@ def _order_test(
     predictions: dict[Order, Predictions], class_names: list[str], config: RunConfig
 ) -> dict[str, Any]:
     """Video accuracy with the frames in order, shuffled and reversed."""
-    labels = predictions["in_order"].labels
-    logits = {order: each.video_logits for order, each in predictions.items()}
+    videos = {order: each.by_video() for order, each in predictions.items()}
+    labels = videos["in_order"].targets
+    logits = {order: each.logits for order, each in videos.items()}
     result: dict[str, Any] = {
         order: float(metrics.in_top_k(values, labels, 1).mean()) for order, values in logits.items()
     }

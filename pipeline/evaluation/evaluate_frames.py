@@ -10,20 +10,15 @@ import numpy as np
 from pipeline.config import RunConfig
 from pipeline.dataset.sampling import grid_offset
 from pipeline.dataset.videos import recording_frames
-from pipeline.evaluation.answers import answers_file, answers_of, write_answers
 from pipeline.evaluation.bouts import bouts, write_bouts
-from pipeline.evaluation.frame_predictions import predict_frames
-from pipeline.evaluation.frame_scores import score_recordings
 from pipeline.evaluation.frames_report import write_frames_report
-from pipeline.evaluation.predictions import predict
-from pipeline.evaluation.recordings import write_recordings
+from pipeline.evaluation.predict import keep_predictions, predict
 from pipeline.figures import frame_strip
 from pipeline.manifest.rows import Split
+from pipeline.manifest.stored import Clip
 from pipeline.prepare.prepared import PreparedDataset
 from pipeline.run import Run
 from pipeline.tasks.calibration import Calibration
-from pipeline.tasks.frames import Frames
-from pipeline.tasks.task import task_of
 from pipeline.video import encode_jpeg
 
 _STRIP_FRAMES = 12
@@ -54,27 +49,20 @@ def evaluate_recordings(
         What `metrics.json` then holds for the split, see `frame_scores.score_recordings`.
     """
     config, class_names = run.config(), run.class_names()
-    task, clip, background = task_of(config.model), config.clip, config.model.background
-    if not isinstance(task, Frames):
-        raise TypeError(f"expected a run that answers at every frame, got {config.model.task}")
-    fps = data.frames.fps / clip.stride
-    predictions = predict_frames(model, data, config, split)
-    recordings = [each.judged_by(task, calibration, fps) for each in predictions]
-    exclusive = task.is_exclusive
-    result = score_recordings(recordings, class_names, background=background, exclusive=exclusive)
+    found = keep_predictions(run, split, predict(model, data, config, split), calibration)
+    recordings, result = found.recordings(), found.scores()
     if data.leaks:
         result["leaks"] = list(data.leaks)
     result["calibration"] = calibration.as_json()
-    run.report.mkdir(exist_ok=True)
-    write_recordings(answers_file(run, split, config.model), recordings)
     rows = bouts(
         recordings,
         class_names,
-        background=background,
-        exclusive=exclusive,
+        background=config.model.background,
+        exclusive=not config.model.multilabel,
         bin_seconds=bin_seconds,
     )
     write_bouts(run.report / f"{split}_bouts.csv", rows)
+    clips = {clip.name: clip for clip in data.of_split(split)}
     write_frames_report(
         run,
         split,
@@ -82,18 +70,16 @@ def evaluate_recordings(
         recordings,
         class_names,
         data=data.path,
-        strip=lambda number, first, last: _strip(data, config, split, number, first, last),
+        strip=lambda number, *ends: _strip(data, config, clips[found.names[number]], *ends),
     )
     return result
 
 
-def _strip(
-    data: PreparedDataset, config: RunConfig, split: Split, recording: int, first: int, last: int
-) -> bytes:
-    """Frames of the grid from one to another, side by side, as JPEG."""
+def _strip(data: PreparedDataset, config: RunConfig, clip: Clip, first: int, last: int) -> bytes:
+    """Frames of the grid of a recording from one to another, side by side, as JPEG."""
     chosen = np.unique(np.linspace(first, last, _STRIP_FRAMES).round().astype(int))
     numbers = grid_offset(config.clip) + chosen * config.clip.stride
-    frames = recording_frames(data, data.of_split(split)[recording], numbers.tolist())
+    frames = recording_frames(data, clip, numbers.tolist())
     strip = frame_strip(np.stack(frames), np.ones(len(frames), bool))
     return encode_jpeg(strip, quality=_STRIP_QUALITY)
 
@@ -106,15 +92,8 @@ def evaluate_labels(
     Returns:
         What `metrics.json` then holds for the split, see `frame_scores.video_scores`.
     """
-    config, class_names = run.config(), run.class_names()
-    answers = answers_of(predict(model, data, config, split), calibration, config.model)
-    result = {
-        **answers.scores(config.model, class_names),
-        "calibration": calibration.as_json(),
-    }
+    found = keep_predictions(run, split, predict(model, data, run.config(), split), calibration)
+    result = {**found.scores(), "calibration": calibration.as_json()}
     if data.leaks:
         result["leaks"] = list(data.leaks)
-    run.report.mkdir(exist_ok=True)
-    path = answers_file(run, split, config.model)
-    write_answers(path, answers, config.model, class_names, calibration)
     return result

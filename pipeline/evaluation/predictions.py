@@ -1,144 +1,247 @@
-"""Predictions of a run for the videos of a split: every video once, all its views."""
+"""Predictions: what a model says of the videos of a split, beside what is true."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+from zipfile import BadZipFile
 
-import keras
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.config import RunConfig
-from pipeline.dataset.clip_batches import evaluation_clips
-from pipeline.dataset.sampling import Order
-from pipeline.dataset.videos import open_data
+from pipeline.atomic import atomic_write
+from pipeline.config.model import ModelConfig
 from pipeline.errors import DataError
+from pipeline.evaluation import metrics
+from pipeline.evaluation.frame_scores import score_recordings, video_scores
+from pipeline.evaluation.intervals import accuracy_interval
+from pipeline.evaluation.recordings import Recording
 from pipeline.manifest.rows import Split
-from pipeline.prepare.prepared import PreparedDataset
 from pipeline.run import Run
+from pipeline.tasks.calibration import Calibration, read_calibration
+from pipeline.tasks.frames import Frames
+from pipeline.tasks.task import Task, task_of
+
+Bools = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.floating[Any]]
+Integers = npt.NDArray[np.integer[Any]]
+
+_OF_ROWS: Final = ("logits", "targets", "valid", "video", "answers")
+_OF_VIDEOS: Final = ("names", "groups")
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Predictions:
-    """Logits of videos, with their labels.
+    """Logits and targets of the N clips or videos of a split, or of the N frames of recordings.
+
+    The rows of a video lie one after the other, and videos in the order of their names.
 
     Attributes:
-        logits: float32 (V, N, C): views, videos, classes.
-        labels: int64 (N,); uint8 (N, C) where a video may have several.
-        videos: Path of each video.
-        groups: Group of each video.
+        logits: float (N, C); as the network gives them, or calibrated.
+        targets: int64 (N,), numbers of classes; uint8 (N, C), 0 or 1, where several may hold, and
+            of frames, where 255 is a class of which nothing is known.
+        valid: bool (N,), whether all is known of a row; others are not judged.
+        video: int64 (N,), the number of the video that a row is of, from 0.
+        names: Of the V videos or recordings.
+        groups: Of each.
+        class_names: C names.
+        model: The network, of which the task is known.
+        fps: Rows a second of a recording; 0: of whole videos.
+        answers: bool (N, C), which classes are answered; of logits that are not calibrated, none.
     """
 
-    logits: npt.NDArray[np.float32]
-    labels: npt.NDArray[np.integer[Any]]
-    videos: list[str]
-    groups: list[str]
+    logits: Floats
+    targets: Integers
+    valid: Bools
+    video: npt.NDArray[np.int64]
+    names: tuple[str, ...]
+    groups: tuple[str, ...]
+    class_names: tuple[str, ...]
+    model: ModelConfig
+    fps: float = 0.0
+    answers: Bools = dataclasses.field(default_factory=lambda: np.zeros((0, 0), np.bool_))
 
     @property
-    def video_logits(self) -> npt.NDArray[np.float32]:
-        """Mean logits (N, C) over the views of each video."""
-        mean: npt.NDArray[np.float32] = self.logits.mean(axis=0)
-        return mean
+    def task(self) -> Task:
+        """What was asked."""
+        return task_of(self.model)
+
+    @property
+    def start_seconds(self) -> npt.NDArray[np.float64]:
+        """When the frames of recordings begin, (N,); of whole videos, 0."""
+        place = np.arange(len(self.video)) - self._starts[self.video]
+        return place / self.fps if self.fps else np.zeros(len(place))
+
+    @property
+    def row_groups(self) -> list[str]:
+        """The group of each row."""
+        return [self.groups[number] for number in self.video]
+
+    @property
+    def correct(self) -> Bools:
+        """Of classes that exclude each other: which rows are answered rightly, bool (N,)."""
+        return np.asarray(self.answers.argmax(axis=1) == self.targets)
+
+    @property
+    def probabilities(self) -> npt.NDArray[np.float64]:
+        """Of each class, (N, C)."""
+        return self.task.probabilities(self.logits)
+
+    @property
+    def known(self) -> tuple[Floats, Integers]:
+        """Logits and targets of the valid rows.
+
+        Targets of frames are as those of videos: numbers of classes, (K,), or 0 and 1, (K, C).
+        """
+        targets, task = self.targets[self.valid], self.task
+        if isinstance(task, Frames) and task.is_exclusive:
+            targets = (targets == 1).argmax(axis=1)
+        return self.logits[self.valid], targets
+
+    @property
+    def _starts(self) -> npt.NDArray[np.int64]:
+        """The first row of each video, (V,)."""
+        return np.searchsorted(self.video, np.arange(len(self.names)))
+
+    def of_each(self, rows: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
+        """Something of each row, (N, ...), by video."""
+        return np.split(rows, self._starts[1:])
+
+    def by_video(self) -> Predictions:
+        """Of whole videos: the mean of the logits of the clips of each."""
+        starts = self._starts
+        counts = np.diff([*starts, len(self.video)])
+        mean = np.add.reduceat(self.logits, starts) / counts[:, None].astype(self.logits.dtype)
+        return dataclasses.replace(
+            self,
+            logits=mean,
+            targets=self.targets[starts],
+            valid=self.valid[starts],
+            video=np.arange(len(starts)),
+        )
+
+    def calibrated(self, calibration: Calibration) -> Predictions:
+        """The same with logits that a temperature divided, and with answers."""
+        task, shares = self.task, self.task.probabilities(self.logits, calibration.temperature)
+        if isinstance(task, Frames):
+            each = [task.answers(part, calibration, self.fps) for part in self.of_each(shares)]
+            answers = np.concatenate(each)
+        else:
+            answers = task.holds(shares, calibration.class_thresholds)
+        return dataclasses.replace(self.divided(calibration.temperature), answers=answers)
+
+    def divided(self, temperature: float) -> Predictions:
+        """The same answers, more or less sure."""
+        logits = np.asarray(self.logits, np.float64) / temperature
+        return dataclasses.replace(self, logits=logits)
+
+    def fit_temperature(self) -> float:
+        """What the logits are best divided by, fitted on the valid rows."""
+        return self.task.each.fit_temperature(*self.known)
+
+    def recordings(self) -> list[Recording]:
+        """Calibrated predictions as what is true and answered of each recording."""
+        parts = map(self.of_each, (self.targets, self.probabilities, self.answers))
+        pairs = zip(self.names, self.groups, *parts, strict=True)
+        return [Recording(name, group, self.fps, *each) for name, group, *each in pairs]
+
+    def scores(self) -> dict[str, Any]:
+        """What `evaluate` returns for the same task, as far as it is about what was answered.
+
+        Of task video: `video` with `top1` and its interval, `per_class`, `chance`, `num_videos`
+        and `num_groups`.
+        """
+        model, names = self.model, self.class_names
+        if model.per_frame:
+            exclusive, background = not model.multilabel, model.background
+            return score_recordings(
+                self.recordings(), names, background=background, exclusive=exclusive
+            )
+        if model.multilabel:
+            each = (self.targets, self.probabilities, self.answers, self.groups)
+            return {"videos": video_scores(*each, names)}
+        return {
+            "video": {
+                "top1": float(self.correct.mean()),
+                "top1_interval95": accuracy_interval(self.correct, self.groups),
+            },
+            "per_class": metrics.per_class(self.answers.argmax(axis=1), self.targets, names),
+            "chance": metrics.chance(self.targets),
+            "num_videos": len(self.names),
+            "num_groups": len(set(self.groups)),
+        }
 
 
-def predict(
-    model: keras.Model,
-    data: PreparedDataset,
-    config: RunConfig,
-    split: Split,
-    *,
-    order: Order = "in_order",
-    most: int | None = None,
-) -> Predictions:
-    """Runs the model on every view of every video of a split; labels come from the same pass.
+def in_order(predictions: Predictions) -> Predictions:
+    """The same with the videos in the order of their names."""
+    order = sorted(range(len(predictions.names)), key=predictions.names.__getitem__)
+    place = np.argsort(order)[predictions.video]
+    rows = np.argsort(place, kind="stable")
+    moved: dict[str, Any] = {
+        name: tuple(getattr(predictions, name)[number] for number in order) for name in _OF_VIDEOS
+    }
+    for name in _OF_ROWS:
+        if len(array := getattr(predictions, name)):
+            moved[name] = array[rows]
+    return dataclasses.replace(predictions, **{**moved, "video": place[rows]})
 
-    Args:
-        model: The recogniser.
-        data: The videos.
-        config: Its run; `clip.views` says how many views a video has.
-        split: Which videos.
-        order: Order of the frames within each clip.
-        most: Real frames in a clip, at most; None: as many as a clip has.
 
-    Raises:
-        DataError: The model gives something that is no number.
-    """
-    logits = []
-    for view in range(config.clip.views):
-        clips = evaluation_clips(data, config, split, view=view, order=order, most=most)
-        batches = [
-            (model.predict_on_batch(inputs), label.numpy(), source)
-            for inputs, label, source in clips
-        ]
-        found, labels, sources = zip(*batches, strict=True)
-        logits.append(np.concatenate(found))
-    expect_numbers(logits, config)
-    videos, groups = (
-        [text.decode() for source in sources for text in source[name].numpy()]
-        for name in ("video", "group")
+def joined(parts: Sequence[Predictions]) -> Predictions:
+    """Predictions of several runs of one kind, each for videos of its own."""
+    found: dict[str, Any] = {
+        name: sum((getattr(part, name) for part in parts), ()) for name in _OF_VIDEOS
+    }
+    found |= {name: np.concatenate([getattr(part, name) for part in parts]) for name in _OF_ROWS}
+    before = np.cumsum([0, *(len(part.names) for part in parts[:-1])])
+    found["video"] = np.concatenate(
+        [part.video + first for part, first in zip(parts, before, strict=True)]
     )
-    return Predictions(np.stack(logits), np.concatenate(labels), videos, groups)
+    return in_order(dataclasses.replace(parts[0], **found))
 
 
-def expect_numbers(logits: Sequence[npt.NDArray[np.float32]], config: RunConfig) -> None:
-    """Makes sure that all logits are numbers.
+def predictions_file(run: Run, split: Split) -> Path:
+    """The file in the report of a run that holds its predictions for a split."""
+    return run.report / f"{split}_predictions.npz"
+
+
+def write_predictions(run: Run, split: Split, predictions: Predictions) -> None:
+    """Keeps the raw logits for a split, with `start_seconds` and all that a `Predictions` has."""
+    run.report.mkdir(exist_ok=True)
+    names = ("logits", "targets", "valid", "video", "start_seconds", *_OF_VIDEOS, "class_names")
+    arrays: dict[str, Any] = {name: np.asarray(getattr(predictions, name)) for name in names}
+    model = predictions.model
+    arrays |= {"task": model.task, "background": model.background, "fps": predictions.fps}
+    with atomic_write(predictions_file(run, split)) as file:
+        np.savez_compressed(file, **arrays)
+
+
+def read_predictions(run: Run, split: Split) -> Predictions:
+    """Reads what `write_predictions` wrote; the logits are those of the network.
 
     Raises:
-        DataError: One is not.
+        DataError: The file is missing, damaged, or of another version.
     """
-    if not all(np.isfinite(each).all() for each in logits):
-        raise DataError(
-            "the model answers with what is no number. Train it anew with a lower "
-            f"train.learning_rate, which was {config.train.learning_rate:g}"
-        )
-
-
-def open_run_data(run: Run, data: Path | None = None) -> PreparedDataset:
-    """Opens the videos that a run was trained with; `data` is where they were moved to since.
-
-    Raises:
-        DataError: They are not there, or are others now.
-    """
-    config = run.config()
-    path = data or Path(config.data)
-    several = config.model.task == "video-multilabel"
-    # What the rate was chosen by is there, too: it is chosen again.
-    frames = dataclasses.replace(config.frames.only(config.model.images), shrink=1, fps=0)
-    cache = Path(config.data_cache)
+    path = predictions_file(run, split)
     try:
-        opened = open_data(path, frames, config.split, cache=cache, several=several)
-    except DataError:
-        if path.exists():
-            raise
-        raise DataError(
-            f"{path}: the data set that the run was trained on is not there. Say where it is "
-            "now: --data"
-        ) from None
-    if list(opened.class_names) != run.class_names():
-        raise DataError(f"{path} has other classes than the run was trained on. Train again")
-    check_frames(run, opened)
-    if run.environment().get("data_fingerprint") != opened.fingerprint:
-        raise DataError(
-            f"{path} was prepared anew since the run was trained: its test videos may have been "
-            "in training. Train again"
-        )
-    return opened
+        with path.open("rb") as stream, np.load(stream) as file:
+            found: dict[str, Any] = {name: file[name] for name in _OF_ROWS if name != "answers"}
+            for name in (*_OF_VIDEOS, "class_names"):
+                found[name] = tuple(file[name].tolist())
+            texts: Any = {name: str(file[name]) for name in ("task", "background")}
+            return Predictions(**found, model=ModelConfig(**texts), fps=float(file["fps"]))
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+        problem = "damaged, or of another version" if path.exists() else "missing"
+        raise DataError(f"{path}: {problem}. Evaluate again") from None
 
 
-def check_frames(run: Run, data: PreparedDataset) -> None:
-    """Makes sure that what a model takes of videos is as in those that it was trained with.
+def calibrated_predictions(run: Run, split: Split) -> Predictions:
+    """What a run answered for the videos, or the recordings, of a split.
 
     Raises:
-        DataError: It is not.
+        DataError: The file is missing, damaged, or of another version.
     """
-    config = run.config()
-    frames = dataclasses.replace(config.frames.only(config.model.images), shrink=1)
-    found = data.frames.only(set(config.model.images).intersection(data.frames.images))
-    if found != frames:
-        raise DataError(
-            f"{data.path} was prepared with other frames than the run was trained on: "
-            f"{found} instead of {frames}. Prepare it in the same way, or train again"
-        )
+    found = read_predictions(run, split)
+    found = found if found.model.per_frame else found.by_video()
+    return found.calibrated(read_calibration(run))

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.atomic import atomic_write
 from pipeline.errors import DataError
 from pipeline.manifest.annotation import UNKNOWN_LABEL
 from pipeline.text import counted
@@ -90,35 +88,3 @@ def judged(recordings: Sequence[Recording], *, exclusive: bool) -> list[Recordin
             "is nothing to compare with. Mark events in them, or choose another split"
         )
     return found
-
-
-def write_recordings(path: Path, recordings: Sequence[Recording]) -> None:
-    """Writes what a person and a model say as an NPZ file, which `read_recordings` reads.
-
-    Its arrays are those of `Recording`, one recording after the other, probabilities as float32;
-    and of each `name`, `group`, `fps` and `num_frames`.
-    """
-    labels, probabilities, answers = (
-        np.concatenate([getattr(each, name) for each in recordings])
-        for name in ("labels", "probabilities", "answers")
-    )
-    with atomic_write(path) as file:
-        np.savez_compressed(
-            file,
-            labels=labels,
-            probabilities=probabilities.astype(np.float32),
-            answers=answers,
-            name=[each.name for each in recordings],
-            group=[each.group for each in recordings],
-            fps=[each.fps for each in recordings],
-            num_frames=[len(each.labels) for each in recordings],
-        )
-
-
-def read_recordings(path: Path) -> list[Recording]:
-    """Reads what `write_recordings` wrote."""
-    with np.load(path) as file:
-        ends = file["num_frames"].cumsum()[:-1]
-        parts = [np.split(file[name], ends) for name in ("labels", "probabilities", "answers")]
-        facts = [file[name].tolist() for name in ("name", "group", "fps")]
-    return [Recording(*each) for each in zip(*facts, *parts, strict=True)]

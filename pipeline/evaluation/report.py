@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,8 +22,6 @@ from pipeline.figures import frame_strip
 from pipeline.manifest.rows import Split
 from pipeline.prepare.prepared import PreparedDataset
 from pipeline.run import Run
-from pipeline.tasks.calibration import read_calibration
-from pipeline.tasks.task import exclusive_task_of
 from pipeline.video import encode_jpeg
 
 MOST_MISTAKES = 8
@@ -37,10 +35,18 @@ def write_report(
     predictions: Predictions,
     videos: PreparedDataset,
 ) -> None:
-    """Writes a page, a model card and their pictures, of what `evaluate` returns for a split."""
-    class_names = run.class_names()
-    answers = exclusive_task_of(run.config().model).answers(predictions.video_logits)
-    counts = metrics.confusion(answers, predictions.labels, len(class_names))
+    """Writes a page, a model card and their pictures.
+
+    Args:
+        run: Of task video.
+        split: Which videos.
+        result: What `evaluate` returns for them.
+        predictions: Calibrated, a row for each video.
+        videos: The data set.
+    """
+    class_names = predictions.class_names
+    answers = predictions.answers.argmax(axis=1)
+    counts = metrics.confusion(answers, predictions.targets, len(class_names))
     plot_confusion(counts, class_names, run.report / f"{split}_confusion.png")
     plot_per_class(result["per_class"], run.report / f"{split}_per_class.png")
     plot_reliability(result["calibration"]["reliability"], run.report / f"{split}_reliability.png")
@@ -55,21 +61,19 @@ def _mistakes(
     """The most probable of the wrong answers, with the names of pictures of their clips."""
     for old in run.report.glob(f"{split}_mistake_*.jpg"):
         old.unlink()
-    class_names = run.class_names()
-    task, temperature = exclusive_task_of(run.config().model), read_calibration(run).temperature
-    probabilities = task.probabilities(predictions.video_logits, temperature)
-    answers, highest = task.answers(predictions.video_logits), probabilities.max(axis=1)
-    wrong = np.flatnonzero(answers != predictions.labels)
+    class_names = predictions.class_names
+    answers, highest = predictions.answers.argmax(axis=1), predictions.probabilities.max(axis=1)
+    wrong = np.flatnonzero(~predictions.correct)
     chosen = wrong[np.argsort(-highest[wrong], kind="stable")][:MOST_MISTAKES]
-    strips = _strips(run, split, videos, set(chosen.tolist()))
+    strips = _strips(run, split, videos, [predictions.names[index] for index in chosen])
     mistakes = []
     for number, index in enumerate(chosen, start=1):
         name = f"{split}_mistake_{number}.jpg"
-        (run.report / name).write_bytes(strips[index])
+        (run.report / name).write_bytes(strips[predictions.names[index]])
         mistakes.append(
             {
-                "video": predictions.videos[index],
-                "label": class_names[predictions.labels[index]],
+                "video": predictions.names[index],
+                "label": class_names[predictions.targets[index]],
                 "answer": class_names[answers[index]],
                 "probability": float(highest[index]),
                 "strip": name,
@@ -78,17 +82,19 @@ def _mistakes(
     return mistakes
 
 
-def _strips(run: Run, split: Split, videos: PreparedDataset, chosen: set[int]) -> dict[int, bytes]:
-    """The frames of the middle clip of some videos, side by side, as JPEG, by their number."""
-    if not chosen:
+def _strips(
+    run: Run, split: Split, videos: PreparedDataset, names: Sequence[str]
+) -> dict[str, bytes]:
+    """The frames of the middle clip of some videos, side by side, as JPEG, by name."""
+    numbers = [i for i, clip in enumerate(videos.of_split(split)) if clip.name in names]
+    if not numbers:
         return {}
     config = run.config()
     config = dataclasses.replace(config, model=dataclasses.replace(config.model, streams=("rgb",)))
-    clips = evaluation_clips(videos, config, split).unbatch()
+    clips = evaluation_clips(videos, config, split, numbers=numbers).unbatch()
     return {
-        index: encode_jpeg(
+        source["video"].numpy().decode(): encode_jpeg(
             frame_strip(inputs["frames"].numpy(), inputs["mask"].numpy()), quality=_STRIP_QUALITY
         )
-        for index, (inputs, *_) in enumerate(clips)
-        if index in chosen
+        for inputs, _, source in clips
     }

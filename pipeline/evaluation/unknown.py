@@ -12,15 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.config import RunConfig
-from pipeline.dataset.videos import damage_named, open_data
+from pipeline.dataset.videos import check_frames, damage_named, open_data
 from pipeline.errors import DataError
 from pipeline.evaluation import metrics
-from pipeline.evaluation.predictions import check_frames, predict
+from pipeline.evaluation.predict import predict
 from pipeline.manifest.rows import SPLITS
 from pipeline.prepare.prepared import PreparedDataset
 from pipeline.run import Run
 from pipeline.tasks.calibration import Calibration
-from pipeline.tasks.task import task_of
 from pipeline.training.features import on_stored_features
 
 Scores = Mapping[str, Sequence[float]]
@@ -62,9 +61,9 @@ def score_unknown(
         if split not in unknown.num_videos:
             continue
         with damage_named():
-            predictions = predict(*on_stored_features(model, unknown, config), config, split)
-        found = task_of(config.model).score(predictions.video_logits)
-        rows = zip(predictions.labels, predictions.groups, found, strict=True)
+            clips = predict(*on_stored_features(model, unknown, config), config, split)
+        videos = clips.by_video()
+        rows = zip(videos.targets, videos.groups, videos.task.score(videos.logits), strict=True)
         for label, group, score in rows:
             name = unknown.class_names[label]
             if name not in class_names and group not in seen:

@@ -13,15 +13,21 @@ from pipeline.config import NO_AUGMENT, BackboneConfig, RunConfig
 from pipeline.config.file import differing, flatten, with_values
 from pipeline.dataset.videos import open_of_run
 from pipeline.errors import DataError, check_known
-from pipeline.evaluation.answers import Answers, read_answers
 from pipeline.evaluation.intervals import difference_interval
 from pipeline.evaluation.main_score import main_score
+from pipeline.evaluation.predictions import Predictions
 from pipeline.experiments.comparison import ONE_WAY, compare, variants, write_rows
-from pipeline.experiments.crossval import Folds, begin_folds, in_folds, summarise, tell_fold
+from pipeline.experiments.crossval import (
+    Folds,
+    begin_folds,
+    in_folds,
+    predictions_of_folds,
+    summarise,
+    tell_fold,
+)
 from pipeline.experiments.pieces import HERE, Spread, measure_all
 from pipeline.experiments.runs import scores_of
 from pipeline.prepare.prepared import held_open
-from pipeline.run import folds_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -189,7 +195,7 @@ class Measured:
 
     score: float
     seconds: float
-    answers: Answers | None = None
+    answers: Predictions | None = None
 
 
 def _measured(folds: Folds) -> Measured:
@@ -197,8 +203,7 @@ def _measured(folds: Folds) -> Measured:
     main = main_score(config.model.task)
     answers = None
     if "video" in result:
-        names = list(result["per_class"])
-        answers = read_answers(folds_of(folds.folder), "test", config.model, names)
+        answers = predictions_of_folds(folds.folder)
     return Measured(scores_of(result, main)[main.name] or 0.0, result["seconds"], answers)
 
 
@@ -219,7 +224,7 @@ def _row(stage: Stage, have: Measured, lack: Measured) -> dict[str, Any]:
     }
 
 
-def _difference(have: Answers, lack: Answers) -> tuple[np.ndarray, Sequence[str]]:
+def _difference(have: Predictions, lack: Predictions) -> tuple[np.ndarray, Sequence[str]]:
     """By video, 1: right only with the stage, -1: only without it, float (N,); and its groups."""
     without = dict(zip(lack.names, lack.correct, strict=True))
     before = np.array([without[name] for name in have.names], float)

@@ -15,16 +15,16 @@ from typing import Any, Final
 from pipeline.atomic import write_json
 from pipeline.config import RunConfig
 from pipeline.dataset.videos import open_data, open_of_run
-from pipeline.evaluation.answers import Answers, joined
 from pipeline.evaluation.calibrate import calibrate
 from pipeline.evaluation.fusing import Several, evaluated
 from pipeline.evaluation.main_score import main_score
+from pipeline.evaluation.predictions import Predictions, joined
 from pipeline.experiments.comparison import write_rows
 from pipeline.experiments.pace import in_time
 from pipeline.experiments.race import Clock, Race
 from pipeline.experiments.recipes import FEW, NEAREST, RECORDINGS, VIDEOS, Recipe, usable
 from pipeline.experiments.runs import Experiment, begin
-from pipeline.experiments.trial import Trial, joined_answers, logged_to, several_of
+from pipeline.experiments.trial import Trial, logged_to, several_of
 from pipeline.locks import alone
 from pipeline.manifest.rows import Row
 from pipeline.manifest.split import count_folds
@@ -99,11 +99,10 @@ def choose(config: RunConfig, folder: Path, watch: Clock) -> Choice:
         flush=True,
     )
     trials = in_time(trials, data, folds, folder, watch)
-    names = list(data.class_names)
-    race = Race(trials, folds, names, main, watch)
+    race = Race(trials, folds, main, watch)
     race.run()
     members = race.members()
-    several = several_of(members, names)
+    several = several_of(members)
     fusion = several.fusion(race.rule(members))
     return Choice(trials=trials, members=members, fusion=fusion, several=several, missing=missing)
 
@@ -157,7 +156,7 @@ def finish(choice: Choice, folder: Path) -> list[Run]:
     return runs
 
 
-def table(choice: Choice, class_names: Sequence[str], file: Path) -> list[dict[str, Any]]:
+def table(choice: Choice, file: Path) -> list[dict[str, Any]]:
     """What was tried, a row each, which a CSV file then holds as well.
 
     Returns:
@@ -170,7 +169,7 @@ def table(choice: Choice, class_names: Sequence[str], file: Path) -> list[dict[s
     for trial in choice.trials:
         scores: dict[str, Any] = {}
         if trial.answers:
-            scores = joined_answers(trial).scores(trial.config.model, class_names)
+            scores = joined(trial.answers).scores()
         rows.append(
             {
                 "recipe": trial.recipe.name,
@@ -225,7 +224,7 @@ def cross_validate_auto(
         overwrite: Whether one of other settings that is there is replaced.
 
     Returns:
-        What `crossval.json` then holds: the scores of all videos, see `Answers.scores`;
+        What `crossval.json` then holds: the scores of all videos, see `Predictions.scores`;
         `main_score`, the name of the one that counts; `chosen`, the recipes of each fold; and
         `seconds`.
 
@@ -237,7 +236,7 @@ def cross_validate_auto(
         whole = begin_auto(config, folder, budget, overwrite=overwrite)
         data = open_data(Path(config.data), split=config.split, cache=Path(config.data_cache))
         number = count_folds(data.manifest, config.split.folds)
-        names, answers, chosen = list(data.class_names), [], []
+        answers, chosen = list[Predictions](), []
         for fold in range(1, number + 1):
             split = dataclasses.replace(config.split, fold=fold)
             own = folder / f"fold-{fold:02d}"
@@ -251,11 +250,11 @@ def cross_validate_auto(
             model = several.model
             chosen.append([trial.recipe.name for trial in choice.members])
             watch.note()
-            table(choice, names, own / "tried.csv")
+            table(choice, own / "tried.csv")
         whole.note()
         result = {
             "main_score": main_score(model.task).name,
-            **joined(answers).scores(model, names),
+            **joined(answers).scores(),
             "chosen": chosen,
             "seconds": round(whole.spent, 1),
         }
@@ -263,11 +262,11 @@ def cross_validate_auto(
         return result
 
 
-def _fused(several: Several, choice: Choice) -> Answers:
+def _fused(several: Several, choice: Choice) -> Predictions:
     """What the members of a choice say of test videos."""
     if not choice.fusion or not choice.several:
         return several.each[0]
     config, fusion = choice.members[0].config, choice.fusion
     calibration = choice.several.calibration(fusion, Calibration(), config)
-    as_chosen = several.fusion(fusion.rule, fusion.weights, choice.several.temperatures)
+    as_chosen = several.fusion(fusion.rule, choice.several.temperatures)
     return several.fused(as_chosen, calibration)

@@ -10,12 +10,12 @@ from typing import Any, Final
 import numpy as np
 
 from pipeline.atomic import write_json
-from pipeline.config import ModelConfig, RunConfig, expect
+from pipeline.config import RunConfig, expect
 from pipeline.dataset.videos import open_of_run
 from pipeline.evaluation import metrics
-from pipeline.evaluation.answers import read_answers
 from pipeline.evaluation.main_score import MainScore, main_score
 from pipeline.evaluation.plots import plot_confusion
+from pipeline.evaluation.predictions import Predictions, calibrated_predictions, joined
 from pipeline.experiments.pieces import HERE, Piece, Spread, measure_all
 from pipeline.experiments.runs import Experiment, begin, done_before
 from pipeline.experiments.search import Search
@@ -61,7 +61,7 @@ def cross_validate(
         are compared by; `folds`, for each its scores by name, `num_videos` and `seconds`, those of
         earlier calls as well; `fold_mean` and `fold_standard_deviation` of each score; `seconds` of
         all; if there are any, `leaks` of all folds; and scores of all videos with their 95 %
-        interval over groups, see `pipeline.evaluation.answers.Answers.scores`.
+        interval over groups, see `pipeline.evaluation.predictions.Predictions.scores`.
 
     Raises:
         ConfigError: There are no folds, or the folder holds something else, or another process is
@@ -140,7 +140,7 @@ def summarise(folds: Folds) -> dict[str, Any]:
     ]
     result = {
         **_summary(found, main_score(config.model.task)),
-        **_pooled(folder, config.model, folds.opened[0].class_names),
+        **_pooled(folder),
     }
     if leaks := list(dict.fromkeys(leak for videos in folds.opened for leak in videos.leaks)):
         result["leaks"] = leaks
@@ -148,14 +148,19 @@ def summarise(folds: Folds) -> dict[str, Any]:
     return result
 
 
-def _pooled(folder: Path, model: ModelConfig, class_names: Sequence[str]) -> dict[str, Any]:
+def predictions_of_folds(folder: Path) -> Predictions:
+    """What the runs of a cross-validation answered, each for the videos that it never saw."""
+    return joined([calibrated_predictions(run, "test") for run in folds_of(folder)])
+
+
+def _pooled(folder: Path) -> dict[str, Any]:
     """Scores of all test videos of all folds; of task video with a picture."""
-    answers = read_answers(folds_of(folder), "test", model, class_names)
-    if model.task == "video":
-        found = answers.holds.argmax(axis=1)
-        counts = metrics.confusion(found, answers.labels, len(class_names))
-        plot_confusion(counts, class_names, folder / "confusion.png")
-    return answers.scores(model, class_names)
+    found = predictions_of_folds(folder)
+    if found.model.task == "video":
+        names = found.class_names
+        counts = metrics.confusion(found.answers.argmax(axis=1), found.targets, len(names))
+        plot_confusion(counts, names, folder / "confusion.png")
+    return found.scores()
 
 
 def _summary(folds: Sequence[Mapping[str, Any]], main: MainScore) -> dict[str, Any]:

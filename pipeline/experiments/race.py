@@ -28,9 +28,7 @@ from pipeline.experiments.trial import (
     is_tried,
     several_of,
 )
-from pipeline.tasks.frames import Frames
 from pipeline.tasks.fusion import RULES, Rule
-from pipeline.tasks.task import task_of
 from pipeline.text import clock
 from pipeline.training.fit import DivergenceError
 from pipeline.training.linear import is_linear
@@ -83,7 +81,6 @@ class Race:
     Args:
         trials: The recipes, in the order in which they are tried.
         folds: How many there are.
-        class_names: C names.
         main: The score by which they are compared.
         watch: The time that there is.
     """
@@ -92,11 +89,10 @@ class Race:
         self,
         trials: list[Trial],
         folds: int,
-        class_names: list[str],
         main: MainScore,
         watch: Clock,
     ) -> None:
-        self._trials, self._folds, self._names = trials, folds, class_names
+        self._trials, self._folds = trials, folds
         self._main, self._watch = main, watch
 
     def run(self) -> None:
@@ -173,13 +169,13 @@ class Race:
                 about = f"about {clock(seconds)} each" if seconds else "which is trained to its end"
                 print(f"{trial.recipe.name}: begins with fold 1, {about}", flush=True)
         try:
-            answers, seconds = held_out(trial.config, trial.folder, fold, self._folds, self._names)
+            answers, seconds = held_out(trial.config, trial.folder, fold, self._folds)
         except DivergenceError:
             trial.status = "diverged"
             return
         trial.answers.append(answers)
         trial.seconds.append(seconds)
-        score = self._main.of(answers.scores(trial.config.model, self._names))
+        score = self._main.of(answers.scores())
         print(
             f"{trial.recipe.name}, fold {fold}/{self._folds}: {self._main.text(score)}, "
             f"{seconds:.0f} s",
@@ -232,9 +228,9 @@ class Race:
         return round(self._score([trial]), 4), float(self._likelihood([trial]).mean())
 
     def _score(self, members: Sequence[Trial]) -> float:
-        several = several_of(members, self._names)
+        several = several_of(members)
         fused = several.fused(several.fusion("average"))
-        return self._main.of(fused.scores(several.model, self._names)) or 0.0
+        return self._main.of(fused.scores()) or 0.0
 
     def _is_no_worse(self, members: Sequence[Trial], other: Trial) -> bool:
         *before, last = _on_common_folds([*members, other])
@@ -247,13 +243,10 @@ class Race:
 
     def _likelihood(self, members: Sequence[Trial], rule: Rule = "average") -> np.ndarray:
         """The log likelihood of each label, float (N,), by what members answer together."""
-        several = several_of(members, self._names)
-        task = task_of(several.model)
-        each = task.each if isinstance(task, Frames) else task
+        several = several_of(members)
         fused = several.fused(several.fusion(rule))
-        known, labels = fused.known(several.model)
-        logits = fused.divided(fused.temperature(several.model)).logits[known]
-        found: np.ndarray = each.log_likelihood(logits, labels)
+        logits, labels = fused.divided(fused.fit_temperature()).known
+        found: np.ndarray = fused.task.each.log_likelihood(logits, labels)
         return found
 
 

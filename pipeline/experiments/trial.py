@@ -14,10 +14,10 @@ from typing import Final
 import numpy as np
 
 from pipeline.atomic import write_json
-from pipeline.config import ModelConfig, RunConfig
-from pipeline.evaluation.answering import answer
-from pipeline.evaluation.answers import Answers, joined, read_answers
+from pipeline.config import RunConfig
 from pipeline.evaluation.fusing import Several
+from pipeline.evaluation.predict import predict_split
+from pipeline.evaluation.predictions import Predictions, calibrated_predictions, joined
 from pipeline.experiments.recipes import Recipe
 from pipeline.run import Run
 from pipeline.training.fit import train
@@ -42,7 +42,7 @@ class Trial:
     recipe: Recipe
     config: RunConfig
     folder: Path
-    answers: list[Answers] = dataclasses.field(default_factory=list)
+    answers: list[Predictions] = dataclasses.field(default_factory=list)
     seconds: list[float] = dataclasses.field(default_factory=list)
     status: str = ""
 
@@ -65,9 +65,7 @@ def of_fold(config: RunConfig, fold: int, folds: int) -> RunConfig:
     return dataclasses.replace(config, split=split, train=fit)
 
 
-def held_out(
-    config: RunConfig, folder: Path, fold: int, folds: int, class_names: Sequence[str]
-) -> tuple[Answers, float]:
+def held_out(config: RunConfig, folder: Path, fold: int, folds: int) -> tuple[Predictions, float]:
     """Trains a run without one fold of the training videos, and has it answer for these.
 
     Args:
@@ -75,7 +73,6 @@ def held_out(
         folder: Where runs of its folds go; one that is there is read.
         fold: The fold, from 1.
         folds: How many there are.
-        class_names: C names.
 
     Returns:
         The answers, and the seconds that it took.
@@ -89,46 +86,37 @@ def held_out(
         started = time.monotonic()
         with logged_to(folder / "training.log"):
             train(of_fold(config, fold, folds), run.folder, overwrite=not _goes_on(run))
-            answer(run, "val")
+            predict_split(run, "val")
         write_json(done, {"seconds": round(time.monotonic() - started, 1)})
     seconds = json.loads(done.read_bytes())["seconds"]
-    return read_answers([run], "val", config.model, class_names), seconds
+    return calibrated_predictions(run, "val"), seconds
 
 
 def _goes_on(run: Run) -> bool:
     return run.checkpoint_file.is_file() or is_trained(run)
 
 
-def joined_answers(trial: Trial) -> Answers:
-    """What a recipe answered for the videos of all folds, sorted by name."""
-    return joined(trial.answers).by_name()
-
-
-def several_of(members: Sequence[Trial], class_names: Sequence[str]) -> Several:
+def several_of(members: Sequence[Trial]) -> Several:
     """The answers of several recipes for the same videos, each divided by what fits it best."""
-    model = members[0].config.model
-    each = tuple(map(joined_answers, members))
-    temperatures = tuple(answers.temperature(model) for answers in each)
+    each = [joined(trial.answers) for trial in members]
+    temperatures = tuple(answers.fit_temperature() for answers in each)
     return Several(
         folders=tuple(trial.folder for trial in members),
-        each=tuple(map(Answers.divided, each, temperatures)),
-        model=model,
-        class_names=tuple(class_names),
+        each=tuple(map(Predictions.divided, each, temperatures)),
         temperatures=temperatures,
     )
 
 
 def correct_of(trial: Trial) -> np.ndarray:
     """Of each video, or recording, what of it is answered rightly, 0 to 1."""
-    model: ModelConfig = trial.config.model
-    found = []
+    model, found = trial.config.model, list[float]()
     for answers in trial.answers:
         if model.per_frame:
-            for each in answers.recordings(model):
-                known = each.known(exclusive=not model.multilabel)
-                found.append((each.holds == each.answers)[known].all(axis=1).mean())
+            right = ((answers.targets == 1) == answers.answers).all(axis=1)
+            pairs = zip(answers.of_each(right), answers.of_each(answers.valid), strict=True)
+            found += [each[valid].mean() for each, valid in pairs]
         elif model.multilabel:
-            found += (answers.holds == (answers.labels == 1)).mean(axis=1).tolist()
+            found += (answers.answers == (answers.targets == 1)).mean(axis=1).tolist()
         else:
             found += answers.correct.astype(float).tolist()
     return np.array(found)

@@ -114,7 +114,7 @@ def _fusion(fused: Fused | None, bundles: Sequence[Bundle]) -> tuple[Fusion, flo
     """How the answers of runs become one, and the temperature of that; of one, it stays."""
     if fused:
         return fused.fusion(bundles), fused.calibration.temperature
-    one = Fusion(rule="product", weights=(1.0,), temperatures=(1.0,))
+    one = Fusion(rule="product", temperatures=(1.0,))
     return one, bundles[0].calibration.temperature
 
 

@@ -17,8 +17,8 @@ import tensorflow as tf
 
 from pipeline.atomic import named_in_errors
 from pipeline.config import RunConfig
+from pipeline.dataset.videos import open_run_data
 from pipeline.errors import ConfigError, PipelineError
-from pipeline.evaluation.predictions import open_run_data
 from pipeline.inference.agreement import (
     Exported,
     Format,

@@ -10,8 +10,8 @@ from typing import Any, Final
 from pipeline.atomic import write_json
 from pipeline.config import RunConfig
 from pipeline.config.file import differing
+from pipeline.dataset.videos import open_run_data
 from pipeline.errors import ConfigError
-from pipeline.evaluation.answers import answers_file, write_answers
 from pipeline.evaluation.frames_report import write_frames_report
 from pipeline.evaluation.fusing import (
     Several,
@@ -20,8 +20,7 @@ from pipeline.evaluation.fusing import (
     evaluated,
     report,
 )
-from pipeline.evaluation.predictions import open_run_data
-from pipeline.evaluation.recordings import write_recordings
+from pipeline.evaluation.predict import keep_predictions
 from pipeline.inference.fused import Fused, read_fused, trained_runs, write_fused
 from pipeline.manifest.rows import Split
 from pipeline.run import Run, folds_of
@@ -38,7 +37,6 @@ def fuse(
     out: Run,
     *,
     rule: Rule = "average",
-    weights: Sequence[float] = (),
     crossvals: Sequence[Path] = (),
 ) -> dict[str, Any] | None:
     """Writes a folder that classifies by several runs; nothing of it is fitted on test videos.
@@ -47,7 +45,6 @@ def fuse(
         runs: Trained and exported.
         out: The folder.
         rule: See `pipeline.tasks.fusion.Fusion`.
-        weights: See `Several.fusion`.
         crossvals: Cross-validations of the same settings, one a run, on whose answers the
             calibration is fitted; none: on those for the validation videos.
 
@@ -56,7 +53,7 @@ def fuse(
 
     Raises:
         DataError: The runs cannot be fused, or one was not exported.
-        ConfigError: Weights are none; or a cross-validation is of other settings than its run.
+        ConfigError: A cross-validation is of other settings than its run.
     """
     configs = [run.config() for run in runs]
     expect_alike(
@@ -69,7 +66,7 @@ def fuse(
     several = _fitted_on(runs, crossvals)
     calibration, result = read_calibration(runs[0]), None
     ones = (1.0,) * len(runs)
-    fusion = Fusion(rule=rule, weights=tuple(map(float, weights)) or ones, temperatures=ones)
+    fusion = Fusion(rule=rule, temperatures=ones)
     if several is None:
         calibration = dataclasses.replace(
             calibration, temperature=1.0, logit_threshold=None, num_videos=0, thresholds=()
@@ -79,7 +76,6 @@ def fuse(
         result = compare(several, several.fused(fusion, calibration), fusion)
     fused = Fused(
         rule=rule,
-        weights=fusion.weights,
         temperatures=several.temperatures if several else ones,
         calibration=calibration,
         runs=tuple(str(run.folder) for run in runs),
@@ -101,19 +97,13 @@ def evaluate_fused(run: Run, split: Split) -> dict[str, Any]:
     """
     fused = read_fused(run)
     several = evaluated([each.folder for each in trained_runs(run, fused)], split)
-    fusion = several.fusion(fused.rule, fused.weights, fused.temperatures)
-    answers = several.fused(fusion, fused.calibration)
+    fusion = several.fusion(fused.rule, fused.temperatures)
+    answers = keep_predictions(run, split, several.fused(fusion), fused.calibration)
     result = compare(several, answers, fusion)
-    run.report.mkdir(exist_ok=True)
-    path = answers_file(run, split, several.model)
     if several.model.per_frame:
-        recordings = answers.recordings(several.model)
-        write_recordings(path, recordings)
-        write_frames_report(run, split, result, recordings, several.class_names)
-    else:
-        write_answers(path, answers, several.model, several.class_names, fused.calibration)
+        write_frames_report(run, split, result, answers.recordings(), answers.class_names)
     if several.model.task == "video":
-        report(run, split, several, answers, result)
+        report(run, split, answers, result)
     write_json(run.metrics_file, {**run.metrics(), split: result})
     return result
 
@@ -156,7 +146,6 @@ def fuse_as(runs: Sequence[Run], out: Run, several: Several | None, fusion: Fusi
         calibration = several.calibration(fusion, calibration, runs[0].config())
     fused = Fused(
         rule=fusion.rule if fusion else "average",
-        weights=fusion.weights if fusion else (1.0,),
         temperatures=several.temperatures if several else (1.0,),
         calibration=calibration,
         runs=tuple(str(run.folder) for run in runs),

@@ -20,7 +20,7 @@ from pipeline.tasks.calibration import Calibration
 from pipeline.tasks.fusion import Fusion, Rule
 from pipeline.text import command
 
-_FORMAT: Final = 2
+_FORMAT: Final = 3
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,6 @@ class Fused:
 
     Attributes:
         rule: See `pipeline.tasks.fusion.Fusion`.
-        weights: Likewise.
         temperatures: Likewise, besides the calibration of each run.
         calibration: Of the answers of all together.
         runs: Where each was trained, which evaluating and explaining take.
@@ -37,7 +36,6 @@ class Fused:
     """
 
     rule: Rule
-    weights: tuple[float, ...]
     temperatures: tuple[float, ...]
     calibration: Calibration
     runs: tuple[str, ...]
@@ -47,7 +45,7 @@ class Fused:
         """How the logits of the runs become one, of what each knows besides its model."""
         pairs = zip(self.temperatures, bundles, strict=True)
         temperatures = tuple(by * bundle.calibration.temperature for by, bundle in pairs)
-        return Fusion(rule=self.rule, weights=self.weights, temperatures=temperatures)
+        return Fusion(rule=self.rule, temperatures=temperatures)
 
     def copies(self, run: Run) -> list[Run]:
         """The copies of the runs in a folder of fused ones."""
@@ -117,7 +115,7 @@ def read_fused(run: Run) -> Fused:
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, ConfigError):
         raise DataError(f"{run.fusion_file}: damaged. {again}") from None
     is_inside = re.fullmatch("members-[0-9a-f]+", fused.members)
-    if not (is_inside and len(fused.weights) == len(fused.temperatures) == len(fused.runs) > 0):
+    if not (is_inside and len(fused.temperatures) == len(fused.runs) > 0):
         raise DataError(f"{run.fusion_file}: damaged. {again}")
     for folder, copy in zip(fused.runs, fused.copies(run), strict=True):
         if not _model(copy):
@@ -179,7 +177,6 @@ def members_of(runs: Sequence[Run], rule: Rule) -> tuple[list[Run], Fused | None
     expect(bool(runs), "expected a run", 0)
     return list(runs), Fused(
         rule=rule,
-        weights=(1.0,) * len(runs),
         temperatures=(1.0,) * len(runs),
         calibration=Calibration(),
         runs=tuple(str(run.folder) for run in runs),

@@ -24,6 +24,11 @@ class Exclusive:
 
     metric_title: Final = "accuracy"
 
+    @property
+    def each(self) -> Exclusive:
+        """What is asked of one row of logits, (C,): the same."""
+        return self
+
     def targets(self, labels: tf.Tensor, num_classes: int, smoothing: float = 0.0) -> tf.Tensor:
         """Targets float32 (B, C), each of which adds up to 1.
 
@@ -68,13 +73,13 @@ class Exclusive:
         shares: npt.NDArray[np.float64] = powers / powers.sum(axis=-1, keepdims=True)
         return shares
 
-    def mean_of_probabilities(self, logits: Floats, weights: Floats) -> npt.NDArray[np.float64]:
-        """Logits (..., C) whose probabilities are a mean, of logits (M, ..., C), weights (M,)."""
+    def mean_of_probabilities(self, logits: Floats) -> npt.NDArray[np.float64]:
+        """Logits (..., C) whose probabilities are a mean, of logits (M, ..., C)."""
         highest = logits.max(axis=-1, keepdims=True)
         total = highest + np.log(np.exp(logits - highest).sum(axis=-1, keepdims=True))
-        mean = np.tensordot(weights, np.exp(logits - total), 1)
+        mean = np.exp(logits - total).mean(axis=0)
         # What probabilities do not show is how high the logits were.
-        return np.asarray(np.log(np.maximum(mean, 1e-300)) + np.tensordot(weights, total, 1))
+        return np.asarray(np.log(np.maximum(mean, 1e-300)) + total.mean(axis=0))
 
     def log_likelihood(self, logits: Floats, labels: Labels) -> npt.NDArray[np.float64]:
         """The logarithm of the probability of each label, (N,), of logits (N, C), float64 (N,)."""

@@ -13,9 +13,6 @@ import numpy.typing as npt
 from pipeline.config import ModelConfig
 from pipeline.config.checks import expect, expect_range
 from pipeline.errors import DataError
-from pipeline.tasks.exclusive import Exclusive
-from pipeline.tasks.frames import Frames
-from pipeline.tasks.independent import Independent
 from pipeline.tasks.task import Task
 from pipeline.text import listed
 
@@ -31,7 +28,6 @@ class Fusion:
     Attributes:
         rule: `average` takes the mean of their probabilities, which forgives a network that is sure
             and wrong; `product` their geometric mean, the mean of their logits.
-        weights: Of each network, above 0; what counts are their shares.
         temperatures: What the logits of each are divided by, see
             `pipeline.tasks.calibration.Calibration`.
 
@@ -42,15 +38,11 @@ class Fusion:
     """
 
     rule: Rule = "average"
-    weights: tuple[float, ...]
     temperatures: tuple[float, ...]
 
     def __post_init__(self) -> None:
         expect(self.rule in RULES, f"the rule must be one of {', '.join(RULES)}", self.rule)
-        numbers = len(self.weights), len(self.temperatures)
-        expect(numbers[0] == numbers[1] > 0, "there must be a weight for each run", numbers)
-        for weight in self.weights:
-            expect_range(weight, "each weight", 1e-6, 1e6)
+        expect(bool(self.temperatures), "there must be a temperature for each run", 0)
         for temperature in self.temperatures:
             expect_range(temperature, "each temperature", 1e-6, 1e6)
 
@@ -68,24 +60,20 @@ class Fusion:
             float64 (..., C).
 
         Example:
+            >>> from pipeline.tasks.exclusive import Exclusive
             >>> both = np.log([[0.9, 0.1]]), np.log([[0.5, 0.5]])
-            >>> fusion = Fusion(weights=(1, 1), temperatures=(1, 1))
+            >>> fusion = Fusion(temperatures=(1, 1))
             >>> Exclusive().probabilities(fusion.logits(both, Exclusive())).round(2)
             array([[0.7, 0.3]])
         """
         if self.rule == "product":
             return self.scores(each)
-        return _each(task).mean_of_probabilities(self._scaled(each), self._shares)
+        return task.each.mean_of_probabilities(self._scaled(each))
 
     def scores(self, each: Sequence[Floats]) -> npt.NDArray[np.float64]:
-        """The weighted mean of scaled numbers, such as scores, float64 (...), of M times (...)."""
-        return np.tensordot(self._shares, self._scaled(each), 1)
-
-    @property
-    def _shares(self) -> npt.NDArray[np.float64]:
-        weights = np.array(self.weights)
-        shares: npt.NDArray[np.float64] = weights / weights.sum()
-        return shares
+        """The mean of scaled numbers, such as scores, float64 (...), of M times (...)."""
+        mean: npt.NDArray[np.float64] = self._scaled(each).mean(axis=0)
+        return mean
 
     def _scaled(self, each: Sequence[Floats]) -> npt.NDArray[np.float64]:
         pairs = zip(each, self.temperatures, strict=True)
@@ -115,7 +103,3 @@ def expect_alike(
             others = [f"only {a} has {name!r}" for a, x, y in pairs for name in sorted({*x} - {*y})]
             what = listed(others, most=3) or "they are in another order"
             raise DataError(f"{both}: their classes differ: {what}")
-
-
-def _each(task: Task) -> Exclusive | Independent:
-    return task.each if isinstance(task, Frames) else task

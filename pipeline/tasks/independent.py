@@ -25,6 +25,11 @@ class Independent:
 
     metric_title: Final = "classes right"
 
+    @property
+    def each(self) -> Independent:
+        """What is asked of one row of logits, (C,): the same."""
+        return self
+
     def targets(self, labels: tf.Tensor, num_classes: int, smoothing: float = 0.0) -> tf.Tensor:
         """Targets float32 (..., C), each from 0 to 1.
 
@@ -66,9 +71,9 @@ class Independent:
         shares: npt.NDArray[np.float64] = np.exp(-np.logaddexp(0, -scaled))
         return shares
 
-    def mean_of_probabilities(self, logits: Floats, weights: Floats) -> npt.NDArray[np.float64]:
-        """Logits (..., C) whose probabilities are a mean, of logits (M, ..., C), weights (M,)."""
-        holds, not_ = (np.tensordot(weights, self.probabilities(s * logits), 1) for s in (1, -1))
+    def mean_of_probabilities(self, logits: Floats) -> npt.NDArray[np.float64]:
+        """Logits (..., C) whose probabilities are a mean, of logits (M, ..., C)."""
+        holds, not_ = (self.probabilities(sign * logits).mean(axis=0) for sign in (1, -1))
         return np.asarray(np.log(np.maximum(holds, 1e-300)) - np.log(np.maximum(not_, 1e-300)))
 
     def log_likelihood(self, logits: Floats, labels: Labels) -> npt.NDArray[np.float64]:

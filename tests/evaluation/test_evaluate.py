@@ -11,19 +11,19 @@ import pytest
 
 from pipeline.config import EvaluateConfig, FramesConfig
 from pipeline.dataset.clip_batches import evaluation_clips
-from pipeline.dataset.videos import open_data
+from pipeline.dataset.videos import check_frames, open_data
 from pipeline.errors import ConfigError, DataError
 from pipeline.evaluation.calibrate import calibrate, fitted
 from pipeline.evaluation.evaluate import evaluate, summarise
-from pipeline.evaluation.predictions import Predictions, check_frames, predict
+from pipeline.evaluation.predict import predict
 from pipeline.evaluation.unknown import open_unknown, score_unknown, unknown_test
 from pipeline.frames.chunks import read_index, segment_file
 from pipeline.models.recognizer import build_recognizer, load_recognizer
 from pipeline.run import Run
 from pipeline.tasks.calibration import Calibration, read_calibration, write_calibration
-from pipeline.tasks.exclusive import Exclusive
 from pipeline.tasks.task import task_of
 from tests.evaluation.conftest import copy_of
+from tests.evaluation.made_up_crossval import made_up
 from tests.runs import changed
 
 
@@ -36,11 +36,11 @@ def test_every_video_is_predicted_once_and_metrics_are_those_of_the_predictions(
     evaluated, blob_store
 ):
     model, names = load_recognizer(evaluated.model_file), evaluated.class_names()
-    predictions = predict(model, blob_store, evaluated.config(), "test")
-    logits = predictions.video_logits.astype(float)[np.argsort(predictions.videos)]
+    predictions = predict(model, blob_store, evaluated.config(), "test").by_video()
+    logits = predictions.logits.astype(float)
     shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     lines = read(evaluated, "test")
-    assert [line["video"] for line in lines] == sorted(predictions.videos)
+    assert [line["video"] for line in lines] == sorted(predictions.names)
     assert [names.index(line["predicted"]) for line in lines] == shares.argmax(axis=1).tolist()
     probabilities = [float(line["probability"]) for line in lines]
     np.testing.assert_allclose(probabilities, shares.max(axis=1), atol=1e-4)
@@ -76,14 +76,15 @@ def test_each_view_and_order_is_predicted_from_its_own_clips(hasty_run, blob_sto
     seen = []
     for order in ("in_order", "reversed"):
         predictions = predict(model, blob_store, config, "test", order=order)
-        assert predictions.logits.shape == (2, 16, 2)
-        for view, logits in enumerate(predictions.logits):
+        assert predictions.video.tolist() == np.repeat(range(16), 2).tolist()
+        place = np.argsort([clip.name for clip in blob_store.of_split("test")])
+        for view, logits in enumerate((predictions.logits[::2], predictions.logits[1::2])):
             clips = evaluation_clips(blob_store, config, "test", view=view, order=order)
-            expected = np.concatenate([model(inputs) for inputs, *_ in clips])
+            expected = np.concatenate([model(inputs) for inputs, *_ in clips])[place]
             np.testing.assert_allclose(logits, expected, atol=1e-5)
-        labels = np.concatenate([label for _, label, _ in clips])
-        np.testing.assert_array_equal(predictions.labels, labels)
-        seen += list(predictions.logits)
+            seen.append(logits)
+        labels = np.concatenate([label for _, label, _ in clips])[place]
+        np.testing.assert_array_equal(predictions.targets[::2], labels)
     assert not np.allclose(seen[0], seen[1], atol=1e-3)
     assert not np.allclose(seen[0], seen[2], atol=1e-3)
 
@@ -108,16 +109,14 @@ def test_order_and_length_tell_what_a_run_goes_by(evaluated_right, blob_store):
 def test_views_are_averaged_over_logits():
     """One sure view outweighs two unsure ones: no vote, and no mean of probabilities."""
     logits = np.array([[[0.0, 3.0]], [[8.0, 0.0]], [[0.0, 3.0]]], np.float32)
-    found = Predictions(logits, np.array([0]), ["v"], ["g"])
-    result = summarise(found, ["a", "b"], Calibration(), Exclusive())
+    result = summarise(clips_of(logits, ["g"]), Calibration())
     assert result["video"]["top1"] == 1
     assert result["clip"]["top1"] == pytest.approx(1 / 3)
     assert (result["num_videos"], result["num_views"]) == (1, 3)
     assert result["video"]["top1_interval95"] is None, "one group has no interval"
     logits = np.random.default_rng(0).normal(size=(3, 40, 8)).astype(np.float32)
+    result = summarise(clips_of(logits, ["g"] * 40), Calibration())
     labels = np.arange(40) % 8
-    found = Predictions(logits, labels, [str(i) for i in range(40)], ["g"] * 40)
-    result = summarise(found, list("abcdefgh"), Calibration(), Exclusive())
     clips, all_labels = logits.reshape(-1, 8), np.tile(labels, 3)
     for k in (1, 5):
         best = {
@@ -127,6 +126,16 @@ def test_views_are_averaged_over_logits():
         for name, truth in (("video", labels), ("clip", all_labels)):
             share = (best[name] == truth[:, None]).any(axis=1).mean()
             assert result[name][f"top{k}"] == pytest.approx(share)
+
+
+def clips_of(logits, groups):
+    """Predictions of clips by their logits (views, videos, classes)."""
+    views, videos, classes = logits.shape
+    rows = logits.swapaxes(0, 1).reshape(-1, classes)
+    video = np.repeat(np.arange(videos), views)
+    names = [f"{number:02d}" for number in range(videos)]
+    each = made_up(rows, video % classes, range(len(rows)), range(len(rows)), "abcdefgh"[:classes])
+    return dataclasses.replace(each, video=video, names=tuple(names), groups=tuple(groups))
 
 
 def test_probabilities_and_answers_are_those_of_the_calibration(evaluated, hasty_run, tmp_path):
@@ -152,8 +161,9 @@ def test_validation_videos_alone_are_what_it_is_fitted_on(hasty_run, blob_store,
     run = copy_of(hasty_run, tmp_path / "run")
     found, config = calibrate(run), run.config()
     assert read_calibration(run) == found
-    predictions = predict(load_recognizer(run.model_file), blob_store, config, "val")
-    logits, labels = predictions.video_logits, predictions.labels
+    clips = predict(load_recognizer(run.model_file), blob_store, config, "val")
+    videos = clips.by_video()
+    logits, labels = videos.logits, videos.targets
     assert found.num_videos == len(labels) == 16
     assert found.clip_seconds == 1.2, "of 12 frames are most"
     task = task_of(config.model)
@@ -165,7 +175,7 @@ def test_validation_videos_alone_are_what_it_is_fitted_on(hasty_run, blob_store,
 
     def threshold(**settings):
         values = {f"evaluate.{name}": value for name, value in settings.items()}
-        return fitted(Calibration(), logits, labels, 16, changed(config, values)).logit_threshold
+        return fitted(Calibration(), videos, changed(config, values)).logit_threshold
 
     assert threshold(unknown="off") is None
     assert threshold(unknown_target=1.0) == pytest.approx(least)
@@ -260,11 +270,11 @@ def test_other_classes_count_unless_their_group_was_in_training(
     assert found["num_videos"] == 3, "all but that of the group g05, which was trained on"
     assert found["rejected"] == 1
     config, model = evaluated_right.config(), load_recognizer(evaluated_right.model_file)
-    known = predict(model, blob_store, config, "test").video_logits.max(axis=1)
+    known = predict(model, blob_store, config, "test").by_video().logits.max(axis=1)
     others, store = [], open_data(strangers / "store", config.frames)
     for split in store.num_videos:
-        each = predict(model, store, config, split)
-        logits = zip(each.video_logits, each.videos, each.groups, strict=True)
+        each = predict(model, store, config, split).by_video()
+        logits = zip(each.logits, each.names, each.groups, strict=True)
         others += [row.max() for row, name, group in logits if "noise" in name and group != "g05"]
     higher = [float(a > b) for a in known for b in others]
     assert found["auroc"] == pytest.approx(np.mean(higher), abs=1e-6)

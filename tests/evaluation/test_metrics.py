@@ -168,7 +168,9 @@ def several(parts, tmp_path_factory):
 
 
 def temperature_of(folds):
-    parts = (np.concatenate([getattr(each, key) for each in folds]) for key in ("logits", "labels"))
+    parts = (
+        np.concatenate([getattr(each, key) for each in folds]) for key in ("logits", "targets")
+    )
     return Exclusive().fit_temperature(*parts)
 
 

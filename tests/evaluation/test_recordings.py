@@ -7,12 +7,20 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
+from pipeline.config import ModelConfig
 from pipeline.errors import DataError
 from pipeline.evaluation.bouts import bouts, summary, write_bouts
 from pipeline.evaluation.frame_scores import frame_scores, score_recordings, video_scores
 from pipeline.evaluation.intervals import accuracy_ends, accuracy_interval
 from pipeline.evaluation.mistakes import Mistake, longest_mistakes
-from pipeline.evaluation.recordings import Recording, read_recordings, write_recordings
+from pipeline.evaluation.predictions import (
+    Predictions,
+    joined,
+    predictions_file,
+    read_predictions,
+    write_predictions,
+)
+from pipeline.evaluation.recordings import Recording
 from pipeline.evaluation.ribbons import LAST_TICK, MOST_TICKS, ribbon, ticks
 from pipeline.evaluation.segmental import (
     edit_score,
@@ -23,6 +31,7 @@ from pipeline.evaluation.segmental import (
     segments_at_once,
     segments_of,
 )
+from pipeline.run import Run
 from pipeline.tasks.amounts import Amount
 from tests.evaluation.recordings import NAMES, at_once, exclusive, recording
 
@@ -417,7 +426,7 @@ def test_random_frames_as_scikit_learn_has_it():
 LABELS = np.array([[1, 0], [1, 1], [0, 0], [255, 255]], np.uint8)
 
 
-def test_what_is_known_of_frames_is_read_as_it_was_written(tmp_path):
+def test_what_is_known_of_frames():
     recording = Recording("a.mp4", "a", 2.0, LABELS, LABELS / 255, LABELS > 0)
     assert recording.known(exclusive=True).tolist() == [True, False, False, False]
     assert recording.known(exclusive=False).tolist() == [True, True, True, False]
@@ -426,19 +435,43 @@ def test_what_is_known_of_frames_is_read_as_it_was_written(tmp_path):
     for labels, answers in ((LABELS, LABELS[1:]), (LABELS[0], LABELS[0])):
         with pytest.raises(ValueError, match="a.mp4: expected three arrays"):
             Recording("a.mp4", "a", 2.0, labels, labels / 255, answers > 0)
-    rng = np.random.default_rng(0)
-    written = []
-    for name, group, fps, length in (("ä.mp4", "a", 7.5, 3), ("b.mp4, cat", "b", 30.0, 1)):
-        labels = rng.choice(np.array([0, 1, 255], np.uint8), (length, 2))
-        probabilities, answers = rng.random((length, 2)), rng.random((length, 2)) < 0.5
-        written.append(Recording(name, group, fps, labels, probabilities, answers))
-    write_recordings(tmp_path / "frames.npz", written)
-    found = read_recordings(tmp_path / "frames.npz")
-    for one, other in zip(found, written, strict=True):
-        assert (one.name, one.group, one.fps) == (other.name, other.group, other.fps)
-        np.testing.assert_array_equal(one.labels, other.labels)
-        np.testing.assert_array_equal(one.answers, other.answers)
-        np.testing.assert_allclose(one.probabilities, other.probabilities, atol=1e-6)
+
+
+def test_predictions_are_read_as_they_were_written(tmp_path):
+    rng, run = np.random.default_rng(0), Run(tmp_path)
+    targets = rng.choice(np.array([0, 1, 255], np.uint8), (5, 2))
+    written = Predictions(
+        logits=rng.normal(size=(5, 2)).astype(np.float32),
+        targets=targets,
+        valid=(targets == 1).sum(axis=1) == 1,
+        video=np.array([0, 0, 0, 1, 1]),
+        names=("a.mp4", "b ä.mp4, cat"),
+        groups=("g", "h"),
+        class_names=("one", "ü"),
+        model=ModelConfig(task="frames", background="one"),
+        fps=7.5,
+    )
+    for split in ("val", "test"):
+        with pytest.raises(DataError, match=f"{split}_predictions.npz: missing. Evaluate again"):
+            read_predictions(run, split)
+    write_predictions(run, "test", written)
+    found = read_predictions(run, "test")
+    for field in dataclasses.fields(Predictions):
+        one, other = (getattr(each, field.name) for each in (found, written))
+        assert np.array_equal(one, other), field.name
+        assert getattr(one, "dtype", type(one)) == getattr(other, "dtype", type(other))
+    with np.load(predictions_file(run, "test")) as file:
+        assert file["start_seconds"].tolist() == pytest.approx([0, 1 / 7.5, 2 / 7.5, 0, 1 / 7.5])
+    predictions_file(run, "test").write_bytes(predictions_file(run, "test").read_bytes()[:-9])
+    with pytest.raises(DataError, match="damaged, or of another version. Evaluate again"):
+        read_predictions(run, "test")
+    # Videos of several runs are in the order of their names.
+    parts = [dataclasses.replace(written, names=names) for names in (("c", "a"), ("d", "b"))]
+    both = joined(parts)
+    assert both.names == ("a", "b", "c", "d")
+    assert both.video.tolist() == [0, 0, 1, 1, 2, 2, 2, 3, 3, 3]
+    np.testing.assert_array_equal(both.logits[:4], np.tile(written.logits[3:], (2, 1)))
+    assert both.groups == ("h", "h", "g", "g")
 
 
 def spans(recordings, *, exclusive=True, most=9):

@@ -19,14 +19,13 @@ from pipeline.evaluation.frame_scores import score_recordings
 from pipeline.evaluation.frames_report import MOST_MISTAKES, write_frames_report
 from pipeline.evaluation.mistakes import longest_mistakes
 from pipeline.evaluation.page import _page
-from pipeline.evaluation.predictions import predict
+from pipeline.evaluation.predict import predict
 from pipeline.evaluation.report import MOST_MISTAKES as MOST_OF_VIDEOS
 from pipeline.evaluation.report import write_report
 from pipeline.figures import frame_strip
 from pipeline.models.recognizer import load_recognizer
 from pipeline.run import Run
 from pipeline.tasks.calibration import Calibration
-from pipeline.tasks.exclusive import Exclusive
 from pipeline.video import decode_jpeg, encode_jpeg
 from tests.evaluation.conftest import copy_of
 from tests.evaluation.recordings import at_once, exclusive, recording
@@ -142,7 +141,7 @@ def test_a_run_without_mistakes_and_what_preparing_said_loads_nothing(evaluated_
 def test_leaks_come_first_and_a_data_report_may_be_gone(hasty_run, blob_store, tmp_path):
     run = copy_of(hasty_run, tmp_path / "run")
     found = predict(load_recognizer(run.model_file), blob_store, run.config(), "test")
-    result = summarise(found, run.class_names(), Calibration(), Exclusive()) | {
+    result = summarise(found, Calibration()) | {
         "leaks": ["group 'a*n*n' is in train and test"],
         "lengths": [{"num_frames": 1, "top1": 0.5}],
         "order": {"in_order": 0.5, "shuffled": 0.5, "reversed": 0.5},
@@ -151,7 +150,7 @@ def test_leaks_come_first_and_a_data_report_may_be_gone(hasty_run, blob_store, t
     result["calibration"]["logit_threshold"] = 0.0
     (tmp_path / "frames").symlink_to(blob_store.frames_folder)
     data = dataclasses.replace(blob_store, path=tmp_path)
-    write_report(run, "test", result, found, data)
+    write_report(run, "test", result, found.by_video().calibrated(Calibration()), data)
     page, card = page_of(run), (run.report / "report.md").read_text()
     page.expect(
         "have a highest logit of 0.00 or more and are answered",

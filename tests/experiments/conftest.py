@@ -3,28 +3,18 @@
 import shutil
 from contextlib import contextmanager
 
-import numpy as np
 import pytest
 
-from pipeline.evaluation.answering import answer
-from pipeline.evaluation.answers import Answers, read_answers
+from pipeline.evaluation.predict import predict_split
+from pipeline.evaluation.predictions import calibrated_predictions
 from pipeline.run import Run
 from tests.runs import drawn_run
 
 
 def scores_of_answers(run, split):
     """What `evaluate` finds, without all that it finds besides."""
-    answer(run, split)
-    model, names = run.config().model, run.class_names()
-    return read_answers([run], split, model, names).scores(model, names)
-
-
-def answers_of(logits, labels, names, groups):
-    """Answers of task video by their logits (N, C)."""
-    logits = np.array(logits, float)
-    holds = np.eye(logits.shape[1], dtype=bool)[logits.argmax(axis=1)]
-    rows = {"labels": np.array(labels), "logits": logits, "holds": holds}
-    return Answers(names=tuple(names), groups=tuple(groups), **rows)
+    predict_split(run, split)
+    return calibrated_predictions(run, split).scores()
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from pipeline.experiments.ablation import Measured, Stage, ablate, stages
 from pipeline.experiments.comparison import compare, variants
 from pipeline.experiments.runs import done_before
 from pipeline.run import Run
-from tests.experiments.conftest import answers_of
+from tests.evaluation.made_up_crossval import made_up
 from tests.runs import changed
 
 FOLDS = ("fold-01", "fold-02")
@@ -66,7 +66,7 @@ def test_a_stage_that_is_off_is_switched_on(tiny_config, tmp_path, monkeypatch):
     def measure(folds):
         """One video more is right with a penalty, of four."""
         logits = np.eye(2)[[0, 0, 1, 1 if folds.config.model.l2 else 0]]
-        answered = answers_of(logits, [0, 0, 1, 1], "stuv", "aabb")
+        answered = made_up(logits, [0, 0, 1, 1], "stuv", "aabb")
         return Measured(answered.correct.mean(), 1.0, answered)
 
     titles = []
@@ -100,7 +100,7 @@ def test_temporal_parts_are_compared_on_validation_and_differ_from_each_other(
     assert [base["variant"], lstm["variant"]] == ["as configured", "lstm"]
     run = Run(tmp_path / "ablation" / "variant-lstm")
     assert run.config().temporal.kind == "lstm"
-    assert [file.name for file in run.report.glob("*.npz")] == ["val_frames.npz"]
+    assert [file.name for file in run.report.glob("*.npz")] == ["val_predictions.npz"]
     scores = done_before(run)
     assert (lstm["accuracy"], lstm["edit"]) == (scores["accuracy"], scores["edit"])
     assert lstm["difference"] == pytest.approx(lstm["accuracy"] - base["accuracy"])

@@ -10,17 +10,22 @@ import numpy as np
 import pytest
 
 from pipeline.cli.crossval import format_crossval
-from pipeline.config import BackboneConfig, ModelConfig, RunConfig
+from pipeline.config import BackboneConfig, RunConfig
 from pipeline.errors import ConfigError, DataError, PipelineError
-from pipeline.evaluation.answers import read_answers
-from pipeline.evaluation.recordings import read_recordings
-from pipeline.experiments.crossval import begin_folds, cross_validate, in_folds
+from pipeline.evaluation.predictions import calibrated_predictions
+from pipeline.experiments.crossval import (
+    begin_folds,
+    cross_validate,
+    in_folds,
+    predictions_of_folds,
+)
 from pipeline.experiments.pieces import Spread, measure_all
 from pipeline.experiments.ranges import suggest
 from pipeline.experiments.runs import with_whole_paths
 from pipeline.experiments.search import Search
 from pipeline.prepare.prepared import PreparedDataset
 from pipeline.run import Run, folds_of
+from tests.evaluation.made_up_crossval import made_up, write_crossval
 from tests.experiments.conftest import drawing
 from tests.runs import changed
 
@@ -50,8 +55,7 @@ def written(folder):
 
 def test_each_video_is_tested_once_by_a_model_that_never_saw_its_group(folder, tiny_store):
     result = written(folder)
-    names = tiny_store.class_names
-    answers = read_answers(folds_of(folder), "test", ModelConfig(), names)
+    answers = predictions_of_folds(folder)
     assert result["num_videos"] == len(set(answers.names)) == 16
     assert result["num_groups"] == 8
     assert result["main_score"] == "top1"
@@ -267,7 +271,7 @@ def test_each_recording_is_tested_once(recording_config, recording_store, tmp_pa
     result = written(tmp_path)
     assert result["main_score"] == "accuracy"
     assert [fold["num_videos"] for fold in result["folds"]] == [4, 4]
-    by_fold = [read_recordings(fold / "report/test_frames.npz") for fold in drawn]
+    by_fold = [calibrated_predictions(Run(fold), "test").recordings() for fold in drawn]
     groups = [[each.group for each in recordings] for recordings in by_fold]
     assert sorted(itertools.chain(*groups)) == sorted(recording_store.manifest.groups)
     right = [[(each.holds == each.answers).all(axis=1) for each in of] for of in by_fold]
@@ -288,15 +292,12 @@ def test_each_recording_is_tested_once(recording_config, recording_store, tmp_pa
 
 def test_videos_of_several_labels_are_pooled(tmp_path):
     # A class may be called as another column is.
-    head = "video,group,label,predicted,walk,label\n"
-    first = "a.avi,g1,walk;label,walk,0.9000,0.2000\nb.avi,g2,,label,0.1000,0.6000\n"
-    for number, lines in enumerate((first, "c.avi,g3,label,label,0.3000,0.8000\n")):
-        report = tmp_path / f"fold-{number}" / "report"
-        report.mkdir(parents=True)
-        (report / "test_predictions.csv").write_text(head + lines)
-    model = ModelConfig(task="video-multilabel")
-    answers = read_answers(folds_of(tmp_path), "test", model, ["walk", "label"])
-    scores = answers.scores(model, ["walk", "label"])["videos"]
+    names, task = ["walk", "label"], "video-multilabel"
+    logits, targets = [[2, -1], [-2, 1]], [[1, 1], [0, 0]]
+    first = made_up(logits, targets, ["a.avi", "b.avi"], ["g1", "g2"], names, task)
+    other = made_up([[-1, 3]], [[0, 1]], ["c.avi"], ["g3"], names, task)
+    scores = predictions_of_folds(write_crossval(tmp_path, names, [first, other])).scores()
+    scores = scores["videos"]
     assert scores["num_videos"] == scores["num_groups"] == 3
     assert scores["accuracy"] == pytest.approx(1 / 3)
     precision = {name: row["average_precision"] for name, row in scores["per_class"].items()}

@@ -10,13 +10,14 @@ import pytest
 from pipeline.config import FramesConfig, ModelConfig, RunConfig
 from pipeline.errors import ConfigError, DataError
 from pipeline.evaluation.main_score import main_score
+from pipeline.evaluation.predictions import joined
 from pipeline.experiments import race
 from pipeline.experiments.pace import in_time
 from pipeline.experiments.recipes import NEEDS, VIDEOS, Recipe, usable
-from pipeline.experiments.trial import Trial, joined_answers, several_of
+from pipeline.experiments.trial import Trial, several_of
 from pipeline.run import Run
 from pipeline.training.fit import DivergenceError
-from tests.experiments.conftest import answers_of
+from tests.evaluation.made_up_crossval import made_up
 from tests.runs import changed
 
 CONFIG = RunConfig(model=ModelConfig(task="video"))
@@ -31,7 +32,7 @@ def answers(fold, shares):
     sure = [2.0 if shares(number, fold) else -1.0 for number in numbers]
     logits = [[x, 0] if label == 0 else [0, x] for x, label in zip(sure, labels, strict=True)]
     groups = [str(fold * GROUPS // FOLDS + number // VIDEOS_A_GROUP) for number in numbers]
-    return answers_of(logits, labels, [f"{fold} {number:03d}" for number in numbers], groups)
+    return made_up(logits, labels, [f"{fold} {number:03d}" for number in numbers], groups)
 
 
 class Watch:
@@ -56,8 +57,8 @@ def start(monkeypatch, tmp_path):
         monkeypatch.setattr(race, "_MORE_SEEDS", seeds)
         done = []
 
-        def held_out(_, folder, fold, folds, class_names):
-            assert (folds, class_names) == (FOLDS, NAMES)
+        def held_out(_, folder, fold, folds):
+            assert folds == FOLDS
             shares, seconds = kinds[folder.name.split("-")[0]]
             if shares is None:
                 raise DivergenceError("no number")
@@ -69,7 +70,7 @@ def start(monkeypatch, tmp_path):
         trials = [
             Trial(recipe(name, kind[1]), CONFIG, tmp_path / name) for name, kind in kinds.items()
         ]
-        found = race.Race(trials, FOLDS, NAMES, main_score("video"), watch)
+        found = race.Race(trials, FOLDS, main_score("video"), watch)
         found.run()
         return found, {trial.recipe.name: trial for trial in trials}, done
 
@@ -111,7 +112,7 @@ def test_what_is_clearly_behind_or_diverges_is_not_tried_again(start, capsys):
     found, trials, done = start(
         {"good": (lambda n, _: n % 5 != 0, 1), "behind": (lambda n, _: n % 5 in (0, 1), 1)}
     )
-    assert joined_answers(trials["behind"]).correct.mean() < 0.5
+    assert joined(trials["behind"].answers).correct.mean() < 0.5
     assert sorted(done) == times("behind", FOLDS) + times("good", FOLDS)
     assert set(members_of(found)) == {"good", "behind"}
 
@@ -122,9 +123,9 @@ def test_what_makes_other_mistakes_is_fused(start):
     names = set(members_of(found))
     assert "odd" in names
     assert len(names) == 2, "the third one says what one of the others does"
-    fused = several_of(found.members(), NAMES)
+    fused = several_of(found.members())
     together = fused.fused(fused.fusion("average")).correct.mean()
-    assert together > max(joined_answers(trial).correct.mean() for trial in trials.values())
+    assert together > max(joined(trial.answers).correct.mean() for trial in trials.values())
     # Time is out after the two folds that are harder than the others: they are compared on these.
     kinds = {
         "cheap": (lambda n, fold: fold > 2 or n % 10 < 4, 1),
@@ -147,7 +148,7 @@ def test_the_rule_is_the_one_that_makes_labels_likely(start):
     ):
         for name, margins in (("one", first), ("other", second)):
             logits = [[margin, 0] for margin in margins]
-            trials[name].answers = [answers_of(logits, [0] * 4, "abcd", "abcd")]
+            trials[name].answers = [made_up(logits, [0] * 4, "abcd", "abcd")]
         assert found.rule(list(trials.values())) == rule
 
 

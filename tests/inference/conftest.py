@@ -27,11 +27,11 @@ def small_config(blob_config):
 
 
 def answer_all(run, folder):
-    from pipeline.evaluation.answering import answer
+    from pipeline.evaluation.predict import predict_split
 
     copy = Run(shutil.copytree(run.folder, folder))
     for split in ("val", "test"):
-        answer(copy, split)
+        predict_split(copy, split)
 
 
 @pytest.fixture(scope="session")

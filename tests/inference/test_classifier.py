@@ -19,7 +19,7 @@ from pipeline.cli.answers import show_predictions
 from pipeline.config import ClipConfig, FramesConfig, ModelConfig
 from pipeline.config.file import save_config
 from pipeline.errors import ConfigError, DataError, PipelineError, VideoDecodeError
-from pipeline.evaluation.answering import answer
+from pipeline.evaluation.predict import predict_split
 from pipeline.inference import decoding, decoding_process
 from pipeline.inference.bundle import bundle_of, read_bundle, write_bundle
 from pipeline.inference.classifier import Classifier
@@ -55,7 +55,7 @@ def with_calibration(run, folder, **values):
 def flow_run(flow_store, small_config, made):
     streams = {"model.streams": ["rgb", "flow"], "clip.num_frames": 8}
     config = changed(small_config, {"data": str(flow_store.path), **streams})
-    return Run(made("run of flow", lambda folder: answer(drawn_run(config, folder), "test")))
+    return Run(made("run of flow", lambda folder: predict_split(drawn_run(config, folder), "test")))
 
 
 def test_every_video_gets_the_answer_of_evaluation(answered_run, flow_run, blob_videos, tmp_path):

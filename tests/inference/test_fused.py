@@ -1,5 +1,6 @@
 """Several runs that answer as one: alone, in a folder, of files, timelines and streams."""
 
+import dataclasses
 import json
 import os
 import re
@@ -14,8 +15,9 @@ import pytest
 
 from pipeline.cli.fusion_scores import format_fusion
 from pipeline.errors import ConfigError, DataError
-from pipeline.evaluation.answering import answer
 from pipeline.evaluation.fusing import cross_validated, evaluated
+from pipeline.evaluation.predict import predict_split
+from pipeline.evaluation.predictions import read_predictions, write_predictions
 from pipeline.inference import clips
 from pipeline.inference.classifier import Classifier
 from pipeline.inference.explain import explain
@@ -43,7 +45,7 @@ def make(config, videos, other, folder):
     values = {"data": str(store), "clip.num_frames": 5}
     small = drawn_run(changed(config, values), folder / "small")
     for split in ("val", "test"):
-        answer(small, split)
+        predict_split(small, split)
     shutil.copytree(other.folder, folder / "hasty")
 
 
@@ -57,7 +59,7 @@ def runs(small_config, blob_videos, answered_run, made):
 @pytest.fixture(scope="module")
 def fused(runs, tmp_path_factory):
     out = Run(tmp_path_factory.mktemp("fused") / "run")
-    return out, fuse(runs, out, rule="product", weights=(0.6, 0.4)), evaluate_fused(out, "test")
+    return out, fuse(runs, out, rule="product"), evaluate_fused(out, "test")
 
 
 @pytest.fixture(scope="module")
@@ -75,12 +77,12 @@ def both_of(classifier, path):
     return [found["left"], found["right"]]
 
 
-def by_hand(runs, path, rule="average", weights=(0.5, 0.5)):
+def by_hand(runs, path, rule="average"):
     """Fused probabilities, of those of each run for all classes."""
     each = [both_of(Classifier(run), path) for run in runs]
     if rule == "average":
-        return np.average(each, axis=0, weights=weights)
-    powers = np.exp(np.average(np.log(each), axis=0, weights=weights))
+        return np.mean(each, axis=0)
+    powers = np.exp(np.mean(np.log(each), axis=0))
     return powers / powers.sum()
 
 
@@ -111,7 +113,7 @@ def test_answers_are_fused_also_of_an_array_and_many_files(runs, video, blob_vid
 def test_a_folder_answers_as_its_runs_do_and_needs_nothing_else(runs, fused, video, tmp_path):
     moved = copied(fused[0], tmp_path / "elsewhere")
     classifier, content = Classifier(moved), json.loads(moved.fusion_file.read_text())
-    logs = np.log(by_hand(runs, video, "product", content["weights"]))
+    logs = np.log(by_hand(runs, video, "product"))
     scaled = np.exp(logs / content["calibration"]["temperature"])
     np.testing.assert_allclose(both_of(classifier, video), scaled / scaled.sum(), rtol=1e-4)
     assert classifier.fingerprint != Classifier(runs, rule="product").fingerprint
@@ -127,7 +129,6 @@ def test_evaluation_says_what_classifying_does(runs, fused, blob_videos):
     run, made, result = fused
     content = json.loads(run.fusion_file.read_text())
     assert content["calibration"]["num_videos"] == made["num_videos"] == 16
-    assert content["weights"] == made["weights"] == [0.6, 0.4]
     assert content["calibration"]["temperature"] != 1
     assert content["calibration"]["logit_threshold"] is not None
     lines, classifier = predictions_of(run), Classifier(run)
@@ -192,8 +193,8 @@ def test_of_a_folder_of_one_run_nothing_is_said_of_fusing_and_any_can_be_the_lat
     fuse_as(runs[:1], one, None, None)
     text, others = (format_fusion(each, "test") for each in (evaluate_fused(one, "test"), result))
     assert text.splitlines()[-1].split("top-1")[0].strip() == str(runs[0].folder)
-    assert "weights" not in text
-    assert "weights" in others
+    assert "beside the best run" not in text
+    assert "beside the best run" in others
     page, other = ((run.report / "index.html").read_text(encoding="utf-8") for run in (one, both))
     for word in ("together", "fused"):
         assert word not in page
@@ -234,7 +235,7 @@ def test_what_is_no_folder_of_fused_runs(runs, fused, tmp_path):
         run.config()
     broken = copied(run, tmp_path / "broken")
     content = json.loads(broken.fusion_file.read_text())
-    for change in ({"weights": [1]}, {"rule": "sum"}, {"format": 99}, {"calibration": 3}):
+    for change in ({"temperatures": [1]}, {"rule": "sum"}, {"format": 99}, {"calibration": 3}):
         broken.fusion_file.write_text(json.dumps({**content, **change}))
         with pytest.raises(DataError, match=r"fusion.json: .*Fuse its runs again"):
             Classifier(broken)
@@ -265,16 +266,14 @@ def test_what_was_trained_again_is_not_what_was_fused(runs, tmp_path):
 def test_nothing_is_written_of_what_cannot_be_fused(runs, fused, tmp_path):
     """As are runs of which one knows other classes or other videos."""
     out = Run(tmp_path / "new")
-    for weights in ([0, 0], [-1, 2]):
-        with pytest.raises(ConfigError, match="each weight must be from"):
-            fuse(runs, out, weights=weights)
     other = copied(runs[1], tmp_path / "other")
     other.class_names_file.write_text('["left", "up"]')
     with pytest.raises(DataError, match=r"only .*hasty has 'right'"):
         fuse([runs[0], other], out)
     assert not out.folder.exists()
-    table = other.report / "test_predictions.csv"
-    table.write_text(table.read_text().replace("g00", "g77"))
+    found = read_predictions(other, "test")
+    names = tuple(name.replace("g00", "g77") for name in found.names)
+    write_predictions(other, "test", dataclasses.replace(found, names=names))
     shutil.copy(runs[1].class_names_file, other.class_names_file)
     with pytest.raises(DataError, match="of the split are not those of the other"):
         evaluated([runs[0].folder, other.folder], "test")
@@ -294,19 +293,19 @@ from pipeline.inference.fused import Fused, write_fused
 from pipeline.run import Run
 from pipeline.tasks.calibration import Calibration
 both = {"rule": "average", "temperatures": (1.0, 1.0), "calibration": Calibration()}
-write_fused(Fused(weights=(0.7, 0.3), runs=tuple(sys.argv[3:]), **both), Run(Path(sys.argv[2])))
+write_fused(Fused(runs=tuple(sys.argv[3:]), **both), Run(Path(sys.argv[2])))
 """
 
 
 def test_a_kill_leaves_the_folder_before_or_the_new_one(runs, video, tmp_path):
-    """Both fuse the same runs, in another order and with other weights."""
+    """Both fuse the same runs, in another order and by another rule."""
     out, frames = Run(tmp_path / "out"), np.stack(list(iter_frames(video)))
     names = [str(run.folder) for run in runs]
 
     def answer():
         return Classifier(out).predict(frames, fps=10).top
 
-    fuse(runs, out, weights=(0.9, 0.1))
+    fuse(runs, out, rule="product")
     found = [answer()]
     for _ in killed_ever_later(FUSE, out.folder, *reversed(names)):
         found.append(answer())
@@ -320,9 +319,9 @@ def test_a_kill_leaves_the_folder_before_or_the_new_one(runs, video, tmp_path):
 
 def test_the_commands(runs, video, tmp_path):
     folders, out = [each.folder for each in runs], tmp_path / "both"
-    done = commands.run("fuse", *folders, "--out", out, "--weights", "0.75,0.25")
+    done = commands.run("fuse", *folders, "--out", out)
     assert done.code == 0, done.errors
-    assert "weights 0.75, 0.25" in done.output
+    assert "fused (average)" in done.output
     done = commands.run("evaluate", out)
     assert done.code == 0, done.errors
     assert re.search(r"^fused \(average\) +top-1 0\.", done.output, re.MULTILINE)
@@ -334,7 +333,6 @@ def test_the_commands(runs, video, tmp_path):
     for words, message in (
         (("fuse", *folders, "--out", out), "is there already. Replace it by --overwrite"),
         (("evaluate", out, *product), "--rule is for several runs: leave it out"),
-        (("evaluate", *folders, "--weights", "fitted"), "Weights are not fitted any more: each"),
         (("classify", "--run", out, video, *product), "product: fuse it again with another one"),
         (("classify", "--run", folders[0], video, *product), "product: it is for several runs"),
     ):
@@ -356,8 +354,7 @@ def test_each_of_them_is_explained(fused, runs, video, tmp_path):
     alone = [explain(run, video, explanation.label).probability for run in runs]
     assert list(each) == pytest.approx(alone)
     found = read_fused(out)
-    shares = np.array(found.weights) / sum(found.weights)
-    odds = np.dot(shares, np.log(each) - np.log1p(-each)) / found.calibration.temperature
+    odds = np.mean(np.log(each) - np.log1p(-each)) / found.calibration.temperature
     assert explanation.probability == pytest.approx(1 / (1 + np.exp(-odds)), abs=1e-4)
     draw_strip(explanation, tmp_path / "why.png")
     lost = copied(out, tmp_path / "lost")

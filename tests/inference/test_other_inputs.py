@@ -26,11 +26,10 @@ from pipeline.config import (
 )
 from pipeline.config.file import load_config, save_config
 from pipeline.dataset.preview import write_contact_sheets
-from pipeline.dataset.videos import open_of_run
+from pipeline.dataset.videos import open_of_run, open_run_data
 from pipeline.errors import ConfigError, DataError
-from pipeline.evaluation.answering import answer
 from pipeline.evaluation.evaluate import evaluate
-from pipeline.evaluation.predictions import open_run_data
+from pipeline.evaluation.predict import predict_split
 from pipeline.evaluation.unknown import open_unknown, score_unknown
 from pipeline.experiments.runs import _is_other
 from pipeline.inference.annotate import annotate
@@ -98,7 +97,7 @@ def make(blob_config, store, folder):
     run = train(configured(blob_config, folder, "moved.tflite"), folder / "run")
     (folder / "moved.tflite").unlink()
     export(run)
-    answer(run, "test")
+    predict_split(run, "test")
 
 
 @pytest.fixture(scope="module")
@@ -183,7 +182,6 @@ def test_exports_and_fused_runs_have_the_network_with_them(run, hasty_run, video
     moved = Run(Path(shutil.copytree(run.folder, tmp_path / "moved")))
     both = Fused(
         rule="average",
-        weights=(1.0, 1.0),
         temperatures=(1.0, 1.0),
         calibration=Calibration(),
         runs=(str(moved.folder), str(hasty_run.folder)),
@@ -247,7 +245,7 @@ def test_beside_a_network_of_the_graph(config, flow_store, blob_videos, tmp_path
         backbones={"flow": BackboneConfig(filters=(4,), trainable="none")},
     )
     run = drawn_run(both, tmp_path / "run")
-    answer(run, "test")
+    predict_split(run, "test")
     expect_answers_of_evaluation(run, Classifier(run), blob_videos, every=5)
 
 

@@ -25,7 +25,7 @@ from pipeline.config import (
 )
 from pipeline.dataset.sampling import sample_clip
 from pipeline.errors import ConfigError
-from pipeline.evaluation.frame_predictions import predict_frames
+from pipeline.evaluation.predict import predict
 from pipeline.frames.encoding import encode_array
 from pipeline.inference.agreement import check, compare
 from pipeline.inference.bundle import Bundle, write_bundle
@@ -44,7 +44,6 @@ from pipeline.prepare.prepared import open_prepared
 from pipeline.run import Run
 from pipeline.tasks.calibration import Calibration
 from pipeline.tasks.exclusive import Exclusive
-from pipeline.tasks.task import task_of
 from pipeline.video import LiveVideo, VideoReader, write_video
 from tests.conftest import prepared
 from tests.inference.commands import classify
@@ -400,7 +399,7 @@ def with_weights(config):
 
 def centre(model, predictions):
     """Changes a model so that its logits are 0 in the mean, lest it always answer the same."""
-    mean = np.concatenate([each.logits for each in predictions]).mean(axis=0)
+    mean = predictions.logits.mean(axis=0)
     for weight in model.weights:
         if weight.name == "bias" and weight.shape == mean.shape:
             weight.assign(np.asarray(weight) - mean)
@@ -449,10 +448,9 @@ def store(made):
 def make_found(store, kind, folder):
     config = configured(*kind)
     model = with_weights(config)
-    centre(model, predict_frames(model, store, config, "train"))
-    wanted = {each.name: each for each in predict_frames(model, store, config, "train")}
-    logits = np.concatenate([each.logits for each in wanted.values()])
-    shares = task_of(config.model).probabilities(logits, 2.0)
+    centre(model, predict(model, store, config, "train"))
+    wanted = predict(model, store, config, "train")
+    shares = wanted.divided(2.0).probabilities
     usual = np.quantile(shares, 0.5 + 0.5 / len(shares), axis=0, method="midpoint")
     write_run(
         model,
@@ -544,14 +542,16 @@ def test_answers_are_those_of_evaluation(found, store):
     run, wanted = found
     classifier = Classifier(run)
     bundle, seen = classifier.bundle, 0
+    raw = dict(zip(wanted.names, wanted.of_each(wanted.logits), strict=True))
+    recordings = {each.name: each for each in wanted.calibrated(bundle.calibration).recordings()}
     for name, length in LENGTHS.items():
         stored = stored_at(path_of(store, name), bundle.frames)
         plan = plan_as_evaluation(bundle)
         logits = np.concatenate([*frame_logits(stored, classifier.members[0], plan)])
-        np.testing.assert_allclose(logits, wanted[name].logits, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(logits, raw[name], rtol=1e-4, atol=1e-4)
         timeline = make_timeline(classifier, path_of(store, name))
         fps = FPS / bundle.clip.stride
-        judged = wanted[name].judged_by(classifier.task, bundle.calibration, fps)
+        judged = recordings[name]
         np.testing.assert_allclose(timeline.curve.probabilities, judged.probabilities, atol=1e-3)
         answers = np.zeros_like(judged.answers)
         for segment in timeline.segments:

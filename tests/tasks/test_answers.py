@@ -121,14 +121,12 @@ SURE, UNSURE = np.log([0.9, 0.1]), np.log([0.4, 0.6])
 
 
 def test_probabilities_of_classes_that_exclude_each_other_or_may_hold_at_once():
-    for rule, weights, expected in (
-        ("average", (1, 1), 0.65),
-        ("average", (3, 1), 0.775),
-        ("average", (6, 2), 0.775),
+    for rule, expected in (
+        ("average", 0.65),
         # sqrt(0.9 * 0.4) against sqrt(0.1 * 0.6)
-        ("product", (1, 1), 0.6 / (0.6 + 0.06**0.5)),
+        ("product", 0.6 / (0.6 + 0.06**0.5)),
     ):
-        fusion = Fusion(rule=rule, weights=weights, temperatures=(1, 1))
+        fusion = Fusion(rule=rule, temperatures=(1, 1))
         fused = TASK.probabilities(fusion.logits([SURE, UNSURE], TASK))
         np.testing.assert_allclose(fused, [expected, 1 - expected])
         frames = Frames(TASK)
@@ -139,7 +137,7 @@ def test_probabilities_of_classes_that_exclude_each_other_or_may_hold_at_once():
         sharpened = TASK.probabilities(sharp.logits([2 * SURE, UNSURE], TASK))
         np.testing.assert_allclose(sharpened, fused)
     logits = [np.array([np.log(9), 0.0]), np.array([0.0, -np.log(3)])]  # 0.9 0.5, 0.5 0.25
-    average = Fusion(weights=(1, 1), temperatures=(1, 1))
+    average = Fusion(temperatures=(1, 1))
     task = Independent()
     shares = task.probabilities(average.logits(logits, task))
     np.testing.assert_allclose(shares, [0.7, 0.375])
@@ -151,20 +149,19 @@ def test_probabilities_of_classes_that_exclude_each_other_or_may_hold_at_once():
 def test_low_logits_of_all_stay_low_and_what_cannot_be_fused():
     """Low ones are of a video of no class, which probabilities do not show."""
     for rule in ("average", "product"):
-        fusion = Fusion(rule=rule, weights=(1, 2), temperatures=(1, 1))
+        fusion = Fusion(rule=rule, temperatures=(1, 1))
         low, high = (TASK.score(fusion.logits([SURE + by, UNSURE + by], TASK)) for by in (0, 7))
         assert high - low == pytest.approx(7)
         logits = np.array([[3.0, -1.0, 200.0], [-600.0, 0.0, 1.0]])
         np.testing.assert_allclose(fusion.logits([logits, logits], TASK), logits)
-        assert fusion.scores([np.array([1.0]), np.array([4.0])]).tolist() == [3.0]
+        assert fusion.scores([np.array([1.0]), np.array([4.0])]).tolist() == [2.5]
     for changes, message in (
         ({"rule": "sum"}, "the rule must be one of average, product. Received: 'sum'"),
-        ({"weights": (1, 1, 1)}, "there must be a weight for each run"),
-        ({"weights": (1, 0)}, "each weight"),
+        ({"temperatures": ()}, "there must be a temperature for each run"),
         ({"temperatures": (1, -1)}, "each temperature"),
     ):
         with pytest.raises(ConfigError, match=message):
-            Fusion(**{"weights": (1, 1), "temperatures": (1, 1), **changes})
+            Fusion(**{"temperatures": (1, 1), **changes})
     video = ModelConfig(task="video")
     for model, names, message in (
         (ModelConfig(task="frames"), "ab", "a and b cannot be fused: they are of tasks video and"),

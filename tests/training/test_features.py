@@ -22,7 +22,7 @@ from pipeline.dataset.videos import open_data, open_of_run
 from pipeline.errors import ConfigError
 from pipeline.evaluation.calibrate import calibrate
 from pipeline.evaluation.evaluate import evaluate
-from pipeline.evaluation.frame_predictions import predict_frames
+from pipeline.evaluation.predict import predict
 from pipeline.inference.classifier import Classifier
 from pipeline.inference.clips import readings_of
 from pipeline.inference.explain import explain
@@ -126,9 +126,8 @@ def test_windows_of_recordings_have_the_features_of_their_frames(
         np.testing.assert_allclose(part(taken), whole(clips), atol=1e-5)
     part, features = on_stored_features(model, store, config)
     assert part is not model
-    found = predict_frames(part, features, config, "test")
-    for frames, wanted in zip(found, predict_frames(model, store, config, "test"), strict=True):
-        np.testing.assert_allclose(frames.logits, wanted.logits, atol=1e-5)
+    found, wanted = (predict(*each, config, "test") for each in ((part, features), (model, store)))
+    np.testing.assert_allclose(found.logits, wanted.logits, atol=1e-5)
 
 
 def evaluated(run):

@@ -21,7 +21,7 @@ from pipeline.config.file import save_config
 from pipeline.dataset import clip_batches
 from pipeline.dataset.clip_batches import evaluation_batches, steps_per_epoch
 from pipeline.errors import ConfigError, DataError, PipelineError
-from pipeline.evaluation.evaluate import predict
+from pipeline.evaluation.predict import predict
 from pipeline.inference.export import export
 from pipeline.models.recognizer import build_recognizer, load_recognizer
 from pipeline.run import Run
@@ -100,8 +100,8 @@ def test_the_rate_rises_and_falls_and_the_order_of_frames_is_learned(
     model, config = load_recognizer(blob_run.model_file), blob_run.config()
 
     def accuracy(order):
-        predictions = predict(model, blob_store, config, "test", order=order)
-        return np.mean(predictions.video_logits.argmax(axis=1) == predictions.labels)
+        videos = predict(model, blob_store, config, "test", order=order).by_video()
+        return np.mean(videos.logits.argmax(axis=1) == videos.targets)
 
     assert accuracy("in_order") >= 0.9
     assert accuracy("reversed") <= 0.1

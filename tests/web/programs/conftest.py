@@ -46,7 +46,6 @@ def make_served(folder, blob_config, recording_config):
         drawn_run(changed(config, {**tiny, **changes, "seed": seed}), folder / name)
     fused = Fused(
         rule="average",
-        weights=(0.7, 0.3),
         temperatures=(1.0, 1.0),
         calibration=Calibration(temperature=0.5),
         runs=(str(folder / "videos"), str(folder / "other")),
