@@ -38,6 +38,9 @@ NAME: Final = "clipline"
 Images = Mapping[str, Sequence[bytes]]
 """What is stored of frames in a row, by the names in `pipeline.streams.IMAGES`."""
 
+INDICES: Final = f"{NAME}-*.index"
+"""Pattern of the indices of all videos."""
+
 _CLOSE: Final = 128 * 1024
 """Bytes that a disk reads in less time than it takes to find others."""
 

@@ -39,6 +39,7 @@ from pipeline.video import (
     VideoReader,
     decode_grey_jpeg,
 )
+from pipeline.video.opening import expect_file
 from pipeline.video.timing import count_ticks
 
 OnVideo = Callable[[str], None]
@@ -176,6 +177,7 @@ def decode_file(task: DecodeTask, on_video: OnVideo | None = None) -> FileReport
 
 def _decode(task: DecodeTask, on_chunk: Callable[[], object]) -> FileReport:
     with _errors_of(task.path):
+        expect_file(task.path)
         digest = task.digest or file_digest(task.path)
     folder, key = Path(task.folder), frames_key(digest, task.frames, task.table)
     take_from(folder, key, task.others)

@@ -80,6 +80,7 @@ def describe(
             for video in kept
             if _has_fewer(video)
         ],
+        "pictures": [video.name for video in kept if _is_picture(video)],
         "repeating": [video.name for video in kept if _repeats(video)],
         "broken_clocks": [
             video.name for video in kept if video.file.damage and not _has_fewer(video)
@@ -116,6 +117,11 @@ def _pose(videos: Sequence[Video]) -> dict[str, Any]:
 def _repeats(video: Video) -> bool:
     """Whether more is stored than decodes, by more than rounding."""
     return video.look.num_frames > 1.02 * video.decoded_frames + 1
+
+
+def _is_picture(video: Video) -> bool:
+    """Whether a file shows one frame alone."""
+    return video.look.num_frames == 1 and not video.row.is_trim
 
 
 def _totals(videos: Sequence[Video]) -> dict[str, Any]:

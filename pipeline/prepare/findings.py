@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from pipeline.manifest.rows import TRIM, relative_path
 from pipeline.prepare import leaks
 from pipeline.prepare.data_report import as_markdown, describe, left_out
 from pipeline.prepare.plan import Video
-from pipeline.text import counted, listed
+from pipeline.text import counted, listed, visible
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -99,9 +99,10 @@ class LeakError(DataError):
 
 def refuse_leaks(found: Sequence[str], config: PrepareConfig, where: str) -> None:
     """Raises a `LeakError` where there are leaks that are not allowed."""
+    more = ["..."] if found[3:] else []
     if found and not config.allow_leaks:
         raise LeakError(
-            f"{counted(len(found), 'leak')}: {listed(found, most=3).replace(', ...', '; ...')}"
+            f"{counted(len(found), 'leak')}: {'; '.join([*map(visible, found[:3]), *more])}"
             f"{where}. Mend the splits or remove the copies"
         )
 
@@ -137,9 +138,20 @@ def write_findings(
                 path = relative_path(row.path, root.absolute())
                 cells = (path, row.label, row.split, status, problem, reason)
                 writer.writerow((*cells, *row.trim_cells) if trims else cells)
+        for media, reason in _recordings_left_out(report.get("events")):
+            writer.writerow((media, "", "", "left out", "recording", reason))
     text = json.dumps(report, indent=1, ensure_ascii=False)
     (folder / "data_report.json").write_text(text + "\n", encoding="utf-8")
     (folder / "data_report.md").write_text(as_markdown(report), encoding="utf-8")
+
+
+def _recordings_left_out(events: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
+    """Recordings that came to no video, each with the reason."""
+    if events:
+        each = (*events["unmatched"], *events["unusable"])
+        yield from zip(
+            (one["media"] or one["name"] for one in each), events["left_out"], strict=True
+        )
 
 
 def _problems(video: Video, changed: bool) -> list[tuple[str, str, str]]:
@@ -152,6 +164,8 @@ def _problems(video: Video, changed: bool) -> list[tuple[str, str, str]]:
         found.append(("kept", "shorter than asked", reason))
     elif video.damaged:
         found.append(("kept", "damaged", video.file.damage))
+    if not video.problem and video.look.num_frames == 1 and not video.row.is_trim:
+        found.append(("kept", "a picture", "it has one frame: --min-frames 2 leaves it out"))
     if changed:
         found.append(("kept", "changed", "the file changed since the last preparation"))
     return found

@@ -15,6 +15,7 @@ from pipeline.atomic import expect_writable
 from pipeline.config import FramesConfig
 from pipeline.config.prepare import PrepareConfig
 from pipeline.errors import ConfigError, DataError, PipelineError, VideoDecodeError
+from pipeline.frames.chunks import INDICES
 from pipeline.frames.decoding import FileReport
 from pipeline.frames.hashing import file_digest
 from pipeline.frames.store import FRAMES
@@ -201,6 +202,10 @@ def _others(out: Path, config: PrepareConfig) -> list[str]:
     named = [Path(config.frames)] if config.frames else []
     if named and not named[0].is_dir():
         raise ConfigError(f"--frames: expected the folder of a data set, got {config.frames}")
+    if named and not any(any(each.glob(INDICES)) for each in (named[0], named[0] / FRAMES)):
+        raise ConfigError(
+            f"--frames: no frames are stored in {config.frames}. Name a prepared data set"
+        )
     beside = sorted(out.absolute().parent.glob(f"*/{FRAMES}/"))
     named += [path / FRAMES for path in named]
     own = (out / FRAMES).absolute()
@@ -272,6 +277,8 @@ def _check_outside(config: PrepareConfig) -> None:
     root = folder_of_videos(config)
     # What lies beside those that are listed by hand, or marked, is none of them.
     listed_by_hand = config.is_rendered or config.source in ("csv", "list", "events")
+    if not listed_by_hand and not Path(config.path).is_dir():
+        return  # Whoever lists the videos says so.
     if not listed_by_hand and Path(config.out).resolve().is_relative_to(root.resolve()):
         raise ConfigError(
             f"--out: expected a folder outside of {root}, where the videos are, "

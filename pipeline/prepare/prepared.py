@@ -309,6 +309,11 @@ def read_state(path: Path) -> dict[str, Any]:
             raise DataError(
                 f"{path}: its preparation was not finished, or is going on. {AGAIN}"
             ) from None
+        if path.suffix and not path.exists():
+            raise DataError(
+                f"{path} does not exist: expected a prepared data set, a folder of videos, or a "
+                "table of videos or of events (.csv)"
+            ) from None
         raise DataError(f"{path}: not a prepared data set. Make one with: {_how(path)}") from None
     except ValueError:
         state = None

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +38,7 @@ class PrepareReport:
         rows, kind = store.manifest.rows, kind_of(store.report)
         return _text(
             store.report,
+            store.settings.get("classes", ()),
             store=store,
             up_to_date=self.up_to_date,
             num_decoded=self.num_decoded,
@@ -68,19 +68,26 @@ class CheckReport:
         return _text(self.report, store=None, folder=self.folder, obstacle=self.obstacle)
 
 
-def _text(report: dict[str, Any], **facts: object) -> str:
-    """The template of both, filled in."""
+def _text(report: dict[str, Any], classes: Collection[str] = (), **facts: object) -> str:
+    """The template of both, filled in; where classes were chosen, of their events."""
     events = report.get("events", {"recordings": [], "unusable": []})
-    labels = [label for row in events["recordings"] for label in row["events"].values()]
-    notices: Counter[str] = Counter()
+    taken = classes or {label for row in events["recordings"] for label in row["events"]}
+    counts = [
+        row["events"][label]["count"]
+        for row in events["recordings"]
+        for label in row["events"]
+        if label in taken
+    ]
+    notices: dict[str, list[str]] = {}
     for row in (*events["recordings"], *events["unusable"]):
-        notices.update({kind: len(texts) for kind, texts in row["notices"].items()})
+        for kind, texts in row["notices"].items():
+            notices.setdefault(kind, []).extend(texts)
     template = templates().get_template("summary.txt")
     text = template.render(
         report=report,
         left_out=left_out(report),
-        num_events=sum(label["count"] for label in labels),
-        notices=notices.most_common(),
+        num_events=sum(counts),
+        notices=sorted(notices.items(), key=lambda each: -len(each[1])),
         lost=LOST,
         few_people=FEW_PEOPLE,
         most=_MOST_LINES,

@@ -22,6 +22,7 @@ os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
 _logging = cv2.utils.logging
 
+NO_FILE: Final = "it is a folder, a pipe or a device, not a file."
 NOT_UTF8 = "its name is not valid UTF-8, which OpenCV needs; rename the file."
 
 _CONTAINERS: Final = (
@@ -69,6 +70,16 @@ def open_capture(path: str, limits: Limits = NO_LIMITS) -> cv2.VideoCapture:
     raise VideoDecodeError(path, _why_unreadable(path, codec))
 
 
+def expect_file(path: str) -> None:
+    """Makes sure that a path is none of a folder, a pipe or a device, which may be waited for.
+
+    Raises:
+        VideoDecodeError: It is.
+    """
+    if Path(path).exists() and not Path(path).is_file():
+        raise VideoDecodeError(path, NO_FILE)
+
+
 def is_utf8(path: str) -> bool:
     """Whether OpenCV can take the path: any other crashes the process."""
     try:
@@ -108,7 +119,7 @@ def _why_unreadable(path: str, codec: str) -> str:
     if not is_utf8(path):
         return NOT_UTF8
     if Path(path).exists() and not Path(path).is_file():
-        return "it is a folder, a pipe or a device, not a file."
+        return NO_FILE
     try:
         with Path(path).open("rb") as file:
             head = file.read(64)

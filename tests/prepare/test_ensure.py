@@ -100,8 +100,8 @@ def test_files_that_cannot_be_read_and_tables_that_cannot_be_used(table, tmp_pat
     assert "2 videos left out, listed in" in capsys.readouterr().out
     (tmp_path / "videos.csv").write_text(f"path,label\n{table.parent}/0.avi,one\n")
     assert opened(tmp_path / "videos.csv", holds_out=False).class_names == ("one",)
-    for name in ("x", "x.csv"):
-        with pytest.raises(DataError, match="not a prepared data set"):
+    for name, told in (("x", "not a prepared data set"), ("x.csv", "does not exist: expected a")):
+        with pytest.raises(DataError, match=told):
             opened(tmp_path / name)
     shutil.copyfile(table.with_name("0.avi"), tmp_path / "copy.avi")
     copies = changed(table, tmp_path, ("end_seconds\n", "end_seconds\ncopy.avi,left,new,test,,\n"))

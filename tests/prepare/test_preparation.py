@@ -227,6 +227,9 @@ def test_two_data_sets_of_the_same_videos_share_frames_and_stay_whole_alone(root
     store = open_prepared(elsewhere)
     for clip in store.clips:
         assert recording_frames(store, clip, [0, clip.num_frames - 1])
+    for wrong in (root, root / "nothing"):
+        with pytest.raises(ConfigError, match="--frames: (no frames|expected the folder)"):
+            prepare(configure(root, "e/named", frames=str(wrong)))
     assert prepare(configure(root, "d/alone")).num_decoded == 11
 
 
@@ -318,12 +321,26 @@ def test_only_a_data_set_of_recordings_may_lie_beside_them(people, recording_sto
     for out in ("", "out"):
         with pytest.raises(ConfigError, match="--out: expected a folder outside of .*, where the"):
             prepare(configure(people, people / out))
+    with pytest.raises(DataError, match="avi is not a folder. Expected one folder a class"):
+        prepare(configure(next(people.glob("*/*.*")), tmp_path / "out"))
     root = shutil.copytree(recording_store.path.parent / "videos", tmp_path / "videos")
     table = config_of(root, root / "data" / "a", size=32)
     assert not check_videos(table).obstacle
     assert prepare(table).store.num_videos == recording_store.num_videos
     folder = dataclasses.replace(table, path=str(root), out=str(root / "data" / "b"))
     assert prepare(folder).store.num_videos == recording_store.num_videos
+
+
+@posix
+def test_no_pipe_is_waited_for_and_a_picture_is_told(root):
+    os.mkfifo(root / "run" / "pipe 1.avi")
+    picture = encode_jpeg(np.zeros((32, 32, 3), np.uint8), quality=90)
+    (root / "run" / "pic 1.mp4").write_bytes(picture)
+    report = prepare(configure(root, max_bad_fraction=0.2))
+    assert "1 video of one frame, as of a picture (--min-frames 2 leaves them out)" in str(report)
+    quarantine = (report.store.path / "quarantine.csv").read_text(encoding="utf-8")
+    assert re.search(r"pipe 1.avi,run,\w+,left out,unreadable,.*a pipe or a device", quarantine)
+    assert re.search(r"pic 1.mp4,run,\w+,kept,a picture,it has one frame", quarantine)
 
 
 def test_too_many_bad_videos_or_a_copy_in_another_split_stop_the_preparation(root):

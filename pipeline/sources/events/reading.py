@@ -149,7 +149,9 @@ def _read_json(text: str, path: Path, options: ReadingOptions) -> list[Recording
     try:
         data: Any = read_json(text, path)
     except DataError:
-        if path.suffix.lower() == ".json" or any(f'"{key}"' in text for key in _JSON_KEYS):
+        if path.suffix.lower() in (".json", ".boris") or any(
+            f'"{key}"' in text for key in _JSON_KEYS
+        ):
             raise
         return None
     keys = set(data) if isinstance(data, dict) else set()

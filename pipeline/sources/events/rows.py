@@ -21,7 +21,7 @@ from pipeline.sources.events.media import by_subject, lasting, match_media, wher
 from pipeline.sources.events.reading import ReadingOptions, read_events
 from pipeline.sources.events.report import report
 from pipeline.sources.events.tables import BACKGROUND
-from pipeline.text import counted, listed
+from pipeline.text import counted, listed, suggestion
 from pipeline.video import NO_LIMITS, Limits
 from pipeline.video.paths import LeftOutWarning
 from pipeline.workers.pool import probe_each
@@ -75,6 +75,7 @@ def scan_events(
     )
     if point_seconds:
         matched = [lasting(recording, point_seconds) for recording in matched]
+    _expect_labels(matched, not_annotated if matched else ())
     matched = [where_known(recording, not_annotated) for recording in matched]
     if background and not cut:
         matched = [_without_background(recording, background) for recording in matched]
@@ -98,12 +99,33 @@ def scan_events(
         message = f"{path}: left out {count}: {listed(annotations['left_out'], most=3)}"
         warnings.warn(message, LeftOutWarning, stacklevel=2)
     if not any(set(row.labels) - {background} for row in rows):
-        why = "their videos are not there" if not matched else "none can be cut out of its video"
-        raise DataError(
-            f"{path}: expected events to learn from, got none: {why}. Name the folder of the "
-            "videos (--videos), and give points a length (--point-seconds)."
-        )
+        why = _why_none((*told, *unusable), videos, not_annotated)
+        raise DataError(f"{path}: expected events to learn from, got none: {why}.")
     return Manifest(rows=tuple(rows), annotations=annotations)
+
+
+def _expect_labels(recordings: Iterable[Recording], asked: Collection[str]) -> None:
+    """Makes sure that there are events of some labels."""
+    known = {event.label for recording in recordings for event in recording.events}
+    for label in asked:
+        if label not in known:
+            message = f"--not-annotated: no event has the label {label!r}."
+            raise DataError(f"{message} {suggestion(label, sorted(known), repr)}")
+
+
+def _why_none(
+    recordings: Sequence[Recording], videos: str | os.PathLike[str], not_annotated: Collection[str]
+) -> str:
+    """Why no event of recordings can be learned from, and what to do."""
+    if not recordings:
+        return f"their videos are not below {videos}. Name the folder of the videos (--videos)"
+    kinds = {kind for each in recordings for kind, _ in each.notices}
+    if "POINT" in kinds:
+        return "they are points in time. Give them a length (--point-seconds)"
+    if not_annotated and "not annotated" in kinds:
+        return "nothing is known where they hold (--not-annotated)"
+    lost = listed(f"events {LOST[kind]}" for kind in LOST if kind in kinds)
+    return f"{lost or 'there is none'}; a check lists them (--check)"
 
 
 def _without_background(recording: Recording, background: str) -> Recording:

@@ -2,7 +2,9 @@
 
 import dataclasses
 import json
+import re
 import shutil
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -90,9 +92,16 @@ def test_each_event_is_a_part_of_its_video_and_without_that_it_is_left_out(root)
     assert "--point-seconds" in found["notices"]["POINT"][0]
     rows = cut(scan(root, cut=True, point_seconds=0.2))
     assert ("a.avi", pytest.approx(4.7), pytest.approx(4.9), "wave") in rows
-    message = r"none can be cut out of its video\. .*--point-seconds"
-    with pytest.warns(LeftOutWarning), pytest.raises(DataError, match=message):
-        scan(root, f"{HEAD}a.avi,1,1,wave\n", cut=True)
+    point, wave = f"{HEAD}a.avi,1,1,wave\n", f"{HEAD}a.avi,1,2,wave\n"
+    for table, options, message in (
+        (point, {"cut": True}, "they are points in time. Give them .*--point-seconds"),
+        (wave, {"not_annotated": ("wave",)}, r"nothing is known where they hold \(--not-ann"),
+        (wave, {"not_annotated": ("wvae",)}, "no event has the label 'wvae'. Did you mean 'wave'"),
+        (f"{HEAD}a.avi,7,8,wave\n", {}, "none: events past the end of the video left out; a check"),
+    ):
+        warned = pytest.warns(LeftOutWarning) if "not_annotated" not in options else nullcontext()
+        with warned, pytest.raises(DataError, match=message):
+            scan(root, table, **options)
     with pytest.raises(DataError, match="expected events to learn from"):
         scan(root, f"{HEAD}b.avi,,,\n", background="rest")
     (root / "videos" / "b.avi").rename(root / "videos" / "bb.avi")
@@ -100,7 +109,7 @@ def test_each_event_is_a_part_of_its_video_and_without_that_it_is_left_out(root)
         found = scan(root, cut=True)
     assert {row.group for row in found.rows} == {"a.avi"}
     assert [each["media"] for each in found.annotations["unmatched"]] == ["b.avi"]
-    message = r"their videos are not there\. .*--videos"
+    message = r"their videos are not below .*videos\. .*--videos"
     with pytest.warns(LeftOutWarning), pytest.raises(DataError, match=message):
         scan(root, TABLE.replace(".avi", ".mkv").replace("a.m", "x.m"), cut=True)
 
@@ -130,7 +139,9 @@ def test_recordings_without_a_video_that_can_be_read_are_bad_ones(root):
     with pytest.warns(LeftOutWarning):
         report = prepare(dataclasses.replace(config, max_bad_fraction=0.34))
     lines = str(report).splitlines()
-    assert "1 recording left out: their video is not there or cannot be read" in lines
+    assert "1 recording left out, without a video that can be read" in lines
+    quarantine = (root / "out" / "quarantine.csv").read_text()
+    assert re.search(r"^c.avi,,,left out,recording,.*c.avi: it is text", quarantine, re.M)
     assert not any(line.startswith("0 recordings") for line in lines)
     assert "c.avi" in page_of(root)
     assert "media unreadable: 1, " in page_of(root)
@@ -140,7 +151,7 @@ def test_events_behind_what_can_be_read_are_told(root):
     path = root / "videos" / "b.avi"
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     report = prepare(configure(root))
-    assert "of recordings cut short, 2 events end behind what can be read: b.avi" in str(report)
+    assert "2 events after the end of what can be read of recordings cut short: b" in str(report)
     told = "## Events that end behind what can be read\n\n- `b.avi`: 2 events behind 0."
     assert told in page_of(root)
 
@@ -153,7 +164,10 @@ def test_a_data_set_of_events(root):
     assert "2 recordings with 8 events" in lines
     assert "  2 events with two labels at once left out" in lines
     assert "  1 event without a length left out: --point-seconds" in lines
-    assert "  without length 1; data_report.md names them" in lines
+    assert any(line.endswith("wave at 4.8 is taken for a point") for line in lines)
+    config = configure(root, classes=("wave",))
+    fewer = prepare(dataclasses.replace(config, out=str(root / "fewer")))
+    assert "2 recordings with 5 events" in str(fewer).splitlines()
     told = "## Events\n\n- `a.avi`\n  - jump: 2, 2.0 s\n"
     assert told in page_of(root).replace("2.1", "2.0")
     settings = json.loads((root / "out" / "prepare.json").read_text())["settings"]
