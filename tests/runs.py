@@ -50,6 +50,7 @@ def drawn_run(config: RunConfig, folder: Path, *, exported: bool = True) -> Run:
     from pipeline.dataset.videos import open_of_run
     from pipeline.inference.export import export
     from pipeline.models.recognizer import build_recognizer, float32_twin
+    from pipeline.training.opened import OpenedRun
     from pipeline.training.run_folder import note_end, start
 
     train = dataclasses.replace(config.train, precision="float32")
@@ -58,10 +59,11 @@ def drawn_run(config: RunConfig, folder: Path, *, exported: bool = True) -> Run:
     start(run, config, data)
     network = build_recognizer(config, len(data.class_names))
     draw_weights(network, config.seed)
-    float32_twin(network, config).save(run.model_file)
+    twin = float32_twin(network, config)
+    twin.save(run.model_file)
     columns = "epoch,seconds,learning_rate,loss,accuracy,val_loss,val_accuracy"
     run.history_file.write_text(f"{columns}\n1,0.1,0.001,0.7,0.5,0.7,0.5\n")
     note_end(run)
     if exported:
-        export(run)
+        export(OpenedRun(run, config, data, twin))
     return run

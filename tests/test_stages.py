@@ -18,7 +18,9 @@ from pipeline.dataset.clip_batches import evaluation_batches
 from pipeline.inference.export import export
 from pipeline.inference.runtimes import open_runtime
 from pipeline.models.recognizer import build_recognizer, load_recognizer
+from pipeline.run import Run
 from pipeline.training.fit import train
+from pipeline.training.opened import open_run
 from tests.runs import changed, drawn_run
 
 BASE = {
@@ -73,8 +75,9 @@ def test_it_gives_the_same_logits_saved_and_exported(kind, tiny_config, tiny_sto
     # What is on in the base already is the difference, the LSTM and the mean of its outputs.
     assert len(differing(config, base)) == len(RUNS[kind]) + (kind != "lstm")
     make = functools.partial(drawn_run, exported=False) if kind in ELSEWHERE else train
-    run = make(config, tmp_path / "run")  # training is one step
-    export(run)
+    make(config, tmp_path / "run")  # training is one step
+    run = Run(tmp_path / "run")
+    export(open_run(run))
     ((inputs, _),) = evaluation_batches(tiny_store, run.config(), "test").take(1)
     model = load_recognizer(run.model_file)
     wanted = logits(model, inputs)

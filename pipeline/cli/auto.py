@@ -51,10 +51,11 @@ def train_auto(arguments: Sequence[str]) -> int:
         overwrite = options.overwrite
         watch = begin_auto(config, out.folder, options.budget, overwrite=overwrite, began=began)
         choice = choose(config, out.folder / "tried", watch)
-        runs = finish(choice, out.folder / "runs")
+        found = finish(choice, out.folder / "runs")
         print("exporting", flush=True)
-        for run in runs:
-            export(run)
+        for opened in found:
+            export(opened)
+        runs = [opened.run for opened in found]
         fuse_as(runs, out, choice.several, choice.fusion)
         watch.note()
         rows = table(choice, out.folder / "tried.csv")

@@ -37,9 +37,11 @@ def main(arguments: Sequence[str]) -> None:
         import_tensorflow()
         from pipeline.evaluation.calibrate import calibrate
         from pipeline.inference.export import export
+        from pipeline.training.opened import open_run
 
-        calibrate(run, data=options.data)
-        print(format_exported(export(run, options.format, data=options.data)))
+        opened = open_run(run, options.data)
+        calibrate(opened)
+        print(format_exported(export(opened, options.format)))
 
 
 def format_exported(exported: Exported) -> str:

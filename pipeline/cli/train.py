@@ -56,7 +56,7 @@ def main(arguments: Sequence[str]) -> int:
     asked = {"overwrite": options.overwrite, "preflight": options.preflight}
     with _ended_at_once():
         if place.index:
-            return _help(config, folder, place, asked)
+            return _help(config, folder, place)
         # Before all else, so that the others hear of it if the folder cannot be written.
         cluster = _join(place) if place.num_workers > 1 else None
         with Run(folder).alone("name another folder (--run)"):  # until all is written
@@ -87,16 +87,16 @@ def _join(place: Place) -> Cluster:
     return join(place)
 
 
-def _help(config: RunConfig, folder: Path, place: Place, asked: dict[str, bool]) -> int:
+def _help(config: RunConfig, folder: Path, place: Place) -> int:
     """What all workers but the first do: they train, and say nothing."""
     with (
         Path(os.devnull).open("w", encoding="utf-8") as nowhere,
         contextlib.redirect_stdout(nowhere),
     ):
         cluster = _join(place)
-        from pipeline.training.fit import train
+        from pipeline.training.fit import help_train
 
-        train(config, folder, **asked, cluster=cluster)
+        help_train(config, folder, cluster)
     return 0
 
 
@@ -112,13 +112,13 @@ def _train_and_export(
     code = 0
     again = f"The same command with --run {shlex.quote(str(folder))}{without} goes on"
     try:
-        run = train(config, folder, **asked, cluster=cluster)
+        opened = train(config, folder, **asked, cluster=cluster)
     except Interrupted as stop:
-        run, code = stop.run, 130
+        opened, code = stop.opened, 130
         print(f"interrupted; the model of epoch {stop.epoch} is kept. {again}", flush=True)
     try:
-        calibrate(run)
-        print(format_exported(export(run)))
+        calibrate(opened)
+        print(format_exported(export(opened)))
     except KeyboardInterrupt:
         print(f"{folder} is trained, but was not exported. {again}")
         raise

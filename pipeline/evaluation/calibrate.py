@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pipeline.config import RunConfig
 from pipeline.dataset.recordings import recording_labels
-from pipeline.dataset.videos import damage_named, open_run_data
+from pipeline.dataset.videos import damage_named
 from pipeline.evaluation.predict import predict
 from pipeline.evaluation.predictions import Predictions
-from pipeline.models.recognizer import load_recognizer
 from pipeline.prepare.prepared import PreparedDataset
-from pipeline.run import Run
 from pipeline.tasks.bouts import usual_bounds
 from pipeline.tasks.calibration import (
     Calibration,
@@ -26,33 +23,25 @@ from pipeline.tasks.calibration import (
 from pipeline.tasks.exclusive import Exclusive
 from pipeline.tasks.independent import Independent
 from pipeline.training.features import on_stored_features
+from pipeline.training.opened import OpenedRun
 
 
-def calibrate(run: Run, *, data: Path | None = None) -> Calibration:
+def calibrate(opened: OpenedRun) -> Calibration:
     """Fits the temperature and the logit threshold of a run and keeps them in its folder.
 
     Without validation videos the logits are left as they are, and every answer is given.
-
-    Args:
-        run: A trained run whose data set is still there.
-        data: Where the data set is, if it was moved since the run was trained.
-
-    Raises:
-        DataError: The run or its data set cannot be used.
     """
-    config, class_names = run.config(), run.class_names()
-    videos = open_run_data(run, data)
+    config, videos = opened.config, opened.data
     with damage_named():
         if config.model.per_frame:
             calibration = _bounds(videos, config)
         else:
             calibration = Calibration(clip_seconds=_usual_seconds(videos))
         if "val" in videos.num_videos:
-            model = load_recognizer(run.model_file, config, len(class_names))
-            found = predict(*on_stored_features(model, videos, config), config, "val")
+            found = predict(*on_stored_features(opened.model, videos, config), config, "val")
             found = found if config.model.per_frame else found.by_video()
             calibration = fitted(calibration, found, config)
-    write_calibration(run, calibration)
+    write_calibration(opened.run, calibration)
     return calibration
 
 

@@ -28,6 +28,7 @@ from pipeline.run import Run, folds_of
 from pipeline.tasks.calibration import Calibration
 from pipeline.tasks.fusion import Fusion, Rule, expect_alike
 from pipeline.text import counted, listed
+from pipeline.training.opened import open_run
 
 _MOST_MISTAKES: Final = 20
 
@@ -90,7 +91,7 @@ def evaluated(folders: Sequence[Path], split: Split) -> Several:
     for run in runs:
         if not predictions_file(run, split).is_file():
             with run.alone():
-                predict_split(run, split)
+                predict_split(open_run(run), split)
     found = [calibrated_predictions(run, split) for run in runs]
     return _several(folders, found, [1.0] * len(found))
 

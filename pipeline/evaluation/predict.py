@@ -17,17 +17,17 @@ from pipeline.atomic import atomic_write
 from pipeline.config import RunConfig
 from pipeline.dataset.clip_batches import evaluation_clips
 from pipeline.dataset.sampling import Order, frame_weights, grid_length, join_windows
-from pipeline.dataset.videos import damage_named, open_run_data, recordings_of
+from pipeline.dataset.videos import damage_named, recordings_of
 from pipeline.errors import DataError
 from pipeline.evaluation.predictions import Predictions, in_order, write_predictions
 from pipeline.manifest.rows import Split
-from pipeline.models.recognizer import load_recognizer
 from pipeline.prepare.prepared import PreparedDataset
 from pipeline.run import Run
 from pipeline.tasks.calibration import Calibration, read_calibration
 from pipeline.tasks.frames import Frames
 from pipeline.tasks.task import task_of
 from pipeline.training.features import on_stored_features
+from pipeline.training.opened import OpenedRun
 
 _FIRST: Final = ("video", "group", "label", "predicted")
 
@@ -95,18 +95,21 @@ def predict(
     )
 
 
-def predict_split(run: Run, split: Split) -> None:
+def predict_split(opened: OpenedRun, split: Split) -> Predictions:
     """Has a run answer for a split, and keeps that; all else that evaluation measures it does not.
 
+    Returns:
+        Its calibrated predictions, a row for each video or frame.
+
     Raises:
-        DataError: The run or its data set cannot be used, or the split has no videos.
+        DataError: The split has no videos.
     """
-    config, data = run.config(), open_run_data(run)
-    expect_split(data, split)
-    model = load_recognizer(run.model_file, config, len(data.class_names))
+    run, config = opened.run, opened.config
+    expect_split(opened.data, split)
     with damage_named():
-        predictions = predict(*on_stored_features(model, data, config), config, split)
-    keep_predictions(run, split, predictions, read_calibration(run))
+        part, seen = on_stored_features(opened.model, opened.data, config)
+        predictions = predict(part, seen, config, split)
+    return keep_predictions(run, split, predictions, read_calibration(run))
 
 
 def keep_predictions(

@@ -34,6 +34,7 @@ from pipeline.tasks.calibration import Calibration
 from pipeline.tasks.fusion import Fusion
 from pipeline.text import clock, counted, listed
 from pipeline.training.fit import train
+from pipeline.training.opened import OpenedRun, open_run
 from pipeline.training.run_folder import is_trained
 
 _EXPERIMENT: Final = Experiment("auto", "a choice of recipes", "fold-*")
@@ -137,7 +138,7 @@ def _untried(
     return Choice(trials=[trial], members=[trial], fusion=None, several=None, missing=missing)
 
 
-def finish(choice: Choice, folder: Path) -> list[Run]:
+def finish(choice: Choice, folder: Path) -> list[OpenedRun]:
     """Trains what was chosen on all videos that are not for the test, without validation videos.
 
     Returns:
@@ -149,10 +150,10 @@ def finish(choice: Choice, folder: Path) -> list[Run]:
         run = Run(folder / trial.folder.name)
         print(f"{trial.recipe.name}: the last training, on all videos", flush=True)
         with logged_to(folder / "training.log"):
-            if not is_trained(run):
-                train(dataclasses.replace(trial.config, split=split), run.folder)
-            calibrate(run)
-        runs.append(run)
+            config = dataclasses.replace(trial.config, split=split)
+            opened = open_run(run) if is_trained(run) else train(config, run.folder)
+            calibrate(opened)
+        runs.append(opened)
     return runs
 
 
@@ -245,7 +246,7 @@ def cross_validate_auto(
             print(f"fold {fold}/{number}", flush=True)
             choice = choose(dataclasses.replace(config, split=split), own / "tried", watch)
             runs = finish(choice, own / "runs")
-            several = evaluated([run.folder for run in runs], "test")
+            several = evaluated([opened.run.folder for opened in runs], "test")
             answers.append(_fused(several, choice))
             model = several.model
             chosen.append([trial.recipe.name for trial in choice.members])

@@ -16,13 +16,14 @@ from pipeline.config import BackboneConfig, RunConfig
 from pipeline.config.file import differing, load_config, save_config
 from pipeline.errors import ConfigError, DataError, PipelineError
 from pipeline.evaluation.calibrate import calibrate
-from pipeline.evaluation.evaluate import evaluate
 from pipeline.evaluation.main_score import MainScore, main_score
+from pipeline.evaluation.predict import predict_split
 from pipeline.locks import alone
 from pipeline.manifest.rows import Split
 from pipeline.run import Run
 from pipeline.text import listed
 from pipeline.training.fit import train
+from pipeline.training.opened import open_run
 from pipeline.training.precision import decide_precision
 from pipeline.training.run_folder import is_trained
 
@@ -134,10 +135,11 @@ def measured(config: RunConfig, run: Run, split: Split, before: float = 0.0) -> 
     is_other = _is_other(run, config)
     if not is_other:
         before += _seconds(run)
-    if is_other or not is_trained(run):
-        train(config, run.folder, overwrite=is_other)
-    calibrate(run)
-    scores = scores_of(evaluate(run, split), main_score(config.model.task))
+    is_begun = is_other or not is_trained(run)
+    opened = train(config, run.folder, overwrite=is_other) if is_begun else open_run(run)
+    calibrate(opened)
+    found = predict_split(opened, split).scores()
+    scores = scores_of(found, main_score(config.model.task))
     result = {**scores, "seconds": round(before + time.perf_counter() - started, 1)}
     write_json(done_file(run), result)
     return result
@@ -147,7 +149,7 @@ def scores_of(result: Mapping[str, Any], main: MainScore) -> dict[str, float | N
     """Scores by name: the main one and, of answers at every frame, F1@50 and edit score.
 
     Args:
-        result: What `evaluate` returns.
+        result: See `Predictions.scores`.
         main: The main score of the task.
     """
     segments = {key: result["segments"][key] for key in ("f1_50", "edit") if "segments" in result}

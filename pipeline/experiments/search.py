@@ -15,17 +15,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.config import ModelConfig, RunConfig, expect
+from pipeline.config import RunConfig, expect
 from pipeline.config.file import with_values
 from pipeline.errors import ConfigError, PipelineError
-from pipeline.evaluation.evaluate import evaluate
 from pipeline.evaluation.main_score import main_score
+from pipeline.evaluation.predict import predict_split
 from pipeline.experiments.ranges import suggest
 from pipeline.figures import plain_axes
 from pipeline.locks import if_free, in_turn, is_taken
-from pipeline.run import Run
 from pipeline.text import extra
 from pipeline.training.fit import DivergenceError, train
+from pipeline.training.opened import OpenedRun
 
 if TYPE_CHECKING:
     import optuna
@@ -184,10 +184,10 @@ class Search:
             split = dataclasses.replace(config.split, val_folds=self.inner_folds, val_fold=fold)
             shutil.rmtree(folder, ignore_errors=True)
             try:
-                run = train(dataclasses.replace(config, split=split), folder)
+                opened = train(dataclasses.replace(config, split=split), folder)
             except DivergenceError:
                 return _DIVERGED
-            scores.append(_validation_score(run, config.model, best=stops_early))
+            scores.append(_validation_score(opened, best=stops_early))
             shutil.rmtree(folder)
             mean = sum(scores) / len(scores)
             trial.report(mean, fold)
@@ -221,11 +221,12 @@ def _of_states(study: optuna.Study, *names: str) -> list[optuna.trial.FrozenTria
     return list(study.get_trials(deepcopy=False, states=[states[name] for name in names]))
 
 
-def _validation_score(run: Run, model: ModelConfig, *, best: bool) -> float:
+def _validation_score(opened: OpenedRun, *, best: bool) -> float:
     """The main score of the epoch with the lowest validation loss, or else of the last epoch."""
+    model = opened.config.model
     if model.multilabel:
-        return main_score(model.task).of(evaluate(run, "val")) or 0.0
-    rows = run.history()
+        return main_score(model.task).of(predict_split(opened, "val").scores()) or 0.0
+    rows = opened.run.history()
     kept = min(rows, key=lambda row: (math.isnan(row["val_loss"]), row["val_loss"]))
     return (kept if best else rows[-1])["val_accuracy"]
 

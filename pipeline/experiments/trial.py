@@ -85,8 +85,8 @@ def held_out(config: RunConfig, folder: Path, fold: int, folds: int) -> tuple[Pr
     if not is_tried(folder, fold):
         started = time.monotonic()
         with logged_to(folder / "training.log"):
-            train(of_fold(config, fold, folds), run.folder, overwrite=not _goes_on(run))
-            predict_split(run, "val")
+            opened = train(of_fold(config, fold, folds), run.folder, overwrite=not _goes_on(run))
+            predict_split(opened, "val")
         write_json(done, {"seconds": round(time.monotonic() - started, 1)})
     seconds = json.loads(done.read_bytes())["seconds"]
     return calibrated_predictions(run, "val"), seconds

@@ -17,7 +17,6 @@ import tensorflow as tf
 
 from pipeline.atomic import named_in_errors
 from pipeline.config import RunConfig
-from pipeline.dataset.videos import open_run_data
 from pipeline.errors import ConfigError, PipelineError
 from pipeline.inference.agreement import (
     Exported,
@@ -34,42 +33,38 @@ from pipeline.inference.external import Networks, inputs_of, networks_of, with_n
 from pipeline.inference.runtimes import ONNX_FILES, open_runtime
 from pipeline.inference.tensorflow import open_saved_model
 from pipeline.models.parts import CLIP, FEATURES, TEMPORAL, Parts
-from pipeline.models.recognizer import float32_twin, load_recognizer
+from pipeline.models.recognizer import float32_twin
 from pipeline.native_log import silent_native_log
 from pipeline.networks import NetworkError
 from pipeline.pose.models import carry
 from pipeline.prepare.prepared import PreparedDataset
 from pipeline.run import Run
 from pipeline.text import extra
+from pipeline.training.opened import OpenedRun
 
 _OPSET = 18
 _PRECISIONS: dict[Format, Precision] = {"litert-float16": "float16", "litert-int8": "int8"}
 
 
-def export(
-    run: Run, kind: Format = "litert", *, data: Path | None = None, num_clips: int = 32
-) -> Exported:
+def export(opened: OpenedRun, kind: Format = "litert", *, num_clips: int = 32) -> Exported:
     """Exports the model of a run and compares it to that on real clips.
 
     LiteRT goes into the run itself, other formats into `export/FORMAT` in it. The model and the
     `bundle.json` beside it, with class names, sampling and calibration, classify on their own.
 
     Args:
-        run: A trained run whose data set is still there.
+        opened: A trained run.
         kind: The format. `litert-float16` halves the size; `litert-int8` computes in 8 bits where
             it can, with ranges that are taken from training clips.
-        data: Where the data set is, if it was moved since the run was trained.
         num_clips: Clips to compare, at most, of the validation split where there is one.
 
     Raises:
         PipelineError: It differs too much, see `TOLERANCE`, `ROUNDING` and `LEAST_SAME` in
             `pipeline.inference.agreement`.
         ConfigError: A package that the format needs is missing.
-        DataError: The run or its data set cannot be used.
+        DataError: A file of frames was damaged.
     """
-    config = run.config()
-    videos = open_run_data(run, data)
-    model = load_recognizer(run.model_file, config, len(videos.class_names))
+    run, config, videos, model = opened.run, opened.config, opened.data, opened.model
     described = bundle_of(run)
     networks = networks_of(described, run, num_threads=os.cpu_count() or 1)
     bundle = run if kind == "litert" else Run(run.exports / kind)
@@ -82,10 +77,10 @@ def export(
     try:
         _write(kind, model, config, videos, written, networks)
         clips = list(some_clips(videos, config, num_clips, held_out(videos)))
-        opened = (open_saved_model if kind == "savedmodel" else open_runtime)(written)
-        opened = with_networks(opened, networks, described)
+        runtime = (open_saved_model if kind == "savedmodel" else open_runtime)(written)
+        runtime = with_networks(runtime, networks, described)
         try:
-            exported = compare(model, opened, clips, config, bundle, target, networks)
+            exported = compare(model, runtime, clips, config, bundle, target, networks)
         except NetworkError:  # of numbers that an interpreter of 8 bits does not take
             raise PipelineError(
                 f"{kind}: the exported model cannot be run and was not kept; its numbers may be "

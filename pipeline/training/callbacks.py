@@ -18,6 +18,7 @@ import numpy as np
 
 from pipeline.atomic import atomic_write, named_in_errors
 from pipeline.errors import DataError
+from pipeline.models.recognizer import load_recognizer
 from pipeline.run import Run
 from pipeline.training.alarms import TrainingWarning
 from pipeline.training.averaging import WeightAverage
@@ -59,6 +60,7 @@ class KeepBest(keras.callbacks.Callback):
         self._twin = functools.cache(twin)
         self._average, self._patience, self._last = average, patience, last
         self._unwritten: list[np.ndarray] | None = None
+        self._is_written = False
         self.lowest = math.inf
         self.epoch = 0
 
@@ -95,6 +97,11 @@ class KeepBest(keras.callbacks.Callback):
         finally:
             temporary.unlink(missing_ok=True)
         self._unwritten = None
+        self._is_written = True
+
+    def kept(self) -> keras.Model:
+        """The model whose weights were kept, in float32; `write` was called before."""
+        return self._twin() if self._is_written else load_recognizer(self._path)
 
 
 class EpochLog(keras.callbacks.Callback):

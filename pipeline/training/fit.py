@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+from collections.abc import Iterator
 from pathlib import Path
 
 import keras
@@ -35,6 +36,7 @@ from pipeline.training.curves import plot_history
 from pipeline.training.features import fitted_part
 from pipeline.training.linear import fit_heads, is_linear, note_fit
 from pipeline.training.memory import check_memory
+from pipeline.training.opened import OpenedRun, open_run
 from pipeline.training.optimizer import compile_model
 from pipeline.training.precision import decide_precision
 from pipeline.training.preflight import overfit_one_batch
@@ -60,13 +62,13 @@ class Interrupted(KeyboardInterrupt):
     """Ctrl-C, after a model was kept.
 
     Attributes:
-        run: The run, which goes on when it is trained again.
+        opened: The run, which goes on when it is trained again.
         epoch: The epoch that the model is of, from 1.
     """
 
-    def __init__(self, run: Run, epoch: int) -> None:
+    def __init__(self, opened: OpenedRun, epoch: int) -> None:
         super().__init__()
-        self.run, self.epoch = run, epoch
+        self.opened, self.epoch = opened, epoch
 
 
 def train(
@@ -76,7 +78,7 @@ def train(
     overwrite: bool = False,
     preflight: bool = False,
     cluster: Cluster | None = None,
-) -> Run:
+) -> OpenedRun:
     """Trains a model on the prepared data set of a configuration.
 
     The best model by validation loss is kept; without validation videos, the last one. A training
@@ -91,8 +93,8 @@ def train(
         overwrite: Whether a run that is there already is replaced; one that was interrupted
             before it had a model always is.
         preflight: Whether to see first that the network can learn one batch by heart.
-        cluster: The machines that train it together, each of which calls this; the first decides,
-            and alone writes. None: this machine, with all of its GPUs.
+        cluster: The machines that train it together, of which this is the first: it decides, and
+            alone writes. None: this machine, with all of its GPUs.
 
     Returns:
         The run, with its configuration, class names, history, curves and model.
@@ -107,9 +109,34 @@ def train(
         Interrupted: Ctrl-C was pressed; the best model so far is kept. Before the end of the first
             epoch, when there is none, it is a mere `KeyboardInterrupt`.
     """
+    run, cluster = Run(own_folder(folder)), cluster or alone()
+    with _begun(config, cluster) as (config, data):
+        with run.alone("name another folder (--run)"):
+            opened = _train_first(
+                config, data, run, cluster, overwrite=overwrite, preflight=preflight
+            )
+        cluster.leave()
+    return opened
+
+
+def help_train(config: RunConfig, folder: Path, cluster: Cluster) -> None:
+    """Trains together with the first of several machines, which calls `train`, and writes nothing.
+
+    Raises: See `train`.
+    """
+    run = Run(own_folder(folder))
+    with _begun(config, cluster) as (config, data):
+        if begun := _agree(cluster, config, data, goes_on=False):
+            config, goes_on = begun
+            _train(config, data, run, cluster, goes_on=goes_on)
+        cluster.leave()
+
+
+@contextlib.contextmanager
+def _begun(config: RunConfig, cluster: Cluster) -> Iterator[tuple[RunConfig, PreparedDataset]]:
+    """The configuration with what the data set tells, and that; within it, errors are told."""
     if not config.data:
         raise ConfigError("which data set? Name its folder: --data data/NAME")
-    run, cluster = Run(own_folder(folder)), cluster or alone()
     config, data = open_of_run(config)
     data.manifest.check_classes()
     config.check_classes(data.class_names)
@@ -121,13 +148,7 @@ def train(
         enough_memory(config),
         lost_workers_named(cluster.addresses, cluster.index),
     ):
-        if cluster.is_first:
-            _train_first(config, data, run, cluster, overwrite=overwrite, preflight=preflight)
-        elif begun := _agree(cluster, config, data, goes_on=False):
-            config, goes_on = begun
-            _train(config, data, run, cluster, goes_on=goes_on)
-        cluster.leave()
-    return run
+        yield config, data
 
 
 def _train_first(
@@ -138,21 +159,20 @@ def _train_first(
     *,
     overwrite: bool,
     preflight: bool,
-) -> None:
-    with run.alone("name another folder (--run)"):
-        bring_back(run)
-        goes_on = not overwrite and is_unfinished(run, config, data.fingerprint)
-        if not goes_on:
-            check_free(run, overwrite=overwrite)
-        config = decide_precision(config, run.config_file if goes_on else None)
-        if goes_on and run.config().data != config.data:  # the data set was moved
-            save_config(config, run.config_file)
-        if goes_on and is_trained(run):
-            print(f"{run.folder}: is trained already")
-            cluster.agree(None)
-        else:
-            _agree(cluster, config, data, goes_on=goes_on)
-            _train_alone(config, data, run, cluster, goes_on=goes_on, preflight=preflight)
+) -> OpenedRun:
+    bring_back(run)
+    goes_on = not overwrite and is_unfinished(run, config, data.fingerprint)
+    if not goes_on:
+        check_free(run, overwrite=overwrite)
+    config = decide_precision(config, run.config_file if goes_on else None)
+    if goes_on and run.config().data != config.data:  # the data set was moved
+        save_config(config, run.config_file)
+    if goes_on and is_trained(run):
+        print(f"{run.folder}: is trained already")
+        cluster.agree(None)
+        return open_run(run)
+    _agree(cluster, config, data, goes_on=goes_on)
+    return _train_alone(config, data, run, cluster, goes_on=goes_on, preflight=preflight)
 
 
 def _agree(
@@ -184,13 +204,13 @@ def _train_alone(
     *,
     goes_on: bool,
     preflight: bool,
-) -> None:
+) -> OpenedRun:
     warn_of_few_groups(data.manifest.rows)
     if preflight and not goes_on:
         print(f"preflight: one batch learned by heart in {overfit_one_batch(config, data)} steps")
     try:
         with contextlib.nullcontext() if goes_on else old_run_kept(run):
-            _train(config, data, run, cluster, goes_on=goes_on)
+            return _train(config, data, run, cluster, goes_on=goes_on)
     finally:
         with contextlib.suppress(DataError):
             if history := run.history():  # Ctrl-C may come before the first line of it.
@@ -199,7 +219,7 @@ def _train_alone(
 
 def _train(
     config: RunConfig, data: PreparedDataset, run: Run, cluster: Cluster, *, goes_on: bool
-) -> None:
+) -> OpenedRun:
     keras.utils.set_random_seed(config.seed)
     with cluster.strategy.scope():
         recognizer = build_recognizer(config, len(data.class_names))
@@ -244,9 +264,9 @@ def _train(
                 raise
             checkpoint.write()
             note_end(run)
-            raise Interrupted(run, best.epoch) from None
+            raise Interrupted(OpenedRun(run, config, data, best.kept()), best.epoch) from None
     if not cluster.is_first:
-        return
+        return OpenedRun(run, config, data, recognizer)
     note_end(run)
     run.checkpoint_file.unlink(missing_ok=True)
     if not best.epoch:
@@ -254,6 +274,7 @@ def _train(
             f"{run.folder}: no model to keep, the loss never was a number. "
             f"Lower train.learning_rate, which is {config.train.learning_rate:g}"
         )
+    return OpenedRun(run, config, data, best.kept())
 
 
 def _fit(

@@ -22,6 +22,7 @@ from pipeline.models.recognizer import build_recognizer, load_recognizer
 from pipeline.run import Run
 from pipeline.tasks.calibration import Calibration, read_calibration, write_calibration
 from pipeline.tasks.task import task_of
+from pipeline.training.opened import open_run
 from tests.evaluation.conftest import copy_of
 from tests.evaluation.made_up_crossval import made_up
 from tests.runs import changed
@@ -159,7 +160,7 @@ def test_probabilities_and_answers_are_those_of_the_calibration(evaluated, hasty
 
 def test_validation_videos_alone_are_what_it_is_fitted_on(hasty_run, blob_store, tmp_path):
     run = copy_of(hasty_run, tmp_path / "run")
-    found, config = calibrate(run), run.config()
+    found, config = calibrate(open_run(run)), run.config()
     assert read_calibration(run) == found
     clips = predict(load_recognizer(run.model_file), blob_store, config, "val")
     videos = clips.by_video()
@@ -190,7 +191,7 @@ def test_without_validation_nothing_is_fitted(hasty_run, store_without_validatio
     environment = run.environment() | {"data_fingerprint": store_without_validation.fingerprint}
     run.environment_file.write_text(json.dumps(environment))
     write_calibration(run, Calibration(logit_threshold=1.0, num_videos=9))
-    assert calibrate(run) == Calibration(clip_seconds=1.2) == read_calibration(run)
+    assert calibrate(open_run(run)) == Calibration(clip_seconds=1.2) == read_calibration(run)
     with pytest.raises(DataError, match="has no val videos. Prepare it with --val-fraction"):
         evaluate(run, "val")
 

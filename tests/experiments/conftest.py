@@ -5,16 +5,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from pipeline.evaluation.predict import predict_split
-from pipeline.evaluation.predictions import calibrated_predictions
 from pipeline.run import Run
+from pipeline.training.opened import open_run
 from tests.runs import drawn_run
-
-
-def scores_of_answers(run, split):
-    """What `evaluate` finds, without all that it finds besides."""
-    predict_split(run, split)
-    return calibrated_predictions(run, split).scores()
 
 
 @contextmanager
@@ -30,12 +23,11 @@ def drawing():
         drawn_run(config, new, exported=False)
         shutil.copytree(new, folder, dirs_exist_ok=True)  # One may have begun there.
         shutil.rmtree(new)
-        return Run(folder)
+        return open_run(Run(folder))
 
     with pytest.MonkeyPatch.context() as patch:
         for module in ("auto", "pace", "runs", "trial"):
             patch.setattr(f"pipeline.experiments.{module}.train", train)
-        patch.setattr("pipeline.experiments.runs.evaluate", scores_of_answers)
         yield folders
 
 

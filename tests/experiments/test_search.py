@@ -1,5 +1,6 @@
 import dataclasses
 import os
+from types import SimpleNamespace
 
 import pytest
 
@@ -9,6 +10,7 @@ from pipeline.experiments.ranges import read_ranges
 from pipeline.experiments.search import Search, import_optuna
 from pipeline.run import Run
 from pipeline.training.fit import DivergenceError
+from pipeline.training.opened import OpenedRun
 from pipeline.workers.shares import run_in_shares
 from tests.processes import wait_until
 from tests.runs import changed
@@ -34,11 +36,11 @@ HISTORY = """epoch,seconds,learning_rate,loss,accuracy,val_loss,val_accuracy
 """
 
 
-def make_believe(folder, history=HISTORY):
+def make_believe(config, folder, history=HISTORY):
     """A run of which only the history is there."""
     folder.mkdir()
     Run(folder).history_file.write_text(history)
-    return Run(folder)
+    return OpenedRun(Run(folder), config, None, None)
 
 
 @pytest.fixture
@@ -51,7 +53,7 @@ def trained(monkeypatch):
         if config.train.learning_rate > 1:
             raise DivergenceError
         narrow = config.backbone.filters == (2,)
-        return make_believe(folder, HISTORY.replace("0.6", "0.5") if narrow else HISTORY)
+        return make_believe(config, folder, HISTORY.replace("0.6", "0.5") if narrow else HISTORY)
 
     monkeypatch.setattr("pipeline.experiments.search.train", train)
     return configs
@@ -121,7 +123,7 @@ def search_in(asked, on_trial):
         with file.open("a") as lines:
             lines.write(f"{os.getpid()} {config.model.dropout}\n")
         wait_until(lambda: len(processes_in(file)) == 2)
-        return make_believe(folder)
+        return make_believe(config, folder)
 
     search.train = train
     ranges = {"model.dropout": {"low": 0.0, "high": 0.9}}
@@ -178,11 +180,12 @@ def test_settings_for_several_labels_are_chosen_by_mean_average_precision(
     several = changed(config, {"model.task": "video-multilabel", "split.val_folds": 3})
     splits = []
 
-    def evaluate(run, split):
+    def predict_split(opened, split):
         splits.append(split)
-        return {"videos": {"mean_average_precision": score, "accuracy": 0.9}}
+        found = {"videos": {"mean_average_precision": score, "accuracy": 0.9}}
+        return SimpleNamespace(scores=lambda: found)
 
-    monkeypatch.setattr("pipeline.experiments.search.evaluate", evaluate)
+    monkeypatch.setattr("pipeline.experiments.search.predict_split", predict_split)
     Search(ranges={"temporal.units": [8]}, trials=1, inner_folds=2)(several, tmp_path / "search")
     assert splits == ["val", "val"]
     assert f"inner mean average precision {score or 0:.3f}" in capsys.readouterr().out

@@ -28,10 +28,11 @@ def small_config(blob_config):
 
 def answer_all(run, folder):
     from pipeline.evaluation.predict import predict_split
+    from pipeline.training.opened import open_run
 
     copy = Run(shutil.copytree(run.folder, folder))
     for split in ("val", "test"):
-        predict_split(copy, split)
+        predict_split(open_run(copy), split)
 
 
 @pytest.fixture(scope="session")
@@ -42,12 +43,13 @@ def answered_run(hasty_run, made):
 
 def export_all(config, folder):
     from pipeline.inference.export import export
+    from pipeline.training.opened import open_run
 
     run = drawn_run(config, folder / "run", exported=False)
     write_calibration(run, Calibration(temperature=1.5, logit_threshold=0.6, num_videos=1))
     exports = {}
     for kind in FORMATS:
-        found = export(run, kind)
+        found = export(open_run(run), kind)
         inside = Run(found.run.folder.relative_to(run.folder))
         exports[kind] = dataclasses.replace(found, run=inside)
     (folder / "exports.pickle").write_bytes(pickle.dumps(exports))

@@ -29,6 +29,7 @@ from pipeline.inference.many import find_videos, predict_here, predict_many
 from pipeline.inference.results import COLUMNS, ResultFile, open_results
 from pipeline.inference.timeline import make_timeline
 from pipeline.run import Run
+from pipeline.training.opened import open_run
 from pipeline.video import DamagedVideoWarning, iter_frames, write_video
 from tests.inference.commands import classify, start
 from tests.inference.videos import BAD, GOOD, NAMES, paths, predictions_of, rows, write_cut
@@ -55,7 +56,11 @@ def with_calibration(run, folder, **values):
 def flow_run(flow_store, small_config, made):
     streams = {"model.streams": ["rgb", "flow"], "clip.num_frames": 8}
     config = changed(small_config, {"data": str(flow_store.path), **streams})
-    return Run(made("run of flow", lambda folder: predict_split(drawn_run(config, folder), "test")))
+    return Run(
+        made(
+            "run of flow", lambda folder: predict_split(open_run(drawn_run(config, folder)), "test")
+        )
+    )
 
 
 def test_every_video_gets_the_answer_of_evaluation(answered_run, flow_run, blob_videos, tmp_path):

@@ -36,6 +36,7 @@ from pipeline.models.recognizer import load_recognizer
 from pipeline.run import Run
 from pipeline.tasks.calibration import Calibration
 from pipeline.training.checkpoint import restore
+from pipeline.training.opened import open_run
 from pipeline.video import write_video
 from tests.inference import commands
 from tests.networks import write_tflite
@@ -66,7 +67,7 @@ def test_the_export_is_one_file_that_differs_by_rounding_alone(
     moved = shutil.copytree(store_without_validation.path, tmp_path / "moved")
     before = set(run.folder.iterdir())
     run.litert_file.unlink()
-    assert 0 <= export(run, data=moved, num_clips=3).difference < 1e-4
+    assert 0 <= export(open_run(run, moved), num_clips=3).difference < 1e-4
     assert set(run.folder.iterdir()) == before
     assert run.litert_file.read_bytes() == exports["litert"].model.read_bytes()
     assert len(traced) == 1
@@ -77,7 +78,7 @@ def test_what_cannot_be_exported_leaves_what_was_there(run, monkeypatch):
 
     def refused(error, message, kind="litert"):
         with pytest.raises(error, match=message):
-            export(run, kind)
+            export(open_run(run), kind)
         assert set(run.folder.iterdir()) == before
         assert run.litert_file.read_bytes() == content
 
@@ -134,7 +135,7 @@ def test_a_model_that_8_bits_cannot_hold_is_not_exported_to_them(run, vast, reas
     model.save(run.model_file)
     shutil.rmtree(run.exports)
     with pytest.raises(PipelineError, match=reason):
-        export(run, "litert-int8", num_clips=16)
+        export(open_run(run), "litert-int8", num_clips=16)
     assert not run.exports.exists()
 
 

@@ -29,6 +29,7 @@ from pipeline.inference.stream import classify_stream
 from pipeline.inference.timeline import make_timeline
 from pipeline.run import Run, latest_run
 from pipeline.tasks.exclusive import Exclusive
+from pipeline.training.opened import open_run
 from pipeline.video import LiveVideo, iter_frames
 from tests.conftest import prepared
 from tests.evaluation.made_up_crossval import some_answers, write_crossval
@@ -45,7 +46,7 @@ def make(config, videos, other, folder):
     values = {"data": str(store), "clip.num_frames": 5}
     small = drawn_run(changed(config, values), folder / "small")
     for split in ("val", "test"):
-        predict_split(small, split)
+        predict_split(open_run(small), split)
     shutil.copytree(other.folder, folder / "hasty")
 
 

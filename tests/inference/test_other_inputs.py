@@ -52,6 +52,7 @@ from pipeline.run import Run
 from pipeline.tasks.calibration import Calibration
 from pipeline.training.features import _backbone_mark, cached_features
 from pipeline.training.fit import train
+from pipeline.training.opened import open_run
 from pipeline.training.preflight import overfit_one_batch
 from pipeline.training.run_folder import is_unfinished
 from pipeline.video import LiveVideo, VideoReader, iter_frames, probe, write_video
@@ -94,10 +95,10 @@ def make(blob_config, store, folder):
     network.save(folder / "network.keras")
     shutil.copytree(store.path, folder / "data")
     shutil.copy(folder / "network.tflite", folder / "moved.tflite")
-    run = train(configured(blob_config, folder, "moved.tflite"), folder / "run")
+    run = train(configured(blob_config, folder, "moved.tflite"), folder / "run").run
     (folder / "moved.tflite").unlink()
-    export(run)
-    predict_split(run, "test")
+    export(open_run(run))
+    predict_split(open_run(run), "test")
 
 
 @pytest.fixture(scope="module")
@@ -177,7 +178,7 @@ def test_classifying_says_what_evaluation_does(run, video, blob_videos):
 
 def test_exports_and_fused_runs_have_the_network_with_them(run, hasty_run, video, tmp_path):
     for kind, runtime, most in (("savedmodel", "savedmodel", 2e-3), ("litert-int8", "auto", 0.1)):
-        found = left_of(export(run, kind, num_clips=4).run, video, runtime=runtime)
+        found = left_of(export(open_run(run), kind, num_clips=4).run, video, runtime=runtime)
         assert found == pytest.approx(left_of(run, video), abs=most)
     moved = Run(Path(shutil.copytree(run.folder, tmp_path / "moved")))
     both = Fused(
@@ -245,7 +246,7 @@ def test_beside_a_network_of_the_graph(config, flow_store, blob_videos, tmp_path
         backbones={"flow": BackboneConfig(filters=(4,), trainable="none")},
     )
     run = drawn_run(both, tmp_path / "run")
-    predict_split(run, "test")
+    predict_split(open_run(run), "test")
     expect_answers_of_evaluation(run, Classifier(run), blob_videos, every=5)
 
 
@@ -338,8 +339,8 @@ def learn(config, folder, **options):
         model=ModelConfig(streams=("pose",), dropout=0),
         augment=NO_AUGMENT,
     )
-    run = train(config, folder / "run")
-    export(run)
+    run = train(config, folder / "run").run
+    export(open_run(run))
     evaluate(run)
 
 

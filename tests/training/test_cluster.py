@@ -74,7 +74,7 @@ def test_two_workers_train_as_one(config, tmp_path):
     assert (first.returncode, second.returncode) == (0, 0), errors + silent[1]
     assert (errors, *silent) == ("", "", "")
     assert said.startswith("2 workers, waiting for all: localhost:")
-    expect_same(run, train(config, tmp_path / "one"), rtol=1e-3, atol=1e-3)
+    expect_same(run, train(config, tmp_path / "one").run, rtol=1e-3, atol=1e-3)
 
 
 def text_of(path):
@@ -183,7 +183,7 @@ from pipeline.models.layers import BatchNormalization
 from pipeline.training import rendezvous
 from pipeline.training.cluster import Cluster
 from pipeline.training.ctrl_c import CtrlC
-from pipeline.training.fit import train
+from pipeline.training.fit import help_train, train
 from pipeline.training.optimizer import compile_model
 from pipeline.training.trainer import Trainer
 cluster = Cluster(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]))
@@ -242,7 +242,7 @@ def test_two_devices_train_as_one(two, tmp_path):
         "Received: 7; try 8"
     )
     assert not (tmp_path / "uneven").exists()
-    one = train(two["whole"], tmp_path / "one")
+    one = train(two["whole"], tmp_path / "one").run
     expect_same(Run(tmp_path / "whole"), one, rtol=1e-3, atol=1e-4)
     # Averages are the same on all devices, and dropout is not.
     variables = [line.split()[1:] for line in said if line.startswith("variable")]

@@ -36,6 +36,7 @@ from pipeline.training import linear, logistic
 from pipeline.training.features import cached_features, on_stored_features, temporal_part
 from pipeline.training.fit import train
 from pipeline.training.logistic import PENALTIES, Problem, choose_penalty, fit, shortened
+from pipeline.training.opened import open_run
 from tests.runs import changed, drawn_run, expect_same
 
 FROZEN = {"backbone.trainable": "none", "model.streams": ("rgb",)}
@@ -62,8 +63,8 @@ def test_it_is_the_same_training(config, tmp_path, capsys):
     """With mirrored clips; and features are those of all splits of the same videos."""
     values = {"augment.flip": 0.5, "model.dropout": 0.2, "temporal.dropout": 0.2}
     config = changed(config, values)
-    through = train(config, tmp_path / "through")
-    once = train(cached(config), tmp_path / "once")
+    through = train(config, tmp_path / "through").run
+    once = train(cached(config), tmp_path / "once").run
     expect_same(once, through, rtol=1e-4, atol=1e-4)
     assert capsys.readouterr().out.count("features of 96 frames") == 1
     features_of(changed(cached(config), {"split.folds": 4}), seed=config.seed)
@@ -132,7 +133,7 @@ def test_windows_of_recordings_have_the_features_of_their_frames(
 
 def evaluated(run):
     """All numbers of calibration and evaluation, with those of each video, in one row."""
-    found = keras.tree.flatten([calibrate(run).as_json(), evaluate(run)])
+    found = keras.tree.flatten([calibrate(open_run(run)).as_json(), evaluate(run)])
     with (run.report / "test_predictions.csv").open(newline="") as file:
         logits = [float(row["max_logit"]) for row in csv.DictReader(file)]
     return [*(each for each in found if isinstance(each, int | float)), *logits]
@@ -256,10 +257,10 @@ def test_it_learns_at_once_and_classifies(run, flow_store, blob_videos):
         for inputs, label in evaluation_batches(flow_store, run.config(), "val")
     ]
     assert np.mean(right) == pytest.approx(epoch["val_accuracy"])
-    assert calibrate(run).num_videos == 16
+    assert calibrate(open_run(run)).num_videos == 16
     assert evaluate(run)["video"]["top1"] > 0.8
     assert json.loads(run.metrics_file.read_text())["test"]["lengths"][0]["num_frames"] == 1
-    assert export(run, num_clips=3).difference < 1e-4
+    assert export(open_run(run), num_clips=3).difference < 1e-4
     assert Classifier.load(run.folder).predict(next(blob_videos.glob("*/*.avi"))).label
 
 
@@ -273,7 +274,7 @@ def test_a_given_penalty_is_taken(run, tmp_path, capsys, monkeypatch):
         return logistic.fit(problem, penalty)
 
     monkeypatch.setattr(linear, "fit", fit)
-    weak = train(changed(run.config(), {"temporal.penalty": 1e6}), tmp_path / "strong")
+    weak = train(changed(run.config(), {"temporal.penalty": 1e6}), tmp_path / "strong").run
     assert "penalty" not in capsys.readouterr().out
     size = [
         np.abs(each.get_layer("flow_temporal").get_layer("head").kernel).max()

@@ -29,6 +29,7 @@ from pipeline.training import fit, preflight
 from pipeline.training.alarms import Alarms, TrainingWarning
 from pipeline.training.callbacks import KeepBest
 from pipeline.training.fit import train
+from pipeline.training.opened import open_run
 from pipeline.training.optimizer import compile_model
 from tests.runs import changed
 
@@ -48,7 +49,7 @@ def test_training_stops_early_and_its_folder_describes_it(tiny_config, tiny_stor
     config = changed(
         tiny_config, {"train.epochs": 100, "train.learning_rate": 0.1, "train.patience": 2}
     )
-    run = train(config, tmp_path / "run")
+    run = train(config, tmp_path / "run").run
     rows = run.history()
     losses = [row["val_loss"] for row in rows]
     best = losses.index(min(losses))
@@ -137,9 +138,9 @@ def test_half_precision_is_for_training_alone(tiny_config, tmp_path):
     assert model.get_layer("difference_temporal").compute_dtype == "float32"
     assert {weight.dtype for weight in model.trainable_variables} == {"float32"}
     assert keras.config.dtype_policy().name == "float32"
-    run = train(config, tmp_path / "run")
+    run = train(config, tmp_path / "run").run
     assert load_recognizer(run.model_file).get_layer(compute).compute_dtype == "float32"
-    assert export(run).difference < 1e-4
+    assert export(open_run(run)).difference < 1e-4
     for split in ("train", "validation"):
         (file,) = (run.folder / "tensorboard" / split).glob("events.*")
         tags = {

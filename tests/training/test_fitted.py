@@ -114,7 +114,7 @@ def test_the_loss_is_the_mean_and_the_metric_that_of_the_average(tiny_config, tm
     assert float(metric.result()) == 0
     # Evaluation finds what a training of streams apart found.
     streams = {"model.streams": ("rgb", "difference"), "model.fusion": "apart"}
-    run = train(changed(tiny_config, streams), tmp_path / "run")
+    run = train(changed(tiny_config, streams), tmp_path / "run").run
     best = min(run.history(), key=lambda row: row["val_loss"])
     result = evaluate(run, "val")
     assert result["video"]["top1"] == pytest.approx(best["val_accuracy"], abs=1e-6)

@@ -59,7 +59,7 @@ def train_with_copy(config, folder, epoch):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Alarms, "on_epoch_begin", copy)
         patch.setattr("pipeline.training.checkpoint.TIMES_AS_LONG", 0)
-        return train(config, folder / "whole")
+        return train(config, folder / "whole").run
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,7 @@ def stop_after(config, folder, epoch):
         with pytest.raises(Interrupted) as stop:
             train(config, folder)
     assert stop.value.epoch > 0
-    assert stop.value.run == Run(folder)
+    assert stop.value.opened.run == Run(folder)
 
 
 @pytest.fixture
@@ -141,7 +141,7 @@ def test_killed_and_started_again_equals_undisturbed(config, undisturbed, tmp_pa
     run = Run(shutil.copytree(undisturbed.folder.with_name("killed after 0"), tmp_path / "first"))
     assert not run.model_file.exists()
     shutil.copy(undisturbed.folder.with_name("killed after 1") / run.model_file.name, run.folder)
-    expect_same(train(config, run.folder), undisturbed, atol=1e-6)
+    expect_same(train(config, run.folder).run, undisturbed, atol=1e-6)
     assert f"{run.folder}: goes on after epoch 0" in capsys.readouterr().out
     assert not run.checkpoint_file.exists()
 
@@ -161,9 +161,8 @@ def test_ctrl_c_can_be_gone_on_from(config, undisturbed, stopped, monkeypatch):
     for file in made:
         file.write_text("of epoch 2")
     monkeypatch.setattr(precision, "faster_precision", lambda: ("mixed_bfloat16", "here"))
-    expect_same(
-        train(changed(config, {"train.precision": "auto"}), stopped.folder), undisturbed, atol=1e-6
-    )
+    opened = train(changed(config, {"train.precision": "auto"}), stopped.folder)
+    expect_same(opened.run, undisturbed, atol=1e-6)
     assert stopped.config().train.precision == "float32"
     assert not any(file.exists() for file in made)
     assert not stopped.exports.exists()
@@ -186,7 +185,7 @@ def test_a_training_on_recordings_can_be_gone_on_from(recording_config, tmp_path
     config = changed(recording_config, values)
     whole = train_with_copy(config, tmp_path, 1)
     assert " classes right 0." in capsys.readouterr().out
-    expect_same(train(config, tmp_path / "killed after 1"), whole, atol=1e-6)
+    expect_same(train(config, tmp_path / "killed after 1").run, whole, atol=1e-6)
 
 
 def test_what_ends_early_while_ctrl_c_is_pressed_has_ended(tiny_config, tmp_path, monkeypatch):
@@ -198,7 +197,7 @@ def test_what_ends_early_while_ctrl_c_is_pressed_has_ended(tiny_config, tmp_path
         patch.setattr(Alarms, "on_epoch_end", press_and_end)
         with pytest.raises(Interrupted):
             train(tiny_config, tmp_path / "run")
-    run = train(tiny_config, tmp_path / "run")
+    run = train(tiny_config, tmp_path / "run").run
     assert len(run.history()) == 1 < tiny_config.train.epochs
     assert not run.checkpoint_file.exists()
 
@@ -213,7 +212,7 @@ def test_a_training_that_ended_unexported_is_left_to_be_exported(
     run = Run(shutil.copytree(undisturbed.folder, tmp_path / "run"))
     for name in ("model.tflite", ""):
         before = {path: path.stat().st_mtime_ns for path in run.folder.rglob("*")}
-        assert train(config, run.folder) == run
+        assert train(config, run.folder).run == run
         assert capsys.readouterr().out == f"{run.folder}: is trained already\n"
         assert {path: path.stat().st_mtime_ns for path in run.folder.rglob("*")} == before
         with pytest.raises(ConfigError, match="holds an unfinished training with another seed"):
