@@ -51,7 +51,7 @@ def train_auto(arguments: Sequence[str]) -> int:
         overwrite = options.overwrite
         watch = begin_auto(config, out.folder, options.budget, overwrite=overwrite, began=began)
         choice = choose(config, out.folder / "tried", watch)
-        found = finish(choice, out.folder / "runs")
+        found = finish(choice, out.folder / "runs", watch)
         print("exporting", flush=True)
         for opened in found:
             export(opened)

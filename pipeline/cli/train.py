@@ -14,7 +14,7 @@ import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline.cli.auto import is_auto, train_auto
 from pipeline.cli.export import format_exported
@@ -53,7 +53,6 @@ def main(arguments: Sequence[str]) -> int:
     now = datetime.datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
     folder = Path(options.run or RUNS / f"{Path(config.data).name}-{now}")
 
-    asked = {"overwrite": options.overwrite, "preflight": options.preflight}
     with _ended_at_once():
         if place.index:
             return _help(config, folder, place)
@@ -61,7 +60,7 @@ def main(arguments: Sequence[str]) -> int:
         cluster = _join(place) if place.num_workers > 1 else None
         with Run(folder).alone("name another folder (--run)"):  # until all is written
             import_tensorflow()
-            code = _train_and_export(config, folder, cluster, asked)
+            code = _train_and_export(config, folder, cluster, options)
     print(f"next: {command('evaluate', folder)}")
     return code
 
@@ -102,17 +101,23 @@ def _help(config: RunConfig, folder: Path, place: Place) -> int:
 
 @held_open()
 def _train_and_export(
-    config: RunConfig, folder: Path, cluster: Cluster | None, asked: dict[str, bool]
+    config: RunConfig, folder: Path, cluster: Cluster | None, options: Any
 ) -> int:
     from pipeline.evaluation.calibrate import calibrate
     from pipeline.inference.export import export
     from pipeline.training.fit import Interrupted, train
 
-    without = " and without --overwrite" if asked["overwrite"] else ""
+    without = " and without --overwrite" if options.overwrite else ""
     code = 0
     again = f"The same command with --run {shlex.quote(str(folder))}{without} goes on"
     try:
-        opened = train(config, folder, **asked, cluster=cluster)
+        opened = train(
+            config,
+            folder,
+            overwrite=options.overwrite,
+            preflight=options.preflight,
+            cluster=cluster,
+        )
     except Interrupted as stop:
         opened, code = stop.opened, 130
         print(f"interrupted; the model of epoch {stop.epoch} is kept. {again}", flush=True)

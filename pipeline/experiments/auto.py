@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +23,7 @@ from pipeline.evaluation.predictions import Predictions, joined
 from pipeline.experiments.comparison import write_rows
 from pipeline.experiments.pace import in_time
 from pipeline.experiments.race import Clock, Race
-from pipeline.experiments.recipes import FEW, NEAREST, RECORDINGS, VIDEOS, Recipe, usable
+from pipeline.experiments.recipes import FEW, NEAREST, RECORDINGS, VIDEOS, usable
 from pipeline.experiments.runs import Experiment, begin
 from pipeline.experiments.trial import Trial, logged_to, several_of
 from pipeline.locks import alone
@@ -33,6 +34,7 @@ from pipeline.run import Run
 from pipeline.tasks.calibration import Calibration
 from pipeline.tasks.fusion import Fusion
 from pipeline.text import clock, counted, listed
+from pipeline.training.callbacks import TimeLimit
 from pipeline.training.fit import train
 from pipeline.training.opened import OpenedRun, open_run
 from pipeline.training.run_folder import is_trained
@@ -80,11 +82,13 @@ def choose(config: RunConfig, folder: Path, watch: Clock) -> Choice:
     elif reason := _too_few(rows):
         recipes, missing = usable(NEAREST, data)
         print(
-            f"{reason}. What is taken is: {recipes[0].name}, trained to its end whatever the "
-            "budget. Expect it to be wrong often; each more video of a class helps",
+            f"{reason}. What is taken is: {recipes[0].name}. Expect it to be wrong often; "
+            "each more video of a class helps",
             flush=True,
         )
-        return _untried(recipes[0], config, size, folder, missing)
+        own, _ = open_of_run(recipes[0].config(config, size))
+        only = Trial(recipes[0], own, folder / "only", status="the only one")
+        return _untried(only, missing)
     else:
         recipes, missing = usable(VIDEOS, data)
     folds = min(_FOLDS, len({row.group for row in rows}))
@@ -96,10 +100,12 @@ def choose(config: RunConfig, folder: Path, watch: Clock) -> Choice:
     print(
         f"{counted(len(trials), 'recipe')}, each in up to {folds} folds over groups of the "
         "training videos, then the last training and an export: about "
-        f"{clock(max(0.0, watch.left))}. What was begun is ended, and testing comes after it",
+        f"{clock(max(0.0, watch.left))}. Testing comes after it",
         flush=True,
     )
     trials = in_time(trials, data, folds, folder, watch)
+    if trials[0].status:
+        return _untried(trials[0], missing)
     race = Race(trials, folds, main, watch)
     race.run()
     members = race.members()
@@ -130,28 +136,29 @@ def _too_few(rows: Sequence[Row]) -> str:
     return ""
 
 
-def _untried(
-    recipe: Recipe, config: RunConfig, size: int, folder: Path, missing: Sequence[str]
-) -> Choice:
-    own, _ = open_of_run(recipe.config(config, size))
-    trial = Trial(recipe, own, folder / "only", status="the only one")
+def _untried(trial: Trial, missing: Sequence[str]) -> Choice:
     return Choice(trials=[trial], members=[trial], fusion=None, several=None, missing=missing)
 
 
-def finish(choice: Choice, folder: Path) -> list[OpenedRun]:
+def finish(choice: Choice, folder: Path, watch: Clock) -> list[OpenedRun]:
     """Trains what was chosen on all videos that are not for the test, without validation videos.
 
     Returns:
         The runs, calibrated as far as that takes no validation videos, and not exported.
     """
-    runs = []
+    runs: list[OpenedRun] = []
     for trial in choice.members:
         split = dataclasses.replace(trial.config.split, val_folds=0, val_fold=1, train_on_val=True)
         run = Run(folder / trial.folder.name)
         print(f"{trial.recipe.name}: the last training, on all videos", flush=True)
         with logged_to(folder / "training.log"):
             config = dataclasses.replace(trial.config, split=split)
-            opened = open_run(run) if is_trained(run) else train(config, run.folder)
+            if is_trained(run):
+                opened = open_run(run)
+            else:
+                seconds = watch.for_each(len(choice.members) - len(runs))
+                limit = TimeLimit(time.monotonic() + seconds, keeps=True)
+                opened = train(config, run.folder, limit=limit)
             calibrate(opened)
         runs.append(opened)
     return runs
@@ -245,7 +252,7 @@ def cross_validate_auto(
             watch = Clock(own / _CLOCK, budget / number)
             print(f"fold {fold}/{number}", flush=True)
             choice = choose(dataclasses.replace(config, split=split), own / "tried", watch)
-            runs = finish(choice, own / "runs")
+            runs = finish(choice, own / "runs", watch)
             several = evaluated([opened.run.folder for opened in runs], "test")
             answers.append(_fused(several, choice))
             model = several.model

@@ -41,8 +41,12 @@ def in_time(
         folder: Where what it took is kept, so that the epochs stay the same.
         watch: The time that there is.
 
+    Returns:
+        All of them; or the first, which has a `status`, where there is time for its last training
+        and for no fold.
+
     Raises:
-        ConfigError: There is no time for one fold and the last training of the first of them.
+        ConfigError: There is no time for that either.
     """
     timed = next(trial for trial in trials if not trial.recipe.needs)
     file, whole = folder / _FILE, timed.config.train.epochs
@@ -55,7 +59,9 @@ def in_time(
         start, epoch = pace["start"], pace["epoch"]
         cheaper = trials[0].recipe.cost / timed.recipe.cost
         shortest = cheaper * (start + epoch * min(_FEWEST, whole))
-        _expect_time(shortest, start + epoch * whole, watch, timed.config.split.folds)
+        alone = _is_alone(shortest, start + epoch * whole, watch, timed.config.split.folds)
+        if alone:
+            return [_alone(trials[0], cheaper, start, epoch, watch)]
         pace["share"] = max(0.0, (watch.left / _TRAININGS - start) / (epoch * whole))
         write_json(file, pace)
     share = pace["share"]
@@ -66,17 +72,34 @@ def in_time(
     return [_shortened(trial, share * more) for trial, more in zip(trials, dearer, strict=True)]
 
 
-def _expect_time(shortest: float, whole: float, watch: Clock, tested: int | str) -> None:
-    """Makes sure that two trainings of so many seconds fit in, in each of the folds tested."""
-    least = watch.least(shortest + last_seconds(shortest))
-    if least > watch.budget:
+def _is_alone(shortest: float, whole: float, watch: Clock, tested: int | str) -> bool:
+    """Whether one training of so many seconds fits in, in each of the folds tested, and no two.
+
+    Raises:
+        ConfigError: Not even one does.
+    """
+    compared = (
+        f"From {_minutes(watch.least(_TRAININGS * whole))} on, two recipes are compared in all"
+    )
+    least = last_seconds(shortest)
+    if (enough := watch.least(least)) > watch.budget:
         each = " for each fold" if tested else ""
         raise ConfigError(
-            f"--budget: expected {_minutes(least)} or more{each} for these videos, got "
-            f"{clock(watch.budget)}: two trainings of about {clock(shortest)}, of the fewest "
-            f"epochs, and an export must fit in. From {_minutes(watch.least(_TRAININGS * whole))} "
-            "on, two recipes are compared in all of their epochs"
+            f"--budget: expected {_minutes(enough)} or more{each} for these videos, got "
+            f"{clock(watch.budget)}: a training of about {clock(shortest)}, of the fewest epochs, "
+            f"and an export must fit in. {compared} of their epochs"
         )
+    if watch.least(shortest + least) <= watch.budget:
+        return False
+    print(f"no time to try any recipe: the first is taken. {compared} of their epochs", flush=True)
+    return True
+
+
+def _alone(trial: Trial, cheaper: float, start: float, epoch: float, watch: Clock) -> Trial:
+    """A recipe with the epochs that its last training has time for."""
+    seconds = watch.for_each(1) / cheaper - start
+    found = _shortened(trial, seconds / (epoch * trial.config.train.epochs))
+    return dataclasses.replace(found, status="the only one that there is time for")
 
 
 def _minutes(seconds: float) -> str:

@@ -30,6 +30,7 @@ from pipeline.experiments.trial import (
 )
 from pipeline.tasks.fusion import RULES, Rule
 from pipeline.text import clock
+from pipeline.training.callbacks import OutOfTimeError
 from pipeline.training.fit import DivergenceError
 from pipeline.training.linear import is_linear
 
@@ -38,6 +39,10 @@ _MORE_SEEDS: Final = 2
 _ENOUGH_VIDEOS: Final = 150
 """Answers by which recipes are compared before any of them is tried further, if they can be."""
 _EXPORT_SECONDS: Final = 12.0
+_LAST_SHARE: Final = 1.25
+"""Of the seconds of a fold, what training on all videos takes."""
+_MOST_OVER: Final = 1.1
+"""Of the budget, when the last training ends wherever it is."""
 _SPARE: Final = 0.06
 """Share of the budget that is left for what cannot be foreseen."""
 
@@ -65,6 +70,11 @@ class Clock:
     def left(self) -> float:
         """Seconds that may still be used."""
         return self.budget * (1 - _SPARE) - self.spent
+
+    def for_each(self, number: int) -> float:
+        """Seconds that each of so many trainings may take at most, before it is exported."""
+        most = _MOST_OVER * self.budget - self.spent
+        return max(0.0, most / max(number, 1) - _EXPORT_SECONDS)
 
     def least(self, more: float) -> float:
         """The budget with which there is time for so many seconds more."""
@@ -166,12 +176,17 @@ class Race:
                 return
             if fold == 1:
                 seconds = self._fold_seconds(trial)
-                about = f"about {clock(seconds)} each" if seconds else "which is trained to its end"
-                print(f"{trial.recipe.name}: begins with fold 1, {about}", flush=True)
+                about = f", about {clock(seconds)} each" if seconds else ""
+                print(f"{trial.recipe.name}: begins with fold 1{about}", flush=True)
         try:
-            answers, seconds = held_out(trial.config, trial.folder, fold, self._folds)
+            answers, seconds = held_out(
+                trial.config, trial.folder, fold, self._folds, self._most_seconds(trial)
+            )
         except DivergenceError:
             trial.status = "diverged"
+            return
+        except OutOfTimeError:
+            trial.status = "no time"
             return
         trial.answers.append(answers)
         trial.seconds.append(seconds)
@@ -191,6 +206,12 @@ class Race:
         folds = 2 if others and not trial.answers else 1
         last = self._last_seconds([*others, trial])
         return self._watch.left - last > folds * self._fold_seconds(trial)
+
+    def _most_seconds(self, trial: Trial) -> float:
+        """What a fold may take, so that there is time for the last training after it."""
+        if any(each.answers for each in self._trials):
+            return self._watch.left - self._last_seconds([*self._others(trial), trial])
+        return (self._watch.left - _EXPORT_SECONDS) / (1 + _LAST_SHARE)
 
     def _others(self, trial: Trial) -> list[Trial]:
         """Who would be fused, but one."""
@@ -252,7 +273,7 @@ class Race:
 
 def last_seconds(fold_seconds: float) -> float:
     """What training on all videos takes, more than a fold has, and exporting."""
-    return 1.25 * fold_seconds + _EXPORT_SECONDS
+    return _LAST_SHARE * fold_seconds + _EXPORT_SECONDS
 
 
 def _on_common_folds(trials: Sequence[Trial]) -> list[Trial]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import math
 import time
 import warnings
 from collections.abc import Iterator, Sequence
@@ -20,6 +21,7 @@ from pipeline.evaluation.predict import predict_split
 from pipeline.evaluation.predictions import Predictions, calibrated_predictions, joined
 from pipeline.experiments.recipes import Recipe
 from pipeline.run import Run
+from pipeline.training.callbacks import TimeLimit
 from pipeline.training.fit import train
 from pipeline.training.run_folder import is_trained
 
@@ -65,7 +67,9 @@ def of_fold(config: RunConfig, fold: int, folds: int) -> RunConfig:
     return dataclasses.replace(config, split=split, train=fit)
 
 
-def held_out(config: RunConfig, folder: Path, fold: int, folds: int) -> tuple[Predictions, float]:
+def held_out(
+    config: RunConfig, folder: Path, fold: int, folds: int, seconds: float = math.inf
+) -> tuple[Predictions, float]:
     """Trains a run without one fold of the training videos, and has it answer for these.
 
     Args:
@@ -73,23 +77,29 @@ def held_out(config: RunConfig, folder: Path, fold: int, folds: int) -> tuple[Pr
         folder: Where runs of its folds go; one that is there is read.
         fold: The fold, from 1.
         folds: How many there are.
+        seconds: What the training may take.
 
     Returns:
         The answers, and the seconds that it took.
 
     Raises:
         DivergenceError: The training did.
+        OutOfTimeError: It took too long, and was given up.
     """
     run = Run(folder / f"fold-{fold:02d}")
     done = run.folder / _DONE
     if not is_tried(folder, fold):
         started = time.monotonic()
         with logged_to(folder / "training.log"):
-            opened = train(of_fold(config, fold, folds), run.folder, overwrite=not _goes_on(run))
+            opened = train(
+                of_fold(config, fold, folds),
+                run.folder,
+                overwrite=not _goes_on(run),
+                limit=TimeLimit(started + seconds, keeps=False),
+            )
             predict_split(opened, "val")
         write_json(done, {"seconds": round(time.monotonic() - started, 1)})
-    seconds = json.loads(done.read_bytes())["seconds"]
-    return calibrated_predictions(run, "val"), seconds
+    return calibrated_predictions(run, "val"), json.loads(done.read_bytes())["seconds"]
 
 
 def _goes_on(run: Run) -> bool:

@@ -17,7 +17,7 @@ import keras
 import numpy as np
 
 from pipeline.atomic import atomic_write, named_in_errors
-from pipeline.errors import DataError
+from pipeline.errors import DataError, PipelineError
 from pipeline.models.recognizer import load_recognizer
 from pipeline.run import Run
 from pipeline.training.alarms import TrainingWarning
@@ -102,6 +102,34 @@ class KeepBest(keras.callbacks.Callback):
     def kept(self) -> keras.Model:
         """The model whose weights were kept, in float32; `write` was called before."""
         return self._twin() if self._is_written else load_recognizer(self._path)
+
+
+class OutOfTimeError(PipelineError):
+    """A training that would have taken longer than it may."""
+
+
+class TimeLimit(keras.callbacks.Callback):
+    """Ends a training that takes longer than it may.
+
+    Args:
+        until: When, by `time.monotonic`.
+        keeps: Whether it ends with the epoch in which that is, and keeps what it has; else it is
+            given up at once.
+    """
+
+    def __init__(self, until: float, *, keeps: bool) -> None:
+        super().__init__()
+        self._until, self._keeps = until, keeps
+
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:  # noqa: ARG002
+        """Gives up, where nothing is kept."""
+        if not self._keeps and time.monotonic() > self._until:
+            raise OutOfTimeError("there was no time to end the training")
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:  # noqa: ARG002
+        """Stops, where something is."""
+        if time.monotonic() > self._until:
+            self.model.stop_training = True
 
 
 class EpochLog(keras.callbacks.Callback):

@@ -27,7 +27,7 @@ from pipeline.run import Run
 from pipeline.tasks.task import task_of
 from pipeline.training.alarms import Alarms, warn_of_few_groups
 from pipeline.training.averaging import WeightAverage
-from pipeline.training.callbacks import EpochLog, KeepBest, cut_history
+from pipeline.training.callbacks import EpochLog, KeepBest, TimeLimit, cut_history
 from pipeline.training.checkpoint import Checkpoint, Progress, restore
 from pipeline.training.checks import check_run, enough_memory
 from pipeline.training.cluster import Cluster, alone, lost_workers_named
@@ -78,6 +78,7 @@ def train(
     overwrite: bool = False,
     preflight: bool = False,
     cluster: Cluster | None = None,
+    limit: TimeLimit | None = None,
 ) -> OpenedRun:
     """Trains a model on the prepared data set of a configuration.
 
@@ -95,6 +96,7 @@ def train(
         preflight: Whether to see first that the network can learn one batch by heart.
         cluster: The machines that train it together, of which this is the first: it decides, and
             alone writes. None: this machine, with all of its GPUs.
+        limit: Ends it early.
 
     Returns:
         The run, with its configuration, class names, history, curves and model.
@@ -104,6 +106,7 @@ def train(
             process uses it.
         DataError: The data set cannot be used.
         DivergenceError: The training did from the first epoch on.
+        OutOfTimeError: The limit came.
         PipelineError: Memory is too small, or the preflight failed.
         WorkerLostError: Another machine has ended.
         Interrupted: Ctrl-C was pressed; the best model so far is kept. Before the end of the first
@@ -113,7 +116,7 @@ def train(
     with _begun(config, cluster) as (config, data):
         with run.alone("name another folder (--run)"):
             opened = _train_first(
-                config, data, run, cluster, overwrite=overwrite, preflight=preflight
+                config, data, run, cluster, overwrite=overwrite, preflight=preflight, limit=limit
             )
         cluster.leave()
     return opened
@@ -159,6 +162,7 @@ def _train_first(
     *,
     overwrite: bool,
     preflight: bool,
+    limit: TimeLimit | None,
 ) -> OpenedRun:
     bring_back(run)
     goes_on = not overwrite and is_unfinished(run, config, data.fingerprint)
@@ -172,7 +176,10 @@ def _train_first(
         cluster.agree(None)
         return open_run(run)
     _agree(cluster, config, data, goes_on=goes_on)
-    return _train_alone(config, data, run, cluster, goes_on=goes_on, preflight=preflight)
+    warn_of_few_groups(data.manifest.rows)
+    if preflight and not goes_on:
+        print(f"preflight: one batch learned by heart in {overfit_one_batch(config, data)} steps")
+    return _train_alone(config, data, run, cluster, goes_on=goes_on, limit=limit)
 
 
 def _agree(
@@ -203,14 +210,11 @@ def _train_alone(
     cluster: Cluster,
     *,
     goes_on: bool,
-    preflight: bool,
+    limit: TimeLimit | None,
 ) -> OpenedRun:
-    warn_of_few_groups(data.manifest.rows)
-    if preflight and not goes_on:
-        print(f"preflight: one batch learned by heart in {overfit_one_batch(config, data)} steps")
     try:
         with contextlib.nullcontext() if goes_on else old_run_kept(run):
-            return _train(config, data, run, cluster, goes_on=goes_on)
+            return _train(config, data, run, cluster, goes_on=goes_on, limit=limit)
     finally:
         with contextlib.suppress(DataError):
             if history := run.history():  # Ctrl-C may come before the first line of it.
@@ -218,7 +222,13 @@ def _train_alone(
 
 
 def _train(
-    config: RunConfig, data: PreparedDataset, run: Run, cluster: Cluster, *, goes_on: bool
+    config: RunConfig,
+    data: PreparedDataset,
+    run: Run,
+    cluster: Cluster,
+    *,
+    goes_on: bool,
+    limit: TimeLimit | None = None,
 ) -> OpenedRun:
     keras.utils.set_random_seed(config.seed)
     with cluster.strategy.scope():
@@ -258,7 +268,7 @@ def _train(
                 fit_heads(recognizer, config, videos)
                 note_fit(trainer, progress, config, videos, run)
             else:
-                _fit(trainer, checkpoint, config, videos, run, epochs_done=epochs_done)
+                _fit(trainer, checkpoint, config, videos, run, epochs_done=epochs_done, limit=limit)
         except KeyboardInterrupt:
             if not best.epoch or not cluster.is_first:
                 raise
@@ -285,6 +295,7 @@ def _fit(
     run: Run,
     *,
     epochs_done: int,
+    limit: TimeLimit | None,
 ) -> None:
     steps, has_validation = steps_per_epoch(config, data), "val" in data.num_videos
     is_first = trainer.cluster.is_first
@@ -302,17 +313,23 @@ def _fit(
             functools.partial(shared_validation, data, config) if has_validation else None,
             epochs=range(epochs_done, config.train.epochs),
             steps=steps,
-            callbacks=_callbacks(checkpoint, config, run, writes=is_first),
+            callbacks=_callbacks(checkpoint, config, run, limit, writes=is_first),
             ctrl_c=ctrl_c,
         )
 
 
 def _callbacks(
-    checkpoint: Checkpoint, config: RunConfig, run: Run, *, writes: bool
+    checkpoint: Checkpoint,
+    config: RunConfig,
+    run: Run,
+    limit: TimeLimit | None,
+    *,
+    writes: bool,
 ) -> list[keras.callbacks.Callback]:
     """In the order in which they are called: the checkpoint holds what the others found."""
     progress = checkpoint.progress
     callbacks = [progress.average, progress.best] if progress.average else [progress.best]
+    callbacks += [limit] if limit else []
     if not writes:
         return callbacks
     title = task_of(config.model).metric_title

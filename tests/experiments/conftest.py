@@ -15,7 +15,7 @@ def drawing():
     """In place of training weights are drawn; gives the folders in which that was done."""
     folders = []
 
-    def train(config, folder, *, overwrite=False):
+    def train(config, folder, *, overwrite=False, limit=None):
         folders.append(folder)
         if overwrite:
             shutil.rmtree(folder, ignore_errors=True)

@@ -27,7 +27,7 @@ from pipeline.models.recognizer import build_recognizer, load_recognizer
 from pipeline.run import Run
 from pipeline.training import fit, preflight
 from pipeline.training.alarms import Alarms, TrainingWarning
-from pipeline.training.callbacks import KeepBest
+from pipeline.training.callbacks import KeepBest, OutOfTimeError, TimeLimit
 from pipeline.training.fit import train
 from pipeline.training.opened import open_run
 from pipeline.training.optimizer import compile_model
@@ -304,3 +304,12 @@ def test_ctrl_c_before_the_export_says_how_it_goes_on(tmp_path, monkeypatch, cap
     said = "my run is trained, but was not exported. The same command with --run 'my run' goes on\n"
     assert capsys.readouterr().out == said
     assert got_in == [False], "nobody else trains in the folder until it is exported"
+
+
+def test_a_training_that_is_out_of_time_is_given_up_or_keeps_what_it_has(tiny_config, tmp_path):
+    config = changed(tiny_config, {"train.epochs": 50})
+    with pytest.raises(OutOfTimeError, match="no time to end"):
+        train(config, tmp_path / "given up", limit=TimeLimit(0, keeps=False))
+    opened = train(config, tmp_path / "kept", limit=TimeLimit(0, keeps=True))
+    assert len(opened.run.history()) == 1
+    assert opened.run.model_file.is_file()
