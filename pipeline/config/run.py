@@ -87,6 +87,11 @@ class RunConfig:
                 mixes,
             )
 
+    @property
+    def is_linear(self) -> bool:
+        """Whether its heads are fitted at once, to stored features."""
+        return self.temporal.kind == "stats" and self.train.cache_features
+
     def check_task(self) -> None:
         """Makes sure that the values go with the task, once it is known, see `open_of_run`.
 

@@ -32,7 +32,6 @@ from pipeline.tasks.fusion import RULES, Rule
 from pipeline.text import clock
 from pipeline.training.callbacks import OutOfTimeError
 from pipeline.training.fit import DivergenceError
-from pipeline.training.linear import is_linear
 
 _MOST_FUSED: Final = 4
 _MORE_SEEDS: Final = 2
@@ -162,7 +161,7 @@ class Race:
         self._watch.note()
 
     def _repeat(self) -> None:
-        seeded = [trial for trial in self.members() if not is_linear(trial.config)]
+        seeded = [trial for trial in self.members() if not trial.config.is_linear]
         for best in seeded[:1]:
             for seed in range(1, _MORE_SEEDS + 1):
                 self._trials.append(best.of_seed(best.config.seed + seed))

@@ -23,8 +23,8 @@ from pipeline.manifest.rows import Split
 from pipeline.run import Run
 from pipeline.text import listed
 from pipeline.training.fit import train
+from pipeline.training.guards import decide_precision
 from pipeline.training.opened import open_run
-from pipeline.training.precision import decide_precision
 from pipeline.training.run_folder import is_trained
 
 _DONE = "fold.json"

@@ -20,8 +20,8 @@ from pipeline.atomic import atomic_write, named_in_errors
 from pipeline.errors import DataError, PipelineError
 from pipeline.models.recognizer import load_recognizer
 from pipeline.run import Run
-from pipeline.training.alarms import TrainingWarning
 from pipeline.training.averaging import WeightAverage
+from pipeline.training.guards import TrainingWarning
 
 Logs = dict[str, float]
 

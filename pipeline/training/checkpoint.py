@@ -16,9 +16,9 @@ import numpy as np
 
 from pipeline.atomic import atomic_write
 from pipeline.errors import DataError
-from pipeline.training.alarms import Alarms
 from pipeline.training.averaging import WeightAverage
 from pipeline.training.callbacks import KeepBest
+from pipeline.training.guards import Alarms
 
 TIMES_AS_LONG = 20
 """Between two checkpoints, as long as one took."""

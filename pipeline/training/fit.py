@@ -25,21 +25,25 @@ from pipeline.models.recognizer import build_recognizer, float32_twin
 from pipeline.prepare.prepared import PreparedDataset
 from pipeline.run import Run
 from pipeline.tasks.task import task_of
-from pipeline.training.alarms import Alarms, warn_of_few_groups
 from pipeline.training.averaging import WeightAverage
 from pipeline.training.callbacks import EpochLog, KeepBest, TimeLimit, cut_history
 from pipeline.training.checkpoint import Checkpoint, Progress, restore
-from pipeline.training.checks import check_run, enough_memory
 from pipeline.training.cluster import Cluster, alone, lost_workers_named
 from pipeline.training.ctrl_c import ctrl_c_between_steps
 from pipeline.training.curves import plot_history
 from pipeline.training.features import fitted_part
-from pipeline.training.linear import fit_heads, is_linear, note_fit
-from pipeline.training.memory import check_memory
+from pipeline.training.guards import (
+    Alarms,
+    check_memory,
+    check_run,
+    decide_precision,
+    enough_memory,
+    overfit_one_batch,
+    warn_of_few_groups,
+)
+from pipeline.training.linear import fit_heads, note_fit
 from pipeline.training.opened import OpenedRun, open_run
 from pipeline.training.optimizer import compile_model
-from pipeline.training.precision import decide_precision
-from pipeline.training.preflight import overfit_one_batch
 from pipeline.training.run_folder import (
     bring_back,
     check_free,
@@ -131,6 +135,7 @@ def help_train(config: RunConfig, folder: Path, cluster: Cluster) -> None:
     with _begun(config, cluster) as (config, data):
         if begun := _agree(cluster, config, data, goes_on=False):
             config, goes_on = begun
+            _check_memory(config, cluster)
             _train(config, data, run, cluster, goes_on=goes_on)
         cluster.leave()
 
@@ -143,8 +148,6 @@ def _begun(config: RunConfig, cluster: Cluster) -> Iterator[tuple[RunConfig, Pre
     config, data = open_of_run(config)
     data.manifest.check_classes()
     config.check_classes(data.class_names)
-    on_gpu = bool(tf.config.list_physical_devices("GPU"))
-    check_memory(config, on_gpu=on_gpu, share=cluster.share_of_machine)
     check_run(config, data, cluster)
     with (
         damage_named(),
@@ -152,6 +155,11 @@ def _begun(config: RunConfig, cluster: Cluster) -> Iterator[tuple[RunConfig, Pre
         lost_workers_named(cluster.addresses, cluster.index),
     ):
         yield config, data
+
+
+def _check_memory(config: RunConfig, cluster: Cluster) -> None:
+    on_gpu = bool(tf.config.list_physical_devices("GPU"))
+    check_memory(config, on_gpu=on_gpu, share=cluster.share_of_machine)
 
 
 def _train_first(
@@ -169,6 +177,7 @@ def _train_first(
     if not goes_on:
         check_free(run, overwrite=overwrite)
     config = decide_precision(config, run.config_file if goes_on else None)
+    _check_memory(config, cluster)
     if goes_on and run.config().data != config.data:  # the data set was moved
         save_config(config, run.config_file)
     if goes_on and is_trained(run):
@@ -264,7 +273,7 @@ def _train(
     cluster.agree_on(progress.variables())
     if not has_stopped:
         try:
-            if isinstance(videos, FeatureVideos) and is_linear(config):
+            if isinstance(videos, FeatureVideos) and config.is_linear:
                 fit_heads(recognizer, config, videos)
                 note_fit(trainer, progress, config, videos, run)
             else:

@@ -34,11 +34,6 @@ _ENOUGH = 500
 _AT_ONCE = 64
 
 
-def is_linear(config: RunConfig) -> bool:
-    """Whether the heads of a run are fitted at once."""
-    return config.temporal.kind == "stats" and config.train.cache_features
-
-
 def fit_heads(recognizer: keras.Model, config: RunConfig, videos: FeatureVideos) -> None:
     """Fits the standardisation and the head of each stream to the training clips.
 

@@ -1,4 +1,4 @@
-"""The optimiser of a recogniser and its learning rates."""
+"""How a recogniser is fitted: its optimiser and learning rates, its losses and its metrics."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from typing import Any
 
 import keras
 import tensorflow as tf
+from keras import ops
 
 from pipeline.config import RunConfig
 from pipeline.tasks.task import task_of
-from pipeline.training.alarms import TopClassShare
-from pipeline.training.apart import LossOfEach, MetricOfMean
 
 _NO_WEIGHTS = ("bias", "gamma", "beta")
 
@@ -137,3 +136,74 @@ def _factors(model: keras.Model, config: RunConfig) -> dict[str, float]:
         if factors.get(layer.name, 1) < 1
         for variable in layer.trainable_variables
     }
+
+
+class TopClassShare(keras.metrics.Metric):
+    """The share of the class that is given most often, to clips or known frames, 0 to 1."""
+
+    def __init__(self, num_classes: int, name: str = "top_class_share") -> None:
+        super().__init__(name=name)
+        self.num_classes = num_classes
+        self.counts = self.add_variable((num_classes,), "zeros", name="counts")
+
+    def update_state(
+        self, y_true: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor | None = None
+    ) -> None:
+        """Counts the answers of logits, (B, C), (B, T, C) or, of the last of S, (B, S, T, C).
+
+        A frame of which nothing is known has targets below 0 alone.
+        """
+        del sample_weight
+        logits = y_pred[:, -1] if len(y_pred.shape) == 4 else y_pred
+        answers = ops.one_hot(ops.argmax(logits, axis=-1), self.num_classes)
+        known = ops.cast(ops.any(y_true >= 0, axis=-1, keepdims=True), answers.dtype)
+        counts = ops.sum(ops.reshape(answers * known, (-1, self.num_classes)), axis=0)
+        self.counts.assign_add(ops.cast(counts, self.counts.dtype))
+
+    def result(self) -> tf.Tensor:
+        """The share so far."""
+        total = ops.maximum(ops.sum(self.counts), 1)
+        return ops.max(self.counts) / total
+
+
+class LossOfEach(keras.losses.Loss):
+    """The mean of a loss over streams.
+
+    Args:
+        loss: Of one of them.
+
+    Call arguments:
+        y_true: As for `loss`.
+        y_pred: Logits of S streams, float (B, S, ...), each as for `loss`.
+    """
+
+    def __init__(self, loss: keras.losses.Loss, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.loss = loss
+
+    def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
+        """See the class."""
+        each = [self.loss.call(y_true, y_pred[:, stream]) for stream in range(y_pred.shape[1])]
+        return ops.mean(ops.stack(each), axis=0)
+
+
+class MetricOfMean(keras.metrics.Metric):
+    """A metric of the average of the logits of streams, float (B, S, ...)."""
+
+    def __init__(self, metric: keras.metrics.Metric) -> None:
+        super().__init__(name=metric.name)
+        self.metric = metric
+
+    def update_state(
+        self, y_true: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor | None = None
+    ) -> None:
+        """Takes in a batch."""
+        self.metric.update_state(y_true, ops.mean(y_pred, axis=1), sample_weight=sample_weight)
+
+    def result(self) -> tf.Tensor:
+        """Its value so far."""
+        return self.metric.result()
+
+    def reset_state(self) -> None:
+        """Forgets all batches."""
+        self.metric.reset_state()

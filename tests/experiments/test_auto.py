@@ -17,7 +17,7 @@ from pipeline.inference.classifier import Classifier
 from pipeline.inference.fuse import evaluate_fused
 from pipeline.inference.timeline import make_timeline
 from pipeline.run import Run
-from pipeline.training.alarms import TrainingWarning
+from pipeline.training.guards import TrainingWarning
 from pipeline.web.train.runs import figures
 
 SMALL = {

@@ -190,7 +190,7 @@ def test_time_that_is_left_goes_into_the_best_of_other_seeds(start, monkeypatch,
     assert sorted(done[:-8]) == times("good", FOLDS) + times("poor", 2)
     _, _, done = start(kinds, left=37, seeds=2)
     assert done[-1] == ("good-seed-1", 4)
-    monkeypatch.setattr(race, "is_linear", lambda _: True)  # It is fitted at once.
+    monkeypatch.setattr(RunConfig, "is_linear", True)  # It is fitted at once.
     _, _, done = start({"good": (always(1.0), 1)}, seeds=2)
     assert done == times("good", FOLDS)
     trial = Trial(Recipe("key points, new", "pose", cost=3), CONFIG, tmp_path / "key-points-new")

@@ -52,8 +52,8 @@ from pipeline.run import Run
 from pipeline.tasks.calibration import Calibration
 from pipeline.training.features import _backbone_mark, cached_features
 from pipeline.training.fit import train
+from pipeline.training.guards import overfit_one_batch
 from pipeline.training.opened import open_run
-from pipeline.training.preflight import overfit_one_batch
 from pipeline.training.run_folder import is_unfinished
 from pipeline.video import LiveVideo, VideoReader, iter_frames, probe, write_video
 from tests.conftest import prepared

@@ -25,10 +25,10 @@ from pipeline.evaluation.predict import predict
 from pipeline.inference.export import export
 from pipeline.models.recognizer import build_recognizer, load_recognizer
 from pipeline.run import Run
-from pipeline.training import fit, preflight
-from pipeline.training.alarms import Alarms, TrainingWarning
+from pipeline.training import fit, guards
 from pipeline.training.callbacks import KeepBest, OutOfTimeError, TimeLimit
 from pipeline.training.fit import train
+from pipeline.training.guards import Alarms, TrainingWarning
 from pipeline.training.opened import open_run
 from pipeline.training.optimizer import compile_model
 from tests.runs import changed
@@ -236,9 +236,9 @@ def test_a_batch_must_be_learned_by_heart_whatever_holds_it_back(
     """Its answers may change from frame to frame."""
     values = {"model.dropout": 0.9, "model.l2": 1.0, "train.label_smoothing": 0.5}
     config = changed(tiny_config, {**values, "train.accumulate": 4, "frames.size": 16})
-    assert preflight.overfit_one_batch(config, tiny_store) < preflight.MOST_STEPS
-    assert preflight._without_regularisation(RunConfig()).train.transition_penalty == 0
-    monkeypatch.setattr(preflight, "MOST_STEPS", 5)
+    assert guards.overfit_one_batch(config, tiny_store) < guards.MOST_STEPS
+    assert guards._without_regularisation(RunConfig()).train.transition_penalty == 0
+    monkeypatch.setattr(guards, "MOST_STEPS", 5)
     config = changed(tiny_config, {"train.learning_rate": 1e-9})
     with pytest.raises(PipelineError, match=r"after 5 steps .* train.learning_rate \(1e-09\)"):
         train(config, tmp_path / "run", preflight=True)

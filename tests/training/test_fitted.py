@@ -20,8 +20,6 @@ from pipeline.models.recognizer import (
     trained_model,
 )
 from pipeline.tasks.exclusive import Exclusive
-from pipeline.training.alarms import Alarms
-from pipeline.training.apart import LossOfEach, MetricOfMean
 from pipeline.training.averaging import WeightAverage
 from pipeline.training.callbacks import KeepBest
 from pipeline.training.checkpoint import Checkpoint, Progress, restore
@@ -29,7 +27,8 @@ from pipeline.training.cluster import Cluster
 from pipeline.training.ctrl_c import CtrlC, ctrl_c_between_steps
 from pipeline.training.features import temporal_part
 from pipeline.training.fit import train
-from pipeline.training.optimizer import AdamW, compile_model
+from pipeline.training.guards import Alarms
+from pipeline.training.optimizer import AdamW, LossOfEach, MetricOfMean, compile_model
 from pipeline.training.trainer import Trainer
 from tests.runs import changed
 

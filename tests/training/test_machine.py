@@ -5,10 +5,9 @@ import pytest
 from pipeline.config import FramesConfig, RunConfig
 from pipeline.config.file import save_config
 from pipeline.errors import ConfigError
-from pipeline.training import memory, precision
+from pipeline.training import fit, guards
 from pipeline.training.cluster import Cluster
-from pipeline.training.memory import check_memory
-from pipeline.training.precision import decide_precision
+from pipeline.training.guards import check_memory, decide_precision
 from tests.runs import changed
 
 USUAL = RunConfig(frames=FramesConfig(fps=15, size=64, jpeg_quality=95))
@@ -20,7 +19,7 @@ STEP = 16 * 16 * 64 * 64 * 143
 @pytest.fixture
 def limit(tmp_path, monkeypatch):
     """Of the memory of a container."""
-    monkeypatch.setattr(memory, "_OF_GROUP", tmp_path / "memory.max")
+    monkeypatch.setattr(guards, "_OF_GROUP", tmp_path / "memory.max")
     return tmp_path / "memory.max"
 
 
@@ -58,7 +57,7 @@ AUTO = changed(RunConfig(), {"train.precision": "auto"})
 def test_auto_takes_bfloat16_where_the_processor_has_amx(tmp_path, capsys, monkeypatch):
     """Which oneDNN uses; a machine may tell nothing."""
     cpuinfo = tmp_path / "cpuinfo"
-    monkeypatch.setattr(precision, "_CPU_FLAGS", cpuinfo)
+    monkeypatch.setattr(guards, "_CPU_FLAGS", cpuinfo)
     for flags, onednn, chosen in (
         (None, "1", "float32"),
         ("avx512f avx512_bf16", "1", "float32"),
@@ -83,9 +82,19 @@ def test_auto_takes_bfloat16_where_the_processor_has_amx(tmp_path, capsys, monke
 
 
 def test_auto_takes_bfloat16_where_the_gpu_has_tensor_cores_for_it(monkeypatch):
-    config, details = precision.tf.config, {}
+    config, details = guards.tf.config, {}
     monkeypatch.setattr(config, "list_physical_devices", lambda _: ["GPU:0"])
     monkeypatch.setattr(config.experimental, "get_device_details", lambda _: details)
     for capability, chosen in (((9, 0), "mixed_bfloat16"), ((7, 5), "float32")):
         details["compute_capability"] = capability
         assert decide_precision(AUTO).train.precision == chosen
+
+
+def test_memory_is_reckoned_in_the_precision_that_was_decided(tiny_config, tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        fit, "check_memory", lambda config, **_: seen.append(config.train.precision)
+    )
+    monkeypatch.setattr(fit, "_train_alone", lambda *_, **__: None)
+    fit.train(changed(tiny_config, {"train.precision": "auto"}), tmp_path / "run")
+    assert seen == [guards.faster_precision()[0]]

@@ -18,9 +18,9 @@ from pipeline.dataset.videos import open_of_run
 from pipeline.errors import ConfigError, DataError
 from pipeline.prepare.preparation import prepare
 from pipeline.run import Run
-from pipeline.training import precision, run_folder
-from pipeline.training.alarms import Alarms, TrainingWarning
+from pipeline.training import guards, run_folder
 from pipeline.training.fit import Interrupted, train
+from pipeline.training.guards import Alarms, TrainingWarning
 from tests.processes import python_processes
 from tests.runs import changed, expect_same
 
@@ -160,7 +160,7 @@ def test_ctrl_c_can_be_gone_on_from(config, undisturbed, stopped, monkeypatch):
     (stopped.exports / "onnx").mkdir(parents=True)
     for file in made:
         file.write_text("of epoch 2")
-    monkeypatch.setattr(precision, "faster_precision", lambda: ("mixed_bfloat16", "here"))
+    monkeypatch.setattr(guards, "faster_precision", lambda: ("mixed_bfloat16", "here"))
     opened = train(changed(config, {"train.precision": "auto"}), stopped.folder)
     expect_same(opened.run, undisturbed, atol=1e-6)
     assert stopped.config().train.precision == "float32"

@@ -16,8 +16,8 @@ from pipeline.cli.script import Parser, positive
 from pipeline.config import BackboneConfig, ClipConfig, FramesConfig, RunConfig, expect
 from pipeline.models.layers import BatchNormalization, InputStage
 from pipeline.models.recognizer import build_recognizer
+from pipeline.training.guards import faster_precision
 from pipeline.training.optimizer import compile_model
-from pipeline.training.precision import faster_precision
 
 NUM_CLASSES = 10
 WARM_UP = 3
