@@ -42,8 +42,7 @@ def main(arguments: Sequence[str]) -> None:
 
     import_tensorflow()
     from pipeline.experiments.crossval import cross_validate, in_folds
-    from pipeline.experiments.ranges import read_ranges
-    from pipeline.experiments.search import Search, import_optuna
+    from pipeline.experiments.search import Search, import_optuna, read_ranges
 
     choose = None
     if options.search:

@@ -7,20 +7,24 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from pipeline.atomic import write_json
 from pipeline.config import RunConfig
 from pipeline.config.checks import expect, expect_above_0
-from pipeline.dataset.sampling import Order
-from pipeline.dataset.videos import damage_named, open_run_data
+from pipeline.dataset.sampling import Order, grid_offset
+from pipeline.dataset.videos import damage_named, open_run_data, recording_frames
 from pipeline.evaluation import metrics
-from pipeline.evaluation.evaluate_frames import evaluate_labels, evaluate_recordings
+from pipeline.evaluation.bouts import bouts, write_bouts
+from pipeline.evaluation.frames_report import write_frames_report
 from pipeline.evaluation.intervals import accuracy_interval
 from pipeline.evaluation.predict import expect_split, keep_predictions, predict
 from pipeline.evaluation.predictions import Predictions
 from pipeline.evaluation.report import write_report
 from pipeline.evaluation.unknown import open_unknown, score_unknown, unknown_test
+from pipeline.figures import frame_strip
 from pipeline.manifest.rows import Split
+from pipeline.manifest.stored import Clip
 from pipeline.models.recognizer import load_recognizer
 from pipeline.prepare.prepared import PreparedDataset
 from pipeline.run import Run
@@ -29,6 +33,7 @@ from pipeline.tasks.exclusive import Exclusive
 from pipeline.tasks.frames import Frames
 from pipeline.tasks.task import Task, task_of
 from pipeline.training.features import on_stored_features
+from pipeline.video import encode_jpeg
 
 ORDERS: tuple[Order, ...] = ("in_order", "shuffled", "reversed")
 
@@ -208,4 +213,82 @@ def _order_test(
     pairs = config.evaluate.order_pairs
     if {class_names[label] for label in labels} & {name for pair in pairs for name in pair}:
         result["pairs"] = metrics.order_pairs(logits, labels, class_names, pairs)
+    return result
+
+
+_STRIP_FRAMES = 12
+_STRIP_QUALITY = 88
+
+
+def evaluate_recordings(
+    run: Run,
+    split: Split,
+    model: keras.Model,
+    data: PreparedDataset,
+    calibration: Calibration,
+    *,
+    bin_seconds: float | None = None,
+) -> dict[str, Any]:
+    """Evaluates a run that answers at every frame: scores, statistics of bouts, a report.
+
+    Args:
+        run: A trained run.
+        split: Which recordings.
+        model: Its recogniser.
+        data: Its data set.
+        calibration: Of the run.
+        bin_seconds: Length of the bins of time of `report/SPLIT_bouts.csv`; None: only whole
+            recordings.
+
+    Returns:
+        What `metrics.json` then holds for the split, see `frame_scores.score_recordings`.
+    """
+    config, class_names = run.config(), run.class_names()
+    found = keep_predictions(run, split, predict(model, data, config, split), calibration)
+    recordings, result = found.recordings(), found.scores()
+    if data.leaks:
+        result["leaks"] = list(data.leaks)
+    result["calibration"] = calibration.as_json()
+    rows = bouts(
+        recordings,
+        class_names,
+        background=config.model.background,
+        exclusive=not config.model.multilabel,
+        bin_seconds=bin_seconds,
+    )
+    write_bouts(run.report / f"{split}_bouts.csv", rows)
+    clips = {clip.name: clip for clip in data.of_split(split)}
+    write_frames_report(
+        run,
+        split,
+        result,
+        recordings,
+        class_names,
+        data=data.path,
+        strip=lambda number, *ends: _strip(data, config, clips[found.names[number]], *ends),
+    )
+    return result
+
+
+def _strip(data: PreparedDataset, config: RunConfig, clip: Clip, first: int, last: int) -> bytes:
+    """Frames of the grid of a recording from one to another, side by side, as JPEG."""
+    chosen = np.unique(np.linspace(first, last, _STRIP_FRAMES).round().astype(int))
+    numbers = grid_offset(config.clip) + chosen * config.clip.stride
+    frames = recording_frames(data, clip, numbers.tolist())
+    strip = frame_strip(np.stack(frames), np.ones(len(frames), bool))
+    return encode_jpeg(strip, quality=_STRIP_QUALITY)
+
+
+def evaluate_labels(
+    run: Run, split: Split, model: keras.Model, data: PreparedDataset, calibration: Calibration
+) -> dict[str, Any]:
+    """Evaluates a run that gives a video several labels.
+
+    Returns:
+        What `metrics.json` then holds for the split, see `frame_scores.video_scores`.
+    """
+    found = keep_predictions(run, split, predict(model, data, run.config(), split), calibration)
+    result = {**found.scores(), "calibration": calibration.as_json()}
+    if data.leaks:
+        result["leaks"] = list(data.leaks)
     return result

@@ -2,23 +2,201 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from markupsafe import Markup, escape
 from matplotlib.colors import to_hex
 from sklearn.metrics import precision_recall_curve
 
 from pipeline.evaluation.metrics import confusion
-from pipeline.evaluation.mistakes import longest_mistakes
 from pipeline.evaluation.page import write_fused_page, write_page
 from pipeline.evaluation.plots import plot_confusion, plot_per_class, plot_precision_recall
-from pipeline.evaluation.recordings import Recording, judged
-from pipeline.evaluation.ribbons import LAST_TICK, MOST_TICKS, ROW, STEPS, ribbon
+from pipeline.evaluation.recordings import Bools, Recording, judged
+from pipeline.evaluation.segmental import Segments, segments_at_once
 from pipeline.figures import class_colours
 from pipeline.manifest.rows import Split
 from pipeline.run import Run
+from pipeline.text import clock, visible
+
+ROW: Final = 10
+"""Height of the row of a class, in units of the SVG; a unit across is a second."""
+
+_HUMAN, _MACHINE, _BAR = 1, 5, 4  # from where in a row on, and how high
+STEPS: Final = (
+    *(0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800),
+    *(3600, 7200, 14_400, 28_800, 43_200, 86_400, 172_800, 604_800),
+)
+MOST_TICKS: Final = 8
+LAST_TICK: Final = 0.97  # of the length, so that what is written there has room
+
+
+def ribbon(
+    recording: Recording,
+    class_names: Sequence[str],
+    colours: Mapping[str, str],
+    *,
+    background: str = "",
+    exclusive: bool,
+) -> dict[str, Any]:
+    """What the template draws of a recording.
+
+    Args:
+        recording: What a person and the model say.
+        class_names: C names.
+        colours: Of each class, as HTML has it.
+        background: The class that gets no row; empty if there is none.
+        exclusive: Whether classes exclude each other.
+
+    Returns:
+        `name` and `seconds`; `rows`, of the classes that anyone saw: `name` and `colour`; `bars`,
+        the elements of the SVG; `height` in its units; `ticks`, see `ticks`.
+    """
+    human, machine = segments_at_once(recording.holds), segments_at_once(recording.answers)
+    seen = [
+        number
+        for number in np.union1d(human[:, 0], machine[:, 0])
+        if class_names[number] != background
+    ]
+    height = ROW * max(1, len(seen))
+    bars = [_unknown(recording, height, exclusive=exclusive)]
+    for place, number in enumerate(seen):
+        name = class_names[number]
+        for who, segments, top in (("human", human, _HUMAN), ("machine", machine, _MACHINE)):
+            of_class = segments[segments[:, 0] == number]
+            paths = _bars(of_class, ROW * place + top, _BAR, recording.fps, f"{name}, {who}")
+            bars.append(
+                _group(f'class="{who}" fill="{colours[name]}" stroke="{colours[name]}"', paths)
+            )
+    return {
+        "name": recording.name,
+        "seconds": recording.duration_seconds,
+        "rows": [{"name": class_names[n], "colour": colours[class_names[n]]} for n in seen],
+        "bars": Markup("").join(bars),
+        "height": height,
+        "ticks": ticks(recording.duration_seconds),
+    }
+
+
+def _unknown(recording: Recording, height: int, *, exclusive: bool) -> Markup:
+    spans = segments_at_once(~recording.known(exclusive=exclusive)[:, None])
+    return _group('class="unknown"', _bars(spans, 0, height, recording.fps, "nothing is known"))
+
+
+def _group(attributes: str, paths: Markup) -> Markup:
+    return Markup(f"<g {attributes}>{paths}</g>\n")  # noqa: S704
+
+
+def _bars(segments: Segments, top: int, height: int, fps: float, title: str) -> Markup:
+    """A rectangle for each segment, with its times as title."""
+    shown = escape(visible(title))
+    return Markup(  # noqa: S704
+        "".join(
+            f'<path d="M{start:.6g} {top}H{end:.6g}v{height}H{start:.6g}z">'
+            f"<title>{shown}: {clock(start)} to {clock(end)}</title></path>"
+            for start, end in segments[:, 1:] / fps
+        )
+    )
+
+
+def ticks(seconds: float) -> list[tuple[float, str]]:
+    """Places on a time axis, percent of its length, and what to write there.
+
+    Example:
+        >>> ticks(8.0)[:2]
+        [(0.0, '0:00'), (12.5, '0:01')]
+    """
+    step = next((step for step in STEPS if seconds / step <= MOST_TICKS), STEPS[-1])
+    places = np.arange(0, LAST_TICK * seconds, step)
+    return [(float(100 * at / seconds), clock(at).removesuffix(".0")) for at in places]
+
+
+_MOST_ANSWERS = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Mistake:
+    """Frames at which a model is wrong from one to the next, and the person says the same.
+
+    Attributes:
+        recording: Its number among the recordings.
+        first_frame: The first wrong one, from 0.
+        last_frame: The last wrong one.
+        start_seconds: Where they begin.
+        end_seconds: Where they end.
+        human: Names of the classes that hold, maybe none.
+        machine: What the model answers, the names of each set of classes and the share of the
+            frames, 0 to 1; the most frequent ones.
+    """
+
+    recording: int
+    first_frame: int
+    last_frame: int
+    start_seconds: float
+    end_seconds: float
+    human: tuple[str, ...]
+    machine: list[tuple[tuple[str, ...], float]]
+
+
+def longest_mistakes(
+    recordings: Sequence[Recording],
+    class_names: Sequence[str],
+    *,
+    exclusive: bool,
+    most: int,
+) -> list[Mistake]:
+    """The longest spans in which the model is wrong, the longest first; what is unknown is none.
+
+    Args:
+        recordings: What a person and the model say.
+        class_names: C names.
+        exclusive: Whether classes exclude each other.
+        most: How many, at most.
+    """
+    spans = [
+        (number, *span)
+        for number, recording in enumerate(recordings)
+        for span in _wrong_spans(recording, exclusive=exclusive)
+    ]
+    spans.sort(key=lambda span: (span[1] - span[2]) / recordings[span[0]].fps)
+    return [
+        _mistake(number, recordings[number], start, end, class_names)
+        for number, start, end in spans[:most]
+    ]
+
+
+def _wrong_spans(recording: Recording, *, exclusive: bool) -> list[tuple[int, int]]:
+    """First frames, and the frames after the last."""
+    wrong = (recording.holds != recording.answers).any(axis=1)
+    wrong &= recording.known(exclusive=exclusive)
+    state = np.column_stack([wrong, recording.labels])
+    edges = np.flatnonzero((state[1:] != state[:-1]).any(axis=1)) + 1
+    starts, ends = np.append(0, edges), np.append(edges, len(wrong))
+    return [(int(start), int(end)) for start, end in zip(starts, ends, strict=True) if wrong[start]]
+
+
+def _mistake(
+    number: int, recording: Recording, start: int, end: int, class_names: Sequence[str]
+) -> Mistake:
+    answers, counts = np.unique(recording.answers[start:end], axis=0, return_counts=True)
+    common = np.argsort(-counts, kind="stable")[:_MOST_ANSWERS]
+    return Mistake(
+        number,
+        start,
+        end - 1,
+        start / recording.fps,
+        end / recording.fps,
+        _names(recording.holds[start], class_names),
+        [(_names(answers[row], class_names), float(counts[row] / (end - start))) for row in common],
+    )
+
+
+def _names(holds: Bools, class_names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(name for name, there in zip(class_names, holds, strict=True) if there)
+
 
 MOST_MISTAKES: Final = 8
 

@@ -20,7 +20,7 @@ from pipeline.evaluation.calibrate import calibrate
 from pipeline.evaluation.fusing import Several, evaluated
 from pipeline.evaluation.main_score import main_score
 from pipeline.evaluation.predictions import Predictions, joined
-from pipeline.experiments.comparison import write_rows
+from pipeline.experiments.ablation import write_rows
 from pipeline.experiments.pace import in_time
 from pipeline.experiments.race import Clock, Race
 from pipeline.experiments.recipes import FEW, NEAREST, RECORDINGS, VIDEOS, usable

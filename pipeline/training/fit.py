@@ -26,11 +26,10 @@ from pipeline.prepare.prepared import PreparedDataset
 from pipeline.run import Run
 from pipeline.tasks.task import task_of
 from pipeline.training.averaging import WeightAverage
-from pipeline.training.callbacks import EpochLog, KeepBest, TimeLimit, cut_history
+from pipeline.training.callbacks import EpochLog, KeepBest, TimeLimit, cut_history, plot_history
 from pipeline.training.checkpoint import Checkpoint, Progress, restore
 from pipeline.training.cluster import Cluster, alone, lost_workers_named
 from pipeline.training.ctrl_c import ctrl_c_between_steps
-from pipeline.training.curves import plot_history
 from pipeline.training.features import fitted_part
 from pipeline.training.guards import (
     Alarms,

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal
+from typing import Any, Literal
 
 import keras
 import numpy as np
+import numpy.typing as npt
+from scipy.optimize import minimize
+from scipy.special import expit, log_expit, log_softmax, softmax
 from threadpoolctl import threadpool_limits
 
 from pipeline.config import RunConfig
@@ -17,15 +20,150 @@ from pipeline.run import Run
 from pipeline.tasks.task import task_of
 from pipeline.training.callbacks import EpochLog
 from pipeline.training.checkpoint import Progress
-from pipeline.training.logistic import (
-    Floats,
-    Problem,
-    choose_penalty,
-    fit,
-    nearest_mean,
-    shortened,
-)
 from pipeline.training.trainer import Trainer
+
+Floats = npt.NDArray[np.floating[Any]]
+
+PENALTIES = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
+"""Those that folds choose from."""
+_USUAL = 100.0
+_FOLDS = 5
+_ROUGHLY = 1e-5
+_COLUMNS_AT_ONCE = 4096
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Problem:
+    """What a linear head is fitted to.
+
+    Attributes:
+        inputs: float (N, D).
+        targets: float (N, C).
+        weights: float (N,), what each row counts.
+        groups: Group of each row.
+        exclusive: Whether classes exclude each other: softmax, else a sigmoid for each.
+    """
+
+    inputs: Floats
+    targets: Floats
+    weights: Floats
+    groups: npt.NDArray[np.str_]
+    exclusive: bool
+
+    def part(self, rows: npt.NDArray[np.integer[Any]]) -> Problem:
+        """Some of the rows."""
+        return Problem(
+            self.inputs[rows],
+            self.targets[rows],
+            self.weights[rows],
+            self.groups[rows],
+            self.exclusive,
+        )
+
+    def loss(self, logits: Floats) -> float:
+        """The summed cross-entropy of logits, float (N, C)."""
+        if self.exclusive:
+            losses = -(self.targets * log_softmax(logits, axis=1)).sum(axis=1)
+        else:
+            ones, zeros = log_expit(logits), log_expit(-logits)
+            losses = -(self.targets * ones + (1 - self.targets) * zeros).sum(axis=1)
+        return float(self.weights @ losses)
+
+    def gradient(self, logits: Floats) -> Floats:
+        """Of `loss`, by logits."""
+        probabilities = softmax(logits, axis=1) if self.exclusive else expit(logits)
+        found: Floats = self.weights[:, None] * (probabilities - self.targets)
+        return found
+
+
+def fit(
+    problem: Problem, penalty: float, start: Floats | None = None, *, precision: float = 1e-9
+) -> tuple[Floats, Floats]:
+    """Fits a linear head.
+
+    Args:
+        problem: What to.
+        penalty: On half the sum of the squared weights, beside the summed cross-entropy.
+        start: Where to begin, weights above biases, float (D + 1, C).
+        precision: Share of the loss below which a step changes too little to go on.
+
+    Returns:
+        Weights float64 (D, C) and biases float64 (C,).
+    """
+    shape = (problem.inputs.shape[1] + 1, problem.targets.shape[1])
+
+    def value_and_gradient(flat: Floats) -> tuple[float, Floats]:
+        kernel, bias = np.split(flat.reshape(shape), [-1])
+        logits = problem.inputs @ kernel + bias
+        by_logits = problem.gradient(logits)
+        by_kernel = problem.inputs.T @ by_logits + penalty * kernel
+        value = problem.loss(logits) + penalty / 2 * float(np.square(kernel).sum())
+        return value, np.concatenate([by_kernel.ravel(), by_logits.sum(axis=0)])
+
+    begin = np.zeros(shape) if start is None else start
+    options = {"maxiter": 1000, "ftol": precision}
+    found = minimize(
+        value_and_gradient, begin.ravel(), jac=True, method="L-BFGS-B", options=options
+    )
+    weights = found.x.reshape(shape)
+    return weights[:-1], weights[-1]
+
+
+def nearest_mean(problem: Problem) -> tuple[Floats, Floats]:
+    """The head that answers with the class whose mean is nearest: there is nothing to fit.
+
+    Returns:
+        As of `fit`; logits are less half the squared distances, in units of what rows are apart
+        from the means of their classes.
+
+    Source: the nearest class mean, Mensink et al. (2013); prototypes, Snell et al. (2017).
+    """
+    shares = problem.targets * problem.weights[:, None]
+    means = shares.T @ problem.inputs / np.maximum(shares.sum(axis=0), 1e-9)[:, None]
+    apart = problem.inputs - problem.targets @ means
+    spread = np.square(apart).sum(axis=1).mean() or np.square(problem.inputs).sum(axis=1).mean()
+    scale = 10 / max(float(spread), 1e-9)
+    return scale * means.T, -scale / 2 * np.square(means).sum(axis=1)
+
+
+def choose_penalty(problem: Problem) -> float:
+    """The penalty of the least cross-entropy of rows whose groups were not fitted to."""
+    folds = min(_FOLDS, len(np.unique(problem.groups)))
+    if folds < 2:
+        return _USUAL
+    from sklearn.model_selection import GroupKFold  # takes more than a second
+
+    losses = np.zeros(len(PENALTIES))
+    for seen, unseen in GroupKFold(folds).split(problem.inputs, groups=problem.groups):
+        known, test, start = problem.part(seen), problem.part(unseen), None
+        for number in reversed(range(len(PENALTIES))):
+            kernel, bias = fit(known, PENALTIES[number], start, precision=_ROUGHLY)
+            losses[number] += test.loss(test.inputs @ kernel + bias)
+            start = np.vstack([kernel, bias])
+    return PENALTIES[int(losses.argmin())]
+
+
+def shortened(inputs: Floats) -> tuple[Floats, Floats]:
+    """The same rows in as few numbers as they span, where these are many.
+
+    A head with an L2 penalty has no part in what they do not span: it is fitted there as well.
+
+    Args:
+        inputs: float (N, D), D above N.
+
+    Returns:
+        Rows, float64 (N, R), R at most N; and what gives a head by the given rows: float64 (N, R),
+        of which `inputs.T @ (that @ weights)`, (D, C), are the weights.
+    """
+    products = np.zeros((len(inputs), len(inputs)))
+    for first in range(0, inputs.shape[1], _COLUMNS_AT_ONCE):
+        some = inputs[:, first : first + _COLUMNS_AT_ONCE].astype(np.float64)
+        products += some @ some.T
+    squares, vectors = np.linalg.eigh(products)
+    kept = squares > 1e-9 * squares.max()
+    sizes = np.sqrt(squares[kept])
+    return vectors[:, kept] * sizes, vectors[:, kept] / sizes
+
 
 _MOST_CLIPS = 4
 """Of each training video, each cut and changed at random."""

@@ -11,8 +11,15 @@ from pipeline.config import ModelConfig
 from pipeline.errors import DataError
 from pipeline.evaluation.bouts import bouts, summary, write_bouts
 from pipeline.evaluation.frame_scores import frame_scores, score_recordings, video_scores
+from pipeline.evaluation.frames_report import (
+    LAST_TICK,
+    MOST_TICKS,
+    Mistake,
+    longest_mistakes,
+    ribbon,
+    ticks,
+)
 from pipeline.evaluation.intervals import accuracy_ends, accuracy_interval
-from pipeline.evaluation.mistakes import Mistake, longest_mistakes
 from pipeline.evaluation.predictions import (
     Predictions,
     joined,
@@ -21,7 +28,6 @@ from pipeline.evaluation.predictions import (
     write_predictions,
 )
 from pipeline.evaluation.recordings import Recording
-from pipeline.evaluation.ribbons import LAST_TICK, MOST_TICKS, ribbon, ticks
 from pipeline.evaluation.segmental import (
     edit_score,
     matches,

@@ -16,8 +16,7 @@ from pipeline.dataset.clip_batches import evaluation_clips
 from pipeline.evaluation import plots
 from pipeline.evaluation.evaluate import summarise
 from pipeline.evaluation.frame_scores import score_recordings
-from pipeline.evaluation.frames_report import MOST_MISTAKES, write_frames_report
-from pipeline.evaluation.mistakes import longest_mistakes
+from pipeline.evaluation.frames_report import MOST_MISTAKES, longest_mistakes, write_frames_report
 from pipeline.evaluation.page import _page
 from pipeline.evaluation.predict import predict
 from pipeline.evaluation.report import MOST_MISTAKES as MOST_OF_VIDEOS

@@ -11,8 +11,7 @@ from pipeline.config import RunConfig
 from pipeline.config.file import differing, load_config, preset_names
 from pipeline.dataset.videos import open_data
 from pipeline.errors import ConfigError, DataError
-from pipeline.experiments.ablation import Measured, Stage, ablate, stages
-from pipeline.experiments.comparison import compare, variants
+from pipeline.experiments.ablation import Measured, Stage, ablate, compare, stages, variants
 from pipeline.experiments.runs import done_before
 from pipeline.run import Run
 from tests.evaluation.made_up_crossval import made_up
@@ -128,7 +127,7 @@ def test_variants_may_be_cross_validated(recording_config, tmp_path, monkeypatch
         return {"frames": frames, "segments": {"f1_50": 0.1, "edit": 20.0}, "seconds": 3.0}
 
     measured = []
-    comparison = "pipeline.experiments.comparison"
+    comparison = "pipeline.experiments.ablation"
     monkeypatch.setattr(f"{comparison}.summarise", summarise)
     monkeypatch.setattr(f"{comparison}.measure_all", lambda pieces, *_: measured.extend(pieces))
     folds = changed(recording_config, {"split.folds": 2})

@@ -20,9 +20,8 @@ from pipeline.experiments.crossval import (
     predictions_of_folds,
 )
 from pipeline.experiments.pieces import Spread, measure_all
-from pipeline.experiments.ranges import suggest
 from pipeline.experiments.runs import with_whole_paths
-from pipeline.experiments.search import Search
+from pipeline.experiments.search import Search, suggest
 from pipeline.prepare.prepared import PreparedDataset
 from pipeline.run import Run, folds_of
 from tests.evaluation.made_up_crossval import made_up, write_crossval

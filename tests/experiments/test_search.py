@@ -6,8 +6,7 @@ import pytest
 
 from pipeline.errors import ConfigError, PipelineError
 from pipeline.experiments import search
-from pipeline.experiments.ranges import read_ranges
-from pipeline.experiments.search import Search, import_optuna
+from pipeline.experiments.search import Search, import_optuna, read_ranges
 from pipeline.run import Run
 from pipeline.training.fit import DivergenceError
 from pipeline.training.opened import OpenedRun

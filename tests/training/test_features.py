@@ -32,10 +32,10 @@ from pipeline.models.recognizer import build_recognizer, load_recognizer, traine
 from pipeline.prepare.preparation import prepare
 from pipeline.run import Run
 from pipeline.training import features as features_module
-from pipeline.training import linear, logistic
+from pipeline.training import linear
 from pipeline.training.features import cached_features, on_stored_features, temporal_part
 from pipeline.training.fit import train
-from pipeline.training.logistic import PENALTIES, Problem, choose_penalty, fit, shortened
+from pipeline.training.linear import PENALTIES, Problem, choose_penalty, fit, shortened
 from pipeline.training.opened import open_run
 from tests.runs import changed, drawn_run, expect_same
 
@@ -268,10 +268,10 @@ def test_a_given_penalty_is_taken(run, tmp_path, capsys, monkeypatch):
     """On one thread: those of BLAS wait for each other for longer than they compute."""
     threads = set()
 
-    def fit(problem, penalty):
+    def fit(problem, penalty, fits=linear.fit):
         found = threadpool_info()
         threads.update(each["num_threads"] for each in found if each["user_api"] == "blas")
-        return logistic.fit(problem, penalty)
+        return fits(problem, penalty)
 
     monkeypatch.setattr(linear, "fit", fit)
     weak = train(changed(run.config(), {"temporal.penalty": 1e6}), tmp_path / "strong").run
