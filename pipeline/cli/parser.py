@@ -18,6 +18,7 @@ from pipeline.cli.script import Parser
 from pipeline.config import BackboneConfig, RunConfig, expect
 from pipeline.config.file import (
     as_flat,
+    expect_new_keys,
     flatten,
     known_keys,
     load_config,
@@ -63,8 +64,8 @@ class ConfigParser(Parser):
 
         Without `--config` it is that of the data, see `usual_preset`.
         """
-        if any(word.split("=")[0] == "--model.input" for word in arguments):
-            raise ConfigError("--model.input became --model.streams, such as rgb,flow")
+        words = [word.split("=")[0] for word in arguments]
+        expect_new_keys([word[2:] for word in words if word.startswith("--")], "command line")
         chooser = argparse.ArgumentParser(add_help=False, exit_on_error=False, allow_abbrev=False)
         chooser.add_argument("--config")
         chooser.add_argument("--data", default=_DEMO_DATA)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import tomli_w
 
@@ -22,6 +22,13 @@ from pipeline.streams import STREAMS
 from pipeline.text import suggestion
 
 PRESETS = Path(__file__).parent / "presets"
+
+_RENAMED: Final = {
+    "model.input": 'model.streams, such as ["rgb", "flow"]',
+    "train.accumulate": "train.gradient_accumulation_steps",
+    "train.averaging": "train.ema_momentum",
+    "train.keep": "train.checkpoint",
+}
 
 
 def preset_names() -> list[str]:
@@ -48,9 +55,19 @@ def read_flat(source: str | Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: expected sections and values, got them nested deep") from None
     except ValueError as error:
         raise ConfigError(f"{path}: not a TOML file: {error}") from None
-    if "model.input" in values:
-        raise ConfigError(f'{path}: model.input is now model.streams, such as ["rgb", "flow"]')
+    expect_new_keys(values, str(path))
     return _with_empty_tables(values, str(source))
+
+
+def expect_new_keys(keys: Iterable[str], source: str) -> None:
+    """Makes sure that no key has a name of before.
+
+    Raises:
+        ConfigError: One has; the message says the new one.
+    """
+    for key in keys:
+        if key in _RENAMED:
+            raise ConfigError(f"{source}: {key} is now {_RENAMED[key]}")
 
 
 def _with_empty_tables(values: Mapping[str, Any], source: str) -> dict[str, Any]:

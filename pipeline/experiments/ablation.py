@@ -201,7 +201,7 @@ def stages(config: RunConfig) -> list[Stage]:
         Stage("early stopping", {"split.val_folds": 0}, {"split.val_folds": 6}),
         Stage("smaller model", whole, half),
         Stage("label smoothing", {"train.label_smoothing": 0.0}, {"train.label_smoothing": 0.1}),
-        Stage("weight averaging", {"train.averaging": 0.0}, {"train.averaging": 0.99}),
+        Stage("weight averaging", {"train.ema_momentum": 0.0}, {"train.ema_momentum": 0.99}),
         Stage("motion input", {"model.streams": ("rgb",)}, {"model.streams": ("difference",)}),
         Stage("order of frames", {**ONE_WAY, "temporal.kind": "mean"}, {"temporal.kind": "lstm"}),
     ]

@@ -63,7 +63,7 @@ def is_tried(folder: Path, fold: int) -> bool:
 def of_fold(config: RunConfig, fold: int, folds: int) -> RunConfig:
     """A run that is trained without one of the folds, whatever it would answer for it."""
     split = dataclasses.replace(config.split, val_folds=folds, val_fold=fold)
-    fit = dataclasses.replace(config.train, keep="last", patience=0)
+    fit = dataclasses.replace(config.train, checkpoint="last", patience=0)
     return dataclasses.replace(config, split=split, train=fit)
 
 

@@ -244,7 +244,7 @@ def _train(
         model, videos = fitted_part(recognizer, config, data)
         metrics = compile_model(model, config, steps_per_epoch(config, data))
     trainer = Trainer(model, metrics, cluster)
-    average = WeightAverage(model, config.train.averaging) if config.train.averaging else None
+    average = WeightAverage(model, config.train.ema_momentum) if config.train.ema_momentum else None
     twin = functools.partial(float32_twin, recognizer, config)
     best = KeepBest(
         run.model_file,
@@ -252,7 +252,7 @@ def _train(
         twin,
         average=average,
         patience=config.train.patience,
-        last=config.train.keep == "last",
+        last=config.train.checkpoint == "last",
     )
     progress = Progress(model, best, Alarms(config.train, chance(data, config), data), average)
     checkpoint = Checkpoint(run.checkpoint_file, progress)
@@ -313,7 +313,7 @@ def _fit(
                 "no validation videos: all epochs are run, and the model of the last one is kept"
                 if not has_validation
                 else "all epochs are run, and the model of the last one is kept"
-                if config.train.keep == "last"
+                if config.train.checkpoint == "last"
                 else "* marks an epoch with the lowest validation loss so far; the last one is kept"
             )
         trainer.fit(

@@ -155,10 +155,11 @@ def check_run(config: RunConfig, data: PreparedDataset, cluster: Cluster) -> Non
 
 def _check_steps(config: RunConfig, data: PreparedDataset) -> None:
     steps = config.train.epochs * steps_per_epoch(config, data)
-    if config.train.accumulate > steps:
+    accumulated = config.train.gradient_accumulation_steps
+    if accumulated > steps:
         raise ConfigError(
-            f"train.accumulate must be at most {steps}, which is how many steps all epochs have "
-            f"together; else the weights never change. Received: {config.train.accumulate}"
+            f"train.gradient_accumulation_steps must be at most {steps}, which is how many steps "
+            f"all epochs have together; else the weights never change. Received: {accumulated}"
         )
 
 
@@ -172,9 +173,10 @@ def enough_memory(config: RunConfig) -> Iterator[None]:
     try:
         yield
     except tf.errors.ResourceExhaustedError:
-        batch_size, accumulate = config.train.batch_size, config.train.accumulate
+        batch_size, accumulate = config.train.batch_size, config.train.gradient_accumulation_steps
         smaller = (
-            f"try --train.batch_size {batch_size // 2} --train.accumulate {accumulate * 2}"
+            f"try --train.batch_size {batch_size // 2} "
+            f"--train.gradient_accumulation_steps {accumulate * 2}"
             if batch_size > 1
             else "lower clip.num_frames, or the size of the frames or of the network"
         )
@@ -225,7 +227,7 @@ def _without_regularisation(config: RunConfig) -> RunConfig:
         weight_decay=0.0,
         label_smoothing=0.0,
         transition_penalty=0.0,
-        accumulate=1,
+        gradient_accumulation_steps=1,
     )
     return dataclasses.replace(
         config.with_backbones(spatial_dropout=0.0),

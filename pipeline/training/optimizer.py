@@ -89,7 +89,7 @@ def compile_model(model: keras.Model, config: RunConfig, steps: int) -> list[ker
     Source: the cosine schedule, Loshchilov and Hutter (2017).
     """
     train, task = config.train, task_of(config.model)
-    total = steps * train.epochs // train.accumulate
+    total = steps * train.epochs // train.gradient_accumulation_steps
     warmup = round(total * train.warmup)
     schedule = keras.optimizers.schedules.CosineDecay(
         0.0 if warmup else train.learning_rate,
@@ -101,7 +101,9 @@ def compile_model(model: keras.Model, config: RunConfig, steps: int) -> list[ker
         learning_rate=schedule,
         decay=train.weight_decay,
         global_clipnorm=train.clip_norm or None,
-        gradient_accumulation_steps=train.accumulate if train.accumulate > 1 else None,
+        gradient_accumulation_steps=train.gradient_accumulation_steps
+        if train.gradient_accumulation_steps > 1
+        else None,
         factors=_factors(model, config),
     )
     if train.precision == "mixed_float16":

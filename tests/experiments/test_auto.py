@@ -79,7 +79,7 @@ def test_it_classifies_and_is_measured_on_what_it_never_saw(
         config = Run(Path(folder)).config()
         assert config.split.train_on_val
         assert config.split.val_folds == 0
-        assert config.train.keep == "best", "there are no validation videos to choose by"
+        assert config.train.checkpoint == "best", "there are no validation videos to choose by"
     rows = tiny_store.manifest.rows
     held_out = {row.group for row in rows if row.split != "test"}
     assert content["calibration"]["num_videos"] == sum(row.group in held_out for row in rows)

@@ -55,7 +55,11 @@ def workers(count, *arguments):
 @pytest.fixture
 def config(tiny_config):
     """With what all workers must have in common: statistics, and the draws of mixing."""
-    values = {"backbone.synchronised": True, "augment.mixup.strength": 0.2, "train.keep": "last"}
+    values = {
+        "backbone.synchronised": True,
+        "augment.mixup.strength": 0.2,
+        "train.checkpoint": "last",
+    }
     return changed(tiny_config, values)
 
 
@@ -223,7 +227,11 @@ def two(tiny_config, tmp_path):
     """
     plain = {"backbone.normalisation": "off", "backbone.normalise_features": False}
     config = dataclasses.replace(changed(tiny_config, plain), augment=NO_AUGMENT)
-    values = {"train.accumulate": 2, "train.averaging": 0.5, "train.class_weights": True}
+    values = {
+        "train.gradient_accumulation_steps": 2,
+        "train.ema_momentum": 0.5,
+        "train.class_weights": True,
+    }
     uneven = changed(config, {"train.batch_size": 7})
     found = {"whole": changed(config, values), "uneven": uneven}
     for name, each in found.items():

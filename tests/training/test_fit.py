@@ -184,7 +184,12 @@ def test_what_cannot_be_trained_is_refused_before_anything(tiny_config, tmp_path
         ("model.streams", ("rgb", "pose"), DataError, "needs key points, .*Prepare it with --pose"),
         ("evaluate.order_pairs", (("left", "up"),), ConfigError, "order_pairs must name classes"),
         ("train.batch_size", 10**6, ConfigError, "batch_size 1000000 clips .* takes at least"),
-        ("train.accumulate", 100, ConfigError, "accumulate must be at most 4, .* Received: 100"),
+        (
+            "train.gradient_accumulation_steps",
+            100,
+            ConfigError,
+            "steps must be at most 4, .* Received: 100",
+        ),
         ("train.tensorboard", True, ConfigError, r"TensorBoard: .*install -e '\.\[tensorboard\]'"),
     ):
         with pytest.raises(error, match=message):
@@ -200,7 +205,8 @@ def test_a_model_that_no_memory_holds_and_a_class_called_as_what_is_none_of_them
 
     monkeypatch.setattr(fit, "build_recognizer", build)
     with pytest.raises(
-        PipelineError, match=r"out of memory .*: try --train.batch_size 2 --train.accumulate 2"
+        PipelineError,
+        match=r"out of memory .*: try --train.batch_size 2 --train.gradient_accumulation_steps 2",
     ):
         train(tiny_config, tmp_path / "run")
     assert not (tmp_path / "run").exists()
@@ -235,7 +241,9 @@ def test_a_batch_must_be_learned_by_heart_whatever_holds_it_back(
 ):
     """Its answers may change from frame to frame."""
     values = {"model.dropout": 0.9, "model.l2": 1.0, "train.label_smoothing": 0.5}
-    config = changed(tiny_config, {**values, "train.accumulate": 4, "frames.size": 16})
+    config = changed(
+        tiny_config, {**values, "train.gradient_accumulation_steps": 4, "frames.size": 16}
+    )
     assert guards.overfit_one_batch(config, tiny_store) < guards.MOST_STEPS
     assert guards._without_regularisation(RunConfig()).train.transition_penalty == 0
     monkeypatch.setattr(guards, "MOST_STEPS", 5)

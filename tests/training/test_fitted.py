@@ -241,7 +241,7 @@ def test_a_step_is_traced_once_and_gradients_are_clipped_by_their_common_norm():
     rng = np.random.default_rng(0)
     inputs, targets = rng.normal(size=(8, 3)).astype(np.float32), np.eye(2)[rng.integers(2, size=8)]
     options = {"learning_rate": 0.1, "warmup": 0, "epochs": 1000}
-    large, small = model_of(**options), model_of(**options, accumulate=4)
+    large, small = model_of(**options), model_of(**options, gradient_accumulation_steps=4)
     small.set_weights(large.get_weights())
     before = large.get_weights()[0]
     large.train_on_batch(inputs, targets)

@@ -34,8 +34,8 @@ STATES = {
     "temporal.input_dropout": 0.1,
     "temporal.recurrent_dropout": 0.1,
     "train.epochs": 5,
-    "train.averaging": 0.9,
-    "train.accumulate": 2,
+    "train.ema_momentum": 0.9,
+    "train.gradient_accumulation_steps": 2,
     "train.batch_size": 3,
     "train.patience": 4,
 }
