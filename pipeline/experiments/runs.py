@@ -22,6 +22,7 @@ from pipeline.locks import alone
 from pipeline.manifest.rows import Split
 from pipeline.run import Run
 from pipeline.text import listed
+from pipeline.training.callbacks import TimeLimit
 from pipeline.training.fit import train
 from pipeline.training.guards import decide_precision
 from pipeline.training.opened import open_run
@@ -117,7 +118,15 @@ def done_before(run: Run) -> dict[str, Any] | None:
     return found
 
 
-def measured(config: RunConfig, run: Run, split: Split, before: float = 0.0) -> dict[str, Any]:
+def measured(
+    config: RunConfig,
+    run: Run,
+    split: Split,
+    before: float = 0.0,
+    *,
+    calibrates: bool = True,
+    limit: TimeLimit | None = None,
+) -> dict[str, Any]:
     """Trains and measures a run, unless that was done.
 
     Args:
@@ -125,9 +134,15 @@ def measured(config: RunConfig, run: Run, split: Split, before: float = 0.0) -> 
         run: Where it goes. A run of another configuration that is there is replaced.
         split: What it is measured on.
         before: Seconds that it took already.
+        calibrates: Whether its validation videos tell how sure it is.
+        limit: Ends the training early.
 
     Returns:
         Its scores by name, see `scores_of`, and the `seconds` that it took in all.
+
+    Raises:
+        DivergenceError: The training did.
+        OutOfTimeError: It took too long, and was given up.
     """
     if done := done_before(run):
         return done
@@ -136,8 +151,12 @@ def measured(config: RunConfig, run: Run, split: Split, before: float = 0.0) -> 
     if not is_other:
         before += _seconds(run)
     is_begun = is_other or not is_trained(run)
-    opened = train(config, run.folder, overwrite=is_other) if is_begun else open_run(run)
-    calibrate(opened)
+    if is_begun:
+        opened = train(config, run.folder, overwrite=is_other, limit=limit)
+    else:
+        opened = open_run(run)
+    if calibrates:
+        calibrate(opened)
     found = predict_split(opened, split).scores()
     scores = scores_of(found, main_score(config.model.task))
     result = {**scores, "seconds": round(before + time.perf_counter() - started, 1)}
@@ -165,7 +184,7 @@ def _is_other(run: Run, config: RunConfig) -> bool:
     except PipelineError:
         return True
     is_same_data = Path(begun.data).resolve() == Path(config.data).resolve()
-    return bool(set(differing(begun, config)) - ({"data"} if is_same_data else set()))
+    return bool(set(_changed(begun, config)) - ({"data"} if is_same_data else set()))
 
 
 def with_whole_paths(config: RunConfig) -> RunConfig:

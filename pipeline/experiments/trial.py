@@ -4,28 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import math
 import time
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 
-from pipeline.atomic import write_json
 from pipeline.config import RunConfig
 from pipeline.evaluation.fusing import Several
-from pipeline.evaluation.predict import predict_split
 from pipeline.evaluation.predictions import Predictions, calibrated_predictions, joined
 from pipeline.experiments.recipes import Recipe
+from pipeline.experiments.runs import done_before, measured
 from pipeline.run import Run
 from pipeline.training.callbacks import TimeLimit
-from pipeline.training.fit import train
-from pipeline.training.run_folder import is_trained
-
-_DONE: Final = "fold.json"
 
 
 @dataclasses.dataclass(eq=False)
@@ -57,7 +50,11 @@ class Trial:
 
 def is_tried(folder: Path, fold: int) -> bool:
     """Whether a run of a fold has answered."""
-    return (folder / f"fold-{fold:02d}" / _DONE).is_file()
+    return done_before(_of_fold(folder, fold)) is not None
+
+
+def _of_fold(folder: Path, fold: int) -> Run:
+    return Run(folder / f"fold-{fold:02d}")
 
 
 def of_fold(config: RunConfig, fold: int, folds: int) -> RunConfig:
@@ -86,24 +83,11 @@ def held_out(
         DivergenceError: The training did.
         OutOfTimeError: It took too long, and was given up.
     """
-    run = Run(folder / f"fold-{fold:02d}")
-    done = run.folder / _DONE
-    if not is_tried(folder, fold):
-        started = time.monotonic()
-        with logged_to(folder / "training.log"):
-            opened = train(
-                of_fold(config, fold, folds),
-                run.folder,
-                overwrite=not _goes_on(run),
-                limit=TimeLimit(started + seconds, keeps=False),
-            )
-            predict_split(opened, "val")
-        write_json(done, {"seconds": round(time.monotonic() - started, 1)})
-    return calibrated_predictions(run, "val"), json.loads(done.read_bytes())["seconds"]
-
-
-def _goes_on(run: Run) -> bool:
-    return run.checkpoint_file.is_file() or is_trained(run)
+    run, limit = _of_fold(folder, fold), TimeLimit(time.monotonic() + seconds, keeps=False)
+    own = of_fold(config, fold, folds)
+    with logged_to(folder / "training.log"):
+        done = measured(own, run, "val", calibrates=False, limit=limit)
+    return calibrated_predictions(run, "val"), done["seconds"]
 
 
 def several_of(members: Sequence[Trial]) -> Several:

@@ -11,6 +11,7 @@ import pytest
 
 from pipeline.cli.crossval import format_crossval
 from pipeline.config import BackboneConfig, RunConfig
+from pipeline.dataset.videos import open_of_run
 from pipeline.errors import ConfigError, DataError, PipelineError
 from pipeline.evaluation.predictions import calibrated_predictions
 from pipeline.experiments.crossval import (
@@ -20,7 +21,7 @@ from pipeline.experiments.crossval import (
     predictions_of_folds,
 )
 from pipeline.experiments.pieces import Spread, measure_all
-from pipeline.experiments.runs import with_whole_paths
+from pipeline.experiments.runs import done_file, measured, with_whole_paths
 from pipeline.experiments.search import Search, suggest
 from pipeline.prepare.prepared import PreparedDataset
 from pipeline.run import Run, folds_of
@@ -301,3 +302,12 @@ def test_videos_of_several_labels_are_pooled(tmp_path):
     assert scores["accuracy"] == pytest.approx(1 / 3)
     precision = {name: row["average_precision"] for name, row in scores["per_class"].items()}
     assert precision == {"walk": 1.0, "label": pytest.approx((1 + 2 / 3) / 2)}
+
+
+def test_a_run_whose_precision_was_decided_is_the_one_that_was_begun(config, drawn, tmp_path):
+    known, _ = open_of_run(changed(config, {"train.precision": "auto"}))
+    run = Run(tmp_path / "run")
+    for _ in range(2):
+        measured(known, run, "test")
+        done_file(run).unlink()
+    assert drawn == [run.folder], "once"
