@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pipeline.cli.executor import add_executor, executor_of
 from pipeline.cli.parser import ConfigParser, run_config
-from pipeline.cli.spread import add_spread, spread_of
 from pipeline.evaluation.main_score import score_title
 from pipeline.importing import import_tensorflow
 
@@ -23,7 +23,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument(
         "--stages", default="", help="Names with commas between them; default: all."
     )
-    add_spread(parser)
+    add_executor(parser)
     parser.add_run_config(arguments)
     options = parser.parse(arguments)
     config = run_config(options)
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str]) -> None:
     from pipeline.experiments.ablation import ablate
 
     table = format_table(
-        ablate(config, folder, chosen, overwrite=options.overwrite, spread=spread_of(options))
+        ablate(config, folder, chosen, overwrite=options.overwrite, executor=executor_of(options))
     )
     (folder / "ablation.md").write_text(f"{table}\n", encoding="utf-8")
     print(table)

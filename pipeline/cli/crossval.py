@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.cli.auto import crossval_auto, is_auto
+from pipeline.cli.executor import add_executor, executor_of
 from pipeline.cli.parser import ConfigParser, run_config
-from pipeline.cli.spread import add_spread, spread_of
 from pipeline.evaluation.main_score import score_title
 from pipeline.importing import import_tensorflow
 from pipeline.text import counted, listed
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument(
         "--inner-folds", type=int, default=3, help="Folds by which a setting is scored."
     )
-    add_spread(parser)
+    add_executor(parser)
     parser.add_run_config(arguments)
     options = parser.parse(arguments)
     config = run_config(options)
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str]) -> None:
         folder,
         overwrite=options.overwrite,
         choose=choose,
-        spread=spread_of(options),
+        executor=executor_of(options),
     )
     print(format_crossval(result))
     print(f"written: {folder / 'crossval.json'} and a run for each fold")

@@ -25,7 +25,7 @@ from pipeline.experiments.crossval import (
     summarise,
     tell_fold,
 )
-from pipeline.experiments.pieces import HERE, Piece, Spread, measure_all
+from pipeline.experiments.jobs import HERE, Executor, Job, measure_all
 from pipeline.experiments.runs import Experiment, begin, done_before, scores_of
 from pipeline.locks import in_turn
 from pipeline.prepare.prepared import PreparedDataset, held_open
@@ -83,7 +83,7 @@ def compare(
     chosen: Sequence[str],
     *,
     overwrite: bool,
-    spread: Spread = HERE,
+    executor: Executor = HERE,
 ) -> list[dict[str, Any]]:
     """Measures a configuration and its variants, see `pipeline.experiments.ablation.ablate`.
 
@@ -93,7 +93,7 @@ def compare(
         folder: Where the runs go.
         chosen: Names of the variants; empty: all.
         overwrite: Whether other runs that are there are replaced.
-        spread: Who works on them.
+        executor: Who works on them.
 
     Raises:
         ConfigError: The folder holds something else.
@@ -115,14 +115,12 @@ def compare(
         begun[variant.name] = (
             begin_folds(changed, place, title=variant.name, overwrite=overwrite)
             if config.split.folds
-            else Piece(variant.name, changed, data.fingerprint, Run(place), "val")
+            else Job(variant.name, changed, data.fingerprint, Run(place), "val")
         )
-    pieces = [
-        piece
-        for each in begun.values()
-        for piece in (each.pieces if isinstance(each, Folds) else [each])
+    jobs = [
+        job for each in begun.values() for job in (each.jobs if isinstance(each, Folds) else [each])
     ]
-    measure_all(pieces, tell_fold, spread)
+    measure_all(jobs, tell_fold, executor)
     rows: list[dict[str, Any]] = []
     main = main_score(config.model.task)
     for name, each in begun.items():
@@ -135,9 +133,9 @@ def compare(
     return rows
 
 
-def _scores(begun: Folds | Piece) -> dict[str, Any]:
+def _scores(begun: Folds | Job) -> dict[str, Any]:
     """Scores on validation or, where there are folds, on all of them; and `seconds`."""
-    if isinstance(begun, Piece):
+    if isinstance(begun, Job):
         return done_before(begun.run) or {}
     result, main = summarise(begun), main_score(begun.config.model.task)
     return {**scores_of(result, main), "seconds": result["seconds"]}
@@ -234,7 +232,7 @@ def ablate(
     chosen: Sequence[str] = (),
     *,
     overwrite: bool = False,
-    spread: Spread = HERE,
+    executor: Executor = HERE,
 ) -> list[dict[str, Any]]:
     """Cross-validates a configuration, and again with each stage the other way round.
 
@@ -246,7 +244,7 @@ def ablate(
         folder: Where they go, a cross-validation or a run each; what was finished before is kept.
         chosen: Names of the stages, or of what is compared; empty: all.
         overwrite: Whether those with other settings that are there are replaced.
-        spread: Who works on them. Several calls in one folder share them.
+        executor: Who works on them. Several calls in one folder share them.
 
     Returns:
         A row for each stage, which `ablation.csv` holds as well: `stage`, the main score of the
@@ -263,12 +261,12 @@ def ablate(
     known = variants(config) if config.model.per_frame else stages(config)
     check_known(chosen, [each.name for each in known], "--stages")
     if config.model.per_frame:
-        return compare(config, data, folder, chosen, overwrite=overwrite, spread=spread)
-    return _ablate(in_folds(config), folder, chosen, overwrite=overwrite, spread=spread)
+        return compare(config, data, folder, chosen, overwrite=overwrite, executor=executor)
+    return _ablate(in_folds(config), folder, chosen, overwrite=overwrite, executor=executor)
 
 
 def _ablate(
-    config: RunConfig, folder: Path, chosen: Sequence[str], *, overwrite: bool, spread: Spread
+    config: RunConfig, folder: Path, chosen: Sequence[str], *, overwrite: bool, executor: Executor
 ) -> list[dict[str, Any]]:
     others = [
         (stage, *_switched(config, stage))
@@ -279,7 +277,7 @@ def _ablate(
     for stage, other, is_on in others:
         title = f"{stage.name} {'off' if is_on else 'on'}"
         begun.append(_begun(title, other, folder / stage.slug, overwrite=overwrite))
-    measure_all([piece for folds in begun for piece in folds.pieces], tell_fold, spread)
+    measure_all([job for folds in begun for job in folds.jobs], tell_fold, executor)
     base, *found = (_measured(folds) for folds in begun)
     rows: list[dict[str, Any]] = [
         {"stage": "as configured", "with": base.score, "seconds_with": base.seconds}

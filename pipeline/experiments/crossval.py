@@ -16,7 +16,7 @@ from pipeline.evaluation import metrics
 from pipeline.evaluation.main_score import MainScore, main_score
 from pipeline.evaluation.plots import plot_confusion
 from pipeline.evaluation.predictions import Predictions, calibrated_predictions, joined
-from pipeline.experiments.pieces import HERE, Piece, Spread, measure_all
+from pipeline.experiments.jobs import HERE, Executor, Job, measure_all
 from pipeline.experiments.runs import Experiment, begin, done_before
 from pipeline.experiments.search import Search
 from pipeline.locks import in_turn
@@ -41,7 +41,7 @@ def cross_validate(
     *,
     overwrite: bool = False,
     choose: Search | None = None,
-    spread: Spread = HERE,
+    executor: Executor = HERE,
 ) -> dict[str, Any]:
     """Trains and tests a model for each fold of a data set.
 
@@ -54,7 +54,7 @@ def cross_validate(
             say together: `crossval.json` and, of task video, `confusion.png`.
         overwrite: Whether a cross-validation with other settings that is there is replaced.
         choose: Searches the settings of each fold; None: all are those of `config`.
-        spread: Who works on the folds.
+        executor: Who works on the folds.
 
     Returns:
         What `crossval.json` then holds: `main_score`, the name of the score that runs of the task
@@ -71,7 +71,7 @@ def cross_validate(
     """
     expect(bool(config.split.folds), "split.folds must be at least 2, or groups", 0)
     folds = begin_folds(config, folder, choose, overwrite=overwrite)
-    measure_all(folds.pieces, tell_fold, spread)
+    measure_all(folds.jobs, tell_fold, executor)
     return summarise(folds)
 
 
@@ -83,13 +83,13 @@ class Folds:
         config: Its run, as it is of its data set.
         folder: Where it goes.
         opened: The data set by fold.
-        pieces: What is to be measured.
+        jobs: What is to be measured.
     """
 
     config: RunConfig
     folder: Path
     opened: Sequence[PreparedDataset]
-    pieces: Sequence[Piece]
+    jobs: Sequence[Job]
 
 
 def begin_folds(
@@ -111,8 +111,8 @@ def begin_folds(
     facts = {"data": data.fingerprint, "search": choose.describe() if choose else None}
     with in_turn(folder, "beginning in"):
         config = begin(_EXPERIMENT, config, folder, facts, overwrite=overwrite)
-    pieces = [
-        Piece(
+    jobs = [
+        Job(
             f"{title}{', ' if title else ''}fold {split.fold}/{len(splits)}",
             dataclasses.replace(config, split=split),
             videos.fingerprint,
@@ -122,21 +122,21 @@ def begin_folds(
         )
         for split, videos in zip(splits, opened, strict=True)
     ]
-    return Folds(config, folder, opened, pieces)
+    return Folds(config, folder, opened, jobs)
 
 
-def tell_fold(piece: Piece, scores: Mapping[str, Any]) -> None:
+def tell_fold(job: Job, scores: Mapping[str, Any]) -> None:
     """Prints the main score of a fold."""
-    main = main_score(piece.config.model.task)
-    print(f"{piece.title}: {main.text(scores[main.name])}", flush=True)
+    main = main_score(job.config.model.task)
+    print(f"{job.title}: {main.text(scores[main.name])}", flush=True)
 
 
 def summarise(folds: Folds) -> dict[str, Any]:
     """Writes and returns what all folds say together, which are measured; see `cross_validate`."""
     config, folder = folds.config, folds.folder
     found = [
-        {"fold": number, "num_videos": videos.num_videos["test"], **(done_before(piece.run) or {})}
-        for number, (videos, piece) in enumerate(zip(folds.opened, folds.pieces, strict=True), 1)
+        {"fold": number, "num_videos": videos.num_videos["test"], **(done_before(job.run) or {})}
+        for number, (videos, job) in enumerate(zip(folds.opened, folds.jobs, strict=True), 1)
     ]
     result = {
         **_summary(found, main_score(config.model.task)),

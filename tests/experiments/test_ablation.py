@@ -60,7 +60,7 @@ def test_a_stage_that_is_off_is_switched_on(tiny_config, tmp_path, monkeypatch):
         assert not overwrite
         titles.append(title)
         folder.mkdir(parents=True)
-        return SimpleNamespace(config=config, pieces=[])
+        return SimpleNamespace(config=config, jobs=[])
 
     def measure(folds):
         """One video more is right with a penalty, of four."""
@@ -129,13 +129,13 @@ def test_variants_may_be_cross_validated(recording_config, tmp_path, monkeypatch
     measured = []
     comparison = "pipeline.experiments.ablation"
     monkeypatch.setattr(f"{comparison}.summarise", summarise)
-    monkeypatch.setattr(f"{comparison}.measure_all", lambda pieces, *_: measured.extend(pieces))
+    monkeypatch.setattr(f"{comparison}.measure_all", lambda jobs, *_: measured.extend(jobs))
     folds = changed(recording_config, {"split.folds": 2})
     base, rough = ablate(folds, tmp_path / "ablation", ["without smoothing"])
     assert (base["difference"], rough["difference"]) == (0, -0.25)
     names = ("as configured", "without smoothing")
     titles = [f"{name}, fold {fold}/2" for name in names for fold in (1, 2)]
-    assert [piece.title for piece in measured] == titles
+    assert [job.title for job in measured] == titles
     # Without validation recordings there is nothing to compare on.
     store = open_data(Path(recording_config.data))
     rows = [dataclasses.replace(row, split="train") for row in store.manifest.rows]

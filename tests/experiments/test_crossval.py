@@ -20,7 +20,7 @@ from pipeline.experiments.crossval import (
     in_folds,
     predictions_of_folds,
 )
-from pipeline.experiments.pieces import Spread, measure_all
+from pipeline.experiments.jobs import Executor, measure_all
 from pipeline.experiments.runs import done_file, measured, with_whole_paths
 from pipeline.experiments.search import Search, suggest
 from pipeline.prepare.prepared import PreparedDataset
@@ -124,7 +124,7 @@ def test_folds_that_other_processes_are_at_are_waited_for(
     copied, folder, config, hold, drawn, monkeypatch
 ):
     """They are not trained again; what a process that ends has not done is taken over."""
-    monkeypatch.setattr("pipeline.experiments.pieces._LOOK_SECONDS", 0.1)
+    monkeypatch.setattr("pipeline.experiments.jobs._LOOK_SECONDS", 0.1)
     folds = [copied / f"fold-{number:02d}" for number in (2, 3)]
     done = (folds[0] / "fold.json").read_text()
     others = []
@@ -148,7 +148,7 @@ def test_jobs_share_the_folds(copied, folder, config, capfd):
     """Of which one was trained, and one was not."""
     (copied / "fold-02" / "fold.json").unlink()
     shutil.rmtree(copied / "fold-03")
-    result = cross_validate(config, copied, spread=Spread(jobs=2))
+    result = cross_validate(config, copied, executor=Executor(processes=2))
     assert result["folds"][0] == written(folder)["folds"][0]
     assert result["folds"][1]["top1"] == written(folder)["folds"][1]["top1"]
     said = capfd.readouterr().out
@@ -159,7 +159,7 @@ def test_jobs_share_the_folds(copied, folder, config, capfd):
     assert [log.count("epoch   2/2") for log in logs] == [0, 1]
 
 
-def nothing(piece, told):
+def nothing(job, told):
     """What comes of the work on a machine that sees another disk."""
 
 
@@ -167,16 +167,16 @@ def test_machines_of_beam_measure_the_folds(config, tmp_path, drawn, capsys, mon
     """From whose folders the paths of the command lead nowhere."""
     monkeypatch.chdir(tmp_path)
     here = changed(config, {"data": os.path.relpath(config.data)})
-    spread = Spread(beam_options="")
-    result = cross_validate(here, Path("run"), spread=spread)
+    executor = Executor(beam_options="")
+    result = cross_validate(here, Path("run"), executor=executor)
     assert drawn == [tmp_path / "run" / f"fold-0{number}" for number in (1, 2, 3)]
     assert [Path(Run(fold).config().data).is_absolute() for fold in drawn] == [True] * 3
     assert result == written(Path("run"))
     assert capsys.readouterr().out.count("fold 2/3") == 1, "is told once"
-    monkeypatch.setattr("pipeline.experiments.pieces._measure_one", nothing)
+    monkeypatch.setattr("pipeline.experiments.jobs._measure_one", nothing)
     monkeypatch.setattr("pipeline.workers.beam._SEEN_SECONDS", 0)
     with pytest.raises(PipelineError, match="must see the folder .*/fold-01 under the same path"):
-        cross_validate(config, tmp_path / "gone", spread=spread)
+        cross_validate(config, tmp_path / "gone", executor=executor)
     assert len(drawn) == 3
 
 
@@ -252,11 +252,11 @@ def test_folds_that_cannot_be_are_told_of_before_any_is_trained(
     shutil.rmtree(data)
     shutil.copytree(store_without_validation.path, data)
     with pytest.raises(DataError, match=r"data was prepared anew since .*out was begun: its runs"):
-        measure_all(folds.pieces, lambda *_: None)
+        measure_all(folds.jobs, lambda *_: None)
     assert not folds_of(tmp_path / "out")
     # One that was killed while its folder was made goes on.
     # The second one comes to its first fold.
-    for broken in ("runs.save_config", "pieces.measured"):
+    for broken in ("runs.save_config", "jobs.measured"):
         with monkeypatch.context() as patch:
             patch.setattr(f"pipeline.experiments.{broken}", lambda *_: 1 / 0)
             with pytest.raises(ZeroDivisionError):

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from tqdm import tqdm
 
-from pipeline.cli.spread import spread_of
+from pipeline.cli.executor import executor_of
 from pipeline.errors import ConfigError, PipelineError, VideoDecodeError
 from pipeline.video import VideoInfo, write_video
 from pipeline.workers.beam import check_options, run_on_beam
@@ -394,7 +394,7 @@ DASK = "--runner=apache_beam.runners.dask.dask_runner.DaskRunner"
 
 def test_options_that_beam_knows_and_does_not_know(capsys, monkeypatch, tmp_path):
     def spread(options, runner="beam"):
-        return spread_of(Namespace(jobs=1, runner=runner, beam_options=options))
+        return executor_of(Namespace(jobs=1, runner=runner, beam_options=options))
 
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     for options, message in (

@@ -1,4 +1,4 @@
-"""The pieces of an experiment: each is done once, by whichever process comes to it first."""
+"""The jobs of an experiment: each is done once, by whichever process comes to it first."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LOOK_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True)
-class Piece:
+class Job:
     """A run to train and measure.
 
     Attributes:
@@ -48,97 +48,97 @@ class Piece:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spread:
-    """Who works on the pieces, besides other commands in the same folder.
+class Executor:
+    """Who works on the jobs, besides other commands in the same folder.
 
     Attributes:
-        jobs: Processes of this machine, each with its share of the cores.
+        processes: Of this machine, each with its share of the cores.
         beam_options: What Apache Beam's runner needs; None: it is not asked.
     """
 
-    jobs: int = 1
+    processes: int = 1
     beam_options: str | None = None
 
     def __post_init__(self) -> None:
-        expect(self.jobs >= 1, "--jobs must be at least 1", self.jobs)
+        expect(self.processes >= 1, "--jobs must be at least 1", self.processes)
 
 
-HERE: Final = Spread()
-Told = Callable[[Piece, dict[str, Any]], None]
+HERE: Final = Executor()
+Told = Callable[[Job, dict[str, Any]], None]
 
 
-def measure_all(pieces: Sequence[Piece], told: Told, spread: Spread = HERE) -> None:
-    """Measures the pieces that are not done yet and that no other process is at.
+def measure_all(jobs: Sequence[Job], told: Told, executor: Executor = HERE) -> None:
+    """Measures the jobs that are not done yet and that no other process is at.
 
     What others are at is waited for, and taken over where they end before it is done. So several
     commands in one folder, which may lie on a disk that machines share, do together what one would.
 
     Args:
-        pieces: What to measure.
-        told: Called with each piece and its scores, once they are known.
-        spread: Who does it.
+        jobs: What to measure.
+        told: Called with each job and its scores, once they are known.
+        executor: Who does it.
     """
-    todo = [piece for piece in pieces if done_before(piece.run) is None]
-    if spread.beam_options is not None and todo:
+    todo = [job for job in jobs if done_before(job.run) is None]
+    if executor.beam_options is not None and todo:
         run_on_beam(
             partial(_measure_one, told=told),
             list(map(_for_any_machine, todo)),
-            spread.beam_options,
-            made=lambda piece: done_file(piece.run),
+            executor.beam_options,
+            made=lambda job: done_file(job.run),
         )
-    elif spread.jobs > 1 and todo:
-        jobs = min(spread.jobs, len(todo)) if not todo[0].choose else spread.jobs
-        run_in_shares(_take_part, (todo, told), jobs, on_loss=partial(print, flush=True))
-    _together(pieces, told if spread == HERE else _silent)
+    elif executor.processes > 1 and todo:
+        count = executor.processes if todo[0].choose else min(executor.processes, len(todo))
+        run_in_shares(_take_part, (todo, told), count, on_loss=partial(print, flush=True))
+    _together(jobs, told if executor == HERE else _silent)
 
 
-def _for_any_machine(piece: Piece) -> Piece:
+def _for_any_machine(job: Job) -> Job:
     """The same with paths that hold in any current folder."""
-    run = Run(piece.run.folder.absolute())
-    return replace(piece, config=with_whole_paths(piece.config), run=run)
+    run = Run(job.run.folder.absolute())
+    return replace(job, config=with_whole_paths(job.config), run=run)
 
 
 def _silent(*_: object) -> None:
     """What was told in other processes is not told again."""
 
 
-def _measure_one(piece: Piece, told: Told) -> None:
-    _together([piece], told)
+def _measure_one(job: Job, told: Told) -> None:
+    _together([job], told)
 
 
-def _take_part(work: tuple[Sequence[Piece], Told], on_piece: OnVideo) -> None:
-    """What each of several jobs does; what its trainings print goes into a file of each piece."""
-    pieces, told = work
-    _together(pieces, told, on_piece, waits=False, logs=True)
+def _take_part(work: tuple[Sequence[Job], Told], on_job: OnVideo) -> None:
+    """What each of several processes does; what is printed goes into a file of each job."""
+    jobs, told = work
+    _together(jobs, told, on_job, waits=False, logs=True)
 
 
 @held_open()
 def _together(
-    pieces: Sequence[Piece],
+    jobs: Sequence[Job],
     told: Told,
-    on_piece: OnVideo = _silent,
+    on_job: OnVideo = _silent,
     *,
     waits: bool = True,
     logs: bool = False,
 ) -> None:
-    """Goes round the pieces until all are done, or until others are at all that are left."""
-    left = list(pieces)
-    _expect_as_begun([piece for piece in left if done_before(piece.run) is None])
+    """Goes round the jobs until all are done, or until others are at all that are left."""
+    left = list(jobs)
+    _expect_as_begun([job for job in left if done_before(job.run) is None])
     while left:
         before = list(left)
-        for piece in before:
-            was_done = done_before(piece.run)
-            if scores := was_done or _attempt(piece, on_piece, logs=logs):
-                left.remove(piece)
+        for job in before:
+            was_done = done_before(job.run)
+            if scores := was_done or _attempt(job, on_job, logs=logs):
+                left.remove(job)
                 if not (was_done and logs):
-                    told(piece, scores)
+                    told(job, scores)
         if left == before:
             if not waits:
                 return
             time.sleep(_LOOK_SECONDS)
 
 
-def _expect_as_begun(todo: Sequence[Piece]) -> None:
+def _expect_as_begun(todo: Sequence[Job]) -> None:
     """Makes sure that the data set, which all share, is the one that they were begun with.
 
     Raises:
@@ -152,20 +152,20 @@ def _expect_as_begun(todo: Sequence[Piece]) -> None:
         )
 
 
-def _attempt(piece: Piece, on_piece: OnVideo, *, logs: bool) -> dict[str, Any] | None:
-    """Measures a piece; None: another process is at it."""
+def _attempt(job: Job, on_job: OnVideo, *, logs: bool) -> dict[str, Any] | None:
+    """Measures a job; None: another process is at it."""
     with contextlib.ExitStack() as stack:
-        on_piece(piece.title)
+        on_job(job.title)
         if logs:
-            stack.enter_context(_logged(piece.run.folder))
-        before, config = 0.0, piece.config
-        if piece.choose:  # All who come to it search together.
-            search = piece.run.folder.with_name(f"{piece.run.folder.name}-search")
-            config = piece.choose(config, search)
-            before = piece.choose.seconds(search)
-        if not stack.enter_context(if_free(piece.run.folder)):
+            stack.enter_context(_logged(job.run.folder))
+        before, config = 0.0, job.config
+        if job.choose:  # All who come to it search together.
+            search = job.run.folder.with_name(f"{job.run.folder.name}-search")
+            config = job.choose(config, search)
+            before = job.choose.seconds(search)
+        if not stack.enter_context(if_free(job.run.folder)):
             return None
-        return measured(config, piece.run, piece.split, before)
+        return measured(config, job.run, job.split, before)
 
 
 @contextlib.contextmanager

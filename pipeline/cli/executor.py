@@ -1,4 +1,4 @@
-"""Options of commands whose work falls into pieces: who works on these."""
+"""Options of commands whose work falls into jobs: who works on these."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pipeline.config import expect
 from pipeline.errors import ConfigError
 
 if TYPE_CHECKING:
-    from pipeline.experiments.pieces import Spread
+    from pipeline.experiments.jobs import Executor
 
 
-def add_spread(parser: Parser) -> None:
-    """Adds `--jobs`, `--runner` and `--beam-options`, for `spread_of`."""
+def add_executor(parser: Parser) -> None:
+    """Adds `--jobs`, `--runner` and `--beam-options`, for `executor_of`."""
     parser.add_argument(
         "--jobs",
         type=positive,
@@ -33,13 +33,13 @@ def add_spread(parser: Parser) -> None:
     parser.hold_options.add("--beam-options")
 
 
-def spread_of(options: Any) -> Spread:
-    """Who works on the pieces.
+def executor_of(options: Any) -> Executor:
+    """Who works on the jobs.
 
     Raises:
         ConfigError: The options do not go together.
     """
-    from pipeline.experiments.pieces import Spread
+    from pipeline.experiments.jobs import Executor
     from pipeline.workers.beam import check_options
 
     on_beam = options.runner == "beam"
@@ -48,4 +48,4 @@ def spread_of(options: Any) -> Spread:
     expect(not on_beam or options.jobs == 1, "--jobs is for this machine alone", options.jobs)
     if on_beam:
         check_options(options.beam_options)
-    return Spread(jobs=options.jobs, beam_options=options.beam_options if on_beam else None)
+    return Executor(processes=options.jobs, beam_options=options.beam_options if on_beam else None)
