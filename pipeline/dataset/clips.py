@@ -13,7 +13,7 @@ from pipeline.dataset import sampling
 from pipeline.dataset.augment.draw import PIXEL_TYPES, Pixels, draw
 from pipeline.dataset.augment.pixels import change_clip
 from pipeline.dataset.sampling import Order, window_frames
-from pipeline.manifest.annotation import UNKNOWN_LABEL
+from pipeline.manifest.annotation import IGNORED_LABEL
 from pipeline.streams import IMAGES, STREAMS, StoredImage
 
 
@@ -91,7 +91,7 @@ def _labels_at(labels: tf.Tensor, indices: tf.Tensor, mask: tf.Tensor) -> tf.Ten
     if labels.shape.rank < 2:
         return labels
     chosen = tf.ensure_shape(tf.gather(labels, indices), (*mask.shape, labels.shape[-1]))
-    return tf.where(mask[:, None], chosen, tf.constant(UNKNOWN_LABEL, tf.uint8))
+    return tf.where(mask[:, None], chosen, tf.constant(IGNORED_LABEL, tf.uint8))
 
 
 def _partners(pairs: tuple[tuple[str, str], ...], class_names: Sequence[str]) -> dict[int, int]:

@@ -20,8 +20,8 @@ from pipeline.tasks.calibration import (
     fit_logit_threshold,
     write_calibration,
 )
-from pipeline.tasks.exclusive import Exclusive
-from pipeline.tasks.independent import Independent
+from pipeline.tasks.multi_class import MultiClass
+from pipeline.tasks.multi_label import MultiLabel
 from pipeline.training.features import on_stored_features
 from pipeline.training.opened import OpenedRun
 
@@ -76,10 +76,10 @@ def fitted(calibration: Calibration, predictions: Predictions, config: RunConfig
         return calibration
     task = predictions.task
     found: dict[str, Any] = {"temperature": task.each.fit_temperature(logits, labels)}
-    if isinstance(task.each, Independent):
+    if isinstance(task.each, MultiLabel):
         probabilities = task.probabilities(logits, found["temperature"])
         found["thresholds"] = fit_class_thresholds(probabilities, labels == 1)
-    elif isinstance(task, Exclusive):
+    elif isinstance(task, MultiClass):
         wanted = config.evaluate.unknown, config.evaluate.unknown_target
         right = task.is_right(logits, labels)
         found["logit_threshold"] = fit_logit_threshold(task.score(logits), right, *wanted)

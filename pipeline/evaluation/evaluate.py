@@ -29,8 +29,8 @@ from pipeline.models.recognizer import load_recognizer
 from pipeline.prepare.prepared import PreparedDataset
 from pipeline.run import Run
 from pipeline.tasks.calibration import Calibration, read_calibration
-from pipeline.tasks.exclusive import Exclusive
 from pipeline.tasks.frames import Frames
+from pipeline.tasks.multi_class import MultiClass
 from pipeline.tasks.task import Task, task_of
 from pipeline.training.features import on_stored_features
 from pipeline.video import encode_jpeg
@@ -81,7 +81,7 @@ def evaluate(
     model = load_recognizer(run.model_file, config, len(class_names))
     with damage_named():
         part, seen = on_stored_features(model, videos, config)
-        if isinstance(task, Exclusive):
+        if isinstance(task, MultiClass):
             result = _evaluate_videos(run, split, model, videos, config, calibration, others)
         elif isinstance(task, Frames):
             result = evaluate_recordings(
@@ -96,7 +96,7 @@ def evaluate(
 def _check_options(
     task: Task, *, views: int | None, unknown: Path | None, bin_seconds: float | None
 ) -> None:
-    frames, one = isinstance(task, Frames), isinstance(task, Exclusive)
+    frames, one = isinstance(task, Frames), isinstance(task, MultiClass)
     expect(views is None or not frames, "--views is for whole videos: leave it out", views)
     expect(not unknown or one, "--unknown is for runs of task video: leave it out", str(unknown))
     takes = "--bins is for runs that answer at every frame: leave it out"
@@ -115,7 +115,7 @@ def _evaluate_videos(
     others: PreparedDataset | None,
 ) -> dict[str, Any]:
     """Of a run of task video, with its report."""
-    class_names, task = run.class_names(), Exclusive()
+    class_names, task = run.class_names(), MultiClass()
     quickest = on_stored_features(model, videos, config)
     backwards = on_stored_features(model, videos, config, backwards=True)
     predictions = {
@@ -144,7 +144,7 @@ def summarise(clips: Predictions, calibration: Calibration) -> dict[str, Any]:
         clips: Of task video, a row for each clip.
         calibration: Of the run.
     """
-    videos, task = clips.by_video(), Exclusive()
+    videos, task = clips.by_video(), MultiClass()
     per_class = metrics.per_class(task.answers(videos.logits), videos.targets, clips.class_names)
     return {
         "video": _top(videos),
@@ -168,7 +168,7 @@ def _top(predictions: Predictions) -> dict[str, Any]:
     return result
 
 
-def _calibration(videos: Predictions, calibration: Calibration, task: Exclusive) -> dict[str, Any]:
+def _calibration(videos: Predictions, calibration: Calibration, task: MultiClass) -> dict[str, Any]:
     """Distance of probabilities from shares of right answers, before and after calibration."""
     logits = videos.logits
     correct = task.is_right(logits, videos.targets)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import DataError
-from pipeline.manifest.annotation import UNKNOWN_LABEL
+from pipeline.manifest.annotation import IGNORED_LABEL
 from pipeline.text import counted
 
 Bools = npt.NDArray[np.bool_]
@@ -64,7 +64,7 @@ class Recording:
             exclusive: Classes exclude each other: where one holds, no other one does; of a frame at
                 which several hold, or none does, nothing is known.
         """
-        known: Bools = (self.labels != UNKNOWN_LABEL).all(axis=1)
+        known: Bools = (self.labels != IGNORED_LABEL).all(axis=1)
         return np.asarray(self.holds.sum(axis=1) == 1) if exclusive else known
 
 

@@ -27,8 +27,8 @@ from pipeline.manifest.class_names import UNKNOWN
 from pipeline.pose.models import use_carried
 from pipeline.run import Run
 from pipeline.streams import IMAGES
-from pipeline.tasks.exclusive import Exclusive
 from pipeline.tasks.fusion import Rule, expect_alike
+from pipeline.tasks.multi_class import MultiClass
 from pipeline.tasks.task import task_of
 from pipeline.video import VideoInfo
 
@@ -231,7 +231,7 @@ class Classifier:
         best = np.argsort(-probabilities, kind="stable")[:top]
         ranked = tuple((self.class_names[i], float(probabilities[i])) for i in best)
         score = self.task.score(logits)
-        is_exclusive = isinstance(self.task, Exclusive)
+        is_exclusive = isinstance(self.task, MultiClass)
         answered = bool(calibration.is_enough(score)) or not is_exclusive
         holds = self.task.holds(probabilities, calibration.class_thresholds) & answered
         # Of a video, background is a class like others.

@@ -20,9 +20,9 @@ from pipeline.inference.people import People, people_of
 from pipeline.inference.seen_video import SeenVideo
 from pipeline.run import Run
 from pipeline.streams import STREAMS
-from pipeline.tasks.exclusive import Exclusive
 from pipeline.tasks.fusion import Fusion, expect_alike
-from pipeline.tasks.task import exclusive_task_of
+from pipeline.tasks.multi_class import MultiClass
+from pipeline.tasks.task import multi_class_task_of
 from pipeline.video import decode_jpeg
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -89,7 +89,7 @@ def explain(run: Run, path: str | Path, label: str = "") -> Explanation:
     fused = read_fused(run) if run.fusion_file.is_file() else None
     runs = trained_runs(run, fused) if fused else [run]
     bundles = [bundle_of(each) for each in runs]
-    names, task = bundles[0].class_names, exclusive_task_of(bundles[0].model)
+    names, task = bundles[0].class_names, multi_class_task_of(bundles[0].model)
     expect_alike(
         [each.folder for each in runs],
         [bundle.model for bundle in bundles],
@@ -118,7 +118,7 @@ def _fusion(fused: Fused | None, bundles: Sequence[Bundle]) -> tuple[Fusion, flo
     return one, bundles[0].calibration.temperature
 
 
-def _strip(video: SeenVideo, number: int, task: Exclusive) -> Strip:
+def _strip(video: SeenVideo, number: int, task: MultiClass) -> Strip:
     indices, bundle = video.middle, video.bundle
     logits = video.logits(indices)
     without = [

@@ -26,7 +26,7 @@ class Prediction:
         probability: The calibrated probability of `label`, 0 to 1: that it is this class, if it is
             one of the classes. Of several that hold, the highest; where none does, that of the most
             probable class, as for `unknown`.
-        max_logit: The highest logit, see `pipeline.tasks.exclusive.Exclusive.score`.
+        max_logit: The highest logit, see `pipeline.tasks.multi_class.MultiClass.score`.
         top: Pairs of class name and probability, in falling order.
         num_frames: Frames that the file holds.
         fps: Its frames per second.

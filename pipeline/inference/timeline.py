@@ -33,7 +33,7 @@ from pipeline.inference.window_plan import WindowPlan, in_step, plan_as_evaluati
 from pipeline.inference.windows import Window, slide
 from pipeline.tasks.bouts import runs_of, without_short
 from pipeline.tasks.frames import Frames
-from pipeline.tasks.independent import Independent
+from pipeline.tasks.multi_label import MultiLabel
 from pipeline.text import clock, listed
 from pipeline.video import VideoInfo
 
@@ -222,7 +222,7 @@ def _segments(
     """The segments of a run whose answers are for windows."""
     names, calibration = classifier.class_names, classifier.bundle.calibration
     shortest_seconds = SHORTEST * plan.window_seconds
-    if isinstance(classifier.task, Independent):
+    if isinstance(classifier.task, MultiLabel):
         _refuse({"hysteresis": hysteresis}, "whose classes may hold at once")
         holds = classifier.task.holds(curve.probabilities, calibration.class_thresholds)
         least = curve.cells(shortest_seconds)

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.manifest.annotation import UNKNOWN_LABEL, Annotation
+from pipeline.manifest.annotation import IGNORED_LABEL, Annotation
 from pipeline.tasks.bouts import runs_of, usual_bounds, without_short
 from pipeline.video.descriptors import FPS
 
@@ -56,12 +56,12 @@ class Described(NamedTuple):
         """Of each cell, uint8 (N, C), see `Annotation.by_frame`; of other classes nothing."""
         count = len(self.descriptors)
         if self.annotation is None:
-            return np.full((count, len(class_names)), UNKNOWN_LABEL, np.uint8)
+            return np.full((count, len(class_names)), IGNORED_LABEL, np.uint8)
         return self.annotation.of_classes(class_names).by_frame(FPS, class_names)(0, count)
 
     def is_watched(self) -> npt.NDArray[np.bool_]:
         """Of which cells all classes are known, bool (N,)."""
-        return self.labels([""])[:, 0] != UNKNOWN_LABEL
+        return self.labels([""])[:, 0] != IGNORED_LABEL
 
 
 class Bout(NamedTuple):
@@ -127,7 +127,7 @@ def fit_head(
     """
     labels = [each.labels(class_names) for each in recordings]
     together = np.concatenate(labels)
-    columns, number = np.unique(together != UNKNOWN_LABEL, axis=1, return_inverse=True)
+    columns, number = np.unique(together != IGNORED_LABEL, axis=1, return_inverse=True)
     share = most_cells // (len(class_names) + 1)
     width = _HIDDEN * columns.shape[1]
     last, last_bias = np.zeros((width, len(class_names))), np.zeros(len(class_names))
@@ -189,7 +189,7 @@ class _Cells(NamedTuple):
 def _chosen_cells(labels: Labels, share: int, seed: int) -> _Cells:
     """The known cells; of each class at most so many, if there are more than that of each."""
     random = np.random.default_rng(seed)
-    known = np.flatnonzero(labels[:, 0] != UNKNOWN_LABEL)
+    known = np.flatnonzero(labels[:, 0] != IGNORED_LABEL)
     holds = labels[known] == 1
     counts = holds.sum(axis=0)
     # The rarest class that holds; where none does, the number of classes.

@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 from pipeline.evaluation.segmental import segment_f1, segments_at_once
 from pipeline.labelling.choice import Stretch, next_stretches
 from pipeline.labelling.head import Described, Head, fit_head
-from pipeline.manifest.annotation import UNKNOWN_LABEL, Annotation
+from pipeline.manifest.annotation import IGNORED_LABEL, Annotation
 from pipeline.video.descriptors import FPS
 
 _MOST_NEXT: Final = 20
@@ -138,7 +138,7 @@ def score(head: Head | None, recordings: Sequence[Described], class_names: Seque
         found = np.zeros(labels.shape, np.bool_)
         for bout in head.bouts(head.probabilities(recording.descriptors)) if head else ():
             found[bout.first : bout.end, class_names.index(bout.label)] = True
-        known = (labels != UNKNOWN_LABEL).all(axis=1)
+        known = (labels != IGNORED_LABEL).all(axis=1)
         pairs.append((segments_at_once(found[known]), segments_at_once(labels[known] == 1)))
     return segment_f1(pairs, _OVERLAP)
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 Labels = npt.NDArray[np.uint8]
 Spans = tuple[tuple[float, float], ...]
 
-UNKNOWN_LABEL: Final = 255
+IGNORED_LABEL: Final = 255
 """What stands for a class in the labels of a frame where nobody knows whether it holds."""
 
 
@@ -90,7 +90,7 @@ class Annotation:
                 is_held = (holds & is_known)[:, others].any(axis=1)
                 is_known[:, rest] |= is_held | (others.any() & is_known[:, others].all(axis=1))
                 holds[:, rest] = ~holds[:, others].any(axis=1)
-            return np.where(is_known, holds, UNKNOWN_LABEL).astype(np.uint8)
+            return np.where(is_known, holds, IGNORED_LABEL).astype(np.uint8)
 
         return labels
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.manifest.annotation import UNKNOWN_LABEL
+from pipeline.manifest.annotation import IGNORED_LABEL
 from pipeline.tasks.bouts import runs_of, without_short, without_short_exclusive
 from pipeline.tasks.calibration import Calibration
-from pipeline.tasks.exclusive import Exclusive
-from pipeline.tasks.independent import Independent
+from pipeline.tasks.multi_class import MultiClass
+from pipeline.tasks.multi_label import MultiLabel
 
 if TYPE_CHECKING:
     import keras
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.floating[Any]]
 
-UNKNOWN_TARGET: Final = -1.0
+IGNORED_TARGET: Final = -1.0
 """What stands for a class in the targets of a frame where nobody knows whether it holds."""
 
 
@@ -28,12 +28,12 @@ class Frames:
     """The question of another task, asked at every frame.
 
     Args:
-        each: `Exclusive`: one of the classes holds at a frame, and no other one then; of a frame at
-            which several are said to hold, nothing is known. `Independent`: any of them, and what
-            is known of one says nothing of the others.
+        each: `MultiClass`: one of the classes holds at a frame, and no other one then; of a frame
+            at which several are said to hold, nothing is known. `MultiLabel`: any of them, and
+            what is known of one says nothing of the others.
     """
 
-    def __init__(self, each: Exclusive | Independent) -> None:
+    def __init__(self, each: MultiClass | MultiLabel) -> None:
         self.each = each
 
     def targets(self, labels: tf.Tensor, num_classes: int, smoothing: float = 0.0) -> tf.Tensor:
@@ -46,15 +46,15 @@ class Frames:
         """
         import tensorflow as tf
 
-        if isinstance(self.each, Exclusive):
+        if isinstance(self.each, MultiClass):
             holds = tf.cast(labels == 1, tf.int32)
             known = tf.reduce_sum(holds, axis=-1, keepdims=True) == 1
             asked = tf.argmax(holds, axis=-1)
         else:
-            known = labels != UNKNOWN_LABEL
+            known = labels != IGNORED_LABEL
             asked = labels
         targets = self.each.targets(asked, num_classes, smoothing)
-        return tf.where(known, targets, UNKNOWN_TARGET)
+        return tf.where(known, targets, IGNORED_TARGET)
 
     def loss(self, transition_penalty: float = 0.0) -> keras.losses.Loss:
         """The mean loss of a frame, see `pipeline.tasks.frame_loss`."""
@@ -77,12 +77,12 @@ class Frames:
         """Of which frames all is known, bool (N,), of labels (N, C), see `targets`."""
         if self.is_exclusive:
             return np.asarray((labels == 1).sum(axis=1) == 1)
-        return np.asarray((labels != UNKNOWN_LABEL).all(axis=1))
+        return np.asarray((labels != IGNORED_LABEL).all(axis=1))
 
     @property
     def is_exclusive(self) -> bool:
         """Whether one class at most holds at a frame."""
-        return isinstance(self.each, Exclusive)
+        return isinstance(self.each, MultiClass)
 
     def probabilities(self, logits: Floats, temperature: float = 1.0) -> npt.NDArray[np.float64]:
         """See the other task."""

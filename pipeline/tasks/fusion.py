@@ -60,10 +60,10 @@ class Fusion:
             float64 (..., C).
 
         Example:
-            >>> from pipeline.tasks.exclusive import Exclusive
+            >>> from pipeline.tasks.multi_class import MultiClass
             >>> both = np.log([[0.9, 0.1]]), np.log([[0.5, 0.5]])
             >>> fusion = Fusion(temperatures=(1, 1))
-            >>> Exclusive().probabilities(fusion.logits(both, Exclusive())).round(2)
+            >>> MultiClass().probabilities(fusion.logits(both, MultiClass())).round(2)
             array([[0.7, 0.3]])
         """
         if self.rule == "product":

@@ -18,7 +18,7 @@ from pipeline.dataset.clip_batches import (
 from pipeline.dataset.recordings import around_chunks, recording_labels, windows_of
 from pipeline.dataset.videos import VideoReader, open_of_run
 from pipeline.errors import ConfigError
-from pipeline.manifest.annotation import UNKNOWN_LABEL
+from pipeline.manifest.annotation import IGNORED_LABEL
 from pipeline.prepare.prepared import open_prepared
 from pipeline.video import decode_jpeg
 from tests.prepare.recordings import LENGTHS, prepare_greys
@@ -119,7 +119,7 @@ def test_windows_of_evaluation_show_their_frames_with_their_labels(store, length
             greys = greys_of(inputs)[row][mask]
             np.testing.assert_allclose(greys, frames % 50 * 5, atol=2)
             np.testing.assert_array_equal(labels[row][mask], truth[frames])
-            assert (labels[row].numpy()[~mask] == UNKNOWN_LABEL).all()
+            assert (labels[row].numpy()[~mask] == IGNORED_LABEL).all()
             seen |= set(frames.tolist())
     assert seen == set(range((stride - 1) // 2, LENGTHS["b"], stride))
 
@@ -144,7 +144,7 @@ def test_labels_of_training_follow_their_frames(store, pairs):
             known = numbers != 45  # It may be of the third class.
             is_tick = (numbers % 10 == 0) ^ (mirrored and bool(pairs))
             np.testing.assert_array_equal(labels.numpy()[mask][known, tick], is_tick[known])
-            assert (labels.numpy()[~mask] == UNKNOWN_LABEL).all()
+            assert (labels.numpy()[~mask] == IGNORED_LABEL).all()
             found.add((mirrored, tuple(np.diff(numbers))))
     assert len(found) > 10, "there was something to follow"
     assert {mirrored for mirrored, _ in found} == {True, False}

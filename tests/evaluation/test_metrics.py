@@ -16,7 +16,7 @@ from pipeline.evaluation.intervals import (
     difference_interval,
 )
 from pipeline.evaluation.main_score import main_score
-from pipeline.tasks.exclusive import Exclusive
+from pipeline.tasks.multi_class import MultiClass
 from tests.evaluation.made_up_crossval import some_answers, write_crossval
 
 LOGITS = np.array([[3.0, 2.0, 1.0], [1.0, 3.0, 2.0], [1.0, 2.0, 3.0], [2.0, 3.0, 1.0]])
@@ -171,7 +171,7 @@ def temperature_of(folds):
     parts = (
         np.concatenate([getattr(each, key) for each in folds]) for key in ("logits", "targets")
     )
-    return Exclusive().fit_temperature(*parts)
+    return MultiClass().fit_temperature(*parts)
 
 
 def test_answers_of_a_fold_are_divided_by_what_fits_the_others(parts, several):
@@ -179,12 +179,12 @@ def test_answers_of_a_fold_are_divided_by_what_fits_the_others(parts, several):
         for fold in folds:
             temperature = temperature_of([part for part in folds if part is not fold])
             inside = np.array([name in fold.names for name in answers.names])
-            expected = Exclusive().probabilities(fold.logits, temperature)
-            found = Exclusive().probabilities(answers.logits[inside])
+            expected = MultiClass().probabilities(fold.logits, temperature)
+            found = MultiClass().probabilities(answers.logits[inside])
             np.testing.assert_allclose(found, expected, rtol=2e-3, atol=1e-6)
     # For others all folds say it, so that one that is too sure does not drown the other.
     expected = [temperature_of(folds) for folds in parts.values()]
     np.testing.assert_allclose(several.temperatures, expected, rtol=1e-3)
     assert several.temperatures[0] > 3 > several.temperatures[1]
-    shares = [Exclusive().probabilities(each.logits).max(axis=1).mean() for each in several.each]
+    shares = [MultiClass().probabilities(each.logits).max(axis=1).mean() for each in several.each]
     assert shares[0] == pytest.approx(shares[1], abs=0.1)

@@ -28,7 +28,7 @@ from pipeline.inference.many import predict_many
 from pipeline.inference.stream import classify_stream
 from pipeline.inference.timeline import make_timeline
 from pipeline.run import Run, latest_run
-from pipeline.tasks.exclusive import Exclusive
+from pipeline.tasks.multi_class import MultiClass
 from pipeline.training.opened import open_run
 from pipeline.video import LiveVideo, iter_frames
 from tests.conftest import prepared
@@ -173,7 +173,7 @@ def test_what_cross_validations_say_of_each_run_goes_with_them(runs, video, tmp_
     temperatures = content["temperatures"]
     logits = [np.log(both_of(Classifier(run), video)) for run in runs]
     scaled = np.mean([by / t for by, t in zip(logits, temperatures, strict=True)], axis=0)
-    expected = Exclusive().probabilities(scaled, content["calibration"]["temperature"])
+    expected = MultiClass().probabilities(scaled, content["calibration"]["temperature"])
     found = both_of(Classifier(out), video)
     np.testing.assert_allclose(found, expected, rtol=1e-4)
     assert evaluate_fused(out, "test")["rule"] == "product"

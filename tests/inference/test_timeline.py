@@ -28,7 +28,7 @@ from pipeline.inference.timeline import Timeline, make_timeline
 from pipeline.inference.timeline_files import check_output, write_timeline
 from pipeline.sources.events.media import match_media
 from pipeline.sources.events.reading import read_events
-from pipeline.tasks.exclusive import Exclusive
+from pipeline.tasks.multi_class import MultiClass
 from pipeline.video import LiveFrame, LiveVideo, iter_frames, probe, write_video
 from tests.inference.commands import SCRIPTS, classify, run, start
 from tests.inference.videos import rows, write_joined
@@ -356,7 +356,7 @@ def test_results_are_those_of_the_windows_of_the_file_also_when_piped_in(hasty_r
     calibration = read_bundle(hasty_run).calibration
     for result, window in zip(results, windows, strict=True):
         assert result.seconds == pytest.approx(window.end_seconds)
-        highest = Exclusive().probabilities(window.logits, calibration.temperature).max()
+        highest = MultiClass().probabilities(window.logits, calibration.temperature).max()
         assert result.prediction.probability == pytest.approx(highest, abs=1e-5)
         assert 0 <= result.latency_seconds < 60
         assert (result.dropped, result.reconnects) == (0, 0)

@@ -43,14 +43,14 @@ from pipeline.models.recognizer import build_recognizer, load_recognizer
 from pipeline.prepare.prepared import open_prepared
 from pipeline.run import Run
 from pipeline.tasks.calibration import Calibration
-from pipeline.tasks.exclusive import Exclusive
+from pipeline.tasks.multi_class import MultiClass
 from pipeline.video import LiveVideo, VideoReader, write_video
 from tests.conftest import prepared
 from tests.inference.commands import classify
 from tests.runs import draw_weights
 
 FPS, LENGTH = 10, 4
-TASK = Exclusive()
+TASK = MultiClass()
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pipeline.errors import ConfigError, DataError
-from pipeline.manifest.annotation import UNKNOWN_LABEL, Annotation
+from pipeline.manifest.annotation import IGNORED_LABEL, Annotation
 from pipeline.manifest.rows import Manifest, Row, TableWarning, read_csv, relative_path
 from pipeline.manifest.stored import Clip, read_clips, write_clips
 from pipeline.sources.reading import regroup
@@ -190,9 +190,9 @@ def test_a_class_holds_at_the_frames_whose_middles_lie_in_its_events():
 def test_nothing_is_known_beyond_what_was_watched_but_of_one_class_alone():
     annotation = Annotation(events=EVENTS, known=((0.1, 0.3), (0.6, 0.7)), background="rest")
     label = annotation.by_frame(10, annotation.class_names)
-    known = (label(0, 9) != UNKNOWN_LABEL).all(axis=1)
+    known = (label(0, 9) != IGNORED_LABEL).all(axis=1)
     assert known.tolist() == [False, True, True, False, False, False, True, False, False]
-    assert (label(0, 9)[~known] == UNKNOWN_LABEL).all()
+    assert (label(0, 9)[~known] == IGNORED_LABEL).all()
     np.testing.assert_array_equal(label(6, 2), label(0, 9)[6:8])
     annotation = Annotation(
         events=(EVENTS[0],),
@@ -201,7 +201,7 @@ def test_nothing_is_known_beyond_what_was_watched_but_of_one_class_alone():
         background="rest",
     )
     label = annotation.by_frame(10, ["walk", "wave", "rest"])
-    assert np.where(label(0, 9) == UNKNOWN_LABEL, 9, label(0, 9)).T.tolist() == [
+    assert np.where(label(0, 9) == IGNORED_LABEL, 9, label(0, 9)).T.tolist() == [
         [9, 9, 1, 1, 1, 9, 0, 0, 9],
         [0, 0, 0, 0, 9, 9, 0, 0, 9],
         [9, 9, 0, 0, 0, 9, 1, 1, 9],

@@ -18,13 +18,13 @@ from pipeline.tasks.calibration import (
     read_calibration,
     write_calibration,
 )
-from pipeline.tasks.exclusive import Exclusive
 from pipeline.tasks.frames import Frames
 from pipeline.tasks.fusion import Fusion, expect_alike
-from pipeline.tasks.independent import Independent
+from pipeline.tasks.multi_class import MultiClass
+from pipeline.tasks.multi_label import MultiLabel
 from pipeline.tasks.task import task_of
 
-TASK = Exclusive()
+TASK = MultiClass()
 
 
 def drawn(temperature, num_videos=20_000, num_classes=4):
@@ -37,7 +37,7 @@ def drawn(temperature, num_videos=20_000, num_classes=4):
 
 
 def test_an_answer_is_the_class_of_the_highest_logit_which_is_its_score():
-    assert isinstance(task_of(ModelConfig()), Exclusive)
+    assert isinstance(task_of(ModelConfig()), MultiClass)
     logits = np.array([[0.0, 3.0, 1.0], [2.0, -1.0, 0.0]])
     np.testing.assert_array_equal(TASK.answers(logits), [1, 0])
     np.testing.assert_array_equal(TASK.is_right(logits, np.array([1, 2])), [True, False])
@@ -138,7 +138,7 @@ def test_probabilities_of_classes_that_exclude_each_other_or_may_hold_at_once():
         np.testing.assert_allclose(sharpened, fused)
     logits = [np.array([np.log(9), 0.0]), np.array([0.0, -np.log(3)])]  # 0.9 0.5, 0.5 0.25
     average = Fusion(temperatures=(1, 1))
-    task = Independent()
+    task = MultiLabel()
     shares = task.probabilities(average.logits(logits, task))
     np.testing.assert_allclose(shares, [0.7, 0.375])
     product = dataclasses.replace(average, rule="product")
@@ -232,7 +232,7 @@ def test_the_penalty_grows_up_to_its_limit_and_accuracy_is_that_of_the_last_stag
 
 def test_independent_classes():
     task = task_of(ModelConfig(task="video-multilabel"))
-    assert isinstance(task, Independent)
+    assert isinstance(task, MultiLabel)
     assert not isinstance(task, Frames)
     probabilities = np.array([[0.2, 0.7], [0.4, 0.1]])
     np.testing.assert_array_equal(task.holds(probabilities, 0.3), [[0, 1], [1, 0]])
@@ -298,7 +298,7 @@ def test_gaps_are_filled_and_a_short_bout_goes_to_its_more_probable_neighbour():
     calibration = Calibration(
         thresholds=(0.2, 0.3, 0.4), least_seconds=(0.2, 0.3, 0.4), gap_seconds=(0.1, 0.2, 0.3)
     )
-    for task in (Frames(Exclusive()), Frames(Independent())):
+    for task in (Frames(MultiClass()), Frames(MultiLabel())):
         answers = task.answers(shares, calibration, 10)
         for column, least in zip(answers.T, (2, 3, 4), strict=True):
             lengths = np.diff(runs_of(column), axis=1)

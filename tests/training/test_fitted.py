@@ -19,7 +19,7 @@ from pipeline.models.recognizer import (
     load_recognizer,
     trained_model,
 )
-from pipeline.tasks.exclusive import Exclusive
+from pipeline.tasks.multi_class import MultiClass
 from pipeline.training.averaging import WeightAverage
 from pipeline.training.callbacks import KeepBest
 from pipeline.training.checkpoint import Checkpoint, Progress, restore
@@ -101,10 +101,10 @@ def test_a_stream_learns_as_if_it_were_alone(task):
 def test_the_loss_is_the_mean_and_the_metric_that_of_the_average(tiny_config, tmp_path):
     labels = np.eye(2, dtype=np.float32)[[0, 1]]
     logits = np.array([[[4.0, 0.0], [0.0, 2.0]], [[1.0, 0.0], [0.0, 5.0]]], np.float32)  # B, S, C
-    loss = Exclusive().loss()
+    loss = MultiClass().loss()
     each = [float(loss(labels, logits[:, stream])) for stream in range(2)]
     assert float(LossOfEach(loss)(labels, logits)) == pytest.approx(np.mean(each))
-    metric = MetricOfMean(Exclusive().metrics()[0])
+    metric = MetricOfMean(MultiClass().metrics()[0])
     metric.update_state(labels, logits)
     assert metric.name == "accuracy"
     assert float(metric.result()) == 1

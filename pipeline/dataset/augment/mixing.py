@@ -12,7 +12,7 @@ from pipeline.config import AugmentConfig, Change, RunConfig
 from pipeline.dataset.order import Share
 from pipeline.dataset.videos import AHEAD
 from pipeline.streams import IMAGES
-from pipeline.tasks.frames import UNKNOWN_TARGET
+from pipeline.tasks.frames import IGNORED_TARGET
 from pipeline.tasks.task import task_of
 from pipeline.workers.pool import num_cores
 
@@ -179,7 +179,7 @@ def mix(
         share = share[:, None]
     blended = share * targets + (1 - share) * theirs
     unknown = ((targets < 0) & (share > 0)) | ((theirs < 0) & (share < 1))
-    return mixed, tf.where(unknown, UNKNOWN_TARGET, blended)
+    return mixed, tf.where(unknown, IGNORED_TARGET, blended)
 
 
 def _blend(clips: tf.Tensor, others: tf.Tensor, own: tf.Tensor) -> tf.Tensor:

@@ -13,7 +13,7 @@ from pipeline.cli.prepare import main
 from pipeline.config.prepare import PrepareConfig
 from pipeline.dataset.recordings import recording_labels
 from pipeline.errors import ConfigError, DataError
-from pipeline.manifest.annotation import UNKNOWN_LABEL
+from pipeline.manifest.annotation import IGNORED_LABEL
 from pipeline.prepare.preparation import prepare
 from pipeline.sources.events.report import report_lines
 from pipeline.sources.events.rows import scan_events
@@ -199,7 +199,7 @@ def test_recordings_are_listed_whole_with_what_holds_when_or_is_background(root)
     # That it was not the background says nothing of what it was.
     manifest = scan(root, f"{TABLE}b.avi,4,5,* background\n", background="background")
     labels = manifest.rows[1].annotation.by_frame(10, manifest.class_names)(40, 10)
-    assert (labels == UNKNOWN_LABEL).all()
+    assert (labels == IGNORED_LABEL).all()
 
 
 def test_each_subject_has_a_recording_of_its_own(root):

@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 
 from pipeline.config.prepare import PrepareConfig
 from pipeline.dataset.recordings import recording_labels
-from pipeline.manifest.annotation import UNKNOWN_LABEL
+from pipeline.manifest.annotation import IGNORED_LABEL
 from pipeline.prepare.preparation import prepare
 from pipeline.sources.events.reading import read_events
 from pipeline.video import write_video
@@ -437,7 +437,7 @@ def test_a_decision_says_nothing_of_other_classes_and_other_times(label, lab, tm
     table, out = str(lab / "events.csv"), str(tmp_path / "store")
     store = prepare(PrepareConfig(source="events", path=table, out=out, **options)).store
     (found,) = recording_labels(store, store.clips)
-    signs = {0: "0", 1: "1", UNKNOWN_LABEL: "."}
+    signs = {0: "0", 1: "1", IGNORED_LABEL: "."}
     taught = ["".join(signs[each] for each in column) for column in found[2::5].T.tolist()]
     assert dict(zip(store.class_names, taught, strict=True)) == TAUGHT
 

@@ -15,7 +15,7 @@ Floats = npt.NDArray[np.floating[Any]]
 Labels = npt.NDArray[np.integer[Any]]
 
 
-class Independent:
+class MultiLabel:
     """A sigmoid for each class, binary cross-entropy, and each class that is probable enough.
 
     Attributes:
@@ -26,7 +26,7 @@ class Independent:
     metric_title: Final = "classes right"
 
     @property
-    def each(self) -> Independent:
+    def each(self) -> MultiLabel:
         """What is asked of one row of logits, (C,): the same."""
         return self
 
@@ -64,7 +64,7 @@ class Independent:
             temperature: What they are divided by.
 
         Example:
-            >>> Independent().probabilities(np.array([2.0, 0.0]), temperature=2.0).round(2)
+            >>> MultiLabel().probabilities(np.array([2.0, 0.0]), temperature=2.0).round(2)
             array([0.73, 0.5 ])
         """
         scaled = np.asarray(logits, np.float64) / temperature

@@ -15,7 +15,7 @@ Floats = npt.NDArray[np.floating[Any]]
 Labels = npt.NDArray[np.integer[Any]]
 
 
-class Exclusive:
+class MultiClass:
     """Softmax, cross-entropy, and the class of the highest logit as the answer.
 
     Attributes:
@@ -25,7 +25,7 @@ class Exclusive:
     metric_title: Final = "accuracy"
 
     @property
-    def each(self) -> Exclusive:
+    def each(self) -> MultiClass:
         """What is asked of one row of logits, (C,): the same."""
         return self
 
@@ -65,7 +65,7 @@ class Exclusive:
             temperature: What they are divided by.
 
         Example:
-            >>> Exclusive().probabilities(np.array([2.0, 0.0]), temperature=2.0).round(2)
+            >>> MultiClass().probabilities(np.array([2.0, 0.0]), temperature=2.0).round(2)
             array([0.73, 0.27])
         """
         scaled = np.asarray(logits, np.float64) / temperature
