@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from pipeline.errors import DataError, VideoDecodeError
 from pipeline.sources.events.event import Event, Notice, Recording, Spans
-from pipeline.sources.events.tables import NO_LINES
+from pipeline.sources.events.text_tables import NO_LINES
 from pipeline.text import counted, listed, nearest
 from pipeline.video import VideoInfo
 from pipeline.video.paths import VIDEO_SUFFIXES, named_files

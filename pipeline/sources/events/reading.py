@@ -26,7 +26,7 @@ from pipeline.sources.events.json_files import (
     read_via_project,
     read_via_table,
 )
-from pipeline.sources.events.tables import (
+from pipeline.sources.events.text_tables import (
     BACKGROUND,
     NEEDED,
     is_frame_labels,

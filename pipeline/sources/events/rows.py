@@ -20,7 +20,7 @@ from pipeline.sources.events.event import LOST, Event, Notice, Recording, overla
 from pipeline.sources.events.media import by_subject, lasting, match_media, where_known
 from pipeline.sources.events.reading import ReadingOptions, read_events
 from pipeline.sources.events.report import report
-from pipeline.sources.events.tables import BACKGROUND
+from pipeline.sources.events.text_tables import BACKGROUND
 from pipeline.text import counted, listed, suggestion
 from pipeline.video import NO_LIMITS, Limits
 from pipeline.video.paths import LeftOutWarning

@@ -11,7 +11,7 @@ from pipeline.errors import DataError
 from pipeline.sources.events.event import Event, Recording, WrittenRecording
 from pipeline.sources.events.media import match_media
 from pipeline.sources.events.reading import WRITERS, read_events
-from pipeline.sources.events.tables import IN_PART
+from pipeline.sources.events.text_tables import IN_PART
 from pipeline.video import VideoInfo
 from pipeline.web.label.marked import MarkedEvent, VideoEvents
 from pipeline.web.label.table import EventsTable

@@ -10,7 +10,7 @@ from typing import Any, Final, Self
 
 from pipeline.errors import DataError
 from pipeline.manifest.annotation import Annotation, Spans, merged
-from pipeline.sources.events.tables import WATCHED, watched_class
+from pipeline.sources.events.text_tables import WATCHED, watched_class
 
 _MOST_EVENTS: Final = 100_000
 _LONGEST_TEXT: Final = 1000

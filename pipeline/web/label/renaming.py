@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import DataError
-from pipeline.sources.events.tables import WATCHED
+from pipeline.sources.events.text_tables import WATCHED
 from pipeline.web.label.classes import Settings, class_name, settings_in_turn
 from pipeline.web.label.clips import ClipTable
 from pipeline.web.label.table import EventsTable

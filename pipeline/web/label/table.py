@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.manifest.annotation import merged
-from pipeline.sources.events.tables import NEEDED, WATCHED, read_own_table, watched_class
+from pipeline.sources.events.text_tables import NEEDED, WATCHED, read_own_table, watched_class
 from pipeline.web.errors import ChangedError
 from pipeline.web.label.marked import MarkedEvent, VideoEvents, time_order
 from pipeline.web.label.sheet import Row, Sheet, file_name, is_named, names_of, plain
