@@ -131,9 +131,13 @@ class TimeLimit(keras.callbacks.Callback):
             raise OutOfTimeError("there was no time to end the training")
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:  # noqa: ARG002
-        """Stops, where something is."""
-        if time.monotonic() > self._until:
+        """Stops, where something is; else gives up, unless this was the last epoch."""
+        if time.monotonic() <= self._until:
+            return
+        if self._keeps:
             self.model.stop_training = True
+        elif epoch + 1 < self.params["epochs"]:
+            raise OutOfTimeError("there was no time to end the training")
 
 
 class EpochLog(keras.callbacks.Callback):
@@ -194,7 +198,7 @@ def cut_history(run: Run, epochs: int) -> None:
     If it is damaged, a warning says so, and nothing of it is left.
     """
     try:
-        rows = run.history()[:epochs]
+        rows = [row for row in run.history() if row["epoch"] <= epochs]
     except DataError:
         rows = []
         text = f"{run.history_file}: damaged; its curves begin anew, with epoch {epochs + 1}"
@@ -211,25 +215,36 @@ def cut_history(run: Run, epochs: int) -> None:
 History = Sequence[dict[str, float]]
 
 
-def plot_history(rows: History, path: Path, metric_title: str = "accuracy") -> None:
-    """Draws loss and accuracy by epoch, at least one, see `Run.history`; a PNG file."""
+def plot_history(
+    rows: History, path: Path, metric_title: str = "accuracy", *, keeps_last: bool = False
+) -> None:
+    """Draws loss and accuracy by epoch, at least one, see `Run.history`; a PNG file.
+
+    Args:
+        rows: The epochs.
+        path: The file.
+        metric_title: What the metric `accuracy` is called.
+        keeps_last: Whether the last epoch is the one that is kept, whatever validation says.
+    """
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     loss, accuracy = figure.subplots(1, 2)
-    _draw(loss, rows, "loss", "loss")
-    _draw(accuracy, rows, "accuracy", metric_title)
+    losses = [row.get("val_loss", math.nan) for row in rows]
+    lowest = min(range(len(rows)), key=lambda number: (math.isnan(losses[number]), losses[number]))
+    kept = rows[-1 if keeps_last else lowest]["epoch"]
+    _draw(loss, rows, "loss", "loss", kept)
+    _draw(accuracy, rows, "accuracy", metric_title, kept)
     accuracy.set_ylim(0, 1.02)
     figure.savefig(path, dpi=120)
 
 
-def _draw(axes: Axes, rows: History, name: str, title: str) -> None:
+def _draw(axes: Axes, rows: History, name: str, title: str, kept: float) -> None:
     epochs = [row["epoch"] for row in rows]
     marker = "o" if len(rows) == 1 else None
     axes.plot(epochs, [row[name] for row in rows], label="training", marker=marker)
     if f"val_{name}" in rows[0]:
         values = [row[f"val_{name}"] for row in rows]
         axes.plot(epochs, values, label="validation", marker=marker)
-        best = min(rows, key=lambda row: row["val_loss"])
-        axes.axvline(best["epoch"], color="0.7", linestyle=":", label="kept")
+        axes.axvline(kept, color="0.7", linestyle=":", label="kept")
     axes.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     plain_axes(axes, "epoch", title)

@@ -16,6 +16,7 @@ from pipeline.dataset.clip_batches import (
     batches_for_training,
     chance,
     shared_validation,
+    size_of_batch,
     steps_per_epoch,
 )
 from pipeline.dataset.stored_features import FeatureVideos
@@ -47,6 +48,7 @@ from pipeline.training.run_folder import (
     bring_back,
     check_free,
     discard_findings,
+    is_finished,
     is_trained,
     is_unfinished,
     note_end,
@@ -116,6 +118,8 @@ def train(
             epoch, when there is none, it is a mere `KeyboardInterrupt`.
     """
     run, cluster = Run(own_folder(folder)), cluster or alone()
+    if is_finished(run) and not overwrite:
+        check_free(run, overwrite=False)  # before videos are prepared
     with _begun(config, cluster) as (config, data):
         with run.alone("name another folder (--run)"):
             opened = _train_first(
@@ -134,7 +138,7 @@ def help_train(config: RunConfig, folder: Path, cluster: Cluster) -> None:
     with _begun(config, cluster) as (config, data):
         if begun := _agree(cluster, config, data, goes_on=False):
             config, goes_on = begun
-            _check_memory(config, cluster)
+            _check_memory(config, data, cluster)
             _train(config, data, run, cluster, goes_on=goes_on)
         cluster.leave()
 
@@ -156,9 +160,10 @@ def _begun(config: RunConfig, cluster: Cluster) -> Iterator[tuple[RunConfig, Pre
         yield config, data
 
 
-def _check_memory(config: RunConfig, cluster: Cluster) -> None:
+def _check_memory(config: RunConfig, data: PreparedDataset, cluster: Cluster) -> None:
     on_gpu = bool(tf.config.list_physical_devices("GPU"))
-    check_memory(config, on_gpu=on_gpu, share=cluster.share_of_machine)
+    num_clips = size_of_batch(data, config)
+    check_memory(config, num_clips, on_gpu=on_gpu, share=cluster.share_of_machine)
 
 
 def _train_first(
@@ -176,7 +181,7 @@ def _train_first(
     if not goes_on:
         check_free(run, overwrite=overwrite)
     config = decide_precision(config, run.config_file if goes_on else None)
-    _check_memory(config, cluster)
+    _check_memory(config, data, cluster)
     if goes_on and run.config().data != config.data:  # the data set was moved
         save_config(config, run.config_file)
     if goes_on and is_trained(run):
@@ -226,7 +231,8 @@ def _train_alone(
     finally:
         with contextlib.suppress(DataError):
             if history := run.history():  # Ctrl-C may come before the first line of it.
-                plot_history(history, run.report / "curves.png", task_of(config.model).metric_title)
+                title, last = task_of(config.model).metric_title, config.train.checkpoint == "last"
+                plot_history(history, run.report / "curves.png", title, keeps_last=last)
 
 
 def _train(
@@ -244,7 +250,9 @@ def _train(
         model, videos = fitted_part(recognizer, config, data)
         metrics = compile_model(model, config, steps_per_epoch(config, data))
     trainer = Trainer(model, metrics, cluster)
-    average = WeightAverage(model, config.train.ema_momentum) if config.train.ema_momentum else None
+    # Heads that are fitted at once have no steps to average.
+    momentum = 0.0 if config.is_linear else config.train.ema_momentum
+    average = WeightAverage(model, momentum) if momentum else None
     twin = functools.partial(float32_twin, recognizer, config)
     best = KeepBest(
         run.model_file,
@@ -282,7 +290,7 @@ def _train(
                 raise
             checkpoint.write()
             note_end(run)
-            raise Interrupted(OpenedRun(run, config, data, best.kept()), best.epoch) from None
+            raise Interrupted(_opened(run, data, best), best.epoch) from None
     if not cluster.is_first:
         return OpenedRun(run, config, data, recognizer)
     note_end(run)
@@ -292,7 +300,12 @@ def _train(
             f"{run.folder}: no model to keep, the loss never was a number. "
             f"Lower train.learning_rate, which is {config.train.learning_rate:g}"
         )
-    return OpenedRun(run, config, data, best.kept())
+    return _opened(run, data, best)
+
+
+def _opened(run: Run, data: PreparedDataset, best: KeepBest) -> OpenedRun:
+    """The run as whoever opens it finds it; its external backbones lie in its folder."""
+    return OpenedRun(run, run.config(), data, best.kept())
 
 
 def _fit(

@@ -85,7 +85,7 @@ _OF_GROUP = Path("/sys/fs/cgroup/memory.max")
 """What a container may take, where it is limited."""
 
 
-def check_memory(config: RunConfig, *, on_gpu: bool, share: float = 1) -> None:
+def check_memory(config: RunConfig, num_clips: int, *, on_gpu: bool, share: float = 1) -> None:
     """Refuses clips and batches that cannot fit, before hours go by or the system ends the process.
 
     Counted is what a step holds at the very least: the frames as bytes and as float32, and on a
@@ -93,20 +93,23 @@ def check_memory(config: RunConfig, *, on_gpu: bool, share: float = 1) -> None:
 
     Args:
         config: The run, with the frames of its data set.
+        num_clips: Of a batch, of which there are no more than videos.
         on_gpu: Whether the network computes in memory of its own.
         share: Of each batch, what lies on this machine: above 0 to 1.
 
     Raises:
         ConfigError: It takes more than the machine has.
     """
+    if config.train.cache_features:
+        return  # A step holds no frames.
     clip = _clip_bytes(config, on_gpu=on_gpu) * share
-    needed, there = clip * config.train.batch_size, _memory()
+    needed, there = clip * num_clips, _memory()
     if needed > there:
         most = int(there / clip)
         lower = f"train.batch_size below {most}" if most > 1 else "clip.num_frames"
         part = "a step" if share == 1 else "the part that this machine has of a step"
         raise ConfigError(
-            f"{part} of train.batch_size {config.train.batch_size} clips of clip.num_frames "
+            f"{part} of train.batch_size {num_clips} clips of clip.num_frames "
             f"{config.clip.num_frames} takes at least {needed / 1e9:.0f} GB of memory, this "
             f"machine has {there / 1e9:.0f} GB. Choose {lower}"
         )
@@ -116,7 +119,7 @@ def _clip_bytes(config: RunConfig, *, on_gpu: bool) -> int:
     a_pixel = 3 * (1 + 4) * len(config.model.images)
     number_bytes = 4 if config.train.precision == "float32" else 2
     for backbone in map(config.backbone_of, config.model.streams):
-        if backbone.name == "cnn" and not (on_gpu or config.train.cache_features):
+        if backbone.name == "cnn" and not on_gpu:
             a_pixel += 2 * number_bytes * backbone.filters[0]
     return a_pixel * config.frames.side**2 * config.clip.num_frames
 

@@ -244,6 +244,7 @@ def note_fit(
         if batches := batches_for_validation(videos, config, split=split):
             found = trainer.judge(iter(batches))
             logs |= {f"{prefix}{name}": value for name, value in found.items()}
+    progress.best.set_model(progress.model)
     progress.best.on_epoch_end(0, logs)
     log.on_epoch_end(0, logs)
     progress.best.write()

@@ -84,6 +84,11 @@ def is_unfinished(run: Run, config: RunConfig, data_fingerprint: str) -> bool:
     return True
 
 
+def is_finished(run: Run) -> bool:
+    """Whether a training has ended, and its model was exported."""
+    return is_trained(run) and run.litert_file.is_file() and run.bundle_file.is_file()
+
+
 def is_trained(run: Run) -> bool:
     """Whether a training has ended; until then there is a checkpoint."""
     return run.model_file.is_file() and not run.checkpoint_file.is_file()

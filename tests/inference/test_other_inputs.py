@@ -95,9 +95,10 @@ def make(blob_config, store, folder):
     network.save(folder / "network.keras")
     shutil.copytree(store.path, folder / "data")
     shutil.copy(folder / "network.tflite", folder / "moved.tflite")
-    run = train(configured(blob_config, folder, "moved.tflite"), folder / "run").run
+    opened = train(configured(blob_config, folder, "moved.tflite"), folder / "run")
+    run = opened.run
     (folder / "moved.tflite").unlink()
-    export(open_run(run))
+    export(opened)
     predict_split(open_run(run), "test")
 
 

@@ -7,6 +7,7 @@ import keras
 import matplotlib.image
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
 
 from pipeline.config import ModelConfig, TrainConfig
 from pipeline.manifest.rows import Row
@@ -212,6 +213,10 @@ def test_a_history_is_cut_to_whole_epochs_and_a_damaged_one_begins_anew(tmp_path
     run.history_file.write_bytes(HEADER + b"1,1,3.0,0\r\n2,1,2.0,0\r\n3,1,1.0,0\r\n")
     cut_history(run, 2)
     assert run.history_file.read_bytes() == HEADER + b"1,1,3.0,0\r\n2,1,2.0,0\r\n"
+    # It may have begun anew in between.
+    run.history_file.write_bytes(HEADER + b"2,1,2.0,0\r\n3,1,1.0,0\r\n")
+    cut_history(run, 2)
+    assert run.history_file.read_bytes() == HEADER + b"2,1,2.0,0\r\n"
     cut_history(run, 0)
     assert not run.history_file.exists()
     run.history_file.write_bytes(HEADER + b"1,1,3.0,0\r\n\0\0\0")
@@ -225,13 +230,21 @@ def test_a_history_is_cut_to_whole_epochs_and_a_damaged_one_begins_anew(tmp_path
 
 
 @pytest.mark.parametrize(("epochs", "prefixes"), [(1, ("",)), (3, ("", "val_"))])
-def test_curves_of_any_length_with_and_without_validation(tmp_path, epochs, prefixes):
+@pytest.mark.parametrize("keeps_last", [False, True])
+def test_curves_of_any_length_with_and_without_validation(
+    tmp_path, epochs, prefixes, keeps_last, monkeypatch
+):
     columns = [prefix + name for prefix in prefixes for name in ("loss", "accuracy")]
     rows = [
         {"epoch": float(epoch)} | dict.fromkeys(columns, 1 / epoch)
         for epoch in range(1, epochs + 1)
     ]
-    plot_history(rows, tmp_path / "curves.png")
+    if epochs > 1:  # The first is not a number, and the second the lowest.
+        rows[0]["val_loss"], rows[1]["val_loss"] = math.nan, 0.1
+    drawn = []
+    monkeypatch.setattr(Axes, "axvline", lambda _, epoch, **__: drawn.append(epoch))
+    plot_history(rows, tmp_path / "curves.png", keeps_last=keeps_last)
+    assert drawn == ([3 if keeps_last else 2] * 2 if epochs > 1 else [])
     pixels = matplotlib.image.imread(tmp_path / "curves.png")[..., :3]
     blue, orange = (0.12, 0.47, 0.71), (1.0, 0.5, 0.05)
     for colour, expected in ((blue, True), (orange, "val_loss" in columns)):

@@ -264,6 +264,15 @@ def test_it_learns_at_once_and_classifies(run, flow_store, blob_videos):
     assert Classifier.load(run.folder).predict(next(blob_videos.glob("*/*.avi"))).label
 
 
+def test_what_is_kept_is_what_was_fitted_also_where_weights_are_averaged(run, tmp_path):
+    opened = train(changed(run.config(), {"train.ema_momentum": 0.9}), tmp_path / "averaged")
+    kept, wanted = (
+        model.get_layer("flow_temporal").get_layer("head").get_weights()[0]
+        for model in (opened.model, load_recognizer(run.model_file))
+    )
+    np.testing.assert_allclose(kept, wanted, rtol=1e-3, atol=1e-5)
+
+
 def test_a_given_penalty_is_taken(run, tmp_path, capsys, monkeypatch):
     """On one thread: those of BLAS wait for each other for longer than they compute."""
     threads = set()

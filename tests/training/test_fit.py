@@ -171,6 +171,8 @@ def test_a_trained_run_is_replaced_only_when_told(hasty_run, tmp_path):
     Run(tmp_path / "run").report.mkdir(parents=True)
     with pytest.raises(ConfigError, match=r"exists. Name another \(--run\) or replace it"):
         train(hasty_run.config(), tmp_path / "run")
+    with pytest.raises(ConfigError, match="exists. Name another"):  # before videos are prepared
+        train(changed(hasty_run.config(), {"data": "gone"}), tmp_path / "run")
     before = hasty_run.model_file.read_bytes()
     assert Run(tmp_path / "run").model_file.read_bytes() == before
 
@@ -183,7 +185,6 @@ def test_what_cannot_be_trained_is_refused_before_anything(tiny_config, tmp_path
         ("data", "none", DataError, "not a prepared data set"),
         ("model.streams", ("rgb", "pose"), DataError, "needs key points, .*Prepare it with --pose"),
         ("evaluate.order_pairs", (("left", "up"),), ConfigError, "order_pairs must name classes"),
-        ("train.batch_size", 10**6, ConfigError, "batch_size 1000000 clips .* takes at least"),
         (
             "train.gradient_accumulation_steps",
             100,
@@ -318,6 +319,12 @@ def test_a_training_that_is_out_of_time_is_given_up_or_keeps_what_it_has(tiny_co
     config = changed(tiny_config, {"train.epochs": 50})
     with pytest.raises(OutOfTimeError, match="no time to end"):
         train(config, tmp_path / "given up", limit=TimeLimit(0, keeps=False))
+    # One that ends within its last epoch has ended.
+    late = TimeLimit(0, keeps=False)
+    late.set_params({"epochs": 3})
+    late.on_epoch_end(2)
+    with pytest.raises(OutOfTimeError):
+        late.on_epoch_end(1)
     opened = train(config, tmp_path / "kept", limit=TimeLimit(0, keeps=True))
     assert len(opened.run.history()) == 1
     assert opened.run.model_file.is_file()

@@ -26,29 +26,30 @@ def limit(tmp_path, monkeypatch):
 def test_what_is_usual_fits_and_what_fills_the_memory_many_times_is_refused(limit):
     large = {"frames.size": 4096, "clip.num_frames": 512, "model.streams": ("rgb", "flow")}
     for on_gpu in (True, False):
-        check_memory(USUAL, on_gpu=on_gpu)
-        many = changed(USUAL, {"train.batch_size": 1_000_000})
+        check_memory(USUAL, 16, on_gpu=on_gpu)
         with pytest.raises(ConfigError, match="Choose train.batch_size below [1-9]"):
-            check_memory(many, on_gpu=on_gpu)
+            check_memory(USUAL, 1_000_000, on_gpu=on_gpu)
         with pytest.raises(ConfigError, match="of memory, this machine has"):
-            check_memory(changed(USUAL, {**large, "train.batch_size": 1000}), on_gpu=on_gpu)
+            check_memory(changed(USUAL, large), 1000, on_gpu=on_gpu)
     # A container has what it may take.
     for fits in (f"{STEP}\n", "max\n"):
         limit.write_text(fits)
-        check_memory(FLOAT32, on_gpu=False)
+        check_memory(FLOAT32, 16, on_gpu=False)
     limit.write_text(f"{STEP - 1}\n")
-    check_memory(FLOAT32, on_gpu=True)
+    check_memory(FLOAT32, 16, on_gpu=True)
     with pytest.raises(ConfigError, match="at least 0 GB .* Choose train.batch_size below 15"):
-        check_memory(FLOAT32, on_gpu=False)
+        check_memory(FLOAT32, 16, on_gpu=False)
+    stored = {"model.streams": ("flow",), "backbone.trainable": "none"}
+    check_memory(changed(FLOAT32, {**stored, "train.cache_features": True}), 99, on_gpu=False)
     # Of four workers, two on it.
     addresses = ("one:1", "two:1", "two:2", "three:1")
     share = Cluster(index=2, addresses=addresses).share_of_machine
     assert (share, Cluster().share_of_machine) == (0.5, 1)
     limit.write_text(str(STEP // 2))
-    check_memory(FLOAT32, on_gpu=False, share=share)
+    check_memory(FLOAT32, 16, on_gpu=False, share=share)
     wanted = "the part .* of a step of train.batch_size 20 .* Choose train.batch_size below 16"
     with pytest.raises(ConfigError, match=wanted):
-        check_memory(changed(FLOAT32, {"train.batch_size": 20}), on_gpu=False, share=share)
+        check_memory(FLOAT32, 20, on_gpu=False, share=share)
 
 
 AUTO = changed(RunConfig(), {"train.precision": "auto"})
@@ -93,7 +94,7 @@ def test_auto_takes_bfloat16_where_the_gpu_has_tensor_cores_for_it(monkeypatch):
 def test_memory_is_reckoned_in_the_precision_that_was_decided(tiny_config, tmp_path, monkeypatch):
     seen = []
     monkeypatch.setattr(
-        fit, "check_memory", lambda config, **_: seen.append(config.train.precision)
+        fit, "check_memory", lambda config, *_, **__: seen.append(config.train.precision)
     )
     monkeypatch.setattr(fit, "_train_alone", lambda *_, **__: None)
     fit.train(changed(tiny_config, {"train.precision": "auto"}), tmp_path / "run")
