@@ -42,11 +42,10 @@ def main(arguments: Sequence[str]) -> None:
 
     import_tensorflow()
     from pipeline.experiments.crossval import cross_validate, in_folds
-    from pipeline.experiments.search import Search, import_optuna, read_ranges
+    from pipeline.experiments.search import Search, read_ranges
 
     choose = None
     if options.search:
-        import_optuna()
         ranges = read_ranges(Path(options.search))
         choose = Search(ranges=ranges, trials=options.trials, inner_folds=options.inner_folds)
     result = cross_validate(

@@ -16,7 +16,6 @@ from pipeline.dataset.videos import open_of_run
 from pipeline.errors import DataError, check_known
 from pipeline.evaluation.intervals import difference_interval
 from pipeline.evaluation.main_score import main_score
-from pipeline.evaluation.predictions import Predictions
 from pipeline.experiments.crossval import (
     Folds,
     begin_folds,
@@ -26,7 +25,7 @@ from pipeline.experiments.crossval import (
     tell_fold,
 )
 from pipeline.experiments.jobs import HERE, Executor, Job, measure_all
-from pipeline.experiments.runs import Experiment, begin, done_before, scores_of
+from pipeline.experiments.runs import Experiment, Measured, begin, measured_before, scores_of
 from pipeline.locks import in_turn
 from pipeline.prepare.prepared import PreparedDataset, held_open
 from pipeline.run import Run
@@ -124,21 +123,22 @@ def compare(
     rows: list[dict[str, Any]] = []
     main = main_score(config.model.task)
     for name, each in begun.items():
-        scores = _scores(each)
-        seconds = scores.pop("seconds")
-        value, base = scores[main.name], rows[0][main.name] if rows else scores[main.name]
+        found = _measured(each)
+        value, base = found.scores[main.name], (rows[0] if rows else found.scores)[main.name]
         difference = None if value is None or base is None else value - base
-        rows.append({"variant": name, **scores, "difference": difference, "seconds": seconds})
+        rows.append(
+            {"variant": name, **found.scores, "difference": difference, "seconds": found.seconds}
+        )
     write_rows(rows, folder / "ablation.csv")
     return rows
 
 
-def _scores(begun: Folds | Job) -> dict[str, Any]:
-    """Scores on validation or, where there are folds, on all of them; and `seconds`."""
+def _measured(begun: Folds | Job) -> Measured:
+    """What was measured on validation or, where there are folds, on all of them."""
     if isinstance(begun, Job):
-        return done_before(begun.run) or {}
+        return measured_before(begun.run) or Measured({}, 0.0)
     result, main = summarise(begun), main_score(begun.config.model.task)
-    return {**scores_of(result, main), "seconds": result["seconds"]}
+    return Measured(scores_of(result, main), result["seconds"])
 
 
 def write_rows(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
@@ -278,12 +278,17 @@ def _ablate(
         title = f"{stage.name} {'off' if is_on else 'on'}"
         begun.append(_begun(title, other, folder / stage.slug, overwrite=overwrite))
     measure_all([job for folds in begun for job in folds.jobs], tell_fold, executor)
-    base, *found = (_measured(folds) for folds in begun)
+    base, *found = ((folds, _measured(folds)) for folds in begun)
+    main = main_score(config.model.task)
     rows: list[dict[str, Any]] = [
-        {"stage": "as configured", "with": base.score, "seconds_with": base.seconds}
+        {
+            "stage": "as configured",
+            "with": base[1].scores[main.name] or 0.0,
+            "seconds_with": base[1].seconds,
+        }
     ]
     for (stage, _, is_on), result in zip(others, found, strict=True):
-        rows.append(_row(stage, *((base, result) if is_on else (result, base))))
+        rows.append(_row(stage, main.name, *((base, result) if is_on else (result, base))))
     write_rows(rows, folder / "ablation.csv")
     return rows
 
@@ -302,49 +307,30 @@ def _switched(config: RunConfig, stage: Stage) -> tuple[RunConfig, bool]:
     return (without if is_on else with_values(config, stage.on, stage.name)), is_on
 
 
-@dataclasses.dataclass(frozen=True)
-class Measured:
-    """What a cross-validation said.
-
-    Attributes:
-        score: The main score of the task.
-        seconds: In all.
-        answers: Of task video, what was answered.
-    """
-
-    score: float
-    seconds: float
-    answers: Predictions | None = None
-
-
-def _measured(folds: Folds) -> Measured:
-    result, config = summarise(folds), folds.config
-    main = main_score(config.model.task)
-    answers = None
-    if "video" in result:
-        answers = predictions_of_folds(folds.folder)
-    return Measured(scores_of(result, main)[main.name] or 0.0, result["seconds"], answers)
-
-
-def _row(stage: Stage, have: Measured, lack: Measured) -> dict[str, Any]:
+def _row(
+    stage: Stage, main: str, have: tuple[Folds, Measured], lack: tuple[Folds, Measured]
+) -> dict[str, Any]:
+    """A stage, by what was measured with it and without it."""
+    with_it, without = (found.scores[main] or 0.0 for _, found in (have, lack))
     low, high = None, None
-    if have.answers and lack.answers:
-        difference, groups = _difference(have.answers, lack.answers)
+    if have[0].config.model.task == "video":
+        difference, groups = _difference(have[0].folder, lack[0].folder)
         low, high = difference_interval(difference, groups) or (None, None)
     return {
         "stage": stage.name,
-        "with": have.score,
-        "without": lack.score,
-        "difference": have.score - lack.score,
+        "with": with_it,
+        "without": without,
+        "difference": with_it - without,
         "low": low,
         "high": high,
-        "seconds_with": have.seconds,
-        "seconds_without": lack.seconds,
+        "seconds_with": have[1].seconds,
+        "seconds_without": lack[1].seconds,
     }
 
 
-def _difference(have: Predictions, lack: Predictions) -> tuple[np.ndarray, Sequence[str]]:
+def _difference(have: Path, lack: Path) -> tuple[np.ndarray, Sequence[str]]:
     """By video, 1: right only with the stage, -1: only without it, float (N,); and its groups."""
-    without = dict(zip(lack.names, lack.correct, strict=True))
-    before = np.array([without[name] for name in have.names], float)
-    return have.correct - before, have.groups
+    found, others = predictions_of_folds(have), predictions_of_folds(lack)
+    without = dict(zip(others.names, others.correct, strict=True))
+    before = np.array([without[name] for name in found.names], float)
+    return found.correct - before, found.groups

@@ -21,11 +21,12 @@ from pipeline.evaluation.fusing import Several, evaluated
 from pipeline.evaluation.main_score import main_score
 from pipeline.evaluation.predictions import Predictions, joined
 from pipeline.experiments.ablation import write_rows
-from pipeline.experiments.pace import in_time
-from pipeline.experiments.race import Clock, Race
+from pipeline.experiments.budget import Clock, in_time
+from pipeline.experiments.choice import Trials
+from pipeline.experiments.inner import logged_to
 from pipeline.experiments.recipes import FEW, NEAREST, RECORDINGS, VIDEOS, usable
 from pipeline.experiments.runs import Experiment, begin
-from pipeline.experiments.trial import Trial, logged_to, several_of
+from pipeline.experiments.trial import Trial, best_rule, several_of
 from pipeline.locks import alone
 from pipeline.manifest.rows import Row
 from pipeline.manifest.split import count_folds
@@ -96,7 +97,6 @@ def choose(config: RunConfig, folder: Path, watch: Clock) -> Choice:
     for recipe in recipes:
         own, _ = open_of_run(recipe.config(config, size))
         trials.append(Trial(recipe, own, folder / recipe.folder_name))
-    main = main_score(trials[0].config.model.task)
     print(
         f"{counted(len(trials), 'recipe')}, each in up to {folds} folds over groups of the "
         "training videos, then the last training and an export: about "
@@ -106,12 +106,14 @@ def choose(config: RunConfig, folder: Path, watch: Clock) -> Choice:
     trials = in_time(trials, data, folds, folder, watch)
     if trials[0].status:
         return _untried(trials[0], missing)
-    race = Race(trials, folds, main, watch)
-    race.run()
-    members = race.members()
+    of_all = Trials(trials, folds, watch)
+    of_all.run()
+    members = of_all.members()
     several = several_of(members)
-    fusion = several.fusion(race.rule(members))
-    return Choice(trials=trials, members=members, fusion=fusion, several=several, missing=missing)
+    fusion = several.fusion(best_rule(members))
+    return Choice(
+        trials=of_all.tried, members=members, fusion=fusion, several=several, missing=missing
+    )
 
 
 def _too_few(rows: Sequence[Row]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,11 +13,11 @@ from pipeline.atomic import write_json
 from pipeline.config import RunConfig, expect
 from pipeline.dataset.videos import open_of_run
 from pipeline.evaluation import metrics
-from pipeline.evaluation.main_score import MainScore, main_score
+from pipeline.evaluation.main_score import main_score
 from pipeline.evaluation.plots import plot_confusion
 from pipeline.evaluation.predictions import Predictions, calibrated_predictions, joined
 from pipeline.experiments.jobs import HERE, Executor, Job, measure_all
-from pipeline.experiments.runs import Experiment, begin, done_before
+from pipeline.experiments.runs import Experiment, Measured, begin, measured_before
 from pipeline.experiments.search import Search
 from pipeline.locks import in_turn
 from pipeline.manifest.split import count_folds
@@ -125,23 +125,16 @@ def begin_folds(
     return Folds(config, folder, opened, jobs)
 
 
-def tell_fold(job: Job, scores: Mapping[str, Any]) -> None:
+def tell_fold(job: Job, found: Measured) -> None:
     """Prints the main score of a fold."""
     main = main_score(job.config.model.task)
-    print(f"{job.title}: {main.text(scores[main.name])}", flush=True)
+    print(f"{job.title}: {main.text(found.scores[main.name])}", flush=True)
 
 
 def summarise(folds: Folds) -> dict[str, Any]:
     """Writes and returns what all folds say together, which are measured; see `cross_validate`."""
-    config, folder = folds.config, folds.folder
-    found = [
-        {"fold": number, "num_videos": videos.num_videos["test"], **(done_before(job.run) or {})}
-        for number, (videos, job) in enumerate(zip(folds.opened, folds.jobs, strict=True), 1)
-    ]
-    result = {
-        **_summary(found, main_score(config.model.task)),
-        **_pooled(folder),
-    }
+    folder, main = folds.folder, main_score(folds.config.model.task)
+    result = {"main_score": main.name, **_by_fold(folds), **_pooled(folder)}
     if leaks := list(dict.fromkeys(leak for videos in folds.opened for leak in videos.leaks)):
         result["leaks"] = leaks
     write_json(folder / "crossval.json", result)
@@ -163,23 +156,23 @@ def _pooled(folder: Path) -> dict[str, Any]:
     return found.scores()
 
 
-def _summary(folds: Sequence[Mapping[str, Any]], main: MainScore) -> dict[str, Any]:
+def _by_fold(folds: Folds) -> dict[str, Any]:
     """Scores by fold, with their mean and standard deviation; a fold may have none of one."""
-    names = [name for name in folds[0] if name not in ("fold", "num_videos", "seconds")]
-    found = {
-        name: [fold[name] for fold in folds if fold[name] is not None] or [np.nan] for name in names
+    found = list(filter(None, (measured_before(job.run) for job in folds.jobs)))
+    of_each = {
+        name: [value for each in found if (value := each.scores[name]) is not None]
+        for name in found[0].scores
     }
+    num_videos = [videos.num_videos["test"] for videos in folds.opened]
     return {
-        "main_score": main.name,
-        "fold_mean": {name: _number(np.mean(values)) for name, values in found.items()},
+        "fold_mean": {name: float(np.mean(v)) if v else None for name, v in of_each.items()},
         "fold_standard_deviation": {
-            name: _number(np.std(values, ddof=1)) if len(values) > 1 else None
-            for name, values in found.items()
+            name: float(np.std(values, ddof=1)) if len(values) > 1 else None
+            for name, values in of_each.items()
         },
-        "seconds": round(sum(fold["seconds"] for fold in folds), 1),
-        "folds": list(folds),
+        "seconds": round(sum(each.seconds for each in found), 1),
+        "folds": [
+            {"fold": number, "num_videos": count, **each.as_json()}
+            for number, (count, each) in enumerate(zip(num_videos, found, strict=True), 1)
+        ],
     }
-
-
-def _number(value: np.floating[Any]) -> float | None:
-    return None if np.isnan(value) else float(value)

@@ -13,7 +13,13 @@ from typing import Any, Final
 from pipeline.config import RunConfig, expect
 from pipeline.dataset.videos import open_of_run
 from pipeline.errors import DataError
-from pipeline.experiments.runs import done_before, done_file, measured, with_whole_paths
+from pipeline.experiments.runs import (
+    Measured,
+    measured,
+    measured_before,
+    measured_file,
+    with_whole_paths,
+)
 from pipeline.experiments.search import Search
 from pipeline.locks import if_free
 from pipeline.manifest.rows import Split
@@ -64,7 +70,7 @@ class Executor:
 
 
 HERE: Final = Executor()
-Told = Callable[[Job, dict[str, Any]], None]
+Told = Callable[[Job, Measured], None]
 
 
 def measure_all(jobs: Sequence[Job], told: Told, executor: Executor = HERE) -> None:
@@ -75,16 +81,16 @@ def measure_all(jobs: Sequence[Job], told: Told, executor: Executor = HERE) -> N
 
     Args:
         jobs: What to measure.
-        told: Called with each job and its scores, once they are known.
+        told: Called with each job and what it gave, once that is known.
         executor: Who does it.
     """
-    todo = [job for job in jobs if done_before(job.run) is None]
+    todo = [job for job in jobs if measured_before(job.run) is None]
     if executor.beam_options is not None and todo:
         run_on_beam(
             partial(_measure_one, told=told),
             list(map(_for_any_machine, todo)),
             executor.beam_options,
-            made=lambda job: done_file(job.run),
+            made=lambda job: measured_file(job.run),
         )
     elif executor.processes > 1 and todo:
         count = executor.processes if todo[0].choose else min(executor.processes, len(todo))
@@ -123,15 +129,15 @@ def _together(
 ) -> None:
     """Goes round the jobs until all are done, or until others are at all that are left."""
     left = list(jobs)
-    _expect_as_begun([job for job in left if done_before(job.run) is None])
+    _expect_as_begun([job for job in left if measured_before(job.run) is None])
     while left:
         before = list(left)
         for job in before:
-            was_done = done_before(job.run)
-            if scores := was_done or _attempt(job, on_job, logs=logs):
+            was_done = measured_before(job.run)
+            if found := was_done or _attempt(job, on_job, logs=logs):
                 left.remove(job)
                 if not (was_done and logs):
-                    told(job, scores)
+                    told(job, found)
         if left == before:
             if not waits:
                 return
@@ -152,7 +158,7 @@ def _expect_as_begun(todo: Sequence[Job]) -> None:
         )
 
 
-def _attempt(job: Job, on_job: OnVideo, *, logs: bool) -> dict[str, Any] | None:
+def _attempt(job: Job, on_job: OnVideo, *, logs: bool) -> Measured | None:
     """Measures a job; None: another process is at it."""
     with contextlib.ExitStack() as stack:
         on_job(job.title)

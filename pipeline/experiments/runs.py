@@ -9,7 +9,7 @@ import shutil
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from pipeline.atomic import write_json
 from pipeline.config import BackboneConfig, RunConfig
@@ -28,7 +28,7 @@ from pipeline.training.guards import decide_precision
 from pipeline.training.opened import open_run
 from pipeline.training.run_folder import is_trained
 
-_DONE = "fold.json"
+_MEASURED: Final = "fold.json"
 
 
 class Experiment(NamedTuple):
@@ -104,18 +104,36 @@ def _remove(parts: Sequence[Path]) -> None:
             shutil.rmtree(part)
 
 
-def done_file(run: Run) -> Path:
-    """The file in which `measured` keeps the scores of a run."""
-    return run.folder / _DONE
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """What a run gave, as `fold.json` of its folder holds it.
+
+    Attributes:
+        scores: By name, 0 to 1: the main one of its task and, of answers at every frame, F1@50 and
+            edit score; None where no class is there.
+        seconds: That it took in all.
+    """
+
+    scores: Mapping[str, float | None]
+    seconds: float
+
+    def as_json(self) -> dict[str, Any]:
+        """Its scores, and its seconds, by name."""
+        return {**self.scores, "seconds": self.seconds}
 
 
-def done_before(run: Run) -> dict[str, Any] | None:
+def measured_file(run: Run) -> Path:
+    """The file in which `measured` keeps what a run gave."""
+    return run.folder / _MEASURED
+
+
+def measured_before(run: Run) -> Measured | None:
     """What `measured` gave of a run; None: it was not measured yet."""
     try:
-        found: dict[str, Any] = json.loads(done_file(run).read_bytes())
+        found = json.loads(measured_file(run).read_bytes())
     except FileNotFoundError:
         return None
-    return found
+    return Measured(seconds=found.pop("seconds"), scores=found)
 
 
 def measured(
@@ -126,7 +144,7 @@ def measured(
     *,
     calibrates: bool = True,
     limit: TimeLimit | None = None,
-) -> dict[str, Any]:
+) -> Measured:
     """Trains and measures a run, unless that was done.
 
     Args:
@@ -137,14 +155,11 @@ def measured(
         calibrates: Whether its validation videos tell how sure it is.
         limit: Ends the training early.
 
-    Returns:
-        Its scores by name, see `scores_of`, and the `seconds` that it took in all.
-
     Raises:
         DivergenceError: The training did.
         OutOfTimeError: It took too long, and was given up.
     """
-    if done := done_before(run):
+    if done := measured_before(run):
         return done
     started = time.perf_counter()
     is_other = _is_other(run, config)
@@ -158,9 +173,9 @@ def measured(
     if calibrates:
         calibrate(opened)
     found = predict_split(opened, split).scores()
-    scores = scores_of(found, main_score(config.model.task))
-    result = {**scores, "seconds": round(before + time.perf_counter() - started, 1)}
-    write_json(done_file(run), result)
+    seconds = round(before + time.perf_counter() - started, 1)
+    result = Measured(scores_of(found, main_score(config.model.task)), seconds)
+    write_json(measured_file(run), result.as_json())
     return result
 
 

@@ -14,21 +14,18 @@ import time
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import optuna
 
 from pipeline.config import RunConfig, expect
 from pipeline.config.file import known_keys, with_values
 from pipeline.errors import ConfigError, PipelineError, check_known
 from pipeline.evaluation.main_score import main_score
-from pipeline.evaluation.predict import predict_split
+from pipeline.experiments.inner import hold_out, whatever_it_answers
 from pipeline.figures import plain_axes
 from pipeline.locks import if_free, in_turn, is_taken
-from pipeline.text import extra
-from pipeline.training.fit import DivergenceError, train
-from pipeline.training.opened import OpenedRun
-
-if TYPE_CHECKING:
-    import optuna
+from pipeline.training.fit import DivergenceError
 
 _STUDY = "study.log"
 _DIVERGED = -1.0
@@ -75,9 +72,6 @@ class Search:
         Raises:
             ConfigError: One is not, or the run has no validation videos where it takes them.
         """
-        several, val_folds = config.model.multilabel, config.split.val_folds
-        takes = "--search of several labels takes validation videos: --split.val_folds 4"
-        expect(bool(val_folds) or not several, takes, val_folds)
         for key, choices in self.ranges.items():
             values = choices if isinstance(choices, list) else (choices["low"], choices["high"])
             for value in values:
@@ -104,7 +98,7 @@ class Search:
             The configuration with the settings of the best trial.
 
         Raises:
-            ConfigError: A setting does not fit the others, or Optuna is not installed.
+            ConfigError: A setting does not fit the others.
             PipelineError: With no settings was there a training that did not diverge.
         """
         self.check(config)
@@ -135,13 +129,12 @@ class Search:
     def _sampler(self, study: optuna.Study) -> optuna.samplers.BaseSampler:
         """Of a seed of its own, lest two processes, or one that goes on, draw the same again."""
         seed = self.seed + len(study.get_trials(deepcopy=False))
-        return import_optuna().samplers.TPESampler(seed=seed, constant_liar=True)
+        return optuna.samplers.TPESampler(seed=seed, constant_liar=True)
 
     def _next(
         self, study: optuna.Study, folder: Path, stack: contextlib.ExitStack
     ) -> optuna.Trial | None:
         """Draws the settings of the next trial, which is locked; None: there are enough."""
-        optuna = import_optuna()
         numbers = [each.number for each in _of_states(study, "RUNNING")]
         free = [each for each in numbers if not is_taken(folder / f"trial-{each}")]
         running = [each.number for each in _of_states(study, "RUNNING")]
@@ -158,7 +151,6 @@ class Search:
     def _try(
         self, study: optuna.Study, trial: optuna.Trial, config: RunConfig, folder: Path
     ) -> None:
-        optuna = import_optuna()
         states = optuna.trial.TrialState
         try:
             study.tell(trial, self._score(trial, config, folder))
@@ -167,28 +159,24 @@ class Search:
         except BaseException:
             study.tell(trial, state=states.FAIL)
             raise
+        shutil.rmtree(folder, ignore_errors=True)
 
     def _score(self, trial: optuna.Trial, config: RunConfig, folder: Path) -> float:
         """Mean score over the inner folds; given up as soon as it is clearly below others.
 
         Settings with which a training diverges score -1.
         """
-        optuna = import_optuna()
         drawn = {key: suggest(trial, key, choices) for key, choices in self.ranges.items()}
         config = with_values(config, self._values(drawn), "--search")
-        stops_early = bool(config.split.val_folds)
-        if not stops_early:
-            config = with_values(config, {"train.patience": 0}, "--search")
-        scores: list[float] = []
+        own = config if config.split.val_folds else whatever_it_answers(config)
+        main, scores = main_score(config.model.task), list[float]()
+        shutil.rmtree(folder, ignore_errors=True)
         for fold in range(1, self.inner_folds + 1):
-            split = dataclasses.replace(config.split, val_folds=self.inner_folds, val_fold=fold)
-            shutil.rmtree(folder, ignore_errors=True)
             try:
-                opened = train(dataclasses.replace(config, split=split), folder)
+                found = hold_out(own, folder, fold, self.inner_folds)
             except DivergenceError:
                 return _DIVERGED
-            scores.append(_validation_score(opened, best=stops_early))
-            shutil.rmtree(folder)
+            scores.append(found.scores[main.name] or 0.0)
             mean = sum(scores) / len(scores)
             trial.report(mean, fold)
             if trial.should_prune() and fold < self.inner_folds:
@@ -205,7 +193,7 @@ class Search:
 
 def _open_study(folder: Path) -> optuna.Study:
     """The study of a folder, which several processes may have open."""
-    optuna = import_optuna()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)  # only of what is wrong
     journal = optuna.storages.journal.JournalFileBackend(str(folder / _STUDY))
     return optuna.create_study(
         storage=optuna.storages.JournalStorage(journal),
@@ -217,18 +205,8 @@ def _open_study(folder: Path) -> optuna.Study:
 
 
 def _of_states(study: optuna.Study, *names: str) -> list[optuna.trial.FrozenTrial]:
-    states = import_optuna().trial.TrialState
+    states = optuna.trial.TrialState
     return list(study.get_trials(deepcopy=False, states=[states[name] for name in names]))
-
-
-def _validation_score(opened: OpenedRun, *, best: bool) -> float:
-    """The main score of the epoch with the lowest validation loss, or else of the last epoch."""
-    model = opened.config.model
-    if model.multilabel:
-        return main_score(model.task).of(predict_split(opened, "val").scores()) or 0.0
-    rows = opened.run.history()
-    kept = min(rows, key=lambda row: (math.isnan(row["val_loss"]), row["val_loss"]))
-    return (kept if best else rows[-1])["val_accuracy"]
 
 
 def _plot(study: optuna.Study, title: str, path: Path) -> None:
@@ -250,24 +228,6 @@ def _plot(study: optuna.Study, title: str, path: Path) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False)
     figure.savefig(path, dpi=120)
-
-
-def import_optuna() -> Any:
-    """Imports Optuna, which tells of its trials only where something is wrong.
-
-    Raises:
-        ConfigError: It is not installed.
-    """
-    try:
-        import optuna
-    except ImportError:
-        raise ConfigError(f"--search needs Optuna: {extra('search')}") from None
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    return optuna
-
-
-if TYPE_CHECKING:
-    import optuna
 
 
 def read_ranges(path: Path) -> dict[str, Any]:

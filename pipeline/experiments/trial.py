@@ -1,24 +1,22 @@
-"""A recipe while it is tried: its folds, and what it answered for videos that it never saw."""
+"""A recipe while it is tried, and what several of them are worth together.
+
+Source: the choice of what to fuse, Caruana et al. (2004).
+"""
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import math
-import time
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from pipeline.config import RunConfig
 from pipeline.evaluation.fusing import Several
-from pipeline.evaluation.predictions import Predictions, calibrated_predictions, joined
+from pipeline.evaluation.main_score import main_score
+from pipeline.evaluation.predictions import Predictions, joined
 from pipeline.experiments.recipes import Recipe
-from pipeline.experiments.runs import done_before, measured
-from pipeline.run import Run
-from pipeline.training.callbacks import TimeLimit
+from pipeline.tasks.fusion import RULES, Rule
 
 
 @dataclasses.dataclass(eq=False)
@@ -47,47 +45,15 @@ class Trial:
         config = dataclasses.replace(self.config, seed=seed)
         return Trial(recipe, config, self.folder.with_name(recipe.folder_name))
 
-
-def is_tried(folder: Path, fold: int) -> bool:
-    """Whether a run of a fold has answered."""
-    return done_before(_of_fold(folder, fold)) is not None
-
-
-def _of_fold(folder: Path, fold: int) -> Run:
-    return Run(folder / f"fold-{fold:02d}")
+    def shortened(self, folds: int) -> Trial:
+        """What it answered in the first folds."""
+        return dataclasses.replace(self, answers=self.answers[:folds])
 
 
-def of_fold(config: RunConfig, fold: int, folds: int) -> RunConfig:
-    """A run that is trained without one of the folds, whatever it would answer for it."""
-    split = dataclasses.replace(config.split, val_folds=folds, val_fold=fold)
-    fit = dataclasses.replace(config.train, checkpoint="last", patience=0)
-    return dataclasses.replace(config, split=split, train=fit)
-
-
-def held_out(
-    config: RunConfig, folder: Path, fold: int, folds: int, seconds: float = math.inf
-) -> tuple[Predictions, float]:
-    """Trains a run without one fold of the training videos, and has it answer for these.
-
-    Args:
-        config: The run.
-        folder: Where runs of its folds go; one that is there is read.
-        fold: The fold, from 1.
-        folds: How many there are.
-        seconds: What the training may take.
-
-    Returns:
-        The answers, and the seconds that it took.
-
-    Raises:
-        DivergenceError: The training did.
-        OutOfTimeError: It took too long, and was given up.
-    """
-    run, limit = _of_fold(folder, fold), TimeLimit(time.monotonic() + seconds, keeps=False)
-    own = of_fold(config, fold, folds)
-    with logged_to(folder / "training.log"):
-        done = measured(own, run, "val", calibrates=False, limit=limit)
-    return calibrated_predictions(run, "val"), done["seconds"]
+def on_common_folds(trials: Sequence[Trial]) -> list[Trial]:
+    """Trials with those folds alone that all of them have been through."""
+    folds = min(len(trial.answers) for trial in trials)
+    return [trial.shortened(folds) for trial in trials]
 
 
 def several_of(members: Sequence[Trial]) -> Several:
@@ -101,29 +67,64 @@ def several_of(members: Sequence[Trial]) -> Several:
     )
 
 
-def correct_of(trial: Trial) -> np.ndarray:
-    """Of each video, or recording, what of it is answered rightly, 0 to 1."""
-    model, found = trial.config.model, list[float]()
-    for answers in trial.answers:
-        if model.per_frame:
-            right = ((answers.targets == 1) == answers.answers).all(axis=1)
-            pairs = zip(answers.of_each(right), answers.of_each(answers.valid), strict=True)
-            found += [each[valid].mean() for each, valid in pairs]
-        elif model.multilabel:
-            found += (answers.answers == (answers.targets == 1)).mean(axis=1).tolist()
-        else:
-            found += answers.correct.astype(float).tolist()
-    return np.array(found)
+def best_of(trials: Sequence[Trial]) -> Trial:
+    """That which does best, the first of equals; two are compared on folds of both."""
+    best = trials[0]
+    for trial in trials[1:]:
+        before, new = map(_rank, on_common_folds([best, trial]))
+        best = trial if new > before else best
+    return best
 
 
-@contextlib.contextmanager
-def logged_to(file: Path) -> Iterator[None]:
-    """What is printed, or warned of, goes to a file."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with (
-        file.open("a", encoding="utf-8") as log,
-        contextlib.redirect_stdout(log),
-        warnings.catch_warnings(),
-    ):
-        warnings.showwarning = lambda message, *_, **__: print(message, file=log)
-        yield
+def _rank(trial: Trial) -> tuple[float, float]:
+    return round(score_of([trial]), 4), float(likelihood([trial]).mean())
+
+
+def score_of(members: Sequence[Trial]) -> float:
+    """The main score of the mean of what members answer."""
+    several = several_of(members)
+    fused = several.fused(several.fusion("average"))
+    return main_score(several.model.task).of(fused.scores()) or 0.0
+
+
+def is_better_with(members: Sequence[Trial], other: Trial) -> bool:
+    """Whether members do better with one more, by more than chance."""
+    gained = gain(members, other)
+    *before, last = on_common_folds([*members, other])
+    is_sure = gained.mean() > gained.std() / np.sqrt(len(gained))
+    return bool(is_sure) and score_of([*before, last]) >= score_of(before)
+
+
+def gain(members: Sequence[Trial], other: Trial) -> np.ndarray:
+    """By how much labels are more likely with one more, float (N,)."""
+    *before, last = on_common_folds([*members, other])
+    return likelihood([*before, last]) - likelihood(before)
+
+
+def likelihood(members: Sequence[Trial], rule: Rule = "average") -> np.ndarray:
+    """The log likelihood of each label, float (N,), by what members answer together."""
+    several = several_of(members)
+    fused = several.fused(several.fusion(rule))
+    logits, labels = fused.divided(fused.fit_temperature()).known
+    found: np.ndarray = fused.task.each.log_likelihood(logits, labels)
+    return found
+
+
+def best_rule(members: Sequence[Trial]) -> Rule:
+    """The rule of fusion under which the labels are most likely."""
+    return max(RULES, key=lambda rule: float(likelihood(members, rule).sum()))
+
+
+def right_by_group(answers: Predictions) -> dict[str, float]:
+    """What of the videos, or frames, of each group is answered rightly, 0 to 1."""
+    model, valid = answers.model, answers.valid
+    if model.per_frame or model.multilabel:
+        same = (answers.targets == 1) == answers.answers
+        right = same.all(axis=1) if model.per_frame else same.mean(axis=1)
+    else:
+        right = answers.correct
+    groups, group = np.unique(answers.row_groups, return_inverse=True)
+    counts = np.bincount(group, weights=valid, minlength=len(groups))
+    sums = np.bincount(group, weights=right * valid, minlength=len(groups))
+    shares = zip(groups.tolist(), sums, counts, strict=True)
+    return {name: float(total / count) for name, total, count in shares if count}

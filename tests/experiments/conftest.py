@@ -26,7 +26,7 @@ def drawing():
         return open_run(Run(folder))
 
     with pytest.MonkeyPatch.context() as patch:
-        for module in ("auto", "pace", "runs"):
+        for module in ("auto", "budget", "runs"):
             patch.setattr(f"pipeline.experiments.{module}.train", train)
         yield folders
 

@@ -12,7 +12,7 @@ from pipeline.config.file import differing, load_config, preset_names
 from pipeline.dataset.videos import open_data
 from pipeline.errors import ConfigError, DataError
 from pipeline.experiments.ablation import Measured, Stage, ablate, compare, stages, variants
-from pipeline.experiments.runs import done_before
+from pipeline.experiments.runs import measured_before
 from pipeline.run import Run
 from tests.evaluation.made_up_crossval import made_up
 from tests.runs import changed
@@ -42,7 +42,7 @@ def test_the_worth_of_a_stage_is_what_cross_validation_says_with_it_and_without(
     assert drawn == folders
     assert [Run(each).config().temporal.kind for each in folders] == [*["gru"] * 2, *["mean"] * 2]
     assert order["with"] == base["with"]  # it was on
-    scores = [done_before(Run(each))["top1"] for each in folders]
+    scores = [measured_before(Run(each)).scores["top1"] for each in folders]
     assert order["with"] == pytest.approx(np.mean(scores[:2]))
     assert order["without"] == pytest.approx(np.mean(scores[2:]))
     assert order["difference"] == pytest.approx(order["with"] - order["without"])
@@ -60,16 +60,19 @@ def test_a_stage_that_is_off_is_switched_on(tiny_config, tmp_path, monkeypatch):
         assert not overwrite
         titles.append(title)
         folder.mkdir(parents=True)
-        return SimpleNamespace(config=config, jobs=[])
+        return SimpleNamespace(config=config, folder=folder, jobs=[])
+
+    def predictions(folder):
+        """One video more is right with a penalty, of four."""
+        logits = np.eye(2)[[0, 0, 1, 0 if folder.name == "base" else 1]]
+        return made_up(logits, [0, 0, 1, 1], "stuv", "aabb")
 
     def measure(folds):
-        """One video more is right with a penalty, of four."""
-        logits = np.eye(2)[[0, 0, 1, 1 if folds.config.model.l2 else 0]]
-        answered = made_up(logits, [0, 0, 1, 1], "stuv", "aabb")
-        return Measured(answered.correct.mean(), 1.0, answered)
+        return Measured({"top1": predictions(folds.folder).correct.mean()}, 1.0)
 
     titles = []
     monkeypatch.setattr("pipeline.experiments.ablation.begin_folds", begin)
+    monkeypatch.setattr("pipeline.experiments.ablation.predictions_of_folds", predictions)
     monkeypatch.setattr("pipeline.experiments.ablation._measured", measure)
     base, penalty = ablate(tiny_config, tmp_path, ["L1 and L2"])
     assert penalty["without"] == base["with"] == 0.75
@@ -100,7 +103,7 @@ def test_temporal_parts_are_compared_on_validation_and_differ_from_each_other(
     run = Run(tmp_path / "ablation" / "variant-lstm")
     assert run.config().temporal.kind == "lstm"
     assert [file.name for file in run.report.glob("*.npz")] == ["val_predictions.npz"]
-    scores = done_before(run)
+    scores = measured_before(run).scores
     assert (lstm["accuracy"], lstm["edit"]) == (scores["accuracy"], scores["edit"])
     assert lstm["difference"] == pytest.approx(lstm["accuracy"] - base["accuracy"])
     table = format_table(rows).splitlines()

@@ -10,9 +10,9 @@ import pytest
 from pipeline.cli.auto import is_auto, train_auto
 from pipeline.cli.crossval import main as crossval
 from pipeline.errors import ConfigError
-from pipeline.experiments import auto, race
+from pipeline.experiments import auto, choice
+from pipeline.experiments.inner import logged_to
 from pipeline.experiments.recipes import Recipe
-from pipeline.experiments.trial import logged_to
 from pipeline.inference.classifier import Classifier
 from pipeline.inference.fuse import evaluate_fused
 from pipeline.inference.timeline import make_timeline
@@ -40,7 +40,7 @@ QUICK = (
 def quick(monkeypatch):
     monkeypatch.setattr(auto, "VIDEOS", QUICK)
     monkeypatch.setattr(auto, "_FOLDS", 2)
-    monkeypatch.setattr(race, "_MORE_SEEDS", 0)
+    monkeypatch.setattr(choice, "_MORE_SEEDS", 0)
 
 
 @pytest.fixture

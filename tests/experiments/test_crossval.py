@@ -21,7 +21,7 @@ from pipeline.experiments.crossval import (
     predictions_of_folds,
 )
 from pipeline.experiments.jobs import Executor, measure_all
-from pipeline.experiments.runs import done_file, measured, with_whole_paths
+from pipeline.experiments.runs import measured, measured_file, with_whole_paths
 from pipeline.experiments.search import Search, suggest
 from pipeline.prepare.prepared import PreparedDataset
 from pipeline.run import Run, folds_of
@@ -309,5 +309,5 @@ def test_a_run_whose_precision_was_decided_is_the_one_that_was_begun(config, dra
     run = Run(tmp_path / "run")
     for _ in range(2):
         measured(known, run, "test")
-        done_file(run).unlink()
+        measured_file(run).unlink()
     assert drawn == [run.folder], "once"

@@ -1,22 +1,20 @@
 import dataclasses
 import os
-from types import SimpleNamespace
 
+import optuna
 import pytest
 
 from pipeline.errors import ConfigError, PipelineError
-from pipeline.experiments import search
-from pipeline.experiments.search import Search, import_optuna, read_ranges
-from pipeline.run import Run
+from pipeline.experiments import inner, search
+from pipeline.experiments.runs import Measured
+from pipeline.experiments.search import Search, read_ranges
 from pipeline.training.fit import DivergenceError
-from pipeline.training.opened import OpenedRun
 from pipeline.workers.shares import run_in_shares
 from tests.processes import wait_until
 from tests.runs import changed
 
 
 def study_in(folder):
-    optuna = import_optuna()
     journal = optuna.storages.journal.JournalFileBackend(str(folder / "study.log"))
     storage = optuna.storages.JournalStorage(journal)
     return optuna.load_study(study_name=folder.name, storage=storage)
@@ -28,33 +26,24 @@ def config(tiny_config):
     return changed(tiny_config, values)
 
 
-HISTORY = """epoch,seconds,learning_rate,loss,accuracy,val_loss,val_accuracy
-1,1,0.1,2,0.5,nan,0.1
-2,1,0.1,1,0.5,1,0.9
-3,1,0.1,0,0.5,2,0.6
-"""
-
-
-def make_believe(config, folder, history=HISTORY):
-    """A run of which only the history is there."""
-    folder.mkdir()
-    Run(folder).history_file.write_text(history)
-    return OpenedRun(Run(folder), config, None, None)
+def make_believe(config, run, split, **_):
+    """What a run gave that is only made believe; narrow networks do worse."""
+    assert split == "val"
+    if config.train.learning_rate > 1:
+        raise DivergenceError
+    return Measured({"top1": 0.5 if config.backbone.filters == (2,) else 0.6}, 1.0)
 
 
 @pytest.fixture
 def trained(monkeypatch):
-    """The configurations of trainings that are only made believe; narrow networks do worse."""
+    """The configurations of trainings that are only made believe."""
     configs = []
 
-    def train(config, folder):
+    def measured(config, run, split, **options):
         configs.append(config)
-        if config.train.learning_rate > 1:
-            raise DivergenceError
-        narrow = config.backbone.filters == (2,)
-        return make_believe(config, folder, HISTORY.replace("0.6", "0.5") if narrow else HISTORY)
+        return make_believe(config, run, split, **options)
 
-    monkeypatch.setattr("pipeline.experiments.search.train", train)
+    monkeypatch.setattr(inner, "measured", measured)
     return configs
 
 
@@ -76,22 +65,23 @@ def test_the_better_settings_are_found_and_the_study_goes_on(config, tmp_path, t
     assert search.seconds(tmp_path / "none") == 0
 
 
-@pytest.mark.parametrize(("val_folds", "patience", "score"), [(0, 0, 0.6), (3, 5, 0.9)])
+@pytest.mark.parametrize(("val_folds", "how"), [(0, {(2, 0, "last")}), (3, {(2, 5, "best")})])
 def test_inner_folds_are_trained_as_the_final_run_will_be(
-    config, tmp_path, trained, val_folds, patience, score
+    config, tmp_path, trained, val_folds, how
 ):
     """By all epochs and the last of them, or by validation where that is there to stop by."""
     config = changed(config, {"split.val_folds": val_folds, "train.patience": 5})
     folder = tmp_path / "search"
     found = Search(ranges={"temporal.units": [8]}, trials=1, inner_folds=2)(config, folder)
-    assert found.train.patience == 5
-    assert {(inner.split.val_folds, inner.train.patience) for inner in trained} == {(2, patience)}
-    assert study_in(folder).best_value == pytest.approx(score)
+    assert (found.train.patience, found.train.checkpoint) == (5, "best")
+    fits = {(each.split.val_folds, each.train.patience, each.train.checkpoint) for each in trained}
+    assert fits == how
+    assert [each.split.val_fold for each in trained] == [1, 2]
+    assert study_in(folder).best_value == pytest.approx(0.6)
 
 
 def test_a_search_that_was_stopped_goes_on_with_other_settings(config, tmp_path, trained, capsys):
     """The trial that was killed does not count, and the draw does not start over."""
-    optuna = import_optuna()
     ranges = {"model.dropout": {"low": 0.0, "high": 0.9}, "temporal.units": [16]}
     folder = tmp_path / "fold-02-search"
     Search(ranges=ranges, trials=2, inner_folds=2)(config, folder)
@@ -116,15 +106,15 @@ def search_in(asked, on_trial):
     """What each of two processes does; no training ends before both have begun one."""
     config, folder = asked
 
-    def train(config, folder):
-        on_trial(folder.name)
-        file = folder.with_name("trained.txt")
+    def measured(config, run, split, **_):
+        on_trial(run.folder.name)
+        file = folder / "trained.txt"
         with file.open("a") as lines:
             lines.write(f"{os.getpid()} {config.model.dropout}\n")
         wait_until(lambda: len(processes_in(file)) == 2)
-        return make_believe(config, folder)
+        return make_believe(config, run, split)
 
-    search.train = train
+    inner.measured = measured
     ranges = {"model.dropout": {"low": 0.0, "high": 0.9}}
     Search(ranges=ranges, trials=8, inner_folds=2)(config, folder)
 
@@ -173,24 +163,14 @@ def test_a_training_that_diverges_loses_and_mistakes_are_told_before_any(config,
 
 @pytest.mark.parametrize("score", [0.3, None])
 def test_settings_for_several_labels_are_chosen_by_mean_average_precision(
-    config, tmp_path, trained, monkeypatch, capsys, score
+    config, tmp_path, monkeypatch, capsys, score
 ):
-    """That of the model that is kept, on the inner validation videos."""
-    several = changed(config, {"model.task": "video-multilabel", "split.val_folds": 3})
-    splits = []
-
-    def predict_split(opened, split):
-        splits.append(split)
-        found = {"videos": {"mean_average_precision": score, "accuracy": 0.9}}
-        return SimpleNamespace(scores=lambda: found)
-
-    monkeypatch.setattr("pipeline.experiments.search.predict_split", predict_split)
+    """A score that there is none of, as no class is there, is the lowest."""
+    found = Measured({"mean_average_precision": score}, 1.0)
+    monkeypatch.setattr(inner, "measured", lambda *_, **__: found)
+    several = changed(config, {"model.task": "video-multilabel"})
     Search(ranges={"temporal.units": [8]}, trials=1, inner_folds=2)(several, tmp_path / "search")
-    assert splits == ["val", "val"]
     assert f"inner mean average precision {score or 0:.3f}" in capsys.readouterr().out
-    last = changed(several, {"split.val_folds": 0})
-    with pytest.raises(ConfigError, match="takes validation videos: --split.val_folds 4"):
-        Search(ranges={"temporal.units": [8]})(last, tmp_path / "other")
 
 
 RANGES = """

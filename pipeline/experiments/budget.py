@@ -1,4 +1,4 @@
-"""How long a training takes, and with how many epochs trainings fit into a time."""
+"""The time that a choice may take: what is spent of it, and the epochs that fit into it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Final
 
 from pipeline.atomic import write_json
 from pipeline.errors import ConfigError
-from pipeline.experiments.race import Clock, last_seconds
-from pipeline.experiments.trial import Trial, logged_to, of_fold
+from pipeline.experiments.inner import logged_to, whatever_it_answers, without_fold
+from pipeline.experiments.trial import Trial
 from pipeline.prepare.prepared import PreparedDataset
 from pipeline.run import Run
 from pipeline.text import clock
@@ -27,6 +27,61 @@ _TRAININGS: Final = 6
 _FEWEST: Final = 8
 _FRAMES_A_SECOND: Final = 5.5
 """Of the time that there is. Of a data set with fewer, all epochs are taken, without timing."""
+_EXPORT_SECONDS: Final = 12.0
+_LAST_SHARE: Final = 1.25
+"""Of the seconds of a fold, what training on all videos takes."""
+_MOST_OVER: Final = 1.1
+"""Of the budget, when the last training ends wherever it is."""
+_SPARE: Final = 0.06
+"""Share of the budget that is left for what cannot be foreseen."""
+
+
+class Clock:
+    """The time that is spent, also by earlier calls that were stopped.
+
+    Args:
+        file: Where it is kept.
+        budget: Seconds that may be spent.
+        began: When this call did, by `time.monotonic`; None: now.
+    """
+
+    def __init__(self, file: Path, budget: float, began: float | None = None) -> None:
+        self._file, self.budget = file, budget
+        self._before = json.loads(file.read_bytes())["seconds"] if file.is_file() else 0.0
+        self._start = time.monotonic() if began is None else began
+
+    @property
+    def spent(self) -> float:
+        """Seconds so far."""
+        return float(self._before) + time.monotonic() - self._start
+
+    @property
+    def left(self) -> float:
+        """Seconds that may still be used."""
+        return self.budget * (1 - _SPARE) - self.spent
+
+    def for_each(self, number: int) -> float:
+        """Seconds that each of so many trainings may take at most, before it is exported."""
+        most = _MOST_OVER * self.budget - self.spent
+        return max(0.0, most / max(number, 1) - _EXPORT_SECONDS)
+
+    def least(self, more: float) -> float:
+        """The budget with which there is time for so many seconds more."""
+        return (self.spent + more) / (1 - _SPARE)
+
+    def note(self) -> None:
+        """Keeps what is spent."""
+        write_json(self._file, {"seconds": round(self.spent, 1)})
+
+
+def last_seconds(fold_seconds: float) -> float:
+    """What training on all videos takes, more than a fold has, and exporting."""
+    return _LAST_SHARE * fold_seconds + _EXPORT_SECONDS
+
+
+def longest_fold(watch: Clock) -> float:
+    """What the first of all folds may take, so that there is time for the last training."""
+    return (watch.left - _EXPORT_SECONDS) / (1 + _LAST_SHARE)
 
 
 def in_time(
@@ -109,7 +164,7 @@ def _minutes(seconds: float) -> str:
 def _paced(trial: Trial, folds: int, folder: Path) -> dict[str, float]:
     """Seconds of an `epoch`, and what a training takes besides, most of it at its `start`."""
     print(f"{trial.recipe.name}: {_EPOCHS} epochs show how long all take", flush=True)
-    config, run = of_fold(trial.config, 1, folds), Run(folder)
+    config, run = without_fold(whatever_it_answers(trial.config), 1, folds), Run(folder)
     config = dataclasses.replace(config, train=dataclasses.replace(config.train, epochs=_EPOCHS))
     began = time.monotonic()
     with logged_to(folder.with_suffix(".log")):

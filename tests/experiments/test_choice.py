@@ -9,12 +9,13 @@ import pytest
 
 from pipeline.config import FramesConfig, ModelConfig, RunConfig
 from pipeline.errors import ConfigError, DataError
-from pipeline.evaluation.main_score import main_score
 from pipeline.evaluation.predictions import joined
-from pipeline.experiments import race
-from pipeline.experiments.pace import in_time
+from pipeline.experiments import choice
+from pipeline.experiments.budget import Clock, in_time
+from pipeline.experiments.choice import Trials
 from pipeline.experiments.recipes import NEEDS, VIDEOS, Recipe, usable
-from pipeline.experiments.trial import Trial, several_of
+from pipeline.experiments.runs import Measured
+from pipeline.experiments.trial import Trial, best_rule, several_of
 from pipeline.run import Run
 from pipeline.training.callbacks import OutOfTimeError
 from pipeline.training.fit import DivergenceError
@@ -48,19 +49,22 @@ class Watch:
 
 @pytest.fixture
 def start(monkeypatch, tmp_path):
-    """Makes a race of recipes, by name how right they are and what a fold of them takes."""
+    """Tries recipes, by name how right they are and what a fold of them takes."""
 
     def recipe(name, cost):
         return Recipe(name, "small", cost=cost, is_variant=name == "variant")
 
     def start(kinds, left=1e9, seeds=0):
         watch = Watch(left)
-        monkeypatch.setattr(race, "_MORE_SEEDS", seeds)
+        monkeypatch.setattr(choice, "_MORE_SEEDS", seeds)
         done = []
 
-        def held_out(_, folder, fold, folds, seconds_left):
-            assert folds == FOLDS
-            shares, seconds = kinds[folder.name.split("-")[0]]
+        def kind(folder):
+            return kinds[folder.name.split("-")[0]]
+
+        def hold_out(config, folder, fold, folds, seconds_left):
+            assert (config.train.checkpoint, config.train.patience, folds) == ("last", 0, FOLDS)
+            shares, seconds = kind(folder)
             if shares is None:
                 raise DivergenceError("no number")
             done.append((folder.name, fold))
@@ -68,13 +72,14 @@ def start(monkeypatch, tmp_path):
                 watch.left -= seconds_left
                 raise OutOfTimeError("late")
             watch.left -= seconds
-            return answers(fold, shares), seconds
+            return Measured({}, seconds)
 
-        monkeypatch.setattr(race, "held_out", held_out)
+        monkeypatch.setattr(choice, "hold_out", hold_out)
+        monkeypatch.setattr(choice, "held_out", lambda folder, fold: answers(fold, kind(folder)[0]))
         trials = [
-            Trial(recipe(name, kind[1]), CONFIG, tmp_path / name) for name, kind in kinds.items()
+            Trial(recipe(name, each[1]), CONFIG, tmp_path / name) for name, each in kinds.items()
         ]
-        found = race.Race(trials, FOLDS, main_score("video"), watch)
+        found = Trials(trials, FOLDS, watch)
         found.run()
         return found, {trial.recipe.name: trial for trial in trials}, done
 
@@ -89,13 +94,13 @@ def times(name, number):
     return [(name, fold + 1) for fold in range(number)]
 
 
-def members_of(race):
-    return [trial.recipe.name for trial in race.members()]
+def members_of(trials):
+    return [trial.recipe.name for trial in trials.members()]
 
 
 def test_what_is_clearly_behind_or_diverges_is_not_tried_again(start, capsys):
     found, trials, done = start({"good": (always(1.0), 1), "bad": (always(0.2), 1)})
-    assert done == [*times("good", 2), *times("bad", 2), ("good", 3), ("good", 4)]
+    assert done == times("good", FOLDS) + times("bad", 2)
     assert trials["bad"].status == "behind after 2 folds"
     told = [line for line in capsys.readouterr().out.splitlines() if "begins" in line]
     assert told == [
@@ -107,7 +112,7 @@ def test_what_is_clearly_behind_or_diverges_is_not_tried_again(start, capsys):
     assert trials["wild"].status == "diverged"
     assert members_of(found) == ["good"]
     # Those that are alike all go on, and a better one that comes later is taken.
-    _, trials, done = start({"one": (always(0.8), 1), "other": (always(0.7), 1)})
+    _, trials, done = start({"one": (always(0.8), 1), "other": (lambda n, _: n % 10 > 2, 1)})
     assert len(done) == 2 * FOLDS
     assert {trial.status for trial in trials.values()} == {""}
     found, _, _ = start({"poor": (always(0.4), 1), "good": (always(1.0), 1)})
@@ -145,7 +150,7 @@ def test_what_makes_other_mistakes_is_fused(start):
 
 def test_the_rule_is_the_one_that_makes_labels_likely(start):
     """By how much the logit of the right class is the higher one."""
-    found, trials, _ = start({"one": (always(1.0), 1), "other": (always(1.0), 1)})
+    _, trials, _ = start({"one": (always(1.0), 1), "other": (always(1.0), 1)})
     for first, second, rule in (
         ([2, 9, 2, 2], [1, -9, -6, 3], "average"),  # one is sure where it is wrong
         ([6, 6, 6, -6], [2, 2, 2, 2], "product"),  # both are mostly right
@@ -153,7 +158,7 @@ def test_the_rule_is_the_one_that_makes_labels_likely(start):
         for name, margins in (("one", first), ("other", second)):
             logits = [[margin, 0] for margin in margins]
             trials[name].answers = [made_up(logits, [0] * 4, "abcd", "abcd")]
-        assert found.rule(list(trials.values())) == rule
+        assert best_rule(list(trials.values())) == rule
 
 
 def test_time_is_left_for_the_last_training(start):
@@ -200,32 +205,28 @@ def test_time_that_is_left_goes_into_the_best_of_other_seeds(start, monkeypatch,
     assert other.folder == tmp_path / "key-points-new-seed-2"
 
 
-def test_what_sees_something_else_comes_before_variants_and_all_before_any_further(
-    start, monkeypatch
-):
-    """If there are enough videos; a fold has 20."""
-    kinds = {"one": (always(0.8), 1), "variant": (always(0.8), 1), "other": (always(0.7), 1)}
-    _, _, done = start(kinds)
-    assert sorted(done[:8]) == times("one", FOLDS) + times("other", FOLDS)
-    assert done[8:] == times("variant", FOLDS)
-    monkeypatch.setattr(race, "_ENOUGH_VIDEOS", 60)
-    del kinds["variant"]
-    _, _, done = start(kinds)
-    assert done[:4] == times("one", 2) + times("other", 2)
-    assert done[4:] == [("one", 3), ("other", 3), ("one", 4), ("other", 4)]
+def test_what_sees_something_else_is_compared_before_any_is_tried_in_more_than_two_folds(start):
+    """Where there is no time for all folds of all; variants come after that."""
+    kinds = {"one": (always(0.8), 10), "other": (lambda n, _: n % 10 > 2, 10)}
+    variant = {"variant": (always(0.8), 10)}
+    _, trials, done = start(kinds | variant, left=100)
+    assert done == times("one", 3) + times("other", 2)
+    assert {trial.status for trial in trials.values()} == {"no time"}
+    _, _, done = start(kinds | variant)
+    assert done == times("one", FOLDS) + times("other", FOLDS) + times("variant", FOLDS)
 
 
 def test_time_that_was_spent_before_counts(tmp_path):
     file = tmp_path / "spent.json"
-    watch = race.Clock(file, 100)
+    watch = Clock(file, 100)
     assert 0 <= watch.spent < 5
     assert watch.left == pytest.approx(94, abs=5)
     file.write_text('{"seconds": 60}')
-    later = race.Clock(file, 100)
+    later = Clock(file, 100)
     assert 60 <= later.spent < 65
     later.note()
-    assert race.Clock(file, 100).spent >= 60
-    assert race.Clock(file, 100, began=time.monotonic() - 30).spent >= 90
+    assert Clock(file, 100).spent >= 60
+    assert Clock(file, 100, began=time.monotonic() - 30).spent >= 90
 
 
 def test_recipes_are_runs_that_can_be_and_follow_what_a_data_set_has(tiny_store):
@@ -264,9 +265,7 @@ def in_seconds(trials, tiny_store, tmp_path):
     """The epochs of the recipes that so many seconds are enough for, in two folds."""
 
     def epochs(seconds):
-        found = in_time(
-            trials, tiny_store, 2, tmp_path, race.Clock(tmp_path / "spent.json", seconds)
-        )
+        found = in_time(trials, tiny_store, 2, tmp_path, Clock(tmp_path / "spent.json", seconds))
         return {trial.recipe.name: trial.config.train.epochs for trial in found}
 
     return epochs
