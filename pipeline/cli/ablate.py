@@ -1,8 +1,8 @@
 """Measures what each stage of the model is worth.
 
-It cross-validates with the stage and without it, and compares the two. Where there is an answer at
-every frame, it compares temporal parts on validation recordings instead. Every option after
---config overrides a value of the preset.
+It cross-validates the configuration, and again with each stage switched off, or on where it is off.
+Where there is an answer at every frame, it compares temporal parts on validation recordings
+instead. Every option after --config overrides a value of the preset.
 """
 
 from collections.abc import Sequence
@@ -13,6 +13,8 @@ from pipeline.cli.executor import add_executor, executor_of
 from pipeline.cli.parser import ConfigParser, run_config
 from pipeline.evaluation.main_score import score_title
 from pipeline.importing import import_tensorflow
+
+_OTHERS = ("variant", "difference", "low", "high", "seconds")
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -43,37 +45,19 @@ def main(arguments: Sequence[str]) -> None:
 
 def format_table(rows: Sequence[dict[str, Any]]) -> str:
     """The rows that `ablate` returns, as a table of Markdown."""
-    lines = _of_variants(rows) if "variant" in rows[0] else _of_stages(rows)
-    head, *others = [f"| {' | '.join(line)} |" for line in lines]
-    return "\n".join([head, f"|{' --- |' * len(lines[0])}", *others])
-
-
-def _of_stages(rows: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:
-    lines: list[tuple[str, ...]] = [
-        ("stage", "with it", "without it", "difference (95 % interval)", "seconds with, without")
-    ]
+    scores = [key for key in rows[0] if key not in _OTHERS]
+    titles = [*map(score_title, scores), "difference (95 % interval)", "seconds"]
+    lines = [["variant", *titles], ["---"] * (len(titles) + 1)]
     for row in rows:
-        if "without" not in row:
-            seconds = f"{row['seconds_with']:.0f}"
-            lines.append((row["stage"], f"{row['with']:.3f}", "", "", seconds))
-            continue
-        interval = f" ({row['low']:+.3f} to {row['high']:+.3f})" if row["low"] is not None else ""
-        lines.append(
-            (
-                row["stage"],
-                *(f"{row[name]:.3f}" for name in ("with", "without")),
-                f"{row['difference']:+.3f}{interval}",
-                f"{row['seconds_with']:.0f}, {row['seconds_without']:.0f}",
-            )
-        )
-    return lines
+        values = [_number(row[key], ".1f" if key == "edit" else ".3f") for key in scores]
+        lines.append([row["variant"], *values, _difference(row), f"{row['seconds']:.0f}"])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _of_variants(rows: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:
-    signs = {"variant": "", "difference": "+.3f", "seconds": ".0f", "edit": ".1f"}
-    titles = tuple(map(score_title, rows[0]))
-    cells = (
-        tuple("–" if each is None else format(each, signs.get(key, ".3f")) for key, each in of)
-        for of in (row.items() for row in rows)
-    )
-    return [titles, *cells]
+def _difference(row: dict[str, Any]) -> str:
+    interval = f" ({row['low']:+.3f} to {row['high']:+.3f})" if row["low"] is not None else ""
+    return f"{_number(row['difference'], '+.3f')}{interval}"
+
+
+def _number(value: float | None, form: str) -> str:
+    return "–" if value is None else format(value, form)

@@ -40,97 +40,94 @@ _ROUGH: Final = {"train.transition_penalty": 0.0}
 
 @dataclasses.dataclass(frozen=True)
 class Variant:
-    """A run that differs from the others.
+    """A run that differs from the one that is configured.
 
     Attributes:
-        name: In words.
+        name: By which it is chosen.
+        title: What it is, in words.
         values: By dotted key what it differs in.
     """
 
     name: str
+    title: str
     values: Mapping[str, Any]
 
 
-def variants(config: RunConfig) -> list[Variant]:
-    """What to compare with a configuration, each of which differs from it."""
-    length = config.clip.num_frames
-    lengths = max(2, length // 2), min(512, 2 * length)
-    found = [
-        Variant("without smoothing", _ROUGH),
-        Variant("tcn", _TCN),
-        Variant("tcn without smoothing", {**_TCN, **_ROUGH}),
-        Variant("one stage", {"temporal.stages": 1}),
-        Variant("lstm", _LSTM),
-        Variant("lstm without smoothing", {**_LSTM, **_ROUGH}),
-        Variant("bilstm", {**_LSTM, "temporal.kind": "bilstm"}),
-        *(Variant(f"windows of {each} frames", {"clip.num_frames": each}) for each in lengths),
-    ]
-    seen, others = [config], []
-    for variant in found:
-        changed = with_values(config, variant.values, variant.name)
-        changed.check_task()
-        if all(differing(changed, other) for other in seen):
-            seen.append(changed)
-            others.append(variant)
-    return others
+_AS_CONFIGURED: Final = Variant("as configured", "as configured", {})
 
 
-def compare(
+@held_open()
+def ablate(
     config: RunConfig,
-    data: PreparedDataset,
     folder: Path,
-    chosen: Sequence[str],
+    chosen: Sequence[str] = (),
     *,
-    overwrite: bool,
+    overwrite: bool = False,
     executor: Executor = HERE,
 ) -> list[dict[str, Any]]:
-    """Measures a configuration and its variants, see `pipeline.experiments.ablation.ablate`.
+    """Measures a configuration, and again with each stage the other way round.
+
+    Where there is an answer at every frame, it compares temporal parts instead.
 
     Args:
-        config: The run, of which the task is known.
-        data: Its data set.
-        folder: Where the runs go.
-        chosen: Names of the variants; empty: all.
-        overwrite: Whether other runs that are there are replaced.
-        executor: Who works on them.
+        config: The run. With `split.folds` all are cross-validated; without it, one that answers at
+            every frame is trained once and measured on the validation recordings, any other in 5
+            folds.
+        folder: Where they go; what was finished before is kept.
+        chosen: Names of the stages, or of what is compared; empty: all.
+        overwrite: Whether those with other settings that are there are replaced.
+        executor: Who works on them. Several calls in one folder share them.
+
+    Returns:
+        A row for each `variant`, which `ablation.csv` holds as well: its scores by name, the
+        `difference` of the main one to that of the first row, which is the configuration itself, of
+        task video its 95 % interval over groups (`low`, `high`), and `seconds`.
 
     Raises:
-        ConfigError: The folder holds something else.
-        DataError: There are no recordings to measure on.
+        ConfigError: As `cross_validate`, or a stage is not known, or another process is at it.
+        DataError: The data set cannot be used, or has nothing to measure on.
     """
+    config, data = open_of_run(config)
+    config = config if config.model.per_frame else in_folds(config)
+    known = variants(config)
+    check_known(chosen, [each.name for each in known], "--stages")
     if not config.split.folds and "val" not in data.num_videos:
         raise DataError(
             f"{data.path} has no validation recordings to compare on. Hold some out "
             "(--split.val_folds 5), or cross-validate (--split.folds 5)"
         )
-    facts = {"data": data.fingerprint}
     with in_turn(folder, "beginning in"):
+        facts = {"data": data.fingerprint}
         config = begin(_EXPERIMENT, config, folder, facts, overwrite=overwrite)
-    others = [each for each in variants(config) if not chosen or each.name in chosen]
-    begun = {}
-    for variant in (Variant("as configured", {}), *others):
-        changed = with_values(config, variant.values, variant.name)
-        place = folder / f"variant-{variant.name.replace(' ', '-')}"
-        begun[variant.name] = (
-            begin_folds(changed, place, title=variant.name, overwrite=overwrite)
-            if config.split.folds
-            else Job(variant.name, changed, data.fingerprint, Run(place), "val")
-        )
-    jobs = [
-        job for each in begun.values() for job in (each.jobs if isinstance(each, Folds) else [each])
+    others = [each for each in known if not chosen or each.name in chosen]
+    compared = [
+        (variant.title, _begun(variant, config, data, folder, overwrite=overwrite))
+        for variant in (_AS_CONFIGURED, *others)
     ]
-    measure_all(jobs, tell_fold, executor)
-    rows: list[dict[str, Any]] = []
-    main = main_score(config.model.task)
-    for name, each in begun.items():
-        found = _measured(each)
-        value, base = found.scores[main.name], (rows[0] if rows else found.scores)[main.name]
-        difference = None if value is None or base is None else value - base
-        rows.append(
-            {"variant": name, **found.scores, "difference": difference, "seconds": found.seconds}
-        )
+    measure_all([job for _, each in compared for job in _jobs(each)], tell_fold, executor)
+    rows = _rows(compared, main_score(config.model.task).name)
     write_rows(rows, folder / "ablation.csv")
     return rows
+
+
+def _begun(
+    variant: Variant, config: RunConfig, data: PreparedDataset, folder: Path, *, overwrite: bool
+) -> Folds | Job:
+    """What is to be measured of a variant."""
+    changed = with_values(config, variant.values, variant.name)
+    place = folder / f"variant-{variant.name.replace(' ', '-')}"
+    if not config.split.folds:
+        return Job(variant.title, changed, data.fingerprint, Run(place), "val")
+    try:
+        return begin_folds(changed, place, title=variant.title, overwrite=overwrite)
+    except DataError as error:
+        raise DataError(
+            f"{variant.title}: {error}. --stages names what is to be compared"
+        ) from None
+
+
+def _jobs(begun: Folds | Job) -> Sequence[Job]:
+    return [begun] if isinstance(begun, Job) else begun.jobs
 
 
 def _measured(begun: Folds | Job) -> Measured:
@@ -141,12 +138,68 @@ def _measured(begun: Folds | Job) -> Measured:
     return Measured(scores_of(result, main), result["seconds"])
 
 
+def _rows(compared: Sequence[tuple[str, Folds | Job]], main: str) -> list[dict[str, Any]]:
+    """What was measured of each, and how far it is from the first."""
+    first = compared[0][1]
+    base = _measured(first).scores[main]
+    rows = []
+    for title, begun in compared:
+        found = _measured(begun)
+        value, ends = found.scores[main], None
+        if isinstance(begun, Folds) and isinstance(first, Folds) and begun is not first:
+            ends = _interval(begun, first)
+        low, high = ends or (None, None)
+        difference = None if value is None or base is None else value - base
+        differs = {"difference": difference, "low": low, "high": high}
+        rows.append({"variant": title, **found.scores, **differs, "seconds": found.seconds})
+    return rows
+
+
+def _interval(folds: Folds, base: Folds) -> list[float] | None:
+    """That of the difference of two cross-validations, video by video; None: of other tasks."""
+    if folds.config.model.task != "video":
+        return None
+    found, before = predictions_of_folds(folds.folder), predictions_of_folds(base.folder)
+    was_right = dict(zip(before.names, before.correct, strict=True))
+    differences = found.correct - np.array([was_right[name] for name in found.names], float)
+    return difference_interval(differences, found.groups)
+
+
 def write_rows(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     """Writes a table as CSV; its columns are those of the last row."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, [*rows[-1]])
         writer.writeheader()
         writer.writerows(rows)
+
+
+def variants(config: RunConfig) -> list[Variant]:
+    """What to compare with a configuration, each of which differs from it."""
+    if not config.model.per_frame:
+        return [stage.switched(config) for stage in stages(config)]
+    seen, others = [config], []
+    for name, values in _temporal_parts(config.clip.num_frames).items():
+        changed = with_values(config, values, name)
+        changed.check_task()
+        if all(differing(changed, other) for other in seen):
+            seen.append(changed)
+            others.append(Variant(name, name, values))
+    return others
+
+
+def _temporal_parts(length: int) -> dict[str, Mapping[str, Any]]:
+    """What a temporal part may be, in windows of so many frames, or of others."""
+    lengths = max(2, length // 2), min(512, 2 * length)
+    return {
+        "without smoothing": _ROUGH,
+        "tcn": _TCN,
+        "tcn without smoothing": {**_TCN, **_ROUGH},
+        "one stage": {"temporal.stages": 1},
+        "lstm": _LSTM,
+        "lstm without smoothing": {**_LSTM, **_ROUGH},
+        "bilstm": {**_LSTM, "temporal.kind": "bilstm"},
+        **{f"windows of {each} frames": {"clip.num_frames": each} for each in lengths},
+    }
 
 
 @dataclasses.dataclass(frozen=True)
@@ -163,10 +216,11 @@ class Stage:
     off: Mapping[str, Any]
     on: Mapping[str, Any]
 
-    @property
-    def slug(self) -> str:
-        """The name as that of a folder."""
-        return self.name.replace(" ", "-").lower()
+    def switched(self, config: RunConfig) -> Variant:
+        """A configuration with the stage the other way round."""
+        is_on = bool(differing(config, with_values(config, self.off, self.name)))
+        title = f"{'without' if is_on else 'with'} {self.name}"
+        return Variant(self.name, title, self.off if is_on else self.on)
 
 
 def stages(config: RunConfig) -> list[Stage]:
@@ -203,10 +257,12 @@ def stages(config: RunConfig) -> list[Stage]:
         Stage("motion input", {"model.streams": ("rgb",)}, {"model.streams": ("difference",)}),
         Stage("order of frames", {**ONE_WAY, "temporal.kind": "mean"}, {"temporal.kind": "lstm"}),
     ]
-    # Features that are stored are of one frame each.
-    return [
-        stage for stage in found if stage.name != "motion input" or not config.train.cache_features
-    ]
+    void = set()
+    if config.train.cache_features:  # Features that are stored are of one frame each.
+        void.add("motion input")
+    if config.is_linear:  # There are no steps to average.
+        void.add("weight averaging")
+    return [stage for stage in found if stage.name not in void]
 
 
 def _backbones(
@@ -223,114 +279,3 @@ def _backbones(
 
 def _augment(config: Any) -> dict[str, Any]:
     return flatten({"augment": dataclasses.asdict(config)})
-
-
-@held_open()
-def ablate(
-    config: RunConfig,
-    folder: Path,
-    chosen: Sequence[str] = (),
-    *,
-    overwrite: bool = False,
-    executor: Executor = HERE,
-) -> list[dict[str, Any]]:
-    """Cross-validates a configuration, and again with each stage the other way round.
-
-    Where there is an answer at every frame, it compares temporal parts instead: each is trained
-    once and measured on the validation recordings or, with `split.folds`, cross-validated.
-
-    Args:
-        config: The run; `split.folds` says how many folds there are, or else 5.
-        folder: Where they go, a cross-validation or a run each; what was finished before is kept.
-        chosen: Names of the stages, or of what is compared; empty: all.
-        overwrite: Whether those with other settings that are there are replaced.
-        executor: Who works on them. Several calls in one folder share them.
-
-    Returns:
-        A row for each stage, which `ablation.csv` holds as well: `stage`, the main score of the
-        task `with` it and `without` it, their `difference`, of task video its 95 % interval over
-        groups (`low`, `high`), and the seconds of each. The first row is the configuration itself.
-        Of answers at every frame, a row for each `variant`: its scores by name, the `difference` of
-        the main one to that of the first row, which is the configuration itself, and `seconds`.
-
-    Raises:
-        ConfigError: As `cross_validate`, or a stage is not known, or another process is at it.
-        DataError: The data set cannot be used, or has nothing to measure on.
-    """
-    config, data = open_of_run(config)
-    known = variants(config) if config.model.per_frame else stages(config)
-    check_known(chosen, [each.name for each in known], "--stages")
-    if config.model.per_frame:
-        return compare(config, data, folder, chosen, overwrite=overwrite, executor=executor)
-    return _ablate(in_folds(config), folder, chosen, overwrite=overwrite, executor=executor)
-
-
-def _ablate(
-    config: RunConfig, folder: Path, chosen: Sequence[str], *, overwrite: bool, executor: Executor
-) -> list[dict[str, Any]]:
-    others = [
-        (stage, *_switched(config, stage))
-        for stage in stages(config)
-        if not chosen or stage.name in chosen
-    ]
-    begun = [begin_folds(config, folder / "base", title="as configured", overwrite=overwrite)]
-    for stage, other, is_on in others:
-        title = f"{stage.name} {'off' if is_on else 'on'}"
-        begun.append(_begun(title, other, folder / stage.slug, overwrite=overwrite))
-    measure_all([job for folds in begun for job in folds.jobs], tell_fold, executor)
-    base, *found = ((folds, _measured(folds)) for folds in begun)
-    main = main_score(config.model.task)
-    rows: list[dict[str, Any]] = [
-        {
-            "stage": "as configured",
-            "with": base[1].scores[main.name] or 0.0,
-            "seconds_with": base[1].seconds,
-        }
-    ]
-    for (stage, _, is_on), result in zip(others, found, strict=True):
-        rows.append(_row(stage, main.name, *((base, result) if is_on else (result, base))))
-    write_rows(rows, folder / "ablation.csv")
-    return rows
-
-
-def _begun(title: str, config: RunConfig, folder: Path, *, overwrite: bool) -> Folds:
-    try:
-        return begin_folds(config, folder, title=title, overwrite=overwrite)
-    except DataError as error:
-        raise DataError(f"{title}: {error}. --stages names what is to be compared") from None
-
-
-def _switched(config: RunConfig, stage: Stage) -> tuple[RunConfig, bool]:
-    """A configuration with a stage the other way round, and whether it was on."""
-    without = with_values(config, stage.off, stage.name)
-    is_on = bool(differing(config, without))
-    return (without if is_on else with_values(config, stage.on, stage.name)), is_on
-
-
-def _row(
-    stage: Stage, main: str, have: tuple[Folds, Measured], lack: tuple[Folds, Measured]
-) -> dict[str, Any]:
-    """A stage, by what was measured with it and without it."""
-    with_it, without = (found.scores[main] or 0.0 for _, found in (have, lack))
-    low, high = None, None
-    if have[0].config.model.task == "video":
-        difference, groups = _difference(have[0].folder, lack[0].folder)
-        low, high = difference_interval(difference, groups) or (None, None)
-    return {
-        "stage": stage.name,
-        "with": with_it,
-        "without": without,
-        "difference": with_it - without,
-        "low": low,
-        "high": high,
-        "seconds_with": have[1].seconds,
-        "seconds_without": lack[1].seconds,
-    }
-
-
-def _difference(have: Path, lack: Path) -> tuple[np.ndarray, Sequence[str]]:
-    """By video, 1: right only with the stage, -1: only without it, float (N,); and its groups."""
-    found, others = predictions_of_folds(have), predictions_of_folds(lack)
-    without = dict(zip(others.names, others.correct, strict=True))
-    before = np.array([without[name] for name in found.names], float)
-    return found.correct - before, found.groups

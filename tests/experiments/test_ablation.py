@@ -1,7 +1,6 @@
 import csv
 import dataclasses
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,8 +10,9 @@ from pipeline.config import RunConfig
 from pipeline.config.file import differing, load_config, preset_names
 from pipeline.dataset.videos import open_data
 from pipeline.errors import ConfigError, DataError
-from pipeline.experiments.ablation import Measured, Stage, ablate, compare, stages, variants
-from pipeline.experiments.runs import measured_before
+from pipeline.experiments.ablation import Stage, ablate, stages, variants
+from pipeline.experiments.crossval import Folds
+from pipeline.experiments.runs import Measured, measured_before
 from pipeline.run import Run
 from tests.evaluation.made_up_crossval import made_up
 from tests.runs import changed
@@ -30,6 +30,9 @@ def test_each_stage_is_something_else_switched_on_than_off(name):
         assert not differing(changed(on, stage.off), off)
     names = [stage.name for stage in stages(RunConfig())]
     assert len(set(names)) == len(names) == 11
+    # Of heads that are fitted at once to features of single frames, what has no say is left out.
+    linear = [stage.name for stage in stages(load_config("pretrained"))]
+    assert set(names) - set(linear) == {"motion input", "weight averaging"}
 
 
 def test_the_worth_of_a_stage_is_what_cross_validation_says_with_it_and_without(
@@ -38,33 +41,34 @@ def test_the_worth_of_a_stage_is_what_cross_validation_says_with_it_and_without(
     config = changed(tiny_config, {"split.folds": 2, "temporal.kind": "gru", "temporal.units": 4})
     rows = ablate(config, tmp_path, ["order of frames"])
     base, order = rows
-    folders = [tmp_path / part / fold for part in ("base", "order-of-frames") for fold in FOLDS]
+    parts = ("variant-as-configured", "variant-order-of-frames")
+    folders = [tmp_path / part / fold for part in parts for fold in FOLDS]
     assert drawn == folders
     assert [Run(each).config().temporal.kind for each in folders] == [*["gru"] * 2, *["mean"] * 2]
-    assert order["with"] == base["with"]  # it was on
+    assert [row["variant"] for row in rows] == ["as configured", "without order of frames"]
     scores = [measured_before(Run(each)).scores["top1"] for each in folders]
-    assert order["with"] == pytest.approx(np.mean(scores[:2]))
-    assert order["without"] == pytest.approx(np.mean(scores[2:]))
-    assert order["difference"] == pytest.approx(order["with"] - order["without"])
+    assert base["top1"] == pytest.approx(np.mean(scores[:2]))
+    assert order["top1"] == pytest.approx(np.mean(scores[2:]))
+    assert order["difference"] == pytest.approx(order["top1"] - base["top1"])
     assert order["low"] <= order["difference"] <= order["high"]
     with (tmp_path / "ablation.csv").open(newline="") as file:
-        assert [row["stage"] for row in csv.DictReader(file)] == [row["stage"] for row in rows]
+        assert [row["variant"] for row in csv.DictReader(file)] == [row["variant"] for row in rows]
     table = format_table(rows).splitlines()
-    assert table[2].startswith("| as configured | ")
-    shown = f"{order['with']:.3f} | {order['without']:.3f}"
-    assert table[3].startswith(f"| order of frames | {shown} | ")
+    assert table[0] == "| variant | top-1 | difference (95 % interval) | seconds |"
+    assert table[2].startswith(f"| as configured | {base['top1']:.3f} | +0.000 | ")
+    shown = f"{order['top1']:.3f} | {order['difference']:+.3f} ({order['low']:+.3f} to "
+    assert table[3].startswith(f"| without order of frames | {shown}")
 
 
 def test_a_stage_that_is_off_is_switched_on(tiny_config, tmp_path, monkeypatch):
     def begin(config, folder, *, title, overwrite):
         assert not overwrite
         titles.append(title)
-        folder.mkdir(parents=True)
-        return SimpleNamespace(config=config, folder=folder, jobs=[])
+        return Folds(config, folder, [], [])
 
     def predictions(folder):
         """One video more is right with a penalty, of four."""
-        logits = np.eye(2)[[0, 0, 1, 0 if folder.name == "base" else 1]]
+        logits = np.eye(2)[[0, 0, 1, int(folder.name != "variant-as-configured")]]
         return made_up(logits, [0, 0, 1, 1], "stuv", "aabb")
 
     def measure(folds):
@@ -75,10 +79,8 @@ def test_a_stage_that_is_off_is_switched_on(tiny_config, tmp_path, monkeypatch):
     monkeypatch.setattr("pipeline.experiments.ablation.predictions_of_folds", predictions)
     monkeypatch.setattr("pipeline.experiments.ablation._measured", measure)
     base, penalty = ablate(tiny_config, tmp_path, ["L1 and L2"])
-    assert penalty["without"] == base["with"] == 0.75
-    assert penalty["with"] == 1
-    assert penalty["difference"] == 0.25
-    assert titles == ["as configured", "L1 and L2 on"]
+    assert (base["top1"], penalty["top1"], penalty["difference"]) == (0.75, 1, 0.25)
+    assert titles == ["as configured", "with L1 and L2"]
 
 
 def test_a_stage_that_cannot_be(tiny_config, tmp_path, monkeypatch):
@@ -88,7 +90,7 @@ def test_a_stage_that_cannot_be(tiny_config, tmp_path, monkeypatch):
     assert not (tmp_path / "ablation").exists()
     large = Stage("early stopping", {"split.val_folds": 0}, {"split.val_folds": 60})
     monkeypatch.setattr("pipeline.experiments.ablation.stages", lambda _: [large])
-    with pytest.raises(DataError, match=r"^early stopping on: .* got 60. --stages names what is"):
+    with pytest.raises(DataError, match=r"^with early stopping: .* got 60. --stages names what is"):
         ablate(tiny_config, tmp_path / "ablation")
     assert not list(tmp_path.glob("**/fold-*"))
 
@@ -107,7 +109,9 @@ def test_temporal_parts_are_compared_on_validation_and_differ_from_each_other(
     assert (lstm["accuracy"], lstm["edit"]) == (scores["accuracy"], scores["edit"])
     assert lstm["difference"] == pytest.approx(lstm["accuracy"] - base["accuracy"])
     table = format_table(rows).splitlines()
-    assert table[0] == "| variant | accuracy | F1@50 | edit | difference | seconds |"
+    assert (
+        table[0] == "| variant | accuracy | F1@50 | edit | difference (95 % interval) | seconds |"
+    )
     assert table[2].startswith(f"| as configured | {base['accuracy']:.3f} | ")
     assert ablate(config, tmp_path / "ablation", ["lstm"]) == rows
     assert len(drawn) == 2, "nothing is trained again"
@@ -142,5 +146,7 @@ def test_variants_may_be_cross_validated(recording_config, tmp_path, monkeypatch
     # Without validation recordings there is nothing to compare on.
     store = open_data(Path(recording_config.data))
     rows = [dataclasses.replace(row, split="train") for row in store.manifest.rows]
+    bare = store.with_rows(rows)
+    monkeypatch.setattr(f"{comparison}.open_of_run", lambda config: (config, bare))
     with pytest.raises(DataError, match="no validation recordings .*--split.val_folds 5"):
-        compare(recording_config, store.with_rows(rows), tmp_path, [], overwrite=False)
+        ablate(recording_config, tmp_path)
